@@ -1,0 +1,1 @@
+"""backfill: nightly batches of loyalty data to Alipay Zhima Go and WeChat Pay, with an outcome for every row."""

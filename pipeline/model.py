@@ -1,0 +1,171 @@
+"""The values that the whole house speaks of. Words are those of docs/glossary.md."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Api(StrEnum):
+    """One API of a platform."""
+
+    CUMULATION = "alipay.cumulation"
+    STATE = "alipay.state"
+    POINTS = "wechatpay.points"
+
+
+class Export(StrEnum):
+    """What an export holds."""
+
+    ORDERS = "orders"
+    TASKS = "tasks"
+    POINTS = "points"
+    STATES = "states"
+
+
+class Status(StrEnum):
+    """What became of a row."""
+
+    SUCCEEDED = "succeeded"
+    SKIPPED = "skipped"
+    INVALID = "invalid"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    BLOCKED = "blocked"
+    UNSENT = "unsent"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a row can't be sent as it is. `message` names field, rule and masked value."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record of an export: its number, from 1, and its cells as text, in the order of the file's columns."""
+
+    number: int
+    cells: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A record that can't be read as one; `cells` holds what could be made of it."""
+
+    number: int
+    fault: Fault
+    cells: tuple[str | None, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """
+    The point balance of one card.
+
+    `card` names the card without its code being readable; `version` orders balances of one card by when they
+    changed (UTC, ISO 8601, sorts as text), None where the export does not say.
+    """
+
+    card: bytes
+    points: int
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """
+    What one API call carries.
+
+    `identity` is what makes the delivery one and the same: the request key, for states with the state code.
+    `body` is the JSON in UTF-8, and stays byte for byte; `lane` names its lane. `refund_of` is the request key of
+    the payment that has to succeed first. `key_is_derived` says that the key was made from the row.
+    """
+
+    api: Api
+    request_key: str
+    identity: str
+    body: bytes = field(repr=False)
+    lane: bytes
+    refund_of: str | None = None
+    balance: Balance | None = None
+    key_is_derived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRequest:
+    """An HTTP request ready to be sent: `target` is path and query; `body` is what was signed."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer: header names in lower case, body as received."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+class Loss(StrEnum):
+    """Why there is no answer."""
+
+    NOT_CONNECTED = "not_connected"
+    TLS_REFUSED = "tls_refused"
+    TIMEOUT = "timeout"
+    CONNECTION_LOST = "connection_lost"
+    CUT_SHORT = "cut_short"
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """No answer, and what is known of why. Only NOT_CONNECTED and TLS_REFUSED prove that nothing was sent."""
+
+    cause: Loss
+    detail: str = ""
+
+
+class Trust(StrEnum):
+    """How far an answer can be believed."""
+
+    VERIFIED = "verified"
+    UNSIGNED_ERROR = "unsigned_error"
+    BAD_SIGNATURE = "bad_signature"
+    MISSING_SIGNATURE = "missing_signature"
+    UNKNOWN_SERIAL = "unknown_serial"
+    STALE = "stale"
+    PROBE = "probe"
+    UNREADABLE = "unreadable"
+    NOT_DECRYPTABLE = "not_decryptable"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An answer after its signature was checked: `content` is the plain JSON text, where there is one."""
+
+    trust: Trust
+    content: bytes | None = field(default=None, repr=False)
+    serial: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `limit` requests in any `per_seconds`."""
+
+    limit: float
+    per_seconds: float = 1.0
+
+
+def digest(*parts: str | bytes) -> bytes:
+    """Return 16 bytes that stand for the parts, so that ids can be compared without being kept."""
+    state = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        state.update(len(data).to_bytes(4, "big") + data)
+    return state.digest()

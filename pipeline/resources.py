@@ -1,0 +1,21 @@
+"""Where the files that come along with the package lie: beside it in a wheel, at the top of a checkout."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+
+_PACKAGE = Path(__file__).parent
+
+
+def schema_path(name: str) -> Path:
+    """Return the path of a JSON Schema such as `exports/orders.json`."""
+    packaged = _PACKAGE / "schemas" / name
+    return packaged if packaged.exists() else _PACKAGE.parent / "schemas" / name
+
+
+@cache
+def schema(name: str) -> dict[str, Any]:
+    """Return a JSON Schema (2020-12) as parsed; the caller does not change it."""
+    return cast("dict[str, Any]", orjson.loads(schema_path(name).read_bytes()))

@@ -1,0 +1,34 @@
+"""What the writer needs of others, said by the writer."""
+
+from datetime import datetime
+from typing import Protocol
+
+from pipeline.model import Lost, Opened, Reply, SignedRequest
+
+
+class Signer(Protocol):
+    """One platform protocol with one account's keys. Thread-safe."""
+
+    def sign(self, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:
+        """Return the HTTP request that carries this JSON body, signed at this moment with this nonce."""
+        ...
+
+    def open(self, reply: Reply, *, at: datetime) -> Opened:
+        """Check the answer's signature and decrypt it. Never raises for what a server can send."""
+        ...
+
+    def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:
+        """Return the request that fetches the platform's newest keys; None where only a person can renew them."""
+        ...
+
+    def learn_keys(self, reply: Reply, *, at: datetime) -> bool:
+        """Take in the keys that `key_request` fetched; return whether there is a new one that can be trusted."""
+        ...
+
+
+class Transport(Protocol):
+    """The network. Thread-safe."""
+
+    def send(self, request: SignedRequest) -> Reply | Lost:
+        """Send once, follow no redirect, and return what came back. Never raises for what a network can do."""
+        ...
