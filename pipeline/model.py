@@ -61,6 +61,21 @@ class BadRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CsvFormat:
+    """
+    How CSV inputs are written.
+
+    `encoding` is `auto` (UTF-8, a byte order mark, GB18030) or a codec's name; `null_values` are the cells that
+    mean "no value", beside the empty one.
+    """
+
+    encoding: str = "auto"
+    delimiter: str = ","
+    quote: str = '"'
+    null_values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Balance:
     """
     The point balance of one card.
