@@ -21,6 +21,10 @@ class Signer(Protocol):
         """Return the request that fetches the platform's newest keys; None where only a person can renew them."""
         ...
 
+    def keys_due(self, at: datetime) -> bool:
+        """Return whether the platform's keys should be fetched anew, although no answer asked for it."""
+        ...
+
     def learn_keys(self, reply: Reply, *, at: datetime) -> bool:
         """Take in the keys that `key_request` fetched; return whether there is a new one that can be trusted."""
         ...

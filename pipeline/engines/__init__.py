@@ -1,0 +1,1 @@
+"""How many things run at once."""

@@ -1,0 +1,1 @@
+"""The durable record of deliveries and runs, kept in SQLite."""

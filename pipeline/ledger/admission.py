@@ -1,0 +1,109 @@
+"""May this content go out under this identity? Decided the same way when a row is staged and when it is sent."""
+
+from dataclasses import dataclass
+
+from pipeline.ledger.records import DeliveryState
+from pipeline.model import Balance
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger knows of a delivery."""
+
+    state: DeliveryState
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """It may be sent. `doubt`: an earlier attempt may have been applied; `before`: how the delivery stood."""
+
+    doubt: bool
+    before: DeliveryState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """There is nothing to send; `code` says why."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """The identity was used with other content."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """What it depends on did not succeed."""
+
+    code: str
+    message: str
+
+
+Admission = Go | Skip | Conflict | Blocked
+
+
+def admit(known: Known | None, digest: bytes) -> Go | Skip | Conflict:
+    """
+    Say whether content with this digest may be sent under an identity of which so much is known.
+
+    A refused delivery surely was not applied, so its row may come back mended, under the same key. Any other
+    attempt fixes the content for good: the platform may have seen it.
+    """
+    if known is None:
+        return Go(doubt=False)
+    if known.state is DeliveryState.REJECTED:
+        return Go(doubt=False, before=known.state)
+    if known.digest != digest:
+        return Conflict(_CONFLICTS[known.state])
+    if known.state is DeliveryState.SUCCEEDED:
+        return Skip("already_succeeded")
+    return Go(doubt=known.state is not DeliveryState.UNSENT, before=known.state)
+
+
+_IN_DOUBT = (
+    "the request key was sent with other content and it is not known whether that was applied; "
+    "rerun the run that left it unknown, or give this row another key"
+)
+_CONFLICTS = {
+    DeliveryState.SUCCEEDED: "the request key was delivered with other content; give this row another key",
+    DeliveryState.UNKNOWN: _IN_DOUBT,
+    DeliveryState.SENDING: _IN_DOUBT,
+    DeliveryState.UNSENT: (
+        "the request key was attempted with other content; rerun the run that left it unsent, "
+        "or give this row another key"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """
+    What the ledger knows of a card: the balance last confirmed, and which balance was last sent.
+
+    `unsettled`: something was sent after the last confirmation that may have been applied.
+    """
+
+    confirmed_points: int | None
+    unsettled: bool
+    newest_identity: str
+    newest_version: str | None
+    newest_position: int
+
+
+def is_overtaken(balance: Balance, position: int, identity: str, card: Card | None) -> bool:
+    """Return whether a newer balance of this card was sent: by the export's own time where both have one."""
+    if card is None or card.newest_identity == identity:
+        return False
+    if balance.version is not None and card.newest_version is not None and balance.version != card.newest_version:
+        return balance.version < card.newest_version
+    return position < card.newest_position
+
+
+def is_unchanged(balance: Balance, card: Card | None) -> bool:
+    """Return whether the platform surely holds this balance already."""
+    return card is not None and not card.unsettled and card.confirmed_points == balance.points

@@ -1,0 +1,120 @@
+"""Opening the ledger's file, and turning SQLite's errors into sentences that say what to do."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import LedgerError
+from pipeline.ledger.schema import APPLICATION_ID, MIGRATIONS, VERSION
+
+_BUSY_SECONDS = 20.0
+
+
+@contextmanager
+def told_clearly(path: Path) -> Iterator[None]:
+    """Raise LedgerError, with the cause and what to do next, for whatever SQLite raises inside."""
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise LedgerError(_sentence(path, exc), users_fault=_is_users_fault(exc)) from exc
+
+
+def _error_name(exc: sqlite3.Error) -> str:
+    return getattr(exc, "sqlite_errorname", None) or ""
+
+
+def _is_users_fault(exc: sqlite3.Error) -> bool:
+    return not _error_name(exc).startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CORRUPT"))
+
+
+def _sentence(path: Path, exc: sqlite3.Error) -> str:
+    name = _error_name(exc)
+    advice = {
+        "SQLITE_FULL": "the disk is full; free space and resume the run: what was delivered is kept",
+        "SQLITE_READONLY": "it can't be written; give this user write access to the file and its folder",
+        "SQLITE_CANTOPEN": "it can't be opened; check that the folder exists and that this user may write there",
+        "SQLITE_BUSY": "another process keeps it locked; wait for that process or end it, then try again",
+        "SQLITE_LOCKED": "another process keeps it locked; wait for that process or end it, then try again",
+        "SQLITE_NOTADB": "the file is no ledger; name another one in [ledger] url",
+        "SQLITE_CORRUPT": "the file is damaged; restore it from a backup, then run `backfill check`",
+        "SQLITE_IOERR": "the disk reports an error; check it, then resume the run",
+    }
+    told = next((text for prefix, text in advice.items() if name.startswith(prefix)), str(exc))
+    return f"ledger {path}: {told} ({name or type(exc).__name__})"
+
+
+def connect(path: Path, *, durable: bool = True, read_only: bool = False) -> sqlite3.Connection:
+    """
+    Open a connection in autocommit mode, usable from any one thread at a time.
+
+    With `durable` a commit returns only once it is on disk; without, a commit survives the death of the process
+    but not of the machine.
+    """
+    target = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    connection = sqlite3.connect(target, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    if not read_only:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+    connection.execute("PRAGMA cache_size = -65536")
+    connection.execute("PRAGMA temp_store = FILE")
+    return connection
+
+
+def open_ledger(path: Path) -> sqlite3.Connection:
+    """
+    Open the ledger for writing; make it, readable by its owner alone, where there is none; bring it to this version.
+
+    Raises LedgerError when the file is something else, newer than this program, damaged, locked or not writable.
+    """
+    with told_clearly(path):
+        _make_file(path)
+        connection = connect(path)
+        try:
+            _check_identity(connection, path)
+            _migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _make_file(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The ledger holds bodies of requests until they are confirmed: nobody but its owner may read them.
+        path.touch(mode=0o600, exist_ok=True)
+    except OSError as exc:
+        raise LedgerError(f"ledger {path}: {exc.strerror}; check [ledger] url and the folder's permissions") from exc
+
+
+def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
+    application, version = (connection.execute(f"PRAGMA {p}").fetchone()[0] for p in ("application_id", "user_version"))
+    is_new = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    if not is_new and application != APPLICATION_ID:
+        raise LedgerError(f"ledger {path}: the file is a database of another program; name another one in [ledger] url")
+    if version > VERSION:
+        raise LedgerError(
+            f"ledger {path}: it was written by a newer backfill (ledger version {version}, this program knows "
+            f"{VERSION}); install that version or newer"
+        )
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    while True:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Asked inside the transaction: another process may have taken the step meanwhile.
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version < VERSION:
+                for statement in MIGRATIONS[version].split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {version + 1}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        if version >= VERSION:
+            return

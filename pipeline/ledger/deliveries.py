@@ -1,0 +1,180 @@
+"""Intents and settlements: what is known of each delivery, changed only inside one transaction."""
+
+import sqlite3
+from collections.abc import Iterable
+
+import orjson
+
+from pipeline.ledger.admission import Admission, Blocked, Card, Go, Known, Skip, admit, is_overtaken
+from pipeline.ledger.records import DeliveryState, Due, RunRecord, Settlement
+from pipeline.model import Api, Status
+
+PAYMENT_NOT_SUCCEEDED = "payment_not_succeeded"
+EARLIER_STATE_UNKNOWN = "earlier_state_unknown"
+_WITHOUT_INTENT = (Status.SKIPPED, Status.INVALID, Status.BLOCKED)
+
+
+def known(connection: sqlite3.Connection, run: RunRecord, identities: Iterable[str]) -> dict[str, Known]:
+    """Return what the ledger knows of these identities, for the run's account and API."""
+    found = connection.execute(
+        "SELECT d.identity, d.state, d.digest FROM json_each(?) AS asked"
+        " CROSS JOIN deliveries AS d ON d.account_no = ? AND d.api = ? AND d.identity = asked.value",
+        (orjson.dumps(list(identities)).decode(), run.account_no, run.api),
+    )
+    return {identity: Known(DeliveryState(state), digest) for identity, state, digest in found}
+
+
+def card_of(connection: sqlite3.Connection, account_no: int, card: bytes) -> Card | None:
+    """Return what the ledger knows of a card, None when nothing was ever sent for it."""
+    line = connection.execute(
+        "SELECT confirmed_points, unsettled, newest_identity, newest_version, newest_position FROM cards"
+        " WHERE account_no = ? AND card = ?",
+        (account_no, card),
+    ).fetchone()
+    return None if line is None else Card(line[0], bool(line[1]), *line[2:])
+
+
+def intend(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Admission:
+    """
+    Write the intent to send, if the ledger lets this content go out; else change nothing and say why not.
+
+    Until `settle` the delivery counts as possibly applied.
+    """
+    blocked = _payment(connection, run, due) or _earlier_state(connection, run, due)
+    if blocked is not None:
+        return blocked
+    admission = admit(known(connection, run, [due.identity]).get(due.identity), due.digest)
+    if not isinstance(admission, Go):
+        return admission
+    if due.balance is not None and is_overtaken(
+        due.balance, due.position, due.identity, card_of(connection, run.account_no, due.balance.card)
+    ):
+        return Skip("superseded")
+    connection.execute(
+        "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET digest = excluded.digest, state = excluded.state, due_no = excluded.due_no",
+        (run.account_no, run.api, due.identity, due.digest, DeliveryState.SENDING, due.due_no),
+    )
+    _intend_balance(connection, run, due)
+    return admission
+
+
+def _intend_balance(connection: sqlite3.Connection, run: RunRecord, due: Due) -> None:
+    if due.balance is None:
+        return
+    connection.execute(
+        "INSERT INTO cards (account_no, card, unsettled, newest_identity, newest_version, newest_position)"
+        " VALUES (?, ?, 1, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET unsettled = 1, newest_identity = excluded.newest_identity,"
+        " newest_version = excluded.newest_version, newest_position = excluded.newest_position,"
+        " before_identity = newest_identity, before_version = newest_version, before_position = newest_position,"
+        " before_unsettled = unsettled WHERE newest_identity <> excluded.newest_identity",
+        (run.account_no, due.balance.card, due.identity, due.balance.version, due.position),
+    )
+
+
+def settle(connection: sqlite3.Connection, run: RunRecord, due: Due, end: Settlement) -> None:
+    """Fix the outcome of a due, and what is known of its delivery from here on."""
+    connection.execute(
+        "UPDATE dues SET status = ?, code = ?, message = ?, http_status = ?, attempts = attempts + ?,"
+        " first_sent_at = coalesce(first_sent_at, ?), finished_at = ?, latency_ms = ?, trace_id = ?,"
+        " wants_new_key = ?, is_open = ? WHERE due_no = ?",
+        (
+            end.status, end.code, end.message, end.http_status, end.attempts, end.first_sent_at, end.finished_at,
+            end.latency_ms, end.trace_id, end.wants_new_key, end.is_open, due.due_no,
+        ),
+    )  # fmt: skip
+    if end.status not in _WITHOUT_INTENT:
+        _settle_delivery(connection, run, due, end.leaves)
+        _settle_balance(connection, run, due, end.leaves)
+    if end.status in (Status.SUCCEEDED, Status.SKIPPED):
+        _forget_contents(connection, run, due)
+
+
+def _settle_delivery(connection: sqlite3.Connection, run: RunRecord, due: Due, leaves: DeliveryState | None) -> None:
+    key = (run.account_no, run.api, due.identity)
+    if leaves is None:
+        connection.execute("DELETE FROM deliveries WHERE account_no = ? AND api = ? AND identity = ?", key)
+    else:
+        connection.execute(
+            "UPDATE deliveries SET state = ? WHERE account_no = ? AND api = ? AND identity = ?", (leaves, *key)
+        )
+
+
+def _settle_balance(connection: sqlite3.Connection, run: RunRecord, due: Due, leaves: DeliveryState | None) -> None:
+    if due.balance is None or leaves is DeliveryState.UNKNOWN:
+        return
+    where = " WHERE account_no = ? AND card = ? AND newest_identity = ?"
+    key = (run.account_no, due.balance.card, due.identity)
+    if leaves is DeliveryState.SUCCEEDED:
+        connection.execute("UPDATE cards SET confirmed_points = ?, unsettled = 0" + where, (due.balance.points, *key))
+        return
+    # Surely not applied: the balance sent before it is the newest again.
+    connection.execute(
+        "UPDATE cards SET newest_identity = before_identity, newest_version = before_version,"
+        " newest_position = before_position, unsettled = before_unsettled" + where + " AND before_identity IS NOT NULL",
+        key,
+    )
+    connection.execute("DELETE FROM cards" + where + " AND before_identity IS NULL AND confirmed_points IS NULL", key)
+
+
+def _forget_contents(connection: sqlite3.Connection, run: RunRecord, due: Due) -> None:
+    # What is confirmed is never sent again: its body and its row, which name a user, need not be kept.
+    connection.execute("UPDATE dues SET body = NULL WHERE due_no = ?", (due.due_no,))
+    connection.execute(
+        "UPDATE rows SET cells = NULL WHERE run_no = ? AND row_no = ? AND NOT EXISTS (SELECT 1 FROM dues"
+        " WHERE run_no = ? AND row_no = ? AND (status IS NULL OR status NOT IN ('succeeded', 'skipped')))",
+        (run.run_no, due.row_no, run.run_no, due.row_no),
+    )
+
+
+def _payment(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Blocked | None:
+    """Say why a refund has to wait. A payment that the ledger never saw is left for the platform to judge."""
+    if due.refund_of is None:
+        return None
+    stands = payment_state(connection, run, due.refund_of)
+    if stands in (None, DeliveryState.SUCCEEDED):
+        return None
+    return Blocked(
+        PAYMENT_NOT_SUCCEEDED,
+        f"the payment named in pay_out_biz_no is {stands}; deliver it, then rerun this run",
+    )
+
+
+def _earlier_state(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Blocked | None:
+    """Hold a state back while an earlier one of the same object is in doubt: applied late, that would undo this one."""
+    if run.api is not Api.STATE:
+        return None
+    in_doubt = connection.execute(
+        "SELECT 1 FROM deliveries AS v JOIN dues AS e USING (due_no) WHERE v.account_no = ? AND v.api = ?"
+        # `0` follows `/` in ASCII: these are the identities that begin with the key and a slash.
+        " AND v.identity > ? || '/' AND v.identity < ? || '0' AND v.identity <> ? AND v.state = 'unknown'"
+        " AND e.position < ? LIMIT 1",
+        (run.account_no, run.api, due.request_key, due.request_key, due.identity, due.position),
+    ).fetchone()
+    if in_doubt is None:
+        return None
+    return Blocked(EARLIER_STATE_UNKNOWN, "an earlier state of this out_biz_no is unknown; rerun, and that goes first")
+
+
+def payment_state(connection: sqlite3.Connection, run: RunRecord, key: str) -> str | None:
+    """Return how a payment stands: a delivery's state, else a status a run gave it, None where it was never seen."""
+    asked = (run.account_no, run.api, key)
+    delivery = connection.execute(
+        "SELECT state FROM deliveries WHERE account_no = ? AND api = ? AND identity = ?", asked
+    ).fetchone()
+    if delivery is not None:
+        return DeliveryState(delivery[0])
+    seen = (
+        connection.execute(
+            "SELECT coalesce(d.status, 'unsent') FROM dues AS d JOIN runs AS r USING (run_no)"
+            " WHERE r.account_no = ? AND r.api = ? AND d.identity = ? ORDER BY d.due_no DESC LIMIT 1",
+            asked,
+        ).fetchone()
+        or connection.execute(
+            "SELECT w.status FROM rows AS w JOIN runs AS r USING (run_no)"
+            " WHERE r.account_no = ? AND r.api = ? AND w.request_key = ? AND w.status = 'invalid' LIMIT 1",
+            asked,
+        ).fetchone()
+    )
+    return None if seen is None else str(seen[0])

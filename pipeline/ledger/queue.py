@@ -1,0 +1,56 @@
+"""The dues of a run, lane by lane, in the order in which lanes begin in the source."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from pipeline.ledger.records import Due, RunRecord
+from pipeline.model import Balance
+
+_PAGE = 1000
+_COLUMNS = (
+    "d.due_no, d.row_no, d.request_key, d.identity, d.digest, d.body, d.lane, d.refund_of, d.card, d.points,"
+    " d.version, d.position"
+)
+
+
+def lanes(connection: sqlite3.Connection, lock: threading.Lock, run: RunRecord) -> Iterator[list[Due]]:
+    """
+    Yield the open dues of each lane, in source order within the lane.
+
+    The order is worked out once, into a temporary table: a long read of the ledger itself would keep its
+    write-ahead log from being cut back while the run goes on.
+    """
+    with lock:
+        connection.execute("DROP TABLE IF EXISTS temp.queue")
+        connection.execute(
+            "CREATE TEMP TABLE queue AS SELECT due_no FROM"
+            " (SELECT due_no, min(due_no) OVER (PARTITION BY lane) AS first"
+            "  FROM dues WHERE run_no = ? AND status IS NULL) ORDER BY first, due_no",
+            (run.run_no,),
+        )
+    for _, lane in groupby(_dues(connection, lock), key=lambda due: due.lane):
+        yield list(lane)
+
+
+def _dues(connection: sqlite3.Connection, lock: threading.Lock) -> Iterator[Due]:
+    last = 0
+    while True:
+        with lock:
+            page = connection.execute(
+                f"SELECT q.rowid, {_COLUMNS} FROM temp.queue AS q JOIN dues AS d USING (due_no)"
+                " WHERE q.rowid > ? ORDER BY q.rowid LIMIT ?",
+                (last, _PAGE),
+            ).fetchall()
+        yield from map(_due, page)
+        if not page:
+            return
+        last = page[-1][0]
+
+
+def _due(line: tuple[Any, ...]) -> Due:
+    _, due_no, row_no, key, identity, digest, body, lane, refund_of, card, points, version, position = line
+    balance = None if card is None else Balance(card, points, version)
+    return Due(due_no, row_no, key, identity, digest, body, lane, refund_of, balance, position)

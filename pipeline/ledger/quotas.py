@@ -1,0 +1,53 @@
+"""Where the quotas of all processes on this machine are kept: beside the ledger, so that no commit delays a permit."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline.ledger.database import connect, told_clearly
+
+T = TypeVar("T")
+
+
+class QuotaStore:
+    """
+    A few bytes per quota, changed by one process at a time.
+
+    What is committed here outlives the process, not the machine: after a restart of the machine more than the
+    quota's period has passed anyway.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with told_clearly(path):
+            path.touch(mode=0o600, exist_ok=True)
+            self._connection = connect(path, durable=False)
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS quotas (name TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID"
+            )
+
+    def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
+        """Replace a quota's state by what `step` makes of it; return what `step` says. Not for two threads at once."""
+        with told_clearly(self._path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                line = self._connection.execute("SELECT state FROM quotas WHERE name = ?", (name,)).fetchone()
+                state, told = step(None if line is None else line[0])
+                self._connection.execute("INSERT OR REPLACE INTO quotas (name, state) VALUES (?, ?)", (name, state))
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+        return told
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            return
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()

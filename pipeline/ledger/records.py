@@ -1,0 +1,143 @@
+"""The values that go into the ledger and come out of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from pipeline.model import Api, Balance, Export, Payload, Status
+
+
+class Act(StrEnum):
+    """How far a run has come; see docs/design.md."""
+
+    STAGING = "staging"
+    DELIVERING = "delivering"
+    CONCLUDED = "concluded"
+
+
+class RunState(StrEnum):
+    """How a run ended."""
+
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    INTERRUPTED = "interrupted"
+
+
+class DeliveryState(StrEnum):
+    """
+    What the ledger knows of a delivery that was attempted, or was about to be.
+
+    SENDING is the intent: after a crash it means that the platform may have applied it.
+    """
+
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    SUCCEEDED = "succeeded"
+    REJECTED = "rejected"
+    UNSENT = "unsent"
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """What a run is about; `options` are those of the command line that `resume` has to know."""
+
+    run_id: str
+    job: str
+    export: Export
+    api: Api
+    account: str
+    limit_per_s: float
+    started_at: str
+    parent: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One line of the table `runs`. `state` and what follows are None until the run concludes."""
+
+    run_no: int
+    run_id: str
+    job: str
+    export: Export
+    api: Api
+    account: str
+    account_no: int
+    parent: str | None
+    options: Mapping[str, Any]
+    act: Act
+    state: RunState | None
+    exit_code: int | None
+    reason: str | None
+    throttled: int
+    limit_per_s: float
+    started_at: str
+    finished_at: str | None
+    elapsed_s: float
+    sending_s: float
+    report: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InputRecord:
+    """One input file of a run: `name` as reports show it, `location` as it is found again."""
+
+    file_no: int
+    name: str
+    location: str
+    columns: tuple[str, ...]
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRow:
+    """A row as it was read and mapped: with a status it is final, else its payloads are due."""
+
+    source_row: int
+    cells: tuple[str | None, ...] = field(repr=False)
+    payloads: tuple[Payload, ...] = ()
+    request_key: str | None = None
+    status: Status | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What a run still has to deliver. `position` orders balances by when they were first staged."""
+
+    due_no: int
+    row_no: int
+    request_key: str
+    identity: str
+    digest: bytes = field(repr=False)
+    body: bytes = field(repr=False)
+    lane: bytes = field(repr=False)
+    refund_of: str | None
+    balance: Balance | None
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """
+    How a due ended in this run.
+
+    `leaves` is what the ledger then knows of the delivery; None forgets an intent that nothing came of. `is_open`:
+    the run was stopped before this came to its end, so `resume` goes on with it.
+    """
+
+    status: Status
+    code: str
+    message: str = ""
+    http_status: int | None = None
+    attempts: int = 0
+    first_sent_at: str | None = None
+    finished_at: str | None = None
+    latency_ms: int | None = None
+    trace_id: str | None = None
+    wants_new_key: bool = False
+    is_open: bool = False
+    leaves: DeliveryState | None = None

@@ -1,0 +1,141 @@
+"""Copying what a run left open into a new run: the same identities, the same bytes."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pipeline.ledger.outcomes import outcomes
+from pipeline.ledger.records import RunRecord
+from pipeline.ledger.runs import IN_DOUBT
+from pipeline.model import Outcome, Status, digest
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows to send again: of these statuses and, where any are named, these codes."""
+
+    statuses: frozenset[Status]
+    codes: frozenset[str] = frozenset()
+    new_keys: bool = False
+    limit: int | None = None
+
+    def takes(self, outcome: Outcome) -> bool:
+        """Return whether a row with this outcome is sent again."""
+        if self.codes and outcome.code not in self.codes:
+            return False
+        if self.new_keys and outcome.status is Status.REJECTED and outcome.wants_new_key:
+            return True
+        return outcome.status in self.statuses
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrites:
+    """How a body is given another request key, and a refund another payment."""
+
+    rekey: Callable[[bytes, str], bytes]
+    retarget: Callable[[bytes, str], bytes]
+
+
+def copy_rows(
+    connection: sqlite3.Connection, parent: RunRecord, run: RunRecord, selection: Selection, rewrites: Rewrites
+) -> int:
+    """Fill a new run with the rows of `parent` that are selected; return how many rows these are."""
+    connection.execute(
+        "INSERT INTO inputs SELECT ?, file_no, name, location, columns, 0, sha256 FROM inputs WHERE run_no = ?",
+        (run.run_no, parent.run_no),
+    )
+    count = 0
+    for row_no, outcome in _selected(connection, parent, selection):
+        count += 1
+        _copy_row(connection, (parent.run_no, row_no), (run.run_no, count))
+        if selection.new_keys and outcome.wants_new_key:
+            _give_new_keys(connection, run, count, rewrites.rekey)
+    _follow_new_keys(connection, run, rewrites.retarget)
+    connection.execute(
+        "UPDATE inputs SET rows = (SELECT count(*) FROM rows AS w WHERE w.run_no = inputs.run_no"
+        " AND w.file_no = inputs.file_no) WHERE run_no = ?",
+        (run.run_no,),
+    )
+    return count
+
+
+def _selected(connection: sqlite3.Connection, parent: RunRecord, selection: Selection) -> Iterator[tuple[int, Outcome]]:
+    taken = 0
+    for row_no, outcome in enumerate(outcomes(connection, parent), 1):
+        if taken == selection.limit:
+            return
+        if selection.takes(outcome) and outcome.status is not Status.INVALID:
+            taken += 1
+            yield row_no, outcome
+
+
+_COPIED = "request_key, identity, key_is_derived, digest, body, lane, refund_of, card, points, version"
+
+
+def _copy_row(connection: sqlite3.Connection, old: tuple[int, int], new: tuple[int, int]) -> None:
+    connection.execute(
+        "INSERT INTO rows (run_no, row_no, file_no, source_row, request_key, cells)"
+        " SELECT ?, ?, file_no, source_row, request_key, cells FROM rows WHERE run_no = ? AND row_no = ?",
+        (*new, *old),
+    )
+    # Parts of the row that are done stay done: their bodies are gone.
+    connection.execute(
+        f"INSERT INTO dues (run_no, row_no, part, position, {_COPIED})"
+        f" SELECT ?, ?, part, position, {_COPIED} FROM dues WHERE run_no = ? AND row_no = ?"
+        f" AND body IS NOT NULL AND coalesce(status, 'unsent') NOT IN ('succeeded', 'skipped', 'invalid')",
+        (*new, *old),
+    )
+
+
+def _give_new_keys(
+    connection: sqlite3.Connection, run: RunRecord, row_no: int, rekey: Callable[[bytes, str], bytes]
+) -> None:
+    """
+    Derive a fresh key for each refused due of a row that the platform asked one for.
+
+    A delivery in doubt keeps its key, whatever was asked: it may have been applied under that.
+    """
+    refused = connection.execute(
+        f"SELECT due_no, request_key, identity, body FROM dues WHERE run_no = ? AND row_no = ? AND NOT {IN_DOUBT}",
+        (run.run_no, row_no),
+    ).fetchall()
+    for due_no, key, identity, body in refused:
+        fresh = _unused_key(connection, run, key)
+        new_body = rekey(body, fresh)
+        connection.execute(
+            "UPDATE dues SET request_key = ?, identity = ?, body = ?, digest = ? WHERE due_no = ?",
+            (fresh, fresh + identity.removeprefix(key), new_body, digest(new_body), due_no),
+        )
+        connection.execute(
+            "UPDATE deliveries SET successor = ? WHERE account_no = ? AND api = ? AND identity = ?",
+            (fresh, run.account_no, run.api, identity),
+        )
+
+
+def _unused_key(connection: sqlite3.Connection, run: RunRecord, key: str) -> str:
+    count = 2
+    while connection.execute(
+        "SELECT 1 FROM deliveries WHERE account_no = ? AND api = ? AND identity = ?",
+        (run.account_no, run.api, f"{key}-k{count}"),
+    ).fetchone():
+        count += 1
+    return f"{key}-k{count}"
+
+
+def _follow_new_keys(connection: sqlite3.Connection, run: RunRecord, retarget: Callable[[bytes, str], bytes]) -> None:
+    """Let a refund that was never sent name the key under which its payment went out in the end."""
+    moved = connection.execute(
+        "SELECT d.due_no, d.body, p.successor FROM dues AS d JOIN deliveries AS p ON p.account_no = ? AND p.api = ?"
+        " AND p.identity = d.refund_of WHERE d.run_no = ? AND p.successor IS NOT NULL AND NOT EXISTS"
+        " (SELECT 1 FROM deliveries AS v WHERE v.account_no = p.account_no AND v.api = p.api"
+        " AND v.identity = d.identity)",
+        (run.account_no, run.api, run.run_no),
+    ).fetchall()
+    for due_no, body, successor in moved:
+        new_body = retarget(body, successor)
+        connection.execute(
+            "UPDATE dues SET refund_of = ?, body = ?, digest = ? WHERE due_no = ?",
+            (successor, new_body, digest(new_body), due_no),
+        )
+    if moved:
+        _follow_new_keys(connection, run, retarget)

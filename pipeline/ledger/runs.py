@@ -1,0 +1,161 @@
+"""The runs, who holds which job, and how a run is opened again."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+
+import orjson
+
+from pipeline.errors import LedgerError, SettingsError
+from pipeline.ledger.records import Act, InputRecord, NewRun, RunRecord, RunState
+from pipeline.model import Api, Export
+
+_COLUMNS = ", ".join(f.name for f in fields(RunRecord))
+
+
+def bind_account(connection: sqlite3.Connection, name: str, holder: str) -> int:
+    """
+    Return the number of the account that the config calls `name`.
+
+    `holder` says who that is at the platform. Raises LedgerError when the name stood for somebody else before: what
+    was delivered for one account says nothing of another.
+    """
+    line = connection.execute("SELECT account_no, holder FROM accounts WHERE name = ?", (name,)).fetchone()
+    if line is None:
+        twin = connection.execute("SELECT min(account_no) FROM accounts WHERE holder = ?", (holder,)).fetchone()[0]
+        cursor = connection.execute("INSERT INTO accounts (name, holder) VALUES (?, ?)", (name, holder))
+        return int(twin or cursor.lastrowid or 0)
+    if line[1] != holder:
+        raise LedgerError(
+            f"the ledger keeps account {name} as {line[1]}, the config now says {holder}; "
+            "name another ledger in [ledger] url, or give the other account a name of its own"
+        )
+    first = connection.execute("SELECT min(account_no) FROM accounts WHERE holder = ?", (holder,)).fetchone()[0]
+    return int(first)
+
+
+def begin(connection: sqlite3.Connection, new: NewRun, account_no: int) -> RunRecord:
+    """Write a new run, in its first act."""
+    connection.execute(
+        "INSERT INTO runs (run_id, job, export, api, account, account_no, parent, options, act, limit_per_s,"
+        " started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (new.run_id, new.job, new.export, new.api, new.account, account_no, new.parent,
+         orjson.dumps(dict(new.options)).decode(), Act.STAGING, new.limit_per_s, new.started_at),
+    )  # fmt: skip
+    return find(connection, new.run_id)
+
+
+def _record(line: Sequence[object]) -> RunRecord:
+    named = dict(zip((f.name for f in fields(RunRecord)), line, strict=True))
+    named["export"], named["api"] = Export(str(named["export"])), Api(str(named["api"]))
+    named["act"] = Act(str(named["act"]))
+    named["state"] = None if named["state"] is None else RunState(str(named["state"]))
+    named["options"] = orjson.loads(str(named["options"]))
+    return RunRecord(**named)  # type: ignore[arg-type] # the columns are the fields
+
+
+def find(connection: sqlite3.Connection, wanted: str) -> RunRecord:
+    """Return the run with this id, with a unique prefix of its id, or the `last`; else raise SettingsError."""
+    if wanted == "last":
+        found = connection.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY run_no DESC LIMIT 1").fetchall()
+    else:
+        found = connection.execute(
+            f"SELECT {_COLUMNS} FROM runs WHERE substr(run_id, 1, length(?)) = ? ORDER BY run_no LIMIT 2",
+            (wanted.upper(), wanted.upper()),
+        ).fetchall()
+    if len(found) == 1:
+        return _record(found[0])
+    what = "is the beginning of more than one run's id" if found else "is no run in this ledger"
+    raise SettingsError([f"RUN {wanted!r} {what}; `backfill runs` lists them"])
+
+
+def recent(connection: sqlite3.Connection, limit: int) -> list[RunRecord]:
+    """Return the newest runs, newest first."""
+    lines = connection.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY run_no DESC LIMIT ?", (limit,))
+    return [_record(line) for line in lines]
+
+
+def inputs(connection: sqlite3.Connection, run: RunRecord) -> list[InputRecord]:
+    """Return the input files of a run, in the order they were read."""
+    lines = connection.execute(
+        "SELECT file_no, name, location, columns, rows, sha256 FROM inputs WHERE run_no = ? ORDER BY file_no",
+        (run.run_no,),
+    )
+    return [InputRecord(n, name, where, tuple(orjson.loads(c)), rows, sha) for n, name, where, c, rows, sha in lines]
+
+
+def start_delivering(connection: sqlite3.Connection, run: RunRecord) -> None:
+    """Enter the second act: all inputs are read."""
+    connection.execute("UPDATE runs SET act = ? WHERE run_no = ?", (Act.DELIVERING, run.run_no))
+
+
+# A due that the run did not reach is unsent, unless an earlier attempt of the same content may have been applied.
+IN_DOUBT = (
+    "EXISTS (SELECT 1 FROM deliveries AS v JOIN runs AS r ON r.account_no = v.account_no AND r.api = v.api"
+    " WHERE r.run_no = dues.run_no AND v.identity = dues.identity AND v.digest = dues.digest"
+    " AND v.state IN ('sending', 'unknown'))"
+)
+
+
+def close_dues(connection: sqlite3.Connection, run: RunRecord, code: str, message: str) -> None:
+    """Settle whatever the run did not come to: unsent, or unknown where there is doubt."""
+    connection.execute(
+        f"UPDATE dues SET status = CASE WHEN {IN_DOUBT} THEN 'unknown' ELSE 'unsent' END, code = ?, message = ?,"
+        " is_open = 1 WHERE run_no = ? AND status IS NULL",
+        (code, message, run.run_no),
+    )
+
+
+def has_open_dues(connection: sqlite3.Connection, run: RunRecord) -> bool:
+    """Return whether there is anything that the run did not come to, or not to the end of."""
+    asked = "SELECT EXISTS (SELECT 1 FROM dues WHERE run_no = ? AND (status IS NULL OR is_open))"
+    return bool(connection.execute(asked, (run.run_no,)).fetchone()[0])
+
+
+def reopen(connection: sqlite3.Connection, run: RunRecord) -> int:
+    """Make due again what the run left unsent, blocked or unfinished; return how many dues that are."""
+    connection.execute(
+        "UPDATE dues SET status = NULL, code = NULL, message = NULL, is_open = 0"
+        " WHERE run_no = ? AND (status IN ('unsent', 'blocked') OR (is_open AND status = 'unknown'))",
+        (run.run_no,),
+    )
+    connection.execute(
+        "UPDATE runs SET state = NULL, exit_code = NULL, reason = NULL, finished_at = NULL, act ="
+        " CASE act WHEN 'concluded' THEN 'delivering' ELSE act END WHERE run_no = ?",
+        (run.run_no,),
+    )
+    open_dues = connection.execute("SELECT count(*) FROM dues WHERE run_no = ? AND status IS NULL", (run.run_no,))
+    return int(open_dues.fetchone()[0])
+
+
+def record_progress(connection: sqlite3.Connection, run: RunRecord, done: Mapping[str, float]) -> None:
+    """Add to what the run has done so far: throttled, elapsed_s, sending_s."""
+    connection.execute(
+        "UPDATE runs SET throttled = throttled + :throttled, elapsed_s = elapsed_s + :elapsed_s,"
+        " sending_s = sending_s + :sending_s WHERE run_no = :run_no",
+        {**done, "run_no": run.run_no},
+    )
+
+
+def conclude(
+    connection: sqlite3.Connection,
+    run: RunRecord,
+    *,
+    state: RunState,
+    reason: str | None,
+    finished_at: str,
+    report: str | None,
+) -> RunRecord:
+    """End the run's last act; a run that ended while it was staged is staged anew by `resume`."""
+    connection.execute(
+        "UPDATE runs SET act = CASE act WHEN 'staging' THEN act ELSE ? END, state = ?, reason = ?, finished_at = ?,"
+        " report = ? WHERE run_no = ?",
+        (Act.CONCLUDED, state, reason, finished_at, report, run.run_no),
+    )
+    return find(connection, run.run_id)
+
+
+def finish(connection: sqlite3.Connection, run: RunRecord, exit_code: int) -> RunRecord:
+    """Write down how the command ended."""
+    connection.execute("UPDATE runs SET exit_code = ? WHERE run_no = ?", (exit_code, run.run_no))
+    return find(connection, run.run_id)

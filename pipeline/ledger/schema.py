@@ -1,0 +1,122 @@
+"""The ledger's tables and the steps from one version to the next. What a line means is told in docs/ledger.md."""
+
+# Says "this SQLite file is a ledger of backfill" in the file's header: the letters b f i l.
+APPLICATION_ID = 0x6266696C
+
+_VERSION_1 = """
+CREATE TABLE accounts (
+    account_no INTEGER PRIMARY KEY,
+    name       TEXT NOT NULL UNIQUE,
+    holder     TEXT NOT NULL
+);
+CREATE TABLE jobs (
+    job        TEXT PRIMARY KEY,
+    run_id     TEXT NOT NULL,
+    fence      INTEGER NOT NULL,
+    holder     TEXT NOT NULL,
+    expires_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE runs (
+    run_no      INTEGER PRIMARY KEY,
+    run_id      TEXT NOT NULL UNIQUE,
+    job         TEXT NOT NULL,
+    export      TEXT NOT NULL,
+    api         TEXT NOT NULL,
+    account     TEXT NOT NULL,
+    account_no  INTEGER NOT NULL REFERENCES accounts,
+    parent      TEXT,
+    options     TEXT NOT NULL,
+    act         TEXT NOT NULL,
+    state       TEXT,
+    exit_code   INTEGER,
+    reason      TEXT,
+    throttled   INTEGER NOT NULL DEFAULT 0,
+    limit_per_s REAL NOT NULL,
+    started_at  TEXT NOT NULL,
+    finished_at TEXT,
+    elapsed_s   REAL NOT NULL DEFAULT 0,
+    sending_s   REAL NOT NULL DEFAULT 0,
+    report      TEXT
+);
+CREATE TABLE inputs (
+    run_no   INTEGER NOT NULL REFERENCES runs,
+    file_no  INTEGER NOT NULL,
+    name     TEXT NOT NULL,
+    location TEXT NOT NULL,
+    columns  TEXT NOT NULL,
+    rows     INTEGER NOT NULL,
+    sha256   TEXT NOT NULL,
+    PRIMARY KEY (run_no, file_no)
+) WITHOUT ROWID;
+CREATE TABLE rows (
+    run_no      INTEGER NOT NULL REFERENCES runs,
+    row_no      INTEGER NOT NULL,
+    file_no     INTEGER NOT NULL,
+    source_row  INTEGER NOT NULL,
+    request_key TEXT,
+    status      TEXT,
+    code        TEXT,
+    message     TEXT,
+    cells       TEXT,
+    PRIMARY KEY (run_no, row_no)
+) WITHOUT ROWID;
+CREATE INDEX rows_invalid_by_key ON rows (request_key) WHERE status = 'invalid';
+CREATE TABLE dues (
+    due_no        INTEGER PRIMARY KEY,
+    run_no        INTEGER NOT NULL REFERENCES runs,
+    row_no        INTEGER NOT NULL,
+    part          INTEGER NOT NULL,
+    position      INTEGER NOT NULL,
+    request_key   TEXT NOT NULL,
+    identity      TEXT NOT NULL,
+    key_is_derived INTEGER NOT NULL,
+    digest        BLOB NOT NULL,
+    body          BLOB,
+    lane          BLOB NOT NULL,
+    refund_of     TEXT,
+    card          BLOB,
+    points        INTEGER,
+    version       TEXT,
+    status        TEXT,
+    code          TEXT,
+    message       TEXT,
+    http_status   INTEGER,
+    attempts      INTEGER NOT NULL DEFAULT 0,
+    first_sent_at TEXT,
+    finished_at   TEXT,
+    latency_ms    INTEGER,
+    trace_id      TEXT,
+    wants_new_key INTEGER NOT NULL DEFAULT 0,
+    is_open       INTEGER NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX dues_by_row ON dues (run_no, row_no, part);
+CREATE INDEX dues_by_identity ON dues (identity, run_no);
+CREATE TABLE deliveries (
+    account_no INTEGER NOT NULL REFERENCES accounts,
+    api        TEXT NOT NULL,
+    identity   TEXT NOT NULL,
+    digest     BLOB NOT NULL,
+    state      TEXT NOT NULL,
+    due_no     INTEGER NOT NULL,
+    successor  TEXT,
+    PRIMARY KEY (account_no, api, identity)
+) WITHOUT ROWID;
+CREATE TABLE cards (
+    account_no       INTEGER NOT NULL REFERENCES accounts,
+    card             BLOB NOT NULL,
+    confirmed_points INTEGER,
+    unsettled        INTEGER NOT NULL,
+    newest_identity  TEXT NOT NULL,
+    newest_version   TEXT,
+    newest_position  INTEGER NOT NULL,
+    before_identity  TEXT,
+    before_version   TEXT,
+    before_position  INTEGER,
+    before_unsettled INTEGER,
+    PRIMARY KEY (account_no, card)
+) WITHOUT ROWID;
+"""
+
+# The step at index n brings a ledger from version n to n + 1. A step is never changed once released.
+MIGRATIONS = (_VERSION_1,)
+VERSION = len(MIGRATIONS)

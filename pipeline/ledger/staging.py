@@ -1,0 +1,257 @@
+"""Putting what was read and mapped into the ledger, and sifting out what need not or must not be sent."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from pipeline.ledger.admission import Conflict, Known, Skip, admit, is_overtaken, is_unchanged
+from pipeline.ledger.deliveries import card_of, known
+from pipeline.ledger.records import InputRecord, RunRecord, StagedRow
+from pipeline.model import Api, Balance, Export, Status, digest
+
+KEY_CONFLICT = "key_conflict"
+_PAGE = 1000
+
+
+def stage_rows(
+    connection: sqlite3.Connection, run: RunRecord, file_no: int, first_row_no: int, rows: Sequence[StagedRow]
+) -> None:
+    """Write rows, numbered from `first_row_no` in the run, and the dues of those that are to be delivered."""
+    history = known(connection, run, _identities(rows))
+    counted_otherwise = _counted_otherwise(connection, run, rows)
+    decided = [_decide(row, history, counted_otherwise) for row in rows]
+    connection.executemany(
+        "INSERT INTO rows (run_no, row_no, file_no, source_row, request_key, status, code, message, cells)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (run.run_no, row_no, file_no, row.source_row, row.request_key, row.status, row.code, row.message,
+             None if row.status is Status.SKIPPED else orjson.dumps(row.cells).decode())
+            for row_no, row in enumerate(decided, first_row_no)
+        ),
+    )  # fmt: skip
+    _insert_dues(connection, run, first_row_no, decided)
+
+
+def _identities(rows: Sequence[StagedRow]) -> Iterator[str]:
+    # A derived key says nothing by itself: the balance is held against its card in `sift`.
+    return (p.identity for row in rows for p in row.payloads if not p.key_is_derived)
+
+
+def _decide(row: StagedRow, history: dict[str, Known], counted_otherwise: set[str]) -> StagedRow:
+    if row.status is not None:
+        return row
+    if row.request_key in counted_otherwise:
+        return _conflict(row, "the task was delivered with another form of `times`; give this row another key")
+    admissions = [admit(history.get(payload.identity), digest(payload.body)) for payload in row.payloads]
+    conflict = next((a for a in admissions if isinstance(a, Conflict)), None)
+    if conflict is not None:
+        return _conflict(row, conflict.message)
+    if all(isinstance(a, Skip) for a in admissions):
+        return StagedRow(row.source_row, (), (), row.request_key, Status.SKIPPED, "already_succeeded", "")
+    return row
+
+
+def _conflict(row: StagedRow, message: str) -> StagedRow:
+    return StagedRow(row.source_row, row.cells, (), row.request_key, Status.INVALID, KEY_CONFLICT, message)
+
+
+def _counted_otherwise(connection: sqlite3.Connection, run: RunRecord, rows: Sequence[StagedRow]) -> set[str]:
+    """
+    Return the keys of task rows that were delivered under `<key>` and now come as `<key>-1` ..., or the reverse.
+
+    Sent as they are, the same completions would count again.
+    """
+    if run.export is not Export.TASKS:
+        return set()
+    other = {(r.request_key + "-1" if len(r.payloads) == 1 else r.request_key): r.request_key
+             for r in rows if r.payloads and r.request_key is not None}  # fmt: skip
+    found = connection.execute(
+        "SELECT d.identity, w.request_key FROM json_each(?) AS asked"
+        " CROSS JOIN deliveries AS d ON d.account_no = ? AND d.api = ? AND d.identity = asked.value"
+        " JOIN dues AS u USING (due_no) JOIN rows AS w ON w.run_no = u.run_no AND w.row_no = u.row_no",
+        (orjson.dumps(list(other)).decode(), run.account_no, run.api),
+    )
+    return {key for identity, key in found if other[identity] == key}
+
+
+def _insert_dues(connection: sqlite3.Connection, run: RunRecord, first_row_no: int, rows: Sequence[StagedRow]) -> None:
+    connection.executemany(
+        "INSERT INTO dues (run_no, row_no, part, position, request_key, identity, key_is_derived, digest, body, lane,"
+        " refund_of, card, points, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (run.run_no, row_no, part, position(run.run_no, row_no), p.request_key, p.identity, p.key_is_derived,
+             digest(p.body), p.body, p.lane, p.refund_of, *_balance_columns(p.balance))
+            for row_no, row in enumerate(rows, first_row_no)
+            for part, p in enumerate(row.payloads)
+        ),
+    )  # fmt: skip
+
+
+def position(run_no: int, row_no: int) -> int:
+    """Return the place of a row among all rows ever staged."""
+    return (run_no << 40) | row_no
+
+
+def _balance_columns(balance: Balance | None) -> tuple[bytes | None, int | None, str | None]:
+    return (None, None, None) if balance is None else (balance.card, balance.points, balance.version)
+
+
+def add_input(connection: sqlite3.Connection, run: RunRecord, source: InputRecord) -> None:
+    """Write an input file; once it was read to its end again, with what is known then."""
+    connection.execute(
+        "INSERT OR REPLACE INTO inputs (run_no, file_no, name, location, columns, rows, sha256)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (run.run_no, source.file_no, source.name, source.location, orjson.dumps(source.columns).decode(),
+         source.rows, source.sha256),
+    )  # fmt: skip
+
+
+def unstage(connection: sqlite3.Connection, run: RunRecord) -> None:
+    """Forget all that was staged for a run that sent nothing."""
+    for table in ("dues", "rows", "inputs"):
+        connection.execute(f"DELETE FROM {table} WHERE run_no = ?", (run.run_no,))
+
+
+def sift(connection: sqlite3.Connection, run: RunRecord, rekey: Callable[[bytes, str], bytes]) -> None:
+    """
+    Take out what must not be sent twice within a run, and balances that need not be sent at all.
+
+    `rekey` puts another request key into a body. Runs once, after all rows are staged.
+    """
+    _sift_repeated_identities(connection, run)
+    if run.api is Api.POINTS:
+        _sift_superseded(connection, run)
+        _sift_by_card(connection, run, rekey)
+    _join_lanes(connection, run)
+
+
+def _close(
+    connection: sqlite3.Connection, run: RunRecord, row_nos: Sequence[int], status: Status, code: str, message: str
+) -> None:
+    asked = (run.run_no, orjson.dumps(list(row_nos)).decode())
+    where = " WHERE run_no = ? AND row_no IN (SELECT value FROM json_each(?))"
+    cells = ", cells = NULL" if status is Status.SKIPPED else ""
+    connection.execute(
+        f"UPDATE rows SET status = ?, code = ?, message = ?{cells}{where}",
+        (status, code, message, *asked),
+    )
+    connection.execute("DELETE FROM dues" + where, asked)
+
+
+def _sift_repeated_identities(connection: sqlite3.Connection, run: RunRecord) -> None:
+    """
+    Leave only the first due of each identity.
+
+    A derived key is left out: it says nothing but what the balance says. A row of which some parts are new stays.
+    """
+    repeated = connection.execute(
+        "SELECT d.due_no, d.row_no, d.digest = f.digest,"
+        " (SELECT count(*) FROM dues AS a WHERE a.run_no = d.run_no AND a.row_no = d.row_no)"
+        " FROM dues AS d JOIN (SELECT identity, min(due_no) AS first FROM dues"
+        " WHERE run_no = ? AND NOT key_is_derived GROUP BY identity HAVING count(*) > 1) AS g USING (identity)"
+        " JOIN dues AS f ON f.due_no = g.first WHERE d.run_no = ? AND d.due_no > g.first AND d.row_no <> f.row_no",
+        (run.run_no, run.run_no),
+    ).fetchall()
+    unlike = {row_no for _, row_no, same, _ in repeated if not same}
+    _close(
+        connection, run, sorted(unlike), Status.INVALID, KEY_CONFLICT,
+        "an earlier row of this run has the same request key and other content; give this row another key",
+    )  # fmt: skip
+    parts = Counter(row_no for _, row_no, _, _ in repeated)
+    whole = [row_no for _, row_no, _, count in repeated if row_no not in unlike and parts[row_no] == count]
+    _close(connection, run, whole, Status.SKIPPED, "duplicate_row", "")
+    connection.executemany("DELETE FROM dues WHERE due_no = ?", [(due_no,) for due_no, _, _, _ in repeated])
+
+
+def _sift_superseded(connection: sqlite3.Connection, run: RunRecord) -> None:
+    older = connection.execute(
+        "SELECT row_no FROM (SELECT row_no, row_number() OVER (PARTITION BY card"
+        " ORDER BY version IS NOT NULL DESC, version DESC, position DESC) AS place FROM dues WHERE run_no = ?)"
+        " WHERE place > 1",
+        (run.run_no,),
+    ).fetchall()
+    _close(connection, run, [n for (n,) in older], Status.SKIPPED, "superseded", "")
+
+
+@dataclass(frozen=True, slots=True)
+class _StagedBalance:
+    due_no: int
+    row_no: int
+    identity: str
+    key_is_derived: bool
+    body: bytes
+    position: int
+    balance: Balance
+
+
+def _balances(connection: sqlite3.Connection, run: RunRecord) -> Iterator[_StagedBalance]:
+    last = -1
+    while True:
+        page = connection.execute(
+            "SELECT due_no, row_no, identity, key_is_derived, body, position, card, points, version FROM dues"
+            " WHERE run_no = ? AND row_no > ? ORDER BY row_no LIMIT ?",
+            (run.run_no, last, _PAGE),
+        ).fetchall()
+        for line in page:
+            yield _StagedBalance(line[0], line[1], line[2], bool(line[3]), line[4], line[5], Balance(*line[6:]))
+        if not page:
+            return
+        last = page[-1][1]
+
+
+def _sift_by_card(connection: sqlite3.Connection, run: RunRecord, rekey: Callable[[bytes, str], bytes]) -> None:
+    for staged in _balances(connection, run):
+        card = card_of(connection, run.account_no, staged.balance.card)
+        if is_overtaken(staged.balance, staged.position, staged.identity, card):
+            _close(connection, run, [staged.row_no], Status.SKIPPED, "superseded", "")
+        elif is_unchanged(staged.balance, card):
+            _close(connection, run, [staged.row_no], Status.SKIPPED, "unchanged", "")
+        elif staged.key_is_derived and card is not None:
+            _give_unused_key(connection, run, staged, card.newest_identity, rekey)
+
+
+def _give_unused_key(
+    connection: sqlite3.Connection,
+    run: RunRecord,
+    staged: _StagedBalance,
+    newest: str,
+    rekey: Callable[[bytes, str], bytes],
+) -> None:
+    """
+    Keep a balance that comes back from being taken for the one sent earlier.
+
+    A key made from the row is the same whenever the row is. If another balance was sent since, the platform would
+    answer the old key from memory and keep that other balance; so the key counts how often the balance came back.
+    """
+    last, times = None, 1
+    key = staged.identity
+    while known(connection, run, [key]):
+        last, times = key, times + 1
+        key = f"{staged.identity}-{times}"
+    if last is not None:
+        key = last if last == newest else key
+    if key != staged.identity:
+        body = rekey(staged.body, key)
+        connection.execute(
+            "UPDATE dues SET request_key = ?, identity = ?, body = ?, digest = ? WHERE due_no = ?",
+            (key, key, body, digest(body), staged.due_no),
+        )
+        connection.execute(
+            "UPDATE rows SET request_key = ? WHERE run_no = ? AND row_no = ?", (key, run.run_no, staged.row_no)
+        )
+
+
+def _join_lanes(connection: sqlite3.Connection, run: RunRecord) -> None:
+    """Let a refund and its payment share a lane also where the export names other users for them."""
+    while True:
+        split = connection.execute(
+            "SELECT r.lane, p.lane FROM dues AS r JOIN dues AS p ON p.identity = r.refund_of AND p.run_no = r.run_no"
+            " WHERE r.run_no = ? AND r.refund_of IS NOT NULL AND p.lane <> r.lane LIMIT 1",
+            (run.run_no,),
+        ).fetchone()
+        if split is None:
+            return
+        connection.execute("UPDATE dues SET lane = ? WHERE run_no = ? AND lane = ?", (split[1], run.run_no, split[0]))

@@ -1,0 +1,1 @@
+"""The quota: how many seconds until the next request may start."""

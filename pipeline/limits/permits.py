@@ -1,0 +1,146 @@
+"""Permits: the right to start one attempt. Shared by the threads of a process, and by processes through a store."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from pipeline.clock import Clock
+from pipeline.limits import window as quota
+from pipeline.limits.window import Window
+
+T = TypeVar("T")
+
+# Permits of one slot that nobody took within this time are not used any more: the slot's time has passed.
+_SLOT_SECONDS = 0.1
+
+
+class Store(Protocol):
+    """Where the state of quotas is kept for all processes."""
+
+    def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
+        """Replace a quota's state by what `step` makes of it; return what `step` says."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The right to start one attempt, now."""
+
+    serial: int
+    given_at: float
+
+
+@dataclass(slots=True)
+class _OpenSlot:
+    """A slot of this process: permits not yet taken, and answers not yet here."""
+
+    serial: int
+    started_at: float
+    left: int
+    awaited: int
+    shortest_trip: float = float("inf")
+    longest_trip: float = 0.0
+
+
+class Permits:
+    """
+    Gives out permits within one quota.
+
+    `take` waits for a permit; whoever took one says with `give_back` that its answer is here, or that none will come.
+    """
+
+    def __init__(self, store: Store, name: str, limit: float, clock: Clock, boot: str) -> None:
+        self._store = store
+        self._name = name
+        self._limit = limit
+        self._clock = clock
+        self._boot = boot
+        self._lock = threading.Lock()
+        self._slots: dict[int, _OpenSlot] = {}
+        self._current: _OpenSlot | None = None
+        self._not_before = 0.0
+        self.throttled = 0
+
+    def take(self, go_on: Callable[[], None]) -> Permit:
+        """Wait for a permit. `go_on` is asked before each wait and raises to give up."""
+        while True:
+            go_on()
+            with self._lock:
+                now = self._clock.steady()
+                permit = self._from_current(now) or self._from_store(now)
+                wait = self._not_before - now
+            if permit is not None:
+                return permit
+            self._clock.sleep(wait)
+
+    def _from_current(self, now: float) -> Permit | None:
+        slot = self._current
+        if slot is None or slot.left == 0:
+            return None
+        if now > slot.started_at + _SLOT_SECONDS:
+            slot.awaited -= slot.left
+            slot.left = 0
+            self._close_if_answered(slot, now)
+            return None
+        slot.left -= 1
+        return Permit(slot.serial, now)
+
+    def _from_store(self, now: float) -> Permit | None:
+        if now < self._not_before:
+            return None
+        slot = self._store.change(self._name, lambda state: self._step(state, now))
+        if isinstance(slot, float):
+            self._not_before = slot
+            return None
+        size = quota.permits_per_slot(self._limit)
+        self._current = self._slots[slot.serial] = _OpenSlot(slot.serial, now, size - 1, size)
+        return Permit(slot.serial, now)
+
+    def _step(self, state: bytes | None, now: float) -> tuple[bytes, quota.Slot | float]:
+        window = quota.decode(state, self._boot, now)
+        start = quota.next_start(window, self._limit, now)
+        if start > now:
+            return quota.encode(window, self._boot), start
+        window, given = quota.started(window, self._limit, now)
+        return quota.encode(window, self._boot), given
+
+    def give_back(self, permit: Permit) -> None:
+        """Say that the answer is here, or that none will come."""
+        with self._lock:
+            slot = self._slots[permit.serial]
+            now = self._clock.steady()
+            slot.awaited -= 1
+            slot.shortest_trip = min(slot.shortest_trip, now - permit.given_at)
+            slot.longest_trip = max(slot.longest_trip, now - permit.given_at)
+            self._close_if_answered(slot, now)
+
+    def _close_if_answered(self, slot: _OpenSlot, now: float) -> None:
+        if slot.awaited > 0 or self._slots.pop(slot.serial, None) is None:
+            return
+        self._store.change(self._name, lambda state: (self._answered(state, slot, now), None))
+        # The answer may allow an earlier start than was told before it came.
+        self._not_before = 0.0
+
+    def _answered(self, state: bytes | None, slot: _OpenSlot, now: float) -> bytes:
+        window = quota.answered(
+            quota.decode(state, self._boot, now),
+            slot.serial,
+            now,
+            shortest=slot.shortest_trip,
+            longest=slot.longest_trip,
+        )
+        return quota.encode(window, self._boot)
+
+    def slow_down(self, wait_seconds: float | None) -> None:
+        """Take in that the platform throttled a request: the whole quota slows down, for all processes."""
+        with self._lock:
+            self.throttled += 1
+            now = self._clock.steady()
+            self._current = None
+            self._store.change(self._name, lambda state: (self._slowed(state, now, wait_seconds), None))
+            self._not_before = 0.0
+
+    def _slowed(self, state: bytes | None, now: float, wait_seconds: float | None) -> bytes:
+        window: Window = quota.slowed(quota.decode(state, self._boot, now), now, wait_seconds)
+        return quota.encode(window, self._boot)

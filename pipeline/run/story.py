@@ -1,0 +1,146 @@
+"""What one execution of a run does, from its first act or from where an earlier one stopped, to its end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.clock import Clock
+from pipeline.engines.threads import ThreadEngine
+from pipeline.errors import LedgerError, SettingsError, SourceError
+from pipeline.ledger.ledger import Ledger, RunLedger
+from pipeline.ledger.outcomes import Tally, tally
+from pipeline.ledger.records import RunRecord, RunState
+from pipeline.model import Status
+from pipeline.write.course import Course, Drained, Ending
+from pipeline.write.delivery import timestamp
+from pipeline.write.writer import Writer
+
+
+class Throttled(Protocol):
+    """Whatever counts throttled answers."""
+
+    @property
+    def throttled(self) -> int:
+        """How many answers were throttled so far."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who takes part in an execution."""
+
+    ledger: Ledger
+    run: RunLedger
+    writer: Writer
+    engine: ThreadEngine
+    workers: int
+    course: Course
+    permits: Throttled
+    clock: Clock
+    tick: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an execution ended."""
+
+    run: RunRecord
+    tally: Tally
+
+
+def execute(cast: Cast, stage: Callable[[], object] | None, report: str | None) -> End:
+    """
+    Stage, where that is still to be done, deliver, and conclude.
+
+    A fault of an input concludes the run and is raised: nothing was sent. Any other exception leaves the run as a
+    crash would: `resume` goes on with it.
+    """
+    execution = _Execution(cast, report)
+    try:
+        return execution.carry_out(stage)
+    finally:
+        _let_go(cast)
+
+
+class _Execution:
+    def __init__(self, cast: Cast, report: str | None) -> None:
+        self._cast = cast
+        self._report = report
+        self._started = cast.clock.steady()
+        self._is_staged = False
+        self._sending_seconds = 0.0
+
+    def carry_out(self, stage: Callable[[], object] | None) -> End:
+        try:
+            if stage is not None:
+                stage()
+            self._is_staged = True
+            self._deliver()
+        except Drained:
+            pass
+        except (SourceError, SettingsError) as exc:
+            self._cast.course.drain(Ending.STOPPED, str(exc), halt_code="input")
+            self._conclude(exit_code=2)
+            raise
+        return self._conclude()
+
+    def _deliver(self) -> None:
+        cast = self._cast
+        cast.course.go_on()
+        started = cast.clock.steady()
+        cast.engine.run(
+            cast.run.lanes(), cast.writer.carry, workers=cast.workers, tick=self._tick, give_up=cast.course.give_up
+        )
+        cast.run.keep_up()
+        self._sending_seconds = cast.clock.steady() - started
+
+    def _tick(self) -> None:
+        self._cast.run.keep_up()
+        self._cast.tick()
+
+    def _conclude(self, exit_code: int | None = None) -> End:
+        cast, course = self._cast, self._cast.course
+        state = self._state()
+        concluded = cast.run.conclude(
+            state=state,
+            reason=None if state is RunState.COMPLETED else course.reason,
+            finished_at=timestamp(cast.clock.now()),
+            report=self._report,
+            open_as=(course.ending or Ending.INTERRUPTED, course.reason or ""),
+            progress={
+                "throttled": cast.permits.throttled,
+                "elapsed_s": cast.clock.steady() - self._started,
+                "sending_s": self._sending_seconds,
+            },
+        )
+        counted = tally(cast.ledger.outcomes(concluded))
+        return End(cast.run.finish(exit_code_of(state, counted) if exit_code is None else exit_code), counted)
+
+    def _state(self) -> RunState:
+        if self._cast.course.ending is Ending.STOPPED:
+            return RunState.STOPPED
+        if self._cast.course.ending is None:
+            return RunState.COMPLETED
+        # A deadline or a signal that came when all was done took nothing away.
+        is_done = self._is_staged and not self._cast.run.has_open_dues()
+        return RunState.COMPLETED if is_done else RunState.INTERRUPTED
+
+
+def exit_code_of(state: RunState, counted: Tally) -> int:
+    """Return the exit code that says how a run ended."""
+    match state:
+        case RunState.STOPPED:
+            return 4
+        case RunState.INTERRUPTED:
+            return 5
+        case RunState.COMPLETED:
+            done = counted.by_status[Status.SUCCEEDED] + counted.by_status[Status.SKIPPED]
+            return 0 if done == counted.rows else 3
+
+
+def _let_go(cast: Cast) -> None:
+    try:
+        cast.run.release()
+    except LedgerError:
+        # The error under way says more, and a dead holder does not block the job.
+        return

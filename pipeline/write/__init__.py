@@ -1,0 +1,1 @@
+"""Carrying what is due to the platform, once."""

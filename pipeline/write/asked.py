@@ -1,0 +1,38 @@
+"""What was sent, as far as it helps to read the answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from pipeline.model import Api
+
+JsonScalar = str | int | float | bool | None
+
+_ECHOED = {Api.CUMULATION: ("out_biz_no",), Api.STATE: (), Api.POINTS: ("out_request_no", "point_balance")}
+_PRIVATE = ("user_id", "open_id", "openid", "user_card_code", "agreement_no")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """
+    What was sent, as far as it helps to read the answer.
+
+    `echo` holds the values that a true answer repeats; `private` the users' ids, which no text may repeat.
+    """
+
+    api: Api
+    request_key: str
+    echo: Mapping[str, JsonScalar] = field(default_factory=dict)
+    private: tuple[str, ...] = field(default=(), repr=False)
+
+
+def asked_of(api: Api, request_key: str, body: bytes) -> Asked:
+    """Return what the judge has to know of a body that the mapping made."""
+    fields = orjson.loads(body)
+    return Asked(
+        api=api,
+        request_key=request_key,
+        echo={name: fields[name] for name in _ECHOED[api]},
+        private=tuple(str(fields[name]) for name in _PRIVATE if fields.get(name)),
+    )

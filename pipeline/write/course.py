@@ -1,0 +1,71 @@
+"""Whether the run goes on: asked before every step that starts something new."""
+
+import threading
+from datetime import datetime
+from enum import StrEnum
+
+from pipeline.clock import Clock
+from pipeline.model import Status
+
+
+class Ending(StrEnum):
+    """Why a run ends with rows left; also the code of the rows that it leaves unsent."""
+
+    DEADLINE = "deadline"
+    INTERRUPTED = "interrupted"
+    STOPPED = "stopped"
+
+
+class Drained(Exception):
+    """Nothing new is started any more."""
+
+
+class Course:
+    """
+    The run's way: on, or draining, with the first reason that came up.
+
+    `most_failures` is how many rows may fail before the run stops itself; None for as many as there are.
+    """
+
+    def __init__(self, clock: Clock, *, until: datetime | None = None, most_failures: float | None = None) -> None:
+        self._clock = clock
+        self._until = until
+        self._most_failures = most_failures
+        self._lock = threading.Lock()
+        self._failures = 0
+        self.ending: Ending | None = None
+        self.halt_code: str | None = None
+        self.reason: str | None = None
+
+    def drain(self, ending: Ending, reason: str, *, halt_code: str | None = None) -> None:
+        """Start nothing new from here on; sleeping threads wake up. Only the first reason counts."""
+        with self._lock:
+            if self.ending is None:
+                self.ending, self.reason, self.halt_code = ending, reason, halt_code
+        self._clock.wake()
+
+    def give_up(self) -> None:
+        """Drain because the program itself failed; the exception tells the rest."""
+        self.drain(Ending.INTERRUPTED, "the run was interrupted by an error")
+
+    def go_on(self) -> None:
+        """Raise Drained once the run is to end."""
+        if self.ending is None and self._until is not None and self._clock.now() >= self._until:
+            self.drain(Ending.DEADLINE, f"the deadline {self._until:%H:%M} was reached; `backfill resume` goes on")
+        if self.ending is not None:
+            raise Drained
+
+    def count(self, status: Status, rows: int = 1) -> None:
+        """Take in the outcome of rows, and stop the run where too many failed."""
+        if status not in (Status.INVALID, Status.REJECTED, Status.UNKNOWN):
+            return
+        with self._lock:
+            self._failures += rows
+            too_many = self._most_failures is not None and self._failures > self._most_failures
+        if too_many:
+            self.drain(
+                Ending.STOPPED,
+                f"{self._failures} rows failed, more than --max-failures allows; look at the report, "
+                "mend the cause, then resume",
+                halt_code="too_many_failures",
+            )

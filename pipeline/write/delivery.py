@@ -1,0 +1,148 @@
+"""One delivery under way: attempts, each with a permit and a signature of its own, until a verdict stands."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from pipeline.clock import Clock
+from pipeline.ledger.records import Due, Settlement
+from pipeline.limits.permits import Permit
+from pipeline.model import Api, Lost, Opened, Reply
+from pipeline.write.course import Course, Drained, Ending
+from pipeline.write.gate import Gate, Pass
+from pipeline.write.judge import asked_of, judge, trace_id
+from pipeline.write.keys import Keys
+from pipeline.write.ports import Signer, Transport
+from pipeline.write.retry import RetryPolicy, attempts
+from pipeline.write.settlement import History, interrupted, settle
+from pipeline.write.verdict import Halt, TryAgain, Verdict
+from pipeline.write.watch import Watch
+
+# A permit is for now. A process that was held up in between takes a new one, or it would exceed the quota.
+_PERMIT_SECONDS = 0.5
+
+
+class Quota(Protocol):
+    """What the writer asks of the quota."""
+
+    def take(self, go_on: Callable[[], None]) -> Permit:
+        """Wait for the right to start one attempt."""
+        ...
+
+    def give_back(self, permit: Permit) -> None:
+        """Say that the answer is here, or that none will come."""
+        ...
+
+    def slow_down(self, wait_seconds: float | None) -> None:
+        """Slow the whole quota down."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What deliveries of one run are carried out with; all of it is shared by the workers."""
+
+    api: Api
+    signer: Signer
+    transport: Transport
+    quota: Quota
+    course: Course
+    gate: Gate
+    watch: Watch
+    keys: Keys
+    policy: RetryPolicy
+    clock: Clock
+    chance: random.Random
+
+
+class Delivery:
+    """Carries one due, whose intent is on disk, to a settlement."""
+
+    def __init__(self, means: Means, due: Due, history: History) -> None:
+        self._means = means
+        self._due = due
+        self._history = history
+        self._asked = asked_of(means.api, due.request_key, due.body)
+
+    def carry_out(self) -> Settlement:
+        """Attempt until a verdict stands, the attempts are used up, or the run ends."""
+        course = self._means.course
+        retrying = attempts(self._means.policy, sleep=self._means.clock.sleep, random=self._means.chance)
+        try:
+            verdict = retrying(self._attempt)
+        except Drained:
+            return interrupted(self._history, course.ending or Ending.INTERRUPTED, course.reason or "")
+        halt = verdict if isinstance(verdict, Halt) else self._means.watch.settled(verdict)
+        if halt is not None:
+            course.drain(Ending.STOPPED, halt.text, halt_code=halt.code)
+        return settle(self._history, verdict)
+
+    def _attempt(self) -> Verdict:
+        """Make one attempt that counts: probes of a platform that is down do not use up the row's attempts."""
+        while True:
+            held = self._pass_the_gate()
+            verdict = self._send(held)
+            if not (held.probing and isinstance(verdict, TryAgain) and verdict.platform_down):
+                return verdict
+
+    def _pass_the_gate(self) -> Pass:
+        while True:
+            self._means.course.go_on()
+            held = self._means.gate.enter()
+            if isinstance(held, Pass):
+                return held
+            self._means.clock.sleep(held)
+
+    def _send(self, held: Pass) -> Verdict:
+        means = self._means
+        try:
+            means.keys.refresh_if_due()
+            answer, opened = self._exchange()
+        except Drained:
+            means.gate.abandon(held)
+            raise
+        verdict = judge(self._asked, answer, opened, doubt=self._history.doubt, at=means.clock.now())
+        self._history = self._history.after(verdict)
+        if isinstance(verdict, TryAgain) and verdict.slow:
+            means.quota.slow_down(verdict.wait_seconds)
+        refused = means.keys.refresh_for(verdict, opened)
+        halt = means.gate.leave(held, self._due.due_no, verdict) or means.watch.attempted(verdict) or refused
+        return verdict if halt is None else halt
+
+    def _exchange(self) -> tuple[Reply | Lost, Opened | None]:
+        """Send the request once and open what comes back."""
+        means = self._means
+        permit = self._fresh_permit()
+        sent_at, started = means.clock.now(), means.clock.steady()
+        request = means.signer.sign(self._due.body, at=sent_at, nonce=f"{means.chance.getrandbits(128):032x}")
+        answer = means.transport.send(request)
+        means.quota.give_back(permit)
+        self._note(answer, sent_at, means.clock.steady() - started)
+        return answer, means.signer.open(answer, at=means.clock.now()) if isinstance(answer, Reply) else None
+
+    def _fresh_permit(self) -> Permit:
+        means = self._means
+        permit = means.quota.take(means.course.go_on)
+        while means.clock.steady() - permit.given_at > _PERMIT_SECONDS:
+            means.quota.give_back(permit)
+            permit = means.quota.take(means.course.go_on)
+        return permit
+
+    def _note(self, answer: Reply | Lost, sent_at: datetime, seconds: float) -> None:
+        history = self._history
+        self._history = replace(
+            history,
+            attempts=history.attempts + 1,
+            first_sent_at=history.first_sent_at or timestamp(sent_at),
+            finished_at=timestamp(self._means.clock.now()),
+            latency_ms=round(seconds * 1000),
+            http_status=answer.status if isinstance(answer, Reply) else None,
+            trace_id=trace_id(self._means.api, answer) if isinstance(answer, Reply) else None,
+        )
+
+
+def timestamp(at: datetime) -> str:
+    """Return a moment as reports show it: UTC, ISO 8601, milliseconds."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"

@@ -1,0 +1,130 @@
+"""Which condition of the retry matrix an answer is in."""
+
+from dataclasses import dataclass
+
+from pipeline.model import Api, Lost, Opened, Reply, Trust
+from pipeline.write.asked import Asked, JsonScalar
+from pipeline.write.catalogue import BY_LOSS, BY_STATUS, BY_TRUST, CONDITIONS, find_codes
+from pipeline.write.masking import safe_text
+from pipeline.write.matrix.condition import Codes, Condition
+from pipeline.write.told import Told, read_told
+
+_CONFIRMED = {Api.CUMULATION: "SUCCESS", Api.STATE: "10000", Api.POINTS: "SUCCESS"}
+_NOT_TAKEN = {Api.CUMULATION: "FAIL_REASON", Api.STATE: "BIZ_RESULT_FAILED", Api.POINTS: "FAIL_REASON"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The condition that an answer is in, with what was said about it."""
+
+    condition: Condition
+    code: str
+    message: str = ""
+    codes: Codes | None = None
+    status: int | None = None
+    asks_for_new_key: bool = False
+
+
+def diagnose(asked: Asked, answer: Reply | Lost, opened: Opened | None) -> Finding:
+    """Return the condition of the retry matrix that the answer is in."""
+    if isinstance(answer, Lost):
+        condition = BY_LOSS[answer.cause]
+        return Finding(condition, condition.code, safe_text(answer.detail, asked.private))
+    told = read_told(asked.api, opened.content if opened else None, asked.private)
+    trust = opened.trust if opened else Trust.MISSING_SIGNATURE
+    return (
+        _distrusted(asked.api, answer, trust, told)
+        or _coded(asked.api, answer, told)
+        or (_taken(asked, told) if answer.status == 200 else _status_alone(asked.api, answer, told))
+    )
+
+
+def _distrusted(api: Api, reply: Reply, trust: Trust, told: Told | None) -> Finding | None:
+    """
+    Find what is wrong with the answer's signature, None where the answer may be read.
+
+    A success is read only if verified. An error may be unsigned: early refusals are. WeChat Pay's own libraries verify
+    no error, so its errors are read as they come.
+    """
+    if trust is Trust.VERIFIED:
+        return None
+    if reply.status == 200 and not _is_gateway_error(api, told):
+        condition = BY_TRUST[trust]
+    elif api is not Api.POINTS and trust in {Trust.BAD_SIGNATURE, Trust.PROBE}:
+        condition = CONDITIONS[24]
+    elif api is not Api.POINTS and trust in {Trust.UNKNOWN_SERIAL, Trust.STALE}:
+        condition = BY_TRUST[trust]
+    else:
+        return None
+    return Finding(condition, condition.code, status=reply.status)
+
+
+def _is_gateway_error(api: Api, told: Told | None) -> bool:
+    """Say whether it is the gateway's error answer, which has status 200 as its successes have."""
+    return api is Api.STATE and told is not None and told.codes != () and told.codes[-1] != _CONFIRMED[api]
+
+
+def _coded(api: Api, reply: Reply, told: Told | None) -> Finding | None:
+    """Find the first known code. Codes are read before the status, the gateway's sub code before its code."""
+    for code in told.codes if told else ():
+        codes = find_codes(api, code, told.message if told else "")
+        if told and codes:
+            condition = CONDITIONS[codes.condition]
+            return Finding(condition, code, told.message, codes, reply.status, told.asks_for_new_key)
+    return None
+
+
+def _taken(asked: Asked, told: Told | None) -> Finding:
+    """Find what a trusted answer with status 200 and no known code says of the row."""
+    if told is None:
+        return Finding(BY_TRUST[Trust.UNREADABLE], BY_TRUST[Trust.UNREADABLE].code, status=200)
+    if asked.api is Api.STATE:
+        return _gateway_result(asked.api, told)
+    if told.fields.get("fail_reason") not in (None, ""):
+        return _said(28, _NOT_TAKEN[asked.api], told)
+    different = [name for name, sent in asked.echo.items() if not _is_same(told.fields.get(name), sent)]
+    if different:
+        return Finding(CONDITIONS[30], CONDITIONS[30].code, f"{', '.join(different)} missing or different", status=200)
+    return Finding(CONDITIONS[27], _CONFIRMED[asked.api])
+
+
+def _gateway_result(api: Api, told: Told) -> Finding:
+    match told.codes, told.fields.get("biz_result"):
+        case ("10000",), "success":
+            return Finding(CONDITIONS[27], _CONFIRMED[api])
+        case ("10000",), "failed":
+            return _said(28, _NOT_TAKEN[api], told)
+        case (code, *_), _ if told.codes[-1] != "10000":
+            return _said(48, code, told)
+        case _:
+            return _said(29, CONDITIONS[29].code, told)
+
+
+def _said(number: int, code: str, told: Told) -> Finding:
+    return Finding(CONDITIONS[number], code, told.message, None, 200, told.asks_for_new_key)
+
+
+def _is_same(echoed: object, sent: JsonScalar) -> bool:
+    """Compare as JSON does: 1 is 1.0, but neither is true nor "1"."""
+    return echoed == sent and isinstance(echoed, bool) == isinstance(sent, bool)
+
+
+def _status_alone(api: Api, reply: Reply, told: Told | None) -> Finding:
+    """Find what the status says where no known code does; a code that is not known is kept."""
+    code = told.codes[0] if told and told.codes else None
+    condition = BY_STATUS.get(reply.status, CONDITIONS[13])
+    match condition.number:
+        case 17 if code:
+            condition = CONDITIONS[48]
+        # A wrong method is systemic whatever the body; a page not found may be a proxy's.
+        case 17 if reply.status == 404 and reply.body.strip():
+            condition = CONDITIONS[18]
+        case 18 if code:
+            condition = CONDITIONS[48]
+        # WeChat Pay lists 501 among its faults, but as one that no repeat mends.
+        case 9 if reply.status == 501 and api is Api.POINTS and not code:
+            condition = CONDITIONS[17]
+        case 9 | 10 if code:
+            condition = CONDITIONS[49]
+    message, asks = (told.message, told.asks_for_new_key) if told else ("", False)
+    return Finding(condition, code or f"http_{reply.status}", message, status=reply.status, asks_for_new_key=asks)

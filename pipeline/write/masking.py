@@ -1,0 +1,27 @@
+"""How the platforms' own words are made fit for ledger, report and log."""
+
+import re
+from collections.abc import Iterable
+
+_MASK = "***"
+_SHORTEST_PRIVATE = 4  # a shorter value would mask half of every sentence
+_USER_INFO = re.compile(r"//[^/\s@]+@")
+_DIGITS = re.compile(r"\d{12,}")
+_ID_LIKE = re.compile(r"(?=[\w-]*\d|[\w-]*[A-Z][\w-]*[a-z]|[\w-]*[a-z][\w-]*[A-Z])[\w-]{20,}", re.ASCII)
+
+
+def safe_text(text: str, private: Iterable[str] = (), *, limit: int = 300) -> str:
+    """
+    Return a foreign text that may be kept and shown: one line, at most `limit` characters, no user's id in it.
+
+    Masked are the `private` values that were sent (of four characters or more), digits from twelve in a row
+    (user ids, agreements, cards), words of twenty or more characters that hold a digit or both cases (open ids,
+    tokens), and what stands before @ in a URL. A word all in one case stays: the platforms' own codes are such.
+    """
+    for value in sorted(private, key=len, reverse=True):
+        if len(value) >= _SHORTEST_PRIVATE:
+            text = text.replace(value, _MASK)
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    line = _USER_INFO.sub(f"//{_MASK}@", line)
+    line = _ID_LIKE.sub(_MASK, _DIGITS.sub(_MASK, line))
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"

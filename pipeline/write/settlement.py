@@ -1,0 +1,91 @@
+"""How a delivery ends, from everything that was learnt about it. No effects."""
+
+from dataclasses import dataclass, replace
+
+from pipeline.ledger.records import DeliveryState, Settlement
+from pipeline.model import Status
+from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """
+    What is known of a delivery so far.
+
+    `doubt`: some attempt, here or in an earlier run, may have been applied, and `doubt_code` says why. `before` is
+    how the ledger stood before this run's intent. `seen`: the platform may have seen the request.
+    """
+
+    before: DeliveryState | None = None
+    doubt: bool = False
+    doubt_code: str = ""
+    seen: bool = False
+    attempts: int = 0
+    first_sent_at: str | None = None
+    finished_at: str | None = None
+    http_status: int | None = None
+    latency_ms: int | None = None
+    trace_id: str | None = None
+
+    def after(self, verdict: Verdict) -> "History":
+        """Return the history with one more verdict taken in."""
+        may_have_acted = isinstance(verdict, Open) or (isinstance(verdict, TryAgain | Halt) and verdict.may_have_acted)
+        never_left = isinstance(verdict, TryAgain) and verdict.code == "not_connected"
+        return replace(
+            self,
+            doubt=self.doubt or may_have_acted,
+            doubt_code=verdict.code if may_have_acted else self.doubt_code,
+            seen=self.seen or not never_left,
+        )
+
+
+def settle(history: History, verdict: Verdict) -> Settlement:
+    """Return how a delivery ends whose last verdict this is."""
+    match verdict:
+        case Succeeded(code):
+            return _end(history, Status.SUCCEEDED, code, "", DeliveryState.SUCCEEDED)
+        case Refused():
+            end = _end(history, Status.REJECTED, verdict.code, verdict.text, DeliveryState.REJECTED)
+            return replace(end, wants_new_key=verdict.wants_new_key)
+        case Open(code, text):
+            return _end(history, Status.UNKNOWN, code, text, DeliveryState.UNKNOWN)
+        case Halt(code, text):
+            return _cut_short(history, "stopped", f"{code}: {text}")
+        case TryAgain():
+            return _exhausted(history, verdict)
+
+
+def _exhausted(history: History, verdict: TryAgain) -> Settlement:
+    if history.doubt:
+        code = history.doubt_code or verdict.code
+        return _end(history, Status.UNKNOWN, code, verdict.text, DeliveryState.UNKNOWN)
+    if verdict.refused_at_last:
+        return _end(history, Status.REJECTED, verdict.code, verdict.text, DeliveryState.REJECTED)
+    if verdict.slow:
+        text = f"every attempt was throttled ({verdict.code}); rerun or resume"
+        return _end(history, Status.UNSENT, "throttled", text, DeliveryState.UNSENT)
+    return _end(history, Status.UNSENT, verdict.code, verdict.text, _as_before(history))
+
+
+def _as_before(history: History) -> DeliveryState | None:
+    return DeliveryState.UNSENT if history.seen else history.before
+
+
+def interrupted(history: History, code: str, text: str) -> Settlement:
+    """Return how a delivery stands that the run's end has cut off between two attempts, or before the first."""
+    return _cut_short(history, code, text)
+
+
+def _cut_short(history: History, code: str, text: str) -> Settlement:
+    if history.doubt:
+        end = _end(history, Status.UNKNOWN, history.doubt_code or code, text, DeliveryState.UNKNOWN)
+    else:
+        end = _end(history, Status.UNSENT, code, text, _as_before(history))
+    return replace(end, is_open=True)
+
+
+def _end(history: History, status: Status, code: str, message: str, leaves: DeliveryState | None) -> Settlement:
+    return Settlement(
+        status, code, message, history.http_status, history.attempts, history.first_sent_at,
+        history.finished_at, history.latency_ms, history.trace_id, leaves=leaves,
+    )  # fmt: skip
