@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.clock import Clock
-from pipeline.ledger import deliveries, lease, outcomes, queue, rerunning, runs, staging
+from pipeline.ledger import deliveries, lease, outcomes, queue, rerunning, runs, scratch, staging
 from pipeline.ledger.admission import Admission
 from pipeline.ledger.commit import GroupCommit
 from pipeline.ledger.database import connect, open_ledger, told_clearly
@@ -34,10 +34,11 @@ class Ledger:
     """
     A ledger file. Raises LedgerError, with cause and advice, for whatever the file or the disk refuses.
 
-    Reading is done on a connection of its own, so that it neither waits for a commit nor sees half of one.
+    Reading is done on a connection of its own, so that it neither waits for a commit nor sees half of one. With
+    `past` this is a scratch ledger: it knows what that one knows, and leaves it untouched.
     """
 
-    def __init__(self, path: Path, clock: Clock, holder: Holder) -> None:
+    def __init__(self, path: Path, clock: Clock, holder: Holder, *, past: Path | None = None) -> None:
         self.path = path
         self._clock = clock
         self._holder = holder
@@ -45,6 +46,16 @@ class Ledger:
         with told_clearly(path):
             self._reader = connect(path)
         self._reading = threading.Lock()
+        if past is not None:
+            self._look_into(past)
+
+    def _look_into(self, past: Path) -> None:
+        # Opened once as any command would, which brings it to this version or says why it can't be used.
+        open_ledger(past).close()
+        with told_clearly(past):
+            scratch.look_into(self._writer, past)
+            scratch.take_over_the_past(self._writer)
+            scratch.look_into(self._reader, past)
 
     def quotas(self) -> QuotaStore:
         """Return where this ledger's quotas are kept."""
@@ -184,7 +195,6 @@ class RunLedger:
         state: RunState,
         reason: str | None,
         finished_at: str,
-        report: str | None,
         open_as: tuple[str, str],
         progress: dict[str, float],
     ) -> RunRecord:
@@ -197,9 +207,7 @@ class RunLedger:
         def write(connection: sqlite3.Connection) -> RunRecord:
             runs.close_dues(connection, self.run, *open_as)
             runs.record_progress(connection, self.run, progress)
-            return runs.conclude(
-                connection, self.run, state=state, reason=reason, finished_at=finished_at, report=report
-            )
+            return runs.conclude(connection, self.run, state=state, reason=reason, finished_at=finished_at)
 
         return self._commit(write)
 
@@ -207,9 +215,9 @@ class RunLedger:
         """Return whether there is anything that the run did not come to."""
         return self._commit(lambda c: runs.has_open_dues(c, self.run))
 
-    def finish(self, exit_code: int) -> RunRecord:
+    def finish(self, exit_code: int) -> None:
         """Write down the exit code; the last thing a run does."""
-        return self._commit(lambda c: runs.finish(c, self.run, exit_code))
+        self._commit(lambda c: runs.finish(c, self.run, exit_code))
 
     def release(self) -> None:
         """Give the job back, concluded or not."""

@@ -1,9 +1,7 @@
 """Reading outcomes back: one for each row, in source order, with memory that does not grow."""
 
 import sqlite3
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.runs import IN_DOUBT
@@ -68,24 +66,3 @@ def _outcome(row: tuple[object, ...], due: _DueLine | None) -> Outcome:
         str(name), int(str(source_row)), str(key or ""), Status(due[1]), *due[2:10], int(str(file_no)),
         bool(due[10]), None if cells is None else str(cells),
     )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Rows by status and by code, most frequent code first, and all attempts; the sums are the rows read."""
-
-    rows: int
-    by_status: Mapping[Status, int]
-    by_code: Mapping[str, int]
-    attempts: int
-
-
-def tally(of: Iterable[Outcome]) -> Tally:
-    """Count outcomes."""
-    by_status, by_code = dict.fromkeys(Status, 0), Counter[str]()
-    attempts = 0
-    for outcome in of:
-        by_status[outcome.status] += 1
-        by_code[outcome.code] += 1
-        attempts += outcome.attempts
-    return Tally(sum(by_status.values()), by_status, dict(by_code.most_common()), attempts)

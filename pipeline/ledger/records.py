@@ -76,7 +76,6 @@ class RunRecord:
     finished_at: str | None
     elapsed_s: float
     sending_s: float
-    report: str | None
 
 
 @dataclass(frozen=True, slots=True)

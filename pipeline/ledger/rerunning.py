@@ -1,8 +1,9 @@
 """Copying what a run left open into a new run: the same identities, the same bytes."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.ledger.outcomes import outcomes
 from pipeline.ledger.records import RunRecord
@@ -18,6 +19,21 @@ class Selection:
     codes: frozenset[str] = frozenset()
     new_keys: bool = False
     limit: int | None = None
+
+    def as_options(self) -> dict[str, Any]:
+        """Return the selection as a run keeps it."""
+        return {
+            "only": sorted(self.statuses),
+            "codes": sorted(self.codes),
+            "new_keys": self.new_keys,
+            "rerun_limit": self.limit,
+        }
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> "Selection":
+        """Return what `as_options` made."""
+        statuses = frozenset(Status(text) for text in options["only"])
+        return cls(statuses, frozenset(options["codes"]), options["new_keys"], options["rerun_limit"])
 
     def takes(self, outcome: Outcome) -> bool:
         """Return whether a row with this outcome is sent again."""

@@ -144,18 +144,16 @@ def conclude(
     state: RunState,
     reason: str | None,
     finished_at: str,
-    report: str | None,
 ) -> RunRecord:
     """End the run's last act; a run that ended while it was staged is staged anew by `resume`."""
     connection.execute(
-        "UPDATE runs SET act = CASE act WHEN 'staging' THEN act ELSE ? END, state = ?, reason = ?, finished_at = ?,"
-        " report = ? WHERE run_no = ?",
-        (Act.CONCLUDED, state, reason, finished_at, report, run.run_no),
+        "UPDATE runs SET act = CASE act WHEN 'staging' THEN act ELSE ? END, state = ?, reason = ?,"
+        " finished_at = ? WHERE run_no = ?",
+        (Act.CONCLUDED, state, reason, finished_at, run.run_no),
     )
     return find(connection, run.run_id)
 
 
-def finish(connection: sqlite3.Connection, run: RunRecord, exit_code: int) -> RunRecord:
+def finish(connection: sqlite3.Connection, run: RunRecord, exit_code: int) -> None:
     """Write down how the command ended."""
     connection.execute("UPDATE runs SET exit_code = ? WHERE run_no = ?", (exit_code, run.run_no))
-    return find(connection, run.run_id)

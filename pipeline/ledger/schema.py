@@ -35,8 +35,7 @@ CREATE TABLE runs (
     started_at  TEXT NOT NULL,
     finished_at TEXT,
     elapsed_s   REAL NOT NULL DEFAULT 0,
-    sending_s   REAL NOT NULL DEFAULT 0,
-    report      TEXT
+    sending_s   REAL NOT NULL DEFAULT 0
 );
 CREATE TABLE inputs (
     run_no   INTEGER NOT NULL REFERENCES runs,

@@ -1,14 +1,13 @@
 """What one execution of a run does, from its first act or from where an earlier one stopped, to its end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.clock import Clock
 from pipeline.engines.threads import ThreadEngine
 from pipeline.errors import LedgerError, SettingsError, SourceError
-from pipeline.ledger.ledger import Ledger, RunLedger
-from pipeline.ledger.outcomes import Tally, tally
+from pipeline.ledger.ledger import RunLedger
 from pipeline.ledger.records import RunRecord, RunState
 from pipeline.model import Status
 from pipeline.write.course import Course, Drained, Ending
@@ -27,9 +26,8 @@ class Throttled(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Who takes part in an execution."""
+    """Who takes part in an execution; `report` writes the report of the concluded run and returns the exit code."""
 
-    ledger: Ledger
     run: RunLedger
     writer: Writer
     engine: ThreadEngine
@@ -38,39 +36,31 @@ class Cast:
     permits: Throttled
     clock: Clock
     tick: Callable[[], None]
+    report: Callable[[RunRecord], int]
 
 
-@dataclass(frozen=True, slots=True)
-class End:
-    """How an execution ended."""
-
-    run: RunRecord
-    tally: Tally
-
-
-def execute(cast: Cast, stage: Callable[[], object] | None, report: str | None) -> End:
+def execute(cast: Cast, stage: Callable[[], object] | None) -> int:
     """
-    Stage, where that is still to be done, deliver, and conclude.
+    Stage, where that is still to be done, deliver, conclude and report; return the exit code.
 
     A fault of an input concludes the run and is raised: nothing was sent. Any other exception leaves the run as a
     crash would: `resume` goes on with it.
     """
-    execution = _Execution(cast, report)
     try:
-        return execution.carry_out(stage)
+        return _Execution(cast).carry_out(stage)
     finally:
         _let_go(cast)
 
 
 class _Execution:
-    def __init__(self, cast: Cast, report: str | None) -> None:
+    def __init__(self, cast: Cast) -> None:
         self._cast = cast
-        self._report = report
         self._started = cast.clock.steady()
         self._is_staged = False
         self._sending_seconds = 0.0
 
-    def carry_out(self, stage: Callable[[], object] | None) -> End:
+    def carry_out(self, stage: Callable[[], object] | None) -> int:
+        cast = self._cast
         try:
             if stage is not None:
                 stage()
@@ -79,10 +69,13 @@ class _Execution:
         except Drained:
             pass
         except (SourceError, SettingsError) as exc:
-            self._cast.course.drain(Ending.STOPPED, str(exc), halt_code="input")
-            self._conclude(exit_code=2)
+            cast.course.drain(Ending.STOPPED, str(exc), halt_code="input")
+            self._conclude()
+            cast.run.finish(2)
             raise
-        return self._conclude()
+        exit_code = cast.report(self._conclude())
+        cast.run.finish(exit_code)
+        return exit_code
 
     def _deliver(self) -> None:
         cast = self._cast
@@ -98,14 +91,13 @@ class _Execution:
         self._cast.run.keep_up()
         self._cast.tick()
 
-    def _conclude(self, exit_code: int | None = None) -> End:
+    def _conclude(self) -> RunRecord:
         cast, course = self._cast, self._cast.course
         state = self._state()
-        concluded = cast.run.conclude(
+        return cast.run.conclude(
             state=state,
             reason=None if state is RunState.COMPLETED else course.reason,
             finished_at=timestamp(cast.clock.now()),
-            report=self._report,
             open_as=(course.ending or Ending.INTERRUPTED, course.reason or ""),
             progress={
                 "throttled": cast.permits.throttled,
@@ -113,8 +105,6 @@ class _Execution:
                 "sending_s": self._sending_seconds,
             },
         )
-        counted = tally(cast.ledger.outcomes(concluded))
-        return End(cast.run.finish(exit_code_of(state, counted) if exit_code is None else exit_code), counted)
 
     def _state(self) -> RunState:
         if self._cast.course.ending is Ending.STOPPED:
@@ -126,7 +116,7 @@ class _Execution:
         return RunState.COMPLETED if is_done else RunState.INTERRUPTED
 
 
-def exit_code_of(state: RunState, counted: Tally) -> int:
+def exit_code_of(state: RunState, counts: Mapping[Status, int]) -> int:
     """Return the exit code that says how a run ended."""
     match state:
         case RunState.STOPPED:
@@ -134,8 +124,8 @@ def exit_code_of(state: RunState, counted: Tally) -> int:
         case RunState.INTERRUPTED:
             return 5
         case RunState.COMPLETED:
-            done = counted.by_status[Status.SUCCEEDED] + counted.by_status[Status.SKIPPED]
-            return 0 if done == counted.rows else 3
+            done = counts[Status.SUCCEEDED] + counts[Status.SKIPPED]
+            return 0 if done == sum(counts.values()) else 3
 
 
 def _let_go(cast: Cast) -> None:

@@ -1,11 +1,14 @@
 """Whether the run goes on: asked before every step that starts something new."""
 
 import threading
+from collections import Counter
 from datetime import datetime
 from enum import StrEnum
 
 from pipeline.clock import Clock
 from pipeline.model import Status
+
+_FAILURES = (Status.INVALID, Status.REJECTED, Status.UNKNOWN)
 
 
 class Ending(StrEnum):
@@ -24,15 +27,15 @@ class Course:
     """
     The run's way: on, or draining, with the first reason that came up.
 
-    `most_failures` is how many rows may fail before the run stops itself; None for as many as there are.
+    `counts` are the outcomes so far of this execution.
     """
 
-    def __init__(self, clock: Clock, *, until: datetime | None = None, most_failures: float | None = None) -> None:
+    def __init__(self, clock: Clock, *, until: datetime | None = None) -> None:
         self._clock = clock
         self._until = until
-        self._most_failures = most_failures
+        self._most_failures: float | None = None
         self._lock = threading.Lock()
-        self._failures = 0
+        self.counts: Counter[Status] = Counter()
         self.ending: Ending | None = None
         self.halt_code: str | None = None
         self.reason: str | None = None
@@ -55,17 +58,23 @@ class Course:
         if self.ending is not None:
             raise Drained
 
+    def allow_failures(self, most: float) -> None:
+        """Say how many rows may fail before the run stops itself; as many as there are, where nothing is said."""
+        self._most_failures = most
+        self._stop_if_too_many()
+
     def count(self, status: Status, rows: int = 1) -> None:
         """Take in the outcome of rows, and stop the run where too many failed."""
-        if status not in (Status.INVALID, Status.REJECTED, Status.UNKNOWN):
-            return
         with self._lock:
-            self._failures += rows
-            too_many = self._most_failures is not None and self._failures > self._most_failures
-        if too_many:
+            self.counts[status] += rows
+        self._stop_if_too_many()
+
+    def _stop_if_too_many(self) -> None:
+        failures = sum(self.counts[status] for status in _FAILURES)
+        if self._most_failures is not None and failures > self._most_failures:
             self.drain(
                 Ending.STOPPED,
-                f"{self._failures} rows failed, more than --max-failures allows; look at the report, "
+                f"{failures} rows failed, more than --max-failures allows; look at the report, "
                 "mend the cause, then resume",
                 halt_code="too_many_failures",
             )

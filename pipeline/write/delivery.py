@@ -108,7 +108,11 @@ class Delivery:
         if isinstance(verdict, TryAgain) and verdict.slow:
             means.quota.slow_down(verdict.wait_seconds)
         refused = means.keys.refresh_for(verdict, opened)
-        halt = means.gate.leave(held, self._due.due_no, verdict) or means.watch.attempted(verdict) or refused
+        halt = (
+            means.gate.leave(held, self._due.due_no, verdict)
+            or means.watch.attempted(self._due.due_no, verdict)
+            or refused
+        )
         return verdict if halt is None else halt
 
     def _exchange(self) -> tuple[Reply | Lost, Opened | None]:

@@ -66,12 +66,14 @@ def _is_gateway_error(api: Api, told: Told | None) -> bool:
 
 def _coded(api: Api, reply: Reply, told: Told | None) -> Finding | None:
     """Find the first known code. Codes are read before the status, the gateway's sub code before its code."""
-    for code in told.codes if told else ():
-        codes = find_codes(api, code, told.message if told else "")
-        if told and codes:
-            condition = CONDITIONS[codes.condition]
-            return Finding(condition, code, told.message, codes, reply.status, told.asks_for_new_key)
-    return None
+    if told is None:
+        return None
+    known = filter(None, (find_codes(api, code, told.message) for code in told.codes))
+    codes = next(known, None)
+    if codes is None:
+        return None
+    condition = CONDITIONS[codes.condition]
+    return Finding(condition, told.code, told.message, codes, reply.status, told.asks_for_new_key)
 
 
 def _taken(asked: Asked, told: Told | None) -> Finding:
@@ -94,8 +96,8 @@ def _gateway_result(api: Api, told: Told) -> Finding:
             return Finding(CONDITIONS[27], _CONFIRMED[api])
         case ("10000",), "failed":
             return _said(28, _NOT_TAKEN[api], told)
-        case (code, *_), _ if told.codes[-1] != "10000":
-            return _said(48, code, told)
+        case (*_, code), _ if code != "10000":
+            return _said(48, told.code, told)
         case _:
             return _said(29, CONDITIONS[29].code, told)
 
@@ -111,7 +113,7 @@ def _is_same(echoed: object, sent: JsonScalar) -> bool:
 
 def _status_alone(api: Api, reply: Reply, told: Told | None) -> Finding:
     """Find what the status says where no known code does; a code that is not known is kept."""
-    code = told.codes[0] if told and told.codes else None
+    code = told.code if told else ""
     condition = BY_STATUS.get(reply.status, CONDITIONS[13])
     match condition.number:
         case 17 if code:

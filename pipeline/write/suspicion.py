@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Hashable
 
-from pipeline.write.verdict import Halt, Open, Refused, TryAgain, Verdict
+from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 
 
 class Suspicion:
@@ -55,18 +55,14 @@ class Monotony:
     def note(self, verdict: Verdict) -> Halt | None:
         """Take in how a delivery ended; return a Halt once `limit` deliveries from the start all ended alike."""
         match verdict:
-            case (Refused() | Open() | TryAgain(may_have_acted=True)) as failed if failed.code == (
-                self._code or failed.code
-            ):
-                self._code, self._count = failed.code, self._count + 1
-                return self._halt(failed) if self._count == self._limit and not self._is_over else None
+            case Refused() | Open() | TryAgain(may_have_acted=True) if self._code in (None, verdict.code):
+                self._code, self._count = verdict.code, self._count + 1
             case _:
                 self._is_over = True
-                return None
-
-    def _halt(self, last: Refused | Open | TryAgain) -> Halt:
+        if self._is_over or self._count < self._limit or isinstance(verdict, Succeeded):
+            return None
         return Halt(
-            last.code,
-            f"the first {self._count} rows all ended with {last.code}; check the mapping, the account and the ids that "
-            f"all rows share before going on. The last one: {last.text}",
+            verdict.code,
+            f"the first {self._count} rows all ended with {verdict.code}; check the mapping, the account and the ids "
+            f"that all rows share before going on. The last one: {verdict.text}",
         )

@@ -27,12 +27,14 @@ _NEGATED = re.compile(r"勿|不要|不可|不能|不得|无需|do not|don't|must
 @dataclass(frozen=True, slots=True)
 class Told:
     """
-    What an answer's content says: `codes` from the most telling to the least, and a message that may be shown.
+    What an answer's content says.
 
-    `fields` holds the content itself. `asks_for_new_key` says that the platform asks for another request key.
+    `codes` stand from the most telling to the least and are for comparing; `code` is the first as it may be shown, and
+    so is the message. `fields` holds the content itself. `asks_for_new_key`: the platform asks for another request key.
     """
 
-    codes: tuple[str, ...] = ()
+    codes: tuple[str, ...] = field(default=(), repr=False)
+    code: str = ""
     message: str = ""
     fields: Mapping[str, object] = field(default_factory=dict, repr=False)
     asks_for_new_key: bool = False
@@ -45,8 +47,10 @@ def read_told(api: Api, content: bytes | None, private: Iterable[str] = ()) -> T
         return None
     texts = (_text(fields.get(name)) for name in ("msg", "sub_msg", "message", "fail_reason"))
     said = "; ".join(filter(None, (*texts, _detail(fields.get("detail")))))
+    codes = tuple(filter(None, (_text(fields.get(name)).strip() for name in _CODES[api])))
     return Told(
-        codes=tuple(filter(None, (safe_text(_text(fields.get(name)), limit=64) for name in _CODES[api]))),
+        codes=codes,
+        code=(safe_text(codes[0], private, limit=64) or "unprintable") if codes else "",
         message=safe_text(said, private),
         fields=fields,
         asks_for_new_key=api is Api.CUMULATION and _asks_for_new_key(said),

@@ -1,6 +1,7 @@
 """Watching all verdicts of a run for signs that the caller is refused and not the row."""
 
 import threading
+from collections.abc import Hashable
 
 from pipeline.write.suspicion import Monotony, Suspicion
 from pipeline.write.verdict import Halt, Verdict
@@ -14,10 +15,10 @@ class Watch:
         self._suspicion = suspicion
         self._monotony = monotony
 
-    def attempted(self, verdict: Verdict) -> Halt | None:
-        """Take in the verdict on one attempt."""
+    def attempted(self, row: Hashable, verdict: Verdict) -> Halt | None:
+        """Take in the verdict on one attempt for this row."""
         with self._lock:
-            return self._suspicion.note(verdict)
+            return self._suspicion.note(row, verdict)
 
     def settled(self, verdict: Verdict) -> Halt | None:
         """Take in the last verdict on one delivery."""

@@ -1,0 +1,23 @@
+"""From the command line and the environment to a config without a fault."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.clock import Clock
+from pipeline.errors import SettingsError
+from pipeline.map import MappingRules, check_rules
+from pipeline.settings import Config, load
+
+
+def open_config(path: Path, environ: Mapping[str, str], clock: Clock, only_job: str | None = None) -> Config:
+    """Return the config with the keys of one job's account, or of all; raise SettingsError with every fault."""
+    config = load(path, environ=environ, at=clock.now(), only_job=only_job)
+    faults = [
+        f"{config.path} [jobs.{job.name}] {fault}"
+        for job in config.jobs.values()
+        if only_job in (None, job.name)
+        for fault in check_rules(MappingRules(job.export, job.api, job.columns, job.units, job.constants, job.timezone))
+    ]
+    if faults:
+        raise SettingsError(faults)
+    return config

@@ -1,0 +1,48 @@
+"""`plan`: the first act on a scratch ledger."""
+
+import random
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.assemble.ledgers import ledger_path
+from pipeline.assemble.platform import holder_of
+from pipeline.assemble.workshop import Wishes, inputs_of, new_run_id, rules_of, yesterday
+from pipeline.clock import Clock
+from pipeline.ledger.lease import this_process
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.records import NewRun
+from pipeline.read import find_inputs
+from pipeline.run.plan import Plan, plan_of
+from pipeline.run.stage import Stager
+from pipeline.settings import Config
+from pipeline.write.course import Course
+from pipeline.write.delivery import timestamp
+
+
+def plan(
+    config: Config,
+    name: str,
+    inputs: Sequence[str],
+    wishes: Wishes,
+    *,
+    clock: Clock,
+    chance: random.Random,
+    folder: Path,
+) -> Plan:
+    """Return what running the job would do now. Nothing is sent, and nothing is written that stays."""
+    job = config.jobs[name]
+    account = config.accounts[job.account]
+    patterns, base = inputs_of(config, job, inputs, folder)
+    files = find_inputs(patterns, base=base, date=wishes.day or yesterday(job, clock.now()))
+    past = ledger_path(config)
+    with tempfile.TemporaryDirectory(prefix="backfill-plan-") as scratch:
+        ledger = Ledger(Path(scratch) / "plan.db", clock, this_process(), past=past if past.exists() else None)
+        try:
+            now = clock.now()
+            new = NewRun(new_run_id(now, chance), name, job.export, job.api, job.account, job.rate, timestamp(now))
+            held = ledger.begin(new, holder_of(account))
+            Stager(held, rules_of(job, account), job.csv, Course(clock), limit=wishes.limit).stage(files)
+            return plan_of(ledger, held, job.rate)
+        finally:
+            ledger.close()

@@ -1,0 +1,102 @@
+"""From an account of the config to what speaks with its platform."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from pipeline.model import Api
+from pipeline.settings import Account, AlipayAccount, Job, WechatAccount
+from pipeline.signing.alipay_gateway import AlipayGateway
+from pipeline.signing.alipay_v3 import AlipayV3
+from pipeline.signing.certificates import certificate_sn, root_sn, serial_hex
+from pipeline.signing.wechatpay import WechatPay
+from pipeline.write.http import Endpoint
+from pipeline.write.ports import Signer
+
+
+def signer_of(account: Account, api: Api) -> Signer:
+    """Return the protocol of an API with the account's keys."""
+    match account:
+        case WechatAccount():
+            return _wechatpay(account)
+        case AlipayAccount() if api is Api.STATE:
+            return _gateway(account)
+        case AlipayAccount():
+            return _alipay_v3(account)
+
+
+def _alipay_v3(account: AlipayAccount) -> AlipayV3:
+    return AlipayV3(
+        app_id=account.app_id,
+        private_key=account.private_key,
+        platform=account.public_key or {certificate_sn(c): c for c in account.alipay_certs},
+        app_cert_sn=certificate_sn(account.app_cert) if account.app_cert else None,
+        root_cert_sn=root_sn(account.root_certs) if account.root_certs else None,
+        app_auth_token=account.app_auth_token,
+        encrypt_key=account.encrypt_key,
+    )
+
+
+def _gateway(account: AlipayAccount) -> AlipayGateway:
+    return AlipayGateway(
+        app_id=account.app_id,
+        private_key=account.private_key,
+        platform=account.public_key or {certificate_sn(c): c for c in account.alipay_certs},
+        target=urlsplit(account.gateway_url).path or "/",
+        charset=account.charset,
+        sign_type=account.sign_type,
+        app_cert_sn=certificate_sn(account.app_cert) if account.app_cert else None,
+        root_cert_sn=root_sn(account.root_certs) if account.root_certs else None,
+        root_certificates=account.root_certs,
+        app_auth_token=account.app_auth_token,
+        encrypt_key=account.encrypt_key,
+    )
+
+
+def _wechatpay(account: WechatAccount) -> WechatPay:
+    known = {serial_hex(c): c.public_key() for c in account.platform_certs}
+    if account.public_key_id is not None and account.public_key is not None:
+        known[account.public_key_id] = account.public_key
+    return WechatPay(
+        mchid=account.mchid,
+        serial_no=account.serial_no,
+        private_key=account.private_key,
+        platform_keys=known,  # type: ignore[arg-type] # the config takes RSA certificates only
+        apiv3_key=account.apiv3_key,
+    )
+
+
+def endpoint_of(account: Account, job: Job) -> Endpoint:
+    """Return where an API is reached, and how."""
+    base_url, backup_url = account.base_url, None
+    if isinstance(account, WechatAccount):
+        backup_url = account.backup_url
+    elif job.api is Api.STATE:
+        parts = urlsplit(account.gateway_url)
+        base_url = f"{parts.scheme}://{parts.netloc}"
+    return Endpoint(
+        base_url=base_url.rstrip("/"),
+        backup_url=backup_url and backup_url.rstrip("/"),
+        proxy=account.proxy,
+        ca_bundle=str(account.ca_bundle_file) if account.ca_bundle_file else None,
+        timeout_seconds=job.timeout_s,
+    )
+
+
+def holder_of(account: Account) -> str:
+    """
+    Return who the account is at its platform, as the ledger keeps it.
+
+    A rehearsal against a server of this machine is somebody else: what it took was not delivered.
+    """
+    who = (
+        f"WeChat Pay merchant {account.mchid}" if isinstance(account, WechatAccount) else f"Alipay app {account.app_id}"
+    )
+    return f"{who} (simulated)" if _is_loopback(account.base_url) else who
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

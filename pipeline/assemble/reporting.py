@@ -1,0 +1,68 @@
+"""From the ledger's lines of a run to its report."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.records import RunRecord, RunState
+from pipeline.report import InputFile, OutcomeFormat, QuotaUse, ReportFiles, Summary, Tally, write_report
+from pipeline.run.story import exit_code_of
+from pipeline.settings import Config
+
+
+def report_folder(config: Config, run: RunRecord) -> Path:
+    """Return where a run's report lies where nothing else is asked for: beside the config."""
+    return config.folder / "reports" / run.run_id
+
+
+def report_on(
+    ledger: Ledger, run: RunRecord, folder: Path, outcome_format: OutcomeFormat | None, *, html: bool = True
+) -> ReportFiles:
+    """Write the report of a run, from the ledger alone; may be done again at any time."""
+    return write_report(
+        folder,
+        outcome_format=outcome_format,
+        run_id=run.run_id,
+        job=run.job,
+        outcomes=ledger.outcomes(run),
+        columns={source.file_no: source.columns for source in ledger.inputs(run)},
+        summarise=summarising(ledger, run, folder),
+        html=html,
+    )
+
+
+def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally], Summary]:
+    """Return what makes a run's summary from its counted outcomes. A run that nobody concluded was interrupted."""
+    state = run.state or RunState.INTERRUPTED
+    inputs = tuple(InputFile(source.name, source.rows, source.sha256) for source in ledger.inputs(run))
+
+    def summarise(tally: Tally) -> Summary:
+        return Summary(
+            run_id=run.run_id,
+            job=run.job,
+            api=run.api,
+            account=run.account,
+            state=state,
+            exit_code=exit_code_of(state, tally.counts) if run.exit_code is None else run.exit_code,
+            inputs=inputs,
+            rows=tally.rows,
+            counts=tally.counts,
+            codes=tally.codes,
+            attempts=tally.attempts,
+            started_at=run.started_at,
+            finished_at=run.finished_at,
+            elapsed_s=run.elapsed_s,
+            sent_per_s=tally.attempts / run.sending_s if run.sending_s else 0.0,
+            quota=_quota_use(run, tally.attempts),
+            report=str(folder),
+            reason=run.reason,
+        )
+
+    return summarise
+
+
+def _quota_use(run: RunRecord, attempts: int) -> QuotaUse:
+    allowed = run.limit_per_s * run.sending_s
+    # A few requests are done before a second has passed: more than all of the quota can't be used.
+    used = min(1.0, attempts / allowed) if allowed else 0.0
+    return QuotaUse(run.limit_per_s, used, run.throttled)

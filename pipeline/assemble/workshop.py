@@ -1,0 +1,249 @@
+"""Where the parts of a run are put together: config and ledger in, an execution out."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pipeline.assemble.platform import endpoint_of, holder_of, signer_of
+from pipeline.assemble.reporting import report_folder, report_on
+from pipeline.clock import Clock
+from pipeline.engines.threads import ThreadEngine
+from pipeline.errors import SettingsError, SourceError
+from pipeline.ledger.lease import boot_id
+from pipeline.ledger.ledger import Ledger, RunLedger
+from pipeline.ledger.records import Act, NewRun, RunRecord
+from pipeline.ledger.rerunning import Rewrites, Selection
+from pipeline.limits.permits import Permits
+from pipeline.map import MappingRules, rekey, retarget
+from pipeline.model import Api, Status
+from pipeline.read import SourceFile, find_inputs, sha256_of
+from pipeline.report import OutcomeFormat, ReportFiles
+from pipeline.run.stage import Stager
+from pipeline.run.story import Cast, execute
+from pipeline.settings import Account, AlipayAccount, Config, Job
+from pipeline.write.course import Course
+from pipeline.write.delivery import Means, timestamp
+from pipeline.write.gate import Gate
+from pipeline.write.http import RequestsTransport
+from pipeline.write.keys import Keys
+from pipeline.write.retry import RetryPolicy
+from pipeline.write.suspicion import Monotony, Suspicion
+from pipeline.write.watch import Watch
+from pipeline.write.writer import Writer
+
+# A run's first act; returns how many rows there are.
+Stage = Callable[[Stager], int]
+
+
+@dataclass(frozen=True, slots=True)
+class MostFailures:
+    """How many rows may fail before a run stops itself: so many, or so many in a hundred."""
+
+    number: float
+    in_percent: bool = False
+
+    def of(self, rows: int) -> float:
+        """Return the number of rows, for a run of so many."""
+        return self.number * rows / 100 if self.in_percent else self.number
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line asks of an execution."""
+
+    day: date | None = None
+    until: datetime | None = None
+    limit: int | None = None
+    most_failures: MostFailures | None = None
+    report: Path | None = None
+    outcome_format: OutcomeFormat = OutcomeFormat.CSV
+
+
+@dataclass(slots=True)
+class Watcher:
+    """What an execution tells while it goes on; `begun` hands out the course, to drain it from outside."""
+
+    begun: Callable[[RunRecord, Course], None] = field(default=lambda _run, _course: None)
+    staged: Callable[[int], None] = field(default=lambda _rows: None)
+    tick: Callable[[], None] = field(default=lambda: None)
+
+
+class Workshop:
+    """Puts runs together. `folder` is where relative inputs of the command line are looked for."""
+
+    def __init__(
+        self, config: Config, ledger: Ledger, clock: Clock, *, chance: random.Random, folder: Path, watcher: Watcher
+    ) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._clock = clock
+        self._chance = chance
+        self._folder = folder
+        self._watcher = watcher
+
+    def run(self, name: str, inputs: Sequence[str], wishes: Wishes) -> ReportFiles:
+        """Run a job over its inputs, or over those named."""
+        job = self._config.jobs[name]
+        day = wishes.day or yesterday(job, self._clock.now())
+        patterns, base = inputs_of(self._config, job, inputs, self._folder)
+        files = find_inputs(patterns, base=base, date=day)
+        options = {"inputs": list(patterns), "base": str(base), "date": day.isoformat(), "limit": wishes.limit}
+        held = self._ledger.begin(self._new_run(job, options), self._holder(job))
+        return self._execute(held, job, wishes, lambda stager: stager.stage(files))
+
+    def resume(self, run: RunRecord, wishes: Wishes) -> ReportFiles:
+        """Go on with a run that was stopped or killed."""
+        job = self._job_of(run)
+        stage = self._unfinished_staging(run)
+        held = self._ledger.take_up(run, self._holder(job))
+        return self._execute(held, job, wishes, stage and stage(held))
+
+    def _unfinished_staging(self, run: RunRecord) -> Callable[[RunLedger], Stage] | None:
+        """Return how the run's first act is done again, None where it was done; its inputs are then held unchanged."""
+        if run.act is Act.STAGING and run.parent is not None:
+            parent, selection = self._ledger.find(run.parent), Selection.from_options(run.options)
+            return lambda held: self._copying(held, parent, selection)
+        files = self._files_of(run)
+        if run.act is Act.STAGING:
+            return lambda _held: lambda stager: stager.stage(files)
+        if run.parent is None:
+            self._verify_inputs(run, files)
+        return None
+
+    def rerun(self, parent: RunRecord, selection: Selection, wishes: Wishes) -> ReportFiles:
+        """Send again what a run left open, as a new run."""
+        job = self._job_of(parent)
+        options = {**parent.options, **selection.as_options()}
+        held = self._ledger.begin(self._new_run(job, options, parent=parent.run_id), self._holder(job))
+        return self._execute(held, job, wishes, self._copying(held, parent, selection))
+
+    def _copying(self, held: RunLedger, parent: RunRecord, selection: Selection) -> Stage:
+        rewrites = Rewrites(lambda body, key: rekey(body, parent.api, key), retarget)
+        return lambda _stager: held.copy_from(parent, selection, rewrites)
+
+    def _job_of(self, run: RunRecord) -> Job:
+        job = self._config.jobs.get(run.job)
+        if job is None:
+            raise SettingsError([f"{self._config.path} has no job {run.job!r} any more, which run {run.run_id} was of"])
+        if (job.api, job.account) != (run.api, run.account):
+            raise SettingsError(
+                [f"{self._config.path} [jobs.{run.job}] now sends to {job.api} with account {job.account}; run "
+                 f"{run.run_id} was for {run.api} with account {run.account}: put that back to go on with it"]
+            )  # fmt: skip
+        return job
+
+    def _account(self, job: Job) -> Account:
+        return self._config.accounts[job.account]
+
+    def _holder(self, job: Job) -> str:
+        return holder_of(self._account(job))
+
+    def _new_run(self, job: Job, options: Mapping[str, Any], parent: str | None = None) -> NewRun:
+        now = self._clock.now()
+        return NewRun(
+            new_run_id(now, self._chance), job.name, job.export, job.api, job.account, job.rate, timestamp(now),
+            parent, options,
+        )  # fmt: skip
+
+    def _files_of(self, run: RunRecord) -> list[SourceFile]:
+        options = run.options
+        return find_inputs(options["inputs"], base=Path(options["base"]), date=date.fromisoformat(options["date"]))
+
+    def _verify_inputs(self, run: RunRecord, files: Sequence[SourceFile]) -> None:
+        """Raise SourceError when an input is not what it was when the run was staged."""
+        found = {file.path: file for file in files}
+        for source in self._ledger.inputs(run):
+            file = found.get(source.location)
+            if file is None or sha256_of(file) != source.sha256:
+                raise SourceError(
+                    f"{source.name} {'is gone' if file is None else 'changed'} since run {run.run_id} read it; nothing "
+                    f"was sent: put the old file back and resume, or run the new one with `backfill run {run.job}`"
+                )
+
+    def _execute(self, held: RunLedger, job: Job, wishes: Wishes, stage: Stage | None) -> ReportFiles:
+        course = Course(self._clock, until=wishes.until)
+        if wishes.most_failures is not None and not wishes.most_failures.in_percent:
+            course.allow_failures(wishes.most_failures.of(0))
+        permits = self._permits(job)
+        writer = Writer(self._means(job, course, permits), held)
+        limit = held.run.options.get("limit")
+        stager = Stager(
+            held, rules_of(job, self._account(job)), job.csv, course, limit=limit, tick=self._watcher.staged
+        )
+
+        def act() -> None:
+            rows = stage(stager) if stage is not None else 0
+            if wishes.most_failures is not None:
+                course.allow_failures(wishes.most_failures.of(rows or self._rows_of(held.run)))
+
+        self._watcher.begun(held.run, course)
+        reported: list[ReportFiles] = []
+
+        def report(run: RunRecord) -> int:
+            folder = wishes.report or report_folder(self._config, run)
+            reported.append(report_on(self._ledger, run, folder, wishes.outcome_format))
+            return reported[0].summary.exit_code
+
+        cast = Cast(
+            held, writer, ThreadEngine(), job.concurrency, course, permits, self._clock, self._watcher.tick, report
+        )
+        execute(cast, act)
+        return reported[0]
+
+    def _rows_of(self, run: RunRecord) -> int:
+        return sum(source.rows for source in self._ledger.inputs(run))
+
+    def _permits(self, job: Job) -> Permits:
+        name = f"{job.api} {self._holder(job)}"
+        return Permits(self._ledger.quotas(), name, job.rate, self._clock, boot_id())
+
+    def _means(self, job: Job, course: Course, permits: Permits) -> Means:
+        account = self._account(job)
+        signer = signer_of(account, job.api)
+        transport = RequestsTransport(endpoint_of(account, job))
+        return Means(
+            api=job.api,
+            signer=signer,
+            transport=transport,
+            quota=permits,
+            course=course,
+            gate=Gate(self._clock, job.outage_limit_s),
+            watch=Watch(Suspicion(), Monotony()),
+            keys=Keys(signer, transport, self._clock, self._chance),
+            policy=RetryPolicy(job.max_attempts),
+            clock=self._clock,
+            chance=self._chance,
+        )
+
+
+def rules_of(job: Job, account: Account) -> MappingRules:
+    """Return how a job's rows become payloads."""
+    charset = account.charset if isinstance(account, AlipayAccount) and job.api is Api.STATE else "utf-8"
+    return MappingRules(job.export, job.api, job.columns, job.units, job.constants, job.timezone, charset)
+
+
+def inputs_of(config: Config, job: Job, named: Sequence[str], folder: Path) -> tuple[Sequence[str], Path]:
+    """Return where the rows come from: what the command line names, relative to `folder`, or the job's own inputs."""
+    if named:
+        return named, folder
+    if not job.inputs:
+        raise SettingsError([f"{config.path} [jobs.{job.name}] input: missing; name it there or on the command line"])
+    return job.inputs, config.folder
+
+
+def yesterday(job: Job, now: datetime) -> date:
+    """Return the day that a nightly run is about, where the job is."""
+    return now.astimezone(job.timezone).date() - timedelta(days=1)
+
+
+def new_run_id(now: datetime, chance: random.Random) -> str:
+    """Return an id that sorts by time: a ULID."""
+    from ulid import ULID  # noqa: PLC0415 - imports pydantic where that is installed: not for `--help`
+
+    return str(ULID(int(now.timestamp() * 1000).to_bytes(6, "big") + chance.randbytes(10)))
+
+
+OPEN_STATUSES = frozenset({Status.UNKNOWN, Status.BLOCKED, Status.UNSENT})

@@ -1,0 +1,148 @@
+"""`backfill run`, `rerun` and `resume`."""
+
+import argparse
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from types import FrameType
+from zoneinfo import ZoneInfo
+
+from pipeline.assemble.ledgers import config_path, open_the_ledger
+from pipeline.assemble.opening import open_config
+from pipeline.assemble.workshop import OPEN_STATUSES, MostFailures, Watcher, Wishes, Workshop
+from pipeline.cli.talk import Progress, log, set_up_logs
+from pipeline.cli.telling import tell_summary
+from pipeline.clock import Clock, SystemClock
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.records import RunRecord
+from pipeline.ledger.rerunning import Selection
+from pipeline.model import Status
+from pipeline.report import OutcomeFormat, ReportFiles
+from pipeline.settings import Config, secrets, warnings
+from pipeline.write.course import Course, Ending
+
+# A scheduler that starts late must not run through the day: a time just passed was meant for today.
+_JUST_PASSED = timedelta(hours=1)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run a job."""
+    with _desk(args, args.job) as desk:
+        return desk.execute(args.job, lambda shop, wishes: shop.run(args.job, args.inputs, wishes))
+
+
+def resume(args: argparse.Namespace) -> int:
+    """Go on with a run."""
+    with _desk(args) as desk:
+        record = desk.ledger.find(args.run)
+        return desk.execute(record.job, lambda shop, wishes: shop.resume(record, wishes))
+
+
+def rerun(args: argparse.Namespace) -> int:
+    """Send again what a run left open."""
+    with _desk(args) as desk:
+        parent = desk.ledger.find(args.run)
+        chosen = frozenset(map(Status, args.only)) if args.only else OPEN_STATUSES
+        selection = Selection(chosen, frozenset(args.code), args.new_keys, args.limit)
+        return desk.execute(parent.job, lambda shop, wishes: shop.rerun(parent, selection, wishes))
+
+
+@contextmanager
+def _desk(args: argparse.Namespace, only_job: str | None = None) -> "Iterator[_Desk]":
+    clock = SystemClock()
+    set_up_logs(args.log_format)
+    with _signals() as followed:
+        config = open_config(config_path(args.config, os.environ), os.environ, clock, only_job)
+        set_up_logs(args.log_format, secrets(config))
+        for warning in warnings(config, at=clock.now()):
+            log.warning(warning)
+        ledger = open_the_ledger(config, clock)
+        try:
+            yield _Desk(args, config, ledger, clock, followed)
+        finally:
+            ledger.close()
+
+
+class _Desk:
+    """Where one command's execution is set off and told of."""
+
+    def __init__(
+        self, args: argparse.Namespace, config: Config, ledger: Ledger, clock: Clock, followed: "list[Course]"
+    ) -> None:
+        self._args = args
+        self._config = config
+        self.ledger = ledger
+        self._clock = clock
+        self._followed = followed
+        self._progress = Progress(clock, shown=not args.no_progress)
+
+    def execute(self, job: str, act: Callable[[Workshop, Wishes], ReportFiles]) -> int:
+        watcher = Watcher(self._begun, self._progress.staged, self._progress.tick)
+        shop = Workshop(
+            self._config, self.ledger, self._clock, chance=random.SystemRandom(), folder=Path.cwd(), watcher=watcher
+        )
+        try:
+            files = act(shop, self._wishes(job))
+        finally:
+            self._progress.end()
+        if self._args.json:
+            sys.stdout.write(files.summary.as_json().decode())
+        else:
+            tell_summary(files.summary)
+        return files.summary.exit_code
+
+    def _begun(self, run: RunRecord, course: Course) -> None:
+        log.info("run %s of job %s", run.run_id, run.job)
+        self._progress.follow(course)
+        self._followed.append(course)
+
+    def _wishes(self, job: str) -> Wishes:
+        args = self._args
+        known = self._config.jobs.get(job)
+        zone = known.timezone if known else ZoneInfo("UTC")
+        return Wishes(
+            day=args.date,
+            until=args.until and deadline(args.until, zone, self._clock.now()),
+            limit=args.limit,
+            most_failures=args.max_failures and MostFailures(*args.max_failures),
+            report=args.report and args.report.absolute(),
+            outcome_format=OutcomeFormat(args.format),
+        )
+
+
+def deadline(at: time, zone: ZoneInfo, now: datetime) -> datetime:
+    """Return the next moment at which clocks in the zone show this time; one that has just passed counts as reached."""
+    here = now.astimezone(zone)
+    today = datetime.combine(here.date(), at, zone)
+    return today if today > here - _JUST_PASSED else datetime.combine(here.date() + timedelta(days=1), at, zone)
+
+
+@contextmanager
+def _signals() -> "Iterator[list[Course]]":
+    """
+    Let SIGINT and SIGTERM drain the run that is followed; a second one ends the process at once.
+
+    That is safe, as a crash is. Before a run has begun they interrupt the command.
+    """
+    followed: list[Course] = []
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if not followed:
+            raise KeyboardInterrupt
+        if followed[0].ending is Ending.INTERRUPTED:
+            os._exit(5)
+        sys.stderr.write(f"\n{name}: finishing what is in flight; once more to end at once\n")
+        followed[0].drain(Ending.INTERRUPTED, f"the run was stopped by {name}; `backfill resume` goes on")
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield followed
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

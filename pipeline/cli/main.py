@@ -1,0 +1,76 @@
+"""The entry point: dispatch, exit codes, and every error as a sentence on stderr."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from pipeline.cli.parser import build_parser
+from pipeline.errors import LedgerError, PipelineError, SettingsError, SourceError
+
+PROGRAM_FAULT, USER_FAULT, STOPPED_FROM_OUTSIDE = 1, 2, 5
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    args, rest = build_parser().parse_known_args(words)
+    if rest and args.command != "simulate":
+        build_parser().parse_args(words)
+    args.rest = rest
+    try:
+        return _command(args.command)(args)
+    except PipelineError as exc:
+        return _complain(_exit_code(exc), exc.faults if isinstance(exc, SettingsError) else [str(exc)])
+    except KeyboardInterrupt:
+        return _complain(STOPPED_FROM_OUTSIDE, ["interrupted; `backfill resume last` goes on"])
+    except BrokenPipeError:
+        # Whoever read our output has gone (`backfill runs | head`): nothing to tell anybody.
+        sys.stderr.close()
+        return 0
+    except Exception as exc:  # noqa: BLE001 - the last line of defence: told without values, which may be secrets
+        return _complain(PROGRAM_FAULT, _fault_of_the_program(exc))
+
+
+def _exit_code(exc: PipelineError) -> int:
+    is_users_fault = isinstance(exc, SettingsError | SourceError) or (isinstance(exc, LedgerError) and exc.users_fault)
+    return USER_FAULT if is_users_fault else PROGRAM_FAULT
+
+
+def _command(name: str) -> Callable[[argparse.Namespace], int]:
+    # Imported when chosen: `--help` and `runs` must not wait for what only `run` needs.
+    if name in ("run", "rerun", "resume"):
+        from pipeline.cli import executing  # noqa: PLC0415
+
+        return {"run": executing.run, "rerun": executing.rerun, "resume": executing.resume}[name]
+    if name == "plan":
+        from pipeline.cli import planning  # noqa: PLC0415
+
+        return planning.plan
+    if name == "simulate":
+        from pipeline.cli import simulating  # noqa: PLC0415
+
+        return simulating.simulate
+    from pipeline.cli import looking  # noqa: PLC0415
+
+    return {"runs": looking.runs, "show": looking.show, "report": looking.report}[name]
+
+
+def _complain(exit_code: int, lines: Sequence[str]) -> int:
+    for line in lines:
+        sys.stderr.write(f"backfill: {line}\n")
+    return exit_code
+
+
+def _fault_of_the_program(exc: Exception) -> list[str]:
+    frames = traceback.extract_tb(exc.__traceback__)
+    where = [f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames[-8:]]
+    return [
+        f"internal error ({type(exc).__name__}); nothing that was delivered is forgotten, `backfill resume last` "
+        "goes on. Please report it with these lines:",
+        *where,
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

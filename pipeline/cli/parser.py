@@ -1,0 +1,163 @@
+"""What the command line takes."""
+
+import argparse
+import re
+from datetime import date, time
+from pathlib import Path
+
+_EPILOG = "RUN is a run id, a unique beginning of one, or `last`. Exit codes: 0 all done, 1 program fault, 2 usage, "
+_EPILOG += "config or input at fault, 3 some rows are left to do, 4 the run stopped itself, 5 stopped from outside."
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of `backfill`."""
+    parser = argparse.ArgumentParser(
+        prog="backfill",
+        description="Send a night's exports to Alipay Zhima Go and WeChat Pay; every row gets an outcome.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--version", action="version", version=f"backfill {_version()}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_plan(commands)
+    _add_rerun(commands)
+    _add_resume(commands)
+    _add_looking(commands)
+    # The simulator brings its own options once it is chosen (simulating.py): `--help` does not load a server.
+    commands.add_parser("simulate", help="a local server that behaves as the three APIs do", add_help=False)
+    return parser
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - only for --version
+
+    try:
+        return version("loyalty-backfill")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+_Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse gives the type no public name
+
+
+def _add_run(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    run = commands.add_parser("run", help="read, map and send a job's exports")
+    run.add_argument("job", metavar="JOB", help="a job of the config file")
+    run.add_argument(
+        "inputs", metavar="INPUT", nargs="*", help="files, globs, folders or URIs instead of the job's own"
+    )
+    _add_execution(run)
+
+
+def _add_plan(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    plan = commands.add_parser("plan", help="the same without sending: what would be sent, and how long it would take")
+    plan.add_argument("job", metavar="JOB", help="a job of the config file")
+    plan.add_argument(
+        "inputs", metavar="INPUT", nargs="*", help="files, globs, folders or URIs instead of the job's own"
+    )
+    _add_config(plan)
+    _add_date(plan)
+    plan.add_argument("--limit", type=_count, metavar="N", help="look at the first N rows only")
+    plan.add_argument("--json", action="store_true", help="print the plan as one JSON object")
+    _add_talk(plan)
+
+
+def _add_rerun(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    rerun = commands.add_parser("rerun", help="send again what a run left unknown, blocked or unsent")
+    rerun.add_argument("run", metavar="RUN")
+    rerun.add_argument("--only", type=_statuses, metavar="STATUS,...", help="rows of these statuses only")
+    rerun.add_argument("--code", type=_words, metavar="CODE,...", default=(), help="rows with these codes only")
+    rerun.add_argument(
+        "--new-keys", action="store_true", help="also refused rows for which the platform asks for a new key, under one"
+    )
+    _add_execution(rerun)
+
+
+def _add_resume(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    resume = commands.add_parser("resume", help="go on with a run that was stopped or killed")
+    resume.add_argument("run", metavar="RUN")
+    _add_execution(resume)
+
+
+def _add_looking(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    runs = commands.add_parser("runs", help="past runs, newest first")
+    runs.add_argument("--limit", type=_count, default=20, metavar="N", help="how many (20)")
+    show = commands.add_parser("show", help="one run: its counts and its most frequent errors")
+    report = commands.add_parser("report", help="write a run's outcome report again")
+    for command in (show, report):
+        command.add_argument("run", metavar="RUN")
+    for command in (runs, show):
+        command.add_argument("--json", action="store_true", help="print JSON")
+    report.add_argument("--format", choices=("csv", "parquet", "jsonl", "html"), default="csv", help="of the outcomes")
+    report.add_argument("--output", type=Path, metavar="PATH", help="this file, instead of the whole report folder")
+    for command in (runs, show, report):
+        _add_config(command)
+        _add_talk(command)
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="default: $BACKFILL_CONFIG, or backfill.toml")
+
+
+def _add_date(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--date", type=_day, metavar="YYYY-MM-DD", help="fills {date} in inputs (default: yesterday)")
+
+
+def _add_talk(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--log-format", choices=("console", "json"), default="console", help="of the logs on stderr")
+
+
+def _add_execution(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    _add_date(parser)
+    parser.add_argument(
+        "--until", type=_clock_time, metavar="HH:MM", help="stop cleanly at that time of the job's zone"
+    )
+    parser.add_argument("--limit", type=_count, metavar="N", help="handle the first N rows only")
+    parser.add_argument("--max-failures", type=_failures, metavar="N|N%", help="stop once more rows than that failed")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="default: reports/<run id>/ beside the config")
+    parser.add_argument("--format", choices=("csv", "parquet", "jsonl"), default="csv", help="of the outcome file")
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object, and nothing else")
+    parser.add_argument("--no-progress", action="store_true", help="say nothing until the end")
+    _add_talk(parser)
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,12}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2025-11-20") from None
+
+
+def _clock_time(text: str) -> time:
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 06:30")
+    return time.fromisoformat(text)
+
+
+def _failures(text: str) -> tuple[float, bool]:
+    found = re.fullmatch(r"([0-9]{1,12})|([0-9]{1,3}(?:\.[0-9]+)?)%", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number such as 100 nor a share such as 5%")
+    return float(found[1] or found[2]), found[2] is not None
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+_RERUNNABLE = ("unknown", "blocked", "unsent", "rejected")
+
+
+def _statuses(text: str) -> tuple[str, ...]:
+    words = _words(text)
+    wrong = [word for word in words if word not in _RERUNNABLE]
+    if wrong or not words:
+        raise argparse.ArgumentTypeError(f"{text!r}: a rerun takes rows that are {', '.join(_RERUNNABLE)}")
+    return words

@@ -1,0 +1,12 @@
+"""`backfill simulate`."""
+
+import argparse
+
+from pipeline.simulator import command
+
+
+def simulate(args: argparse.Namespace) -> int:
+    """Serve the three APIs on this machine until stopped."""
+    parser = argparse.ArgumentParser(prog="backfill simulate")
+    command.add_arguments(parser)
+    return command.run(parser.parse_args(args.rest))

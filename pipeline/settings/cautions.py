@@ -1,0 +1,76 @@
+"""What does not stop a run and should not stay as it is; and what must never be shown."""
+
+import base64
+import stat
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from cryptography import x509
+
+from pipeline.settings.model import Account, AlipayAccount, Config
+from pipeline.settings.words import quoted
+
+SOON = timedelta(days=30)
+
+
+def warnings(config: Config, *, at: datetime) -> list[str]:
+    """Return what the user should see to: files that others can read or change, certificates about to expire."""
+    found = list(_about_config(config))
+    for account in config.accounts.values():
+        found += _about_account(f"{config.path} [accounts.{quoted(account.name)}]", account, at)
+    return found
+
+
+def _about_config(config: Config) -> Iterator[str]:
+    if _mode(config.path) & (stat.S_IWGRP | stat.S_IWOTH):
+        yield f"{config.path}: others than its owner may change it; run chmod go-w on it"
+    for name in config.unused_accounts:
+        yield f"{config.path} [accounts.{quoted(name)}]: no job uses it, so its keys are not checked"
+
+
+def _about_account(where: str, account: Account, at: datetime) -> Iterator[str]:
+    for file in account.secret_files:
+        if _mode(file) & (stat.S_IRWXG | stat.S_IRWXO):
+            yield f"{where}: others than its owner may open {file}; run chmod 600 on it"
+    for key, certificate in _certificates(account):
+        expiry = certificate.not_valid_after_utc
+        if expiry - at <= SOON:
+            yield f"{where} {key}: a certificate expires on {expiry.date().isoformat()}; fetch a new one before"
+    if isinstance(account, AlipayAccount) and account.sign_type == "RSA":
+        yield f"{where} sign_type: RSA signs with SHA-1; Alipay advises RSA2"
+
+
+def _certificates(account: Account) -> Iterator[tuple[str, x509.Certificate]]:
+    if isinstance(account, AlipayAccount):
+        if account.app_cert is not None:
+            yield "app_cert_file", account.app_cert
+        yield from (("alipay_cert_file", one) for one in account.alipay_certs)
+    else:
+        yield from (("platform_cert_file", one) for one in account.platform_certs)
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return 0  # it was there a moment ago, and what it held is in memory
+
+
+def secrets(config: Config) -> tuple[str, ...]:
+    """Return every text that must never be shown, for whoever masks logs; private keys never turn into text."""
+    return tuple(dict.fromkeys(text for account in config.accounts.values() for text in _secret_texts(account)))
+
+
+def _secret_texts(account: Account) -> Iterator[str]:
+    if isinstance(account, AlipayAccount):
+        if account.encrypt_key is not None:
+            yield base64.b64encode(account.encrypt_key).decode()
+        if account.app_auth_token is not None:
+            yield account.app_auth_token
+    elif account.apiv3_key is not None:
+        yield account.apiv3_key.decode()
+    password = urlsplit(account.proxy or "").password
+    if password:
+        yield from (password, unquote(password))

@@ -1,0 +1,51 @@
+"""The config file as TOML, before anything is known of its content."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import SettingsError
+
+_MAX_BYTES = 1_000_000
+_PLACE = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL)
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Return the file's tables. Raises SettingsError that says where it was looked for, or line and column."""
+    try:
+        text = _read(path).decode("utf-8-sig")
+        return tomllib.loads(text)
+    except UnicodeDecodeError as exc:
+        line = exc.object[: exc.start].count(b"\n") + 1
+        raise SettingsError([f"{path} line {line}: not UTF-8; save the file as UTF-8"]) from None
+    except tomllib.TOMLDecodeError as exc:
+        raise SettingsError([_told(path, text, str(exc))]) from None
+    except (ValueError, RecursionError):
+        # A number of thousands of digits, or brackets within brackets without end: tomllib does not say where.
+        raise SettingsError([f"{path}: not valid TOML: a number or a nesting is beyond all measure"]) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+    except FileNotFoundError:
+        advice = "run `backfill init DIR` for one to start from, or name yours with --config or BACKFILL_CONFIG"
+        raise SettingsError([f"{path}: no config file at {path.absolute()}; {advice}"]) from None
+    except (OSError, ValueError) as exc:
+        cause = exc.strerror if isinstance(exc, OSError) else "no path"
+        raise SettingsError([f"{path}: the config file can't be read: {cause}"]) from None
+    if len(data) > _MAX_BYTES:
+        raise SettingsError([f"{path}: larger than {_MAX_BYTES:,} bytes; this is no config file"])
+    return data
+
+
+def _told(path: Path, text: str, message: str) -> str:
+    match = _PLACE.fullmatch(message)
+    if match is None:
+        return f"{path}: not valid TOML"
+    lines = text.replace("\r\n", "\n").split("\n")
+    line = match["line"] or len(lines)
+    column = match["column"] or len(lines[-1]) + 1
+    return f"{path} line {line}, column {column}: not valid TOML: {match['what']}"

@@ -1,0 +1,139 @@
+"""Jobs: what goes together, and the job with its defaults filled in."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from pipeline.model import Api, CsvFormat, Export
+from pipeline.settings.model import Job
+from pipeline.settings.table import Table
+from pipeline.settings.words import did_you_mean, listed, quoted
+
+# wechatpay-v3-points.md, section 1: 5 requests per second per service-provider merchant id.
+POINTS_RATE = 5.0
+DEFAULT_RATE = 20.0
+DEFAULT_ZONE = "Asia/Shanghai"
+
+_PLATFORMS = {Api.CUMULATION: "alipay", Api.STATE: "alipay", Api.POINTS: "wechatpay"}
+_APIS = {
+    Export.ORDERS: Api.CUMULATION,
+    Export.TASKS: Api.CUMULATION,
+    Export.POINTS: Api.POINTS,
+    Export.STATES: Api.STATE,
+}
+_ENCODINGS = ("auto", "utf-8", "utf-8-sig", "utf-16", "gb18030", "gbk", "gb2312", "big5", "latin-1", "cp1252")
+
+
+def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
+    """
+    Return a job; None, its faults told, where it does not say what to send where.
+
+    `platforms` holds the platform of each account, None where that is at fault itself.
+    """
+    zone = _zone(table)
+    csv = _csv(table.table("csv"))
+    _check_account(table, platforms)
+    rate = _rate(table)
+    export, api = table.text("export"), table.text("api")
+    if export is None or api is None:
+        return None
+    _check_api(table, Export(export), Api(api))
+    values = table.values
+    return Job(
+        name=table.name,
+        export=Export(export),
+        api=Api(api),
+        account=table.text("account") or "",
+        inputs=_inputs(values.get("input")),
+        rate=rate,
+        concurrency=int(_given(values, "concurrency", 16)),
+        timeout_s=float(_given(values, "timeout_s", 10)),
+        max_attempts=int(_given(values, "max_attempts", 6)),
+        outage_limit_s=float(_given(values, "outage_limit_s", 900)),
+        timezone=zone,
+        csv=csv,
+        columns=_flat(table.table("columns")),
+        units=MappingProxyType(dict(_sound(table.table("units")))),
+        constants=_flat(table.table("constants")),
+    )
+
+
+def _check_account(table: Table, platforms: Mapping[str, str | None]) -> None:
+    account, api = table.text("account"), table.text("api")
+    if account is None:
+        return
+    if account not in platforms:
+        hint = did_you_mean(account, platforms) or f"; there are {listed([*map(quoted, platforms)], 'and')}"
+        table.fault("account", f"no account has the name {quoted(account)}{hint}")
+    elif api is not None and platforms[account] not in (None, _PLATFORMS[Api(api)]):
+        table.fault("account", f"{quoted(account)} is an account of {platforms[account]}, and api is {api}")
+
+
+def _check_api(table: Table, export: Export, api: Api) -> None:
+    if _APIS[export] is not api:
+        table.fault("api", f"{export} go to {_APIS[export]}; change api or export")
+
+
+def _rate(table: Table) -> float:
+    is_points = table.text("api") == Api.POINTS
+    rate = float(_given(table.values, "rate", POINTS_RATE if is_points else DEFAULT_RATE))
+    if is_points and rate > POINTS_RATE:
+        table.fault("rate", f"WeChat Pay allows {POINTS_RATE:g} requests per second for points; write that or less")
+    return rate
+
+
+def _zone(table: Table) -> ZoneInfo:
+    name = table.text("timezone") or DEFAULT_ZONE
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        table.fault("timezone", f"no time zone has the name {quoted(name)}{did_you_mean(name, available_timezones())}")
+        return ZoneInfo(DEFAULT_ZONE)
+
+
+def _csv(table: Table) -> CsvFormat:
+    plain = CsvFormat()
+    encoding = table.text("encoding") or plain.encoding
+    if encoding != plain.encoding and not _is_codec(encoding):
+        table.fault(
+            "encoding", f"no known encoding{did_you_mean(encoding, _ENCODINGS) or '; auto finds the usual ones'}"
+        )
+    delimiter, quote = table.text("delimiter") or plain.delimiter, _given(table.values, "quote", plain.quote)
+    if delimiter == quote:
+        table.fault("quote", "the same as delimiter; they have to differ")
+    return CsvFormat(encoding, delimiter, quote, tuple(table.values.get("null_values") or ()))
+
+
+def _is_codec(name: str) -> bool:
+    line = "a,1\n"
+    try:
+        return line.encode(name).decode(name) == line
+    except (LookupError, ValueError):
+        return False
+
+
+def _inputs(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def _flat(table: Table) -> Mapping[str, str]:
+    """Return field and value; a dotted TOML key, which opens a table, counts as one field."""
+    flat: dict[str, str] = {}
+    for field, value in _sound(table):
+        nested = value if isinstance(value, dict) else {"": value}
+        flat |= {f"{field}.{name}" if name else field: _text(one) for name, one in nested.items() if one is not None}
+    return MappingProxyType(flat)
+
+
+def _text(value: str | int) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _sound(table: Table) -> list[tuple[str, Any]]:
+    return [(key, value) for key, value in table.values.items() if value is not None]
+
+
+def _given(values: Mapping[str, Any], key: str, default: object) -> Any:
+    value = values.get(key)
+    return default if value is None else value

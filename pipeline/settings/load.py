@@ -1,0 +1,90 @@
+"""From a config file to its values, every fault told in one go."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+
+from pipeline.errors import SettingsError
+from pipeline.settings.alipay import check_alipay, open_alipay
+from pipeline.settings.document import read_document
+from pipeline.settings.jobs import read_job
+from pipeline.settings.ledger import ledger_url
+from pipeline.settings.model import Account, Config, Job
+from pipeline.settings.origin import Surroundings
+from pipeline.settings.structure import check_structure
+from pipeline.settings.table import Table
+from pipeline.settings.wechatpay import check_wechatpay, open_wechatpay
+from pipeline.settings.words import did_you_mean, listed, quoted
+
+
+def load(
+    path: Path,
+    *,
+    environ: Mapping[str, str],
+    at: datetime,
+    only_job: str | None = None,
+    with_keys: bool = True,
+) -> Config:
+    """
+    Return the config with the keys of the accounts that its jobs use, or that `only_job` uses.
+
+    Raises SettingsError with every fault of the file, and of those keys at the moment `at`. Without `with_keys` no
+    key is read and `accounts` is empty: enough for what sends nothing.
+    """
+    sound, faults = check_structure(read_document(path), str(path))
+    config = Table(str(path), (), sound, faults)
+    around = Surroundings(path.absolute().parent, environ, at)
+    ledger = ledger_url(config.table("ledger"), around.folder)
+    tables = {table.name: table for table in config.table("accounts").tables()}
+    for table in tables.values():
+        _check_account(table)
+    jobs = _read_jobs(config.table("jobs"), tables)
+    if only_job is not None:
+        _check_job(config.table("jobs"), only_job)
+    users = [job for job in config.table("jobs").tables() if with_keys and only_job in (None, job.name)]
+    used = {job.text("account") for job in users}
+    accounts = _open_accounts([table for name, table in tables.items() if name in used], around)
+    if faults:
+        raise SettingsError(faults)
+    idle = tables.keys() - {job.account for job in jobs.values()}
+    return Config(path, ledger, MappingProxyType(accounts), MappingProxyType(jobs), tuple(sorted(idle)))
+
+
+def _read_jobs(table: Table, accounts: Mapping[str, Table]) -> dict[str, Job]:
+    platforms = {name: account.text("platform") for name, account in accounts.items()}
+    jobs = (read_job(job, platforms) for job in table.tables())
+    return {job.name: job for job in jobs if job is not None}
+
+
+def _check_job(jobs: Table, name: str) -> None:
+    if name not in jobs:
+        hint = did_you_mean(name, jobs.values) or f"; there are {listed([*map(quoted, jobs.values)], 'and')}"
+        jobs.faults.append(f"{jobs.file} [jobs]: no job has the name {quoted(name)}{hint}")
+
+
+def _check_account(table: Table) -> None:
+    match table.text("platform"):
+        case "alipay":
+            check_alipay(table)
+        case "wechatpay":
+            check_wechatpay(table)
+
+
+def _open_accounts(tables: Iterable[Table], around: Surroundings) -> dict[str, Account]:
+    accounts: dict[str, Account] = {}
+    for table in tables:
+        account = _open_account(table, around)
+        if account is not None:
+            accounts[table.name] = account
+    return accounts
+
+
+def _open_account(table: Table, around: Surroundings) -> Account | None:
+    match table.text("platform"):
+        case "alipay":
+            return open_alipay(table, around)
+        case "wechatpay":
+            return open_wechatpay(table, around)
+        case _:
+            return None

@@ -1,0 +1,109 @@
+"""Base URLs, proxies and CA bundles: what is safe to talk to, and through what."""
+
+import ssl
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from pipeline.settings.origin import Surroundings
+from pipeline.settings.table import Table
+
+_PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY")
+_BYPASS_VARIABLES = ("no_proxy", "NO_PROXY")
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+def check_url(table: Table, key: str) -> None:
+    """Tell the fault of a URL that names no host, or that would carry requests in the clear over a network."""
+    text = table.text(key)
+    if text is None:
+        return
+    parts = _split(text)
+    if parts is None:
+        table.fault(key, "must name a host, and a port from 1 to 65535 if any")
+    elif parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        table.fault(key, "http is for this machine only (localhost, 127.0.0.0/8, ::1); write https")
+
+
+def url(table: Table, key: str, default: str) -> str:
+    """Return a URL without the slash at its end."""
+    return (table.text(key) or default).rstrip("/")
+
+
+def proxy(table: Table, base_url: str, around: Surroundings) -> str | None:
+    """Return the account's own proxy, else the environment's for this URL; its fault is told."""
+    own = table.text("proxy")
+    if own is not None:
+        if _split(own) is None:
+            table.fault("proxy", "must name a host, and a port from 1 to 65535 if any")
+        return own
+    variable = _first(_PROXY_VARIABLES, around.environ)
+    if variable is None or "proxy" in table or _is_direct(base_url, around.environ):
+        return None
+    text = around.environ[variable]
+    text = text if "://" in text else f"http://{text}"
+    parts = _split(text)
+    if parts is None or parts.scheme not in ("http", "https"):
+        table.fault("proxy", f"the environment variable {variable} must be http://HOST:PORT; mend it or unset it")
+    return text
+
+
+def ca_bundle_file(table: Table, around: Surroundings) -> Path | None:
+    """Return the account's own CA bundle, else the environment's; its fault is told."""
+    own = table.text("ca_bundle_file")
+    if own is not None:
+        return _checked_bundle(table, around.folder / own, own)
+    variable = _first(_CA_VARIABLES, around.environ)
+    if variable is None or "ca_bundle_file" in table:
+        return None
+    return _checked_bundle(table, Path(around.environ[variable]), f"the environment variable {variable}")
+
+
+def _checked_bundle(table: Table, path: Path, shown: str) -> Path:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if path.is_dir():
+            context.load_verify_locations(capath=path)
+        else:
+            context.load_verify_locations(cafile=path)
+    except FileNotFoundError:
+        table.fault("ca_bundle_file", f"{shown}: there is no such file")
+    except ssl.SSLError:
+        table.fault("ca_bundle_file", f"{shown}: the file holds no certificate; give CA certificates as PEM")
+    except (OSError, ValueError) as exc:
+        cause = exc.strerror if isinstance(exc, OSError) else "no path"
+        table.fault("ca_bundle_file", f"{shown}: the file can't be read: {cause}")
+    return path
+
+
+def _split(text: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(text)
+        is_sound = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts if is_sound else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_direct(base_url: str, environ: Mapping[str, str]) -> bool:
+    parts = _split(base_url)
+    if parts is None:
+        return True  # its fault is told already
+    host, port = parts.hostname or "", parts.port or 443
+    listed = environ.get(_first(_BYPASS_VARIABLES, environ) or "", "")
+    entries = [entry.strip().casefold().lstrip(".") for entry in listed.split(",")]
+    names = [host, f"{host}:{port}"]
+    by_name = any(name == entry or name.endswith(f".{entry}") for name in names for entry in entries if entry)
+    return _is_loopback(host) or "*" in entries or by_name
+
+
+def _first(variables: tuple[str, ...], environ: Mapping[str, str]) -> str | None:
+    return next((name for name in variables if environ.get(name)), None)

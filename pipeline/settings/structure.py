@@ -1,0 +1,142 @@
+"""Whether a config has the shape of schemas/config.json, with every fault in our own words."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from jsonschema_rs import Draft202012Validator, ValidationError
+from jsonschema_rs import ValidationErrorKind as Kind
+
+from pipeline.resources import schema
+from pipeline.settings.plain import plain
+from pipeline.settings.table import place
+from pipeline.settings.words import did_you_mean, listed, nearest, quoted
+
+_SCHEMA = "config.json"
+_SECRETS = ("private_key", "encrypt_key", "app_auth_token", "apiv3_key")
+_TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list", dict: "a table"}
+
+Path = tuple[str, ...]
+
+
+def check_structure(document: Mapping[str, Any], file: str) -> tuple[dict[str, Any], list[str]]:
+    """
+    Return the document without what is at fault, and the faults.
+
+    A key at fault holds None; so does one that a misspelt key was probably meant to be.
+    """
+    faults: list[str] = []
+    sound: dict[str, Any] = plain(document, file, faults)
+    errors = list(_validator().iter_errors(sound))
+    # Unknown keys come first: what is only misspelt is not missing.
+    for error in errors:
+        if isinstance(error.kind, Kind.AdditionalProperties):
+            faults += _unknown_keys(error, error.kind.unexpected, sound, file)
+    for error in errors:
+        if not isinstance(error.kind, Kind.AdditionalProperties):
+            faults += _other_faults(error, sound, document, file)
+    return sound, list(dict.fromkeys(faults))
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(schema(_SCHEMA))
+
+
+def _unknown_keys(error: ValidationError, keys: Iterable[str], sound: dict[str, Any], file: str) -> list[str]:
+    path = _names(error)
+    table = _find(sound, path)
+    known = _rule(error)["properties"]
+    faults = []
+    for key in keys:
+        value = table.pop(key)
+        faults.append(f"{place(file, path, key)}: {_advice(key, path, known, value)}")
+        meant = f"{key}_file" if key in _SECRETS else nearest(key, known)
+        if meant is not None:
+            table.setdefault(meant, None)
+    return faults
+
+
+def _advice(key: str, path: Path, known: Mapping[str, Any], value: object) -> str:
+    if key in _SECRETS and f"{key}_file" in known:
+        return (
+            "a secret never stands in the config; put it into a file and name that in "
+            f"{key}_file, or into an environment variable and name that in {key}_env"
+        )
+    home = _home(key, path)
+    if home is not None:
+        return f"unknown key here; it belongs in {home}"
+    kind = "table" if isinstance(value, dict) else "key"
+    return f"unknown {kind}{did_you_mean(key, known)}"
+
+
+def _home(key: str, path: Path) -> str | None:
+    """Return the table that does know the key: TOML puts a key into whatever table was opened last."""
+    definitions = schema(_SCHEMA)["$defs"]
+    match path:
+        case ("jobs", job, "csv") if key in definitions["job"]["properties"]:
+            return f"[jobs.{quoted(job)}], above [jobs.{quoted(job)}.csv]"
+        case ("jobs", job) if key in definitions["csv"]["properties"]:
+            return f"[jobs.{quoted(job)}.csv]"
+        case _:
+            return None
+
+
+def _other_faults(error: ValidationError, sound: dict[str, Any], document: Mapping[str, Any], file: str) -> list[str]:
+    path = _names(error)
+    match error.kind:
+        case Kind.Required(property=key):
+            return [] if key in _find(sound, path) else [f"{place(file, path, key)}: missing"]
+        case Kind.PropertyNames(error=inner):
+            rule = _rule(error)["description"]
+            return [f"{place(file, path, str(inner.instance))}: the name must be {rule}"]
+    *table, key = _up_to_list(path, document)
+    _find(sound, table)[key] = None
+    return [f"{place(file, tuple(table), key)}: must be {_wanted(error, document, path)}"]
+
+
+def _wanted(error: ValidationError, document: Mapping[str, Any], path: Path) -> str:
+    given = _find(document, path)
+    match error.kind:
+        case Kind.Enum(options=options):
+            names = [str(option) for option in options]
+            return listed(names, "or") + (did_you_mean(given, names) if isinstance(given, str) else "")
+        case Kind.Type():
+            return f"{_rule(error)['description']}; it is {_kind(given)}"
+        case _:
+            return str(_rule(error)["description"])
+
+
+def _kind(given: object) -> str:
+    if isinstance(given, float) and not math.isfinite(given):
+        return "not finite"
+    return _TYPES.get(type(given), "a date or time")
+
+
+def _rule(error: ValidationError) -> dict[str, Any]:
+    """Return the part of the schema that was broken; its description follows `must be`."""
+    part: Any = schema(_SCHEMA)
+    for step in error.schema_path[:-1]:
+        part = part[step]
+    return part  # type: ignore[no-any-return]  # a schema's parts are objects
+
+
+def _names(error: ValidationError) -> Path:
+    # A key of digits comes back as a number.
+    return tuple(str(step) for step in error.instance_path)
+
+
+def _up_to_list(path: Path, document: Any) -> Path:
+    """Return the path of the key itself where the fault is within its list."""
+    for length, step in enumerate(path):
+        if isinstance(document, list):
+            return path[:length]
+        document = document[step]
+    return path
+
+
+def _find(value: Any, path: Sequence[str]) -> Any:
+    for step in path:
+        value = value[int(step)] if isinstance(value, list) else value[step]
+    return value

@@ -1,0 +1,54 @@
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from pipeline.settings import Config, warnings
+
+Load = Callable[..., Config]
+
+
+def test_a_config_in_good_order_has_no_warnings(sample_with_points: str, load_text: Load, now: datetime) -> None:
+    """Keys of the owner's alone and certificates of long life are no cause for a word."""
+    assert warnings(load_text(sample_with_points), at=now) == []
+
+
+def test_files_open_to_others_are_warned_of(folder: Path, sample: str, load_text: Load, now: datetime) -> None:
+    """A config that others may change, a key that others may read, an account that is not used: all are told."""
+    config = load_text(sample)
+    config.path.chmod(0o664)
+    key = folder / "keys/app_private_key.pem"
+    key.chmod(0o640)
+
+    assert warnings(config, at=now) == [
+        f"{config.path}: others than its owner may change it; run chmod go-w on it",
+        f"{config.path} [accounts.card]: no job uses it, so its keys are not checked",
+        f"{config.path} [accounts.zhima]: others than its owner may open {key}; run chmod 600 on it",
+    ]
+
+
+def test_certificates_about_to_expire_are_warned_of(sample_with_points: str, load_text: Load, now: datetime) -> None:
+    """A certificate with less than 30 days is told with its date."""
+    certificates = """\
+        app_cert_file = "keys/app_cert_soon.crt"
+        alipay_cert_file = "keys/alipay_cert.crt"
+        alipay_root_cert_file = "keys/root_cert.crt"
+        """
+    text = sample_with_points.replace('alipay_public_key_file = "keys/alipay_public_key.pem"', certificates).replace(
+        'mchid = "1900000001"', 'mchid = "1900000001"\nplatform_cert_file = "keys/platform_cert.pem"'
+    )
+    config = load_text(text)
+
+    assert warnings(config, at=now) == [
+        f"{config.path} [accounts.zhima] app_cert_file: a certificate expires on 2026-03-10; fetch a new one before",
+        f"{config.path} [accounts.card] platform_cert_file: a certificate expires on 2026-03-10; "
+        "fetch a new one before",
+    ]
+
+
+def test_sha1_is_warned_of(sample: str, load_text: Load, now: datetime) -> None:
+    """The old signature of the gateway works, and is told."""
+    config = load_text(sample.replace('platform = "alipay"', 'platform = "alipay"\nsign_type = "RSA"'))
+
+    assert warnings(config, at=now)[-1] == (
+        f"{config.path} [accounts.zhima] sign_type: RSA signs with SHA-1; Alipay advises RSA2"
+    )

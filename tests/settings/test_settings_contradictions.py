@@ -1,0 +1,190 @@
+from collections.abc import Callable
+
+import pytest
+
+FaultsOf = Callable[..., list[str]]
+
+ZHIMA, CARD, ORDERS = (f"backfill.toml [{table}]" for table in ("accounts.zhima", "accounts.card", "jobs.orders"))
+ALL_CERTIFICATES = "app_cert_file, alipay_cert_file and alipay_root_cert_file"
+PUBLIC_KEY_LINE = 'alipay_public_key_file = "keys/alipay_public_key.pem"'
+CERTIFICATES = """\
+app_cert_file = "keys/app_cert.crt"
+alipay_cert_file = "keys/alipay_cert.crt"
+alipay_root_cert_file = "keys/root_cert.crt"
+"""
+WECHAT_KEY_LINES = """\
+public_key_id = "PUB_KEY_ID_0000000000000024101100397200000006"
+public_key_file = "keys/wechatpay_public_key.pem"
+"""
+
+FAULTS = [
+    pytest.param(
+        'api = "alipay.cumulation"',
+        'api = "alipay.state"',
+        f"{ORDERS} api: orders go to alipay.cumulation; change api or export",
+        id="export and api",
+    ),
+    pytest.param(
+        'account = "zhima"',
+        'account = "card"',
+        f"{ORDERS} account: card is an account of wechatpay, and api is alipay.cumulation",
+        id="api and platform",
+    ),
+    pytest.param(
+        'account = "zhima"',
+        'account = "zhma"',
+        f"{ORDERS} account: no account has the name zhma; did you mean zhima?",
+        id="near no account",
+    ),
+    pytest.param(
+        'account = "zhima"',
+        'account = "x"',
+        f"{ORDERS} account: no account has the name x; there are zhima and card",
+        id="no account",
+    ),
+    pytest.param(
+        '"Asia/Shanghai"',
+        '"Asia/Shanghia"',
+        f'{ORDERS} timezone: no time zone has the name "Asia/Shanghia"; did you mean "Asia/Shanghai"?',
+        id="zone",
+    ),
+    pytest.param(
+        '"gb18030"',
+        '"gb18O30"',
+        "backfill.toml [jobs.orders.csv] encoding: no known encoding; did you mean gb18030?",
+        id="encoding",
+    ),
+    pytest.param(
+        '"gb18030"',
+        '"hex"',
+        "backfill.toml [jobs.orders.csv] encoding: no known encoding; auto finds the usual ones",
+        id="codec of no text",
+    ),
+    pytest.param(
+        'encoding = "gb18030"',
+        "delimiter = '\"'",
+        "backfill.toml [jobs.orders.csv] quote: the same as delimiter; they have to differ",
+        id="delimiter and quote",
+    ),
+    pytest.param(
+        'account = "card"\n',
+        'account = "card"\nrate = 6\n',
+        "backfill.toml [jobs.points] rate: WeChat Pay allows 5 requests per second for points; write that or less",
+        id="rate of points",
+    ),
+    pytest.param(
+        PUBLIC_KEY_LINE,
+        f"{PUBLIC_KEY_LINE}\n{CERTIFICATES}",
+        f"{ZHIMA} alipay_public_key_file: a public key and certificates exclude each other; "
+        f"remove this or {ALL_CERTIFICATES}",
+        id="both modes",
+    ),
+    pytest.param(
+        PUBLIC_KEY_LINE,
+        "",
+        f"{ZHIMA} alipay_public_key_file: missing; name Alipay's public key here, or give {ALL_CERTIFICATES} instead",
+        id="no mode",
+    ),
+    pytest.param(
+        PUBLIC_KEY_LINE,
+        CERTIFICATES.replace("alipay_cert_file", "# alipay_cert_file"),
+        f"{ZHIMA} alipay_cert_file: missing; certificate mode needs {ALL_CERTIFICATES}",
+        id="part of the certificates",
+    ),
+    pytest.param(
+        PUBLIC_KEY_LINE,
+        f'{CERTIFICATES}\nsign_type = "RSA"',
+        f"{ZHIMA} sign_type: certificates work with RSA2 only; remove sign_type",
+        id="certificates and RSA",
+    ),
+    pytest.param(
+        'private_key_file = "keys/app_private_key.pem"\n',
+        "",
+        f"{ZHIMA} private_key_file: missing; name a file here, or an environment variable in private_key_env",
+        id="no private key",
+    ),
+    pytest.param(
+        PUBLIC_KEY_LINE,
+        f'{PUBLIC_KEY_LINE}\nprivate_key_env = "KEY"',
+        f"{ZHIMA} private_key_env: given beside private_key_file; keep one of the two",
+        id="two private keys",
+    ),
+    pytest.param(
+        WECHAT_KEY_LINES,
+        "",
+        f"{CARD} public_key_file: missing; WeChat Pay's answers are verified with its public key: name it here with "
+        "public_key_id, or give platform_cert_file, or apiv3_key_file or apiv3_key_env",
+        id="nothing to verify with",
+    ),
+    pytest.param(
+        WECHAT_KEY_LINES.splitlines()[0],
+        "",
+        f"{CARD} public_key_id: missing; public_key_file goes with it",
+        id="public key without id",
+    ),
+    pytest.param(
+        WECHAT_KEY_LINES.splitlines()[1],
+        "",
+        f"{CARD} public_key_file: missing; public_key_id goes with it",
+        id="id without public key",
+    ),
+    pytest.param(
+        "sqlite:///state/backfill.db",
+        "mysql://x/y",
+        "backfill.toml [ledger] url: must be sqlite:///PATH or postgresql://USER@HOST/DB",
+        id="ledger",
+    ),
+    pytest.param(
+        "sqlite:///state/backfill.db",
+        "sqlite:///",
+        "backfill.toml [ledger] url: names no file; write sqlite:///PATH, such as sqlite:///state/backfill.db",
+        id="no ledger file",
+    ),
+    pytest.param(
+        "sqlite:///state/backfill.db",
+        "sqlite:///:memory:",
+        "backfill.toml [ledger] url: a ledger in memory would forget what was delivered; name a file",
+        id="ledger in memory",
+    ),
+    pytest.param(
+        "sqlite:///state/backfill.db",
+        "postgresql://etl@db.example",
+        "backfill.toml [ledger] url: must be postgresql://USER@HOST/DB, with :PORT behind the host if any",
+        id="no database",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "fault"), FAULTS)
+def test_a_contradiction_is_one_sentence(
+    old: str, new: str, fault: str, sample_with_points: str, faults_of: FaultsOf
+) -> None:
+    """What fits the schema and can't be gives one sentence with file, table, key and what to do."""
+    assert old in sample_with_points
+
+    assert faults_of(sample_with_points.replace(old, new, 1)) == [fault]
+
+
+def test_structure_faults_of_other_jobs_stop_a_job(sample_with_points: str, faults_of: FaultsOf) -> None:
+    """With one job asked for, the rest of the config still has to be in order, but for its key files."""
+    text = sample_with_points.replace("apiclient_key.pem", "gone.pem").replace('account = "card"', 'account = "carb"')
+
+    assert faults_of(text, only_job="orders") == [
+        "backfill.toml [jobs.points] account: no account has the name carb; did you mean card?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        pytest.param("ordres", "did you mean orders?", id="near"),
+        pytest.param("x", "there are orders and points", id="far"),
+    ],
+)
+def test_an_unknown_job_is_told_with_those_there_are(
+    asked: str, hint: str, sample_with_points: str, faults_of: FaultsOf
+) -> None:
+    """A job that the config does not have is a fault with the nearest name, or with all names."""
+    assert faults_of(sample_with_points, only_job=asked) == [
+        f"backfill.toml [jobs]: no job has the name {asked}; {hint}"
+    ]
