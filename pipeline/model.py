@@ -170,11 +170,29 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
-    """At most `limit` requests in any `per_seconds`."""
+class Outcome:
+    """
+    What became of one row, in the words of the report.
 
-    limit: float
-    per_seconds: float = 1.0
+    Times are UTC, ISO 8601 with milliseconds. `cells` are the row's own, in the order of its file's columns (JSON
+    text), kept while somebody may have to mend them.
+    """
+
+    source_file: str
+    source_row: int
+    request_key: str
+    status: Status
+    code: str
+    message: str
+    http_status: int | None
+    attempts: int
+    first_sent_at: str | None
+    finished_at: str | None
+    latency_ms: int | None
+    trace_id: str | None
+    file_no: int
+    wants_new_key: bool = False
+    cells: str | None = field(default=None, repr=False)
 
 
 def digest(*parts: str | bytes) -> bytes:
