@@ -22,13 +22,14 @@ from pipeline.model import Api, Status
 from pipeline.read import SourceFile, find_inputs, sha256_of
 from pipeline.report import OutcomeFormat, ReportFiles
 from pipeline.run.stage import Stager
-from pipeline.run.story import Cast, execute
+from pipeline.run.story import Cast, Engine, execute
 from pipeline.settings import Account, AlipayAccount, Config, Job
 from pipeline.write.course import Course
 from pipeline.write.delivery import Means, timestamp
 from pipeline.write.gate import Gate
 from pipeline.write.http import RequestsTransport
 from pipeline.write.keys import Keys
+from pipeline.write.ports import Signer, Transport
 from pipeline.write.retry import RetryPolicy
 from pipeline.write.suspicion import Monotony, Suspicion
 from pipeline.write.watch import Watch
@@ -71,24 +72,52 @@ class Watcher:
     tick: Callable[[], None] = field(default=lambda: None)
 
 
-class Workshop:
-    """Puts runs together. `folder` is where relative inputs of the command line are looked for."""
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """
+    What comes from outside the program: time, chance, threads, the network, and which start of the machine this is.
 
-    def __init__(
-        self, config: Config, ledger: Ledger, clock: Clock, *, chance: random.Random, folder: Path, watcher: Watcher
-    ) -> None:
+    `folder` is where relative inputs of the command line are looked for.
+    """
+
+    clock: Clock
+    chance: random.Random
+    engine: Engine
+    signer_of: Callable[[Account, Api], Signer]
+    transport_of: Callable[[Account, Job], Transport]
+    boot: str
+    folder: Path
+
+    @classmethod
+    def real(cls, clock: Clock) -> "Outside":
+        """Return the machine that this runs on, and the network it is on."""
+        return cls(
+            clock=clock,
+            chance=random.SystemRandom(),
+            engine=ThreadEngine(),
+            signer_of=signer_of,
+            transport_of=lambda account, job: RequestsTransport(endpoint_of(account, job)),
+            boot=boot_id(),
+            folder=Path.cwd(),
+        )
+
+
+class Workshop:
+    """Puts runs together."""
+
+    def __init__(self, config: Config, ledger: Ledger, outside: Outside, watcher: Watcher) -> None:
         self._config = config
         self._ledger = ledger
-        self._clock = clock
-        self._chance = chance
-        self._folder = folder
+        self._outside = outside
+        self._clock = outside.clock
+        self._chance = outside.chance
         self._watcher = watcher
 
     def run(self, name: str, inputs: Sequence[str], wishes: Wishes) -> ReportFiles:
         """Run a job over its inputs, or over those named."""
         job = self._config.jobs[name]
         day = wishes.day or yesterday(job, self._clock.now())
-        patterns, base = inputs_of(self._config, job, inputs, self._folder)
+        patterns, base = inputs_of(self._config, job, inputs, self._outside.folder)
         files = find_inputs(patterns, base=base, date=day)
         options = {"inputs": list(patterns), "base": str(base), "date": day.isoformat(), "limit": wishes.limit}
         held = self._ledger.begin(self._new_run(job, options), self._holder(job))
@@ -188,7 +217,15 @@ class Workshop:
             return reported[0].summary.exit_code
 
         cast = Cast(
-            held, writer, ThreadEngine(), job.concurrency, course, permits, self._clock, self._watcher.tick, report
+            held,
+            writer,
+            self._outside.engine,
+            job.concurrency,
+            course,
+            permits,
+            self._clock,
+            self._watcher.tick,
+            report,
         )
         execute(cast, act)
         return reported[0]
@@ -198,12 +235,12 @@ class Workshop:
 
     def _permits(self, job: Job) -> Permits:
         name = f"{job.api} {self._holder(job)}"
-        return Permits(self._ledger.quotas(), name, job.rate, self._clock, boot_id())
+        return Permits(self._ledger.quotas(), name, job.rate, self._clock, self._outside.boot)
 
     def _means(self, job: Job, course: Course, permits: Permits) -> Means:
         account = self._account(job)
-        signer = signer_of(account, job.api)
-        transport = RequestsTransport(endpoint_of(account, job))
+        signer = self._outside.signer_of(account, job.api)
+        transport = self._outside.transport_of(account, job)
         return Means(
             api=job.api,
             signer=signer,

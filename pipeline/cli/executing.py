@@ -2,19 +2,17 @@
 
 import argparse
 import os
-import random
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, time, timedelta
-from pathlib import Path
 from types import FrameType
 from zoneinfo import ZoneInfo
 
 from pipeline.assemble.ledgers import config_path, open_the_ledger
 from pipeline.assemble.opening import open_config
-from pipeline.assemble.workshop import OPEN_STATUSES, MostFailures, Watcher, Wishes, Workshop
+from pipeline.assemble.workshop import OPEN_STATUSES, MostFailures, Outside, Watcher, Wishes, Workshop
 from pipeline.cli.talk import Progress, log, set_up_logs
 from pipeline.cli.telling import tell_summary
 from pipeline.clock import Clock, SystemClock
@@ -83,9 +81,7 @@ class _Desk:
 
     def execute(self, job: str, act: Callable[[Workshop, Wishes], ReportFiles]) -> int:
         watcher = Watcher(self._begun, self._progress.staged, self._progress.tick)
-        shop = Workshop(
-            self._config, self.ledger, self._clock, chance=random.SystemRandom(), folder=Path.cwd(), watcher=watcher
-        )
+        shop = Workshop(self._config, self.ledger, Outside.real(self._clock), watcher)
         try:
             files = act(shop, self._wishes(job))
         finally:

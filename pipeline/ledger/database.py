@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from pipeline.errors import LedgerError
 from pipeline.ledger.schema import APPLICATION_ID, MIGRATIONS, VERSION
@@ -44,24 +45,33 @@ def _sentence(path: Path, exc: sqlite3.Error) -> str:
     return f"ledger {path}: {told} ({name or type(exc).__name__})"
 
 
-def connect(path: Path, *, durable: bool = True, read_only: bool = False) -> sqlite3.Connection:
+def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
     """
     Open a connection in autocommit mode, usable from any one thread at a time.
 
     With `durable` a commit returns only once it is on disk; without, a commit survives the death of the process
     but not of the machine.
     """
-    target = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-    connection = sqlite3.connect(target, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    if not read_only:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+    connection = sqlite3.connect(
+        path.absolute().as_uri(), uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA journal_mode = WAL")
+    # NORMAL leaves out the sync of each commit, and still keeps the file whole when the machine loses power.
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     connection.execute("PRAGMA cache_size = -65536")
     connection.execute("PRAGMA temp_store = FILE")
     return connection
 
 
-def open_ledger(path: Path) -> sqlite3.Connection:
+class Connect(Protocol):
+    """How a file is opened; `connect` unless a test stands in for the disk."""
+
+    def __call__(self, path: Path, *, durable: bool = True) -> sqlite3.Connection:
+        """Open a connection in autocommit mode."""
+        ...
+
+
+def open_ledger(path: Path, connect: Connect = connect) -> sqlite3.Connection:
     """
     Open the ledger for writing; make it, readable by its owner alone, where there is none; bring it to this version.
 

@@ -3,6 +3,7 @@
 import os
 import socket
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -57,6 +58,10 @@ def is_dead(holder: str, here: Holder) -> bool:
     return boot != here.boot or not Path(f"/proc/{pid}").exists() or _began(int(pid)) != began
 
 
+# Whether the holder, in the ledger's form, surely runs no more, as seen from a holder.
+IsDead = Callable[[str, Holder], bool]
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """The right to write for a job, until another run takes it."""
@@ -67,7 +72,9 @@ class Lease:
     holder: Holder
 
 
-def acquire(connection: sqlite3.Connection, job: str, run_id: str, holder: Holder, now: datetime) -> Lease:
+def acquire(
+    connection: sqlite3.Connection, job: str, run_id: str, holder: Holder, now: datetime, is_dead: IsDead = is_dead
+) -> Lease:
     """Take the job, or raise RunHeld, which says who holds it."""
     line = connection.execute("SELECT run_id, fence, holder, expires_at FROM jobs WHERE job = ?", (job,)).fetchone()
     if line is not None and line[3] > now.isoformat() and not is_dead(line[2], holder):
@@ -106,7 +113,9 @@ def release(connection: sqlite3.Connection, lease: Lease) -> None:
     connection.execute("UPDATE jobs SET expires_at = '' WHERE job = ? AND fence = ?", (lease.job, lease.fence))
 
 
-def is_live(connection: sqlite3.Connection, run_id: str, here: Holder, now: datetime) -> bool:
+def is_live(
+    connection: sqlite3.Connection, run_id: str, here: Holder, now: datetime, is_dead: IsDead = is_dead
+) -> bool:
     """Return whether some process is executing this run at the moment."""
     line = connection.execute("SELECT holder, expires_at FROM jobs WHERE run_id = ?", (run_id,)).fetchone()
     return line is not None and line[1] > now.isoformat() and not is_dead(line[0], here)

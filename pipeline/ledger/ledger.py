@@ -10,8 +10,8 @@ from pipeline.clock import Clock
 from pipeline.ledger import deliveries, lease, outcomes, queue, rerunning, runs, scratch, staging
 from pipeline.ledger.admission import Admission
 from pipeline.ledger.commit import GroupCommit
-from pipeline.ledger.database import connect, open_ledger, told_clearly
-from pipeline.ledger.lease import Holder, Lease
+from pipeline.ledger.database import Connect, connect, open_ledger, told_clearly
+from pipeline.ledger.lease import Holder, IsDead, Lease
 from pipeline.ledger.quotas import QuotaStore
 from pipeline.ledger.records import (
     Due,
@@ -35,14 +35,26 @@ class Ledger:
     A ledger file. Raises LedgerError, with cause and advice, for whatever the file or the disk refuses.
 
     Reading is done on a connection of its own, so that it neither waits for a commit nor sees half of one. With
-    `past` this is a scratch ledger: it knows what that one knows, and leaves it untouched.
+    `past` this is a scratch ledger: it knows what that one knows, and leaves it untouched. `is_dead` tells whether the
+    holder of a job surely runs no more; `connect` opens the file.
     """
 
-    def __init__(self, path: Path, clock: Clock, holder: Holder, *, past: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        holder: Holder,
+        *,
+        past: Path | None = None,
+        is_dead: IsDead = lease.is_dead,
+        connect: Connect = connect,
+    ) -> None:
         self.path = path
         self._clock = clock
         self._holder = holder
-        self._writer = open_ledger(path)
+        self._is_dead = is_dead
+        self._connect = connect
+        self._writer = open_ledger(path, connect)
         with told_clearly(path):
             self._reader = connect(path)
         self._reading = threading.Lock()
@@ -59,7 +71,7 @@ class Ledger:
 
     def quotas(self) -> QuotaStore:
         """Return where this ledger's quotas are kept."""
-        return QuotaStore(self.path.with_name(self.path.name + "-quota"))
+        return QuotaStore(self.path.with_name(self.path.name + "-quota"), self._connect)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -84,7 +96,7 @@ class Ledger:
 
     def is_live(self, run: RunRecord) -> bool:
         """Return whether some process is executing the run."""
-        return self._read(lambda c: lease.is_live(c, run.run_id, self._holder, self._clock.now()))
+        return self._read(lambda c: lease.is_live(c, run.run_id, self._holder, self._clock.now(), self._is_dead))
 
     def outcomes(self, run: RunRecord) -> Iterator[Outcome]:
         """Yield the outcome of each row, in source order."""
@@ -95,7 +107,7 @@ class Ledger:
         """Take the job for a new run and write it down, or raise RunHeld. The caller concludes or leaves it."""
 
         def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
-            held = lease.acquire(connection, new.job, new.run_id, self._holder, self._clock.now())
+            held = lease.acquire(connection, new.job, new.run_id, self._holder, self._clock.now(), self._is_dead)
             account_no = runs.bind_account(connection, new.account, account_holder)
             return runs.begin(connection, new, account_no), held
 
@@ -105,7 +117,7 @@ class Ledger:
         """Take the job for a run that was stopped or killed, or raise RunHeld."""
 
         def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
-            held = lease.acquire(connection, run.job, run.run_id, self._holder, self._clock.now())
+            held = lease.acquire(connection, run.job, run.run_id, self._holder, self._clock.now(), self._is_dead)
             runs.bind_account(connection, run.account, account_holder)
             runs.reopen(connection, run)
             return runs.find(connection, run.run_id), held

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from pipeline.ledger.database import connect, told_clearly
+from pipeline.ledger.database import Connect, connect, told_clearly
 
 T = TypeVar("T")
 
@@ -18,7 +18,7 @@ class QuotaStore:
     quota's period has passed anyway.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, connect: Connect = connect) -> None:
         self._path = path
         with told_clearly(path):
             path.touch(mode=0o600, exist_ok=True)

@@ -1,14 +1,13 @@
 """What one execution of a run does, from its first act or from where an earlier one stopped, to its end."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.clock import Clock
-from pipeline.engines.threads import ThreadEngine
 from pipeline.errors import LedgerError, SettingsError, SourceError
 from pipeline.ledger.ledger import RunLedger
-from pipeline.ledger.records import RunRecord, RunState
+from pipeline.ledger.records import Due, RunRecord, RunState
 from pipeline.model import Status
 from pipeline.write.course import Course, Drained, Ending
 from pipeline.write.delivery import timestamp
@@ -24,13 +23,29 @@ class Throttled(Protocol):
         ...
 
 
+class Engine(Protocol):
+    """How several lanes are carried at once."""
+
+    def run(
+        self,
+        tasks: Iterator[list[Due]],
+        work: Callable[[list[Due]], None],
+        *,
+        workers: int,
+        tick: Callable[[], None],
+        give_up: Callable[[], None],
+    ) -> None:
+        """Work off all tasks; call `tick` a few times a second; raise the first exception once all is at rest."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Cast:
     """Who takes part in an execution; `report` writes the report of the concluded run and returns the exit code."""
 
     run: RunLedger
     writer: Writer
-    engine: ThreadEngine
+    engine: Engine
     workers: int
     course: Course
     permits: Throttled

@@ -8,9 +8,11 @@ from pipeline.write.matrix.alipay import ALIPAY_CODES
 from pipeline.write.matrix.answers import ANSWER_CONDITIONS
 from pipeline.write.matrix.codes import CODE_CONDITIONS
 from pipeline.write.matrix.condition import Codes
+from pipeline.write.matrix.statuses import STATUS_CONDITIONS
 from pipeline.write.matrix.wechatpay import WECHATPAY_CODES
 
-CONDITIONS = {condition.number: condition for condition in ANSWER_CONDITIONS + CODE_CONDITIONS}
+_ALL = sorted(ANSWER_CONDITIONS + STATUS_CONDITIONS + CODE_CONDITIONS, key=lambda condition: condition.number)
+CONDITIONS = {condition.number: condition for condition in _ALL}
 BY_LOSS = {loss: condition for condition in CONDITIONS.values() for loss in condition.losses}
 BY_TRUST = {trust: condition for condition in CONDITIONS.values() for trust in condition.trusts}
 BY_STATUS = {status: condition for condition in CONDITIONS.values() for status in condition.statuses}

@@ -114,6 +114,21 @@ _CUT_SHORT = (
 )
 
 
+# Only these surely come before the first byte of a request; any other TLS error may come while an answer is read.
+_HANDSHAKE_REASONS = frozenset(
+    {
+        "WRONG_VERSION_NUMBER",
+        "HTTP_REQUEST",
+        "UNSUPPORTED_PROTOCOL",
+        "NO_PROTOCOLS_AVAILABLE",
+        "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "TLSV1_ALERT_PROTOCOL_VERSION",
+        "TLSV1_ALERT_INSUFFICIENT_SECURITY",
+        "TLSV1_UNRECOGNIZED_NAME",
+    }
+)
+
+
 def _loss(exc: BaseException) -> Loss:
     """Say what is known of a request that got no answer; when in doubt it was sent."""
     chain = list(_chain(exc))
@@ -125,8 +140,7 @@ def _loss(exc: BaseException) -> Loss:
         return Loss.TIMEOUT
     if any(isinstance(e, _CUT_SHORT) for e in chain):
         return Loss.CUT_SHORT
-    if any(isinstance(e, requests.exceptions.SSLError) for e in chain):
-        # The handshake comes before the first byte of a request.
+    if any(isinstance(e, ssl.SSLError) and e.reason in _HANDSHAKE_REASONS for e in chain):
         return Loss.NOT_CONNECTED
     return Loss.CONNECTION_LOST
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from pipeline.model import Api, Lost, Opened, Reply
 from pipeline.write.asked import Asked, asked_of
 from pipeline.write.diagnosis import Finding, diagnose
-from pipeline.write.matrix.condition import Action
+from pipeline.write.matrix.condition import RERUN, Action
 from pipeline.write.told import trace_id, wait_seconds
 from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 
@@ -52,6 +52,8 @@ def _verdict(api: Api, finding: Finding, *, doubt: bool) -> Verdict:
             is_open = doubt and not refused.settles_doubt
             return Open(finding.code, _text(api, finding, _ADVICE_IN_DOUBT)) if is_open else refused
         case Action.RETRY | Action.RETRY_SLOW as action:
+            # "Surely not applied" would be true of this attempt only.
+            advice = RERUN if doubt and not condition.may_have_acted else advice
             return _try_again(finding, _text(api, finding, advice), slow=action is Action.RETRY_SLOW, doubt=doubt)
         case Action.STOP:
             return Halt(finding.code, _text(api, finding, advice), may_have_acted=condition.may_have_acted)

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import cast
 
-from tenacity import RetryCallState, Retrying, retry_if_result
+from tenacity import Future, RetryCallState, Retrying, retry_if_result
 from tenacity.stop import stop_base
 from tenacity.wait import wait_exponential
 
@@ -77,9 +78,6 @@ class _Patience(stop_base):
 
 
 def _last_verdict(retry_state: RetryCallState) -> Verdict:
-    """Return what the attempt returned; tenacity's own types leave that open."""
-    if retry_state.outcome is None:
-        msg = "asked before the first attempt"
-        raise AssertionError(msg)
-    verdict: Verdict = retry_state.outcome.result()
-    return verdict
+    """Return what the latest attempt returned; tenacity asks only once there is one."""
+    outcome = cast("Future", retry_state.outcome)
+    return cast("Verdict", outcome.result())

@@ -1,4 +1,4 @@
-"""Conditions 32 to 49 of the retry matrix: known by the platform's code."""
+"""Conditions 32 to 49: known by the code that the platform answers."""
 
 from pipeline.write.matrix.condition import FAIL_ALL, LATER, RERUN, RETRY_ALL, SLOW_ALL, STOP_ALL, Action, Condition
 

@@ -1,0 +1,131 @@
+"""The story of one row: cells, texts, fields, body, payloads; or all that is wrong with it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from pipeline.map.columns import Wiring, wire
+from pipeline.map.compose import COMPOSE
+from pipeline.map.faults import INVALID, NOT_DECODABLE, RAGGED, Breach, Invalid, Unreadable
+from pipeline.map.fields import PART_OF_BIZ_DATA, export_schema, field_of
+from pipeline.map.rules import MappingRules
+from pipeline.map.seal import KEY_OF_API, SEAL
+from pipeline.map.shape import Shape
+from pipeline.map.tell import Teller
+from pipeline.map.values import Convert, conversion
+from pipeline.model import Fault, Payload, Row
+from pipeline.resources import schema
+
+Mapped = tuple[Payload, ...] | Invalid
+
+
+def bind(
+    rules: MappingRules, columns: Sequence[str], float_columns: frozenset[str] = frozenset()
+) -> Callable[[Row], Mapped]:
+    """
+    Return the function that maps the rows of one file, for rules and columns that were found in order.
+
+    The function is pure, never raises for what a row may hold, and gives the same bytes for the same row.
+    `float_columns` are those whose texts were floats in the file.
+    """
+    return _RowMapper(rules, wire(rules, columns), float_columns).map
+
+
+class _RowMapper:
+    """What one job knows of the rows of one file, looked up once."""
+
+    def __init__(self, rules: MappingRules, wiring: Wiring, float_columns: frozenset[str]) -> None:
+        self._wiring = wiring
+        self._charset = rules.charset
+        self._conversions = _conversions(rules, wiring, float_columns)
+        self._has_parts = any(name.startswith(PART_OF_BIZ_DATA) for name in (*wiring.headings, *wiring.constants))
+        self._rows = Shape(export_schema(rules.export))
+        self._bodies = Shape(schema(f"payloads/{rules.api.partition('.')[2]}.json"))
+        self._compose = COMPOSE[rules.export]
+        self._seal = SEAL[rules.api]
+        self._key = KEY_OF_API[rules.api]
+        self._teller = Teller(rules.export, wiring)
+
+    def map(self, row: Row) -> Mapped:
+        """Tell the story of one row."""
+        if len(row.cells) != self._wiring.width:
+            message = f"the row has {len(row.cells)} cells, and the file has {self._wiring.width} columns"
+            return Invalid((Fault(RAGGED, message),))
+        found: list[Breach] = []
+        texts = self._carried(self._wiring.texts(row.cells), found)
+        fields = self._read(texts, found)
+        if breaches := self._rows.breaches(fields):
+            at_fault = {breach.path[0] for breach in found}
+            found += (breach for breach in breaches if at_fault.isdisjoint(breach.path[:1]))
+        if found:
+            return self._invalid(found, texts, fields)
+        body = self._compose(fields)
+        found += self._bodies.breaches(body) or _refund_of_itself(body)
+        return self._invalid(found, texts, body) if found else self._seal(fields, body)
+
+    def _carried(self, texts: dict[str, str], found: list[Breach]) -> dict[str, str]:
+        """Return the texts as they are, or with a stand-in for what the request's charset can't carry."""
+        try:
+            "".join(texts.values()).encode(self._charset)
+        except UnicodeEncodeError:
+            return {name: self._stand_in(name, text, found) for name, text in texts.items()}
+        return texts
+
+    def _stand_in(self, name: str, text: str, found: list[Breach]) -> str:
+        carried = text.encode(self._charset, "replace").decode(self._charset)
+        if carried != text:
+            found.append(Breach(NOT_DECODABLE, (name,), f"holds a character that is no {self._charset} text"))
+        return carried
+
+    def _read(self, texts: Mapping[str, str], found: list[Breach]) -> dict[str, Any]:
+        """Give each text its type. One that can't be read stays, so that its field does not count as missing."""
+        fields: dict[str, Any] = _with_parts_put_together(texts) if self._has_parts else dict(texts)
+        for name, convert in self._conversions:
+            if name in texts:
+                try:
+                    fields[name] = convert(texts[name])
+                except Unreadable as error:
+                    found.append(Breach(INVALID, (name,), error.rule))
+                if fields[name] is None:
+                    del fields[name]
+        return fields
+
+    def _invalid(self, found: Iterable[Breach], texts: Mapping[str, str], fields: Mapping[str, Any]) -> Invalid:
+        faults = tuple(self._teller.fault(breach, texts, fields) for breach in found)
+        key_is_at_fault = any(breach.path == (self._key,) for breach in found)
+        return Invalid(faults, None if key_is_at_fault else fields.get(self._key))
+
+
+def _conversions(rules: MappingRules, wiring: Wiring, float_columns: frozenset[str]) -> tuple[tuple[str, Convert], ...]:
+    """Return how each field that the file or a constant feeds is read, where it does not stay as it is."""
+    fed = dict.fromkeys((*wiring.headings, *wiring.constants, *(name for name, _, _ in wiring.otherwise)))
+    known = ((name, field) for name in fed if (field := field_of(rules.export, name)))
+    readers = (
+        (
+            name,
+            conversion(
+                field,
+                zone=rules.timezone,
+                unit=rules.units.get("discount_amount" if name == "discounts" else name, "yuan"),
+                is_float=wiring.headings.get(name) in float_columns,
+            ),
+        )
+        for name, field in known
+    )
+    return tuple((name, convert) for name, convert in readers if convert)
+
+
+def _with_parts_put_together(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Make biz_data of its parts. Where a row holds both, both stay, and the schema says what is wrong with that."""
+    parts = {name.removeprefix(PART_OF_BIZ_DATA): texts[name] for name in texts if name.startswith(PART_OF_BIZ_DATA)}
+    if not parts or "biz_data" in texts:
+        return dict(texts)
+    whole = {name: text for name, text in texts.items() if not name.startswith(PART_OF_BIZ_DATA)}
+    return whole | {"biz_data": orjson.dumps(parts, option=orjson.OPT_SORT_KEYS).decode()}
+
+
+def _refund_of_itself(fields: Mapping[str, Any]) -> tuple[Breach, ...]:
+    if "pay_out_biz_no" in fields and fields["pay_out_biz_no"] == fields.get("out_biz_no"):
+        return (Breach(INVALID, ("pay_out_biz_no",), "is the row's own out_biz_no: a refund can't take back itself"),)
+    return ()

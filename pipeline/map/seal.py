@@ -1,0 +1,84 @@
+"""From a body to the payloads that go out: bytes, keys and lanes."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from pipeline.map.compose import Body, Fields
+from pipeline.model import Api, Balance, Payload, digest
+
+KEY_OF_API: Mapping[Api, str] = {
+    Api.CUMULATION: "out_biz_no",
+    Api.STATE: "out_biz_no",
+    Api.POINTS: "out_request_no",
+}
+"""The field of each body that holds the request key."""
+
+
+def encode(body: Body) -> bytes:
+    """Return the body as JSON in UTF-8; equal bodies give equal bytes."""
+    return orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+
+
+def rekey(body: bytes, api: Api, new_key: str) -> bytes:
+    """Return an encoded body under another request key, and otherwise as it was."""
+    return encode(_decoded(body) | {KEY_OF_API[api]: new_key})
+
+
+def retarget(body: bytes, new_pay_out_biz_no: str) -> bytes:
+    """Return the encoded body of a refund that takes back another payment, and otherwise as it was."""
+    return encode(_decoded(body) | {"pay_out_biz_no": new_pay_out_biz_no})
+
+
+def seal_report(fields: Fields, body: Body) -> tuple[Payload, ...]:
+    """Return the payload of a cumulation report; n of them for a task that was done n times."""
+    lane = digest("cumulation", fields["agreement_no"], _user(fields))
+    times = fields.get("times", 1)
+    if times == 1:
+        return (_report(body, lane),)
+    return tuple(_report(_numbered(body, number), lane) for number in range(1, times + 1))
+
+
+def seal_state(fields: Fields, body: Body) -> tuple[Payload, ...]:
+    """Return the payload of a state; one object may report several states under one key, so the state names it too."""
+    key = body["out_biz_no"]
+    lane = digest("states", _user(fields), fields["out_principal_id"])
+    return (Payload(Api.STATE, key, f"{key}/{body['biz_state_code']}", encode(body), lane),)
+
+
+def seal_balance(fields: Fields, body: Body) -> tuple[Payload, ...]:
+    """Return the payload of a balance."""
+    key = body["out_request_no"]
+    card = digest("points", fields["brand_id"], fields["card_id"], fields["user_card_code"])
+    balance = Balance(card, fields["point_balance"], fields.get("updated_at"))
+    is_derived = "out_request_no" not in fields
+    return (Payload(Api.POINTS, key, key, encode(body), card, balance=balance, key_is_derived=is_derived),)
+
+
+SEAL: Mapping[Api, Callable[[Fields, Body], tuple[Payload, ...]]] = {
+    Api.CUMULATION: seal_report,
+    Api.STATE: seal_state,
+    Api.POINTS: seal_balance,
+}
+
+
+def _user(fields: Fields) -> str:
+    user: str = fields.get("user_id") or fields["open_id"]
+    return user
+
+
+def _report(body: Body, lane: bytes) -> Payload:
+    key = body["out_biz_no"]
+    return Payload(Api.CUMULATION, key, key, encode(body), lane, refund_of=body.get("pay_out_biz_no"))
+
+
+def _numbered(body: Body, number: int) -> Body:
+    """Return a body under a numbered key; a refund then takes back the report of the same number."""
+    keys = {name: f"{body[name]}-{number}" for name in ("out_biz_no", "pay_out_biz_no") if name in body}
+    return body | keys
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
+    decoded: dict[str, Any] = orjson.loads(body)
+    return decoded

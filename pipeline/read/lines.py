@@ -1,0 +1,39 @@
+"""Plain bytes, cut at line feeds."""
+
+from collections.abc import Callable, Iterator
+
+from pipeline.read.bounds import Bounds
+
+
+def whole_lines(read: Callable[[int], bytes], bounds: Bounds) -> Iterator[bytes | None]:
+    """
+    Yield blocks of whole lines, and None in place of each line longer than `bounds.line_bytes`.
+
+    Each block ends with a line feed, the file's last one perhaps without. A long line is passed over in pieces, so
+    that a file without any line feed needs no more memory than the bound.
+    """
+    # A block is never longer than a line may be: so only lines over several blocks have to be measured.
+    size = min(bounds.block_bytes, bounds.line_bytes)
+    begun: list[bytes] = []
+    begun_bytes = 0
+    while block := read(size):
+        first = block.find(b"\n") + 1
+        if not first:
+            begun_bytes += len(block)
+            if begun_bytes <= bounds.line_bytes:
+                begun.append(block)
+            else:
+                begun.clear()
+            continue
+        if begun_bytes + first - 1 > bounds.line_bytes:
+            yield None
+            begun.clear()
+            block = block[first:]
+        last = block.rfind(b"\n") + 1
+        if last:
+            yield b"".join((*begun, block[:last]))
+        begun, begun_bytes = [block[last:]], len(block) - last
+    if begun_bytes > bounds.line_bytes:
+        yield None
+    elif begun_bytes:
+        yield b"".join(begun)

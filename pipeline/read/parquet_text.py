@@ -1,0 +1,144 @@
+"""Parquet's typed values as text that says the same, to the last digit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pyarrow as pa
+from pyarrow import types
+
+from pipeline.model import Fault
+
+_NUL = "\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The values of one column as text, and why those at some places could not be made into any."""
+
+    values: list[str | None]
+    faults: dict[int, Fault] = field(default_factory=dict)
+
+
+def column_texts(name: str, column: "pa.Array[Any]") -> Texts:
+    """
+    Return a column's values as text; `name` is for messages.
+
+    Decimals and floats are written out, without an exponent; a float takes the fewest digits that mean it. Times are
+    ISO 8601, those with a zone in UTC. Lists, structs and maps are JSON. An empty text is no value, as in CSV.
+    """
+    column = _unwrapped(column)
+    kind = column.type
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return _strings(name, column)
+    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
+        return _one_by_one(name, column, _decoded)
+    if types.is_nested(kind):
+        return _one_by_one(name, column, _json)
+    if isinstance(column, pa.ExtensionArray):
+        return _one_by_one(name, column, str)
+    return Texts(_plain_values(column))
+
+
+def is_float(kind: pa.DataType) -> bool:
+    """Tell whether values of this type are binary floating-point numbers."""
+    return types.is_floating(kind.value_type if isinstance(kind, pa.DictionaryType) else kind)
+
+
+def _unwrapped(column: "pa.Array[Any]") -> "pa.Array[Any]":
+    """Return what is stored behind a dictionary or a type of its own; UUIDs are stored as bytes, and stay."""
+    if isinstance(column, pa.DictionaryArray):
+        return _unwrapped(column.dictionary_decode())
+    if isinstance(column, pa.ExtensionArray) and not isinstance(column.type, pa.UuidType):
+        return _unwrapped(column.storage)
+    return column
+
+
+def _plain_values(column: "pa.Array[Any]") -> list[str | None]:
+    """Return the values of a type for which each value has a text."""
+    kind = column.type
+    if types.is_floating(kind):
+        return [_float_text(value) for value in column.cast(pa.string()).to_pylist()]
+    if types.is_decimal(kind):
+        return [None if value is None else format(value, "f") for value in column.to_pylist()]
+    if types.is_timestamp(kind) or types.is_time(kind):
+        return _moments(column)
+    return column.cast(pa.string()).to_pylist()
+
+
+def _strings(name: str, column: "pa.Array[Any]") -> Texts:
+    try:
+        values = column.to_pylist()
+    except UnicodeDecodeError:  # the file calls text what is none
+        values = [_NUL]
+    if any(_NUL in value for value in values if value):
+        return _one_by_one(name, column.cast(pa.large_binary()), _decoded)
+    return Texts([value or None for value in values])
+
+
+def _one_by_one(name: str, column: "pa.Array[Any]", to_text: Callable[["pa.Scalar[Any]"], str]) -> Texts:
+    """Make text of each value by itself, so that one that can't be made into any spoils only its own row."""
+    values: list[str | None] = []
+    faults: dict[int, Fault] = {}
+    for at, scalar in enumerate(column):
+        try:
+            values.append((to_text(scalar) or None) if scalar.is_valid else None)
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            values.append(None)
+            faults[at] = Fault("not_decodable", f"{name} holds a value that can't be made into text")
+    return Texts(values, faults)
+
+
+def _decoded(scalar: "pa.Scalar[Any]") -> str:
+    text: str = scalar.as_py().decode()
+    if _NUL in text:
+        raise ValueError
+    return text
+
+
+def _float_text(value: str | None) -> str | None:
+    """Write out what Arrow shortens: `12` is `12.0`, `1e-7` is `0.0000001`."""
+    if value is None or value == "nan":
+        return None
+    if "e" in value:
+        value = format(Decimal(value), "f")
+    return value if "." in value or "inf" in value else f"{value}.0"
+
+
+def _moments(column: "pa.Array[Any]") -> list[str | None]:
+    kind = column.type
+    zoned = isinstance(kind, pa.TimestampType) and kind.tz is not None
+    if zoned:
+        # Taken as counted, in UTC: the name of a zone means nothing without a zone database of Arrow's liking.
+        column = column.cast(pa.int64()).cast(pa.timestamp(kind.unit))
+    values = (None if value is None else _moment(value) for value in column.cast(pa.string()).to_pylist())
+    return [f"{value.replace(' ', 'T')}+00:00" if zoned and value else value for value in values]
+
+
+def _moment(value: str) -> str:
+    """Write no fraction where there is none, and at least microseconds where there is one."""
+    whole, _, fraction = value.partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole}.{fraction:0<6}" if fraction else whole
+
+
+def _json(scalar: "pa.Scalar[Any]") -> str:
+    return orjson.dumps(_json_value(scalar.as_py(), scalar.type), default=str).decode()
+
+
+def _json_value(value: Any, kind: pa.DataType) -> Any:
+    match value:
+        case Decimal():
+            return format(value, "f")
+        case bytes():
+            return value.decode()
+        case list() if isinstance(kind, pa.MapType):
+            return {str(key): _json_value(item, kind.item_type) for key, item in value}
+        case list() if isinstance(kind, pa.ListType | pa.LargeListType | pa.FixedSizeListType):
+            return [_json_value(item, kind.value_type) for item in value]
+        case dict() if isinstance(kind, pa.StructType):
+            return {key: _json_value(item, kind.field(key).type) for key, item in value.items()}
+        case _:
+            return value

@@ -1,0 +1,21 @@
+"""What a run leaves for people and scripts: every row's outcome, the rows to mend, the counts, one page to read."""
+
+from pipeline.report.folder import make_folder
+from pipeline.report.reading import read_outcome
+from pipeline.report.record import OUTCOME_COLUMNS, OutcomeFormat
+from pipeline.report.summary import InputFile, QuotaUse, Summary
+from pipeline.report.tally import Tally
+from pipeline.report.writing import ReportFiles, write_report
+
+__all__ = [
+    "OUTCOME_COLUMNS",
+    "InputFile",
+    "OutcomeFormat",
+    "QuotaUse",
+    "ReportFiles",
+    "Summary",
+    "Tally",
+    "make_folder",
+    "read_outcome",
+    "write_report",
+]

@@ -1,0 +1,71 @@
+"""What a person does after a run: sentences, and the commands that go with them."""
+
+import shlex
+from dataclasses import dataclass
+
+from pipeline.model import Status
+from pipeline.report.summary import Summary
+from pipeline.report.tally import Tally
+
+_OPEN = (Status.UNKNOWN, Status.BLOCKED, Status.UNSENT)
+_VERDICTS = {
+    0: "The run finished: every row succeeded, or was skipped with cause.",
+    1: "The run broke off through a fault of the program itself.",
+    2: "The run did not start: usage, config, a key or an input file is at fault. Nothing was sent.",
+    3: "The run finished, and some rows need attention.",
+    4: "The run stopped itself: the next rows would have fared no better.",
+    5: "The run was stopped from outside, with rows left.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do next, and the command for it."""
+
+    text: str
+    command: str
+
+
+def verdict(summary: Summary) -> str:
+    """Say in plain words how the run ended."""
+    return _VERDICTS.get(summary.exit_code, f"The run ended with exit code {summary.exit_code}.")
+
+
+def next_steps(summary: Summary, tally: Tally) -> list[Step]:
+    """Return what there is to do, in the order to do it; nothing where every row is done."""
+    steps = _ways_on(summary, tally) if summary.state == "completed" else _ways_back(summary)
+    to_mend = tally.counts[Status.INVALID] + tally.counts[Status.REJECTED] - tally.new_keys_wanted
+    if to_mend > 0:
+        text = f"Mend {_rows(to_mend)} in rows_to_fix.csv, where the last column says what is wrong, and send them:"
+        steps.append(Step(text, _command("run", summary.job, f"{summary.report}/rows_to_fix.csv")))
+    return steps
+
+
+def _ways_back(summary: Summary) -> list[Step]:
+    """Say how a run that did not reach its end goes on."""
+    going_on = Step("Go on with the rows that are left:", _command("resume", summary.run_id))
+    if summary.state != "stopped":
+        return [going_on]
+    checking = Step("Mend what the run stopped for, then see:", _command("check", summary.job, "--online"))
+    return [checking, going_on]
+
+
+def _ways_on(summary: Summary, tally: Tally) -> list[Step]:
+    """Say how the open rows of a finished run are sent again."""
+    open_rows = sum(tally.counts[status] for status in _OPEN)
+    if tally.new_keys_wanted:
+        text = f"The platform asks for a new request key for {_rows(tally.new_keys_wanted)}. Send them under new keys"
+        also = f", and {_rows(open_rows)} left open under the keys they have" if open_rows else ""
+        return [Step(f"{text}{also}:", _command("rerun", summary.run_id, "--new-keys"))]
+    if open_rows:
+        text = f"Send {_rows(open_rows)} left open again; what the platform has already, it counts once:"
+        return [Step(text, _command("rerun", summary.run_id))]
+    return []
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def _command(*words: str) -> str:
+    return shlex.join(("backfill", *words))

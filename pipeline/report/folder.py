@@ -1,0 +1,82 @@
+"""The report's folder, and files in it that appear whole or not at all."""
+
+import os
+import secrets
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from pipeline.errors import SettingsError
+
+
+def make_folder(folder: Path) -> None:
+    """
+    Make the folder of a report, with its parents, and prove that files can be written there.
+
+    Raises SettingsError where they can't. A run asks before it sends anything.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as exc:
+        fault = f"the report folder {folder} can't be written: {exc.strerror or exc}; name another one with --report"
+        raise SettingsError([fault]) from exc
+
+
+class Drafts:
+    """
+    Files of one folder that are written aside and take their places together, in the order they were begun.
+
+    As a context: left in peace, all of them are on disk before the first takes its place; left by an exception,
+    nothing of them remains and what stood in their places still does.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[Path, BinaryIO] = {}
+
+    def begin(self, name: str) -> BinaryIO:
+        """Return a new file that will bear this name."""
+        file = (self._folder / f".{name}.{secrets.token_hex(4)}.part").open("xb")
+        self._files[self._folder / name] = file
+        return file
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._publish()
+        finally:
+            self._discard()
+
+    def _publish(self) -> None:
+        for file in self._files.values():
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+        for path, file in self._files.items():
+            Path(file.name).replace(path)
+        _sync(self._folder)
+
+    def _discard(self) -> None:
+        for file in self._files.values():
+            # What can't be written at the end goes to waste with the file.
+            with suppress(OSError):
+                file.close()
+            Path(file.name).unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    """Put the names in a folder on disk: a rename is durable only then."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,167 @@
+"""The page that a person opens in the morning: what ran, how it ended, what to do next."""
+
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from string import Template
+
+from pipeline.model import Status
+from pipeline.report.advice import next_steps, verdict
+from pipeline.report.summary import Summary
+from pipeline.report.tally import Tally
+
+_TEMPLATE = Path(__file__).with_name("report.html.template")
+_LISTED_CODES = 15
+_MEANINGS = {
+    Status.SUCCEEDED: "The platform confirmed it; its signature is verified.",
+    Status.SKIPPED: "There was nothing to send.",
+    Status.INVALID: "It can't be sent as it is. Mend the row.",
+    Status.REJECTED: "The platform refused it for good.",
+    Status.UNKNOWN: "It may have been applied: no answer that can be trusted.",
+    Status.BLOCKED: "What it depends on did not succeed.",
+    Status.UNSENT: "It was surely not applied.",
+}
+
+
+def render_page(summary: Summary, tally: Tally, outcome_name: str | None) -> str:
+    """Return the page: one document without scripts that needs no other file. `outcome_name` is the file beside it."""
+    return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
+        {name: escape(text) for name, text in _texts(summary, tally).items()},
+        mood={0: "good", 3: "fair", 5: "fair"}.get(summary.exit_code, "poor"),
+        reason=_paragraph(summary.reason),
+        steps=_steps(summary, tally),
+        bar=_bar(summary),
+        counts=_counts(summary),
+        codes=_codes(tally),
+        rows=_attention(tally),
+        inputs=_inputs(summary),
+        files=_files(outcome_name),
+    )
+
+
+def _texts(summary: Summary, tally: Tally) -> dict[str, str]:
+    left = sum(tally.counts[status] for status in Status if status not in {Status.SUCCEEDED, Status.SKIPPED})
+    listed = len(tally.need_attention())
+    return {
+        "job": summary.job,
+        "run_id": summary.run_id,
+        "api": summary.api,
+        "account": summary.account,
+        "verdict": verdict(summary),
+        "state": summary.state,
+        "exit_code": str(summary.exit_code),
+        "started": _moment(summary.started_at),
+        "finished": _moment(summary.finished_at),
+        "elapsed": _duration(summary.elapsed_s),
+        "total": f"{summary.rows:,}",
+        "attempts": f"{summary.attempts:,}",
+        "rate": f"{summary.sent_per_s:.2f}",
+        "limit": f"{summary.quota.limit_per_s:g}",
+        "used": f"{summary.quota.used_fraction:.0%}",
+        "throttled": f"{summary.quota.throttled:,}",
+        "attention": f"{left:,}" if left == listed else f"the first {listed} of {left:,}",
+    }
+
+
+def _steps(summary: Summary, tally: Tally) -> str:
+    steps = [
+        f"<li>{escape(step.text)}<pre><code>{escape(step.command)}</code></pre></li>"
+        for step in next_steps(summary, tally)
+    ]
+    return f"<ol>{''.join(steps)}</ol>" if steps else "<p>Nothing: every row is done.</p>"
+
+
+def _bar(summary: Summary) -> str:
+    return "".join(
+        f'<span class="{status}" style="flex-grow:{summary.counts[status]}"></span>'
+        for status in Status
+        if summary.counts.get(status)
+    )
+
+
+def _counts(summary: Summary) -> str:
+    return "".join(_count(status, summary.counts.get(status, 0), summary.rows) for status in Status)
+
+
+def _count(status: Status, count: int, rows: int) -> str:
+    share = f'<td class="number">{count / max(rows, 1):.1%}</td>'
+    return f'<tr><th scope="row">{_badge(status)}<small>{_MEANINGS[status]}</small></th>{_number(count)}{share}</tr>'
+
+
+def _codes(tally: Tally) -> str:
+    return _body(
+        (
+            _cell(_badge(found.status)) + _code(found.code) + _number(found.rows) + _text(found.message, "message")
+            for found in tally.frequent_codes(_LISTED_CODES)
+        ),
+        "Every row succeeded.",
+    )
+
+
+def _attention(tally: Tally) -> str:
+    return _body(
+        (
+            _text(f"{row.source_file}:{row.source_row}", "place")
+            + _code(row.request_key)
+            + _cell(_badge(row.status))
+            + _code(row.code)
+            + _text(row.message, "message")
+            for row in tally.need_attention()
+        ),
+        "None.",
+    )
+
+
+def _inputs(summary: Summary) -> str:
+    return _body(
+        (_text(file.file, "place") + _number(file.rows) + _code(file.sha256) for file in summary.inputs),
+        "None was read.",
+    )
+
+
+def _files(outcome_name: str | None) -> str:
+    told = {"rows_to_fix.csv": "the rows to mend", "summary.json": "the numbers of this page"}
+    if outcome_name:
+        told = {outcome_name: "the outcome of every row"} | told
+    return "".join(f'<li><a href="{escape(name)}">{escape(name)}</a>: {text}</li>' for name, text in told.items())
+
+
+def _body(rows: Iterable[str], nothing: str) -> str:
+    lines = "".join(f"<tr>{cells}</tr>" for cells in rows)
+    return lines or f'<tr><td class="nothing" colspan="5">{nothing}</td></tr>'
+
+
+def _cell(markup: str) -> str:
+    return f"<td>{markup}</td>"
+
+
+def _text(text: str, kind: str) -> str:
+    return f'<td class="{kind}">{escape(text)}</td>'
+
+
+def _code(text: str) -> str:
+    return _cell(f"<code>{escape(text)}</code>" if text else "")
+
+
+def _number(count: int) -> str:
+    return f'<td class="number">{count:,}</td>'
+
+
+def _badge(status: Status) -> str:
+    return f'<span class="badge {status}">{status}</span>'
+
+
+def _paragraph(text: str | None) -> str:
+    return f"<p>{escape(text)}</p>" if text else ""
+
+
+def _moment(text: str | None) -> str:
+    """Return a moment (ISO 8601, UTC) as a person reads it."""
+    return f"{text[:10]} {text[11:19]} UTC" if text else "not yet"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    told = [f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(hours or minutes) + [f"{rest} s"]
+    return " ".join(told)

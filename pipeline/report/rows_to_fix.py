@@ -1,0 +1,46 @@
+"""The rows that somebody has to mend, in a file that the pipeline takes back."""
+
+from collections.abc import Mapping
+from typing import BinaryIO
+
+import orjson
+
+from pipeline.model import Outcome, Status
+from pipeline.report.csv_lines import csv_line
+
+_TO_MEND = frozenset({Status.INVALID, Status.REJECTED})
+_TOLD = ("_status", "_code", "_message")
+# A column by its name and how many of that name stood before it: columns may lack names, several in one file.
+_Column = tuple[str, int]
+
+
+class RowsToFix:
+    """
+    Writes the rows that ended invalid or rejected: their own cells, and what is wrong with them.
+
+    The columns are those of all inputs, each where it first appears. A cell that a row's file has no column for, or
+    that is missing from the row, is empty; cells beyond a file's columns have no name and are left out. The header is
+    there also where no row is.
+    """
+
+    def __init__(self, file: BinaryIO, columns: Mapping[int, tuple[str, ...]]) -> None:
+        named = {file_no: _told_apart(names) for file_no, names in columns.items()}
+        place = {column: at for at, column in enumerate(dict.fromkeys(c for cs in named.values() for c in cs))}
+        self._file = file
+        self._places = {file_no: [place[column] for column in own] for file_no, own in named.items()}
+        self._width = len(place)
+        file.write(csv_line((*(name for name, _ in place), *_TOLD)))
+
+    def add(self, outcome: Outcome) -> None:
+        """Write the row if it has to be mended."""
+        if outcome.status not in _TO_MEND:
+            return
+        cells: list[str | None] = [None] * self._width
+        own = orjson.loads(outcome.cells) if outcome.cells else ()
+        for place, cell in zip(self._places[outcome.file_no], own, strict=False):
+            cells[place] = cell
+        self._file.write(csv_line((*cells, outcome.status, outcome.code, outcome.message)))
+
+
+def _told_apart(names: tuple[str, ...]) -> list[_Column]:
+    return [(name, names[:at].count(name)) for at, name in enumerate(names)]

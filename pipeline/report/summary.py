@@ -1,0 +1,87 @@
+"""A run in numbers, for scripts."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+from pipeline.model import Api, Status
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """One input of a run."""
+
+    file: str
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaUse:
+    """How much of the requests that the platform allows was used, and how many it answered as too many."""
+
+    limit_per_s: float
+    used_fraction: float
+    throttled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """
+    What `summary.json` says, in its order.
+
+    The sum of `counts` is `rows`; anything else raises ValueError. `reason` is why the run stopped: the page tells
+    it, the file has no place for it.
+    """
+
+    run_id: str
+    job: str
+    api: Api
+    account: str
+    state: str
+    exit_code: int
+    inputs: tuple[InputFile, ...]
+    rows: int
+    counts: Mapping[Status, int]
+    codes: Mapping[str, int]
+    attempts: int
+    started_at: str
+    finished_at: str | None
+    elapsed_s: float
+    sent_per_s: float
+    quota: QuotaUse
+    report: str
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if sum(self.counts.values()) != self.rows:
+            counted = ", ".join(f"{status} {count}" for status, count in self.counts.items())
+            raise ValueError(f"{self.rows} rows were read, and their outcomes are {counted}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the file holds: every status has its count, and what was measured is rounded."""
+        return {
+            "run_id": self.run_id,
+            "job": self.job,
+            "api": self.api,
+            "account": self.account,
+            "state": self.state,
+            "exit_code": self.exit_code,
+            "inputs": [asdict(file) for file in self.inputs],
+            "rows": self.rows,
+            "counts": {status.value: self.counts.get(status, 0) for status in Status},
+            "codes": dict(self.codes),
+            "attempts": self.attempts,
+            "started_at": self.started_at,
+            "finished_at": self.finished_at,
+            "elapsed_s": round(self.elapsed_s, 3),
+            "sent_per_s": round(self.sent_per_s, 3),
+            "quota": asdict(self.quota) | {"used_fraction": round(self.quota.used_fraction, 4)},
+            "report": self.report,
+        }
+
+    def as_json(self) -> bytes:
+        """Return the file's content: one object, indented."""
+        return orjson.dumps(self.as_dict(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

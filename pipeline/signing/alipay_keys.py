@@ -1,0 +1,53 @@
+"""The keys that Alipay's answers are verified with."""
+
+import threading
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from pipeline.errors import SettingsError
+from pipeline.signing.certificates import certificate_sn
+from pipeline.signing.keys import public_key_of
+
+
+class AlipayKeys:
+    """
+    One public key, or in certificate mode the keys of certificates by SN. Thread-safe.
+
+    Certificates that are added stand beside the old ones: while Alipay changes over, both sign.
+    """
+
+    def __init__(self, given: RSAPublicKey | Mapping[str, x509.Certificate]) -> None:
+        self._adding = threading.Lock()
+        self._by_sn: Mapping[str, RSAPublicKey] | None = None
+        if isinstance(given, RSAPublicKey):
+            self._first = given
+            return
+        keys = {sn: public_key_of(certificate, f"the Alipay certificate {sn}") for sn, certificate in given.items()}
+        self._first = next(iter(keys.values()))
+        self._by_sn = MappingProxyType(keys)
+
+    def find(self, sn: str | None) -> RSAPublicKey | None:
+        """
+        Return the key for an answer that names this SN, or None where it is not known.
+
+        An answer that names none is checked with the configured certificate (alipay-v3-cumulation.md, section 3.4).
+        """
+        if self._by_sn is None or not sn:
+            return self._first
+        return self._by_sn.get(sn)
+
+    def add(self, certificate: x509.Certificate) -> bool:
+        """Take in a certificate that the caller trusts; return whether it is a new one with a key of use."""
+        sn = certificate_sn(certificate)
+        with self._adding:
+            if self._by_sn is None or sn in self._by_sn:
+                return False
+            try:
+                key = public_key_of(certificate, f"the Alipay certificate {sn}")
+            except SettingsError:
+                return False
+            self._by_sn = MappingProxyType({**self._by_sn, sn: key})
+        return True

@@ -1,0 +1,134 @@
+"""What can be made to go wrong, and for which requests."""
+
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from enum import StrEnum
+
+from pipeline.simulator.ruling import Api
+
+
+class Kind(StrEnum):
+    """What goes wrong."""
+
+    LOSE_BEFORE_APPLYING = "lose_before_applying"
+    LOSE_AFTER_APPLYING = "lose_after_applying"
+    STATUS = "status"
+    THROTTLE = "throttle"
+    REFUSE = "refuse"
+    SLOW = "slow"
+    CUT_BODY = "cut_body"
+    HTML_BODY = "html_body"
+    BAD_SIGNATURE = "bad_signature"
+    MISSING_SIGNATURE = "missing_signature"
+    PROBE_SIGNATURE = "probe_signature"
+    UNKNOWN_SERIAL = "unknown_serial"
+    STALE_TIMESTAMP = "stale_timestamp"
+    BAD_ENCRYPTION = "bad_encryption"
+    WRONG_ECHO = "wrong_echo"
+
+
+class When(StrEnum):
+    """On which side of applying a fault strikes."""
+
+    BEFORE_APPLYING = "before_applying"
+    AFTER_APPLYING = "after_applying"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """
+    One thing that goes wrong, and for which requests.
+
+    Matching: `api` and `key` (a glob) choose the requests. Of those, counted from 1, it strikes: the `first` n;
+    every `every`-th; each by `probability`, which the seed fixes; those that arrive from `after_seconds` on and
+    before `until_seconds`, counted from when the faults were set. What is left out does not restrict. It strikes
+    `times` times at most. With `each_key` the counting is done for each key by itself.
+
+    What: `kind`, and what that kind takes. `status`: `status`, `body` or `code` and `message` (a platform's error),
+    `location`, `retry_after`, `when`. `throttle`: `retry_after`. `refuse`: `code`, `message` and `status`, or
+    `fail_reason` (Alipay's success that is none). `slow`: `seconds`, `when`. `html_body`: `when`.
+    `unknown_serial`: `fetchable`, whether the client can fetch the new key. `stale_timestamp`: `seconds`.
+    """
+
+    kind: Kind
+    api: Api | None = None
+    key: str | None = None
+    first: int | None = None
+    every: int | None = None
+    probability: float | None = None
+    after_seconds: float | None = None
+    until_seconds: float | None = None
+    times: int | None = None
+    each_key: bool = False
+    when: When | None = None
+    status: int | None = None
+    body: str | None = None
+    code: str | None = None
+    message: str | None = None
+    location: str | None = None
+    fail_reason: str | None = None
+    retry_after: float | str | None = None
+    seconds: float | None = None
+    fetchable: bool = False
+
+
+_TAKES: dict[Kind, frozenset[str]] = {
+    Kind.STATUS: frozenset({"status", "body", "code", "message", "location", "retry_after", "when"}),
+    Kind.THROTTLE: frozenset({"retry_after"}),
+    Kind.REFUSE: frozenset({"code", "message", "status", "fail_reason"}),
+    Kind.SLOW: frozenset({"seconds", "when"}),
+    Kind.HTML_BODY: frozenset({"when"}),
+    Kind.UNKNOWN_SERIAL: frozenset({"fetchable"}),
+    Kind.STALE_TIMESTAMP: frozenset({"seconds"}),
+}
+_NEEDS: dict[Kind, str] = {Kind.STATUS: "status", Kind.SLOW: "seconds"}
+_OF_A_KIND: frozenset[str] = frozenset().union(*_TAKES.values())
+_ALIPAY = frozenset({Api.CUMULATION, Api.STATE})
+
+
+def misfits(fault: Fault) -> list[str]:
+    """Return what is wrong with a fault, each a phrase that begins with the key at fault; empty where nothing is."""
+    return [*_wrong_keys(fault), *_wrong_numbers(fault), *_wrong_refusal(fault)]
+
+
+def nearest(word: str, right: list[str]) -> str:
+    """Return ` (did you mean ...?)` where a right name is near, else the right names."""
+    close = get_close_matches(word, right, n=1)
+    return f"; did you mean `{close[0]}`?" if close else f"; known are {', '.join(sorted(right))}"
+
+
+def _wrong_keys(fault: Fault) -> list[str]:
+    given = {field.name for field in fields(fault) if getattr(fault, field.name) not in (None, False)}
+    takes = _TAKES.get(fault.kind, frozenset())
+    useless = sorted((given & _OF_A_KIND) - takes)
+    taken = ", ".join(f"`{name}`" for name in sorted(takes)) or "none of its own"
+    wrong = [f"`{name}` means nothing to kind `{fault.kind}`, which takes {taken}" for name in useless]
+    needed = _NEEDS.get(fault.kind)
+    if needed and needed not in given and getattr(fault, needed) is None:
+        wrong.append(f"`{needed}` is missing: kind `{fault.kind}` needs it")
+    return wrong
+
+
+def _wrong_numbers(fault: Fault) -> list[str]:
+    wrong = [
+        f"`{name}` is {value}, but counts from 1"
+        for name in ("first", "every", "times")
+        if (value := getattr(fault, name)) is not None and value < 1
+    ]
+    if fault.probability is not None and not 0 <= fault.probability <= 1:
+        wrong.append(f"`probability` is {fault.probability}, but lies between 0 and 1")
+    if fault.status is not None and not 200 <= fault.status <= 599:
+        wrong.append(f"`status` is {fault.status}, but lies between 200 and 599")
+    if fault.seconds is not None and fault.seconds < 0:
+        wrong.append(f"`seconds` is {fault.seconds}, but can't be less than 0")
+    return wrong
+
+
+def _wrong_refusal(fault: Fault) -> list[str]:
+    if fault.kind is not Kind.REFUSE:
+        return []
+    if (fault.code is None) == (fault.fail_reason is None):
+        return ["`code` or `fail_reason` is needed by kind `refuse`, one of them"]
+    if fault.fail_reason is not None and fault.api not in _ALIPAY:
+        return ["`fail_reason` is Alipay's: `api` has to be `alipay.cumulation` or `alipay.state`"]
+    return []

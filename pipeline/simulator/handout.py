@@ -1,0 +1,80 @@
+"""What a client of the simulator needs: the merchant's half of the keys, and the accounts that use them."""
+
+from pathlib import Path
+
+from pipeline.errors import SettingsError
+from pipeline.simulator.identities import KEYS, Identities, default_identities
+
+_FILES = {
+    "app_private_key.pem": "alipay-app-private-pkcs8",
+    "app_cert.pem": "alipay-app-cert",
+    "alipay_public_key.pem": "alipay-platform-public",
+    "alipay_cert.pem": "alipay-platform-cert",
+    "alipay_root_cert.pem": "alipay-root-bundle",
+    "apiclient_key.pem": "wechatpay-merchant-private-pkcs8",
+    "apiclient_cert.pem": "wechatpay-merchant-cert",
+    "wechatpay_public_key.pem": "wechatpay-pubkey-public",
+    "wechatpay_cert.pem": "wechatpay-platform-1-cert",
+}
+_ALIPAY_KEY = 'alipay_public_key_file = "keys/alipay_public_key.pem"'
+_ALIPAY_CERTIFICATES = """\
+app_cert_file = "keys/app_cert.pem"
+alipay_cert_file = "keys/alipay_cert.pem"
+alipay_root_cert_file = "keys/alipay_root_cert.pem\""""
+_WECHATPAY_CERTIFICATES = 'apiv3_key_file = "keys/apiv3_key.txt"'
+
+
+def write_client_keys(folder: Path) -> None:
+    """
+    Write the merchant's half of the test keys into a folder.
+
+    The secrets that are texts are there too: `encrypt_key.txt` (base64) and `apiv3_key.txt`. Raises SettingsError
+    where a file of one of these names holds something else: it may be a real key.
+    """
+    wanted = {name: (KEYS / f"TEST-A-{source}.pem").read_bytes() for name, source in _FILES.items()}
+    wanted["encrypt_key.txt"] = b"AAECAwQFBgcICQoLDA0ODw=="
+    wanted["apiv3_key.txt"] = default_identities().apiv3_key
+    foreign = [name for name, data in wanted.items() if _holds_other(folder / name, data)]
+    if foreign:
+        raise SettingsError([f"{folder / name} is there and is no test key; choose another folder" for name in foreign])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in wanted.items():
+        (folder / name).write_bytes(data)
+        # As a client may ask of a private key.
+        (folder / name).chmod(0o600)
+
+
+def client_config(url: str, *, certificates: bool = False) -> str:
+    """
+    Return the accounts `zhima` and `card` for a simulator at that address, as TOML.
+
+    The keys are those of `write_client_keys`, in a folder `keys` beside the config. With `certificates` both
+    accounts use certificates in place of bare public keys.
+    """
+    known = default_identities()
+    alipay = _ALIPAY_CERTIFICATES if certificates else _ALIPAY_KEY
+    wechatpay = _WECHATPAY_CERTIFICATES if certificates else _public_key(known)
+    return f"""\
+[accounts.zhima]
+platform = "alipay"
+app_id = "{known.app_id}"
+private_key_file = "keys/app_private_key.pem"
+{alipay}
+base_url = "{url}"
+
+[accounts.card]
+platform = "wechatpay"
+mchid = "{known.mchid}"
+serial_no = "{known.merchant_serial}"
+private_key_file = "keys/apiclient_key.pem"
+{wechatpay}
+base_url = "{url}"
+"""
+
+
+def _public_key(known: Identities) -> str:
+    return f'public_key_id = "{known.wechatpay_public.name}"\npublic_key_file = "keys/wechatpay_public_key.pem"'
+
+
+def _holds_other(path: Path, data: bytes) -> bool:
+    return path.exists() and path.read_bytes() != data

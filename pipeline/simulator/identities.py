@@ -1,0 +1,108 @@
+"""Who the simulator believes in, and whose keys it signs with."""
+
+import base64
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+from pipeline.simulator import crypto
+
+KEYS = Path(__file__).parent / "keys"
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformKey:
+    """A key that answers are signed with, the name that answers call it by, and its certificate where it has one."""
+
+    name: str
+    private: RSAPrivateKey = field(repr=False)
+    certificate: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """
+    One merchant as the platforms know it, and the platforms themselves.
+
+    The `_next` keys are those that a platform changes over to; they are not served before a fault brings them.
+    """
+
+    app_id: str
+    app_key: RSAPublicKey = field(repr=False)
+    app_cert_sn: str
+    root_cert_sn: str
+    encrypt_key: bytes = field(repr=False)
+    alipay: PlatformKey
+    alipay_next: PlatformKey
+    mchid: str
+    merchant_serial: str
+    merchant_key: RSAPublicKey = field(repr=False)
+    apiv3_key: bytes = field(repr=False)
+    wechatpay: PlatformKey
+    wechatpay_next: PlatformKey
+    wechatpay_public: PlatformKey
+
+
+@cache
+def default_identities() -> Identities:
+    """Return the test identities whose keys come along with the package. They guard nothing."""
+    return Identities(
+        app_id="2021000000000001",
+        app_key=_public_key("alipay-app-public"),
+        app_cert_sn=crypto.certificate_sn(_certificate("alipay-app-cert")),
+        root_cert_sn=crypto.root_sn(x509.load_pem_x509_certificates(_pem("alipay-root-bundle"))),
+        encrypt_key=base64.b64decode("AAECAwQFBgcICQoLDA0ODw=="),
+        alipay=_alipay_key("platform"),
+        alipay_next=_alipay_key("platform-other"),
+        mchid="1900000001",
+        merchant_serial=_serial(_certificate("wechatpay-merchant-cert")),
+        merchant_key=_public_key("wechatpay-merchant-public"),
+        apiv3_key=b"TEST-A-apiv3-key-0123456789abcde",
+        wechatpay=_wechatpay_key("platform-1"),
+        wechatpay_next=_wechatpay_key("platform-2"),
+        wechatpay_public=PlatformKey(
+            "PUB_KEY_ID_0114232134912410000000000011111111", _private_key("wechatpay-pubkey-private-pkcs8")
+        ),
+    )
+
+
+def _alipay_key(name: str) -> PlatformKey:
+    pem = _pem(f"alipay-{name}-cert")
+    sn = crypto.certificate_sn(x509.load_pem_x509_certificate(pem))
+    return PlatformKey(sn, _private_key(f"alipay-{name}-private-pkcs8"), pem)
+
+
+def _wechatpay_key(name: str) -> PlatformKey:
+    pem = _pem(f"wechatpay-{name}-cert")
+    serial = _serial(x509.load_pem_x509_certificate(pem))
+    return PlatformKey(serial, _private_key(f"wechatpay-{name}-private-pkcs8"), pem)
+
+
+def _serial(certificate: x509.Certificate) -> str:
+    return f"{certificate.serial_number:040X}"
+
+
+def _certificate(name: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(_pem(name))
+
+
+def _public_key(name: str) -> RSAPublicKey:
+    key = serialization.load_pem_public_key(_pem(name))
+    if not isinstance(key, RSAPublicKey):
+        raise TypeError(f"{name} is no RSA key")
+    return key
+
+
+def _private_key(name: str) -> RSAPrivateKey:
+    key = serialization.load_pem_private_key(_pem(name), password=None)
+    if not isinstance(key, RSAPrivateKey):
+        raise TypeError(f"{name} is no RSA key")
+    return key
+
+
+def _pem(name: str) -> bytes:
+    return (KEYS / f"TEST-A-{name}.pem").read_bytes()

@@ -1,0 +1,126 @@
+"""A local HTTP server that behaves as the three APIs do."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+from pipeline.clock import Clock, SystemClock
+from pipeline.errors import SettingsError
+from pipeline.simulator.admin import PREFIX, Admin
+from pipeline.simulator.door import Door
+from pipeline.simulator.fault_script import load_faults
+from pipeline.simulator.faults import Fault
+from pipeline.simulator.handout import client_config, write_client_keys
+from pipeline.simulator.identities import Identities, default_identities
+from pipeline.simulator.journal import Journal
+from pipeline.simulator.platform import Platform
+from pipeline.simulator.ruling import Api
+from pipeline.simulator.wire import Answer, Call
+
+__all__ = ["Simulator", "client_config", "load_faults", "write_client_keys"]
+
+# wechatpay-v3-points.md, section 1: 5 requests per second per service-provider merchant id.
+_LIMITS: Mapping[str, int] = MappingProxyType({Api.POINTS.value: 5})
+
+
+class Simulator(AbstractContextManager["Simulator"]):
+    """
+    Serves within its `with` block, on loopback; port 0 takes a free one.
+
+    `limits` are requests per second by API name; what is not named is not limited. `clock` tells arrivals and
+    timestamps and waits out `slow`; `seed` fixes what is drawn by chance. Raises SettingsError for faults that make
+    no sense, an API or journal that can't be, and a port that is taken.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        identities: Identities | None = None,
+        faults: Sequence[Fault] = (),
+        limits: Mapping[str, int] = _LIMITS,
+        clock: Clock | None = None,
+        seed: int = 0,
+        journal_path: Path | None = None,
+    ) -> None:
+        wrong = _wrong_limits(limits)
+        if wrong:
+            raise SettingsError(wrong)
+        self._port = port
+        self._clock = clock or SystemClock()
+        self._platform = Platform(
+            identities or default_identities(),
+            faults=faults,
+            limits=limits,
+            clock=self._clock,
+            seed=seed,
+            journal_path=journal_path,
+        )
+        self._admin = Admin(self._platform)
+        self._stopped = threading.Event()
+        self._closing = ExitStack()
+        self._door: Door | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            door = Door(self._port, self._receive, self._clock)
+        except OSError as error:
+            raise SettingsError([f"port {self._port} can't be listened on: {error.strerror}"]) from error
+        self._closing.callback(door.server_close)
+        try:
+            self._closing.enter_context(self.journal)
+        except SettingsError:
+            self._closing.close()
+            raise
+        thread = threading.Thread(target=door.serve_forever, args=(0.01,), name="simulator", daemon=True)
+        thread.start()
+        self._door = door
+        for step in (door.hang_up, thread.join, door.shutdown):
+            self._closing.callback(step)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.close()
+
+    @property
+    def url(self) -> str:
+        """Return where it listens, as `http://127.0.0.1:PORT`. Raises RuntimeError outside the `with` block."""
+        if self._door is None:
+            raise RuntimeError("the simulator has an address only inside its `with` block")
+        return f"http://127.0.0.1:{self._door.server_address[1]}"
+
+    @property
+    def journal(self) -> Journal:
+        """Return what was received and decided."""
+        return self._platform.journal
+
+    def set_faults(self, faults: Sequence[Fault]) -> None:
+        """Replace the faults in force; their counting starts anew."""
+        self._platform.set_faults(faults)
+
+    def reset(self) -> None:
+        """Forget all that was received, and go back to the faults of the start."""
+        self._platform.reset()
+
+    def serve_forever(self) -> None:
+        """Wait, serving, until `stop` is called."""
+        # In steps: a wait without end would not notice a signal that the system gave to another thread.
+        while not self._stopped.wait(0.2):
+            pass
+
+    def stop(self) -> None:
+        """End `serve_forever`. May be called from a signal handler."""
+        self._stopped.set()
+
+    def _receive(self, call: Call) -> Answer:
+        return self._admin.receive(call) if call.path.startswith(PREFIX) else self._platform.receive(call)
+
+
+def _wrong_limits(limits: Mapping[str, int]) -> list[str]:
+    unknown = [f"limits: {name!r} is no API; known are {', '.join(Api)}" for name in limits if name not in set(Api)]
+    return unknown + [f"limits: {name} is {limit}, but counts from 1" for name, limit in limits.items() if limit < 1]

@@ -1,0 +1,53 @@
+"""What Zhima accepts as the state of a business object (alipay-gateway-state-sync.md, sections 2 and 5)."""
+
+from collections.abc import Iterator, Mapping
+
+from pipeline.simulator.books import Books
+from pipeline.simulator.fields import json_object, text
+from pipeline.simulator.ruling import Accepted, Admission, Decision, Refusal, Ruling
+
+_LENGTHS = {
+    "out_biz_no": (128, "ZMDATA.OUT_BIZ_NO_NULL"),
+    "out_principal_id": (128, "ZMDATA.OUT_PRINCIPAL_ID_ERROR"),
+    "biz_state_code": (64, "ZMDATA.BIZ_STATE_CODE_ERROR"),
+    "category_code": (64, "ZMDATA.CATEGORY_CODE_ERROR"),
+    # Spelt without the second A by the platform.
+    "service_id": (128, "ZMDAT.SERVICE_ID_ERROR"),
+    "biz_data": (4096, "ZMDATA.BIZ_DATA_ERROR"),
+}
+
+
+def key_of(content: Mapping[str, object]) -> str:
+    """Return what makes a state one and the same: the merchant's number and the state code."""
+    return f"{text(content, 'out_biz_no')}|{text(content, 'biz_state_code')}"
+
+
+def rule(admission: Admission, books: Books) -> tuple[Decision, Ruling]:
+    """
+    Apply a state, or say why not.
+
+    No document says what a state with other data under the same key gets; it is refused as wrong data here, so
+    that a client that sends one does not go unseen.
+    """
+    problem = next(_problems(admission.content), None)
+    if problem:
+        return Decision.REFUSED, problem
+    standing = books.standing(admission)
+    if standing is Decision.CONFLICT:
+        return standing, _refusal("ZMDATA.BIZ_DATA_ERROR", "同一状态已上报其他数据")
+    return standing or books.apply(admission), Accepted({"biz_result": "success"})
+
+
+def _problems(content: Mapping[str, object]) -> Iterator[Refusal]:
+    users = [text(content, name) for name in ("user_id", "open_id") if text(content, name)]
+    if len(users) != 1 or len(users[0]) > 64:
+        yield _refusal("ZMDATA.USER_ID_ERROR", "用户ID错误")
+    for name, (longest, code) in _LENGTHS.items():
+        if not 0 < len(text(content, name)) <= longest:
+            yield _refusal(code, f"{name}错误")
+    if json_object(text(content, "biz_data")) is None:
+        yield _refusal("ZMDATA.BIZ_DATA_ERROR", "biz_data不是JSON")
+
+
+def _refusal(code: str, message: str) -> Refusal:
+    return Refusal(code, message, 200)

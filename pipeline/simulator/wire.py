@@ -1,0 +1,51 @@
+"""What goes over the wire, apart from how it gets there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request as received: `target` is path and query as sent, header names are in lower case."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    wall: datetime
+    steady: float
+
+    @property
+    def path(self) -> str:
+        """Return the target up to its query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        """Return the query as sent, still percent-encoded."""
+        return self.target.partition("?")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole HTTP answer."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """An answer that announces all of its body, sends half of it and hangs up."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """No answer: the connection is closed."""
+
+
+Answer = Reply | Cut | Silence

@@ -1,0 +1,133 @@
+"""Rows of a states export."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.map import Invalid
+from pipeline.model import Api, Export, Fault, Payload, digest
+
+Sent = Callable[..., tuple[Payload, ...]]
+Refused = Callable[..., Invalid]
+
+BODY = {
+    "biz_data": '{"title": "好"}',
+    "biz_state_code": "SIGNED",
+    "category_code": "FILM",
+    "out_biz_no": "A-17",
+    "out_principal_id": "film-9",
+    "service_id": "2024000000000000000000000001",
+    "user_id": "2088000000000001",
+}
+TWICE = "biz_data comes as one column or as columns biz_data.<name>, not as both"
+
+
+def test_a_state_becomes_one_payload(sent: Sent) -> None:
+    """What is delivered once is a number in one state, in the lane of user and object."""
+    (payload,) = sent(Export.STATES, {})
+
+    assert payload == Payload(
+        api=Api.STATE,
+        request_key="A-17",
+        identity="A-17/SIGNED",
+        body=json.dumps(BODY, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode(),
+        lane=digest("states", "2088000000000001", "film-9"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "biz_data"),
+    [
+        pytest.param({"biz_data": '{"n": 1.10, "a": {}}'}, '{"n": 1.10, "a": {}}', id="one-column-kept-as-it-is"),
+        pytest.param(
+            {"biz_data": None, "biz_data.title": "好", "biz_data.seat": "7", "biz_data.hall": " "},
+            '{"seat":"7","title":"好"}',
+            id="parts-put-together-as-texts",
+        ),
+        pytest.param({"biz_data": None, "biz_data.a.b": "1"}, '{"a.b":"1"}', id="a-point-in-a-name"),
+        pytest.param({"biz_data": '{"a":"%s"}' % ("x" * 4088)}, '{"a":"%s"}' % ("x" * 4088), id="4096-characters"),
+        pytest.param({"biz_data": '{"a":"%s"}' % ("好" * 4088)}, '{"a":"%s"}' % ("好" * 4088), id="not-4096-bytes"),
+    ],
+)
+def test_biz_data_comes_from_one_column_or_many(sent: Sent, changes: dict[str, str], biz_data: str) -> None:
+    """The platform gets a JSON text, whether the export holds it or its parts."""
+    (payload,) = sent(Export.STATES, changes)
+
+    assert json.loads(payload.body) == BODY | {"biz_data": biz_data}
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        pytest.param(
+            {"biz_data.title": "x"},
+            ("field_invalid", f'biz_data.title "x" (1 character) must not be there: {TWICE}'),
+            id="column-and-parts",
+        ),
+        pytest.param({"biz_data": None, "biz_data.a": ""}, ("field_missing", "biz_data is missing"), id="empty-parts"),
+        pytest.param(
+            {"biz_data": '{"a":"%s"}' % ("x" * 4089)},
+            ("field_too_long", 'biz_data "{***}" (4097 characters) is longer than the 4096 characters allowed'),
+            id="biz-data-length",
+        ),
+        pytest.param(
+            {"biz_data": None, "biz_data.a": "x" * 4089},
+            ("field_too_long", 'biz_data "{***}" (4097 characters) is longer than the 4096 characters allowed'),
+            id="parts-length",
+        ),
+        pytest.param(
+            {"biz_data": '"text"'},
+            ("field_invalid", 'biz_data "\\"***\\"" (6 characters) is not a JSON object'.replace("\\", "")),
+            id="no-object",
+        ),
+        pytest.param(
+            {"biz_data": '{"a":' * 2000 + "1" + "}" * 2000},
+            ("field_invalid", 'biz_data "{***}" (12001 characters) is not JSON'),
+            id="nested-too-deep",
+        ),
+        pytest.param(
+            {"biz_data": None, "biz_data.title": "a\ud800"},
+            ("not_decodable", 'biz_data.title "a***?" (2 characters) holds a character that is no utf-8 text'),
+            id="lone-surrogate-in-a-part",
+        ),
+        *(
+            pytest.param(
+                {name: "x" * (length + 1)},
+                (
+                    "field_too_long",
+                    f'{name} "x***x" ({length + 1} characters) is longer than the {length} characters allowed',
+                ),
+                id=f"{name}-length",
+            )
+            for name, length in {
+                "out_principal_id": 128,
+                "biz_state_code": 64,
+                "category_code": 64,
+                "service_id": 128,
+            }.items()
+        ),
+        pytest.param(
+            {"user_id": "2" * 65},
+            ("field_too_long", "user_id (65 characters) is longer than the 64 characters allowed"),
+            id="user-id-length",
+        ),
+    ],
+)
+def test_a_state_that_cannot_be_sent_says_why(
+    refused: Refused, changes: dict[str, str | None], fault: tuple[str, str]
+) -> None:
+    """The lengths that the gateway documents are checked before anything is sent."""
+    assert refused(Export.STATES, changes) == Invalid((Fault(*fault),), request_key="A-17")
+
+
+def test_a_text_that_the_charset_cannot_carry_is_a_fault(sent: Sent, refused: Refused) -> None:
+    """A gateway request in GBK carries Chinese and no emoji; the row says so before anything is sent."""
+    (chinese,) = sent(Export.STATES, {}, charset="gbk")
+    emoji = refused(Export.STATES, {"category_code": "票😀"}, charset="gbk")
+
+    assert json.loads(chinese.body) == BODY
+    assert emoji == Invalid(
+        (Fault("not_decodable", 'category_code "票***?" (2 characters) holds a character that is no gbk text'),),
+        request_key="A-17",
+    )

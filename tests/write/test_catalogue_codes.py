@@ -1,0 +1,181 @@
+"""Every code that the platforms' documents list, and the kind of verdict that it leads to."""
+
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+
+from pipeline.model import Api, Opened, Reply, Trust
+from pipeline.write.asked import Asked
+from pipeline.write.catalogue import find_codes
+from pipeline.write.judge import judge
+from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
+
+NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
+
+V3_CODES = {
+    "unknown outcome": """SYSTEM_ERROR unknow-error unknown-sub-code invalid-response-data access-data-time-out""",
+    "throttled": """app-call-limited method-call-limited app-auth-invoke-limit""",
+    "once more, then refused": """EASY_MEMBER_CONSULT_FAIL""",
+    "new key": """IDEMPOTENT_ERROR""",
+    "refused": """
+        REQUEST_ACCESS_ILLEGAL PAY_ORDER_NOT_EXIST ORDER_AMOUNT_ILLEGAL REFUND_TIME_ILLEGAL REFUND_ILLEGAL
+        BUYER_INFO_ERROR SELLER_INFO_ERROR TRADE_NOT_EXIST
+    """,
+    "refused, whatever was before": """
+        REQUEST_PARAM_ILLEGAL INVALID_PARAMETER INVALID_BIZ_ACTION INVALID_CUMULATE_MODE INVALID_CUMULATE_TYPE
+        DISCOUNT_AMOUNT_ILLEGAL invalid-parameter illegal-json openid-error suspected-attack illegal-card-no
+        invalid-charset invalid-encoding invalid-format
+    """,
+    "halt": """
+        exceed-api-balance
+        missing-signature invalid-signature invalid-signature-type invalid-signature-type-said-interface
+        missing-signature-type missing-default-signature-type missing-signature-key missing-signature-config
+        unsupported-expired-app-key-sign app-key-security-risk app-cert-expired app-cert-not-exist
+        alipay-cert-not-exist missing-app-cert-sn missing-alipay-cert-sn missing-alipay-root-cert-sn
+        invalid-alipay-root-cert-sn
+        missing-timestamp invalid-timestamp illegal-timestamp
+        missing-app-id invalid-app-id invalid-app-state not-online-app app-api-punished app-unbind-partner
+        app-invalid-oid missing-app-uid invalid-partnerid inner-app-no-access invalid-inner-invoke-scene
+        invalid-app-api-field-config
+        insufficient-isv-permissions insufficient-user-permissions self-invoke-forbidden forbidden-api invalid-product
+        sevice-not-been-subscribed-to no-product-reg-by-partner illegal-client-ip unsupport-operation
+        invalid-subscribe-relations not-support-app-auth
+        invalid-auth-token auth-token-time-out invalid-app-auth-token invalid-app-auth-token-no-api
+        app-auth-token-time-out invalid-auth-relations invalid-app-auth-relations missing-app-access-token
+        missing-session
+        missing-encrypt-type missing-encrypt-key invalid-encrypt-type invalid-encrypt decryption-error
+        decryption-error-unknown invalid-request-data
+        missing-method invalid-method missing-version invalid-version unsupported-version invalid-digest
+        invalid-digest-type missing-platform invalid-platform invalid-app-method
+    """,
+}
+GATEWAY_CODES = {
+    "unknown outcome": "20000 20000/isp.unknow-error 20000/aop.unknow-error 40004/SYSTEM_ERROR",
+    "throttled": "40005 40005/isv.app-call-limited 40005/isv.method-call-limited",
+    "once more": "40002/isv.invalid-encrypt 40002/isv.decryption-error-unknown",
+    "refused": "40002 40004 40004/unsupported-sdk-version 40002/isv.not-in-any-document",
+    "refused, whatever was before": """
+        40002/isv.invalid-parameter 40002/isv.illegal-json 40002/isv.suspected-attack 40002/invalid-openid
+        40004/ZMDATA.USER_ID_ERROR 40004/ZMDATA.OUT_BIZ_NO_NULL 40004/ZMDATA.OUT_PRINCIPAL_ID_ERROR
+        40004/ZMDATA.BIZ_STATE_CODE_ERROR 40004/ZMDATA.CATEGORY_CODE_ERROR 40004/ZMDAT.SERVICE_ID_ERROR
+        40004/ZMDATA.SERVICE_ID_ERROR 40004/ZMDATA.BIZ_DATA_ERROR 40004/ZMDATA.WHATEVER_COMES
+    """,
+    "halt": """
+        20001 20001/aop.invalid-auth-token 20001/aop.auth-token-time-out 20001/aop.invalid-app-auth-token
+        20001/aop.invalid-app-auth-token-no-api 20001/aop.app-auth-token-time-out 20001/aop.no-product-reg-by-partner
+        40001 40001/isv.missing-method 40001/isv.missing-signature 40001/isv.missing-signature-type
+        40001/isv.missing-signature-key 40001/isv.missing-app-id 40001/isv.missing-timestamp 40001/isv.missing-version
+        40001/isv.decryption-error-missing-encrypt-type 40001/isv.missing-app-cert-sn
+        40001/isv.missing-alipay-root-cert-sn
+        40002/isv.invalid-signature 40002/isv.invalid-signature-type 40002/isv.missing-signature-config
+        40002/isv.invalid-app-id 40002/isv.invalid-token 40002/isv.app-cert-expired 40002/app-cert-expired
+        40002/not-online-app 40002/isv.invalid-encrypt-type 40002/isv.decryption-error-not-valid-encrypt-type
+        40002/isv.decryption-error-not-valid-encrypt-key 40002/isv.forbidden-api 40002/isv.invalid-method
+        40002/isv.invalid-format 40002/isv.invalid-charset 40002/isv.not-support-app-auth 40002/isv.invalid-timestamp
+        40003 40003/invalid-auth-relations 40003/isv.missing-signature-config
+        40006 40006/isv.insufficient-isv-permissions 40006/isv.insufficient-user-permissions
+        40006/isv.self-invoke-forbidden 40006/isv.ip-forbidden
+    """,
+}
+WECHATPAY_CODES = {
+    "unknown outcome": "500/SYSTEM_ERROR 500/SYSTEMERROR 503/SERVICE_UNAVAILABLE 502/SERVICE_UNAVAILABLE 202/",
+    "throttled": """
+        429/RATELIMIT_EXCEEDED 429/FREQUENCY_LIMITED 429/FREQUENCY_LIMIT_EXCEED 429/RATE_LIMITED 429/FREQENCY_LIMIT
+    """,
+    "refused": """
+        400/INVALID_REQUEST 400/OPENID_MISMATCH 403/REQUEST_BLOCKED 403/RULE_LIMIT 403/RULELIMIT
+        404/RESOURCE_NOT_EXISTS 404/NOT_FOUND 404/ORDER_NOT_EXIST 400/ALREADY_EXISTS
+    """,
+    "refused, whatever was before": "400/PARAM_ERROR",
+    "halt": "400/APPID_MCHID_NOT_MATCH 400/MCH_NOT_EXISTS 401/SIGN_ERROR 403/NO_AUTH 403/NOAUTH 405/ 501/",
+    "open": "204/",
+}
+
+
+def kind(verdict: Verdict) -> str:
+    """Return the words of the tables above for a verdict."""
+    match verdict:
+        case Succeeded():
+            return "succeeded"
+        case Refused(wants_new_key=True):
+            return "new key"
+        case Refused(settles_doubt=True):
+            return "refused, whatever was before"
+        case Refused():
+            return "refused"
+        case TryAgain(slow=True, may_have_acted=False):
+            return "throttled"
+        case TryAgain(may_have_acted=True):
+            return "unknown outcome"
+        case TryAgain(tries=2):
+            return "once more, then refused" if verdict.refused_at_last else "once more"
+        case TryAgain() | Open() | Halt():
+            return type(verdict).__name__.lower()
+
+
+def unsigned_error(api: Api, status: int, fields: dict[str, str]) -> Verdict:
+    content = orjson.dumps(fields) if fields else None
+    opened = Opened(Trust.UNSIGNED_ERROR, content)
+    return judge(Asked(api, "key"), Reply(status, {}, content or b""), opened, doubt=False, at=NOW)
+
+
+@pytest.mark.parametrize(("code", "means"), [(code, means) for means in V3_CODES for code in V3_CODES[means].split()])
+def test_each_code_of_alipay_v3(code: str, means: str) -> None:
+    """Each code in the v3 document leads to the verdict of its row there; the status, unreliable, plays no part."""
+    assert {kind(unsigned_error(Api.CUMULATION, status, {"code": code})) for status in (400, 401, 500)} == {means}
+
+
+@pytest.mark.parametrize(
+    ("code", "means"), [(code, means) for means in GATEWAY_CODES for code in GATEWAY_CODES[means].split()]
+)
+def test_each_code_of_the_gateway(code: str, means: str) -> None:
+    """Each code and sub code in the gateway document leads to the verdict of its row there."""
+    number, _, sub_code = code.partition("/")
+    fields = {"code": number, "msg": "..."} | ({"sub_code": sub_code} if sub_code else {})
+
+    assert kind(unsigned_error(Api.STATE, 200, fields)) == means
+
+
+@pytest.mark.parametrize(
+    ("code", "means"), [(code, means) for means in WECHATPAY_CODES for code in WECHATPAY_CODES[means].split()]
+)
+def test_each_code_of_wechatpay(code: str, means: str) -> None:
+    """Each code in the WeChat Pay document leads to the verdict of its row there."""
+    status, _, name = code.partition("/")
+
+    assert kind(unsigned_error(Api.POINTS, int(status), {"code": name} if name else {})) == means
+
+
+@pytest.mark.parametrize(
+    ("api", "spelt", "documented"),
+    [
+        pytest.param(Api.CUMULATION, "system_error", "SYSTEM_ERROR", id="lower-case"),
+        pytest.param(Api.CUMULATION, "isp.SYSTEM_ERROR", "SYSTEM_ERROR", id="prefix-in-v3"),
+        pytest.param(Api.CUMULATION, "ISV.Invalid-Signature", "invalid-signature", id="prefix-in-capitals"),
+        pytest.param(Api.CUMULATION, "invalid_signature", "invalid-signature", id="underscore-for-hyphen"),
+        pytest.param(Api.CUMULATION, "idempotent-error", "IDEMPOTENT_ERROR", id="hyphen-for-underscore"),
+        pytest.param(Api.CUMULATION, "app-key-security-risk, app-cert-expired", "app-cert-expired", id="two-in-one"),
+        pytest.param(Api.STATE, "aop.app-call-limited", "isv.app-call-limited", id="another-prefix"),
+        pytest.param(Api.STATE, "zmdat.service_id_error", "ZMDATA.SERVICE_ID_ERROR", id="missing-a"),
+        pytest.param(Api.POINTS, " sign_error ", "SIGN_ERROR", id="blanks"),
+    ],
+)
+def test_codes_are_compared_loosely(api: Api, spelt: str, documented: str) -> None:
+    """Case, prefix, and the choice of - or _ do not change what a code means."""
+    assert find_codes(api, spelt) == find_codes(api, documented) is not None
+
+
+@pytest.mark.parametrize(
+    ("api", "code"),
+    [
+        pytest.param(Api.CUMULATION, "SIGN_ERROR", id="wechatpay-code-at-alipay"),
+        pytest.param(Api.POINTS, "invalid-signature", id="alipay-code-at-wechatpay"),
+        pytest.param(Api.CUMULATION, "ZMDATA.USER_ID_ERROR", id="gateway-code-at-v3"),
+        pytest.param(Api.STATE, "", id="nothing"),
+        pytest.param(Api.STATE, "*", id="a-pattern-of-its-own"),
+    ],
+)
+def test_a_code_is_known_only_where_it_is_documented(api: Api, code: str) -> None:
+    """A code of another API is an unknown one."""
+    assert find_codes(api, code) is None

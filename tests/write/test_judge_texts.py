@@ -1,0 +1,191 @@
+"""What verdicts say to people, and what is read from the words of a platform."""
+
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+
+from pipeline.model import Api, Loss, Lost, Opened, Reply, Trust
+from pipeline.write.asked import Asked
+from pipeline.write.judge import judge, trace_id
+from pipeline.write.masking import safe_text
+from pipeline.write.told import Told, read_told, wait_seconds
+from pipeline.write.verdict import Halt, Open, Refused, TryAgain, Verdict
+
+NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
+CARD = "HK-0007"
+
+
+def said(api: Api, fields: dict[str, object], *, status: int = 400, doubt: bool = False) -> Verdict:
+    opened = Opened(Trust.UNSIGNED_ERROR, orjson.dumps(fields))
+    return judge(Asked(api, "key", private=(CARD,)), Reply(status, {}, b"{}"), opened, doubt=doubt, at=NOW)
+
+
+def test_a_refusal_says_what_to_mend() -> None:
+    """A refusal holds the platform's words and what its catalogue advises."""
+    assert said(Api.CUMULATION, {"code": "BUYER_INFO_ERROR", "message": "买家信息错误"}) == Refused(
+        "BUYER_INFO_ERROR",
+        "Alipay refuses the row (BUYER_INFO_ERROR): 买家信息错误; mend the row: with has_alipay_trade the trade "
+        "has to be this user's and this merchant's; it belongs to another user",
+        settles_doubt=False,
+    )
+
+
+def test_a_halt_says_what_to_check() -> None:
+    """A halt names what the platform refuses and which setting to look at."""
+    assert said(Api.POINTS, {"code": "SIGN_ERROR", "message": "签名错误"}, status=401) == Halt(
+        "SIGN_ERROR",
+        "WeChat Pay refuses our signature (SIGN_ERROR): 签名错误; check mchid, serial_no and private_key_file of the "
+        "account against the merchant API certificate",
+    )
+
+
+def test_in_doubt_no_new_key_is_advised() -> None:
+    """Where an earlier attempt may have been applied, the text warns of a new key instead of advising one."""
+    assert said(Api.CUMULATION, {"code": "IDEMPOTENT_ERROR", "message": "幂等"}, doubt=True) == Open(
+        "IDEMPOTENT_ERROR",
+        "Alipay refuses the row (IDEMPOTENT_ERROR): 幂等; an earlier attempt may have been applied; ask the platform "
+        "what it holds for this key, and send it under no other",
+    )
+
+
+def test_a_lost_answer_says_why() -> None:
+    """The detail of a lost answer is told, without what may be secret in it."""
+    lost = Lost(Loss.NOT_CONNECTED, "proxy http://me:secret@proxy.example:3128 refused")
+
+    assert judge(Asked(Api.STATE, "key"), lost, None, doubt=False, at=NOW) == TryAgain(
+        "not_connected",
+        "no connection to Alipay: proxy http://***@proxy.example:3128 refused; surely not applied; `backfill rerun` "
+        "sends it later",
+        may_have_acted=False,
+        platform_down=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("doubt", "advice"),
+    [
+        (False, "surely not applied; `backfill rerun` sends it later"),
+        (True, "it may have been applied; `backfill rerun` sends it again under the same key"),
+    ],
+)
+def test_no_text_denies_a_doubt(doubt: bool, advice: str) -> None:
+    """That this attempt was surely not applied is not said of a row whose earlier attempt may have been."""
+    assert said(Api.POINTS, {"code": "RATE_LIMITED"}, status=429, doubt=doubt) == TryAgain(
+        "RATE_LIMITED",
+        f"WeChat Pay refuses the request as too many (RATE_LIMITED); {advice}",
+        may_have_acted=False,
+        slow=True,
+    )
+
+
+def test_the_field_that_wechatpay_names_is_told_but_not_its_value() -> None:
+    """Of `detail` only field and issue are kept; the value may be a user's id."""
+    detail = {"field": "/user_card_code", "issue": "too long", "value": "someone"}
+    content = orjson.dumps({"code": "PARAM_ERROR", "message": f"no card {CARD}", "detail": detail})
+    told = read_told(Api.POINTS, content, [CARD])
+
+    assert told is not None
+    assert told.message == "no card ***; /user_card_code too long"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"<html>", b"[1]", b'"text"', b"\xff{}", b"[" * 5000])
+def test_what_is_no_json_object_says_nothing(content: bytes | None) -> None:
+    """Content that is no JSON object tells nothing, and does no harm."""
+    assert read_told(Api.CUMULATION, content) is None
+
+
+def test_content_without_words_is_told_as_such() -> None:
+    """Codes and texts of other types than text or number are not there."""
+    assert read_told(Api.STATE, b'{"code":["x"],"sub_code":null,"msg":true}') == Told(
+        fields={"code": ["x"], "sub_code": None, "msg": True}
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        pytest.param("user 2088102146225135 unknown", "user *** unknown", id="user-id"),
+        pytest.param("order 20251120001 unknown", "order 20251120001 unknown", id="eleven-digits-stay"),
+        pytest.param("openid=oUpF8uMuAJO_M2pxb1Q9zNjWeSJk", "openid=***", id="openid"),
+        pytest.param("id 074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5lsNpazWYoCo5", "id ***", id="open-id"),
+        pytest.param("DECRYPTION_ERROR_NOT_VALID_ENCRYPT_KEY", "DECRYPTION_ERROR_NOT_VALID_ENCRYPT_KEY", id="a-code"),
+        pytest.param("zhima-credit-pe-zmgo-cumulation", "zhima-credit-pe-zmgo-cumulation", id="a-name"),
+        pytest.param("card K7-01 of K7-01", "card *** of ***", id="what-was-sent"),
+        pytest.param("a\x1b[31mb\r\nc\u202ed\x00", "a [31mb c d", id="control-characters"),
+        pytest.param("字" * 301, "字" * 299 + "…", id="too-long"),
+        pytest.param("1" * 900, "***", id="masked-before-it-is-cut"),
+    ],
+)
+def test_foreign_texts_are_made_safe(text: str, safe: str) -> None:
+    """Users' ids are masked, control characters dropped, and the length is bounded."""
+    assert safe_text(text, ["K7-01", "car"]) == safe
+
+
+@pytest.mark.parametrize(
+    ("reason", "asks"),
+    [
+        ("更换幂等号", True),
+        ("请换一个幂等号重试", True),
+        ("幂等号已存在，请更换", True),
+        ("please change the out_biz_no and try again", True),
+        ("use a new idempotency number", True),
+        ("重试请求不要更换幂等号", False),
+        ("do not change the idempotent number", False),
+        ("out_biz_no is too long", False),
+        ("协议已失效", False),
+    ],
+)
+def test_the_wish_for_another_number_is_understood(reason: str, asks: bool) -> None:
+    """A text that asks for another idempotency number is told from one that does not or forbids it."""
+    told = read_told(Api.CUMULATION, orjson.dumps({"fail_reason": reason}))
+
+    assert told is not None
+    assert told.asks_for_new_key is asks
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        pytest.param("7", 7.0, id="seconds"),
+        pytest.param(" 0 ", 0.0, id="at-once"),
+        pytest.param("86400", 3600.0, id="no-longer-than-an-hour"),
+        pytest.param("9" * 500, 3600.0, id="a-number-beyond-floats"),
+        pytest.param("Thu, 20 Nov 2025 10:00:30 GMT", 30.0, id="date"),
+        pytest.param("Thu, 20 Nov 2025 18:00:30 +0800", 30.0, id="date-in-beijing"),
+        pytest.param("Thu, 20 Nov 2025 10:00:30 -0000", 30.0, id="date-without-zone"),
+        pytest.param("Thu, 20 Nov 2025 09:00:00 GMT", 0.0, id="date-gone-by"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 GMT", 3600.0, id="date-far-off"),
+        pytest.param("soon", None, id="words"),
+        pytest.param("-5", None, id="negative"),
+        pytest.param("٣", None, id="other-digits"),
+        pytest.param("", None, id="empty"),
+    ],
+)
+def test_retry_after_is_read(header: str, seconds: float | None) -> None:
+    """Retry-After is read as seconds or as a date, and bounded; what is neither is left out."""
+    assert wait_seconds(Reply(429, {"retry-after": header}, b""), at=NOW) == seconds
+
+
+def test_a_wait_that_the_platform_asks_for_is_in_the_verdict() -> None:
+    """Whatever may go out again waits as long as the platform says, throttled or not."""
+    asked, opened = Asked(Api.POINTS, "key"), Opened(Trust.UNSIGNED_ERROR)
+    replies = [Reply(status, {"retry-after": "9"}, b"") for status in (429, 503)]
+    verdicts = [judge(asked, reply, opened, doubt=False, at=NOW) for reply in replies]
+
+    assert [v.wait_seconds for v in verdicts if isinstance(v, TryAgain)] == [9.0, 9.0]
+
+
+@pytest.mark.parametrize(
+    ("api", "headers", "trace"),
+    [
+        (Api.CUMULATION, {"alipay-trace-id": "0b0000001"}, "0b0000001"),
+        (Api.STATE, {"alipay-trace-id": "0b0000002"}, "0b0000002"),
+        (Api.POINTS, {"request-id": "08F78BB5BF0610"}, "08F78BB5BF0610"),
+        (Api.POINTS, {"alipay-trace-id": "0b0000001"}, None),
+        (Api.CUMULATION, {"alipay-trace-id": " "}, None),
+    ],
+)
+def test_the_trace_id_is_the_platforms(api: Api, headers: dict[str, str], trace: str | None) -> None:
+    """The trace id is alipay-trace-id or Request-ID, what the platform's support asks for."""
+    assert trace_id(api, Reply(200, headers, b"")) == trace
