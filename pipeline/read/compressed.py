@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Literal, cast
 
@@ -11,7 +12,8 @@ import pyarrow as pa
 from pipeline.errors import SourceError
 from pipeline.read.source_file import Bytes, SourceFile, blaming, open_bytes
 
-HEAD_BYTES = 16
+_HEAD_BYTES = 1 << 16
+_MAGIC_BYTES = 16
 
 
 class Content(StrEnum):
@@ -51,7 +53,7 @@ def content_of_file(file: SourceFile) -> Content:
     stored = open_bytes(file)
     try:
         with blaming(file.name):
-            content = content_of(stored.read(HEAD_BYTES))
+            content = content_of(stored.read(_MAGIC_BYTES))
     finally:
         stored.close()
     _check_name(file.name, content)
@@ -63,7 +65,8 @@ class PlainBytes:
     The decompressed bytes of one file.
 
     Memory is bounded whatever the ratio: no more is decompressed than is asked for. A stream that is cut short or
-    damaged raises `SourceError` at the first `read` that meets it. `given` counts the bytes read so far.
+    damaged raises `SourceError` at the first `read` that meets it. `head` holds the first bytes, which `read` gives
+    too; `given` counts what it gave so far.
     """
 
     def __init__(self, file: SourceFile, content: Content) -> None:
@@ -72,23 +75,15 @@ class PlainBytes:
         self._stored = _Hashed(open_bytes(file))
         self._plain = _decompressed(self._stored, content)
         try:
-            self._head = self._read(HEAD_BYTES)
-            _check_text(self._name, content_of(self._head))
+            self.head = b"".join(self._read_head())
+            _check_text(self._name, content_of(self.head))
         except BaseException:
             self.close()
             raise
 
-    @property
-    def head(self) -> bytes:
-        """The first bytes, which `read` has yet to give."""
-        return self._head
-
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes; none at the end."""
-        if self._head:
-            data, self._head = self._head[:size], self._head[size:]
-        else:
-            data = self._read(size)
+        data = self.head[self.given : self.given + size] or self._read(size)
         self.given += len(data)
         return data
 
@@ -101,6 +96,12 @@ class PlainBytes:
         """Give the file back; more than once does no harm."""
         self._plain.close()
         self._stored.close()
+
+    def _read_head(self) -> Iterator[bytes]:
+        missing = _HEAD_BYTES
+        while missing and (data := self._read(missing)):
+            yield data
+            missing -= len(data)
 
     def _read(self, size: int) -> bytes:
         with blaming(self._name):

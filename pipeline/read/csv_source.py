@@ -13,7 +13,7 @@ from pipeline.read.columns import checked_columns, partition_columns
 from pipeline.read.compressed import Content, PlainBytes
 from pipeline.read.decode import decoded, encoding_by_mark, known_encoding, linewise
 from pipeline.read.lines import whole_lines
-from pipeline.read.mended import MendedRows, is_rows_to_fix
+from pipeline.read.mended import MendedRows, format_of, is_rows_to_fix
 from pipeline.read.records import Broken, Record, records
 from pipeline.read.source import Chunk
 from pipeline.read.source_file import SourceFile, verify_unchanged
@@ -36,7 +36,7 @@ class CsvSource:
         self._nulls: dict[str, None] = dict.fromkeys(("", *form.null_values))
         self._bytes = PlainBytes(file, content)
         try:
-            header, self._records = self._split_header(self._read_records(form, bounds))
+            header, self._records = self._split_header(self._read_records(format_of(self._bytes.head, form), bounds))
             self._mended = MendedRows(header) if is_rows_to_fix(header) else None
             own = checked_columns(file.name, self._mended.cells(header) if self._mended else header)
         except BaseException:

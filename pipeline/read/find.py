@@ -1,7 +1,6 @@
 """Which files a job's inputs mean."""
 
 import datetime
-import glob
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,8 @@ from pipeline.read.find_remote import find_remote, shown_uri
 from pipeline.read.folders import hive_partitions, is_export, is_matched_by_chance
 from pipeline.read.source_file import SourceFile, blaming, local_fingerprint
 
+# pathlib refuses `a**b`; in all other globs it means `a*b`.
+_STARS = re.compile(r"\*+")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -24,6 +25,7 @@ def find_inputs(patterns: Sequence[str], *, base: Path, date: datetime.date) -> 
     date, and relative ones are relative to `base`. Raises `SourceError` where a pattern means no file, a file is
     empty, or a store can't be reached.
     """
+    base = base.absolute()
     found: dict[str, SourceFile] = {}
     for pattern in patterns:
         dated = pattern.replace("{date}", date.isoformat())
@@ -40,20 +42,24 @@ def find_inputs(patterns: Sequence[str], *, base: Path, date: datetime.date) -> 
 def _find_local(pattern: str, base: Path) -> Iterator[SourceFile]:
     if not pattern or "\0" in pattern:
         return
-    for path in _matched(pattern, base):
-        if path.is_dir():
-            yield from (_local_file(below, base) for below in _walk(path, base))
-        else:
-            yield _local_file(path, base)
+    with blaming(pattern):
+        for path in _matched(pattern, base):
+            if path.is_dir():
+                yield from (_local_file(below, base) for below in _walk(path, base))
+            else:
+                yield _local_file(path, base)
 
 
 def _matched(pattern: str, base: Path) -> list[Path]:
     # A file may be called `orders[1].csv`: what is there is taken by its name first.
     if (base / pattern).exists():
         return [base / pattern]
-    asked = Path(pattern).parts
-    matched = glob.glob(os.path.join(glob.escape(str(base)), pattern), recursive=True)  # noqa: PTH118, PTH207 - pathlib's glob takes no absolute patterns
-    return [path for path in map(Path, matched) if not is_matched_by_chance(path.parts, (*base.parts, *asked))]
+    root, parts = base, Path(pattern).parts
+    if Path(pattern).is_absolute():
+        root, parts = Path(parts[0]), parts[1:]
+    # pathlib's glob does not follow links to folders below `**`, so that none can be walked in circles.
+    matched = root.glob("/".join(part if part == "**" else _STARS.sub("*", part) for part in parts))
+    return [path for path in matched if not is_matched_by_chance(path.relative_to(root).parts, parts)]
 
 
 def _walk(folder: Path, base: Path) -> Iterator[Path]:

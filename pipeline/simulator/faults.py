@@ -92,7 +92,7 @@ def misfits(fault: Fault) -> list[str]:
 
 
 def nearest(word: str, right: list[str]) -> str:
-    """Return ` (did you mean ...?)` where a right name is near, else the right names."""
+    """Return the end of a sentence about an unknown word: the right one that is near, else all that are right."""
     close = get_close_matches(word, right, n=1)
     return f"; did you mean `{close[0]}`?" if close else f"; known are {', '.join(sorted(right))}"
 
@@ -104,7 +104,7 @@ def _wrong_keys(fault: Fault) -> list[str]:
     taken = ", ".join(f"`{name}`" for name in sorted(takes)) or "none of its own"
     wrong = [f"`{name}` means nothing to kind `{fault.kind}`, which takes {taken}" for name in useless]
     needed = _NEEDS.get(fault.kind)
-    if needed and needed not in given and getattr(fault, needed) is None:
+    if needed and getattr(fault, needed) is None:
         wrong.append(f"`{needed}` is missing: kind `{fault.kind}` needs it")
     return wrong
 

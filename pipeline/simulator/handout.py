@@ -1,5 +1,6 @@
 """What a client of the simulator needs: the merchant's half of the keys, and the accounts that use them."""
 
+import base64
 from pathlib import Path
 
 from pipeline.errors import SettingsError
@@ -32,7 +33,7 @@ def write_client_keys(folder: Path) -> None:
     where a file of one of these names holds something else: it may be a real key.
     """
     wanted = {name: (KEYS / f"TEST-A-{source}.pem").read_bytes() for name, source in _FILES.items()}
-    wanted["encrypt_key.txt"] = b"AAECAwQFBgcICQoLDA0ODw=="
+    wanted["encrypt_key.txt"] = base64.b64encode(default_identities().encrypt_key)
     wanted["apiv3_key.txt"] = default_identities().apiv3_key
     foreign = [name for name, data in wanted.items() if _holds_other(folder / name, data)]
     if foreign:

@@ -5,7 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -84,7 +84,7 @@ class Journal(AbstractContextManager["Journal"]):
     def add(self, entry: Entry) -> None:
         """Note one request. Its number is the journal's to give: that of `entry` is replaced."""
         with self._lock:
-            numbered = _numbered(entry, len(self._entries) + 1)
+            numbered = replace(entry, number=len(self._entries) + 1)
             self._entries.append(numbered)
             if self._file:
                 self._file.write(orjson.dumps(asdict(numbered)).decode() + "\n")
@@ -129,10 +129,6 @@ class Journal(AbstractContextManager["Journal"]):
 def card_digest(card_id: str, user_card_code: str) -> str:
     """Return what stands for a card in the journal."""
     return hashlib.sha256(f"{card_id}\n{user_card_code}".encode()).hexdigest()[:32]
-
-
-def _numbered(entry: Entry, number: int) -> Entry:
-    return Entry(**{**{name: getattr(entry, name) for name in Entry.__slots__}, "number": number})
 
 
 def _peaks(entries: Iterable[Entry]) -> list[dict[str, object]]:

@@ -16,7 +16,7 @@ from pipeline.simulator.identities import Identities
 from pipeline.simulator.instead import instead, retry_after
 from pipeline.simulator.journal import Entry, Journal, card_digest
 from pipeline.simulator.quota import Quota
-from pipeline.simulator.ruling import Admission, Claim, Decision, Refusal, Ruling
+from pipeline.simulator.ruling import Admission, Api, Claim, Decision, Refusal, Ruling
 from pipeline.simulator.stamp import Fresh
 from pipeline.simulator.weather import Struck, Weather
 from pipeline.simulator.wire import Answer, Call, Cut, Reply, Silence
@@ -116,9 +116,8 @@ class Platform:
         known: Admission | Claim,
         code: str = "",
     ) -> None:
-        claim, body, content = (
-            (known.claim, known.body, known.content) if isinstance(known, Admission) else (known, call.body, {})
-        )
+        claim, body = (known.claim, known.body) if isinstance(known, Admission) else (known, call.body)
+        content = known.content if isinstance(known, Admission) and claim.api is Api.POINTS else {}
         balance = content.get("point_balance")
         self.journal.add(
             Entry(
@@ -133,9 +132,7 @@ class Platform:
                 code=code,
                 status=status,
                 fault=struck.name,
-                card=card_digest(text(content, "card_id"), text(content, "user_card_code"))
-                if "card_id" in content
-                else None,
+                card=card_digest(text(content, "card_id"), text(content, "user_card_code")) if content else None,
                 points=balance if isinstance(balance, int) else None,
             )
         )

@@ -85,6 +85,7 @@ class Simulator(AbstractContextManager["Simulator"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._door = None
         self._closing.close()
 
     @property

@@ -56,6 +56,7 @@ class Weather:
             self._since = at
             self._matched: Counter[tuple[int, str]] = Counter()
             self._struck: Counter[tuple[int, str]] = Counter()
+            self._drawn: Counter[tuple[int, str]] = Counter()
 
     def strike(self, claim: Claim, at: float) -> Struck:
         """Return the faults that strike this request, and count them."""
@@ -85,8 +86,8 @@ class Weather:
 
     def _chance(self, place: int, key: str) -> float:
         # Drawn from the key and its count, not from a stream, so that threads can't change what a seed means.
-        self._matched[(-place - 1, key)] += 1
-        text = f"{self._seed}/{place}/{key}/{self._matched[(-place - 1, key)]}"
+        self._drawn[(place, key)] += 1
+        text = f"{self._seed}/{place}/{key}/{self._drawn[(place, key)]}"
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
 
 

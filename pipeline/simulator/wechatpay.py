@@ -21,6 +21,7 @@ POINTS_PATH = "/v3/brand/partner/card-member/user-points/sync"
 CERTIFICATES_PATH = "/v3/certificates"
 _SCHEME = "WECHATPAY2-SHA256-RSA2048 "
 _ITEM = re.compile(r'(\w+)="([^"]*)"')
+_SECONDS = re.compile(r"\d{1,12}", re.ASCII)
 _ITEMS = {"mchid", "serial_no", "timestamp", "nonce_str", "signature"}
 _TOLERANCE_SECONDS = 300
 _BEIJING = timezone(timedelta(hours=8))
@@ -118,7 +119,7 @@ class WechatDesk:
         if items is None:
             return Refusal("SIGN_ERROR", "Authorization格式错误", 401)
         timestamp = items["timestamp"]
-        if not (timestamp.isascii() and timestamp.isdecimal()):
+        if not _SECONDS.fullmatch(timestamp):
             return Refusal("SIGN_ERROR", "时间戳格式错误", 401)
         if abs(int(timestamp) - call.wall.timestamp()) > _TOLERANCE_SECONDS:
             return Refusal("SIGN_ERROR", "Http头Authorization中的timestamp与发起请求的时间不得超过5分钟", 401)

@@ -1,0 +1,87 @@
+"""What holds for every CSV."""
+
+import csv
+import gzip
+import io
+from collections.abc import Callable
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pipeline.errors import SourceError
+from pipeline.model import BadRow, CsvFormat, Row
+from pipeline.read.bounds import Bounds
+
+Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
+
+CELLS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
+    ["", '"', '""', "\n", "\r\n", "a\rb", ",", "=1", "一二三", '",', ',"\n']
+)
+FORMATS = st.builds(
+    CsvFormat,
+    encoding=st.sampled_from(["utf-8", "gb18030", "utf-16-le"]),
+    delimiter=st.sampled_from([",", "\t", ";", "|"]),
+    quote=st.sampled_from(['"', "'"]),
+)
+# Near CSV, so that more than the first line is reached.
+ALMOST_CSV = st.lists(
+    st.sampled_from(
+        [b"a", b",", b'"', b'""', b"\n", b"\r\n", b"\r", b"\0", b"\xff", b"\xd2\xbb", b"\xe4\xb8\x80", b"1,2\n"]
+    ),
+    max_size=40,
+).map(b"".join)
+BLOCKS = st.integers(1, 40)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> list[list[str]]:
+    width = draw(st.integers(1, 4))
+    return draw(st.lists(st.lists(CELLS, min_size=width, max_size=width), max_size=6))
+
+
+@given(
+    table=tables(),
+    form=FORMATS,
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    end=st.sampled_from(["\n", "\r\n"]),
+    block_bytes=BLOCKS,
+)
+@example(table=[["a\rb"]], form=CsvFormat(encoding="utf-8"), quoting=csv.QUOTE_MINIMAL, end="\n", block_bytes=3)
+def test_what_csv_writes_is_read_back(
+    read: Read, table: list[list[str]], form: CsvFormat, quoting: int, end: str, block_bytes: int
+) -> None:
+    """Any table that Python's csv writes comes back cell by cell, numbered from 1, in blocks of any size."""
+    columns = tuple(f"c{at}" for at in range(len(table[0]) if table else 2))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=form.delimiter, quotechar=form.quote, lineterminator=end, quoting=quoting)  # type: ignore[arg-type]  # one of the module's own constants
+    writer.writerows([columns, *table])
+    rows = [Row(at, tuple(cell or None for cell in cells)) for at, cells in enumerate(table, 1)]
+    assert read(text.getvalue().encode(form.encoding), form, bounds=Bounds(block_bytes=block_bytes)) == (columns, rows)
+
+
+@given(data=ALMOST_CSV, block_bytes=BLOCKS, chunk_rows=st.integers(1, 5))
+def test_the_size_of_blocks_changes_nothing(read: Read, data: bytes, block_bytes: int, chunk_rows: int) -> None:
+    """However a file falls into blocks and chunks, it has the same rows."""
+    data = b"a,b\n" + data
+    small = Bounds(block_bytes=block_bytes, line_bytes=50, record_lines=3, sample_bytes=20)
+    large = Bounds(block_bytes=1 << 16, line_bytes=50, record_lines=3, sample_bytes=20)
+    assert read(data, bounds=small, chunk_rows=chunk_rows) == read(data, bounds=large)
+
+
+@given(
+    data=st.binary(min_size=1, max_size=200) | ALMOST_CSV.filter(bool),
+    encoding=st.sampled_from(["auto", "utf-8", "gb18030", "utf-16", "shift_jis"]),
+    packed=st.booleans(),
+    cut=st.integers(0, 10),
+)
+def test_no_bytes_bring_the_reader_down(read: Read, data: bytes, encoding: str, packed: bool, cut: int) -> None:
+    """Whatever a file holds, it is refused or read, and the rows are numbered without a gap."""
+    if packed:
+        data = gzip.compress(data)
+    try:
+        columns, rows = read(data[: len(data) - cut] or b"\n", CsvFormat(encoding=encoding))
+    except SourceError:
+        return
+    assert [row.number for row in rows] == list(range(1, len(rows) + 1))
+    assert all(len(row.cells) == len(columns) for row in rows if isinstance(row, Row))
+    assert all(cell.encode() for row in rows for cell in row.cells if cell)

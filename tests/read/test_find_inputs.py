@@ -1,0 +1,205 @@
+"""Which files the inputs of a job mean."""
+
+import datetime
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.read import SourceFile, find_inputs, sha256_of, verify_unchanged
+
+DAY = datetime.date(2026, 3, 31)
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    base = tmp_path / "job"
+    for name in (
+        "exports/2026-03-31/orders-1.csv.gz",
+        "exports/2026-03-31/orders-2.csv.gz",
+        "exports/2026-03-31/notes.txt",
+        "exports/2026-03-30/orders-1.csv.gz",
+        "lake/day=2026-03-31/part-0.parquet",
+        "lake/day=2026-03-31/part-1.PQ",
+        "lake/day=2026-03-31/_SUCCESS",
+        "lake/day=2026-03-31/.part-2.parquet.crc",
+        "lake/day=2026-03-31/_temporary/part-3.parquet",
+        "lake/.hidden/part-4.parquet",
+        "lake/readme.txt",
+        "lake/more.tsv",
+        "lake/b.csv.bz2",
+        "lake/a.csv.zst",
+        "odd/orders[1].csv",
+        "odd/empty.csv.not",
+        "none/readme.txt",
+        "../outside.csv",
+    ):
+        path = base / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("a\n1\n")
+    (base / "odd/empty.csv").touch()
+    (base / "odd/folder.csv").mkdir()
+    return base
+
+
+def names(files: list[SourceFile]) -> list[str]:
+    return [file.name for file in files]
+
+
+LAKE = ["lake/a.csv.zst", "lake/b.csv.bz2", "lake/day=2026-03-31/part-0.parquet", "lake/day=2026-03-31/part-1.PQ"]
+TODAY = ["exports/2026-03-31/orders-1.csv.gz", "exports/2026-03-31/orders-2.csv.gz"]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "found"),
+    [
+        pytest.param(["exports/2026-03-31/notes.txt"], ["exports/2026-03-31/notes.txt"], id="a-file"),
+        pytest.param(["exports/{date}/orders-*.csv.gz"], TODAY, id="a-glob-with-a-date"),
+        pytest.param(["exports/{date}"], TODAY, id="a-folder-with-a-date"),
+        pytest.param(["lake"], LAKE, id="a-folder-at-any-depth"),
+        pytest.param(["lake/**/*.parquet"], ["lake/day=2026-03-31/part-0.parquet"], id="a-glob-at-any-depth"),
+        pytest.param(["lake/*"], [*LAKE, "lake/more.tsv", "lake/readme.txt"], id="a-glob-of-files-and-folders"),
+        pytest.param(["lake/**/_SUCC*"], ["lake/day=2026-03-31/_SUCCESS"], id="what-is-set-aside-if-asked-for"),
+        pytest.param(["exports/{date}/orders**2*"], TODAY[1:], id="two-stars-within-a-name"),
+        pytest.param(["none/../exports/{date}/*-1.*"], ["none/../exports/2026-03-31/orders-1.csv.gz"], id="a-way-back"),
+        pytest.param(["lake/.hidden/*"], ["lake/.hidden/part-4.parquet"], id="what-is-hidden-if-asked-for"),
+        pytest.param(["odd/orders[1].csv"], ["odd/orders[1].csv"], id="a-name-that-looks-like-a-glob"),
+        pytest.param(
+            ["lake/more.tsv", "exports/{date}", "lake/*.tsv"], [*TODAY, "lake/more.tsv"], id="several-sorted-none-twice"
+        ),
+        pytest.param(["../outside.csv"], ["../outside.csv"], id="outside-of-the-base"),
+    ],
+)
+def test_a_pattern_means_these_files(base: Path, patterns: list[str], found: list[str]) -> None:
+    """Files, folders and globs are found relative to the base and named so, in one fixed order."""
+    assert names(find_inputs(patterns, base=base, date=DAY)) == found
+
+
+def test_an_absolute_pattern_is_named_as_given(base: Path) -> None:
+    """A file below the base is named from there, any other by its whole path."""
+    outside = base.parent / "outside.csv"
+    patterns = [str(outside), str(base / "exports/*/orders-1.csv.gz")]
+    assert names(find_inputs(patterns, base=base, date=DAY)) == sorted(
+        [str(outside), "exports/2026-03-30/orders-1.csv.gz", "exports/2026-03-31/orders-1.csv.gz"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "partitions"),
+    [
+        pytest.param("day=2026-03-31/hour=07/x.csv", {"day": "2026-03-31", "hour": "07"}, id="two"),
+        pytest.param("a%20b=%E5%8D%95/x.csv", {"a b": "单"}, id="escaped"),
+        pytest.param("day=__HIVE_DEFAULT_PARTITION__/x.csv", {"day": None}, id="no-value"),
+        pytest.param("day=/=x/y=1.csv", {"day": ""}, id="empty-value-no-name-and-a-file-alike"),
+    ],
+)
+def test_folders_give_their_values(tmp_path: Path, path: str, partitions: dict[str, str | None]) -> None:
+    """Folders called `column=value` below the base are partitions; the file's own name is none."""
+    base = tmp_path / "run=1"
+    (base / path).parent.mkdir(parents=True)
+    (base / path).write_text("a\n")
+    assert [file.partitions for file in find_inputs(["."], base=base, date=DAY)] == [partitions]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        pytest.param(
+            "exports/{date}/points-*.csv", "no file matches 'exports/2026-03-31/points-*.csv' in {base}", id="glob"
+        ),
+        pytest.param("nowhere.csv", "no file matches 'nowhere.csv' in {base}", id="file"),
+        pytest.param("", "no file matches '' in {base}", id="nothing"),
+        pytest.param("a\0b", "no file matches 'a\\x00b' in {base}", id="no-name-at-all"),
+        pytest.param(
+            "none",
+            "folder none holds no exports; they end in .csv (.gz, .zst, .bz2) or .parquet",
+            id="folder-without-exports",
+        ),
+        pytest.param(
+            "odd/empty.csv", "odd/empty.csv is empty, not even a header is in it; export it again", id="empty-file"
+        ),
+        pytest.param(
+            "odd", "odd/empty.csv is empty, not even a header is in it; export it again", id="empty-file-in-a-folder"
+        ),
+        pytest.param(
+            "a" * 300, "a" * 300 + " can't be read: File name too long; nothing was sent from it", id="too-long"
+        ),
+        pytest.param("file:///nowhere/at/all.csv", "no export matches file:///nowhere/at/all.csv", id="uri"),
+    ],
+)
+def test_a_pattern_that_means_nothing_is_named(base: Path, pattern: str, message: str) -> None:
+    """What matches no file, an empty file and a folder without exports are errors that name them."""
+    with pytest.raises(SourceError) as refused:
+        find_inputs(["lake", pattern], base=base, date=DAY)
+    assert str(refused.value) == message.replace("{base}", str(base))
+
+
+def test_a_pipe_is_no_input(base: Path) -> None:
+    """What is no regular file is refused, not waited for."""
+    os.mkfifo(base / "pipe.csv")
+    with pytest.raises(SourceError) as refused:
+        find_inputs(["pipe.csv"], base=base, date=DAY)
+    assert str(refused.value) == "pipe.csv is no regular file; name a file or a folder"
+
+
+def test_a_link_is_followed_once(base: Path) -> None:
+    """A link to a file is that file; one to a folder is not walked into, so that none can be walked in circles."""
+    folder = base / "linked"
+    folder.mkdir()
+    for circle in "abc":
+        (folder / circle).symlink_to(folder)
+    (folder / "orders.csv").symlink_to(base / "exports/2026-03-31/orders-1.csv.gz")
+    assert names(
+        find_inputs(
+            ["linked", "linked/**/*.csv", "linked/orders.csv", "exports/2026-03-31/orders-1.csv.gz"],
+            base=base,
+            date=DAY,
+        )
+    ) == ["linked/orders.csv"]
+
+
+def test_a_name_that_no_report_can_hold_is_shown_as_far_as_it_can_be(base: Path) -> None:
+    """Line feeds, control characters and bytes that are no text do not get from a file's name into a report."""
+    (base / os.fsdecode(b"a\n\x1b[1m\xff.csv")).write_text("a\n1\n")
+    (file,) = find_inputs(["a*.csv"], base=base, date=DAY)
+    assert file.name == "a\ufffd\ufffd[1m\ufffd.csv"
+    verify_unchanged(file)
+    assert len(sha256_of(file)) == 64
+
+
+@pytest.mark.parametrize(
+    ("uri", "found"),
+    [
+        pytest.param("lake", LAKE, id="folder"),
+        pytest.param("lake/", LAKE, id="folder-with-a-slash"),
+        pytest.param("lake/b.csv.bz2", ["lake/b.csv.bz2"], id="file"),
+        pytest.param("exports/{date}/orders-*.csv.gz", TODAY, id="glob"),
+        pytest.param("lake/**/*.parquet", ["lake/day=2026-03-31/part-0.parquet"], id="glob-at-any-depth"),
+        pytest.param("lake/day=*", LAKE[2:], id="glob-of-folders"),
+        pytest.param("lake/[ab].csv.*", LAKE[:2], id="glob-of-letters"),
+    ],
+)
+def test_a_uri_means_what_a_path_does(base: Path, uri: str, found: list[str]) -> None:
+    """Files, folders and globs of a store are found by their URI, and named by it."""
+    files = find_inputs([f"file://{base}/{uri}"], base=Path("/"), date=DAY)
+    assert names(files) == [f"file://{base}/{name}" for name in found]
+    assert {file.partitions.get("day") for file in files if "day=" in file.name} <= {"2026-03-31"}
+    for file in files:
+        verify_unchanged(file)
+
+
+def test_a_file_found_by_path_and_by_uri_is_one(base: Path) -> None:
+    """The same file is not read twice because it was named in two ways."""
+    patterns = ["lake/b.csv.bz2", f"file://{base}/lake/b.csv.bz2"]
+    assert names(find_inputs(patterns, base=base, date=DAY)) == ["lake/b.csv.bz2"]
+
+
+def test_credentials_of_a_uri_are_not_shown() -> None:
+    """Neither the message nor what leads to it holds a URI's user, password or query."""
+    with pytest.raises(SourceError) as refused:
+        find_inputs(["nostore://KEY:S3CRET@bucket/orders-*.csv?token=T0KEN"], base=Path("/"), date=DAY)
+    assert str(refused.value) == (
+        "nostore://bucket/orders-*.csv can't be opened (ArrowInvalid); check the address and your access to it"
+    )
+    assert refused.value.__context__ is None

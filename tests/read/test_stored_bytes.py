@@ -1,0 +1,288 @@
+"""Files as they are stored: compressed, damaged, misnamed, changed."""
+
+import bz2
+import gzip
+import hashlib
+import os
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import fs
+
+from pipeline.errors import SourceError
+from pipeline.model import BadRow, CsvFormat, Fault, Row
+from pipeline.read import SourceFile, open_source, sha256_of, verify_unchanged
+
+Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
+Write = Callable[..., SourceFile]
+
+PLAIN = b"a,b\n" + b"1,2\n" * 50_000
+
+
+def zstd(data: bytes) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(data)
+    return sink.getvalue().to_pybytes()
+
+
+def zipped(data: bytes) -> bytes:
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("orders.csv", data)
+    return file.getvalue()
+
+
+def read_all(file: SourceFile) -> str:
+    with open_source(file, CsvFormat()) as source:
+        for _ in source:
+            pass
+        return source.sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        pytest.param("orders.csv", PLAIN, id="plain"),
+        pytest.param("orders.csv.gz", gzip.compress(PLAIN), id="gzip"),
+        pytest.param("orders.csv.gz", gzip.compress(PLAIN[:1001]) + gzip.compress(PLAIN[1001:]), id="two-gzips-in-one"),
+        pytest.param("orders.csv.gz", gzip.compress(b"") + gzip.compress(PLAIN), id="nothing-and-a-gzip"),
+        pytest.param("orders.csv.zst", zstd(PLAIN), id="zstd"),
+        pytest.param("orders.csv.bz2", bz2.compress(PLAIN), id="bz2"),
+        pytest.param("orders.csv", gzip.compress(PLAIN), id="gzip-called-csv"),
+        pytest.param("orders.csv.gz", zstd(PLAIN), id="zstd-called-gz"),
+        pytest.param("orders.parquet.csv", PLAIN, id="csv-after-all"),
+    ],
+)
+def test_a_file_is_opened_as_what_it_is(write: Write, name: str, data: bytes) -> None:
+    """The bytes and not the name say how a file is compressed; its hash is over the bytes as stored."""
+    source = open_source(write(data, name), CsvFormat())
+    assert source.sha256 == ""
+    assert sum(len(chunk.rows) for chunk in source) == source.rows == 50_000
+    assert source.sha256 == hashlib.sha256(data).hexdigest() == sha256_of(write(data, name))
+
+
+@pytest.mark.parametrize("header", [b"PAR1,b\n1,2\n", b"PK,b\n1,2\n", b"BZh9,b\n1,2\n"], ids=["PAR1", "PK", "BZh9"])
+def test_a_column_may_be_called_like_a_format(read: Read, header: bytes) -> None:
+    """A CSV whose first column bears the first letters of another format is still a CSV."""
+    assert read(header)[1] == [Row(1, ("1", "2"))]
+
+
+GZIP = gzip.compress(PLAIN)
+ZSTD = zstd(PLAIN)
+BZ2 = bz2.compress(PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        pytest.param("o.csv.gz", GZIP[:-9], "o.csv.gz can't be read: Truncated compressed stream", id="gzip-cut-short"),
+        pytest.param(
+            "o.csv.gz", GZIP[:20], "o.csv.gz can't be read: Truncated compressed stream", id="gzip-head-alone"
+        ),
+        pytest.param(
+            "o.csv.gz",
+            GZIP[:-6] + b"\0" + GZIP[-5:],
+            "o.csv.gz can't be read: zlib inflate failed: incorrect data check",
+            id="gzip-checksum",
+        ),
+        pytest.param(
+            "o.csv.gz",
+            GZIP + b"more",
+            "o.csv.gz can't be read: zlib inflate failed: incorrect header check",
+            id="gzip-and-more",
+        ),
+        pytest.param(
+            "o.csv.zst", ZSTD[:-5], "o.csv.zst can't be read: Truncated compressed stream", id="zstd-cut-short"
+        ),
+        pytest.param("o.csv.bz2", BZ2[:-5], "o.csv.bz2 can't be read: Truncated compressed stream", id="bz2-cut-short"),
+        pytest.param(
+            "o.csv.bz2",
+            BZ2[:10] + b"\0" + BZ2[11:],
+            "o.csv.bz2 can't be read: bz2 decompress failed: invalid bz2 data",
+            id="bz2-damaged",
+        ),
+        pytest.param(
+            "o.csv.gz",
+            PLAIN,
+            "o.csv.gz is damaged or misnamed: it does not begin as gzip does; fetch it again",
+            id="gzip-without-its-head",
+        ),
+        pytest.param(
+            "o.parquet",
+            PLAIN,
+            "o.parquet is damaged or misnamed: it does not begin as Parquet does; fetch it again",
+            id="csv-called-parquet",
+        ),
+        pytest.param(
+            "o.csv",
+            zipped(PLAIN),
+            "o.csv is a ZIP archive or an Excel workbook, neither CSV nor Parquet; unpack it or export it as CSV",
+            id="zip",
+        ),
+        pytest.param(
+            "o.csv.gz",
+            gzip.compress(GZIP),
+            "o.csv.gz holds gzip where CSV is expected; unpack it first",
+            id="gzip-in-gzip",
+        ),
+        pytest.param(
+            "o.parquet.gz",
+            gzip.compress(b"PAR1\x15\x04"),
+            "o.parquet.gz holds Parquet where CSV is expected; unpack it first",
+            id="parquet-in-gzip",
+        ),
+        pytest.param(
+            "o.csv.gz",
+            gzip.compress(b""),
+            "o.csv.gz holds nothing but blank lines; export it again, with a header",
+            id="nothing-in-gzip",
+        ),
+    ],
+)
+def test_a_damaged_file_is_refused_by_name(write: Write, name: str, data: bytes, message: str) -> None:
+    """What is cut short, damaged or not what it is called raises an error that names the file and the cause."""
+    file = write(data, name)
+    with pytest.raises(SourceError) as refused:
+        read_all(file)
+    assert str(refused.value).removesuffix("; nothing was sent from it") == message
+
+
+def test_a_gzip_bomb_needs_little_memory(write: Write) -> None:
+    """A hundred megabytes without a line feed, packed into a hundred kilobytes, are one bad row."""
+    sink = BytesIO()
+    with gzip.GzipFile(fileobj=sink, mode="wb", compresslevel=1) as bomb:
+        bomb.write(b"a\n")
+        for _ in range(100):
+            bomb.write(b"0" * (1 << 20))
+        bomb.write(b"\n1\n")
+    file = write(sink.getvalue(), "bomb.csv.gz")
+    tracemalloc.start()
+    rows = [row for chunk in open_source(file, CsvFormat()) for row in chunk.rows]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    too_long = Fault("line_too_long", f"the line is longer than {1 << 25} bytes")
+    assert rows == [BadRow(1, too_long), Row(2, ("1",))]
+    assert peak < 80 << 20
+
+
+def append(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"3,4\n")
+
+
+def rewrite(path: Path) -> None:
+    then = path.stat().st_mtime_ns
+    path.write_bytes(path.read_bytes())
+    os.utime(path, ns=(then, then + 1_000_000_000))
+
+
+def swap(path: Path) -> None:
+    seen = path.stat()
+    other = path.with_suffix(".new")
+    other.write_bytes(path.read_bytes())
+    os.utime(other, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    other.replace(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        pytest.param(append, "8 bytes then, 12 now", id="longer"),
+        pytest.param(rewrite, "it was written anew", id="written-anew"),
+        pytest.param(swap, "another file took its place", id="replaced"),
+    ],
+)
+def test_a_changed_file_is_noticed(write: Write, change: Callable[[Path], None], what: str) -> None:
+    """A file that grew, was written anew or was replaced is refused, at the latest when its end was read."""
+    file = write(b"a,b\n1,2\n")
+    verify_unchanged(file)
+    source = open_source(file, CsvFormat())
+    change(Path(file.path))
+    message = f"orders.csv changed after it was found: {what}; nothing was sent from it; run again once it is complete"
+    with pytest.raises(SourceError) as refused:
+        list(source)
+    assert str(refused.value) == message
+    with pytest.raises(SourceError) as refused:
+        verify_unchanged(file)
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize("act", [verify_unchanged, sha256_of, read_all])
+def test_a_file_that_is_gone_is_named(write: Write, act: Callable[[SourceFile], object]) -> None:
+    """A file that was removed after it was found is an error that names it."""
+    file = write(b"a\n1\n", "gone.csv")
+    Path(file.path).unlink()
+    with pytest.raises(SourceError) as refused:
+        act(file)
+    assert str(refused.value) == "gone.csv can't be read: No such file or directory; nothing was sent from it"
+
+
+def test_a_file_of_a_store_is_read_alike(write: Write) -> None:
+    """What a file system of pyarrow holds is hashed, read and looked at again as a file of this machine is."""
+    here = write(gzip.compress(PLAIN), "there.csv.gz")
+    there = replace(here, filesystem=fs.LocalFileSystem(), fingerprint=replace(here.fingerprint, inode=None))
+    assert read_all(there) == sha256_of(there) == sha256_of(here)
+    Path(there.path).unlink()
+    with pytest.raises(SourceError):
+        verify_unchanged(there)
+
+
+def test_a_source_gives_its_file_back(write: Write) -> None:
+    """Leaving the context closes the file before its end was read; closing twice does no harm."""
+    with open_source(write(gzip.compress(PLAIN), "left.csv.gz"), CsvFormat()) as source:
+        next(iter(source))
+    source.close()
+    with pytest.raises(ValueError, match="closed"):
+        list(source)
+
+
+def test_mended_rows_are_taken_back(read: Read) -> None:
+    """`rows_to_fix.csv` loses the report's columns and its apostrophes; its rows keep their faults."""
+    data = b"a,b,_status,_code,_message\n'=1,'x,invalid,x,y\n'\t-1,'',rejected,x,y\n1,2\n''=2,''a,x,y,z\n'+1,\"2,invalid,x,y\n"
+    columns, rows = read(data)
+    assert columns == ("a", "b")
+    assert rows[:4] == [
+        Row(1, ("=1", "'x")),
+        Row(2, ("\t-1", "''")),
+        BadRow(3, Fault("ragged", "2 cells where the header has 5"), ("1", "2")),
+        Row(4, ("'=2", "''a")),
+    ]
+    assert (rows[4].number, rows[4].cells) == (5, ("+1", '"2'))
+
+
+@pytest.mark.parametrize(
+    "mended",
+    [
+        pytest.param('a,b,_status,_code,_message\n单,"1,5",invalid,x,"y, z"\n'.encode(), id="as-written"),
+        pytest.param("a;b;_status;_code;_message\r\n单;1,5;invalid;x;y\r\n".encode("gb18030"), id="by-a-spreadsheet"),
+        pytest.param('\ufeff"a"\t"b"\t"_status"\t"_code"\t"_message"\n单\t1,5\t\t\t\n'.encode(), id="with-mark"),
+    ],
+)
+def test_mended_rows_are_read_as_they_are_written(read: Read, mended: bytes) -> None:
+    """`rows_to_fix.csv` is no export: encoding, delimiter and quote of the job's exports do not hold for it."""
+    form = CsvFormat(encoding="utf-16", delimiter="|", quote="")
+    assert read(mended, form) == (("a", "b"), [Row(1, ("单", "1,5"))])
+
+
+def test_columns_and_apostrophes_of_others_stay(read: Read) -> None:
+    """A file that is not the report's keeps what looks like its columns and its apostrophes."""
+    assert read(b"a,_status,_code\n'=1,x,y\n") == (("a", "_status", "_code"), [Row(1, ("'=1", "x", "y"))])
+
+
+def test_partitions_become_columns(read: Read) -> None:
+    """A hive folder gives its value to every row, bad ones too, unless the file has such a column."""
+    name = "day=2026-03-31/city=%E5%8C%97/none=__HIVE_DEFAULT_PARTITION__/a=9/orders.csv"
+    assert read(b"a,b\n1,2\n3\n4,5,6\n", name=name) == (
+        ("a", "b", "day", "city", "none"),
+        [
+            Row(1, ("1", "2", "2026-03-31", "北", None)),
+            BadRow(2, Fault("ragged", "1 cell where the header has 2"), ("3", None, "2026-03-31", "北", None)),
+            BadRow(3, Fault("ragged", "3 cells where the header has 2"), ("4", "5", "2026-03-31", "北", None, "6")),
+        ],
+    )

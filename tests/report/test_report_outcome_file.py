@@ -1,0 +1,180 @@
+"""The outcome file: the same lines in every format, read back as they were written."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import SourceError
+from pipeline.model import Outcome, Status
+from pipeline.report import OUTCOME_COLUMNS, OutcomeFormat, ReportFiles, read_outcome
+
+EVERY_FORMAT = pytest.mark.parametrize("outcome_format", list(OutcomeFormat))
+
+
+@pytest.fixture
+def outcomes(outcome: Callable[..., Outcome]) -> list[Outcome]:
+    """One row that was sent and one that never was."""
+    message = '=amount "12,5*" is no amount'
+    invalid = outcome(source_row=2, request_key="", status=Status.INVALID, code="field_invalid", message=message)
+    return [outcome(), invalid]
+
+
+def sent_and_never_sent(run_id: str) -> list[dict[str, Any]]:
+    sent = (run_id, "orders", "orders-1.csv", 1, "A-1", "succeeded", "SUCCESS", "", 200, 1,
+            "2024-05-01T16:00:00.123Z", "2024-05-01T16:00:00.456Z", 333, "0a1b2c3d")  # fmt: skip
+    never = (run_id, "orders", "orders-1.csv", 2, "", "invalid", "field_invalid", '=amount "12,5*" is no amount',
+             None, 0, None, None, None, None)  # fmt: skip
+    return [dict(zip(OUTCOME_COLUMNS, line, strict=True)) for line in (sent, never)]
+
+
+def test_csv_is_written_as_promised(
+    tmp_path: Path, report: Callable[..., ReportFiles], outcomes: list[Outcome], run_id: str
+) -> None:
+    """The CSV has the promised columns in their order, empty cells for what there is not, and no formulas."""
+    report(tmp_path, outcomes)
+
+    assert (tmp_path / "outcome.csv").read_text(encoding="utf-8") == (
+        "run_id,job,source_file,source_row,request_key,status,code,message,http_status,attempts,first_sent_at,"
+        "finished_at,latency_ms,trace_id\n"
+        f"{run_id},orders,orders-1.csv,1,A-1,succeeded,SUCCESS,,200,1,2024-05-01T16:00:00.123Z,"
+        "2024-05-01T16:00:00.456Z,333,0a1b2c3d\n"
+        f'{run_id},orders,orders-1.csv,2,,invalid,field_invalid,"\'=amount ""12,5*"" is no amount",,0,,,,\n'
+    )
+
+
+def test_jsonl_is_written_as_promised(
+    tmp_path: Path, report: Callable[..., ReportFiles], outcomes: list[Outcome], run_id: str
+) -> None:
+    """Each line is one object with the promised keys in their order, null for what there is not, texts as they are."""
+    report(tmp_path, outcomes, outcome_format=OutcomeFormat.JSONL)
+
+    lines = (tmp_path / "outcome.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [list(json.loads(line).items()) for line in lines] == [
+        list(line.items()) for line in sent_and_never_sent(run_id)
+    ]
+
+
+def test_parquet_is_written_as_promised(
+    tmp_path: Path, report: Callable[..., ReportFiles], outcomes: list[Outcome], run_id: str
+) -> None:
+    """The Parquet file has the promised columns in their order, whole numbers as such, texts as they are."""
+    report(tmp_path, outcomes, outcome_format=OutcomeFormat.PARQUET)
+
+    table = pq.read_table(tmp_path / "outcome.parquet")
+    whole = {"source_row", "http_status", "attempts", "latency_ms"}
+    assert table.schema == pa.schema([(name, pa.int64() if name in whole else pa.string()) for name in OUTCOME_COLUMNS])
+    assert table.to_pylist() == sent_and_never_sent(run_id)
+
+
+def test_parquet_keeps_its_rows_over_many_groups(
+    tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
+) -> None:
+    """Rows beyond one row group are all there, in source order."""
+    report(tmp_path, (outcome(source_row=n) for n in range(1, 40_001)), outcome_format=OutcomeFormat.PARQUET)
+
+    file = pq.ParquetFile(tmp_path / "outcome.parquet")
+    assert file.num_row_groups == 3
+    assert file.read(["source_row"])["source_row"].to_pylist() == list(range(1, 40_001))
+
+
+def test_without_a_format_there_is_no_outcome_file(
+    tmp_path: Path, report: Callable[..., ReportFiles], outcomes: list[Outcome]
+) -> None:
+    """A page can be asked for alone: then everything is written but the outcome file."""
+    files = report(tmp_path, outcomes, outcome_format=None)
+
+    assert files.outcome is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "rows_to_fix.csv", "summary.json"]
+    assert "outcome." not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+@EVERY_FORMAT
+def test_an_outcome_is_read_back_with_its_types(
+    tmp_path: Path,
+    report: Callable[..., ReportFiles],
+    outcomes: list[Outcome],
+    run_id: str,
+    outcome_format: OutcomeFormat,
+) -> None:
+    """Every format gives the same frame, wherever it lies: strings, integers that may be missing, moments in UTC."""
+    folder = tmp_path / "day=1"
+    files = report(folder, outcomes, outcome_format=outcome_format)
+
+    frame = read_outcome(folder)
+
+    expected = pd.DataFrame(sent_and_never_sent(run_id), dtype="object").astype(
+        dict.fromkeys(OUTCOME_COLUMNS, "string")
+        | dict.fromkeys(("source_row", "http_status", "attempts", "latency_ms"), "Int64")
+        | dict.fromkeys(("first_sent_at", "finished_at"), "datetime64[ns, UTC]")
+    )
+    pd.testing.assert_frame_equal(frame, expected)
+    pd.testing.assert_frame_equal(read_outcome(files.outcome or folder), expected)
+    assert frame["first_sent_at"][0] == datetime(2024, 5, 1, 16, 0, 0, 123_000, tzinfo=UTC)
+
+
+@EVERY_FORMAT
+def test_a_run_without_rows_is_read_back(
+    tmp_path: Path, report: Callable[..., ReportFiles], outcome_format: OutcomeFormat
+) -> None:
+    """No rows give a frame with the promised columns and no lines."""
+    report(tmp_path, [], outcome_format=outcome_format)
+
+    frame = read_outcome(tmp_path)
+
+    assert (list(frame.columns), len(frame)) == (list(OUTCOME_COLUMNS), 0)
+
+
+@EVERY_FORMAT
+@settings(deadline=None, max_examples=50)
+@given(texts=st.lists(st.tuples(st.text(alphabet="'=-\t\r\n\",\0a") | st.text(), st.text()), min_size=1, max_size=4))
+def test_any_text_is_read_back_as_it_was(
+    report: Callable[..., ReportFiles],
+    outcome: Callable[..., Outcome],
+    outcome_format: OutcomeFormat,
+    texts: list[tuple[str, str]],
+) -> None:
+    """Whatever stands in a key or a message comes back from every format."""
+    outcomes = [replace(outcome(), request_key=key, message=message) for key, message in texts]
+    with TemporaryDirectory() as folder:
+        report(Path(folder), outcomes, outcome_format=outcome_format)
+
+        frame = read_outcome(Path(folder))
+
+    assert list(zip(frame["request_key"], frame["message"], strict=True)) == texts
+
+
+def test_of_several_outcome_files_the_newest_is_read(
+    tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
+) -> None:
+    """A report written again in another format stands for the run."""
+    report(tmp_path, [outcome(code="OLD")])
+    report(tmp_path, [outcome(code="NEW")], outcome_format=OutcomeFormat.JSONL)
+
+    assert list(read_outcome(tmp_path)["code"]) == ["NEW"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        pytest.param(".", "holds no outcome file", id="folder-without-one"),
+        pytest.param("outcome.csv", "does not exist", id="no-such-file"),
+        pytest.param("outcome.txt", "is no outcome file", id="another-kind-of-file"),
+    ],
+)
+def test_what_is_no_outcome_file_is_refused(tmp_path: Path, name: str, told: str) -> None:
+    """What can't be an outcome file is named in the error, with what to name instead."""
+    (tmp_path / "outcome.txt").touch()
+
+    with pytest.raises(SourceError, match=told):
+        read_outcome(tmp_path / name)

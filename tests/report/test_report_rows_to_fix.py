@@ -1,0 +1,100 @@
+"""The rows that somebody has to mend."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.model import Outcome, Status
+from pipeline.report import ReportFiles
+
+
+def test_only_invalid_and_rejected_rows_are_to_be_mended(
+    tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
+) -> None:
+    """Of all statuses, the rows that ended invalid or rejected are there: their own cells, and what is wrong."""
+    report(
+        tmp_path,
+        [outcome(status=status, code=status.upper(), message="no", cells='["007","12,5"]') for status in Status],
+    )
+
+    assert (tmp_path / "rows_to_fix.csv").read_text(encoding="utf-8") == (
+        'order_id,amount,_status,_code,_message\n007,"12,5",invalid,INVALID,no\n007,"12,5",rejected,REJECTED,no\n'
+    )
+
+
+def test_inputs_of_different_columns_share_one_header(
+    tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
+) -> None:
+    """The header has the columns of all inputs where each first appears; a row is empty where it has none of them."""
+    columns = {0: ("order_id", "amount"), 1: ("amount", "memo", "order_id")}
+
+    report(
+        tmp_path,
+        [
+            outcome(status=Status.INVALID, file_no=0, cells='["A-1","x"]'),
+            outcome(status=Status.INVALID, file_no=1, cells='["y",null,"A-2"]'),
+        ],
+        columns=columns,
+    )
+
+    with (tmp_path / "rows_to_fix.csv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["order_id", "amount", "memo", "_status", "_code", "_message"],
+            ["A-1", "x", "", "invalid", "SUCCESS", ""],
+            ["A-2", "y", "", "invalid", "SUCCESS", ""],
+        ]
+
+
+def test_ragged_rows_keep_what_fits(
+    tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
+) -> None:
+    """Of a row with more or fewer cells than its file has columns, every cell that has a column is kept."""
+    cells = ['["A-1","x","surplus"]', '["A-2"]', "[]", None]
+
+    report(tmp_path, [outcome(status=Status.INVALID, code="ragged", cells=text) for text in cells])
+
+    assert (tmp_path / "rows_to_fix.csv").read_text(encoding="utf-8").splitlines()[1:] == [
+        "A-1,x,invalid,ragged,",
+        "A-2,,invalid,ragged,",
+        ",,invalid,ragged,",
+        ",,invalid,ragged,",
+    ]
+
+
+def test_columns_without_a_name_keep_their_cells(
+    tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
+) -> None:
+    """Columns that bear no name, as spreadsheets leave them, stay apart and keep their places."""
+    report(
+        tmp_path,
+        [outcome(status=Status.INVALID, code="ragged", cells='["A-1","b","c"]')],
+        columns={0: ("order_id", "", ""), 1: ("order_id", "")},
+    )
+
+    assert (tmp_path / "rows_to_fix.csv").read_text(encoding="utf-8") == (
+        "order_id,,,_status,_code,_message\nA-1,b,c,invalid,ragged,\n"
+    )
+
+
+def test_cells_and_names_are_no_formulas(
+    tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
+) -> None:
+    """What a spreadsheet would run gets an apostrophe in front, in the header as in the cells and messages."""
+    report(
+        tmp_path,
+        [outcome(status=Status.REJECTED, code="-", message="@x", cells='["=1+1","-5"]')],
+        columns={0: ("+id", "amount")},
+    )
+
+    assert (tmp_path / "rows_to_fix.csv").read_text(encoding="utf-8") == (
+        "'+id,amount,_status,_code,_message\n'=1+1,'-5,rejected,'-,'@x\n"
+    )
+
+
+def test_the_file_is_there_when_nothing_is_to_be_mended(
+    tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
+) -> None:
+    """A run with no row to mend leaves a header alone, so that scripts can rely on the file."""
+    report(tmp_path, [outcome()])
+
+    assert (tmp_path / "rows_to_fix.csv").read_bytes() == b"order_id,amount,_status,_code,_message\n"

@@ -1,0 +1,118 @@
+"""The numbers of a run."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.model import Outcome, Status
+from pipeline.report import Summary, Tally
+from pipeline.report.tally import CodeCount, FrequentTexts
+
+
+@pytest.fixture
+def tally(outcome: Callable[..., Outcome]) -> Tally:
+    """Three rows: two that succeeded, one of them at the second attempt, and one the platform wants a new key for."""
+    counted = Tally()
+    counted.add(outcome())
+    counted.add(outcome(attempts=2))
+    counted.add(outcome(status=Status.REJECTED, code="INVALID_PARAM", message="no", wants_new_key=True))
+    return counted
+
+
+def test_the_summary_is_what_scripts_were_promised(
+    tally: Tally, summary_of: Callable[..., Summary], run_id: str
+) -> None:
+    """The file has the promised keys in their order, all seven statuses, and rounded measures."""
+    written = summary_of(tally, reason="not for the file").as_json()
+
+    assert written.endswith(b"}\n")
+    assert list(json.loads(written).items()) == [
+        ("run_id", run_id),
+        ("job", "orders"),
+        ("api", "alipay.cumulation"),
+        ("account", "zhima"),
+        ("state", "completed"),
+        ("exit_code", 3),
+        ("inputs", [{"file": "orders-1.csv", "rows": 3, "sha256": "9f86d081"}]),
+        ("rows", 3),
+        (
+            "counts",
+            {"succeeded": 2, "skipped": 0, "invalid": 0, "rejected": 1, "unknown": 0, "blocked": 0, "unsent": 0},
+        ),
+        ("codes", {"SUCCESS": 2, "INVALID_PARAM": 1}),
+        ("attempts", 4),
+        ("started_at", "2024-05-01T16:00:00.000Z"),
+        ("finished_at", "2024-05-01T17:02:03.500Z"),
+        ("elapsed_s", 3723.5),
+        ("sent_per_s", 4.871),
+        ("quota", {"limit_per_s": 5, "used_fraction": 0.9742, "throttled": 3}),
+        ("report", f"reports/{run_id}"),
+    ]
+
+
+def test_statuses_that_no_row_has_are_counted_too(summary_of: Callable[..., Summary]) -> None:
+    """A summary given fewer than the seven statuses still tells all of them."""
+    summary = summary_of(Tally(), rows=2, counts={Status.SKIPPED: 2})
+
+    assert summary.as_dict()["counts"] == dict.fromkeys(Status, 0) | {Status.SKIPPED: 2}
+
+
+def test_outcomes_that_are_not_the_rows_read_are_refused(summary_of: Callable[..., Summary]) -> None:
+    """A summary whose counts are not the rows read can't be made."""
+    with pytest.raises(ValueError, match="3 rows were read, and their outcomes are succeeded 1, unsent 1"):
+        summary_of(Tally(), rows=3, counts={Status.SUCCEEDED: 1, Status.UNSENT: 1})
+
+
+def test_codes_are_counted_by_what_their_rows_became(tally: Tally, outcome: Callable[..., Outcome]) -> None:
+    """The codes to look at are those of rows that did not succeed, with the message that most of them have."""
+    for message in ("broken pipe", "no answer", "no answer"):
+        tally.add(outcome(status=Status.UNKNOWN, code="timeout", message=message))
+    tally.add(outcome(status=Status.UNSENT, code="timeout", message=""))
+
+    assert tally.frequent_codes(2) == [
+        CodeCount(Status.UNKNOWN, "timeout", 3, "no answer"),
+        CodeCount(Status.REJECTED, "INVALID_PARAM", 1, "no"),
+    ]
+    assert tally.codes == {"timeout": 4, "SUCCESS": 2, "INVALID_PARAM": 1}
+
+
+def test_a_new_key_is_wanted_only_for_refused_rows(tally: Tally, outcome: Callable[..., Outcome]) -> None:
+    """A row in doubt keeps its key, whatever the platform asked for: it does not count as wanting a new one."""
+    tally.add(outcome(status=Status.UNKNOWN, wants_new_key=True))
+
+    assert tally.new_keys_wanted == 1
+
+
+def test_rows_that_need_attention_come_in_source_order_and_unsent_ones_last(outcome: Callable[..., Outcome]) -> None:
+    """A run that stopped early leaves whole files unsent; they do not hide the rows that failed."""
+    tally = Tally()
+    for number in range(1, 200):
+        tally.add(outcome(source_row=number, status=Status.UNSENT, cells='["A-1"]'))
+    tally.add(outcome(source_row=200))
+    tally.add(outcome(source_row=201, status=Status.UNKNOWN, cells='["A-1"]'))
+    tally.add(outcome(source_row=202, status=Status.INVALID))
+
+    listed = tally.need_attention()
+
+    assert [row.source_row for row in listed] == [201, 202, *range(1, 49)]
+    assert {row.cells for row in listed} == {None}
+
+
+def test_a_frequent_text_is_found_among_any_number_of_others() -> None:
+    """A message that a tenth of the rows share is found, however many differ, and few are kept."""
+    texts = FrequentTexts()
+    for number in range(10_000):
+        texts.add("the same" if number % 10 == 3 else f"row {number}")
+
+    assert (texts.most_frequent(), texts.total) == ("the same", 10_000)
+    assert len(texts._counts) <= FrequentTexts.KEPT
+
+
+def test_where_no_text_stands_out_the_first_one_is_shown() -> None:
+    """Messages that are all different are stood for by the first of them."""
+    texts = FrequentTexts()
+    for number in range(FrequentTexts.KEPT + 1):
+        texts.add(f"row {number}")
+
+    assert texts.most_frequent() == "row 0"

@@ -1,0 +1,328 @@
+"""A clock that tests move, and a small merchant that signs with `cryptography` alone and asks the simulator."""
+
+import base64
+import http.client
+import itertools
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote_plus, urlsplit
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+from pipeline.simulator import Simulator
+
+KEYS = Path(__file__).parents[1] / "vectors" / "keys"
+APP_CERT_SN = "1b66d37535a733e0b115025bda5eef8b"
+ROOT_CERT_SN = "f15dc496e0c216eb20f358869656d2d5_d6c13397e8db7ab214c88f272d6424e9"
+ALIPAY_SN = "50449db5bd68e2f4a5f49a8d7327ed49"
+PUBLIC_KEY_ID = "PUB_KEY_ID_0114232134912410000000000011111111"
+SERIAL_1 = "5157F09EFDC096DE15EBE81A47057A7200000A02"
+MERCHANT_SERIAL = "3775B6A45ACD588826D15E583A95F5DD00000A01"
+AES_KEY = bytes(range(16))
+CUMULATION = "/v3/zhima/credit/pe/zmgo/cumulation/sync"
+POINTS = "/v3/brand/partner/card-member/user-points/sync"
+
+
+class MovableClock:
+    """Stands still until a test moves it; sleeping moves it at once."""
+
+    def __init__(self) -> None:
+        self.moment = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
+        self.seconds = 1000.0
+        self._guard = threading.Lock()
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def steady(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        with self._guard:
+            self.moment += timedelta(seconds=seconds)
+            self.seconds += seconds
+
+    def wake(self) -> None:
+        """Nobody sleeps here."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Merchant:
+    """Signs requests of the three APIs and sends each on a connection of its own."""
+
+    def __init__(self, simulator: Simulator, clock: MovableClock) -> None:
+        self._address = urlsplit(simulator.url).netloc
+        self._clock = clock
+        self._nonces = itertools.count(1)
+
+    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+        connection = http.client.HTTPConnection(self._address, timeout=10)
+        try:
+            connection.request(method, target, body, dict(headers))
+            response = connection.getresponse()
+            names = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, names, response.read())
+        finally:
+            connection.close()
+
+    def report(
+        self,
+        content: Mapping[str, object] | None = None,
+        *,
+        certificates: bool = False,
+        token: str | None = None,
+        encrypted: bool = False,
+        key: str = "alipay-app",
+        headers: Mapping[str, str] | None = None,
+        **changes: str,
+    ) -> Answer:
+        """Send a cumulation report; `changes` replace items of what is signed, `headers` come on top."""
+        body = json.dumps(report() if content is None else content, ensure_ascii=False).encode()
+        body = encrypt(body) if encrypted else body
+        items = {"app_id": "2021000000000001", **({"app_cert_sn": APP_CERT_SN} if certificates else {})}
+        items |= {"nonce": f"nonce-{next(self._nonces)}", "timestamp": self._milliseconds(), **changes}
+        signed = ",".join(f"{name}={value}" for name, value in items.items())
+        text = f"{signed}\nPOST\n{CUMULATION}\n".encode() + body + b"\n" + (f"{token}\n".encode() if token else b"")
+        sent = {"Content-Type": "text/plain" if encrypted else "application/json"}
+        sent |= {"Authorization": f"ALIPAY-SHA256withRSA {signed},sign={sign(key, text)}"}
+        sent |= {"alipay-encrypt-type": "AES"} if encrypted else {}
+        sent |= {"alipay-app-auth-token": token} if token else {}
+        sent |= {"alipay-root-cert-sn": ROOT_CERT_SN} if certificates else {}
+        return self.send("POST", CUMULATION, {**sent, **(headers or {})}, body)
+
+    def state(
+        self,
+        content: Mapping[str, object] | None = None,
+        *,
+        method: str = "zhima.data.state.data.sync",
+        charset: str = "utf-8",
+        sha1: bool = False,
+        certificates: bool = False,
+        encrypted: bool = False,
+        key: str = "alipay-app",
+        **changes: str,
+    ) -> Answer:
+        """Send a call to the gateway; `changes` replace common parameters."""
+        plain = json.dumps(state() if content is None else content, ensure_ascii=False)
+        given = {"app_id": "2021000000000001", "method": method, "format": "JSON", "charset": charset}
+        given |= {"sign_type": "RSA" if sha1 else "RSA2", "timestamp": self._beijing_time(), "version": "1.0"}
+        given |= {"app_cert_sn": APP_CERT_SN, "alipay_root_cert_sn": ROOT_CERT_SN} if certificates else {}
+        given |= {"encrypt_type": "AES"} if encrypted else {}
+        given |= changes
+        biz_content = encrypt(plain.encode()).decode() if encrypted else plain
+        signed = {name: value for name, value in {**given, "biz_content": biz_content}.items() if value}
+        text = "&".join(f"{name}={signed[name]}" for name in sorted(signed))
+        query = {**given, "sign": sign(key, text.encode(charset), sha1=sha1)}
+        target = "/gateway.do?" + "&".join(f"{n}={quote_plus(v, encoding=charset)}" for n, v in query.items())
+        headers = {"Content-Type": f"application/x-www-form-urlencoded;charset={charset}"}
+        return self.send("POST", target, headers, f"biz_content={quote_plus(biz_content, encoding=charset)}".encode())
+
+    def points(self, content: Mapping[str, object] | None = None, **changes: str) -> Answer:
+        """Send a balance; `changes` replace items of the authorization, or a header with `Wechatpay_Serial`."""
+        return self._wechatpay("POST", POINTS, json.dumps(points() if content is None else content).encode(), **changes)
+
+    def certificates(self, **changes: str) -> Answer:
+        """Fetch the platform certificates of WeChat Pay."""
+        return self._wechatpay("GET", "/v3/certificates", b"", **changes)
+
+    def _wechatpay(self, method: str, target: str, body: bytes, **changes: str) -> Answer:
+        serial = changes.pop("Wechatpay_Serial", PUBLIC_KEY_ID)
+        key = changes.pop("key", "wechatpay-merchant")
+        items = {"mchid": "1900000001", "serial_no": MERCHANT_SERIAL}
+        items |= {"timestamp": str(int(self._clock.now().timestamp())), "nonce_str": f"nonce{next(self._nonces)}"}
+        items |= changes
+        text = f"{method}\n{target}\n{items['timestamp']}\n{items['nonce_str']}\n".encode() + body + b"\n"
+        items["signature"] = sign(key, text)
+        authorization = ",".join(f'{name}="{value}"' for name, value in items.items())
+        headers = {"Authorization": f"WECHATPAY2-SHA256-RSA2048 {authorization}", "Wechatpay-Serial": serial}
+        headers |= {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "test"}
+        return self.send(method, target, headers, body)
+
+    def _milliseconds(self) -> str:
+        return str(int(self._clock.now().timestamp() * 1000))
+
+    def _beijing_time(self) -> str:
+        return (self._clock.now() + timedelta(hours=8)).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def report(key: str = "ord-1", **changes: object) -> dict[str, object]:
+    """Return a report that is right, with changes; a change to None takes the field away."""
+    content = {
+        "agreement_no": "20255108518085620001",
+        "user_id": "2088000000005001",
+        "partner_id": "2088000000000504",
+        "out_biz_no": key,
+        "biz_time": "2025-11-20 17:51:35",
+        "request_from": "ExternalMerchantSource",
+        "biz_action": "ORDER_PAID",
+        "cumulate_data_type": "AMOUNT",
+        "amount_type_data": {"name": "消费金额", "trade_info": {"trade_no": "T1", "amount": "3.57"}},
+        **changes,
+    }
+    return {name: value for name, value in content.items() if value is not None}
+
+
+def state(key: str = "st-1", **changes: object) -> dict[str, object]:
+    """Return a state that is right, with changes; a change to None takes the field away."""
+    content = {
+        "user_id": "2088000000005001",
+        "out_biz_no": key,
+        "out_principal_id": "1303902",
+        "biz_state_code": "BOUGHT",
+        "category_code": "WATCH_MOVIE",
+        "service_id": "2019080700000000000001800100",
+        "biz_data": '{"shopName":"测试影院"}',
+        **changes,
+    }
+    return {name: value for name, value in content.items() if value is not None}
+
+
+def points(key: str = "pt-1", **changes: object) -> dict[str, object]:
+    """Return a balance that is right, with changes."""
+    return {
+        "out_request_no": key,
+        "brand_id": "1004",
+        "card_id": "pTESTcard",
+        "openid": "oTESTopenid",
+        "user_card_code": "478515830001",
+        "point_balance": 1000,
+        **changes,
+    }
+
+
+def encrypt(plain: bytes) -> bytes:
+    """Return what Alipay's content encryption makes of it."""
+    padder = PKCS7(128).padder()
+    box = Cipher(algorithms.AES(AES_KEY), modes.CBC(bytes(16))).encryptor()
+    return base64.b64encode(box.update(padder.update(plain) + padder.finalize()) + box.finalize())
+
+
+def decrypt(text: bytes) -> bytes:
+    """Undo `encrypt`."""
+    box = Cipher(algorithms.AES(AES_KEY), modes.CBC(bytes(16))).decryptor()
+    unpadder = PKCS7(128).unpadder()
+    return unpadder.update(box.update(base64.b64decode(text)) + box.finalize()) + unpadder.finalize()
+
+
+def sign(key: str, text: bytes, *, sha1: bool = False) -> str:
+    """Return the signature of one of the vectors' private keys."""
+    digest = hashes.SHA1() if sha1 else hashes.SHA256()
+    return base64.b64encode(_private_key(key).sign(text, PKCS1v15(), digest)).decode()
+
+
+def verify(key: str, signature: str, text: bytes, *, sha1: bool = False) -> None:
+    """Raise InvalidSignature unless one of the vectors' public keys signed the text."""
+    digest = hashes.SHA1() if sha1 else hashes.SHA256()
+    _public_key(key).verify(base64.b64decode(signature), text, PKCS1v15(), digest)
+
+
+@cache
+def _private_key(name: str) -> RSAPrivateKey:
+    pem = (KEYS / f"TEST-A-{name}-private-pkcs8.pem").read_bytes()
+    return cast("RSAPrivateKey", load_pem_private_key(pem, None))
+
+
+@cache
+def _public_key(name: str) -> RSAPublicKey:
+    pem = (KEYS / f"TEST-A-{name}.pem").read_bytes()
+    if name.endswith("cert"):
+        return cast("RSAPublicKey", x509.load_pem_x509_certificate(pem).public_key())
+    return cast("RSAPublicKey", load_pem_public_key(pem))
+
+
+class Opened:
+    """Answers whose signatures were verified, as what they hold."""
+
+    @staticmethod
+    def alipay_v3(answer: Answer, key: str = "alipay-platform-public") -> Any:
+        stamp = f"{answer.headers['alipay-timestamp']}\n{answer.headers['alipay-nonce']}\n"
+        verify(key, answer.headers["alipay-signature"], stamp.encode() + answer.body + b"\n")
+        return json.loads(decrypt(answer.body) if not answer.body.startswith(b"{") else answer.body)
+
+    @staticmethod
+    def gateway(
+        answer: Answer,
+        node: str = "zhima_data_state_data_sync_response",
+        *,
+        key: str = "alipay-platform-public",
+        charset: str = "utf-8",
+        sha1: bool = False,
+    ) -> Any:
+        start = len(f'{{"{node}":')
+        end = max(answer.body.rfind(mark) for mark in (b',"sign"', b',"alipay_cert_sn"'))
+        end = answer.body.rfind(b',"alipay_cert_sn"') if b',"alipay_cert_sn"' in answer.body else end
+        value = answer.body[start:end]
+        verify(key, json.loads(answer.body.decode(charset))["sign"], value, sha1=sha1)
+        plain = decrypt(value.strip(b'"')) if value.startswith(b'"') else value
+        return json.loads(plain.decode("utf-8" if value.startswith(b'"') else charset))
+
+    @staticmethod
+    def wechatpay(answer: Answer, key: str = "wechatpay-pubkey-public") -> Any:
+        stamp = f"{answer.headers['wechatpay-timestamp']}\n{answer.headers['wechatpay-nonce']}\n"
+        verify(key, answer.headers["wechatpay-signature"], stamp.encode() + answer.body + b"\n")
+        return json.loads(answer.body)
+
+
+@dataclass(frozen=True)
+class Made:
+    """Contents that are right, to be changed by a test."""
+
+    report: Callable[..., dict[str, object]] = report
+    state: Callable[..., dict[str, object]] = state
+    points: Callable[..., dict[str, object]] = points
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    """Stand still at 10:00 UTC on 20 November 2025, where the golden vectors begin."""
+    return MovableClock()
+
+
+@pytest.fixture
+def simulator(clock: MovableClock) -> Iterator[Simulator]:
+    """Serve without faults, on the test's clock."""
+    with Simulator(clock=clock) as running:
+        yield running
+
+
+@pytest.fixture
+def merchant(simulator: Simulator, clock: MovableClock) -> Merchant:
+    """Sign and send to the simulator."""
+    return Merchant(simulator, clock)
+
+
+@pytest.fixture
+def opened() -> type[Opened]:
+    """Verify answers and read them."""
+    return Opened
+
+
+@pytest.fixture
+def make() -> Made:
+    """Make contents that are right."""
+    return Made()

@@ -1,0 +1,361 @@
+"""Every kind of fault, and which requests it strikes."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography.exceptions import InvalidSignature
+
+from pipeline.errors import SettingsError
+from pipeline.simulator import Api, Decision, Fault, Kind, Simulator, When
+
+if TYPE_CHECKING:
+    from tests.simulator.conftest import Made, Merchant, MovableClock, Opened
+
+APPLIED, UNTOUCHED = Decision.APPLIED, Decision.UNTOUCHED
+
+
+def seen(simulator: Simulator) -> list[tuple[Decision, str | None, int | None]]:
+    """Return what the journal says of each request: decision, fault and status."""
+    return [(entry.decision, entry.fault, entry.status) for entry in simulator.journal.entries]
+
+
+@pytest.mark.parametrize(
+    ("kind", "decision"),
+    [
+        pytest.param(Kind.LOSE_BEFORE_APPLYING, UNTOUCHED, id="before"),
+        pytest.param(Kind.LOSE_AFTER_APPLYING, APPLIED, id="after"),
+    ],
+)
+def test_a_lost_answer_is_a_closed_connection(
+    kind: Kind, decision: Decision, simulator: Simulator, merchant: Merchant
+) -> None:
+    """The connection closes without an answer, and the journal says whether the request was applied."""
+    simulator.set_faults([Fault(kind)])
+
+    with pytest.raises(http.client.RemoteDisconnected):
+        merchant.report()
+
+    assert seen(simulator) == [(decision, kind, None)]
+
+
+@pytest.mark.parametrize("status", [202, 302, 401, 403, 404, 500, 502, 503, 504])
+@pytest.mark.parametrize("when", [When.BEFORE_APPLYING, When.AFTER_APPLYING])
+def test_a_status_comes_bare(status: int, when: When, simulator: Simulator, merchant: Merchant) -> None:
+    """Any status can be sent without a body, before or after applying."""
+    simulator.set_faults([Fault(Kind.STATUS, status=status, when=when)])
+
+    answer = merchant.points()
+
+    decision = UNTOUCHED if when is When.BEFORE_APPLYING else APPLIED
+    assert (answer.status, answer.body, "location" in answer.headers) == (status, b"", status == 302)
+    assert seen(simulator) == [(decision, "status", status)]
+
+
+def test_a_status_may_bring_a_body_or_a_platforms_error(simulator: Simulator, merchant: Merchant) -> None:
+    """A body is sent as it is written; a code is sent in the form of the platform that is asked, unsigned."""
+    simulator.set_faults(
+        [
+            Fault(Kind.STATUS, status=503, body="down", retry_after=7, times=1),
+            Fault(Kind.STATUS, status=500, code="SYSTEM_ERROR", message="busy"),
+        ]
+    )
+
+    down, v3, wechatpay, gateway = merchant.report(), merchant.report(), merchant.points(), merchant.state()
+
+    assert (down.body, down.headers["retry-after"]) == (b"down", "7")
+    assert (v3.status, v3.json["code"], v3.json["message"]) == (500, "SYSTEM_ERROR", "busy")
+    assert (wechatpay.status, wechatpay.json) == (500, {"code": "SYSTEM_ERROR", "message": "busy"})
+    node = gateway.json["zhima_data_state_data_sync_response"]
+    assert (gateway.status, node["code"], node["sub_code"]) == (500, "40004", "SYSTEM_ERROR")
+
+
+def test_a_throttle_may_say_how_long_to_wait(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
+    """Each platform refuses in its own words, with `Retry-After` where the fault names it; nothing is applied."""
+    simulator.set_faults([Fault(Kind.THROTTLE, retry_after=3)])
+
+    v3, wechatpay, gateway = merchant.report(), merchant.points(), merchant.state()
+
+    assert (v3.status, v3.json["code"], v3.headers["retry-after"]) == (429, "app-call-limited", "3")
+    assert (wechatpay.status, wechatpay.json["code"]) == (429, "RATELIMIT_EXCEEDED")
+    assert opened.gateway(gateway)["code"] == "40005"
+    assert {entry.decision for entry in simulator.journal.entries} == {Decision.THROTTLED}
+
+
+def test_a_slow_answer_takes_its_time_before_or_after_applying(
+    simulator: Simulator, merchant: Merchant, clock: MovableClock
+) -> None:
+    """Seconds pass on the simulator's clock, on both sides where two faults say so, and the answer is good."""
+    simulator.set_faults(
+        [Fault(Kind.SLOW, seconds=2), Fault(Kind.SLOW, seconds=3, when=When.AFTER_APPLYING)],
+    )
+
+    answer = merchant.points()
+
+    assert (answer.status, clock.steady(), int(answer.headers["wechatpay-timestamp"])) == (200, 1005.0, 1763632802)
+    assert seen(simulator) == [(APPLIED, "slow", 200)]
+
+
+def test_a_cut_body_ends_before_its_length(simulator: Simulator, merchant: Merchant) -> None:
+    """The answer announces more than it sends, and the request was applied."""
+    simulator.set_faults([Fault(Kind.CUT_BODY)])
+
+    with pytest.raises(http.client.IncompleteRead):
+        merchant.points()
+
+    assert seen(simulator) == [(APPLIED, "cut_body", 200)]
+
+
+def test_a_page_instead_of_json(simulator: Simulator, merchant: Merchant) -> None:
+    """A 200 with HTML comes from someone in between: nothing was applied, unless the fault says so."""
+    simulator.set_faults([Fault(Kind.HTML_BODY, times=1), Fault(Kind.HTML_BODY, when=When.AFTER_APPLYING)])
+
+    answers = [merchant.state() for _ in range(2)]
+
+    assert [answer.body[:15] for answer in answers] == [b"<!DOCTYPE html>"] * 2
+    assert seen(simulator) == [(UNTOUCHED, "html_body", 200), (APPLIED, "html_body", 200)]
+
+
+@pytest.mark.parametrize("api", ["report", "state", "points"])
+@pytest.mark.parametrize("kind", [Kind.BAD_SIGNATURE, Kind.PROBE_SIGNATURE])
+def test_a_bad_signature_does_not_verify(
+    kind: Kind, api: str, simulator: Simulator, merchant: Merchant, opened: Opened
+) -> None:
+    """The request is applied and the answer is whole, but its signature is not the platform's."""
+    simulator.set_faults([Fault(kind)])
+    ask: Any = getattr(merchant, api)
+    readers: dict[str, Any] = {"report": opened.alipay_v3, "state": opened.gateway, "points": opened.wechatpay}
+
+    with pytest.raises((InvalidSignature, ValueError)):
+        readers[api](ask())
+
+    assert seen(simulator) == [(APPLIED, kind, 200)]
+
+
+def test_a_probe_bears_its_mark(simulator: Simulator, merchant: Merchant) -> None:
+    """A probe is a right signature behind WECHATPAY/SIGNTEST/, so that only the mark makes it wrong."""
+    simulator.set_faults([Fault(Kind.PROBE_SIGNATURE)])
+
+    signature = merchant.points().headers["wechatpay-signature"]
+
+    assert signature.startswith("WECHATPAY/SIGNTEST/")
+    assert len(base64.b64decode(signature.removeprefix("WECHATPAY/SIGNTEST/"))) == 256
+
+
+def test_a_missing_signature_is_not_there(simulator: Simulator, merchant: Merchant) -> None:
+    """The success answer of each platform comes without its signature."""
+    simulator.set_faults([Fault(Kind.MISSING_SIGNATURE)])
+
+    v3, state, points = merchant.report(), merchant.state(), merchant.points()
+
+    assert "alipay-signature" not in v3.headers
+    assert list(state.json) == ["zhima_data_state_data_sync_response"]
+    assert [name for name in points.headers if name.startswith("wechatpay")] == []
+
+
+@pytest.mark.parametrize("fetchable", [True, False])
+def test_a_key_that_the_client_does_not_know(
+    fetchable: bool, simulator: Simulator, merchant: Merchant, opened: Opened
+) -> None:
+    """The answer names, and is signed with, the platform's next key, or bears a name that nobody can look up."""
+    simulator.set_faults([Fault(Kind.UNKNOWN_SERIAL, fetchable=fetchable)])
+
+    v3, state, points = merchant.report(certificates=True), merchant.state(certificates=True), merchant.points()
+
+    opened.alipay_v3(v3, "alipay-platform-other-cert")
+    opened.gateway(state, key="alipay-platform-other-cert")
+    opened.wechatpay(points, "wechatpay-platform-2-cert")
+    next_sn = "f569e3af6d82951194863fb1810a22b4" if fetchable else "7F00000000000000000000000000000000000000"
+    next_serial = "41C8F5D2E0B7A6949382716051423300000000A3" if fetchable else next_sn
+    assert (v3.headers["alipay-sn"], state.json["alipay_cert_sn"], points.headers["wechatpay-serial"]) == (
+        next_sn,
+        next_sn,
+        next_serial,
+    )
+
+
+def test_a_stale_answer_is_well_signed(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
+    """The answer's time is ten minutes ago, or as long as the fault says, and the signature covers it."""
+    simulator.set_faults([Fault(Kind.STALE_TIMESTAMP, times=1), Fault(Kind.STALE_TIMESTAMP, seconds=301)])
+
+    answers = [merchant.points() for _ in range(2)]
+
+    assert [int(answer.headers["wechatpay-timestamp"]) for answer in answers] == [1763632200, 1763632499]
+    assert [opened.wechatpay(answer)["out_request_no"] for answer in answers] == ["pt-1", "pt-1"]
+
+
+def test_an_answer_sealed_with_another_key(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
+    """The encrypted answer verifies and does not decrypt."""
+    simulator.set_faults([Fault(Kind.BAD_ENCRYPTION)])
+
+    for read, answer in (
+        (opened.alipay_v3, merchant.report(encrypted=True)),
+        (opened.gateway, merchant.state(encrypted=True)),
+    ):
+        with pytest.raises(ValueError, match=r"padding|JSON|codec|Expecting"):
+            read(answer)
+
+
+def test_a_wrong_echo_is_well_signed(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
+    """The answer verifies and speaks of another request; the gateway's says neither success nor failure."""
+    simulator.set_faults([Fault(Kind.WRONG_ECHO)])
+
+    assert opened.alipay_v3(merchant.report())["out_biz_no"] == "ord-1-other"
+    assert opened.wechatpay(merchant.points())["out_request_no"] == "pt-1-other"
+    assert opened.gateway(merchant.state())["biz_result"] == "unclear"
+
+
+def test_a_refusal_by_key(simulator: Simulator, merchant: Merchant, opened: Opened, make: Made) -> None:
+    """Keys that a glob names are refused with the given code, signed, and never applied."""
+    simulator.set_faults([Fault(Kind.REFUSE, key="bad-*", code="TRADE_NOT_EXIST", message="no such trade")])
+
+    bad, good = merchant.report(make.report("bad-1")), merchant.report(make.report("good-1"))
+
+    assert (bad.status, good.status, opened.alipay_v3(bad)["code"]) == (400, 200, "TRADE_NOT_EXIST")
+    assert simulator.journal.applied_keys() == ["good-1"]
+
+
+def test_a_success_that_is_none(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
+    """Alipay's 200 with a `fail_reason`, and the gateway's 10000 with `failed`, are signed refusals."""
+    simulator.set_faults([Fault(Kind.REFUSE, api=api, fail_reason="未达标") for api in (Api.CUMULATION, Api.STATE)])
+
+    report, state = merchant.report(), merchant.state()
+
+    assert (report.status, opened.alipay_v3(report)) == (200, {"fail_reason": "未达标"})
+    assert opened.gateway(state) == {"code": "10000", "msg": "Success", "biz_result": "failed"}
+    assert simulator.journal.applied_keys() == []
+
+
+@pytest.mark.parametrize(
+    ("sub_code", "code"),
+    [
+        ("ZMDATA.USER_ID_ERROR", "40004"),
+        ("SYSTEM_ERROR", "40004"),
+        ("isp.unknow-error", "20000"),
+        ("aop.unknow-error", "20000"),
+        ("aop.invalid-app-auth-token", "20001"),
+        ("isv.missing-method", "40001"),
+        ("isv.invalid-signature", "40002"),
+        ("isv.method-call-limited", "40005"),
+        ("isv.insufficient-isv-permissions", "40006"),
+    ],
+)
+def test_the_gateway_puts_a_sub_code_under_its_class(
+    sub_code: str, code: str, simulator: Simulator, merchant: Merchant, opened: Opened
+) -> None:
+    """A refusal names one sub code; the five digits above it follow from the document's table."""
+    simulator.set_faults([Fault(Kind.REFUSE, code=sub_code)])
+
+    content = opened.gateway(merchant.state())
+
+    assert (content["code"], content["sub_code"]) == (code, sub_code)
+
+
+def statuses(merchant: Merchant, make: Made, keys: str) -> str:
+    """Send a report for each letter and return `x` where a fault struck, `.` where none did."""
+    return "".join("." if merchant.report(make.report(key)).status == 200 else "x" for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("matching", "struck"),
+    [
+        pytest.param({}, "xxxxxxxx", id="every request"),
+        pytest.param({"first": 2}, "xx......", id="the first two"),
+        pytest.param({"every": 3}, "..x..x..", id="every third"),
+        pytest.param({"every": 3, "times": 1}, "..x.....", id="every third, once"),
+        pytest.param({"key": "a"}, "x...x...", id="one key"),
+        pytest.param({"key": "[ab]", "times": 3}, "xx..x...", id="a glob, three times"),
+        pytest.param({"first": 1, "each_key": True}, "xxxx....", id="the first of each key"),
+        pytest.param({"probability": 0.0}, "........", id="never"),
+        pytest.param({"probability": 1.0}, "xxxxxxxx", id="surely"),
+        pytest.param({"api": Api.POINTS}, "........", id="another API"),
+    ],
+)
+def test_matching_chooses_the_requests(
+    matching: dict[str, Any], struck: str, simulator: Simulator, merchant: Merchant, make: Made
+) -> None:
+    """What a fault is narrowed to decides which of the requests abcdabcd it strikes."""
+    simulator.set_faults([Fault(Kind.STATUS, status=500, **matching)])
+
+    assert statuses(merchant, make, "abcdabcd") == struck
+
+
+def test_a_time_window_counts_from_when_the_faults_were_set(
+    simulator: Simulator, merchant: Merchant, clock: MovableClock, make: Made
+) -> None:
+    """A fault with a window strikes from its beginning on, and not from its end on."""
+    clock.sleep(100)
+    simulator.set_faults([Fault(Kind.STATUS, status=500, after_seconds=10, until_seconds=20)])
+
+    struck = ""
+    for wait in (0, 9.5, 0.5, 9.5, 0.5):
+        clock.sleep(wait)
+        struck += statuses(merchant, make, "a")
+
+    assert struck == "..xx."
+
+
+def test_chance_is_fixed_by_the_seed(simulator: Simulator, merchant: Merchant, make: Made) -> None:
+    """The same seed strikes the same requests, and about as many as the probability says."""
+    keys = "".join(chr(ord("A") + number) for number in range(40))
+    patterns = []
+    for _ in range(2):
+        simulator.reset()
+        simulator.set_faults([Fault(Kind.STATUS, status=500, probability=0.5)])
+        patterns.append(statuses(merchant, make, keys))
+
+    assert patterns[0] == patterns[1]
+    assert 10 <= patterns[0].count("x") <= 30
+
+
+def test_of_several_faults_the_first_that_strikes_counts(simulator: Simulator, merchant: Merchant, make: Made) -> None:
+    """A request that one fault strikes is not seen by those after it."""
+    simulator.set_faults([Fault(Kind.STATUS, status=500, times=1), Fault(Kind.STATUS, status=503, times=1)])
+
+    assert [merchant.report(make.report(key)).status for key in "abc"] == [500, 503, 200]
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        pytest.param(
+            Fault(Kind.STATUS), "fault 1: `status` is missing: kind `status` needs it", id="a status without one"
+        ),
+        pytest.param(
+            Fault(Kind.SLOW), "fault 1: `seconds` is missing: kind `slow` needs it", id="slow without seconds"
+        ),
+        pytest.param(
+            Fault(Kind.REFUSE),
+            "fault 1: `code` or `fail_reason` is needed by kind `refuse`, one of them",
+            id="a refusal without words",
+        ),
+        pytest.param(
+            Fault(Kind.REFUSE, api=Api.POINTS, fail_reason="x"),
+            "fault 1: `fail_reason` is Alipay's: `api` has to be `alipay.cumulation` or `alipay.state`",
+            id="Alipay's words for WeChat Pay",
+        ),
+        pytest.param(
+            Fault(Kind.SLOW, seconds=-1), "fault 1: `seconds` is -1, but can't be less than 0", id="time backwards"
+        ),
+        pytest.param(
+            Fault(Kind.CUT_BODY, every=0), "fault 1: `every` is 0, but counts from 1", id="every zeroth request"
+        ),
+        pytest.param(
+            Fault(Kind.CUT_BODY, probability=1.5),
+            "fault 1: `probability` is 1.5, but lies between 0 and 1",
+            id="more than certain",
+        ),
+        pytest.param(
+            Fault(Kind.STATUS, status=99), "fault 1: `status` is 99, but lies between 200 and 599", id="no status"
+        ),
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_refused(fault: Fault, sentence: str, simulator: Simulator) -> None:
+    """Setting a wrong fault says what is wrong with it, and the faults in force stay."""
+    with pytest.raises(SettingsError) as raised:
+        simulator.set_faults([fault])
+
+    assert raised.value.faults == (sentence,)
