@@ -114,7 +114,8 @@ class SignedRequest:
     """An HTTP request ready to be sent: `target` is path and query; `body` is what was signed."""
 
     method: str
-    target: str
+    # The gateway's query carries a token.
+    target: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 

@@ -8,6 +8,7 @@ from pipeline.settings import Account, AlipayAccount, Job, WechatAccount
 from pipeline.signing.alipay_gateway import AlipayGateway
 from pipeline.signing.alipay_v3 import AlipayV3
 from pipeline.signing.certificates import certificate_sn, root_sn, serial_hex
+from pipeline.signing.keys import public_key_of
 from pipeline.signing.wechatpay import WechatPay
 from pipeline.write.http import Endpoint
 from pipeline.write.ports import Signer
@@ -53,14 +54,14 @@ def _gateway(account: AlipayAccount) -> AlipayGateway:
 
 
 def _wechatpay(account: WechatAccount) -> WechatPay:
-    known = {serial_hex(c): c.public_key() for c in account.platform_certs}
+    known = {serial_hex(c): public_key_of(c, account.name) for c in account.platform_certs}
     if account.public_key_id is not None and account.public_key is not None:
         known[account.public_key_id] = account.public_key
     return WechatPay(
         mchid=account.mchid,
         serial_no=account.serial_no,
         private_key=account.private_key,
-        platform_keys=known,  # type: ignore[arg-type] # the config takes RSA certificates only
+        platform_keys=known,
         apiv3_key=account.apiv3_key,
     )
 

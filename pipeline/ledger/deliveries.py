@@ -10,7 +10,7 @@ from pipeline.ledger.records import DeliveryState, Due, RunRecord, Settlement
 from pipeline.model import Api, Status
 
 PAYMENT_NOT_SUCCEEDED = "payment_not_succeeded"
-EARLIER_STATE_UNKNOWN = "earlier_state_unknown"
+EARLIER_STATE_OPEN = "earlier_state_open"
 _WITHOUT_INTENT = (Status.SKIPPED, Status.INVALID, Status.BLOCKED)
 
 
@@ -40,12 +40,12 @@ def intend(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Admissio
 
     Until `settle` the delivery counts as possibly applied.
     """
-    blocked = _payment(connection, run, due) or _earlier_state(connection, run, due)
-    if blocked is not None:
-        return blocked
     admission = admit(known(connection, run, [due.identity]).get(due.identity), due.digest)
     if not isinstance(admission, Go):
         return admission
+    blocked = _payment(connection, run, due) or _earlier_state(connection, run, due, admission)
+    if blocked is not None:
+        return blocked
     if due.balance is not None and is_overtaken(
         due.balance, due.position, due.identity, card_of(connection, run.account_no, due.balance.card)
     ):
@@ -92,13 +92,13 @@ def settle(connection: sqlite3.Connection, run: RunRecord, due: Due, end: Settle
 
 
 def _settle_delivery(connection: sqlite3.Connection, run: RunRecord, due: Due, leaves: DeliveryState | None) -> None:
+    # Another job of the account may have delivered the same meanwhile: a success is never taken back.
+    where = " WHERE account_no = ? AND api = ? AND identity = ? AND state <> 'succeeded'"
     key = (run.account_no, run.api, due.identity)
     if leaves is None:
-        connection.execute("DELETE FROM deliveries WHERE account_no = ? AND api = ? AND identity = ?", key)
+        connection.execute("DELETE FROM deliveries" + where, key)
     else:
-        connection.execute(
-            "UPDATE deliveries SET state = ? WHERE account_no = ? AND api = ? AND identity = ?", (leaves, *key)
-        )
+        connection.execute("UPDATE deliveries SET state = ?" + where, (leaves, *key))
 
 
 def _settle_balance(connection: sqlite3.Connection, run: RunRecord, due: Due, leaves: DeliveryState | None) -> None:
@@ -141,20 +141,26 @@ def _payment(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Blocke
     )
 
 
-def _earlier_state(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Blocked | None:
-    """Hold a state back while an earlier one of the same object is in doubt: applied late, that would undo this one."""
-    if run.api is not Api.STATE:
+def _earlier_state(connection: sqlite3.Connection, run: RunRecord, due: Due, admission: Go) -> Blocked | None:
+    """
+    Hold a state back while an earlier one of the same object is open: sent or applied later, that would undo this one.
+
+    A state that is in doubt itself may be sent again: nothing else settles it.
+    """
+    if run.api is not Api.STATE or admission.doubt:
         return None
-    in_doubt = connection.execute(
-        "SELECT 1 FROM deliveries AS v JOIN dues AS e USING (due_no) WHERE v.account_no = ? AND v.api = ?"
-        # `0` follows `/` in ASCII: these are the identities that begin with the key and a slash.
-        " AND v.identity > ? || '/' AND v.identity < ? || '0' AND v.identity <> ? AND v.state = 'unknown'"
-        " AND e.position < ? LIMIT 1",
-        (run.account_no, run.api, due.request_key, due.request_key, due.identity, due.position),
+    # `0` follows `/` in ASCII: these are the identities that begin with the key and a slash.
+    same_object = (f"{due.request_key}/", f"{due.request_key}0", due.identity, due.position)
+    is_open = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM dues WHERE run_no = ? AND identity > ? AND identity < ? AND identity <> ?"
+        " AND position < ? AND status IN ('unknown', 'unsent', 'blocked')) OR EXISTS (SELECT 1 FROM deliveries AS v"
+        " JOIN dues AS e USING (due_no) WHERE v.account_no = ? AND v.api = ? AND v.identity > ? AND v.identity < ?"
+        " AND v.identity <> ? AND e.position < ? AND v.state IN ('sending', 'unknown'))",
+        (run.run_no, *same_object, run.account_no, run.api, *same_object),
     ).fetchone()
-    if in_doubt is None:
+    if not is_open[0]:
         return None
-    return Blocked(EARLIER_STATE_UNKNOWN, "an earlier state of this out_biz_no is unknown; rerun, and that goes first")
+    return Blocked(EARLIER_STATE_OPEN, "an earlier state of this out_biz_no is open; rerun, and that goes first")
 
 
 def payment_state(connection: sqlite3.Connection, run: RunRecord, key: str) -> str | None:

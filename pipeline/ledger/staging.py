@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from pipeline.ledger.admission import Conflict, Known, Skip, admit, is_overtaken, is_unchanged
+from pipeline.ledger.admission import Card, Conflict, Known, Skip, admit, is_overtaken, is_unchanged
 from pipeline.ledger.deliveries import card_of, known
 from pipeline.ledger.records import InputRecord, RunRecord, StagedRow
 from pipeline.model import Api, Balance, Export, Status, digest
@@ -36,8 +36,9 @@ def stage_rows(
 
 
 def _identities(rows: Sequence[StagedRow]) -> Iterator[str]:
-    # A derived key says nothing by itself: the balance is held against its card in `sift`.
-    return (p.identity for row in rows for p in row.payloads if not p.key_is_derived)
+    # A balance is decided on in `sift`, when the newest of its card is known: were it left out here as delivered, an
+    # older one of the same card would seem the newest.
+    return (p.identity for row in rows for p in row.payloads if p.balance is None)
 
 
 def _decide(row: StagedRow, history: dict[str, Known], counted_otherwise: set[str]) -> StagedRow:
@@ -121,6 +122,8 @@ def sift(connection: sqlite3.Connection, run: RunRecord, rekey: Callable[[bytes,
 
     `rekey` puts another request key into a body. Runs once, after all rows are staged.
     """
+    if run.export is Export.TASKS:
+        _sift_counted_otherwise(connection, run)
     _sift_repeated_identities(connection, run)
     if run.api is Api.POINTS:
         _sift_superseded(connection, run)
@@ -139,6 +142,20 @@ def _close(
         (status, code, message, *asked),
     )
     connection.execute("DELETE FROM dues" + where, asked)
+
+
+def _sift_counted_otherwise(connection: sqlite3.Connection, run: RunRecord) -> None:
+    """Leave of each task the form of `times` that comes first: see `_counted_otherwise`."""
+    unlike = connection.execute(
+        "SELECT row_no FROM (SELECT row_no, is_one, first_value(is_one) OVER (PARTITION BY key ORDER BY row_no) AS first"
+        " FROM (SELECT d.row_no, w.request_key AS key, d.identity = w.request_key AS is_one FROM dues AS d"
+        " JOIN rows AS w USING (run_no, row_no) WHERE d.run_no = ? AND d.part = 0)) WHERE is_one <> first",
+        (run.run_no,),
+    ).fetchall()
+    _close(
+        connection, run, [row_no for (row_no,) in unlike], Status.INVALID, KEY_CONFLICT,
+        "an earlier row of this run counts the same task in another form of `times`; give this row another key",
+    )  # fmt: skip
 
 
 def _sift_repeated_identities(connection: sqlite3.Connection, run: RunRecord) -> None:
@@ -160,6 +177,9 @@ def _sift_repeated_identities(connection: sqlite3.Connection, run: RunRecord) ->
         connection, run, sorted(unlike), Status.INVALID, KEY_CONFLICT,
         "an earlier row of this run has the same request key and other content; give this row another key",
     )  # fmt: skip
+    if run.api is Api.POINTS:
+        # Equal rows of one card: the last one is the newest, see below.
+        return
     parts = Counter(row_no for _, row_no, _, _ in repeated)
     whole = [row_no for _, row_no, _, count in repeated if row_no not in unlike and parts[row_no] == count]
     _close(connection, run, whole, Status.SKIPPED, "duplicate_row", "")
@@ -168,12 +188,14 @@ def _sift_repeated_identities(connection: sqlite3.Connection, run: RunRecord) ->
 
 def _sift_superseded(connection: sqlite3.Connection, run: RunRecord) -> None:
     older = connection.execute(
-        "SELECT row_no FROM (SELECT row_no, row_number() OVER (PARTITION BY card"
-        " ORDER BY version IS NOT NULL DESC, version DESC, position DESC) AS place FROM dues WHERE run_no = ?)"
+        "SELECT row_no, identity = newest AND NOT key_is_derived FROM (SELECT row_no, identity, key_is_derived,"
+        " row_number() OVER by_age AS place, first_value(identity) OVER by_age AS newest FROM dues WHERE run_no = ?"
+        " WINDOW by_age AS (PARTITION BY card ORDER BY version IS NOT NULL DESC, version DESC, position DESC))"
         " WHERE place > 1",
         (run.run_no,),
     ).fetchall()
-    _close(connection, run, [n for (n,) in older], Status.SKIPPED, "superseded", "")
+    _close(connection, run, [n for n, is_same in older if not is_same], Status.SKIPPED, "superseded", "")
+    _close(connection, run, [n for n, is_same in older if is_same], Status.SKIPPED, "duplicate_row", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +227,26 @@ def _balances(connection: sqlite3.Connection, run: RunRecord) -> Iterator[_Stage
 def _sift_by_card(connection: sqlite3.Connection, run: RunRecord, rekey: Callable[[bytes, str], bytes]) -> None:
     for staged in _balances(connection, run):
         card = card_of(connection, run.account_no, staged.balance.card)
-        if is_overtaken(staged.balance, staged.position, staged.identity, card):
-            _close(connection, run, [staged.row_no], Status.SKIPPED, "superseded", "")
-        elif is_unchanged(staged.balance, card):
-            _close(connection, run, [staged.row_no], Status.SKIPPED, "unchanged", "")
+        close = _fate(connection, run, staged, card)
+        if close is not None:
+            _close(connection, run, [staged.row_no], *close)
         elif staged.key_is_derived and card is not None:
             _give_unused_key(connection, run, staged, card.newest_identity, rekey)
+
+
+def _fate(
+    connection: sqlite3.Connection, run: RunRecord, staged: _StagedBalance, card: Card | None
+) -> tuple[Status, str, str] | None:
+    """Say as what the newest balance of a card is closed, None where it is to be sent."""
+    if not staged.key_is_derived:
+        match admit(known(connection, run, [staged.identity]).get(staged.identity), digest(staged.body)):
+            case Conflict(message):
+                return Status.INVALID, KEY_CONFLICT, message
+            case Skip(code):
+                return Status.SKIPPED, code, ""
+    if is_overtaken(staged.balance, staged.position, staged.identity, card):
+        return Status.SKIPPED, "superseded", ""
+    return (Status.SKIPPED, "unchanged", "") if is_unchanged(staged.balance, card) else None
 
 
 def _give_unused_key(

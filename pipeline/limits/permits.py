@@ -39,7 +39,7 @@ class _OpenSlot:
     started_at: float
     left: int
     awaited: int
-    shortest_trip: float = float("inf")
+    shortest_trip: float = 0.0
     longest_trip: float = 0.0
 
 
@@ -105,13 +105,17 @@ class Permits:
         window, given = quota.started(window, self._limit, now)
         return quota.encode(window, self._boot), given
 
-    def give_back(self, permit: Permit) -> None:
-        """Say that the answer is here, or that none will come."""
+    def give_back(self, permit: Permit, shortest_trip: float = 0.0) -> None:
+        """
+        Say that the answer is here, or that none will come.
+
+        `shortest_trip` is the shortest trip that the network was seen to take, 0 where that is not known.
+        """
         with self._lock:
             slot = self._slots[permit.serial]
             now = self._clock.steady()
             slot.awaited -= 1
-            slot.shortest_trip = min(slot.shortest_trip, now - permit.given_at)
+            slot.shortest_trip = shortest_trip
             slot.longest_trip = max(slot.longest_trip, now - permit.given_at)
             self._close_if_answered(slot, now)
 

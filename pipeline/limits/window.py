@@ -2,10 +2,10 @@
 The arithmetic of a quota: at most so many requests in any second, as the platform sees it.
 
 The platform sees a request some time after it is sent and before its answer is here. So a request may be sent once the
-one that is `limit` places before it was answered a full window ago, less the shortest round trip ever seen: that much
-sooner than its answer the older one was counted, or that much later than it is sent the newer one will be. Nothing but
-the span of the round trips is lost, and no fixed padding has to be guessed. A request without an answer counts as seen
-as late as the longest round trip lately seen.
+one that is `limit` places before it was answered a full window ago, less the shortest round trip of the network: that
+much sooner than its answer the older one was counted, or that much later than it is sent the newer one will be. Nothing
+but the span of the round trips is lost, and no fixed padding has to be guessed. A request without an answer counts as
+seen as late as the longest round trip lately seen.
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ _EVENNESS = 0.8
 _UNKNOWN_TRIP_SECONDS = 0.5
 _LONGEST_TRIP_SECONDS = 2.0
 # A round trip may come in a little under the shortest so far.
-_SHORTEST_TRIP_SHARE = 0.8
+_SHORTEST_TRIP_SHARE = 0.9
 _SLOWEST = 1 / 16
 _RECOVERY_PER_SECOND = 1 / 60
 
@@ -92,9 +92,16 @@ def started(window: Window, limit: float, now: float) -> tuple[Window, Slot]:
 
 
 def answered(window: Window, serial: int, at: float, *, shortest: float, longest: float) -> Window:
-    """Take in that a slot's last answer came, and the shortest and longest round trip of its requests."""
+    """
+    Take in that a slot's last answer came.
+
+    `shortest` is the shortest trip that the network was ever seen to take, there and back, 0 where that is not known:
+    the time of an answer does not show it, since the platform's own work is in it. `longest` is the longest wait for
+    an answer of the slot.
+    """
     slots = tuple(replace(slot, answered_at=at) if slot.serial == serial else slot for slot in window.slots)
-    shortest = shortest if window.shortest_trip == 0.0 else min(window.shortest_trip, shortest)
+    known = [trip for trip in (window.shortest_trip, shortest) if trip > 0.0]
+    shortest = min(known, default=0.0)
     # The longest trip is forgotten slowly, and bounded: one slow answer must not slow down a night.
     longest = min(_LONGEST_TRIP_SECONDS, max(longest, window.longest_trip * 0.98))
     return replace(window, slots=slots, shortest_trip=shortest, longest_trip=longest)

@@ -76,7 +76,7 @@ class WechatPay:
         signature = sign(self._private_key, signed_text(method, target, timestamp, nonce, body))
         headers = {
             "Accept": "application/json",
-            "Authorization": (f'{self._identity},timestamp="{timestamp}",nonce_str="{nonce}",signature="{signature}"'),
+            "Authorization": f'{self._identity},timestamp="{timestamp}",nonce_str="{nonce}",signature="{signature}"',
             "User-Agent": USER_AGENT,
         }
         if body:

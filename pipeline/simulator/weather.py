@@ -21,7 +21,8 @@ class Struck:
     @property
     def name(self) -> str | None:
         """Return the kind that goes into the journal."""
-        return self.main.kind if self.main else Kind.SLOW if self._faults else None
+        # As plain text: the journal's summary counts by it, and orjson takes no other keys.
+        return self.main.kind.value if self.main else Kind.SLOW.value if self._faults else None
 
     def kind(self, *kinds: Kind) -> Fault | None:
         """Return the fault where it is of one of these kinds."""

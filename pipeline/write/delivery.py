@@ -31,8 +31,8 @@ class Quota(Protocol):
         """Wait for the right to start one attempt."""
         ...
 
-    def give_back(self, permit: Permit) -> None:
-        """Say that the answer is here, or that none will come."""
+    def give_back(self, permit: Permit, shortest_trip: float = 0.0) -> None:
+        """Say that the answer is here, or that none will come; how short a trip the network was seen to take."""
         ...
 
     def slow_down(self, wait_seconds: float | None) -> None:
@@ -107,7 +107,7 @@ class Delivery:
         self._history = self._history.after(verdict)
         if isinstance(verdict, TryAgain) and verdict.slow:
             means.quota.slow_down(verdict.wait_seconds)
-        refused = means.keys.refresh_for(verdict, opened)
+        refused = means.keys.refresh_for(verdict, answer, opened)
         halt = (
             means.gate.leave(held, self._due.due_no, verdict)
             or means.watch.attempted(self._due.due_no, verdict)
@@ -122,7 +122,7 @@ class Delivery:
         sent_at, started = means.clock.now(), means.clock.steady()
         request = means.signer.sign(self._due.body, at=sent_at, nonce=f"{means.chance.getrandbits(128):032x}")
         answer = means.transport.send(request)
-        means.quota.give_back(permit)
+        means.quota.give_back(permit, means.transport.shortest_trip())
         self._note(answer, sent_at, means.clock.steady() - started)
         return answer, means.signer.open(answer, at=means.clock.now()) if isinstance(answer, Reply) else None
 

@@ -10,6 +10,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest
+from pipeline.write.round_trip import round_trip
 
 # No answer of these APIs comes near this size; a longer one is not read to its end.
 _MOST_BYTES = 1 << 20
@@ -41,6 +42,7 @@ class RequestsTransport:
         self._endpoint = endpoint
         self._local = threading.local()
         self._proxies = {"http": endpoint.proxy, "https": endpoint.proxy} if endpoint.proxy else {}
+        self._shortest_trip = 0.0
         self._verify: bool | str = endpoint.ca_bundle or True
 
     def send(self, request: SignedRequest) -> Reply | Lost:
@@ -49,6 +51,17 @@ class RequestsTransport:
         if isinstance(answer, Lost) and answer.cause is Loss.NOT_CONNECTED and self._endpoint.backup_url:
             return self._send_to(self._endpoint.backup_url, request)
         return answer
+
+    def shortest_trip(self) -> float:
+        """Return the shortest round trip that the system measured on any connection, 0 where it does not say."""
+        return self._shortest_trip
+
+    def _note_trip(self, response: requests.Response) -> None:
+        """Look what the system says of the connection: its acknowledgements come without the server's own work."""
+        connection = getattr(response.raw, "connection", None)
+        trip = round_trip(getattr(connection, "sock", None))
+        if trip > 0.0:
+            self._shortest_trip = min(self._shortest_trip or trip, trip)
 
     def _send_to(self, base_url: str, request: SignedRequest) -> Reply | Lost:
         prepared = requests.PreparedRequest()
@@ -68,6 +81,7 @@ class RequestsTransport:
         with self._adapter().send(
             prepared, stream=True, timeout=(timeout, timeout), verify=self._verify, proxies=self._proxies
         ) as response:
+            self._note_trip(response)
             body = bytearray()
             while block := response.raw.read(_BLOCK, decode_content=True):
                 body += block

@@ -4,7 +4,7 @@ import random
 import threading
 
 from pipeline.clock import Clock
-from pipeline.model import Lost, Opened, Trust
+from pipeline.model import Lost, Opened, Reply, Trust
 from pipeline.write.ports import Signer, Transport
 from pipeline.write.verdict import Halt, TryAgain, Verdict
 
@@ -21,7 +21,7 @@ class Keys:
         self._clock = clock
         self._chance = chance
         self._lock = threading.Lock()
-        self._tried: dict[str | None, bool] = {}
+        self._fetched: set[str | None] = set()
         self._not_before = 0.0
 
     def refresh_if_due(self) -> None:
@@ -29,23 +29,25 @@ class Keys:
         if not self._signer.keys_due(self._clock.now()) or not self._lock.acquire(blocking=False):
             return
         try:
-            if self._clock.steady() >= self._not_before and not self._fetch(None):
+            if self._clock.steady() >= self._not_before and self._fetch(None) is None:
                 self._not_before = self._clock.steady() + _PAUSE_SECONDS
         finally:
             self._lock.release()
 
-    def refresh_for(self, verdict: Verdict, opened: Opened | None) -> Halt | None:
+    def refresh_for(self, verdict: Verdict, reply: Reply | Lost, opened: Opened | None) -> Halt | None:
         """
         Fetch the key that an answer named, once for each name.
 
-        Returns a Halt when it can't be had: the answers of all rows name it.
+        Returns a Halt when the platform has no such key to give, or none that can be trusted: the answers of all rows
+        name it. A fetch that is lost on the way is no such proof, and made again for the next answer.
         """
         if not (isinstance(verdict, TryAgain) and verdict.refresh_keys and opened is not None):
             return None
         with self._lock:
-            if opened.serial not in self._tried:
-                self._tried[opened.serial] = self._fetch(opened)
-            if self._tried[opened.serial]:
+            if opened.serial not in self._fetched and self._fetch(opened) is not None:
+                self._fetched.add(opened.serial)
+            is_known = self._is_known(reply)
+            if is_known or opened.serial not in self._fetched:
                 return None
         return Halt(
             Trust.UNKNOWN_SERIAL,
@@ -54,9 +56,18 @@ class Keys:
             may_have_acted=True,
         )
 
-    def _fetch(self, opened: Opened | None) -> bool:
+    def _is_known(self, reply: Reply | Lost) -> bool:
+        """Return whether the key that an answer named is known by now, whoever fetched it."""
+        return isinstance(reply, Reply) and (
+            self._signer.open(reply, at=self._clock.now()).trust is not Trust.UNKNOWN_SERIAL
+        )
+
+    def _fetch(self, opened: Opened | None) -> bool | None:
+        """Return whether there is a new key; None where the question itself got no answer."""
         request = self._signer.key_request(opened, at=self._clock.now(), nonce=f"{self._chance.getrandbits(128):032x}")
         if request is None:
             return False
         answer = self._transport.send(request)
-        return not isinstance(answer, Lost) and self._signer.learn_keys(answer, at=self._clock.now())
+        if isinstance(answer, Lost) or answer.status >= 500:
+            return None
+        return self._signer.learn_keys(answer, at=self._clock.now())

@@ -36,3 +36,11 @@ class Transport(Protocol):
     def send(self, request: SignedRequest) -> Reply | Lost:
         """Send once, follow no redirect, and return what came back. Never raises for what a network can do."""
         ...
+
+    def shortest_trip(self) -> float:
+        """
+        Return the shortest time, in seconds, that this network was seen to take to the platform and back.
+
+        Without the platform's own work; 0 where that can't be told.
+        """
+        ...

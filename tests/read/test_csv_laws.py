@@ -5,7 +5,7 @@ import gzip
 import io
 from collections.abc import Callable
 
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
@@ -51,6 +51,8 @@ def test_what_csv_writes_is_read_back(
     read: Read, table: list[list[str]], form: CsvFormat, quoting: int, end: str, block_bytes: int
 ) -> None:
     """Any table that Python's csv writes comes back cell by cell, numbered from 1, in blocks of any size."""
+    # Before Python 3.13 csv may leave a carriage return at a line's end unquoted: no reader can tell it from CRLF.
+    assume(end == "\r\n" or quoting == csv.QUOTE_ALL or not any(row[-1].endswith("\r") for row in table))
     columns = tuple(f"c{at}" for at in range(len(table[0]) if table else 2))
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=form.delimiter, quotechar=form.quote, lineterminator=end, quoting=quoting)  # type: ignore[arg-type]  # one of the module's own constants

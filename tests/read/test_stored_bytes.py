@@ -244,7 +244,10 @@ def test_a_source_gives_its_file_back(write: Write) -> None:
 
 def test_mended_rows_are_taken_back(read: Read) -> None:
     """`rows_to_fix.csv` loses the report's columns and its apostrophes; its rows keep their faults."""
-    data = b"a,b,_status,_code,_message\n'=1,'x,invalid,x,y\n'\t-1,'',rejected,x,y\n1,2\n''=2,''a,x,y,z\n'+1,\"2,invalid,x,y\n"
+    data = (
+        b"a,b,_status,_code,_message\n'=1,'x,invalid,x,y\n'\t-1,'',rejected,x,y\n1,2\n''=2,''a,x,y,z\n"
+        b"'+1,\"2,invalid,x,y\n"
+    )
     columns, rows = read(data)
     assert columns == ("a", "b")
     assert rows[:4] == [

@@ -14,7 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from pipeline.model import Reply
+from pipeline.signing.alipay_gateway import AlipayGateway
 from pipeline.signing.keys import load_certificates, load_private_key, load_public_key
+from pipeline.signing.wechatpay import WechatPay
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 
@@ -89,3 +92,74 @@ def _issue(
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .sign(issuer_key, SHA256())
     )
+
+
+@pytest.fixture
+def new_gateway() -> Callable[..., AlipayGateway]:
+    """Make a gateway signer of the test app; a test says what is different."""
+    usual = {
+        "app_id": "2021000000000001",
+        "private_key": _private_key("keys/TEST-A-alipay-app-private-pkcs8.pem"),
+        "platform": _private_key("keys/TEST-A-alipay-platform-private-pkcs8.pem").public_key(),
+    }
+    return lambda **changed: AlipayGateway(**usual | changed)  # type: ignore[arg-type] # each test gives right types
+
+
+@pytest.fixture
+def gateway_answer(rsa_sign: Callable[[RSAPrivateKey, bytes], str]) -> Callable[..., Reply]:
+    """Make an answer to the state sync, signed over the node or over other bytes in its stead."""
+
+    def make(
+        node: bytes, *, key: str = "alipay-platform", signed: bytes | None = None, cert_sn: str | None = None
+    ) -> Reply:
+        text = node if signed is None else signed
+        sign = rsa_sign(_private_key(f"keys/TEST-A-{key}-private-pkcs8.pem"), text).encode()
+        named = b'"alipay_cert_sn":"%s",' % cert_sn.encode() if cert_sn else b""
+        body = b'{"zhima_data_state_data_sync_response":%s,%s"sign":"%s"}' % (node, named, sign)
+        return Reply(200, {"content-type": "text/html"}, body)
+
+    return make
+
+
+@pytest.fixture
+def new_wechatpay() -> Callable[..., WechatPay]:
+    """Make a signer of the test merchant; a test says what is different."""
+    usual = {
+        "mchid": "1900000001",
+        "serial_no": "3775B6",
+        "private_key": _private_key("keys/TEST-A-wechatpay-merchant-private-pkcs8.pem"),
+    }
+    return lambda **changed: WechatPay(**usual | changed)  # type: ignore[arg-type] # each test gives right types
+
+
+@pytest.fixture
+def wechatpay_answer(rsa_sign: Callable[[RSAPrivateKey, bytes], str]) -> Callable[..., Reply]:
+    """Make an answer that WeChat Pay signed with platform certificate 1; a test says what is different."""
+
+    def make(
+        body: bytes,
+        *,
+        key: str = "wechatpay-platform-1",
+        serial: str = "5157F09EFDC096DE15EBE81A47057A7200000A02",
+        status: int = 200,
+        unix: int = 1763632800,
+        **other: str,
+    ) -> Reply:
+        text = f"{unix}\nnonce\n".encode() + body + b"\n"
+        headers = {
+            "content-type": "application/json; charset=utf-8",
+            "wechatpay-nonce": "nonce",
+            "wechatpay-serial": serial,
+            "wechatpay-signature": rsa_sign(_private_key(f"keys/TEST-A-{key}-private-pkcs8.pem"), text),
+            "wechatpay-timestamp": str(unix),
+        }
+        return Reply(status, headers | {name.replace("_", "-"): value for name, value in other.items()}, body)
+
+    return make
+
+
+@pytest.fixture
+def known() -> dict[str, RSAPublicKey]:
+    """Return the key of WeChat Pay's platform certificate 1 by its serial number."""
+    key = _private_key("keys/TEST-A-wechatpay-platform-1-private-pkcs8.pem")
+    return {"5157F09EFDC096DE15EBE81A47057A7200000A02": key.public_key()}

@@ -1,0 +1,50 @@
+"""`python -m tests.simulation --seeds N`: play so many histories; a failing seed prints itself and replays exactly."""
+
+import argparse
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+from tests.simulation.play import play
+
+_BATCH = 50
+
+
+def main() -> int:
+    """Play the seeds; return 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1000, help="how many (1000)")
+    parser.add_argument("--start", type=int, default=0, help="the first (0)")
+    parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
+    parser.add_argument("--stop-at-first", action="store_true", help="end with the first seed that fails")
+    args = parser.parse_args()
+    began = time.monotonic()
+    batches = range(args.start, args.start + args.seeds, _BATCH)
+    ends = [min(first + _BATCH, args.start + args.seeds) for first in batches]
+    failures, requests = 0, 0
+    with ProcessPoolExecutor(args.jobs) as pool:
+        for failed, sent in pool.map(_play_batch, batches, ends):
+            failures, requests = failures + len(failed), requests + sent
+            for line in failed:
+                sys.stdout.write(line + "\n")
+                sys.stdout.flush()
+            if failed and args.stop_at_first:
+                pool.shutdown(wait=False, cancel_futures=True)
+                break
+    seconds = time.monotonic() - began
+    sys.stdout.write(f"{args.seeds} seeds, {failures} failed, {requests} requests, {seconds:.0f} s\n")
+    return 1 if failures else 0
+
+
+def _play_batch(first: int, end: int) -> tuple[list[str], int]:
+    failed, sent = [], 0
+    for seed in range(first, end):
+        try:
+            sent += len(play(seed).journal.entries)
+        except Exception as exc:  # noqa: BLE001 - whatever goes wrong is told with its seed
+            failed.append(f"seed {seed}: {type(exc).__name__}: {exc}")
+    return failed, sent
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,253 @@
+"""Playing a scenario out: real reader, mapping, ledger, quota, writer and report, on simulated ground."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from pipeline.assemble.workshop import OPEN_STATUSES, Outside, Watcher, Wishes, Workshop
+from pipeline.errors import PipelineError, RunHeld
+from pipeline.ledger.lease import Holder
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.records import RunRecord
+from pipeline.ledger.rerunning import Selection
+from pipeline.model import CsvFormat, Export
+from pipeline.report import ReportFiles
+from pipeline.settings import AlipayAccount, Config, Job, SqliteUrl, WechatAccount
+from pipeline.write.course import Course, Ending
+from tests.simulation.engine import SimulatedEngine
+from tests.simulation.platform import Journal, Platform, SimulatedSigner, SimulatedTransport
+from tests.simulation.scenario import Scenario, Step, scenario_of
+from tests.simulation.storage import SimulatedFiles
+from tests.simulation.world import Killed, Process, ProcessClock, World
+
+_CALM_ROUNDS = 4
+
+
+@dataclass(slots=True)
+class Told:
+    """What one command left behind: its report's folder and exit code, or that it was killed or refused."""
+
+    step: Step
+    began_at: float
+    run_id: str | None = None
+    exit_code: int | None = None
+    error: str | None = None
+    report: Path | None = None
+    was_killed: bool = False
+    requests_before: int = 0
+    requests_after: int = 0
+    ended_at: float = float("inf")
+
+
+@dataclass(slots=True)
+class Evidence:
+    """All that a checker may look at: inputs, reports, and the platform's own journal."""
+
+    scenario: Scenario
+    folder: Path
+    journal: Journal
+    told: list[Told] = field(default_factory=list)
+
+
+class History:
+    """One scenario, played out once."""
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        self.folder = folder
+        self.scenario = scenario_of(seed, folder)
+        self.world = World(seed)
+        self.platform = Platform(
+            self.world, self.scenario.api, self.scenario.limit, list(self.scenario.storms), self.scenario.refusals
+        )
+        self.evidence = Evidence(self.scenario, folder, self.platform.journal)
+        self._pids = 0
+
+    def play(self) -> Evidence:
+        """Play all steps, then calm weather until nothing is left to do; return the evidence."""
+        steps = list(self.scenario.steps)
+        while steps:
+            together = [steps.pop(0)]
+            while steps and steps[0].alongside:
+                together.append(steps.pop(0))
+            self._play(together)
+        self.platform.calm()
+        self.world.now += 120.0
+        for job in self.scenario.jobs:
+            self._calm_down(job)
+        return self.evidence
+
+    def _calm_down(self, job: str) -> None:
+        """Do what an operator does the next morning: see to each run that left something, then run the file again."""
+        for run_id in [told.run_id for told in self.evidence.told if told.step.job == job]:
+            if run_id is not None:
+                self._play([Step("resume", job, run_id=run_id)])
+                self._play([Step("rerun", job, run_id=run_id)])
+        self._play([Step("run", job)])
+        for _ in range(_CALM_ROUNDS):
+            if self.evidence.told[-1].exit_code in (0, None):
+                break
+            self._play([Step("rerun", job)])
+        self._play([Step("run", job)])
+
+    def _play(self, together: list[Step]) -> None:
+        for step in together:
+            self.world.now += step.pause_before
+            self.world.wall_offset += step.clock_step
+            self._start(step)
+        self.world.run()
+
+    def _start(self, step: Step) -> None:
+        self._pids += 1
+        process = Process(self.world, self._pids, step.dies_after)
+        told = Told(step, self.world.now, requests_before=len(self.platform.journal.entries))
+        self.evidence.told.append(told)
+        if step.frozen_after is not None:
+            frozen_for = step.frozen_for
+            self.world.at(self.world.now + step.frozen_after, lambda: _freeze(process, frozen_for))
+        process.spawn(lambda: _Command(self, process, told).carry_out())
+
+    def is_dead(self, holder: str, _here: Holder) -> bool:
+        """Return whether the process that holds a job is dead."""
+        pid = int(holder.split(" ")[2])
+        return next(p for p in self.world.processes if p.pid == pid).is_dead
+
+
+def _freeze(process: Process, seconds: float) -> None:
+    process.frozen_until = process.world.now + seconds
+
+
+class _Command:
+    def __init__(self, history: History, process: Process, told: Told) -> None:
+        self._history = history
+        self._process = process
+        self._told = told
+        self._clock = ProcessClock(process)
+
+    def carry_out(self) -> None:
+        told, process = self._told, self._process
+        try:
+            files = self._act()
+            told.exit_code = files.summary.exit_code
+            told.report = files.folder
+        except Killed:
+            told.was_killed = True
+        except RunHeld as exc:
+            told.error, told.exit_code = str(exc), 2
+        except PipelineError as exc:
+            told.error, told.exit_code = str(exc), 1
+        # The command has ended, and its process with it.
+        told.ended_at = self._process.world.now
+        told.requests_after = len(self._history.platform.journal.entries)
+        process.end()
+
+    def _act(self) -> ReportFiles:
+        history, step = self._history, self._told.step
+        files = SimulatedFiles(self._process)
+        path = history.folder / "ledger.db"
+        ledger = Ledger(path, self._clock, self._process.holder, is_dead=history.is_dead, connect=files)
+        config = _config(history, step)
+        outside = Outside(
+            clock=self._clock,
+            chance=history.world.chance,
+            engine=SimulatedEngine(self._process),
+            signer_of=lambda *_: SimulatedSigner(),
+            transport_of=lambda *_: SimulatedTransport(self._process, history.platform, 10.0),
+            boot="boot",
+            folder=history.folder,
+        )
+        shop = Workshop(config, ledger, outside, Watcher(begun=self._begun))
+        return self._run(shop, ledger)
+
+    def _run(self, shop: Workshop, ledger: Ledger) -> ReportFiles:
+        step = self._told.step
+        until = None if step.until_after is None else self._clock.now() + timedelta(seconds=step.until_after)
+        wishes = Wishes(until=until)
+        last = self._last(ledger)
+        if step.verb == "run" or last is None:
+            return shop.run(step.job, (), wishes)
+        if step.verb == "resume":
+            return shop.resume(last, wishes)
+        return shop.rerun(last, Selection(OPEN_STATUSES), wishes)
+
+    def _last(self, ledger: Ledger) -> RunRecord | None:
+        step = self._told.step
+        if step.run_id is not None:
+            return ledger.find(step.run_id)
+        return next((run for run in ledger.recent(100) if run.job == step.job), None)
+
+    def _begun(self, run: RunRecord, course: Course) -> None:
+        self._told.run_id = run.run_id
+        if self._told.step.signal_after is not None:
+            self._process.world.at(
+                self._process.world.now + self._told.step.signal_after,
+                lambda: None if self._process.is_dead else course.drain(Ending.INTERRUPTED, "signal"),
+                self._process,
+            )
+
+
+def _config(history: History, step: Step) -> Config:
+    scenario = history.scenario
+    job = Job(
+        name=step.job,
+        export=scenario.export,
+        api=scenario.api,
+        account="account",
+        inputs=(f"{step.job}.csv",),
+        rate=scenario.rate,
+        concurrency=scenario.concurrency,
+        timeout_s=10.0,
+        max_attempts=scenario.max_attempts,
+        outage_limit_s=scenario.outage_limit,
+        timezone=ZoneInfo("Asia/Shanghai"),
+        csv=CsvFormat(),
+        columns={},
+        units={},
+        constants=_constants(scenario.export, changed=step.changed_mapping),
+    )
+    account: Any = _account(scenario)
+    return Config(
+        history.folder / "backfill.toml", SqliteUrl(history.folder / "ledger.db"), {"account": account}, {step.job: job}
+    )
+
+
+def _constants(export: Export, *, changed: bool) -> Mapping[str, str]:
+    name = "changed" if changed else "name"
+    return {
+        Export.ORDERS: {"partner_id": "2088", "amount_name": name},
+        Export.TASKS: {"partner_id": "2088", "task_name": name},
+        Export.POINTS: {"brand_id": "1004", "card_id": "card"},
+        Export.STATES: {"category_code": name, "service_id": "1"},
+    }[export]
+
+
+_NO_KEY = cast("Any", None)
+
+
+def _account(scenario: Scenario) -> AlipayAccount | WechatAccount:
+    if scenario.export is Export.POINTS:
+        return WechatAccount(
+            name="account", mchid="1", serial_no="A", private_key=_NO_KEY, public_key_id=None, public_key=None,
+            platform_certs=(), apiv3_key=None, base_url="https://x", backup_url=None, proxy=None, ca_bundle_file=None,
+            secret_files=(),
+        )  # fmt: skip
+    return AlipayAccount(
+        name="account", app_id="1", private_key=_NO_KEY, public_key=None, app_cert=None, alipay_certs=(), root_certs=(),
+        encrypt_key=None, app_auth_token=None, base_url="https://x", gateway_url="https://x/gateway.do",
+        charset="utf-8", sign_type="RSA2", proxy=None, ca_bundle_file=None, secret_files=(),
+    )  # fmt: skip
+
+
+def memory_folder() -> Path:
+    """Return a new folder in memory where there is such a thing: then a sync costs nothing."""
+    shared_memory = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(prefix="backfill-sim-", dir=shared_memory if shared_memory.is_dir() else None))
+
+
+def remove(folder: Path) -> None:
+    """Remove a history's folder."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,175 @@
+"""
+`python -m tests.simulation.mutations`: put faults into the code, one at a time, and see that the simulation finds each.
+
+Each fault is made in a copy of the tree. A fault that a thousand histories do not find is a hole in the checker.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A deliberate fault: in `file`, `old` becomes `new`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+MUTATIONS = (
+    Mutation(
+        "the intent is not written",
+        "pipeline/ledger/ledger.py",
+        "return self._commit(lambda c: deliveries.intend(c, self.run, due))",
+        "return Go(doubt=False)",
+    ),
+    Mutation(
+        "the intent is written after the answer at the earliest",
+        "pipeline/ledger/deliveries.py",
+        "(run.account_no, run.api, due.identity, due.digest, DeliveryState.SENDING, due.due_no),",
+        "(run.account_no, run.api, due.identity, due.digest, DeliveryState.REJECTED, due.due_no),",
+    ),
+    Mutation(
+        "one permit serves all attempts of a row",
+        "pipeline/write/delivery.py",
+        "permit = self._fresh_permit()",
+        "permit = self.__dict__.setdefault('p', None) or self.__dict__.update(p=self._fresh_permit()) or self.p",
+    ),
+    Mutation(
+        "the nonce is that of the row",
+        "pipeline/write/delivery.py",
+        'nonce=f"{means.chance.getrandbits(128):032x}")',
+        'nonce=f"{self._due.due_no:032x}")',
+    ),
+    Mutation("the quota is forgotten at a restart", "pipeline/limits/window.py", "if kept_boot != boot:", "if now < 0:"),
+    Mutation(
+        "a window is a little short", "pipeline/limits/window.py", "window.slots[-places]) + period)",
+        "window.slots[-places]) + period * 0.97)",
+    ),
+    Mutation(
+        "the quota looks at one request too few", "pipeline/limits/window.py",
+        "if len(window.slots) >= places:", "if len(window.slots) > places:",
+    ),
+    Mutation(
+        "a request counts as seen when it is sent", "pipeline/limits/window.py",
+        "start = max(start, _seen_by(window, window.slots[-places]) + period)",
+        "start = max(start, window.slots[-places].sent_at + period)",
+    ),
+    Mutation(
+        "doubt is forgotten when an attempt is throttled", "pipeline/write/settlement.py",
+        "doubt=self.doubt or may_have_acted,", "doubt=may_have_acted,",
+    ),
+    Mutation(
+        "a lost answer proves that nothing was applied", "pipeline/write/settlement.py",
+        "may_have_acted = isinstance(verdict, Open)", "may_have_acted = False and isinstance(verdict, Open)",
+    ),
+    Mutation(
+        "earlier doubt is not brought back", "pipeline/ledger/admission.py",
+        "return Go(doubt=known.state is not DeliveryState.UNSENT, before=known.state)",
+        "return Go(doubt=False, before=known.state)",
+    ),
+    Mutation(
+        "an answer counts without its signature", "pipeline/write/judge.py",
+        "finding = diagnose(asked, answer, opened)",
+        "finding = diagnose(asked, answer, opened and replace(opened, trust=Trust.VERIFIED))",
+    ),
+    Mutation(
+        "a refund does not look at its payment", "pipeline/ledger/deliveries.py",
+        "if due.refund_of is None:", "if due.refund_of is None or due.part_of_lane:",
+    ),
+    Mutation(
+        "a lane is not kept in order", "pipeline/ledger/queue.py", "ORDER BY first, due_no", "ORDER BY due_no",
+    ),
+    Mutation(
+        "other content may go out under a key in doubt", "pipeline/ledger/admission.py",
+        "if known.digest != digest:", "if known.digest != digest and known.state is DeliveryState.SUCCEEDED:",
+    ),
+    Mutation(
+        "what was delivered is sent again", "pipeline/ledger/admission.py",
+        "if known.state is DeliveryState.SUCCEEDED:", "if known.state is None:",
+    ),
+    Mutation(
+        "an older balance is sent after a newer one", "pipeline/ledger/admission.py",
+        "return position < card.newest_position", "return False",
+    ),
+    Mutation(
+        "of several balances the oldest is sent", "pipeline/ledger/staging.py",
+        "version DESC, position DESC))", "version DESC, position))",
+    ),
+    Mutation(
+        "a balance in doubt counts as confirmed", "pipeline/ledger/admission.py",
+        "return card is not None and not card.unsettled and", "return card is not None and",
+    ),
+    Mutation(
+        "what the run did not reach counts as done", "pipeline/ledger/runs.py",
+        "THEN 'unknown' ELSE 'unsent' END, code = ?, message = ?,\"",
+        "THEN 'unknown' ELSE 'skipped' END, code = ?, message = ?,\"",
+    ),
+    Mutation(
+        "a resume leaves out what was unsent", "pipeline/ledger/runs.py",
+        "(status IN ('unsent', 'blocked') OR", "(status IN ('blocked') OR",
+    ),
+    Mutation(
+        "a refused caller does not stop the run", "pipeline/write/delivery.py",
+        "course.drain(Ending.STOPPED, halt.text, halt_code=halt.code)", "pass",
+    ),
+    Mutation(
+        "the fence is not looked at", "pipeline/ledger/lease.py", "if line is None or line[0] != lease.fence:",
+        "if line is None:",
+    ),
+    Mutation(
+        "a live run's job may be taken", "pipeline/ledger/lease.py",
+        "if line is not None and line[3] > now.isoformat() and not is_dead(line[2], holder):", "if False:",
+    ),
+    Mutation(
+        "a run that was staged in part is delivered", "pipeline/ledger/runs.py",
+        "act = CASE act WHEN 'staging' THEN act ELSE ? END", "act = ?",
+    ),
+)  # fmt: skip
+
+
+def find(mutation: Mutation, seeds: int) -> str:
+    """Return how the simulation took the fault."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "tree"
+        for part in ("pipeline", "tests/simulation", "schemas"):
+            shutil.copytree(_ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+        target = copy / mutation.file
+        text = target.read_text(encoding="utf-8")
+        if text.count(mutation.old) != 1:
+            return f"NOT APPLIED: {mutation.file} holds the place {text.count(mutation.old)} times"
+        target.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
+        command = [sys.executable, "-m", "tests.simulation", "--seeds", str(seeds), "--stop-at-first"]
+        ended = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+        first = next(iter(ended.stdout.splitlines()), ended.stderr[-200:])
+        return f"found: {first[:150]}" if ended.returncode else "NOT FOUND"
+
+
+def main() -> int:
+    """Try all faults; return 1 when one is not found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutations", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1000, help="histories for each fault (1000)")
+    parser.add_argument("--only", default="", help="faults whose name holds this")
+    args = parser.parse_args()
+    missed = 0
+    for mutation in (m for m in MUTATIONS if args.only in m.name):
+        began = time.monotonic()
+        said = find(mutation, args.seeds)
+        missed += not said.startswith("found")
+        sys.stdout.write(f"{mutation.name}: {said} ({time.monotonic() - began:.0f} s)\n")
+        sys.stdout.flush()
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,259 @@
+"""
+A model of the platforms, and the network to them, that keeps a journal of what really happened.
+
+It is told apart from the client only by what goes over the wire: method, headers, body. Requests reach it within the
+jitter of the network; what it applies it may apply at once or long after the client stopped waiting.
+"""
+
+import json
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pipeline.model import Api, Loss, Lost, Opened, Reply, SignedRequest, Trust
+from tests.simulation.world import Process, World
+
+KEY_OF = {Api.CUMULATION: "out_biz_no", Api.STATE: "out_biz_no", Api.POINTS: "out_request_no"}
+
+
+_LEAST_SECONDS = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """What goes wrong in a stretch of time, each with its share of requests."""
+
+    begins: float
+    ends: float
+    lost_before: float = 0.0
+    lost_after: float = 0.0
+    late: float = 0.0
+    error_before: float = 0.0
+    error_after: float = 0.0
+    throttled: float = 0.0
+    bad_signature: float = 0.0
+    probe: float = 0.0
+    cut: float = 0.0
+    not_connected: float = 0.0
+    caller_refused: float = 0.0
+
+
+@dataclass(slots=True)
+class Entry:
+    """One request as the platform saw it."""
+
+    sent_at: float
+    arrived_at: float
+    run: int
+    key: str
+    identity: str
+    body: str
+    nonce: str
+    decided: str = "none"
+    applied_at: float | None = None
+    answered: bool = False
+    answered_at: float | None = None
+
+
+@dataclass(slots=True)
+class Journal:
+    """All requests, in the order of their arrival, and what was applied in the end."""
+
+    entries: list[Entry] = field(default_factory=list)
+    applied: dict[str, str] = field(default_factory=dict)
+    times_applied: Counter[str] = field(default_factory=Counter)
+    over_quota: int = 0
+
+
+class Platform:
+    """One API for one merchant."""
+
+    def __init__(
+        self, world: World, api: Api, limit: float | None, storms: list[Storm], refusals: dict[str, str]
+    ) -> None:
+        self.world = world
+        self.api = api
+        self.journal = Journal()
+        self._limit = limit
+        self._storms = storms
+        self._refusals = refusals
+        self._recent: deque[float] = deque()
+
+    def storm(self) -> Storm | None:
+        """Return what goes wrong now."""
+        now = self.world.now
+        return next((storm for storm in self._storms if storm.begins <= now < storm.ends), None)
+
+    def calm(self) -> None:
+        """Let the weather be good from now on."""
+        self._storms.clear()
+
+    def arrive(self, entry: Entry, fate: str, apply_after: float) -> tuple[int, dict[str, Any], dict[str, str]]:
+        """Take in a request; return status, body and headers of the answer."""
+        entry.arrived_at = self.world.now
+        self.journal.entries.append(entry)
+        if self._is_over_quota():
+            self.journal.over_quota += 1
+            return self._throttled(entry, {})
+        if fate == "caller_refused":
+            entry.decided = "caller_refused"
+            return self._error(401, {Api.POINTS: "SIGN_ERROR"}.get(self.api, "invalid-signature"))
+        if fate == "throttled":
+            return self._throttled(entry, {"retry-after": str(self.world.chance.randint(1, 5))})
+        if fate == "error_before":
+            entry.decided = "error"
+            return self._error(self.world.chance.choice([500, 502, 503]), "")
+        status, body = self._judge(entry, apply_after)
+        if fate == "error_after":
+            return self._error(500, "")
+        return status, body, {}
+
+    def _is_over_quota(self) -> bool:
+        now = self.world.now
+        while self._recent and self._recent[0] <= now - 1.0:
+            self._recent.popleft()
+        self._recent.append(now)
+        return self._limit is not None and len(self._recent) > self._limit
+
+    def _throttled(self, entry: Entry, headers: dict[str, str]) -> tuple[int, dict[str, Any], dict[str, str]]:
+        entry.decided = "throttled"
+        if self.api is Api.STATE:
+            return 200, {"code": "40005", "msg": "x", "sub_code": "isv.app-call-limited"}, headers
+        code = "RATELIMIT_EXCEEDED" if self.api is Api.POINTS else "app-call-limited"
+        return 429, {"code": code, "message": "slow down"}, headers
+
+    def _error(self, status: int, code: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+        if self.api is Api.STATE and code:
+            return 200, {"code": "40002", "msg": "x", "sub_code": f"isv.{code}"}, {}
+        return status, {"code": code, "message": "x"} if code else {}, {}
+
+    def _judge(self, entry: Entry, apply_after: float) -> tuple[int, dict[str, Any]]:
+        """Look at the request's merits, and apply it, now or later."""
+        refusal = self._refusals.get(entry.key)
+        if refusal is not None:
+            entry.decided = "refused"
+            return self._refused(refusal)
+        known = self.journal.applied.get(entry.identity)
+        if known is not None and known != entry.body:
+            entry.decided = "conflict"
+            return self._refused("IDEMPOTENT_ERROR")
+        fields = json.loads(entry.body)
+        if fields.get("biz_action") == "ORDER_REFUND" and fields["pay_out_biz_no"] not in self.journal.applied:
+            entry.decided = "refused"
+            return self._refused("PAY_ORDER_NOT_EXIST")
+        entry.decided = "accepted"
+        if apply_after:
+            self.world.at(self.world.now + apply_after, lambda: self._apply(entry))
+        else:
+            self._apply(entry)
+        return 200, self._success(fields)
+
+    def _apply(self, entry: Entry) -> None:
+        entry.applied_at = self.world.now
+        if entry.identity not in self.journal.applied:
+            self.journal.times_applied[entry.identity] += 1
+        self.journal.applied[entry.identity] = entry.body
+
+    def _refused(self, code: str) -> tuple[int, dict[str, Any]]:
+        if self.api is Api.STATE:
+            return 200, {"code": "40004", "msg": "Business Failed", "sub_code": code}
+        return 400, {"code": code, "message": "x"}
+
+    def _success(self, fields: dict[str, Any]) -> dict[str, Any]:
+        if self.api is Api.STATE:
+            return {"code": "10000", "msg": "Success", "biz_result": "success"}
+        return fields
+
+
+class SimulatedTransport:
+    """The network between one process and the platform."""
+
+    def __init__(self, process: Process, platform: Platform, timeout: float) -> None:
+        self._process = process
+        self._platform = platform
+        self._timeout = timeout
+
+    def send(self, request: SignedRequest) -> Reply | Lost:
+        """Send once; the process may die before, while and after."""
+        self._process.effect()
+        answer = self._send(request)
+        self._process.effect()
+        return answer
+
+    def shortest_trip(self) -> float:
+        """Return the least that the network takes, there and back."""
+        return 2 * _LEAST_SECONDS
+
+    def _send(self, request: SignedRequest) -> Reply | Lost:
+        world, chance = self._process.world, self._process.world.chance
+        fate = self._fate()
+        if fate == "not_connected":
+            world.wait(0.01, self._process)
+            return Lost(Loss.NOT_CONNECTED)
+        forward, work, back = (chance.uniform(_LEAST_SECONDS, most) for most in (0.05, 0.04, 0.03))
+        entry = self._entry(request)
+        box: list[tuple[int, dict[str, Any], dict[str, str]]] = []
+        late = chance.uniform(0.0, 60.0) if fate == "late" else 0.0
+        if fate != "lost_before":
+            world.at(world.now + forward, lambda: box.append(self._platform.arrive(entry, fate, late)))
+        if fate in ("lost_before", "lost_after", "late"):
+            # Either the connection breaks, or nothing comes until the client stops waiting.
+            breaks = fate != "late" and chance.random() < 0.5
+            world.wait(forward + work if breaks else self._timeout, self._process)
+            return Lost(Loss.CONNECTION_LOST if breaks else Loss.TIMEOUT)
+        world.wait(forward + work + back, self._process)
+        entry.answered, entry.answered_at = True, world.now
+        if fate == "cut":
+            return Lost(Loss.CUT_SHORT)
+        return _reply(*box[0], fate)
+
+    def _fate(self) -> str:
+        storm = self._platform.storm()
+        if storm is None:
+            return "well"
+        drawn = self._process.world.chance.random()
+        for name in storm.__slots__[2:]:
+            drawn -= getattr(storm, name)
+            if drawn < 0:
+                return name
+        return "well"
+
+    def _entry(self, request: SignedRequest) -> Entry:
+        fields = json.loads(request.body)
+        key = fields[KEY_OF[self._platform.api]]
+        identity = f"{key}/{fields['biz_state_code']}" if self._platform.api is Api.STATE else key
+        now = self._process.world.now
+        return Entry(now, now, self._process.pid, key, identity, request.body.decode(), request.headers["nonce"])
+
+
+def _reply(status: int, body: dict[str, Any], headers: dict[str, str], fate: str) -> Reply:
+    is_success = status == 200 and body.get("code", "10000") == "10000"
+    trust = Trust.VERIFIED if status == 200 else Trust.UNSIGNED_ERROR
+    if is_success and fate in ("bad_signature", "probe"):
+        trust = Trust.BAD_SIGNATURE if fate == "bad_signature" else Trust.PROBE
+    return Reply(status, {**headers, "trust": trust}, json.dumps(body).encode() if body else b"")
+
+
+class SimulatedSigner:
+    """Stands in for the signatures: the platform's answers say themselves how far they can be trusted."""
+
+    def sign(self, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:
+        """Return the request with its nonce."""
+        return SignedRequest("POST", "/", {"nonce": nonce, "timestamp": at.isoformat()}, body)
+
+    def open(self, reply: Reply, *, at: datetime) -> Opened:
+        """Return the answer as trusted as it says."""
+        return Opened(Trust(reply.headers["trust"]), reply.body or None)
+
+    def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:
+        """There are no keys to fetch."""
+        return None
+
+    def keys_due(self, at: datetime) -> bool:
+        """There are no keys to fetch."""
+        return False
+
+    def learn_keys(self, reply: Reply, *, at: datetime) -> bool:
+        """There are no keys to learn."""
+        return False
