@@ -18,12 +18,14 @@ _ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """A deliberate fault: in `file`, `old` becomes `new`."""
+    """A deliberate fault: in `file`, `old` becomes `new`; and so does `and_old`, where a fault takes two places."""
 
     name: str
     file: str
     old: str
     new: str
+    and_old: str = ""
+    and_new: str = ""
 
 
 MUTATIONS = (
@@ -43,7 +45,9 @@ MUTATIONS = (
         "one permit serves all attempts of a row",
         "pipeline/write/delivery.py",
         "permit = self._fresh_permit()",
-        "permit = self.__dict__.setdefault('p', None) or self.__dict__.update(p=self._fresh_permit()) or self.p",
+        "permit = self._fresh_permit() if not self._history.attempts else None",
+        "means.quota.give_back(permit, means.transport.shortest_trip())",
+        "permit and means.quota.give_back(permit, means.transport.shortest_trip())",
     ),
     Mutation(
         "the nonce is that of the row",
@@ -51,7 +55,11 @@ MUTATIONS = (
         'nonce=f"{means.chance.getrandbits(128):032x}")',
         'nonce=f"{self._due.due_no:032x}")',
     ),
-    Mutation("the quota is forgotten at a restart", "pipeline/limits/window.py", "if kept_boot != boot:", "if now < 0:"),
+    Mutation(
+        "the quota is forgotten at a restart", "pipeline/ledger/quotas.py", "def change(",
+        "def change(self, name, step):\n        self.__dict__.setdefault('k', [None])\n"
+        "        self.k[0], told = step(self.k[0])\n        return told\n\n    def other(",
+    ),
     Mutation(
         "a window is a little short", "pipeline/limits/window.py", "window.slots[-places]) + period)",
         "window.slots[-places]) + period * 0.97)",
@@ -85,7 +93,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a refund does not look at its payment", "pipeline/ledger/deliveries.py",
-        "if due.refund_of is None:", "if due.refund_of is None or due.part_of_lane:",
+        "if stands in (None, DeliveryState.SUCCEEDED):", "if stands:",
     ),
     Mutation(
         "a lane is not kept in order", "pipeline/ledger/queue.py", "ORDER BY first, due_no", "ORDER BY due_no",
@@ -148,7 +156,10 @@ def find(mutation: Mutation, seeds: int) -> str:
         text = target.read_text(encoding="utf-8")
         if text.count(mutation.old) != 1:
             return f"NOT APPLIED: {mutation.file} holds the place {text.count(mutation.old)} times"
-        target.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
+        text = text.replace(mutation.old, mutation.new)
+        if mutation.and_old:
+            text = text.replace(mutation.and_old, mutation.and_new)
+        target.write_text(text, encoding="utf-8")
         command = [sys.executable, "-m", "tests.simulation", "--seeds", str(seeds), "--stop-at-first"]
         ended = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
         first = next(iter(ended.stdout.splitlines()), ended.stderr[-200:])

@@ -1,0 +1,91 @@
+# Everything runs in .venv, which holds the versions and hashes of requirements/*.lock.
+# A recipe stops at its first failing line.
+
+VENV  := .venv
+# Where `check` and `format` find their tools; an environment of your own does as well: make check BIN=/path/to/bin
+BIN   ?= $(VENV)/bin
+# How many random courses of events `simulate-faults` plays.
+SEEDS ?= 200
+
+# The first Python that is new enough; python3 may be an older one.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13 /usr/bin/python3,\
+	$(if $(shell $(name) -c 'import sys; print("yes" * (sys.version_info >= (3, 11)))' 2>/dev/null),$(name))))
+
+PIP_INSTALL := $(VENV)/bin/python -m pip --quiet --quiet --disable-pip-version-check --no-input install
+# With the build tools of the lock file instead of ones fetched at this moment.
+INSTALL_PROJECT := $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+
+PIP_TOOLS   := 7.6.2
+PIP_COMPILE := $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
+	--no-header --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(UPGRADE)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test check format bench simulate-faults lock clean
+
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/runtime ## send the sample exports to a simulated platform, and show what became of every row
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sample_data/demo.sh
+
+test: $(VENV)/dev ## set up .venv where the lock files ask for it, then check
+	@$(MAKE) --no-print-directory check BIN=$(VENV)/bin
+
+check: ## formatting, lint, types, layers and tests: what CI runs, in the environment as it is
+	@test -x $(BIN)/ruff || { echo "check: $(BIN) has no ruff; 'make test' sets up $(VENV)" >&2; exit 1; }
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -n 2
+
+format: ## put the code into its format, and mend what the linter can mend
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/dev ## measure how fast rows are read, mapped, signed, recorded and sent
+	@test -f benchmarks/__main__.py || { echo "bench: there is no benchmarks/__main__.py to run" >&2; exit 1; }
+	$(VENV)/bin/python -m benchmarks
+
+simulate-faults: $(VENV)/dev ## play SEEDS=200 random faults, crashes and resumes, and hold the laws of delivery
+	$(VENV)/bin/python -m pytest tests/simulation --seeds=$(SEEDS)
+
+lock: $(VENV)/made ## make requirements/*.lock from pyproject.toml; UPGRADE=--upgrade takes newer versions
+	@$(VENV)/bin/python -m venv --clear $(VENV)/lock
+	@$(VENV)/lock/bin/python -m pip --quiet --quiet --disable-pip-version-check install pip-tools==$(PIP_TOOLS)
+	@echo "lock: requirements/dev.lock"
+	@$(PIP_COMPILE) --extra dev -o requirements/dev.lock pyproject.toml
+	@echo "lock: requirements/runtime.lock and requirements/build.lock, held to the same versions"
+	@$(PIP_COMPILE) -c requirements/dev.lock -o requirements/runtime.lock pyproject.toml
+	@$(PIP_COMPILE) -c requirements/dev.lock --only-build-deps --build-deps-for editable \
+		-o requirements/build.lock pyproject.toml
+
+clean: ## remove .venv and whatever was made by building, checking and the demo
+	@rm -rf $(VENV) build dist *.egg-info .demo sample_data/reports sample_data/state .coverage \
+		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each file below stands for a step of the set-up that was done to its end.
+
+$(VENV)/made:
+	@test -n "$(PYTHON)" || { echo "set-up: no Python 3.11 or newer found; name one: make PYTHON=..." >&2; exit 1; }
+	@echo "set-up: $(VENV)"
+	@$(PYTHON) -c 'from ensurepip import bootstrap' 2>/dev/null || { \
+		echo "set-up: $(PYTHON) lacks venv; installing Debian's python3-venv (root only)"; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends python3-venv >/dev/null; }
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/runtime: $(VENV)/made requirements/runtime.lock requirements/build.lock pyproject.toml
+	@echo "set-up: requirements/runtime.lock, and the project"
+	@$(PIP_INSTALL) --require-hashes -r requirements/runtime.lock -r requirements/build.lock
+	@$(INSTALL_PROJECT)
+	@touch $@
+
+$(VENV)/dev: $(VENV)/made requirements/dev.lock pyproject.toml
+	@echo "set-up: requirements/dev.lock, and the project (the first time this takes a minute or two)"
+	@$(PIP_INSTALL) --require-hashes -r requirements/dev.lock
+	@$(INSTALL_PROJECT)
+	@touch $@ $(VENV)/runtime

@@ -1,0 +1,130 @@
+"""The repository is held to its own word: what it needs is locked and explained, and what it points to is there."""
+
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+REQUIREMENTS = CHECKOUT / "requirements"
+REASONS = CHECKOUT / "docs" / "decisions" / "0002-dependencies.md"
+
+# The brackets keep this file from being found by what it looks for.
+STRAY = [
+    pytest.param(r"(?<![\w.:/])/(?:hom[e]|roo[t]|tm[p]|wor[k]|User[s])/", id="a path of one machine"),
+    pytest.param(r"pyp[i]\.org|pythonhoste[d]\.org|npmj[s]\.org|deb\.debia[n]\.org", id="the host of a registry"),
+    pytest.param(r"\b(?:TOD[O]|FIXM[E])\b", id="work left open"),
+]
+LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
+LOCKED = re.compile(r"^([a-z0-9-]+)==\S+(?: \\\n +--hash=sha256:[0-9a-f]{64})+$", re.MULTILINE)
+
+
+def own_files() -> list[Path]:
+    """Return the project's files: those that git knows or would take; where there is no git, all but hidden ones."""
+    git = shutil.which("git")
+    if git is None or not (CHECKOUT / ".git").exists():
+        names = [path.relative_to(CHECKOUT) for path in CHECKOUT.rglob("*")]
+        kept = [name for name in names if not any(part.startswith((".", "__pycache__")) for part in name.parts)]
+    else:
+        command = [git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        listed = subprocess.run(command, cwd=CHECKOUT, capture_output=True, encoding="utf-8", check=True).stdout
+        kept = [Path(name) for name in listed.split("\0") if name]
+    return [CHECKOUT / name for name in kept if (CHECKOUT / name).is_file()]
+
+
+def documents() -> list[Path]:
+    return sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md")])
+
+
+def project_file() -> dict[str, Any]:
+    return tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def package_names(requirements: list[str]) -> set[str]:
+    """Return the names in requirements such as `requests>=2.32`, spelled as package indexes compare them."""
+    leading = (re.match(r"[\w.-]+", requirement) for requirement in requirements)
+    return {re.sub(r"[-_.]+", "-", match[0]).lower() for match in leading if match}
+
+
+def runtime() -> set[str]:
+    return package_names(project_file()["project"]["dependencies"])
+
+
+def development() -> set[str]:
+    return package_names(project_file()["project"]["optional-dependencies"]["dev"])
+
+
+def build() -> set[str]:
+    # Hatchling asks for editables when it installs a checkout.
+    return package_names([*project_file()["build-system"]["requires"], "editables"])
+
+
+def lock_file(name: str) -> str:
+    return (REQUIREMENTS / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("pattern", STRAY)
+def test_no_file_holds_what_is_true_in_one_place_only(pattern: str) -> None:
+    """No file names a path of one machine or a registry's host, and none leaves work open."""
+    stray = re.compile(pattern)
+    found = [
+        f"{path.relative_to(CHECKOUT)}:{number}: {line.strip()}"
+        for path in own_files()
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1)
+        if stray.search(line)
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: path.relative_to(CHECKOUT).as_posix())
+def test_every_link_of_a_document_leads_to_a_file(document: Path) -> None:
+    """What a document links to within the repository is there."""
+    targets = (match[1] for match in LINK.finditer(document.read_text(encoding="utf-8")))
+    inside = [target for target in targets if "://" not in target and not target.startswith("mailto:")]
+
+    assert [target for target in inside if not (document.parent / target).exists()] == []
+
+
+def test_every_dependency_has_its_reason() -> None:
+    """Each dependency, of the program as of its development, has one line in the decision about dependencies."""
+    lines = re.findall(r"^\| `([^`]+)` \|", REASONS.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert sorted(lines) == sorted(runtime() | development())
+
+
+@pytest.mark.parametrize(
+    ("name", "needed"),
+    [
+        pytest.param("runtime.lock", runtime(), id="runtime"),
+        pytest.param("build.lock", build(), id="build"),
+        pytest.param("dev.lock", runtime() | development() | build(), id="dev"),
+    ],
+)
+def test_a_lock_file_holds_every_dependency_with_its_hashes(name: str, needed: set[str]) -> None:
+    """A lock file pins all that pyproject.toml asks for, and every line of it has a hash."""
+    text = lock_file(name)
+    locked = set(LOCKED.findall(text))
+
+    assert needed - locked == set()
+    assert locked == set(re.findall(r"^([^\s#=]+)==", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", ["runtime.lock", "build.lock"])
+def test_the_smaller_lock_files_are_parts_of_the_one_for_development(name: str) -> None:
+    """What is tested is what is installed: the same versions with the same hashes."""
+    tested = {match[0] for match in LOCKED.finditer(lock_file("dev.lock"))}
+
+    assert {match[0] for match in LOCKED.finditer(lock_file(name))} - tested == set()
+
+
+@pytest.mark.parametrize("name", ["runtime.lock", "build.lock", "dev.lock"])
+def test_a_lock_file_says_nothing_of_where_packages_come_from(name: str) -> None:
+    """A lock file works with whatever index is set up: it holds pins, hashes and comments, and no option or address."""
+    meant = re.compile(r"[a-z0-9-]+==\S+ \\|    --hash=sha256:[0-9a-f]{64}(?: \\)?|    # .*")
+
+    assert [line for line in lock_file(name).splitlines() if not meant.fullmatch(line)] == []
