@@ -1,1 +1,5 @@
-"""backfill: nightly batches of loyalty data to Alipay Zhima Go and WeChat Pay, with an outcome for every row."""
+"""
+backfill: nightly batches of loyalty data to Alipay Zhima Go and WeChat Pay, with an outcome for every row.
+
+`pipeline.library` is its face for Python.
+"""

@@ -1,0 +1,97 @@
+"""
+The program from Python: run a job, and read what became of its rows as a pandas DataFrame.
+
+    from pipeline.library import read_outcome, run_job
+
+    result = run_job("backfill.toml", "orders", date=date(2025, 11, 20))
+    left = result.outcome().query("status not in ('succeeded', 'skipped')")
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date as Date  # noqa: N812 - the parameter has the option's name
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.assemble.ledgers import open_the_ledger
+from pipeline.assemble.opening import open_config
+from pipeline.assemble.workshop import OPEN_STATUSES, Outside, Watcher, Wishes, Workshop
+from pipeline.clock import Clock, SystemClock
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.records import RunRecord
+from pipeline.ledger.rerunning import Selection
+from pipeline.report import ReportFiles, read_outcome
+from pipeline.settings import Config
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["RunResult", "read_outcome", "rerun", "resume", "run_job"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended: `exit_code` and `summary` as the command gives them, and where its report lies."""
+
+    run_id: str
+    exit_code: int
+    summary: Mapping[str, Any]
+    report: Path
+
+    def outcome(self) -> "pd.DataFrame":
+        """Return one line for each row read; see `read_outcome`."""
+        return read_outcome(self.report)
+
+
+def run_job(
+    config: str | Path,
+    job: str,
+    inputs: Sequence[str] = (),
+    *,
+    date: Date | None = None,
+    until: datetime | None = None,
+    limit: int | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> RunResult:
+    """
+    Run a job over its inputs, or over those named, and wait for its end.
+
+    `until` stops it cleanly at a moment with a zone. Raises SettingsError, SourceError or LedgerError where the
+    command would exit with 2; nothing was sent then. Signals are left to the caller.
+    """
+    clock = SystemClock()
+    opened = open_config(Path(config), os.environ if environ is None else environ, clock, job)
+    return _execute(opened, clock, lambda shop, _: shop.run(job, inputs, Wishes(date, until, limit)))
+
+
+def rerun(config: str | Path, run: str = "last", *, environ: Mapping[str, str] | None = None) -> RunResult:
+    """Send again what a run left unknown, blocked or unsent, under the same keys; see `run_job` for what it raises."""
+    return _take_up(config, environ, lambda shop, record: shop.rerun(record, Selection(OPEN_STATUSES), Wishes()), run)
+
+
+def resume(config: str | Path, run: str = "last", *, environ: Mapping[str, str] | None = None) -> RunResult:
+    """Go on with a run that was stopped or killed; see `run_job` for what it raises."""
+    return _take_up(config, environ, lambda shop, record: shop.resume(record, Wishes()), run)
+
+
+def _take_up(
+    config: str | Path,
+    environ: Mapping[str, str] | None,
+    act: Callable[[Workshop, RunRecord], ReportFiles],
+    run: str,
+) -> RunResult:
+    clock = SystemClock()
+    opened = open_config(Path(config), os.environ if environ is None else environ, clock)
+    return _execute(opened, clock, lambda shop, ledger: act(shop, ledger.find(run)))
+
+
+def _execute(config: Config, clock: Clock, act: Callable[[Workshop, Ledger], ReportFiles]) -> RunResult:
+    ledger = open_the_ledger(config, clock)
+    try:
+        files = act(Workshop(config, ledger, Outside.real(clock), Watcher()), ledger)
+    finally:
+        ledger.close()
+    summary = files.summary
+    return RunResult(summary.run_id, summary.exit_code, summary.as_dict(), files.folder)

@@ -1,0 +1,41 @@
+"""The program from Python."""
+
+from pathlib import Path
+
+from pipeline.library import rerun, run_job
+from pipeline.simulator import Simulator, client_config, write_client_keys
+
+_JOB = """
+[jobs.orders]
+export = "orders"
+api = "alipay.cumulation"
+account = "zhima"
+rate = 100
+[jobs.orders.constants]
+partner_id = "2088000000000000"
+amount_name = "orders"
+agreement_no = "20255108518085620001"
+user_id = "2088000000005001"
+biz_time = "2025-11-20 10:00:00"
+"""
+
+
+def test_a_job_runs_from_python_and_its_outcome_is_a_frame(tmp_path: Path) -> None:
+    """`run_job` gives exit code, summary and a DataFrame of outcomes; `rerun` of a finished run sends nothing."""
+    orders = tmp_path / "orders.csv"
+    orders.write_text("out_biz_no,trade_no,trade_amount\nA-1,T1,12.50\nA-2,T2,wrong\n", encoding="utf-8")
+    with Simulator() as simulator:
+        write_client_keys(tmp_path / "keys")
+        config = tmp_path / "backfill.toml"
+        config.write_text(client_config(simulator.url) + _JOB, encoding="utf-8")
+
+        result = run_job(config, "orders", [str(orders)], environ={})
+        again = rerun(config, result.run_id, environ={})
+
+    frame = result.outcome()
+    assert (result.exit_code, again.exit_code, again.summary["rows"]) == (3, 0, 0)
+    assert frame[["source_row", "request_key", "status", "code"]].to_numpy().tolist() == [
+        [1, "A-1", "succeeded", "SUCCESS"],
+        [2, "A-2", "invalid", "field_invalid"],
+    ]
+    assert result.summary["counts"]["succeeded"] == 1
