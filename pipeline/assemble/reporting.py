@@ -52,7 +52,7 @@ def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally
             started_at=run.started_at,
             finished_at=run.finished_at,
             elapsed_s=run.elapsed_s,
-            sent_per_s=tally.attempts / run.sending_s if run.sending_s else 0.0,
+            sent_per_s=tally.attempts / _quota_seconds(run),
             quota=_quota_use(run, tally.attempts),
             report=str(folder),
             reason=run.reason,
@@ -62,7 +62,11 @@ def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally
 
 
 def _quota_use(run: RunRecord, attempts: int) -> QuotaUse:
-    allowed = run.limit_per_s * run.sending_s
-    # A few requests are done before a second has passed: more than all of the quota can't be used.
-    used = min(1.0, attempts / allowed) if allowed else 0.0
+    # Permits come a little faster than the limit until a window is full, so that a short run could exceed 1.
+    used = min(1.0, attempts / (run.limit_per_s * _quota_seconds(run)))
     return QuotaUse(run.limit_per_s, used, run.throttled)
+
+
+def _quota_seconds(run: RunRecord) -> float:
+    """Return how long the run drew on its quota: from the first request to the last, and the place that one takes."""
+    return run.sending_s + 1.0 / run.limit_per_s

@@ -89,7 +89,7 @@ class _Desk:
         if self._args.json:
             sys.stdout.write(files.summary.as_json().decode())
         else:
-            tell_summary(files.summary)
+            tell_summary(files.summary, files.next_steps)
         return files.summary.exit_code
 
     def _begun(self, run: RunRecord, course: Course) -> None:

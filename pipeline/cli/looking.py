@@ -79,7 +79,7 @@ def show(args: argparse.Namespace) -> int:
     # Imported here: listing runs needs none of it.
     from pipeline.assemble.reporting import report_folder, summarising  # noqa: PLC0415
     from pipeline.cli.telling import tell_summary  # noqa: PLC0415
-    from pipeline.report import Tally  # noqa: PLC0415
+    from pipeline.report import Tally, next_steps  # noqa: PLC0415
 
     with _one_run(args) as (config, ledger, run):
         tally = Tally()
@@ -90,7 +90,7 @@ def show(args: argparse.Namespace) -> int:
     if args.json:
         sys.stdout.write(summary.as_json().decode())
         return 0
-    tell_summary(summary, state)
+    tell_summary(summary, next_steps(summary, tally), state)
     frequent = [count for count in tally.frequent_codes(_FREQUENT) if count.status != "skipped"]
     if frequent:
         say("most frequent:")

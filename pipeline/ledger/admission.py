@@ -8,10 +8,17 @@ from pipeline.model import Balance
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the ledger knows of a delivery."""
+    """
+    What the ledger knows of a delivery.
+
+    `successor` is the last request key that it was given in place of its own, `successor_state` how it stands under
+    that: None where it has not gone out.
+    """
 
     state: DeliveryState
     digest: bytes
+    successor: str | None = None
+    successor_state: DeliveryState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +64,20 @@ def admit(known: Known | None, digest: bytes) -> Go | Skip | Conflict:
     if known is None:
         return Go(doubt=False)
     if known.state is DeliveryState.REJECTED:
-        return Go(doubt=False, before=known.state)
+        return _admit_refused(known, digest)
     if known.digest != digest:
         return Conflict(_CONFLICTS[known.state])
     if known.state is DeliveryState.SUCCEEDED:
         return Skip("already_succeeded")
     return Go(doubt=known.state is not DeliveryState.UNSENT, before=known.state)
+
+
+def _admit_refused(known: Known, digest: bytes) -> Go | Skip | Conflict:
+    if known.successor is None or known.successor_state is DeliveryState.REJECTED:
+        return Go(doubt=False, before=known.state)
+    if known.successor_state is not DeliveryState.SUCCEEDED:
+        return Conflict(f"the row was given the request key {known.successor} instead; rerun the run that did so")
+    return Skip("already_succeeded") if known.digest == digest else Conflict(_CONFLICTS[known.successor_state])
 
 
 _IN_DOUBT = (

@@ -17,11 +17,28 @@ _WITHOUT_INTENT = (Status.SKIPPED, Status.INVALID, Status.BLOCKED)
 def known(connection: sqlite3.Connection, run: RunRecord, identities: Iterable[str]) -> dict[str, Known]:
     """Return what the ledger knows of these identities, for the run's account and API."""
     found = connection.execute(
-        "SELECT d.identity, d.state, d.digest FROM json_each(?) AS asked"
+        "SELECT d.identity, d.state, d.digest, d.successor FROM json_each(?) AS asked"
         " CROSS JOIN deliveries AS d ON d.account_no = ? AND d.api = ? AND d.identity = asked.value",
         (orjson.dumps(list(identities)).decode(), run.account_no, run.api),
     )
-    return {identity: Known(DeliveryState(state), digest) for identity, state, digest in found}
+    return {
+        identity: Known(DeliveryState(state), digest, *last_successor(connection, run, successor))
+        for identity, state, digest, successor in found
+    }
+
+
+def last_successor(
+    connection: sqlite3.Connection, run: RunRecord, successor: str | None
+) -> tuple[str | None, DeliveryState | None]:
+    """Return the last of the keys that followed one another, and how the delivery stands under it."""
+    last, state = None, None
+    while successor is not None:
+        line = connection.execute(
+            "SELECT state, successor FROM deliveries WHERE account_no = ? AND api = ? AND identity = ?",
+            (run.account_no, run.api, successor),
+        ).fetchone()
+        last, (state, successor) = successor, line or (None, None)
+    return last, None if state is None else DeliveryState(state)
 
 
 def card_of(connection: sqlite3.Connection, account_no: int, card: bytes) -> Card | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.clock import Clock
+from pipeline.errors import LedgerError
 from pipeline.ledger import deliveries, lease, outcomes, queue, rerunning, runs, scratch, staging
 from pipeline.ledger.admission import Admission
 from pipeline.ledger.commit import GroupCommit
@@ -119,6 +120,8 @@ class Ledger:
         def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
             held = lease.acquire(connection, run.job, run.run_id, self._holder, self._clock.now(), self._is_dead)
             runs.bind_account(connection, run.account, account_holder)
+            if runs.find(connection, run.run_id).act is not run.act:
+                raise LedgerError(f"run {run.run_id} has gone on since it was looked at; try again")
             runs.reopen(connection, run)
             return runs.find(connection, run.run_id), held
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.ledger.deliveries import last_successor
 from pipeline.ledger.outcomes import outcomes
-from pipeline.ledger.records import RunRecord
-from pipeline.ledger.runs import IN_DOUBT
+from pipeline.ledger.records import DeliveryState, RunRecord
 from pipeline.model import Outcome, Status, digest
 
 
@@ -107,25 +107,45 @@ def _give_new_keys(
     connection: sqlite3.Connection, run: RunRecord, row_no: int, rekey: Callable[[bytes, str], bytes]
 ) -> None:
     """
-    Derive a fresh key for each refused due of a row that the platform asked one for.
+    Derive another key for each due of a row that stands refused, where the platform asked for one.
 
-    A delivery in doubt keeps its key, whatever was asked: it may have been applied under that.
+    Any other delivery keeps its key, whatever was asked: it may have been applied under that.
     """
     refused = connection.execute(
-        f"SELECT due_no, request_key, identity, body FROM dues WHERE run_no = ? AND row_no = ? AND NOT {IN_DOUBT}",
-        (run.run_no, row_no),
+        "SELECT d.due_no, d.identity, v.successor, d.body FROM dues AS d JOIN deliveries AS v ON v.account_no = ?"
+        " AND v.api = ? AND v.identity = d.identity WHERE d.run_no = ? AND d.row_no = ? AND v.state = 'rejected'",
+        (run.account_no, run.api, run.run_no, row_no),
     ).fetchall()
-    for due_no, key, identity, body in refused:
-        fresh = _unused_key(connection, run, key)
-        new_body = rekey(body, fresh)
+    for due_no, key, successor, body in refused:
+        new_key = _key_after(connection, run, key, successor)
+        new_body = rekey(body, new_key)
         connection.execute(
             "UPDATE dues SET request_key = ?, identity = ?, body = ?, digest = ? WHERE due_no = ?",
-            (fresh, fresh + identity.removeprefix(key), new_body, digest(new_body), due_no),
+            (new_key, new_key, new_body, digest(new_body), due_no),
         )
         connection.execute(
-            "UPDATE deliveries SET successor = ? WHERE account_no = ? AND api = ? AND identity = ?",
-            (fresh, run.account_no, run.api, identity),
+            "UPDATE rows SET request_key = ? WHERE run_no = ? AND row_no = ? AND request_key = ?",
+            (new_key, run.run_no, row_no, key),
         )
+
+
+def _key_after(connection: sqlite3.Connection, run: RunRecord, key: str, successor: str | None) -> str:
+    """
+    Return the key that a refused delivery goes out under next.
+
+    That is the one it was given before, unless it was refused under that as well: under a second one it would count
+    twice.
+    """
+    last, state = last_successor(connection, run, successor)
+    if last is not None and state is not DeliveryState.REJECTED:
+        return last
+    refused = last or key
+    fresh = _unused_key(connection, run, refused)
+    connection.execute(
+        "UPDATE deliveries SET successor = ? WHERE account_no = ? AND api = ? AND identity = ?",
+        (fresh, run.account_no, run.api, refused),
+    )
+    return fresh
 
 
 def _unused_key(connection: sqlite3.Connection, run: RunRecord, key: str) -> str:

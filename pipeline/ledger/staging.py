@@ -147,8 +147,8 @@ def _close(
 def _sift_counted_otherwise(connection: sqlite3.Connection, run: RunRecord) -> None:
     """Leave of each task the form of `times` that comes first: see `_counted_otherwise`."""
     unlike = connection.execute(
-        "SELECT row_no FROM (SELECT row_no, is_one, first_value(is_one) OVER (PARTITION BY key ORDER BY row_no) AS first"
-        " FROM (SELECT d.row_no, w.request_key AS key, d.identity = w.request_key AS is_one FROM dues AS d"
+        "SELECT row_no FROM (SELECT row_no, is_one, first_value(is_one) OVER (PARTITION BY key ORDER BY row_no)"
+        " AS first FROM (SELECT d.row_no, w.request_key AS key, d.identity = w.request_key AS is_one FROM dues AS d"
         " JOIN rows AS w USING (run_no, row_no) WHERE d.run_no = ? AND d.part = 0)) WHERE is_one <> first",
         (run.run_no,),
     ).fetchall()

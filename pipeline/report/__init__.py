@@ -1,5 +1,6 @@
 """What a run leaves for people and scripts: every row's outcome, the rows to mend, the counts, one page to read."""
 
+from pipeline.report.advice import Step, next_steps
 from pipeline.report.folder import make_folder
 from pipeline.report.reading import read_outcome
 from pipeline.report.record import OUTCOME_COLUMNS, OutcomeFormat
@@ -13,9 +14,11 @@ __all__ = [
     "OutcomeFormat",
     "QuotaUse",
     "ReportFiles",
+    "Step",
     "Summary",
     "Tally",
     "make_folder",
+    "next_steps",
     "read_outcome",
     "write_report",
 ]

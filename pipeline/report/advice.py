@@ -43,11 +43,8 @@ def next_steps(summary: Summary, tally: Tally) -> list[Step]:
 
 def _ways_back(summary: Summary) -> list[Step]:
     """Say how a run that did not reach its end goes on."""
-    going_on = Step("Go on with the rows that are left:", _command("resume", summary.run_id))
-    if summary.state != "stopped":
-        return [going_on]
-    checking = Step("Mend what the run stopped for, then see:", _command("check", summary.job, "--online"))
-    return [checking, going_on]
+    first = "Mend what the run stopped for, then go" if summary.state == "stopped" else "Go"
+    return [Step(f"{first} on with the rows that are left:", _command("resume", summary.run_id))]
 
 
 def _ways_on(summary: Summary, tally: Tally) -> list[Step]:

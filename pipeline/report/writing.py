@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.model import Outcome
+from pipeline.report.advice import Step, next_steps
 from pipeline.report.folder import Drafts, make_folder
 from pipeline.report.outcome_file import Add, outcome_file
 from pipeline.report.page import render_page
@@ -18,7 +19,11 @@ from pipeline.report.tally import Tally
 
 @dataclass(frozen=True, slots=True)
 class ReportFiles:
-    """What was written, and what it says in numbers. `outcome` and `page` are None where they were not asked for."""
+    """
+    What was written, what it says in numbers, and what to do next.
+
+    `outcome` and `page` are None where they were not asked for.
+    """
 
     folder: Path
     outcome: Path | None
@@ -26,6 +31,7 @@ class ReportFiles:
     summary_file: Path
     page: Path | None
     summary: Summary
+    next_steps: tuple[Step, ...]
 
 
 def write_report(
@@ -70,6 +76,7 @@ def write_report(
         summary_file=folder / "summary.json",
         page=folder / "report.html" if html else None,
         summary=summary,
+        next_steps=tuple(next_steps(summary, tally)),
     )
 
 

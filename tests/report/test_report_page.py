@@ -128,10 +128,7 @@ def tally_of(outcome: Callable[..., Outcome], new_keys: int, **counts: int) -> T
             4,
             0,
             {"unsent": 9},
-            [
-                ("Mend what the run stopped for, then see:", "check orders --online"),
-                ("Go on with the rows that are left:", "resume {run}"),
-            ],
+            [("Mend what the run stopped for, then go on with the rows that are left:", "resume {run}")],
             id="stopped",
         ),
     ],
