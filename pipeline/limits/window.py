@@ -77,9 +77,11 @@ def next_start(window: Window, limit: float, now: float) -> float:
 
 def _seen_by(window: Window, slot: Slot) -> float:
     """Return the time, less the shortest trip, by which the platform has surely counted the slot."""
-    latest = slot.sent_at + window.longest_trip
-    if slot.answered_at is not None:
-        latest = min(latest, slot.answered_at)
+    if slot.answered_at is None:
+        latest = slot.sent_at + max(window.longest_trip, _UNKNOWN_TRIP_SECONDS)
+    else:
+        # An answer that took very long was slow at the platform: the request itself was there before.
+        latest = min(slot.answered_at, slot.sent_at + _LONGEST_TRIP_SECONDS)
     return max(slot.sent_at, latest - window.shortest_trip * _SHORTEST_TRIP_SHARE)
 
 

@@ -48,6 +48,7 @@ def test_the_files_of_a_report(
         summary_file=folder / "summary.json",
         page=folder / "report.html",
         summary=files.summary,
+        next_steps=(),
     )
     assert sorted(contents(folder)) == ["outcome.csv", "report.html", "rows_to_fix.csv", "summary.json"]
     assert (folder / "summary.json").read_bytes() == files.summary.as_json()

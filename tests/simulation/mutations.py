@@ -79,7 +79,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a lost answer proves that nothing was applied", "pipeline/write/settlement.py",
-        "may_have_acted = isinstance(verdict, Open)", "may_have_acted = False and isinstance(verdict, Open)",
+        "isinstance(verdict, TryAgain | Halt) and verdict.may_have_acted", "isinstance(verdict, Halt)",
     ),
     Mutation(
         "earlier doubt is not brought back", "pipeline/ledger/admission.py",
@@ -89,7 +89,7 @@ MUTATIONS = (
     Mutation(
         "an answer counts without its signature", "pipeline/write/judge.py",
         "finding = diagnose(asked, answer, opened)",
-        "finding = diagnose(asked, answer, opened and replace(opened, trust=Trust.VERIFIED))",
+        "finding = diagnose(asked, answer, opened and replace(opened, trust=type(opened.trust).VERIFIED))",
     ),
     Mutation(
         "a refund does not look at its payment", "pipeline/ledger/deliveries.py",

@@ -180,11 +180,15 @@ def _storms(chance: random.Random) -> Iterator[Storm]:
 
 
 def _mix(chance: random.Random) -> dict[str, float]:
-    match chance.choice(["drizzle", "drizzle", "one", "outage", "refused"]):
+    match chance.choice(["drizzle", "drizzle", "one", "outage", "refused", "spite", "spite"]):
         case "drizzle":
             return dict.fromkeys(_KINDS, 0.06)
         case "outage":
             return {chance.choice(["lost_before", "error_before", "not_connected", "error_after"]): 1.0}
+        case "spite":
+            # Applied and not told, and then no way to ask: doubt must outlast attempts that surely did nothing.
+            return {chance.choice(["lost_after", "late", "error_after"]): 0.35,
+                    chance.choice(["throttled", "not_connected"]): 0.6}  # fmt: skip
         case "refused":
             return {"caller_refused": 1.0}
         case _:
