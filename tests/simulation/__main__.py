@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from tests.simulation.play import play
 
 _BATCH = 50
+_TELL_EVERY = 1000
 
 
 def main() -> int:
@@ -21,13 +22,16 @@ def main() -> int:
     began = time.monotonic()
     batches = range(args.start, args.start + args.seeds, _BATCH)
     ends = [min(first + _BATCH, args.start + args.seeds) for first in batches]
-    failures, requests = 0, 0
+    failures, requests, told = 0, 0, args.start
     with ProcessPoolExecutor(args.jobs) as pool:
-        for failed, sent in pool.map(_play_batch, batches, ends):
+        for end, (failed, sent) in zip(ends, pool.map(_play_batch, batches, ends), strict=True):
             failures, requests = failures + len(failed), requests + sent
             for line in failed:
                 sys.stdout.write(line + "\n")
                 sys.stdout.flush()
+            if end - told >= _TELL_EVERY:
+                told = end
+                sys.stderr.write(f"{end - args.start} seeds, {failures} failed, {time.monotonic() - began:.0f} s\n")
             if failed and args.stop_at_first:
                 pool.shutdown(wait=False, cancel_futures=True)
                 break

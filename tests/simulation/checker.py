@@ -59,8 +59,18 @@ def _read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _input(evidence: Evidence, job: str) -> list[dict[str, str]]:
-    return _read(evidence.folder / f"{job}.csv")
+def _input(evidence: Evidence, name: str) -> list[dict[str, str]]:
+    return _read(evidence.folder / name)
+
+
+def _inputs(evidence: Evidence, job: str) -> list[list[dict[str, str]]]:
+    """Return the rows of a job's exports, night by night."""
+    return [_input(evidence, f"{job}-{night}.csv") for night in range(1, evidence.scenario.nights + 1)]
+
+
+def _row(evidence: Evidence, line: dict[str, str]) -> dict[str, str]:
+    """Return the row of the export that an outcome is about."""
+    return _input(evidence, line["source_file"])[int(line["source_row"]) - 1]
 
 
 _STATUSES = {"succeeded", "skipped", "invalid", "rejected", "unknown", "blocked", "unsent"}
@@ -76,12 +86,9 @@ def _every_row_has_one_outcome(evidence: Evidence) -> None:
             raise Broken(f"{told.run_id}: a row has two outcomes, or the order is not the source's: {numbers}")
         if {line["status"] for line in lines} - _STATUSES:
             raise Broken(f"{told.run_id}: a status that is none")
-        if (
-            told.step.verb == "run"
-            and told.exit_code in (0, 3, 4)
-            and len(lines) != len(_input(evidence, told.step.job))
-        ):
-            raise Broken(f"{told.run_id}: {len(lines)} outcomes of {len(_input(evidence, told.step.job))} rows")
+        read = len(_input(evidence, f"{told.step.job}-{told.step.night}.csv"))
+        if told.step.verb == "run" and told.exit_code in (0, 3, 4) and len(lines) != read:
+            raise Broken(f"{told.run_id}: {len(lines)} outcomes of {read} rows")
 
 
 def _the_quota_was_kept(evidence: Evidence) -> None:
@@ -120,7 +127,7 @@ def _nothing_is_claimed_that_is_not_so(evidence: Evidence) -> None:
     """Succeeded means applied; invalid, rejected, unsent and blocked mean that this run's request was not."""
     for told, lines, _ in _reports(evidence):
         for line in lines:
-            for identity in _identities(evidence, told, line):
+            for identity in _identities(evidence, line):
                 entries = [e for e in evidence.journal.entries if e.identity == identity]
                 _hold(told, line, identity, entries)
 
@@ -144,10 +151,8 @@ def _was_told_before(told: Told, line: dict[str, str], entries: list[Entry]) -> 
     return any(entry.decided == "conflict" for entry in entries)
 
 
-def _identities(evidence: Evidence, told: Told, line: dict[str, str]) -> list[str]:
-    key = line["request_key"]
-    rows = _input(evidence, told.step.job)
-    row = rows[int(line["source_row"]) - 1]
+def _identities(evidence: Evidence, line: dict[str, str]) -> list[str]:
+    key, row = line["request_key"], _row(evidence, line)
     if evidence.scenario.export is Export.STATES:
         return [f"{key}/{row['biz_state_code']}"]
     if evidence.scenario.export is Export.TASKS and row["times"] == "3":
@@ -161,22 +166,22 @@ def _all_that_could_be_delivered_was(evidence: Evidence) -> None:
         last = [told for told in evidence.told if told.step.job == job and told.report is not None][-1]
         assert last.report is not None
         for line in _read(last.report / "outcome.csv"):
-            if line["status"] in ("unknown", "unsent") and not _is_refused_in_doubt(evidence, job, line):
+            if line["status"] in ("unknown", "unsent") and not _is_refused_in_doubt(evidence, line):
                 raise Broken(f"{last.run_id} row {line['source_row']} is still {line['status']} {line['code']}")
-            if line["status"] == "blocked" and not _has_cause(evidence, job, line):
+            if line["status"] == "blocked" and not _has_cause(evidence, line):
                 raise Broken(f"{last.run_id} row {line['source_row']} is blocked without cause")
 
 
-def _is_refused_in_doubt(evidence: Evidence, job: str, line: dict[str, str]) -> bool:
+def _is_refused_in_doubt(evidence: Evidence, line: dict[str, str]) -> bool:
     """
     Return whether the platform refuses what it may have applied: then only a person can tell, and the row stays open.
     """
-    row = _input(evidence, job)[int(line["source_row"]) - 1]
+    row = _row(evidence, line)
     return line["status"] == "unknown" and row[next(iter(row))] in evidence.scenario.refusals
 
 
-def _has_cause(evidence: Evidence, job: str, line: dict[str, str]) -> bool:
-    row = _input(evidence, job)[int(line["source_row"]) - 1]
+def _has_cause(evidence: Evidence, line: dict[str, str]) -> bool:
+    row = _row(evidence, line)
     if evidence.scenario.export is Export.STATES:
         return row["out_biz_no"] in evidence.scenario.refusals
     return row.get("pay_out_biz_no", "") not in evidence.journal.applied
@@ -226,7 +231,7 @@ def _lanes_are_kept(evidence: Evidence) -> None:
 
 def _no_refund_before_its_payment(evidence: Evidence) -> None:
     entries = evidence.journal.entries
-    known = {row["out_biz_no"] for job in evidence.scenario.jobs for row in _input(evidence, job)}
+    known = {row["out_biz_no"] for job in evidence.scenario.jobs for rows in _inputs(evidence, job) for row in rows}
     for entry in entries:
         fields = json.loads(entry.body)
         paid = fields.get("pay_out_biz_no")
@@ -245,24 +250,38 @@ def _newest(evidence: Evidence) -> Iterator[tuple[tuple[str, ...], list[tuple[fl
 
 
 def _no_older_balance_after_a_newer_one(evidence: Evidence) -> None:
-    """Once another balance of a card was sent, an attempt for the one before it comes no more."""
-    for card, sent in _newest(evidence):
-        order: list[str] = []
-        for _, identity, _, _ in sorted(sent, key=lambda one: one[0]):
-            if identity in order and order[-1] != identity:
-                # Sent, then refused or never seen: the older one was the newest again.
-                between = [e for _, i, _, e in sent if i in order[order.index(identity) + 1 :]]
-                if any(e.decided == "accepted" for e in between):
-                    raise Broken(f"card {card}: {identity} was sent again after a newer balance")
-            if identity not in order:
-                order.append(identity)
+    """Once a balance of a card may have been applied, none that the exports say before it is sent any more."""
+    ages = _ages(evidence)
+    newest: dict[tuple[str, ...], tuple[str, int, int]] = {}
+    for entry in sorted(evidence.journal.entries, key=lambda entry: entry.sent_at):
+        card = _lane(evidence, entry)
+        age = ages.get(entry.key)
+        if age is None:
+            continue
+        if card in newest and age < newest[card]:
+            raise Broken(f"card {card}: {entry.key} was sent after a newer balance")
+        if entry.decided == "accepted":
+            newest[card] = max(age, newest.get(card, age))
+
+
+def _ages(evidence: Evidence) -> dict[str, tuple[str, int, int]]:
+    """Return, for each request key, how late the exports say its balance: time of change, night, row."""
+    ages: dict[str, tuple[str, int, int]] = {}
+    for _, lines, _ in _reports(evidence):
+        for line in (line for line in lines if line["status"] not in ("skipped", "invalid")):
+            row = _row(evidence, line)
+            night = int(line["source_file"].rpartition("-")[2].removesuffix(".csv"))
+            age = (row["updated_at"] if row["updated_at"].isprintable() else "", night, int(line["source_row"]))
+            ages[line["request_key"]] = max(age, ages.get(line["request_key"], age))
+    return ages
 
 
 def _the_last_balance_holds(evidence: Evidence) -> None:
     """In the end the platform holds, for each card, the balance that the export says last."""
     for job in evidence.scenario.jobs:
         wanted: dict[str, tuple[tuple[bool, str, int], str, str]] = {}
-        for n, row in enumerate(_input(evidence, job)):
+        rows = _inputs(evidence, job)[-1]
+        for n, row in enumerate(rows):
             if not _is_sendable(row):
                 continue
             age = (bool(row["updated_at"]), row["updated_at"], n)

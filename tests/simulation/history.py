@@ -87,12 +87,12 @@ class History:
             if run_id is not None:
                 self._play([Step("resume", job, run_id=run_id)])
                 self._play([Step("rerun", job, run_id=run_id)])
-        self._play([Step("run", job)])
+        self._play([Step("run", job, night=self.scenario.nights)])
         for _ in range(_CALM_ROUNDS):
             if self.evidence.told[-1].exit_code in (0, None):
                 break
             self._play([Step("rerun", job)])
-        self._play([Step("run", job)])
+        self._play([Step("run", job, night=self.scenario.nights)])
 
     def _play(self, together: list[Step]) -> None:
         for step in together:
@@ -197,7 +197,7 @@ def _config(history: History, step: Step) -> Config:
         export=scenario.export,
         api=scenario.api,
         account="account",
-        inputs=(f"{step.job}.csv",),
+        inputs=(f"{step.job}-{step.night}.csv",),
         rate=scenario.rate,
         concurrency=scenario.concurrency,
         timeout_s=10.0,

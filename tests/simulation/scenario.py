@@ -16,7 +16,7 @@ class Step:
     One command, and what befalls it.
 
     `verb` is run, rerun or resume; `job` names one of two; `run_id` is the run meant, the job's last one where it is
-    None. `dies_after` counts effects until the process is killed;
+    None; `night` says which of the job's exports a run reads. `dies_after` counts effects until the process is killed;
     `signal_after`, `until_after`, `frozen_after` are virtual seconds.
     """
 
@@ -32,6 +32,7 @@ class Step:
     changed_mapping: bool = False
     clock_step: float = 0.0
     run_id: str | None = None
+    night: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Scenario:
     max_attempts: int
     outage_limit: float
     jobs: tuple[str, ...]
+    nights: int
     storms: tuple[Storm, ...]
     steps: tuple[Step, ...]
     refusals: dict[str, str]
@@ -66,16 +68,19 @@ _REFUSALS = {
 
 
 def scenario_of(seed: int, folder: Path) -> Scenario:
-    """Draw the story of a seed, and write its exports into the folder, one file for each job."""
+    """Draw the story of a seed, and write its exports into the folder, one file for each job and night."""
     chance = random.Random(seed)
     export = chance.choice([Export.ORDERS, Export.ORDERS, Export.POINTS, Export.POINTS, Export.STATES, Export.TASKS])
     api = _API[export]
     jobs = ("a", "b") if chance.random() < 0.3 else ("a",)
+    nights = chance.choice([1, 2, 3]) if export is Export.POINTS else 1
     keys: list[str] = []
     for job in jobs:
-        rows = list(_rows(export, job, chance))
-        keys += [row[_COLUMNS[export][0]] for row in rows]
-        _write(folder / f"{job}.csv", _COLUMNS[export], rows)
+        with_times = chance.random() < 0.5
+        for night in range(1, nights + 1):
+            rows = list(_rows(export, f"{job}{night}" if nights > 1 else job, chance, with_times=with_times))
+            keys += [row[_COLUMNS[export][0]] for row in rows]
+            _write(folder / f"{job}-{night}.csv", _COLUMNS[export], rows)
     rate = 5.0 if api is Api.POINTS else chance.choice([5.0, 20.0, 100.0])
     refused = chance.sample(keys, min(len(keys), chance.choice([0, 0, 1, 3])))
     return Scenario(
@@ -88,8 +93,9 @@ def scenario_of(seed: int, folder: Path) -> Scenario:
         max_attempts=chance.choice([2, 4, 6]),
         outage_limit=chance.choice([30.0, 300.0]),
         jobs=jobs,
+        nights=nights,
         storms=tuple(_storms(chance)),
-        steps=tuple(_steps(jobs, chance)),
+        steps=tuple(_steps(jobs, nights, chance)),
         refusals={key: chance.choice(_REFUSALS[api]) for key in refused if key},
     )
 
@@ -103,10 +109,10 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-def _rows(export: Export, job: str, chance: random.Random) -> Iterator[dict[str, str]]:
+def _rows(export: Export, job: str, chance: random.Random, *, with_times: bool) -> Iterator[dict[str, str]]:
     count = chance.choice([1, 4, 12, 30])
     made: list[dict[str, str]] = []
-    with_keys, with_times = chance.random() < 0.3, chance.random() < 0.5
+    with_keys = chance.random() < 0.3
     for n in range(count):
         row = _row(export, job, n, made, chance, with_keys=with_keys, with_times=with_times)
         if chance.random() < 0.05:
@@ -132,13 +138,13 @@ def _row(
     user = f"20880000000000{chance.randrange(4)}{job == 'a':d}"
     common = {"user_id": user, "agreement_no": f"agr{user}", "biz_time": "2025-11-20 10:00:00"}
     if export is Export.POINTS:
-        card = chance.randrange(8)
+        card, day = chance.randrange(8), 20 + int(job[1:] or 0)
         return {
             "out_request_no": f"{job}-{n}" if with_keys else "",
-            "openid": f"o{job}{card}",
-            "user_card_code": f"{job}{card:04}",
-            "point_balance": str(chance.randrange(5)),
-            "updated_at": f"2025-11-20 0{chance.randrange(9)}:00:00" if with_times else "",
+            "openid": f"o{job[0]}{card}",
+            "user_card_code": f"{job[0]}{card:04}",
+            "point_balance": str(chance.randrange(3)),
+            "updated_at": f"2025-11-{day} 0{chance.randrange(9)}:00:00" if with_times else "",
         }
     if export is Export.STATES:
         state = chance.choice(["NEW", "PAID", "DONE"])
@@ -195,16 +201,18 @@ def _mix(chance: random.Random) -> dict[str, float]:
             return {chance.choice(_KINDS): chance.choice([0.3, 0.8])}
 
 
-def _steps(jobs: tuple[str, ...], chance: random.Random) -> Iterator[Step]:
+def _steps(jobs: tuple[str, ...], nights: int, chance: random.Random) -> Iterator[Step]:
+    night = 1
     yield _step("run", jobs[0], chance)
     if len(jobs) > 1:
         yield _step("run", jobs[1], chance, alongside=True)
-    for _ in range(chance.choice([0, 1, 2, 4])):
-        verb = chance.choice(["resume", "resume", "rerun", "run"])
-        yield _step(verb, chance.choice(jobs), chance, alongside=chance.random() < 0.1)
+    for _ in range(chance.choice([0, 1, 2, 4]) + (nights > 1)):
+        verb = chance.choice(["resume", "resume", "rerun", "run"] if nights == 1 else ["resume", "rerun", "run", "run"])
+        night = min(nights, night + (verb == "run"))
+        yield _step(verb, chance.choice(jobs), chance, alongside=chance.random() < 0.1, night=night)
 
 
-def _step(verb: str, job: str, chance: random.Random, *, alongside: bool = False) -> Step:
+def _step(verb: str, job: str, chance: random.Random, *, alongside: bool = False, night: int = 1) -> Step:
     fate = chance.choice(["none", "none", "kill", "kill", "signal", "until", "freeze"])
     return Step(
         verb=verb,
@@ -216,6 +224,7 @@ def _step(verb: str, job: str, chance: random.Random, *, alongside: bool = False
         frozen_for=chance.choice([1.0, 45.0]),
         pause_before=chance.choice([0.0, 0.3, 40.0]),
         alongside=alongside,
+        night=night,
         changed_mapping=chance.random() < 0.15,
         clock_step=chance.choice([0.0] * 8 + [3600.0, -3600.0]),
     )
