@@ -73,11 +73,15 @@ def admit(known: Known | None, digest: bytes) -> Go | Skip | Conflict:
 
 
 def _admit_refused(known: Known, digest: bytes) -> Go | Skip | Conflict:
-    if known.successor is None or known.successor_state is DeliveryState.REJECTED:
+    """Let a refused key be used again, but not one that was given up for another: both would count."""
+    if known.successor is None:
         return Go(doubt=False, before=known.state)
-    if known.successor_state is not DeliveryState.SUCCEEDED:
-        return Conflict(f"the row was given the request key {known.successor} instead; rerun the run that did so")
-    return Skip("already_succeeded") if known.digest == digest else Conflict(_CONFLICTS[known.successor_state])
+    if known.successor_state is DeliveryState.SUCCEEDED and known.digest == digest:
+        return Skip("already_succeeded")
+    return Conflict(
+        f"the platform asked for another request key, and the row was given {known.successor}; "
+        "rerun the run that did so, or give this row a key of its own"
+    )
 
 
 _IN_DOUBT = (

@@ -71,8 +71,10 @@ class GroupCommit:
 
     def flush(self) -> None:
         """Make all durable that was handed in. Raises what the transaction raised."""
-        if self._pending:
-            self.run(lambda _: None)
+        # With the turn in hand, so that no other thread's commit is still under way.
+        with self._turn:
+            if self._pending:
+                self._commit_pending()
         if self._failure is not None:
             raise self._failure
 
@@ -92,8 +94,12 @@ class GroupCommit:
             self._finish(batch, None)
 
     def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            # The error under way says more; the next transaction can't begin, and fails as well.
+            return
 
     def _finish(self, batch: list[Ticket], error: BaseException | None) -> None:
         for ticket in batch:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -79,9 +79,9 @@ def open_ledger(path: Path, connect: Connect = connect) -> sqlite3.Connection:
     """
     with told_clearly(path):
         _make_file(path)
+        _check_identity(path)
         connection = connect(path)
         try:
-            _check_identity(connection, path)
             _migrate(connection)
         except BaseException:
             connection.close()
@@ -90,6 +90,8 @@ def open_ledger(path: Path, connect: Connect = connect) -> sqlite3.Connection:
 
 
 def _make_file(path: Path) -> None:
+    if path.is_dir():
+        raise LedgerError(f"ledger {path}: that is a folder; name a file in [ledger] url")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The ledger holds bodies of requests until they are confirmed: nobody but its owner may read them.
@@ -98,9 +100,16 @@ def _make_file(path: Path) -> None:
         raise LedgerError(f"ledger {path}: {exc.strerror}; check [ledger] url and the folder's permissions") from exc
 
 
-def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
-    application, version = (connection.execute(f"PRAGMA {p}").fetchone()[0] for p in ("application_id", "user_version"))
-    is_new = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+def _check_identity(path: Path) -> None:
+    # Read-only: what is another program's must not even be switched to a write-ahead log.
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as connection:
+        # One snapshot: another process may be making the tables at this moment.
+        connection.execute("BEGIN")
+        application, version, tables = (
+            connection.execute(question).fetchone()[0]
+            for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+        )
+    is_new = tables == 0
     if not is_new and application != APPLICATION_ID:
         raise LedgerError(f"ledger {path}: the file is a database of another program; name another one in [ledger] url")
     if version > VERSION:

@@ -55,7 +55,18 @@ def is_dead(holder: str, here: Holder) -> bool:
     host, boot, pid, began = holder.split(" ")
     if host != here.host:
         return False
-    return boot != here.boot or not Path(f"/proc/{pid}").exists() or _began(int(pid)) != began
+    return boot != here.boot or _is_gone(int(pid)) or _began(int(pid)) != began
+
+
+def _is_gone(pid: int) -> bool:
+    # Not every system has /proc; signal 0 only asks, and a process that may not be asked is there.
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 # Whether the holder, in the ledger's form, surely runs no more, as seen from a holder.

@@ -79,12 +79,15 @@ class Permits:
         if slot is None or slot.left == 0:
             return None
         if now > slot.started_at + _SLOT_SECONDS:
-            slot.awaited -= slot.left
-            slot.left = 0
-            self._close_if_answered(slot, now)
+            self._cut_short(slot, now)
             return None
         slot.left -= 1
         return Permit(slot.serial, now)
+
+    def _cut_short(self, slot: _OpenSlot, now: float) -> None:
+        slot.awaited -= slot.left
+        slot.left = 0
+        self._close_if_answered(slot, now)
 
     def _from_store(self, now: float) -> Permit | None:
         if now < self._not_before:
@@ -141,7 +144,8 @@ class Permits:
         with self._lock:
             self.throttled += 1
             now = self._clock.steady()
-            self._current = None
+            if self._current is not None:
+                self._cut_short(self._current, now)
             self._store.change(self._name, lambda state: (self._slowed(state, now, wait_seconds), None))
             self._not_before = 0.0
 

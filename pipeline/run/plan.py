@@ -35,7 +35,7 @@ class Plan:
 
 def plan_of(ledger: Ledger, run: RunLedger, limit_per_s: float) -> Plan:
     """Return the plan that a staged run amounts to, at so many requests a second."""
-    counts: dict[str, int] = {"to send": 0, **dict.fromkeys((Status.SKIPPED, Status.INVALID), 0)}
+    counts: dict[str, int] = {"to send": 0, **dict.fromkeys((Status.SKIPPED.value, Status.INVALID.value), 0)}
     codes: dict[str, int] = {}
     problems: list[Outcome] = []
     for outcome in ledger.outcomes(run.run):

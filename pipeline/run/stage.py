@@ -8,7 +8,7 @@ from pipeline.ledger.records import InputRecord, StagedRow
 from pipeline.map import Invalid, Mapped, MappingRules, bind, check_columns, rekey
 from pipeline.model import BadRow, CsvFormat, Row, Status
 from pipeline.read import Source, SourceFile, open_source, sha256_of, verify_unchanged
-from pipeline.write.course import Course
+from pipeline.write.course import Course, Drained
 
 _LONGEST_MESSAGE = 500
 
@@ -59,7 +59,11 @@ class Stager:
         before = self._rows
         with open_source(file, self._csv) as source:
             self._add_input(file_no, file, source, 0, "")
-            self._stage_rows(file_no, source)
+            try:
+                self._stage_rows(file_no, source)
+            except Drained:
+                self._add_input(file_no, file, source, self._rows - before, sha256_of(file))
+                raise
         verify_unchanged(file)
         sha256 = source.sha256 or sha256_of(file)
         self._add_input(file_no, file, source, self._rows - before, sha256)

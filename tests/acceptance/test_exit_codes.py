@@ -1,0 +1,143 @@
+"""Every exit code, of the real command in a process of its own."""
+
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.simulator import Fault, Kind
+from tests.acceptance.night import Night, end_of, order, wait_until
+
+
+def test_exit_0_when_every_row_is_done(night: Night) -> None:
+    """A run whose rows all succeeded or were skipped with cause exits with 0."""
+    night.export("orders.csv", [order(1), order(1), order(2)])
+
+    ended = night.command("run", "orders")
+
+    assert (ended.exit_code, night.fates(), night.summary()["state"]) == (
+        0,
+        ["succeeded SUCCESS", "skipped duplicate_row", "succeeded SUCCESS"],
+        "completed",
+    )
+
+
+def test_exit_1_when_the_disk_is_full_and_nothing_is_forgotten(night: Night) -> None:
+    """A ledger that can't grow stops the sending and names the cause; with room again, resume sends what is left."""
+    night.export("orders.csv", [order(number) for number in range(120)])
+    limited = ("sh", "-c", 'ulimit -f 1600; exec "$@"', "sh")
+
+    ended = night.command("run", "orders", "--no-progress", wrapper=limited)
+    sent = len(night.requests())
+    resumed = night.command("resume", "last")
+
+    assert (ended.exit_code, ended.stdout, 0 < sent < 120) == (1, "", True)
+    assert "resume the run" in ended.stderr
+    assert (resumed.exit_code, sorted(night.simulator.journal.applied_keys())) == (0, sorted(f"A{n}" for n in range(120)))
+
+
+def test_exit_1_when_the_ledger_is_damaged(night: Night) -> None:
+    """A damaged ledger is told as one, and nothing is sent."""
+    night.export("orders.csv", [order(1)])
+    night.command("run", "orders")
+    ledger = night.folder / "state" / "backfill.db"
+    ledger.write_bytes(ledger.read_bytes()[:4096] + b"\xff" * (ledger.stat().st_size - 4096))
+
+    ended = night.command("run", "orders")
+
+    assert (ended.exit_code, ended.stdout, len(night.requests())) == (1, "", 1)
+    assert "the file is damaged; restore it from a backup" in ended.stderr
+
+
+def nothing(_: Night) -> None:
+    """Leave the night as it is."""
+
+
+def unknown_key(night: Night) -> None:
+    night.configure({"jobs.orders": {"rte": 5}})
+
+
+def no_private_key(night: Night) -> None:
+    (night.folder / "keys" / "app_private_key.pem").unlink()
+
+
+def no_input(night: Night) -> None:
+    (night.folder / "orders.csv").unlink()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words", "told"),
+    [
+        pytest.param(nothing, ["run"], "required: JOB", id="no job"),
+        pytest.param(nothing, ["send", "orders"], "invalid choice: 'send'", id="unknown command"),
+        pytest.param(nothing, ["run", "orders", "--fast"], "unrecognized arguments: --fast", id="unknown option"),
+        pytest.param(nothing, ["run", "ordres"], 'no job has the name ordres; did you mean orders?', id="unknown job"),
+        pytest.param(nothing, ["run", "orders", "--config", "no.toml"], "no config file at", id="no config"),
+        pytest.param(unknown_key, ["run", "orders"], '[jobs.orders] rte: unknown key; did you mean rate?', id="config"),
+        pytest.param(no_private_key, ["run", "orders"], "[accounts.zhima] private_key_file", id="key"),
+        pytest.param(no_input, ["run", "orders"], "no file matches 'orders.csv'", id="input"),
+        pytest.param(nothing, ["resume", "last"], "RUN 'last'", id="no run to resume"),
+        pytest.param(nothing, ["show", "last"], "there are no runs yet", id="no run to show"),
+    ],
+)
+def test_exit_2_when_usage_config_key_or_input_is_at_fault(
+    prepare: Callable[[Night], None], words: list[str], told: str, night: Night
+) -> None:
+    """The fault is told on stderr, and nothing is sent or reported."""
+    night.export("orders.csv", [order(1)])
+    prepare(night)
+
+    ended = night.command(*words)
+
+    assert (ended.exit_code, ended.stdout, night.requests(), night.reports()) == (2, "", [], [])
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_exit_3_when_the_run_finished_and_rows_are_left(night: Night) -> None:
+    """A finished run with a row that is invalid, rejected or unknown exits with 3."""
+    night.export("orders.csv", [order(1), order(2, trade_amount="x")])
+
+    ended = night.command("run", "orders")
+
+    assert (ended.exit_code, night.fates(), night.summary()["state"]) == (
+        3,
+        ["succeeded SUCCESS", "invalid field_invalid"],
+        "completed",
+    )
+
+
+def test_exit_4_when_the_run_stops_itself(night: Night) -> None:
+    """A run whose caller is refused exits with 4, and says why and how to go on."""
+    night.export("orders.csv", [order(1), order(2)])
+    night.simulator.set_faults([Fault(Kind.STATUS, status=403)])
+
+    ended = night.command("run", "orders")
+
+    assert (ended.exit_code, night.fates(), night.summary()["state"]) == (4, ["unsent stopped"] * 2, "stopped")
+    assert "Alipay denies the account permission" in ended.stdout
+    assert f"backfill resume {night.summary()['run_id']}" in ended.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_exit_5_when_stopped_from_outside_and_resume_goes_on(number: signal.Signals, night: Night) -> None:
+    """A signal lets what is in flight finish; the rest is unsent, and resume sends it, each row once."""
+    night.configure({"jobs.orders": {"concurrency": 2}})
+    night.export("orders.csv", [order(number) for number in range(60)])
+    night.simulator.set_faults([Fault(Kind.SLOW, seconds=0.05)])
+
+    process = night.start("run", "orders", "--no-progress")
+    wait_until(lambda: len(night.requests()) >= 10)
+    process.send_signal(number)
+    ended = end_of(process)
+    fates = night.fates()
+    night.simulator.set_faults([])
+    resumed = night.command("resume", "last")
+
+    succeeded = fates.count("succeeded SUCCESS")
+    assert (ended.exit_code, 10 <= succeeded < 60) == (5, True)
+    assert fates.count("unsent interrupted") == 60 - succeeded
+    assert f"{number.name}: finishing what is in flight" in ended.stderr
+    assert (resumed.exit_code, night.fates()) == (0, ["succeeded SUCCESS"] * 60)
+    assert sorted(night.simulator.journal.applied_keys()) == sorted(f"A{n}" for n in range(60))
+    assert len(night.requests()) == 60

@@ -1,0 +1,74 @@
+"""Every ledger that there is: what a test here proves holds for each of them."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from pipeline.ledger.database import connect
+from pipeline.ledger.lease import Holder
+from pipeline.ledger.ledger import Ledger
+from pipeline.model import Export
+from tests.contract.nights import DEAD, ME, MakeNights, NewLedger, Nights, Opens
+from tests.moved_clock import MovedClock
+
+
+@pytest.fixture(scope="session", params=["sqlite"])
+def new_ledger(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NewLedger:
+    """Make an empty ledger that processes with this clock can open as often as they want."""
+    folder, numbers = tmp_path_factory.mktemp("ledgers"), count()
+    Ledger(folder / "empty.db", MovedClock(), DEAD).close()
+    empty = (folder / "empty.db").read_bytes()
+
+    @contextmanager
+    def made(clock: MovedClock) -> Iterator[Opens]:
+        path = folder / f"{next(numbers)}.db"
+        path.write_bytes(empty)
+        opened: list[Ledger] = []
+
+        def open_again(holder: Holder = DEAD) -> Ledger:
+            opened.append(Ledger(path, clock, holder, connect=_quickly))
+            return opened[-1]
+
+        yield open_again
+        for ledger in opened:
+            ledger.close()
+        path.unlink()
+
+    return made
+
+
+def _quickly(path: Path, *, durable: bool = True) -> sqlite3.Connection:
+    # Processes die here, machines do not: nothing is proved by waiting for the disk.
+    connection = connect(path, durable=durable)
+    connection.execute("PRAGMA synchronous = OFF")
+    return connection
+
+
+@pytest.fixture
+def clock() -> MovedClock:
+    """The clock of all processes."""
+    return MovedClock()
+
+
+@pytest.fixture
+def opens(new_ledger: NewLedger, clock: MovedClock) -> Iterator[Opens]:
+    """Open the test's own ledger, as often as wanted."""
+    with new_ledger(clock) as opens:
+        yield opens
+
+
+@pytest.fixture
+def nights(opens: Opens, clock: MovedClock) -> MakeNights:
+    """Make a job's nights, for an export."""
+    ids = count()
+
+    def made(
+        export: Export = Export.ORDERS, *, account: str = "zhima", holder: str = ME, job: str = "orders"
+    ) -> Nights:
+        return Nights(opens, export, account, holder, job, clock, ids=ids)
+
+    return made

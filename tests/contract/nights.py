@@ -1,0 +1,215 @@
+"""Rows made in a few words, and nights in which they are staged, sent and settled, or in which the process dies."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Protocol
+
+import orjson
+
+from pipeline.ledger.admission import Admission, Blocked, Conflict, Go, Skip
+from pipeline.ledger.lease import Holder
+from pipeline.ledger.ledger import Ledger, RunLedger
+from pipeline.ledger.records import Due, InputRecord, NewRun, RunRecord, RunState, Settlement, StagedRow
+from pipeline.ledger.rerunning import Rewrites, Selection
+from pipeline.map import rekey, retarget
+from pipeline.model import Api, Balance, Export, Payload, Status, digest
+from pipeline.write.lanes import payments_first
+from pipeline.write.settlement import History, settle
+from pipeline.write.verdict import Refused, Succeeded, TryAgain, Verdict
+from tests.moved_clock import MovedClock
+
+# Larger than any process id that Linux gives out.
+GONE = 2**22 + 1
+DEAD = Holder("here", "boot", GONE, "1")
+ME = "Alipay app 2021000000000001"
+
+DONE = Succeeded("SUCCESS")
+REFUSED = Refused("INVALID_PARAMETER", "mend the row")
+ASKS_FOR_NEW_KEY = Refused("IDEMPOTENT_ERROR", "take another number", wants_new_key=True)
+LOST = TryAgain("timeout", "no answer", may_have_acted=True)
+THROTTLED = TryAgain("http_429", "too many", may_have_acted=False, slow=True)
+NOT_CONNECTED = TryAgain("not_connected", "no connection", may_have_acted=False)
+
+Told = tuple[str, Status, str]
+OPEN = frozenset({Status.UNKNOWN, Status.BLOCKED, Status.UNSENT})
+
+API = {
+    Export.ORDERS: Api.CUMULATION,
+    Export.TASKS: Api.CUMULATION,
+    Export.POINTS: Api.POINTS,
+    Export.STATES: Api.STATE,
+}
+
+
+class Opens(Protocol):
+    """Opens the ledger under test, the same one each time."""
+
+    def __call__(self, holder: Holder = DEAD) -> Ledger: ...
+
+
+NewLedger = Callable[[MovedClock], AbstractContextManager[Opens]]
+
+
+def order(key: str, content: str = "1", *, user: str = "u", refund_of: str | None = None) -> StagedRow:
+    fields = {"out_biz_no": key, "content": content}
+    body = orjson.dumps(fields if refund_of is None else fields | {"pay_out_biz_no": refund_of})
+    return StagedRow(0, (key, content), (Payload(Api.CUMULATION, key, key, body, digest(user), refund_of),), key)
+
+
+def task(key: str, times: int = 1, content: str = "1") -> StagedRow:
+    numbered = [key] if times == 1 else [f"{key}-{n}" for n in range(1, times + 1)]
+    payloads = (order(each, content).payloads[0] for each in numbered)
+    return StagedRow(0, (key, str(times)), tuple(payloads), key)
+
+
+def balance(card: str, points: int, *, key: str | None = None, version: str | None = None) -> StagedRow:
+    """Return a balance; without a key it gets one that is made from the row."""
+    number = key or f"{card}={points}@{version or ''}"
+    body = orjson.dumps({"card": card, "out_request_no": number, "point_balance": points})
+    what = Balance(digest(card), points, version)
+    payload = Payload(Api.POINTS, number, number, body, what.card, balance=what, key_is_derived=key is None)
+    return StagedRow(0, (card, str(points)), (payload,), number)
+
+
+def state(key: str, code: str, content: str = "1") -> StagedRow:
+    body = orjson.dumps({"out_biz_no": key, "biz_state_code": code, "content": content})
+    return StagedRow(0, (key, code), (Payload(Api.STATE, key, f"{key}/{code}", body, digest(key)),), key)
+
+
+def invalid(key: str | None = None) -> StagedRow:
+    return StagedRow(0, ("?",), (), key, Status.INVALID, "field_missing", "user_id is missing")
+
+
+@dataclass
+class Nights:
+    """
+    One job's runs over a ledger. Each is a process of its own, and dies unless it comes to its end.
+
+    `answers` say what the platform answers to an identity, a success where nothing is said; `sent` holds what went
+    out, in order.
+    """
+
+    opens: Opens
+    export: Export = Export.ORDERS
+    account: str = "zhima"
+    holder: str = ME
+    job: str = "orders"
+    clock: MovedClock = field(default_factory=MovedClock)
+    sent: list[tuple[str, bytes]] = field(default_factory=list)
+    ids: Iterator[int] = field(default_factory=count)
+
+    @property
+    def api(self) -> Api:
+        return API[self.export]
+
+    def new(self, parent: str | None = None) -> NewRun:
+        run_id = f"{self.job.upper()}-{next(self.ids):04}"
+        return NewRun(run_id, self.job, self.export, self.api, self.account, 5.0, "2026-03-01T12:00:00.000Z", parent)
+
+    def begin(self, ledger: Ledger | None = None, parent: str | None = None) -> RunLedger:
+        return (ledger or self.opens()).begin(self.new(parent), self.holder)
+
+    def stage(self, run: RunLedger, rows: Sequence[StagedRow], *, sift: bool = True) -> None:
+        source = InputRecord(1, "orders.csv", "exports/orders.csv", ("key", "content"), len(rows), "00")
+        run.add_input(source)
+        run.stage(1, 1, [replace(row, source_row=number) for number, row in enumerate(rows, 1)])
+        if sift:
+            run.start_delivering(self._rekey)
+
+    def _rekey(self, body: bytes, key: str) -> bytes:
+        return rekey(body, self.api, key)
+
+    def intend(self, run: RunLedger, due: Due) -> Admission:
+        """Put the intent on disk, and write down what may then go out."""
+        admission = run.intend(due)
+        if isinstance(admission, Go):
+            self.sent.append((due.identity, due.body))
+        return admission
+
+    def carry(self, run: RunLedger, due: Due, answer: Verdict) -> None:
+        """Do with a due what a worker does with it."""
+        run.settle(due, ended(self.intend(run, due), answer))
+
+    def deliver(self, run: RunLedger, answers: Mapping[str, Verdict], most: int | None = None) -> RunRecord:
+        """Send what is due, but no more than so much, and conclude the run."""
+        dues = [due for lane in run.lanes() for due in payments_first(lane)]
+        for due in dues[:most]:
+            self.carry(run, due, answers.get(due.identity, DONE))
+        is_cut = most is not None and most < len(dues)
+        return conclude(run, RunState.INTERRUPTED if is_cut else RunState.COMPLETED)
+
+    def night(
+        self, *rows: StagedRow, answers: Mapping[str, Verdict] | None = None, most: int | None = None
+    ) -> RunRecord:
+        """Run the job over these rows, to its end or until so many dues were carried."""
+        run = self.begin()
+        self.stage(run, rows)
+        return self.deliver(run, answers or {}, most)
+
+    def resume(
+        self, record: RunRecord, answers: Mapping[str, Verdict] | None = None, most: int | None = None
+    ) -> RunRecord:
+        """Go on with a run whose rows are staged."""
+        return self.deliver(self.opens().take_up(record, self.holder), answers or {}, most)
+
+    def rerun(
+        self,
+        parent: RunRecord,
+        answers: Mapping[str, Verdict] | None = None,
+        selection: Selection | None = None,
+    ) -> RunRecord:
+        """Send again what a run left open."""
+        run = self.begin(parent=parent.run_id)
+        self.copy(run, parent, selection or Selection(OPEN))
+        return self.deliver(run, answers or {})
+
+    def copy(self, run: RunLedger, parent: RunRecord, selection: Selection) -> int:
+        """Make due in a new run what another left open."""
+        return run.copy_from(parent, selection, Rewrites(self._rekey, retarget))
+
+    def told(self, record: RunRecord) -> list[Told]:
+        """Return key, status and code of each row of a run."""
+        return [(o.request_key, o.status, o.code) for o in self.opens().outcomes(record)]
+
+    def keys_sent(self) -> list[str]:
+        """Return the identities that went out since this was asked last."""
+        keys = [key for key, _ in self.sent]
+        self.sent.clear()
+        return keys
+
+
+def ended(admission: Admission, answer: Verdict) -> Settlement:
+    """Return how a due ends that was admitted so, and was answered so where it went out."""
+    match admission:
+        case Go(doubt, before):
+            return settle(History(before=before, doubt=doubt).after(answer), answer)
+        case Skip(code):
+            return Settlement(Status.SKIPPED, code)
+        case Conflict(message):
+            return Settlement(Status.INVALID, "key_conflict", message)
+        case Blocked(code, message):
+            return Settlement(Status.BLOCKED, code, message)
+
+
+def conclude(run: RunLedger, state: RunState, code: str = "interrupted") -> RunRecord:
+    """End a run whose rest, where there is any, was cut off."""
+    reason = None if state is RunState.COMPLETED else "cut off"
+    record = run.conclude(
+        state=state,
+        reason=reason,
+        finished_at="2026-03-01T12:00:09.000Z",
+        open_as=(code, reason or ""),
+        progress={"throttled": 0, "elapsed_s": 9.0, "sending_s": 8.0},
+    )
+    run.release()
+    return record
+
+
+class MakeNights(Protocol):
+    """Makes a job's nights over the ledger under test."""
+
+    def __call__(
+        self, export: Export = Export.ORDERS, *, account: str = "zhima", holder: str = ME, job: str = "orders"
+    ) -> Nights: ...

@@ -1,0 +1,142 @@
+"""Who holds a job: one run at a time, a dead holder does not block, and a late one writes nothing."""
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from pipeline.errors import LedgerError, RunHeld
+from pipeline.ledger.lease import LEASE_SECONDS, Holder, this_process
+from pipeline.ledger.records import RunState
+from tests.contract.nights import GONE, ME, MakeNights, Opens, conclude, order
+from tests.moved_clock import MovedClock
+
+ALIVE = this_process()
+
+
+def test_a_job_is_held_by_one_run(nights: MakeNights, opens: Opens) -> None:
+    """A second run of a job is refused while the first one lives, and is told who holds the job."""
+    orders = nights()
+    held = orders.begin(opens(ALIVE))
+
+    with pytest.raises(RunHeld) as refused:
+        orders.begin(opens(ALIVE))
+
+    assert str(refused.value) == (
+        f"job orders is held by run {held.run.run_id} (process {os.getpid()} on {ALIVE.host}); "
+        "wait for it, or end that process"
+    )
+    assert opens(ALIVE).is_live(held.run)
+    assert nights(job="other").begin(opens(ALIVE)).run.job == "other"
+
+
+def test_a_held_run_is_not_resumed(nights: MakeNights, opens: Opens) -> None:
+    """A run that is under way is not taken up by another process."""
+    orders = nights()
+    held = orders.begin(opens(ALIVE))
+
+    with pytest.raises(RunHeld):
+        opens(ALIVE).take_up(held.run, ME)
+
+
+def test_a_refused_run_leaves_no_trace(nights: MakeNights, opens: Opens) -> None:
+    """A run that did not get its job is not in the ledger."""
+    orders = nights()
+    held = orders.begin(opens(ALIVE))
+    with pytest.raises(RunHeld):
+        orders.begin(opens(ALIVE))
+
+    assert opens().recent(9) == [held.run]
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [
+        pytest.param(replace(ALIVE, pid=GONE), id="its-process-is-gone"),
+        pytest.param(replace(ALIVE, boot="before"), id="the-machine-was-started-since"),
+        pytest.param(replace(ALIVE, began="0"), id="its-number-is-another-process-now"),
+    ],
+)
+def test_a_dead_holder_does_not_block(nights: MakeNights, opens: Opens, holder: Holder) -> None:
+    """A job whose holder on this machine surely runs no more is free at once."""
+    orders = nights()
+    dead = orders.begin(opens(holder))
+
+    assert not opens(ALIVE).is_live(dead.run)
+    assert orders.begin(opens(ALIVE)).run.run_no == 2
+
+
+def test_a_holder_of_another_machine_blocks_until_its_lease_ends(
+    nights: MakeNights, opens: Opens, clock: MovedClock
+) -> None:
+    """Of another machine's process nothing is known but when it last said that it lives."""
+    orders = nights()
+    far = orders.begin(opens(replace(ALIVE, host="far", pid=GONE)))
+    clock.move(LEASE_SECONDS - 1)
+    with pytest.raises(RunHeld):
+        orders.begin(opens(ALIVE))
+    assert opens(ALIVE).is_live(far.run)
+
+    clock.move(2)
+
+    assert not opens(ALIVE).is_live(far.run)
+    assert orders.begin(opens(ALIVE)).run.run_no == 2
+
+
+def test_a_run_that_keeps_up_keeps_its_job(nights: MakeNights, opens: Opens, clock: MovedClock) -> None:
+    """A run that goes on holds its job for as long as it takes."""
+    orders = nights()
+    held = orders.begin(opens(replace(ALIVE, host="far")))
+    for _ in range(5):
+        clock.move(LEASE_SECONDS - 1)
+        held.keep_up()
+
+    with pytest.raises(RunHeld):
+        orders.begin(opens(ALIVE))
+
+
+def test_a_run_that_ends_gives_its_job_back(nights: MakeNights, opens: Opens) -> None:
+    """A released job is free, also while the process that held it lives on."""
+    orders = nights()
+    held = orders.begin(opens(ALIVE))
+    held.release()
+
+    assert not opens(ALIVE).is_live(held.run)
+    assert orders.begin(opens(ALIVE)).run.run_no == 2
+
+
+def test_a_late_run_writes_nothing(nights: MakeNights, opens: Opens, clock: MovedClock) -> None:
+    """A run that was held up until another took its job can neither intend nor settle nor conclude."""
+    orders = nights()
+    late = orders.begin(opens(replace(ALIVE, host="far")))
+    orders.stage(late, [order("A")])
+    ((due,),) = late.lanes()
+    clock.move(LEASE_SECONDS + 1)
+    now = orders.begin(opens(ALIVE))
+
+    for write in (
+        lambda: late.intend(due),
+        late.keep_up,
+        lambda: late.conclude(state=RunState.COMPLETED, reason=None, finished_at="", open_as=("", ""), progress={}),
+        lambda: late.finish(0),
+        late.release,
+    ):
+        with pytest.raises(LedgerError, match="job orders was taken over by another run"):
+            write()
+    with pytest.raises(RunHeld):
+        orders.begin(opens(ALIVE))
+    assert conclude(now, RunState.COMPLETED).state is RunState.COMPLETED
+
+
+def test_an_account_name_does_not_change_its_owner(nights: MakeNights, opens: Opens) -> None:
+    """What was delivered for one account says nothing of another that the config calls by the same name."""
+    nights().night(order("A"))
+
+    with pytest.raises(
+        LedgerError, match="the ledger keeps account zhima as Alipay app 2021000000000001, the config"
+    ) as e:
+        nights(holder="Alipay app 9").night(order("A"))
+
+    assert e.value.users_fault
+    assert len(opens().recent(9)) == 1
+    assert nights().begin().run.run_no == 2

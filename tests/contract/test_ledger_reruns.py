@@ -1,0 +1,404 @@
+"""Going on with a run, and sending again what it left open: the same keys and bytes, and new keys where asked for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from pipeline.errors import LedgerError, SettingsError
+from pipeline.ledger.records import Act, RunRecord, RunState, StagedRow
+from pipeline.ledger.rerunning import Selection
+from pipeline.model import Export, Status
+from pipeline.write.verdict import Verdict
+from tests.contract.nights import (
+    ASKS_FOR_NEW_KEY,
+    DONE,
+    LOST,
+    NOT_CONNECTED,
+    OPEN,
+    REFUSED,
+    THROTTLED,
+    MakeNights,
+    Nights,
+    Opens,
+    balance,
+    conclude,
+    invalid,
+    order,
+    state,
+    task,
+)
+
+SENT = (Status.SUCCEEDED, "SUCCESS")
+NEW_KEYS = Selection(OPEN, new_keys=True)
+
+
+def test_a_stopped_run_is_resumed_where_it_stood(nights: MakeNights) -> None:
+    """What the run had not come to is sent, what it had is left as it was, and the run is whole."""
+    orders = nights()
+    record = orders.night(order("A"), order("B"), order("C", refund_of="X"), answers={"B": REFUSED}, most=2)
+    assert orders.told(record)[2] == ("C", Status.UNSENT, "interrupted")
+    orders.keys_sent()
+
+    resumed = orders.resume(record)
+
+    assert orders.keys_sent() == ["C"]
+    assert orders.told(resumed) == [("A", *SENT), ("B", Status.REJECTED, "INVALID_PARAMETER"), ("C", *SENT)]
+    assert resumed == replace(
+        record, act=Act.CONCLUDED, state=RunState.COMPLETED, reason=None, elapsed_s=18.0, sending_s=16.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "sent"),
+    [
+        pytest.param(THROTTLED, ["A"], id="unsent-is-sent"),
+        pytest.param(NOT_CONNECTED, ["A"], id="never-left-is-sent"),
+        pytest.param(LOST, [], id="a-doubt-that-used-up-its-attempts-is-for-a-rerun"),
+        pytest.param(REFUSED, [], id="a-refusal-stays"),
+        pytest.param(DONE, [], id="a-success-stays"),
+    ],
+)
+def test_resuming_a_run_that_came_to_its_end_sends_what_is_surely_not_applied(
+    nights: MakeNights, answer: Verdict, sent: Sequence[str]
+) -> None:
+    """Resume takes up what the run left unsent; what is unknown after all attempts is settled by a rerun."""
+    orders = nights()
+    record = orders.night(order("A"), answers={"A": answer})
+    orders.keys_sent()
+    orders.resume(record)
+
+    assert orders.keys_sent() == sent
+
+
+def test_a_resumed_run_sends_a_refund_that_was_blocked(nights: MakeNights) -> None:
+    """A blocked row has its turn again when the run is resumed."""
+    orders = nights()
+    record = orders.night(order("PAY"), order("BACK", refund_of="PAY"), answers={"PAY": THROTTLED})
+
+    assert orders.told(orders.resume(record)) == [("PAY", *SENT), ("BACK", *SENT)]
+
+
+def test_a_run_that_moved_on_is_not_resumed_from_where_it_was(nights: MakeNights, opens: Opens) -> None:
+    """Who looked at a run before it was staged does not stage it once more after it was."""
+    orders = nights()
+    run = orders.begin()
+    seen = opens().find("last")
+    orders.stage(run, [order("A")])
+    orders.deliver(run, {})
+
+    with pytest.raises(LedgerError, match="has gone on since"):
+        opens().take_up(seen, orders.holder)
+
+
+def test_a_run_killed_in_mid_air_is_resumed_with_its_doubt(nights: MakeNights, opens: Opens) -> None:
+    """A run that nobody concluded is resumed too, and a row that is cut off in doubt again stays to be resumed."""
+    orders = nights()
+    run = orders.begin()
+    orders.stage(run, [order("A"), order("B")])
+    orders.intend(run, next(run.lanes())[0])
+
+    cut = orders.resume(opens().find("last"), most=0)
+    assert orders.told(cut) == [("A", Status.UNKNOWN, "interrupted"), ("B", Status.UNSENT, "interrupted")]
+
+    assert orders.told(orders.resume(cut)) == [("A", *SENT), ("B", *SENT)]
+
+
+ROWS = [
+    *(order(key, user=key) for key in ("DONE", "REFUSED", "LOST", "THROTTLED", "CUT")),
+    order("BACK", refund_of="LOST", user="LOST"),
+    invalid("BAD"),
+    order("DONE", user="again"),
+]
+ANSWERS: Mapping[str, Verdict] = {"REFUSED": REFUSED, "LOST": LOST, "THROTTLED": THROTTLED, "CUT": NOT_CONNECTED}
+
+
+@pytest.mark.parametrize(
+    ("selection", "sent"),
+    [
+        pytest.param(Selection(OPEN), ["LOST", "BACK", "THROTTLED", "CUT"], id="what-is-open"),
+        pytest.param(Selection(frozenset({Status.UNKNOWN})), ["LOST"], id="one-status"),
+        pytest.param(Selection(frozenset({Status.REJECTED})), ["REFUSED"], id="refused-rows-where-asked-for"),
+        pytest.param(Selection(OPEN, frozenset({"throttled"})), ["THROTTLED"], id="one-code"),
+        pytest.param(Selection(OPEN, frozenset({"INVALID_PARAMETER"})), [], id="a-code-of-another-status"),
+        pytest.param(
+            Selection(frozenset(Status)), ["REFUSED", "LOST", "BACK", "THROTTLED", "CUT"], id="never-the-rest"
+        ),
+        pytest.param(Selection(OPEN, limit=1), ["LOST"], id="the-first-one"),
+        pytest.param(Selection(OPEN, limit=0), [], id="none"),
+        pytest.param(Selection(OPEN, new_keys=True), ["LOST", "BACK", "THROTTLED", "CUT"], id="no-new-key-unasked"),
+    ],
+)
+def test_a_rerun_takes_what_it_is_told_to(nights: MakeNights, selection: Selection, sent: Sequence[str]) -> None:
+    """A rerun sends rows of the chosen statuses and codes again, and never what is delivered, skipped or invalid."""
+    orders = nights()
+    record = orders.night(*ROWS, answers=ANSWERS)
+    orders.keys_sent()
+    orders.rerun(record, selection=selection)
+
+    assert orders.keys_sent() == sent
+
+
+def test_a_rerun_sends_the_same_bytes_in_a_run_of_its_own(nights: MakeNights, opens: Opens) -> None:
+    """A rerun's rows keep their place in the source, key and body; the old run's outcomes stay as they were."""
+    orders = nights()
+    record = orders.night(order("A"), order("B"), order("C"), answers={"B": LOST})
+    before = list(opens().outcomes(record))
+    first = dict(orders.sent)
+    orders.sent.clear()
+
+    rerun = orders.rerun(record)
+
+    assert orders.sent == [("B", first["B"])]
+    assert [(o.source_file, o.source_row, o.request_key, o.status) for o in opens().outcomes(rerun)] == [
+        ("orders.csv", 2, "B", Status.SUCCEEDED)
+    ]
+    assert [source.rows for source in opens().inputs(rerun)] == [1]
+    assert list(opens().outcomes(record)) == before
+    assert rerun.parent == record.run_id
+
+
+def test_a_selection_comes_back_from_the_options_of_its_run() -> None:
+    """What a rerun was told to take is kept with the run, for the case that it has to be copied again."""
+    selection = Selection(frozenset({Status.UNKNOWN, Status.UNSENT}), frozenset({"timeout"}), new_keys=True, limit=3)
+
+    assert Selection.from_options(selection.as_options()) == selection
+
+
+def test_only_what_is_missing_of_a_task_is_sent_again(nights: MakeNights) -> None:
+    """Parts that are done stay done in a rerun."""
+    tasks = nights(Export.TASKS)
+    record = tasks.night(task("A", 3), answers={"A-2": LOST})
+    tasks.keys_sent()
+
+    assert tasks.told(tasks.rerun(record)) == [("A", *SENT)]
+    assert tasks.keys_sent() == ["A-2"]
+
+
+@pytest.fixture
+def refused(nights: MakeNights) -> tuple[Nights, RunRecord]:
+    """A payment that the platform wants under another key, and the refund that waits for it."""
+    orders = nights()
+    record = orders.night(order("PAY"), order("BACK", refund_of="PAY"), answers={"PAY": ASKS_FOR_NEW_KEY})
+    orders.keys_sent()
+    return orders, record
+
+
+def test_a_new_key_is_told_and_its_refund_follows(refused: tuple[Nights, RunRecord]) -> None:
+    """The payment goes out, and is told, under a key made from its own, and the refund takes back that one."""
+    orders, record = refused
+
+    rerun = orders.rerun(record, selection=NEW_KEYS)
+
+    assert orders.told(rerun) == [("PAY-k2", *SENT), ("BACK", *SENT)]
+    assert orders.sent == [
+        ("PAY-k2", b'{"content":"1","out_biz_no":"PAY-k2"}'),
+        ("BACK", b'{"content":"1","out_biz_no":"BACK","pay_out_biz_no":"PAY-k2"}'),
+    ]
+
+
+def test_a_refund_follows_also_in_a_later_rerun(refused: tuple[Nights, RunRecord]) -> None:
+    """A refund that stayed behind finds the key under which its payment went out in the end."""
+    orders, record = refused
+    orders.rerun(record, selection=Selection(frozenset({Status.REJECTED}), new_keys=True))
+
+    orders.rerun(record)
+
+    assert orders.sent[-1] == ("BACK", b'{"content":"1","out_biz_no":"BACK","pay_out_biz_no":"PAY-k2"}')
+
+
+@pytest.mark.parametrize(
+    ("answers", "again", "sent"),
+    [
+        pytest.param({}, {}, [], id="delivered"),
+        pytest.param({"PAY-k2": LOST}, {}, ["PAY-k2"], id="in-doubt"),
+        pytest.param({"PAY-k2": NOT_CONNECTED}, {}, ["PAY-k2"], id="never-left"),
+        pytest.param({"PAY-k2": ASKS_FOR_NEW_KEY}, {}, ["PAY-k2-k2"], id="refused-as-well"),
+        pytest.param(
+            {"PAY-k2": ASKS_FOR_NEW_KEY}, {"PAY-k2-k2": ASKS_FOR_NEW_KEY}, ["PAY-k2-k2"], id="refused-three-times"
+        ),
+    ],
+)
+def test_a_row_gets_no_second_new_key_while_the_first_may_count(
+    refused: tuple[Nights, RunRecord],
+    answers: Mapping[str, Verdict],
+    again: Mapping[str, Verdict],
+    sent: Sequence[str],
+) -> None:
+    """However often new keys are asked for, a row goes out under another one only once the last was refused."""
+    orders, record = refused
+    orders.rerun(record, answers, Selection(frozenset({Status.REJECTED}), new_keys=True))
+    orders.keys_sent()
+    orders.rerun(record, again, Selection(frozenset({Status.REJECTED}), new_keys=True))
+
+    assert orders.keys_sent() == sent
+
+
+def test_new_keys_follow_one_another_over_reruns_of_reruns(refused: tuple[Nights, RunRecord]) -> None:
+    """A new key may be refused in its turn, and whichever run is rerun, no key is skipped or used twice."""
+    orders, record = refused
+    second = orders.rerun(record, {"PAY-k2": ASKS_FOR_NEW_KEY}, NEW_KEYS)
+    third = orders.rerun(record, {"PAY-k2-k2": ASKS_FOR_NEW_KEY}, NEW_KEYS)
+    orders.keys_sent()
+    orders.rerun(second, {}, NEW_KEYS)
+    orders.rerun(third, {}, NEW_KEYS)
+    orders.rerun(record, {}, NEW_KEYS)
+
+    assert orders.keys_sent() == ["PAY-k2-k2-k2", "BACK"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "again", "told"),
+    [
+        pytest.param({}, "1", (Status.SKIPPED, "already_succeeded"), id="delivered-under-the-new-key"),
+        pytest.param({}, "2", (Status.INVALID, "key_conflict"), id="delivered-and-now-with-other-content"),
+        pytest.param({"PAY-k2": LOST}, "1", (Status.INVALID, "key_conflict"), id="in-doubt-under-the-new-key"),
+        pytest.param({"PAY-k2": NOT_CONNECTED}, "1", (Status.INVALID, "key_conflict"), id="still-to-go-under-it"),
+        pytest.param({"PAY-k2": REFUSED}, "2", (Status.INVALID, "key_conflict"), id="refused-under-both"),
+    ],
+)
+def test_a_row_with_a_new_key_does_not_go_out_under_its_old_one(
+    refused: tuple[Nights, RunRecord], answers: Mapping[str, Verdict], again: str, told: tuple[Status, str]
+) -> None:
+    """A row that comes back is not sent under the key that was given up for another."""
+    orders, record = refused
+    orders.rerun(record, answers, Selection(frozenset({Status.REJECTED}), new_keys=True))
+
+    assert orders.told(orders.night(order("PAY", again))) == [("PAY", *told)]
+
+
+def test_a_mended_row_that_was_delivered_gets_no_new_key(refused: tuple[Nights, RunRecord]) -> None:
+    """Where the row came back mended and was delivered, a rerun of the old run sends its old content under no key."""
+    orders, record = refused
+    orders.night(order("PAY", "2"))
+    orders.keys_sent()
+
+    rerun = orders.rerun(record, selection=Selection(frozenset({Status.REJECTED}), new_keys=True))
+
+    assert orders.told(rerun) == [("PAY", Status.INVALID, "key_conflict")]
+    assert orders.keys_sent() == []
+
+
+def test_a_delivery_in_doubt_keeps_its_key(nights: MakeNights) -> None:
+    """Of a task that was refused in part, the part in doubt is never given a new key."""
+    tasks = nights(Export.TASKS)
+    record = tasks.night(task("A", 3), answers={"A-1": ASKS_FOR_NEW_KEY, "A-2": THROTTLED})
+    tasks.keys_sent()
+    tasks.rerun(record, selection=NEW_KEYS)
+
+    assert tasks.keys_sent() == ["A-1-k2", "A-2"]
+
+
+def test_a_rerun_of_balances_and_states_keeps_their_order(nights: MakeNights) -> None:
+    """Copies of balances and states are as old as the rows they were made from."""
+    points = nights(Export.POINTS, job="points")
+    old = points.night(balance("X", 5), answers={"X=5@": THROTTLED})
+    points.night(balance("X", 7))
+    states = nights(Export.STATES, job="states")
+    record = states.night(state("A", "SIGNED"), state("A", "ENDED"), answers={"A/SIGNED": LOST})
+
+    assert points.told(points.rerun(old)) == [("X=5@", Status.SKIPPED, "superseded")]
+    assert [status for _, status, _ in states.told(states.rerun(record))] == [Status.SUCCEEDED] * 2
+
+
+def test_a_rerun_that_crashed_before_it_was_copied_is_copied_again(nights: MakeNights, opens: Opens) -> None:
+    """A rerun is copied whole or not at all, so that a crash in between leaves it to be copied."""
+    orders = nights()
+    record = orders.night(order("A"), answers={"A": LOST})
+    orders.begin(parent=record.run_id)
+
+    found = opens().find("last")
+    taken = opens().take_up(found, orders.holder)
+    count = orders.copy(taken, record, Selection(OPEN))
+
+    assert (found.act, count) == (Act.STAGING, 1)
+    assert orders.told(orders.deliver(taken, {})) == [("A", *SENT)]
+
+
+def test_what_a_rerun_delivered_is_skipped_when_the_old_run_is_resumed(nights: MakeNights) -> None:
+    """A row that a rerun delivered is not sent again by the run it came from."""
+    orders = nights()
+    record = orders.night(order("A"), order("B"), answers={"A": THROTTLED}, most=1)
+    orders.rerun(record)
+    orders.keys_sent()
+
+    assert orders.told(orders.resume(record)) == [
+        ("A", Status.SKIPPED, "already_succeeded"),
+        ("B", Status.SKIPPED, "already_succeeded"),
+    ]
+    assert orders.keys_sent() == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        pytest.param("last", "ORDERS-0002", id="last"),
+        pytest.param("ORDERS-0001", "ORDERS-0001", id="whole"),
+        pytest.param("orders-0001", "ORDERS-0001", id="in-small-letters"),
+        pytest.param("ORDERS-", "is the beginning of more than one run's id", id="several"),
+        pytest.param("X", "is no run in this ledger", id="none"),
+        pytest.param("ORDERS-00_1", "is no run in this ledger", id="no-wildcard"),
+    ],
+)
+def test_a_run_is_found_by_its_id(nights: MakeNights, opens: Opens, wanted: str, found: str) -> None:
+    """A run is named by its id, a unique beginning of it, or `last`."""
+    orders = nights()
+    for key in "ABC":
+        orders.night(order(key))
+
+    try:
+        told = opens().find(wanted).run_id
+    except SettingsError as exc:
+        told = str(exc).partition(" ")[2].partition(" ")[2].partition(";")[0]
+
+    assert told == found
+
+
+def test_runs_are_listed_newest_first(nights: MakeNights, opens: Opens) -> None:
+    """The newest runs come first, as many as asked for."""
+    orders = nights()
+    records = [orders.night(order(key)) for key in "ABC"]
+
+    assert opens().recent(2) == [records[2], records[1]]
+
+
+def test_progress_adds_up_and_the_exit_code_is_kept(nights: MakeNights, opens: Opens) -> None:
+    """Each execution adds its time and its throttled answers to the run, and the exit code is the last one's."""
+    orders = nights()
+    run = orders.begin()
+    orders.stage(run, [order("A")])
+    for throttled in (2, 3):
+        run.conclude(
+            state=RunState.INTERRUPTED,
+            reason="cut off",
+            finished_at="2026-03-01T12:00:09.000Z",
+            open_as=("interrupted", ""),
+            progress={"throttled": throttled, "elapsed_s": 1.5, "sending_s": 1.0},
+        )
+    run.finish(5)
+
+    found = opens().find("last")
+    assert (found.throttled, found.elapsed_s, found.sending_s, found.exit_code) == (5, 3.0, 2.0, 5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "most", "is_open"),
+    [
+        pytest.param([order("A")], 1, False, id="all-done"),
+        pytest.param([order("A"), order("B")], 1, True, id="some-left"),
+        pytest.param([], 0, False, id="nothing-to-do"),
+        pytest.param([invalid("A")], 0, False, id="nothing-that-can-be-sent"),
+    ],
+)
+def test_a_run_knows_whether_anything_is_left(
+    nights: MakeNights, rows: Sequence[StagedRow], most: int, *, is_open: bool
+) -> None:
+    """A run that came to its end has nothing left, also where rows failed; one that was cut off has."""
+    orders = nights()
+    run = orders.begin()
+    orders.stage(run, rows)
+    for due in [due for lane in run.lanes() for due in lane][:most]:
+        orders.carry(run, due, DONE)
+
+    assert run.has_open_dues() is is_open
+    conclude(run, RunState.COMPLETED)

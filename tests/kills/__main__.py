@@ -1,0 +1,35 @@
+"""`python -m tests.kills --kills N`: kill the real command N times at random moments, and tell what was seen."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from pipeline.simulator import Simulator
+from tests.kills.exports import orders, points
+from tests.kills.histories import Killer
+
+
+def main() -> int:
+    """Play the histories; an AssertionError says which law was broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.kills", description=__doc__)
+    parser.add_argument("--kills", type=int, default=200, help="how many, of runs that send orders (200)")
+    parser.add_argument("--points-kills", type=int, default=20, help="how many, of runs at the quota of points (20)")
+    parser.add_argument("--rows", type=int, default=400, help="how many orders a run has (400)")
+    parser.add_argument("--seed", type=int, default=0, help="fixes when and whom (0)")
+    args = parser.parse_args()
+    for export, kills in ((orders(args.rows), args.kills), (points(20), args.points_kills)):
+        with tempfile.TemporaryDirectory() as folder, Simulator() as simulator:
+            figures = Killer(Path(folder), simulator, export, seed=args.seed).play(kills, _tell)
+        sys.stdout.write(f"{export.job}: {figures}\n")
+    return 0
+
+
+def _tell(text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""The rules of admission, one by one."""
+
+import pytest
+
+from pipeline.ledger.admission import Card, Conflict, Go, Known, Skip, admit, is_overtaken, is_unchanged
+from pipeline.ledger.records import DeliveryState
+from pipeline.model import Balance
+
+SAME, OTHER = b"same", b"other"
+SENDING, UNKNOWN, SUCCEEDED, REJECTED, UNSENT = DeliveryState
+ADMITTED = Go(doubt=False)
+SKIPPED = Skip("already_succeeded")
+
+
+@pytest.mark.parametrize(
+    ("known", "admission"),
+    [
+        pytest.param(None, ADMITTED, id="new"),
+        pytest.param(Known(SENDING, SAME), Go(doubt=True, before=SENDING), id="in-the-air"),
+        pytest.param(Known(SENDING, OTHER), Conflict, id="in-the-air-with-other-content"),
+        pytest.param(Known(UNKNOWN, SAME), Go(doubt=True, before=UNKNOWN), id="in-doubt"),
+        pytest.param(Known(UNKNOWN, OTHER), Conflict, id="in-doubt-with-other-content"),
+        pytest.param(Known(SUCCEEDED, SAME), SKIPPED, id="delivered"),
+        pytest.param(Known(SUCCEEDED, OTHER), Conflict, id="delivered-with-other-content"),
+        pytest.param(Known(REJECTED, SAME), Go(doubt=False, before=REJECTED), id="refused"),
+        pytest.param(Known(REJECTED, OTHER), Go(doubt=False, before=REJECTED), id="refused-and-mended"),
+        pytest.param(Known(UNSENT, SAME), Go(doubt=False, before=UNSENT), id="surely-not-applied"),
+        pytest.param(Known(UNSENT, OTHER), Conflict, id="seen-with-other-content"),
+        pytest.param(Known(REJECTED, SAME, "K-k2", SUCCEEDED), SKIPPED, id="delivered-under-a-new-key"),
+        pytest.param(Known(REJECTED, OTHER, "K-k2", SUCCEEDED), Conflict, id="other-content-under-a-new-key"),
+        pytest.param(Known(REJECTED, SAME, "K-k2", UNKNOWN), Conflict, id="in-doubt-under-a-new-key"),
+        pytest.param(Known(REJECTED, SAME, "K-k2", REJECTED), Conflict, id="refused-under-a-new-key"),
+        pytest.param(Known(REJECTED, SAME, "K-k2"), Conflict, id="still-to-go-under-a-new-key"),
+    ],
+)
+def test_what_is_known_of_a_key_decides(known: Known | None, admission: Go | Skip | type[Conflict]) -> None:
+    """Content goes out under a key only where nothing else did, and nothing goes out twice."""
+    told = admit(known, SAME)
+
+    assert isinstance(told, Conflict) if admission is Conflict else told == admission
+
+
+def test_a_conflict_says_what_to_do() -> None:
+    """A conflict's message tells what became of the key, and which way out there is."""
+    told = {state: admit(Known(state, OTHER), SAME) for state in DeliveryState if state is not REJECTED}
+
+    assert told == {
+        SUCCEEDED: Conflict("the request key was delivered with other content; give this row another key"),
+        **dict.fromkeys(
+            (SENDING, UNKNOWN),
+            Conflict(
+                "the request key was sent with other content and it is not known whether that was applied; "
+                "rerun the run that left it unknown, or give this row another key"
+            ),
+        ),
+        UNSENT: Conflict(
+            "the request key was attempted with other content; rerun the run that left it unsent, "
+            "or give this row another key"
+        ),
+    }
+
+
+def card(version: str | None = None, *, points: int | None = 5, unsettled: bool = False) -> Card:
+    return Card(points, unsettled, "newest", version, 100)
+
+
+@pytest.mark.parametrize(
+    ("version", "position", "identity", "known", "overtaken"),
+    [
+        pytest.param(None, 99, "k", None, False, id="a-card-never-seen"),
+        pytest.param(None, 99, "k", card(), True, id="staged-earlier"),
+        pytest.param(None, 101, "k", card(), False, id="staged-later"),
+        pytest.param(None, 99, "newest", card(), False, id="the-newest-itself"),
+        pytest.param("2", 99, "k", card("1"), False, id="staged-earlier-but-newer"),
+        pytest.param("1", 101, "k", card("2"), True, id="staged-later-but-older"),
+        pytest.param("1", 101, "k", card("1"), False, id="as-old-and-staged-later"),
+        pytest.param("1", 99, "k", card("1"), True, id="as-old-and-staged-earlier"),
+        pytest.param("1", 101, "k", card(), False, id="the-card-does-not-say-when"),
+        pytest.param(None, 99, "k", card("1"), True, id="the-balance-does-not-say-when"),
+    ],
+)
+def test_a_newer_balance_overtakes(
+    version: str | None, position: int, identity: str, known: Card | None, *, overtaken: bool
+) -> None:
+    """The export's own time decides where both have one, else the order of staging."""
+    assert is_overtaken(Balance(b"card", 5, version), position, identity, known) is overtaken
+
+
+@pytest.mark.parametrize(
+    ("known", "unchanged"),
+    [
+        pytest.param(None, False, id="a-card-never-seen"),
+        pytest.param(card(), True, id="confirmed"),
+        pytest.param(card(points=6), False, id="another-balance"),
+        pytest.param(card(points=None, unsettled=True), False, id="never-confirmed"),
+        pytest.param(card(unsettled=True), False, id="something-later-may-stand"),
+    ],
+)
+def test_a_balance_is_unchanged_where_it_surely_stands(known: Card | None, *, unchanged: bool) -> None:
+    """A balance need not be sent where it was the last one confirmed and nothing was sent since."""
+    assert is_unchanged(Balance(b"card", 5), known) is unchanged

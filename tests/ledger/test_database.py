@@ -1,0 +1,186 @@
+"""Opening the ledger's file: made where there is none, refused with a sentence where it can't be used."""
+
+import sqlite3
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import LedgerError
+from pipeline.ledger.database import connect, open_ledger, told_clearly
+from pipeline.ledger.lease import this_process
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.records import NewRun
+from pipeline.ledger.schema import APPLICATION_ID, MIGRATIONS, VERSION
+from pipeline.model import Api, Export
+from tests.moved_clock import MovedClock
+
+
+def test_a_ledger_is_made_where_there_is_none(tmp_path: Path) -> None:
+    """A new ledger has its folder, its mark and its version, and nobody but its owner may read it."""
+    path = tmp_path / "state" / "backfill.db"
+    open_ledger(path).close()
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    connection = connect(path)
+    marks = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+    connection.close()
+    assert marks == [APPLICATION_ID, VERSION]
+
+
+def test_a_ledger_is_opened_again_as_it_was(tmp_path: Path) -> None:
+    """Opening a ledger of this version changes nothing in it."""
+    path = tmp_path / "backfill.db"
+    open_ledger(path).close()
+    before = path.read_bytes()
+    open_ledger(path).close()
+
+    assert path.read_bytes() == before
+
+
+def test_a_commit_reaches_the_disk(tmp_path: Path) -> None:
+    """The ledger's connection waits for the disk at each commit, that of the quota does not."""
+    durable, quick = connect(tmp_path / "a.db"), connect(tmp_path / "b.db", durable=False)
+    told = [c.execute(f"PRAGMA {p}").fetchone()[0] for c in (durable, quick) for p in ("synchronous", "journal_mode")]
+    durable.close()
+    quick.close()
+
+    assert told == [2, "wal", 1, "wal"]
+
+
+def rubbish(path: Path) -> None:
+    path.write_bytes(b"order_id,paid_fen\n" * 99)
+
+
+def other_program(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE cookies (n)")
+    connection.commit()
+    connection.close()
+
+
+def newer(path: Path) -> None:
+    open_ledger(path).close()
+    connection = connect(path)
+    connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    connection.close()
+
+
+def cut(path: Path) -> None:
+    open_ledger(path).close()
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("make", "said", "users_fault"),
+    [
+        pytest.param(
+            rubbish, "the file is no ledger; name another one in [ledger] url (SQLITE_NOTADB)", True, id="no-database"
+        ),
+        pytest.param(
+            other_program, "the file is a database of another program; name another one in [ledger] url", True,
+            id="of-another-program",
+        ),
+        pytest.param(
+            newer,
+            f"it was written by a newer backfill (ledger version {VERSION + 1}, this program knows {VERSION}); "
+            "install that version or newer",
+            True, id="of-a-newer-version",
+        ),
+        pytest.param(
+            cut, "the file is damaged; restore it from a backup, then run `backfill check` (SQLITE_CORRUPT)", False,
+            id="cut-off",
+        ),
+        pytest.param(folder, "that is a folder; name a file in [ledger] url", True, id="a-folder"),
+    ],
+)  # fmt: skip
+def test_a_file_that_can_not_be_used_is_refused(
+    tmp_path: Path, make: Callable[[Path], None], said: str, *, users_fault: bool
+) -> None:
+    """The refusal names the file, what is wrong and what to do, and whose fault it is; the file stays as it is."""
+    path = tmp_path / "backfill.db"
+    make(path)
+    before = path.is_file() and path.read_bytes()
+
+    with pytest.raises(LedgerError) as refused:
+        open_ledger(path)
+
+    assert (str(refused.value), refused.value.users_fault) == (f"ledger {path}: {said}", users_fault)
+    assert (path.is_file() and path.read_bytes()) == before
+
+
+def test_a_path_below_a_file_is_refused(tmp_path: Path) -> None:
+    """Where the folder can't be made the refusal says what the system says."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(LedgerError, match=r"check \[ledger\] url and the folder's permissions"):
+        open_ledger(tmp_path / "file" / "backfill.db")
+
+
+def test_a_ledger_that_is_read_only_is_refused(tmp_path: Path) -> None:
+    """A statement that the file refuses is told with what to do about it."""
+    path = tmp_path / "backfill.db"
+    open_ledger(path).close()
+    connection = connect(path)
+    connection.execute("PRAGMA query_only = ON")
+
+    with (
+        pytest.raises(LedgerError, match="give this user write access to the file and its folder") as refused,
+        told_clearly(path),
+    ):
+        connection.execute("DELETE FROM runs")
+    connection.close()
+
+    assert refused.value.users_fault
+
+
+def test_a_locked_ledger_is_told_so(tmp_path: Path) -> None:
+    """Another program that keeps the file locked is named as the cause."""
+    path = tmp_path / "backfill.db"
+    open_ledger(path).close()
+    holding, waiting = connect(path), connect(path)
+    waiting.execute("PRAGMA busy_timeout = 1")
+    holding.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(LedgerError, match="another process keeps it locked"), told_clearly(path):
+        waiting.execute("BEGIN IMMEDIATE")
+    holding.close()
+    waiting.close()
+
+
+def test_a_full_disk_loses_nothing_that_was_written(tmp_path: Path) -> None:
+    """Where there is no room the write is refused whole, the cause is told, and what was there before stays."""
+    path = tmp_path / "backfill.db"
+    ledger = Ledger(path, MovedClock(), this_process())
+    new = NewRun("RUN1", "orders", Export.ORDERS, Api.CUMULATION, "zhima", 5.0, "2026-03-01T12:00:00.000Z")
+    run = ledger.begin(new, "Alipay app 1")
+    pages = ledger._writer.execute("PRAGMA page_count").fetchone()[0]
+    ledger._writer.execute(f"PRAGMA max_page_count = {pages}")
+
+    with pytest.raises(LedgerError, match="the disk is full; free space and resume the run") as refused:
+        run._commit(lambda c: c.execute("INSERT INTO accounts VALUES (7, ?, '')", ("x" * 100_000,)))
+    told = (refused.value.users_fault, ledger.recent(9), ledger._writer.in_transaction)
+    ledger.close()
+
+    assert told == (False, [run.run], False)
+
+
+def test_each_version_leads_to_the_next(tmp_path: Path) -> None:
+    """A ledger of any earlier version is brought to this one, a step at a time."""
+    for version in range(VERSION):
+        path = tmp_path / f"{version}.db"
+        connection = connect(path)
+        for number, step in enumerate(MIGRATIONS[:version], 1):
+            connection.executescript(
+                f"{step}; PRAGMA user_version = {number}; PRAGMA application_id = {APPLICATION_ID}"
+            )
+        connection.close()
+        open_ledger(path).close()
+        connection = connect(path)
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+        connection.close()

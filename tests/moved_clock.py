@@ -1,0 +1,34 @@
+"""A clock that the test moves: whoever sleeps on it moves it as far as it sleeps."""
+
+from datetime import UTC, datetime, timedelta
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class MovedClock:
+    """Wall time and steady time that go on together, and what was slept."""
+
+    def __init__(self, now: datetime = NOON, steady: float = 1000.0) -> None:
+        self._now = now
+        self._steady = steady
+        self.sleeps: list[float] = []
+        self.is_woken = False
+
+    def now(self) -> datetime:
+        return self._now
+
+    def steady(self) -> float:
+        return self._steady
+
+    def sleep(self, seconds: float) -> None:
+        if not self.is_woken:
+            self.sleeps.append(seconds)
+            self.move(seconds)
+
+    def wake(self) -> None:
+        self.is_woken = True
+
+    def move(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now += timedelta(seconds=seconds)
+        self._steady += seconds
