@@ -14,12 +14,12 @@ import orjson
 
 # A quota of many requests a second is handed out in slots of several permits, so that the state stays small.
 _SLOTS = 40
-# Permits come evenly, not in bursts; a little faster than the limit, so that the window and not the pace decides.
-_EVENNESS = 0.8
+# Permits do not all come at once; much faster than the limit, so that the window and not the pace decides.
+_EVENNESS = 0.25
 _UNKNOWN_TRIP_SECONDS = 0.5
 _LONGEST_TRIP_SECONDS = 2.0
 # A round trip may come in a little under the shortest so far.
-_SHORTEST_TRIP_SHARE = 0.9
+_SHORTEST_TRIP_SHARE = 0.95
 _SLOWEST = 1 / 16
 _RECOVERY_PER_SECOND = 1 / 60
 

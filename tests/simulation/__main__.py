@@ -5,7 +5,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
-from tests.simulation.play import play
+from tests.simulation.play import play, play_night
 
 _BATCH = 50
 _TELL_EVERY = 1000
@@ -18,7 +18,10 @@ def main() -> int:
     parser.add_argument("--start", type=int, default=0, help="the first (0)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument("--stop-at-first", action="store_true", help="end with the first seed that fails")
+    parser.add_argument("--night", type=float, metavar="HOURS", help="play one run of so many virtual hours instead")
     args = parser.parse_args()
+    if args.night is not None:
+        return _night(args.night)
     began = time.monotonic()
     batches = range(args.start, args.start + args.seeds, _BATCH)
     ends = [min(first + _BATCH, args.start + args.seeds) for first in batches]
@@ -38,6 +41,18 @@ def main() -> int:
     seconds = time.monotonic() - began
     sys.stdout.write(f"{args.seeds} seeds, {failures} failed, {requests} requests, {seconds:.0f} s\n")
     return 1 if failures else 0
+
+
+def _night(hours: float) -> int:
+    began = time.monotonic()
+    entries = play_night(hours).journal.entries
+    lasted = entries[-1].sent_at - entries[0].sent_at
+    used = len(entries) / (5.0 * lasted)
+    took = time.monotonic() - began
+    sys.stdout.write(
+        f"{lasted / 3600:.2f} virtual hours, {len(entries)} requests, {used:.1%} of the quota, {took:.0f} s\n"
+    )
+    return 0
 
 
 def _play_batch(first: int, end: int) -> tuple[list[str], int]:

@@ -39,6 +39,15 @@ def check(evidence: Evidence) -> None:
         _the_last_balance_holds(evidence)
 
 
+def check_run(evidence: Evidence) -> None:
+    """Raise Broken where one run by itself contradicts a promise: for histories that end with the run."""
+    _no_internal_error(evidence)
+    _every_row_has_one_outcome(evidence)
+    _the_quota_was_kept(evidence)
+    _no_nonce_twice(evidence)
+    _lanes_are_kept(evidence)
+
+
 def _no_internal_error(evidence: Evidence) -> None:
     for told in evidence.told:
         if told.exit_code == 1:

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from pipeline.settings import AlipayAccount, Config, Job, SqliteUrl, WechatAccou
 from pipeline.write.course import Course, Ending
 from tests.simulation.engine import SimulatedEngine
 from tests.simulation.platform import Journal, Platform, SimulatedSigner, SimulatedTransport
-from tests.simulation.scenario import Scenario, Step, scenario_of
+from tests.simulation.scenario import Scenario, Step
 from tests.simulation.storage import SimulatedFiles
 from tests.simulation.world import Killed, Process, ProcessClock, World
 
@@ -57,10 +57,10 @@ class Evidence:
 class History:
     """One scenario, played out once."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
+    def __init__(self, scenario: Scenario, folder: Path) -> None:
         self.folder = folder
-        self.scenario = scenario_of(seed, folder)
-        self.world = World(seed)
+        self.scenario = scenario
+        self.world = World(scenario.seed)
         self.platform = Platform(
             self.world, self.scenario.api, self.scenario.limit, list(self.scenario.storms), self.scenario.refusals
         )
@@ -69,17 +69,21 @@ class History:
 
     def play(self) -> Evidence:
         """Play all steps, then calm weather until nothing is left to do; return the evidence."""
-        steps = list(self.scenario.steps)
-        while steps:
-            together = [steps.pop(0)]
-            while steps and steps[0].alongside:
-                together.append(steps.pop(0))
-            self._play(together)
+        self.step_by_step(self.scenario.steps)
         self.platform.calm()
         self.world.now += 120.0
         for job in self.scenario.jobs:
             self._calm_down(job)
         return self.evidence
+
+    def step_by_step(self, steps: Sequence[Step]) -> None:
+        """Play steps one after another, and those alongside at once."""
+        left = list(steps)
+        while left:
+            together = [left.pop(0)]
+            while left and left[0].alongside:
+                together.append(left.pop(0))
+            self._play(together)
 
     def _calm_down(self, job: str) -> None:
         """Do what an operator does the next morning: see to each run that left something, then run the file again."""

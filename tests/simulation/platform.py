@@ -17,7 +17,8 @@ from tests.simulation.world import Process, World
 KEY_OF = {Api.CUMULATION: "out_biz_no", Api.STATE: "out_biz_no", Api.POINTS: "out_request_no"}
 
 
-_LEAST_SECONDS = 0.005
+# One way; there and back a request takes 20 to 120 ms.
+_LEAST_SECONDS, _MOST_SECONDS = 0.01, 0.06
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,7 @@ class SimulatedTransport:
         if fate == "not_connected":
             world.wait(0.01, self._process)
             return Lost(Loss.NOT_CONNECTED)
-        forward, work, back = (chance.uniform(_LEAST_SECONDS, most) for most in (0.05, 0.04, 0.03))
+        forward, back = (chance.uniform(_LEAST_SECONDS, _MOST_SECONDS) for _ in range(2))
         entry = self._entry(request)
         box: list[tuple[int, dict[str, Any], dict[str, str]]] = []
         late = chance.uniform(0.0, 60.0) if fate == "late" else 0.0
@@ -200,9 +201,9 @@ class SimulatedTransport:
         if fate in ("lost_before", "lost_after", "late"):
             # Either the connection breaks, or nothing comes until the client stops waiting.
             breaks = fate != "late" and chance.random() < 0.5
-            world.wait(forward + work if breaks else self._timeout, self._process)
+            world.wait(forward if breaks else self._timeout, self._process)
             return Lost(Loss.CONNECTION_LOST if breaks else Loss.TIMEOUT)
-        world.wait(forward + work + back, self._process)
+        world.wait(forward + back, self._process)
         entry.answered, entry.answered_at = True, world.now
         if fate == "cut":
             return Lost(Loss.CUT_SHORT)

@@ -1,19 +1,32 @@
 """Playing one seed from its start to the verdict of the checker."""
 
-from tests.simulation.checker import check
+from tests.simulation.checker import check, check_run
 from tests.simulation.history import Evidence, History, memory_folder, remove
+from tests.simulation.scenario import long_night, scenario_of
 
 
 def play(seed: int) -> Evidence:
     """Play the history of a seed and check it; raise with the seed in the text when a promise is broken."""
     folder = memory_folder()
     try:
-        evidence = History(seed, folder).play()
+        evidence = History(scenario_of(seed, folder), folder).play()
         check(evidence)
     except Exception as exc:
         exc.add_note(f"seed {seed}: python -m tests.simulation --start {seed} --seeds 1 plays it again")
         raise
     else:
         return evidence
+    finally:
+        remove(folder)
+
+
+def play_night(hours: float) -> Evidence:
+    """Play one run of so many virtual hours, and check it."""
+    folder = memory_folder()
+    try:
+        history = History(long_night(hours, folder), folder)
+        history.step_by_step(history.scenario.steps)
+        check_run(history.evidence)
+        return history.evidence
     finally:
         remove(folder)

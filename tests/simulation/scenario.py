@@ -100,6 +100,21 @@ def scenario_of(seed: int, folder: Path) -> Scenario:
     )
 
 
+def long_night(hours: float, folder: Path) -> Scenario:
+    """Return the story of a night as long as the quota makes it: balances of so many cards, in good weather."""
+    count = int(hours * 3600 * 5)
+    columns = _COLUMNS[Export.POINTS]
+    _write(
+        folder / "a-1.csv",
+        columns,
+        [dict(zip(columns, ("", f"o{n}", f"{n:08}", str(n % 7), ""), strict=True)) for n in range(count)],
+    )
+    return Scenario(
+        seed=0, export=Export.POINTS, api=Api.POINTS, rate=5.0, limit=5.0, concurrency=8, max_attempts=6,
+        outage_limit=900.0, jobs=("a",), nights=1, storms=(), steps=(Step("run", "a"),), refusals={},
+    )  # fmt: skip
+
+
 _COLUMNS = {
     Export.ORDERS: ["out_biz_no", "agreement_no", "user_id", "biz_time", "trade_no", "trade_amount", "biz_action",
                     "pay_out_biz_no"],
