@@ -92,7 +92,8 @@ def holder_of(account: Account) -> str:
     who = (
         f"WeChat Pay merchant {account.mchid}" if isinstance(account, WechatAccount) else f"Alipay app {account.app_id}"
     )
-    return f"{who} (simulated)" if _is_loopback(account.base_url) else who
+    urls = (account.base_url, account.gateway_url) if isinstance(account, AlipayAccount) else (account.base_url,)
+    return f"{who} (simulated)" if any(map(_is_loopback, urls)) else who
 
 
 def _is_loopback(url: str) -> bool:

@@ -1,5 +1,6 @@
 """From the ledger's lines of a run to its report."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,7 +55,8 @@ def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally
             elapsed_s=run.elapsed_s,
             sent_per_s=tally.attempts / _quota_seconds(run),
             quota=_quota_use(run, tally.attempts),
-            report=str(folder),
+            # A path may hold bytes that are no letters, and JSON can't.
+            report=os.fsencode(folder).decode(errors="replace"),
             reason=run.reason,
         )
 

@@ -131,20 +131,26 @@ class Workshop:
         return self._execute(held, job, wishes, stage and stage(held))
 
     def _unfinished_staging(self, run: RunRecord) -> Callable[[RunLedger], Stage] | None:
-        """Return how the run's first act is done again, None where it was done; its inputs are then held unchanged."""
-        if run.act is Act.STAGING and run.parent is not None:
+        """
+        Return how the run's first act is done again, None where it was done.
+
+        Raises SourceError when an input is not what the run read. A rerun reads none.
+        """
+        is_unfinished = run.act is Act.STAGING
+        if run.parent is not None:
             parent, selection = self._ledger.find(run.parent), Selection.from_options(run.options)
-            return lambda held: self._copying(held, parent, selection)
+            return (lambda held: self._copying(held, parent, selection)) if is_unfinished else None
         files = self._files_of(run)
-        if run.act is Act.STAGING:
-            return lambda _held: lambda stager: stager.stage(files)
-        if run.parent is None:
-            self._verify_inputs(run, files)
-        return None
+        self._verify_inputs(run, files)
+        return (lambda _held: lambda stager: stager.stage(files)) if is_unfinished else None
 
     def rerun(self, parent: RunRecord, selection: Selection, wishes: Wishes) -> ReportFiles:
         """Send again what a run left open, as a new run."""
         job = self._job_of(parent)
+        if parent.act is Act.STAGING:
+            raise SettingsError(
+                [f"run {parent.run_id} ended while it still read its inputs; `backfill resume {parent.run_id}` goes on"]
+            )
         options = {**parent.options, **selection.as_options()}
         held = self._ledger.begin(self._new_run(job, options, parent=parent.run_id), self._holder(job))
         return self._execute(held, job, wishes, self._copying(held, parent, selection))
@@ -186,7 +192,8 @@ class Workshop:
         found = {file.path: file for file in files}
         for source in self._ledger.inputs(run):
             file = found.get(source.location)
-            if file is None or sha256_of(file) != source.sha256:
+            # Without a hash the run has not come to this file's end, and nobody was told of its rows.
+            if source.sha256 and (file is None or sha256_of(file) != source.sha256):
                 raise SourceError(
                     f"{source.name} {'is gone' if file is None else 'changed'} since run {run.run_id} read it; nothing "
                     f"was sent: put the old file back and resume, or run the new one with `backfill run {run.job}`"

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from pipeline.ledger.records import RunRecord
-from pipeline.ledger.runs import IN_DOUBT
+from pipeline.ledger.runs import IS_DELIVERED, UNREACHED
 from pipeline.model import Outcome, Status
 
 # The worst last: doubt weighs most, since only it must not be answered by sending something else.
@@ -20,15 +20,20 @@ SEVERITY = (
 _RANK = {status: rank for rank, status in enumerate(SEVERITY)}
 _PAGE = 2000
 
+_PAGE_OF_ROWS = (
+    "SELECT min(row_no), max(row_no) FROM"
+    " (SELECT row_no FROM rows WHERE run_no = ? AND row_no > ? ORDER BY row_no LIMIT ?)"
+)
 _ROWS = (
     "SELECT w.row_no, i.name, w.source_row, w.request_key, w.status, w.code, w.message, w.file_no, w.cells"
     " FROM rows AS w JOIN inputs AS i ON i.run_no = w.run_no AND i.file_no = w.file_no"
-    " WHERE w.run_no = ? AND w.row_no > ? ORDER BY w.row_no LIMIT ?"
+    " WHERE w.run_no = ? AND w.row_no BETWEEN ? AND ? ORDER BY w.row_no"
 )
 # A run that was killed has settled nothing for what it was at: what the intents say is said here.
 _DUES = (
-    f"SELECT row_no, coalesce(status, CASE WHEN {IN_DOUBT} THEN 'unknown' ELSE 'unsent' END),"
-    " coalesce(code, 'interrupted'), coalesce(message, ''), http_status, attempts, first_sent_at, finished_at,"
+    f"SELECT row_no, coalesce(status, {UNREACHED}),"
+    f" coalesce(code, CASE WHEN {IS_DELIVERED} THEN 'already_succeeded' ELSE 'interrupted' END),"
+    " coalesce(message, ''), http_status, attempts, first_sent_at, finished_at,"
     " latency_ms, trace_id, wants_new_key FROM dues WHERE run_no = ? AND row_no BETWEEN ? AND ? ORDER BY row_no, part"
 )
 
@@ -36,11 +41,14 @@ _DUES = (
 def outcomes(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Outcome]:
     """Yield the outcome of each row of a run, in source order. Each page is one short read."""
     last = -1
-    while page := connection.execute(_ROWS, (run.run_no, last, _PAGE)).fetchall():
-        worst = _worst_dues(connection, run, page[0][0], page[-1][0])
-        for line in page:
+    while True:
+        first, last = connection.execute(_PAGE_OF_ROWS, (run.run_no, last, _PAGE)).fetchone()
+        if first is None:
+            return
+        worst = _worst_dues(connection, run, first, last)
+        # Not all at once: the cells of a single row may be many megabytes.
+        for line in connection.execute(_ROWS, (run.run_no, first, last)):
             yield _outcome(line, worst.get(line[0]))
-        last = page[-1][0]
 
 
 _DueLine = tuple[int, str, str, str, int | None, int, str | None, str | None, int | None, str | None, int]

@@ -10,6 +10,7 @@ from pipeline.ledger.records import Due, RunRecord
 from pipeline.model import Balance
 
 _PAGE = 1000
+_HELD_BYTES = 1 << 20
 _COLUMNS = (
     "d.due_no, d.row_no, d.request_key, d.identity, d.digest, d.body, d.lane, d.refund_of, d.card, d.points,"
     " d.version, d.position"
@@ -36,21 +37,37 @@ def lanes(connection: sqlite3.Connection, lock: threading.Lock, run: RunRecord) 
 
 
 def _dues(connection: sqlite3.Connection, lock: threading.Lock) -> Iterator[Due]:
+    for first, last in _pages(connection, lock):
+        with lock:
+            page = connection.execute(
+                f"SELECT {_COLUMNS} FROM temp.queue AS q JOIN dues AS d USING (due_no)"
+                " WHERE q.rowid BETWEEN ? AND ? ORDER BY q.rowid",
+                (first, last),
+            ).fetchall()
+        yield from map(_due, page)
+
+
+def _pages(connection: sqlite3.Connection, lock: threading.Lock) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last place of dues that are read at once: few where their bodies are large."""
     last = 0
     while True:
         with lock:
-            page = connection.execute(
-                f"SELECT q.rowid, {_COLUMNS} FROM temp.queue AS q JOIN dues AS d USING (due_no)"
+            sizes = connection.execute(
+                "SELECT q.rowid, length(d.body) FROM temp.queue AS q JOIN dues AS d USING (due_no)"
                 " WHERE q.rowid > ? ORDER BY q.rowid LIMIT ?",
                 (last, _PAGE),
             ).fetchall()
-        yield from map(_due, page)
-        if not page:
+        if not sizes:
             return
-        last = page[-1][0]
+        held = 0
+        for place, size in sizes:
+            held += size or 0
+            if held >= _HELD_BYTES or place == sizes[-1][0]:
+                yield last + 1, place
+                last, held = place, 0
 
 
 def _due(line: tuple[Any, ...]) -> Due:
-    _, due_no, row_no, key, identity, digest, body, lane, refund_of, card, points, version, position = line
+    due_no, row_no, key, identity, digest, body, lane, refund_of, card, points, version, position = line
     balance = None if card is None else Balance(card, points, version)
     return Due(due_no, row_no, key, identity, digest, body, lane, refund_of, balance, position)

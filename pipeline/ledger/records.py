@@ -40,7 +40,11 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """What a run is about; `options` are those of the command line that `resume` has to know."""
+    """
+    What a run is about; `options` are those of the command line that `resume` has to know.
+
+    Inputs are among them, and a URI may hold credentials.
+    """
 
     run_id: str
     job: str
@@ -50,7 +54,7 @@ class NewRun:
     limit_per_s: float
     started_at: str
     parent: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class RunRecord:
     account: str
     account_no: int
     parent: str | None
-    options: Mapping[str, Any]
+    options: Mapping[str, Any] = field(repr=False)
     act: Act
     state: RunState | None
     exit_code: int | None

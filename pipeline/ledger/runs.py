@@ -89,19 +89,25 @@ def start_delivering(connection: sqlite3.Connection, run: RunRecord) -> None:
     connection.execute("UPDATE runs SET act = ? WHERE run_no = ?", (Act.DELIVERING, run.run_no))
 
 
-# A due that the run did not reach is unsent, unless an earlier attempt of the same content may have been applied.
-IN_DOUBT = (
-    "EXISTS (SELECT 1 FROM deliveries AS v JOIN runs AS r ON r.account_no = v.account_no AND r.api = v.api"
-    " WHERE r.run_no = dues.run_no AND v.identity = dues.identity AND v.digest = dues.digest"
-    " AND v.state IN ('sending', 'unknown'))"
+_STANDS = (
+    "(SELECT v.state FROM deliveries AS v JOIN runs AS r ON r.account_no = v.account_no AND r.api = v.api"
+    " WHERE r.run_no = dues.run_no AND v.identity = dues.identity AND v.digest = dues.digest)"
 )
+# What becomes of a due that the run did not reach: nothing, where its content was delivered otherwise; unknown, where
+# an earlier attempt may have been applied; else it is unsent.
+UNREACHED = (
+    f"CASE {_STANDS} WHEN 'succeeded' THEN 'skipped' WHEN 'sending' THEN 'unknown' WHEN 'unknown' THEN 'unknown'"
+    " ELSE 'unsent' END"
+)
+IS_DELIVERED = f"coalesce({_STANDS} = 'succeeded', 0)"
 
 
 def close_dues(connection: sqlite3.Connection, run: RunRecord, code: str, message: str) -> None:
-    """Settle whatever the run did not come to: unsent, or unknown where there is doubt."""
+    """Settle whatever the run did not come to."""
     connection.execute(
-        f"UPDATE dues SET status = CASE WHEN {IN_DOUBT} THEN 'unknown' ELSE 'unsent' END, code = ?, message = ?,"
-        " is_open = 1 WHERE run_no = ? AND status IS NULL",
+        f"UPDATE dues SET status = {UNREACHED}, code = CASE WHEN {IS_DELIVERED} THEN 'already_succeeded' ELSE ? END,"
+        f" message = CASE WHEN {IS_DELIVERED} THEN '' ELSE ? END, is_open = NOT {IS_DELIVERED}"
+        " WHERE run_no = ? AND status IS NULL",
         (code, message, run.run_no),
     )
 

@@ -3,7 +3,7 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -204,7 +204,7 @@ class _StagedBalance:
     row_no: int
     identity: str
     key_is_derived: bool
-    body: bytes
+    body: bytes = field(repr=False)
     position: int
     balance: Balance
 

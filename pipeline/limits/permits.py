@@ -41,6 +41,7 @@ class _OpenSlot:
     awaited: int
     shortest_trip: float = 0.0
     longest_trip: float = 0.0
+    is_lost: bool = False
 
 
 class Permits:
@@ -108,11 +109,12 @@ class Permits:
         window, given = quota.started(window, self._limit, now)
         return quota.encode(window, self._boot), given
 
-    def give_back(self, permit: Permit, shortest_trip: float = 0.0) -> None:
+    def give_back(self, permit: Permit, shortest_trip: float = 0.0, *, is_answered: bool = True) -> None:
         """
         Say that the answer is here, or that none will come.
 
-        `shortest_trip` is the shortest trip that the network was seen to take, 0 where that is not known.
+        `shortest_trip` is the shortest trip that the network was seen to take, 0 where that is not known. Without an
+        answer nothing is known of when the platform sees the request: it may still be on its way.
         """
         with self._lock:
             slot = self._slots[permit.serial]
@@ -120,10 +122,11 @@ class Permits:
             slot.awaited -= 1
             slot.shortest_trip = shortest_trip
             slot.longest_trip = max(slot.longest_trip, now - permit.given_at)
+            slot.is_lost = slot.is_lost or not is_answered
             self._close_if_answered(slot, now)
 
     def _close_if_answered(self, slot: _OpenSlot, now: float) -> None:
-        if slot.awaited > 0 or self._slots.pop(slot.serial, None) is None:
+        if slot.awaited > 0 or self._slots.pop(slot.serial, None) is None or slot.is_lost:
             return
         self._store.change(self._name, lambda state: (self._answered(state, slot, now), None))
         # The answer may allow an earlier start than was told before it came.

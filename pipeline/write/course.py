@@ -34,7 +34,8 @@ class Course:
         self._clock = clock
         self._until = until
         self._most_failures: float | None = None
-        self._lock = threading.Lock()
+        # Reentrant: a signal drains the run from within whatever its thread is at.
+        self._lock = threading.RLock()
         self.counts: Counter[Status] = Counter()
         self.ending: Ending | None = None
         self.halt_code: str | None = None

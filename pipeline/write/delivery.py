@@ -31,7 +31,7 @@ class Quota(Protocol):
         """Wait for the right to start one attempt."""
         ...
 
-    def give_back(self, permit: Permit, shortest_trip: float = 0.0) -> None:
+    def give_back(self, permit: Permit, shortest_trip: float = 0.0, *, is_answered: bool = True) -> None:
         """Say that the answer is here, or that none will come; how short a trip the network was seen to take."""
         ...
 
@@ -122,7 +122,7 @@ class Delivery:
         sent_at, started = means.clock.now(), means.clock.steady()
         request = means.signer.sign(self._due.body, at=sent_at, nonce=f"{means.chance.getrandbits(128):032x}")
         answer = means.transport.send(request)
-        means.quota.give_back(permit, means.transport.shortest_trip())
+        means.quota.give_back(permit, means.transport.shortest_trip(), is_answered=isinstance(answer, Reply))
         self._note(answer, sent_at, means.clock.steady() - started)
         return answer, means.signer.open(answer, at=means.clock.now()) if isinstance(answer, Reply) else None
 
@@ -143,7 +143,7 @@ class Delivery:
             finished_at=timestamp(self._means.clock.now()),
             latency_ms=round(seconds * 1000),
             http_status=answer.status if isinstance(answer, Reply) else None,
-            trace_id=trace_id(self._means.api, answer) if isinstance(answer, Reply) else None,
+            trace_id=trace_id(self._means.api, answer, self._asked.private) if isinstance(answer, Reply) else None,
         )
 
 

@@ -3,6 +3,8 @@
 import ssl
 import threading
 import time
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import requests
@@ -38,8 +40,9 @@ class RequestsTransport:
     Nothing of the environment is looked at here; proxy and CA bundle come with the endpoint.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, steady: Callable[[], float] = time.monotonic) -> None:
         self._endpoint = endpoint
+        self._steady = steady
         self._local = threading.local()
         self._proxies = {"http": endpoint.proxy, "https": endpoint.proxy} if endpoint.proxy else {}
         self._shortest_trip = 0.0
@@ -76,21 +79,22 @@ class RequestsTransport:
             return Lost(_loss(exc), type(_chain(exc)[-1]).__name__)
 
     def _exchange(self, prepared: requests.PreparedRequest) -> Reply | Lost:
-        deadline = time.monotonic() + self._endpoint.timeout_seconds
+        deadline = self._steady() + self._endpoint.timeout_seconds
         timeout = self._endpoint.timeout_seconds
         with self._adapter().send(
             prepared, stream=True, timeout=(timeout, timeout), verify=self._verify, proxies=self._proxies
         ) as response:
             self._note_trip(response)
             body = bytearray()
-            while block := response.raw.read(_BLOCK, decode_content=True):
+            # What has come, without waiting for a block to be full: the timeout is that of a single byte.
+            while block := response.raw.read1(_BLOCK, decode_content=True):
                 body += block
                 if len(body) > _MOST_BYTES:
                     return Lost(Loss.CUT_SHORT, "the answer is longer than any of this API")
-                if time.monotonic() > deadline:
+                if self._steady() > deadline:
                     return Lost(Loss.TIMEOUT, "the answer came too slowly")
             headers = {name.lower(): value for name, value in response.headers.items()}
-            self._local.used_at = time.monotonic()
+            self._local.used_at = self._steady()
             return Reply(response.status_code, headers, bytes(body))
 
     def _adapter(self) -> HTTPAdapter:
@@ -99,7 +103,7 @@ class RequestsTransport:
 
         The session's own `send` is passed by: it keeps cookies, follows hooks and looks at the environment.
         """
-        now = time.monotonic()
+        now = self._steady()
         adapter: HTTPAdapter | None = getattr(self._local, "adapter", None)
         if adapter is not None and now - self._local.used_at > _IDLE_SECONDS:
             adapter.close()
@@ -128,21 +132,6 @@ _CUT_SHORT = (
 )
 
 
-# Only these surely come before the first byte of a request; any other TLS error may come while an answer is read.
-_HANDSHAKE_REASONS = frozenset(
-    {
-        "WRONG_VERSION_NUMBER",
-        "HTTP_REQUEST",
-        "UNSUPPORTED_PROTOCOL",
-        "NO_PROTOCOLS_AVAILABLE",
-        "SSLV3_ALERT_HANDSHAKE_FAILURE",
-        "TLSV1_ALERT_PROTOCOL_VERSION",
-        "TLSV1_ALERT_INSUFFICIENT_SECURITY",
-        "TLSV1_UNRECOGNIZED_NAME",
-    }
-)
-
-
 def _loss(exc: BaseException) -> Loss:
     """Say what is known of a request that got no answer; when in doubt it was sent."""
     chain = list(_chain(exc))
@@ -154,9 +143,15 @@ def _loss(exc: BaseException) -> Loss:
         return Loss.TIMEOUT
     if any(isinstance(e, _CUT_SHORT) for e in chain):
         return Loss.CUT_SHORT
-    if any(isinstance(e, ssl.SSLError) and e.reason in _HANDSHAKE_REASONS for e in chain):
+    if any(isinstance(e, ssl.SSLError) and _is_of_the_handshake(e) for e in chain):
         return Loss.NOT_CONNECTED
     return Loss.CONNECTION_LOST
+
+
+def _is_of_the_handshake(exc: ssl.SSLError) -> bool:
+    # It comes before the first byte of a request. The error's own reason does not tell: that of a proxy which answers
+    # in plain text is the same before and after.
+    return any(frame.f_code.co_name == "do_handshake" for frame, _ in traceback.walk_tb(exc.__traceback__))
 
 
 def _chain(exc: BaseException) -> list[BaseException]:

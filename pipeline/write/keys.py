@@ -29,7 +29,7 @@ class Keys:
         if not self._signer.keys_due(self._clock.now()) or not self._lock.acquire(blocking=False):
             return
         try:
-            if self._clock.steady() >= self._not_before and self._fetch(None) is None:
+            if self._clock.steady() >= self._not_before and not self._fetch(None):
                 self._not_before = self._clock.steady() + _PAUSE_SECONDS
         finally:
             self._lock.release()

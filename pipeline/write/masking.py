@@ -18,10 +18,16 @@ def safe_text(text: str, private: Iterable[str] = (), *, limit: int = 300) -> st
     (user ids, agreements, cards), words of twenty or more characters that hold a digit or both cases (open ids,
     tokens), and what stands before @ in a URL. A word all in one case stays: the platforms' own codes are such.
     """
-    for value in sorted(private, key=len, reverse=True):
-        if len(value) >= _SHORTEST_PRIVATE:
-            text = text.replace(value, _MASK)
+    text = without(private, text)
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     line = _USER_INFO.sub(f"//{_MASK}@", line)
     line = _ID_LIKE.sub(_MASK, _DIGITS.sub(_MASK, line))
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def without(private: Iterable[str], text: str) -> str:
+    """Return a text in which the private values of four characters or more are masked."""
+    for value in sorted(private, key=len, reverse=True):
+        if len(value) >= _SHORTEST_PRIVATE:
+            text = text.replace(value, _MASK)
+    return text

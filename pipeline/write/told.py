@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 import orjson
 
 from pipeline.model import Api, Reply
-from pipeline.write.masking import safe_text
+from pipeline.write.masking import safe_text, without
 
 _LONGEST_WAIT_SECONDS = 3600.0
 _SECONDS = re.compile(r"[0-9]+")
@@ -57,9 +57,13 @@ def read_told(api: Api, content: bytes | None, private: Iterable[str] = ()) -> T
     )
 
 
-def trace_id(api: Api, reply: Reply) -> str | None:
-    """Return the platform's id of the request, which its support asks for (alipay-trace-id, Request-ID)."""
-    value = reply.headers.get(_TRACE_HEADER[api], "")
+def trace_id(api: Api, reply: Reply, private: Iterable[str] = ()) -> str | None:
+    """
+    Return the platform's id of the request, which its support asks for (alipay-trace-id, Request-ID).
+
+    `private` values are masked in it, should a server repeat them there.
+    """
+    value = without(private, reply.headers.get(_TRACE_HEADER[api], ""))
     return "".join(sign for sign in value if sign.isprintable()).strip()[:128] or None
 
 

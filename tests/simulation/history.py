@@ -10,12 +10,12 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from pipeline.assemble.workshop import OPEN_STATUSES, Outside, Watcher, Wishes, Workshop
-from pipeline.errors import PipelineError, RunHeld
+from pipeline.errors import PipelineError, RunHeld, SettingsError, SourceError
 from pipeline.ledger.lease import Holder
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.rerunning import Selection
-from pipeline.model import CsvFormat, Export
+from pipeline.model import CsvFormat, Export, Lost, Reply, SignedRequest
 from pipeline.report import ReportFiles
 from pipeline.settings import AlipayAccount, Config, Job, SqliteUrl, WechatAccount
 from pipeline.write.course import Course, Ending
@@ -52,6 +52,7 @@ class Evidence:
     folder: Path
     journal: Journal
     told: list[Told] = field(default_factory=list)
+    sent: int = 0
 
 
 class History:
@@ -125,6 +126,25 @@ def _freeze(process: Process, seconds: float) -> None:
     process.frozen_until = process.world.now + seconds
 
 
+def _copied(report: Path, world: World) -> Path:
+    """Keep a report as it is now: a resume of the run will write it again."""
+    copy = report.with_name(f"{report.name} at {world.now}")
+    return Path(shutil.copytree(report, copy, dirs_exist_ok=True))
+
+
+class _Counted(SimulatedTransport):
+    """Counts what leaves, whether it arrives or not."""
+
+    def __init__(self, process: Process, platform: Platform, timeout: float, evidence: Evidence) -> None:
+        super().__init__(process, platform, timeout)
+        self._evidence = evidence
+
+    def send(self, request: SignedRequest) -> Reply | Lost:
+        """Send once."""
+        self._evidence.sent += 1
+        return super().send(request)
+
+
 class _Command:
     def __init__(self, history: History, process: Process, told: Told) -> None:
         self._history = history
@@ -137,10 +157,10 @@ class _Command:
         try:
             files = self._act()
             told.exit_code = files.summary.exit_code
-            told.report = files.folder
+            told.report = _copied(files.folder, process.world)
         except Killed:
             told.was_killed = True
-        except RunHeld as exc:
+        except (RunHeld, SettingsError, SourceError) as exc:
             told.error, told.exit_code = str(exc), 2
         except PipelineError as exc:
             told.error, told.exit_code = str(exc), 1
@@ -160,7 +180,7 @@ class _Command:
             chance=history.world.chance,
             engine=SimulatedEngine(self._process),
             signer_of=lambda *_: SimulatedSigner(),
-            transport_of=lambda *_: SimulatedTransport(self._process, history.platform, 10.0),
+            transport_of=lambda *_: _Counted(self._process, history.platform, 10.0, history.evidence),
             boot="boot",
             folder=history.folder,
         )

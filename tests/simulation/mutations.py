@@ -46,8 +46,8 @@ MUTATIONS = (
         "pipeline/write/delivery.py",
         "permit = self._fresh_permit()",
         "permit = self._fresh_permit() if not self._history.attempts else None",
-        "means.quota.give_back(permit, means.transport.shortest_trip())",
-        "permit and means.quota.give_back(permit, means.transport.shortest_trip())",
+        "means.quota.give_back(permit, means",
+        "permit and means.quota.give_back(permit, means",
     ),
     Mutation(
         "the nonce is that of the row",

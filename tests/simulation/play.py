@@ -2,6 +2,7 @@
 
 from tests.simulation.checker import check, check_run
 from tests.simulation.history import Evidence, History, memory_folder, remove
+from tests.simulation.platform import Storm
 from tests.simulation.scenario import long_night, scenario_of
 
 
@@ -20,11 +21,11 @@ def play(seed: int) -> Evidence:
         remove(folder)
 
 
-def play_night(hours: float) -> Evidence:
-    """Play one run of so many virtual hours, and check it."""
+def play_night(hours: float, jobs: tuple[str, ...] = ("a",), storms: tuple[Storm, ...] = ()) -> Evidence:
+    """Play runs that share so many virtual hours of quota, one of each job, and check them."""
     folder = memory_folder()
     try:
-        history = History(long_night(hours, folder), folder)
+        history = History(long_night(hours, folder, jobs, storms), folder)
         history.step_by_step(history.scenario.steps)
         check_run(history.evidence)
         return history.evidence

@@ -100,18 +100,17 @@ def scenario_of(seed: int, folder: Path) -> Scenario:
     )
 
 
-def long_night(hours: float, folder: Path) -> Scenario:
-    """Return the story of a night as long as the quota makes it: balances of so many cards, in good weather."""
-    count = int(hours * 3600 * 5)
+def long_night(hours: float, folder: Path, jobs: tuple[str, ...] = ("a",), storms: tuple[Storm, ...] = ()) -> Scenario:
+    """Return the story of a night as long as the quota makes it: balances of so many cards, sent in this weather."""
+    count = int(hours * 3600 * 5 / len(jobs))
     columns = _COLUMNS[Export.POINTS]
-    _write(
-        folder / "a-1.csv",
-        columns,
-        [dict(zip(columns, ("", f"o{n}", f"{n:08}", str(n % 7), ""), strict=True)) for n in range(count)],
-    )
+    for job in jobs:
+        cells = (("", f"o{job}{n}", f"{job}{n:08}", str(n % 7), "") for n in range(count))
+        _write(folder / f"{job}-1.csv", columns, [dict(zip(columns, row, strict=True)) for row in cells])
     return Scenario(
         seed=0, export=Export.POINTS, api=Api.POINTS, rate=5.0, limit=5.0, concurrency=8, max_attempts=6,
-        outage_limit=900.0, jobs=("a",), nights=1, storms=(), steps=(Step("run", "a"),), refusals={},
+        outage_limit=4 * 3600.0, jobs=jobs, nights=1, storms=storms,
+        steps=tuple(Step("run", job, alongside=True) for job in jobs), refusals={},
     )  # fmt: skip
 
 
@@ -193,8 +192,9 @@ _KINDS = ["lost_before", "lost_after", "late", "error_before", "error_after", "t
 
 def _storms(chance: random.Random) -> Iterator[Storm]:
     at = 0.0
-    for _ in range(chance.choice([0, 1, 3, 6])):
-        at += chance.uniform(0.0, 20.0)
+    for n in range(chance.choice([0, 1, 3, 6])):
+        # Most nights begin badly: most runs are short, and would be over before it rains.
+        at += chance.uniform(0.0, 20.0) if n or chance.random() < 0.2 else 0.0
         lasts = chance.choice([1.0, 10.0, 60.0, 3600.0])
         yield Storm(at, at + lasts, **_mix(chance))
         at += lasts
@@ -237,7 +237,7 @@ def _step(verb: str, job: str, chance: random.Random, *, alongside: bool = False
         until_after=chance.uniform(0.0, 10.0) if fate == "until" else None,
         frozen_after=chance.uniform(0.0, 5.0) if fate == "freeze" else None,
         frozen_for=chance.choice([1.0, 45.0]),
-        pause_before=chance.choice([0.0, 0.3, 40.0]),
+        pause_before=chance.choice([0.0, 0.0, 0.3, 40.0]),
         alongside=alongside,
         night=night,
         changed_mapping=chance.random() < 0.15,

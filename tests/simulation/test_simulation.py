@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.simulation.play import play
+from tests.simulation.platform import Storm
+from tests.simulation.play import play, play_night
 
 _SEEDS, _BATCH = 1000, 25
 
@@ -20,3 +21,29 @@ def test_a_seed_plays_the_same_history_again() -> None:
 
     assert first.journal == second.journal
     assert first.journal.entries
+
+
+def test_the_quota_is_used_and_never_exceeded() -> None:
+    """At round trips of 20 to 120 ms a run uses 95 % of its quota, and no second sees more than the limit."""
+    sent = [entry.sent_at for entry in play_night(hours=0.2).journal.entries]
+
+    assert len(sent) / (5.0 * (sent[-1] - sent[0])) >= 0.95
+
+
+def test_two_runs_share_a_quota_fairly() -> None:
+    """Of two runs on one merchant each gets between 40 and 60 % of the requests, as long as both have some left."""
+    entries = play_night(hours=0.1, jobs=("a", "b")).journal.entries
+    both = entries[: int(len(entries) * 0.8)]
+
+    share = sum(entry.run == 1 for entry in both) / len(both)
+
+    assert 0.4 <= share <= 0.6
+
+
+@pytest.mark.parametrize("kind", ["error_before", "error_after", "lost_before", "lost_after", "not_connected"])
+def test_an_outage_is_waited_out_with_few_requests(kind: str) -> None:
+    """Over an outage of two hours a run sends at most a tenth more requests than it has rows, and ends well."""
+    evidence = play_night(hours=0.1, storms=(Storm(60.0, 7260.0, **{kind: 1.0}),))
+
+    assert [told.exit_code for told in evidence.told] == [0]
+    assert evidence.sent <= 1.1 * 1800
