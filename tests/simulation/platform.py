@@ -37,6 +37,7 @@ class Storm:
     probe: float = 0.0
     cut: float = 0.0
     not_connected: float = 0.0
+    forged: float = 0.0
     caller_refused: float = 0.0
 
 
@@ -148,7 +149,7 @@ class Platform:
             self.world.at(self.world.now + apply_after, lambda: self._apply(entry))
         else:
             self._apply(entry)
-        return 200, self._success(fields)
+        return 200, self.success(fields)
 
     def _apply(self, entry: Entry) -> None:
         entry.applied_at = self.world.now
@@ -161,7 +162,8 @@ class Platform:
             return 200, {"code": "40004", "msg": "Business Failed", "sub_code": code}
         return 400, {"code": code, "message": "x"}
 
-    def _success(self, fields: dict[str, Any]) -> dict[str, Any]:
+    def success(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return the body of an answer that confirms a request."""
         if self.api is Api.STATE:
             return {"code": "10000", "msg": "Success", "biz_result": "success"}
         return fields
@@ -196,7 +198,7 @@ class SimulatedTransport:
         entry = self._entry(request)
         box: list[tuple[int, dict[str, Any], dict[str, str]]] = []
         late = chance.uniform(0.0, 60.0) if fate == "late" else 0.0
-        if fate != "lost_before":
+        if fate not in ("lost_before", "forged"):
             world.at(world.now + forward, lambda: box.append(self._platform.arrive(entry, fate, late)))
         if fate in ("lost_before", "lost_after", "late"):
             # Either the connection breaks, or nothing comes until the client stops waiting.
@@ -204,6 +206,9 @@ class SimulatedTransport:
             world.wait(forward if breaks else self._timeout, self._process)
             return Lost(Loss.CONNECTION_LOST if breaks else Loss.TIMEOUT)
         world.wait(forward + back, self._process)
+        if fate == "forged":
+            # Somebody in between says that it was applied, and the platform never saw it.
+            return _reply(200, self._platform.success(json.loads(request.body)), {}, fate)
         entry.answered, entry.answered_at = True, world.now
         if fate == "cut":
             return Lost(Loss.CUT_SHORT)
@@ -231,8 +236,8 @@ class SimulatedTransport:
 def _reply(status: int, body: dict[str, Any], headers: dict[str, str], fate: str) -> Reply:
     is_success = status == 200 and body.get("code", "10000") == "10000"
     trust = Trust.VERIFIED if status == 200 else Trust.UNSIGNED_ERROR
-    if is_success and fate in ("bad_signature", "probe"):
-        trust = Trust.BAD_SIGNATURE if fate == "bad_signature" else Trust.PROBE
+    if is_success and fate in ("bad_signature", "probe", "forged"):
+        trust = Trust.PROBE if fate == "probe" else Trust.BAD_SIGNATURE
     return Reply(status, {**headers, "trust": trust}, json.dumps(body).encode() if body else b"")
 
 

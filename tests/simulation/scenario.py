@@ -187,7 +187,7 @@ def _write(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
 
 
 _KINDS = ["lost_before", "lost_after", "late", "error_before", "error_after", "throttled", "bad_signature", "probe",
-          "cut", "not_connected"]  # fmt: skip
+          "cut", "not_connected", "forged"]  # fmt: skip
 
 
 def _storms(chance: random.Random) -> Iterator[Storm]:
