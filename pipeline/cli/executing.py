@@ -93,9 +93,9 @@ class _Desk:
         return files.summary.exit_code
 
     def _begun(self, run: RunRecord, course: Course) -> None:
-        log.info("run %s of job %s", run.run_id, run.job)
-        self._progress.follow(course)
         self._followed.append(course)
+        self._progress.follow(course)
+        log.info("run %s of job %s", run.run_id, run.job)
 
     def _wishes(self, job: str) -> Wishes:
         args = self._args
@@ -114,8 +114,8 @@ class _Desk:
 def deadline(at: time, zone: ZoneInfo, now: datetime) -> datetime:
     """Return the next moment at which clocks in the zone show this time; one that has just passed counts as reached."""
     here = now.astimezone(zone)
-    today = datetime.combine(here.date(), at, zone)
-    return today if today > here - _JUST_PASSED else datetime.combine(here.date() + timedelta(days=1), at, zone)
+    days = (datetime.combine(here.date() + timedelta(days=n), at, zone) for n in (-1, 0, 1))
+    return next(moment for moment in days if moment > here - _JUST_PASSED)
 
 
 @contextmanager
@@ -126,15 +126,18 @@ def _signals() -> "Iterator[list[Course]]":
     That is safe, as a crash is. Before a run has begun they interrupt the command.
     """
     followed: list[Course] = []
+    asked: list[str] = []
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         name = signal.Signals(number).name
         if not followed:
             raise KeyboardInterrupt
-        if followed[0].ending is Ending.INTERRUPTED:
+        if asked:
             os._exit(5)
-        sys.stderr.write(f"\n{name}: finishing what is in flight; once more to end at once\n")
+        asked.append(name)
         followed[0].drain(Ending.INTERRUPTED, f"the run was stopped by {name}; `backfill resume` goes on")
+        # Not through sys.stderr: what the signal interrupts may be writing there, and that must not be entered twice.
+        os.write(2, f"\n{name}: finishing what is in flight; once more to end at once\n".encode())
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -59,9 +59,10 @@ class GatewayDesk:
 
     def claim(self, call: Call) -> Claim:
         """Return app id, method and key as far as they can be read."""
-        given = parameters(call, charset_of(call) or "utf-8") or {}
+        charset = charset_of(call) or "utf-8"
+        given = parameters(call, charset) or {}
         api = _METHODS.get(given.get("method", ""), Api.STATE)
-        content = json_object(self._plain(given) or b"") or {}
+        content = json_object(self._plain(given, charset) or b"") or {}
         key = states.key_of(content) if api is Api.STATE and content else ""
         return Claim(api, given.get("app_id", ""), key)
 
@@ -136,7 +137,7 @@ class GatewayDesk:
     def _content(self, given: Mapping[str, str], claim: Claim, terms: Terms) -> Admission | Refusal:
         if terms.encrypted and given["encrypt_type"] != "AES":
             return Refusal("isv.invalid-encrypt-type", "加密算法错误", 200)
-        plain = self._plain(given)
+        plain = self._plain(given, terms.charset)
         if plain is None:
             return Refusal("isv.decryption-error-unknown", "解密出错", 200)
         content = json_object(plain)
@@ -144,9 +145,13 @@ class GatewayDesk:
             return Refusal("isv.illegal-json", "biz_content不是JSON", 200)
         return Admission(claim, terms, body=plain, content=content)
 
-    def _plain(self, given: Mapping[str, str]) -> bytes | None:
+    def _plain(self, given: Mapping[str, str], charset: str) -> bytes | None:
         content = given.get("biz_content", "").encode()
-        return crypto.decrypt(self._identities.encrypt_key, content) if given.get("encrypt_type") else content
+        if not given.get("encrypt_type"):
+            return content
+        # Encrypted are the bytes of the request's charset (alipay-sdk-java-all, AlipayEncrypt).
+        plain = crypto.decrypt(self._identities.encrypt_key, content)
+        return plain and plain.decode(charset, "replace").encode()
 
     def _download(self, admission: Admission, _books: Books) -> tuple[Decision, Ruling]:
         asked = text(admission.content, "alipay_cert_sn")

@@ -92,6 +92,9 @@ def balance(card: int, points: int, **changes: str) -> dict[str, str]:
     return {"openid": f"oTEST{card:023d}", "user_card_code": f"{card:012d}", "point_balance": str(points)} | changes
 
 
+ROWS = {"orders": order(1), "tasks": task(1), "states": state(1), "points": balance(1, 100)}
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command ended, and what it said."""
@@ -124,7 +127,7 @@ class Night:
         tables = {f"accounts.{name}": keys for name, keys in accounts.items()} | dict(JOBS)
         for name, keys in (changes or {}).items():
             tables[name] = {**tables.get(name, {}), **keys}
-        self._config.write_text("\n".join(_table(name, keys) for name, keys in tables.items()), encoding="utf-8")
+        self._config.write_text(toml(tables), encoding="utf-8")
         self._config.chmod(0o600)
 
     @property
@@ -147,6 +150,18 @@ class Night:
         exit_code = main(words)
         said = self.capsys.readouterr()
         return Ended(exit_code, said.out, said.err)
+
+    def fate_of_one_row(self, job: str) -> tuple[int, list[str]]:
+        """Run a job over one row that is right; return the exit code, and status and code of the row."""
+        self.export(f"{job}.csv", [ROWS[job]])
+        return self.backfill("run", job).exit_code, self.fates()
+
+    def refused(self, *words: str) -> str:
+        """Run a job that has to end with exit 2 before anything is sent; return what it says."""
+        before = self.requests()
+        ended = self.backfill("run", *words)
+        assert (ended.exit_code, ended.stdout, self.requests()) == (2, "", before)
+        return ended.stderr
 
     def start(
         self, *words: str, environ: Mapping[str, str] | None = None, wrapper: Sequence[str] = ()
@@ -225,6 +240,11 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """Return the lines of a CSV file by their columns."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def toml(tables: Tables) -> str:
+    """Return tables as TOML; a key whose value is None is left out."""
+    return "\n".join(_table(name, keys) for name, keys in tables.items())
 
 
 def _table(name: str, keys: Mapping[str, object]) -> str:

@@ -1,24 +1,12 @@
 """Every kind of bad input, and the answer it gets."""
 
 import gzip
-import sqlite3
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
-from cryptography.x509.oid import NameOID
 
 from pipeline.simulator import Fault, Kind
 from tests.acceptance.night import Night, balance, end_of, first_line, order, state
@@ -29,14 +17,6 @@ LINE = "{key},20255108518085000001,2088000000000001,2025-11-20 10:00:00,T1,1.00\
 
 def line(key: str) -> str:
     return LINE.format(key=key)
-
-
-def refused(night: Night, *words: str) -> str:
-    """Run a job that has to be refused before anything is sent; return what it says."""
-    before = night.requests()
-    ended = night.backfill("run", *words)
-    assert (ended.exit_code, ended.stdout, night.requests()) == (2, "", before)
-    return ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -56,7 +36,7 @@ def test_inputs_that_hold_nothing_to_read(pattern: str, told: str, night: Night)
     (night.folder / "blank.csv").write_text("\n\n\n")
     (night.folder / "book.csv").write_bytes(b"PK\x03\x04" + bytes(100))
 
-    assert told in refused(night, "orders", pattern)
+    assert told in night.refused("orders", pattern)
 
 
 def test_a_header_without_rows_is_a_run_of_no_rows(night: Night) -> None:
@@ -73,7 +53,7 @@ def test_a_required_column_that_is_absent(night: Night) -> None:
     """The missing columns are named with the nearest there is, and those that are there."""
     (night.folder / "orders.csv").write_text(HEADER.replace("agreement_no", "agreement_nr") + line("A1"))
 
-    told = refused(night, "orders")
+    told = night.refused("orders")
 
     assert "no column or constant feeds agreement_no" in told
     assert 'did you mean "agreement_nr"' in told
@@ -85,7 +65,7 @@ def test_a_column_that_the_config_names_is_absent_in_the_second_file(night: Nigh
     night.export("orders-1.csv", [order(1)])
     (night.folder / "orders-2.csv").write_text("out_biz_no\nA2\n")
 
-    assert "orders-2.csv: no column or constant feeds" in refused(night, "orders", "orders-*.csv")
+    assert "orders-2.csv: no column or constant feeds" in night.refused("orders", "orders-*.csv")
 
 
 def test_undecodable_bytes_spoil_their_own_row_only(night: Night) -> None:
@@ -199,7 +179,7 @@ def test_a_damaged_file_stops_the_run_before_anything_is_sent(damage: Callable[[
     night.export("exports-1.csv", [order(1)])
     damage(night.folder / "exports-2")
 
-    told = refused(night, "orders", "exports-*")
+    told = night.refused("orders", "exports-*")
 
     assert "exports-2." in told
     assert "nothing was sent" in told
@@ -267,116 +247,13 @@ def test_a_file_that_changed_before_a_resume_is_noticed(night: Night) -> None:
     assert "orders.csv changed since run" in changed.stderr
 
 
-def newer(ledger: Path) -> None:
-    with sqlite3.connect(ledger) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    connection.close()
+def test_a_file_that_changed_since_a_deadline_in_the_first_act_is_noticed(night: Night) -> None:
+    """The rows that a run has reported as unsent are the rows that its resume sends, or it sends none."""
+    path = night.export("orders.csv", [order(1), order(2)])
+    night.backfill("run", "orders", "--until", night.now())
+    night.export("orders.csv", [order(1), order(2), order(3)])
 
+    changed = night.backfill("resume", "last")
 
-def no_database(ledger: Path) -> None:
-    ledger.write_bytes(b"no database" * 1000)
-
-
-def of_another_program(ledger: Path) -> None:
-    ledger.unlink()
-    with sqlite3.connect(ledger) as connection:
-        connection.execute("CREATE TABLE songs (name TEXT)")
-    connection.close()
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        pytest.param(newer, "was written by a newer backfill", id="newer"),
-        pytest.param(no_database, "the file is no ledger", id="no database"),
-        pytest.param(of_another_program, "a database of another program", id="another program's"),
-    ],
-)
-def test_a_ledger_that_cannot_be_used_is_told(change: Callable[[Path], None], told: str, night: Night) -> None:
-    """Nothing is sent, the cause is named, and the file stays as it is."""
-    night.export("orders.csv", [order(1)])
-    night.backfill("run", "orders")
-    ledger = night.folder / "state" / "backfill.db"
-    change(ledger)
-    left = ledger.read_bytes()
-
-    assert told in refused(night, "orders")
-    assert ledger.read_bytes() == left
-
-
-def test_a_ledger_that_cannot_be_written_is_told(night: Night) -> None:
-    """A ledger below something that is no folder is named, before anything is sent."""
-    night.configure({"ledger": {"url": "sqlite:///orders.csv/backfill.db"}})
-    night.export("orders.csv", [order(1)])
-
-    assert "orders.csv/backfill.db: File exists; check [ledger] url" in refused(night, "orders")
-
-
-@pytest.mark.slow
-def test_a_locked_ledger_is_told(night: Night) -> None:
-    """Where another process keeps the ledger locked, the command gives up after a while, and nothing is sent."""
-    night.export("orders.csv", [order(1)])
-    night.backfill("plan", "orders")
-    (night.folder / "state").mkdir(exist_ok=True)
-    other = sqlite3.connect(night.folder / "state" / "backfill.db", isolation_level=None)
-    other.execute("PRAGMA locking_mode = EXCLUSIVE")
-    other.execute("BEGIN EXCLUSIVE")
-    try:
-        assert "another process keeps it locked" in refused(night, "orders")
-    finally:
-        other.close()
-
-
-def test_a_ledger_kept_for_another_account_is_told(night: Night) -> None:
-    """What was delivered for one account says nothing of another: the name has to change with the account."""
-    night.export("orders.csv", [order(1)])
-    night.backfill("run", "orders")
-    night.configure({"accounts.zhima": {"app_id": "2021000000000002"}})
-
-    assert "the ledger keeps account zhima as Alipay app 2021000000000001" in refused(night, "orders")
-
-
-def no_rsa_key(keys: Path) -> None:
-    pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
-    (keys / "app_private_key.pem").write_bytes(pem)
-
-
-def rubbish(keys: Path) -> None:
-    (keys / "app_private_key.pem").write_bytes(b"no key at all")
-
-
-def another_key(keys: Path) -> None:
-    (keys / "app_private_key.pem").write_bytes((keys / "apiclient_key.pem").read_bytes())
-
-
-def expired(keys: Path) -> None:
-    key = load_pem_private_key((keys / "app_private_key.pem").read_bytes(), None)
-    assert not isinstance(key, ec.EllipticCurvePrivateKey)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "TEST")])
-    until = datetime(2024, 5, 6, tzinfo=UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 7)  # type: ignore[arg-type] # it is RSA's
-    builder = builder.not_valid_before(until - timedelta(days=9)).not_valid_after(until)
-    made = builder.sign(key, hashes.SHA256())  # type: ignore[arg-type] # as above
-    (keys / "app_cert.pem").write_bytes(made.public_bytes(Encoding.PEM))
-
-
-@pytest.mark.parametrize(
-    ("spoil", "told"),
-    [
-        pytest.param(no_rsa_key, ["private_key_file", "app_private_key.pem"], id="no RSA key"),
-        pytest.param(rubbish, ["private_key_file", "app_private_key.pem"], id="no key"),
-        pytest.param(another_key, ["app_cert_file", "app_cert.pem does not belong to the app's private key"], id="mismatch"),
-        pytest.param(expired, ["app_cert_file", "app_cert.pem", "2024-05-06"], id="expired"),
-    ],
-)  # fmt: skip
-def test_a_key_that_cannot_be_used_is_told(spoil: Callable[[Path], None], told: list[str], night: Night) -> None:
-    """Exit 2 names the file, and the date of a certificate that has expired."""
-    night.configure(certificates=True)
-    night.export("orders.csv", [order(1)])
-    spoil(night.folder / "keys")
-
-    said = refused(night, "orders")
-
-    assert [part for part in told if part not in said] == []
+    assert (changed.exit_code, night.requests()) == (2, [])
+    assert f"{path.name} changed since run" in changed.stderr

@@ -24,6 +24,7 @@ def test_exit_0_when_every_row_is_done(night: Night) -> None:
 
 def test_exit_1_when_the_disk_is_full_and_nothing_is_forgotten(night: Night) -> None:
     """A ledger that can't grow stops the sending and names the cause; with room again, resume sends what is left."""
+    night.configure({"jobs.orders": {"concurrency": 1}})
     night.export("orders.csv", [order(number) for number in range(120)])
     limited = ("sh", "-c", 'ulimit -f 1600; exec "$@"', "sh")
 
@@ -33,7 +34,10 @@ def test_exit_1_when_the_disk_is_full_and_nothing_is_forgotten(night: Night) -> 
 
     assert (ended.exit_code, ended.stdout, 0 < sent < 120) == (1, "", True)
     assert "resume the run" in ended.stderr
-    assert (resumed.exit_code, sorted(night.simulator.journal.applied_keys())) == (0, sorted(f"A{n}" for n in range(120)))
+    assert (resumed.exit_code, sorted(night.simulator.journal.applied_keys())) == (
+        0,
+        sorted(f"A{n}" for n in range(120)),
+    )
 
 
 def test_exit_1_when_the_ledger_is_damaged(night: Night) -> None:
@@ -71,9 +75,9 @@ def no_input(night: Night) -> None:
         pytest.param(nothing, ["run"], "required: JOB", id="no job"),
         pytest.param(nothing, ["send", "orders"], "invalid choice: 'send'", id="unknown command"),
         pytest.param(nothing, ["run", "orders", "--fast"], "unrecognized arguments: --fast", id="unknown option"),
-        pytest.param(nothing, ["run", "ordres"], 'no job has the name ordres; did you mean orders?', id="unknown job"),
+        pytest.param(nothing, ["run", "ordres"], "no job has the name ordres; did you mean orders?", id="unknown job"),
         pytest.param(nothing, ["run", "orders", "--config", "no.toml"], "no config file at", id="no config"),
-        pytest.param(unknown_key, ["run", "orders"], '[jobs.orders] rte: unknown key; did you mean rate?', id="config"),
+        pytest.param(unknown_key, ["run", "orders"], "[jobs.orders] rte: unknown key; did you mean rate?", id="config"),
         pytest.param(no_private_key, ["run", "orders"], "[accounts.zhima] private_key_file", id="key"),
         pytest.param(no_input, ["run", "orders"], "no file matches 'orders.csv'", id="input"),
         pytest.param(nothing, ["resume", "last"], "RUN 'last'", id="no run to resume"),

@@ -1,0 +1,94 @@
+"""Where the rows come from: inputs named and configured, folders, dates, and every kind of file."""
+
+import bz2
+import gzip
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.acceptance.night import ZONE, Night, order, read_csv
+
+
+def test_inputs_named_replace_the_jobs_own(night: Night) -> None:
+    """Only the files named are read."""
+    night.export("orders.csv", [order(1)])
+    night.export("late.csv", [order(2)])
+    night.export("later.csv", [order(3)])
+
+    ended = night.backfill("run", "orders", "late.csv", "later.csv")
+
+    assert (ended.exit_code, sorted(night.requests())) == (0, ["A2", "A3"])
+    assert [line["source_file"] for line in night.outcomes()] == ["late.csv", "later.csv"]
+
+
+def test_paths_of_the_command_line_start_where_one_stands(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inputs, --config and --report are relative to the working directory; ledger and reports to the config."""
+    elsewhere = night.folder / "elsewhere"
+    elsewhere.mkdir()
+    night.export("elsewhere/orders.csv", [order(7)])
+    night.export("orders.csv", [order(1)])
+    monkeypatch.chdir(elsewhere)
+
+    named = night.backfill("run", "orders", "orders.csv", "--config", "../backfill.toml", "--report", "mine")
+    own = night.backfill("run", "orders", "--config", "../backfill.toml")
+
+    assert (named.exit_code, own.exit_code, night.requests()) == (0, 0, ["A7", "A1"])
+    assert [line["request_key"] for line in read_csv(elsewhere / "mine" / "outcome.csv")] == ["A7"]
+    assert [line["request_key"] for line in night.outcomes()] == ["A1"]
+    assert (night.folder / "state" / "backfill.db").is_file()
+
+
+def as_gzip(folder: Path, data: bytes) -> None:
+    (folder / "orders.csv.gz").write_bytes(gzip.compress(data))
+
+
+def as_bz2(folder: Path, data: bytes) -> None:
+    (folder / "orders.csv.bz2").write_bytes(bz2.compress(data))
+
+
+def as_zstd(folder: Path, data: bytes) -> None:
+    with pa.CompressedOutputStream(str(folder / "orders.csv.zst"), "zstd") as file:
+        file.write(data)
+
+
+def as_parquet(folder: Path, _data: bytes) -> None:
+    pq.write_table(pa.Table.from_pylist([order(1), order(2)]), folder / "orders.parquet")
+
+
+def as_partitions(folder: Path, _data: bytes) -> None:
+    for number in (1, 2):
+        rows = [{name: text for name, text in order(number).items() if name != "trade_amount"}]
+        part = folder / f"trade_amount=12.{number}0"
+        part.mkdir()
+        pq.write_table(pa.Table.from_pylist(rows), part / "part-0.parquet")
+
+
+@pytest.mark.parametrize("write", [as_gzip, as_bz2, as_zstd, as_parquet, as_partitions])
+def test_a_folder_of_exports_of_any_kind(write: Callable[[Path, bytes], None], night: Night) -> None:
+    """CSV plain and compressed, Parquet, and folders with hive partitions are read alike."""
+    folder = night.folder / "exports"
+    folder.mkdir()
+    write(folder, night.export("orders.csv", [order(1), order(2)]).read_bytes())
+
+    ended = night.backfill("run", "orders", "exports")
+
+    assert (ended.exit_code, sorted(night.requests())) == (0, ["A1", "A2"])
+
+
+def test_the_date_fills_the_inputs(night: Night) -> None:
+    """{date} is what --date says, and yesterday in the job's zone where it says nothing."""
+    night.configure({"jobs.orders": {"input": ["exports/{date}/orders-*.csv"]}})
+    yesterday = (datetime.now(ZoneInfo(ZONE)) - timedelta(days=1)).date()
+    for number, day in enumerate(("2025-11-20", yesterday.isoformat()), 1):
+        (night.folder / "exports" / day).mkdir(parents=True)
+        night.export(f"exports/{day}/orders-1.csv", [order(number)])
+
+    dated = night.backfill("run", "orders", "--date", "2025-11-20")
+    undated = night.backfill("run", "orders")
+
+    assert (dated.exit_code, undated.exit_code, night.requests()) == (0, 0, ["A1", "A2"])

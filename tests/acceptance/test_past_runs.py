@@ -1,0 +1,182 @@
+"""What can be done with a past run: rerun, resume, runs, show and report."""
+
+import json
+
+import pytest
+
+from pipeline.simulator import Fault, Kind
+from tests.acceptance.night import Night, order, refund, state
+
+
+def lost(key: str) -> Fault:
+    return Fault(Kind.LOSE_AFTER_APPLYING, key=key)
+
+
+def refused(key: str, code: str) -> Fault:
+    return Fault(Kind.REFUSE, key=key, code=code)
+
+
+@pytest.fixture
+def mixed(night: Night) -> Night:
+    """A finished run with a row of every status that a rerun may take, and the faults gone."""
+    night.configure({"jobs.orders": {"concurrency": 1}})
+    faults = [lost("A1"), Fault(Kind.CUT_BODY, key="A2"), refused("A3", "IDEMPOTENT_ERROR")]
+    night.simulator.set_faults([*faults, refused("A4", "INVALID_PARAMETER"), Fault(Kind.THROTTLE, key="A5")])
+    night.export("orders.csv", [*(order(number) for number in range(6)), refund(1, of=1), order(9, trade_amount="x")])
+    night.backfill("run", "orders")
+    assert night.fates() == [
+        "succeeded SUCCESS",
+        "unknown connection_lost",
+        "unknown cut_short",
+        "rejected IDEMPOTENT_ERROR",
+        "rejected INVALID_PARAMETER",
+        "unsent throttled",
+        "blocked payment_not_succeeded",
+        "invalid field_invalid",
+    ]
+    night.simulator.set_faults([])
+    return night
+
+
+@pytest.mark.parametrize(
+    ("words", "keys", "exit_code"),
+    [
+        pytest.param([], ["A1", "A2", "A5", "R1"], 0, id="all that is open"),
+        pytest.param(["--only", "unknown"], ["A1", "A2"], 0, id="one status"),
+        pytest.param(["--only", "unknown,unsent"], ["A1", "A2", "A5"], 0, id="two statuses"),
+        pytest.param(["--only", "blocked"], [], 3, id="blocked, and its payment still open"),
+        pytest.param(["--only", "rejected"], ["A3", "A4"], 0, id="rejected"),
+        pytest.param(["--code", "cut_short"], ["A2"], 0, id="a code"),
+        pytest.param(["--code", "cut_short,throttled"], ["A2", "A5"], 0, id="two codes"),
+        pytest.param(["--only", "unsent", "--code", "cut_short"], [], 0, id="status and code"),
+        pytest.param(["--limit", "1"], ["A1"], 0, id="limit"),
+        pytest.param(["--new-keys"], ["A1", "A2", "A3-k2", "A5", "R1"], 0, id="new keys"),
+        pytest.param(["--new-keys", "--only", "rejected"], ["A3-k2", "A4"], 0, id="new keys, rejected"),
+        pytest.param(["--new-keys", "--code", "IDEMPOTENT_ERROR"], ["A3-k2"], 0, id="new keys, a code"),
+    ],
+)
+def test_rerun_takes_what_is_asked_for(words: list[str], keys: list[str], exit_code: int, mixed: Night) -> None:
+    """A rerun is a run of its own over the selected rows, under their keys; a new key is only where it is asked for."""
+    before = len(mixed.requests())
+
+    ended = mixed.backfill("rerun", "last", *words)
+
+    assert (ended.exit_code, sorted(mixed.requests()[before:])) == (exit_code, keys)
+    assert len(mixed.outcomes()) == max(len(keys), exit_code and 1)
+
+
+def test_rerun_refuses_a_status_that_no_rerun_can_take(night: Night, capsys: pytest.CaptureFixture[str]) -> None:
+    """--only succeeded is a fault of usage."""
+    with pytest.raises(SystemExit) as ended:
+        night.backfill("rerun", "last", "--only", "succeeded")
+
+    assert ended.value.code == 2
+    assert "a rerun takes rows that are unknown, blocked, unsent, rejected" in capsys.readouterr().err
+
+
+def test_runs_lists_what_was_run_newest_first(mixed: Night) -> None:
+    """A line each with state and exit code; --limit cuts it, --json gives the same as objects."""
+    mixed.backfill("rerun", "last")
+    first, second = (report.name for report in mixed.reports())
+
+    told = json.loads(mixed.backfill("runs", "--json").stdout)
+    lines = mixed.backfill("runs", "--limit", "1").stdout.splitlines()
+
+    assert [(one["run_id"], one["job"], one["state"], one["exit_code"], one["parent"]) for one in told] == [
+        (second, "orders", "completed", 0, first),
+        (first, "orders", "completed", 3, None),
+    ]
+    assert (len(lines), lines[1].split()[:4]) == (2, [second, "orders", "completed", "0"])
+    assert lines[1].endswith(f"rerun of {first}")
+
+
+def test_runs_before_the_first_run(night: Night) -> None:
+    """There is nothing to list, which is no fault, and no ledger is made for it."""
+    ended = night.backfill("runs")
+
+    assert (ended.exit_code, ended.stdout) == (0, "no runs yet\n")
+    assert not (night.folder / "state").exists()
+
+
+def test_show_tells_counts_and_frequent_errors(mixed: Night) -> None:
+    """The counts by status and the codes of rows that did not succeed, with what they mean; --json is the summary."""
+    shown = mixed.backfill("show", "last")
+    as_json = mixed.backfill("show", "last", "--json")
+
+    words = [line.split() for line in shown.stdout.splitlines()]
+    assert (shown.exit_code, json.loads(as_json.stdout)) == (0, mixed.summary())
+    assert ["unknown", "2"] in words
+    assert ["1", "rejected", "INVALID_PARAMETER"] in [line[:3] for line in words]
+
+
+def test_report_writes_the_same_files_again(mixed: Night) -> None:
+    """Without options the report folder is made anew from the ledger alone, byte for byte."""
+    (report,) = mixed.reports()
+    before = {path.name: path.read_bytes() for path in report.iterdir()}
+    for path in report.iterdir():
+        path.unlink()
+
+    ended = mixed.backfill("report", "last")
+
+    assert (ended.exit_code, {path.name: path.read_bytes() for path in report.iterdir()}) == (0, before)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "jsonl", "html"])
+def test_report_writes_one_file_where_output_names_one(form: str, mixed: Night) -> None:
+    """--output takes the path of the file, in the format asked for, and leaves nothing beside it."""
+    output = mixed.folder / "sent" / f"night.{form}"
+
+    ended = mixed.backfill("report", "last", "--format", form, "--output", str(output))
+
+    begins = {"csv": b"run_id,job,", "parquet": b"PAR1", "jsonl": b'{"run_id":', "html": b"<!"}[form]
+    assert (ended.exit_code, [path.name for path in output.parent.iterdir()]) == (0, [output.name])
+    assert output.read_bytes().startswith(begins)
+
+
+def test_report_writes_a_folder_where_output_names_one(mixed: Night) -> None:
+    """--output may name a folder for the whole report."""
+    ended = mixed.backfill("report", "last", "--format", "jsonl", "--output", "again")
+
+    names = sorted(path.name for path in (mixed.folder / "again").iterdir())
+    assert (ended.exit_code, names) == (0, ["outcome.jsonl", "report.html", "rows_to_fix.csv", "summary.json"])
+
+
+def test_past_runs_can_be_looked_at_without_any_key(mixed: Night) -> None:
+    """runs, show and report need no key file."""
+    for path in (mixed.folder / "keys").iterdir():
+        path.unlink()
+
+    assert [mixed.backfill(*words).exit_code for words in (["runs"], ["show", "last"], ["report", "last"])] == [0, 0, 0]
+
+
+def test_resume_of_a_finished_run_sends_what_is_unsent(mixed: Night) -> None:
+    """Of a run that finished, resume sends the rows that are surely not applied, and leaves all others as they are."""
+    before, fates = mixed.requests(), mixed.fates()
+
+    ended = mixed.backfill("resume", "last")
+
+    fates[fates.index("unsent throttled")] = "succeeded SUCCESS"
+    assert (ended.exit_code, mixed.requests(), mixed.fates()) == (3, [*before, "A5"], fates)
+
+
+def test_a_job_may_be_stopped_and_resumed_under_another_format(night: Night) -> None:
+    """resume takes the shared options too."""
+    night.export("states.csv", [state(1), state(2)])
+    night.backfill("run", "states", "--until", night.now())
+
+    ended = night.backfill("resume", "last", "--format", "jsonl", "--report", "second", "--json")
+
+    assert (ended.exit_code, json.loads(ended.stdout)["counts"]["succeeded"]) == (0, 2)
+    assert (night.folder / "second" / "outcome.jsonl").is_file()
+
+
+def test_a_rerun_is_resumed_without_the_exports(mixed: Night) -> None:
+    """What a rerun sends lies in the ledger: the exports may be gone by then."""
+    mixed.simulator.set_faults([Fault(Kind.STATUS, status=403)])
+    stopped = mixed.backfill("rerun", "last")
+    mixed.simulator.set_faults([])
+    (mixed.folder / "orders.csv").unlink()
+
+    resumed = mixed.backfill("resume", "last")
+
+    assert (stopped.exit_code, resumed.exit_code, mixed.fates()) == (4, 0, ["succeeded SUCCESS"] * 4)

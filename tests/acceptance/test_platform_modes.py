@@ -1,0 +1,186 @@
+"""The ways in which the platforms can be spoken to: keys, certificates, charsets, encryption, backup hosts."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from pipeline.simulator import Api, Fault, Kind, Simulator
+from tests.acceptance.night import Night, balance, order, state
+
+AES = {"accounts.zhima": {"encrypt_key_file": "keys/encrypt_key.txt"}}
+PLATFORM_CERT = {
+    "accounts.card": {"public_key_id": None, "public_key_file": None, "platform_cert_file": "keys/wechatpay_cert.pem"}
+}
+APIV3 = {"accounts.card": {"public_key_id": None, "public_key_file": None, "apiv3_key_file": "keys/apiv3_key.txt"}}
+
+
+def run_three(night: Night, job: str) -> tuple[int, list[str]]:
+    """Run a job over three right rows; return its exit code and their statuses."""
+    make = {"orders": order, "states": state}.get(job)
+    night.export(f"{job}.csv", [make(number) if make else balance(number, 5) for number in range(3)])
+    ended = night.backfill("run", job)
+    return ended.exit_code, [line["status"] for line in night.outcomes()]
+
+
+ALL_DONE = (0, ["succeeded"] * 3)
+
+
+@pytest.mark.parametrize(
+    ("job", "tables", "certificates"),
+    [
+        pytest.param("orders", {}, True, id="v3 with certificates"),
+        pytest.param("states", {}, True, id="gateway with certificates"),
+        pytest.param("points", {}, True, id="wechat, certificates by the apiv3 key"),
+        pytest.param("points", PLATFORM_CERT, False, id="wechat, a certificate file"),
+        pytest.param("orders", AES, False, id="v3 encrypted"),
+        pytest.param("states", AES, False, id="gateway encrypted"),
+        pytest.param("orders", AES, True, id="v3 encrypted, with certificates"),
+        pytest.param("states", AES, True, id="gateway encrypted, with certificates"),
+        pytest.param("states", {"accounts.zhima": {"charset": "gbk"}}, False, id="gateway in GBK"),
+        pytest.param(
+            "states", {"accounts.zhima": {"charset": "gbk"} | AES["accounts.zhima"]}, False, id="GBK encrypted"
+        ),
+        pytest.param("states", {"accounts.zhima": {"sign_type": "RSA"}}, False, id="gateway with SHA-1"),
+    ],
+)
+def test_every_mode_is_understood(
+    job: str, tables: Mapping[str, Mapping[str, object]], certificates: bool, night: Night
+) -> None:
+    """The simulator, which checks every signature by itself, accepts all rows, and its answers verify."""
+    night.configure(tables, certificates=certificates)
+
+    assert run_three(night, job) == ALL_DONE
+
+
+def test_an_app_auth_token_is_sent_and_signed(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service provider's token goes along with both of Alipay's protocols."""
+    monkeypatch.setenv("TOKEN", "202511BBtest")
+    night.configure({"accounts.zhima": {"app_auth_token_env": "TOKEN"}})
+
+    assert [run_three(night, job) for job in ("orders", "states")] == [ALL_DONE] * 2
+
+
+def test_wechat_pays_certificates_are_fetched_before_the_first_row(night: Night) -> None:
+    """With nothing but the APIv3 key the first request is for the certificates, once for the run."""
+    night.configure(APIV3)
+
+    ended = run_three(night, "points")
+
+    apis = [entry.api for entry in night.simulator.journal.entries]
+    assert (ended, apis) == (ALL_DONE, [Api.WECHATPAY_CERTIFICATES, *[Api.POINTS] * 3])
+
+
+@pytest.mark.parametrize(
+    ("job", "api", "fetched"),
+    [
+        pytest.param("points", Api.POINTS, Api.WECHATPAY_CERTIFICATES, id="wechat"),
+        pytest.param("states", Api.STATE, Api.ALIPAY_CERTIFICATE, id="gateway"),
+    ],
+)
+def test_a_platforms_new_key_is_fetched_once(job: str, api: Api, fetched: Api, night: Night) -> None:
+    """An answer signed with a key that is not known brings a download, and then every row succeeds."""
+    night.configure(certificates=True)
+    night.simulator.set_faults([Fault(Kind.UNKNOWN_SERIAL, api=api, fetchable=True)])
+
+    ended = run_three(night, job)
+
+    downloads = [entry for entry in night.simulator.journal.entries if entry.api is fetched]
+    assert (ended, len(downloads)) == (ALL_DONE, 1 + (job == "points"))
+
+
+@pytest.mark.parametrize("job", ["orders", "states", "points"])
+def test_a_key_that_cannot_be_fetched_stops_the_run(job: str, night: Night) -> None:
+    """Answers under a key that nobody can vouch for prove nothing: the row in hand is unknown, the rest unsent."""
+    night.configure(certificates=True)
+    night.simulator.set_faults([Fault(Kind.UNKNOWN_SERIAL)])
+
+    exit_code, statuses = run_three(night, job)
+
+    assert (exit_code, sorted(statuses)) == (4, ["unknown", "unsent", "unsent"])
+
+
+@pytest.mark.parametrize("job", ["orders", "states"])
+def test_an_answer_that_does_not_decrypt_stops_the_run(job: str, night: Night) -> None:
+    """With a wrong AES key no answer can be read: the row in hand is unknown, the rest unsent."""
+    night.configure(AES)
+    night.simulator.set_faults([Fault(Kind.BAD_ENCRYPTION)])
+
+    assert run_three(night, job) == (4, ["unknown", "unsent", "unsent"])
+
+
+def test_a_probe_is_answered_by_asking_again(night: Night) -> None:
+    """WeChat Pay's answers with a wrong signature on purpose are no success, and their repeat is."""
+    night.simulator.set_faults([Fault(Kind.PROBE_SIGNATURE, each_key=True, times=1)])
+
+    ended = run_three(night, "points")
+
+    assert (ended, [line["attempts"] for line in night.outcomes()]) == (ALL_DONE, ["2"] * 3)
+
+
+def test_an_answer_from_long_ago_is_not_believed(night: Night) -> None:
+    """An answer more than five minutes off may be a replay: asked again once, then the run stops."""
+    night.simulator.set_faults([Fault(Kind.STALE_TIMESTAMP, times=1)])
+    once = run_three(night, "points")
+    night.simulator.reset()
+    (night.folder / "state" / "backfill.db").unlink()
+    night.simulator.set_faults([Fault(Kind.STALE_TIMESTAMP)])
+
+    exit_code, statuses = run_three(night, "points")
+
+    assert (once, exit_code, "succeeded" in statuses) == (ALL_DONE, 4, False)
+
+
+def test_the_backup_host_is_used_where_the_first_cannot_be_reached(night: Night) -> None:
+    """Where no connection comes about the same signed request goes to backup_url."""
+    with Simulator() as gone:
+        url = gone.url
+    night.configure({"accounts.card": {"base_url": url, "backup_url": night.simulator.url}})
+
+    assert run_three(night, "points") == ALL_DONE
+
+
+@pytest.mark.parametrize("url", ["http://openapi.alipay.com", "http://192.168.0.7:8080"])
+def test_plain_http_is_for_this_machine_only(url: str, night: Night) -> None:
+    """A base URL that would carry requests in the clear over a network is refused."""
+    night.configure({"accounts.zhima": {"base_url": url}})
+    night.export("orders.csv", [order(1)])
+
+    ended = night.backfill("run", "orders")
+
+    assert (ended.exit_code, "http is for this machine only" in ended.stderr) == (2, True)
+
+
+WITH_DISCOUNT = {"discount_name": "会员日", "discount_type": "memberPoint", "discount_amount": "1.5"}
+IN_FEN = {"jobs.orders.units": {"trade_amount": "fen"}, "jobs.orders.columns": {"trade_amount": "paid_fen"}}
+
+
+@pytest.mark.parametrize(
+    ("job", "row", "tables"),
+    [
+        pytest.param("orders", order(1, user_id="", open_id="014aQs"), {}, id="open_id"),
+        pytest.param("orders", order(1, **WITH_DISCOUNT), {}, id="a discount"),
+        pytest.param("orders", order(1, trade_no="", trade_amount="", **WITH_DISCOUNT), {}, id="a discount alone"),
+        pytest.param(
+            "orders",
+            order(1, discounts='[{"discount_name":"a","discount_type":"memberPoint","discount_amount":"1.00"}]'),
+            {},
+            id="several discounts",
+        ),
+        pytest.param("orders", order(1, task_name="签到", **WITH_DISCOUNT), {}, id="amount and task"),
+        pytest.param("orders", order(1, has_alipay_trade="true", ext_info='{"a":1}'), {}, id="Alipay trade"),
+        pytest.param("orders", order(1, trade_amount="", paid_fen="1250"), IN_FEN, id="fen, another column"),
+        pytest.param("states", state(1, biz_data="", **{"biz_data.cinema": "光明"}), {}, id="biz_data in parts"),
+        pytest.param("points", balance(1, 5, out_request_no="N-1"), {}, id="a number of its own"),
+        pytest.param("points", balance(1, 0), {}, id="no points"),
+    ],
+)
+def test_every_kind_of_row_is_accepted(
+    job: str, row: Mapping[str, str], tables: Mapping[str, Mapping[str, object]], night: Night
+) -> None:
+    """What the contract lists as fields of an export makes a payload that the platform takes."""
+    night.configure(tables)
+    night.export(f"{job}.csv", [row])
+
+    ended = night.backfill("run", job)
+
+    assert (ended.exit_code, [line["status"] for line in night.outcomes()]) == (0, ["succeeded"])

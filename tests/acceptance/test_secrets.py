@@ -1,0 +1,194 @@
+"""Secrets and users' ids never leave the keys, the exports, the ledger and the rows to fix."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.simulator import Fault, Kind, Simulator
+from tests.acceptance.night import Ended, Night, balance, end_of, order, state, task, wait_until
+
+USER, OPEN_ID, AGREEMENT = "2088765432109876", "014aQsMARKEROPENIDzkTcwYQc5lG7", "20259988776655443322"
+OPENID, CARD_CODE = "oMARKERopenid0123456789abcde", "7766554433221100"
+IDS = (USER, OPEN_ID, AGREEMENT, OPENID, CARD_CODE)
+TOKEN, PASSWORD = "202511BBMARKERTOKENd41d8cd98f00b2", "MARKERpassw0rd"
+
+
+def secrets_of(night: Night) -> tuple[str, ...]:
+    """Return every secret text of the test keys; of a private key each line of its body is one."""
+    keys = night.folder / "keys"
+    pems = [(keys / name).read_text() for name in ("app_private_key.pem", "apiclient_key.pem")]
+    lines = [line for pem in pems for line in pem.splitlines() if len(line) > 40 and "-----" not in line]
+    texts = [(keys / name).read_text().strip() for name in ("encrypt_key.txt", "apiv3_key.txt")]
+    return (*lines, *texts, TOKEN, PASSWORD)
+
+
+def files_to_search(folder: Path) -> list[Path]:
+    """Return all that a run has written but the ledger and the rows to fix."""
+    written = [path for path in folder.rglob("*") if path.is_file() and "reports" in path.parts]
+    return [path for path in written if path.name != "rows_to_fix.csv"]
+
+
+def leaks(night: Night, said: list[Ended]) -> set[tuple[str, str]]:
+    """Return where which marker was found."""
+    texts = {f"stdout {at}": one.stdout for at, one in enumerate(said)}
+    texts |= {f"stderr {at}": one.stderr for at, one in enumerate(said)}
+    texts |= {path.name: path.read_bytes().decode("utf-8", "replace") for path in files_to_search(night.folder)}
+    assert len(texts) > 2
+    return {(name, mark) for name, text in texts.items() for mark in (*IDS, *secrets_of(night)) if mark in text}
+
+
+def configure_all_secrets(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a secret wherever the config can take one."""
+    monkeypatch.setenv("TOKEN", TOKEN)
+    night.configure(
+        {
+            "accounts.zhima": {"encrypt_key_file": "keys/encrypt_key.txt", "app_auth_token_env": "TOKEN"},
+            "accounts.card": {"apiv3_key_file": "keys/apiv3_key.txt"},
+            "jobs.orders": {"timeout_s": 2},
+        }
+    )
+
+
+def export_marked(night: Night) -> None:
+    """Write users' ids into exports: where they belong, and in rows that are wrong in many ways."""
+    users = {"user_id": USER, "agreement_no": AGREEMENT}
+    orders = [order(number, **users) for number in range(8)]
+    swapped = [order(20, user_id=AGREEMENT, trade_amount=USER), order(21, **users, biz_time=AGREEMENT)]
+    swapped += [
+        order(22, **users, biz_action=USER),
+        order(23, **users, open_id=OPEN_ID),
+        order(24, **users, biz_time=""),
+    ]
+    swapped += [
+        order(25, **{**users, "user_id": USER + "\x01"}),
+        order(26, user_id="", agreement_no=AGREEMENT, open_id=OPEN_ID),
+    ]
+    night.export("orders.csv", [*orders, *swapped])
+    with (night.folder / "orders.csv").open("ab") as file:
+        file.write(f'A30,{AGREEMENT},{USER}\nA31,{AGREEMENT},"{USER}"x,1,2,3,4,5,6\n'.encode())
+        file.write(f"A32,{AGREEMENT},{USER},\xff\n".encode("latin-1"))
+    night.export("tasks.csv", [task(1, user_id=USER, agreement_no=AGREEMENT, times=USER)])
+    night.export(
+        "states.csv", [state(1, user_id=USER), state(2, user_id=USER, biz_data=USER), state(3, user_id=USER * 5)]
+    )
+    marked = {"openid": OPENID, "user_card_code": CARD_CODE}
+    wrong = [
+        balance(2, 1, **{**marked, "user_card_code": CARD_CODE * 3}),
+        balance(3, 1, **{**marked, "openid": OPENID * 9}),
+    ]
+    night.export(
+        "points.csv", [balance(1, 7, **marked), *wrong, balance(4, 1, **marked, point_balance=CARD_CODE + "x")]
+    )
+
+
+def test_ids_and_secrets_stay_out_of_whatever_is_said_and_written(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of runs with every kind of outcome, and of plan, show, runs and report in all formats."""
+    configure_all_secrets(night, monkeypatch)
+    export_marked(night)
+    echo = f"用户{USER} {OPENID} {OPEN_ID} 协议{AGREEMENT}, card {CARD_CODE}, token {TOKEN}"
+    night.simulator.set_faults(
+        [
+            Fault(Kind.REFUSE, key="A1", code="INVALID_PARAMETER", message=echo),
+            Fault(Kind.REFUSE, key="A2", code=USER, message=echo),
+            Fault(Kind.LOSE_AFTER_APPLYING, key="A3"),
+            Fault(Kind.STATUS, key="A4", status=422, body=echo),
+            Fault(Kind.STATUS, key="A5", status=500, code="SYSTEM_ERROR", message=echo),
+            Fault(Kind.REFUSE, key="S1|BUY", code="ZMDATA.USER_ID_ERROR", message=echo),
+            Fault(Kind.REFUSE, key="1004-*", code="PARAM_ERROR", message=echo),
+        ]
+    )
+
+    said = [night.backfill("plan", job) for job in ("orders", "tasks", "states", "points")]
+    said += [night.backfill("run", job) for job in ("orders", "tasks", "states", "points")]
+    said += [night.backfill("run", "orders", "--log-format", "json", "--format", "jsonl")]
+    said += [night.backfill("plan", "orders", "--json"), night.backfill("rerun", "last", "--json")]
+    said += [night.backfill("runs"), *(night.backfill("show", report.name) for report in night.reports())]
+    said += [night.backfill("report", report.name, "--format", "jsonl") for report in night.reports()]
+
+    assert [one.exit_code for one in said[:9]] == [3] * 9
+    assert "internal error" not in "".join(one.stderr for one in said)
+    assert leaks(night, said) == set()
+    # They were there to be leaked: a person needs the rows as they were.
+    to_fix = "".join((report / "rows_to_fix.csv").read_text() for report in night.reports())
+    assert [mark for mark in IDS if mark not in to_fix] == []
+
+
+def test_a_run_that_stops_says_nothing_of_secrets(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does one whose caller is refused in words that repeat what was sent, or whose server redirects."""
+    configure_all_secrets(night, monkeypatch)
+    export_marked(night)
+    said = []
+    for fault in (
+        Fault(Kind.REFUSE, code="invalid-signature", status=401, message=f"{USER} {TOKEN}"),
+        Fault(Kind.STATUS, status=302, location=f"https://login.example/?user={USER}&token={TOKEN}"),
+        Fault(Kind.BAD_ENCRYPTION),
+    ):
+        night.simulator.set_faults([fault])
+        said.append(night.backfill("run", "orders"))
+
+    assert [one.exit_code for one in said] == [4, 4, 4]
+    assert leaks(night, said) == set()
+
+
+def test_a_process_of_its_own_says_nothing_of_secrets(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for the real command, killed in the middle and resumed, with progress shown."""
+    configure_all_secrets(night, monkeypatch)
+    export_marked(night)
+    night.simulator.set_faults([Fault(Kind.SLOW, seconds=0.3)])
+
+    process = night.start("run", "orders")
+    wait_until(lambda: len(night.requests()) >= 1)
+    process.terminate()
+    stopped = end_of(process)
+    night.simulator.set_faults([])
+    said = [stopped, night.command("resume", "last")]
+
+    assert [one.exit_code for one in said] == [5, 3]
+    assert leaks(night, said) == set()
+
+
+def test_a_proxys_password_is_not_told(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that can't be reached, or may not stand in the config, is told without what its URL holds."""
+    with Simulator() as gone:
+        proxy = gone.url.replace("http://", f"http://us:{PASSWORD}@")
+    night.export("orders.csv", [order(1)])
+    night.configure({"accounts.zhima": {"proxy": proxy}})
+    refused = night.backfill("run", "orders")
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    night.configure({"accounts.zhima": {"base_url": None}})
+
+    ended = night.backfill("run", "orders", "--log-format", "json")
+
+    assert (refused.exit_code, ended.exit_code, night.fates()) == (2, 3, ["unsent not_connected"])
+    assert leaks(night, [refused, ended]) == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f"A1,{AGREEMENT},{USER},2025-11-20 10:00:00\n", id="no header"),
+        pytest.param(f"order,{USER}\nA1,x\n", id="an id as heading"),
+        pytest.param(f'out_biz_no,"{USER}\nA1,x\n', id="broken header"),
+    ],
+)
+def test_a_file_without_a_header_does_not_show_its_rows(text: str, night: Night) -> None:
+    """Where the first line is no header, the error names the file and not the user in it."""
+    (night.folder / "orders.csv").write_text(text)
+
+    ended = night.backfill("run", "orders")
+
+    assert ended.exit_code == 2
+    assert [mark for mark in IDS if mark in ended.stderr + ended.stdout] == []
+
+
+def test_secrets_in_a_broken_config_are_not_shown(night: Night) -> None:
+    """A secret that somebody wrote into the config itself is refused and not repeated."""
+    night.configure({"accounts.card": {"apiv3_key": PASSWORD}, "accounts.zhima": {"private_key": PASSWORD}})
+    night.export("orders.csv", [order(1)])
+
+    ended = night.backfill("run", "orders")
+
+    assert (ended.exit_code, PASSWORD in ended.stderr) == (2, False)
+    assert "a secret never stands in the config" in ended.stderr

@@ -1,0 +1,145 @@
+"""Rows that are left open: unknown, blocked and unsent, with their codes."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from pipeline.simulator import Fault, Kind, Simulator
+from tests.acceptance.night import Night, order, refund, state
+
+LOST = Fault(Kind.LOSE_AFTER_APPLYING)
+LOST_ONCE = Fault(Kind.LOSE_AFTER_APPLYING, times=1)
+
+
+SYSTEM_ERROR = Fault(Kind.STATUS, status=500, code="SYSTEM_ERROR")
+
+
+@pytest.mark.parametrize(
+    ("job", "faults", "code"),
+    [
+        pytest.param("orders", [LOST], "connection_lost", id="lost"),
+        pytest.param("points", [LOST], "connection_lost", id="lost, points"),
+        pytest.param("orders", [Fault(Kind.SLOW, seconds=0.6)], "timeout", id="slow"),
+        pytest.param("orders", [Fault(Kind.CUT_BODY)], "cut_short", id="cut short"),
+        pytest.param("orders", [Fault(Kind.HTML_BODY)], "answer_unreadable", id="html"),
+        pytest.param("orders", [Fault(Kind.BAD_SIGNATURE)], "signature_invalid", id="v3 bad signature"),
+        pytest.param("states", [Fault(Kind.BAD_SIGNATURE)], "signature_invalid", id="gateway bad signature"),
+        pytest.param("points", [Fault(Kind.BAD_SIGNATURE)], "signature_invalid", id="wechat bad signature"),
+        pytest.param("orders", [Fault(Kind.MISSING_SIGNATURE)], "signature_invalid", id="v3 no signature"),
+        pytest.param("states", [Fault(Kind.MISSING_SIGNATURE)], "signature_invalid", id="gateway no signature"),
+        pytest.param("points", [Fault(Kind.MISSING_SIGNATURE)], "signature_invalid", id="wechat no signature"),
+        pytest.param("orders", [SYSTEM_ERROR], "SYSTEM_ERROR", id="v3 system error"),
+        pytest.param("states", [SYSTEM_ERROR], "SYSTEM_ERROR", id="gateway system error"),
+        pytest.param("points", [SYSTEM_ERROR], "SYSTEM_ERROR", id="wechat system error"),
+        pytest.param("orders", [Fault(Kind.WRONG_ECHO)], "echo_differs", id="v3 echo"),
+        pytest.param("points", [Fault(Kind.WRONG_ECHO)], "echo_differs", id="wechat echo"),
+        pytest.param("states", [Fault(Kind.WRONG_ECHO)], "biz_result_unknown", id="gateway result"),
+        pytest.param("orders", [Fault(Kind.STATUS, status=202)], "http_202", id="accepted, not done"),
+        pytest.param("orders", [Fault(Kind.STATUS, status=204)], "http_204", id="no body"),
+        pytest.param("orders", [Fault(Kind.STATUS, status=504)], "http_504", id="gateway timeout"),
+        pytest.param("orders", [LOST_ONCE, Fault(Kind.THROTTLE)], "connection_lost", id="lost, then throttled"),
+        pytest.param(
+            "orders",
+            [LOST_ONCE, Fault(Kind.REFUSE, code="IDEMPOTENT_ERROR")],
+            "IDEMPOTENT_ERROR",
+            id="lost, then key used",
+        ),
+    ],
+)
+def test_unknown_keeps_the_doubt(job: str, faults: Sequence[Fault], code: str, night: Night) -> None:
+    """A row that may have been applied is unknown, never rejected and never succeeded."""
+    night.configure({f"jobs.{job}": {"timeout_s": 0.3}} if code == "timeout" else None)
+    night.simulator.set_faults(faults)
+
+    assert night.fate_of_one_row(job) == (3, [f"unknown {code}"])
+
+
+def test_doubt_of_an_earlier_run_stays_until_an_answer_settles_it(night: Night) -> None:
+    """A row left unknown stays so through throttled reruns, and is settled by the first answer that counts."""
+    night.simulator.set_faults([LOST])
+    first = night.fate_of_one_row("orders")
+    night.simulator.set_faults([Fault(Kind.THROTTLE)])
+    throttled = (night.backfill("rerun", "last").exit_code, night.fates())
+    night.simulator.set_faults([])
+
+    settled = (night.backfill("rerun", "last").exit_code, night.fates())
+
+    assert (first[0], throttled[0], settled) == (3, 3, (0, ["succeeded SUCCESS"]))
+    assert (first[1], throttled[1][0].split()[0]) == (["unknown connection_lost"], "unknown")
+    assert night.simulator.journal.applied_keys() == ["A1"]
+
+
+@pytest.mark.parametrize(
+    ("payment", "fault"),
+    [
+        pytest.param(order(1), Fault(Kind.REFUSE, key="A1", code="INVALID_PARAMETER"), id="rejected"),
+        pytest.param(order(1), Fault(Kind.LOSE_AFTER_APPLYING, key="A1"), id="unknown"),
+        pytest.param(order(1, trade_amount="-1"), None, id="invalid"),
+    ],
+)
+def test_a_refund_is_blocked_where_its_payment_did_not_succeed(
+    payment: Mapping[str, str], fault: Fault | None, night: Night
+) -> None:
+    """The refund is not sent, whatever its payment failed of."""
+    night.simulator.set_faults([fault] if fault else [])
+    night.export("orders.csv", [payment, refund(1, of=1)])
+
+    ended = night.backfill("run", "orders")
+
+    assert (ended.exit_code, night.fates()[1]) == (3, "blocked payment_not_succeeded")
+    assert "R1" not in night.requests()
+
+
+@pytest.mark.parametrize("job", ["orders", "states", "points"])
+def test_throttled_to_the_last_attempt_is_unsent(job: str, night: Night) -> None:
+    """A row whose every attempt was throttled was surely not applied."""
+    night.simulator.set_faults([Fault(Kind.THROTTLE)])
+
+    assert night.fate_of_one_row(job) == (3, ["unsent throttled"])
+    assert night.summary()["quota"]["throttled"] == 2
+
+
+@pytest.mark.parametrize("job", ["orders", "states", "points"])
+def test_never_connected_is_unsent(job: str, night: Night) -> None:
+    """A row for which no connection came about was surely not applied."""
+    with Simulator() as gone:
+        url = gone.url
+    night.configure({"accounts.zhima": {"base_url": url}, "accounts.card": {"base_url": url}})
+
+    assert night.fate_of_one_row(job) == (3, ["unsent not_connected"])
+
+
+def test_the_deadline_leaves_rows_unsent(night: Night) -> None:
+    """Rows whose turn did not come before --until are unsent for the deadline, and resume sends them."""
+    night.export("orders.csv", [order(1), order(2)])
+
+    ended = night.backfill("run", "orders", "--until", night.now())
+    fates = night.fates()
+    resumed = night.backfill("resume", "last")
+
+    assert (ended.exit_code, fates, resumed.exit_code, night.fates()) == (
+        5,
+        ["unsent deadline"] * 2,
+        0,
+        ["succeeded SUCCESS"] * 2,
+    )
+
+
+def test_rows_behind_a_halt_are_unsent_as_stopped(night: Night) -> None:
+    """Where the platform refuses the caller, the row in hand and all others are unsent."""
+    night.simulator.set_faults([Fault(Kind.REFUSE, code="invalid-signature", status=401)])
+    night.export("orders.csv", [order(1), order(2), order(3)])
+
+    ended = night.backfill("run", "orders")
+
+    assert (ended.exit_code, night.fates(), len(night.requests())) == (4, ["unsent stopped"] * 3, 1)
+
+
+def test_an_earlier_state_in_doubt_blocks_the_later_one(night: Night) -> None:
+    """A later state of an object waits while an earlier one is unknown."""
+    night.simulator.set_faults([Fault(Kind.LOSE_AFTER_APPLYING, key="S1|BUY")])
+    night.export("states.csv", [state(1), state(1, "DONE")])
+
+    ended = night.backfill("run", "states")
+
+    assert (ended.exit_code, night.fates()) == (3, ["unknown connection_lost", "blocked earlier_state_open"])
