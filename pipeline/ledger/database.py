@@ -1,5 +1,6 @@
 """Opening the ledger's file, and turning SQLite's errors into sentences that say what to do."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -10,6 +11,15 @@ from pipeline.errors import LedgerError
 from pipeline.ledger.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
 _BUSY_SECONDS = 20.0
+# What the user can mend: the name of the file, the rights to it, or the process that is in the way.
+_USERS_FAULTS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOTADB")
+_GIVE_ACCESS = "give this user write access to the file and its folder"
+
+
+class Damaged(sqlite3.DatabaseError):
+    """What was read is not what was written; raised as SQLite raises it, so that it is told alike."""
+
+    sqlite_errorname = "SQLITE_CORRUPT"
 
 
 @contextmanager
@@ -22,23 +32,26 @@ def told_clearly(path: Path) -> Iterator[None]:
 
 
 def _error_name(exc: sqlite3.Error) -> str:
+    if str(exc).startswith("Could not decode to UTF-8"):
+        # Python raises it without a code, and with the text that was read, which may name a user.
+        return "SQLITE_CORRUPT"
     return getattr(exc, "sqlite_errorname", None) or ""
 
 
 def _is_users_fault(exc: sqlite3.Error) -> bool:
-    return not _error_name(exc).startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CORRUPT"))
+    return _error_name(exc).startswith(_USERS_FAULTS)
 
 
 def _sentence(path: Path, exc: sqlite3.Error) -> str:
     name = _error_name(exc)
     advice = {
         "SQLITE_FULL": "the disk is full; free space and resume the run: what was delivered is kept",
-        "SQLITE_READONLY": "it can't be written; give this user write access to the file and its folder",
+        "SQLITE_READONLY": f"it can't be written; {_GIVE_ACCESS}",
         "SQLITE_CANTOPEN": "it can't be opened; check that the folder exists and that this user may write there",
         "SQLITE_BUSY": "another process keeps it locked; wait for that process or end it, then try again",
         "SQLITE_LOCKED": "another process keeps it locked; wait for that process or end it, then try again",
         "SQLITE_NOTADB": "the file is no ledger; name another one in [ledger] url",
-        "SQLITE_CORRUPT": "the file is damaged; restore it from a backup, then run `backfill check`",
+        "SQLITE_CORRUPT": "the file is damaged; restore it from a backup, then resume the run",
         "SQLITE_IOERR": "the disk reports an error; check it, then resume the run",
     }
     told = next((text for prefix, text in advice.items() if name.startswith(prefix)), str(exc))
@@ -78,7 +91,7 @@ def open_ledger(path: Path, connect: Connect = connect) -> sqlite3.Connection:
     Raises LedgerError when the file is something else, newer than this program, damaged, locked or not writable.
     """
     with told_clearly(path):
-        _make_file(path)
+        make_file(path)
         _check_identity(path)
         connection = connect(path)
         try:
@@ -89,7 +102,8 @@ def open_ledger(path: Path, connect: Connect = connect) -> sqlite3.Connection:
     return connection
 
 
-def _make_file(path: Path) -> None:
+def make_file(path: Path) -> None:
+    """Make the file, and its folder, where there is none; raise LedgerError where that can't be."""
     if path.is_dir():
         raise LedgerError(f"ledger {path}: that is a folder; name a file in [ledger] url")
     try:
@@ -98,6 +112,9 @@ def _make_file(path: Path) -> None:
         path.touch(mode=0o600, exist_ok=True)
     except OSError as exc:
         raise LedgerError(f"ledger {path}: {exc.strerror}; check [ledger] url and the folder's permissions") from exc
+    # SQLite would open it all the same, and leave a log behind that stays read-only when the file is so no more.
+    if not os.access(path, os.W_OK):
+        raise LedgerError(f"ledger {path}: it can't be written; {_GIVE_ACCESS}")
 
 
 def _check_identity(path: Path) -> None:

@@ -31,7 +31,7 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
-        advice = "run `backfill init DIR` for one to start from, or name yours with --config or BACKFILL_CONFIG"
+        advice = "name yours with --config or BACKFILL_CONFIG, or let `backfill simulate --keys DIR` write one to start from"
         raise SettingsError([f"{path}: no config file at {path.absolute()}; {advice}"]) from None
     except (OSError, ValueError) as exc:
         cause = exc.strerror if isinstance(exc, OSError) else "no path"

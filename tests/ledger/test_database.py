@@ -93,7 +93,7 @@ def folder(path: Path) -> None:
             True, id="of-a-newer-version",
         ),
         pytest.param(
-            cut, "the file is damaged; restore it from a backup, then run `backfill check` (SQLITE_CORRUPT)", False,
+            cut, "the file is damaged; restore it from a backup, then resume the run (SQLITE_CORRUPT)", False,
             id="cut-off",
         ),
         pytest.param(folder, "that is a folder; name a file in [ledger] url", True, id="a-folder"),

@@ -56,8 +56,8 @@ def test_a_missing_config_is_told_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "backfill.toml"
 
     assert faults(path) == [
-        f"{path}: no config file at {path}; run `backfill init DIR` for one to start from, "
-        "or name yours with --config or BACKFILL_CONFIG"
+        f"{path}: no config file at {path}; name yours with --config or BACKFILL_CONFIG, "
+        "or let `backfill simulate --keys DIR` write one to start from"
     ]
 
 

@@ -118,7 +118,7 @@ _VERIFICATION = (
         (None, None, RETRY),
         code="answer_stale",
         happened="the time in the answer of {platform} is more than five minutes off ours",
-        advice="set this machine's clock (`backfill check` shows the offset), then rerun",
+        advice="set this machine's clock, by NTP for example, then rerun",
         trusts=frozenset({Trust.STALE}),
         may_have_acted=True,
         tries=2,

@@ -54,7 +54,7 @@ WECHATPAY_CODES = (
         42,
         _POINTS,
         ("SIGN_ERROR",),
-        "set this machine's clock (`backfill check` shows the offset), then resume",
+        "set this machine's clock, by NTP for example, then resume",
         only_if=_ABOUT_TIME,
     ),
     Codes(41, _POINTS, ("SIGN_ERROR",), _SIGNING),
