@@ -31,7 +31,9 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
-        advice = "name yours with --config or BACKFILL_CONFIG, or let `backfill simulate --keys DIR` write one to start from"
+        advice = (
+            "name yours with --config or BACKFILL_CONFIG, or let `backfill simulate --keys DIR` write one to start from"
+        )
         raise SettingsError([f"{path}: no config file at {path.absolute()}; {advice}"]) from None
     except (OSError, ValueError) as exc:
         cause = exc.strerror if isinstance(exc, OSError) else "no path"

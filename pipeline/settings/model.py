@@ -97,7 +97,8 @@ class Job:
     export: Export
     api: Api
     account: str
-    inputs: tuple[str, ...]
+    # A URI may hold credentials.
+    inputs: tuple[str, ...] = field(repr=False)
     rate: float
     concurrency: int
     timeout_s: float

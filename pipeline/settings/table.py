@@ -1,7 +1,7 @@
 """One table of the config, and the place where its faults are told."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from pipeline.settings.words import dotted, quoted
@@ -18,7 +18,7 @@ class Table:
 
     file: str
     path: tuple[str, ...]
-    values: Mapping[str, Any]
+    values: Mapping[str, Any] = field(repr=False)
     faults: list[str]
 
     @property

@@ -7,7 +7,10 @@ from difflib import get_close_matches
 
 _BARE = re.compile(r"[\w-]{1,60}")
 # An AES key, an APIv3 key, a token and a private key with or without its frame; hardly ever a path or a variable.
-_LIKE_A_SECRET = re.compile(r"(?=.*\d)[A-Za-z0-9+/=]{24,}|.*(-----|[\r\n]).*|.{300,}", re.DOTALL)
+# Keys of these two lengths count also without a digit: one in forty has none.
+_LIKE_A_SECRET = re.compile(
+    r"(?=.*\d)[A-Za-z0-9+/=]{24,}|[A-Za-z0-9+/]{22}==|[A-Za-z0-9]{32}|.*(-----|[\r\n]).*|.{300,}", re.DOTALL
+)
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
