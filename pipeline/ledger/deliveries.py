@@ -93,14 +93,17 @@ def _intend_balance(connection: sqlite3.Connection, run: RunRecord, due: Due) ->
 def settle(connection: sqlite3.Connection, run: RunRecord, due: Due, end: Settlement) -> None:
     """Fix the outcome of a due, and what is known of its delivery from here on."""
     connection.execute(
-        "UPDATE dues SET status = ?, code = ?, message = ?, http_status = ?, attempts = attempts + ?,"
-        " first_sent_at = coalesce(first_sent_at, ?), finished_at = ?, latency_ms = ?, trace_id = ?,"
-        " wants_new_key = ?, is_open = ? WHERE due_no = ?",
-        (
-            end.status, end.code, end.message, end.http_status, end.attempts, end.first_sent_at, end.finished_at,
-            end.latency_ms, end.trace_id, end.wants_new_key, end.is_open, due.due_no,
-        ),
-    )  # fmt: skip
+        "UPDATE dues SET status = ?, code = ?, message = ?, wants_new_key = ?, is_open = ? WHERE due_no = ?",
+        (end.status, end.code, end.message, end.wants_new_key, end.is_open, due.due_no),
+    )
+    if end.attempts:
+        # Cut off before the first attempt, a resumed delivery keeps what is known of the last one.
+        connection.execute(
+            "UPDATE dues SET http_status = ?, attempts = attempts + ?, first_sent_at = coalesce(first_sent_at, ?),"
+            " finished_at = ?, latency_ms = ?, trace_id = ? WHERE due_no = ?",
+            (end.http_status, end.attempts, end.first_sent_at, end.finished_at, end.latency_ms, end.trace_id,
+             due.due_no),
+        )  # fmt: skip
     if end.status not in _WITHOUT_INTENT:
         _settle_delivery(connection, run, due, end.leaves)
         _settle_balance(connection, run, due, end.leaves)

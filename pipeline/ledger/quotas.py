@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from pipeline.ledger.database import Connect, connect, told_clearly
+from pipeline.ledger.database import Connect, connect, make_file, told_clearly
 
 T = TypeVar("T")
 
@@ -20,8 +20,8 @@ class QuotaStore:
 
     def __init__(self, path: Path, connect: Connect = connect) -> None:
         self._path = path
+        make_file(path)
         with told_clearly(path):
-            path.touch(mode=0o600, exist_ok=True)
             self._connection = connect(path, durable=False)
             self._connection.execute(
                 "CREATE TABLE IF NOT EXISTS quotas (name TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID"

@@ -17,6 +17,7 @@ networks = st.builds(
     back=st.floats(0.0005, 0.15),
     jitter=st.sampled_from([0.0, 0.01, 0.1]),
     work=st.sampled_from([0.0, 0.05, 0.4]),
+    lost=st.sampled_from([0.0, 0.3]),
 )
 
 
@@ -84,13 +85,13 @@ def test_two_processes_share_what_one_would_have() -> None:
 
 
 def test_permits_come_evenly() -> None:
-    """The first requests do not go out in one burst."""
+    """The first requests do not go out at one moment."""
     clock = EventClock(1000.0)
     traffic = Traffic(clock, EVEN, Random(1))
     traffic.start(process(Shelf(), clock), workers=9)
     traffic.run(0.5)
 
-    assert [round(at - 1000.0 - EVEN.there, 3) for at in traffic.counted] == [0.0, 0.16, 0.32, 0.48]
+    assert [at - 1000.0 - EVEN.there for at in traffic.counted] == pytest.approx([0.0, 0.05, 0.1, 0.15, 0.2])
 
 
 def test_a_limit_below_one_is_kept_over_its_period() -> None:
@@ -157,9 +158,10 @@ def test_a_throttled_answer_slows_all_processes_down() -> None:
     for seconds in (5, 10, 10, 10):
         traffic.counted.clear()
         traffic.run(seconds)
-        spans.append(round(len(traffic.counted) / seconds / 20, 1))
+        spans.append(len(traffic.counted) / seconds / 20)
 
-    assert spans == [0.5, 0.6, 0.8, 1.0]
+    # The means of a share that grows from a half to the whole in half a minute.
+    assert spans == pytest.approx([0.54, 0.67, 0.83, 0.97], abs=0.06)
     assert (one.throttled, other.throttled) == (1, 0)
 
 
@@ -179,7 +181,7 @@ def test_the_platforms_own_wait_is_kept_by_all() -> None:
 
 
 def test_what_was_sent_before_a_slowdown_is_still_answered() -> None:
-    """A slot that a throttled answer cuts short is closed by the answers to what of it was sent."""
+    """A slot that a throttled answer cuts short is closed by the answers to what was sent of it."""
     clock, shelf = EventClock(), Shelf()
     permits = process(shelf, clock, 100.0)
     permit = permits.take(go_on)
@@ -188,3 +190,14 @@ def test_what_was_sent_before_a_slowdown_is_still_answered() -> None:
     permits.give_back(permit, 0.03)
 
     assert b"1000.04" in shelf.states["points"]
+
+
+def test_a_request_without_an_answer_may_still_be_on_its_way() -> None:
+    """What came of a lost request is not known when it is given up, so its slot stays without an answer."""
+    clock, shelf = EventClock(), Shelf()
+    permits = process(shelf, clock)
+    permit = permits.take(go_on)
+    clock.at += 0.1
+    permits.give_back(permit, 0.03, is_answered=False)
+
+    assert b"[[1,1000.0,null]]" in shelf.states["points"]

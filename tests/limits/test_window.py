@@ -36,10 +36,10 @@ FIVE = sent(99.0, 99.2, 99.4, 99.6, 99.8)
     [
         pytest.param(Window(), 5.0, 0.0, id="the-first-at-once"),
         pytest.param(Window(closed_until=107.0), 5.0, 107.0, id="not-before-the-platforms-wait"),
-        pytest.param(Window(sent(99.9)), 5.0, 99.9 + 0.16, id="evenly"),
-        pytest.param(Window(sent(99.9), share=0.5, changed_at=NOW), 5.0, 99.9 + 0.32, id="evenly-at-half-the-rate"),
+        pytest.param(Window(sent(99.9)), 5.0, 99.9 + 0.05, id="evenly"),
+        pytest.param(Window(sent(99.9), share=0.5, changed_at=NOW), 5.0, 99.9 + 0.1, id="evenly-at-half-the-rate"),
         pytest.param(Window(FIVE), 5.0, 100.1, id="a-second-after-the-answer"),
-        pytest.param(Window(FIVE, shortest_trip=0.05), 5.0, 100.1 - 0.045, id="less-the-shortest-trip"),
+        pytest.param(Window(FIVE, shortest_trip=0.05), 5.0, 100.1 - 0.0475, id="less-the-shortest-trip"),
         pytest.param(Window(FIVE, shortest_trip=5.0), 5.0, 100.0, id="but-not-before-a-second-after-it-was-sent"),
         pytest.param(Window(FIVE, share=0.5, changed_at=NOW), 5.0, 101.1, id="two-seconds-at-half-the-rate"),
         pytest.param(Window(FIVE), 2.5, 99.6 + 0.1 + 1.0, id="a-limit-with-a-fraction-rounds-down"),

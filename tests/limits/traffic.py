@@ -13,6 +13,8 @@ from tests.moved_clock import NOON
 
 T = TypeVar("T")
 
+TIMEOUT_SECONDS = 0.7
+
 
 class Shelf:
     """Keeps the state of quotas in memory, for all processes of a test."""
@@ -61,17 +63,21 @@ class Network:
     """
     How long requests are under way: at least `there` and `back`, and up to `jitter` more each way.
 
-    The platform works up to `work` on each, and counts it at any moment of that time.
+    The platform works up to `work` on each, and counts it at any moment of that time. Of all answers the share `lost`
+    never comes; the platform counts such a request when it arrives.
     """
 
     there: float
     back: float
     jitter: float = 0.0
     work: float = 0.0
+    lost: float = 0.0
 
-    def trip(self, chance: Random) -> tuple[float, float]:
-        """Return when a request is counted and when its answer is here, from when it is sent."""
+    def trip(self, chance: Random) -> tuple[float, float | None]:
+        """Return when a request is counted, and when its answer is here, if it comes, from when it is sent."""
         arrives = self.there + chance.uniform(0, self.jitter)
+        if chance.random() < self.lost:
+            return arrives, None
         works = chance.uniform(0, self.work)
         counted = arrives + chance.uniform(0, works)
         return counted, arrives + works + self.back + chance.uniform(0, self.jitter)
@@ -82,6 +88,12 @@ class Network:
         return self.there + self.back
 
 
+@dataclass(frozen=True)
+class _Sent:
+    permit: Permit
+    is_answered: bool
+
+
 @dataclass
 class Traffic:
     """Workers of several processes, each with permits of its own, over one network."""
@@ -90,7 +102,7 @@ class Traffic:
     network: Network
     chance: Random
     counted: list[float] = field(default_factory=list)
-    _events: list[tuple[float, int, Permits, Permit | None]] = field(default_factory=list)
+    _events: list[tuple[float, int, Permits, _Sent | None]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=count)
 
     def start(self, permits: Permits, workers: int) -> None:
@@ -106,9 +118,9 @@ class Traffic:
         """Let so much time pass."""
         end = self.clock.at + seconds
         while self._events and self._events[0][0] < end:
-            self.clock.at, _, permits, answered = heapq.heappop(self._events)
-            if answered is not None:
-                permits.give_back(answered, self.network.shortest)
+            self.clock.at, _, permits, sent = heapq.heappop(self._events)
+            if sent is not None:
+                permits.give_back(sent.permit, self.network.shortest, is_answered=sent.is_answered)
             self._ask(permits)
         self.clock.at = end
 
@@ -120,10 +132,11 @@ class Traffic:
             return
         counted, answered = self.network.trip(self.chance)
         self.counted.append(self.clock.at + counted)
-        self._at(self.clock.at + answered, permits, permit)
+        until = TIMEOUT_SECONDS if answered is None else answered
+        self._at(self.clock.at + until, permits, _Sent(permit, answered is not None))
 
-    def _at(self, when: float, permits: Permits, answered: Permit | None = None) -> None:
-        heapq.heappush(self._events, (when, next(self._numbers), permits, answered))
+    def _at(self, when: float, permits: Permits, sent: _Sent | None = None) -> None:
+        heapq.heappush(self._events, (when, next(self._numbers), permits, sent))
 
 
 def most_within(counted: Sequence[float], seconds: float) -> int:
