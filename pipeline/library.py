@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.assemble.ledgers import open_the_ledger
 from pipeline.assemble.opening import open_config
-from pipeline.assemble.workshop import OPEN_STATUSES, Outside, Watcher, Wishes, Workshop
+from pipeline.assemble.outside import Outside
+from pipeline.assemble.wishes import Watcher, Wishes
+from pipeline.assemble.workshop import OPEN_STATUSES, Workshop
 from pipeline.clock import Clock, SystemClock
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord

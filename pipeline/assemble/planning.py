@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pipeline.assemble.ledgers import ledger_path
 from pipeline.assemble.platform import holder_of
-from pipeline.assemble.workshop import Wishes, inputs_of, new_run_id, rules_of, yesterday
+from pipeline.assemble.wishes import Wishes
+from pipeline.assemble.workshop import inputs_of, new_run_id, rules_of, yesterday
 from pipeline.clock import Clock
 from pipeline.ledger.lease import this_process
 from pipeline.ledger.ledger import Ledger

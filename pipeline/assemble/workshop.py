@@ -2,17 +2,15 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.assemble.platform import endpoint_of, holder_of, signer_of
+from pipeline.assemble.outside import Outside
+from pipeline.assemble.platform import holder_of
 from pipeline.assemble.reporting import report_folder, report_on
-from pipeline.clock import Clock
-from pipeline.engines.threads import ThreadEngine
+from pipeline.assemble.wishes import Watcher, Wishes
 from pipeline.errors import SettingsError, SourceError
-from pipeline.ledger.lease import boot_id
 from pipeline.ledger.ledger import Ledger, RunLedger
 from pipeline.ledger.records import Act, NewRun, RunRecord
 from pipeline.ledger.rerunning import Rewrites, Selection
@@ -20,16 +18,14 @@ from pipeline.limits.permits import Permits
 from pipeline.map import MappingRules, rekey, retarget
 from pipeline.model import Api, Status
 from pipeline.read import SourceFile, find_inputs, sha256_of
-from pipeline.report import OutcomeFormat, ReportFiles
+from pipeline.report import ReportFiles
 from pipeline.run.stage import Stager
-from pipeline.run.story import Cast, Engine, execute
+from pipeline.run.story import Cast, execute
 from pipeline.settings import Account, AlipayAccount, Config, Job
 from pipeline.write.course import Course
 from pipeline.write.delivery import Means, timestamp
 from pipeline.write.gate import Gate
-from pipeline.write.http import RequestsTransport
 from pipeline.write.keys import Keys
-from pipeline.write.ports import Signer, Transport
 from pipeline.write.retry import RetryPolicy
 from pipeline.write.suspicion import Monotony, Suspicion
 from pipeline.write.watch import Watch
@@ -37,69 +33,6 @@ from pipeline.write.writer import Writer
 
 # A run's first act; returns how many rows there are.
 Stage = Callable[[Stager], int]
-
-
-@dataclass(frozen=True, slots=True)
-class MostFailures:
-    """How many rows may fail before a run stops itself: so many, or so many in a hundred."""
-
-    number: float
-    in_percent: bool = False
-
-    def of(self, rows: int) -> float:
-        """Return the number of rows, for a run of so many."""
-        return self.number * rows / 100 if self.in_percent else self.number
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the command line asks of an execution."""
-
-    day: date | None = None
-    until: datetime | None = None
-    limit: int | None = None
-    most_failures: MostFailures | None = None
-    report: Path | None = None
-    outcome_format: OutcomeFormat = OutcomeFormat.CSV
-
-
-@dataclass(slots=True)
-class Watcher:
-    """What an execution tells while it goes on; `begun` hands out the course, to drain it from outside."""
-
-    begun: Callable[[RunRecord, Course], None] = field(default=lambda _run, _course: None)
-    staged: Callable[[int], None] = field(default=lambda _rows: None)
-    tick: Callable[[], None] = field(default=lambda: None)
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """
-    What comes from outside the program: time, chance, threads, the network, and which start of the machine this is.
-
-    `folder` is where relative inputs of the command line are looked for.
-    """
-
-    clock: Clock
-    chance: random.Random
-    engine: Engine
-    signer_of: Callable[[Account, Api], Signer]
-    transport_of: Callable[[Account, Job], Transport]
-    boot: str
-    folder: Path
-
-    @classmethod
-    def real(cls, clock: Clock) -> "Outside":
-        """Return the machine that this runs on, and the network it is on."""
-        return cls(
-            clock=clock,
-            chance=random.SystemRandom(),
-            engine=ThreadEngine(),
-            signer_of=signer_of,
-            transport_of=lambda account, job: RequestsTransport(endpoint_of(account, job)),
-            boot=boot_id(),
-            folder=Path.cwd(),
-        )
 
 
 class Workshop:

@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 
 from pipeline.assemble.ledgers import config_path, open_the_ledger
 from pipeline.assemble.opening import open_config
-from pipeline.assemble.workshop import OPEN_STATUSES, MostFailures, Outside, Watcher, Wishes, Workshop
+from pipeline.assemble.outside import Outside
+from pipeline.assemble.wishes import MostFailures, Watcher, Wishes
+from pipeline.assemble.workshop import OPEN_STATUSES, Workshop
 from pipeline.cli.talk import Progress, log, set_up_logs
 from pipeline.cli.telling import tell_summary
 from pipeline.clock import Clock, SystemClock

@@ -11,7 +11,7 @@ import orjson
 from pipeline.assemble.ledgers import config_path
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.planning import plan as make_plan
-from pipeline.assemble.workshop import Wishes
+from pipeline.assemble.wishes import Wishes
 from pipeline.cli.talk import set_up_logs
 from pipeline.cli.telling import say
 from pipeline.clock import SystemClock

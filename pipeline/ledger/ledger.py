@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
-from pipeline.ledger import deliveries, lease, outcomes, queue, rerunning, runs, scratch, staging
+from pipeline.ledger import deliveries, lease, outcomes, queue, rerunning, runs, scratch, sifting, staging
 from pipeline.ledger.admission import Admission
 from pipeline.ledger.commit import GroupCommit
 from pipeline.ledger.database import Connect, connect, open_ledger, told_clearly
@@ -167,7 +167,7 @@ class RunLedger:
         """Sift what was staged, and enter the second act, at once."""
 
         def write(connection: sqlite3.Connection) -> None:
-            staging.sift(connection, self.run, rekey)
+            sifting.sift(connection, self.run, rekey)
             runs.start_delivering(connection, self.run)
 
         self._commit(write)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from pipeline.assemble.workshop import OPEN_STATUSES, Outside, Watcher, Wishes, Workshop
+from pipeline.assemble.outside import Outside
+from pipeline.assemble.wishes import Watcher, Wishes
+from pipeline.assemble.workshop import OPEN_STATUSES, Workshop
 from pipeline.errors import PipelineError, RunHeld, SettingsError, SourceError
 from pipeline.ledger.lease import Holder
 from pipeline.ledger.ledger import Ledger

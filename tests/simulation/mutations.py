@@ -111,7 +111,7 @@ MUTATIONS = (
         "return position < card.newest_position", "return False",
     ),
     Mutation(
-        "of several balances the oldest is sent", "pipeline/ledger/staging.py",
+        "of several balances the oldest is sent", "pipeline/ledger/sifting.py",
         "version DESC, position DESC))", "version DESC, position))",
     ),
     Mutation(

@@ -1,0 +1,42 @@
+"""Small rules of the workshop."""
+
+from datetime import UTC, date, datetime
+from random import Random
+
+import pytest
+
+from pipeline.assemble.wishes import MostFailures
+from pipeline.assemble.workshop import new_run_id, yesterday
+from pipeline.model import Api
+from tests.assemble.test_platform_of_account import job
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("most", "rows", "number"),
+    [
+        pytest.param(MostFailures(7), 1000, 7, id="a-number"),
+        pytest.param(MostFailures(5, in_percent=True), 1000, 50, id="a-share"),
+        pytest.param(MostFailures(5, in_percent=True), 10, 0.5, id="a-share-of-few"),
+        pytest.param(MostFailures(5, in_percent=True), 0, 0, id="a-share-of-none"),
+    ],
+)
+def test_how_many_rows_may_fail(most: MostFailures, rows: int, number: float) -> None:
+    """A share is taken of the rows that a run has."""
+    assert most.of(rows) == number
+
+
+def test_a_run_id_sorts_by_time_and_is_its_own() -> None:
+    """Run ids of later runs come later, and those of one moment differ."""
+    chance = Random(1)
+    ids = [new_run_id(NOON.replace(hour=hour), chance) for hour in (1, 2, 2, 23)]
+
+    assert ids[0] < min(ids[1:3]) <= max(ids[1:3]) < ids[3]
+    assert len(set(ids)) == 4
+    assert all(len(run_id) == 26 for run_id in ids)
+
+
+def test_a_nightly_run_is_about_yesterday_where_the_job_is() -> None:
+    """Without a date the inputs are those of the day before, in the job's zone."""
+    assert yesterday(job(Api.POINTS), NOON) == date(2026, 2, 28)
