@@ -120,8 +120,7 @@ MUTATIONS = (
     ),
     Mutation(
         "what the run did not reach counts as done", "pipeline/ledger/runs.py",
-        "THEN 'unknown' ELSE 'unsent' END, code = ?, message = ?,\"",
-        "THEN 'unknown' ELSE 'skipped' END, code = ?, message = ?,\"",
+        "\" ELSE 'unsent' END\"", "\" ELSE 'skipped' END\"",
     ),
     Mutation(
         "a resume leaves out what was unsent", "pipeline/ledger/runs.py",

@@ -157,7 +157,7 @@ def _row(
             "out_request_no": f"{job}-{n}" if with_keys else "",
             "openid": f"o{job[0]}{card}",
             "user_card_code": f"{job[0]}{card:04}",
-            "point_balance": str(chance.randrange(3)),
+            "point_balance": str(chance.randrange(2)),
             "updated_at": f"2025-11-{day} 0{chance.randrange(9)}:00:00" if with_times else "",
         }
     if export is Export.STATES:
@@ -221,6 +221,11 @@ def _steps(jobs: tuple[str, ...], nights: int, chance: random.Random) -> Iterato
     yield _step("run", jobs[0], chance)
     if len(jobs) > 1:
         yield _step("run", jobs[1], chance, alongside=True)
+    if nights > 1 and chance.random() < 0.5:
+        # Nobody looked: one night after the other, whatever was left.
+        for night in range(2, nights + 1):
+            yield _step("run", jobs[0], chance, night=night)
+        return
     for _ in range(chance.choice([0, 1, 2, 4]) + (nights > 1)):
         verb = chance.choice(["resume", "resume", "rerun", "run"] if nights == 1 else ["resume", "rerun", "run", "run"])
         night = min(nights, night + (verb == "run"))

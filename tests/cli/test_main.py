@@ -1,0 +1,79 @@
+"""The entry point: every end of a command is an exit code and a sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import looking
+from pipeline.cli.main import main
+from pipeline.errors import LedgerError, PipelineError, RunHalted, RunHeld, SettingsError, SourceError
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code", "said"),
+    [
+        pytest.param(
+            SettingsError(["a.toml [jobs] rate: 6 is too much", "a.toml [jobs] api: missing"]), 2,
+            "backfill: a.toml [jobs] rate: 6 is too much\nbackfill: a.toml [jobs] api: missing\n", id="settings",
+        ),
+        pytest.param(SourceError("a.csv is empty"), 2, "backfill: a.csv is empty\n", id="source"),
+        pytest.param(LedgerError("the file is locked"), 2, "backfill: the file is locked\n", id="ledger"),
+        pytest.param(LedgerError("the disk is full", users_fault=False), 1, "backfill: the disk is full\n", id="disk"),
+        pytest.param(RunHeld("job a is held"), 2, "backfill: job a is held\n", id="held"),
+        pytest.param(RunHalted("X", "refused"), 1, "backfill: refused\n", id="halted"),
+        pytest.param(PipelineError("on purpose"), 1, "backfill: on purpose\n", id="any-other-of-ours"),
+        pytest.param(KeyboardInterrupt(), 5, "backfill: interrupted; nothing was sent\n", id="interrupted"),
+    ],
+)  # fmt: skip
+def test_an_error_is_a_sentence_and_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    exit_code: int,
+    said: str,
+) -> None:
+    """What stops a command is told on stderr, a line for each fault, and stdout stays empty."""
+
+    def fails(_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(looking, "runs", fails)
+
+    assert main(["runs"]) == exit_code
+    assert capsys.readouterr() == ("", said)
+
+
+def test_a_fault_of_the_program_tells_no_values(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An exception that nobody expected is told by its kind and place, never by its text: that may be a secret."""
+
+    def fails(_: object) -> int:
+        raise ValueError("2088000000000001")
+
+    monkeypatch.setattr(looking, "runs", fails)
+
+    assert main(["runs"]) == 1
+    said = capsys.readouterr().err
+    assert "internal error (ValueError)" in said
+    assert "in fails" in said
+    assert "2088000000000001" not in said
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "runs", "show", "report", "resume", "rerun"])
+def test_a_config_that_is_not_there_is_told(tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command names the config file that it does not find."""
+    words = [command] if command == "runs" else [command, "X"]
+
+    assert main([*words, "--config", str(tmp_path / "none.toml")]) == 2
+    assert "none.toml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["runs", "--jsno"], ["run", "a", "--rate", "9"], ["show", "a", "b"]])
+def test_a_word_too_many_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Words that no command takes end it with 2 before anything is read."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+
+    assert ended.value.code == 2
+    assert "unrecognized arguments" in capsys.readouterr().err

@@ -1,0 +1,149 @@
+"""What the command line takes, and what it says of what it does not take."""
+
+import argparse
+from collections.abc import Mapping
+from datetime import date, time
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.parser import build_parser
+
+COMMANDS = ["run", "plan", "rerun", "resume", "runs", "show", "report"]
+EXECUTION: Mapping[str, object] = {
+    "config": None, "date": None, "until": None, "limit": None, "max_failures": None, "report": None, "format": "csv",
+    "json": False, "no_progress": False, "log_format": "console",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "taken"),
+    [
+        pytest.param(["run", "orders"], {**EXECUTION, "job": "orders", "inputs": []}, id="run"),
+        pytest.param(
+            [
+                *("run", "orders", "a.csv", "b.csv", "--date", "2026-02-28", "--until", "06:30"),
+                *("--limit", "10", "--config", "c"),
+            ],
+            {
+                **EXECUTION, "job": "orders", "inputs": ["a.csv", "b.csv"], "date": date(2026, 2, 28),
+                "until": time(6, 30), "limit": 10, "config": Path("c"),
+            },
+            id="run-with-much",
+        ),
+        pytest.param(["resume", "last"], {**EXECUTION, "run": "last"}, id="resume"),
+        pytest.param(
+            ["rerun", "last"], {**EXECUTION, "run": "last", "only": None, "code": (), "new_keys": False}, id="rerun"
+        ),
+        pytest.param(
+            ["rerun", "last", "--only", "unknown,rejected", "--code", " timeout, ,http_500 ", "--new-keys"],
+            {
+                **EXECUTION, "run": "last", "only": ("unknown", "rejected"), "code": ("timeout", "http_500"),
+                "new_keys": True,
+            },
+            id="rerun-with-a-selection",
+        ),
+        pytest.param(
+            ["plan", "orders"],
+            {
+                "job": "orders", "inputs": [], "config": None, "date": None, "limit": None, "json": False,
+                "log_format": "console",
+            },
+            id="plan",
+        ),
+        pytest.param(["runs"], {"limit": 20, "json": False, "config": None, "log_format": "console"}, id="runs"),
+        pytest.param(["show", "X"], {"run": "X", "json": False, "config": None, "log_format": "console"}, id="show"),
+        pytest.param(
+            ["report", "X", "--format", "html", "--output", "o"],
+            {"run": "X", "format": "html", "output": Path("o"), "config": None, "log_format": "console"}, id="report",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_taken(words: list[str], taken: Mapping[str, object]) -> None:
+    """Each command takes its words and options, and has its defaults."""
+    assert vars(build_parser().parse_args(words)) == {"command": words[0], **taken}
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        pytest.param("100", (100.0, False), id="a-number"),
+        pytest.param("0", (0.0, False), id="none"),
+        pytest.param("5%", (5.0, True), id="a-share"),
+        pytest.param("0.5%", (0.5, True), id="a-small-share"),
+    ],
+)
+def test_failures_are_a_number_or_a_share(text: str, taken: tuple[float, bool]) -> None:
+    """`--max-failures` takes how many rows, or how many in a hundred."""
+    assert build_parser().parse_args(["run", "orders", "--max-failures", text]).max_failures == taken
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param([], "the following arguments are required: COMMAND", id="no-command"),
+        pytest.param(["send"], "invalid choice: 'send'", id="no-such-command"),
+        pytest.param(["run"], "the following arguments are required: JOB", id="no-job"),
+        pytest.param(["resume"], "the following arguments are required: RUN", id="no-run"),
+        pytest.param(["run", "a", "--until", "25:00"], "'25:00' is not a time such as 06:30", id="no-time"),
+        pytest.param(["run", "a", "--until", "6:30"], "'6:30' is not a time such as 06:30", id="a-short-time"),
+        pytest.param(["run", "a", "--date", "28.2.2026"], "'28.2.2026' is not a date such as 2025-11-20", id="no-date"),
+        pytest.param(["run", "a", "--date", "2026-02-30"], "'2026-02-30' is not a date", id="no-day"),
+        pytest.param(["run", "a", "--limit", "-1"], "'-1' is not a whole number of 0 or more", id="less-than-none"),
+        pytest.param(["run", "a", "--limit", "1e3"], "'1e3' is not a whole number", id="no-whole-number"),
+        pytest.param(["run", "a", "--limit", "٣"], "is not a whole number", id="other-digits"),
+        pytest.param(["run", "a", "--max-failures", "5 %"], "nor a share such as 5%", id="no-share"),
+        pytest.param(["run", "a", "--format", "xlsx"], "invalid choice: 'xlsx'", id="no-format"),
+        pytest.param(
+            ["rerun", "X", "--only", "succeeded"], "a rerun takes rows that are unknown, blocked, unsent, rejected",
+            id="what-is-done",
+        ),
+        pytest.param(["rerun", "X", "--only", ","], "a rerun takes rows that are", id="no-status"),
+    ],
+)  # fmt: skip
+def test_what_is_not_taken(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A word that is not taken ends the command with 2, and the last line says which one and what would be."""
+    with pytest.raises(SystemExit) as ended:
+        build_parser().parse_args(words)
+
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [[], *([command] for command in COMMANDS)], ids=lambda words: "-".join(words) or "all"
+)
+def test_help_is_there(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command tells its own options; the program tells its commands and its exit codes."""
+    with pytest.raises(SystemExit) as ended:
+        build_parser().parse_args([*words, "--help"])
+    said = capsys.readouterr().out
+
+    assert ended.value.code == 0
+    assert said.startswith(f"usage: backfill {words[0]} " if words else "usage: backfill ")
+    assert all(command in said for command in COMMANDS) if not words else "--config" in said
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--version` names program and version."""
+    with pytest.raises(SystemExit) as ended:
+        build_parser().parse_args(["--version"])
+
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("backfill ")
+
+
+def test_words_can_do_nothing_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong word is repeated without the characters that would move a cursor."""
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["run", "a", "--date", "\x1b[2J"])
+
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_options_shared_by_executions_are_the_same() -> None:
+    """`run`, `rerun` and `resume` share the options of an execution."""
+    taken = [vars(build_parser().parse_args([command, "X"])) for command in ("run", "rerun", "resume")]
+
+    assert all({name: each[name] for name in EXECUTION} == EXECUTION for each in taken)
+    assert isinstance(build_parser(), argparse.ArgumentParser)

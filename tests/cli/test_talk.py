@@ -1,0 +1,120 @@
+"""Logs and progress: on stderr, in a form of their own, and without secrets."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.cli.talk import Progress, log, set_up_logs
+from pipeline.model import Status
+from pipeline.write.course import Course
+from tests.moved_clock import MovedClock
+
+
+class Terminal(io.StringIO):
+    """A stream that people look at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def logs() -> Iterator[None]:
+    """Leave logging as it was."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    for handler in root.handlers[:]:
+        root.removeHandler(handler)
+    for handler in before:
+        root.addHandler(handler)
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("logs")
+def test_logs_as_json_are_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each log line is one object, whatever its message holds, and none goes to stdout."""
+    set_up_logs("json")
+    log.warning('a "quoted"\nmessage 好')
+    said = capsys.readouterr()
+    told = json.loads(said.err)
+
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert (told["level"], told["logger"]) == ("warning", "backfill")
+    assert told["at"].endswith("+00:00")
+
+
+@pytest.mark.usefixtures("logs")
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_no_log_line_holds_a_secret(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Secrets of the config are masked in whatever anybody logs."""
+    set_up_logs(form, ["s3cret", ""])
+    log.info("proxy %s of %s", "http://u:s3cret@proxy", "s3cret")
+    logging.getLogger("other.library").error("s3cret")
+    said = capsys.readouterr().err
+
+    assert "s3cret" not in said
+    assert said.count("***") == 3
+
+
+@pytest.mark.usefixtures("logs")
+def test_connection_details_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the HTTP library says of each connection is left out."""
+    set_up_logs("console")
+    logging.getLogger("urllib3.connectionpool").warning("Connection pool is full")
+
+    assert capsys.readouterr().err == ""
+
+
+def followed(clock: MovedClock, stream: io.StringIO, *, shown: bool = True) -> tuple[Progress, Course]:
+    progress, course = Progress(clock, shown=shown, stream=stream), Course(clock)
+    progress.follow(course)
+    return progress, course
+
+
+def test_a_terminal_shows_one_line_that_is_redrawn() -> None:
+    """On a terminal the counts are redrawn in place, a few times a second at most, and taken away at the end."""
+    clock, stream = MovedClock(), Terminal()
+    progress, course = followed(clock, stream)
+    progress.staged(1000)
+    clock.move(0.1)
+    progress.staged(2000)
+    clock.move(0.1)
+    progress.tick()
+    course.count(Status.SUCCEEDED, 3)
+    course.count(Status.REJECTED)
+    clock.move(0.2)
+    progress.tick()
+    progress.end()
+
+    assert stream.getvalue().split("\r\x1b[K") == [
+        "", "read 1000 rows", "sending: starting", "sending: 3 succeeded, 1 rejected", "",
+    ]  # fmt: skip
+
+
+def test_elsewhere_a_line_comes_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    """Where nobody watches, a short run says nothing, and a long one a line every ten seconds."""
+    clock, stream = MovedClock(), io.StringIO()
+    progress, course = followed(clock, stream)
+    course.count(Status.SUCCEEDED, 3)
+    with caplog.at_level(logging.INFO, "backfill"):
+        for _ in range(50):
+            progress.tick()
+            clock.move(0.5)
+        progress.end()
+
+    assert [record.getMessage() for record in caplog.records] == ["sending: 3 succeeded"] * 2
+    assert stream.getvalue() == ""
+
+
+def test_without_progress_nothing_is_said() -> None:
+    """Who asks for silence gets it."""
+    clock, stream = MovedClock(), Terminal()
+    progress, _ = followed(clock, stream, shown=False)
+    progress.staged(1)
+    progress.tick()
+    progress.end()
+
+    assert stream.getvalue() == ""

@@ -1,0 +1,93 @@
+"""What a run would do, found out on a ledger that is thrown away."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import orjson
+import pytest
+
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.records import StagedRow
+from pipeline.model import Api, Export, Payload, digest
+from pipeline.run.plan import Plan, plan_of
+from tests.contract.nights import DEAD, REFUSED, Nights, balance, invalid, order, task
+from tests.moved_clock import MovedClock
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """The real ledger."""
+    ledger = Ledger(tmp_path / "backfill.db", MovedClock(), DEAD)
+    yield ledger
+    ledger.close()
+
+
+def planned(ledger: Ledger, rows: Sequence[StagedRow], export: Export = Export.ORDERS) -> Plan:
+    """Plan a run over these rows, with the real ledger to look into."""
+    scratch = Ledger(ledger.path.with_name("scratch.db"), MovedClock(), DEAD, past=ledger.path)
+    nights = Nights(lambda holder=DEAD: scratch, export, job="plan")
+    run = nights.begin()
+    nights.stage(run, rows)
+    try:
+        return plan_of(scratch, run, 5.0)
+    finally:
+        scratch.close()
+
+
+def test_a_plan_counts_what_a_run_would_do(ledger: Ledger) -> None:
+    """Rows are counted by their fate, requests and lanes as they would be sent, and the first problems are told."""
+    made = planned(ledger, [order("A"), order("A"), order("B"), invalid("C"), invalid("D"), order("E", user="v")])
+
+    assert (made.rows, made.counts, made.codes) == (
+        6, {"to send": 3, "skipped": 1, "invalid": 2}, {"field_missing": 2, "duplicate_row": 1},
+    )  # fmt: skip
+    assert (made.to_send, made.lanes, made.seconds) == (3, 2, 0.6)
+    assert [(problem.source_row, problem.code) for problem in made.problems] == [
+        (4, "field_missing"),
+        (5, "field_missing"),
+    ]
+
+
+def test_a_task_counts_as_often_as_it_is_sent(ledger: Ledger) -> None:
+    """A row of several deliveries takes as many requests."""
+    made = planned(ledger, [task("A", 3), task("B")], Export.TASKS)
+
+    assert (made.rows, made.counts["to send"], made.to_send) == (2, 2, 4)
+
+
+def test_a_plan_knows_what_was_delivered_and_changes_nothing(ledger: Ledger) -> None:
+    """What the real ledger knows counts in a plan, and the real ledger is the same before and after."""
+    orders = Nights(lambda holder=DEAD: ledger)
+    orders.night(order("A"), order("B"), answers={"B": REFUSED})
+    before = list(ledger.recent(9))
+
+    made = planned(ledger, [order("A"), order("A", "2"), order("B", "2"), order("C")])
+
+    assert made.counts == {"to send": 2, "skipped": 1, "invalid": 1}
+    assert made.codes == {"already_succeeded": 1, "key_conflict": 1}
+    assert list(ledger.recent(9)) == before
+    assert orders.told(orders.night(order("C")))[0][0] == "C"
+
+
+def test_a_plan_knows_the_balances_that_were_sent(ledger: Ledger) -> None:
+    """A plan of balances leaves out what a run would leave out."""
+    Nights(lambda holder=DEAD: ledger, Export.POINTS).night(balance("X", 5), balance("Y", 1))
+
+    made = planned(ledger, [balance("X", 5), balance("X", 4), balance("X", 5), balance("Y", 2)], Export.POINTS)
+
+    assert made.counts == {"to send": 1, "skipped": 3, "invalid": 0}
+    assert made.codes == {"superseded": 2, "unchanged": 1}
+
+
+def test_samples_show_no_user(ledger: Ledger) -> None:
+    """The first payloads are shown as they would be sent, but for what tells who the user is."""
+    body = {"out_biz_no": "A", "user_id": "2088000000000001", "agreement_no": "20230000000000000001", "biz_time": "now"}
+    payload = Payload(Api.CUMULATION, "A", "A", orjson.dumps(body), digest("u"))
+    rows = [StagedRow(0, (), (payload,), "A"), *(order(key) for key in "BCD")]
+
+    made = planned(ledger, rows)
+
+    assert made.samples[0] == (
+        '{"out_biz_no":"A","user_id":"<16 characters>","agreement_no":"<20 characters>","biz_time":"now"}'
+    )
+    assert len(made.samples) == 3

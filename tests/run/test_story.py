@@ -1,0 +1,273 @@
+"""What one execution of a run does, and how it leaves the run."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import LedgerError, SourceError
+from pipeline.ledger.ledger import Ledger, RunLedger
+from pipeline.ledger.records import Act, Due, RunRecord, RunState, StagedRow
+from pipeline.model import Lost, Status
+from pipeline.run.story import Cast, execute, exit_code_of
+from pipeline.write.course import Course, Ending
+from pipeline.write.writer import Writer
+from tests.contract.nights import DEAD, Nights, Told, invalid, order
+from tests.write.rehearsal import BAD_SIGNATURE, REFUSED, TIMEOUT, Answer, Rehearsal
+
+SENT = (Status.SUCCEEDED, "SUCCESS")
+
+
+@dataclass
+class OneByOne:
+    """An engine that carries one lane after another, and ticks after each."""
+
+    before_tick: Callable[[], None] = lambda: None
+
+    def run(
+        self,
+        tasks: Iterator[list[Due]],
+        work: Callable[[list[Due]], None],
+        *,
+        workers: int,
+        tick: Callable[[], None],
+        give_up: Callable[[], None],
+    ) -> None:
+        for task in tasks:
+            try:
+                work(task)
+                self.before_tick()
+                tick()
+            except BaseException:
+                give_up()
+                raise
+
+
+@dataclass
+class Stage:
+    """A run and all that takes part in it, over a ledger of its own."""
+
+    ledger: Ledger
+    rehearsal: Rehearsal = field(default_factory=Rehearsal)
+    engine: OneByOne = field(default_factory=OneByOne)
+    reported: list[RunRecord] = field(default_factory=list)
+    throttled: int = 3
+
+    def __post_init__(self) -> None:
+        self.nights = Nights(lambda holder=DEAD: self.ledger, clock=self.rehearsal.clock)
+        self.run: RunLedger = self.nights.begin()
+
+    @property
+    def course(self) -> Course:
+        return self.rehearsal.course
+
+    def answers(self, answers: Mapping[str, Answer | Callable[[], Answer]]) -> None:
+        for key, answer in answers.items():
+            self.rehearsal.lay_out(key, [answer] * 9)
+
+    def execute(self, act: Callable[[], object] | None = None) -> int:
+        """Execute the run; as it is, or after this first act."""
+        cast = Cast(
+            self.run, Writer(self.rehearsal.means, self.run), self.engine, 1, self.course, self, self.rehearsal.clock,
+            lambda: None, self._report,
+        )  # fmt: skip
+        return execute(cast, act)
+
+    def _report(self, record: RunRecord) -> int:
+        assert record.state is not None
+        self.reported.append(record)
+        return exit_code_of(record.state, Counter(outcome.status for outcome in self.ledger.outcomes(record)))
+
+    def stage(self, *keys: str) -> None:
+        self.nights.stage(self.run, [order(key, user=key) for key in keys])
+
+    @property
+    def record(self) -> RunRecord:
+        return self.ledger.find("last")
+
+    @property
+    def told(self) -> list[Told]:
+        return self.nights.told(self.record)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """A run that has begun, with a platform that accepts everything."""
+    rehearsal = Rehearsal(max_attempts=2)
+    ledger = Ledger(tmp_path / "backfill.db", rehearsal.clock, DEAD)
+    yield Stage(ledger, rehearsal)
+    ledger.close()
+
+
+def test_a_run_that_comes_to_its_end(stage: Stage) -> None:
+    """A run is staged, delivered, concluded and reported; its exit code is kept and its job is free."""
+    exit_code = stage.execute(lambda: stage.stage("A", "B"))
+    record = stage.record
+
+    assert exit_code == 0
+    assert stage.told == [("A", *SENT), ("B", *SENT)]
+    assert (record.act, record.state, record.reason, record.exit_code) == (Act.CONCLUDED, RunState.COMPLETED, None, 0)
+    assert (record.throttled, record.finished_at) == (3, "2026-03-01T12:00:00.100Z")
+    assert (record.elapsed_s, record.sending_s) == pytest.approx((0.1, 0.1))
+    assert [run.state for run in stage.reported] == [RunState.COMPLETED]
+    assert not stage.ledger.is_live(record)
+
+
+def test_a_run_that_is_staged_already_is_only_delivered(stage: Stage) -> None:
+    """Without a first act the run goes on with what is due."""
+    stage.stage("A")
+
+    assert (stage.execute(), stage.told) == (0, [("A", *SENT)])
+
+
+def test_rows_that_fail_do_not_stop_a_run(stage: Stage) -> None:
+    """A run with refused, unknown and invalid rows comes to its end, and its exit code says that some are left."""
+    stage.nights.stage(stage.run, [order("A"), order("B", user="v"), invalid("C")])
+    stage.answers({"A": REFUSED, "B": TIMEOUT})
+
+    assert stage.execute() == 3
+    assert [status for _, status, _ in stage.told] == [Status.REJECTED, Status.UNKNOWN, Status.INVALID]
+    assert stage.record.state is RunState.COMPLETED
+
+
+def test_a_refused_caller_stops_the_run(stage: Stage) -> None:
+    """Where the platform refuses the caller the run ends stopped, with the reason, and the rest is unsent."""
+    stage.stage("A", "B")
+    stage.answers({"A": BAD_SIGNATURE})
+
+    assert stage.execute() == 4
+    assert stage.told == [("A", Status.UNSENT, "stopped"), ("B", Status.UNSENT, "stopped")]
+    assert stage.record.state is RunState.STOPPED
+    assert "refuses our signature" in str(stage.record.reason)
+
+
+def test_a_run_that_is_drained_can_be_resumed(stage: Stage) -> None:
+    """A run that is drained from outside is interrupted; what it left is unsent until it is resumed."""
+    stage.stage("A", "B")
+
+    def drain() -> Lost:
+        stage.course.drain(Ending.INTERRUPTED, "the run was stopped by SIGTERM")
+        return TIMEOUT
+
+    stage.answers({"A": drain})
+
+    assert stage.execute() == 5
+    assert stage.told == [("A", Status.UNKNOWN, "timeout"), ("B", Status.UNSENT, "interrupted")]
+    assert (stage.record.state, stage.record.reason) == (RunState.INTERRUPTED, "the run was stopped by SIGTERM")
+
+    assert stage.nights.told(stage.nights.resume(stage.record)) == [("A", *SENT), ("B", *SENT)]
+
+
+def test_a_drain_that_comes_when_all_is_done_takes_nothing_away(stage: Stage) -> None:
+    """A run that was told to end after its last row had its outcome is complete."""
+    stage.stage("A")
+    stage.engine.before_tick = lambda: stage.course.drain(Ending.DEADLINE, "the deadline was reached")
+
+    assert stage.execute() == 0
+    assert (stage.record.state, stage.record.reason) == (RunState.COMPLETED, None)
+
+
+def test_a_deadline_reaches_a_run_whose_workers_all_wait(tmp_path: Path) -> None:
+    """The deadline is kept by the thread that watches, however long the workers are about to wait."""
+    rehearsal = Rehearsal(until_seconds=60.0)
+    ledger = Ledger(tmp_path / "backfill.db", rehearsal.clock, DEAD)
+    stage = Stage(ledger, rehearsal)
+    stage.stage("A")
+    stage.engine.before_tick = lambda: stage.rehearsal.clock.move(61.0)
+    stage.execute()
+    ledger.close()
+
+    assert stage.course.ending is Ending.DEADLINE
+    assert stage.rehearsal.clock.is_woken
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        pytest.param(order("A"), ("A", Status.UNSENT, "deadline"), id="a-row-to-send"),
+        pytest.param(invalid("A"), ("A", Status.INVALID, "field_missing"), id="nothing-to-send-so-far"),
+    ],
+)
+def test_a_deadline_while_inputs_are_read(tmp_path: Path, row: StagedRow, told: Told) -> None:
+    """A run that ends while it is staged has an outcome for what was read, and is staged anew when it is resumed."""
+    rehearsal = Rehearsal(until_seconds=0.0)
+    ledger = Ledger(tmp_path / "backfill.db", rehearsal.clock, DEAD)
+    stage = Stage(ledger, rehearsal)
+
+    def read() -> None:
+        stage.nights.stage(stage.run, [row], sift=False)
+        stage.course.go_on()
+
+    exit_code, found, record = stage.execute(read), stage.told, stage.record
+    ledger.close()
+
+    assert (exit_code, found) == (5, [told])
+    assert (record.act, record.state) == (Act.STAGING, RunState.INTERRUPTED)
+    assert rehearsal.network.sent == []
+
+
+def test_an_input_at_fault_ends_the_run(stage: Stage) -> None:
+    """A damaged input concludes the run with exit code 2, and is told to whoever started it; nothing is reported."""
+
+    def read() -> None:
+        stage.nights.stage(stage.run, [order("A")], sift=False)
+        raise SourceError("orders.csv.gz is cut short")
+
+    with pytest.raises(SourceError):
+        stage.execute(read)
+
+    record = stage.record
+    assert (record.act, record.state, record.exit_code) == (Act.STAGING, RunState.STOPPED, 2)
+    assert record.reason == "orders.csv.gz is cut short"
+    assert stage.told == [("A", Status.UNSENT, "stopped")]
+    assert stage.reported == []
+    assert not stage.ledger.is_live(record)
+
+
+def test_any_other_error_leaves_the_run_as_a_crash_would(stage: Stage) -> None:
+    """A fault of the ledger or the program concludes nothing: what was in the air is in doubt, and the job is free."""
+    stage.stage("A", "B")
+
+    def full() -> Lost:
+        raise LedgerError("the disk is full", users_fault=False)
+
+    stage.answers({"A": full})
+    with pytest.raises(LedgerError):
+        stage.execute()
+
+    record = stage.record
+    assert (record.act, record.state, record.exit_code) == (Act.DELIVERING, None, None)
+    assert stage.told == [("A", Status.UNKNOWN, "interrupted"), ("B", Status.UNSENT, "interrupted")]
+    assert stage.course.ending is Ending.INTERRUPTED
+    assert not stage.ledger.is_live(record)
+
+
+def test_a_run_that_lost_its_job_says_so(stage: Stage) -> None:
+    """Who finds the job taken over does not hide that behind being unable to give it back."""
+    stage.stage("A")
+    stage.rehearsal.clock.move(3600)
+    stage.nights.begin()
+
+    with pytest.raises(LedgerError, match="was taken over by another run"):
+        stage.execute()
+
+
+@pytest.mark.parametrize(
+    ("state", "counts", "exit_code"),
+    [
+        pytest.param(RunState.COMPLETED, {}, 0, id="nothing-to-do"),
+        pytest.param(RunState.COMPLETED, {Status.SUCCEEDED: 2, Status.SKIPPED: 1}, 0, id="all-done"),
+        *(
+            pytest.param(RunState.COMPLETED, {Status.SUCCEEDED: 2, status: 1}, 3, id=f"one-{status}")
+            for status in Status
+            if status not in (Status.SUCCEEDED, Status.SKIPPED)
+        ),
+        pytest.param(RunState.STOPPED, {Status.SUCCEEDED: 2}, 4, id="stopped"),
+        pytest.param(RunState.INTERRUPTED, {Status.SUCCEEDED: 2}, 5, id="interrupted"),
+    ],
+)
+def test_the_exit_code_says_how_a_run_ended(state: RunState, counts: Mapping[Status, int], exit_code: int) -> None:
+    """0 only where every row succeeded or was skipped with cause."""
+    assert exit_code_of(state, Counter(counts)) == exit_code
