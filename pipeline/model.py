@@ -48,7 +48,7 @@ class Row:
     """One record of an export: its number, from 1, and its cells as text, in the order of the file's columns."""
 
     number: int
-    cells: tuple[str | None, ...]
+    cells: tuple[str | None, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

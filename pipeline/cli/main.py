@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from pipeline.cli.parser import build_parser
 from pipeline.errors import LedgerError, PipelineError, SettingsError, SourceError
+from pipeline.showing import visible
 
 PROGRAM_FAULT, USER_FAULT, STOPPED_FROM_OUTSIDE = 1, 2, 5
 
@@ -23,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PipelineError as exc:
         return _complain(_exit_code(exc), exc.faults if isinstance(exc, SettingsError) else [str(exc)])
     except KeyboardInterrupt:
-        return _complain(STOPPED_FROM_OUTSIDE, ["interrupted; `backfill resume last` goes on"])
+        # A run that has begun drains instead.
+        return _complain(STOPPED_FROM_OUTSIDE, ["interrupted; nothing was sent"])
     except BrokenPipeError:
         # Whoever read our output has gone (`backfill runs | head`): nothing to tell anybody.
         sys.stderr.close()
@@ -58,7 +60,7 @@ def _command(name: str) -> Callable[[argparse.Namespace], int]:
 
 def _complain(exit_code: int, lines: Sequence[str]) -> int:
     for line in lines:
-        sys.stderr.write(f"backfill: {line}\n")
+        sys.stderr.write(f"backfill: {visible(line)}\n")
     return exit_code
 
 

@@ -4,6 +4,9 @@ import argparse
 import re
 from datetime import date, time
 from pathlib import Path
+from typing import NoReturn
+
+from pipeline.showing import visible
 
 _EPILOG = "RUN is a run id, a unique beginning of one, or `last`. Exit codes: 0 all done, 1 program fault, 2 usage, "
 _EPILOG += "config or input at fault, 3 some rows are left to do, 4 the run stopped itself, 5 stopped from outside."
@@ -11,7 +14,7 @@ _EPILOG += "config or input at fault, 3 some rows are left to do, 4 the run stop
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of `backfill`."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="backfill",
         description="Send a night's exports to Alipay Zhima Go and WeChat Pay; every row gets an outcome.",
         epilog=_EPILOG,
@@ -26,6 +29,14 @@ def build_parser() -> argparse.ArgumentParser:
     # The simulator brings its own options once it is chosen (simulating.py): `--help` does not load a server.
     commands.add_parser("simulate", help="a local server that behaves as the three APIs do", add_help=False)
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Repeats wrong words, which may be names of files, so that any terminal may print them."""
+
+    def error(self, message: str) -> NoReturn:
+        """Tell what is wrong, and exit."""
+        super().error(visible(message))
 
 
 def _version() -> str:

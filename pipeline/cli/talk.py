@@ -9,6 +9,7 @@ from typing import TextIO
 
 from pipeline.clock import Clock
 from pipeline.model import Status
+from pipeline.showing import visible
 from pipeline.write.course import Course
 
 log = logging.getLogger("backfill")
@@ -25,7 +26,11 @@ class _JsonFormatter(logging.Formatter):
 
 
 class _WithoutSecrets(logging.Filter):
-    """Masks the config's secrets wherever they might turn up, also in what a library logs."""
+    """
+    Masks the config's secrets wherever they might turn up, also in what a library logs.
+
+    Tracebacks are left out, since they may hold anything; what is left is one line that any terminal may print.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         super().__init__()
@@ -35,7 +40,8 @@ class _WithoutSecrets(logging.Filter):
         message = record.getMessage()
         for secret in self._secrets:
             message = message.replace(secret, "***")
-        record.msg, record.args = message, ()
+        record.msg, record.args = visible(message), ()
+        record.exc_info = record.exc_text = record.stack_info = None
         return True
 
 

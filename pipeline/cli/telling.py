@@ -5,11 +5,12 @@ from collections.abc import Iterable
 
 from pipeline.model import Status
 from pipeline.report import Step, Summary
+from pipeline.showing import visible
 
 
 def say(text: str = "") -> None:
-    """Print a line."""
-    sys.stdout.write(text + "\n")
+    """Print a line that can do nothing else to a terminal."""
+    sys.stdout.write(visible(text) + "\n")
 
 
 def tell_summary(summary: Summary, steps: Iterable[Step], state: str | None = None) -> None:

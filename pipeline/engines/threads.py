@@ -35,9 +35,9 @@ class ThreadEngine:
         """
         crew = _Crew(tasks, work, give_up)
         threads = [threading.Thread(target=crew.labour, name=f"worker-{n}", daemon=True) for n in range(workers)]
-        for thread in threads:
-            thread.start()
         try:
+            for thread in threads:
+                thread.start()
             for thread in threads:
                 while thread.is_alive():
                     thread.join(self._tick_seconds)
@@ -45,7 +45,8 @@ class ThreadEngine:
         except BaseException as exc:  # noqa: BLE001 - raised again below, once the threads are at rest
             crew.fail(exc)
             for thread in threads:
-                thread.join()
+                if thread.ident is not None:
+                    thread.join()
         if crew.error is not None:
             raise crew.error
 

@@ -19,6 +19,10 @@ from pipeline.resources import schema
 
 Mapped = tuple[Payload, ...] | Invalid
 
+# Readers and other programs put it where bytes are no letter, so it can't be what the value was.
+_UNREAD = "\ufffd"
+_NOT_READ = "holds U+FFFD, which stands for a character that could not be read"
+
 
 def bind(
     rules: MappingRules, columns: Sequence[str], float_columns: frozenset[str] = frozenset()
@@ -66,27 +70,32 @@ class _RowMapper:
 
     def _carried(self, texts: dict[str, str], found: list[Breach]) -> dict[str, str]:
         """Return the texts as they are, or with a stand-in for what the request's charset can't carry."""
+        together = "".join(texts.values())
+        if _UNREAD in together:
+            found += (Breach(NOT_DECODABLE, (name,), _NOT_READ) for name, text in texts.items() if _UNREAD in text)
         try:
-            "".join(texts.values()).encode(self._charset)
+            together.encode(self._charset)
         except UnicodeEncodeError:
             return {name: self._stand_in(name, text, found) for name, text in texts.items()}
         return texts
 
     def _stand_in(self, name: str, text: str, found: list[Breach]) -> str:
         carried = text.encode(self._charset, "replace").decode(self._charset)
-        if carried != text:
+        if carried != text and _UNREAD not in text:
             found.append(Breach(NOT_DECODABLE, (name,), f"holds a character that is no {self._charset} text"))
         return carried
 
     def _read(self, texts: Mapping[str, str], found: list[Breach]) -> dict[str, Any]:
         """Give each text its type. One that can't be read stays, so that its field does not count as missing."""
         fields: dict[str, Any] = _with_parts_put_together(texts) if self._has_parts else dict(texts)
+        at_fault = {breach.path[0] for breach in found}
         for name, convert in self._conversions:
-            if name in texts:
+            if name in texts and name not in at_fault:
                 try:
                     fields[name] = convert(texts[name])
                 except Unreadable as error:
                     found.append(Breach(INVALID, (name,), error.rule))
+                    continue
                 if fields[name] is None:
                     del fields[name]
         return fields

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.errors import SourceError
-from pipeline.map.faults import shown_heading
 from pipeline.map.fields import field_of, fields_of, required_fields
 from pipeline.map.rules import MappingRules, nearest
 from pipeline.model import Export
+from pipeline.showing import shown_heading, shown_headings
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,7 @@ def check_columns(rules: MappingRules, columns: Sequence[str], name: str) -> Non
     faults = [*_missing_columns(rules, columns), *_missing_fields(rules, columns), *_doubled_columns(rules, columns)]
     faults += _parts_not_carried(rules, columns)
     if faults:
-        there = ", ".join(map(shown_heading, columns))
-        raise SourceError(f"{name}: {'; '.join(faults)}. The columns there are: {there}")
+        raise SourceError(f"{name}: {'; '.join(faults)}. The columns there are: {shown_headings(columns)}")
 
 
 def wire(rules: MappingRules, columns: Sequence[str]) -> Wiring:

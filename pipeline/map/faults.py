@@ -13,8 +13,6 @@ RAGGED = "row_ragged"
 Path = tuple[str | int, ...]
 
 _LONGEST_MESSAGE = 1000
-_LONGEST_HEADING = 40
-_FEWEST_DIGITS_OF_AN_ID = 6
 
 
 class Unreadable(ValueError):
@@ -59,29 +57,3 @@ class Invalid:
         """What all faults say, cut where it gets long."""
         text = "; ".join(fault.message for fault in self.faults)
         return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 4] + " ..."
-
-
-def masked(value: object, *, is_private: bool = False) -> str:
-    """
-    Return what a message may show of a value: nothing where it is no text or empty.
-
-    Never more than the first and the last character, also where the field is harmless: a swapped column may put a
-    user's id anywhere.
-    """
-    if not isinstance(value, str) or not value:
-        return ""
-    if len(value) == 1:
-        return "(1 character)" if is_private else f'"{_plain(value)}" (1 character)'
-    size = f"({len(value)} characters)"
-    return size if is_private else f'"{_plain(value[0])}***{_plain(value[-1])}" {size}'
-
-
-def shown_heading(heading: str) -> str:
-    """Return what a message may show of a column's name: a file without a header line has a user's data there."""
-    if len(heading) > _LONGEST_HEADING or sum(map(str.isdigit, heading)) >= _FEWEST_DIGITS_OF_AN_ID:
-        return masked(heading)
-    return "".join(map(_plain, heading))
-
-
-def _plain(character: str) -> str:
-    return character if character.isprintable() else "?"

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.map.columns import Wiring
-from pipeline.map.faults import MISSING, Breach, Path, masked, shown_heading
+from pipeline.map.faults import MISSING, Breach, Path
 from pipeline.map.fields import fields_of
 from pipeline.model import Export, Fault
+from pipeline.showing import masked, shown_heading
 
 
 class Teller:

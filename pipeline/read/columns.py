@@ -1,8 +1,10 @@
 """The columns of an input: those of the file, and those of its hive partitions."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from pipeline.errors import SourceError
+from pipeline.showing import shown_headings
 
 
 def checked_columns(name: str, header: Sequence[str]) -> tuple[str, ...]:
@@ -14,9 +16,9 @@ def checked_columns(name: str, header: Sequence[str]) -> tuple[str, ...]:
     """
     if not any(header):
         raise SourceError(f"{name} has no column names in its first line; add a header")
-    twice = sorted({column for column in header if column and header.count(column) > 1})
+    twice = sorted(column for column, count in Counter(header).items() if column and count > 1)
     if twice:
-        raise SourceError(f"{name} has more than one column named {', '.join(twice)}; rename all but one")
+        raise SourceError(f"{name} has more than one column named {shown_headings(twice)}; rename all but one")
     return tuple(header)
 
 

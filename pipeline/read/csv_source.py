@@ -11,7 +11,7 @@ from pipeline.model import BadRow, CsvFormat, Fault, Row
 from pipeline.read.bounds import Bounds
 from pipeline.read.columns import checked_columns, partition_columns
 from pipeline.read.compressed import Content, PlainBytes
-from pipeline.read.decode import decoded, encoding_by_mark, known_encoding, linewise
+from pipeline.read.decode import UNREAD, decoded, encoding_by_mark, known_encoding, linewise
 from pipeline.read.lines import whole_lines
 from pipeline.read.mended import MendedRows, format_of, is_rows_to_fix
 from pipeline.read.records import Broken, Record, records
@@ -107,7 +107,10 @@ class CsvSource:
             elif len(record) == header_width:
                 number += 1
                 cells = mended.cells(record) if mended else record
-                rows.append(Row(number, (*map(text_or_none, cells, cells), *constants)))
+                if mended and any(UNREAD in cell for cell in cells):
+                    rows.append(self._bad_row(number, _UNMENDED, record))
+                else:
+                    rows.append(Row(number, (*map(text_or_none, cells, cells), *constants)))
             elif record:
                 number += 1
                 rows.append(self._bad_row(number, _ragged(len(record), header_width), record))
@@ -118,9 +121,24 @@ class CsvSource:
         if not record:
             return BadRow(number, fault)
         cells = self._mended.cells(record) if self._mended else record
-        texts = [self._nulls.get(cell, cell) for cell in cells]
-        own = texts[: self._width] + [None] * (self._width - len(texts))
-        return BadRow(number, fault, (*own, *self._constants, *texts[self._width :]))
+        own = [self._nulls.get(cell, cell) for cell in _fitted(cells, self._width)]
+        return BadRow(number, fault, (*own, *self._constants))
+
+
+def _fitted(cells: list[str], width: int) -> list[str]:
+    """
+    Return one cell for each column, marked where there were too few or too many.
+
+    Whoever sends the row again as it is must not pass off a part of a value as the whole.
+    """
+    if len(cells) <= width:
+        return cells + [UNREAD] * (width - len(cells))
+    return [*cells[: width - 1], ",".join(cells[width - 1 :]) + UNREAD]
+
+
+_UNMENDED = Fault(
+    "not_decodable", f"a cell still holds {UNREAD}, which stands for what could not be read; mend the row"
+)
 
 
 def _ragged(found: int, expected: int) -> Fault:

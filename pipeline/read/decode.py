@@ -13,6 +13,8 @@ from pipeline.errors import SettingsError, SourceError
 
 UNDECODABLE = "\udcff"
 LINE_TOO_LONG = "\udbff"
+# Stands for what could not be read in the cells of a bad row; whoever mends the row replaces it.
+UNREAD = "\ufffd"
 _MARKING = "pipeline.undecodable"
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),

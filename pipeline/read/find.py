@@ -10,7 +10,7 @@ from stat import S_ISREG
 from pipeline.errors import SourceError
 from pipeline.read.find_remote import find_remote, shown_uri
 from pipeline.read.folders import hive_partitions, is_export, is_matched_by_chance
-from pipeline.read.source_file import SourceFile, blaming, local_fingerprint
+from pipeline.read.source_file import SourceFile, blaming, local_fingerprint, reported
 
 # pathlib refuses `a**b`; in all other globs it means `a*b`.
 _STARS = re.compile(r"\*+")
@@ -26,6 +26,7 @@ def find_inputs(patterns: Sequence[str], *, base: Path, date: datetime.date) -> 
     empty, or a store can't be reached.
     """
     base = base.absolute()
+    _check_utf8(base, base)
     found: dict[str, SourceFile] = {}
     for pattern in patterns:
         dated = pattern.replace("{date}", date.isoformat())
@@ -75,17 +76,25 @@ def _walk(folder: Path, base: Path) -> Iterator[Path]:
 
 def _local_file(path: Path, base: Path) -> SourceFile:
     name = _shown(path, base)
+    _check_utf8(path.absolute(), base)
     with blaming(name):
         if not S_ISREG(path.stat().st_mode):
             raise SourceError(f"{name} is no regular file; name a file or a folder")
         return SourceFile(name, str(path.absolute()), local_fingerprint(path), hive_partitions(name))
 
 
+def _check_utf8(path: Path, base: Path) -> None:
+    """Refuse a path that the ledger can't keep, as text, to find the file again."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise SourceError(f"the path {_shown(path, base)} is no UTF-8; rename the file or folder") from None
+
+
 def _shown(path: Path, base: Path) -> str:
     """Return a path as the user would know it, and as any terminal and report can hold it."""
     known = path.relative_to(base) if path.is_relative_to(base) else path
-    text = os.fsencode(known).decode(errors="replace")
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+    return reported(os.fsencode(known).decode(errors="replace"))
 
 
 def _place(file: SourceFile) -> str:

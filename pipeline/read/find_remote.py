@@ -9,7 +9,7 @@ from pyarrow import fs
 
 from pipeline.errors import SourceError
 from pipeline.read.folders import hive_partitions, is_export, is_matched_by_chance, matches
-from pipeline.read.source_file import SourceFile, blaming, remote_fingerprint
+from pipeline.read.source_file import SourceFile, blaming, remote_fingerprint, reported
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/]*@")
 
@@ -65,4 +65,5 @@ def _is_meant(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
 
 
 def _remote_file(name: str, info: fs.FileInfo, filesystem: fs.FileSystem) -> SourceFile:
-    return SourceFile(name, info.path, remote_fingerprint(info), hive_partitions(name), filesystem)
+    shown = reported(name)
+    return SourceFile(shown, info.path, remote_fingerprint(info), hive_partitions(shown), filesystem)

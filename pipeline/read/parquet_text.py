@@ -18,7 +18,7 @@ _NUL = "\0"
 class Texts:
     """The values of one column as text, and why those at some places could not be made into any."""
 
-    values: list[str | None]
+    values: list[str | None] = field(repr=False)
     faults: dict[int, Fault] = field(default_factory=dict)
 
 

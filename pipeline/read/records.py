@@ -1,12 +1,13 @@
 """Text to records, by RFC 4180; what breaks its rules spoils one record and not its neighbours."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.model import CsvFormat, Fault
 from pipeline.read.bounds import Bounds
-from pipeline.read.decode import LINE_TOO_LONG, UNDECODABLE
+from pipeline.read.decode import LINE_TOO_LONG, UNDECODABLE, UNREAD
 from pipeline.read.record_lines import RecordLines, record_pattern
 
 _NUL = "\0"
@@ -47,17 +48,18 @@ class _Parser:
         self._form = form
         self._bounds = bounds
         self._pattern = record_pattern(form)
+        self._quoted = re.compile("{0}[^{0}]*+{0}".format(re.escape(form.quote))) if form.quote else None
         # The limit holds for the whole process and is 128 KiB by default; ours are checked here, record by record.
         csv.field_size_limit(max(csv.field_size_limit(), bounds.line_bytes, bounds.record_chars))
 
     def parse(self, texts: list[str]) -> Sequence[Record]:
         """Return one record for each text."""
         together = "".join(texts)
-        if len(together) <= self._bounds.cell_chars and not _holds_a_mark(together):
+        if len(together) <= self._bounds.cell_chars and not _holds_a_mark(together) and not self._is_crowded(together):
             parsed = self._all_at_once(texts)
             if parsed is not None:
                 return self._without_stray_quotes(texts, parsed) if self._has_quotes(together) else parsed
-        return [self._one(text) for text in texts]
+        return [self._crowded(text) or self._one(text) for text in texts]
 
     def _all_at_once(self, texts: list[str]) -> list[list[str]] | None:
         try:
@@ -100,6 +102,20 @@ class _Parser:
             return Broken(Fault("field_too_long", f"a cell is longer than {self._bounds.cell_chars} characters"))
         return cells
 
+    def _is_crowded(self, text: str) -> bool:
+        return text.count(self._form.delimiter) >= self._bounds.record_cells
+
+    def _crowded(self, text: str) -> Broken | None:
+        """Say why a record is not taken apart: its cells would take many times its room. None where they are few."""
+        if not self._is_crowded(text):
+            return None
+        if self._pattern.fullmatch(text) is None:
+            return self._badly_quoted(text)
+        bare = self._quoted.sub("", text) if self._quoted else text
+        if not self._is_crowded(bare):
+            return None
+        return Broken(Fault("too_many_cells", f"there are more than {self._bounds.record_cells:,} cells"))
+
     def _cells(self, text: str) -> list[str] | None:
         """Return the cells of one record; None where its quotes are not right."""
         try:
@@ -120,7 +136,7 @@ class _Parser:
         )
 
     def _split(self, text: str) -> list[str]:
-        return text.rstrip("\r").split(self._form.delimiter)
+        return [] if self._is_crowded(text) else text.rstrip("\r").split(self._form.delimiter)
 
 
 def _holds_a_mark(text: str) -> bool:
@@ -128,4 +144,4 @@ def _holds_a_mark(text: str) -> bool:
 
 
 def _broken(code: str, message: str, cells: list[str]) -> Broken:
-    return Broken(Fault(code, message), [cell.replace(UNDECODABLE, "\ufffd").replace(_NUL, "\ufffd") for cell in cells])
+    return Broken(Fault(code, message), [cell.replace(UNDECODABLE, UNREAD).replace(_NUL, UNREAD) for cell in cells])

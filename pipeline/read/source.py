@@ -13,8 +13,9 @@ class Chunk:
     """
     Rows that are handled together, numbered without a gap.
 
-    A row has one cell for each column. So has a bad row, unless nothing could be made of it (no cells at all) or it
-    had more than there are columns (they follow at the end).
+    A row has one cell for each column. So has a bad row, unless nothing could be made of it (no cells at all). What
+    could not be read of it is U+FFFD: bytes without a letter, a cell that is missing, and the end of a last cell that
+    took in those for which there is no column.
     """
 
     columns: tuple[str, ...]

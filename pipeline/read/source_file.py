@@ -48,7 +48,7 @@ class SourceFile:
     name: str
     path: str = field(repr=False)
     fingerprint: Fingerprint
-    partitions: Mapping[str, str | None] = field(default_factory=dict)
+    partitions: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     filesystem: fs.FileSystem | None = field(default=None, repr=False)
 
 
@@ -60,6 +60,11 @@ def blaming(name: str) -> Iterator[None]:
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SourceError(f"{name} can't be read: {reason}; nothing was sent from it") from error
+
+
+def reported(name: str) -> str:
+    """Return a file's name as any report can hold it: what is not printable becomes U+FFFD."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
 
 
 def open_bytes(file: SourceFile) -> Bytes:

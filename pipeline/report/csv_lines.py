@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterable
 
-# Spreadsheets run a cell that begins with one of these as a formula. A cell that already bears apostrophes before it
-# gets one more, so that taking one off always gives back what was there.
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
-_GUARDED = re.compile(r"'(?='*[=+\-@\t\r])")
+# Spreadsheets run a cell that begins with one of these as a formula, some also where the sign is of full width. A cell
+# that already bears apostrophes before it gets one more, so that taking one off always gives back what was there.
+_SIGN = r"[=+\-@\t\r\n＝＋－＠]"
+_FORMULA = re.compile(rf"'*{_SIGN}")
+_GUARDED = re.compile(rf"'(?='*{_SIGN})")
 _NEEDS_QUOTES = re.compile(r'[,"\r\n]')
 
 

@@ -38,9 +38,11 @@ class Drafts:
         self._folder = folder
         self._files: dict[Path, BinaryIO] = {}
 
-    def begin(self, name: str) -> BinaryIO:
-        """Return a new file that will bear this name."""
-        file = (self._folder / f".{name}.{secrets.token_hex(4)}.part").open("xb")
+    def begin(self, name: str, *, private: bool = False) -> BinaryIO:
+        """Return a new file that will bear this name; a private one is readable by its owner alone, from the start."""
+        mode = 0o600 if private else 0o666
+        draft = self._folder / f".{name}.{secrets.token_hex(4)}.part"
+        file = open(draft, "xb", opener=lambda path, flags: os.open(path, flags, mode))  # noqa: SIM115 - closed with all others
         self._files[self._folder / name] = file
         return file
 

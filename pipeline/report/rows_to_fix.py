@@ -1,5 +1,6 @@
 """The rows that somebody has to mend, in a file that the pipeline takes back."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import BinaryIO
 
@@ -18,9 +19,9 @@ class RowsToFix:
     """
     Writes the rows that ended invalid or rejected: their own cells, and what is wrong with them.
 
-    The columns are those of all inputs, each where it first appears. A cell that a row's file has no column for, or
-    that is missing from the row, is empty; cells beyond a file's columns have no name and are left out. The header is
-    there also where no row is.
+    The columns are those of all inputs, each where it first appears; a cell that a row's file has no column for is
+    empty. What could not be read is U+FFFD, as the readers leave it, and a row that comes back with it is refused. The
+    header is there also where no row is.
     """
 
     def __init__(self, file: BinaryIO, columns: Mapping[int, tuple[str, ...]]) -> None:
@@ -43,4 +44,9 @@ class RowsToFix:
 
 
 def _told_apart(names: tuple[str, ...]) -> list[_Column]:
-    return [(name, names[:at].count(name)) for at, name in enumerate(names)]
+    before: Counter[str] = Counter()
+    columns: list[_Column] = []
+    for name in names:
+        columns.append((name, before[name]))
+        before[name] += 1
+    return columns

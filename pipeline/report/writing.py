@@ -90,7 +90,7 @@ def _pass(
 ) -> Tally:
     tally = Tally()
     with _outcome_file(drafts, outcome_format) as add:
-        rows_to_fix = RowsToFix(drafts.begin("rows_to_fix.csv"), columns)
+        rows_to_fix = RowsToFix(drafts.begin("rows_to_fix.csv", private=True), columns)
         for outcome in outcomes:
             add(record(run_id, job, outcome))
             rows_to_fix.add(outcome)

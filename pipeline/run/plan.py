@@ -3,16 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import orjson
 
 from pipeline.ledger.ledger import Ledger, RunLedger
 from pipeline.model import Outcome, Status
+from pipeline.write.masking import safe_text
 
 _SAMPLES = 3
 _PROBLEMS = 10
-# Whoever reads a plan over somebody's shoulder should learn nothing of a user.
-_PRIVATE = frozenset({"user_id", "open_id", "openid", "user_card_code", "card_id", "agreement_no"})
+# Whoever reads a plan over somebody's shoulder should learn nothing of a user. In the last two there may be anything.
+_PRIVATE = frozenset(
+    {"user_id", "open_id", "openid", "user_card_code", "card_id", "agreement_no", "ext_info", "biz_data"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,5 +62,18 @@ def plan_of(ledger: Ledger, run: RunLedger, limit_per_s: float) -> Plan:
 
 def _sample(body: bytes) -> str:
     fields = orjson.loads(body)
-    shown = {name: f"<{len(value)} characters>" if name in _PRIVATE else value for name, value in fields.items()}
+    shown = {name: f"<{len(value)} characters>" if name in _PRIVATE else _safe(value) for name, value in fields.items()}
     return orjson.dumps(shown).decode()
+
+
+def _safe(value: Any) -> Any:
+    """Return a value without what may be an id: a wrong mapping puts a user's id anywhere."""
+    match value:
+        case str():
+            return safe_text(value)
+        case list():
+            return list(map(_safe, value))
+        case dict():
+            return {name: _safe(item) for name, item in value.items()}
+        case _:
+            return value

@@ -1,6 +1,7 @@
 """What one execution of a run does, from its first act or from where an earlier one stopped, to its end."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -103,6 +104,9 @@ class _Execution:
         self._sending_seconds = cast.clock.steady() - started
 
     def _tick(self) -> None:
+        # All workers may be waiting, for long, when the deadline comes: draining wakes them.
+        with suppress(Drained):
+            self._cast.course.go_on()
         self._cast.run.keep_up()
         self._cast.tick()
 

@@ -13,7 +13,7 @@ _UNFIT = re.compile(r"|0[0-9]+|\+[0-9]+")
 
 def plain(value: Any, file: str, faults: list[str], path: tuple[str, ...] = ()) -> Any:
     """
-    Return a copy in which dates, NaN, infinity and what is nested without end are None.
+    Return a copy in which dates, NaN, infinity, numbers of more than 64 bits and what is nested without end are None.
 
     A key that is empty or a number with zeros before it is left out, its fault told.
     """
@@ -24,5 +24,12 @@ def plain(value: Any, file: str, faults: list[str], path: tuple[str, ...] = ()) 
         return {key: plain(item, file, faults, (*path, key)) for key, item in fit.items()}
     if isinstance(value, list) and len(path) < _DEEPEST:
         return [plain(item, file, faults, (*path, "")) for item in value]
-    is_plain = isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
-    return value if is_plain else None
+    match value:
+        case str():
+            return value
+        case int():
+            return value if abs(value) < 1 << 63 else None
+        case float():
+            return value if math.isfinite(value) else None
+        case _:
+            return None

@@ -17,7 +17,7 @@ class GatewayAnswer:
     """
 
     node: bytes = field(repr=False)
-    sign: str | None
+    sign: str | None = field(repr=False)
     cert_sn: str | None
 
     @property

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pipeline.errors import SettingsError
 from pipeline.simulator.faults import Fault, Kind, When, misfits, nearest
@@ -16,6 +16,8 @@ _WHOLE = frozenset({"first", "every", "times", "status"})
 _NUMBERS = frozenset({"probability", "after_seconds", "until_seconds", "seconds"})
 _FLAGS = frozenset({"each_key", "fetchable"})
 _NAMES = [field.name for field in fields(Fault)]
+# More than any count or time makes sense for; infinity and what is no number are out as well.
+_MOST = 1e12
 
 
 def load_faults(path: Path) -> tuple[Fault, ...]:
@@ -33,6 +35,9 @@ def parse_faults(text: str, source: str) -> tuple[Fault, ...]:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError([f"{source}: not TOML: {error}"]) from error
+    except (ValueError, RecursionError) as error:
+        # tomllib does not say where.
+        raise SettingsError([f"{source}: not TOML: a number or a nesting is beyond all measure"]) from error
     wrong = [f"{source}: `{name}` is not known{nearest(name, ['fault'])}" for name in document if name != "fault"]
     tables = document.get("fault", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
@@ -68,21 +73,33 @@ def _wrong_types(table: Mapping[str, Any]) -> list[str]:
         if name in _ENUMS:
             right = [member.value for member in _ENUMS[name]]
             if value not in right:
-                wrong.append(f"`{name}` is {value!r}, which is not known{nearest(str(value), right)}")
+                near = nearest(value if isinstance(value, str) else "", right)
+                wrong.append(f"`{name}` is {_told(value)}, which is not known{near}")
         elif name in _NAMES:
             label, fits = _type_of(name)
             if not fits(value):
-                wrong.append(f"`{name}` is {value!r}, but has to be {label}")
+                wrong.append(f"`{name}` is {_told(value)}, but has to be {label}")
     return wrong
 
 
 def _type_of(name: str) -> tuple[str, Callable[[object], bool]]:
     if name in _WHOLE:
-        return "a whole number", lambda value: type(value) is int
+        return "a whole number", lambda value: type(value) is int and _is_number(value)
     if name in _NUMBERS:
-        return "a number", lambda value: type(value) in (int, float)
+        return "a number", _is_number
     if name in _FLAGS:
         return "true or false", lambda value: type(value) is bool
     if name == "retry_after":
-        return "a number of seconds or an HTTP date", lambda value: type(value) in (int, float, str)
+        return "a number of seconds or an HTTP date", lambda value: type(value) is str or _is_number(value)
     return "a text", lambda value: type(value) is str
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and -_MOST <= cast("float", value) <= _MOST
+
+
+def _told(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        return "beyond all measure"

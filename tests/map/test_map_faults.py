@@ -2,8 +2,9 @@
 
 import pytest
 
-from pipeline.map.faults import Invalid, masked, shown_heading
+from pipeline.map.faults import Invalid
 from pipeline.model import Fault
+from pipeline.showing import masked, shown_heading
 
 
 @pytest.mark.parametrize(

@@ -41,13 +41,13 @@ def ragged(found: str) -> Fault:
         pytest.param(b"1,a\rb,3\n", [Row(1, ("1", "a\rb", "3"))], id="carriage-return-in-a-cell"),
         pytest.param(b"\n1,2,3\n\r\n\n4,5,6\n\n", [Row(1, ("1", "2", "3")), Row(2, ("4", "5", "6"))], id="blank-lines"),
         pytest.param(
-            b"1,2\n4,5,6\n", [BadRow(1, ragged("2 cells"), ("1", "2", None)), Row(2, ("4", "5", "6"))], id="too-few"
+            b"1,2\n4,5,6\n", [BadRow(1, ragged("2 cells"), ("1", "2", "\ufffd")), Row(2, ("4", "5", "6"))], id="too-few"
         ),
-        pytest.param(b"1\n", [BadRow(1, ragged("1 cell"), ("1", None, None))], id="one-cell"),
-        pytest.param(b"1,2,3,,5\n", [BadRow(1, ragged("5 cells"), ("1", "2", "3", None, "5"))], id="too-many"),
+        pytest.param(b"1\n", [BadRow(1, ragged("1 cell"), ("1", "\ufffd", "\ufffd"))], id="one-cell"),
+        pytest.param(b"1,2,3,,5\n", [BadRow(1, ragged("5 cells"), ("1", "2", "3,,5\ufffd"))], id="too-many"),
         pytest.param(
             b'1,"a\nb"\n4,5,6\n',
-            [BadRow(1, ragged("2 cells"), ("1", "a\nb", None)), Row(2, ("4", "5", "6"))],
+            [BadRow(1, ragged("2 cells"), ("1", "a\nb", "\ufffd")), Row(2, ("4", "5", "6"))],
             id="too-few-over-two-lines",
         ),
         pytest.param(

@@ -1,0 +1,76 @@
+"""No cell of a report is a formula to a spreadsheet, and nothing is lost over it."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from pipeline.report import read_outcome
+from pipeline.simulator import Fault, Kind
+from tests.acceptance.night import Night, order, read_csv
+
+SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# Each as a spreadsheet may meet it: bare, with an apostrophe of its own, and in need of quotes.
+HOSTILE = ("=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "'=1", "''@x", '=HYPERLINK("a,b";"c")', "＝1+1", "1=1")
+OWN = {"_status", "_code", "_message"}
+
+
+def cells_of(path: Path) -> list[str]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return [cell for line in csv.reader(file) for cell in line]
+
+
+def original(path: Path) -> list[dict[str, str]]:
+    return [{name: cell for name, cell in line.items() if name not in OWN} for line in read_csv(path)]
+
+
+def test_a_night_of_formulas_leaves_none_in_a_report(night: Night) -> None:
+    """Keys, names of files, codes and messages that begin like formulas bear an apostrophe, and are read back whole."""
+    name = "=exports.csv"
+    rows = [order(number, out_biz_no=text, memo=text) for number, text in enumerate(HOSTILE)]
+    night.export(
+        name, [*rows, *(order(90 + number, memo=f"{sign}1", trade_amount="x") for number, sign in enumerate(SIGNS))]
+    )
+    night.simulator.set_faults([Fault(Kind.REFUSE, code="@EXEC", message="=1+1", key=f"{sign}*") for sign in "+'"])
+
+    assert night.backfill("run", "orders", name).exit_code == 3
+
+    report = night.reports()[-1]
+    for file in ("outcome.csv", "rows_to_fix.csv"):
+        assert [cell for cell in cells_of(report / file) if cell.startswith(SIGNS)] == []
+    outcome = read_outcome(report)
+    assert list(outcome["request_key"])[: len(HOSTILE)] == list(HOSTILE)
+    assert set(outcome["source_file"]) == {name}
+    assert set(outcome["code"]) == {"SUCCESS", "@EXEC", "field_invalid"}
+    assert sorted(night.requests()) == sorted(HOSTILE)
+
+
+def test_rows_to_fix_come_back_as_they_were(night: Night) -> None:
+    """`rows_to_fix.csv`, run again untouched, gives the same rows to fix; mended, the values that the export had."""
+    rows = [order(number, out_biz_no=text, memo=f"{text}\t") for number, text in enumerate(HOSTILE)]
+    wrong = [row | {"trade_amount": "twelve"} for row in rows]
+    night.export("orders.csv", wrong)
+    night.backfill("run", "orders")
+    first = night.reports()[-1] / "rows_to_fix.csv"
+
+    night.backfill("run", "orders", str(first))
+    second = night.reports()[-1] / "rows_to_fix.csv"
+    assert (first != second, second.read_bytes()) == (True, first.read_bytes())
+
+    mended = night.folder / "mended.csv"
+    mended.write_text(second.read_text(encoding="utf-8").replace("twelve", "12.50"), encoding="utf-8")
+    assert night.backfill("run", "orders", str(mended)).exit_code == 0
+    assert sorted(night.requests()) == sorted(HOSTILE)
+    assert original(night.reports()[-1] / "rows_to_fix.csv") == []
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_headings_are_guarded_too(night: Night, sign: str) -> None:
+    """A column whose name begins like a formula is guarded in the header, and known again by its name."""
+    night.export("orders.csv", [order(1, trade_amount="x", **{f"{sign}a": "1"})])
+    night.backfill("run", "orders")
+    to_fix = night.reports()[-1] / "rows_to_fix.csv"
+    assert [cell for cell in cells_of(to_fix) if cell.startswith(SIGNS)] == []
+
+    night.backfill("run", "orders", str(to_fix))
+    assert (night.reports()[-1] / "rows_to_fix.csv").read_bytes() == to_fix.read_bytes()

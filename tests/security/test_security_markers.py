@@ -1,0 +1,248 @@
+"""No user's id and no secret is in anything that is said or written, however rows and platforms misplace them."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from pipeline.cli.talk import set_up_logs
+from pipeline.simulator import Api, Fault, Kind
+from tests.acceptance.night import Night, balance, state
+from tests.security.planted import (
+    AGREEMENT,
+    CARD,
+    ECHO,
+    IDS,
+    OPEN_ID,
+    PROXY_PASSWORD,
+    TOKEN,
+    USER,
+    secrets,
+    written,
+)
+
+COLUMNS = (
+    "out_biz_no", "agreement_no", "user_id", "open_id", "biz_time", "trade_no", "trade_amount", "biz_action",
+    "pay_out_biz_no", "task_name", "discounts", "ext_info",
+)  # fmt: skip
+GOOD = {
+    "agreement_no": AGREEMENT, "user_id": USER, "biz_time": "2025-11-20 10:00:00", "trade_no": "T1",
+    "trade_amount": "12.50",
+}  # fmt: skip
+REFUSED = tuple(
+    Fault(kind, key=f"{key}*", **what)
+    for kind, key, what in (
+        (Kind.REFUSE, "echo-message", {"code": "USER_NOT_EXIST", "message": ECHO}),
+        (Kind.REFUSE, "echo-code", {"code": f"NO_{USER}_{OPEN_ID}", "message": ECHO}),
+        (Kind.REFUSE, "echo-reason", {"fail_reason": ECHO, "api": Api.CUMULATION}),
+        (Kind.STATUS, "echo-500", {"status": 500, "code": "SYSTEM_ERROR", "message": ECHO}),
+        (Kind.STATUS, "echo-page", {"status": 400, "body": ECHO}),
+        (Kind.STATUS, "echo-json", {"status": 400, "body": f'{{"code":"X","message":"{ECHO}","detail":"{ECHO}"}}'}),
+    )
+)
+
+
+def order_line(key: str, **cells: str) -> bytes:
+    row = {"out_biz_no": key, **GOOD, **cells}
+    return ",".join('"' + row.get(name, "").replace('"', '""') + '"' for name in COLUMNS).encode() + b"\n"
+
+
+ORDERS = b"".join(
+    (
+        ",".join(COLUMNS).encode() + b"\n",
+        order_line("good"),
+        order_line("good", trade_amount="13.00"),
+        order_line("good-open", user_id="", open_id=OPEN_ID),
+        order_line("both", open_id=OPEN_ID),
+        order_line("time", biz_time=OPEN_ID),
+        order_line("amount", trade_amount=USER),
+        order_line("amount-comma", trade_amount=f"{USER},00"),
+        order_line("action", biz_action=OPEN_ID),
+        order_line("refund", biz_action="ORDER_REFUND", pay_out_biz_no="echo-message"),
+        order_line("task", task_name=f"\x1b[2J{USER}"),
+        order_line("discounts", discounts=f'[{{"{USER}":"{OPEN_ID}"}}]'),
+        order_line("discount-amount", discounts=f'[{{"discount_amount":"{CARD}x"}}]'),
+        order_line("ext", ext_info=OPEN_ID),
+        order_line("ext-json", ext_info=f'{{"openid":"{OPEN_ID}"}}'),
+        order_line("misplaced", trade_no=OPEN_ID, task_name=""),
+        order_line("", trade_no=OPEN_ID),
+        order_line("undecodable").replace(b"T1", b"\xff" + USER.encode()),
+        order_line("nul", trade_no=f"\0{OPEN_ID}"),
+        order_line("echo-message"),
+        order_line("echo-code"),
+        order_line("echo-reason"),
+        order_line("echo-500"),
+        order_line("echo-page"),
+        order_line("echo-json"),
+        f"short,{AGREEMENT},{USER}\n".encode(),
+        f"long,{AGREEMENT},{USER},,,,,,,,,,{OPEN_ID},{CARD}\n".encode(),
+        f'quote,"{AGREEMENT},{USER}\n'.encode(),
+    )
+)
+CARD_ROW = {"openid": OPEN_ID, "user_card_code": CARD}
+POINTS = [
+    balance(1, 100, **CARD_ROW),
+    balance(2, 100, **CARD_ROW | {"user_card_code": CARD + "1", "out_request_no": "echo-message"}),
+    balance(3, 100, **CARD_ROW | {"user_card_code": CARD + "2", "out_request_no": "echo-json"}),
+    balance(4, 100, **CARD_ROW | {"point_balance": OPEN_ID}),
+    balance(5, 100, **CARD_ROW | {"user_card_code": OPEN_ID + CARD}),
+    balance(6, 100, **CARD_ROW | {"user_card_code": f"会{CARD}"}),
+    balance(7, 100, **CARD_ROW | {"updated_at": CARD}),
+    balance(8, 100, **CARD_ROW | {"out_request_no": f"{OPEN_ID}!" * 9}),
+]
+STATES = [
+    state(1, user_id=USER, biz_data=f'{{"openid":"{OPEN_ID}"}}'),
+    state(2, user_id=USER, biz_data=OPEN_ID),
+    state(3, user_id=USER, biz_data=f'{{"openid":"{OPEN_ID * 200}"}}'),
+    state(4, user_id="", open_id=OPEN_ID, out_biz_no="echo-message"),
+    state(5, user_id=USER, out_biz_no="echo-code"),
+    state(6, user_id=USER, open_id=OPEN_ID),
+]
+
+
+@pytest.fixture
+def marked(night: Night, monkeypatch: pytest.MonkeyPatch) -> Night:
+    """A night on which every id and every secret is a planted one, and the platforms repeat what they know."""
+    monkeypatch.setenv("MARK_TOKEN", TOKEN)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://etl:{PROXY_PASSWORD}@127.0.0.1:1")
+    zhima = {"encrypt_key_file": "keys/encrypt_key.txt", "app_auth_token_env": "MARK_TOKEN"}
+    night.configure({"accounts.zhima": zhima}, certificates=True)
+    (night.folder / "orders.csv").write_bytes(ORDERS)
+    night.export("points.csv", POINTS)
+    night.export("states.csv", STATES)
+    night.simulator.set_faults(REFUSED)
+    return night
+
+
+def assert_unmarked(night: Night, said: str) -> None:
+    found = [
+        f"{place}: {mark}"
+        for place, text in {"said": said, **written(night.folder)}.items()
+        for mark in (*IDS, *secrets(night.folder))
+        if mark in text
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("job", "talk", "outcome_format", "counts"),
+    [
+        pytest.param(
+            "orders", "json", "csv", {"succeeded": 4, "invalid": 16, "rejected": 5, "unknown": 1, "blocked": 1},
+            id="orders",
+        ),
+        pytest.param("states", "console", "jsonl", {"succeeded": 1, "invalid": 3, "rejected": 2}, id="states"),
+        pytest.param("points", "json", "parquet", {"succeeded": 1, "invalid": 5, "rejected": 2}, id="points"),
+    ],
+)  # fmt: skip
+def test_nothing_said_or_written_names_a_user_or_a_secret(
+    marked: Night, job: str, talk: str, outcome_format: str, counts: Mapping[str, int]
+) -> None:
+    """Runs, plans, reruns and reports of rows gone wrong in every way hold no id beyond the request key."""
+    ends = [marked.backfill(*words, "--log-format", talk) for words in (
+        ("plan", job), ("plan", job, "--json"), ("run", job, "--format", outcome_format),
+    )]  # fmt: skip
+    assert {name: count for name, count in marked.summary()["counts"].items() if count} == counts
+    mended = str(marked.reports()[-1] / "rows_to_fix.csv")
+    again = marked.folder / "again"
+    ends += [marked.backfill(*words, "--log-format", talk) for words in (
+        ("show", "last"), ("show", "last", "--json"), ("runs",), ("rerun", "last", "--new-keys", "--json"),
+        ("report", "last", "--format", "html"), ("report", "last", "--output", str(again)),
+        ("report", "last", "--format", "parquet", "--output", str(again / "outcome.parquet")), ("run", job, mended),
+    )]  # fmt: skip
+
+    assert {end.exit_code for end in ends} <= {0, 3}
+    assert_unmarked(marked, "".join(end.stdout + end.stderr for end in ends))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param(f"order-1,{AGREEMENT},{USER},{OPEN_ID},{CARD}", id="no header line"),
+        pytest.param(f"out_biz_no,{USER},{USER},{OPEN_ID},{OPEN_ID}", id="two columns of one id"),
+        pytest.param(f"out_biz_no,agreement_no,user_id,{USER}\0", id="header that can't be read"),
+        pytest.param(f'out_biz_no,"{USER}', id="header with a stray quote"),
+    ],
+)
+def test_a_file_without_a_header_is_refused_without_its_first_row(marked: Night, header: str) -> None:
+    """The first line of a file that lacks its header holds a user's data, and is told as if it did."""
+    (marked.folder / "orders.csv").write_text(f"{header}\n{header}\n", encoding="utf-8")
+
+    ends = [marked.backfill(verb, "orders") for verb in ("plan", "run")]
+
+    assert [end.exit_code for end in ends] == [2, 2]
+    assert_unmarked(marked, "".join(end.stdout + end.stderr for end in ends))
+
+
+def failing(*_: object, **__: object) -> Any:
+    """Fail as a fault of the program may, with everything that it knows in its text and in that of its cause."""
+    raise RuntimeError(f"{ECHO} {TOKEN} {PROXY_PASSWORD}") from ValueError(ECHO, TOKEN)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param("pipeline.run.stage._staged", id="while a row is mapped"),
+        pytest.param("pipeline.write.delivery.judge", id="in a worker"),
+        pytest.param("pipeline.assemble.platform.AlipayV3.sign", id="while a request is signed"),
+        pytest.param("pipeline.report.writing.render_page", id="while a report is written"),
+        pytest.param("pipeline.ledger.deliveries.settle", id="within a commit"),
+        pytest.param("pipeline.assemble.opening.load", id="while the config is read"),
+    ],
+)
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_of_the_program_is_told_without_values(
+    marked: Night, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever an unexpected exception holds, the user sees its kind and where it arose."""
+    monkeypatch.setattr(place, failing)
+
+    ended = marked.backfill("run", "orders")
+
+    assert ended.exit_code == 1
+    assert "internal error (RuntimeError)" in ended.stderr
+    assert "in failing" in ended.stderr
+    assert_unmarked(marked, ended.stdout + ended.stderr)
+
+
+def spoil(content: bytes) -> bytes:
+    """Overwrite every page of a database but the first, where the ids stand too."""
+    return content[:4096] + (ECHO.encode() * len(content))[: len(content) - 4096]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(spoil, id="damaged"),
+        pytest.param(lambda _: ECHO.encode() * 99, id="no database"),
+        pytest.param(lambda content: content[:5000], id="cut short"),
+    ],
+)
+def test_an_error_of_the_ledger_names_no_row(marked: Night, change: Callable[[bytes], bytes]) -> None:
+    """What SQLite says of a damaged ledger reaches the user without what the ledger holds."""
+    marked.backfill("run", "states")
+    ledger = marked.folder / "state" / "backfill.db"
+    for beside in ("-wal", "-shm"):
+        ledger.with_name(ledger.name + beside).unlink(missing_ok=True)
+    ledger.write_bytes(change(ledger.read_bytes()))
+
+    ends = [marked.backfill(*words) for words in (("show", "last"), ("run", "states"), ("rerun", "last"), ("runs",))]
+
+    assert {end.exit_code for end in ends} <= {1, 2}
+    assert all(end.stderr.startswith("backfill: ledger ") for end in ends)
+    assert_unmarked(marked, "".join(end.stdout + end.stderr for end in ends))
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_what_a_library_logs_is_masked_too(log_format: str, night: Night, capsys: pytest.CaptureFixture[str]) -> None:
+    """A secret of the config is masked in any log line, and a traceback, which may hold anything, is left out."""
+    set_up_logs(log_format, [TOKEN])
+    try:
+        failing()
+    except RuntimeError:
+        logging.getLogger("library").exception("call with %s\nfailed", TOKEN)
+
+    said = capsys.readouterr().err
+    assert "call with ***\\nfailed" in said.replace("\\\\", "\\")
+    assert [mark for mark in (*IDS, TOKEN, PROXY_PASSWORD, "Traceback") if mark in said] == []

@@ -1,0 +1,97 @@
+"""What holds rows or secrets is its owner's alone, and what others may open is told."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.simulator import Fault, Kind
+from tests.acceptance.night import Night, order
+
+
+@pytest.fixture(autouse=True)
+def generous_umask() -> Iterator[None]:
+    """A process that leaves it to each program who may read its files."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def mode(path: Path) -> str:
+    return f"{path.stat().st_mode & 0o777:o}"
+
+
+def test_rows_and_ledger_are_the_owners_alone(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`rows_to_fix.csv`, the ledger, its log and its index, and the quota's file are opened by nobody else."""
+    night.export("orders.csv", [order(1), order(2, trade_amount="x")])
+    seen: dict[str, set[str]] = {}
+
+    def look(*_: object) -> None:
+        for path in (*night.folder.glob("state/*"), *night.folder.glob("reports/*/.rows_to_fix*")):
+            seen.setdefault(path.name.split(".csv.")[0], set()).add(mode(path))
+
+    monkeypatch.setattr("pipeline.report.writing.RowsToFix.add", look)
+    night.backfill("run", "orders")
+    monkeypatch.undo()
+    look()
+
+    private = ["backfill.db", "backfill.db-quota", "backfill.db-quota-shm", "backfill.db-quota-wal", "backfill.db-shm"]
+    assert seen == {name: {"600"} for name in (*private, "backfill.db-wal", ".rows_to_fix")}
+    (report,) = night.reports()
+    assert {path.name: mode(path) for path in report.iterdir()} == {
+        "outcome.csv": "666",
+        "report.html": "666",
+        "rows_to_fix.csv": "600",
+        "summary.json": "666",
+    }
+
+
+def test_a_report_written_again_stays_the_owners(night: Night) -> None:
+    """Taking the place of a file that others could read does not keep it readable."""
+    night.export("orders.csv", [order(1, trade_amount="x")])
+    night.backfill("run", "orders")
+    to_fix = night.reports()[-1] / "rows_to_fix.csv"
+    to_fix.chmod(0o644)
+
+    night.backfill("report", "last")
+
+    assert mode(to_fix) == "600"
+
+
+@pytest.mark.parametrize(
+    ("file", "bits", "told"),
+    [
+        pytest.param("backfill.toml", 0o620, "others than its owner may change it; run chmod go-w on it", id="config"),
+        pytest.param("backfill.toml", 0o602, "others than its owner may change it; run chmod go-w on it", id="world"),
+        pytest.param("keys/app_private_key.pem", 0o640, "others than its owner may open", id="private key"),
+        pytest.param("keys/app_private_key.pem", 0o604, "others than its owner may open", id="key, world"),
+        pytest.param("keys/encrypt_key.txt", 0o640, "others than its owner may open", id="AES key"),
+        pytest.param("state/backfill.db", 0o640, "others than its owner may open", id="ledger"),
+    ],
+)
+def test_open_files_are_warned_of(night: Night, file: str, bits: int, told: str) -> None:
+    """A config that others may change, and a key or ledger that others may read, bring a warning with what to do."""
+    night.configure({"accounts.zhima": {"encrypt_key_file": "keys/encrypt_key.txt"}})
+    night.export("orders.csv", [order(1)])
+    quiet = night.backfill("run", "orders").stderr
+    (night.folder / file).chmod(bits)
+    night.export("orders.csv", [order(2)])
+
+    ended = night.backfill("run", "orders")
+
+    assert (ended.exit_code, "WARNING" in quiet) == (0, False)
+    (line,) = [line for line in ended.stderr.splitlines() if "WARNING" in line]
+    assert told in line
+    assert file.rpartition("/")[2] in line
+    assert "; run chmod " in line
+
+
+def test_keys_of_the_simulator_and_drafts_leave_nothing_open(night: Night) -> None:
+    """The keys that the simulator hands out are the owner's, and a run leaves no draft behind."""
+    night.simulator.set_faults([Fault(Kind.REFUSE, code="NO", message="no")])
+    night.export("orders.csv", [order(1)])
+    night.backfill("run", "orders")
+
+    assert {mode(path) for path in (night.folder / "keys").iterdir()} == {"600"}
+    assert [path.name for path in night.folder.rglob(".*")] == []

@@ -1,0 +1,117 @@
+"""A repr, which ends up in tracebacks and debuggers, shows no row, no answer and no secret."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+import pytest
+
+import pipeline
+from pipeline.assemble.platform import endpoint_of, signer_of
+from pipeline.ledger.records import Due, InputRecord, NewRun, StagedRow
+from pipeline.map import Invalid, MappingRules, bind
+from pipeline.model import Api, BadRow, Export, Fault, Loss, Lost, Opened, Outcome, Reply, Row, Status, Trust
+from pipeline.read.parquet_text import Texts
+from pipeline.read.source import Chunk
+from pipeline.settings import AlipayAccount, load
+from pipeline.write.asked import asked_of
+from pipeline.write.diagnosis import diagnose
+from pipeline.write.judge import judge
+from pipeline.write.told import read_told, trace_id
+from tests.acceptance.night import Night, order
+from tests.security.planted import ECHO, IDS, PROXY_PASSWORD, TOKEN, USER, secrets
+
+# What a repr may show although it is bytes: digests, from which nobody reads an id.
+DIGESTS = {"lane", "card", "digest"}
+# Names under which rows, bodies, answers, secrets and whatever a user wrote are kept.
+PRIVATE = {
+    "apiv3_key", "app_auth_token", "body", "cells", "constants", "content", "data", "encrypt_key", "environ",
+    "fields", "headers", "inputs", "node", "options", "otherwise", "partitions", "private", "private_key", "proxy",
+    "sign", "target", "values",
+}  # fmt: skip
+# Names of files as reports show them.
+SHOWABLE = {"pipeline.report.summary.Summary.inputs"}
+AT = datetime(2025, 11, 20, tzinfo=UTC)
+ROW = order(1, user_id=USER, agreement_no=IDS[3], trade_no=IDS[1], ext_info=orjson.dumps({"card": IDS[2]}).decode())
+
+
+def dataclasses_of_ours() -> Iterator[type]:
+    for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
+        if not module.name.startswith(("pipeline.simulator", "pipeline.__main__")):
+            found = vars(importlib.import_module(module.name)).values()
+            yield from (one for one in found if isinstance(one, type) and one.__module__ == module.name)
+
+
+SHOWN = [
+    (f"{kind.__module__}.{kind.__qualname__}.{field.name}", field.name, field.type)
+    for kind in dataclasses_of_ours()
+    if is_dataclass(kind)
+    for field in fields(kind)
+    if field.repr
+]
+
+
+def test_no_field_that_holds_rows_or_secrets_is_shown() -> None:
+    """Each field of a value that can hold a row, a body, an answer or a secret is left out of its repr."""
+    assert len(SHOWN) > 200
+    assert [place for place, name, _ in SHOWN if name in PRIVATE and place not in SHOWABLE] == []
+    binary = [(place, name) for place, name, kind in SHOWN if "bytes" in str(kind) and "Callable" not in str(kind)]
+    assert [place for place, name in binary if name not in DIGESTS] == []
+
+
+def config_of(night: Night, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("MARK_TOKEN", TOKEN)
+    zhima = {"encrypt_key_file": "keys/encrypt_key.txt", "app_auth_token_env": "MARK_TOKEN"}
+    inputs = {"input": [f"s3://KEY:{PROXY_PASSWORD}@bucket/orders.csv"]}
+    night.configure({"accounts.zhima": zhima, "jobs.orders": inputs}, certificates=True)
+    environ = {"MARK_TOKEN": TOKEN, "HTTPS_PROXY": f"http://etl:{PROXY_PASSWORD}@proxy.example:1"}
+    return load(night.folder / "backfill.toml", environ=environ, at=datetime.now(UTC))
+
+
+def test_no_value_on_the_way_of_a_row_shows_it(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the cell to the outcome, no value's repr holds an id of the row's or a secret of the account's."""
+    config = config_of(night, monkeypatch)
+    account = config.accounts["zhima"]
+    assert isinstance(account, AlipayAccount)
+    signer = signer_of(replace(account, proxy=f"http://etl:{PROXY_PASSWORD}@proxy.example:1"), Api.CUMULATION)
+    cells = tuple(cell or None for cell in ROW.values())
+    constants = {"partner_id": USER, "amount_name": IDS[1]}
+    rules = MappingRules(Export.ORDERS, Api.CUMULATION, {}, {}, constants, ZoneInfo("UTC"))
+    row = Row(1, cells)
+    mapped = bind(rules, tuple(ROW))(row)
+    assert not isinstance(mapped, Invalid)
+    (payload,) = mapped
+    reply = Reply(400, {"alipay-trace-id": f"id-{USER}"}, orjson.dumps({"code": f"NO_{USER}", "message": ECHO}))
+    asked = asked_of(Api.CUMULATION, payload.request_key, payload.body)
+    opened = Opened(Trust.VERIFIED, reply.body, IDS[0])
+    due = Due(1, 1, "A1", "A1", b"", payload.body, payload.lane, None, None, 0)
+    lost, options = Lost(Loss.TIMEOUT, ECHO), {"inputs": config.jobs["orders"].inputs}
+    outcome = Outcome("a.csv", 1, "A1", Status.INVALID, "", "", None, 0, *(None,) * 4, 1, cells=str(ROW))
+
+    values = [
+        config, *config.accounts.values(), *config.jobs.values(), endpoint_of(account, config.jobs["orders"]),
+        signer, signer.sign(payload.body, at=AT, nonce="1"), signer_of(account, Api.STATE),
+        rules, row, BadRow(1, Fault("x", "y"), cells), Chunk(("a",), [row]), Texts(list(cells)), payload,
+        StagedRow(1, cells, (payload,), "A1"), due, reply, replace(opened, serial=None), asked,
+        read_told(Api.CUMULATION, reply.body, asked.private), diagnose(asked, reply, opened),
+        judge(asked, reply, opened, doubt=False, at=AT), judge(asked, lost, None, doubt=True, at=AT),
+        trace_id(Api.CUMULATION, reply, asked.private), outcome, InputRecord(1, "a.csv", "a.csv", ("a",), 1, ""),
+        NewRun("1", "orders", Export.ORDERS, Api.CUMULATION, "zhima", 1.0, "", options=options),
+    ]  # fmt: skip
+    marks = (*IDS, *secrets(night.folder))
+    assert [(type(value), mark) for value in values for mark in marks if mark in repr(value)] == []
+    assert trace_id(Api.CUMULATION, reply, asked.private) == "id-***"
+
+
+def test_a_config_shows_where_secrets_are_and_not_what(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The paths of secret files may be told; what was read from them is not."""
+    shown = repr(config_of(night, monkeypatch))
+
+    assert str(Path("keys") / "app_private_key.pem") in shown
+    assert [secret for secret in secrets(night.folder) if secret in shown] == []

@@ -1,0 +1,143 @@
+"""Names of files and words of platforms reach terminal and report as text, and do nothing there."""
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.cli.main import main
+from pipeline.showing import visible
+from pipeline.simulator import Fault, Kind
+from tests.acceptance.night import Ended, Night, order
+
+# Colours, a window's title, a new line, letters in reverse order, the one-byte form of ESC [.
+MOVES = "\x1b[31m\x1b]0;owned\x07\n\u202egpj\x9b2J"
+NAMES = (
+    f"orders{MOVES}.csv", "=cmd|' calc'!A0.csv", "+x.csv", "@x.csv", "-x.csv", "a b;'\"$(id).csv", "a..csv",
+    "%2e%2e%2fx.csv", "<script>alert(1).csv", "*.csv", "[1].csv", "~.csv", "x=1&y.csv",
+)  # fmt: skip
+
+
+def is_calm(text: str) -> bool:
+    """Tell whether a text holds no character that a terminal obeys, but for line feeds between lines."""
+    return all(visible(line) == line for line in text.split("\n"))
+
+
+def assert_calm(*ends: Ended) -> None:
+    assert [text for ended in ends for text in (ended.stdout, ended.stderr) if not is_calm(text)] == []
+
+
+@given(st.text(alphabet=st.characters()) | st.sampled_from(NAMES))
+def test_what_is_shown_is_one_line_that_moves_nothing(text: str) -> None:
+    """Any text becomes one line without control characters, and a calm one stays as it is."""
+    shown = visible(text)
+
+    assert shown.encode().decode() == shown
+    assert not set(shown) & set(map(chr, (*range(32), *range(127, 160), 0x202E, 0x2028, 0x2066)))
+    assert visible(shown) == shown
+    assert shown == text or "\\" in shown
+
+
+def test_files_of_hostile_names_are_read_and_told_calmly(night: Night) -> None:
+    """A name is a name: nothing of it is run, followed or shown raw, and each row finds its file in the report."""
+    folder = night.folder / "exports"
+    folder.mkdir()
+    for number, name in enumerate(NAMES):
+        (folder / name).write_bytes(night.export("one.csv", [order(number, trade_amount="x")]).read_bytes())
+
+    ends = [night.backfill(*words) for words in (
+        ("plan", "orders", "exports"), ("plan", "orders", "exports", "--json"), ("run", "orders", "exports"),
+        ("show", "last"), ("run", "orders", "exports", "--json", "--log-format", "json"),
+    )]  # fmt: skip
+
+    assert [ended.exit_code for ended in ends] == [3, 3, 3, 0, 3]
+    assert_calm(*ends)
+    report = night.reports()[-1]
+    with (report / "outcome.csv").open(encoding="utf-8", newline="") as file:
+        files = {line["source_file"] for line in csv.DictReader(file)}
+    assert len(files) == len(NAMES)
+    assert all(name.isprintable() for name in files)
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert is_calm(page)
+    assert "<script" not in page
+    assert sorted(path.name for path in night.folder.iterdir()) == [
+        "backfill.toml", "exports", "keys", "one.csv", "reports", "state",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(("run", "orders", f"nothing{MOVES}.csv"), id="no such input"),
+        pytest.param(("run", "orders", f"s3://KEY:SECRET@{MOVES}/x"), id="no such store"),
+        pytest.param(("run", f"job{MOVES}"), id="no such job"),
+        pytest.param(("run", "orders", "--config", f"no{MOVES}.toml"), id="no such config"),
+        pytest.param(("run", "orders", f"--{MOVES}"), id="no such option"),
+        pytest.param((f"run{MOVES}",), id="no such command"),
+        pytest.param(("rerun", f"run{MOVES}"), id="no such run"),
+        pytest.param(("run", "orders", "--date", MOVES), id="no date"),
+        pytest.param(("report", "last", "--output", f"/proc/{MOVES}/x.csv"), id="no such folder"),
+    ],
+)
+def test_wrong_words_are_repeated_calmly(
+    night: Night, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the command line says wrongly, perhaps by a glob of the shell's, is shown without its effects."""
+    night.export("orders.csv", [order(1)])
+    night.backfill("run", "orders")
+    capsys.readouterr()
+
+    try:
+        exit_code: object = main(words)
+    except SystemExit as exit_by_argparse:
+        exit_code = exit_by_argparse.code
+
+    said = capsys.readouterr()
+    assert (exit_code, said.out) == (2, "")
+    assert is_calm(said.err)
+    assert "SECRET" not in said.err
+
+
+def test_words_of_a_platform_are_repeated_calmly(night: Night) -> None:
+    """Codes, messages and trace ids of a platform are told in one line each, in every report."""
+    message = f"no{MOVES}<script>alert(1)</script>"
+    night.export("orders.csv", [order(number) for number in range(3)])
+    night.simulator.set_faults([Fault(Kind.REFUSE, code=f"X{MOVES}", message=message, key="A1")])
+
+    ends = [night.backfill(*words) for words in (("run", "orders"), ("show", "last"), ("show", "last", "--json"))]
+
+    assert_calm(*ends)
+    (line,) = [line for line in night.outcomes() if line["status"] == "rejected"]
+    assert (line["code"].isprintable(), line["message"].isprintable()) == (True, True)
+    page = (night.reports()[-1] / "report.html").read_text(encoding="utf-8")
+    assert is_calm(page)
+    assert "<script" not in page
+
+
+def test_a_path_that_is_no_utf8_is_refused(night: Night) -> None:
+    """The ledger can't keep such a path to find the file again, so the file is named and refused."""
+    night.export("orders.csv", [order(1)])
+    (night.folder / "orders.csv").rename(os.fsdecode(os.fsencode(night.folder) + b"/orders\xff.csv"))
+
+    ended = night.backfill("run", "orders", "orders*.csv")
+
+    assert (ended.exit_code, ended.stderr) == (
+        2, "backfill: the path orders\ufffd.csv is no UTF-8; rename the file or folder\n"
+    )  # fmt: skip
+
+
+def test_a_report_folder_that_is_no_utf8_can_be_told(night: Night) -> None:
+    """A folder of any name takes a report, and the summary names it as text."""
+    night.export("orders.csv", [order(1)])
+    folder = os.fsdecode(os.fsencode(night.folder) + b"/again\xff\x1b[31m")
+
+    ended = night.backfill("run", "orders", "--report", folder)
+
+    assert ended.exit_code == 0
+    assert_calm(ended)
+    summary = json.loads((Path(folder) / "summary.json").read_bytes())
+    assert summary["report"] == f"{night.folder}/again\ufffd\x1b[31m"

@@ -1,0 +1,229 @@
+"""Who is at the other end is always verified, and nobody else is spoken to."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+
+from pipeline.model import Lost, Reply, SignedRequest
+from pipeline.simulator import Fault, Kind, Simulator
+from pipeline.write.http import Endpoint, RequestsTransport
+from tests.acceptance.night import Night, order
+from tests.security.ends import End, answering, listening, relaying, write_certificate
+
+PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+BYPASSES = ("no_proxy", "NO_PROXY")
+BUNDLES = ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+REQUEST = SignedRequest("GET", "/v3/certificates", {"Accept": "application/json"}, b"")
+OK = b"HTTP/1.1 200 OK\r\nSet-Cookie: session=MARK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine that runs the tests says of proxies and bundles does not count."""
+    for name in (*PROXIES, *BYPASSES, *BUNDLES):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_certificate(tmp_path_factory.mktemp("tls") / "server.pem")
+
+
+@pytest.fixture
+def front(simulator: Simulator, certificate: Path) -> Iterator[End]:
+    """A TLS server before the simulator, with a certificate that nobody issued."""
+    with listening(relaying(simulator.url, certificate)) as end:
+        yield end
+
+
+def send_by_tls(night: Night, front: End, **keys: object) -> None:
+    night.export("orders.csv", [order(1), order(2)])
+    night.configure({"accounts.zhima": {"base_url": f"https://127.0.0.1:{front.port}", **keys}})
+
+
+def assert_refused(night: Night, front: End) -> None:
+    """Two rows unsent, exit 4, and not a byte of a request on the wire."""
+    assert (night.summary()["state"], night.summary()["exit_code"]) == ("stopped", 4)
+    assert night.fates() == ["unsent stopped", "unsent stopped"]
+    assert all("certificate" in line["message"] and "does not verify" in line["message"] for line in night.outcomes())
+    assert night.outcomes()[0]["message"].startswith("tls_refused: ")
+    assert (bytes(front.received), night.requests()) == (b"", [])
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        pytest.param({}, id="plainly"),
+        pytest.param({"CURL_CA_BUNDLE": ""}, id="empty CURL_CA_BUNDLE"),
+        pytest.param({"REQUESTS_CA_BUNDLE": ""}, id="empty REQUESTS_CA_BUNDLE"),
+        pytest.param({"SSL_CERT_FILE": ""}, id="empty SSL_CERT_FILE"),
+    ],
+)
+def test_a_certificate_that_nobody_issued_stops_the_run(
+    night: Night, front: End, environ: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server whose certificate does not verify gets no request, and every row stays unsent."""
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    send_by_tls(night, front)
+
+    assert night.backfill("run", "orders").exit_code == 4
+    assert_refused(night, front)
+
+
+def test_no_variable_of_the_environment_turns_verification_off(night: Night, front: End, certificate: Path) -> None:
+    """What turns verification off or names a bundle in other programs changes nothing here, from the start on."""
+    send_by_tls(night, front)
+    environ = {
+        "PYTHONHTTPSVERIFY": "0", "CURL_CA_BUNDLE": str(certificate), "REQUESTS_CA_BUNDLE": "",
+        "NODE_TLS_REJECT_UNAUTHORIZED": "0", "GIT_SSL_NO_VERIFY": "1", "SSL_NO_VERIFY": "1",
+    }  # fmt: skip
+
+    assert night.command("run", "orders", environ=environ).exit_code == 4
+    assert_refused(night, front)
+
+
+@pytest.mark.parametrize("by", ["ca_bundle_file", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_a_certificate_of_the_bundle_is_accepted(
+    night: Night, front: End, certificate: Path, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundle that the config or the environment names is what certificates are verified with."""
+    send_by_tls(night, front, **({by: str(certificate)} if by == "ca_bundle_file" else {}))
+    if by != "ca_bundle_file":
+        monkeypatch.setenv(by, str(certificate))
+
+    assert night.backfill("run", "orders").exit_code == 0
+    assert sorted(night.requests()) == ["A1", "A2"]
+
+
+def test_a_certificate_for_another_host_stops_the_run(night: Night, simulator: Simulator, tmp_path: Path) -> None:
+    """That a certificate was issued is not enough: it has to be this host's."""
+    elsewhere = write_certificate(tmp_path / "elsewhere.pem", host="127.0.0.2")
+    with listening(relaying(simulator.url, elsewhere)) as front:
+        send_by_tls(night, front, ca_bundle_file=str(elsewhere))
+
+        assert night.backfill("run", "orders").exit_code == 4
+    assert_refused(night, front)
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_a_bundle_that_is_not_there_is_a_fault(
+    night: Night, front: End, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundle of the environment that can't be read stops the command before anything is sent."""
+    send_by_tls(night, front)
+    monkeypatch.setenv(variable, "/nowhere/bundle.pem")
+
+    ended = night.backfill("run", "orders")
+
+    assert (ended.exit_code, front.connections) == (2, 0)
+    assert f"the environment variable {variable}: there is no such file" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["verify", "verify_tls", "tls_verify", "insecure", "skip_verify", "ssl_verify", "trust_env", "check_hostname"],
+)
+def test_no_key_of_the_config_turns_verification_off(night: Night, key: str) -> None:
+    """The config has no such key, in an account or in a job."""
+    night.export("orders.csv", [order(1)])
+    for table in ("accounts.zhima", "jobs.orders"):
+        night.configure({table: {key: False}})
+        ended = night.backfill("run", "orders")
+        assert (ended.exit_code, f"[{table}] {key}: unknown key" in ended.stderr) == (2, True)
+        night.configure({table: {key: None}})
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed(night: Night, status: int) -> None:
+    """An answer that points elsewhere is judged as it stands; elsewhere nobody calls."""
+    night.export("orders.csv", [order(1)])
+    night.configure({"jobs.orders": {"max_attempts": 1}})
+    with listening(answering(OK)) as elsewhere:
+        location = f"http://127.0.0.1:{elsewhere.port}/v3/"
+        night.simulator.set_faults([Fault(Kind.STATUS, status=status, location=location)])
+        night.backfill("run", "orders")
+
+    assert (elsewhere.connections, night.requests()) == (0, ["A1"])
+    assert night.outcomes()[0]["http_status"] == str(status)
+    assert night.outcomes()[0]["status"] != "succeeded"
+
+
+@pytest.fixture
+def tempting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[End]:
+    """An environment full of proxies, and a .netrc with credentials for this machine."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login MARKlogin password MARKpassword\n", encoding="utf-8")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with listening(answering(OK)) as proxy:
+        for name in PROXIES:
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        yield proxy
+
+
+def test_the_transport_looks_at_nothing_but_its_endpoint(tempting: End) -> None:
+    """Proxies and .netrc of the environment are not used, and a cookie is not sent back."""
+    with listening(answering(OK)) as server:
+        transport = RequestsTransport(Endpoint(f"http://127.0.0.1:{server.port}"))
+        answers = [transport.send(REQUEST) for _ in range(2)]
+        del transport  # and its connections with it
+
+    assert [answer.status for answer in answers if isinstance(answer, Reply)] == [200, 200]
+    sent = bytes(server.received).lower()
+    assert sent.count(b"get /v3/certificates http/1.1\r\n") == 2
+    assert [word for word in (b"authorization", b"cookie", b"mark", b"proxy") if word in sent] == []
+    assert tempting.connections == 0
+
+
+def test_the_command_goes_to_this_machine_directly(night: Night, tempting: End) -> None:
+    """A run against a server of this machine leaves the environment's proxies and .netrc alone."""
+    night.export("orders.csv", [order(1)])
+
+    assert night.backfill("run", "orders").exit_code == 0
+    assert (night.requests(), tempting.connections) == (["A1"], 0)
+
+
+def test_a_proxy_is_the_one_that_the_settings_read(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTPS_PROXY of the start is asked for the platform's host, by its user's name; nothing goes past it."""
+    night.export("orders.csv", [order(1)])
+    night.configure({"accounts.zhima": {"base_url": "https://platform.invalid"}, "jobs.orders": {"max_attempts": 1}})
+    with listening(answering(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://etl:MARKpassword@127.0.0.1:{proxy.port}")
+        ended = night.backfill("run", "orders", "--log-format", "json")
+
+    assert (ended.exit_code, night.fates()) == (3, ["unsent not_connected"])
+    assert bytes(proxy.received).startswith(b"CONNECT platform.invalid:443 HTTP/1.")
+    assert b"Proxy-Authorization: Basic " in bytes(proxy.received)
+    said = ended.stdout + ended.stderr + json.dumps(night.outcomes()) + json.dumps(night.summary())
+    assert "MARKpassword" not in said
+
+
+@pytest.mark.parametrize(("bundle", "verify"), [(None, True), ("", True), ("bundle.pem", "bundle.pem")])
+def test_the_library_is_told_to_verify(bundle: str | None, verify: bool | str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is handed on as `verify` is the path of a bundle or True, whatever the endpoint says."""
+    told: list[object] = []
+
+    def send(_adapter: HTTPAdapter, _request: requests.PreparedRequest, **options: object) -> requests.Response:
+        told.append(options["verify"])
+        raise requests.ConnectionError
+
+    monkeypatch.setattr(HTTPAdapter, "send", send)
+
+    RequestsTransport(Endpoint("https://platform.invalid", ca_bundle=bundle)).send(REQUEST)
+
+    assert told == [verify]
+
+
+def test_a_lost_answer_names_no_more_than_the_kind_of_error() -> None:
+    """The texts of the HTTP library, which hold URLs and proxies with their passwords, end in the transport."""
+    lost = RequestsTransport(
+        Endpoint("https://platform.invalid", proxy="http://etl:MARKpassword@127.0.0.1:1", timeout_seconds=1)
+    ).send(REQUEST)
+
+    assert isinstance(lost, Lost)
+    assert lost.detail.isidentifier()

@@ -1,0 +1,56 @@
+"""The machine's own clocks."""
+
+import threading
+from datetime import UTC, timedelta
+
+from pipeline.clock import SystemClock
+
+
+def test_now_is_in_utc_and_goes_on() -> None:
+    """Wall time carries its zone."""
+    clock = SystemClock()
+    first, second = clock.now(), clock.now()
+
+    assert first.tzinfo is UTC
+    assert timedelta() <= second - first < timedelta(minutes=1)
+
+
+def test_steady_time_never_goes_back() -> None:
+    """Steady time is that of the whole machine: two clocks of one process agree."""
+    one, other = SystemClock(), SystemClock()
+    told = [one.steady(), other.steady(), one.steady()]
+
+    assert told == sorted(told)
+
+
+def test_no_time_is_slept_through_at_once() -> None:
+    """A wait of nothing, or of less, is over at once."""
+    clock = SystemClock()
+    before = clock.steady()
+    clock.sleep(0.0)
+    clock.sleep(-5.0)
+
+    assert clock.steady() - before < 5.0
+
+
+def test_sleepers_wake_and_stay_awake() -> None:
+    """`wake` ends the sleep of every thread, and there is no sleep after it."""
+    clock = SystemClock()
+    sleepers = [threading.Thread(target=clock.sleep, args=(60.0,)) for _ in range(3)]
+    for sleeper in sleepers:
+        sleeper.start()
+    clock.wake()
+    for sleeper in sleepers:
+        sleeper.join(timeout=30.0)
+    clock.sleep(60.0)
+
+    assert [sleeper.is_alive() for sleeper in sleepers] == [False] * 3
+
+
+def test_a_sleep_takes_its_time() -> None:
+    """A sleep that nobody ends lasts as long as told."""
+    clock = SystemClock()
+    before = clock.steady()
+    clock.sleep(0.003)
+
+    assert clock.steady() - before >= 0.003

@@ -1,0 +1,150 @@
+"""A server on this machine that does with each request exactly what the test says."""
+
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+Act = Callable[[socket.socket], None]
+
+
+class HangsUp(Exception):
+    """The server closes the connection."""
+
+
+@dataclass
+class Loopback:
+    """
+    A server under way: where it is, what it got, and over how many connections.
+
+    For each request the next act is done; an act that raises HangsUp ends the connection. `greets` is done with a
+    connection before anything is read from it.
+    """
+
+    acts: list[Act] = field(default_factory=list)
+    greets: Act | None = None
+    context: ssl.SSLContext | None = None
+    requests: list[bytes] = field(default_factory=list)
+    connections: int = 0
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.context else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def proxy_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def serve(self, listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+
+    def _converse(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                if self.greets is not None:
+                    self.greets(connection)
+                if self.context is None:
+                    self._answer(connection)
+                else:
+                    with self.context.wrap_socket(connection, server_side=True) as secured:
+                        self._answer(secured)
+            except (HangsUp, OSError):
+                return
+
+    def _answer(self, connection: socket.socket) -> None:
+        while request := read_request(connection):
+            self.requests.append(request)
+            self.acts.pop(0)(connection)
+
+
+@contextmanager
+def serving(server: Loopback) -> Iterator[Loopback]:
+    """Let a server run until the test is over."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server.port = listening.getsockname()[1]
+        thread = threading.Thread(target=server.serve, args=(listening,), daemon=True)
+        thread.start()
+        yield server
+        # Wakes the thread that waits for a connection.
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """Return one whole request; nothing where the other end has closed."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        block = connection.recv(65536)
+        if not block:
+            return b""
+        data += block
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+def says(status: str, body: bytes = b"", *headers: str, length: int | None = None) -> Act:
+    """Answer, and keep the connection."""
+    lines = (f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}", *headers)
+    return lambda connection: connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+
+
+def sends(data: bytes) -> Act:
+    """Send these bytes, whatever they mean, and close."""
+
+    def act(connection: socket.socket) -> None:
+        connection.sendall(data)
+        raise HangsUp
+
+    return act
+
+
+def closes(_: socket.socket) -> None:
+    """Close without a word."""
+    raise HangsUp
+
+
+def resets(connection: socket.socket) -> None:
+    """Break the connection, so that the other end gets a reset."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    raise HangsUp
+
+
+def is_silent(connection: socket.socket) -> None:
+    """Say nothing until the other end has had enough."""
+    connection.recv(1)
+    raise HangsUp
+
+
+def drips(pieces: Sequence[bytes], pause: Callable[[], None]) -> Act:
+    """Send piece by piece, each after a pause."""
+
+    def act(connection: socket.socket) -> None:
+        for piece in pieces:
+            connection.sendall(piece)
+            pause()
+
+    return act
+
+
+def breaks_tls(data: bytes) -> Act:
+    """Send what is no TLS over a connection that speaks TLS."""
+
+    def act(connection: socket.socket) -> None:
+        with socket.socket(fileno=connection.detach()) as raw:
+            raw.sendall(data)
+        raise HangsUp
+
+    return act

@@ -1,0 +1,197 @@
+"""Everything that a delivery needs, without keys, network, disk or waiting."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+
+import orjson
+
+from pipeline.ledger.admission import Admission, Go
+from pipeline.ledger.records import Due, Settlement
+from pipeline.limits.permits import Permit
+from pipeline.model import Api, Loss, Lost, Opened, Reply, SignedRequest, Trust, digest
+from pipeline.write.course import Course
+from pipeline.write.delivery import Means
+from pipeline.write.gate import Gate
+from pipeline.write.keys import Keys
+from pipeline.write.retry import RetryPolicy
+from pipeline.write.suspicion import Monotony, Suspicion
+from pipeline.write.watch import Watch
+from pipeline.write.writer import Writer
+from tests.moved_clock import MovedClock
+
+TRIP_SECONDS = 0.05
+
+Answer = Reply | Lost
+
+
+def due(key: str, *, number: int = 1, refund_of: str | None = None) -> Due:
+    """Return a report that is due."""
+    body = orjson.dumps({"out_biz_no": key, "user_id": "2088000000000001"})
+    return Due(number, number, key, key, digest(body), body, b"lane", refund_of, None, number)
+
+
+def reply(
+    status: int, *, trust: Trust = Trust.VERIFIED, headers: Mapping[str, str] | None = None, **content: str
+) -> Reply:
+    """Return an answer, which the signer will find as trustworthy as told."""
+    return Reply(status, {"trust": trust, "alipay-trace-id": "trace", **(headers or {})}, orjson.dumps(content))
+
+
+def refused(code: str) -> Reply:
+    return reply(400, code=code, message="mend it")
+
+
+TIMEOUT = Lost(Loss.TIMEOUT)
+NOT_CONNECTED = Lost(Loss.NOT_CONNECTED)
+THROTTLED = reply(429)
+THROTTLED_FOR_A_WHILE = reply(429, headers={"retry-after": "7"})
+REFUSED = refused("INVALID_PARAMETER")
+BAD_SIGNATURE = refused("invalid-signature")
+UNKNOWN_KEY = reply(200, trust=Trust.UNKNOWN_SERIAL, out_biz_no="A")
+
+
+class PlainSigner:
+    """Signs with nothing, and trusts an answer as its header says."""
+
+    def __init__(self) -> None:
+        self.knows_new_key = False
+        self.has_keys_to_fetch = True
+        self.is_due = False
+
+    def sign(self, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:
+        return SignedRequest("POST", "/sync", {"nonce": nonce, "at": at.isoformat()}, body)
+
+    def open(self, reply: Reply, *, at: datetime) -> Opened:
+        trust = Trust(reply.headers["trust"])
+        if trust is Trust.UNKNOWN_SERIAL and self.knows_new_key:
+            trust = Trust.VERIFIED
+        return Opened(trust, reply.body, "serial")
+
+    def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:
+        return SignedRequest("GET", "/keys", {"nonce": nonce}, b"") if self.has_keys_to_fetch else None
+
+    def keys_due(self, at: datetime) -> bool:
+        return self.is_due
+
+    def learn_keys(self, reply: Reply, *, at: datetime) -> bool:
+        self.knows_new_key = reply.status == 200
+        return self.knows_new_key
+
+
+@dataclass
+class Network:
+    """
+    Answers by request key with what is laid out, then with a success. Each trip takes its time.
+
+    `keys` are the answers to requests for the platform's keys. What an answer is made by is called when it is due.
+    """
+
+    clock: MovedClock
+    answers: dict[str, list[Answer | Callable[[], Answer]]] = field(default_factory=dict)
+    keys: list[Answer] = field(default_factory=list)
+    sent: list[SignedRequest] = field(default_factory=list)
+
+    def send(self, request: SignedRequest) -> Answer:
+        self.sent.append(request)
+        self.clock.move(TRIP_SECONDS)
+        if request.method == "GET":
+            return self.keys.pop(0)
+        key = orjson.loads(request.body)["out_biz_no"]
+        laid_out = self.answers.get(key, [])
+        answer = laid_out.pop(0) if laid_out else reply(200, out_biz_no=key)
+        return answer if isinstance(answer, Reply | Lost) else answer()
+
+    def shortest_trip(self) -> float:
+        return 0.01
+
+    def keys_sent(self) -> list[str]:
+        return [orjson.loads(request.body)["out_biz_no"] for request in self.sent if request.method == "POST"]
+
+
+class Permitting:
+    """A quota that gives a permit at once; late ones are as old as the test says."""
+
+    def __init__(self, clock: MovedClock) -> None:
+        self._clock = clock
+        self.late_by: list[float] = []
+        self.given: list[Permit] = []
+        self.returned: list[tuple[int, float, bool]] = []
+        self.slowed: list[float | None] = []
+
+    def take(self, go_on: Callable[[], None]) -> Permit:
+        go_on()
+        late_by = self.late_by.pop(0) if self.late_by else 0.0
+        self.given.append(Permit(len(self.given) + 1, self._clock.steady() - late_by))
+        return self.given[-1]
+
+    def give_back(self, permit: Permit, shortest_trip: float = 0.0, *, is_answered: bool = True) -> None:
+        self.returned.append((permit.serial, shortest_trip, is_answered))
+
+    def slow_down(self, wait_seconds: float | None) -> None:
+        self.slowed.append(wait_seconds)
+
+
+class Highest(Random):
+    """Chance that always waits as long as it may."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+class Book:
+    """A ledger of settlements; admits everything unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.admissions: dict[str, Admission] = {}
+        self.lines: list[str] = []
+        self.settled: dict[str, Settlement] = {}
+
+    def intend(self, due: Due) -> Admission:
+        self.lines.append(f"intend {due.identity}")
+        return self.admissions.get(due.identity, Go(doubt=False))
+
+    def settle(self, due: Due, end: Settlement) -> None:
+        self.lines.append(f"settle {due.identity} {end.status}")
+        self.settled[due.identity] = end
+
+
+class Rehearsal:
+    """All parts of a delivery, ready to be carried out."""
+
+    def __init__(
+        self, *, max_attempts: int = 3, outage_limit_seconds: float = 300.0, until_seconds: float | None = None
+    ):
+        self.clock = MovedClock()
+        until = None if until_seconds is None else self.clock.now() + timedelta(seconds=until_seconds)
+        self.course = Course(self.clock, until=until)
+        self.signer = PlainSigner()
+        self.network = Network(self.clock)
+        self.quota = Permitting(self.clock)
+        self.gate = Gate(self.clock, outage_limit_seconds)
+        self.book = Book()
+        chance = Highest(7)
+        self.means = Means(
+            api=Api.CUMULATION,
+            signer=self.signer,
+            transport=self.network,
+            quota=self.quota,
+            course=self.course,
+            gate=self.gate,
+            watch=Watch(Suspicion(), Monotony()),
+            keys=Keys(self.signer, self.network, self.clock, chance),
+            policy=RetryPolicy(max_attempts, base_seconds=1.0, cap_seconds=8.0),
+            clock=self.clock,
+            chance=chance,
+        )
+        self.writer = Writer(self.means, self.book)
+
+    def lay_out(self, key: str, answers: Iterable[Answer | Callable[[], Answer]]) -> None:
+        """Say how the platform answers the next requests with this key."""
+        self.network.answers[key] = list(answers)
+
+    def carry(self, *dues: Due) -> dict[str, Settlement]:
+        """Carry one lane, and return what was settled."""
+        self.writer.carry(dues)
+        return self.book.settled

@@ -1,0 +1,105 @@
+"""Whether the run goes on."""
+
+from collections import Counter
+from datetime import timedelta, timezone
+
+import pytest
+
+from pipeline.model import Status
+from pipeline.write.course import Course, Drained, Ending
+from tests.moved_clock import NOON, MovedClock
+
+
+def ended(course: Course) -> tuple[Ending | None, str | None, str | None]:
+    return course.ending, course.reason, course.halt_code
+
+
+def test_a_run_goes_on_until_something_ends_it() -> None:
+    """Without a deadline, a drain or a failure too many nothing is raised."""
+    course = Course(MovedClock())
+    course.go_on()
+
+    assert ended(course) == (None, None, None)
+
+
+def test_the_first_reason_counts() -> None:
+    """A run that is drained once is drained for that reason, and sleeping workers wake up."""
+    clock = MovedClock()
+    course = Course(clock)
+    course.drain(Ending.STOPPED, "our signature is refused", halt_code="SIGN_ERROR")
+    course.drain(Ending.INTERRUPTED, "SIGTERM")
+    course.give_up()
+
+    with pytest.raises(Drained):
+        course.go_on()
+    assert ended(course) == (Ending.STOPPED, "our signature is refused", "SIGN_ERROR")
+    assert clock.is_woken
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_over"),
+    [pytest.param(-0.001, False, id="before"), pytest.param(0, True, id="at"), pytest.param(1, True, id="after")],
+)
+def test_a_deadline_ends_the_run(seconds: float, *, is_over: bool) -> None:
+    """At its deadline, in whatever zone that is given, the run is drained."""
+    until = (NOON + timedelta(minutes=30)).astimezone(timezone(timedelta(hours=8)))
+    clock = MovedClock(NOON + timedelta(minutes=30, seconds=seconds))
+    course = Course(clock, until=until)
+    try:
+        course.go_on()
+    except Drained:
+        assert ended(course) == (
+            Ending.DEADLINE, "the deadline 20:30 was reached; `backfill resume` goes on", None,
+        )  # fmt: skip
+    assert (course.ending is Ending.DEADLINE) is is_over
+
+
+@pytest.mark.parametrize(
+    ("most", "failed", "stops"),
+    [
+        pytest.param(None, 99, False, id="nothing-said"),
+        pytest.param(2, 2, False, id="as-many-as-allowed"),
+        pytest.param(2, 3, True, id="one-more"),
+        pytest.param(0, 1, True, id="none-allowed"),
+        pytest.param(0.5, 1, True, id="half-of-one"),
+        pytest.param(0, 0, False, id="none-allowed-and-none-failed"),
+    ],
+)
+@pytest.mark.parametrize("status", [Status.INVALID, Status.REJECTED, Status.UNKNOWN])
+def test_too_many_failures_stop_the_run(status: Status, most: float | None, failed: int, *, stops: bool) -> None:
+    """Invalid, refused and unknown rows count as failed, whether they come before or after the limit is known."""
+    before, after = Course(MovedClock()), Course(MovedClock())
+    before.count(status, failed)
+    if most is not None:
+        before.allow_failures(most)
+        after.allow_failures(most)
+    after.count(status, failed)
+
+    assert (before.ending, after.ending) == ((Ending.STOPPED,) * 2 if stops else (None, None))
+    assert before.halt_code == ("too_many_failures" if stops else None)
+
+
+def test_rows_that_did_not_fail_do_not_count() -> None:
+    """Success, rows left out, and rows that were not sent stop no run."""
+    course = Course(MovedClock())
+    course.allow_failures(0)
+    for status in (Status.SUCCEEDED, Status.SKIPPED, Status.BLOCKED, Status.UNSENT):
+        course.count(status, 7)
+
+    assert course.ending is None
+    assert course.counts == dict.fromkeys((Status.SUCCEEDED, Status.SKIPPED, Status.BLOCKED, Status.UNSENT), 7)
+
+
+def test_a_signal_may_come_in_the_middle_of_counting() -> None:
+    """A signal drains the run from the very thread that is counting at that moment, and does not wait for it."""
+    course = Course(MovedClock())
+
+    class Interrupted(Counter[Status]):
+        def __setitem__(self, status: Status, rows: int) -> None:
+            course.drain(Ending.INTERRUPTED, "SIGINT")
+            super().__setitem__(status, rows)
+
+    course.counts = Interrupted()
+    course.count(Status.INVALID)
+
+    assert (course.ending, course.counts) == (Ending.INTERRUPTED, {Status.INVALID: 1})

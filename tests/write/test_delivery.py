@@ -1,0 +1,226 @@
+"""One delivery, from its first attempt to its settlement."""
+
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.ledger.admission import Go
+from pipeline.ledger.records import DeliveryState, Settlement
+from pipeline.model import Lost, Status
+from pipeline.write.course import Ending
+from tests.write.rehearsal import (
+    BAD_SIGNATURE,
+    NOT_CONNECTED,
+    REFUSED,
+    THROTTLED,
+    THROTTLED_FOR_A_WHILE,
+    TIMEOUT,
+    UNKNOWN_KEY,
+    Answer,
+    Rehearsal,
+    due,
+    refused,
+    reply,
+)
+
+SENDING, UNKNOWN, SUCCEEDED, REJECTED, UNSENT = DeliveryState
+
+
+def carried(
+    *answers: Answer | Callable[[], Answer], admission: Go | None = None, **how: float
+) -> tuple[Rehearsal, Settlement]:
+    """Carry one report to which the platform answers so."""
+    rehearsal = Rehearsal(**how)  # type: ignore[arg-type] # the settings of a rehearsal are numbers
+    rehearsal.lay_out("A", answers)
+    rehearsal.book.admissions["A"] = admission or Go(doubt=False)
+    return rehearsal, rehearsal.carry(due("A"))["A"]
+
+
+def test_a_success_is_settled_with_all_that_is_known_of_it() -> None:
+    """The settlement of a confirmed delivery tells code, status, attempts, times and the platform's trace id."""
+    _, settled = carried()
+
+    assert settled == Settlement(
+        Status.SUCCEEDED, "SUCCESS", "", 200, 1, "2026-03-01T12:00:00.000Z", "2026-03-01T12:00:00.050Z", 50, "trace",
+        leaves=SUCCEEDED,
+    )  # fmt: skip
+
+
+def test_a_lost_answer_is_asked_for_again_with_the_same_bytes() -> None:
+    """A second attempt sends the same body under a fresh time, nonce and permit, after a wait."""
+    rehearsal, settled = carried(TIMEOUT)
+    first, second = rehearsal.network.sent
+
+    assert (settled.status, settled.attempts, settled.first_sent_at) == (
+        Status.SUCCEEDED, 2, "2026-03-01T12:00:00.000Z",
+    )  # fmt: skip
+    assert first.body == second.body == due("A").body
+    assert first.headers["nonce"] != second.headers["nonce"]
+    assert [sent.headers["at"] for sent in (first, second)] == [
+        "2026-03-01T12:00:00+00:00",
+        "2026-03-01T12:00:01.050000+00:00",
+    ]
+    assert rehearsal.clock.sleeps == [1.0]
+    assert rehearsal.quota.returned == [(1, 0.01, False), (2, 0.01, True)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "status", "code", "attempts", "leaves"),
+    [
+        pytest.param([REFUSED], Status.REJECTED, "INVALID_PARAMETER", 1, REJECTED, id="refused"),
+        pytest.param([TIMEOUT, REFUSED], Status.REJECTED, "INVALID_PARAMETER", 2, REJECTED, id="as-it-was-before"),
+        pytest.param([TIMEOUT, refused("REFUND_ILLEGAL")], Status.UNKNOWN, "REFUND_ILLEGAL", 2, UNKNOWN, id="trace"),
+        pytest.param([TIMEOUT] * 3, Status.UNKNOWN, "timeout", 3, UNKNOWN, id="never-answered"),
+        pytest.param([TIMEOUT, THROTTLED, THROTTLED], Status.UNKNOWN, "timeout", 3, UNKNOWN, id="doubt-stays"),
+        pytest.param([reply(500)] * 3, Status.UNKNOWN, "http_500", 3, UNKNOWN, id="server-faults"),
+        pytest.param([THROTTLED] * 3, Status.UNSENT, "throttled", 3, UNSENT, id="always-throttled"),
+        pytest.param([NOT_CONNECTED] * 3, Status.UNSENT, "not_connected", 3, None, id="never-connected"),
+        pytest.param(
+            [THROTTLED, NOT_CONNECTED, NOT_CONNECTED], Status.UNSENT, "not_connected", 3, UNSENT, id="seen-once"
+        ),
+        pytest.param([reply(204)], Status.UNKNOWN, "http_204", 1, UNKNOWN, id="not-described"),
+        pytest.param(
+            [refused("EASY_MEMBER_CONSULT_FAIL")] * 3, Status.REJECTED, "EASY_MEMBER_CONSULT_FAIL", 2, REJECTED,
+            id="refused-at-last",
+        ),
+    ],
+)  # fmt: skip
+def test_how_a_delivery_ends(
+    answers: list[Answer], status: Status, code: str, attempts: int, leaves: DeliveryState | None
+) -> None:
+    """A delivery ends with its first final verdict, or, its attempts used up, as what they prove together."""
+    _, settled = carried(*answers)
+
+    assert (settled.status, settled.code, settled.attempts, settled.leaves) == (status, code, attempts, leaves)
+    assert not settled.is_open
+
+
+@pytest.mark.parametrize(
+    ("admission", "answers", "status", "leaves"),
+    [
+        pytest.param(Go(doubt=True, before=SENDING), [NOT_CONNECTED] * 3, Status.UNKNOWN, UNKNOWN, id="in-the-air"),
+        pytest.param(Go(doubt=True, before=UNKNOWN), [THROTTLED] * 3, Status.UNKNOWN, UNKNOWN, id="in-doubt"),
+        pytest.param(Go(doubt=True, before=UNKNOWN), [REFUSED], Status.REJECTED, REJECTED, id="settled-by-a-refusal"),
+        pytest.param(Go(doubt=True, before=UNKNOWN), [], Status.SUCCEEDED, SUCCEEDED, id="settled-by-a-success"),
+        pytest.param(
+            Go(doubt=False, before=REJECTED), [NOT_CONNECTED] * 3, Status.UNSENT, REJECTED, id="still-refused"
+        ),
+        pytest.param(Go(doubt=False, before=UNSENT), [NOT_CONNECTED] * 3, Status.UNSENT, UNSENT, id="still-unsent"),
+    ],
+)
+def test_what_an_earlier_run_left_weighs(
+    admission: Go, answers: list[Answer], status: Status, leaves: DeliveryState
+) -> None:
+    """Doubt from an earlier run stays until an answer settles it, and what never left changes nothing."""
+    _, settled = carried(*answers, admission=admission)
+
+    assert (settled.status, settled.leaves) == (status, leaves)
+
+
+def test_a_throttled_answer_slows_the_quota_and_waits_as_told() -> None:
+    """The whole quota learns how long to wait, and the request itself waits at least as long."""
+    rehearsal, settled = carried(THROTTLED_FOR_A_WHILE, THROTTLED)
+
+    assert settled.status is Status.SUCCEEDED
+    assert rehearsal.quota.slowed == [7.0, None]
+    assert rehearsal.clock.sleeps == [7.0 + 1.0, 2.0]
+
+
+def test_a_refused_caller_stops_the_run_and_leaves_the_row_unsent() -> None:
+    """Where the platform refuses our signature the run drains, and the row in hand surely was not applied."""
+    rehearsal, settled = carried(BAD_SIGNATURE)
+
+    assert (settled.status, settled.code, settled.is_open, settled.leaves) == (Status.UNSENT, "stopped", True, UNSENT)
+    assert settled.message.startswith("invalid-signature: ")
+    assert (rehearsal.course.ending, rehearsal.course.halt_code) == (Ending.STOPPED, "invalid-signature")
+
+
+def test_a_refused_caller_does_not_settle_a_doubt() -> None:
+    """A row that may have been applied stays unknown when the run stops, and is gone on with by resume."""
+    _, settled = carried(TIMEOUT, BAD_SIGNATURE)
+
+    assert (settled.status, settled.code, settled.is_open, settled.leaves) == (Status.UNKNOWN, "timeout", True, UNKNOWN)
+
+
+def test_a_drain_between_attempts_leaves_the_row_open() -> None:
+    """A run that is stopped while a row waits for its next attempt makes none."""
+    rehearsal = Rehearsal()
+
+    def stop_meanwhile() -> Lost:
+        rehearsal.course.drain(Ending.INTERRUPTED, "stopped by SIGTERM")
+        return TIMEOUT
+
+    rehearsal.lay_out("A", [stop_meanwhile])
+    settled = rehearsal.carry(due("A"))["A"]
+
+    assert (settled.status, settled.code, settled.message) == (Status.UNKNOWN, "timeout", "stopped by SIGTERM")
+    assert (settled.is_open, settled.attempts, len(rehearsal.network.sent)) == (True, 1, 1)
+    assert rehearsal.clock.sleeps == []
+
+
+def test_a_drain_before_the_first_attempt_forgets_the_intent() -> None:
+    """A row whose turn came and whose request never left is unsent, and the ledger knows nothing of it."""
+    rehearsal = Rehearsal()
+    take = rehearsal.quota.take
+
+    def stop_and_take(go_on: Callable[[], None]) -> object:
+        rehearsal.course.drain(Ending.DEADLINE, "the deadline was reached")
+        return take(go_on)
+
+    rehearsal.quota.take = stop_and_take  # type: ignore[method-assign, assignment] # the drain comes while it waits
+    settled = rehearsal.carry(due("A"))["A"]
+
+    assert settled == Settlement(Status.UNSENT, "deadline", "the deadline was reached", is_open=True, leaves=None)
+    assert rehearsal.gate.enter() != 0.02
+
+
+def test_a_deadline_ends_the_attempts() -> None:
+    """Past the deadline no further attempt is made."""
+    rehearsal, settled = carried(THROTTLED, THROTTLED, until_seconds=1.0)
+
+    assert (settled.status, settled.code, settled.attempts) == (Status.UNSENT, "deadline", 1)
+    assert rehearsal.course.ending is Ending.DEADLINE
+
+
+def test_a_late_permit_is_given_back() -> None:
+    """A process that was held up after it got a permit takes another, or it would exceed the quota."""
+    rehearsal = Rehearsal()
+    rehearsal.quota.late_by = [0.6, 0.4]
+    rehearsal.carry(due("A"))
+
+    assert rehearsal.quota.returned == [(1, 0.0, True), (2, 0.01, True)]
+    assert len(rehearsal.network.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "status", "code"),
+    [
+        pytest.param([reply(200)], Status.SUCCEEDED, "SUCCESS", id="there-is-a-new-key"),
+        pytest.param([reply(404)], Status.UNKNOWN, "certificate_unknown", id="there-is-none"),
+    ],
+)
+def test_a_key_that_is_not_known_is_fetched_once(keys: list[Answer], status: Status, code: str) -> None:
+    """An answer signed with a new key has it fetched; where there is none to be had the run stops."""
+    rehearsal = Rehearsal()
+    rehearsal.network.keys = keys
+    rehearsal.lay_out("A", [UNKNOWN_KEY, UNKNOWN_KEY])
+    settled = rehearsal.carry(due("A"))["A"]
+
+    assert (settled.status, settled.code) == (status, code)
+    assert rehearsal.network.keys == []
+    assert rehearsal.course.ending == (None if status is Status.SUCCEEDED else Ending.STOPPED)
+
+
+def test_texts_name_no_user() -> None:
+    """What a platform says comes into the ledger without the ids that were sent."""
+    _, settled = carried(reply(400, code="INVALID_PARAMETER", message="user 2088000000000001 is unknown"))
+
+    assert "2088000000000001" not in settled.message
+    assert "user *** is unknown" in settled.message
+
+
+def test_the_body_goes_out_as_it_lies_in_the_ledger() -> None:
+    """Not a byte of the body is changed on its way."""
+    rehearsal, _ = carried()
+
+    assert [request.body for request in rehearsal.network.sent] == [due("A").body]

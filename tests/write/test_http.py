@@ -1,0 +1,332 @@
+"""The network: what is sent, what comes back, and what is known where nothing does."""
+
+import gzip
+import ipaddress
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from pipeline.model import Loss, Lost, Reply, SignedRequest
+from pipeline.write.http import Endpoint, RequestsTransport
+from tests.write.loopback import (
+    Act,
+    Loopback,
+    breaks_tls,
+    closes,
+    drips,
+    is_silent,
+    resets,
+    says,
+    sends,
+    serving,
+)
+
+REQUEST = SignedRequest(
+    "POST", "/v3/sync?a=%2Fb&c=%E5%A5%BD", {"X-Nonce": "n", "User-Agent": "tests"}, b'{"key":"\xe5\xa5\xbd"}'
+)
+Starts = Callable[..., Loopback]
+
+
+@pytest.fixture
+def starts() -> Iterator[Starts]:
+    """Start a server that does these acts, one for each request."""
+    with ExitStack() as stack:
+
+        def started(*acts: Act, greets: Act | None = None, context: ssl.SSLContext | None = None) -> Loopback:
+            return stack.enter_context(serving(Loopback(list(acts), greets, context)))
+
+        yield started
+
+
+def transport_to(server: Loopback, *, timeout_seconds: float = 5.0, **where: str | None) -> RequestsTransport:
+    return RequestsTransport(Endpoint(server.url, timeout_seconds=timeout_seconds, **where))
+
+
+def unused_url() -> str:
+    """Return an address at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def cause_of(answer: Reply | Lost) -> Loss | int:
+    return answer.cause if isinstance(answer, Lost) else answer.status
+
+
+def test_what_was_signed_is_what_is_sent(starts: Starts) -> None:
+    """Method, path, query, headers and body reach the server byte for byte, and the answer comes back as it is."""
+    server = starts(says("200 OK", b'{"a":1}', "Alipay-Trace-ID: trace", "X-Two: 1", "x-two: 2"))
+    answer = transport_to(server).send(REQUEST)
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    first, *headers = head.decode().split("\r\n")
+
+    assert answer == Reply(200, {"content-length": "7", "alipay-trace-id": "trace", "x-two": "1, 2"}, b'{"a":1}')
+    assert (first, body) == ("POST /v3/sync?a=%2Fb&c=%E5%A5%BD HTTP/1.1", REQUEST.body)
+    assert sorted(headers) == sorted(
+        [f"Host: 127.0.0.1:{server.port}", "X-Nonce: n", "User-Agent: tests", "Content-Length: 13",
+         "Accept-Encoding: identity"]
+    )  # fmt: skip
+
+
+def test_a_connection_is_used_again(starts: Starts) -> None:
+    """Requests of one thread go over one connection, also after an answer without a body."""
+    server = starts(says("200 OK", b"{}"), says("204 No Content"), says("200 OK", b"{}"))
+    transport = transport_to(server)
+
+    assert [cause_of(transport.send(REQUEST)) for _ in range(3)] == [200, 204, 200]
+    assert server.connections == 1
+
+
+def test_an_idle_connection_is_not_trusted(starts: Starts) -> None:
+    """A connection that the server may have closed meanwhile is opened anew before anything is sent over it."""
+    seconds = [0.0]
+    server = starts(*[says("200 OK")] * 3)
+    transport = RequestsTransport(Endpoint(server.url, timeout_seconds=5.0), lambda: seconds[0])
+    for at in (0.0, 25.0, 51.0):
+        seconds[0] = at
+        transport.send(REQUEST)
+
+    assert (len(server.requests), server.connections) == (3, 2)
+
+
+def test_threads_do_not_share_connections(starts: Starts) -> None:
+    """Two threads that send at once each have a connection of their own."""
+    together = threading.Barrier(2)
+    server = starts(*[says("200 OK")] * 2, greets=lambda _: together.wait() and None)
+    transport = transport_to(server)
+    threads = [threading.Thread(target=transport.send, args=(REQUEST,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert server.connections == 2
+
+
+def test_nothing_is_kept_of_an_answer(starts: Starts) -> None:
+    """A cookie that a server sets is not sent back."""
+    server = starts(says("200 OK", b"", "Set-Cookie: a=1"), says("200 OK"))
+    transport = transport_to(server)
+    transport.send(REQUEST)
+    transport.send(REQUEST)
+
+    assert b"cookie" not in server.requests[1].lower()
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"])
+def test_a_redirect_is_not_followed(starts: Starts, status: str) -> None:
+    """A signed request goes where it was meant to go; that it should go elsewhere is an answer."""
+    server = starts(says(status, b"", "Location: /elsewhere"))
+
+    assert cause_of(transport_to(server).send(REQUEST)) == int(status[:3])
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("act", "loss"),
+    [
+        pytest.param(closes, Loss.CONNECTION_LOST, id="closed-without-a-word"),
+        pytest.param(resets, Loss.CONNECTION_LOST, id="reset"),
+        pytest.param(sends(b"SSH-2.0-OpenSSH\r\n"), Loss.CONNECTION_LOST, id="no-http"),
+        pytest.param(sends(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"), Loss.CUT_SHORT, id="shorter-than-told"),
+        pytest.param(
+            sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{}"),
+            Loss.CONNECTION_LOST,
+            id="a-chunk-cut-off",
+        ),
+        pytest.param(
+            sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+            Loss.CONNECTION_LOST,
+            id="no-chunk",
+        ),
+        pytest.param(says("200 OK", b"no gzip", "Content-Encoding: gzip"), Loss.CUT_SHORT, id="no-gzip"),
+        pytest.param(says("200 OK", b"x" * ((1 << 20) + 1)), Loss.CUT_SHORT, id="longer-than-any-answer"),
+    ],
+)
+def test_what_is_known_of_an_answer_that_did_not_come(starts: Starts, act: Act, loss: Loss) -> None:
+    """An answer that is not whole is lost, and the request may have been carried out."""
+    server = starts(act)
+
+    assert cause_of(transport_to(server).send(REQUEST)) is loss
+    assert len(server.requests) == 1
+
+
+def test_a_connection_that_breaks_before_the_request_is_read_is_lost(starts: Starts) -> None:
+    """Whether the server read a request before it broke the connection can't be told."""
+    server = starts(greets=resets)
+
+    assert cause_of(transport_to(server).send(REQUEST)) is Loss.CONNECTION_LOST
+
+
+def test_a_lost_answer_is_not_asked_for_again(starts: Starts) -> None:
+    """A request is sent once, whatever becomes of it."""
+    server = starts(says("200 OK"), closes, says("200 OK"))
+    transport = transport_to(server)
+
+    assert [cause_of(transport.send(REQUEST)) for _ in range(3)] == [200, Loss.CONNECTION_LOST, 200]
+    assert len(server.requests) == 3
+
+
+def test_no_answer_in_time(starts: Starts) -> None:
+    """A server that says nothing is not waited for longer than told."""
+    assert cause_of(transport_to(starts(is_silent), timeout_seconds=0.03).send(REQUEST)) is Loss.TIMEOUT
+
+
+def test_an_answer_that_comes_too_slowly(starts: Starts) -> None:
+    """An answer that comes byte by byte is given up at the deadline, although each byte comes in time."""
+    seconds, dripped = [0.0], []
+
+    def later() -> None:
+        seconds[0] += 1.0
+        dripped.append(seconds[0])
+        threading.Event().wait(0.001)
+
+    pieces = [b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", *[b"."] * 5000]
+    transport = RequestsTransport(Endpoint(starts(drips(pieces, later)).url), lambda: seconds[0])
+
+    assert transport.send(REQUEST) == Lost(Loss.TIMEOUT, "the answer came too slowly")
+    assert len(dripped) < 2500
+
+
+def test_a_compressed_answer_is_read(starts: Starts) -> None:
+    """A server that compresses although it was asked not to is understood."""
+    server = starts(says("200 OK", gzip.compress(b'{"a":1}'), "Content-Encoding: gzip"))
+    answer = transport_to(server).send(REQUEST)
+
+    assert isinstance(answer, Reply)
+    assert answer.body == b'{"a":1}'
+
+
+def test_nobody_listens() -> None:
+    """Where no connection comes about nothing was sent, and no address is told."""
+    answer = RequestsTransport(Endpoint(unused_url(), timeout_seconds=5.0)).send(REQUEST)
+
+    assert answer == Lost(Loss.NOT_CONNECTED, "ConnectionRefusedError")
+
+
+def test_a_name_that_does_not_resolve() -> None:
+    """A host without an address was not connected to."""
+    answer = RequestsTransport(Endpoint("http://nowhere.invalid", timeout_seconds=5.0)).send(REQUEST)
+
+    assert cause_of(answer) is Loss.NOT_CONNECTED
+
+
+@pytest.mark.parametrize(
+    ("act", "cause", "used"),
+    [
+        pytest.param(None, 200, 1, id="nobody-listens"),
+        pytest.param(closes, Loss.CONNECTION_LOST, 0, id="the-request-may-have-been-read"),
+        pytest.param(says("503 Unavailable"), 503, 0, id="it-answered"),
+    ],
+)
+def test_the_backup_host_is_for_requests_that_were_not_sent(
+    starts: Starts, act: Act | None, cause: Loss | int, used: int
+) -> None:
+    """The same signed request goes to the backup host only where the main one was not reached."""
+    backup = starts(says("200 OK"))
+    main = unused_url() if act is None else starts(act).url
+    transport = RequestsTransport(Endpoint(main, backup_url=backup.url, timeout_seconds=5.0))
+
+    assert cause_of(transport.send(REQUEST)) == cause
+    assert len(backup.requests) == used
+
+
+def test_the_environment_is_not_looked_at(starts: Starts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy or CA bundle that only the environment names is not used."""
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, unused_url())
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.setenv(name, "nowhere.pem")
+
+    assert cause_of(transport_to(starts(says("200 OK"))).send(REQUEST)) == 200
+
+
+def test_a_proxy_is_used_where_it_is_named(starts: Starts) -> None:
+    """The account's proxy gets the request; one that can't be reached means that nothing was sent."""
+    proxy, server = starts(says("200 OK")), starts()
+    answer = transport_to(server, proxy=proxy.url).send(REQUEST)
+    without = transport_to(server, proxy=unused_url()).send(REQUEST)
+
+    assert cause_of(answer) == 200
+    assert proxy.requests[0].startswith(f"POST {server.url}/v3/sync?a=%2Fb&c=%E5%A5%BD HTTP/1.1\r\n".encode())
+    assert cause_of(without) is Loss.NOT_CONNECTED
+    assert server.connections == 0
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and its own certificate for this machine, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "TEST")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    path.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + made.public_bytes(Encoding.PEM)
+    )
+    return path
+
+
+@pytest.fixture
+def context(certificate: Path) -> ssl.SSLContext:
+    """What a server speaks TLS with."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def test_a_server_that_the_ca_bundle_vouches_for(starts: Starts, context: ssl.SSLContext, certificate: Path) -> None:
+    """A certificate is checked against the account's CA bundle."""
+    server = starts(says("200 OK"), context=context)
+
+    assert cause_of(transport_to(server, ca_bundle=str(certificate)).send(REQUEST)) == 200
+
+
+def test_a_server_that_nobody_vouches_for(starts: Starts, context: ssl.SSLContext) -> None:
+    """To a server whose certificate does not verify nothing is sent."""
+    server = starts(context=context)
+
+    assert cause_of(transport_to(server).send(REQUEST)) is Loss.TLS_REFUSED
+    assert server.requests == []
+
+
+def test_a_handshake_that_fails(starts: Starts) -> None:
+    """Where TLS does not come about nothing was sent."""
+    server = starts(greets=sends(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+    url = server.url.replace("http:", "https:")
+
+    assert cause_of(RequestsTransport(Endpoint(url, timeout_seconds=5.0)).send(REQUEST)) is Loss.NOT_CONNECTED
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"\x17\x03\x03\x00\x20" + bytes(32), id="a-record-that-does-not-decrypt"),
+        pytest.param(b"HTTP/1.1 502 Bad Gateway\r\n\r\n", id="plain-text"),
+        pytest.param(b"\x15\x03\x03\x00\x02\x02\x28", id="an-alert"),
+    ],
+)
+def test_tls_that_breaks_after_the_request(
+    starts: Starts, context: ssl.SSLContext, certificate: Path, data: bytes
+) -> None:
+    """A TLS error after the handshake proves nothing: the request may have been carried out."""
+    server = starts(breaks_tls(data), context=context)
+
+    assert cause_of(transport_to(server, ca_bundle=str(certificate)).send(REQUEST)) is Loss.CONNECTION_LOST
+    assert len(server.requests) == 1

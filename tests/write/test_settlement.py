@@ -1,0 +1,166 @@
+"""How a delivery ends, from its history and its last verdict."""
+
+import pytest
+
+from pipeline.ledger.records import DeliveryState, Settlement
+from pipeline.model import Status
+from pipeline.write.settlement import History, interrupted, settle
+from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
+
+SENDING, UNKNOWN, SUCCEEDED, REJECTED, UNSENT = DeliveryState
+
+FRESH = History()
+SEEN = History(seen=True, attempts=2)
+DOUBTED = History(doubt=True, doubt_code="timeout", seen=True, attempts=2)
+DOUBTED_BEFORE = History(before=UNKNOWN, doubt=True)
+FACTS = History(
+    attempts=4, first_sent_at="first", finished_at="last", http_status=400, latency_ms=7, trace_id="trace", seen=True
+)
+
+LOST = TryAgain("connection_lost", "it broke", may_have_acted=True)
+THROTTLED = TryAgain("http_429", "too many", may_have_acted=False, slow=True)
+NOT_CONNECTED = TryAgain("not_connected", "no connection", may_have_acted=False)
+AT_LAST = TryAgain("EASY_MEMBER_CONSULT_FAIL", "no", may_have_acted=False, refused_at_last=True)
+
+
+@pytest.mark.parametrize(
+    ("history", "verdict", "settled"),
+    [
+        pytest.param(
+            FACTS,
+            Succeeded("SUCCESS"),
+            Settlement(Status.SUCCEEDED, "SUCCESS", "", 400, 4, "first", "last", 7, "trace", leaves=SUCCEEDED),
+            id="all-facts-come-along",
+        ),
+        pytest.param(
+            DOUBTED,
+            Succeeded("SUCCESS"),
+            Settlement(Status.SUCCEEDED, "SUCCESS", attempts=2, leaves=SUCCEEDED),
+            id="a-success-settles-doubt",
+        ),
+        pytest.param(FRESH, Refused("X", "no"), Settlement(Status.REJECTED, "X", "no", leaves=REJECTED), id="refused"),
+        pytest.param(
+            FRESH,
+            Refused("X", "no", wants_new_key=True),
+            Settlement(Status.REJECTED, "X", "no", wants_new_key=True, leaves=REJECTED),
+            id="refused-for-its-key",
+        ),
+        pytest.param(FRESH, Open("X", "?"), Settlement(Status.UNKNOWN, "X", "?", leaves=UNKNOWN), id="open"),
+        pytest.param(
+            SEEN,
+            Halt("X", "stop"),
+            Settlement(Status.UNSENT, "stopped", "X: stop", attempts=2, is_open=True, leaves=UNSENT),
+            id="stopped",
+        ),
+        pytest.param(
+            DOUBTED,
+            Halt("X", "stop"),
+            Settlement(Status.UNKNOWN, "timeout", "X: stop", attempts=2, is_open=True, leaves=UNKNOWN),
+            id="stopped-in-doubt",
+        ),
+        pytest.param(
+            DOUBTED,
+            LOST,
+            Settlement(Status.UNKNOWN, "timeout", "it broke", attempts=2, leaves=UNKNOWN),
+            id="exhausted-in-doubt",
+        ),
+        pytest.param(
+            DOUBTED,
+            THROTTLED,
+            Settlement(Status.UNKNOWN, "timeout", "too many", attempts=2, leaves=UNKNOWN),
+            id="throttled-in-doubt",
+        ),
+        pytest.param(
+            DOUBTED_BEFORE,
+            NOT_CONNECTED,
+            Settlement(Status.UNKNOWN, "not_connected", "no connection", leaves=UNKNOWN),
+            id="in-doubt-since-an-earlier-run",
+        ),
+        pytest.param(
+            SEEN,
+            THROTTLED,
+            Settlement(
+                Status.UNSENT,
+                "throttled",
+                "every attempt was throttled (http_429); rerun or resume",
+                attempts=2,
+                leaves=UNSENT,
+            ),
+            id="throttled",
+        ),
+        pytest.param(
+            FRESH,
+            NOT_CONNECTED,
+            Settlement(Status.UNSENT, "not_connected", "no connection", leaves=None),
+            id="never-left",
+        ),
+        pytest.param(
+            History(before=REJECTED),
+            NOT_CONNECTED,
+            Settlement(Status.UNSENT, "not_connected", "no connection", leaves=REJECTED),
+            id="never-left-and-as-before",
+        ),
+        pytest.param(
+            SEEN,
+            AT_LAST,
+            Settlement(Status.REJECTED, "EASY_MEMBER_CONSULT_FAIL", "no", attempts=2, leaves=REJECTED),
+            id="refused-at-last",
+        ),
+    ],
+)
+def test_how_a_delivery_ends(history: History, verdict: Verdict, settled: Settlement) -> None:
+    """Doubt weighs more than what the last verdict alone would mean, and only an answer that settles it ends it."""
+    assert settle(history, verdict) == settled
+
+
+@pytest.mark.parametrize(
+    ("history", "settled"),
+    [
+        pytest.param(FRESH, Settlement(Status.UNSENT, "deadline", "06:30", is_open=True, leaves=None), id="untouched"),
+        pytest.param(
+            SEEN,
+            Settlement(Status.UNSENT, "deadline", "06:30", attempts=2, is_open=True, leaves=UNSENT),
+            id="between-attempts",
+        ),
+        pytest.param(
+            DOUBTED,
+            Settlement(Status.UNKNOWN, "timeout", "06:30", attempts=2, is_open=True, leaves=UNKNOWN),
+            id="in-doubt",
+        ),
+        pytest.param(
+            DOUBTED_BEFORE,
+            Settlement(Status.UNKNOWN, "deadline", "06:30", is_open=True, leaves=UNKNOWN),
+            id="in-doubt-since-an-earlier-run",
+        ),
+    ],
+)
+def test_a_delivery_that_is_cut_off_stays_open(history: History, settled: Settlement) -> None:
+    """A delivery that the run's end cuts off is for `resume`, and is never unsent where it may have been applied."""
+    assert interrupted(history, "deadline", "06:30") == settled
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "history"),
+    [
+        pytest.param([NOT_CONNECTED], History(), id="never-left"),
+        pytest.param([THROTTLED], History(seen=True), id="seen"),
+        pytest.param([LOST], History(doubt=True, doubt_code="connection_lost", seen=True), id="doubt"),
+        pytest.param(
+            [LOST, THROTTLED, NOT_CONNECTED],
+            History(doubt=True, doubt_code="connection_lost", seen=True),
+            id="doubt-stays",
+        ),
+        pytest.param([Open("X", "")], History(doubt=True, doubt_code="X", seen=True), id="open"),
+        pytest.param([Halt("X", "")], History(seen=True), id="stopped"),
+        pytest.param(
+            [Halt("X", "", may_have_acted=True)], History(doubt=True, doubt_code="X", seen=True), id="stopped-in-doubt"
+        ),
+    ],
+)
+def test_doubt_once_there_stays(verdicts: list[Verdict], history: History) -> None:
+    """Each verdict adds to what is known, and takes nothing away."""
+    taken_in = History()
+    for verdict in verdicts:
+        taken_in = taken_in.after(verdict)
+
+    assert taken_in == history
