@@ -55,12 +55,14 @@ class Child:
     def end(self) -> Ended:
         """Wait for the end; fail where it does not come."""
         self.process.join(_PATIENCE_SECONDS)
-        if self.process.exitcode is None:
-            self.process.kill()
-            self.process.join()
-            raise AssertionError("the command hangs")
+        assert self.process.exitcode is not None, "the command hangs"
         said = [(self.folder / f"child-{self.pid}.{name}") for name in ("out", "err")]
         return Ended(self.process.exitcode, *(path.read_text(encoding="utf-8") for path in said))
+
+    def kill(self) -> None:
+        """End it, also where it was stopped."""
+        self.process.kill()
+        self.process.join()
 
 
 def live(folder: Path, words: Sequence[str], fate: Fate) -> Child:

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
-from pipeline.assemble import ledgers, workshop
+from pipeline.assemble import ledgers, outside
 from pipeline.ledger import database
 from pipeline.ledger.ledger import Ledger
 from pipeline.model import Lost, Reply, SignedRequest
@@ -43,7 +44,7 @@ def watch(tell: Tell, set_up: SetUp = lambda _: None) -> None:
             tell(Effect.AFTER_SEND)
             return answer
 
-    workshop.RequestsTransport = Telling  # type: ignore[misc] # this process is the test's own
+    _replace(outside, RequestsTransport, Telling)
 
     def before(sql: str) -> None:
         if sql in ("BEGIN IMMEDIATE", "COMMIT"):
@@ -69,7 +70,13 @@ def stand_in_for_the_disk(
         set_up(connection)
         return cast("sqlite3.Connection", _Watched(connection, before, after))
 
-    ledgers.Ledger = partial(Ledger, connect=connect)  # type: ignore[misc,assignment] # this process is the test's own
+    _replace(ledgers, Ledger, partial(Ledger, connect=connect))
+
+
+def _replace(module: ModuleType, used: type, stands_in: Callable[..., object]) -> None:
+    """Have a module use something else in the place of a class; this process ends with the test's command."""
+    assert vars(module)[used.__name__] is used, f"{module.__name__} does not use {used.__name__}"
+    vars(module)[used.__name__] = stands_in
 
 
 class _Watched:

@@ -1,13 +1,12 @@
 """How a process ends, or is held up, at a chosen one of its effects."""
 
-import os
 import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.ledger import lease, ledger
+from pipeline.ledger import database, lease, ledger
 from tests.kills.effects import Effect, watch
 from tests.kills.power import Disk
 
@@ -34,23 +33,29 @@ class Countdown:
 
 
 def _send_myself(number: signal.Signals) -> None:
-    os.kill(os.getpid(), number)
+    # To this thread, so that it does not come any further.
+    signal.pthread_kill(threading.get_ident(), number)
 
 
 @dataclass(frozen=True, slots=True)
 class KilledAt:
-    """The process dies at one of its effects."""
+    """The process dies at one of its effects, or at one of a kind."""
 
     number: int
+    only: Effect | None = None
 
     def befall(self) -> None:
         """Make it so."""
-        watch(Countdown(self.number, lambda: _send_myself(signal.SIGKILL)))
+        watch(Countdown(self.number, lambda: _send_myself(signal.SIGKILL), only=self.only))
 
 
 @dataclass(frozen=True, slots=True)
 class FrozenAt:
-    """The process stops at an effect of one kind, and keeps its job for a short while only."""
+    """
+    The process stops at an effect of one kind, and keeps its job for a short while only.
+
+    It does not stop at a request while another thread is inside a transaction, which nobody else could get past.
+    """
 
     effect: Effect
     number: int
@@ -60,7 +65,27 @@ class FrozenAt:
         """Make it so."""
         lease.LEASE_SECONDS = self.lease_seconds
         ledger._RENEW_SECONDS = self.lease_seconds / 6
-        watch(Countdown(self.number, lambda: _send_myself(signal.SIGSTOP), only=self.effect))
+        strike = Countdown(self.number, lambda: _send_myself(signal.SIGSTOP), only=self.effect)
+        lock = threading.Lock()
+        inside = False
+
+        def tell(effect: Effect) -> None:
+            nonlocal inside
+            with lock:
+                inside = effect is Effect.BEFORE_BEGIN or (inside and effect is not Effect.AFTER_COMMIT)
+                if not inside or effect not in (Effect.BEFORE_SEND, Effect.AFTER_SEND):
+                    strike(effect)
+
+        watch(tell)
+
+
+@dataclass(frozen=True, slots=True)
+class Impatient:
+    """The process waits only a moment for a lock."""
+
+    def befall(self) -> None:
+        """Make it so."""
+        database._BUSY_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)

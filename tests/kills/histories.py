@@ -45,13 +45,12 @@ class Figures:
 class Killer:
     """Plays histories of one export, with kills drawn from a seed, and holds each against the laws."""
 
-    def __init__(
-        self, folder: Path, simulator: Simulator, export: Export, *, seed: int, concurrency: int = 8
-    ) -> None:
+    def __init__(self, folder: Path, simulator: Simulator, export: Export, *, seed: int, concurrency: int = 8) -> None:
         self._folder = folder
         self._simulator = simulator
         self._export = export
         self._concurrency = concurrency
+        self._seed = seed
         self._chance = random.Random(seed)
         self._ends: list[float] = []
         self.figures = Figures(bound=2 * concurrency)
@@ -61,7 +60,13 @@ class Killer:
         began = time.monotonic()
         undisturbed = self._seconds_undisturbed()
         while self.figures.kills < kills:
-            self._play_one(undisturbed, kills)
+            try:
+                self._play_one(undisturbed, kills)
+            except AssertionError as exc:
+                exc.add_note(
+                    f"seed {self._seed}, history {self.figures.histories}, after {len(self._ends)} kills in it"
+                )
+                raise
             self.figures.seconds = time.monotonic() - began
             tell(str(self.figures))
         return self.figures

@@ -5,11 +5,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.simulator import Simulator, client_config, write_client_keys
-from tests.kills.children import Ended, Fate, Unharmed, live
+from tests.kills.children import Child, Ended, Fate, Unharmed, live
 from tests.kills.exports import Export
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -43,8 +43,8 @@ class Scene:
     """
     One export, from the first command to the last report. The platform begins with an empty memory.
 
-    `start` and `command` run the program as a process of its own; `child` runs it in a forked one, which starts
-    sooner and may be given a fate.
+    `start` and `command` run the program as a process of its own; `begin` and `child` do so in a forked one, which is
+    there sooner and may be given a fate.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Scene:
         self.export = export
         self.concurrency = concurrency
         self._started: list[subprocess.Popen[str]] = []
+        self._children: list[Child] = []
         simulator.reset()
         folder.mkdir(parents=True, exist_ok=True)
         write_client_keys(folder / "keys")
@@ -67,11 +68,11 @@ class Scene:
         """Return where the config has the ledger."""
         return self.folder / "state" / "backfill.db"
 
-    def start(self, *words: str) -> "subprocess.Popen[str]":
-        """Start the command as a process of its own."""
+    def start(self, *words: str, wrapper: Sequence[str] = ()) -> "subprocess.Popen[str]":
+        """Start the command as a process of its own, by way of another command where one is given."""
         environ = {name: value for name, value in os.environ.items() if name != "BACKFILL_CONFIG"}
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline", *words],
+            [*wrapper, sys.executable, "-m", "pipeline", *words],
             cwd=self.folder,
             env={**environ, "PYTHONPATH": str(_CHECKOUT)},
             stdout=subprocess.PIPE,
@@ -81,13 +82,18 @@ class Scene:
         self._started.append(process)
         return process
 
-    def command(self, *words: str) -> Ended:
+    def command(self, *words: str, wrapper: Sequence[str] = ()) -> Ended:
         """Run the command as a process of its own, to its end."""
-        return end_of(self.start(*words))
+        return end_of(self.start(*words, wrapper=wrapper))
 
     def child(self, *words: str, fate: Fate | None = None) -> Ended:
         """Run the command in a forked process, to its end."""
-        return live(self.folder, words, fate or Unharmed()).end()
+        return self.begin(*words, fate=fate).end()
+
+    def begin(self, *words: str, fate: Fate | None = None) -> Child:
+        """Start the command in a forked process."""
+        self._children.append(live(self.folder, words, fate or Unharmed()))
+        return self._children[-1]
 
     def carry_on(self) -> Ended:
         """Resume the run that was begun; where none was, begin it."""
@@ -106,6 +112,8 @@ class Scene:
             if process.poll() is None:
                 process.kill()
             process.communicate()
+        for child in self._children:
+            child.kill()
 
 
 def end_of(process: "subprocess.Popen[str]") -> Ended:

@@ -5,9 +5,10 @@ import time
 from itertools import count
 
 from tests.kills import laws
-from tests.kills.conftest import MakeScene
-from tests.kills.exports import orders
+from tests.kills.effects import Effect
+from tests.kills.exports import orders, points
 from tests.kills.fates import KilledAt
+from tests.kills.fixtures import MakeScene
 
 _CONCURRENCY = 2
 
@@ -15,7 +16,7 @@ _CONCURRENCY = 2
 def test_a_process_may_die_at_any_of_its_effects(scene: MakeScene) -> None:
     """Killed before or after any BEGIN, COMMIT or request, a run is resumed: nothing lost, nothing counted twice."""
     for effect in count(1):
-        one = scene(orders(5), concurrency=_CONCURRENCY)
+        one = scene(orders(4), concurrency=_CONCURRENCY)
         killed = one.child("run", "orders", fate=KilledAt(effect))
         died = time.monotonic()
         if killed.exit_code >= 0:
@@ -31,3 +32,19 @@ def test_a_process_may_die_at_any_of_its_effects(scene: MakeScene) -> None:
         repeats = laws.repeats_by_end(one.simulator.journal.entries, [died])
         assert sum(repeats) <= 2 * _CONCURRENCY
     assert effect > 40
+
+
+def test_a_process_that_takes_over_at_once_keeps_the_quota(scene: MakeScene) -> None:
+    """What the dead process has sent within the last second counts, though it could not note the answers."""
+    one = scene(points(13), concurrency=_CONCURRENCY)
+    ends: list[float] = []
+    for sent in (5, 3):
+        words = ("resume", "last") if ends else ("run", "points")
+        assert one.child(*words, fate=KilledAt(sent, only=Effect.AFTER_SEND)).exit_code == -signal.SIGKILL
+        ends.append(time.monotonic())
+
+    assert one.child("resume", "last").exit_code == 0
+    entries = one.simulator.journal.entries
+    laws.the_quota_was_kept(entries)
+    laws.all_is_done(one.export, one.outcomes(), entries)
+    assert max(laws.repeats_by_end(entries, ends)) <= 2 * _CONCURRENCY

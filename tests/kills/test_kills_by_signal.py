@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.simulator import Fault, Kind, When
 from tests.kills import laws
-from tests.kills.conftest import MakeScene
 from tests.kills.exports import orders
+from tests.kills.fixtures import MakeScene
 from tests.kills.scene import Scene, end_of, wait_until
 
 
@@ -22,17 +22,18 @@ def summary(one: Scene) -> Any:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_a_run_that_is_asked_to_stop_drains(scene: MakeScene, number: signal.Signals) -> None:
     """What is in flight gets its outcome, the rest stays unsent, the exit code is 5, and `resume` ends the run."""
-    one = scene(orders(60))
-    one.simulator.set_faults([Fault(Kind.SLOW, seconds=0.05)])
+    one = scene(orders(120))
+    one.simulator.set_faults([Fault(Kind.SLOW, seconds=0.1, when=When.AFTER_APPLYING)])
     process = one.start("run", "orders")
     wait_until(lambda: len(one.simulator.journal.entries) >= 9)
     process.send_signal(number)
     stopped = end_of(process)
 
     assert (stopped.exit_code, f"{number.name}: finishing what is in flight" in stopped.stderr) == (5, True)
-    assert (summary(one)["state"], summary(one)["rows"], summary(one)["counts"]["unknown"]) == ("interrupted", 60, 0)
+    assert (summary(one)["state"], summary(one)["rows"], summary(one)["counts"]["unknown"]) == ("interrupted", 120, 0)
     assert {line["code"] for line in one.outcomes() if line["status"] == "unsent"} == {"interrupted"}
     laws.what_is_told_is_so(one.outcomes(), one.simulator.journal.entries)
+    one.simulator.set_faults([])
     assert one.command("resume", "last").exit_code == one.export.exit_code
     laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
     assert laws.repeats_by_end(one.simulator.journal.entries, []) == []
@@ -42,9 +43,10 @@ def test_a_run_that_is_asked_to_stop_drains(scene: MakeScene, number: signal.Sig
 def test_a_run_that_is_asked_twice_ends_at_once(scene: MakeScene, number: signal.Signals) -> None:
     """The second signal does not wait for answers; `resume` sends again what was in flight, and ends the run."""
     one = scene(orders(20))
-    one.simulator.set_faults([Fault(Kind.SLOW, seconds=8, when=When.AFTER_APPLYING)])
+    # Not the first: until that is answered no other is sent.
+    one.simulator.set_faults([Fault(Kind.SLOW, key="A[1-9]*", seconds=30, when=When.AFTER_APPLYING)])
     process = one.start("run", "orders", "--no-progress")
-    wait_until(lambda: len(one.simulator.journal.entries) == one.concurrency)
+    wait_until(lambda: one.simulator.journal.summary()["faults"] == {"slow": one.concurrency})
     process.send_signal(number)
     assert process.stderr is not None
     for line in process.stderr:
@@ -55,8 +57,9 @@ def test_a_run_that_is_asked_twice_ends_at_once(scene: MakeScene, number: signal
     ended = end_of(process)
     died = time.monotonic()
 
-    assert (ended.exit_code, died - asked < 4) == (5, True)
+    assert (ended.exit_code, died - asked < 15) == (5, True)
     one.simulator.set_faults([])
     assert one.command("resume", "last").exit_code == one.export.exit_code
     laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
-    assert laws.repeats_by_end(one.simulator.journal.entries, [died]) == [one.concurrency]
+    (repeats,) = laws.repeats_by_end(one.simulator.journal.entries, [died])
+    assert one.concurrency <= repeats <= 2 * one.concurrency

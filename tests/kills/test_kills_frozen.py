@@ -4,34 +4,24 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from pipeline.ledger import database
 from tests.kills import laws
-from tests.kills.children import Child, Ended, live
-from tests.kills.conftest import MakeScene
+from tests.kills.children import Child, Ended
 from tests.kills.effects import Effect
 from tests.kills.exports import orders
-from tests.kills.fates import FrozenAt
+from tests.kills.fates import FrozenAt, Impatient
+from tests.kills.fixtures import MakeScene
 from tests.kills.scene import Scene, wait_until
 
 _LEASE_SECONDS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Impatient:
-    """The process waits only a moment for a lock."""
-
-    def befall(self) -> None:
-        database._BUSY_SECONDS = 0.1
-
-
 def frozen(one: Scene, effect: Effect, number: int) -> Child:
     """Begin a run, and return its process once it has stopped."""
-    child = live(one.folder, ("run", "orders"), FrozenAt(effect, number, _LEASE_SECONDS))
+    child = one.begin("run", "orders", fate=FrozenAt(effect, number, _LEASE_SECONDS))
     wait_until(lambda: _is_stopped(child.pid))
     return child
 
@@ -55,12 +45,13 @@ def insist(act: Callable[[], Ended]) -> Ended:
         pytest.param(Effect.AFTER_COMMIT, 9, id="between intent and request"),
         pytest.param(Effect.BEFORE_SEND, 3, id="before a request"),
         pytest.param(Effect.AFTER_SEND, 3, id="between answer and outcome"),
-        pytest.param(Effect.BEFORE_BEGIN, 16, id="before it concludes"),
+        pytest.param(Effect.BEFORE_BEGIN, 14, id="between two deliveries"),
+        pytest.param(Effect.AFTER_SEND, 10, id="before it concludes"),
     ],
 )
 def test_a_late_process_is_refused_and_nothing_is_lost(scene: MakeScene, effect: Effect, number: int) -> None:
     """Another process takes over once the lease has ended; the late one then learns of it and writes nothing more."""
-    one = scene(orders(14), concurrency=2)
+    one = scene(orders(14), concurrency=1)
     late = frozen(one, effect, number)
     ends = [time.monotonic()]
 
@@ -80,13 +71,12 @@ def test_a_late_process_is_refused_and_nothing_is_lost(scene: MakeScene, effect:
 
 def test_a_process_frozen_inside_a_transaction_keeps_the_ledger_until_it_is_ended(scene: MakeScene) -> None:
     """Nobody can take over what is locked: that is said, and once the process is gone the run goes on."""
-    one = scene(orders(14), concurrency=2)
+    one = scene(orders(14), concurrency=1)
     stuck = frozen(one, Effect.BEFORE_COMMIT, 10)
 
     refused = one.child("resume", "last", fate=Impatient())
-    os.kill(stuck.pid, signal.SIGKILL)
+    stuck.kill()
     ends = [time.monotonic()]
-    stuck.end()
     finished = one.child("resume", "last")
 
     assert refused == Ended(

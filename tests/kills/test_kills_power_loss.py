@@ -1,4 +1,4 @@
-"""A machine that loses its power keeps what it had synced, and a torn end of the ledger does not keep it from opening."""
+"""What was synced survives a loss of power, and a torn end does not keep the ledger from opening."""
 
 import random
 import signal
@@ -9,9 +9,9 @@ import pytest
 
 from pipeline.simulator import Entry
 from tests.kills import laws
-from tests.kills.conftest import MakeScene
 from tests.kills.exports import orders
 from tests.kills.fates import PowerLossAfter
+from tests.kills.fixtures import MakeScene
 from tests.kills.power import Disk, torn
 
 _CONCURRENCY = 2
@@ -30,9 +30,11 @@ def keys(entries: tuple[Entry, ...]) -> set[str]:
 
 
 @pytest.mark.parametrize("commit", _COMMITS)
-@pytest.mark.parametrize("pages", [pytest.param(1000, id="all in the log"), pytest.param(4, id="checkpoint by checkpoint")])
+@pytest.mark.parametrize(
+    "pages", [pytest.param(1000, id="all in the log"), pytest.param(4, id="checkpoint by checkpoint")]
+)
 def test_what_was_synced_survives_a_loss_of_power(scene: MakeScene, tmp_path: Path, pages: int, commit: int) -> None:
-    """Whatever sectors of the next commit reached the disk, the ledger opens as it was, and the run goes on from there."""
+    """Whatever sectors of the next commit reached the disk, the ledger opens as it was, and the run goes on."""
     one = scene(orders(13), concurrency=_CONCURRENCY)
     before, after = tmp_path / "before.db", tmp_path / "after.db"
     assert one.child("run", "orders", fate=PowerLossAfter(commit, pages, before, after)).exit_code == -signal.SIGKILL

@@ -154,6 +154,14 @@ def test_any_row_is_mapped_or_invalid(data: st.DataObject, export: Export, chars
         assert "\ufffd" not in "".join(payload.body.decode() for payload in mapped)
 
 
+def test_a_part_of_biz_data_that_is_a_float_is_invalid() -> None:
+    """A float may have lost digits, in a part of biz_data as in any text."""
+    mapped = bind(rules(Export.STATES), ["biz_data.a"], frozenset({"biz_data.a"}))(Row(1, ("1.5",)))
+
+    assert isinstance(mapped, Invalid)
+    assert mapped.faults[0].message.startswith('biz_data.a "1***5" (3 characters) stands in a column of floats')
+
+
 @given(header=st.lists(st.text(max_size=60), max_size=80), export=st.sampled_from(Export))
 @example(header=["user_id"] * 2, export=Export.ORDERS)
 @settings(max_examples=100, deadline=None)

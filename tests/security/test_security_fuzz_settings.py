@@ -94,6 +94,7 @@ def assert_told(refused: SettingsError, folder: Path) -> None:
 
 @given(data=tomls(CONFIG))
 @example(data=CONFIG.encode())
+@example(data=CONFIG.replace('"消费金额"', "0x" + "f" * 4000).encode())
 @example(data=b"a = " + b"[" * 100_000)
 @example(data=b"a." * 5000 + b"b = 1")
 @example(data=b"[jobs." + b"x." * 400 + b"y]")

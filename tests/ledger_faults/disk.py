@@ -1,0 +1,48 @@
+"""A disk that takes no more, in the middle of a command."""
+
+import sqlite3
+import threading
+from dataclasses import dataclass
+
+from tests.kills.effects import stand_in_for_the_disk
+
+_WRITES = ("BEGIN IMMEDIATE", "COMMIT", "CREATE TABLE", "INSERT", "UPDATE", "DELETE")
+
+
+class Full:
+    """Fails the write number `at`, counted from 1, and where it `stays` full all that come after it, as SQLite does."""
+
+    def __init__(self, at: int, *, stays: bool) -> None:
+        self._at = at
+        self._stays = stays
+        self._writes = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, sql: str) -> None:
+        """Take in one statement; raise what SQLite raises when it can't be carried out."""
+        if not sql.lstrip().startswith(_WRITES):
+            return
+        with self._lock:
+            self._writes += 1
+            fails = self._writes == self._at or (self._stays and self._writes > self._at)
+        if fails:
+            raise full()
+
+
+def full() -> sqlite3.OperationalError:
+    """Return what SQLite raises when the disk is full."""
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_FULL, "SQLITE_FULL"
+    return error
+
+
+@dataclass(frozen=True, slots=True)
+class FullAt:
+    """The disk is full from one write on, or for that one only."""
+
+    write: int
+    stays: bool
+
+    def befall(self) -> None:
+        """Make it so."""
+        stand_in_for_the_disk(Full(self.write, stays=self.stays), quotas=True)

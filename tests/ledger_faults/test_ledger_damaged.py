@@ -1,0 +1,86 @@
+"""A ledger whose bytes have changed: what can't be trusted is not sent."""
+
+import random
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from pipeline.simulator import Decision
+from tests.kills import laws
+from tests.kills.children import Ended
+from tests.kills.exports import orders
+from tests.kills.fates import KilledAt
+from tests.kills.fixtures import MakeScene
+from tests.kills.scene import Scene
+
+_PAGE = 4096
+_DAMAGED = "the file is damaged; restore it from a backup, then resume the run (SQLITE_CORRUPT)"
+_NO_LEDGER = "the file is no ledger; name another one in [ledger] url (SQLITE_NOTADB)"
+
+
+@pytest.fixture
+def killed(scene: MakeScene) -> Scene:
+    """Return a scene whose run was killed while it sent; all of its ledger is in the one file."""
+    one = scene(orders(30), concurrency=2)
+    one.child("run", "orders", fate=KilledAt(60))
+    assert 0 < len(one.simulator.journal.entries) < len(one.export.keys)
+    with closing(sqlite3.connect(one.ledger)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return one
+
+
+def replace(one: Scene, content: bytes) -> None:
+    """Put other bytes in the place of the ledger."""
+    shutil.rmtree(one.ledger.parent)
+    one.ledger.parent.mkdir()
+    one.ledger.write_bytes(content)
+
+
+def told(ended: Ended, one: Scene) -> str:
+    return ended.stderr.splitlines()[-1].removeprefix(f"backfill: ledger {one.ledger}: ")
+
+
+def test_no_damaged_page_is_worked_with(killed: Scene) -> None:
+    """Whichever page is overwritten, it is refused or was not needed; restored, the ledger is gone on with."""
+    sound = killed.ledger.read_bytes()
+    refused = 0
+    for start in range(0, len(sound), 2 * _PAGE):
+        garbage = random.Random(start).randbytes(_PAGE)
+        replace(killed, sound[:start] + garbage + sound[start + _PAGE :])
+        ended = killed.child("resume", "last")
+        laws.nothing_twice(killed.simulator.journal.entries)
+        if ended.exit_code != killed.export.exit_code:
+            refused += 1
+            assert (ended.exit_code, told(ended, killed)) in ((1, _DAMAGED), (2, _NO_LEDGER))
+    replace(killed, sound)
+
+    assert killed.child("resume", "last").exit_code == killed.export.exit_code
+    laws.nothing_twice(killed.simulator.journal.entries)
+    assert refused > 3
+
+
+def test_a_body_that_has_changed_is_not_sent(killed: Scene) -> None:
+    """An amount that rots on the disk makes a payload that is right in form; its digest gives it away."""
+    sound = killed.ledger.read_bytes()
+    replace(killed, sound.replace(b"12.50", b"92.50"))
+    sent = killed.simulator.journal.entries
+
+    ended = killed.child("resume", "last")
+
+    assert (ended.exit_code, told(ended, killed)) == (1, _DAMAGED)
+    assert killed.simulator.journal.entries == sent
+    replace(killed, sound)
+    assert killed.child("resume", "last").exit_code == killed.export.exit_code
+    laws.all_is_done(killed.export, killed.outcomes(), killed.simulator.journal.entries)
+    assert killed.simulator.journal.decided(Decision.CONFLICT) == ()
+
+
+def test_a_text_that_has_changed_is_not_shown(killed: Scene) -> None:
+    """What is told of a text that is none any more does not repeat it: it may name a user."""
+    replace(killed, killed.ledger.read_bytes().replace(b'"2088', b'"\xff088'))
+
+    ended = killed.child("report", "last")
+
+    assert ended == Ended(1, "", f"backfill: ledger {killed.ledger}: {_DAMAGED}\n")

@@ -1,0 +1,107 @@
+"""A disk that is full stops the run first, is told of in one line, and costs nothing that was delivered."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.kills import laws
+from tests.kills.exports import orders
+from tests.kills.fixtures import MakeScene
+from tests.kills.scene import Scene
+from tests.ledger_faults.disk import FullAt
+
+_FULL = "the disk is full; free space and resume the run: what was delivered is kept (SQLITE_FULL)"
+# A run of four orders writes at least so often before it gives its job back, which it need not succeed in.
+_WRITES = 71
+
+
+class Mount(Protocol):
+    """Puts a disk of so many bytes, as `mount` words them, in the place of a folder; or gives it another size."""
+
+    def __call__(self, folder: Path, size: str, *, again: bool = False) -> None: ...
+
+
+@pytest.fixture
+def mount() -> Iterator[Mount]:
+    """Mount small disks, and unmount them."""
+    mounted: list[Path] = []
+
+    def make(folder: Path, size: str, *, again: bool = False) -> None:
+        folder.mkdir(exist_ok=True)
+        options = f"remount,size={size}" if again else f"size={size}"
+        program = shutil.which("mount")
+        done = program and subprocess.run(
+            [program, "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=False
+        )
+        if not done or done.returncode != 0:
+            pytest.skip("this user can't mount a small disk here")
+        mounted.append(folder)
+
+    yield make
+    for folder in set(mounted):
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def said(one: Scene) -> list[str]:
+    """Return what may be told: the ledger was written to, or the quotas beside it."""
+    return [f"backfill: ledger {one.ledger}{beside}: {_FULL}" for beside in ("", "-quota")]
+
+
+# Every seventh, alternately for good and for once, meets every kind of write; FullAt takes any.
+@pytest.mark.parametrize("write", range(1, _WRITES + 1, 7))
+def test_a_disk_may_be_full_at_any_write(scene: MakeScene, write: int) -> None:
+    """Whichever write fails, the command says so and ends with 1; the next one ends the run as if nothing had been."""
+    one = scene(orders(4), concurrency=1)
+    struck = one.child("run", "orders", fate=FullAt(write, stays=write % 2 == 0))
+    ends = [time.monotonic()]
+
+    assert struck.exit_code == 1
+    assert struck.stderr.splitlines()[-1] in said(one)
+    laws.nothing_twice(one.simulator.journal.entries)
+    assert one.carry_on().exit_code == one.export.exit_code
+    laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
+    assert laws.repeats_by_end(one.simulator.journal.entries, ends)[0] <= 2 * one.concurrency
+
+
+@pytest.mark.parametrize(
+    ("size", "has_sent"),
+    [pytest.param("256k", False, id="while it stages"), pytest.param("1536k", True, id="while it sends")],
+)
+def test_a_small_disk_really_fills_up(scene: MakeScene, mount: Mount, size: str, *, has_sent: bool) -> None:
+    """A ledger on a disk that is too small stops the run; with room made the run goes on where it was."""
+    one = scene(orders(300))
+    mount(one.ledger.parent, size)
+    struck = one.command("run", "orders")
+    ends = [time.monotonic()]
+
+    assert (struck.exit_code, struck.stdout) == (1, "")
+    assert struck.stderr.splitlines()[-1] in said(one)
+    assert bool(one.simulator.journal.entries) == has_sent
+    mount(one.ledger.parent, "64m", again=True)
+    assert one.command("resume", "last").exit_code == one.export.exit_code
+    laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
+    assert laws.repeats_by_end(one.simulator.journal.entries, ends)[0] <= 2 * one.concurrency
+
+
+def test_a_disk_may_be_full_when_the_report_is_written(scene: MakeScene, mount: Mount) -> None:
+    """All was delivered and is in the ledger: nothing half is left, and `report` writes it once there is room."""
+    one = scene(orders(200))
+    mount(one.folder / "reports", "16k")
+    struck = one.command("run", "orders")
+    (folder,) = (one.folder / "reports").iterdir()
+
+    assert (struck.exit_code, struck.stdout) == (1, "")
+    assert struck.stderr.splitlines()[-1] == (
+        f"backfill: the report can't be written to {folder}: No space left on device; the ledger keeps every outcome: "
+        f"make room there, then `backfill report {folder.name}` writes it again"
+    )
+    assert list(folder.iterdir()) == []
+    mount(one.folder / "reports", "64m", again=True)
+    assert one.command("report", folder.name).exit_code == 0
+    laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
+    assert laws.repeats_by_end(one.simulator.journal.entries, []) == []

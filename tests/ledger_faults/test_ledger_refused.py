@@ -1,0 +1,165 @@
+"""A ledger that can't be used, at the start or in the middle: one line says why, and what it held is not forgotten."""
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import LedgerError
+from pipeline.ledger.database import open_ledger, told_clearly
+from pipeline.ledger.schema import VERSION
+from pipeline.simulator import Fault, Kind, When
+from tests.kills import laws
+from tests.kills.children import Ended
+from tests.kills.exports import orders
+from tests.kills.fates import Impatient
+from tests.kills.fixtures import MakeScene
+from tests.kills.scene import NO_RUN, wait_until
+
+
+def no_database(ledger: Path) -> None:
+    ledger.write_text("order_id,paid_fen\n" * 999, encoding="utf-8")
+
+
+def of_another_program(ledger: Path) -> None:
+    ledger.write_bytes(b"")
+    with closing(sqlite3.connect(ledger)) as connection:
+        connection.execute("CREATE TABLE cookies (n)")
+
+
+def newer(ledger: Path) -> None:
+    with closing(sqlite3.connect(ledger)) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+
+
+def cut_off(ledger: Path) -> None:
+    ledger.write_bytes(ledger.read_bytes()[:9000])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "exit_code", "said"),
+    [
+        pytest.param(
+            no_database, 2, "the file is no ledger; name another one in [ledger] url (SQLITE_NOTADB)", id="no-database"
+        ),
+        pytest.param(
+            of_another_program, 2, "the file is a database of another program; name another one in [ledger] url",
+            id="of-another-program",
+        ),
+        pytest.param(
+            newer, 2,
+            f"it was written by a newer backfill (ledger version {VERSION + 1}, this program knows {VERSION}); "
+            "install that version or newer",
+            id="of-a-newer-version",
+        ),
+        pytest.param(
+            cut_off, 1, "the file is damaged; restore it from a backup, then resume the run (SQLITE_CORRUPT)",
+            id="cut-off",
+        ),
+    ],
+)  # fmt: skip
+def test_what_was_delivered_is_known_once_the_ledger_is_back(
+    scene: MakeScene, spoil: Callable[[Path], None], exit_code: int, said: str
+) -> None:
+    """With a file in its place that is no ledger nothing is sent; with the ledger back nothing is sent again."""
+    one = scene(orders(8))
+    one.child("run", "orders")
+    sent = one.simulator.journal.entries
+    kept = shutil.copy(one.ledger, one.folder / "kept.db")
+    spoil(one.ledger)
+
+    refused = one.child("run", "orders")
+
+    assert refused == Ended(exit_code, "", f"backfill: ledger {one.ledger}: {said}\n")
+    shutil.copy(kept, one.ledger)
+    again = one.child("run", "orders", "--report", "again")
+    told = [(line["status"], line["code"]) for line in one.outcomes(one.folder / "again")]
+    assert (again.exit_code, one.simulator.journal.entries) == (one.export.exit_code, sent)
+    assert told == [
+        ("invalid", "field_missing") if fate == "invalid" else ("skipped", "already_succeeded")
+        for fate in one.export.fates
+    ]
+
+
+@contextmanager
+def mode(path: Path, bits: int) -> Iterator[None]:
+    """Give a file or folder other rights for a while."""
+    before = path.stat().st_mode
+    path.chmod(bits)
+    yield
+    path.chmod(before)
+
+
+@pytest.fixture
+def bound() -> Sequence[str]:
+    """Return the command that binds another to the rights of files, which the superuser is above otherwise."""
+    if os.geteuid() != 0:
+        return ()
+    program = shutil.which("setpriv")
+    if program is None:
+        pytest.skip("the superuser is bound by no rights here")
+    return (program, "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
+
+
+def test_a_ledger_that_may_not_be_written_is_refused(scene: MakeScene, bound: Sequence[str]) -> None:
+    """Whether the file is protected or its folder, the line says so; given the rights back, the next run goes on."""
+    one = scene(orders(8))
+    with mode(one.folder, 0o500):
+        no_folder = one.command("run", "orders", wrapper=bound)
+    one.ledger.parent.mkdir()
+    with mode(one.ledger.parent, 0o500):
+        no_file = one.command("run", "orders", wrapper=bound)
+    assert NO_RUN in one.child("resume", "last").stderr
+    with mode(one.ledger, 0o400):
+        read_only = one.command("run", "orders", wrapper=bound)
+
+    told = f"backfill: ledger {one.ledger}: "
+    denied = told + "Permission denied; check [ledger] url and the folder's permissions\n"
+    rights = told + "it can't be written; give this user write access to the file and its folder\n"
+    assert [no_folder, no_file, read_only] == [Ended(2, "", denied), Ended(2, "", denied), Ended(2, "", rights)]
+    assert one.simulator.journal.entries == ()
+    assert one.command("run", "orders", wrapper=bound).exit_code == one.export.exit_code
+    laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
+
+
+def test_a_ledger_that_is_locked_while_a_run_sends_stops_it(scene: MakeScene) -> None:
+    """The run waits for a while, then ends with a line that says why; once the lock is gone the next one goes on."""
+    one = scene(orders(60))
+    one.simulator.set_faults([Fault(Kind.SLOW, seconds=0.2, when=When.AFTER_APPLYING)])
+    running = one.begin("run", "orders", fate=Impatient())
+    wait_until(lambda: len(one.simulator.journal.entries) > one.concurrency)
+    with closing(sqlite3.connect(one.ledger, isolation_level=None, timeout=60)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        stopped = running.end()
+        ends = [time.monotonic()]
+        other.execute("ROLLBACK")
+    one.simulator.set_faults([])
+
+    assert (stopped.exit_code, stopped.stdout) == (2, "")
+    assert stopped.stderr.splitlines()[-1] == (
+        f"backfill: ledger {one.ledger}: another process keeps it locked; wait for that process or end it, "
+        "then try again (SQLITE_BUSY)"
+    )
+    assert one.child("resume", "last").exit_code == one.export.exit_code
+    laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
+    assert laws.repeats_by_end(one.simulator.journal.entries, ends)[0] <= 2 * one.concurrency
+
+
+def test_what_the_user_can_not_mend_is_a_fault_of_the_program(tmp_path: Path) -> None:
+    """A statement that breaks a rule of the tables is no matter of config or rights."""
+    with (
+        closing(open_ledger(tmp_path / "backfill.db")) as connection,
+        pytest.raises(LedgerError) as told,
+        told_clearly(tmp_path / "backfill.db"),
+    ):
+        connection.execute("INSERT INTO accounts (name) VALUES ('zhima')")
+
+    assert (str(told.value), told.value.users_fault) == (
+        f"ledger {tmp_path / 'backfill.db'}: NOT NULL constraint failed: accounts.holder (SQLITE_CONSTRAINT_NOTNULL)",
+        False,
+    )
