@@ -88,6 +88,13 @@ def _intend_balance(connection: sqlite3.Connection, run: RunRecord, due: Due) ->
         " before_unsettled = unsettled WHERE newest_identity <> excluded.newest_identity",
         (run.account_no, due.balance.card, due.identity, due.balance.version, due.position),
     )
+    # The same balance said again by a later export is as new as that.
+    connection.execute(
+        "UPDATE cards SET newest_position = max(newest_position, ?),"
+        " newest_version = CASE WHEN ? > newest_version THEN ? ELSE newest_version END"
+        " WHERE account_no = ? AND card = ? AND newest_identity = ?",
+        (due.position, due.balance.version, due.balance.version, run.account_no, due.balance.card, due.identity),
+    )
 
 
 def settle(connection: sqlite3.Connection, run: RunRecord, due: Due, end: Settlement) -> None:

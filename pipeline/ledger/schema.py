@@ -90,6 +90,7 @@ CREATE TABLE dues (
 );
 CREATE UNIQUE INDEX dues_by_row ON dues (run_no, row_no, part);
 CREATE INDEX dues_by_identity ON dues (identity, run_no);
+CREATE INDEX dues_by_card ON dues (card, position) WHERE card IS NOT NULL;
 CREATE TABLE deliveries (
     account_no INTEGER NOT NULL REFERENCES accounts,
     api        TEXT NOT NULL,

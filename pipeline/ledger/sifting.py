@@ -130,8 +130,21 @@ def _sift_by_card(connection: sqlite3.Connection, run: RunRecord, rekey: Callabl
         close = _fate(connection, run, staged, card)
         if close is not None:
             _close(connection, run, [staged.row_no], *close)
-        elif staged.key_is_derived and card is not None:
-            _give_unused_key(connection, run, staged, card.newest_identity, rekey)
+            _note_confirmed(connection, run, staged, card)
+        elif staged.key_is_derived:
+            _give_unused_key(connection, run, staged, card.newest_identity if card is not None else None, rekey)
+
+
+def _note_confirmed(connection: sqlite3.Connection, run: RunRecord, staged: _StagedBalance, card: Card | None) -> None:
+    """Note how late an export still says what the platform holds: no balance from before may be sent any more."""
+    if not is_unchanged(staged.balance, card) or is_overtaken(staged.balance, staged.position, staged.identity, card):
+        return
+    connection.execute(
+        "UPDATE cards SET newest_position = max(newest_position, ?),"
+        " newest_version = CASE WHEN ? > newest_version THEN ? ELSE newest_version END"
+        " WHERE account_no = ? AND card = ?",
+        (staged.position, staged.balance.version, staged.balance.version, run.account_no, staged.balance.card),
+    )
 
 
 def _fate(
@@ -153,18 +166,19 @@ def _give_unused_key(
     connection: sqlite3.Connection,
     run: RunRecord,
     staged: _StagedBalance,
-    newest: str,
+    newest: str | None,
     rekey: Callable[[bytes, str], bytes],
 ) -> None:
     """
     Keep a balance that comes back from being taken for the one sent earlier.
 
-    A key made from the row is the same whenever the row is. If another balance was sent since, the platform would
-    answer the old key from memory and keep that other balance; so the key counts how often the balance came back.
+    A key made from the row is the same whenever the row is. If another balance was sent since, or is still to be sent
+    by an earlier run, the platform would answer the old key from memory and keep that other balance; so the key counts
+    how often the balance came back.
     """
     last, times = None, 1
     key = staged.identity
-    while known(connection, run, [key]):
+    while known(connection, run, [key]) or _is_due_before_another(connection, run, staged, key):
         last, times = key, times + 1
         key = f"{staged.identity}-{times}"
     if last is not None:
@@ -178,6 +192,18 @@ def _give_unused_key(
         connection.execute(
             "UPDATE rows SET request_key = ? WHERE run_no = ? AND row_no = ?", (key, run.run_no, staged.row_no)
         )
+
+
+def _is_due_before_another(connection: sqlite3.Connection, run: RunRecord, staged: _StagedBalance, key: str) -> bool:
+    """Return whether an earlier run was to send this key, and a later one, before this, another balance of the card."""
+    asked = (run.account_no, staged.balance.card, key, staged.position)
+    found = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM dues AS d JOIN runs AS r USING (run_no) JOIN dues AS o ON o.card = d.card"
+        " AND o.identity <> d.identity AND o.position > d.position WHERE r.account_no = ? AND d.card = ?"
+        " AND d.identity = ? AND o.position < ?)",
+        asked,
+    ).fetchone()
+    return bool(found[0])
 
 
 def _join_lanes(connection: sqlite3.Connection, run: RunRecord) -> None:

@@ -160,12 +160,20 @@ def test_a_link_is_followed_once(base: Path) -> None:
 
 
 def test_a_name_that_no_report_can_hold_is_shown_as_far_as_it_can_be(base: Path) -> None:
-    """Line feeds, control characters and bytes that are no text do not get from a file's name into a report."""
-    (base / os.fsdecode(b"a\n\x1b[1m\xff.csv")).write_text("a\n1\n")
+    """Line feeds and control characters do not get from a file's name into a report."""
+    (base / "a\n\x1b[1m.csv").write_text("a\n1\n")
     (file,) = find_inputs(["a*.csv"], base=base, date=DAY)
-    assert file.name == "a\ufffd\ufffd[1m\ufffd.csv"
+    assert file.name == "a\ufffd\ufffd[1m.csv"
     verify_unchanged(file)
     assert len(sha256_of(file)) == 64
+
+
+def test_a_name_that_is_no_text_is_refused(base: Path) -> None:
+    """The ledger keeps a file's path as text, to find it again; a path that is none is told and refused."""
+    (base / os.fsdecode(b"a\n\xff.csv")).write_text("a\n1\n")
+    with pytest.raises(SourceError) as refused:
+        find_inputs(["a*.csv"], base=base, date=DAY)
+    assert str(refused.value) == "the path a\ufffd\ufffd.csv is no UTF-8; rename the file or folder"
 
 
 @pytest.mark.parametrize(

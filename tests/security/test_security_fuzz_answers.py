@@ -1,7 +1,9 @@
 """Whatever a server sends, no answer raises, and none is a success unless the platform's key signed it."""
 
 import base64
+import gzip
 import time
+import tracemalloc
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -16,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.model import Api, Lost, Reply, SignedRequest
+from pipeline.model import Api, Loss, Lost, Reply, SignedRequest
 from pipeline.signing.aes import encrypt
 from pipeline.signing.alipay_gateway import AlipayGateway
 from pipeline.signing.alipay_v3 import AlipayV3
@@ -240,6 +242,25 @@ def test_no_bytes_of_a_server_bring_the_transport_down(speak: Callable[[bytes], 
 
     assert isinstance(speak(raw), Reply | Lost)
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("times", [1, 2], ids=["gzip", "gzip within gzip"])
+def test_a_bomb_of_an_answer_is_not_unpacked(speak: Callable[[bytes], object], times: int) -> None:
+    """An answer that unpacks to far more than any of these APIs sends is given up, in bounded memory."""
+    body = bytes(60 << 20)
+    for _ in range(times):
+        body = gzip.compress(body, compresslevel=1)
+    encodings = ", ".join(["gzip"] * times).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (encodings, len(body))
+
+    tracemalloc.start()
+    answer = speak(head + body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert isinstance(answer, Lost)
+    assert answer.cause is Loss.CUT_SHORT
+    assert peak < 16 << 20
 
 
 @pytest.fixture(scope="module")

@@ -112,6 +112,28 @@ def test_a_config_loads_or_is_refused(folder: Path, data: bytes) -> None:
         assert b"accounts" in data
 
 
+@pytest.mark.parametrize(
+    "secret",
+    [
+        pytest.param("abcdefghijklmnopqrstuv==", id="AES key without a digit"),
+        pytest.param("abcdefghijklmnopqrstuvwxyzABCDEF", id="APIv3 key without a digit"),
+        pytest.param("201512BBMARKtoken0077MARKtoken", id="token"),
+    ],
+)
+@pytest.mark.parametrize("key", ["private_key_file", "encrypt_key_file", "encrypt_key_env"])
+def test_a_secret_in_the_place_of_its_file_is_not_repeated(folder: Path, key: str, secret: str) -> None:
+    """A key that was pasted where its file or its variable belongs does not come back in a fault."""
+    path = folder / "pasted.toml"
+    lines = [line for line in CONFIG.splitlines() if not line.startswith(key)]
+    lines.insert(lines.index("[accounts.zhima]") + 1, f'{key} = "{secret}"')
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+    with pytest.raises(SettingsError) as refused:
+        load(path, environ={}, at=AT)
+
+    assert (key in str(refused.value), secret in str(refused.value)) == (True, False)
+
+
 @given(name=st.text(min_size=1, max_size=40), value=st.text(max_size=60))
 @settings(max_examples=60, deadline=None)
 def test_an_environment_loads_or_is_refused(folder: Path, name: str, value: str) -> None:
