@@ -18,7 +18,7 @@ from pipeline.limits.permits import Permits
 from pipeline.map import MappingRules, rekey, retarget
 from pipeline.model import Api, Status
 from pipeline.read import SourceFile, find_inputs, sha256_of
-from pipeline.report import ReportFiles
+from pipeline.report import ReportFiles, make_folder
 from pipeline.run.stage import Stager
 from pipeline.run.story import Cast, execute
 from pipeline.settings import Account, AlipayAccount, Config, Job
@@ -143,8 +143,12 @@ class Workshop:
             held, rules_of(job, self._account(job)), job.csv, course, limit=limit, tick=self._watcher.staged
         )
 
+        folder = wishes.report or report_folder(self._config, held.run)
+
         def act() -> None:
             rows = stage(stager) if stage is not None else 0
+            # Asked before the first request: a night must not end without a place for its report.
+            make_folder(folder)
             if wishes.most_failures is not None:
                 course.allow_failures(wishes.most_failures.of(rows or self._rows_of(held.run)))
 
@@ -152,7 +156,6 @@ class Workshop:
         reported: list[ReportFiles] = []
 
         def report(run: RunRecord) -> int:
-            folder = wishes.report or report_folder(self._config, run)
             reported.append(report_on(self._ledger, run, folder, wishes.outcome_format))
             return reported[0].summary.exit_code
 
