@@ -3,18 +3,19 @@
 import sqlite3
 from pathlib import Path
 
-# These tables tell what was delivered. Dropped from the scratch file, their names mean the real ledger's.
+# These tables tell what was delivered: read under their names they are the real ledger's, by views that only this
+# connection has. What is written goes to the scratch file's own.
 _HISTORY = ("deliveries", "cards")
 
 
 def look_into(connection: sqlite3.Connection, past: Path) -> None:
-    """Attach the real ledger, read-only, to a connection of the scratch ledger."""
+    """Let a connection of the scratch ledger read the real one's history; the real one is attached read-only."""
     connection.execute("ATTACH ? AS past", (f"{past.absolute().as_uri()}?mode=ro",))
+    for table in _HISTORY:
+        connection.execute(f"CREATE TEMP VIEW {table} AS SELECT * FROM past.{table}")
 
 
 def take_over_the_past(connection: sqlite3.Connection) -> None:
-    """Let the scratch ledger's history be the real one's, and its runs come after the real ones."""
-    for table in _HISTORY:
-        connection.execute(f"DROP TABLE main.{table}")
+    """Let the scratch ledger's accounts be the real one's, and its runs come after the real ones."""
     connection.execute("INSERT INTO main.accounts SELECT * FROM past.accounts")
     connection.execute("INSERT INTO main.runs SELECT * FROM past.runs ORDER BY run_no DESC LIMIT 1")

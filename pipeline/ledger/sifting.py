@@ -139,8 +139,9 @@ def _note_confirmed(connection: sqlite3.Connection, run: RunRecord, staged: _Sta
     """Note how late an export still says what the platform holds: no balance from before may be sent any more."""
     if not is_unchanged(staged.balance, card) or is_overtaken(staged.balance, staged.position, staged.identity, card):
         return
+    # `main`: a plan reads the real ledger's cards under this name, and must not write there.
     connection.execute(
-        "UPDATE cards SET newest_position = max(newest_position, ?),"
+        "UPDATE main.cards SET newest_position = max(newest_position, ?),"
         " newest_version = CASE WHEN ? > newest_version THEN ? ELSE newest_version END"
         " WHERE account_no = ? AND card = ?",
         (staged.position, staged.balance.version, staged.balance.version, run.account_no, staged.balance.card),

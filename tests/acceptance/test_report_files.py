@@ -128,17 +128,18 @@ def test_rows_to_fix_has_its_header_also_where_no_row_is(night: Night) -> None:
     assert lines == [",".join([*order(1), "_status", "_code", "_message"])]
 
 
-def test_a_report_that_cannot_be_written_does_not_lose_an_outcome(night: Night) -> None:
-    """Where --report names a file, the command says so; the outcomes are in the ledger, and report writes them."""
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_sent(night: Night) -> None:
+    """Where --report names a file, the command says so and sends nothing; `resume` goes on, to a folder that is one."""
     night.export("orders.csv", [order(1)])
     (night.folder / "taken").write_text("a file")
 
     ended = night.backfill("run", "orders", "--report", "taken")
-    again = night.backfill("report", "last")
+    sent_before = night.requests()
+    resumed = night.backfill("resume", "last")
 
-    assert ended.exit_code in (1, 2)
+    assert (ended.exit_code, sent_before) == (2, [])
     assert "taken" in ended.stderr
-    assert (again.exit_code, len(night.requests())) == (0, len(night.outcomes()))
+    assert (resumed.exit_code, night.requests(), night.fates()) == (0, ["A1"], ["succeeded SUCCESS"])
 
 
 def test_a_page_tells_the_same_numbers(night: Night) -> None:

@@ -50,7 +50,7 @@ def assert_refused(night: Night, front: End) -> None:
     assert (night.summary()["state"], night.summary()["exit_code"]) == ("stopped", 4)
     assert night.fates() == ["unsent stopped", "unsent stopped"]
     assert all("certificate" in line["message"] and "does not verify" in line["message"] for line in night.outcomes())
-    assert night.outcomes()[0]["message"].startswith("tls_refused: ")
+    assert any(line["message"].startswith("tls_refused: ") for line in night.outcomes())
     assert (bytes(front.received), night.requests()) == (b"", [])
 
 
