@@ -1,7 +1,7 @@
 """The values that the whole house speaks of. Words are those of docs/glossary.md."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -194,6 +194,27 @@ class Outcome:
     file_no: int
     wants_new_key: bool = False
     cells: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Rows of one file that share an outcome and were not sent; entry n of both columns is about the same row."""
+
+    source_file: str
+    file_no: int
+    status: Status
+    code: str
+    message: str
+    source_rows: Sequence[int]
+    request_keys: Sequence[str | None] = field(repr=False)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Yield the outcome of each row."""
+        for source_row, key in zip(self.source_rows, self.request_keys, strict=True):
+            yield Outcome(
+                self.source_file, source_row, key or "", self.status, self.code, self.message, None, 0, None, None,
+                None, None, self.file_no,
+            )  # fmt: skip
 
 
 def digest(*parts: str | bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""`plan`: the first act on a scratch ledger."""
+"""`plan`: the first act, with nothing written."""
 
 import random
 import tempfile
@@ -10,9 +10,8 @@ from pipeline.assemble.platform import holder_of
 from pipeline.assemble.wishes import Wishes
 from pipeline.assemble.workshop import inputs_of, new_run_id, rules_of, yesterday
 from pipeline.clock import Clock
-from pipeline.ledger.lease import this_process
-from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import NewRun
+from pipeline.ledger.rehearsal import Rehearsal
 from pipeline.read import find_inputs
 from pipeline.run.plan import Plan, plan_of
 from pipeline.run.stage import Stager
@@ -36,14 +35,11 @@ def plan(
     account = config.accounts[job.account]
     patterns, base = inputs_of(config, job, inputs, folder)
     files = find_inputs(patterns, base=base, date=wishes.day or yesterday(job, clock.now()))
-    past = ledger_path(config)
-    with tempfile.TemporaryDirectory(prefix="backfill-plan-") as scratch:
-        ledger = Ledger(Path(scratch) / "plan.db", clock, this_process(), past=past if past.exists() else None)
-        try:
-            now = clock.now()
-            new = NewRun(new_run_id(now, chance), name, job.export, job.api, job.account, job.rate, timestamp(now))
-            held = ledger.begin(new, holder_of(account))
-            Stager(held, rules_of(job, account), job.csv, Course(clock), limit=wishes.limit).stage(files)
-            return plan_of(ledger, held, job.rate)
-        finally:
-            ledger.close()
+    now = clock.now()
+    new = NewRun(new_run_id(now, chance), name, job.export, job.api, job.account, job.rate, timestamp(now))
+    with (
+        tempfile.TemporaryDirectory(prefix="backfill-plan-") as aside,
+        Rehearsal(ledger_path(config), new, holder_of(account), Path(aside)) as rehearsal,
+    ):
+        Stager(rehearsal, rules_of(job, account), job.csv, Course(clock), limit=wishes.limit).stage(files)
+        return plan_of(rehearsal.prospect, job.rate)

@@ -102,6 +102,22 @@ def open_ledger(path: Path, connect: Connect = connect) -> sqlite3.Connection:
     return connection
 
 
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """
+    Open the ledger for reading alone, or, where there is none, an empty one that is kept nowhere.
+
+    Raises LedgerError as `open_ledger` does, which brings it to this version.
+    """
+    if path.exists():
+        open_ledger(path).close()
+        return sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
+        )
+    empty = sqlite3.connect(":memory:", isolation_level=None)
+    _migrate(empty)
+    return empty
+
+
 def make_file(path: Path) -> None:
     """Make the file, and its folder, where there is none; raise LedgerError where that can't be."""
     if path.is_dir():

@@ -3,12 +3,13 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
-from pipeline.ledger import deliveries, lease, outcomes, queue, rerunning, runs, scratch, sifting, staging
+from pipeline.ledger import deliveries, inputs, lease, outcomes, queue, rerunning, runs, sifting
 from pipeline.ledger.admission import Admission
 from pipeline.ledger.commit import GroupCommit
 from pipeline.ledger.database import Connect, connect, open_ledger, told_clearly
@@ -23,7 +24,11 @@ from pipeline.ledger.records import (
     Settlement,
     StagedRow,
 )
-from pipeline.model import Outcome
+from pipeline.model import Alike, Outcome
+
+# numpy takes a tenth of a second to import, and only a run's first act needs it.
+if TYPE_CHECKING:
+    from pipeline.ledger.staging import Staging
 
 T = TypeVar("T")
 
@@ -35,9 +40,8 @@ class Ledger:
     """
     A ledger file. Raises LedgerError, with cause and advice, for whatever the file or the disk refuses.
 
-    Reading is done on a connection of its own, so that it neither waits for a commit nor sees half of one. With
-    `past` this is a scratch ledger: it knows what that one knows, and leaves it untouched. `is_dead` tells whether the
-    holder of a job surely runs no more; `connect` opens the file.
+    Reading is done on a connection of its own, so that it neither waits for a commit nor sees half of one. `is_dead`
+    tells whether the holder of a job surely runs no more; `connect` opens the file.
     """
 
     def __init__(
@@ -46,7 +50,6 @@ class Ledger:
         clock: Clock,
         holder: Holder,
         *,
-        past: Path | None = None,
         is_dead: IsDead = lease.is_dead,
         connect: Connect = connect,
     ) -> None:
@@ -59,16 +62,6 @@ class Ledger:
         with told_clearly(path):
             self._reader = connect(path)
         self._reading = threading.Lock()
-        if past is not None:
-            self._look_into(past)
-
-    def _look_into(self, past: Path) -> None:
-        # Opened once as any command would, which brings it to this version or says why it can't be used.
-        open_ledger(past).close()
-        with told_clearly(past):
-            scratch.look_into(self._writer, past)
-            scratch.take_over_the_past(self._writer)
-            scratch.look_into(self._reader, past)
 
     def quotas(self) -> QuotaStore:
         """Return where this ledger's quotas are kept."""
@@ -103,6 +96,11 @@ class Ledger:
         """Yield the outcome of each row, in source order."""
         with told_clearly(self.path):
             yield from outcomes.outcomes(self._reader, run)
+
+    def outcomes_and_packs(self, run: RunRecord) -> Iterator[Outcome | Alike]:
+        """Yield the outcomes of all rows, in source order; neighbours that share one together where they lie so."""
+        with told_clearly(self.path):
+            yield from outcomes.outcomes_and_packs(self._reader, run)
 
     def begin(self, new: NewRun, account_holder: str) -> "RunLedger":
         """Take the job for a new run and write it down, or raise RunHeld. The caller concludes or leaves it."""
@@ -146,31 +144,49 @@ class RunLedger:
         self._clock = ledger._clock  # noqa: SLF001 - one thing in two classes
         self._commits = GroupCommit(ledger._writer, lambda c: lease.check(c, held))  # noqa: SLF001
         self._renewed_at = self._clock.steady()
+        self._staging: Staging | None = None
 
     def _commit(self, write: Callable[[sqlite3.Connection], T]) -> T:
         with told_clearly(self._ledger.path):
             return self._commits.run(write)
 
-    def stage(self, file_no: int, first_row_no: int, rows: Sequence[StagedRow]) -> None:
-        """Write a chunk of rows, and what of them is due."""
-        self._commit(lambda c: staging.stage_rows(c, self.run, file_no, first_row_no, rows))
-
     def add_input(self, source: InputRecord) -> None:
         """Write an input file, when it is opened and again when it was read to its end."""
-        self._commit(lambda c: staging.add_input(c, self.run, source))
+        self._commit(lambda c: inputs.add_input(c, self.run, source))
 
     def unstage(self) -> None:
         """Forget what was staged: the run is to be staged anew."""
-        self._commit(lambda c: staging.unstage(c, self.run))
+        self._forget_staging()
+        self._commit(lambda c: inputs.unstage(c, self.run))
+
+    def stage(self, file_no: int, first_row_no: int, rows: Sequence[StagedRow]) -> None:
+        """Take in a chunk of rows; what is to become of them is decided when all are there."""
+        from pipeline.ledger.staging import Staging  # noqa: PLC0415 - see the top
+
+        if self._staging is None:
+            self._staging = Staging(self.run, self._ledger.path.parent)
+        waiting = self._staging
+        self._ledger._read(lambda c: waiting.add(c, file_no, first_row_no, rows))  # noqa: SLF001 - as above
 
     def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> None:
-        """Sift what was staged, and enter the second act, at once."""
+        """Decide on all that was staged, write what is due, and enter the second act."""
+        if self._staging is not None:
+            repeats = self._staging.repeats()
+            for leaf in self._staging:
+                self._commit(partial(sifting.take, run=self.run, leaf=leaf, repeats=repeats, rekey=rekey))
+                self.keep_up()
+            self._forget_staging()
 
         def write(connection: sqlite3.Connection) -> None:
-            sifting.sift(connection, self.run, rekey)
+            sifting.join_lanes(connection, self.run)
             runs.start_delivering(connection, self.run)
 
         self._commit(write)
+
+    def _forget_staging(self) -> None:
+        if self._staging is not None:
+            self._staging.close()
+            self._staging = None
 
     def copy_from(self, parent: RunRecord, selection: rerunning.Selection, rewrites: rerunning.Rewrites) -> int:
         """Make due again what another run left open, and enter the second act; return how many rows that are."""
@@ -220,6 +236,8 @@ class RunLedger:
         """
 
         def write(connection: sqlite3.Connection) -> RunRecord:
+            for leaf in self._staging or ():
+                sifting.give_up(connection, self.run, leaf, open_as)
             runs.close_dues(connection, self.run, *open_as)
             runs.record_progress(connection, self.run, progress)
             return runs.conclude(connection, self.run, state=state, reason=reason, finished_at=finished_at)
@@ -236,4 +254,5 @@ class RunLedger:
 
     def release(self) -> None:
         """Give the job back, concluded or not."""
+        self._forget_staging()
         self._commit(lambda c: lease.release(c, self._lease))

@@ -1,11 +1,14 @@
 """Reading outcomes back: one for each row, in source order, with memory that does not grow."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from heapq import merge
+from operator import itemgetter
 
+from pipeline.ledger.packs import Pack, read_packs
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.runs import IS_DELIVERED, UNREACHED
-from pipeline.model import Outcome, Status
+from pipeline.model import Alike, Outcome, Status
 
 # The worst last: doubt weighs most, since only it must not be answered by sending something else.
 SEVERITY = (
@@ -21,6 +24,10 @@ _RANK = {status: rank for rank, status in enumerate(SEVERITY)}
 _PAGE = 2000
 
 _PAGE_OF_ROWS = (
+    "SELECT min(row_no), max(row_no) FROM"
+    " (SELECT row_no FROM rows WHERE run_no = ? AND row_no BETWEEN ? AND ? ORDER BY row_no LIMIT ?)"
+)
+_ROWS = (
     "SELECT min(row_no), max(row_no) FROM"
     " (SELECT row_no FROM rows WHERE run_no = ? AND row_no > ? ORDER BY row_no LIMIT ?)"
 )
@@ -38,17 +45,71 @@ _DUES = (
 )
 
 
+# As many as SQLite's numbers go.
+_END = (1 << 63) - 1
+
+
 def outcomes(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Outcome]:
     """Yield the outcome of each row of a run, in source order. Each page is one short read."""
-    last = -1
+    for told in outcomes_and_packs(connection, run):
+        if isinstance(told, Alike):
+            yield from told.outcomes()
+        else:
+            yield told
+
+
+def outcomes_and_packs(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Outcome | Alike]:
+    """Yield the outcomes of all rows, in source order; neighbours that share one together, where they lie packed."""
+    names = dict(connection.execute("SELECT file_no, name FROM inputs WHERE run_no = ?", (run.run_no,)).fetchall())
+    first = 0
+    for packs in _overlapping(read_packs(connection, run)):
+        low = min(pack.row_nos[0] for pack in packs)
+        high = max(pack.row_nos[-1] for pack in packs)
+        yield from (outcome for _, outcome in _outcomes_of_rows(connection, run, first, low - 1))
+        rows = list(_outcomes_of_rows(connection, run, low, high))
+        if len(packs) == 1 and not rows:
+            yield _alike(packs[0], names)
+        else:
+            yield from _mixed(rows, packs, names)
+        first = high + 1
+    yield from (outcome for _, outcome in _outcomes_of_rows(connection, run, first, _END))
+
+
+def _overlapping(packs: Iterator[Pack]) -> Iterator[list[Pack]]:
+    """Put packs together whose rows lie among one another."""
+    group: list[Pack] = []
+    for pack in packs:
+        if group and pack.row_nos[0] > max(other.row_nos[-1] for other in group):
+            yield group
+            group = []
+        group.append(pack)
+    if group:
+        yield group
+
+
+def _alike(pack: Pack, names: Mapping[int, str]) -> Alike:
+    return Alike(
+        names[pack.file_no], pack.file_no, pack.status, pack.code, pack.message, pack.source_rows, pack.request_keys
+    )
+
+
+def _mixed(rows: Sequence[tuple[int, Outcome]], packs: Sequence[Pack], names: Mapping[int, str]) -> Iterator[Outcome]:
+    unpacked = (zip(pack.row_nos, _alike(pack, names).outcomes(), strict=True) for pack in packs)
+    yield from (outcome for _, outcome in merge(rows, *unpacked, key=itemgetter(0)))
+
+
+def _outcomes_of_rows(
+    connection: sqlite3.Connection, run: RunRecord, first: int, last: int
+) -> Iterator[tuple[int, Outcome]]:
     while True:
-        first, last = connection.execute(_PAGE_OF_ROWS, (run.run_no, last, _PAGE)).fetchone()
-        if first is None:
+        low, high = connection.execute(_PAGE_OF_ROWS, (run.run_no, first, last, _PAGE)).fetchone()
+        if low is None:
             return
-        worst = _worst_dues(connection, run, first, last)
+        worst = _worst_dues(connection, run, low, high)
         # Not all at once: the cells of a single row may be many megabytes.
-        for line in connection.execute(_ROWS, (run.run_no, first, last)):
-            yield _outcome(line, worst.get(line[0]))
+        for line in connection.execute(_ROWS, (run.run_no, low, high)):
+            yield line[0], _outcome(line, worst.get(line[0]))
+        first = high + 1
 
 
 _DueLine = tuple[int, str, str, str, int | None, int, str | None, str | None, int | None, str | None, int]

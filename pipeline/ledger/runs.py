@@ -20,18 +20,24 @@ def bind_account(connection: sqlite3.Connection, name: str, holder: str) -> int:
     `holder` says who that is at the platform. Raises LedgerError when the name stood for somebody else before: what
     was delivered for one account says nothing of another.
     """
-    line = connection.execute("SELECT account_no, holder FROM accounts WHERE name = ?", (name,)).fetchone()
-    if line is None:
-        twin = connection.execute("SELECT min(account_no) FROM accounts WHERE holder = ?", (holder,)).fetchone()[0]
+    known = account_no_of(connection, name, holder)
+    named = connection.execute("SELECT 1 FROM accounts WHERE name = ?", (name,)).fetchone()
+    if named is None:
         cursor = connection.execute("INSERT INTO accounts (name, holder) VALUES (?, ?)", (name, holder))
-        return int(twin or cursor.lastrowid or 0)
-    if line[1] != holder:
+        return known or int(cursor.lastrowid or 0)
+    return known or 0
+
+
+def account_no_of(connection: sqlite3.Connection, name: str, holder: str) -> int | None:
+    """Return the number of an account, None where nothing is known of its holder; raise as `bind_account` does."""
+    line = connection.execute("SELECT holder FROM accounts WHERE name = ?", (name,)).fetchone()
+    if line is not None and line[0] != holder:
         raise LedgerError(
-            f"the ledger keeps account {name} as {line[1]}, the config now says {holder}; "
+            f"the ledger keeps account {name} as {line[0]}, the config now says {holder}; "
             "name another ledger in [ledger] url, or give the other account a name of its own"
         )
     first = connection.execute("SELECT min(account_no) FROM accounts WHERE holder = ?", (holder,)).fetchone()[0]
-    return int(first)
+    return None if first is None else int(first)
 
 
 def begin(connection: sqlite3.Connection, new: NewRun, account_no: int) -> RunRecord:

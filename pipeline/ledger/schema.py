@@ -59,6 +59,17 @@ CREATE TABLE rows (
     cells       TEXT,
     PRIMARY KEY (run_no, row_no)
 ) WITHOUT ROWID;
+CREATE TABLE packs (
+    run_no       INTEGER NOT NULL REFERENCES runs,
+    first_row_no INTEGER NOT NULL,
+    last_row_no  INTEGER NOT NULL,
+    file_no      INTEGER NOT NULL,
+    status       TEXT NOT NULL,
+    code         TEXT NOT NULL,
+    message      TEXT NOT NULL,
+    rows         BLOB NOT NULL,
+    PRIMARY KEY (run_no, first_row_no)
+) WITHOUT ROWID;
 CREATE INDEX rows_invalid_by_key ON rows (request_key) WHERE status = 'invalid';
 CREATE TABLE dues (
     due_no        INTEGER PRIMARY KEY,
@@ -91,6 +102,8 @@ CREATE TABLE dues (
 CREATE UNIQUE INDEX dues_by_row ON dues (run_no, row_no, part);
 CREATE INDEX dues_by_identity ON dues (identity, run_no);
 CREATE INDEX dues_by_card ON dues (card, position) WHERE card IS NOT NULL;
+CREATE INDEX dues_open_by_card ON dues (card)
+    WHERE card IS NOT NULL AND coalesce(status, '') NOT IN ('succeeded', 'skipped');
 CREATE TABLE deliveries (
     account_no INTEGER NOT NULL REFERENCES accounts,
     api        TEXT NOT NULL,

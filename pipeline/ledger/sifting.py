@@ -1,213 +1,225 @@
-"""Sifting out of what was staged what need not, or must not, be sent."""
+"""Deciding what of a staged run must not, or need not, be sent, once all of it is read; and writing down the rest."""
 
 import sqlite3
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import orjson
 
 from pipeline.ledger.admission import Card, Conflict, Skip, admit, is_overtaken, is_unchanged
 from pipeline.ledger.deliveries import card_of, known
+from pipeline.ledger.leaf import Fate, Leaf
+from pipeline.ledger.packs import Pack, write_pack
+from pipeline.ledger.past import Past, cards_of, cards_with_dues, past_of
 from pipeline.ledger.records import RunRecord
-from pipeline.ledger.staging import KEY_CONFLICT
-from pipeline.model import Api, Balance, Export, Status, digest
+from pipeline.model import Api, Balance, Status, digest
 
-_PAGE = 1000
+# It imports numpy, which takes a tenth of a second, and only a run's first act needs that.
+if TYPE_CHECKING:
+    from pipeline.ledger.repeats import Repeats
+
+Rekey = Callable[[bytes, str], bytes]
 
 
-def sift(connection: sqlite3.Connection, run: RunRecord, rekey: Callable[[bytes, str], bytes]) -> None:
-    """
-    Take out what must not be sent twice within a run, and balances that need not be sent at all.
-
-    `rekey` puts another request key into a body. Runs once, after all rows are staged.
-    """
-    if run.export is Export.TASKS:
-        _sift_counted_otherwise(connection, run)
-    _sift_repeated_identities(connection, run)
+def take(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, repeats: "Repeats", rekey: Rekey) -> None:
+    """Sift a leaf and write it: what is due with its bytes, what is invalid with its cells, the rest in packs."""
+    sift(connection, run, leaf, repeats)
     if run.api is Api.POINTS:
-        _sift_superseded(connection, run)
-        _sift_by_card(connection, run, rekey)
-    _join_lanes(connection, run)
+        _note_confirmed(connection, run, leaf)
+        _give_unused_keys(connection, run, leaf, rekey)
+    _write_packs(connection, run, leaf)
+    _insert_rows(connection, run, leaf, (Fate.DUE, Fate.INVALID))
+    _insert_dues(connection, run, leaf)
 
 
-def _close(
-    connection: sqlite3.Connection, run: RunRecord, row_nos: Sequence[int], status: Status, code: str, message: str
+def give_up(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, open_as: tuple[str, str]) -> None:
+    """Write a leaf of a run that ends before its first request: what would be due is unsent, with code and message."""
+    _write_packs(connection, run, leaf)
+    _pack(connection, run, leaf, Fate.DUE, (Status.UNSENT, *open_as))
+    _insert_rows(connection, run, leaf, (Fate.INVALID,))
+
+
+def sift(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, repeats: "Repeats") -> None:
+    """Decide the fates of a leaf's rows. The ledger is only read."""
+    repeats.apply(leaf)
+    if run.api is Api.POINTS:
+        _sift_balances(connection, run, leaf)
+
+
+def _sift_balances(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
+    """Leave out what the platform holds already, or may not be told any more."""
+    parts = leaf.parts
+    due = list(leaf.due_parts())
+    cards = cards_of(connection, run, [parts.cards[n] or b"" for n in due])
+    past = past_of(connection, run, [parts.identities[n] for n in due if not parts.are_derived[n]])
+    for n in due:
+        if not parts.are_derived[n]:
+            _judge_key(leaf, n, past)
+        card = cards.get(parts.cards[n] or b"")
+        if card is not None:
+            _judge_balance(run, leaf, n, card)
+
+
+def _judge_key(leaf: Leaf, n: int, past: Past) -> None:
+    match admit(past.known(leaf.parts.identities[n]), leaf.parts.digests[n]):
+        case Conflict(message):
+            leaf.refuse(leaf.parts.at[n], message)
+        case Skip():
+            leaf.fates[leaf.parts.at[n]] = Fate.ALREADY_SUCCEEDED
+
+
+def _judge_balance(run: RunRecord, leaf: Leaf, n: int, card: Card) -> None:
+    at, balance, identity = leaf.parts.at[n], balance_of(leaf, n), leaf.parts.identities[n]
+    fate = None
+    if is_overtaken(balance, position(run.run_no, leaf.first_row_no + at), identity, card):
+        fate = Fate.SUPERSEDED
+    elif is_unchanged(balance, card):
+        fate = Fate.UNCHANGED
+        leaf.confirmed[n] = (balance.version or "") > (card.newest_version or "")
+    if fate is not None and leaf.fates[at] == Fate.DUE:
+        leaf.fates[at] = fate
+
+
+def balance_of(leaf: Leaf, n: int) -> Balance:
+    """Return the balance that a part of the leaf tells."""
+    return Balance(leaf.parts.cards[n] or b"", leaf.parts.points[n] or 0, leaf.parts.versions[n])
+
+
+def position(run_no: int, row_no: int) -> int:
+    """Return the place of a row among all rows ever staged."""
+    return (run_no << 40) | row_no
+
+
+def _write_packs(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
+    for fate in sorted(set(leaf.fates) - {Fate.DUE, Fate.INVALID}):
+        _pack(connection, run, leaf, Fate(fate), (Status.SKIPPED, Fate(fate).name.lower(), ""))
+
+
+def _pack(
+    connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, fate: Fate, told: tuple[Status, str, str]
 ) -> None:
-    asked = (run.run_no, orjson.dumps(list(row_nos)).decode())
-    where = " WHERE run_no = ? AND row_no IN (SELECT value FROM json_each(?))"
-    cells = ", cells = NULL" if status is Status.SKIPPED else ""
-    connection.execute(
-        f"UPDATE rows SET status = ?, code = ?, message = ?{cells}{where}",
-        (status, code, message, *asked),
-    )
-    connection.execute("DELETE FROM dues" + where, asked)
+    places = [at for at, one in enumerate(leaf.fates) if one == fate]
+    if places:
+        columns = (
+            [leaf.first_row_no + at for at in places],
+            [leaf.source_rows[at] for at in places],
+            [leaf.request_keys[at] for at in places],
+        )
+        write_pack(connection, run, Pack(leaf.file_no, *told, *columns))
 
 
-def _sift_counted_otherwise(connection: sqlite3.Connection, run: RunRecord) -> None:
-    """Leave of each task the form of `times` that comes first: see `_counted_otherwise`."""
-    unlike = connection.execute(
-        "SELECT row_no FROM (SELECT row_no, is_one, first_value(is_one) OVER (PARTITION BY key ORDER BY row_no)"
-        " AS first FROM (SELECT d.row_no, w.request_key AS key, d.identity = w.request_key AS is_one FROM dues AS d"
-        " JOIN rows AS w USING (run_no, row_no) WHERE d.run_no = ? AND d.part = 0)) WHERE is_one <> first",
-        (run.run_no,),
-    ).fetchall()
-    _close(
-        connection, run, [row_no for (row_no,) in unlike], Status.INVALID, KEY_CONFLICT,
-        "an earlier row of this run counts the same task in another form of `times`; give this row another key",
+def _insert_rows(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, kept: Sequence[Fate]) -> None:
+    connection.executemany(
+        "INSERT INTO rows (run_no, row_no, file_no, source_row, request_key, status, code, message, cells)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (run.run_no, leaf.first_row_no + at, leaf.file_no, leaf.source_rows[at], leaf.request_keys[at],
+             *_told(leaf, at), orjson.dumps(leaf.cells[at]).decode())
+            for at, fate in enumerate(leaf.fates) if fate in kept
+        ),
     )  # fmt: skip
 
 
-def _sift_repeated_identities(connection: sqlite3.Connection, run: RunRecord) -> None:
-    """
-    Leave only the first due of each identity.
+def _told(leaf: Leaf, at: int) -> tuple[str | None, str | None, str | None]:
+    return (Status.INVALID, *leaf.faults[at]) if at in leaf.faults else (None, None, None)
 
-    A derived key is left out: it says nothing but what the balance says. A row of which some parts are new stays.
-    """
-    repeated = connection.execute(
-        "SELECT d.due_no, d.row_no, d.digest = f.digest,"
-        " (SELECT count(*) FROM dues AS a WHERE a.run_no = d.run_no AND a.row_no = d.row_no)"
-        " FROM dues AS d JOIN (SELECT identity, min(due_no) AS first FROM dues"
-        " WHERE run_no = ? AND NOT key_is_derived GROUP BY identity HAVING count(*) > 1) AS g USING (identity)"
-        " JOIN dues AS f ON f.due_no = g.first WHERE d.run_no = ? AND d.due_no > g.first AND d.row_no <> f.row_no",
-        (run.run_no, run.run_no),
-    ).fetchall()
-    unlike = {row_no for _, row_no, same, _ in repeated if not same}
-    _close(
-        connection, run, sorted(unlike), Status.INVALID, KEY_CONFLICT,
-        "an earlier row of this run has the same request key and other content; give this row another key",
+
+def _insert_dues(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
+    p, first = leaf.parts, leaf.first_row_no
+    connection.executemany(
+        "INSERT INTO dues (run_no, row_no, part, position, request_key, identity, key_is_derived, digest, body, lane,"
+        " refund_of, card, points, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (run.run_no, first + p.at[n], p.part[n], position(run.run_no, first + p.at[n]), p.request_keys[n],
+             p.identities[n], p.are_derived[n], p.digests[n], p.bodies[n], p.lanes[n], p.refunds_of[n], p.cards[n],
+             p.points[n], p.versions[n])
+            for n in leaf.due_parts()
+        ),
     )  # fmt: skip
-    if run.api is Api.POINTS:
-        # Equal rows of one card: the last one is the newest, see below.
+
+
+def _note_confirmed(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
+    """
+    Note how late an export still says what the platform holds: no balance from before may be sent any more.
+
+    Left out where it would change nothing: the export's own time says nothing new, and nobody has another balance of
+    the card to send from before, nor may come to have one.
+    """
+    if not leaf.confirmed:
         return
-    parts = Counter(row_no for _, row_no, _, _ in repeated)
-    whole = [row_no for _, row_no, _, count in repeated if row_no not in unlike and parts[row_no] == count]
-    _close(connection, run, whole, Status.SKIPPED, "duplicate_row", "")
-    connection.executemany("DELETE FROM dues WHERE due_no = ?", [(due_no,) for due_no, _, _, _ in repeated])
-
-
-def _sift_superseded(connection: sqlite3.Connection, run: RunRecord) -> None:
-    older = connection.execute(
-        "SELECT row_no, identity = newest AND NOT key_is_derived FROM (SELECT row_no, identity, key_is_derived,"
-        " row_number() OVER by_age AS place, first_value(identity) OVER by_age AS newest FROM dues WHERE run_no = ?"
-        " WINDOW by_age AS (PARTITION BY card ORDER BY version IS NOT NULL DESC, version DESC, position DESC))"
-        " WHERE place > 1",
-        (run.run_no,),
-    ).fetchall()
-    _close(connection, run, [n for n, is_same in older if not is_same], Status.SKIPPED, "superseded", "")
-    _close(connection, run, [n for n, is_same in older if is_same], Status.SKIPPED, "duplicate_row", "")
-
-
-@dataclass(frozen=True, slots=True)
-class _StagedBalance:
-    due_no: int
-    row_no: int
-    identity: str
-    key_is_derived: bool
-    body: bytes = field(repr=False)
-    position: int
-    balance: Balance
-
-
-def _balances(connection: sqlite3.Connection, run: RunRecord) -> Iterator[_StagedBalance]:
-    last = -1
-    while True:
-        page = connection.execute(
-            "SELECT due_no, row_no, identity, key_is_derived, body, position, card, points, version FROM dues"
-            " WHERE run_no = ? AND row_no > ? ORDER BY row_no LIMIT ?",
-            (run.run_no, last, _PAGE),
-        ).fetchall()
-        for line in page:
-            yield _StagedBalance(line[0], line[1], line[2], bool(line[3]), line[4], line[5], Balance(*line[6:]))
-        if not page:
-            return
-        last = page[-1][1]
-
-
-def _sift_by_card(connection: sqlite3.Connection, run: RunRecord, rekey: Callable[[bytes, str], bytes]) -> None:
-    for staged in _balances(connection, run):
-        card = card_of(connection, run.account_no, staged.balance.card)
-        close = _fate(connection, run, staged, card)
-        if close is not None:
-            _close(connection, run, [staged.row_no], *close)
-            _note_confirmed(connection, run, staged, card)
-        elif staged.key_is_derived:
-            _give_unused_key(connection, run, staged, card.newest_identity if card is not None else None, rekey)
-
-
-def _note_confirmed(connection: sqlite3.Connection, run: RunRecord, staged: _StagedBalance, card: Card | None) -> None:
-    """Note how late an export still says what the platform holds: no balance from before may be sent any more."""
-    if not is_unchanged(staged.balance, card) or is_overtaken(staged.balance, staged.position, staged.identity, card):
-        return
-    # `main`: a plan reads the real ledger's cards under this name, and must not write there.
-    connection.execute(
-        "UPDATE main.cards SET newest_position = max(newest_position, ?),"
+    cards = {n: leaf.parts.cards[n] or b"" for n in leaf.confirmed}
+    if _may_stage_before(connection, run):
+        contested = set(cards.values())
+    else:
+        contested = cards_with_dues(connection, list(cards.values()), only_open=True)
+    connection.executemany(
+        "UPDATE cards SET newest_position = max(newest_position, ?),"
         " newest_version = CASE WHEN ? > newest_version THEN ? ELSE newest_version END"
         " WHERE account_no = ? AND card = ?",
-        (staged.position, staged.balance.version, staged.balance.version, run.account_no, staged.balance.card),
-    )
+        (
+            (position(run.run_no, leaf.first_row_no + leaf.parts.at[n]), leaf.parts.versions[n],
+             leaf.parts.versions[n], run.account_no, cards[n])
+            for n, is_later in leaf.confirmed.items() if is_later or cards[n] in contested
+        ),
+    )  # fmt: skip
 
 
-def _fate(
-    connection: sqlite3.Connection, run: RunRecord, staged: _StagedBalance, card: Card | None
-) -> tuple[Status, str, str] | None:
-    """Say as what the newest balance of a card is closed, None where it is to be sent."""
-    if not staged.key_is_derived:
-        match admit(known(connection, run, [staged.identity]).get(staged.identity), digest(staged.body)):
-            case Conflict(message):
-                return Status.INVALID, KEY_CONFLICT, message
-            case Skip(code):
-                return Status.SKIPPED, code, ""
-    if is_overtaken(staged.balance, staged.position, staged.identity, card):
-        return Status.SKIPPED, "superseded", ""
-    return (Status.SKIPPED, "unchanged", "") if is_unchanged(staged.balance, card) else None
+def _may_stage_before(connection: sqlite3.Connection, run: RunRecord) -> bool:
+    """Return whether a run that began earlier has still to say what is due: it is staged now, or will be anew."""
+    asked = "SELECT EXISTS (SELECT 1 FROM runs WHERE account_no = ? AND api = ? AND run_no < ? AND act = 'staging')"
+    return bool(connection.execute(asked, (run.account_no, run.api, run.run_no)).fetchone()[0])
 
 
-def _give_unused_key(
-    connection: sqlite3.Connection,
-    run: RunRecord,
-    staged: _StagedBalance,
-    newest: str | None,
-    rekey: Callable[[bytes, str], bytes],
-) -> None:
+def _give_unused_keys(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, rekey: Rekey) -> None:
     """
-    Keep a balance that comes back from being taken for the one sent earlier.
+    Keep balances that come back from being taken for the ones sent earlier.
 
     A key made from the row is the same whenever the row is. If another balance was sent since, or is still to be sent
     by an earlier run, the platform would answer the old key from memory and keep that other balance; so the key counts
     how often the balance came back.
     """
+    parts = leaf.parts
+    derived = [n for n in leaf.due_parts() if parts.are_derived[n]]
+    past = past_of(connection, run, [parts.identities[n] for n in derived])
+    met = cards_with_dues(connection, [parts.cards[n] or b"" for n in derived], only_open=False)
+    for n in derived:
+        if parts.identities[n] in past or parts.cards[n] in met:
+            key = _unused_key(connection, run, leaf, n)
+            if key != parts.identities[n]:
+                _rekey(leaf, n, key, rekey)
+
+
+def _unused_key(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, n: int) -> str:
+    identity, card = leaf.parts.identities[n], leaf.parts.cards[n] or b""
+    before = position(run.run_no, leaf.first_row_no + leaf.parts.at[n])
     last, times = None, 1
-    key = staged.identity
-    while known(connection, run, [key]) or _is_due_before_another(connection, run, staged, key):
+    key = identity
+    while known(connection, run, [key]) or _is_due_before_another(connection, run, card, key, before):
         last, times = key, times + 1
-        key = f"{staged.identity}-{times}"
-    if last is not None:
-        key = last if last == newest else key
-    if key != staged.identity:
-        body = rekey(staged.body, key)
-        connection.execute(
-            "UPDATE dues SET request_key = ?, identity = ?, body = ?, digest = ? WHERE due_no = ?",
-            (key, key, body, digest(body), staged.due_no),
-        )
-        connection.execute(
-            "UPDATE rows SET request_key = ? WHERE run_no = ? AND row_no = ?", (key, run.run_no, staged.row_no)
-        )
+        key = f"{identity}-{times}"
+    newest = card_of(connection, run.account_no, card)
+    return last if last is not None and newest is not None and last == newest.newest_identity else key
 
 
-def _is_due_before_another(connection: sqlite3.Connection, run: RunRecord, staged: _StagedBalance, key: str) -> bool:
+def _is_due_before_another(connection: sqlite3.Connection, run: RunRecord, card: bytes, key: str, before: int) -> bool:
     """Return whether an earlier run was to send this key, and a later one, before this, another balance of the card."""
-    asked = (run.account_no, staged.balance.card, key, staged.position)
     found = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM dues AS d JOIN runs AS r USING (run_no) JOIN dues AS o ON o.card = d.card"
         " AND o.identity <> d.identity AND o.position > d.position WHERE r.account_no = ? AND d.card = ?"
         " AND d.identity = ? AND o.position < ?)",
-        asked,
+        (run.account_no, card, key, before),
     ).fetchone()
     return bool(found[0])
 
 
-def _join_lanes(connection: sqlite3.Connection, run: RunRecord) -> None:
+def _rekey(leaf: Leaf, n: int, key: str, rekey: Rekey) -> None:
+    parts = leaf.parts
+    leaf.request_keys[parts.at[n]] = parts.request_keys[n] = parts.identities[n] = key
+    parts.bodies[n] = rekey(parts.bodies[n], key)
+    parts.digests[n] = digest(parts.bodies[n])
+
+
+def join_lanes(connection: sqlite3.Connection, run: RunRecord) -> None:
     """Let a refund and its payment share a lane also where the export names other users for them."""
     while True:
         split = connection.execute(

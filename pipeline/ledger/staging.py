@@ -1,113 +1,100 @@
-"""Putting what was read and mapped into the ledger."""
+"""Taking in what was read and mapped: what the ledger knows of each row already, and what waits to be decided."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import orjson
 
-from pipeline.ledger.admission import Conflict, Known, Skip, admit
-from pipeline.ledger.deliveries import known
-from pipeline.ledger.records import InputRecord, RunRecord, StagedRow
-from pipeline.model import Balance, Export, Status, digest
-
-KEY_CONFLICT = "key_conflict"
-
-
-def stage_rows(
-    connection: sqlite3.Connection, run: RunRecord, file_no: int, first_row_no: int, rows: Sequence[StagedRow]
-) -> None:
-    """Write rows, numbered from `first_row_no` in the run, and the dues of those that are to be delivered."""
-    history = known(connection, run, _identities(rows))
-    counted_otherwise = _counted_otherwise(connection, run, rows)
-    decided = [_decide(row, history, counted_otherwise) for row in rows]
-    connection.executemany(
-        "INSERT INTO rows (run_no, row_no, file_no, source_row, request_key, status, code, message, cells)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            (run.run_no, row_no, file_no, row.source_row, row.request_key, row.status, row.code, row.message,
-             None if row.status is Status.SKIPPED else orjson.dumps(row.cells).decode())
-            for row_no, row in enumerate(decided, first_row_no)
-        ),
-    )  # fmt: skip
-    _insert_dues(connection, run, first_row_no, decided)
+from pipeline.ledger.admission import Conflict, Skip, admit
+from pipeline.ledger.leaf import Fate, Leaf, leaf_of
+from pipeline.ledger.past import Past, past_of
+from pipeline.ledger.records import RunRecord, StagedRow
+from pipeline.ledger.repeats import Finder, Repeats
+from pipeline.ledger.spool import Spool
+from pipeline.model import Api, Export
 
 
-def _identities(rows: Sequence[StagedRow]) -> Iterator[str]:
-    # A balance is decided on in `sift`, when the newest of its card is known: were it left out here as delivered, an
-    # older one of the same card would seem the newest.
-    return (p.identity for row in rows for p in row.payloads if p.balance is None)
-
-
-def _decide(row: StagedRow, history: dict[str, Known], counted_otherwise: set[str]) -> StagedRow:
-    if row.status is not None:
-        return row
-    if row.request_key in counted_otherwise:
-        return _conflict(row, "the task was delivered with another form of `times`; give this row another key")
-    admissions = [admit(history.get(payload.identity), digest(payload.body)) for payload in row.payloads]
-    conflict = next((a for a in admissions if isinstance(a, Conflict)), None)
-    if conflict is not None:
-        return _conflict(row, conflict.message)
-    if all(isinstance(a, Skip) for a in admissions):
-        return StagedRow(row.source_row, (), (), row.request_key, Status.SKIPPED, "already_succeeded", "")
-    return row
-
-
-def _conflict(row: StagedRow, message: str) -> StagedRow:
-    return StagedRow(row.source_row, row.cells, (), row.request_key, Status.INVALID, KEY_CONFLICT, message)
-
-
-def _counted_otherwise(connection: sqlite3.Connection, run: RunRecord, rows: Sequence[StagedRow]) -> set[str]:
+class Staging:
     """
-    Return the keys of task rows that were delivered under `<key>` and now come as `<key>-1` ..., or the reverse.
+    The rows of one run on their way into the ledger.
+
+    They wait aside until all inputs are read: which row is the first of its key, or the newest of its card, is known
+    only then. `folder` is where they wait when they are many.
+    """
+
+    def __init__(self, run: RunRecord, folder: Path) -> None:
+        self._run = run
+        self._spool = Spool(folder)
+        self._finder = Finder(run, folder)
+
+    def add(self, connection: sqlite3.Connection, file_no: int, first_row_no: int, rows: Sequence[StagedRow]) -> None:
+        """Take in rows, numbered from `first_row_no` in the run; `connection` is only read."""
+        leaf = leaf_of(file_no, first_row_no, rows)
+        # A balance is decided on when the newest of its card is known: were it left out here as delivered, an older
+        # one of the same card would seem the newest.
+        if self._run.api is not Api.POINTS:
+            _leave_out_delivered(connection, self._run, leaf)
+        self._finder.note(leaf)
+        self._spool.add(leaf)
+
+    def repeats(self) -> Repeats:
+        """Return what comes more than once among all rows."""
+        return self._finder.find()
+
+    def __iter__(self) -> Iterator[Leaf]:
+        return iter(self._spool)
+
+    def close(self) -> None:
+        """Forget the rows."""
+        self._spool.close()
+        self._finder.close()
+
+
+def _leave_out_delivered(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
+    parts = leaf.parts
+    past = past_of(connection, run, parts.identities)
+    for at in _counted_otherwise(connection, run, leaf):
+        leaf.refuse(at, "the task was delivered with another form of `times`; give this row another key")
+    if past:
+        _judge_known(leaf, past)
+
+
+def _judge_known(leaf: Leaf, past: Past) -> None:
+    """Decide on rows of which the ledger knows; a row of several parts is left out once all of them are delivered."""
+    parts, delivered, fates = leaf.parts, past.delivered, leaf.fates
+    skips: Counter[int] = Counter()
+    for at, identity, digest in zip(parts.at, parts.identities, parts.digests, strict=True):
+        if delivered.get(identity) == digest:
+            skips[at] += 1
+        elif identity in past and fates[at] == Fate.DUE:
+            admission = admit(past.known(identity), digest)
+            if isinstance(admission, Conflict):
+                leaf.refuse(at, admission.message)
+            skips[at] += isinstance(admission, Skip)
+    count = Counter(parts.at)
+    for at, skipped in skips.items():
+        if skipped == count[at] and fates[at] == Fate.DUE:
+            fates[at] = Fate.ALREADY_SUCCEEDED
+
+
+def _counted_otherwise(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> list[int]:
+    """
+    Return the places of task rows that were delivered under `<key>` and now come as `<key>-1` ..., or the reverse.
 
     Sent as they are, the same completions would count again.
     """
     if run.export is not Export.TASKS:
-        return set()
-    other = {(r.request_key + "-1" if len(r.payloads) == 1 else r.request_key): r.request_key
-             for r in rows if r.payloads and r.request_key is not None}  # fmt: skip
+        return []
+    count = Counter(leaf.parts.at)
+    keys = {at: leaf.request_keys[at] or "" for at in count}
+    other_form = {at: f"{key}-1" if count[at] == 1 else key for at, key in keys.items()}
     found = connection.execute(
         "SELECT d.identity, w.request_key FROM json_each(?) AS asked"
         " CROSS JOIN deliveries AS d ON d.account_no = ? AND d.api = ? AND d.identity = asked.value"
         " JOIN dues AS u USING (due_no) JOIN rows AS w ON w.run_no = u.run_no AND w.row_no = u.row_no",
-        (orjson.dumps(list(other)).decode(), run.account_no, run.api),
+        (orjson.dumps(list(other_form.values())).decode(), run.account_no, run.api),
     )
-    return {key for identity, key in found if other[identity] == key}
-
-
-def _insert_dues(connection: sqlite3.Connection, run: RunRecord, first_row_no: int, rows: Sequence[StagedRow]) -> None:
-    connection.executemany(
-        "INSERT INTO dues (run_no, row_no, part, position, request_key, identity, key_is_derived, digest, body, lane,"
-        " refund_of, card, points, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            (run.run_no, row_no, part, position(run.run_no, row_no), p.request_key, p.identity, p.key_is_derived,
-             digest(p.body), p.body, p.lane, p.refund_of, *_balance_columns(p.balance))
-            for row_no, row in enumerate(rows, first_row_no)
-            for part, p in enumerate(row.payloads)
-        ),
-    )  # fmt: skip
-
-
-def position(run_no: int, row_no: int) -> int:
-    """Return the place of a row among all rows ever staged."""
-    return (run_no << 40) | row_no
-
-
-def _balance_columns(balance: Balance | None) -> tuple[bytes | None, int | None, str | None]:
-    return (None, None, None) if balance is None else (balance.card, balance.points, balance.version)
-
-
-def add_input(connection: sqlite3.Connection, run: RunRecord, source: InputRecord) -> None:
-    """Write an input file; once it was read to its end again, with what is known then."""
-    connection.execute(
-        "INSERT OR REPLACE INTO inputs (run_no, file_no, name, location, columns, rows, sha256)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (run.run_no, source.file_no, source.name, source.location, orjson.dumps(source.columns).decode(),
-         source.rows, source.sha256),
-    )  # fmt: skip
-
-
-def unstage(connection: sqlite3.Connection, run: RunRecord) -> None:
-    """Forget all that was staged for a run that sent nothing."""
-    for table in ("dues", "rows", "inputs"):
-        connection.execute(f"DELETE FROM {table} WHERE run_no = ?", (run.run_no,))
+    delivered = dict(found.fetchall())
+    return [at for at, other in other_form.items() if delivered.get(other) == keys[at]]

@@ -1,18 +1,16 @@
-"""The first act alone, on a scratch ledger: what a run would do."""
+"""The first act alone, with nothing written: what a run would do."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import orjson
 
-from pipeline.ledger.ledger import Ledger, RunLedger
+from pipeline.ledger.leaf import Fate
+from pipeline.ledger.rehearsal import Prospect
 from pipeline.model import Outcome, Status
 from pipeline.write.masking import safe_text
 
-_SAMPLES = 3
-_PROBLEMS = 10
 # Whoever reads a plan over somebody's shoulder should learn nothing of a user. In the last two there may be anything.
 _PRIVATE = frozenset(
     {"user_id", "open_id", "openid", "user_card_code", "card_id", "agreement_no", "ext_info", "biz_data"}
@@ -37,26 +35,18 @@ class Plan:
     samples: Sequence[str]
 
 
-def plan_of(ledger: Ledger, run: RunLedger, limit_per_s: float) -> Plan:
-    """Return the plan that a staged run amounts to, at so many requests a second."""
-    counts: dict[str, int] = {"to send": 0, **dict.fromkeys((Status.SKIPPED.value, Status.INVALID.value), 0)}
-    codes: dict[str, int] = {}
-    problems: list[Outcome] = []
-    for outcome in ledger.outcomes(run.run):
-        is_due = outcome.status not in (Status.SKIPPED, Status.INVALID)
-        counts["to send" if is_due else outcome.status] += 1
-        if not is_due:
-            codes[outcome.code] = codes.get(outcome.code, 0) + 1
-        if outcome.status is Status.INVALID and len(problems) < _PROBLEMS:
-            problems.append(outcome)
-    to_send = lanes = 0
-    samples: list[str] = []
-    for lane in run.lanes():
-        lanes, to_send = lanes + 1, to_send + len(lane)
-        samples += (_sample(due.body) for due in islice(lane, _SAMPLES - len(samples)))
+def plan_of(seen: Prospect, limit_per_s: float) -> Plan:
+    """Return the plan that a rehearsed run amounts to, at so many requests a second."""
+    skipped = {fate.name.lower(): rows for fate, rows in seen.fates.items() if fate not in (Fate.DUE, Fate.INVALID)}
+    counts = {
+        "to send": seen.fates[Fate.DUE],
+        Status.SKIPPED.value: sum(skipped.values()),
+        Status.INVALID.value: seen.fates[Fate.INVALID],
+    }
+    codes = sorted((skipped | seen.faults).items(), key=lambda item: -item[1])
     return Plan(
-        sum(counts.values()), counts, dict(sorted(codes.items(), key=lambda item: -item[1])), to_send, lanes,
-        to_send / limit_per_s, problems, samples,
+        seen.fates.total(), counts, dict(codes), seen.to_send, seen.lanes, seen.to_send / limit_per_s, seen.problems,
+        [_sample(body) for body in seen.samples],
     )  # fmt: skip
 
 

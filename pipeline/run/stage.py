@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from itertools import islice
+from typing import Protocol
 
-from pipeline.ledger.ledger import RunLedger
 from pipeline.ledger.records import InputRecord, StagedRow
 from pipeline.map import Invalid, Mapped, MappingRules, bind, check_columns, rekey
 from pipeline.model import BadRow, CsvFormat, Row, Status
@@ -11,6 +11,30 @@ from pipeline.read import Source, SourceFile, open_source, sha256_of, verify_unc
 from pipeline.write.course import Course, Drained
 
 _LONGEST_MESSAGE = 500
+
+
+class TakesRows(Protocol):
+    """Whatever rows are staged into: a run's ledger, or a rehearsal of it."""
+
+    def unstage(self) -> None:
+        """Forget what was staged."""
+        ...
+
+    def add_input(self, source: InputRecord) -> None:
+        """Note an input file, when it is opened and again when it was read to its end."""
+        ...
+
+    def stage(self, file_no: int, first_row_no: int, rows: Sequence[StagedRow]) -> None:
+        """Take in a chunk of rows."""
+        ...
+
+    def keep_up(self) -> None:
+        """Keep the job; called after each chunk."""
+        ...
+
+    def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> None:
+        """Decide on all that was staged."""
+        ...
 
 
 class Stager:
@@ -22,7 +46,7 @@ class Stager:
 
     def __init__(
         self,
-        ledger: RunLedger,
+        ledger: TakesRows,
         rules: MappingRules,
         csv: CsvFormat,
         course: Course,

@@ -15,6 +15,7 @@ from pipeline.ledger.records import Due, InputRecord, NewRun, RunRecord, RunStat
 from pipeline.ledger.rerunning import Rewrites, Selection
 from pipeline.map import rekey, retarget
 from pipeline.model import Api, Balance, Export, Payload, Status, digest
+from pipeline.run.stage import TakesRows
 from pipeline.write.lanes import payments_first
 from pipeline.write.settlement import History, settle
 from pipeline.write.verdict import Refused, Succeeded, TryAgain, Verdict
@@ -111,7 +112,7 @@ class Nights:
     def begin(self, ledger: Ledger | None = None, parent: str | None = None) -> RunLedger:
         return (ledger or self.opens()).begin(self.new(parent), self.holder)
 
-    def stage(self, run: RunLedger, rows: Sequence[StagedRow], *, sift: bool = True) -> None:
+    def stage(self, run: TakesRows, rows: Sequence[StagedRow], *, sift: bool = True) -> None:
         source = InputRecord(1, "orders.csv", "exports/orders.csv", ("key", "content"), len(rows), "00")
         run.add_input(source)
         run.stage(1, 1, [replace(row, source_row=number) for number, row in enumerate(rows, 1)])

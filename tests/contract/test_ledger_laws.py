@@ -119,7 +119,8 @@ class Story:
         if told.parent is None or told.selection is None:
             run.unstage()
             self.nights.stage(run, told.rows, sift=is_done)
-            told.count = len(told.rows)
+            # What was read goes with a process that dies before all was read: `resume` reads it again.
+            told.count = len(told.rows) if is_done else 0
         elif is_done:
             told.count = self.nights.copy(run, told.parent, told.selection)
         if is_done:

@@ -1,4 +1,4 @@
-"""What a run would do, found out on a ledger that is thrown away."""
+"""What a run would do, found out with nothing written."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import StagedRow
+from pipeline.ledger.rehearsal import Rehearsal
 from pipeline.model import Api, Export, Payload, digest
 from pipeline.run.plan import Plan, plan_of
 from tests.contract.nights import DEAD, REFUSED, Nights, balance, invalid, order, task
@@ -24,14 +25,10 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 def planned(ledger: Ledger, rows: Sequence[StagedRow], export: Export = Export.ORDERS) -> Plan:
     """Plan a run over these rows, with the real ledger to look into."""
-    scratch = Ledger(ledger.path.with_name("scratch.db"), MovedClock(), DEAD, past=ledger.path)
-    nights = Nights(lambda holder=DEAD: scratch, export, job="plan")
-    run = nights.begin()
-    nights.stage(run, rows)
-    try:
-        return plan_of(scratch, run, 5.0)
-    finally:
-        scratch.close()
+    nights = Nights(lambda holder=DEAD: ledger, export)
+    with Rehearsal(ledger.path, nights.new(), nights.holder, ledger.path.parent) as rehearsal:
+        nights.stage(rehearsal, rows)
+        return plan_of(rehearsal.prospect, 5.0)
 
 
 def test_a_plan_counts_what_a_run_would_do(ledger: Ledger) -> None:

@@ -9,13 +9,13 @@ import pytest
 
 from pipeline.errors import SettingsError, SourceError
 from pipeline.ledger.ledger import Ledger, RunLedger
-from pipeline.ledger.records import Act
+from pipeline.ledger.records import Act, RunState
 from pipeline.map import MappingRules
 from pipeline.model import Api, CsvFormat, Export, Status
 from pipeline.read import SourceFile, find_inputs
 from pipeline.run.stage import Stager
 from pipeline.write.course import Course, Drained
-from tests.contract.nights import DEAD, Nights
+from tests.contract.nights import DEAD, Nights, conclude
 from tests.moved_clock import MovedClock
 
 RULES = MappingRules(
@@ -147,6 +147,7 @@ def test_staging_stops_when_too_many_rows_are_invalid(desk: Desk) -> None:
 
     with pytest.raises(Drained):
         desk.stager().stage(files)
+    conclude(desk.run, RunState.STOPPED)
     assert [row for _, row, _, _, _ in desk.outcomes()] == [1, 2, 3]
     assert [source.rows for source in desk.ledger.inputs(desk.run.run)] == [3]
 

@@ -1,0 +1,90 @@
+"""Tables of numbers that are grouped by a hash, whatever their size, with little memory."""
+
+import tempfile
+import weakref
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Table = npt.NDArray[Any]
+"""A structured array; its first field is the hash to group by, as two unsigned numbers of 64 bits."""
+
+_PARTITIONS = 64
+_HELD_BYTES = 256 << 10
+
+
+class Partitions:
+    """Lines of a table, parted by their hash: equal ones are always together."""
+
+    def __init__(self, kind: np.dtype[Any], folder: Path) -> None:
+        self._kind = kind
+        self._folder = folder
+        self._files: dict[int, tempfile.SpooledTemporaryFile[bytes]] = {}
+
+    def add(self, lines: Table) -> None:
+        """Keep lines."""
+        number = lines[lines.dtype.names[0]][:, 0] >> np.uint64(58) if lines.dtype.names else np.zeros(0)
+        order = np.argsort(number, kind="stable")
+        bounds = np.searchsorted(number[order], np.arange(_PARTITIONS + 1))
+        sorted_lines = lines[order]
+        for n in np.flatnonzero(np.diff(bounds)):
+            self._file(int(n)).write(sorted_lines[bounds[n] : bounds[n + 1]].tobytes())
+
+    def _file(self, number: int) -> tempfile.SpooledTemporaryFile[bytes]:
+        if number not in self._files:
+            new = tempfile.SpooledTemporaryFile(max_size=_HELD_BYTES, dir=str(self._folder))  # noqa: SIM115 - see below
+            # Whoever gives up a run does not say so: the files go with their holder.
+            weakref.finalize(self, new.close)
+            self._files[number] = new
+        return self._files[number]
+
+    def __iter__(self) -> Iterator[Table]:
+        for file in self._files.values():
+            file.seek(0)
+            yield np.frombuffer(file.read(), dtype=self._kind)
+
+    def close(self) -> None:
+        """Forget the lines."""
+        for file in self._files.values():
+            file.close()
+
+
+def hashes(texts: Sequence[str]) -> Table:
+    """Return a hash of 128 bits for each text: good within this process, which alone knows its key."""
+    table = np.empty((len(texts), 2), dtype=np.int64)
+    table[:, 0] = np.fromiter(map(hash, texts), dtype=np.int64, count=len(texts))
+    table[:, 1] = np.fromiter(map(hash, map("~".__add__, texts)), dtype=np.int64, count=len(texts))
+    return table.view(np.uint64)
+
+
+def numbers(digests: Sequence[bytes]) -> Table:
+    """Return digests of 16 bytes as two numbers each."""
+    return np.frombuffer(b"".join(digests), dtype=np.uint64).reshape(-1, 2)
+
+
+def alike(lines: Table, name: str) -> Table:
+    """Return only the lines that have a twin in this field; quick where there are none."""
+    first = lines[name][:, 0]
+    order = np.argsort(first, kind="stable")
+    ordered = first[order]
+    is_twin = np.zeros(len(lines), dtype=bool)
+    equal = ordered[1:] == ordered[:-1]
+    is_twin[1:] |= equal
+    is_twin[:-1] |= equal
+    return lines[order[is_twin]]
+
+
+def begins(*columns: Table) -> npt.NDArray[np.bool_]:
+    """Return where a new group begins in lines that are sorted by these columns of two numbers."""
+    starts = np.ones(len(columns[0]), dtype=bool)
+    same = [(column[1:] == column[:-1]).all(axis=1) for column in columns]
+    starts[1:] = ~np.logical_and.reduce(same)
+    return starts
+
+
+def group_firsts(starts: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """Return for each line where its group begins."""
+    return np.maximum.accumulate(np.where(starts, np.arange(len(starts)), 0))

@@ -1,0 +1,116 @@
+"""A run's first act with nothing written: what would become of its rows, by what the ledger knows now."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from pipeline.ledger import runs, sifting
+from pipeline.ledger.database import open_for_reading, told_clearly
+from pipeline.ledger.leaf import Fate, Leaf
+from pipeline.ledger.partitions import Partitions, numbers
+from pipeline.ledger.records import Act, InputRecord, NewRun, RunRecord, StagedRow
+from pipeline.ledger.staging import Staging
+from pipeline.model import Outcome, Status
+
+_LANE = np.dtype([("lane", "u8", 2)])
+_PROBLEMS = 10
+_SAMPLES = 3
+
+
+@dataclass(slots=True)
+class Prospect:
+    """
+    What would become of the rows: how many have each fate, the first that are invalid, the first bodies to be sent.
+
+    `to_send` counts requests, which are more than rows where a task was completed several times.
+    """
+
+    fates: Counter[Fate] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    to_send: int = 0
+    lanes: int = 0
+    problems: list[Outcome] = field(default_factory=list)
+    samples: list[bytes] = field(default_factory=list, repr=False)
+
+
+class Rehearsal:
+    """
+    Takes in rows as a run's ledger does, and decides on them alike. Raises LedgerError as that does.
+
+    `path` is the ledger, which is only read and need not be there; `folder` is where rows wait when they are many. As
+    a context it lets go of both.
+    """
+
+    def __init__(self, path: Path, new: NewRun, account_holder: str, folder: Path) -> None:
+        self._path = path
+        self._names: dict[int, str] = {}
+        with told_clearly(path):
+            self._connection = open_for_reading(path)
+            account_no = runs.account_no_of(self._connection, new.account, account_holder)
+            self._run = _next_run(self._connection, new, account_no or 0)
+        self._staging = Staging(self._run, folder)
+        self._lanes = Partitions(_LANE, folder)
+        self.prospect = Prospect()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with closing(self._connection), closing(self._staging), closing(self._lanes):
+            pass
+
+    def unstage(self) -> None:
+        """Forget nothing: a rehearsal is staged once."""
+
+    def keep_up(self) -> None:
+        """Keep nothing: a rehearsal holds no job."""
+
+    def add_input(self, source: InputRecord) -> None:
+        """Note an input's name."""
+        self._names[source.file_no] = source.name
+
+    def stage(self, file_no: int, first_row_no: int, rows: Sequence[StagedRow]) -> None:
+        """Take in a chunk of rows."""
+        with told_clearly(self._path):
+            self._staging.add(self._connection, file_no, first_row_no, rows)
+
+    def start_delivering(self, _rekey: Callable[[bytes, str], bytes]) -> None:
+        """Decide on all rows, and count."""
+        repeats = self._staging.repeats()
+        with told_clearly(self._path):
+            for leaf in self._staging:
+                sifting.sift(self._connection, self._run, leaf, repeats)
+                self._count(leaf)
+        self.prospect.lanes = sum(len(np.unique(lines["lane"][:, 0])) for lines in self._lanes)
+
+    def _count(self, leaf: Leaf) -> None:
+        seen, parts = self.prospect, leaf.parts
+        seen.fates.update({Fate(fate): leaf.fates.count(fate) for fate in set(leaf.fates)})
+        seen.faults.update(code for code, _ in leaf.faults.values())
+        for at in sorted(leaf.faults)[: _PROBLEMS - len(seen.problems)]:
+            seen.problems.append(self._problem(leaf, at))
+        due = list(leaf.due_parts())
+        seen.to_send += len(due)
+        seen.samples += (parts.bodies[n] for n in due[: _SAMPLES - len(seen.samples)])
+        lines = np.empty(len(due), dtype=_LANE)
+        lines["lane"] = numbers([parts.lanes[n] for n in due])
+        self._lanes.add(lines)
+
+    def _problem(self, leaf: Leaf, at: int) -> Outcome:
+        told = (leaf.source_rows[at], leaf.request_keys[at] or "", Status.INVALID, *leaf.faults[at])
+        return Outcome(self._names[leaf.file_no], *told, None, 0, None, None, None, None, leaf.file_no)
+
+
+def _next_run(connection: sqlite3.Connection, new: NewRun, account_no: int) -> RunRecord:
+    """Return the run as it would begin now."""
+    run_no = connection.execute("SELECT coalesce(max(run_no), 0) + 1 FROM runs").fetchone()[0]
+    return RunRecord(
+        run_no, new.run_id, new.job, new.export, new.api, new.account, account_no, new.parent, new.options,
+        Act.STAGING, None, None, None, 0, new.limit_per_s, new.started_at, None, 0.0, 0.0,
+    )  # fmt: skip

@@ -1,0 +1,200 @@
+"""What comes more than once in a run: equal rows, keys with several contents, older balances of a card."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.ledger.leaf import Fate, Leaf
+from pipeline.ledger.partitions import Partitions, alike, begins, group_firsts, hashes, numbers
+from pipeline.ledger.records import RunRecord
+from pipeline.model import Api, Export
+
+_HASH = ("u8", 2)
+_PART = np.dtype([("identity", *_HASH), ("digest", *_HASH), ("row_no", "i8"), ("part", "i4"), ("parts", "i4")])
+_TASK = np.dtype([("key", *_HASH), ("row_no", "i8"), ("is_one", "?")])
+# A version is a time in ISO 8601, UTC, with microseconds, and sorts as text; none sorts before any.
+_BALANCE = np.dtype([("card", *_HASH), ("identity", *_HASH), ("version", "S32"), ("row_no", "i8"), ("is_derived", "?")])
+
+_OTHER_CONTENT = "an earlier row of this run has the same request key and other content; give this row another key"
+_OTHER_FORM = "an earlier row of this run counts the same task in another form of `times`; give this row another key"
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """
+    What was found, by the rows' numbers in the run, each array in order.
+
+    `dropped` are single parts that an earlier row sends already: row number and part.
+    """
+
+    counted_otherwise: npt.NDArray[np.int64]
+    conflicts: npt.NDArray[np.int64]
+    duplicates: npt.NDArray[np.int64]
+    superseded: npt.NDArray[np.int64]
+    dropped: frozenset[tuple[int, int]] = frozenset()
+
+    def apply(self, leaf: Leaf) -> None:
+        """Write into a leaf what was found about its rows."""
+        for at in _places(self.counted_otherwise, leaf):
+            leaf.refuse(at, _OTHER_FORM)
+        for at in _places(self.conflicts, leaf):
+            leaf.refuse(at, _OTHER_CONTENT)
+        for at in _places(self.duplicates, leaf):
+            leaf.fates[at] = Fate.DUPLICATE_ROW
+        for at in _places(self.superseded, leaf):
+            leaf.fates[at] = Fate.SUPERSEDED
+        if self.dropped:
+            first = leaf.first_row_no
+            parts = enumerate(zip(leaf.parts.at, leaf.parts.part, strict=True))
+            leaf.dropped.update(n for n, (at, part) in parts if (first + at, part) in self.dropped)
+
+
+def _places(rows: npt.NDArray[np.int64], leaf: Leaf) -> Sequence[int]:
+    first = leaf.first_row_no
+    low, high = np.searchsorted(rows, (first, first + len(leaf.source_rows)))
+    places: list[int] = (rows[low:high] - first).tolist()
+    return places
+
+
+class Finder:
+    """Notes the rows of a run as they are staged, and finds what comes more than once."""
+
+    def __init__(self, run: RunRecord, folder: Path) -> None:
+        self._api = run.api
+        self._is_of_tasks = run.export is Export.TASKS
+        self._parts = Partitions(_PART, folder)
+        self._tasks = Partitions(_TASK, folder)
+        self._balances = Partitions(_BALANCE, folder)
+
+    def note(self, leaf: Leaf) -> None:
+        """Take in the parts of a leaf that are still due."""
+        due = list(leaf.due_parts())
+        if due:
+            self._note_parts(leaf, due)
+            if self._is_of_tasks:
+                self._note_tasks(leaf, due)
+            if self._api is Api.POINTS:
+                self._note_balances(leaf, due)
+
+    def _note_parts(self, leaf: Leaf, due: Sequence[int]) -> None:
+        parts = leaf.parts
+        # A derived key is left out: it says nothing but what the balance says.
+        own = [n for n in due if not parts.are_derived[n]]
+        lines = np.empty(len(own), dtype=_PART)
+        at = [parts.at[n] for n in own]
+        lines["identity"] = hashes([parts.identities[n] for n in own])
+        lines["digest"] = numbers([parts.digests[n] for n in own])
+        lines["row_no"] = np.array(at, dtype=np.int64) + leaf.first_row_no
+        lines["part"] = [parts.part[n] for n in own]
+        lines["parts"] = np.bincount(at, minlength=1)[at] if at else 0
+        self._parts.add(lines)
+
+    def _note_tasks(self, leaf: Leaf, due: Sequence[int]) -> None:
+        first = [n for n in due if leaf.parts.part[n] == 0]
+        lines = np.empty(len(first), dtype=_TASK)
+        keys = [leaf.request_keys[leaf.parts.at[n]] or "" for n in first]
+        lines["key"] = hashes(keys)
+        lines["row_no"] = [leaf.first_row_no + leaf.parts.at[n] for n in first]
+        lines["is_one"] = [leaf.parts.identities[n] == key for n, key in zip(first, keys, strict=True)]
+        self._tasks.add(lines)
+
+    def _note_balances(self, leaf: Leaf, due: Sequence[int]) -> None:
+        parts = leaf.parts
+        lines = np.empty(len(due), dtype=_BALANCE)
+        lines["card"] = numbers([parts.cards[n] or b"" for n in due])
+        lines["identity"] = hashes([parts.identities[n] for n in due])
+        lines["version"] = [parts.versions[n] or "" for n in due]
+        lines["row_no"] = [leaf.first_row_no + parts.at[n] for n in due]
+        lines["is_derived"] = [parts.are_derived[n] for n in due]
+        self._balances.add(lines)
+
+    def find(self) -> Repeats:
+        """Return what comes more than once."""
+        otherwise = _united(_counted_otherwise(lines) for lines in self._tasks)
+        repeated = [found for lines in self._parts if (found := _repeated(lines, otherwise)) is not None]
+        conflicts = _united(found.row_no[~found.is_same] for found in repeated)
+        if self._api is Api.POINTS:
+            # Equal rows of one card: the last one is the newest.
+            older = [found for lines in self._balances if (found := _older(lines, conflicts)) is not None]
+            same = _united(found.row_no[found.is_same] for found in older)
+            return Repeats(otherwise, conflicts, same, _united(found.row_no[~found.is_same] for found in older))
+        duplicates, dropped = _duplicates(repeated, conflicts)
+        return Repeats(otherwise, conflicts, duplicates, _united(()), dropped)
+
+    def close(self) -> None:
+        """Forget what was noted."""
+        for table in (self._parts, self._tasks, self._balances):
+            table.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    row_no: npt.NDArray[np.int64]
+    is_same: npt.NDArray[np.bool_]
+    part: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    parts: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+
+
+def _united(arrays: Any) -> npt.NDArray[np.int64]:
+    several = [np.asarray(array, dtype=np.int64) for array in arrays]
+    return np.unique(np.concatenate(several)) if several else np.empty(0, np.int64)
+
+
+def _counted_otherwise(lines: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Leave of each task the form of `times` that comes first."""
+    some = alike(lines, "key")
+    some = some[np.lexsort((some["row_no"], some["key"][:, 1], some["key"][:, 0]))]
+    first = group_firsts(begins(some["key"])) if len(some) else np.empty(0, np.intp)
+    other: npt.NDArray[np.int64] = some["row_no"][some["is_one"] != some["is_one"][first]]
+    return other
+
+
+def _repeated(lines: npt.NDArray[Any], otherwise: npt.NDArray[np.int64]) -> _Found | None:
+    """Return the parts whose identity an earlier row has, and whether their content is the same."""
+    some = alike(lines, "identity")
+    some = some[~np.isin(some["row_no"], otherwise)]
+    if not len(some):
+        return None
+    identity = some["identity"]
+    some = some[np.lexsort((some["part"], some["row_no"], identity[:, 1], identity[:, 0]))]
+    first = some[group_firsts(begins(some["identity"]))]
+    is_later = some["row_no"] != first["row_no"]
+    is_same = (some["digest"] == first["digest"]).all(axis=1)
+    later = some[is_later]
+    return _Found(later["row_no"], is_same[is_later], later["part"], later["parts"])
+
+
+def _duplicates(
+    repeated: Sequence[_Found], conflicts: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], frozenset[tuple[int, int]]]:
+    """Return the rows that say nothing new, and of the others the parts that don't."""
+    if not repeated:
+        return _united(()), frozenset()
+    rows = np.concatenate([found.row_no for found in repeated])
+    part = np.concatenate([found.part for found in repeated])
+    parts = np.concatenate([found.parts for found in repeated])
+    left = ~np.isin(rows, conflicts)
+    rows, part, parts = rows[left], part[left], parts[left]
+    unlike, place, count = np.unique(rows, return_inverse=True, return_counts=True)
+    is_whole = count[place] == parts
+    duplicates = np.unique(rows[is_whole])
+    dropped = zip(rows[~is_whole].tolist(), part[~is_whole].tolist(), strict=True)
+    return duplicates if len(unlike) else unlike, frozenset(dropped)
+
+
+def _older(lines: npt.NDArray[Any], conflicts: npt.NDArray[np.int64]) -> _Found | None:
+    """Return the balances that a newer one of their card makes needless, and whether that is the very same."""
+    some = alike(lines, "card")
+    some = some[~np.isin(some["row_no"], conflicts)]
+    if not len(some):
+        return None
+    card = some["card"]
+    some = some[np.lexsort((some["row_no"], some["version"], card[:, 1], card[:, 0]))[::-1]]
+    starts = begins(some["card"])
+    newest = some[group_firsts(starts)]
+    is_same = (some["identity"] == newest["identity"]).all(axis=1) & ~some["is_derived"]
+    return _Found(some["row_no"][~starts], is_same[~starts])
