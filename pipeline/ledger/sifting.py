@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from pipeline.ledger.admission import Card, Conflict, Skip, admit, is_overtaken, is_unchanged
-from pipeline.ledger.deliveries import card_of, known
+from pipeline.ledger.deliveries import card_of, is_a_newer_one_due, known
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging import KEY_CONFLICT
 from pipeline.model import Api, Balance, Export, Status, digest
@@ -158,7 +158,8 @@ def _fate(
                 return Status.INVALID, KEY_CONFLICT, message
             case Skip(code):
                 return Status.SKIPPED, code, ""
-    if is_overtaken(staged.balance, staged.position, staged.identity, card):
+    is_late = is_overtaken(staged.balance, staged.position, staged.identity, card)
+    if is_late or is_a_newer_one_due(connection, run, staged.balance, staged.position):
         return Status.SKIPPED, "superseded", ""
     return (Status.SKIPPED, "unchanged", "") if is_unchanged(staged.balance, card) else None
 
