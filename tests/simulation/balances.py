@@ -41,13 +41,14 @@ def _none_goes_back(evidence: Evidence) -> None:
     """Once a balance of a card may have been applied, none that the exports say before it is sent any more."""
     ages = _ages(evidence)
     for card, entries in _by_card(evidence).items():
-        newest: Age = ("", (0, 0))
+        newest, newest_key = ("", (0, 0)), ""
         for entry in entries:
             age = ages.get((run_of(evidence, entry), entry.key), newest)
-            if age < newest:
+            # The same balance again, for whichever night, sets nothing back.
+            if age < newest and entry.key != newest_key:
                 raise Broken(f"card {card}: {entry.key} was sent after a newer balance")
-            if entry.decided == "accepted":
-                newest = age
+            if entry.decided == "accepted" and age >= newest:
+                newest, newest_key = age, entry.key
 
 
 def _ages(evidence: Evidence) -> dict[tuple[str, str], Age]:
