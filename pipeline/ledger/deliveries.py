@@ -7,7 +7,7 @@ import orjson
 
 from pipeline.ledger.admission import Admission, Blocked, Card, Go, Known, Skip, admit, is_overtaken
 from pipeline.ledger.records import DeliveryState, Due, RunRecord, Settlement
-from pipeline.model import Api, Status
+from pipeline.model import Api, Balance, Status
 
 PAYMENT_NOT_SUCCEEDED = "payment_not_succeeded"
 EARLIER_STATE_OPEN = "earlier_state_open"
@@ -49,6 +49,22 @@ def card_of(connection: sqlite3.Connection, account_no: int, card: bytes) -> Car
         (account_no, card),
     ).fetchone()
     return None if line is None else Card(line[0], bool(line[1]), *line[2:])
+
+
+def is_a_newer_one_due(connection: sqlite3.Connection, run: RunRecord, balance: Balance, position: int) -> bool:
+    """
+    Return whether a run that began later is still to send a newer balance of the card.
+
+    So it is for a run that is staged anew. The later one was given its key without knowing of this balance: sent in
+    between, this one would stay, where the later one has the key of an equal balance from before.
+    """
+    found = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM dues AS d JOIN runs AS r USING (run_no) WHERE d.card = :card AND d.position > :at"
+        " AND r.account_no = :account_no AND r.act <> 'staging' AND coalesce(d.status, 'unsent') = 'unsent'"
+        " AND coalesce(d.version >= :version, 1))",
+        {"card": balance.card, "at": position, "account_no": run.account_no, "version": balance.version},
+    ).fetchone()
+    return bool(found[0])
 
 
 def intend(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Admission:

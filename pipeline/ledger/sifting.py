@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pipeline.ledger.admission import Card, Conflict, Skip, admit, is_overtaken, is_unchanged
-from pipeline.ledger.deliveries import card_of, known
+from pipeline.ledger.deliveries import card_of, is_a_newer_one_due, known
 from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.packs import Pack, write_pack
 from pipeline.ledger.past import Past, cards_of, cards_with_dues, past_of
@@ -52,12 +52,15 @@ def _sift_balances(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -
     due = list(leaf.due_parts())
     cards = cards_of(connection, run, [parts.cards[n] or b"" for n in due])
     past = past_of(connection, run, [parts.identities[n] for n in due if not parts.are_derived[n]])
+    owed = cards_with_dues(connection, [parts.cards[n] or b"" for n in due], only_open=True)
     for n in due:
         if not parts.are_derived[n]:
             _judge_key(leaf, n, past)
-        card = cards.get(parts.cards[n] or b"")
-        if card is not None:
-            _judge_balance(run, leaf, n, card)
+        card = parts.cards[n] or b""
+        if card in owed and is_a_newer_one_due(connection, run, balance_of(leaf, n), _position(run, leaf, n)):
+            _skip(leaf, n, Fate.SUPERSEDED)
+        elif card in cards:
+            _judge_balance(run, leaf, n, cards[card])
 
 
 def _judge_key(leaf: Leaf, n: int, past: Past) -> None:
@@ -69,15 +72,23 @@ def _judge_key(leaf: Leaf, n: int, past: Past) -> None:
 
 
 def _judge_balance(run: RunRecord, leaf: Leaf, n: int, card: Card) -> None:
-    at, balance, identity = leaf.parts.at[n], balance_of(leaf, n), leaf.parts.identities[n]
-    fate = None
-    if is_overtaken(balance, position(run.run_no, leaf.first_row_no + at), identity, card):
-        fate = Fate.SUPERSEDED
+    balance = balance_of(leaf, n)
+    if is_overtaken(balance, _position(run, leaf, n), leaf.parts.identities[n], card):
+        _skip(leaf, n, Fate.SUPERSEDED)
     elif is_unchanged(balance, card):
-        fate = Fate.UNCHANGED
+        _skip(leaf, n, Fate.UNCHANGED)
         leaf.confirmed[n] = (balance.version or "") > (card.newest_version or "")
-    if fate is not None and leaf.fates[at] == Fate.DUE:
+
+
+def _skip(leaf: Leaf, n: int, fate: Fate) -> None:
+    """Leave a row out, where nothing else is decided about it yet."""
+    at = leaf.parts.at[n]
+    if leaf.fates[at] == Fate.DUE:
         leaf.fates[at] = fate
+
+
+def _position(run: RunRecord, leaf: Leaf, n: int) -> int:
+    return position(run.run_no, leaf.first_row_no + leaf.parts.at[n])
 
 
 def balance_of(leaf: Leaf, n: int) -> Balance:
@@ -157,7 +168,7 @@ def _note_confirmed(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) 
         " newest_version = CASE WHEN ? > newest_version THEN ? ELSE newest_version END"
         " WHERE account_no = ? AND card = ?",
         (
-            (position(run.run_no, leaf.first_row_no + leaf.parts.at[n]), leaf.parts.versions[n],
+            (_position(run, leaf, n), leaf.parts.versions[n],
              leaf.parts.versions[n], run.account_no, cards[n])
             for n, is_later in leaf.confirmed.items() if is_later or cards[n] in contested
         ),
@@ -191,7 +202,7 @@ def _give_unused_keys(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf
 
 def _unused_key(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, n: int) -> str:
     identity, card = leaf.parts.identities[n], leaf.parts.cards[n] or b""
-    before = position(run.run_no, leaf.first_row_no + leaf.parts.at[n])
+    before = _position(run, leaf, n)
     last, times = None, 1
     key = identity
     while known(connection, run, [key]) or _is_due_before_another(connection, run, card, key, before):

@@ -286,3 +286,19 @@ def test_rows_of_an_unfinished_staging_have_outcomes(nights: MakeNights) -> None
 
     assert orders.told(record) == [("A", Status.UNSENT, "deadline"), ("B", Status.INVALID, "field_missing")]
     assert (record.act, record.state) == ("staging", RunState.INTERRUPTED)
+
+
+def test_an_older_balance_is_not_sent_by_a_run_that_is_staged_after_a_newer_one(nights: MakeNights) -> None:
+    """A night that died while it was staged, and is staged anew, leaves out a balance that a later night still owes."""
+    points = nights(Export.POINTS)
+    first = points.night(balance("X", 5), most=0)
+    second = points.begin().run
+    third = points.night(balance("X", 5), most=0)
+
+    points.resume(first)
+    late = points.opens().take_up(second, points.holder)
+    points.stage(late, [balance("X", 7), balance("Y", 7)])
+
+    assert points.told(points.deliver(late, {})) == [("X=7@", *SUPERSEDED), ("Y=7@", *SENT)]
+    assert points.told(points.resume(third)) == [("X=5@", *DELIVERED)]
+    assert points.keys_sent() == ["X=5@", "Y=7@"]

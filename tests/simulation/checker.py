@@ -4,20 +4,16 @@ Holding a history's evidence against the promises: inputs, reports and the platf
 It shares no code with the program; it reads the files as any user could.
 """
 
-import csv
 import json
 from collections import defaultdict
-from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
+from typing import Any
 
 from pipeline.model import Api, Export
+from tests.simulation.balances import check_balances
+from tests.simulation.evidence import Broken, Line, export, exports, lane_of, read, reports, row_of
 from tests.simulation.history import Evidence, Told
 from tests.simulation.platform import Entry
-
-
-class Broken(AssertionError):
-    """A promise is broken; the text says which, and where."""
 
 
 def check(evidence: Evidence) -> None:
@@ -35,8 +31,7 @@ def check(evidence: Evidence) -> None:
     if evidence.scenario.export is Export.ORDERS:
         _no_refund_before_its_payment(evidence)
     if evidence.scenario.api is Api.POINTS:
-        _no_older_balance_after_a_newer_one(evidence)
-        _the_last_balance_holds(evidence)
+        check_balances(evidence)
 
 
 def check_run(evidence: Evidence) -> None:
@@ -57,47 +52,29 @@ def _no_internal_error(evidence: Evidence) -> None:
             raise Broken(f"a command failed: {told.error}")
 
 
-def _reports(evidence: Evidence) -> Iterator[tuple[Told, list[dict[str, str]], dict[str, object]]]:
-    for told in evidence.told:
-        if told.report is not None:
-            yield told, _read(told.report / "outcome.csv"), json.loads((told.report / "summary.json").read_bytes())
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _input(evidence: Evidence, name: str) -> list[dict[str, str]]:
-    return _read(evidence.folder / name)
-
-
-def _inputs(evidence: Evidence, job: str) -> list[list[dict[str, str]]]:
-    """Return the rows of a job's exports, night by night."""
-    return [_input(evidence, f"{job}-{night}.csv") for night in range(1, evidence.scenario.nights + 1)]
-
-
-def _row(evidence: Evidence, line: dict[str, str]) -> dict[str, str]:
-    """Return the row of the export that an outcome is about."""
-    return _input(evidence, line["source_file"])[int(line["source_row"]) - 1]
-
-
 _STATUSES = {"succeeded", "skipped", "invalid", "rejected", "unknown", "blocked", "unsent"}
 
 
 def _every_row_has_one_outcome(evidence: Evidence) -> None:
-    for told, lines, summary in _reports(evidence):
+    for told, lines in reports(evidence):
+        summary = _summary(told)
         counts = summary["counts"]
-        if not isinstance(counts, dict) or sum(counts.values()) != summary["rows"] or summary["rows"] != len(lines):
+        if sum(counts.values()) != summary["rows"] or summary["rows"] != len(lines):
             raise Broken(f"{told.run_id}: counts {counts}, rows {summary['rows']}, lines {len(lines)}")
         numbers = [int(line["source_row"]) for line in lines]
         if numbers != sorted(set(numbers)):
             raise Broken(f"{told.run_id}: a row has two outcomes, or the order is not the source's: {numbers}")
         if {line["status"] for line in lines} - _STATUSES:
             raise Broken(f"{told.run_id}: a status that is none")
-        read = len(_input(evidence, f"{told.step.job}-{told.step.night}.csv"))
-        if told.step.verb == "run" and told.exit_code in (0, 3, 4) and len(lines) != read:
-            raise Broken(f"{told.run_id}: {len(lines)} outcomes of {read} rows")
+        expected = len(export(evidence, told.step.job, told.step.night))
+        if told.step.verb == "run" and told.exit_code in (0, 3, 4) and len(lines) != expected:
+            raise Broken(f"{told.run_id}: {len(lines)} outcomes of {expected} rows")
+
+
+def _summary(told: Told) -> dict[str, Any]:
+    assert told.report is not None
+    summary: dict[str, Any] = json.loads((told.report / "summary.json").read_bytes())
+    return summary
 
 
 def _the_quota_was_kept(evidence: Evidence) -> None:
@@ -134,14 +111,16 @@ def _no_nonce_twice(evidence: Evidence) -> None:
 
 def _nothing_is_claimed_that_is_not_so(evidence: Evidence) -> None:
     """Succeeded means applied; invalid, rejected, unsent and blocked mean that this run's request was not."""
-    for told, lines, _ in _reports(evidence):
+    by_identity: dict[str, list[Entry]] = defaultdict(list)
+    for entry in evidence.journal.entries:
+        by_identity[entry.identity].append(entry)
+    for told, lines in reports(evidence):
         for line in lines:
             for identity in _identities(evidence, line):
-                entries = [e for e in evidence.journal.entries if e.identity == identity]
-                _hold(told, line, identity, entries)
+                _hold(told, line, identity, by_identity[identity])
 
 
-def _hold(told: Told, line: dict[str, str], identity: str, entries: list[Entry]) -> None:
+def _hold(told: Told, line: Line, identity: str, entries: list[Entry]) -> None:
     accepted = [e for e in entries if e.decided == "accepted"]
     where = f"{told.run_id} row {line['source_row']} ({identity}): "
     if line["status"] == "succeeded" and not any(e.answered for e in accepted):
@@ -151,17 +130,13 @@ def _hold(told: Told, line: dict[str, str], identity: str, entries: list[Entry])
     if line["status"] in ("rejected", "unsent", "blocked"):
         # What was applied after this command ended is another run's doing.
         mine = [e for e in accepted if e.sent_at < told.ended_at]
-        if mine and not _was_told_before(told, line, entries):
+        # The platform was asked for other content under this key, or answered so itself.
+        if mine and not any(entry.decided == "conflict" for entry in entries):
             raise Broken(where + f"{line['status']} {line['code']}, and the platform applied it")
 
 
-def _was_told_before(told: Told, line: dict[str, str], entries: list[Entry]) -> bool:
-    # The platform was asked for other content under this key, or answered so itself.
-    return any(entry.decided == "conflict" for entry in entries)
-
-
-def _identities(evidence: Evidence, line: dict[str, str]) -> list[str]:
-    key, row = line["request_key"], _row(evidence, line)
+def _identities(evidence: Evidence, line: Line) -> list[str]:
+    key, row = line["request_key"], row_of(evidence, line)
     if evidence.scenario.export is Export.STATES:
         return [f"{key}/{row['biz_state_code']}"]
     if evidence.scenario.export is Export.TASKS and row["times"] == "3":
@@ -174,23 +149,23 @@ def _all_that_could_be_delivered_was(evidence: Evidence) -> None:
     for job in evidence.scenario.jobs:
         last = [told for told in evidence.told if told.step.job == job and told.report is not None][-1]
         assert last.report is not None
-        for line in _read(last.report / "outcome.csv"):
+        for line in read(last.report / "outcome.csv"):
             if line["status"] in ("unknown", "unsent") and not _is_refused_in_doubt(evidence, line):
                 raise Broken(f"{last.run_id} row {line['source_row']} is still {line['status']} {line['code']}")
             if line["status"] == "blocked" and not _has_cause(evidence, line):
                 raise Broken(f"{last.run_id} row {line['source_row']} is blocked without cause")
 
 
-def _is_refused_in_doubt(evidence: Evidence, line: dict[str, str]) -> bool:
+def _is_refused_in_doubt(evidence: Evidence, line: Line) -> bool:
     """
     Return whether the platform refuses what it may have applied: then only a person can tell, and the row stays open.
     """
-    row = _row(evidence, line)
+    row = row_of(evidence, line)
     return line["status"] == "unknown" and row[next(iter(row))] in evidence.scenario.refusals
 
 
-def _has_cause(evidence: Evidence, line: dict[str, str]) -> bool:
-    row = _row(evidence, line)
+def _has_cause(evidence: Evidence, line: Line) -> bool:
+    row = row_of(evidence, line)
     if evidence.scenario.export is Export.STATES:
         return row["out_biz_no"] in evidence.scenario.refusals
     return row.get("pay_out_biz_no", "") not in evidence.journal.applied
@@ -208,7 +183,7 @@ def _at_rest_nothing_is_sent(evidence: Evidence) -> None:
 def _refusal_of_the_caller_stops_the_run(evidence: Evidence) -> None:
     by_process: dict[int, list[Entry]] = defaultdict(list)
     for entry in evidence.journal.entries:
-        by_process[entry.run].append(entry)
+        by_process[entry.process].append(entry)
     for entries in by_process.values():
         refused = [entry for entry in entries if entry.decided == "caller_refused"]
         first = entries.index(refused[0]) if refused else 0
@@ -216,21 +191,11 @@ def _refusal_of_the_caller_stops_the_run(evidence: Evidence) -> None:
             raise Broken(f"the caller was refused {len(refused)} times in one run")
 
 
-def _lane(evidence: Evidence, entry: Entry) -> tuple[str, ...]:
-    fields = json.loads(entry.body)
-    names = {
-        Api.CUMULATION: ("agreement_no", "user_id"),
-        Api.STATE: ("user_id", "out_principal_id"),
-        Api.POINTS: ("card_id", "user_card_code"),
-    }[evidence.scenario.api]
-    return tuple(str(fields.get(name)) for name in names)
-
-
 def _lanes_are_kept(evidence: Evidence) -> None:
     """Of one lane a process has one request under way at a time."""
     lanes: dict[tuple[object, ...], list[Entry]] = defaultdict(list)
     for entry in evidence.journal.entries:
-        lanes[(entry.run, *_lane(evidence, entry))].append(entry)
+        lanes[(entry.process, *lane_of(evidence, entry))].append(entry)
     for lane in lanes.values():
         lane.sort(key=lambda entry: entry.sent_at)
         for before, after in pairwise(lane):
@@ -240,7 +205,7 @@ def _lanes_are_kept(evidence: Evidence) -> None:
 
 def _no_refund_before_its_payment(evidence: Evidence) -> None:
     entries = evidence.journal.entries
-    known = {row["out_biz_no"] for job in evidence.scenario.jobs for rows in _inputs(evidence, job) for row in rows}
+    known = {row["out_biz_no"] for job in evidence.scenario.jobs for rows in exports(evidence, job) for row in rows}
     for entry in entries:
         fields = json.loads(entry.body)
         paid = fields.get("pay_out_biz_no")
@@ -248,65 +213,3 @@ def _no_refund_before_its_payment(evidence: Evidence) -> None:
             confirmed = [e for e in entries if e.identity == paid and e.decided == "accepted" and e.answered]
             if not any(e.answered_at is not None and e.answered_at <= entry.sent_at for e in confirmed):
                 raise Broken(f"refund {entry.key} was sent before its payment {paid} was confirmed")
-
-
-def _newest(evidence: Evidence) -> Iterator[tuple[tuple[str, ...], list[tuple[float, str, int, Entry]]]]:
-    cards: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
-    for entry in evidence.journal.entries:
-        cards[_lane(evidence, entry)].append(entry)
-    for card, entries in cards.items():
-        yield card, [(e.sent_at, e.identity, json.loads(e.body)["point_balance"], e) for e in entries]
-
-
-def _no_older_balance_after_a_newer_one(evidence: Evidence) -> None:
-    """Once a balance of a card may have been applied, none that the exports say before it is sent any more."""
-    ages = _ages(evidence)
-    newest: dict[tuple[str, ...], tuple[str, int, int]] = {}
-    for entry in sorted(evidence.journal.entries, key=lambda entry: entry.sent_at):
-        card = _lane(evidence, entry)
-        age = ages.get(entry.key)
-        if age is None:
-            continue
-        if card in newest and age < newest[card]:
-            raise Broken(f"card {card}: {entry.key} was sent after a newer balance")
-        if entry.decided == "accepted":
-            newest[card] = max(age, newest.get(card, age))
-
-
-def _ages(evidence: Evidence) -> dict[str, tuple[str, int, int]]:
-    """Return, for each request key, how late the exports say its balance: time of change, night, row."""
-    ages: dict[str, tuple[str, int, int]] = {}
-    for _, lines, _ in _reports(evidence):
-        for line in (line for line in lines if line["status"] not in ("skipped", "invalid")):
-            row = _row(evidence, line)
-            night = int(line["source_file"].rpartition("-")[2].removesuffix(".csv"))
-            age = (row["updated_at"] if row["updated_at"].isprintable() else "", night, int(line["source_row"]))
-            ages[line["request_key"]] = max(age, ages.get(line["request_key"], age))
-    return ages
-
-
-def _the_last_balance_holds(evidence: Evidence) -> None:
-    """In the end the platform holds, for each card, the balance that the export says last."""
-    for job in evidence.scenario.jobs:
-        wanted: dict[str, tuple[tuple[bool, str, int], str, str]] = {}
-        rows = _inputs(evidence, job)[-1]
-        for n, row in enumerate(rows):
-            if not _is_sendable(row):
-                continue
-            age = (bool(row["updated_at"]), row["updated_at"], n)
-            if row["user_card_code"] not in wanted or age > wanted[row["user_card_code"]][0]:
-                wanted[row["user_card_code"]] = (age, row["point_balance"], row["out_request_no"])
-        for card, (_, balance, key) in wanted.items():
-            sent = [e for e in evidence.journal.entries if json.loads(e.body)["user_card_code"] == card]
-            accepted = [e for e in sent if e.decided == "accepted"]
-            if key in evidence.scenario.refusals or any(e.decided in ("refused", "conflict") for e in sent):
-                continue
-            if not accepted:
-                raise Broken(f"card {card}: nothing was ever accepted, and {balance} is due")
-            last = max(accepted, key=lambda entry: entry.sent_at)
-            if str(json.loads(last.body)["point_balance"]) != balance:
-                raise Broken(f"card {card}: {json.loads(last.body)['point_balance']} was sent last, not {balance}")
-
-
-def _is_sendable(row: dict[str, str]) -> bool:
-    return all(value.isprintable() for value in row.values()) and bool(row["openid"])

@@ -47,7 +47,7 @@ class Entry:
 
     sent_at: float
     arrived_at: float
-    run: int
+    process: int
     key: str
     identity: str
     body: str

@@ -1,6 +1,5 @@
 """From a seed to a story: what the exports hold, what the weather does, and what the operator does about it."""
 
-import csv
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from pipeline.model import Api, Export
 from tests.simulation.platform import Storm
+from tests.simulation.rows import Exports, many_balances
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +73,13 @@ def scenario_of(seed: int, folder: Path) -> Scenario:
     export = chance.choice([Export.ORDERS, Export.ORDERS, Export.POINTS, Export.POINTS, Export.STATES, Export.TASKS])
     api = _API[export]
     jobs = ("a", "b") if chance.random() < 0.3 else ("a",)
-    nights = chance.choice([1, 2, 3]) if export is Export.POINTS else 1
-    keys: list[str] = []
+    swinging = export is Export.POINTS and chance.random() < 0.15
+    nights = 3 if swinging else chance.choice([1, 2, 3]) if export in (Export.POINTS, Export.STATES) else 1
+    exports = Exports(export, nights, chance, swinging=swinging)
     for job in jobs:
-        with_times = chance.random() < 0.5
-        for night in range(1, nights + 1):
-            rows = list(_rows(export, f"{job}{night}" if nights > 1 else job, chance, with_times=with_times))
-            keys += [row[_COLUMNS[export][0]] for row in rows]
-            _write(folder / f"{job}-{night}.csv", _COLUMNS[export], rows)
+        exports.write(folder, job)
     rate = 5.0 if api is Api.POINTS else chance.choice([5.0, 20.0, 100.0])
-    refused = chance.sample(keys, min(len(keys), chance.choice([0, 0, 1, 3])))
+    refused = chance.sample(exports.keys, min(len(exports.keys), chance.choice([0, 0, 1, 3])))
     return Scenario(
         seed=seed,
         export=export,
@@ -94,8 +91,8 @@ def scenario_of(seed: int, folder: Path) -> Scenario:
         outage_limit=chance.choice([30.0, 300.0]),
         jobs=jobs,
         nights=nights,
-        storms=tuple(_storms(chance)),
-        steps=tuple(_steps(jobs, nights, chance)),
+        storms=(_storm_of_the_second_night(chance),) if swinging else tuple(_storms(chance)),
+        steps=tuple(_nights_apart(chance) if swinging else _steps(jobs, nights, chance)),
         refusals={key: chance.choice(_REFUSALS[api]) for key in refused if key},
     )
 
@@ -103,87 +100,13 @@ def scenario_of(seed: int, folder: Path) -> Scenario:
 def long_night(hours: float, folder: Path, jobs: tuple[str, ...] = ("a",), storms: tuple[Storm, ...] = ()) -> Scenario:
     """Return the story of a night as long as the quota makes it: balances of so many cards, sent in this weather."""
     count = int(hours * 3600 * 5 / len(jobs))
-    columns = _COLUMNS[Export.POINTS]
     for job in jobs:
-        cells = (("", f"o{job}{n}", f"{job}{n:08}", str(n % 7), "") for n in range(count))
-        _write(folder / f"{job}-1.csv", columns, [dict(zip(columns, row, strict=True)) for row in cells])
+        many_balances(folder, job, count)
     return Scenario(
         seed=0, export=Export.POINTS, api=Api.POINTS, rate=5.0, limit=5.0, concurrency=8, max_attempts=6,
         outage_limit=4 * 3600.0, jobs=jobs, nights=1, storms=storms,
         steps=tuple(Step("run", job, alongside=True) for job in jobs), refusals={},
     )  # fmt: skip
-
-
-_COLUMNS = {
-    Export.ORDERS: ["out_biz_no", "agreement_no", "user_id", "biz_time", "trade_no", "trade_amount", "biz_action",
-                    "pay_out_biz_no"],
-    Export.TASKS: ["out_biz_no", "agreement_no", "user_id", "biz_time", "times"],
-    Export.POINTS: ["out_request_no", "openid", "user_card_code", "point_balance", "updated_at"],
-    Export.STATES: ["out_biz_no", "user_id", "out_principal_id", "biz_state_code", "biz_data"],
-}  # fmt: skip
-
-
-def _rows(export: Export, job: str, chance: random.Random, *, with_times: bool) -> Iterator[dict[str, str]]:
-    count = chance.choice([1, 4, 12, 30])
-    made: list[dict[str, str]] = []
-    with_keys = chance.random() < 0.3
-    for n in range(count):
-        row = _row(export, job, n, made, chance, with_keys=with_keys, with_times=with_times)
-        if chance.random() < 0.05:
-            row[chance.choice(["biz_time", "openid", "user_id"])] = "" if chance.random() < 0.5 else "wrong\x01"
-        made.append(row)
-        if chance.random() < 0.06:
-            made.append(dict(row))
-    if chance.random() < 0.3:
-        chance.shuffle(made)
-    yield from made
-
-
-def _row(
-    export: Export,
-    job: str,
-    n: int,
-    made: list[dict[str, str]],
-    chance: random.Random,
-    *,
-    with_keys: bool,
-    with_times: bool,
-) -> dict[str, str]:
-    user = f"20880000000000{chance.randrange(4)}{job == 'a':d}"
-    common = {"user_id": user, "agreement_no": f"agr{user}", "biz_time": "2025-11-20 10:00:00"}
-    if export is Export.POINTS:
-        card, day = chance.randrange(8), 20 + int(job[1:] or 0)
-        return {
-            "out_request_no": f"{job}-{n}" if with_keys else "",
-            "openid": f"o{job[0]}{card}",
-            "user_card_code": f"{job[0]}{card:04}",
-            "point_balance": str(chance.randrange(2)),
-            "updated_at": f"2025-11-{day} 0{chance.randrange(9)}:00:00" if with_times else "",
-        }
-    if export is Export.STATES:
-        state = chance.choice(["NEW", "PAID", "DONE"])
-        thing = chance.randrange(10)
-        return {
-            "out_biz_no": f"{job}{thing}", "user_id": f"20880000000000{thing % 3}{job == 'a':d}",
-            "out_principal_id": "film",
-            "biz_state_code": state, "biz_data": '{"n":1}',
-        }  # fmt: skip
-    if export is Export.TASKS:
-        return {**common, "out_biz_no": f"{job}{n}", "times": chance.choice(["", "1", "3"])}
-    row = {**common, "out_biz_no": f"{job}{n}", "trade_no": f"T{n}", "trade_amount": f"{n}.50"}
-    payments = [r for r in made if not r.get("pay_out_biz_no")]
-    if payments and chance.random() < 0.25:
-        paid = chance.choice(payments)
-        return {**row, "user_id": paid["user_id"], "agreement_no": paid["agreement_no"], "biz_action": "ORDER_REFUND",
-                "pay_out_biz_no": paid["out_biz_no"]}  # fmt: skip
-    return {**row, "biz_action": "ORDER_PAID", "pay_out_biz_no": ""}
-
-
-def _write(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 _KINDS = ["lost_before", "lost_after", "late", "error_before", "error_after", "throttled", "bad_signature", "probe",
@@ -214,6 +137,23 @@ def _mix(chance: random.Random) -> dict[str, float]:
             return {"caller_refused": 1.0}
         case _:
             return {chance.choice(_KINDS): chance.choice([0.3, 0.8])}
+
+
+_NIGHT_SECONDS = 600.0
+
+
+def _storm_of_the_second_night(chance: random.Random) -> Storm:
+    """Let the platform apply what the second night sends, and mostly not tell."""
+    untold = {chance.choice(["lost_after", "late", "error_after", "bad_signature"]): chance.choice([0.5, 0.9])}
+    return Storm(_NIGHT_SECONDS / 2, _NIGHT_SECONDS * 3 / 2, **untold)
+
+
+def _nights_apart(chance: random.Random) -> Iterator[Step]:
+    """Run three nights, one long after the other; nobody looks in between."""
+    yield Step("run", "a")
+    for night in (2, 3):
+        dies_after = chance.choice([None, None, None, chance.randrange(60)])
+        yield Step("run", "a", night=night, pause_before=_NIGHT_SECONDS, dies_after=dies_after)
 
 
 def _steps(jobs: tuple[str, ...], nights: int, chance: random.Random) -> Iterator[Step]:

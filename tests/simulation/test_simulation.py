@@ -35,7 +35,7 @@ def test_two_runs_share_a_quota_fairly() -> None:
     entries = play_night(hours=0.1, jobs=("a", "b")).journal.entries
     both = entries[: int(len(entries) * 0.8)]
 
-    share = sum(entry.run == 1 for entry in both) / len(both)
+    share = sum(entry.process == 1 for entry in both) / len(both)
 
     assert 0.4 <= share <= 0.6
 

@@ -1,0 +1,123 @@
+"""What must hold of balances: none goes back, and what is told of them is so."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+
+from tests.simulation.evidence import (
+    Broken,
+    Line,
+    exports,
+    lane_of,
+    lines_of_runs,
+    place_of,
+    reports,
+    row_of,
+    run_of,
+    that_took_effect,
+)
+from tests.simulation.history import Evidence
+from tests.simulation.platform import Entry
+
+# When the export says that a balance changed, and its night and row: what is greater is newer.
+Age = tuple[str, tuple[int, int]]
+
+
+def check_balances(evidence: Evidence) -> None:
+    """Raise Broken with the first promise about balances that the evidence contradicts."""
+    _none_goes_back(evidence)
+    _what_is_unchanged_is_held(evidence)
+    _the_last_one_holds(evidence)
+
+
+def _by_card(evidence: Evidence) -> dict[str, list[Entry]]:
+    cards: dict[str, list[Entry]] = defaultdict(list)
+    for entry in sorted(evidence.journal.entries, key=lambda entry: entry.sent_at):
+        cards[lane_of(evidence, entry)[1]].append(entry)
+    return cards
+
+
+def _none_goes_back(evidence: Evidence) -> None:
+    """Once a balance of a card may have been applied, none that the exports say before it is sent any more."""
+    ages = _ages(evidence)
+    for card, entries in _by_card(evidence).items():
+        newest, newest_key = ("", (0, 0)), ""
+        for entry in entries:
+            age = ages.get((run_of(evidence, entry), entry.key), newest)
+            # The same balance again, for whichever night, sets nothing back.
+            if age < newest and entry.key != newest_key:
+                raise Broken(f"card {card}: {entry.key} was sent after a newer balance")
+            if entry.decided == "accepted" and age >= newest:
+                newest, newest_key = age, entry.key
+
+
+def _ages(evidence: Evidence) -> dict[tuple[str, str], Age]:
+    """Return how old a balance is that a run sends under a key: of equal rows the newest counts."""
+    ages: dict[tuple[str, str], Age] = {}
+    for run_id, lines in lines_of_runs(evidence).items():
+        for line in lines:
+            key, age = (run_id, line["request_key"]), _age(row_of(evidence, line), place_of(line))
+            ages[key] = max(age, ages.get(key, age))
+    return ages
+
+
+def _age(row: Line, place: tuple[int, int]) -> Age:
+    changed_at = row["updated_at"]
+    return (changed_at if changed_at.isprintable() else "", place)
+
+
+def _what_is_unchanged_is_held(evidence: Evidence) -> None:
+    """A balance is left out as unchanged only where the platform holds it at some moment of the run."""
+    cards = _by_card(evidence)
+    for told, lines in reports(evidence):
+        began = min(other.began_at for other in evidence.told if other.run_id == told.run_id)
+        for line in (line for line in lines if line["code"] == "unchanged"):
+            row = row_of(evidence, line)
+            held = list(_held(cards[row["user_card_code"]], began, told.ended_at))
+            if row["point_balance"] not in held:
+                raise Broken(f"{told.run_id} row {line['source_row']}: unchanged, and the platform held {held}")
+
+
+def _held(entries: list[Entry], begins: float, ends: float) -> Iterator[str]:
+    """Yield the balances that the platform holds between two moments."""
+    effective = that_took_effect(entries)
+    before = [entry for entry in effective if entry.sent_at < begins]
+    for entry in before[-1:] + [entry for entry in effective if begins <= entry.sent_at <= ends]:
+        yield _points(entry)
+
+
+def _points(entry: Entry) -> str:
+    return str(json.loads(entry.body)["point_balance"])
+
+
+def _the_last_one_holds(evidence: Evidence) -> None:
+    """In the end the platform holds, for each card, the balance that the export says last."""
+    cards = _by_card(evidence)
+    for job in evidence.scenario.jobs:
+        for card, row in _newest(exports(evidence, job)[-1]).items():
+            sent = cards[card]
+            if row["out_request_no"] in evidence.scenario.refusals or _is_any_refused(sent):
+                continue
+            effective = that_took_effect(sent)
+            if not effective:
+                raise Broken(f"card {card}: nothing was ever accepted, and {row['point_balance']} is due")
+            if _points(effective[-1]) != row["point_balance"]:
+                raise Broken(f"card {card}: {_points(effective[-1])} was set last, not {row['point_balance']}")
+
+
+def _newest(rows: list[Line]) -> dict[str, Line]:
+    newest: dict[str, tuple[tuple[bool, Age], Line]] = {}
+    for n, row in enumerate(rows):
+        age = (bool(row["updated_at"]), _age(row, (0, n)))
+        card = row["user_card_code"]
+        if _is_sendable(row) and (card not in newest or age > newest[card][0]):
+            newest[card] = (age, row)
+    return {card: row for card, (_, row) in newest.items()}
+
+
+def _is_sendable(row: Line) -> bool:
+    return all(value.isprintable() for value in row.values()) and bool(row["openid"])
+
+
+def _is_any_refused(sent: list[Entry]) -> bool:
+    return any(entry.decided in ("refused", "conflict") for entry in sent)

@@ -1,0 +1,90 @@
+"""What a history left behind, as any user could read it: exports, reports, and the platform's own journal."""
+
+import csv
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from pipeline.model import Api
+from tests.simulation.history import Evidence, Told
+from tests.simulation.platform import Entry
+
+Line = dict[str, str]
+
+
+class Broken(AssertionError):
+    """A promise is broken; the text says which, and where."""
+
+
+def reports(evidence: Evidence) -> Iterator[tuple[Told, list[Line]]]:
+    """Yield the commands that left a report, and its lines."""
+    for told in evidence.told:
+        if told.report is not None:
+            yield told, read(told.report / "outcome.csv")
+
+
+# The files of one history, all written by the time they are read.
+@lru_cache(maxsize=64)
+def read(path: Path) -> list[Line]:
+    """Return the lines of a CSV file."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def export(evidence: Evidence, job: str, night: int) -> list[Line]:
+    """Return the rows of the export of a job's night."""
+    return read(evidence.folder / f"{job}-{night}.csv")
+
+
+def exports(evidence: Evidence, job: str) -> list[list[Line]]:
+    """Return the rows of a job's exports, night by night."""
+    return [export(evidence, job, night) for night in range(1, evidence.scenario.nights + 1)]
+
+
+def row_of(evidence: Evidence, line: Line) -> Line:
+    """Return the row of the export that an outcome is about."""
+    return read(evidence.folder / line["source_file"])[int(line["source_row"]) - 1]
+
+
+def place_of(line: Line) -> tuple[int, int]:
+    """Return the night and the row that an outcome is about: of one job, what comes later is newer."""
+    return int(line["source_file"].rpartition("-")[2].removesuffix(".csv")), int(line["source_row"])
+
+
+def lane_of(evidence: Evidence, entry: Entry) -> tuple[str, ...]:
+    """Return what makes the lane of a request."""
+    fields = json.loads(entry.body)
+    names = {
+        Api.CUMULATION: ("agreement_no", "user_id"),
+        Api.STATE: ("user_id", "out_principal_id"),
+        Api.POINTS: ("card_id", "user_card_code"),
+    }[evidence.scenario.api]
+    return tuple(str(fields.get(name)) for name in names)
+
+
+def run_of(evidence: Evidence, entry: Entry) -> str:
+    """Return the run that a request was sent for."""
+    run_id = evidence.told[entry.process - 1].run_id
+    assert run_id is not None
+    return run_id
+
+
+def lines_of_runs(evidence: Evidence) -> dict[str, list[Line]]:
+    """Return what all reports of each run say of its rows."""
+    lines: dict[str, list[Line]] = {}
+    for told, told_lines in reports(evidence):
+        if told.run_id is not None:
+            lines.setdefault(told.run_id, []).extend(told_lines)
+    return lines
+
+
+def that_took_effect(entries: list[Entry]) -> list[Entry]:
+    """Return the requests that changed something: the platform acts on an identity once, however often it comes."""
+    acted: set[str] = set()
+    effective = []
+    for entry in sorted(entries, key=lambda entry: entry.sent_at):
+        if entry.decided == "accepted" and entry.identity not in acted:
+            acted.add(entry.identity)
+            effective.append(entry)
+    return effective

@@ -1,0 +1,110 @@
+"""What the exports of a history hold: rows that repeat, contradict each other, come in disorder, or can't be sent."""
+
+import csv
+import random
+from pathlib import Path
+
+from pipeline.model import Export
+
+COLUMNS = {
+    Export.ORDERS: ["out_biz_no", "agreement_no", "user_id", "biz_time", "trade_no", "trade_amount", "biz_action",
+                    "pay_out_biz_no"],
+    Export.TASKS: ["out_biz_no", "agreement_no", "user_id", "biz_time", "times"],
+    Export.POINTS: ["out_request_no", "openid", "user_card_code", "point_balance", "updated_at"],
+    Export.STATES: ["out_biz_no", "user_id", "out_principal_id", "biz_state_code", "biz_data"],
+}  # fmt: skip
+
+Row = dict[str, str]
+
+
+class Exports:
+    """The exports of a story: files for each job and night, and the keys of their rows."""
+
+    def __init__(self, export: Export, nights: int, chance: random.Random, *, swinging: bool) -> None:
+        self._export = export
+        self._nights = nights
+        self._chance = chance
+        self._swinging = swinging
+        self.keys: list[str] = []
+
+    def write(self, folder: Path, job: str) -> None:
+        """Write the files of one job."""
+        with_times = self._chance.random() < 0.5
+        for night in range(1, self._nights + 1):
+            rows = self._rows(job, night, with_times=with_times)
+            self.keys += [row[COLUMNS[self._export][0]] for row in rows]
+            write_export(folder / f"{job}-{night}.csv", self._export, rows)
+
+    def _rows(self, job: str, night: int, *, with_times: bool) -> list[Row]:
+        chance = self._chance
+        made: list[Row] = []
+        with_keys = chance.random() < 0.3 and not self._swinging
+        for n in range(chance.choice([1, 4, 12, 30])):
+            row = self._row(job, night, n, made, with_keys=with_keys, with_times=with_times)
+            if chance.random() < 0.05:
+                row[chance.choice(["biz_time", "openid", "user_id"])] = "" if chance.random() < 0.5 else "wrong\x01"
+            made.append(row)
+            if chance.random() < 0.06:
+                made.append(dict(row))
+        if chance.random() < 0.3:
+            chance.shuffle(made)
+        return made
+
+    def _row(self, job: str, night: int, n: int, made: list[Row], *, with_keys: bool, with_times: bool) -> Row:
+        match self._export:
+            case Export.POINTS:
+                return self._balance(job, night, n, with_keys=with_keys, with_times=with_times)
+            case Export.STATES:
+                return self._state(job)
+            case Export.TASKS:
+                return {**self._common(job), "out_biz_no": f"{job}{n}", "times": self._chance.choice(["", "1", "3"])}
+            case Export.ORDERS:
+                return self._order(job, n, made)
+
+    def _common(self, job: str) -> Row:
+        user = f"20880000000000{self._chance.randrange(4)}{job == 'a':d}"
+        return {"user_id": user, "agreement_no": f"agr{user}", "biz_time": "2025-11-20 10:00:00"}
+
+    def _balance(self, job: str, night: int, n: int, *, with_keys: bool, with_times: bool) -> Row:
+        card = self._chance.randrange(8)
+        # Swinging, all balances come back: those of the third night are those of the first.
+        points = night % 2 if self._swinging else self._chance.randrange(2)
+        return {
+            "out_request_no": f"{job}{night}-{n}" if with_keys else "",
+            "openid": f"o{job}{card}",
+            "user_card_code": f"{job}{card:04}",
+            "point_balance": str(points),
+            "updated_at": f"2025-11-{20 + night} 0{self._chance.randrange(9)}:00:00" if with_times else "",
+        }
+
+    def _state(self, job: str) -> Row:
+        thing = self._chance.randrange(10)
+        return {
+            "out_biz_no": f"{job}{thing}", "user_id": f"20880000000000{thing % 3}{job == 'a':d}",
+            "out_principal_id": "film", "biz_state_code": self._chance.choice(["NEW", "PAID", "DONE"]),
+            "biz_data": '{"n":1}',
+        }  # fmt: skip
+
+    def _order(self, job: str, n: int, made: list[Row]) -> Row:
+        row = {**self._common(job), "out_biz_no": f"{job}{n}", "trade_no": f"T{n}", "trade_amount": f"{n}.50"}
+        payments = [r for r in made if not r.get("pay_out_biz_no")]
+        if payments and self._chance.random() < 0.25:
+            paid = self._chance.choice(payments)
+            return {**row, "user_id": paid["user_id"], "agreement_no": paid["agreement_no"],
+                    "biz_action": "ORDER_REFUND", "pay_out_biz_no": paid["out_biz_no"]}  # fmt: skip
+        return {**row, "biz_action": "ORDER_PAID", "pay_out_biz_no": ""}
+
+
+def many_balances(folder: Path, job: str, count: int) -> None:
+    """Write an export of balances of so many cards."""
+    columns = COLUMNS[Export.POINTS]
+    cells = (("", f"o{job}{n}", f"{job}{n:08}", str(n % 7), "") for n in range(count))
+    write_export(folder / f"{job}-1.csv", Export.POINTS, [dict(zip(columns, row, strict=True)) for row in cells])
+
+
+def write_export(path: Path, export: Export, rows: list[Row]) -> None:
+    """Write rows to a file."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS[export], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
