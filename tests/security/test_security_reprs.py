@@ -10,15 +10,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
+import pyarrow as pa
 import pytest
 
 import pipeline
 from pipeline.assemble.platform import endpoint_of, signer_of
+from pipeline.chunk import Chunk
 from pipeline.ledger.records import Due, InputRecord, NewRun, StagedRow
 from pipeline.map import Invalid, MappingRules, bind
 from pipeline.model import Api, BadRow, Export, Fault, Loss, Lost, Opened, Outcome, Reply, Row, Status, Trust
 from pipeline.read.parquet_text import Texts
-from pipeline.read.source import Chunk
 from pipeline.settings import AlipayAccount, load
 from pipeline.write.asked import asked_of
 from pipeline.write.diagnosis import diagnose
@@ -97,7 +98,7 @@ def test_no_value_on_the_way_of_a_row_shows_it(night: Night, monkeypatch: pytest
     values = [
         config, *config.accounts.values(), *config.jobs.values(), endpoint_of(account, config.jobs["orders"]),
         signer, signer.sign(payload.body, at=AT, nonce="1"), signer_of(account, Api.STATE),
-        rules, row, BadRow(1, Fault("x", "y"), cells), Chunk(("a",), [row]), Texts(list(cells)), payload,
+        rules, row, BadRow(1, Fault("x", "y"), cells), Chunk.of_rows(tuple(ROW), [row]), Texts(pa.array(cells)), payload,
         StagedRow(1, cells, (payload,), "A1"), due, reply, replace(opened, serial=None), asked,
         read_told(Api.CUMULATION, reply.body, asked.private), diagnose(asked, reply, opened),
         judge(asked, reply, opened, doubt=False, at=AT), judge(asked, lost, None, doubt=True, at=AT),
