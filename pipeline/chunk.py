@@ -1,12 +1,13 @@
 """Rows that are handled together, as columns of text: what reading gives and mapping takes."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 import pyarrow as pa
 
 from pipeline.model import BadRow, Row
+from pipeline.texts import Column, cells_of, column_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Chunk:
 
     columns: tuple[str, ...]
     first: int
-    texts: "tuple[pa.StringArray, ...]" = field(repr=False)
+    texts: tuple[Column, ...] = field(repr=False)
     bad: Mapping[int, BadRow] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -28,7 +29,7 @@ class Chunk:
         """Return a chunk of at least one row."""
         no_cells = (None,) * len(columns)
         cells = [no_cells if isinstance(row, BadRow) else row.cells for row in rows]
-        texts = tuple(pa.array(texts, pa.string()) for texts in zip(*cells, strict=True))
+        texts = tuple(column_of(texts) for texts in zip(*cells, strict=True))
         return cls(columns, rows[0].number, texts, {at: row for at, row in enumerate(rows) if isinstance(row, BadRow)})
 
     def __len__(self) -> int:
@@ -56,14 +57,3 @@ class Chunk:
             yield self
         else:
             yield from (self.slice(start, length) for start in range(0, len(self), length))
-
-
-def cells_of(texts: "Iterable[pa.StringArray]") -> list[tuple[str | None, ...]]:
-    """Return columns row by row."""
-    return list(zip(*(listed(column) for column in texts), strict=True))
-
-
-def listed(column: "pa.StringArray | pa.BinaryArray") -> list[str | None]:
-    """Return what a column holds as a list; by way of numpy, which is several times as fast as `to_pylist`."""
-    values: list[str | None] = column.to_numpy(zero_copy_only=False).tolist()
-    return values

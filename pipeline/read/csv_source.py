@@ -5,8 +5,6 @@ from contextlib import closing
 from types import TracebackType
 from typing import Self
 
-import pyarrow as pa
-
 from pipeline.chunk import Chunk
 from pipeline.errors import SourceError
 from pipeline.model import BadRow, CsvFormat, Fault, Row
@@ -19,6 +17,7 @@ from pipeline.read.mended import MendedRows, format_of, is_rows_to_fix
 from pipeline.read.plain_blocks import PlainBlocks
 from pipeline.read.records import Broken, Record, RecordReader
 from pipeline.read.source_file import SourceFile, verify_unchanged
+from pipeline.texts import Column, repeated
 
 
 class CsvSource:
@@ -100,10 +99,10 @@ class CsvSource:
             yield from self._chunk_of(self._records.read(text)) if plain is None else self._chunk_of_columns(plain)
         yield from self._chunk_of(self._records.rest())
 
-    def _chunk_of_columns(self, texts: "tuple[pa.StringArray, ...]") -> Iterator[Chunk]:
+    def _chunk_of_columns(self, texts: tuple[Column, ...]) -> Iterator[Chunk]:
         count = len(texts[0])
         if count:
-            constants = (pa.array([text], pa.string()).take(pa.repeat(0, count)) for text in self._constants)
+            constants = (repeated(text, count) for text in self._constants)
             yield Chunk(self.columns, self.rows + 1, (*texts, *constants))
             self.rows += count
 

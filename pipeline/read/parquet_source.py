@@ -8,11 +8,12 @@ from typing import IO, Self, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.chunk import Chunk, cells_of
+from pipeline.chunk import Chunk
 from pipeline.model import BadRow
 from pipeline.read.columns import checked_columns, partition_columns
 from pipeline.read.parquet_text import column_texts, is_float
 from pipeline.read.source_file import SourceFile, blaming, open_bytes, sha256_of, verify_unchanged
+from pipeline.texts import cells_of, repeated
 
 _BUFFER_BYTES = 1 << 20
 _CHUNK_BYTES = 1 << 23
@@ -79,14 +80,11 @@ class ParquetSource:
 
     def _chunk(self, batch: pa.RecordBatch) -> Chunk:
         columns = [column_texts(field.name, batch.column(at)) for at, field in enumerate(batch.schema)]
-        constants = (pa.array([text], pa.string()).take(pa.repeat(0, batch.num_rows)) for text in self._constants)
+        constants = (repeated(text, batch.num_rows) for text in self._constants)
         texts = (*(column.values for column in columns), *constants)
         faults = {at: fault for column in reversed(columns) for at, fault in column.faults.items()}
         cells = cells_of(text.take(pa.array(faults, pa.int64())) for text in texts) if faults else ()
         first = self.rows + 1
-        bad = {
-            at: BadRow(first + at, fault, of_row)
-            for (at, fault), of_row in zip(faults.items(), cells, strict=True)
-        }
+        bad = {at: BadRow(first + at, fault, of_row) for (at, fault), of_row in zip(faults.items(), cells, strict=True)}
         self.rows += batch.num_rows
         return Chunk(self.columns, first, texts, bad)

@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import types
 
 from pipeline.model import Fault
+from pipeline.texts import Column, column_of, joined, pc
 
 _NUL = "\0"
 # Of a decimal with more places Arrow may write the exponent.
@@ -21,11 +21,11 @@ _PLAIN_PLACES = range(7)
 class Texts:
     """The values of one column as text, and why those at some places could not be made into any."""
 
-    values: pa.StringArray = field(repr=False)
+    values: Column = field(repr=False)
     faults: dict[int, Fault] = field(default_factory=dict)
 
 
-def column_texts(name: str, column: "pa.Array[Any]") -> Texts:
+def column_texts(name: str, column: Column) -> Texts:
     """
     Return a column's values as text; `name` is for messages.
 
@@ -50,7 +50,7 @@ def is_float(kind: pa.DataType) -> bool:
     return types.is_floating(kind.value_type if isinstance(kind, pa.DictionaryType) else kind)
 
 
-def _unwrapped(column: "pa.Array[Any]") -> "pa.Array[Any]":
+def _unwrapped(column: Column) -> Column:
     """Return what is stored behind a dictionary or a type of its own; UUIDs are stored as bytes, and stay."""
     if isinstance(column, pa.DictionaryArray):
         return _unwrapped(column.dictionary_decode())
@@ -59,20 +59,20 @@ def _unwrapped(column: "pa.Array[Any]") -> "pa.Array[Any]":
     return column
 
 
-def _plain_values(column: "pa.Array[Any]") -> "pa.Array[Any]":
+def _plain_values(column: Column) -> Column:
     """Return the values of a type for which each value has a text."""
     kind = column.type
     if types.is_floating(kind):
-        return pa.array([_float_text(value) for value in column.cast(pa.string()).to_pylist()], pa.string())
+        return column_of([_float_text(value) for value in column.cast(pa.string()).to_pylist()])
     if types.is_decimal(kind) and kind.scale not in _PLAIN_PLACES:
         texts = [None if value is None else format(value, "f") for value in column.to_pylist()]
-        return pa.array(texts, pa.string())
+        return column_of(texts)
     if types.is_timestamp(kind) or types.is_time(kind):
         return _moments(column)
     return column.cast(pa.string())
 
 
-def _strings(name: str, column: "pa.Array[Any]") -> Texts:
+def _strings(name: str, column: Column) -> Texts:
     try:
         texts = column.cast(pa.string())
         texts.validate(full=True)
@@ -84,7 +84,7 @@ def _strings(name: str, column: "pa.Array[Any]") -> Texts:
     return Texts(pc.if_else(is_empty, None, texts) if pc.any(is_empty).as_py() else texts)
 
 
-def _one_by_one(name: str, column: "pa.Array[Any]", to_text: Callable[["pa.Scalar[Any]"], str]) -> Texts:
+def _one_by_one(name: str, column: Column, to_text: Callable[["pa.Scalar[Any]"], str]) -> Texts:
     """Make text of each value by itself, so that one that can't be made into any spoils only its own row."""
     values: list[str | None] = []
     faults: dict[int, Fault] = {}
@@ -94,7 +94,7 @@ def _one_by_one(name: str, column: "pa.Array[Any]", to_text: Callable[["pa.Scala
         except (ValueError, TypeError, OverflowError, RecursionError):
             values.append(None)
             faults[at] = Fault("not_decodable", f"{name} holds a value that can't be made into text")
-    return Texts(pa.array(values, pa.string()), faults)
+    return Texts(column_of(values), faults)
 
 
 def _decoded(scalar: "pa.Scalar[Any]") -> str:
@@ -113,7 +113,7 @@ def _float_text(value: str | None) -> str | None:
     return value if "." in value or "inf" in value else f"{value}.0"
 
 
-def _moments(column: "pa.Array[Any]") -> "pa.StringArray":
+def _moments(column: Column) -> Column:
     kind = column.type
     zoned = isinstance(kind, pa.TimestampType) and kind.tz is not None
     if zoned:
@@ -122,11 +122,11 @@ def _moments(column: "pa.Array[Any]") -> "pa.StringArray":
     texts = _whole_seconds(column)
     if texts is None:
         values = (None if value is None else _moment(value) for value in column.cast(pa.string()).to_pylist())
-        texts = pa.array(values, pa.string())
-    return pc.binary_join_element_wise(pc.replace_substring(texts, " ", "T"), "+00:00", "") if zoned else texts
+        texts = column_of(values)
+    return joined(pc.replace_substring(texts, " ", "T"), "+00:00") if zoned else texts
 
 
-def _whole_seconds(column: "pa.Array[Any]") -> "pa.StringArray | None":
+def _whole_seconds(column: Column) -> Column | None:
     """Return times as text at once, where none has a fraction of a second."""
     if not types.is_timestamp(column.type):
         return None

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable
+from io import BytesIO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv
 
 from pipeline.model import CsvFormat
 from pipeline.read.bounds import Bounds
+from pipeline.texts import Column, pc
 
 _MARK = "\ufeff"
 
@@ -26,7 +27,9 @@ class PlainBlocks:
         self._cell_chars = bounds.cell_chars
         self._well_quoted = _well_quoted(form)
         names = [str(at) for at in range(width)]
-        self._shape = csv.ParseOptions(delimiter=form.delimiter, quote_char=form.quote or False) if self._is_plain_form else None
+        self._shape = (
+            csv.ParseOptions(delimiter=form.delimiter, quote_char=form.quote or False) if self._is_plain_form else None
+        )
         self._names = names
         self._values = csv.ConvertOptions(
             check_utf8=False,  # it was encoded here
@@ -36,14 +39,14 @@ class PlainBlocks:
             quoted_strings_can_be_null=True,
         )
 
-    def columns(self, text: str) -> "tuple[pa.StringArray, ...] | None":
+    def columns(self, text: str) -> tuple[Column, ...] | None:
         """Return the columns of a block of whole lines; None where it has to be read record by record."""
         data = self._plain_data(text)
         if data is None:
             return None
         reading = csv.ReadOptions(column_names=self._names, use_threads=False, block_size=len(data) + 1)
         try:
-            table = csv.read_csv(pa.BufferReader(data), reading, self._shape, self._values)
+            table = csv.read_csv(BytesIO(data), reading, self._shape, self._values)
         except pa.ArrowInvalid:  # a line of another width, or nothing but blank ones
             return None
         return tuple(column.combine_chunks() for column in table.columns)

@@ -1,12 +1,11 @@
 """The first act: every input is read to its end and mapped, and lies in the ledger, before the first request."""
 
 from collections.abc import Callable, Sequence
-from itertools import islice
 
 from pipeline.ledger.ledger import RunLedger
 from pipeline.ledger.records import InputRecord, StagedRow
-from pipeline.map import Invalid, Mapped, MappingRules, bind, check_columns, rekey
-from pipeline.model import BadRow, CsvFormat, Row, Status
+from pipeline.map import MappingRules, bind_chunks, check_columns, rekey
+from pipeline.model import BadRow, CsvFormat, Invalid, Sheet, Status
 from pipeline.read import Source, SourceFile, open_source, sha256_of, verify_unchanged
 from pipeline.write.course import Course, Drained
 
@@ -72,10 +71,11 @@ class Stager:
         self._ledger.add_input(InputRecord(file_no, file.name, file.path, source.columns, rows, sha256))
 
     def _stage_rows(self, file_no: int, source: Source) -> None:
-        map_row = bind(self._rules, source.columns, source.float_columns)
+        map_chunk = bind_chunks(self._rules, source.columns, source.float_columns)
         for chunk in source:
-            left = None if self._limit is None else self._limit - self._rows
-            rows = [_staged(row, map_row) for row in islice(chunk.rows, left)]
+            left = len(chunk) if self._limit is None else self._limit - self._rows
+            sheet = map_chunk(chunk.slice(0, left))
+            rows = [_staged(sheet, place) for place in range(len(sheet))]
             self._ledger.stage(file_no, self._rows + 1, rows)
             self._rows += len(rows)
             self._count_invalid(rows)
@@ -91,20 +91,20 @@ class Stager:
             self._course.count(Status.INVALID, invalid)
 
 
-def _staged(row: Row | BadRow, map_row: Callable[[Row], Mapped]) -> StagedRow:
-    if isinstance(row, BadRow):
-        return StagedRow(row.number, row.cells, (), None, Status.INVALID, row.fault.code, row.fault.message)
-    mapped = map_row(row)
+def _staged(sheet: Sheet, place: int) -> StagedRow:
+    number, cells, mapped = sheet.numbers[place], sheet.cells(place), sheet.at(place)
+    if isinstance(mapped, BadRow):
+        return StagedRow(number, cells, (), None, Status.INVALID, mapped.fault.code, mapped.fault.message)
     if isinstance(mapped, Invalid):
-        return _invalid(row, mapped)
+        return _invalid(number, cells, mapped)
     key = mapped[0].request_key
     # A task done n times goes out under <key>-1 ... <key>-n; the row itself is known by <key>.
-    return StagedRow(row.number, row.cells, mapped, key if len(mapped) == 1 else key.rpartition("-")[0])
+    return StagedRow(number, cells, mapped, key if len(mapped) == 1 else key.rpartition("-")[0])
 
 
-def _invalid(row: Row, invalid: Invalid) -> StagedRow:
+def _invalid(number: int, cells: tuple[str | None, ...], invalid: Invalid) -> StagedRow:
     message = "; ".join(fault.message for fault in invalid.faults)
     if len(message) > _LONGEST_MESSAGE:
         message = message[:_LONGEST_MESSAGE] + " ..."
     code = invalid.faults[0].code
-    return StagedRow(row.number, row.cells, (), invalid.request_key, Status.INVALID, code, message)
+    return StagedRow(number, cells, (), invalid.request_key, Status.INVALID, code, message)

@@ -2,8 +2,7 @@
 
 import pytest
 
-from pipeline.map.faults import Invalid
-from pipeline.model import Fault
+from pipeline.model import Fault, Invalid
 from pipeline.showing import masked, shown_heading
 
 
