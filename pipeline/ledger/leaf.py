@@ -1,11 +1,11 @@
 """One chunk of rows as it was read and mapped, column by column, and what is decided about each of its rows."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 from enum import IntEnum
+from typing import Any
 
-from pipeline.ledger.records import StagedRow
-from pipeline.model import Status, digest
+from pipeline.model import BadRow, Invalid, Payload, Sheet, digest
 
 KEY_CONFLICT = "key_conflict"
 
@@ -48,16 +48,16 @@ class Leaf:
     """
     The rows of one chunk, numbered in the run from `first_row_no`; entry n of every column is about the same row.
 
-    What is decided is written into `fates`, and for an invalid row code and message into `faults`, by its place.
-    `dropped` are parts that an earlier row sends; `confirmed` are parts that say what the platform holds already, and
-    whether they say so of a later time.
+    `cells` are those of the rows that stay open, by place. What is decided is written into `fates`, and for an invalid
+    row code and message into `faults`, by its place. `dropped` are parts that an earlier row sends; `confirmed` are
+    parts that say what the platform holds already, and whether they say so of a later time.
     """
 
     file_no: int
     first_row_no: int
     source_rows: list[int]
     request_keys: list[str | None] = field(repr=False)
-    cells: list[tuple[str | None, ...]] = field(repr=False)
+    cells: dict[int, tuple[str | None, ...]] = field(repr=False)
     fates: bytearray
     faults: dict[int, tuple[str, str]]
     parts: Parts
@@ -71,39 +71,58 @@ class Leaf:
 
     def refuse(self, at: int, message: str) -> None:
         """Make a row invalid, whose request key stands for something else."""
+        self.invalidate(at, KEY_CONFLICT, message)
+
+    def invalidate(self, at: int, code: str, message: str) -> None:
+        """Make a row invalid."""
         self.fates[at] = Fate.INVALID
-        self.faults[at] = (KEY_CONFLICT, message)
+        self.faults[at] = (code, message)
 
 
-def leaf_of(file_no: int, first_row_no: int, rows: Sequence[StagedRow]) -> Leaf:
-    """Return rows side by side."""
+def leaf_of(file_no: int, first_row_no: int, sheet: Sheet) -> Leaf:
+    """Return a sheet as it is staged, with no cells yet."""
     leaf = Leaf(
         file_no,
         first_row_no,
-        [row.source_row for row in rows],
-        [row.request_key for row in rows],
-        [row.cells for row in rows],
-        bytearray(Fate.INVALID if row.status is Status.INVALID else Fate.DUE for row in rows),
-        {at: (row.code or "", row.message or "") for at, row in enumerate(rows) if row.status is Status.INVALID},
-        Parts(),
+        list(sheet.numbers),
+        list(sheet.request_keys),
+        {},
+        bytearray(len(sheet)),
+        {},
+        _parts_of(sheet),
     )
-    for at, row in enumerate(rows):
-        _add_parts(leaf.parts, at, row)
+    for at, other in sheet.others.items():
+        match other:
+            case BadRow(_, fault):
+                leaf.invalidate(at, fault.code, fault.message)
+            case Invalid(_, key):
+                leaf.request_keys[at] = key
+                leaf.invalidate(at, other.code, other.message)
+            case _:
+                # A task done n times goes out under <key>-1 ... <key>-n; the row itself is known by <key>.
+                leaf.request_keys[at] = other[0].request_key.rpartition("-")[0]
+                for part, payload in enumerate(other):
+                    _add_part(leaf.parts, at, part, payload)
     return leaf
 
 
-def _add_parts(parts: Parts, at: int, row: StagedRow) -> None:
-    for part, payload in enumerate(row.payloads):
-        parts.at.append(at)
-        parts.part.append(part)
-        parts.request_keys.append(payload.request_key)
-        parts.identities.append(payload.identity)
-        parts.are_derived.append(payload.key_is_derived)
-        parts.digests.append(digest(payload.body))
-        parts.bodies.append(payload.body)
-        parts.lanes.append(payload.lane)
-        parts.refunds_of.append(payload.refund_of)
-        balance = payload.balance
-        parts.cards.append(None if balance is None else balance.card)
-        parts.points.append(None if balance is None else balance.points)
-        parts.versions.append(None if balance is None else balance.version)
+def _parts_of(sheet: Sheet) -> Parts:
+    """Return the payloads of the rows that have exactly one."""
+    columns: tuple[Sequence[Any], ...] = (
+        sheet.request_keys, sheet.identities, sheet.keys_are_derived, sheet.digests, sheet.bodies, sheet.lanes,
+        sheet.refunds_of, sheet.cards, sheet.points, sheet.versions,
+    )  # fmt: skip
+    at = [place for place, key in enumerate(sheet.request_keys) if key is not None]
+    if len(at) < len(sheet):
+        columns = tuple([column[place] for place in at] for column in columns)
+    return Parts(at, [0] * len(at), *map(list, columns))
+
+
+def _add_part(parts: Parts, at: int, part: int, payload: Payload) -> None:
+    balance = payload.balance
+    values = (
+        at, part, payload.request_key, payload.identity, payload.key_is_derived, digest(payload.body), payload.body,
+        payload.lane, payload.refund_of, *((None,) * 3 if balance is None else astuple(balance)),
+    )  # fmt: skip
+    for column, value in zip(fields(parts), values, strict=True):
+        getattr(parts, column.name).append(value)

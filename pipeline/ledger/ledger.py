@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -22,9 +22,8 @@ from pipeline.ledger.records import (
     RunRecord,
     RunState,
     Settlement,
-    StagedRow,
 )
-from pipeline.model import Alike, Outcome
+from pipeline.model import Alike, Outcome, Sheet
 
 # numpy takes a tenth of a second to import, and only a run's first act needs it.
 if TYPE_CHECKING:
@@ -159,14 +158,14 @@ class RunLedger:
         self._forget_staging()
         self._commit(lambda c: inputs.unstage(c, self.run))
 
-    def stage(self, file_no: int, first_row_no: int, rows: Sequence[StagedRow]) -> None:
+    def stage(self, file_no: int, first_row_no: int, sheet: Sheet) -> None:
         """Take in a chunk of rows; what is to become of them is decided when all are there."""
         from pipeline.ledger.staging import Staging  # noqa: PLC0415 - see the top
 
         if self._staging is None:
             self._staging = Staging(self.run, self._ledger.path.parent)
         waiting = self._staging
-        self._ledger._read(lambda c: waiting.add(c, file_no, first_row_no, rows))  # noqa: SLF001 - as above
+        self._ledger._read(lambda c: waiting.add(c, file_no, first_row_no, sheet))  # noqa: SLF001 - as above
 
     def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> None:
         """Decide on all that was staged, write what is due, and enter the second act."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from pipeline.model import Api, Balance, Export, Payload, Status
+from pipeline.model import Api, Balance, Export, Status
 
 
 class Act(StrEnum):
@@ -92,19 +92,6 @@ class InputRecord:
     columns: tuple[str, ...]
     rows: int
     sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class StagedRow:
-    """A row as it was read and mapped: with a status it is final, else its payloads are due."""
-
-    source_row: int
-    cells: tuple[str | None, ...] = field(repr=False)
-    payloads: tuple[Payload, ...] = ()
-    request_key: str | None = None
-    status: Status | None = None
-    code: str | None = None
-    message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +14,9 @@ from pipeline.ledger import runs, sifting
 from pipeline.ledger.database import open_for_reading, told_clearly
 from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.partitions import Partitions, numbers
-from pipeline.ledger.records import Act, InputRecord, NewRun, RunRecord, StagedRow
+from pipeline.ledger.records import Act, InputRecord, NewRun, RunRecord
 from pipeline.ledger.staging import Staging
-from pipeline.model import Outcome, Status
+from pipeline.model import Outcome, Sheet, Status
 
 _LANE = np.dtype([("lane", "u8", 2)])
 _PROBLEMS = 10
@@ -54,7 +54,7 @@ class Rehearsal:
             self._connection = open_for_reading(path)
             account_no = runs.account_no_of(self._connection, new.account, account_holder)
             self._run = _next_run(self._connection, new, account_no or 0)
-        self._staging = Staging(self._run, folder)
+        self._staging = Staging(self._run, folder, keeps_cells=False)
         self._lanes = Partitions(_LANE, folder)
         self.prospect = Prospect()
 
@@ -75,10 +75,10 @@ class Rehearsal:
         """Note an input's name."""
         self._names[source.file_no] = source.name
 
-    def stage(self, file_no: int, first_row_no: int, rows: Sequence[StagedRow]) -> None:
+    def stage(self, file_no: int, first_row_no: int, sheet: Sheet) -> None:
         """Take in a chunk of rows."""
         with told_clearly(self._path):
-            self._staging.add(self._connection, file_no, first_row_no, rows)
+            self._staging.add(self._connection, file_no, first_row_no, sheet)
 
     def start_delivering(self, _rekey: Callable[[bytes, str], bytes]) -> None:
         """Decide on all rows, and count."""

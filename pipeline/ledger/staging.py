@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -10,10 +10,13 @@ import orjson
 from pipeline.ledger.admission import Conflict, Skip, admit
 from pipeline.ledger.leaf import Fate, Leaf, leaf_of
 from pipeline.ledger.past import Past, past_of
-from pipeline.ledger.records import RunRecord, StagedRow
+from pipeline.ledger.records import RunRecord
 from pipeline.ledger.repeats import Finder, Repeats
 from pipeline.ledger.spool import Spool
-from pipeline.model import Api, Export
+from pipeline.model import Api, Export, Sheet
+
+# Whoever mends such a row, or looks why it is open, has to see it.
+_OPEN = (Fate.DUE, Fate.INVALID)
 
 
 class Staging:
@@ -21,21 +24,24 @@ class Staging:
     The rows of one run on their way into the ledger.
 
     They wait aside until all inputs are read: which row is the first of its key, or the newest of its card, is known
-    only then. `folder` is where they wait when they are many.
+    only then. `folder` is where they wait when they are many, with their cells only where these are to be kept.
     """
 
-    def __init__(self, run: RunRecord, folder: Path) -> None:
+    def __init__(self, run: RunRecord, folder: Path, *, keeps_cells: bool = True) -> None:
         self._run = run
+        self._keeps_cells = keeps_cells
         self._spool = Spool(folder)
         self._finder = Finder(run, folder)
 
-    def add(self, connection: sqlite3.Connection, file_no: int, first_row_no: int, rows: Sequence[StagedRow]) -> None:
+    def add(self, connection: sqlite3.Connection, file_no: int, first_row_no: int, sheet: Sheet) -> None:
         """Take in rows, numbered from `first_row_no` in the run; `connection` is only read."""
-        leaf = leaf_of(file_no, first_row_no, rows)
+        leaf = leaf_of(file_no, first_row_no, sheet)
         # A balance is decided on when the newest of its card is known: were it left out here as delivered, an older
         # one of the same card would seem the newest.
         if self._run.api is not Api.POINTS:
             _leave_out_delivered(connection, self._run, leaf)
+        if self._keeps_cells:
+            leaf.cells.update((at, sheet.cells(at)) for at, fate in enumerate(leaf.fates) if fate in _OPEN)
         self._finder.note(leaf)
         self._spool.add(leaf)
 

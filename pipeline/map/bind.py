@@ -1,23 +1,22 @@
 """The story of one row: cells, texts, fields, body, payloads; or all that is wrong with it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from pipeline.map.columns import Wiring, wire
-from pipeline.map.compose import COMPOSE
-from pipeline.map.faults import INVALID, NOT_DECODABLE, RAGGED, Breach, Invalid, Unreadable
+from pipeline.map.compose import COMPOSE, Body
+from pipeline.map.faults import INVALID, NOT_DECODABLE, RAGGED, Breach, Unreadable
 from pipeline.map.fields import PART_OF_BIZ_DATA, export_schema, field_of
 from pipeline.map.rules import MappingRules
 from pipeline.map.seal import KEY_OF_API, SEAL
 from pipeline.map.shape import Shape
 from pipeline.map.tell import Teller
 from pipeline.map.values import Convert, conversion
-from pipeline.model import Fault, Payload, Row
+from pipeline.model import Fault, Invalid, Mapped, Payload, Row
 from pipeline.resources import schema
-
-Mapped = tuple[Payload, ...] | Invalid
 
 # Readers and other programs put it where bytes are no letter, so it can't be what the value was.
 _UNREAD = "\ufffd"
@@ -33,16 +32,24 @@ def bind(
     The function is pure, never raises for what a row may hold, and gives the same bytes for the same row.
     `float_columns` are those whose texts were floats in the file.
     """
-    return _RowMapper(rules, wire(rules, columns), float_columns).map
+    return RowMapper(rules, wire(rules, columns), float_columns).map
 
 
-class _RowMapper:
-    """What one job knows of the rows of one file, looked up once."""
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A row that can be sent: its fields, and the body made of them."""
+
+    fields: Mapping[str, Any] = field(repr=False)
+    body: Body = field(repr=False)
+
+
+class RowMapper:
+    """What one job knows of the rows of one file, looked up once; `conversions` are how fields are read, by name."""
 
     def __init__(self, rules: MappingRules, wiring: Wiring, float_columns: frozenset[str]) -> None:
         self._wiring = wiring
         self._charset = rules.charset
-        self._conversions = _conversions(rules, wiring, float_columns)
+        self.conversions = _conversions(rules, wiring, float_columns)
         self._has_parts = any(name.startswith(PART_OF_BIZ_DATA) for name in (*wiring.headings, *wiring.constants))
         self._rows = Shape(export_schema(rules.export))
         self._bodies = Shape(schema(f"payloads/{rules.api.partition('.')[2]}.json"))
@@ -53,6 +60,15 @@ class _RowMapper:
 
     def map(self, row: Row) -> Mapped:
         """Tell the story of one row."""
+        composed = self.compose(row)
+        return composed if isinstance(composed, Invalid) else self.seal(composed)
+
+    def seal(self, composed: Composed) -> tuple[Payload, ...]:
+        """Return the payloads of a row that can be sent."""
+        return self._seal(composed.fields, composed.body)
+
+    def compose(self, row: Row) -> Composed | Invalid:
+        """Tell the story of one row, up to its body."""
         if len(row.cells) != self._wiring.width:
             message = f"the row has {len(row.cells)} cells, and the file has {self._wiring.width} columns"
             return Invalid((Fault(RAGGED, message),))
@@ -66,7 +82,7 @@ class _RowMapper:
             return self._invalid(found, texts, fields)
         body = self._compose(fields)
         found += self._bodies.breaches(body) or _refund_of_itself(body)
-        return self._invalid(found, texts, body) if found else self._seal(fields, body)
+        return self._invalid(found, texts, body) if found else Composed(fields, body)
 
     def _carried(self, texts: dict[str, str], found: list[Breach]) -> dict[str, str]:
         """Return the texts as they are, or with a stand-in for what the request's charset can't carry."""
@@ -89,7 +105,7 @@ class _RowMapper:
         """Give each text its type. One that can't be read stays, so that its field does not count as missing."""
         fields: dict[str, Any] = _with_parts_put_together(texts) if self._has_parts else dict(texts)
         at_fault = {breach.path[0] for breach in found}
-        for name, convert in self._conversions:
+        for name, convert in self.conversions.items():
             if name in texts and name not in at_fault:
                 try:
                     fields[name] = convert(texts[name])
@@ -106,23 +122,23 @@ class _RowMapper:
         return Invalid(faults, None if key_is_at_fault else fields.get(self._key))
 
 
-def _conversions(rules: MappingRules, wiring: Wiring, float_columns: frozenset[str]) -> tuple[tuple[str, Convert], ...]:
+def _conversions(rules: MappingRules, wiring: Wiring, float_columns: frozenset[str]) -> Mapping[str, Convert]:
     """Return how each field that the file or a constant feeds is read, where it does not stay as it is."""
     fed = dict.fromkeys((*wiring.headings, *wiring.constants, *(name for name, _, _ in wiring.otherwise)))
-    known = ((name, field) for name in fed if (field := field_of(rules.export, name)))
+    known = ((name, described) for name in fed if (described := field_of(rules.export, name)))
     readers = (
         (
             name,
             conversion(
-                field,
+                described,
                 zone=rules.timezone,
                 unit=rules.units.get("discount_amount" if name == "discounts" else name, "yuan"),
                 is_float=wiring.headings.get(name) in float_columns,
             ),
         )
-        for name, field in known
+        for name, described in known
     )
-    return tuple((name, convert) for name, convert in readers if convert)
+    return {name: convert for name, convert in readers if convert}
 
 
 def _with_parts_put_together(texts: Mapping[str, str]) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from pipeline.map.bind import bind
-from pipeline.map.faults import MISSING, Invalid
+from pipeline.map.faults import MISSING
 from pipeline.map.fields import API_OF_EXPORT, Kind, field_of, fields_of
 from pipeline.map.rules import UNITS, MappingRules, nearest
-from pipeline.model import Export, Row
+from pipeline.model import Export, Invalid, Row
 
 
 def check_rules(rules: MappingRules) -> list[str]:

@@ -16,6 +16,9 @@ _DISCOUNT = ("discount_name", "discount_type", "discount_amount")
 _CARD = ("brand_id", "card_id", "openid", "user_card_code")
 _BALANCE = (*_CARD, "point_balance")
 
+DECIDING = frozenset({"brand_id", "times"})
+"""The fields whose values shape the rest: a made number begins with its brand, and a task is done n times."""
+
 
 def order_body(fields: Fields) -> Body:
     """Return the body that adds, or takes back, an amount; with AMOUNT_TASK a task as well."""
@@ -67,8 +70,12 @@ def _report(fields: Fields) -> Body:
     return body
 
 
+def number_parts(fields: Fields) -> tuple[str, ...]:
+    """Return what a made request number is the digest of: all that a row of points may say."""
+    return (*(fields[name] for name in _CARD), str(fields["point_balance"]), fields.get("updated_at", ""))
+
+
 def _derived_number(fields: Fields) -> str:
     """Return a request number that the same row always gives, in the characters that WeChat Pay takes."""
-    values = (*(fields[name] for name in _CARD), str(fields["point_balance"]), fields.get("updated_at", ""))
     brand = "".join(c for c in fields["brand_id"] if c.isascii() and (c.isalnum() or c in "-_"))
-    return f"{brand}-{digest(*values).hex()}"
+    return f"{brand}-{digest(*number_parts(fields)).hex()}"

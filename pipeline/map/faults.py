@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from pipeline.model import Fault
-
 MISSING = "field_missing"
 TOO_LONG = "field_too_long"
 INVALID = "field_invalid"
@@ -11,8 +9,6 @@ NOT_DECODABLE = "not_decodable"
 RAGGED = "row_ragged"
 
 Path = tuple[str | int, ...]
-
-_LONGEST_MESSAGE = 1000
 
 
 class Unreadable(ValueError):
@@ -34,26 +30,3 @@ class Breach:
     code: str
     path: Path
     rule: str
-
-
-@dataclass(frozen=True, slots=True)
-class Invalid:
-    """
-    A row that can't be sent, with all that is wrong with it.
-
-    `request_key` is there where it could be told, so that a refund of this payment can be blocked.
-    """
-
-    faults: tuple[Fault, ...]
-    request_key: str | None = None
-
-    @property
-    def code(self) -> str:
-        """The code of the first fault, which the outcome bears."""
-        return self.faults[0].code
-
-    @property
-    def message(self) -> str:
-        """What all faults say, cut where it gets long."""
-        text = "; ".join(fault.message for fault in self.faults)
-        return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 4] + " ..."

@@ -31,9 +31,32 @@ def retarget(body: bytes, new_pay_out_biz_no: str) -> bytes:
     return encode(_decoded(body) | {"pay_out_biz_no": new_pay_out_biz_no})
 
 
+def report_lane(fields: Fields) -> tuple[str, ...]:
+    """Return what makes the lane of a cumulation report: reports of one agreement and user go in order."""
+    return ("cumulation", fields["agreement_no"], _user(fields))
+
+
+def state_lane(fields: Fields) -> tuple[str, ...]:
+    """Return what makes the lane of a state: states of one user's object go in order."""
+    return ("states", _user(fields), fields["out_principal_id"])
+
+
+def card_lane(fields: Fields) -> tuple[str, ...]:
+    """Return what makes the lane of a balance, and names its card."""
+    return ("points", fields["brand_id"], fields["card_id"], fields["user_card_code"])
+
+
+LANE: Mapping[Api, Callable[[Fields], tuple[str, ...]]] = {
+    Api.CUMULATION: report_lane,
+    Api.STATE: state_lane,
+    Api.POINTS: card_lane,
+}
+"""The parts that a lane is the digest of."""
+
+
 def seal_report(fields: Fields, body: Body) -> tuple[Payload, ...]:
     """Return the payload of a cumulation report; n of them for a task that was done n times."""
-    lane = digest("cumulation", fields["agreement_no"], _user(fields))
+    lane = digest(*report_lane(fields))
     times = fields.get("times", 1)
     if times == 1:
         return (_report(body, lane),)
@@ -43,14 +66,14 @@ def seal_report(fields: Fields, body: Body) -> tuple[Payload, ...]:
 def seal_state(fields: Fields, body: Body) -> tuple[Payload, ...]:
     """Return the payload of a state; one object may report several states under one key, so the state names it too."""
     key = body["out_biz_no"]
-    lane = digest("states", _user(fields), fields["out_principal_id"])
+    lane = digest(*state_lane(fields))
     return (Payload(Api.STATE, key, f"{key}/{body['biz_state_code']}", encode(body), lane),)
 
 
 def seal_balance(fields: Fields, body: Body) -> tuple[Payload, ...]:
     """Return the payload of a balance."""
     key = body["out_request_no"]
-    card = digest("points", fields["brand_id"], fields["card_id"], fields["user_card_code"])
+    card = digest(*card_lane(fields))
     balance = Balance(card, fields["point_balance"], fields.get("updated_at"))
     is_derived = "out_request_no" not in fields
     return (Payload(Api.POINTS, key, key, encode(body), card, balance=balance, key_is_derived=is_derived),)

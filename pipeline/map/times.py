@@ -28,6 +28,11 @@ def utc_instant(text: str, zone: ZoneInfo) -> str:
     return _local_time(text, zone, _GREENWICH).isoformat("T", "microseconds") + "Z"
 
 
+def is_steady(day: str, zone: ZoneInfo) -> bool:
+    """Tell whether the zone's clocks ran without a change all day, so that the seconds of a minute are moved alike."""
+    return _offset_all_day(day, zone) is not None
+
+
 def _local_time(text: str, zone: ZoneInfo, ahead: timedelta) -> datetime:
     """Return what clocks showed, that are so much ahead of UTC, when the text was true in its zone."""
     match = _TIME.fullmatch(text)

@@ -1,8 +1,9 @@
 """From exports to numbered rows of text: CSV and Parquet, plain or compressed, here or in a store."""
 
+from pipeline.chunk import Chunk
 from pipeline.read.find import find_inputs
 from pipeline.read.open_source import open_source
-from pipeline.read.source import Chunk, Source
+from pipeline.read.source import Source
 from pipeline.read.source_file import SourceFile, sha256_of, verify_unchanged
 
 __all__ = [

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from itertools import chain
 from types import TracebackType
 from typing import Self
 
+from pipeline.chunk import Chunk
 from pipeline.errors import SourceError
 from pipeline.model import BadRow, CsvFormat, Fault, Row
 from pipeline.read.bounds import Bounds
@@ -14,9 +14,10 @@ from pipeline.read.compressed import Content, PlainBytes
 from pipeline.read.decode import UNREAD, decoded, encoding_by_mark, known_encoding, linewise
 from pipeline.read.lines import whole_lines
 from pipeline.read.mended import MendedRows, format_of, is_rows_to_fix
-from pipeline.read.records import Broken, Record, records
-from pipeline.read.source import Chunk
+from pipeline.read.plain_blocks import PlainBlocks
+from pipeline.read.records import Broken, Record, RecordReader
 from pipeline.read.source_file import SourceFile, verify_unchanged
+from pipeline.texts import Column, repeated
 
 
 class CsvSource:
@@ -32,11 +33,13 @@ class CsvSource:
         self.sha256 = ""
         self._file = file
         self._chunk_rows = chunk_rows
-        self._chunk_bytes = bounds.chunk_bytes
         self._nulls: dict[str, None] = dict.fromkeys(("", *form.null_values))
         self._bytes = PlainBytes(file, content)
         try:
-            header, self._records = self._split_header(self._read_records(format_of(self._bytes.head, form), bounds))
+            form = format_of(self._bytes.head, form)
+            self._texts = self._read_texts(form, bounds)
+            self._records = RecordReader(form, bounds)
+            header, self._begun = self._read_header()
             self._mended = MendedRows(header) if is_rows_to_fix(header) else None
             own = checked_columns(file.name, self._mended.cells(header) if self._mended else header)
         except BaseException:
@@ -46,12 +49,13 @@ class CsvSource:
         self.columns = (*own, *partitions)
         self._header_width = len(header)
         self._width = len(own)
+        self._plain = PlainBlocks(form, len(header), self._nulls, bounds)
         self._constants = tuple(partitions.values())
 
     def __iter__(self) -> Iterator[Chunk]:
         with closing(self):
-            for rows in self._groups():
-                yield Chunk(self.columns, rows)
+            for chunk in self._chunks():
+                yield from chunk.in_parts(self._chunk_rows)
             self.sha256 = self._bytes.sha256()
             verify_unchanged(self._file)
 
@@ -67,34 +71,45 @@ class CsvSource:
         """Give the file back; more than once does no harm."""
         self._bytes.close()
 
-    def _read_records(self, form: CsvFormat, bounds: Bounds) -> Iterator[Sequence[Record]]:
+    def _read_texts(self, form: CsvFormat, bounds: Bounds) -> Iterator[str]:
         encoding = encoding_by_mark(self._bytes.head, known_encoding(form.encoding))
         read, encoding = linewise(self._file.name, self._bytes.read, encoding)
-        return records(decoded(whole_lines(read, bounds), encoding, bounds.sample_bytes), form, bounds)
+        return _first_line_alone(decoded(whole_lines(read, bounds), encoding, bounds.sample_bytes))
 
-    def _split_header(self, several: Iterator[Sequence[Record]]) -> tuple[list[str], Iterator[Sequence[Record]]]:
-        """Return the first record that is not blank, and what follows it."""
-        for some in several:
+    def _read_header(self) -> tuple[list[str], Sequence[Record]]:
+        """Return the first record that is not blank, and those that follow it in the same text."""
+        for some in self._several():
             for at, record in enumerate(some):
                 if isinstance(record, Broken):
                     raise SourceError(f"{self._file.name} has no readable header: {record.fault.message}")
                 if record:
-                    return record, chain([some[at + 1 :]], several)
+                    return record, some[at + 1 :]
         raise SourceError(f"{self._file.name} holds nothing but blank lines; export it again, with a header")
 
-    def _groups(self) -> Iterator[list[Row | BadRow]]:
-        """Yield the rows in groups, full ones except where their cells are large."""
-        rows: list[Row | BadRow] = []
-        given = 0
-        for several in self._records:
-            rows += self._rows(several)
-            is_large = self._bytes.given - given >= self._chunk_bytes
-            while len(rows) >= self._chunk_rows or (is_large and rows):
-                yield rows[: self._chunk_rows]
-                rows = rows[self._chunk_rows :]
-                given = self._bytes.given
+    def _several(self) -> Iterator[Sequence[Record]]:
+        for text in self._texts:
+            yield self._records.read(text)
+        yield self._records.rest()
+
+    def _chunks(self) -> Iterator[Chunk]:
+        """Yield a chunk for each text that holds rows, taken apart by columns where that is safe."""
+        yield from self._chunk_of(self._begun)
+        for text in self._texts:
+            plain = None if self._mended or self._records.is_within_record else self._plain.columns(text)
+            yield from self._chunk_of(self._records.read(text)) if plain is None else self._chunk_of_columns(plain)
+        yield from self._chunk_of(self._records.rest())
+
+    def _chunk_of_columns(self, texts: tuple[Column, ...]) -> Iterator[Chunk]:
+        count = len(texts[0])
+        if count:
+            constants = (repeated(text, count) for text in self._constants)
+            yield Chunk(self.columns, self.rows + 1, (*texts, *constants))
+            self.rows += count
+
+    def _chunk_of(self, several: Sequence[Record]) -> Iterator[Chunk]:
+        rows = self._rows(several)
         if rows:
-            yield rows
+            yield Chunk.of_rows(self.columns, rows)
 
     def _rows(self, several: Sequence[Record]) -> list[Row | BadRow]:
         rows: list[Row | BadRow] = []
@@ -123,6 +138,14 @@ class CsvSource:
         cells = self._mended.cells(record) if self._mended else record
         own = [self._nulls.get(cell, cell) for cell in _fitted(cells, self._width)]
         return BadRow(number, fault, (*own, *self._constants))
+
+
+def _first_line_alone(texts: Iterator[str]) -> Iterator[str]:
+    """Part the header from what follows it in its text, which may then be taken apart by columns."""
+    for first in texts:
+        after = first.find("\n") + 1
+        yield from filter(None, (first[:after], first[after:]))
+        yield from texts
 
 
 def _fitted(cells: list[str], width: int) -> list[str]:

@@ -15,7 +15,7 @@ _DEFAULT_BOUNDS = Bounds()
 
 
 def open_source(
-    file: SourceFile, csv: CsvFormat, *, chunk_rows: int = 1024, bounds: Bounds = _DEFAULT_BOUNDS
+    file: SourceFile, csv: CsvFormat, *, chunk_rows: int = 8192, bounds: Bounds = _DEFAULT_BOUNDS
 ) -> Source:
     """
     Open an input and read its header; whoever opens it closes it, or reads it to its end.

@@ -10,19 +10,22 @@ import pyarrow as pa
 from pyarrow import types
 
 from pipeline.model import Fault
+from pipeline.texts import Column, column_of, joined, pc
 
 _NUL = "\0"
+# Of a decimal with more places Arrow may write the exponent.
+_PLAIN_PLACES = range(7)
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
     """The values of one column as text, and why those at some places could not be made into any."""
 
-    values: list[str | None] = field(repr=False)
+    values: Column = field(repr=False)
     faults: dict[int, Fault] = field(default_factory=dict)
 
 
-def column_texts(name: str, column: "pa.Array[Any]") -> Texts:
+def column_texts(name: str, column: Column) -> Texts:
     """
     Return a column's values as text; `name` is for messages.
 
@@ -39,7 +42,7 @@ def column_texts(name: str, column: "pa.Array[Any]") -> Texts:
         return _one_by_one(name, column, _json)
     if isinstance(column, pa.ExtensionArray):
         return _one_by_one(name, column, str)
-    return Texts(_plain_values(column))
+    return Texts(_plain_values(column).cast(pa.string()))
 
 
 def is_float(kind: pa.DataType) -> bool:
@@ -47,7 +50,7 @@ def is_float(kind: pa.DataType) -> bool:
     return types.is_floating(kind.value_type if isinstance(kind, pa.DictionaryType) else kind)
 
 
-def _unwrapped(column: "pa.Array[Any]") -> "pa.Array[Any]":
+def _unwrapped(column: Column) -> Column:
     """Return what is stored behind a dictionary or a type of its own; UUIDs are stored as bytes, and stay."""
     if isinstance(column, pa.DictionaryArray):
         return _unwrapped(column.dictionary_decode())
@@ -56,29 +59,32 @@ def _unwrapped(column: "pa.Array[Any]") -> "pa.Array[Any]":
     return column
 
 
-def _plain_values(column: "pa.Array[Any]") -> list[str | None]:
+def _plain_values(column: Column) -> Column:
     """Return the values of a type for which each value has a text."""
     kind = column.type
     if types.is_floating(kind):
-        return [_float_text(value) for value in column.cast(pa.string()).to_pylist()]
-    if types.is_decimal(kind):
-        return [None if value is None else format(value, "f") for value in column.to_pylist()]
+        return column_of([_float_text(value) for value in column.cast(pa.string()).to_pylist()])
+    if types.is_decimal(kind) and kind.scale not in _PLAIN_PLACES:
+        texts = [None if value is None else format(value, "f") for value in column.to_pylist()]
+        return column_of(texts)
     if types.is_timestamp(kind) or types.is_time(kind):
         return _moments(column)
-    return column.cast(pa.string()).to_pylist()
+    return column.cast(pa.string())
 
 
-def _strings(name: str, column: "pa.Array[Any]") -> Texts:
+def _strings(name: str, column: Column) -> Texts:
     try:
-        values = column.to_pylist()
-    except UnicodeDecodeError:  # the file calls text what is none
-        values = [_NUL]
-    if any(_NUL in value for value in values if value):
+        texts = column.cast(pa.string())
+        texts.validate(full=True)
+    except pa.ArrowInvalid:  # the file calls text what is none
         return _one_by_one(name, column.cast(pa.large_binary()), _decoded)
-    return Texts([value or None for value in values])
+    if pc.any(pc.match_substring(texts, _NUL)).as_py():
+        return _one_by_one(name, column.cast(pa.large_binary()), _decoded)
+    is_empty = pc.equal(pc.binary_length(texts), 0)
+    return Texts(pc.if_else(is_empty, None, texts) if pc.any(is_empty).as_py() else texts)
 
 
-def _one_by_one(name: str, column: "pa.Array[Any]", to_text: Callable[["pa.Scalar[Any]"], str]) -> Texts:
+def _one_by_one(name: str, column: Column, to_text: Callable[["pa.Scalar[Any]"], str]) -> Texts:
     """Make text of each value by itself, so that one that can't be made into any spoils only its own row."""
     values: list[str | None] = []
     faults: dict[int, Fault] = {}
@@ -88,7 +94,7 @@ def _one_by_one(name: str, column: "pa.Array[Any]", to_text: Callable[["pa.Scala
         except (ValueError, TypeError, OverflowError, RecursionError):
             values.append(None)
             faults[at] = Fault("not_decodable", f"{name} holds a value that can't be made into text")
-    return Texts(values, faults)
+    return Texts(column_of(values), faults)
 
 
 def _decoded(scalar: "pa.Scalar[Any]") -> str:
@@ -107,14 +113,27 @@ def _float_text(value: str | None) -> str | None:
     return value if "." in value or "inf" in value else f"{value}.0"
 
 
-def _moments(column: "pa.Array[Any]") -> list[str | None]:
+def _moments(column: Column) -> Column:
     kind = column.type
     zoned = isinstance(kind, pa.TimestampType) and kind.tz is not None
     if zoned:
         # Taken as counted, in UTC: the name of a zone means nothing without a zone database of Arrow's liking.
         column = column.cast(pa.int64()).cast(pa.timestamp(kind.unit))
-    values = (None if value is None else _moment(value) for value in column.cast(pa.string()).to_pylist())
-    return [f"{value.replace(' ', 'T')}+00:00" if zoned and value else value for value in values]
+    texts = _whole_seconds(column)
+    if texts is None:
+        values = (None if value is None else _moment(value) for value in column.cast(pa.string()).to_pylist())
+        texts = column_of(values)
+    return joined(pc.replace_substring(texts, " ", "T"), "+00:00") if zoned else texts
+
+
+def _whole_seconds(column: Column) -> Column | None:
+    """Return times as text at once, where none has a fraction of a second."""
+    if not types.is_timestamp(column.type):
+        return None
+    try:
+        return column.cast(pa.timestamp("s")).cast(pa.string())
+    except pa.ArrowInvalid:
+        return None
 
 
 def _moment(value: str) -> str:

@@ -38,6 +38,11 @@ class RecordLines:
         self._bounds = bounds
         self._open: list[str] = []
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the last record may go on in the next text."""
+        return bool(self._open)
+
     def join(self, text: str) -> list[str]:
         """Return the records that end in this text of whole lines; the last one may stay open."""
         lines = text.split("\n")

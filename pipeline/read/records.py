@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.model import CsvFormat, Fault
@@ -27,13 +27,25 @@ class Broken:
 Record = list[str] | Broken
 
 
-def records(texts: Iterable[str], form: CsvFormat, bounds: Bounds) -> Iterator[Sequence[Record]]:
-    """Yield the records that end in each text of whole lines, and at last what the end of the file left open."""
-    lines = RecordLines(form, bounds)
-    parser = _Parser(form, bounds)
-    for text in texts:
-        yield parser.parse(lines.join(text))
-    yield parser.parse(lines.rest())
+class RecordReader:
+    """Takes one text of whole lines after the other apart."""
+
+    def __init__(self, form: CsvFormat, bounds: Bounds) -> None:
+        self._lines = RecordLines(form, bounds)
+        self._parser = _Parser(form, bounds)
+
+    @property
+    def is_within_record(self) -> bool:
+        """Whether the next text may go on with a record that began before it."""
+        return self._lines.is_open
+
+    def read(self, text: str) -> Sequence[Record]:
+        """Return the records that end in a text."""
+        return self._parser.parse(self._lines.join(text))
+
+    def rest(self) -> Sequence[Record]:
+        """Return what the end of the file left open."""
+        return self._parser.parse(self._lines.rest())
 
 
 class _Parser:

@@ -1,30 +1,19 @@
 """What reading an input gives, whatever its format."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
-from pipeline.model import BadRow, Row
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """
-    Rows that are handled together, numbered without a gap.
-
-    A row has one cell for each column. So has a bad row, unless nothing could be made of it (no cells at all). What
-    could not be read of it is U+FFFD: bytes without a letter, a cell that is missing, and the end of a last cell that
-    took in those for which there is no column.
-    """
-
-    columns: tuple[str, ...]
-    rows: list[Row | BadRow] = field(repr=False)
+from pipeline.chunk import Chunk
 
 
 class Source(Protocol):
     """
     An open input, to be read once from its start to its end; a context that closes it, as reading to the end does.
+
+    A row has one cell for each column. So has a bad row, unless nothing could be made of it (no cells at all). What
+    could not be read of it is U+FFFD: bytes without a letter, a cell that is missing, and the end of a last cell that
+    took in those for which there is no column.
 
     Reading raises `SourceError` where the file is damaged, or was changed since it was found.
     """

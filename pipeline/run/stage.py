@@ -1,16 +1,13 @@
 """The first act: every input is read to its end and mapped, and lies in the ledger, before the first request."""
 
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import Protocol
 
-from pipeline.ledger.records import InputRecord, StagedRow
-from pipeline.map import Invalid, Mapped, MappingRules, bind, check_columns, rekey
-from pipeline.model import BadRow, CsvFormat, Row, Status
+from pipeline.ledger.records import InputRecord
+from pipeline.map import MappingRules, bind_chunks, check_columns, rekey
+from pipeline.model import CsvFormat, Sheet, Status
 from pipeline.read import Source, SourceFile, open_source, sha256_of, verify_unchanged
 from pipeline.write.course import Course, Drained
-
-_LONGEST_MESSAGE = 500
 
 
 class TakesRows(Protocol):
@@ -24,7 +21,7 @@ class TakesRows(Protocol):
         """Note an input file, when it is opened and again when it was read to its end."""
         ...
 
-    def stage(self, file_no: int, first_row_no: int, rows: Sequence[StagedRow]) -> None:
+    def stage(self, file_no: int, first_row_no: int, sheet: Sheet) -> None:
         """Take in a chunk of rows."""
         ...
 
@@ -96,39 +93,16 @@ class Stager:
         self._ledger.add_input(InputRecord(file_no, file.name, file.path, source.columns, rows, sha256))
 
     def _stage_rows(self, file_no: int, source: Source) -> None:
-        map_row = bind(self._rules, source.columns, source.float_columns)
+        map_chunk = bind_chunks(self._rules, source.columns, source.float_columns)
         for chunk in source:
-            left = None if self._limit is None else self._limit - self._rows
-            rows = [_staged(row, map_row) for row in islice(chunk.rows, left)]
-            self._ledger.stage(file_no, self._rows + 1, rows)
-            self._rows += len(rows)
-            self._count_invalid(rows)
+            left = len(chunk) if self._limit is None else self._limit - self._rows
+            sheet = map_chunk(chunk.slice(0, left))
+            self._ledger.stage(file_no, self._rows + 1, sheet)
+            self._rows += len(sheet)
+            if invalid := sheet.count_invalid():
+                self._course.count(Status.INVALID, invalid)
             self._ledger.keep_up()
             self._tick(self._rows)
             self._course.go_on()
             if self._rows == self._limit:
                 return
-
-    def _count_invalid(self, rows: Sequence[StagedRow]) -> None:
-        invalid = sum(row.status is Status.INVALID for row in rows)
-        if invalid:
-            self._course.count(Status.INVALID, invalid)
-
-
-def _staged(row: Row | BadRow, map_row: Callable[[Row], Mapped]) -> StagedRow:
-    if isinstance(row, BadRow):
-        return StagedRow(row.number, row.cells, (), None, Status.INVALID, row.fault.code, row.fault.message)
-    mapped = map_row(row)
-    if isinstance(mapped, Invalid):
-        return _invalid(row, mapped)
-    key = mapped[0].request_key
-    # A task done n times goes out under <key>-1 ... <key>-n; the row itself is known by <key>.
-    return StagedRow(row.number, row.cells, mapped, key if len(mapped) == 1 else key.rpartition("-")[0])
-
-
-def _invalid(row: Row, invalid: Invalid) -> StagedRow:
-    message = "; ".join(fault.message for fault in invalid.faults)
-    if len(message) > _LONGEST_MESSAGE:
-        message = message[:_LONGEST_MESSAGE] + " ..."
-    code = invalid.faults[0].code
-    return StagedRow(row.number, row.cells, (), invalid.request_key, Status.INVALID, code, message)

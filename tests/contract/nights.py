@@ -2,19 +2,19 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 
 from pipeline.ledger.admission import Admission, Blocked, Conflict, Go, Skip
 from pipeline.ledger.lease import Holder
 from pipeline.ledger.ledger import Ledger, RunLedger
-from pipeline.ledger.records import Due, InputRecord, NewRun, RunRecord, RunState, Settlement, StagedRow
+from pipeline.ledger.records import Due, InputRecord, NewRun, RunRecord, RunState, Settlement
 from pipeline.ledger.rerunning import Rewrites, Selection
 from pipeline.map import rekey, retarget
-from pipeline.model import Api, Balance, Export, Payload, Status, digest
+from pipeline.model import Api, Balance, Export, Fault, Invalid, Mapped, Payload, Sheet, Status, digest
 from pipeline.run.stage import TakesRows
 from pipeline.write.lanes import payments_first
 from pipeline.write.settlement import History, settle
@@ -42,6 +42,53 @@ API = {
     Export.POINTS: Api.POINTS,
     Export.STATES: Api.STATE,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRow:
+    """A row as it was read and mapped: with a status it is final, else its payloads are due."""
+
+    source_row: int
+    cells: tuple[str | None, ...] = field(repr=False)
+    payloads: tuple[Payload, ...] = ()
+    request_key: str | None = None
+    status: Status | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+COLUMNS = {
+    "request_keys": "request_key",
+    "identities": "identity",
+    "bodies": "body",
+    "digests": "digest",
+    "lanes": "lane",
+    "refunds_of": "refund_of",
+    "cards": "card",
+    "points": "points",
+    "versions": "version",
+    "keys_are_derived": "key_is_derived",
+}
+
+
+def sheet_of(rows: Sequence[StagedRow], api: Api) -> Sheet:
+    """Return rows as mapping gives them, numbered from 1."""
+    ones = [row.payloads[0] if len(row.payloads) == 1 else None for row in rows]
+    columns = {name: [_said(one, what) for one in ones] for name, what in COLUMNS.items()}
+    others = {at: _other(row) for at, row in enumerate(rows) if len(row.payloads) != 1}
+    return Sheet(api, range(1, len(rows) + 1), others=others, cells=lambda at: rows[at].cells, **columns)
+
+
+def _said(payload: Payload | None, what: str) -> Any:
+    if payload is None:
+        return None
+    if what == "digest":
+        return digest(payload.body)
+    return getattr(payload.balance if what in ("card", "points", "version") else payload, what, None)
+
+
+def _other(row: StagedRow) -> Mapped:
+    return row.payloads or Invalid((Fault(row.code or "", row.message or ""),), row.request_key)
 
 
 class Opens(Protocol):
@@ -115,7 +162,7 @@ class Nights:
     def stage(self, run: TakesRows, rows: Sequence[StagedRow], *, sift: bool = True) -> None:
         source = InputRecord(1, "orders.csv", "exports/orders.csv", ("key", "content"), len(rows), "00")
         run.add_input(source)
-        run.stage(1, 1, [replace(row, source_row=number) for number, row in enumerate(rows, 1)])
+        run.stage(1, 1, sheet_of(rows, self.api))
         if sift:
             run.start_delivering(self._rekey)
 

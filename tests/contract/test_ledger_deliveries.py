@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from pipeline.ledger.admission import Blocked, Go, Skip
-from pipeline.ledger.records import Act, DeliveryState, Due, RunState, Settlement, StagedRow
+from pipeline.ledger.records import Act, DeliveryState, Due, RunState, Settlement
 from pipeline.model import Export, Outcome, Status
 from pipeline.write.verdict import Verdict
 from tests.contract.nights import (
@@ -17,6 +17,7 @@ from tests.contract.nights import (
     MakeNights,
     Nights,
     Opens,
+    StagedRow,
     Told,
     balance,
     conclude,

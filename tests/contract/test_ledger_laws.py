@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.ledger.admission import Go
 from pipeline.ledger.ledger import Ledger, RunLedger
-from pipeline.ledger.records import Act, Due, RunRecord, RunState, StagedRow
+from pipeline.ledger.records import Act, Due, RunRecord, RunState
 from pipeline.ledger.rerunning import Selection
 from pipeline.model import Export, Status
 from pipeline.write.lanes import payments_first
@@ -25,6 +25,7 @@ from tests.contract.nights import (
     THROTTLED,
     NewLedger,
     Nights,
+    StagedRow,
     balance,
     conclude,
     ended,

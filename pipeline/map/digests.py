@@ -1,0 +1,38 @@
+"""Digests of whole columns: the same bytes as `pipeline.model.digest` gives, row by row."""
+
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.model import digest
+from pipeline.texts import Column, listed, pc
+
+_PREFIX_BYTES = 4
+
+
+def digests_of_bodies(bodies: Iterable[bytes]) -> list[bytes]:
+    """Return the digest of each body."""
+    return [blake2b(len(body).to_bytes(_PREFIX_BYTES, "big") + body, digest_size=16).digest() for body in bodies]
+
+
+def digests_of_parts(parts: Sequence[Column | str], count: int) -> list[bytes]:
+    """Return the digest of each row's parts: those of a column, or one text for all `count` rows."""
+    alike = [part for part in parts if isinstance(part, str)]
+    if len(alike) == len(parts):
+        return [digest(*alike)] * count
+    pieces = [piece for part in parts for piece in _with_length(part)]
+    told: Column = pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.binary()))
+    return [blake2b(data, digest_size=16).digest() for data in listed(told)]
+
+
+def _with_length(part: Column | str) -> tuple[Any, ...]:
+    """Return a part after its length in bytes."""
+    if isinstance(part, str):
+        data = part.encode()
+        return (pa.scalar(len(data).to_bytes(_PREFIX_BYTES, "big") + data, pa.binary()),)
+    lengths = pc.binary_length(part).to_numpy().astype(np.dtype(">u4")).tobytes()
+    several = pa.FixedSizeBinaryArray.from_buffers(pa.binary(_PREFIX_BYTES), len(part), [None, pa.py_buffer(lengths)])
+    return several.cast(pa.binary()), part.cast(pa.binary())

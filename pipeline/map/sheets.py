@@ -1,0 +1,264 @@
+"""
+The story of a chunk: columns, rows that are alike, templates, and a sheet.
+
+What a row becomes is for the row mapper to say. It is asked once for all rows that are alike: those with texts in the
+same columns, and the same text in each column that decides about others. Their other texts are put in by columns, where
+all of them are plain; every other row is mapped by itself.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.chunk import Chunk
+from pipeline.map.bind import RowMapper
+from pipeline.map.columns import wire
+from pipeline.map.compose import DECIDING
+from pipeline.map.constraints import Unfamiliar, asked_at, looked_at
+from pipeline.map.digests import digests_of_bodies
+from pipeline.map.fields import export_schema, field_of
+from pipeline.map.learn import Learner, Place
+from pipeline.map.plain import Mask, said
+from pipeline.map.rules import MappingRules
+from pipeline.map.slots import slot_of
+from pipeline.map.template import Refusal, Template, filled
+from pipeline.model import Api, BadRow, Invalid, Mapped, Payload, Sheet
+from pipeline.texts import Column, cells_of, listed
+
+Places = npt.NDArray[np.int64]
+Likeness = tuple[str | bool | None, ...]
+
+_MOST_KNOWN = 4096
+
+
+def bind_chunks(
+    rules: MappingRules,
+    columns: Sequence[str],
+    float_columns: frozenset[str] = frozenset(),
+    *,
+    worth_learning: int = 16,
+) -> Callable[[Chunk], Sheet]:
+    """
+    Return the function that maps the chunks of one file: row by row it gives what `bind` gives.
+
+    Fewer rows than `worth_learning` that are alike in a chunk are mapped by themselves.
+    """
+    return _SheetMapper(rules, columns, float_columns, worth_learning).map
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """What a field's column says: its texts as a body holds them, and what of them makes rows unlike."""
+
+    place: Place
+    texts: Column = field(repr=False)
+    odd: Mask | None
+    kinds: Sequence[str | bool | None] = field(repr=False)
+    kind_of_row: Places | None
+
+
+class _SheetMapper:
+    def __init__(
+        self, rules: MappingRules, columns: Sequence[str], float_columns: frozenset[str], worth_learning: int
+    ) -> None:
+        wiring = wire(rules, columns)
+        self._rows = RowMapper(rules, wiring, float_columns)
+        self._api = rules.api
+        self._worth_learning = worth_learning
+        self._places = _places(rules, wiring.places, wiring.headings, self._rows, float_columns)
+        self._learner = Learner(rules, self._rows)
+        self._known: dict[Likeness, Template | Refusal | None] = {}
+
+    def map(self, chunk: Chunk) -> Sheet:
+        """Tell the story of one chunk."""
+        draft = _Draft(self._api, chunk)
+        columns = [_read(place, chunk.texts[place.column]) for place in self._places]
+        alone = np.zeros(len(chunk), np.bool_)
+        alone[list(chunk.bad)] = True
+        for column in columns:
+            if column.odd is not None:
+                alone |= column.odd
+        for places in _alike(columns, np.flatnonzero(~alone), self._worth_learning):
+            self._map_alike(chunk, columns, places, draft)
+        for row in chunk.rows_at(draft.open_places()):
+            draft.put_row(row.number - chunk.first, self._rows.map(row))
+        return draft.sheet()
+
+    def _map_alike(self, chunk: Chunk, columns: Sequence[_Column], places: Places, draft: "_Draft") -> None:
+        template = self._known_or_learned(chunk, columns, int(places[0]))
+        if template is None:
+            return
+        texts = {c.place.name: c.texts for c in columns if c.place.slot}
+        if len(places) < len(chunk):
+            texts = {name: column.take(pa.array(places)) for name, column in texts.items()}
+        if isinstance(template, Refusal):
+            draft.put_refused(places, template, texts)
+            return
+        at_fault = template.refunds_of_themselves(texts, len(places))
+        if at_fault is None:
+            draft.put(places, template.render(texts, len(places)))
+        else:
+            self._map_alike(chunk, columns, places[~at_fault], draft)
+
+    def _known_or_learned(self, chunk: Chunk, columns: Sequence[_Column], at: int) -> Template | Refusal | None:
+        likeness = tuple(c.kinds[0 if c.kind_of_row is None else c.kind_of_row[at]] for c in columns)
+        if likeness not in self._known:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            (row,) = chunk.rows_at([at])
+            gaps = [c.place for c, kind in zip(columns, likeness, strict=True) if c.place.slot and kind]
+            self._known[likeness] = self._learner.learn(row.cells, gaps)
+        return self._known[likeness]
+
+
+class _Draft:
+    """A sheet that is being filled."""
+
+    def __init__(self, api: Api, chunk: Chunk) -> None:
+        self._api = api
+        self._chunk = chunk
+        names = (
+            "request_keys",
+            "identities",
+            "bodies",
+            "digests",
+            "lanes",
+            "refunds_of",
+            "cards",
+            "points",
+            "versions",
+        )
+        self._columns = {name: np.full(len(chunk), None, object) for name in (*names, "keys_are_derived")}
+        self._others: dict[int, Mapped | BadRow] = dict(chunk.bad)
+        self._is_open = np.ones(len(chunk), np.bool_)
+        self._is_open[list(chunk.bad)] = False
+
+    def put(self, places: Places, columns: Mapping[str, Any]) -> None:
+        """Write the rows at some places, column by column."""
+        for name, values in columns.items():
+            self._columns[name][places] = values
+        self._is_open[places] = False
+
+    def put_refused(self, places: Places, refusal: Refusal, texts: Mapping[str, Column]) -> None:
+        """Write rows that can't be sent."""
+        keys: Iterable[str | None] = (None,) * len(places)
+        if refusal.request_key is not None:
+            keys = listed(filled(refusal.request_key, texts, len(places)))
+        for place, key in zip(places.tolist(), keys, strict=True):
+            self._others[place] = Invalid(refusal.faults, key)
+        self._is_open[places] = False
+
+    def put_row(self, place: int, mapped: Mapped) -> None:
+        """Write a row that was mapped by itself."""
+        if isinstance(mapped, Invalid) or len(mapped) != 1:
+            self._others[place] = mapped
+            return
+        for name, value in _parts_of(mapped[0]).items():
+            self._columns[name][place] = value
+
+    def open_places(self) -> list[int]:
+        """Return the places of the rows that are still to be written."""
+        places: list[int] = np.flatnonzero(self._is_open).tolist()
+        return places
+
+    def sheet(self) -> Sheet:
+        """Return the whole."""
+        numbers = range(self._chunk.first, self._chunk.first + len(self._chunk))
+        columns = {name: values.tolist() for name, values in self._columns.items()}
+        return Sheet(self._api, numbers, others=self._others, cells=_Cells(self._chunk).at, **columns)
+
+
+class _Cells:
+    """The cells of a chunk by row, taken out of their columns when the first is asked for."""
+
+    def __init__(self, chunk: Chunk) -> None:
+        self._chunk = chunk
+        self._rows: list[tuple[str | None, ...]] = []
+
+    def at(self, place: int) -> tuple[str | None, ...]:
+        """Return the cells of the row at a place."""
+        if place in self._chunk.bad:
+            return self._chunk.bad[place].cells
+        self._rows = self._rows or cells_of(self._chunk.texts)
+        return self._rows[place]
+
+
+def _places(
+    rules: MappingRules,
+    wired: Iterable[tuple[str, int]],
+    headings: Mapping[str, str],
+    rows: RowMapper,
+    float_columns: frozenset[str],
+) -> tuple[Place, ...]:
+    """Return where fields stand, and how a column of each is read where the schema is of a known kind."""
+    document = export_schema(rules.export)
+    try:
+        deciding = looked_at(document) | DECIDING
+    except Unfamiliar:
+        return tuple(Place(name, column, None) for name, column in wired)
+    places = []
+    for name, column in wired:
+        described, slot = field_of(rules.export, name), None
+        if described and name not in deciding:
+            slot = slot_of(
+                described,
+                asked_at(document, (name,)),
+                convert=rows.conversions.get(name),
+                zone=rules.timezone,
+                unit=rules.units.get(name, "yuan"),
+                is_float=headings.get(name) in float_columns,
+                charset=rules.charset,
+            )
+        places.append(Place(name, column, slot))
+    return tuple(places)
+
+
+def _read(place: Place, cells: Column) -> _Column:
+    column = said(cells)
+    if place.slot is None:
+        kinds = column.dictionary_encode(null_encoding="encode")
+        return _Column(place, column, None, kinds.dictionary.to_pylist(), _codes(kinds.indices))
+    reading = place.slot.read(column)
+    if 0 < column.null_count < len(column):
+        return _Column(place, reading.texts, reading.odd, (False, True), _codes(column.is_valid()))
+    return _Column(place, reading.texts, reading.odd, (not column.null_count,), None)
+
+
+def _codes(values: Any) -> Places:
+    codes: Places = values.to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes
+
+
+def _alike(columns: Iterable[_Column], plain: Places, least: int) -> Iterator[Places]:
+    """Yield the places of rows that are alike, where there are enough of them."""
+    likeness = np.zeros(len(plain), np.int64)
+    for column in columns:
+        if column.kind_of_row is not None and len(column.kinds) > 1:
+            both = likeness * len(column.kinds) + column.kind_of_row[plain]
+            likeness = _codes(pa.array(both).dictionary_encode().indices)
+    order = np.argsort(likeness, kind="stable")
+    ends = np.flatnonzero(np.diff(likeness[order])) + 1
+    for group in np.split(plain[order], ends):
+        if len(group) >= least:
+            yield group
+
+
+def _parts_of(payload: Payload) -> dict[str, Any]:
+    """Return a payload as the columns of a sheet hold it."""
+    balance = payload.balance
+    return {
+        "request_keys": payload.request_key,
+        "identities": payload.identity,
+        "bodies": payload.body,
+        "digests": digests_of_bodies([payload.body])[0],
+        "lanes": payload.lane,
+        "refunds_of": payload.refund_of,
+        "cards": None if balance is None else balance.card,
+        "points": None if balance is None else balance.points,
+        "versions": None if balance is None else balance.version,
+        "keys_are_derived": payload.key_is_derived,
+    }

@@ -1,0 +1,112 @@
+"""
+What becomes of rows that are alike: the texts of their payload, with a gap for each text of the row.
+
+A template is learned from the row mapper, by mapping a row whose texts are markers, and cutting what comes of it at
+the markers: so nothing here knows how a body is made.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.map.digests import digests_of_bodies, digests_of_parts
+from pipeline.map.plain import Mask
+from pipeline.model import Fault
+from pipeline.texts import Column, column_of, joined, listed, pc, repeated
+
+MADE_NUMBER = "#"
+"""The gap for what a request number is made of: no field has this name."""
+
+# Constant texts and the names of gaps in turn: it begins and ends with a constant, which may be empty.
+Pieces = tuple[str, ...]
+Texts = Mapping[str, Column]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Rows that can't be sent for what they lack."""
+
+    faults: tuple[Fault, ...]
+    request_key: Pieces | None
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Rows of one payload each. `made_of` are the parts of a made request number; without one there are none."""
+
+    body: Pieces = field(repr=False)
+    request_key: Pieces
+    identity: Pieces
+    lane: tuple[Pieces, ...] = field(repr=False)
+    refund_of: Pieces | None
+    points: Pieces | None
+    version: Pieces | None
+    made_of: tuple[Pieces, ...] = field(repr=False)
+    key_is_derived: bool
+
+    def render(self, texts: Texts, count: int) -> dict[str, Any]:
+        """Return the columns of a sheet for rows that are alike, of which these are the texts."""
+        if self.made_of:
+            made = digests_of_parts(_parts(self.made_of, texts), count)
+            texts = {**texts, MADE_NUMBER: column_of(digest.hex() for digest in made)}
+        keys = listed(filled(self.request_key, texts, count))
+        bodies = filled(self.body, texts, count).cast(pa.binary()).to_numpy(zero_copy_only=False)
+        lanes = digests_of_parts(_parts(self.lane, texts), count)
+        columns = {
+            "request_keys": keys,
+            "identities": keys if self.identity == self.request_key else listed(filled(self.identity, texts, count)),
+            "bodies": bodies,
+            "digests": digests_of_bodies(bodies),
+            "lanes": lanes,
+            "keys_are_derived": [self.key_is_derived] * count,
+        }
+        if self.refund_of:
+            columns["refunds_of"] = listed(filled(self.refund_of, texts, count))
+        if self.points:
+            columns["cards"] = lanes
+            columns["points"] = filled(self.points, texts, count).cast(pa.int64()).to_numpy().tolist()
+        if self.version:
+            columns["versions"] = listed(filled(self.version, texts, count))
+        return columns
+
+    def refunds_of_themselves(self, texts: Texts, count: int) -> Mask | None:
+        """Return which rows would take back themselves, which is a fault; None where none can."""
+        if self.refund_of is None:
+            return None
+        same = pc.equal(filled(self.refund_of, texts, count), filled(self.request_key, texts, count))
+        found: Mask = same.to_numpy(zero_copy_only=False)
+        return found if found.any() else None
+
+
+def filled(pieces: Pieces, texts: Texts, count: int) -> Column:
+    """Return the text of each row, with its own texts in the gaps."""
+    if len(pieces) == 1:
+        return repeated(pieces[0], count)
+    if is_one_gap(pieces):
+        return texts[pieces[1]]
+    return joined(*(texts[piece] if at % 2 else piece for at, piece in enumerate(pieces) if piece))
+
+
+def cut(text: str, markers: Mapping[str, str]) -> Pieces:
+    """Cut a text at the markers, and put in the place of each the name of its gap."""
+    if not markers:
+        return (text,)
+    found = re.split(f"({'|'.join(map(re.escape, markers))})", text)
+    return tuple(markers[piece] if at % 2 else piece for at, piece in enumerate(found))
+
+
+def gaps_of(pieces: Pieces) -> Sequence[str]:
+    """Return the names of the gaps, in order."""
+    return pieces[1::2]
+
+
+def is_one_gap(pieces: Pieces) -> bool:
+    """Tell whether a text is that of one gap and nothing else."""
+    return len(pieces) == 3 and not (pieces[0] or pieces[2])
+
+
+def _parts(several: Sequence[Pieces], texts: Texts) -> list[Column | str]:
+    return [texts[pieces[1]] if is_one_gap(pieces) else pieces[0] for pieces in several]

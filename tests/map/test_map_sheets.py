@@ -1,0 +1,241 @@
+"""A chunk is mapped to what its rows are mapped to, one by one."""
+
+from collections.abc import Callable, Mapping
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.chunk import Chunk
+from pipeline.map import MappingRules, bind, bind_chunks
+from pipeline.map.fields import API_OF_EXPORT, Kind, field_of, fields_of
+from pipeline.model import BadRow, Export, Fault, Mapped, Row, Sheet, digest
+
+Good = Mapping[Export, Mapping[str, str | None]]
+
+DISCOUNTS = '[{"discount_name":"a","discount_type":"memberPoint","discount_amount":1.5}]'
+# What each kind of field takes, and what comes near to it.
+OF_KIND = {
+    Kind.TEXT: st.sampled_from(
+        [
+            *(
+                "A-17",
+                "a b",
+                " a",
+                "a ",
+                " \u3000a",
+                "a\u3000",
+                "a\u00a0",
+                "\u2028a",
+                "消费",
+                "q000Z7",
+                "qq",
+                "2088",
+                "#",
+            ),
+            *(
+                'a"b',
+                "a\\b",
+                "a\x7fb",
+                "a\x85",
+                "\ufeffa",
+                "😀",
+                "\ufffd",
+                "\x00",
+                "a\tb",
+                "\x1ca",
+                "é",
+                "\u200b",
+                "～",
+            ),
+            *("x" * 16, "x" * 17, "x" * 33, "x" * 129, "消" * 65, "x" * 257, "x" * 4096, "ORDER_PAID", "AMOUNT", "-_"),
+        ]
+    ),
+    Kind.AMOUNT: st.sampled_from(
+        [
+            *(
+                "0",
+                "00",
+                "1",
+                "10",
+                "0.5",
+                "0.50",
+                "12.5",
+                "12.50",
+                "012.50",
+                "12.",
+                ".5",
+                "12.345",
+                "-1",
+                "1e3",
+                "1,5",
+            ),
+            *("350.0", "350.00", "1" * 13, "1" * 14, "1" * 15, "1" * 16, "1" * 13 + ".99", "１２", "12.5 ", "٣"),
+        ]
+    )
+    | st.decimals(0, 10**6, places=2).map(str)
+    | st.integers(0, 10**16).map(str),
+    Kind.TIME: st.sampled_from(
+        [
+            *(
+                "2024-05-01 12:00:00",
+                "2024-05-01T12:00:59",
+                "2024-05-01 12:00:60",
+                "2024-05-01 24:00:00",
+                "2024-02-30 00:00:00",
+            ),
+            *(
+                "2024-05-01 12:00:00Z",
+                "2024-05-01T12:00:00+08:00",
+                "2024-05-01 12:00:00-0930",
+                "2024-05-01 12:00:00 +08:00",
+            ),
+            *(
+                "2024-05-01 12:00:00.5",
+                "2024-05-01 12:00",
+                "2024-03-31 02:30:00",
+                "2024-10-27 02:30:00",
+                "0001-01-01 00:00:00",
+            ),
+            *(
+                "9999-12-31 23:59:59",
+                "1901-01-01 00:00:30",
+                "1890-06-01 10:00:00",
+                "2024-05-01 12:00:00+08:60",
+                "1937-07-01 00:00:10",
+            ),
+        ]
+    )
+    | st.datetimes().map(lambda at: at.isoformat(" ", "seconds")),
+    Kind.INTEGER: st.sampled_from(
+        [
+            "0",
+            "1",
+            "2",
+            "1000",
+            "1001",
+            "007",
+            "-1",
+            "1.0",
+            "1.5",
+            "9" * 15,
+            "9" * 16,
+            "9" * 19,
+            "9007199254740992",
+            "٣",
+        ]
+    )
+    | st.integers(0, 10**16).map(str),
+    Kind.BOOLEAN: st.sampled_from(["true", "TRUE", "no", "0", "maybe"]),
+    Kind.OBJECT: st.sampled_from(
+        [
+            *(
+                '{"a": 1}',
+                '{"a":"\\u00e9"}',
+                '{"a": "消费"}',
+                "{}",
+                "[]",
+                "x",
+                '{"a":"\\"}',
+                '{"\t":1}',
+                '{\n"a": "\\\\"}',
+            ),
+            *('{"a":"\x7f"}', '{"a":"\ufffd"}', '{"a":"😀"}', '{"a":"' + "x" * 4096 + '"}', '{"a":1}\u3000'),
+        ]
+    ),
+    Kind.DISCOUNTS: st.sampled_from([DISCOUNTS, "[]", "[{}]", DISCOUNTS.replace("1.5", '"0.50"'), "x"]),
+}
+OF_KIND[Kind.INSTANT] = OF_KIND[Kind.TIME]
+# Fields that are looked at more closely when a row is put together.
+OF_NAME = {
+    "biz_action": st.sampled_from(["ORDER_PAID", "ORDER_REFUND", "order_paid"]),
+    "cumulate_data_type": st.sampled_from(["AMOUNT", "AMOUNT_TASK", "TASK"]),
+    "discount_type": st.sampled_from(["memberPoint", "other"]),
+    "out_biz_no": st.sampled_from(["A-17", "A-18", "A-17-1"]),
+    "pay_out_biz_no": st.sampled_from(["A-17", "A-16"]),
+}
+NOTHING = st.sampled_from([None, "", " "])
+ZONES = st.sampled_from(
+    [ZoneInfo(name) for name in ("Asia/Shanghai", "UTC", "Europe/Berlin", "Asia/Kathmandu", "Europe/Amsterdam")]
+)
+PARTS = ("biz_data.a", "biz_data.单")
+Draw = st.DrawFn
+
+
+def names_of(export: Export) -> tuple[str, ...]:
+    return (*fields_of(export), *(PARTS if export is Export.STATES else ()))
+
+
+def cells_of_field(export: Export, name: str, good: str | None) -> st.SearchStrategy[str | None]:
+    described = field_of(export, name)
+    if described is None:  # a column that feeds nothing
+        return st.none() | st.text(max_size=5)
+    likely = st.just(good)
+    return st.one_of(likely, likely, OF_NAME.get(name, OF_KIND[described.kind]), NOTHING, st.text(max_size=5))
+
+
+@st.composite
+def jobs(draw: Draw, good: Good, export: Export) -> tuple[MappingRules, tuple[str, ...], frozenset[str]]:
+    """Draw rules, and the columns of a file that they fit: in any order, under their own names or others."""
+    names = draw(st.permutations(names_of(export)))
+    left_out = draw(st.sets(st.sampled_from(names), max_size=3))
+    from_constant = draw(st.sets(st.sampled_from(names), max_size=3)) - left_out
+    renamed = draw(st.sets(st.sampled_from(names), max_size=3)) - left_out - from_constant
+    constants = {n: text for n in from_constant if (text := draw(cells_of_field(export, n, good[export].get(n))))}
+    columns = [f"c_{n}" if n in renamed else n for n in names if n not in left_out and n not in from_constant]
+    named = {name: f"c_{name}" for name in renamed}
+    if draw(st.booleans()) and columns:
+        named[draw(st.sampled_from(names))] = draw(st.sampled_from(columns))
+    amounts = [name for name in names if "amount" in name and "name" not in name]
+    units = {name: draw(st.sampled_from(["yuan", "fen"])) for name in amounts}
+    floats = frozenset(draw(st.sets(st.sampled_from(columns), max_size=2))) if columns else frozenset()
+    rules = MappingRules(
+        export, API_OF_EXPORT[export], named, units, constants, draw(ZONES), draw(st.sampled_from(["utf-8", "gbk"]))
+    )
+    return rules, (*columns, "memo"), floats
+
+
+@st.composite
+def tables(draw: Draw, good: Good, export: Export, rules: MappingRules, columns: tuple[str, ...]) -> list[Row | BadRow]:
+    """Draw rows, some of which are alike, and a bad one now and then."""
+    fed = {column: name for name, column in rules.columns.items()}
+    kinds = [cells_of_field(export, (name := fed.get(column, column)), good[export].get(name)) for column in columns]
+    models = draw(st.lists(st.tuples(*kinds), min_size=1, max_size=3))
+    rows: list[Row | BadRow] = []
+    for number in range(5, 5 + draw(st.integers(1, 8))):
+        cells = list(draw(st.sampled_from(models)))
+        for at in draw(st.sets(st.integers(0, len(cells) - 1), max_size=2)):
+            cells[at] = draw(kinds[at])
+        is_bad = draw(st.integers(0, 9)) == 0
+        rows.append(BadRow(number, Fault("ragged", "x"), ("a",)) if is_bad else Row(number, tuple(cells)))
+    return rows
+
+
+def one_by_one(map_row: Callable[[Row], Mapped], rows: list[Row | BadRow]) -> list[Mapped | BadRow]:
+    return [row if isinstance(row, BadRow) else map_row(row) for row in rows]
+
+
+def told(sheet: Sheet) -> list[Mapped | BadRow]:
+    return [sheet.at(place) for place in range(len(sheet))]
+
+
+@settings(deadline=None, max_examples=300)
+@given(data=st.data(), worth_learning=st.sampled_from([1, 2, 4]))
+@pytest.mark.parametrize("export", Export)
+def test_a_chunk_is_mapped_as_its_rows_are(
+    data: st.DataObject, worth_learning: int, good: Good, export: Export
+) -> None:
+    """Whatever the rules, the file and its cells, a sheet says of each row what the row mapper says."""
+    rules, columns, floats = data.draw(jobs(good, export))
+    rows = data.draw(tables(good, export, rules, columns))
+
+    map_chunk = bind_chunks(rules, columns, floats, worth_learning=worth_learning)
+    chunk = Chunk.of_rows(columns, rows)
+    sheet = map_chunk(chunk)
+
+    assert told(sheet) == one_by_one(bind(rules, columns, floats), rows)
+    assert told(map_chunk(chunk)) == told(sheet)
+    assert list(sheet.numbers) == [row.number for row in rows]
+    assert [sheet.cells(place) for place in range(len(sheet))] == [row.cells for row in rows]
+    assert sheet.digests == [None if body is None else digest(body) for body in sheet.bodies]
