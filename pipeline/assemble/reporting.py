@@ -25,7 +25,7 @@ def report_on(
         outcome_format=outcome_format,
         run_id=run.run_id,
         job=run.job,
-        outcomes=ledger.outcomes(run),
+        outcomes=ledger.outcomes_and_packs(run),
         columns={source.file_no: source.columns for source in ledger.inputs(run)},
         summarise=summarising(ledger, run, folder),
         html=html,

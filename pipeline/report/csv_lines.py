@@ -1,7 +1,7 @@
 """Lines of CSV that every reader splits alike and no spreadsheet takes for formulas."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # Spreadsheets run a cell that begins with one of these as a formula, some also where the sign is of full width. A cell
 # that already bears apostrophes before it gets one more, so that taking one off always gives back what was there.
@@ -9,6 +9,8 @@ _SIGN = r"[=+\-@\t\r\n＝＋－＠]"
 _FORMULA = re.compile(rf"'*{_SIGN}")
 _GUARDED = re.compile(rf"'(?='*{_SIGN})")
 _NEEDS_QUOTES = re.compile(r'[,"\r\n]')
+# One look at several cells at once, put together with NULs: is there any that can't stay as it is?
+_SPECIAL = re.compile(rf"""[,"\r\n]|(?:^|\0)'*{_SIGN}""")
 
 
 def csv_line(cells: Iterable[str | int | None]) -> bytes:
@@ -18,7 +20,24 @@ def csv_line(cells: Iterable[str | int | None]) -> bytes:
     A cell that begins like a formula gets an apostrophe in front, also where it is a mere number such as -5.
     """
     # Not csv.writer: before Python 3.13 it leaves a lone carriage return unquoted, and readers end the line there.
-    return (",".join(map(_cell, cells)) + "\n").encode()
+    return (",".join(_cells(["" if cell is None else str(cell) for cell in cells])) + "\n").encode()
+
+
+def csv_lines(
+    before: Sequence[str | int | None],
+    columns: tuple[Sequence[int], Sequence[str]],
+    after: Sequence[str | int | None],
+) -> bytes:
+    """Return lines that differ in a number and a text alone: what `csv_line` gives for each of them."""
+    head, tail = csv_line((*before, ""))[:-1].decode(), csv_line(("", *after)).decode()
+    numbers, texts = columns
+    cells = _cells(texts)
+    return "".join([f"{head}{number},{cell}{tail}" for number, cell in zip(numbers, cells, strict=True)]).encode()
+
+
+def _cells(texts: Sequence[str]) -> Sequence[str]:
+    """Return the texts as cells; nearly always they are just that."""
+    return texts if _SPECIAL.search("\0".join(texts)) is None else list(map(_cell, texts))
 
 
 def guarded(text: str) -> str:
@@ -31,8 +50,6 @@ def unguarded(text: str) -> str:
     return text[1:] if _GUARDED.match(text) else text
 
 
-def _cell(value: str | int | None) -> str:
-    if value is None:
-        return ""
-    text = guarded(str(value))
+def _cell(value: str) -> str:
+    text = guarded(value)
     return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text

@@ -1,19 +1,40 @@
-"""The outcome file, line by line: a context for each format that gives a function which takes one record."""
+"""The outcome file: a context for each format, that takes records one by one, or many that are alike."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import orjson
 
-from pipeline.report.csv_lines import csv_line
-from pipeline.report.record import OUTCOME_COLUMNS, OutcomeFormat, Record
+from pipeline.model import Alike
+from pipeline.report.csv_lines import csv_line, csv_lines
+from pipeline.report.record import OUTCOME_COLUMNS, OutcomeFormat, Record, around, record
 
-Add = Callable[[Record], object]
+
+class OutcomeFile(Protocol):
+    """An outcome file that is being written."""
+
+    def add(self, line: Record) -> None:
+        """Add a record."""
+        ...
+
+    def add_alike(self, run_id: str, job: str, alike: Alike) -> None:
+        """Add the records of rows that share their outcome."""
+        ...
 
 
-def outcome_file(file: BinaryIO, outcome_format: OutcomeFormat) -> AbstractContextManager[Add]:
-    """Return a context that gives the function to add a record with; leaving it completes the file's content."""
+class NoFile:
+    """Takes records for a file that nobody asked for."""
+
+    def add(self, line: Record) -> None:
+        """Leave the record out."""
+
+    def add_alike(self, run_id: str, job: str, alike: Alike) -> None:
+        """Leave the records out."""
+
+
+def outcome_file(file: BinaryIO, outcome_format: OutcomeFormat) -> AbstractContextManager[OutcomeFile]:
+    """Return a context that gives the file to add records to; leaving it completes the file's content."""
     match outcome_format:
         case OutcomeFormat.CSV:
             return _csv(file)
@@ -27,15 +48,37 @@ def outcome_file(file: BinaryIO, outcome_format: OutcomeFormat) -> AbstractConte
 
 
 @contextmanager
-def _csv(file: BinaryIO) -> Iterator[Add]:
+def _csv(file: BinaryIO) -> Iterator[OutcomeFile]:
     file.write(csv_line(OUTCOME_COLUMNS))
-    yield lambda record: file.write(csv_line(record))
+    yield _Csv(file)
+
+
+class _Csv:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def add(self, line: Record) -> None:
+        self._file.write(csv_line(line))
+
+    def add_alike(self, run_id: str, job: str, alike: Alike) -> None:
+        before, after = around(run_id, job, alike)
+        keys = [key or "" for key in alike.request_keys]
+        self._file.write(csv_lines(before, (alike.source_rows, keys), after))
 
 
 @contextmanager
-def _jsonl(file: BinaryIO) -> Iterator[Add]:
-    def add(record: Record) -> None:
-        line = dict(zip(OUTCOME_COLUMNS, record, strict=True))
-        file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+def _jsonl(file: BinaryIO) -> Iterator[OutcomeFile]:
+    yield _Jsonl(file)
 
-    yield add
+
+class _Jsonl:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def add(self, line: Record) -> None:
+        named = dict(zip(OUTCOME_COLUMNS, line, strict=True))
+        self._file.write(orjson.dumps(named, option=orjson.OPT_APPEND_NEWLINE))
+
+    def add_alike(self, run_id: str, job: str, alike: Alike) -> None:
+        for outcome in alike.outcomes():
+            self.add(record(run_id, job, outcome))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from operator import attrgetter
 
-from pipeline.model import Outcome
+from pipeline.model import Alike, Outcome
 
 
 class OutcomeFormat(StrEnum):
@@ -42,3 +42,11 @@ _values: Callable[[Outcome], Record] = attrgetter(*_OF_THE_ROW)
 def record(run_id: str, job: str, outcome: Outcome) -> Record:
     """Return the outcome's line, in the order of `OUTCOME_COLUMNS`."""
     return (run_id, job, *_values(outcome))
+
+
+def around(run_id: str, job: str, alike: Alike) -> tuple[Record, Record]:
+    """Return what stands before and after number and key in the lines of rows that share their outcome."""
+    first = next(alike.outcomes())
+    line = record(run_id, job, first)
+    at = OUTCOME_COLUMNS.index("source_row")
+    return line[:at], line[at + 2 :]

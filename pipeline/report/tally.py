@@ -1,9 +1,9 @@
 """What one pass over the outcomes counts. Its size depends on how many codes there are, not on how many rows."""
 
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 
-from pipeline.model import Outcome, Status
+from pipeline.model import Alike, Outcome, Status
 
 LISTED_ROWS = 50
 _DONE = frozenset({Status.SUCCEEDED, Status.SKIPPED})
@@ -29,14 +29,17 @@ class FrequentTexts:
         self._first = ""
         self._counts: dict[str, int] = {}
 
-    def add(self, text: str) -> None:
+    def add(self, text: str, times: int = 1) -> None:
         """Count a text (Misra and Gries, Finding repeated elements, 1982)."""
         self._first = self._first or text
-        self.total += 1
+        self.total += times
         if text in self._counts or len(self._counts) < self.KEPT:
-            self._counts[text] = self._counts.get(text, 0) + 1
-        else:
-            self._counts = {kept: count - 1 for kept, count in self._counts.items() if count > 1}
+            self._counts[text] = self._counts.get(text, 0) + times
+            return
+        taken = min(times, *self._counts.values())
+        self._counts = {kept: count - taken for kept, count in self._counts.items() if count > taken}
+        if times > taken:
+            self._counts[text] = times - taken
 
     def most_frequent(self) -> str:
         """Return the text counted most; the first one where no text stands out."""
@@ -57,18 +60,30 @@ class Tally:
 
     def add(self, outcome: Outcome) -> None:
         """Count one row."""
-        self.rows += 1
         self.attempts += outcome.attempts
         self.new_keys_wanted += outcome.status is Status.REJECTED and outcome.wants_new_key
-        self.counts[outcome.status] += 1
-        kind = (outcome.status, outcome.code)
-        if kind not in self._messages:
-            self._messages[kind] = FrequentTexts()
-        self._messages[kind].add(outcome.message)
+        self._count(outcome.status, outcome.code, outcome.message, 1)
         if outcome.status not in _DONE:
-            listed = self._unsent if outcome.status is Status.UNSENT else self._failed
-            if len(listed) < LISTED_ROWS:
-                listed.append(replace(outcome, cells=None))
+            self._list(outcome)
+
+    def add_alike(self, alike: Alike) -> None:
+        """Count rows that share their outcome."""
+        self._count(alike.status, alike.code, alike.message, len(alike.source_rows))
+        if alike.status not in _DONE:
+            for outcome in islice(alike.outcomes(), LISTED_ROWS):
+                self._list(outcome)
+
+    def _count(self, status: Status, code: str, message: str, rows: int) -> None:
+        self.rows += rows
+        self.counts[status] += rows
+        if (status, code) not in self._messages:
+            self._messages[status, code] = FrequentTexts()
+        self._messages[status, code].add(message, rows)
+
+    def _list(self, outcome: Outcome) -> None:
+        listed = self._unsent if outcome.status is Status.UNSENT else self._failed
+        if len(listed) < LISTED_ROWS:
+            listed.append(replace(outcome, cells=None))
 
     @property
     def codes(self) -> dict[str, int]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.model import Outcome
+from pipeline.model import Alike, Outcome
 from pipeline.report.advice import Step, next_steps
 from pipeline.report.folder import Drafts, make_folder
-from pipeline.report.outcome_file import Add, outcome_file
+from pipeline.report.outcome_file import NoFile, OutcomeFile, outcome_file
 from pipeline.report.page import render_page
 from pipeline.report.record import OutcomeFormat, record
 from pipeline.report.rows_to_fix import RowsToFix
@@ -40,7 +40,7 @@ def write_report(
     outcome_format: OutcomeFormat | None,
     run_id: str,
     job: str,
-    outcomes: Iterable[Outcome],
+    outcomes: Iterable[Outcome | Alike],
     columns: Mapping[int, tuple[str, ...]],
     summarise: Callable[[Tally], Summary],
     html: bool = True,
@@ -85,24 +85,25 @@ def _pass(
     outcome_format: OutcomeFormat | None,
     run_id: str,
     job: str,
-    outcomes: Iterable[Outcome],
+    outcomes: Iterable[Outcome | Alike],
     columns: Mapping[int, tuple[str, ...]],
 ) -> Tally:
     tally = Tally()
-    with _outcome_file(drafts, outcome_format) as add:
+    with _outcome_file(drafts, outcome_format) as file:
         rows_to_fix = RowsToFix(drafts.begin("rows_to_fix.csv", private=True), columns)
         for outcome in outcomes:
-            add(record(run_id, job, outcome))
-            rows_to_fix.add(outcome)
-            tally.add(outcome)
+            if isinstance(outcome, Alike):
+                # Rows that were never due have nothing to mend: those that have are told one by one.
+                file.add_alike(run_id, job, outcome)
+                tally.add_alike(outcome)
+            else:
+                file.add(record(run_id, job, outcome))
+                rows_to_fix.add(outcome)
+                tally.add(outcome)
     return tally
 
 
-def _outcome_file(drafts: Drafts, outcome_format: OutcomeFormat | None) -> AbstractContextManager[Add]:
+def _outcome_file(drafts: Drafts, outcome_format: OutcomeFormat | None) -> AbstractContextManager[OutcomeFile]:
     if outcome_format is None:
-        return nullcontext(_leave_out)
+        return nullcontext(NoFile())
     return outcome_file(drafts.begin(f"outcome.{outcome_format}"), outcome_format)
-
-
-def _leave_out(_: object) -> None:
-    """Take a record for a file that nobody asked for."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Api, Outcome, Status
+from pipeline.model import Alike, Api, Outcome, Status
 from pipeline.report import InputFile, OutcomeFormat, QuotaUse, ReportFiles, Summary, Tally, write_report
 
 RUN_ID = "01JD4Q4Z8V3N5R6T7Y8M9B0C1D"
@@ -67,7 +67,7 @@ def make_summary(tally: Tally, **changes: Any) -> Summary:
 
 def make_report(
     folder: Path,
-    outcomes: Iterable[Outcome],
+    outcomes: Iterable[Outcome | Alike],
     *,
     outcome_format: OutcomeFormat | None = OutcomeFormat.CSV,
     columns: dict[int, tuple[str, ...]] | None = None,

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
-from pipeline.model import Outcome, Status
+from pipeline.model import Alike, Outcome, Status
 from pipeline.report import OUTCOME_COLUMNS, OutcomeFormat, ReportFiles, read_outcome
 
 EVERY_FORMAT = pytest.mark.parametrize("outcome_format", list(OutcomeFormat))
@@ -178,3 +178,24 @@ def test_what_is_no_outcome_file_is_refused(tmp_path: Path, name: str, told: str
 
     with pytest.raises(SourceError, match=told):
         read_outcome(tmp_path / name)
+
+
+KEYS = ["A-1", "=1+1", "-5", 'a"b', "a,b", "'=x", "", "\0=x", "＝x", "plain"]
+
+
+@EVERY_FORMAT
+@pytest.mark.parametrize("times", [pytest.param(1, id="a-few"), pytest.param(200, id="many")])
+def test_rows_that_share_their_outcome_are_told_like_any_others(
+    tmp_path: Path, report: Callable[..., ReportFiles], outcome_format: OutcomeFormat, times: int
+) -> None:
+    """Whether rows come packed or one by one, their lines, counts and pages are the same."""
+    keys = KEYS * times
+    packed = Alike("orders-1.csv", 1, Status.UNSENT, "interrupted", "=cut off", range(7, 7 + len(keys)), keys)
+
+    together = report(tmp_path / "together", [packed], outcome_format=outcome_format)
+    one_by_one = report(tmp_path / "one-by-one", list(packed.outcomes()), outcome_format=outcome_format)
+
+    assert together.summary == one_by_one.summary
+    pd.testing.assert_frame_equal(read_outcome(tmp_path / "together"), read_outcome(tmp_path / "one-by-one"))
+    for name in ("rows_to_fix.csv", "report.html", *(["outcome.csv"] if outcome_format is OutcomeFormat.CSV else [])):
+        assert (tmp_path / "together" / name).read_bytes() == (tmp_path / "one-by-one" / name).read_bytes()
