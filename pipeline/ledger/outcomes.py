@@ -20,6 +20,7 @@ SEVERITY = (
     Status.REJECTED,
     Status.UNKNOWN,
 )
+_STATUS = {status.value: status for status in Status}
 _RANK = {status: rank for rank, status in enumerate(SEVERITY)}
 _PAGE = 2000
 
@@ -112,6 +113,7 @@ def _outcomes_of_rows(
         first = high + 1
 
 
+_RowLine = tuple[int, str, int, str | None, str | None, str | None, str | None, int, str | None]
 _DueLine = tuple[int, str, str, str, int | None, int, str | None, str | None, int | None, str | None, int]
 
 
@@ -122,16 +124,13 @@ def _worst_dues(connection: sqlite3.Connection, run: RunRecord, first: int, last
         row_no = line[0]
         attempts[row_no] = attempts.get(row_no, 0) + line[5]
         held = worst.get(row_no)
-        if held is None or _RANK[Status(line[1])] > _RANK[Status(held[1])]:
+        if held is None or _RANK[_STATUS[line[1]]] > _RANK[_STATUS[held[1]]]:
             worst[row_no] = line
     return {n: (*line[:5], attempts[n], *line[6:]) for n, line in worst.items()}
 
 
-def _outcome(row: tuple[object, ...], due: _DueLine | None) -> Outcome:
+def _outcome(row: _RowLine, due: _DueLine | None) -> Outcome:
     _, name, source_row, key, status, code, message, file_no, cells = row
     if status is not None or due is None:
-        due = (0, str(status or "unsent"), str(code or "interrupted"), str(message or ""), None, 0, *(None,) * 4, 0)
-    return Outcome(
-        str(name), int(str(source_row)), str(key or ""), Status(due[1]), *due[2:10], int(str(file_no)),
-        bool(due[10]), None if cells is None else str(cells),
-    )  # fmt: skip
+        due = (0, status or "unsent", code or "interrupted", message or "", None, 0, None, None, None, None, 0)
+    return Outcome(name, source_row, key or "", _STATUS[due[1]], *due[2:10], file_no, bool(due[10]), cells)

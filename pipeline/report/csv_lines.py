@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 _SIGN = r"[=+\-@\t\r\n＝＋－＠]"
 _FORMULA = re.compile(rf"'*{_SIGN}")
 _GUARDED = re.compile(rf"'(?='*{_SIGN})")
+_QUOTED = (",", '"', "\r", "\n")
 _NEEDS_QUOTES = re.compile(r'[,"\r\n]')
-# One look at several cells at once, put together with NULs: is there any that can't stay as it is?
-_SPECIAL = re.compile(rf"""[,"\r\n]|(?:^|\0)'*{_SIGN}""")
+# For one look at several cells, each with a NUL before it. An expression for both would try every character.
+_BEGINS_LIKE_A_FORMULA = re.compile(rf"\0'*{_SIGN}")
 
 
 def csv_line(cells: Iterable[str | int | None]) -> bytes:
@@ -37,7 +38,10 @@ def csv_lines(
 
 def _cells(texts: Sequence[str]) -> Sequence[str]:
     """Return the texts as cells; nearly always they are just that."""
-    return texts if _SPECIAL.search("\0".join(texts)) is None else list(map(_cell, texts))
+    together = "\0" + "\0".join(texts)
+    if any(mark in together for mark in _QUOTED) or _BEGINS_LIKE_A_FORMULA.search(together):
+        return list(map(_cell, texts))
+    return texts
 
 
 def guarded(text: str) -> str:
