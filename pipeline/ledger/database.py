@@ -11,6 +11,7 @@ from pipeline.errors import LedgerError
 from pipeline.ledger.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
 _BUSY_SECONDS = 20.0
+_CACHE = "PRAGMA cache_size = -65536"
 # What the user can mend: the name of the file, the rights to it, or the process that is in the way.
 _USERS_FAULTS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOTADB")
 _GIVE_ACCESS = "give this user write access to the file and its folder"
@@ -71,7 +72,7 @@ def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     # NORMAL leaves out the sync of each commit, and still keeps the file whole when the machine loses power.
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-    connection.execute("PRAGMA cache_size = -65536")
+    connection.execute(_CACHE)
     connection.execute("PRAGMA temp_store = FILE")
     return connection
 
@@ -110,9 +111,11 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     """
     if path.exists():
         open_ledger(path).close()
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
         )
+        connection.execute(_CACHE)
+        return connection
     empty = sqlite3.connect(":memory:", isolation_level=None)
     _migrate(empty)
     return empty

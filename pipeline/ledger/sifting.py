@@ -72,8 +72,9 @@ def _judge_key(leaf: Leaf, n: int, past: Past) -> None:
 
 
 def _judge_balance(run: RunRecord, leaf: Leaf, n: int, card: Card) -> None:
-    balance = balance_of(leaf, n)
-    if is_overtaken(balance, _position(run, leaf, n), leaf.parts.identities[n], card):
+    balance, identity = balance_of(leaf, n), leaf.parts.identities[n]
+    # The very balance that was sent last, as most are, can't be overtaken.
+    if identity != card.newest_identity and is_overtaken(balance, _position(run, leaf, n), identity, card):
         _skip(leaf, n, Fate.SUPERSEDED)
     elif is_unchanged(balance, card):
         _skip(leaf, n, Fate.UNCHANGED)
