@@ -23,7 +23,7 @@ from pipeline.ledger.records import (
     Settlement,
     StagedRow,
 )
-from pipeline.model import Outcome
+from pipeline.model import LaneOrder, Outcome
 
 T = TypeVar("T")
 
@@ -182,10 +182,10 @@ class RunLedger:
 
         return self._commit(write)
 
-    def lanes(self) -> Iterator[list[Due]]:
-        """Yield what is due, lane by lane."""
+    def lanes(self, order: LaneOrder = LaneOrder.SOURCE) -> Iterator[list[Due]]:
+        """Yield what is due, lane by lane; within a lane the order is always that of the source."""
         with told_clearly(self._ledger.path):
-            yield from queue.lanes(self._ledger._reader, self._ledger._reading, self.run)  # noqa: SLF001
+            yield from queue.lanes(self._ledger._reader, self._ledger._reading, self.run, order)  # noqa: SLF001
 
     def intend(self, due: Due) -> Admission:
         """Put the intent on disk, or say why this may not be sent."""
