@@ -35,8 +35,8 @@ _SLOTS = 40
 _EVENNESS = 0.25
 _SLOWEST = 1 / 16
 _RECOVERY_PER_SECOND = 1 / 60
-# What a busy server was seen to take from the arrival of a request to its first look at the clock, and some more.
-_LEAST_HOLD_SECONDS = 0.008
+# What a busy server was seen to take from the arrival of a request to its look at the clock, and a little more.
+_LEAST_HOLD_SECONDS = 0.012
 _MOST_HOLD_SECONDS = 0.5
 _HOLD_HALVES_IN_SECONDS = 3600.0
 # Of how the state is written; another one is not read.
