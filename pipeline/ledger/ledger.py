@@ -23,7 +23,7 @@ from pipeline.ledger.records import (
     RunState,
     Settlement,
 )
-from pipeline.model import Alike, Outcome, Sheet
+from pipeline.model import Alike, LaneOrder, Outcome, Sheet
 
 # numpy takes a tenth of a second to import, and only a run's first act needs it.
 if TYPE_CHECKING:
@@ -61,13 +61,18 @@ class Ledger:
         with told_clearly(path):
             self._reader = connect(path)
         self._reading = threading.Lock()
+        self._quotas: QuotaStore | None = None
 
     def quotas(self) -> QuotaStore:
-        """Return where this ledger's quotas are kept."""
-        return QuotaStore(self.path.with_name(self.path.name + "-quota"), self._connect)
+        """Return where this ledger's quotas are kept: one store, which is closed with the ledger."""
+        if self._quotas is None:
+            self._quotas = QuotaStore(self.path.with_name(self.path.name + "-quota"), self._connect)
+        return self._quotas
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file, and of that of its quotas."""
+        if self._quotas is not None:
+            self._quotas.close()
         self._reader.close()
         self._writer.close()
 
@@ -197,10 +202,10 @@ class RunLedger:
 
         return self._commit(write)
 
-    def lanes(self) -> Iterator[list[Due]]:
-        """Yield what is due, lane by lane."""
+    def lanes(self, order: LaneOrder = LaneOrder.SOURCE) -> Iterator[list[Due]]:
+        """Yield what is due, lane by lane; within a lane the order is always that of the source."""
         with told_clearly(self._ledger.path):
-            yield from queue.lanes(self._ledger._reader, self._ledger._reading, self.run)  # noqa: SLF001
+            yield from queue.lanes(self._ledger._reader, self._ledger._reading, self.run, order)  # noqa: SLF001
 
     def intend(self, due: Due) -> Admission:
         """Put the intent on disk, or say why this may not be sent."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
-from pipeline.model import Api, CsvFormat, Export
+from pipeline.model import Api, CsvFormat, Export, LaneOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,7 @@ class Job:
     columns: Mapping[str, str]
     units: Mapping[str, str]
     constants: Mapping[str, str] = field(repr=False)
+    order: LaneOrder = LaneOrder.SOURCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest
-from pipeline.write.round_trip import round_trip
+from pipeline.write.metered import METERED_POOLS, trip_over
 
 # No answer of these APIs comes near this size; a longer one is not read to its end.
 _MOST_BYTES = 1 << 20
@@ -45,7 +45,6 @@ class RequestsTransport:
         self._steady = steady
         self._local = threading.local()
         self._proxies = {"http": endpoint.proxy, "https": endpoint.proxy} if endpoint.proxy else {}
-        self._shortest_trip = 0.0
         self._verify: bool | str = endpoint.ca_bundle or True
 
     def send(self, request: SignedRequest) -> Reply | Lost:
@@ -54,17 +53,6 @@ class RequestsTransport:
         if isinstance(answer, Lost) and answer.cause is Loss.NOT_CONNECTED and self._endpoint.backup_url:
             return self._send_to(self._endpoint.backup_url, request)
         return answer
-
-    def shortest_trip(self) -> float:
-        """Return the shortest round trip that the system measured on any connection, 0 where it does not say."""
-        return self._shortest_trip
-
-    def _note_trip(self, response: requests.Response) -> None:
-        """Look what the system says of the connection: its acknowledgements come without the server's own work."""
-        connection = getattr(response.raw, "connection", None)
-        trip = round_trip(getattr(connection, "sock", None))
-        if trip > 0.0:
-            self._shortest_trip = min(self._shortest_trip or trip, trip)
 
     def _send_to(self, base_url: str, request: SignedRequest) -> Reply | Lost:
         prepared = requests.PreparedRequest()
@@ -84,7 +72,8 @@ class RequestsTransport:
         with self._adapter().send(
             prepared, stream=True, timeout=(timeout, timeout), verify=self._verify, proxies=self._proxies
         ) as response:
-            self._note_trip(response)
+            # Asked before the body is read: with its last byte the connection goes back to the pool.
+            trip = trip_over(getattr(response.raw, "connection", None))
             body = bytearray()
             # What has come, without waiting for a block to be full: the timeout is that of a single byte.
             while block := response.raw.read1(_BLOCK, decode_content=True):
@@ -95,7 +84,7 @@ class RequestsTransport:
                     return Lost(Loss.TIMEOUT, "the answer came too slowly")
             headers = {name.lower(): value for name, value in response.headers.items()}
             self._local.used_at = self._steady()
-            return Reply(response.status_code, headers, bytes(body))
+            return Reply(response.status_code, headers, bytes(body), trip)
 
     def _adapter(self) -> HTTPAdapter:
         """
@@ -110,6 +99,7 @@ class RequestsTransport:
             adapter = None
         if adapter is None:
             adapter = self._local.adapter = HTTPAdapter(pool_connections=2, pool_maxsize=1, max_retries=0)
+            adapter.poolmanager.pool_classes_by_scheme = METERED_POOLS
             self._local.used_at = now
         return adapter
 
