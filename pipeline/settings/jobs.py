@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from pipeline.model import Api, CsvFormat, Export
-from pipeline.settings.model import Job
+from pipeline.settings.model import Job, TransportName
 from pipeline.settings.table import Table
 from pipeline.settings.words import did_you_mean, listed, quoted
 
@@ -56,6 +56,7 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
         columns=_flat(table.table("columns")),
         units=MappingProxyType(dict(_sound(table.table("units")))),
         constants=_flat(table.table("constants")),
+        transport=TransportName(_given(values, "transport", TransportName.REQUESTS)),
     )
 
 

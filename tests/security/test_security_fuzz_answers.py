@@ -24,8 +24,9 @@ from pipeline.signing.alipay_gateway import AlipayGateway
 from pipeline.signing.alipay_v3 import AlipayV3
 from pipeline.signing.wechatpay import WechatPay
 from pipeline.write.asked import asked_of
-from pipeline.write.http import Endpoint, RequestsTransport
+from pipeline.write.http import RequestsTransport
 from pipeline.write.judge import judge, trace_id
+from pipeline.write.network import Endpoint
 from pipeline.write.ports import Signer
 from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain
 from tests.security.ends import answering, listening

@@ -10,7 +10,8 @@ from requests.adapters import HTTPAdapter
 
 from pipeline.model import Lost, Reply, SignedRequest
 from pipeline.simulator import Fault, Kind, Simulator
-from pipeline.write.http import Endpoint, RequestsTransport
+from pipeline.write.http import RequestsTransport
+from pipeline.write.network import Endpoint
 from tests.acceptance.night import Night, order
 from tests.security.ends import End, answering, listening, relaying, write_certificate
 
@@ -208,11 +209,13 @@ def test_the_library_is_told_to_verify(bundle: str | None, verify: bool | str, m
     """What is handed on as `verify` is the path of a bundle or True, whatever the endpoint says."""
     told: list[object] = []
 
-    def send(_adapter: HTTPAdapter, _request: requests.PreparedRequest, **options: object) -> requests.Response:
-        told.append(options["verify"])
+    def connection(
+        _adapter: HTTPAdapter, _request: requests.PreparedRequest, asked: object, **_options: object
+    ) -> None:
+        told.append(asked)
         raise requests.ConnectionError
 
-    monkeypatch.setattr(HTTPAdapter, "send", send)
+    monkeypatch.setattr(HTTPAdapter, "get_connection_with_tls_context", connection)
 
     RequestsTransport(Endpoint("https://platform.invalid", ca_bundle=bundle)).send(REQUEST)
 
