@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from pipeline.write.retry import RetryPolicy, attempts
+from pipeline.write.retry import RetryPolicy, carry
 from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 
 DONE = Succeeded("SUCCESS")
@@ -26,7 +26,7 @@ def carried(
 ) -> tuple[Verdict, int, list[float]]:
     """Return the last verdict, how many attempts were made, and the waits between them."""
     answers, waits = iter(verdicts), list[float]()
-    verdict = attempts(policy, sleep=waits.append, random=random or Highest())(lambda: next(answers))
+    verdict = carry(lambda: next(answers), policy, sleep=waits.append, random=random or Highest())
     return verdict, len(verdicts) - len(list(answers)), waits
 
 
