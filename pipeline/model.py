@@ -121,12 +121,29 @@ class SignedRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Trip:
+    """
+    How a request travelled, as far as the system measured it.
+
+    `left_at` is the steady time by which its last byte had left, once and for all; None where that can't be told, or
+    where something had to be sent again. `shortest` is the shortest round trip on its connection, in seconds.
+    `handshake` is how long the connection's first packet and its acknowledgement took: it is told once for each
+    connection, and only where that ends at the platform. Both are 0 where the system does not say.
+    """
+
+    left_at: float | None = None
+    shortest: float = 0.0
+    handshake: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer: header names in lower case, body as received."""
+    """An HTTP answer: header names in lower case, body as received; `trip` is no part of what it says."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    trip: Trip = field(default=Trip(), compare=False, repr=False)
 
 
 class Loss(StrEnum):

@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from pipeline.clock import Clock
 from pipeline.limits import window as quota
 from pipeline.limits.window import Window
+from pipeline.model import Trip
 
 T = TypeVar("T")
 
@@ -39,8 +40,8 @@ class _OpenSlot:
     started_at: float
     left: int
     awaited: int
-    shortest_trip: float = 0.0
-    longest_trip: float = 0.0
+    trips: list[Trip] = field(default_factory=list)
+    longest_wait: float = 0.0
     is_lost: bool = False
 
 
@@ -109,20 +110,21 @@ class Permits:
         window, given = quota.started(window, self._limit, now)
         return quota.encode(window, self._boot), given
 
-    def give_back(self, permit: Permit, shortest_trip: float = 0.0, *, is_answered: bool = True) -> None:
+    def give_back(self, permit: Permit, trip: Trip | None) -> None:
         """
-        Say that the answer is here, or that none will come.
+        Say that the answer is here, and how the request travelled; None says that no answer will come.
 
-        `shortest_trip` is the shortest trip that the network was seen to take, 0 where that is not known. Without an
-        answer nothing is known of when the platform sees the request: it may still be on its way.
+        Without an answer nothing is known of when the platform sees the request: it may still be on its way.
         """
         with self._lock:
             slot = self._slots[permit.serial]
             now = self._clock.steady()
             slot.awaited -= 1
-            slot.shortest_trip = shortest_trip
-            slot.longest_trip = max(slot.longest_trip, now - permit.given_at)
-            slot.is_lost = slot.is_lost or not is_answered
+            slot.longest_wait = max(slot.longest_wait, now - permit.given_at)
+            if trip is None:
+                slot.is_lost = True
+            else:
+                slot.trips.append(trip)
             self._close_if_answered(slot, now)
 
     def _close_if_answered(self, slot: _OpenSlot, now: float) -> None:
@@ -137,8 +139,8 @@ class Permits:
             quota.decode(state, self._boot, now),
             slot.serial,
             now,
-            shortest=slot.shortest_trip,
-            longest=slot.longest_trip,
+            longest=slot.longest_wait,
+            trips=slot.trips,
         )
         return quota.encode(window, self._boot)
 

@@ -1,36 +1,56 @@
 """
 The arithmetic of a quota: at most so many requests in any second, as the platform sees it.
 
-The platform sees a request some time after it is sent and before its answer is here. So a request may be sent once the
-one that is `limit` places before it was answered a full window ago, less the shortest round trip of the network: that
-much sooner than its answer the older one was counted, or that much later than it is sent the newer one will be. Nothing
-but the span of the round trips is lost, and no fixed padding has to be guessed. A request without an answer counts as
-seen as late as the longest round trip lately seen.
+The platform sees a request some time after it is sent. So a request may be sent once the one that is `limit` places
+before it was surely counted a full window ago, less the shortest round trip of the network: that much sooner than its
+answer the older one was counted, or that much later than it is sent the newer one will be.
+
+When the older one was surely counted is the earlier of two times. One is its answer: nothing is lost then but the span
+of the answers. The other is when its last byte left, and on top what the network was seen to vary by, and the `hold`
+that platforms take before they count what has arrived. The hold is learnt: it doubles when the platform throttles,
+since then it counts later than was believed, and comes back slowly. A request without an answer may still be on its
+way, and counts as seen as late as the longest wait lately seen.
 """
 
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 import orjson
+
+from pipeline.limits.route import (
+    LONGEST_WAIT_SECONDS,
+    UNKNOWN_WAIT_SECONDS,
+    Route,
+    detour,
+    quickest,
+    travelled,
+    waited,
+)
+from pipeline.model import Trip
 
 # A quota of many requests a second is handed out in slots of several permits, so that the state stays small.
 _SLOTS = 40
 # Permits do not all come at once; much faster than the limit, so that the window and not the pace decides.
 _EVENNESS = 0.25
-_UNKNOWN_TRIP_SECONDS = 0.5
-_LONGEST_TRIP_SECONDS = 2.0
-# A round trip may come in a little under the shortest so far.
-_SHORTEST_TRIP_SHARE = 0.95
 _SLOWEST = 1 / 16
 _RECOVERY_PER_SECOND = 1 / 60
+# What a busy server was seen to take from the arrival of a request to its first look at the clock, and some more.
+_LEAST_HOLD_SECONDS = 0.008
+_MOST_HOLD_SECONDS = 0.5
+_HOLD_HALVES_IN_SECONDS = 3600.0
+# Of how the state is written; another one is not read.
+_FORM = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Some permits given out together: when the first was sent, when the last was answered."""
+    """Some permits given out together: when the first was given, when the last was answered, and had left."""
 
     serial: int
     sent_at: float
     answered_at: float | None = None
+    left_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +58,8 @@ class Window:
     """
     What is known of a quota; all times are steady seconds of one machine.
 
-    `share` of the limit is in use: less than 1 after the platform asked for it.
+    `share` of the limit is in use: less than 1 after the platform asked for it, at `changed_at`. `hold` is what was
+    learnt then of how long the platform takes to count a request that has arrived.
     """
 
     slots: tuple[Slot, ...] = ()
@@ -46,8 +67,8 @@ class Window:
     share: float = 1.0
     changed_at: float = 0.0
     closed_until: float = 0.0
-    shortest_trip: float = 0.0
-    longest_trip: float = _UNKNOWN_TRIP_SECONDS
+    hold: float = _LEAST_HOLD_SECONDS
+    route: Route = field(default_factory=Route)
 
 
 def permits_per_slot(limit: float) -> int:
@@ -58,6 +79,12 @@ def permits_per_slot(limit: float) -> int:
 def share_at(window: Window, now: float) -> float:
     """Return the share of the limit in use: after a slowdown it grows back steadily."""
     return min(1.0, window.share + max(0.0, now - window.changed_at) * _RECOVERY_PER_SECOND)
+
+
+def hold_at(window: Window, now: float) -> float:
+    """Return how long the platform may take to count what has arrived: what was learnt is forgotten slowly."""
+    halvings = max(0.0, now - window.changed_at) / _HOLD_HALVES_IN_SECONDS
+    return _LEAST_HOLD_SECONDS + (window.hold - _LEAST_HOLD_SECONDS) * math.exp2(-halvings)
 
 
 def next_start(window: Window, limit: float, now: float) -> float:
@@ -71,18 +98,21 @@ def next_start(window: Window, limit: float, now: float) -> float:
     if window.slots:
         start = max(start, window.slots[-1].sent_at + period * _EVENNESS / places)
     if len(window.slots) >= places:
-        start = max(start, _seen_by(window, window.slots[-places]) + period)
+        start = max(start, _seen_by(window, window.slots[-places], now) + period)
     return start
 
 
-def _seen_by(window: Window, slot: Slot) -> float:
+def _seen_by(window: Window, slot: Slot, now: float) -> float:
     """Return the time, less the shortest trip, by which the platform has surely counted the slot."""
     if slot.answered_at is None:
-        latest = slot.sent_at + max(window.longest_trip, _UNKNOWN_TRIP_SECONDS)
+        latest = slot.sent_at + max(window.route.longest_wait, UNKNOWN_WAIT_SECONDS) - quickest(window.route)
     else:
         # An answer that took very long was slow at the platform: the request itself was there before.
-        latest = min(slot.answered_at, slot.sent_at + _LONGEST_TRIP_SECONDS)
-    return max(slot.sent_at, latest - window.shortest_trip * _SHORTEST_TRIP_SHARE)
+        latest = min(slot.answered_at, slot.sent_at + LONGEST_WAIT_SECONDS) - quickest(window.route)
+        longer = detour(window.route)
+        if slot.left_at is not None and longer is not None:
+            latest = min(latest, slot.left_at + longer + hold_at(window, now))
+    return max(slot.sent_at, latest)
 
 
 def started(window: Window, limit: float, now: float) -> tuple[Window, Slot]:
@@ -93,25 +123,22 @@ def started(window: Window, limit: float, now: float) -> tuple[Window, Slot]:
     return replace(window, slots=(*window.slots, slot)[-places:], serial=slot.serial), slot
 
 
-def answered(window: Window, serial: int, at: float, *, shortest: float, longest: float) -> Window:
-    """
-    Take in that a slot's last answer came.
-
-    `shortest` is the shortest trip that the network was ever seen to take, there and back, 0 where that is not known:
-    the time of an answer does not show it, since the platform's own work is in it. `longest` is the longest wait for
-    an answer of the slot.
-    """
-    slots = tuple(replace(slot, answered_at=at) if slot.serial == serial else slot for slot in window.slots)
-    known = [trip for trip in (window.shortest_trip, shortest) if trip > 0.0]
-    shortest = min(known, default=0.0)
-    # The longest trip is forgotten slowly, and bounded: one slow answer must not slow down a night.
-    longest = min(_LONGEST_TRIP_SECONDS, max(longest, window.longest_trip * 0.98))
-    return replace(window, slots=slots, shortest_trip=shortest, longest_trip=longest)
+def answered(window: Window, serial: int, at: float, *, longest: float, trips: Iterable[Trip]) -> Window:
+    """Take in that a slot's last answer came, after the longest wait of the slot, and how its requests travelled."""
+    trips, route = tuple(trips), waited(window.route, longest)
+    for trip in trips:
+        route = travelled(route, trip)
+    left = [trip.left_at for trip in trips if trip.left_at is not None]
+    left_at = max(left) if left and len(left) == len(trips) else None
+    slots = tuple(
+        replace(slot, answered_at=at, left_at=left_at) if slot.serial == serial else slot for slot in window.slots
+    )
+    return replace(window, slots=slots, route=route)
 
 
 def slowed(window: Window, now: float, wait: float | None) -> Window:
     """
-    Take in a throttled answer: half the rate, and nothing before what the platform asked to wait.
+    Take in a throttled answer: half the rate, twice the hold, and nothing before what the platform asked to wait.
 
     Several answers to requests that were under way at once are one sign, not several.
     """
@@ -119,27 +146,39 @@ def slowed(window: Window, now: float, wait: float | None) -> Window:
     period = 1.0 / share_at(window, now)
     if now < window.changed_at + period:
         return replace(window, closed_until=closed_until)
-    share = max(_SLOWEST, share_at(window, now) / 2)
-    return replace(window, share=share, changed_at=now, closed_until=closed_until)
+    return replace(
+        window,
+        share=max(_SLOWEST, share_at(window, now) / 2),
+        hold=min(_MOST_HOLD_SECONDS, hold_at(window, now) * 2),
+        changed_at=now,
+        closed_until=closed_until,
+    )
 
 
 def after_restart(now: float) -> Window:
     """Return the window to go on with when what happened up to now can't be told: one that waits it out."""
-    return Window(closed_until=now + 1.0 + _UNKNOWN_TRIP_SECONDS)
+    return Window(closed_until=now + 1.0 + UNKNOWN_WAIT_SECONDS)
 
 
 def encode(window: Window, boot: str) -> bytes:
     """Return the window as bytes; `boot` tells which start of the machine its times belong to."""
-    slots = [(s.serial, s.sent_at, s.answered_at) for s in window.slots]
-    rest = (window.serial, window.share, window.changed_at, window.closed_until)
-    return orjson.dumps([boot, slots, *rest, window.shortest_trip, window.longest_trip])
+    slots = [(s.serial, s.sent_at, s.answered_at, s.left_at) for s in window.slots]
+    rest = (window.serial, window.share, window.changed_at, window.closed_until, window.hold)
+    route = window.route
+    measured = (route.shortest_trip, route.longest_wait, route.handshakes, route.slowest_handshake)
+    return orjson.dumps([_FORM, boot, slots, rest, measured])
 
 
 def decode(state: bytes | None, boot: str, now: float) -> Window:
-    """Return what `encode` made; a fresh one where there is none; a cautious one for another start of the machine."""
+    """
+    Return what `encode` made; a fresh window where there is none.
+
+    It is a cautious one where the state is of another start of the machine, or was written in another form.
+    """
     if state is None:
         return Window()
-    kept_boot, slots, *rest = orjson.loads(state)
-    if kept_boot != boot:
+    form, kept_boot, *parts = orjson.loads(state)
+    if (form, kept_boot) != (_FORM, boot):
         return after_restart(now)
-    return Window(tuple(Slot(*slot) for slot in slots), *rest)
+    slots, rest, measured = parts
+    return Window(tuple(Slot(*slot) for slot in slots), *(*rest, Route(*measured)))

@@ -9,7 +9,7 @@ from typing import Protocol
 from pipeline.clock import Clock
 from pipeline.ledger.records import Due, Settlement
 from pipeline.limits.permits import Permit
-from pipeline.model import Api, Lost, Opened, Reply
+from pipeline.model import Api, Lost, Opened, Reply, Trip
 from pipeline.write.course import Course, Drained, Ending
 from pipeline.write.gate import Gate, Pass
 from pipeline.write.judge import asked_of, judge, trace_id
@@ -31,8 +31,8 @@ class Quota(Protocol):
         """Wait for the right to start one attempt."""
         ...
 
-    def give_back(self, permit: Permit, shortest_trip: float = 0.0, *, is_answered: bool = True) -> None:
-        """Say that the answer is here, or that none will come; how short a trip the network was seen to take."""
+    def give_back(self, permit: Permit, trip: Trip | None) -> None:
+        """Say that the answer is here, and how the request travelled; None says that no answer will come."""
         ...
 
     def slow_down(self, wait_seconds: float | None) -> None:
@@ -121,7 +121,7 @@ class Delivery:
         sent_at, started = means.clock.now(), means.clock.steady()
         request = means.signer.sign(self._due.body, at=sent_at, nonce=f"{means.chance.getrandbits(128):032x}")
         answer = means.transport.send(request)
-        means.quota.give_back(permit, means.transport.shortest_trip(), is_answered=isinstance(answer, Reply))
+        means.quota.give_back(permit, answer.trip if isinstance(answer, Reply) else None)
         self._note(answer, sent_at, means.clock.steady() - started)
         return answer, means.signer.open(answer, at=means.clock.now()) if isinstance(answer, Reply) else None
 
@@ -129,7 +129,7 @@ class Delivery:
         means = self._means
         permit = means.quota.take(means.course.go_on)
         while means.clock.steady() - permit.given_at > _PERMIT_SECONDS:
-            means.quota.give_back(permit)
+            means.quota.give_back(permit, Trip())
             permit = means.quota.take(means.course.go_on)
         return permit
 

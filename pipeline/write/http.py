@@ -1,24 +1,19 @@
 """The network, by `requests`: its adapter makes the connections; what is the same for all requests is made once."""
 
 import http.client
-import io
-import socket
 import ssl
-import time
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, Retry, Timeout
-from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as UrllibTimeout
 from urllib3.response import BaseHTTPResponse
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest
+from pipeline.write.connections import Departure, prepare, trip_over
 from pipeline.write.network import MOST_BYTES, Endpoint, Network, loss_of
-from pipeline.write.round_trip import round_trip
 
 _NEVER_AGAIN: Final = Retry(total=False, redirect=False)
 
@@ -46,8 +41,7 @@ class RequestsLine:
         self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
         self._pool: HTTPConnectionPool | None = None
         self._prefix = ""
-        self._departure = _Departure()
-        self.shortest_trip = 0.0
+        self._departure = Departure()
 
     def send(self, request: SignedRequest) -> Reply | Lost:
         """Send once and return what came back, within the endpoint's time."""
@@ -94,19 +88,19 @@ class RequestsLine:
         )
         self._adapter.cert_verify(pool, prepared.url, verify, None)  # type: ignore[no-untyped-call]
         self._prefix = self._adapter.request_url(prepared, proxies).removesuffix("/")
-        made = type("Connection", (_Noting, pool.ConnectionCls), {"departure": self._departure})
-        pool.ConnectionCls = cast("Any", made)
+        prepare(pool, self._departure)
         self._pool = pool
         return pool
 
     def _read(self, response: BaseHTTPResponse) -> Reply | Lost:
-        self.shortest_trip = round_trip(getattr(response.connection, "sock", None))
+        # Asked before the body is read: with its last byte the connection goes back to the pool.
+        trip = trip_over(response.connection)
         # The signature is over the body as it is before any compression.
         body = response.read(MOST_BYTES + 1, decode_content=True)
         if len(body) > MOST_BYTES:
             return Lost(Loss.CUT_SHORT, "the answer is longer than any of this API")
         headers = {name.lower(): value for name, value in response.headers.itermerged()}
-        return Reply(response.status, headers, body)
+        return Reply(response.status, headers, body, trip)
 
     def _lost(self, exc: BaseException, *, is_answered: bool) -> Lost:
         chain = _chain(exc)
@@ -117,82 +111,6 @@ class RequestsLine:
             is_distrusted=any(isinstance(e, ssl.SSLCertVerificationError) for e in chain),
         )
         return Lost(loss, type(chain[-1]).__name__)
-
-
-@dataclass(slots=True)
-class _Departure:
-    """Whether the first byte of the request under way may have left."""
-
-    has_begun: bool = False
-
-
-class _Patient(io.RawIOBase):
-    """Reads from a socket for as long as its timeout at the start says; that each byte comes in time is not enough."""
-
-    def __init__(self, connection: socket.socket, raw: io.RawIOBase) -> None:
-        self._connection = connection
-        self._raw = raw
-        self._until = time.monotonic() + (connection.gettimeout() or 0.0)
-        self.at_end = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self._until - time.monotonic()
-        if left <= 0.0:
-            raise TimeoutError("the answer came too slowly")
-        self._connection.settimeout(left)
-        count = self._raw.readinto(buffer)
-        self.at_end = count == 0
-        return count
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _Answer(http.client.HTTPResponse):
-    """An answer whose head has to come whole, and in time."""
-
-    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
-        super().__init__(sock, *args, **options)
-        self._patient = _Patient(sock, self.fp.detach())
-        self.fp = io.BufferedReader(self._patient)
-
-    def begin(self) -> None:
-        try:
-            super().begin()
-        except OSError as exc:
-            # The status is a number from when the first line was read.
-            if isinstance(self.status, int):
-                raise http.client.IncompleteRead(b"") from exc
-            raise
-        # The standard library takes the end of a connection for the end of the headers.
-        if self._patient.at_end:
-            raise http.client.IncompleteRead(b"")
-
-
-class _Noting(HTTPConnection):
-    """A connection that notes when a request begins to leave; a proxy's CONNECT and TLS come before that."""
-
-    departure: _Departure
-    response_class = _Answer
-    _is_ready = False
-
-    def connect(self) -> None:
-        super().connect()
-        self._is_ready = True
-
-    def close(self) -> None:
-        self._is_ready = False
-        super().close()
-
-    def send(self, data: Any) -> None:
-        if self.sock is None:
-            self.connect()
-        self.departure.has_begun = self.departure.has_begun or self._is_ready
-        super().send(data)
 
 
 def _chain(exc: BaseException) -> list[BaseException]:

@@ -34,9 +34,6 @@ class Line(Protocol):
     Certificates are always verified, no redirect is followed, no cookie kept, nothing taken from the environment.
     """
 
-    # The shortest round trip that the system measured on the connection, 0 where it does not say.
-    shortest_trip: float
-
     def send(self, request: SignedRequest) -> Reply | Lost:
         """Send once and return what came back, within the endpoint's time. Never raises for what a network can do."""
         ...
@@ -53,7 +50,6 @@ class Network(ABC):
         self._endpoint = endpoint
         self._steady = steady
         self._local = threading.local()
-        self._shortest_trip = 0.0
 
     @abstractmethod
     def open_line(self, base_url: str) -> Line:
@@ -66,16 +62,10 @@ class Network(ABC):
             return self._send_to(self._endpoint.backup_url, request)
         return answer
 
-    def shortest_trip(self) -> float:
-        """Return the shortest round trip that the system measured on any connection, 0 where it does not say."""
-        return self._shortest_trip
-
     def _send_to(self, base_url: str, request: SignedRequest) -> Reply | Lost:
         line = self._line_to(base_url)
         answer = line.send(request)
         self._local.used_at[base_url] = self._steady()
-        if line.shortest_trip > 0.0:
-            self._shortest_trip = min(self._shortest_trip or line.shortest_trip, line.shortest_trip)
         return answer
 
     def _line_to(self, base_url: str) -> Line:

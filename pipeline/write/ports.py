@@ -34,13 +34,9 @@ class Transport(Protocol):
     """The network. Thread-safe."""
 
     def send(self, request: SignedRequest) -> Reply | Lost:
-        """Send once, follow no redirect, and return what came back. Never raises for what a network can do."""
-        ...
-
-    def shortest_trip(self) -> float:
         """
-        Return the shortest time, in seconds, that this network was seen to take to the platform and back.
+        Send once, follow no redirect, and return what came back. Never raises for what a network can do.
 
-        Without the platform's own work; 0 where that can't be told.
+        A reply says how the request travelled, as far as that was measured.
         """
         ...

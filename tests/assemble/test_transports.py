@@ -23,7 +23,7 @@ export = "orders"
 api = "alipay.cumulation"
 account = "zhima"
 """
-ADVICE = '"curl" needs pycurl, which is not installed; run `pip install loyalty-backfill[curl]`, or leave the key out'
+ADVICE = '"curl" needs pycurl 7.45.7 or newer; run `pip install loyalty-backfill[curl]`, or leave the key out'
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ def test_a_config_may_ask_for_libcurl(config: Path) -> None:
 
 
 def test_a_missing_library_is_a_fault_of_the_config(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where pycurl is not installed the fault names file, table and key, and says what to install."""
-    monkeypatch.setitem(sys.modules, "pycurl", None)
+    """Where libcurl can't be used the fault names file, table and key, and says what to install."""
+    monkeypatch.setitem(sys.modules, "pipeline.write.curl", None)
 
     with pytest.raises(SettingsError) as raised:
         open_config(config, {}, SystemClock())

@@ -61,7 +61,6 @@ class _Telling:
     def __init__(self, transport: Transport, tell: Tell) -> None:
         self._transport = transport
         self._tell = tell
-        self.shortest_trip = transport.shortest_trip
 
     def send(self, request: SignedRequest) -> Reply | Lost:
         self._tell(Effect.BEFORE_SEND)

@@ -9,6 +9,7 @@ from random import Random
 from typing import TypeVar
 
 from pipeline.limits.permits import Permit, Permits
+from pipeline.model import Trip
 from tests.moved_clock import NOON
 
 T = TypeVar("T")
@@ -63,52 +64,77 @@ class Network:
     """
     How long requests are under way: at least `there` and `back`, and up to `jitter` more each way.
 
-    The platform works up to `work` on each, and counts it at any moment of that time. Of all answers the share `lost`
-    never comes; the platform counts such a request when it arrives.
+    The platform counts a request up to `hold` after it has arrived, and works on it for `least_work` to `work`. Of all
+    answers the share `lost` never comes; the platform counts such a request all the same. What the system can measure
+    of a trip it tells unless the network is `silent`.
     """
 
     there: float
     back: float
     jitter: float = 0.0
     work: float = 0.0
+    least_work: float = 0.0
+    hold: float = 0.0
     lost: float = 0.0
+    silent: bool = False
+
+    def ways(self, chance: Random) -> tuple[float, float]:
+        """Return how long a packet takes there, and another one back."""
+        return self.there + chance.uniform(0, self.jitter), self.back + chance.uniform(0, self.jitter)
 
     def trip(self, chance: Random) -> tuple[float, float | None]:
         """Return when a request is counted, and when its answer is here, if it comes, from when it is sent."""
-        arrives = self.there + chance.uniform(0, self.jitter)
+        there, back = self.ways(chance)
+        held = chance.uniform(0, self.hold)
         if chance.random() < self.lost:
-            return arrives, None
-        works = chance.uniform(0, self.work)
-        counted = arrives + chance.uniform(0, works)
-        return counted, arrives + works + self.back + chance.uniform(0, self.jitter)
+            return there + held, None
+        return there + held, there + max(held, chance.uniform(self.least_work, max(self.least_work, self.work))) + back
 
-    @property
-    def shortest(self) -> float:
-        """What the system can tell of the shortest trip."""
-        return self.there + self.back
+    def measured(self, left_at: float, chance: Random, *, is_first: bool) -> Trip:
+        """Return what the system says of a trip; the first over a connection comes with that one's handshake."""
+        if self.silent:
+            return Trip()
+        return Trip(left_at, self.there + self.back, sum(self.ways(chance)) if is_first else 0.0)
+
+
+@dataclass(eq=False)
+class _Worker:
+    """One worker of a process, with a connection of its own."""
+
+    permits: Permits
+    is_connected: bool = False
 
 
 @dataclass(frozen=True)
 class _Sent:
+    """A request whose answer comes, as it travelled, or never comes."""
+
     permit: Permit
-    is_answered: bool
+    counted_at: float
+    trip: Trip | None
 
 
 @dataclass
 class Traffic:
-    """Workers of several processes, each with permits of its own, over one network."""
+    """
+    Workers of several processes, each with permits of its own, over one network.
+
+    With a `limit` the platform throttles what exceeds it.
+    """
 
     clock: EventClock
     network: Network
     chance: Random
+    limit: float | None = None
     counted: list[float] = field(default_factory=list)
-    _events: list[tuple[float, int, Permits, _Sent | None]] = field(default_factory=list)
+    throttled: list[float] = field(default_factory=list)
+    _events: list[tuple[float, int, _Worker, _Sent | None]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=count)
 
     def start(self, permits: Permits, workers: int) -> None:
         """Let a process begin, its workers one shortly after another."""
         for worker in range(workers):
-            self._at(self.clock.at + worker * 1e-4, permits)
+            self._at(self.clock.at + worker * 1e-4, _Worker(permits))
 
     def crash(self) -> None:
         """Let all processes die; what they sent goes on to the platform."""
@@ -118,25 +144,39 @@ class Traffic:
         """Let so much time pass."""
         end = self.clock.at + seconds
         while self._events and self._events[0][0] < end:
-            self.clock.at, _, permits, sent = heapq.heappop(self._events)
+            self.clock.at, _, worker, sent = heapq.heappop(self._events)
             if sent is not None:
-                permits.give_back(sent.permit, self.network.shortest, is_answered=sent.is_answered)
-            self._ask(permits)
+                self._answer(worker, sent)
+            self._ask(worker)
         self.clock.at = end
 
-    def _ask(self, permits: Permits) -> None:
+    def _ask(self, worker: _Worker) -> None:
         try:
-            permit = permits.take(go_on)
+            permit = worker.permits.take(go_on)
         except Waits as wait:
-            self._at(self.clock.at + wait.seconds, permits)
+            self._at(self.clock.at + wait.seconds, worker)
             return
+        left_at = self.clock.at
         counted, answered = self.network.trip(self.chance)
-        self.counted.append(self.clock.at + counted)
-        until = TIMEOUT_SECONDS if answered is None else answered
-        self._at(self.clock.at + until, permits, _Sent(permit, answered is not None))
+        self.counted.append(left_at + counted)
+        if answered is None:
+            self._at(left_at + TIMEOUT_SECONDS, worker, _Sent(permit, left_at + counted, None))
+            return
+        trip = self.network.measured(left_at, self.chance, is_first=not worker.is_connected)
+        worker.is_connected = True
+        self._at(left_at + answered, worker, _Sent(permit, left_at + counted, trip))
 
-    def _at(self, when: float, permits: Permits, sent: _Sent | None = None) -> None:
-        heapq.heappush(self._events, (when, next(self._numbers), permits, sent))
+    def _answer(self, worker: _Worker, sent: _Sent) -> None:
+        worker.permits.give_back(sent.permit, sent.trip)
+        if self.limit is not None and sent.trip is not None and self._is_over(sent.counted_at, self.limit):
+            self.throttled.append(sent.counted_at)
+            worker.permits.slow_down(None)
+
+    def _is_over(self, at: float, limit: float) -> bool:
+        return sum(at - 1.0 + 1e-6 < other <= at for other in self.counted[-2 * int(limit) :]) > limit
+
+    def _at(self, when: float, worker: _Worker, sent: _Sent | None = None) -> None:
+        heapq.heappush(self._events, (when, next(self._numbers), worker, sent))
 
 
 def most_within(counted: Sequence[float], seconds: float) -> int:

@@ -61,8 +61,8 @@ MUTATIONS = (
         "        self.k[0], told = step(self.k[0])\n        return told\n\n    def other(",
     ),
     Mutation(
-        "a window is a little short", "pipeline/limits/window.py", "window.slots[-places]) + period)",
-        "window.slots[-places]) + period * 0.97)",
+        "a window is a little short", "pipeline/limits/window.py", "window.slots[-places], now) + period)",
+        "window.slots[-places], now) + period * 0.97)",
     ),
     Mutation(
         "the quota looks at one request too few", "pipeline/limits/window.py",
@@ -70,7 +70,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a request counts as seen when it is sent", "pipeline/limits/window.py",
-        "start = max(start, _seen_by(window, window.slots[-places]) + period)",
+        "start = max(start, _seen_by(window, window.slots[-places], now) + period)",
         "start = max(start, window.slots[-places].sent_at + period)",
     ),
     Mutation(

@@ -6,12 +6,15 @@ jitter of the network; what it applies it may apply at once or long after the cl
 """
 
 import json
+import random
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from pipeline.model import Api, Loss, Lost, Opened, Reply, SignedRequest, Trust
+from greenlet import getcurrent, greenlet
+
+from pipeline.model import Api, Loss, Lost, Opened, Reply, SignedRequest, Trip, Trust
 from tests.simulation.world import Process, World
 
 KEY_OF = {Api.CUMULATION: "out_biz_no", Api.STATE: "out_biz_no", Api.POINTS: "out_request_no"}
@@ -176,6 +179,7 @@ class SimulatedTransport:
         self._process = process
         self._platform = platform
         self._timeout = timeout
+        self._connected: set[greenlet] = set()
 
     def send(self, request: SignedRequest) -> Reply | Lost:
         """Send once; the process may die before, while and after."""
@@ -184,9 +188,13 @@ class SimulatedTransport:
         self._process.effect()
         return answer
 
-    def shortest_trip(self) -> float:
-        """Return the least that the network takes, there and back."""
-        return 2 * _LEAST_SECONDS
+    def _trip(self, left_at: float) -> Trip:
+        """Return what the system measured: the least there and back, and of each connection its handshake."""
+        world, worker = self._process.world, getcurrent()
+        is_first = worker not in self._connected
+        self._connected.add(worker)
+        handshake = sum(_ways(world.chance)) if is_first else 0.0
+        return Trip(left_at, 2 * _LEAST_SECONDS, handshake)
 
     def _send(self, request: SignedRequest) -> Reply | Lost:
         world, chance = self._process.world, self._process.world.chance
@@ -194,7 +202,7 @@ class SimulatedTransport:
         if fate == "not_connected":
             world.wait(0.01, self._process)
             return Lost(Loss.NOT_CONNECTED)
-        forward, back = (chance.uniform(_LEAST_SECONDS, _MOST_SECONDS) for _ in range(2))
+        left_at, (forward, back) = world.steady(), _ways(chance)
         entry = self._entry(request)
         box: list[tuple[int, dict[str, Any], dict[str, str]]] = []
         late = chance.uniform(0.0, 60.0) if fate == "late" else 0.0
@@ -208,11 +216,12 @@ class SimulatedTransport:
         world.wait(forward + back, self._process)
         if fate == "forged":
             # Somebody in between says that it was applied, and the platform never saw it.
-            return _reply(200, self._platform.success(json.loads(request.body)), {}, fate)
+            forged = _reply(200, self._platform.success(json.loads(request.body)), {}, fate)
+            return replace(forged, trip=self._trip(left_at))
         entry.answered, entry.answered_at = True, world.now
         if fate == "cut":
             return Lost(Loss.CUT_SHORT)
-        return _reply(*box[0], fate)
+        return replace(_reply(*box[0], fate), trip=self._trip(left_at))
 
     def _fate(self) -> str:
         storm = self._platform.storm()
@@ -231,6 +240,11 @@ class SimulatedTransport:
         identity = f"{key}/{fields['biz_state_code']}" if self._platform.api is Api.STATE else key
         now = self._process.world.now
         return Entry(now, now, self._process.pid, key, identity, request.body.decode(), request.headers["nonce"])
+
+
+def _ways(chance: random.Random) -> list[float]:
+    """Return how long a packet takes there, and another one back."""
+    return [chance.uniform(_LEAST_SECONDS, _MOST_SECONDS) for _ in range(2)]
 
 
 def _reply(status: int, body: dict[str, Any], headers: dict[str, str], fate: str) -> Reply:

@@ -55,6 +55,10 @@ class World:
         """Return the wall clock, which may step."""
         return _EPOCH + timedelta(seconds=self.now + self.wall_offset)
 
+    def steady(self) -> float:
+        """Return the machine's steady clock, which all processes share."""
+        return self.now + 1000.0
+
     def at(self, when: float, act: Callable[[], None], owner: "Process | None" = None) -> _Event:
         """Let something happen; what happens at one moment happens in an order of chance."""
         self._serial += 1
@@ -193,7 +197,7 @@ class ProcessClock:
 
     def steady(self) -> float:
         """Return seconds that never go back."""
-        return self._process.world.now + 1000.0
+        return self._process.world.steady()
 
     def sleep(self, seconds: float) -> None:
         """Wait that long, or until woken."""

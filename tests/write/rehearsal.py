@@ -1,7 +1,7 @@
 """Everything that a delivery needs, without keys, network, disk or waiting."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 
@@ -10,7 +10,7 @@ import orjson
 from pipeline.ledger.admission import Admission, Go
 from pipeline.ledger.records import Due, Settlement
 from pipeline.limits.permits import Permit
-from pipeline.model import Api, Loss, Lost, Opened, Reply, SignedRequest, Trust, digest
+from pipeline.model import Api, Loss, Lost, Opened, Reply, SignedRequest, Trip, Trust, digest
 from pipeline.write.course import Course
 from pipeline.write.delivery import Means
 from pipeline.write.gate import Gate
@@ -22,6 +22,7 @@ from pipeline.write.writer import Writer
 from tests.moved_clock import MovedClock
 
 TRIP_SECONDS = 0.05
+TRIP = Trip(left_at=5.0, shortest=0.01, handshake=0.02)
 
 Answer = Reply | Lost
 
@@ -101,10 +102,8 @@ class Network:
         key = orjson.loads(request.body)["out_biz_no"]
         laid_out = self.answers.get(key, [])
         answer = laid_out.pop(0) if laid_out else reply(200, out_biz_no=key)
-        return answer if isinstance(answer, Reply | Lost) else answer()
-
-    def shortest_trip(self) -> float:
-        return 0.01
+        answer = answer if isinstance(answer, Reply | Lost) else answer()
+        return replace(answer, trip=TRIP) if isinstance(answer, Reply) else answer
 
     def keys_sent(self) -> list[str]:
         return [orjson.loads(request.body)["out_biz_no"] for request in self.sent if request.method == "POST"]
@@ -117,7 +116,7 @@ class Permitting:
         self._clock = clock
         self.late_by: list[float] = []
         self.given: list[Permit] = []
-        self.returned: list[tuple[int, float, bool]] = []
+        self.returned: list[tuple[int, Trip | None]] = []
         self.slowed: list[float | None] = []
 
     def take(self, go_on: Callable[[], None]) -> Permit:
@@ -126,8 +125,8 @@ class Permitting:
         self.given.append(Permit(len(self.given) + 1, self._clock.steady() - late_by))
         return self.given[-1]
 
-    def give_back(self, permit: Permit, shortest_trip: float = 0.0, *, is_answered: bool = True) -> None:
-        self.returned.append((permit.serial, shortest_trip, is_answered))
+    def give_back(self, permit: Permit, trip: Trip | None) -> None:
+        self.returned.append((permit.serial, trip))
 
     def slow_down(self, wait_seconds: float | None) -> None:
         self.slowed.append(wait_seconds)

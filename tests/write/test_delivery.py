@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.ledger.admission import Go
 from pipeline.ledger.records import DeliveryState, Settlement
-from pipeline.model import Lost, Status
+from pipeline.model import Lost, Status, Trip
 from pipeline.write.course import Ending
 from tests.write.rehearsal import (
     BAD_SIGNATURE,
@@ -15,6 +15,7 @@ from tests.write.rehearsal import (
     THROTTLED,
     THROTTLED_FOR_A_WHILE,
     TIMEOUT,
+    TRIP,
     UNKNOWN_KEY,
     Answer,
     Rehearsal,
@@ -61,7 +62,7 @@ def test_a_lost_answer_is_asked_for_again_with_the_same_bytes() -> None:
         "2026-03-01T12:00:01.050000+00:00",
     ]
     assert rehearsal.clock.sleeps == [1.0]
-    assert rehearsal.quota.returned == [(1, 0.01, False), (2, 0.01, True)]
+    assert rehearsal.quota.returned == [(1, None), (2, TRIP)]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ def test_a_late_permit_is_given_back() -> None:
     rehearsal.quota.late_by = [0.6, 0.4]
     rehearsal.carry(due("A"))
 
-    assert rehearsal.quota.returned == [(1, 0.0, True), (2, 0.01, True)]
+    assert rehearsal.quota.returned == [(1, Trip()), (2, TRIP)]
     assert len(rehearsal.network.sent) == 1
 
 

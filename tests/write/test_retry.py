@@ -1,6 +1,6 @@
 """How often, and how long apart, the same request goes out again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
 
 import pytest
@@ -87,7 +87,6 @@ def test_what_an_attempt_raises_goes_through(raised: type[BaseException]) -> Non
         calls.append(None)
         raise raised
 
-    carry: Callable[[Callable[[], Verdict]], Verdict] = attempts(RetryPolicy(5), sleep=lambda _: None, random=Random(1))
     with pytest.raises(raised):
-        carry(attempt)
+        carry(attempt, RetryPolicy(5), sleep=lambda _: None, random=Random(1))
     assert len(calls) == 1

@@ -1,0 +1,59 @@
+"""What was measured of the way to the platform: how short a trip can be, and how much longer one may take."""
+
+from dataclasses import dataclass, replace
+
+from pipeline.model import Trip
+
+UNKNOWN_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 2.0
+# A round trip may come in a little under the shortest so far.
+_SHORTEST_SHARE = 0.95
+# What was long is forgotten slowly: one slow answer or handshake must not slow down a night.
+_KEPT = 0.98
+_ENOUGH_HANDSHAKES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """
+    Round trips to the platform and back, in seconds; `shortest_trip` is 0 where none was ever measured.
+
+    `longest_wait` is how long an answer may take. Handshakes are answered by the platform's system and not by the
+    programs behind it, so they show the network alone.
+    """
+
+    shortest_trip: float = 0.0
+    longest_wait: float = UNKNOWN_WAIT_SECONDS
+    handshakes: int = 0
+    slowest_handshake: float = 0.0
+
+
+def quickest(route: Route) -> float:
+    """Return a time that no round trip stays below."""
+    return route.shortest_trip * _SHORTEST_SHARE
+
+
+def detour(route: Route) -> float | None:
+    """
+    Return how much longer than the quickest a request may be on its way; None where too little was measured to say.
+
+    That is what the handshakes differ by, and the more of it the fewer there were: a few may all have been lucky.
+    """
+    if route.handshakes < _ENOUGH_HANDSHAKES:
+        return None
+    return (route.slowest_handshake - quickest(route)) * (1 + 2 * _ENOUGH_HANDSHAKES / route.handshakes)
+
+
+def travelled(route: Route, trip: Trip) -> Route:
+    """Take in what the system measured of one trip."""
+    shortest = min((t for t in (route.shortest_trip, trip.shortest, trip.handshake) if t > 0.0), default=0.0)
+    route = replace(route, shortest_trip=shortest)
+    if trip.handshake <= 0.0:
+        return route
+    slowest = max(trip.handshake, route.slowest_handshake * _KEPT)
+    return replace(route, handshakes=route.handshakes + 1, slowest_handshake=slowest)
+
+
+def waited(route: Route, seconds: float) -> Route:
+    """Take in how long an answer took."""
+    return replace(route, longest_wait=min(LONGEST_WAIT_SECONDS, max(seconds, route.longest_wait * _KEPT)))

@@ -1,0 +1,80 @@
+"""What is known of the way to the platform, one rule at a time."""
+
+import pytest
+
+from pipeline.limits.route import Route, detour, quickest, travelled, waited
+from pipeline.model import Trip
+
+
+@pytest.mark.parametrize(
+    ("known", "told", "kept"),
+    [
+        pytest.param(0.0, 0.0, 0.0, id="never-told"),
+        pytest.param(0.0, 0.03, 0.03, id="told-first"),
+        pytest.param(0.03, 0.02, 0.02, id="shorter"),
+        pytest.param(0.03, 0.04, 0.03, id="longer"),
+        pytest.param(0.03, 0.0, 0.03, id="not-told-again"),
+    ],
+)
+def test_the_shortest_trip_ever_told_is_kept(known: float, told: float, kept: float) -> None:
+    """Only what the network was seen to take counts, and the shortest of it."""
+    assert travelled(Route(known), Trip(shortest=told)) == Route(kept)
+
+
+@pytest.mark.parametrize(
+    ("known", "told", "kept"),
+    [
+        pytest.param(Route(0.01), 0.0, Route(0.01), id="not-told"),
+        pytest.param(Route(), 0.03, Route(0.03, handshakes=1, slowest_handshake=0.03), id="the-first"),
+        pytest.param(
+            Route(0.01, handshakes=3, slowest_handshake=0.02), 0.05,
+            Route(0.01, handshakes=4, slowest_handshake=0.05), id="slower",
+        ),
+        pytest.param(
+            Route(0.01, handshakes=3, slowest_handshake=0.05), 0.02,
+            Route(0.01, handshakes=4, slowest_handshake=0.049), id="what-was-slow-is-forgotten-slowly",
+        ),
+        pytest.param(
+            Route(0.03, handshakes=3, slowest_handshake=0.05), 0.02,
+            Route(0.02, handshakes=4, slowest_handshake=0.049), id="quicker-than-any-trip",
+        ),
+    ],
+)  # fmt: skip
+def test_handshakes_are_counted_and_the_slowest_kept(known: Route, told: float, kept: Route) -> None:
+    """Each handshake counts, and the slowest is remembered for a while."""
+    assert travelled(known, Trip(handshake=told)) == kept
+
+
+@pytest.mark.parametrize(
+    ("handshakes", "longer"),
+    [
+        pytest.param(0, None, id="none"),
+        pytest.param(7, None, id="too-few"),
+        pytest.param(8, 0.06, id="few-may-all-have-been-lucky"),
+        pytest.param(16, 0.04, id="more"),
+        pytest.param(1600, 0.0202, id="many-show-what-they-show"),
+    ],
+)
+def test_how_much_longer_than_the_quickest_a_request_may_take(handshakes: int, longer: float | None) -> None:
+    """The spread of the handshakes bounds that of the requests, with the more in hand the fewer there were."""
+    route = Route(0.02, handshakes=handshakes, slowest_handshake=0.02 * 0.95 + 0.02)
+
+    assert detour(route) == (longer if longer is None else pytest.approx(longer))
+
+
+def test_a_trip_may_come_in_under_the_shortest() -> None:
+    """A twentieth of the shortest trip is kept in hand."""
+    assert quickest(Route(0.04)) == pytest.approx(0.038)
+
+
+@pytest.mark.parametrize(
+    ("known", "seen", "kept"),
+    [
+        pytest.param(0.5, 0.9, 0.9, id="a-slow-answer"),
+        pytest.param(0.5, 0.1, 0.49, id="forgotten-slowly"),
+        pytest.param(0.5, 30.0, 2.0, id="bounded"),
+    ],
+)
+def test_slow_answers_are_remembered_for_a_while(known: float, seen: float, kept: float) -> None:
+    """The longest wait fades, and one very slow answer does not slow down a night."""
+    assert waited(Route(longest_wait=known), seen).longest_wait == pytest.approx(kept)
