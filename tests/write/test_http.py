@@ -34,6 +34,7 @@ from tests.write.loopback import (
     says,
     sends,
     serving,
+    tunnels,
 )
 
 REQUEST = SignedRequest(
@@ -210,6 +211,20 @@ def test_a_lost_answer_is_not_asked_for_again(starts: Starts, reaches: Reaches) 
     assert len(server.requests) == 3
 
 
+def test_a_question_without_a_body(starts: Starts, reaches: Reaches) -> None:
+    """A GET carries no body and no word of one, also after a request that had one; and the next has its own again."""
+    server = starts(*[says("200 OK")] * 3)
+    transport = reaches(server.url)
+    for request in (REQUEST, SignedRequest("GET", "/v3/certificates", {"User-Agent": "tests"}, b""), REQUEST):
+        transport.send(request)
+    posted, asked, posted_again = server.requests
+
+    assert asked.partition(b" HTTP/")[0] == b"GET /v3/certificates"
+    assert asked.endswith(b"\r\n\r\n")
+    assert b"content-" not in asked.lower()
+    assert posted_again == posted
+
+
 def test_no_answer_in_time(starts: Starts, reaches: Reaches) -> None:
     """A server that says nothing is not waited for longer than told."""
     assert cause_of(reaches(starts(is_silent).url, timeout_seconds=0.03).send(REQUEST)) is Loss.TIMEOUT
@@ -302,6 +317,25 @@ def test_a_proxy_is_used_where_it_is_named(starts: Starts, reaches: Reaches) -> 
     assert server.connections == 0
 
 
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(says("403 Forbidden", b"no"), id="forbidden"),
+        pytest.param(says("407 Proxy Authentication Required"), id="who-are-you"),
+        pytest.param(sends(b"HTTP/1.1 502 Bad Gateway\r\n\r\n"), id="nothing-behind-it"),
+        pytest.param(closes, id="closed-without-a-word"),
+        pytest.param(sends(b"HTTP/1.1 200 OK\r\n\r\n"), id="closed-once-granted"),
+    ],
+)
+def test_a_proxy_that_does_not_let_through(starts: Starts, reaches: Reaches, act: Act) -> None:
+    """A proxy is asked for a way and told no more: where it gives none, nothing of the request was sent."""
+    proxy = starts(act)
+    answer = reaches("https://platform.invalid", proxy=proxy.url).send(REQUEST)
+
+    assert cause_of(answer) is Loss.NOT_CONNECTED
+    assert [request.split(b" HTTP/1.")[0] for request in proxy.requests] == [b"CONNECT platform.invalid:443"]
+
+
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A key and its own certificate for this machine, in one file."""
@@ -345,6 +379,25 @@ def test_a_server_that_nobody_vouches_for(starts: Starts, reaches: Reaches, cont
 
     assert cause_of(reaches(server.url).send(REQUEST)) is Loss.TLS_REFUSED
     assert server.requests == []
+
+
+def test_a_tunnel_through_a_proxy(starts: Starts, reaches: Reaches, context: ssl.SSLContext, certificate: Path) -> None:
+    """Through a proxy the platform's own certificate is checked, and what the proxy says is no part of the answer."""
+    seen: list[bytes] = []
+    proxy = starts(tunnels(context, says("200 OK", b"{}"), seen=seen))
+    answer = reaches("https://127.0.0.1:9", proxy=proxy.url, ca_bundle=str(certificate)).send(REQUEST)
+
+    assert answer == Reply(200, {"content-length": "2"}, b"{}")
+    assert seen[0].startswith(b"POST /v3/sync?a=%2Fb&c=%E5%A5%BD HTTP/1.1\r\n")
+
+
+def test_a_tunnel_to_somebody_else(starts: Starts, reaches: Reaches, context: ssl.SSLContext) -> None:
+    """Where another answers at the end of the tunnel nothing is sent."""
+    seen: list[bytes] = []
+    proxy = starts(tunnels(context, says("200 OK"), seen=seen))
+
+    assert cause_of(reaches("https://127.0.0.1:9", proxy=proxy.url).send(REQUEST)) is Loss.TLS_REFUSED
+    assert b"".join(seen) == b""
 
 
 def test_a_handshake_that_fails(starts: Starts, reaches: Reaches) -> None:
