@@ -18,6 +18,8 @@ def safe_text(text: str, private: Iterable[str] = (), *, limit: int = 300) -> st
     (user ids, agreements, cards), words of twenty or more characters that hold a digit or both cases (open ids,
     tokens), and what stands before @ in a URL. A word all in one case stays: the platforms' own codes are such.
     """
+    if not text:
+        return text
     line = " ".join(printable(without(private, text), in_place=" ").split())
     line = _USER_INFO.sub(f"//{_MASK}@", line)
     line = _ID_LIKE.sub(_MASK, _DIGITS.sub(_MASK, line))
