@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.assemble.transports import check_transport
 from pipeline.clock import Clock
 from pipeline.errors import SettingsError
 from pipeline.map import MappingRules, check_rules
-from pipeline.settings import Config, load
+from pipeline.settings import Config, Job, load
 
 
 def open_config(path: Path, environ: Mapping[str, str], clock: Clock, only_job: str | None = None) -> Config:
@@ -16,8 +17,12 @@ def open_config(path: Path, environ: Mapping[str, str], clock: Clock, only_job: 
         f"{config.path} [jobs.{job.name}] {fault}"
         for job in config.jobs.values()
         if only_job in (None, job.name)
-        for fault in check_rules(MappingRules(job.export, job.api, job.columns, job.units, job.constants, job.timezone))
+        for fault in [*check_rules(_rules(job)), *check_transport(job)]
     ]
     if faults:
         raise SettingsError(faults)
     return config
+
+
+def _rules(job: Job) -> MappingRules:
+    return MappingRules(job.export, job.api, job.columns, job.units, job.constants, job.timezone)

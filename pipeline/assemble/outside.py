@@ -5,14 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.assemble.platform import endpoint_of, signer_of
+from pipeline.assemble.platform import signer_of
+from pipeline.assemble.transports import transport_of
 from pipeline.clock import Clock
 from pipeline.engines.threads import ThreadEngine
 from pipeline.ledger.lease import boot_id
 from pipeline.model import Api
 from pipeline.run.story import Engine
 from pipeline.settings import Account, Job
-from pipeline.write.http import RequestsTransport
 from pipeline.write.ports import Signer, Transport
 
 
@@ -40,7 +40,7 @@ class Outside:
             chance=random.SystemRandom(),
             engine=ThreadEngine(),
             signer_of=signer_of,
-            transport_of=lambda account, job: RequestsTransport(endpoint_of(account, job)),
+            transport_of=transport_of,
             boot=boot_id(),
             folder=Path.cwd(),
         )

@@ -10,7 +10,7 @@ from pipeline.signing.alipay_v3 import AlipayV3
 from pipeline.signing.certificates import certificate_sn, root_sn, serial_hex
 from pipeline.signing.keys import public_key_of
 from pipeline.signing.wechatpay import WechatPay
-from pipeline.write.http import Endpoint
+from pipeline.write.network import Endpoint
 from pipeline.write.ports import Signer
 
 

@@ -10,6 +10,7 @@ from pipeline.settings.model import (
     LedgerUrl,
     PostgresUrl,
     SqliteUrl,
+    TransportName,
     WechatAccount,
 )
 
@@ -21,6 +22,7 @@ __all__ = [
     "LedgerUrl",
     "PostgresUrl",
     "SqliteUrl",
+    "TransportName",
     "WechatAccount",
     "load",
     "secrets",

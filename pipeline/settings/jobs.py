@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from pipeline.model import Api, CsvFormat, Export, LaneOrder
-from pipeline.settings.model import Job
+from pipeline.settings.model import Job, TransportName
 from pipeline.settings.table import Table
 from pipeline.settings.words import did_you_mean, listed, quoted
 
@@ -57,6 +57,7 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
         units=MappingProxyType(dict(_sound(table.table("units")))),
         constants=_flat(table.table("constants")),
         order=_order(table),
+        transport=TransportName(_given(values, "transport", TransportName.REQUESTS)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -83,6 +84,13 @@ class WechatAccount:
 Account = AlipayAccount | WechatAccount
 
 
+class TransportName(StrEnum):
+    """What carries the requests of a job."""
+
+    REQUESTS = "requests"
+    CURL = "curl"
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """
@@ -110,6 +118,7 @@ class Job:
     units: Mapping[str, str]
     constants: Mapping[str, str] = field(repr=False)
     order: LaneOrder = LaneOrder.SOURCE
+    transport: TransportName = TransportName.REQUESTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pipeline.write.gate import Gate, Pass
 from pipeline.write.judge import asked_of, judge, trace_id
 from pipeline.write.keys import Keys
 from pipeline.write.ports import Signer, Transport
-from pipeline.write.retry import RetryPolicy, attempts
+from pipeline.write.retry import RetryPolicy, carry
 from pipeline.write.settlement import History, interrupted, settle
 from pipeline.write.verdict import Halt, TryAgain, Verdict
 from pipeline.write.watch import Watch
@@ -68,13 +68,12 @@ class Delivery:
 
     def carry_out(self) -> Settlement:
         """Attempt until a verdict stands, the attempts are used up, or the run ends."""
-        course = self._means.course
-        retrying = attempts(self._means.policy, sleep=self._means.clock.sleep, random=self._means.chance)
+        means, course = self._means, self._means.course
         try:
-            verdict = retrying(self._attempt)
+            verdict = carry(self._attempt, means.policy, sleep=means.clock.sleep, random=means.chance)
         except Drained:
             return interrupted(self._history, course.ending or Ending.INTERRUPTED, course.reason or "")
-        halt = verdict if isinstance(verdict, Halt) else self._means.watch.settled(verdict)
+        halt = verdict if isinstance(verdict, Halt) else means.watch.settled(verdict)
         if halt is not None:
             course.drain(Ending.STOPPED, halt.text, halt_code=halt.code)
         return settle(self._history, verdict)
@@ -149,4 +148,4 @@ class Delivery:
 
 def timestamp(at: datetime) -> str:
     """Return a moment as reports show it: UTC, ISO 8601, milliseconds."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

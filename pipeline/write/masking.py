@@ -18,15 +18,23 @@ def safe_text(text: str, private: Iterable[str] = (), *, limit: int = 300) -> st
     (user ids, agreements, cards), words of twenty or more characters that hold a digit or both cases (open ids,
     tokens), and what stands before @ in a URL. A word all in one case stays: the platforms' own codes are such.
     """
-    text = without(private, text)
-    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    if not text:
+        return text
+    line = " ".join(printable(without(private, text), in_place=" ").split())
     line = _USER_INFO.sub(f"//{_MASK}@", line)
     line = _ID_LIKE.sub(_MASK, _DIGITS.sub(_MASK, line))
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
+def printable(text: str, in_place: str = "") -> str:
+    """Return a text in which something harmless, or nothing, stands for each sign that can't be printed."""
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else in_place for sign in text)
+
+
 def without(private: Iterable[str], text: str) -> str:
     """Return a text in which the private values of four characters or more are masked."""
+    if not text:
+        return text
     for value in sorted(private, key=len, reverse=True):
         if len(value) >= _SHORTEST_PRIVATE:
             text = text.replace(value, _MASK)

@@ -25,21 +25,37 @@ class RetryPolicy:
     cap_seconds: float = 30.0
 
 
-def attempts(policy: RetryPolicy, *, sleep: Callable[[float], None], random: Random) -> Retrying:
+def carry(
+    attempt: Callable[[], Verdict], policy: RetryPolicy, *, sleep: Callable[[float], None], random: Random
+) -> Verdict:
     """
-    Return what carries one delivery through its attempts: `attempts(...)(attempt)` returns the last verdict.
+    Carry one delivery through its attempts; return the last verdict.
 
     `attempt` is called again while it returns TryAgain, within `max_attempts` and the verdict's own `tries`; what it
-    raises goes through. The waits are exponential with full jitter, on top of what the platform asks for. Make a new
-    one for each delivery: the tries are counted in it.
+    raises goes through. The waits are exponential with full jitter, on top of what the platform asks for.
     """
-    return Retrying(
+    first = attempt()
+    # Most deliveries end here, and what counts their attempts need not be made.
+    return _carry_on(first, attempt, policy, sleep, random) if isinstance(first, TryAgain) else first
+
+
+def _carry_on(
+    first: TryAgain,
+    attempt: Callable[[], Verdict],
+    policy: RetryPolicy,
+    sleep: Callable[[float], None],
+    random: Random,
+) -> Verdict:
+    """Go on after a first attempt, which counts as one."""
+    retrying = Retrying(
         sleep=sleep,
         retry=retry_if_result(lambda verdict: isinstance(verdict, TryAgain)),
         wait=_FullJitter(policy, random),
         stop=_Patience(policy.max_attempts),
         retry_error_callback=_last_verdict,
     )
+    made: list[Verdict] = [first]
+    return retrying(lambda: made.pop() if made else attempt())
 
 
 class _FullJitter(wait_exponential):

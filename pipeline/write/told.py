@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 import orjson
 
 from pipeline.model import Api, Reply
-from pipeline.write.masking import safe_text, without
+from pipeline.write.masking import printable, safe_text, without
 
 _LONGEST_WAIT_SECONDS = 3600.0
 _SECONDS = re.compile(r"[0-9]+")
@@ -64,7 +64,7 @@ def trace_id(api: Api, reply: Reply, private: Iterable[str] = ()) -> str | None:
     `private` values are masked in it, should a server repeat them there.
     """
     value = without(private, reply.headers.get(_TRACE_HEADER[api], ""))
-    return "".join(sign for sign in value if sign.isprintable()).strip()[:128] or None
+    return printable(value).strip()[:128] or None
 
 
 def wait_seconds(reply: Reply, *, at: datetime) -> float | None:

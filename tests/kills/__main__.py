@@ -5,6 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from pipeline.settings import TransportName
 from pipeline.simulator import Simulator
 from tests.kills.exports import orders, points
 from tests.kills.histories import Killer
@@ -17,10 +18,13 @@ def main() -> int:
     parser.add_argument("--points-kills", type=int, default=20, help="how many, of runs at the quota of points (20)")
     parser.add_argument("--rows", type=int, default=400, help="how many orders a run has (400)")
     parser.add_argument("--seed", type=int, default=0, help="fixes when and whom (0)")
+    parser.add_argument("--transport", type=TransportName, default=TransportName.REQUESTS, help="requests or curl")
     args = parser.parse_args()
     for export, kills in ((orders(args.rows), args.kills), (points(20), args.points_kills)):
         with tempfile.TemporaryDirectory() as folder, Simulator() as simulator:
-            figures = Killer(Path(folder), simulator, export, seed=args.seed).play(kills, _tell)
+            figures = Killer(Path(folder), simulator, export, seed=args.seed, transport=args.transport).play(
+                kills, _tell
+            )
         sys.stdout.write(f"{export.job}: {figures}\n")
     return 0
 

@@ -9,10 +9,12 @@ from types import ModuleType
 from typing import Any, cast
 
 from pipeline.assemble import ledgers, outside
+from pipeline.assemble.transports import transport_of
 from pipeline.ledger import database
 from pipeline.ledger.ledger import Ledger
 from pipeline.model import Lost, Reply, SignedRequest
-from pipeline.write.http import RequestsTransport
+from pipeline.settings import Account, Job
+from pipeline.write.ports import Transport
 
 
 class Effect(StrEnum):
@@ -37,14 +39,10 @@ def watch(tell: Tell, set_up: SetUp = lambda _: None) -> None:
     `set_up` is given each connection to the ledger.
     """
 
-    class Telling(RequestsTransport):
-        def send(self, request: SignedRequest) -> Reply | Lost:
-            tell(Effect.BEFORE_SEND)
-            answer = super().send(request)
-            tell(Effect.AFTER_SEND)
-            return answer
+    def telling(account: Account, job: Job) -> Transport:
+        return _Telling(transport_of(account, job), tell)
 
-    _replace(outside, RequestsTransport, Telling)
+    _replace(outside, transport_of, telling)
 
     def before(sql: str) -> None:
         if sql in ("BEGIN IMMEDIATE", "COMMIT"):
@@ -55,6 +53,20 @@ def watch(tell: Tell, set_up: SetUp = lambda _: None) -> None:
             tell(Effect.AFTER_COMMIT)
 
     stand_in_for_the_disk(before, after, set_up)
+
+
+class _Telling:
+    """A transport whose sending is told."""
+
+    def __init__(self, transport: Transport, tell: Tell) -> None:
+        self._transport = transport
+        self._tell = tell
+
+    def send(self, request: SignedRequest) -> Reply | Lost:
+        self._tell(Effect.BEFORE_SEND)
+        answer = self._transport.send(request)
+        self._tell(Effect.AFTER_SEND)
+        return answer
 
 
 def stand_in_for_the_disk(
@@ -73,8 +85,8 @@ def stand_in_for_the_disk(
     _replace(ledgers, Ledger, partial(Ledger, connect=connect))
 
 
-def _replace(module: ModuleType, used: type, stands_in: Callable[..., object]) -> None:
-    """Have a module use something else in the place of a class; this process ends with the test's command."""
+def _replace(module: ModuleType, used: Callable[..., object], stands_in: Callable[..., object]) -> None:
+    """Have a module use something else in the place of a class or function, until this process ends."""
     assert vars(module)[used.__name__] is used, f"{module.__name__} does not use {used.__name__}"
     vars(module)[used.__name__] = stands_in
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.settings import TransportName
 from pipeline.simulator import Decision, Entry, Simulator
 from tests.kills import laws
 from tests.kills.children import Ended
@@ -45,11 +46,21 @@ class Figures:
 class Killer:
     """Plays histories of one export, with kills drawn from a seed, and holds each against the laws."""
 
-    def __init__(self, folder: Path, simulator: Simulator, export: Export, *, seed: int, concurrency: int = 8) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        simulator: Simulator,
+        export: Export,
+        *,
+        seed: int,
+        concurrency: int = 8,
+        transport: TransportName = TransportName.REQUESTS,
+    ) -> None:
         self._folder = folder
         self._simulator = simulator
         self._export = export
         self._concurrency = concurrency
+        self._transport = transport
         self._seed = seed
         self._chance = random.Random(seed)
         self._ends: list[float] = []
@@ -75,7 +86,7 @@ class Killer:
         folder = self._folder / str(self.figures.histories)
         self.figures.histories += 1
         self._ends = []
-        return Scene(folder, self._simulator, self._export, concurrency=self._concurrency)
+        return Scene(folder, self._simulator, self._export, concurrency=self._concurrency, transport=self._transport)
 
     def _seconds_undisturbed(self) -> float:
         began = time.monotonic()

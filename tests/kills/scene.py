@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pipeline.settings import TransportName
 from pipeline.simulator import Simulator, client_config, write_client_keys
 from tests.kills.children import Child, Ended, Fate, Unharmed, live
 from tests.kills.exports import Export
@@ -24,6 +25,7 @@ account = "zhima"
 input = ["orders.csv"]
 rate = {rate}
 concurrency = {concurrency}
+transport = "{transport}"
 [jobs.orders.constants]
 partner_id = "2088000000000000"
 amount_name = "消费金额"
@@ -33,6 +35,7 @@ api = "wechatpay.points"
 account = "card"
 input = ["points.csv"]
 concurrency = {concurrency}
+transport = "{transport}"
 [jobs.points.constants]
 brand_id = "1004"
 card_id = "pTESTcardTemplate0000000001"
@@ -48,7 +51,14 @@ class Scene:
     """
 
     def __init__(
-        self, folder: Path, simulator: Simulator, export: Export, *, concurrency: int = 4, rate: int = 2000
+        self,
+        folder: Path,
+        simulator: Simulator,
+        export: Export,
+        *,
+        concurrency: int = 4,
+        rate: int = 2000,
+        transport: TransportName = TransportName.REQUESTS,
     ) -> None:
         self.folder = folder
         self.simulator = simulator
@@ -59,7 +69,7 @@ class Scene:
         simulator.reset()
         folder.mkdir(parents=True, exist_ok=True)
         write_client_keys(folder / "keys")
-        jobs = _JOBS.format(rate=rate, concurrency=concurrency)
+        jobs = _JOBS.format(rate=rate, concurrency=concurrency, transport=transport)
         (folder / "backfill.toml").write_text(client_config(simulator.url) + jobs, encoding="utf-8")
         export.write(folder)
 
@@ -74,7 +84,7 @@ class Scene:
         process = subprocess.Popen(
             [*wrapper, sys.executable, "-m", "pipeline", *words],
             cwd=self.folder,
-            env={**environ, "PYTHONPATH": str(_CHECKOUT)},
+            env={**environ, "PYTHONPATH": os.pathsep.join([str(_CHECKOUT), *sys.path])},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",

@@ -2,16 +2,22 @@
 
 from pathlib import Path
 
+import pytest
+
+from pipeline.settings import TransportName
 from pipeline.simulator import Simulator
 from tests.kills.exports import orders, points
 from tests.kills.histories import Killer
 
 
-def test_a_run_that_is_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path: Path, simulator: Simulator) -> None:
+@pytest.mark.parametrize(("transport", "kills"), [(TransportName.REQUESTS, 12), (TransportName.CURL, 6)])
+def test_a_run_that_is_killed_again_and_again_ends_as_if_it_had_not_been(
+    tmp_path: Path, simulator: Simulator, transport: TransportName, kills: int
+) -> None:
     """Each row has its one outcome, each key is counted once, and a kill costs no more repeats than is promised."""
-    figures = Killer(tmp_path, simulator, orders(150), seed=1).play(12)
+    figures = Killer(tmp_path, simulator, orders(150), seed=1, transport=transport).play(kills)
 
-    assert figures.kills == 12
+    assert figures.kills == kills
 
 
 def test_kills_and_restarts_do_not_break_the_quota(tmp_path: Path, simulator: Simulator) -> None:

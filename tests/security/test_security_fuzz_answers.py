@@ -24,8 +24,10 @@ from pipeline.signing.alipay_gateway import AlipayGateway
 from pipeline.signing.alipay_v3 import AlipayV3
 from pipeline.signing.wechatpay import WechatPay
 from pipeline.write.asked import asked_of
-from pipeline.write.http import Endpoint, RequestsTransport
+from pipeline.write.curl import CurlTransport
+from pipeline.write.http import RequestsTransport
 from pipeline.write.judge import judge, trace_id
+from pipeline.write.network import Endpoint, Network
 from pipeline.write.ports import Signer
 from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain
 from tests.security.ends import answering, listening
@@ -263,14 +265,13 @@ def test_a_bomb_of_an_answer_is_not_unpacked(speak: Callable[[bytes], object], t
     assert peak < 16 << 20
 
 
-@pytest.fixture(scope="module")
-def speak() -> Callable[[bytes], object]:
+@pytest.fixture(scope="module", params=[RequestsTransport, CurlTransport], ids=["requests", "curl"])
+def speak(request: pytest.FixtureRequest) -> Callable[[bytes], object]:
     """Send a request to a server that answers with these bytes and hangs up; return what came back."""
 
     def spoken(raw: bytes) -> object:
         with listening(answering(raw, then_hang_up=True)) as server:
-            transport = RequestsTransport(Endpoint(f"http://127.0.0.1:{server.port}", timeout_seconds=2))
-            request = SignedRequest("POST", f"/v3?{quote('=')}", {"Authorization": "x"}, b"{}")
-            return transport.send(request)
+            transport: Network = request.param(Endpoint(f"http://127.0.0.1:{server.port}", timeout_seconds=2))
+            return transport.send(SignedRequest("POST", f"/v3?{quote('=')}", {"Authorization": "x"}, b"{}"))
 
     return spoken

@@ -10,7 +10,9 @@ from requests.adapters import HTTPAdapter
 
 from pipeline.model import Lost, Reply, SignedRequest
 from pipeline.simulator import Fault, Kind, Simulator
-from pipeline.write.http import Endpoint, RequestsTransport
+from pipeline.write.curl import CurlTransport
+from pipeline.write.http import RequestsTransport
+from pipeline.write.network import Endpoint, Network
 from tests.acceptance.night import Night, order
 from tests.security.ends import End, answering, listening, relaying, write_certificate
 
@@ -18,6 +20,7 @@ PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy"
 BYPASSES = ("no_proxy", "NO_PROXY")
 BUNDLES = ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 REQUEST = SignedRequest("GET", "/v3/certificates", {"Accept": "application/json"}, b"")
+both = pytest.mark.parametrize("kind", [RequestsTransport, CurlTransport], ids=["requests", "curl"])
 OK = b"HTTP/1.1 200 OK\r\nSet-Cookie: session=MARK\r\nContent-Length: 2\r\n\r\n{}"
 
 
@@ -166,10 +169,11 @@ def tempting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[End]:
         yield proxy
 
 
-def test_the_transport_looks_at_nothing_but_its_endpoint(tempting: End) -> None:
+@both
+def test_the_transport_looks_at_nothing_but_its_endpoint(kind: type[Network], tempting: End) -> None:
     """Proxies and .netrc of the environment are not used, and a cookie is not sent back."""
     with listening(answering(OK)) as server:
-        transport = RequestsTransport(Endpoint(f"http://127.0.0.1:{server.port}"))
+        transport = kind(Endpoint(f"http://127.0.0.1:{server.port}"))
         answers = [transport.send(REQUEST) for _ in range(2)]
         del transport  # and its connections with it
 
@@ -208,20 +212,23 @@ def test_the_library_is_told_to_verify(bundle: str | None, verify: bool | str, m
     """What is handed on as `verify` is the path of a bundle or True, whatever the endpoint says."""
     told: list[object] = []
 
-    def send(_adapter: HTTPAdapter, _request: requests.PreparedRequest, **options: object) -> requests.Response:
-        told.append(options["verify"])
+    def connection(
+        _adapter: HTTPAdapter, _request: requests.PreparedRequest, asked: object, **_options: object
+    ) -> None:
+        told.append(asked)
         raise requests.ConnectionError
 
-    monkeypatch.setattr(HTTPAdapter, "send", send)
+    monkeypatch.setattr(HTTPAdapter, "get_connection_with_tls_context", connection)
 
     RequestsTransport(Endpoint("https://platform.invalid", ca_bundle=bundle)).send(REQUEST)
 
     assert told == [verify]
 
 
-def test_a_lost_answer_names_no_more_than_the_kind_of_error() -> None:
+@both
+def test_a_lost_answer_names_no_more_than_the_kind_of_error(kind: type[Network]) -> None:
     """The texts of the HTTP library, which hold URLs and proxies with their passwords, end in the transport."""
-    lost = RequestsTransport(
+    lost = kind(
         Endpoint("https://platform.invalid", proxy="http://etl:MARKpassword@127.0.0.1:1", timeout_seconds=1)
     ).send(REQUEST)
 

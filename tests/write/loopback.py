@@ -139,6 +139,19 @@ def drips(pieces: Sequence[bytes], pause: Callable[[], None]) -> Act:
     return act
 
 
+def tunnels(context: ssl.SSLContext, act: Act, *, seen: list[bytes]) -> Act:
+    """Be a proxy and the server behind it: grant a CONNECT, speak TLS from then on, note a request and answer it."""
+
+    def granted(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\nX-Proxy: 1\r\n\r\n")
+        with context.wrap_socket(connection, server_side=True) as secured:
+            seen.append(read_request(secured))
+            act(secured)
+        raise HangsUp
+
+    return granted
+
+
 def breaks_tls(data: bytes) -> Act:
     """Send what is no TLS over a connection that speaks TLS."""
 

@@ -5,10 +5,12 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from cryptography import x509
@@ -18,7 +20,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest
-from pipeline.write.http import Endpoint, RequestsTransport
+from pipeline.write.curl import CurlTransport
+from pipeline.write.http import RequestsTransport
+from pipeline.write.network import Endpoint, Network
 from tests.write.loopback import (
     Act,
     Loopback,
@@ -30,6 +34,7 @@ from tests.write.loopback import (
     says,
     sends,
     serving,
+    tunnels,
 )
 
 REQUEST = SignedRequest(
@@ -49,8 +54,26 @@ def starts() -> Iterator[Starts]:
         yield started
 
 
-def transport_to(server: Loopback, *, timeout_seconds: float = 5.0, **where: str | None) -> RequestsTransport:
-    return RequestsTransport(Endpoint(server.url, timeout_seconds=timeout_seconds, **where))
+class Reaches(Protocol):
+    """Makes the transport that a test is about."""
+
+    def __call__(
+        self, url: str, *, timeout_seconds: float = 5.0, seconds: list[float] | None = None, **where: str | None
+    ) -> Network: ...
+
+
+@pytest.fixture(params=[RequestsTransport, CurlTransport], ids=["requests", "curl"])
+def reaches(request: pytest.FixtureRequest) -> Reaches:
+    """Each transport in turn; `seconds` holds the time of a clock that stands still."""
+
+    def reached(
+        url: str, *, timeout_seconds: float = 5.0, seconds: list[float] | None = None, **where: str | None
+    ) -> Network:
+        endpoint = Endpoint(url, timeout_seconds=timeout_seconds, **where)
+        made: Network = request.param(endpoint, time.monotonic if seconds is None else lambda: seconds[0])
+        return made
+
+    return reached
 
 
 def unused_url() -> str:
@@ -63,10 +86,10 @@ def cause_of(answer: Reply | Lost) -> Loss | int:
     return answer.cause if isinstance(answer, Lost) else answer.status
 
 
-def test_what_was_signed_is_what_is_sent(starts: Starts) -> None:
+def test_what_was_signed_is_what_is_sent(starts: Starts, reaches: Reaches) -> None:
     """Method, path, query, headers and body reach the server byte for byte, and the answer comes back as it is."""
     server = starts(says("200 OK", b'{"a":1}', "Alipay-Trace-ID: trace", "X-Two: 1", "x-two: 2"))
-    answer = transport_to(server).send(REQUEST)
+    answer = reaches(server.url).send(REQUEST)
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     first, *headers = head.decode().split("\r\n")
 
@@ -78,20 +101,20 @@ def test_what_was_signed_is_what_is_sent(starts: Starts) -> None:
     )  # fmt: skip
 
 
-def test_a_connection_is_used_again(starts: Starts) -> None:
+def test_a_connection_is_used_again(starts: Starts, reaches: Reaches) -> None:
     """Requests of one thread go over one connection, also after an answer without a body."""
     server = starts(says("200 OK", b"{}"), says("204 No Content"), says("200 OK", b"{}"))
-    transport = transport_to(server)
+    transport = reaches(server.url)
 
     assert [cause_of(transport.send(REQUEST)) for _ in range(3)] == [200, 204, 200]
     assert server.connections == 1
 
 
-def test_an_idle_connection_is_not_trusted(starts: Starts) -> None:
+def test_an_idle_connection_is_not_trusted(starts: Starts, reaches: Reaches) -> None:
     """A connection that the server may have closed meanwhile is opened anew before anything is sent over it."""
     seconds = [0.0]
     server = starts(*[says("200 OK")] * 3)
-    transport = RequestsTransport(Endpoint(server.url, timeout_seconds=5.0), lambda: seconds[0])
+    transport = reaches(server.url, seconds=seconds)
     for at in (0.0, 25.0, 51.0):
         seconds[0] = at
         transport.send(REQUEST)
@@ -99,11 +122,11 @@ def test_an_idle_connection_is_not_trusted(starts: Starts) -> None:
     assert (len(server.requests), server.connections) == (3, 2)
 
 
-def test_threads_do_not_share_connections(starts: Starts) -> None:
+def test_threads_do_not_share_connections(starts: Starts, reaches: Reaches) -> None:
     """Two threads that send at once each have a connection of their own."""
     together = threading.Barrier(2)
     server = starts(*[says("200 OK")] * 2, greets=lambda _: together.wait() and None)
-    transport = transport_to(server)
+    transport = reaches(server.url)
     threads = [threading.Thread(target=transport.send, args=(REQUEST,)) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -113,10 +136,10 @@ def test_threads_do_not_share_connections(starts: Starts) -> None:
     assert server.connections == 2
 
 
-def test_nothing_is_kept_of_an_answer(starts: Starts) -> None:
+def test_nothing_is_kept_of_an_answer(starts: Starts, reaches: Reaches) -> None:
     """A cookie that a server sets is not sent back."""
     server = starts(says("200 OK", b"", "Set-Cookie: a=1"), says("200 OK"))
-    transport = transport_to(server)
+    transport = reaches(server.url)
     transport.send(REQUEST)
     transport.send(REQUEST)
 
@@ -124,11 +147,11 @@ def test_nothing_is_kept_of_an_answer(starts: Starts) -> None:
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"])
-def test_a_redirect_is_not_followed(starts: Starts, status: str) -> None:
+def test_a_redirect_is_not_followed(starts: Starts, reaches: Reaches, status: str) -> None:
     """A signed request goes where it was meant to go; that it should go elsewhere is an answer."""
     server = starts(says(status, b"", "Location: /elsewhere"))
 
-    assert cause_of(transport_to(server).send(REQUEST)) == int(status[:3])
+    assert cause_of(reaches(server.url).send(REQUEST)) == int(status[:3])
     assert len(server.requests) == 1
 
 
@@ -141,82 +164,113 @@ def test_a_redirect_is_not_followed(starts: Starts, status: str) -> None:
         pytest.param(sends(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"), Loss.CUT_SHORT, id="shorter-than-told"),
         pytest.param(
             sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{}"),
-            Loss.CONNECTION_LOST,
+            Loss.CUT_SHORT,
             id="a-chunk-cut-off",
         ),
         pytest.param(
             sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
-            Loss.CONNECTION_LOST,
+            Loss.CUT_SHORT,
             id="no-chunk",
         ),
+        pytest.param(sends(b"HTTP/1.1 400 Bad Request\r\n"), Loss.CUT_SHORT, id="cut-after-its-first-line"),
+        pytest.param(sends(b"HTTP/1.1 400 Bad Request\r\nX-A: 1\r\nContent-Le"), Loss.CUT_SHORT, id="cut-in-a-header"),
+        pytest.param(sends(b"HTTP/1.1 4"), Loss.CONNECTION_LOST, id="cut-in-its-first-line"),
+        pytest.param(sends(b"HTTP/1.1 200 OK\r\n\r\n{}"), 200, id="as-long-as-it-lasts"),
         pytest.param(says("200 OK", b"no gzip", "Content-Encoding: gzip"), Loss.CUT_SHORT, id="no-gzip"),
         pytest.param(says("200 OK", b"x" * ((1 << 20) + 1)), Loss.CUT_SHORT, id="longer-than-any-answer"),
     ],
 )
-def test_what_is_known_of_an_answer_that_did_not_come(starts: Starts, act: Act, loss: Loss) -> None:
+def test_what_is_known_of_an_answer_that_did_not_come(
+    starts: Starts, reaches: Reaches, act: Act, loss: Loss | int
+) -> None:
     """An answer that is not whole is lost, and the request may have been carried out."""
     server = starts(act)
 
-    assert cause_of(transport_to(server).send(REQUEST)) is loss
+    assert cause_of(reaches(server.url).send(REQUEST)) == loss
     assert len(server.requests) == 1
 
 
-def test_a_connection_that_breaks_before_the_request_is_read_is_lost(starts: Starts) -> None:
+def test_a_connection_that_breaks_before_the_request_is_read_is_lost(starts: Starts, reaches: Reaches) -> None:
     """Whether the server read a request before it broke the connection can't be told."""
-    server = starts(greets=resets)
 
-    assert cause_of(transport_to(server).send(REQUEST)) is Loss.CONNECTION_LOST
+    def resets_at_once(connection: socket.socket) -> None:
+        connection.recv(1)
+        resets(connection)
+
+    server = starts(greets=resets_at_once)
+
+    assert cause_of(reaches(server.url).send(REQUEST)) is Loss.CONNECTION_LOST
 
 
-def test_a_lost_answer_is_not_asked_for_again(starts: Starts) -> None:
+def test_a_lost_answer_is_not_asked_for_again(starts: Starts, reaches: Reaches) -> None:
     """A request is sent once, whatever becomes of it."""
     server = starts(says("200 OK"), closes, says("200 OK"))
-    transport = transport_to(server)
+    transport = reaches(server.url)
 
     assert [cause_of(transport.send(REQUEST)) for _ in range(3)] == [200, Loss.CONNECTION_LOST, 200]
     assert len(server.requests) == 3
 
 
-def test_no_answer_in_time(starts: Starts) -> None:
+def test_a_question_without_a_body(starts: Starts, reaches: Reaches) -> None:
+    """A GET carries no body and no word of one, also after a request that had one; and the next has its own again."""
+    server = starts(*[says("200 OK")] * 3)
+    transport = reaches(server.url)
+    for request in (REQUEST, SignedRequest("GET", "/v3/certificates", {"User-Agent": "tests"}, b""), REQUEST):
+        transport.send(request)
+    posted, asked, posted_again = server.requests
+
+    assert asked.partition(b" HTTP/")[0] == b"GET /v3/certificates"
+    assert asked.endswith(b"\r\n\r\n")
+    assert b"content-" not in asked.lower()
+    assert posted_again == posted
+
+
+def test_no_answer_in_time(starts: Starts, reaches: Reaches) -> None:
     """A server that says nothing is not waited for longer than told."""
-    assert cause_of(transport_to(starts(is_silent), timeout_seconds=0.03).send(REQUEST)) is Loss.TIMEOUT
+    assert cause_of(reaches(starts(is_silent).url, timeout_seconds=0.03).send(REQUEST)) is Loss.TIMEOUT
 
 
-def test_an_answer_that_comes_too_slowly(starts: Starts) -> None:
-    """An answer that comes byte by byte is given up at the deadline, although each byte comes in time."""
-    seconds, dripped = [0.0], []
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        pytest.param([b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", *[b"."] * 5000], id="in-its-body"),
+        pytest.param([b"HTTP/1.1 200 OK\r\nX-Long: ", *[b"."] * 5000], id="in-its-head"),
+        pytest.param([b"HTTP/1.1 ", *[b"2"] * 5000], id="in-its-first-line"),
+    ],
+)
+def test_an_answer_that_comes_too_slowly(starts: Starts, reaches: Reaches, pieces: list[bytes]) -> None:
+    """An answer that comes byte by byte is given up when the time is up, although each byte comes in time."""
+    dripped: list[float] = []
 
     def later() -> None:
-        seconds[0] += 1.0
-        dripped.append(seconds[0])
+        dripped.append(time.monotonic())
         threading.Event().wait(0.001)
 
-    pieces = [b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", *[b"."] * 5000]
-    transport = RequestsTransport(Endpoint(starts(drips(pieces, later)).url), lambda: seconds[0])
+    server = starts(drips(pieces, later))
 
-    assert transport.send(REQUEST) == Lost(Loss.TIMEOUT, "the answer came too slowly")
+    assert cause_of(reaches(server.url, timeout_seconds=0.1).send(REQUEST)) is Loss.TIMEOUT
     assert len(dripped) < 2500
 
 
-def test_a_compressed_answer_is_read(starts: Starts) -> None:
+def test_a_compressed_answer_is_read(starts: Starts, reaches: Reaches) -> None:
     """A server that compresses although it was asked not to is understood."""
     server = starts(says("200 OK", gzip.compress(b'{"a":1}'), "Content-Encoding: gzip"))
-    answer = transport_to(server).send(REQUEST)
+    answer = reaches(server.url).send(REQUEST)
 
     assert isinstance(answer, Reply)
     assert answer.body == b'{"a":1}'
 
 
-def test_nobody_listens() -> None:
+def test_nobody_listens(reaches: Reaches) -> None:
     """Where no connection comes about nothing was sent, and no address is told."""
-    answer = RequestsTransport(Endpoint(unused_url(), timeout_seconds=5.0)).send(REQUEST)
+    answer = reaches(unused_url()).send(REQUEST)
 
-    assert answer == Lost(Loss.NOT_CONNECTED, "ConnectionRefusedError")
+    assert answer in (Lost(Loss.NOT_CONNECTED, "ConnectionRefusedError"), Lost(Loss.NOT_CONNECTED, "COULDNT_CONNECT"))
 
 
-def test_a_name_that_does_not_resolve() -> None:
+def test_a_name_that_does_not_resolve(reaches: Reaches) -> None:
     """A host without an address was not connected to."""
-    answer = RequestsTransport(Endpoint("http://nowhere.invalid", timeout_seconds=5.0)).send(REQUEST)
+    answer = reaches("http://nowhere.invalid").send(REQUEST)
 
     assert cause_of(answer) is Loss.NOT_CONNECTED
 
@@ -230,37 +284,56 @@ def test_a_name_that_does_not_resolve() -> None:
     ],
 )
 def test_the_backup_host_is_for_requests_that_were_not_sent(
-    starts: Starts, act: Act | None, cause: Loss | int, used: int
+    starts: Starts, reaches: Reaches, act: Act | None, cause: Loss | int, used: int
 ) -> None:
     """The same signed request goes to the backup host only where the main one was not reached."""
     backup = starts(says("200 OK"))
     main = unused_url() if act is None else starts(act).url
-    transport = RequestsTransport(Endpoint(main, backup_url=backup.url, timeout_seconds=5.0))
+    transport = reaches(main, backup_url=backup.url)
 
     assert cause_of(transport.send(REQUEST)) == cause
     assert len(backup.requests) == used
 
 
-def test_the_environment_is_not_looked_at(starts: Starts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_not_looked_at(starts: Starts, reaches: Reaches, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy or CA bundle that only the environment names is not used."""
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, unused_url())
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.setenv(name, "nowhere.pem")
 
-    assert cause_of(transport_to(starts(says("200 OK"))).send(REQUEST)) == 200
+    assert cause_of(reaches(starts(says("200 OK")).url).send(REQUEST)) == 200
 
 
-def test_a_proxy_is_used_where_it_is_named(starts: Starts) -> None:
+def test_a_proxy_is_used_where_it_is_named(starts: Starts, reaches: Reaches) -> None:
     """The account's proxy gets the request; one that can't be reached means that nothing was sent."""
     proxy, server = starts(says("200 OK")), starts()
-    answer = transport_to(server, proxy=proxy.url).send(REQUEST)
-    without = transport_to(server, proxy=unused_url()).send(REQUEST)
+    answer = reaches(server.url, proxy=proxy.url).send(REQUEST)
+    without = reaches(server.url, proxy=unused_url()).send(REQUEST)
 
     assert cause_of(answer) == 200
     assert proxy.requests[0].startswith(f"POST {server.url}/v3/sync?a=%2Fb&c=%E5%A5%BD HTTP/1.1\r\n".encode())
     assert cause_of(without) is Loss.NOT_CONNECTED
     assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(says("403 Forbidden", b"no"), id="forbidden"),
+        pytest.param(says("407 Proxy Authentication Required"), id="who-are-you"),
+        pytest.param(sends(b"HTTP/1.1 502 Bad Gateway\r\n\r\n"), id="nothing-behind-it"),
+        pytest.param(closes, id="closed-without-a-word"),
+        pytest.param(sends(b"HTTP/1.1 200 OK\r\n\r\n"), id="closed-once-granted"),
+    ],
+)
+def test_a_proxy_that_does_not_let_through(starts: Starts, reaches: Reaches, act: Act) -> None:
+    """A proxy is asked for a way and told no more: where it gives none, nothing of the request was sent."""
+    proxy = starts(act)
+    answer = reaches("https://platform.invalid", proxy=proxy.url).send(REQUEST)
+
+    assert cause_of(answer) is Loss.NOT_CONNECTED
+    assert [request.split(b" HTTP/1.")[0] for request in proxy.requests] == [b"CONNECT platform.invalid:443"]
 
 
 @pytest.fixture(scope="session")
@@ -291,27 +364,48 @@ def context(certificate: Path) -> ssl.SSLContext:
     return context
 
 
-def test_a_server_that_the_ca_bundle_vouches_for(starts: Starts, context: ssl.SSLContext, certificate: Path) -> None:
+def test_a_server_that_the_ca_bundle_vouches_for(
+    starts: Starts, reaches: Reaches, context: ssl.SSLContext, certificate: Path
+) -> None:
     """A certificate is checked against the account's CA bundle."""
     server = starts(says("200 OK"), context=context)
 
-    assert cause_of(transport_to(server, ca_bundle=str(certificate)).send(REQUEST)) == 200
+    assert cause_of(reaches(server.url, ca_bundle=str(certificate)).send(REQUEST)) == 200
 
 
-def test_a_server_that_nobody_vouches_for(starts: Starts, context: ssl.SSLContext) -> None:
+def test_a_server_that_nobody_vouches_for(starts: Starts, reaches: Reaches, context: ssl.SSLContext) -> None:
     """To a server whose certificate does not verify nothing is sent."""
     server = starts(context=context)
 
-    assert cause_of(transport_to(server).send(REQUEST)) is Loss.TLS_REFUSED
+    assert cause_of(reaches(server.url).send(REQUEST)) is Loss.TLS_REFUSED
     assert server.requests == []
 
 
-def test_a_handshake_that_fails(starts: Starts) -> None:
+def test_a_tunnel_through_a_proxy(starts: Starts, reaches: Reaches, context: ssl.SSLContext, certificate: Path) -> None:
+    """Through a proxy the platform's own certificate is checked, and what the proxy says is no part of the answer."""
+    seen: list[bytes] = []
+    proxy = starts(tunnels(context, says("200 OK", b"{}"), seen=seen))
+    answer = reaches("https://127.0.0.1:9", proxy=proxy.url, ca_bundle=str(certificate)).send(REQUEST)
+
+    assert answer == Reply(200, {"content-length": "2"}, b"{}")
+    assert seen[0].startswith(b"POST /v3/sync?a=%2Fb&c=%E5%A5%BD HTTP/1.1\r\n")
+
+
+def test_a_tunnel_to_somebody_else(starts: Starts, reaches: Reaches, context: ssl.SSLContext) -> None:
+    """Where another answers at the end of the tunnel nothing is sent."""
+    seen: list[bytes] = []
+    proxy = starts(tunnels(context, says("200 OK"), seen=seen))
+
+    assert cause_of(reaches("https://127.0.0.1:9", proxy=proxy.url).send(REQUEST)) is Loss.TLS_REFUSED
+    assert b"".join(seen) == b""
+
+
+def test_a_handshake_that_fails(starts: Starts, reaches: Reaches) -> None:
     """Where TLS does not come about nothing was sent."""
     server = starts(greets=sends(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     url = server.url.replace("http:", "https:")
 
-    assert cause_of(RequestsTransport(Endpoint(url, timeout_seconds=5.0)).send(REQUEST)) is Loss.NOT_CONNECTED
+    assert cause_of(reaches(url).send(REQUEST)) is Loss.NOT_CONNECTED
 
 
 @pytest.mark.parametrize(
@@ -323,10 +417,10 @@ def test_a_handshake_that_fails(starts: Starts) -> None:
     ],
 )
 def test_tls_that_breaks_after_the_request(
-    starts: Starts, context: ssl.SSLContext, certificate: Path, data: bytes
+    starts: Starts, reaches: Reaches, context: ssl.SSLContext, certificate: Path, data: bytes
 ) -> None:
     """A TLS error after the handshake proves nothing: the request may have been carried out."""
     server = starts(breaks_tls(data), context=context)
 
-    assert cause_of(transport_to(server, ca_bundle=str(certificate)).send(REQUEST)) is Loss.CONNECTION_LOST
+    assert cause_of(reaches(server.url, ca_bundle=str(certificate)).send(REQUEST)) is Loss.CONNECTION_LOST
     assert len(server.requests) == 1

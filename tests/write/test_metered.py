@@ -2,13 +2,15 @@
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
 
 from pipeline.model import Reply, SignedRequest, Trip
-from pipeline.write.http import Endpoint, RequestsTransport
+from pipeline.write.curl import CurlTransport
+from pipeline.write.http import RequestsTransport
+from pipeline.write.network import Endpoint, Network
 from pipeline.write.round_trip import Measured, Meter, measured
 from tests.write.loopback import Loopback, says, serving
 
@@ -23,32 +25,39 @@ def server() -> Iterator[Loopback]:
         yield started
 
 
-def trips(transport: RequestsTransport, times: int) -> list[Trip]:
+@pytest.fixture(params=[RequestsTransport, CurlTransport], ids=["requests", "curl"])
+def reaches(request: pytest.FixtureRequest) -> Callable[[Endpoint], Network]:
+    """Each transport in turn."""
+    made: Callable[[Endpoint], Network] = request.param
+    return made
+
+
+def trips(transport: Network, times: int) -> list[Trip]:
     answers = [transport.send(REQUEST) for _ in range(times)]
     return [answer.trip for answer in answers if isinstance(answer, Reply)]
 
 
-def test_a_reply_says_when_its_request_had_left(server: Loopback) -> None:
+def test_a_reply_says_when_its_request_had_left(server: Loopback, reaches: Callable[[Endpoint], Network]) -> None:
     """A request has left after it was given to the transport, and before its answer is here."""
     before = time.monotonic()
-    (trip,) = trips(RequestsTransport(Endpoint(server.url)), 1)
+    (trip,) = trips(reaches(Endpoint(server.url)), 1)
 
     assert trip.left_at is not None
     assert before < trip.left_at < time.monotonic()
     assert 0.0 < trip.shortest < 1.0
 
 
-def test_a_handshake_is_told_once_for_each_connection(server: Loopback) -> None:
+def test_a_handshake_is_told_once_for_each_connection(server: Loopback, reaches: Callable[[Endpoint], Network]) -> None:
     """The first request over a connection tells how long its handshake took, those that follow tell nothing of it."""
-    first, *others = trips(RequestsTransport(Endpoint(server.url)), 3)
+    first, *others = trips(reaches(Endpoint(server.url)), 3)
 
     assert (server.connections, [trip.handshake for trip in others]) == (1, [0.0, 0.0])
     assert 0.0 < first.handshake < 1.0
 
 
-def test_what_is_measured_over_a_proxy_ends_there(server: Loopback) -> None:
+def test_what_is_measured_over_a_proxy_ends_there(server: Loopback, reaches: Callable[[Endpoint], Network]) -> None:
     """Through a proxy nothing is known of how requests reach the platform, but that it is no nearer than the proxy."""
-    (trip,) = trips(RequestsTransport(Endpoint("http://127.0.0.1:9", proxy=server.url)), 1)
+    (trip,) = trips(reaches(Endpoint("http://127.0.0.1:9", proxy=server.url)), 1)
 
     assert (trip.left_at, trip.handshake) == (None, 0.0)
     assert 0.0 < trip.shortest < 1.0

@@ -1,11 +1,11 @@
 """How often, and how long apart, the same request goes out again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
 
 import pytest
 
-from pipeline.write.retry import RetryPolicy, attempts
+from pipeline.write.retry import RetryPolicy, carry
 from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 
 DONE = Succeeded("SUCCESS")
@@ -26,7 +26,7 @@ def carried(
 ) -> tuple[Verdict, int, list[float]]:
     """Return the last verdict, how many attempts were made, and the waits between them."""
     answers, waits = iter(verdicts), list[float]()
-    verdict = attempts(policy, sleep=waits.append, random=random or Highest())(lambda: next(answers))
+    verdict = carry(lambda: next(answers), policy, sleep=waits.append, random=random or Highest())
     return verdict, len(verdicts) - len(list(answers)), waits
 
 
@@ -87,7 +87,6 @@ def test_what_an_attempt_raises_goes_through(raised: type[BaseException]) -> Non
         calls.append(None)
         raise raised
 
-    carry: Callable[[Callable[[], Verdict]], Verdict] = attempts(RetryPolicy(5), sleep=lambda _: None, random=Random(1))
     with pytest.raises(raised):
-        carry(attempt)
+        carry(attempt, RetryPolicy(5), sleep=lambda _: None, random=Random(1))
     assert len(calls) == 1

@@ -19,6 +19,8 @@ class Action(StrEnum):
     UNKNOWN = "unknown"
 
 
+_PLACES = {api: place for place, api in enumerate(Api)}
+
 FAIL_ALL = (Action.FAIL, Action.FAIL, Action.FAIL)
 RETRY_ALL = (Action.RETRY, Action.RETRY, Action.RETRY)
 SLOW_ALL = (Action.RETRY_SLOW, Action.RETRY_SLOW, Action.RETRY_SLOW)
@@ -58,7 +60,7 @@ class Condition:
 
     def action(self, api: Api) -> Action:
         """Return what this API asks for; where the condition should not occur, what another API does then."""
-        own = dict(zip(Api, self.actions, strict=True))[api]
+        own = self.actions[_PLACES[api]]
         return own or next(filter(None, self.actions), Action.UNKNOWN)
 
 

@@ -1,0 +1,119 @@
+"""Connections of `urllib3` that tell when a request left and how it travelled, and wait for an answer no longer."""
+
+import http.client
+import io
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
+from urllib3.response import BaseHTTPResponse
+
+from pipeline.model import Trip
+from pipeline.write.round_trip import Meter, measured
+
+
+@dataclass(slots=True)
+class Departure:
+    """Whether the first byte of the request under way may have left."""
+
+    has_begun: bool = False
+
+
+def prepare(pool: HTTPConnectionPool, departure: Departure) -> None:
+    """Have a pool make connections that note departures, and measure trips where they lead to the platform itself."""
+    made: Any = type("Connection", (_Connection, pool.ConnectionCls), {"departure": departure})
+    pool.ConnectionCls = made
+
+
+def trip_over(connection: object) -> Trip:
+    """Return how the request travelled that is being answered over a connection of `urllib3`."""
+    meter, wire = getattr(connection, "meter", None), getattr(connection, "sock", None)
+    known = measured(wire)
+    if isinstance(meter, Meter):
+        return meter.trip(known)
+    return Trip() if known is None else Trip(shortest=known.shortest)
+
+
+class _Patient(io.RawIOBase):
+    """Reads from a socket until its timeout, counted from now, is over; that each byte comes in time is not enough."""
+
+    def __init__(self, wire: socket.socket, raw: io.RawIOBase) -> None:
+        self._wire = wire
+        self._raw = raw
+        self._until = time.monotonic() + (wire.gettimeout() or 0.0)
+        self.at_end = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._until - time.monotonic()
+        if left <= 0.0:
+            raise TimeoutError("the answer came too slowly")
+        self._wire.settimeout(left)
+        count = self._raw.readinto(buffer)
+        self.at_end = count == 0
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer whose head has to come whole, and in time."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self._patient = _Patient(sock, self.fp.detach())
+        self.fp = io.BufferedReader(self._patient)
+
+    def begin(self) -> None:
+        try:
+            super().begin()
+        except OSError as exc:
+            # The status is a number from when the first line was read.
+            if isinstance(self.status, int):
+                raise http.client.IncompleteRead(b"") from exc
+            raise
+        # The standard library takes the end of a connection for the end of the headers.
+        if self._patient.at_end:
+            raise http.client.IncompleteRead(b"")
+
+
+class _Connection(HTTPConnection):
+    """Notes when a request begins to leave, which is after a proxy's CONNECT and TLS, and when it has left."""
+
+    departure: Departure
+    meter: Meter | None = None
+    response_class = _Answer
+    _is_ready = False
+
+    def _new_conn(self) -> socket.socket:
+        wire = super()._new_conn()
+        # What is measured on the way to a proxy ends there.
+        self.meter = None if self.proxy else Meter(measured(wire))
+        return wire
+
+    def connect(self) -> None:
+        super().connect()
+        self._is_ready = True
+
+    def close(self) -> None:
+        self._is_ready = False
+        super().close()
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        self.departure.has_begun = self.departure.has_begun or self._is_ready
+        super().send(data)
+
+    def getresponse(self) -> BaseHTTPResponse:  # type: ignore[override]
+        # Whoever asks for the answer has sent all of the request.
+        if self.meter is not None:
+            self.meter.left(time.monotonic())
+        return super().getresponse()
