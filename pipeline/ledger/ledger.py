@@ -127,6 +127,10 @@ class Ledger:
 
         return RunLedger(self, *self._take(write))
 
+    def join(self, run: RunRecord, held: Lease) -> "RunLedger":
+        """Take part in a run whose job another process holds, and keeps; its lease guards every transaction here."""
+        return RunLedger(self, run, held)
+
     def _take(self, write: Callable[[sqlite3.Connection], tuple[RunRecord, Lease]]) -> tuple[RunRecord, Lease]:
         with told_clearly(self.path):
             return GroupCommit(self._writer, lambda _: None).run(write)
@@ -142,7 +146,7 @@ class RunLedger:
     def __init__(self, ledger: Ledger, run: RunRecord, held: Lease) -> None:
         self.run = run
         self._ledger = ledger
-        self._lease = held
+        self.lease = held
         self._clock = ledger._clock  # noqa: SLF001 - one thing in two classes
         self._commits = GroupCommit(ledger._writer, lambda c: lease.check(c, held))  # noqa: SLF001
         self._renewed_at = self._clock.steady()
@@ -196,12 +200,16 @@ class RunLedger:
         with told_clearly(self._ledger.path):
             self._commits.later(lambda c: deliveries.settle(c, self.run, due, end))
 
-    def keep_up(self) -> None:
-        """Put on disk what was settled, and keep the job; called a few times a second."""
+    def flush(self) -> None:
+        """Put on disk what was settled."""
         with told_clearly(self._ledger.path):
             self._commits.flush()
+
+    def keep_up(self) -> None:
+        """Put on disk what was settled, and keep the job; called a few times a second."""
+        self.flush()
         if self._clock.steady() - self._renewed_at >= _RENEW_SECONDS:
-            self._commit(lambda c: lease.renew(c, self._lease, self._clock.now()))
+            self._commit(lambda c: lease.renew(c, self.lease, self._clock.now()))
             self._renewed_at = self._clock.steady()
 
     def conclude(
@@ -236,4 +244,4 @@ class RunLedger:
 
     def release(self) -> None:
         """Give the job back, concluded or not."""
-        self._commit(lambda c: lease.release(c, self._lease))
+        self._commit(lambda c: lease.release(c, self.lease))

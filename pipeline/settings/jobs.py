@@ -56,6 +56,7 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
         columns=_flat(table.table("columns")),
         units=MappingProxyType(dict(_sound(table.table("units")))),
         constants=_flat(table.table("constants")),
+        processes=int(_given(values, "processes", 1)),
     )
 
 

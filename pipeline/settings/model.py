@@ -109,6 +109,7 @@ class Job:
     columns: Mapping[str, str]
     units: Mapping[str, str]
     constants: Mapping[str, str] = field(repr=False)
+    processes: int = 1
 
 
 @dataclass(frozen=True, slots=True)

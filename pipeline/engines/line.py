@@ -1,0 +1,101 @@
+"""The line between a run's own process and one of its crews: questions one way, answers and news the other."""
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Any
+
+from pipeline.errors import PipelineError
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A question of a crew, by its name."""
+
+    serial: int
+    question: str
+    args: tuple[object, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """The answer to a question; `news` is how the run stands since."""
+
+    serial: int
+    value: object = field(repr=False)
+    news: object = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The crew has nothing left to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The crew can't go on, and is at rest."""
+
+    error: PipelineError
+
+
+def end_at_once() -> None:
+    """End this process as a crash would: whoever it worked for is gone, and nothing more may be sent."""
+    os._exit(1)
+
+
+class Line:
+    """
+    The crew's end: many threads ask at once, and each waits for its own answer.
+
+    `listen` begins to take in what comes; news is handed to `hear` before the answer that it came with. `lost` is
+    called, in a thread of its own accord, when the other end is gone: it does not return.
+    """
+
+    def __init__(self, connection: "Connection[Any, Any]", lost: Callable[[], None] = end_at_once) -> None:
+        self._connection = connection
+        self._lost = lost
+        self._lock = threading.Lock()
+        self._serial = 0
+        self._waiting: dict[int, SimpleQueue[object]] = {}
+
+    def listen(self, hear: Callable[[Any], None]) -> None:
+        """Take in answers and news from here on, in a thread of its own."""
+        threading.Thread(target=self._listen, args=(hear,), name="line", daemon=True).start()
+
+    def ask(self, question: str, *args: object) -> Any:
+        """Ask, and wait for the answer."""
+        mailbox: SimpleQueue[object] = SimpleQueue()
+        with self._lock:
+            self._serial += 1
+            self._waiting[self._serial] = mailbox
+            self._send(Call(self._serial, question, args))
+        return mailbox.get()
+
+    def end(self, last: Done | Failed) -> None:
+        """Say the last word."""
+        with self._lock:
+            self._send(last)
+
+    def _send(self, message: object) -> None:
+        try:
+            self._connection.send(message)
+        except OSError:
+            self._lost()
+
+    def _listen(self, hear: Callable[[Any], None]) -> None:
+        try:
+            while True:
+                message = self._connection.recv()
+                if isinstance(message, Return):
+                    hear(message.news)
+                    self._waiting.pop(message.serial).put(message.value)
+                else:
+                    hear(message)
+        except (EOFError, OSError):
+            return
+        finally:
+            # Whatever it was: a crew that hears nothing any more must not go on.
+            self._lost()
