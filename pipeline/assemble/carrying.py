@@ -2,7 +2,6 @@
 
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.platform import holder_of
-from pipeline.ledger.ledger import RunLedger
 from pipeline.ledger.quotas import QuotaStore
 from pipeline.limits.permits import Permits
 from pipeline.settings import Account, Job
@@ -10,7 +9,7 @@ from pipeline.write.course import Course
 from pipeline.write.delivery import Lookout, Means, Passage
 from pipeline.write.keys import Keys
 from pipeline.write.retry import RetryPolicy
-from pipeline.write.writer import Writer
+from pipeline.write.writer import Deliveries, Writer
 
 
 def permits_of(job: Job, account: Account, quotas: QuotaStore, outside: Outside) -> Permits:
@@ -21,7 +20,7 @@ def permits_of(job: Job, account: Account, quotas: QuotaStore, outside: Outside)
 def writer_of(
     job: Job,
     account: Account,
-    held: RunLedger,
+    ledger: Deliveries,
     permits: Permits,
     outside: Outside,
     *,
@@ -45,4 +44,4 @@ def writer_of(
         clock=outside.clock,
         chance=outside.chance,
     )
-    return Writer(means, held)
+    return Writer(means, ledger)

@@ -10,17 +10,16 @@ from pathlib import Path
 
 from pipeline.assemble.carrying import permits_of, writer_of
 from pipeline.assemble.fingerprint import fingerprint
-from pipeline.assemble.ledgers import open_the_ledger
+from pipeline.assemble.ledgers import ledger_path
 from pipeline.assemble.outside import Outside
 from pipeline.clock import SystemClock
-from pipeline.engines.line import Done, Failed, Line
+from pipeline.engines.line import Dismissed, Done, Failed, Line
 from pipeline.errors import CrewLost, LedgerError, PipelineError, SettingsError
-from pipeline.ledger.lease import Lease
-from pipeline.ledger.ledger import RunLedger
-from pipeline.ledger.records import Due, RunRecord
+from pipeline.ledger.quotas import QuotaStore, quota_path
+from pipeline.ledger.records import Due
 from pipeline.limits.permits import Permits
 from pipeline.settings import Config, load
-from pipeline.write.afar import FarCourse, FarGate, FarWatch
+from pipeline.write.afar import FarCourse, FarGate, FarLedger, FarWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +33,7 @@ class Brief:
     config: Path
     environ: Mapping[str, str] = field(repr=False)
     fingerprint: bytes
-    run: RunRecord
-    lease: Lease
+    job: str
     workers: int
 
 
@@ -52,6 +50,9 @@ def main(number: int) -> None:
 def _end_of(brief: Brief, line: Line) -> Done | Failed:
     try:
         carry_lanes(brief, line, Outside.real(SystemClock(), brief.environ))
+    except Dismissed:
+        # Why is known where the question was asked.
+        return Done()
     except LedgerError as exc:
         return Failed(exc)
     except PipelineError as exc:
@@ -68,25 +69,20 @@ def carry_lanes(brief: Brief, line: Line, outside: Outside) -> None:
     course = FarCourse(outside.clock, line.ask)
     line.listen(course.hear)
     config = _config_as_told(brief, outside)
-    job = config.jobs[brief.run.job]
+    job = config.jobs[brief.job]
     account = config.accounts[job.account]
-    ledger = open_the_ledger(config, outside.clock)
-    try:
-        held = ledger.join(brief.run, brief.lease)
-        permits = permits_of(job, account, ledger.quotas(), outside)
-        gate, watch = FarGate(course, line.ask), FarWatch(course, line.ask)
-        writer = writer_of(job, account, held, permits, outside, course=course, gate=gate, watch=watch)
-        log = _Log(held, permits, course)
-        lanes = _lanes(line, brief.workers)
-        outside.engine.run(lanes, writer.carry, workers=brief.workers, tick=log.keep_up, give_up=course.give_up)
-        log.keep_up()
-    finally:
-        ledger.close()
+    permits = permits_of(job, account, QuotaStore(quota_path(ledger_path(config))), outside)
+    ledger, gate, watch = FarLedger(line.ask), FarGate(course, line.ask), FarWatch(course, line.ask)
+    writer = writer_of(job, account, ledger, permits, outside, course=course, gate=gate, watch=watch)
+    log = _Log(ledger, permits, line)
+    lanes = _lanes(line, brief.workers)
+    outside.engine.run(lanes, writer.carry, workers=brief.workers, tick=log.keep_up, give_up=course.give_up)
+    log.keep_up()
 
 
 def _config_as_told(brief: Brief, outside: Outside) -> Config:
-    config = load(brief.config, environ=brief.environ, at=outside.clock.now(), only_job=brief.run.job)
-    job = config.jobs[brief.run.job]
+    config = load(brief.config, environ=brief.environ, at=outside.clock.now(), only_job=brief.job)
+    job = config.jobs[brief.job]
     if fingerprint(job, config.accounts[job.account]) != brief.fingerprint:
         raise SettingsError([f"{config.path} or a key it names changed while the run began"])
     return config
@@ -101,15 +97,15 @@ def _lanes(line: Line, at_once: int) -> Iterator[list[Due]]:
 class _Log:
     """What a crew writes down several times a second, and reports."""
 
-    def __init__(self, held: RunLedger, permits: Permits, course: FarCourse) -> None:
-        self._held = held
+    def __init__(self, ledger: FarLedger, permits: Permits, line: Line) -> None:
+        self._ledger = ledger
         self._permits = permits
-        self._course = course
+        self._line = line
         self._throttled = 0
 
     def keep_up(self) -> None:
-        """Put on disk what was settled, and tell the run how its rows fare."""
-        self._held.flush()
+        """Put on disk what was settled, and give a sign of life."""
+        self._ledger.flush()
         throttled = self._permits.throttled - self._throttled
         self._throttled += throttled
-        self._course.tell(throttled)
+        self._line.ask("report", throttled)

@@ -85,7 +85,9 @@ class Spread:
         """Carry all lanes; see `Delivering`."""
         parts = self._parts
         watch = Watch(Suspicion(), Monotony())
-        self._bridge = Bridge(parts.course, parts.gate(), watch, lanes, parts.outside.clock)
+        self._bridge = Bridge(
+            parts.held, lanes, course=parts.course, gate=parts.gate(), watch=watch, clock=parts.outside.clock
+        )
         engine = ProcessEngine(parts.outside.start_crew)
         engine.run(self._briefs(), self._bridge, tick=tick, give_up=parts.course.give_up)
 
@@ -94,10 +96,10 @@ class Spread:
         return self._bridge.throttled if self._bridge else 0
 
     def _briefs(self) -> list[Brief]:
-        parts, held = self._parts, self._parts.held
+        parts = self._parts
         known = fingerprint(parts.job, parts.account)
         return [
-            Brief(self._config, parts.outside.environ, known, held.run, held.lease, workers)
+            Brief(self._config, parts.outside.environ, known, parts.job.name, workers)
             for workers in shares(parts.job.concurrency, self._processes)
         ]
 

@@ -22,11 +22,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """The answer to a question; `news` is how the run stands since."""
+    """The answer to a question; `news` is how the run stands since. `is_known`: there was an answer."""
 
     serial: int
     value: object = field(repr=False)
     news: object = field(repr=False)
+    is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class Failed:
     """The crew can't go on, and is at rest."""
 
     error: PipelineError
+
+
+class Dismissed(Exception):
+    """There is no answer: the run has failed where the question was asked, and tells why."""
 
 
 def end_at_once() -> None:
@@ -59,20 +64,23 @@ class Line:
         self._lost = lost
         self._lock = threading.Lock()
         self._serial = 0
-        self._waiting: dict[int, SimpleQueue[object]] = {}
+        self._waiting: dict[int, SimpleQueue[Return]] = {}
 
     def listen(self, hear: Callable[[Any], None]) -> None:
         """Take in answers and news from here on, in a thread of its own."""
         threading.Thread(target=self._listen, args=(hear,), name="line", daemon=True).start()
 
     def ask(self, question: str, *args: object) -> Any:
-        """Ask, and wait for the answer."""
-        mailbox: SimpleQueue[object] = SimpleQueue()
+        """Ask, and wait for the answer; raise Dismissed where there is none."""
+        mailbox: SimpleQueue[Return] = SimpleQueue()
         with self._lock:
             self._serial += 1
             self._waiting[self._serial] = mailbox
             self._send(Call(self._serial, question, args))
-        return mailbox.get()
+        answer = mailbox.get()
+        if not answer.is_known:
+            raise Dismissed
+        return answer.value
 
     def end(self, last: Done | Failed) -> None:
         """Say the last word."""
@@ -91,7 +99,7 @@ class Line:
                 message = self._connection.recv()
                 if isinstance(message, Return):
                     hear(message.news)
-                    self._waiting.pop(message.serial).put(message.value)
+                    self._waiting.pop(message.serial).put(message)
                 else:
                     hear(message)
         except (EOFError, OSError):

@@ -144,12 +144,13 @@ class _Crew:
             self._fleet.note_end()
 
     def _answer(self, call: Call) -> None:
-        bridge, value = self._fleet.bridge, None
+        bridge = self._fleet.bridge
         try:
-            value = bridge.answer(call.question, call.args)
-        except Exception as exc:  # noqa: BLE001 - handed to the calling thread; the crew is told to drain
+            value, is_known = bridge.answer(call.question, call.args), True
+        except Exception as exc:  # noqa: BLE001 - handed to the calling thread; the crew is dismissed
             self._fleet.fail(exc)
-        self._send(Return(call.serial, value, bridge.standing()))
+            value, is_known = None, False
+        self._send(Return(call.serial, value, bridge.standing(), is_known))
         news = bridge.news()
         if news is not None:
             self._fleet.tell(news)

@@ -13,7 +13,7 @@ from pipeline.ledger.admission import Admission
 from pipeline.ledger.commit import GroupCommit
 from pipeline.ledger.database import Connect, connect, open_ledger, told_clearly
 from pipeline.ledger.lease import Holder, IsDead, Lease
-from pipeline.ledger.quotas import QuotaStore
+from pipeline.ledger.quotas import QuotaStore, quota_path
 from pipeline.ledger.records import (
     Due,
     InputRecord,
@@ -72,7 +72,7 @@ class Ledger:
 
     def quotas(self) -> QuotaStore:
         """Return where this ledger's quotas are kept."""
-        return QuotaStore(self.path.with_name(self.path.name + "-quota"), self._connect)
+        return QuotaStore(quota_path(self.path), self._connect)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -127,10 +127,6 @@ class Ledger:
 
         return RunLedger(self, *self._take(write))
 
-    def join(self, run: RunRecord, held: Lease) -> "RunLedger":
-        """Take part in a run whose job another process holds, and keeps; its lease guards every transaction here."""
-        return RunLedger(self, run, held)
-
     def _take(self, write: Callable[[sqlite3.Connection], tuple[RunRecord, Lease]]) -> tuple[RunRecord, Lease]:
         with told_clearly(self.path):
             return GroupCommit(self._writer, lambda _: None).run(write)
@@ -146,7 +142,7 @@ class RunLedger:
     def __init__(self, ledger: Ledger, run: RunRecord, held: Lease) -> None:
         self.run = run
         self._ledger = ledger
-        self.lease = held
+        self._lease = held
         self._clock = ledger._clock  # noqa: SLF001 - one thing in two classes
         self._commits = GroupCommit(ledger._writer, lambda c: lease.check(c, held))  # noqa: SLF001
         self._renewed_at = self._clock.steady()
@@ -200,16 +196,30 @@ class RunLedger:
         with told_clearly(self._ledger.path):
             self._commits.later(lambda c: deliveries.settle(c, self.run, due, end))
 
-    def flush(self) -> None:
-        """Put on disk what was settled."""
-        with told_clearly(self._ledger.path):
-            self._commits.flush()
+    def record(self, entries: Sequence[tuple[Due, Settlement | None]]) -> list[Admission]:
+        """
+        Put down what another process of the run did and is about to do, in this order and at once.
+
+        A due with a settlement is settled, one without is to be sent; returns an admission for each of the latter.
+        """
+
+        def write(connection: sqlite3.Connection) -> list[Admission]:
+            admissions = []
+            for due, end in entries:
+                if end is None:
+                    admissions.append(deliveries.intend(connection, self.run, due))
+                else:
+                    deliveries.settle(connection, self.run, due, end)
+            return admissions
+
+        return self._commit(write)
 
     def keep_up(self) -> None:
         """Put on disk what was settled, and keep the job; called a few times a second."""
-        self.flush()
+        with told_clearly(self._ledger.path):
+            self._commits.flush()
         if self._clock.steady() - self._renewed_at >= _RENEW_SECONDS:
-            self._commit(lambda c: lease.renew(c, self.lease, self._clock.now()))
+            self._commit(lambda c: lease.renew(c, self._lease, self._clock.now()))
             self._renewed_at = self._clock.steady()
 
     def conclude(
@@ -244,4 +254,4 @@ class RunLedger:
 
     def release(self) -> None:
         """Give the job back, concluded or not."""
-        self._commit(lambda c: lease.release(c, self.lease))
+        self._commit(lambda c: lease.release(c, self._lease))

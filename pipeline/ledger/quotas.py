@@ -10,6 +10,11 @@ from pipeline.ledger.database import Connect, connect, make_file, told_clearly
 T = TypeVar("T")
 
 
+def quota_path(ledger: Path) -> Path:
+    """Return where the quotas of a ledger are kept."""
+    return ledger.with_name(ledger.name + "-quota")
+
+
 class QuotaStore:
     """
     A few bytes per quota, changed by one process at a time.

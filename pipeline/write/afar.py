@@ -1,19 +1,21 @@
 """
-Gate, watch and course as a crew has them: the run's own are on the bridge, in another process.
+Ledger, gate, watch and course as a crew has them: the run's own are at the bridge, in another process.
 
 While all is calm a crew need not ask: then neither gate nor watch would say anything, nor learn anything. What may end
 the calm is always told before anything else happens.
 """
 
 import threading
-from collections import Counter
+from collections import deque
 from collections.abc import Hashable
 from typing import Any, Protocol, cast
 
 from pipeline.clock import Clock
+from pipeline.ledger.admission import Admission
+from pipeline.ledger.records import Due, Settlement
 from pipeline.model import Status
 from pipeline.write.bridge import Standing
-from pipeline.write.course import FAILURES, Course, Ending
+from pipeline.write.course import Course, Ending
 from pipeline.write.gate import Pass
 from pipeline.write.verdict import Halt, Refused, TryAgain, Verdict
 
@@ -41,7 +43,6 @@ class FarCourse(Course):
         self._ask = ask
         self._hearing = threading.Lock()
         self._standing = _NOTHING_HEARD
-        self._untold: Counter[Status] = Counter()
 
     @property
     def is_calm(self) -> bool:
@@ -68,17 +69,7 @@ class FarCourse(Course):
         self._ask("drain", ending, reason, halt_code)
 
     def count(self, status: Status, rows: int = 1) -> None:
-        """Take in the outcome of rows; a failure is told at once, since it may be one too many."""
-        with self._hearing:
-            self._untold[status] += rows
-        if status in FAILURES:
-            self.tell()
-
-    def tell(self, throttled: int = 0) -> None:
-        """Report what came of rows since the last time, and how many answers were throttled."""
-        with self._hearing:
-            untold, self._untold = self._untold, Counter()
-        self._ask("report", dict(untold), throttled)
+        """Leave it to the bridge, which counts what is settled as it writes it down."""
 
 
 class FarGate:
@@ -124,3 +115,56 @@ class FarWatch:
     def settled(self, verdict: Verdict) -> Halt | None:
         """Take in the last verdict on one delivery."""
         return None if self._course.is_calm else cast("Halt | None", self._ask("settled", verdict))
+
+
+class _Entry:
+    """A due that is to be sent, or with its settlement one that was: `done` once it is on disk."""
+
+    __slots__ = ("admission", "done", "due_no", "end")
+
+    def __init__(self, due_no: int, end: Settlement | None = None) -> None:
+        self.due_no = due_no
+        self.end = end
+        self.admission: Admission | None = None
+        self.done = False
+
+
+class FarLedger:
+    """
+    The run's ledger.
+
+    What several threads write at one moment goes over in one message. `settle` returns at once: it is on disk with the
+    next intent of any thread, or with `flush`.
+    """
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._pending: deque[_Entry] = deque()
+        self._turn = threading.Lock()
+
+    def intend(self, due: Due) -> Admission:
+        """Put the intent on disk, or say why this may not be sent."""
+        entry = _Entry(due.due_no)
+        self._pending.append(entry)
+        while not entry.done:
+            with self._turn:
+                if not entry.done:
+                    self._write_pending()
+        return cast("Admission", entry.admission)
+
+    def settle(self, due: Due, end: Settlement) -> None:
+        """Fix the outcome."""
+        self._pending.append(_Entry(due.due_no, end))
+
+    def flush(self) -> None:
+        """Put on disk what was settled."""
+        with self._turn:
+            if self._pending:
+                self._write_pending()
+
+    def _write_pending(self) -> None:
+        batch = [self._pending.popleft() for _ in range(len(self._pending))]
+        admissions = iter(self._ask("record", [(entry.due_no, entry.end) for entry in batch]))
+        for entry in batch:
+            entry.admission = next(admissions) if entry.end is None else None
+            entry.done = True

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pipeline.clock import Clock
 from pipeline.model import Status
 
-FAILURES = (Status.INVALID, Status.REJECTED, Status.UNKNOWN)
+_FAILURES = (Status.INVALID, Status.REJECTED, Status.UNKNOWN)
 
 
 class Ending(StrEnum):
@@ -71,7 +71,7 @@ class Course:
         self._stop_if_too_many()
 
     def _stop_if_too_many(self) -> None:
-        failures = sum(self.counts[status] for status in FAILURES)
+        failures = sum(self.counts[status] for status in _FAILURES)
         if self._most_failures is not None and failures > self._most_failures:
             self.drain(
                 Ending.STOPPED,
