@@ -141,6 +141,7 @@ class FarLedger:
         self._ask = ask
         self._pending: deque[_Entry] = deque()
         self._turn = threading.Lock()
+        self._failure: BaseException | None = None
 
     def intend(self, due: Due) -> Admission:
         """Put the intent on disk, or say why this may not be sent."""
@@ -163,8 +164,15 @@ class FarLedger:
                 self._write_pending()
 
     def _write_pending(self) -> None:
+        if self._failure is not None:
+            raise self._failure
         batch = [self._pending.popleft() for _ in range(len(self._pending))]
-        admissions = iter(self._ask("record", [(entry.due_no, entry.end) for entry in batch]))
+        try:
+            admissions = iter(self._ask("record", [(entry.due_no, entry.end) for entry in batch]))
+        except BaseException as exc:
+            # Other threads wait for entries of this batch, and have to learn of it.
+            self._failure = exc
+            raise
         for entry in batch:
             entry.admission = next(admissions) if entry.end is None else None
             entry.done = True
