@@ -148,15 +148,15 @@ def test_an_outage_without_end_stops_all_processes(night: Night) -> None:
 def test_a_rerun_may_have_processes_too(night: Night) -> None:
     """What a run left unknown goes out again from several processes, under the same keys."""
     night.export("orders.csv", [order(number) for number in range(12)])
-    night.simulator.set_faults([Fault(Kind.LOSE_AFTER_APPLYING, key="A[1-9]*")])
+    night.simulator.set_faults([Fault(Kind.LOSE_AFTER_APPLYING, key="A[67]")])
 
     ended = night.backfill("run", "orders", *THREE)
-    fates = night.fates()
+    unknown = [fate for fate in night.fates() if fate != "succeeded SUCCESS"]
     night.simulator.set_faults([])
     rerun = night.backfill("rerun", "last", *THREE)
 
-    assert (ended.exit_code, fates) == (3, ["succeeded SUCCESS", *["unknown connection_lost"] * 11])
-    assert (rerun.exit_code, night.fates()) == (0, ["succeeded SUCCESS"] * 11)
+    assert (ended.exit_code, unknown) == (3, ["unknown connection_lost"] * 2)
+    assert (rerun.exit_code, night.fates()) == (0, ["succeeded SUCCESS"] * 2)
     assert sorted(night.simulator.journal.applied_keys()) == sorted(f"A{number}" for number in range(12))
 
 
