@@ -64,8 +64,9 @@ def run_job(
     command would exit with 2; nothing was sent then. Signals are left to the caller.
     """
     clock = SystemClock()
-    opened = open_config(Path(config), os.environ if environ is None else environ, clock, job)
-    return _execute(opened, clock, lambda shop, _: shop.run(job, inputs, Wishes(date, until, limit)))
+    known = os.environ if environ is None else environ
+    opened = open_config(Path(config), known, clock, job)
+    return _execute(opened, known, clock, lambda shop, _: shop.run(job, inputs, Wishes(date, until, limit)))
 
 
 def rerun(config: str | Path, run: str = "last", *, environ: Mapping[str, str] | None = None) -> RunResult:
@@ -85,14 +86,17 @@ def _take_up(
     run: str,
 ) -> RunResult:
     clock = SystemClock()
-    opened = open_config(Path(config), os.environ if environ is None else environ, clock)
-    return _execute(opened, clock, lambda shop, ledger: act(shop, ledger.find(run)))
+    known = os.environ if environ is None else environ
+    opened = open_config(Path(config), known, clock)
+    return _execute(opened, known, clock, lambda shop, ledger: act(shop, ledger.find(run)))
 
 
-def _execute(config: Config, clock: Clock, act: Callable[[Workshop, Ledger], ReportFiles]) -> RunResult:
+def _execute(
+    config: Config, environ: Mapping[str, str], clock: Clock, act: Callable[[Workshop, Ledger], ReportFiles]
+) -> RunResult:
     ledger = open_the_ledger(config, clock)
     try:
-        files = act(Workshop(config, ledger, Outside.real(clock), Watcher()), ledger)
+        files = act(Workshop(config, ledger, Outside.real(clock, environ), Watcher()), ledger)
     finally:
         ledger.close()
     summary = files.summary

@@ -1,13 +1,15 @@
-"""The one door by which time, chance, threads and the network come in."""
+"""The one door by which time, chance, threads, processes and the network come in."""
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from pipeline.assemble.platform import signer_of
 from pipeline.assemble.transports import transport_of
 from pipeline.clock import Clock
+from pipeline.engines.spawning import Start, spawned
 from pipeline.engines.threads import ThreadEngine
 from pipeline.ledger.lease import boot_id
 from pipeline.model import Api
@@ -21,7 +23,8 @@ class Outside:
     """
     What comes from outside the program: time, chance, threads, the network, and which start of the machine this is.
 
-    `folder` is where relative inputs of the command line are looked for.
+    `folder` is where relative inputs of the command line are looked for; `environ` holds what the config took from the
+    environment; `start_crew` starts the processes of a run that is to have several.
     """
 
     clock: Clock
@@ -31,9 +34,11 @@ class Outside:
     transport_of: Callable[[Account, Job], Transport]
     boot: str
     folder: Path
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    start_crew: Start = field(default=partial(spawned, "pipeline.assemble.crew"), repr=False)
 
     @classmethod
-    def real(cls, clock: Clock) -> "Outside":
+    def real(cls, clock: Clock, environ: Mapping[str, str]) -> "Outside":
         """Return the machine that this runs on, and the network it is on."""
         return cls(
             clock=clock,
@@ -43,4 +48,5 @@ class Outside:
             transport_of=transport_of,
             boot=boot_id(),
             folder=Path.cwd(),
+            environ=dict(environ),
         )

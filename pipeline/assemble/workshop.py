@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pipeline.assemble.delivering import Delivering, Here, Parts, Spread
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.platform import holder_of
 from pipeline.assemble.reporting import report_folder, report_on
@@ -14,7 +15,6 @@ from pipeline.errors import SettingsError, SourceError
 from pipeline.ledger.ledger import Ledger, RunLedger
 from pipeline.ledger.records import Act, NewRun, RunRecord
 from pipeline.ledger.rerunning import Rewrites, Selection
-from pipeline.limits.permits import Permits
 from pipeline.map import MappingRules, rekey, retarget
 from pipeline.model import Api, Status
 from pipeline.read import SourceFile, find_inputs, sha256_of
@@ -23,13 +23,7 @@ from pipeline.run.stage import Stager
 from pipeline.run.story import Cast, execute
 from pipeline.settings import Account, AlipayAccount, Config, Job
 from pipeline.write.course import Course
-from pipeline.write.delivery import Means, timestamp
-from pipeline.write.gate import Gate
-from pipeline.write.keys import Keys
-from pipeline.write.retry import RetryPolicy
-from pipeline.write.suspicion import Monotony, Suspicion
-from pipeline.write.watch import Watch
-from pipeline.write.writer import Writer
+from pipeline.write.delivery import timestamp
 
 # A run's first act; returns how many rows there are.
 Stage = Callable[[Stager], int]
@@ -136,8 +130,7 @@ class Workshop:
         course = Course(self._clock, until=wishes.until)
         if wishes.most_failures is not None and not wishes.most_failures.in_percent:
             course.allow_failures(wishes.most_failures.of(0))
-        permits = self._permits(job)
-        writer = Writer(self._means(job, course, permits), held)
+        delivering = self._delivering(held, job, course, wishes.processes or job.processes)
         limit = held.run.options.get("limit")
         stager = Stager(
             held, rules_of(job, self._account(job)), job.csv, course, limit=limit, tick=self._watcher.staged
@@ -161,11 +154,9 @@ class Workshop:
 
         cast = Cast(
             held,
-            writer,
-            self._outside.engine,
-            job.concurrency,
+            delivering.deliver,
             course,
-            permits,
+            delivering.throttled,
             self._clock,
             self._watcher.tick,
             report,
@@ -177,27 +168,11 @@ class Workshop:
     def _rows_of(self, run: RunRecord) -> int:
         return sum(source.rows for source in self._ledger.inputs(run))
 
-    def _permits(self, job: Job) -> Permits:
-        name = f"{job.api} {self._holder(job)}"
-        return Permits(self._ledger.quotas(), name, job.rate, self._clock, self._outside.boot)
-
-    def _means(self, job: Job, course: Course, permits: Permits) -> Means:
-        account = self._account(job)
-        signer = self._outside.signer_of(account, job.api)
-        transport = self._outside.transport_of(account, job)
-        return Means(
-            api=job.api,
-            signer=signer,
-            transport=transport,
-            quota=permits,
-            course=course,
-            gate=Gate(self._clock, job.outage_limit_s),
-            watch=Watch(Suspicion(), Monotony()),
-            keys=Keys(signer, transport, self._clock, self._chance),
-            policy=RetryPolicy(job.max_attempts),
-            clock=self._clock,
-            chance=self._chance,
-        )
+    def _delivering(self, held: RunLedger, job: Job, course: Course, processes: int) -> Delivering:
+        parts = Parts(job, self._account(job), held, course, self._outside)
+        if min(processes, job.concurrency) == 1:
+            return Here(parts, self._ledger.quotas())
+        return Spread(parts, self._config.path, processes)
 
 
 def rules_of(job: Job, account: Account) -> MappingRules:

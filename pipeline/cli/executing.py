@@ -83,7 +83,7 @@ class _Desk:
 
     def execute(self, job: str, act: Callable[[Workshop, Wishes], ReportFiles]) -> int:
         watcher = Watcher(self._begun, self._progress.staged, self._progress.tick)
-        shop = Workshop(self._config, self.ledger, Outside.real(self._clock), watcher)
+        shop = Workshop(self._config, self.ledger, Outside.real(self._clock, os.environ), watcher)
         try:
             files = act(shop, self._wishes(job))
         finally:
@@ -110,6 +110,7 @@ class _Desk:
             most_failures=args.max_failures and MostFailures(*args.max_failures),
             report=args.report and args.report.absolute(),
             outcome_format=OutcomeFormat(args.format),
+            processes=args.processes,
         )
 
 

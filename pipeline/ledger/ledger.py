@@ -14,7 +14,7 @@ from pipeline.ledger.admission import Admission
 from pipeline.ledger.commit import GroupCommit
 from pipeline.ledger.database import Connect, connect, open_ledger, told_clearly
 from pipeline.ledger.lease import Holder, IsDead, Lease
-from pipeline.ledger.quotas import QuotaStore
+from pipeline.ledger.quotas import QuotaStore, quota_path
 from pipeline.ledger.records import (
     Due,
     InputRecord,
@@ -66,7 +66,7 @@ class Ledger:
     def quotas(self) -> QuotaStore:
         """Return where this ledger's quotas are kept: one store, which is closed with the ledger."""
         if self._quotas is None:
-            self._quotas = QuotaStore(self.path.with_name(self.path.name + "-quota"), self._connect)
+            self._quotas = QuotaStore(quota_path(self.path), self._connect)
         return self._quotas
 
     def close(self) -> None:
@@ -215,6 +215,24 @@ class RunLedger:
         """Fix an outcome; it is on disk with the next intent of any worker, or the next `keep_up`."""
         with told_clearly(self._ledger.path):
             self._commits.later(lambda c: deliveries.settle(c, self.run, due, end))
+
+    def record(self, entries: Sequence[tuple[Due, Settlement | None]]) -> list[Admission]:
+        """
+        Put down what another process of the run did and is about to do, in this order and at once.
+
+        A due with a settlement is settled, one without is to be sent; returns an admission for each of the latter.
+        """
+
+        def write(connection: sqlite3.Connection) -> list[Admission]:
+            admissions = []
+            for due, end in entries:
+                if end is None:
+                    admissions.append(deliveries.intend(connection, self.run, due))
+                else:
+                    deliveries.settle(connection, self.run, due, end)
+            return admissions
+
+        return self._commit(write)
 
     def keep_up(self) -> None:
         """Put on disk what was settled, and keep the job; called a few times a second."""

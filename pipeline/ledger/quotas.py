@@ -14,6 +14,11 @@ _IF_DAMAGED = (
 )
 
 
+def quota_path(ledger: Path) -> Path:
+    """Return where the quotas of a ledger are kept."""
+    return ledger.with_name(ledger.name + "-quota")
+
+
 class QuotaStore:
     """
     A few bytes per quota, changed by one process at a time.

@@ -12,16 +12,6 @@ from pipeline.ledger.records import Due, RunRecord, RunState
 from pipeline.model import LaneOrder, Status
 from pipeline.write.course import Course, Drained, Ending
 from pipeline.write.delivery import timestamp
-from pipeline.write.writer import Writer
-
-
-class Throttled(Protocol):
-    """Whatever counts throttled answers."""
-
-    @property
-    def throttled(self) -> int:
-        """How many answers were throttled so far."""
-        ...
 
 
 class Engine(Protocol):
@@ -40,16 +30,27 @@ class Engine(Protocol):
         ...
 
 
+class Deliver(Protocol):
+    """How the lanes of a run are carried: here, or by processes of their own."""
+
+    def __call__(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
+        """Carry all lanes; call `tick` a few times a second; raise the first exception once all is at rest."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Who takes part in an execution; `report` writes the report of the concluded run and returns the exit code."""
+    """
+    Who takes part in an execution.
+
+    `throttled` tells how many answers were throttled so far; `report` writes the report of the concluded run and
+    returns the exit code.
+    """
 
     run: RunLedger
-    writer: Writer
-    engine: Engine
-    workers: int
+    deliver: Deliver
     course: Course
-    permits: Throttled
+    throttled: Callable[[], int]
     clock: Clock
     tick: Callable[[], None]
     report: Callable[[RunRecord], int]
@@ -98,13 +99,7 @@ class _Execution:
         cast = self._cast
         cast.course.go_on()
         started = cast.clock.steady()
-        cast.engine.run(
-            cast.run.lanes(cast.order),
-            cast.writer.carry,
-            workers=cast.workers,
-            tick=self._tick,
-            give_up=cast.course.give_up,
-        )
+        cast.deliver(cast.run.lanes(cast.order), tick=self._tick)
         cast.run.keep_up()
         self._sending_seconds = cast.clock.steady() - started
 
@@ -124,7 +119,7 @@ class _Execution:
             finished_at=timestamp(cast.clock.now()),
             open_as=(course.ending or Ending.INTERRUPTED, course.reason or ""),
             progress={
-                "throttled": cast.permits.throttled,
+                "throttled": cast.throttled(),
                 "elapsed_s": cast.clock.steady() - self._started,
                 "sending_s": self._sending_seconds,
             },

@@ -58,6 +58,7 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
         constants=_flat(table.table("constants")),
         order=_order(table),
         transport=TransportName(_given(values, "transport", TransportName.REQUESTS)),
+        processes=int(_given(values, "processes", 1)),
     )
 
 

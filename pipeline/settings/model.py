@@ -119,6 +119,7 @@ class Job:
     constants: Mapping[str, str] = field(repr=False)
     order: LaneOrder = LaneOrder.SOURCE
     transport: TransportName = TransportName.REQUESTS
+    processes: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,10 +70,14 @@ class Stage:
     def execute(self, act: Callable[[], object] | None = None) -> int:
         """Execute the run; as it is, or after this first act."""
         cast = Cast(
-            self.run, Writer(self.rehearsal.means, self.run), self.engine, 1, self.course, self, self.rehearsal.clock,
-            lambda: None, self._report,
+            self.run, self._deliver, self.course, lambda: self.throttled, self.rehearsal.clock, lambda: None,
+            self._report,
         )  # fmt: skip
         return execute(cast, act)
+
+    def _deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
+        carry = Writer(self.rehearsal.means, self.run).carry
+        self.engine.run(lanes, carry, workers=1, tick=tick, give_up=self.course.give_up)
 
     def _report(self, record: RunRecord) -> int:
         assert record.state is not None

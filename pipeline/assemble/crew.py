@@ -1,0 +1,111 @@
+"""A crew: a process of its own that carries lanes of a run, and asks the run's own process for all they share."""
+
+import logging
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from os import getpid
+from pathlib import Path
+
+from pipeline.assemble.carrying import permits_of, writer_of
+from pipeline.assemble.fingerprint import fingerprint
+from pipeline.assemble.ledgers import ledger_path
+from pipeline.assemble.outside import Outside
+from pipeline.clock import SystemClock
+from pipeline.engines.line import Dismissed, Done, Failed, Line
+from pipeline.errors import CrewLost, LedgerError, PipelineError, SettingsError
+from pipeline.ledger.quotas import QuotaStore, quota_path
+from pipeline.ledger.records import Due
+from pipeline.limits.permits import Permits
+from pipeline.settings import Config, load
+from pipeline.write.afar import FarCourse, FarGate, FarLedger, FarWatch
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """
+    What a crew is told at its start; nothing of it is secret but the environment.
+
+    Keys are not handed over: the crew reads the config as the run did, and `fingerprint` shows that it read the same.
+    """
+
+    config: Path
+    environ: Mapping[str, str] = field(repr=False)
+    fingerprint: bytes
+    job: str
+    workers: int
+
+
+def main(number: int) -> None:
+    """Carry lanes for whoever has the other end of this line, until there are none."""
+    # The run's own process speaks for all. What a library here would log may name hosts and paths.
+    logging.disable()
+    connection = Connection(number)
+    brief: Brief = connection.recv()
+    line = Line(connection)
+    line.end(_end_of(brief, line))
+
+
+def _end_of(brief: Brief, line: Line) -> Done | Failed:
+    try:
+        carry_lanes(brief, line, Outside.real(SystemClock(), brief.environ))
+    except Dismissed:
+        # Why is known where the question was asked.
+        return Done()
+    except LedgerError as exc:
+        return Failed(exc)
+    except PipelineError as exc:
+        return Failed(CrewLost(getpid(), f"could not begin: {exc}"))
+    except Exception as exc:  # noqa: BLE001 - told without values, which may be secrets
+        frame = traceback.extract_tb(exc.__traceback__)[-1]
+        fate = f"met an internal error ({type(exc).__name__} at {frame.filename}:{frame.lineno} in {frame.name})"
+        return Failed(CrewLost(getpid(), fate))
+    return Done()
+
+
+def carry_lanes(brief: Brief, line: Line, outside: Outside) -> None:
+    """Carry lanes until the run has no more for this crew; raise what stops a crew."""
+    course = FarCourse(outside.clock, line.ask)
+    line.listen(course.hear)
+    config = _config_as_told(brief, outside)
+    job = config.jobs[brief.job]
+    account = config.accounts[job.account]
+    permits = permits_of(job, account, QuotaStore(quota_path(ledger_path(config))), outside)
+    ledger, gate, watch = FarLedger(line.ask), FarGate(course, line.ask), FarWatch(course, line.ask)
+    writer = writer_of(job, account, ledger, permits, outside, course=course, gate=gate, watch=watch)
+    log = _Log(ledger, permits, line)
+    lanes = _lanes(line, brief.workers)
+    outside.engine.run(lanes, writer.carry, workers=brief.workers, tick=log.keep_up, give_up=course.give_up)
+    log.keep_up()
+
+
+def _config_as_told(brief: Brief, outside: Outside) -> Config:
+    config = load(brief.config, environ=brief.environ, at=outside.clock.now(), only_job=brief.job)
+    job = config.jobs[brief.job]
+    if fingerprint(job, config.accounts[job.account]) != brief.fingerprint:
+        raise SettingsError([f"{config.path} or a key it names changed while the run began"])
+    return config
+
+
+def _lanes(line: Line, at_once: int) -> Iterator[list[Due]]:
+    """Yield lanes as the run hands them out: few at a time, so that no crew is left with many when others have none."""
+    while lanes := line.ask("lanes", at_once):
+        yield from lanes
+
+
+class _Log:
+    """What a crew writes down several times a second, and reports."""
+
+    def __init__(self, ledger: FarLedger, permits: Permits, line: Line) -> None:
+        self._ledger = ledger
+        self._permits = permits
+        self._line = line
+        self._throttled = 0
+
+    def keep_up(self) -> None:
+        """Put on disk what was settled, and give a sign of life."""
+        self._ledger.flush()
+        throttled = self._permits.throttled - self._throttled
+        self._throttled += throttled
+        self._line.ask("report", throttled)

@@ -1,0 +1,360 @@
+"""Work spread over processes that ask; here most of them are threads at the end of a real line."""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.engines.line import Dismissed, Done, Failed, Line
+from pipeline.engines.processes import ProcessEngine
+from pipeline.engines.spawning import Started, spawned
+from pipeline.errors import CrewLost, LedgerError
+
+Work = Callable[[Line, Any], None]
+_PATIENCE_SECONDS = 20.0
+
+
+@dataclass
+class Bridge:
+    """Answers with numbers up to a last one, then with None; news is how many were asked for so far."""
+
+    last: int = 30
+    asked: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+    kept: int = 0
+    is_news: bool = False
+
+    def answer(self, question: str, args: tuple[Any, ...]) -> int | None:
+        if question == "fail":
+            raise LedgerError("the disk is full", users_fault=False)
+        self.asked.append((question, args))
+        return len(self.asked) if len(self.asked) <= self.last else None
+
+    def standing(self) -> int:
+        return len(self.asked)
+
+    def news(self) -> str | None:
+        told, self.is_news = self.is_news, False
+        return "news" if told else None
+
+    def keep(self) -> None:
+        self.kept += 1
+
+
+class Thread:
+    """A process that is a thread: its line ends when its work does, or when it is killed."""
+
+    pid = 4711
+
+    def __init__(self, work: Work, end: socket.socket, exit_code: int) -> None:
+        self._end = end
+        self._exit_code = exit_code
+        self._thread = threading.Thread(target=self._live, args=(work,))
+        self.killed = threading.Event()
+        self._thread.start()
+
+    def _live(self, work: Work) -> None:
+        # Not closed here, where its line may still listen: it is once nobody holds it.
+        connection: Connection[Any, Any] = Connection(self._end.detach())
+        self._hang_up = partial(_hang_up, connection)
+        work(Line(connection, lambda: None), connection.recv())
+        self._hang_up()
+
+    def kill(self) -> None:
+        self._exit_code = -signal.SIGKILL
+        self._hang_up()
+        self.killed.set()
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._thread.join(_PATIENCE_SECONDS)
+        return self._exit_code
+
+
+def _hang_up(connection: "Connection[Any, Any]") -> None:
+    with socket.socket(fileno=os.dup(connection.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)
+
+
+@dataclass
+class Fleet:
+    """An engine over threads that do this work, and what was seen."""
+
+    work: Work
+    bridge: Bridge = field(default_factory=Bridge)
+    exit_code: int = 0
+    processes: list[Thread] = field(default_factory=list)
+    given_up: threading.Event = field(default_factory=threading.Event)
+    ticks: int = 0
+
+    def start(self) -> Started:
+        ours, theirs = socket.socketpair()
+        self.processes.append(Thread(self.work, theirs, self.exit_code))
+        return Started(self.processes[-1], Connection(ours.detach()))
+
+    def tick(self) -> None:
+        self.ticks += 1
+
+    def run(self, *briefs: object, tick: Callable[[], None] | None = None) -> None:
+        ProcessEngine(self.start, 0.001).run(briefs, self.bridge, tick=tick or self.tick, give_up=self.given_up.set)
+
+
+def ask_until_none(line: Line, brief: Any) -> None:
+    line.listen(lambda _: None)
+    while line.ask("more", brief) is not None:
+        pass
+    line.end(Done())
+
+
+def test_every_crew_is_answered_until_it_is_done() -> None:
+    """Each question is answered once, with what the bridge says; the engine returns when the last crew is done."""
+    fleet = Fleet(ask_until_none)
+    fleet.run("a", "b", "c")
+
+    assert {question for question, _ in fleet.bridge.asked} == {"more"}
+    assert {args for _, args in fleet.bridge.asked} <= {("a",), ("b",), ("c",)}
+    assert len(fleet.bridge.asked) == 30 + 3
+    assert not fleet.given_up.is_set()
+
+
+def test_threads_of_a_crew_get_their_own_answers() -> None:
+    """However many threads ask at once, each gets the answer to its own question."""
+    told: list[int] = []
+
+    def work(line: Line, _: Any) -> None:
+        line.listen(lambda _: None)
+        threads = [threading.Thread(target=lambda: told.append(line.ask("more"))) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        line.end(Done())
+
+    Fleet(work).run("a")
+
+    assert sorted(told) == list(range(1, 21))
+
+
+def test_news_is_heard_before_the_answer_that_brings_it() -> None:
+    """Who gets an answer knows how the run stood when it was given."""
+    heard: list[Any] = []
+    seen: list[tuple[int, Any]] = []
+
+    def work(line: Line, _: Any) -> None:
+        line.listen(heard.append)
+        for _ in range(5):
+            answer = line.ask("more")
+            seen.append((answer, max(number for number in heard if isinstance(number, int))))
+        line.end(Done())
+
+    Fleet(work).run("a")
+
+    assert all(answer <= known for answer, known in seen)
+    assert len(seen) == 5
+
+
+def test_news_reaches_those_who_do_not_ask() -> None:
+    """What one crew's question changes is told to the others at once, and all hear how the run stands at each tick."""
+    heard = threading.Event()
+
+    def work(line: Line, brief: Any) -> None:
+        line.listen(lambda news: heard.set() if news == "news" and brief == "waits" else None)
+        if brief == "asks":
+            line.ask("more")
+        assert heard.wait(_PATIENCE_SECONDS)
+        line.end(Done())
+
+    fleet = Fleet(work, Bridge(is_news=True))
+    # Without ticks: nothing but the news itself wakes the one that waits.
+    ProcessEngine(fleet.start, _PATIENCE_SECONDS / 2).run(
+        ["waits", "asks"], fleet.bridge, tick=fleet.tick, give_up=fleet.given_up.set
+    )
+
+    assert heard.is_set()
+
+
+def test_the_run_is_kept_after_each_tick_that_went_well() -> None:
+    """Crews hear that all is well only after a tick that has not failed."""
+    kept: list[int] = []
+    go = threading.Event()
+
+    def work(line: Line, _: Any) -> None:
+        line.listen(lambda _: None)
+        go.wait(_PATIENCE_SECONDS)
+        line.end(Done())
+
+    fleet = Fleet(work)
+
+    def tick() -> None:
+        kept.append(fleet.bridge.kept)
+        if len(kept) == 4:
+            go.set()
+            raise LedgerError("another run has the job")
+
+    with pytest.raises(LedgerError, match="another run has the job"):
+        fleet.run("a", tick=tick)
+
+    assert kept == [0, 1, 2, 3]
+    assert (fleet.bridge.kept, fleet.given_up.is_set()) == (3, True)
+
+
+def test_a_crew_that_fails_tells_why() -> None:
+    """The error of a crew is raised once all are at rest, with what it says of whose fault it was."""
+
+    def work(line: Line, brief: Any) -> None:
+        line.listen(lambda _: None)
+        line.end(Failed(LedgerError("the quota is locked", users_fault=False)) if brief == "fails" else Done())
+
+    fleet = Fleet(work)
+    with pytest.raises(LedgerError, match="the quota is locked") as caught:
+        fleet.run("works", "fails")
+
+    assert (caught.value.users_fault, fleet.given_up.is_set()) == (False, True)
+
+
+def test_a_question_that_can_not_be_answered_dismisses_the_crew() -> None:
+    """The error is raised here, where it came up; the crew learns only that there is no answer."""
+    dismissed = threading.Event()
+
+    def work(line: Line, _: Any) -> None:
+        line.listen(lambda _: None)
+        try:
+            line.ask("fail")
+        except Dismissed:
+            dismissed.set()
+        line.end(Done())
+
+    fleet = Fleet(work)
+    with pytest.raises(LedgerError, match="the disk is full"):
+        fleet.run("a")
+
+    assert dismissed.is_set()
+    assert fleet.given_up.is_set()
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "fate"),
+    [
+        pytest.param(-signal.SIGKILL, "was killed by SIGKILL", id="killed"),
+        pytest.param(1, "ended with exit code 1", id="ended"),
+    ],
+)
+def test_a_crew_that_dies_is_missed(exit_code: int, fate: str) -> None:
+    """A line that ends without a last word is a crew that died; the others are told to drain, and waited for."""
+    rested = threading.Event()
+
+    def work(line: Line, brief: Any) -> None:
+        if brief == "dies":
+            return
+        line.listen(lambda _: None)
+        assert fleet.given_up.wait(_PATIENCE_SECONDS)
+        rested.set()
+        line.end(Done())
+
+    fleet = Fleet(work, exit_code=exit_code)
+    with pytest.raises(CrewLost) as caught:
+        fleet.run("works", "dies")
+
+    assert (caught.value.pid, caught.value.fate, rested.is_set()) == (4711, fate, True)
+
+
+def test_a_crew_that_says_nothing_is_ended() -> None:
+    """A crew that was stopped, or hangs, is killed after so many looks, and does not hold the run for ever."""
+
+    def work(line: Line, _: Any) -> None:
+        fleet.processes[0].killed.wait(_PATIENCE_SECONDS)
+
+    fleet = Fleet(work)
+    with pytest.raises(CrewLost, match="said nothing for a minute, and was ended"):
+        fleet.run("a")
+
+    assert fleet.processes[0].killed.is_set()
+    assert fleet.ticks >= 299
+
+
+def test_a_crew_that_can_not_be_started_stops_the_others() -> None:
+    """Where the system gives no more processes, those that there are come to rest first."""
+    fleet = Fleet(ask_until_none)
+    starts = iter((fleet.start,))
+
+    def start() -> Started:
+        for one in starts:
+            return one()
+        raise BlockingIOError
+
+    with pytest.raises(BlockingIOError):
+        ProcessEngine(start, 0.001).run(["a", "b"], fleet.bridge, tick=fleet.tick, give_up=fleet.given_up.set)
+
+    assert fleet.given_up.is_set()
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a module whose processes answer what they hear, and fall silent at "die"."""
+    (tmp_path / "echoing.py").write_text(
+        "import os, signal\nfrom multiprocessing.connection import Connection\n"
+        "def main(number):\n    connection = Connection(number)\n"
+        "    for word in iter(connection.recv, 'end'):\n"
+        "        connection.send((word, os.getpid(), sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ()))))\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    return "echoing"
+
+
+@pytest.fixture
+def started(module: str) -> Iterator[Started]:
+    """A real process."""
+    one = spawned(module)
+    yield one
+    one.connection.close()
+    one.process.kill()
+    one.process.wait()
+    assert isinstance(one.process, subprocess.Popen)
+
+
+def test_a_process_speaks_over_its_line(started: Started) -> None:
+    """A process finds the modules that this one finds, and hears and answers until it is told to end."""
+    started.connection.send("hello")
+
+    assert started.connection.recv()[:2] == ("hello", started.process.pid)
+    started.connection.send("end")
+    assert started.process.wait(_PATIENCE_SECONDS) == 0
+
+
+def test_a_signal_from_the_terminal_is_not_for_crews(started: Started) -> None:
+    """SIGINT and SIGTERM do not reach a crew, and this process has them as before."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(started.process.pid, number)
+    started.connection.send("still there")
+
+    assert started.connection.recv() == ("still there", started.process.pid, [signal.SIGINT, signal.SIGTERM])
+    assert not {signal.SIGINT, signal.SIGTERM} & signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_a_process_that_dies_closes_its_line(started: Started) -> None:
+    """However a process ends, its line says so."""
+    started.process.kill()
+
+    with pytest.raises(EOFError):
+        started.connection.recv()
+
+
+def test_a_real_process_that_dies_is_missed(module: str) -> None:
+    """The fate of a process is told as the system tells it."""
+    fleet = Fleet(ask_until_none)
+
+    def start() -> Started:
+        one = partial(spawned, module)()
+        one.process.kill()
+        return one
+
+    with pytest.raises(CrewLost, match="was killed by SIGKILL; nothing that was delivered is forgotten"):
+        ProcessEngine(start, 0.001).run(["a"], fleet.bridge, tick=fleet.tick, give_up=fleet.given_up.set)
