@@ -6,6 +6,12 @@ VENV  := .venv
 BIN   ?= $(VENV)/bin
 # How many random courses of events `simulate-faults` plays.
 SEEDS ?= 1000
+# How many rows `bench` plans and runs again, how many it sends, and how often it measures each; PEERS=1 installs what
+# others use, and measures that as well.
+ROWS  ?= 100000
+SENT  ?= 3000
+RUNS  ?= 3
+PEERS ?=
 
 # The first Python that is new enough; python3 may be an older one.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13 /usr/bin/python3,\
@@ -45,8 +51,9 @@ format: ## put the code into its format, and mend what the linter can mend
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/dev ## measure how fast rows are read, mapped, signed, recorded and sent
-	$(VENV)/bin/python -m benchmarks
+bench: $(VENV)/dev ## measure speed and memory into docs/performance.md; ROWS=5000000, SENT=20000, PEERS=1 for all of it
+	$(VENV)/bin/python -m benchmarks --rows $(ROWS) --sent $(SENT) --runs $(RUNS) --page docs/performance.md \
+		$(if $(PEERS),--peers $(VENV)/peers)
 
 simulate-faults: $(VENV)/dev ## play SEEDS=1000 random faults, crashes and resumes, and hold the laws of delivery
 	$(VENV)/bin/python -m tests.simulation --seeds $(SEEDS)
