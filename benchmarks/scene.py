@@ -20,7 +20,7 @@ from benchmarks.measure import CHECKOUT, Cost, cost_of, python
 # What a run may exit with: all done, or some rows at fault.
 _DONE = (0, 3)
 
-_JOBS = """
+JOBS = """
 [jobs.orders]
 export = "orders"
 api = "alipay.cumulation"
@@ -82,7 +82,7 @@ class Scene:
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
         (folder / "keys").symlink_to(self.keys)
         accounts = (self.folder / "accounts.toml").read_text(encoding="utf-8")
-        config = accounts + _JOBS.format(settings=settings)
+        config = accounts + JOBS.format(settings=settings)
         (folder / "backfill.toml").write_text(config, encoding="utf-8")
         return Night(folder)
 
