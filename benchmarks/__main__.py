@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import ledger, nights, plan, report, send, start
+from benchmarks import ledger, nights, plan, quota, report, send, start
 from benchmarks.scene import Scene, scene
 from benchmarks.table import Table, machine, page
 
@@ -15,9 +15,10 @@ _PARTS: Mapping[str, _Measure] = {
         send.measure(here, rows=args.sent, runs=args.runs, environments=args.peers and args.peers.absolute())
     ],
     "plan": lambda here, args: [plan.measure(here, rows=args.rows, runs=args.runs)],
-    "nights": lambda here, args: nights.measure(here, rows=args.rows, runs=args.runs),
-    "report": lambda here, args: [report.measure(here, rows=args.rows, runs=args.runs)],
+    "nights": lambda here, args: nights.measure(here, rows=args.known, runs=args.runs),
+    "report": lambda here, args: [report.measure(here, rows=args.known, runs=args.runs)],
     "ledger": lambda here, args: [ledger.measure(here, rows=args.sent, runs=args.runs)],
+    "points": lambda _here, args: [quota.measure(seconds=args.seconds, runs=args.runs)],
     "start": lambda here, args: [start.measure(here, runs=3 * args.runs)],
 }
 
@@ -35,16 +36,24 @@ def main() -> int:
             sys.stdout.flush()
             tables += made
     if args.page:
-        command = f"make bench ROWS={args.rows} SENT={args.sent} RUNS={args.runs}{' PEERS=1' if args.peers else ''}"
-        args.page.write_text(page(tables, command=command, runs=args.runs), encoding="utf-8")
+        args.page.write_text(page(tables, command=_command(args), runs=args.runs), encoding="utf-8")
     return 0
+
+
+def _command(args: argparse.Namespace) -> str:
+    sizes = " ".join(f"{name.upper()}={getattr(args, name)}" for name in ("rows", "known", "sent", "seconds", "runs"))
+    return f"make bench {sizes}{' PEERS=1' if args.peers else ''}"
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("parts", nargs="*", choices=[[], *_PARTS], help="these only; all where none is named")
-    parser.add_argument("--rows", type=int, default=100_000, help="to plan, to run again and to report (100,000)")
+    parser.add_argument("--rows", type=int, default=100_000, help="to plan (100,000)")
+    parser.add_argument(
+        "--known", type=int, default=100_000, help="delivered before, to run again and report (100,000)"
+    )
     parser.add_argument("--sent", type=int, default=3_000, help="to send (3,000)")
+    parser.add_argument("--seconds", type=int, default=20, help="of each measurement of the quota (20)")
     parser.add_argument("--runs", type=int, default=3, help="how often each is measured (3)")
     parser.add_argument("--peers", type=Path, metavar="FOLDER", help="install other peers there, and measure them")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write all tables there")

@@ -16,6 +16,10 @@ CHECKOUT = Path(__file__).parents[1]
 class Unavailable(Exception):
     """Something can't be measured here; the message says why, in the words of the table."""
 
+    def __init__(self, message: str, exit_code: int | None = None) -> None:
+        self.exit_code = exit_code
+        super().__init__(message)
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -33,20 +37,25 @@ class Cost:
 
 
 def cost_of(command: Sequence[str], *, folder: Path, accept: Collection[int] = (0,)) -> Cost:
-    """Run a command in a folder, to its end; raise Unavailable, with its last words, when it fails."""
-    environ = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    """Run a command in a folder, to its end; raise Unavailable when it fails, and pass on what it said then."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         began = time.perf_counter()
-        process = subprocess.Popen(command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        process = subprocess.Popen(command, cwd=folder, env=environ(), stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode not in accept:
+            # To whoever is looking on, not into the message: it may name folders, and the message ends in a page.
             err.seek(0)
-            last_words = err.read().decode(errors="replace").strip().splitlines()[-1:]
-            raise Unavailable(f"exit code {process.returncode}: {' '.join(last_words)}")
+            sys.stderr.write(err.read().decode(errors="replace"))
+            raise Unavailable(f"failed with exit code {process.returncode}", process.returncode)
         out.seek(0)
         return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, out.read().decode())
+
+
+def environ() -> dict[str, str]:
+    """Return the environment in which a Python finds this checkout from any folder."""
+    return {**os.environ, "PYTHONPATH": str(CHECKOUT)}
 
 
 def python(*words: str) -> list[str]:

@@ -4,6 +4,7 @@ A folder to measure in: the server that says yes, keys, configs and exports.
 Everything is made by processes of its own, so that whoever measures stays small.
 """
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -99,6 +100,12 @@ class Scene:
             sys.stderr.write(f"  making a past of {rows:,} {kind}\n")
             cost_of(command, folder=night.folder)
         return night
+
+    def forget(self, kind: str, rows: int) -> None:
+        """Clear away such a past: a long one takes gigabytes."""
+        night = self._past.pop((kind, rows), None)
+        if night is not None:
+            shutil.rmtree(night.folder)
 
     def account(self) -> Account:
         """Return what came since this was last asked, and what it cost the server."""

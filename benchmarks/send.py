@@ -58,6 +58,8 @@ _WAYS = {
     "libcurl": ('transport = "curl"', ()),
     "libcurl, 2 processes": ('transport = "curl"', ("--processes", "2")),
 }
+# What the command exits with when it does not know an option, or a key of the config.
+_USERS_FAULT = 2
 
 
 def _cpu_ms(pace: Pace) -> float:
@@ -99,7 +101,9 @@ def _run(scene: Scene, orders: Path, settings: str, options: tuple[str, ...], ro
     try:
         return night.backfill("run", "orders", str(orders), "--limit", str(rows), "--no-progress", *options)
     except Unavailable as exc:
-        raise Unavailable(f"not in this version ({exc})" if settings or options else str(exc)) from exc
+        if exc.exit_code == _USERS_FAULT and (settings or options):
+            raise Unavailable("not in this version") from exc
+        raise
 
 
 def _script(scene: Scene, orders: Path, rows: int) -> Cost:
