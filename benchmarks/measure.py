@@ -55,7 +55,8 @@ def cost_of(command: Sequence[str], *, folder: Path, accept: Collection[int] = (
 
 def environ() -> dict[str, str]:
     """Return the environment in which a Python finds this checkout from any folder."""
-    return {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    path = os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path}
 
 
 def python(*words: str) -> list[str]:
