@@ -6,6 +6,14 @@ VENV  := .venv
 BIN   ?= $(VENV)/bin
 # How many random courses of events `simulate-faults` plays.
 SEEDS ?= 1000
+# How many rows `bench` plans, how many the ledger knows of when they are run again, how many are sent, for how long it
+# looks at the quota, and how often it measures each; PEERS=1 installs what others use, and measures that as well.
+ROWS    ?= 100000
+KNOWN   ?= $(ROWS)
+SENT    ?= 3000
+SECONDS ?= 20
+RUNS    ?= 3
+PEERS   ?=
 
 # The first Python that is new enough; python3 may be an older one.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13 /usr/bin/python3,\
@@ -45,8 +53,9 @@ format: ## put the code into its format, and mend what the linter can mend
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/dev ## measure how fast rows are read, mapped, signed, recorded and sent
-	$(VENV)/bin/python -m benchmarks
+bench: $(VENV)/dev ## measure speed and memory into docs/performance.md; a long night: ROWS=5000000 PEERS=1
+	$(VENV)/bin/python -m benchmarks --rows $(ROWS) --known $(KNOWN) --sent $(SENT) --seconds $(SECONDS) --runs $(RUNS) \
+		$(if $(PEERS),--peers $(VENV)/peers) --page docs/performance.md
 
 simulate-faults: $(VENV)/dev ## play SEEDS=1000 random faults, crashes and resumes, and hold the laws of delivery
 	$(VENV)/bin/python -m tests.simulation --seeds $(SEEDS)

@@ -1,0 +1,152 @@
+"""
+Exports as merchants' systems write them, of any length, in even memory; the same call always makes the same.
+
+    python -m benchmarks.exports orders|points FILE --rows N [--errors SHARE] [--json-discounts] [--changed SHARE]
+
+A FILE that ends in .parquet is one, any other is CSV. Nobody and nothing in them is real.
+"""
+
+import argparse
+import csv
+import itertools
+import random
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+ORDER_COLUMNS = (
+    "order_id", "agreement_no", "user_id", "open_id", "paid_at", "trade_no", "paid_yuan", "discount_name",
+    "discount_fen", "discounts", "action", "refund_of", "shop", "note",
+)  # fmt: skip
+POINT_COLUMNS = ("brand_id", "card_id", "openid", "user_card_code", "point_balance", "updated_at", "shop")
+
+_SHOPS = ("青石巷店", "滨江路店", "大学城店", "火车东站店", "望湖广场店")
+_ITEMS = (("拿铁", 2200), ("燕麦拿铁", 2600), ("手冲单品", 3200), ("桂花乌龙", 1800), ("海盐可颂", 1500))
+_NOTES = ("", "", "少冰", "去糖, 自提", '门口写着"青石巷"', "外带")
+_MIDNIGHT = datetime(2025, 11, 20)  # noqa: DTZ001 - exports write local time without a zone
+_BATCH = 20_000
+
+Cells = tuple[str, ...]
+
+
+def orders(rows: int, *, errors: float = 0.0, json_discounts: bool = False, seed: int = 1) -> Iterator[Cells]:
+    """
+    Yield sales, one a second: one in five with a discount, one in fifty a refund of an earlier sale.
+
+    A member buys three times. `errors` is the share of rows that can't be sent as they are; with `json_discounts`
+    discounts are a JSON list in one cell, full of quotes. More rows begin with the same ones.
+    """
+    chance = random.Random(seed)
+    for number in range(rows):
+        cells = dict(zip(ORDER_COLUMNS, _sale(number, chance), strict=True))
+        if number % 5 == 0:
+            _give_discount(cells, json_discounts=json_discounts)
+        if number % 50 == 49:
+            _take_back(cells, number - 1 - chance.randrange(40))
+        if chance.random() < errors:
+            _spoil(cells, chance)
+        yield tuple(cells.values())
+
+
+def _sale(number: int, chance: random.Random) -> Cells:
+    item, price_fen = _ITEMS[chance.randrange(len(_ITEMS))]
+    count = 1 + chance.randrange(3)
+    paid = price_fen * count
+    return (
+        f"D20251120{number:09d}", *_member(number), str(_MIDNIGHT + timedelta(seconds=number % 86_400)),
+        f"POS20251120{number:09d}", f"{paid // 100}.{paid % 100:02d}", "", "", "", "ORDER_PAID", "",
+        _SHOPS[number % len(_SHOPS)], f"{item}×{count} {chance.choice(_NOTES)}",
+    )  # fmt: skip
+
+
+def _member(number: int) -> Cells:
+    """Return who bought: agreement, user id, open id. In three thousand sales a thousand members buy in turn."""
+    member = number // 3000 * 1000 + number * 7919 % 1000
+    # One member in four is known by the newer id.
+    user_id, open_id = ("", f"oTESTalipay{member:021d}") if member % 4 == 0 else (f"2088{member:012d}", "")
+    return f"2025{member:016d}", user_id, open_id
+
+
+def _give_discount(cells: dict[str, str], *, json_discounts: bool) -> None:
+    if json_discounts:
+        cells["discounts"] = (
+            '[{"discount_name": "会员日立减", "discount_type": "exclusiveDiscount", "discount_amount": "300"}]'
+        )
+    else:
+        cells |= {"discount_name": "会员日立减", "discount_fen": "300"}
+
+
+def _take_back(cells: dict[str, str], number: int) -> None:
+    sale = f"D20251120{number:09d}"
+    cells |= {"action": "ORDER_REFUND", "refund_of": sale, "note": "退款"}
+    cells |= dict.fromkeys(("discount_name", "discount_fen", "discounts"), "")
+    cells |= zip(("agreement_no", "user_id", "open_id"), _member(number), strict=True)
+
+
+def _spoil(cells: dict[str, str], chance: random.Random) -> None:
+    column, value = chance.choice(
+        (
+            ("agreement_no", ""),
+            ("paid_yuan", "88.125"),
+            ("paid_yuan", "-12.00"),
+            ("paid_at", "2025-11-31 10:24:00"),
+            ("action", "GIFT"),
+        )
+    )
+    cells[column] = value
+
+
+def points(rows: int, *, changed: float = 0.0, seed: int = 1) -> Iterator[Cells]:
+    """Yield the balance of every card; `changed` is the share that differs from what it was the night before."""
+    balances, changes = random.Random(seed), random.Random(seed + 1)
+    for number in range(rows):
+        balance = balances.randrange(20_000)
+        has_changed = changes.random() < changed
+        yield (
+            str(1004 + number % 3), "pTESTcoffeeCard0000000000001", f"oTESTwechat{number:017d}", f"{number:012d}",
+            str(balance + 15 * has_changed), str(_MIDNIGHT + timedelta(days=has_changed)), _SHOPS[number % len(_SHOPS)],
+        )  # fmt: skip
+
+
+def write(path: Path, columns: Cells, rows: Iterator[Cells]) -> None:
+    """Write rows into a new file, in the form that its name says."""
+    if path.suffix == ".parquet":
+        _write_parquet(path, columns, rows)
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def _write_parquet(path: Path, columns: Cells, rows: Iterator[Cells]) -> None:
+    # Imported here: whoever writes CSV stays small.
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    schema = pa.schema([(name, pa.string()) for name in columns])
+    with pq.ParquetWriter(path, schema) as writer:
+        while batch := list(itertools.islice(rows, _BATCH)):
+            cells = [pa.array([cell or None for cell in column], pa.string()) for column in zip(*batch, strict=True)]
+            writer.write_table(pa.Table.from_arrays(cells, schema=schema))
+
+
+def main() -> None:
+    """Write one export."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("export", choices=("orders", "points"))
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--rows", type=int, required=True)
+    parser.add_argument("--errors", type=float, default=0.0)
+    parser.add_argument("--json-discounts", action="store_true")
+    parser.add_argument("--changed", type=float, default=0.0)
+    args = parser.parse_args()
+    if args.export == "orders":
+        rows = orders(args.rows, errors=args.errors, json_discounts=args.json_discounts)
+        write(args.file, ORDER_COLUMNS, rows)
+    else:
+        write(args.file, POINT_COLUMNS, points(args.rows, changed=args.changed))
+
+
+if __name__ == "__main__":
+    main()

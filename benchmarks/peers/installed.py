@@ -1,0 +1,54 @@
+"""The peers that need packages of their own: each in a virtual environment of its own, made when first asked for."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.measure import Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """
+    What others use, as a module of this folder, with the versions it was written for.
+
+    `share` is how much of the rows it is given: the slowest one gets few.
+    """
+
+    name: str
+    module: str
+    requirements: tuple[str, ...]
+    share: float = 1.0
+
+
+PEERS = (
+    Peer("script, aiohttp, 32 at once", "async_http", ("aiohttp==3.14.5", "cryptography==50.0.2")),
+    Peer("alipay-sdk-python, one by one", "alipay_sdk", ("alipay-sdk-python==3.7.1411", "cryptography==50.0.2"), 0.1),
+    Peer(
+        "python-alipay-sdk, 8 threads", "python_alipay_sdk", ("python-alipay-sdk==3.4.0", "cryptography==50.0.2"), 0.5
+    ),
+    Peer("wechatpayv3, 16 threads", "wechatpay_sdk", ("wechatpayv3==2.0.4", "cryptography==50.0.2")),
+)
+
+
+def python_of(peer: Peer, environments: Path | None) -> Path:
+    """Return the Python that has what the peer needs, installed now if need be; raise Unavailable where it can't be."""
+    if environments is None:
+        raise Unavailable("not asked for; `make bench PEERS=1` installs it")
+    python = environments / peer.module / "bin" / "python"
+    # Written last: an environment whose installation was cut off is made anew.
+    done = environments / peer.module / "installed"
+    if done.exists() and done.read_text() == "\n".join(peer.requirements):
+        return python
+    try:
+        _run(sys.executable, "-m", "venv", "--clear", str(environments / peer.module))
+        _run(str(python), "-m", "pip", "--disable-pip-version-check", "--no-input", "install", *peer.requirements)
+    except (subprocess.CalledProcessError, OSError) as exc:
+        raise Unavailable("could not be installed") from exc
+    done.write_text("\n".join(peer.requirements))
+    return python
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)

@@ -1,0 +1,48 @@
+"""Reports: the outcome of every row of a night, from the ledger into files."""
+
+from functools import partial
+
+from benchmarks.contest import Contestant, contest
+from benchmarks.measure import Cost, cost_of, python
+from benchmarks.scene import Scene
+from benchmarks.table import Table
+
+_TEXT = """\
+`backfill report RUN` of {rows:,} rows that were delivered: outcome file, page, summary and rows to fix. Whole
+commands, start included. Aim: 5 million rows in 60 s, flat memory."""
+_LIMIT = "limit: pyarrow copies the CSV"
+
+
+def measure(scene: Scene, *, rows: int, runs: int) -> Table:
+    """Return what each format of the report costs."""
+    night = scene.past("orders", rows)
+    # The first of its runs: ids of runs sort by time.
+    outcomes = min(night.folder.glob("reports/*/outcome.csv"))
+    run = outcomes.parent.name
+    copy = python("-m", "benchmarks.limits", "write", str(outcomes))
+    contestants = [
+        Contestant(_LIMIT, partial(cost_of, copy, folder=scene.folder)),
+        *(
+            Contestant(f"backfill, {form}", partial(night.backfill, "report", run, "--format", form))
+            for form in ("csv", "parquet", "jsonl")
+        ),
+    ]
+    entries = contest(contestants, runs)
+    lines = (
+        (
+            *entry.cells(
+                lambda cost: cost.wall_seconds,
+                lambda cost: rows / cost.wall_seconds,
+                lambda cost: cost.cpu_seconds / rows * 1_000_000,
+                lambda cost: cost.peak_mib,
+            ),
+            entry.times(entries[0], _cpu),
+        )
+        for entry in entries
+    )
+    columns = ("what", "seconds", "rows/s", "CPU µs a row", "peak MiB", "times pyarrow's CPU")
+    return Table("Report", _TEXT.format(rows=rows), columns, tuple(lines))
+
+
+def _cpu(cost: Cost) -> float:
+    return cost.cpu_seconds

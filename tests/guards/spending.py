@@ -1,0 +1,180 @@
+"""A real run in one thread, to a platform that says yes at once, under a clock that nothing but waiting moves."""
+
+import random
+import sqlite3
+import sys
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any, TypeVar
+
+from benchmarks.exports import ORDER_COLUMNS, orders, write
+from benchmarks.past import Yes
+from benchmarks.scene import JOBS
+from pipeline.assemble.opening import open_config
+from pipeline.assemble.outside import Outside
+from pipeline.assemble.wishes import Watcher, Wishes
+from pipeline.assemble.workshop import Workshop
+from pipeline.ledger.database import connect
+from pipeline.ledger.lease import this_process
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.records import Act
+from pipeline.model import Status
+from pipeline.simulator import client_config, write_client_keys
+from pipeline.write.ports import Signer, Transport
+from tests.moved_clock import MovedClock
+
+T = TypeVar("T")
+
+# Runs so many rows in a new folder, and returns what each act took of something.
+Count = Callable[[Path, int], Counter[Act]]
+
+
+@dataclass
+class Spending:
+    """What was spent in each act of a run, by whatever a test counts."""
+
+    act: Act = Act.STAGING
+    counted: Counter[Act] = field(default_factory=Counter)
+
+    def note(self, _what: object = None) -> None:
+        """Count one, in the act that the run is in."""
+        self.counted[self.act] += 1
+
+
+class InLine:
+    """
+    An engine that carries one lane after another in the calling thread, and says when it begins and ends.
+
+    Without `carries` it leaves all lanes as they are.
+    """
+
+    def __init__(self, enter: Callable[[Act], None], *, carries: bool) -> None:
+        self._enter = enter
+        self._carries = carries
+
+    def run(
+        self,
+        tasks: Iterator[T],
+        work: Callable[[T], None],
+        *,
+        workers: int,
+        tick: Callable[[], None],
+        give_up: Callable[[], None],
+    ) -> None:
+        self._enter(Act.DELIVERING)
+        for task in tasks if self._carries else ():
+            work(task)
+        self._enter(Act.CONCLUDED)
+
+
+@dataclass
+class Night:
+    """A night of so many orders in a folder; `signer` and `transport` are a platform that says yes."""
+
+    folder: Path
+    rows: int
+    trace: Callable[[str], None] | None = None
+    enter: Callable[[Act], None] = lambda _act: None
+    delivers: bool = True
+    signer: Signer = field(default_factory=Yes)
+    transport: Transport = field(default_factory=Yes)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir()
+        write_client_keys(self.folder / "keys")
+        config = client_config("http://127.0.0.1:9") + JOBS.format(settings="")
+        (self.folder / "backfill.toml").write_text(config, encoding="utf-8")
+        write(self.folder / "orders.csv", ORDER_COLUMNS, orders(self.rows))
+
+    def run(self) -> None:
+        """Run it from the first row to the report; every row has to end as it should."""
+        clock = MovedClock()
+        config = open_config(self.folder / "backfill.toml", {}, clock, "orders")
+        outside = replace(
+            Outside.real(clock),
+            chance=random.Random(1),
+            engine=InLine(self.enter, carries=self.delivers),
+            signer_of=lambda _account, _api: self.signer,
+            transport_of=lambda _account, _job: self.transport,
+        )
+        ledger = Ledger(self.folder / "ledger.db", clock, this_process(), connect=self._connect)
+        try:
+            files = Workshop(config, ledger, outside, Watcher()).run(
+                "orders", [str(self.folder / "orders.csv")], Wishes()
+            )
+        finally:
+            ledger.close()
+        assert files.summary.counts[Status.SUCCEEDED if self.delivers else Status.UNSENT] == self.rows
+
+    def _connect(self, path: Path, *, durable: bool = True) -> sqlite3.Connection:
+        connection = connect(path, durable=durable)
+        # What is counted does not depend on the disk, and need not wait for it.
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.set_trace_callback(self.trace)
+        return connection
+
+
+def spent_a_row(folder: Path, rows: int, spend: Count) -> dict[Act, float]:
+    """Return what one row more costs in each act: what twice the rows cost more than once the rows, by the row."""
+    once, twice = spend(folder / "once", rows), spend(folder / "twice", 2 * rows)
+    return {act: (twice[act] - once[act]) / rows for act in Act}
+
+
+def statements(folder: Path, rows: int, *, only: str = "") -> Counter[Act]:
+    """Return how many statements the ledger executes in each act; those that begin so, where that is given."""
+    spending = Spending()
+
+    def trace(statement: str) -> None:
+        if statement.startswith(only):
+            spending.note()
+
+    Night(folder, rows, trace=trace, enter=lambda act: setattr(spending, "act", act)).run()
+    return spending.counted
+
+
+def calls(folder: Path, rows: int) -> Counter[Act]:
+    """Return how many functions are called in each act, those written in C included."""
+    spending = Spending()
+
+    def profile(_frame: FrameType, event: str, _arg: Any) -> None:
+        if event in ("call", "c_call"):
+            spending.note()
+
+    night = Night(folder, rows, enter=lambda act: setattr(spending, "act", act))
+    with _profiled(profile):
+        night.run()
+    return spending.counted
+
+
+@contextmanager
+def _profiled(profile: Callable[[FrameType, str, Any], None]) -> Iterator[None]:
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
+def peaks(folder: Path, rows: int, *, delivers: bool) -> dict[Act, int]:
+    """Return the most memory, in bytes, that Python objects take at once in each act."""
+    spending, peak = Spending(), dict.fromkeys(Act, 0)
+
+    def enter(act: Act) -> None:
+        peak[spending.act] = tracemalloc.get_traced_memory()[1]
+        spending.act = act
+        tracemalloc.reset_peak()
+
+    night = Night(folder, rows, enter=enter, delivers=delivers)
+    tracemalloc.start()
+    try:
+        night.run()
+        enter(Act.CONCLUDED)
+    finally:
+        tracemalloc.stop()
+    return peak

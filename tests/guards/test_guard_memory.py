@@ -1,0 +1,27 @@
+"""Memory does not grow with the rows: what a run holds is a chunk, a page or a lane, however long the night."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.ledger.records import Act
+from tests.guards.spending import peaks
+
+# One chunk, page or lane may be fuller than another; what grew with the rows would be three times as much.
+GROWTH = 1.5
+
+
+@pytest.mark.slow
+def test_staging_takes_no_more_memory_for_three_times_the_rows(tmp_path: Path) -> None:
+    """The most that staging holds at once is the same for several chunks as for one."""
+    few, many = (peaks(tmp_path / str(rows), rows, delivers=False) for rows in (9_000, 27_000))
+
+    assert many[Act.STAGING] < GROWTH * few[Act.STAGING]
+
+
+@pytest.mark.slow
+def test_delivering_takes_no_more_memory_for_three_times_the_rows(tmp_path: Path) -> None:
+    """The most that delivering holds at once is the same for six pages of dues as for two."""
+    few, many = (peaks(tmp_path / str(rows), rows, delivers=True) for rows in (2_000, 6_000))
+
+    assert many[Act.DELIVERING] < GROWTH * few[Act.DELIVERING]

@@ -1,0 +1,63 @@
+"""What goes over the wire, and through RSA, for one row."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from benchmarks.past import Yes
+from pipeline.model import Opened, Reply, SignedRequest
+from pipeline.signing.alipay_v3 import AlipayV3
+from pipeline.signing.keys import load_private_key, load_public_key
+from pipeline.simulator import write_client_keys
+from tests.guards.spending import Night
+
+ROWS = 200
+MOST_BYTES = 1300
+
+
+@dataclass
+class Wire(Yes):
+    """A platform that says yes, behind the real signer; it counts what is signed, sent and opened."""
+
+    signer: AlipayV3
+    sent: list[int] = field(default_factory=list)
+    signed: int = 0
+    opened: int = 0
+
+    def sign(self, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:
+        self.signed += 1
+        return self.signer.sign(body, at=at, nonce=nonce)
+
+    def send(self, request: SignedRequest) -> Reply:
+        lines = (f"{name}: {value}\r\n" for name, value in request.headers.items())
+        self.sent.append(len(f"{request.method} {request.target} HTTP/1.1\r\n{''.join(lines)}\r\n") + len(request.body))
+        return super().send(request)
+
+    def open(self, reply: Reply, *, at: datetime) -> Opened:
+        self.opened += 1
+        return super().open(reply, at=at)
+
+
+@pytest.fixture
+def wire(tmp_path: Path) -> Wire:
+    keys = tmp_path / "keys"
+    write_client_keys(keys)
+    private = load_private_key((keys / "app_private_key.pem").read_bytes(), "app")
+    public = load_public_key((keys / "alipay_public_key.pem").read_bytes(), "platform")
+    return Wire(AlipayV3(app_id="2021000000000001", private_key=private, platform=public))
+
+
+def test_a_row_is_signed_sent_and_opened_once(tmp_path: Path, wire: Wire) -> None:
+    """Where all goes well each row takes one signature, one request and one check of an answer."""
+    Night(tmp_path / "night", ROWS, signer=wire, transport=wire).run()
+
+    assert (wire.signed, len(wire.sent), wire.opened) == (ROWS, ROWS, ROWS)
+
+
+def test_a_request_carries_little_but_its_payload(tmp_path: Path, wire: Wire) -> None:
+    """A request for an order, with its signature and all headers of ours, fits into one packet."""
+    Night(tmp_path / "night", ROWS, signer=wire, transport=wire).run()
+
+    assert max(wire.sent) < MOST_BYTES

@@ -1,0 +1,43 @@
+"""
+What a row costs, in things that can be counted: the same count on every machine, however busy.
+
+A bound is a little above what is spent. One that is exceeded says that rows became dearer; `make bench` says by how
+much.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pipeline.ledger.records import Act
+from tests.guards.spending import Count, calls, spent_a_row, statements
+
+ROWS = 512
+
+
+@pytest.mark.parametrize(
+    ("count", "bounds"),
+    [
+        pytest.param(
+            statements,
+            {Act.STAGING: 2.1, Act.DELIVERING: 10.5, Act.CONCLUDED: 0.1},
+            id="statements: a row and its due; look, intend, settle and forget; pages",
+        ),
+        pytest.param(
+            partial(statements, only="COMMIT"),
+            {Act.STAGING: 0.1, Act.DELIVERING: 1.1, Act.CONCLUDED: 0.1},
+            id="commits: the intent of one is what makes the outcome of the one before durable",
+        ),
+        pytest.param(
+            calls,
+            {Act.STAGING: 140.0, Act.DELIVERING: 460.0, Act.CONCLUDED: 80.0},
+            id="calls of functions, those written in C included",
+        ),
+    ],
+)
+def test_a_row_costs_no_more_than_it_did(count: Count, bounds: dict[Act, float], tmp_path: Path) -> None:
+    """What one row more takes in each act of a run stays within its bound."""
+    spent = spent_a_row(tmp_path, ROWS, count)
+
+    assert {act: spent[act] for act in Act if spent[act] > bounds[act]} == {}

@@ -1,0 +1,43 @@
+"""What a command loads before it says anything: nothing that only sending or mapping needs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.scene import JOBS
+from pipeline.simulator import client_config, write_client_keys
+
+CHECKOUT = Path(__file__).parents[2]
+TELL = """
+import contextlib, sys
+from pipeline.cli.main import main
+with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(SystemExit):
+    main(sys.argv[1:])
+loaded = {name.partition(".")[0] for name in sys.modules}
+heavy = {"cryptography", "jsonschema_rs", "orjson", "pandas", "pyarrow", "requests", "tenacity", "ulid"}
+print(*sorted(loaded & heavy))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "loaded"),
+    [
+        pytest.param(["--help"], set[str](), id="help"),
+        pytest.param(["run", "--help"], set[str](), id="help of a command"),
+        pytest.param(["runs"], {"cryptography", "jsonschema_rs", "orjson"}, id="past runs: config and ledger"),
+    ],
+)
+def test_a_command_loads_only_what_it_needs(words: list[str], loaded: set[str], tmp_path: Path) -> None:
+    """Of the packages that take long to load, a command that does not send loads those of config and ledger at most."""
+    write_client_keys(tmp_path / "keys")
+    config = client_config("http://127.0.0.1:9") + JOBS.format(settings="")
+    (tmp_path / "backfill.toml").write_text(config, encoding="utf-8")
+
+    done = subprocess.run(
+        [sys.executable, "-c", TELL, *words],
+        cwd=tmp_path, env={"PYTHONPATH": str(CHECKOUT)}, capture_output=True, encoding="utf-8", check=True,
+    )  # fmt: skip
+
+    assert set(done.stdout.split()) - loaded == set()
