@@ -50,7 +50,7 @@ class Slot(Protocol):
         ...
 
     def marker(self, number: int) -> str:
-        """Return a plain text that is found again in a body; each number has its own."""
+        """Return a plain text that is found again in a body: each number has its own, from 1000 on it is longer."""
         ...
 
 
@@ -161,7 +161,7 @@ class _Time:
         return Reading(joined(heads, seconds, tails), either(odd, mask(lost)))
 
     def marker(self, number: int) -> str:
-        return f"{2100 + number}-02-03 04:05:06"
+        return f"{2100 + number}-02-03 04:05:06{'Z' if number >= 1000 else ''}"
 
     def _minute(self, key: str) -> tuple[str, str] | None:
         """Return what stands before and after the seconds of a minute; None where they can't be told from it."""
