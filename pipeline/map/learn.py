@@ -9,7 +9,6 @@ import orjson
 from pipeline.map.bind import Composed, RowMapper
 from pipeline.map.compose import number_parts
 from pipeline.map.constraints import Rule, Unfamiliar, asked_at, asks_no_more, looked_at
-from pipeline.map.faults import MISSING
 from pipeline.map.fields import export_schema
 from pipeline.map.rules import MappingRules
 from pipeline.map.seal import LANE
@@ -19,7 +18,8 @@ from pipeline.model import Invalid, Payload, Row, digest
 from pipeline.resources import schema
 from pipeline.texts import column_of
 
-_VARIANTS = (0, 500)
+# A fault tells how long a text is: markers of other lengths show whether it tells of one of them.
+_VARIANTS = (0, 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +112,7 @@ def _as_read(place: Place, marker: str | None) -> str | None:
     return text
 
 
-def _refusal(invalid: Invalid, markers: Mapping[str, str]) -> Refusal | None:
-    """Return the refusal of rows that lack something; what else is wrong is told with what the row holds."""
-    if any(fault.code != MISSING for fault in invalid.faults):
-        return None
+def _refusal(invalid: Invalid, markers: Mapping[str, str]) -> Refusal:
     key = invalid.request_key
     return Refusal(invalid.faults, None if key is None else cut(key, markers))
 

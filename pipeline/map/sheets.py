@@ -2,8 +2,8 @@
 The story of a chunk: columns, rows that are alike, templates, and a sheet.
 
 What a row becomes is for the row mapper to say. It is asked once for all rows that are alike: those with texts in the
-same columns, and the same text in each column that decides about others. Their other texts are put in by columns, where
-all of them are plain; every other row is mapped by itself.
+same columns, and the same text wherever it decides about others or is not plain. Their plain texts are then put in by
+columns. A row that is like no other, or of which more has to be known, is mapped by itself.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from pipeline.map.constraints import Unfamiliar, asked_at, looked_at
 from pipeline.map.digests import digests_of_bodies
 from pipeline.map.fields import export_schema, field_of
 from pipeline.map.learn import Learner, Place
-from pipeline.map.plain import Mask, said
+from pipeline.map.plain import said
 from pipeline.map.rules import MappingRules
 from pipeline.map.slots import slot_of
 from pipeline.map.template import Refusal, Template, filled
@@ -30,7 +30,9 @@ from pipeline.model import Api, BadRow, Invalid, Mapped, Payload, Sheet
 from pipeline.texts import Column, cells_of, listed
 
 Places = npt.NDArray[np.int64]
-Likeness = tuple[str | bool | None, ...]
+# Whether there is a plain text; or the very text, if it decides or is not plain.
+Kind = str | bool | None
+Likeness = tuple[Kind, ...]
 
 _MOST_KNOWN = 4096
 
@@ -56,8 +58,7 @@ class _Column:
 
     place: Place
     texts: Column = field(repr=False)
-    odd: Mask | None
-    kinds: Sequence[str | bool | None] = field(repr=False)
+    kinds: Sequence[Kind] = field(repr=False)
     kind_of_row: Places | None
 
 
@@ -77,12 +78,7 @@ class _SheetMapper:
         """Tell the story of one chunk."""
         draft = _Draft(self._api, chunk)
         columns = [_read(place, chunk.texts[place.column]) for place in self._places]
-        alone = np.zeros(len(chunk), np.bool_)
-        alone[list(chunk.bad)] = True
-        for column in columns:
-            if column.odd is not None:
-                alone |= column.odd
-        for places in _alike(columns, np.flatnonzero(~alone), self._worth_learning):
+        for places in _alike(columns, np.array(draft.open_places(), np.int64), self._worth_learning):
             self._map_alike(chunk, columns, places, draft)
         for row in chunk.rows_at(draft.open_places()):
             draft.put_row(row.number - chunk.first, self._rows.map(row))
@@ -101,7 +97,7 @@ class _SheetMapper:
         at_fault = template.refunds_of_themselves(texts, len(places))
         if at_fault is None:
             draft.put(places, template.render(texts, len(places)))
-        else:
+        elif not at_fault.all():
             self._map_alike(chunk, columns, places[~at_fault], draft)
 
     def _known_or_learned(self, chunk: Chunk, columns: Sequence[_Column], at: int) -> Template | Refusal | None:
@@ -110,7 +106,9 @@ class _SheetMapper:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
             (row,) = chunk.rows_at([at])
-            gaps = [c.place for c, kind in zip(columns, likeness, strict=True) if c.place.slot and kind]
+            # A column may feed several fields: its text is free only where it is to each of them.
+            fixed = {c.place.column for c, kind in zip(columns, likeness, strict=True) if kind is not True}
+            gaps = [c.place for c in columns if c.place.column not in fixed]
             self._known[likeness] = self._learner.learn(row.cells, gaps)
         return self._known[likeness]
 
@@ -221,11 +219,16 @@ def _read(place: Place, cells: Column) -> _Column:
     column = said(cells)
     if place.slot is None:
         kinds = column.dictionary_encode(null_encoding="encode")
-        return _Column(place, column, None, kinds.dictionary.to_pylist(), _codes(kinds.indices))
+        return _Column(place, column, kinds.dictionary.to_pylist(), _codes(kinds.indices))
     reading = place.slot.read(column)
+    if reading.odd is not None and reading.odd.any():
+        odd = column.filter(pa.array(reading.odd)).dictionary_encode()
+        codes = _codes(column.is_valid())
+        codes[reading.odd] = _codes(odd.indices) + 2
+        return _Column(place, reading.texts, (False, True, *odd.dictionary.to_pylist()), codes)
     if 0 < column.null_count < len(column):
-        return _Column(place, reading.texts, reading.odd, (False, True), _codes(column.is_valid()))
-    return _Column(place, reading.texts, reading.odd, (not column.null_count,), None)
+        return _Column(place, reading.texts, (False, True), _codes(column.is_valid()))
+    return _Column(place, reading.texts, (not column.null_count,), None)
 
 
 def _codes(values: Any) -> Places:

@@ -50,7 +50,7 @@ class Slot(Protocol):
         ...
 
     def marker(self, number: int) -> str:
-        """Return a plain text that is found again in a body; each number has its own."""
+        """Return a plain text that is found again in a body: each number has its own, from 1000 on it is longer."""
         ...
 
 
@@ -95,12 +95,12 @@ class _Yuan:
 
     def read(self, column: Column) -> Reading:
         odd = mask(pc.invert(pc.match_substring_regex(column, self._forms)))
-        point, length = pc.find_substring(column, "."), pc.binary_length(column)
-        if pc.all(pc.equal(pc.subtract(length, point), 3)).as_py():
+        point = pc.find_substring(column, ".")
+        # How many letters there are from the point on: none in 12, two in 12.5, three in 12.50.
+        tail = pc.if_else(pc.equal(point, -1), 0, pc.subtract(pc.binary_length(column), point))
+        if pc.all(pc.equal(tail, 3)).as_py():
             return Reading(column, odd)
-        # By how many letters stand after the point, the point counted: 12, 12.5, 12.50.
-        after = pc.if_else(pc.equal(point, -1), 0, pc.min_element_wise(pc.subtract(length, point), 3))
-        ends = pa.array([".00", "00", "0", ""]).take(after)
+        ends = column_of([".00", "00", "0", ""]).take(pc.min_element_wise(tail, 3))
         return Reading(joined(column, ends), odd)
 
     def marker(self, number: int) -> str:
@@ -161,7 +161,7 @@ class _Time:
         return Reading(joined(heads, seconds, tails), either(odd, mask(lost)))
 
     def marker(self, number: int) -> str:
-        return f"{2100 + number}-02-03 04:05:06"
+        return f"{2100 + number}-02-03 04:05:06{'Z' if number >= 1000 else ''}"
 
     def _minute(self, key: str) -> tuple[str, str] | None:
         """Return what stands before and after the seconds of a minute; None where they can't be told from it."""

@@ -27,7 +27,7 @@ Texts = Mapping[str, Column]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Rows that can't be sent for what they lack."""
+    """Rows that can't be sent, for something that is the same in all of them."""
 
     faults: tuple[Fault, ...]
     request_key: Pieces | None

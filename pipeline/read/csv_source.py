@@ -14,10 +14,10 @@ from pipeline.read.compressed import Content, PlainBytes
 from pipeline.read.decode import UNREAD, decoded, encoding_by_mark, known_encoding, linewise
 from pipeline.read.lines import whole_lines
 from pipeline.read.mended import MendedRows, format_of, is_rows_to_fix
-from pipeline.read.plain_blocks import PlainBlocks
+from pipeline.read.plain_blocks import Block, PlainBlocks
 from pipeline.read.records import Broken, Record, RecordReader
 from pipeline.read.source_file import SourceFile, verify_unchanged
-from pipeline.texts import Column, repeated
+from pipeline.texts import repeated
 
 
 class CsvSource:
@@ -95,16 +95,23 @@ class CsvSource:
         """Yield a chunk for each text that holds rows, taken apart by columns where that is safe."""
         yield from self._chunk_of(self._begun)
         for text in self._texts:
-            plain = None if self._mended or self._records.is_within_record else self._plain.columns(text)
-            yield from self._chunk_of(self._records.read(text)) if plain is None else self._chunk_of_columns(plain)
+            block = None if self._mended or self._records.is_within_record else self._plain.block(text)
+            yield from self._chunk_of(self._records.read(text)) if block is None else self._chunk_of_block(block)
         yield from self._chunk_of(self._records.rest())
 
-    def _chunk_of_columns(self, texts: tuple[Column, ...]) -> Iterator[Chunk]:
-        count = len(texts[0])
-        if count:
-            constants = (repeated(text, count) for text in self._constants)
-            yield Chunk(self.columns, self.rows + 1, (*texts, *constants))
-            self.rows += count
+    def _chunk_of_block(self, block: Block) -> Iterator[Chunk]:
+        if len(block):
+            constants = (repeated(text, len(block)) for text in self._constants)
+            first = self.rows + 1
+            bad = {place: self._ragged_row(first + place, text) for place, text in block.ragged.items()}
+            yield Chunk(self.columns, first, (*block.texts, *constants), bad)
+            self.rows += len(block)
+
+    def _ragged_row(self, number: int, text: str) -> BadRow:
+        (record,) = self._records.read(text)
+        if isinstance(record, Broken):
+            return self._bad_row(number, record.fault, record.cells)
+        return self._bad_row(number, _ragged(len(record), self._header_width), record)
 
     def _chunk_of(self, several: Sequence[Record]) -> Iterator[Chunk]:
         rows = self._rows(several)

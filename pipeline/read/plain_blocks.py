@@ -1,9 +1,12 @@
 """Blocks of CSV that need no second look, taken apart column by column."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from io import BytesIO
+from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
@@ -14,42 +17,63 @@ from pipeline.texts import Column, pc
 _MARK = "\ufeff"
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The columns of a block; where a record is of another width they say nothing, and `ragged` has it by its place."""
+
+    texts: tuple[Column, ...] = field(repr=False)
+    ragged: Mapping[int, str] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.texts[0])
+
+
 class PlainBlocks:
     """
-    Reads blocks in which every line is a record of the right width, or blank.
+    Reads blocks in which every line is a record, or blank.
 
     What it reads is what `RecordReader` reads; a block in which it is not sure of that it leaves alone.
     """
 
     def __init__(self, form: CsvFormat, width: int, nulls: Iterable[str], bounds: Bounds) -> None:
-        self._quote = form.quote
-        self._is_plain_form = form.delimiter.isascii() and form.quote.isascii() and width <= bounds.record_cells
+        self._form = form
         self._cell_chars = bounds.cell_chars
+        self._is_plain_form = form.delimiter.isascii() and form.quote.isascii() and width <= bounds.record_cells
         self._well_quoted = _well_quoted(form)
-        names = [str(at) for at in range(width)]
-        self._shape = (
-            csv.ParseOptions(delimiter=form.delimiter, quote_char=form.quote or False) if self._is_plain_form else None
-        )
-        self._names = names
+        self._names = [str(at) for at in range(width)]
         self._values = csv.ConvertOptions(
             check_utf8=False,  # it was encoded here
-            column_types=dict.fromkeys(names, pa.string()),
+            column_types=dict.fromkeys(self._names, pa.string()),
             null_values=list(nulls),
             strings_can_be_null=True,
             quoted_strings_can_be_null=True,
         )
 
-    def columns(self, text: str) -> tuple[Column, ...] | None:
-        """Return the columns of a block of whole lines; None where it has to be read record by record."""
+    def block(self, text: str) -> Block | None:
+        """Take a text of whole lines apart; None where it has to be read record by record."""
         data = self._plain_data(text)
         if data is None:
             return None
-        reading = csv.ReadOptions(column_names=self._names, use_threads=False, block_size=len(data) + 1)
+        ragged: dict[int, str] = {}
         try:
-            table = csv.read_csv(BytesIO(data), reading, self._shape, self._values)
-        except pa.ArrowInvalid:  # a line of another width, or nothing but blank ones
+            table = self._table(data, ragged)
+        except pa.ArrowInvalid:  # what is too much for Arrow may still be read record by record
             return None
-        return tuple(column.combine_chunks() for column in table.columns)
+        columns = [column.combine_chunks() for column in table.columns]
+        return Block(tuple(_with_gaps(columns, ragged) if ragged else columns), ragged)
+
+    def _table(self, data: bytes, ragged: dict[int, str]) -> pa.Table:
+        def note(row: csv.InvalidRow) -> Literal["skip"]:
+            if row.number is None:
+                raise pa.ArrowInvalid("a record without a number")
+            ragged[row.number - 1] = row.text
+            return "skip"
+
+        reading = csv.ReadOptions(column_names=self._names, use_threads=False, block_size=len(data) + 1)
+        form = csv.ParseOptions(
+            delimiter=self._form.delimiter, quote_char=self._form.quote or False, invalid_row_handler=note
+        )
+        return csv.read_csv(BytesIO(data), reading, form, self._values)
 
     def _plain_data(self, text: str) -> bytes | None:
         """Return the text as bytes in which nothing is left that two readers could take for different things."""
@@ -64,7 +88,7 @@ class PlainBlocks:
         return data if self._has_no_quote_astray(text, data) else None
 
     def _has_no_quote_astray(self, text: str, data: bytes) -> bool:
-        if not self._quote or self._quote not in text:
+        if not self._form.quote or self._form.quote not in text:
             return True
         block = pa.array([data], pa.large_binary())
         return bool(pc.match_substring_regex(block, self._well_quoted)[0].as_py())
@@ -76,3 +100,12 @@ def _well_quoted(form: CsvFormat) -> str:
     cell = f"(?:{quote}[^{quote}\\n]*(?:{quote}{quote}[^{quote}\\n]*)*{quote}|[^{delimiter}{quote}\\n]*)"
     line = f"{cell}(?:{delimiter}{cell})*\\r?"
     return f"^(?:{line}\\n)*(?:{line})?$"
+
+
+def _with_gaps(columns: Iterable[Column], places: Collection[int]) -> list[Column]:
+    """Return columns that say nothing at some places of their own, and go on behind them."""
+    columns = list(columns)
+    is_there = np.ones(len(columns[0]) + len(places), np.bool_)
+    is_there[list(places)] = False
+    taken = pa.array(np.cumsum(is_there) - 1, pa.int64(), mask=~is_there)
+    return [column.take(taken) for column in columns]

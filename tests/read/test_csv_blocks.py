@@ -1,0 +1,106 @@
+"""What is read by blocks is what is read record by record."""
+
+from typing import Any
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from pipeline.model import CsvFormat
+from pipeline.read.bounds import Bounds
+from pipeline.read.plain_blocks import Block, PlainBlocks
+from pipeline.read.records import Broken, RecordReader
+from pipeline.texts import cells_of
+
+BOUNDS = Bounds(cell_chars=200, record_cells=6)
+FORMS = st.builds(
+    CsvFormat,
+    delimiter=st.sampled_from([",", "\t", ";", "|", " ", "a", "-", "^", "]", "单"]),
+    quote=st.sampled_from(['"', "'", "", "`", "\\"]),
+    null_values=st.sampled_from([(), ("NULL",), ("b", " b")]),
+)
+# D and Q stand for delimiter and quote: near CSV, so that blocks are not all refused.
+CELL = st.sampled_from(
+    [
+        *("", "b", "单", " b", "b ", "NULL", "QbQ", "QbDbQ", "QbQQbQ", "QQ", "QNULLQ", "007", "1e5", "\ufeffb", "😀", "\u2028"),
+        *("Q", "bQb", "QbQb", "Qb\nbQ", "QQQ", "\r", "b\rb", "\0", "\udcff", "\x0b", "#", "\\", "nan", "x" * 201),
+    ]
+)  # fmt: skip
+LINE = st.lists(CELL, min_size=1, max_size=3).map("D".join)
+END = st.sampled_from(["\n", "\n", "\n", "\r\n", "\n\n"])
+TEXT = st.lists(st.tuples(LINE, END).map("".join), max_size=6).map("".join)
+TAMER = st.lists(st.sampled_from(["bDb\n", "单DQbQ\r\n", "D\n", "bDbDb\n", "b\n", "\n", "QbDQDb"]), max_size=8).map(
+    "".join
+)
+
+
+def by_blocks(block: Block) -> list[Any]:
+    cells = cells_of(block.texts)
+    return [block.ragged.get(place, of_row) for place, of_row in enumerate(cells)]
+
+
+def by_records(text: str, form: CsvFormat, ragged: dict[int, str]) -> list[Any]:
+    """Read a text record by record; one that is ragged is told by the text that `ragged` has for it."""
+    reader = RecordReader(form, BOUNDS)
+    nulls = {"", *form.null_values}
+    found: list[Any] = []
+    for record in (*reader.read(text), *reader.rest()):
+        again = RecordReader(form, BOUNDS).read(ragged.get(len(found), ""))
+        if isinstance(record, Broken) or (record and len(record) != 2):
+            found.append(ragged[len(found)] if list(again) == [record] else record)
+        elif record:
+            found.append(tuple(None if cell in nulls else cell for cell in record))
+    return found
+
+
+@settings(max_examples=1500, deadline=None)
+@given(text=TEXT | TAMER, form=FORMS)
+def test_a_block_is_read_as_its_records_are(text: str, form: CsvFormat) -> None:
+    """Whatever a text holds, what is taken apart by columns gives the same cells, record by record."""
+    if form.quote == form.delimiter:
+        return
+    text = text.replace("D", form.delimiter).replace("Q", form.quote)
+
+    block = PlainBlocks(form, 2, ("", *form.null_values), BOUNDS).block(text)
+
+    event(f"taken apart: {block is not None}")
+    if block is not None:
+        assert by_blocks(block) == by_records(text, form, dict(block.ragged))
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "ragged"),
+    [
+        pytest.param("1,2\n3,4\n", [("1", "2"), ("3", "4")], {}, id="plain"),
+        pytest.param("1,\r\n\r\n,4", [("1", None), (None, "4")], {}, id="crlf-and-blank-line"),
+        pytest.param('"1","a ""b"""\n', [("1", 'a "b"')], {}, id="quoted"),
+        pytest.param("1,2\n3\n\n4,5,6\n7,8\n", [("1", "2"), (None, None), (None, None), ("7", "8")], {1: "3", 2: "4,5,6"}, id="ragged"),
+        pytest.param("单,é😀\n", [("单", "é😀")], {}, id="not-ascii"),
+        pytest.param("\n\n", [], {}, id="blank"),
+    ],
+)  # fmt: skip
+def test_a_block_that_needs_no_second_look_is_taken_apart(
+    text: str, rows: list[tuple[str | None, ...]], ragged: dict[int, str]
+) -> None:
+    """Lines with or without quotes, blank ones and ragged ones are read by columns."""
+    block = PlainBlocks(CsvFormat(), 2, ("",), BOUNDS).block(text)
+
+    assert block is not None
+    assert (cells_of(block.texts), dict(block.ragged)) == (rows, ragged)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('1,"a\nb"\n', id="line-end-within-quotes"),
+        pytest.param('1,a"b\n', id="stray-quote"),
+        pytest.param("1,a\rb\n", id="lone-carriage-return"),
+        pytest.param("1,\0\n", id="nul"),
+        pytest.param("1,\udcff\n", id="not-decodable"),
+        pytest.param("\ufeff1,2\n", id="mark"),
+        pytest.param("1," + "x" * 200 + "\n", id="too-long"),
+    ],
+)
+def test_a_block_that_needs_a_second_look_is_left_alone(text: str) -> None:
+    """What two readers could take for different things is read record by record."""
+    assert PlainBlocks(CsvFormat(), 2, ("",), BOUNDS).block(text) is None
