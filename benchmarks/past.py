@@ -80,7 +80,7 @@ def run(job: str, source: str, *, synced: bool) -> int:
     workers = config.jobs[job].concurrency if synced else 1
     config = replace(config, jobs={job: replace(config.jobs[job], rate=_RATE, concurrency=workers)})
     outside = replace(
-        Outside.real(clock), signer_of=lambda _account, _api: platform, transport_of=lambda _account, _job: platform
+        Outside.real(clock, {}), signer_of=lambda _account, _api: platform, transport_of=lambda _account, _job: platform
     )
     path = ledger_path(config)
     ledger = Ledger(path, clock, this_process(), connect=connect if synced else _unsynced)
