@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import orjson
 
 from pipeline.ledger.admission import Card, Conflict, Skip, admit, is_overtaken, is_unchanged
-from pipeline.ledger.deliveries import card_of, is_a_newer_one_due, known
+from pipeline.ledger.deliveries import card_of, known
+from pipeline.ledger.precedence import is_a_newer_one_due
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging import KEY_CONFLICT
 from pipeline.model import Api, Balance, Export, Status, digest

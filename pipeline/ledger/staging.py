@@ -7,6 +7,7 @@ import orjson
 
 from pipeline.ledger.admission import Conflict, Known, Skip, admit
 from pipeline.ledger.deliveries import known
+from pipeline.ledger.precedence import leave_out_states_before
 from pipeline.ledger.records import InputRecord, RunRecord, StagedRow
 from pipeline.model import Balance, Export, Status, digest
 
@@ -30,6 +31,8 @@ def stage_rows(
         ),
     )  # fmt: skip
     _insert_dues(connection, run, first_row_no, decided)
+    held = ((row.request_key, n) for n, row in enumerate(decided, first_row_no) if row.code == "already_succeeded")
+    leave_out_states_before(connection, run, [(key, row_no) for key, row_no in held if key is not None])
 
 
 def _identities(rows: Sequence[StagedRow]) -> Iterator[str]:

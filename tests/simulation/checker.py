@@ -14,6 +14,7 @@ from tests.simulation.balances import check_balances
 from tests.simulation.evidence import Broken, Line, export, exports, lane_of, read, reports, row_of
 from tests.simulation.history import Evidence, Told
 from tests.simulation.platform import Entry
+from tests.simulation.states import check_states
 
 
 def check(evidence: Evidence) -> None:
@@ -32,6 +33,8 @@ def check(evidence: Evidence) -> None:
         _no_refund_before_its_payment(evidence)
     if evidence.scenario.api is Api.POINTS:
         check_balances(evidence)
+    if evidence.scenario.api is Api.STATE:
+        check_states(evidence)
 
 
 def check_run(evidence: Evidence) -> None:
