@@ -84,8 +84,8 @@ def _earlier_state(connection: sqlite3.Connection, run: RunRecord, due: Due, *, 
         return None
     # `+` here and below: by its run SQLite would look through all dues, by its identity through a few.
     is_open = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM dues WHERE +run_no = :run_no AND identity > :key || '/' AND identity < :key || '0'"
-        " AND identity <> :identity AND position < :position AND status IN ('unknown', 'unsent', 'blocked'))"
+        "SELECT EXISTS (SELECT 1 FROM dues WHERE +run_no = :run_no AND identity <> :identity AND position < :position"
+        " AND identity > :key || '/' AND identity < :key || '0' AND status IN ('unknown', 'unsent', 'blocked'))"
         f" OR EXISTS ({_OTHER_STATES} AND e.position < :position AND v.state IN ('sending', 'unknown'))",
         _asked(run, due),
     ).fetchone()
