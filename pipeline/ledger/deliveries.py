@@ -5,9 +5,10 @@ from collections.abc import Iterable
 
 import orjson
 
-from pipeline.ledger.admission import Admission, Card, Go, Known, Skip, admit, is_overtaken
-from pipeline.ledger.precedence import is_later_state_sent, what_goes_first
+from pipeline.ledger.admission import Admission, Card, Conflict, Go, Known, Skip, admit, is_overtaken
+from pipeline.ledger.precedence import SUPERSEDED, later_state_sent, what_goes_first
 from pipeline.ledger.records import DeliveryState, Due, RunRecord, Settlement
+from pipeline.ledger.tasks import form_conflict
 from pipeline.model import Status
 
 _WITHOUT_INTENT = (Status.SKIPPED, Status.INVALID, Status.BLOCKED)
@@ -56,28 +57,34 @@ def intend(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Admissio
 
     Until `settle` the delivery counts as possibly applied.
     """
-    admission = admit(known(connection, run, [due.identity]).get(due.identity), due.digest)
-    if not isinstance(admission, Go):
-        return admission
-    if _is_superseded(connection, run, due, doubt=admission.doubt):
-        return Skip("superseded")
-    blocked = what_goes_first(connection, run, due, doubt=admission.doubt)
-    if blocked is not None:
-        return blocked
-    connection.execute(
-        "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET digest = excluded.digest, state = excluded.state, due_no = excluded.due_no",
-        (run.account_no, run.api, due.identity, due.digest, DeliveryState.SENDING, due.due_no),
-    )
-    _intend_balance(connection, run, due)
+    admission = _admission(connection, run, due)
+    if isinstance(admission, Go):
+        connection.execute(
+            "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET digest = excluded.digest, state = excluded.state, due_no = excluded.due_no",
+            (run.account_no, run.api, due.identity, due.digest, DeliveryState.SENDING, due.due_no),
+        )
+        _intend_balance(connection, run, due)
     return admission
 
 
-def _is_superseded(connection: sqlite3.Connection, run: RunRecord, due: Due, *, doubt: bool) -> bool:
-    """Return whether something newer went out, which this would undo."""
-    if due.balance is None:
-        return is_later_state_sent(connection, run, due, doubt=doubt)
-    return is_overtaken(due.balance, due.position, due.identity, card_of(connection, run.account_no, due.balance.card))
+def _admission(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Admission:
+    admission = admit(known(connection, run, [due.identity]).get(due.identity), due.digest)
+    if not isinstance(admission, Go):
+        return admission
+    return (
+        _obstacle(connection, run, due, doubt=admission.doubt)
+        or what_goes_first(connection, run, due, doubt=admission.doubt)
+        or admission
+    )
+
+
+def _obstacle(connection: sqlite3.Connection, run: RunRecord, due: Due, *, doubt: bool) -> Conflict | Skip | None:
+    """Say why a due is never sent any more. What is in doubt, but for a balance, has to be settled."""
+    if due.balance is not None:
+        card = card_of(connection, run.account_no, due.balance.card)
+        return Skip(SUPERSEDED) if is_overtaken(due.balance, due.position, due.identity, card) else None
+    return None if doubt else form_conflict(connection, run, due) or later_state_sent(connection, run, due)
 
 
 def _intend_balance(connection: sqlite3.Connection, run: RunRecord, due: Due) -> None:

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 import orjson
 
-from pipeline.ledger.admission import Blocked
+from pipeline.ledger.admission import Blocked, Skip
 from pipeline.ledger.records import DeliveryState, Due, RunRecord
 from pipeline.model import Api, Balance
 
 PAYMENT_NOT_SUCCEEDED = "payment_not_succeeded"
 EARLIER_STATE_OPEN = "earlier_state_open"
+SUPERSEDED = "superseded"
 
 
 def what_goes_first(connection: sqlite3.Connection, run: RunRecord, due: Due, *, doubt: bool) -> Blocked | None:
@@ -94,19 +95,15 @@ def _earlier_state(connection: sqlite3.Connection, run: RunRecord, due: Due, *, 
     return Blocked(EARLIER_STATE_OPEN, "an earlier state of this out_biz_no is open; rerun, and that goes first")
 
 
-def is_later_state_sent(connection: sqlite3.Connection, run: RunRecord, due: Due, *, doubt: bool) -> bool:
-    """
-    Return whether the platform may hold a later state of the same object: sent now, this one would undo it.
-
-    Not so for a state in doubt: it went out before the later one, and has to be settled.
-    """
-    if run.api is not Api.STATE or doubt:
-        return False
+def later_state_sent(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Skip | None:
+    """Leave a state out where the platform may hold a later one of the same object, which this would undo."""
+    if run.api is not Api.STATE:
+        return None
     may_be_held = "v.state IN ('sending', 'unknown', 'succeeded')"
     found = connection.execute(
         f"SELECT EXISTS ({_OTHER_STATES} AND e.position > :position AND {may_be_held})", _asked(run, due)
     ).fetchone()
-    return bool(found[0])
+    return Skip(SUPERSEDED) if found[0] else None
 
 
 def leave_out_states_before(connection: sqlite3.Connection, run: RunRecord, held: Sequence[tuple[str, int]]) -> None:

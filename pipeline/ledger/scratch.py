@@ -19,3 +19,9 @@ def take_over_the_past(connection: sqlite3.Connection) -> None:
     """Let the scratch ledger's accounts be the real one's, and its runs come after the real ones."""
     connection.execute("INSERT INTO main.accounts SELECT * FROM past.accounts")
     connection.execute("INSERT INTO main.runs SELECT * FROM past.runs ORDER BY run_no DESC LIMIT 1")
+
+
+def history_of(connection: sqlite3.Connection) -> str:
+    """Return where the dues and rows are that deliveries come from: in the ledger itself, or in the one looked into."""
+    is_scratch = connection.execute("SELECT 1 FROM pragma_database_list WHERE name = 'past'").fetchone()
+    return "past" if is_scratch else "main"

@@ -9,6 +9,7 @@ from pipeline.ledger.admission import Conflict, Known, Skip, admit
 from pipeline.ledger.deliveries import known
 from pipeline.ledger.precedence import leave_out_states_before
 from pipeline.ledger.records import InputRecord, RunRecord, StagedRow
+from pipeline.ledger.tasks import COUNTED_OTHERWISE, counted_otherwise
 from pipeline.model import Balance, Export, Status, digest
 
 KEY_CONFLICT = "key_conflict"
@@ -45,7 +46,7 @@ def _decide(row: StagedRow, history: dict[str, Known], counted_otherwise: set[st
     if row.status is not None:
         return row
     if row.request_key in counted_otherwise:
-        return _conflict(row, "the task was delivered with another form of `times`; give this row another key")
+        return _conflict(row, COUNTED_OTHERWISE)
     admissions = [admit(history.get(payload.identity), digest(payload.body)) for payload in row.payloads]
     conflict = next((a for a in admissions if isinstance(a, Conflict)), None)
     if conflict is not None:
@@ -60,22 +61,11 @@ def _conflict(row: StagedRow, message: str) -> StagedRow:
 
 
 def _counted_otherwise(connection: sqlite3.Connection, run: RunRecord, rows: Sequence[StagedRow]) -> set[str]:
-    """
-    Return the keys of task rows that were delivered under `<key>` and now come as `<key>-1` ..., or the reverse.
-
-    Sent as they are, the same completions would count again.
-    """
     if run.export is not Export.TASKS:
         return set()
-    other = {(r.request_key + "-1" if len(r.payloads) == 1 else r.request_key): r.request_key
-             for r in rows if r.payloads and r.request_key is not None}  # fmt: skip
-    found = connection.execute(
-        "SELECT d.identity, w.request_key FROM json_each(?) AS asked"
-        " CROSS JOIN deliveries AS d ON d.account_no = ? AND d.api = ? AND d.identity = asked.value"
-        " JOIN dues AS u USING (due_no) JOIN rows AS w ON w.run_no = u.run_no AND w.row_no = u.row_no",
-        (orjson.dumps(list(other)).decode(), run.account_no, run.api),
+    return counted_otherwise(
+        connection, run, ((r.request_key, len(r.payloads) == 1) for r in rows if r.payloads and r.request_key)
     )
-    return {key for identity, key in found if other[identity] == key}
 
 
 def _insert_dues(connection: sqlite3.Connection, run: RunRecord, first_row_no: int, rows: Sequence[StagedRow]) -> None:

@@ -127,6 +127,10 @@ MUTATIONS = (
         "e.position < :position AND v.state IN", "0 AND v.state IN",
     ),
     Mutation(
+        "the form of a task is looked at only when it is staged", "pipeline/ledger/tasks.py",
+        "return Conflict(COUNTED_OTHERWISE) if", "return Conflict(COUNTED_OTHERWISE) if not key and",
+    ),
+    Mutation(
         "what the run did not reach counts as done", "pipeline/ledger/runs.py",
         "\" ELSE 'unsent' END\"", "\" ELSE 'skipped' END\"",
     ),
