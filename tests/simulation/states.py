@@ -29,11 +29,11 @@ def _by_thing(evidence: Evidence) -> dict[str, list[Entry]]:
 
 
 def _places(evidence: Evidence) -> dict[tuple[str, str], tuple[int, int]]:
-    """Return where in the exports a state stands that a run sends: of equal rows the first is sent."""
-    places: dict[tuple[str, str], tuple[int, int]] = {}
+    """Return where in the exports a state stands that a run sends: the first row that was not left out."""
+    places: dict[tuple[str, str], tuple[bool, tuple[int, int]]] = {}
     for run_id, lines in lines_of_runs(evidence).items():
         for line in (line for line in lines if line["status"] != "invalid"):
-            identity = f"{line['request_key']}/{row_of(evidence, line)['biz_state_code']}"
-            place = place_of(line)
-            places[run_id, identity] = min(place, places.get((run_id, identity), place))
-    return places
+            key = run_id, f"{line['request_key']}/{row_of(evidence, line)['biz_state_code']}"
+            place = (line["status"] == "skipped", place_of(line))
+            places[key] = min(place, places.get(key, place))
+    return {key: place for key, (_, place) in places.items()}
