@@ -151,6 +151,18 @@ class RunLedger:
         with told_clearly(self._ledger.path):
             return self._commits.run(write)
 
+    def _commit_at_length(self, write: Callable[[sqlite3.Connection], T]) -> T:
+        """Commit what may take longer than the lease. Nobody can take the job meanwhile, and nobody may afterwards."""
+
+        def write_and_renew(connection: sqlite3.Connection) -> T:
+            result = write(connection)
+            lease.renew(connection, self._lease, self._clock.now())
+            return result
+
+        result = self._commit(write_and_renew)
+        self._renewed_at = self._clock.steady()
+        return result
+
     def stage(self, file_no: int, first_row_no: int, rows: Sequence[StagedRow]) -> None:
         """Write a chunk of rows, and what of them is due."""
         self._commit(lambda c: staging.stage_rows(c, self.run, file_no, first_row_no, rows))
@@ -161,7 +173,7 @@ class RunLedger:
 
     def unstage(self) -> None:
         """Forget what was staged: the run is to be staged anew."""
-        self._commit(lambda c: staging.unstage(c, self.run))
+        self._commit_at_length(lambda c: staging.unstage(c, self.run))
 
     def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> None:
         """Sift what was staged, and enter the second act, at once."""
@@ -170,7 +182,7 @@ class RunLedger:
             sifting.sift(connection, self.run, rekey)
             runs.start_delivering(connection, self.run)
 
-        self._commit(write)
+        self._commit_at_length(write)
 
     def copy_from(self, parent: RunRecord, selection: rerunning.Selection, rewrites: rerunning.Rewrites) -> int:
         """Make due again what another run left open, and enter the second act; return how many rows that are."""
@@ -180,7 +192,7 @@ class RunLedger:
             runs.start_delivering(connection, self.run)
             return count
 
-        return self._commit(write)
+        return self._commit_at_length(write)
 
     def lanes(self) -> Iterator[list[Due]]:
         """Yield what is due, lane by lane."""
@@ -224,7 +236,7 @@ class RunLedger:
             runs.record_progress(connection, self.run, progress)
             return runs.conclude(connection, self.run, state=state, reason=reason, finished_at=finished_at)
 
-        return self._commit(write)
+        return self._commit_at_length(write)
 
     def has_open_dues(self) -> bool:
         """Return whether there is anything that the run did not come to."""
