@@ -1,14 +1,18 @@
 """From the ledger's lines of a run to its report."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord, RunState
+from pipeline.model import Alike, Outcome
 from pipeline.report import InputFile, OutcomeFormat, QuotaUse, ReportFiles, Summary, Tally, write_report
 from pipeline.run.story import exit_code_of
 from pipeline.settings import Config
+
+# Far fewer than are written while a lease lasts.
+_ROWS_A_TICK = 1000
 
 
 def report_folder(config: Config, run: RunRecord) -> Path:
@@ -17,19 +21,32 @@ def report_folder(config: Config, run: RunRecord) -> Path:
 
 
 def report_on(
-    ledger: Ledger, run: RunRecord, folder: Path, outcome_format: OutcomeFormat | None, *, html: bool = True
+    ledger: Ledger,
+    run: RunRecord,
+    folder: Path,
+    outcome_format: OutcomeFormat | None,
+    *,
+    html: bool = True,
+    tick: Callable[[], None] = lambda: None,
 ) -> ReportFiles:
-    """Write the report of a run, from the ledger alone; may be done again at any time."""
+    """Write the report of a run, from the ledger alone; may be done again at any time. `tick` is called on the way."""
     return write_report(
         folder,
         outcome_format=outcome_format,
         run_id=run.run_id,
         job=run.job,
-        outcomes=ledger.outcomes_and_packs(run),
+        outcomes=_ticking(ledger.outcomes_and_packs(run), tick),
         columns={source.file_no: source.columns for source in ledger.inputs(run)},
         summarise=summarising(ledger, run, folder),
         html=html,
     )
+
+
+def _ticking(outcomes: Iterable[Outcome | Alike], tick: Callable[[], None]) -> Iterator[Outcome | Alike]:
+    for count, outcome in enumerate(outcomes):
+        if count % _ROWS_A_TICK == 0:
+            tick()
+        yield outcome
 
 
 def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally], Summary]:

@@ -149,7 +149,7 @@ class Workshop:
         reported: list[ReportFiles] = []
 
         def report(run: RunRecord) -> int:
-            reported.append(report_on(self._ledger, run, folder, wishes.outcome_format))
+            reported.append(report_on(self._ledger, run, folder, wishes.outcome_format, tick=held.keep_up))
             return reported[0].summary.exit_code
 
         cast = Cast(

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 
 import orjson
 
-from pipeline.ledger.admission import Admission, Blocked, Card, Go, Known, Skip, admit, is_overtaken
+from pipeline.ledger.admission import Admission, Card, Conflict, Go, Known, Skip, admit, is_overtaken
+from pipeline.ledger.precedence import SUPERSEDED, later_state_sent, what_goes_first
 from pipeline.ledger.records import DeliveryState, Due, RunRecord, Settlement
-from pipeline.model import Api, Balance, Status
+from pipeline.ledger.tasks import form_conflict
+from pipeline.model import Status
 
-PAYMENT_NOT_SUCCEEDED = "payment_not_succeeded"
-EARLIER_STATE_OPEN = "earlier_state_open"
 _WITHOUT_INTENT = (Status.SKIPPED, Status.INVALID, Status.BLOCKED)
 
 
@@ -51,45 +51,40 @@ def card_of(connection: sqlite3.Connection, account_no: int, card: bytes) -> Car
     return None if line is None else Card(line[0], bool(line[1]), *line[2:])
 
 
-def is_a_newer_one_due(connection: sqlite3.Connection, run: RunRecord, balance: Balance, position: int) -> bool:
-    """
-    Return whether a run that began later is still to send a newer balance of the card.
-
-    So it is for a run that is staged anew. The later one was given its key without knowing of this balance: sent in
-    between, this one would stay, where the later one has the key of an equal balance from before.
-    """
-    found = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM dues AS d JOIN runs AS r USING (run_no) WHERE d.card = :card AND d.position > :at"
-        " AND r.account_no = :account_no AND r.act <> 'staging' AND coalesce(d.status, 'unsent') = 'unsent'"
-        " AND coalesce(d.version >= :version, 1))",
-        {"card": balance.card, "at": position, "account_no": run.account_no, "version": balance.version},
-    ).fetchone()
-    return bool(found[0])
-
-
 def intend(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Admission:
     """
     Write the intent to send, if the ledger lets this content go out; else change nothing and say why not.
 
     Until `settle` the delivery counts as possibly applied.
     """
+    admission = _admission(connection, run, due)
+    if isinstance(admission, Go):
+        connection.execute(
+            "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET digest = excluded.digest, state = excluded.state, due_no = excluded.due_no",
+            (run.account_no, run.api, due.identity, due.digest, DeliveryState.SENDING, due.due_no),
+        )
+        _intend_balance(connection, run, due)
+    return admission
+
+
+def _admission(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Admission:
     admission = admit(known(connection, run, [due.identity]).get(due.identity), due.digest)
     if not isinstance(admission, Go):
         return admission
-    blocked = _payment(connection, run, due) or _earlier_state(connection, run, due, admission)
-    if blocked is not None:
-        return blocked
-    if due.balance is not None and is_overtaken(
-        due.balance, due.position, due.identity, card_of(connection, run.account_no, due.balance.card)
-    ):
-        return Skip("superseded")
-    connection.execute(
-        "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET digest = excluded.digest, state = excluded.state, due_no = excluded.due_no",
-        (run.account_no, run.api, due.identity, due.digest, DeliveryState.SENDING, due.due_no),
+    return (
+        _obstacle(connection, run, due, doubt=admission.doubt)
+        or what_goes_first(connection, run, due, doubt=admission.doubt)
+        or admission
     )
-    _intend_balance(connection, run, due)
-    return admission
+
+
+def _obstacle(connection: sqlite3.Connection, run: RunRecord, due: Due, *, doubt: bool) -> Conflict | Skip | None:
+    """Say why a due is never sent any more. What is in doubt, but for a balance, has to be settled."""
+    if due.balance is not None:
+        card = card_of(connection, run.account_no, due.balance.card)
+        return Skip(SUPERSEDED) if is_overtaken(due.balance, due.position, due.identity, card) else None
+    return None if doubt else form_conflict(connection, run, due) or later_state_sent(connection, run, due)
 
 
 def _intend_balance(connection: sqlite3.Connection, run: RunRecord, due: Due) -> None:
@@ -169,61 +164,3 @@ def _forget_contents(connection: sqlite3.Connection, run: RunRecord, due: Due) -
         " WHERE run_no = ? AND row_no = ? AND (status IS NULL OR status NOT IN ('succeeded', 'skipped')))",
         (run.run_no, due.row_no, run.run_no, due.row_no),
     )
-
-
-def _payment(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Blocked | None:
-    """Say why a refund has to wait. A payment that the ledger never saw is left for the platform to judge."""
-    if due.refund_of is None:
-        return None
-    stands = payment_state(connection, run, due.refund_of)
-    if stands in (None, DeliveryState.SUCCEEDED):
-        return None
-    return Blocked(
-        PAYMENT_NOT_SUCCEEDED,
-        f"the payment named in pay_out_biz_no is {stands}; deliver it, then rerun this run",
-    )
-
-
-def _earlier_state(connection: sqlite3.Connection, run: RunRecord, due: Due, admission: Go) -> Blocked | None:
-    """
-    Hold a state back while an earlier one of the same object is open: sent or applied later, that would undo this one.
-
-    A state that is in doubt itself may be sent again: nothing else settles it.
-    """
-    if run.api is not Api.STATE or admission.doubt:
-        return None
-    # `0` follows `/` in ASCII: these are the identities that begin with the key and a slash.
-    same_object = (f"{due.request_key}/", f"{due.request_key}0", due.identity, due.position)
-    is_open = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM dues WHERE run_no = ? AND identity > ? AND identity < ? AND identity <> ?"
-        " AND position < ? AND status IN ('unknown', 'unsent', 'blocked')) OR EXISTS (SELECT 1 FROM deliveries AS v"
-        " JOIN dues AS e USING (due_no) WHERE v.account_no = ? AND v.api = ? AND v.identity > ? AND v.identity < ?"
-        " AND v.identity <> ? AND e.position < ? AND v.state IN ('sending', 'unknown'))",
-        (run.run_no, *same_object, run.account_no, run.api, *same_object),
-    ).fetchone()
-    if not is_open[0]:
-        return None
-    return Blocked(EARLIER_STATE_OPEN, "an earlier state of this out_biz_no is open; rerun, and that goes first")
-
-
-def payment_state(connection: sqlite3.Connection, run: RunRecord, key: str) -> str | None:
-    """Return how a payment stands: a delivery's state, else a status a run gave it, None where it was never seen."""
-    asked = (run.account_no, run.api, key)
-    delivery = connection.execute(
-        "SELECT state FROM deliveries WHERE account_no = ? AND api = ? AND identity = ?", asked
-    ).fetchone()
-    if delivery is not None:
-        return DeliveryState(delivery[0])
-    seen = (
-        connection.execute(
-            "SELECT coalesce(d.status, 'unsent') FROM dues AS d JOIN runs AS r USING (run_no)"
-            " WHERE r.account_no = ? AND r.api = ? AND d.identity = ? ORDER BY d.due_no DESC LIMIT 1",
-            asked,
-        ).fetchone()
-        or connection.execute(
-            "SELECT w.status FROM rows AS w JOIN runs AS r USING (run_no)"
-            " WHERE r.account_no = ? AND r.api = ? AND w.request_key = ? AND w.status = 'invalid' LIMIT 1",
-            asked,
-        ).fetchone()
-    )
-    return None if seen is None else str(seen[0])

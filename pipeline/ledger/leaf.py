@@ -50,7 +50,8 @@ class Leaf:
 
     `cells` are those of the rows that stay open, by place. What is decided is written into `fates`, and for an invalid
     row code and message into `faults`, by its place. `dropped` are parts that an earlier row sends; `confirmed` are
-    parts that say what the platform holds already, and whether they say so of a later time.
+    parts that say what the platform holds already, and whether they say so of a later time; `in_doubt` are parts that
+    an earlier attempt may have delivered.
     """
 
     file_no: int
@@ -63,6 +64,7 @@ class Leaf:
     parts: Parts
     dropped: set[int] = field(default_factory=set)
     confirmed: dict[int, bool] = field(default_factory=dict)
+    in_doubt: set[int] = field(default_factory=set)
 
     def due_parts(self) -> Iterator[int]:
         """Yield the places of the parts that are to be delivered."""

@@ -154,6 +154,18 @@ class RunLedger:
         with told_clearly(self._ledger.path):
             return self._commits.run(write)
 
+    def _commit_at_length(self, write: Callable[[sqlite3.Connection], T]) -> T:
+        """Commit what may take longer than the lease. Nobody can take the job meanwhile, and nobody may afterwards."""
+
+        def write_and_renew(connection: sqlite3.Connection) -> T:
+            result = write(connection)
+            lease.renew(connection, self._lease, self._clock.now())
+            return result
+
+        result = self._commit(write_and_renew)
+        self._renewed_at = self._clock.steady()
+        return result
+
     def add_input(self, source: InputRecord) -> None:
         """Write an input file, when it is opened and again when it was read to its end."""
         self._commit(lambda c: inputs.add_input(c, self.run, source))
@@ -161,7 +173,7 @@ class RunLedger:
     def unstage(self) -> None:
         """Forget what was staged: the run is to be staged anew."""
         self._forget_staging()
-        self._commit(lambda c: inputs.unstage(c, self.run))
+        self._commit_at_length(lambda c: inputs.unstage(c, self.run))
 
     def stage(self, file_no: int, first_row_no: int, sheet: Sheet) -> None:
         """Take in a chunk of rows; what is to become of them is decided when all are there."""
@@ -185,7 +197,7 @@ class RunLedger:
             sifting.join_lanes(connection, self.run)
             runs.start_delivering(connection, self.run)
 
-        self._commit(write)
+        self._commit_at_length(write)
 
     def _forget_staging(self) -> None:
         if self._staging is not None:
@@ -200,7 +212,7 @@ class RunLedger:
             runs.start_delivering(connection, self.run)
             return count
 
-        return self._commit(write)
+        return self._commit_at_length(write)
 
     def lanes(self, order: LaneOrder = LaneOrder.SOURCE) -> Iterator[list[Due]]:
         """Yield what is due, lane by lane; within a lane the order is always that of the source."""
@@ -264,7 +276,7 @@ class RunLedger:
             runs.record_progress(connection, self.run, progress)
             return runs.conclude(connection, self.run, state=state, reason=reason, finished_at=finished_at)
 
-        return self._commit(write)
+        return self._commit_at_length(write)
 
     def has_open_dues(self) -> bool:
         """Return whether there is anything that the run did not come to."""

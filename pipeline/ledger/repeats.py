@@ -16,6 +16,7 @@ from pipeline.model import Api, Export
 _HASH = ("u8", 2)
 _PART = np.dtype([("identity", *_HASH), ("digest", *_HASH), ("row_no", "i8"), ("part", "i4"), ("parts", "i4")])
 _TASK = np.dtype([("key", *_HASH), ("row_no", "i8"), ("is_one", "?")])
+_STATE = np.dtype([("key", *_HASH), ("row_no", "i8"), ("is_held", "?"), ("is_in_doubt", "?")])
 # A version is a time in ISO 8601, UTC, with microseconds, and sorts as text; none sorts before any.
 _BALANCE = np.dtype([("card", *_HASH), ("identity", *_HASH), ("version", "S32"), ("row_no", "i8"), ("is_derived", "?")])
 
@@ -69,9 +70,12 @@ class Finder:
         self._parts = Partitions(_PART, folder)
         self._tasks = Partitions(_TASK, folder)
         self._balances = Partitions(_BALANCE, folder)
+        self._states = Partitions(_STATE, folder)
 
     def note(self, leaf: Leaf) -> None:
-        """Take in the parts of a leaf that are still due."""
+        """Take in the parts of a leaf that are still due, and the states that the platform holds already."""
+        if self._api is Api.STATE:
+            self._note_states(leaf)
         due = list(leaf.due_parts())
         if due:
             self._note_parts(leaf, due)
@@ -112,10 +116,22 @@ class Finder:
         lines["is_derived"] = [parts.are_derived[n] for n in due]
         self._balances.add(lines)
 
+    def _note_states(self, leaf: Leaf) -> None:
+        parts, fates = leaf.parts, leaf.fates
+        told = [n for n, at in enumerate(parts.at) if fates[at] in (Fate.DUE, Fate.ALREADY_SUCCEEDED)]
+        lines = np.empty(len(told), dtype=_STATE)
+        lines["key"] = hashes([parts.request_keys[n] for n in told])
+        lines["row_no"] = [leaf.first_row_no + parts.at[n] for n in told]
+        lines["is_held"] = [fates[parts.at[n]] == Fate.ALREADY_SUCCEEDED for n in told]
+        lines["is_in_doubt"] = [n in leaf.in_doubt for n in told]
+        self._states.add(lines)
+
     def find(self) -> Repeats:
         """Return what comes more than once."""
         otherwise = _united(_counted_otherwise(lines) for lines in self._tasks)
-        repeated = [found for lines in self._parts if (found := _repeated(lines, otherwise)) is not None]
+        overtaken = _united(_before_held(lines) for lines in self._states)
+        left_out = np.union1d(otherwise, overtaken)
+        repeated = [found for lines in self._parts if (found := _repeated(lines, left_out)) is not None]
         conflicts = _united(found.row_no[~found.is_same] for found in repeated)
         if self._api is Api.POINTS:
             # Equal rows of one card: the last one is the newest.
@@ -123,11 +139,11 @@ class Finder:
             same = _united(found.row_no[found.is_same] for found in older)
             return Repeats(otherwise, conflicts, same, _united(found.row_no[~found.is_same] for found in older))
         duplicates, dropped = _duplicates(repeated, conflicts)
-        return Repeats(otherwise, conflicts, duplicates, _united(()), dropped)
+        return Repeats(otherwise, conflicts, duplicates, overtaken, dropped)
 
     def close(self) -> None:
         """Forget what was noted."""
-        for table in (self._parts, self._tasks, self._balances):
+        for table in (self._parts, self._tasks, self._balances, self._states):
             table.close()
 
 
@@ -153,10 +169,29 @@ def _counted_otherwise(lines: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return other
 
 
-def _repeated(lines: npt.NDArray[Any], otherwise: npt.NDArray[np.int64]) -> _Found | None:
+def _before_held(lines: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """
+    Return the states that stand before one of the same object that the platform holds already.
+
+    So it is where a file runs again whose earlier state was overtaken. What is in doubt stays due.
+    """
+    some = alike(lines, "key")
+    some = some[np.lexsort((some["row_no"], some["key"][:, 1], some["key"][:, 0]))]
+    if not len(some):
+        return np.empty(0, np.int64)
+    group = np.cumsum(begins(some["key"]))
+    last_held = np.zeros(group[-1] + 1, np.int64)
+    held = some["is_held"]
+    np.maximum.at(last_held, group[held], some["row_no"][held])
+    is_before = ~held & ~some["is_in_doubt"] & (some["row_no"] < last_held[group])
+    before: npt.NDArray[np.int64] = some["row_no"][is_before]
+    return before
+
+
+def _repeated(lines: npt.NDArray[Any], left_out: npt.NDArray[np.int64]) -> _Found | None:
     """Return the parts whose identity an earlier row has, and whether their content is the same."""
     some = alike(lines, "identity")
-    some = some[~np.isin(some["row_no"], otherwise)]
+    some = some[~np.isin(some["row_no"], left_out)]
     if not len(some):
         return None
     identity = some["identity"]

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pipeline.ledger.admission import Card, Conflict, Skip, admit, is_overtaken, is_unchanged
-from pipeline.ledger.deliveries import card_of, is_a_newer_one_due, known
+from pipeline.ledger.deliveries import card_of, known
 from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.packs import Pack, write_pack
 from pipeline.ledger.past import Past, cards_of, cards_with_dues, past_of
+from pipeline.ledger.precedence import is_a_newer_one_due
 from pipeline.ledger.records import RunRecord
 from pipeline.model import Api, Balance, Status, digest
 

@@ -5,14 +5,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import orjson
-
-from pipeline.ledger.admission import Conflict, Skip, admit
+from pipeline.ledger.admission import Conflict, Go, Skip, admit
 from pipeline.ledger.leaf import Fate, Leaf, leaf_of
 from pipeline.ledger.past import Past, past_of
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.repeats import Finder, Repeats
 from pipeline.ledger.spool import Spool
+from pipeline.ledger.tasks import COUNTED_OTHERWISE, counted_otherwise
 from pipeline.model import Api, Export, Sheet
 
 # Whoever mends such a row, or looks why it is open, has to see it.
@@ -62,7 +61,7 @@ def _leave_out_delivered(connection: sqlite3.Connection, run: RunRecord, leaf: L
     parts = leaf.parts
     past = past_of(connection, run, parts.identities)
     for at in _counted_otherwise(connection, run, leaf):
-        leaf.refuse(at, "the task was delivered with another form of `times`; give this row another key")
+        leaf.refuse(at, COUNTED_OTHERWISE)
     if past:
         _judge_known(leaf, past)
 
@@ -71,14 +70,17 @@ def _judge_known(leaf: Leaf, past: Past) -> None:
     """Decide on rows of which the ledger knows; a row of several parts is left out once all of them are delivered."""
     parts, delivered, fates = leaf.parts, past.delivered, leaf.fates
     skips: Counter[int] = Counter()
-    for at, identity, digest in zip(parts.at, parts.identities, parts.digests, strict=True):
+    for n, (at, identity, digest) in enumerate(zip(parts.at, parts.identities, parts.digests, strict=True)):
         if delivered.get(identity) == digest:
             skips[at] += 1
         elif identity in past and fates[at] == Fate.DUE:
-            admission = admit(past.known(identity), digest)
-            if isinstance(admission, Conflict):
-                leaf.refuse(at, admission.message)
-            skips[at] += isinstance(admission, Skip)
+            match admit(past.known(identity), digest):
+                case Conflict(message):
+                    leaf.refuse(at, message)
+                case Skip():
+                    skips[at] += 1
+                case Go(doubt=True):
+                    leaf.in_doubt.add(n)
     count = Counter(parts.at)
     for at, skipped in skips.items():
         if skipped == count[at] and fates[at] == Fate.DUE:
@@ -86,21 +88,10 @@ def _judge_known(leaf: Leaf, past: Past) -> None:
 
 
 def _counted_otherwise(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> list[int]:
-    """
-    Return the places of task rows that were delivered under `<key>` and now come as `<key>-1` ..., or the reverse.
-
-    Sent as they are, the same completions would count again.
-    """
+    """Return the places of rows whose task went out in the other form of `times`."""
     if run.export is not Export.TASKS:
         return []
     count = Counter(leaf.parts.at)
     keys = {at: leaf.request_keys[at] or "" for at in count}
-    other_form = {at: f"{key}-1" if count[at] == 1 else key for at, key in keys.items()}
-    found = connection.execute(
-        "SELECT d.identity, w.request_key FROM json_each(?) AS asked"
-        " CROSS JOIN deliveries AS d ON d.account_no = ? AND d.api = ? AND d.identity = asked.value"
-        " JOIN dues AS u USING (due_no) JOIN rows AS w ON w.run_no = u.run_no AND w.row_no = u.row_no",
-        (orjson.dumps(list(other_form.values())).decode(), run.account_no, run.api),
-    )
-    delivered = dict(found.fetchall())
-    return [at for at, other in other_form.items() if delivered.get(other) == keys[at]]
+    conflicts = counted_otherwise(connection, run, ((key, count[at] == 1) for at, key in keys.items()))
+    return [at for at, key in keys.items() if key in conflicts]

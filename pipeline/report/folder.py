@@ -1,5 +1,6 @@
 """The report's folder, and files in it that appear whole or not at all."""
 
+import fcntl
 import os
 import secrets
 import tempfile
@@ -9,6 +10,8 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from pipeline.errors import SettingsError
+
+_TOKEN_BYTES = 4
 
 
 def make_folder(folder: Path) -> None:
@@ -31,7 +34,8 @@ class Drafts:
     Files of one folder that are written aside and take their places together, in the order they were begun.
 
     As a context: left in peace, all of them are on disk before the first takes its place; left by an exception,
-    nothing of them remains and what stood in their places still does.
+    nothing of them remains and what stood in their places still does. What a killed process left is cleared away when
+    the next one enters, unless somebody else is writing there.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,12 +45,13 @@ class Drafts:
     def begin(self, name: str, *, private: bool = False) -> BinaryIO:
         """Return a new file that will bear this name; a private one is readable by its owner alone, from the start."""
         mode = 0o600 if private else 0o666
-        draft = self._folder / f".{name}.{secrets.token_hex(4)}.part"
+        draft = self._folder / f".{name}.{secrets.token_hex(_TOKEN_BYTES)}.part"
         file = open(draft, "xb", opener=lambda path, flags: os.open(path, flags, mode))  # noqa: SIM115 - closed with all others
         self._files[self._folder / name] = file
         return file
 
     def __enter__(self) -> Self:
+        self._folder_lock = _clear_away(self._folder)
         return self
 
     def __exit__(
@@ -57,6 +62,7 @@ class Drafts:
                 self._publish()
         finally:
             self._discard()
+            os.close(self._folder_lock)
 
     def _publish(self) -> None:
         for file in self._files.values():
@@ -73,6 +79,23 @@ class Drafts:
             with suppress(OSError):
                 file.close()
             Path(file.name).unlink(missing_ok=True)
+
+
+def _clear_away(folder: Path) -> int:
+    """
+    Remove drafts that nobody writes any more; return the open folder, which says "somebody writes here" until closed.
+
+    Whoever writes shares a lock that ends with its process; alone with the folder, what lies there is left over.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    # In use, or a file system that knows no locks: then leftovers stay, which harms nobody.
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for draft in folder.glob(f".*.{'[0-9a-f]' * (2 * _TOKEN_BYTES)}.part"):
+            draft.unlink(missing_ok=True)
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
 
 
 def _sync(folder: Path) -> None:

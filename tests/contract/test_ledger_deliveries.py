@@ -30,6 +30,7 @@ from tests.contract.nights import (
 SENT = (Status.SUCCEEDED, "SUCCESS")
 BLOCKED = (Status.BLOCKED, "payment_not_succeeded")
 HELD_BACK = (Status.BLOCKED, "earlier_state_open")
+OVERTAKEN = (Status.SKIPPED, "superseded")
 
 
 def test_a_settlement_is_told_as_it_was_made(nights: MakeNights, opens: Opens) -> None:
@@ -276,6 +277,62 @@ def test_a_state_in_doubt_is_itself_sent_again(nights: MakeNights) -> None:
 
     assert states.told(states.rerun(record)) == [("A", *SENT), ("A", *SENT)]
     assert states.keys_sent() == ["A/SIGNED", "A/ENDED"]
+
+
+@pytest.mark.parametrize(
+    ("later", "told"),
+    [
+        pytest.param(DONE, OVERTAKEN, id="confirmed"),
+        pytest.param(LOST, OVERTAKEN, id="in-doubt"),
+        pytest.param(REFUSED, SENT, id="refused"),
+        pytest.param(THROTTLED, SENT, id="throttled"),
+        pytest.param(NOT_CONNECTED, SENT, id="never-left"),
+    ],
+)
+def test_a_state_that_stayed_behind_is_not_sent_after_a_later_one(
+    nights: MakeNights, later: Verdict, told: tuple[Status, str]
+) -> None:
+    """A state that one run left unsent is left out for good once another run's later state may be at the platform."""
+    states = nights(Export.STATES)
+    old = states.night(state("A", "SIGNED"), state("AB", "SIGNED"), most=0)
+    states.night(state("A", "ENDED"), answers={"A/ENDED": later})
+
+    assert states.told(states.rerun(old)) == [("A", *told), ("AB", *SENT)]
+
+
+def test_a_state_told_again_by_a_later_export_is_as_new_as_that(nights: MakeNights) -> None:
+    """A state that two exports tell overtakes what an export between them tells, whichever run sends it."""
+    states = nights(Export.STATES)
+    first = states.night(state("A", "SIGNED"), most=0)
+    between = states.night(state("A", "ENDED"), most=0)
+    states.night(state("A", "SIGNED"), most=0)
+    states.resume(first)
+
+    assert states.told(states.resume(between)) == [("A", *OVERTAKEN)]
+
+
+def test_a_file_that_runs_again_puts_no_object_back(nights: MakeNights, opens: Opens) -> None:
+    """What a file says before a state that was delivered is left out for good; what it says after that is sent."""
+    states = nights(Export.STATES)
+    states.night(state("A", "SIGNED"), state("B", "SIGNED"))
+
+    record = states.night(state("A", "NEW"), state("B", "NEW", "2"), state("A", "SIGNED"), state("A", "ENDED"))
+
+    assert states.told(record) == [
+        ("A", *OVERTAKEN), ("B", *SENT), ("A", Status.SKIPPED, "already_succeeded"), ("A", *SENT)
+    ]  # fmt: skip
+    assert [outcome.cells for outcome in opens().outcomes(record)] == [None] * 4
+
+
+def test_a_state_in_doubt_is_settled_also_before_one_that_was_delivered(nights: MakeNights) -> None:
+    """A state that may have been applied goes out again, whatever the same file says after it."""
+    states = nights(Export.STATES)
+    states.night(state("A", "ENDED"))
+    states.night(state("A", "SIGNED"), answers={"A/SIGNED": LOST})
+
+    record = states.night(state("A", "SIGNED"), state("A", "ENDED"))
+
+    assert states.told(record) == [("A", *SENT), ("A", Status.SKIPPED, "already_succeeded")]
 
 
 def test_an_older_balance_is_not_sent_after_a_newer_one(nights: MakeNights) -> None:

@@ -1,17 +1,21 @@
 """Who holds a job: one run at a time, a dead holder does not block, and a late one writes nothing."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from pipeline.errors import LedgerError, RunHeld
 from pipeline.ledger.lease import LEASE_SECONDS, Holder, this_process
-from pipeline.ledger.records import RunState
-from tests.contract.nights import GONE, ME, MakeNights, Opens, conclude, order
+from pipeline.ledger.ledger import RunLedger
+from pipeline.ledger.records import RunRecord, RunState
+from pipeline.ledger.rerunning import Rewrites, Selection
+from tests.contract.nights import GONE, ME, OPEN, MakeNights, Opens, conclude, order
 from tests.moved_clock import MovedClock
 
 ALIVE = this_process()
+NO_PROGRESS = {"throttled": 0.0, "elapsed_s": 0.0, "sending_s": 0.0}
 
 
 def test_a_job_is_held_by_one_run(nights: MakeNights, opens: Opens) -> None:
@@ -91,6 +95,52 @@ def test_a_run_that_keeps_up_keeps_its_job(nights: MakeNights, opens: Opens, clo
         clock.move(LEASE_SECONDS - 1)
         held.keep_up()
 
+    with pytest.raises(RunHeld):
+        orders.begin(opens(ALIVE))
+
+
+def test_a_lease_that_ran_out_is_renewed_where_nobody_took_the_job(
+    nights: MakeNights, opens: Opens, clock: MovedClock
+) -> None:
+    """A run that was held up for longer than its lease goes on if it finds the job as it left it."""
+    orders = nights()
+    held = orders.begin(opens(replace(ALIVE, host="far")))
+    clock.move(LEASE_SECONDS + 1)
+    held.keep_up()
+
+    with pytest.raises(RunHeld):
+        orders.begin(opens(ALIVE))
+
+
+def _conclude(held: RunLedger) -> None:
+    held.conclude(state=RunState.COMPLETED, reason=None, finished_at="", open_as=("", ""), progress=NO_PROGRESS)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        pytest.param(lambda held, _parent: held.unstage(), id="forgetting-what-was-staged"),
+        pytest.param(lambda held, _parent: held.start_delivering(lambda body, _key: body), id="sifting"),
+        pytest.param(
+            lambda held, parent: held.copy_from(
+                parent, Selection(OPEN), Rewrites(lambda body, _key: body, lambda body, _key: body)
+            ),
+            id="copying",
+        ),
+        pytest.param(lambda held, _parent: _conclude(held), id="concluding"),
+    ],
+)
+def test_work_that_outlasts_the_lease_keeps_the_job(
+    nights: MakeNights, opens: Opens, clock: MovedClock, work: Callable[[RunLedger, RunRecord], object]
+) -> None:
+    """While a run is at work on all its rows at once nobody can take its job, and then its lease is fresh."""
+    orders = nights()
+    parent = orders.night(order("A"), most=0)
+    held = orders.begin(opens(replace(ALIVE, host="far")))
+    clock.move(LEASE_SECONDS + 1)
+    work(held, parent)
+
+    clock.move(LEASE_SECONDS - 1)
     with pytest.raises(RunHeld):
         orders.begin(opens(ALIVE))
 

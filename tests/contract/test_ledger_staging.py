@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import pytest
 
 from pipeline.ledger.records import RunState
+from pipeline.ledger.rerunning import Selection
 from pipeline.model import Export, Status
 from pipeline.write.verdict import Verdict
 from tests.contract.nights import (
+    ASKS_FOR_NEW_KEY,
     DONE,
     LOST,
     NOT_CONNECTED,
@@ -230,6 +232,56 @@ def test_a_task_is_not_counted_again_in_another_form(
     tasks.night(first)
 
     assert tasks.told(tasks.night(second)) == [(second.request_key, *told)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        pytest.param(DONE, CONFLICT, id="delivered"),
+        pytest.param(LOST, CONFLICT, id="in-doubt"),
+        pytest.param(THROTTLED, CONFLICT, id="still-to-be-sent"),
+        pytest.param(REFUSED, SENT, id="refused-for-good"),
+        pytest.param(NOT_CONNECTED, SENT, id="never-left"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(task("A", 1), task("A", 2), id="once-then-twice"),
+        pytest.param(task("A", 2), task("A", 1), id="twice-then-once"),
+    ],
+)
+@pytest.mark.parametrize("at_once", [pytest.param(False, id="one-by-one"), pytest.param(True, id="staged-at-once")])
+def test_what_became_of_a_task_decides_about_its_other_form(
+    nights: MakeNights, first: StagedRow, second: StagedRow, answer: Verdict, told: tuple[Status, str], *, at_once: bool
+) -> None:
+    """A task that may be counted in one form is not counted in the other, also where both were staged before."""
+    tasks, others = nights(Export.TASKS, job="one"), nights(Export.TASKS, job="other")
+    waiting = others.night(second, most=0) if at_once else None
+    tasks.night(first, answers={"A": answer, "A-1": NOT_CONNECTED, "A-2": answer})
+
+    record = others.night(second) if waiting is None else others.resume(waiting)
+
+    assert others.told(record) == [("A", *told)]
+
+
+def test_a_task_in_doubt_is_settled_in_its_own_form(nights: MakeNights) -> None:
+    """A delivery in doubt is sent again under its key, and not the parts that its other form would need."""
+    tasks = nights(Export.TASKS)
+    waiting = tasks.night(task("A", 2), most=0)
+    first = tasks.night(task("A", 1), answers={"A": LOST})
+
+    assert tasks.told(tasks.resume(waiting)) == [("A", *CONFLICT)]
+    assert tasks.told(tasks.rerun(first)) == [("A", *SENT)]
+
+
+def test_a_task_that_was_given_another_key_is_not_counted_in_another_form(nights: MakeNights) -> None:
+    """A task that went out under a key of `--new-keys` counts under that, and conflicts with its other form."""
+    tasks = nights(Export.TASKS)
+    refused = tasks.night(task("A", 1), answers={"A": ASKS_FOR_NEW_KEY})
+    tasks.rerun(refused, selection=Selection(frozenset({Status.REJECTED}), new_keys=True))
+
+    assert tasks.told(tasks.night(task("A", 2))) == [("A", *CONFLICT)]
 
 
 def test_only_the_missing_parts_of_a_task_are_sent(nights: MakeNights) -> None:

@@ -75,6 +75,36 @@ def test_writing_again_gives_the_same_files(
     assert contents(tmp_path) == before
 
 
+def test_what_a_killed_process_left_is_cleared_away(
+    tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
+) -> None:
+    """Drafts of a process that died are gone once a report is written there again; other files stay."""
+    for name in (".outcome.csv.0123abcd.part", ".summary.json.00000000.part", ".mine.part", "notes.txt"):
+        (tmp_path / name).write_text("x")
+
+    report(tmp_path, [outcome()])
+
+    assert sorted(contents(tmp_path)) == [
+        ".mine.part", "notes.txt", "outcome.csv", "report.html", "rows_to_fix.csv", "summary.json",
+    ]  # fmt: skip
+
+
+def test_drafts_of_a_process_that_still_writes_stay(
+    tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
+) -> None:
+    """Two processes may write to one folder at once: each report is whole, and the last one stays."""
+    first, last = outcome(request_key="first"), outcome(request_key="last")
+
+    def interrupted() -> Iterator[Outcome]:
+        report(tmp_path, [first])
+        yield last
+
+    report(tmp_path, interrupted())
+
+    assert b"last" in (tmp_path / "outcome.csv").read_bytes()
+    assert sorted(contents(tmp_path)) == ["outcome.csv", "report.html", "rows_to_fix.csv", "summary.json"]
+
+
 @EVERY_FORMAT
 def test_outcomes_that_break_off_leave_nothing_new(
     tmp_path: Path,

@@ -51,6 +51,20 @@ def test_a_task_counts_as_often_as_it_is_sent(ledger: Ledger) -> None:
     assert (made.rows, made.counts["to send"], made.to_send) == (2, 2, 4)
 
 
+@pytest.mark.parametrize(
+    ("delivered", "planned_now"),
+    [
+        pytest.param(task("A", 1), task("A", 2), id="once-then-twice"),
+        pytest.param(task("A", 2), task("A", 1), id="twice-then-once"),
+    ],
+)
+def test_a_plan_knows_how_a_task_was_counted(ledger: Ledger, delivered: StagedRow, planned_now: StagedRow) -> None:
+    """A task that was delivered in another form of `times` is a conflict in the plan as it is in the run."""
+    Nights(lambda holder=DEAD: ledger, Export.TASKS).night(delivered)
+
+    assert planned(ledger, [planned_now], Export.TASKS).codes == {"key_conflict": 1}
+
+
 def test_a_plan_knows_what_was_delivered_and_changes_nothing(ledger: Ledger) -> None:
     """What the real ledger knows counts in a plan, and the real ledger is the same before and after."""
     orders = Nights(lambda holder=DEAD: ledger)

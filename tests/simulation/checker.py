@@ -14,6 +14,7 @@ from tests.simulation.balances import check_balances
 from tests.simulation.evidence import Broken, Line, export, exports, lane_of, read, reports, row_of
 from tests.simulation.history import Evidence, Told
 from tests.simulation.platform import Entry
+from tests.simulation.states import check_states
 
 
 def check(evidence: Evidence) -> None:
@@ -30,8 +31,12 @@ def check(evidence: Evidence) -> None:
     _lanes_are_kept(evidence)
     if evidence.scenario.export is Export.ORDERS:
         _no_refund_before_its_payment(evidence)
+    if evidence.scenario.export is Export.TASKS:
+        _no_task_counts_in_two_forms(evidence)
     if evidence.scenario.api is Api.POINTS:
         check_balances(evidence)
+    if evidence.scenario.api is Api.STATE:
+        check_states(evidence)
 
 
 def check_run(evidence: Evidence) -> None:
@@ -213,3 +218,11 @@ def _no_refund_before_its_payment(evidence: Evidence) -> None:
             confirmed = [e for e in entries if e.identity == paid and e.decided == "accepted" and e.answered]
             if not any(e.answered_at is not None and e.answered_at <= entry.sent_at for e in confirmed):
                 raise Broken(f"refund {entry.key} was sent before its payment {paid} was confirmed")
+
+
+def _no_task_counts_in_two_forms(evidence: Evidence) -> None:
+    """A task is applied under its key, or under numbered ones, and not under both."""
+    applied = evidence.journal.applied
+    for numbered in (identity for identity in applied if "-" in identity):
+        if numbered.rpartition("-")[0] in applied:
+            raise Broken(f"{numbered} was applied, and so was the key that it is a number of")

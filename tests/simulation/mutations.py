@@ -119,6 +119,18 @@ MUTATIONS = (
         "return card is not None and not card.unsettled and", "return card is not None and",
     ),
     Mutation(
+        "a state is sent after a later one", "pipeline/ledger/precedence.py",
+        "e.position > :position AND {may_be_held}", "0 AND {may_be_held}",
+    ),
+    Mutation(
+        "a state does not wait for an earlier one in doubt", "pipeline/ledger/precedence.py",
+        "e.position < :position AND v.state IN", "0 AND v.state IN",
+    ),
+    Mutation(
+        "the form of a task is looked at only when it is staged", "pipeline/ledger/tasks.py",
+        "return Conflict(COUNTED_OTHERWISE) if", "return Conflict(COUNTED_OTHERWISE) if not key and",
+    ),
+    Mutation(
         "what the run did not reach counts as done", "pipeline/ledger/runs.py",
         "\" ELSE 'unsent' END\"", "\" ELSE 'skipped' END\"",
     ),

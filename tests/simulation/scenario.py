@@ -60,6 +60,7 @@ _API = {
     Export.STATES: Api.STATE,
     Export.TASKS: Api.CUMULATION,
 }
+_NIGHTS = {Export.ORDERS: [1], Export.POINTS: [1, 2, 3], Export.STATES: [1, 2, 3], Export.TASKS: [1, 2]}
 _REFUSALS = {
     Api.CUMULATION: ["INVALID_PARAMETER", "REFUND_ILLEGAL", "BUYER_INFO_ERROR"],
     Api.POINTS: ["PARAM_ERROR", "NOT_FOUND"],
@@ -74,7 +75,7 @@ def scenario_of(seed: int, folder: Path) -> Scenario:
     api = _API[export]
     jobs = ("a", "b") if chance.random() < 0.3 else ("a",)
     swinging = export is Export.POINTS and chance.random() < 0.15
-    nights = 3 if swinging else chance.choice([1, 2, 3]) if export in (Export.POINTS, Export.STATES) else 1
+    nights = 3 if swinging else chance.choice(_NIGHTS[export])
     exports = Exports(export, nights, chance, swinging=swinging)
     for job in jobs:
         exports.write(folder, job)
