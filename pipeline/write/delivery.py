@@ -125,11 +125,11 @@ class Delivery:
         means = self._means
         try:
             means.keys.refresh_if_due()
-            answer, opened = self._exchange()
+            answer, opened, at = self._exchange()
         except Drained:
             means.gate.abandon(held)
             raise
-        verdict = judge(self._asked, answer, opened, doubt=self._history.doubt, at=means.clock.now())
+        verdict = judge(self._asked, answer, opened, doubt=self._history.doubt, at=at)
         self._history = self._history.after(verdict)
         if isinstance(verdict, TryAgain) and verdict.slow:
             means.quota.slow_down(verdict.wait_seconds)
@@ -141,16 +141,17 @@ class Delivery:
         )
         return verdict if halt is None else halt
 
-    def _exchange(self) -> tuple[Reply | Lost, Opened | None]:
-        """Send the request once and open what comes back."""
+    def _exchange(self) -> tuple[Reply | Lost, Opened | None, datetime]:
+        """Send the request once and open what comes back; return when that was as well."""
         means = self._means
         permit = self._fresh_permit()
         sent_at, started = means.clock.now(), means.clock.steady()
         request = means.signer.sign(self._due.body, at=sent_at, nonce=f"{means.chance.getrandbits(128):032x}")
         answer = means.transport.send(request)
         means.quota.give_back(permit, answer.trip if isinstance(answer, Reply) else None)
-        self._note(answer, sent_at, means.clock.steady() - started)
-        return answer, means.signer.open(answer, at=means.clock.now()) if isinstance(answer, Reply) else None
+        seconds, at = means.clock.steady() - started, means.clock.now()
+        self._note(answer, sent_at, at, seconds)
+        return answer, means.signer.open(answer, at=at) if isinstance(answer, Reply) else None, at
 
     def _fresh_permit(self) -> Permit:
         means = self._means
@@ -160,16 +161,17 @@ class Delivery:
             permit = means.quota.take(means.course.go_on)
         return permit
 
-    def _note(self, answer: Reply | Lost, sent_at: datetime, seconds: float) -> None:
-        history = self._history
+    def _note(self, answer: Reply | Lost, sent_at: datetime, at: datetime, seconds: float) -> None:
+        history, reply = self._history, answer if isinstance(answer, Reply) else None
         self._history = replace(
             history,
+            seen=history.seen or reply is not None,
             attempts=history.attempts + 1,
             first_sent_at=history.first_sent_at or timestamp(sent_at),
-            finished_at=timestamp(self._means.clock.now()),
+            finished_at=timestamp(at),
             latency_ms=round(seconds * 1000),
-            http_status=answer.status if isinstance(answer, Reply) else None,
-            trace_id=trace_id(self._means.api, answer, self._asked.private) if isinstance(answer, Reply) else None,
+            http_status=reply.status if reply else None,
+            trace_id=trace_id(self._means.api, reply, self._asked.private) if reply else None,
         )
 
 

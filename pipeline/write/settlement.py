@@ -30,6 +30,8 @@ class History:
     def after(self, verdict: Verdict) -> "History":
         """Return the history with one more verdict taken in."""
         may_have_acted = isinstance(verdict, Open) or (isinstance(verdict, TryAgain | Halt) and verdict.may_have_acted)
+        if self.seen and not may_have_acted:
+            return self
         never_left = isinstance(verdict, TryAgain) and verdict.code == "not_connected"
         return replace(
             self,

@@ -230,6 +230,11 @@ def test_no_answer_in_time(starts: Starts, reaches: Reaches) -> None:
     assert cause_of(reaches(starts(is_silent).url, timeout_seconds=0.03).send(REQUEST)) is Loss.TIMEOUT
 
 
+def test_hardly_any_time(starts: Starts, reaches: Reaches) -> None:
+    """However short the time is, it does end."""
+    assert isinstance(reaches(starts(is_silent).url, timeout_seconds=0.0001).send(REQUEST), Lost)
+
+
 @pytest.mark.parametrize(
     "pieces",
     [
@@ -362,6 +367,17 @@ def context(certificate: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context
+
+
+def test_a_bundle_in_any_folder(
+    starts: Starts, reaches: Reaches, context: ssl.SSLContext, certificate: Path, tmp_path: Path
+) -> None:
+    """The path of a CA bundle may hold any letters."""
+    bundle = tmp_path / "证书.pem"
+    bundle.write_bytes(certificate.read_bytes())
+    server = starts(says("200 OK"), context=context)
+
+    assert cause_of(reaches(server.url, ca_bundle=str(bundle)).send(REQUEST)) == 200
 
 
 def test_a_server_that_the_ca_bundle_vouches_for(
