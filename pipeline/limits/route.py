@@ -49,7 +49,7 @@ def detour(route: Route) -> float | None:
 
 def travelled(route: Route, trip: Trip) -> Route:
     """Take in what the system measured of one trip."""
-    shortest = min((t for t in (route.shortest_trip, trip.shortest, trip.handshake) if t > 0.0), default=0.0)
+    shortest = min((t for t in (route.shortest_trip, trip.shortest) if t > 0.0), default=0.0)
     route = replace(route, shortest_trip=shortest)
     if trip.handshake <= 0.0:
         return route

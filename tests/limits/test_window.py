@@ -19,6 +19,8 @@ from pipeline.limits.window import (
     permits_per_slot,
     share_at,
     slowed,
+    stall_at,
+    stalled,
     started,
 )
 from pipeline.model import Trip
@@ -50,6 +52,8 @@ KNOWN = Route(0.002, handshakes=16, slowest_handshake=0.0035)
         pytest.param(Window(LEFT, route=KNOWN), 5.0, 100.0 + 0.002 + 0.0031 + 0.012, id="a-second-after-it-was-there"),
         pytest.param(Window(LEFT, hold=0.04, changed_at=NOW, route=KNOWN), 5.0, 100.0 + 0.002 + 0.0031 + 0.04,
                      id="with-the-hold-that-was-learnt"),
+        pytest.param(Window(LEFT, stall=0.02, stalled_at=NOW, route=KNOWN), 5.0, 100.0 + 0.002 + 0.0031 + 0.012 + 0.02,
+                     id="and-what-a-busy-machine-adds"),
         pytest.param(Window(LEFT, hold=0.4, changed_at=NOW, route=KNOWN), 5.0, 100.1 - 0.0019,
                      id="but-no-later-than-after-its-answer"),
         pytest.param(Window(LEFT, route=replace(KNOWN, handshakes=4)), 5.0, 100.1 - 0.0019, id="too-few-handshakes"),
@@ -146,6 +150,17 @@ def test_what_was_learnt_of_the_platform_is_forgotten_slowly() -> None:
     assert hold_at(window, NOW + 380) == 0.5
 
 
+def test_a_stall_is_forgotten_soon() -> None:
+    """The longest stall counts, half of it after five seconds, and no longer than half a second."""
+    window = stalled(Window(), NOW, 0.08)
+
+    assert window == Window(stall=0.08, stalled_at=NOW)
+    assert [stall_at(window, NOW + seconds) for seconds in (0, 5, 10)] == pytest.approx([0.08, 0.04, 0.02])
+    assert stalled(window, NOW + 5, 0.03) == window
+    assert stalled(window, NOW + 5, 0.05) == Window(stall=0.05, stalled_at=NOW + 5)
+    assert stalled(window, NOW, 45.0) == Window(stall=0.5, stalled_at=NOW)
+
+
 def test_a_shorter_wait_does_not_end_a_longer_one() -> None:
     """The quota stays closed until the latest of the times that were named."""
     assert slowed(slowed(Window(), NOW, 60.0), NOW + 1, 2.0).closed_until == NOW + 60.0
@@ -158,7 +173,7 @@ windows = st.builds(
         st.builds(Slot, st.integers(0, 2**53), seconds, st.none() | seconds, st.none() | seconds), max_size=6
     ).map(tuple),
     st.integers(0, 2**53),
-    seconds, seconds, seconds, seconds,
+    *[seconds] * 6,
     st.builds(Route, seconds, seconds, st.integers(0, 2**53), seconds),
 )  # fmt: skip
 
