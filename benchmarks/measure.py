@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -40,17 +41,23 @@ def cost_of(command: Sequence[str], *, folder: Path, accept: Collection[int] = (
     """Run a command in a folder, to its end; raise Unavailable when it fails, and pass on what it said then."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         began = time.perf_counter()
-        process = subprocess.Popen(command, cwd=folder, env=environ(), stdin=subprocess.DEVNULL, stdout=out, stderr=err)
-        _, status, used = os.wait4(process.pid, 0)
+        with subprocess.Popen(
+            command, cwd=folder, env=environ(), stdin=subprocess.DEVNULL, stdout=out, stderr=err
+        ) as process:
+            # Not Popen's own wait: the system's account of a process is given to whoever waits for it, once.
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
         wall = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode not in accept:
             # To whoever is looking on, not into the message: it may name folders, and the message ends in a page.
-            err.seek(0)
-            sys.stderr.write(err.read().decode(errors="replace"))
+            sys.stderr.write(_text(err))
             raise Unavailable(f"failed with exit code {process.returncode}", process.returncode)
-        out.seek(0)
-        return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, out.read().decode())
+        return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, _text(out))
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 def environ() -> dict[str, str]:

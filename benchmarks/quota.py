@@ -19,6 +19,10 @@ def measure(*, seconds: int, runs: int) -> Table:
         told = cost_of(python(*words), folder=CHECKOUT).stdout
     except Unavailable as exc:
         return Table("Quota", _TEXT, columns, (("backfill", str(exc), ""),))
+    return Table("Quota", _TEXT, columns, shares(told))
+
+
+def shares(told: str) -> tuple[tuple[str, str, str], ...]:
+    """Return what `benchmarks.points` printed as cells: who, the share of permits, how many were refused."""
     found = filter(None, map(_LINE.fullmatch, told.splitlines()))
-    lines = ((line["who"], f"{line['share']} ({line['spread']})", line["refused"]) for line in found)
-    return Table("Quota", _TEXT, columns, tuple(lines))
+    return tuple((line["who"], f"{line['share']} ({line['spread']})", line["refused"]) for line in found)

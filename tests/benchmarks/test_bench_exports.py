@@ -1,0 +1,73 @@
+"""The exports that benchmarks measure with are what they say they are."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.exports import ORDER_COLUMNS, POINT_COLUMNS, Cells, orders, points, write
+from benchmarks.scene import JOBS
+from pipeline.assemble.opening import open_config
+from pipeline.assemble.planning import plan
+from pipeline.assemble.wishes import Wishes
+from pipeline.run.plan import Plan
+from pipeline.simulator import client_config, write_client_keys
+from tests.moved_clock import MovedClock
+
+ROWS = 300
+
+
+def planned(folder: Path, job: str, name: str, columns: Cells, rows: Iterator[Cells]) -> Plan:
+    """Return what the program makes of an export."""
+    write_client_keys(folder / "keys")
+    config = client_config("http://127.0.0.1:9") + JOBS.format(settings="")
+    (folder / "backfill.toml").write_text(config, encoding="utf-8")
+    write(folder / name, columns, rows)
+    clock = MovedClock()
+    opened = open_config(folder / "backfill.toml", {}, clock, job)
+    return plan(opened, job, [name], Wishes(), clock=clock, chance=random.Random(1), folder=folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        pytest.param("orders.csv", orders(ROWS), id="CSV"),
+        pytest.param("orders.parquet", orders(ROWS), id="Parquet"),
+        pytest.param("orders.csv", orders(ROWS, json_discounts=True), id="discounts as JSON"),
+    ],
+)
+def test_every_order_can_be_sent(name: str, rows: Iterator[Cells], tmp_path: Path) -> None:
+    """An export without errors has none, whatever its form."""
+    made = planned(tmp_path, "orders", name, ORDER_COLUMNS, rows)
+
+    assert made.counts == {"to send": ROWS, "skipped": 0, "invalid": 0}
+
+
+def test_a_share_of_errors_makes_as_many_rows_invalid(tmp_path: Path) -> None:
+    """Rows that were spoilt are invalid, and no others."""
+    spoilt = sum(sound != given for sound, given in zip(orders(ROWS), orders(ROWS, errors=0.1), strict=True))
+    made = planned(tmp_path, "orders", "orders.csv", ORDER_COLUMNS, orders(ROWS, errors=0.1))
+
+    assert made.counts["invalid"] <= spoilt
+    assert 0.05 * ROWS < made.counts["invalid"] < 0.15 * ROWS
+
+
+def test_every_balance_can_be_sent(tmp_path: Path) -> None:
+    """Each card has one balance, and each can be sent."""
+    made = planned(tmp_path, "points", "points.csv", POINT_COLUMNS, points(ROWS))
+
+    assert made.counts == {"to send": ROWS, "skipped": 0, "invalid": 0}
+
+
+def test_a_longer_export_begins_with_the_shorter_one() -> None:
+    """So what was delivered of the shorter one is delivered of the longer one too."""
+    assert list(orders(2 * ROWS))[:ROWS] == list(orders(ROWS))
+
+
+def test_so_many_balances_change_and_the_others_stay() -> None:
+    """The share that changed differs in balance and time, and in nothing else."""
+    changed = [(old, new) for old, new in zip(points(ROWS), points(ROWS, changed=0.1), strict=True) if old != new]
+
+    assert 0.05 * ROWS < len(changed) < 0.15 * ROWS
+    assert {old[:4] == new[:4] and old[4] < new[4] and old[5] < new[5] for old, new in changed} == {True}

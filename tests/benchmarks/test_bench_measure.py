@@ -1,0 +1,123 @@
+"""Figures: what is measured, how it is put together, and what a table says of it."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.contest import Contestant, contest
+from benchmarks.measure import Cost, Pace, Unavailable, cost_of, number, pace_of, python, ratios, spread
+from benchmarks.peers.installed import PEERS, python_of
+from benchmarks.quota import shares
+from benchmarks.table import Table, machine, page
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        pytest.param(1234567.8, "1,234,568", id="many"),
+        pytest.param(99.94, "99.9", id="tens"),
+        pytest.param(1.206, "1.21", id="few"),
+        pytest.param(0.004, "0.00", id="hardly any"),
+    ],
+)
+def test_a_figure_has_as_many_digits_as_it_deserves(value: float, shown: str) -> None:
+    """Large figures are shown whole, small ones with two places."""
+    assert number(value) == shown
+
+
+def test_a_spread_tells_the_middle_the_least_and_the_greatest() -> None:
+    """The order of measuring does not matter, and a figure that never changed stands alone."""
+    assert (spread([3.0, 1.0, 2.0]), spread([2.0])) == ("2.00 (1.00 to 3.00)", "2.00")
+
+
+def test_a_pace_leaves_out_what_is_done_once() -> None:
+    """Of a start of two seconds and so much a row, what a row takes is told, and the memory of both sizes."""
+
+    def act(rows: int) -> Cost:
+        return Cost(2.0 + rows / 1024, 1.0 + rows / 2048, 100.0 + rows / 100)
+
+    assert pace_of(act, 1000) == Pace(1 / 1024, 1 / 2048, 110.0, 101.0)
+
+
+def test_what_costs_no_more_for_more_rows_is_not_measured() -> None:
+    """Where the start drowns the rows there is no figure, rather than a wrong one."""
+    with pytest.raises(Unavailable, match="too few rows"):
+        pace_of(lambda _rows: Cost(1.0, 1.0, 1.0), 1000)
+
+
+def test_a_pace_is_shared_evenly() -> None:
+    """What was measured for several at once is told for one."""
+    assert Pace(4.0, 2.0, 10.0, 5.0).shared_by(4) == Pace(1.0, 0.5, 10.0, 5.0)
+
+
+def test_the_cost_of_a_command_is_that_of_its_process(tmp_path: Path) -> None:
+    """It counts the process's own CPU time and memory, and keeps what it printed."""
+    cost = cost_of(python("-c", "held = bytes(100 << 20); print(len(held)); sum(range(10**6))"), folder=tmp_path)
+
+    assert cost.stdout == f"{100 << 20}\n"
+    assert cost.cpu_seconds > 0
+    assert cost.peak_mib > 100
+
+
+def test_what_a_failed_command_said_is_in_no_message(tmp_path: Path) -> None:
+    """Its words may name folders, and the message ends in a table: only the exit code is in it."""
+    with pytest.raises(Unavailable) as failure:
+        cost_of(python("-c", "import sys; sys.exit('/some/folder is missing')"), folder=tmp_path)
+
+    assert (str(failure.value), failure.value.exit_code) == ("failed with exit code 1", 1)
+
+
+def test_contestants_take_turns() -> None:
+    """Each is measured once before any is measured again, and one that can't be is excused from then on."""
+    turns: list[str] = []
+
+    def measured(name: str, value: float) -> float:
+        turns.append(name)
+        if value < 0:
+            raise Unavailable("not here")
+        return value * len(turns)
+
+    able, unable, other = contest(
+        [
+            Contestant("able", lambda: measured("able", 1.0)),
+            Contestant("unable", lambda: measured("unable", -1.0)),
+            Contestant("other", lambda: measured("other", 2.0)),
+        ],
+        2,
+    )
+
+    assert turns == ["able", "unable", "other", "able", "other"]
+    assert (able.measured, other.measured) == ([1.0, 4.0], [6.0, 10.0])
+    assert able.cells(float, lambda one: one * 2) == ("able", "2.50 (1.00 to 4.00)", "5.00 (2.00 to 8.00)")
+    assert unable.cells(float, lambda one: one * 2) == ("unable", "not here", "")
+    assert other.times(able, float) == "4.25 (2.50 to 6.00)"
+    assert (other.times(unable, float), unable.times(able, float)) == ("", "")
+
+
+def test_ratios_are_made_pair_by_pair() -> None:
+    """What was measured side by side is compared, so that a busy moment counts for both."""
+    assert ratios([2.0, 30.0], [1.0, 10.0]) == [2.0, 3.0]
+
+
+def test_a_peer_that_nobody_asked_for_is_told_so() -> None:
+    """Without a folder for environments nothing is installed, and the table says how it would be."""
+    with pytest.raises(Unavailable, match="PEERS=1"):
+        python_of(PEERS[0], None)
+
+
+def test_the_quota_is_told_as_it_was_printed() -> None:
+    """Every line of a sender becomes a line of the table; any other line is left out."""
+    told = "warming up\nours, 3 processes: 97.5% of the permits (97.1% to 98.0%), 0 refused in 3 times 60 s\n"
+
+    assert shares(told) == (("ours, 3 processes", "97.5% (97.1% to 98.0%)", "0"),)
+
+
+def test_a_page_says_how_it_was_made() -> None:
+    """It names the command, the machine and the number of measurements, and holds every table."""
+    table = Table("Start", "Whole commands.", ("what", "seconds"), (("help", "0.10"),))
+
+    made = page([table], command="make bench RUNS=3", runs=3)
+
+    assert made.startswith("# Performance\n\nMade by `make bench RUNS=3`;")
+    assert f"\n{machine()}.\n" in made
+    assert made.endswith("\n## Start\n\nWhole commands.\n\n| what | seconds |\n| --- | ---: |\n| help | 0.10 |\n")

@@ -1,0 +1,115 @@
+"""The server that says yes says it as the platforms do: signed, whole, and in order."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+import pytest
+
+from benchmarks.server import Conversation, Platform
+from pipeline.model import Opened, Reply, Trust
+from pipeline.signing.alipay_gateway import AlipayGateway
+from pipeline.signing.alipay_v3 import AlipayV3
+from pipeline.signing.keys import load_private_key, load_public_key
+from pipeline.signing.wechatpay import WechatPay
+from pipeline.simulator import default_identities, write_client_keys
+from pipeline.write.ports import Signer
+
+NOW = datetime(2025, 11, 20, 12, tzinfo=UTC)
+ORDER = orjson.dumps({"out_biz_no": "A-1"})
+
+
+class Wire(asyncio.Transport):
+    """Keeps what was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written.append(bytes(data))
+
+
+@pytest.fixture
+def conversation() -> Conversation:
+    conversation = Conversation(Platform(default_identities(), NOW.timestamp))
+    conversation.connection_made(Wire())
+    return conversation
+
+
+def exchanged(conversation: Conversation, *pieces: bytes) -> list[Reply]:
+    """Return the answers to what comes in piece by piece."""
+    wire = Wire()
+    conversation.connection_made(wire)
+    for piece in pieces:
+        conversation.data_received(piece)
+    return list(map(parsed, wire.written))
+
+
+def parsed(answer: bytes) -> Reply:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    assert int(headers["content-length"]) == len(body)
+    return Reply(int(status.split()[1]), headers, body)
+
+
+def request(target: str, body: bytes) -> bytes:
+    return f"POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def signers(folder: Path) -> dict[str, Signer]:
+    write_client_keys(folder)
+    app = load_private_key((folder / "app_private_key.pem").read_bytes(), "app")
+    alipay = load_public_key((folder / "alipay_public_key.pem").read_bytes(), "alipay")
+    merchant = load_private_key((folder / "apiclient_key.pem").read_bytes(), "merchant")
+    wechatpay = default_identities().wechatpay_public
+    return {
+        "/v3/zhima/credit/pe/zmgo/cumulation/sync": AlipayV3(app_id="1", private_key=app, platform=alipay),
+        "/gateway.do?method=zhima.data.state.data.sync": AlipayGateway(app_id="1", private_key=app, platform=alipay),
+        "/v3/brand/partner/card-member/user-points/sync": WechatPay(
+            mchid="1",
+            serial_no="1",
+            private_key=merchant,
+            platform_keys={wechatpay.name: wechatpay.private.public_key()},
+        ),
+    }
+
+
+def test_answers_of_all_three_apis_verify(conversation: Conversation, tmp_path: Path) -> None:
+    """The program's own signers believe every answer."""
+    trusted = {}
+    for target, signer in signers(tmp_path).items():
+        (reply,) = exchanged(conversation, request(target, ORDER))
+        trusted[target] = signer.open(reply, at=NOW).trust
+
+    assert set(trusted.values()) == {Trust.VERIFIED}
+    assert len(trusted) == 3
+
+
+def test_the_answer_to_an_order_repeats_its_key(conversation: Conversation, tmp_path: Path) -> None:
+    """What was asked is confirmed, and not something else."""
+    target, signer = next(iter(signers(tmp_path).items()))
+    (reply,) = exchanged(conversation, request(target, ORDER))
+
+    assert signer.open(reply, at=NOW) == Opened(Trust.VERIFIED, ORDER)
+
+
+def test_requests_are_answered_however_their_bytes_come(conversation: Conversation) -> None:
+    """Two requests in one piece are two answers; one cut anywhere is answered once it is whole."""
+    whole = request("/v3/zhima/", ORDER)
+    cut = [whole[place : place + 7] for place in range(0, len(whole), 7)]
+
+    assert len(exchanged(conversation, whole + whole)) == 2
+    assert len(exchanged(conversation, *cut)) == 1
+
+
+def test_the_account_counts_requests_since_it_was_asked(conversation: Conversation) -> None:
+    """Each request counts once, and asking begins anew."""
+    ask = b"GET /account HTTP/1.1\r\nHost: a\r\n\r\n"
+    exchanged(conversation, request("/v3/zhima/", ORDER), request("/v3/zhima/", ORDER))
+
+    accounts = [orjson.loads(reply.body)["requests"] for reply in exchanged(conversation, ask, ask)]
+
+    assert accounts == [2, 0]
