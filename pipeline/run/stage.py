@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from pipeline.ledger.ledger import RunLedger
 from pipeline.ledger.records import InputRecord, StagedRow
 from pipeline.map import MappingRules, bind_chunks, check_columns, rekey
-from pipeline.model import BadRow, CsvFormat, Invalid, Sheet, Status
+from pipeline.model import BadRow, CsvFormat, Invalid, Status
 from pipeline.read import Source, SourceFile, open_source, sha256_of, verify_unchanged
+from pipeline.sheet import Sheet
 from pipeline.write.course import Course, Drained
 
 _LONGEST_MESSAGE = 500
