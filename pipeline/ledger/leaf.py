@@ -5,7 +5,8 @@ from dataclasses import astuple, dataclass, field, fields
 from enum import IntEnum
 from typing import Any
 
-from pipeline.model import BadRow, Invalid, Payload, Sheet, digest
+from pipeline.model import BadRow, Invalid, Payload, digest
+from pipeline.sheet import Sheet
 
 KEY_CONFLICT = "key_conflict"
 

@@ -23,7 +23,8 @@ from pipeline.ledger.records import (
     RunState,
     Settlement,
 )
-from pipeline.model import Alike, LaneOrder, Outcome, Sheet
+from pipeline.model import Alike, LaneOrder, Outcome
+from pipeline.sheet import Sheet
 
 # numpy takes a tenth of a second to import, and only a run's first act needs it.
 if TYPE_CHECKING:

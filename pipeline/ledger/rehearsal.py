@@ -16,7 +16,8 @@ from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.partitions import Partitions, numbers
 from pipeline.ledger.records import Act, InputRecord, NewRun, RunRecord
 from pipeline.ledger.staging import Staging
-from pipeline.model import Outcome, Sheet, Status
+from pipeline.model import Outcome, Status
+from pipeline.sheet import Sheet
 
 _LANE = np.dtype([("lane", "u8", 2)])
 _PROBLEMS = 10

@@ -12,7 +12,8 @@ from pipeline.ledger.records import RunRecord
 from pipeline.ledger.repeats import Finder, Repeats
 from pipeline.ledger.spool import Spool
 from pipeline.ledger.tasks import COUNTED_OTHERWISE, counted_otherwise
-from pipeline.model import Api, Export, Sheet
+from pipeline.model import Api, Export
+from pipeline.sheet import Sheet
 
 # Whoever mends such a row, or looks why it is open, has to see it.
 _OPEN = (Fate.DUE, Fate.INVALID)

@@ -7,7 +7,7 @@ from typing import Any
 Rule = Mapping[str, Any]
 
 _DOCUMENT = {"$schema", "$defs", "type", "required", "properties", "patternProperties", "additionalProperties", "allOf"}
-_WAYS = {"type", "required", "properties", "additionalProperties", "items", "minItems", "maxItems"}
+_WAYS = {"type", "required", "properties", "patternProperties", "additionalProperties", "items", "minItems", "maxItems"}
 _NOTES = {"title", "description", "default", "contentMediaType"}
 _OF_PRESENCE = {"required", "dependentRequired"}
 _OF_SCHEMAS = {"allOf", "anyOf", "oneOf"}
@@ -34,13 +34,13 @@ def looked_at(document: Rule) -> frozenset[str]:
 
 def asked_at(document: Rule, path: tuple[str | int, ...]) -> Rule:
     """
-    Return what is asked of the value at a path, without notes; nothing is known to be asked of no other value by it.
+    Return what is asked of the value at a path, without notes; what conditions ask is not part of it.
 
     Raises Unfamiliar where the way there passes a keyword that is not known.
     """
-    node: Rule = {key: document[key] for key in document if key in _WAYS | {"patternProperties"}}
+    node: Rule = {key: document[key] for key in document if key in _WAYS}
     for step in path:
-        unknown = node.keys() - _WAYS - {"patternProperties"}
+        unknown = node.keys() - _WAYS
         if unknown:
             raise Unfamiliar(", ".join(sorted(unknown)))
         node = _resolved(document, _inner(node, step))
@@ -70,9 +70,11 @@ def _looked_at(part: Rule | bool) -> Iterator[str]:
         elif keyword == "dependentSchemas":
             for schema in inner.values():
                 yield from _looked_at(schema)
-        elif keyword in {"properties", "patternProperties"}:
+        elif keyword == "properties":
             for name, schema in inner.items():
                 yield from _looked_at_within(name, schema)
+        elif keyword == "patternProperties" and not any(isinstance(schema, dict) for schema in inner.values()):
+            continue  # such names may be there or not
         elif keyword not in _OF_PRESENCE and not _is_note(keyword):
             raise Unfamiliar(keyword)
 

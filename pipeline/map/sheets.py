@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.chunk import Chunk
@@ -19,22 +18,22 @@ from pipeline.map.bind import RowMapper
 from pipeline.map.columns import wire
 from pipeline.map.compose import DECIDING
 from pipeline.map.constraints import Unfamiliar, asked_at, looked_at
-from pipeline.map.digests import digests_of_bodies
+from pipeline.map.draft import Draft, Places
 from pipeline.map.fields import export_schema, field_of
 from pipeline.map.learn import Learner, Place
 from pipeline.map.plain import said
 from pipeline.map.rules import MappingRules
 from pipeline.map.slots import slot_of
-from pipeline.map.template import Refusal, Template, filled
-from pipeline.model import Api, BadRow, Invalid, Mapped, Payload, Sheet
-from pipeline.texts import Column, cells_of, listed
+from pipeline.map.template import Refusal, Template
+from pipeline.sheet import Sheet
+from pipeline.texts import Column
 
-Places = npt.NDArray[np.int64]
 # Whether there is a plain text; or the very text, if it decides or is not plain.
 Kind = str | bool | None
 Likeness = tuple[Kind, ...]
 
-_MOST_KNOWN = 4096
+# Some of what is known may be large: a likeness holds the texts that are not plain.
+_MOST_KNOWN = 256
 
 
 def bind_chunks(
@@ -76,7 +75,7 @@ class _SheetMapper:
 
     def map(self, chunk: Chunk) -> Sheet:
         """Tell the story of one chunk."""
-        draft = _Draft(self._api, chunk)
+        draft = Draft(self._api, chunk)
         columns = [_read(place, chunk.texts[place.column]) for place in self._places]
         for places in _alike(columns, np.array(draft.open_places(), np.int64), self._worth_learning):
             self._map_alike(chunk, columns, places, draft)
@@ -84,7 +83,7 @@ class _SheetMapper:
             draft.put_row(row.number - chunk.first, self._rows.map(row))
         return draft.sheet()
 
-    def _map_alike(self, chunk: Chunk, columns: Sequence[_Column], places: Places, draft: "_Draft") -> None:
+    def _map_alike(self, chunk: Chunk, columns: Sequence[_Column], places: Places, draft: Draft) -> None:
         template = self._known_or_learned(chunk, columns, int(places[0]))
         if template is None:
             return
@@ -111,78 +110,6 @@ class _SheetMapper:
             gaps = [c.place for c in columns if c.place.column not in fixed]
             self._known[likeness] = self._learner.learn(row.cells, gaps)
         return self._known[likeness]
-
-
-class _Draft:
-    """A sheet that is being filled."""
-
-    def __init__(self, api: Api, chunk: Chunk) -> None:
-        self._api = api
-        self._chunk = chunk
-        names = (
-            "request_keys",
-            "identities",
-            "bodies",
-            "digests",
-            "lanes",
-            "refunds_of",
-            "cards",
-            "points",
-            "versions",
-        )
-        self._columns = {name: np.full(len(chunk), None, object) for name in (*names, "keys_are_derived")}
-        self._others: dict[int, Mapped | BadRow] = dict(chunk.bad)
-        self._is_open = np.ones(len(chunk), np.bool_)
-        self._is_open[list(chunk.bad)] = False
-
-    def put(self, places: Places, columns: Mapping[str, Any]) -> None:
-        """Write the rows at some places, column by column."""
-        for name, values in columns.items():
-            self._columns[name][places] = values
-        self._is_open[places] = False
-
-    def put_refused(self, places: Places, refusal: Refusal, texts: Mapping[str, Column]) -> None:
-        """Write rows that can't be sent."""
-        keys: Iterable[str | None] = (None,) * len(places)
-        if refusal.request_key is not None:
-            keys = listed(filled(refusal.request_key, texts, len(places)))
-        for place, key in zip(places.tolist(), keys, strict=True):
-            self._others[place] = Invalid(refusal.faults, key)
-        self._is_open[places] = False
-
-    def put_row(self, place: int, mapped: Mapped) -> None:
-        """Write a row that was mapped by itself."""
-        if isinstance(mapped, Invalid) or len(mapped) != 1:
-            self._others[place] = mapped
-            return
-        for name, value in _parts_of(mapped[0]).items():
-            self._columns[name][place] = value
-
-    def open_places(self) -> list[int]:
-        """Return the places of the rows that are still to be written."""
-        places: list[int] = np.flatnonzero(self._is_open).tolist()
-        return places
-
-    def sheet(self) -> Sheet:
-        """Return the whole."""
-        numbers = range(self._chunk.first, self._chunk.first + len(self._chunk))
-        columns = {name: values.tolist() for name, values in self._columns.items()}
-        return Sheet(self._api, numbers, others=self._others, cells=_Cells(self._chunk).at, **columns)
-
-
-class _Cells:
-    """The cells of a chunk by row, taken out of their columns when the first is asked for."""
-
-    def __init__(self, chunk: Chunk) -> None:
-        self._chunk = chunk
-        self._rows: list[tuple[str | None, ...]] = []
-
-    def at(self, place: int) -> tuple[str | None, ...]:
-        """Return the cells of the row at a place."""
-        if place in self._chunk.bad:
-            return self._chunk.bad[place].cells
-        self._rows = self._rows or cells_of(self._chunk.texts)
-        return self._rows[place]
 
 
 def _places(
@@ -248,20 +175,3 @@ def _alike(columns: Iterable[_Column], plain: Places, least: int) -> Iterator[Pl
     for group in np.split(plain[order], ends):
         if len(group) >= least:
             yield group
-
-
-def _parts_of(payload: Payload) -> dict[str, Any]:
-    """Return a payload as the columns of a sheet hold it."""
-    balance = payload.balance
-    return {
-        "request_keys": payload.request_key,
-        "identities": payload.identity,
-        "bodies": payload.body,
-        "digests": digests_of_bodies([payload.body])[0],
-        "lanes": payload.lane,
-        "refunds_of": payload.refund_of,
-        "cards": None if balance is None else balance.card,
-        "points": None if balance is None else balance.points,
-        "versions": None if balance is None else balance.version,
-        "keys_are_derived": payload.key_is_derived,
-    }

@@ -5,8 +5,9 @@ from typing import Protocol
 
 from pipeline.ledger.records import InputRecord
 from pipeline.map import MappingRules, bind_chunks, check_columns, rekey
-from pipeline.model import CsvFormat, Sheet, Status
+from pipeline.model import CsvFormat, Status
 from pipeline.read import Source, SourceFile, open_source, sha256_of, verify_unchanged
+from pipeline.sheet import Sheet
 from pipeline.write.course import Course, Drained
 
 

@@ -14,8 +14,9 @@ from pipeline.ledger.ledger import Ledger, RunLedger
 from pipeline.ledger.records import Due, InputRecord, NewRun, RunRecord, RunState, Settlement
 from pipeline.ledger.rerunning import Rewrites, Selection
 from pipeline.map import rekey, retarget
-from pipeline.model import Api, Balance, Export, Fault, Invalid, Mapped, Payload, Sheet, Status, digest
+from pipeline.model import Api, Balance, Export, Fault, Invalid, Mapped, Payload, Status, digest
 from pipeline.run.stage import TakesRows
+from pipeline.sheet import Sheet
 from pipeline.write.lanes import payments_first
 from pipeline.write.settlement import History, settle
 from pipeline.write.verdict import Refused, Succeeded, TryAgain, Verdict

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pipeline.chunk import Chunk
 from pipeline.map import MappingRules, bind, bind_chunks
 from pipeline.map.fields import API_OF_EXPORT, Kind, field_of, fields_of
-from pipeline.model import BadRow, Export, Fault, Mapped, Row, Sheet, digest
+from pipeline.model import BadRow, Export, Fault, Mapped, Row, digest
+from pipeline.sheet import Sheet
 
 Good = Mapping[Export, Mapping[str, str | None]]
 

@@ -22,7 +22,7 @@ FORMS = st.builds(
 # D and Q stand for delimiter and quote: near CSV, so that blocks are not all refused.
 CELL = st.sampled_from(
     [
-        *("", "b", "单", " b", "b ", "NULL", "QbQ", "QbDbQ", "QbQQbQ", "QQ", "QNULLQ", "007", "1e5", "\ufeffb", "😀", "\u2028"),
+        *("", "b", "单", " b", "b ", "NULL", "QbQ", "QbDbQ", "QbQQbQ", "QQ", "QNULLQ", "007", "\ufeffb", "😀", "\u2028"),
         *("Q", "bQb", "QbQb", "Qb\nbQ", "QQQ", "\r", "b\rb", "\0", "\udcff", "\x0b", "#", "\\", "nan", "x" * 201),
     ]
 )  # fmt: skip
@@ -74,7 +74,7 @@ def test_a_block_is_read_as_its_records_are(text: str, form: CsvFormat) -> None:
         pytest.param("1,2\n3,4\n", [("1", "2"), ("3", "4")], {}, id="plain"),
         pytest.param("1,\r\n\r\n,4", [("1", None), (None, "4")], {}, id="crlf-and-blank-line"),
         pytest.param('"1","a ""b"""\n', [("1", 'a "b"')], {}, id="quoted"),
-        pytest.param("1,2\n3\n\n4,5,6\n7,8\n", [("1", "2"), (None, None), (None, None), ("7", "8")], {1: "3", 2: "4,5,6"}, id="ragged"),
+        pytest.param("1,2\n3\n\n4,5,6\n", [("1", "2"), (None, None), (None, None)], {1: "3", 2: "4,5,6"}, id="ragged"),
         pytest.param("单,é😀\n", [("单", "é😀")], {}, id="not-ascii"),
         pytest.param("\n\n", [], {}, id="blank"),
     ],
