@@ -14,15 +14,8 @@ from pipeline.ledger.commit import GroupCommit
 from pipeline.ledger.database import Connect, connect, open_ledger, told_clearly
 from pipeline.ledger.lease import Holder, IsDead, Lease
 from pipeline.ledger.quotas import QuotaStore
-from pipeline.ledger.records import (
-    Due,
-    InputRecord,
-    NewRun,
-    RunRecord,
-    RunState,
-    Settlement,
-    StagedRow,
-)
+from pipeline.ledger.records import Due, InputRecord, NewRun, RunRecord, RunState, Settlement, StagedRow
+from pipeline.ledger.refunds import Retarget
 from pipeline.model import Outcome
 
 T = TypeVar("T")
@@ -163,9 +156,9 @@ class RunLedger:
         self._renewed_at = self._clock.steady()
         return result
 
-    def stage(self, file_no: int, first_row_no: int, rows: Sequence[StagedRow]) -> None:
+    def stage(self, file_no: int, first_row_no: int, rows: Sequence[StagedRow], retarget: Retarget) -> None:
         """Write a chunk of rows, and what of them is due."""
-        self._commit(lambda c: staging.stage_rows(c, self.run, file_no, first_row_no, rows))
+        self._commit(lambda c: staging.stage_rows(c, self.run, file_no, first_row_no, rows, retarget))
 
     def add_input(self, source: InputRecord) -> None:
         """Write an input file, when it is opened and again when it was read to its end."""

@@ -9,6 +9,7 @@ from pipeline.ledger.admission import Conflict, Known, Skip, admit
 from pipeline.ledger.deliveries import known
 from pipeline.ledger.precedence import leave_out_states_before
 from pipeline.ledger.records import InputRecord, RunRecord, StagedRow
+from pipeline.ledger.refunds import Retarget, follow_payments
 from pipeline.ledger.tasks import COUNTED_OTHERWISE, counted_otherwise
 from pipeline.model import Balance, Export, Status, digest
 
@@ -16,9 +17,19 @@ KEY_CONFLICT = "key_conflict"
 
 
 def stage_rows(
-    connection: sqlite3.Connection, run: RunRecord, file_no: int, first_row_no: int, rows: Sequence[StagedRow]
+    connection: sqlite3.Connection,
+    run: RunRecord,
+    file_no: int,
+    first_row_no: int,
+    rows: Sequence[StagedRow],
+    retarget: Retarget,
 ) -> None:
-    """Write rows, numbered from `first_row_no` in the run, and the dues of those that are to be delivered."""
+    """
+    Write rows, numbered from `first_row_no` in the run, and the dues of those that are to be delivered.
+
+    `retarget` puts another payment into a refund, where that was given another key.
+    """
+    rows = follow_payments(connection, run, rows, retarget)
     history = known(connection, run, _identities(rows))
     counted_otherwise = _counted_otherwise(connection, run, rows)
     decided = [_decide(row, history, counted_otherwise) for row in rows]

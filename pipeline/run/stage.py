@@ -5,7 +5,7 @@ from itertools import islice
 
 from pipeline.ledger.ledger import RunLedger
 from pipeline.ledger.records import InputRecord, StagedRow
-from pipeline.map import Invalid, Mapped, MappingRules, bind, check_columns, rekey
+from pipeline.map import Invalid, Mapped, MappingRules, bind, check_columns, rekey, retarget
 from pipeline.model import BadRow, CsvFormat, Row, Status
 from pipeline.read import Source, SourceFile, open_source, sha256_of, verify_unchanged
 from pipeline.write.course import Course, Drained
@@ -76,7 +76,7 @@ class Stager:
         for chunk in source:
             left = None if self._limit is None else self._limit - self._rows
             rows = [_staged(row, map_row) for row in islice(chunk.rows, left)]
-            self._ledger.stage(file_no, self._rows + 1, rows)
+            self._ledger.stage(file_no, self._rows + 1, rows, retarget)
             self._rows += len(rows)
             self._count_invalid(rows)
             self._ledger.keep_up()

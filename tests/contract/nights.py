@@ -114,7 +114,7 @@ class Nights:
     def stage(self, run: RunLedger, rows: Sequence[StagedRow], *, sift: bool = True) -> None:
         source = InputRecord(1, "orders.csv", "exports/orders.csv", ("key", "content"), len(rows), "00")
         run.add_input(source)
-        run.stage(1, 1, [replace(row, source_row=number) for number, row in enumerate(rows, 1)])
+        run.stage(1, 1, [replace(row, source_row=number) for number, row in enumerate(rows, 1)], retarget)
         if sift:
             run.start_delivering(self._rekey)
 
