@@ -23,6 +23,7 @@ from pipeline.ledger.records import (
     RunState,
     Settlement,
 )
+from pipeline.ledger.refunds import Retarget
 from pipeline.model import Alike, LaneOrder, Outcome
 from pipeline.sheet import Sheet
 
@@ -176,12 +177,12 @@ class RunLedger:
         self._forget_staging()
         self._commit_at_length(lambda c: inputs.unstage(c, self.run))
 
-    def stage(self, file_no: int, first_row_no: int, sheet: Sheet) -> None:
+    def stage(self, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget) -> None:
         """Take in a chunk of rows; what is to become of them is decided when all are there."""
         from pipeline.ledger.staging import Staging  # noqa: PLC0415 - see the top
 
         if self._staging is None:
-            self._staging = Staging(self.run, self._ledger.path.parent)
+            self._staging = Staging(self.run, self._ledger.path.parent, retarget)
         waiting = self._staging
         self._ledger._read(lambda c: waiting.add(c, file_no, first_row_no, sheet))  # noqa: SLF001 - as above
 

@@ -15,6 +15,7 @@ from pipeline.ledger.database import open_for_reading, told_clearly
 from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.partitions import Partitions, numbers
 from pipeline.ledger.records import Act, InputRecord, NewRun, RunRecord
+from pipeline.ledger.refunds import Retarget
 from pipeline.ledger.staging import Staging
 from pipeline.model import Outcome, Status
 from pipeline.sheet import Sheet
@@ -55,7 +56,8 @@ class Rehearsal:
             self._connection = open_for_reading(path)
             account_no = runs.account_no_of(self._connection, new.account, account_holder)
             self._run = _next_run(self._connection, new, account_no or 0)
-        self._staging = Staging(self._run, folder, keeps_cells=False)
+        self._staging: Staging | None = None
+        self._folder = folder
         self._lanes = Partitions(_LANE, folder)
         self.prospect = Prospect()
 
@@ -63,8 +65,9 @@ class Rehearsal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with closing(self._connection), closing(self._staging), closing(self._lanes):
-            pass
+        with closing(self._connection), closing(self._lanes):
+            if self._staging is not None:
+                self._staging.close()
 
     def unstage(self) -> None:
         """Forget nothing: a rehearsal is staged once."""
@@ -76,13 +79,17 @@ class Rehearsal:
         """Note an input's name."""
         self._names[source.file_no] = source.name
 
-    def stage(self, file_no: int, first_row_no: int, sheet: Sheet) -> None:
+    def stage(self, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget) -> None:
         """Take in a chunk of rows."""
+        if self._staging is None:
+            self._staging = Staging(self._run, self._folder, retarget, keeps_cells=False)
         with told_clearly(self._path):
             self._staging.add(self._connection, file_no, first_row_no, sheet)
 
     def start_delivering(self, _rekey: Callable[[bytes, str], bytes]) -> None:
         """Decide on all rows, and count."""
+        if self._staging is None:
+            return
         repeats = self._staging.repeats()
         with told_clearly(self._path):
             for leaf in self._staging:

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.ledger.deliveries import last_successor
 from pipeline.ledger.outcomes import outcomes
 from pipeline.ledger.records import DeliveryState, RunRecord
+from pipeline.ledger.refunds import Retarget, follow_new_keys
 from pipeline.model import Outcome, Status, digest
 
 
@@ -49,7 +50,7 @@ class Rewrites:
     """How a body is given another request key, and a refund another payment."""
 
     rekey: Callable[[bytes, str], bytes]
-    retarget: Callable[[bytes, str], bytes]
+    retarget: Retarget
 
 
 def copy_rows(
@@ -66,7 +67,7 @@ def copy_rows(
         _copy_row(connection, (parent.run_no, row_no), (run.run_no, count))
         if selection.new_keys and outcome.wants_new_key:
             _give_new_keys(connection, run, count, rewrites.rekey)
-    _follow_new_keys(connection, run, rewrites.retarget)
+    follow_new_keys(connection, run, rewrites.retarget)
     connection.execute(
         "UPDATE inputs SET rows = (SELECT count(*) FROM rows AS w WHERE w.run_no = inputs.run_no"
         " AND w.file_no = inputs.file_no) WHERE run_no = ?",
@@ -156,22 +157,3 @@ def _unused_key(connection: sqlite3.Connection, run: RunRecord, key: str) -> str
     ).fetchone():
         count += 1
     return f"{key}-k{count}"
-
-
-def _follow_new_keys(connection: sqlite3.Connection, run: RunRecord, retarget: Callable[[bytes, str], bytes]) -> None:
-    """Let a refund that was never sent name the key under which its payment went out in the end."""
-    moved = connection.execute(
-        "SELECT d.due_no, d.body, p.successor FROM dues AS d JOIN deliveries AS p ON p.account_no = ? AND p.api = ?"
-        " AND p.identity = d.refund_of WHERE d.run_no = ? AND p.successor IS NOT NULL AND NOT EXISTS"
-        " (SELECT 1 FROM deliveries AS v WHERE v.account_no = p.account_no AND v.api = p.api"
-        " AND v.identity = d.identity)",
-        (run.account_no, run.api, run.run_no),
-    ).fetchall()
-    for due_no, body, successor in moved:
-        new_body = retarget(body, successor)
-        connection.execute(
-            "UPDATE dues SET refund_of = ?, body = ?, digest = ? WHERE due_no = ?",
-            (successor, new_body, digest(new_body), due_no),
-        )
-    if moved:
-        _follow_new_keys(connection, run, retarget)

@@ -9,6 +9,7 @@ from pipeline.ledger.admission import Conflict, Go, Skip, admit
 from pipeline.ledger.leaf import Fate, Leaf, leaf_of
 from pipeline.ledger.past import Past, past_of
 from pipeline.ledger.records import RunRecord
+from pipeline.ledger.refunds import Retarget, follow_payments
 from pipeline.ledger.repeats import Finder, Repeats
 from pipeline.ledger.spool import Spool
 from pipeline.ledger.tasks import COUNTED_OTHERWISE, counted_otherwise
@@ -24,18 +25,23 @@ class Staging:
     The rows of one run on their way into the ledger.
 
     They wait aside until all inputs are read: which row is the first of its key, or the newest of its card, is known
-    only then. `folder` is where they wait when they are many, with their cells only where these are to be kept.
+    only then. `folder` is where they wait when they are many, with their cells only where these are to be kept;
+    `retarget` puts another payment into a refund, where that was given another key.
     """
 
-    def __init__(self, run: RunRecord, folder: Path, *, keeps_cells: bool = True) -> None:
+    def __init__(self, run: RunRecord, folder: Path, retarget: Retarget, *, keeps_cells: bool = True) -> None:
         self._run = run
+        self._retarget = retarget
         self._keeps_cells = keeps_cells
         self._spool = Spool(folder)
         self._finder = Finder(run, folder)
 
-    def add(self, connection: sqlite3.Connection, file_no: int, first_row_no: int, sheet: Sheet) -> None:
+    def add(
+        self, connection: sqlite3.Connection, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget
+    ) -> None:
         """Take in rows, numbered from `first_row_no` in the run; `connection` is only read."""
         leaf = leaf_of(file_no, first_row_no, sheet)
+        follow_payments(connection, self._run, leaf, self._retarget)
         # A balance is decided on when the newest of its card is known: were it left out here as delivered, an older
         # one of the same card would seem the newest.
         if self._run.api is not Api.POINTS:

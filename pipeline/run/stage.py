@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from pipeline.ledger.records import InputRecord
-from pipeline.map import MappingRules, bind_chunks, check_columns, rekey
+from pipeline.ledger.refunds import Retarget
+from pipeline.map import MappingRules, bind_chunks, check_columns, rekey, retarget
 from pipeline.model import CsvFormat, Status
 from pipeline.read import Source, SourceFile, open_source, sha256_of, verify_unchanged
 from pipeline.sheet import Sheet
@@ -22,7 +23,7 @@ class TakesRows(Protocol):
         """Note an input file, when it is opened and again when it was read to its end."""
         ...
 
-    def stage(self, file_no: int, first_row_no: int, sheet: Sheet) -> None:
+    def stage(self, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget) -> None:
         """Take in a chunk of rows."""
         ...
 
@@ -98,7 +99,7 @@ class Stager:
         for chunk in source:
             left = len(chunk) if self._limit is None else self._limit - self._rows
             sheet = map_chunk(chunk.slice(0, left))
-            self._ledger.stage(file_no, self._rows + 1, sheet)
+            self._ledger.stage(file_no, self._rows + 1, sheet, retarget)
             self._rows += len(sheet)
             if invalid := sheet.count_invalid():
                 self._course.count(Status.INVALID, invalid)

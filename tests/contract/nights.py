@@ -163,7 +163,7 @@ class Nights:
     def stage(self, run: TakesRows, rows: Sequence[StagedRow], *, sift: bool = True) -> None:
         source = InputRecord(1, "orders.csv", "exports/orders.csv", ("key", "content"), len(rows), "00")
         run.add_input(source)
-        run.stage(1, 1, sheet_of(rows, self.api))
+        run.stage(1, 1, sheet_of(rows, self.api), retarget)
         if sift:
             run.start_delivering(self._rekey)
 

@@ -209,6 +209,48 @@ def test_a_refund_follows_also_in_a_later_rerun(refused: tuple[Nights, RunRecord
 
 
 @pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        pytest.param({}, SENT, id="delivered"),
+        pytest.param({"PAY-k2": LOST}, (Status.BLOCKED, "payment_not_succeeded"), id="in-doubt"),
+        pytest.param({"PAY-k2": NOT_CONNECTED}, (Status.BLOCKED, "payment_not_succeeded"), id="never-left"),
+    ],
+)
+def test_a_refund_of_a_later_night_finds_its_payment_under_the_new_key(
+    refused: tuple[Nights, RunRecord], answers: Mapping[str, Verdict], told: tuple[Status, str]
+) -> None:
+    """A refund that a later export brings takes back the payment as it was delivered, and waits until it was."""
+    orders, record = refused
+    orders.rerun(record, answers, Selection(frozenset({Status.REJECTED}), new_keys=True))
+
+    later = orders.night(order("LATE", refund_of="PAY"))
+
+    assert orders.told(later) == [("LATE", *told)]
+    assert not answers or orders.sent[-1][0] == "PAY-k2"
+    assert answers or orders.sent[-1] == ("LATE", b'{"content":"1","out_biz_no":"LATE","pay_out_biz_no":"PAY-k2"}')
+
+
+def test_a_refund_that_followed_its_payment_is_known_by_its_row(refused: tuple[Nights, RunRecord]) -> None:
+    """Where the file runs again, a refund that was delivered with its payment's new key was delivered."""
+    orders, record = refused
+    orders.rerun(record, selection=NEW_KEYS)
+
+    again = orders.night(order("PAY"), order("BACK", refund_of="PAY"))
+
+    assert orders.told(again) == [(key, Status.SKIPPED, "already_succeeded") for key in ("PAY", "BACK")]
+
+
+def test_a_refund_that_was_delivered_before_stays_as_it_was(nights: MakeNights) -> None:
+    """A refund that went out with its payment's first key is known by its row, whatever key that was given since."""
+    orders = nights()
+    orders.night(order("BACK", refund_of="PAY"))
+    record = orders.night(order("PAY"), answers={"PAY": ASKS_FOR_NEW_KEY})
+    orders.rerun(record, selection=NEW_KEYS)
+
+    assert orders.told(orders.night(order("BACK", refund_of="PAY"))) == [("BACK", Status.SKIPPED, "already_succeeded")]
+
+
+@pytest.mark.parametrize(
     ("answers", "again", "sent"),
     [
         pytest.param({}, {}, [], id="delivered"),

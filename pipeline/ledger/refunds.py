@@ -1,0 +1,63 @@
+"""A refund takes back the payment under the key that this went out under in the end."""
+
+import sqlite3
+from collections.abc import Callable
+
+import orjson
+
+from pipeline.ledger.admission import Known
+from pipeline.ledger.deliveries import last_successor
+from pipeline.ledger.leaf import Leaf
+from pipeline.ledger.past import past_of
+from pipeline.ledger.records import DeliveryState, RunRecord
+from pipeline.model import digest
+
+# Puts another payment into the body of a refund.
+Retarget = Callable[[bytes, str], bytes]
+
+
+def follow_payments(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, retarget: Retarget) -> None:
+    """Let the refunds of a leaf that is to be staged name the last key of their payment."""
+    parts = leaf.parts
+    refunds = [(n, payment) for n, payment in enumerate(parts.refunds_of) if payment is not None]
+    moved = _moved(connection, run, {payment for _, payment in refunds}) if refunds else {}
+    if not moved:
+        return
+    past = past_of(connection, run, [parts.identities[n] for n, payment in refunds if payment in moved])
+    for n, payment in refunds:
+        if payment in moved and not _is_fixed(past.known(parts.identities[n]), parts.digests[n]):
+            parts.refunds_of[n] = moved[payment]
+            parts.bodies[n] = retarget(parts.bodies[n], moved[payment])
+            parts.digests[n] = digest(parts.bodies[n])
+
+
+def _is_fixed(sent: Known | None, digest: bytes) -> bool:
+    # What may have been applied as it is stays as it is.
+    return sent is not None and sent.state is not DeliveryState.REJECTED and sent.digest == digest
+
+
+def _moved(connection: sqlite3.Connection, run: RunRecord, payments: set[str]) -> dict[str, str]:
+    found = connection.execute(
+        "SELECT d.identity, d.successor FROM json_each(?) AS asked CROSS JOIN deliveries AS d ON d.account_no = ?"
+        " AND d.api = ? AND d.identity = asked.value WHERE d.successor IS NOT NULL",
+        (orjson.dumps(sorted(payments)).decode(), run.account_no, run.api),
+    ).fetchall()
+    return {key: last_successor(connection, run, successor)[0] or successor for key, successor in found}
+
+
+def follow_new_keys(connection: sqlite3.Connection, run: RunRecord, retarget: Retarget) -> None:
+    """Let the dues of a run that are refunds, and were never sent, name the last key of their payment."""
+    moved = connection.execute(
+        "SELECT d.due_no, d.body, p.successor FROM dues AS d JOIN deliveries AS p ON p.account_no = ? AND p.api = ?"
+        " AND p.identity = d.refund_of WHERE d.run_no = ? AND p.successor IS NOT NULL AND NOT EXISTS"
+        " (SELECT 1 FROM deliveries AS v WHERE v.account_no = p.account_no AND v.api = p.api"
+        " AND v.identity = d.identity)",
+        (run.account_no, run.api, run.run_no),
+    ).fetchall()
+    for due_no, body, successor in moved:
+        key = last_successor(connection, run, successor)[0] or successor
+        new_body = retarget(body, key)
+        connection.execute(
+            "UPDATE dues SET refund_of = ?, body = ?, digest = ? WHERE due_no = ?",
+            (key, new_body, digest(new_body), due_no),
+        )
