@@ -36,9 +36,7 @@ class Staging:
         self._spool = Spool(folder)
         self._finder = Finder(run, folder)
 
-    def add(
-        self, connection: sqlite3.Connection, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget
-    ) -> None:
+    def add(self, connection: sqlite3.Connection, file_no: int, first_row_no: int, sheet: Sheet) -> None:
         """Take in rows, numbered from `first_row_no` in the run; `connection` is only read."""
         leaf = leaf_of(file_no, first_row_no, sheet)
         follow_payments(connection, self._run, leaf, self._retarget)
