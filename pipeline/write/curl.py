@@ -1,4 +1,4 @@
-"""The network, by libcurl: for those who send millions. The same promises as `http.py`, at a quarter of its cost."""
+"""The network, by libcurl: for those who send millions. The same promises as `http.py`, at a third of its cost."""
 
 import os
 import socket
