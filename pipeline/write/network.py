@@ -65,6 +65,10 @@ class Network(ABC):
     def _send_to(self, base_url: str, request: SignedRequest) -> Reply | Lost:
         line = self._line_to(base_url)
         answer = line.send(request)
+        if isinstance(answer, Lost):
+            # A connection over which an answer was lost is not to be trusted with another request.
+            line.close()
+            del self._local.lines[base_url]
         self._local.used_at[base_url] = self._steady()
         return answer
 

@@ -73,6 +73,12 @@ FAULTS = [
         id="no rate",
     ),
     pytest.param(
+        "max_attempts = 6",
+        'max_attempts = 6\ntransport = "crul"',
+        f"{ORDERS} transport: must be requests or curl; did you mean curl?",
+        id="transport",
+    ),
+    pytest.param(
         "timeout_s = 10",
         "timeout_s = inf",
         f"{ORDERS} timeout_s: must be a number of seconds above 0, 3600 at most; it is not finite",
