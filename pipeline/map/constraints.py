@@ -1,7 +1,7 @@
 """What a JSON Schema asks of one value by itself, and which values it looks at to judge others."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 Rule = Mapping[str, Any]
@@ -10,8 +10,6 @@ _DOCUMENT = {"$schema", "$defs", "type", "required", "properties", "patternPrope
 _WAYS = {"type", "required", "properties", "patternProperties", "additionalProperties", "items", "minItems", "maxItems"}
 _NOTES = {"title", "description", "default", "contentMediaType"}
 _OF_PRESENCE = {"required", "dependentRequired"}
-_OF_SCHEMAS = {"allOf", "anyOf", "oneOf"}
-_OF_SCHEMA = {"if", "then", "else", "not"}
 _UPPER = {"maxLength", "maximum"}
 _LOWER = {"minLength", "minimum"}
 
@@ -62,21 +60,26 @@ def _is_kept(keyword: str, asked: Any, held: Any) -> bool:
 
 def _looked_at(part: Rule | bool) -> Iterator[str]:
     for keyword, inner in {} if isinstance(part, bool) else part.items():
-        if keyword in _OF_SCHEMAS:
-            for schema in inner:
-                yield from _looked_at(schema)
-        elif keyword in _OF_SCHEMA:
-            yield from _looked_at(inner)
-        elif keyword == "dependentSchemas":
-            for schema in inner.values():
-                yield from _looked_at(schema)
-        elif keyword == "properties":
+        if keyword == "properties":
             for name, schema in inner.items():
                 yield from _looked_at_within(name, schema)
-        elif keyword == "patternProperties" and not any(isinstance(schema, dict) for schema in inner.values()):
-            continue  # such names may be there or not
         elif keyword not in _OF_PRESENCE and not _is_note(keyword):
+            for schema in _schemas(keyword, inner):
+                yield from _looked_at(schema)
+
+
+def _schemas(keyword: str, inner: Any) -> Iterable[Rule | bool]:
+    """Return the schemas that a keyword puts together."""
+    match keyword:
+        case "allOf" | "anyOf" | "oneOf":
+            schemas: Iterable[Rule | bool] = inner
+        case "if" | "then" | "else" | "not":
+            schemas = (inner,)
+        case "dependentSchemas" | "patternProperties":
+            schemas = inner.values()
+        case _:
             raise Unfamiliar(keyword)
+    return schemas
 
 
 def _looked_at_within(name: str, schema: Rule | bool) -> Iterator[str]:
