@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 # The lease is renewed long before it ends.
 _RENEW_SECONDS = lease.LEASE_SECONDS / 6
+# A run that has not renewed it for so long was held up, and looks before it sends.
+_DOUBT_SECONDS = lease.LEASE_SECONDS / 2
 
 
 class Ledger:
@@ -164,9 +166,7 @@ class RunLedger:
             lease.renew(connection, self._lease, self._clock.now())
             return result
 
-        result = self._commit(write_and_renew)
-        self._renewed_at = self._clock.steady()
-        return result
+        return self._commit(write_and_renew)
 
     def add_input(self, source: InputRecord) -> None:
         """Write an input file, when it is opened and again when it was read to its end."""
@@ -252,7 +252,14 @@ class RunLedger:
         """Put on disk what was settled, and keep the job; called a few times a second."""
         with told_clearly(self._ledger.path):
             self._commits.flush()
-        if self._clock.steady() - self._renewed_at >= _RENEW_SECONDS:
+        self._renew_after(_RENEW_SECONDS)
+
+    def keep_job(self) -> None:
+        """Make sure, after any delay, that the job is still this run's; raise LedgerError where another took it."""
+        self._renew_after(_DOUBT_SECONDS)
+
+    def _renew_after(self, seconds: float) -> None:
+        if self._clock.steady() - self._renewed_at >= seconds:
             self._commit(lambda c: lease.renew(c, self._lease, self._clock.now()))
             self._renewed_at = self._clock.steady()
 

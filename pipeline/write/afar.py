@@ -157,6 +157,9 @@ class FarLedger:
         """Fix the outcome."""
         self._pending.append(_Entry(due.due_no, end))
 
+    def keep_job(self) -> None:
+        """Do nothing: while the run is not heard of, its course lets no crew begin an attempt."""
+
     def flush(self) -> None:
         """Put on disk what was settled."""
         with self._turn:

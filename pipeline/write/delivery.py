@@ -85,12 +85,17 @@ class Means:
 
 
 class Delivery:
-    """Carries one due, whose intent is on disk, to a settlement."""
+    """
+    Carries one due, whose intent is on disk, to a settlement.
 
-    def __init__(self, means: Means, due: Due, history: History) -> None:
+    `keep_job` is asked before each attempt and raises where the run may not send any more.
+    """
+
+    def __init__(self, means: Means, due: Due, history: History, keep_job: Callable[[], None]) -> None:
         self._means = means
         self._due = due
         self._history = history
+        self._keep_job = keep_job
         self._asked = asked_of(means.api, due.request_key, due.body)
 
     def carry_out(self) -> Settlement:
@@ -155,11 +160,16 @@ class Delivery:
 
     def _fresh_permit(self) -> Permit:
         means = self._means
-        permit = means.quota.take(means.course.go_on)
+        permit = means.quota.take(self._go_on)
         while means.clock.steady() - permit.given_at > _PERMIT_SECONDS:
             means.quota.give_back(permit, Trip())
-            permit = means.quota.take(means.course.go_on)
+            permit = means.quota.take(self._go_on)
         return permit
+
+    def _go_on(self) -> None:
+        self._means.course.go_on()
+        # Whoever took the job may have sent something newer: what waited here must not undo that.
+        self._keep_job()
 
     def _note(self, answer: Reply | Lost, sent_at: datetime, at: datetime, seconds: float) -> None:
         history, reply = self._history, answer if isinstance(answer, Reply) else None

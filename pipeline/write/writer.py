@@ -23,6 +23,10 @@ class Deliveries(Protocol):
         """Fix the outcome."""
         ...
 
+    def keep_job(self) -> None:
+        """Return where the run may still send; raise where it was held up until another took its job."""
+        ...
+
 
 class Writer:
     """
@@ -52,7 +56,8 @@ class Writer:
         """
         match self._deliveries.intend(due):
             case Go(doubt, before):
-                end = Delivery(self._means, due, History(before=before, doubt=doubt)).carry_out()
+                history = History(before=before, doubt=doubt)
+                end = Delivery(self._means, due, history, self._deliveries.keep_job).carry_out()
             case Skip(code):
                 end = Settlement(Status.SKIPPED, code)
             case Conflict(message):

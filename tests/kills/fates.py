@@ -65,6 +65,7 @@ class FrozenAt:
         """Make it so."""
         lease.LEASE_SECONDS = self.lease_seconds
         ledger._RENEW_SECONDS = self.lease_seconds / 6
+        ledger._DOUBT_SECONDS = self.lease_seconds / 2
         strike = Countdown(self.number, lambda: _send_myself(signal.SIGSTOP), only=self.effect)
         lock = threading.Lock()
         inside = False

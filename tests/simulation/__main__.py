@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from tests.simulation.play import play, play_night
 
-_BATCH = 50
+_BATCH = 10
 _TELL_EVERY = 1000
 
 

@@ -147,6 +147,9 @@ MUTATIONS = (
         "if line is None:",
     ),
     Mutation(
+        "a process that was held up sends on", "pipeline/write/delivery.py", "        self._keep_job()", "        pass",
+    ),
+    Mutation(
         "a live run's job may be taken", "pipeline/ledger/lease.py",
         "if line is not None and line[3] > now.isoformat() and not is_dead(line[2], holder):", "if False:",
     ),

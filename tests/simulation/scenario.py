@@ -93,7 +93,7 @@ def scenario_of(seed: int, folder: Path) -> Scenario:
         jobs=jobs,
         nights=nights,
         storms=(_storm_of_the_second_night(chance),) if swinging else tuple(_storms(chance)),
-        steps=tuple(_nights_apart(chance) if swinging else _steps(jobs, nights, chance)),
+        steps=tuple(_nights_apart(chance) if swinging else _story(jobs, nights, chance)),
         refusals={key: chance.choice(_REFUSALS[api]) for key in refused if key},
     )
 
@@ -155,6 +155,17 @@ def _nights_apart(chance: random.Random) -> Iterator[Step]:
     for night in (2, 3):
         dies_after = chance.choice([None, None, None, chance.randrange(60)])
         yield Step("run", "a", night=night, pause_before=_NIGHT_SECONDS, dies_after=dies_after)
+
+
+def _story(jobs: tuple[str, ...], nights: int, chance: random.Random) -> Iterator[Step]:
+    return _held_up(nights, chance) if chance.random() < 0.06 else _steps(jobs, nights, chance)
+
+
+def _held_up(nights: int, chance: random.Random) -> Iterator[Step]:
+    """Let a process stand still for longer than its lease, and another take its job before it wakes."""
+    yield Step("run", "a", frozen_after=chance.uniform(0.0, 4.0), frozen_for=60.0)
+    verb = chance.choice(["run", "resume", "rerun"])
+    yield Step(verb, "a", alongside=True, pause_before=chance.uniform(36.0, 60.0), night=min(nights, 2))
 
 
 def _steps(jobs: tuple[str, ...], nights: int, chance: random.Random) -> Iterator[Step]:

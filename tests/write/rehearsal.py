@@ -7,6 +7,7 @@ from random import Random
 
 import orjson
 
+from pipeline.errors import LedgerError
 from pipeline.ledger.admission import Admission, Go
 from pipeline.ledger.records import Due, Settlement
 from pipeline.limits.permits import Permit
@@ -140,9 +141,10 @@ class Highest(Random):
 
 
 class Book:
-    """A ledger of settlements; admits everything unless told otherwise."""
+    """A ledger of settlements; admits everything unless told otherwise, until its job is taken."""
 
     def __init__(self) -> None:
+        self.is_taken = False
         self.admissions: dict[str, Admission] = {}
         self.lines: list[str] = []
         self.settled: dict[str, Settlement] = {}
@@ -154,6 +156,10 @@ class Book:
     def settle(self, due: Due, end: Settlement) -> None:
         self.lines.append(f"settle {due.identity} {end.status}")
         self.settled[due.identity] = end
+
+    def keep_job(self) -> None:
+        if self.is_taken:
+            raise LedgerError("the job was taken over")
 
 
 class Rehearsal:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pipeline.errors import LedgerError
 from pipeline.ledger.admission import Go
 from pipeline.ledger.records import DeliveryState, Settlement
 from pipeline.model import Lost, Status, Trip
@@ -45,6 +46,21 @@ def test_a_success_is_settled_with_all_that_is_known_of_it() -> None:
         Status.SUCCEEDED, "SUCCESS", "", 200, 1, "2026-03-01T12:00:00.000Z", "2026-03-01T12:00:00.050Z", 50, "trace",
         leaves=SUCCEEDED,
     )  # fmt: skip
+
+
+def test_nothing_is_sent_once_the_job_is_another_runs() -> None:
+    """A delivery that waits while another run takes the job ends there: it is neither sent again nor settled."""
+    rehearsal = Rehearsal()
+
+    def lost_while_the_job_is_taken() -> Answer:
+        rehearsal.book.is_taken = True
+        return TIMEOUT
+
+    rehearsal.lay_out("A", [lost_while_the_job_is_taken])
+
+    with pytest.raises(LedgerError, match="taken over"):
+        rehearsal.carry(due("A"))
+    assert (len(rehearsal.network.sent), rehearsal.book.settled) == (1, {})
 
 
 def test_a_lost_answer_is_asked_for_again_with_the_same_bytes() -> None:
