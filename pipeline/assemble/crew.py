@@ -14,6 +14,7 @@ from pipeline.assemble.ledgers import ledger_path
 from pipeline.assemble.outside import Outside
 from pipeline.clock import SystemClock
 from pipeline.engines.line import Dismissed, Done, Failed, Line
+from pipeline.engines.spawning import end_with_parent
 from pipeline.errors import CrewLost, LedgerError, PipelineError, SettingsError
 from pipeline.ledger.quotas import QuotaStore, quota_path
 from pipeline.ledger.records import Due
@@ -39,6 +40,7 @@ class Brief:
 
 def main(number: int) -> None:
     """Carry lanes for whoever has the other end of this line, until there are none."""
+    end_with_parent()
     # The run's own process speaks for all. What a library here would log may name hosts and paths.
     logging.disable()
     connection = Connection(number)

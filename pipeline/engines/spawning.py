@@ -1,5 +1,6 @@
 """Starting a process of this program that shares nothing with this one but a line."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
+# PR_SET_PDEATHSIG of linux/prctl.h.
+_SIGNAL_AT_DEATH_OF_PARENT = 1
 # A terminal sends them to all processes at once: the run's own process answers them for all of its crews.
 _NOT_FOR_CREWS = (signal.SIGINT, signal.SIGTERM)
 
@@ -67,3 +70,14 @@ def spawned(module: str) -> Started:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return Started(process, Connection(ours.detach()))
+
+
+def end_with_parent() -> None:
+    """
+    Have the system kill this process when the one that started it dies, also while it is stopped.
+
+    Stopped, it would not see that its line is closed, and might hold the lock of the quota. Where a system can't do
+    that, it ends as soon as it wakes.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SIGNAL_AT_DEATH_OF_PARENT, signal.SIGKILL)
