@@ -8,6 +8,7 @@ ledger and the report are those of a night that went well; and what it takes is 
 `--unsynced` it does not wait for the disk: that is for making long pasts, not for measuring.
 """
 
+import random
 import sqlite3
 import sys
 from collections.abc import Mapping
@@ -23,8 +24,9 @@ from pipeline.assemble.outside import Outside
 from pipeline.assemble.wishes import Watcher, Wishes
 from pipeline.assemble.workshop import Workshop
 from pipeline.clock import SystemClock
+from pipeline.engines.threads import ThreadEngine
 from pipeline.ledger.database import connect
-from pipeline.ledger.lease import this_process
+from pipeline.ledger.lease import boot_id, this_process
 from pipeline.ledger.ledger import Ledger
 from pipeline.model import Opened, Reply, SignedRequest, Trust
 
@@ -79,8 +81,14 @@ def run(job: str, source: str, *, synced: bool) -> int:
     # Where nothing has to be waited for, threads only stand in each other's way.
     workers = config.jobs[job].concurrency if synced else 1
     config = replace(config, jobs={job: replace(config.jobs[job], rate=_RATE, concurrency=workers)})
-    outside = replace(
-        Outside.real(clock), signer_of=lambda _account, _api: platform, transport_of=lambda _account, _job: platform
+    outside = Outside(
+        clock=clock,
+        chance=random.SystemRandom(),
+        engine=ThreadEngine(),
+        signer_of=lambda _account, _api: platform,
+        transport_of=lambda _account, _job: platform,
+        boot=boot_id(),
+        folder=Path.cwd(),
     )
     path = ledger_path(config)
     ledger = Ledger(path, clock, this_process(), connect=connect if synced else _unsynced)

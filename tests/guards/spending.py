@@ -7,7 +7,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -95,18 +95,18 @@ class Night:
         """Run it from the first row to the report; every row has to end as it should."""
         clock = MovedClock()
         config = open_config(self.folder / "backfill.toml", {}, clock, "orders")
-        outside = replace(
-            Outside.real(clock),
+        outside = Outside(
+            clock=clock,
             chance=random.Random(1),
             engine=InLine(self.enter, carries=self.delivers),
             signer_of=lambda _account, _api: self.signer,
             transport_of=lambda _account, _job: self.transport,
+            boot="this",
+            folder=self.folder,
         )
         ledger = Ledger(self.folder / "ledger.db", clock, this_process(), connect=self._connect)
         try:
-            files = Workshop(config, ledger, outside, Watcher()).run(
-                "orders", [str(self.folder / "orders.csv")], Wishes()
-            )
+            files = Workshop(config, ledger, outside, Watcher()).run("orders", ["orders.csv"], Wishes())
         finally:
             ledger.close()
         assert files.summary.counts[Status.SUCCEEDED if self.delivers else Status.UNSENT] == self.rows
