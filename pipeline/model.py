@@ -23,6 +23,13 @@ class Export(StrEnum):
     STATES = "states"
 
 
+class LaneOrder(StrEnum):
+    """Which lanes go first; what the end of the night cuts off is then what matters least."""
+
+    SOURCE = "source"
+    NEWEST = "newest"
+
+
 class Status(StrEnum):
     """What became of a row."""
 

@@ -169,6 +169,7 @@ class Workshop:
             self._clock,
             self._watcher.tick,
             report,
+            job.order,
         )
         execute(cast, act)
         return reported[0]

@@ -23,12 +23,16 @@ class Damaged(sqlite3.DatabaseError):
 
 
 @contextmanager
-def told_clearly(path: Path) -> Iterator[None]:
-    """Raise LedgerError, with the cause and what to do next, for whatever SQLite raises inside."""
+def told_clearly(path: Path, *, if_damaged: str | None = None) -> Iterator[None]:
+    """
+    Raise LedgerError, with the cause and what to do next, for whatever SQLite raises inside.
+
+    `if_damaged` says what to do about a file that holds something else than it should, where that is not the ledger.
+    """
     try:
         yield
     except sqlite3.Error as exc:
-        raise LedgerError(_sentence(path, exc), users_fault=_is_users_fault(exc)) from exc
+        raise LedgerError(_sentence(path, exc, if_damaged), users_fault=_is_users_fault(exc)) from exc
 
 
 def _error_name(exc: sqlite3.Error) -> str:
@@ -42,7 +46,7 @@ def _is_users_fault(exc: sqlite3.Error) -> bool:
     return _error_name(exc).startswith(_USERS_FAULTS)
 
 
-def _sentence(path: Path, exc: sqlite3.Error) -> str:
+def _sentence(path: Path, exc: sqlite3.Error, if_damaged: str | None) -> str:
     name = _error_name(exc)
     advice = {
         "SQLITE_FULL": "the disk is full; free space and resume the run: what was delivered is kept",
@@ -54,6 +58,8 @@ def _sentence(path: Path, exc: sqlite3.Error) -> str:
         "SQLITE_CORRUPT": "the file is damaged; restore it from a backup, then resume the run",
         "SQLITE_IOERR": "the disk reports an error; check it, then resume the run",
     }
+    if if_damaged is not None:
+        advice |= {"SQLITE_NOTADB": if_damaged, "SQLITE_CORRUPT": if_damaged}
     told = next((text for prefix, text in advice.items() if name.startswith(prefix)), str(exc))
     return f"ledger {path}: {told} ({name or type(exc).__name__})"
 

@@ -23,7 +23,7 @@ from pipeline.ledger.records import (
     Settlement,
     StagedRow,
 )
-from pipeline.model import Outcome
+from pipeline.model import LaneOrder, Outcome
 
 T = TypeVar("T")
 
@@ -59,6 +59,7 @@ class Ledger:
         with told_clearly(path):
             self._reader = connect(path)
         self._reading = threading.Lock()
+        self._quotas: QuotaStore | None = None
         if past is not None:
             self._look_into(past)
 
@@ -71,11 +72,15 @@ class Ledger:
             scratch.look_into(self._reader, past)
 
     def quotas(self) -> QuotaStore:
-        """Return where this ledger's quotas are kept."""
-        return QuotaStore(self.path.with_name(self.path.name + "-quota"), self._connect)
+        """Return where this ledger's quotas are kept: one store, which is closed with the ledger."""
+        if self._quotas is None:
+            self._quotas = QuotaStore(self.path.with_name(self.path.name + "-quota"), self._connect)
+        return self._quotas
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file, and of that of its quotas."""
+        if self._quotas is not None:
+            self._quotas.close()
         self._reader.close()
         self._writer.close()
 
@@ -182,10 +187,10 @@ class RunLedger:
 
         return self._commit(write)
 
-    def lanes(self) -> Iterator[list[Due]]:
-        """Yield what is due, lane by lane."""
+    def lanes(self, order: LaneOrder = LaneOrder.SOURCE) -> Iterator[list[Due]]:
+        """Yield what is due, lane by lane; within a lane the order is always that of the source."""
         with told_clearly(self._ledger.path):
-            yield from queue.lanes(self._ledger._reader, self._ledger._reading, self.run)  # noqa: SLF001
+            yield from queue.lanes(self._ledger._reader, self._ledger._reading, self.run, order)  # noqa: SLF001
 
     def intend(self, due: Due) -> Admission:
         """Put the intent on disk, or say why this may not be sent."""

@@ -1,4 +1,4 @@
-"""The dues of a run, lane by lane, in the order in which lanes begin in the source."""
+"""The dues of a run, lane by lane; the order of lanes is chosen, within a lane it is that of the source."""
 
 import sqlite3
 import threading
@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.ledger.database import Damaged
 from pipeline.ledger.records import Due, RunRecord
-from pipeline.model import Balance, digest
+from pipeline.model import Balance, LaneOrder, digest
 
 _PAGE = 1000
 _HELD_BYTES = 1 << 20
@@ -18,7 +18,16 @@ _COLUMNS = (
 )
 
 
-def lanes(connection: sqlite3.Connection, lock: threading.Lock, run: RunRecord) -> Iterator[list[Due]]:
+# `first` is where a lane begins in the source; `newest` is when what it holds changed last, NULL where nobody says.
+_ORDERS = {
+    LaneOrder.SOURCE: "first, due_no",
+    LaneOrder.NEWEST: "newest DESC NULLS LAST, first, due_no",
+}
+
+
+def lanes(
+    connection: sqlite3.Connection, lock: threading.Lock, run: RunRecord, order: LaneOrder
+) -> Iterator[list[Due]]:
     """
     Yield the open dues of each lane, in source order within the lane.
 
@@ -29,8 +38,9 @@ def lanes(connection: sqlite3.Connection, lock: threading.Lock, run: RunRecord) 
         connection.execute("DROP TABLE IF EXISTS temp.queue")
         connection.execute(
             "CREATE TEMP TABLE queue AS SELECT due_no FROM"
-            " (SELECT due_no, min(due_no) OVER (PARTITION BY lane) AS first"
-            "  FROM dues WHERE run_no = ? AND status IS NULL) ORDER BY first, due_no",
+            " (SELECT due_no, min(due_no) OVER (PARTITION BY lane) AS first,"
+            "  max(version) OVER (PARTITION BY lane) AS newest"
+            f"  FROM dues WHERE run_no = ? AND status IS NULL) ORDER BY {_ORDERS[order]}",
             (run.run_no,),
         )
     for _, lane in groupby(_dues(connection, lock), key=lambda due: due.lane):

@@ -9,6 +9,10 @@ from pipeline.ledger.database import Connect, connect, make_file, told_clearly
 
 T = TypeVar("T")
 
+_IF_DAMAGED = (
+    "the file is damaged; delete it while no run is on: it holds nothing but what was sent in the last seconds"
+)
+
 
 class QuotaStore:
     """
@@ -21,7 +25,7 @@ class QuotaStore:
     def __init__(self, path: Path, connect: Connect = connect) -> None:
         self._path = path
         make_file(path)
-        with told_clearly(path):
+        with told_clearly(path, if_damaged=_IF_DAMAGED):
             self._connection = connect(path, durable=False)
             self._connection.execute(
                 "CREATE TABLE IF NOT EXISTS quotas (name TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID"
@@ -29,7 +33,7 @@ class QuotaStore:
 
     def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
         """Replace a quota's state by what `step` makes of it; return what `step` says. Not for two threads at once."""
-        with told_clearly(self._path):
+        with told_clearly(self._path, if_damaged=_IF_DAMAGED):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 line = self._connection.execute("SELECT state FROM quotas WHERE name = ?", (name,)).fetchone()

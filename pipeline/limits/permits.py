@@ -62,6 +62,7 @@ class Permits:
         self._slots: dict[int, _OpenSlot] = {}
         self._current: _OpenSlot | None = None
         self._not_before = 0.0
+        self._stall = 0.0
         self.throttled = 0
 
     def take(self, go_on: Callable[[], None]) -> Permit:
@@ -74,7 +75,15 @@ class Permits:
                 wait = self._not_before - now
             if permit is not None:
                 return permit
-            self._clock.sleep(wait)
+            self._sleep(wait)
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait, and note how late this thread wakes: so busy is the machine."""
+        until = self._clock.steady() + seconds
+        self._clock.sleep(seconds)
+        late = self._clock.steady() - until
+        with self._lock:
+            self._stall = max(self._stall, late)
 
     def _from_current(self, now: float) -> Permit | None:
         slot = self._current
@@ -103,7 +112,8 @@ class Permits:
         return Permit(slot.serial, now)
 
     def _step(self, state: bytes | None, now: float) -> tuple[bytes, quota.Slot | float]:
-        window = quota.decode(state, self._boot, now)
+        window = quota.stalled(quota.decode(state, self._boot, now), now, self._stall)
+        self._stall = 0.0
         start = quota.next_start(window, self._limit, now)
         if start > now:
             return quota.encode(window, self._boot), start

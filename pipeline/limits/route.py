@@ -10,7 +10,9 @@ LONGEST_WAIT_SECONDS = 2.0
 _SHORTEST_SHARE = 0.95
 # What was long is forgotten slowly: one slow answer or handshake must not slow down a night.
 _KEPT = 0.98
-_ENOUGH_HANDSHAKES = 8
+_ENOUGH_HANDSHAKES = 5
+# Taken on top, shared among the handshakes: five that differ by little may all have been lucky, fifty hardly.
+_DOUBT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +39,17 @@ def detour(route: Route) -> float | None:
     """
     Return how much longer than the quickest a request may be on its way; None where too little was measured to say.
 
-    That is what the handshakes differ by, and the more of it the fewer there were: a few may all have been lucky.
+    That is what the handshakes differ by, several times where there were only a few of them.
     """
     if route.handshakes < _ENOUGH_HANDSHAKES:
         return None
-    return (route.slowest_handshake - quickest(route)) * (1 + 2 * _ENOUGH_HANDSHAKES / route.handshakes)
+    spread = route.slowest_handshake - route.shortest_trip
+    return route.shortest_trip - quickest(route) + spread * (1 + _DOUBT / route.handshakes)
 
 
 def travelled(route: Route, trip: Trip) -> Route:
     """Take in what the system measured of one trip."""
-    shortest = min((t for t in (route.shortest_trip, trip.shortest, trip.handshake) if t > 0.0), default=0.0)
+    shortest = min((t for t in (route.shortest_trip, trip.shortest) if t > 0.0), default=0.0)
     route = replace(route, shortest_trip=shortest)
     if trip.handshake <= 0.0:
         return route

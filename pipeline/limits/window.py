@@ -6,10 +6,14 @@ before it was surely counted a full window ago, less the shortest round trip of 
 answer the older one was counted, or that much later than it is sent the newer one will be.
 
 When the older one was surely counted is the earlier of two times. One is its answer: nothing is lost then but the span
-of the answers. The other is when its last byte left, and on top what the network was seen to vary by, and the `hold`
-that platforms take before they count what has arrived. The hold is learnt: it doubles when the platform throttles,
-since then it counts later than was believed, and comes back slowly. A request without an answer may still be on its
-way, and counts as seen as late as the longest wait lately seen.
+of the answers. The other is when its last byte left, and on top of that
+
+- the detour: what the network was seen to vary by;
+- the hold: what platforms take before they count what has arrived. It doubles when the platform throttles, since then
+  it counts later than was believed, and comes back slowly;
+- the stall: how late threads woke lately. Where they do packets may leave late, and be read late by a server nearby.
+
+A request without an answer may still be on its way: it counts as seen as late as the longest wait lately seen.
 """
 
 import math
@@ -35,10 +39,12 @@ _SLOTS = 40
 _EVENNESS = 0.25
 _SLOWEST = 1 / 16
 _RECOVERY_PER_SECOND = 1 / 60
-# What a busy server was seen to take from the arrival of a request to its first look at the clock, and some more.
-_LEAST_HOLD_SECONDS = 0.008
+# What a busy server was seen to take from the arrival of a request to its look at the clock, and a little more.
+_LEAST_HOLD_SECONDS = 0.012
 _MOST_HOLD_SECONDS = 0.5
 _HOLD_HALVES_IN_SECONDS = 3600.0
+_LONGEST_STALL_SECONDS = 0.5
+_STALL_HALVES_IN_SECONDS = 5.0
 # Of how the state is written; another one is not read.
 _FORM = 2
 
@@ -59,7 +65,8 @@ class Window:
     What is known of a quota; all times are steady seconds of one machine.
 
     `share` of the limit is in use: less than 1 after the platform asked for it, at `changed_at`. `hold` is what was
-    learnt then of how long the platform takes to count a request that has arrived.
+    learnt then of how long the platform takes to count a request that has arrived. `stall` is how long a thread was
+    held up, at `stalled_at`.
     """
 
     slots: tuple[Slot, ...] = ()
@@ -68,6 +75,8 @@ class Window:
     changed_at: float = 0.0
     closed_until: float = 0.0
     hold: float = _LEAST_HOLD_SECONDS
+    stall: float = 0.0
+    stalled_at: float = 0.0
     route: Route = field(default_factory=Route)
 
 
@@ -85,6 +94,11 @@ def hold_at(window: Window, now: float) -> float:
     """Return how long the platform may take to count what has arrived: what was learnt is forgotten slowly."""
     halvings = max(0.0, now - window.changed_at) / _HOLD_HALVES_IN_SECONDS
     return _LEAST_HOLD_SECONDS + (window.hold - _LEAST_HOLD_SECONDS) * math.exp2(-halvings)
+
+
+def stall_at(window: Window, now: float) -> float:
+    """Return how long what is on its way may be held up by a busy machine: that it was is forgotten soon."""
+    return window.stall * math.exp2(-max(0.0, now - window.stalled_at) / _STALL_HALVES_IN_SECONDS)
 
 
 def next_start(window: Window, limit: float, now: float) -> float:
@@ -111,7 +125,7 @@ def _seen_by(window: Window, slot: Slot, now: float) -> float:
         latest = min(slot.answered_at, slot.sent_at + LONGEST_WAIT_SECONDS) - quickest(window.route)
         longer = detour(window.route)
         if slot.left_at is not None and longer is not None:
-            latest = min(latest, slot.left_at + longer + hold_at(window, now))
+            latest = min(latest, slot.left_at + longer + hold_at(window, now) + stall_at(window, now))
     return max(slot.sent_at, latest)
 
 
@@ -134,6 +148,13 @@ def answered(window: Window, serial: int, at: float, *, longest: float, trips: I
         replace(slot, answered_at=at, left_at=left_at) if slot.serial == serial else slot for slot in window.slots
     )
     return replace(window, slots=slots, route=route)
+
+
+def stalled(window: Window, now: float, seconds: float) -> Window:
+    """Take in that a thread of this machine was held up for so long."""
+    if seconds <= stall_at(window, now):
+        return window
+    return replace(window, stall=min(_LONGEST_STALL_SECONDS, seconds), stalled_at=now)
 
 
 def slowed(window: Window, now: float, wait: float | None) -> Window:
@@ -163,10 +184,11 @@ def after_restart(now: float) -> Window:
 def encode(window: Window, boot: str) -> bytes:
     """Return the window as bytes; `boot` tells which start of the machine its times belong to."""
     slots = [(s.serial, s.sent_at, s.answered_at, s.left_at) for s in window.slots]
-    rest = (window.serial, window.share, window.changed_at, window.closed_until, window.hold)
+    rest = (window.serial, window.share, window.changed_at, window.closed_until)
+    learnt = (window.hold, window.stall, window.stalled_at)
     route = window.route
     measured = (route.shortest_trip, route.longest_wait, route.handshakes, route.slowest_handshake)
-    return orjson.dumps([_FORM, boot, slots, rest, measured])
+    return orjson.dumps([_FORM, boot, slots, (*rest, *learnt), measured])
 
 
 def decode(state: bytes | None, boot: str, now: float) -> Window:

@@ -9,7 +9,7 @@ from pipeline.clock import Clock
 from pipeline.errors import LedgerError, SettingsError, SourceError
 from pipeline.ledger.ledger import RunLedger
 from pipeline.ledger.records import Due, RunRecord, RunState
-from pipeline.model import Status
+from pipeline.model import LaneOrder, Status
 from pipeline.write.course import Course, Drained, Ending
 from pipeline.write.delivery import timestamp
 from pipeline.write.writer import Writer
@@ -53,6 +53,7 @@ class Cast:
     clock: Clock
     tick: Callable[[], None]
     report: Callable[[RunRecord], int]
+    order: LaneOrder = LaneOrder.SOURCE
 
 
 def execute(cast: Cast, stage: Callable[[], object] | None) -> int:
@@ -98,7 +99,11 @@ class _Execution:
         cast.course.go_on()
         started = cast.clock.steady()
         cast.engine.run(
-            cast.run.lanes(), cast.writer.carry, workers=cast.workers, tick=self._tick, give_up=cast.course.give_up
+            cast.run.lanes(cast.order),
+            cast.writer.carry,
+            workers=cast.workers,
+            tick=self._tick,
+            give_up=cast.course.give_up,
         )
         cast.run.keep_up()
         self._sending_seconds = cast.clock.steady() - started

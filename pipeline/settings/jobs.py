@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from pipeline.model import Api, CsvFormat, Export
+from pipeline.model import Api, CsvFormat, Export, LaneOrder
 from pipeline.settings.model import Job, TransportName
 from pipeline.settings.table import Table
 from pipeline.settings.words import did_you_mean, listed, quoted
@@ -57,6 +57,7 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
         units=MappingProxyType(dict(_sound(table.table("units")))),
         constants=_flat(table.table("constants")),
         transport=TransportName(_given(values, "transport", TransportName.REQUESTS)),
+        order=_order(table),
     )
 
 
@@ -82,6 +83,13 @@ def _rate(table: Table) -> float:
     if is_points and rate > POINTS_RATE:
         table.fault("rate", f"WeChat Pay allows {POINTS_RATE:g} requests per second for points; write that or less")
     return rate
+
+
+def _order(table: Table) -> LaneOrder:
+    order = LaneOrder(table.text("order") or LaneOrder.SOURCE)
+    if order is LaneOrder.NEWEST and table.text("export") != Export.POINTS:
+        table.fault("order", "only points say when they changed, in updated_at; leave it out, or write source")
+    return order
 
 
 def _zone(table: Table) -> ZoneInfo:

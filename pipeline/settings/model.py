@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
-from pipeline.model import Api, CsvFormat, Export
+from pipeline.model import Api, CsvFormat, Export, LaneOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,7 @@ class Job:
     units: Mapping[str, str]
     constants: Mapping[str, str] = field(repr=False)
     transport: TransportName = TransportName.REQUESTS
+    order: LaneOrder = LaneOrder.SOURCE
 
 
 @dataclass(frozen=True, slots=True)

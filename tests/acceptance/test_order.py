@@ -87,6 +87,21 @@ def test_the_payments_of_one_agreement_go_out_in_source_order(night: Night) -> N
     assert (ended.exit_code, night.requests()) == (0, ["A0", "A1", "A2", "A2", "A3", "A4"])
 
 
+def test_the_newest_balances_go_first_where_the_job_says_so(night: Night) -> None:
+    """With order = "newest" the cards that changed last go first, and the report keeps the order of the export."""
+    night.configure({"jobs.points": {"order": "newest", "concurrency": 1}})
+    changes = {"P1": "2025-11-20 09:00:00", "P2": "2025-11-20 22:00:00", "P3": "", "P4": "2025-11-20 12:00:00"}
+    night.export(
+        "points.csv",
+        [balance(n, n, out_request_no=key, updated_at=at) for n, (key, at) in enumerate(changes.items(), 1)],
+    )
+
+    ended = night.backfill("run", "points")
+
+    assert (ended.exit_code, night.requests()) == (0, ["P2", "P4", "P1", "P3"])
+    assert [line["request_key"] for line in night.outcomes()] == ["P1", "P2", "P3", "P4"]
+
+
 def test_a_balance_that_comes_back_is_sent_again(night: Night) -> None:
     """From 10 to 20 and back to 10: three requests under three keys, and the card holds 10 in the end."""
     for points in (10, 20, 10):

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import LedgerError
+from pipeline.ledger.lease import Holder
+from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.quotas import QuotaStore
+from tests.moved_clock import MovedClock
 
 
 def to(state: bytes) -> Callable[[bytes | None], tuple[bytes, bytes | None]]:
@@ -45,9 +48,40 @@ def test_a_step_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert told == b"1"
 
 
-def test_a_store_that_can_not_be_used_is_told_as_a_ledger_is(tmp_path: Path) -> None:
-    """A quota file that is none is refused with a sentence."""
+def test_a_store_that_is_damaged_may_be_deleted(tmp_path: Path) -> None:
+    """A quota file that is none is refused, with the advice to delete it: nothing that lasts is in it."""
     (tmp_path / "quota").write_bytes(b"no database at all\n" * 99)
 
-    with pytest.raises(LedgerError, match="the file is no ledger"):
+    with pytest.raises(LedgerError) as told:
         QuotaStore(tmp_path / "quota")
+
+    assert str(told.value) == (
+        f"ledger {tmp_path}/quota: the file is damaged; delete it while no run is on: it holds nothing but what was "
+        "sent in the last seconds (SQLITE_NOTADB)"
+    )
+
+
+def test_a_store_whose_pages_are_damaged_may_be_deleted(tmp_path: Path) -> None:
+    """A quota file that rots while it is in use is told in the same words."""
+    store = QuotaStore(tmp_path / "quota")
+    store.change("a", to(b"1" * 5000))
+    store.close()
+    whole = (tmp_path / "quota").read_bytes()
+    (tmp_path / "quota").write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    rotten = QuotaStore(tmp_path / "quota")
+
+    with pytest.raises(LedgerError, match="delete it while no run is on"):
+        rotten.change("a", to(b"2"))
+    rotten.close()
+
+
+def test_a_ledger_has_one_store_and_closes_it(tmp_path: Path) -> None:
+    """The quotas of a ledger are opened once, and let go of with it."""
+    ledger = Ledger(tmp_path / "ledger.db", MovedClock(), Holder("here", "boot", 1, "1"))
+    store = ledger.quotas()
+    store.change("a", to(b"1"))
+    again = ledger.quotas()
+    ledger.close()
+
+    assert again is store
+    assert not (tmp_path / "ledger.db-quota-wal").exists()

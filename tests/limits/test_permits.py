@@ -1,146 +1,13 @@
-"""The quota's law: whatever the network does, the platform never counts more than the limit within one second."""
+"""Permits: when they are given out, and what becomes of those that were."""
 
-from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
-from pipeline.limits.permits import Permit, Permits
+from pipeline.limits.permits import Permit
+from pipeline.limits.window import decode
 from pipeline.model import Trip
-from tests.limits.traffic import EventClock, Network, Shelf, Traffic, Waits, go_on, most_within
-
-EVEN = Network(0.02, 0.02)
-
-networks = st.builds(
-    Network,
-    there=st.floats(0.0005, 0.15),
-    back=st.floats(0.0005, 0.15),
-    jitter=st.sampled_from([0.0, 0.01, 0.1]),
-    work=st.sampled_from([0.0, 0.05, 0.4]),
-    hold=st.sampled_from([0.0, 0.008]),
-    silent=st.booleans(),
-    lost=st.sampled_from([0.0, 0.3]),
-)
-
-
-def process(shelf: Shelf, clock: EventClock, limit: float = 5.0, boot: str = "boot") -> Permits:
-    return Permits(shelf, "points", limit, clock, boot)
-
-
-@settings(deadline=None, max_examples=50)
-@given(
-    network=networks,
-    limit=st.sampled_from([1.0, 2.5, 5.0, 20.0, 100.0, 250.0]),
-    processes=st.integers(1, 3),
-    restarts=st.integers(0, 3),
-    seed=st.integers(0, 2**16),
-)
-@example(network=Network(0.15, 0.0005, work=0.4), limit=5.0, processes=1, restarts=0, seed=1)
-@example(network=Network(0.0005, 0.15, work=0.4), limit=100.0, processes=2, restarts=2, seed=1)
-def test_the_platform_never_counts_more_than_the_limit(
-    network: Network, limit: float, processes: int, restarts: int, seed: int
-) -> None:
-    """Over any network, with several processes and after crashes, no second holds more requests than the limit."""
-    clock, shelf, chance = EventClock(), Shelf(), Random(seed)
-    traffic = Traffic(clock, network, chance)
-    for _ in range(restarts + 1):
-        for _ in range(processes):
-            traffic.start(process(shelf, clock, limit), workers=max(2, int(limit)))
-        traffic.run(chance.uniform(0.1, 3.0))
-        traffic.crash()
-
-    assert most_within(traffic.counted, 1.0) <= limit
-
-
-@pytest.mark.parametrize("limit", [5.0, 20.0, 100.0])
-@pytest.mark.parametrize(
-    "network",
-    [
-        pytest.param(Network(0.0005, 0.0005), id="1ms"),
-        pytest.param(Network(0.01, 0.01), id="20ms"),
-        pytest.param(Network(0.02, 0.03), id="50ms"),
-        pytest.param(Network(0.06, 0.06), id="120ms"),
-        pytest.param(Network(0.01, 0.01, work=0.03), id="20ms-and-work"),
-        pytest.param(Network(0.03, 0.03, jitter=0.01), id="60ms-and-jitter"),
-    ],
-)
-def test_the_quota_is_used(network: Network, limit: float) -> None:
-    """At least 95 in a hundred of the permitted requests are sent, while all of them keep to the limit."""
-    clock = EventClock()
-    traffic = Traffic(clock, network, Random(1))
-    traffic.start(process(Shelf(), clock, limit), workers=int(limit))
-    traffic.run(20)
-
-    assert most_within(traffic.counted, 1.0) <= limit
-    assert len(traffic.counted) >= 0.95 * 20 * limit
-
-
-NEAR = Network(0.0, 0.0, jitter=0.001, work=0.12, least_work=0.02)
-FAR = Network(0.01, 0.01, jitter=0.05)
-
-
-@pytest.mark.parametrize(
-    ("network", "processes", "share"),
-    [
-        pytest.param(NEAR, 1, 0.985, id="the-platform-takes-its-time"),
-        pytest.param(NEAR, 3, 0.985, id="the-platform-takes-its-time-with-three-processes"),
-        pytest.param(replace(NEAR, there=0.01, back=0.01), 1, 0.985, id="far-away"),
-        pytest.param(replace(NEAR, silent=True), 1, 0.93, id="nothing-is-measured"),
-        pytest.param(FAR, 1, 0.95, id="the-network-takes-its-time"),
-        pytest.param(FAR, 3, 0.95, id="the-network-takes-its-time-with-three-processes"),
-    ],
-)
-def test_answers_of_20_to_120_ms_cost_little(network: Network, processes: int, share: float) -> None:
-    """Where the platform takes 20 to 120 ms hardly a permit is lost, and few where the network itself does."""
-    clock, shelf = EventClock(), Shelf()
-    traffic = Traffic(clock, network, Random(1))
-    for _ in range(processes):
-        traffic.start(process(shelf, clock), workers=8)
-    traffic.run(300)
-
-    assert most_within(traffic.counted, 1.0) <= 5
-    assert len(traffic.counted) >= share * 300 * 5
-
-
-@pytest.mark.parametrize("network", [pytest.param(NEAR, id="near"), pytest.param(FAR, id="far")])
-def test_no_first_seconds_exceed_the_limit(network: Network) -> None:
-    """However lucky or unlucky the first handshakes are, nothing is taken for granted that they do not show."""
-    for seed in range(60):
-        clock, shelf = EventClock(), Shelf()
-        traffic = Traffic(clock, network, Random(seed))
-        for _ in range(1 + seed % 3):
-            traffic.start(process(shelf, clock), workers=8)
-        traffic.run(20)
-
-        assert most_within(traffic.counted, 1.0) <= 5, f"seed {seed}"
-
-
-def test_a_platform_that_counts_late_is_learnt() -> None:
-    """A platform that counts requests long after they arrived throttles a few, and then one in a thousand at most."""
-    clock = EventClock()
-    traffic = Traffic(clock, replace(NEAR, hold=0.06), Random(1), limit=5)
-    traffic.start(process(Shelf(), clock), workers=8)
-    traffic.run(300)
-    at_first = len(traffic.throttled)
-    traffic.counted.clear()
-    traffic.run(900)
-
-    assert at_first <= 6
-    assert len(traffic.throttled) - at_first <= len(traffic.counted) / 1000
-    assert len(traffic.counted) >= 0.92 * 900 * 5
-
-
-def test_two_processes_share_what_one_would_have() -> None:
-    """Two processes on one store send no more, and no less, than one does."""
-    clock, shelf = EventClock(), Shelf()
-    traffic = Traffic(clock, EVEN, Random(1))
-    for _ in range(2):
-        traffic.start(process(shelf, clock), workers=5)
-    traffic.run(60)
-
-    assert 0.95 * 60 * 5 <= len(traffic.counted) <= 60 * 5 + 5
+from tests.limits.traffic import EVEN, EventClock, Shelf, SlowClock, Traffic, Waits, go_on, most_within, process
 
 
 def test_permits_come_evenly() -> None:
@@ -190,6 +57,16 @@ def test_permits_of_a_slot_that_nobody_took_are_gone() -> None:
     third = permits.take(go_on)
 
     assert [permit.serial for permit in (first, second, third)] == [1, 2, 2]
+
+
+def test_a_thread_that_wakes_late_makes_the_quota_careful() -> None:
+    """How late the machine wakes a thread is told to all processes with its next permit."""
+    clock, shelf = SlowClock(late=0.03), Shelf()
+    permits = process(shelf, clock)
+    first, second = permits.take(go_on), permits.take(go_on)
+
+    assert [first.given_at, second.given_at] == pytest.approx([1000.0, 1000.08])
+    assert decode(shelf.states["points"], "boot", clock.at).stall == pytest.approx(0.03)
 
 
 def test_giving_up_takes_no_permit() -> None:

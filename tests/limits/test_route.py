@@ -25,7 +25,7 @@ def test_the_shortest_trip_ever_told_is_kept(known: float, told: float, kept: fl
     ("known", "told", "kept"),
     [
         pytest.param(Route(0.01), 0.0, Route(0.01), id="not-told"),
-        pytest.param(Route(), 0.03, Route(0.03, handshakes=1, slowest_handshake=0.03), id="the-first"),
+        pytest.param(Route(), 0.03, Route(handshakes=1, slowest_handshake=0.03), id="the-first"),
         pytest.param(
             Route(0.01, handshakes=3, slowest_handshake=0.02), 0.05,
             Route(0.01, handshakes=4, slowest_handshake=0.05), id="slower",
@@ -33,10 +33,6 @@ def test_the_shortest_trip_ever_told_is_kept(known: float, told: float, kept: fl
         pytest.param(
             Route(0.01, handshakes=3, slowest_handshake=0.05), 0.02,
             Route(0.01, handshakes=4, slowest_handshake=0.049), id="what-was-slow-is-forgotten-slowly",
-        ),
-        pytest.param(
-            Route(0.03, handshakes=3, slowest_handshake=0.05), 0.02,
-            Route(0.02, handshakes=4, slowest_handshake=0.049), id="quicker-than-any-trip",
         ),
     ],
 )  # fmt: skip
@@ -49,15 +45,15 @@ def test_handshakes_are_counted_and_the_slowest_kept(known: Route, told: float, 
     ("handshakes", "longer"),
     [
         pytest.param(0, None, id="none"),
-        pytest.param(7, None, id="too-few"),
-        pytest.param(8, 0.06, id="few-may-all-have-been-lucky"),
-        pytest.param(16, 0.04, id="more"),
-        pytest.param(1600, 0.0202, id="many-show-what-they-show"),
+        pytest.param(4, None, id="too-few"),
+        pytest.param(5, 0.085, id="few-may-all-have-been-lucky"),
+        pytest.param(16, 0.041, id="more"),
+        pytest.param(1600, 0.0212, id="many-show-what-they-show"),
     ],
 )
 def test_how_much_longer_than_the_quickest_a_request_may_take(handshakes: int, longer: float | None) -> None:
     """The spread of the handshakes bounds that of the requests, with the more in hand the fewer there were."""
-    route = Route(0.02, handshakes=handshakes, slowest_handshake=0.02 * 0.95 + 0.02)
+    route = Route(0.02, handshakes=handshakes, slowest_handshake=0.04)
 
     assert detour(route) == (longer if longer is None else pytest.approx(longer))
 

@@ -19,6 +19,8 @@ from pipeline.limits.window import (
     permits_per_slot,
     share_at,
     slowed,
+    stall_at,
+    stalled,
     started,
 )
 from pipeline.model import Trip
@@ -33,8 +35,8 @@ def sent(*times: float, trip: float | None = 0.1) -> tuple[Slot, ...]:
 
 FIVE = sent(99.0, 99.2, 99.4, 99.6, 99.8)
 LEFT = tuple(replace(slot, left_at=slot.sent_at + 0.002) for slot in FIVE)
-# 16 handshakes that differ by 1.5 ms: a request may be 3 ms longer under way than another.
-KNOWN = Route(0.002, handshakes=16, slowest_handshake=0.0019 + 0.0015)
+# 16 handshakes that differ by 1.5 ms: a request may be 3.1 ms longer under way.
+KNOWN = Route(0.002, handshakes=16, slowest_handshake=0.0035)
 
 
 @pytest.mark.parametrize(
@@ -47,12 +49,14 @@ KNOWN = Route(0.002, handshakes=16, slowest_handshake=0.0019 + 0.0015)
         pytest.param(Window(FIVE), 5.0, 100.1, id="a-second-after-the-answer"),
         pytest.param(Window(FIVE, route=Route(0.05)), 5.0, 100.1 - 0.0475, id="less-the-shortest-trip"),
         pytest.param(Window(FIVE, route=Route(5.0)), 5.0, 100.0, id="but-not-before-a-second-after-it-was-sent"),
-        pytest.param(Window(LEFT, route=KNOWN), 5.0, 100.0 + 0.002 + 0.003 + 0.008, id="a-second-after-it-was-there"),
-        pytest.param(Window(LEFT, hold=0.04, changed_at=NOW, route=KNOWN), 5.0, 100.0 + 0.002 + 0.003 + 0.04,
+        pytest.param(Window(LEFT, route=KNOWN), 5.0, 100.0 + 0.002 + 0.0031 + 0.012, id="a-second-after-it-was-there"),
+        pytest.param(Window(LEFT, hold=0.04, changed_at=NOW, route=KNOWN), 5.0, 100.0 + 0.002 + 0.0031 + 0.04,
                      id="with-the-hold-that-was-learnt"),
+        pytest.param(Window(LEFT, stall=0.02, stalled_at=NOW, route=KNOWN), 5.0, 100.0 + 0.002 + 0.0031 + 0.012 + 0.02,
+                     id="and-what-a-busy-machine-adds"),
         pytest.param(Window(LEFT, hold=0.4, changed_at=NOW, route=KNOWN), 5.0, 100.1 - 0.0019,
                      id="but-no-later-than-after-its-answer"),
-        pytest.param(Window(LEFT, route=replace(KNOWN, handshakes=7)), 5.0, 100.1 - 0.0019, id="too-few-handshakes"),
+        pytest.param(Window(LEFT, route=replace(KNOWN, handshakes=4)), 5.0, 100.1 - 0.0019, id="too-few-handshakes"),
         pytest.param(Window(FIVE, route=KNOWN), 5.0, 100.1 - 0.0019, id="nobody-knows-when-it-left"),
         pytest.param(Window(FIVE, share=0.5, changed_at=NOW), 5.0, 101.1, id="two-seconds-at-half-the-rate"),
         pytest.param(Window(FIVE), 2.5, 99.6 + 0.1 + 1.0, id="a-limit-with-a-fraction-rounds-down"),
@@ -113,7 +117,7 @@ def test_a_throttled_answer_halves_the_rate_and_it_grows_back() -> None:
     """A throttled answer halves the rate and doubles the hold; in half a minute the rate is back."""
     window = slowed(Window(FIVE), NOW, None)
 
-    assert window == Window(FIVE, share=0.5, changed_at=NOW, closed_until=NOW, hold=0.016)
+    assert window == Window(FIVE, share=0.5, changed_at=NOW, closed_until=NOW, hold=0.024)
     assert [share_at(window, NOW + after) for after in (0, 15, 30, 99)] == [0.5, 0.75, 1.0, 1.0]
 
 
@@ -142,8 +146,19 @@ def test_what_was_learnt_of_the_platform_is_forgotten_slowly() -> None:
     for n in range(20):
         window = slowed(window, NOW + 20 * n, None)
 
-    assert [hold_at(once, NOW + hours * 3600) for hours in (0, 1, 2)] == pytest.approx([0.016, 0.012, 0.010])
+    assert [hold_at(once, NOW + hours * 3600) for hours in (0, 1, 2)] == pytest.approx([0.024, 0.018, 0.015])
     assert hold_at(window, NOW + 380) == 0.5
+
+
+def test_a_stall_is_forgotten_soon() -> None:
+    """The longest stall counts, half of it after five seconds, and no longer than half a second."""
+    window = stalled(Window(), NOW, 0.08)
+
+    assert window == Window(stall=0.08, stalled_at=NOW)
+    assert [stall_at(window, NOW + seconds) for seconds in (0, 5, 10)] == pytest.approx([0.08, 0.04, 0.02])
+    assert stalled(window, NOW + 5, 0.03) == window
+    assert stalled(window, NOW + 5, 0.05) == Window(stall=0.05, stalled_at=NOW + 5)
+    assert stalled(window, NOW, 45.0) == Window(stall=0.5, stalled_at=NOW)
 
 
 def test_a_shorter_wait_does_not_end_a_longer_one() -> None:
@@ -158,7 +173,7 @@ windows = st.builds(
         st.builds(Slot, st.integers(0, 2**53), seconds, st.none() | seconds, st.none() | seconds), max_size=6
     ).map(tuple),
     st.integers(0, 2**53),
-    seconds, seconds, seconds, seconds,
+    *[seconds] * 6,
     st.builds(Route, seconds, seconds, st.integers(0, 2**53), seconds),
 )  # fmt: skip
 

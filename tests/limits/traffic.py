@@ -55,6 +55,17 @@ class EventClock:
         return
 
 
+class SlowClock(EventClock):
+    """A clock on which whoever sleeps wakes up late."""
+
+    def __init__(self, late: float) -> None:
+        super().__init__()
+        self._late = late
+
+    def sleep(self, seconds: float) -> None:
+        self.at += seconds + self._late
+
+
 def go_on() -> None:
     """Never give up."""
 
@@ -95,6 +106,14 @@ class Network:
         if self.silent:
             return Trip()
         return Trip(left_at, self.there + self.back, sum(self.ways(chance)) if is_first else 0.0)
+
+
+EVEN = Network(0.02, 0.02)
+
+
+def process(shelf: Shelf, clock: EventClock, limit: float = 5.0, boot: str = "boot") -> Permits:
+    """Return the permits of one process more."""
+    return Permits(shelf, "points", limit, clock, boot)
 
 
 @dataclass(eq=False)

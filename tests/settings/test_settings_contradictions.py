@@ -73,6 +73,12 @@ FAULTS = [
         id="rate of points",
     ),
     pytest.param(
+        "rate = 20",
+        'order = "newest"',
+        f"{ORDERS} order: only points say when they changed, in updated_at; leave it out, or write source",
+        id="order of what has no time",
+    ),
+    pytest.param(
         PUBLIC_KEY_LINE,
         f"{PUBLIC_KEY_LINE}\n{CERTIFICATES}",
         f"{ZHIMA} alipay_public_key_file: a public key and certificates exclude each other; "

@@ -62,6 +62,12 @@ FAULTS = [
     ),
     pytest.param(
         "rate = 20",
+        'order = "newst"',
+        f"{ORDERS} order: must be source or newest; did you mean newest?",
+        id="order",
+    ),
+    pytest.param(
+        "rate = 20",
         "rate = 0",
         f"{ORDERS} rate: must be a number above 0, 10000 at most (requests per second)",
         id="no rate",

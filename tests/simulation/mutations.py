@@ -96,7 +96,7 @@ MUTATIONS = (
         "if stands in (None, DeliveryState.SUCCEEDED):", "if stands:",
     ),
     Mutation(
-        "a lane is not kept in order", "pipeline/ledger/queue.py", "ORDER BY first, due_no", "ORDER BY due_no",
+        "a lane is not kept in order", "pipeline/ledger/queue.py", '"first, due_no"', '"due_no"',
     ),
     Mutation(
         "other content may go out under a key in doubt", "pipeline/ledger/admission.py",

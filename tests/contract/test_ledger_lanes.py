@@ -1,0 +1,40 @@
+"""Which lanes go first, over every ledger."""
+
+import pytest
+
+from pipeline.ledger.records import StagedRow
+from pipeline.model import Export, LaneOrder
+from tests.contract.nights import MakeNights, balance, order
+
+EARLY, LATE, LATEST = (f"2025-11-20T{hour}:00:00Z" for hour in ("01", "12", "23"))
+
+
+def changed(card: str, at: str | None) -> StagedRow:
+    return balance(card, 1, key=card, version=at)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "keys"),
+    [
+        pytest.param(LaneOrder.SOURCE, ["a", "b", "c", "d", "e", "f"], id="as-the-source-has-them"),
+        pytest.param(LaneOrder.NEWEST, ["c", "b", "e", "a", "d", "f"], id="the-newest-change-first"),
+    ],
+)
+def test_which_lanes_go_first(nights: MakeNights, chosen: LaneOrder, keys: list[str]) -> None:
+    """Lanes go as they begin in the source, or the newest change first; those that do not say when come last."""
+    points = nights(Export.POINTS)
+    run = points.begin()
+    times = {"a": EARLY, "b": LATE, "c": LATEST, "d": None, "e": LATE, "f": None}
+    points.stage(run, [changed(card, at) for card, at in times.items()])
+
+    assert [due.request_key for lane in run.lanes(chosen) for due in lane] == keys
+
+
+@pytest.mark.parametrize("chosen", LaneOrder)
+def test_the_order_within_a_lane_is_that_of_the_source(nights: MakeNights, chosen: LaneOrder) -> None:
+    """Whichever lanes go first, none is torn apart or turned round."""
+    orders = nights()
+    run = orders.begin()
+    orders.stage(run, [order("A", user="u"), order("B", user="v"), order("C", user="u"), order("D", user="v")])
+
+    assert [[due.request_key for due in lane] for lane in run.lanes(chosen)] == [["A", "C"], ["B", "D"]]
