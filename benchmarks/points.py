@@ -29,7 +29,8 @@ from pipeline.ledger.quotas import QuotaStore
 from pipeline.limits.permits import Permit, Permits
 from pipeline.model import Lost, Reply
 from pipeline.signing.wechatpay import WechatPay
-from pipeline.write.http import Endpoint, RequestsTransport
+from pipeline.write.http import RequestsTransport
+from pipeline.write.network import Endpoint
 
 _LIMIT = 5
 _THREADS = 8
