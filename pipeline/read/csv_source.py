@@ -104,8 +104,8 @@ class CsvSource:
             constants = (repeated(text, len(block)) for text in self._constants)
             first = self.rows + 1
             bad = {place: self._ragged_row(first + place, text) for place, text in block.ragged.items()}
-            yield Chunk(self.columns, first, (*block.texts, *constants), bad)
             self.rows += len(block)
+            yield Chunk(self.columns, first, (*block.texts, *constants), bad)
 
     def _ragged_row(self, number: int, text: str) -> BadRow:
         (record,) = self._records.read(text)

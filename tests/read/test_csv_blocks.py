@@ -53,7 +53,7 @@ def by_records(text: str, form: CsvFormat, ragged: dict[int, str]) -> list[Any]:
     return found
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(text=TEXT | TAMER, form=FORMS)
 def test_a_block_is_read_as_its_records_are(text: str, form: CsvFormat) -> None:
     """Whatever a text holds, what is taken apart by columns gives the same cells, record by record."""
