@@ -130,15 +130,14 @@ def _codes(values: Any) -> Places:
     return codes
 
 
-def _alike(columns: Iterable[_Column], plain: Places, least: int) -> Iterator[Places]:
+def _alike(columns: Iterable[_Column], places: Places, least: int) -> Iterator[Places]:
     """Yield the places of rows that are alike, where there are enough of them."""
-    likeness = np.zeros(len(plain), np.int64)
+    likeness = np.zeros(len(places), np.int64)
     for column in columns:
         if column.kind_of_row is not None and len(column.kinds) > 1:
-            both = likeness * len(column.kinds) + column.kind_of_row[plain]
+            both = likeness * len(column.kinds) + column.kind_of_row[places]
             likeness = _codes(pa.array(both).dictionary_encode().indices)
     order = np.argsort(likeness, kind="stable")
-    ends = np.flatnonzero(np.diff(likeness[order])) + 1
-    for group in np.split(plain[order], ends):
-        if len(group) >= least:
-            yield group
+    bounds = np.concatenate(([0], np.flatnonzero(np.diff(likeness[order])) + 1, [len(places)]))
+    for group in np.flatnonzero(np.diff(bounds) >= least):
+        yield places[order[bounds[group] : bounds[group + 1]]]
