@@ -174,7 +174,7 @@ class _Crew:
 
     def look_after(self) -> None:
         self._silent_looks += 1
-        if self._silent_looks == _SILENT_LOOKS:
+        if self._silent_looks == _SILENT_LOOKS and self.thread.is_alive():
             self._process.kill()
 
     def _lost(self) -> CrewLost:

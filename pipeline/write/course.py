@@ -45,7 +45,8 @@ class Course:
         """Start nothing new from here on; sleeping threads wake up. Only the first reason counts."""
         with self._lock:
             if self.ending is None:
-                self.ending, self.reason, self.halt_code = ending, reason, halt_code
+                # The ending last: who sees it finds the reason too.
+                self.reason, self.halt_code, self.ending = reason, halt_code, ending
         self._clock.wake()
 
     def give_up(self) -> None:
