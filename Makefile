@@ -11,7 +11,7 @@ SEEDS ?= 1000
 ROWS    ?= 100000
 KNOWN   ?= $(ROWS)
 SENT    ?= 3000
-SECONDS ?= 20
+SECONDS ?= 10
 RUNS    ?= 3
 PEERS   ?=
 

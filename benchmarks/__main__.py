@@ -53,7 +53,7 @@ def _arguments() -> argparse.Namespace:
         "--known", type=int, default=100_000, help="delivered before, to run again and report (100,000)"
     )
     parser.add_argument("--sent", type=int, default=3_000, help="to send (3,000)")
-    parser.add_argument("--seconds", type=int, default=20, help="of each measurement of the quota (20)")
+    parser.add_argument("--seconds", type=int, default=10, help="of each measurement of the quota (10)")
     parser.add_argument("--runs", type=int, default=3, help="how often each is measured (3)")
     parser.add_argument("--peers", type=Path, metavar="FOLDER", help="install other peers there, and measure them")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write all tables there")

@@ -10,9 +10,9 @@ from pipeline.assemble.crew import Brief
 from pipeline.assemble.fingerprint import fingerprint
 from pipeline.assemble.outside import Outside
 from pipeline.engines.processes import ProcessEngine
-from pipeline.ledger.ledger import RunLedger
 from pipeline.ledger.quotas import QuotaStore
 from pipeline.ledger.records import Due
+from pipeline.ledger.run_ledger import RunLedger
 from pipeline.settings import Account, Job
 from pipeline.write.bridge import Bridge
 from pipeline.write.course import Course

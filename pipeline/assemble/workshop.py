@@ -12,9 +12,10 @@ from pipeline.assemble.platform import holder_of
 from pipeline.assemble.reporting import report_folder, report_on
 from pipeline.assemble.wishes import Watcher, Wishes
 from pipeline.errors import SettingsError, SourceError
-from pipeline.ledger.ledger import Ledger, RunLedger
+from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Act, NewRun, RunRecord
 from pipeline.ledger.rerunning import Rewrites, Selection
+from pipeline.ledger.run_ledger import RunLedger
 from pipeline.map import MappingRules, rekey, retarget
 from pipeline.model import Api, Status
 from pipeline.read import SourceFile, find_inputs, sha256_of

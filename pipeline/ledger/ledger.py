@@ -1,42 +1,20 @@
-"""The ledger as the rest of the house sees it: what is known of all runs, and the writing of one."""
+"""The ledger as the rest of the house sees it: what is known of all runs, and how one takes its job."""
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
-from pipeline.ledger import deliveries, inputs, lease, outcomes, queue, rerunning, runs, sifting
-from pipeline.ledger.admission import Admission
+from pipeline.ledger import lease, outcomes, runs
 from pipeline.ledger.commit import GroupCommit
 from pipeline.ledger.database import Connect, connect, open_ledger, told_clearly
 from pipeline.ledger.lease import Holder, IsDead, Lease
 from pipeline.ledger.quotas import QuotaStore, quota_path
-from pipeline.ledger.records import (
-    Due,
-    InputRecord,
-    NewRun,
-    RunRecord,
-    RunState,
-    Settlement,
-)
-from pipeline.ledger.refunds import Retarget
-from pipeline.model import Alike, LaneOrder, Outcome
-from pipeline.sheet import Sheet
-
-# numpy takes a tenth of a second to import, and only a run's first act needs it.
-if TYPE_CHECKING:
-    from pipeline.ledger.staging import Staging
-
-T = TypeVar("T")
-
-# The lease is renewed long before it ends.
-_RENEW_SECONDS = lease.LEASE_SECONDS / 6
-# A run that has not renewed it for so long was held up, and looks before it sends.
-_DOUBT_SECONDS = lease.LEASE_SECONDS / 2
+from pipeline.ledger.records import InputRecord, NewRun, RunRecord
+from pipeline.ledger.run_ledger import OpenFile, RunLedger
+from pipeline.model import Alike, Outcome
 
 
 class Ledger:
@@ -61,10 +39,9 @@ class Ledger:
         self._holder = holder
         self._is_dead = is_dead
         self._connect = connect
-        self._writer = open_ledger(path, connect)
+        writer = open_ledger(path, connect)
         with told_clearly(path):
-            self._reader = connect(path)
-        self._reading = threading.Lock()
+            self._file = OpenFile(path, writer, connect(path), threading.Lock())
         self._quotas: QuotaStore | None = None
 
     def quotas(self) -> QuotaStore:
@@ -77,40 +54,35 @@ class Ledger:
         """Let go of the file, and of that of its quotas."""
         if self._quotas is not None:
             self._quotas.close()
-        self._reader.close()
-        self._writer.close()
-
-    def _read(self, ask: Callable[[sqlite3.Connection], T]) -> T:
-        with self._reading, told_clearly(self.path):
-            return ask(self._reader)
+        self._file.close()
 
     def find(self, wanted: str) -> RunRecord:
         """Return the run with this id, a unique prefix of it, or the `last`; else raise SettingsError."""
-        return self._read(lambda c: runs.find(c, wanted))
+        return self._file.read(lambda c: runs.find(c, wanted))
 
     def recent(self, limit: int) -> list[RunRecord]:
         """Return the newest runs, newest first."""
-        return self._read(lambda c: runs.recent(c, limit))
+        return self._file.read(lambda c: runs.recent(c, limit))
 
     def inputs(self, run: RunRecord) -> list[InputRecord]:
         """Return a run's input files."""
-        return self._read(lambda c: runs.inputs(c, run))
+        return self._file.read(lambda c: runs.inputs(c, run))
 
     def is_live(self, run: RunRecord) -> bool:
         """Return whether some process is executing the run."""
-        return self._read(lambda c: lease.is_live(c, run.run_id, self._holder, self._clock.now(), self._is_dead))
+        return self._file.read(lambda c: lease.is_live(c, run.run_id, self._holder, self._clock.now(), self._is_dead))
 
     def outcomes(self, run: RunRecord) -> Iterator[Outcome]:
         """Yield the outcome of each row, in source order."""
         with told_clearly(self.path):
-            yield from outcomes.outcomes(self._reader, run)
+            yield from outcomes.outcomes(self._file.reader, run)
 
     def outcomes_and_packs(self, run: RunRecord) -> Iterator[Outcome | Alike]:
         """Yield the outcomes of all rows, in source order; neighbours that share one together where they lie so."""
         with told_clearly(self.path):
-            yield from outcomes.outcomes_and_packs(self._reader, run)
+            yield from outcomes.outcomes_and_packs(self._file.reader, run)
 
-    def begin(self, new: NewRun, account_holder: str) -> "RunLedger":
+    def begin(self, new: NewRun, account_holder: str) -> RunLedger:
         """Take the job for a new run and write it down, or raise RunHeld. The caller concludes or leaves it."""
 
         def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
@@ -118,9 +90,9 @@ class Ledger:
             account_no = runs.bind_account(connection, new.account, account_holder)
             return runs.begin(connection, new, account_no), held
 
-        return RunLedger(self, *self._take(write))
+        return RunLedger(self._file, self._clock, *self._take(write))
 
-    def take_up(self, run: RunRecord, account_holder: str) -> "RunLedger":
+    def take_up(self, run: RunRecord, account_holder: str) -> RunLedger:
         """Take the job for a run that was stopped or killed, or raise RunHeld."""
 
         def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
@@ -131,171 +103,8 @@ class Ledger:
             runs.reopen(connection, run)
             return runs.find(connection, run.run_id), held
 
-        return RunLedger(self, *self._take(write))
+        return RunLedger(self._file, self._clock, *self._take(write))
 
     def _take(self, write: Callable[[sqlite3.Connection], tuple[RunRecord, Lease]]) -> tuple[RunRecord, Lease]:
         with told_clearly(self.path):
-            return GroupCommit(self._writer, lambda _: None).run(write)
-
-
-class RunLedger:
-    """
-    The ledger in the hands of one run that holds its job.
-
-    Thread-safe. Every transaction first makes sure that no other run has taken the job.
-    """
-
-    def __init__(self, ledger: Ledger, run: RunRecord, held: Lease) -> None:
-        self.run = run
-        self._ledger = ledger
-        self._lease = held
-        self._clock = ledger._clock  # noqa: SLF001 - one thing in two classes
-        self._commits = GroupCommit(ledger._writer, lambda c: lease.check(c, held))  # noqa: SLF001
-        self._renewed_at = self._clock.steady()
-        self._staging: Staging | None = None
-
-    def _commit(self, write: Callable[[sqlite3.Connection], T]) -> T:
-        with told_clearly(self._ledger.path):
-            return self._commits.run(write)
-
-    def _commit_at_length(self, write: Callable[[sqlite3.Connection], T]) -> T:
-        """Commit what may take longer than the lease. Nobody can take the job meanwhile, and nobody may afterwards."""
-
-        def write_and_renew(connection: sqlite3.Connection) -> T:
-            result = write(connection)
-            lease.renew(connection, self._lease, self._clock.now())
-            return result
-
-        return self._commit(write_and_renew)
-
-    def add_input(self, source: InputRecord) -> None:
-        """Write an input file, when it is opened and again when it was read to its end."""
-        self._commit(lambda c: inputs.add_input(c, self.run, source))
-
-    def unstage(self) -> None:
-        """Forget what was staged: the run is to be staged anew."""
-        self._forget_staging()
-        self._commit_at_length(lambda c: inputs.unstage(c, self.run))
-
-    def stage(self, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget) -> None:
-        """Take in a chunk of rows; what is to become of them is decided when all are there."""
-        from pipeline.ledger.staging import Staging  # noqa: PLC0415 - see the top
-
-        if self._staging is None:
-            self._staging = Staging(self.run, self._ledger.path.parent, retarget)
-        waiting = self._staging
-        self._ledger._read(lambda c: waiting.add(c, file_no, first_row_no, sheet))  # noqa: SLF001 - as above
-
-    def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> None:
-        """Decide on all that was staged, write what is due, and enter the second act."""
-        if self._staging is not None:
-            repeats = self._staging.repeats()
-            for leaf in self._staging:
-                self._commit(partial(sifting.take, run=self.run, leaf=leaf, repeats=repeats, rekey=rekey))
-                self.keep_up()
-            self._forget_staging()
-
-        def write(connection: sqlite3.Connection) -> None:
-            sifting.join_lanes(connection, self.run)
-            runs.start_delivering(connection, self.run)
-
-        self._commit_at_length(write)
-
-    def _forget_staging(self) -> None:
-        if self._staging is not None:
-            self._staging.close()
-            self._staging = None
-
-    def copy_from(self, parent: RunRecord, selection: rerunning.Selection, rewrites: rerunning.Rewrites) -> int:
-        """Make due again what another run left open, and enter the second act; return how many rows that are."""
-
-        def write(connection: sqlite3.Connection) -> int:
-            count = rerunning.copy_rows(connection, parent, self.run, selection, rewrites)
-            runs.start_delivering(connection, self.run)
-            return count
-
-        return self._commit_at_length(write)
-
-    def lanes(self, order: LaneOrder = LaneOrder.SOURCE) -> Iterator[list[Due]]:
-        """Yield what is due, lane by lane; within a lane the order is always that of the source."""
-        with told_clearly(self._ledger.path):
-            yield from queue.lanes(self._ledger._reader, self._ledger._reading, self.run, order)  # noqa: SLF001
-
-    def intend(self, due: Due) -> Admission:
-        """Put the intent on disk, or say why this may not be sent."""
-        return self._commit(lambda c: deliveries.intend(c, self.run, due))
-
-    def settle(self, due: Due, end: Settlement) -> None:
-        """Fix an outcome; it is on disk with the next intent of any worker, or the next `keep_up`."""
-        with told_clearly(self._ledger.path):
-            self._commits.later(lambda c: deliveries.settle(c, self.run, due, end))
-
-    def record(self, entries: Sequence[tuple[Due, Settlement | None]]) -> list[Admission]:
-        """
-        Put down what another process of the run did and is about to do, in this order and at once.
-
-        A due with a settlement is settled, one without is to be sent; returns an admission for each of the latter.
-        """
-
-        def write(connection: sqlite3.Connection) -> list[Admission]:
-            admissions = []
-            for due, end in entries:
-                if end is None:
-                    admissions.append(deliveries.intend(connection, self.run, due))
-                else:
-                    deliveries.settle(connection, self.run, due, end)
-            return admissions
-
-        return self._commit(write)
-
-    def keep_up(self) -> None:
-        """Put on disk what was settled, and keep the job; called a few times a second."""
-        with told_clearly(self._ledger.path):
-            self._commits.flush()
-        self._renew_after(_RENEW_SECONDS)
-
-    def keep_job(self) -> None:
-        """Make sure, after any delay, that the job is still this run's; raise LedgerError where another took it."""
-        self._renew_after(_DOUBT_SECONDS)
-
-    def _renew_after(self, seconds: float) -> None:
-        if self._clock.steady() - self._renewed_at >= seconds:
-            self._commit(lambda c: lease.renew(c, self._lease, self._clock.now()))
-            self._renewed_at = self._clock.steady()
-
-    def conclude(
-        self,
-        *,
-        state: RunState,
-        reason: str | None,
-        finished_at: str,
-        open_as: tuple[str, str],
-        progress: dict[str, float],
-    ) -> RunRecord:
-        """
-        End the run: what it did not come to is settled, with code and message `open_as`.
-
-        `progress` is what this execution adds: throttled, elapsed_s, sending_s.
-        """
-
-        def write(connection: sqlite3.Connection) -> RunRecord:
-            for leaf in self._staging or ():
-                sifting.give_up(connection, self.run, leaf, open_as)
-            runs.close_dues(connection, self.run, *open_as)
-            runs.record_progress(connection, self.run, progress)
-            return runs.conclude(connection, self.run, state=state, reason=reason, finished_at=finished_at)
-
-        return self._commit_at_length(write)
-
-    def has_open_dues(self) -> bool:
-        """Return whether there is anything that the run did not come to."""
-        return self._commit(lambda c: runs.has_open_dues(c, self.run))
-
-    def finish(self, exit_code: int) -> None:
-        """Write down the exit code; the last thing a run does."""
-        self._commit(lambda c: runs.finish(c, self.run, exit_code))
-
-    def release(self) -> None:
-        """Give the job back, concluded or not."""
-        self._forget_staging()
-        self._commit(lambda c: lease.release(c, self._lease))
+            return GroupCommit(self._file.writer, lambda _: None).run(write)

@@ -1,7 +1,6 @@
 """Learning a template: what the row mapper makes of a row in which markers stand for the texts that decide nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -9,10 +8,10 @@ import orjson
 from pipeline.map.bind import Composed, RowMapper
 from pipeline.map.compose import number_parts
 from pipeline.map.constraints import Rule, Unfamiliar, asked_at, asks_no_more, looked_at
+from pipeline.map.feeds import Feed
 from pipeline.map.fields import export_schema
 from pipeline.map.rules import MappingRules
 from pipeline.map.seal import LANE
-from pipeline.map.slots import Slot
 from pipeline.map.template import MADE_NUMBER, Pieces, Refusal, Template, cut, gaps_of, is_one_gap
 from pipeline.model import Invalid, Payload, Row, digest
 from pipeline.resources import schema
@@ -20,15 +19,6 @@ from pipeline.texts import column_of
 
 # A fault tells how long a text is: markers of other lengths show whether it tells of one of them.
 _VARIANTS = (0, 1000)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the text of a field stands in a row, and how a column of it is read; None where its texts decide."""
-
-    name: str
-    column: int
-    slot: Slot | None
 
 
 class Learner:
@@ -39,9 +29,8 @@ class Learner:
         self._rows = rows
         self._export = export_schema(rules.export)
         self._payload = schema(f"payloads/{rules.api.partition('.')[2]}.json")
-        self._looked_at = looked_at(self._payload)
 
-    def learn(self, cells: Sequence[str | None], gaps: Sequence[Place]) -> Template | Refusal | None:
+    def learn(self, cells: Sequence[str | None], gaps: Sequence[Feed]) -> Template | Refusal | None:
         """
         Return what becomes of all rows that are like this one but for the plain texts at `gaps`.
 
@@ -51,20 +40,20 @@ class Learner:
         one, other = (self._learn(cells, gaps, variant) for variant in _VARIANTS)
         return one if one == other else None
 
-    def _learn(self, cells: Sequence[str | None], gaps: Sequence[Place], variant: int) -> Template | Refusal | None:
+    def _learn(self, cells: Sequence[str | None], gaps: Sequence[Feed], variant: int) -> Template | Refusal | None:
         marked, markers = list(cells), dict[str, str]()
-        first = {place.column: place for place in reversed(gaps)}
-        for number, (column, place) in enumerate(first.items(), variant):
-            marked[column] = place.slot.marker(number) if place.slot else None
-        for place in gaps:
-            text = _as_read(place, marked[place.column])
+        first = {feed.column: feed for feed in reversed(gaps)}
+        for number, (column, feed) in enumerate(first.items(), variant):
+            marked[column] = feed.slot.marker(number) if feed.slot else None
+        for feed in gaps:
+            text = _as_read(feed, marked[feed.column])
             if text is None:
                 return None
-            markers.setdefault(text, place.name)
+            markers.setdefault(text, feed.name)
         composed = self._rows.compose(Row(1, tuple(marked)))
         if isinstance(composed, Invalid):
             return _refusal(composed, markers)
-        return self._template(composed, markers, {place.name: place.slot.rule for place in gaps if place.slot})
+        return self._template(composed, markers, {feed.name: feed.slot.rule for feed in gaps if feed.slot})
 
     def _template(self, composed: Composed, markers: dict[str, str], rules: Mapping[str, Rule]) -> Template | None:
         payloads = self._rows.seal(composed)
@@ -91,7 +80,7 @@ class Learner:
         gaps = [name for name in gaps_of(pieces) if name != MADE_NUMBER]  # whatever it is made of, it looks alike
         if not gaps:
             return True
-        if not self._looked_at.isdisjoint(map(str, path)):
+        if not looked_at(self._payload).isdisjoint(map(str, path)):
             return False
         asked = asked_at(self._payload, path)
         if is_one_gap(pieces):
@@ -103,9 +92,9 @@ class Learner:
         return is_bounded and asks_no_more(asked, whole) and asks_no_more(asked_at(self._export, path[-1:]), whole)
 
 
-def _as_read(place: Place, marker: str | None) -> str | None:
+def _as_read(feed: Feed, marker: str | None) -> str | None:
     """Return what a body holds for a marker; None where it is not plain to this field."""
-    reading = place.slot.read(column_of([marker])) if place.slot else None
+    reading = feed.slot.read(column_of([marker])) if feed.slot else None
     if reading is None or (reading.odd is not None and reading.odd.any()):
         return None
     text: str | None = reading.texts[0].as_py()

@@ -6,7 +6,7 @@ same columns, and the same text wherever it decides about others or is not plain
 columns. A row that is like no other, or of which more has to be known, is mapped by itself.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,14 +16,11 @@ import pyarrow as pa
 from pipeline.chunk import Chunk
 from pipeline.map.bind import RowMapper
 from pipeline.map.columns import wire
-from pipeline.map.compose import DECIDING
-from pipeline.map.constraints import Unfamiliar, asked_at, looked_at
 from pipeline.map.draft import Draft, Places
-from pipeline.map.fields import export_schema, field_of
-from pipeline.map.learn import Learner, Place
+from pipeline.map.feeds import Feed, feeds_of
+from pipeline.map.learn import Learner
 from pipeline.map.plain import said
 from pipeline.map.rules import MappingRules
-from pipeline.map.slots import slot_of
 from pipeline.map.template import Refusal, Template
 from pipeline.sheet import Sheet
 from pipeline.texts import Column
@@ -55,7 +52,7 @@ def bind_chunks(
 class _Column:
     """What a field's column says: its texts as a body holds them, and what of them makes rows unlike."""
 
-    place: Place
+    feed: Feed
     texts: Column = field(repr=False)
     kinds: Sequence[Kind] = field(repr=False)
     kind_of_row: Places | None
@@ -69,14 +66,14 @@ class _SheetMapper:
         self._rows = RowMapper(rules, wiring, float_columns)
         self._api = rules.api
         self._worth_learning = worth_learning
-        self._places = _places(rules, wiring.places, wiring.headings, self._rows, float_columns)
+        self._feeds = feeds_of(rules, wiring, self._rows.conversions, float_columns)
         self._learner = Learner(rules, self._rows)
         self._known: dict[Likeness, Template | Refusal | None] = {}
 
     def map(self, chunk: Chunk) -> Sheet:
         """Tell the story of one chunk."""
         draft = Draft(self._api, chunk)
-        columns = [_read(place, chunk.texts[place.column]) for place in self._places]
+        columns = [_read(feed, chunk.texts[feed.column]) for feed in self._feeds]
         for places in _alike(columns, np.array(draft.open_places(), np.int64), self._worth_learning):
             self._map_alike(chunk, columns, places, draft)
         for row in chunk.rows_at(draft.open_places()):
@@ -87,7 +84,7 @@ class _SheetMapper:
         template = self._known_or_learned(chunk, columns, int(places[0]))
         if template is None:
             return
-        texts = {c.place.name: c.texts for c in columns if c.place.slot}
+        texts = {c.feed.name: c.texts for c in columns if c.feed.slot}
         if len(places) < len(chunk):
             texts = {name: column.take(pa.array(places)) for name, column in texts.items()}
         if isinstance(template, Refusal):
@@ -106,56 +103,26 @@ class _SheetMapper:
                 self._known.clear()
             (row,) = chunk.rows_at([at])
             # A column may feed several fields: its text is free only where it is to each of them.
-            fixed = {c.place.column for c, kind in zip(columns, likeness, strict=True) if kind is not True}
-            gaps = [c.place for c in columns if c.place.column not in fixed]
+            fixed = {c.feed.column for c, kind in zip(columns, likeness, strict=True) if kind is not True}
+            gaps = [c.feed for c in columns if c.feed.column not in fixed]
             self._known[likeness] = self._learner.learn(row.cells, gaps)
         return self._known[likeness]
 
 
-def _places(
-    rules: MappingRules,
-    wired: Iterable[tuple[str, int]],
-    headings: Mapping[str, str],
-    rows: RowMapper,
-    float_columns: frozenset[str],
-) -> tuple[Place, ...]:
-    """Return where fields stand, and how a column of each is read where the schema is of a known kind."""
-    document = export_schema(rules.export)
-    try:
-        deciding = looked_at(document) | DECIDING
-    except Unfamiliar:
-        return tuple(Place(name, column, None) for name, column in wired)
-    places = []
-    for name, column in wired:
-        described, slot = field_of(rules.export, name), None
-        if described and name not in deciding:
-            slot = slot_of(
-                described,
-                asked_at(document, (name,)),
-                convert=rows.conversions.get(name),
-                zone=rules.timezone,
-                unit=rules.units.get(name, "yuan"),
-                is_float=headings.get(name) in float_columns,
-                charset=rules.charset,
-            )
-        places.append(Place(name, column, slot))
-    return tuple(places)
-
-
-def _read(place: Place, cells: Column) -> _Column:
+def _read(feed: Feed, cells: Column) -> _Column:
     column = said(cells)
-    if place.slot is None:
+    if feed.slot is None:
         kinds = column.dictionary_encode(null_encoding="encode")
-        return _Column(place, column, kinds.dictionary.to_pylist(), _codes(kinds.indices))
-    reading = place.slot.read(column)
+        return _Column(feed, column, kinds.dictionary.to_pylist(), _codes(kinds.indices))
+    reading = feed.slot.read(column)
     if reading.odd is not None and reading.odd.any():
         odd = column.filter(pa.array(reading.odd)).dictionary_encode()
         codes = _codes(column.is_valid())
         codes[reading.odd] = _codes(odd.indices) + 2
-        return _Column(place, reading.texts, (False, True, *odd.dictionary.to_pylist()), codes)
+        return _Column(feed, reading.texts, (False, True, *odd.dictionary.to_pylist()), codes)
     if 0 < column.null_count < len(column):
-        return _Column(place, reading.texts, (False, True), _codes(column.is_valid()))
-    return _Column(place, reading.texts, (not column.null_count,), None)
+        return _Column(feed, reading.texts, (False, True), _codes(column.is_valid()))
+    return _Column(feed, reading.texts, (not column.null_count,), None)
 
 
 def _codes(values: Any) -> Places:
@@ -163,15 +130,14 @@ def _codes(values: Any) -> Places:
     return codes
 
 
-def _alike(columns: Iterable[_Column], plain: Places, least: int) -> Iterator[Places]:
+def _alike(columns: Iterable[_Column], places: Places, least: int) -> Iterator[Places]:
     """Yield the places of rows that are alike, where there are enough of them."""
-    likeness = np.zeros(len(plain), np.int64)
+    likeness = np.zeros(len(places), np.int64)
     for column in columns:
         if column.kind_of_row is not None and len(column.kinds) > 1:
-            both = likeness * len(column.kinds) + column.kind_of_row[plain]
+            both = likeness * len(column.kinds) + column.kind_of_row[places]
             likeness = _codes(pa.array(both).dictionary_encode().indices)
     order = np.argsort(likeness, kind="stable")
-    ends = np.flatnonzero(np.diff(likeness[order])) + 1
-    for group in np.split(plain[order], ends):
-        if len(group) >= least:
-            yield group
+    bounds = np.concatenate(([0], np.flatnonzero(np.diff(likeness[order])) + 1, [len(places)]))
+    for group in np.flatnonzero(np.diff(bounds) >= least):
+        yield places[order[bounds[group] : bounds[group + 1]]]

@@ -19,6 +19,7 @@ _AMOUNT = {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,12})\.[0-9]{2}$"}
 _WHOLE = {"type": "integer", "minimum": 0, "maximum": 999_999_999_999_999}
 _DIGITS = "^(?:0|[1-9][0-9]{0,14})$"
 _TIME = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"}
+_WRITTEN: dict[Kind, Rule] = {Kind.TIME: _TIME, Kind.INSTANT: {"type": "string"}}
 _TIMES = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-5][0-9](?:Z|[+-][0-9]{2}:?[0-9]{2})?$"
 # A part of another text has a bound of our own, so that the whole keeps its own without being measured.
 _LONGEST_PART = 256
@@ -30,7 +31,7 @@ class Reading:
     """
     A column as it was read: what stands in the body for each text, null where there is none.
 
-    At the places that are `odd` it says nothing, and the row has to be mapped by itself.
+    At the places that are `odd` it says nothing: what the row mapper makes of such a text is not known here.
     """
 
     texts: Column = field(repr=False)
@@ -65,16 +66,11 @@ def slot_of(
             return _Fen(is_float=is_float) if unit == "fen" else _Yuan()
         case Kind.INTEGER if asks_no_more(rule, _WHOLE):
             return _Whole(is_float=is_float)
-        case Kind.TIME | Kind.INSTANT if convert and asks_no_more(
-            rule, _TIME if described.kind is Kind.TIME else _INSTANT
-        ):
+        case Kind.TIME | Kind.INSTANT if convert and asks_no_more(rule, _WRITTEN[described.kind]):
             return _Time(rule, convert, zone)
         case Kind.OBJECT if convert and rule.keys() <= {"type", "maxLength"} and "maxLength" in rule:
             return _Object(rule, convert, charset)
     return None
-
-
-_INSTANT = {"type": "string"}
 
 
 class _Text:

@@ -12,12 +12,15 @@ from pipeline.read.bounds import Bounds
 from pipeline.read.columns import checked_columns, partition_columns
 from pipeline.read.compressed import Content, PlainBytes
 from pipeline.read.decode import UNREAD, decoded, encoding_by_mark, known_encoding, linewise
-from pipeline.read.lines import whole_lines
+from pipeline.read.lines import in_pieces, whole_lines
 from pipeline.read.mended import MendedRows, format_of, is_rows_to_fix
 from pipeline.read.plain_blocks import Block, PlainBlocks
 from pipeline.read.records import Broken, Record, RecordReader
 from pipeline.read.source_file import SourceFile, verify_unchanged
 from pipeline.texts import repeated
+
+# What has to be read record by record is little then, and stays in the processor's cache.
+_PIECE_CHARS = 1 << 16
 
 
 class CsvSource:
@@ -95,17 +98,26 @@ class CsvSource:
         """Yield a chunk for each text that holds rows, taken apart by columns where that is safe."""
         yield from self._chunk_of(self._begun)
         for text in self._texts:
-            block = None if self._mended or self._records.is_within_record else self._plain.block(text)
-            yield from self._chunk_of(self._records.read(text)) if block is None else self._chunk_of_block(block)
+            yield from self._chunks_of(text)
         yield from self._chunk_of(self._records.rest())
+
+    def _chunks_of(self, text: str) -> Iterator[Chunk]:
+        block = None if self._mended or self._records.is_within_record else self._plain.block(text)
+        if block is not None:
+            yield from self._chunk_of_block(block)
+        elif len(pieces := in_pieces(text, _PIECE_CHARS)) > 1:
+            for piece in pieces:
+                yield from self._chunks_of(piece)
+        else:
+            yield from self._chunk_of(self._records.read(text))
 
     def _chunk_of_block(self, block: Block) -> Iterator[Chunk]:
         if len(block):
             constants = (repeated(text, len(block)) for text in self._constants)
             first = self.rows + 1
             bad = {place: self._ragged_row(first + place, text) for place, text in block.ragged.items()}
-            yield Chunk(self.columns, first, (*block.texts, *constants), bad)
             self.rows += len(block)
+            yield Chunk(self.columns, first, (*block.texts, *constants), bad)
 
     def _ragged_row(self, number: int, text: str) -> BadRow:
         (record,) = self._records.read(text)

@@ -37,3 +37,14 @@ def whole_lines(read: Callable[[int], bytes], bounds: Bounds) -> Iterator[bytes 
         yield None
     elif begun_bytes:
         yield b"".join(begun)
+
+
+def in_pieces(text: str, size: int) -> list[str]:
+    """Cut a text after line feeds, into pieces of about a size; a line longer than that stays whole."""
+    pieces = []
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + size - 1) + 1 or len(text)
+        pieces.append(text[start:end])
+        start = end
+    return pieces

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError, SettingsError, SourceError
-from pipeline.ledger.ledger import RunLedger
 from pipeline.ledger.records import Due, RunRecord, RunState
+from pipeline.ledger.run_ledger import RunLedger
 from pipeline.model import LaneOrder, Status
 from pipeline.write.course import Course, Drained, Ending
 from pipeline.write.delivery import timestamp

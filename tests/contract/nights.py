@@ -10,9 +10,10 @@ import orjson
 
 from pipeline.ledger.admission import Admission, Blocked, Conflict, Go, Skip
 from pipeline.ledger.lease import Holder
-from pipeline.ledger.ledger import Ledger, RunLedger
+from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Due, InputRecord, NewRun, RunRecord, RunState, Settlement
 from pipeline.ledger.rerunning import Rewrites, Selection
+from pipeline.ledger.run_ledger import RunLedger
 from pipeline.map import rekey, retarget
 from pipeline.model import Api, Balance, Export, Fault, Invalid, Mapped, Payload, Status, digest
 from pipeline.run.stage import TakesRows

@@ -8,9 +8,9 @@ import pytest
 
 from pipeline.errors import LedgerError, RunHeld
 from pipeline.ledger.lease import LEASE_SECONDS, Holder, this_process
-from pipeline.ledger.ledger import RunLedger
 from pipeline.ledger.records import RunRecord, RunState
 from pipeline.ledger.rerunning import Rewrites, Selection
+from pipeline.ledger.run_ledger import RunLedger
 from tests.contract.nights import GONE, ME, OPEN, MakeNights, Opens, conclude, order
 from tests.moved_clock import MovedClock
 

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.ledger.admission import Go
-from pipeline.ledger.ledger import Ledger, RunLedger
+from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Act, Due, RunRecord, RunState
 from pipeline.ledger.rerunning import Selection
+from pipeline.ledger.run_ledger import RunLedger
 from pipeline.model import Export, Status
 from pipeline.write.lanes import payments_first
 from pipeline.write.verdict import Succeeded, Verdict

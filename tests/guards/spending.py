@@ -101,12 +101,12 @@ class Night:
             engine=InLine(self.enter, carries=self.delivers),
             signer_of=lambda _account, _api: self.signer,
             transport_of=lambda _account, _job: self.transport,
+            boot="this",
+            folder=self.folder,
         )
         ledger = Ledger(self.folder / "ledger.db", clock, this_process(), connect=self._connect)
         try:
-            files = Workshop(config, ledger, outside, Watcher()).run(
-                "orders", [str(self.folder / "orders.csv")], Wishes()
-            )
+            files = Workshop(config, ledger, outside, Watcher()).run("orders", ["orders.csv"], Wishes())
         finally:
             ledger.close()
         assert files.summary.counts[Status.SUCCEEDED if self.delivers else Status.UNSENT] == self.rows

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.ledger import database, lease, ledger
+from pipeline.ledger import database, lease, run_ledger
 from tests.kills.effects import Effect, watch
 from tests.kills.power import Disk
 
@@ -64,8 +64,8 @@ class FrozenAt:
     def befall(self) -> None:
         """Make it so."""
         lease.LEASE_SECONDS = self.lease_seconds
-        ledger._RENEW_SECONDS = self.lease_seconds / 6
-        ledger._DOUBT_SECONDS = self.lease_seconds / 2
+        run_ledger._RENEW_SECONDS = self.lease_seconds / 6
+        run_ledger._DOUBT_SECONDS = self.lease_seconds / 2
         strike = Countdown(self.number, lambda: _send_myself(signal.SIGSTOP), only=self.effect)
         lock = threading.Lock()
         inside = False

@@ -159,12 +159,12 @@ def test_a_full_disk_loses_nothing_that_was_written(tmp_path: Path) -> None:
     ledger = Ledger(path, MovedClock(), this_process())
     new = NewRun("RUN1", "orders", Export.ORDERS, Api.CUMULATION, "zhima", 5.0, "2026-03-01T12:00:00.000Z")
     run = ledger.begin(new, "Alipay app 1")
-    pages = ledger._writer.execute("PRAGMA page_count").fetchone()[0]
-    ledger._writer.execute(f"PRAGMA max_page_count = {pages}")
+    pages = ledger._file.writer.execute("PRAGMA page_count").fetchone()[0]
+    ledger._file.writer.execute(f"PRAGMA max_page_count = {pages}")
 
     with pytest.raises(LedgerError, match="the disk is full; free space and resume the run") as refused:
         run._commit(lambda c: c.execute("INSERT INTO accounts VALUES (7, ?, '')", ("x" * 100_000,)))
-    told = (refused.value.users_fault, ledger.recent(9), ledger._writer.in_transaction)
+    told = (refused.value.users_fault, ledger.recent(9), ledger._file.writer.in_transaction)
     ledger.close()
 
     assert told == (False, [run.run], False)

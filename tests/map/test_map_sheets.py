@@ -221,7 +221,7 @@ def told(sheet: Sheet) -> list[Mapped | BadRow]:
     return [sheet.at(place) for place in range(len(sheet))]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(data=st.data(), worth_learning=st.sampled_from([1, 2, 4]))
 @pytest.mark.parametrize("export", Export)
 def test_a_chunk_is_mapped_as_its_rows_are(

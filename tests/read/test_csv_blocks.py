@@ -1,13 +1,15 @@
 """What is read by blocks is what is read record by record."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from pipeline.model import CsvFormat
+from pipeline.model import BadRow, CsvFormat, Row
 from pipeline.read.bounds import Bounds
+from pipeline.read.lines import in_pieces
 from pipeline.read.plain_blocks import Block, PlainBlocks
 from pipeline.read.records import Broken, RecordReader
 from pipeline.texts import cells_of
@@ -53,7 +55,7 @@ def by_records(text: str, form: CsvFormat, ragged: dict[int, str]) -> list[Any]:
     return found
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(text=TEXT | TAMER, form=FORMS)
 def test_a_block_is_read_as_its_records_are(text: str, form: CsvFormat) -> None:
     """Whatever a text holds, what is taken apart by columns gives the same cells, record by record."""
@@ -104,3 +106,29 @@ def test_a_block_that_needs_no_second_look_is_taken_apart(
 def test_a_block_that_needs_a_second_look_is_left_alone(text: str) -> None:
     """What two readers could take for different things is read record by record."""
     assert PlainBlocks(CsvFormat(), 2, ("",), BOUNDS).block(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "pieces"),
+    [
+        pytest.param("a\nbb\nc", 3, ["a\nbb\n", "c"], id="at-the-next-line-feed"),
+        pytest.param("a\n\nb\n", 2, ["a\n", "\nb\n"], id="exactly"),
+        pytest.param("aaaa\nb", 2, ["aaaa\n", "b"], id="long-line"),
+        pytest.param("aaaa", 2, ["aaaa"], id="no-line-feed"),
+        pytest.param("", 2, [], id="nothing"),
+    ],
+)
+def test_a_text_is_cut_after_line_feeds(text: str, size: int, pieces: list[str]) -> None:
+    """Pieces hold whole lines, and together all of them."""
+    assert in_pieces(text, size) == pieces
+
+
+def test_a_block_with_odd_lines_is_read_piece_by_piece(read: Callable[..., tuple[Any, list[Row | BadRow]]]) -> None:
+    """Records over several lines, and broken ones, within a large block give the rows that they give in small ones."""
+    odd = {5000: 'x,"a\nb"\n', 9000: 'x,a"b\n', 12000: "x\n", 15000: 'x,"a\n'}
+    data = "a,b\n" + "".join(odd.get(n, f"{n},plain\n") for n in range(20_000))
+
+    large, small = (read(data.encode(), bounds=Bounds(block_bytes=size)) for size in (1 << 20, 1 << 10))
+
+    assert large == small
+    assert large[1][5000] == Row(5001, ("x", "a\nb"))

@@ -5,7 +5,7 @@ import gzip
 import io
 from collections.abc import Callable
 
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
@@ -39,6 +39,7 @@ def tables(draw: st.DrawFn) -> list[list[str]]:
     return draw(st.lists(st.lists(CELLS, min_size=width, max_size=width), max_size=6))
 
 
+@settings(deadline=None)
 @given(
     table=tables(),
     form=FORMATS,
@@ -61,6 +62,7 @@ def test_what_csv_writes_is_read_back(
     assert read(text.getvalue().encode(form.encoding), form, bounds=Bounds(block_bytes=block_bytes)) == (columns, rows)
 
 
+@settings(deadline=None)
 @given(data=ALMOST_CSV, block_bytes=BLOCKS, chunk_rows=st.integers(1, 5))
 def test_the_size_of_blocks_changes_nothing(read: Read, data: bytes, block_bytes: int, chunk_rows: int) -> None:
     """However a file falls into blocks and chunks, it has the same rows."""
@@ -70,6 +72,7 @@ def test_the_size_of_blocks_changes_nothing(read: Read, data: bytes, block_bytes
     assert read(data, bounds=small, chunk_rows=chunk_rows) == read(data, bounds=large)
 
 
+@settings(deadline=None)
 @given(
     data=st.binary(min_size=1, max_size=200) | ALMOST_CSV.filter(bool),
     encoding=st.sampled_from(["auto", "utf-8", "gb18030", "utf-16", "shift_jis"]),

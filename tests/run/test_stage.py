@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pipeline.errors import SettingsError, SourceError
-from pipeline.ledger.ledger import Ledger, RunLedger
+from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Act, RunState
+from pipeline.ledger.run_ledger import RunLedger
 from pipeline.map import MappingRules
 from pipeline.model import Api, CsvFormat, Export, Status
 from pipeline.read import SourceFile, find_inputs

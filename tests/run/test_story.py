@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import LedgerError, SourceError
-from pipeline.ledger.ledger import Ledger, RunLedger
+from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Act, Due, RunRecord, RunState
+from pipeline.ledger.run_ledger import RunLedger
 from pipeline.model import Lost, Status
 from pipeline.run.story import Cast, execute, exit_code_of
 from pipeline.write.course import Course, Ending

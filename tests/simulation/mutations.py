@@ -46,8 +46,8 @@ MUTATIONS = (
         "pipeline/write/delivery.py",
         "permit = self._fresh_permit()",
         "permit = self._fresh_permit() if not self._history.attempts else None",
-        "means.quota.give_back(permit, means",
-        "permit and means.quota.give_back(permit, means",
+        "means.quota.give_back(permit, answer",
+        "permit and means.quota.give_back(permit, answer",
     ),
     Mutation(
         "the nonce is that of the row",

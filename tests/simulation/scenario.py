@@ -74,7 +74,7 @@ def scenario_of(seed: int, folder: Path) -> Scenario:
     export = chance.choice([Export.ORDERS, Export.ORDERS, Export.POINTS, Export.POINTS, Export.STATES, Export.TASKS])
     api = _API[export]
     jobs = ("a", "b") if chance.random() < 0.3 else ("a",)
-    swinging = export is Export.POINTS and chance.random() < 0.15
+    swinging = export is Export.POINTS and chance.random() < 0.25
     nights = 3 if swinging else chance.choice(_NIGHTS[export])
     exports = Exports(export, nights, chance, swinging=swinging)
     for job in jobs:
@@ -93,7 +93,7 @@ def scenario_of(seed: int, folder: Path) -> Scenario:
         jobs=jobs,
         nights=nights,
         storms=(_storm_of_the_second_night(chance),) if swinging else tuple(_storms(chance)),
-        steps=tuple(_nights_apart(chance) if swinging else _story(jobs, nights, chance)),
+        steps=tuple(_swing(chance) if swinging else _story(jobs, nights, chance)),
         refusals={key: chance.choice(_REFUSALS[api]) for key in refused if key},
     )
 
@@ -149,6 +149,10 @@ def _storm_of_the_second_night(chance: random.Random) -> Storm:
     return Storm(_NIGHT_SECONDS / 2, _NIGHT_SECONDS * 3 / 2, **untold)
 
 
+def _swing(chance: random.Random) -> Iterator[Step]:
+    return _nights_apart(chance) if chance.random() < 0.5 else _held_up(3, chance)
+
+
 def _nights_apart(chance: random.Random) -> Iterator[Step]:
     """Run three nights, one long after the other; nobody looks in between."""
     yield Step("run", "a")
@@ -158,14 +162,14 @@ def _nights_apart(chance: random.Random) -> Iterator[Step]:
 
 
 def _story(jobs: tuple[str, ...], nights: int, chance: random.Random) -> Iterator[Step]:
-    return _held_up(nights, chance) if chance.random() < 0.06 else _steps(jobs, nights, chance)
+    return _held_up(nights, chance) if chance.random() < 0.05 else _steps(jobs, nights, chance)
 
 
 def _held_up(nights: int, chance: random.Random) -> Iterator[Step]:
     """Let a process stand still for longer than its lease, and another take its job before it wakes."""
-    yield Step("run", "a", frozen_after=chance.uniform(0.0, 4.0), frozen_for=60.0)
-    verb = chance.choice(["run", "resume", "rerun"])
-    yield Step(verb, "a", alongside=True, pause_before=chance.uniform(36.0, 60.0), night=min(nights, 2))
+    yield Step("run", "a", frozen_after=chance.uniform(0.0, 2.0), frozen_for=60.0)
+    verb = chance.choice(["run", "run", "resume", "rerun"])
+    yield Step(verb, "a", alongside=True, pause_before=chance.uniform(36.0, 56.0), night=min(nights, 2))
 
 
 def _steps(jobs: tuple[str, ...], nights: int, chance: random.Random) -> Iterator[Step]:

@@ -1,0 +1,214 @@
+"""The ledger in the hands of one run."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pipeline.clock import Clock
+from pipeline.ledger import deliveries, inputs, lease, queue, rerunning, runs, sifting
+from pipeline.ledger.admission import Admission
+from pipeline.ledger.commit import GroupCommit
+from pipeline.ledger.database import told_clearly
+from pipeline.ledger.lease import Lease
+from pipeline.ledger.records import Due, InputRecord, RunRecord, RunState, Settlement
+from pipeline.ledger.refunds import Retarget
+from pipeline.model import LaneOrder
+from pipeline.sheet import Sheet
+
+# numpy takes a tenth of a second to import, and only a run's first act needs it.
+if TYPE_CHECKING:
+    from pipeline.ledger.staging import Staging
+
+T = TypeVar("T")
+
+# The lease is renewed long before it ends.
+_RENEW_SECONDS = lease.LEASE_SECONDS / 6
+# A run that has not renewed it for so long was held up, and looks before it sends.
+_DOUBT_SECONDS = lease.LEASE_SECONDS / 2
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A ledger's file: a connection that writes, and one that reads, for one thread at a time."""
+
+    path: Path
+    writer: sqlite3.Connection
+    reader: sqlite3.Connection
+    reading: threading.Lock
+
+    def read(self, ask: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what a question to the file is answered."""
+        with self.reading, told_clearly(self.path):
+            return ask(self.reader)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.reader.close()
+        self.writer.close()
+
+
+class RunLedger:
+    """
+    The ledger in the hands of one run that holds its job.
+
+    Thread-safe. Every transaction first makes sure that no other run has taken the job.
+    """
+
+    def __init__(self, file: OpenFile, clock: Clock, run: RunRecord, held: Lease) -> None:
+        self.run = run
+        self._file = file
+        self._lease = held
+        self._clock = clock
+        self._commits = GroupCommit(file.writer, lambda c: lease.check(c, held))
+        self._renewed_at = self._clock.steady()
+        self._staging: Staging | None = None
+
+    def _commit(self, write: Callable[[sqlite3.Connection], T]) -> T:
+        with told_clearly(self._file.path):
+            return self._commits.run(write)
+
+    def _commit_at_length(self, write: Callable[[sqlite3.Connection], T]) -> T:
+        """Commit what may take longer than the lease. Nobody can take the job meanwhile, and nobody may afterwards."""
+
+        def write_and_renew(connection: sqlite3.Connection) -> T:
+            result = write(connection)
+            lease.renew(connection, self._lease, self._clock.now())
+            return result
+
+        return self._commit(write_and_renew)
+
+    def add_input(self, source: InputRecord) -> None:
+        """Write an input file, when it is opened and again when it was read to its end."""
+        self._commit(lambda c: inputs.add_input(c, self.run, source))
+
+    def unstage(self) -> None:
+        """Forget what was staged: the run is to be staged anew."""
+        self._forget_staging()
+        self._commit_at_length(lambda c: inputs.unstage(c, self.run))
+
+    def stage(self, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget) -> None:
+        """Take in a chunk of rows; what is to become of them is decided when all are there."""
+        from pipeline.ledger.staging import Staging  # noqa: PLC0415 - see the top
+
+        if self._staging is None:
+            self._staging = Staging(self.run, self._file.path.parent, retarget)
+        waiting = self._staging
+        self._file.read(lambda c: waiting.add(c, file_no, first_row_no, sheet))
+
+    def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> None:
+        """Decide on all that was staged, write what is due, and enter the second act."""
+        if self._staging is not None:
+            repeats = self._staging.repeats()
+            for leaf in self._staging:
+                self._commit(partial(sifting.take, run=self.run, leaf=leaf, repeats=repeats, rekey=rekey))
+                self.keep_up()
+            self._forget_staging()
+
+        def write(connection: sqlite3.Connection) -> None:
+            sifting.join_lanes(connection, self.run)
+            runs.start_delivering(connection, self.run)
+
+        self._commit_at_length(write)
+
+    def _forget_staging(self) -> None:
+        if self._staging is not None:
+            self._staging.close()
+            self._staging = None
+
+    def copy_from(self, parent: RunRecord, selection: rerunning.Selection, rewrites: rerunning.Rewrites) -> int:
+        """Make due again what another run left open, and enter the second act; return how many rows that are."""
+
+        def write(connection: sqlite3.Connection) -> int:
+            count = rerunning.copy_rows(connection, parent, self.run, selection, rewrites)
+            runs.start_delivering(connection, self.run)
+            return count
+
+        return self._commit_at_length(write)
+
+    def lanes(self, order: LaneOrder = LaneOrder.SOURCE) -> Iterator[list[Due]]:
+        """Yield what is due, lane by lane; within a lane the order is always that of the source."""
+        with told_clearly(self._file.path):
+            yield from queue.lanes(self._file.reader, self._file.reading, self.run, order)
+
+    def intend(self, due: Due) -> Admission:
+        """Put the intent on disk, or say why this may not be sent."""
+        return self._commit(lambda c: deliveries.intend(c, self.run, due))
+
+    def settle(self, due: Due, end: Settlement) -> None:
+        """Fix an outcome; it is on disk with the next intent of any worker, or the next `keep_up`."""
+        with told_clearly(self._file.path):
+            self._commits.later(lambda c: deliveries.settle(c, self.run, due, end))
+
+    def record(self, entries: Sequence[tuple[Due, Settlement | None]]) -> list[Admission]:
+        """
+        Put down what another process of the run did and is about to do, in this order and at once.
+
+        A due with a settlement is settled, one without is to be sent; returns an admission for each of the latter.
+        """
+
+        def write(connection: sqlite3.Connection) -> list[Admission]:
+            admissions = []
+            for due, end in entries:
+                if end is None:
+                    admissions.append(deliveries.intend(connection, self.run, due))
+                else:
+                    deliveries.settle(connection, self.run, due, end)
+            return admissions
+
+        return self._commit(write)
+
+    def keep_up(self) -> None:
+        """Put on disk what was settled, and keep the job; called a few times a second."""
+        with told_clearly(self._file.path):
+            self._commits.flush()
+        self._renew_after(_RENEW_SECONDS)
+
+    def keep_job(self) -> None:
+        """Make sure, after any delay, that the job is still this run's; raise LedgerError where another took it."""
+        self._renew_after(_DOUBT_SECONDS)
+
+    def _renew_after(self, seconds: float) -> None:
+        if self._clock.steady() - self._renewed_at >= seconds:
+            self._commit(lambda c: lease.renew(c, self._lease, self._clock.now()))
+            self._renewed_at = self._clock.steady()
+
+    def conclude(
+        self,
+        *,
+        state: RunState,
+        reason: str | None,
+        finished_at: str,
+        open_as: tuple[str, str],
+        progress: dict[str, float],
+    ) -> RunRecord:
+        """
+        End the run: what it did not come to is settled, with code and message `open_as`.
+
+        `progress` is what this execution adds: throttled, elapsed_s, sending_s.
+        """
+
+        def write(connection: sqlite3.Connection) -> RunRecord:
+            for leaf in self._staging or ():
+                sifting.give_up(connection, self.run, leaf, open_as)
+            runs.close_dues(connection, self.run, *open_as)
+            runs.record_progress(connection, self.run, progress)
+            return runs.conclude(connection, self.run, state=state, reason=reason, finished_at=finished_at)
+
+        return self._commit_at_length(write)
+
+    def has_open_dues(self) -> bool:
+        """Return whether there is anything that the run did not come to."""
+        return self._commit(lambda c: runs.has_open_dues(c, self.run))
+
+    def finish(self, exit_code: int) -> None:
+        """Write down the exit code; the last thing a run does."""
+        self._commit(lambda c: runs.finish(c, self.run, exit_code))
+
+    def release(self) -> None:
+        """Give the job back, concluded or not."""
+        self._forget_staging()
+        self._commit(lambda c: lease.release(c, self._lease))

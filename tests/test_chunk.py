@@ -1,0 +1,22 @@
+"""A chunk gives its rows back, whole or in parts."""
+
+from pipeline.chunk import Chunk
+from pipeline.model import BadRow, Fault, Row
+
+BAD = BadRow(4, Fault("ragged", "1 cell where the header has 2"), ("x", "\ufffd"))
+ROWS: list[Row | BadRow] = [Row(3, ("a", None)), BAD, Row(5, (None, "单")), Row(6, ("b", " c "))]
+CHUNK = Chunk.of_rows(("one", "other"), ROWS)
+
+
+def test_a_chunk_holds_rows_and_bad_rows() -> None:
+    """What went into a chunk comes out of it, in order and under the same numbers."""
+    assert (len(CHUNK), CHUNK.rows) == (4, ROWS)
+    assert CHUNK.rows_at([3, 0]) == [ROWS[3], ROWS[0]]
+
+
+def test_a_part_of_a_chunk_keeps_its_numbers() -> None:
+    """A chunk may be cut at any place, also where a bad row stands, and to nothing."""
+    assert [part.rows for part in CHUNK.in_parts(3)] == [ROWS[:3], ROWS[3:]]
+    assert [part.rows for part in CHUNK.in_parts(4)] == [ROWS]
+    assert CHUNK.slice(1, 2).rows == ROWS[1:3]
+    assert CHUNK.slice(2, 0).rows == []
