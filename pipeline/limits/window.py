@@ -9,8 +9,9 @@ When the older one was surely counted is the earlier of two times. One is its an
 of the answers. The other is when its last byte left, and on top of that
 
 - the detour: what the network was seen to vary by;
-- the hold: what platforms take before they count what has arrived. It doubles when the platform throttles, since then
-  it counts later than was believed, and comes back slowly;
+- the hold: what platforms take before they count what has arrived. Of a platform that is not known yet the answer alone
+  is believed; with each request that was not throttled a little more than that. It doubles when the platform
+  throttles, since then it counts later than was believed, and comes back slowly;
 - the stall: how late threads woke lately. Where they do packets may leave late, and be read late by a server nearby.
 
 A request without an answer may still be on its way: it counts as seen as late as the longest wait lately seen.
@@ -42,6 +43,9 @@ _RECOVERY_PER_SECOND = 1 / 60
 # What a busy server was seen to take from the arrival of a request to its look at the clock, and a little more.
 _LEAST_HOLD_SECONDS = 0.012
 _MOST_HOLD_SECONDS = 0.5
+# Before anything is known, and how many slots without a throttled answer halve it.
+_UNKNOWN_HOLD_SECONDS = 0.1
+_SLOTS_TO_TRUST = 20
 _HOLD_HALVES_IN_SECONDS = 3600.0
 _LONGEST_STALL_SECONDS = 0.5
 _STALL_HALVES_IN_SECONDS = 5.0
@@ -64,7 +68,7 @@ class Window:
     """
     What is known of a quota; all times are steady seconds of one machine.
 
-    `share` of the limit is in use: less than 1 after the platform asked for it, at `changed_at`. `hold` is what was
+    `share` of the limit is in use: less than 1 after the platform asked for it, at `changed_at` (0 where it never did). `hold` is what was
     learnt then of how long the platform takes to count a request that has arrived. `stall` is how long a thread was
     held up, at `stalled_at`.
     """
@@ -91,7 +95,13 @@ def share_at(window: Window, now: float) -> float:
 
 
 def hold_at(window: Window, now: float) -> float:
-    """Return how long the platform may take to count what has arrived: what was learnt is forgotten slowly."""
+    """
+    Return how long the platform may take to count what has arrived.
+
+    It is long at first, and soon short where the platform never throttles; what was learnt is forgotten slowly.
+    """
+    if not window.changed_at:
+        return _LEAST_HOLD_SECONDS + _UNKNOWN_HOLD_SECONDS * math.exp2(-window.serial / _SLOTS_TO_TRUST)
     halvings = max(0.0, now - window.changed_at) / _HOLD_HALVES_IN_SECONDS
     return _LEAST_HOLD_SECONDS + (window.hold - _LEAST_HOLD_SECONDS) * math.exp2(-halvings)
 

@@ -26,6 +26,8 @@ from pipeline.limits.window import (
 from pipeline.model import Trip
 
 NOW = 100.0
+# So many slots without a throttled answer, that the platform is known.
+TRUSTED = 10_000
 
 
 def sent(*times: float, trip: float | None = 0.1) -> tuple[Slot, ...]:
@@ -49,10 +51,14 @@ KNOWN = Route(0.002, handshakes=16, slowest_handshake=0.0035)
         pytest.param(Window(FIVE), 5.0, 100.1, id="a-second-after-the-answer"),
         pytest.param(Window(FIVE, route=Route(0.05)), 5.0, 100.1 - 0.0475, id="less-the-shortest-trip"),
         pytest.param(Window(FIVE, route=Route(5.0)), 5.0, 100.0, id="but-not-before-a-second-after-it-was-sent"),
-        pytest.param(Window(LEFT, route=KNOWN), 5.0, 100.0 + 0.002 + 0.0031 + 0.012, id="a-second-after-it-was-there"),
+        pytest.param(Window(LEFT, TRUSTED, route=KNOWN), 5.0, 100.0 + 0.002 + 0.0031 + 0.012,
+                     id="a-second-after-it-was-there"),
+        pytest.param(Window(LEFT, 40, route=KNOWN), 5.0, 100.0 + 0.002 + 0.0031 + 0.012 + 0.025,
+                     id="and-a-little-more-while-the-platform-is-little-known"),
+        pytest.param(Window(LEFT, route=KNOWN), 5.0, 100.1 - 0.0019, id="nothing-is-known-of-the-platform"),
         pytest.param(Window(LEFT, hold=0.04, changed_at=NOW, route=KNOWN), 5.0, 100.0 + 0.002 + 0.0031 + 0.04,
                      id="with-the-hold-that-was-learnt"),
-        pytest.param(Window(LEFT, stall=0.02, stalled_at=NOW, route=KNOWN), 5.0, 100.0 + 0.002 + 0.0031 + 0.012 + 0.02,
+        pytest.param(Window(LEFT, TRUSTED, stall=0.02, stalled_at=NOW, route=KNOWN), 5.0, 100.0 + 0.002 + 0.0031 + 0.012 + 0.02,
                      id="and-what-a-busy-machine-adds"),
         pytest.param(Window(LEFT, hold=0.4, changed_at=NOW, route=KNOWN), 5.0, 100.1 - 0.0019,
                      id="but-no-later-than-after-its-answer"),
@@ -115,9 +121,9 @@ def test_a_slot_has_left_with_its_last_request(trips: list[Trip], left_at: float
 
 def test_a_throttled_answer_halves_the_rate_and_it_grows_back() -> None:
     """A throttled answer halves the rate and doubles the hold; in half a minute the rate is back."""
-    window = slowed(Window(FIVE), NOW, None)
+    window = slowed(Window(FIVE, TRUSTED), NOW, None)
 
-    assert window == Window(FIVE, share=0.5, changed_at=NOW, closed_until=NOW, hold=0.024)
+    assert window == Window(FIVE, TRUSTED, share=0.5, changed_at=NOW, closed_until=NOW, hold=0.024)
     assert [share_at(window, NOW + after) for after in (0, 15, 30, 99)] == [0.5, 0.75, 1.0, 1.0]
 
 
@@ -142,7 +148,7 @@ def test_the_rate_never_falls_to_nothing() -> None:
 
 def test_what_was_learnt_of_the_platform_is_forgotten_slowly() -> None:
     """A hold that was learnt is half forgotten in an hour; many throttled answers make it long, but not endless."""
-    once, window = slowed(Window(), NOW, None), Window()
+    once, window = slowed(Window(serial=TRUSTED), NOW, None), Window()
     for n in range(20):
         window = slowed(window, NOW + 20 * n, None)
 
