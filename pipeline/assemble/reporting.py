@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.records import RunRecord, RunState
+from pipeline.ledger.records import Act, RunRecord, RunState
 from pipeline.model import Alike, Outcome
 from pipeline.report import InputFile, OutcomeFormat, QuotaUse, ReportFiles, Summary, Tally, write_report
 from pipeline.run.story import exit_code_of
@@ -43,16 +43,21 @@ def report_on(
 
 
 def _ticking(outcomes: Iterable[Outcome | Alike], tick: Callable[[], None]) -> Iterator[Outcome | Alike]:
-    for count, outcome in enumerate(outcomes):
-        if count % _ROWS_A_TICK == 0:
+    rows = _ROWS_A_TICK
+    for outcome in outcomes:
+        if rows >= _ROWS_A_TICK:
+            rows = 0
             tick()
+        rows += len(outcome.source_rows) if isinstance(outcome, Alike) else 1
         yield outcome
 
 
 def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally], Summary]:
     """Return what makes a run's summary from its counted outcomes. A run that nobody concluded was interrupted."""
     state = run.state or RunState.INTERRUPTED
-    inputs = tuple(InputFile(source.name, source.rows, source.sha256) for source in ledger.inputs(run))
+    # A run that was killed while it read has told nobody of its rows.
+    is_unread = run.act is Act.STAGING and run.state is None
+    inputs = tuple(InputFile(s.name, 0 if is_unread else s.rows, s.sha256) for s in ledger.inputs(run))
 
     def summarise(tally: Tally) -> Summary:
         return Summary(

@@ -113,18 +113,25 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     """
     Open the ledger for reading alone, or, where there is none, an empty one that is kept nowhere.
 
-    Raises LedgerError as `open_ledger` does, which brings it to this version.
+    Raises LedgerError as `open_ledger` does, and where the file was written by an older version of this program.
     """
-    if path.exists():
-        open_ledger(path).close()
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
-        )
-        connection.execute(_CACHE)
-        return connection
-    empty = sqlite3.connect(":memory:", isolation_level=None)
-    _migrate(empty)
-    return empty
+    try:
+        is_there = path.stat().st_size > 0
+    except FileNotFoundError:
+        is_there = False
+    except OSError as exc:
+        raise LedgerError(f"ledger {path}: {exc.strerror}; check [ledger] url and the folder's permissions") from exc
+    if not is_there:
+        empty = sqlite3.connect(":memory:", isolation_level=None)
+        _migrate(empty)
+        return empty
+    if _check_identity(path) < VERSION:
+        raise LedgerError(f"ledger {path}: it was written by an older backfill; `backfill runs` brings it up to date")
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
+    )
+    connection.execute(_CACHE)
+    return connection
 
 
 def make_file(path: Path) -> None:
@@ -142,7 +149,8 @@ def make_file(path: Path) -> None:
         raise LedgerError(f"ledger {path}: it can't be written; {_GIVE_ACCESS}")
 
 
-def _check_identity(path: Path) -> None:
+def _check_identity(path: Path) -> int:
+    """Return the file's version; raise LedgerError where it is no ledger, or newer than this program."""
     # Read-only: what is another program's must not even be switched to a write-ahead log.
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as connection:
         # One snapshot: another process may be making the tables at this moment.
@@ -159,6 +167,7 @@ def _check_identity(path: Path) -> None:
             f"ledger {path}: it was written by a newer backfill (ledger version {version}, this program knows "
             f"{VERSION}); install that version or newer"
         )
+    return int(version)
 
 
 def _migrate(connection: sqlite3.Connection) -> None:

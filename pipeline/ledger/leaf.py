@@ -106,6 +106,7 @@ def leaf_of(file_no: int, first_row_no: int, sheet: Sheet) -> Leaf:
                 leaf.request_keys[at] = other[0].request_key.rpartition("-")[0]
                 for part, payload in enumerate(other):
                     _add_part(leaf.parts, at, part, payload)
+    _put_in_order(leaf.parts)
     return leaf
 
 
@@ -119,6 +120,15 @@ def _parts_of(sheet: Sheet) -> Parts:
     if len(at) < len(sheet):
         columns = tuple([column[place] for place in at] for column in columns)
     return Parts(at, [0] * len(at), *map(list, columns))
+
+
+def _put_in_order(parts: Parts) -> None:
+    """Put the payloads in the order of their rows, which is that in which they are sent."""
+    order = sorted(range(len(parts.at)), key=parts.at.__getitem__)
+    if order != list(range(len(order))):
+        for column in fields(parts):
+            values = getattr(parts, column.name)
+            values[:] = [values[n] for n in order]
 
 
 def _add_part(parts: Parts, at: int, part: int, payload: Payload) -> None:

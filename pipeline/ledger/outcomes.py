@@ -1,8 +1,9 @@
 """Reading outcomes back: one for each row, in source order, with memory that does not grow."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import merge
+from itertools import chain
 from operator import itemgetter
 
 from pipeline.ledger.packs import Pack, read_packs
@@ -23,14 +24,12 @@ SEVERITY = (
 _STATUS = {status.value: status for status in Status}
 _RANK = {status: rank for rank, status in enumerate(SEVERITY)}
 _PAGE = 2000
+# As far as SQLite's numbers go.
+_END = (1 << 63) - 1
 
 _PAGE_OF_ROWS = (
     "SELECT min(row_no), max(row_no) FROM"
     " (SELECT row_no FROM rows WHERE run_no = ? AND row_no BETWEEN ? AND ? ORDER BY row_no LIMIT ?)"
-)
-_ROWS = (
-    "SELECT min(row_no), max(row_no) FROM"
-    " (SELECT row_no FROM rows WHERE run_no = ? AND row_no > ? ORDER BY row_no LIMIT ?)"
 )
 _ROWS = (
     "SELECT w.row_no, i.name, w.source_row, w.request_key, w.status, w.code, w.message, w.file_no, w.cells"
@@ -44,10 +43,6 @@ _DUES = (
     " coalesce(message, ''), http_status, attempts, first_sent_at, finished_at,"
     " latency_ms, trace_id, wants_new_key FROM dues WHERE run_no = ? AND row_no BETWEEN ? AND ? ORDER BY row_no, part"
 )
-
-
-# As many as SQLite's numbers go.
-_END = (1 << 63) - 1
 
 
 def outcomes(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Outcome]:
@@ -67,11 +62,12 @@ def outcomes_and_packs(connection: sqlite3.Connection, run: RunRecord) -> Iterat
         low = min(pack.row_nos[0] for pack in packs)
         high = max(pack.row_nos[-1] for pack in packs)
         yield from (outcome for _, outcome in _outcomes_of_rows(connection, run, first, low - 1))
-        rows = list(_outcomes_of_rows(connection, run, low, high))
-        if len(packs) == 1 and not rows:
+        rows = _outcomes_of_rows(connection, run, low, high)
+        between = next(rows, None)
+        if between is None and len(packs) == 1:
             yield _alike(packs[0], names)
         else:
-            yield from _mixed(rows, packs, names)
+            yield from _mixed(chain([between] if between else [], rows), packs, names)
         first = high + 1
     yield from (outcome for _, outcome in _outcomes_of_rows(connection, run, first, _END))
 
@@ -94,7 +90,7 @@ def _alike(pack: Pack, names: Mapping[int, str]) -> Alike:
     )
 
 
-def _mixed(rows: Sequence[tuple[int, Outcome]], packs: Sequence[Pack], names: Mapping[int, str]) -> Iterator[Outcome]:
+def _mixed(rows: Iterable[tuple[int, Outcome]], packs: Sequence[Pack], names: Mapping[int, str]) -> Iterator[Outcome]:
     unpacked = (zip(pack.row_nos, _alike(pack, names).outcomes(), strict=True) for pack in packs)
     yield from (outcome for _, outcome in merge(rows, *unpacked, key=itemgetter(0)))
 

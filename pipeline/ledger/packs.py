@@ -8,6 +8,7 @@ from itertools import accumulate, pairwise
 
 import orjson
 
+from pipeline.ledger.database import Damaged
 from pipeline.ledger.records import RunRecord
 from pipeline.model import Status
 
@@ -51,8 +52,15 @@ def read_packs(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Pack]
         if line is None:
             return
         last, file_no, status, code, message, rows = line
+        yield _pack(file_no, Status(status), code, message, rows)
+
+
+def _pack(file_no: int, status: Status, code: str, message: str, rows: bytes) -> Pack:
+    try:
         row_nos, source_rows, keys = orjson.loads(zlib.decompress(rows))
-        yield Pack(file_no, Status(status), code, message, _added(row_nos), _added(source_rows), keys)
+    except (zlib.error, ValueError) as exc:
+        raise Damaged("a pack of rows is not the one that was written") from exc
+    return Pack(file_no, status, code, message, _added(row_nos), _added(source_rows), keys)
 
 
 def _steps(numbers: Sequence[int]) -> list[int]:

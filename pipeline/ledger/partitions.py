@@ -1,7 +1,5 @@
 """Tables of numbers that are grouped by a hash, whatever their size, with little memory."""
 
-import tempfile
-import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,41 +7,38 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.ledger.aside import Aside
+
 Table = npt.NDArray[Any]
-"""A structured array; its first field is the hash to group by, as two unsigned numbers of 64 bits."""
+"""A structured array; a hash in it is two unsigned numbers of 64 bits."""
 
 _PARTITIONS = 64
 _HELD_BYTES = 256 << 10
 
 
 class Partitions:
-    """Lines of a table, parted by their hash: equal ones are always together."""
+    """Lines of a table, parted by the hash in one of its fields: equal ones are always together."""
 
-    def __init__(self, kind: np.dtype[Any], folder: Path) -> None:
+    def __init__(self, kind: np.dtype[Any], by: str, folder: Path) -> None:
         self._kind = kind
+        self._by = by
         self._folder = folder
-        self._files: dict[int, tempfile.SpooledTemporaryFile[bytes]] = {}
+        self._files: dict[int, Aside] = {}
 
     def add(self, lines: Table) -> None:
         """Keep lines."""
-        number = lines[lines.dtype.names[0]][:, 0] >> np.uint64(58) if lines.dtype.names else np.zeros(0)
+        number = lines[self._by][:, 0] >> np.uint64(58)
         order = np.argsort(number, kind="stable")
         bounds = np.searchsorted(number[order], np.arange(_PARTITIONS + 1))
         sorted_lines = lines[order]
-        for n in np.flatnonzero(np.diff(bounds)):
-            self._file(int(n)).write(sorted_lines[bounds[n] : bounds[n + 1]].tobytes())
-
-    def _file(self, number: int) -> tempfile.SpooledTemporaryFile[bytes]:
-        if number not in self._files:
-            new = tempfile.SpooledTemporaryFile(max_size=_HELD_BYTES, dir=str(self._folder))  # noqa: SIM115 - see below
-            # Whoever gives up a run does not say so: the files go with their holder.
-            weakref.finalize(self, new.close)
-            self._files[number] = new
-        return self._files[number]
+        for n in np.flatnonzero(np.diff(bounds)).tolist():
+            if n not in self._files:
+                self._files[n] = Aside(self._folder, _HELD_BYTES)
+            self._files[n].add(sorted_lines[bounds[n] : bounds[n + 1]].tobytes())
 
     def __iter__(self) -> Iterator[Table]:
         for file in self._files.values():
-            file.seek(0)
+            file.rewind()
             yield np.frombuffer(file.read(), dtype=self._kind)
 
     def close(self) -> None:

@@ -112,7 +112,7 @@ def is_a_newer_one_due(connection: sqlite3.Connection, run: RunRecord, balance: 
     """
     found = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM dues AS d JOIN runs AS r USING (run_no) WHERE d.card = :card AND d.position > :at"
-        " AND r.account_no = :account_no AND r.act <> 'staging' AND coalesce(d.status, 'unsent') = 'unsent'"
+        " AND r.account_no = :account_no AND coalesce(d.status, 'unsent') = 'unsent'"
         " AND coalesce(d.version >= :version, 1))",
         {"card": balance.card, "at": position, "account_no": run.account_no, "version": balance.version},
     ).fetchone()

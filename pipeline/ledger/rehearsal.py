@@ -17,7 +17,7 @@ from pipeline.ledger.partitions import Partitions, numbers
 from pipeline.ledger.records import Act, InputRecord, NewRun, RunRecord
 from pipeline.ledger.refunds import Retarget
 from pipeline.ledger.staging import Staging
-from pipeline.model import Outcome, Status
+from pipeline.model import Api, Outcome, Status
 from pipeline.sheet import Sheet
 
 _LANE = np.dtype([("lane", "u8", 2)])
@@ -30,7 +30,8 @@ class Prospect:
     """
     What would become of the rows: how many have each fate, the first that are invalid, the first bodies to be sent.
 
-    `to_send` counts requests, which are more than rows where a task was completed several times.
+    `to_send` counts requests, more than rows where a task was done several times. Of `lanes`, a run joins those of a
+    refund and its payment where the export names other users for them.
     """
 
     fates: Counter[Fate] = field(default_factory=Counter)
@@ -54,11 +55,15 @@ class Rehearsal:
         self._names: dict[int, str] = {}
         with told_clearly(path):
             self._connection = open_for_reading(path)
-            account_no = runs.account_no_of(self._connection, new.account, account_holder)
-            self._run = _next_run(self._connection, new, account_no or 0)
+            try:
+                account_no = runs.account_no_of(self._connection, new.account, account_holder)
+                self._run = _next_run(self._connection, new, account_no or 0)
+            except BaseException:
+                self._connection.close()
+                raise
         self._staging: Staging | None = None
         self._folder = folder
-        self._lanes = Partitions(_LANE, folder)
+        self._lanes = Partitions(_LANE, "lane", folder)
         self.prospect = Prospect()
 
     def __enter__(self) -> Self:
@@ -86,7 +91,7 @@ class Rehearsal:
         with told_clearly(self._path):
             self._staging.add(self._connection, file_no, first_row_no, sheet)
 
-    def start_delivering(self, _rekey: Callable[[bytes, str], bytes]) -> None:
+    def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> None:
         """Decide on all rows, and count."""
         if self._staging is None:
             return
@@ -94,6 +99,8 @@ class Rehearsal:
         with told_clearly(self._path):
             for leaf in self._staging:
                 sifting.sift(self._connection, self._run, leaf, repeats)
+                if self._run.api is Api.POINTS and len(self.prospect.samples) < _SAMPLES:
+                    sifting.give_unused_keys(self._connection, self._run, leaf, rekey)
                 self._count(leaf)
         self.prospect.lanes = sum(len(np.unique(lines["lane"][:, 0])) for lines in self._lanes)
 

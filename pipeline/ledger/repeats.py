@@ -61,16 +61,24 @@ def _places(rows: npt.NDArray[np.int64], leaf: Leaf) -> Sequence[int]:
     return places
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    row_no: npt.NDArray[np.int64]
+    is_same: npt.NDArray[np.bool_]
+    part: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    parts: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+
+
 class Finder:
     """Notes the rows of a run as they are staged, and finds what comes more than once."""
 
     def __init__(self, run: RunRecord, folder: Path) -> None:
         self._api = run.api
         self._is_of_tasks = run.export is Export.TASKS
-        self._parts = Partitions(_PART, folder)
-        self._tasks = Partitions(_TASK, folder)
-        self._balances = Partitions(_BALANCE, folder)
-        self._states = Partitions(_STATE, folder)
+        self._parts = Partitions(_PART, "identity", folder)
+        self._tasks = Partitions(_TASK, "key", folder)
+        self._balances = Partitions(_BALANCE, "card", folder)
+        self._states = Partitions(_STATE, "key", folder)
 
     def note(self, leaf: Leaf) -> None:
         """Take in the parts of a leaf that are still due, and the states that the platform holds already."""
@@ -131,8 +139,11 @@ class Finder:
         otherwise = _united(_counted_otherwise(lines) for lines in self._tasks)
         overtaken = _united(_before_held(lines) for lines in self._states)
         left_out = np.union1d(otherwise, overtaken)
-        repeated = [found for lines in self._parts if (found := _repeated(lines, left_out)) is not None]
+        repeated = self._repeated(left_out)
         conflicts = _united(found.row_no[~found.is_same] for found in repeated)
+        if self._is_of_tasks and len(conflicts):
+            # Of several parts a row that is no more to be sent may have been the first of some.
+            repeated = self._repeated(np.union1d(left_out, conflicts))
         if self._api is Api.POINTS:
             # Equal rows of one card: the last one is the newest.
             older = [found for lines in self._balances if (found := _older(lines, conflicts)) is not None]
@@ -141,18 +152,14 @@ class Finder:
         duplicates, dropped = _duplicates(repeated, conflicts)
         return Repeats(otherwise, conflicts, duplicates, overtaken, dropped)
 
+    def _repeated(self, left_out: npt.NDArray[np.int64]) -> list[_Found]:
+        found = (_repeated(lines, left_out) for lines in self._parts)
+        return [some for some in found if some is not None]
+
     def close(self) -> None:
         """Forget what was noted."""
         for table in (self._parts, self._tasks, self._balances, self._states):
             table.close()
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    row_no: npt.NDArray[np.int64]
-    is_same: npt.NDArray[np.bool_]
-    part: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
-    parts: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
 
 
 def _united(arrays: Any) -> npt.NDArray[np.int64]:
@@ -214,11 +221,10 @@ def _duplicates(
     parts = np.concatenate([found.parts for found in repeated])
     left = ~np.isin(rows, conflicts)
     rows, part, parts = rows[left], part[left], parts[left]
-    unlike, place, count = np.unique(rows, return_inverse=True, return_counts=True)
+    _, place, count = np.unique(rows, return_inverse=True, return_counts=True)
     is_whole = count[place] == parts
-    duplicates = np.unique(rows[is_whole])
     dropped = zip(rows[~is_whole].tolist(), part[~is_whole].tolist(), strict=True)
-    return duplicates if len(unlike) else unlike, frozenset(dropped)
+    return np.unique(rows[is_whole]), frozenset(dropped)
 
 
 def _older(lines: npt.NDArray[Any], conflicts: npt.NDArray[np.int64]) -> _Found | None:

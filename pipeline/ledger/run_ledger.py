@@ -103,8 +103,9 @@ class RunLedger:
         """Decide on all that was staged, write what is due, and enter the second act."""
         if self._staging is not None:
             repeats = self._staging.repeats()
+            self.keep_up()
             for leaf in self._staging:
-                self._commit(partial(sifting.take, run=self.run, leaf=leaf, repeats=repeats, rekey=rekey))
+                self._commit(partial(sifting.sift_and_write, run=self.run, leaf=leaf, repeats=repeats, rekey=rekey))
                 self.keep_up()
             self._forget_staging()
 

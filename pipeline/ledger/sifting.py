@@ -12,7 +12,7 @@ from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.packs import Pack, write_pack
 from pipeline.ledger.past import Past, cards_of, cards_with_dues, past_of
 from pipeline.ledger.precedence import is_a_newer_one_due
-from pipeline.ledger.records import RunRecord
+from pipeline.ledger.records import DeliveryState, RunRecord
 from pipeline.model import Api, Balance, Status, digest
 
 # It imports numpy, which takes a tenth of a second, and only a run's first act needs that.
@@ -20,24 +20,50 @@ if TYPE_CHECKING:
     from pipeline.ledger.repeats import Repeats
 
 Rekey = Callable[[bytes, str], bytes]
+_IN_DOUBT = (DeliveryState.SENDING, DeliveryState.UNKNOWN)
 
 
-def take(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, repeats: "Repeats", rekey: Rekey) -> None:
+def sift_and_write(
+    connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, repeats: "Repeats", rekey: Rekey
+) -> None:
     """Sift a leaf and write it: what is due with its bytes, what is invalid with its cells, the rest in packs."""
     sift(connection, run, leaf, repeats)
     if run.api is Api.POINTS:
         _note_confirmed(connection, run, leaf)
-        _give_unused_keys(connection, run, leaf, rekey)
+        give_unused_keys(connection, run, leaf, rekey)
     _write_packs(connection, run, leaf)
     _insert_rows(connection, run, leaf, (Fate.DUE, Fate.INVALID))
     _insert_dues(connection, run, leaf)
 
 
 def give_up(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, open_as: tuple[str, str]) -> None:
-    """Write a leaf of a run that ends before its first request: what would be due is unsent, with code and message."""
+    """
+    Write a leaf of a run that ends before its first request, with the code and message of what it did not come to.
+
+    That is unsent; unknown, where an earlier attempt may have been applied; skipped, where it was delivered.
+    """
+    fates, left = leaf.fates, _how_dues_stand(connection, run, leaf)
+    delivered = {at for at, stands in left.items() if stands == {DeliveryState.SUCCEEDED}}
+    for at in delivered:
+        fates[at] = Fate.ALREADY_SUCCEEDED
+    in_doubt = {at for at, stands in left.items() if not stands.isdisjoint(_IN_DOUBT)}
     _write_packs(connection, run, leaf)
-    _pack(connection, run, leaf, Fate.DUE, (Status.UNSENT, *open_as))
+    _pack(connection, run, leaf, sorted(in_doubt), (Status.UNKNOWN, *open_as))
+    unsent = [at for at, fate in enumerate(fates) if fate == Fate.DUE and at not in in_doubt]
+    _pack(connection, run, leaf, unsent, (Status.UNSENT, *open_as))
     _insert_rows(connection, run, leaf, (Fate.INVALID,))
+
+
+def _how_dues_stand(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> dict[int, set[DeliveryState | None]]:
+    """Return how the deliveries of each due row stand, None among them for one that the ledger does not know."""
+    parts, due = leaf.parts, list(leaf.due_parts())
+    past = past_of(connection, run, [parts.identities[n] for n in due])
+    stands: dict[int, set[DeliveryState | None]] = {}
+    for n in due:
+        known = past.known(parts.identities[n])
+        is_same = known is not None and known.digest == parts.digests[n]
+        stands.setdefault(parts.at[n], set()).add(known.state if known and is_same else None)
+    return stands
 
 
 def sift(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, repeats: "Repeats") -> None:
@@ -105,13 +131,13 @@ def position(run_no: int, row_no: int) -> int:
 
 def _write_packs(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
     for fate in sorted(set(leaf.fates) - {Fate.DUE, Fate.INVALID}):
-        _pack(connection, run, leaf, Fate(fate), (Status.SKIPPED, Fate(fate).name.lower(), ""))
+        places = [at for at, one in enumerate(leaf.fates) if one == fate]
+        _pack(connection, run, leaf, places, (Status.SKIPPED, Fate(fate).name.lower(), ""))
 
 
 def _pack(
-    connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, fate: Fate, told: tuple[Status, str, str]
+    connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, places: Sequence[int], told: tuple[Status, str, str]
 ) -> None:
-    places = [at for at, one in enumerate(leaf.fates) if one == fate]
     if places:
         columns = (
             [leaf.first_row_no + at for at in places],
@@ -183,7 +209,7 @@ def _may_stage_before(connection: sqlite3.Connection, run: RunRecord) -> bool:
     return bool(connection.execute(asked, (run.account_no, run.api, run.run_no)).fetchone()[0])
 
 
-def _give_unused_keys(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, rekey: Rekey) -> None:
+def give_unused_keys(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, rekey: Rekey) -> None:
     """
     Keep balances that come back from being taken for the ones sent earlier.
 

@@ -98,5 +98,6 @@ def _counted_otherwise(connection: sqlite3.Connection, run: RunRecord, leaf: Lea
         return []
     count = Counter(leaf.parts.at)
     keys = {at: leaf.request_keys[at] or "" for at in count}
-    conflicts = counted_otherwise(connection, run, ((key, count[at] == 1) for at, key in keys.items()))
-    return [at for at, key in keys.items() if key in conflicts]
+    forms = {at: (key, count[at] == 1) for at, key in keys.items()}
+    conflicts = counted_otherwise(connection, run, forms.values())
+    return [at for at, form in forms.items() if form in conflicts]

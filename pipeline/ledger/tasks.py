@@ -13,26 +13,32 @@ from pipeline.ledger.admission import Conflict
 from pipeline.ledger.records import Due, RunRecord
 from pipeline.model import Export
 
+# A row's key, and whether it counts the task once.
+Form = tuple[str, bool]
+
 COUNTED_OTHERWISE = "the task was delivered with another form of `times`; give this row another key"
 
 
-def counted_otherwise(connection: sqlite3.Connection, run: RunRecord, rows: Iterable[tuple[str, bool]]) -> set[str]:
+def counted_otherwise(
+    connection: sqlite3.Connection, run: RunRecord, rows: Iterable[tuple[str, bool]]
+) -> set[tuple[str, bool]]:
     """
-    Return those of the rows' keys under which the task went out in the other form.
+    Return those of the rows under whose key the task went out in the other form.
 
-    Each key comes with whether its row counts the task once. What was refused for good, and given no other key,
+    What was refused for good, and given no other key,
     counts nowhere.
     """
     # `.` follows `-` in ASCII. A key that only looks numbered belongs to a row of that very key.
     found = connection.execute(
         "WITH asked AS (SELECT json_extract(value, '$[0]') AS key, json_extract(value, '$[1]') AS once"
-        " FROM json_each(?)) SELECT a.key FROM asked AS a CROSS JOIN deliveries AS d ON d.account_no = ? AND d.api = ?"
+        " FROM json_each(?)) SELECT a.key, a.once FROM asked AS a CROSS JOIN deliveries AS d"
+        " ON d.account_no = ? AND d.api = ?"
         " AND d.identity >= iif(a.once, a.key || '-', a.key) AND d.identity <= iif(a.once, a.key || '.', a.key)"
         " JOIN dues AS u USING (due_no) JOIN rows AS w ON w.run_no = u.run_no AND w.row_no = u.row_no"
         " WHERE w.request_key = a.key AND (d.state <> 'rejected' OR d.successor IS NOT NULL)",
         (orjson.dumps(list(rows)).decode(), run.account_no, run.api),
     )
-    return {key for (key,) in found}
+    return {(key, bool(once)) for key, once in found}
 
 
 def form_conflict(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Conflict | None:

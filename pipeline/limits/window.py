@@ -68,9 +68,9 @@ class Window:
     """
     What is known of a quota; all times are steady seconds of one machine.
 
-    `share` of the limit is in use: less than 1 after the platform asked for it, at `changed_at` (0 where it never did). `hold` is what was
-    learnt then of how long the platform takes to count a request that has arrived. `stall` is how long a thread was
-    held up, at `stalled_at`.
+    `share` of the limit is in use: less than 1 after the platform asked for it, at `changed_at` (0 where it never did).
+    `hold` is what was learnt then of how long the platform takes to count a request that has arrived. `stall` is how
+    long a thread was held up, at `stalled_at`.
     """
 
     slots: tuple[Slot, ...] = ()

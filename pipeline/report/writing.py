@@ -93,7 +93,7 @@ def _pass(
         rows_to_fix = RowsToFix(drafts.begin("rows_to_fix.csv", private=True), columns)
         for outcome in outcomes:
             if isinstance(outcome, Alike):
-                # Rows that were never due have nothing to mend: those that have are told one by one.
+                # None of these is invalid or rejected: rows that somebody has to mend come one by one.
                 file.add_alike(run_id, job, outcome)
                 tally.add_alike(outcome)
             else:

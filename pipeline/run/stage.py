@@ -1,4 +1,4 @@
-"""The first act: every input is read to its end and mapped, and lies in the ledger, before the first request."""
+"""The first act: every input is read to its end, mapped, and decided on in the ledger, before the first request."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol

@@ -1,0 +1,52 @@
+"""Files without a name, for what a run puts aside while it reads its inputs."""
+
+import tempfile
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import LedgerError
+
+
+class Aside:
+    """
+    Bytes that are put aside: in memory while they are few, else in a file that goes when its holder does.
+
+    Raises LedgerError where the disk does not take them.
+    """
+
+    def __init__(self, folder: Path, held_bytes: int) -> None:
+        self._folder = folder
+        self._file = tempfile.SpooledTemporaryFile(max_size=held_bytes, dir=str(folder))  # noqa: SIM115 - see below
+        # Whoever gives up a run does not say so.
+        weakref.finalize(self, self._file.close)
+
+    def add(self, data: bytes) -> None:
+        """Put bytes at the end."""
+        with self._told():
+            self._file.write(data)
+
+    def rewind(self) -> None:
+        """Read from the beginning."""
+        with self._told():
+            self._file.seek(0)
+
+    def read(self, count: int = -1) -> bytes:
+        """Return the next bytes, or all that are left."""
+        with self._told():
+            return self._file.read(count)
+
+    def close(self) -> None:
+        """Forget the bytes."""
+        self._file.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            raise LedgerError(
+                f"what was read can't be put aside in {self._folder} ({exc.strerror or exc}); free space there, then "
+                "resume the run, or plan again: nothing was sent"
+            ) from exc

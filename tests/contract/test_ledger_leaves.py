@@ -1,0 +1,193 @@
+"""Runs of many chunks: rows wait until all are read, whatever happens meanwhile."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from pipeline.errors import LedgerError
+from pipeline.ledger import sifting
+from pipeline.ledger.aside import Aside
+from pipeline.ledger.records import InputRecord, RunState
+from pipeline.ledger.run_ledger import RunLedger
+from pipeline.map import retarget
+from pipeline.model import Alike, Export, Status
+from tests.contract.nights import (
+    DONE,
+    LOST,
+    MakeNights,
+    Nights,
+    Opens,
+    StagedRow,
+    Told,
+    balance,
+    conclude,
+    order,
+    sheet_of,
+    state,
+    task,
+)
+
+SENT = (Status.SUCCEEDED, "SUCCESS")
+CONFLICT = (Status.INVALID, "key_conflict")
+DELIVERED = (Status.SKIPPED, "already_succeeded")
+DUPLICATE = (Status.SKIPPED, "duplicate_row")
+SUPERSEDED = (Status.SKIPPED, "superseded")
+UNCHANGED = (Status.SKIPPED, "unchanged")
+
+
+def stage_leaves(job: Nights, run: RunLedger, leaves: Sequence[Sequence[StagedRow]]) -> None:
+    """Stage rows in several chunks, without deciding on them."""
+    run.add_input(InputRecord(1, "orders.csv", "exports/orders.csv", ("key",), sum(map(len, leaves)), "00"))
+    first = 1
+    for rows in leaves:
+        run.stage(1, first, sheet_of(rows, job.api), retarget)
+        first += len(rows)
+
+
+def night_of_leaves(job: Nights, *leaves: Sequence[StagedRow]) -> list[Told]:
+    run = job.begin()
+    stage_leaves(job, run, leaves)
+    run.start_delivering(job._rekey)
+    return [(key, status, code) for key, status, code in job.told(job.deliver(run, {}))]
+
+
+@pytest.mark.parametrize(
+    ("export", "leaves", "told"),
+    [
+        pytest.param(
+            Export.ORDERS, [[order("A"), order("B")], [order("A"), order("B", "2")], [order("C")]],
+            [("A", *SENT), ("B", *SENT), ("A", *DUPLICATE), ("B", *CONFLICT), ("C", *SENT)], id="orders",
+        ),
+        pytest.param(
+            Export.TASKS, [[task("A", 2)], [task("A", 1), task("A", 3)]],
+            [("A", *SENT), ("A", *CONFLICT), ("A", *SENT)], id="tasks",
+        ),
+        pytest.param(
+            Export.TASKS, [[task("A-1"), task("A", 2, "2")], [task("A-2", 1, "2")]],
+            [("A-1", *SENT), ("A", *CONFLICT), ("A-2", *SENT)], id="a-row-left-out-is-nobodys-first",
+        ),
+        pytest.param(
+            Export.POINTS, [[balance("X", 5), balance("Y", 1)], [balance("X", 7)], [balance("X", 5, key="K")]],
+            [("X=5@", *SUPERSEDED), ("Y=1@", *SENT), ("X=7@", *SUPERSEDED), ("K", *SENT)], id="points",
+        ),
+        pytest.param(
+            Export.STATES, [[state("A", "NEW")], [state("A", "PAID"), state("A", "NEW")]],
+            [("A", *SENT), ("A", *SENT), ("A", *DUPLICATE)], id="states",
+        ),
+    ],
+)  # fmt: skip
+def test_rows_of_several_chunks_are_decided_on_together(
+    nights: MakeNights, export: Export, leaves: Sequence[Sequence[StagedRow]], told: Sequence[Told]
+) -> None:
+    """What comes twice, or is older, is found over all chunks of a run."""
+    assert night_of_leaves(nights(export), *leaves) == told
+
+
+def test_a_night_again_tells_its_rows_in_source_order(nights: MakeNights, opens: Opens) -> None:
+    """Rows that are packed and rows that are not come in the order of the source; packs stay whole where they can."""
+    orders = nights()
+    orders.night(*(order(f"{n}") for n in range(5)))
+    run = orders.begin()
+    leaves = [[order("0"), order("1")], [order("2"), order("X"), order("3", "2"), order("4")], [order("Y")]]
+    stage_leaves(orders, run, leaves)
+    run.start_delivering(orders._rekey)
+    record = orders.deliver(run, {})
+
+    assert orders.told(record) == [
+        ("0", *DELIVERED), ("1", *DELIVERED), ("2", *DELIVERED), ("X", *SENT), ("3", *CONFLICT), ("4", *DELIVERED),
+        ("Y", *SENT),
+    ]  # fmt: skip
+    packed = [len(told.source_rows) for told in opens().outcomes_and_packs(record) if isinstance(told, Alike)]
+    assert packed == [2]
+
+
+def test_the_parts_of_a_lane_go_in_source_order(nights: MakeNights) -> None:
+    """A task done twice goes before one done once that comes after it."""
+    tasks = nights(Export.TASKS)
+    tasks.night(task("B", 2), task("A", 1))
+
+    assert tasks.keys_sent() == ["B-1", "B-2", "A"]
+
+
+@pytest.mark.parametrize("answer", [pytest.param(DONE, id="delivered"), pytest.param(LOST, id="in-doubt")])
+def test_a_task_in_its_own_form_is_not_refused_for_another_row(nights: MakeNights, answer: object) -> None:
+    """A row that counts a task as it was counted before stands, also beside one that counts it otherwise."""
+    tasks = nights(Export.TASKS)
+    tasks.night(task("A", 1), answers={"A": answer})  # type: ignore[dict-item] # both are verdicts
+
+    assert night_of_leaves(tasks, [task("A", 1), task("A", 2)]) == [
+        ("A", *(DELIVERED if answer is DONE else SENT)), ("A", *CONFLICT),
+    ]  # fmt: skip
+
+
+def test_an_older_balance_stays_behind_while_a_later_run_is_still_written(nights: MakeNights) -> None:
+    """Of two jobs of one account the later one owes a balance as soon as its chunk is written, not when all are."""
+    earlier, later = nights(Export.POINTS, job="a"), nights(Export.POINTS, job="b")
+    earlier.night(balance("X", 7), answers={"X=7@": LOST})
+    first, second = earlier.begin(), later.begin()
+    stage_leaves(earlier, first, [[balance("X", 5)]])
+    stage_leaves(later, second, [[balance("X", 7)], [balance("Y", 1)]])
+    waiting = second._staging
+    assert waiting is not None
+    leaf = next(iter(waiting))
+    second._commit(lambda c: sifting.sift_and_write(c, second.run, leaf, waiting.repeats(), later._rekey))
+
+    first.start_delivering(earlier._rekey)
+
+    assert earlier.told(earlier.deliver(first, {})) == [("X=5@", *SUPERSEDED)]
+
+
+@pytest.mark.parametrize(
+    ("export", "before", "rows", "told"),
+    [
+        pytest.param(
+            Export.ORDERS, order("A"), [order("A"), order("B")],
+            [("A", Status.UNKNOWN, "deadline"), ("B", Status.UNSENT, "deadline")], id="orders",
+        ),
+        pytest.param(
+            Export.POINTS, balance("X", 5, key="A"), [balance("X", 5, key="A"), balance("Y", 5, key="B")],
+            [("A", Status.UNKNOWN, "deadline"), ("B", Status.UNSENT, "deadline")], id="points",
+        ),
+    ],
+)  # fmt: skip
+def test_a_run_that_ends_while_it_reads_keeps_doubt(
+    nights: MakeNights, export: Export, before: StagedRow, rows: Sequence[StagedRow], told: Sequence[Told]
+) -> None:
+    """What may have been applied is unknown, never unsent, also where the run ends before its first request."""
+    job = nights(export)
+    job.night(before, answers={"A": LOST})
+    run = job.begin()
+    job.stage(run, rows, sift=False)
+
+    assert job.told(conclude(run, RunState.INTERRUPTED, "deadline")) == told
+
+
+def test_a_damaged_pack_is_told(nights: MakeNights, opens: Opens) -> None:
+    """Packed rows that can't be read are damage of the ledger, and no fault of the program."""
+    orders = nights()
+    orders.night(order("A"))
+    record = orders.night(order("A"))
+    ledger = opens()
+    ledger._file.writer.execute("UPDATE packs SET rows = x'0011'")
+
+    with pytest.raises(LedgerError, match="the file is damaged"):
+        list(ledger.outcomes(record))
+
+
+class Full:
+    """A disk without room."""
+
+    def write(self, _: bytes) -> NoReturn:
+        raise OSError(28, "No space left on device")
+
+
+def test_no_room_for_waiting_rows_is_told(tmp_path: Path) -> None:
+    """Where rows can't be put aside the error says where there is no room, and what to do."""
+    aside = Aside(tmp_path, 1)
+    aside.close()
+    aside._file = Full()  # type: ignore[assignment] # all that is asked of it
+
+    with pytest.raises(LedgerError, match=r"can't be put aside in .*No space left on device.*free space"):
+        aside.add(b"rows")
