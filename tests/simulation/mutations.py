@@ -31,7 +31,7 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "the intent is not written",
-        "pipeline/ledger/ledger.py",
+        "pipeline/ledger/run_ledger.py",
         "return self._commit(lambda c: deliveries.intend(c, self.run, due))",
         "return __import__('pipeline.ledger.admission').ledger.admission.Go(doubt=False)",
     ),
@@ -92,7 +92,7 @@ MUTATIONS = (
         "finding = diagnose(asked, answer, opened and replace(opened, trust=type(opened.trust).VERIFIED))",
     ),
     Mutation(
-        "a refund does not look at its payment", "pipeline/ledger/deliveries.py",
+        "a refund does not look at its payment", "pipeline/ledger/precedence.py",
         "if stands in (None, DeliveryState.SUCCEEDED):", "if stands:",
     ),
     Mutation(
@@ -111,8 +111,7 @@ MUTATIONS = (
         "return position < card.newest_position", "return False",
     ),
     Mutation(
-        "of several balances the oldest is sent", "pipeline/ledger/sifting.py",
-        "version DESC, position DESC))", "version DESC, position))",
+        "of several balances the oldest is sent", "pipeline/ledger/repeats.py", "card[:, 0]))[::-1]]", "card[:, 0]))]",
     ),
     Mutation(
         "a balance in doubt counts as confirmed", "pipeline/ledger/admission.py",
