@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import fields
 
 import orjson
 
@@ -11,6 +12,7 @@ from pipeline.ledger.records import DeliveryState, Due, RunRecord, Settlement
 from pipeline.ledger.tasks import form_conflict
 from pipeline.model import Status
 
+_TOLD = tuple(field.name for field in fields(Settlement) if field.name != "leaves")
 _WITHOUT_INTENT = (Status.SKIPPED, Status.INVALID, Status.BLOCKED)
 
 
@@ -108,25 +110,27 @@ def _intend_balance(connection: sqlite3.Connection, run: RunRecord, due: Due) ->
     )
 
 
+# Cut off before the first attempt, a resumed delivery keeps what is known of the last one.
+_SETTLE = (
+    "UPDATE dues SET status = :status, code = :code, message = :message, wants_new_key = :wants_new_key,"
+    " is_open = :is_open, body = iif(:is_done, NULL, body), attempts = attempts + :attempts,"
+    " first_sent_at = coalesce(first_sent_at, :first_sent_at), http_status = iif(:attempts, :http_status, http_status),"
+    " finished_at = iif(:attempts, :finished_at, finished_at), latency_ms = iif(:attempts, :latency_ms, latency_ms),"
+    " trace_id = iif(:attempts, :trace_id, trace_id) WHERE due_no = :due_no"
+)
+
+
 def settle(connection: sqlite3.Connection, run: RunRecord, due: Due, end: Settlement) -> None:
     """Fix the outcome of a due, and what is known of its delivery from here on."""
-    connection.execute(
-        "UPDATE dues SET status = ?, code = ?, message = ?, wants_new_key = ?, is_open = ? WHERE due_no = ?",
-        (end.status, end.code, end.message, end.wants_new_key, end.is_open, due.due_no),
-    )
-    if end.attempts:
-        # Cut off before the first attempt, a resumed delivery keeps what is known of the last one.
-        connection.execute(
-            "UPDATE dues SET http_status = ?, attempts = attempts + ?, first_sent_at = coalesce(first_sent_at, ?),"
-            " finished_at = ?, latency_ms = ?, trace_id = ? WHERE due_no = ?",
-            (end.http_status, end.attempts, end.first_sent_at, end.finished_at, end.latency_ms, end.trace_id,
-             due.due_no),
-        )  # fmt: skip
+    # What is confirmed is never sent again: its body and its row, which name a user, need not be kept.
+    is_done = end.status in (Status.SUCCEEDED, Status.SKIPPED)
+    told = {name: getattr(end, name) for name in _TOLD}
+    connection.execute(_SETTLE, {**told, "due_no": due.due_no, "is_done": is_done})
     if end.status not in _WITHOUT_INTENT:
         _settle_delivery(connection, run, due, end.leaves)
         _settle_balance(connection, run, due, end.leaves)
-    if end.status in (Status.SUCCEEDED, Status.SKIPPED):
-        _forget_contents(connection, run, due)
+    if is_done:
+        _forget_cells(connection, run, due)
 
 
 def _settle_delivery(connection: sqlite3.Connection, run: RunRecord, due: Due, leaves: DeliveryState | None) -> None:
@@ -156,9 +160,7 @@ def _settle_balance(connection: sqlite3.Connection, run: RunRecord, due: Due, le
     connection.execute("DELETE FROM cards" + where + " AND before_identity IS NULL AND confirmed_points IS NULL", key)
 
 
-def _forget_contents(connection: sqlite3.Connection, run: RunRecord, due: Due) -> None:
-    # What is confirmed is never sent again: its body and its row, which name a user, need not be kept.
-    connection.execute("UPDATE dues SET body = NULL WHERE due_no = ?", (due.due_no,))
+def _forget_cells(connection: sqlite3.Connection, run: RunRecord, due: Due) -> None:
     connection.execute(
         "UPDATE rows SET cells = NULL WHERE run_no = ? AND row_no = ? AND NOT EXISTS (SELECT 1 FROM dues"
         " WHERE run_no = ? AND row_no = ? AND (status IS NULL OR status NOT IN ('succeeded', 'skipped')))",
