@@ -2,6 +2,8 @@
 
 import http.client
 import ssl
+import time
+from collections.abc import Callable
 from typing import Final, cast
 
 import requests
@@ -43,9 +45,9 @@ class RequestsLine:
         self._prefix = ""
         self._departure = Departure()
 
-    def send(self, request: SignedRequest) -> Reply | Lost:
+    def send(self, request: SignedRequest, depart: Callable[[], None]) -> Reply | Lost:
         """Send once and return what came back, within the endpoint's time."""
-        self._departure.has_begun = False
+        self._departure.await_next(depart, time.monotonic() + self._endpoint.timeout_seconds)
         try:
             response = self._ask(request)
         except (HTTPError, OSError) as exc:
@@ -103,6 +105,8 @@ class RequestsLine:
         return Reply(response.status, headers, body, trip)
 
     def _lost(self, exc: BaseException, *, is_answered: bool) -> Lost:
+        if self._departure.raised is not None:
+            raise self._departure.raised
         chain = _chain(exc)
         loss = loss_of(
             has_left=self._departure.has_begun,

@@ -440,3 +440,67 @@ def test_tls_that_breaks_after_the_request(
 
     assert cause_of(reaches(server.url, ca_bundle=str(certificate)).send(REQUEST)) is Loss.CONNECTION_LOST
     assert len(server.requests) == 1
+
+
+@pytest.fixture(params=["plain", "tls", "through-a-proxy"])
+def way(
+    request: pytest.FixtureRequest, starts: Starts, reaches: Reaches, context: ssl.SSLContext, certificate: Path
+) -> tuple[Loopback, Network, list[bytes]]:
+    """A server, a transport that reaches it one way or another, and what of requests the server has seen."""
+    if request.param == "through-a-proxy":
+        seen: list[bytes] = []
+        proxy = starts(*[tunnels(context, says("200 OK"), seen=seen)] * 2)
+        return proxy, reaches("https://127.0.0.1:9", proxy=proxy.url, ca_bundle=str(certificate)), seen
+    server = starts(*[says("200 OK")] * 2, context=context if request.param == "tls" else None)
+    return server, reaches(server.url, ca_bundle=str(certificate)), server.requests
+
+
+def test_a_request_departs_once_its_connection_stands(way: tuple[Loopback, Network, list[bytes]]) -> None:
+    """Whoever may still hold a request back is asked once, after TCP, CONNECT and TLS, before its first byte leaves."""
+    server, transport, seen = way
+    asked: list[tuple[int, int]] = []
+
+    def depart() -> None:
+        # What had left would be there by then.
+        threading.Event().wait(0.02)
+        asked.append((server.connections, len(b"".join(seen))))
+
+    assert cause_of(transport.send(REQUEST, depart)) == 200
+    assert asked == [(1, 0)]
+    assert len(seen) == 1
+
+
+def test_a_request_over_a_kept_connection_is_asked_for_as_well(starts: Starts, reaches: Reaches) -> None:
+    """Each request is asked for before it leaves, whether its connection is new or not."""
+    server = starts(*[says("200 OK")] * 3)
+    transport, asked = reaches(server.url), []
+    for _ in range(3):
+        transport.send(REQUEST, lambda: asked.append(len(server.requests)))
+
+    assert (asked, server.connections) == ([0, 1, 2], 1)
+
+
+def test_what_keeps_a_request_from_departing_is_raised(way: tuple[Loopback, Network, list[bytes]]) -> None:
+    """A request that may not leave after all is not sent, the reason comes out as it is, and the transport goes on."""
+    _, transport, seen = way
+
+    def depart() -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        transport.send(REQUEST, depart)
+    assert b"".join(seen) == b""
+    transport.send(REQUEST)
+
+
+def test_a_request_whose_time_is_up_before_it_departs_is_not_sent(starts: Starts, reaches: Reaches) -> None:
+    """Where the right to leave comes after the time is up nothing is sent, and the row is in no doubt."""
+
+    def later() -> None:
+        threading.Event().wait(0.25)
+
+    server = starts(says("200 OK"))
+    answer = reaches(server.url, timeout_seconds=0.2).send(REQUEST, later)
+
+    assert cause_of(answer) is Loss.NOT_CONNECTED
+    assert server.requests == []
