@@ -1,5 +1,6 @@
 """Connections of `urllib3` that tell when a request left and how it travelled, and wait for an answer no longer."""
 
+import http
 import http.client
 import io
 import socket
@@ -95,6 +96,14 @@ class _Answer(http.client.HTTPResponse):
         super().__init__(sock, *args, **options)
         self._patient = _Patient(sock, self.fp.detach())
         self.fp = io.BufferedReader(self._patient)
+
+    def _read_status(self) -> tuple[str, int, str]:
+        # The standard library passes over 100 alone; the answer behind another would be taken for that to the next.
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc] # it is not told to type checkers
+            if not http.HTTPStatus.PROCESSING <= status < http.HTTPStatus.OK:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
 
     def begin(self) -> None:
         try:

@@ -4,6 +4,7 @@ import http.client
 import ssl
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final, cast
 
 import requests
@@ -95,6 +96,8 @@ class RequestsLine:
         return pool
 
     def _read(self, response: BaseHTTPResponse) -> Reply | Lost:
+        if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            return Lost(Loss.CUT_SHORT, "the connection speaks another protocol from here")
         # Asked before the body is read: with its last byte the connection goes back to the pool.
         trip = trip_over(response.connection)
         # The signature is over the body as it is before any compression.

@@ -110,6 +110,32 @@ def test_a_connection_is_used_again(starts: Starts, reaches: Reaches) -> None:
     assert server.connections == 1
 
 
+@pytest.mark.parametrize(
+    "interim",
+    [
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n", id="100"),
+        pytest.param(b"HTTP/1.1 102 Processing\r\n\r\n", id="102"),
+        pytest.param(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", id="103"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + b"HTTP/1.1 102 Processing\r\n\r\n" * 3, id="several"),
+    ],
+)
+def test_an_interim_answer_is_not_the_answer(starts: Starts, reaches: Reaches, interim: bytes) -> None:
+    """What a server says before it answers is passed over, and the next request gets its own answer."""
+
+    def says_more(connection: socket.socket) -> None:
+        connection.sendall(interim)
+        says("200 OK", b"first")(connection)
+
+    server = starts(says_more, says("200 OK", b"second"))
+    transport = reaches(server.url)
+
+    assert [transport.send(REQUEST) for _ in range(2)] == [
+        Reply(200, {"content-length": "5"}, b"first"),
+        Reply(200, {"content-length": "6"}, b"second"),
+    ]
+    assert server.connections == 1
+
+
 def test_an_idle_connection_is_not_trusted(starts: Starts, reaches: Reaches) -> None:
     """A connection that the server may have closed meanwhile is opened anew before anything is sent over it."""
     seconds = [0.0]
@@ -175,6 +201,11 @@ def test_a_redirect_is_not_followed(starts: Starts, reaches: Reaches, status: st
         pytest.param(sends(b"HTTP/1.1 400 Bad Request\r\n"), Loss.CUT_SHORT, id="cut-after-its-first-line"),
         pytest.param(sends(b"HTTP/1.1 400 Bad Request\r\nX-A: 1\r\nContent-Le"), Loss.CUT_SHORT, id="cut-in-a-header"),
         pytest.param(sends(b"HTTP/1.1 4"), Loss.CONNECTION_LOST, id="cut-in-its-first-line"),
+        pytest.param(
+            sends(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"),
+            Loss.CUT_SHORT,
+            id="another-protocol",
+        ),
         pytest.param(sends(b"HTTP/1.1 200 OK\r\n\r\n{}"), 200, id="as-long-as-it-lasts"),
         pytest.param(says("200 OK", b"no gzip", "Content-Encoding: gzip"), Loss.CUT_SHORT, id="no-gzip"),
         pytest.param(says("200 OK", b"x" * ((1 << 20) + 1)), Loss.CUT_SHORT, id="longer-than-any-answer"),
@@ -241,6 +272,7 @@ def test_hardly_any_time(starts: Starts, reaches: Reaches) -> None:
         pytest.param([b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", *[b"."] * 5000], id="in-its-body"),
         pytest.param([b"HTTP/1.1 200 OK\r\nX-Long: ", *[b"."] * 5000], id="in-its-head"),
         pytest.param([b"HTTP/1.1 ", *[b"2"] * 5000], id="in-its-first-line"),
+        pytest.param([b"HTTP/1.1 102 Processing\r\n\r\n"] * 5000, id="before-it"),
     ],
 )
 def test_an_answer_that_comes_too_slowly(starts: Starts, reaches: Reaches, pieces: list[bytes]) -> None:
