@@ -55,7 +55,8 @@ class RequestsLine:
             return self._lost(exc, is_answered=False)
         try:
             return self._read(response)
-        except (HTTPError, OSError) as exc:
+        except (HTTPError, OSError, ValueError, http.client.HTTPException) as exc:
+            # A chunk whose length is no length is no more than a ValueError to the standard library.
             return self._lost(exc, is_answered=True)
         finally:
             # Nothing where the answer was read to its end; else the rest of it is not waited for.

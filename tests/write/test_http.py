@@ -198,6 +198,11 @@ def test_a_redirect_is_not_followed(starts: Starts, reaches: Reaches, status: st
             Loss.CUT_SHORT,
             id="no-chunk",
         ),
+        pytest.param(
+            sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n0\r\n\r\n"),
+            Loss.CUT_SHORT,
+            id="a-chunk-shorter-than-none",
+        ),
         pytest.param(sends(b"HTTP/1.1 400 Bad Request\r\n"), Loss.CUT_SHORT, id="cut-after-its-first-line"),
         pytest.param(sends(b"HTTP/1.1 400 Bad Request\r\nX-A: 1\r\nContent-Le"), Loss.CUT_SHORT, id="cut-in-a-header"),
         pytest.param(sends(b"HTTP/1.1 4"), Loss.CONNECTION_LOST, id="cut-in-its-first-line"),
