@@ -10,7 +10,7 @@ ledger and the report are those of a night that went well; and what it takes is 
 
 import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from pipeline.ledger.database import connect
 from pipeline.ledger.lease import this_process
 from pipeline.ledger.ledger import Ledger
 from pipeline.model import Opened, Reply, SignedRequest, Trust
+from pipeline.write.ports import at_once
 
 _ECHOED = ("out_biz_no", "out_request_no", "point_balance")
 # More than any ledger can take in.
@@ -40,8 +41,9 @@ class Yes:
         """Return a request without a signature."""
         return SignedRequest("POST", "/", {}, body)
 
-    def send(self, request: SignedRequest) -> Reply:
+    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply:
         """Return the answer of a platform that took it."""
+        depart()
         asked: Mapping[str, object] = orjson.loads(request.body)
         return Reply(200, {}, orjson.dumps({name: asked[name] for name in _ECHOED if name in asked}))
 

@@ -26,10 +26,19 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """The right to start one attempt, now."""
+    """
+    The right to start one attempt, now: its first byte has left by `leave_by`, or it leaves with another permit.
+
+    `given_at` is when the slot was given out that it is one of.
+    """
 
     serial: int
     given_at: float
+
+    @property
+    def leave_by(self) -> float:
+        """The last moment, in steady seconds, at which a request may leave with it."""
+        return self.given_at + quota.PERMIT_SECONDS
 
 
 @dataclass(slots=True)
@@ -93,7 +102,7 @@ class Permits:
             self._cut_short(slot, now)
             return None
         slot.left -= 1
-        return Permit(slot.serial, now)
+        return Permit(slot.serial, slot.started_at)
 
     def _cut_short(self, slot: _OpenSlot, now: float) -> None:
         slot.awaited -= slot.left

@@ -14,7 +14,8 @@ of the answers. The other is when its last byte left, and on top of that
   throttles, since then it counts later than was believed, and comes back slowly;
 - the stall: how late threads woke lately. Where they do packets may leave late, and be read late by a server nearby.
 
-A request without an answer may still be on its way: it counts as seen as late as the longest wait lately seen.
+A permit is for now: a request that has not left soon after takes another. One without an answer may still be on its
+way: from the last moment at which it may have left it counts as seen as late as the longest wait lately seen.
 """
 
 import math
@@ -34,6 +35,8 @@ from pipeline.limits.route import (
 )
 from pipeline.model import Trip
 
+# A request leaves within this time of when its slot was given out, or not with that permit.
+PERMIT_SECONDS = 0.5
 # A quota of many requests a second is handed out in slots of several permits, so that the state stays small.
 _SLOTS = 40
 # Permits do not all come at once; much faster than the limit, so that the window and not the pace decides.
@@ -129,14 +132,16 @@ def next_start(window: Window, limit: float, now: float) -> float:
 def _seen_by(window: Window, slot: Slot, now: float) -> float:
     """Return the time, less the shortest trip, by which the platform has surely counted the slot."""
     if slot.answered_at is None:
-        latest = slot.sent_at + max(window.route.longest_wait, UNKNOWN_WAIT_SECONDS) - quickest(window.route)
+        longest = max(window.route.longest_wait, UNKNOWN_WAIT_SECONDS)
+        latest = slot.sent_at + PERMIT_SECONDS + longest - quickest(window.route)
     else:
-        # An answer that took very long was slow at the platform: the request itself was there before.
-        latest = min(slot.answered_at, slot.sent_at + LONGEST_WAIT_SECONDS) - quickest(window.route)
+        # An answer that took very long was slow at the platform: once it had left, the request was there before.
+        left_by = slot.sent_at + PERMIT_SECONDS if slot.left_at is None else slot.left_at
+        latest = min(slot.answered_at, left_by + LONGEST_WAIT_SECONDS) - quickest(window.route)
         longer = detour(window.route)
         if slot.left_at is not None and longer is not None:
             latest = min(latest, slot.left_at + longer + hold_at(window, now) + stall_at(window, now))
-    return max(slot.sent_at, latest)
+    return max(slot.sent_at, slot.left_at or 0.0, latest)
 
 
 def started(window: Window, limit: float, now: float) -> tuple[Window, Slot]:

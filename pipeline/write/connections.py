@@ -1,9 +1,11 @@
 """Connections of `urllib3` that tell when a request left and how it travelled, and wait for an answer no longer."""
 
+import http
 import http.client
 import io
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +14,38 @@ from urllib3.connection import HTTPConnection
 from urllib3.response import BaseHTTPResponse
 
 from pipeline.model import Trip
+from pipeline.write.ports import at_once
 from pipeline.write.round_trip import Meter, measured
 
 
 @dataclass(slots=True)
 class Departure:
-    """Whether the first byte of the request under way may have left."""
+    """
+    Whether the first byte of the request under way may have left.
+
+    Before it does `ask` is called, once the connection stands; it leaves before the steady time `until` or not at all.
+    """
 
     has_begun: bool = False
+    ask: Callable[[], None] = at_once
+    until: float = 0.0
+    raised: BaseException | None = None
+
+    def await_next(self, ask: Callable[[], None], until: float) -> None:
+        """Take in that another request is about to leave."""
+        self.has_begun, self.ask, self.until, self.raised = False, ask, until, None
+
+    def begin(self) -> None:
+        """Note that a request leaves, now that its connection stands."""
+        try:
+            self.ask()
+        except BaseException as exc:
+            # Told apart from what the network does, whatever it is.
+            self.raised = exc
+            raise
+        if time.monotonic() >= self.until:
+            raise TimeoutError("the right to leave came too late")
+        self.has_begun = True
 
 
 def prepare(pool: HTTPConnectionPool, departure: Departure) -> None:
@@ -71,6 +97,14 @@ class _Answer(http.client.HTTPResponse):
         self._patient = _Patient(sock, self.fp.detach())
         self.fp = io.BufferedReader(self._patient)
 
+    def _read_status(self) -> tuple[str, int, str]:
+        # The standard library passes over 100 alone; the answer behind another would be taken for that to the next.
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc] # it is not told to type checkers
+            if not http.HTTPStatus.PROCESSING <= status < http.HTTPStatus.OK:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+
     def begin(self) -> None:
         try:
             super().begin()
@@ -109,7 +143,8 @@ class _Connection(HTTPConnection):
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
-        self.departure.has_begun = self.departure.has_begun or self._is_ready
+        if self._is_ready and not self.departure.has_begun:
+            self.departure.begin()
         super().send(data)
 
     def getresponse(self) -> BaseHTTPResponse:  # type: ignore[override]

@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest, Trip
 from pipeline.write.network import MOST_BYTES, Endpoint, Network, loss_of
+from pipeline.write.ports import at_once
 from pipeline.write.round_trip import Measured, Meter, measured
 
 # Headers that libcurl would add of its own accord; without a value it leaves them out.
@@ -42,14 +44,15 @@ class CurlLine:
     def __init__(self, endpoint: Endpoint, base_url: str) -> None:
         self._base_url = base_url
         self._is_direct = endpoint.proxy is None
+        self._timeout_seconds = endpoint.timeout_seconds
         self._meter: Meter | None = None
         self._exchange = _Exchange()
         self._curl = _handle(endpoint, self._exchange)
 
-    def send(self, request: SignedRequest) -> Reply | Lost:
+    def send(self, request: SignedRequest, depart: Callable[[], None]) -> Reply | Lost:
         """Send once and return what came back, within the endpoint's time."""
         curl = self._curl
-        self._exchange.begin()
+        self._exchange.begin(depart, time.monotonic() + self._timeout_seconds)
         curl.setopt(pycurl.URL, self._base_url + request.target)
         curl.setopt(pycurl.HTTPHEADER, [*_NOT_OURS, *(f"{name}: {value}" for name, value in request.headers.items())])
         if request.body:
@@ -89,10 +92,13 @@ class _Exchange:
         self.head: list[bytes] = []
         self._body = bytearray()
         self._has_left = False
+        self._depart: Callable[[], None] = at_once
+        self._until = 0.0
+        self._raised: BaseException | None = None
 
-    def begin(self) -> None:
-        """Forget the exchange before."""
-        self._has_left = False
+    def begin(self, depart: Callable[[], None], until: float) -> None:
+        """Forget the exchange before; ask `depart` before this one leaves, which it does before `until`."""
+        self._has_left, self._depart, self._until, self._raised = False, depart, until, None
         self.head.clear()
         self._body.clear()
 
@@ -100,6 +106,12 @@ class _Exchange:
         """Note that a connection stands and the request leaves now; refuse to let it leave a second time."""
         if self._has_left:
             # A kept connection that breaks before an answer begins makes libcurl send again by itself, unseen.
+            return int(pycurl.PREREQFUNC_ABORT)
+        try:
+            self._depart()
+        except BaseException as exc:  # noqa: BLE001 - nothing gets through libcurl, so it is raised again behind it
+            self._raised = exc
+        if self._raised is not None or time.monotonic() >= self._until:
             return int(pycurl.PREREQFUNC_ABORT)
         self._has_left = True
         # What came before was a proxy's answer to CONNECT.
@@ -118,7 +130,9 @@ class _Exchange:
         return Reply(status, _headers(self.head), bytes(self._body), trip)
 
     def lost(self, code: int) -> Lost:
-        """Return what is known of an exchange that libcurl ended with this code."""
+        """Return what is known of an exchange that libcurl ended with this code; raise what kept it from leaving."""
+        if self._raised is not None:
+            raise self._raised
         if len(self._body) > MOST_BYTES:
             return Lost(Loss.CUT_SHORT, "the answer is longer than any of this API")
         loss = loss_of(

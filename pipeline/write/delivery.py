@@ -19,9 +19,6 @@ from pipeline.write.retry import RetryPolicy, carry
 from pipeline.write.settlement import History, interrupted, settle
 from pipeline.write.verdict import Halt, TryAgain, Verdict
 
-# A permit is for now. A process that was held up in between takes a new one, or it would exceed the quota.
-_PERMIT_SECONDS = 0.5
-
 
 class Quota(Protocol):
     """What the writer asks of the quota."""
@@ -149,22 +146,14 @@ class Delivery:
     def _exchange(self) -> tuple[Reply | Lost, Opened | None, datetime]:
         """Send the request once and open what comes back; return when that was as well."""
         means = self._means
-        permit = self._fresh_permit()
+        turn = _Turn(means.quota, means.clock, self._go_on)
         sent_at, started = means.clock.now(), means.clock.steady()
         request = means.signer.sign(self._due.body, at=sent_at, nonce=f"{means.chance.getrandbits(128):032x}")
-        answer = means.transport.send(request)
-        means.quota.give_back(permit, answer.trip if isinstance(answer, Reply) else None)
+        answer = means.transport.send(request, turn.depart)
+        means.quota.give_back(turn.permit, answer.trip if isinstance(answer, Reply) else None)
         seconds, at = means.clock.steady() - started, means.clock.now()
         self._note(answer, sent_at, at, seconds)
         return answer, means.signer.open(answer, at=at) if isinstance(answer, Reply) else None, at
-
-    def _fresh_permit(self) -> Permit:
-        means = self._means
-        permit = means.quota.take(self._go_on)
-        while means.clock.steady() - permit.given_at > _PERMIT_SECONDS:
-            means.quota.give_back(permit, Trip())
-            permit = means.quota.take(self._go_on)
-        return permit
 
     def _go_on(self) -> None:
         self._means.course.go_on()
@@ -183,6 +172,27 @@ class Delivery:
             http_status=reply.status if reply else None,
             trace_id=trace_id(self._means.api, reply, self._asked.private) if reply else None,
         )
+
+
+class _Turn:
+    """The permit of one attempt, which may grow old while the connection comes about."""
+
+    def __init__(self, quota: Quota, clock: Clock, go_on: Callable[[], None]) -> None:
+        self._quota = quota
+        self._clock = clock
+        self._go_on = go_on
+        self.permit = quota.take(go_on)
+
+    def depart(self) -> None:
+        """
+        Make sure of a permit that is good now, when the first byte is about to leave.
+
+        A permit that was held up goes back unused and another is waited for: connections that hung and then stand all
+        at once would exceed the quota together.
+        """
+        while self._clock.steady() > self.permit.leave_by:
+            self._quota.give_back(self.permit, Trip())
+            self.permit = self._quota.take(self._go_on)
 
 
 def timestamp(at: datetime) -> str:

@@ -2,6 +2,9 @@
 
 import http.client
 import ssl
+import time
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final, cast
 
 import requests
@@ -43,16 +46,17 @@ class RequestsLine:
         self._prefix = ""
         self._departure = Departure()
 
-    def send(self, request: SignedRequest) -> Reply | Lost:
+    def send(self, request: SignedRequest, depart: Callable[[], None]) -> Reply | Lost:
         """Send once and return what came back, within the endpoint's time."""
-        self._departure.has_begun = False
+        self._departure.await_next(depart, time.monotonic() + self._endpoint.timeout_seconds)
         try:
             response = self._ask(request)
         except (HTTPError, OSError) as exc:
             return self._lost(exc, is_answered=False)
         try:
             return self._read(response)
-        except (HTTPError, OSError) as exc:
+        except (HTTPError, OSError, ValueError, http.client.HTTPException) as exc:
+            # A chunk whose length is no length is no more than a ValueError to the standard library.
             return self._lost(exc, is_answered=True)
         finally:
             # Nothing where the answer was read to its end; else the rest of it is not waited for.
@@ -93,6 +97,8 @@ class RequestsLine:
         return pool
 
     def _read(self, response: BaseHTTPResponse) -> Reply | Lost:
+        if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            return Lost(Loss.CUT_SHORT, "the connection speaks another protocol from here")
         # Asked before the body is read: with its last byte the connection goes back to the pool.
         trip = trip_over(response.connection)
         # The signature is over the body as it is before any compression.
@@ -103,6 +109,8 @@ class RequestsLine:
         return Reply(response.status, headers, body, trip)
 
     def _lost(self, exc: BaseException, *, is_answered: bool) -> Lost:
+        if self._departure.raised is not None:
+            raise self._departure.raised
         chain = _chain(exc)
         loss = loss_of(
             has_left=self._departure.has_begun,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest
+from pipeline.write.ports import at_once
 
 # No answer of these APIs comes near this size; a longer one is not read to its end.
 MOST_BYTES: Final = 1 << 20
@@ -34,8 +35,13 @@ class Line(Protocol):
     Certificates are always verified, no redirect is followed, no cookie kept, nothing taken from the environment.
     """
 
-    def send(self, request: SignedRequest) -> Reply | Lost:
-        """Send once and return what came back, within the endpoint's time. Never raises for what a network can do."""
+    def send(self, request: SignedRequest, depart: Callable[[], None]) -> Reply | Lost:
+        """
+        Send once and return what came back, within the endpoint's time. Never raises for what a network can do.
+
+        `depart` is called before the first byte leaves, and what it raises is raised. Where it took all of the time
+        nothing is sent.
+        """
         ...
 
     def close(self) -> None:
@@ -55,16 +61,16 @@ class Network(ABC):
     def open_line(self, base_url: str) -> Line:
         """Return a line to a host, over which nothing was sent yet."""
 
-    def send(self, request: SignedRequest) -> Reply | Lost:
+    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply | Lost:
         """Send once and return what came back. A backup host is tried only where nothing was sent."""
-        answer = self._send_to(self._endpoint.base_url, request)
+        answer = self._send_to(self._endpoint.base_url, request, depart)
         if isinstance(answer, Lost) and answer.cause is Loss.NOT_CONNECTED and self._endpoint.backup_url:
-            return self._send_to(self._endpoint.backup_url, request)
+            return self._send_to(self._endpoint.backup_url, request, depart)
         return answer
 
-    def _send_to(self, base_url: str, request: SignedRequest) -> Reply | Lost:
+    def _send_to(self, base_url: str, request: SignedRequest, depart: Callable[[], None]) -> Reply | Lost:
         line = self._line_to(base_url)
-        answer = line.send(request)
+        answer = line.send(request, depart)
         if isinstance(answer, Lost):
             # A connection over which an answer was lost is not to be trusted with another request.
             line.close()
@@ -83,6 +89,7 @@ class Network(ABC):
             line = None
         if line is None:
             line = local.lines[base_url] = self.open_line(base_url)
+            local.used_at[base_url] = self._steady()
         return line
 
 

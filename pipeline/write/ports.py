@@ -1,5 +1,6 @@
 """What the writer needs of others, said by the writer."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
@@ -30,12 +31,19 @@ class Signer(Protocol):
         ...
 
 
+def at_once() -> None:
+    """Let a request leave as soon as its connection stands."""
+
+
 class Transport(Protocol):
     """The network. Thread-safe."""
 
-    def send(self, request: SignedRequest) -> Reply | Lost:
+    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply | Lost:
         """
         Send once, follow no redirect, and return what came back. Never raises for what a network can do.
+
+        `depart` is called once the connection stands, before the first byte of the request leaves. It may wait; where
+        it raises nothing is sent, and the same is raised here.
 
         A reply says how the request travelled, as far as that was measured.
         """

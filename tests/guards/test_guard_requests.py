@@ -1,5 +1,6 @@
 """What goes over the wire, and through RSA, for one row."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from pipeline.model import Opened, Reply, SignedRequest
 from pipeline.signing.alipay_v3 import AlipayV3
 from pipeline.signing.keys import load_private_key, load_public_key
 from pipeline.simulator import write_client_keys
+from pipeline.write.ports import at_once
 from tests.guards.spending import Night
 
 ROWS = 200
@@ -30,10 +32,10 @@ class Wire(Yes):
         self.signed += 1
         return self.signer.sign(body, at=at, nonce=nonce)
 
-    def send(self, request: SignedRequest) -> Reply:
+    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply:
         lines = (f"{name}: {value}\r\n" for name, value in request.headers.items())
         self.sent.append(len(f"{request.method} {request.target} HTTP/1.1\r\n{''.join(lines)}\r\n") + len(request.body))
-        return super().send(request)
+        return super().send(request, depart)
 
     def open(self, reply: Reply, *, at: datetime) -> Opened:
         self.opened += 1

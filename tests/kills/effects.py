@@ -14,7 +14,7 @@ from pipeline.ledger import database
 from pipeline.ledger.ledger import Ledger
 from pipeline.model import Lost, Reply, SignedRequest
 from pipeline.settings import Account, Job
-from pipeline.write.ports import Transport
+from pipeline.write.ports import Transport, at_once
 
 
 class Effect(StrEnum):
@@ -62,9 +62,9 @@ class _Telling:
         self._transport = transport
         self._tell = tell
 
-    def send(self, request: SignedRequest) -> Reply | Lost:
+    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply | Lost:
         self._tell(Effect.BEFORE_SEND)
-        answer = self._transport.send(request)
+        answer = self._transport.send(request, depart)
         self._tell(Effect.AFTER_SEND)
         return answer
 

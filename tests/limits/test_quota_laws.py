@@ -18,6 +18,7 @@ networks = st.builds(
     hold=st.sampled_from([0.0, 0.012]),
     silent=st.booleans(),
     lost=st.sampled_from([0.0, 0.3]),
+    connect=st.sampled_from([0.0, 0.1, 0.45, 3.0]),
 )
 
 
@@ -31,6 +32,8 @@ networks = st.builds(
 )
 @example(network=Network(0.15, 0.0005, work=0.4), limit=5.0, processes=1, restarts=0, seed=1)
 @example(network=Network(0.0005, 0.15, work=0.4), limit=100.0, processes=2, restarts=2, seed=1)
+@example(network=Network(0.15, 0.0005, jitter=0.1, lost=0.3, connect=0.45), limit=5.0, processes=2, restarts=1, seed=1)
+@example(network=Network(0.01, 0.01, lost=0.3, connect=3.0), limit=20.0, processes=1, restarts=1, seed=1)
 def test_the_platform_never_counts_more_than_the_limit(
     network: Network, limit: float, processes: int, restarts: int, seed: int
 ) -> None:
@@ -107,6 +110,21 @@ def test_no_first_seconds_exceed_the_limit(network: Network) -> None:
         traffic.run(20)
 
         assert most_within(traffic.counted, 1.0) <= 5, f"seed {seed}"
+
+
+@pytest.mark.parametrize("connect", [pytest.param(0.45, id="slowly"), pytest.param(3.0, id="hung")])
+def test_connections_that_take_long_do_not_exceed_the_limit(connect: float) -> None:
+    """Requests that waited for their connections are not followed too soon, whether their answers come or not."""
+    network = Network(0.15, 0.0005, jitter=0.1, lost=0.3, connect=connect)
+    for seed in range(40):
+        clock, shelf = EventClock(), Shelf()
+        traffic = Traffic(clock, network, Random(seed))
+        for _ in range(2):
+            traffic.start(process(shelf, clock), workers=5)
+        traffic.run(20)
+
+        assert most_within(traffic.counted, 1.0) <= 5, f"seed {seed}"
+        assert traffic.counted
 
 
 def test_a_platform_that_counts_late_is_learnt() -> None:

@@ -67,12 +67,15 @@ KNOWN = Route(0.002, handshakes=16, slowest_handshake=0.0035)
         pytest.param(Window(FIVE, share=0.5, changed_at=NOW), 5.0, 101.1, id="two-seconds-at-half-the-rate"),
         pytest.param(Window(FIVE), 2.5, 99.6 + 0.1 + 1.0, id="a-limit-with-a-fraction-rounds-down"),
         pytest.param(Window(sent(99.0)), 0.5, 99.1 + 2.0, id="a-limit-below-one"),
-        pytest.param(Window(sent(*(99.0 + n / 5 for n in range(5)), trip=None)), 5.0, 100.5, id="no-answer-yet"),
+        pytest.param(Window(sent(*(99.0 + n / 5 for n in range(5)), trip=None)), 5.0, 101.0, id="no-answer-yet"),
         pytest.param(
-            Window(sent(*(99.0 + n / 5 for n in range(5)), trip=None), route=Route(longest_wait=0.9)), 5.0, 100.9,
+            Window(sent(*(99.0 + n / 5 for n in range(5)), trip=None), route=Route(longest_wait=0.9)), 5.0, 101.4,
             id="no-answer-yet-where-answers-are-slow",
         ),
-        pytest.param(Window(sent(90.0, 90.2, 90.4, 90.6, 90.8, trip=9.0)), 5.0, 93.0, id="an-answer-long-overdue"),
+        pytest.param(Window(sent(90.0, 90.2, 90.4, 90.6, 90.8, trip=9.0)), 5.0, 93.5, id="an-answer-long-overdue"),
+        pytest.param(Window((Slot(1, 90.0, 99.0, 95.0),)), 1.0, 98.0, id="overdue-from-when-it-left"),
+        pytest.param(Window((Slot(1, 98.0, 99.5, 99.45),), route=Route(0.2)), 1.0, 100.45,
+                     id="never-counted-before-it-left"),
     ],
 )  # fmt: skip
 def test_when_the_next_slot_may_start(window: Window, limit: float, start: float) -> None:

@@ -77,7 +77,8 @@ class Network:
 
     The platform counts a request up to `hold` after it has arrived, and works on it for `least_work` to `work`. Of all
     answers the share `lost` never comes; the platform counts such a request all the same. What the system can measure
-    of a trip it tells unless the network is `silent`.
+    of a trip it tells unless the network is `silent`. A connection that is not there yet stands at the next multiple of
+    `connect` seconds, as all others that were waited for until then: so does a front that hangs and goes on.
     """
 
     there: float
@@ -88,6 +89,11 @@ class Network:
     hold: float = 0.0
     lost: float = 0.0
     silent: bool = False
+    connect: float = 0.0
+
+    def connected(self, at: float) -> float:
+        """Return when a connection stands that was asked for at this time."""
+        return (at // self.connect + 1) * self.connect if self.connect else at
 
     def ways(self, chance: Random) -> tuple[float, float]:
         """Return how long a packet takes there, and another one back."""
@@ -122,14 +128,15 @@ class _Worker:
 
     permits: Permits
     is_connected: bool = False
+    is_measured: bool = False
 
 
 @dataclass(frozen=True)
 class _Sent:
-    """A request whose answer comes, as it travelled, or never comes."""
+    """A request whose answer comes, as it travelled, or never comes; not counted where its permit went back unused."""
 
     permit: Permit
-    counted_at: float
+    counted_at: float | None
     trip: Trip | None
 
 
@@ -175,20 +182,26 @@ class Traffic:
         except Waits as wait:
             self._at(self.clock.at + wait.seconds, worker)
             return
-        left_at = self.clock.at
+        left_at = self.clock.at if worker.is_connected else self.network.connected(self.clock.at)
+        worker.is_connected = True
+        if left_at > permit.leave_by:
+            self._at(left_at, worker, _Sent(permit, None, Trip()))
+            return
         counted, answered = self.network.trip(self.chance)
         self.counted.append(left_at + counted)
         if answered is None:
+            worker.is_connected = worker.is_measured = False
             self._at(left_at + TIMEOUT_SECONDS, worker, _Sent(permit, left_at + counted, None))
             return
-        trip = self.network.measured(left_at, self.chance, is_first=not worker.is_connected)
-        worker.is_connected = True
+        trip = self.network.measured(left_at, self.chance, is_first=not worker.is_measured)
+        worker.is_measured = True
         self._at(left_at + answered, worker, _Sent(permit, left_at + counted, trip))
 
     def _answer(self, worker: _Worker, sent: _Sent) -> None:
         worker.permits.give_back(sent.permit, sent.trip)
-        if self.limit is not None and sent.trip is not None and self._is_over(sent.counted_at, self.limit):
-            self.throttled.append(sent.counted_at)
+        at = None if sent.trip is None else sent.counted_at
+        if self.limit is not None and at is not None and self._is_over(at, self.limit):
+            self.throttled.append(at)
             worker.permits.slow_down(None)
 
     def _is_over(self, at: float, limit: float) -> bool:

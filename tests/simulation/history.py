@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from pipeline.model import CsvFormat, Export, Lost, Reply, SignedRequest
 from pipeline.report import ReportFiles
 from pipeline.settings import AlipayAccount, Config, Job, SqliteUrl, WechatAccount
 from pipeline.write.course import Course, Ending
+from pipeline.write.ports import at_once
 from tests.simulation.engine import SimulatedEngine
 from tests.simulation.platform import Journal, Platform, SimulatedSigner, SimulatedTransport
 from tests.simulation.scenario import Scenario, Step
@@ -141,8 +142,9 @@ class _Counted(SimulatedTransport):
         super().__init__(process, platform, timeout)
         self._evidence = evidence
 
-    def send(self, request: SignedRequest) -> Reply | Lost:
+    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply | Lost:
         """Send once."""
+        depart()
         self._evidence.sent += 1
         return super().send(request)
 

@@ -8,6 +8,7 @@ jitter of the network; what it applies it may apply at once or long after the cl
 import json
 import random
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from greenlet import getcurrent, greenlet
 
 from pipeline.model import Api, Loss, Lost, Opened, Reply, SignedRequest, Trip, Trust
+from pipeline.write.ports import at_once
 from tests.simulation.world import Process, World
 
 KEY_OF = {Api.CUMULATION: "out_biz_no", Api.STATE: "out_biz_no", Api.POINTS: "out_request_no"}
@@ -181,9 +183,10 @@ class SimulatedTransport:
         self._timeout = timeout
         self._connected: set[greenlet] = set()
 
-    def send(self, request: SignedRequest) -> Reply | Lost:
+    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply | Lost:
         """Send once; the process may die before, while and after."""
         self._process.effect()
+        depart()
         answer = self._send(request)
         self._process.effect()
         return answer

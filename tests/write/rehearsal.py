@@ -16,6 +16,7 @@ from pipeline.write.course import Course
 from pipeline.write.delivery import Means
 from pipeline.write.gate import Gate
 from pipeline.write.keys import Keys
+from pipeline.write.ports import at_once
 from pipeline.write.retry import RetryPolicy
 from pipeline.write.suspicion import Monotony, Suspicion
 from pipeline.write.watch import Watch
@@ -87,15 +88,19 @@ class Network:
     """
     Answers by request key with what is laid out, then with a success. Each trip takes its time.
 
-    `keys` are the answers to requests for the platform's keys. What an answer is made by is called when it is due.
+    `connects_in` holds how long the next connections take to come about, `keys` the answers to requests for the
+    platform's keys. What an answer is made by is called when it is due.
     """
 
     clock: MovedClock
     answers: dict[str, list[Answer | Callable[[], Answer]]] = field(default_factory=dict)
     keys: list[Answer] = field(default_factory=list)
     sent: list[SignedRequest] = field(default_factory=list)
+    connects_in: list[float] = field(default_factory=list)
 
-    def send(self, request: SignedRequest) -> Answer:
+    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Answer:
+        self.clock.move(self.connects_in.pop(0) if self.connects_in else 0.0)
+        depart()
         self.sent.append(request)
         self.clock.move(TRIP_SECONDS)
         if request.method == "GET":

@@ -209,6 +209,27 @@ def test_a_late_permit_is_given_back() -> None:
     assert len(rehearsal.network.sent) == 1
 
 
+def test_a_connection_that_takes_long_leaves_with_a_fresh_permit() -> None:
+    """A permit that grew old while the connection came about goes back unused; the attempt goes on with another."""
+    rehearsal = Rehearsal()
+    rehearsal.network.connects_in = [3.0]
+    settled = rehearsal.carry(due("A"))["A"]
+
+    assert [permit.given_at for permit in rehearsal.quota.given] == [1000.0, 1003.0]
+    assert rehearsal.quota.returned == [(1, Trip()), (2, TRIP)]
+    assert (settled.status, settled.attempts, len(rehearsal.network.sent)) == (Status.SUCCEEDED, 1, 1)
+
+
+def test_a_drain_while_a_connection_comes_about_sends_nothing() -> None:
+    """A run that ends while a request waits for its connection lets it leave no more, and its row stays unsent."""
+    rehearsal = Rehearsal(until_seconds=1.0)
+    rehearsal.network.connects_in = [3.0]
+    settled = rehearsal.carry(due("A"))["A"]
+
+    assert (settled.status, settled.code, settled.is_open, settled.attempts) == (Status.UNSENT, "deadline", True, 0)
+    assert (rehearsal.network.sent, rehearsal.quota.returned) == ([], [(1, Trip())])
+
+
 @pytest.mark.parametrize(
     ("keys", "status", "code"),
     [

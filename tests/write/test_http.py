@@ -110,6 +110,32 @@ def test_a_connection_is_used_again(starts: Starts, reaches: Reaches) -> None:
     assert server.connections == 1
 
 
+@pytest.mark.parametrize(
+    "interim",
+    [
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n", id="100"),
+        pytest.param(b"HTTP/1.1 102 Processing\r\n\r\n", id="102"),
+        pytest.param(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", id="103"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + b"HTTP/1.1 102 Processing\r\n\r\n" * 3, id="several"),
+    ],
+)
+def test_an_interim_answer_is_not_the_answer(starts: Starts, reaches: Reaches, interim: bytes) -> None:
+    """What a server says before it answers is passed over, and the next request gets its own answer."""
+
+    def says_more(connection: socket.socket) -> None:
+        connection.sendall(interim)
+        says("200 OK", b"first")(connection)
+
+    server = starts(says_more, says("200 OK", b"second"))
+    transport = reaches(server.url)
+
+    assert [transport.send(REQUEST) for _ in range(2)] == [
+        Reply(200, {"content-length": "5"}, b"first"),
+        Reply(200, {"content-length": "6"}, b"second"),
+    ]
+    assert server.connections == 1
+
+
 def test_an_idle_connection_is_not_trusted(starts: Starts, reaches: Reaches) -> None:
     """A connection that the server may have closed meanwhile is opened anew before anything is sent over it."""
     seconds = [0.0]
@@ -172,9 +198,19 @@ def test_a_redirect_is_not_followed(starts: Starts, reaches: Reaches, status: st
             Loss.CUT_SHORT,
             id="no-chunk",
         ),
+        pytest.param(
+            sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n0\r\n\r\n"),
+            Loss.CUT_SHORT,
+            id="a-chunk-shorter-than-none",
+        ),
         pytest.param(sends(b"HTTP/1.1 400 Bad Request\r\n"), Loss.CUT_SHORT, id="cut-after-its-first-line"),
         pytest.param(sends(b"HTTP/1.1 400 Bad Request\r\nX-A: 1\r\nContent-Le"), Loss.CUT_SHORT, id="cut-in-a-header"),
         pytest.param(sends(b"HTTP/1.1 4"), Loss.CONNECTION_LOST, id="cut-in-its-first-line"),
+        pytest.param(
+            sends(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"),
+            Loss.CUT_SHORT,
+            id="another-protocol",
+        ),
         pytest.param(sends(b"HTTP/1.1 200 OK\r\n\r\n{}"), 200, id="as-long-as-it-lasts"),
         pytest.param(says("200 OK", b"no gzip", "Content-Encoding: gzip"), Loss.CUT_SHORT, id="no-gzip"),
         pytest.param(says("200 OK", b"x" * ((1 << 20) + 1)), Loss.CUT_SHORT, id="longer-than-any-answer"),
@@ -241,6 +277,7 @@ def test_hardly_any_time(starts: Starts, reaches: Reaches) -> None:
         pytest.param([b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", *[b"."] * 5000], id="in-its-body"),
         pytest.param([b"HTTP/1.1 200 OK\r\nX-Long: ", *[b"."] * 5000], id="in-its-head"),
         pytest.param([b"HTTP/1.1 ", *[b"2"] * 5000], id="in-its-first-line"),
+        pytest.param([b"HTTP/1.1 102 Processing\r\n\r\n"] * 5000, id="before-it"),
     ],
 )
 def test_an_answer_that_comes_too_slowly(starts: Starts, reaches: Reaches, pieces: list[bytes]) -> None:
@@ -440,3 +477,67 @@ def test_tls_that_breaks_after_the_request(
 
     assert cause_of(reaches(server.url, ca_bundle=str(certificate)).send(REQUEST)) is Loss.CONNECTION_LOST
     assert len(server.requests) == 1
+
+
+@pytest.fixture(params=["plain", "tls", "through-a-proxy"])
+def way(
+    request: pytest.FixtureRequest, starts: Starts, reaches: Reaches, context: ssl.SSLContext, certificate: Path
+) -> tuple[Loopback, Network, list[bytes]]:
+    """A server, a transport that reaches it one way or another, and what of requests the server has seen."""
+    if request.param == "through-a-proxy":
+        seen: list[bytes] = []
+        proxy = starts(*[tunnels(context, says("200 OK"), seen=seen)] * 2)
+        return proxy, reaches("https://127.0.0.1:9", proxy=proxy.url, ca_bundle=str(certificate)), seen
+    server = starts(*[says("200 OK")] * 2, context=context if request.param == "tls" else None)
+    return server, reaches(server.url, ca_bundle=str(certificate)), server.requests
+
+
+def test_a_request_departs_once_its_connection_stands(way: tuple[Loopback, Network, list[bytes]]) -> None:
+    """Whoever may still hold a request back is asked once, after TCP, CONNECT and TLS, before its first byte leaves."""
+    server, transport, seen = way
+    asked: list[tuple[int, int]] = []
+
+    def depart() -> None:
+        # What had left would be there by then.
+        threading.Event().wait(0.02)
+        asked.append((server.connections, len(b"".join(seen))))
+
+    assert cause_of(transport.send(REQUEST, depart)) == 200
+    assert asked == [(1, 0)]
+    assert len(seen) == 1
+
+
+def test_a_request_over_a_kept_connection_is_asked_for_as_well(starts: Starts, reaches: Reaches) -> None:
+    """Each request is asked for before it leaves, whether its connection is new or not."""
+    server = starts(*[says("200 OK")] * 3)
+    transport, asked = reaches(server.url), []
+    for _ in range(3):
+        transport.send(REQUEST, lambda: asked.append(len(server.requests)))
+
+    assert (asked, server.connections) == ([0, 1, 2], 1)
+
+
+def test_what_keeps_a_request_from_departing_is_raised(way: tuple[Loopback, Network, list[bytes]]) -> None:
+    """A request that may not leave after all is not sent, the reason comes out as it is, and the transport goes on."""
+    _, transport, seen = way
+
+    def depart() -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        transport.send(REQUEST, depart)
+    assert b"".join(seen) == b""
+    transport.send(REQUEST)
+
+
+def test_a_request_whose_time_is_up_before_it_departs_is_not_sent(starts: Starts, reaches: Reaches) -> None:
+    """Where the right to leave comes after the time is up nothing is sent, and the row is in no doubt."""
+
+    def later() -> None:
+        threading.Event().wait(0.25)
+
+    server = starts(says("200 OK"))
+    answer = reaches(server.url, timeout_seconds=0.2).send(REQUEST, later)
+
+    assert cause_of(answer) is Loss.NOT_CONNECTED
+    assert server.requests == []
