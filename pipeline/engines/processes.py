@@ -13,7 +13,7 @@ from pipeline.engines.spawning import Start, Started
 from pipeline.errors import CrewLost
 
 # A crew speaks several times a second. One that hangs, or was stopped, must not hold a run for ever. Counted are our
-# own looks, not seconds: where all processes were stopped together nobody was silent.
+# own looks, not seconds: where all processes were stopped together nobody was silent. Nor is a crew that waits for us.
 _SILENT_LOOKS = 300
 _LAST_WORD_SECONDS = 10.0
 
@@ -82,6 +82,7 @@ class _Fleet:
         self._give_up = give_up
         self._crews: list[_Crew] = []
         self._changed = threading.Event()
+        self.looks = 0
         self.error: BaseException | None = None
 
     def send_out(self, started: Started, brief: object) -> None:
@@ -96,6 +97,7 @@ class _Fleet:
 
     def look_after(self) -> None:
         """Tell all how the run stands, and end those that were silent for too long."""
+        self.looks += 1
         self.tell(self.bridge.standing())
         for crew in self._crews:
             crew.look_after()
@@ -125,14 +127,15 @@ class _Crew:
         self._connection = started.connection
         self._brief = brief
         self._sending = threading.Lock()
-        self._silent_looks = 0
+        self._heard_at_look = fleet.looks
+        self._is_waiting_for_us = False
+        self._was_silent = False
         self.thread = threading.Thread(target=self._serve, name=f"crew-{started.process.pid}", daemon=True)
 
     def _serve(self) -> None:
         try:
             self._send(self._brief)
             while isinstance(message := self._connection.recv(), Call):
-                self._silent_looks = 0
                 self._answer(message)
             if isinstance(message, Failed):
                 self._fleet.fail(message.error)
@@ -145,11 +148,14 @@ class _Crew:
 
     def _answer(self, call: Call) -> None:
         bridge = self._fleet.bridge
+        self._is_waiting_for_us = True
         try:
             value, is_known = bridge.answer(call.question, call.args), True
         except Exception as exc:  # noqa: BLE001 - handed to the calling thread; the crew is dismissed
             self._fleet.fail(exc)
             value, is_known = None, False
+        self._heard_at_look = self._fleet.looks
+        self._is_waiting_for_us = False
         self._send(Return(call.serial, value, bridge.standing(), is_known))
         news = bridge.news()
         if news is not None:
@@ -173,12 +179,14 @@ class _Crew:
             self._sending.release()
 
     def look_after(self) -> None:
-        self._silent_looks += 1
-        if self._silent_looks == _SILENT_LOOKS and self.thread.is_alive():
+        if self._is_waiting_for_us or not self.thread.is_alive():
+            return
+        if self._fleet.looks - self._heard_at_look >= _SILENT_LOOKS:
+            self._was_silent = True
             self._process.kill()
 
     def _lost(self) -> CrewLost:
-        if self._silent_looks >= _SILENT_LOOKS:
+        if self._was_silent:
             return CrewLost(self._process.pid, "said nothing for a minute, and was ended")
         return CrewLost(self._process.pid, _how_it_ended(self._end_of_process()))
 

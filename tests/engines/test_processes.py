@@ -49,6 +49,17 @@ class Bridge:
         self.kept += 1
 
 
+@dataclass
+class SlowBridge(Bridge):
+    """Does not answer before it may."""
+
+    go: threading.Event = field(default_factory=threading.Event)
+
+    def answer(self, question: str, args: tuple[Any, ...]) -> int | None:
+        assert self.go.wait(_PATIENCE_SECONDS)
+        return super().answer(question, args)
+
+
 class Thread:
     """A process that is a thread: its line ends when its work does, or when it is killed."""
 
@@ -277,6 +288,22 @@ def test_a_crew_that_says_nothing_is_ended() -> None:
 
     assert fleet.processes[0].killed.is_set()
     assert fleet.ticks >= 299
+
+
+def test_a_crew_that_waits_for_us_is_not_silent() -> None:
+    """However long an answer of ours takes, the crew that waits for it is not blamed; silence counts from then on."""
+    slow = SlowBridge()
+    fleet = Fleet(ask_until_none, slow)
+
+    def tick() -> None:
+        fleet.ticks += 1
+        if fleet.ticks >= 700:
+            slow.go.set()
+
+    fleet.run("a", "b", tick=tick)
+
+    assert len(slow.asked) == 30 + 2
+    assert not [process for process in fleet.processes if process.killed.is_set()]
 
 
 def test_a_crew_that_can_not_be_started_stops_the_others() -> None:
