@@ -85,9 +85,7 @@ class Spread:
         """Carry all lanes; see `Delivering`."""
         parts = self._parts
         watch = Watch(Suspicion(), Monotony())
-        self._bridge = Bridge(
-            parts.held, lanes, course=parts.course, gate=parts.gate(), watch=watch, clock=parts.outside.clock
-        )
+        self._bridge = Bridge(parts.held, lanes, course=parts.course, gate=parts.gate(), watch=watch)
         engine = ProcessEngine(parts.outside.start_crew)
         engine.run(self._briefs(), self._bridge, tick=tick, give_up=parts.course.give_up)
 

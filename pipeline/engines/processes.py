@@ -33,10 +33,6 @@ class Bridge(Protocol):
         """Return how the run stands where that has changed since it was last asked for here, else None."""
         ...
 
-    def keep(self) -> None:
-        """Take in that all is well at this moment."""
-        ...
-
 
 class ProcessEngine:
     """
@@ -64,7 +60,6 @@ class ProcessEngine:
                 fleet.send_out(self._start(), brief)
             while fleet.wait(self._tick_seconds):
                 tick()
-                bridge.keep()
                 fleet.look_after()
         except BaseException as exc:  # noqa: BLE001 - raised again below, once the crews are at rest
             fleet.fail(exc)

@@ -29,7 +29,6 @@ class Bridge:
 
     last: int = 30
     asked: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
-    kept: int = 0
     is_news: bool = False
 
     def answer(self, question: str, args: tuple[Any, ...]) -> int | None:
@@ -44,9 +43,6 @@ class Bridge:
     def news(self) -> str | None:
         told, self.is_news = self.is_news, False
         return "news" if told else None
-
-    def keep(self) -> None:
-        self.kept += 1
 
 
 @dataclass
@@ -191,9 +187,8 @@ def test_news_reaches_those_who_do_not_ask() -> None:
     assert heard.is_set()
 
 
-def test_the_run_is_kept_after_each_tick_that_went_well() -> None:
-    """Crews hear that all is well only after a tick that has not failed."""
-    kept: list[int] = []
+def test_a_tick_that_fails_ends_the_work() -> None:
+    """Where the calling thread finds that the run can't go on, the crews come to rest and its error is raised."""
     go = threading.Event()
 
     def work(line: Line, _: Any) -> None:
@@ -204,16 +199,15 @@ def test_the_run_is_kept_after_each_tick_that_went_well() -> None:
     fleet = Fleet(work)
 
     def tick() -> None:
-        kept.append(fleet.bridge.kept)
-        if len(kept) == 4:
+        fleet.ticks += 1
+        if fleet.ticks == 4:
             go.set()
             raise LedgerError("another run has the job")
 
     with pytest.raises(LedgerError, match="another run has the job"):
         fleet.run("a", tick=tick)
 
-    assert kept == [0, 1, 2, 3]
-    assert (fleet.bridge.kept, fleet.given_up.is_set()) == (3, True)
+    assert (fleet.ticks, fleet.given_up.is_set()) == (4, True)
 
 
 def test_a_crew_that_fails_tells_why() -> None:
