@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from pipeline.engines.line import Call, Failed, Return
+from pipeline.engines.line import Call, Done, Failed, Return
 from pipeline.engines.spawning import Start, Started
-from pipeline.errors import CrewLost
+from pipeline.errors import CrewLost, PipelineError
 
 # A crew speaks several times a second. One that hangs, or was stopped, must not hold a run for ever. Counted are our
 # own looks, not seconds: where all processes were stopped together nobody was silent. Nor is a crew that waits for us.
@@ -128,18 +128,32 @@ class _Crew:
         self.thread = threading.Thread(target=self._serve, name=f"crew-{started.process.pid}", daemon=True)
 
     def _serve(self) -> None:
+        # Only a last word that was heard makes a crew done, whatever else ends this thread.
+        error: BaseException | None = CrewLost(self._process.pid, "was not heard to its end")
+        try:
+            error = self._hear_out()
+        except BaseException as exc:  # noqa: BLE001 - handed to the calling thread, which raises it
+            error = exc
+        finally:
+            if error is not None:
+                self._fleet.fail(error)
+            self._fleet.note_end()
+
+    def _hear_out(self) -> PipelineError | None:
+        """Answer the crew until its last word; return what went wrong, None where it is done."""
         try:
             self._send(self._brief)
             while isinstance(message := self._connection.recv(), Call):
                 self._answer(message)
-            if isinstance(message, Failed):
-                self._fleet.fail(message.error)
         except (EOFError, OSError):
-            self._fleet.fail(self._lost())
-        except BaseException as exc:  # noqa: BLE001 - handed to the calling thread, which raises it
-            self._fleet.fail(exc)
-        finally:
-            self._fleet.note_end()
+            return self._lost()
+        match message:
+            case Done():
+                return None
+            case Failed(error):
+                return error
+            case _:
+                return CrewLost(self._process.pid, "said something else than crews say")
 
     def _answer(self, call: Call) -> None:
         bridge = self._fleet.bridge
@@ -207,6 +221,10 @@ def _has_room(connection: "Connection[Any, Any]") -> bool:
 
 
 def _how_it_ended(exit_code: int) -> str:
-    if exit_code < 0:
+    if exit_code >= 0:
+        return f"ended with exit code {exit_code}"
+    try:
         return f"was killed by {signal.Signals(-exit_code).name}"
-    return f"ended with exit code {exit_code}"
+    except ValueError:
+        # Those in real time have no names, but for the first and the last.
+        return f"was killed by signal {-exit_code}"

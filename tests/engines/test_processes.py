@@ -113,6 +113,17 @@ class Fleet:
         ProcessEngine(self.start, 0.001).run(briefs, self.bridge, tick=tick or self.tick, give_up=self.given_up.set)
 
 
+class Unheard:
+    """What cannot be read at the other end."""
+
+    def __reduce__(self) -> tuple[Callable[[], object], tuple[()]]:
+        return unreadable, ()
+
+
+def unreadable() -> object:
+    raise RuntimeError("nobody can read this")
+
+
 def ask_until_none(line: Line, brief: Any) -> None:
     line.listen(lambda _: None)
     while line.ask("more", brief) is not None:
@@ -248,6 +259,7 @@ def test_a_question_that_can_not_be_answered_dismisses_the_crew() -> None:
     ("exit_code", "fate"),
     [
         pytest.param(-signal.SIGKILL, "was killed by SIGKILL", id="killed"),
+        pytest.param(-40, "was killed by signal 40", id="killed-by-a-signal-without-a-name"),
         pytest.param(1, "ended with exit code 1", id="ended"),
     ],
 )
@@ -268,6 +280,28 @@ def test_a_crew_that_dies_is_missed(exit_code: int, fate: str) -> None:
         fleet.run("works", "dies")
 
     assert (caught.value.pid, caught.value.fate, rested.is_set()) == (4711, fate, True)
+
+
+@pytest.mark.parametrize(
+    "last_word",
+    [
+        pytest.param("well", id="other-words"),
+        pytest.param(None, id="nothing"),
+        pytest.param(Unheard(), id="unreadable"),
+    ],
+)
+def test_a_crew_without_a_last_word_is_not_done(last_word: object) -> None:
+    """Whatever ends the talk with a crew, but that it is done, fails the run."""
+
+    def work(line: Line, _: Any) -> None:
+        line.end(last_word)  # type: ignore[arg-type] # a fault of the program
+
+    fleet = Fleet(work)
+    with pytest.raises((CrewLost, RuntimeError)) as caught:
+        fleet.run("a")
+
+    assert str(caught.value).startswith(("process 4711 of the run said something else", "nobody can read this"))
+    assert fleet.given_up.is_set()
 
 
 def test_a_crew_that_says_nothing_is_ended() -> None:
