@@ -10,13 +10,12 @@ from pathlib import Path
 
 from pipeline.assemble.carrying import permits_of, writer_of
 from pipeline.assemble.fingerprint import fingerprint
-from pipeline.assemble.ledgers import ledger_path
 from pipeline.assemble.outside import Outside
 from pipeline.clock import SystemClock
 from pipeline.engines.line import Dismissed, Done, Failed, Line
 from pipeline.engines.spawning import end_with_parent
 from pipeline.errors import CrewLost, LedgerError, PipelineError, SettingsError
-from pipeline.ledger.quotas import QuotaStore, quota_path
+from pipeline.ledger.quotas import QuotaStore
 from pipeline.ledger.records import Due
 from pipeline.limits.permits import Permits
 from pipeline.settings import Config, load
@@ -29,11 +28,13 @@ class Brief:
     What a crew is told at its start; nothing of it is secret but the environment.
 
     Keys are not handed over: the crew reads the config as the run did, and `fingerprint` shows that it read the same.
+    `quota` is the file that all processes of the run draw on.
     """
 
     config: Path
     environ: Mapping[str, str] = field(repr=False)
     fingerprint: bytes
+    quota: Path
     job: str
     workers: int
 
@@ -73,7 +74,7 @@ def carry_lanes(brief: Brief, line: Line, outside: Outside) -> None:
     config = _config_as_told(brief, outside)
     job = config.jobs[brief.job]
     account = config.accounts[job.account]
-    permits = permits_of(job, account, QuotaStore(quota_path(ledger_path(config))), outside)
+    permits = permits_of(job, account, QuotaStore(brief.quota), outside)
     ledger, gate, watch = FarLedger(line.ask), FarGate(course, line.ask), FarWatch(course, line.ask)
     writer = writer_of(job, account, ledger, permits, outside, course=course, gate=gate, watch=watch)
     log = _Log(ledger, permits, line)

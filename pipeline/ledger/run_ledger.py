@@ -68,6 +68,11 @@ class RunLedger:
         self._staging: Staging | None = None
 
     @property
+    def path(self) -> Path:
+        """Return where the ledger's file is."""
+        return self._file.path
+
+    @property
     def renewed_at(self) -> float:
         """Return a moment, in steady seconds, since which the lease was renewed: it is good from then on."""
         return self._renewed_at
