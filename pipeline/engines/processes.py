@@ -1,5 +1,6 @@
 """One piece of work, spread over processes that ask the process which started them."""
 
+import os
 import select
 import signal
 import subprocess
@@ -52,12 +53,12 @@ class ProcessEngine:
         Start a crew for each brief; return when all of them are done.
 
         The first exception, of a crew, of `tick` or of an answer, is raised again once all crews have come to rest;
-        `give_up` is called at once, so that they soon do. A crew that dies is a CrewLost.
+        `give_up` is called at once, so that they soon do. A crew that dies, or can't be started, is a CrewLost.
         """
         fleet = _Fleet(bridge, give_up)
         try:
             for brief in briefs:
-                fleet.send_out(self._start(), brief)
+                fleet.send_out(self._started(), brief)
             while fleet.wait(self._tick_seconds):
                 tick()
                 fleet.look_after()
@@ -69,6 +70,13 @@ class ProcessEngine:
             fleet.dissolve()
         if fleet.error is not None:
             raise fleet.error
+
+    def _started(self) -> Started:
+        try:
+            return self._start()
+        except OSError as exc:
+            fate = f"could not start another one ({exc.strerror or type(exc).__name__})"
+            raise CrewLost(os.getpid(), fate) from exc
 
 
 class _Fleet:
@@ -125,6 +133,7 @@ class _Crew:
         self._heard_at_look = fleet.looks
         self._is_waiting_for_us = False
         self._was_silent = False
+        self._has_ended = False
         self.thread = threading.Thread(target=self._serve, name=f"crew-{started.process.pid}", daemon=True)
 
     def _serve(self) -> None:
@@ -137,6 +146,7 @@ class _Crew:
         finally:
             if error is not None:
                 self._fleet.fail(error)
+            self.end()
             self._fleet.note_end()
 
     def _hear_out(self) -> PipelineError | None:
@@ -149,8 +159,10 @@ class _Crew:
             return self._lost()
         match message:
             case Done():
+                self._has_ended = True
                 return None
             case Failed(error):
+                self._has_ended = True
                 return error
             case _:
                 return CrewLost(self._process.pid, "said something else than crews say")
@@ -188,7 +200,7 @@ class _Crew:
             self._sending.release()
 
     def look_after(self) -> None:
-        if self._is_waiting_for_us or not self.thread.is_alive():
+        if self._is_waiting_for_us or self._has_ended or not self.thread.is_alive():
             return
         if self._fleet.looks - self._heard_at_look >= _SILENT_LOOKS:
             self._was_silent = True
@@ -200,11 +212,12 @@ class _Crew:
         return CrewLost(self._process.pid, _how_it_ended(self._end_of_process()))
 
     def end(self) -> None:
-        """Let a process that is done end, end any other, and close the line."""
-        if self.thread.is_alive():
+        """Let a process that said its last word end, end any other, and close the line."""
+        if not self._has_ended:
             self._process.kill()
         self._end_of_process()
-        self._connection.close()
+        with self._sending:
+            self._connection.close()
 
     def _end_of_process(self) -> int:
         try:

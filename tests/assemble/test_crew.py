@@ -3,16 +3,18 @@
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from pipeline.assemble.crew import Brief
+from pipeline.assemble.crew import Brief, carry_lanes
 from pipeline.assemble.delivering import Parts, Spread, shares
 from pipeline.assemble.fingerprint import fingerprint
 from pipeline.assemble.outside import Outside
@@ -21,6 +23,7 @@ from pipeline.engines.line import Call, Done, Failed, Line, Return
 from pipeline.engines.spawning import Started
 from pipeline.errors import CrewLost, PipelineError
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.quotas import QuotaStore
 from pipeline.model import Api
 from pipeline.settings import Account, Job, load
 from pipeline.simulator import Simulator, client_config, write_client_keys
@@ -117,14 +120,19 @@ def brief(tmp_path: Path) -> Brief:
     return Brief(path, {}, known, tmp_path / "state" / "quota", "orders", workers=2)
 
 
+def begin(end: socket.socket, environ: Mapping[str, str] = MappingProxyType({}), **others: Any) -> Any:
+    """Start a crew at this end of a line."""
+    return subprocess.Popen(
+        [sys.executable, "-c", f"from pipeline.assemble.crew import main; main({end.fileno()})"],
+        pass_fds=(end.fileno(),), env={"PYTHONPATH": str(Path(__file__).parents[2]), **environ}, **others,
+    )  # fmt: skip
+
+
 def last_word(brief: Brief, environ: Mapping[str, str] | None = None) -> tuple[Done | Failed, list[str]]:
     """Run a crew in a process of its own; return its last word, and what it asked."""
     ours, theirs = socket.socketpair()
     with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-c", f"from pipeline.assemble.crew import main; main({theirs.fileno()})"],
-            pass_fds=(theirs.fileno(),), env={"PYTHONPATH": str(Path(__file__).parents[2]), **(environ or {})},
-        )  # fmt: skip
+        process = begin(theirs, environ=environ or {})
     with Connection(ours.detach()) as connection:
         connection.send(brief)
         bridge = Bridge(connection, [])
@@ -182,6 +190,38 @@ def test_a_run_names_its_quota(tmp_path: Path) -> None:
     ledger.close()
 
     assert [brief.quota for brief in told] == [tmp_path / "here.db-quota"] * 2
+
+
+def test_a_crew_whose_run_is_gone_ends_quietly() -> None:
+    """Where the run ended while its crew began, the crew says nothing of it."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = begin(theirs, stderr=subprocess.PIPE)
+    ours.close()
+
+    assert (process.communicate(timeout=20), process.returncode) == ((None, b""), 0)
+
+
+def test_a_crew_lets_go_of_its_quota(brief: Brief, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crew closes the quota's file itself once it has no more lanes."""
+    closed: list[QuotaStore] = []
+
+    class Noted(QuotaStore):
+        def close(self) -> None:
+            closed.append(self)
+            super().close()
+
+    monkeypatch.setattr("pipeline.assemble.crew.QuotaStore", Noted)
+    ours, theirs = (Connection(end.detach()) for end in socket.socketpair())
+    with ours, theirs:
+        bridge = threading.Thread(target=Bridge(ours, []).serve)
+        bridge.start()
+        line = Line(theirs, lambda: None)
+        carry_lanes(brief, line, Outside.real(SystemClock(), {}))
+        line.end(Done())
+        bridge.join(20)
+
+    assert len(closed) == 1
 
 
 def test_an_error_of_the_program_is_told_without_values(brief: Brief) -> None:

@@ -1,5 +1,6 @@
 """Work spread over processes that ask; here most of them are threads at the end of a real line."""
 
+import errno
 import os
 import signal
 import socket
@@ -66,6 +67,7 @@ class Thread:
         self._exit_code = exit_code
         self._thread = threading.Thread(target=self._live, args=(work,))
         self.killed = threading.Event()
+        self.waited_for = threading.Event()
         self._thread.start()
 
     def _live(self, work: Work) -> None:
@@ -81,6 +83,7 @@ class Thread:
         self.killed.set()
 
     def wait(self, timeout: float | None = None) -> int:
+        self.waited_for.set()
         self._thread.join(_PATIENCE_SECONDS)
         return self._exit_code
 
@@ -334,6 +337,36 @@ def test_a_crew_that_waits_for_us_is_not_silent() -> None:
     assert not [process for process in fleet.processes if process.killed.is_set()]
 
 
+def test_a_crew_that_is_done_is_not_kept() -> None:
+    """A process that has ended is taken note of at once, not only when the last of them is done."""
+    taken_note: list[bool] = []
+
+    def work(line: Line, brief: Any) -> None:
+        line.listen(lambda _: None)
+        if brief == "lasts":
+            taken_note.append(fleet.processes[0].waited_for.wait(_PATIENCE_SECONDS / 4))
+        line.end(Done())
+
+    fleet = Fleet(work)
+    fleet.run("is done", "lasts")
+
+    assert taken_note == [True]
+    assert not [process for process in fleet.processes if process.killed.is_set()]
+
+
+def test_a_line_that_closes_after_the_last_word_is_no_loss() -> None:
+    """Whoever has said its last word does not miss the other end."""
+    ours, theirs = socket.socketpair()
+    lost = threading.Event()
+    with Connection(ours.detach()) as connection:
+        line = Line(connection, lost.set)
+        line.listen(lambda _: None)
+        line.end(Done())
+        with Connection(theirs.detach()) as other:
+            assert other.recv() == Done()
+        assert not lost.wait(0.2)
+
+
 def test_a_crew_that_can_not_be_started_stops_the_others() -> None:
     """Where the system gives no more processes, those that there are come to rest first."""
     fleet = Fleet(ask_until_none)
@@ -342,9 +375,9 @@ def test_a_crew_that_can_not_be_started_stops_the_others() -> None:
     def start() -> Started:
         for one in starts:
             return one()
-        raise BlockingIOError
+        raise BlockingIOError(errno.EAGAIN, "no more processes")
 
-    with pytest.raises(BlockingIOError):
+    with pytest.raises(CrewLost, match=rf"process {os.getpid()} of the run could not start another one \(no more proc"):
         ProcessEngine(start, 0.001).run(["a", "b"], fleet.bridge, tick=fleet.tick, give_up=fleet.given_up.set)
 
     assert fleet.given_up.is_set()
