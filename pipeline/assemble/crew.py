@@ -34,7 +34,7 @@ class Brief:
 
     config: Path
     environ: Mapping[str, str] = field(repr=False)
-    fingerprint: bytes
+    fingerprint: bytes = field(repr=False)
     quota: Path
     job: str
     workers: int
