@@ -3,6 +3,7 @@
 import logging
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from os import getpid
@@ -10,13 +11,12 @@ from pathlib import Path
 
 from pipeline.assemble.carrying import permits_of, writer_of
 from pipeline.assemble.fingerprint import fingerprint
-from pipeline.assemble.ledgers import ledger_path
 from pipeline.assemble.outside import Outside
 from pipeline.clock import SystemClock
 from pipeline.engines.line import Dismissed, Done, Failed, Line
 from pipeline.engines.spawning import end_with_parent
 from pipeline.errors import CrewLost, LedgerError, PipelineError, SettingsError
-from pipeline.ledger.quotas import QuotaStore, quota_path
+from pipeline.ledger.quotas import QuotaStore
 from pipeline.ledger.records import Due
 from pipeline.limits.permits import Permits
 from pipeline.settings import Config, load
@@ -29,11 +29,13 @@ class Brief:
     What a crew is told at its start; nothing of it is secret but the environment.
 
     Keys are not handed over: the crew reads the config as the run did, and `fingerprint` shows that it read the same.
+    `quota` is the file that all processes of the run draw on.
     """
 
     config: Path
     environ: Mapping[str, str] = field(repr=False)
-    fingerprint: bytes
+    fingerprint: bytes = field(repr=False)
+    quota: Path
     job: str
     workers: int
 
@@ -43,10 +45,14 @@ def main(number: int) -> None:
     end_with_parent()
     # The run's own process speaks for all. What a library here would log may name hosts and paths.
     logging.disable()
-    connection = Connection(number)
-    brief: Brief = connection.recv()
-    line = Line(connection)
-    line.end(_end_of(brief, line))
+    with Connection(number) as connection:
+        try:
+            brief: Brief = connection.recv()
+        except (EOFError, OSError):
+            # The run ended, or was killed, while this process began.
+            return
+        line = Line(connection)
+        line.end(_end_of(brief, line))
 
 
 def _end_of(brief: Brief, line: Line) -> Done | Failed:
@@ -73,13 +79,14 @@ def carry_lanes(brief: Brief, line: Line, outside: Outside) -> None:
     config = _config_as_told(brief, outside)
     job = config.jobs[brief.job]
     account = config.accounts[job.account]
-    permits = permits_of(job, account, QuotaStore(quota_path(ledger_path(config))), outside)
     ledger, gate, watch = FarLedger(line.ask), FarGate(course, line.ask), FarWatch(course, line.ask)
-    writer = writer_of(job, account, ledger, permits, outside, course=course, gate=gate, watch=watch)
-    log = _Log(ledger, permits, line)
-    lanes = _lanes(line, brief.workers)
-    outside.engine.run(lanes, writer.carry, workers=brief.workers, tick=log.keep_up, give_up=course.give_up)
-    log.keep_up()
+    with closing(QuotaStore(brief.quota)) as quotas:
+        permits = permits_of(job, account, quotas, outside)
+        writer = writer_of(job, account, ledger, permits, outside, course=course, gate=gate, watch=watch)
+        log = _Log(ledger, permits, line)
+        lanes = _lanes(line, brief.workers)
+        outside.engine.run(lanes, writer.carry, workers=brief.workers, tick=log.keep_up, give_up=course.give_up)
+        log.keep_up()
 
 
 def _config_as_told(brief: Brief, outside: Outside) -> Config:

@@ -10,7 +10,7 @@ from pipeline.assemble.crew import Brief
 from pipeline.assemble.fingerprint import fingerprint
 from pipeline.assemble.outside import Outside
 from pipeline.engines.processes import ProcessEngine
-from pipeline.ledger.quotas import QuotaStore
+from pipeline.ledger.quotas import QuotaStore, quota_path
 from pipeline.ledger.records import Due
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.settings import Account, Job
@@ -85,9 +85,7 @@ class Spread:
         """Carry all lanes; see `Delivering`."""
         parts = self._parts
         watch = Watch(Suspicion(), Monotony())
-        self._bridge = Bridge(
-            parts.held, lanes, course=parts.course, gate=parts.gate(), watch=watch, clock=parts.outside.clock
-        )
+        self._bridge = Bridge(parts.held, lanes, course=parts.course, gate=parts.gate(), watch=watch)
         engine = ProcessEngine(parts.outside.start_crew)
         engine.run(self._briefs(), self._bridge, tick=tick, give_up=parts.course.give_up)
 
@@ -97,9 +95,9 @@ class Spread:
 
     def _briefs(self) -> list[Brief]:
         parts = self._parts
-        known = fingerprint(parts.job, parts.account)
+        known, quota = fingerprint(parts.job, parts.account), quota_path(parts.held.path)
         return [
-            Brief(self._config, parts.outside.environ, known, parts.job.name, workers)
+            Brief(self._config, parts.outside.environ, known, quota, parts.job.name, workers)
             for workers in shares(parts.job.concurrency, self._processes)
         ]
 

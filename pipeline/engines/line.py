@@ -64,6 +64,7 @@ class Line:
         self._lost = lost
         self._lock = threading.Lock()
         self._serial = 0
+        self._is_ended = False
         self._waiting: dict[int, SimpleQueue[Return]] = {}
 
     def listen(self, hear: Callable[[Any], None]) -> None:
@@ -85,6 +86,7 @@ class Line:
     def end(self, last: Done | Failed) -> None:
         """Say the last word."""
         with self._lock:
+            self._is_ended = True
             self._send(last)
 
     def _send(self, message: object) -> None:
@@ -106,4 +108,5 @@ class Line:
             return
         finally:
             # Whatever it was: a crew that hears nothing any more must not go on.
-            self._lost()
+            if not self._is_ended:
+                self._lost()

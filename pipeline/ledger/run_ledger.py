@@ -67,6 +67,16 @@ class RunLedger:
         self._renewed_at = self._clock.steady()
         self._staging: Staging | None = None
 
+    @property
+    def path(self) -> Path:
+        """Return where the ledger's file is."""
+        return self._file.path
+
+    @property
+    def renewed_at(self) -> float:
+        """Return a moment, in steady seconds, since which the lease was renewed: it is good from then on."""
+        return self._renewed_at
+
     def _commit(self, write: Callable[[sqlite3.Connection], T]) -> T:
         with told_clearly(self._file.path):
             return self._commits.run(write)
@@ -173,9 +183,11 @@ class RunLedger:
         self._renew_after(_DOUBT_SECONDS)
 
     def _renew_after(self, seconds: float) -> None:
-        if self._clock.steady() - self._renewed_at >= seconds:
+        began_at = self._clock.steady()
+        if began_at - self._renewed_at >= seconds:
             self._commit(lambda c: lease.renew(c, self._lease, self._clock.now()))
-            self._renewed_at = self._clock.steady()
+            # Not when it was done: the process may have been held up in between.
+            self._renewed_at = began_at
 
     def conclude(
         self,

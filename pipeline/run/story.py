@@ -108,6 +108,7 @@ class _Execution:
         with suppress(Drained):
             self._cast.course.go_on()
         self._cast.run.keep_up()
+        # Last: it may write to a terminal that takes nothing.
         self._cast.tick()
 
     def _conclude(self) -> RunRecord:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
 
-from pipeline.clock import Clock
 from pipeline.ledger.admission import Admission
 from pipeline.ledger.lease import LEASE_SECONDS
 from pipeline.ledger.records import Due, Settlement
@@ -20,6 +19,11 @@ _GOOD_SECONDS = LEASE_SECONDS / 3
 
 class Records(Protocol):
     """What the bridge asks of the ledger."""
+
+    @property
+    def renewed_at(self) -> float:
+        """Return a moment, in steady seconds, since which the lease was renewed."""
+        ...
 
     def record(self, entries: Sequence[tuple[Due, Settlement | None]]) -> list[Admission]:
         """Put settlements and intents on disk, in this order; return an admission for each intent."""
@@ -52,19 +56,17 @@ class Bridge:
     """
 
     def __init__(
-        self, records: Records, lanes: Iterator[list[Due]], *, course: Course, gate: Gate, watch: Watch, clock: Clock
+        self, records: Records, lanes: Iterator[list[Due]], *, course: Course, gate: Gate, watch: Watch
     ) -> None:
         self._records = records
         self._lanes = lanes
         self._course = course
         self._gate = gate
         self._watch = watch
-        self._clock = clock
         self._lock = threading.Lock()
         self._reading = threading.Lock()
         self._under_way: dict[int, Due] = {}
         self._number = 0
-        self._good_until = 0.0
         self._told: tuple[object, ...] = ()
         self.throttled = 0
         self._answers: dict[str, Callable[..., object]] = {
@@ -78,15 +80,10 @@ class Bridge:
             "drain": self._drain,
             "report": self._report,
         }
-        self.keep()
 
     def answer(self, question: str, args: tuple[Any, ...]) -> object:
         """Answer a question of a crew; raise what the ledger raises where it can't be read or written."""
         return self._answers[question](*args)
-
-    def keep(self) -> None:
-        """Take in that the run holds its job at this moment."""
-        self._good_until = self._clock.steady() + _GOOD_SECONDS
 
     def standing(self) -> Standing:
         """Return how the run stands."""
@@ -107,7 +104,9 @@ class Bridge:
         course = self._course
         self._number += 1
         is_calm = self._gate.is_calm and self._watch.is_calm
-        return Standing(self._number, self._good_until, is_calm, course.ending, course.reason, course.halt_code)
+        # From when the job was last seen to be ours, not from now: in between this process may have been held up.
+        good_until = self._records.renewed_at + _GOOD_SECONDS
+        return Standing(self._number, good_until, is_calm, course.ending, course.reason, course.halt_code)
 
     def _next_lanes(self, most: int) -> list[list[Due]]:
         """Return the next lanes, none where there are no more or the run drains."""

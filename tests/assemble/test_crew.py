@@ -3,26 +3,36 @@
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from pipeline.assemble.crew import Brief
-from pipeline.assemble.delivering import shares
+from pipeline.assemble.crew import Brief, carry_lanes
+from pipeline.assemble.delivering import Parts, Spread, shares
 from pipeline.assemble.fingerprint import fingerprint
+from pipeline.assemble.outside import Outside
 from pipeline.clock import SystemClock
-from pipeline.engines.line import Call, Done, Failed, Return
+from pipeline.engines.line import Call, Done, Failed, Line, Return
+from pipeline.engines.spawning import Started
 from pipeline.errors import CrewLost, PipelineError
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.quotas import QuotaStore
 from pipeline.model import Api
 from pipeline.settings import Account, Job, load
 from pipeline.simulator import Simulator, client_config, write_client_keys
 from pipeline.write.bridge import Standing
+from pipeline.write.course import Course
 from tests.assemble.test_platform_of_account import ALIPAY, WECHAT, job
+from tests.contract.nights import DEAD, Nights
+from tests.engines.test_processes import Thread
+from tests.moved_clock import MovedClock
 
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 _JOB = """
@@ -107,17 +117,22 @@ def brief(tmp_path: Path) -> Brief:
     config = load(path, environ={}, at=SystemClock().now(), only_job="orders")
     (tmp_path / "state").mkdir()
     known = fingerprint(config.jobs["orders"], config.accounts["zhima"])
-    return Brief(path, {}, known, "orders", workers=2)
+    return Brief(path, {}, known, tmp_path / "state" / "quota", "orders", workers=2)
+
+
+def begin(end: socket.socket, environ: Mapping[str, str] = MappingProxyType({}), **others: Any) -> Any:
+    """Start a crew at this end of a line."""
+    return subprocess.Popen(
+        [sys.executable, "-c", f"from pipeline.assemble.crew import main; main({end.fileno()})"],
+        pass_fds=(end.fileno(),), env={"PYTHONPATH": str(Path(__file__).parents[2]), **environ}, **others,
+    )  # fmt: skip
 
 
 def last_word(brief: Brief, environ: Mapping[str, str] | None = None) -> tuple[Done | Failed, list[str]]:
     """Run a crew in a process of its own; return its last word, and what it asked."""
     ours, theirs = socket.socketpair()
     with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-c", f"from pipeline.assemble.crew import main; main({theirs.fileno()})"],
-            pass_fds=(theirs.fileno(),), env={"PYTHONPATH": str(Path(__file__).parents[2]), **(environ or {})},
-        )  # fmt: skip
+        process = begin(theirs, environ=environ or {})
     with Connection(ours.detach()) as connection:
         connection.send(brief)
         bridge = Bridge(connection, [])
@@ -145,6 +160,70 @@ def test_a_config_that_changed_is_not_used(brief: Brief) -> None:
     assert questions == []
 
 
+def test_a_crew_draws_on_the_quota_of_its_run(brief: Brief) -> None:
+    """Where the config names another ledger by now the crew still draws on the quota that the run draws on."""
+    with brief.config.open("a", encoding="utf-8") as file:
+        file.write('[ledger]\nurl = "sqlite:///state/other.db"\n')
+    told, _ = last_word(brief)
+
+    assert isinstance(told, Done)
+    assert {path.name.removesuffix("-wal").removesuffix("-shm") for path in brief.quota.parent.iterdir()} == {"quota"}
+
+
+def test_a_run_names_its_quota(tmp_path: Path) -> None:
+    """All crews of a run are told of the quota beside the ledger that the run holds."""
+    told: list[Any] = []
+
+    def hear(line: Line, brief: Any) -> None:
+        told.append(brief)
+        line.end(Done())
+
+    def start() -> Started:
+        ours, theirs = socket.socketpair()
+        return Started(Thread(hear, theirs, 0), Connection(ours.detach()))
+
+    ledger = Ledger(tmp_path / "here.db", MovedClock(), DEAD)
+    held = Nights(lambda _holder=DEAD: ledger).begin()
+    outside = replace(Outside.real(SystemClock(), {}), start_crew=start)
+    parts = Parts(replace(job(Api.POINTS), concurrency=2), WECHAT, held, Course(outside.clock), outside)
+    Spread(parts, tmp_path / "backfill.toml", 2).deliver(iter(()), tick=lambda: None)
+    ledger.close()
+
+    assert [brief.quota for brief in told] == [tmp_path / "here.db-quota"] * 2
+
+
+def test_a_crew_whose_run_is_gone_ends_quietly() -> None:
+    """Where the run ended while its crew began, the crew says nothing of it."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = begin(theirs, stderr=subprocess.PIPE)
+    ours.close()
+
+    assert (process.communicate(timeout=20), process.returncode) == ((None, b""), 0)
+
+
+def test_a_crew_lets_go_of_its_quota(brief: Brief, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crew closes the quota's file itself once it has no more lanes."""
+    closed: list[QuotaStore] = []
+
+    class Noted(QuotaStore):
+        def close(self) -> None:
+            closed.append(self)
+            super().close()
+
+    monkeypatch.setattr("pipeline.assemble.crew.QuotaStore", Noted)
+    ours, theirs = (Connection(end.detach()) for end in socket.socketpair())
+    with ours, theirs:
+        bridge = threading.Thread(target=Bridge(ours, []).serve)
+        bridge.start()
+        line = Line(theirs, lambda: None)
+        carry_lanes(brief, line, Outside.real(SystemClock(), {}))
+        line.end(Done())
+        bridge.join(20)
+
+    assert len(closed) == 1
+
+
 def test_an_error_of_the_program_is_told_without_values(brief: Brief) -> None:
     """What a crew can't foresee is told by its kind and place alone; its values may be secrets."""
     told, _ = last_word(replace(brief, environ=None))  # type: ignore[arg-type] # a fault of the program
@@ -156,7 +235,7 @@ def test_an_error_of_the_program_is_told_without_values(brief: Brief) -> None:
 
 def test_errors_survive_the_way_between_processes(brief: Brief) -> None:
     """A ledger error of a crew, here of its quota, comes over as it is."""
-    (brief.config.parent / "state" / "backfill.db-quota").mkdir()
+    brief.quota.mkdir()
     told, _ = last_word(brief)
 
     assert isinstance(told, Failed)

@@ -12,7 +12,7 @@ from pipeline.cli.parser import build_parser
 COMMANDS = ["run", "plan", "rerun", "resume", "runs", "show", "report"]
 EXECUTION: Mapping[str, object] = {
     "config": None, "date": None, "until": None, "limit": None, "max_failures": None, "report": None, "format": "csv",
-    "json": False, "no_progress": False, "log_format": "console",
+    "json": False, "no_progress": False, "processes": None, "log_format": "console",
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -11,7 +12,7 @@ from pipeline.ledger.lease import LEASE_SECONDS, Holder, this_process
 from pipeline.ledger.records import RunRecord, RunState
 from pipeline.ledger.rerunning import Rewrites, Selection
 from pipeline.ledger.run_ledger import RunLedger
-from tests.contract.nights import GONE, ME, OPEN, MakeNights, Opens, conclude, order
+from tests.contract.nights import GONE, ME, OPEN, MakeNights, NewLedger, Nights, Opens, conclude, order
 from tests.moved_clock import MovedClock
 
 ALIVE = this_process()
@@ -97,6 +98,30 @@ def test_a_run_that_keeps_up_keeps_its_job(nights: MakeNights, opens: Opens, clo
 
     with pytest.raises(RunHeld):
         orders.begin(opens(ALIVE))
+
+
+class HeldUp(MovedClock):
+    """The clock of a process that is held up right after it has looked at it."""
+
+    seconds = 0.0
+
+    def now(self) -> datetime:
+        seen = super().now()
+        self.move(self.seconds)
+        return seen
+
+
+def test_a_lease_is_good_from_before_it_was_renewed(new_ledger: NewLedger) -> None:
+    """What a run says of its lease is never later than the lease itself, wherever the process was held up."""
+    clock = HeldUp()
+    with new_ledger(clock) as opens:
+        held = Nights(opens, clock=clock).begin(opens(ALIVE))
+        clock.move(LEASE_SECONDS / 2)
+        asked_at, clock.seconds = clock.steady(), 2 * LEASE_SECONDS
+        held.keep_up()
+
+    assert held.renewed_at == asked_at
+    assert clock.steady() > asked_at + LEASE_SECONDS
 
 
 def test_a_lease_that_ran_out_is_renewed_where_nobody_took_the_job(

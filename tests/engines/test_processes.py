@@ -1,5 +1,6 @@
 """Work spread over processes that ask; here most of them are threads at the end of a real line."""
 
+import errno
 import os
 import signal
 import socket
@@ -29,7 +30,6 @@ class Bridge:
 
     last: int = 30
     asked: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
-    kept: int = 0
     is_news: bool = False
 
     def answer(self, question: str, args: tuple[Any, ...]) -> int | None:
@@ -45,8 +45,16 @@ class Bridge:
         told, self.is_news = self.is_news, False
         return "news" if told else None
 
-    def keep(self) -> None:
-        self.kept += 1
+
+@dataclass
+class SlowBridge(Bridge):
+    """Does not answer before it may."""
+
+    go: threading.Event = field(default_factory=threading.Event)
+
+    def answer(self, question: str, args: tuple[Any, ...]) -> int | None:
+        assert self.go.wait(_PATIENCE_SECONDS)
+        return super().answer(question, args)
 
 
 class Thread:
@@ -59,6 +67,7 @@ class Thread:
         self._exit_code = exit_code
         self._thread = threading.Thread(target=self._live, args=(work,))
         self.killed = threading.Event()
+        self.waited_for = threading.Event()
         self._thread.start()
 
     def _live(self, work: Work) -> None:
@@ -74,6 +83,7 @@ class Thread:
         self.killed.set()
 
     def wait(self, timeout: float | None = None) -> int:
+        self.waited_for.set()
         self._thread.join(_PATIENCE_SECONDS)
         return self._exit_code
 
@@ -104,6 +114,17 @@ class Fleet:
 
     def run(self, *briefs: object, tick: Callable[[], None] | None = None) -> None:
         ProcessEngine(self.start, 0.001).run(briefs, self.bridge, tick=tick or self.tick, give_up=self.given_up.set)
+
+
+class Unheard:
+    """What cannot be read at the other end."""
+
+    def __reduce__(self) -> tuple[Callable[[], object], tuple[()]]:
+        return unreadable, ()
+
+
+def unreadable() -> object:
+    raise RuntimeError("nobody can read this")
 
 
 def ask_until_none(line: Line, brief: Any) -> None:
@@ -180,9 +201,8 @@ def test_news_reaches_those_who_do_not_ask() -> None:
     assert heard.is_set()
 
 
-def test_the_run_is_kept_after_each_tick_that_went_well() -> None:
-    """Crews hear that all is well only after a tick that has not failed."""
-    kept: list[int] = []
+def test_a_tick_that_fails_ends_the_work() -> None:
+    """Where the calling thread finds that the run can't go on, the crews come to rest and its error is raised."""
     go = threading.Event()
 
     def work(line: Line, _: Any) -> None:
@@ -193,16 +213,15 @@ def test_the_run_is_kept_after_each_tick_that_went_well() -> None:
     fleet = Fleet(work)
 
     def tick() -> None:
-        kept.append(fleet.bridge.kept)
-        if len(kept) == 4:
+        fleet.ticks += 1
+        if fleet.ticks == 4:
             go.set()
             raise LedgerError("another run has the job")
 
     with pytest.raises(LedgerError, match="another run has the job"):
         fleet.run("a", tick=tick)
 
-    assert kept == [0, 1, 2, 3]
-    assert (fleet.bridge.kept, fleet.given_up.is_set()) == (3, True)
+    assert (fleet.ticks, fleet.given_up.is_set()) == (4, True)
 
 
 def test_a_crew_that_fails_tells_why() -> None:
@@ -243,6 +262,7 @@ def test_a_question_that_can_not_be_answered_dismisses_the_crew() -> None:
     ("exit_code", "fate"),
     [
         pytest.param(-signal.SIGKILL, "was killed by SIGKILL", id="killed"),
+        pytest.param(-40, "was killed by signal 40", id="killed-by-a-signal-without-a-name"),
         pytest.param(1, "ended with exit code 1", id="ended"),
     ],
 )
@@ -265,6 +285,28 @@ def test_a_crew_that_dies_is_missed(exit_code: int, fate: str) -> None:
     assert (caught.value.pid, caught.value.fate, rested.is_set()) == (4711, fate, True)
 
 
+@pytest.mark.parametrize(
+    "last_word",
+    [
+        pytest.param("well", id="other-words"),
+        pytest.param(None, id="nothing"),
+        pytest.param(Unheard(), id="unreadable"),
+    ],
+)
+def test_a_crew_without_a_last_word_is_not_done(last_word: object) -> None:
+    """Whatever ends the talk with a crew, but that it is done, fails the run."""
+
+    def work(line: Line, _: Any) -> None:
+        line.end(last_word)  # type: ignore[arg-type] # a fault of the program
+
+    fleet = Fleet(work)
+    with pytest.raises((CrewLost, RuntimeError)) as caught:
+        fleet.run("a")
+
+    assert str(caught.value).startswith(("process 4711 of the run said something else", "nobody can read this"))
+    assert fleet.given_up.is_set()
+
+
 def test_a_crew_that_says_nothing_is_ended() -> None:
     """A crew that was stopped, or hangs, is killed after so many looks, and does not hold the run for ever."""
 
@@ -279,6 +321,52 @@ def test_a_crew_that_says_nothing_is_ended() -> None:
     assert fleet.ticks >= 299
 
 
+def test_a_crew_that_waits_for_us_is_not_silent() -> None:
+    """However long an answer of ours takes, the crew that waits for it is not blamed; silence counts from then on."""
+    slow = SlowBridge()
+    fleet = Fleet(ask_until_none, slow)
+
+    def tick() -> None:
+        fleet.ticks += 1
+        if fleet.ticks >= 700:
+            slow.go.set()
+
+    fleet.run("a", "b", tick=tick)
+
+    assert len(slow.asked) == 30 + 2
+    assert not [process for process in fleet.processes if process.killed.is_set()]
+
+
+def test_a_crew_that_is_done_is_not_kept() -> None:
+    """A process that has ended is taken note of at once, not only when the last of them is done."""
+    taken_note: list[bool] = []
+
+    def work(line: Line, brief: Any) -> None:
+        line.listen(lambda _: None)
+        if brief == "lasts":
+            taken_note.append(fleet.processes[0].waited_for.wait(_PATIENCE_SECONDS / 4))
+        line.end(Done())
+
+    fleet = Fleet(work)
+    fleet.run("is done", "lasts")
+
+    assert taken_note == [True]
+    assert not [process for process in fleet.processes if process.killed.is_set()]
+
+
+def test_a_line_that_closes_after_the_last_word_is_no_loss() -> None:
+    """Whoever has said its last word does not miss the other end."""
+    ours, theirs = socket.socketpair()
+    lost = threading.Event()
+    with Connection(ours.detach()) as connection:
+        line = Line(connection, lost.set)
+        line.listen(lambda _: None)
+        line.end(Done())
+        with Connection(theirs.detach()) as other:
+            assert other.recv() == Done()
+        assert not lost.wait(0.2)
+
+
 def test_a_crew_that_can_not_be_started_stops_the_others() -> None:
     """Where the system gives no more processes, those that there are come to rest first."""
     fleet = Fleet(ask_until_none)
@@ -287,9 +375,9 @@ def test_a_crew_that_can_not_be_started_stops_the_others() -> None:
     def start() -> Started:
         for one in starts:
             return one()
-        raise BlockingIOError
+        raise BlockingIOError(errno.EAGAIN, "no more processes")
 
-    with pytest.raises(BlockingIOError):
+    with pytest.raises(CrewLost, match=rf"process {os.getpid()} of the run could not start another one \(no more proc"):
         ProcessEngine(start, 0.001).run(["a", "b"], fleet.bridge, tick=fleet.tick, give_up=fleet.given_up.set)
 
     assert fleet.given_up.is_set()

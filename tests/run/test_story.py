@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import LedgerError, SourceError
+from pipeline.ledger.lease import LEASE_SECONDS
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Act, Due, RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
@@ -55,6 +56,7 @@ class Stage:
     engine: OneByOne = field(default_factory=OneByOne)
     reported: list[RunRecord] = field(default_factory=list)
     throttled: int = 3
+    tick: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
         self.nights = Nights(lambda holder=DEAD: self.ledger, clock=self.rehearsal.clock)
@@ -71,7 +73,7 @@ class Stage:
     def execute(self, act: Callable[[], object] | None = None) -> int:
         """Execute the run; as it is, or after this first act."""
         cast = Cast(
-            self.run, self._deliver, self.course, lambda: self.throttled, self.rehearsal.clock, lambda: None,
+            self.run, self._deliver, self.course, lambda: self.throttled, self.rehearsal.clock, self.tick,
             self._report,
         )  # fmt: skip
         return execute(cast, act)
@@ -125,6 +127,17 @@ def test_a_run_that_is_staged_already_is_only_delivered(stage: Stage) -> None:
     stage.stage("A")
 
     assert (stage.execute(), stage.told) == (0, [("A", *SENT)])
+
+
+def test_the_job_is_kept_before_anything_is_shown(stage: Stage) -> None:
+    """What is shown may have to wait for a terminal: a tick first does all that others wait for."""
+    stage.stage("A")
+    clock = stage.rehearsal.clock
+    stage.engine.before_tick = lambda: clock.move(LEASE_SECONDS / 2)
+    shown: list[bool] = []
+    stage.tick = lambda: shown.append(stage.run.renewed_at == clock.steady())
+
+    assert (stage.execute(), shown) == (0, [True])
 
 
 def test_rows_that_fail_do_not_stop_a_run(stage: Stage) -> None:

@@ -36,6 +36,7 @@ class Records:
     known: Mapping[str, Admission] = field(default_factory=dict)
     written: list[list[tuple[str, Status | None]]] = field(default_factory=list)
     error: Exception | None = None
+    renewed_at: float = 0.0
 
     def record(self, entries: Sequence[tuple[Due, Settlement | None]]) -> list[Admission]:
         if self.error is not None:
@@ -78,10 +79,10 @@ class Run:
     def __init__(self, lanes: Sequence[list[Due]] = (), clock: MovedClock | None = None) -> None:
         self.clock = clock or MovedClock()
         self.course = Course(self.clock)
-        self.records = Records()
+        self.records = Records(renewed_at=self.clock.steady())
         self.bridge = Bridge(
             self.records, iter(lanes), course=self.course, gate=Gate(self.clock, 300.0),
-            watch=Watch(Suspicion(), Monotony()), clock=self.clock,
+            watch=Watch(Suspicion(), Monotony()),
         )  # fmt: skip
         self.crews = [Crew(self) for _ in range(3)]
 
@@ -225,7 +226,7 @@ def test_nothing_is_started_while_the_run_is_silent() -> None:
 
     def tell() -> None:
         if len(clock.sleeps) == 3:
-            run.bridge.keep()
+            run.records.renewed_at = clock.steady()
         crew.hear()
 
     clock.tell = tell
@@ -236,6 +237,17 @@ def test_nothing_is_started_while_the_run_is_silent() -> None:
     crew.course.go_on()
 
     assert (awake, clock.sleeps) == ([], [0.05] * 3)
+
+
+def test_what_a_run_tells_does_not_prove_that_it_holds_its_job(run: Run) -> None:
+    """However often a run speaks that was held up: until it has renewed its lease, nobody sends for it."""
+    until = run.bridge.standing().good_until
+    run.clock.move(40.0)
+    told = [run.bridge.standing().good_until, run.crews[0].ask("report", 0) or run.bridge.standing().good_until]
+    run.records.renewed_at = run.clock.steady()
+
+    assert told == [until, until]
+    assert until < run.clock.steady() < run.bridge.standing().good_until
 
 
 def test_what_a_crew_writes_goes_over_at_once() -> None:
