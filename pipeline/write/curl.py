@@ -171,7 +171,10 @@ def _handle(endpoint: Endpoint, exchange: _Exchange) -> Any:
         curl.setopt(option, value)
     bundle = endpoint.ca_bundle or DEFAULT_CA_BUNDLE_PATH
     for file, folder in ((pycurl.CAINFO, pycurl.CAPATH), (pycurl.PROXY_CAINFO, pycurl.PROXY_CAPATH)):
-        curl.setopt(folder if Path(bundle).is_dir() else file, os.fsencode(bundle))
+        named, other = (folder, file) if Path(bundle).is_dir() else (file, folder)
+        curl.setopt(named, os.fsencode(bundle))
+        # What libcurl was built with would be trusted beside the account's own.
+        curl.unsetopt(other)
     return curl
 
 

@@ -12,12 +12,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+import pycurl
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest
 from pipeline.write.curl import CurlTransport
@@ -424,6 +426,44 @@ def test_a_server_that_the_ca_bundle_vouches_for(
     server = starts(says("200 OK"), context=context)
 
     assert cause_of(reaches(server.url, ca_bundle=str(certificate)).send(REQUEST)) == 200
+
+
+@pytest.mark.parametrize("trusted", [pytest.param("folder", id="folder"), pytest.param("file", id="file")])
+@pytest.mark.parametrize("way", ["direct", "proxy"])
+def test_libcurl_trusts_no_more_than_the_ca_bundle(
+    starts: Starts,
+    context: ssl.SSLContext,
+    certificate: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    trusted: str,
+    way: str,
+) -> None:
+    """Where the account names whom it trusts, a server or proxy that libcurl was built to trust is refused."""
+    folder = tmp_path / "hashed"
+    folder.mkdir()
+    # OpenSSL finds an issuer in a folder by the hash of its name, which is that of CN=TEST.
+    (folder / "756b76dc.0").write_bytes(certificate.read_bytes())
+    other = tmp_path / "other"
+    other.mkdir()
+    bundle = other if trusted == "folder" else Path(DEFAULT_CA_BUNDLE_PATH)
+
+    def built() -> pycurl.Curl:
+        made = handle()
+        for file, path in ((pycurl.CAINFO, pycurl.CAPATH), (pycurl.PROXY_CAINFO, pycurl.PROXY_CAPATH)):
+            made.setopt(file, str(certificate))
+            made.setopt(path, str(folder))
+        return made
+
+    handle = pycurl.Curl
+    monkeypatch.setattr(pycurl, "Curl", built)
+    server = starts(says("200 OK"), context=context)
+    url, proxy = (server.url, None) if way == "direct" else ("http://platform.invalid", server.url)
+    answer = CurlTransport(Endpoint(url, proxy=proxy, ca_bundle=str(bundle))).send(REQUEST)
+    by_folder = CurlTransport(Endpoint(url, proxy=proxy, ca_bundle=str(folder))).send(REQUEST)
+
+    assert (cause_of(answer), cause_of(by_folder)) == (Loss.TLS_REFUSED, 200)
+    assert len(server.requests) == 1
 
 
 def test_a_server_that_nobody_vouches_for(starts: Starts, reaches: Reaches, context: ssl.SSLContext) -> None:
