@@ -13,8 +13,8 @@ from pipeline.assemble.carrying import permits_of, writer_of
 from pipeline.assemble.fingerprint import fingerprint
 from pipeline.assemble.outside import Outside
 from pipeline.clock import SystemClock
-from pipeline.engines.line import Dismissed, Done, Failed, Line
 from pipeline.engines.spawning import end_with_parent
+from pipeline.engines.tether import Dismissed, Done, Failed, Tether
 from pipeline.errors import CrewLost, LedgerError, PipelineError, SettingsError
 from pipeline.ledger.quotas import QuotaStore
 from pipeline.ledger.records import Due
@@ -41,7 +41,7 @@ class Brief:
 
 
 def main(number: int) -> None:
-    """Carry lanes for whoever has the other end of this line, until there are none."""
+    """Carry lanes for whoever has the other end of this tether, until there are none."""
     end_with_parent()
     # The run's own process speaks for all. What a library here would log may name hosts and paths.
     logging.disable()
@@ -51,13 +51,13 @@ def main(number: int) -> None:
         except (EOFError, OSError):
             # The run ended, or was killed, while this process began.
             return
-        line = Line(connection)
-        line.end(_end_of(brief, line))
+        tether = Tether(connection)
+        tether.end(_end_of(brief, tether))
 
 
-def _end_of(brief: Brief, line: Line) -> Done | Failed:
+def _end_of(brief: Brief, tether: Tether) -> Done | Failed:
     try:
-        carry_lanes(brief, line, Outside.real(SystemClock(), brief.environ))
+        carry_lanes(brief, tether, Outside.real(SystemClock(), brief.environ))
     except Dismissed:
         # Why is known where the question was asked.
         return Done()
@@ -72,19 +72,19 @@ def _end_of(brief: Brief, line: Line) -> Done | Failed:
     return Done()
 
 
-def carry_lanes(brief: Brief, line: Line, outside: Outside) -> None:
+def carry_lanes(brief: Brief, tether: Tether, outside: Outside) -> None:
     """Carry lanes until the run has no more for this crew; raise what stops a crew."""
-    course = FarCourse(outside.clock, line.ask)
-    line.listen(course.hear)
+    course = FarCourse(outside.clock, tether.ask)
+    tether.listen(course.hear)
     config = _config_as_told(brief, outside)
     job = config.jobs[brief.job]
     account = config.accounts[job.account]
-    ledger, gate, watch = FarLedger(line.ask), FarGate(course, line.ask), FarWatch(course, line.ask)
+    ledger, gate, watch = FarLedger(tether.ask), FarGate(course, tether.ask), FarWatch(course, tether.ask)
     with closing(QuotaStore(brief.quota)) as quotas:
         permits = permits_of(job, account, quotas, outside)
         writer = writer_of(job, account, ledger, permits, outside, course=course, gate=gate, watch=watch)
-        log = _Log(ledger, permits, line)
-        lanes = _lanes(line, brief.workers)
+        log = _Log(ledger, permits, tether)
+        lanes = _lanes(tether, brief.workers)
         outside.engine.run(lanes, writer.carry, workers=brief.workers, tick=log.keep_up, give_up=course.give_up)
         log.keep_up()
 
@@ -97,19 +97,19 @@ def _config_as_told(brief: Brief, outside: Outside) -> Config:
     return config
 
 
-def _lanes(line: Line, at_once: int) -> Iterator[list[Due]]:
+def _lanes(tether: Tether, at_once: int) -> Iterator[list[Due]]:
     """Yield lanes as the run hands them out: few at a time, so that no crew is left with many when others have none."""
-    while lanes := line.ask("lanes", at_once):
+    while lanes := tether.ask("lanes", at_once):
         yield from lanes
 
 
 class _Log:
     """What a crew writes down several times a second, and reports."""
 
-    def __init__(self, ledger: FarLedger, permits: Permits, line: Line) -> None:
+    def __init__(self, ledger: FarLedger, permits: Permits, tether: Tether) -> None:
         self._ledger = ledger
         self._permits = permits
-        self._line = line
+        self._tether = tether
         self._throttled = 0
 
     def keep_up(self) -> None:
@@ -117,4 +117,4 @@ class _Log:
         self._ledger.flush()
         throttled = self._permits.throttled - self._throttled
         self._throttled += throttled
-        self._line.ask("report", throttled)
+        self._tether.ask("report", throttled)

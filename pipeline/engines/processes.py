@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from pipeline.engines.line import Call, Done, Failed, Return
 from pipeline.engines.spawning import Start, Started
+from pipeline.engines.tether import Call, Done, Failed, Return
 from pipeline.errors import CrewLost, PipelineError
 
 # A crew speaks several times a second. One that hangs, or was stopped, must not hold a run for ever. Counted are our
@@ -187,7 +187,7 @@ class _Crew:
             self._connection.send(message)
 
     def tell(self, news: object) -> None:
-        """Say how the run stands, unless the line is busy: it is said again soon, and nobody may wait for a crew."""
+        """Say how the run stands, unless the tether is busy: it is said again soon, and nobody may wait for a crew."""
         if not self._sending.acquire(blocking=False):
             return
         try:
@@ -212,7 +212,7 @@ class _Crew:
         return CrewLost(self._process.pid, _how_it_ended(self._end_of_process()))
 
     def end(self) -> None:
-        """Let a process that said its last word end, end any other, and close the line."""
+        """Let a process that said its last word end, end any other, and close the tether."""
         if not self._has_ended:
             self._process.kill()
         self._end_of_process()

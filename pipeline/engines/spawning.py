@@ -1,4 +1,4 @@
-"""Starting a process of this program that shares nothing with this one but a line."""
+"""Starting a process of this program that shares nothing with this one but a tether."""
 
 import ctypes
 import os
@@ -36,7 +36,7 @@ class Process(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A process, and this end of the line to it. The line closes when the process dies, whatever kills it."""
+    """A process, and this end of the tether to it. The tether closes when the process dies, whatever kills it."""
 
     process: Process
     connection: "Connection[Any, Any]"
@@ -47,7 +47,7 @@ Start = Callable[[], Started]
 
 def spawned(module: str) -> Started:
     """
-    Start a fresh interpreter that calls `main(fd)` of a module; the other end of the line is its `fd`.
+    Start a fresh interpreter that calls `main(fd)` of a module; the other end of the tether is its `fd`.
 
     Nothing is forked that goes on: threads, open ledgers and TLS states stay here alone. SIGINT and SIGTERM are
     blocked in it from its first moment on.
@@ -76,7 +76,7 @@ def end_with_parent() -> None:
     """
     Have the system kill this process when the one that started it dies, also while it is stopped.
 
-    Stopped, it would not see that its line is closed, and might hold the lock of the quota. Where a system can't do
+    Stopped, it would not see that its tether is closed, and might hold the lock of the quota. Where a system can't do
     that, it ends as soon as it wakes.
     """
     if sys.platform == "linux":

@@ -33,8 +33,8 @@ class ThreadEngine:
         The first exception, of a task or of `tick`, is raised again once all threads have come to rest; `give_up` is
         called at once, so that they soon do.
         """
-        crew = _Crew(tasks, work, give_up)
-        threads = [threading.Thread(target=crew.labour, name=f"worker-{n}", daemon=True) for n in range(workers)]
+        gang = _Gang(tasks, work, give_up)
+        threads = [threading.Thread(target=gang.labour, name=f"worker-{n}", daemon=True) for n in range(workers)]
         try:
             for thread in threads:
                 thread.start()
@@ -43,15 +43,15 @@ class ThreadEngine:
                     thread.join(self._tick_seconds)
                     tick()
         except BaseException as exc:  # noqa: BLE001 - raised again below, once the threads are at rest
-            crew.fail(exc)
+            gang.fail(exc)
             for thread in threads:
                 if thread.ident is not None:
                     thread.join()
-        if crew.error is not None:
-            raise crew.error
+        if gang.error is not None:
+            raise gang.error
 
 
-class _Crew(Generic[T]):
+class _Gang(Generic[T]):
     def __init__(self, tasks: Iterator[T], work: Callable[[T], None], give_up: Callable[[], None]) -> None:
         self._tasks = tasks
         self._work = work

@@ -19,8 +19,8 @@ from pipeline.assemble.delivering import Parts, Spread, shares
 from pipeline.assemble.fingerprint import fingerprint
 from pipeline.assemble.outside import Outside
 from pipeline.clock import SystemClock
-from pipeline.engines.line import Call, Done, Failed, Line, Return
 from pipeline.engines.spawning import Started
+from pipeline.engines.tether import Call, Done, Failed, Return, Tether
 from pipeline.errors import CrewLost, PipelineError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.quotas import QuotaStore
@@ -91,7 +91,7 @@ def test_a_changed_job_has_another_fingerprint(changed: Job) -> None:
 
 @dataclass
 class Bridge:
-    """The run's end of the line: it hands out no lanes, and keeps what it was asked."""
+    """The run's end of the tether: it hands out no lanes, and keeps what it was asked."""
 
     connection: "Connection[Any, Any]"
     questions: list[str]
@@ -121,7 +121,7 @@ def brief(tmp_path: Path) -> Brief:
 
 
 def begin(end: socket.socket, environ: Mapping[str, str] = MappingProxyType({}), **others: Any) -> Any:
-    """Start a crew at this end of a line."""
+    """Start a crew at this end of a tether."""
     return subprocess.Popen(
         [sys.executable, "-c", f"from pipeline.assemble.crew import main; main({end.fileno()})"],
         pass_fds=(end.fileno(),), env={"PYTHONPATH": str(Path(__file__).parents[2]), **environ}, **others,
@@ -174,9 +174,9 @@ def test_a_run_names_its_quota(tmp_path: Path) -> None:
     """All crews of a run are told of the quota beside the ledger that the run holds."""
     told: list[Any] = []
 
-    def hear(line: Line, brief: Any) -> None:
+    def hear(tether: Tether, brief: Any) -> None:
         told.append(brief)
-        line.end(Done())
+        tether.end(Done())
 
     def start() -> Started:
         ours, theirs = socket.socketpair()
@@ -216,9 +216,9 @@ def test_a_crew_lets_go_of_its_quota(brief: Brief, monkeypatch: pytest.MonkeyPat
     with ours, theirs:
         bridge = threading.Thread(target=Bridge(ours, []).serve)
         bridge.start()
-        line = Line(theirs, lambda: None)
-        carry_lanes(brief, line, Outside.real(SystemClock(), {}))
-        line.end(Done())
+        tether = Tether(theirs, lambda: None)
+        carry_lanes(brief, tether, Outside.real(SystemClock(), {}))
+        tether.end(Done())
         bridge.join(20)
 
     assert len(closed) == 1

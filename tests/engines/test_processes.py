@@ -1,4 +1,4 @@
-"""Work spread over processes that ask; here most of them are threads at the end of a real line."""
+"""Work spread over processes that ask; here most of them are threads at the end of a real tether."""
 
 import errno
 import os
@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.engines.line import Dismissed, Done, Failed, Line
 from pipeline.engines.processes import ProcessEngine
 from pipeline.engines.spawning import Started, spawned
+from pipeline.engines.tether import Dismissed, Done, Failed, Tether
 from pipeline.errors import CrewLost, LedgerError
 
-Work = Callable[[Line, Any], None]
+Work = Callable[[Tether, Any], None]
 _PATIENCE_SECONDS = 20.0
 
 
@@ -58,7 +58,7 @@ class SlowBridge(Bridge):
 
 
 class Thread:
-    """A process that is a thread: its line ends when its work does, or when it is killed."""
+    """A process that is a thread: its tether ends when its work does, or when it is killed."""
 
     pid = 4711
 
@@ -71,10 +71,10 @@ class Thread:
         self._thread.start()
 
     def _live(self, work: Work) -> None:
-        # Not closed here, where its line may still listen: it is once nobody holds it.
+        # Not closed here, where its tether may still listen: it is once nobody holds it.
         connection: Connection[Any, Any] = Connection(self._end.detach())
         self._hang_up = partial(_hang_up, connection)
-        work(Line(connection, lambda: None), connection.recv())
+        work(Tether(connection, lambda: None), connection.recv())
         self._hang_up()
 
     def kill(self) -> None:
@@ -127,11 +127,11 @@ def unreadable() -> object:
     raise RuntimeError("nobody can read this")
 
 
-def ask_until_none(line: Line, brief: Any) -> None:
-    line.listen(lambda _: None)
-    while line.ask("more", brief) is not None:
+def ask_until_none(tether: Tether, brief: Any) -> None:
+    tether.listen(lambda _: None)
+    while tether.ask("more", brief) is not None:
         pass
-    line.end(Done())
+    tether.end(Done())
 
 
 def test_every_crew_is_answered_until_it_is_done() -> None:
@@ -149,14 +149,14 @@ def test_threads_of_a_crew_get_their_own_answers() -> None:
     """However many threads ask at once, each gets the answer to its own question."""
     told: list[int] = []
 
-    def work(line: Line, _: Any) -> None:
-        line.listen(lambda _: None)
-        threads = [threading.Thread(target=lambda: told.append(line.ask("more"))) for _ in range(20)]
+    def work(tether: Tether, _: Any) -> None:
+        tether.listen(lambda _: None)
+        threads = [threading.Thread(target=lambda: told.append(tether.ask("more"))) for _ in range(20)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        line.end(Done())
+        tether.end(Done())
 
     Fleet(work).run("a")
 
@@ -168,12 +168,12 @@ def test_news_is_heard_before_the_answer_that_brings_it() -> None:
     heard: list[Any] = []
     seen: list[tuple[int, Any]] = []
 
-    def work(line: Line, _: Any) -> None:
-        line.listen(heard.append)
+    def work(tether: Tether, _: Any) -> None:
+        tether.listen(heard.append)
         for _ in range(5):
-            answer = line.ask("more")
+            answer = tether.ask("more")
             seen.append((answer, max(number for number in heard if isinstance(number, int))))
-        line.end(Done())
+        tether.end(Done())
 
     Fleet(work).run("a")
 
@@ -185,12 +185,12 @@ def test_news_reaches_those_who_do_not_ask() -> None:
     """What one crew's question changes is told to the others at once, and all hear how the run stands at each tick."""
     heard = threading.Event()
 
-    def work(line: Line, brief: Any) -> None:
-        line.listen(lambda news: heard.set() if news == "news" and brief == "waits" else None)
+    def work(tether: Tether, brief: Any) -> None:
+        tether.listen(lambda news: heard.set() if news == "news" and brief == "waits" else None)
         if brief == "asks":
-            line.ask("more")
+            tether.ask("more")
         assert heard.wait(_PATIENCE_SECONDS)
-        line.end(Done())
+        tether.end(Done())
 
     fleet = Fleet(work, Bridge(is_news=True))
     # Without ticks: nothing but the news itself wakes the one that waits.
@@ -205,10 +205,10 @@ def test_a_tick_that_fails_ends_the_work() -> None:
     """Where the calling thread finds that the run can't go on, the crews come to rest and its error is raised."""
     go = threading.Event()
 
-    def work(line: Line, _: Any) -> None:
-        line.listen(lambda _: None)
+    def work(tether: Tether, _: Any) -> None:
+        tether.listen(lambda _: None)
         go.wait(_PATIENCE_SECONDS)
-        line.end(Done())
+        tether.end(Done())
 
     fleet = Fleet(work)
 
@@ -227,9 +227,9 @@ def test_a_tick_that_fails_ends_the_work() -> None:
 def test_a_crew_that_fails_tells_why() -> None:
     """The error of a crew is raised once all are at rest, with what it says of whose fault it was."""
 
-    def work(line: Line, brief: Any) -> None:
-        line.listen(lambda _: None)
-        line.end(Failed(LedgerError("the quota is locked", users_fault=False)) if brief == "fails" else Done())
+    def work(tether: Tether, brief: Any) -> None:
+        tether.listen(lambda _: None)
+        tether.end(Failed(LedgerError("the quota is locked", users_fault=False)) if brief == "fails" else Done())
 
     fleet = Fleet(work)
     with pytest.raises(LedgerError, match="the quota is locked") as caught:
@@ -242,13 +242,13 @@ def test_a_question_that_can_not_be_answered_dismisses_the_crew() -> None:
     """The error is raised here, where it came up; the crew learns only that there is no answer."""
     dismissed = threading.Event()
 
-    def work(line: Line, _: Any) -> None:
-        line.listen(lambda _: None)
+    def work(tether: Tether, _: Any) -> None:
+        tether.listen(lambda _: None)
         try:
-            line.ask("fail")
+            tether.ask("fail")
         except Dismissed:
             dismissed.set()
-        line.end(Done())
+        tether.end(Done())
 
     fleet = Fleet(work)
     with pytest.raises(LedgerError, match="the disk is full"):
@@ -267,16 +267,16 @@ def test_a_question_that_can_not_be_answered_dismisses_the_crew() -> None:
     ],
 )
 def test_a_crew_that_dies_is_missed(exit_code: int, fate: str) -> None:
-    """A line that ends without a last word is a crew that died; the others are told to drain, and waited for."""
+    """A tether that ends without a last word is a crew that died; the others are told to drain, and waited for."""
     rested = threading.Event()
 
-    def work(line: Line, brief: Any) -> None:
+    def work(tether: Tether, brief: Any) -> None:
         if brief == "dies":
             return
-        line.listen(lambda _: None)
+        tether.listen(lambda _: None)
         assert fleet.given_up.wait(_PATIENCE_SECONDS)
         rested.set()
-        line.end(Done())
+        tether.end(Done())
 
     fleet = Fleet(work, exit_code=exit_code)
     with pytest.raises(CrewLost) as caught:
@@ -296,8 +296,8 @@ def test_a_crew_that_dies_is_missed(exit_code: int, fate: str) -> None:
 def test_a_crew_without_a_last_word_is_not_done(last_word: object) -> None:
     """Whatever ends the talk with a crew, but that it is done, fails the run."""
 
-    def work(line: Line, _: Any) -> None:
-        line.end(last_word)  # type: ignore[arg-type] # a fault of the program
+    def work(tether: Tether, _: Any) -> None:
+        tether.end(last_word)  # type: ignore[arg-type] # a fault of the program
 
     fleet = Fleet(work)
     with pytest.raises((CrewLost, RuntimeError)) as caught:
@@ -310,7 +310,7 @@ def test_a_crew_without_a_last_word_is_not_done(last_word: object) -> None:
 def test_a_crew_that_says_nothing_is_ended() -> None:
     """A crew that was stopped, or hangs, is killed after so many looks, and does not hold the run for ever."""
 
-    def work(line: Line, _: Any) -> None:
+    def work(tether: Tether, _: Any) -> None:
         fleet.processes[0].killed.wait(_PATIENCE_SECONDS)
 
     fleet = Fleet(work)
@@ -341,11 +341,11 @@ def test_a_crew_that_is_done_is_not_kept() -> None:
     """A process that has ended is taken note of at once, not only when the last of them is done."""
     taken_note: list[bool] = []
 
-    def work(line: Line, brief: Any) -> None:
-        line.listen(lambda _: None)
+    def work(tether: Tether, brief: Any) -> None:
+        tether.listen(lambda _: None)
         if brief == "lasts":
             taken_note.append(fleet.processes[0].waited_for.wait(_PATIENCE_SECONDS / 4))
-        line.end(Done())
+        tether.end(Done())
 
     fleet = Fleet(work)
     fleet.run("is done", "lasts")
@@ -354,14 +354,14 @@ def test_a_crew_that_is_done_is_not_kept() -> None:
     assert not [process for process in fleet.processes if process.killed.is_set()]
 
 
-def test_a_line_that_closes_after_the_last_word_is_no_loss() -> None:
+def test_a_tether_that_closes_after_the_last_word_is_no_loss() -> None:
     """Whoever has said its last word does not miss the other end."""
     ours, theirs = socket.socketpair()
     lost = threading.Event()
     with Connection(ours.detach()) as connection:
-        line = Line(connection, lost.set)
-        line.listen(lambda _: None)
-        line.end(Done())
+        tether = Tether(connection, lost.set)
+        tether.listen(lambda _: None)
+        tether.end(Done())
         with Connection(theirs.detach()) as other:
             assert other.recv() == Done()
         assert not lost.wait(0.2)
@@ -408,7 +408,7 @@ def started(module: str) -> Iterator[Started]:
     assert isinstance(one.process, subprocess.Popen)
 
 
-def test_a_process_speaks_over_its_line(started: Started) -> None:
+def test_a_process_speaks_over_its_tether(started: Started) -> None:
     """A process finds the modules that this one finds, and hears and answers until it is told to end."""
     started.connection.send("hello")
 
@@ -427,8 +427,8 @@ def test_a_signal_from_the_terminal_is_not_for_crews(started: Started) -> None:
     assert not {signal.SIGINT, signal.SIGTERM} & signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
-def test_a_process_that_dies_closes_its_line(started: Started) -> None:
-    """However a process ends, its line says so."""
+def test_a_process_that_dies_closes_its_tether(started: Started) -> None:
+    """However a process ends, its tether says so."""
     started.process.kill()
 
     with pytest.raises(EOFError):

@@ -12,7 +12,7 @@ class Failed(Exception):
     """What a task of these tests raises."""
 
 
-class Crew:
+class Gang:
     """What the engine was given, and what it made of it."""
 
     def __init__(self) -> None:
@@ -34,27 +34,27 @@ class Crew:
 
 def test_every_task_is_done_once() -> None:
     """All tasks are done, each once, and the engine returns when the last one is."""
-    crew = Crew()
-    crew.run(iter(range(500)))
+    gang = Gang()
+    gang.run(iter(range(500)))
 
-    assert sorted(crew.done) == list(range(500))
-    assert not crew.given_up.is_set()
+    assert sorted(gang.done) == list(range(500))
+    assert not gang.given_up.is_set()
 
 
 def test_one_worker_keeps_the_order() -> None:
     """With one worker tasks are done in their order."""
-    crew = Crew()
-    crew.run(iter(range(50)), workers=1)
+    gang = Gang()
+    gang.run(iter(range(50)), workers=1)
 
-    assert crew.done == list(range(50))
+    assert gang.done == list(range(50))
 
 
 def test_without_tasks_it_returns() -> None:
     """Where there is nothing to do the engine returns at once."""
-    crew = Crew()
-    crew.run(iter(()))
+    gang = Gang()
+    gang.run(iter(()))
 
-    assert crew.done == []
+    assert gang.done == []
 
 
 def test_workers_work_side_by_side() -> None:
@@ -88,13 +88,13 @@ def test_tasks_are_taken_as_they_are_wanted() -> None:
 
 def test_a_task_that_fails_stops_the_others() -> None:
     """The error of a task is raised once all threads are at rest; no further task is taken."""
-    crew = Crew()
+    gang = Gang()
     threads_before = threading.active_count()
     with pytest.raises(Failed):
-        crew.run(iter(range(10_000)), workers=4, fails_at=20)
+        gang.run(iter(range(10_000)), workers=4, fails_at=20)
 
-    assert crew.given_up.is_set()
-    assert len(crew.done) < 9_999
+    assert gang.given_up.is_set()
+    assert len(gang.done) < 9_999
     assert threading.active_count() == threads_before
 
 
@@ -105,12 +105,12 @@ def test_tasks_that_can_not_be_read_stop_the_work() -> None:
         yield 1
         raise Failed
 
-    crew = Crew()
+    gang = Gang()
     with pytest.raises(Failed):
-        crew.run(tasks())
+        gang.run(tasks())
 
-    assert crew.done == [1]
-    assert crew.given_up.is_set()
+    assert gang.done == [1]
+    assert gang.given_up.is_set()
 
 
 def test_a_tick_that_fails_stops_the_work() -> None:

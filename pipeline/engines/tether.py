@@ -1,4 +1,4 @@
-"""The line between a run's own process and one of its crews: questions one way, answers and news the other."""
+"""The tether between a run's own process and one of its crews: questions one way, answers and news the other."""
 
 import os
 import threading
@@ -51,7 +51,7 @@ def end_at_once() -> None:
     os._exit(1)
 
 
-class Line:
+class Tether:
     """
     The crew's end: many threads ask at once, and each waits for its own answer.
 
@@ -69,7 +69,7 @@ class Line:
 
     def listen(self, hear: Callable[[Any], None]) -> None:
         """Take in answers and news from here on, in a thread of its own."""
-        threading.Thread(target=self._listen, args=(hear,), name="line", daemon=True).start()
+        threading.Thread(target=self._listen, args=(hear,), name="tether", daemon=True).start()
 
     def ask(self, question: str, *args: object) -> Any:
         """Ask, and wait for the answer; raise Dismissed where there is none."""
