@@ -125,9 +125,10 @@ class _Exchange:
 
     def answer(self, status: int, trip: Trip) -> Reply | Lost:
         """Return what came back, which libcurl holds to be whole."""
-        if not self.head or self.head[-1] not in _END_OF_HEAD:
+        head = _last_head(self.head)
+        if head is None:
             return Lost(Loss.CUT_SHORT, "the answer ended within its head")
-        return Reply(status, _headers(self.head), bytes(self._body), trip)
+        return Reply(status, _headers(head), bytes(self._body), trip)
 
     def lost(self, code: int) -> Lost:
         """Return what is known of an exchange that libcurl ended with this code; raise what kept it from leaving."""
@@ -178,16 +179,28 @@ def _handle(endpoint: Endpoint, exchange: _Exchange) -> Any:
     return curl
 
 
+def _last_head(lines: list[bytes]) -> list[bytes] | None:
+    """Return the answer's own head, None where it is not whole: interim ones may come before, trailers behind it."""
+    head: list[bytes] = []
+    is_whole = False
+    for line in lines:
+        if is_whole:
+            if not line.startswith(b"HTTP/"):
+                continue
+            head.clear()
+        head.append(line)
+        is_whole = line in _END_OF_HEAD
+    return head if is_whole else None
+
+
 def _headers(head: list[bytes]) -> dict[str, str]:
-    """Return the headers of the last head in it: an interim answer may come before the real one."""
+    """Return the headers of a head, which begins with its status."""
     headers: dict[str, str] = {}
-    for line in b"".join(head).decode("latin-1").split("\r\n"):
+    for line in b"".join(head[1:]).decode("latin-1").split("\r\n"):
         name, colon, value = line.partition(":")
         if colon:
             name, value = name.lower(), value.strip()
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        elif name.startswith("HTTP/"):
-            headers.clear()
     return headers
 
 

@@ -305,6 +305,25 @@ def test_a_compressed_answer_is_read(starts: Starts, reaches: Reaches) -> None:
     assert answer.body == b'{"a":1}'
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(b"0\r\n\r\n", id="none"),
+        pytest.param(b"0\r\nX-Sum: 1\r\nX-Kind: 2\r\n\r\n", id="two"),
+    ],
+)
+@pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"], ids=["soon", "later"])
+def test_trailers_are_no_part_of_the_answer(starts: Starts, reaches: Reaches, interim: bytes, end: bytes) -> None:
+    """Headers that come behind a chunked body are passed over: nothing is missing of the answer."""
+    whole = interim + b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n" + end
+    server = starts(lambda connection: connection.sendall(whole), says("200 OK"))
+    transport = reaches(server.url)
+
+    assert transport.send(REQUEST) == Reply(200, {"transfer-encoding": "chunked"}, b"{}")
+    assert cause_of(transport.send(REQUEST)) == 200
+    assert server.connections == 1
+
+
 def test_nobody_listens(reaches: Reaches) -> None:
     """Where no connection comes about nothing was sent, and no address is told."""
     answer = reaches(unused_url()).send(REQUEST)
