@@ -7,16 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import pycurl
-
-# The newest of what is used here: an older pycurl or libcurl is told by its absence.
-from pycurl import POSTTRANSFER_TIME_T, PREREQFUNCTION
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest, Trip
-from pipeline.write.network import MOST_BYTES, Endpoint, Network, loss_of
+from pipeline.write.network import MOST_BYTES, Endpoint, Network, keep_no_tls_keys, loss_of
 from pipeline.write.ports import at_once
 from pipeline.write.round_trip import Measured, Meter, measured
+
+# libcurl looks at the environment for this once, when it is loaded.
+keep_no_tls_keys()
+import pycurl  # noqa: E402 - see above
+
+# The newest of what is used here: an older pycurl or libcurl is told by its absence.
+from pycurl import POSTTRANSFER_TIME_T, PREREQFUNCTION  # noqa: E402 - see above
 
 # Headers that libcurl would add of its own accord; without a value it leaves them out.
 _NOT_OURS: Final = ("Accept:", "Content-Type:", "Expect:")

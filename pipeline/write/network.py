@@ -1,5 +1,6 @@
 """What both ways to the platform share: whose line is used, when it is opened anew, and when the backup host is."""
 
+import os
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -28,6 +29,11 @@ class Endpoint:
     timeout_seconds: float = 10.0
 
 
+def keep_no_tls_keys() -> None:
+    """Keep all libraries of this process from writing down the keys of connections where the environment says so."""
+    os.environ.pop("SSLKEYLOGFILE", None)
+
+
 class Line(Protocol):
     """
     One thread's way to one host: a connection at most, opened when it is needed and kept.
@@ -53,6 +59,7 @@ class Network(ABC):
     """Sends signed requests. Thread-safe: each thread has lines of its own."""
 
     def __init__(self, endpoint: Endpoint, steady: Callable[[], float] = time.monotonic) -> None:
+        keep_no_tls_keys()
         self._endpoint = endpoint
         self._steady = steady
         self._local = threading.local()

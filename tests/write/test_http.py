@@ -2,8 +2,11 @@
 
 import gzip
 import ipaddress
+import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -483,6 +486,31 @@ def test_libcurl_trusts_no_more_than_the_ca_bundle(
 
     assert (cause_of(answer), cause_of(by_folder)) == (Loss.TLS_REFUSED, 200)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("kind", ["http.RequestsTransport", "curl.CurlTransport"], ids=["requests", "curl"])
+def test_keys_of_connections_are_not_written_down(
+    starts: Starts, context: ssl.SSLContext, certificate: Path, tmp_path: Path, kind: str
+) -> None:
+    """Where the environment asks for the keys of TLS connections to be logged, none is: who has them reads it all."""
+    server = starts(says("200 OK"), context=context)
+    module, _, name = kind.partition(".")
+    program = f"""
+from pipeline.write.{module} import {name}
+from pipeline.write.network import Endpoint
+from pipeline.model import SignedRequest
+print({name}(Endpoint({server.url!r}, ca_bundle={str(certificate)!r})).send(SignedRequest("POST", "/", {{}}, b"x")))
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "SSLKEYLOGFILE": str(tmp_path / "keys")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert said == "Reply(status=200)\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_that_nobody_vouches_for(starts: Starts, reaches: Reaches, context: ssl.SSLContext) -> None:
