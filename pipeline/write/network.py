@@ -69,10 +69,19 @@ class Network(ABC):
         """Return a line to a host, over which nothing was sent yet."""
 
     def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply | Lost:
-        """Send once and return what came back. A backup host is tried only where nothing was sent."""
-        answer = self._send_to(self._endpoint.base_url, request, depart)
-        if isinstance(answer, Lost) and answer.cause is Loss.NOT_CONNECTED and self._endpoint.backup_url:
-            return self._send_to(self._endpoint.backup_url, request, depart)
+        """Send once and return what came back. A backup host is tried only where no connection came about."""
+        backup_url, stood = self._endpoint.backup_url, False
+        if not backup_url:
+            return self._send_to(self._endpoint.base_url, request, depart)
+
+        def departs() -> None:
+            nonlocal stood
+            stood = True
+            depart()
+
+        answer = self._send_to(self._endpoint.base_url, request, departs)
+        if isinstance(answer, Lost) and answer.cause is Loss.NOT_CONNECTED and not stood:
+            return self._send_to(backup_url, request, depart)
         return answer
 
     def _send_to(self, base_url: str, request: SignedRequest, depart: Callable[[], None]) -> Reply | Lost:

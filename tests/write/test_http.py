@@ -618,13 +618,13 @@ def test_what_keeps_a_request_from_departing_is_raised(way: tuple[Loopback, Netw
 
 
 def test_a_request_whose_time_is_up_before_it_departs_is_not_sent(starts: Starts, reaches: Reaches) -> None:
-    """Where the right to leave comes after the time is up nothing is sent, and the row is in no doubt."""
+    """Where the right to leave comes after the time is up nothing is sent, not even to the backup host."""
 
     def later() -> None:
         threading.Event().wait(0.25)
 
-    server = starts(says("200 OK"))
-    answer = reaches(server.url, timeout_seconds=0.2).send(REQUEST, later)
+    server, backup = starts(says("200 OK")), starts(says("200 OK"))
+    answer = reaches(server.url, backup_url=backup.url, timeout_seconds=0.2).send(REQUEST, later)
 
     assert cause_of(answer) is Loss.NOT_CONNECTED
-    assert server.requests == []
+    assert (server.requests, backup.connections) == ([], 0)
