@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from pipeline.errors import LedgerError
 from pipeline.ledger.database import Connect, connect, make_file, told_clearly
 
 T = TypeVar("T")
@@ -37,7 +38,11 @@ class QuotaStore:
             )
 
     def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
-        """Replace a quota's state by what `step` makes of it; return what `step` says. Not for two threads at once."""
+        """
+        Replace a quota's state by what `step` makes of it; return what `step` says. Not for two threads at once.
+
+        Where `step` raises ValueError the state is damaged, and LedgerError says so.
+        """
         with told_clearly(self._path, if_damaged=_IF_DAMAGED):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -45,6 +50,9 @@ class QuotaStore:
                 state, told = step(None if line is None else line[0])
                 self._connection.execute("INSERT OR REPLACE INTO quotas (name, state) VALUES (?, ?)", (name, state))
                 self._connection.execute("COMMIT")
+            except ValueError as exc:
+                self._roll_back()
+                raise LedgerError(f"ledger {self._path}: {_IF_DAMAGED} ({exc})", users_fault=False) from exc
             except BaseException:
                 self._roll_back()
                 raise

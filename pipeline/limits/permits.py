@@ -20,7 +20,11 @@ class Store(Protocol):
     """Where the state of quotas is kept for all processes."""
 
     def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
-        """Replace a quota's state by what `step` makes of it; return what `step` says."""
+        """
+        Replace a quota's state by what `step` makes of it; return what `step` says.
+
+        That `step` raises ValueError means that the state is damaged.
+        """
         ...
 
 

@@ -210,12 +210,16 @@ def decode(state: bytes | None, boot: str, now: float) -> Window:
     """
     Return what `encode` made; a fresh window where there is none.
 
-    It is a cautious one where the state is of another start of the machine, or was written in another form.
+    It is a cautious one where the state is of another start of the machine, or was written in another form. Raises
+    ValueError where it is damaged.
     """
     if state is None:
         return Window()
-    form, kept_boot, *parts = orjson.loads(state)
-    if (form, kept_boot) != (_FORM, boot):
-        return after_restart(now)
-    slots, rest, measured = parts
-    return Window(tuple(Slot(*slot) for slot in slots), *(*rest, Route(*measured)))
+    try:
+        form, kept_boot, *parts = orjson.loads(state)
+        if (form, kept_boot) != (_FORM, boot):
+            return after_restart(now)
+        slots, rest, measured = parts
+        return Window(tuple(Slot(*slot) for slot in slots), *(*rest, Route(*measured)))
+    except (TypeError, ValueError) as exc:
+        raise ValueError("the state of the quota is damaged") from exc

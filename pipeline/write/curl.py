@@ -7,16 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import pycurl
-
-# The newest of what is used here: an older pycurl or libcurl is told by its absence.
-from pycurl import POSTTRANSFER_TIME_T, PREREQFUNCTION
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest, Trip
-from pipeline.write.network import MOST_BYTES, Endpoint, Network, loss_of
+from pipeline.write.network import MOST_BYTES, Endpoint, Network, keep_no_tls_keys, loss_of
 from pipeline.write.ports import at_once
 from pipeline.write.round_trip import Measured, Meter, measured
+
+# libcurl looks at the environment for this once, when it is loaded.
+keep_no_tls_keys()
+import pycurl  # noqa: E402 - see above
+
+# The newest of what is used here: an older pycurl or libcurl is told by its absence.
+from pycurl import POSTTRANSFER_TIME_T, PREREQFUNCTION  # noqa: E402 - see above
 
 # Headers that libcurl would add of its own accord; without a value it leaves them out.
 _NOT_OURS: Final = ("Accept:", "Content-Type:", "Expect:")
@@ -125,9 +128,10 @@ class _Exchange:
 
     def answer(self, status: int, trip: Trip) -> Reply | Lost:
         """Return what came back, which libcurl holds to be whole."""
-        if not self.head or self.head[-1] not in _END_OF_HEAD:
+        head = _last_head(self.head)
+        if head is None:
             return Lost(Loss.CUT_SHORT, "the answer ended within its head")
-        return Reply(status, _headers(self.head), bytes(self._body), trip)
+        return Reply(status, _headers(head), bytes(self._body), trip)
 
     def lost(self, code: int) -> Lost:
         """Return what is known of an exchange that libcurl ended with this code; raise what kept it from leaving."""
@@ -178,16 +182,28 @@ def _handle(endpoint: Endpoint, exchange: _Exchange) -> Any:
     return curl
 
 
+def _last_head(lines: list[bytes]) -> list[bytes] | None:
+    """Return the answer's own head, None where it is not whole: interim ones may come before, trailers behind it."""
+    head: list[bytes] = []
+    is_whole = False
+    for line in lines:
+        if is_whole:
+            if not line.startswith(b"HTTP/"):
+                continue
+            head.clear()
+        head.append(line)
+        is_whole = line in _END_OF_HEAD
+    return head if is_whole else None
+
+
 def _headers(head: list[bytes]) -> dict[str, str]:
-    """Return the headers of the last head in it: an interim answer may come before the real one."""
+    """Return the headers of a head, which begins with its status."""
     headers: dict[str, str] = {}
-    for line in b"".join(head).decode("latin-1").split("\r\n"):
+    for line in b"".join(head[1:]).decode("latin-1").split("\r\n"):
         name, colon, value = line.partition(":")
         if colon:
             name, value = name.lower(), value.strip()
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        elif name.startswith("HTTP/"):
-            headers.clear()
     return headers
 
 

@@ -1,5 +1,6 @@
 """What both ways to the platform share: whose line is used, when it is opened anew, and when the backup host is."""
 
+import os
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -28,6 +29,11 @@ class Endpoint:
     timeout_seconds: float = 10.0
 
 
+def keep_no_tls_keys() -> None:
+    """Keep all libraries of this process from writing down the keys of connections where the environment says so."""
+    os.environ.pop("SSLKEYLOGFILE", None)
+
+
 class Line(Protocol):
     """
     One thread's way to one host: a connection at most, opened when it is needed and kept.
@@ -53,6 +59,7 @@ class Network(ABC):
     """Sends signed requests. Thread-safe: each thread has lines of its own."""
 
     def __init__(self, endpoint: Endpoint, steady: Callable[[], float] = time.monotonic) -> None:
+        keep_no_tls_keys()
         self._endpoint = endpoint
         self._steady = steady
         self._local = threading.local()
@@ -62,10 +69,19 @@ class Network(ABC):
         """Return a line to a host, over which nothing was sent yet."""
 
     def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply | Lost:
-        """Send once and return what came back. A backup host is tried only where nothing was sent."""
-        answer = self._send_to(self._endpoint.base_url, request, depart)
-        if isinstance(answer, Lost) and answer.cause is Loss.NOT_CONNECTED and self._endpoint.backup_url:
-            return self._send_to(self._endpoint.backup_url, request, depart)
+        """Send once and return what came back. A backup host is tried only where no connection came about."""
+        backup_url, stood = self._endpoint.backup_url, False
+        if not backup_url:
+            return self._send_to(self._endpoint.base_url, request, depart)
+
+        def departs() -> None:
+            nonlocal stood
+            stood = True
+            depart()
+
+        answer = self._send_to(self._endpoint.base_url, request, departs)
+        if isinstance(answer, Lost) and answer.cause is Loss.NOT_CONNECTED and not stood:
+            return self._send_to(backup_url, request, depart)
         return answer
 
     def _send_to(self, base_url: str, request: SignedRequest, depart: Callable[[], None]) -> Reply | Lost:

@@ -9,6 +9,7 @@ from pipeline.errors import LedgerError
 from pipeline.ledger.lease import Holder
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.quotas import QuotaStore
+from pipeline.limits.permits import Permits
 from tests.moved_clock import MovedClock
 
 
@@ -73,6 +74,24 @@ def test_a_store_whose_pages_are_damaged_may_be_deleted(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="delete it while no run is on"):
         rotten.change("a", to(b"2"))
     rotten.close()
+
+
+def test_a_state_that_is_damaged_may_be_deleted(tmp_path: Path) -> None:
+    """A state that its quota can't read is told as the file's damage, and stays as it is."""
+    store = QuotaStore(tmp_path / "quota")
+    store.change("points", to(b'[2,"boot",[[1,99.0,'))
+    permits = Permits(store, "points", 5.0, MovedClock(), "boot")
+
+    with pytest.raises(LedgerError) as told:
+        permits.take(lambda: None)
+    found = store.change("points", to(b"1"))
+    store.close()
+
+    assert str(told.value) == (
+        f"ledger {tmp_path}/quota: the file is damaged; delete it while no run is on: it holds nothing but what was "
+        "sent in the last seconds (the state of the quota is damaged)"
+    )
+    assert found == b'[2,"boot",[[1,99.0,'
 
 
 def test_a_ledger_has_one_store_and_closes_it(tmp_path: Path) -> None:

@@ -199,6 +199,16 @@ def test_a_window_of_another_start_is_waited_out() -> None:
     assert decode(None, "now", NOW) == Window()
 
 
+@pytest.mark.parametrize(
+    "state",
+    [b"", b"\x00", b"7", b"[]", b'[2,"now",[],[],[]', b'[2,"now",[1],[],[]]', b'[2,"now",[],[1,2,3,4,5,6,7,8],[]]'],
+)
+def test_a_window_that_is_damaged_is_told(state: bytes) -> None:
+    """What can't be read is damaged, whatever is wrong with it."""
+    with pytest.raises(ValueError, match="damaged"):
+        decode(state, "now", NOW)
+
+
 def test_a_window_in_another_form_is_waited_out() -> None:
     """What another version of this program wrote is not read, and its requests are waited out."""
     assert decode(b'["now",[[1,99.0,99.1]],1,1.0,0.0,0.0,0.0,0.5]', "now", NOW) == after_restart(NOW)

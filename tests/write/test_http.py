@@ -2,8 +2,11 @@
 
 import gzip
 import ipaddress
+import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -305,6 +308,25 @@ def test_a_compressed_answer_is_read(starts: Starts, reaches: Reaches) -> None:
     assert answer.body == b'{"a":1}'
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(b"0\r\n\r\n", id="none"),
+        pytest.param(b"0\r\nX-Sum: 1\r\nX-Kind: 2\r\n\r\n", id="two"),
+    ],
+)
+@pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"], ids=["soon", "later"])
+def test_trailers_are_no_part_of_the_answer(starts: Starts, reaches: Reaches, interim: bytes, end: bytes) -> None:
+    """Headers that come behind a chunked body are passed over: nothing is missing of the answer."""
+    whole = interim + b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n" + end
+    server = starts(lambda connection: connection.sendall(whole), says("200 OK"))
+    transport = reaches(server.url)
+
+    assert transport.send(REQUEST) == Reply(200, {"transfer-encoding": "chunked"}, b"{}")
+    assert cause_of(transport.send(REQUEST)) == 200
+    assert server.connections == 1
+
+
 def test_nobody_listens(reaches: Reaches) -> None:
     """Where no connection comes about nothing was sent, and no address is told."""
     answer = reaches(unused_url()).send(REQUEST)
@@ -466,6 +488,31 @@ def test_libcurl_trusts_no_more_than_the_ca_bundle(
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("kind", ["http.RequestsTransport", "curl.CurlTransport"], ids=["requests", "curl"])
+def test_keys_of_connections_are_not_written_down(
+    starts: Starts, context: ssl.SSLContext, certificate: Path, tmp_path: Path, kind: str
+) -> None:
+    """Where the environment asks for the keys of TLS connections to be logged, none is: who has them reads it all."""
+    server = starts(says("200 OK"), context=context)
+    module, _, name = kind.partition(".")
+    program = f"""
+from pipeline.write.{module} import {name}
+from pipeline.write.network import Endpoint
+from pipeline.model import SignedRequest
+print({name}(Endpoint({server.url!r}, ca_bundle={str(certificate)!r})).send(SignedRequest("POST", "/", {{}}, b"x")))
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "SSLKEYLOGFILE": str(tmp_path / "keys")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert said == "Reply(status=200)\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_server_that_nobody_vouches_for(starts: Starts, reaches: Reaches, context: ssl.SSLContext) -> None:
     """To a server whose certificate does not verify nothing is sent."""
     server = starts(context=context)
@@ -571,13 +618,13 @@ def test_what_keeps_a_request_from_departing_is_raised(way: tuple[Loopback, Netw
 
 
 def test_a_request_whose_time_is_up_before_it_departs_is_not_sent(starts: Starts, reaches: Reaches) -> None:
-    """Where the right to leave comes after the time is up nothing is sent, and the row is in no doubt."""
+    """Where the right to leave comes after the time is up nothing is sent, not even to the backup host."""
 
     def later() -> None:
         threading.Event().wait(0.25)
 
-    server = starts(says("200 OK"))
-    answer = reaches(server.url, timeout_seconds=0.2).send(REQUEST, later)
+    server, backup = starts(says("200 OK")), starts(says("200 OK"))
+    answer = reaches(server.url, backup_url=backup.url, timeout_seconds=0.2).send(REQUEST, later)
 
     assert cause_of(answer) is Loss.NOT_CONNECTED
-    assert server.requests == []
+    assert (server.requests, backup.connections) == ([], 0)
