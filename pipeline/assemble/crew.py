@@ -28,8 +28,8 @@ class Brief:
     """
     What a crew is told at its start; nothing of it is secret but the environment.
 
-    Keys are not handed over: the crew reads the config as the run did, and `fingerprint` shows that it read the same.
-    `quota` is the file that all processes of the run draw on.
+    Keys in files are not handed over: the crew reads the config as the run did, and `fingerprint` shows that it read
+    the same. `quota` is the file that all processes of the run draw on.
     """
 
     config: Path
