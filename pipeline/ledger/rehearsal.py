@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from pipeline.ledger import runs, sifting
+from pipeline.ledger import balances, runs, sifting
 from pipeline.ledger.database import open_for_reading, told_clearly
 from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.partitions import Partitions, numbers
@@ -100,7 +100,7 @@ class Rehearsal:
             for leaf in self._staging:
                 sifting.sift(self._connection, self._run, leaf, repeats)
                 if self._run.api is Api.POINTS and len(self.prospect.samples) < _SAMPLES:
-                    sifting.give_unused_keys(self._connection, self._run, leaf, rekey)
+                    balances.give_unused_keys(self._connection, self._run, leaf, rekey)
                 self._count(leaf)
         self.prospect.lanes = sum(len(np.unique(lines["lane"][:, 0])) for lines in self._lanes)
 

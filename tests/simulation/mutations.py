@@ -103,8 +103,8 @@ MUTATIONS = (
         "if known.digest != digest:", "if known.digest != digest and known.state is DeliveryState.SUCCEEDED:",
     ),
     Mutation(
-        "what was delivered is sent again", "pipeline/ledger/admission.py",
-        "if known.state is DeliveryState.SUCCEEDED:", "if known.state is None:",
+        "what was delivered is sent again", "pipeline/ledger/deliveries.py",
+        "    if leaves is None:\n", "    if leaves in (None, DeliveryState.SUCCEEDED):\n",
     ),
     Mutation(
         "an older balance is sent after a newer one", "pipeline/ledger/admission.py",
