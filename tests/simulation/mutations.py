@@ -44,10 +44,11 @@ MUTATIONS = (
     Mutation(
         "one permit serves all attempts of a row",
         "pipeline/write/delivery.py",
-        "permit = self._fresh_permit()",
-        "permit = self._fresh_permit() if not self._history.attempts else None",
-        "means.quota.give_back(permit, answer",
-        "permit and means.quota.give_back(permit, answer",
+        "turn = _Turn(means.quota, means.clock, self._go_on)",
+        "turn = None if self._history.attempts else _Turn(means.quota, means.clock, self._go_on)",
+        "send(request, turn.depart)\n        means.quota.give_back(turn.permit, answer",
+        "send(request, *[turn.depart for _ in [0] if turn])\n"
+        "        turn and means.quota.give_back(turn.permit, answer",
     ),
     Mutation(
         "the nonce is that of the row",
