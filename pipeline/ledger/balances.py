@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import Callable
 
 from pipeline.ledger.admission import Card, Conflict, Skip, admit, is_overtaken, is_unchanged
-from pipeline.ledger.deliveries import card_of, known
 from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.past import Past, cards_of, cards_with_dues, past_of
 from pipeline.ledger.precedence import is_a_newer_one_due
@@ -29,7 +28,7 @@ def sift_balances(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) ->
         if card in owed and is_a_newer_one_due(connection, run, _balance_of(leaf, n), place_of(run, leaf, n)):
             _skip(leaf, n, Fate.SUPERSEDED)
         elif card in cards:
-            _judge_balance(run, leaf, n, cards[card])
+            _judge_balance(run, leaf, n, cards[card], is_contested=card in owed)
 
 
 def _judge_key(leaf: Leaf, n: int, past: Past) -> None:
@@ -40,14 +39,14 @@ def _judge_key(leaf: Leaf, n: int, past: Past) -> None:
             leaf.fates[leaf.parts.at[n]] = Fate.ALREADY_SUCCEEDED
 
 
-def _judge_balance(run: RunRecord, leaf: Leaf, n: int, card: Card) -> None:
+def _judge_balance(run: RunRecord, leaf: Leaf, n: int, card: Card, *, is_contested: bool) -> None:
     balance, identity = _balance_of(leaf, n), leaf.parts.identities[n]
     # The very balance that was sent last, as most are, can't be overtaken.
     if identity != card.newest_identity and is_overtaken(balance, place_of(run, leaf, n), identity, card):
         _skip(leaf, n, Fate.SUPERSEDED)
     elif is_unchanged(balance, card):
         _skip(leaf, n, Fate.UNCHANGED)
-        leaf.confirmed[n] = (balance.version or "") > (card.newest_version or "")
+        leaf.confirmed[n] = is_contested or (balance.version or "") > (card.newest_version or "")
 
 
 def _skip(leaf: Leaf, n: int, fate: Fate) -> None:
@@ -71,19 +70,14 @@ def note_confirmed(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -
     """
     if not leaf.confirmed:
         return
-    cards = {n: leaf.parts.cards[n] or b"" for n in leaf.confirmed}
-    if _may_stage_before(connection, run):
-        contested = set(cards.values())
-    else:
-        contested = cards_with_dues(connection, list(cards.values()), only_open=True)
+    parts, all_count = leaf.parts, _may_stage_before(connection, run)
     connection.executemany(
         "UPDATE cards SET newest_position = max(newest_position, ?),"
         " newest_version = CASE WHEN ? > newest_version THEN ? ELSE newest_version END"
         " WHERE account_no = ? AND card = ?",
         (
-            (place_of(run, leaf, n), leaf.parts.versions[n],
-             leaf.parts.versions[n], run.account_no, cards[n])
-            for n, is_later in leaf.confirmed.items() if is_later or cards[n] in contested
+            (place_of(run, leaf, n), parts.versions[n], parts.versions[n], run.account_no, parts.cards[n])
+            for n, counts in leaf.confirmed.items() if counts or all_count
         ),
     )  # fmt: skip
 
@@ -118,10 +112,10 @@ def _unused_key(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, n: i
     before = place_of(run, leaf, n)
     last, times = None, 1
     key = identity
-    while known(connection, run, [key]) or _is_due_before_another(connection, run, card, key, before):
+    while key in past_of(connection, run, [key]) or _is_due_before_another(connection, run, card, key, before):
         last, times = key, times + 1
         key = f"{identity}-{times}"
-    newest = card_of(connection, run.account_no, card)
+    newest = cards_of(connection, run, [card]).get(card)
     return last if last is not None and newest is not None and last == newest.newest_identity else key
 
 

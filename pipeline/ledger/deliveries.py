@@ -1,12 +1,10 @@
 """Intents and settlements: what is known of each delivery, changed only inside one transaction."""
 
 import sqlite3
-from collections.abc import Iterable
 from dataclasses import fields
 
-import orjson
-
-from pipeline.ledger.admission import Admission, Card, Conflict, Go, Known, Skip, admit, is_overtaken
+from pipeline.ledger.admission import Admission, Conflict, Go, Skip, admit, is_overtaken
+from pipeline.ledger.past import cards_of, past_of
 from pipeline.ledger.precedence import SUPERSEDED, later_state_sent, what_goes_first
 from pipeline.ledger.records import DeliveryState, Due, RunRecord, Settlement
 from pipeline.ledger.tasks import form_conflict
@@ -14,43 +12,6 @@ from pipeline.model import Status
 
 _TOLD = tuple(field.name for field in fields(Settlement) if field.name != "leaves")
 _WITHOUT_INTENT = (Status.SKIPPED, Status.INVALID, Status.BLOCKED)
-
-
-def known(connection: sqlite3.Connection, run: RunRecord, identities: Iterable[str]) -> dict[str, Known]:
-    """Return what the ledger knows of these identities, for the run's account and API."""
-    found = connection.execute(
-        "SELECT d.identity, d.state, d.digest, d.successor FROM json_each(?) AS asked"
-        " CROSS JOIN deliveries AS d ON d.account_no = ? AND d.api = ? AND d.identity = asked.value",
-        (orjson.dumps(list(identities)).decode(), run.account_no, run.api),
-    )
-    return {
-        identity: Known(DeliveryState(state), digest, *last_successor(connection, run, successor))
-        for identity, state, digest, successor in found
-    }
-
-
-def last_successor(
-    connection: sqlite3.Connection, run: RunRecord, successor: str | None
-) -> tuple[str | None, DeliveryState | None]:
-    """Return the last of the keys that followed one another, and how the delivery stands under it."""
-    last, state = None, None
-    while successor is not None:
-        line = connection.execute(
-            "SELECT state, successor FROM deliveries WHERE account_no = ? AND api = ? AND identity = ?",
-            (run.account_no, run.api, successor),
-        ).fetchone()
-        last, (state, successor) = successor, line or (None, None)
-    return last, None if state is None else DeliveryState(state)
-
-
-def card_of(connection: sqlite3.Connection, account_no: int, card: bytes) -> Card | None:
-    """Return what the ledger knows of a card, None when nothing was ever sent for it."""
-    line = connection.execute(
-        "SELECT confirmed_points, unsettled, newest_identity, newest_version, newest_position FROM cards"
-        " WHERE account_no = ? AND card = ?",
-        (account_no, card),
-    ).fetchone()
-    return None if line is None else Card(line[0], bool(line[1]), *line[2:])
 
 
 def intend(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Admission:
@@ -71,7 +32,7 @@ def intend(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Admissio
 
 
 def _admission(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Admission:
-    admission = admit(known(connection, run, [due.identity]).get(due.identity), due.digest)
+    admission = admit(past_of(connection, run, [due.identity]).known(due.identity), due.digest)
     if not isinstance(admission, Go):
         return admission
     return (
@@ -84,7 +45,7 @@ def _admission(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Admi
 def _obstacle(connection: sqlite3.Connection, run: RunRecord, due: Due, *, doubt: bool) -> Conflict | Skip | None:
     """Say why a due is never sent any more. What is in doubt, but for a balance, has to be settled."""
     if due.balance is not None:
-        card = card_of(connection, run.account_no, due.balance.card)
+        card = cards_of(connection, run, [due.balance.card]).get(due.balance.card)
         return Skip(SUPERSEDED) if is_overtaken(due.balance, due.position, due.identity, card) else None
     return None if doubt else form_conflict(connection, run, due) or later_state_sent(connection, run, due)
 

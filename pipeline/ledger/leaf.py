@@ -21,6 +21,11 @@ class Fate(IntEnum):
     SUPERSEDED = 4
     UNCHANGED = 5
 
+    @property
+    def code(self) -> str:
+        """The code that the outcome of a skipped row bears."""
+        return self.name.lower()
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -51,8 +56,8 @@ class Leaf:
 
     `cells` are those of the rows that stay open, by place. What is decided is written into `fates`, and for an invalid
     row code and message into `faults`, by its place. `dropped` are parts that an earlier row sends; `confirmed` are
-    parts that say what the platform holds already, and whether they say so of a later time; `in_doubt` are parts that
-    an earlier attempt may have delivered.
+    parts that say what the platform holds already, and whether that has to be noted: it is of a later time, or somebody
+    has another balance of the card to send; `in_doubt` are parts that an earlier attempt may have delivered.
     """
 
     file_no: int

@@ -8,7 +8,6 @@ from itertools import islice
 import orjson
 
 from pipeline.ledger.admission import Card, Known
-from pipeline.ledger.deliveries import last_successor
 from pipeline.ledger.records import DeliveryState, RunRecord
 
 # SQLite takes 32,766 values in one question.
@@ -52,6 +51,20 @@ def past_of(connection: sqlite3.Connection, run: RunRecord, identities: Iterable
         if identity not in delivered
     }
     return Past(delivered, others)
+
+
+def last_successor(
+    connection: sqlite3.Connection, run: RunRecord, successor: str | None
+) -> tuple[str | None, DeliveryState | None]:
+    """Return the last of the keys that followed one another, and how the delivery stands under it."""
+    last, state = None, None
+    while successor is not None:
+        line = connection.execute(
+            "SELECT state, successor FROM deliveries WHERE account_no = ? AND api = ? AND identity = ?",
+            (run.account_no, run.api, successor),
+        ).fetchone()
+        last, (state, successor) = successor, line or (None, None)
+    return last, None if state is None else DeliveryState(state)
 
 
 def cards_of(connection: sqlite3.Connection, run: RunRecord, cards: Sequence[bytes]) -> dict[bytes, Card]:

@@ -6,9 +6,8 @@ from collections.abc import Callable
 import orjson
 
 from pipeline.ledger.admission import Known
-from pipeline.ledger.deliveries import last_successor
 from pipeline.ledger.leaf import Leaf
-from pipeline.ledger.past import past_of
+from pipeline.ledger.past import last_successor, past_of
 from pipeline.ledger.records import DeliveryState, RunRecord
 from pipeline.model import digest
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.ledger.deliveries import last_successor
 from pipeline.ledger.outcomes import outcomes
+from pipeline.ledger.past import last_successor
 from pipeline.ledger.records import DeliveryState, RunRecord
 from pipeline.ledger.refunds import Retarget, follow_new_keys
 from pipeline.model import Outcome, Status, digest

@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from pipeline.ledger.admission import Admission, Go, Skip, admit
 from pipeline.ledger.balances import Rekey, give_unused_keys, note_confirmed, position, sift_balances
 from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.packs import Pack, write_pack
 from pipeline.ledger.past import past_of
-from pipeline.ledger.records import DeliveryState, RunRecord
+from pipeline.ledger.records import RunRecord
 from pipeline.model import Api, Status
 
 # It imports numpy, which takes a tenth of a second, and only a run's first act needs that.
 if TYPE_CHECKING:
     from pipeline.ledger.repeats import Repeats
-
-_IN_DOUBT = (DeliveryState.SENDING, DeliveryState.UNKNOWN)
 
 
 def sift_and_write(
@@ -39,28 +38,27 @@ def give_up(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, open_as:
 
     That is unsent; unknown, where an earlier attempt may have been applied; skipped, where it was delivered.
     """
-    fates, left = leaf.fates, _how_dues_stand(connection, run, leaf)
-    delivered = {at for at, stands in left.items() if stands == {DeliveryState.SUCCEEDED}}
-    for at in delivered:
-        fates[at] = Fate.ALREADY_SUCCEEDED
-    in_doubt = {at for at, stands in left.items() if not stands.isdisjoint(_IN_DOUBT)}
+    in_doubt: list[int] = []
+    for at, admissions in _admissions(connection, run, leaf).items():
+        if all(isinstance(admission, Skip) for admission in admissions):
+            leaf.fates[at] = Fate.ALREADY_SUCCEEDED
+        elif any(isinstance(admission, Go) and admission.doubt for admission in admissions):
+            in_doubt.append(at)
     _write_packs(connection, run, leaf)
-    _pack(connection, run, leaf, sorted(in_doubt), (Status.UNKNOWN, *open_as))
-    unsent = [at for at, fate in enumerate(fates) if fate == Fate.DUE and at not in in_doubt]
+    _pack(connection, run, leaf, in_doubt, (Status.UNKNOWN, *open_as))
+    unsent = sorted({at for at, fate in enumerate(leaf.fates) if fate == Fate.DUE}.difference(in_doubt))
     _pack(connection, run, leaf, unsent, (Status.UNSENT, *open_as))
     _insert_rows(connection, run, leaf, (Fate.INVALID,))
 
 
-def _how_dues_stand(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> dict[int, set[DeliveryState | None]]:
-    """Return how the deliveries of each due row stand, None among them for one that the ledger does not know."""
+def _admissions(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> dict[int, list[Admission]]:
+    """Return whether the ledger would let the parts of each due row go out."""
     parts, due = leaf.parts, list(leaf.due_parts())
     past = past_of(connection, run, [parts.identities[n] for n in due])
-    stands: dict[int, set[DeliveryState | None]] = {}
+    admissions: dict[int, list[Admission]] = {}
     for n in due:
-        known = past.known(parts.identities[n])
-        is_same = known is not None and known.digest == parts.digests[n]
-        stands.setdefault(parts.at[n], set()).add(known.state if known and is_same else None)
-    return stands
+        admissions.setdefault(parts.at[n], []).append(admit(past.known(parts.identities[n]), parts.digests[n]))
+    return admissions
 
 
 def sift(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, repeats: "Repeats") -> None:
@@ -73,7 +71,7 @@ def sift(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, repeats: "R
 def _write_packs(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
     for fate in sorted(set(leaf.fates) - {Fate.DUE, Fate.INVALID}):
         places = [at for at, one in enumerate(leaf.fates) if one == fate]
-        _pack(connection, run, leaf, places, (Status.SKIPPED, Fate(fate).name.lower(), ""))
+        _pack(connection, run, leaf, places, (Status.SKIPPED, Fate(fate).code, ""))
 
 
 def _pack(

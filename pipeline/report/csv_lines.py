@@ -9,7 +9,6 @@ _SIGN = r"[=+\-@\t\r\n＝＋－＠]"
 _FORMULA = re.compile(rf"'*{_SIGN}")
 _GUARDED = re.compile(rf"'(?='*{_SIGN})")
 _QUOTED = (",", '"', "\r", "\n")
-_NEEDS_QUOTES = re.compile(r'[,"\r\n]')
 # For one look at several cells, each with a NUL before it. An expression for both would try every character.
 _BEGINS_LIKE_A_FORMULA = re.compile(rf"\0'*{_SIGN}")
 
@@ -39,7 +38,7 @@ def csv_lines(
 def _cells(texts: Sequence[str]) -> Sequence[str]:
     """Return the texts as cells; nearly always they are just that."""
     together = "\0" + "\0".join(texts)
-    if any(mark in together for mark in _QUOTED) or _BEGINS_LIKE_A_FORMULA.search(together):
+    if _needs_quotes(together) or _BEGINS_LIKE_A_FORMULA.search(together):
         return list(map(_cell, texts))
     return texts
 
@@ -56,4 +55,8 @@ def unguarded(text: str) -> str:
 
 def _cell(value: str) -> str:
     text = guarded(value)
-    return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text
+    return '"' + text.replace('"', '""') + '"' if _needs_quotes(text) else text
+
+
+def _needs_quotes(text: str) -> bool:
+    return any(mark in text for mark in _QUOTED)

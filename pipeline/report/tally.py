@@ -58,19 +58,17 @@ class Tally:
         self._failed: list[Outcome] = []
         self._unsent: list[Outcome] = []
 
-    def add(self, outcome: Outcome) -> None:
-        """Count one row."""
-        self.attempts += outcome.attempts
-        self.new_keys_wanted += outcome.status is Status.REJECTED and outcome.wants_new_key
-        self._count(outcome.status, outcome.code, outcome.message, 1)
-        if outcome.status not in _DONE:
-            self._list(outcome)
-
-    def add_alike(self, alike: Alike) -> None:
-        """Count rows that share their outcome."""
-        self._count(alike.status, alike.code, alike.message, len(alike.source_rows))
-        if alike.status not in _DONE:
-            for outcome in islice(alike.outcomes(), LISTED_ROWS):
+    def add(self, told: Outcome | Alike) -> None:
+        """Count one row, or rows that share their outcome."""
+        if isinstance(told, Alike):
+            rows, several = len(told.source_rows), told.outcomes()
+        else:
+            rows, several = 1, iter((told,))
+            self.attempts += told.attempts
+            self.new_keys_wanted += told.status is Status.REJECTED and told.wants_new_key
+        self._count(told.status, told.code, told.message, rows)
+        if told.status not in _DONE:
+            for outcome in islice(several, LISTED_ROWS):
                 self._list(outcome)
 
     def _count(self, status: Status, code: str, message: str, rows: int) -> None:

@@ -95,11 +95,10 @@ def _pass(
             if isinstance(outcome, Alike):
                 # None of these is invalid or rejected: rows that somebody has to mend come one by one.
                 file.add_alike(run_id, job, outcome)
-                tally.add_alike(outcome)
             else:
                 file.add(record(run_id, job, outcome))
                 rows_to_fix.add(outcome)
-                tally.add(outcome)
+            tally.add(outcome)
     return tally
 
 

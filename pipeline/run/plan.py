@@ -37,7 +37,7 @@ class Plan:
 
 def plan_of(seen: Prospect, limit_per_s: float) -> Plan:
     """Return the plan that a rehearsed run amounts to, at so many requests a second."""
-    skipped = {fate.name.lower(): rows for fate, rows in seen.fates.items() if fate not in (Fate.DUE, Fate.INVALID)}
+    skipped = {fate.code: rows for fate, rows in seen.fates.items() if fate not in (Fate.DUE, Fate.INVALID)}
     counts = {
         "to send": seen.fates[Fate.DUE],
         Status.SKIPPED.value: sum(skipped.values()),
