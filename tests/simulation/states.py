@@ -2,8 +2,8 @@
 
 from collections import defaultdict
 
-from tests.simulation.evidence import Broken, lines_of_runs, row_of, run_of, that_took_effect
-from tests.simulation.history import Evidence
+from tests.simulation.evidence import Broken, Line, lines_of_runs, read, row_of, run_of, that_took_effect
+from tests.simulation.history import Evidence, Told
 from tests.simulation.platform import Entry
 
 _NEVER = (0, 0)
@@ -27,12 +27,24 @@ def _may_stand_at(
     """
     Return where in the exports a state may stand that was sent.
 
-    A run that was killed may have meant to send it, and not come to it: whoever sends it then settles that doubt.
+    A run that left it unknown may have delivered it, and one that was killed may have meant to: whoever sends it then
+    settles that doubt.
     """
-    killed = (t.run_id for t in evidence.told if t.was_killed and t.run_id and t.ended_at <= entry.sent_at)
-    sender = run_of(evidence, entry)
-    found = [places[run_id, entry.identity] for run_id in (sender, *killed) if (run_id, entry.identity) in places]
-    return found or [newest]
+    before = (told for told in evidence.told if told.ended_at <= entry.sent_at)
+    doubtful = (told.run_id for told in before if told.run_id and _is_doubtful(evidence, told, entry))
+    runs = (run_of(evidence, entry), *doubtful)
+    return [places[run_id, entry.identity] for run_id in runs if (run_id, entry.identity) in places] or [newest]
+
+
+def _is_doubtful(evidence: Evidence, told: Told, entry: Entry) -> bool:
+    if told.was_killed or told.report is None:
+        return told.was_killed
+    lines = read(told.report / "outcome.csv")
+    return any(line["status"] == "unknown" and _identity_of(evidence, line) == entry.identity for line in lines)
+
+
+def _identity_of(evidence: Evidence, line: Line) -> str:
+    return f"{line['request_key']}/{row_of(evidence, line)['biz_state_code']}"
 
 
 def _by_thing(evidence: Evidence) -> dict[str, list[Entry]]:
@@ -52,21 +64,29 @@ def _places(evidence: Evidence) -> dict[tuple[str, str], tuple[int, int]]:
     places: dict[tuple[str, str], tuple[bool, tuple[int, int]]] = {}
     for run_id, lines in lines_of_runs(evidence).items():
         for line in (line for line in lines if line["status"] != "invalid"):
-            key = run_id, f"{line['request_key']}/{row_of(evidence, line)['biz_state_code']}"
+            key = run_id, _identity_of(evidence, line)
             place = (line["status"] == "skipped", (began[run_id], int(line["source_row"])))
             places[key] = min(place, places.get(key, place))
     return {key: place for key, (_, place) in places.items()}
 
 
 def _order_of_runs(evidence: Evidence) -> dict[str, int]:
-    """Return of each run which command staged its rows."""
+    """
+    Return of each run which command staged its rows.
+
+    One that was killed before it told its run's id is known by that of the `resume` that comes next.
+    """
     order: dict[str, int] = {}
     last: dict[str, str] = {}
+    unnamed: dict[str, int] = {}
     for number, told in enumerate(evidence.told):
-        if told.run_id is None:
-            continue
-        staged_by = told.step.run_id or last.get(told.step.job)
+        job = told.step.job
+        staged_by = told.step.run_id or last.get(job)
         is_copy = told.step.verb == "rerun" and staged_by in order
-        order.setdefault(told.run_id, order[staged_by] if is_copy and staged_by else number)
-        last[told.step.job] = told.run_id
+        place = order[staged_by] if is_copy and staged_by else number
+        if told.run_id is None:
+            unnamed[job] = place
+            continue
+        order.setdefault(told.run_id, unnamed.get(job, place) if told.step.verb == "resume" else place)
+        last[job] = told.run_id
     return order
