@@ -38,11 +38,11 @@ class Records:
     error: Exception | None = None
     renewed_at: float = 0.0
 
-    def record(self, entries: Sequence[tuple[Due, Settlement | None]]) -> list[Admission]:
+    def record(self, entries: Sequence[tuple[Due, Settlement | None]]) -> list[Admission | None]:
         if self.error is not None:
             raise self.error
         self.written.append([(due.identity, end.status if end else None) for due, end in entries])
-        return [self.known.get(due.identity, Go(doubt=False)) for due, end in entries if end is None]
+        return [None if end else self.known.get(due.identity, Go(doubt=False)) for due, end in entries]
 
 
 class Crew:
