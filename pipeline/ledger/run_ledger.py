@@ -154,8 +154,7 @@ class RunLedger:
 
     def settle(self, due: Due, end: Settlement) -> None:
         """Fix an outcome; it is on disk with the next intent of any worker, or the next `keep_up`."""
-        with told_clearly(self._file.path):
-            self._entries.later((due, end))
+        self._entries.later((due, end))
 
     def record(self, entries: Sequence[Entry]) -> list[Admission | None]:
         """
@@ -163,20 +162,15 @@ class RunLedger:
 
         A due with a settlement is settled, one without is to be sent; returns an admission for each of the latter.
         """
-        with told_clearly(self._file.path):
-            return self._entries.run(entries)
+        return self._entries.run(entries)
 
     def _record(self, entries: Sequence[Entry]) -> list[Admission | None]:
-        return self._transactions.run(lambda c: deliveries.record(c, self.run, entries))
+        return self._commit(lambda c: deliveries.record(c, self.run, entries))
 
     def keep_up(self) -> None:
         """Put on disk what was settled, and keep the job; called a few times a second."""
-        self._flush()
+        self._entries.flush()
         self._renew_after(_RENEW_SECONDS)
-
-    def _flush(self) -> None:
-        with told_clearly(self._file.path):
-            self._entries.flush()
 
     def keep_job(self) -> None:
         """Make sure, after any delay, that the job is still this run's; raise LedgerError where another took it."""
@@ -204,7 +198,7 @@ class RunLedger:
         `progress` is what this execution adds: throttled, elapsed_s, sending_s.
         """
 
-        self._flush()
+        self._entries.flush()
 
         def write(connection: sqlite3.Connection) -> RunRecord:
             for leaf in self._staging or ():
@@ -217,7 +211,7 @@ class RunLedger:
 
     def has_open_dues(self) -> bool:
         """Return whether there is anything that the run did not come to."""
-        self._flush()
+        self._entries.flush()
         return self._commit(lambda c: runs.has_open_dues(c, self.run))
 
     def finish(self, exit_code: int) -> None:
