@@ -148,12 +148,12 @@ class RunLedger:
         with told_clearly(self._file.path):
             yield from queue.lanes(self._file.reader, self._file.reading, self.run, order)
 
-    def intend(self, due: Due) -> Admission:
-        """Put the intent on disk, or say why this may not be sent."""
-        return cast("Admission", self.record([(due, None)])[0])
+    def intend(self, dues: Sequence[Due]) -> list[Admission]:
+        """Put the intents on disk, or say why one may not be sent."""
+        return cast("list[Admission]", self.record([(due, None) for due in dues]))
 
     def settle(self, due: Due, end: Settlement) -> None:
-        """Fix an outcome; it is on disk with the next intent of any worker, or the next `keep_up`."""
+        """Fix an outcome; it is on disk with the next intents of any worker, or the next `keep_up`."""
         self._entries.later((due, end))
 
     def record(self, entries: Sequence[Entry]) -> list[Admission | None]:

@@ -6,7 +6,7 @@ the calm is always told before anything else happens.
 """
 
 import threading
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any, Protocol, cast
 
 from pipeline.clock import Clock
@@ -128,9 +128,9 @@ class FarLedger:
     def __init__(self, ask: Ask) -> None:
         self._entries = GroupCommit[tuple[int, Settlement | None], Admission | None](lambda some: ask("record", some))
 
-    def intend(self, due: Due) -> Admission:
-        """Put the intent on disk, or say why this may not be sent."""
-        return cast("Admission", self._entries.run([(due.due_no, None)])[0])
+    def intend(self, dues: Sequence[Due]) -> list[Admission]:
+        """Put the intents on disk, or say why one may not be sent."""
+        return cast("list[Admission]", self._entries.run([(due.due_no, None) for due in dues]))
 
     def settle(self, due: Due, end: Settlement) -> None:
         """Fix the outcome."""

@@ -73,7 +73,7 @@ def test_what_ended_is_settled_before_what_begins(nights: MakeNights) -> None:
     run = orders.begin()
     orders.stage(run, [order("P"), order("R", refund_of="P")])
     ((payment, refund),) = run.lanes()
-    run.intend(payment)
+    run.intend([payment])
 
     assert run.record([(refund, None), (payment, ended(GO, DONE))]) == [GO, None]
 

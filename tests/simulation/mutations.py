@@ -32,8 +32,8 @@ MUTATIONS = (
     Mutation(
         "the intent is not written",
         "pipeline/ledger/run_ledger.py",
-        'return cast("Admission", self.record([(due, None)])[0])',
-        "return __import__('pipeline.ledger.admission').ledger.admission.Go(doubt=False)",
+        'return cast("list[Admission]", self.record([(due, None) for due in dues]))',
+        "return [__import__('pipeline.ledger.admission').ledger.admission.Go(doubt=False) for _ in dues]",
     ),
     Mutation(
         "the intent is written after the answer at the earliest",

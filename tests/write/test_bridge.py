@@ -257,9 +257,9 @@ def test_what_a_crew_writes_goes_over_at_once() -> None:
     crew = run.crews[0]
     (lane, _) = crew.ask("lanes", 2)
 
-    admissions = [crew.ledger.intend(lane[0])]
+    admissions = crew.ledger.intend([lane[0]])
     crew.ledger.settle(lane[0], SENT)
-    admissions.append(crew.ledger.intend(lane[1]))
+    admissions += crew.ledger.intend([lane[1]])
     crew.ledger.settle(lane[1], REFUSED)
     crew.ledger.flush()
     crew.ledger.flush()
@@ -285,7 +285,7 @@ def test_a_ledger_that_failed_is_asked_no_more() -> None:
 
     for _ in range(2):
         with pytest.raises(OSError, match="disk full"):
-            crew.ledger.intend(one)
+            crew.ledger.intend([one])
     assert crew.asked == ["lanes", "record"]
 
 
