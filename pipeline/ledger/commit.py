@@ -37,8 +37,8 @@ class GroupCommit(Generic[ItemT, ResultT]):
     Hands items of many threads to `write`, many at once, in the order in which they came; that returns one result each.
 
     `run` returns when its items are written; `later` returns at once: they are written with those of the next `run` of
-    any thread, or with `flush`. The first exception of `write` is the last that is tried: all that wait for it raise
-    it, and so does whoever comes later, since what was handed in before is lost.
+    any thread, or with `flush`. Once `write` has raised, nothing more is written: whoever waits raises the same, and so
+    does whoever comes later, since what nobody waited for is lost.
     """
 
     def __init__(self, write: Callable[[Sequence[ItemT]], list[ResultT]]) -> None:

@@ -20,7 +20,6 @@ _WITHOUT_INTENT = (Status.SKIPPED, Status.INVALID, Status.BLOCKED)
 # What is confirmed is never sent again: its body and its row, which name a user, need not be kept.
 _DONE = (Status.SUCCEEDED, Status.SKIPPED)
 
-
 # A due, and how it ended; without that it is about to be sent.
 Entry = tuple[Due, Settlement | None]
 
@@ -38,20 +37,21 @@ def record(connection: sqlite3.Connection, run: RunRecord, entries: Sequence[Ent
 
 
 def _intend(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due]) -> list[Admission]:
+    if not dues:
+        return []
     # Two of one object, in lanes of different users: the second has to find the intent of the first.
     if len({due.request_key for due in dues}) < len(dues):
         return [admission for due in dues for admission in _intend(connection, run, [due])]
-    past = past_of(connection, run, [due.identity for due in dues]) if dues else Past({}, {})
+    past = past_of(connection, run, [due.identity for due in dues])
     admissions = [_admission(connection, run, due, past) for due in dues]
     going = [due for due, admission in zip(dues, admissions, strict=True) if isinstance(admission, Go)]
-    if going:
-        connection.execute(
-            "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no)"
-            " SELECT ?, ?, d.identity, d.digest, ?, d.due_no FROM json_each(?) AS asked CROSS JOIN dues AS d"
-            " ON d.due_no = asked.value WHERE true"
-            " ON CONFLICT DO UPDATE SET digest = excluded.digest, state = excluded.state, due_no = excluded.due_no",
-            (run.account_no, run.api, DeliveryState.SENDING, _json([due.due_no for due in going])),
-        )
+    connection.execute(
+        "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no)"
+        " SELECT ?, ?, d.identity, d.digest, ?, d.due_no FROM json_each(?) AS asked CROSS JOIN dues AS d"
+        " ON d.due_no = asked.value WHERE true"
+        " ON CONFLICT DO UPDATE SET digest = excluded.digest, state = excluded.state, due_no = excluded.due_no",
+        (run.account_no, run.api, DeliveryState.SENDING, _json([due.due_no for due in going])),
+    )
     for due in going:
         _intend_balance(connection, run, due)
     return admissions
