@@ -17,7 +17,8 @@ from pipeline.ledger.partitions import Partitions, numbers
 from pipeline.ledger.records import Act, InputRecord, NewRun, RunRecord
 from pipeline.ledger.refunds import Retarget
 from pipeline.ledger.staging import Staging
-from pipeline.model import Api, Outcome, Status
+from pipeline.model import Api, Status
+from pipeline.outcome import Outcome
 from pipeline.sheet import Sheet
 
 _LANE = np.dtype([("lane", "u8", 2)])

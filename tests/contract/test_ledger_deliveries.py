@@ -6,7 +6,8 @@ import pytest
 
 from pipeline.ledger.admission import Blocked, Go, Skip
 from pipeline.ledger.records import Act, DeliveryState, Due, RunState, Settlement
-from pipeline.model import Export, Outcome, Status
+from pipeline.model import Export, Status
+from pipeline.outcome import Outcome
 from pipeline.write.verdict import Verdict
 from tests.contract.nights import (
     DONE,
