@@ -2,10 +2,9 @@
 
 import sqlite3
 from bisect import bisect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from itertools import chain, groupby
-from operator import itemgetter
+from itertools import chain
 from typing import Any
 
 from pipeline.ledger.packs import Pack, read_packs
@@ -26,7 +25,7 @@ SEVERITY = (
 )
 _STATUS = {status.value: status for status in Status}
 _RANK = {status.value: rank for rank, status in enumerate(SEVERITY)}
-_PAGE = 2000
+_PAGE = 1000
 # Characters of cells that a page holds, and those of one row more: a single row's may be many megabytes.
 _PAGE_CELLS = 1 << 20
 # As far as SQLite's numbers go.
@@ -145,7 +144,8 @@ def _column(lines: Sequence[tuple[Any, ...]], at: int) -> list[Any]:
 def _pages_of_rows(connection: sqlite3.Connection, run: RunRecord, first: int, last: int) -> Iterator[_Lines]:
     while rows := _rows(connection, run, first, last):
         high = rows[-1][0]
-        ends = _ends(connection.execute(_DUES, (run.run_no, rows[0][0], high)).fetchall())
+        # Not all at once: a row may have a thousand.
+        ends = _ends(connection.execute(_DUES, (run.run_no, rows[0][0], high)))
         yield rows, [_end(row, ends.get(row[0])) for row in rows]
         first = high + 1
 
@@ -162,17 +162,19 @@ def _rows(connection: sqlite3.Connection, run: RunRecord, first: int, last: int)
     return rows
 
 
-def _ends(dues: Sequence[_End]) -> Mapping[int, _End]:
-    """Return how each row ended by what became of its dues."""
-    ends = {due[0]: due for due in dues}
-    if len(ends) == len(dues):
-        return ends
-    return {row_no: _worst(list(several)) for row_no, several in groupby(dues, key=itemgetter(0))}
+def _ends(dues: Iterable[_End]) -> Mapping[int, _End]:
+    """Return how each row ended, by what became of its dues."""
+    ends: dict[int, _End] = {}
+    for due in dues:
+        held = ends.setdefault(due[0], due)
+        if held is not due:
+            ends[due[0]] = _worse(held, due)
+    return ends
 
 
-def _worst(dues: Sequence[_End]) -> _End:
-    worst = max(dues, key=lambda due: _RANK[due[1]])
-    return (*worst[:5], sum(due[5] for due in dues), *worst[6:])
+def _worse(one: _End, other: _End) -> _End:
+    worse = max(one, other, key=lambda end: _RANK[end[1]])
+    return (*worse[:5], one[5] + other[5], *worse[6:])
 
 
 def _end(row: _RowLine, end: _End | None) -> _End:

@@ -23,7 +23,7 @@ def test_a_run_keeps_its_job_while_its_report_is_written(tmp_path: Path) -> None
     ledger = Ledger(tmp_path / "backfill.db", clock, FAR)
     orders = Nights(lambda holder=FAR: ledger, clock=clock)
     held = orders.begin()
-    orders.stage(held, [invalid("A")] * 4001)
+    orders.stage(held, [invalid("A")] * 2001)
     held.conclude(state=RunState.COMPLETED, reason=None, finished_at="", open_as=("", ""), progress=NO_PROGRESS)
 
     def take_long() -> None:
