@@ -156,9 +156,10 @@ def _rows(connection: sqlite3.Connection, run: RunRecord, first: int, last: int)
     with closing(connection.execute(_ROWS, (run.run_no, first, last, _PAGE))) as lines:
         for line in lines:
             rows.append(line)
-            room -= len(line[4] or "")
-            if room < 0:
-                break
+            if line[4]:
+                room -= len(line[4])
+                if room < 0:
+                    break
     return rows
 
 
