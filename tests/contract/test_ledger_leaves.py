@@ -15,8 +15,13 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.map import retarget
 from pipeline.model import Export, Status
 from tests.contract.nights import (
+    CONFLICT,
+    DELIVERED,
     DONE,
+    DUPLICATE,
     LOST,
+    SENT,
+    SUPERSEDED,
     MakeNights,
     Nights,
     Opens,
@@ -30,13 +35,6 @@ from tests.contract.nights import (
     state,
     task,
 )
-
-SENT = (Status.SUCCEEDED, "SUCCESS")
-CONFLICT = (Status.INVALID, "key_conflict")
-DELIVERED = (Status.SKIPPED, "already_succeeded")
-DUPLICATE = (Status.SKIPPED, "duplicate_row")
-SUPERSEDED = (Status.SKIPPED, "superseded")
-UNCHANGED = (Status.SKIPPED, "unchanged")
 
 
 def stage_leaves(job: Nights, run: RunLedger, leaves: Sequence[Sequence[StagedRow]]) -> None:
