@@ -43,9 +43,10 @@ def _only_the_first_rows(run_id: str, begun: Step, lines: list[Line]) -> None:
 
 def _not_too_many_failures(evidence: Evidence, told: Told, lines: list[Line]) -> None:
     """A run that comes to its end had no more failures than it may have; one that stops lets none begin any more."""
-    if told.step.most_failures is None or told.step.verb == "resume":
+    allowed = told.step.most_failures
+    if allowed is None or told.step.verb == "resume":
         return
-    most = told.step.most_failures.of(len(lines))
+    most = allowed.number * len(lines) / 100 if allowed.in_percent else allowed.number
     failed = sum(line["status"] in _FAILED for line in lines)
     if told.exit_code in (0, 3) and failed > most:
         raise Broken(f"{told.run_id}: {failed} rows failed, {most} may, and the run went on")
