@@ -4,6 +4,7 @@ import sqlite3
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -59,22 +60,20 @@ def outcomes(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Outcome
 def outcomes_in_pages(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Outcomes]:
     """Yield the outcomes of all rows, in source order, so many at once as are read at once; a page is never empty."""
     names = dict(connection.execute("SELECT file_no, name FROM inputs WHERE run_no = ?", (run.run_no,)).fetchall())
+    tell = partial(_side_by_side, names=names)
     first = 0
     for packs in _overlapping(read_packs(connection, run)):
         low = min(pack.row_nos[0] for pack in packs)
         high = max(pack.row_nos[-1] for pack in packs)
-        for page in _pages_of_rows(connection, run, first, low - 1):
-            yield _side_by_side(page, names)
+        yield from map(tell, _pages_of_rows(connection, run, first, low - 1))
         rows = _pages_of_rows(connection, run, low, high)
         between = next(rows, None)
         if between is None and len(packs) == 1:
             yield _unpacked(packs[0], names)
         else:
-            for page in _merged(chain([between] if between else [], rows), packs):
-                yield _side_by_side(page, names)
+            yield from map(tell, _merged(chain([between] if between else [], rows), packs))
         first = high + 1
-    for page in _pages_of_rows(connection, run, first, _END):
-        yield _side_by_side(page, names)
+    yield from map(tell, _pages_of_rows(connection, run, first, _END))
 
 
 def _overlapping(packs: Iterator[Pack]) -> Iterator[list[Pack]]:
