@@ -1,7 +1,7 @@
 """The values that the whole house speaks of. Words are those of docs/glossary.md."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -221,53 +221,6 @@ class Opened:
     trust: Trust
     content: bytes | None = field(default=None, repr=False)
     serial: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """
-    What became of one row, in the words of the report.
-
-    Times are UTC, ISO 8601 with milliseconds. `cells` are the row's own, in the order of its file's columns (JSON
-    text), kept while somebody may have to mend them.
-    """
-
-    source_file: str
-    source_row: int
-    request_key: str
-    status: Status
-    code: str
-    message: str
-    http_status: int | None
-    attempts: int
-    first_sent_at: str | None
-    finished_at: str | None
-    latency_ms: int | None
-    trace_id: str | None
-    file_no: int
-    wants_new_key: bool = False
-    cells: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Alike:
-    """Rows of one file that share an outcome and were not sent; entry n of both columns is about the same row."""
-
-    source_file: str
-    file_no: int
-    status: Status
-    code: str
-    message: str
-    source_rows: Sequence[int]
-    request_keys: Sequence[str | None] = field(repr=False)
-
-    def outcomes(self) -> Iterator[Outcome]:
-        """Yield the outcome of each row."""
-        for source_row, key in zip(self.source_rows, self.request_keys, strict=True):
-            yield Outcome(
-                self.source_file, source_row, key or "", self.status, self.code, self.message, None, 0, None, None,
-                None, None, self.file_no,
-            )  # fmt: skip
 
 
 def digest(*parts: str | bytes) -> bytes:

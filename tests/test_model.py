@@ -15,7 +15,6 @@ from pipeline.model import (
     Loss,
     Lost,
     Opened,
-    Outcome,
     Payload,
     Reply,
     Row,
@@ -24,6 +23,7 @@ from pipeline.model import (
     Trust,
     digest,
 )
+from pipeline.outcome import Outcome
 
 SECRET = "2088-secret"
 OUTCOME = Outcome(

@@ -6,13 +6,10 @@ from pathlib import Path
 
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Act, RunRecord, RunState
-from pipeline.model import Alike, Outcome
+from pipeline.outcome import Outcomes
 from pipeline.report import InputFile, OutcomeFormat, QuotaUse, ReportFiles, Summary, Tally, write_report
 from pipeline.run.story import exit_code_of
 from pipeline.settings import Config
-
-# Far fewer than are written while a lease lasts.
-_ROWS_A_TICK = 1000
 
 
 def report_folder(config: Config, run: RunRecord) -> Path:
@@ -35,21 +32,17 @@ def report_on(
         outcome_format=outcome_format,
         run_id=run.run_id,
         job=run.job,
-        outcomes=_ticking(ledger.outcomes_and_packs(run), tick),
+        outcomes=_ticking(ledger.outcomes_in_pages(run), tick),
         columns={source.file_no: source.columns for source in ledger.inputs(run)},
         summarise=summarising(ledger, run, folder),
         html=html,
     )
 
 
-def _ticking(outcomes: Iterable[Outcome | Alike], tick: Callable[[], None]) -> Iterator[Outcome | Alike]:
-    rows = _ROWS_A_TICK
-    for outcome in outcomes:
-        if rows >= _ROWS_A_TICK:
-            rows = 0
-            tick()
-        rows += len(outcome.source_rows) if isinstance(outcome, Alike) else 1
-        yield outcome
+def _ticking(pages: Iterable[Outcomes], tick: Callable[[], None]) -> Iterator[Outcomes]:
+    for page in pages:
+        tick()
+        yield page
 
 
 def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally], Summary]:

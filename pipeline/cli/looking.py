@@ -83,8 +83,8 @@ def show(args: argparse.Namespace) -> int:
 
     with _one_run(args) as (config, ledger, run):
         tally = Tally()
-        for told in ledger.outcomes_and_packs(run):
-            tally.add(told)
+        for page in ledger.outcomes_in_pages(run):
+            tally.add(page)
         summary = summarising(ledger, run, report_folder(config, run))(tally)
         state = _state(ledger, run)
     if args.json:

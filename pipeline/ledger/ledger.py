@@ -14,7 +14,7 @@ from pipeline.ledger.quotas import QuotaStore, quota_path
 from pipeline.ledger.records import InputRecord, NewRun, RunRecord
 from pipeline.ledger.run_ledger import OpenFile, RunLedger
 from pipeline.ledger.transactions import Transactions
-from pipeline.model import Alike, Outcome
+from pipeline.outcome import Outcome, Outcomes
 
 
 class Ledger:
@@ -77,10 +77,10 @@ class Ledger:
         with told_clearly(self.path):
             yield from outcomes.outcomes(self._file.reader, run)
 
-    def outcomes_and_packs(self, run: RunRecord) -> Iterator[Outcome | Alike]:
-        """Yield the outcomes of all rows, in source order; neighbours that share one together where they lie so."""
+    def outcomes_in_pages(self, run: RunRecord) -> Iterator[Outcomes]:
+        """Yield the outcomes of all rows, in source order, many at once; no page is empty."""
         with told_clearly(self.path):
-            yield from outcomes.outcomes_and_packs(self._file.reader, run)
+            yield from outcomes.outcomes_in_pages(self._file.reader, run)
 
     def begin(self, new: NewRun, account_holder: str) -> RunLedger:
         """Take the job for a new run and write it down, or raise RunHeld. The caller concludes or leaves it."""

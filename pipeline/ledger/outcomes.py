@@ -1,15 +1,18 @@
 """Reading outcomes back: one for each row, in source order, with memory that does not grow."""
 
 import sqlite3
+from bisect import bisect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from heapq import merge
+from contextlib import closing
+from functools import partial
 from itertools import chain
-from operator import itemgetter
+from typing import Any
 
 from pipeline.ledger.packs import Pack, read_packs
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.runs import IS_DELIVERED, UNREACHED
-from pipeline.model import Alike, Outcome, Status
+from pipeline.model import Status
+from pipeline.outcome import Outcome, Outcomes
 
 # The worst last: doubt weighs most, since only it must not be answered by sending something else.
 SEVERITY = (
@@ -22,19 +25,16 @@ SEVERITY = (
     Status.UNKNOWN,
 )
 _STATUS = {status.value: status for status in Status}
-_RANK = {status: rank for rank, status in enumerate(SEVERITY)}
-_PAGE = 2000
+_RANK = {status.value: rank for rank, status in enumerate(SEVERITY)}
+_PAGE = 1000
+# Characters of cells that a page holds, and those of one row more: a single row's may be many megabytes.
+_PAGE_CELLS = 1 << 20
 # As far as SQLite's numbers go.
 _END = (1 << 63) - 1
 
-_PAGE_OF_ROWS = (
-    "SELECT min(row_no), max(row_no) FROM"
-    " (SELECT row_no FROM rows WHERE run_no = ? AND row_no BETWEEN ? AND ? ORDER BY row_no LIMIT ?)"
-)
 _ROWS = (
-    "SELECT w.row_no, i.name, w.source_row, w.request_key, w.status, w.code, w.message, w.file_no, w.cells"
-    " FROM rows AS w JOIN inputs AS i ON i.run_no = w.run_no AND i.file_no = w.file_no"
-    " WHERE w.run_no = ? AND w.row_no BETWEEN ? AND ? ORDER BY w.row_no"
+    "SELECT row_no, file_no, source_row, coalesce(request_key, ''), cells, status, code, message FROM rows"
+    " WHERE run_no = ? AND row_no BETWEEN ? AND ? ORDER BY row_no LIMIT ?"
 )
 # A run that was killed has settled nothing for what it was at: what the intents say is said here.
 _DUES = (
@@ -44,32 +44,36 @@ _DUES = (
     " latency_ms, trace_id, wants_new_key FROM dues WHERE run_no = ? AND row_no BETWEEN ? AND ? ORDER BY row_no, part"
 )
 
+# Begins with the row's number and ends with what the row itself says of its end, where it is final.
+_RowLine = tuple[int, int, int, str, str | None, str | None, str | None, str | None]
+# The row's number, and how it ended, as `Outcomes` has it.
+_End = tuple[int, str, str, str, int | None, int, str | None, str | None, int | None, str | None, int]
+# Rows, and the end of each.
+_Lines = tuple[Sequence[_RowLine], Sequence[_End]]
+
 
 def outcomes(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Outcome]:
     """Yield the outcome of each row of a run, in source order. Each page is one short read."""
-    for told in outcomes_and_packs(connection, run):
-        if isinstance(told, Alike):
-            yield from told.outcomes()
-        else:
-            yield told
+    return chain.from_iterable(outcomes_in_pages(connection, run))
 
 
-def outcomes_and_packs(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Outcome | Alike]:
-    """Yield the outcomes of all rows, in source order; neighbours that share one together, where they lie packed."""
+def outcomes_in_pages(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Outcomes]:
+    """Yield the outcomes of all rows, in source order, so many at once as are read at once; a page is never empty."""
     names = dict(connection.execute("SELECT file_no, name FROM inputs WHERE run_no = ?", (run.run_no,)).fetchall())
+    tell = partial(_side_by_side, names=names)
     first = 0
     for packs in _overlapping(read_packs(connection, run)):
         low = min(pack.row_nos[0] for pack in packs)
         high = max(pack.row_nos[-1] for pack in packs)
-        yield from (outcome for _, outcome in _outcomes_of_rows(connection, run, first, low - 1))
-        rows = _outcomes_of_rows(connection, run, low, high)
+        yield from map(tell, _pages_of_rows(connection, run, first, low - 1))
+        rows = _pages_of_rows(connection, run, low, high)
         between = next(rows, None)
         if between is None and len(packs) == 1:
-            yield _alike(packs[0], names)
+            yield _unpacked(packs[0], names)
         else:
-            yield from _mixed(chain([between] if between else [], rows), packs, names)
+            yield from map(tell, _merged(chain([between] if between else [], rows), packs))
         first = high + 1
-    yield from (outcome for _, outcome in _outcomes_of_rows(connection, run, first, _END))
+    yield from map(tell, _pages_of_rows(connection, run, first, _END))
 
 
 def _overlapping(packs: Iterator[Pack]) -> Iterator[list[Pack]]:
@@ -84,49 +88,102 @@ def _overlapping(packs: Iterator[Pack]) -> Iterator[list[Pack]]:
         yield group
 
 
-def _alike(pack: Pack, names: Mapping[int, str]) -> Alike:
-    return Alike(
-        names[pack.file_no], pack.file_no, pack.status, pack.code, pack.message, pack.source_rows, pack.request_keys
+def _unpacked(pack: Pack, names: Mapping[int, str]) -> Outcomes:
+    rows = len(pack.row_nos)
+    nothing = [None] * rows
+    return Outcomes(
+        [names[pack.file_no]] * rows, pack.source_rows, [key or "" for key in pack.request_keys], [pack.status] * rows,
+        [pack.code] * rows, [pack.message] * rows, nothing, [0] * rows, nothing, nothing, nothing, nothing,
+        [pack.file_no] * rows, [False] * rows, nothing,
+    )  # fmt: skip
+
+
+def _merged(pages: Iterator[_Lines], packs: Sequence[Pack]) -> Iterator[_Lines]:
+    """Yield pages of rows, with the packed ones in their places."""
+    packed = sorted(chain.from_iterable(map(_lines, packs)), key=_row_no)
+    taken = 0
+    for rows, ends in pages:
+        upto = bisect(packed, rows[-1][0], key=_row_no)
+        yield _apart(sorted(chain(packed[taken:upto], zip(rows, ends, strict=True)), key=_row_no))
+        taken = upto
+    if taken < len(packed):
+        yield _apart(packed[taken:])
+
+
+def _row_no(line: tuple[_RowLine, _End]) -> int:
+    return line[0][0]
+
+
+def _apart(lines: Sequence[tuple[_RowLine, _End]]) -> _Lines:
+    return [row for row, _ in lines], [end for _, end in lines]
+
+
+def _lines(pack: Pack) -> Iterator[tuple[_RowLine, _End]]:
+    end = _final(pack.status, pack.code, pack.message)
+    for row_no, source_row, key in zip(pack.row_nos, pack.source_rows, pack.request_keys, strict=True):
+        yield (row_no, pack.file_no, source_row, key or "", None, None, None, None), end
+
+
+def _side_by_side(lines: _Lines, names: Mapping[int, str]) -> Outcomes:
+    rows, ends = lines
+    _, file_no, source_row, request_key, cells = (_column(rows, at) for at in range(5))
+    _, status, code, message, http_status, attempts, first, finished, latency, trace, wants_new_key = (
+        _column(ends, at) for at in range(11)
     )
+    return Outcomes(
+        [names[number] for number in file_no], source_row, request_key, [_STATUS[text] for text in status], code,
+        message, http_status, attempts, first, finished, latency, trace, file_no, list(map(bool, wants_new_key)), cells,
+    )  # fmt: skip
 
 
-def _mixed(rows: Iterable[tuple[int, Outcome]], packs: Sequence[Pack], names: Mapping[int, str]) -> Iterator[Outcome]:
-    unpacked = (zip(pack.row_nos, _alike(pack, names).outcomes(), strict=True) for pack in packs)
-    yield from (outcome for _, outcome in merge(rows, *unpacked, key=itemgetter(0)))
+def _column(lines: Sequence[tuple[Any, ...]], at: int) -> list[Any]:
+    return [line[at] for line in lines]
 
 
-def _outcomes_of_rows(
-    connection: sqlite3.Connection, run: RunRecord, first: int, last: int
-) -> Iterator[tuple[int, Outcome]]:
-    while True:
-        low, high = connection.execute(_PAGE_OF_ROWS, (run.run_no, first, last, _PAGE)).fetchone()
-        if low is None:
-            return
-        worst = _worst_dues(connection, run, low, high)
-        # Not all at once: the cells of a single row may be many megabytes.
-        for line in connection.execute(_ROWS, (run.run_no, low, high)):
-            yield line[0], _outcome(line, worst.get(line[0]))
+def _pages_of_rows(connection: sqlite3.Connection, run: RunRecord, first: int, last: int) -> Iterator[_Lines]:
+    while rows := _rows(connection, run, first, last):
+        high = rows[-1][0]
+        # Not all at once: a row may have a thousand.
+        ends = _ends(connection.execute(_DUES, (run.run_no, rows[0][0], high)))
+        yield rows, [_end(row, ends.get(row[0])) for row in rows]
         first = high + 1
 
 
-_RowLine = tuple[int, str, int, str | None, str | None, str | None, str | None, int, str | None]
-_DueLine = tuple[int, str, str, str, int | None, int, str | None, str | None, int | None, str | None, int]
+def _rows(connection: sqlite3.Connection, run: RunRecord, first: int, last: int) -> list[_RowLine]:
+    rows: list[_RowLine] = []
+    room = _PAGE_CELLS
+    with closing(connection.execute(_ROWS, (run.run_no, first, last, _PAGE))) as lines:
+        for line in lines:
+            rows.append(line)
+            if line[4]:
+                room -= len(line[4])
+                if room < 0:
+                    break
+    return rows
 
 
-def _worst_dues(connection: sqlite3.Connection, run: RunRecord, first: int, last: int) -> dict[int, _DueLine]:
-    worst: dict[int, _DueLine] = {}
-    attempts: dict[int, int] = {}
-    for line in connection.execute(_DUES, (run.run_no, first, last)):
-        row_no = line[0]
-        attempts[row_no] = attempts.get(row_no, 0) + line[5]
-        held = worst.get(row_no)
-        if held is None or _RANK[_STATUS[line[1]]] > _RANK[_STATUS[held[1]]]:
-            worst[row_no] = line
-    return {n: (*line[:5], attempts[n], *line[6:]) for n, line in worst.items()}
+def _ends(dues: Iterable[_End]) -> Mapping[int, _End]:
+    """Return how each row ended, by what became of its dues."""
+    ends: dict[int, _End] = {}
+    for due in dues:
+        held = ends.setdefault(due[0], due)
+        if held is not due:
+            ends[due[0]] = _worse(held, due)
+    return ends
 
 
-def _outcome(row: _RowLine, due: _DueLine | None) -> Outcome:
-    _, name, source_row, key, status, code, message, file_no, cells = row
-    if status is not None or due is None:
-        due = (0, status or "unsent", code or "interrupted", message or "", None, 0, None, None, None, None, 0)
-    return Outcome(name, source_row, key or "", _STATUS[due[1]], *due[2:10], file_no, bool(due[10]), cells)
+def _worse(one: _End, other: _End) -> _End:
+    worse = max(one, other, key=lambda end: _RANK[end[1]])
+    return (*worse[:5], one[5] + other[5], *worse[6:])
+
+
+def _end(row: _RowLine, end: _End | None) -> _End:
+    status, code, message = row[5:]
+    if status is None and end is not None:
+        return end
+    return _final(status or "unsent", code or "interrupted", message or "")
+
+
+def _final(status: str, code: str, message: str) -> _End:
+    """Return the end of a row that was not sent."""
+    return (0, status, code, message, None, 0, None, None, None, None, 0)

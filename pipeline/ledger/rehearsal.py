@@ -17,7 +17,8 @@ from pipeline.ledger.partitions import Partitions, numbers
 from pipeline.ledger.records import Act, InputRecord, NewRun, RunRecord
 from pipeline.ledger.refunds import Retarget
 from pipeline.ledger.staging import Staging
-from pipeline.model import Api, Outcome, Status
+from pipeline.model import Api, Status
+from pipeline.outcome import Outcome
 from pipeline.sheet import Sheet
 
 _LANE = np.dtype([("lane", "u8", 2)])
@@ -91,10 +92,10 @@ class Rehearsal:
         with told_clearly(self._path):
             self._staging.add(self._connection, file_no, first_row_no, sheet)
 
-    def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> None:
-        """Decide on all rows, and count."""
+    def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> int:
+        """Decide on all rows, and count; return how many are invalid."""
         if self._staging is None:
-            return
+            return 0
         repeats = self._staging.repeats()
         with told_clearly(self._path):
             for leaf in self._staging:
@@ -103,6 +104,7 @@ class Rehearsal:
                     balances.give_unused_keys(self._connection, self._run, leaf, rekey)
                 self._count(leaf)
         self.prospect.lanes = sum(len(np.unique(lines["lane"][:, 0])) for lines in self._lanes)
+        return self.prospect.fates[Fate.INVALID]
 
     def _count(self, leaf: Leaf) -> None:
         seen, parts = self.prospect, leaf.parts

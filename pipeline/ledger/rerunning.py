@@ -9,7 +9,8 @@ from pipeline.ledger.outcomes import outcomes
 from pipeline.ledger.past import last_successor
 from pipeline.ledger.records import DeliveryState, RunRecord
 from pipeline.ledger.refunds import Retarget, follow_new_keys
-from pipeline.model import Outcome, Status, digest
+from pipeline.model import Status, digest
+from pipeline.outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,13 +112,15 @@ class RunLedger:
         waiting = self._staging
         self._file.read(lambda c: waiting.add(c, file_no, first_row_no, sheet))
 
-    def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> None:
-        """Decide on all that was staged, write what is due, and enter the second act."""
+    def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> int:
+        """Decide on all that was staged, write what is due, enter the second act; return how many rows are invalid."""
+        invalid = 0
         if self._staging is not None:
             repeats = self._staging.repeats()
             self.keep_up()
             for leaf in self._staging:
                 self._commit(partial(sifting.sift_and_write, run=self.run, leaf=leaf, repeats=repeats, rekey=rekey))
+                invalid += len(leaf.faults)
                 self.keep_up()
             self._forget_staging()
 
@@ -127,6 +129,7 @@ class RunLedger:
             runs.start_delivering(connection, self.run)
 
         self._commit_at_length(write)
+        return invalid
 
     def _forget_staging(self) -> None:
         if self._staging is not None:

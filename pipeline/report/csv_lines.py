@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 # Spreadsheets run a cell that begins with one of these as a formula, some also where the sign is of full width. A cell
 # that already bears apostrophes before it gets one more, so that taking one off always gives back what was there.
@@ -20,23 +21,28 @@ def csv_line(cells: Iterable[str | int | None]) -> bytes:
     A cell that begins like a formula gets an apostrophe in front, also where it is a mere number such as -5.
     """
     # Not csv.writer: before Python 3.13 it leaves a lone carriage return unquoted, and readers end the line there.
-    return (",".join(_cells(["" if cell is None else str(cell) for cell in cells])) + "\n").encode()
+    return (",".join(_cells(cells)) + "\n").encode()
 
 
-def csv_lines(
-    before: Sequence[str | int | None],
-    columns: tuple[Sequence[int], Sequence[str]],
-    after: Sequence[str | int | None],
-) -> bytes:
-    """Return lines that differ in a number and a text alone: what `csv_line` gives for each of them."""
-    head, tail = csv_line((*before, ""))[:-1].decode(), csv_line(("", *after)).decode()
-    numbers, texts = columns
-    cells = _cells(texts)
-    return "".join([f"{head}{number},{cell}{tail}" for number, cell in zip(numbers, cells, strict=True)]).encode()
+def csv_lines(columns: Sequence[Sequence[str | int | None]]) -> bytes:
+    """Return a line for each entry of the columns, of which there is one at least: what `csv_line` gives for it."""
+    pieces: list[list[str]] = []
+    for is_one, several in groupby(columns, key=_says_one_thing):
+        if is_one:
+            pieces.append([",".join(_cells([values[0] for values in several]))] * len(columns[0]))
+        else:
+            pieces += map(_cells, several)
+    return ("\n".join(map(",".join, zip(*pieces, strict=True))) + "\n").encode()
 
 
-def _cells(texts: Sequence[str]) -> Sequence[str]:
-    """Return the texts as cells; nearly always they are just that."""
+def _says_one_thing(values: Sequence[str | int | None]) -> bool:
+    """Return whether a column is the same for all rows, as most are for neighbours."""
+    return values[0] == values[-1] and values.count(values[0]) == len(values)
+
+
+def _cells(values: Iterable[str | int | None]) -> list[str]:
+    """Return the values as cells; nearly always they are just their texts."""
+    texts = ["" if value is None else f"{value}" for value in values]
     together = "\0" + "\0".join(texts)
     if _needs_quotes(together) or _BEGINS_LIKE_A_FORMULA.search(together):
         return list(map(_cell, texts))

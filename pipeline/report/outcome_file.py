@@ -1,4 +1,4 @@
-"""The outcome file: a context for each format, that takes records one by one, or many that are alike."""
+"""The outcome file: a context for each format, that takes lines as columns."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -6,31 +6,23 @@ from typing import BinaryIO, Protocol
 
 import orjson
 
-from pipeline.model import Alike
 from pipeline.report.csv_lines import csv_line, csv_lines
-from pipeline.report.record import OUTCOME_COLUMNS, OutcomeFormat, Record, around, record
+from pipeline.report.record import OUTCOME_COLUMNS, Columns, OutcomeFormat
 
 
 class OutcomeFile(Protocol):
     """An outcome file that is being written."""
 
-    def add(self, line: Record) -> None:
-        """Add a record."""
-        ...
-
-    def add_alike(self, run_id: str, job: str, alike: Alike) -> None:
-        """Add the records of rows that share their outcome."""
+    def add(self, columns: Columns) -> None:
+        """Add a line for each entry of the columns, which are those of `OUTCOME_COLUMNS`."""
         ...
 
 
 class NoFile:
-    """Takes records for a file that nobody asked for."""
+    """Takes lines for a file that nobody asked for."""
 
-    def add(self, line: Record) -> None:
-        """Leave the record out."""
-
-    def add_alike(self, run_id: str, job: str, alike: Alike) -> None:
-        """Leave the records out."""
+    def add(self, columns: Columns) -> None:
+        """Leave the lines out."""
 
 
 def outcome_file(file: BinaryIO, outcome_format: OutcomeFormat) -> AbstractContextManager[OutcomeFile]:
@@ -57,13 +49,8 @@ class _Csv:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
-    def add(self, line: Record) -> None:
-        self._file.write(csv_line(line))
-
-    def add_alike(self, run_id: str, job: str, alike: Alike) -> None:
-        before, after = around(run_id, job, alike)
-        keys = [key or "" for key in alike.request_keys]
-        self._file.write(csv_lines(before, (alike.source_rows, keys), after))
+    def add(self, columns: Columns) -> None:
+        self._file.write(csv_lines(columns))
 
 
 @contextmanager
@@ -75,10 +62,7 @@ class _Jsonl:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
-    def add(self, line: Record) -> None:
-        named = dict(zip(OUTCOME_COLUMNS, line, strict=True))
-        self._file.write(orjson.dumps(named, option=orjson.OPT_APPEND_NEWLINE))
-
-    def add_alike(self, run_id: str, job: str, alike: Alike) -> None:
-        for outcome in alike.outcomes():
-            self.add(record(run_id, job, outcome))
+    def add(self, columns: Columns) -> None:
+        for line in zip(*columns, strict=True):
+            named = dict(zip(OUTCOME_COLUMNS, line, strict=True))
+            self._file.write(orjson.dumps(named, option=orjson.OPT_APPEND_NEWLINE))

@@ -1,10 +1,10 @@
-"""One line of the outcome file, whatever its format."""
+"""The lines of the outcome file, whatever its format."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from operator import attrgetter
 
-from pipeline.model import Alike, Outcome
+from pipeline.outcome import Outcomes
 
 
 class OutcomeFormat(StrEnum):
@@ -34,19 +34,12 @@ OUTCOME_COLUMNS = (*_OF_THE_RUN, *_OF_THE_ROW)
 WHOLE_NUMBERS = frozenset({"source_row", "http_status", "attempts", "latency_ms"})
 MOMENTS = frozenset({"first_sent_at", "finished_at"})
 
-# One value for each of OUTCOME_COLUMNS.
-Record = tuple[str | int | None, ...]
-_values: Callable[[Outcome], Record] = attrgetter(*_OF_THE_ROW)
+# A column for each of OUTCOME_COLUMNS.
+Columns = tuple[Sequence[str | int | None], ...]
+_of_the_rows: Callable[[Outcomes], Columns] = attrgetter(*_OF_THE_ROW)
 
 
-def record(run_id: str, job: str, outcome: Outcome) -> Record:
-    """Return the outcome's line, in the order of `OUTCOME_COLUMNS`."""
-    return (run_id, job, *_values(outcome))
-
-
-def around(run_id: str, job: str, alike: Alike) -> tuple[Record, Record]:
-    """Return what stands before and after number and key in the lines of rows that share their outcome."""
-    first = next(alike.outcomes())
-    line = record(run_id, job, first)
-    at = OUTCOME_COLUMNS.index("source_row")
-    return line[:at], line[at + 2 :]
+def columns_of(run_id: str, job: str, outcomes: Outcomes) -> Columns:
+    """Return the lines of outcomes, as columns."""
+    rows = len(outcomes)
+    return ([run_id] * rows, [job] * rows, *_of_the_rows(outcomes))

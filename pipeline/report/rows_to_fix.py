@@ -6,7 +6,8 @@ from typing import BinaryIO
 
 import orjson
 
-from pipeline.model import Outcome, Status
+from pipeline.model import Status
+from pipeline.outcome import Outcome, Outcomes
 from pipeline.report.csv_lines import csv_line
 
 _TO_MEND = frozenset({Status.INVALID, Status.REJECTED})
@@ -32,10 +33,15 @@ class RowsToFix:
         self._width = len(place)
         file.write(csv_line((*(name for name, _ in place), *_TOLD)))
 
-    def add(self, outcome: Outcome) -> None:
-        """Write the row if it has to be mended."""
-        if outcome.status not in _TO_MEND:
+    def add(self, outcomes: Outcomes) -> None:
+        """Write those of the rows that have to be mended."""
+        if _TO_MEND.isdisjoint(outcomes.status):
             return
+        for at, status in enumerate(outcomes.status):
+            if status in _TO_MEND:
+                self._add(outcomes[at])
+
+    def _add(self, outcome: Outcome) -> None:
         cells: list[str | None] = [None] * self._width
         own = orjson.loads(outcome.cells) if outcome.cells else ()
         for place, cell in zip(self._places[outcome.file_no], own, strict=False):

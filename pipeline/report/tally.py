@@ -1,9 +1,10 @@
 """What one pass over the outcomes counts. Its size depends on how many codes there are, not on how many rows."""
 
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain, groupby
 
-from pipeline.model import Alike, Outcome, Status
+from pipeline.model import Status
+from pipeline.outcome import Outcome, Outcomes
 
 LISTED_ROWS = 50
 _DONE = frozenset({Status.SUCCEEDED, Status.SKIPPED})
@@ -58,18 +59,21 @@ class Tally:
         self._failed: list[Outcome] = []
         self._unsent: list[Outcome] = []
 
-    def add(self, told: Outcome | Alike) -> None:
-        """Count one row, or rows that share their outcome."""
-        if isinstance(told, Alike):
-            rows, several = len(told.source_rows), told.outcomes()
-        else:
-            rows, several = 1, iter((told,))
-            self.attempts += told.attempts
-            self.new_keys_wanted += told.status is Status.REJECTED and told.wants_new_key
-        self._count(told.status, told.code, told.message, rows)
-        if told.status not in _DONE:
-            for outcome in islice(several, LISTED_ROWS):
-                self._list(outcome)
+    def add(self, outcomes: Outcomes) -> None:
+        """Count rows."""
+        self.attempts += sum(outcomes.attempts)
+        at = 0
+        for (status, code, message), same in groupby(
+            zip(outcomes.status, outcomes.code, outcomes.message, strict=True)
+        ):
+            rows = len(list(same))
+            self._count(status, code, message, rows)
+            if status not in _DONE:
+                self._list(status, outcomes, range(at, at + rows))
+            at += rows
+        if any(outcomes.wants_new_key):
+            wanting = zip(outcomes.status, outcomes.wants_new_key, strict=True)
+            self.new_keys_wanted += sum(wants and status is Status.REJECTED for status, wants in wanting)
 
     def _count(self, status: Status, code: str, message: str, rows: int) -> None:
         self.rows += rows
@@ -78,10 +82,10 @@ class Tally:
             self._messages[status, code] = FrequentTexts()
         self._messages[status, code].add(message, rows)
 
-    def _list(self, outcome: Outcome) -> None:
-        listed = self._unsent if outcome.status is Status.UNSENT else self._failed
-        if len(listed) < LISTED_ROWS:
-            listed.append(replace(outcome, cells=None))
+    def _list(self, status: Status, outcomes: Outcomes, entries: range) -> None:
+        listed = self._unsent if status is Status.UNSENT else self._failed
+        for at in entries[: LISTED_ROWS - len(listed)]:
+            listed.append(replace(outcomes[at], cells=None))
 
     @property
     def codes(self) -> dict[str, int]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.model import Alike, Outcome
+from pipeline.outcome import Outcomes
 from pipeline.report.advice import Step, next_steps
 from pipeline.report.folder import Drafts, make_folder
 from pipeline.report.outcome_file import NoFile, OutcomeFile, outcome_file
 from pipeline.report.page import render_page
-from pipeline.report.record import OutcomeFormat, record
+from pipeline.report.record import OutcomeFormat, columns_of
 from pipeline.report.rows_to_fix import RowsToFix
 from pipeline.report.summary import Summary
 from pipeline.report.tally import Tally
@@ -40,7 +40,7 @@ def write_report(
     outcome_format: OutcomeFormat | None,
     run_id: str,
     job: str,
-    outcomes: Iterable[Outcome | Alike],
+    outcomes: Iterable[Outcomes],
     columns: Mapping[int, tuple[str, ...]],
     summarise: Callable[[Tally], Summary],
     html: bool = True,
@@ -85,20 +85,16 @@ def _pass(
     outcome_format: OutcomeFormat | None,
     run_id: str,
     job: str,
-    outcomes: Iterable[Outcome | Alike],
+    outcomes: Iterable[Outcomes],
     columns: Mapping[int, tuple[str, ...]],
 ) -> Tally:
     tally = Tally()
     with _outcome_file(drafts, outcome_format) as file:
         rows_to_fix = RowsToFix(drafts.begin("rows_to_fix.csv", private=True), columns)
-        for outcome in outcomes:
-            if isinstance(outcome, Alike):
-                # None of these is invalid or rejected: rows that somebody has to mend come one by one.
-                file.add_alike(run_id, job, outcome)
-            else:
-                file.add(record(run_id, job, outcome))
-                rows_to_fix.add(outcome)
-            tally.add(outcome)
+        for page in outcomes:
+            file.add(columns_of(run_id, job, page))
+            rows_to_fix.add(page)
+            tally.add(page)
     return tally
 
 

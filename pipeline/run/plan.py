@@ -8,7 +8,8 @@ import orjson
 
 from pipeline.ledger.leaf import Fate
 from pipeline.ledger.rehearsal import Prospect
-from pipeline.model import Outcome, Status
+from pipeline.model import Status
+from pipeline.outcome import Outcome
 from pipeline.write.masking import safe_text
 
 # Whoever reads a plan over somebody's shoulder should learn nothing of a user. In the last two there may be anything.

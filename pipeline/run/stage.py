@@ -31,8 +31,8 @@ class TakesRows(Protocol):
         """Keep the job; called after each chunk."""
         ...
 
-    def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> None:
-        """Decide on all that was staged."""
+    def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> int:
+        """Decide on all that was staged; return how many rows are invalid."""
         ...
 
 
@@ -71,7 +71,9 @@ class Stager:
             self._stage_file(file_no, file)
         for file in files:
             verify_unchanged(file)
-        self._ledger.start_delivering(lambda body, key: rekey(body, self._rules.api, key))
+        invalid = self._ledger.start_delivering(lambda body, key: rekey(body, self._rules.api, key))
+        # Those whose key stands for other content; the others were counted when they were read.
+        self._course.count(Status.INVALID, invalid - self._invalid)
         return self._rows
 
     def _check_header(self, file: SourceFile) -> None:
@@ -102,6 +104,7 @@ class Stager:
             self._ledger.stage(file_no, self._rows + 1, sheet, retarget)
             self._rows += len(sheet)
             if invalid := sheet.count_invalid():
+                self._invalid += invalid
                 self._course.count(Status.INVALID, invalid)
             self._ledger.keep_up()
             self._tick(self._rows)

@@ -5,8 +5,6 @@ import http.client
 import io
 import socket
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from urllib3 import HTTPConnectionPool
@@ -14,38 +12,8 @@ from urllib3.connection import HTTPConnection
 from urllib3.response import BaseHTTPResponse
 
 from pipeline.model import Trip
-from pipeline.write.ports import at_once
-from pipeline.write.round_trip import Meter, measured
-
-
-@dataclass(slots=True)
-class Departure:
-    """
-    Whether the first byte of the request under way may have left.
-
-    Before it does `ask` is called, once the connection stands; it leaves before the steady time `until` or not at all.
-    """
-
-    has_begun: bool = False
-    ask: Callable[[], None] = at_once
-    until: float = 0.0
-    raised: BaseException | None = None
-
-    def await_next(self, ask: Callable[[], None], until: float) -> None:
-        """Take in that another request is about to leave."""
-        self.has_begun, self.ask, self.until, self.raised = False, ask, until, None
-
-    def begin(self) -> None:
-        """Note that a request leaves, now that its connection stands."""
-        try:
-            self.ask()
-        except BaseException as exc:
-            # Told apart from what the network does, whatever it is.
-            self.raised = exc
-            raise
-        if time.monotonic() >= self.until:
-            raise TimeoutError("the right to leave came too late")
-        self.has_begun = True
+from pipeline.write.network import Departure
+from pipeline.write.round_trip import Meter, measured, unmetered
 
 
 def prepare(pool: HTTPConnectionPool, departure: Departure) -> None:
@@ -60,7 +28,7 @@ def trip_over(connection: object) -> Trip:
     known = measured(wire)
     if isinstance(meter, Meter):
         return meter.trip(known)
-    return Trip() if known is None else Trip(shortest=known.shortest)
+    return unmetered(known)
 
 
 class _Patient(io.RawIOBase):

@@ -10,9 +10,8 @@ from typing import Any, Final
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest, Trip
-from pipeline.write.network import MOST_BYTES, Endpoint, Network, keep_no_tls_keys, loss_of
-from pipeline.write.ports import at_once
-from pipeline.write.round_trip import Measured, Meter, measured
+from pipeline.write.network import MOST_BYTES, Departure, Endpoint, Network, keep_no_tls_keys, loss_of
+from pipeline.write.round_trip import Measured, Meter, measured, unmetered
 
 # libcurl looks at the environment for this once, when it is loaded.
 keep_no_tls_keys()
@@ -78,7 +77,7 @@ class CurlLine:
         curl, ended_at = self._curl, time.monotonic()
         known = _measured_on(curl.getinfo(pycurl.LASTSOCKET))
         if known is None or not self._is_direct:
-            return Trip() if known is None else Trip(shortest=known.shortest)
+            return unmetered(known)
         if self._meter is None or curl.getinfo(pycurl.NUM_CONNECTS):
             handshake = curl.getinfo(pycurl.CONNECT_TIME) - curl.getinfo(pycurl.NAMELOOKUP_TIME)
             # Where a packet was sent again it may have been the first.
@@ -94,29 +93,23 @@ class _Exchange:
     def __init__(self) -> None:
         self.head: list[bytes] = []
         self._body = bytearray()
-        self._has_left = False
-        self._depart: Callable[[], None] = at_once
-        self._until = 0.0
-        self._raised: BaseException | None = None
+        self._departure = Departure()
 
     def begin(self, depart: Callable[[], None], until: float) -> None:
         """Forget the exchange before; ask `depart` before this one leaves, which it does before `until`."""
-        self._has_left, self._depart, self._until, self._raised = False, depart, until, None
+        self._departure.await_next(depart, until)
         self.head.clear()
         self._body.clear()
 
     def leaves(self, *_route: object) -> int:
         """Note that a connection stands and the request leaves now; refuse to let it leave a second time."""
-        if self._has_left:
+        if self._departure.has_begun:
             # A kept connection that breaks before an answer begins makes libcurl send again by itself, unseen.
             return int(pycurl.PREREQFUNC_ABORT)
         try:
-            self._depart()
-        except BaseException as exc:  # noqa: BLE001 - nothing gets through libcurl, so it is raised again behind it
-            self._raised = exc
-        if self._raised is not None or time.monotonic() >= self._until:
+            self._departure.begin()
+        except BaseException:  # noqa: BLE001 - nothing gets through libcurl, so it is raised again behind it
             return int(pycurl.PREREQFUNC_ABORT)
-        self._has_left = True
         # What came before was a proxy's answer to CONNECT.
         self.head.clear()
         return int(pycurl.PREREQFUNC_OK)
@@ -135,12 +128,12 @@ class _Exchange:
 
     def lost(self, code: int) -> Lost:
         """Return what is known of an exchange that libcurl ended with this code; raise what kept it from leaving."""
-        if self._raised is not None:
-            raise self._raised
+        if self._departure.raised is not None:
+            raise self._departure.raised
         if len(self._body) > MOST_BYTES:
             return Lost(Loss.CUT_SHORT, "the answer is longer than any of this API")
         loss = loss_of(
-            has_left=self._has_left,
+            has_left=self._departure.has_begun,
             is_answered=bool(self.head),
             is_late=code == pycurl.E_OPERATION_TIMEDOUT,
             is_distrusted=code in _DISTRUSTED,

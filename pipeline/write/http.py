@@ -15,8 +15,8 @@ from urllib3.exceptions import TimeoutError as UrllibTimeout
 from urllib3.response import BaseHTTPResponse
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest
-from pipeline.write.connections import Departure, prepare, trip_over
-from pipeline.write.network import MOST_BYTES, Endpoint, Network, loss_of
+from pipeline.write.connections import prepare, trip_over
+from pipeline.write.network import MOST_BYTES, Departure, Endpoint, Network, loss_of
 
 _NEVER_AGAIN: Final = Retry(total=False, redirect=False)
 

@@ -34,6 +34,36 @@ def keep_no_tls_keys() -> None:
     os.environ.pop("SSLKEYLOGFILE", None)
 
 
+@dataclass(slots=True)
+class Departure:
+    """
+    Whether the first byte of the request under way may have left.
+
+    Before it does `ask` is called, once the connection stands; it leaves before the steady time `until` or not at all.
+    """
+
+    has_begun: bool = False
+    ask: Callable[[], None] = at_once
+    until: float = 0.0
+    raised: BaseException | None = None
+
+    def await_next(self, ask: Callable[[], None], until: float) -> None:
+        """Take in that another request is about to leave."""
+        self.has_begun, self.ask, self.until, self.raised = False, ask, until, None
+
+    def begin(self) -> None:
+        """Note that a request leaves, now that its connection stands."""
+        try:
+            self.ask()
+        except BaseException as exc:
+            # Told apart from what the network does, whatever it is.
+            self.raised = exc
+            raise
+        if time.monotonic() >= self.until:
+            raise TimeoutError("the right to leave came too late")
+        self.has_begun = True
+
+
 class Line(Protocol):
     """
     One thread's way to one host: a connection at most, opened when it is needed and kept.

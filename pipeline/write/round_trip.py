@@ -45,6 +45,11 @@ def measured(connection: object) -> Measured | None:
     return Measured(shortest * _MICROSECONDS, smoothed * _MICROSECONDS, resent)
 
 
+def unmetered(known: Measured | None) -> Trip:
+    """Return what is told of a trip over a connection that does not end at the platform, or not surely."""
+    return Trip() if known is None else Trip(shortest=known.shortest)
+
+
 class Meter:
     """
     Tells of each trip over one connection, which ends at the platform.

@@ -64,6 +64,18 @@ def test_invalid_rows_count_as_failures_before_anything_is_sent(night: Night) ->
     assert (ended.exit_code, night.requests(), night.summary()["counts"]["invalid"]) == (4, [], 4)
 
 
+@pytest.mark.parametrize("most", ["1", "50%"])
+def test_rows_under_a_key_of_other_content_count_as_failures(most: str, night: Night) -> None:
+    """Rows that contradict what was delivered under their keys stop a run at --max-failures, before it sends any."""
+    night.export("orders.csv", [order(1), order(2)])
+    night.backfill("run", "orders")
+    night.export("orders.csv", [*(order(number, trade_amount="7.77") for number in (1, 2)), order(3)])
+
+    ended = night.backfill("run", "orders", "--max-failures", most)
+
+    assert (ended.exit_code, night.fates()) == (4, ["invalid key_conflict"] * 2 + ["unsent stopped"])
+
+
 def test_json_prints_the_summary_and_nothing_else(night: Night) -> None:
     """With --json stdout holds the content of summary.json alone, for run, resume and rerun."""
     night.export("orders.csv", [order(1), order(2)])

@@ -35,6 +35,13 @@ LOST = TryAgain("timeout", "no answer", may_have_acted=True)
 THROTTLED = TryAgain("http_429", "too many", may_have_acted=False, slow=True)
 NOT_CONNECTED = TryAgain("not_connected", "no connection", may_have_acted=False)
 
+# How rows end.
+SENT = (Status.SUCCEEDED, "SUCCESS")
+CONFLICT = (Status.INVALID, "key_conflict")
+DELIVERED = (Status.SKIPPED, "already_succeeded")
+DUPLICATE = (Status.SKIPPED, "duplicate_row")
+SUPERSEDED = (Status.SKIPPED, "superseded")
+
 Told = tuple[str, Status, str]
 OPEN = frozenset({Status.UNKNOWN, Status.BLOCKED, Status.UNSENT})
 

@@ -6,13 +6,17 @@ import pytest
 
 from pipeline.ledger.admission import Blocked, Go, Skip
 from pipeline.ledger.records import Act, DeliveryState, Due, RunState, Settlement
-from pipeline.model import Export, Outcome, Status
+from pipeline.model import Export, Status
+from pipeline.outcome import Outcome
 from pipeline.write.verdict import Verdict
 from tests.contract.nights import (
+    DELIVERED,
     DONE,
     LOST,
     NOT_CONNECTED,
     REFUSED,
+    SENT,
+    SUPERSEDED,
     THROTTLED,
     MakeNights,
     Nights,
@@ -27,10 +31,8 @@ from tests.contract.nights import (
     task,
 )
 
-SENT = (Status.SUCCEEDED, "SUCCESS")
 BLOCKED = (Status.BLOCKED, "payment_not_succeeded")
 HELD_BACK = (Status.BLOCKED, "earlier_state_open")
-OVERTAKEN = (Status.SKIPPED, "superseded")
 
 
 def test_a_settlement_is_told_as_it_was_made(nights: MakeNights, opens: Opens) -> None:
@@ -142,7 +144,7 @@ def test_what_another_job_delivered_meanwhile_is_not_forgotten(nights: MakeNight
     second.settle(same, Settlement(Status.UNKNOWN, "timeout", leaves=DeliveryState.UNKNOWN))
     conclude(second, RunState.COMPLETED)
 
-    assert one.told(one.night(order("A"))) == [("A", Status.SKIPPED, "already_succeeded")]
+    assert one.told(one.night(order("A"))) == [("A", *DELIVERED)]
 
 
 @pytest.mark.parametrize(
@@ -282,8 +284,8 @@ def test_a_state_in_doubt_is_itself_sent_again(nights: MakeNights) -> None:
 @pytest.mark.parametrize(
     ("later", "told"),
     [
-        pytest.param(DONE, OVERTAKEN, id="confirmed"),
-        pytest.param(LOST, OVERTAKEN, id="in-doubt"),
+        pytest.param(DONE, SUPERSEDED, id="confirmed"),
+        pytest.param(LOST, SUPERSEDED, id="in-doubt"),
         pytest.param(REFUSED, SENT, id="refused"),
         pytest.param(THROTTLED, SENT, id="throttled"),
         pytest.param(NOT_CONNECTED, SENT, id="never-left"),
@@ -308,7 +310,7 @@ def test_a_state_told_again_by_a_later_export_is_as_new_as_that(nights: MakeNigh
     states.night(state("A", "SIGNED"), most=0)
     states.resume(first)
 
-    assert states.told(states.resume(between)) == [("A", *OVERTAKEN)]
+    assert states.told(states.resume(between)) == [("A", *SUPERSEDED)]
 
 
 def test_a_file_that_runs_again_puts_no_object_back(nights: MakeNights, opens: Opens) -> None:
@@ -319,7 +321,7 @@ def test_a_file_that_runs_again_puts_no_object_back(nights: MakeNights, opens: O
     record = states.night(state("A", "NEW"), state("B", "NEW", "2"), state("A", "SIGNED"), state("A", "ENDED"))
 
     assert states.told(record) == [
-        ("A", *OVERTAKEN), ("B", *SENT), ("A", Status.SKIPPED, "already_succeeded"), ("A", *SENT)
+        ("A", *SUPERSEDED), ("B", *SENT), ("A", *DELIVERED), ("A", *SENT)
     ]  # fmt: skip
     assert [outcome.cells for outcome in opens().outcomes(record)] == [None] * 4
 
@@ -332,7 +334,7 @@ def test_a_state_in_doubt_is_settled_also_before_one_that_was_delivered(nights: 
 
     record = states.night(state("A", "SIGNED"), state("A", "ENDED"))
 
-    assert states.told(record) == [("A", *SENT), ("A", Status.SKIPPED, "already_succeeded")]
+    assert states.told(record) == [("A", *SENT), ("A", *DELIVERED)]
 
 
 def test_an_older_balance_is_not_sent_after_a_newer_one(nights: MakeNights) -> None:
@@ -342,7 +344,7 @@ def test_an_older_balance_is_not_sent_after_a_newer_one(nights: MakeNights) -> N
     points.night(balance("X", 7))
     points.keys_sent()
 
-    assert points.told(points.rerun(old)) == [("X=5@", Status.SKIPPED, "superseded")]
+    assert points.told(points.rerun(old)) == [("X=5@", *SUPERSEDED)]
     assert points.keys_sent() == []
 
 

@@ -1,6 +1,7 @@
 """Runs of many chunks: rows wait until all are read, whatever happens meanwhile."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,10 +13,15 @@ from pipeline.ledger.aside import Aside
 from pipeline.ledger.records import InputRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.map import retarget
-from pipeline.model import Alike, Export, Status
+from pipeline.model import Export, Status
 from tests.contract.nights import (
+    CONFLICT,
+    DELIVERED,
     DONE,
+    DUPLICATE,
     LOST,
+    SENT,
+    SUPERSEDED,
     MakeNights,
     Nights,
     Opens,
@@ -23,18 +29,12 @@ from tests.contract.nights import (
     Told,
     balance,
     conclude,
+    invalid,
     order,
     sheet_of,
     state,
     task,
 )
-
-SENT = (Status.SUCCEEDED, "SUCCESS")
-CONFLICT = (Status.INVALID, "key_conflict")
-DELIVERED = (Status.SKIPPED, "already_succeeded")
-DUPLICATE = (Status.SKIPPED, "duplicate_row")
-SUPERSEDED = (Status.SKIPPED, "superseded")
-UNCHANGED = (Status.SKIPPED, "unchanged")
 
 
 def stage_leaves(job: Nights, run: RunLedger, leaves: Sequence[Sequence[StagedRow]]) -> None:
@@ -86,7 +86,7 @@ def test_rows_of_several_chunks_are_decided_on_together(
 
 
 def test_a_night_again_tells_its_rows_in_source_order(nights: MakeNights, opens: Opens) -> None:
-    """Rows that are packed and rows that are not come in the order of the source; packs stay whole where they can."""
+    """Rows that are packed and rows that are not come in the order of the source; a pack by itself is read as one."""
     orders = nights()
     orders.night(*(order(f"{n}") for n in range(5)))
     run = orders.begin()
@@ -99,8 +99,31 @@ def test_a_night_again_tells_its_rows_in_source_order(nights: MakeNights, opens:
         ("0", *DELIVERED), ("1", *DELIVERED), ("2", *DELIVERED), ("X", *SENT), ("3", *CONFLICT), ("4", *DELIVERED),
         ("Y", *SENT),
     ]  # fmt: skip
-    packed = [len(told.source_rows) for told in opens().outcomes_and_packs(record) if isinstance(told, Alike)]
-    assert packed == [2]
+    assert [len(page) for page in opens().outcomes_in_pages(record)] == [2, 3, 1, 1]
+
+
+def test_rows_among_packed_ones_keep_their_order_over_many_pages(nights: MakeNights, opens: Opens) -> None:
+    """However rows are packed, each is told once and in its place, also where a chunk is read in several pages."""
+    orders = nights()
+    run = orders.begin()
+    staged = [order(f"{n - n % 3 % 2}") for n in range(7000)]
+    stage_leaves(orders, run, [staged[:6000], staged[6000:]])
+    run.start_delivering(orders._rekey)
+    record = conclude(run, RunState.INTERRUPTED)
+
+    unsent = (Status.UNSENT, "interrupted")
+    assert orders.told(record) == [
+        (row.request_key, *(DUPLICATE if n % 3 == 1 else unsent)) for n, row in enumerate(staged)
+    ]
+
+
+def test_rows_of_many_cells_are_read_few_at_a_time(nights: MakeNights, opens: Opens) -> None:
+    """What is read at once is bounded by what the rows hold, not by their number alone."""
+    orders = nights()
+    large = replace(invalid(), cells=("x" * 600_000,))
+    record = orders.night(large, large, large, order("A"))
+
+    assert [len(page) for page in opens().outcomes_in_pages(record)] == [2, 2]
 
 
 def test_the_parts_of_a_lane_go_in_source_order(nights: MakeNights) -> None:

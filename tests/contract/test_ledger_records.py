@@ -9,7 +9,8 @@ from pipeline.ledger.admission import Admission, Blocked, Go
 from pipeline.ledger.deliveries import Entry
 from pipeline.ledger.records import Due
 from pipeline.ledger.run_ledger import RunLedger
-from pipeline.model import Export, Outcome, digest
+from pipeline.model import Export, digest
+from pipeline.outcome import Outcome
 from tests.contract.nights import (
     DONE,
     LOST,

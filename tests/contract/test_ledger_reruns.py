@@ -12,11 +12,15 @@ from pipeline.model import Export, Status
 from pipeline.write.verdict import Verdict
 from tests.contract.nights import (
     ASKS_FOR_NEW_KEY,
+    CONFLICT,
+    DELIVERED,
     DONE,
     LOST,
     NOT_CONNECTED,
     OPEN,
     REFUSED,
+    SENT,
+    SUPERSEDED,
     THROTTLED,
     MakeNights,
     Nights,
@@ -30,7 +34,6 @@ from tests.contract.nights import (
     task,
 )
 
-SENT = (Status.SUCCEEDED, "SUCCESS")
 NEW_KEYS = Selection(OPEN, new_keys=True)
 
 
@@ -237,7 +240,7 @@ def test_a_refund_that_followed_its_payment_is_known_by_its_row(refused: tuple[N
 
     again = orders.night(order("PAY"), order("BACK", refund_of="PAY"))
 
-    assert orders.told(again) == [(key, Status.SKIPPED, "already_succeeded") for key in ("PAY", "BACK")]
+    assert orders.told(again) == [(key, *DELIVERED) for key in ("PAY", "BACK")]
 
 
 def test_a_refund_that_was_delivered_before_stays_as_it_was(nights: MakeNights) -> None:
@@ -247,7 +250,7 @@ def test_a_refund_that_was_delivered_before_stays_as_it_was(nights: MakeNights) 
     record = orders.night(order("PAY"), answers={"PAY": ASKS_FOR_NEW_KEY})
     orders.rerun(record, selection=NEW_KEYS)
 
-    assert orders.told(orders.night(order("BACK", refund_of="PAY"))) == [("BACK", Status.SKIPPED, "already_succeeded")]
+    assert orders.told(orders.night(order("BACK", refund_of="PAY"))) == [("BACK", *DELIVERED)]
 
 
 @pytest.mark.parametrize(
@@ -293,11 +296,11 @@ def test_new_keys_follow_one_another_over_reruns_of_reruns(refused: tuple[Nights
 @pytest.mark.parametrize(
     ("answers", "again", "told"),
     [
-        pytest.param({}, "1", (Status.SKIPPED, "already_succeeded"), id="delivered-under-the-new-key"),
-        pytest.param({}, "2", (Status.INVALID, "key_conflict"), id="delivered-and-now-with-other-content"),
-        pytest.param({"PAY-k2": LOST}, "1", (Status.INVALID, "key_conflict"), id="in-doubt-under-the-new-key"),
-        pytest.param({"PAY-k2": NOT_CONNECTED}, "1", (Status.INVALID, "key_conflict"), id="still-to-go-under-it"),
-        pytest.param({"PAY-k2": REFUSED}, "2", (Status.INVALID, "key_conflict"), id="refused-under-both"),
+        pytest.param({}, "1", DELIVERED, id="delivered-under-the-new-key"),
+        pytest.param({}, "2", CONFLICT, id="delivered-and-now-with-other-content"),
+        pytest.param({"PAY-k2": LOST}, "1", CONFLICT, id="in-doubt-under-the-new-key"),
+        pytest.param({"PAY-k2": NOT_CONNECTED}, "1", CONFLICT, id="still-to-go-under-it"),
+        pytest.param({"PAY-k2": REFUSED}, "2", CONFLICT, id="refused-under-both"),
     ],
 )
 def test_a_row_with_a_new_key_does_not_go_out_under_its_old_one(
@@ -318,7 +321,7 @@ def test_a_mended_row_that_was_delivered_gets_no_new_key(refused: tuple[Nights, 
 
     rerun = orders.rerun(record, selection=Selection(frozenset({Status.REJECTED}), new_keys=True))
 
-    assert orders.told(rerun) == [("PAY", Status.INVALID, "key_conflict")]
+    assert orders.told(rerun) == [("PAY", *CONFLICT)]
     assert orders.keys_sent() == []
 
 
@@ -340,7 +343,7 @@ def test_a_rerun_of_balances_and_states_keeps_their_order(nights: MakeNights) ->
     states = nights(Export.STATES, job="states")
     record = states.night(state("A", "SIGNED"), state("A", "ENDED"), answers={"A/SIGNED": LOST})
 
-    assert points.told(points.rerun(old)) == [("X=5@", Status.SKIPPED, "superseded")]
+    assert points.told(points.rerun(old)) == [("X=5@", *SUPERSEDED)]
     assert [status for _, status, _ in states.told(states.rerun(record))] == [Status.SUCCEEDED] * 2
 
 
@@ -366,8 +369,8 @@ def test_what_a_rerun_delivered_is_skipped_when_the_old_run_is_resumed(nights: M
     orders.keys_sent()
 
     assert orders.told(orders.resume(record)) == [
-        ("A", Status.SKIPPED, "already_succeeded"),
-        ("B", Status.SKIPPED, "already_succeeded"),
+        ("A", *DELIVERED),
+        ("B", *DELIVERED),
     ]
     assert orders.keys_sent() == []
 

@@ -10,10 +10,15 @@ from pipeline.model import Export, Status
 from pipeline.write.verdict import Verdict
 from tests.contract.nights import (
     ASKS_FOR_NEW_KEY,
+    CONFLICT,
+    DELIVERED,
     DONE,
+    DUPLICATE,
     LOST,
     NOT_CONNECTED,
     REFUSED,
+    SENT,
+    SUPERSEDED,
     THROTTLED,
     MakeNights,
     Opens,
@@ -26,13 +31,6 @@ from tests.contract.nights import (
     state,
     task,
 )
-
-SENT = (Status.SUCCEEDED, "SUCCESS")
-CONFLICT = (Status.INVALID, "key_conflict")
-DELIVERED = (Status.SKIPPED, "already_succeeded")
-DUPLICATE = (Status.SKIPPED, "duplicate_row")
-SUPERSEDED = (Status.SKIPPED, "superseded")
-UNCHANGED = (Status.SKIPPED, "unchanged")
 
 
 @pytest.mark.parametrize(

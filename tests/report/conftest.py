@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Alike, Api, Outcome, Status
+from pipeline.model import Api, Status
+from pipeline.outcome import Outcome
 from pipeline.report import InputFile, OutcomeFormat, QuotaUse, ReportFiles, Summary, Tally, write_report
+from tests.report.side_by_side import in_pages
 
 RUN_ID = "01JD4Q4Z8V3N5R6T7Y8M9B0C1D"
 GOOD = Outcome(
@@ -67,19 +69,20 @@ def make_summary(tally: Tally, **changes: Any) -> Summary:
 
 def make_report(
     folder: Path,
-    outcomes: Iterable[Outcome | Alike],
+    outcomes: Iterable[Outcome],
     *,
     outcome_format: OutcomeFormat | None = OutcomeFormat.CSV,
     columns: dict[int, tuple[str, ...]] | None = None,
     summarise: Callable[[Tally], Summary] = make_summary,
     html: bool = True,
+    at_once: int = 300,
 ) -> ReportFiles:
     return write_report(
         folder,
         outcome_format=outcome_format,
         run_id=RUN_ID,
         job="orders",
-        outcomes=outcomes,
+        outcomes=in_pages(outcomes, at_once),
         columns={0: ("order_id", "amount")} if columns is None else columns,
         summarise=summarise,
         html=html,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.report.csv_lines import csv_line, guarded, unguarded
+from pipeline.report.csv_lines import csv_line, csv_lines, guarded, unguarded
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,14 @@ def test_any_texts_survive_a_csv_reader(lines: list[list[str]]) -> None:
     written = b"".join(map(csv_line, lines)).decode()
 
     assert list(csv.reader(io.StringIO(written, newline=""))) == [[guarded(cell) for cell in line] for line in lines]
+
+
+@given(
+    st.lists(st.tuples(*[st.sampled_from([None, "", "a", "a,b", "=1", "%s", 0, 7, -5])] * 4), min_size=1, max_size=4)
+)
+def test_lines_by_columns_are_lines_one_by_one(lines: list[tuple[str | int | None, ...]]) -> None:
+    """Columns give the lines that each of their rows gives by itself, whatever the rows have in common."""
+    assert csv_lines(list(zip(*lines, strict=True))) == b"".join(map(csv_line, lines))
 
 
 @given(st.text(alphabet="'=+-@\t\ra") | st.text())

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
-from pipeline.model import Alike, Outcome, Status
+from pipeline.model import Status
+from pipeline.outcome import Outcome
 from pipeline.report import OUTCOME_COLUMNS, OutcomeFormat, ReportFiles, read_outcome
 
 EVERY_FORMAT = pytest.mark.parametrize("outcome_format", list(OutcomeFormat))
@@ -180,22 +182,22 @@ def test_what_is_no_outcome_file_is_refused(tmp_path: Path, name: str, told: str
         read_outcome(tmp_path / name)
 
 
-KEYS = ["A-1", "=1+1", "-5", 'a"b', "a,b", "'=x", "", "\0=x", "＝x", "plain"]
+KEYS = ["A-1", "=1+1", "-5", 'a"b', "a,b", "'=x", "", "\0=x", "＝x", "50 %s", "plain"]
 
 
 @EVERY_FORMAT
-@pytest.mark.parametrize("times", [pytest.param(1, id="a-few"), pytest.param(200, id="many")])
-def test_rows_that_share_their_outcome_are_told_like_any_others(
-    tmp_path: Path, report: Callable[..., ReportFiles], outcome_format: OutcomeFormat, times: int
+def test_it_does_not_matter_how_many_rows_come_at_once(
+    tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome], outcome_format: OutcomeFormat
 ) -> None:
-    """Whether rows come packed or one by one, their lines, counts and pages are the same."""
-    keys = KEYS * times
-    packed = Alike("orders-1.csv", 1, Status.UNSENT, "interrupted", "=cut off", range(7, 7 + len(keys)), keys)
+    """Lines, counts and pages are the same whether rows come one by one or together with others of the same outcome."""
+    same = [outcome(source_row=n, request_key=key, status=Status.UNSENT, code="interrupted", message="=cut off")
+            for n, key in enumerate(KEYS * 20, 7)]  # fmt: skip
+    mixed = [outcome(source_row=n, request_key=key, status=status, code=key, message=key, cells="[]")
+             for n, (key, status) in enumerate(product(KEYS, Status), 1000)]  # fmt: skip
 
-    together = report(tmp_path / "together", [packed], outcome_format=outcome_format)
-    one_by_one = report(tmp_path / "one-by-one", list(packed.outcomes()), outcome_format=outcome_format)
+    together = report(tmp_path / "together", same + mixed, outcome_format=outcome_format)
+    one_by_one = report(tmp_path / "one-by-one", same + mixed, outcome_format=outcome_format, at_once=1)
 
     assert together.summary == one_by_one.summary
-    pd.testing.assert_frame_equal(read_outcome(tmp_path / "together"), read_outcome(tmp_path / "one-by-one"))
-    for name in ("rows_to_fix.csv", "report.html", *(["outcome.csv"] if outcome_format is OutcomeFormat.CSV else [])):
+    for name in (f"outcome.{outcome_format}", "rows_to_fix.csv", "report.html"):
         assert (tmp_path / "together" / name).read_bytes() == (tmp_path / "one-by-one" / name).read_bytes()

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Outcome, Status
+from pipeline.model import Status
+from pipeline.outcome import Outcome
 from pipeline.report import Summary, Tally
 from pipeline.report.advice import Step, next_steps, verdict
 from pipeline.report.page import render_page
+from tests.report.side_by_side import side_by_side
 
 VOID = frozenset({"meta"})
 
@@ -43,8 +45,7 @@ def page(outcome: Callable[..., Outcome], summary_of: Callable[..., Summary]) ->
 
     def read(*outcomes: Outcome, **changes: Any) -> Page:
         tally = Tally()
-        for each in (outcome(), *outcomes):
-            tally.add(each)
+        tally.add(side_by_side(outcome(), *outcomes))
         return Page(render_page(summary_of(tally, **changes), tally, "outcome.csv"))
 
     return read
@@ -54,7 +55,7 @@ def tally_of(outcome: Callable[..., Outcome], new_keys: int, **counts: int) -> T
     tally = Tally()
     for status, count in counts.items():
         for _ in range(count):
-            tally.add(outcome(status=Status(status), wants_new_key=status == "rejected" and new_keys > 0))
+            tally.add(side_by_side(outcome(status=Status(status), wants_new_key=status == "rejected" and new_keys > 0)))
             new_keys -= status == "rejected"
     return tally
 

@@ -4,7 +4,8 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.model import Outcome, Status
+from pipeline.model import Status
+from pipeline.outcome import Outcome
 from pipeline.report import ReportFiles
 
 

@@ -5,18 +5,20 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.model import Outcome, Status
+from pipeline.model import Status
+from pipeline.outcome import Outcome
 from pipeline.report import Summary, Tally
 from pipeline.report.tally import CodeCount, FrequentTexts
+from tests.report.side_by_side import side_by_side
 
 
 @pytest.fixture
 def tally(outcome: Callable[..., Outcome]) -> Tally:
     """Three rows: two that succeeded, one of them at the second attempt, and one the platform wants a new key for."""
     counted = Tally()
-    counted.add(outcome())
-    counted.add(outcome(attempts=2))
-    counted.add(outcome(status=Status.REJECTED, code="INVALID_PARAM", message="no", wants_new_key=True))
+    counted.add(side_by_side(outcome()))
+    counted.add(side_by_side(outcome(attempts=2)))
+    counted.add(side_by_side(outcome(status=Status.REJECTED, code="INVALID_PARAM", message="no", wants_new_key=True)))
     return counted
 
 
@@ -67,8 +69,8 @@ def test_outcomes_that_are_not_the_rows_read_are_refused(summary_of: Callable[..
 def test_codes_are_counted_by_what_their_rows_became(tally: Tally, outcome: Callable[..., Outcome]) -> None:
     """The codes to look at are those of rows that did not succeed, with the message that most of them have."""
     for message in ("broken pipe", "no answer", "no answer"):
-        tally.add(outcome(status=Status.UNKNOWN, code="timeout", message=message))
-    tally.add(outcome(status=Status.UNSENT, code="timeout", message=""))
+        tally.add(side_by_side(outcome(status=Status.UNKNOWN, code="timeout", message=message)))
+    tally.add(side_by_side(outcome(status=Status.UNSENT, code="timeout", message="")))
 
     assert tally.frequent_codes(2) == [
         CodeCount(Status.UNKNOWN, "timeout", 3, "no answer"),
@@ -79,7 +81,7 @@ def test_codes_are_counted_by_what_their_rows_became(tally: Tally, outcome: Call
 
 def test_a_new_key_is_wanted_only_for_refused_rows(tally: Tally, outcome: Callable[..., Outcome]) -> None:
     """A row in doubt keeps its key, whatever the platform asked for: it does not count as wanting a new one."""
-    tally.add(outcome(status=Status.UNKNOWN, wants_new_key=True))
+    tally.add(side_by_side(outcome(status=Status.UNKNOWN, wants_new_key=True)))
 
     assert tally.new_keys_wanted == 1
 
@@ -88,10 +90,10 @@ def test_rows_that_need_attention_come_in_source_order_and_unsent_ones_last(outc
     """A run that stopped early leaves whole files unsent; they do not hide the rows that failed."""
     tally = Tally()
     for number in range(1, 200):
-        tally.add(outcome(source_row=number, status=Status.UNSENT, cells='["A-1"]'))
-    tally.add(outcome(source_row=200))
-    tally.add(outcome(source_row=201, status=Status.UNKNOWN, cells='["A-1"]'))
-    tally.add(outcome(source_row=202, status=Status.INVALID))
+        tally.add(side_by_side(outcome(source_row=number, status=Status.UNSENT, cells='["A-1"]')))
+    tally.add(side_by_side(outcome(source_row=200)))
+    tally.add(side_by_side(outcome(source_row=201, status=Status.UNKNOWN, cells='["A-1"]')))
+    tally.add(side_by_side(outcome(source_row=202, status=Status.INVALID)))
 
     listed = tally.need_attention()
 

@@ -12,7 +12,8 @@ import pyarrow.parquet  # noqa: F401 - imported before memory is measured
 import pytest
 
 from pipeline.errors import PipelineError, SettingsError
-from pipeline.model import Outcome, Status
+from pipeline.model import Status
+from pipeline.outcome import Outcome
 from pipeline.report import OutcomeFormat, ReportFiles, Summary, Tally, make_folder
 
 EVERY_FORMAT = pytest.mark.parametrize("outcome_format", list(OutcomeFormat))

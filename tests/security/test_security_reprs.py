@@ -18,7 +18,8 @@ from pipeline.chunk import Chunk
 from pipeline.ledger.leaf import leaf_of
 from pipeline.ledger.records import Due, InputRecord, NewRun
 from pipeline.map import Invalid, MappingRules, bind, bind_chunks
-from pipeline.model import Api, BadRow, Export, Fault, Loss, Lost, Opened, Outcome, Reply, Row, Status, Trust
+from pipeline.model import Api, BadRow, Export, Fault, Loss, Lost, Opened, Reply, Row, Status, Trust
+from pipeline.outcome import Outcome
 from pipeline.read.parquet_text import Texts
 from pipeline.settings import AlipayAccount, load
 from pipeline.texts import column_of

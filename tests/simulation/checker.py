@@ -11,8 +11,9 @@ from typing import Any
 
 from pipeline.model import Api, Export
 from tests.simulation.balances import check_balances
-from tests.simulation.evidence import Broken, Line, export, exports, lane_of, read, reports, row_of
+from tests.simulation.evidence import Broken, Line, export, lane_of, read, reports, row_of
 from tests.simulation.history import Evidence, Told
+from tests.simulation.options import check_options, family_of
 from tests.simulation.platform import Entry
 from tests.simulation.states import check_states
 
@@ -29,6 +30,7 @@ def check(evidence: Evidence) -> None:
     _at_rest_nothing_is_sent(evidence)
     _refusal_of_the_caller_stops_the_run(evidence)
     _lanes_are_kept(evidence)
+    check_options(evidence)
     if evidence.scenario.export is Export.ORDERS:
         _no_refund_before_its_payment(evidence)
     if evidence.scenario.export is Export.TASKS:
@@ -71,7 +73,7 @@ def _every_row_has_one_outcome(evidence: Evidence) -> None:
             raise Broken(f"{told.run_id}: a row has two outcomes, or the order is not the source's: {numbers}")
         if {line["status"] for line in lines} - _STATUSES:
             raise Broken(f"{told.run_id}: a status that is none")
-        expected = len(export(evidence, told.step.job, told.step.night))
+        expected = len(export(evidence, told.step.job, told.step.night)[: told.step.limit])
         if told.step.verb == "run" and told.exit_code in (0, 3, 4) and len(lines) != expected:
             raise Broken(f"{told.run_id}: {len(lines)} outcomes of {expected} rows")
 
@@ -116,21 +118,24 @@ def _no_nonce_twice(evidence: Evidence) -> None:
 
 def _nothing_is_claimed_that_is_not_so(evidence: Evidence) -> None:
     """Succeeded means applied; invalid, rejected, unsent and blocked mean that this run's request was not."""
-    by_identity: dict[str, list[Entry]] = defaultdict(list)
+    families: dict[str, list[Entry]] = defaultdict(list)
     for entry in evidence.journal.entries:
-        by_identity[entry.identity].append(entry)
+        families[family_of(entry.identity)].append(entry)
     for told, lines in reports(evidence):
         for line in lines:
             for identity in _identities(evidence, line):
-                _hold(told, line, identity, by_identity[identity])
+                _hold(told, line, identity, families[family_of(identity)])
 
 
-def _hold(told: Told, line: Line, identity: str, entries: list[Entry]) -> None:
+def _hold(told: Told, line: Line, identity: str, family: list[Entry]) -> None:
+    """Hold a line against the requests under its key, and under those that this one led to, or came from."""
+    entries = [e for e in family if e.identity == identity]
     accepted = [e for e in entries if e.decided == "accepted"]
+    is_confirmed = any(e.answered for e in family if e.decided == "accepted")
     where = f"{told.run_id} row {line['source_row']} ({identity}): "
-    if line["status"] == "succeeded" and not any(e.answered for e in accepted):
+    if line["status"] == "succeeded" and not is_confirmed:
         raise Broken(where + "succeeded, and the platform never confirmed it")
-    if line["code"] == "already_succeeded" and not any(e.answered for e in accepted):
+    if line["code"] == "already_succeeded" and not is_confirmed:
         raise Broken(where + "already succeeded, and the platform never confirmed it")
     if line["status"] in ("rejected", "unsent", "blocked"):
         # What was applied after this command ended is another run's doing.
@@ -173,7 +178,7 @@ def _has_cause(evidence: Evidence, line: Line) -> bool:
     row = row_of(evidence, line)
     if evidence.scenario.export is Export.STATES:
         return row["out_biz_no"] in evidence.scenario.refusals
-    return row.get("pay_out_biz_no", "") not in evidence.journal.applied
+    return row.get("pay_out_biz_no", "") not in map(family_of, evidence.journal.applied)
 
 
 def _at_rest_nothing_is_sent(evidence: Evidence) -> None:
@@ -210,14 +215,19 @@ def _lanes_are_kept(evidence: Evidence) -> None:
 
 def _no_refund_before_its_payment(evidence: Evidence) -> None:
     entries = evidence.journal.entries
-    known = {row["out_biz_no"] for job in evidence.scenario.jobs for rows in exports(evidence, job) for row in rows}
     for entry in entries:
         fields = json.loads(entry.body)
-        paid = fields.get("pay_out_biz_no")
-        if fields["biz_action"] == "ORDER_REFUND" and paid in known:
+        paid = fields.get("pay_out_biz_no", "")
+        if fields["biz_action"] == "ORDER_REFUND" and family_of(paid) in _keys_read(evidence, entry.sent_at):
             confirmed = [e for e in entries if e.identity == paid and e.decided == "accepted" and e.answered]
             if not any(e.answered_at is not None and e.answered_at <= entry.sent_at for e in confirmed):
                 raise Broken(f"refund {entry.key} was sent before its payment {paid} was confirmed")
+
+
+def _keys_read(evidence: Evidence, before: float) -> set[str]:
+    """Return the keys of all rows that some run had come to read."""
+    runs = (told.step for told in evidence.told if told.began_at < before and told.step.verb == "run")
+    return {row["out_biz_no"] for step in runs for row in export(evidence, step.job, step.night)[: step.limit]}
 
 
 def _no_task_counts_in_two_forms(evidence: Evidence) -> None:

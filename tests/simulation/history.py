@@ -94,13 +94,16 @@ class History:
         for run_id in [told.run_id for told in self.evidence.told if told.step.job == job]:
             if run_id is not None:
                 self._play([Step("resume", job, run_id=run_id)])
-                self._play([Step("rerun", job, run_id=run_id)])
+                self._play([self._rerun(job, run_id)])
         self._play([Step("run", job, night=self.scenario.nights)])
         for _ in range(_CALM_ROUNDS):
             if self.evidence.told[-1].exit_code in (0, None):
                 break
-            self._play([Step("rerun", job)])
+            self._play([self._rerun(job)])
         self._play([Step("run", job, night=self.scenario.nights)])
+
+    def _rerun(self, job: str, run_id: str | None = None) -> Step:
+        return Step("rerun", job, run_id=run_id, new_keys=self.scenario.new_keys)
 
     def _play(self, together: list[Step]) -> None:
         for step in together:
@@ -194,13 +197,14 @@ class _Command:
     def _run(self, shop: Workshop, ledger: Ledger) -> ReportFiles:
         step = self._told.step
         until = None if step.until_after is None else self._clock.now() + timedelta(seconds=step.until_after)
-        wishes = Wishes(until=until)
+        wishes = Wishes(until=until, limit=step.limit, most_failures=step.most_failures)
         last = self._last(ledger)
         if step.verb == "run" or last is None:
             return shop.run(step.job, (), wishes)
         if step.verb == "resume":
             return shop.resume(last, wishes)
-        return shop.rerun(last, Selection(OPEN_STATUSES), wishes)
+        selection = Selection(OPEN_STATUSES, new_keys=step.new_keys, limit=step.limit)
+        return shop.rerun(last, selection, wishes)
 
     def _last(self, ledger: Ledger) -> RunRecord | None:
         step = self._told.step

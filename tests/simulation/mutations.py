@@ -154,6 +154,19 @@ MUTATIONS = (
         "if line is not None and line[3] > now.isoformat() and not is_dead(line[2], holder):", "if False:",
     ),
     Mutation(
+        "a row in doubt is given another key", "pipeline/ledger/rerunning.py",
+        "if selection.new_keys and outcome.wants_new_key:", "if selection.new_keys:",
+        "AND v.state = 'rejected'\"", "AND v.state IN ('rejected', 'unknown')\"",
+    ),
+    Mutation(
+        "a resumed run forgets its limit", "pipeline/assemble/workshop.py", 'limit = held.run.options.get("limit")',
+        "limit = wishes.limit",
+    ),
+    Mutation(
+        "failures beyond the most do not stop the run", "pipeline/write/course.py",
+        "failures > self._most_failures:", "failures > 10 + self._most_failures:",
+    ),
+    Mutation(
         "a run that was staged in part is delivered", "pipeline/ledger/runs.py",
         "act = CASE act WHEN 'staging' THEN act ELSE ? END", "act = ?",
     ),

@@ -2,9 +2,10 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.assemble.wishes import MostFailures
 from pipeline.model import Api, Export
 from tests.simulation.platform import Storm
 from tests.simulation.rows import Exports, many_balances
@@ -17,7 +18,8 @@ class Step:
 
     `verb` is run, rerun or resume; `job` names one of two; `run_id` is the run meant, the job's last one where it is
     None; `night` says which of the job's exports a run reads. `dies_after` counts effects until the process is killed;
-    `signal_after`, `until_after`, `frozen_after` are virtual seconds.
+    `signal_after`, `until_after`, `frozen_after` are virtual seconds; `limit`, `most_failures` and `new_keys` are
+    options of the command line.
     """
 
     verb: str
@@ -33,11 +35,18 @@ class Step:
     clock_step: float = 0.0
     run_id: str | None = None
     night: int = 1
+    limit: int | None = None
+    most_failures: MostFailures | None = None
+    new_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A whole story; it ends with calm weather and as many reruns as there is something left to do."""
+    """
+    A whole story; it ends with calm weather and as many reruns as there is something left to do.
+
+    With `new_keys` the platform asks for another key where it refuses one, and who looks after the runs gives it.
+    """
 
     seed: int
     export: Export
@@ -52,6 +61,7 @@ class Scenario:
     storms: tuple[Storm, ...]
     steps: tuple[Step, ...]
     refusals: dict[str, str]
+    new_keys: bool = False
 
 
 _API = {
@@ -70,6 +80,10 @@ _REFUSALS = {
 
 def scenario_of(seed: int, folder: Path) -> Scenario:
     """Draw the story of a seed, and write its exports into the folder, one file for each job and night."""
+    return _with_options(_plain_story(seed, folder), random.Random(f"options of {seed}"))
+
+
+def _plain_story(seed: int, folder: Path) -> Scenario:
     chance = random.Random(seed)
     export = chance.choice([Export.ORDERS, Export.ORDERS, Export.POINTS, Export.POINTS, Export.STATES, Export.TASKS])
     api = _API[export]
@@ -95,6 +109,24 @@ def scenario_of(seed: int, folder: Path) -> Scenario:
         storms=(_storm_of_the_second_night(chance),) if swinging else tuple(_storms(chance)),
         steps=tuple(_swing(chance) if swinging else _story(jobs, nights, chance)),
         refusals={key: chance.choice(_REFUSALS[api]) for key in refused if key},
+    )
+
+
+def _with_options(plain: Scenario, chance: random.Random) -> Scenario:
+    """Let some steps be taken with options; the story stays what it is."""
+    new_keys = plain.api is Api.CUMULATION and chance.random() < 0.3
+    refusals = dict.fromkeys(plain.refusals, "IDEMPOTENT_ERROR") if new_keys else plain.refusals
+    steps = tuple(_step_with_options(step, chance, new_keys=new_keys) for step in plain.steps)
+    return replace(plain, steps=steps, refusals=refusals, new_keys=new_keys)
+
+
+def _step_with_options(step: Step, chance: random.Random, *, new_keys: bool) -> Step:
+    most = chance.choice([MostFailures(0), MostFailures(2), MostFailures(20, in_percent=True)])
+    return replace(
+        step,
+        limit=chance.choice([1, 5, 15]) if chance.random() < 0.08 and step.verb != "resume" else None,
+        most_failures=most if chance.random() < 0.08 else None,
+        new_keys=new_keys and chance.random() < 0.7 and step.verb == "rerun",
     )
 
 

@@ -1,0 +1,71 @@
+"""What became of rows: of one, or of many side by side."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from typing import Any
+
+from pipeline.model import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    What became of one row, in the words of the report.
+
+    Times are UTC, ISO 8601 with milliseconds. `cells` are the row's own, in the order of its file's columns (JSON
+    text), kept while somebody may have to mend them.
+    """
+
+    source_file: str
+    source_row: int
+    request_key: str
+    status: Status
+    code: str
+    message: str
+    http_status: int | None
+    attempts: int
+    first_sent_at: str | None
+    finished_at: str | None
+    latency_ms: int | None
+    trace_id: str | None
+    file_no: int
+    wants_new_key: bool = False
+    cells: str | None = field(default=None, repr=False)
+
+
+_columns: Callable[[object], tuple[Sequence[Any], ...]] = attrgetter(*(each.name for each in fields(Outcome)))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """
+    What became of neighbouring rows, in source order, as columns: entry n of each is about the same row.
+
+    A column bears the name that `Outcome` has for an entry of it.
+    """
+
+    source_file: Sequence[str]
+    source_row: Sequence[int]
+    request_key: Sequence[str] = field(repr=False)
+    status: Sequence[Status]
+    code: Sequence[str]
+    message: Sequence[str]
+    http_status: Sequence[int | None]
+    attempts: Sequence[int]
+    first_sent_at: Sequence[str | None]
+    finished_at: Sequence[str | None]
+    latency_ms: Sequence[int | None]
+    trace_id: Sequence[str | None]
+    file_no: Sequence[int]
+    wants_new_key: Sequence[bool]
+    cells: Sequence[str | None] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.source_row)
+
+    def __getitem__(self, at: int) -> Outcome:
+        return Outcome(*(column[at] for column in _columns(self)))
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return map(Outcome, *_columns(self))

@@ -1,0 +1,82 @@
+"""What must hold of `--limit`, `--max-failures` and `--new-keys`."""
+
+import re
+
+from tests.simulation.evidence import Broken, Line, reports
+from tests.simulation.history import Evidence, Told
+from tests.simulation.platform import Entry
+from tests.simulation.scenario import Step
+
+_NEW_KEY = re.compile(r"-k\d+$")
+_NEW_KEYS = re.compile(r"(-k\d+)+$")
+_FAILED = frozenset({"invalid", "rejected", "unknown"})
+
+
+def family_of(identity: str) -> str:
+    """Return the key that a row had before the platform asked for another one."""
+    return _NEW_KEYS.sub("", identity)
+
+
+def check_options(evidence: Evidence) -> None:
+    """Raise Broken with the first promise about an option that the evidence contradicts."""
+    begun: dict[str, Step] = {}
+    for told in evidence.told:
+        if told.run_id is not None:
+            begun.setdefault(told.run_id, told.step)
+    for told, lines in reports(evidence):
+        if told.run_id is not None:
+            _only_the_first_rows(told.run_id, begun[told.run_id], lines)
+        _not_too_many_failures(evidence, told, lines)
+    _a_new_key_only_where_one_was_asked_for(evidence)
+    if evidence.scenario.new_keys:
+        _nobody_is_still_asked_for_a_new_key(evidence)
+
+
+def _only_the_first_rows(run_id: str, begun: Step, lines: list[Line]) -> None:
+    """A run handles as many rows as it was begun for, also when resumed; one that reads a file, the first ones."""
+    if begun.limit is None:
+        return
+    numbers = [int(line["source_row"]) for line in lines]
+    if len(lines) > begun.limit or (begun.verb == "run" and numbers != list(range(1, len(lines) + 1))):
+        raise Broken(f"{run_id}: --limit {begun.limit} took the rows {numbers}")
+
+
+def _not_too_many_failures(evidence: Evidence, told: Told, lines: list[Line]) -> None:
+    """A run that comes to its end had no more failures than it may have; one that stops lets none begin any more."""
+    allowed = told.step.most_failures
+    if allowed is None or told.step.verb == "resume":
+        return
+    most = allowed.number * len(lines) / 100 if allowed.in_percent else allowed.number
+    failed = sum(line["status"] in _FAILED for line in lines)
+    if told.exit_code in (0, 3) and failed > most:
+        raise Broken(f"{told.run_id}: {failed} rows failed, {most} may, and the run went on")
+    sent = sum(line["status"] in _FAILED and line["attempts"] != "0" for line in lines)
+    if sent > most + evidence.scenario.concurrency:
+        raise Broken(f"{told.run_id}: {sent} requests failed, {most} may")
+
+
+def _a_new_key_only_where_one_was_asked_for(evidence: Evidence) -> None:
+    """A row goes out under another key only after it was refused under the one before, and never applied there."""
+    for entry in evidence.journal.entries:
+        before = _NEW_KEY.sub("", entry.identity)
+        if before == entry.identity:
+            continue
+        earlier = [other for other in evidence.journal.entries if other.identity == before]
+        if any(other.decided == "accepted" for other in earlier):
+            raise Broken(f"{entry.identity} was sent, and {before} was applied")
+        if not any(_was_told_to_take_another(other, entry.sent_at) for other in earlier):
+            raise Broken(f"{entry.identity} was sent, and nobody had asked for another key than {before}")
+
+
+def _was_told_to_take_another(entry: Entry, before: float) -> bool:
+    return entry.decided in ("refused", "conflict") and entry.answered_at is not None and entry.answered_at <= before
+
+
+def _nobody_is_still_asked_for_a_new_key(evidence: Evidence) -> None:
+    """In the end every row that was refused for its key was delivered under another one."""
+    for job in evidence.scenario.jobs:
+        told, lines = [(told, lines) for told, lines in reports(evidence) if told.step.job == job][-1]
+        refused = (line for line in lines if line["status"] == "rejected")
+        asked = [line["request_key"] for line in refused if line["code"] == "IDEMPOTENT_ERROR"]
+        if asked:
+            raise Broken(f"{told.run_id}: the platform still asks for other keys than {asked}")
