@@ -84,7 +84,7 @@ def carry_lanes(brief: Brief, tether: Tether, outside: Outside) -> None:
         permits = permits_of(job, account, quotas, outside)
         writer = writer_of(job, account, ledger, permits, outside, course=course, gate=gate, watch=watch)
         log = _Log(ledger, permits, tether)
-        lanes = _lanes(tether, brief.workers)
+        lanes = writer.admitted(_lanes(tether, brief.workers), brief.workers)
         outside.engine.run(lanes, writer.carry, workers=brief.workers, tick=log.keep_up, give_up=course.give_up)
         log.keep_up()
 

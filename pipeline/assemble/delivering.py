@@ -62,10 +62,9 @@ class Here:
 
     def deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
         """Carry all lanes; see `Delivering`."""
-        parts = self._parts
-        parts.outside.engine.run(
-            lanes, self._writer.carry, workers=parts.job.concurrency, tick=tick, give_up=parts.course.give_up
-        )
+        course, workers = self._parts.course, self._parts.job.concurrency
+        admitted = self._writer.admitted(lanes, workers)
+        self._parts.outside.engine.run(admitted, self._writer.carry, workers=workers, tick=tick, give_up=course.give_up)
 
     def throttled(self) -> int:
         """Return how many answers were throttled so far."""

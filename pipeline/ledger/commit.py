@@ -1,106 +1,125 @@
-"""Group commit: what several threads write at one moment reaches the disk in one transaction."""
+"""Group commit: what several threads hand in while one of them writes is written as one, by the next of them."""
 
-import sqlite3
 import threading
-from collections import deque
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Generic, TypeVar
 
-T = TypeVar("T")
-Write = Callable[[sqlite3.Connection], T]
-
-
-class Ticket:
-    """One write that was handed in: done once it is durable, or once its transaction failed."""
-
-    __slots__ = ("_error", "_result", "done", "write")
-
-    def __init__(self, write: Write[Any]) -> None:
-        self.write = write
-        self.done = False
-        self._result: Any = None
-        self._error: BaseException | None = None
-
-    def keep(self, result: object) -> None:
-        """Take the result that holds once the transaction is committed."""
-        self._result = result
-
-    def finish(self, error: BaseException | None = None) -> None:
-        """Mark it durable, or failed."""
-        self._error = error
-        self.done = True
-
-    def result(self) -> object:
-        """Return what the write returned; raise what its transaction raised."""
-        if self._error is not None:
-            raise self._error
-        return self._result
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
 
 
-class GroupCommit:
+class _Ticket(Generic[ItemT, ResultT]):
+    """Items that were handed in together; `is_done` once they are written, or could not be."""
+
+    __slots__ = ("_called", "error", "is_done", "items", "may_lead", "results")
+
+    def __init__(self, items: Sequence[ItemT], *, may_lead: bool = False) -> None:
+        self.items = items
+        self.may_lead = may_lead
+        self.results: list[ResultT] = []
+        self.error: BaseException | None = None
+        self.is_done = False
+        self._called = threading.Lock()
+        self._called.acquire()
+
+    def wait(self) -> None:
+        """Wait until all is done, or it is this thread's turn to write."""
+        self._called.acquire()
+
+    def call(self) -> None:
+        """Let who waits go on."""
+        self._called.release()
+
+
+class GroupCommit(Generic[ItemT, ResultT]):
     """
-    One connection, written by many threads.
+    Hands items of many threads to `write`, many at once, in the order in which they came; that returns one result each.
 
-    `run` returns when its write is durable; `later` hands a write in and returns at once: it becomes durable with
-    the next `run` of any thread, or with `flush`. Writes are applied in the order they were handed in. `guard` runs
-    first in each transaction and may raise to refuse it whole.
+    `run` returns when its items are written; `later` returns at once: they are written with those of the next `run` of
+    any thread, or with `flush`. Once `write` has raised, nothing more is written: whoever waits raises the same, and so
+    does whoever comes later, since what nobody waited for is lost.
     """
 
-    def __init__(self, connection: sqlite3.Connection, guard: Callable[[sqlite3.Connection], None]) -> None:
-        self._connection = connection
-        self._guard = guard
-        self._pending: deque[Ticket] = deque()
-        self._turn = threading.Lock()
+    def __init__(self, write: Callable[[Sequence[ItemT]], list[ResultT]]) -> None:
+        self._write = write
+        self._lock = threading.Lock()
+        self._pending: list[_Ticket[ItemT, ResultT]] = []
+        self._is_led = False
         self._failure: BaseException | None = None
 
-    def run(self, write: Write[T]) -> T:
-        """Apply the write; return its result once it is on disk. Raises what the transaction raised."""
-        ticket = Ticket(write)
-        self._pending.append(ticket)
-        while not ticket.done:
-            with self._turn:
-                if not ticket.done:
-                    self._commit_pending()
-        return cast("T", ticket.result())
+    def run(self, items: Sequence[ItemT]) -> list[ResultT]:
+        """Return what was written of these items: a result each. Raises what `write` raises."""
+        return self._wait_for(_Ticket(items, may_lead=True))
 
-    def later(self, write: Write[Any]) -> None:
-        """Hand in a write that nobody waits for. Raises when an earlier one of these could not be kept."""
-        if self._failure is not None:
-            raise self._failure
-        self._pending.append(Ticket(write))
+    def later(self, item: ItemT) -> None:
+        """Hand in an item that nobody waits for. Raises where nothing is written any more."""
+        self._hand_in(_Ticket((item,)), leads=False)
 
     def flush(self) -> None:
-        """Make all durable that was handed in. Raises what the transaction raised."""
-        # With the turn in hand, so that no other thread's commit is still under way.
-        with self._turn:
-            if self._pending:
-                self._commit_pending()
-        if self._failure is not None:
-            raise self._failure
+        """Return when all that was handed in is written. Raises where something was not."""
+        with self._lock:
+            is_idle = not self._pending and not self._is_led and self._failure is None
+        if not is_idle:
+            self._wait_for(_Ticket(()))
 
-    def _commit_pending(self) -> None:
-        batch = [self._pending.popleft() for _ in range(len(self._pending))]
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._guard(self._connection)
+    def _wait_for(self, ticket: _Ticket[ItemT, ResultT]) -> list[ResultT]:
+        if not self._hand_in(ticket, leads=True):
+            ticket.wait()
+        if not ticket.is_done:
+            self._lead(ticket)
+        if ticket.error is not None:
+            raise ticket.error
+        return ticket.results
+
+    def _hand_in(self, ticket: _Ticket[ItemT, ResultT], *, leads: bool) -> bool:
+        """Return whether it falls to this thread to write."""
+        with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            self._pending.append(ticket)
+            leads = leads and not self._is_led
+            self._is_led = self._is_led or leads
+            return leads
+
+    def _lead(self, own: _Ticket[ItemT, ResultT]) -> None:
+        """Write what is pending, until it is another's turn, or nobody waits for more."""
+        is_ours = True
+        while is_ours:
+            with self._lock:
+                batch, self._pending = self._pending, []
+            self._write_batch(batch)
+            is_ours = self._hand_over()
             for ticket in batch:
-                ticket.keep(ticket.write(self._connection))
-            self._connection.execute("COMMIT")
-        except BaseException as exc:  # noqa: BLE001 - every waiting thread has to learn of it, whatever it is
-            self._roll_back()
-            self._failure = exc
-            self._finish(batch, exc)
-        else:
-            self._finish(batch, None)
+                if ticket is not own:
+                    ticket.call()
 
-    def _roll_back(self) -> None:
+    def _hand_over(self) -> bool:
+        """Let another write who waits; return whether it is still our turn."""
+        with self._lock:
+            following = next((ticket for ticket in self._pending if ticket.may_lead), None)
+            # Whoever only flushes is not left to write: it may be the thread that watches all others.
+            is_ours = following is None and any(not ticket.items for ticket in self._pending)
+            self._is_led = following is not None or is_ours
+        if following is not None:
+            following.call()
+        return is_ours
+
+    def _write_batch(self, batch: list[_Ticket[ItemT, ResultT]]) -> None:
         try:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            # The error under way says more; the next transaction can't begin, and fails as well.
-            return
-
-    def _finish(self, batch: list[Ticket], error: BaseException | None) -> None:
+            self._fill(batch)
+        except BaseException as exc:  # noqa: BLE001 - every waiting thread has to learn of it, whatever it is
+            with self._lock:
+                self._failure = exc
+                batch += self._pending
+                self._pending = []
+            for ticket in batch:
+                ticket.error = exc
         for ticket in batch:
-            ticket.finish(error)
+            ticket.is_done = True
+
+    def _fill(self, batch: list[_Ticket[ItemT, ResultT]]) -> None:
+        items = [item for ticket in batch for item in ticket.items]
+        results = iter(self._write(items) if items else ())
+        for ticket in batch:
+            ticket.results = list(islice(results, len(ticket.items)))

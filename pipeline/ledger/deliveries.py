@@ -1,38 +1,64 @@
 """Intents and settlements: what is known of each delivery, changed only inside one transaction."""
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import fields
+from operator import attrgetter
+
+import orjson
 
 from pipeline.ledger.admission import Admission, Conflict, Go, Skip, admit, is_overtaken
-from pipeline.ledger.past import cards_of, past_of
+from pipeline.ledger.past import Past, cards_of, past_of
 from pipeline.ledger.precedence import SUPERSEDED, later_state_sent, what_goes_first
 from pipeline.ledger.records import DeliveryState, Due, RunRecord, Settlement
 from pipeline.ledger.tasks import form_conflict
 from pipeline.model import Status
 
 _TOLD = tuple(field.name for field in fields(Settlement) if field.name != "leaves")
+_told = attrgetter(*_TOLD)
 _WITHOUT_INTENT = (Status.SKIPPED, Status.INVALID, Status.BLOCKED)
+# What is confirmed is never sent again: its body and its row, which name a user, need not be kept.
+_DONE = (Status.SUCCEEDED, Status.SKIPPED)
+
+# A due, and how it ended; without that it is about to be sent.
+Entry = tuple[Due, Settlement | None]
 
 
-def intend(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Admission:
+def record(connection: sqlite3.Connection, run: RunRecord, entries: Sequence[Entry]) -> list[Admission | None]:
     """
-    Write the intent to send, if the ledger lets this content go out; else change nothing and say why not.
+    Fix the outcomes of dues that ended, then write the intents to send the others; return an admission for each intent.
 
-    Until `settle` the delivery counts as possibly applied.
+    Where the ledger does not let a due go out nothing is changed. One that does counts as possibly applied until it is
+    settled. No lane is in the entries twice but with a due that ended and the one after it.
     """
-    admission = _admission(connection, run, due)
-    if isinstance(admission, Go):
-        connection.execute(
-            "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no) VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET digest = excluded.digest, state = excluded.state, due_no = excluded.due_no",
-            (run.account_no, run.api, due.identity, due.digest, DeliveryState.SENDING, due.due_no),
-        )
+    _settle(connection, run, [(due, end) for due, end in entries if end is not None])
+    admissions = iter(_intend(connection, run, [due for due, end in entries if end is None]))
+    return [next(admissions) if end is None else None for _, end in entries]
+
+
+def _intend(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due]) -> list[Admission]:
+    if not dues:
+        return []
+    # Two of one object, in lanes of different users: the second has to find the intent of the first.
+    if len({due.request_key for due in dues}) < len(dues):
+        return [admission for due in dues for admission in _intend(connection, run, [due])]
+    past = past_of(connection, run, [due.identity for due in dues])
+    admissions = [_admission(connection, run, due, past) for due in dues]
+    going = [due for due, admission in zip(dues, admissions, strict=True) if isinstance(admission, Go)]
+    connection.execute(
+        "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no)"
+        " SELECT ?, ?, d.identity, d.digest, ?, d.due_no FROM json_each(?) AS asked CROSS JOIN dues AS d"
+        " ON d.due_no = asked.value WHERE true"
+        " ON CONFLICT DO UPDATE SET digest = excluded.digest, state = excluded.state, due_no = excluded.due_no",
+        (run.account_no, run.api, DeliveryState.SENDING, _json([due.due_no for due in going])),
+    )
+    for due in going:
         _intend_balance(connection, run, due)
-    return admission
+    return admissions
 
 
-def _admission(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Admission:
-    admission = admit(past_of(connection, run, [due.identity]).known(due.identity), due.digest)
+def _admission(connection: sqlite3.Connection, run: RunRecord, due: Due, past: Past) -> Admission:
+    admission = admit(past.known(due.identity), due.digest)
     if not isinstance(admission, Go):
         return admission
     return (
@@ -71,37 +97,44 @@ def _intend_balance(connection: sqlite3.Connection, run: RunRecord, due: Due) ->
     )
 
 
-# Cut off before the first attempt, a resumed delivery keeps what is known of the last one.
+# Each line of the JSON is what is told of a due, in the order of _TOLD and its number last; booleans are numbers to
+# SQLite. Cut off before the first attempt, a resumed delivery keeps what is known of the last one.
+_AT = {name: f"json_extract(told.value, '$[{n}]')" for n, name in enumerate((*_TOLD, "due_no"))}
 _SETTLE = (
-    "UPDATE dues SET status = :status, code = :code, message = :message, wants_new_key = :wants_new_key,"
-    " is_open = :is_open, body = iif(:is_done, NULL, body), attempts = attempts + :attempts,"
-    " first_sent_at = coalesce(first_sent_at, :first_sent_at), http_status = iif(:attempts, :http_status, http_status),"
-    " finished_at = iif(:attempts, :finished_at, finished_at), latency_ms = iif(:attempts, :latency_ms, latency_ms),"
-    " trace_id = iif(:attempts, :trace_id, trace_id) WHERE due_no = :due_no"
+    f"UPDATE dues SET status = {_AT['status']}, code = {_AT['code']}, message = {_AT['message']},"
+    f" wants_new_key = {_AT['wants_new_key']}, is_open = {_AT['is_open']},"
+    f" body = iif({_AT['status']} IN {tuple(map(str, _DONE))}, NULL, body), attempts = attempts + {_AT['attempts']},"
+    f" first_sent_at = coalesce(first_sent_at, {_AT['first_sent_at']}),"
+    + ",".join(
+        f" {name} = iif({_AT['attempts']}, {_AT[name]}, {name})"
+        for name in ("http_status", "finished_at", "latency_ms", "trace_id")
+    )
+    + f" FROM json_each(?) AS told WHERE dues.due_no = {_AT['due_no']}"
 )
 
 
-def settle(connection: sqlite3.Connection, run: RunRecord, due: Due, end: Settlement) -> None:
-    """Fix the outcome of a due, and what is known of its delivery from here on."""
-    # What is confirmed is never sent again: its body and its row, which name a user, need not be kept.
-    is_done = end.status in (Status.SUCCEEDED, Status.SKIPPED)
-    told = {name: getattr(end, name) for name in _TOLD}
-    connection.execute(_SETTLE, {**told, "due_no": due.due_no, "is_done": is_done})
-    if end.status not in _WITHOUT_INTENT:
-        _settle_delivery(connection, run, due, end.leaves)
-        _settle_balance(connection, run, due, end.leaves)
-    if is_done:
-        _forget_cells(connection, run, due)
+def _settle(connection: sqlite3.Connection, run: RunRecord, ended: Sequence[tuple[Due, Settlement]]) -> None:
+    """Fix the outcome of dues, and what is known of their deliveries from here on."""
+    if not ended:
+        return
+    connection.execute(_SETTLE, (_json([(*_told(end), due.due_no) for due, end in ended]),))
+    _settle_deliveries(connection, run, [(due, end) for due, end in ended if end.status not in _WITHOUT_INTENT])
+    _forget_cells(connection, run, [due.row_no for due, end in ended if end.status in _DONE])
 
 
-def _settle_delivery(connection: sqlite3.Connection, run: RunRecord, due: Due, leaves: DeliveryState | None) -> None:
+def _settle_deliveries(connection: sqlite3.Connection, run: RunRecord, ended: Sequence[tuple[Due, Settlement]]) -> None:
     # Another job of the account may have delivered the same meanwhile: a success is never taken back.
-    where = " WHERE account_no = ? AND api = ? AND identity = ? AND state <> 'succeeded'"
-    key = (run.account_no, run.api, due.identity)
-    if leaves is None:
-        connection.execute("DELETE FROM deliveries" + where, key)
-    else:
-        connection.execute("UPDATE deliveries SET state = ?" + where, (leaves, *key))
+    where = (
+        " WHERE account_no = ? AND api = ? AND identity IN (SELECT value FROM json_each(?)) AND state <> 'succeeded'"
+    )
+    for state in {end.leaves for _, end in ended}:
+        asked = (run.account_no, run.api, _json([due.identity for due, end in ended if end.leaves is state]))
+        if state is None:
+            connection.execute("DELETE FROM deliveries" + where, asked)
+        else:
+            connection.execute("UPDATE deliveries SET state = ?" + where, (state, *asked))
+    for due, end in ended:
+        _settle_balance(connection, run, due, end.leaves)
 
 
 def _settle_balance(connection: sqlite3.Connection, run: RunRecord, due: Due, leaves: DeliveryState | None) -> None:
@@ -121,9 +154,14 @@ def _settle_balance(connection: sqlite3.Connection, run: RunRecord, due: Due, le
     connection.execute("DELETE FROM cards" + where + " AND before_identity IS NULL AND confirmed_points IS NULL", key)
 
 
-def _forget_cells(connection: sqlite3.Connection, run: RunRecord, due: Due) -> None:
+def _forget_cells(connection: sqlite3.Connection, run: RunRecord, rows: Sequence[int]) -> None:
     connection.execute(
-        "UPDATE rows SET cells = NULL WHERE run_no = ? AND row_no = ? AND NOT EXISTS (SELECT 1 FROM dues"
-        " WHERE run_no = ? AND row_no = ? AND (status IS NULL OR status NOT IN ('succeeded', 'skipped')))",
-        (run.run_no, due.row_no, run.run_no, due.row_no),
+        "UPDATE rows SET cells = NULL WHERE run_no = ?1 AND row_no IN (SELECT value FROM json_each(?2))"
+        " AND NOT EXISTS (SELECT 1 FROM dues AS d WHERE d.run_no = ?1 AND d.row_no = rows.row_no"
+        " AND (status IS NULL OR status NOT IN ('succeeded', 'skipped')))",
+        (run.run_no, _json(rows)),
     )
+
+
+def _json(values: Sequence[object]) -> str:
+    return orjson.dumps(values).decode()

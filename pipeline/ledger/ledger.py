@@ -8,12 +8,12 @@ from pathlib import Path
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
 from pipeline.ledger import lease, outcomes, runs
-from pipeline.ledger.commit import GroupCommit
 from pipeline.ledger.database import Connect, connect, open_ledger, told_clearly
 from pipeline.ledger.lease import Holder, IsDead, Lease
 from pipeline.ledger.quotas import QuotaStore, quota_path
 from pipeline.ledger.records import InputRecord, NewRun, RunRecord
 from pipeline.ledger.run_ledger import OpenFile, RunLedger
+from pipeline.ledger.transactions import Transactions
 from pipeline.outcome import Outcome, Outcomes
 
 
@@ -107,4 +107,4 @@ class Ledger:
 
     def _take(self, write: Callable[[sqlite3.Connection], tuple[RunRecord, Lease]]) -> tuple[RunRecord, Lease]:
         with told_clearly(self.path):
-            return GroupCommit(self._file.writer, lambda _: None).run(write)
+            return Transactions(self._file.writer, lambda _: None).run(write)

@@ -6,16 +6,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from pipeline.clock import Clock
 from pipeline.ledger import deliveries, inputs, lease, queue, rerunning, runs, sifting
 from pipeline.ledger.admission import Admission
 from pipeline.ledger.commit import GroupCommit
 from pipeline.ledger.database import told_clearly
+from pipeline.ledger.deliveries import Entry
 from pipeline.ledger.lease import Lease
 from pipeline.ledger.records import Due, InputRecord, RunRecord, RunState, Settlement
 from pipeline.ledger.refunds import Retarget
+from pipeline.ledger.transactions import Transactions
 from pipeline.model import LaneOrder
 from pipeline.sheet import Sheet
 
@@ -63,7 +65,8 @@ class RunLedger:
         self._file = file
         self._lease = held
         self._clock = clock
-        self._commits = GroupCommit(file.writer, lambda c: lease.check(c, held))
+        self._transactions = Transactions(file.writer, lambda c: lease.check(c, held))
+        self._entries = GroupCommit(self._record)
         self._renewed_at = self._clock.steady()
         self._staging: Staging | None = None
 
@@ -79,7 +82,7 @@ class RunLedger:
 
     def _commit(self, write: Callable[[sqlite3.Connection], T]) -> T:
         with told_clearly(self._file.path):
-            return self._commits.run(write)
+            return self._transactions.run(write)
 
     def _commit_at_length(self, write: Callable[[sqlite3.Connection], T]) -> T:
         """Commit what may take longer than the lease. Nobody can take the job meanwhile, and nobody may afterwards."""
@@ -148,37 +151,28 @@ class RunLedger:
         with told_clearly(self._file.path):
             yield from queue.lanes(self._file.reader, self._file.reading, self.run, order)
 
-    def intend(self, due: Due) -> Admission:
-        """Put the intent on disk, or say why this may not be sent."""
-        return self._commit(lambda c: deliveries.intend(c, self.run, due))
+    def intend(self, dues: Sequence[Due]) -> list[Admission]:
+        """Put the intents on disk, or say why one may not be sent."""
+        return cast("list[Admission]", self.record([(due, None) for due in dues]))
 
     def settle(self, due: Due, end: Settlement) -> None:
-        """Fix an outcome; it is on disk with the next intent of any worker, or the next `keep_up`."""
-        with told_clearly(self._file.path):
-            self._commits.later(lambda c: deliveries.settle(c, self.run, due, end))
+        """Fix an outcome; it is on disk with the next intents of any worker, or the next `keep_up`."""
+        self._entries.later((due, end))
 
-    def record(self, entries: Sequence[tuple[Due, Settlement | None]]) -> list[Admission]:
+    def record(self, entries: Sequence[Entry]) -> list[Admission | None]:
         """
-        Put down what another process of the run did and is about to do, in this order and at once.
+        Put on disk what a worker, or another process of the run, did and is about to do.
 
         A due with a settlement is settled, one without is to be sent; returns an admission for each of the latter.
         """
+        return self._entries.run(entries)
 
-        def write(connection: sqlite3.Connection) -> list[Admission]:
-            admissions = []
-            for due, end in entries:
-                if end is None:
-                    admissions.append(deliveries.intend(connection, self.run, due))
-                else:
-                    deliveries.settle(connection, self.run, due, end)
-            return admissions
-
-        return self._commit(write)
+    def _record(self, entries: Sequence[Entry]) -> list[Admission | None]:
+        return self._commit(lambda c: deliveries.record(c, self.run, entries))
 
     def keep_up(self) -> None:
         """Put on disk what was settled, and keep the job; called a few times a second."""
-        with told_clearly(self._file.path):
-            self._commits.flush()
+        self._entries.flush()
         self._renew_after(_RENEW_SECONDS)
 
     def keep_job(self) -> None:
@@ -207,6 +201,8 @@ class RunLedger:
         `progress` is what this execution adds: throttled, elapsed_s, sending_s.
         """
 
+        self._entries.flush()
+
         def write(connection: sqlite3.Connection) -> RunRecord:
             for leaf in self._staging or ():
                 sifting.give_up(connection, self.run, leaf, open_as)
@@ -218,6 +214,7 @@ class RunLedger:
 
     def has_open_dues(self) -> bool:
         """Return whether there is anything that the run did not come to."""
+        self._entries.flush()
         return self._commit(lambda c: runs.has_open_dues(c, self.run))
 
     def finish(self, exit_code: int) -> None:

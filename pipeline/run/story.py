@@ -12,6 +12,7 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.model import LaneOrder, Status
 from pipeline.write.course import Course, Drained, Ending
 from pipeline.write.delivery import timestamp
+from pipeline.write.writer import Lane
 
 
 class Engine(Protocol):
@@ -19,8 +20,8 @@ class Engine(Protocol):
 
     def run(
         self,
-        tasks: Iterator[list[Due]],
-        work: Callable[[list[Due]], None],
+        tasks: Iterator[Lane],
+        work: Callable[[Lane], None],
         *,
         workers: int,
         tick: Callable[[], None],

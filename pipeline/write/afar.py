@@ -6,12 +6,12 @@ the calm is always told before anything else happens.
 """
 
 import threading
-from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any, Protocol, cast
 
 from pipeline.clock import Clock
 from pipeline.ledger.admission import Admission
+from pipeline.ledger.commit import GroupCommit
 from pipeline.ledger.records import Due, Settlement
 from pipeline.model import Status
 from pipeline.write.bridge import Standing
@@ -117,18 +117,6 @@ class FarWatch:
         return None if self._course.is_calm else cast("Halt | None", self._ask("settled", verdict))
 
 
-class _Entry:
-    """A due that is to be sent, or with its settlement one that was: `done` once it is on disk."""
-
-    __slots__ = ("admission", "done", "due_no", "end")
-
-    def __init__(self, due_no: int, end: Settlement | None = None) -> None:
-        self.due_no = due_no
-        self.end = end
-        self.admission: Admission | None = None
-        self.done = False
-
-
 class FarLedger:
     """
     The run's ledger.
@@ -138,44 +126,19 @@ class FarLedger:
     """
 
     def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-        self._pending: deque[_Entry] = deque()
-        self._turn = threading.Lock()
-        self._failure: BaseException | None = None
+        self._entries = GroupCommit[tuple[int, Settlement | None], Admission | None](lambda some: ask("record", some))
 
-    def intend(self, due: Due) -> Admission:
-        """Put the intent on disk, or say why this may not be sent."""
-        entry = _Entry(due.due_no)
-        self._pending.append(entry)
-        while not entry.done:
-            with self._turn:
-                if not entry.done:
-                    self._write_pending()
-        return cast("Admission", entry.admission)
+    def intend(self, dues: Sequence[Due]) -> list[Admission]:
+        """Put the intents on disk, or say why one may not be sent."""
+        return cast("list[Admission]", self._entries.run([(due.due_no, None) for due in dues]))
 
     def settle(self, due: Due, end: Settlement) -> None:
         """Fix the outcome."""
-        self._pending.append(_Entry(due.due_no, end))
+        self._entries.later((due.due_no, end))
 
     def keep_job(self) -> None:
         """Do nothing: while the run is not heard of, its course lets no crew begin an attempt."""
 
     def flush(self) -> None:
         """Put on disk what was settled."""
-        with self._turn:
-            if self._pending:
-                self._write_pending()
-
-    def _write_pending(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-        batch = [self._pending.popleft() for _ in range(len(self._pending))]
-        try:
-            admissions = iter(self._ask("record", [(entry.due_no, entry.end) for entry in batch]))
-        except BaseException as exc:
-            # Other threads wait for entries of this batch, and have to learn of it.
-            self._failure = exc
-            raise
-        for entry in batch:
-            entry.admission = next(admissions) if entry.end is None else None
-            entry.done = True
+        self._entries.flush()

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from pipeline.ledger.admission import Admission
+from pipeline.ledger.deliveries import Entry
 from pipeline.ledger.lease import LEASE_SECONDS
 from pipeline.ledger.records import Due, Settlement
 from pipeline.write.course import Course, Ending
@@ -25,8 +26,8 @@ class Records(Protocol):
         """Return a moment, in steady seconds, since which the lease was renewed."""
         ...
 
-    def record(self, entries: Sequence[tuple[Due, Settlement | None]]) -> list[Admission]:
-        """Put settlements and intents on disk, in this order; return an admission for each intent."""
+    def record(self, entries: Sequence[Entry]) -> list[Admission | None]:
+        """Put settlements and intents on disk; return an admission for each intent."""
         ...
 
 
@@ -115,7 +116,7 @@ class Bridge:
             self._under_way.update((due.due_no, due) for lane in lanes for due in lane)
             return lanes
 
-    def _record(self, entries: Sequence[tuple[int, Settlement | None]]) -> list[Admission]:
+    def _record(self, entries: Sequence[tuple[int, Settlement | None]]) -> list[Admission | None]:
         """Put down what a crew did and is about to do; dues by their numbers."""
         admissions = self._records.record([(self._under_way[due_no], end) for due_no, end in entries])
         for due_no, end in entries:

@@ -180,7 +180,7 @@ class Nights:
 
     def intend(self, run: RunLedger, due: Due) -> Admission:
         """Put the intent on disk, and write down what may then go out."""
-        admission = run.intend(due)
+        (admission,) = run.intend([due])
         if isinstance(admission, Go):
             self.sent.append((due.identity, due.body))
         return admission

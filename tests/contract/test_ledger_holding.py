@@ -190,7 +190,7 @@ def test_a_late_run_writes_nothing(nights: MakeNights, opens: Opens, clock: Move
     now = orders.begin(opens(ALIVE))
 
     for write in (
-        lambda: late.intend(due),
+        lambda: late.intend([due]),
         late.keep_up,
         late.keep_job,
         lambda: late.conclude(state=RunState.COMPLETED, reason=None, finished_at="", open_as=("", ""), progress={}),

@@ -1,233 +1,207 @@
-"""Group commit: what threads write together is on disk together, or not at all, and every one of them learns which."""
+"""Group commit: what threads hand in together is written together, and every one of them learns what became of it."""
 
-import sqlite3
 import threading
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 
-from pipeline.ledger.commit import GroupCommit, Write
-from pipeline.ledger.database import connect
+from pipeline.ledger.commit import GroupCommit
 
 
 class Torn(Exception):
-    """What a write of these tests raises."""
+    """What the writer of these tests raises."""
+
+
+class Book:
+    """What was written, call by call; a number is answered by its double, and 13 tears the page."""
+
+    def __init__(self) -> None:
+        self.written: list[list[int]] = []
+
+    def write(self, numbers: Sequence[int]) -> list[int]:
+        if 13 in numbers:
+            raise Torn
+        self.written.append(list(numbers))
+        return [2 * number for number in numbers]
+
+
+class SlowBook(Book):
+    """A book whose first page takes until it is let go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def write(self, numbers: Sequence[int]) -> list[int]:
+        if not self.begun.is_set():
+            self.begun.set()
+            self.go_on.wait()
+        return super().write(numbers)
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A database with one table of numbers."""
-    path = tmp_path / "numbers.db"
-    connection = connect(path)
-    connection.execute("CREATE TABLE numbers (n INTEGER)")
-    connection.close()
-    return path
+def book() -> Book:
+    """An empty book."""
+    return Book()
 
 
 @pytest.fixture
-def connection(path: Path) -> Iterator[sqlite3.Connection]:
-    """The one connection that writes."""
-    connection = connect(path, durable=False)
-    yield connection
-    connection.close()
+def commits(book: Book) -> GroupCommit[int, int]:
+    """A group commit into the book."""
+    return GroupCommit(book.write)
 
 
-@pytest.fixture
-def commits(connection: sqlite3.Connection) -> GroupCommit:
-    """A group commit that refuses nothing."""
-    return GroupCommit(connection, lambda _: None)
+def test_each_item_gets_its_own_result(book: Book, commits: GroupCommit[int, int]) -> None:
+    """`run` returns a result for each of its items, in their order, once they are written."""
+    assert commits.run([1, 2]) == [2, 4]
+    assert book.written == [[1, 2]]
 
 
-def put(number: int) -> Write[int]:
-    def write(connection: sqlite3.Connection) -> int:
-        connection.execute("INSERT INTO numbers VALUES (?)", (number,))
-        return number
+def test_what_is_handed_in_goes_with_the_next(book: Book, commits: GroupCommit[int, int]) -> None:
+    """Nothing is written for an item that nobody waits for; it goes before whatever is handed in after it."""
+    commits.later(1)
+    assert book.written == []
 
-    return write
-
-
-def tear(_: sqlite3.Connection) -> None:
-    raise Torn
+    assert commits.run([2]) == [4]
+    assert book.written == [[1, 2]]
 
 
-def on_disk(path: Path) -> list[int]:
-    """Return the numbers that another connection sees."""
-    connection = connect(path)
-    try:
-        return [n for (n,) in connection.execute("SELECT n FROM numbers ORDER BY rowid")]
-    finally:
-        connection.close()
-
-
-def test_a_write_that_is_waited_for_is_on_disk(commits: GroupCommit, path: Path) -> None:
-    """`run` returns what the write returns, once others can see it."""
-    assert commits.run(put(1)) == 1
-    assert on_disk(path) == [1]
-
-
-def test_a_write_that_is_handed_in_goes_with_the_next(commits: GroupCommit, path: Path) -> None:
-    """What is handed in is seen by nobody before the next commit, and comes before it in order."""
-    commits.later(put(1))
-    assert on_disk(path) == []
-
-    commits.run(put(2))
-
-    assert on_disk(path) == [1, 2]
-
-
-def test_flush_leaves_nothing_pending(commits: GroupCommit, path: Path) -> None:
-    """After a flush all that was handed in is on disk; with nothing handed in it does nothing."""
+def test_flush_leaves_nothing_pending(book: Book, commits: GroupCommit[int, int]) -> None:
+    """After a flush all that was handed in is written; with nothing handed in it does nothing."""
     commits.flush()
-    commits.later(put(1))
-    commits.later(put(2))
+    commits.later(1)
+    commits.later(2)
+    commits.flush()
     commits.flush()
 
-    assert on_disk(path) == [1, 2]
+    assert book.written == [[1, 2]]
 
 
-def test_flush_waits_for_a_commit_under_way(path: Path) -> None:
-    """Flush does not return while another thread's commit still has what was handed in."""
-    begun, go_on = threading.Event(), threading.Event()
+def started(act: object, *args: object) -> threading.Thread:
+    thread = threading.Thread(target=act, args=args)  # type: ignore[arg-type]
+    thread.start()
+    return thread
 
-    def hold(_: sqlite3.Connection) -> None:
-        begun.set()
-        go_on.wait()
 
-    connection = connect(path, durable=False)
-    commits = GroupCommit(connection, hold)
-    commits.later(put(1))
-    committing = threading.Thread(target=commits.flush)
-    flushing = threading.Thread(target=commits.flush)
-    committing.start()
-    begun.wait()
-    flushing.start()
-    flushing.join(0.005)
-    waits = flushing.is_alive()
-    go_on.set()
-    committing.join()
-    flushing.join()
-    connection.close()
+def await_pending(commits: GroupCommit[int, int], count: int) -> None:
+    """Return once so many hand-ins wait."""
+    while len(commits._pending) < count:
+        threading.Event().wait(0.001)
+
+
+def test_flush_waits_for_what_is_under_way() -> None:
+    """Flush does not return while another thread still writes what was handed in; and then needs no page of its own."""
+    book = SlowBook()
+    commits = GroupCommit(book.write)
+    commits.later(1)
+    threads = [started(commits.flush)]
+    book.begun.wait()
+    threads.append(started(commits.flush))
+    await_pending(commits, 1)
+    waits = threads[1].is_alive()
+    book.go_on.set()
+    for thread in threads:
+        thread.join()
 
     assert waits
-    assert on_disk(path) == [1]
+    assert book.written == [[1]]
 
 
-def test_many_threads_write_each_once(commits: GroupCommit, path: Path) -> None:
-    """Whatever transaction a thread's write goes with, it is applied once, and the thread gets its own result."""
+def test_what_comes_while_one_writes_is_written_together() -> None:
+    """Those who come meanwhile share the next page, which one of them writes; what a flush waits for is in it."""
+    book, got = SlowBook(), dict[int, list[int]]()
+    commits = GroupCommit(book.write)
+
+    def work(number: int) -> None:
+        got[number] = commits.run([number])
+
+    threads = [started(work, 1)]
+    book.begun.wait()
+    for count, number in enumerate((2, 3, 4), 1):
+        threads.append(started(work, number))
+        await_pending(commits, count)
+    commits.later(5)
+    threads.append(started(commits.flush))
+    await_pending(commits, 5)
+    book.go_on.set()
+    for thread in threads:
+        thread.join()
+
+    assert book.written == [[1], [2, 3, 4, 5]]
+    assert got == {number: [2 * number] for number in (1, 2, 3, 4)}
+
+
+def test_one_that_writes_goes_on_for_who_only_flushes() -> None:
+    """A flush that comes while another writes is served by that one: whoever watches is never left to write."""
+    book = SlowBook()
+    commits = GroupCommit(book.write)
+    writer = started(commits.run, [1])
+    book.begun.wait()
+    commits.later(2)
+    flushing = started(commits.flush)
+    await_pending(commits, 2)
+    book.go_on.set()
+    writer.join()
+    flushing.join()
+
+    assert book.written == [[1], [2]]
+
+
+def test_many_threads_write_each_once(book: Book, commits: GroupCommit[int, int]) -> None:
+    """Whatever page a thread's items go on, they are written once and in order, and it gets their results."""
     got: dict[int, list[int]] = {}
 
     def work(worker: int) -> None:
         got[worker] = []
-        for n in range(50):
-            commits.later(put(1000 * worker + 2 * n))
-            got[worker].append(commits.run(put(1000 * worker + 2 * n + 1)))
+        for n in range(1000 * worker, 1000 * worker + 200, 2):
+            commits.later(n + 100)
+            got[worker] += commits.run([n + 101])
 
-    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(4)]
-    for thread in threads:
-        thread.start()
+    threads = [started(work, worker) for worker in range(1, 9)]
     for thread in threads:
         thread.join()
 
-    found = on_disk(path)
-    assert sorted(found) == [1000 * worker + n for worker in range(4) for n in range(100)]
-    assert got == {worker: [1000 * worker + n for n in range(1, 100, 2)] for worker in range(4)}
-    # Each thread's writes stand in the order in which it handed them in.
-    assert all(
-        [n for n in found if n // 1000 == worker] == sorted(n for n in found if n // 1000 == worker) for worker in got
-    )
+    found = [n for page in book.written for n in page]
+    each = {worker: [n for n in found if n // 1000 == worker] for worker in got}
+    assert each == {worker: list(range(1000 * worker + 100, 1000 * worker + 300)) for worker in got}
+    assert got == {worker: [2 * n for n in numbers[1::2]] for worker, numbers in each.items()}
 
 
-def test_a_torn_write_takes_its_whole_transaction_along(commits: GroupCommit, path: Path) -> None:
-    """Of a transaction that fails nothing is kept, and who waits for it is told why."""
-    commits.later(put(1))
+def test_after_a_torn_page_nothing_is_written(book: Book, commits: GroupCommit[int, int]) -> None:
+    """Of a page that fails who waits is told why, and so is whoever comes later: what went with it is lost."""
+    commits.later(13)
     with pytest.raises(Torn):
-        commits.run(tear)
-
-    assert on_disk(path) == []
-
-
-def test_who_handed_in_what_was_lost_learns_of_it(commits: GroupCommit) -> None:
-    """After a write that nobody waited for was lost, nothing more can be handed in, and a flush says so."""
-    commits.later(tear)
+        commits.run([1])
+    with pytest.raises(Torn):
+        commits.run([2])
+    with pytest.raises(Torn):
+        commits.later(3)
     with pytest.raises(Torn):
         commits.flush()
 
-    with pytest.raises(Torn):
-        commits.later(put(1))
-    with pytest.raises(Torn):
-        commits.flush()
+    assert book.written == []
 
 
-def test_the_guard_refuses_a_transaction_whole(path: Path) -> None:
-    """Nothing is written that the guard, which comes first in each transaction, does not let through."""
-    connection = connect(path, durable=False)
-    commits = GroupCommit(connection, tear)
-    commits.later(put(1))
-    with pytest.raises(Torn):
-        commits.run(put(2))
-    connection.close()
+def test_everybody_on_a_torn_page_is_told() -> None:
+    """Threads whose items went with ones that failed all raise; none goes on as if its own had been kept."""
+    book, told = SlowBook(), dict[int, str]()
+    commits = GroupCommit(book.write)
 
-    assert on_disk(path) == []
-
-
-def test_every_thread_of_a_failed_transaction_is_told(path: Path) -> None:
-    """Threads whose writes went with one that failed all raise; none goes on as if its own had been kept."""
-    connection = connect(path, durable=False)
-    commits = GroupCommit(connection, lambda _: None)
-    begun, go_on = threading.Event(), threading.Event()
-    told: dict[int, str] = {}
-
-    def first(_: sqlite3.Connection) -> None:
-        begun.set()
-        go_on.wait()
-
-    def work(number: int, write: Write[object]) -> None:
+    def work(number: int) -> None:
         try:
-            commits.run(write)
+            commits.run([number])
             told[number] = "kept"
         except Torn:
             told[number] = "torn"
 
-    writes: list[Write[object]] = [first, put(1), tear, put(2)]
-    threads = [threading.Thread(target=work, args=(n, write)) for n, write in enumerate(writes)]
-    threads[0].start()
-    begun.wait()
-    # While the first commit is under way the others hand in theirs, which then go together.
-    for thread in threads[1:]:
-        thread.start()
-    while len(commits._pending) < 3:
-        begun.wait()
-    go_on.set()
+    threads = [started(work, 1)]
+    book.begun.wait()
+    for count, number in enumerate((2, 13, 3), 1):
+        threads.append(started(work, number))
+        await_pending(commits, count)
+    book.go_on.set()
     for thread in threads:
         thread.join()
-    connection.close()
 
-    assert told == {0: "kept", 1: "torn", 2: "torn", 3: "torn"}
-    assert on_disk(path) == []
-
-
-class NoRollback(sqlite3.Connection):
-    """A connection to a disk that fails when it matters most."""
-
-    def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
-        if sql in ("COMMIT", "ROLLBACK"):
-            raise sqlite3.OperationalError("disk I/O error")
-        return super().execute(sql, parameters)
-
-
-def test_a_disk_that_fails_in_mid_commit_fails_all_and_hangs_none(path: Path) -> None:
-    """Where not even the rollback comes through, all are told of the first error, and nothing is written after it."""
-    connection = sqlite3.connect(path, factory=NoRollback, isolation_level=None, check_same_thread=False)
-    commits = GroupCommit(connection, lambda _: None)
-    commits.later(put(1))
-    with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
-        commits.run(put(2))
-    with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
-        commits.later(put(3))
-    with pytest.raises(sqlite3.OperationalError, match="within a transaction"):
-        commits.run(put(3))
-    connection.close()
-
-    assert on_disk(path) == []
+    assert told == {1: "kept", 2: "torn", 13: "torn", 3: "torn"}
+    assert book.written == [[1]]

@@ -15,7 +15,7 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.model import Lost, Status
 from pipeline.run.story import Cast, execute, exit_code_of
 from pipeline.write.course import Course, Ending
-from pipeline.write.writer import Writer
+from pipeline.write.writer import Lane, Writer
 from tests.contract.nights import DEAD, Nights, StagedRow, Told, invalid, order
 from tests.write.rehearsal import BAD_SIGNATURE, REFUSED, TIMEOUT, Answer, Rehearsal
 
@@ -30,8 +30,8 @@ class OneByOne:
 
     def run(
         self,
-        tasks: Iterator[list[Due]],
-        work: Callable[[list[Due]], None],
+        tasks: Iterator[Lane],
+        work: Callable[[Lane], None],
         *,
         workers: int,
         tick: Callable[[], None],
@@ -79,8 +79,10 @@ class Stage:
         return execute(cast, act)
 
     def _deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
-        carry = Writer(self.rehearsal.means, self.run).carry
-        self.engine.run(lanes, carry, workers=1, tick=tick, give_up=self.course.give_up)
+        writer = Writer(self.rehearsal.means, self.run)
+        self.engine.run(
+            writer.admitted(lanes, at_once=1), writer.carry, workers=1, tick=tick, give_up=self.course.give_up
+        )
 
     def _report(self, record: RunRecord) -> int:
         assert record.state is not None

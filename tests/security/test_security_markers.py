@@ -187,7 +187,7 @@ def failing(*_: object, **__: object) -> Any:
         pytest.param("pipeline.write.delivery.judge", id="in a worker"),
         pytest.param("pipeline.assemble.platform.AlipayV3.sign", id="while a request is signed"),
         pytest.param("pipeline.report.writing.render_page", id="while a report is written"),
-        pytest.param("pipeline.ledger.deliveries.settle", id="within a commit"),
+        pytest.param("pipeline.ledger.deliveries.record", id="within a commit"),
         pytest.param("pipeline.assemble.opening.load", id="while the config is read"),
     ],
 )

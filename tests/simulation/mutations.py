@@ -32,14 +32,14 @@ MUTATIONS = (
     Mutation(
         "the intent is not written",
         "pipeline/ledger/run_ledger.py",
-        "return self._commit(lambda c: deliveries.intend(c, self.run, due))",
-        "return __import__('pipeline.ledger.admission').ledger.admission.Go(doubt=False)",
+        'return cast("list[Admission]", self.record([(due, None) for due in dues]))',
+        "return [__import__('pipeline.ledger.admission').ledger.admission.Go(doubt=False) for _ in dues]",
     ),
     Mutation(
         "the intent is written after the answer at the earliest",
         "pipeline/ledger/deliveries.py",
-        "(run.account_no, run.api, due.identity, due.digest, DeliveryState.SENDING, due.due_no),",
-        "(run.account_no, run.api, due.identity, due.digest, DeliveryState.REJECTED, due.due_no),",
+        "(run.account_no, run.api, DeliveryState.SENDING, _json([due.due_no for due in going])),",
+        "(run.account_no, run.api, DeliveryState.REJECTED, _json([due.due_no for due in going])),",
     ),
     Mutation(
         "one permit serves all attempts of a row",
@@ -105,7 +105,7 @@ MUTATIONS = (
     ),
     Mutation(
         "what was delivered is sent again", "pipeline/ledger/deliveries.py",
-        "    if leaves is None:\n", "    if leaves in (None, DeliveryState.SUCCEEDED):\n",
+        "        if state is None:\n", "        if state in (None, DeliveryState.SUCCEEDED):\n",
     ),
     Mutation(
         "an older balance is sent after a newer one", "pipeline/ledger/admission.py",

@@ -1,6 +1,6 @@
 """Everything that a delivery needs, without keys, network, disk or waiting."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
@@ -154,9 +154,9 @@ class Book:
         self.lines: list[str] = []
         self.settled: dict[str, Settlement] = {}
 
-    def intend(self, due: Due) -> Admission:
-        self.lines.append(f"intend {due.identity}")
-        return self.admissions.get(due.identity, Go(doubt=False))
+    def intend(self, dues: Sequence[Due]) -> list[Admission]:
+        self.lines.extend(f"intend {due.identity}" for due in dues)
+        return [self.admissions.get(due.identity, Go(doubt=False)) for due in dues]
 
     def settle(self, due: Due, end: Settlement) -> None:
         self.lines.append(f"settle {due.identity} {end.status}")
@@ -203,5 +203,6 @@ class Rehearsal:
 
     def carry(self, *dues: Due) -> dict[str, Settlement]:
         """Carry one lane, and return what was settled."""
-        self.writer.carry(dues)
+        for lane in self.writer.admitted([dues], at_once=1):
+            self.writer.carry(lane)
         return self.book.settled

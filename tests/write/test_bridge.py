@@ -38,11 +38,11 @@ class Records:
     error: Exception | None = None
     renewed_at: float = 0.0
 
-    def record(self, entries: Sequence[tuple[Due, Settlement | None]]) -> list[Admission]:
+    def record(self, entries: Sequence[tuple[Due, Settlement | None]]) -> list[Admission | None]:
         if self.error is not None:
             raise self.error
         self.written.append([(due.identity, end.status if end else None) for due, end in entries])
-        return [self.known.get(due.identity, Go(doubt=False)) for due, end in entries if end is None]
+        return [None if end else self.known.get(due.identity, Go(doubt=False)) for due, end in entries]
 
 
 class Crew:
@@ -257,9 +257,9 @@ def test_what_a_crew_writes_goes_over_at_once() -> None:
     crew = run.crews[0]
     (lane, _) = crew.ask("lanes", 2)
 
-    admissions = [crew.ledger.intend(lane[0])]
+    admissions = crew.ledger.intend([lane[0]])
     crew.ledger.settle(lane[0], SENT)
-    admissions.append(crew.ledger.intend(lane[1]))
+    admissions += crew.ledger.intend([lane[1]])
     crew.ledger.settle(lane[1], REFUSED)
     crew.ledger.flush()
     crew.ledger.flush()
@@ -285,7 +285,7 @@ def test_a_ledger_that_failed_is_asked_no_more() -> None:
 
     for _ in range(2):
         with pytest.raises(OSError, match="disk full"):
-            crew.ledger.intend(one)
+            crew.ledger.intend([one])
     assert crew.asked == ["lanes", "record"]
 
 

@@ -84,6 +84,36 @@ def test_a_stopped_run_leaves_the_rest_of_a_lane_untouched() -> None:
     assert rehearsal.book.lines == ["intend A", "settle A unsent"]
 
 
+def test_the_first_dues_of_lanes_are_intended_at_once() -> None:
+    """As many lanes as are asked for are admitted together, the next of them only when those are handed out."""
+    rehearsal = Rehearsal()
+    lanes = iter([[due("R", refund_of="A"), due("A", number=2)], [due("B", number=3)], [due("C", number=4)]])
+    rehearsal.book.admissions["B"] = Skip("already_succeeded")
+
+    admitted = rehearsal.writer.admitted(lanes, at_once=2)
+    handed_out = [next(admitted), next(admitted)]
+
+    assert [([one.identity for one in lane.dues], lane.first) for lane in handed_out] == [
+        (["A", "R"], Go(doubt=False)),
+        (["B"], Skip("already_succeeded")),
+    ]
+    assert rehearsal.book.lines == ["intend A", "intend B"]
+    assert [lane.dues[0].identity for lane in admitted] == ["C"]
+
+
+def test_what_was_intended_ahead_is_given_up_once_the_run_ends() -> None:
+    """A lane that was admitted before the run's end sends nothing: its intent is taken back, and no other is made."""
+    rehearsal = Rehearsal()
+    admitted = rehearsal.writer.admitted(iter([[due("A")], [due("B", number=2)]]), at_once=1)
+    lane = next(admitted)
+    rehearsal.course.drain(Ending.INTERRUPTED, "stopped")
+    rehearsal.writer.carry(lane)
+
+    assert list(admitted) == []
+    assert rehearsal.network.sent == []
+    assert rehearsal.book.settled == {"A": Settlement(Status.UNSENT, "interrupted", "stopped", is_open=True)}
+
+
 def test_a_stopped_run_carries_no_lane() -> None:
     """A lane that begins after the run was stopped is left as it is."""
     rehearsal = Rehearsal()

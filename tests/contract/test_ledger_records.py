@@ -1,0 +1,96 @@
+"""What several workers write at one moment: it comes to what each of them would have written alone."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from pipeline.ledger.admission import Admission, Blocked, Go
+from pipeline.ledger.deliveries import Entry
+from pipeline.ledger.records import Due
+from pipeline.ledger.run_ledger import RunLedger
+from pipeline.model import Export, digest
+from pipeline.outcome import Outcome
+from tests.contract.nights import (
+    DONE,
+    LOST,
+    NOT_CONNECTED,
+    REFUSED,
+    THROTTLED,
+    MakeNights,
+    StagedRow,
+    balance,
+    ended,
+    order,
+    state,
+)
+
+GO = Go(doubt=False)
+ENDS = (DONE, REFUSED, LOST, THROTTLED, NOT_CONNECTED)
+
+
+def first_of_each_lane(run: RunLedger) -> list[Due]:
+    return [lane[0] for lane in run.lanes()]
+
+
+def at_once(run: RunLedger, entries: Sequence[Entry]) -> list[Admission | None]:
+    return run.record(entries)
+
+
+def one_by_one(run: RunLedger, entries: Sequence[Entry]) -> list[Admission | None]:
+    return [admission for entry in entries for admission in run.record([entry])]
+
+
+@pytest.mark.parametrize(
+    ("export", "rows"),
+    [
+        pytest.param(Export.ORDERS, [order(key, user=key) for key in "ABCDEF"], id="orders"),
+        pytest.param(Export.POINTS, [balance(key, 7) for key in "ABCDEF"], id="balances"),
+        pytest.param(Export.STATES, [state(key, "PAID") for key in "ABCDEF"], id="states"),
+    ],
+)
+def test_together_is_as_one_by_one(export: Export, rows: Sequence[StagedRow], nights: MakeNights) -> None:
+    """Intents and ends of every kind, recorded at once, are admitted and told as when each is recorded alone."""
+    told: list[tuple[list[Admission | None], list[Outcome], list[Admission | None]]] = []
+    for job, record in (("together", at_once), ("alone", one_by_one)):
+        night = replace(nights(export), job=job, account=job, holder=f"{job}'s own")
+        run = night.begin()
+        night.stage(run, rows)
+        dues = first_of_each_lane(run)
+        admissions = record(run, [(due, None) for due in dues])
+        ends = [ended(GO, answer) for answer in ENDS]
+        record(run, [(due, end) for due, end in zip(dues, ends, strict=False)])
+        again = record(run, [(due, None) for due in dues])
+        run.keep_up()
+        told.append((admissions, list(night.opens().outcomes(run.run)), again))
+
+    assert told[0] == told[1]
+    assert told[0][0] == [GO] * len(told[0][0])
+
+
+def test_what_ended_is_settled_before_what_begins(nights: MakeNights) -> None:
+    """A due goes out once the one before it is confirmed, also where both are told at once and in whatever order."""
+    orders = nights()
+    run = orders.begin()
+    orders.stage(run, [order("P"), order("R", refund_of="P")])
+    ((payment, refund),) = run.lanes()
+    run.intend([payment])
+
+    assert run.record([(refund, None), (payment, ended(GO, DONE))]) == [GO, None]
+
+
+def test_two_states_of_one_object_know_of_each_other(nights: MakeNights) -> None:
+    """Recorded at once, from lanes of two users, the second state still finds the first one's intent."""
+    states = nights(Export.STATES)
+    run = states.begin()
+    later = state("A", "DONE")
+    states.stage(run, [state("A", "PAID"), _of_another_user(later)])
+    ((first,), (second,)) = run.lanes()
+
+    admissions = run.record([(first, None), (second, None)])
+
+    assert [type(admission) for admission in admissions] == [Go, Blocked]
+
+
+def _of_another_user(row: StagedRow) -> StagedRow:
+    return replace(row, payloads=tuple(replace(payload, lane=digest("other")) for payload in row.payloads))
