@@ -112,10 +112,11 @@ class RunLedger:
     def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> None:
         """Decide on all that was staged, write what is due, and enter the second act."""
         if self._staging is not None:
-            repeats = self._staging.repeats()
+            waiting = self._staging
+            findings = self._file.read(lambda c: waiting.findings(c, self.keep_up))
             self.keep_up()
             for leaf in self._staging:
-                self._commit(partial(sifting.sift_and_write, run=self.run, leaf=leaf, repeats=repeats, rekey=rekey))
+                self._commit(partial(sifting.sift_and_write, run=self.run, leaf=leaf, findings=findings, rekey=rekey))
                 self.keep_up()
             self._forget_staging()
 

@@ -88,7 +88,7 @@ class PlainBlocks:
 
 
 def _is_well_quoted(data: bytes, form: CsvFormat) -> bool:
-    """Tell whether quotes stand around whole cells and nowhere else, and none goes over a line (RFC 4180, section 2)."""
+    """Tell whether quotes stand around whole cells alone, none of which goes over a line (RFC 4180, section 2)."""
     letters = np.frombuffer(b"\n" + data + b"\n", np.uint8)
     delimiter, quote, line_end, carriage_return = map(ord, (form.delimiter, form.quote, "\n", "\r"))
     quotes = np.flatnonzero(letters == quote)
