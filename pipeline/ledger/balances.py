@@ -68,16 +68,19 @@ def note_confirmed(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -
     Left out where it would change nothing: the export's own time says nothing new, and nobody has another balance of
     the card to send from before, nor may come to have one.
     """
-    if not leaf.confirmed:
+    parts, fates = leaf.parts, leaf.fates
+    if Fate.UNCHANGED not in fates and not leaf.confirmed:
         return
-    parts, all_count = leaf.parts, _may_stage_before(connection, run)
+    noted = [n for n, counts in leaf.confirmed.items() if counts]
+    if _may_stage_before(connection, run):
+        noted = [n for n, at in enumerate(parts.at) if fates[at] == Fate.UNCHANGED or n in leaf.confirmed]
     connection.executemany(
         "UPDATE cards SET newest_position = max(newest_position, ?),"
         " newest_version = CASE WHEN ? > newest_version THEN ? ELSE newest_version END"
         " WHERE account_no = ? AND card = ?",
         (
             (place_of(run, leaf, n), parts.versions[n], parts.versions[n], run.account_no, parts.cards[n])
-            for n, counts in leaf.confirmed.items() if counts or all_count
+            for n in noted
         ),
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, field, fields
 from enum import IntEnum
+from itertools import compress, count
 from typing import Any
 
 from pipeline.model import BadRow, Invalid, Payload, digest
@@ -25,6 +26,9 @@ class Fate(IntEnum):
     def code(self) -> str:
         """The code that the outcome of a skipped row bears."""
         return self.name.lower()
+
+
+_IS_DUE = bytes(fate == Fate.DUE for fate in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,8 @@ class Leaf:
     `cells` are those of the rows that stay open, by place. What is decided is written into `fates`, and for an invalid
     row code and message into `faults`, by its place. `dropped` are parts that an earlier row sends; `confirmed` are
     parts that say what the platform holds already, and whether that has to be noted: it is of a later time, or somebody
-    has another balance of the card to send; `in_doubt` are parts that an earlier attempt may have delivered.
+    has another balance of the card to send (of what was found unchanged for all rows at once, only where it has to be);
+    `in_doubt` are parts that an earlier attempt may have delivered.
     """
 
     file_no: int
@@ -74,8 +79,9 @@ class Leaf:
 
     def due_parts(self) -> Iterator[int]:
         """Yield the places of the parts that are to be delivered."""
-        fates, dropped = self.fates, self.dropped
-        return (n for n, at in enumerate(self.parts.at) if fates[at] == Fate.DUE and n not in dropped)
+        is_due, dropped = self.fates.translate(_IS_DUE), self.dropped
+        due = compress(count(), map(is_due.__getitem__, self.parts.at))
+        return (n for n in due if n not in dropped) if dropped else due
 
     def refuse(self, at: int, message: str) -> None:
         """Make a row invalid, whose request key stands for something else."""

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline.errors import LedgerError, RunHeld
+from pipeline.ledger.records import RunRecord
 
 LEASE_SECONDS = 30.0
 
@@ -122,6 +123,21 @@ def renew(connection: sqlite3.Connection, lease: Lease, now: datetime) -> None:
 def release(connection: sqlite3.Connection, lease: Lease) -> None:
     """Give the job back; the fence stays, so that it only grows."""
     connection.execute("UPDATE jobs SET expires_at = '' WHERE job = ? AND fence = ?", (lease.job, lease.fence))
+
+
+def fences_of_others(connection: sqlite3.Connection, job: str) -> tuple[tuple[str, int], ...]:
+    """Return the fence of every other job: as long as they stay, nobody has taken one."""
+    return tuple(connection.execute("SELECT job, fence FROM jobs WHERE job <> ? ORDER BY job", (job,)))
+
+
+def is_account_in_use(connection: sqlite3.Connection, run: RunRecord) -> bool:
+    """Return whether another job may be at work for the run's account and API: its run has not given it back."""
+    found = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM jobs AS j JOIN runs AS r USING (run_id) WHERE j.job <> ? AND j.expires_at <> ''"
+        " AND r.account_no = ? AND r.api = ?)",
+        (run.job, run.account_no, run.api),
+    ).fetchone()
+    return bool(found[0])
 
 
 def is_live(

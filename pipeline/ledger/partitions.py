@@ -17,7 +17,7 @@ _HELD_BYTES = 256 << 10
 
 
 class Partitions:
-    """Lines of a table, parted by the hash in one of its fields: equal ones are always together."""
+    """Lines of a table, parted by the hash in one of its fields, in its order: equal ones are always together."""
 
     def __init__(self, kind: np.dtype[Any], by: str, folder: Path) -> None:
         self._kind = kind
@@ -37,7 +37,7 @@ class Partitions:
             self._files[n].add(sorted_lines[bounds[n] : bounds[n + 1]].tobytes())
 
     def __iter__(self) -> Iterator[Table]:
-        for file in self._files.values():
+        for _, file in sorted(self._files.items()):
             file.rewind()
             yield np.frombuffer(file.read(), dtype=self._kind)
 
@@ -56,8 +56,14 @@ def hashes(texts: Sequence[str]) -> Table:
 
 
 def numbers(digests: Sequence[bytes]) -> Table:
-    """Return digests of 16 bytes as two numbers each."""
-    return np.frombuffer(b"".join(digests), dtype=np.uint64).reshape(-1, 2)
+    """Return digests of 16 bytes as two numbers each, which sort as the digests do."""
+    return np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def digests(table: Table) -> list[bytes]:
+    """Return the digests that were made into these numbers."""
+    data = table.astype(">u8").tobytes()
+    return [data[start : start + 16] for start in range(0, len(data), 16)]
 
 
 def alike(lines: Table, name: str) -> Table:

@@ -96,10 +96,10 @@ class Rehearsal:
         """Decide on all rows, and count; return how many are invalid."""
         if self._staging is None:
             return 0
-        repeats = self._staging.repeats()
         with told_clearly(self._path):
+            findings = self._staging.findings(self._connection, self.keep_up)
             for leaf in self._staging:
-                sifting.sift(self._connection, self._run, leaf, repeats)
+                sifting.sift(self._connection, self._run, leaf, findings)
                 if self._run.api is Api.POINTS and len(self.prospect.samples) < _SAMPLES:
                     balances.give_unused_keys(self._connection, self._run, leaf, rekey)
                 self._count(leaf)

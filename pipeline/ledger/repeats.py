@@ -18,7 +18,16 @@ _PART = np.dtype([("identity", *_HASH), ("digest", *_HASH), ("row_no", "i8"), ("
 _TASK = np.dtype([("key", *_HASH), ("row_no", "i8"), ("is_one", "?")])
 _STATE = np.dtype([("key", *_HASH), ("row_no", "i8"), ("is_held", "?"), ("is_in_doubt", "?")])
 # A version is a time in ISO 8601, UTC, with microseconds, and sorts as text; none sorts before any.
-_BALANCE = np.dtype([("card", *_HASH), ("identity", *_HASH), ("version", "S32"), ("row_no", "i8"), ("is_derived", "?")])
+_BALANCE = np.dtype(
+    [
+        ("card", *_HASH),
+        ("identity", *_HASH),
+        ("version", "S32"),
+        ("row_no", "i8"),
+        ("points", "i8"),
+        ("is_derived", "?"),
+    ]
+)
 
 _OTHER_CONTENT = "an earlier row of this run has the same request key and other content; give this row another key"
 _OTHER_FORM = "an earlier row of this run counts the same task in another form of `times`; give this row another key"
@@ -77,7 +86,7 @@ class Finder:
         self._is_of_tasks = run.export is Export.TASKS
         self._parts = Partitions(_PART, "identity", folder)
         self._tasks = Partitions(_TASK, "key", folder)
-        self._balances = Partitions(_BALANCE, "card", folder)
+        self.balances = Partitions(_BALANCE, "card", folder)
         self._states = Partitions(_STATE, "key", folder)
 
     def note(self, leaf: Leaf) -> None:
@@ -116,13 +125,16 @@ class Finder:
 
     def _note_balances(self, leaf: Leaf, due: Sequence[int]) -> None:
         parts = leaf.parts
-        lines = np.empty(len(due), dtype=_BALANCE)
+        lines = np.zeros(len(due), dtype=_BALANCE)
         lines["card"] = numbers([parts.cards[n] or b"" for n in due])
-        lines["identity"] = hashes([parts.identities[n] for n in due])
+        own = [n for n in due if not parts.are_derived[n]]
+        if own:
+            lines["identity"][np.searchsorted(due, own)] = hashes([parts.identities[n] for n in own])
         lines["version"] = [parts.versions[n] or "" for n in due]
         lines["row_no"] = [leaf.first_row_no + parts.at[n] for n in due]
+        lines["points"] = [parts.points[n] for n in due]
         lines["is_derived"] = [parts.are_derived[n] for n in due]
-        self._balances.add(lines)
+        self.balances.add(lines)
 
     def _note_states(self, leaf: Leaf) -> None:
         parts, fates = leaf.parts, leaf.fates
@@ -146,7 +158,7 @@ class Finder:
             repeated = self._repeated(np.union1d(left_out, conflicts))
         if self._api is Api.POINTS:
             # Equal rows of one card: the last one is the newest.
-            older = [found for lines in self._balances if (found := _older(lines, conflicts)) is not None]
+            older = [found for lines in self.balances if (found := _older(lines, conflicts)) is not None]
             same = _united(found.row_no[found.is_same] for found in older)
             return Repeats(otherwise, conflicts, same, _united(found.row_no[~found.is_same] for found in older))
         duplicates, dropped = _duplicates(repeated, conflicts)
@@ -158,7 +170,7 @@ class Finder:
 
     def close(self) -> None:
         """Forget what was noted."""
-        for table in (self._parts, self._tasks, self._balances, self._states):
+        for table in (self._parts, self._tasks, self.balances, self._states):
             table.close()
 
 

@@ -114,12 +114,12 @@ class RunLedger:
 
     def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> int:
         """Decide on all that was staged, write what is due, enter the second act; return how many rows are invalid."""
-        invalid = 0
-        if self._staging is not None:
-            repeats = self._staging.repeats()
+        waiting, invalid = self._staging, 0
+        if waiting is not None:
+            findings = self._file.read(lambda c: waiting.findings(c, self.keep_up))
             self.keep_up()
-            for leaf in self._staging:
-                self._commit(partial(sifting.sift_and_write, run=self.run, leaf=leaf, repeats=repeats, rekey=rekey))
+            for leaf in waiting:
+                self._commit(partial(sifting.sift_and_write, run=self.run, leaf=leaf, findings=findings, rekey=rekey))
                 invalid += len(leaf.faults)
                 self.keep_up()
             self._forget_staging()

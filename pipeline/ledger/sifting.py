@@ -16,14 +16,14 @@ from pipeline.model import Api, Status
 
 # It imports numpy, which takes a tenth of a second, and only a run's first act needs that.
 if TYPE_CHECKING:
-    from pipeline.ledger.repeats import Repeats
+    from pipeline.ledger.staging import Findings
 
 
 def sift_and_write(
-    connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, repeats: "Repeats", rekey: Rekey
+    connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, findings: "Findings", rekey: Rekey
 ) -> None:
     """Sift a leaf and write it: what is due with its bytes, what is invalid with its cells, the rest in packs."""
-    sift(connection, run, leaf, repeats)
+    sift(connection, run, leaf, findings)
     if run.api is Api.POINTS:
         note_confirmed(connection, run, leaf)
         give_unused_keys(connection, run, leaf, rekey)
@@ -61,9 +61,9 @@ def _admissions(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> d
     return admissions
 
 
-def sift(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, repeats: "Repeats") -> None:
+def sift(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, findings: "Findings") -> None:
     """Decide the fates of a leaf's rows. The ledger is only read."""
-    repeats.apply(leaf)
+    findings.apply(connection, run, leaf)
     if run.api is Api.POINTS:
         sift_balances(connection, run, leaf)
 

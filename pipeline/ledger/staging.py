@@ -2,7 +2,8 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.ledger.admission import Conflict, Go, Skip, admit
@@ -13,11 +14,26 @@ from pipeline.ledger.refunds import Retarget, follow_payments
 from pipeline.ledger.repeats import Finder, Repeats
 from pipeline.ledger.spool import Spool
 from pipeline.ledger.tasks import COUNTED_OTHERWISE, counted_otherwise
+from pipeline.ledger.unchanged import Unchanged, find_unchanged
 from pipeline.model import Api, Export
 from pipeline.sheet import Sheet
 
 # Whoever mends such a row, or looks why it is open, has to see it.
 _OPEN = (Fate.DUE, Fate.INVALID)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What can be said of rows only once all of them are read."""
+
+    repeats: Repeats
+    unchanged: Unchanged | None = None
+
+    def apply(self, connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
+        """Write into a leaf what was found about its rows, as far as that still holds."""
+        self.repeats.apply(leaf)
+        if self.unchanged is not None:
+            self.unchanged.apply(connection, run, leaf)
 
 
 class Staging:
@@ -34,6 +50,7 @@ class Staging:
         self._retarget = retarget
         self._keeps_cells = keeps_cells
         self._spool = Spool(folder)
+        self._rows = 0
         self._finder = Finder(run, folder)
 
     def add(self, connection: sqlite3.Connection, file_no: int, first_row_no: int, sheet: Sheet) -> None:
@@ -48,10 +65,15 @@ class Staging:
             leaf.cells.update((at, sheet.cells(at)) for at, fate in enumerate(leaf.fates) if fate in _OPEN)
         self._finder.note(leaf)
         self._spool.add(leaf)
+        self._rows = first_row_no - 1 + len(leaf.fates)
 
-    def repeats(self) -> Repeats:
-        """Return what comes more than once among all rows."""
-        return self._finder.find()
+    def findings(self, connection: sqlite3.Connection, keep_up: Callable[[], None]) -> Findings:
+        """Return what can be said of the rows at once; `connection` is only read, `keep_up` called now and then."""
+        repeats = self._finder.find()
+        keep_up()
+        if self._run.api is not Api.POINTS:
+            return Findings(repeats)
+        return Findings(repeats, find_unchanged(connection, self._run, self._finder.balances, self._rows, keep_up))
 
     def __iter__(self) -> Iterator[Leaf]:
         return iter(self._spool)

@@ -1,6 +1,5 @@
 """Blocks of CSV that need no second look, taken apart column by column."""
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -12,7 +11,7 @@ from pyarrow import csv
 
 from pipeline.model import CsvFormat
 from pipeline.read.bounds import Bounds
-from pipeline.texts import Column, pc
+from pipeline.texts import Column
 
 _MARK = "\ufeff"
 
@@ -39,7 +38,6 @@ class PlainBlocks:
         self._form = form
         self._cell_chars = bounds.cell_chars
         self._is_plain_form = form.delimiter.isascii() and form.quote.isascii() and width <= bounds.record_cells
-        self._well_quoted = _well_quoted(form)
         self._names = [str(at) for at in range(width)]
         self._values = csv.ConvertOptions(
             check_utf8=False,  # it was encoded here
@@ -85,21 +83,27 @@ class PlainBlocks:
             data = text.encode()
         except UnicodeEncodeError:  # it is marked: bytes without a letter, or a line too long
             return None
-        return data if self._has_no_quote_astray(text, data) else None
-
-    def _has_no_quote_astray(self, text: str, data: bytes) -> bool:
-        if not self._form.quote or self._form.quote not in text:
-            return True
-        block = pa.array([data], pa.large_binary())
-        return bool(pc.match_substring_regex(block, self._well_quoted)[0].as_py())
+        has_quotes = self._form.quote and self._form.quote in text
+        return data if not has_quotes or _is_well_quoted(data, self._form) else None
 
 
-def _well_quoted(form: CsvFormat) -> str:
-    """Return, for RE2, what a block looks like in which no quoted cell goes over a line's end (RFC 4180, section 2)."""
-    delimiter, quote = re.escape(form.delimiter), re.escape(form.quote)
-    cell = f"(?:{quote}[^{quote}\\n]*(?:{quote}{quote}[^{quote}\\n]*)*{quote}|[^{delimiter}{quote}\\n]*)"
-    line = f"{cell}(?:{delimiter}{cell})*\\r?"
-    return f"^(?:{line}\\n)*(?:{line})?$"
+def _is_well_quoted(data: bytes, form: CsvFormat) -> bool:
+    """Tell whether quotes stand around whole cells alone, none of which goes over a line (RFC 4180, section 2)."""
+    letters = np.frombuffer(b"\n" + data + b"\n", np.uint8)
+    delimiter, quote, line_end, carriage_return = map(ord, (form.delimiter, form.quote, "\n", "\r"))
+    quotes = np.flatnonzero(letters == quote)
+    if len(quotes) % 2:
+        return False
+    opening, closing = quotes[::2], quotes[1::2]
+    before, after = letters[opening - 1], letters[closing + 1]
+    begins = (before == delimiter) | (before == line_end)
+    ends = (after == delimiter) | (after == line_end) | (after == carriage_return)
+    # One that is doubled stands for itself: it closes and opens at once.
+    is_doubled = opening[1:] == closing[:-1] + 1
+    begins[1:] |= is_doubled
+    ends[:-1] |= is_doubled
+    line = np.searchsorted(np.flatnonzero(letters == line_end), quotes)
+    return bool(begins.all() and ends.all() and (line[::2] == line[1::2]).all())
 
 
 def _with_gaps(columns: Iterable[Column], places: Collection[int]) -> list[Column]:

@@ -10,10 +10,12 @@ import pytest
 from pipeline.errors import LedgerError
 from pipeline.ledger import sifting
 from pipeline.ledger.aside import Aside
+from pipeline.ledger.leaf import Fate
+from pipeline.ledger.past import balances_held
 from pipeline.ledger.records import InputRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.map import retarget
-from pipeline.model import Export, Status
+from pipeline.model import Export, Status, digest
 from tests.contract.nights import (
     CONFLICT,
     DELIVERED,
@@ -155,11 +157,42 @@ def test_an_older_balance_stays_behind_while_a_later_run_is_still_written(nights
     waiting = second._staging
     assert waiting is not None
     leaf = next(iter(waiting))
-    second._commit(lambda c: sifting.sift_and_write(c, second.run, leaf, waiting.repeats(), later._rekey))
+    findings = second._file.read(lambda c: waiting.findings(c, second.keep_up))
+    second._commit(lambda c: sifting.sift_and_write(c, second.run, leaf, findings, later._rekey))
 
     first.start_delivering(earlier._rekey)
 
     assert earlier.told(earlier.deliver(first, {})) == [("X=5@", *SUPERSEDED)]
+
+
+def test_what_was_found_unchanged_is_looked_at_again_once_another_job_began(nights: MakeNights) -> None:
+    """A balance that another job sends between the look at all rows and their writing is no longer unchanged."""
+    job, other = nights(Export.POINTS, job="a"), nights(Export.POINTS, job="b")
+    job.night(balance("X", 5), balance("Y", 1))
+    run = job.begin()
+    stage_leaves(job, run, [[balance("X", 5), balance("Y", 1)]])
+    waiting = run._staging
+    assert waiting is not None
+    leaf = next(iter(waiting))
+    findings = run._file.read(lambda c: waiting.findings(c, run.keep_up))
+    other.night(balance("X", 7))
+
+    run._commit(lambda c: sifting.sift_and_write(c, run.run, leaf, findings, job._rekey))
+
+    assert findings.unchanged is not None
+    assert findings.unchanged.is_unchanged.tolist() == [True, True]
+    assert [Fate(fate) for fate in leaf.fates] == [Fate.SUPERSEDED, Fate.UNCHANGED]
+
+
+def test_few_cards_among_many_are_asked_for_by_name(nights: MakeNights, opens: Opens) -> None:
+    """What the platform holds is told of the cards asked for, and of others only where there are few between them."""
+    points = nights(Export.POINTS)
+    record = points.night(*(balance(f"{n}", n) for n in range(20)))
+    cards = sorted((digest(f"{n}"), n) for n in range(20))
+
+    for asked in ([cards[0], cards[-1]], cards[3:9]):
+        found = balances_held(opens()._file.reader, record, [card for card, _ in asked])
+        assert [(card, held) for card, held, *_ in found] == asked
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,9 @@ def test_a_block_that_needs_no_second_look_is_taken_apart(
     [
         pytest.param('1,"a\nb"\n', id="line-end-within-quotes"),
         pytest.param('1,a"b\n', id="stray-quote"),
+        pytest.param('1,a"b"\n', id="quotes-behind-a-letter"),
+        pytest.param('1,"a"b\n', id="letter-behind-quotes"),
+        pytest.param('"a,1\n"b",2\n3,c"\n', id="quotes-that-only-pair-over-lines"),
         pytest.param("1,a\rb\n", id="lone-carriage-return"),
         pytest.param("1,\0\n", id="nul"),
         pytest.param("1,\udcff\n", id="not-decodable"),

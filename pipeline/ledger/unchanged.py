@@ -1,0 +1,88 @@
+"""
+Balances that surely say what the platform holds already, found for all rows of a run at once.
+
+Nearly all balances of a night are. Their cards are looked up in the order in which the ledger keeps them: one by one,
+in the order of the export, each would be read from another place. What is not sure is left for `balances` to judge.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.ledger.balances import position as position_of
+from pipeline.ledger.leaf import Fate, Leaf
+from pipeline.ledger.lease import fences_of_others, is_account_in_use
+from pipeline.ledger.partitions import Table, digests, numbers
+from pipeline.ledger.past import balances_held, open_cards_among
+from pipeline.ledger.records import RunRecord
+
+_AT_ONCE = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """
+    Which rows of the run, the first one at 0, tell a balance that is unchanged; and which of them of a later time.
+
+    Whoever changes a card holds a job: so it is true as long as no other job was taken, which `fences` tell.
+    """
+
+    is_unchanged: npt.NDArray[np.bool_]
+    is_later: npt.NDArray[np.bool_]
+    fences: tuple[tuple[str, int], ...]
+
+    def apply(self, connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
+        """Leave out the rows of a leaf that are unchanged, where nothing else is decided about them."""
+        rows = slice(leaf.first_row_no - 1, leaf.first_row_no - 1 + len(leaf.fates))
+        fates = np.frombuffer(leaf.fates, np.uint8)
+        found = self.is_unchanged[rows] & (fates == Fate.DUE)
+        if found.any() and fences_of_others(connection, run.job) == self.fences:
+            fates[found] = Fate.UNCHANGED
+            later = np.flatnonzero((found & self.is_later[rows])[leaf.parts.at])
+            leaf.confirmed.update(dict.fromkeys(later.tolist(), True))
+
+
+def find_unchanged(
+    connection: sqlite3.Connection,
+    run: RunRecord,
+    balances: Iterable[Table],
+    rows: int,
+    keep_up: Callable[[], None],
+) -> Unchanged:
+    """Judge the balances of a run, parted by their cards; none while another job may send balances of the account."""
+    found = Unchanged(np.zeros(rows, np.bool_), np.zeros(rows, np.bool_), fences_of_others(connection, run.job))
+    if is_account_in_use(connection, run):
+        return found
+    for lines in balances:
+        # A key of the row's own may have been used for something else.
+        derived = lines[lines["is_derived"]]
+        derived = derived[np.argsort(derived["card"][:, 0])]
+        for start in range(0, len(derived), _AT_ONCE):
+            _judge(connection, run, derived[start : start + _AT_ONCE], found)
+        keep_up()
+    return found
+
+
+def _judge(connection: sqlite3.Connection, run: RunRecord, lines: Table, found: Unchanged) -> None:
+    card, version, row_no = lines["card"], lines["version"], lines["row_no"]
+    cards = digests(card)
+    known = balances_held(connection, run, cards)
+    if not known:
+        return
+    of_cards, points, versions, positions = zip(*known, strict=True)
+    held = numbers(of_cards)
+    # Two cards that begin alike are not both found, and not both left out.
+    at = np.minimum(np.searchsorted(held[:, 0], card[:, 0]), len(held) - 1)
+    newest = np.array(versions, version.dtype)[at]
+    is_told = (version != b"") & (newest != b"") & (version != newest)
+    # As `is_overtaken` and `is_unchanged` say of one balance.
+    position = position_of(run.run_no, 0) + row_no
+    is_newest = np.where(is_told, version > newest, position > np.array(positions, np.int64)[at])
+    is_held = (held[at] == card).all(axis=1) & (np.array(points, np.int64)[at] == lines["points"])
+    is_open = np.isin(card[:, 0], numbers(open_cards_among(connection, cards))[:, 0])
+    is_unchanged = is_held & is_newest & ~is_open
+    found.is_unchanged[row_no[is_unchanged] - 1] = True
+    found.is_later[row_no[is_unchanged & (version > newest)] - 1] = True
