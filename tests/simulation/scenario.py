@@ -127,6 +127,8 @@ def _step_with_options(step: Step, chance: random.Random, *, new_keys: bool) -> 
         limit=chance.choice([1, 5, 15]) if chance.random() < 0.08 and step.verb != "resume" else None,
         most_failures=most if chance.random() < 0.08 else None,
         new_keys=new_keys and chance.random() < 0.7 and step.verb == "rerun",
+        # The deadline is over by the time that the first rows are read.
+        until_after=0.0 if chance.random() < 0.04 else step.until_after,
     )
 
 
