@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.model import Api, Export
 from tests.simulation.balances import check_balances
-from tests.simulation.evidence import Broken, Line, export, lane_of, read, reports, row_of
+from tests.simulation.evidence import Broken, Line, export, lane_of, read, reports, row_of, run_of
 from tests.simulation.history import Evidence, Told
 from tests.simulation.options import check_options, family_of
 from tests.simulation.platform import Entry
@@ -124,10 +124,10 @@ def _nothing_is_claimed_that_is_not_so(evidence: Evidence) -> None:
     for told, lines in reports(evidence):
         for line in lines:
             for identity in _identities(evidence, line):
-                _hold(told, line, identity, families[family_of(identity)])
+                _hold(evidence, told, line, identity, families[family_of(identity)])
 
 
-def _hold(told: Told, line: Line, identity: str, family: list[Entry]) -> None:
+def _hold(evidence: Evidence, told: Told, line: Line, identity: str, family: list[Entry]) -> None:
     """Hold a line against the requests under its key, and under those that this one led to, or came from."""
     entries = [e for e in family if e.identity == identity]
     accepted = [e for e in entries if e.decided == "accepted"]
@@ -138,8 +138,10 @@ def _hold(told: Told, line: Line, identity: str, family: list[Entry]) -> None:
     if line["code"] == "already_succeeded" and not is_confirmed:
         raise Broken(where + "already succeeded, and the platform never confirmed it")
     if line["status"] in ("rejected", "unsent", "blocked"):
-        # What was applied after this command ended is another run's doing.
-        mine = [e for e in accepted if e.sent_at < told.ended_at]
+        # What was applied after this command ended is another run's doing, and after a refusal, which is final.
+        asked = [e.sent_at for e in entries if run_of(evidence, e) == told.run_id]
+        settled_at = max(asked) if asked and line["status"] == "rejected" else told.ended_at
+        mine = [e for e in accepted if e.sent_at <= settled_at]
         # The platform was asked for other content under this key, or answered so itself.
         if mine and not any(entry.decided == "conflict" for entry in entries):
             raise Broken(where + f"{line['status']} {line['code']}, and the platform applied it")
