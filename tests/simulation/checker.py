@@ -140,8 +140,8 @@ def _hold(evidence: Evidence, told: Told, line: Line, identity: str, family: lis
     if line["status"] in ("rejected", "unsent", "blocked"):
         # What was applied after this command ended is another run's doing, and after a refusal, which is final.
         asked = [e.sent_at for e in entries if run_of(evidence, e) == told.run_id]
-        settled_at = max(asked) if asked and line["status"] == "rejected" else told.ended_at
-        mine = [e for e in accepted if e.sent_at <= settled_at]
+        last = max(asked) if asked and line["status"] == "rejected" else told.ended_at
+        mine = [e for e in accepted if e.sent_at < told.ended_at and e.sent_at <= last]
         # The platform was asked for other content under this key, or answered so itself.
         if mine and not any(entry.decided == "conflict" for entry in entries):
             raise Broken(where + f"{line['status']} {line['code']}, and the platform applied it")
@@ -227,8 +227,9 @@ def _no_refund_before_its_payment(evidence: Evidence) -> None:
 
 
 def _keys_read(evidence: Evidence, before: float) -> set[str]:
-    """Return the keys of all rows that some run had come to read."""
-    runs = (told.step for told in evidence.told if told.began_at < before and told.step.verb == "run")
+    """Return the keys of all rows that some run had read to the end: one that ends before keeps none of them."""
+    begun = (told.step for told in evidence.told if told.began_at < before and told.step.verb == "run")
+    runs = (step for step in begun if step.until_after != 0.0)
     return {row["out_biz_no"] for step in runs for row in export(evidence, step.job, step.night)[: step.limit]}
 
 
