@@ -79,6 +79,17 @@ def lines_of_runs(evidence: Evidence) -> dict[str, list[Line]]:
     return lines
 
 
+def read_in_part(evidence: Evidence) -> set[str]:
+    """Return the runs that read only the first rows of an export: of what comes behind them they know nothing."""
+    return {
+        told.run_id
+        for told, lines in reports(evidence)
+        if told.run_id is not None
+        and told.step.verb != "rerun"
+        and len(lines) < len(export(evidence, told.step.job, place_of(lines[0])[0] if lines else told.step.night))
+    }
+
+
 def that_took_effect(entries: list[Entry]) -> list[Entry]:
     """Return the requests that changed something: the platform acts on an identity once, however often it comes."""
     acted: set[str] = set()
