@@ -107,4 +107,4 @@ class Ledger:
 
     def _take(self, write: Callable[[sqlite3.Connection], tuple[RunRecord, Lease]]) -> tuple[RunRecord, Lease]:
         with told_clearly(self.path):
-            return Transactions(self._file.writer, lambda _: None).run(write)
+            return Transactions(self._file.writer).run(write)

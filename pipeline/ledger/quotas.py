@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pipeline.errors import LedgerError
 from pipeline.ledger.database import Connect, connect, make_file, told_clearly
+from pipeline.ledger.transactions import Transactions
 
 T = TypeVar("T")
 
@@ -36,6 +37,7 @@ class QuotaStore:
             self._connection.execute(
                 "CREATE TABLE IF NOT EXISTS quotas (name TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID"
             )
+        self._transactions = Transactions(self._connection)
 
     def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
         """
@@ -43,27 +45,18 @@ class QuotaStore:
 
         Where `step` raises ValueError the state is damaged, and LedgerError says so.
         """
-        with told_clearly(self._path, if_damaged=_IF_DAMAGED):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                line = self._connection.execute("SELECT state FROM quotas WHERE name = ?", (name,)).fetchone()
-                state, told = step(None if line is None else line[0])
-                self._connection.execute("INSERT OR REPLACE INTO quotas (name, state) VALUES (?, ?)", (name, state))
-                self._connection.execute("COMMIT")
-            except ValueError as exc:
-                self._roll_back()
-                raise LedgerError(f"ledger {self._path}: {_IF_DAMAGED} ({exc})", users_fault=False) from exc
-            except BaseException:
-                self._roll_back()
-                raise
-        return told
 
-    def _roll_back(self) -> None:
+        def write(connection: sqlite3.Connection) -> T:
+            line = connection.execute("SELECT state FROM quotas WHERE name = ?", (name,)).fetchone()
+            state, told = step(None if line is None else line[0])
+            connection.execute("INSERT OR REPLACE INTO quotas (name, state) VALUES (?, ?)", (name, state))
+            return told
+
         try:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            return
+            with told_clearly(self._path, if_damaged=_IF_DAMAGED):
+                return self._transactions.run(write)
+        except ValueError as exc:
+            raise LedgerError(f"ledger {self._path}: {_IF_DAMAGED} ({exc})", users_fault=False) from exc
 
     def close(self) -> None:
         """Let go of the file."""

@@ -8,6 +8,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+def _let_pass(_connection: sqlite3.Connection) -> None:
+    """Refuse nothing."""
+
+
 class Transactions:
     """
     One connection that writes, whichever thread asks it to.
@@ -15,7 +19,7 @@ class Transactions:
     `guard` runs first in each transaction, and may raise to refuse it.
     """
 
-    def __init__(self, connection: sqlite3.Connection, guard: Callable[[sqlite3.Connection], None]) -> None:
+    def __init__(self, connection: sqlite3.Connection, guard: Callable[[sqlite3.Connection], None] = _let_pass) -> None:
         self._connection = connection
         self._guard = guard
         self._turn = threading.Lock()

@@ -47,10 +47,6 @@ def tear(connection: sqlite3.Connection) -> int:
     raise Torn
 
 
-def let_pass(_: sqlite3.Connection) -> None:
-    """Guard nothing."""
-
-
 def on_disk(path: Path) -> list[int]:
     """Return the numbers that another connection sees."""
     connection = connect(path)
@@ -62,13 +58,13 @@ def on_disk(path: Path) -> list[int]:
 
 def test_what_was_written_is_on_disk(connection: sqlite3.Connection, path: Path) -> None:
     """`run` returns what the write returns, once others can see it."""
-    assert Transactions(connection, let_pass).run(put(1)) == 1
+    assert Transactions(connection).run(put(1)) == 1
     assert on_disk(path) == [1]
 
 
 def test_of_a_torn_write_nothing_is_kept(connection: sqlite3.Connection, path: Path) -> None:
     """What a write raises is raised, nothing of it stays, and the next one goes on."""
-    transactions = Transactions(connection, let_pass)
+    transactions = Transactions(connection)
     with pytest.raises(Torn):
         transactions.run(tear)
     transactions.run(put(1))
@@ -90,7 +86,7 @@ def test_the_guard_refuses_a_transaction_whole(connection: sqlite3.Connection, p
 
 def test_threads_write_one_after_another(connection: sqlite3.Connection, path: Path) -> None:
     """Each write of each thread has a transaction of its own."""
-    transactions = Transactions(connection, let_pass)
+    transactions = Transactions(connection)
 
     def work(worker: int) -> None:
         for n in range(50):
@@ -117,7 +113,7 @@ class NoRollback(sqlite3.Connection):
 def test_after_a_disk_that_fails_in_mid_commit_nothing_is_written(path: Path) -> None:
     """Where not even the rollback comes through the first error is told, and no transaction begins any more."""
     connection = sqlite3.connect(path, factory=NoRollback, isolation_level=None)
-    transactions = Transactions(connection, let_pass)
+    transactions = Transactions(connection)
     with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
         transactions.run(put(1))
     with pytest.raises(sqlite3.OperationalError, match="within a transaction"):
