@@ -1,55 +1,90 @@
 """What the rows of a chunk became: what mapping gives and the ledger takes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from pipeline.model import Api, BadRow, Balance, Invalid, Mapped, Payload
+import numpy as np
+import pyarrow as pa
+
+from pipeline.lines import Lines
+from pipeline.model import Api, BadRow, Balance, Invalid, Mapped, Payload, digest
+from pipeline.texts import Column
+
+DIGEST = pa.binary(16)
+"""The type of what `pipeline.model.digest` returns."""
+
+_COLUMNS: dict[str, pa.DataType] = {
+    "at": pa.int32(),
+    "part": pa.int32(),
+    "request_key": pa.string(),
+    "identity": pa.string(),
+    "key_is_derived": pa.bool_(),
+    "digest": DIGEST,
+    "body": pa.binary(),
+    "lane": DIGEST,
+    "refund_of": pa.string(),
+    "card": DIGEST,
+    "points": pa.int64(),
+    "version": pa.string(),
+}
+
+PAYLOAD = pa.schema(_COLUMNS)
+"""
+One payload of a row: `at` is the row's place, `part` the payload's among those of its row.
+
+`digest` is that of the body; it is left out where the key is derived, which nearly always tells all there is to tell. A
+balance is parted in card, points and version.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
     """
-    What the rows of a chunk became, columns side by side: the entries at one place are about the same row.
+    What the rows of a chunk became, numbered as in `numbers`.
 
-    A row of exactly one payload has its parts in the columns; its digest is that of its body, and a balance is parted
-    in card, points and version. All other rows have None there, and `others` says by place what they are: several
-    payloads, what is wrong, or the record that could not be read. `cells` gives the cells of the row at a place.
+    `payloads` are lines of PAYLOAD in the order of their rows, `request_keys` those by which the rows themselves are
+    known, null where there is none. `others` says by place what is wrong with a row, or which record could not be
+    read. `cells` gives the cells of the row at a place.
     """
 
     api: Api
     numbers: range
-    request_keys: Sequence[str | None] = field(repr=False)
-    identities: Sequence[str | None] = field(repr=False)
-    bodies: Sequence[bytes | None] = field(repr=False)
-    digests: Sequence[bytes | None] = field(repr=False)
-    lanes: Sequence[bytes | None] = field(repr=False)
-    refunds_of: Sequence[str | None] = field(repr=False)
-    cards: Sequence[bytes | None] = field(repr=False)
-    points: Sequence[int | None] = field(repr=False)
-    versions: Sequence[str | None] = field(repr=False)
-    keys_are_derived: Sequence[bool | None] = field(repr=False)
-    others: Mapping[int, Mapped | BadRow] = field(repr=False)
+    request_keys: Column = field(repr=False)
+    payloads: Lines
+    others: Mapping[int, Invalid | BadRow] = field(repr=False)
     cells: Callable[[int], tuple[str | None, ...]] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.numbers)
-
-    def count_invalid(self) -> int:
-        """Return how many rows can't be sent."""
-        return sum(isinstance(other, Invalid | BadRow) for other in self.others.values())
 
     def at(self, place: int) -> Mapped | BadRow:
         """Return what one row became."""
         other = self.others.get(place)
         if other is not None:
             return other
-        key, identity = self.request_keys[place], self.identities[place]
-        body, lane = self.bodies[place], self.lanes[place]
-        if key is None or identity is None or body is None or lane is None:
-            raise ValueError("a sheet says of each row what it became")
-        is_derived = bool(self.keys_are_derived[place])
-        return (Payload(self.api, key, identity, body, lane, self.refunds_of[place], self._balance(place), is_derived),)
+        low, high = np.searchsorted(self.payloads.numbers("at"), (place, place + 1)).tolist()
+        return tuple(self._payload(n) for n in range(low, high))
 
-    def _balance(self, place: int) -> Balance | None:
-        card, points = self.cards[place], self.points[place]
-        return None if card is None or points is None else Balance(card, points, self.versions[place])
+    def _payload(self, n: int) -> Payload:
+        names = ("request_key", "identity", "body", "lane", "refund_of")
+        key, identity, body, lane, refund_of = (self.payloads.values(name)[n] for name in names)
+        card, points, version = (self.payloads.values(name)[n] for name in ("card", "points", "version"))
+        balance = None if card is None else Balance(card, int(points), version)
+        is_derived = bool(self.payloads.values("key_is_derived")[n])
+        return Payload(self.api, key, identity, body, lane, refund_of, balance, is_derived)
+
+
+def key_of_row(payloads: tuple[Payload, ...]) -> str:
+    """Return the key by which a row is known: done n times, it goes out under <key>-1 ... <key>-n."""
+    key = payloads[0].request_key
+    return key if len(payloads) == 1 else key.rpartition("-")[0]
+
+
+def line_of(at: int, part: int, payload: Payload) -> tuple[object, ...]:
+    """Return a payload as a line of PAYLOAD."""
+    balance = payload.balance
+    return (
+        at, part, payload.request_key, payload.identity, payload.key_is_derived,
+        None if payload.key_is_derived else digest(payload.body), payload.body, payload.lane, payload.refund_of,
+        *((None,) * 3 if balance is None else (balance.card, balance.points, balance.version)),
+    )  # fmt: skip

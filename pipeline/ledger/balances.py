@@ -2,63 +2,79 @@
 
 import sqlite3
 from collections.abc import Callable
+from typing import NamedTuple
 
-from pipeline.ledger.admission import Card, Conflict, Skip, admit, is_overtaken, is_unchanged
+import numpy as np
+
+from pipeline.ledger.admission import Card, Conflict, Known, Skip, admit, is_overtaken, is_unchanged
 from pipeline.ledger.leaf import Fate, Leaf
-from pipeline.ledger.past import Past, cards_of, cards_with_dues, past_of
+from pipeline.ledger.past import cards_of, cards_with_dues, past_of
 from pipeline.ledger.precedence import is_a_newer_one_due
 from pipeline.ledger.records import RunRecord
-from pipeline.model import Balance, digest
+from pipeline.model import Balance
 
 Rekey = Callable[[bytes, str], bytes]
 """Puts another request key into a body."""
 
 
+class _Told(NamedTuple):
+    """A balance that a part of a leaf tells: `n` is the part's place, `at` that of its row."""
+
+    n: int
+    at: int
+    identity: str
+    is_derived: bool
+    digest: bytes | None
+    balance: Balance
+
+
+def _due(leaf: Leaf) -> list[_Told]:
+    """Return the balances of a leaf that are still due."""
+    places = leaf.due_parts()
+    due = leaf.parts.take(places)
+    balances = map(Balance, *map(due.values, ("card", "points", "version")))
+    columns = (*map(due.values, ("at", "identity", "key_is_derived", "digest")), balances)
+    return list(map(_Told, places.tolist(), *columns))
+
+
 def sift_balances(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
     """Leave out what the platform holds already, or may not be told any more."""
-    parts = leaf.parts
-    due = list(leaf.due_parts())
-    cards = cards_of(connection, run, [parts.cards[n] or b"" for n in due])
-    past = past_of(connection, run, [parts.identities[n] for n in due if not parts.are_derived[n]])
-    owed = cards_with_dues(connection, [parts.cards[n] or b"" for n in due], only_open=True)
-    for n in due:
-        if not parts.are_derived[n]:
-            _judge_key(leaf, n, past)
-        card = parts.cards[n] or b""
-        if card in owed and is_a_newer_one_due(connection, run, _balance_of(leaf, n), place_of(run, leaf, n)):
-            _skip(leaf, n, Fate.SUPERSEDED)
-        elif card in cards:
-            _judge_balance(run, leaf, n, cards[card], is_contested=card in owed)
+    due = _due(leaf)
+    cards = cards_of(connection, run, [told.balance.card for told in due])
+    past = past_of(connection, run, [told.identity for told in due if not told.is_derived])
+    owed = cards_with_dues(connection, [told.balance.card for told in due], only_open=True)
+    for told in due:
+        if told.digest is not None:
+            _judge_key(leaf, told.at, past.known(told.identity), told.digest)
+        place, card = place_of(run, leaf, told.at), cards.get(told.balance.card)
+        is_contested = told.balance.card in owed
+        if is_contested and is_a_newer_one_due(connection, run, told.balance, place):
+            _skip(leaf, told.at, Fate.SUPERSEDED)
+        elif card is not None:
+            _judge_balance(leaf, told, place, card, is_contested=is_contested)
 
 
-def _judge_key(leaf: Leaf, n: int, past: Past) -> None:
-    match admit(past.known(leaf.parts.identities[n]), leaf.parts.digests[n]):
+def _judge_key(leaf: Leaf, at: int, known: Known | None, digest: bytes) -> None:
+    match admit(known, digest):
         case Conflict(message):
-            leaf.refuse(leaf.parts.at[n], message)
+            leaf.refuse(at, message)
         case Skip():
-            leaf.fates[leaf.parts.at[n]] = Fate.ALREADY_SUCCEEDED
+            leaf.fates[at] = Fate.ALREADY_SUCCEEDED
 
 
-def _judge_balance(run: RunRecord, leaf: Leaf, n: int, card: Card, *, is_contested: bool) -> None:
-    balance, identity = _balance_of(leaf, n), leaf.parts.identities[n]
+def _judge_balance(leaf: Leaf, told: _Told, place: int, card: Card, *, is_contested: bool) -> None:
     # The very balance that was sent last, as most are, can't be overtaken.
-    if identity != card.newest_identity and is_overtaken(balance, place_of(run, leaf, n), identity, card):
-        _skip(leaf, n, Fate.SUPERSEDED)
-    elif is_unchanged(balance, card):
-        _skip(leaf, n, Fate.UNCHANGED)
-        leaf.confirmed[n] = is_contested or (balance.version or "") > (card.newest_version or "")
+    if told.identity != card.newest_identity and is_overtaken(told.balance, place, told.identity, card):
+        _skip(leaf, told.at, Fate.SUPERSEDED)
+    elif is_unchanged(told.balance, card):
+        _skip(leaf, told.at, Fate.UNCHANGED)
+        leaf.confirmed[told.n] = is_contested or (told.balance.version or "") > (card.newest_version or "")
 
 
-def _skip(leaf: Leaf, n: int, fate: Fate) -> None:
+def _skip(leaf: Leaf, at: int, fate: Fate) -> None:
     """Leave a row out, where nothing else is decided about it yet."""
-    at = leaf.parts.at[n]
     if leaf.fates[at] == Fate.DUE:
         leaf.fates[at] = fate
-
-
-def _balance_of(leaf: Leaf, n: int) -> Balance:
-    """Return the balance that a part of the leaf tells."""
-    return Balance(leaf.parts.cards[n] or b"", leaf.parts.points[n] or 0, leaf.parts.versions[n])
 
 
 def note_confirmed(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
@@ -68,21 +84,22 @@ def note_confirmed(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -
     Left out where it would change nothing: the export's own time says nothing new, and nobody has another balance of
     the card to send from before, nor may come to have one.
     """
-    parts, fates = leaf.parts, leaf.fates
-    if Fate.UNCHANGED not in fates and not leaf.confirmed:
+    if Fate.UNCHANGED not in leaf.fates and not leaf.confirmed:
         return
-    noted = [n for n, counts in leaf.confirmed.items() if counts]
+    noted = {n for n, counts in leaf.confirmed.items() if counts}
     if _may_stage_before(connection, run):
-        noted = [n for n, at in enumerate(parts.at) if fates[at] == Fate.UNCHANGED or n in leaf.confirmed]
+        unchanged = np.flatnonzero((leaf.fates_by_row() == Fate.UNCHANGED)[leaf.parts.numbers("at")])
+        noted = {*leaf.confirmed, *unchanged.tolist()}
+    told = leaf.parts.take(np.array(sorted(noted), np.intp))
     connection.executemany(
         "UPDATE cards SET newest_position = max(newest_position, ?),"
         " newest_version = CASE WHEN ? > newest_version THEN ? ELSE newest_version END"
         " WHERE account_no = ? AND card = ?",
         (
-            (place_of(run, leaf, n), parts.versions[n], parts.versions[n], run.account_no, parts.cards[n])
-            for n in noted
+            (place_of(run, leaf, at), version, version, run.account_no, card)
+            for at, version, card in zip(*map(told.values, ("at", "version", "card")), strict=True)
         ),
-    )  # fmt: skip
+    )
 
 
 def _may_stage_before(connection: sqlite3.Connection, run: RunRecord) -> bool:
@@ -99,20 +116,20 @@ def give_unused_keys(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf,
     by an earlier run, the platform would answer the old key from memory and keep that other balance; so the key counts
     how often the balance came back.
     """
-    parts = leaf.parts
-    derived = [n for n in leaf.due_parts() if parts.are_derived[n]]
-    past = past_of(connection, run, [parts.identities[n] for n in derived])
-    met = cards_with_dues(connection, [parts.cards[n] or b"" for n in derived], only_open=False)
-    for n in derived:
-        if parts.identities[n] in past or parts.cards[n] in met:
-            key = _unused_key(connection, run, leaf, n)
-            if key != parts.identities[n]:
-                _rekey(leaf, n, key, rekey)
+    derived = [told for told in _due(leaf) if told.is_derived]
+    past = past_of(connection, run, [told.identity for told in derived])
+    met = cards_with_dues(connection, [told.balance.card for told in derived], only_open=False)
+    for told in derived:
+        if told.identity in past or told.balance.card in met:
+            key = _unused_key(connection, run, told, place_of(run, leaf, told.at))
+            if key != told.identity:
+                body = rekey(leaf.parts.values("body")[told.n], key)
+                leaf.parts.change(told.n, request_key=key, identity=key, body=body)
+                leaf.rows.change(told.at, request_key=key)
 
 
-def _unused_key(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, n: int) -> str:
-    identity, card = leaf.parts.identities[n], leaf.parts.cards[n] or b""
-    before = place_of(run, leaf, n)
+def _unused_key(connection: sqlite3.Connection, run: RunRecord, told: _Told, before: int) -> str:
+    identity, card = told.identity, told.balance.card
     last, times = None, 1
     key = identity
     while key in past_of(connection, run, [key]) or _is_due_before_another(connection, run, card, key, before):
@@ -133,18 +150,11 @@ def _is_due_before_another(connection: sqlite3.Connection, run: RunRecord, card:
     return bool(found[0])
 
 
-def _rekey(leaf: Leaf, n: int, key: str, rekey: Rekey) -> None:
-    parts = leaf.parts
-    leaf.request_keys[parts.at[n]] = parts.request_keys[n] = parts.identities[n] = key
-    parts.bodies[n] = rekey(parts.bodies[n], key)
-    parts.digests[n] = digest(parts.bodies[n])
-
-
 def position(run_no: int, row_no: int) -> int:
     """Return the place of a row among all rows ever staged."""
     return (run_no << 40) | row_no
 
 
-def place_of(run: RunRecord, leaf: Leaf, n: int) -> int:
-    """Return the place of a part of a leaf among all rows ever staged."""
-    return position(run.run_no, leaf.first_row_no + leaf.parts.at[n])
+def place_of(run: RunRecord, leaf: Leaf, at: int) -> int:
+    """Return the place of a row of a leaf among all rows ever staged."""
+    return position(run.run_no, leaf.first_row_no + at)

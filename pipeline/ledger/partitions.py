@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.ledger.aside import Aside
+from pipeline.texts import Column
 
 Table = npt.NDArray[Any]
 """A structured array; a hash in it is two unsigned numbers of 64 bits."""
@@ -55,9 +56,11 @@ def hashes(texts: Sequence[str]) -> Table:
     return table.view(np.uint64)
 
 
-def numbers(digests: Sequence[bytes]) -> Table:
-    """Return digests of 16 bytes as two numbers each, which sort as the digests do."""
-    return np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64).reshape(-1, 2)
+def numbers(digests: Column) -> Table:
+    """Return a column of digests as two numbers each, which sort as the digests do."""
+    _, data = digests.buffers()
+    found = np.frombuffer(data, dtype=">u8", count=2 * len(digests), offset=digests.offset * digests.type.byte_width)
+    return found.astype(np.uint64).reshape(-1, 2)
 
 
 def digests(table: Table) -> list[bytes]:

@@ -85,3 +85,16 @@ def _due(line: tuple[Any, ...]) -> Due:
         raise Damaged("the body of a due is not the one that was staged")
     balance = None if card is None else Balance(card, points, version)
     return Due(due_no, row_no, key, identity, staged, body, lane, refund_of, balance, position)
+
+
+def join_lanes(connection: sqlite3.Connection, run: RunRecord) -> None:
+    """Let a refund and its payment share a lane also where the export names other users for them."""
+    while True:
+        split = connection.execute(
+            "SELECT r.lane, p.lane FROM dues AS r JOIN dues AS p ON p.identity = r.refund_of AND p.run_no = r.run_no"
+            " WHERE r.run_no = ? AND r.refund_of IS NOT NULL AND p.lane <> r.lane LIMIT 1",
+            (run.run_no,),
+        ).fetchone()
+        if split is None:
+            return
+        connection.execute("UPDATE dues SET lane = ? WHERE run_no = ? AND lane = ?", (split[1], run.run_no, split[0]))

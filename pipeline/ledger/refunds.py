@@ -2,32 +2,39 @@
 
 import sqlite3
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import orjson
 
 from pipeline.ledger.admission import Known
-from pipeline.ledger.leaf import Leaf
 from pipeline.ledger.past import last_successor, past_of
 from pipeline.ledger.records import DeliveryState, RunRecord
 from pipeline.model import digest
+
+# It imports Arrow, which takes a tenth of a second, and only a run's first act needs that.
+if TYPE_CHECKING:
+    from pipeline.ledger.leaf import Leaf
 
 # Puts another payment into the body of a refund.
 Retarget = Callable[[bytes, str], bytes]
 
 
-def follow_payments(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, retarget: Retarget) -> None:
+def follow_payments(connection: sqlite3.Connection, run: RunRecord, leaf: "Leaf", retarget: Retarget) -> None:
     """Let the refunds of a leaf that is to be staged name the last key of their payment."""
-    parts = leaf.parts
-    refunds = [(n, payment) for n, payment in enumerate(parts.refunds_of) if payment is not None]
-    moved = _moved(connection, run, {payment for _, payment in refunds}) if refunds else {}
+    column = leaf.parts.column("refund_of")
+    if column.null_count == len(column):
+        return
+    refunds = leaf.parts.values("refund_of")
+    moved = _moved(connection, run, set(refunds) - {None})
     if not moved:
         return
-    past = past_of(connection, run, [parts.identities[n] for n, payment in refunds if payment in moved])
-    for n, payment in refunds:
-        if payment in moved and not _is_fixed(past.known(parts.identities[n]), parts.digests[n]):
-            parts.refunds_of[n] = moved[payment]
-            parts.bodies[n] = retarget(parts.bodies[n], moved[payment])
-            parts.digests[n] = digest(parts.bodies[n])
+    places = [n for n, payment in enumerate(refunds) if payment in moved]
+    identities, bodies, digests = (leaf.parts.values(name) for name in ("identity", "body", "digest"))
+    past = past_of(connection, run, [identities[n] for n in places])
+    for n in places:
+        if not _is_fixed(past.known(identities[n]), digests[n]):
+            body = retarget(bodies[n], moved[refunds[n]])
+            leaf.parts.change(n, refund_of=moved[refunds[n]], body=body, digest=digest(body))
 
 
 def _is_fixed(sent: Known | None, digest: bytes) -> bool:

@@ -107,20 +107,20 @@ class Rehearsal:
         return self.prospect.fates[Fate.INVALID]
 
     def _count(self, leaf: Leaf) -> None:
-        seen, parts = self.prospect, leaf.parts
+        seen = self.prospect
         seen.fates.update({Fate(fate): leaf.fates.count(fate) for fate in set(leaf.fates)})
         seen.faults.update(code for code, _ in leaf.faults.values())
         for at in sorted(leaf.faults)[: _PROBLEMS - len(seen.problems)]:
             seen.problems.append(self._problem(leaf, at))
-        due = list(leaf.due_parts())
+        due = leaf.parts.take(leaf.due_parts())
         seen.to_send += len(due)
-        seen.samples += (parts.bodies[n] for n in due[: _SAMPLES - len(seen.samples)])
+        seen.samples += due.column("body").slice(0, _SAMPLES - len(seen.samples)).to_pylist()
         lines = np.empty(len(due), dtype=_LANE)
-        lines["lane"] = numbers([parts.lanes[n] for n in due])
+        lines["lane"] = numbers(due.column("lane"))
         self._lanes.add(lines)
 
     def _problem(self, leaf: Leaf, at: int) -> Outcome:
-        told = (leaf.source_rows[at], leaf.request_keys[at] or "", Status.INVALID, *leaf.faults[at])
+        told = (leaf.source_rows[at], leaf.rows.values("request_key")[at] or "", Status.INVALID, *leaf.faults[at])
         return Outcome(self._names[leaf.file_no], *told, None, 0, None, None, None, None, leaf.file_no)
 
 

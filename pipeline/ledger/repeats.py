@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.partitions import Partitions, alike, begins, group_firsts, hashes, numbers
 from pipeline.ledger.records import RunRecord
+from pipeline.lines import Lines
 from pipeline.model import Api, Export
 
 _HASH = ("u8", 2)
@@ -59,13 +60,13 @@ class Repeats:
             leaf.fates[at] = Fate.SUPERSEDED
         if self.dropped:
             first = leaf.first_row_no
-            parts = enumerate(zip(leaf.parts.at, leaf.parts.part, strict=True))
+            parts = enumerate(zip(leaf.parts.values("at"), leaf.parts.values("part"), strict=True))
             leaf.dropped.update(n for n, (at, part) in parts if (first + at, part) in self.dropped)
 
 
 def _places(rows: npt.NDArray[np.int64], leaf: Leaf) -> Sequence[int]:
     first = leaf.first_row_no
-    low, high = np.searchsorted(rows, (first, first + len(leaf.source_rows)))
+    low, high = np.searchsorted(rows, (first, first + len(leaf.fates)))
     places: list[int] = (rows[low:high] - first).tolist()
     return places
 
@@ -93,57 +94,55 @@ class Finder:
         """Take in the parts of a leaf that are still due, and the states that the platform holds already."""
         if self._api is Api.STATE:
             self._note_states(leaf)
-        due = list(leaf.due_parts())
-        if due:
-            self._note_parts(leaf, due)
+        due = leaf.parts.take(leaf.due_parts())
+        if len(due):
+            # A derived key is left out: it says nothing but what the balance says.
+            self._note_parts(leaf, due.take(np.flatnonzero(~due.numbers("key_is_derived"))))
             if self._is_of_tasks:
                 self._note_tasks(leaf, due)
             if self._api is Api.POINTS:
                 self._note_balances(leaf, due)
 
-    def _note_parts(self, leaf: Leaf, due: Sequence[int]) -> None:
-        parts = leaf.parts
-        # A derived key is left out: it says nothing but what the balance says.
-        own = [n for n in due if not parts.are_derived[n]]
+    def _note_parts(self, leaf: Leaf, own: Lines) -> None:
+        at = own.numbers("at")
         lines = np.empty(len(own), dtype=_PART)
-        at = [parts.at[n] for n in own]
-        lines["identity"] = hashes([parts.identities[n] for n in own])
-        lines["digest"] = numbers([parts.digests[n] for n in own])
-        lines["row_no"] = np.array(at, dtype=np.int64) + leaf.first_row_no
-        lines["part"] = [parts.part[n] for n in own]
-        lines["parts"] = np.bincount(at, minlength=1)[at] if at else 0
+        lines["identity"] = hashes(own.values("identity"))
+        lines["digest"] = numbers(own.column("digest"))
+        lines["row_no"] = _row_nos(leaf, own)
+        lines["part"] = own.numbers("part")
+        lines["parts"] = np.bincount(at)[at] if len(at) else 0
         self._parts.add(lines)
 
-    def _note_tasks(self, leaf: Leaf, due: Sequence[int]) -> None:
-        first = [n for n in due if leaf.parts.part[n] == 0]
+    def _note_tasks(self, leaf: Leaf, due: Lines) -> None:
+        first = due.take(np.flatnonzero(due.numbers("part") == 0))
+        keys = leaf.rows.take(first.numbers("at")).values("request_key")
         lines = np.empty(len(first), dtype=_TASK)
-        keys = [leaf.request_keys[leaf.parts.at[n]] or "" for n in first]
         lines["key"] = hashes(keys)
-        lines["row_no"] = [leaf.first_row_no + leaf.parts.at[n] for n in first]
-        lines["is_one"] = [leaf.parts.identities[n] == key for n, key in zip(first, keys, strict=True)]
+        lines["row_no"] = _row_nos(leaf, first)
+        lines["is_one"] = [identity == key for identity, key in zip(first.values("identity"), keys, strict=True)]
         self._tasks.add(lines)
 
-    def _note_balances(self, leaf: Leaf, due: Sequence[int]) -> None:
-        parts = leaf.parts
+    def _note_balances(self, leaf: Leaf, due: Lines) -> None:
         lines = np.zeros(len(due), dtype=_BALANCE)
-        lines["card"] = numbers([parts.cards[n] or b"" for n in due])
-        own = [n for n in due if not parts.are_derived[n]]
-        if own:
-            lines["identity"][np.searchsorted(due, own)] = hashes([parts.identities[n] for n in own])
-        lines["version"] = [parts.versions[n] or "" for n in due]
-        lines["row_no"] = [leaf.first_row_no + parts.at[n] for n in due]
-        lines["points"] = [parts.points[n] for n in due]
-        lines["is_derived"] = [parts.are_derived[n] for n in due]
+        is_derived = due.numbers("key_is_derived")
+        lines["card"] = numbers(due.column("card"))
+        if not is_derived.all():
+            lines["identity"][~is_derived] = hashes(due.take(np.flatnonzero(~is_derived)).values("identity"))
+        lines["version"] = [version or "" for version in due.values("version")]
+        lines["row_no"] = _row_nos(leaf, due)
+        lines["points"] = due.numbers("points")
+        lines["is_derived"] = is_derived
         self.balances.add(lines)
 
     def _note_states(self, leaf: Leaf) -> None:
-        parts, fates = leaf.parts, leaf.fates
-        told = [n for n, at in enumerate(parts.at) if fates[at] in (Fate.DUE, Fate.ALREADY_SUCCEEDED)]
+        fates = leaf.fates_by_row()[leaf.parts.numbers("at")]
+        places = np.flatnonzero(np.isin(fates, (Fate.DUE, Fate.ALREADY_SUCCEEDED)))
+        told = leaf.parts.take(places)
         lines = np.empty(len(told), dtype=_STATE)
-        lines["key"] = hashes([parts.request_keys[n] for n in told])
-        lines["row_no"] = [leaf.first_row_no + parts.at[n] for n in told]
-        lines["is_held"] = [fates[parts.at[n]] == Fate.ALREADY_SUCCEEDED for n in told]
-        lines["is_in_doubt"] = [n in leaf.in_doubt for n in told]
+        lines["key"] = hashes(told.values("request_key"))
+        lines["row_no"] = _row_nos(leaf, told)
+        lines["is_held"] = fates[places] == Fate.ALREADY_SUCCEEDED
+        lines["is_in_doubt"] = np.isin(places, list(leaf.in_doubt))
         self._states.add(lines)
 
     def find(self) -> Repeats:
@@ -172,6 +171,10 @@ class Finder:
         """Forget what was noted."""
         for table in (self._parts, self._tasks, self.balances, self._states):
             table.close()
+
+
+def _row_nos(leaf: Leaf, parts: Lines) -> npt.NDArray[np.int64]:
+    return parts.numbers("at").astype(np.int64) + leaf.first_row_no
 
 
 def _united(arrays: Any) -> npt.NDArray[np.int64]:

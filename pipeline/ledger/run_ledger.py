@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from pipeline.clock import Clock
-from pipeline.ledger import deliveries, inputs, lease, queue, rerunning, runs, sifting
+from pipeline.ledger import deliveries, inputs, lease, queue, rerunning, runs
 from pipeline.ledger.admission import Admission
 from pipeline.ledger.commit import GroupCommit
 from pipeline.ledger.database import told_clearly
@@ -19,11 +19,11 @@ from pipeline.ledger.records import Due, InputRecord, RunRecord, RunState, Settl
 from pipeline.ledger.refunds import Retarget
 from pipeline.ledger.transactions import Transactions
 from pipeline.model import LaneOrder
-from pipeline.sheet import Sheet
 
-# numpy takes a tenth of a second to import, and only a run's first act needs it.
+# numpy and Arrow take a tenth of a second to import, and only a run's first act needs them.
 if TYPE_CHECKING:
     from pipeline.ledger.staging import Staging
+    from pipeline.sheet import Sheet
 
 T = TypeVar("T")
 
@@ -103,7 +103,7 @@ class RunLedger:
         self._forget_staging()
         self._commit_at_length(lambda c: inputs.unstage(c, self.run))
 
-    def stage(self, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget) -> None:
+    def stage(self, file_no: int, first_row_no: int, sheet: "Sheet", retarget: Retarget) -> None:
         """Take in a chunk of rows; what is to become of them is decided when all are there."""
         from pipeline.ledger.staging import Staging  # noqa: PLC0415 - see the top
 
@@ -116,6 +116,8 @@ class RunLedger:
         """Decide on all that was staged, write what is due, enter the second act; return how many rows are invalid."""
         waiting, invalid = self._staging, 0
         if waiting is not None:
+            from pipeline.ledger import sifting  # noqa: PLC0415 - see the top
+
             findings = self._file.read(lambda c: waiting.findings(c, self.keep_up))
             self.keep_up()
             for leaf in waiting:
@@ -125,7 +127,7 @@ class RunLedger:
             self._forget_staging()
 
         def write(connection: sqlite3.Connection) -> None:
-            sifting.join_lanes(connection, self.run)
+            queue.join_lanes(connection, self.run)
             runs.start_delivering(connection, self.run)
 
         self._commit_at_length(write)
@@ -204,8 +206,11 @@ class RunLedger:
         self._entries.flush()
 
         def write(connection: sqlite3.Connection) -> RunRecord:
-            for leaf in self._staging or ():
-                sifting.give_up(connection, self.run, leaf, open_as)
+            if self._staging is not None:
+                from pipeline.ledger import sifting  # noqa: PLC0415 - see the top
+
+                for leaf in self._staging:
+                    sifting.give_up(connection, self.run, leaf, open_as)
             runs.close_dues(connection, self.run, *open_as)
             runs.record_progress(connection, self.run, progress)
             return runs.conclude(connection, self.run, state=state, reason=reason, finished_at=finished_at)

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from itertools import repeat
 
 import orjson
 
@@ -12,15 +12,13 @@ from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.packs import Pack, write_pack
 from pipeline.ledger.past import past_of
 from pipeline.ledger.records import RunRecord
-from pipeline.model import Api, Status
-
-# It imports numpy, which takes a tenth of a second, and only a run's first act needs that.
-if TYPE_CHECKING:
-    from pipeline.ledger.staging import Findings
+from pipeline.ledger.staging import Findings
+from pipeline.lines import Lines
+from pipeline.model import Api, Status, digest
 
 
 def sift_and_write(
-    connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, findings: "Findings", rekey: Rekey
+    connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, findings: Findings, rekey: Rekey
 ) -> None:
     """Sift a leaf and write it: what is due with its bytes, what is invalid with its cells, the rest in packs."""
     sift(connection, run, leaf, findings)
@@ -38,30 +36,37 @@ def give_up(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, open_as:
 
     That is unsent; unknown, where an earlier attempt may have been applied; skipped, where it was delivered.
     """
-    in_doubt: list[int] = []
+    in_doubt: set[int] = set()
     for at, admissions in _admissions(connection, run, leaf).items():
         if all(isinstance(admission, Skip) for admission in admissions):
             leaf.fates[at] = Fate.ALREADY_SUCCEEDED
         elif any(isinstance(admission, Go) and admission.doubt for admission in admissions):
-            in_doubt.append(at)
+            in_doubt.add(at)
     _write_packs(connection, run, leaf)
-    _pack(connection, run, leaf, in_doubt, (Status.UNKNOWN, *open_as))
-    unsent = sorted({at for at, fate in enumerate(leaf.fates) if fate == Fate.DUE}.difference(in_doubt))
+    _pack(connection, run, leaf, sorted(in_doubt), (Status.UNKNOWN, *open_as))
+    unsent = [at for at in leaf.places_of(Fate.DUE) if at not in in_doubt]
     _pack(connection, run, leaf, unsent, (Status.UNSENT, *open_as))
     _insert_rows(connection, run, leaf, (Fate.INVALID,))
 
 
 def _admissions(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> dict[int, list[Admission]]:
     """Return whether the ledger would let the parts of each due row go out."""
-    parts, due = leaf.parts, list(leaf.due_parts())
-    past = past_of(connection, run, [parts.identities[n] for n in due])
+    due = leaf.parts.take(leaf.due_parts())
+    identities = due.values("identity")
+    past = past_of(connection, run, identities)
     admissions: dict[int, list[Admission]] = {}
-    for n in due:
-        admissions.setdefault(parts.at[n], []).append(admit(past.known(parts.identities[n]), parts.digests[n]))
+    for at, identity, content in zip(due.values("at"), identities, _digests(due), strict=True):
+        admissions.setdefault(at, []).append(admit(past.known(identity), content))
     return admissions
 
 
-def sift(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, findings: "Findings") -> None:
+def _digests(parts: Lines) -> list[bytes]:
+    """Return the digest of each body, also where the key tells nearly as much."""
+    bodies = parts.values("body")
+    return [known or digest(bodies[n]) for n, known in enumerate(parts.values("digest"))]
+
+
+def sift(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, findings: Findings) -> None:
     """Decide the fates of a leaf's rows. The ledger is only read."""
     findings.apply(connection, run, leaf)
     if run.api is Api.POINTS:
@@ -70,30 +75,31 @@ def sift(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, findings: "
 
 def _write_packs(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
     for fate in sorted(set(leaf.fates) - {Fate.DUE, Fate.INVALID}):
-        places = [at for at, one in enumerate(leaf.fates) if one == fate]
-        _pack(connection, run, leaf, places, (Status.SKIPPED, Fate(fate).code, ""))
+        _pack(connection, run, leaf, leaf.places_of(Fate(fate)), (Status.SKIPPED, Fate(fate).code, ""))
 
 
 def _pack(
     connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, places: Sequence[int], told: tuple[Status, str, str]
 ) -> None:
     if places:
+        keys = leaf.rows.values("request_key")
         columns = (
             [leaf.first_row_no + at for at in places],
             [leaf.source_rows[at] for at in places],
-            [leaf.request_keys[at] for at in places],
+            [keys[at] for at in places],
         )
         write_pack(connection, run, Pack(leaf.file_no, *told, *columns))
 
 
 def _insert_rows(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, kept: Sequence[Fate]) -> None:
+    keys = leaf.rows.values("request_key")
     connection.executemany(
         "INSERT INTO rows (run_no, row_no, file_no, source_row, request_key, status, code, message, cells)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (run.run_no, leaf.first_row_no + at, leaf.file_no, leaf.source_rows[at], leaf.request_keys[at],
-             *_told(leaf, at), orjson.dumps(leaf.cells[at]).decode())
-            for at, fate in enumerate(leaf.fates) if fate in kept
+            (run.run_no, leaf.first_row_no + at, leaf.file_no, leaf.source_rows[at], keys[at], *_told(leaf, at),
+             orjson.dumps(leaf.cells[at]).decode())
+            for at in leaf.places_of(*kept)
         ),
     )  # fmt: skip
 
@@ -103,27 +109,15 @@ def _told(leaf: Leaf, at: int) -> tuple[str | None, str | None, str | None]:
 
 
 def _insert_dues(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
-    p, first = leaf.parts, leaf.first_row_no
+    due, first = leaf.parts.take(leaf.due_parts()), leaf.first_row_no
+    row_nos = [first + at for at in due.values("at")]
+    told = ("body", "lane", "refund_of", "card", "points", "version")
     connection.executemany(
         "INSERT INTO dues (run_no, row_no, part, position, request_key, identity, key_is_derived, digest, body, lane,"
         " refund_of, card, points, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            (run.run_no, first + p.at[n], p.part[n], position(run.run_no, first + p.at[n]), p.request_keys[n],
-             p.identities[n], p.are_derived[n], p.digests[n], p.bodies[n], p.lanes[n], p.refunds_of[n], p.cards[n],
-             p.points[n], p.versions[n])
-            for n in leaf.due_parts()
+        zip(
+            repeat(run.run_no), row_nos, due.values("part"), [position(run.run_no, row_no) for row_no in row_nos],
+            due.values("request_key"), due.values("identity"), due.values("key_is_derived"), _digests(due),
+            *map(due.values, told), strict=False,
         ),
     )  # fmt: skip
-
-
-def join_lanes(connection: sqlite3.Connection, run: RunRecord) -> None:
-    """Let a refund and its payment share a lane also where the export names other users for them."""
-    while True:
-        split = connection.execute(
-            "SELECT r.lane, p.lane FROM dues AS r JOIN dues AS p ON p.identity = r.refund_of AND p.run_no = r.run_no"
-            " WHERE r.run_no = ? AND r.refund_of IS NOT NULL AND p.lane <> r.lane LIMIT 1",
-            (run.run_no,),
-        ).fetchone()
-        if split is None:
-            return
-        connection.execute("UPDATE dues SET lane = ? WHERE run_no = ? AND lane = ?", (split[1], run.run_no, split[0]))

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.ledger.admission import Conflict, Go, Skip, admit
 from pipeline.ledger.leaf import Fate, Leaf, leaf_of
-from pipeline.ledger.past import Past, past_of
+from pipeline.ledger.past import Past, past_among
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.refunds import Retarget, follow_payments
 from pipeline.ledger.repeats import Finder, Repeats
@@ -62,7 +64,7 @@ class Staging:
         if self._run.api is not Api.POINTS:
             _leave_out_delivered(connection, self._run, leaf)
         if self._keeps_cells:
-            leaf.cells.update((at, sheet.cells(at)) for at, fate in enumerate(leaf.fates) if fate in _OPEN)
+            leaf.cells.update((at, sheet.cells(at)) for at in leaf.places_of(*_OPEN))
         self._finder.note(leaf)
         self._spool.add(leaf)
         self._rows = first_row_no - 1 + len(leaf.fates)
@@ -85,8 +87,7 @@ class Staging:
 
 
 def _leave_out_delivered(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
-    parts = leaf.parts
-    past = past_of(connection, run, parts.identities)
+    past = past_among(connection, run, leaf.parts.values("identity"))
     for at in _counted_otherwise(connection, run, leaf):
         leaf.refuse(at, COUNTED_OTHERWISE)
     if past:
@@ -95,31 +96,30 @@ def _leave_out_delivered(connection: sqlite3.Connection, run: RunRecord, leaf: L
 
 def _judge_known(leaf: Leaf, past: Past) -> None:
     """Decide on rows of which the ledger knows; a row of several parts is left out once all of them are delivered."""
-    parts, delivered, fates = leaf.parts, past.delivered, leaf.fates
-    skips: Counter[int] = Counter()
-    for n, (at, identity, digest) in enumerate(zip(parts.at, parts.identities, parts.digests, strict=True)):
-        if delivered.get(identity) == digest:
-            skips[at] += 1
-        elif identity in past and fates[at] == Fate.DUE:
-            match admit(past.known(identity), digest):
+    at, identities, digests = leaf.parts.values("at"), leaf.parts.values("identity"), leaf.parts.values("digest")
+    delivered = past.delivered.get
+    is_done = np.array([delivered(identity) == digest for identity, digest in zip(identities, digests, strict=True)])
+    for n in np.flatnonzero(~is_done).tolist():
+        if identities[n] in past and leaf.fates[at[n]] == Fate.DUE:
+            match admit(past.known(identities[n]), digests[n]):
                 case Conflict(message):
-                    leaf.refuse(at, message)
+                    leaf.refuse(at[n], message)
                 case Skip():
-                    skips[at] += 1
+                    is_done[n] = True
                 case Go(doubt=True):
                     leaf.in_doubt.add(n)
-    count = Counter(parts.at)
-    for at, skipped in skips.items():
-        if skipped == count[at] and fates[at] == Fate.DUE:
-            fates[at] = Fate.ALREADY_SUCCEEDED
+    fates, left = leaf.fates_by_row(), leaf.parts.numbers("at")[~is_done]
+    is_left = np.ones(len(fates), np.bool_)
+    is_left[leaf.parts.numbers("at")] = False
+    is_left[left] = True
+    fates[~is_left & (fates == Fate.DUE)] = Fate.ALREADY_SUCCEEDED
 
 
 def _counted_otherwise(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> list[int]:
     """Return the places of rows whose task went out in the other form of `times`."""
     if run.export is not Export.TASKS:
         return []
-    count = Counter(leaf.parts.at)
-    keys = {at: leaf.request_keys[at] or "" for at in count}
-    forms = {at: (key, count[at] == 1) for at, key in keys.items()}
+    count, keys = Counter(leaf.parts.values("at")), leaf.rows.values("request_key")
+    forms = {at: (keys[at] or "", parts == 1) for at, parts in count.items()}
     conflicts = counted_otherwise(connection, run, forms.values())
     return [at for at, form in forms.items() if form in conflicts]

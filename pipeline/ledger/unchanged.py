@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from pipeline.ledger.balances import position as position_of
 from pipeline.ledger.leaf import Fate, Leaf
@@ -18,6 +19,7 @@ from pipeline.ledger.lease import fences_of_others, is_account_in_use
 from pipeline.ledger.partitions import Table, digests, numbers
 from pipeline.ledger.past import balances_held, open_cards_among
 from pipeline.ledger.records import RunRecord
+from pipeline.sheet import DIGEST
 
 _AT_ONCE = 5_000
 
@@ -37,11 +39,11 @@ class Unchanged:
     def apply(self, connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
         """Leave out the rows of a leaf that are unchanged, where nothing else is decided about them."""
         rows = slice(leaf.first_row_no - 1, leaf.first_row_no - 1 + len(leaf.fates))
-        fates = np.frombuffer(leaf.fates, np.uint8)
+        fates = leaf.fates_by_row()
         found = self.is_unchanged[rows] & (fates == Fate.DUE)
         if found.any() and fences_of_others(connection, run.job) == self.fences:
             fates[found] = Fate.UNCHANGED
-            later = np.flatnonzero((found & self.is_later[rows])[leaf.parts.at])
+            later = np.flatnonzero((found & self.is_later[rows])[leaf.parts.numbers("at")])
             leaf.confirmed.update(dict.fromkeys(later.tolist(), True))
 
 
@@ -73,7 +75,7 @@ def _judge(connection: sqlite3.Connection, run: RunRecord, lines: Table, found: 
     if not known:
         return
     of_cards, points, versions, positions = zip(*known, strict=True)
-    held = numbers(of_cards)
+    held = numbers(pa.array(of_cards, DIGEST))
     # Two cards that begin alike are not both found, and not both left out.
     at = np.minimum(np.searchsorted(held[:, 0], card[:, 0]), len(held) - 1)
     newest = np.array(versions, version.dtype)[at]
@@ -82,7 +84,7 @@ def _judge(connection: sqlite3.Connection, run: RunRecord, lines: Table, found: 
     position = position_of(run.run_no, 0) + row_no
     is_newest = np.where(is_told, version > newest, position > np.array(positions, np.int64)[at])
     is_held = (held[at] == card).all(axis=1) & (np.array(points, np.int64)[at] == lines["points"])
-    is_open = np.isin(card[:, 0], numbers(open_cards_among(connection, cards))[:, 0])
+    is_open = np.isin(card[:, 0], numbers(pa.array(open_cards_among(connection, cards), DIGEST))[:, 0])
     is_unchanged = is_held & is_newest & ~is_open
     found.is_unchanged[row_no[is_unchanged] - 1] = True
     found.is_later[row_no[is_unchanged & (version > newest)] - 1] = True

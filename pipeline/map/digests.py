@@ -1,6 +1,6 @@
 """Digests of whole columns: the same bytes as `pipeline.model.digest` gives, row by row."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -8,24 +8,28 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.model import digest
-from pipeline.texts import Column, listed, pc
+from pipeline.sheet import DIGEST
+from pipeline.texts import Column, column_of, listed, pc
 
 _PREFIX_BYTES = 4
 
 
-def digests_of_bodies(bodies: Iterable[bytes]) -> list[bytes]:
-    """Return the digest of each body."""
-    return [blake2b(len(body).to_bytes(_PREFIX_BYTES, "big") + body, digest_size=16).digest() for body in bodies]
-
-
-def digests_of_parts(parts: Sequence[Column | str], count: int) -> list[bytes]:
-    """Return the digest of each row's parts: those of a column, or one text for all `count` rows."""
+def digests_of_parts(parts: Sequence[Column | str], count: int) -> Column:
+    """Return the digest of each row's parts: those of a column of texts or bytes, or one text for all `count` rows."""
     alike = [part for part in parts if isinstance(part, str)]
     if len(alike) == len(parts):
-        return [digest(*alike)] * count
+        return pa.array([digest(*alike)] * count, DIGEST)
     pieces = [piece for part in parts for piece in _with_length(part)]
     told: Column = pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.binary()))
-    return [blake2b(data, digest_size=16).digest() for data in listed(told)]
+    digests = b"".join([blake2b(data, digest_size=16).digest() for data in listed(told)])
+    return pa.FixedSizeBinaryArray.from_buffers(DIGEST, count, [None, pa.py_buffer(digests)])
+
+
+def written(digests: Column) -> Column:
+    """Return digests as texts of hexadecimal digits."""
+    text = b"".join(listed(digests)).hex()
+    width = 2 * DIGEST.byte_width
+    return column_of([text[start : start + width] for start in range(0, len(text), width)])
 
 
 def _with_length(part: Column | str) -> tuple[Any, ...]:

@@ -1,24 +1,19 @@
 """A sheet while it is being filled, with many rows at once or row by row."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from pipeline.chunk import Chunk
-from pipeline.map.digests import digests_of_bodies
+from pipeline.lines import Lines
 from pipeline.map.template import Refusal, filled
-from pipeline.model import Api, BadRow, Invalid, Mapped, Payload
-from pipeline.sheet import Sheet
-from pipeline.texts import Column, cells_of, listed
+from pipeline.model import Api, BadRow, Invalid, Mapped
+from pipeline.sheet import PAYLOAD, Sheet, key_of_row, line_of
+from pipeline.texts import Column, cells_of, column_of, listed
 
 Places = npt.NDArray[np.int64]
-
-_COLUMNS = (
-    *("request_keys", "identities", "bodies", "digests", "lanes"),
-    *("refunds_of", "cards", "points", "versions", "keys_are_derived"),
-)
 
 
 class Draft:
@@ -27,15 +22,20 @@ class Draft:
     def __init__(self, api: Api, chunk: Chunk) -> None:
         self._api = api
         self._chunk = chunk
-        self._columns = {name: np.full(len(chunk), None, object) for name in _COLUMNS}
-        self._others: dict[int, Mapped | BadRow] = dict(chunk.bad)
+        self._blocks: list[pa.RecordBatch] = []
+        self._lines: list[tuple[object, ...]] = []
+        self._others: dict[int, Invalid | BadRow] = dict(chunk.bad)
+        # Of rows that are not known by the key of a payload.
+        self._own_keys: dict[int, str] = {}
         self._is_open = np.ones(len(chunk), np.bool_)
         self._is_open[list(chunk.bad)] = False
 
-    def put(self, places: Places, columns: Mapping[str, Any]) -> None:
-        """Write the rows at some places, column by column."""
-        for name, values in columns.items():
-            self._columns[name][places] = values
+    def put(self, places: Places, columns: Mapping[str, Column]) -> None:
+        """Write the rows at some places, of one payload each, column by column; what is left out is null."""
+        count = len(places)
+        known = {**columns, "at": pa.array(places, pa.int32()), "part": pa.array(np.zeros(count, np.int32))}
+        arrays = [known[field.name] if field.name in known else pa.nulls(count, field.type) for field in PAYLOAD]
+        self._blocks.append(pa.RecordBatch.from_arrays(arrays, schema=PAYLOAD))
         self._is_open[places] = False
 
     def put_refused(self, places: Places, refusal: Refusal, texts: Mapping[str, Column]) -> None:
@@ -44,16 +44,22 @@ class Draft:
         if refusal.request_key is not None:
             keys = listed(filled(refusal.request_key, texts, len(places)))
         for place, key in zip(places.tolist(), keys, strict=True):
-            self._others[place] = Invalid(refusal.faults, key)
+            self._refuse(place, Invalid(refusal.faults, key))
         self._is_open[places] = False
 
     def put_row(self, place: int, mapped: Mapped) -> None:
         """Write a row that was mapped by itself."""
-        if isinstance(mapped, Invalid) or len(mapped) != 1:
-            self._others[place] = mapped
+        if isinstance(mapped, Invalid):
+            self._refuse(place, mapped)
             return
-        for name, value in _parts_of(mapped[0]).items():
-            self._columns[name][place] = value
+        self._lines += (line_of(place, part, payload) for part, payload in enumerate(mapped))
+        if len(mapped) > 1:
+            self._own_keys[place] = key_of_row(mapped)
+
+    def _refuse(self, place: int, invalid: Invalid) -> None:
+        self._others[place] = invalid
+        if invalid.request_key is not None:
+            self._own_keys[place] = invalid.request_key
 
     def open_places(self) -> list[int]:
         """Return the places of the rows that are still to be written."""
@@ -62,9 +68,37 @@ class Draft:
 
     def sheet(self) -> Sheet:
         """Return the whole."""
+        payloads = Lines(self._in_order())
         numbers = range(self._chunk.first, self._chunk.first + len(self._chunk))
-        columns = {name: values.tolist() for name, values in self._columns.items()}
-        return Sheet(self._api, numbers, others=self._others, cells=_Cells(self._chunk).at, **columns)
+        return Sheet(self._api, numbers, self._keys(payloads), payloads, self._others, _Cells(self._chunk).at)
+
+    def _in_order(self) -> pa.RecordBatch:
+        """Return all payloads in the order of their rows, which is that in which they are sent."""
+        blocks = self._blocks
+        if self._lines or not blocks:
+            blocks = [*blocks, Lines.of(PAYLOAD, self._lines).batch]
+        columns = [
+            pa.concat_arrays(list(columns)) for columns in zip(*(block.columns for block in blocks), strict=True)
+        ]
+        whole = pa.RecordBatch.from_arrays(columns, schema=PAYLOAD)
+        at = whole.column("at").to_numpy()
+        if (at[1:] >= at[:-1]).all():
+            return whole
+        return whole.take(np.argsort(at, kind="stable"))
+
+    def _keys(self, payloads: Lines) -> Column:
+        """Return the keys by which the rows are known."""
+        keys, count = payloads.column("request_key"), len(self._chunk)
+        if len(payloads) != count or self._own_keys:
+            places = np.full(count, -1)
+            places[payloads.numbers("at")] = np.arange(len(payloads))
+            keys = keys.take(pa.array(places, mask=places < 0))
+        if self._own_keys:
+            texts = listed(keys)
+            for place, key in self._own_keys.items():
+                texts[place] = key
+            keys = column_of(texts)
+        return keys
 
 
 class _Cells:
@@ -80,20 +114,3 @@ class _Cells:
             return self._chunk.bad[place].cells
         self._rows = self._rows or cells_of(self._chunk.texts)
         return self._rows[place]
-
-
-def _parts_of(payload: Payload) -> dict[str, Any]:
-    """Return a payload as the columns of a sheet hold it."""
-    balance = payload.balance
-    return {
-        "request_keys": payload.request_key,
-        "identities": payload.identity,
-        "bodies": payload.body,
-        "digests": digests_of_bodies([payload.body])[0],
-        "lanes": payload.lane,
-        "refunds_of": payload.refund_of,
-        "cards": None if balance is None else balance.card,
-        "points": None if balance is None else balance.points,
-        "versions": None if balance is None else balance.version,
-        "keys_are_derived": payload.key_is_derived,
-    }

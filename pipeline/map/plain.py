@@ -13,6 +13,7 @@ Mask = npt.NDArray[np.bool_]
 _KNOWN = {"type", "minLength", "maxLength", "pattern"}
 # A class of letters, repeated: then each letter can be looked at by itself.
 _LETTERS = re.compile(r"\^\[(\^?(?:[A-Za-z0-9_ !~-]|\\u[0-9a-f]{4})+)\]\*\$")
+_SPACE = ord(" ")
 _ASCII = "".join(letter for letter in map(chr, range(0x20, 0x7F)) if letter not in '"\\')
 # What JSON escapes, what a schema may refuse and what stands for something unread; and what str.strip() takes away
 # beside the blank and control characters.
@@ -23,9 +24,21 @@ _PLAIN = f"^[^{_ODD}{_BLANK}](?:[^{_ODD}]*[^{_ODD}{_BLANK}])?$"
 
 def said(column: Column) -> Column:
     """Return a column without the blanks around its values; an empty value is null."""
+    if not _has_blanks_around(column):
+        return column
     trimmed = pc.utf8_trim(column, characters=" ")
-    is_empty = pc.equal(pc.binary_length(trimmed), 0)
-    return pc.if_else(is_empty, None, trimmed) if pc.any(is_empty).as_py() else trimmed
+    return pc.if_else(pc.equal(pc.binary_length(trimmed), 0), None, trimmed)
+
+
+def _has_blanks_around(column: Column) -> bool:
+    """Tell whether there is a blank before or behind a value, or nothing but an empty one."""
+    ends, letters = _letters_of(column)
+    starts, ends = ends[:-1], ends[1:]
+    is_filled = starts < ends
+    if (mask(column.is_valid()) & ~is_filled).any():
+        return True
+    starts, ends = starts[is_filled], ends[is_filled]
+    return bool((letters[starts] == _SPACE).any() or (letters[ends - 1] == _SPACE).any())
 
 
 class PlainTexts:
@@ -106,8 +119,12 @@ def _is_carried(text: str, charset: str) -> bool:
 
 def _bytes_of(column: Column) -> bytes:
     """Return the texts of a column one after the other."""
+    ends, letters = _letters_of(column)
+    return letters[ends[0] : ends[-1]].tobytes()
+
+
+def _letters_of(column: Column) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """Return where the texts of a column begin, the end of the last one behind them, and the bytes that hold them."""
     _, offsets, data = column.buffers()
-    if data is None:
-        return b""
     ends = np.frombuffer(offsets, np.int32, len(column) + 1, offset=4 * column.offset)
-    return bytes(memoryview(data)[int(ends[0]) : int(ends[-1])])
+    return ends, np.frombuffer(data or b"", np.uint8)

@@ -8,14 +8,13 @@ the markers: so nothing here knows how a body is made.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
 
-from pipeline.map.digests import digests_of_bodies, digests_of_parts
+from pipeline.map.digests import digests_of_parts, written
 from pipeline.map.plain import Mask
 from pipeline.model import Fault
-from pipeline.texts import Column, column_of, joined, listed, pc, repeated
+from pipeline.texts import Column, joined, pc, repeated
 
 MADE_NUMBER = "#"
 """The gap for what a request number is made of: no field has this name."""
@@ -47,29 +46,30 @@ class Template:
     made_of: tuple[Pieces, ...] = field(repr=False)
     key_is_derived: bool
 
-    def render(self, texts: Texts, count: int) -> dict[str, Any]:
-        """Return the columns of a sheet for rows that are alike, of which these are the texts."""
+    def render(self, texts: Texts, count: int) -> dict[str, Column]:
+        """Return the columns of their payloads for rows that are alike, of which these are the texts."""
         if self.made_of:
             made = digests_of_parts(_parts(self.made_of, texts), count)
-            texts = {**texts, MADE_NUMBER: column_of(digest.hex() for digest in made)}
-        keys = listed(filled(self.request_key, texts, count))
-        bodies = filled(self.body, texts, count).cast(pa.binary()).to_numpy(zero_copy_only=False)
+            texts = {**texts, MADE_NUMBER: written(made)}
+        keys = filled(self.request_key, texts, count)
+        bodies = filled(self.body, texts, count).cast(pa.binary())
         lanes = digests_of_parts(_parts(self.lane, texts), count)
         columns = {
-            "request_keys": keys,
-            "identities": keys if self.identity == self.request_key else listed(filled(self.identity, texts, count)),
-            "bodies": bodies,
-            "digests": digests_of_bodies(bodies),
-            "lanes": lanes,
-            "keys_are_derived": [self.key_is_derived] * count,
+            "request_key": keys,
+            "identity": keys if self.identity == self.request_key else filled(self.identity, texts, count),
+            "key_is_derived": pa.repeat(self.key_is_derived, count),
+            "body": bodies,
+            "lane": lanes,
         }
+        if not self.key_is_derived:
+            columns["digest"] = digests_of_parts([bodies], count)
         if self.refund_of:
-            columns["refunds_of"] = listed(filled(self.refund_of, texts, count))
+            columns["refund_of"] = filled(self.refund_of, texts, count)
         if self.points:
-            columns["cards"] = lanes
-            columns["points"] = filled(self.points, texts, count).cast(pa.int64()).to_numpy().tolist()
+            columns["card"] = lanes
+            columns["points"] = filled(self.points, texts, count).cast(pa.int64())
         if self.version:
-            columns["versions"] = listed(filled(self.version, texts, count))
+            columns["version"] = filled(self.version, texts, count)
         return columns
 
     def refunds_of_themselves(self, texts: Texts, count: int) -> Mask | None:

@@ -103,7 +103,7 @@ class Stager:
             sheet = map_chunk(chunk.slice(0, left))
             self._ledger.stage(file_no, self._rows + 1, sheet, retarget)
             self._rows += len(sheet)
-            if invalid := sheet.count_invalid():
+            if invalid := len(sheet.others):
                 self._invalid += invalid
                 self._course.count(Status.INVALID, invalid)
             self._ledger.keep_up()

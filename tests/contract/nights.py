@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 
@@ -14,10 +14,12 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Due, InputRecord, NewRun, RunRecord, RunState, Settlement
 from pipeline.ledger.rerunning import Rewrites, Selection
 from pipeline.ledger.run_ledger import RunLedger
+from pipeline.lines import Lines
 from pipeline.map import rekey, retarget
-from pipeline.model import Api, Balance, Export, Fault, Invalid, Mapped, Payload, Status, digest
+from pipeline.model import Api, Balance, Export, Fault, Invalid, Payload, Status, digest
 from pipeline.run.stage import TakesRows
-from pipeline.sheet import Sheet
+from pipeline.sheet import PAYLOAD, Sheet, line_of
+from pipeline.texts import column_of
 from pipeline.write.lanes import payments_first
 from pipeline.write.settlement import History, settle
 from pipeline.write.verdict import Refused, Succeeded, TryAgain, Verdict
@@ -66,38 +68,17 @@ class StagedRow:
     message: str | None = None
 
 
-COLUMNS = {
-    "request_keys": "request_key",
-    "identities": "identity",
-    "bodies": "body",
-    "digests": "digest",
-    "lanes": "lane",
-    "refunds_of": "refund_of",
-    "cards": "card",
-    "points": "points",
-    "versions": "version",
-    "keys_are_derived": "key_is_derived",
-}
-
-
 def sheet_of(rows: Sequence[StagedRow], api: Api) -> Sheet:
     """Return rows as mapping gives them, numbered from 1."""
-    ones = [row.payloads[0] if len(row.payloads) == 1 else None for row in rows]
-    columns = {name: [_said(one, what) for one in ones] for name, what in COLUMNS.items()}
-    others = {at: _other(row) for at, row in enumerate(rows) if len(row.payloads) != 1}
-    return Sheet(api, range(1, len(rows) + 1), others=others, cells=lambda at: rows[at].cells, **columns)
+    payloads = [(at, part, one) for at, row in enumerate(rows) for part, one in enumerate(row.payloads)]
+    others = {at: _refused(row) for at, row in enumerate(rows) if not row.payloads}
+    keys = column_of(row.request_key for row in rows)
+    lines = Lines.of(PAYLOAD, [line_of(*each) for each in payloads])
+    return Sheet(api, range(1, len(rows) + 1), keys, lines, others, lambda at: rows[at].cells)
 
 
-def _said(payload: Payload | None, what: str) -> Any:
-    if payload is None:
-        return None
-    if what == "digest":
-        return digest(payload.body)
-    return getattr(payload.balance if what in ("card", "points", "version") else payload, what, None)
-
-
-def _other(row: StagedRow) -> Mapped:
-    return row.payloads or Invalid((Fault(row.code or "", row.message or ""),), row.request_key)
+def _refused(row: StagedRow) -> Invalid:
+    return Invalid((Fault(row.code or "", row.message or ""),), row.request_key)
 
 
 class Opens(Protocol):

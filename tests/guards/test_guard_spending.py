@@ -31,7 +31,7 @@ ROWS = 512
         ),
         pytest.param(
             calls,
-            {Act.STAGING: 40.0, Act.DELIVERING: 270.0, Act.CONCLUDED: 5.0},
+            {Act.STAGING: 30.0, Act.DELIVERING: 270.0, Act.CONCLUDED: 5.0},
             id="calls of functions, those written in C included",
         ),
     ],

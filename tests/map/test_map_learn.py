@@ -122,6 +122,9 @@ def test_a_template_is_filled_row_by_row(learn: Learn, good: Mapping[Export, Fie
 
     columns = template.render(texts, 2)
 
-    assert columns["request_keys"] == ["out_biz_no1", "out_biz_no2"]
-    assert columns["identities"] == ["out_biz_no1/biz_state_code1", "out_biz_no2/biz_state_code2"]
-    assert [body[:26] for body in columns["bodies"]] == [b'{"biz_data":"biz_data1","b', b'{"biz_data":"biz_data2","b']
+    assert columns["request_key"].to_pylist() == ["out_biz_no1", "out_biz_no2"]
+    assert columns["identity"].to_pylist() == ["out_biz_no1/biz_state_code1", "out_biz_no2/biz_state_code2"]
+    assert [body[:26] for body in columns["body"].to_pylist()] == [
+        b'{"biz_data":"biz_data1","b',
+        b'{"biz_data":"biz_data2","b',
+    ]

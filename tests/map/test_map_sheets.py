@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pipeline.chunk import Chunk
 from pipeline.map import MappingRules, bind, bind_chunks
 from pipeline.map.fields import API_OF_EXPORT, Kind, field_of, fields_of
-from pipeline.model import BadRow, Export, Fault, Mapped, Row, digest
-from pipeline.sheet import Sheet
+from pipeline.model import BadRow, Export, Fault, Invalid, Mapped, Row, digest
+from pipeline.sheet import Sheet, key_of_row
 
 Good = Mapping[Export, Mapping[str, str | None]]
 
@@ -221,6 +221,16 @@ def told(sheet: Sheet) -> list[Mapped | BadRow]:
     return [sheet.at(place) for place in range(len(sheet))]
 
 
+def key_of(mapped: Mapped | BadRow) -> str | None:
+    match mapped:
+        case BadRow():
+            return None
+        case Invalid():
+            return mapped.request_key
+        case _:
+            return key_of_row(mapped)
+
+
 @settings(deadline=None, max_examples=150)
 @given(data=st.data(), worth_learning=st.sampled_from([1, 2, 4]))
 @pytest.mark.parametrize("export", Export)
@@ -239,4 +249,8 @@ def test_a_chunk_is_mapped_as_its_rows_are(
     assert told(map_chunk(chunk)) == told(sheet)
     assert list(sheet.numbers) == [row.number for row in rows]
     assert [sheet.cells(place) for place in range(len(sheet))] == [row.cells for row in rows]
-    assert sheet.digests == [None if body is None else digest(body) for body in sheet.bodies]
+    bodies, are_derived = (sheet.payloads.values(name) for name in ("body", "key_is_derived"))
+    assert sheet.payloads.values("digest") == [
+        None if is_derived else digest(body) for body, is_derived in zip(bodies, are_derived, strict=True)
+    ]
+    assert sheet.request_keys.to_pylist() == [key_of(mapped) for mapped in told(sheet)]
