@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.ledger.admission import Card, Conflict, Known, Skip, admit, is_overtaken, is_unchanged
 from pipeline.ledger.leaf import Fate, Leaf
@@ -18,32 +19,33 @@ Rekey = Callable[[bytes, str], bytes]
 
 
 class _Told(NamedTuple):
-    """A balance that a part of a leaf tells: `n` is the part's place, `at` that of its row."""
+    """A balance that a part of a leaf tells: `n` is the part's place, `at` its row's; a derived key needs no digest."""
 
     n: int
     at: int
     identity: str
-    is_derived: bool
     digest: bytes | None
     balance: Balance
 
 
-def _due(leaf: Leaf) -> list[_Told]:
-    """Return the balances of a leaf that are still due."""
-    places = leaf.due_parts()
-    due = leaf.parts.take(places)
-    balances = map(Balance, *map(due.values, ("card", "points", "version")))
-    columns = (*map(due.values, ("at", "identity", "key_is_derived", "digest")), balances)
-    return list(map(_Told, places.tolist(), *columns))
+def _told(leaf: Leaf, places: npt.NDArray[np.intp]) -> list[_Told]:
+    """Return the balances that some parts of a leaf tell."""
+    told = leaf.parts.take(places)
+    balances = map(Balance, *map(told.values, ("card", "points", "version")))
+    return list(map(_Told, places.tolist(), *map(told.values, ("at", "identity", "digest")), balances))
 
 
 def sift_balances(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
     """Leave out what the platform holds already, or may not be told any more."""
-    due = _due(leaf)
-    cards = cards_of(connection, run, [told.balance.card for told in due])
-    past = past_of(connection, run, [told.identity for told in due if not told.is_derived])
-    owed = cards_with_dues(connection, [told.balance.card for told in due], only_open=True)
-    for told in due:
+    places = leaf.due_parts()
+    due = leaf.parts.take(places)
+    of_rows = due.values("card")
+    cards = cards_of(connection, run, of_rows)
+    owed = cards_with_dues(connection, of_rows, only_open=True)
+    is_own = ~due.numbers("key_is_derived")
+    past = past_of(connection, run, due.take(np.flatnonzero(is_own)).values("identity"))
+    is_met = np.fromiter((card in cards or card in owed for card in of_rows), np.bool_, len(of_rows))
+    for told in _told(leaf, places[is_met | is_own]):
         if told.digest is not None:
             _judge_key(leaf, told.at, past.known(told.identity), told.digest)
         place, card = place_of(run, leaf, told.at), cards.get(told.balance.card)
@@ -116,7 +118,8 @@ def give_unused_keys(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf,
     by an earlier run, the platform would answer the old key from memory and keep that other balance; so the key counts
     how often the balance came back.
     """
-    derived = [told for told in _due(leaf) if told.is_derived]
+    places = leaf.due_parts()
+    derived = _told(leaf, places[leaf.parts.numbers("key_is_derived")[places]])
     past = past_of(connection, run, [told.identity for told in derived])
     met = cards_with_dues(connection, [told.balance.card for told in derived], only_open=False)
     for told in derived:

@@ -83,7 +83,8 @@ class PlainTexts:
 
 def mask(truths: Column) -> Mask:
     """Return truths for numpy; what is not known is not true."""
-    found: Mask = pc.fill_null(truths, False).to_numpy(zero_copy_only=False)
+    known = pc.fill_null(truths, False) if truths.null_count else truths
+    found: Mask = known.to_numpy(zero_copy_only=False)
     return found
 
 
