@@ -1,16 +1,16 @@
 """What comes more than once in a run: equal rows, keys with several contents, older balances of a card."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.ledger.leaf import Fate, Leaf
-from pipeline.ledger.partitions import Partitions, alike, begins, group_firsts, hashes, numbers
+from pipeline.ledger.partitions import Partitions, hashes, numbers
 from pipeline.ledger.records import RunRecord
+from pipeline.ledger.twins import Found, before_held, counted_otherwise, duplicates, older, repeated, united
 from pipeline.lines import Lines
 from pipeline.model import Api, Export
 
@@ -69,14 +69,6 @@ def _places(rows: npt.NDArray[np.int64], leaf: Leaf) -> Sequence[int]:
     low, high = np.searchsorted(rows, (first, first + len(leaf.fates)))
     places: list[int] = (rows[low:high] - first).tolist()
     return places
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    row_no: npt.NDArray[np.int64]
-    is_same: npt.NDArray[np.bool_]
-    part: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
-    parts: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
 
 
 class Finder:
@@ -147,24 +139,24 @@ class Finder:
 
     def find(self) -> Repeats:
         """Return what comes more than once."""
-        otherwise = _united(_counted_otherwise(lines) for lines in self._tasks)
-        overtaken = _united(_before_held(lines) for lines in self._states)
+        otherwise = united(counted_otherwise(lines) for lines in self._tasks)
+        overtaken = united(before_held(lines) for lines in self._states)
         left_out = np.union1d(otherwise, overtaken)
-        repeated = self._repeated(left_out)
-        conflicts = _united(found.row_no[~found.is_same] for found in repeated)
+        again = self._repeats(left_out)
+        conflicts = united(found.row_no[~found.is_same] for found in again)
         if self._is_of_tasks and len(conflicts):
             # Of several parts a row that is no more to be sent may have been the first of some.
-            repeated = self._repeated(np.union1d(left_out, conflicts))
+            again = self._repeats(np.union1d(left_out, conflicts))
         if self._api is Api.POINTS:
             # Equal rows of one card: the last one is the newest.
-            older = [found for lines in self.balances if (found := _older(lines, conflicts)) is not None]
-            same = _united(found.row_no[found.is_same] for found in older)
-            return Repeats(otherwise, conflicts, same, _united(found.row_no[~found.is_same] for found in older))
-        duplicates, dropped = _duplicates(repeated, conflicts)
-        return Repeats(otherwise, conflicts, duplicates, overtaken, dropped)
+            replaced = [found for lines in self.balances if (found := older(lines, conflicts)) is not None]
+            same = united(found.row_no[found.is_same] for found in replaced)
+            return Repeats(otherwise, conflicts, same, united(found.row_no[~found.is_same] for found in replaced))
+        same, dropped = duplicates(again, conflicts)
+        return Repeats(otherwise, conflicts, same, overtaken, dropped)
 
-    def _repeated(self, left_out: npt.NDArray[np.int64]) -> list[_Found]:
-        found = (_repeated(lines, left_out) for lines in self._parts)
+    def _repeats(self, left_out: npt.NDArray[np.int64]) -> list[Found]:
+        found = (repeated(lines, left_out) for lines in self._parts)
         return [some for some in found if some is not None]
 
     def close(self) -> None:
@@ -175,82 +167,3 @@ class Finder:
 
 def _row_nos(leaf: Leaf, parts: Lines) -> npt.NDArray[np.int64]:
     return parts.numbers("at").astype(np.int64) + leaf.first_row_no
-
-
-def _united(arrays: Any) -> npt.NDArray[np.int64]:
-    several = [np.asarray(array, dtype=np.int64) for array in arrays]
-    return np.unique(np.concatenate(several)) if several else np.empty(0, np.int64)
-
-
-def _counted_otherwise(lines: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Leave of each task the form of `times` that comes first."""
-    some = alike(lines, "key")
-    some = some[np.lexsort((some["row_no"], some["key"][:, 1], some["key"][:, 0]))]
-    first = group_firsts(begins(some["key"])) if len(some) else np.empty(0, np.intp)
-    other: npt.NDArray[np.int64] = some["row_no"][some["is_one"] != some["is_one"][first]]
-    return other
-
-
-def _before_held(lines: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """
-    Return the states that stand before one of the same object that the platform holds already.
-
-    So it is where a file runs again whose earlier state was overtaken. What is in doubt stays due.
-    """
-    some = alike(lines, "key")
-    some = some[np.lexsort((some["row_no"], some["key"][:, 1], some["key"][:, 0]))]
-    if not len(some):
-        return np.empty(0, np.int64)
-    group = np.cumsum(begins(some["key"]))
-    last_held = np.zeros(group[-1] + 1, np.int64)
-    held = some["is_held"]
-    np.maximum.at(last_held, group[held], some["row_no"][held])
-    is_before = ~held & ~some["is_in_doubt"] & (some["row_no"] < last_held[group])
-    before: npt.NDArray[np.int64] = some["row_no"][is_before]
-    return before
-
-
-def _repeated(lines: npt.NDArray[Any], left_out: npt.NDArray[np.int64]) -> _Found | None:
-    """Return the parts whose identity an earlier row has, and whether their content is the same."""
-    some = alike(lines, "identity")
-    some = some[~np.isin(some["row_no"], left_out)]
-    if not len(some):
-        return None
-    identity = some["identity"]
-    some = some[np.lexsort((some["part"], some["row_no"], identity[:, 1], identity[:, 0]))]
-    first = some[group_firsts(begins(some["identity"]))]
-    is_later = some["row_no"] != first["row_no"]
-    is_same = (some["digest"] == first["digest"]).all(axis=1)
-    later = some[is_later]
-    return _Found(later["row_no"], is_same[is_later], later["part"], later["parts"])
-
-
-def _duplicates(
-    repeated: Sequence[_Found], conflicts: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], frozenset[tuple[int, int]]]:
-    """Return the rows that say nothing new, and of the others the parts that don't."""
-    if not repeated:
-        return _united(()), frozenset()
-    rows = np.concatenate([found.row_no for found in repeated])
-    part = np.concatenate([found.part for found in repeated])
-    parts = np.concatenate([found.parts for found in repeated])
-    left = ~np.isin(rows, conflicts)
-    rows, part, parts = rows[left], part[left], parts[left]
-    _, place, count = np.unique(rows, return_inverse=True, return_counts=True)
-    is_whole = count[place] == parts
-    dropped = zip(rows[~is_whole].tolist(), part[~is_whole].tolist(), strict=True)
-    return np.unique(rows[is_whole]), frozenset(dropped)
-
-
-def _older(lines: npt.NDArray[Any], conflicts: npt.NDArray[np.int64]) -> _Found | None:
-    """Return the balances that a newer one of their card makes needless, and whether that is the very same."""
-    some = alike(lines, "card")
-    some = some[~np.isin(some["row_no"], conflicts)]
-    if not len(some):
-        return None
-    card = some["card"]
-    some = some[np.lexsort((some["row_no"], some["version"], card[:, 1], card[:, 0]))[::-1]]
-    starts = begins(some["card"])
-    newest = some[group_firsts(starts)]
-    is_same = (some["identity"] == newest["identity"]).all(axis=1) & ~some["is_derived"]
-    return _Found(some["row_no"][~starts], is_same[~starts])

@@ -1,0 +1,66 @@
+"""What the ledger knows of the keys of an export, asked for at once."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.ledger import runs
+from pipeline.ledger.database import open_for_reading
+from pipeline.ledger.past import past_among, past_of
+from pipeline.ledger.records import DeliveryState, NewRun, RunRecord
+from pipeline.model import Api, Export, digest
+
+# What is never made where all is in memory.
+NOWHERE = Path("nowhere")
+API = Api.CUMULATION
+# Side by side and far apart, of letters of one byte to four.
+KEYS = [*(f"D{number:03}" for number in range(40)), "", "A", "Z-9", "é", "消费", "～", "😀1", "😀2"]
+keys = st.lists(st.sampled_from(KEYS))
+known = st.dictionaries(
+    st.sampled_from(KEYS), st.tuples(st.sampled_from(DeliveryState), st.none() | st.sampled_from(KEYS))
+)
+
+
+def ledger_of(deliveries: dict[str, tuple[DeliveryState, str | None]]) -> tuple[sqlite3.Connection, RunRecord]:
+    """Return a ledger of two accounts, each with the same keys, and a run of the one that knows of these deliveries."""
+    connection = open_for_reading(NOWHERE)
+    for name in ("zhima", "other"):
+        runs.bind_account(connection, name, f"{name}'s merchant")
+    connection.executemany(
+        "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no, successor)"
+        " VALUES (?, ?, ?, ?, ?, 1, ?)",
+        [
+            *((1, API, key, digest(key), state, successor) for key, (state, successor) in deliveries.items()),
+            *((1, Api.STATE, key, digest("state"), DeliveryState.SUCCEEDED, None) for key in KEYS),
+            *((2, API, key, digest("another"), DeliveryState.SUCCEEDED, None) for key in KEYS),
+        ],
+    )  # fmt: skip
+    new = NewRun("RUN", "orders", Export.ORDERS, API, "zhima", 5.0, "2026-03-01T12:00:00.000Z")
+    return connection, runs.begin(connection, new, 1)
+
+
+@settings(deadline=None)
+@given(deliveries=known, asked=keys)
+def test_keys_of_an_export_are_known_as_each_is(
+    deliveries: dict[str, tuple[DeliveryState, str | None]], asked: list[str]
+) -> None:
+    """Of keys that stand anywhere in the ledger the same is known, together or each by itself."""
+    connection, run = ledger_of(deliveries)
+    with closing(connection):
+        together = past_among(connection, run, asked)
+
+        assert {key: together.known(key) for key in asked} == {
+            key: past_of(connection, run, [key]).known(key) for key in asked
+        }
+        assert {key for key in asked if key in together} == set(asked) & deliveries.keys()
+
+
+def test_what_lies_between_is_passed_over_while_it_is_little() -> None:
+    """Keys that stand side by side are found by going along them; far apart, what lies between is not read."""
+    connection, run = ledger_of({f"D{number:03}": (DeliveryState.SUCCEEDED, None) for number in range(40)})
+    with closing(connection):
+        assert len(past_among(connection, run, ["D003", "D000"]).delivered) == 4
+        assert len(past_among(connection, run, ["D039", "D000"]).delivered) == 2
