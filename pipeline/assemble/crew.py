@@ -4,7 +4,7 @@ import logging
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from os import getpid
 from pathlib import Path
@@ -15,6 +15,7 @@ from pipeline.assemble.outside import Outside
 from pipeline.clock import SystemClock
 from pipeline.engines.spawning import end_with_parent
 from pipeline.engines.tether import Dismissed, Done, Failed, Tether
+from pipeline.engines.threads import ThreadEngine
 from pipeline.errors import CrewLost, LedgerError, PipelineError, SettingsError
 from pipeline.ledger.quotas import QuotaStore
 from pipeline.ledger.records import Due
@@ -57,7 +58,9 @@ def main(number: int) -> None:
 
 def _end_of(brief: Brief, tether: Tether) -> Done | Failed:
     try:
-        carry_lanes(brief, tether, Outside.real(SystemClock(), brief.environ))
+        outside = Outside.real(SystemClock(), brief.environ)
+        # Several processes are there to fill all cores: which of them runs where is for the system to say.
+        carry_lanes(brief, tether, replace(outside, engine=ThreadEngine()))
     except Dismissed:
         # Why is known where the question was asked.
         return Done()

@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.assemble.platform import signer_of
 from pipeline.assemble.transports import transport_of
 from pipeline.clock import Clock
+from pipeline.engines.one_core import system_cores
 from pipeline.engines.spawning import Start, spawned
 from pipeline.engines.threads import ThreadEngine
 from pipeline.ledger.lease import boot_id
@@ -43,7 +44,7 @@ class Outside:
         return cls(
             clock=clock,
             chance=random.SystemRandom(),
-            engine=ThreadEngine(),
+            engine=ThreadEngine(cores=system_cores()),
             signer_of=signer_of,
             transport_of=transport_of,
             boot=boot_id(),

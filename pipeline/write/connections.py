@@ -87,12 +87,17 @@ class _Answer(http.client.HTTPResponse):
 
 
 class _Connection(HTTPConnection):
-    """Notes when a request begins to leave, which is after a proxy's CONNECT and TLS, and when it has left."""
+    """
+    Notes when a request begins to leave, which is after a proxy's CONNECT and TLS, and when it has left.
+
+    Head and body leave as one: the platform is woken once, and so are we.
+    """
 
     departure: Departure
     meter: Meter | None = None
     response_class = _Answer
     _is_ready = False
+    _unsent: list[bytes]
 
     def _new_conn(self) -> socket.socket:
         wire = super()._new_conn()
@@ -108,12 +113,20 @@ class _Connection(HTTPConnection):
         self._is_ready = False
         super().close()
 
+    def request(self, *args: Any, **options: Any) -> None:
+        self._unsent = []
+        super().request(*args, **options)
+        self.departure.begin()
+        super().send(b"".join(self._unsent))
+
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
-        if self._is_ready and not self.departure.has_begun:
-            self.departure.begin()
-        super().send(data)
+        if self._is_ready:
+            self._unsent.append(data)
+        else:
+            # To the proxy, for the connection itself.
+            super().send(data)
 
     def getresponse(self) -> BaseHTTPResponse:  # type: ignore[override]
         # Whoever asks for the answer has sent all of the request.

@@ -106,6 +106,24 @@ def test_what_was_signed_is_what_is_sent(starts: Starts, reaches: Reaches) -> No
     )  # fmt: skip
 
 
+def test_head_and_body_leave_as_one(starts: Starts, reaches: Reaches) -> None:
+    """What the server hears first is the whole request, over a new connection as over a kept one."""
+    first: list[bytes] = []
+
+    def hears(connection: socket.socket) -> None:
+        first.append(connection.recv(65536, socket.MSG_PEEK))
+
+    def answers(connection: socket.socket) -> None:
+        says("200 OK")(connection)
+        hears(connection)
+
+    server = starts(*[answers] * 29, says("200 OK"), greets=hears)
+    transport = reaches(server.url)
+
+    assert [cause_of(transport.send(REQUEST)) for _ in range(30)] == [200] * 30
+    assert first == server.requests
+
+
 def test_a_connection_is_used_again(starts: Starts, reaches: Reaches) -> None:
     """Requests of one thread go over one connection, also after an answer without a body."""
     server = starts(says("200 OK", b"{}"), says("204 No Content"), says("200 OK", b"{}"))

@@ -1,0 +1,106 @@
+"""Keeping busy threads on one core."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
+
+import pytest
+
+from pipeline.engines.one_core import Cores, LinuxCores, OneCore, system_cores
+from pipeline.engines.threads import ThreadEngine
+
+ALL = {0, 1, 2, 3}
+
+
+@dataclass
+class FakeCores:
+    """Four cores; the calling thread is on one core after the other. Notes who is kept where."""
+
+    woken_on: Iterator[int] = field(default_factory=lambda: iter(()))
+    refuses: bool = False
+    kept: list[tuple[str, set[int]]] = field(default_factory=list)
+
+    def here(self) -> set[int]:
+        return {next(self.woken_on)}
+
+    def allowed(self) -> set[int]:
+        return ALL
+
+    def keep(self, thread: threading.Thread, cores: set[int]) -> None:
+        if self.refuses:
+            raise PermissionError
+        self.kept.append((thread.name, cores))
+
+
+def look(cores: Cores, used: Sequence[float]) -> None:
+    """Look after a worker once a second, in each of which so much CPU time was used."""
+    total = iter([sum(used[:n]) for n in range(len(used) + 1)])
+    steady = iter(range(len(used) + 1))
+    one_core = OneCore(cores, used=lambda: next(total), steady=lambda: next(steady))
+    for _ in used:
+        one_core.look_after([threading.Thread(name="worker")])
+
+
+@pytest.mark.parametrize(
+    ("used", "woken_on", "kept"),
+    [
+        pytest.param([0.1, 0.5], [], [], id="idle: nobody is moved"),
+        pytest.param([0.9], [2], [{2}], id="busy: to where the caller was woken"),
+        pytest.param([0.9, 0.8], [2, 2], [{2}], id="still there: not moved again"),
+        pytest.param([0.9, 0.9], [2, 1], [{2}, {1}], id="another core was free: to that"),
+        pytest.param([0.9, 0.1, 0.1], [2], [{2}, ALL], id="no longer busy: to any"),
+        pytest.param([1.6], [3], [{3}], id="busy on two cores: to one"),
+    ],
+)
+def test_busy_threads_stay_together(used: list[float], woken_on: list[int], kept: list[set[int]]) -> None:
+    """Threads that use more than half of a core are kept on the core of whoever looks after them, others on none."""
+    cores = FakeCores(iter(woken_on))
+    look(cores, used)
+
+    assert cores.kept == [("worker", cores) for cores in kept]
+
+
+def test_where_the_system_refuses_threads_stay_as_they_are() -> None:
+    """That a thread can't be kept on a core stops nothing, and is tried again the next time."""
+    cores = FakeCores(iter([1, 2]), refuses=True)
+    look(cores, [0.9])
+    cores.refuses = False
+    look(cores, [0.9])
+
+    assert cores.kept == [("worker", {2})]
+
+
+def test_an_engine_keeps_its_threads_on_one_core_while_they_are_busy() -> None:
+    """Each busy worker of an engine is kept on the core on which the watching thread was woken."""
+    cores = FakeCores(repeat(2))
+
+    def compute(_task: int) -> None:
+        give_up_at = time.monotonic() + 30
+        while len(cores.kept) < 2 and time.monotonic() < give_up_at:
+            pass
+
+    engine = ThreadEngine(0.01, cores=cores)
+    engine.run(iter(range(2)), compute, workers=2, tick=lambda: None, give_up=lambda: None)
+
+    assert cores.kept[:2] == [("worker-0", {2}), ("worker-1", {2})]
+
+
+@pytest.mark.skipif(system_cores() is None, reason="threads can't be kept on a core here")
+def test_linux_keeps_a_thread_on_a_core() -> None:
+    """A thread that is kept on the core of the caller may run there alone; the caller and the dead are left alone."""
+    cores, done = LinuxCores(), threading.Event()
+    thread = threading.Thread(target=done.wait)
+    before, here = cores.allowed(), cores.here()
+    thread.start()
+    try:
+        cores.keep(thread, here)
+        assert thread.native_id is not None
+        assert (os.sched_getaffinity(thread.native_id), cores.allowed()) == (here, before)
+    finally:
+        done.set()
+        thread.join()
+
+    cores.keep(thread, here)
