@@ -16,9 +16,9 @@ _LIMIT = "limit: pyarrow copies the CSV"
 def measure(scene: Scene, *, rows: int, runs: int) -> Table:
     """Return what each format of the report costs."""
     night = scene.past("orders", rows)
-    # The first of its runs: ids of runs sort by time.
-    outcomes = min(night.folder.glob("reports/*/outcome.csv"))
-    run = outcomes.parent.name
+    run = night.first_run()
+    night.backfill("report", run)
+    outcomes = night.folder / "reports" / run / "outcome.csv"
     copy = python("-m", "benchmarks.limits", "write", str(outcomes))
     contestants = [
         Contestant(_LIMIT, partial(cost_of, copy, folder=scene.folder)),
