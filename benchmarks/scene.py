@@ -102,10 +102,11 @@ class Scene:
         return night
 
     def forget(self, kind: str, rows: int) -> None:
-        """Clear away such a past: a long one takes gigabytes."""
+        """Clear away such a past, and the export that it was made of: a long one takes gigabytes."""
         night = self._past.pop((kind, rows), None)
         if night is not None:
             shutil.rmtree(night.folder)
+            self.of(kind, rows).unlink()
 
     def account(self) -> Account:
         """Return what came since this was last asked, and what it cost the server."""
