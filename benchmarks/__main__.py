@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import ledger, nights, plan, quota, report, send, start
@@ -15,8 +15,8 @@ _PARTS: Mapping[str, _Measure] = {
         send.measure(here, rows=args.sent, runs=args.runs, environments=args.peers and args.peers.absolute())
     ],
     "plan": lambda here, args: [plan.measure(here, rows=args.rows, runs=args.runs)],
-    "nights": lambda here, args: nights.measure(here, rows=args.known, runs=args.runs),
-    "report": lambda here, args: [report.measure(here, rows=args.known, runs=args.runs)],
+    "nights": lambda here, args: nights.measure(here, sizes=args.known, runs=args.runs),
+    "report": lambda here, args: [_report(here, nights.reported(args.known), args.runs)],
     "ledger": lambda here, args: [ledger.measure(here, rows=args.sent, runs=args.runs)],
     "points": lambda _here, args: [quota.measure(seconds=args.seconds, runs=args.runs)],
     "start": lambda here, args: [start.measure(here, runs=3 * args.runs)],
@@ -25,7 +25,7 @@ _PARTS: Mapping[str, _Measure] = {
 
 def main() -> int:
     """Measure, print each table as soon as it is there, and write the page."""
-    args = _arguments()
+    args = arguments(sys.argv[1:])
     sys.stdout.write(f"{machine()}\n")
     tables: list[Table] = []
     with scene() as here:
@@ -36,28 +36,44 @@ def main() -> int:
             sys.stdout.flush()
             tables += made
     if args.page:
-        args.page.write_text(page(tables, command=_command(args), runs=args.runs), encoding="utf-8")
+        args.page.write_text(page(tables, command=command(args), runs=args.runs), encoding="utf-8")
     return 0
 
 
-def _command(args: argparse.Namespace) -> str:
-    sizes = " ".join(f"{name.upper()}={getattr(args, name)}" for name in ("rows", "known", "sent", "seconds", "runs"))
+def _report(here: Scene, rows: int, runs: int) -> Table:
+    return report.measure(here, rows=rows, runs=nights.times(rows, runs))
+
+
+def command(args: argparse.Namespace) -> str:
+    """Return the line that measures the same again."""
+    known = " ".join(map(str, args.known))
+    sizes = f'ROWS={args.rows} KNOWN="{known}" SENT={args.sent} SECONDS={args.seconds} RUNS={args.runs}'
     return f"make bench {sizes}{' PEERS=1' if args.peers else ''}"
 
 
-def _arguments() -> argparse.Namespace:
+def arguments(words: Sequence[str]) -> argparse.Namespace:
+    """Return what a command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("parts", nargs="*", choices=[[], *_PARTS], help="these only; all where none is named")
     parser.add_argument("--rows", type=int, default=100_000, help="to plan (100,000)")
     parser.add_argument(
-        "--known", type=int, default=100_000, help="delivered before, to run again and report (100,000)"
+        "--known",
+        type=int,
+        nargs="+",
+        metavar="KNOWN",
+        help="delivered before, to run again, in several sizes (a quarter of the rows to plan, half of them, all); the "
+        "size that is nearest to 5 million is reported on",
     )
     parser.add_argument("--sent", type=int, default=3_000, help="to send (3,000)")
     parser.add_argument("--seconds", type=int, default=10, help="of each measurement of the quota (10)")
-    parser.add_argument("--runs", type=int, default=3, help="how often each is measured (3)")
+    parser.add_argument(
+        "--runs", type=int, default=3, help="how often each is measured (3); above a million known twice"
+    )
     parser.add_argument("--peers", type=Path, metavar="FOLDER", help="install other peers there, and measure them")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write all tables there")
-    return parser.parse_args()
+    args = parser.parse_args(words)
+    args.known = args.known or [args.rows // 4, args.rows // 2, args.rows]
+    return args
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """
 Where the time of a command goes: a flame graph of it, made by py-spy, which has to be installed for that.
 
-    python -m benchmarks.flame run|plan FILE.svg [--rows N]
+    python -m benchmarks.flame run|plan FILE.svg [--rows N] [--transport curl]
 """
 
 import argparse
@@ -20,12 +20,14 @@ def main() -> int:
     parser.add_argument("command", choices=("run", "plan"))
     parser.add_argument("file", type=Path)
     parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--transport", choices=("requests", "curl"), default="requests")
     args = parser.parse_args()
     recorder = shutil.which("py-spy")
     if recorder is None:
         parser.error("py-spy is not installed; `pip install py-spy` gets it")
     with scene() as here:
-        orders, night = here.export("orders.csv", "orders", args.rows), here.night("flame")
+        night = here.night("flame", f'transport = "{args.transport}"')
+        orders = here.export("orders.csv", "orders", args.rows)
         record = [recorder, "record", "--native", "--subprocesses", "--output", str(args.file.absolute()), "--"]
         command = [*record, *python("-m", "pipeline", args.command, "orders", str(orders))]
         return subprocess.run(command, cwd=night.folder, env=environ(), check=False).returncode

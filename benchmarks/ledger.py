@@ -34,4 +34,4 @@ def _limit(scene: Scene, act: str, count: int) -> Cost:
 
 def _deliver(scene: Scene, rows: int) -> Cost:
     orders = scene.of("orders", rows)
-    return cost_of(python("-m", "benchmarks.past", "orders", str(orders)), folder=scene.night("ledger").folder)
+    return cost_of(python("-m", "benchmarks.yes", "orders", str(orders)), folder=scene.night("ledger").folder)

@@ -1,96 +1,113 @@
 """
-Nights that lie behind: the real run of a job, to a platform in the same process that says yes at once.
+Nights that lie behind: an export that a job has read, staged and delivered, every row of it.
 
-    python -m benchmarks.past JOB INPUT [--unsynced]      (in the folder of a config)
+    python -m benchmarks.past JOB INPUT      (in the folder of a config that has no ledger yet)
 
-Nothing is signed and no network is used, and the rate of the job does not count. All else is what a run does, so the
-ledger and the report are those of a night that went well; and what it takes is what they and the writer cost. With
-`--unsynced` it does not wait for the disk: that is for making long pasts, not for measuring.
+The first act is that of any run. What the second would leave is written for many rows at once, and nothing waits for
+the disk: so a ledger of millions takes minutes. It is what `benchmarks.yes` makes of the same export row by row;
+tests/benchmarks/test_bench_past.py holds one to the other.
 """
 
+import random
 import sqlite3
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-import orjson
-
 from pipeline.assemble.ledgers import ledger_path
 from pipeline.assemble.opening import open_config
-from pipeline.assemble.outside import Outside
-from pipeline.assemble.wishes import Watcher, Wishes
-from pipeline.assemble.workshop import Workshop
-from pipeline.clock import SystemClock
+from pipeline.assemble.platform import holder_of
+from pipeline.assemble.workshop import new_run_id, rules_of, yesterday
+from pipeline.clock import Clock, SystemClock
 from pipeline.ledger.database import connect
 from pipeline.ledger.lease import this_process
 from pipeline.ledger.ledger import Ledger
-from pipeline.model import Opened, Reply, SignedRequest, Trust
-from pipeline.write.ports import at_once
+from pipeline.ledger.records import DeliveryState, Due, NewRun, RunRecord, RunState
+from pipeline.ledger.run_ledger import RunLedger
+from pipeline.model import Status
+from pipeline.read import find_inputs
+from pipeline.run.stage import Stager
+from pipeline.run.story import Cast, execute, exit_code_of
+from pipeline.settings import Config, Job
+from pipeline.write.course import Course
+from pipeline.write.delivery import timestamp
 
-_ECHOED = ("out_biz_no", "out_request_no", "point_balance")
-# More than any ledger can take in.
-_RATE = 100_000.0
+# Cards and keys made from rows lie anywhere in the ledger's trees: one page is written for many of them.
+_AT_ONCE = 20_000
+# Three connections share the memory that is to stay flat; and what is written again soon is not copied meanwhile.
+_SETTINGS = ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -16384", "PRAGMA wal_autocheckpoint = 20000")
+
+_THESE = "FROM dues WHERE due_no BETWEEN :first AND :last"
+# What the writer and the ledger leave of dues that the platform confirmed at the first attempt, a thousand a second.
+_DELIVER = (
+    "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no)"
+    f" SELECT :account_no, :api, identity, digest, :state, due_no {_THESE}",
+    "INSERT INTO cards (account_no, card, confirmed_points, unsettled, newest_identity, newest_version,"
+    " newest_position) SELECT :account_no, card, points, 0, identity, version, position"
+    f" {_THESE} AND +card IS NOT NULL",
+    f"UPDATE rows SET cells = NULL WHERE run_no = :run_no AND row_no IN (SELECT row_no {_THESE})",
+    "UPDATE dues SET status = :status, code = 'SUCCESS', message = '', http_status = 200, attempts = 1, body = NULL,"
+    " latency_ms = 20 + due_no % 80, trace_id = lower(hex(randomblob(16))),"
+    " first_sent_at = strftime('%Y-%m-%dT%H:%M:%fZ', :began + due_no * 0.001, 'unixepoch'),"
+    " finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', :began + due_no * 0.001 + 0.02 + due_no % 80 * 0.001, 'unixepoch')"
+    " WHERE due_no BETWEEN :first AND :last",
+)
 
 
-class Yes:
-    """Signer and platform in one: takes every request as it is, and confirms it."""
-
-    def sign(self, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:  # noqa: ARG002 - the port's
-        """Return a request without a signature."""
-        return SignedRequest("POST", "/", {}, body)
-
-    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply:
-        """Return the answer of a platform that took it."""
-        depart()
-        asked: Mapping[str, object] = orjson.loads(request.body)
-        return Reply(200, {}, orjson.dumps({name: asked[name] for name in _ECHOED if name in asked}))
-
-    def open(self, reply: Reply, *, at: datetime) -> Opened:  # noqa: ARG002 - the port's
-        """Return the answer as one to be trusted."""
-        return Opened(Trust.VERIFIED, reply.body)
-
-    def shortest_trip(self) -> float:
-        """Return 0: there is no network."""
-        return 0.0
-
-    def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:  # noqa: ARG002 - the port's
-        """Return None: there are no keys."""
-        return None
-
-    def keys_due(self, at: datetime) -> bool:  # noqa: ARG002 - the port's
-        """Return False: there are no keys."""
-        return False
-
-    def learn_keys(self, reply: Reply, *, at: datetime) -> bool:  # noqa: ARG002 - the port's
-        """Return False: there are no keys."""
-        return False
+def make(folder: Path, job: str, source: str) -> int:
+    """Make the past of a job of a folder's config from one input; return the exit code of its run."""
+    clock = SystemClock()
+    config = open_config(folder / "backfill.toml", {}, clock, job)
+    with closing(Ledger(ledger_path(config), clock, this_process(), connect=_unsynced)) as ledger:
+        return _run(config, ledger, clock, config.jobs[job], source)
 
 
 def _unsynced(path: Path, *, durable: bool = True) -> sqlite3.Connection:
     connection = connect(path, durable=durable)
-    connection.execute("PRAGMA synchronous = OFF")
+    for setting in _SETTINGS:
+        connection.execute(setting)
     return connection
 
 
-def run(job: str, source: str, *, synced: bool) -> int:
-    """Run the job of the config in this folder over one input; return the exit code."""
-    clock, platform = SystemClock(), Yes()
-    config = open_config(Path("backfill.toml"), {}, clock, job)
-    # Where nothing has to be waited for, threads only stand in each other's way.
-    workers = config.jobs[job].concurrency if synced else 1
-    config = replace(config, jobs={job: replace(config.jobs[job], rate=_RATE, concurrency=workers)})
-    outside = replace(
-        Outside.real(clock, {}), signer_of=lambda _account, _api: platform, transport_of=lambda _account, _job: platform
-    )
-    path = ledger_path(config)
-    ledger = Ledger(path, clock, this_process(), connect=connect if synced else _unsynced)
-    try:
-        return Workshop(config, ledger, outside, Watcher()).run(job, [source], Wishes()).summary.exit_code
-    finally:
-        ledger.close()
+def _run(config: Config, ledger: Ledger, clock: Clock, job: Job, source: str) -> int:
+    account, began, course = config.accounts[job.account], clock.now(), Course(clock)
+    base, day = config.path.parent, yesterday(job, began)
+    new = NewRun(
+        new_run_id(began, random.SystemRandom()), job.name, job.export, job.api, job.account, job.rate,
+        timestamp(began), options={"inputs": [source], "base": str(base), "date": day.isoformat(), "limit": None},
+    )  # fmt: skip
+    held = ledger.begin(new, holder_of(account))
+    stager = Stager(held, rules_of(job, account), job.csv, course)
+
+    def deliver(lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:  # noqa: ARG001 - the port's
+        with closing(_unsynced(ledger.path)) as connection:
+            _deliver(connection, held, clock.now(), tick)
+
+    def exit_code(run: RunRecord) -> int:
+        return exit_code_of(run.state or RunState.INTERRUPTED, course.counts)
+
+    cast = Cast(held, deliver, course, lambda: 0, clock, lambda: None, exit_code)
+    return execute(cast, lambda: stager.stage(find_inputs([source], base=base, date=day)))
+
+
+def _deliver(connection: sqlite3.Connection, held: RunLedger, began: datetime, tick: Callable[[], None]) -> None:
+    run = held.run
+    told = {
+        "account_no": run.account_no, "api": run.api, "run_no": run.run_no, "state": DeliveryState.SUCCEEDED,
+        "status": Status.SUCCEEDED, "began": began.timestamp(),
+    }  # fmt: skip
+    # What is staged at one time has numbers that follow each other.
+    asked = "SELECT coalesce(min(due_no), 1), coalesce(max(due_no), 0) FROM dues WHERE run_no = ?"
+    first, last = connection.execute(asked, (run.run_no,)).fetchone()
+    for start in range(first, last + 1, _AT_ONCE):
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in _DELIVER:
+            connection.execute(statement, {**told, "first": start, "last": min(start + _AT_ONCE - 1, last)})
+        connection.execute("COMMIT")
+        tick()
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1], sys.argv[2], synced="--unsynced" not in sys.argv))
+    sys.exit(make(Path.cwd(), sys.argv[1], sys.argv[2]))

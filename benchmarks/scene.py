@@ -96,16 +96,17 @@ class Scene:
         night = self._past.get((kind, rows))
         if night is None:
             night = self._past[kind, rows] = self.night("past")
-            command = python("-m", "benchmarks.past", kind, str(self.of(kind, rows)), "--unsynced")
+            command = python("-m", "benchmarks.past", kind, str(self.of(kind, rows)))
             sys.stderr.write(f"  making a past of {rows:,} {kind}\n")
             cost_of(command, folder=night.folder)
         return night
 
     def forget(self, kind: str, rows: int) -> None:
-        """Clear away such a past: a long one takes gigabytes."""
+        """Clear away such a past, and the export that it was made of: a long one takes gigabytes."""
         night = self._past.pop((kind, rows), None)
         if night is not None:
             shutil.rmtree(night.folder)
+            self.of(kind, rows).unlink()
 
     def account(self) -> Account:
         """Return what came since this was last asked, and what it cost the server."""
@@ -127,6 +128,10 @@ class Night:
     def backfill(self, *words: str) -> Cost:
         """Run the command, to its end; raise Unavailable where it fails."""
         return cost_of(python("-m", "pipeline", *words), folder=self.folder, accept=_DONE)
+
+    def first_run(self) -> str:
+        """Return the id of the first of its runs."""
+        return str(orjson.loads(self.backfill("runs", "--json", "--limit", "1000").stdout)[-1]["run_id"])
 
     def summary(self, *words: str) -> tuple[Cost, Mapping[str, int]]:
         """Run a command that prints JSON; return what it cost, and the counts it tells."""

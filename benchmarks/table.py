@@ -29,13 +29,13 @@ Made by `{command}`; any change by hand is lost with the next call.
 
 {machine}.
 
-Figures are the middle of {runs} measurements, in brackets the least and the greatest; those of one table were made in
-turn. CPU time is what the system accounts for user and kernel in the process itself and those it started: it hardly
-depends on what else the machine does, wall time does. Memory is the peak of the largest process. What a row costs is
-the difference between all rows and a tenth of them, so that the start of Python is not in it; the start has a table
-of its own. "Script" is what a good engineer writes in an afternoon (`benchmarks/peers/threads.py`): it reads, maps,
-signs, sends, retries and writes outcomes, and promises nothing after a crash. "Limit" is the one thing that can't be
-left out, alone.
+Figures are the middle of {runs} measurements, or of as many as a table tells, in brackets the least and the greatest;
+those of one table were made in turn. CPU time is what the system accounts for user and kernel in the process itself
+and those it started: it hardly depends on what else the machine does, wall time does. Memory is the peak of the
+largest process. What a row costs is the difference between all rows and a tenth of them, so that the start of Python
+is not in it; the start has a table of its own. "Script" is what a good engineer writes in an afternoon
+(`benchmarks/peers/threads.py`): it reads, maps, signs, sends, retries and writes outcomes, and promises nothing after
+a crash. "Limit" is the one thing that can't be left out, alone.
 """
 
 

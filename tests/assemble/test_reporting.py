@@ -10,7 +10,8 @@ from pipeline.errors import RunHeld
 from pipeline.ledger.lease import LEASE_SECONDS, Holder, this_process
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunState
-from tests.contract.nights import Nights, invalid
+from tests.contract.nights import Nights
+from tests.contract.staged_rows import invalid
 from tests.moved_clock import NOON, MovedClock
 
 FAR = Holder("far", "boot", 1, "1")

@@ -21,15 +21,10 @@ from tests.contract.nights import (
     MakeNights,
     Nights,
     Opens,
-    StagedRow,
     Told,
-    balance,
     conclude,
-    invalid,
-    order,
-    state,
-    task,
 )
+from tests.contract.staged_rows import StagedRow, balance, invalid, order, state, task
 
 BLOCKED = (Status.BLOCKED, "payment_not_succeeded")
 HELD_BACK = (Status.BLOCKED, "earlier_state_open")

@@ -12,7 +12,8 @@ from pipeline.ledger.lease import LEASE_SECONDS, Holder, this_process
 from pipeline.ledger.records import RunRecord, RunState
 from pipeline.ledger.rerunning import Rewrites, Selection
 from pipeline.ledger.run_ledger import RunLedger
-from tests.contract.nights import GONE, ME, OPEN, MakeNights, NewLedger, Nights, Opens, conclude, order
+from tests.contract.nights import GONE, ME, OPEN, MakeNights, NewLedger, Nights, Opens, conclude
+from tests.contract.staged_rows import order
 from tests.moved_clock import MovedClock
 
 ALIVE = this_process()

@@ -3,7 +3,8 @@
 import pytest
 
 from pipeline.model import Export, LaneOrder
-from tests.contract.nights import MakeNights, StagedRow, balance, order
+from tests.contract.nights import MakeNights
+from tests.contract.staged_rows import StagedRow, balance, order
 
 EARLY, LATE, LATEST = (f"2025-11-20T{hour}:00:00Z" for hour in ("01", "12", "23"))
 

@@ -26,15 +26,10 @@ from tests.contract.nights import (
     THROTTLED,
     NewLedger,
     Nights,
-    StagedRow,
-    balance,
     conclude,
     ended,
-    invalid,
-    order,
-    state,
-    task,
 )
+from tests.contract.staged_rows import StagedRow, balance, invalid, order, state, task
 from tests.moved_clock import MovedClock
 
 ROWS: dict[Export, list[StagedRow]] = {

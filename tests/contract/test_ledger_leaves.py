@@ -27,16 +27,10 @@ from tests.contract.nights import (
     MakeNights,
     Nights,
     Opens,
-    StagedRow,
     Told,
-    balance,
     conclude,
-    invalid,
-    order,
-    sheet_of,
-    state,
-    task,
 )
+from tests.contract.staged_rows import StagedRow, balance, invalid, order, sheet_of, state, task
 
 
 def stage_leaves(job: Nights, run: RunLedger, leaves: Sequence[Sequence[StagedRow]]) -> None:

@@ -11,19 +11,8 @@ from pipeline.ledger.records import Due
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.model import Export, digest
 from pipeline.outcome import Outcome
-from tests.contract.nights import (
-    DONE,
-    LOST,
-    NOT_CONNECTED,
-    REFUSED,
-    THROTTLED,
-    MakeNights,
-    StagedRow,
-    balance,
-    ended,
-    order,
-    state,
-)
+from tests.contract.nights import DONE, LOST, NOT_CONNECTED, REFUSED, THROTTLED, MakeNights, ended
+from tests.contract.staged_rows import StagedRow, balance, order, state
 
 GO = Go(doubt=False)
 ENDS = (DONE, REFUSED, LOST, THROTTLED, NOT_CONNECTED)

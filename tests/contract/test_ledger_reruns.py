@@ -25,14 +25,9 @@ from tests.contract.nights import (
     MakeNights,
     Nights,
     Opens,
-    StagedRow,
-    balance,
     conclude,
-    invalid,
-    order,
-    state,
-    task,
 )
+from tests.contract.staged_rows import StagedRow, balance, invalid, order, state, task
 
 NEW_KEYS = Selection(OPEN, new_keys=True)
 

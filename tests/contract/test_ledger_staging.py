@@ -22,15 +22,10 @@ from tests.contract.nights import (
     THROTTLED,
     MakeNights,
     Opens,
-    StagedRow,
     Told,
-    balance,
     conclude,
-    invalid,
-    order,
-    state,
-    task,
 )
+from tests.contract.staged_rows import StagedRow, balance, invalid, order, state, task
 
 
 @pytest.mark.parametrize(

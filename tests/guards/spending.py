@@ -13,8 +13,8 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from benchmarks.exports import ORDER_COLUMNS, orders, write
-from benchmarks.past import Yes
 from benchmarks.scene import JOBS
+from benchmarks.yes import Yes
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.wishes import Watcher, Wishes

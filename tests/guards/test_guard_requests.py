@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.past import Yes
+from benchmarks.yes import Yes
 from pipeline.model import Opened, Reply, SignedRequest
 from pipeline.signing.alipay_v3 import AlipayV3
 from pipeline.signing.keys import load_private_key, load_public_key

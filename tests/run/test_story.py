@@ -16,7 +16,8 @@ from pipeline.model import Lost, Status
 from pipeline.run.story import Cast, execute, exit_code_of
 from pipeline.write.course import Course, Ending
 from pipeline.write.writer import Lane, Writer
-from tests.contract.nights import DEAD, Nights, StagedRow, Told, invalid, order
+from tests.contract.nights import DEAD, Nights, Told
+from tests.contract.staged_rows import StagedRow, invalid, order
 from tests.write.rehearsal import BAD_SIGNATURE, REFUSED, TIMEOUT, Answer, Rehearsal
 
 SENT = (Status.SUCCEEDED, "SUCCESS")

@@ -2,12 +2,10 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.wishes import Watcher, Wishes
@@ -17,14 +15,14 @@ from pipeline.ledger.lease import Holder
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.rerunning import Selection
-from pipeline.model import CsvFormat, Export, Lost, Reply, SignedRequest
+from pipeline.model import Lost, Reply, SignedRequest
 from pipeline.report import ReportFiles
-from pipeline.settings import AlipayAccount, Config, Job, SqliteUrl, WechatAccount
 from pipeline.write.course import Course, Ending
 from pipeline.write.ports import at_once
 from tests.simulation.engine import SimulatedEngine
 from tests.simulation.platform import Journal, Platform, SimulatedSigner, SimulatedTransport
 from tests.simulation.scenario import Scenario, Step
+from tests.simulation.settings import config_of
 from tests.simulation.storage import SimulatedFiles
 from tests.simulation.world import Killed, Process, ProcessClock, World
 
@@ -181,7 +179,7 @@ class _Command:
         files = SimulatedFiles(self._process)
         path = history.folder / "ledger.db"
         ledger = Ledger(path, self._clock, self._process.holder, is_dead=history.is_dead, connect=files)
-        config = _config(history, step)
+        config = config_of(history.scenario, history.folder, step)
         outside = Outside(
             clock=self._clock,
             chance=history.world.chance,
@@ -220,58 +218,6 @@ class _Command:
                 lambda: None if self._process.is_dead else course.drain(Ending.INTERRUPTED, "signal"),
                 self._process,
             )
-
-
-def _config(history: History, step: Step) -> Config:
-    scenario = history.scenario
-    job = Job(
-        name=step.job,
-        export=scenario.export,
-        api=scenario.api,
-        account="account",
-        inputs=(f"{step.job}-{step.night}.csv",),
-        rate=scenario.rate,
-        concurrency=scenario.concurrency,
-        timeout_s=10.0,
-        max_attempts=scenario.max_attempts,
-        outage_limit_s=scenario.outage_limit,
-        timezone=ZoneInfo("Asia/Shanghai"),
-        csv=CsvFormat(),
-        columns={},
-        units={},
-        constants=_constants(scenario.export, changed=step.changed_mapping),
-    )
-    account: Any = _account(scenario)
-    return Config(
-        history.folder / "backfill.toml", SqliteUrl(history.folder / "ledger.db"), {"account": account}, {step.job: job}
-    )
-
-
-def _constants(export: Export, *, changed: bool) -> Mapping[str, str]:
-    name = "changed" if changed else "name"
-    return {
-        Export.ORDERS: {"partner_id": "2088", "amount_name": name},
-        Export.TASKS: {"partner_id": "2088", "task_name": name},
-        Export.POINTS: {"brand_id": "1004", "card_id": "card"},
-        Export.STATES: {"category_code": name, "service_id": "1"},
-    }[export]
-
-
-_NO_KEY = cast("Any", None)
-
-
-def _account(scenario: Scenario) -> AlipayAccount | WechatAccount:
-    if scenario.export is Export.POINTS:
-        return WechatAccount(
-            name="account", mchid="1", serial_no="A", private_key=_NO_KEY, public_key_id=None, public_key=None,
-            platform_certs=(), apiv3_key=None, base_url="https://x", backup_url=None, proxy=None, ca_bundle_file=None,
-            secret_files=(),
-        )  # fmt: skip
-    return AlipayAccount(
-        name="account", app_id="1", private_key=_NO_KEY, public_key=None, app_cert=None, alipay_certs=(), root_certs=(),
-        encrypt_key=None, app_auth_token=None, base_url="https://x", gateway_url="https://x/gateway.do",
-        charset="utf-8", sign_type="RSA2", proxy=None, ca_bundle_file=None, secret_files=(),
-    )  # fmt: skip
 
 
 def memory_folder() -> Path:

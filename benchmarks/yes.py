@@ -1,0 +1,87 @@
+"""
+A night to a platform in the same process that says yes at once: the real run of a job, with nothing between.
+
+    python -m benchmarks.yes JOB INPUT      (in the folder of a config)
+
+Nothing is signed and no network is used, and the rate of the job does not count. All else is what a run does: what it
+takes is what reading, staging, the ledger, the writer and the report cost.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import orjson
+
+from pipeline.assemble.ledgers import ledger_path
+from pipeline.assemble.opening import open_config
+from pipeline.assemble.outside import Outside
+from pipeline.assemble.wishes import Watcher, Wishes
+from pipeline.assemble.workshop import Workshop
+from pipeline.clock import SystemClock
+from pipeline.ledger.lease import this_process
+from pipeline.ledger.ledger import Ledger
+from pipeline.model import Opened, Reply, SignedRequest, Trust
+from pipeline.write.ports import at_once
+
+_ECHOED = ("out_biz_no", "out_request_no", "point_balance")
+# More than any ledger can take in.
+_RATE = 100_000.0
+
+
+class Yes:
+    """Signer and platform in one: takes every request as it is, and confirms it."""
+
+    def sign(self, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:  # noqa: ARG002 - the port's
+        """Return a request without a signature."""
+        return SignedRequest("POST", "/", {}, body)
+
+    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply:
+        """Return the answer of a platform that took it."""
+        depart()
+        asked: Mapping[str, object] = orjson.loads(request.body)
+        return Reply(200, {}, orjson.dumps({name: asked[name] for name in _ECHOED if name in asked}))
+
+    def open(self, reply: Reply, *, at: datetime) -> Opened:  # noqa: ARG002 - the port's
+        """Return the answer as one to be trusted."""
+        return Opened(Trust.VERIFIED, reply.body)
+
+    def shortest_trip(self) -> float:
+        """Return 0: there is no network."""
+        return 0.0
+
+    def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:  # noqa: ARG002 - the port's
+        """Return None: there are no keys."""
+        return None
+
+    def keys_due(self, at: datetime) -> bool:  # noqa: ARG002 - the port's
+        """Return False: there are no keys."""
+        return False
+
+    def learn_keys(self, reply: Reply, *, at: datetime) -> bool:  # noqa: ARG002 - the port's
+        """Return False: there are no keys."""
+        return False
+
+
+def run(folder: Path, job: str, source: str, platform: Yes) -> int:
+    """Run the job of a folder's config over one input; return the exit code."""
+    clock = SystemClock()
+    config = open_config(folder / "backfill.toml", {}, clock, job)
+    config = replace(config, jobs={job: replace(config.jobs[job], rate=_RATE)})
+    outside = replace(
+        Outside.real(clock, {}),
+        signer_of=lambda _account, _api: platform,
+        transport_of=lambda _account, _job: platform,
+        folder=folder,
+    )
+    ledger = Ledger(ledger_path(config), clock, this_process())
+    try:
+        return Workshop(config, ledger, outside, Watcher()).run(job, [source], Wishes()).summary.exit_code
+    finally:
+        ledger.close()
+
+
+if __name__ == "__main__":
+    sys.exit(run(Path.cwd(), sys.argv[1], sys.argv[2], Yes()))

@@ -1,0 +1,87 @@
+"""A past that is made many rows at once is one that was delivered row by row."""
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import past, yes
+from benchmarks.exports import ORDER_COLUMNS, POINT_COLUMNS, Cells, orders, points, write
+from benchmarks.scene import JOBS
+from pipeline.model import Reply, SignedRequest
+from pipeline.simulator import client_config, write_client_keys
+from pipeline.write.ports import at_once
+
+ROWS = 120
+TRACE_ID = "21461ccb16945632771521234e0a3b00"
+# What comes of the moment and of chance: of these the form is compared.
+BY_CHANCE = {
+    "runs": {"run_id", "started_at", "finished_at", "elapsed_s", "sending_s", "limit_per_s"},
+    "jobs": {"run_id", "holder"},
+    "dues": {"first_sent_at", "finished_at", "latency_ms", "trace_id"},
+}
+
+
+class Traced(yes.Yes):
+    """A platform whose answers have an id, as those of the real ones do."""
+
+    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply:
+        return replace(super().send(request, depart), headers={"alipay-trace-id": TRACE_ID, "request-id": TRACE_ID})
+
+
+def night(folder: Path, columns: Cells, rows: Iterator[Cells]) -> Path:
+    """Return a folder with a config, and an export that nothing was made of yet."""
+    write_client_keys(folder / "keys")
+    config = client_config("http://127.0.0.1:9") + JOBS.format(settings="")
+    (folder / "backfill.toml").write_text(config, encoding="utf-8")
+    write(folder / "export.csv", columns, rows)
+    return folder
+
+
+def kept(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return all that a ledger holds, table by table."""
+    with closing(sqlite3.connect(folder / "state" / "backfill.db")) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {table: lines(connection, table, folder) for table in tables}
+
+
+def lines(connection: sqlite3.Connection, table: str, folder: Path) -> list[dict[str, Any]]:
+    by_chance = BY_CHANCE.get(table, set())
+    found = connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3")
+    names = [name for name, *_ in found.description]
+    return [
+        {name: comparable(value, folder, name in by_chance) for name, value in zip(names, line, strict=True)}
+        for line in found
+    ]
+
+
+def comparable(value: object, folder: Path, is_by_chance: bool) -> object:
+    """Return a value that is the same in another folder, at another time."""
+    if not isinstance(value, str):
+        return type(value) if is_by_chance else value
+    return re.sub(r"\w", "x", value) if is_by_chance else value.replace(str(folder), "FOLDER")
+
+
+@pytest.mark.parametrize(
+    ("job", "columns", "rows"),
+    [
+        pytest.param("orders", ORDER_COLUMNS, lambda: orders(ROWS), id="orders, refunds among them"),
+        pytest.param("points", POINT_COLUMNS, lambda: points(ROWS), id="points"),
+        pytest.param("points", POINT_COLUMNS, lambda: points(0), id="no rows at all"),
+    ],
+)
+def test_a_past_is_what_a_run_leaves(
+    job: str, columns: Cells, rows: Callable[[], Iterator[Cells]], tmp_path: Path
+) -> None:
+    """Bodies, keys, states and outcomes are those of a run that sent every row, table by table."""
+    made, run = night(tmp_path / "made", columns, rows()), night(tmp_path / "run", columns, rows())
+
+    codes = (past.make(made, job, "export.csv"), yes.run(run, job, "export.csv", Traced()))
+
+    assert codes == (0, 0)
+    assert kept(made) == kept(run)

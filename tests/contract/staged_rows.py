@@ -1,0 +1,67 @@
+"""Rows made in a few words, as they are read and mapped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from pipeline.lines import Lines
+from pipeline.model import Api, Balance, Fault, Invalid, Payload, Status, digest
+from pipeline.sheet import PAYLOAD, Sheet, line_of
+from pipeline.texts import column_of
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRow:
+    """A row as it was read and mapped: with a status it is final, else its payloads are due."""
+
+    source_row: int
+    cells: tuple[str | None, ...] = field(repr=False)
+    payloads: tuple[Payload, ...] = ()
+    request_key: str | None = None
+    status: Status | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+def sheet_of(rows: Sequence[StagedRow], api: Api) -> Sheet:
+    """Return rows as mapping gives them, numbered from 1."""
+    payloads = [(at, part, one) for at, row in enumerate(rows) for part, one in enumerate(row.payloads)]
+    others = {at: _refused(row) for at, row in enumerate(rows) if not row.payloads}
+    keys = column_of(row.request_key for row in rows)
+    lines = Lines.of(PAYLOAD, [line_of(*each) for each in payloads])
+    return Sheet(api, range(1, len(rows) + 1), keys, lines, others, lambda at: rows[at].cells)
+
+
+def _refused(row: StagedRow) -> Invalid:
+    return Invalid((Fault(row.code or "", row.message or ""),), row.request_key)
+
+
+def order(key: str, content: str = "1", *, user: str = "u", refund_of: str | None = None) -> StagedRow:
+    fields = {"out_biz_no": key, "content": content}
+    body = orjson.dumps(fields if refund_of is None else fields | {"pay_out_biz_no": refund_of})
+    return StagedRow(0, (key, content), (Payload(Api.CUMULATION, key, key, body, digest(user), refund_of),), key)
+
+
+def task(key: str, times: int = 1, content: str = "1") -> StagedRow:
+    numbered = [key] if times == 1 else [f"{key}-{n}" for n in range(1, times + 1)]
+    payloads = (order(each, content).payloads[0] for each in numbered)
+    return StagedRow(0, (key, str(times)), tuple(payloads), key)
+
+
+def balance(card: str, points: int, *, key: str | None = None, version: str | None = None) -> StagedRow:
+    """Return a balance; without a key it gets one that is made from the row."""
+    number = key or f"{card}={points}@{version or ''}"
+    body = orjson.dumps({"card": card, "out_request_no": number, "point_balance": points})
+    what = Balance(digest(card), points, version)
+    payload = Payload(Api.POINTS, number, number, body, what.card, balance=what, key_is_derived=key is None)
+    return StagedRow(0, (card, str(points)), (payload,), number)
+
+
+def state(key: str, code: str, content: str = "1") -> StagedRow:
+    body = orjson.dumps({"out_biz_no": key, "biz_state_code": code, "content": content})
+    return StagedRow(0, (key, code), (Payload(Api.STATE, key, f"{key}/{code}", body, digest(key)),), key)
+
+
+def invalid(key: str | None = None) -> StagedRow:
+    return StagedRow(0, ("?",), (), key, Status.INVALID, "field_missing", "user_id is missing")

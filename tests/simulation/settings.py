@@ -1,0 +1,60 @@
+"""The config of a simulated job: what a scenario says of it, and accounts that nobody signs for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from pipeline.model import CsvFormat, Export
+from pipeline.settings import AlipayAccount, Config, Job, SqliteUrl, WechatAccount
+from tests.simulation.scenario import Scenario, Step
+
+
+def config_of(scenario: Scenario, folder: Path, step: Step) -> Config:
+    """Return the config in a history's folder, as it is at one step of it."""
+    job = Job(
+        name=step.job,
+        export=scenario.export,
+        api=scenario.api,
+        account="account",
+        inputs=(f"{step.job}-{step.night}.csv",),
+        rate=scenario.rate,
+        concurrency=scenario.concurrency,
+        timeout_s=10.0,
+        max_attempts=scenario.max_attempts,
+        outage_limit_s=scenario.outage_limit,
+        timezone=ZoneInfo("Asia/Shanghai"),
+        csv=CsvFormat(),
+        columns={},
+        units={},
+        constants=_constants(scenario.export, changed=step.changed_mapping),
+    )
+    account: Any = _account(scenario)
+    return Config(folder / "backfill.toml", SqliteUrl(folder / "ledger.db"), {"account": account}, {step.job: job})
+
+
+def _constants(export: Export, *, changed: bool) -> Mapping[str, str]:
+    name = "changed" if changed else "name"
+    return {
+        Export.ORDERS: {"partner_id": "2088", "amount_name": name},
+        Export.TASKS: {"partner_id": "2088", "task_name": name},
+        Export.POINTS: {"brand_id": "1004", "card_id": "card"},
+        Export.STATES: {"category_code": name, "service_id": "1"},
+    }[export]
+
+
+_NO_KEY = cast("Any", None)
+
+
+def _account(scenario: Scenario) -> AlipayAccount | WechatAccount:
+    if scenario.export is Export.POINTS:
+        return WechatAccount(
+            name="account", mchid="1", serial_no="A", private_key=_NO_KEY, public_key_id=None, public_key=None,
+            platform_certs=(), apiv3_key=None, base_url="https://x", backup_url=None, proxy=None, ca_bundle_file=None,
+            secret_files=(),
+        )  # fmt: skip
+    return AlipayAccount(
+        name="account", app_id="1", private_key=_NO_KEY, public_key=None, app_cert=None, alipay_certs=(), root_certs=(),
+        encrypt_key=None, app_auth_token=None, base_url="https://x", gateway_url="https://x/gateway.do",
+        charset="utf-8", sign_type="RSA2", proxy=None, ca_bundle_file=None, secret_files=(),
+    )  # fmt: skip
