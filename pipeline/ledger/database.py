@@ -11,6 +11,7 @@ from pipeline.errors import LedgerError
 from pipeline.ledger.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
 _BUSY_SECONDS = 20.0
+_SWITCHES = 100
 _CACHE = "PRAGMA cache_size = -65536"
 # What the user can mend: the name of the file, the rights to it, or the process that is in the way.
 _USERS_FAULTS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOTADB")
@@ -75,12 +76,33 @@ def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path.absolute().as_uri(), uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
-    connection.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(connection)
     # NORMAL leaves out the sync of each commit, and still keeps the file whole when the machine loses power.
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     connection.execute(_CACHE)
     connection.execute("PRAGMA temp_store = FILE")
     return connection
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """
+    Have the file keep a write-ahead log from now on, if it does not yet.
+
+    Of two processes that switch a new file at one moment SQLite turns one away at once, lest they wait for each other
+    for ever: it waits here, until the file is free, and finds it switched.
+    """
+    switch = "PRAGMA journal_mode = WAL"
+    for _ in range(_SWITCHES):
+        try:
+            connection.execute(switch)
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("ROLLBACK")
+        else:
+            return
+    connection.execute(switch)
 
 
 class Connect(Protocol):

@@ -2,7 +2,9 @@
 
 import sqlite3
 import stat
+import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,26 @@ def test_a_commit_reaches_the_disk(tmp_path: Path) -> None:
     quick.close()
 
     assert told == [2, "wal", 1, "wal"]
+
+
+def test_whoever_meets_another_in_a_new_file_waits_for_it(tmp_path: Path) -> None:
+    """Processes that begin at one moment all come to a file with a write-ahead log, none of them is turned away."""
+    path, modes = tmp_path / "backfill.db-quota", list[str]()
+    first = sqlite3.connect(path, isolation_level=None)
+    first.execute("BEGIN IMMEDIATE")
+
+    def come() -> None:
+        with closing(connect(path)) as connection:
+            modes.append(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+    second = threading.Thread(target=come, daemon=True)
+    second.start()
+    second.join(0.05)
+    first.execute("COMMIT")
+    second.join()
+    first.close()
+
+    assert modes == ["wal"]
 
 
 def rubbish(path: Path) -> None:

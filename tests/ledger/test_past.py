@@ -19,8 +19,13 @@ API = Api.CUMULATION
 # Side by side and far apart, of letters of one byte to four.
 KEYS = [*(f"D{number:03}" for number in range(40)), "", "A", "Z-9", "é", "消费", "～", "😀1", "😀2"]
 keys = st.lists(st.sampled_from(KEYS))
+# A key is given but later ones.
 known = st.dictionaries(
     st.sampled_from(KEYS), st.tuples(st.sampled_from(DeliveryState), st.none() | st.sampled_from(KEYS))
+).map(
+    lambda told: {
+        key: (state, None if after is None or after <= key else after) for key, (state, after) in told.items()
+    }
 )
 
 
