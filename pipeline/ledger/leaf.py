@@ -1,6 +1,6 @@
 """One chunk of rows as it was read and mapped, column by column, and what is decided about each of its rows."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
@@ -62,6 +62,10 @@ class Leaf:
         """Return the places of the parts that are to be delivered."""
         due = np.flatnonzero((self.fates_by_row() == Fate.DUE)[self.parts.numbers("at")])
         return due[~np.isin(due, list(self.dropped))] if self.dropped else due
+
+    def decided(self) -> "Leaf":
+        """Return the leaf as it waits: of rows that are decided on nobody asks what they would have sent."""
+        return replace(self, parts=self.parts.take(self.due_parts()), in_doubt=set())
 
     def fates_by_row(self) -> npt.NDArray[np.uint8]:
         """Return the fates in a form that numpy can read and write."""

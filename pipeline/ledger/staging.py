@@ -66,7 +66,7 @@ class Staging:
         if self._keeps_cells:
             leaf.cells.update((at, sheet.cells(at)) for at in leaf.places_of(*_OPEN))
         self._finder.note(leaf)
-        self._spool.add(leaf)
+        self._spool.add(leaf.decided())
         self._rows = first_row_no - 1 + len(leaf.fates)
 
     def findings(self, connection: sqlite3.Connection, keep_up: Callable[[], None]) -> Findings:
