@@ -112,7 +112,7 @@ MUTATIONS = (
         "return position < card.newest_position", "return False",
     ),
     Mutation(
-        "of several balances the oldest is sent", "pipeline/ledger/repeats.py", "card[:, 0]))[::-1]]", "card[:, 0]))]",
+        "of several balances the oldest is sent", "pipeline/ledger/twins.py", "card[:, 0]))[::-1]]", "card[:, 0]))]",
     ),
     Mutation(
         "a balance in doubt counts as confirmed", "pipeline/ledger/admission.py",
