@@ -4,8 +4,11 @@ import argparse
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from functools import partial
 
 from tests.simulation.play import play, play_night
+from tests.simulation.wire import TRANSPORTS, wired
 
 _BATCH = 10
 _TELL_EVERY = 1000
@@ -18,6 +21,7 @@ def main() -> int:
     parser.add_argument("--start", type=int, default=0, help="the first (0)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument("--stop-at-first", action="store_true", help="end with the first seed that fails")
+    parser.add_argument("--transport", choices=TRANSPORTS, help="send over a real connection, with this transport")
     parser.add_argument("--night", type=float, metavar="HOURS", help="play one run of so many virtual hours instead")
     args = parser.parse_args()
     if args.night is not None:
@@ -26,8 +30,9 @@ def main() -> int:
     batches = range(args.start, args.start + args.seeds, _BATCH)
     ends = [min(first + _BATCH, args.start + args.seeds) for first in batches]
     failures, requests, told = 0, 0, args.start
+    play_batch = partial(_play_batch, transport=args.transport)
     with ProcessPoolExecutor(args.jobs) as pool:
-        for end, (failed, sent) in zip(ends, pool.map(_play_batch, batches, ends), strict=True):
+        for end, (failed, sent) in zip(ends, pool.map(play_batch, batches, ends), strict=True):
             failures, requests = failures + len(failed), requests + sent
             for line in failed:
                 sys.stdout.write(line + "\n")
@@ -55,13 +60,14 @@ def _night(hours: float) -> int:
     return 0
 
 
-def _play_batch(first: int, end: int) -> tuple[list[str], int]:
+def _play_batch(first: int, end: int, *, transport: str | None) -> tuple[list[str], int]:
     failed, sent = [], 0
-    for seed in range(first, end):
-        try:
-            sent += len(play(seed).journal.entries)
-        except Exception as exc:  # noqa: BLE001 - whatever goes wrong is told with its seed
-            failed.append(f"seed {seed}: {type(exc).__name__}: {exc}")
+    with wired(transport) if transport else nullcontext() as wire:
+        for seed in range(first, end):
+            try:
+                sent += len(play(seed, wire).journal.entries)
+            except Exception as exc:  # noqa: BLE001 - whatever goes wrong is told with its seed
+                failed.append(f"seed {seed}: {type(exc).__name__}: {exc}")
     return failed, sent
 
 

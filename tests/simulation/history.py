@@ -18,12 +18,13 @@ from pipeline.ledger.rerunning import Selection
 from pipeline.model import Lost, Reply, SignedRequest
 from pipeline.report import ReportFiles
 from pipeline.write.course import Course, Ending
-from pipeline.write.ports import at_once
+from pipeline.write.ports import Transport, at_once
 from tests.simulation.engine import SimulatedEngine
 from tests.simulation.platform import Journal, Platform, SimulatedSigner, SimulatedTransport
 from tests.simulation.scenario import Scenario, Step
 from tests.simulation.settings import config_of
 from tests.simulation.storage import SimulatedFiles
+from tests.simulation.wire import Wire, WiredTransport
 from tests.simulation.world import Killed, Process, ProcessClock, World
 
 _CALM_ROUNDS = 4
@@ -57,10 +58,11 @@ class Evidence:
 
 
 class History:
-    """One scenario, played out once."""
+    """One scenario, played out once; with a wire its requests leave over that."""
 
-    def __init__(self, scenario: Scenario, folder: Path) -> None:
+    def __init__(self, scenario: Scenario, folder: Path, wire: Wire | None = None) -> None:
         self.folder = folder
+        self._wire = wire
         self.scenario = scenario
         self.world = World(scenario.seed)
         self.platform = Platform(
@@ -119,6 +121,11 @@ class History:
             frozen_for = step.frozen_for
             self.world.at(self.world.now + step.frozen_after, lambda: _freeze(process, frozen_for))
         process.spawn(lambda: _Command(self, process, told).carry_out())
+
+    def transport(self, process: Process) -> Transport:
+        """Return a process's way to the platform."""
+        simulated = _Counted(process, self.platform, 10.0, self.evidence)
+        return simulated if self._wire is None else WiredTransport(simulated, self._wire)
 
     def is_dead(self, holder: str, _here: Holder) -> bool:
         """Return whether the process that holds a job is dead."""
@@ -185,7 +192,7 @@ class _Command:
             chance=history.world.chance,
             engine=SimulatedEngine(self._process),
             signer_of=lambda *_: SimulatedSigner(),
-            transport_of=lambda *_: _Counted(self._process, history.platform, 10.0, history.evidence),
+            transport_of=lambda *_: history.transport(self._process),
             boot="boot",
             folder=history.folder,
         )

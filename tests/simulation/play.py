@@ -4,13 +4,14 @@ from tests.simulation.checker import check, check_run
 from tests.simulation.history import Evidence, History, memory_folder, remove
 from tests.simulation.platform import Storm
 from tests.simulation.scenario import long_night, scenario_of
+from tests.simulation.wire import Wire
 
 
-def play(seed: int) -> Evidence:
+def play(seed: int, wire: Wire | None = None) -> Evidence:
     """Play the history of a seed and check it; raise with the seed in the text when a promise is broken."""
     folder = memory_folder()
     try:
-        evidence = History(scenario_of(seed, folder), folder).play()
+        evidence = History(scenario_of(seed, folder), folder, wire).play()
         check(evidence)
     except Exception as exc:
         exc.add_note(f"seed {seed}: python -m tests.simulation --start {seed} --seeds 1 plays it again")

@@ -7,8 +7,10 @@ import pytest
 from tests.simulation.mutations import MUTATIONS, Mutation
 from tests.simulation.platform import Storm
 from tests.simulation.play import play, play_night
+from tests.simulation.wire import TRANSPORTS, wired
 
 _SEEDS, _BATCH = 1000, 25
+_WIRED_SEEDS = 50
 
 
 @pytest.mark.parametrize("first", range(0, _SEEDS, _BATCH))
@@ -24,6 +26,14 @@ def test_a_seed_plays_the_same_history_again() -> None:
 
     assert first.journal == second.journal
     assert first.journal.entries
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_history_is_the_same_over_either_transport(transport: str) -> None:
+    """Whatever becomes of requests, each transport sends once what was signed, and tells what came of it."""
+    with wired(transport) as wire:
+        for seed in range(_WIRED_SEEDS):
+            assert play(seed, wire).journal == play(seed).journal
 
 
 def test_the_quota_is_used_and_never_exceeded() -> None:
