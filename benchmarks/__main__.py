@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import ledger, nights, plan, quota, report, send, start
@@ -21,22 +22,33 @@ _PARTS: Mapping[str, _Measure] = {
     "points": lambda _here, args: [quota.measure(seconds=args.seconds, runs=args.runs)],
     "start": lambda here, args: [start.measure(here, runs=3 * args.runs)],
 }
+# What each part goes by.
+_KNOBS: Mapping[str, tuple[str, ...]] = {
+    "send": ("sent", "runs"),
+    "plan": ("rows", "runs"),
+    "nights": ("known", "runs"),
+    "report": ("known", "runs"),
+    "ledger": ("sent", "runs"),
+    "points": ("seconds", "runs"),
+    "start": ("runs",),
+}
 
 
 def main() -> int:
     """Measure, print each table as soon as it is there, and write the page."""
     args = arguments(sys.argv[1:])
-    sys.stdout.write(f"{machine()}\n")
     tables: list[Table] = []
     with scene() as here:
         for part in args.parts or _PARTS:
             sys.stderr.write(f"{part}\n")
-            made = _PARTS[part](here, args)
-            sys.stdout.writelines(f"\n{table.markdown()}" for table in made)
+            for table in _PARTS[part](here, args):
+                tables.append(replace(table, origin=f"`{command(args)}`, on {machine()}."))
+                sys.stdout.write(f"\n{tables[-1].markdown()}")
             sys.stdout.flush()
-            tables += made
     if args.page:
-        args.page.write_text(page(tables, command=command(args), runs=args.runs), encoding="utf-8")
+        # What was not measured now stays as it is.
+        before = args.page.read_text(encoding="utf-8") if args.parts and args.page.exists() else ""
+        args.page.write_text(page(tables, before), encoding="utf-8")
     return 0
 
 
@@ -46,9 +58,17 @@ def _report(here: Scene, rows: int, runs: int) -> Table:
 
 def command(args: argparse.Namespace) -> str:
     """Return the line that measures the same again."""
-    known = " ".join(map(str, args.known))
-    sizes = f'ROWS={args.rows} KNOWN="{known}" SENT={args.sent} SECONDS={args.seconds} RUNS={args.runs}'
-    return f"make bench {sizes}{' PEERS=1' if args.peers else ''}"
+    used = {knob for part in args.parts or _PARTS for knob in _KNOBS[part]}
+    sizes = {knob: _told(getattr(args, knob)) for knob in ("rows", "known", "sent", "seconds", "runs") if knob in used}
+    if args.parts:
+        words = [*args.parts, *(f"--{knob} {size}" for knob, size in sizes.items())]
+        return " ".join(["python -m benchmarks", *words, *(["--peers FOLDER"] if args.peers else [])])
+    words = [f'{knob.upper()}="{size}"' if " " in size else f"{knob.upper()}={size}" for knob, size in sizes.items()]
+    return " ".join(["make bench", *words, *(["PEERS=1"] if args.peers else [])])
+
+
+def _told(size: int | list[int]) -> str:
+    return " ".join(map(str, size)) if isinstance(size, list) else str(size)
 
 
 def arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -70,7 +90,12 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
         "--runs", type=int, default=3, help="how often each is measured (3); above a million known twice"
     )
     parser.add_argument("--peers", type=Path, metavar="FOLDER", help="install other peers there, and measure them")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="write all tables there")
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="FILE",
+        help="write the tables there; of a page that is there, one part alone leaves the others as they are",
+    )
     args = parser.parse_args(words)
     args.known = args.known or [args.rows // 4, args.rows // 2, args.rows]
     return args

@@ -8,7 +8,6 @@ from benchmarks.contest import Contestant, contest
 from benchmarks.measure import Cost, Pace, Unavailable, cost_of, number, pace_of, python, ratios, spread
 from benchmarks.peers.installed import PEERS, python_of
 from benchmarks.quota import shares
-from benchmarks.table import Table, machine, page
 
 
 @pytest.mark.parametrize(
@@ -110,14 +109,3 @@ def test_the_quota_is_told_as_it_was_printed() -> None:
     told = "warming up\nours, 3 processes: 97.5% of the permits (97.1% to 98.0%), 0 refused in 3 times 60 s\n"
 
     assert shares(told) == (("ours, 3 processes", "97.5% (97.1% to 98.0%)", "0"),)
-
-
-def test_a_page_says_how_it_was_made() -> None:
-    """It names the command, the machine and the number of measurements, and holds every table."""
-    table = Table("Start", "Whole commands.", ("what", "seconds"), (("help", "0.10"),))
-
-    made = page([table], command="make bench RUNS=3", runs=3)
-
-    assert made.startswith("# Performance\n\nMade by `make bench RUNS=3`;")
-    assert f"\n{machine()}.\n" in made
-    assert made.endswith("\n## Start\n\nWhole commands.\n\n| what | seconds |\n| --- | ---: |\n| help | 0.10 |\n")

@@ -47,3 +47,8 @@ def test_the_command_names_what_was_used() -> None:
 
     assert command(arguments(["--rows", "400", "--sent", "30"])) == line
     assert command(arguments(["--rows", "400", "--sent", "30", "--peers", "p"])) == f"{line} PEERS=1"
+    part = "python -m benchmarks send --sent 30 --runs 3 --peers FOLDER"
+    assert command(arguments(["send", "--sent", "30", "--peers", "p"])) == part
+    assert command(arguments(["nights", "report", "--known", "7", "9"])) == (
+        "python -m benchmarks nights report --known 7 9 --runs 3"
+    )
