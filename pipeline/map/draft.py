@@ -11,7 +11,7 @@ from pipeline.lines import Lines
 from pipeline.map.template import Refusal, filled
 from pipeline.model import Api, BadRow, Invalid, Mapped
 from pipeline.sheet import PAYLOAD, Sheet, key_of_row, line_of
-from pipeline.texts import Column, cells_of, column_of, listed
+from pipeline.texts import Column, cells_of, column_of, listed, pc
 
 Places = npt.NDArray[np.int64]
 
@@ -94,10 +94,10 @@ class Draft:
             places[payloads.numbers("at")] = np.arange(len(payloads))
             keys = keys.take(pa.array(places, mask=places < 0))
         if self._own_keys:
-            texts = listed(keys)
-            for place, key in self._own_keys.items():
-                texts[place] = key
-            keys = column_of(texts)
+            own = sorted(self._own_keys)
+            is_own = np.zeros(count, np.bool_)
+            is_own[own] = True
+            keys = pc.replace_with_mask(keys, is_own, column_of(self._own_keys[place] for place in own))
         return keys
 
 

@@ -84,7 +84,8 @@ class _SheetMapper:
         template = self._known_or_learned(chunk, columns, int(places[0]))
         if template is None:
             return
-        texts = {c.feed.name: c.texts for c in columns if c.feed.slot}
+        filled_with = template.filled_with()
+        texts = {c.feed.name: c.texts for c in columns if c.feed.slot and c.feed.name in filled_with}
         if len(places) < len(chunk):
             texts = {name: column.take(pa.array(places)) for name, column in texts.items()}
         if isinstance(template, Refusal):

@@ -6,7 +6,7 @@ the markers: so nothing here knows how a body is made.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -31,6 +31,10 @@ class Refusal:
     faults: tuple[Fault, ...]
     request_key: Pieces | None
 
+    def filled_with(self) -> Set[str]:
+        """Return the names of the texts that its key is made of."""
+        return set(gaps_of(self.request_key or ()))
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -45,6 +49,12 @@ class Template:
     version: Pieces | None
     made_of: tuple[Pieces, ...] = field(repr=False)
     key_is_derived: bool
+
+    def filled_with(self) -> Set[str]:
+        """Return the names of the texts that its columns are made of."""
+        maybe = (self.refund_of, self.points, self.version)
+        every = (self.body, self.request_key, self.identity, *self.lane, *self.made_of, *filter(None, maybe))
+        return {name for pieces in every for name in gaps_of(pieces)}
 
     def render(self, texts: Texts, count: int) -> dict[str, Column]:
         """Return the columns of their payloads for rows that are alike, of which these are the texts."""
