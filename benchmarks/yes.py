@@ -48,10 +48,6 @@ class Yes:
         """Return the answer as one to be trusted."""
         return Opened(Trust.VERIFIED, reply.body)
 
-    def shortest_trip(self) -> float:
-        """Return 0: there is no network."""
-        return 0.0
-
     def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:  # noqa: ARG002 - the port's
         """Return None: there are no keys."""
         return None

@@ -108,10 +108,9 @@ def _judge_known(leaf: Leaf, past: Past) -> None:
                     is_done[n] = True
                 case Go(doubt=True):
                     leaf.in_doubt.add(n)
-    fates, left = leaf.fates_by_row(), leaf.parts.numbers("at")[~is_done]
-    is_left = np.ones(len(fates), np.bool_)
-    is_left[leaf.parts.numbers("at")] = False
-    is_left[left] = True
+    fates = leaf.fates_by_row()
+    is_left = np.zeros(len(fates), np.bool_)
+    is_left[leaf.parts.numbers("at")[~is_done]] = True
     fates[~is_left & (fates == Fate.DUE)] = Fate.ALREADY_SUCCEEDED
 
 

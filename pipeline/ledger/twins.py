@@ -56,8 +56,7 @@ def before_held(lines: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 def repeated(lines: npt.NDArray[Any], left_out: npt.NDArray[np.int64]) -> Found | None:
     """Return the parts whose identity an earlier row has, and whether their content is the same."""
-    some = alike(lines, "identity")
-    some = some[~np.isin(some["row_no"], left_out)]
+    some = _alike_but(lines, "identity", left_out)
     if not len(some):
         return None
     identity = some["identity"]
@@ -88,8 +87,7 @@ def duplicates(
 
 def older(lines: npt.NDArray[Any], conflicts: npt.NDArray[np.int64]) -> Found | None:
     """Return the balances that a newer one of their card makes needless, and whether that is the very same."""
-    some = alike(lines, "card")
-    some = some[~np.isin(some["row_no"], conflicts)]
+    some = _alike_but(lines, "card", conflicts)
     if not len(some):
         return None
     card = some["card"]
@@ -98,3 +96,9 @@ def older(lines: npt.NDArray[Any], conflicts: npt.NDArray[np.int64]) -> Found | 
     newest = some[group_firsts(starts)]
     is_same = (some["identity"] == newest["identity"]).all(axis=1) & ~some["is_derived"]
     return Found(some["row_no"][~starts], is_same[~starts])
+
+
+def _alike_but(lines: npt.NDArray[Any], name: str, left_out: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """Return the lines that have a twin in this field, but for those of some rows."""
+    some = alike(lines, name)
+    return some[~np.isin(some["row_no"], left_out)]
