@@ -27,8 +27,9 @@ def writer_of(
     course: Course,
     gate: Passage,
     watch: Lookout,
+    workers: int,
 ) -> Writer:
-    """Return what carries a job's lanes."""
+    """Return what so many workers carry a job's lanes with."""
     signer = outside.signer_of(account, job.api)
     transport = outside.transport_of(account, job)
     means = Means(
@@ -44,4 +45,4 @@ def writer_of(
         clock=outside.clock,
         chance=outside.chance,
     )
-    return Writer(means, ledger)
+    return Writer(means, ledger, workers)

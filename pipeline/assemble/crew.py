@@ -2,7 +2,7 @@
 
 import logging
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
@@ -13,12 +13,12 @@ from pipeline.assemble.carrying import permits_of, writer_of
 from pipeline.assemble.fingerprint import fingerprint
 from pipeline.assemble.outside import Outside
 from pipeline.clock import SystemClock
+from pipeline.engines.one_core import Seat, system_cores
 from pipeline.engines.spawning import end_with_parent
 from pipeline.engines.tether import Dismissed, Done, Failed, Tether
 from pipeline.engines.threads import ThreadEngine
 from pipeline.errors import CrewLost, LedgerError, PipelineError, SettingsError
 from pipeline.ledger.quotas import QuotaStore
-from pipeline.ledger.records import Due
 from pipeline.limits.permits import Permits
 from pipeline.settings import Config, load
 from pipeline.write.afar import FarCourse, FarGate, FarLedger, FarWatch
@@ -39,6 +39,7 @@ class Brief:
     quota: Path
     job: str
     workers: int
+    seat: Seat
 
 
 def main(number: int) -> None:
@@ -59,8 +60,7 @@ def main(number: int) -> None:
 def _end_of(brief: Brief, tether: Tether) -> Done | Failed:
     try:
         outside = Outside.real(SystemClock(), brief.environ)
-        # Several processes are there to fill all cores: which of them runs where is for the system to say.
-        carry_lanes(brief, tether, replace(outside, engine=ThreadEngine()))
+        carry_lanes(brief, tether, replace(outside, engine=ThreadEngine(cores=system_cores(brief.seat))))
     except Dismissed:
         # Why is known where the question was asked.
         return Done()
@@ -82,12 +82,17 @@ def carry_lanes(brief: Brief, tether: Tether, outside: Outside) -> None:
     config = _config_as_told(brief, outside)
     job = config.jobs[brief.job]
     account = config.accounts[job.account]
-    ledger, gate, watch = FarLedger(tether.ask), FarGate(course, tether.ask), FarWatch(course, tether.ask)
+    ledger = FarLedger(tether.ask, brief.workers)
+    gate, watch = FarGate(course, tether.ask), FarWatch(course, tether.ask)
     with closing(QuotaStore(brief.quota)) as quotas:
         permits = permits_of(job, account, quotas, outside)
-        writer = writer_of(job, account, ledger, permits, outside, course=course, gate=gate, watch=watch)
+        writer = writer_of(
+            job, account, ledger, permits, outside,
+            course=course, gate=gate, watch=watch, workers=brief.workers,
+        )  # fmt: skip
         log = _Log(ledger, permits, tether)
-        lanes = writer.admitted(_lanes(tether, brief.workers), brief.workers)
+        # Few at a time, so that no crew is left with many when others have none.
+        lanes = writer.handed_out(ledger.next_lanes)
         outside.engine.run(lanes, writer.carry, workers=brief.workers, tick=log.keep_up, give_up=course.give_up)
         log.keep_up()
 
@@ -98,12 +103,6 @@ def _config_as_told(brief: Brief, outside: Outside) -> Config:
     if fingerprint(job, config.accounts[job.account]) != brief.fingerprint:
         raise SettingsError([f"{config.path} or a key it names changed while the run began"])
     return config
-
-
-def _lanes(tether: Tether, at_once: int) -> Iterator[list[Due]]:
-    """Yield lanes as the run hands them out: few at a time, so that no crew is left with many when others have none."""
-    while lanes := tether.ask("lanes", at_once):
-        yield from lanes
 
 
 class _Log:

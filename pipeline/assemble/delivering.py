@@ -9,6 +9,7 @@ from pipeline.assemble.carrying import permits_of, writer_of
 from pipeline.assemble.crew import Brief
 from pipeline.assemble.fingerprint import fingerprint
 from pipeline.assemble.outside import Outside
+from pipeline.engines.one_core import Seat
 from pipeline.engines.processes import ProcessEngine
 from pipeline.ledger.quotas import QuotaStore, quota_path
 from pipeline.ledger.records import Due
@@ -17,6 +18,7 @@ from pipeline.settings import Account, Job
 from pipeline.write.bridge import Bridge
 from pipeline.write.course import Course
 from pipeline.write.gate import Gate
+from pipeline.write.lanes import admitted, draw
 from pipeline.write.suspicion import Monotony, Suspicion
 from pipeline.write.watch import Watch
 
@@ -57,14 +59,15 @@ class Here:
         self._permits = permits_of(job, account, quotas, outside)
         self._writer = writer_of(
             job, account, parts.held, self._permits, outside,
-            course=parts.course, gate=parts.gate(), watch=Watch(Suspicion(), Monotony()),
+            course=parts.course, gate=parts.gate(), watch=Watch(Suspicion(), Monotony()), workers=job.concurrency,
         )  # fmt: skip
 
     def deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
         """Carry all lanes; see `Delivering`."""
         course, workers = self._parts.course, self._parts.job.concurrency
-        admitted = self._writer.admitted(lanes, workers)
-        self._parts.outside.engine.run(admitted, self._writer.carry, workers=workers, tick=tick, give_up=course.give_up)
+        held = self._parts.held
+        ahead = self._writer.handed_out(lambda: admitted(draw(lanes, workers), held.intend))
+        self._parts.outside.engine.run(ahead, self._writer.carry, workers=workers, tick=tick, give_up=course.give_up)
 
     def throttled(self) -> int:
         """Return how many answers were throttled so far."""
@@ -96,8 +99,8 @@ class Spread:
         parts = self._parts
         known, quota = fingerprint(parts.job, parts.account), quota_path(parts.held.path)
         return [
-            Brief(self._config, parts.outside.environ, known, quota, parts.job.name, workers)
-            for workers in shares(parts.job.concurrency, self._processes)
+            Brief(self._config, parts.outside.environ, known, quota, parts.job.name, workers, Seat(n, self._processes))
+            for n, workers in enumerate(shares(parts.job.concurrency, self._processes))
         ]
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -20,8 +21,21 @@ _BUSY_SHARE = 0.5
 _CORE_AT = 36
 
 
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Which one a process is of those that share its work; the first one is 0."""
+
+    number: int = 0
+    among: int = 1
+
+    def cores(self, allowed: set[int]) -> set[int]:
+        """Return those of the cores that are this process's own: one at least, of its own alone if there are enough."""
+        ordered = sorted(allowed)
+        return set(ordered[self.number :: self.among] or [ordered[self.number % len(ordered)]])
+
+
 class Cores(Protocol):
-    """The cores of the machine."""
+    """The cores of the machine, seen from one of the processes that share its work."""
 
     def here(self) -> set[int]:
         """Return the core on which the calling thread runs."""
@@ -29,6 +43,10 @@ class Cores(Protocol):
 
     def allowed(self) -> set[int]:
         """Return the cores on which the calling thread may run."""
+        ...
+
+    def own(self) -> set[int]:
+        """Return those of the allowed cores that the others keep away from."""
         ...
 
     def keep(self, thread: threading.Thread, cores: set[int]) -> None:
@@ -39,6 +57,9 @@ class Cores(Protocol):
 class LinuxCores:
     """The cores as Linux tells of them; what it refuses is an OSError."""
 
+    def __init__(self, seat: Seat) -> None:
+        self._seat = seat
+
     def here(self) -> set[int]:
         """Return the core on which the calling thread runs."""
         told = Path("/proc/thread-self/stat").read_text(encoding="utf-8", errors="replace")
@@ -48,16 +69,24 @@ class LinuxCores:
         """Return the cores on which the calling thread may run."""
         return os.sched_getaffinity(0)
 
+    def own(self) -> set[int]:
+        """Return those of the allowed cores that the others keep away from."""
+        return self._seat.cores(self.allowed())
+
     def keep(self, thread: threading.Thread, cores: set[int]) -> None:
         """Have a thread, where it is alive, run on these cores only."""
         if thread.is_alive() and thread.native_id is not None:
             os.sched_setaffinity(thread.native_id, cores)
 
 
-def system_cores() -> Cores | None:
-    """Return the cores of this machine; None where threads can't be kept on one, or compute side by side anyway."""
+def system_cores(seat: Seat | None = None) -> Cores | None:
+    """
+    Return the cores of this machine; None where threads can't be kept on one, or compute side by side anyway.
+
+    Without a seat the process is the only one.
+    """
     can_be_kept = sys.platform == "linux" and "free-threading" not in sys.version
-    return LinuxCores() if can_be_kept else None
+    return LinuxCores(seat or Seat()) if can_be_kept else None
 
 
 class OneCore:
@@ -65,7 +94,7 @@ class OneCore:
     Keeps threads of this process together on one core while the process is busy, and leaves them alone otherwise.
 
     The core is chosen anew each time: the one on which the system has just woken the calling thread, an idle one where
-    there is any. So nobody stays where others compute as well while there is room elsewhere.
+    there is any among the process's own. So nobody stays where others compute as well while there is room elsewhere.
     """
 
     def __init__(
@@ -80,6 +109,9 @@ class OneCore:
         self._steady = steady
         self._looked_at = (used(), steady())
         self._all = self._kept = cores.allowed()
+        if (own := cores.own()) != self._all:
+            with suppress(OSError):
+                cores.keep(threading.current_thread(), own)
 
     def look_after(self, threads: Sequence[threading.Thread]) -> None:
         """Put the threads where they cost least; the caller, who has just woken, is none of them."""

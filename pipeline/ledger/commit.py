@@ -45,6 +45,8 @@ class GroupCommit(Generic[ItemT, ResultT]):
         self._write = write
         self._lock = threading.Lock()
         self._pending: list[_Ticket[ItemT, ResultT]] = []
+        # Items that are pending, or being written.
+        self._waiting = 0
         self._is_led = False
         self._failure: BaseException | None = None
 
@@ -55,6 +57,11 @@ class GroupCommit(Generic[ItemT, ResultT]):
     def later(self, item: ItemT) -> None:
         """Hand in an item that nobody waits for. Raises where nothing is written any more."""
         self._hand_in(_Ticket((item,)), leads=False)
+
+    def keep_up(self, most: int) -> None:
+        """Return when no more items than these wait to be written. Raises where something was not."""
+        if self._waiting > most:
+            self.flush()
 
     def flush(self) -> None:
         """Return when all that was handed in is written. Raises where something was not."""
@@ -78,6 +85,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
             if self._failure is not None:
                 raise self._failure
             self._pending.append(ticket)
+            self._waiting += len(ticket.items)
             leads = leads and not self._is_led
             self._is_led = self._is_led or leads
             return leads
@@ -97,6 +105,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
     def _hand_over(self) -> bool:
         """Let another write who waits; return whether it is still our turn."""
         with self._lock:
+            self._waiting = sum(len(ticket.items) for ticket in self._pending)
             following = next((ticket for ticket in self._pending if ticket.may_lead), None)
             # Whoever only flushes is not left to write: it may be the thread that watches all others.
             is_ours = following is None and any(not ticket.items for ticket in self._pending)

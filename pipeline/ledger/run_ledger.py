@@ -161,6 +161,10 @@ class RunLedger:
         """Fix an outcome; it is on disk with the next intents of any worker, or the next `keep_up`."""
         self._entries.later((due, end))
 
+    def limit_waiting(self, outcomes: int) -> None:
+        """Return when no more outcomes than these wait for their commit: after a crash they are sent again."""
+        self._entries.keep_up(outcomes)
+
     def record(self, entries: Sequence[Entry]) -> list[Admission | None]:
         """
         Put on disk what a worker, or another process of the run, did and is about to do.

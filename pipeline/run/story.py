@@ -12,7 +12,7 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.model import LaneOrder, Status
 from pipeline.write.course import Course, Drained, Ending
 from pipeline.write.delivery import timestamp
-from pipeline.write.writer import Lane
+from pipeline.write.lanes import Lane
 
 
 class Engine(Protocol):

@@ -17,6 +17,7 @@ from pipeline.model import Status
 from pipeline.write.bridge import Standing
 from pipeline.write.course import Course, Ending
 from pipeline.write.gate import Pass
+from pipeline.write.lanes import Lane
 from pipeline.write.verdict import Halt, Refused, TryAgain, Verdict
 
 _LOOK_SECONDS = 0.05
@@ -117,16 +118,37 @@ class FarWatch:
         return None if self._course.is_calm else cast("Halt | None", self._ask("settled", verdict))
 
 
+class _Wanted:
+    """Lanes are wanted."""
+
+
+_Entry = tuple[int, Settlement | None] | _Wanted
+_Answer = Admission | None | list[Lane]
+
+
 class FarLedger:
     """
     The run's ledger.
 
-    What several threads write at one moment goes over in one message. `settle` returns at once: it is on disk with the
-    next intent of any thread, or with `flush`.
+    What several threads write at one moment goes over in one message, and lanes come back with the answer. `settle`
+    returns at once: it is on disk with the next intent of any thread, or with `flush`.
     """
 
-    def __init__(self, ask: Ask) -> None:
-        self._entries = GroupCommit[tuple[int, Settlement | None], Admission | None](lambda some: ask("record", some))
+    def __init__(self, ask: Ask, workers: int) -> None:
+        self._ask = ask
+        self._workers = workers
+        self._entries = GroupCommit[_Entry, _Answer](self._write)
+
+    def _write(self, entries: Sequence[_Entry]) -> list[_Answer]:
+        told = [entry for entry in entries if not isinstance(entry, _Wanted)]
+        admissions, lanes = self._ask("record", told, self._workers if len(told) < len(entries) else 0)
+        of_told = iter(admissions)
+        return [lanes if isinstance(entry, _Wanted) else next(of_told) for entry in entries]
+
+    def next_lanes(self) -> list[Lane]:
+        """Return new lanes, admitted or not, none where there are no more; asked for by one thread at a time."""
+        (lanes,) = self._entries.run([_Wanted()])
+        return cast("list[Lane]", lanes)
 
     def intend(self, dues: Sequence[Due]) -> list[Admission]:
         """Put the intents on disk, or say why one may not be sent."""
@@ -135,6 +157,10 @@ class FarLedger:
     def settle(self, due: Due, end: Settlement) -> None:
         """Fix the outcome."""
         self._entries.later((due.due_no, end))
+
+    def limit_waiting(self, outcomes: int) -> None:
+        """Return when no more outcomes than these wait to be put on disk."""
+        self._entries.keep_up(outcomes)
 
     def keep_job(self) -> None:
         """Do nothing: while the run is not heard of, its course lets no crew begin an attempt."""

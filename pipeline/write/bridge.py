@@ -3,8 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from pipeline.ledger.admission import Admission
 from pipeline.ledger.deliveries import Entry
@@ -12,6 +11,7 @@ from pipeline.ledger.lease import LEASE_SECONDS
 from pipeline.ledger.records import Due, Settlement
 from pipeline.write.course import Course, Ending
 from pipeline.write.gate import Gate
+from pipeline.write.lanes import Lane, Stretch, admitted, draw
 from pipeline.write.watch import Watch
 
 # Well before the lease of a run whose own process was held up can end: then nobody sends any more.
@@ -71,7 +71,6 @@ class Bridge:
         self._told: tuple[object, ...] = ()
         self.throttled = 0
         self._answers: dict[str, Callable[..., object]] = {
-            "lanes": self._next_lanes,
             "record": self._record,
             "enter": gate.enter,
             "abandon": gate.abandon,
@@ -109,21 +108,30 @@ class Bridge:
         good_until = self._records.renewed_at + _GOOD_SECONDS
         return Standing(self._number, good_until, is_calm, course.ending, course.reason, course.halt_code)
 
-    def _next_lanes(self, most: int) -> list[list[Due]]:
-        """Return the next lanes, none where there are no more or the run drains."""
-        with self._reading:
-            lanes = [] if self._course.ending else list(islice(self._lanes, most))
-            self._under_way.update((due.due_no, due) for lane in lanes for due in lane)
-            return lanes
+    def _record(
+        self, entries: Sequence[tuple[int, Settlement | None]], wanted: int
+    ) -> tuple[list[Admission | None], list[Lane]]:
+        """
+        Put down what a crew did and is about to do, dues by their numbers; admit new lanes with so many dues for it.
 
-    def _record(self, entries: Sequence[tuple[int, Settlement | None]]) -> list[Admission | None]:
-        """Put down what a crew did and is about to do; dues by their numbers."""
-        admissions = self._records.record([(self._under_way[due_no], end) for due_no, end in entries])
+        No lanes come where there are no more, or the run drains.
+        """
+        lanes = self._draw(wanted)
+        told: list[Entry] = [(self._under_way[due_no], end) for due_no, end in entries]
+        starts: list[Entry] = [(due, None) for first, *_ in lanes for due in first]
+        admissions = self._records.record([*told, *starts])
         for due_no, end in entries:
             if end is not None:
                 del self._under_way[due_no]
                 self._course.count(end.status)
-        return admissions
+        of_lanes = cast("list[Admission]", admissions[len(told) :])
+        return admissions[: len(told)], admitted(lanes, lambda _: of_lanes)
+
+    def _draw(self, dues: int) -> list[list[Stretch]]:
+        with self._reading:
+            lanes = [] if self._course.ending else draw(self._lanes, dues)
+            self._under_way.update((due.due_no, due) for lane in lanes for stretch in lane for due in stretch)
+            return lanes
 
     def _drain(self, ending: Ending, reason: str, halt_code: str | None) -> None:
         self._course.drain(ending, reason, halt_code=halt_code)

@@ -1,8 +1,58 @@
-"""The order within a lane."""
+"""The order within a lane, and which of its dues are admitted together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
+from pipeline.ledger.admission import Admission
 from pipeline.ledger.records import Due
+
+# After a crash what was admitted counts as possibly sent: so no lane has all of its dues admitted at once.
+_LONGEST_STRETCH = 4
+
+# Dues of a lane that may be admitted together: none of them waits for what becomes of another.
+Stretch = Sequence[Due]
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Dues that go one after another, one stretch at least; those of the first one are admitted, or are not."""
+
+    stretches: Sequence[Stretch]
+    first: Sequence[Admission]
+
+
+def draw(lanes: Iterator[Sequence[Due]], dues: int) -> list[list[Stretch]]:
+    """Return the next lanes, as many as it takes until their first stretches hold so many dues."""
+    drawn: list[list[Stretch]] = []
+    while dues > 0 and (lane := next(lanes, None)):
+        drawn.append(list(stretches(payments_first(lane))))
+        dues -= len(drawn[-1][0])
+    return drawn
+
+
+def admitted(lanes: Sequence[Sequence[Stretch]], intend: Callable[[Sequence[Due]], list[Admission]]) -> list[Lane]:
+    """Return lanes whose first stretches are all admitted, or not, by one commit."""
+    admissions = iter(intend([due for first, *_ in lanes for due in first]))
+    return [Lane(lane, list(islice(admissions, len(lane[0])))) for lane in lanes]
+
+
+def stretches(dues: Iterator[Due]) -> Iterator[Stretch]:
+    """Cut the dues of a lane, in their order, where one has to wait for what becomes of those before it."""
+    stretch: list[Due] = []
+    for due in dues:
+        if stretch and (len(stretch) == _LONGEST_STRETCH or _waits(due)):
+            yield stretch
+            stretch = []
+        stretch.append(due)
+    if stretch:
+        yield stretch
+
+
+def _waits(due: Due) -> bool:
+    """Return whether a due may have to wait: a refund for its payment, a state or a balance for an earlier one."""
+    is_state = due.identity != due.request_key
+    return is_state or due.refund_of is not None or due.balance is not None
 
 
 def payments_first(lane: Sequence[Due]) -> Iterator[Due]:

@@ -1,8 +1,6 @@
 """Carrying lanes of dues to outcomes that the ledger can stand by."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from pipeline.ledger.admission import Admission, Blocked, Conflict, Go, Skip
@@ -10,7 +8,7 @@ from pipeline.ledger.records import Due, Settlement
 from pipeline.model import Status
 from pipeline.write.course import Drained
 from pipeline.write.delivery import Delivery, Means
-from pipeline.write.lanes import payments_first
+from pipeline.write.lanes import Lane, Stretch
 from pipeline.write.settlement import History
 
 
@@ -25,59 +23,59 @@ class Deliveries(Protocol):
         """Fix the outcome."""
         ...
 
+    def limit_waiting(self, outcomes: int) -> None:
+        """Return when no more outcomes than these wait to be put on disk."""
+        ...
+
     def keep_job(self) -> None:
         """Return where the run may still send; raise where it was held up until another took its job."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """Dues that go one after another, one at least; the first of them is admitted, or is not."""
-
-    dues: Sequence[Due]
-    first: Admission
-
-
 class Writer:
     """
-    Delivers dues to one API with one account. Thread-safe: lanes are carried side by side.
+    Delivers dues to one API with one account. Thread-safe: lanes are carried side by side, by so many workers.
 
-    How the run fares shows in the course of its means; exceptions are faults of the ledger or of the program.
+    After a crash at most twice as many requests are repeated as there are workers: those under way, and as many whose
+    outcome is not on disk yet. How the run fares shows in the course of its means; exceptions are faults of the ledger
+    or of the program.
     """
 
-    def __init__(self, means: Means, deliveries: Deliveries) -> None:
+    def __init__(self, means: Means, deliveries: Deliveries, workers: int) -> None:
         self._means = means
+        self._workers = workers
         self._deliveries = deliveries
 
-    def admitted(self, lanes: Iterable[Sequence[Due]], at_once: int) -> Iterator[Lane]:
-        """
-        Yield lanes to carry, the first dues of so many admitted by one commit; no more once the run ends.
-
-        Most lanes have no other due: so a commit serves as many requests as there are workers.
-        """
-        ordered = (list(payments_first(lane)) for lane in lanes)
+    def handed_out(self, next_lanes: Callable[[], list[Lane]]) -> Iterator[Lane]:
+        """Yield the lanes that are asked for, until there are none; ask for no more once the run ends."""
         try:
             self._means.course.go_on()
-            while some := list(islice(ordered, at_once)):
-                yield from map(Lane, some, self._deliveries.intend([lane[0] for lane in some]))
+            while some := next_lanes():
+                yield from some
                 self._means.course.go_on()
         except Drained:
             return
 
     def carry(self, lane: Lane) -> None:
-        """Deliver the dues of one lane, one after another; leave the rest untouched once the run ends."""
-        self._write(lane.dues[0], lane.first)
+        """Deliver the dues of one lane, one after another; at the end of the run leave those that have no intent."""
+        first, *others = lane.stretches
+        self._write_all(first, lane.first)
         try:
-            for due in lane.dues[1:]:
+            for stretch in others:
                 self._means.course.go_on()
-                self._write(due, *self._deliveries.intend([due]))
+                self._write_all(stretch, self._deliveries.intend(stretch))
         except Drained:
             return
+
+    def _write_all(self, stretch: Stretch, admissions: Sequence[Admission]) -> None:
+        for due, admission in zip(stretch, admissions, strict=True):
+            self._write(due, admission)
 
     def _write(self, due: Due, admission: Admission) -> None:
         """Carry one due to an outcome. Its intent is on disk, and brings back any doubt that an earlier run left."""
         match admission:
             case Go(doubt, before):
+                self._deliveries.limit_waiting(self._workers)
                 history = History(before=before, doubt=doubt)
                 end = Delivery(self._means, due, history, self._deliveries.keep_job).carry_out()
             case Skip(code):

@@ -19,6 +19,7 @@ from pipeline.assemble.delivering import Parts, Spread, shares
 from pipeline.assemble.fingerprint import fingerprint
 from pipeline.assemble.outside import Outside
 from pipeline.clock import SystemClock
+from pipeline.engines.one_core import Seat
 from pipeline.engines.spawning import Started
 from pipeline.engines.tether import Call, Done, Failed, Return, Tether
 from pipeline.errors import CrewLost, PipelineError
@@ -101,7 +102,7 @@ class Bridge:
         while isinstance(message := self.connection.recv(), Call):
             self.questions.append(message.question)
             news = Standing(message.serial, SystemClock().steady() + 60, is_calm=True)
-            self.connection.send(Return(message.serial, [], news))
+            self.connection.send(Return(message.serial, ([], []), news))
         assert isinstance(message, Done | Failed)
         return message
 
@@ -117,7 +118,7 @@ def brief(tmp_path: Path) -> Brief:
     config = load(path, environ={}, at=SystemClock().now(), only_job="orders")
     (tmp_path / "state").mkdir()
     known = fingerprint(config.jobs["orders"], config.accounts["zhima"])
-    return Brief(path, {}, known, tmp_path / "state" / "quota", "orders", workers=2)
+    return Brief(path, {}, known, tmp_path / "state" / "quota", "orders", workers=2, seat=Seat())
 
 
 def begin(end: socket.socket, environ: Mapping[str, str] = MappingProxyType({}), **others: Any) -> Any:
@@ -145,7 +146,7 @@ def test_a_crew_without_lanes_is_done(brief: Brief) -> None:
     """A crew reads the config for itself, asks for lanes, gives a sign of life and ends."""
     told, questions = last_word(brief)
 
-    assert (told, set(questions)) == (Done(), {"lanes", "report"})
+    assert (told, set(questions)) == (Done(), {"record", "report"})
 
 
 def test_a_config_that_changed_is_not_used(brief: Brief) -> None:
@@ -190,6 +191,7 @@ def test_a_run_names_its_quota(tmp_path: Path) -> None:
     ledger.close()
 
     assert [brief.quota for brief in told] == [tmp_path / "here.db-quota"] * 2
+    assert {brief.seat for brief in told} == {Seat(0, 2), Seat(1, 2)}
 
 
 def test_a_crew_whose_run_is_gone_ends_quietly() -> None:

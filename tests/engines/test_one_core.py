@@ -9,7 +9,7 @@ from itertools import repeat
 
 import pytest
 
-from pipeline.engines.one_core import Cores, LinuxCores, OneCore, system_cores
+from pipeline.engines.one_core import Cores, LinuxCores, OneCore, Seat, system_cores
 from pipeline.engines.threads import ThreadEngine
 
 ALL = {0, 1, 2, 3}
@@ -21,6 +21,7 @@ class FakeCores:
 
     woken_on: Iterator[int] = field(default_factory=lambda: iter(()))
     refuses: bool = False
+    seat: Seat = field(default_factory=Seat)
     kept: list[tuple[str, set[int]]] = field(default_factory=list)
 
     def here(self) -> set[int]:
@@ -28,6 +29,9 @@ class FakeCores:
 
     def allowed(self) -> set[int]:
         return ALL
+
+    def own(self) -> set[int]:
+        return self.seat.cores(ALL)
 
     def keep(self, thread: threading.Thread, cores: set[int]) -> None:
         if self.refuses:
@@ -73,6 +77,32 @@ def test_where_the_system_refuses_threads_stay_as_they_are() -> None:
     assert cores.kept == [("worker", {2})]
 
 
+@pytest.mark.parametrize(
+    ("among", "own"),
+    [
+        pytest.param(1, [ALL], id="one process: all"),
+        pytest.param(2, [{0, 2}, {1, 3}], id="two processes: half of them each"),
+        pytest.param(3, [{0, 3}, {1}, {2}], id="three processes: one each, and one has the last"),
+        pytest.param(5, [{0}, {1}, {2}, {3}, {0}], id="more processes than cores: shared one by one"),
+    ],
+)
+def test_processes_part_the_cores(among: int, own: list[set[int]]) -> None:
+    """Each process has a core of its own at least where there are enough."""
+    assert [Seat(number, among).cores(ALL) for number in range(among)] == own
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_the_watching_thread_of_one_among_several_stays_on_its_own_cores(*, refuses: bool) -> None:
+    """Where the caller is woken the busy threads go: so it may be woken on the process's own cores alone."""
+    cores = FakeCores(iter([3]), seat=Seat(1, 2))
+    cores.refuses = refuses
+    one_core = OneCore(cores, used=iter([0.0, 0.9]).__next__, steady=iter([0.0, 1.0]).__next__)
+    cores.refuses = False
+    one_core.look_after([threading.Thread(name="worker")])
+
+    assert cores.kept == [("MainThread", {1, 3})] * (not refuses) + [("worker", {3})]
+
+
 def test_an_engine_keeps_its_threads_on_one_core_while_they_are_busy() -> None:
     """Each busy worker of an engine is kept on the core on which the watching thread was woken."""
     cores = FakeCores(repeat(2))
@@ -91,7 +121,7 @@ def test_an_engine_keeps_its_threads_on_one_core_while_they_are_busy() -> None:
 @pytest.mark.skipif(system_cores() is None, reason="threads can't be kept on a core here")
 def test_linux_keeps_a_thread_on_a_core() -> None:
     """A thread that is kept on the core of the caller may run there alone; the caller and the dead are left alone."""
-    cores, done = LinuxCores(), threading.Event()
+    cores, done = LinuxCores(Seat()), threading.Event()
     thread = threading.Thread(target=done.wait)
     before, here = cores.allowed(), cores.here()
     thread.start()

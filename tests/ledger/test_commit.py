@@ -205,3 +205,28 @@ def test_everybody_on_a_torn_page_is_told() -> None:
 
     assert told == {1: "kept", 2: "torn", 13: "torn", 3: "torn"}
     assert book.written == [[1]]
+
+
+def test_no_more_waits_than_may(book: Book, commits: GroupCommit[int, int]) -> None:
+    """Once more items wait than may, they are written; what is written waits no more."""
+    for number in (1, 2, 3, 4):
+        commits.later(number)
+        commits.keep_up(2)
+
+    assert book.written == [[1, 2, 3]]
+
+
+def test_what_is_being_written_waits_still() -> None:
+    """What another thread has not written yet counts among what waits: it may be lost as well."""
+    book = SlowBook()
+    commits = GroupCommit[int, int](book.write)
+    commits.later(1)
+    writer = threading.Thread(target=commits.flush)
+    writer.start()
+    book.begun.wait()
+    commits.later(2)
+    threading.Timer(0.05, book.go_on.set).start()
+    commits.keep_up(1)
+    writer.join()
+
+    assert book.written == [[1], [2]]

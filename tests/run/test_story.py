@@ -15,7 +15,8 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.model import Lost, Status
 from pipeline.run.story import Cast, execute, exit_code_of
 from pipeline.write.course import Course, Ending
-from pipeline.write.writer import Lane, Writer
+from pipeline.write.lanes import Lane, admitted, draw
+from pipeline.write.writer import Writer
 from tests.contract.nights import DEAD, Nights, Told
 from tests.contract.staged_rows import StagedRow, invalid, order
 from tests.write.rehearsal import BAD_SIGNATURE, REFUSED, TIMEOUT, Answer, Rehearsal
@@ -80,10 +81,9 @@ class Stage:
         return execute(cast, act)
 
     def _deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
-        writer = Writer(self.rehearsal.means, self.run)
-        self.engine.run(
-            writer.admitted(lanes, at_once=1), writer.carry, workers=1, tick=tick, give_up=self.course.give_up
-        )
+        writer = Writer(self.rehearsal.means, self.run, workers=1)
+        ahead = writer.handed_out(lambda: admitted(draw(lanes, 1), self.run.intend))
+        self.engine.run(ahead, writer.carry, workers=1, tick=tick, give_up=self.course.give_up)
 
     def _report(self, record: RunRecord) -> int:
         assert record.state is not None

@@ -1,6 +1,6 @@
 """Everything that a delivery needs, without keys, network, disk or waiting."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
@@ -16,6 +16,7 @@ from pipeline.write.course import Course
 from pipeline.write.delivery import Means
 from pipeline.write.gate import Gate
 from pipeline.write.keys import Keys
+from pipeline.write.lanes import Lane, admitted, draw
 from pipeline.write.ports import at_once
 from pipeline.write.retry import RetryPolicy
 from pipeline.write.suspicion import Monotony, Suspicion
@@ -152,6 +153,7 @@ class Book:
         self.is_taken = False
         self.admissions: dict[str, Admission] = {}
         self.lines: list[str] = []
+        self.limits: list[int] = []
         self.settled: dict[str, Settlement] = {}
 
     def intend(self, dues: Sequence[Due]) -> list[Admission]:
@@ -161,6 +163,9 @@ class Book:
     def settle(self, due: Due, end: Settlement) -> None:
         self.lines.append(f"settle {due.identity} {end.status}")
         self.settled[due.identity] = end
+
+    def limit_waiting(self, outcomes: int) -> None:
+        self.limits.append(outcomes)
 
     def keep_job(self) -> None:
         if self.is_taken:
@@ -195,7 +200,7 @@ class Rehearsal:
             clock=self.clock,
             chance=chance,
         )
-        self.writer = Writer(self.means, self.book)
+        self.writer = Writer(self.means, self.book, workers=2)
 
     def lay_out(self, key: str, answers: Iterable[Answer | Callable[[], Answer]]) -> None:
         """Say how the platform answers the next requests with this key."""
@@ -203,6 +208,11 @@ class Rehearsal:
 
     def carry(self, *dues: Due) -> dict[str, Settlement]:
         """Carry one lane, and return what was settled."""
-        for lane in self.writer.admitted([dues], at_once=1):
+        for lane in self.handed_out([dues], at_once=1):
             self.writer.carry(lane)
         return self.book.settled
+
+    def handed_out(self, lanes: Iterable[Sequence[Due]], *, at_once: int) -> Iterator[Lane]:
+        """Yield lanes to carry; so many dues are admitted at once."""
+        queue = iter(lanes)
+        return self.writer.handed_out(lambda: admitted(draw(queue, at_once), self.book.intend))

@@ -13,6 +13,7 @@ from pipeline.write.afar import FarCourse, FarGate, FarLedger, FarWatch
 from pipeline.write.bridge import Bridge
 from pipeline.write.course import Course, Drained, Ending
 from pipeline.write.gate import Gate, Pass
+from pipeline.write.lanes import Lane
 from pipeline.write.suspicion import Monotony, Suspicion
 from pipeline.write.verdict import Halt, Refused, Succeeded, TryAgain
 from pipeline.write.watch import Watch
@@ -54,7 +55,7 @@ class Crew:
         self.course = FarCourse(run.clock, self.ask)
         self.gate = FarGate(self.course, self.ask)
         self.watch = FarWatch(self.course, self.ask)
-        self.ledger = FarLedger(self.ask)
+        self.ledger = FarLedger(self.ask, workers=2)
 
     def ask(self, question: str, *args: object) -> Any:
         self.asked.append(question)
@@ -174,7 +175,7 @@ def test_a_halt_of_one_crew_drains_all() -> None:
     """Where one crew drains the run, it and all others end for the same reason, and get no more lanes."""
     run = Run([[due("A")], [due("B")]])
     first, second, _ = run.crews
-    assert first.ask("lanes", 1) == [[due("A")]]
+    assert first.ask("record", [], 1) == ([], [Lane([[due("A")]], [Go(doubt=False)])])
 
     first.course.drain(Ending.STOPPED, "refused", halt_code="NO_AUTH")
     second.hear()
@@ -183,7 +184,7 @@ def test_a_halt_of_one_crew_drains_all() -> None:
         assert (course.ending, course.reason, course.halt_code) == (Ending.STOPPED, "refused", "NO_AUTH")
     with pytest.raises(Drained):
         second.course.go_on()
-    assert second.ask("lanes", 1) == []
+    assert second.ask("record", [], 1) == ([], [])
 
 
 def test_older_news_changes_nothing(run: Run) -> None:
@@ -251,50 +252,70 @@ def test_what_a_run_tells_does_not_prove_that_it_holds_its_job(run: Run) -> None
 
 
 def test_what_a_crew_writes_goes_over_at_once() -> None:
-    """A settlement goes with the next intent, before it; what is settled is counted, and forgotten here."""
-    run = Run([[due("A", number=1), due("B", number=2)], [due("C", number=3)]])
+    """A settlement goes with the next intents, before them; what is settled is counted, and forgotten here."""
+    run = Run([[due("A", number=1), due("R", number=2, refund_of="A")], [due("B", number=3)], [due("C", number=4)]])
     run.records.known = {"B": Skip("already_succeeded")}
     crew = run.crews[0]
-    (lane, _) = crew.ask("lanes", 2)
 
-    admissions = crew.ledger.intend([lane[0]])
-    crew.ledger.settle(lane[0], SENT)
-    admissions += crew.ledger.intend([lane[1]])
-    crew.ledger.settle(lane[1], REFUSED)
-    crew.ledger.flush()
+    refunded, skipped = crew.ledger.next_lanes()
+    (payment,), (refund,) = refunded.stretches
+    crew.ledger.settle(payment, SENT)
+    admissions = crew.ledger.intend([refund])
+    crew.ledger.settle(refund, REFUSED)
+    (last,) = crew.ledger.next_lanes()
     crew.ledger.flush()
 
-    assert admissions == [Go(doubt=False), Skip("already_succeeded")]
+    assert (refunded.first, skipped.first, admissions) == (
+        [Go(doubt=False)],
+        [Skip("already_succeeded")],
+        [Go(doubt=False)],
+    )
+    assert (last.stretches, crew.asked) == ([[due("C", number=4)]], ["record"] * 3)
     assert run.records.written == [
-        [("A", None)],
-        [("A", Status.SUCCEEDED), ("B", None)],
-        [("B", Status.REJECTED)],
+        [("A", None), ("B", None)],
+        [("A", Status.SUCCEEDED), ("R", None)],
+        [("R", Status.REJECTED), ("C", None)],
     ]
     assert run.course.counts == {Status.SUCCEEDED: 1, Status.REJECTED: 1}
-    crew.ledger.settle(lane[0], SENT)
+    assert crew.ledger.next_lanes() == []
+    crew.ledger.settle(payment, SENT)
     with pytest.raises(KeyError):
         crew.ledger.flush()
+
+
+def test_no_more_outcomes_wait_than_may() -> None:
+    """Where more outcomes wait than after a crash may be sent again, they are written at once."""
+    run = Run([[due("A", number=1), due("B", number=2), due("C", number=3)]])
+    crew = run.crews[0]
+    (lane,) = crew.ledger.next_lanes()
+    for waiting, one in enumerate(lane.stretches[0], 1):
+        crew.ledger.settle(one, SENT)
+        crew.ledger.limit_waiting(2)
+        assert len(run.records.written) == 1 + (waiting > 2)
+
+    assert run.records.written[1] == [(key, Status.SUCCEEDED) for key in "ABC"]
 
 
 def test_a_ledger_that_failed_is_asked_no_more() -> None:
     """Where the ledger refuses what a crew writes, all its threads learn of it."""
     run = Run([[due("A")]])
     crew = run.crews[0]
-    ((one,),) = crew.ask("lanes", 1)
+    ((one,),) = crew.ledger.next_lanes()[0].stretches
     run.records.error = OSError("disk full")
 
     for _ in range(2):
         with pytest.raises(OSError, match="disk full"):
             crew.ledger.intend([one])
-    assert crew.asked == ["lanes", "record"]
+    assert crew.asked == ["record", "record"]
 
 
 def test_one_failure_too_many_drains_all() -> None:
     """Failures of all crews add up to what --max-failures allows."""
     run = Run([[due(key, number=number)] for number, key in enumerate("ABC")])
     run.course.allow_failures(1)
-    lanes = [crew.ask("lanes", 1) for crew in run.crews]
-    for crew, ((one,),) in zip(run.crews, lanes, strict=True):
+    lanes = [crew.ask("record", [], 1)[1] for crew in run.crews]
+    for crew, (lane,) in zip(run.crews, lanes, strict=True):
+        ((one,),) = lane.stretches
         crew.ledger.settle(one, REFUSED)
         crew.course.count(Status.REJECTED)
         crew.ledger.flush()

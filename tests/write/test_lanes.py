@@ -1,12 +1,15 @@
-"""The order within a lane."""
+"""The order within a lane, and what of it is admitted together."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.write.lanes import payments_first
+from pipeline.ledger.records import Due
+from pipeline.model import Balance
+from pipeline.write.lanes import draw, payments_first, stretches
 from tests.write.rehearsal import due
 
 
@@ -49,3 +52,38 @@ def test_no_due_of_a_lane_is_lost_or_doubled(lane: list[tuple[str, str | None]])
             above = payment_of[above]
         if payment in place and above not in chain:
             assert place[payment] < place[key]
+
+
+def state(key: str, code: str) -> Due:
+    """Return a due that is told apart from others of its key by the state it tells."""
+    return replace(due(key), identity=f"{key}/{code}")
+
+
+@pytest.mark.parametrize(
+    ("lane", "lengths"),
+    [
+        pytest.param([due(key) for key in "ABC"], [3], id="payments"),
+        pytest.param([due(key) for key in "ABCDEFGHI"], [4, 4, 1], id="many-payments"),
+        pytest.param([due("A"), due("B"), due("R", refund_of="A"), due("C")], [2, 2], id="a-refund"),
+        pytest.param([due("R", refund_of="elsewhere"), due("A")], [2], id="a-refund-first"),
+        pytest.param([due("A"), due("R", refund_of="elsewhere")], [1, 1], id="a-refund-of-another-night"),
+        pytest.param([state("A", "open"), state("A", "closed"), state("B", "open")], [1, 1, 1], id="states"),
+        pytest.param([replace(due(key), balance=Balance(b"card", 5, None)) for key in "AB"], [1, 1], id="balances"),
+    ],
+)
+def test_what_may_wait_for_another_is_not_admitted_with_it(lane: Sequence[Due], lengths: Sequence[int]) -> None:
+    """Payments of a lane are admitted together, a few at a time; refunds, states and balances are not, but as first."""
+    cut = list(stretches(iter(lane)))
+
+    assert [len(stretch) for stretch in cut] == lengths
+    assert [one for stretch in cut for one in stretch] == lane
+
+
+@pytest.mark.parametrize(("wanted", "drawn"), [(0, 0), (1, 1), (2, 1), (3, 2), (4, 3), (99, 4)])
+def test_lanes_are_drawn_until_there_are_dues_enough(wanted: int, drawn: int) -> None:
+    """So many lanes are drawn as it takes to admit so many dues at once; the others are left for the next time."""
+    lanes = [[due("A"), due("B")], [due("C")], [due("D"), due("R", refund_of="D")], [due("E")]]
+    left = iter(lanes)
+
+    assert [[one for stretch in lane for one in stretch] for lane in draw(left, wanted)] == lanes[:drawn]
+    assert list(left) == lanes[drawn:]

@@ -6,6 +6,7 @@ from pipeline.ledger.admission import Admission, Blocked, Conflict, Go, Skip
 from pipeline.ledger.records import Settlement
 from pipeline.model import Status
 from pipeline.write.course import Ending
+from pipeline.write.lanes import Lane
 from tests.write.rehearsal import (
     BAD_SIGNATURE,
     REFUSED,
@@ -46,15 +47,14 @@ def test_what_may_not_be_sent_is_settled_unsent(admission: Admission, settled: S
 
 
 def test_the_dues_of_a_lane_go_one_after_another() -> None:
-    """The next due of a lane is not even intended before the last one is settled; a refund follows its payment."""
+    """What need not wait is intended together; a refund is not even intended before its payment is settled."""
     rehearsal = Rehearsal()
     rehearsal.lay_out("A", [TIMEOUT])
     rehearsal.lay_out("B", [REFUSED])
     rehearsal.carry(due("R", refund_of="B"), due("A", number=2), due("B", number=3))
 
     assert rehearsal.book.lines == [
-        *("intend A", "settle A succeeded"),
-        *("intend B", "settle B rejected"),
+        *("intend A", "intend B", "settle A succeeded", "settle B rejected"),
         *("intend R", "settle R succeeded"),
     ]
     assert rehearsal.course.counts == {Status.SUCCEEDED: 2, Status.REJECTED: 1}
@@ -75,41 +75,56 @@ def test_the_intent_comes_before_the_first_byte() -> None:
 
 
 def test_a_stopped_run_leaves_the_rest_of_a_lane_untouched() -> None:
-    """After the run was stopped no further due of the lane is intended."""
+    """After the run was stopped no further due of the lane is intended, and what is intended already is not sent."""
     rehearsal = Rehearsal()
     rehearsal.lay_out("A", [BAD_SIGNATURE])
-    settled = rehearsal.carry(due("A"), due("B", number=2))
+    settled = rehearsal.carry(due("A"), due("B", number=2), due("R", number=3, refund_of="A"))
 
-    assert list(settled) == ["A"]
-    assert rehearsal.book.lines == ["intend A", "settle A unsent"]
+    assert list(settled) == ["A", "B"]
+    assert rehearsal.book.lines == ["intend A", "intend B", "settle A unsent", "settle B unsent"]
+    assert rehearsal.network.keys_sent() == ["A"]
 
 
 def test_the_first_dues_of_lanes_are_intended_at_once() -> None:
-    """As many lanes as are asked for are admitted together, the next of them only when those are handed out."""
+    """As many dues as are asked for are admitted together, the next of them only when those are handed out."""
     rehearsal = Rehearsal()
-    lanes = iter([[due("R", refund_of="A"), due("A", number=2)], [due("B", number=3)], [due("C", number=4)]])
+    lanes = [[due("R", refund_of="A"), due("A", number=2)], [due("B", number=3)], [due("C", number=4)]]
     rehearsal.book.admissions["B"] = Skip("already_succeeded")
 
-    admitted = rehearsal.writer.admitted(lanes, at_once=2)
-    handed_out = [next(admitted), next(admitted)]
+    ahead = rehearsal.handed_out(lanes, at_once=2)
+    handed_out = [next(ahead), next(ahead)]
 
-    assert [([one.identity for one in lane.dues], lane.first) for lane in handed_out] == [
-        (["A", "R"], Go(doubt=False)),
-        (["B"], Skip("already_succeeded")),
+    assert [(keys_of(lane), lane.first) for lane in handed_out] == [
+        ([["A"], ["R"]], [Go(doubt=False)]),
+        ([["B"]], [Skip("already_succeeded")]),
     ]
     assert rehearsal.book.lines == ["intend A", "intend B"]
-    assert [lane.dues[0].identity for lane in admitted] == ["C"]
+    assert [keys_of(lane) for lane in ahead] == [[["C"]]]
+
+
+def keys_of(lane: Lane) -> list[list[str]]:
+    """Return the keys of a lane, stretch by stretch."""
+    return [[due.request_key for due in stretch] for stretch in lane.stretches]
+
+
+def test_few_outcomes_wait_for_the_disk_when_a_request_leaves() -> None:
+    """Before each delivery the ledger is told how many outcomes may wait: no more than there are workers."""
+    rehearsal = Rehearsal()
+    rehearsal.book.admissions["B"] = Skip("already_succeeded")
+    rehearsal.carry(due("A"), due("B", number=2), due("C", number=3))
+
+    assert rehearsal.book.limits == [2, 2]
 
 
 def test_what_was_intended_ahead_is_given_up_once_the_run_ends() -> None:
     """A lane that was admitted before the run's end sends nothing: its intent is taken back, and no other is made."""
     rehearsal = Rehearsal()
-    admitted = rehearsal.writer.admitted(iter([[due("A")], [due("B", number=2)]]), at_once=1)
-    lane = next(admitted)
+    ahead = rehearsal.handed_out([[due("A")], [due("B", number=2)]], at_once=1)
+    lane = next(ahead)
     rehearsal.course.drain(Ending.INTERRUPTED, "stopped")
     rehearsal.writer.carry(lane)
 
-    assert list(admitted) == []
+    assert list(ahead) == []
     assert rehearsal.network.sent == []
     assert rehearsal.book.settled == {"A": Settlement(Status.UNSENT, "interrupted", "stopped", is_open=True)}
 
@@ -156,7 +171,7 @@ def test_a_platform_that_is_down_is_probed_and_comes_back() -> None:
 
 
 def test_a_platform_that_stays_down_stops_the_run() -> None:
-    """After the outage limit the run stops; the row in hand stays open, the others are untouched."""
+    """After the outage limit the run stops; the row in hand stays open, and so do the others, unsent."""
     rehearsal = Rehearsal(max_attempts=2, outage_limit_seconds=30.0)
     for key in "ABC":
         rehearsal.lay_out(key, [TIMEOUT] * 99)
@@ -166,6 +181,7 @@ def test_a_platform_that_stays_down_stops_the_run() -> None:
         "A": (Status.UNKNOWN, False),
         "B": (Status.UNKNOWN, False),
         "C": (Status.UNKNOWN, True),
+        "D": (Status.UNSENT, True),
     }
     assert (rehearsal.course.ending, rehearsal.course.halt_code) == (Ending.STOPPED, "platform_down")
     began, ended = rehearsal.network.sent[0].headers["at"], rehearsal.network.sent[-1].headers["at"]
