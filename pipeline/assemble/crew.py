@@ -18,6 +18,7 @@ from pipeline.engines.spawning import end_with_parent
 from pipeline.engines.tether import Dismissed, Done, Failed, Tether
 from pipeline.engines.threads import ThreadEngine
 from pipeline.errors import CrewLost, LedgerError, PipelineError, SettingsError
+from pipeline.garbage import look_seldom
 from pipeline.ledger.quotas import QuotaStore
 from pipeline.limits.permits import Permits
 from pipeline.settings import Config, load
@@ -45,6 +46,7 @@ class Brief:
 def main(number: int) -> None:
     """Carry lanes for whoever has the other end of this tether, until there are none."""
     end_with_parent()
+    look_seldom()
     # The run's own process speaks for all. What a library here would log may name hosts and paths.
     logging.disable()
     with Connection(number) as connection:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from pipeline.cli.parser import build_parser
 from pipeline.errors import LedgerError, PipelineError, SettingsError, SourceError
+from pipeline.garbage import look_seldom
 from pipeline.showing import visible
 
 PROGRAM_FAULT, USER_FAULT, STOPPED_FROM_OUTSIDE = 1, 2, 5
@@ -19,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if rest and args.command != "simulate":
         build_parser().parse_args(words)
     args.rest = rest
+    look_seldom()
     try:
         return _command(args.command)(args)
     except PipelineError as exc:
