@@ -29,7 +29,8 @@ def record(connection: sqlite3.Connection, run: RunRecord, entries: Sequence[Ent
     Fix the outcomes of dues that ended, then write the intents to send the others; return an admission for each intent.
 
     Where the ledger does not let a due go out nothing is changed. One that does counts as possibly applied until it is
-    settled. No lane is in the entries twice but with a due that ended and the one after it.
+    settled. Dues of one lane that are to be sent have all of those before them settled, here at the latest, or wait for
+    none of them.
     """
     _settle(connection, run, [(due, end) for due, end in entries if end is not None])
     admissions = iter(_intend(connection, run, [due for due, end in entries if end is None]))
