@@ -106,26 +106,26 @@ def _the_last_one_holds(evidence: Evidence) -> None:
             sent = cards[card]
             if row["out_request_no"] in evidence.scenario.refusals or _is_any_refused(sent):
                 continue
-            if _is_overtaken_by_part(evidence, sent, row["out_request_no"]):
-                continue
             effective = that_took_effect(sent)
+            if _is_overtaken_by_part(evidence, effective, row["out_request_no"]):
+                continue
             if not effective:
                 raise Broken(f"card {card}: nothing was ever accepted, and {row['point_balance']} is due")
             if _points(effective[-1]) != row["point_balance"]:
                 raise Broken(f"card {card}: {_points(effective[-1])} was set last, not {row['point_balance']}")
 
 
-def _is_overtaken_by_part(evidence: Evidence, sent: list[Entry], own_key: str) -> bool:
+def _is_overtaken_by_part(evidence: Evidence, effective: list[Entry], own_key: str) -> bool:
     """
     Return whether a run that read an export in part sent a balance after this one of a key of the row's own.
 
     That run did not know of the newest row, and the key is delivered: the platform would not act on it again.
     """
-    in_part = read_in_part(evidence)
-    keys = [entry.key for entry in that_took_effect(sent)]
+    keys = [entry.key for entry in effective]
     if own_key not in keys:
         return False
-    return any(run_of(evidence, entry) in in_part for entry in that_took_effect(sent)[keys.index(own_key) + 1 :])
+    in_part = read_in_part(evidence)
+    return any(run_of(evidence, entry) in in_part for entry in effective[keys.index(own_key) + 1 :])
 
 
 def _newest(rows: list[Line]) -> dict[str, Line]:
