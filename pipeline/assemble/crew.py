@@ -4,7 +4,7 @@ import logging
 import traceback
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from os import getpid
 from pathlib import Path
@@ -13,10 +13,9 @@ from pipeline.assemble.carrying import permits_of, writer_of
 from pipeline.assemble.fingerprint import fingerprint
 from pipeline.assemble.outside import Outside
 from pipeline.clock import SystemClock
-from pipeline.engines.one_core import Seat, system_cores
+from pipeline.engines.one_core import Seat
 from pipeline.engines.spawning import end_with_parent
 from pipeline.engines.tether import Dismissed, Done, Failed, Tether
-from pipeline.engines.threads import ThreadEngine
 from pipeline.errors import CrewLost, LedgerError, PipelineError, SettingsError
 from pipeline.garbage import look_seldom
 from pipeline.ledger.quotas import QuotaStore
@@ -61,8 +60,7 @@ def main(number: int) -> None:
 
 def _end_of(brief: Brief, tether: Tether) -> Done | Failed:
     try:
-        outside = Outside.real(SystemClock(), brief.environ)
-        carry_lanes(brief, tether, replace(outside, engine=ThreadEngine(cores=system_cores(brief.seat))))
+        carry_lanes(brief, tether, Outside.real(SystemClock(), brief.environ, brief.seat))
     except Dismissed:
         # Why is known where the question was asked.
         return Done()

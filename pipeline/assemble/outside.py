@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.assemble.platform import signer_of
 from pipeline.assemble.transports import transport_of
 from pipeline.clock import Clock
-from pipeline.engines.one_core import system_cores
+from pipeline.engines.one_core import Seat, system_cores
 from pipeline.engines.spawning import Start, spawned
 from pipeline.engines.threads import ThreadEngine
 from pipeline.ledger.lease import boot_id
@@ -39,12 +39,12 @@ class Outside:
     start_crew: Start = field(default=partial(spawned, "pipeline.assemble.crew"), repr=False)
 
     @classmethod
-    def real(cls, clock: Clock, environ: Mapping[str, str]) -> "Outside":
-        """Return the machine that this runs on, and the network it is on."""
+    def real(cls, clock: Clock, environ: Mapping[str, str], seat: Seat | None = None) -> "Outside":
+        """Return the machine that this runs on, and the network it is on; with a seat as one of several processes."""
         return cls(
             clock=clock,
             chance=random.SystemRandom(),
-            engine=ThreadEngine(cores=system_cores()),
+            engine=ThreadEngine(cores=system_cores(seat)),
             signer_of=signer_of,
             transport_of=transport_of,
             boot=boot_id(),
