@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +19,6 @@ from pipeline.settings import Account, Job
 from pipeline.write.bridge import Bridge
 from pipeline.write.course import Course
 from pipeline.write.gate import Gate
-from pipeline.write.lanes import admitted, draw
 from pipeline.write.suspicion import Monotony, Suspicion
 from pipeline.write.watch import Watch
 
@@ -65,8 +65,7 @@ class Here:
     def deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
         """Carry all lanes; see `Delivering`."""
         course, workers = self._parts.course, self._parts.job.concurrency
-        held = self._parts.held
-        ahead = self._writer.handed_out(lambda: admitted(draw(lanes, workers), held.intend))
+        ahead = self._writer.handed_out(partial(self._writer.next_lanes, lanes, workers))
         self._parts.outside.engine.run(ahead, self._writer.carry, workers=workers, tick=tick, give_up=course.give_up)
 
     def throttled(self) -> int:

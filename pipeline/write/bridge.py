@@ -11,7 +11,7 @@ from pipeline.ledger.lease import LEASE_SECONDS
 from pipeline.ledger.records import Due, Settlement
 from pipeline.write.course import Course, Ending
 from pipeline.write.gate import Gate
-from pipeline.write.lanes import Lane, Stretch, admitted, draw
+from pipeline.write.lanes import Lane, Stretch, admitted, draw, first_dues
 from pipeline.write.watch import Watch
 
 # Well before the lease of a run whose own process was held up can end: then nobody sends any more.
@@ -118,14 +118,13 @@ class Bridge:
         """
         lanes = self._draw(wanted)
         told: list[Entry] = [(self._under_way[due_no], end) for due_no, end in entries]
-        starts: list[Entry] = [(due, None) for first, *_ in lanes for due in first]
+        starts: list[Entry] = [(due, None) for due in first_dues(lanes)]
         admissions = self._records.record([*told, *starts])
         for due_no, end in entries:
             if end is not None:
                 del self._under_way[due_no]
                 self._course.count(end.status)
-        of_lanes = cast("list[Admission]", admissions[len(told) :])
-        return admissions[: len(told)], admitted(lanes, lambda _: of_lanes)
+        return admissions[: len(told)], admitted(lanes, cast("list[Admission]", admissions[len(told) :]))
 
     def _draw(self, dues: int) -> list[list[Stretch]]:
         with self._reading:

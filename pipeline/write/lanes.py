@@ -1,6 +1,6 @@
 """The order within a lane, and which of its dues are admitted together."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -31,10 +31,15 @@ def draw(lanes: Iterator[Sequence[Due]], dues: int) -> list[list[Stretch]]:
     return drawn
 
 
-def admitted(lanes: Sequence[Sequence[Stretch]], intend: Callable[[Sequence[Due]], list[Admission]]) -> list[Lane]:
-    """Return lanes whose first stretches are all admitted, or not, by one commit."""
-    admissions = iter(intend([due for first, *_ in lanes for due in first]))
-    return [Lane(lane, list(islice(admissions, len(lane[0])))) for lane in lanes]
+def first_dues(lanes: Sequence[Sequence[Stretch]]) -> list[Due]:
+    """Return the dues of the first stretches, lane by lane: those that one commit admits."""
+    return [due for first, *_ in lanes for due in first]
+
+
+def admitted(lanes: Sequence[Sequence[Stretch]], admissions: Sequence[Admission]) -> list[Lane]:
+    """Return lanes with the admissions of their first dues."""
+    left = iter(admissions)
+    return [Lane(lane, list(islice(left, len(lane[0])))) for lane in lanes]
 
 
 def stretches(dues: Iterator[Due]) -> Iterator[Stretch]:

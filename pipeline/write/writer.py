@@ -8,7 +8,7 @@ from pipeline.ledger.records import Due, Settlement
 from pipeline.model import Status
 from pipeline.write.course import Drained
 from pipeline.write.delivery import Delivery, Means
-from pipeline.write.lanes import Lane, Stretch
+from pipeline.write.lanes import Lane, Stretch, admitted, draw, first_dues
 from pipeline.write.settlement import History
 
 
@@ -45,6 +45,11 @@ class Writer:
         self._means = means
         self._workers = workers
         self._deliveries = deliveries
+
+    def next_lanes(self, lanes: Iterator[Sequence[Due]], dues: int) -> list[Lane]:
+        """Return the next lanes, so many dues of them admitted, or not, by one commit; none where there are no more."""
+        drawn = draw(lanes, dues)
+        return admitted(drawn, self._deliveries.intend(first_dues(drawn)))
 
     def handed_out(self, next_lanes: Callable[[], list[Lane]]) -> Iterator[Lane]:
         """Yield the lanes that are asked for, until there are none; ask for no more once the run ends."""

@@ -15,7 +15,7 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.model import Lost, Status
 from pipeline.run.story import Cast, execute, exit_code_of
 from pipeline.write.course import Course, Ending
-from pipeline.write.lanes import Lane, admitted, draw
+from pipeline.write.lanes import Lane
 from pipeline.write.writer import Writer
 from tests.contract.nights import DEAD, Nights, Told
 from tests.contract.staged_rows import StagedRow, invalid, order
@@ -82,7 +82,7 @@ class Stage:
 
     def _deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
         writer = Writer(self.rehearsal.means, self.run, workers=1)
-        ahead = writer.handed_out(lambda: admitted(draw(lanes, 1), self.run.intend))
+        ahead = writer.handed_out(lambda: writer.next_lanes(lanes, 1))
         self.engine.run(ahead, writer.carry, workers=1, tick=tick, give_up=self.course.give_up)
 
     def _report(self, record: RunRecord) -> int:

@@ -16,7 +16,7 @@ from pipeline.write.course import Course
 from pipeline.write.delivery import Means
 from pipeline.write.gate import Gate
 from pipeline.write.keys import Keys
-from pipeline.write.lanes import Lane, admitted, draw
+from pipeline.write.lanes import Lane
 from pipeline.write.ports import at_once
 from pipeline.write.retry import RetryPolicy
 from pipeline.write.suspicion import Monotony, Suspicion
@@ -215,4 +215,4 @@ class Rehearsal:
     def handed_out(self, lanes: Iterable[Sequence[Due]], *, at_once: int) -> Iterator[Lane]:
         """Yield lanes to carry; so many dues are admitted at once."""
         queue = iter(lanes)
-        return self.writer.handed_out(lambda: admitted(draw(queue, at_once), self.book.intend))
+        return self.writer.handed_out(lambda: self.writer.next_lanes(queue, at_once))
