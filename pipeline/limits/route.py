@@ -13,6 +13,11 @@ _KEPT = 0.98
 _ENOUGH_HANDSHAKES = 5
 # Taken on top, shared among the handshakes: five that differ by little may all have been lucky, fifty hardly.
 _DOUBT = 16
+# Of so many answers one takes longer than what is usual, and moves that by this much.
+_USUAL_AMONG = 50
+_USUAL_STEP = 0.1
+# What is only a little longer says nothing.
+_UNUSUAL = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +25,16 @@ class Route:
     """
     Round trips to the platform and back, in seconds; `shortest_trip` is 0 where none was ever measured.
 
-    `longest_wait` is how long an answer may take. Handshakes are answered by the platform's system and not by the
-    programs behind it, so they show the network alone.
+    `longest_wait` is how long an answer may take, `usual_wait` what nearly all of them take at most, from when the
+    request had left; 0 before the first. Handshakes are answered by the platform's system and not by the programs
+    behind it, so they show the network alone.
     """
 
     shortest_trip: float = 0.0
     longest_wait: float = UNKNOWN_WAIT_SECONDS
     handshakes: int = 0
     slowest_handshake: float = 0.0
+    usual_wait: float = 0.0
 
 
 def quickest(route: Route) -> float:
@@ -60,3 +67,15 @@ def travelled(route: Route, trip: Trip) -> Route:
 def waited(route: Route, seconds: float) -> Route:
     """Take in how long an answer took."""
     return replace(route, longest_wait=min(LONGEST_WAIT_SECONDS, max(seconds, route.longest_wait * _KEPT)))
+
+
+def is_usual(route: Route, seconds: float) -> bool:
+    """Tell whether an answer that took so long from when its request had left may have come as all others do."""
+    return seconds <= route.usual_wait * _UNUSUAL
+
+
+def took(route: Route, seconds: float) -> Route:
+    """Take in how long an answer took from when its request had left: what is usual moves a little towards it."""
+    if seconds > route.usual_wait:
+        return replace(route, usual_wait=route.usual_wait * (1 + _USUAL_STEP) or seconds)
+    return replace(route, usual_wait=route.usual_wait * (1 - _USUAL_STEP / _USUAL_AMONG))

@@ -14,6 +14,9 @@ of the answers. The other is when its last byte left, and on top of that
   throttles, since then it counts later than was believed, and comes back slowly;
 - the stall: how late threads woke lately. Where they do packets may leave late, and be read late by a server nearby.
 
+An answer that takes unusually long says that something is held up, and maybe before it is counted: of its request the
+answer alone is believed.
+
 A permit is for now: a request that has not left soon after takes another. One without an answer may still be on its
 way: from the last moment at which it may have left it counts as seen as late as the longest wait lately seen.
 """
@@ -29,7 +32,9 @@ from pipeline.limits.route import (
     UNKNOWN_WAIT_SECONDS,
     Route,
     detour,
+    is_usual,
     quickest,
+    took,
     travelled,
     waited,
 )
@@ -53,17 +58,22 @@ _HOLD_HALVES_IN_SECONDS = 3600.0
 _LONGEST_STALL_SECONDS = 0.5
 _STALL_HALVES_IN_SECONDS = 5.0
 # Of how the state is written; another one is not read.
-_FORM = 2
+_FORM = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Some permits given out together: when the first was given, when the last was answered, and had left."""
+    """
+    Some permits given out together: when the first was given, when the last was answered, and had left.
+
+    `was_prompt`: no answer took unusually long.
+    """
 
     serial: int
     sent_at: float
     answered_at: float | None = None
     left_at: float | None = None
+    was_prompt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +149,7 @@ def _seen_by(window: Window, slot: Slot, now: float) -> float:
         left_by = slot.sent_at + PERMIT_SECONDS if slot.left_at is None else slot.left_at
         latest = min(slot.answered_at, left_by + LONGEST_WAIT_SECONDS) - quickest(window.route)
         longer = detour(window.route)
-        if slot.left_at is not None and longer is not None:
+        if slot.was_prompt and slot.left_at is not None and longer is not None:
             latest = min(latest, slot.left_at + longer + hold_at(window, now) + stall_at(window, now))
     return max(slot.sent_at, slot.left_at or 0.0, latest)
 
@@ -158,9 +168,13 @@ def answered(window: Window, serial: int, at: float, *, longest: float, trips: I
     for trip in trips:
         route = travelled(route, trip)
     left = [trip.left_at for trip in trips if trip.left_at is not None]
-    left_at = max(left) if left and len(left) == len(trips) else None
+    left_at, was_prompt = None, False
+    if left and len(left) == len(trips):
+        seconds = at - min(left)
+        left_at, was_prompt, route = max(left), is_usual(route, seconds), took(route, seconds)
     slots = tuple(
-        replace(slot, answered_at=at, left_at=left_at) if slot.serial == serial else slot for slot in window.slots
+        replace(slot, answered_at=at, left_at=left_at, was_prompt=was_prompt) if slot.serial == serial else slot
+        for slot in window.slots
     )
     return replace(window, slots=slots, route=route)
 
@@ -198,11 +212,11 @@ def after_restart(now: float) -> Window:
 
 def encode(window: Window, boot: str) -> bytes:
     """Return the window as bytes; `boot` tells which start of the machine its times belong to."""
-    slots = [(s.serial, s.sent_at, s.answered_at, s.left_at) for s in window.slots]
+    slots = [(s.serial, s.sent_at, s.answered_at, s.left_at, s.was_prompt) for s in window.slots]
     rest = (window.serial, window.share, window.changed_at, window.closed_until)
     learnt = (window.hold, window.stall, window.stalled_at)
     route = window.route
-    measured = (route.shortest_trip, route.longest_wait, route.handshakes, route.slowest_handshake)
+    measured = (route.shortest_trip, route.longest_wait, route.handshakes, route.slowest_handshake, route.usual_wait)
     return orjson.dumps([_FORM, boot, slots, (*rest, *learnt), measured])
 
 

@@ -1,8 +1,10 @@
 """What is known of the way to the platform, one rule at a time."""
 
+from random import Random
+
 import pytest
 
-from pipeline.limits.route import Route, detour, quickest, travelled, waited
+from pipeline.limits.route import Route, detour, quickest, took, travelled, waited
 from pipeline.model import Trip
 
 
@@ -74,3 +76,16 @@ def test_a_trip_may_come_in_under_the_shortest() -> None:
 def test_slow_answers_are_remembered_for_a_while(known: float, seen: float, kept: float) -> None:
     """The longest wait fades, and one very slow answer does not slow down a night."""
     assert waited(Route(longest_wait=known), seen).longest_wait == pytest.approx(kept)
+
+
+@pytest.mark.parametrize("longest", [pytest.param(0.12, id="quick"), pytest.param(0.6, id="slow")])
+def test_one_answer_among_fifty_is_unusual(longest: float) -> None:
+    """Whatever answers take, what is usual comes to be what 49 of 50 do not exceed."""
+    chance, route, unusual = Random(1), took(Route(), 0.03), 0
+    for _ in range(20_000):
+        seconds = chance.uniform(0.02, longest)
+        unusual += seconds > route.usual_wait
+        route = took(route, seconds)
+
+    assert unusual == pytest.approx(400, rel=0.15)
+    assert 0.9 * longest < route.usual_wait < 1.1 * longest

@@ -36,7 +36,9 @@ def sent(*times: float, trip: float | None = 0.1) -> tuple[Slot, ...]:
 
 
 FIVE = sent(99.0, 99.2, 99.4, 99.6, 99.8)
-LEFT = tuple(replace(slot, left_at=slot.sent_at + 0.002) for slot in FIVE)
+LEFT = tuple(replace(slot, left_at=slot.sent_at + 0.002, was_prompt=True) for slot in FIVE)
+# The answer to the first of them took unusually long.
+HELD_UP = (replace(LEFT[0], was_prompt=False), *LEFT[1:])
 # 16 handshakes that differ by 1.5 ms: a request may be 3.1 ms longer under way.
 KNOWN = Route(0.002, handshakes=16, slowest_handshake=0.0035)
 
@@ -64,6 +66,7 @@ KNOWN = Route(0.002, handshakes=16, slowest_handshake=0.0035)
                      id="but-no-later-than-after-its-answer"),
         pytest.param(Window(LEFT, route=replace(KNOWN, handshakes=4)), 5.0, 100.1 - 0.0019, id="too-few-handshakes"),
         pytest.param(Window(FIVE, route=KNOWN), 5.0, 100.1 - 0.0019, id="nobody-knows-when-it-left"),
+        pytest.param(Window(HELD_UP, TRUSTED, route=KNOWN), 5.0, 100.1 - 0.0019, id="its-answer-took-unusually-long"),
         pytest.param(Window(FIVE, share=0.5, changed_at=NOW), 5.0, 101.1, id="two-seconds-at-half-the-rate"),
         pytest.param(Window(FIVE), 2.5, 99.6 + 0.1 + 1.0, id="a-limit-with-a-fraction-rounds-down"),
         pytest.param(Window(sent(99.0)), 0.5, 99.1 + 2.0, id="a-limit-below-one"),
@@ -101,9 +104,9 @@ def test_a_started_slot_takes_the_oldest_ones_place() -> None:
 def test_an_answer_is_noted_with_its_slot() -> None:
     """Times of answer and departure go to the slot that was answered, and those of a forgotten slot to none."""
     open_slots = sent(99.0, 99.2, trip=None)
-    window = answered(Window(open_slots), 2, 99.5, longest=0.3, trips=[Trip(99.21, 0.03, 0.04)])
+    window = answered(Window(open_slots), 2, 99.5, longest=0.3, trips=[Trip(99.25, 0.03, 0.04)])
 
-    assert window == Window((open_slots[0], Slot(2, 99.2, 99.5, 99.21)), route=Route(0.03, 0.49, 1, 0.04))
+    assert window == Window((open_slots[0], Slot(2, 99.2, 99.5, 99.25)), route=Route(0.03, 0.49, 1, 0.04, 0.25))
     assert answered(window, 7, 99.9, longest=0.3, trips=[]).slots == window.slots
 
 
@@ -120,6 +123,21 @@ def test_a_slot_has_left_with_its_last_request(trips: list[Trip], left_at: float
     window = answered(Window(sent(99.2, trip=None)), 1, 99.5, longest=0.3, trips=trips)
 
     assert window.slots == (Slot(1, 99.2, 99.5, left_at),)
+
+
+@pytest.mark.parametrize(
+    ("left", "was_prompt"),
+    [
+        pytest.param([99.35], True, id="hardly-longer-than-usual"),
+        pytest.param([99.34], False, id="longer"),
+        pytest.param([99.34, 99.375], False, id="the-longest-of-several"),
+    ],
+)
+def test_a_slot_is_prompt_whose_answers_take_no_longer_than_usual(left: list[float], was_prompt: bool) -> None:
+    """What took unusually long may have been held up before it was counted."""
+    window = Window(sent(99.2, trip=None), route=Route(usual_wait=0.125))
+
+    assert answered(window, 1, 99.5, longest=0.3, trips=map(Trip, left)).slots[0].was_prompt is was_prompt
 
 
 def test_a_throttled_answer_halves_the_rate_and_it_grows_back() -> None:
@@ -179,11 +197,12 @@ seconds = st.floats(0, 1e9)
 windows = st.builds(
     Window,
     st.lists(
-        st.builds(Slot, st.integers(0, 2**53), seconds, st.none() | seconds, st.none() | seconds), max_size=6
+        st.builds(Slot, st.integers(0, 2**53), seconds, st.none() | seconds, st.none() | seconds, st.booleans()),
+        max_size=6,
     ).map(tuple),
     st.integers(0, 2**53),
     *[seconds] * 6,
-    st.builds(Route, seconds, seconds, st.integers(0, 2**53), seconds),
+    st.builds(Route, seconds, seconds, st.integers(0, 2**53), seconds, seconds),
 )  # fmt: skip
 
 
@@ -201,7 +220,7 @@ def test_a_window_of_another_start_is_waited_out() -> None:
 
 @pytest.mark.parametrize(
     "state",
-    [b"", b"\x00", b"7", b"[]", b'[2,"now",[],[],[]', b'[2,"now",[1],[],[]]', b'[2,"now",[],[1,2,3,4,5,6,7,8],[]]'],
+    [b"", b"\x00", b"7", b"[]", b'[3,"now",[],[],[]', b'[3,"now",[1],[],[]]', b'[3,"now",[],[1,2,3,4,5,6,7,8],[]]'],
 )
 def test_a_window_that_is_damaged_is_told(state: bytes) -> None:
     """What can't be read is damaged, whatever is wrong with it."""

@@ -75,7 +75,8 @@ class Network:
     """
     How long requests are under way: at least `there` and `back`, and up to `jitter` more each way.
 
-    The platform counts a request up to `hold` after it has arrived, and works on it for `least_work` to `work`. Of all
+    The platform counts a request up to `hold` after it has arrived, and works on it for `least_work` to `work`; the
+    share `stuck` it does not come to for 20 to 200 ms more. Of all
     answers the share `lost` never comes; the platform counts such a request all the same. What the system can measure
     of a trip it tells unless the network is `silent`. A connection that is not there yet stands at the next multiple of
     `connect` seconds, as all others that were waited for until then: so does a front that hangs and goes on.
@@ -87,6 +88,7 @@ class Network:
     work: float = 0.0
     least_work: float = 0.0
     hold: float = 0.0
+    stuck: float = 0.0
     lost: float = 0.0
     silent: bool = False
     connect: float = 0.0
@@ -103,6 +105,8 @@ class Network:
         """Return when a request is counted, and when its answer is here, if it comes, from when it is sent."""
         there, back = self.ways(chance)
         held = chance.uniform(0, self.hold)
+        if self.stuck and chance.random() < self.stuck:
+            there += chance.uniform(0.02, 0.2)
         if chance.random() < self.lost:
             return there + held, None
         return there + held, there + max(held, chance.uniform(self.least_work, max(self.least_work, self.work))) + back
