@@ -8,11 +8,12 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
+from pipeline.by_values import ByValues
 from pipeline.errors import PipelineError
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Call(ByValues):
     """A question of a crew, by its name."""
 
     serial: int
@@ -21,7 +22,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Return:
+class Return(ByValues):
     """The answer to a question; `news` is how the run stands since. `is_known`: there was an answer."""
 
     serial: int

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pipeline.by_values import ByValues
 from pipeline.ledger.records import DeliveryState
 from pipeline.model import Balance
 
@@ -22,7 +23,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Go:
+class Go(ByValues):
     """It may be sent. `doubt`: an earlier attempt may have been applied; `before`: how the delivery stood."""
 
     doubt: bool

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from pipeline.by_values import ByValues
 from pipeline.model import Api, Balance, Export, Status
 
 
@@ -95,7 +96,7 @@ class InputRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class Due(ByValues):
     """What a run still has to deliver. `position` orders balances by when they were first staged."""
 
     due_no: int
@@ -111,7 +112,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(ByValues):
     """
     How a due ended in this run.
 

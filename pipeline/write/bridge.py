@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+from pipeline.by_values import ByValues
 from pipeline.ledger.admission import Admission
 from pipeline.ledger.deliveries import Entry
 from pipeline.ledger.lease import LEASE_SECONDS
@@ -32,7 +33,7 @@ class Records(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(ByValues):
     """
     How a run stands, as its crews are told. `number` tells the later of two.
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from pipeline.by_values import ByValues
 from pipeline.ledger.admission import Admission
 from pipeline.ledger.records import Due
 
@@ -15,7 +16,7 @@ Stretch = Sequence[Due]
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(ByValues):
     """Dues that go one after another, one stretch at least; those of the first one are admitted, or are not."""
 
     stretches: Sequence[Stretch]
