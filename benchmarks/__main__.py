@@ -3,34 +3,35 @@
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import ledger, nights, plan, quota, report, send, start
 from benchmarks.scene import Scene, scene
 from benchmarks.table import Table, machine, page
 
-_Measure = Callable[[Scene, argparse.Namespace], list[Table]]
-_PARTS: Mapping[str, _Measure] = {
-    "send": lambda here, args: [
-        send.measure(here, rows=args.sent, runs=args.runs, environments=args.peers and args.peers.absolute())
-    ],
-    "plan": lambda here, args: [plan.measure(here, rows=args.rows, runs=args.runs)],
-    "nights": lambda here, args: nights.measure(here, sizes=args.known, runs=args.runs),
-    "report": lambda here, args: [_report(here, nights.reported(args.known), args.runs)],
-    "ledger": lambda here, args: [ledger.measure(here, rows=args.sent, runs=args.runs)],
-    "points": lambda _here, args: [quota.measure(seconds=args.seconds, runs=args.runs)],
-    "start": lambda here, args: [start.measure(here, runs=3 * args.runs)],
-}
-# What each part goes by.
-_KNOBS: Mapping[str, tuple[str, ...]] = {
-    "send": ("sent", "runs"),
-    "plan": ("rows", "runs"),
-    "nights": ("known", "runs"),
-    "report": ("known", "runs"),
-    "ledger": ("sent", "runs"),
-    "points": ("seconds", "runs"),
-    "start": ("runs",),
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One part of the page: how it is measured, and which sizes it goes by."""
+
+    measure: Callable[[Scene, argparse.Namespace], list[Table]]
+    sizes: tuple[str, ...]
+
+
+_PARTS: Mapping[str, _Part] = {
+    "send": _Part(
+        lambda here, args: [
+            send.measure(here, rows=args.sent, runs=args.runs, environments=args.peers and args.peers.absolute())
+        ],
+        ("sent", "runs"),
+    ),
+    "plan": _Part(lambda here, args: [plan.measure(here, rows=args.rows, runs=args.runs)], ("rows", "runs")),
+    "nights": _Part(lambda here, args: nights.measure(here, sizes=args.known, runs=args.runs), ("known", "runs")),
+    "report": _Part(lambda here, args: [_report(here, nights.reported(args.known), args.runs)], ("known", "runs")),
+    "ledger": _Part(lambda here, args: [ledger.measure(here, rows=args.sent, runs=args.runs)], ("sent", "runs")),
+    "points": _Part(lambda _here, args: [quota.measure(seconds=args.seconds, runs=args.runs)], ("seconds", "runs")),
+    "start": _Part(lambda here, args: [start.measure(here, runs=3 * args.runs)], ("runs",)),
 }
 
 
@@ -41,7 +42,7 @@ def main() -> int:
     with scene() as here:
         for part in args.parts or _PARTS:
             sys.stderr.write(f"{part}\n")
-            for table in _PARTS[part](here, args):
+            for table in _PARTS[part].measure(here, args):
                 tables.append(replace(table, origin=f"`{command(args)}`, on {machine()}."))
                 sys.stdout.write(f"\n{tables[-1].markdown()}")
             sys.stdout.flush()
@@ -58,12 +59,12 @@ def _report(here: Scene, rows: int, runs: int) -> Table:
 
 def command(args: argparse.Namespace) -> str:
     """Return the line that measures the same again."""
-    used = {knob for part in args.parts or _PARTS for knob in _KNOBS[part]}
-    sizes = {knob: _told(getattr(args, knob)) for knob in ("rows", "known", "sent", "seconds", "runs") if knob in used}
+    used = {size for part in args.parts or _PARTS for size in _PARTS[part].sizes}
+    told = {name: _told(getattr(args, name)) for name in ("rows", "known", "sent", "seconds", "runs") if name in used}
     if args.parts:
-        words = [*args.parts, *(f"--{knob} {size}" for knob, size in sizes.items())]
+        words = [*args.parts, *(f"--{name} {size}" for name, size in told.items())]
         return " ".join(["python -m benchmarks", *words, *(["--peers FOLDER"] if args.peers else [])])
-    words = [f'{knob.upper()}="{size}"' if " " in size else f"{knob.upper()}={size}" for knob, size in sizes.items()]
+    words = [f'{name.upper()}="{size}"' if " " in size else f"{name.upper()}={size}" for name, size in told.items()]
     return " ".join(["make bench", *words, *(["PEERS=1"] if args.peers else [])])
 
 
