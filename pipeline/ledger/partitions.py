@@ -63,6 +63,11 @@ def numbers(digests: Column) -> Table:
     return found.astype(np.uint64).reshape(-1, 2)
 
 
+def numbers_of(digests: npt.NDArray[np.bytes_]) -> Table:
+    """Return an array of digests as `numbers` returns a column of them."""
+    return np.ascontiguousarray(digests).view(">u8").astype(np.uint64).reshape(-1, 2)
+
+
 def digests(table: Table) -> list[bytes]:
     """Return the digests that were made into these numbers."""
     data = table.astype(">u8").tobytes()

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from pipeline.ledger.balances import position as position_of
 from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.lease import fences_of_others, is_account_in_use
-from pipeline.ledger.partitions import Table, digests, numbers
+from pipeline.ledger.partitions import Table, digests, numbers_of
 from pipeline.ledger.past import balances_held, open_cards_among
 from pipeline.ledger.records import RunRecord
-from pipeline.sheet import DIGEST
 
 _AT_ONCE = 5_000
+# As `balances_held` tells them; a version as in `repeats`.
+_HELD = np.dtype([("card", "S16"), ("points", "i8"), ("version", "S32"), ("position", "i8")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +71,19 @@ def find_unchanged(
 def _judge(connection: sqlite3.Connection, run: RunRecord, lines: Table, found: Unchanged) -> None:
     card, version, row_no = lines["card"], lines["version"], lines["row_no"]
     cards = digests(card)
-    known = balances_held(connection, run, cards)
-    if not known:
+    held = np.array(balances_held(connection, run, cards), _HELD)
+    if not len(held):
         return
-    of_cards, points, versions, positions = zip(*known, strict=True)
-    held = numbers(pa.array(of_cards, DIGEST))
+    of_cards = numbers_of(held["card"])
     # Two cards that begin alike are not both found, and not both left out.
-    at = np.minimum(np.searchsorted(held[:, 0], card[:, 0]), len(held) - 1)
-    newest = np.array(versions, version.dtype)[at]
+    at = np.minimum(np.searchsorted(of_cards[:, 0], card[:, 0]), len(held) - 1)
+    newest = held["version"][at]
     is_told = (version != b"") & (newest != b"") & (version != newest)
     # As `is_overtaken` and `is_unchanged` say of one balance.
     position = position_of(run.run_no, 0) + row_no
-    is_newest = np.where(is_told, version > newest, position > np.array(positions, np.int64)[at])
-    is_held = (held[at] == card).all(axis=1) & (np.array(points, np.int64)[at] == lines["points"])
-    is_open = np.isin(card[:, 0], numbers(pa.array(open_cards_among(connection, cards), DIGEST))[:, 0])
+    is_newest = np.where(is_told, version > newest, position > held["position"][at])
+    is_held = (of_cards[at] == card).all(axis=1) & (held["points"][at] == lines["points"])
+    is_open = np.isin(card[:, 0], numbers_of(np.array(open_cards_among(connection, cards), "S16"))[:, 0])
     is_unchanged = is_held & is_newest & ~is_open
     found.is_unchanged[row_no[is_unchanged] - 1] = True
     found.is_later[row_no[is_unchanged & (version > newest)] - 1] = True
