@@ -11,7 +11,8 @@ from pipeline.errors import LedgerError
 
 class Aside:
     """
-    Bytes that are put aside: in memory while they are few, else in a file that goes when its holder does.
+    Bytes that are all put aside before any is read: in memory while they are few, else in a file that goes when its
+    holder does.
 
     Raises LedgerError where the disk does not take them.
     """
@@ -22,7 +23,7 @@ class Aside:
         # Whoever gives up a run does not say so.
         weakref.finalize(self, self._file.close)
 
-    def add(self, data: bytes) -> None:
+    def add(self, data: bytes | bytearray) -> None:
         """Put bytes at the end."""
         with self._told():
             self._file.write(data)
@@ -32,9 +33,15 @@ class Aside:
         with self._told():
             self._file.seek(0)
 
-    def read(self, count: int = -1) -> bytes:
-        """Return the next bytes, or all that are left."""
+    def read(self, count: int) -> bytes:
+        """Return the next bytes."""
         with self._told():
+            return self._file.read(count)
+
+    def read_at(self, start: int, count: int) -> bytes:
+        """Return the bytes that begin at a place."""
+        with self._told():
+            self._file.seek(start)
             return self._file.read(count)
 
     def close(self) -> None:

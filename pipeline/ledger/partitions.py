@@ -13,8 +13,12 @@ from pipeline.texts import Column
 Table = npt.NDArray[Any]
 """A structured array; a hash in it is two unsigned numbers of 64 bits."""
 
-_PARTITIONS = 64
-_HELD_BYTES = 256 << 10
+# Parted by the first byte of the hash. What waits of a part is put aside together, and read in one go.
+_PARTS = 256
+_PART_AT = np.uint64(56)
+_WAITING_BYTES = 64 << 10
+# Parts of a small table are handled together: each time costs as much as a thousand lines.
+_LEAST_BYTES = 1 << 20
 
 
 class Partitions:
@@ -23,29 +27,47 @@ class Partitions:
     def __init__(self, kind: np.dtype[Any], by: str, folder: Path) -> None:
         self._kind = kind
         self._by = by
-        self._folder = folder
-        self._files: dict[int, Aside] = {}
+        self._waiting = [bytearray() for _ in range(_PARTS)]
+        self._aside = Aside(folder, _LEAST_BYTES)
+        # Of each part, where in what is put aside something of it begins, and how long that is.
+        self._stretches: list[list[tuple[int, int]]] = [[] for _ in range(_PARTS)]
+        self._end = 0
 
     def add(self, lines: Table) -> None:
         """Keep lines."""
-        number = lines[self._by][:, 0] >> np.uint64(58)
-        order = np.argsort(number, kind="stable")
-        bounds = np.searchsorted(number[order], np.arange(_PARTITIONS + 1))
-        sorted_lines = lines[order]
+        part = lines[self._by][:, 0] >> _PART_AT
+        order = np.argsort(part, kind="stable")
+        bounds = np.searchsorted(part[order], np.arange(_PARTS + 1))
+        data = memoryview(lines[order].tobytes())
+        starts = (bounds * self._kind.itemsize).tolist()
         for n in np.flatnonzero(np.diff(bounds)).tolist():
-            if n not in self._files:
-                self._files[n] = Aside(self._folder, _HELD_BYTES)
-            self._files[n].add(sorted_lines[bounds[n] : bounds[n + 1]].tobytes())
+            self._waiting[n] += data[starts[n] : starts[n + 1]]
+            if len(self._waiting[n]) >= _WAITING_BYTES:
+                self._put_aside(n)
+
+    def _put_aside(self, n: int) -> None:
+        data = self._waiting[n]
+        self._aside.add(data)
+        self._stretches[n].append((self._end, len(data)))
+        self._end += len(data)
+        self._waiting[n] = bytearray()
 
     def __iter__(self) -> Iterator[Table]:
-        for _, file in sorted(self._files.items()):
-            file.rewind()
-            yield np.frombuffer(file.read(), dtype=self._kind)
+        data = bytearray()
+        for stretches, waiting in zip(self._stretches, self._waiting, strict=True):
+            for start, length in stretches:
+                data += self._aside.read_at(start, length)
+            data += waiting
+            if len(data) >= _LEAST_BYTES:
+                yield np.frombuffer(data, dtype=self._kind)
+                data = bytearray()
+        if data:
+            yield np.frombuffer(data, dtype=self._kind)
 
     def close(self) -> None:
         """Forget the lines."""
-        for file in self._files.values():
-            file.close()
+        self._waiting.clear()
+        self._aside.close()
 
 
 def hashes(texts: Sequence[str]) -> Table:

@@ -8,6 +8,7 @@ in the order of the export, each would be read from another place. What is not s
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -24,26 +25,33 @@ _AT_ONCE = 5_000
 _HELD = np.dtype([("card", "S16"), ("points", "i8"), ("version", "S32"), ("position", "i8")])
 
 
+class Sure(IntEnum):
+    """What is sure of a row: nothing, or that its balance is unchanged, and maybe told of a later time than before."""
+
+    NOTHING = 0
+    UNCHANGED = 1
+    UNCHANGED_LATER = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Unchanged:
     """
-    Which rows of the run, the first one at 0, tell a balance that is unchanged; and which of them of a later time.
+    What is sure of each row of the run, the first one at 0, as a `Sure`.
 
     Whoever changes a card holds a job: so it is true as long as no other job was taken, which `fences` tell.
     """
 
-    is_unchanged: npt.NDArray[np.bool_]
-    is_later: npt.NDArray[np.bool_]
+    sure: npt.NDArray[np.uint8]
     fences: tuple[tuple[str, int], ...]
 
     def apply(self, connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
         """Leave out the rows of a leaf that are unchanged, where nothing else is decided about them."""
-        rows = slice(leaf.first_row_no - 1, leaf.first_row_no - 1 + len(leaf.fates))
+        sure = self.sure[leaf.first_row_no - 1 : leaf.first_row_no - 1 + len(leaf.fates)]
         fates = leaf.fates_by_row()
-        found = self.is_unchanged[rows] & (fates == Fate.DUE)
+        found = (sure != Sure.NOTHING) & (fates == Fate.DUE)
         if found.any() and fences_of_others(connection, run.job) == self.fences:
             fates[found] = Fate.UNCHANGED
-            later = np.flatnonzero((found & self.is_later[rows])[leaf.parts.numbers("at")])
+            later = np.flatnonzero((found & (sure == Sure.UNCHANGED_LATER))[leaf.parts.numbers("at")])
             leaf.confirmed.update(dict.fromkeys(later.tolist(), True))
 
 
@@ -55,20 +63,20 @@ def find_unchanged(
     keep_up: Callable[[], None],
 ) -> Unchanged:
     """Judge the balances of a run, parted by their cards; none while another job may send balances of the account."""
-    found = Unchanged(np.zeros(rows, np.bool_), np.zeros(rows, np.bool_), fences_of_others(connection, run.job))
+    found = Unchanged(np.zeros(rows, np.uint8), fences_of_others(connection, run.job))
     if is_account_in_use(connection, run):
         return found
     for lines in balances:
         # A key of the row's own may have been used for something else.
-        derived = lines[lines["is_derived"]]
-        derived = derived[np.argsort(derived["card"][:, 0])]
+        derived = np.flatnonzero(lines["is_derived"])
+        derived = derived[np.argsort(lines["card"][derived, 0])]
         for start in range(0, len(derived), _AT_ONCE):
-            _judge(connection, run, derived[start : start + _AT_ONCE], found)
+            _judge(connection, run, lines[derived[start : start + _AT_ONCE]], found.sure)
         keep_up()
     return found
 
 
-def _judge(connection: sqlite3.Connection, run: RunRecord, lines: Table, found: Unchanged) -> None:
+def _judge(connection: sqlite3.Connection, run: RunRecord, lines: Table, sure: npt.NDArray[np.uint8]) -> None:
     card, version, row_no = lines["card"], lines["version"], lines["row_no"]
     cards = digests(card)
     held = np.array(balances_held(connection, run, cards), _HELD)
@@ -85,5 +93,4 @@ def _judge(connection: sqlite3.Connection, run: RunRecord, lines: Table, found: 
     is_held = (of_cards[at] == card).all(axis=1) & (held["points"][at] == lines["points"])
     is_open = np.isin(card[:, 0], numbers_of(np.array(open_cards_among(connection, cards), "S16"))[:, 0])
     is_unchanged = is_held & is_newest & ~is_open
-    found.is_unchanged[row_no[is_unchanged] - 1] = True
-    found.is_later[row_no[is_unchanged & (version > newest)] - 1] = True
+    sure[row_no[is_unchanged] - 1] = np.where(version > newest, Sure.UNCHANGED_LATER, Sure.UNCHANGED)[is_unchanged]

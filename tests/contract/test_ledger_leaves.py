@@ -174,7 +174,7 @@ def test_what_was_found_unchanged_is_looked_at_again_once_another_job_began(nigh
     run._commit(lambda c: sifting.sift_and_write(c, run.run, leaf, findings, job._rekey))
 
     assert findings.unchanged is not None
-    assert findings.unchanged.is_unchanged.tolist() == [True, True]
+    assert findings.unchanged.sure.all()
     assert [Fate(fate) for fate in leaf.fates] == [Fate.SUPERSEDED, Fate.UNCHANGED]
 
 

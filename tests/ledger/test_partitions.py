@@ -1,14 +1,19 @@
-"""Digests as numbers, whichever way they come."""
+"""Digests as numbers, whichever way they come, and tables of them that are too large to be sorted as a whole."""
+
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import example, given
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.ledger.partitions import digests, numbers, numbers_of
+from pipeline.ledger.partitions import Partitions, digests, numbers, numbers_of
 from pipeline.sheet import DIGEST
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=16, max_size=16)))
 @example([bytes(16), b"\x00" * 15 + b"\x01", b"\x01" + bytes(15), b"\xff" * 16])
 def test_digests_become_numbers_and_digests_again(told: list[bytes]) -> None:
@@ -18,3 +23,37 @@ def test_digests_become_numbers_and_digests_again(told: list[bytes]) -> None:
     assert digests(table) == told
     assert (table == numbers(pa.array(told, DIGEST))).all()
     assert sorted(told) == digests(table[np.lexsort((table[:, 1], table[:, 0]))])
+
+
+LINE = np.dtype([("hash", "u8", 2), ("n", "i8")])
+
+
+@pytest.mark.parametrize(
+    ("rows", "tables"),
+    [
+        pytest.param(0, 0, id="nothing"),
+        pytest.param(1_000, 1, id="few"),
+        pytest.param(120_000, 3, id="in-memory"),
+        pytest.param(1_200_000, 26, id="put-aside"),
+    ],
+)
+def test_equal_lines_are_together_and_in_order(tmp_path: Path, rows: int, tables: int) -> None:
+    """However many lines there are each comes once, twins in one table and in order; they can be read again."""
+    chance = np.random.default_rng(1)
+    lines = np.empty(rows, LINE)
+    # Each hash twice.
+    lines["hash"] = chance.integers(0, 2**64, (rows // 2, 2), np.uint64)[chance.permutation(np.arange(rows) // 2)]
+    lines["n"] = np.arange(rows)
+    with closing(Partitions(LINE, "hash", tmp_path)) as parted:
+        for start in range(0, rows, 8192):
+            parted.add(lines[start : start + 8192])
+        found = list(parted)
+        again = list(parted)
+
+    assert len(found) == tables
+    assert [table.tobytes() for table in again] == [table.tobytes() for table in found]
+    assert (np.sort(np.concatenate([lines[:0], *found]), order="n") == lines).all()
+    for table in found:
+        assert (np.unique(table["hash"], axis=0, return_counts=True)[1] == 2).all()
+        by_hash = table[np.argsort(table["hash"][:, 0], kind="stable")]
+        assert (by_hash["n"][::2] < by_hash["n"][1::2]).all()

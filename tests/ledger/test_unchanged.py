@@ -17,7 +17,7 @@ from pipeline.ledger.database import open_for_reading
 from pipeline.ledger.past import cards_of
 from pipeline.ledger.records import NewRun, RunRecord
 from pipeline.ledger.staging import Staging
-from pipeline.ledger.unchanged import Unchanged
+from pipeline.ledger.unchanged import Sure, Unchanged
 from pipeline.map import retarget
 from pipeline.model import Api, Balance, Export, Payload
 from tests.contract.staged_rows import StagedRow, sheet_of
@@ -190,10 +190,10 @@ def test_balances_are_judged_at_once_as_one_by_one(
             [*(one.card for one in holdings), *(one.card for one in debts), *(one.balance.card for one in export)]
         )
 
-        unchanged = set(found.is_unchanged.nonzero()[0].tolist())
+        unchanged = set(found.sure.nonzero()[0].tolist())
         assert unchanged <= judged_one_by_one(connection, now, export, owed, with_identity=True)
         surely = judged_one_by_one(connection, now, export, owed, with_identity=False)
         assert unchanged >= {at for at in surely if export[at].balance.card not in alike}
         newest = {at: held[export[at].balance.card].newest_version or "" for at in unchanged}
         later = {at for at in unchanged if (export[at].balance.version or "") > newest[at]}
-        assert set(found.is_later.nonzero()[0].tolist()) == later
+        assert set((found.sure == Sure.UNCHANGED_LATER).nonzero()[0].tolist()) == later
