@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 class ByValues:
     """
-    A dataclass that is pickled as a call with its values.
+    A dataclass that is pickled as a call with its values: all of its fields are arguments, in their order.
 
     What frozen dataclasses with slots do of their own accord asks for the fields of each object anew, and takes three
     times as long: too long for what goes to another process, and comes back, with every row.

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pipeline.by_values import ByValues
+
 _LONGEST_MESSAGE = 500
 
 
@@ -85,7 +87,7 @@ class CsvFormat:
 
 
 @dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(ByValues):
     """
     The point balance of one card.
 

@@ -1,5 +1,6 @@
 """Files without a name, for what a run puts aside while it reads its inputs."""
 
+import os
 import tempfile
 import weakref
 from collections.abc import Iterator
@@ -11,8 +12,7 @@ from pipeline.errors import LedgerError
 
 class Aside:
     """
-    Bytes that are all put aside before any is read: in memory while they are few, else in a file that goes when its
-    holder does.
+    Bytes that are put aside: in memory while they are few, else in a file that goes when its holder does.
 
     Raises LedgerError where the disk does not take them.
     """
@@ -26,6 +26,7 @@ class Aside:
     def add(self, data: bytes | bytearray) -> None:
         """Put bytes at the end."""
         with self._told():
+            self._file.seek(0, os.SEEK_END)
             self._file.write(data)
 
     def rewind(self) -> None:

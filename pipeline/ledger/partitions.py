@@ -13,9 +13,9 @@ from pipeline.texts import Column
 Table = npt.NDArray[Any]
 """A structured array; a hash in it is two unsigned numbers of 64 bits."""
 
-# Parted by the first byte of the hash. What waits of a part is put aside together, and read in one go.
-_PARTS = 256
-_PART_AT = np.uint64(56)
+# Parted by the first bits of the hash. What waits of a part is put aside together, and read in one go.
+_BITS = 8
+_PARTS = 1 << _BITS
 _WAITING_BYTES = 64 << 10
 # Parts of a small table are handled together: each time costs as much as a thousand lines.
 _LEAST_BYTES = 1 << 20
@@ -35,7 +35,7 @@ class Partitions:
 
     def add(self, lines: Table) -> None:
         """Keep lines."""
-        part = lines[self._by][:, 0] >> _PART_AT
+        part = lines[self._by][:, 0] >> np.uint64(64 - _BITS)
         order = np.argsort(part, kind="stable")
         bounds = np.searchsorted(part[order], np.arange(_PARTS + 1))
         data = memoryview(lines[order].tobytes())

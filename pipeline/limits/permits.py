@@ -54,6 +54,7 @@ class _OpenSlot:
     left: int
     awaited: int
     trips: list[Trip] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
     longest_wait: float = 0.0
     is_lost: bool = False
 
@@ -148,6 +149,8 @@ class Permits:
                 slot.is_lost = True
             else:
                 slot.trips.append(trip)
+                if trip.left_at is not None:
+                    slot.waits.append(now - trip.left_at)
             self._close_if_answered(slot, now)
 
     def _close_if_answered(self, slot: _OpenSlot, now: float) -> None:
@@ -164,6 +167,7 @@ class Permits:
             now,
             longest=slot.longest_wait,
             trips=slot.trips,
+            waits=slot.waits,
         )
         return quota.encode(window, self._boot)
 

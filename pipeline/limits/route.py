@@ -1,5 +1,6 @@
 """What was measured of the way to the platform: how short a trip can be, and how much longer one may take."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from pipeline.model import Trip
@@ -13,9 +14,10 @@ _KEPT = 0.98
 _ENOUGH_HANDSHAKES = 5
 # Taken on top, shared among the handshakes: five that differ by little may all have been lucky, fifty hardly.
 _DOUBT = 16
-# Of so many answers one takes longer than what is usual, and moves that by this much.
-_USUAL_AMONG = 50
+# Of so many answers one takes longer than what is usual, and moves that by this much; the first may be slow by chance.
+_USUAL_AMONG = 20
 _USUAL_STEP = 0.1
+_USUAL_AT_FIRST_SECONDS = 0.02
 # What is only a little longer says nothing.
 _UNUSUAL = 1.25
 
@@ -25,7 +27,7 @@ class Route:
     """
     Round trips to the platform and back, in seconds; `shortest_trip` is 0 where none was ever measured.
 
-    `longest_wait` is how long an answer may take, `usual_wait` what nearly all of them take at most, from when the
+    `longest_wait` is how long an answer may take, `usual_wait` what 19 of 20 take at most, from when the
     request had left; 0 before the first. Handshakes are answered by the platform's system and not by the programs
     behind it, so they show the network alone.
     """
@@ -74,8 +76,12 @@ def is_usual(route: Route, seconds: float) -> bool:
     return seconds <= route.usual_wait * _UNUSUAL
 
 
-def took(route: Route, seconds: float) -> Route:
-    """Take in how long an answer took from when its request had left: what is usual moves a little towards it."""
-    if seconds > route.usual_wait:
-        return replace(route, usual_wait=route.usual_wait * (1 + _USUAL_STEP) or seconds)
-    return replace(route, usual_wait=route.usual_wait * (1 - _USUAL_STEP / _USUAL_AMONG))
+def took(route: Route, waits: Iterable[float]) -> Route:
+    """Take in how long answers took from when their requests had left: what is usual moves a little with each."""
+    usual = route.usual_wait
+    for seconds in waits:
+        if seconds > usual:
+            usual = usual * (1 + _USUAL_STEP) or min(seconds, _USUAL_AT_FIRST_SECONDS)
+        else:
+            usual *= 1 - _USUAL_STEP / _USUAL_AMONG
+    return replace(route, usual_wait=usual)

@@ -22,7 +22,7 @@ way: from the last moment at which it may have left it counts as seen as late as
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import orjson
@@ -162,21 +162,25 @@ def started(window: Window, limit: float, now: float) -> tuple[Window, Slot]:
     return replace(window, slots=(*window.slots, slot)[-places:], serial=slot.serial), slot
 
 
-def answered(window: Window, serial: int, at: float, *, longest: float, trips: Iterable[Trip]) -> Window:
-    """Take in that a slot's last answer came, after the longest wait of the slot, and how its requests travelled."""
+def answered(
+    window: Window, serial: int, at: float, *, longest: float, trips: Iterable[Trip], waits: Sequence[float]
+) -> Window:
+    """
+    Take in that a slot's last answer came, after the longest wait of the slot, and how its requests travelled.
+
+    `waits` is how long each answer took from when its request had left, as far as that is known.
+    """
     trips, route = tuple(trips), waited(window.route, longest)
     for trip in trips:
         route = travelled(route, trip)
     left = [trip.left_at for trip in trips if trip.left_at is not None]
-    left_at, was_prompt = None, False
-    if left and len(left) == len(trips):
-        seconds = at - min(left)
-        left_at, was_prompt, route = max(left), is_usual(route, seconds), took(route, seconds)
+    left_at = max(left) if left and len(left) == len(trips) else None
+    was_prompt = left_at is not None and is_usual(route, max(waits))
     slots = tuple(
         replace(slot, answered_at=at, left_at=left_at, was_prompt=was_prompt) if slot.serial == serial else slot
         for slot in window.slots
     )
-    return replace(window, slots=slots, route=route)
+    return replace(window, slots=slots, route=took(route, waits))
 
 
 def stalled(window: Window, now: float, seconds: float) -> Window:

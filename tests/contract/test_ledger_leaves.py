@@ -229,6 +229,9 @@ def test_a_damaged_pack_is_told(nights: MakeNights, opens: Opens) -> None:
 class Full:
     """A disk without room."""
 
+    def seek(self, *_: int) -> None:
+        return
+
     def write(self, _: bytes) -> NoReturn:
         raise OSError(28, "No space left on device")
 

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pipeline.limits.window import decode
+from pipeline.model import Trip
 from tests.limits.traffic import EVEN, EventClock, Network, Shelf, Traffic, most_within, process
 
 networks = st.builds(
@@ -127,15 +129,41 @@ def test_connections_that_take_long_do_not_exceed_the_limit(connect: float) -> N
         assert traffic.counted
 
 
-def test_a_platform_that_is_held_up_now_and_then_is_not_exceeded() -> None:
+AT_ONCE = Network(0.0002, 0.0002, work=0.002, least_work=0.001)
+
+
+@pytest.mark.parametrize(
+    ("stuck", "limit", "seconds", "share"),
+    [
+        pytest.param(0.01, 5.0, 3600, 0.98, id="seldom"),
+        pytest.param(0.03, 5.0, 3600, 0.98, id="often"),
+        pytest.param(0.01, 240.0, 60, 0.9, id="many-requests-a-second"),
+    ],
+)
+def test_a_platform_that_is_held_up_now_and_then_is_not_exceeded(
+    stuck: float, limit: float, seconds: int, share: float
+) -> None:
     """Where answers come at once, one that does not says that its request may have been counted late."""
     clock = EventClock()
-    traffic = Traffic(clock, Network(0.0002, 0.0002, work=0.002, least_work=0.001, stuck=0.01), Random(1))
-    traffic.start(process(Shelf(), clock), workers=8)
-    traffic.run(3600)
+    traffic = Traffic(clock, replace(AT_ONCE, stuck=stuck), Random(1))
+    traffic.start(process(Shelf(), clock, limit), workers=max(8, int(limit)))
+    traffic.run(seconds)
 
-    assert most_within(traffic.counted, 1.0) <= 5
-    assert len(traffic.counted) >= 0.98 * 3600 * 5
+    assert most_within(traffic.counted, 1.0) <= limit
+    assert len(traffic.counted) >= share * seconds * limit
+
+
+def test_rare_requests_do_not_hide_what_is_usual() -> None:
+    """A slot that was given out for many requests and got few says nothing of how long answers take."""
+    clock, shelf, go_on = EventClock(), Shelf(), lambda: None
+    permits = process(shelf, clock, 100.0)
+    for _ in range(50):
+        permit = permits.take(go_on)
+        clock.at += 0.002
+        permits.give_back(permit, Trip(clock.at - 0.0015, 0.0004))
+        clock.at += 2.0
+
+    assert decode(shelf.states["points"], "boot", clock.at).route.usual_wait < 0.003
 
 
 def test_a_platform_that_counts_late_is_learnt() -> None:

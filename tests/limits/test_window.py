@@ -104,10 +104,10 @@ def test_a_started_slot_takes_the_oldest_ones_place() -> None:
 def test_an_answer_is_noted_with_its_slot() -> None:
     """Times of answer and departure go to the slot that was answered, and those of a forgotten slot to none."""
     open_slots = sent(99.0, 99.2, trip=None)
-    window = answered(Window(open_slots), 2, 99.5, longest=0.3, trips=[Trip(99.25, 0.03, 0.04)])
+    window = answered(Window(open_slots), 2, 99.5, longest=0.3, trips=[Trip(99.49, 0.03, 0.04)], waits=[0.01])
 
-    assert window == Window((open_slots[0], Slot(2, 99.2, 99.5, 99.25)), route=Route(0.03, 0.49, 1, 0.04, 0.25))
-    assert answered(window, 7, 99.9, longest=0.3, trips=[]).slots == window.slots
+    assert window == Window((open_slots[0], Slot(2, 99.2, 99.5, 99.49)), route=Route(0.03, 0.49, 1, 0.04, 0.01))
+    assert answered(window, 7, 99.9, longest=0.3, trips=[], waits=[]).slots == window.slots
 
 
 @pytest.mark.parametrize(
@@ -120,24 +120,27 @@ def test_an_answer_is_noted_with_its_slot() -> None:
 )
 def test_a_slot_has_left_with_its_last_request(trips: list[Trip], left_at: float | None) -> None:
     """A slot of several requests has left once all are known to have."""
-    window = answered(Window(sent(99.2, trip=None)), 1, 99.5, longest=0.3, trips=trips)
+    waits = [0.2 for trip in trips if trip.left_at]
+    window = answered(Window(sent(99.2, trip=None)), 1, 99.5, longest=0.3, trips=trips, waits=waits)
 
     assert window.slots == (Slot(1, 99.2, 99.5, left_at),)
 
 
 @pytest.mark.parametrize(
-    ("left", "was_prompt"),
+    ("waits", "was_prompt"),
     [
-        pytest.param([99.35], True, id="hardly-longer-than-usual"),
-        pytest.param([99.34], False, id="longer"),
-        pytest.param([99.34, 99.375], False, id="the-longest-of-several"),
+        pytest.param([0.12], True, id="hardly-longer-than-usual"),
+        pytest.param([0.13], False, id="longer"),
+        pytest.param([0.01, 0.13, 0.01], False, id="the-longest-of-several"),
     ],
 )
-def test_a_slot_is_prompt_whose_answers_take_no_longer_than_usual(left: list[float], was_prompt: bool) -> None:
+def test_a_slot_is_prompt_whose_answers_take_no_longer_than_usual(waits: list[float], was_prompt: bool) -> None:
     """What took unusually long may have been held up before it was counted."""
-    window = Window(sent(99.2, trip=None), route=Route(usual_wait=0.125))
+    window = Window(sent(99.2, trip=None), route=Route(usual_wait=0.1))
 
-    assert answered(window, 1, 99.5, longest=0.3, trips=map(Trip, left)).slots[0].was_prompt is was_prompt
+    window = answered(window, 1, 99.5, longest=0.3, trips=[Trip(99.21)] * len(waits), waits=waits)
+
+    assert window.slots[0].was_prompt is was_prompt
 
 
 def test_a_throttled_answer_halves_the_rate_and_it_grows_back() -> None:

@@ -75,11 +75,11 @@ class Network:
     """
     How long requests are under way: at least `there` and `back`, and up to `jitter` more each way.
 
-    The platform counts a request up to `hold` after it has arrived, and works on it for `least_work` to `work`; the
-    share `stuck` it does not come to for 20 to 200 ms more. Of all
-    answers the share `lost` never comes; the platform counts such a request all the same. What the system can measure
-    of a trip it tells unless the network is `silent`. A connection that is not there yet stands at the next multiple of
-    `connect` seconds, as all others that were waited for until then: so does a front that hangs and goes on.
+    The platform counts a request up to `hold` after it has arrived, and works on it for `least_work` to `work`; to the
+    share `stuck` of all it does not come for 20 to 200 ms more. Of all answers the share `lost` never comes; the
+    platform counts such a request all the same. What the system can measure of a trip it tells unless the network is
+    `silent`. A connection that is not there yet stands at the next multiple of `connect` seconds, as all others that
+    were waited for until then: so does a front that hangs and goes on.
     """
 
     there: float
