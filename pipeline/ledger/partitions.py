@@ -1,5 +1,6 @@
 """Tables of numbers that are grouped by a hash, whatever their size, with little memory."""
 
+from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ from pipeline.texts import Column
 Table = npt.NDArray[Any]
 """A structured array; a hash in it is two unsigned numbers of 64 bits."""
 
-# Parted by the first bits of the hash. What waits of a part is put aside together, and read in one go.
+# Parted by the first bits of the hash. What waits of a part is put aside in stretches, each written and read at once.
 _BITS = 8
 _PARTS = 1 << _BITS
-_WAITING_BYTES = 64 << 10
+_STRETCH_BYTES = 16 << 10
 # Parts of a small table are handled together: each time costs as much as a thousand lines.
 _LEAST_BYTES = 1 << 20
 
@@ -29,9 +30,9 @@ class Partitions:
         self._by = by
         self._waiting = [bytearray() for _ in range(_PARTS)]
         self._aside = Aside(folder, _LEAST_BYTES)
-        # Of each part, where in what is put aside something of it begins, and how long that is.
-        self._stretches: list[list[tuple[int, int]]] = [[] for _ in range(_PARTS)]
-        self._end = 0
+        # Of each part, which stretches of what is put aside are its own; and how many there are in all.
+        self._stretches = [array("q") for _ in range(_PARTS)]
+        self._put = 0
 
     def add(self, lines: Table) -> None:
         """Keep lines."""
@@ -42,21 +43,20 @@ class Partitions:
         starts = (bounds * self._kind.itemsize).tolist()
         for n in np.flatnonzero(np.diff(bounds)).tolist():
             self._waiting[n] += data[starts[n] : starts[n + 1]]
-            if len(self._waiting[n]) >= _WAITING_BYTES:
+            while len(self._waiting[n]) >= _STRETCH_BYTES:
                 self._put_aside(n)
 
     def _put_aside(self, n: int) -> None:
-        data = self._waiting[n]
-        self._aside.add(data)
-        self._stretches[n].append((self._end, len(data)))
-        self._end += len(data)
-        self._waiting[n] = bytearray()
+        self._aside.add(self._waiting[n][:_STRETCH_BYTES])
+        del self._waiting[n][:_STRETCH_BYTES]
+        self._stretches[n].append(self._put)
+        self._put += 1
 
     def __iter__(self) -> Iterator[Table]:
         data = bytearray()
         for stretches, waiting in zip(self._stretches, self._waiting, strict=True):
-            for start, length in stretches:
-                data += self._aside.read_at(start, length)
+            for stretch in stretches:
+                data += self._aside.read_at(stretch * _STRETCH_BYTES, _STRETCH_BYTES)
             data += waiting
             if len(data) >= _LEAST_BYTES:
                 yield np.frombuffer(data, dtype=self._kind)
