@@ -29,16 +29,6 @@ class Aside:
             self._file.seek(0, os.SEEK_END)
             self._file.write(data)
 
-    def rewind(self) -> None:
-        """Read from the beginning."""
-        with self._told():
-            self._file.seek(0)
-
-    def read(self, count: int) -> bytes:
-        """Return the next bytes."""
-        with self._told():
-            return self._file.read(count)
-
     def read_at(self, start: int, count: int) -> bytes:
         """Return the bytes that begin at a place."""
         with self._told():

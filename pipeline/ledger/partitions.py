@@ -81,13 +81,13 @@ def hashes(texts: Sequence[str]) -> Table:
 def numbers(digests: Column) -> Table:
     """Return a column of digests as two numbers each, which sort as the digests do."""
     _, data = digests.buffers()
-    found = np.frombuffer(data, dtype=">u8", count=2 * len(digests), offset=digests.offset * digests.type.byte_width)
-    return found.astype(np.uint64).reshape(-1, 2)
+    width = digests.type.byte_width
+    return numbers_of(np.frombuffer(data, dtype="S16", count=len(digests), offset=digests.offset * width))
 
 
-def numbers_of(digests: npt.NDArray[np.bytes_]) -> Table:
-    """Return an array of digests as `numbers` returns a column of them."""
-    return np.ascontiguousarray(digests).view(">u8").astype(np.uint64).reshape(-1, 2)
+def numbers_of(digests: npt.NDArray[np.bytes_] | Sequence[bytes]) -> Table:
+    """Return digests as `numbers` returns a column of them."""
+    return np.ascontiguousarray(digests, dtype="S16").view(">u8").astype(np.uint64).reshape(-1, 2)
 
 
 def digests(table: Table) -> list[bytes]:

@@ -28,9 +28,11 @@ class Spool:
         self._sizes.append(len(data))
 
     def __iter__(self) -> Iterator[Leaf]:
-        self._file.rewind()
+        start = 0
         for size in self._sizes:
-            leaf: Leaf = pickle.loads(self._file.read(size))  # noqa: S301 - written by this very process, nobody else can
+            data = self._file.read_at(start, size)
+            leaf: Leaf = pickle.loads(data)  # noqa: S301 - written by this very process, nobody else can
+            start += size
             yield leaf
 
     def close(self) -> None:

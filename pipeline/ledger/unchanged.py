@@ -91,6 +91,6 @@ def _judge(connection: sqlite3.Connection, run: RunRecord, lines: Table, sure: n
     position = position_of(run.run_no, 0) + row_no
     is_newest = np.where(is_told, version > newest, position > held["position"][at])
     is_held = (of_cards[at] == card).all(axis=1) & (held["points"][at] == lines["points"])
-    is_open = np.isin(card[:, 0], numbers_of(np.array(open_cards_among(connection, cards), "S16"))[:, 0])
+    is_open = np.isin(card[:, 0], numbers_of(open_cards_among(connection, cards))[:, 0])
     is_unchanged = is_held & is_newest & ~is_open
     sure[row_no[is_unchanged] - 1] = np.where(version > newest, Sure.UNCHANGED_LATER, Sure.UNCHANGED)[is_unchanged]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.limits.window import decode
 from pipeline.model import Trip
-from tests.limits.traffic import EVEN, EventClock, Network, Shelf, Traffic, most_within, process
+from tests.limits.traffic import EVEN, EventClock, Network, Shelf, Traffic, go_on, most_within, process
 
 networks = st.builds(
     Network,
@@ -155,7 +155,7 @@ def test_a_platform_that_is_held_up_now_and_then_is_not_exceeded(
 
 def test_rare_requests_do_not_hide_what_is_usual() -> None:
     """A slot that was given out for many requests and got few says nothing of how long answers take."""
-    clock, shelf, go_on = EventClock(), Shelf(), lambda: None
+    clock, shelf = EventClock(), Shelf()
     permits = process(shelf, clock, 100.0)
     for _ in range(50):
         permit = permits.take(go_on)
