@@ -49,6 +49,31 @@ def test_a_refund_of_an_earlier_nights_payment(night: Night) -> None:
     assert (ended.exit_code, night.fates()) == (3, ["succeeded SUCCESS", "rejected PAY_ORDER_NOT_EXIST"])
 
 
+def test_a_refund_whose_payment_no_run_has_read_is_left_to_the_platform(night: Night) -> None:
+    """With --limit a payment further down is unknown; once that was delivered, the refund goes out under its key."""
+    night.export("orders.csv", [refund(1, of=1), order(1)])
+    first = (night.backfill("run", "orders", "--limit", "1").exit_code, night.fates())
+    whole = (night.backfill("run", "orders").exit_code, night.fates())
+
+    assert first == (3, ["rejected PAY_ORDER_NOT_EXIST"])
+    assert whole == (0, ["succeeded SUCCESS"] * 2)
+    assert night.requests() == ["R1", "A1", "R1"]
+
+
+def test_a_refused_refund_is_sent_again_once_its_payment_was_delivered(night: Night) -> None:
+    """`rerun --only rejected` sends it under the same key."""
+    night.export("orders.csv", [refund(1, of=1)])
+    night.backfill("run", "orders")
+    refused = night.summary()["run_id"]
+    night.export("orders.csv", [order(1)])
+    night.backfill("run", "orders")
+
+    rerun = (night.backfill("rerun", refused, "--only", "rejected").exit_code, night.fates())
+
+    assert rerun == (0, ["succeeded SUCCESS"])
+    assert night.requests() == ["R1", "A1", "R1"]
+
+
 def test_a_refund_follows_the_new_key_of_its_payment(night: Night) -> None:
     """With --new-keys the payment goes out under a fresh key, and the refund names that one."""
     night.export("orders.csv", [order(1), refund(1, of=1)])

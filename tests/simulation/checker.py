@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.model import Api, Export
 from tests.simulation.balances import check_balances
-from tests.simulation.evidence import Broken, Line, export, lane_of, read, reports, row_of, run_of
+from tests.simulation.evidence import Broken, Line, export, lane_of, lines_of_runs, read, reports, row_of, run_of
 from tests.simulation.history import Evidence, Told
 from tests.simulation.options import check_options, family_of
 from tests.simulation.platform import Entry
@@ -217,20 +217,40 @@ def _lanes_are_kept(evidence: Evidence) -> None:
 
 def _no_refund_before_its_payment(evidence: Evidence) -> None:
     entries = evidence.journal.entries
+    known_at = _known_keys(evidence)
     for entry in entries:
         fields = json.loads(entry.body)
         paid = fields.get("pay_out_biz_no", "")
-        if fields["biz_action"] == "ORDER_REFUND" and family_of(paid) in _keys_read(evidence, entry.sent_at):
+        known = known_at.get(family_of(paid), float("inf")) <= entry.sent_at
+        if fields["biz_action"] == "ORDER_REFUND" and known:
             confirmed = [e for e in entries if e.identity == paid and e.decided == "accepted" and e.answered]
             if not any(e.answered_at is not None and e.answered_at <= entry.sent_at for e in confirmed):
                 raise Broken(f"refund {entry.key} was sent before its payment {paid} was confirmed")
 
 
-def _keys_read(evidence: Evidence, before: float) -> set[str]:
-    """Return the keys of all rows that some run had read to the end: one that ends before keeps none of them."""
-    begun = (told.step for told in evidence.told if told.began_at < before and told.step.verb == "run")
-    runs = (step for step in begun if step.until_after != 0.0)
-    return {row["out_biz_no"] for step in runs for row in export(evidence, step.job, step.night)[: step.limit]}
+def _known_keys(evidence: Evidence) -> dict[str, float]:
+    """
+    Return since when each key is known, in virtual seconds: since a run with that row had read all of its rows.
+
+    A run that sent something had, since nothing leaves before; and one that was refused, or ended while it read, keeps
+    none of its rows.
+    """
+    read_at: dict[str, float] = {}
+    for entry in evidence.journal.entries:
+        _note_earlier(read_at, run_of(evidence, entry), entry.sent_at)
+    for told, lines in reports(evidence):
+        # A deadline of no time at all is over before the rows are read.
+        if told.run_id is not None and lines and told.step.until_after != 0.0:
+            _note_earlier(read_at, told.run_id, told.ended_at)
+    known_at: dict[str, float] = {}
+    for run_id, lines in lines_of_runs(evidence).items():
+        for line in lines:
+            _note_earlier(known_at, row_of(evidence, line)["out_biz_no"], read_at.get(run_id, float("inf")))
+    return known_at
+
+
+def _note_earlier(moments: dict[str, float], name: str, moment: float) -> None:
+    moments[name] = min(moment, moments.get(name, moment))
 
 
 def _no_task_counts_in_two_forms(evidence: Evidence) -> None:
