@@ -17,7 +17,12 @@ def add_input(connection: sqlite3.Connection, run: RunRecord, source: InputRecor
     )  # fmt: skip
 
 
-def unstage(connection: sqlite3.Connection, run: RunRecord) -> None:
-    """Forget all that was staged for a run that sent nothing."""
-    for table in ("dues", "rows", "packs", "inputs"):
+def forget_rows(connection: sqlite3.Connection, first: int, last: int, run: RunRecord, *, table: str) -> None:
+    """Forget what was staged of a run that sent nothing, from one row to another, in `dues` or in `rows`."""
+    connection.execute(f"DELETE FROM {table} WHERE run_no = ? AND row_no BETWEEN ? AND ?", (run.run_no, first, last))
+
+
+def forget_inputs(connection: sqlite3.Connection, run: RunRecord) -> None:
+    """Forget the inputs of such a run, and what was packed of them."""
+    for table in ("packs", "inputs"):
         connection.execute(f"DELETE FROM {table} WHERE run_no = ?", (run.run_no,))

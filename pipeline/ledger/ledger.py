@@ -74,8 +74,7 @@ class Ledger:
 
     def outcomes(self, run: RunRecord) -> Iterator[Outcome]:
         """Yield the outcome of each row, in source order."""
-        with told_clearly(self.path):
-            yield from outcomes.outcomes(self._file.reader, run)
+        return self._file.outcomes(run)
 
     def outcomes_in_pages(self, run: RunRecord) -> Iterator[Outcomes]:
         """Yield the outcomes of all rows, in source order, many at once; no page is empty."""
@@ -103,7 +102,13 @@ class Ledger:
             runs.reopen(connection, run)
             return runs.find(connection, run.run_id), held
 
-        return RunLedger(self._file, self._clock, *self._take(write))
+        held = RunLedger(self._file, self._clock, *self._take(write))
+        try:
+            held.reopen()
+        except BaseException:
+            held.let_go()
+            raise
+        return held
 
     def _take(self, write: Callable[[sqlite3.Connection], tuple[RunRecord, Lease]]) -> tuple[RunRecord, Lease]:
         with told_clearly(self.path):

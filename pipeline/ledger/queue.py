@@ -2,21 +2,24 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.ledger.database import Damaged
 from pipeline.ledger.records import Due, RunRecord
 from pipeline.model import Balance, LaneOrder, digest
 
+LaneT = TypeVar("LaneT", bytes, str)
+
 _PAGE = 1000
 _HELD_BYTES = 1 << 20
+# A lane that was joined to another one bears the name of that.
+_LANE = "coalesce((SELECT j.joined_to FROM temp.joined AS j WHERE j.lane = d.lane), d.lane)"
 _COLUMNS = (
-    "d.due_no, d.row_no, d.request_key, d.identity, d.digest, d.body, d.lane, d.refund_of, d.card, d.points,"
+    f"d.due_no, d.row_no, d.request_key, d.identity, d.digest, d.body, {_LANE}, d.refund_of, d.card, d.points,"
     " d.version, d.position"
 )
-
 
 # `first` is where a lane begins in the source; `newest` is when what it holds changed last, NULL where nobody says.
 _ORDERS = {
@@ -31,20 +34,53 @@ def lanes(
     """
     Yield the open dues of each lane, in source order within the lane.
 
-    The order is worked out once, into a temporary table: a long read of the ledger itself would keep its
-    write-ahead log from being cut back while the run goes on.
+    A refund and its payment share a lane also where the export names other users for them. The order is worked out
+    once, into a temporary table: a long read of the ledger itself would keep its write-ahead log from being cut back
+    while the run goes on.
     """
     with lock:
+        _join(connection, run)
         connection.execute("DROP TABLE IF EXISTS temp.queue")
         connection.execute(
             "CREATE TEMP TABLE queue AS SELECT due_no FROM"
             " (SELECT due_no, min(due_no) OVER (PARTITION BY lane) AS first,"
             "  max(version) OVER (PARTITION BY lane) AS newest"
-            f"  FROM dues WHERE run_no = ? AND status IS NULL) ORDER BY {_ORDERS[order]}",
+            f"  FROM (SELECT due_no, version, {_LANE} AS lane FROM dues AS d WHERE run_no = ? AND status IS NULL))"
+            f" ORDER BY {_ORDERS[order]}",
             (run.run_no,),
         )
     for _, lane in groupby(_dues(connection, lock), key=lambda due: due.lane):
         yield list(lane)
+
+
+def _join(connection: sqlite3.Connection, run: RunRecord) -> None:
+    """Find the lanes that a refund has in common with its payment, and write into a temporary table what they share."""
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS joined (lane BLOB PRIMARY KEY, joined_to BLOB) WITHOUT ROWID")
+    connection.execute("DELETE FROM temp.joined")
+    apart = connection.execute(
+        "SELECT DISTINCT r.lane, p.lane FROM dues AS r JOIN dues AS p ON p.identity = r.refund_of"
+        " AND p.run_no = r.run_no WHERE r.run_no = ? AND r.refund_of IS NOT NULL AND p.lane <> r.lane",
+        (run.run_no,),
+    )
+    connection.executemany("INSERT INTO temp.joined VALUES (?, ?)", joined(apart).items())
+
+
+def joined(pairs: Iterable[tuple[LaneT, LaneT]]) -> dict[LaneT, LaneT]:
+    """Return, for lanes of which each pair is to be one, the lane that each of them becomes a part of."""
+    above: dict[LaneT, LaneT] = {}
+    for pair in pairs:
+        one, other = (_top(above, lane) for lane in pair)
+        if one != other:
+            above[one] = other
+    return {lane: _top(above, lane) for lane in above}
+
+
+def _top(above: dict[LaneT, LaneT], lane: LaneT) -> LaneT:
+    while (higher := above.get(lane)) is not None:
+        # Halved on the way: else the way grows with every pair.
+        above[lane] = above.get(higher, higher)
+        lane = higher
+    return lane
 
 
 def _dues(connection: sqlite3.Connection, lock: threading.Lock) -> Iterator[Due]:
@@ -85,16 +121,3 @@ def _due(line: tuple[Any, ...]) -> Due:
         raise Damaged("the body of a due is not the one that was staged")
     balance = None if card is None else Balance(card, points, version)
     return Due(due_no, row_no, key, identity, staged, body, lane, refund_of, balance, position)
-
-
-def join_lanes(connection: sqlite3.Connection, run: RunRecord) -> None:
-    """Let a refund and its payment share a lane also where the export names other users for them."""
-    while True:
-        split = connection.execute(
-            "SELECT r.lane, p.lane FROM dues AS r JOIN dues AS p ON p.identity = r.refund_of AND p.run_no = r.run_no"
-            " WHERE r.run_no = ? AND r.refund_of IS NOT NULL AND p.lane <> r.lane LIMIT 1",
-            (run.run_no,),
-        ).fetchone()
-        if split is None:
-            return
-        connection.execute("UPDATE dues SET lane = ? WHERE run_no = ? AND lane = ?", (split[1], run.run_no, split[0]))

@@ -1,11 +1,10 @@
 """Copying what a run left open into a new run: the same identities, the same bytes."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.ledger.outcomes import outcomes
 from pipeline.ledger.past import last_successor
 from pipeline.ledger.records import DeliveryState, RunRecord
 from pipeline.ledger.refunds import Retarget, follow_new_keys
@@ -54,37 +53,53 @@ class Rewrites:
     retarget: Retarget
 
 
-def copy_rows(
-    connection: sqlite3.Connection, parent: RunRecord, run: RunRecord, selection: Selection, rewrites: Rewrites
-) -> int:
-    """Fill a new run with the rows of `parent` that are selected; return how many rows these are."""
+# What a row is known by in the run it is copied from, and whether the platform asks for another key for it.
+Chosen = tuple[int, bool]
+
+
+def chosen(ended: Iterable[Outcome], selection: Selection) -> Iterator[Chosen]:
+    """Yield the rows of a run that are selected; `ended` are the outcomes of all of its rows, in source order."""
+    taken = 0
+    for row_no, outcome in enumerate(ended, 1):
+        if taken == selection.limit:
+            return
+        if selection.takes(outcome) and outcome.status is not Status.INVALID:
+            taken += 1
+            yield row_no, selection.new_keys and outcome.wants_new_key
+
+
+def copy_inputs(connection: sqlite3.Connection, parent: RunRecord, run: RunRecord) -> None:
+    """Write down that a new run has the inputs of `parent`; how many rows it takes of each is told in the end."""
     connection.execute(
         "INSERT INTO inputs SELECT ?, file_no, name, location, columns, 0, sha256 FROM inputs WHERE run_no = ?",
         (run.run_no, parent.run_no),
     )
-    count = 0
-    for row_no, outcome in _selected(connection, parent, selection):
-        count += 1
-        _copy_row(connection, (parent.run_no, row_no), (run.run_no, count))
-        if selection.new_keys and outcome.wants_new_key:
-            _give_new_keys(connection, run, count, rewrites.rekey)
-    follow_new_keys(connection, run, rewrites.retarget)
+
+
+def copy_rows(
+    connection: sqlite3.Connection,
+    parent: RunRecord,
+    run: RunRecord,
+    rows: Sequence[Chosen],
+    *,
+    first: int,
+    rekey: Callable[[bytes, str], bytes],
+) -> None:
+    """Copy rows of `parent` into a new run, where they are numbered from `first`."""
+    for number, (row_no, wants_new_key) in enumerate(rows, first):
+        _copy_row(connection, (parent.run_no, row_no), (run.run_no, number))
+        if wants_new_key:
+            _give_new_keys(connection, run, number, rekey)
+
+
+def complete(connection: sqlite3.Connection, run: RunRecord, retarget: Retarget) -> None:
+    """Let what was copied fit together, once all of it is there."""
+    follow_new_keys(connection, run, retarget)
     connection.execute(
         "UPDATE inputs SET rows = (SELECT count(*) FROM rows AS w WHERE w.run_no = inputs.run_no"
         " AND w.file_no = inputs.file_no) WHERE run_no = ?",
         (run.run_no,),
     )
-    return count
-
-
-def _selected(connection: sqlite3.Connection, parent: RunRecord, selection: Selection) -> Iterator[tuple[int, Outcome]]:
-    taken = 0
-    for row_no, outcome in enumerate(outcomes(connection, parent), 1):
-        if taken == selection.limit:
-            return
-        if selection.takes(outcome) and outcome.status is not Status.INVALID:
-            taken += 1
-            yield row_no, outcome
 
 
 _COPIED = "request_key, identity, key_is_derived, digest, body, lane, refund_of, card, points, version"

@@ -3,13 +3,16 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from pipeline.clock import Clock
-from pipeline.ledger import deliveries, inputs, lease, queue, rerunning, runs
+from pipeline.errors import LedgerError
+from pipeline.ledger import deliveries, inputs, lease, outcomes, queue, rerunning, runs
 from pipeline.ledger.admission import Admission
 from pipeline.ledger.commit import GroupCommit
 from pipeline.ledger.database import told_clearly
@@ -17,8 +20,10 @@ from pipeline.ledger.deliveries import Entry
 from pipeline.ledger.lease import Lease
 from pipeline.ledger.records import Due, InputRecord, RunRecord, RunState, Settlement
 from pipeline.ledger.refunds import Retarget
+from pipeline.ledger.slices import last_row_of_slice
 from pipeline.ledger.transactions import Transactions
 from pipeline.model import LaneOrder
+from pipeline.outcome import Outcome
 
 # numpy and Arrow take a tenth of a second to import, and only a run's first act needs them.
 if TYPE_CHECKING:
@@ -29,6 +34,8 @@ T = TypeVar("T")
 
 # The lease is renewed long before it ends.
 _RENEW_SECONDS = lease.LEASE_SECONDS / 6
+# A rerun copies so many rows at once, with all of their parts.
+_COPIED_AT_ONCE = 5_000
 # A run that has not renewed it for so long was held up, and looks before it sends.
 _DOUBT_SECONDS = lease.LEASE_SECONDS / 2
 
@@ -46,6 +53,11 @@ class OpenFile:
         """Return what a question to the file is answered."""
         with self.reading, told_clearly(self.path):
             return ask(self.reader)
+
+    def outcomes(self, run: RunRecord) -> Iterator[Outcome]:
+        """Yield the outcome of each row of a run, in source order."""
+        with told_clearly(self.path):
+            yield from outcomes.outcomes(self.reader, run)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -94,6 +106,21 @@ class RunLedger:
 
         return self._commit(write_and_renew)
 
+    def _commit_in_slices(self, table: str, which: str, write: Callable[..., None]) -> None:
+        """
+        Commit what concerns all lines of a table that `which` is true of, so many at once that others can write too.
+
+        `write` is told `first` and `last`, the rows that a slice is from and to. After a crash some slices are
+        written: it is for what may then be done once more.
+        """
+        first = 0
+        while True:
+            last = self._file.read(partial(last_row_of_slice, run=self.run, table=table, which=which, first=first))
+            if last is None:
+                return
+            self._commit_at_length(partial(write, first=first, last=last))
+            first = last + 1
+
     def add_input(self, source: InputRecord) -> None:
         """Write an input file, when it is opened and again when it was read to its end."""
         self._commit(lambda c: inputs.add_input(c, self.run, source))
@@ -101,7 +128,9 @@ class RunLedger:
     def unstage(self) -> None:
         """Forget what was staged: the run is to be staged anew."""
         self._forget_staging()
-        self._commit_at_length(lambda c: inputs.unstage(c, self.run))
+        for table in ("dues", "rows"):
+            self._commit_in_slices(table, "TRUE", partial(inputs.forget_rows, run=self.run, table=table))
+        self._commit_at_length(lambda c: inputs.forget_inputs(c, self.run))
 
     def stage(self, file_no: int, first_row_no: int, sheet: "Sheet", retarget: Retarget) -> None:
         """Take in a chunk of rows; what is to become of them is decided when all are there."""
@@ -126,11 +155,7 @@ class RunLedger:
                 self.keep_up()
             self._forget_staging()
 
-        def write(connection: sqlite3.Connection) -> None:
-            queue.join_lanes(connection, self.run)
-            runs.start_delivering(connection, self.run)
-
-        self._commit_at_length(write)
+        self._commit_at_length(lambda c: runs.start_delivering(c, self.run))
         return invalid
 
     def _forget_staging(self) -> None:
@@ -138,15 +163,27 @@ class RunLedger:
             self._staging.close()
             self._staging = None
 
+    def reopen(self) -> None:
+        """Make due again what the run left unsent, blocked or unfinished."""
+        self._commit_in_slices("dues", runs.LEFT_OPEN, partial(runs.reopen_dues, run=self.run))
+
     def copy_from(self, parent: RunRecord, selection: rerunning.Selection, rewrites: rerunning.Rewrites) -> int:
         """Make due again what another run left open, and enter the second act; return how many rows that are."""
+        self.unstage()
+        self._commit(lambda c: rerunning.copy_inputs(c, parent, self.run))
+        count = 0
+        chosen = rerunning.chosen(self._file.outcomes(parent), selection)
+        while rows := list(islice(chosen, _COPIED_AT_ONCE)):
+            copy = partial(rerunning.copy_rows, parent=parent, run=self.run, rows=rows, rekey=rewrites.rekey)
+            self._commit_at_length(partial(copy, first=count + 1))
+            count += len(rows)
 
-        def write(connection: sqlite3.Connection) -> int:
-            count = rerunning.copy_rows(connection, parent, self.run, selection, rewrites)
+        def write(connection: sqlite3.Connection) -> None:
+            rerunning.complete(connection, self.run, rewrites.retarget)
             runs.start_delivering(connection, self.run)
-            return count
 
-        return self._commit_at_length(write)
+        self._commit_at_length(write)
+        return count
 
     def lanes(self, order: LaneOrder = LaneOrder.SOURCE) -> Iterator[list[Due]]:
         """Yield what is due, lane by lane; within a lane the order is always that of the source."""
@@ -206,16 +243,16 @@ class RunLedger:
 
         `progress` is what this execution adds: throttled, elapsed_s, sending_s.
         """
-
         self._entries.flush()
+        for leaf in self._staging or ():
+            from pipeline.ledger import sifting  # noqa: PLC0415 - see the top
+
+            self._commit_at_length(partial(sifting.give_up, run=self.run, leaf=leaf, open_as=open_as))
+        code, message = open_as
+        close = partial(runs.close_dues, run=self.run, code=code, message=message)
+        self._commit_in_slices("dues", runs.NOT_REACHED, close)
 
         def write(connection: sqlite3.Connection) -> RunRecord:
-            if self._staging is not None:
-                from pipeline.ledger import sifting  # noqa: PLC0415 - see the top
-
-                for leaf in self._staging:
-                    sifting.give_up(connection, self.run, leaf, open_as)
-            runs.close_dues(connection, self.run, *open_as)
             runs.record_progress(connection, self.run, progress)
             return runs.conclude(connection, self.run, state=state, reason=reason, finished_at=finished_at)
 
@@ -234,3 +271,9 @@ class RunLedger:
         """Give the job back, concluded or not."""
         self._forget_staging()
         self._commit(lambda c: lease.release(c, self._lease))
+
+    def let_go(self) -> None:
+        """Give the job back as far as the ledger takes it: with an error under way that says more than this would."""
+        # A dead holder does not block the job.
+        with suppress(LedgerError):
+            self.release()

@@ -108,13 +108,20 @@ UNREACHED = (
 IS_DELIVERED = f"coalesce({_STANDS} = 'succeeded', 0)"
 
 
-def close_dues(connection: sqlite3.Connection, run: RunRecord, code: str, message: str) -> None:
-    """Settle whatever the run did not come to."""
+# Of the dues of a run: what it did not come to; and what it did not come to the end of.
+NOT_REACHED = "status IS NULL"
+LEFT_OPEN = "status IN ('unsent', 'blocked') OR (is_open AND status = 'unknown')"
+
+
+def close_dues(
+    connection: sqlite3.Connection, first: int, last: int, run: RunRecord, *, code: str, message: str
+) -> None:
+    """Settle whatever the run did not come to, from one row to another."""
     connection.execute(
         f"UPDATE dues SET status = {UNREACHED}, code = CASE WHEN {IS_DELIVERED} THEN 'already_succeeded' ELSE ? END,"
         f" message = CASE WHEN {IS_DELIVERED} THEN '' ELSE ? END, is_open = NOT {IS_DELIVERED}"
-        " WHERE run_no = ? AND status IS NULL",
-        (code, message, run.run_no),
+        f" WHERE run_no = ? AND row_no BETWEEN ? AND ? AND {NOT_REACHED}",
+        (code, message, run.run_no, first, last),
     )
 
 
@@ -124,20 +131,22 @@ def has_open_dues(connection: sqlite3.Connection, run: RunRecord) -> bool:
     return bool(connection.execute(asked, (run.run_no,)).fetchone()[0])
 
 
-def reopen(connection: sqlite3.Connection, run: RunRecord) -> int:
-    """Make due again what the run left unsent, blocked or unfinished; return how many dues that are."""
-    connection.execute(
-        "UPDATE dues SET status = NULL, code = NULL, message = NULL, is_open = 0"
-        " WHERE run_no = ? AND (status IN ('unsent', 'blocked') OR (is_open AND status = 'unknown'))",
-        (run.run_no,),
-    )
+def reopen(connection: sqlite3.Connection, run: RunRecord) -> None:
+    """Go on with a run that ended: in its first act, where it did not come to the end of that, else in its second."""
     connection.execute(
         "UPDATE runs SET state = NULL, exit_code = NULL, reason = NULL, finished_at = NULL, act ="
         " CASE act WHEN 'concluded' THEN 'delivering' ELSE act END WHERE run_no = ?",
         (run.run_no,),
     )
-    open_dues = connection.execute("SELECT count(*) FROM dues WHERE run_no = ? AND status IS NULL", (run.run_no,))
-    return int(open_dues.fetchone()[0])
+
+
+def reopen_dues(connection: sqlite3.Connection, first: int, last: int, run: RunRecord) -> None:
+    """Make due again what the run left unsent, blocked or unfinished, from one row to another."""
+    connection.execute(
+        "UPDATE dues SET status = NULL, code = NULL, message = NULL, is_open = 0"
+        f" WHERE run_no = ? AND row_no BETWEEN ? AND ? AND ({LEFT_OPEN})",
+        (run.run_no, first, last),
+    )
 
 
 def record_progress(connection: sqlite3.Connection, run: RunRecord, done: Mapping[str, float]) -> None:

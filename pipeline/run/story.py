@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.clock import Clock
-from pipeline.errors import LedgerError, SettingsError, SourceError
+from pipeline.errors import SettingsError, SourceError
 from pipeline.ledger.records import Due, RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.model import LaneOrder, Status
@@ -68,7 +68,7 @@ def execute(cast: Cast, stage: Callable[[], object] | None) -> int:
     try:
         return _Execution(cast).carry_out(stage)
     finally:
-        _let_go(cast)
+        cast.run.let_go()
 
 
 class _Execution:
@@ -147,11 +147,3 @@ def exit_code_of(state: RunState, counts: Mapping[Status, int]) -> int:
         case RunState.COMPLETED:
             done = counts[Status.SUCCEEDED] + counts[Status.SKIPPED]
             return 0 if done == sum(counts.values()) else 3
-
-
-def _let_go(cast: Cast) -> None:
-    try:
-        cast.run.release()
-    except LedgerError:
-        # The error under way says more, and a dead holder does not block the job.
-        return

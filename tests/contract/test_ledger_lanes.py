@@ -38,3 +38,20 @@ def test_the_order_within_a_lane_is_that_of_the_source(nights: MakeNights, chose
     orders.stage(run, [order("A", user="u"), order("B", user="v"), order("C", user="u"), order("D", user="v")])
 
     assert [[due.request_key for due in lane] for lane in run.lanes(chosen)] == [["A", "C"], ["B", "D"]]
+
+
+def test_refunds_that_name_other_users_share_the_lane_of_their_payment(nights: MakeNights) -> None:
+    """However many do, and however they hang together: what takes something back waits where that is sent."""
+    orders = nights()
+    run = orders.begin()
+    payments = [order("P", user="u"), order("Q", user="v"), order("S", user="w")]
+    refunds = [
+        order("R1", user="v", refund_of="P"),
+        order("R2", user="x", refund_of="Q"),
+        order("R3", user="y", refund_of="P"),
+    ]
+    orders.stage(run, [*payments, *refunds])
+
+    lanes = [[due.request_key for due in lane] for lane in run.lanes()]
+
+    assert lanes == [["P", "Q", "R1", "R2", "R3"], ["S"]]

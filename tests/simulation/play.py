@@ -1,5 +1,9 @@
 """Playing one seed from its start to the verdict of the checker."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
 from tests.simulation.checker import check, check_run
 from tests.simulation.history import Evidence, History, memory_folder, remove
 from tests.simulation.platform import Storm
@@ -11,7 +15,8 @@ def play(seed: int, wire: Wire | None = None) -> Evidence:
     """Play the history of a seed and check it; raise with the seed in the text when a promise is broken."""
     folder = memory_folder()
     try:
-        evidence = History(scenario_of(seed, folder), folder, wire).play()
+        with _small_slices():
+            evidence = History(scenario_of(seed, folder), folder, wire).play()
         check(evidence)
     except Exception as exc:
         exc.add_note(f"seed {seed}: python -m tests.simulation --start {seed} --seeds 1 plays it again")
@@ -20,6 +25,13 @@ def play(seed: int, wire: Wire | None = None) -> Evidence:
         return evidence
     finally:
         remove(folder)
+
+
+@contextmanager
+def _small_slices() -> Iterator[None]:
+    """Let what takes many transactions over millions of rows take several over a few: a crash may come in between."""
+    with patch("pipeline.ledger.slices._LINES", 5), patch("pipeline.ledger.run_ledger._COPIED_AT_ONCE", 4):
+        yield
 
 
 def play_night(hours: float, jobs: tuple[str, ...] = ("a",), storms: tuple[Storm, ...] = ()) -> Evidence:
