@@ -54,23 +54,33 @@ class Workshop:
     def resume(self, run: RunRecord, wishes: Wishes) -> ReportFiles:
         """Go on with a run that was stopped or killed."""
         job = self._job_of(run)
-        stage = self._unfinished_staging(run)
+        stage = self._first_act_again(run)
         held = self._ledger.take_up(run, self._holder(job))
-        return self._execute(held, job, wishes, stage and stage(held))
+        return self._execute(held, job, wishes, stage(held))
 
-    def _unfinished_staging(self, run: RunRecord) -> Callable[[RunLedger], Stage] | None:
+    def _first_act_again(self, run: RunRecord) -> Callable[[RunLedger], Stage]:
         """
-        Return how the run's first act is done again, None where it was done.
+        Return how the run's first act is done again; of one that was done, what has to be done anew.
 
         Raises SourceError when an input is not what the run read. A rerun reads none.
         """
-        is_unfinished = run.act is Act.STAGING
-        if run.parent is not None:
-            parent, selection = self._ledger.find(run.parent), Selection.from_options(run.options)
-            return (lambda held: self._copying(held, parent, selection)) if is_unfinished else None
-        files = self._files_of(run)
-        self._verify_inputs(run, files)
-        return (lambda _held: lambda stager: stager.stage(files)) if is_unfinished else None
+        if run.parent is None:
+            files = self._files_of(run)
+            self._verify_inputs(run, files)
+        if run.act is not Act.STAGING:
+            return self._going_on
+        if run.parent is None:
+            return lambda _held: lambda stager: stager.stage(files)
+        parent, selection = self._ledger.find(run.parent), Selection.from_options(run.options)
+        return lambda held: self._copying(held, parent, selection)
+
+    def _going_on(self, held: RunLedger) -> Stage:
+        def go_on(_stager: Stager) -> int:
+            # Another run may have given payments new keys meanwhile.
+            held.follow_new_keys(retarget)
+            return sum(source.rows for source in self._ledger.inputs(held.run))
+
+        return go_on
 
     def rerun(self, parent: RunRecord, selection: Selection, wishes: Wishes) -> ReportFiles:
         """Send again what a run left open, as a new run."""
@@ -127,11 +137,15 @@ class Workshop:
                     f"was sent: put the old file back and resume, or run the new one with `backfill run {run.job}`"
                 )
 
-    def _execute(self, held: RunLedger, job: Job, wishes: Wishes, stage: Stage | None) -> ReportFiles:
+    def _execute(self, held: RunLedger, job: Job, wishes: Wishes, stage: Stage) -> ReportFiles:
         course = Course(self._clock, until=wishes.until)
         if wishes.most_failures is not None and not wishes.most_failures.in_percent:
             course.allow_failures(wishes.most_failures.of(0))
-        delivering = self._delivering(held, job, course, wishes.processes or job.processes)
+        try:
+            delivering = self._delivering(held, job, course, wishes.processes or job.processes)
+        except BaseException:
+            held.let_go()
+            raise
         limit = held.run.options.get("limit")
         stager = Stager(
             held, rules_of(job, self._account(job)), job.csv, course, limit=limit, tick=self._watcher.staged
@@ -140,11 +154,11 @@ class Workshop:
         folder = wishes.report or report_folder(self._config, held.run)
 
         def act() -> None:
-            rows = stage(stager) if stage is not None else 0
+            rows = stage(stager)
             # Asked before the first request: a night must not end without a place for its report.
             make_folder(folder)
             if wishes.most_failures is not None:
-                course.allow_failures(wishes.most_failures.of(rows or self._rows_of(held.run)))
+                course.allow_failures(wishes.most_failures.of(rows))
 
         self._watcher.begun(held.run, course)
         reported: list[ReportFiles] = []
@@ -165,9 +179,6 @@ class Workshop:
         )
         execute(cast, act)
         return reported[0]
-
-    def _rows_of(self, run: RunRecord) -> int:
-        return sum(source.rows for source in self._ledger.inputs(run))
 
     def _delivering(self, held: RunLedger, job: Job, course: Course, processes: int) -> Delivering:
         parts = Parts(job, self._account(job), held, course, self._outside)

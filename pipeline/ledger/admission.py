@@ -87,10 +87,12 @@ def _admit_refused(known: Known, digest: bytes) -> Go | Skip | Conflict:
 
 _IN_DOUBT = (
     "the request key was sent with other content and it is not known whether that was applied; "
-    "rerun the run that left it unknown, or give this row another key"
+    "rerun the run that left it unknown, and run this row again once that is settled"
 )
 _CONFLICTS = {
-    DeliveryState.SUCCEEDED: "the request key was delivered with other content; give this row another key",
+    DeliveryState.SUCCEEDED: (
+        "the request key was delivered with other content; if this row is to count as well, give it another key"
+    ),
     DeliveryState.UNKNOWN: _IN_DOUBT,
     DeliveryState.SENDING: _IN_DOUBT,
     DeliveryState.UNSENT: (

@@ -60,7 +60,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
 
     def keep_up(self, most: int) -> None:
         """Return when no more items than these wait to be written. Raises where something was not."""
-        if self._waiting > most:
+        if self._waiting > most or self._failure is not None:
             self.flush()
 
     def flush(self) -> None:

@@ -72,6 +72,8 @@ def _is_gone(pid: int) -> bool:
 
 # Whether the holder, in the ledger's form, surely runs no more, as seen from a holder.
 IsDead = Callable[[str, Holder], bool]
+# The same, as seen from here.
+IsGone = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +132,18 @@ def fences_of_others(connection: sqlite3.Connection, job: str) -> tuple[tuple[st
     return tuple(connection.execute("SELECT job, fence FROM jobs WHERE job <> ? ORDER BY job", (job,)))
 
 
-def is_account_in_use(connection: sqlite3.Connection, run: RunRecord) -> bool:
-    """Return whether another job may be at work for the run's account and API: its run has not given it back."""
-    found = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM jobs AS j JOIN runs AS r USING (run_id) WHERE j.job <> ? AND j.expires_at <> ''"
-        " AND r.account_no = ? AND r.api = ?)",
+def is_account_in_use(connection: sqlite3.Connection, run: RunRecord, is_gone: IsGone) -> bool:
+    """
+    Return whether another job may be at work for the run's account and API: it is held, and not by a dead process.
+
+    That its lease ran out says nothing: who was held up goes on where nobody took the job.
+    """
+    holders = connection.execute(
+        "SELECT j.holder FROM jobs AS j JOIN runs AS r USING (run_id) WHERE j.job <> ? AND j.expires_at <> ''"
+        " AND r.account_no = ? AND r.api = ?",
         (run.job, run.account_no, run.api),
-    ).fetchone()
-    return bool(found[0])
+    )
+    return not all(is_gone(holder) for (holder,) in holders)
 
 
 def is_live(

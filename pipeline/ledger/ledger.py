@@ -89,7 +89,7 @@ class Ledger:
             account_no = runs.bind_account(connection, new.account, account_holder)
             return runs.begin(connection, new, account_no), held
 
-        return RunLedger(self._file, self._clock, *self._take(write))
+        return RunLedger(self._file, self._clock, *self._take(write), self._is_dead)
 
     def take_up(self, run: RunRecord, account_holder: str) -> RunLedger:
         """Take the job for a run that was stopped or killed, or raise RunHeld."""
@@ -102,7 +102,7 @@ class Ledger:
             runs.reopen(connection, run)
             return runs.find(connection, run.run_id), held
 
-        held = RunLedger(self._file, self._clock, *self._take(write))
+        held = RunLedger(self._file, self._clock, *self._take(write), self._is_dead)
         try:
             held.reopen()
         except BaseException:

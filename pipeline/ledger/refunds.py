@@ -52,15 +52,17 @@ def _moved(connection: sqlite3.Connection, run: RunRecord, payments: set[str]) -
 
 
 def follow_new_keys(connection: sqlite3.Connection, run: RunRecord, retarget: Retarget) -> None:
-    """Let the dues of a run that are refunds, and were never sent, name the last key of their payment."""
+    """Let the refunds that a run is still to send name the last key of their payment."""
     moved = connection.execute(
-        "SELECT d.due_no, d.body, p.successor FROM dues AS d JOIN deliveries AS p ON p.account_no = ? AND p.api = ?"
-        " AND p.identity = d.refund_of WHERE d.run_no = ? AND p.successor IS NOT NULL AND NOT EXISTS"
-        " (SELECT 1 FROM deliveries AS v WHERE v.account_no = p.account_no AND v.api = p.api"
-        " AND v.identity = d.identity)",
+        "SELECT d.due_no, d.identity, d.digest, d.body, p.successor FROM dues AS d JOIN deliveries AS p"
+        " ON p.account_no = ? AND p.api = ? AND p.identity = d.refund_of"
+        " WHERE d.run_no = ? AND d.status IS NULL AND p.successor IS NOT NULL",
         (run.account_no, run.api, run.run_no),
     ).fetchall()
-    for due_no, body, successor in moved:
+    past = past_of(connection, run, [identity for _, identity, *_ in moved])
+    for due_no, identity, staged, body, successor in moved:
+        if _is_fixed(past.known(identity), staged):
+            continue
         key = last_successor(connection, run, successor)[0] or successor
         new_body = retarget(body, key)
         connection.execute(

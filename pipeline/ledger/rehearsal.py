@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +14,7 @@ import numpy as np
 from pipeline.ledger import balances, runs, sifting
 from pipeline.ledger.database import open_for_reading, told_clearly
 from pipeline.ledger.leaf import Fate, Leaf
+from pipeline.ledger.lease import is_dead, this_process
 from pipeline.ledger.partitions import Partitions, numbers
 from pipeline.ledger.records import Act, InputRecord, NewRun, RunRecord
 from pipeline.ledger.refunds import Retarget
@@ -96,8 +98,9 @@ class Rehearsal:
         """Decide on all rows, and count; return how many are invalid."""
         if self._staging is None:
             return 0
+        is_gone = partial(is_dead, here=this_process())
         with told_clearly(self._path):
-            findings = self._staging.findings(self._connection, self.keep_up)
+            findings = self._staging.findings(self._connection, self.keep_up, is_gone=is_gone)
             for leaf in self._staging:
                 sifting.sift(self._connection, self._run, leaf, findings)
                 if self._run.api is Api.POINTS and len(self.prospect.samples) < _SAMPLES:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
-from pipeline.ledger import deliveries, inputs, lease, outcomes, queue, rerunning, runs
+from pipeline.ledger import deliveries, inputs, lease, outcomes, queue, refunds, rerunning, runs
 from pipeline.ledger.admission import Admission
 from pipeline.ledger.commit import GroupCommit
 from pipeline.ledger.database import told_clearly
 from pipeline.ledger.deliveries import Entry
-from pipeline.ledger.lease import Lease
+from pipeline.ledger.lease import IsDead, IsGone, Lease
 from pipeline.ledger.records import Due, InputRecord, RunRecord, RunState, Settlement
 from pipeline.ledger.refunds import Retarget
 from pipeline.ledger.slices import last_row_of_slice
@@ -72,8 +72,9 @@ class RunLedger:
     Thread-safe. Every transaction first makes sure that no other run has taken the job.
     """
 
-    def __init__(self, file: OpenFile, clock: Clock, run: RunRecord, held: Lease) -> None:
+    def __init__(self, file: OpenFile, clock: Clock, run: RunRecord, held: Lease, is_dead: IsDead) -> None:
         self.run = run
+        self._is_gone: IsGone = lambda holder: is_dead(holder, held.holder)
         self._file = file
         self._lease = held
         self._clock = clock
@@ -147,7 +148,7 @@ class RunLedger:
         if waiting is not None:
             from pipeline.ledger import sifting  # noqa: PLC0415 - see the top
 
-            findings = self._file.read(lambda c: waiting.findings(c, self.keep_up))
+            findings = self._file.read(lambda c: waiting.findings(c, self.keep_up, is_gone=self._is_gone))
             self.keep_up()
             for leaf in waiting:
                 self._commit(partial(sifting.sift_and_write, run=self.run, leaf=leaf, findings=findings, rekey=rekey))
@@ -166,6 +167,10 @@ class RunLedger:
     def reopen(self) -> None:
         """Make due again what the run left unsent, blocked or unfinished."""
         self._commit_in_slices("dues", runs.LEFT_OPEN, partial(runs.reopen_dues, run=self.run))
+
+    def follow_new_keys(self, retarget: Retarget) -> None:
+        """Let the refunds that are still to be sent name the last key of their payment."""
+        self._commit_at_length(lambda c: refunds.follow_new_keys(c, self.run, retarget))
 
     def copy_from(self, parent: RunRecord, selection: rerunning.Selection, rewrites: rerunning.Rewrites) -> int:
         """Make due again what another run left open, and enter the second act; return how many rows that are."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.ledger.admission import Conflict, Go, Skip, admit
 from pipeline.ledger.leaf import Fate, Leaf, leaf_of
+from pipeline.ledger.lease import IsGone
 from pipeline.ledger.past import Past, past_among
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.refunds import Retarget, follow_payments
@@ -69,13 +70,18 @@ class Staging:
         self._spool.add(leaf.decided())
         self._rows = first_row_no - 1 + len(leaf.fates)
 
-    def findings(self, connection: sqlite3.Connection, keep_up: Callable[[], None]) -> Findings:
-        """Return what can be said of the rows at once; `connection` is only read, `keep_up` called now and then."""
+    def findings(self, connection: sqlite3.Connection, keep_up: Callable[[], None], *, is_gone: IsGone) -> Findings:
+        """
+        Return what can be said of the rows at once; `connection` is only read.
+
+        `keep_up` is called now and then, `is_gone` tells whether the holder of a job is dead.
+        """
         repeats = self._finder.find()
         keep_up()
         if self._run.api is not Api.POINTS:
             return Findings(repeats)
-        return Findings(repeats, find_unchanged(connection, self._run, self._finder.balances, self._rows, keep_up))
+        unchanged = find_unchanged(connection, self._run, self._finder.balances, self._rows, keep_up, is_gone=is_gone)
+        return Findings(repeats, unchanged)
 
     def __iter__(self) -> Iterator[Leaf]:
         return iter(self._spool)

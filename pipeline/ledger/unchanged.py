@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pipeline.ledger.balances import position as position_of
 from pipeline.ledger.leaf import Fate, Leaf
-from pipeline.ledger.lease import fences_of_others, is_account_in_use
+from pipeline.ledger.lease import IsGone, fences_of_others, is_account_in_use
 from pipeline.ledger.partitions import Table, digests, numbers_of
 from pipeline.ledger.past import balances_held, open_cards_among
 from pipeline.ledger.records import RunRecord
@@ -61,10 +61,16 @@ def find_unchanged(
     balances: Iterable[Table],
     rows: int,
     keep_up: Callable[[], None],
+    *,
+    is_gone: IsGone,
 ) -> Unchanged:
-    """Judge the balances of a run, parted by their cards; none while another job may send balances of the account."""
+    """
+    Judge the balances of a run, parted by their cards; none while another job may send balances of the account.
+
+    `is_gone` tells whether the holder of a job is dead, `keep_up` is called now and then.
+    """
     found = Unchanged(np.zeros(rows, np.uint8), fences_of_others(connection, run.job))
-    if is_account_in_use(connection, run):
+    if is_account_in_use(connection, run, is_gone):
         return found
     for lines in balances:
         # A key of the row's own may have been used for something else.

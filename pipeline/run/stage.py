@@ -68,6 +68,7 @@ class Stager:
         for file in files:
             self._check_header(file)
         for file_no, file in enumerate(files, 1):
+            self._go_on()
             self._stage_file(file_no, file)
         for file in files:
             verify_unchanged(file)
@@ -75,6 +76,11 @@ class Stager:
         # Those whose key stands for other content; the others were counted when they were read.
         self._course.count(Status.INVALID, invalid - self._invalid)
         return self._rows
+
+    def _go_on(self) -> None:
+        """Go on with what is not yet read. A run that is to end when nothing is left to read has come to its end."""
+        if self._rows:
+            self._course.go_on()
 
     def _check_header(self, file: SourceFile) -> None:
         with open_source(file, self._csv) as source:
@@ -99,6 +105,7 @@ class Stager:
     def _stage_rows(self, file_no: int, source: Source) -> None:
         map_chunk = bind_chunks(self._rules, source.columns, source.float_columns)
         for chunk in source:
+            self._go_on()
             left = len(chunk) if self._limit is None else self._limit - self._rows
             sheet = map_chunk(chunk.slice(0, left))
             self._ledger.stage(file_no, self._rows + 1, sheet, retarget)
@@ -108,6 +115,5 @@ class Stager:
                 self._course.count(Status.INVALID, invalid)
             self._ledger.keep_up()
             self._tick(self._rows)
-            self._course.go_on()
             if self._rows == self._limit:
                 return

@@ -250,7 +250,9 @@ def test_a_file_that_changed_before_a_resume_is_noticed(night: Night) -> None:
 def test_a_file_that_changed_since_a_deadline_in_the_first_act_is_noticed(night: Night) -> None:
     """The rows that a run has reported as unsent are the rows that its resume sends, or it sends none."""
     path = night.export("orders.csv", [order(1), order(2)])
-    night.backfill("run", "orders", "--until", night.now())
+    more = night.export("returns.csv", [order(4)])
+    night.backfill("run", "orders", str(path), str(more), "--until", night.now())
+    assert night.fates() == ["unsent deadline"] * 2
     night.export("orders.csv", [order(1), order(2), order(3)])
 
     changed = night.backfill("resume", "last")

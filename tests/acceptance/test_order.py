@@ -87,6 +87,24 @@ def test_a_refund_follows_the_new_key_of_its_payment(night: Night) -> None:
     assert night.simulator.journal.applied_keys() == ["A1-k2", "R1"]
 
 
+@pytest.mark.parametrize("again", [("rerun",), ("rerun", "--new-keys"), ("resume",)])
+def test_a_refund_that_followed_its_payment_is_not_sent_again(night: Night, again: tuple[str, ...]) -> None:
+    """What was delivered under the payment's new key is known as delivered to the run that left it blocked, too."""
+    night.export("orders.csv", [order(1), refund(1, of=1)])
+    night.simulator.set_faults([Fault(Kind.REFUSE, key="A1", code="IDEMPOTENT_ERROR")])
+    night.backfill("run", "orders")
+    blocked = night.summary()["run_id"]
+    night.backfill("rerun", blocked, "--new-keys")
+
+    verb, *options = again
+    night.backfill(verb, blocked, *options)
+
+    told = blocked if verb == "resume" else night.summary()["run_id"]
+    line = read_csv(night.folder / "reports" / told / "outcome.csv")[-1]
+    assert (line["request_key"], line["status"], line["code"]) == ("R1", "skipped", "already_succeeded")
+    assert night.simulator.journal.applied_keys() == ["A1-k2", "R1"]
+
+
 def test_states_of_one_object_go_out_in_source_order(night: Night) -> None:
     """Within a lane one request is under way at a time, in the order of the export; lanes go side by side."""
     codes = ["BUY", "SEAT", "DONE"]

@@ -125,6 +125,18 @@ def test_the_deadline_leaves_rows_unsent(night: Night) -> None:
     )
 
 
+def test_a_deadline_takes_nothing_away_where_nothing_is_left(night: Night) -> None:
+    """A run that read everything, and has nothing to send, ends as it would have before its deadline."""
+    night.export("orders.csv", [order(1)])
+    night.backfill("run", "orders")
+
+    delivered = (night.backfill("run", "orders", "--until", night.now()).exit_code, night.fates())
+    night.export("orders.csv", [{**order(1), "trade_amount": "wrong"}])
+    invalid = (night.backfill("run", "orders", "--until", night.now()).exit_code, night.fates())
+
+    assert (delivered, invalid) == ((0, ["skipped already_succeeded"]), (3, ["invalid field_invalid"]))
+
+
 def test_rows_behind_a_halt_are_unsent_as_stopped(night: Night) -> None:
     """Where the platform refuses the caller, the row in hand and all others are unsent."""
     night.simulator.set_faults([Fault(Kind.REFUSE, code="invalid-signature", status=401)])

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Protocol
 
 from pipeline.ledger.admission import Admission, Blocked, Conflict, Go, Skip
-from pipeline.ledger.lease import Holder
+from pipeline.ledger.lease import Holder, this_process
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Due, InputRecord, NewRun, RunRecord, RunState, Settlement
 from pipeline.ledger.rerunning import Rewrites, Selection
@@ -24,6 +24,7 @@ from tests.moved_clock import MovedClock
 # Larger than any process id that Linux gives out.
 GONE = 2**22 + 1
 DEAD = Holder("here", "boot", GONE, "1")
+ALIVE = this_process()
 ME = "Alipay app 2021000000000001"
 
 DONE = Succeeded("SUCCESS")
@@ -39,6 +40,7 @@ CONFLICT = (Status.INVALID, "key_conflict")
 DELIVERED = (Status.SKIPPED, "already_succeeded")
 DUPLICATE = (Status.SKIPPED, "duplicate_row")
 SUPERSEDED = (Status.SKIPPED, "superseded")
+UNCHANGED = (Status.SKIPPED, "unchanged")
 
 Told = tuple[str, Status, str]
 OPEN = frozenset({Status.UNKNOWN, Status.BLOCKED, Status.UNSENT})

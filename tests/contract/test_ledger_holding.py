@@ -8,15 +8,14 @@ from datetime import datetime
 import pytest
 
 from pipeline.errors import LedgerError, RunHeld
-from pipeline.ledger.lease import LEASE_SECONDS, Holder, this_process
+from pipeline.ledger.lease import LEASE_SECONDS, Holder
 from pipeline.ledger.records import RunRecord, RunState
 from pipeline.ledger.rerunning import Rewrites, Selection
 from pipeline.ledger.run_ledger import RunLedger
-from tests.contract.nights import GONE, ME, OPEN, MakeNights, NewLedger, Nights, Opens, conclude
+from tests.contract.nights import ALIVE, GONE, ME, OPEN, MakeNights, NewLedger, Nights, Opens, conclude
 from tests.contract.staged_rows import order
 from tests.moved_clock import MovedClock
 
-ALIVE = this_process()
 NO_PROGRESS = {"throttled": 0.0, "elapsed_s": 0.0, "sending_s": 0.0}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,19 +12,24 @@ from pipeline.errors import LedgerError
 from pipeline.ledger import sifting
 from pipeline.ledger.aside import Aside
 from pipeline.ledger.leaf import Fate
+from pipeline.ledger.lease import Holder
 from pipeline.ledger.past import balances_held
 from pipeline.ledger.records import InputRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.map import retarget
 from pipeline.model import Export, Status, digest
 from tests.contract.nights import (
+    ALIVE,
     CONFLICT,
+    DEAD,
     DELIVERED,
     DONE,
     DUPLICATE,
     LOST,
+    ME,
     SENT,
     SUPERSEDED,
+    UNCHANGED,
     MakeNights,
     Nights,
     Opens,
@@ -151,7 +157,7 @@ def test_an_older_balance_stays_behind_while_a_later_run_is_still_written(nights
     waiting = second._staging
     assert waiting is not None
     leaf = next(iter(waiting))
-    findings = second._file.read(lambda c: waiting.findings(c, second.keep_up))
+    findings = second._file.read(lambda c: waiting.findings(c, second.keep_up, is_gone=lambda _: False))
     second._commit(lambda c: sifting.sift_and_write(c, second.run, leaf, findings, later._rekey))
 
     first.start_delivering(earlier._rekey)
@@ -168,7 +174,7 @@ def test_what_was_found_unchanged_is_looked_at_again_once_another_job_began(nigh
     waiting = run._staging
     assert waiting is not None
     leaf = next(iter(waiting))
-    findings = run._file.read(lambda c: waiting.findings(c, run.keep_up))
+    findings = run._file.read(lambda c: waiting.findings(c, run.keep_up, is_gone=lambda _: False))
     other.night(balance("X", 7))
 
     run._commit(lambda c: sifting.sift_and_write(c, run.run, leaf, findings, job._rekey))
@@ -176,6 +182,70 @@ def test_what_was_found_unchanged_is_looked_at_again_once_another_job_began(nigh
     assert findings.unchanged is not None
     assert findings.unchanged.sure.all()
     assert [Fate(fate) for fate in leaf.fates] == [Fate.SUPERSEDED, Fate.UNCHANGED]
+
+
+def test_an_older_balance_stays_behind_whatever_two_jobs_write_in_turn(nights: MakeNights, opens: Opens) -> None:
+    """What is unchanged for a later run is still newer than what a job beside it writes after that was found out."""
+    earlier, later = nights(Export.POINTS, job="a"), nights(Export.POINTS, job="b")
+    earlier.night(balance("X", 7))
+    first, second = earlier.begin(opens(ALIVE)), later.begin()
+    stage_leaves(earlier, first, [[balance("X", 5)]])
+    stage_leaves(later, second, [[balance("X", 7)]])
+    waiting = second._staging
+    assert waiting is not None
+    findings = second._file.read(lambda c: waiting.findings(c, second.keep_up, is_gone=second._is_gone))
+
+    first.start_delivering(earlier._rekey)
+    for leaf in waiting:
+        second._commit(
+            partial(sifting.sift_and_write, run=second.run, leaf=leaf, findings=findings, rekey=later._rekey)
+        )
+
+    assert earlier.told(earlier.deliver(first, {})) == [("X=5@", *SUPERSEDED)]
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+def test_what_is_unchanged_counts_as_newer_than_what_is_still_to_be_sent(nights: MakeNights, is_written: bool) -> None:
+    """An earlier run may have written what it owes, or still be reading: either way it sends no older balance."""
+    earlier, later = nights(Export.POINTS, job="a"), nights(Export.POINTS, job="b")
+    earlier.night(balance("X", 7))
+    first = earlier.begin()
+    stage_leaves(earlier, first, [[balance("X", 5)]])
+    if is_written:
+        first.start_delivering(earlier._rekey)
+    told = later.told(later.night(balance("X", 7)))
+    if not is_written:
+        first.start_delivering(earlier._rekey)
+
+    assert told == [("X=7@", *UNCHANGED)]
+    assert earlier.told(earlier.deliver(first, {})) == [("X=5@", *SUPERSEDED)]
+
+
+@pytest.mark.parametrize(
+    ("process", "export", "holder", "is_sure"),
+    [
+        pytest.param(ALIVE, Export.POINTS, ME, False, id="at-work"),
+        pytest.param(DEAD, Export.POINTS, ME, True, id="dead"),
+        pytest.param(ALIVE, Export.POINTS, "another merchant", True, id="another-account"),
+        pytest.param(ALIVE, Export.ORDERS, ME, True, id="another-api"),
+    ],
+)
+def test_a_balance_is_surely_unchanged_where_no_other_job_may_send_one(
+    nights: MakeNights, opens: Opens, process: Holder, export: Export, holder: str, is_sure: bool
+) -> None:
+    """A job that is held keeps its account from the quick look, unless its process is dead."""
+    points, other = nights(Export.POINTS, job="a"), nights(export, job="b", account=holder, holder=holder)
+    points.night(balance("X", 7))
+    other.begin(opens(process))
+    run = points.begin()
+    stage_leaves(points, run, [[balance("X", 7)]])
+    waiting = run._staging
+    assert waiting is not None
+
+    findings = run._file.read(lambda c: waiting.findings(c, run.keep_up, is_gone=run._is_gone))
+
+    assert findings.unchanged is not None
+    assert findings.unchanged.sure.all() == is_sure
 
 
 def test_few_cards_among_many_are_asked_for_by_name(nights: MakeNights, opens: Opens) -> None:

@@ -45,12 +45,14 @@ def test_a_conflict_says_what_to_do() -> None:
     told = {state: admit(Known(state, OTHER), SAME) for state in DeliveryState if state is not REJECTED}
 
     assert told == {
-        SUCCEEDED: Conflict("the request key was delivered with other content; give this row another key"),
+        SUCCEEDED: Conflict(
+            "the request key was delivered with other content; if this row is to count as well, give it another key"
+        ),
         **dict.fromkeys(
             (SENDING, UNKNOWN),
             Conflict(
                 "the request key was sent with other content and it is not known whether that was applied; "
-                "rerun the run that left it unknown, or give this row another key"
+                "rerun the run that left it unknown, and run this row again once that is settled"
             ),
         ),
         UNSENT: Conflict(

@@ -230,3 +230,14 @@ def test_what_is_being_written_waits_still() -> None:
     writer.join()
 
     assert book.written == [[1], [2]]
+
+
+def test_after_a_torn_page_nobody_keeps_up(commits: GroupCommit[int, int]) -> None:
+    """Whoever asks whether little enough waits is told that something was lost, however little that was."""
+    commits.later(13)
+    with pytest.raises(Torn):
+        commits.flush()
+
+    for most in (0, 1000):
+        with pytest.raises(Torn):
+            commits.keep_up(most)

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from pipeline.errors import LedgerError
 from pipeline.library import rerun, run_job
 from pipeline.simulator import Simulator, client_config, write_client_keys
 
@@ -20,15 +23,19 @@ biz_time = "2025-11-20 10:00:00"
 """
 
 
+def config_for(folder: Path, url: str) -> Path:
+    write_client_keys(folder / "keys")
+    config = folder / "backfill.toml"
+    config.write_text(client_config(url) + _JOB, encoding="utf-8")
+    return config
+
+
 def test_a_job_runs_from_python_and_its_outcome_is_a_frame(tmp_path: Path) -> None:
     """`run_job` gives exit code, summary and a DataFrame of outcomes; `rerun` of a finished run sends nothing."""
     orders = tmp_path / "orders.csv"
     orders.write_text("out_biz_no,trade_no,trade_amount\nA-1,T1,12.50\nA-2,T2,wrong\n", encoding="utf-8")
     with Simulator() as simulator:
-        write_client_keys(tmp_path / "keys")
-        config = tmp_path / "backfill.toml"
-        config.write_text(client_config(simulator.url) + _JOB, encoding="utf-8")
-
+        config = config_for(tmp_path, simulator.url)
         result = run_job(config, "orders", [str(orders)], environ={})
         again = rerun(config, result.run_id, environ={})
 
@@ -39,3 +46,19 @@ def test_a_job_runs_from_python_and_its_outcome_is_a_frame(tmp_path: Path) -> No
         [2, "A-2", "invalid", "field_invalid"],
     ]
     assert result.summary["counts"]["succeeded"] == 1
+
+
+def test_a_run_that_could_not_begin_gives_its_job_back(tmp_path: Path) -> None:
+    """The process lives on, and may try again once what was in the way is mended."""
+    orders = tmp_path / "orders.csv"
+    orders.write_text("out_biz_no,trade_no,trade_amount\nA-1,T1,12.50\n", encoding="utf-8")
+    with Simulator() as simulator:
+        config = config_for(tmp_path, simulator.url)
+        quota = tmp_path / "state" / "backfill.db-quota"
+        quota.parent.mkdir()
+        quota.write_bytes(b"torn" * 500)
+        with pytest.raises(LedgerError, match="damaged"):
+            run_job(config, "orders", [str(orders)], environ={})
+        quota.unlink()
+
+        assert run_job(config, "orders", [str(orders)], environ={}).exit_code == 0

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from unittest.mock import patch
 
+from pipeline.read import open_source
 from tests.simulation.checker import check, check_run
 from tests.simulation.history import Evidence, History, memory_folder, remove
 from tests.simulation.platform import Storm
@@ -15,7 +17,7 @@ def play(seed: int, wire: Wire | None = None) -> Evidence:
     """Play the history of a seed and check it; raise with the seed in the text when a promise is broken."""
     folder = memory_folder()
     try:
-        with _small_slices():
+        with _in_small_pieces():
             evidence = History(scenario_of(seed, folder), folder, wire).play()
         check(evidence)
     except Exception as exc:
@@ -28,9 +30,13 @@ def play(seed: int, wire: Wire | None = None) -> Evidence:
 
 
 @contextmanager
-def _small_slices() -> Iterator[None]:
-    """Let what takes many transactions over millions of rows take several over a few: a crash may come in between."""
-    with patch("pipeline.ledger.slices._LINES", 5), patch("pipeline.ledger.run_ledger._COPIED_AT_ONCE", 4):
+def _in_small_pieces() -> Iterator[None]:
+    """Let a few rows be read, staged and written as millions are: in many pieces, with a crash in between."""
+    with (
+        patch("pipeline.run.stage.open_source", partial(open_source, chunk_rows=8)),
+        patch("pipeline.ledger.slices._LINES", 5),
+        patch("pipeline.ledger.run_ledger._COPIED_AT_ONCE", 4),
+    ):
         yield
 
 
