@@ -8,8 +8,9 @@ from operator import attrgetter
 import orjson
 
 from pipeline.ledger.admission import Admission, Conflict, Go, Skip, admit, is_overtaken
+from pipeline.ledger.lease import IsGone
 from pipeline.ledger.past import Past, cards_of, past_of
-from pipeline.ledger.precedence import SUPERSEDED, later_state_sent, what_goes_first
+from pipeline.ledger.precedence import SUPERSEDED, later_state_sent, under_way_elsewhere, what_goes_first
 from pipeline.ledger.records import DeliveryState, Due, RunRecord, Settlement
 from pipeline.ledger.tasks import form_conflict
 from pipeline.model import Status
@@ -24,27 +25,29 @@ _DONE = (Status.SUCCEEDED, Status.SKIPPED)
 Entry = tuple[Due, Settlement | None]
 
 
-def record(connection: sqlite3.Connection, run: RunRecord, entries: Sequence[Entry]) -> list[Admission | None]:
+def record(
+    connection: sqlite3.Connection, run: RunRecord, entries: Sequence[Entry], *, is_gone: IsGone
+) -> list[Admission | None]:
     """
     Fix the outcomes of dues that ended, then write the intents to send the others; return an admission for each intent.
 
     Where the ledger does not let a due go out nothing is changed. One that does counts as possibly applied until it is
     settled. Dues of one lane that are to be sent have all of those before them settled, here at the latest, or wait for
-    none of them.
+    none of them. `is_gone` tells whether the holder of a job is dead.
     """
     _settle(connection, run, [(due, end) for due, end in entries if end is not None])
-    admissions = iter(_intend(connection, run, [due for due, end in entries if end is None]))
+    admissions = iter(_intend(connection, run, [due for due, end in entries if end is None], is_gone))
     return [next(admissions) if end is None else None for _, end in entries]
 
 
-def _intend(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due]) -> list[Admission]:
+def _intend(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due], is_gone: IsGone) -> list[Admission]:
     if not dues:
         return []
     # Two of one object, in lanes of different users: the second has to find the intent of the first.
     if len({due.request_key for due in dues}) < len(dues):
-        return [admission for due in dues for admission in _intend(connection, run, [due])]
+        return [admission for due in dues for admission in _intend(connection, run, [due], is_gone)]
     past = past_of(connection, run, [due.identity for due in dues])
-    admissions = [_admission(connection, run, due, past) for due in dues]
+    admissions = [_admission(connection, run, due, past, is_gone) for due in dues]
     going = [due for due, admission in zip(dues, admissions, strict=True) if isinstance(admission, Go)]
     connection.execute(
         "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no)"
@@ -58,12 +61,14 @@ def _intend(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due])
     return admissions
 
 
-def _admission(connection: sqlite3.Connection, run: RunRecord, due: Due, past: Past) -> Admission:
+def _admission(connection: sqlite3.Connection, run: RunRecord, due: Due, past: Past, is_gone: IsGone) -> Admission:
     admission = admit(past.known(due.identity), due.digest)
     if not isinstance(admission, Go):
         return admission
+    is_sending = admission.before is DeliveryState.SENDING
     return (
-        _obstacle(connection, run, due, doubt=admission.doubt)
+        (under_way_elsewhere(connection, run, due, is_gone) if is_sending else None)
+        or _obstacle(connection, run, due, doubt=admission.doubt)
         or what_goes_first(connection, run, due, doubt=admission.doubt)
         or admission
     )

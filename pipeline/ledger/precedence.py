@@ -3,17 +3,32 @@
 import sqlite3
 
 from pipeline.ledger.admission import Blocked, Skip
+from pipeline.ledger.lease import IsGone
 from pipeline.ledger.records import DeliveryState, Due, RunRecord
 from pipeline.model import Api, Balance
 
 PAYMENT_NOT_SUCCEEDED = "payment_not_succeeded"
 EARLIER_STATE_OPEN = "earlier_state_open"
+SENT_BY_ANOTHER_JOB = "sent_by_another_job"
 SUPERSEDED = "superseded"
 
 
 def what_goes_first(connection: sqlite3.Connection, run: RunRecord, due: Due, *, doubt: bool) -> Blocked | None:
     """Say what a due has to wait for: the payment that it takes back, or an earlier state of the same object."""
     return _payment(connection, run, due) or _earlier_state(connection, run, due, doubt=doubt)
+
+
+def under_way_elsewhere(connection: sqlite3.Connection, run: RunRecord, due: Due, is_gone: IsGone) -> Blocked | None:
+    """Hold back what a run of another job has sent and not settled yet, while its process lives."""
+    holders = connection.execute(
+        "SELECT j.holder FROM deliveries AS v JOIN dues AS d USING (due_no) JOIN runs AS r ON r.run_no = d.run_no"
+        " JOIN jobs AS j USING (run_id) WHERE v.account_no = ? AND v.api = ? AND v.identity = ?"
+        " AND v.state = 'sending' AND j.job <> ? AND j.expires_at <> ''",
+        (run.account_no, run.api, due.identity, run.job),
+    ).fetchall()
+    if all(is_gone(holder) for (holder,) in holders):
+        return None
+    return Blocked(SENT_BY_ANOTHER_JOB, "a run of another job is sending this request key; once that has ended, rerun")
 
 
 def _payment(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Blocked | None:

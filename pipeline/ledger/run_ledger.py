@@ -216,7 +216,7 @@ class RunLedger:
         return self._entries.run(entries)
 
     def _record(self, entries: Sequence[Entry]) -> list[Admission | None]:
-        return self._commit(lambda c: deliveries.record(c, self.run, entries))
+        return self._commit(lambda c: deliveries.record(c, self.run, entries, is_gone=self._is_gone))
 
     def keep_up(self) -> None:
         """Put on disk what was settled, and keep the job; called a few times a second."""

@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from pipeline.ledger.admission import Blocked, Go, Skip
+from pipeline.ledger.lease import Holder
 from pipeline.ledger.records import Act, DeliveryState, Due, RunState, Settlement
 from pipeline.model import Export, Status
 from pipeline.outcome import Outcome
 from pipeline.write.verdict import Verdict
 from tests.contract.nights import (
+    ALIVE,
+    DEAD,
     DELIVERED,
     DONE,
     LOST,
@@ -23,6 +26,7 @@ from tests.contract.nights import (
     Opens,
     Told,
     conclude,
+    ended,
 )
 from tests.contract.staged_rows import StagedRow, balance, invalid, order, state, task
 
@@ -384,3 +388,31 @@ def test_skipping_at_the_last_moment_forgets_the_body(nights: MakeNights) -> Non
     ((due,),) = run.lanes()
 
     assert run.intend([due]) == [Skip("already_succeeded")]
+
+
+@pytest.mark.parametrize(
+    ("process", "admitted"),
+    [
+        pytest.param(ALIVE, Blocked, id="alive"),
+        pytest.param(DEAD, Go, id="dead"),
+    ],
+)
+def test_what_another_job_is_sending_is_not_sent_beside_it(
+    nights: MakeNights, opens: Opens, process: Holder, admitted: type
+) -> None:
+    """Two jobs with the same rows, run at once, send each of them once; of a dead process nobody knows what it did."""
+    first, second = nights(job="a"), nights(job="b")
+    ahead, behind = first.begin(opens(process)), second.begin()
+    first.stage(ahead, [order("A")])
+    second.stage(behind, [order("A")])
+    ((due,),) = ahead.lanes()
+    first.intend(ahead, due)
+
+    ((other,),) = behind.lanes()
+    (admission,) = behind.intend([other])
+    ahead.settle(due, ended(Go(doubt=False), DONE))
+    ahead.keep_up()
+    (after,) = behind.intend([other])
+
+    assert isinstance(admission, admitted)
+    assert after == Skip("already_succeeded")

@@ -136,7 +136,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a resume leaves out what was unsent", "pipeline/ledger/runs.py",
-        "(status IN ('unsent', 'blocked') OR", "(status IN ('blocked') OR",
+        "status IN ('unsent', 'blocked') OR", "status IN ('blocked') OR",
     ),
     Mutation(
         "a refused caller does not stop the run", "pipeline/write/delivery.py",
@@ -155,7 +155,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a row in doubt is given another key", "pipeline/ledger/rerunning.py",
-        "if selection.new_keys and outcome.wants_new_key:", "if selection.new_keys:",
+        "yield row_no, selection.new_keys and outcome.wants_new_key", "yield row_no, selection.new_keys",
         "AND v.state = 'rejected'\"", "AND v.state IN ('rejected', 'unknown')\"",
     ),
     Mutation(
