@@ -1,8 +1,9 @@
 """Time as a value that comes from outside, so that every rule about time can be tested without sleeping."""
 
-import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 
@@ -27,7 +28,7 @@ class Clock(Protocol):
         ...
 
     def wake(self) -> None:
-        """End all sleeps, now and from here on: the run is draining."""
+        """End all sleeps, now and from here on: the run is draining. A signal may call it within any other call."""
         ...
 
 
@@ -35,7 +36,8 @@ class SystemClock:
     """The machine's own clocks. Sleeping threads wake as soon as one of them calls `wake`."""
 
     def __init__(self) -> None:
-        self._woken = threading.Event()
+        # Its `put` is reentrant, so a signal may come within it; what an Event does is not.
+        self._woken: SimpleQueue[None] = SimpleQueue()
 
     def now(self) -> datetime:
         """Return the present moment, in UTC."""
@@ -47,8 +49,11 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         """Wait that long, or until `wake` was called."""
-        self._woken.wait(max(0.0, seconds))
+        with suppress(Empty):
+            self._woken.get(timeout=max(0.0, seconds))
+            # For the next one who sleeps.
+            self._woken.put(None)
 
     def wake(self) -> None:
-        """End all sleeps, now and from here on."""
-        self._woken.set()
+        """End all sleeps, now and from here on. A signal may call it within any other call."""
+        self._woken.put(None)

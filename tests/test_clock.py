@@ -1,7 +1,12 @@
 """The machine's own clocks."""
 
+import sys
 import threading
+from collections.abc import Callable
 from datetime import UTC, timedelta
+from typing import Any
+
+import pytest
 
 from pipeline.clock import SystemClock
 
@@ -45,6 +50,29 @@ def test_sleepers_wake_and_stay_awake() -> None:
     clock.sleep(60.0)
 
     assert [sleeper.is_alive() for sleeper in sleepers] == [False] * 3
+
+
+@pytest.mark.parametrize(
+    "call",
+    [pytest.param(SystemClock.wake, id="wake"), pytest.param(lambda clock: clock.sleep(60.0), id="sleep")],
+)
+def test_a_signal_may_wake_at_any_moment(call: Callable[[SystemClock], None]) -> None:
+    """Whatever line of the clock a thread is at, a signal that calls `wake` just then does not hold it up."""
+    clock = SystemClock()
+
+    def signal_comes(*_: Any) -> Any:
+        clock.wake()
+        return signal_comes
+
+    def call_with_signals() -> None:
+        sys.settrace(signal_comes)
+        call(clock)
+
+    thread = threading.Thread(target=call_with_signals, daemon=True)
+    thread.start()
+    thread.join(timeout=10.0)
+
+    assert not thread.is_alive()
 
 
 def test_a_sleep_takes_its_time() -> None:
