@@ -86,7 +86,7 @@ class Permits:
             with self._lock:
                 now = self._clock.steady()
                 permit = self._from_current(now) or self._from_store(now)
-                wait = self._not_before - now
+                wait = self._not_before - self._clock.steady()
             if permit is not None:
                 return permit
             self._sleep(wait)
@@ -117,15 +117,17 @@ class Permits:
     def _from_store(self, now: float) -> Permit | None:
         if now < self._not_before:
             return None
-        slot = self._store.change(self._name, lambda state: self._step(state, now))
+        slot = self._store.change(self._name, self._step)
         if isinstance(slot, float):
             self._not_before = slot
             return None
         size = quota.permits_per_slot(self._limit)
-        self._current = self._slots[slot.serial] = _OpenSlot(slot.serial, now, size - 1, size)
-        return Permit(slot.serial, now)
+        self._current = self._slots[slot.serial] = _OpenSlot(slot.serial, slot.sent_at, size - 1, size)
+        return Permit(slot.serial, slot.sent_at)
 
-    def _step(self, state: bytes | None, now: float) -> tuple[bytes, quota.Slot | float]:
+    def _step(self, state: bytes | None) -> tuple[bytes, quota.Slot | float]:
+        # Read while nobody else may write: what others noted lies behind it, however long this thread stood still.
+        now = self._clock.steady()
         window = quota.stalled(quota.decode(state, self._boot, now), now, self._stall)
         self._stall = 0.0
         start = quota.next_start(window, self._limit, now)
@@ -162,7 +164,7 @@ class Permits:
 
     def _answered(self, state: bytes | None, slot: _OpenSlot, now: float) -> bytes:
         window = quota.answered(
-            quota.decode(state, self._boot, now),
+            quota.decode(state, self._boot, self._clock.steady()),
             slot.serial,
             now,
             longest=slot.longest_wait,
@@ -182,5 +184,5 @@ class Permits:
             self._not_before = 0.0
 
     def _slowed(self, state: bytes | None, now: float, wait_seconds: float | None) -> bytes:
-        window: Window = quota.slowed(quota.decode(state, self._boot, now), now, wait_seconds)
+        window: Window = quota.slowed(quota.decode(state, self._boot, self._clock.steady()), now, wait_seconds)
         return quota.encode(window, self._boot)

@@ -57,6 +57,8 @@ _SLOTS_TO_TRUST = 20
 _HOLD_HALVES_IN_SECONDS = 3600.0
 _LONGEST_STALL_SECONDS = 0.5
 _STALL_HALVES_IN_SECONDS = 5.0
+# Of a state nothing was noted later than now, but for the little by which the clocks of two cores may differ.
+_ASTRAY_SECONDS = 60.0
 # Of how the state is written; another one is not read.
 _FORM = 3
 
@@ -228,8 +230,9 @@ def decode(state: bytes | None, boot: str, now: float) -> Window:
     """
     Return what `encode` made; a fresh window where there is none.
 
-    It is a cautious one where the state is of another start of the machine, or was written in another form. Raises
-    ValueError where it is damaged.
+    It is a cautious one where the state is of another start of the machine, or was written in another form. `now` was
+    read after the state, or while nobody else could write it: a state that was noted later than that is of another
+    start, also where `boot` can't tell. Raises ValueError where it is damaged.
     """
     if state is None:
         return Window()
@@ -238,6 +241,12 @@ def decode(state: bytes | None, boot: str, now: float) -> Window:
         if (form, kept_boot) != (_FORM, boot):
             return after_restart(now)
         slots, rest, measured = parts
-        return Window(tuple(Slot(*slot) for slot in slots), *(*rest, Route(*measured)))
+        window = Window(tuple(Slot(*slot) for slot in slots), *(*rest, Route(*measured)))
+        return after_restart(now) if _last_noted_at(window) > now + _ASTRAY_SECONDS else window
     except (TypeError, ValueError) as exc:
         raise ValueError("the state of the quota is damaged") from exc
+
+
+def _last_noted_at(window: Window) -> float:
+    """Return the latest of the times that were the present when they were noted; a quota may be closed for longer."""
+    return max(window.changed_at, window.stalled_at, *(slot.sent_at for slot in window.slots))

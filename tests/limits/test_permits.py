@@ -1,13 +1,31 @@
 """Permits: when they are given out, and what becomes of those that were."""
 
+from collections.abc import Callable
 from random import Random
+from typing import TypeVar
 
 import pytest
 
-from pipeline.limits.permits import Permit
+from pipeline.limits.permits import Permit, Permits
 from pipeline.limits.window import decode
 from pipeline.model import Trip
 from tests.limits.traffic import EVEN, EventClock, Shelf, SlowClock, Traffic, Waits, go_on, most_within, process
+
+T = TypeVar("T")
+
+
+class BusyShelf(Shelf):
+    """What is on a shelf, to one that does not reach it before a time of its clock."""
+
+    def __init__(self, shelf: Shelf, clock: EventClock, until: float = 0.0) -> None:
+        super().__init__()
+        self.states = shelf.states
+        self.until = until
+        self._clock = clock
+
+    def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
+        self._clock.at = max(self._clock.at, self.until)
+        return super().change(name, step)
 
 
 def test_permits_come_evenly() -> None:
@@ -45,6 +63,48 @@ def test_a_restart_of_the_machine_waits_out_what_it_can_not_know() -> None:
     assert waits.value.seconds == 1.5
     after.at += 1.5
     assert permits.take(go_on) == Permit(1, 6.5)
+
+
+def test_a_restart_that_the_system_does_not_name_does_not_stop_the_quota() -> None:
+    """Where no name tells one start of the machine from another, that the state is yet to come does."""
+    shelf, after = Shelf(), EventClock(5.0)
+    process(shelf, EventClock(90_000.0), boot="-").take(go_on)
+    permits = process(shelf, after, boot="-")
+
+    with pytest.raises(Waits) as waits:
+        permits.take(go_on)
+    assert waits.value.seconds == 1.5
+
+
+def test_who_stood_still_does_not_take_the_present_for_the_future() -> None:
+    """A process that was stopped on its way to the quota finds there what others sent meanwhile, and waits for it."""
+    shelf, clock = Shelf(), EventClock(1000.0)
+    process(shelf, EventClock(1099.9), 1.0).take(go_on)
+
+    with pytest.raises(Waits) as waits:
+        process(BusyShelf(shelf, clock, until=1100.0), clock, 1.0).take(go_on)
+    # Half a second to leave, half a second to be seen, and the period.
+    assert waits.value.seconds == pytest.approx(1.9)
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        pytest.param(lambda permits, permit: permits.give_back(permit, Trip()), id="an-answer"),
+        pytest.param(lambda permits, _: permits.slow_down(None), id="throttled"),
+    ],
+)
+def test_who_stood_still_forgets_nothing(say: Callable[[Permits, Permit], None]) -> None:
+    """What a process has to say that was stopped on its way to the quota does not wipe out what others sent."""
+    shelf, clock = Shelf(), EventClock(1000.0)
+    busy = BusyShelf(shelf, clock)
+    permits = process(busy, clock)
+    permit = permits.take(go_on)
+    process(shelf, EventClock(1099.9)).take(go_on)
+    busy.until = 1100.0
+    say(permits, permit)
+
+    assert [slot.sent_at for slot in decode(shelf.states["points"], "boot", clock.at).slots] == [1000.0, 1099.9]
 
 
 def test_permits_of_a_slot_that_nobody_took_are_gone() -> None:

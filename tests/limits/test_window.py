@@ -212,13 +212,29 @@ windows = st.builds(
 @given(windows)
 def test_a_window_comes_back_from_the_store_as_it_was(window: Window) -> None:
     """Nothing of a window is lost between two processes of one machine."""
-    assert decode(encode(window, "boot"), "boot", NOW) == window
+    assert decode(encode(window, "boot"), "boot", 1e9) == window
 
 
 def test_a_window_of_another_start_is_waited_out() -> None:
     """A window of another start of the machine is not believed, and where there never was one nothing is waited for."""
     assert decode(encode(Window(FIVE), "before"), "now", NOW) == after_restart(NOW) == Window(closed_until=NOW + 1.5)
     assert decode(None, "now", NOW) == Window()
+
+
+@pytest.mark.parametrize(
+    ("window", "is_of_this_start"),
+    [
+        pytest.param(Window(sent(90_000.0)), False, id="sent-later"),
+        pytest.param(Window(FIVE, share=0.5, changed_at=90_000.0), False, id="throttled-later"),
+        pytest.param(Window(FIVE, stall=0.01, stalled_at=90_000.0), False, id="held-up-later"),
+        pytest.param(Window(FIVE, closed_until=90_000.0), True, id="closed-for-long"),
+        pytest.param(Window(sent(NOW + 50)), True, id="clocks-differ-by-little"),
+        pytest.param(Window(), True, id="nothing-was-sent"),
+    ],
+)
+def test_a_state_from_the_future_is_of_another_start(window: Window, *, is_of_this_start: bool) -> None:
+    """Where the system does not name its starts, times that are yet to come tell that the machine was restarted."""
+    assert decode(encode(window, "-"), "-", NOW) == (window if is_of_this_start else after_restart(NOW))
 
 
 @pytest.mark.parametrize(
