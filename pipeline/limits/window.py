@@ -15,7 +15,7 @@ of the answers. The other is when its last byte left, and on top of that
 - the stall: how late threads woke lately. Where they do packets may leave late, and be read late by a server nearby.
 
 An answer that takes unusually long says that something is held up, and maybe before it is counted: of its request the
-answer alone is believed.
+answer alone is believed. But two seconds after it left a request counts as seen, however much later its answer comes.
 
 A permit is for now: a request that has not left soon after takes another. One without an answer may still be on its
 way: from the last moment at which it may have left it counts as seen as late as the longest wait lately seen.
