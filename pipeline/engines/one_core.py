@@ -108,20 +108,33 @@ class OneCore:
         self._used = used
         self._steady = steady
         self._looked_at = (used(), steady())
-        self._all = self._kept = cores.allowed()
-        if (own := cores.own()) != self._all:
-            with suppress(OSError):
-                cores.keep(threading.current_thread(), own)
+        self._own = cores.own()
+        self._all = self._kept = self._watched_from = cores.allowed()
 
     def look_after(self, threads: Sequence[threading.Thread]) -> None:
         """Put the threads where they cost least; the caller, who has just woken, is none of them."""
         # Where the system refuses they stay as they are; it is asked again the next time.
         with suppress(OSError):
-            cores = self._cores.here() if self._is_busy() else self._all
-            if cores != self._kept:
-                for thread in threads:
-                    self._cores.keep(thread, cores)
-                self._kept = cores
+            is_busy = self._is_busy()
+            # Where the caller is woken the busy threads go: so it may be woken on the process's own cores alone.
+            self._watch_from(self._own if is_busy else self._all)
+            self._keep(threads, self._cores.here() if is_busy else self._all)
+
+    def let_go(self) -> None:
+        """Leave the calling thread where the system places it, as it was found."""
+        with suppress(OSError):
+            self._watch_from(self._all)
+
+    def _watch_from(self, cores: set[int]) -> None:
+        if cores != self._watched_from:
+            self._cores.keep(threading.current_thread(), cores)
+            self._watched_from = cores
+
+    def _keep(self, threads: Sequence[threading.Thread], cores: set[int]) -> None:
+        if cores != self._kept:
+            for thread in threads:
+                self._cores.keep(thread, cores)
+            self._kept = cores
 
     def _is_busy(self) -> bool:
         used, at = self._looked_at

@@ -54,6 +54,9 @@ class ThreadEngine:
             for thread in threads:
                 if thread.ident is not None:
                     thread.join()
+        finally:
+            if one_core is not None:
+                one_core.let_go()
         if gang.error is not None:
             raise gang.error
 

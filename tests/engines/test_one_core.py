@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import repeat
 
@@ -39,13 +40,14 @@ class FakeCores:
         self.kept.append((thread.name, cores))
 
 
-def look(cores: Cores, used: Sequence[float]) -> None:
-    """Look after a worker once a second, in each of which so much CPU time was used."""
+def look(cores: Cores, used: Sequence[float]) -> OneCore:
+    """Look after a worker once a second, in each of which so much CPU time was used; return who looked."""
     total = iter([sum(used[:n]) for n in range(len(used) + 1)])
     steady = iter(range(len(used) + 1))
     one_core = OneCore(cores, used=lambda: next(total), steady=lambda: next(steady))
     for _ in used:
         one_core.look_after([threading.Thread(name="worker")])
+    return one_core
 
 
 @pytest.mark.parametrize(
@@ -91,16 +93,56 @@ def test_processes_part_the_cores(among: int, own: list[set[int]]) -> None:
     assert [Seat(number, among).cores(ALL) for number in range(among)] == own
 
 
-@pytest.mark.parametrize("refuses", [False, True])
-def test_the_watching_thread_of_one_among_several_stays_on_its_own_cores(*, refuses: bool) -> None:
-    """Where the caller is woken the busy threads go: so it may be woken on the process's own cores alone."""
-    cores = FakeCores(iter([3]), seat=Seat(1, 2))
-    cores.refuses = refuses
-    one_core = OneCore(cores, used=iter([0.0, 0.9]).__next__, steady=iter([0.0, 1.0]).__next__)
-    cores.refuses = False
-    one_core.look_after([threading.Thread(name="worker")])
+@pytest.mark.parametrize(
+    ("used", "kept"),
+    [
+        pytest.param([0.1, 0.5], [], id="idle: nobody is moved"),
+        pytest.param([0.9, 0.9], [("MainThread", {1, 3}), ("worker", {3})], id="busy: to its own cores"),
+        pytest.param(
+            [0.9, 0.1],
+            [("MainThread", {1, 3}), ("worker", {3}), ("MainThread", ALL), ("worker", ALL)],
+            id="no longer busy: all to any",
+        ),
+    ],
+)
+def test_a_busy_process_among_several_stays_on_its_own_cores(
+    used: list[float], kept: list[tuple[str, set[int]]]
+) -> None:
+    """Where the caller is woken the busy threads go: so it is woken on the process's own cores while they are busy."""
+    cores = FakeCores(repeat(3), seat=Seat(1, 2))
+    look(cores, used)
 
-    assert cores.kept == [("MainThread", {1, 3})] * (not refuses) + [("worker", {3})]
+    assert cores.kept == kept
+
+
+def test_the_watching_thread_is_left_as_it_was_found() -> None:
+    """Whoever looked after busy threads may run on all cores once they are done."""
+    cores = FakeCores(repeat(3), seat=Seat(1, 2))
+    one_core = look(cores, [0.9])
+    one_core.let_go()
+    one_core.let_go()
+
+    assert cores.kept == [("MainThread", {1, 3}), ("worker", {3}), ("MainThread", ALL)]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_setting_outlives_an_engine(*, fails: bool) -> None:
+    """However the work of a busy process among several ends, its calling thread may run where it could before."""
+    cores = FakeCores(repeat(3), seat=Seat(1, 2))
+
+    def compute(_task: int) -> None:
+        give_up_at = time.monotonic() + 30
+        while len(cores.kept) < 2 and time.monotonic() < give_up_at:
+            pass
+        if fails:
+            raise InterruptedError
+
+    engine = ThreadEngine(0.01, cores=cores)
+    with pytest.raises(InterruptedError) if fails else nullcontext():
+        engine.run(iter(range(1)), compute, workers=1, tick=lambda: None, give_up=lambda: None)
+
+    watched_from = [on for name, on in cores.kept if name == "MainThread"]
+    assert (watched_from[0], watched_from[-1]) == ({1, 3}, ALL)
 
 
 def test_an_engine_keeps_its_threads_on_one_core_while_they_are_busy() -> None:
@@ -116,6 +158,22 @@ def test_an_engine_keeps_its_threads_on_one_core_while_they_are_busy() -> None:
     engine.run(iter(range(2)), compute, workers=2, tick=lambda: None, give_up=lambda: None)
 
     assert cores.kept[:2] == [("worker-0", {2}), ("worker-1", {2})]
+
+
+@pytest.mark.skipif(system_cores() is None, reason="threads can't be kept on a core here")
+def test_a_process_that_computes_little_is_left_alone() -> None:
+    """Also where several share the work, threads of one that is not busy run wherever there is room."""
+    before, seen = os.sched_getaffinity(0), []
+    engine = ThreadEngine(cores=system_cores(Seat(1, 2)))
+    engine.run(
+        iter(range(1)),
+        lambda _: seen.append(os.sched_getaffinity(0)),
+        workers=1,
+        tick=lambda: None,
+        give_up=lambda: None,
+    )
+
+    assert (seen, os.sched_getaffinity(0)) == ([before], before)
 
 
 @pytest.mark.skipif(system_cores() is None, reason="threads can't be kept on a core here")
