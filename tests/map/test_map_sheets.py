@@ -1,6 +1,7 @@
 """A chunk is mapped to what its rows are mapped to, one by one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -8,8 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.chunk import Chunk
-from pipeline.map import MappingRules, bind, bind_chunks
+from pipeline.map import MappingRules, bind, bind_chunks, sheets
+from pipeline.map.feeds import Feed
 from pipeline.map.fields import API_OF_EXPORT, Kind, field_of, fields_of
+from pipeline.map.learn import Learner
+from pipeline.map.template import Refusal, Template
 from pipeline.model import BadRow, Export, Fault, Invalid, Mapped, Row, digest
 from pipeline.sheet import Sheet, key_of_row
 
@@ -254,3 +258,30 @@ def test_a_chunk_is_mapped_as_its_rows_are(
         None if is_derived else digest(body) for body, is_derived in zip(bodies, are_derived, strict=True)
     ]
     assert sheet.request_keys.to_pylist() == [key_of(mapped) for mapped in told(sheet)]
+
+
+class Noting(Learner):
+    """Notes the card of each row that it learns from."""
+
+    learned_from: ClassVar[list[str | None]] = []
+
+    def learn(self, cells: Sequence[str | None], gaps: Sequence[Feed]) -> Template | Refusal | None:
+        self.learned_from.append(cells[0])
+        return super().learn(cells, gaps)
+
+
+def test_no_more_is_kept_of_what_was_learned_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch, rules: Callable[..., MappingRules], good: Good
+) -> None:
+    """Rows that are alike are learned from once, and once more where they came back after many of other kinds."""
+    monkeypatch.setattr(sheets, "_MOST_KNOWN", 2)
+    monkeypatch.setattr(sheets, "Learner", Noting)
+    columns = ("user_card_code", *(name for name in good[Export.POINTS] if name != "user_card_code"))
+    map_chunk = bind_chunks(rules(Export.POINTS), columns, worth_learning=1)
+    # None of them is plain, so no two are alike.
+    cards = ["a\u00e9", "b\u00e9", "a\u00e9", "c\u00e9", "a\u00e9"]
+    for number, card in enumerate(cards, 1):
+        cells = (card, *(good[Export.POINTS][name] for name in columns[1:]))
+        map_chunk(Chunk.of_rows(columns, [Row(number, cells)]))
+
+    assert Noting.learned_from == [cards[0], cards[1], cards[3], cards[0]]

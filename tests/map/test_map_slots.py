@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.map import slots
 from pipeline.map.constraints import asked_at
 from pipeline.map.faults import Unreadable
 from pipeline.map.fields import Field, Kind, export_schema
@@ -119,6 +120,31 @@ def test_the_commonest_forms_are_read_by_columns(kind: Kind, unit: str, is_float
 
     assert plain(slot.read(column_of([text])), [text]) == [(text, read)]
     assert listed(slot.read(column_of([None, text, "odd"])).texts)[:2] == [None, read]
+
+
+def test_no_more_minutes_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute is converted once, and once more where it came back after as many others as are kept."""
+    monkeypatch.setattr(slots, "_MOST_MINUTES", 2)
+    asked: list[str] = []
+
+    def convert(text: str) -> str:
+        asked.append(text[11:16])
+        return text
+
+    slot = slot_of(
+        Field("x", Kind.TIME),
+        RULE_OF_KIND[Kind.TIME],
+        convert=convert,
+        zone=SHANGHAI,
+        unit="yuan",
+        is_float=False,
+        charset="utf-8",
+    )
+    assert slot is not None
+    texts = [f"2024-05-01 12:{minute}:07" for minute in ("00", "01", "00", "02", "00")]
+
+    assert [listed(slot.read(column_of([text])).texts) for text in texts] == [[text] for text in texts]
+    assert asked == ["12:00", "12:01", "12:02", "12:00"]
 
 
 @pytest.mark.parametrize("name", RULES)
