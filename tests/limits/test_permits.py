@@ -129,6 +129,46 @@ def test_a_thread_that_wakes_late_makes_the_quota_careful() -> None:
     assert decode(shelf.states["points"], "boot", clock.at).stall == pytest.approx(0.03)
 
 
+def test_a_thread_that_woke_late_is_forgotten() -> None:
+    """One hiccup is told once: it does not keep the quota careful for ever."""
+    clock, shelf = SlowClock(late=0.03), Shelf()
+    permits = process(shelf, clock)
+    told_at = [permits.take(go_on).given_at for _ in range(2)][-1]
+    clock.late = 0.0
+    clock.at += 60.0
+    for _ in range(5):
+        permits.take(go_on)
+
+    window = decode(shelf.states["points"], "boot", clock.at)
+    assert [window.stall, window.stalled_at] == pytest.approx([0.03, told_at])
+
+
+def test_how_long_an_answer_took_is_told_to_all() -> None:
+    """A request without an answer counts as on its way for as long as answers were lately seen to take."""
+    clock, shelf = EventClock(), Shelf()
+    permits = process(shelf, clock)
+    permit = permits.take(go_on)
+    clock.at += 1.3
+    permits.give_back(permit, Trip())
+
+    assert decode(shelf.states["points"], "boot", clock.at).route.longest_wait == pytest.approx(1.3)
+
+
+def test_nobody_asks_before_a_permit_can_be_there() -> None:
+    """Threads that wait for one quota do not open its file again before the time that it named."""
+    clock, shelf = EventClock(), Shelf()
+    permits = process(shelf, clock)
+    permits.take(go_on)
+    waits = []
+    for _ in range(3):
+        with pytest.raises(Waits) as wait:
+            permits.take(go_on)
+        waits.append(wait.value.seconds)
+
+    assert waits == pytest.approx([0.05] * 3)
+    assert shelf.changes == 2
+
+
 def test_giving_up_takes_no_permit() -> None:
     """Who is told to give up before a permit is there leaves it to others."""
     clock, shelf = EventClock(), Shelf()

@@ -22,8 +22,10 @@ class Shelf:
 
     def __init__(self) -> None:
         self.states: dict[str, bytes] = {}
+        self.changes = 0
 
     def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
+        self.changes += 1
         self.states[name], told = step(self.states.get(name))
         return told
 
@@ -60,10 +62,10 @@ class SlowClock(EventClock):
 
     def __init__(self, late: float) -> None:
         super().__init__()
-        self._late = late
+        self.late = late
 
     def sleep(self, seconds: float) -> None:
-        self.at += seconds + self._late
+        self.at += seconds + self.late
 
 
 def go_on() -> None:
