@@ -367,6 +367,34 @@ def test_a_tether_that_closes_after_the_last_word_is_no_loss() -> None:
         assert not lost.wait(0.2)
 
 
+@pytest.mark.parametrize(
+    "do",
+    [
+        pytest.param(lambda other: other.close(), id="closed"),
+        pytest.param(lambda other: other.send(Unheard()), id="unreadable"),
+        pytest.param(lambda other: other.send("news"), id="news-that-fails"),
+    ],
+)
+def test_a_crew_that_hears_nothing_any_more_does_not_go_on(do: Callable[["Connection[Any, Any]"], None]) -> None:
+    """Whatever ends the listening before the last word, the crew that nobody can reach any more is ended."""
+    ours, theirs = socket.socketpair()
+    is_lost = threading.Event()
+
+    def lost() -> None:
+        is_lost.set()
+        # It does not return.
+        threading.Event().wait()
+
+    def hear(_: Any) -> None:
+        unreadable()
+
+    with Connection(ours.detach()) as connection, Connection(theirs.detach()) as other:
+        Tether(connection, lost).listen(hear)
+        do(other)
+
+        assert is_lost.wait(_PATIENCE_SECONDS)
+
+
 def test_a_crew_that_can_not_be_started_stops_the_others() -> None:
     """Where the system gives no more processes, those that there are come to rest first."""
     fleet = Fleet(ask_until_none)
