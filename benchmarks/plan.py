@@ -9,7 +9,8 @@ from benchmarks.table import Table
 
 _TEXT = """\
 `backfill plan` over {rows:,} orders: every row is read, mapped, validated, held against the ledger and the other
-rows, and staged with its body in a scratch ledger on disk. The script reads, maps and encodes, and keeps nothing.
+rows, and waits with its body in a spool file until all are read. The ledger itself is only read. The script reads, maps
+and encodes, and keeps nothing.
 Aim: 150,000 rows/s, memory under 300 MiB however many rows, rows with errors no slower."""
 _SCRIPT = "script, dry run, CSV"
 _LIMIT = "limit: pyarrow reads the CSV"
