@@ -1,17 +1,21 @@
 """Whether what a job says of its rows can be, before any file is read."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from pipeline.map.bind import bind
 from pipeline.map.faults import MISSING
-from pipeline.map.fields import API_OF_EXPORT, Kind, field_of, fields_of
-from pipeline.map.rules import UNITS, MappingRules, nearest
+from pipeline.map.fields import API_OF_EXPORT, Kind, field_of
+from pipeline.map.rules import UNITS, MappingRules
 from pipeline.model import Export, Invalid, Row
 
 
 def check_rules(rules: MappingRules) -> list[str]:
-    """Return what can't be, whatever the file: a sentence each, with the nearest right name where one is wrong."""
+    """
+    Return what can't be, whatever the file: a sentence each.
+
+    Columns, units and constants are of fields that the export has; the config is refused where they are not.
+    """
     return list(_contradictions(rules)) or list(_bad_constants(rules))
 
 
@@ -19,19 +23,11 @@ def _contradictions(rules: MappingRules) -> Iterator[str]:
     right = API_OF_EXPORT[rules.export]
     if rules.api is not right:
         yield f'export "{rules.export}" goes to api "{right}", not to "{rules.api}"'
-    for table in ("columns", "units", "constants"):
-        yield from _unknown_fields(rules.export, table, getattr(rules, table))
     for name in sorted(rules.columns.keys() & rules.constants.keys()):
         yield f"{name} has both a column and a constant; keep one of them"
     for name, unit in rules.units.items():
         yield from _unit_faults(rules.export, name, unit)
     yield from (f"constants: {name} is empty" for name, text in rules.constants.items() if not text.strip())
-
-
-def _unknown_fields(export: Export, table: str, names: Iterable[str]) -> Iterator[str]:
-    for name in names:
-        if field_of(export, name) is None:
-            yield f'{table}: "{name}" is no field of export "{export}"{nearest(name, fields_of(export))}'
 
 
 def _unit_faults(export: Export, name: str, unit: str) -> Iterator[str]:

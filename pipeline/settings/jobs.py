@@ -1,11 +1,13 @@
 """Jobs: what goes together, and the job with its defaults filled in."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from pipeline.model import Api, CsvFormat, Export, LaneOrder
+from pipeline.resources import schema
 from pipeline.settings.model import Job, TransportName
 from pipeline.settings.table import Table
 from pipeline.settings.words import did_you_mean, listed, quoted
@@ -39,6 +41,7 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
     if export is None or api is None:
         return None
     _check_api(table, Export(export), Api(api))
+    _check_fields(table, Export(export))
     values = table.values
     return Job(
         name=table.name,
@@ -76,6 +79,15 @@ def _check_account(table: Table, platforms: Mapping[str, str | None]) -> None:
 def _check_api(table: Table, export: Export, api: Api) -> None:
     if _APIS[export] is not api:
         table.fault("api", f"{export} go to {_APIS[export]}; change api or export")
+
+
+def _check_fields(table: Table, export: Export) -> None:
+    rows = schema(f"exports/{export}.json")
+    known, parts = rows["properties"], tuple(rows.get("patternProperties", ()))
+    for part in map(table.table, ("columns", "units", "constants")):
+        for field in _flat(part):
+            if field not in known and not any(re.match(pattern, field) for pattern in parts):
+                part.fault(field, f"no field of {export}{did_you_mean(field, known)}")
 
 
 def _rate(table: Table) -> float:

@@ -160,6 +160,42 @@ FAULTS = [
     ),
 ]
 
+FIELDS = [
+    pytest.param(
+        '[jobs.points.columns]\nuser_card_cod = "card"',
+        "backfill.toml [jobs.points.columns] user_card_cod: no field of points; did you mean user_card_code?",
+        id="columns",
+    ),
+    pytest.param(
+        '[jobs.points.constants]\nfoo = "x"',
+        "backfill.toml [jobs.points.constants] foo: no field of points",
+        id="constants",
+    ),
+    pytest.param(
+        '[jobs.points.units]\ntrade_amount = "fen"',
+        "backfill.toml [jobs.points.units] trade_amount: no field of points",
+        id="field of another export",
+    ),
+    pytest.param(
+        '[jobs.points.constants]\nbiz_data.city = "x"',
+        'backfill.toml [jobs.points.constants] "biz_data.city": no field of points',
+        id="part of biz_data that states alone have",
+    ),
+    pytest.param(
+        """[jobs.s]\nexport = "states"\napi = "alipay.state"\naccount = "zhima"\ncolumns."biz_data." = "x\"""",
+        'backfill.toml [jobs.s.columns] "biz_data.": no field of states; did you mean biz_data?',
+        id="part of biz_data without a name",
+    ),
+]
+
+
+@pytest.mark.parametrize(("added", "fault"), FIELDS)
+def test_an_unknown_field_of_any_job_is_refused(
+    added: str, fault: str, sample_with_points: str, faults_of: FaultsOf
+) -> None:
+    """A field that its export has not is a fault, also of a job that does not run."""
+    assert faults_of(f"{sample_with_points}\n{added}\n", only_job="orders") == [fault]
+
 
 @pytest.mark.parametrize(("old", "new", "fault"), FAULTS)
 def test_a_contradiction_is_one_sentence(

@@ -198,21 +198,23 @@ def test_a_private_key_comes_from_the_environment(
 
 def test_dotted_fields_count_as_one_name(sample: str, load_text: Load) -> None:
     """`biz_data.city`, quoted or not, is one field; numbers and truths of TOML turn into texts."""
-    constants = """
+    states = """
+        [jobs.states]
+        export = "states"
+        api = "alipay.state"
+        account = "zhima"
+        [jobs.states.columns]
+        biz_data.shop = "shop_name"
+        [jobs.states.constants]
         "biz_data.city" = "杭州"
         biz_data.times = 3
-        has_alipay_trade = true
+        biz_data.open = true
         """
 
-    job = load_text(sample + constants).jobs["orders"]
+    job = load_text(sample + states).jobs["states"]
 
-    assert job.constants == {
-        "partner_id": "2088000000000000",
-        "amount_name": "消费金额",
-        "biz_data.city": "杭州",
-        "biz_data.times": "3",
-        "has_alipay_trade": "true",
-    }
+    assert job.columns == {"biz_data.shop": "shop_name"}
+    assert job.constants == {"biz_data.city": "杭州", "biz_data.times": "3", "biz_data.open": "true"}
 
 
 @pytest.mark.parametrize(
