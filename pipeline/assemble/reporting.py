@@ -53,6 +53,7 @@ def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally
     inputs = tuple(InputFile(s.name, 0 if is_unread else s.rows, s.sha256) for s in ledger.inputs(run))
 
     def summarise(tally: Tally) -> Summary:
+        sent_per_s = tally.attempts / _quota_seconds(run, tally.attempts)
         return Summary(
             run_id=run.run_id,
             job=run.job,
@@ -68,8 +69,8 @@ def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally
             started_at=run.started_at,
             finished_at=run.finished_at,
             elapsed_s=run.elapsed_s,
-            sent_per_s=tally.attempts / _quota_seconds(run),
-            quota=_quota_use(run, tally.attempts),
+            sent_per_s=sent_per_s,
+            quota=QuotaUse(run.limit_per_s, sent_per_s / run.limit_per_s, run.throttled),
             # A path may hold bytes that are no letters, and JSON can't.
             report=os.fsencode(folder).decode(errors="replace"),
             reason=run.reason,
@@ -78,12 +79,12 @@ def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally
     return summarise
 
 
-def _quota_use(run: RunRecord, attempts: int) -> QuotaUse:
-    # Permits come a little faster than the limit until a window is full, so that a short run could exceed 1.
-    used = min(1.0, attempts / (run.limit_per_s * _quota_seconds(run)))
-    return QuotaUse(run.limit_per_s, used, run.throttled)
+def _quota_seconds(run: RunRecord, attempts: int) -> float:
+    """
+    Return how long the run drew on its quota: from the first request to the last, and the time that one's place takes.
 
-
-def _quota_seconds(run: RunRecord) -> float:
-    """Return how long the run drew on its quota: from the first request to the last, and the place that one takes."""
-    return run.sending_s + 1.0 / run.limit_per_s
+    The platform counts within a second, where it allows one at all, and a request takes its place for as long; so no
+    run that kept the limit seems to have exceeded it. One that went on after a stop may have such a time at each end.
+    """
+    place = max(1.0, 1.0 / run.limit_per_s)
+    return max(run.sending_s + place, attempts / run.limit_per_s)

@@ -4,6 +4,8 @@ import hashlib
 import json
 import re
 
+import pytest
+
 from pipeline.simulator import Fault, Kind
 from tests.acceptance.night import Night, balance, order, task
 
@@ -116,6 +118,18 @@ def test_the_summary_has_its_keys_in_order_and_adds_up(night: Night) -> None:
         "attempts": 4,
         "report": str(report),
     }
+
+
+def test_a_short_run_does_not_claim_more_than_its_quota(night: Night) -> None:
+    """Requests that go out before the first second is full are not reported as faster than the platform allows."""
+    night.export("points.csv", [balance(card, 1) for card in range(4)])
+
+    night.backfill("run", "points")
+
+    summary = night.summary()
+    assert (summary["attempts"], summary["quota"]["limit_per_s"]) == (4, 5)
+    assert summary["sent_per_s"] <= 4
+    assert summary["quota"]["used_fraction"] == pytest.approx(summary["sent_per_s"] / 5, abs=0.001)
 
 
 def test_rows_to_fix_has_its_header_also_where_no_row_is(night: Night) -> None:

@@ -1,15 +1,17 @@
 """A report is written while the run still holds its job."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from pipeline.assemble.reporting import report_on
+from pipeline.assemble.reporting import report_on, summarising
 from pipeline.errors import RunHeld
 from pipeline.ledger.lease import LEASE_SECONDS, Holder, this_process
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunState
+from pipeline.report import QuotaUse, Tally
 from tests.contract.nights import Nights
 from tests.contract.staged_rows import invalid
 from tests.moved_clock import NOON, MovedClock
@@ -41,3 +43,31 @@ def test_a_run_keeps_its_job_while_its_report_is_written(tmp_path: Path) -> None
     assert other.find("last").exit_code == 3
     ledger.close()
     other.close()
+
+
+@pytest.mark.parametrize(
+    ("limit", "requests", "seconds", "per_second"),
+    [
+        pytest.param(5.0, 0, 0.0, 0.0, id="nothing was sent"),
+        pytest.param(5.0, 1, 0.0, 1.0, id="one in the first second"),
+        pytest.param(5.0, 5, 0.25, 4.0, id="all that the first second allows"),
+        pytest.param(5.0, 6, 1.0, 3.0, id="the first of the next second"),
+        pytest.param(5.0, 505, 100.0, 5.0, id="all that is allowed"),
+        pytest.param(5.0, 10, 0.5, 5.0, id="two executions of which each filled its second"),
+        pytest.param(0.5, 3, 4.0, 0.5, id="one in two seconds"),
+    ],
+)
+def test_a_run_that_keeps_the_limit_is_told_to_have_kept_it(
+    tmp_path: Path, limit: float, requests: int, seconds: float, per_second: float
+) -> None:
+    """However short a run, it never sent more a second than the quota, and used the share of it that this makes."""
+    ledger = Ledger(tmp_path / "backfill.db", MovedClock(), FAR)
+    run = replace(Nights(lambda holder=FAR: ledger).begin().run, limit_per_s=limit, sending_s=seconds)
+    tally = Tally()
+    tally.attempts = requests
+
+    summary = summarising(ledger, run, tmp_path)(tally)
+
+    assert summary.sent_per_s == pytest.approx(per_second)
+    assert summary.quota == QuotaUse(limit, summary.sent_per_s / limit, 0)
+    ledger.close()
