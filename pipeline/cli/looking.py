@@ -20,6 +20,7 @@ from pipeline.ledger.records import RunRecord
 from pipeline.settings import Config, load
 
 _FREQUENT = 10
+_FORMATS = ("csv", "parquet", "jsonl", "html")
 
 
 @contextmanager
@@ -105,16 +106,38 @@ def report(args: argparse.Namespace) -> int:
     from pipeline.report import OutcomeFormat  # noqa: PLC0415
 
     with _one_run(args) as (config, ledger, run):
-        chosen = None if args.format == "html" else OutcomeFormat(args.format)
-        if args.output is None or args.output.is_dir() or not args.output.suffix:
+        is_folder = args.output is None or args.output.is_dir() or not args.output.suffix
+        named = args.format or ("csv" if is_folder else _format_of(args.output))
+        chosen = None if named == "html" else OutcomeFormat(named)
+        if is_folder:
             files = report_on(ledger, run, args.output or report_folder(config, run), chosen)
             say(str(files.folder))
             return 0
+        _spare(config, args.output)
         with _folder_beside(args.output) as folder:
             files = report_on(ledger, run, folder, chosen)
             (files.outcome or folder / "report.html").replace(args.output)
         say(str(args.output))
     return 0
+
+
+def _format_of(output: Path) -> str:
+    """Return the format that a file's name ends in."""
+    named = output.suffix.removeprefix(".").lower()
+    if named not in _FORMATS:
+        raise SettingsError(
+            [f"--output {output}: ends in no format; end it in .{', .'.join(_FORMATS)}, or add --format"]
+        )
+    return named
+
+
+def _spare(config: Config, output: Path) -> None:
+    """Raise SettingsError where a report would take the place of the config, or of the ledger or a file beside it."""
+    path, ledger = output.resolve(), ledger_path(config).resolve()
+    is_ledger = path.parent == ledger.parent and (path.name == ledger.name or path.name.startswith(f"{ledger.name}-"))
+    if is_ledger or path == config.path.resolve():
+        kept = "ledger" if is_ledger else "config"
+        raise SettingsError([f"--output {output}: the {kept} lies there, and is not overwritten; name another file"])
 
 
 @contextmanager

@@ -99,7 +99,9 @@ def _add_looking(commands: "_Commands[argparse.ArgumentParser]") -> None:
         command.add_argument("run", metavar="RUN")
     for command in (runs, show):
         command.add_argument("--json", action="store_true", help="print JSON")
-    report.add_argument("--format", choices=("csv", "parquet", "jsonl", "html"), default="csv", help="of the outcomes")
+    report.add_argument(
+        "--format", choices=("csv", "parquet", "jsonl", "html"), help="of the outcomes; default: as PATH ends, or csv"
+    )
     report.add_argument("--output", type=Path, metavar="PATH", help="this file, instead of the whole report folder")
     for command in (runs, show, report):
         _add_config(command)

@@ -121,16 +121,40 @@ def test_report_writes_the_same_files_again(mixed: Night) -> None:
     assert (ended.exit_code, {path.name: path.read_bytes() for path in report.iterdir()}) == (0, before)
 
 
+@pytest.mark.parametrize("asked", [pytest.param(True, id="asked-for"), pytest.param(False, id="by-its-name")])
 @pytest.mark.parametrize("form", ["csv", "parquet", "jsonl", "html"])
-def test_report_writes_one_file_where_output_names_one(form: str, mixed: Night) -> None:
-    """--output takes the path of the file, in the format asked for, and leaves nothing beside it."""
-    output = mixed.folder / "sent" / f"night.{form}"
+def test_report_writes_one_file_where_output_names_one(form: str, asked: bool, mixed: Night) -> None:
+    """--output takes the path of the file, in the format asked for or that it ends in, and leaves nothing beside it."""
+    output = mixed.folder / "sent" / (f"night.{form.upper()}" if not asked else "night.txt")
 
-    ended = mixed.backfill("report", "last", "--format", form, "--output", str(output))
+    ended = mixed.backfill("report", "last", *(["--format", form] if asked else []), "--output", str(output))
 
     begins = {"csv": b"run_id,job,", "parquet": b"PAR1", "jsonl": b'{"run_id":', "html": b"<!"}[form]
     assert (ended.exit_code, [path.name for path in output.parent.iterdir()]) == (0, [output.name])
     assert output.read_bytes().startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        pytest.param(["--output", "night.txt"], "night.txt: ends in no format", id="no format"),
+        pytest.param(["--output", "backfill.toml"], "backfill.toml: ends in no format", id="config, by its name"),
+        pytest.param(["--output", "backfill.toml", "--format", "csv"], "the config lies there", id="config"),
+        pytest.param(["--output", "state/backfill.db", "--format", "csv"], "the ledger lies there", id="ledger"),
+        pytest.param(["--output", "state/backfill.db-quota", "--format", "csv"], "the ledger lies there", id="quota"),
+    ],
+)
+def test_report_refuses_to_write_what_would_mislead_or_destroy(words: list[str], fault: str, mixed: Night) -> None:
+    """No file gets a name that says nothing of its format, and none takes the place of config or ledger."""
+    before = (mixed.folder / "backfill.toml").read_bytes()
+
+    ended = mixed.backfill("report", "last", *words)
+
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert fault in ended.stderr
+    assert (mixed.folder / "backfill.toml").read_bytes() == before
+    assert mixed.backfill("show", "last").exit_code == 0
+    assert not (mixed.folder / "night.txt").exists()
 
 
 def test_report_writes_a_folder_where_output_names_one(mixed: Night) -> None:

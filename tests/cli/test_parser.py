@@ -54,6 +54,10 @@ EXECUTION: Mapping[str, object] = {
         pytest.param(["runs"], {"limit": 20, "json": False, "config": None, "log_format": "console"}, id="runs"),
         pytest.param(["show", "X"], {"run": "X", "json": False, "config": None, "log_format": "console"}, id="show"),
         pytest.param(
+            ["report", "X"],
+            {"run": "X", "format": None, "output": None, "config": None, "log_format": "console"}, id="report-as-it-is",
+        ),
+        pytest.param(
             ["report", "X", "--format", "html", "--output", "o"],
             {"run": "X", "format": "html", "output": Path("o"), "config": None, "log_format": "console"}, id="report",
         ),
