@@ -4,7 +4,8 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, time, timedelta
 from types import FrameType
@@ -15,6 +16,7 @@ from pipeline.assemble.opening import open_config
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.wishes import MostFailures, Watcher, Wishes
 from pipeline.assemble.workshop import OPEN_STATUSES, Workshop
+from pipeline.cli.parser import RERUNNABLE
 from pipeline.cli.talk import Progress, log, set_up_logs
 from pipeline.cli.telling import tell_summary
 from pipeline.clock import Clock, SystemClock
@@ -49,7 +51,34 @@ def rerun(args: argparse.Namespace) -> int:
         parent = desk.ledger.find(args.run)
         chosen = frozenset(map(Status, args.only)) if args.only else OPEN_STATUSES
         selection = Selection(chosen, frozenset(args.code), args.new_keys, args.limit)
-        return desk.execute(parent.job, lambda shop, wishes: shop.rerun(parent, selection, wishes))
+
+        def act(shop: Workshop, wishes: Wishes) -> ReportFiles:
+            files = shop.rerun(parent, selection, wishes)
+            if args.code and not files.summary.rows:
+                _tell_where_the_codes_are(desk.ledger, parent, selection)
+            return files
+
+        return desk.execute(parent.job, act)
+
+
+def _tell_where_the_codes_are(ledger: Ledger, parent: RunRecord, selection: Selection) -> None:
+    """Say of a selection by codes that took no row how the rows with these codes ended."""
+    found: Counter[Status] = Counter()
+    for page in ledger.outcomes_in_pages(parent):
+        pairs = zip(page.status, page.code, strict=True)
+        found.update(status for status, code in pairs if code in selection.codes)
+    if selection.statuses.isdisjoint(found):
+        log.warning(nothing_selected(found))
+
+
+def nothing_selected(found: Mapping[Status, int]) -> str:
+    """Say why a selection took no row, though so many rows of each status have the codes that it asked for."""
+    if not found:
+        return "no row was selected: none of the run has such a code"
+    counted = " and ".join(f"{count:,} {'is' if count == 1 else 'are'} {status}" for status, count in found.items())
+    takable = [status for status in found if status in RERUNNABLE]
+    advice = f"add --only {','.join(takable)}" if takable else "a rerun takes none of these"
+    return f"no row was selected: of those with such a code {counted}; {advice}"
 
 
 @contextmanager

@@ -174,12 +174,12 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
-_RERUNNABLE = ("unknown", "blocked", "unsent", "rejected")
+RERUNNABLE = ("unknown", "blocked", "unsent", "rejected")
 
 
 def _statuses(text: str) -> tuple[str, ...]:
     words = _words(text)
-    wrong = [word for word in words if word not in _RERUNNABLE]
+    wrong = [word for word in words if word not in RERUNNABLE]
     if wrong or not words:
-        raise argparse.ArgumentTypeError(f"{text!r}: a rerun takes rows that are {', '.join(_RERUNNABLE)}")
+        raise argparse.ArgumentTypeError(f"{text!r}: a rerun takes rows that are {', '.join(RERUNNABLE)}")
     return words

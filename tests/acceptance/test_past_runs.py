@@ -65,6 +65,35 @@ def test_rerun_takes_what_is_asked_for(words: list[str], keys: list[str], exit_c
     assert len(mixed.outcomes()) == max(len(keys), exit_code and 1)
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        pytest.param(
+            ["--code", "INVALID_PARAMETER"],
+            "of those with such a code 1 is rejected; add --only rejected",
+            id="rejected",
+        ),
+        pytest.param(
+            ["--code", "INVALID_PARAMETER,IDEMPOTENT_ERROR", "--only", "unknown"],
+            "of those with such a code 2 are rejected; add --only rejected",
+            id="another status asked for",
+        ),
+        pytest.param(
+            ["--code", "field_invalid"],
+            "of those with such a code 1 is invalid; a rerun takes none of these",
+            id="invalid",
+        ),
+        pytest.param(["--code", "timout"], "none of the run has such a code", id="no such code"),
+    ],
+)
+def test_rerun_says_why_codes_selected_nothing(words: list[str], told: str, mixed: Night) -> None:
+    """Where no row is taken although codes were named, stderr tells how the rows with these codes ended."""
+    ended = mixed.backfill("rerun", "last", *words, "--json")
+
+    assert (ended.exit_code, json.loads(ended.stdout)["rows"]) == (0, 0)
+    assert f"no row was selected: {told}\n" in ended.stderr
+
+
 def test_rerun_refuses_a_status_that_no_rerun_can_take(night: Night, capsys: pytest.CaptureFixture[str]) -> None:
     """--only succeeded is a fault of usage."""
     with pytest.raises(SystemExit) as ended:
