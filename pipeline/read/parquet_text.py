@@ -15,6 +15,8 @@ from pipeline.texts import Column, column_of, joined, pc
 _NUL = "\0"
 # Of a decimal with more places Arrow may write the exponent.
 _PLAIN_PLACES = range(7)
+# Money is written with as many; the zeros of a type with more say nothing of the value.
+_PLACES_OF_MONEY = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,9 @@ def column_texts(name: str, column: Column) -> Texts:
     """
     Return a column's values as text; `name` is for messages.
 
-    Decimals and floats are written out, without an exponent; a float takes the fewest digits that mean it. Times are
-    ISO 8601, those with a zone in UTC. Lists, structs and maps are JSON. An empty text is no value, as in CSV.
+    Decimals and floats are written out, without an exponent; a float takes the fewest digits that mean it, and so does
+    a decimal of a type with more than two places. Times are ISO 8601, those with a zone in UTC. Lists, structs and maps
+    are JSON. An empty text is no value, as in CSV.
     """
     column = _unwrapped(column)
     kind = column.type
@@ -64,12 +67,21 @@ def _plain_values(column: Column) -> Column:
     kind = column.type
     if types.is_floating(kind):
         return column_of([_float_text(value) for value in column.cast(pa.string()).to_pylist()])
-    if types.is_decimal(kind) and kind.scale not in _PLAIN_PLACES:
-        texts = [None if value is None else format(value, "f") for value in column.to_pylist()]
-        return column_of(texts)
+    if types.is_decimal(kind):
+        return _decimals(column)
     if types.is_timestamp(kind) or types.is_time(kind):
         return _moments(column)
     return column.cast(pa.string())
+
+
+def _decimals(column: Column) -> Column:
+    if column.type.scale in _PLAIN_PLACES:
+        texts = column.cast(pa.string())
+    else:
+        texts = column_of([None if value is None else format(value, "f") for value in column.to_pylist()])
+    if column.type.scale <= _PLACES_OF_MONEY:
+        return texts
+    return pc.utf8_rtrim(pc.utf8_rtrim(texts, characters="0"), characters=".")
 
 
 def _strings(name: str, column: Column) -> Texts:

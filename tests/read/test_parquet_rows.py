@@ -52,6 +52,13 @@ def parquet(columns: "dict[str, pa.Array[Any]] | pa.Table", **options: Any) -> b
             ["12.50", "-0.01", "0.00", None],
             id="decimals",
         ),
+        pytest.param(
+            pa.decimal128(18, 3),
+            [Decimal("12.500"), Decimal("12.345"), Decimal(-10), Decimal(0), None],
+            ["12.5", "12.345", "-10", "0", None],
+            id="decimals-with-zeros-of-their-type",
+        ),
+        pytest.param(pa.decimal128(38, 10), [Decimal(100), Decimal("0.1"), None], ["100", "0.1", None], id="numbers"),
         pytest.param(pa.decimal128(18, 9), [Decimal("0.000000001")], ["0.000000001"], id="small-decimal"),
         pytest.param(pa.decimal256(50, 0), [Decimal(10**40)], ["1" + "0" * 40], id="large-decimal"),
         pytest.param(
