@@ -56,7 +56,7 @@ class Workshop:
         job = self._job_of(run)
         stage = self._first_act_again(run)
         held = self._ledger.take_up(run, self._holder(job))
-        return self._execute(held, job, wishes, stage(held))
+        return self._execute(held, job, wishes, stage(held), most_rows=wishes.limit)
 
     def _first_act_again(self, run: RunRecord) -> Callable[[RunLedger], Stage]:
         """
@@ -137,7 +137,9 @@ class Workshop:
                     f"was sent: put the old file back and resume, or run the new one with `backfill run {run.job}`"
                 )
 
-    def _execute(self, held: RunLedger, job: Job, wishes: Wishes, stage: Stage) -> ReportFiles:
+    def _execute(
+        self, held: RunLedger, job: Job, wishes: Wishes, stage: Stage, *, most_rows: int | None = None
+    ) -> ReportFiles:
         course = Course(self._clock, until=wishes.until)
         if wishes.most_failures is not None and not wishes.most_failures.in_percent:
             course.allow_failures(wishes.most_failures.of(0))
@@ -176,6 +178,7 @@ class Workshop:
             self._watcher.tick,
             report,
             job.order,
+            most_rows,
         )
         execute(cast, act)
         return reported[0]

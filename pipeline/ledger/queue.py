@@ -14,6 +14,8 @@ LaneT = TypeVar("LaneT", bytes, str)
 
 _PAGE = 1000
 _HELD_BYTES = 1 << 20
+# As far as SQLite's numbers go.
+_END = (1 << 63) - 1
 # A lane that was joined to another one bears the name of that.
 _LANE = "coalesce((SELECT j.joined_to FROM temp.joined AS j WHERE j.lane = d.lane), d.lane)"
 _COLUMNS = (
@@ -29,28 +31,40 @@ _ORDERS = {
 
 
 def lanes(
-    connection: sqlite3.Connection, lock: threading.Lock, run: RunRecord, order: LaneOrder
+    connection: sqlite3.Connection, lock: threading.Lock, run: RunRecord, order: LaneOrder, rows: int | None = None
 ) -> Iterator[list[Due]]:
     """
     Yield the open dues of each lane, in source order within the lane.
 
     A refund and its payment share a lane also where the export names other users for them. The order is worked out
     once, into a temporary table: a long read of the ledger itself would keep its write-ahead log from being cut back
-    while the run goes on.
+    while the run goes on. With `rows` the dues are those of so many rows, the first in the source that have any.
     """
     with lock:
         _join(connection, run)
+        upto = _END if rows is None else _last_of_the_first(connection, run, rows)
         connection.execute("DROP TABLE IF EXISTS temp.queue")
         connection.execute(
             "CREATE TEMP TABLE queue AS SELECT due_no FROM"
             " (SELECT due_no, min(due_no) OVER (PARTITION BY lane) AS first,"
             "  max(version) OVER (PARTITION BY lane) AS newest"
-            f"  FROM (SELECT due_no, version, {_LANE} AS lane FROM dues AS d WHERE run_no = ? AND status IS NULL))"
+            f"  FROM (SELECT due_no, version, {_LANE} AS lane FROM dues AS d"
+            "   WHERE run_no = ? AND status IS NULL AND row_no <= ?))"
             f" ORDER BY {_ORDERS[order]}",
-            (run.run_no,),
+            (run.run_no, upto),
         )
     for _, lane in groupby(_dues(connection, lock), key=lambda due: due.lane):
         yield list(lane)
+
+
+def _last_of_the_first(connection: sqlite3.Connection, run: RunRecord, rows: int) -> int:
+    """Return the number of the last of so many rows that have open dues."""
+    found = connection.execute(
+        "SELECT max(row_no) FROM (SELECT DISTINCT row_no FROM dues WHERE run_no = ? AND status IS NULL"
+        " ORDER BY row_no LIMIT ?)",
+        (run.run_no, rows),
+    ).fetchone()
+    return int(found[0] or 0)
 
 
 def _join(connection: sqlite3.Connection, run: RunRecord) -> None:

@@ -190,10 +190,14 @@ class RunLedger:
         self._commit_at_length(write)
         return count
 
-    def lanes(self, order: LaneOrder = LaneOrder.SOURCE) -> Iterator[list[Due]]:
-        """Yield what is due, lane by lane; within a lane the order is always that of the source."""
+    def lanes(self, order: LaneOrder = LaneOrder.SOURCE, rows: int | None = None) -> Iterator[list[Due]]:
+        """
+        Yield what is due, lane by lane; within a lane the order is always that of the source.
+
+        With `rows` it is what is due of so many rows, the first that are left.
+        """
         with told_clearly(self._file.path):
-            yield from queue.lanes(self._file.reader, self._file.reading, self.run, order)
+            yield from queue.lanes(self._file.reader, self._file.reading, self.run, order, rows)
 
     def intend(self, dues: Sequence[Due]) -> list[Admission]:
         """Put the intents on disk, or say why one may not be sent."""

@@ -45,7 +45,7 @@ class Cast:
     Who takes part in an execution.
 
     `throttled` tells how many answers were throttled so far; `report` writes the report of the concluded run and
-    returns the exit code.
+    returns the exit code. With `most_rows` no more than so many of the rows that are left are delivered.
     """
 
     run: RunLedger
@@ -56,6 +56,7 @@ class Cast:
     tick: Callable[[], None]
     report: Callable[[RunRecord], int]
     order: LaneOrder = LaneOrder.SOURCE
+    most_rows: int | None = None
 
 
 def execute(cast: Cast, stage: Callable[[], object] | None) -> int:
@@ -100,8 +101,10 @@ class _Execution:
         cast = self._cast
         cast.course.go_on()
         started = cast.clock.steady()
-        cast.deliver(cast.run.lanes(cast.order), tick=self._tick)
+        cast.deliver(cast.run.lanes(cast.order, cast.most_rows), tick=self._tick)
         cast.run.keep_up()
+        if cast.most_rows is not None:
+            cast.course.drain(Ending.INTERRUPTED, f"no more than {cast.most_rows} rows were to be delivered (--limit)")
         self._sending_seconds = cast.clock.steady() - started
 
     def _tick(self) -> None:

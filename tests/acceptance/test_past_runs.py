@@ -223,6 +223,19 @@ def test_a_job_may_be_stopped_and_resumed_under_another_format(night: Night) -> 
     assert (night.folder / "second" / "outcome.jsonl").is_file()
 
 
+def test_a_resume_may_be_of_the_first_rows_only(night: Night) -> None:
+    """With --limit so many of the rows that are left are sent, and the others stay for the next resume."""
+    night.export("orders.csv", [order(n) for n in range(1, 6)])
+    night.backfill("run", "orders", "--until", night.now())
+
+    some = (night.backfill("resume", "last", "--limit", "2").exit_code, night.fates())
+    more = (night.backfill("resume", "last", "--limit", "3").exit_code, night.fates())
+
+    assert some == (5, ["succeeded SUCCESS"] * 2 + ["unsent interrupted"] * 3)
+    assert more == (0, ["succeeded SUCCESS"] * 5)
+    assert sorted(night.requests()) == ["A1", "A2", "A3", "A4", "A5"]
+
+
 def test_a_rerun_is_resumed_without_the_exports(mixed: Night) -> None:
     """What a rerun sends lies in the ledger: the exports may be gone by then."""
     mixed.simulator.set_faults([Fault(Kind.STATUS, status=403)])
