@@ -16,6 +16,7 @@ from pipeline.assemble.opening import open_config
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.wishes import MostFailures, Watcher, Wishes
 from pipeline.assemble.workshop import OPEN_STATUSES, Workshop
+from pipeline.cli.outlets import write_at_once
 from pipeline.cli.parser import RERUNNABLE
 from pipeline.cli.talk import Progress, log, set_up_logs
 from pipeline.cli.telling import tell_summary
@@ -168,8 +169,7 @@ def _signals() -> "Iterator[list[Course]]":
             os._exit(5)
         asked.append(name)
         followed[0].drain(Ending.INTERRUPTED, f"the run was stopped by {name}; `backfill resume` goes on")
-        # Not through sys.stderr: what the signal interrupts may be writing there, and that must not be entered twice.
-        os.write(2, f"\n{name}: finishing what is in flight; once more to end at once\n".encode())
+        write_at_once(f"\n{name}: finishing what is in flight; once more to end at once\n")
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

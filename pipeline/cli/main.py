@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
+from pipeline.cli.outlets import outlets
 from pipeline.cli.parser import build_parser
 from pipeline.errors import LedgerError, PipelineError, SettingsError, SourceError
 from pipeline.garbage import look_seldom
@@ -15,11 +16,22 @@ PROGRAM_FAULT, USER_FAULT, STOPPED_FROM_OUTSIDE = 1, 2, 5
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    words = sys.argv[1:] if argv is None else list(argv)
+    with outlets() as out:
+        args = _asked(sys.argv[1:] if argv is None else list(argv))
+        exit_code = _answer(args)
+        out.flush()
+        return exit_code if out.loss is None else _tell_the_loss(args.command, exit_code, out.loss)
+
+
+def _asked(words: list[str]) -> argparse.Namespace:
     args, rest = build_parser().parse_known_args(words)
     if rest and args.command != "simulate":
         build_parser().parse_args(words)
     args.rest = rest
+    return args
+
+
+def _answer(args: argparse.Namespace) -> int:
     look_seldom()
     try:
         return _command(args.command)(args)
@@ -28,12 +40,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         # A run that has begun drains instead.
         return _complain(STOPPED_FROM_OUTSIDE, ["interrupted; nothing was sent"])
-    except BrokenPipeError:
-        # Whoever read our output has gone (`backfill runs | head`): nothing to tell anybody.
-        sys.stderr.close()
-        return 0
     except Exception as exc:  # noqa: BLE001 - the last line of defence: told without values, which may be secrets
         return _complain(PROGRAM_FAULT, _fault_of_the_program(exc))
+
+
+def _tell_the_loss(command: str, exit_code: int, cause: str) -> int:
+    """Say that stdout is not complete; only where it is all that a command makes does that decide the exit code."""
+    if command in ("plan", "runs", "show"):
+        return _complain(
+            PROGRAM_FAULT, [f"the output could not be written to its end: {cause}; make room and ask again"]
+        )
+    advice = "what was done and its report are complete, `backfill show` prints the summary again"
+    return _complain(exit_code, [f"the output could not be written to its end: {cause}; {advice}"])
 
 
 def _exit_code(exc: PipelineError) -> int:

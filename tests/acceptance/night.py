@@ -164,7 +164,11 @@ class Night:
         return ended.stderr
 
     def start(
-        self, *words: str, environ: Mapping[str, str] | None = None, wrapper: Sequence[str] = ()
+        self,
+        *words: str,
+        environ: Mapping[str, str] | None = None,
+        wrapper: Sequence[str] = (),
+        stderr: int = subprocess.PIPE,
     ) -> "subprocess.Popen[str]":
         """Start the command as a process of its own."""
         command = [*wrapper, sys.executable, "-B", "-m", "pipeline", *words]
@@ -174,7 +178,7 @@ class Night:
             cwd=self.folder,
             env={**known, "PYTHONPATH": str(CHECKOUT), **(environ or {})},
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             encoding="utf-8",
         )
         self._started.append(process)
