@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.assemble.working_folder import working_folder
 from pipeline.clock import Clock
 from pipeline.errors import SettingsError
 from pipeline.ledger.lease import this_process
@@ -11,8 +12,15 @@ from pipeline.settings import Config, SqliteUrl
 
 
 def config_path(named: Path | None, environ: Mapping[str, str]) -> Path:
-    """Return the config file: the one named, else that of the environment, else `backfill.toml`."""
-    return named or Path(environ.get("BACKFILL_CONFIG") or "backfill.toml")
+    """
+    Return the config file: the one named, else that of the environment, else `backfill.toml`.
+
+    Raises SettingsError where it is relative to a working directory that is gone.
+    """
+    path = named or Path(environ.get("BACKFILL_CONFIG") or "backfill.toml")
+    if not path.is_absolute():
+        working_folder()
+    return path
 
 
 def ledger_path(config: Config) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.assemble.platform import signer_of
 from pipeline.assemble.transports import transport_of
+from pipeline.assemble.working_folder import working_folder
 from pipeline.clock import Clock
 from pipeline.engines.one_core import Seat, system_cores
 from pipeline.engines.spawning import Start, spawned
@@ -48,6 +49,6 @@ class Outside:
             signer_of=signer_of,
             transport_of=transport_of,
             boot=boot_id(),
-            folder=Path.cwd(),
+            folder=working_folder(),
             environ=dict(environ),
         )

@@ -14,7 +14,7 @@ _EPILOG += "config or input at fault, 3 some rows are left to do, 4 the run stop
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of `backfill`."""
-    parser: argparse.ArgumentParser = _Parser(
+    parser: argparse.ArgumentParser = CalmParser(
         prog="backfill",
         description="Send a night's exports to Alipay Zhima Go and WeChat Pay; every row gets an outcome.",
         epilog=_EPILOG,
@@ -31,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-class _Parser(argparse.ArgumentParser):
+class CalmParser(argparse.ArgumentParser):
     """Repeats wrong words, which may be names of files, so that any terminal may print them."""
 
     def error(self, message: str) -> NoReturn:
@@ -77,7 +77,7 @@ def _add_rerun(commands: "_Commands[argparse.ArgumentParser]") -> None:
     rerun = commands.add_parser("rerun", help="send again what a run left unknown, blocked or unsent")
     rerun.add_argument("run", metavar="RUN")
     rerun.add_argument("--only", type=_statuses, metavar="STATUS,...", help="rows of these statuses only")
-    rerun.add_argument("--code", type=_words, metavar="CODE,...", default=(), help="rows with these codes only")
+    rerun.add_argument("--code", type=_codes, metavar="CODE,...", default=(), help="rows with these codes only")
     rerun.add_argument(
         "--new-keys", action="store_true", help="also refused rows for which the platform asks for a new key, under one"
     )
@@ -172,6 +172,12 @@ def _failures(text: str) -> tuple[float, bool]:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _codes(text: str) -> tuple[str, ...]:
+    if not text.isprintable():
+        raise argparse.ArgumentTypeError(f"{text!r} is no code that an outcome can have")
+    return _words(text)
 
 
 RERUNNABLE = ("unknown", "blocked", "unsent", "rejected")

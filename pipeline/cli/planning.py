@@ -4,7 +4,6 @@ import argparse
 import os
 import random
 import sys
-from pathlib import Path
 
 import orjson
 
@@ -12,6 +11,7 @@ from pipeline.assemble.ledgers import config_path
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.planning import plan as make_plan
 from pipeline.assemble.wishes import Wishes
+from pipeline.assemble.working_folder import working_folder
 from pipeline.cli.talk import set_up_logs
 from pipeline.cli.telling import say
 from pipeline.clock import SystemClock
@@ -25,7 +25,7 @@ def plan(args: argparse.Namespace) -> int:
     config = open_config(config_path(args.config, os.environ), os.environ, clock, args.job)
     wishes = Wishes(day=args.date, limit=args.limit)
     made = make_plan(
-        config, args.job, args.inputs, wishes, clock=clock, chance=random.SystemRandom(), folder=Path.cwd()
+        config, args.job, args.inputs, wishes, clock=clock, chance=random.SystemRandom(), folder=working_folder()
     )
     if args.json:
         sys.stdout.write(orjson.dumps(_as_dict(args.job, made), option=orjson.OPT_INDENT_2).decode() + "\n")

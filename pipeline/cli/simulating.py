@@ -2,11 +2,12 @@
 
 import argparse
 
+from pipeline.cli.parser import CalmParser
 from pipeline.simulator import command
 
 
 def simulate(args: argparse.Namespace) -> int:
     """Serve the three APIs on this machine until stopped."""
-    parser = argparse.ArgumentParser(prog="backfill simulate")
+    parser = CalmParser(prog="backfill simulate")
     command.add_arguments(parser)
     return command.run(parser.parse_args(args.rest))

@@ -64,6 +64,9 @@ def find(connection: sqlite3.Connection, wanted: str) -> RunRecord:
     """Return the run with this id, with a unique prefix of its id, or the `last`; else raise SettingsError."""
     if wanted == "last":
         found = connection.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY run_no DESC LIMIT 1").fetchall()
+    elif not wanted.isascii():
+        # Not asked for: the ledger can't even be asked for bytes that are no letters.
+        found = []
     else:
         found = connection.execute(
             f"SELECT {_COLUMNS} FROM runs WHERE substr(run_id, 1, length(?)) = ? ORDER BY run_no LIMIT 2",

@@ -5,6 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
+from pipeline.errors import SettingsError
 from pipeline.simulator.journal import Journal
 from pipeline.simulator.ruling import Api
 from pipeline.simulator.server import Simulator, client_config, load_faults, write_client_keys
@@ -43,17 +44,23 @@ def run(args: argparse.Namespace) -> int:
 
 def _introduce(url: str, folder: Path | None) -> None:
     accounts = client_config(url)
+    offer = f"the config's accounts (--keys DIR writes the keys they name):\n\n{accounts}"
+    if folder is not None:
+        try:
+            offer = _handed_out(accounts, folder)
+        except OSError as exc:
+            raise SettingsError([f"--keys {folder}: {exc.strerror}; name a folder that can be written"]) from exc
     _tell(f"simulator at {url}, test keys only; Ctrl-C ends it")
-    if folder is None:
-        _tell(f"the config's accounts (--keys DIR writes the keys they name):\n\n{accounts}")
-        return
+    _tell(offer)
+
+
+def _handed_out(accounts: str, folder: Path) -> str:
     write_client_keys(folder / "keys")
     config = folder / "backfill.toml"
-    if config.exists() and config.read_text(encoding="utf-8") != accounts:
-        _tell(f"{config} is there and stays as it is; its accounts have to read:\n\n{accounts}")
-        return
+    if config.exists() and config.read_bytes() != accounts.encode():
+        return f"{config} is there and stays as it is; its accounts have to read:\n\n{accounts}"
     config.write_text(accounts, encoding="utf-8")
-    _tell(f"accounts in {config}, keys in {folder / 'keys'}")
+    return f"accounts in {config}, keys in {folder / 'keys'}"
 
 
 def _last_line(journal: Journal) -> str:

@@ -32,7 +32,7 @@ class Simulator(AbstractContextManager["Simulator"]):
 
     `limits` are requests per second by API name; what is not named is not limited. `clock` tells arrivals and
     timestamps and waits out `slow`; `seed` fixes what is drawn by chance. Raises SettingsError for faults that make
-    no sense, an API or journal that can't be, and a port that is taken.
+    no sense, an API, journal or port that can't be, and a port that is taken.
     """
 
     def __init__(
@@ -69,6 +69,8 @@ class Simulator(AbstractContextManager["Simulator"]):
             door = Door(self._port, self._receive, self._clock)
         except OSError as error:
             raise SettingsError([f"port {self._port} can't be listened on: {error.strerror}"]) from error
+        except OverflowError as error:
+            raise SettingsError([f"port {self._port} can't be: ports go from 0, for a free one, to 65535"]) from error
         self._closing.callback(door.server_close)
         try:
             self._closing.enter_context(self.journal)

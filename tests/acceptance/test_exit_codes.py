@@ -8,6 +8,10 @@ import pytest
 from pipeline.simulator import Fault, Kind
 from tests.acceptance.night import Night, end_of, order, wait_until
 
+IN_NO_FOLDER = ("sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh")
+# A word of bytes that are no UTF-8, as Python has it.
+LATIN = b"r\xff".decode(errors="surrogateescape")
+
 
 def test_exit_0_when_every_row_is_done(night: Night) -> None:
     """A run whose rows all succeeded or were skipped with cause exits with 0."""
@@ -82,8 +86,13 @@ def no_input(night: Night) -> None:
         pytest.param(no_input, ["run", "orders"], "no file matches 'orders.csv'", id="input"),
         pytest.param(nothing, ["resume", "last"], "RUN 'last'", id="no run to resume"),
         pytest.param(nothing, ["show", "last"], "there are no runs yet", id="no run to show"),
+        pytest.param(nothing, ["simulate", "--port", "65536"], "port 65536 can't be", id="no port"),
+        pytest.param(
+            nothing, ["simulate", "--port", "0", "--keys", "orders.csv"], "--keys orders.csv: Not a directory",
+            id="a file for the simulator's keys",
+        ),
     ],
-)
+)  # fmt: skip
 def test_exit_2_when_usage_config_key_or_input_is_at_fault(
     prepare: Callable[[Night], None], words: list[str], told: str, night: Night
 ) -> None:
@@ -96,6 +105,51 @@ def test_exit_2_when_usage_config_key_or_input_is_at_fault(
     assert (ended.exit_code, ended.stdout, night.requests(), night.reports()) == (2, "", [], [])
     assert told in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("named", ["backfill.toml", "absolutely"])
+@pytest.mark.parametrize("command", [["run", "orders"], ["plan", "orders"]], ids=" ".join)
+def test_exit_2_when_the_working_directory_was_removed(command: list[str], named: str, night: Night) -> None:
+    """Where relative paths start from nowhere, that is told, and nothing is sent."""
+    night.export("orders.csv", [order(1)])
+    config = str(night.folder / "backfill.toml") if named == "absolutely" else named
+
+    ended = night.command(*command, "--config", config, wrapper=IN_NO_FOLDER)
+
+    assert (ended.exit_code, ended.stdout, night.requests()) == (2, "", [])
+    assert "the working directory can't be used (No such file or directory)" in ended.stderr
+
+
+def test_past_runs_need_no_working_directory(night: Night) -> None:
+    """With an absolute path to the config, `runs` works from a removed directory, too; without, it says why not."""
+    ended = night.command("runs", "--config", str(night.folder / "backfill.toml"), wrapper=IN_NO_FOLDER)
+    lost = night.command("runs", wrapper=IN_NO_FOLDER)
+
+    assert (ended.exit_code, ended.stdout, lost.exit_code) == (0, "no runs yet\n", 2)
+    assert "the working directory can't be used" in lost.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        pytest.param(["show", LATIN], "RUN 'r\\udcff' is no run in this ledger", id="show"),
+        pytest.param(["resume", LATIN], "RUN 'r\\udcff' is no run in this ledger", id="resume"),
+        pytest.param(["rerun", "last", "--code", LATIN], "'r\\udcff' is no code that an outcome", id="a code"),
+        pytest.param(["run", LATIN], 'no job has the name "r\\udcff"', id="a job"),
+        pytest.param(["run", "orders", LATIN], "no file matches 'r\\udcff'", id="an input"),
+        pytest.param(["runs", "--config", LATIN], "r\\udcff: no config file", id="the config"),
+        pytest.param(["simulate", "--port", LATIN], "invalid int value: 'r\\udcff'", id="the simulator's port"),
+    ],
+)
+def test_exit_2_when_a_word_is_no_utf_8(words: list[str], told: str, night: Night) -> None:
+    """A word in another encoding names nothing here; it is told with escapes."""
+    night.export("orders.csv", [order(1)])
+    night.backfill("run", "orders")
+
+    ended = night.command(*words)
+
+    assert (ended.exit_code, ended.stdout, len(night.requests())) == (2, "", 1)
+    assert told in ended.stderr
 
 
 def test_exit_3_when_the_run_finished_and_rows_are_left(night: Night) -> None:

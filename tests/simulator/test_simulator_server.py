@@ -195,6 +195,9 @@ def test_a_port_that_is_taken_and_limits_that_cannot_be_are_told(simulator: Simu
     port = urlsplit(simulator.url).port or 0
     with pytest.raises(SettingsError, match=f"port {port} can't be listened on"), Simulator(port=port):
         pass
+    for port in (-1, 65536):
+        with pytest.raises(SettingsError, match=f"port {port} can't be: ports go from 0"), Simulator(port=port):
+            pass
     with pytest.raises(SettingsError, match="the journal can't be written"), Simulator(journal_path=tmp_path):
         pass
     with pytest.raises(SettingsError) as raised:
