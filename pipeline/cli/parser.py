@@ -134,7 +134,7 @@ def _add_execution(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=Path, metavar="DIR", help="default: reports/<run id>/ beside the config")
     parser.add_argument("--format", choices=("csv", "parquet", "jsonl"), default="csv", help="of the outcome file")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object, and nothing else")
-    parser.add_argument("--no-progress", action="store_true", help="say nothing until the end")
+    parser.add_argument("--no-progress", action="store_true", help="show no progress; other logs go to stderr as ever")
     _add_talk(parser)
 
 
@@ -152,9 +152,13 @@ def _processes(text: str) -> int:
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2025-11-20") from None
+        day = None
+    # Python takes other forms of ISO 8601, too.
+    if day is None or day.isoformat() != text:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2025-11-20")
+    return day
 
 
 def _clock_time(text: str) -> time:
@@ -167,7 +171,10 @@ def _failures(text: str) -> tuple[float, bool]:
     found = re.fullmatch(r"([0-9]{1,12})|([0-9]{1,3}(?:\.[0-9]+)?)%", text)
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number such as 100 nor a share such as 5%")
-    return float(found[1] or found[2]), found[2] is not None
+    number, is_share = float(found[1] or found[2]), found[2] is not None
+    if is_share and number > 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than all rows; name a share of 100% at most")
+    return number, is_share
 
 
 def _words(text: str) -> tuple[str, ...]:

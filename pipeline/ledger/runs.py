@@ -65,7 +65,7 @@ def find(connection: sqlite3.Connection, wanted: str) -> RunRecord:
     if wanted == "last":
         found = connection.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY run_no DESC LIMIT 1").fetchall()
     elif not wanted.isascii():
-        # Not asked for: the ledger can't even be asked for bytes that are no letters.
+        # An id is ASCII, and SQLite can't be asked for what is no UTF-8.
         found = []
     else:
         found = connection.execute(

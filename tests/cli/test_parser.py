@@ -75,6 +75,7 @@ def test_what_is_taken(words: list[str], taken: Mapping[str, object]) -> None:
         pytest.param("0", (0.0, False), id="none"),
         pytest.param("5%", (5.0, True), id="a-share"),
         pytest.param("0.5%", (0.5, True), id="a-small-share"),
+        pytest.param("100%", (100.0, True), id="all"),
     ],
 )
 def test_failures_are_a_number_or_a_share(text: str, taken: tuple[float, bool]) -> None:
@@ -93,10 +94,14 @@ def test_failures_are_a_number_or_a_share(text: str, taken: tuple[float, bool]) 
         pytest.param(["run", "a", "--until", "6:30"], "'6:30' is not a time such as 06:30", id="a-short-time"),
         pytest.param(["run", "a", "--date", "28.2.2026"], "'28.2.2026' is not a date such as 2025-11-20", id="no-date"),
         pytest.param(["run", "a", "--date", "2026-02-30"], "'2026-02-30' is not a date", id="no-day"),
+        pytest.param(["run", "a", "--date", "20251120"], "'20251120' is not a date", id="a-date-without-dashes"),
+        pytest.param(["run", "a", "--date", "2025-W01-1"], "'2025-W01-1' is not a date", id="a-day-of-a-week"),
         pytest.param(["run", "a", "--limit", "-1"], "'-1' is not a whole number of 0 or more", id="less-than-none"),
         pytest.param(["run", "a", "--limit", "1e3"], "'1e3' is not a whole number", id="no-whole-number"),
         pytest.param(["run", "a", "--limit", "٣"], "is not a whole number", id="other-digits"),
         pytest.param(["run", "a", "--max-failures", "5 %"], "nor a share such as 5%", id="no-share"),
+        pytest.param(["run", "a", "--max-failures", "101%"], "name a share of 100% at most", id="more-than-all"),
+        pytest.param(["run", "a", "--max-failures", "100.1%"], "a share of 100% at most", id="a-little-more-than-all"),
         pytest.param(["run", "a", "--format", "xlsx"], "invalid choice: 'xlsx'", id="no-format"),
         pytest.param(
             ["rerun", "X", "--only", "succeeded"], "a rerun takes rows that are unknown, blocked, unsent, rejected",
