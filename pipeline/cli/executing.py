@@ -16,9 +16,8 @@ from pipeline.assemble.opening import open_config
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.wishes import MostFailures, Watcher, Wishes
 from pipeline.assemble.workshop import OPEN_STATUSES, Workshop
-from pipeline.cli.outlets import write_at_once
 from pipeline.cli.parser import RERUNNABLE
-from pipeline.cli.talk import Progress, log, set_up_logs
+from pipeline.cli.talk import Progress, log, set_up_logs, tell_at_once
 from pipeline.cli.telling import tell_summary
 from pipeline.clock import Clock, SystemClock
 from pipeline.ledger.ledger import Ledger
@@ -86,7 +85,7 @@ def nothing_selected(found: Mapping[Status, int]) -> str:
 def _desk(args: argparse.Namespace, only_job: str | None = None) -> "Iterator[_Desk]":
     clock = SystemClock()
     set_up_logs(args.log_format)
-    with _signals() as followed:
+    with _signals(args.log_format) as followed:
         config = open_config(config_path(args.config, os.environ), os.environ, clock, only_job)
         set_up_logs(args.log_format, secrets(config))
         for warning in warnings(config, at=clock.now()):
@@ -152,7 +151,7 @@ def deadline(at: time, zone: ZoneInfo, now: datetime) -> datetime:
 
 
 @contextmanager
-def _signals() -> "Iterator[list[Course]]":
+def _signals(log_format: str) -> "Iterator[list[Course]]":
     """
     Let SIGINT and SIGTERM drain the run that is followed; a second one ends the process at once.
 
@@ -169,7 +168,7 @@ def _signals() -> "Iterator[list[Course]]":
             os._exit(5)
         asked.append(name)
         followed[0].drain(Ending.INTERRUPTED, f"the run was stopped by {name}; `backfill resume` goes on")
-        write_at_once(f"\n{name}: finishing what is in flight; once more to end at once\n")
+        tell_at_once(f"{name}: finishing what is in flight; once more to end at once", log_format)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

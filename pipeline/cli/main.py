@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _asked(sys.argv[1:] if argv is None else list(argv))
         exit_code = _answer(args)
         out.flush()
-        return exit_code if out.loss is None else _tell_the_loss(args.command, exit_code, out.loss)
+        return exit_code if out.loss is None else _tell_the_loss(args, exit_code, out.loss)
 
 
 def _asked(words: list[str]) -> argparse.Namespace:
@@ -36,22 +36,21 @@ def _answer(args: argparse.Namespace) -> int:
     try:
         return _command(args.command)(args)
     except PipelineError as exc:
-        return _complain(_exit_code(exc), exc.faults if isinstance(exc, SettingsError) else [str(exc)])
+        return _complain(args, _exit_code(exc), exc.faults if isinstance(exc, SettingsError) else [str(exc)])
     except KeyboardInterrupt:
         # A run that has begun drains instead.
-        return _complain(STOPPED_FROM_OUTSIDE, ["interrupted; nothing was sent"])
+        return _complain(args, STOPPED_FROM_OUTSIDE, ["interrupted; nothing was sent"])
     except Exception as exc:  # noqa: BLE001 - the last line of defence: told without values, which may be secrets
-        return _complain(PROGRAM_FAULT, _fault_of_the_program(exc))
+        return _complain(args, PROGRAM_FAULT, _fault_of_the_program(exc))
 
 
-def _tell_the_loss(command: str, exit_code: int, cause: str) -> int:
+def _tell_the_loss(args: argparse.Namespace, exit_code: int, cause: str) -> int:
     """Say that stdout is not complete; only where it is all that a command makes does that decide the exit code."""
-    if command in ("plan", "runs", "show"):
-        return _complain(
-            PROGRAM_FAULT, [f"the output could not be written to its end: {cause}; make room and ask again"]
-        )
+    what = f"the output could not be written to its end: {cause}"
+    if args.command in ("plan", "runs", "show"):
+        return _complain(args, PROGRAM_FAULT, [f"{what}; make room and ask again"])
     advice = "what was done and its report are complete, `backfill show` prints the summary again"
-    return _complain(exit_code, [f"the output could not be written to its end: {cause}; {advice}"])
+    return _complain(args, exit_code, [f"{what}; {advice}"])
 
 
 def _exit_code(exc: PipelineError) -> int:
@@ -78,7 +77,14 @@ def _command(name: str) -> Callable[[argparse.Namespace], int]:
     return {"runs": looking.runs, "show": looking.show, "report": looking.report}[name]
 
 
-def _complain(exit_code: int, lines: Sequence[str]) -> int:
+def _complain(args: argparse.Namespace, exit_code: int, lines: Sequence[str]) -> int:
+    if vars(args).get("log_format") == "json":
+        # Each command sets up its logs before anything else.
+        from pipeline.cli.talk import log  # noqa: PLC0415 - as the commands
+
+        for line in lines:
+            log.error("%s", line)
+        return exit_code
     for line in lines:
         sys.stderr.write(f"backfill: {visible(line)}\n")
     return exit_code

@@ -134,7 +134,7 @@ def _add_execution(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=Path, metavar="DIR", help="default: reports/<run id>/ beside the config")
     parser.add_argument("--format", choices=("csv", "parquet", "jsonl"), default="csv", help="of the outcome file")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object, and nothing else")
-    parser.add_argument("--no-progress", action="store_true", help="show no progress; other logs go to stderr as ever")
+    parser.add_argument("--no-progress", action="store_true", help="show no progress; logs still go to stderr")
     _add_talk(parser)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TextIO
 
+from pipeline.cli.outlets import write_at_once
 from pipeline.clock import Clock
 from pipeline.model import Status
 from pipeline.showing import visible
@@ -54,6 +55,16 @@ def set_up_logs(log_format: str, secrets: Iterable[str] = ()) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # Connection details of the HTTP library would name hosts and paths for every request.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+
+def tell_at_once(text: str, log_format: str) -> None:
+    """Tell from within a signal's handler, in the form that logs have; what the signal interrupts is not entered."""
+    if log_format == "json":
+        record = log.makeRecord(log.name, logging.WARNING, __file__, 0, text, (), None)
+        write_at_once(f"{_JsonFormatter().format(record)}\n")
+    else:
+        # A line of progress may stand there.
+        write_at_once(f"\n{text}\n")
 
 
 class Progress:

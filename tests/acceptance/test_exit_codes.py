@@ -1,5 +1,6 @@
 """Every exit code, of the real command in a process of its own."""
 
+import json
 import signal
 from collections.abc import Callable
 
@@ -199,3 +200,24 @@ def test_exit_5_when_stopped_from_outside_and_resume_goes_on(number: signal.Sign
     assert (resumed.exit_code, night.fates()) == (0, ["succeeded SUCCESS"] * 60)
     assert sorted(night.simulator.journal.applied_keys()) == sorted(f"A{n}" for n in range(60))
     assert len(night.requests()) == 60
+
+
+def test_a_signal_is_answered_in_the_form_of_the_logs(night: Night) -> None:
+    """With --log-format json what SIGTERM sets off is told as an object on a line of its own, like all else."""
+    night.configure({"jobs.orders": {"concurrency": 2}})
+    night.export("orders.csv", [order(number) for number in range(30)])
+    night.simulator.set_faults([Fault(Kind.SLOW, seconds=0.1)])
+
+    process = night.start("run", "orders", "--log-format", "json")
+    wait_until(lambda: len(night.requests()) >= 4)
+    process.send_signal(signal.SIGTERM)
+    ended = end_of(process)
+
+    told = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert (ended.exit_code, [(line["level"], line["message"]) for line in told]) == (
+        5,
+        [
+            ("info", f"run {night.summary()['run_id']} of job orders"),
+            ("warning", "SIGTERM: finishing what is in flight; once more to end at once"),
+        ],
+    )

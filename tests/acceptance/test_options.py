@@ -101,6 +101,26 @@ def test_logs_as_json_are_a_line_each(night: Night) -> None:
     assert lines[0]["message"] == f"run {night.summary()['run_id']} of job orders"
 
 
+@pytest.mark.parametrize(
+    ("words", "exit_code", "told"),
+    [
+        pytest.param(["run", "orders"], 2, "orders.csv is empty", id="an input"),
+        pytest.param(["plan", "orders"], 2, "orders.csv is empty", id="a plan's input"),
+        pytest.param(["show", "last"], 2, "there are no runs yet", id="no run"),
+        pytest.param(["run", "orders", "--config", "no.toml"], 2, "no.toml: no config file", id="no config"),
+    ],
+)
+def test_what_ends_a_command_is_a_log_line_too(words: list[str], exit_code: int, told: str, night: Night) -> None:
+    """With --log-format json the sentence that ends a command is an object like the others, of level error."""
+    (night.folder / "orders.csv").touch()
+
+    ended = night.backfill(*words, "--log-format", "json")
+
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert (ended.exit_code, lines[-1]["level"], lines[-1]["logger"]) == (exit_code, "error", "backfill")
+    assert told in lines[-1]["message"]
+
+
 def lines_of(path: Path) -> list[dict[str, Any]]:
     """Return the lines of an outcome file by its ending."""
     match path.suffix:
