@@ -18,9 +18,11 @@ from pipeline.errors import SettingsError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.settings import Config, load
+from pipeline.write.course import Ending
 
 _FREQUENT = 10
 _FORMATS = ("csv", "parquet", "jsonl", "html")
+_RUNNING = "running"
 
 
 @contextmanager
@@ -55,7 +57,7 @@ def runs(args: argparse.Namespace) -> int:
                  "exit_code": r.exit_code, "started_at": r.started_at, "finished_at": r.finished_at,
                  "elapsed_s": round(r.elapsed_s, 3), "parent": r.parent} for r in found if ledger]  # fmt: skip
     if args.json:
-        sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
+        _print_json(told)
     elif not told:
         say("no runs yet")
     else:
@@ -68,31 +70,40 @@ def runs(args: argparse.Namespace) -> int:
     return 0
 
 
+def _print_json(told: object) -> None:
+    sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
+
+
 def _state(ledger: Ledger | None, run: RunRecord) -> str:
     """Say how a run ended, or that it goes on, or that it died."""
     if run.state is not None:
         return run.state
-    return "running" if ledger is not None and ledger.is_live(run) else "killed"
+    return _RUNNING if ledger is not None and ledger.is_live(run) else "killed"
 
 
 def show(args: argparse.Namespace) -> int:
     """Show one run: its counts and its most frequent errors."""
     # Imported here: listing runs needs none of it.
     from pipeline.assemble.reporting import report_folder, summarising  # noqa: PLC0415
-    from pipeline.cli.telling import tell_summary  # noqa: PLC0415
+    from pipeline.cli.telling import tell_standing, tell_summary  # noqa: PLC0415
     from pipeline.report import Tally, next_steps  # noqa: PLC0415
 
     with _one_run(args) as (config, ledger, run):
+        state = _state(ledger, run)
         tally = Tally()
         for page in ledger.outcomes_in_pages(run):
             tally.add(page)
         summary = summarising(ledger, run, report_folder(config, run))(tally)
-        state = _state(ledger, run)
     if args.json:
-        sys.stdout.write(summary.as_json().decode())
+        # What goes on has no end yet, as in the list of runs.
+        _print_json(summary.as_dict() | ({"state": state, "exit_code": None} if state == _RUNNING else {}))
         return 0
-    tell_summary(summary, next_steps(summary, tally), state)
-    frequent = [count for count in tally.frequent_codes(_FREQUENT) if count.status != "skipped"]
+    if state == _RUNNING:
+        tell_standing(summary)
+    else:
+        tell_summary(summary, next_steps(summary, tally), state)
+    waiting = Ending.INTERRUPTED if state == _RUNNING else None
+    frequent = [c for c in tally.frequent_codes(_FREQUENT) if c.status != "skipped" and c.code != waiting]
     if frequent:
         say("most frequent:")
     for count in frequent:

@@ -18,18 +18,33 @@ def tell_summary(summary: Summary, steps: Iterable[Step], state: str | None = No
     say(f"run {summary.run_id} of job {summary.job}: {state or summary.state}, exit code {summary.exit_code}")
     if summary.reason:
         say(f"  {summary.reason}")
-    say(f"  {'rows':<10} {summary.rows:>9,}")
-    for status in Status:
-        if summary.counts[status]:
-            say(f"  {status:<10} {summary.counts[status]:>9,}")
+    _tell_counts(summary)
     quota = summary.quota
     throttled = f", {quota.throttled} of them throttled" if quota.throttled else ""
-    requests = "1 request" if summary.attempts == 1 else f"{summary.attempts:,} requests"
     say(
-        f"  {requests} in {summary.elapsed_s:.1f} s, {summary.sent_per_s:.1f} a second"
+        f"  {_requests(summary)} in {summary.elapsed_s:.1f} s, {summary.sent_per_s:.1f} a second"
         f" of {quota.limit_per_s:g}{throttled}"
     )
     say(f"  report: {summary.report}")
     for step in steps:
         say(f"  {step.text}")
         say(f"    {step.command}")
+
+
+def tell_standing(summary: Summary) -> None:
+    """Print how a run stands that goes on: it has no end yet, no report and nothing to be done about it."""
+    say(f"run {summary.run_id} of job {summary.job}: running")
+    say("  what is not done yet counts as unsent, or as unknown where it may be on its way")
+    _tell_counts(summary)
+    say(f"  {_requests(summary)} so far")
+
+
+def _tell_counts(summary: Summary) -> None:
+    say(f"  {'rows':<10} {summary.rows:>9,}")
+    for status in Status:
+        if summary.counts[status]:
+            say(f"  {status:<10} {summary.counts[status]:>9,}")
+
+
+def _requests(summary: Summary) -> str:
+    return "1 request" if summary.attempts == 1 else f"{summary.attempts:,} requests"

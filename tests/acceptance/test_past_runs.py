@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pipeline.simulator import Fault, Kind
-from tests.acceptance.night import Night, order, refund, state
+from tests.acceptance.night import Night, end_of, order, refund, state, wait_until
 
 
 def lost(key: str) -> Fault:
@@ -136,6 +136,24 @@ def test_show_tells_counts_and_frequent_errors(mixed: Night) -> None:
     assert (shown.exit_code, json.loads(as_json.stdout)) == (0, mixed.summary())
     assert ["unknown", "2"] in words
     assert ["1", "rejected", "INVALID_PARAMETER"] in [line[:3] for line in words]
+
+
+def test_show_of_a_run_that_goes_on_tells_no_end(night: Night) -> None:
+    """A run that is alive has counts, but no exit code, no report and nothing to be done about it yet."""
+    night.export("orders.csv", [order(number) for number in range(6)])
+    # The run waits, and probes, until the test lets the platform come back.
+    night.simulator.set_faults([Fault(Kind.STATUS, status=503)])
+
+    process = night.start("run", "orders")
+    wait_until(lambda: len(night.requests()) >= 1)
+    shown, as_json = night.backfill("show", "last"), json.loads(night.backfill("show", "last", "--json").stdout)
+    night.simulator.set_faults([])
+    ended = end_of(process)
+
+    assert shown.stdout.splitlines()[0].endswith(" of job orders: running")
+    assert not any(word in shown.stdout for word in ("exit code", "resume", "report", "interrupted"))
+    assert (as_json["state"], as_json["exit_code"], as_json["rows"]) == ("running", None, 6)
+    assert (ended.exit_code, json.loads(night.backfill("show", "last", "--json").stdout)) == (0, night.summary())
 
 
 def test_report_writes_the_same_files_again(mixed: Night) -> None:
