@@ -16,7 +16,7 @@ from pipeline.ledger.records import RunRecord
 from pipeline.ledger.refunds import Retarget, follow_payments
 from pipeline.ledger.repeats import Finder, Repeats
 from pipeline.ledger.spool import Spool
-from pipeline.ledger.tasks import COUNTED_OTHERWISE, counted_otherwise
+from pipeline.ledger.tasks import COUNTED_OTHERWISE, sent_otherwise
 from pipeline.ledger.unchanged import Unchanged, find_unchanged
 from pipeline.model import Api, Export
 from pipeline.sheet import Sheet
@@ -94,7 +94,7 @@ class Staging:
 
 def _leave_out_delivered(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
     past = past_among(connection, run, leaf.parts.values("identity"))
-    for at in _counted_otherwise(connection, run, leaf):
+    for at in _sent_otherwise(connection, run, leaf):
         leaf.refuse(at, COUNTED_OTHERWISE)
     if past:
         _judge_known(leaf, past)
@@ -120,11 +120,11 @@ def _judge_known(leaf: Leaf, past: Past) -> None:
     fates[~is_left & (fates == Fate.DUE)] = Fate.ALREADY_SUCCEEDED
 
 
-def _counted_otherwise(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> list[int]:
+def _sent_otherwise(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> list[int]:
     """Return the places of rows whose task went out in the other form of `times`."""
     if run.export is not Export.TASKS:
         return []
     count, keys = Counter(leaf.parts.values("at")), leaf.rows.values("request_key")
     forms = {at: (keys[at] or "", parts == 1) for at, parts in count.items()}
-    conflicts = counted_otherwise(connection, run, forms.values())
+    conflicts = sent_otherwise(connection, run, forms.values())
     return [at for at, form in forms.items() if form in conflicts]

@@ -19,7 +19,7 @@ Form = tuple[str, bool]
 COUNTED_OTHERWISE = "the task was delivered with another form of `times`; give this row another key"
 
 
-def counted_otherwise(
+def sent_otherwise(
     connection: sqlite3.Connection, run: RunRecord, rows: Iterable[tuple[str, bool]]
 ) -> set[tuple[str, bool]]:
     """
@@ -47,4 +47,4 @@ def form_conflict(connection: sqlite3.Connection, run: RunRecord, due: Due) -> C
         return None
     asked = (run.run_no, due.row_no)
     key = connection.execute("SELECT request_key FROM rows WHERE run_no = ? AND row_no = ?", asked).fetchone()[0]
-    return Conflict(COUNTED_OTHERWISE) if counted_otherwise(connection, run, [(key, key == due.identity)]) else None
+    return Conflict(COUNTED_OTHERWISE) if sent_otherwise(connection, run, [(key, key == due.identity)]) else None

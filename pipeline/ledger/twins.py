@@ -69,14 +69,14 @@ def repeated(lines: npt.NDArray[Any], left_out: npt.NDArray[np.int64]) -> Found 
 
 
 def duplicates(
-    repeated: Sequence[Found], conflicts: npt.NDArray[np.int64]
+    again: Sequence[Found], conflicts: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], frozenset[tuple[int, int]]]:
     """Return the rows that say nothing new, and of the others the parts that don't."""
-    if not repeated:
+    if not again:
         return united(()), frozenset()
-    rows = np.concatenate([found.row_no for found in repeated])
-    part = np.concatenate([found.part for found in repeated])
-    parts = np.concatenate([found.parts for found in repeated])
+    rows = np.concatenate([found.row_no for found in again])
+    part = np.concatenate([found.part for found in again])
+    parts = np.concatenate([found.parts for found in again])
     left = ~np.isin(rows, conflicts)
     rows, part, parts = rows[left], part[left], parts[left]
     _, place, count = np.unique(rows, return_inverse=True, return_counts=True)

@@ -16,7 +16,7 @@ from pipeline.write.judge import asked_of, judge, trace_id
 from pipeline.write.keys import Keys
 from pipeline.write.ports import Signer, Transport
 from pipeline.write.retry import RetryPolicy, carry
-from pipeline.write.settlement import History, interrupted, settle
+from pipeline.write.settlement import History, cut_short, settle
 from pipeline.write.verdict import Halt, TryAgain, Verdict
 
 
@@ -101,7 +101,7 @@ class Delivery:
         try:
             verdict = carry(self._attempt, means.policy, sleep=means.clock.sleep, random=means.chance)
         except Drained:
-            return interrupted(self._history, course.ending or Ending.INTERRUPTED, course.reason or "")
+            return cut_short(self._history, course.ending or Ending.INTERRUPTED, course.reason or "")
         halt = verdict if isinstance(verdict, Halt) else means.watch.settled(verdict)
         if halt is not None:
             course.drain(Ending.STOPPED, halt.text, halt_code=halt.code)

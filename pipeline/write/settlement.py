@@ -52,7 +52,7 @@ def settle(history: History, verdict: Verdict) -> Settlement:
         case Open(code, text):
             return _end(history, Status.UNKNOWN, code, text, DeliveryState.UNKNOWN)
         case Halt(code, text):
-            return _cut_short(history, "stopped", f"{code}: {text}")
+            return cut_short(history, "stopped", f"{code}: {text}")
         case TryAgain():
             return _exhausted(history, verdict)
 
@@ -73,12 +73,8 @@ def _as_before(history: History) -> DeliveryState | None:
     return DeliveryState.UNSENT if history.seen else history.before
 
 
-def interrupted(history: History, code: str, text: str) -> Settlement:
-    """Return how a delivery stands that the run's end has cut off between two attempts, or before the first."""
-    return _cut_short(history, code, text)
-
-
-def _cut_short(history: History, code: str, text: str) -> Settlement:
+def cut_short(history: History, code: str, text: str) -> Settlement:
+    """Return how a delivery stands that the run's end has cut off, after an attempt or before the first."""
     if history.doubt:
         end = _end(history, Status.UNKNOWN, history.doubt_code or code, text, DeliveryState.UNKNOWN)
     else:

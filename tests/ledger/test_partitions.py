@@ -44,12 +44,14 @@ def test_equal_lines_are_together_and_in_order(tmp_path: Path, rows: int, tables
     # Each hash twice.
     lines["hash"] = chance.integers(0, 2**64, (rows // 2, 2), np.uint64)[chance.permutation(np.arange(rows) // 2)]
     lines["n"] = np.arange(rows)
+    open_files = set(Path("/proc/self/fd").iterdir())
     with closing(Partitions(LINE, "hash", tmp_path)) as parted:
         for start in range(0, rows, 8192):
             parted.add(lines[start : start + 8192])
         found = list(parted)
         again = list(parted)
 
+    assert set(Path("/proc/self/fd").iterdir()) == open_files
     assert len(found) == tables
     assert [table.tobytes() for table in again] == [table.tobytes() for table in found]
     assert (np.sort(np.concatenate([lines[:0], *found]), order="n") == lines).all()

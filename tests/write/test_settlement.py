@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.ledger.records import DeliveryState, Settlement
 from pipeline.model import Status
-from pipeline.write.settlement import History, interrupted, settle
+from pipeline.write.settlement import History, cut_short, settle
 from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 
 SENDING, UNKNOWN, SUCCEEDED, REJECTED, UNSENT = DeliveryState
@@ -136,7 +136,7 @@ def test_how_a_delivery_ends(history: History, verdict: Verdict, settled: Settle
 )
 def test_a_delivery_that_is_cut_off_stays_open(history: History, settled: Settlement) -> None:
     """A delivery that the run's end cuts off is for `resume`, and is never unsent where it may have been applied."""
-    assert interrupted(history, "deadline", "06:30") == settled
+    assert cut_short(history, "deadline", "06:30") == settled
 
 
 @pytest.mark.parametrize(
