@@ -81,10 +81,9 @@ def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally
 
 def _quota_seconds(run: RunRecord, attempts: int) -> float:
     """
-    Return how long the run drew on its quota: from the first request to the last, and the time that one's place takes.
+    Return how long the run drew on its quota: from the first request to the last, and the place that one takes.
 
-    The platform counts within a second, where it allows one at all, and a request takes its place for as long; so no
-    run that kept the limit seems to have exceeded it. One that went on after a stop may have such a time at each end.
+    It is no less than the requests take at the limit. Until the first second is full they come a little faster, and a
+    run that kept the limit would seem to have exceeded it.
     """
-    place = max(1.0, 1.0 / run.limit_per_s)
-    return max(run.sending_s + place, attempts / run.limit_per_s)
+    return max(run.sending_s + 1.0 / run.limit_per_s, attempts / run.limit_per_s)

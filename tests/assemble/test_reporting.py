@@ -49,11 +49,11 @@ def test_a_run_keeps_its_job_while_its_report_is_written(tmp_path: Path) -> None
     ("limit", "requests", "seconds", "per_second"),
     [
         pytest.param(5.0, 0, 0.0, 0.0, id="nothing was sent"),
-        pytest.param(5.0, 1, 0.0, 1.0, id="one in the first second"),
-        pytest.param(5.0, 5, 0.25, 4.0, id="all that the first second allows"),
-        pytest.param(5.0, 6, 1.0, 3.0, id="the first of the next second"),
+        pytest.param(5.0, 1, 0.0, 5.0, id="one"),
+        pytest.param(5.0, 5, 0.25, 5.0, id="all that the first second allows"),
+        pytest.param(5.0, 6, 1.0, 5.0, id="the first of the next second"),
         pytest.param(5.0, 505, 100.0, 5.0, id="all that is allowed"),
-        pytest.param(5.0, 10, 0.5, 5.0, id="two executions of which each filled its second"),
+        pytest.param(5.0, 400, 99.8, 4.0, id="less than is allowed"),
         pytest.param(0.5, 3, 4.0, 0.5, id="one in two seconds"),
     ],
 )
