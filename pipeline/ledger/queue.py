@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pipeline.ledger.database import Damaged
 from pipeline.ledger.records import Due, RunRecord
-from pipeline.model import Balance, LaneOrder, digest
+from pipeline.model import Api, Balance, LaneOrder, digest
 
 LaneT = TypeVar("LaneT", bytes, str)
 
@@ -71,6 +71,9 @@ def _join(connection: sqlite3.Connection, run: RunRecord) -> None:
     """Find the lanes that a refund has in common with its payment, and write into a temporary table what they share."""
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS joined (lane BLOB PRIMARY KEY, joined_to BLOB) WITHOUT ROWID")
     connection.execute("DELETE FROM temp.joined")
+    # Nothing else takes a payment back: all dues of a run need not be looked through.
+    if run.api is not Api.CUMULATION:
+        return
     apart = connection.execute(
         "SELECT DISTINCT r.lane, p.lane FROM dues AS r JOIN dues AS p ON p.identity = r.refund_of"
         " AND p.run_no = r.run_no WHERE r.run_no = ? AND r.refund_of IS NOT NULL AND p.lane <> r.lane",

@@ -9,7 +9,7 @@ import orjson
 from pipeline.ledger.admission import Known
 from pipeline.ledger.past import last_successor, past_of
 from pipeline.ledger.records import DeliveryState, RunRecord
-from pipeline.model import digest
+from pipeline.model import Api, digest
 
 # It imports Arrow, which takes a tenth of a second, and only a run's first act needs that.
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ def _moved(connection: sqlite3.Connection, run: RunRecord, payments: set[str]) -
 
 def follow_new_keys(connection: sqlite3.Connection, run: RunRecord, retarget: Retarget) -> None:
     """Let the refunds that a run is still to send name the last key of their payment."""
+    # Nothing else takes a payment back: all dues of a run need not be looked through.
+    if run.api is not Api.CUMULATION:
+        return
     moved = connection.execute(
         "SELECT d.due_no, d.identity, d.digest, d.body, p.successor FROM dues AS d JOIN deliveries AS p"
         " ON p.account_no = ? AND p.api = ? AND p.identity = d.refund_of"
