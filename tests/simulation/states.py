@@ -63,7 +63,9 @@ def _places(evidence: Evidence) -> dict[tuple[str, str], tuple[int, int]]:
     began = _order_of_runs(evidence)
     places: dict[tuple[str, str], tuple[bool, tuple[int, int]]] = {}
     for run_id, lines in lines_of_runs(evidence).items():
-        for line in (line for line in lines if line["status"] != "invalid"):
+        # As the run told of each row last: one that ended while it read may tell a row as unsent that is then left out.
+        told_last = {line["source_row"]: line for line in lines}
+        for line in (line for line in told_last.values() if line["status"] != "invalid"):
             key = run_id, _identity_of(evidence, line)
             place = (line["status"] == "skipped", (began[run_id], int(line["source_row"])))
             places[key] = min(place, places.get(key, place))
