@@ -16,7 +16,6 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from pipeline.assemble.ledgers import ledger_path
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.platform import holder_of
 from pipeline.assemble.workshop import new_run_id, rules_of, yesterday
@@ -60,7 +59,7 @@ def make(folder: Path, job: str, source: str) -> int:
     """Make the past of a job of a folder's config from one input; return the exit code of its run."""
     clock = SystemClock()
     config = open_config(folder / "backfill.toml", {}, clock, job)
-    with closing(Ledger(ledger_path(config), clock, this_process(), connect=_unsynced)) as ledger:
+    with closing(Ledger(config.ledger_path, clock, this_process(), connect=_unsynced)) as ledger:
         return _run(config, ledger, clock, config.jobs[job], source)
 
 

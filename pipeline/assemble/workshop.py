@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.assemble.delivering import Delivering, Here, Parts, Spread
+from pipeline.assemble.delivering import delivering
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.platform import holder_of
 from pipeline.assemble.reporting import report_folder, report_on
@@ -144,7 +144,9 @@ class Workshop:
         if wishes.most_failures is not None and not wishes.most_failures.in_percent:
             course.allow_failures(wishes.most_failures.of(0))
         try:
-            delivering = self._delivering(held, job, course, wishes.processes or job.processes)
+            second_act = delivering(
+                job, self._account(job), held=held, quotas=self._ledger.quotas(), course=course, outside=self._outside
+            )
         except BaseException:
             held.let_go()
             raise
@@ -170,24 +172,18 @@ class Workshop:
             return reported[0].summary.exit_code
 
         cast = Cast(
-            held,
-            delivering.deliver,
-            course,
-            delivering.throttled,
-            self._clock,
-            self._watcher.tick,
-            report,
-            job.order,
-            most_rows,
+            run=held,
+            deliver=second_act.deliver,
+            course=course,
+            throttled=second_act.throttled,
+            clock=self._clock,
+            tick=self._watcher.tick,
+            report=report,
+            order=job.order,
+            most_rows=most_rows,
         )
         execute(cast, act)
         return reported[0]
-
-    def _delivering(self, held: RunLedger, job: Job, course: Course, processes: int) -> Delivering:
-        parts = Parts(job, self._account(job), held, course, self._outside)
-        if min(processes, job.concurrency) == 1:
-            return Here(parts, self._ledger.quotas())
-        return Spread(parts, self._config.path, processes)
 
 
 def rules_of(job: Job, account: Account) -> MappingRules:

@@ -96,7 +96,7 @@ class Night:
         clock = MovedClock()
         config = open_config(self.folder / "backfill.toml", {}, clock, "orders")
         outside = replace(
-            Outside.real(clock, {}),
+            Outside.real(clock),
             chance=random.Random(1),
             engine=InLine(self.enter, carries=self.delivers),
             signer_of=lambda _account, _api: self.signer,

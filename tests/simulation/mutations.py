@@ -32,7 +32,7 @@ MUTATIONS = (
     Mutation(
         "the intent is not written",
         "pipeline/ledger/run_ledger.py",
-        'return cast("list[Admission]", self.record([(due, None) for due in dues]))',
+        'return cast("list[Admission]", self._entries.run([(due, None) for due in dues]))',
         "return [__import__('pipeline.ledger.admission').ledger.admission.Go(doubt=False) for _ in dues]",
     ),
     Mutation(

@@ -214,5 +214,4 @@ class Rehearsal:
 
     def handed_out(self, lanes: Iterable[Sequence[Due]], *, at_once: int) -> Iterator[Lane]:
         """Yield lanes to carry; so many dues are admitted at once."""
-        queue = iter(lanes)
-        return self.writer.handed_out(lambda: self.writer.next_lanes(queue, at_once))
+        return self.writer.handed_out(iter(lanes), dues=at_once)
