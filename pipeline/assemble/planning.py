@@ -35,7 +35,15 @@ def plan(
     patterns, base = inputs_of(config, job, inputs, folder)
     files = find_inputs(patterns, base=base, date=wishes.day or yesterday(job, clock.now()))
     now = clock.now()
-    new = NewRun(new_run_id(now, chance), name, job.export, job.api, job.account, job.rate, timestamp(now))
+    new = NewRun(
+        run_id=new_run_id(now, chance),
+        job=name,
+        export=job.export,
+        api=job.api,
+        account=job.account,
+        limit_per_s=job.rate,
+        started_at=timestamp(now),
+    )
     with (
         tempfile.TemporaryDirectory(prefix="backfill-plan-") as aside,
         Rehearsal(config.ledger_path, new, holder_of(account), Path(aside)) as rehearsal,

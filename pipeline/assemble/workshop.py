@@ -117,9 +117,16 @@ class Workshop:
     def _new_run(self, job: Job, options: Mapping[str, Any], parent: str | None = None) -> NewRun:
         now = self._clock.now()
         return NewRun(
-            new_run_id(now, self._chance), job.name, job.export, job.api, job.account, job.rate, timestamp(now),
-            parent, options,
-        )  # fmt: skip
+            run_id=new_run_id(now, self._chance),
+            job=job.name,
+            export=job.export,
+            api=job.api,
+            account=job.account,
+            limit_per_s=job.rate,
+            started_at=timestamp(now),
+            parent=parent,
+            options=options,
+        )
 
     def _files_of(self, run: RunRecord) -> list[SourceFile]:
         options = run.options
@@ -189,7 +196,15 @@ class Workshop:
 def rules_of(job: Job, account: Account) -> MappingRules:
     """Return how a job's rows become payloads."""
     charset = account.charset if isinstance(account, AlipayAccount) and job.api is Api.STATE else "utf-8"
-    return MappingRules(job.export, job.api, job.columns, job.units, job.constants, job.timezone, charset)
+    return MappingRules(
+        export=job.export,
+        api=job.api,
+        columns=job.columns,
+        units=job.units,
+        constants=job.constants,
+        timezone=job.timezone,
+        charset=charset,
+    )
 
 
 def inputs_of(config: Config, job: Job, named: Sequence[str], folder: Path) -> tuple[Sequence[str], Path]:
