@@ -26,7 +26,7 @@ class Finding:
 
 
 def diagnose(asked: Asked, answer: Reply | Lost, opened: Opened | None) -> Finding:
-    """Return the condition of the retry matrix that the answer is in."""
+    """Return the rule of the condition that the answer is in."""
     if isinstance(answer, Lost):
         rule = BY_LOSS[answer.cause]
         return Finding(rule, rule.code, safe_text(answer.detail, asked.private))
