@@ -225,7 +225,7 @@ def test_what_was_sent_before_a_slowdown_is_still_answered() -> None:
     clock.at += 0.04
     permits.give_back(permit, Trip(1000.001, 0.03))
 
-    assert b"[1,1000.0,1000.04,1000.001,false]" in shelf.states["points"]
+    assert b"[1,2,1000.0,1000.04,1000.001,false]" in shelf.states["points"]
 
 
 def test_a_request_without_an_answer_may_still_be_on_its_way() -> None:
@@ -236,4 +236,4 @@ def test_a_request_without_an_answer_may_still_be_on_its_way() -> None:
     clock.at += 0.1
     permits.give_back(permit, None)
 
-    assert b"[[1,1000.0,null,null,false]]" in shelf.states["points"]
+    assert b"[[1,1,1000.0,null,null,false]]" in shelf.states["points"]

@@ -17,6 +17,24 @@ public_key_id = "PUB_KEY_ID_0000000000000024101100397200000006"
 public_key_file = "keys/wechatpay_public_key.pem"
 """
 
+ACCOUNT_OF_THE_SAME_APP = """\
+[accounts.other]
+platform = "alipay"
+app_id = "2021000000000001"
+private_key_file = "keys/app_private_key.pem"
+alipay_public_key_file = "keys/alipay_public_key.pem"
+base_url = "https://openapi.alipay.com"
+"""
+
+
+def again(account: str, rate: int) -> str:
+    """Return a second job that sends orders, at this rate."""
+    return (
+        f'[jobs.again]\nexport = "orders"\napi = "alipay.cumulation"\naccount = "{account}"\ninput = "x.csv"\n'
+        f"rate = {rate}\n"
+    )
+
+
 FAULTS = [
     pytest.param(
         'api = "alipay.cumulation"',
@@ -77,6 +95,20 @@ FAULTS = [
         'account = "card"\nrate = 6\n',
         "backfill.toml [jobs.points] rate: WeChat Pay allows 5 requests per second for points; write that or less",
         id="rate of points",
+    ),
+    pytest.param(
+        "[jobs.points]",
+        f"{again('zhima', 21)}[jobs.points]",
+        "backfill.toml [jobs.again] rate: 21, but job orders has 20 for the same quota (alipay.cumulation, merchant "
+        "2021000000000001); write one rate in both jobs",
+        id="two rates of one account",
+    ),
+    pytest.param(
+        "[jobs.points]",
+        f"{again('other', 19)}{ACCOUNT_OF_THE_SAME_APP}[jobs.points]",
+        "backfill.toml [jobs.again] rate: 19, but job orders has 20 for the same quota (alipay.cumulation, merchant "
+        "2021000000000001); write one rate in both jobs",
+        id="two rates of one merchant",
     ),
     pytest.param(
         "rate = 20",

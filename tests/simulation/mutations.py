@@ -62,17 +62,22 @@ MUTATIONS = (
         "        self.k[0], told = step(self.k[0])\n        return told\n\n    def other(",
     ),
     Mutation(
-        "a window is a little short", "pipeline/limits/window.py", "window.slots[-places], now) + period)",
-        "window.slots[-places], now) + period * 0.97)",
+        "a window is a little short", "pipeline/limits/window.py", "_seen_by(window, oldest, now) + period)",
+        "_seen_by(window, oldest, now) + period * 0.97)",
     ),
     Mutation(
         "the quota looks at one request too few", "pipeline/limits/window.py",
-        "if len(window.slots) >= places:", "if len(window.slots) > places:",
+        "max(1.0, limit) - size)[1]", "max(1.0, limit) - size + 1)[1]",
+    ),
+    Mutation(
+        "the quota counts slots in place of permits", "pipeline/limits/window.py",
+        "total += slot.permits", "total += size_of",
+        "oldest = _newest_slots(", "global size_of\n    size_of = size\n    oldest = _newest_slots(",
     ),
     Mutation(
         "a request counts as seen when it is sent", "pipeline/limits/window.py",
-        "start = max(start, _seen_by(window, window.slots[-places], now) + period)",
-        "start = max(start, window.slots[-places].sent_at + period)",
+        "start = max(start, _seen_by(window, oldest, now) + period)",
+        "start = max(start, oldest.sent_at + period)",
     ),
     Mutation(
         "doubt is forgotten when an attempt is throttled", "pipeline/write/settlement.py",

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.assemble.wishes import MostFailures
 from pipeline.model import Api, Export
 from tests.simulation.platform import Storm
-from tests.simulation.rows import Exports, many_balances
+from tests.simulation.rows import Exports, many_balances, many_orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Scenario:
     A whole story; it ends with calm weather and as many reruns as there is something left to do.
 
     With `new_keys` the platform asks for another key where it refuses one, and who looks after the runs gives it.
+    `rate` is what the config of job `a` says, `other_rate` what that of job `b` says, where it is another config.
     """
 
     seed: int
@@ -62,6 +63,11 @@ class Scenario:
     steps: tuple[Step, ...]
     refusals: dict[str, str]
     new_keys: bool = False
+    other_rate: float | None = None
+
+    def rate_of(self, job: str) -> float:
+        """Return the requests per second that the config of a job allows."""
+        return self.rate if job == "a" or self.other_rate is None else self.other_rate
 
 
 _API = {
@@ -70,6 +76,8 @@ _API = {
     Export.STATES: Api.STATE,
     Export.TASKS: Api.CUMULATION,
 }
+# Share of the histories in which two configs name two rates; they have many rows and take long.
+_TWO_RATES = 0.01
 _NIGHTS = {Export.ORDERS: [1], Export.POINTS: [1, 2, 3], Export.STATES: [1, 2, 3], Export.TASKS: [1, 2]}
 _REFUSALS = {
     Api.CUMULATION: ["INVALID_PARAMETER", "REFUND_ILLEGAL", "BUYER_INFO_ERROR"],
@@ -80,7 +88,21 @@ _REFUSALS = {
 
 def scenario_of(seed: int, folder: Path) -> Scenario:
     """Draw the story of a seed, and write its exports into the folder, one file for each job and night."""
+    if random.Random(f"rates of {seed}").random() < _TWO_RATES:
+        return _two_rates(seed, folder)
     return _with_options(_plain_story(seed, folder), random.Random(f"options of {seed}"))
+
+
+def _two_rates(seed: int, folder: Path) -> Scenario:
+    """Return the story of two jobs that send at full speed, under configs with different rates for one quota."""
+    jobs = ("a", "b")
+    for job in jobs:
+        many_orders(folder, job, 120)
+    return Scenario(
+        seed=seed, export=Export.ORDERS, api=Api.CUMULATION, rate=80.0, other_rate=79.0, limit=80.0, concurrency=40,
+        max_attempts=6, outage_limit=300.0, jobs=jobs, nights=1, storms=(), refusals={},
+        steps=tuple(Step("run", job, alongside=True) for job in jobs),
+    )  # fmt: skip
 
 
 def _plain_story(seed: int, folder: Path) -> Scenario:

@@ -18,7 +18,7 @@ def config_of(scenario: Scenario, folder: Path, step: Step) -> Config:
         api=scenario.api,
         account="account",
         inputs=(f"{step.job}-{step.night}.csv",),
-        rate=scenario.rate,
+        rate=scenario.rate_of(step.job),
         concurrency=scenario.concurrency,
         timeout_s=10.0,
         max_attempts=scenario.max_attempts,
