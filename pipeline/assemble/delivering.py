@@ -10,9 +10,9 @@ from pipeline.ledger.records import Due
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.limits.permits import Permits
 from pipeline.settings import Account, Job
+from pipeline.write.circuit_breaker import CircuitBreaker
 from pipeline.write.course import Course
 from pipeline.write.delivery import Means
-from pipeline.write.gate import Gate
 from pipeline.write.keys import Keys
 from pipeline.write.retry import RetryPolicy
 from pipeline.write.suspicion import Monotony, Suspicion
@@ -32,9 +32,10 @@ class Delivering:
 
     def deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
         """Carry all lanes; call `tick` a few times a second; raise the first exception once all is at rest."""
+        queue = self.writer.handed_out(lanes, dues=self.workers)
         self.outside.engine.run(
-            self.writer.handed_out(lanes, dues=self.workers),
-            self.writer.carry,
+            queue,
+            queue.carry,
             workers=self.workers,
             tick=tick,
             give_up=self.course.give_up,
@@ -58,7 +59,7 @@ def delivering(
         transport=transport,
         quota=permits,
         course=course,
-        gate=Gate(clock, job.outage_limit_s),
+        breaker=CircuitBreaker(clock, job.outage_limit_s),
         watch=Watch(Suspicion(), Monotony()),
         keys=Keys(signer, transport, clock, chance),
         policy=RetryPolicy(job.max_attempts),

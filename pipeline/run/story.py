@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pipeline.clock import Clock
 from pipeline.errors import SettingsError, SourceError
@@ -12,7 +12,8 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.model import LaneOrder, Status
 from pipeline.write.course import Course, Drained, Ending
 from pipeline.write.delivery import timestamp
-from pipeline.write.lanes import Lane
+
+T = TypeVar("T")
 
 
 class Engine(Protocol):
@@ -20,8 +21,8 @@ class Engine(Protocol):
 
     def run(
         self,
-        tasks: Iterator[Lane],
-        work: Callable[[Lane], None],
+        tasks: Iterator[T],
+        work: Callable[[T], None],
         *,
         workers: int,
         tick: Callable[[], None],

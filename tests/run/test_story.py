@@ -16,9 +16,8 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Act, Due, RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.model import Lost, Status
-from pipeline.run.story import Cast, execute, exit_code_of
+from pipeline.run.story import Cast, T, execute, exit_code_of
 from pipeline.write.course import Course, Ending
-from pipeline.write.lanes import Lane
 from pipeline.write.writer import Writer
 from tests.contract.nights import DEAD, Nights, Told
 from tests.contract.staged_rows import StagedRow, invalid, order
@@ -35,8 +34,8 @@ class OneByOne:
 
     def run(
         self,
-        tasks: Iterator[Lane],
-        work: Callable[[Lane], None],
+        tasks: Iterator[T],
+        work: Callable[[T], None],
         *,
         workers: int,
         tick: Callable[[], None],
@@ -89,10 +88,8 @@ class Stage:
         return execute(cast, act)
 
     def _deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
-        writer = Writer(self.rehearsal.means, self.run, workers=1)
-        self.engine.run(
-            writer.handed_out(lanes, dues=1), writer.carry, workers=1, tick=tick, give_up=self.course.give_up
-        )
+        queue = Writer(self.rehearsal.means, self.run, workers=1).handed_out(lanes, dues=1)
+        self.engine.run(queue, queue.carry, workers=1, tick=tick, give_up=self.course.give_up)
 
     def _report(self, record: RunRecord) -> int:
         assert record.state is not None

@@ -55,6 +55,7 @@ class Evidence:
     journal: Journal
     told: list[Told] = field(default_factory=list)
     sent: int = 0
+    calm_since: float = float("inf")
 
 
 class History:
@@ -76,6 +77,7 @@ class History:
         self.step_by_step(self.scenario.steps)
         self.platform.calm()
         self.world.now += 120.0
+        self.evidence.calm_since = self.world.now
         for job in self.scenario.jobs:
             self._calm_down(job)
         return self.evidence

@@ -148,6 +148,19 @@ MUTATIONS = (
         "course.drain(Ending.STOPPED, halt.text, halt_code=halt.code)", "pass",
     ),
     Mutation(
+        "probes use up no attempts", "pipeline/write/delivery.py",
+        "policy = means.policy.after(self._history.attempts)", "policy = means.policy",
+    ),
+    Mutation(
+        "a probe is the row that failed", "pipeline/write/delivery.py",
+        "if self._has_failed and self._means.breaker.is_open:", "if False:",
+    ),
+    Mutation(
+        "each failure under way makes the pause longer", "pipeline/write/circuit_breaker.py",
+        "return self._probe_in(self._pause * 2, verdict, now) if clearance.probing else None",
+        "return self._probe_in(self._pause * 2, verdict, now)",
+    ),
+    Mutation(
         "the fence is not looked at", "pipeline/ledger/lease.py", "if line is None or line[0] != lease.fence:",
         "if line is None:",
     ),

@@ -196,7 +196,7 @@ def test_a_drain_before_the_first_attempt_forgets_the_intent() -> None:
     settled = rehearsal.carry(due("A"))["A"]
 
     assert settled == Settlement(Status.UNSENT, "deadline", "the deadline was reached", is_open=True, leaves=None)
-    assert rehearsal.gate.enter() != 0.02
+    assert rehearsal.breaker.start() != 0.02
 
 
 def test_a_deadline_ends_the_attempts() -> None:
