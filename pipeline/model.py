@@ -45,6 +45,15 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """What sending waits for, since when, and until when if that is known; times are steady seconds."""
+
+    reason: str
+    since: float
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """Why a row can't be sent as it is. `message` names field, rule and masked value."""
 

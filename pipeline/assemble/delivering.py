@@ -9,6 +9,7 @@ from pipeline.ledger.quotas import QuotaStore
 from pipeline.ledger.records import Due
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.limits.permits import Permits
+from pipeline.model import Wait
 from pipeline.settings import Account, Job
 from pipeline.write.circuit_breaker import CircuitBreaker
 from pipeline.write.course import Course
@@ -25,6 +26,7 @@ class Delivering:
     """The second act of a run: its writer, and the permits that this writer draws on."""
 
     permits: Permits
+    breaker: CircuitBreaker
     writer: Writer
     outside: Outside
     course: Course
@@ -45,6 +47,10 @@ class Delivering:
         """Return how many answers were throttled so far."""
         return self.permits.throttled
 
+    def waiting(self) -> list[Wait]:
+        """Return what all workers wait for now."""
+        return self.permits.waiting() or self.breaker.waiting()
+
 
 def delivering(
     job: Job, account: Account, *, held: RunLedger, quotas: QuotaStore, course: Course, outside: Outside
@@ -53,17 +59,18 @@ def delivering(
     clock, chance = outside.clock, outside.chance
     permits = Permits(quotas, f"{job.api} {holder_of(account)}", limit=job.rate, clock=clock, boot=outside.boot)
     signer, transport = outside.signer_of(account, job.api), outside.transport_of(account, job)
+    breaker = CircuitBreaker(clock, job.outage_limit_s)
     means = Means(
         api=job.api,
         signer=signer,
         transport=transport,
         quota=permits,
         course=course,
-        breaker=CircuitBreaker(clock, job.outage_limit_s),
+        breaker=breaker,
         watch=Watch(Suspicion(), Monotony()),
         keys=Keys(signer, transport, clock, chance),
         policy=RetryPolicy(job.max_attempts),
         clock=clock,
         chance=chance,
     )
-    return Delivering(permits, Writer(means, held, job.concurrency), outside, course, job.concurrency)
+    return Delivering(permits, breaker, Writer(means, held, job.concurrency), outside, course, job.concurrency)

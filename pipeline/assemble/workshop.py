@@ -183,6 +183,8 @@ class Workshop:
             deliver=second_act.deliver,
             course=course,
             throttled=second_act.throttled,
+            waiting=second_act.waiting,
+            said=self._watcher.said,
             clock=self._clock,
             tick=self._watcher.tick,
             report=report,

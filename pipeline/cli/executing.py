@@ -114,7 +114,7 @@ class _Desk:
         self._progress = Progress(clock, shown=not args.no_progress)
 
     def execute(self, job: str, act: Callable[[Workshop, Wishes], ReportFiles]) -> int:
-        watcher = Watcher(self._begun, self._progress.staged, self._progress.tick)
+        watcher = Watcher(self._begun, self._progress.staged, self._progress.tick, log.info)
         shop = Workshop(self._config, self.ledger, Outside.real(self._clock), watcher)
         try:
             files = act(shop, self._wishes(job))

@@ -1,6 +1,6 @@
 """The values that go into the ledger and come out of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -80,6 +80,7 @@ class RunRecord:
     finished_at: str | None
     elapsed_s: float
     sending_s: float
+    waits: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
@@ -228,11 +228,12 @@ class RunLedger:
         finished_at: str,
         open_as: tuple[str, str],
         progress: dict[str, float],
+        waits: Sequence[Mapping[str, Any]] = (),
     ) -> RunRecord:
         """
         End the run: what it did not come to is settled, with code and message `open_as`.
 
-        `progress` is what this execution adds: throttled, elapsed_s, sending_s.
+        `progress` is what this execution adds: throttled, elapsed_s, sending_s. `waits` is what it waited for.
         """
         self._entries.flush()
         for leaf in self._staging or ():
@@ -244,7 +245,7 @@ class RunLedger:
         self._commit_in_slices("dues", runs.NOT_REACHED, close)
 
         def write(connection: sqlite3.Connection) -> RunRecord:
-            runs.record_progress(connection, self.run, progress)
+            runs.record_progress(connection, self.run, progress, waits)
             return runs.conclude(connection, self.run, state=state, reason=reason, finished_at=finished_at)
 
         return self._commit_at_length(write)

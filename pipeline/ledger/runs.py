@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from typing import Any
 
 import orjson
 
@@ -57,6 +58,7 @@ def _record(line: Sequence[object]) -> RunRecord:
     named["act"] = Act(str(named["act"]))
     named["state"] = None if named["state"] is None else RunState(str(named["state"]))
     named["options"] = orjson.loads(str(named["options"]))
+    named["waits"] = orjson.loads(str(named["waits"]))
     return RunRecord(**named)  # type: ignore[arg-type] # the columns are the fields
 
 
@@ -155,12 +157,15 @@ def reopen_dues(connection: sqlite3.Connection, first: int, last: int, run: RunR
     )
 
 
-def record_progress(connection: sqlite3.Connection, run: RunRecord, done: Mapping[str, float]) -> None:
-    """Add to what the run has done so far: throttled, elapsed_s, sending_s."""
+def record_progress(
+    connection: sqlite3.Connection, run: RunRecord, done: Mapping[str, float], waits: Sequence[Mapping[str, Any]]
+) -> None:
+    """Add to what the run has done so far: throttled, elapsed_s, sending_s, and what it waited for."""
+    all_waits = orjson.dumps([*find(connection, run.run_id).waits, *waits]).decode()
     connection.execute(
         "UPDATE runs SET throttled = throttled + :throttled, elapsed_s = elapsed_s + :elapsed_s,"
-        " sending_s = sending_s + :sending_s WHERE run_no = :run_no",
-        {**done, "run_no": run.run_no},
+        " sending_s = sending_s + :sending_s, waits = :waits WHERE run_no = :run_no",
+        {**done, "waits": all_waits, "run_no": run.run_no},
     )
 
 

@@ -130,6 +130,8 @@ CREATE TABLE cards (
 ) WITHOUT ROWID;
 """
 
+_WAITS = "ALTER TABLE runs ADD COLUMN waits TEXT NOT NULL DEFAULT '[]'"
+
 # The step at index n brings a ledger from version n to n + 1. A step is never changed once released.
-MIGRATIONS = (_VERSION_1,)
+MIGRATIONS = (_VERSION_1, _WAITS)
 VERSION = len(MIGRATIONS)

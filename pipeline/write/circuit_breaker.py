@@ -13,6 +13,7 @@ import threading
 from dataclasses import dataclass
 
 from pipeline.clock import Clock
+from pipeline.model import Wait
 from pipeline.write.verdict import Halt, Refused, Succeeded, TryAgain, Verdict
 
 # Failures, and different rows among them, without any answer in between: these open the circuit.
@@ -67,6 +68,15 @@ class CircuitBreaker:
     def is_open(self) -> bool:
         """Return whether the platform counts as down."""
         return self._pause > 0
+
+    def waiting(self) -> list[Wait]:
+        """Return what all workers wait for: the end of an outage, or an answer that is not throttled."""
+        with self._lock:
+            if self.is_open:
+                return [Wait("the platform does not answer as it should", self._failing_since, self._probe_at)]
+            if self._throttled_since is not None:
+                return [Wait("the platform throttles every request", self._throttled_since)]
+            return []
 
     def start(self) -> Clearance | float:
         """Return a clearance, or how many seconds to wait before asking again."""

@@ -40,6 +40,8 @@ class Course:
         self.ending: Ending | None = None
         self.halt_code: str | None = None
         self.reason: str | None = None
+        # What sending waits for at the moment, for whoever shows progress; empty where it goes on.
+        self.waiting_for = ""
 
     def drain(self, ending: Ending, reason: str, *, halt_code: str | None = None) -> None:
         """Start nothing new from here on; sleeping threads wake up. Only the first reason counts."""

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from pipeline.simulator import Fault, Kind
-from tests.acceptance.night import Night, order
+from tests.acceptance.night import Night, balance, order
 
 
 def poison(night: Night, numbers: Iterable[int]) -> None:
@@ -60,3 +60,17 @@ def test_a_short_outage_is_soon_over(night: Night) -> None:
     longest = max(after - before for before, after in pairwise(arrived))
     assert (ended.exit_code, set(night.fates())) == (0, {"succeeded SUCCESS"})
     assert longest <= timedelta(seconds=8)
+
+
+def test_a_wait_for_the_platform_is_said(night: Night) -> None:
+    """Log and summary say what a run waited for, and for how long; a later run says so too, if it waits."""
+    night.export("points.csv", [balance(card, 5) for card in range(3)])
+    night.simulator.set_faults([Fault(Kind.THROTTLE, retry_after=6, first=1)])
+
+    ended = night.backfill("run", "points")
+
+    (wait,) = night.summary()["waits"]
+    assert (ended.exit_code, wait["reason"]) == (0, "the platform asked to wait (Retry-After)")
+    assert 5.0 <= wait["seconds"] <= 7.0
+    assert "waiting: the platform asked to wait (Retry-After), since " in ended.stderr
+    assert f"waited {wait['seconds']:.0f} s, from {wait['since']} to {wait['until']}: the platform" in ended.stdout
