@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pipeline.assemble.delivering import delivering
+from pipeline.assemble.opening import mapping_rules
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.platform import holder_of
 from pipeline.assemble.reporting import report_folder, report_on
@@ -159,7 +161,12 @@ class Workshop:
             raise
         limit = held.run.options.get("limit")
         stager = Stager(
-            held, rules_of(job, self._account(job)), job.csv, course, limit=limit, tick=self._watcher.staged
+            held,
+            rules_of(job, self._account(job), self._clock.now()),
+            job.csv,
+            course,
+            limit=limit,
+            tick=self._watcher.staged,
         )
 
         folder = wishes.report or report_folder(self._config, held.run)
@@ -195,18 +202,10 @@ class Workshop:
         return reported[0]
 
 
-def rules_of(job: Job, account: Account) -> MappingRules:
-    """Return how a job's rows become payloads."""
+def rules_of(job: Job, account: Account, now: datetime) -> MappingRules:
+    """Return how a job's rows become payloads, from now on."""
     charset = account.charset if isinstance(account, AlipayAccount) and job.api is Api.STATE else "utf-8"
-    return MappingRules(
-        export=job.export,
-        api=job.api,
-        columns=job.columns,
-        units=job.units,
-        constants=job.constants,
-        timezone=job.timezone,
-        charset=charset,
-    )
+    return replace(mapping_rules(job), charset=charset, now=now)
 
 
 def inputs_of(config: Config, job: Job, named: Sequence[str], folder: Path) -> tuple[Sequence[str], Path]:
