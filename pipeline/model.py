@@ -48,10 +48,19 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a row can't be sent as it is. `message` names field, rule and masked value."""
+    """
+    Why a row can't be sent as it is. `message` names field, column, rule and value, as far as they may be shown.
+
+    Faults of one kind share `code`, `field`, `column` and `rule`, which hold nothing that the row says. `field` and
+    `column` are None where the fault is not about one field. `value` is what may be shown of the value at fault.
+    """
 
     code: str
     message: str
+    field: str | None = None
+    column: str | None = None
+    rule: str | None = None
+    value: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,9 @@ def test_a_state_that_cannot_be_sent_says_why(
     refused: Refused, changes: dict[str, str | None], fault: tuple[str, str]
 ) -> None:
     """The lengths that the gateway documents are checked before anything is sent."""
-    assert refused(Export.STATES, changes) == Invalid((Fault(*fault),), request_key="A-17")
+    mapped = refused(Export.STATES, changes)
+
+    assert ([(found.code, found.message) for found in mapped.faults], mapped.request_key) == ([fault], "A-17")
 
 
 def test_a_text_that_the_charset_cannot_carry_is_a_fault(sent: Sent, refused: Refused) -> None:
@@ -127,7 +129,7 @@ def test_a_text_that_the_charset_cannot_carry_is_a_fault(sent: Sent, refused: Re
     emoji = refused(Export.STATES, {"category_code": "票😀"}, charset="gbk")
 
     assert json.loads(chinese.body) == BODY
-    assert emoji == Invalid(
-        (Fault("not_decodable", 'category_code "票***?" (2 characters) holds a character that is no gbk text'),),
-        request_key="A-17",
-    )
+    rule = "holds a character that is no gbk text"
+    message = f'category_code "票***?" (2 characters) {rule}'
+    fault = Fault("not_decodable", message, "category_code", "category_code", rule, "票***? (2 characters)")
+    assert emoji == Invalid((fault,), request_key="A-17")
