@@ -1,5 +1,6 @@
 """One chunk of rows as it was read and mapped, column by column, and what is decided about each of its rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
@@ -57,6 +58,7 @@ class Leaf:
     dropped: set[int] = field(default_factory=set)
     confirmed: dict[int, bool] = field(default_factory=dict)
     in_doubt: set[int] = field(default_factory=set)
+    file_lines: Sequence[int] | None = None
 
     def due_parts(self) -> npt.NDArray[np.intp]:
         """Return the places of the parts that are to be delivered."""
@@ -89,7 +91,10 @@ class Leaf:
 def leaf_of(file_no: int, first_row_no: int, sheet: Sheet) -> Leaf:
     """Return a sheet as it is staged, with no cells yet."""
     rows = Lines(pa.RecordBatch.from_arrays([sheet.request_keys], schema=_ROW))
-    leaf = Leaf(file_no, first_row_no, sheet.numbers, rows, {}, bytearray(len(sheet)), {}, sheet.payloads)
+    leaf = Leaf(
+        file_no, first_row_no, sheet.numbers, rows, {}, bytearray(len(sheet)), {}, sheet.payloads,
+        file_lines=sheet.file_lines,
+    )  # fmt: skip
     for at, other in sheet.others.items():
         fault = other.fault if isinstance(other, BadRow) else other
         leaf.invalidate(at, fault.code, fault.message)
