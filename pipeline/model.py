@@ -62,6 +62,10 @@ class Fault:
     rule: str | None = None
     value: str | None = None
 
+    def __reduce__(self) -> tuple[type["Fault"], tuple[str | None, ...]]:
+        """Pickle as a call, because rows wait pickled, and a dataclass with slots would take three times as long."""
+        return Fault, (self.code, self.message, self.field, self.column, self.rule, self.value)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

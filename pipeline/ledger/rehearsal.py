@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 
+from pipeline.fault_groups import FaultGroups
 from pipeline.ledger import balances, runs, sifting
 from pipeline.ledger.database import open_for_reading, told_clearly
 from pipeline.ledger.leaf import Fate, Leaf
@@ -43,6 +44,7 @@ class Prospect:
     lanes: int = 0
     problems: list[Outcome] = field(default_factory=list)
     samples: list[bytes] = field(default_factory=list, repr=False)
+    groups: FaultGroups = field(default_factory=FaultGroups)
 
 
 class Rehearsal:
@@ -112,7 +114,8 @@ class Rehearsal:
     def _count(self, leaf: Leaf) -> None:
         seen = self.prospect
         seen.fates.update({Fate(fate): leaf.fates.count(fate) for fate in set(leaf.fates)})
-        seen.faults.update(code for code, _ in leaf.faults.values())
+        seen.faults.update(fault.code for fault in leaf.faults.values())
+        leaf.group_faults(seen.groups, self._names[leaf.file_no])
         for at in sorted(leaf.faults)[: _PROBLEMS - len(seen.problems)]:
             seen.problems.append(self._problem(leaf, at))
         due = leaf.parts.take(leaf.due_parts())
@@ -123,8 +126,13 @@ class Rehearsal:
         self._lanes.add(lines)
 
     def _problem(self, leaf: Leaf, at: int) -> Outcome:
-        told = (leaf.source_rows[at], leaf.rows.values("request_key")[at] or "", Status.INVALID, *leaf.faults[at])
-        return Outcome(self._names[leaf.file_no], *told, None, 0, None, None, None, None, leaf.file_no)
+        fault = leaf.faults[at]
+        key = leaf.rows.values("request_key")[at] or ""
+        told = (leaf.source_rows[at], key, Status.INVALID, fault.code, fault.message)
+        return Outcome(
+            self._names[leaf.file_no], *told, None, 0, None, None, None, None, leaf.file_no,
+            file_line=leaf.line_at(at), field=fault.field, column=fault.column, rule=fault.rule, value=fault.value,
+        )  # fmt: skip
 
 
 def _next_run(connection: sqlite3.Connection, new: NewRun, account_no: int) -> RunRecord:
