@@ -17,20 +17,25 @@ class Chunk:
 
     `texts` hold the cells, one array for each column and one text for each row; null is no value. `bad` are, by their
     places from 0, the records that can't be read as rows; what stands in their places of `texts` means nothing.
+    `file_lines` are the lines of the file where the rows begin, from 1; None where the file has no lines.
     """
 
     columns: tuple[str, ...]
     first: int
     texts: tuple[Column, ...] = field(repr=False)
     bad: Mapping[int, BadRow] = field(default_factory=dict, repr=False)
+    file_lines: Sequence[int] | None = field(default=None, repr=False)
 
     @classmethod
-    def of_rows(cls, columns: tuple[str, ...], rows: Sequence[Row | BadRow]) -> Self:
+    def of_rows(
+        cls, columns: tuple[str, ...], rows: Sequence[Row | BadRow], file_lines: Sequence[int] | None = None
+    ) -> Self:
         """Return a chunk of at least one row."""
         no_cells = (None,) * len(columns)
         cells = [no_cells if isinstance(row, BadRow) else row.cells for row in rows]
         texts = tuple(column_of(texts) for texts in zip(*cells, strict=True))
-        return cls(columns, rows[0].number, texts, {at: row for at, row in enumerate(rows) if isinstance(row, BadRow)})
+        bad = {at: row for at, row in enumerate(rows) if isinstance(row, BadRow)}
+        return cls(columns, rows[0].number, texts, bad, file_lines)
 
     def __len__(self) -> int:
         return len(self.texts[0])
@@ -49,7 +54,9 @@ class Chunk:
     def slice(self, start: int, length: int) -> "Chunk":
         """Return the part that begins at a place and is as long, or as what there is."""
         bad = {at - start: row for at, row in self.bad.items() if start <= at < start + length}
-        return Chunk(self.columns, self.first + start, tuple(text.slice(start, length) for text in self.texts), bad)
+        texts = tuple(text.slice(start, length) for text in self.texts)
+        file_lines = None if self.file_lines is None else self.file_lines[start : start + length]
+        return Chunk(self.columns, self.first + start, texts, bad, file_lines)
 
     def in_parts(self, length: int) -> Iterator["Chunk"]:
         """Yield the chunk in parts of a length, the last one with what is left."""

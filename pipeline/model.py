@@ -59,10 +59,10 @@ class Wait:
 @dataclass(frozen=True, slots=True)
 class Fault:
     """
-    Why a row can't be sent as it is. `message` names field, rule and masked value.
+    Why a row can't be sent as it is. `message` names field, column, rule and value, as far as they may be shown.
 
-    Faults of one kind share `code`, `field`, `column` and `rule`, a short name. `field` and `column` are None where
-    the fault is not about one field.
+    Faults of one kind share `code`, `field`, `column` and `rule`, which hold nothing that the row says. `field` and
+    `column` are None where the fault is not about one field. `value` is what may be shown of the value at fault.
     """
 
     code: str
@@ -70,6 +70,11 @@ class Fault:
     field: str | None = None
     column: str | None = None
     rule: str | None = None
+    value: str | None = None
+
+    def __reduce__(self) -> tuple[type["Fault"], tuple[str | None, ...]]:
+        """Pickle as a call, because rows wait pickled, and a dataclass with slots would take three times as long."""
+        return Fault, (self.code, self.message, self.field, self.column, self.rule, self.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """What became of rows: of one, or of many side by side."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
 
@@ -14,7 +15,8 @@ class Outcome:
     What became of one row, in the words of the report.
 
     Times are UTC, ISO 8601 with milliseconds. `cells` are the row's own, in the order of its file's columns (JSON
-    text), kept while somebody may have to mend them.
+    text), kept while somebody may have to mend them. `file_line` is the line of the file where the row begins, if it
+    has lines. `field`, `column`, `rule` and `value` are those of the first fault of an invalid row.
     """
 
     source_file: str
@@ -31,7 +33,12 @@ class Outcome:
     trace_id: str | None
     file_no: int
     wants_new_key: bool = False
-    cells: str | None = field(default=None, repr=False)
+    cells: str | None = dataclasses.field(default=None, repr=False)
+    file_line: int | None = None
+    field: str | None = None
+    column: str | None = None
+    rule: str | None = None
+    value: str | None = dataclasses.field(default=None, repr=False)
 
 
 _columns: Callable[[object], tuple[Sequence[Any], ...]] = attrgetter(*(each.name for each in fields(Outcome)))
@@ -47,7 +54,7 @@ class Outcomes:
 
     source_file: Sequence[str]
     source_row: Sequence[int]
-    request_key: Sequence[str] = field(repr=False)
+    request_key: Sequence[str] = dataclasses.field(repr=False)
     status: Sequence[Status]
     code: Sequence[str]
     message: Sequence[str]
@@ -59,7 +66,12 @@ class Outcomes:
     trace_id: Sequence[str | None]
     file_no: Sequence[int]
     wants_new_key: Sequence[bool]
-    cells: Sequence[str | None] = field(repr=False)
+    cells: Sequence[str | None] = dataclasses.field(repr=False)
+    file_line: Sequence[int | None]
+    field: Sequence[str | None]
+    column: Sequence[str | None]
+    rule: Sequence[str | None]
+    value: Sequence[str | None] = dataclasses.field(repr=False)
 
     def __len__(self) -> int:
         return len(self.source_row)

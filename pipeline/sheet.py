@@ -1,6 +1,6 @@
 """What the rows of a chunk became: what mapping gives and the ledger takes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,7 +44,7 @@ class Sheet:
 
     `payloads` are lines of PAYLOAD in the order of their rows, `request_keys` those by which the rows themselves are
     known, null where there is none. `others` says by place what is wrong with a row, or which record could not be
-    read. `cells` gives the cells of the row at a place.
+    read. `cells` gives the cells of the row at a place. `file_lines` are those of the chunk.
     """
 
     api: Api
@@ -53,6 +53,7 @@ class Sheet:
     payloads: Lines
     others: Mapping[int, Invalid | BadRow] = field(repr=False)
     cells: Callable[[int], tuple[str | None, ...]] = field(repr=False)
+    file_lines: Sequence[int] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -1,5 +1,6 @@
 """The values that the whole house speaks of."""
 
+import pickle
 from dataclasses import FrozenInstanceError, fields, is_dataclass
 
 import pytest
@@ -98,3 +99,10 @@ def test_every_word_of_the_contract_is_there() -> None:
     assert list(Api) == ["alipay.cumulation", "alipay.state", "wechatpay.points"]
     assert list(Status) == ["succeeded", "skipped", "invalid", "rejected", "unknown", "blocked", "unsent"]
     assert list(pipeline.model.Export) == ["orders", "tasks", "points", "states"]
+
+
+def test_a_fault_waits_with_its_row() -> None:
+    """A fault comes back whole from where rows wait until all are read."""
+    fault = Fault("field_invalid", "a is odd", "a", "column", "odd", "1.5")
+
+    assert pickle.loads(pickle.dumps(fault)) == fault

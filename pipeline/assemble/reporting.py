@@ -65,6 +65,7 @@ def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally
             rows=tally.rows,
             counts=tally.counts,
             codes=tally.codes,
+            faults=tally.faults,
             attempts=tally.attempts,
             started_at=run.started_at,
             finished_at=run.finished_at,

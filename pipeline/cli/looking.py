@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,7 +21,6 @@ from pipeline.ledger.records import RunRecord
 from pipeline.settings import Config, load
 from pipeline.write.course import Ending
 
-_FREQUENT = 10
 _FORMATS = ("csv", "parquet", "jsonl", "html")
 _RUNNING = "running"
 
@@ -82,7 +82,7 @@ def _state(ledger: Ledger | None, run: RunRecord) -> str:
 
 
 def show(args: argparse.Namespace) -> int:
-    """Show one run: its counts and its most frequent errors."""
+    """Show one run: its counts and its faults."""
     # Imported here: listing runs needs none of it.
     from pipeline.assemble.reporting import report_folder, summarising  # noqa: PLC0415
     from pipeline.cli.telling import tell_standing, tell_summary  # noqa: PLC0415
@@ -94,6 +94,9 @@ def show(args: argparse.Namespace) -> int:
         for page in ledger.outcomes_in_pages(run):
             tally.add(page)
         summary = summarising(ledger, run, report_folder(config, run))(tally)
+    if state == _RUNNING:
+        # What waits, or is on its way, is no fault.
+        summary = replace(summary, faults=summary.faults.without(Ending.INTERRUPTED))
     if args.json:
         # What goes on has no end yet, as in the list of runs.
         _print_json(summary.as_dict() | ({"state": state, "exit_code": None} if state == _RUNNING else {}))
@@ -102,12 +105,6 @@ def show(args: argparse.Namespace) -> int:
         tell_standing(summary)
     else:
         tell_summary(summary, next_steps(summary, tally), state)
-    waiting = Ending.INTERRUPTED if state == _RUNNING else None
-    frequent = [c for c in tally.frequent_codes(_FREQUENT) if c.status != "skipped" and c.code != waiting]
-    if frequent:
-        say("most frequent:")
-    for count in frequent:
-        say(f"  {count.rows:>9,}  {count.status} {count.code}  {count.message}".rstrip())
     return 0
 
 

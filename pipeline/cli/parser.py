@@ -93,7 +93,7 @@ def _add_resume(commands: "_Commands[argparse.ArgumentParser]") -> None:
 def _add_looking(commands: "_Commands[argparse.ArgumentParser]") -> None:
     runs = commands.add_parser("runs", help="past runs, newest first")
     runs.add_argument("--limit", type=_count, default=20, metavar="N", help="how many (20)")
-    show = commands.add_parser("show", help="one run: its counts and its most frequent errors")
+    show = commands.add_parser("show", help="one run: its counts and its faults")
     report = commands.add_parser("report", help="write a run's outcome report again")
     for command in (show, report):
         command.add_argument("run", metavar="RUN")

@@ -3,9 +3,12 @@
 import sys
 from collections.abc import Iterable
 
+from pipeline.fault_groups import GroupedFaults
 from pipeline.model import Status
 from pipeline.report import Step, Summary
 from pipeline.showing import visible
+
+_LISTED_FAULTS = 10
 
 
 def say(text: str = "") -> None:
@@ -28,6 +31,7 @@ def tell_summary(summary: Summary, steps: Iterable[Step], state: str | None = No
     for wait in summary.waits:
         say(f"  waited {wait['seconds']:.0f} s, from {wait['since']} to {wait['until']}: {wait['reason']}")
     say(f"  report: {summary.report}")
+    tell_faults(summary.faults)
     for step in steps:
         say(f"  {step.text}")
         say(f"    {step.command}")
@@ -39,6 +43,16 @@ def tell_standing(summary: Summary) -> None:
     say("  what is not done yet counts as unsent, or as unknown where it may be on its way")
     _tell_counts(summary)
     say(f"  {_requests(summary)} so far")
+    tell_faults(summary.faults)
+
+
+def tell_faults(faults: GroupedFaults) -> None:
+    """Print the faults of most rows, one on a line; nothing where there are none."""
+    lines = faults.in_words(_LISTED_FAULTS)
+    if lines:
+        say("  faults:")
+    for line in lines:
+        say(f"  {line}")
 
 
 def _tell_counts(summary: Summary) -> None:

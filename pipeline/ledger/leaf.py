@@ -1,14 +1,17 @@
 """One chunk of rows as it was read and mapped, column by column, and what is decided about each of its rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.fault_groups import FaultExample, FaultGroups, FaultKind
 from pipeline.lines import Lines
-from pipeline.model import BadRow
+from pipeline.model import BadRow, Fault, Invalid, Status
 from pipeline.sheet import Sheet
 
 KEY_CONFLICT = "key_conflict"
@@ -40,7 +43,7 @@ class Leaf:
 
     `rows` has the key by which each row is known, `parts` are the payloads of all of them (lines of
     `pipeline.sheet.PAYLOAD`). `cells` are those of the rows that stay open, by place. What is decided is written into
-    `fates`, and for an invalid row code and message into `faults`, by its place. `dropped` are parts that an earlier
+    `fates`, and why a row is invalid into `faults`, by its place. `dropped` are parts that an earlier
     row sends; `confirmed` are parts that say what the platform holds already, and whether that has to be noted: it is
     of a later time, or somebody has another balance of the card to send (of what was found unchanged for all rows at
     once, only where it has to be); `in_doubt` are parts that an earlier attempt may have delivered.
@@ -52,11 +55,12 @@ class Leaf:
     rows: Lines
     cells: dict[int, tuple[str | None, ...]] = field(repr=False)
     fates: bytearray
-    faults: dict[int, tuple[str, str]]
+    faults: dict[int, Fault]
     parts: Lines
     dropped: set[int] = field(default_factory=set)
     confirmed: dict[int, bool] = field(default_factory=dict)
     in_doubt: set[int] = field(default_factory=set)
+    file_lines: Sequence[int] | None = None
 
     def due_parts(self) -> npt.NDArray[np.intp]:
         """Return the places of the parts that are to be delivered."""
@@ -78,12 +82,27 @@ class Leaf:
 
     def refuse(self, at: int, message: str) -> None:
         """Make a row invalid, whose request key stands for something else."""
-        self.invalidate(at, KEY_CONFLICT, message)
+        self.invalidate(at, Fault(KEY_CONFLICT, message))
 
-    def invalidate(self, at: int, code: str, message: str) -> None:
+    def invalidate(self, at: int, fault: Fault) -> None:
         """Make a row invalid."""
         self.fates[at] = Fate.INVALID
-        self.faults[at] = (code, message)
+        self.faults[at] = fault
+
+    def group_faults(self, groups: FaultGroups, file: str) -> None:
+        """Count the invalid rows of the leaf, which is of a file with this name."""
+        for at in sorted(self.faults):
+            fault = self.faults[at]
+            kind = FaultKind(Status.INVALID, fault.code, fault.field, fault.column, fault.rule)
+            groups.add(kind, partial(self._example, at, file))
+
+    def _example(self, at: int, file: str) -> FaultExample:
+        fault, line = self.faults[at], self.line_at(at)
+        return FaultExample(file, self.source_rows[at], line, fault.value, fault.message)
+
+    def line_at(self, at: int) -> int | None:
+        """Return the line of the file where a row begins, if it has lines."""
+        return None if self.file_lines is None else self.file_lines[at]
 
 
 def leaf_of(file_no: int, first_row_no: int, sheet: Sheet) -> Leaf:
@@ -98,8 +117,19 @@ def leaf_of(file_no: int, first_row_no: int, sheet: Sheet) -> Leaf:
         fates=bytearray(len(sheet)),
         faults={},
         parts=sheet.payloads,
+        file_lines=sheet.file_lines,
     )
     for at, other in sheet.others.items():
-        fault = other.fault if isinstance(other, BadRow) else other
-        leaf.invalidate(at, fault.code, fault.message)
+        leaf.invalidate(at, _fault_of_record(other) if isinstance(other, BadRow) else _fault_of_row(other))
     return leaf
+
+
+def _fault_of_record(bad: BadRow) -> Fault:
+    """Return the fault of a record that can't be read: what the reader says of it holds nothing of the row."""
+    return replace(bad.fault, rule=bad.fault.rule or bad.fault.message)
+
+
+def _fault_of_row(invalid: Invalid) -> Fault:
+    """Return the first fault of a row, with the messages of all."""
+    first = invalid.faults[0]
+    return first if len(invalid.faults) == 1 else replace(first, message=invalid.message)

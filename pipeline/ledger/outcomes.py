@@ -5,7 +5,7 @@ from bisect import bisect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 from pipeline.ledger.packs import Pack, read_packs
@@ -31,9 +31,12 @@ _PAGE = 1000
 _PAGE_CELLS = 1 << 20
 # As far as SQLite's numbers go.
 _END = (1 << 63) - 1
+# Field, heading, rule and value of a row that is not invalid.
+_NO_FAULT = (None,) * 4
 
 _ROWS = (
-    "SELECT row_no, file_no, source_row, coalesce(request_key, ''), cells, status, code, message FROM rows"
+    "SELECT row_no, file_no, source_row, coalesce(request_key, ''), cells, status, code, message,"
+    " file_line, field, heading, rule, value FROM rows"
     " WHERE run_no = ? AND row_no BETWEEN ? AND ? ORDER BY row_no LIMIT ?"
 )
 # A run that was killed has settled nothing for what it was at: what the intents say is said here.
@@ -44,8 +47,10 @@ _DUES = (
     " latency_ms, trace_id, wants_new_key FROM dues WHERE run_no = ? AND row_no BETWEEN ? AND ? ORDER BY row_no, part"
 )
 
-# Begins with the row's number and ends with what the row itself says of its end, where it is final.
-_RowLine = tuple[int, int, int, str, str | None, str | None, str | None, str | None]
+# The columns of _ROWS. Those from the status on, but for the line, are there where the row itself is final.
+_RowLine = tuple[
+    int, int, int, str, str | None, str | None, str | None, str | None, int | None, *tuple[str | None, ...]
+]
 # The row's number, and how it ended, as `Outcomes` has it.
 _End = tuple[int, str, str, str, int | None, int, str | None, str | None, int | None, str | None, int]
 # Rows, and the end of each.
@@ -107,6 +112,11 @@ def _unpacked(pack: Pack, names: Mapping[int, str]) -> Outcomes:
         file_no=[pack.file_no] * rows,
         wants_new_key=[False] * rows,
         cells=nothing,
+        file_line=pack.file_lines or nothing,
+        field=nothing,
+        column=nothing,
+        rule=nothing,
+        value=nothing,
     )
 
 
@@ -132,13 +142,16 @@ def _apart(lines: Sequence[tuple[_RowLine, _End]]) -> _Lines:
 
 def _lines(pack: Pack) -> Iterator[tuple[_RowLine, _End]]:
     end = _final(pack.status, pack.code, pack.message)
-    for row_no, source_row, key in zip(pack.row_nos, pack.source_rows, pack.request_keys, strict=True):
-        yield (row_no, pack.file_no, source_row, key or "", None, None, None, None), end
+    lines = repeat(None) if pack.file_lines is None else pack.file_lines
+    for row_no, source_row, key, line in zip(pack.row_nos, pack.source_rows, pack.request_keys, lines, strict=False):
+        yield (row_no, pack.file_no, source_row, key or "", None, None, None, None, line, *_NO_FAULT), end
 
 
 def _side_by_side(lines: _Lines, names: Mapping[int, str]) -> Outcomes:
     rows, ends = lines
-    _, file_no, source_row, request_key, cells = (_column(rows, at) for at in range(5))
+    _, file_no, source_row, request_key, cells, _, _, _, file_line, field, heading, rule, value = (
+        _column(rows, at) for at in range(13)
+    )
     _, status, code, message, http_status, attempts, first, finished, latency, trace, wants_new_key = (
         _column(ends, at) for at in range(11)
     )
@@ -158,6 +171,11 @@ def _side_by_side(lines: _Lines, names: Mapping[int, str]) -> Outcomes:
         file_no=file_no,
         wants_new_key=list(map(bool, wants_new_key)),
         cells=cells,
+        file_line=file_line,
+        field=field,
+        column=heading,
+        rule=rule,
+        value=value,
     )
 
 
@@ -203,7 +221,7 @@ def _worse(one: _End, other: _End) -> _End:
 
 
 def _end(row: _RowLine, end: _End | None) -> _End:
-    status, code, message = row[5:]
+    status, code, message = row[5:8]
     if status is None and end is not None:
         return end
     return _final(status or "unsent", code or "interrupted", message or "")

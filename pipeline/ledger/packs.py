@@ -18,7 +18,11 @@ _LEVEL = 1
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """Rows of one file that share their outcome; entry n of every column is about the same row."""
+    """
+    Rows of one file that share their outcome; entry n of every column is about the same row.
+
+    `file_lines` are kept of rows that somebody may look for in their file.
+    """
 
     file_no: int
     status: Status
@@ -27,11 +31,14 @@ class Pack:
     row_nos: Sequence[int]
     source_rows: Sequence[int]
     request_keys: Sequence[str | None] = field(repr=False)
+    file_lines: Sequence[int] | None = None
 
 
 def write_pack(connection: sqlite3.Connection, run: RunRecord, pack: Pack) -> None:
     """Write rows that nothing is left to do for."""
-    columns = (_steps(pack.row_nos), _steps(pack.source_rows), pack.request_keys)
+    columns = [_steps(pack.row_nos), _steps(pack.source_rows), pack.request_keys]
+    if pack.file_lines is not None:
+        columns.append(_steps(pack.file_lines))
     connection.execute(
         "INSERT INTO packs (run_no, first_row_no, last_row_no, file_no, status, code, message, rows)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -57,7 +64,7 @@ def read_packs(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Pack]
 
 def _pack(file_no: int, status: Status, code: str, message: str, rows: bytes) -> Pack:
     try:
-        row_nos, source_rows, keys = orjson.loads(zlib.decompress(rows))
+        row_nos, source_rows, keys, *file_lines = orjson.loads(zlib.decompress(rows))
     except (zlib.error, ValueError) as exc:
         raise Damaged("a pack of rows is not the one that was written") from exc
     return Pack(
@@ -68,6 +75,7 @@ def _pack(file_no: int, status: Status, code: str, message: str, rows: bytes) ->
         row_nos=_added(row_nos),
         source_rows=_added(source_rows),
         request_keys=keys,
+        file_lines=_added(file_lines[0]) if file_lines else None,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 
+from pipeline.fault_groups import FaultGroups
 from pipeline.ledger import balances, runs, sifting
 from pipeline.ledger.database import open_for_reading, told_clearly
 from pipeline.ledger.leaf import Fate, Leaf
@@ -43,6 +44,7 @@ class Prospect:
     lanes: int = 0
     problems: list[Outcome] = field(default_factory=list)
     samples: list[bytes] = field(default_factory=list, repr=False)
+    groups: FaultGroups = field(default_factory=FaultGroups)
 
 
 class Rehearsal:
@@ -112,7 +114,8 @@ class Rehearsal:
     def _count(self, leaf: Leaf) -> None:
         seen = self.prospect
         seen.fates.update({Fate(fate): leaf.fates.count(fate) for fate in set(leaf.fates)})
-        seen.faults.update(code for code, _ in leaf.faults.values())
+        seen.faults.update(fault.code for fault in leaf.faults.values())
+        leaf.group_faults(seen.groups, self._names[leaf.file_no])
         for at in sorted(leaf.faults)[: _PROBLEMS - len(seen.problems)]:
             seen.problems.append(self._problem(leaf, at))
         due = leaf.parts.take(leaf.due_parts())
@@ -123,14 +126,14 @@ class Rehearsal:
         self._lanes.add(lines)
 
     def _problem(self, leaf: Leaf, at: int) -> Outcome:
-        code, message = leaf.faults[at]
+        fault = leaf.faults[at]
         return Outcome(
             source_file=self._names[leaf.file_no],
             source_row=leaf.source_rows[at],
             request_key=leaf.rows.values("request_key")[at] or "",
             status=Status.INVALID,
-            code=code,
-            message=message,
+            code=fault.code,
+            message=fault.message,
             http_status=None,
             attempts=0,
             first_sent_at=None,
@@ -138,6 +141,11 @@ class Rehearsal:
             latency_ms=None,
             trace_id=None,
             file_no=leaf.file_no,
+            file_line=leaf.line_at(at),
+            field=fault.field,
+            column=fault.column,
+            rule=fault.rule,
+            value=fault.value,
         )
 
 

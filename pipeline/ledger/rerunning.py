@@ -107,8 +107,8 @@ _COPIED = "request_key, identity, key_is_derived, digest, body, lane, refund_of,
 
 def _copy_row(connection: sqlite3.Connection, old: tuple[int, int], new: tuple[int, int]) -> None:
     connection.execute(
-        "INSERT INTO rows (run_no, row_no, file_no, source_row, request_key, cells)"
-        " SELECT ?, ?, file_no, source_row, request_key, cells FROM rows WHERE run_no = ? AND row_no = ?",
+        "INSERT INTO rows (run_no, row_no, file_no, source_row, request_key, cells, file_line)"
+        " SELECT ?, ?, file_no, source_row, request_key, cells, file_line FROM rows WHERE run_no = ? AND row_no = ?",
         (*new, *old),
     )
     # Parts of the row that are done stay done: their bodies are gone.

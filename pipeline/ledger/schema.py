@@ -132,6 +132,16 @@ CREATE TABLE cards (
 
 _WAITS = "ALTER TABLE runs ADD COLUMN waits TEXT NOT NULL DEFAULT '[]'"
 
+# Where a row begins in its file, and the parts of the fault of an invalid row: the rule that is broken, by which faults
+# are grouped, and what may be shown of the value.
+_FAULTS = """
+ALTER TABLE rows ADD COLUMN file_line INTEGER;
+ALTER TABLE rows ADD COLUMN field TEXT;
+ALTER TABLE rows ADD COLUMN heading TEXT;
+ALTER TABLE rows ADD COLUMN rule TEXT;
+ALTER TABLE rows ADD COLUMN value TEXT;
+"""
+
 # The step at index n brings a ledger from version n to n + 1. A step is never changed once released.
-MIGRATIONS = (_VERSION_1, _WAITS)
+MIGRATIONS = (_VERSION_1, _WAITS, _FAULTS)
 VERSION = len(MIGRATIONS)

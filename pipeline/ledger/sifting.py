@@ -14,7 +14,10 @@ from pipeline.ledger.past import past_of
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging import Findings
 from pipeline.lines import Lines
-from pipeline.model import Api, Status, digest
+from pipeline.model import Api, Fault, Status, digest
+
+# As `_fault` says it of a row that is not invalid.
+_NOT_INVALID = (None,) * 7
 
 
 def sift_and_write(
@@ -82,30 +85,31 @@ def _pack(
     connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, places: Sequence[int], told: tuple[Status, str, str]
 ) -> None:
     if places:
-        keys = leaf.rows.values("request_key")
-        columns = (
-            [leaf.first_row_no + at for at in places],
-            [leaf.source_rows[at] for at in places],
-            [keys[at] for at in places],
-        )
-        write_pack(connection, run, Pack(leaf.file_no, *told, *columns))
+        keys, lines = leaf.rows.values("request_key"), leaf.file_lines
+        row_nos, source_rows = [leaf.first_row_no + at for at in places], [leaf.source_rows[at] for at in places]
+        # Nobody looks for a skipped row.
+        of_file = None if lines is None or told[0] is Status.SKIPPED else [lines[at] for at in places]
+        pack = Pack(leaf.file_no, *told, row_nos, source_rows, [keys[at] for at in places], of_file)
+        write_pack(connection, run, pack)
 
 
 def _insert_rows(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, kept: Sequence[Fate]) -> None:
-    keys = leaf.rows.values("request_key")
+    keys, lines = leaf.rows.values("request_key"), leaf.file_lines
     connection.executemany(
-        "INSERT INTO rows (run_no, row_no, file_no, source_row, request_key, status, code, message, cells)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO rows (run_no, row_no, file_no, source_row, request_key, cells, file_line, status, code, message,"
+        " field, heading, rule, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (run.run_no, leaf.first_row_no + at, leaf.file_no, leaf.source_rows[at], keys[at], *_told(leaf, at),
-             orjson.dumps(leaf.cells[at]).decode())
+            (run.run_no, leaf.first_row_no + at, leaf.file_no, leaf.source_rows[at], keys[at],
+             orjson.dumps(leaf.cells[at]).decode(), lines and lines[at],
+             *(_fault(leaf.faults[at]) if at in leaf.faults else _NOT_INVALID))
             for at in leaf.places_of(*kept)
         ),
     )  # fmt: skip
 
 
-def _told(leaf: Leaf, at: int) -> tuple[str | None, str | None, str | None]:
-    return (Status.INVALID, *leaf.faults[at]) if at in leaf.faults else (None, None, None)
+def _fault(fault: Fault) -> tuple[str | None, ...]:
+    """Return status, code, message, field, heading, rule and value of an invalid row."""
+    return (Status.INVALID, fault.code, fault.message, fault.field, fault.column, fault.rule, fault.value)
 
 
 def _insert_dues(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:

@@ -77,6 +77,7 @@ class Draft:
             payloads=payloads,
             others=self._others,
             cells=_Cells(self._chunk).at,
+            file_lines=self._chunk.file_lines,
         )
 
     def _in_order(self) -> pa.RecordBatch:

@@ -47,8 +47,8 @@ class Field:
     One field of an export.
 
     `default` is the text it has where the row says nothing, and `default_where` the one it has where another field
-    is there. A constant counts only where the field `companion` is there. `words` are the texts of a boolean. The
-    value of a private field is never shown.
+    is there. A constant counts only where the field `companion` is there. `words` are the texts of a boolean. A field
+    that `is_word` holds one word of a list. The value of a private field is never shown.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Field:
     companion: str | None = None
     words: Mapping[str, bool] | None = None
     is_private: bool = False
+    is_word: bool = False
 
 
 def is_bare(described: Field | None) -> bool:
@@ -106,4 +107,5 @@ def _field(name: str, document: dict[str, Any], described: dict[str, Any]) -> Fi
         companion=facts.get("x-with"),
         words=words or None,
         is_private=facts.get("x-private", False),
+        is_word="enum" in facts,
     )

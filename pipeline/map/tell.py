@@ -1,48 +1,75 @@
 """How a broken rule is told: the field, the column it came from, what may be shown of the value, and the rule."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.map.columns import Wiring
 from pipeline.map.faults import MISSING, Breach, Path
-from pipeline.map.fields import fields_of
+from pipeline.map.fields import Field, Kind, fields_of
 from pipeline.model import Export, Fault
-from pipeline.showing import masked, shown_heading
+from pipeline.showing import Harmless, Shown, shown, shown_heading
+
+# A time says nothing of who somebody is, whatever field it stands in.
+_HARMLESS = {
+    Kind.AMOUNT: (Harmless.NUMBER, Harmless.TIME),
+    Kind.INTEGER: (Harmless.NUMBER, Harmless.TIME),
+    Kind.TIME: (Harmless.NUMBER, Harmless.TIME),
+    Kind.INSTANT: (Harmless.NUMBER, Harmless.TIME),
+    Kind.BOOLEAN: (Harmless.NUMBER, Harmless.TIME, Harmless.WORD),
+}
+_OF_WORDS = (Harmless.TIME, Harmless.WORD)
+_OF_TEXT = (Harmless.TIME,)
+_NO_FIELD = Field("")
 
 
 class Teller:
     """Words the faults of one file's rows."""
 
     def __init__(self, export: Export, wiring: Wiring) -> None:
-        self._private = {name for name, field in fields_of(export).items() if field.is_private}
+        self._fields = fields_of(export)
+        self._private = {name for name, field in self._fields.items() if field.is_private}
         self._headings = wiring.headings
         self._constants = wiring.constants
 
     def fault(self, breach: Breach, texts: Mapping[str, str], fields: Mapping[str, Any]) -> Fault:
         """Return the fault for a broken rule; `texts` is what the row said, `fields` what was made of it."""
         if not breach.path:
-            return Fault(breach.code, breach.words, rule=breach.rule)
-        shown = "" if breach.code == MISSING else self._shown(breach.path, texts, fields)
-        message = " ".join(filter(None, (self._label(breach.path), shown, breach.words)))
-        return Fault(breach.code, message, _name(breach.path), self._column(breach.path), breach.rule)
+            return Fault(breach.code, breach.words, rule=breach.words)
+        value = Shown() if breach.code == MISSING else self._shown(breach.path, texts, fields)
+        message = " ".join(filter(None, (self._label(breach.path), value.quoted, breach.words)))
+        return Fault(
+            breach.code,
+            message,
+            field=_name(breach.path),
+            column=self._column(breach.path),
+            rule=breach.words,
+            value=value.plain or None,
+        )
 
-    def _shown(self, path: Path, texts: Mapping[str, str], fields: Mapping[str, Any]) -> str:
+    def _shown(self, path: Path, texts: Mapping[str, str], fields: Mapping[str, Any]) -> Shown:
         value: Any = texts if path[0] in texts and len(path) == 1 else fields
         for step in path:
             value = value[step]
-        return masked(value, is_private=not self._private.isdisjoint(path))
+        return shown(value, harmless=self._harmless(path), is_private=not self._private.isdisjoint(path))
+
+    def _harmless(self, path: Path) -> Sequence[Harmless]:
+        """Return the forms in which the value of a field names nobody."""
+        field = self._fields.get(str(next(step for step in reversed(path) if isinstance(step, str))), _NO_FIELD)
+        return _OF_WORDS if field.is_word else _HARMLESS.get(field.kind, _OF_TEXT)
 
     def _column(self, path: Path) -> str | None:
         heading = self._headings.get(str(path[0]))
         return None if heading is None else shown_heading(heading)
 
     def _label(self, path: Path) -> str:
-        name, heading = str(path[0]), self._headings.get(str(path[0]))
-        if heading not in (None, name):
-            return f"{_name(path)} (column {self._column(path)})"
-        return f"{_name(path)} (a constant)" if name in self._constants and heading is None else _name(path)
+        name, *rest = path
+        label = str(name) + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest)
+        heading = self._headings.get(str(name), name)
+        if heading != name:
+            return f"{label} (column {shown_heading(str(heading))})"
+        return f"{label} (a constant)" if name in self._constants else label
 
 
 def _name(path: Path) -> str:
-    name, *rest = path
-    return str(name) + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest)
+    """Return the name of a field, the same for all items of a list."""
+    return ".".join(step for step in path if isinstance(step, str))

@@ -15,7 +15,7 @@ from pipeline.read.decode import UNREAD, decoded, encoding_by_mark, known_encodi
 from pipeline.read.lines import in_pieces, whole_lines
 from pipeline.read.mended import MendedRows, format_of, is_rows_to_fix
 from pipeline.read.plain_blocks import Block, PlainBlocks
-from pipeline.read.records import Broken, Record, RecordReader
+from pipeline.read.records import Broken, Record, RecordReader, Records
 from pipeline.read.source_file import SourceFile, verify_unchanged
 from pipeline.texts import repeated
 
@@ -79,17 +79,17 @@ class CsvSource:
         read, encoding = linewise(self._file.name, self._bytes.read, encoding)
         return _first_line_alone(decoded(whole_lines(read, bounds), encoding, bounds.sample_bytes))
 
-    def _read_header(self) -> tuple[list[str], Sequence[Record]]:
+    def _read_header(self) -> tuple[list[str], Records]:
         """Return the first record that is not blank, and those that follow it in the same text."""
-        for some in self._several():
-            for at, record in enumerate(some):
+        for some in self._texts_of_records():
+            for at, record in enumerate(some.several):
                 if isinstance(record, Broken):
                     raise SourceError(f"{self._file.name} has no readable header: {record.fault.message}")
                 if record:
-                    return record, some[at + 1 :]
+                    return record, Records(some.several[at + 1 :], some.file_lines[at + 1 :])
         raise SourceError(f"{self._file.name} holds nothing but blank lines; export it again, with a header")
 
-    def _several(self) -> Iterator[Sequence[Record]]:
+    def _texts_of_records(self) -> Iterator[Records]:
         for text in self._texts:
             yield self._records.read(text)
         yield self._records.rest()
@@ -104,31 +104,35 @@ class CsvSource:
     def _chunks_of(self, text: str) -> Iterator[Chunk]:
         block = None if self._mended or self._records.is_within_record else self._plain.block(text)
         if block is not None:
-            yield from self._chunk_of_block(block)
+            yield from self._chunk_of_block(block, text)
         elif len(pieces := in_pieces(text, _PIECE_CHARS)) > 1:
             for piece in pieces:
                 yield from self._chunks_of(piece)
         else:
             yield from self._chunk_of(self._records.read(text))
 
-    def _chunk_of_block(self, block: Block) -> Iterator[Chunk]:
+    def _chunk_of_block(self, block: Block, text: str) -> Iterator[Chunk]:
+        lines = self._records.pass_over(text)
         if len(block):
             constants = (repeated(text, len(block)) for text in self._constants)
             first = self.rows + 1
             bad = {place: self._ragged_row(first + place, text) for place, text in block.ragged.items()}
             self.rows += len(block)
-            yield Chunk(self.columns, first, (*block.texts, *constants), bad)
+            file_lines = lines if len(lines) == len(block) else _lines_that_are_not_blank(text, lines)
+            yield Chunk(self.columns, first, (*block.texts, *constants), bad, file_lines)
 
     def _ragged_row(self, number: int, text: str) -> BadRow:
-        (record,) = self._records.read(text)
+        record = self._records.read_alone(text)
         if isinstance(record, Broken):
             return self._bad_row(number, record.fault, record.cells)
         return self._bad_row(number, _ragged(len(record), self._header_width), record)
 
-    def _chunk_of(self, several: Sequence[Record]) -> Iterator[Chunk]:
-        rows = self._rows(several)
+    def _chunk_of(self, records: Records) -> Iterator[Chunk]:
+        rows = self._rows(records.several)
         if rows:
-            yield Chunk.of_rows(self.columns, rows)
+            # A blank line is no row.
+            lines = [line for line, record in zip(records.file_lines, records.several, strict=True) if record]
+            yield Chunk.of_rows(self.columns, rows, lines)
 
     def _rows(self, several: Sequence[Record]) -> list[Row | BadRow]:
         rows: list[Row | BadRow] = []
@@ -165,6 +169,10 @@ def _first_line_alone(texts: Iterator[str]) -> Iterator[str]:
         after = first.find("\n") + 1
         yield from filter(None, (first[:after], first[after:]))
         yield from texts
+
+
+def _lines_that_are_not_blank(text: str, lines: range) -> list[int]:
+    return [number for number, line in zip(lines, text.split("\n"), strict=False) if line.rstrip("\r")]
 
 
 def _fitted(cells: list[str], width: int) -> list[str]:

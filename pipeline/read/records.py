@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from pipeline.model import CsvFormat, Fault
 from pipeline.read.bounds import Bounds
@@ -27,10 +28,23 @@ class Broken:
 Record = list[str] | Broken
 
 
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Records in a row, and the lines of the file where they begin."""
+
+    several: Sequence[Record] = field(repr=False)
+    file_lines: Sequence[int]
+
+
 class RecordReader:
-    """Takes one text of whole lines after the other apart."""
+    """
+    Takes one text of whole lines after the other apart.
+
+    `next_line` is the line of the file, from 1, where the next record begins.
+    """
 
     def __init__(self, form: CsvFormat, bounds: Bounds) -> None:
+        self.next_line = 1
         self._lines = RecordLines(form, bounds)
         self._parser = _Parser(form, bounds)
 
@@ -39,13 +53,31 @@ class RecordReader:
         """Whether the next text may go on with a record that began before it."""
         return self._lines.is_open
 
-    def read(self, text: str) -> Sequence[Record]:
+    def read(self, text: str) -> Records:
         """Return the records that end in a text."""
-        return self._parser.parse(self._lines.join(text))
+        return self._records(self._lines.join(text))
 
-    def rest(self) -> Sequence[Record]:
+    def rest(self) -> Records:
         """Return what the end of the file left open."""
-        return self._parser.parse(self._lines.rest())
+        return self._records(self._lines.rest())
+
+    def read_alone(self, line: str) -> Record:
+        """Return the record of a line that was counted elsewhere."""
+        (record,) = self._parser.parse([line])
+        return record
+
+    def pass_over(self, text: str) -> range:
+        """Return the lines of a text of whole lines that is read elsewhere, and count them."""
+        first = self.next_line
+        self.next_line += text.count("\n") + (not text.endswith("\n"))
+        return range(first, self.next_line)
+
+    def _records(self, texts: list[str]) -> Records:
+        first = self.next_line
+        # Most records are one line each.
+        ends = [*accumulate((text.count("\n") + 1 for text in texts), initial=first)] if _have_lines(texts) else None
+        self.next_line = ends[-1] if ends else first + len(texts)
+        return Records(self._parser.parse(texts), ends[:-1] if ends else range(first, self.next_line))
 
 
 class _Parser:
@@ -149,6 +181,10 @@ class _Parser:
 
     def _split(self, text: str) -> list[str]:
         return [] if self._is_crowded(text) else text.rstrip("\r").split(self._form.delimiter)
+
+
+def _have_lines(texts: list[str]) -> bool:
+    return any("\n" in text for text in texts)
 
 
 def _holds_a_mark(text: str) -> bool:

@@ -5,13 +5,14 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+from pipeline.fault_groups import FaultGroup
 from pipeline.model import Status
 from pipeline.report.advice import next_steps, verdict
 from pipeline.report.summary import Summary
 from pipeline.report.tally import Tally
+from pipeline.showing import shown_row
 
 _TEMPLATE = Path(__file__).with_name("report.html.template")
-_LISTED_CODES = 15
 _MEANINGS = {
     Status.SUCCEEDED: "The platform confirmed it; its signature is verified.",
     Status.SKIPPED: "There was nothing to send.",
@@ -32,7 +33,8 @@ def render_page(summary: Summary, tally: Tally, outcome_name: str | None) -> str
         steps=_steps(summary, tally),
         bar=_bar(summary),
         counts=_counts(summary),
-        codes=_codes(tally),
+        faults=_faults(summary),
+        skipped=_skipped(tally),
         rows=_attention(tally),
         inputs=_inputs(summary),
         files=_files(outcome_name),
@@ -88,20 +90,28 @@ def _count(status: Status, count: int, rows: int) -> str:
     return f'<tr><th scope="row">{_badge(status)}<small>{_MEANINGS[status]}</small></th>{_number(count)}{share}</tr>'
 
 
-def _codes(tally: Tally) -> str:
-    return _body(
-        (
-            _cell(_badge(found.status)) + _code(found.code) + _number(found.rows) + _text(found.message, "message")
-            for found in tally.frequent_codes(_LISTED_CODES)
-        ),
-        "Every row succeeded.",
-    )
+def _faults(summary: Summary) -> str:
+    rows = [_fault(group) for group in summary.faults.groups]
+    if left := summary.faults.rows_of_others:
+        rows.append(_number(left) + '<td colspan="5">with other faults</td>')
+    return _body(rows, "None.")
+
+
+def _fault(group: FaultGroup) -> str:
+    status, code, field, column, _ = group.kind
+    name = field if column in (None, field) else f"{field} (column {column})"
+    example = _text(group.example.place, "place") + _text(group.example.message, "message")
+    return _number(group.rows) + _cell(_badge(status)) + _code(code) + _text(name or "", "place") + example
+
+
+def _skipped(tally: Tally) -> str:
+    return _body((_code(code) + _number(rows) for code, rows in tally.skipped.items()), "None.")
 
 
 def _attention(tally: Tally) -> str:
     return _body(
         (
-            _text(f"{row.source_file}:{row.source_row}", "place")
+            _text(shown_row(row.source_file, row.source_row, row.file_line), "place")
             + _code(row.request_key)
             + _cell(_badge(row.status))
             + _code(row.code)

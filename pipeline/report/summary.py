@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.fault_groups import GroupedFaults
 from pipeline.model import Api, Status
 
 
@@ -46,6 +47,7 @@ class Summary:
     rows: int
     counts: Mapping[Status, int]
     codes: Mapping[str, int]
+    faults: GroupedFaults
     attempts: int
     started_at: str
     finished_at: str | None
@@ -74,6 +76,7 @@ class Summary:
             "rows": self.rows,
             "counts": {status.value: self.counts.get(status, 0) for status in Status},
             "codes": dict(self.codes),
+            "faults": self.faults.as_dicts(),
             "attempts": self.attempts,
             "started_at": self.started_at,
             "finished_at": self.finished_at,

@@ -7,7 +7,11 @@ _MASK = "***"
 _SHORTEST_PRIVATE = 4  # a shorter value would mask half of every sentence
 _USER_INFO = re.compile(r"//[^/\s@]+@")
 _DIGITS = re.compile(r"\d{12,}")
-_ID_LIKE = re.compile(r"(?=[\w-]*\d|[\w-]*[A-Z][\w-]*[a-z]|[\w-]*[a-z][\w-]*[A-Z])[\w-]{20,}", re.ASCII)
+_HOST = r"//[a-z0-9.-]+(?::\d{1,5})?(?![\w.-])|(?<![\w.-])[a-z0-9][a-z0-9.-]*:\d{2,5}(?![\w.-])"
+_ID_LIKE = r"(?=[\w-]*\d|[\w-]*[A-Z][\w-]*[a-z]|[\w-]*[a-z][\w-]*[A-Z])[\w-]{20,}"
+_HOST_OR_ID = re.compile(rf"(?P<host>{_HOST})|{_ID_LIKE}", re.ASCII)
+# An exception's name: capitals and at least two small letters in turn, maybe after an acronym. No random id is such.
+_CLASS_NAME = re.compile(r"[A-Z]{0,6}(?:[A-Z][a-z]{2,})+")
 
 
 def safe_text(text: str, private: Iterable[str] = (), *, limit: int = 300) -> str:
@@ -16,14 +20,19 @@ def safe_text(text: str, private: Iterable[str] = (), *, limit: int = 300) -> st
 
     Masked are the `private` values that were sent (of four characters or more), digits from twelve in a row
     (user ids, agreements, cards), words of twenty or more characters that hold a digit or both cases (open ids,
-    tokens), and what stands before @ in a URL. A word all in one case stays: the platforms' own codes are such.
+    tokens), and what stands before @ in a URL. A word all in one case stays: the platforms' own codes are such. So do
+    the names of exceptions and of hosts.
     """
     if not text:
         return text
     line = " ".join(printable(without(private, text), in_place=" ").split())
     line = _USER_INFO.sub(f"//{_MASK}@", line)
-    line = _ID_LIKE.sub(_MASK, _DIGITS.sub(_MASK, line))
+    line = _HOST_OR_ID.sub(_shown, _DIGITS.sub(_MASK, line))
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def _shown(found: re.Match[str]) -> str:
+    return found[0] if found["host"] or _CLASS_NAME.fullmatch(found[0]) else _MASK
 
 
 def printable(text: str, in_place: str = "") -> str:

@@ -127,15 +127,17 @@ def test_runs_before_the_first_run(night: Night) -> None:
     assert not (night.folder / "state").exists()
 
 
-def test_show_tells_counts_and_frequent_errors(mixed: Night) -> None:
-    """The counts by status and the codes of rows that did not succeed, with what they mean; --json is the summary."""
+def test_show_tells_counts_and_faults(mixed: Night) -> None:
+    """The counts by status, and the faults in groups, each on a line with its first row; --json is the summary."""
     shown = mixed.backfill("show", "last")
     as_json = mixed.backfill("show", "last", "--json")
 
     words = [line.split() for line in shown.stdout.splitlines()]
     assert (shown.exit_code, json.loads(as_json.stdout)) == (0, mixed.summary())
     assert ["unknown", "2"] in words
-    assert ["1", "rejected", "INVALID_PARAMETER"] in [line[:3] for line in words]
+    assert words[words.index(["faults:"]) + 1][:3] == ["1", "unknown", "connection_lost,"]
+    assert "1 rejected INVALID_PARAMETER, first orders.csv: row 5 (line 6): " in shown.stdout
+    assert '1 invalid field_invalid, first orders.csv: row 8 (line 9): trade_amount "x"' in shown.stdout
 
 
 def test_show_of_a_run_that_goes_on_tells_no_end(night: Night) -> None:

@@ -15,7 +15,7 @@ COLUMNS = (
     "latency_ms,trace_id"
 )
 SUMMARY = (
-    "run_id,job,api,account,state,exit_code,inputs,rows,counts,codes,attempts,started_at,finished_at,elapsed_s,"
+    "run_id,job,api,account,state,exit_code,inputs,rows,counts,codes,faults,attempts,started_at,finished_at,elapsed_s,"
     "sent_per_s,quota,report"
 )
 STATUSES = ["succeeded", "skipped", "invalid", "rejected", "unknown", "blocked", "unsent"]
@@ -115,6 +115,17 @@ def test_the_summary_has_its_keys_in_order_and_adds_up(night: Night) -> None:
         "rows": 5,
         "counts": dict.fromkeys(STATUSES, 0) | {"succeeded": 3, "skipped": 1, "invalid": 1},
         "codes": {"SUCCESS": 3, "duplicate_row": 1, "field_missing": 1},
+        "faults": [
+            {
+                "status": "invalid",
+                "code": "field_missing",
+                "field": "biz_time",
+                "column": "biz_time",
+                "rule": "is missing",
+                "rows": 1,
+                "example": {"file": "tasks-2.csv", "row": 2, "value": None},
+            }
+        ],
         "attempts": 4,
         "report": str(report),
     }

@@ -40,7 +40,7 @@ def test_the_plainest_mapping_is_in_order(rules: Rules, export: Export) -> None:
             Export.ORDERS,
             {"constants": {"biz_action": "PAID", "user_id": "2088\x00"}},
             [
-                'constants: biz_action (a constant) "P***D" (4 characters) is not one of ORDER_PAID, ORDER_REFUND',
+                'constants: biz_action (a constant) "PAID" is not one of ORDER_PAID, ORDER_REFUND',
                 "constants: user_id (a constant) (5 characters) is not 2088 and 12 more digits",
             ],
             id="constants-of-the-wrong-kind",

@@ -88,7 +88,7 @@ def test_a_rule_about_what_is_there_is_broken_by_all_rows_that_are_alike(
     rule = "is missing: trade_no and trade_amount go together"
 
     assert learn(Export.ORDERS, {**good[Export.ORDERS], "trade_no": None}) == Refusal(
-        (Fault("field_missing", f"trade_no {rule}", "trade_no", "trade_no", "trade"),), gap("out_biz_no")
+        (Fault("field_missing", f"trade_no {rule}", "trade_no", "trade_no", rule),), gap("out_biz_no")
     )
 
 

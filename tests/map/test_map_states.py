@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.map import Invalid
-from pipeline.model import Api, Export, Payload, digest
+from pipeline.model import Api, Export, Fault, Payload, digest
 
 Sent = Callable[..., tuple[Payload, ...]]
 Refused = Callable[..., Invalid]
@@ -129,6 +129,7 @@ def test_a_text_that_the_charset_cannot_carry_is_a_fault(sent: Sent, refused: Re
     emoji = refused(Export.STATES, {"category_code": "票😀"}, charset="gbk")
 
     assert json.loads(chinese.body) == BODY
-    assert [(fault.code, fault.message) for fault in emoji.faults] == [
-        ("not_decodable", 'category_code "票***?" (2 characters) holds a character that is no gbk text')
-    ]
+    rule = "holds a character that is no gbk text"
+    message = f'category_code "票***?" (2 characters) {rule}'
+    fault = Fault("not_decodable", message, "category_code", "category_code", rule, "票***? (2 characters)")
+    assert emoji == Invalid((fault,), request_key="A-17")

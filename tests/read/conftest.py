@@ -27,6 +27,21 @@ def write(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., SourceFile]
 
 
 @pytest.fixture(scope="module")
+def file_lines(write: Callable[..., SourceFile]) -> Callable[..., list[int]]:
+    """Read a file and return the lines where its rows begin."""
+
+    def file_lines(
+        data: bytes, form: CsvFormat | None = None, *, chunk_rows: int = 1024, bounds: Bounds | None = None
+    ) -> list[int]:
+        with open_source(write(data), form or CsvFormat(), chunk_rows=chunk_rows, bounds=bounds or Bounds()) as source:
+            chunks = list(source)
+        assert [len(chunk.file_lines or ()) for chunk in chunks] == list(map(len, chunks))
+        return [line for chunk in chunks for line in chunk.file_lines or ()]
+
+    return file_lines
+
+
+@pytest.fixture(scope="module")
 def read(
     write: Callable[..., SourceFile],
 ) -> Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]:

@@ -46,8 +46,8 @@ def by_records(text: str, form: CsvFormat, ragged: dict[int, str]) -> list[Any]:
     reader = RecordReader(form, BOUNDS)
     nulls = {"", *form.null_values}
     found: list[Any] = []
-    for record in (*reader.read(text), *reader.rest()):
-        again = RecordReader(form, BOUNDS).read(ragged.get(len(found), ""))
+    for record in (*reader.read(text).several, *reader.rest().several):
+        again = RecordReader(form, BOUNDS).read(ragged.get(len(found), "")).several
         if isinstance(record, Broken) or (record and len(record) != 2):
             found.append(ragged[len(found)] if list(again) == [record] else record)
         elif record:

@@ -13,6 +13,7 @@ from pipeline.model import BadRow, CsvFormat, Row
 from pipeline.read.bounds import Bounds
 
 Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
+FileLines = Callable[..., list[int]]
 
 CELLS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
     ["", '"', '""', "\n", "\r\n", "a\rb", ",", "=1", "一二三", '",', ',"\n']
@@ -49,27 +50,40 @@ def tables(draw: st.DrawFn) -> list[list[str]]:
 )
 @example(table=[["a\rb"]], form=CsvFormat(encoding="utf-8"), quoting=csv.QUOTE_MINIMAL, end="\n", block_bytes=3)
 def test_what_csv_writes_is_read_back(
-    read: Read, table: list[list[str]], form: CsvFormat, quoting: int, end: str, block_bytes: int
+    read: Read, file_lines: FileLines, table: list[list[str]], form: CsvFormat, quoting: int, end: str, block_bytes: int
 ) -> None:
-    """Any table that Python's csv writes comes back cell by cell, numbered from 1, in blocks of any size."""
+    """
+    Any table that Python's csv writes comes back cell by cell, numbered from 1, in blocks of any size.
+
+    Each row knows the line where it begins.
+    """
     # Before Python 3.13 csv may leave a carriage return at a line's end unquoted: no reader can tell it from CRLF.
     assume(end == "\r\n" or quoting == csv.QUOTE_ALL or not any(row[-1].endswith("\r") for row in table))
     columns = tuple(f"c{at}" for at in range(len(table[0]) if table else 2))
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=form.delimiter, quotechar=form.quote, lineterminator=end, quoting=quoting)  # type: ignore[arg-type]  # one of the module's own constants
-    writer.writerows([columns, *table])
+    writer.writerow(columns)
+    lines = []
+    for row in table:
+        lines.append(1 + text.getvalue().count("\n"))
+        writer.writerow(row)
     rows = [Row(at, tuple(cell or None for cell in cells)) for at, cells in enumerate(table, 1)]
-    assert read(text.getvalue().encode(form.encoding), form, bounds=Bounds(block_bytes=block_bytes)) == (columns, rows)
+    data, bounds = text.getvalue().encode(form.encoding), Bounds(block_bytes=block_bytes)
+    assert read(data, form, bounds=bounds) == (columns, rows)
+    assert file_lines(data, form, bounds=bounds) == lines
 
 
 @settings(deadline=None)
 @given(data=ALMOST_CSV, block_bytes=BLOCKS, chunk_rows=st.integers(1, 5))
-def test_the_size_of_blocks_changes_nothing(read: Read, data: bytes, block_bytes: int, chunk_rows: int) -> None:
-    """However a file falls into blocks and chunks, it has the same rows."""
+def test_the_size_of_blocks_changes_nothing(
+    read: Read, file_lines: FileLines, data: bytes, block_bytes: int, chunk_rows: int
+) -> None:
+    """However a file falls into blocks and chunks, it has the same rows, which begin at the same lines."""
     data = b"a,b\n" + data
     small = Bounds(block_bytes=block_bytes, line_bytes=50, record_lines=3, sample_bytes=20)
     large = Bounds(block_bytes=1 << 16, line_bytes=50, record_lines=3, sample_bytes=20)
     assert read(data, bounds=small, chunk_rows=chunk_rows) == read(data, bounds=large)
+    assert file_lines(data, bounds=small, chunk_rows=chunk_rows) == file_lines(data, bounds=large)
 
 
 @settings(deadline=None)

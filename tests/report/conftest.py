@@ -56,6 +56,7 @@ def make_summary(tally: Tally, **changes: Any) -> Summary:
         rows=tally.rows,
         counts=tally.counts,
         codes=tally.codes,
+        faults=tally.faults,
         attempts=tally.attempts,
         started_at="2024-05-01T16:00:00.000Z",
         finished_at="2024-05-01T17:02:03.500Z",

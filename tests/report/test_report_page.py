@@ -202,7 +202,7 @@ def test_the_page_can_be_used_without_seeing_it(page: Callable[..., Page], outco
 
     tags = [tag for tag, _ in read.tags]
     assert ("html", {"lang": "en"}) in read.tags
-    assert tags.count("table") == tags.count("caption") == tags.count("thead") == 4
+    assert tags.count("table") == tags.count("caption") == tags.count("thead") == 5
     assert all(attributes["scope"] in {"col", "row"} for tag, attributes in read.tags if tag == "th")
     assert set(Status) <= set(read.texts)
 
@@ -211,9 +211,12 @@ def test_what_ran_and_how_it_ended_is_told(
     page: Callable[..., Page], outcome: Callable[..., Outcome], run_id: str
 ) -> None:
     """A reader finds the run, its end and its reason, the times, the quota's use and the rows to look at."""
-    unsent = outcome(source_row=7, request_key="A-7", status=Status.UNSENT, code="deadline", message="it is 06:00")
+    unsent = outcome(
+        source_row=7, file_line=8, request_key="A-7", status=Status.UNSENT, code="deadline", message="it is 06:00"
+    )
+    skipped = outcome(source_row=8, status=Status.SKIPPED, code="duplicate_row")
 
-    read = page(unsent, state="interrupted", exit_code=5, reason="it is 06:00", finished_at=None)
+    read = page(unsent, skipped, state="interrupted", exit_code=5, reason="it is 06:00", finished_at=None)
 
     assert {
         "orders",
@@ -226,10 +229,11 @@ def test_what_ran_and_how_it_ended_is_told(
         "1 h 2 min 4 s",
         "4.87 of 5 allowed",
         "97%",
-        "orders-1.csv:7",
+        "orders-1.csv: row 7 (line 8)",
         "A-7",
         "deadline",
-        "50.0%",
+        "duplicate_row",
+        "33.3%",
     } <= set(read.texts)
     assert read.texts.count("it is 06:00") == 3
 
@@ -240,7 +244,22 @@ def test_of_many_rows_the_first_are_listed(page: Callable[..., Page], outcome: C
 
     assert "Rows that need attention: the first 50 of 1,234" in read.texts
     listed = [text for text in read.texts if text.startswith("orders-1.csv:")]
-    assert listed == [f"orders-1.csv:{n}" for n in range(1, 51)]
+    # Before them stands the first row of their group.
+    assert listed == [f"orders-1.csv: row {n}" for n in (1, *range(1, 51))]
+
+
+def test_faults_are_told_in_groups(page: Callable[..., Page], outcome: Callable[..., Outcome]) -> None:
+    """Each group has its rows, status, code, field and column, and its first row with what is wrong there."""
+    fault = {"status": Status.INVALID, "code": "field_invalid", "field": "trade_amount", "column": "note"}
+    rows = [outcome(source_row=n, file_line=n + 1, message=f"{n} is odd", **fault) for n in (3, 4)]
+
+    read = page(*rows)
+
+    cells = [text for text in read.texts if text.strip()]
+    at = cells.index("trade_amount (column note)")
+    assert cells[at - 3 : at + 3] == [
+        "2", "invalid", "field_invalid", "trade_amount (column note)", "orders-1.csv: row 3 (line 4)", "3 is odd",
+    ]  # fmt: skip
 
 
 def test_a_run_without_rows_has_a_page(summary_of: Callable[..., Summary]) -> None:
@@ -249,5 +268,5 @@ def test_a_run_without_rows_has_a_page(summary_of: Callable[..., Summary]) -> No
 
     read = Page(render_page(summary, Tally(), None))
 
-    assert {"Nothing: every row is done.", "Every row succeeded.", "None.", "None was read."} <= set(read.texts)
+    assert {"Nothing: every row is done.", "None.", "None was read."} <= set(read.texts)
     assert [attributes["href"] for tag, attributes in read.tags if tag == "a"] == ["rows_to_fix.csv", "summary.json"]

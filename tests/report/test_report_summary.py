@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
+from pipeline.fault_groups import FaultExample, FaultGroup, FaultKind
 from pipeline.model import Status
 from pipeline.outcome import Outcome
 from pipeline.report import Summary, Tally
-from pipeline.report.tally import CodeCount, FrequentTexts
 from tests.report.side_by_side import side_by_side
 
 
@@ -43,6 +43,20 @@ def test_the_summary_is_what_scripts_were_promised(
             {"succeeded": 2, "skipped": 0, "invalid": 0, "rejected": 1, "unknown": 0, "blocked": 0, "unsent": 0},
         ),
         ("codes", {"SUCCESS": 2, "INVALID_PARAM": 1}),
+        (
+            "faults",
+            [
+                {
+                    "status": "rejected",
+                    "code": "INVALID_PARAM",
+                    "field": None,
+                    "column": None,
+                    "rule": None,
+                    "rows": 1,
+                    "example": {"file": "orders-1.csv", "row": 1, "value": None},
+                }
+            ],
+        ),
         ("attempts", 4),
         ("started_at", "2024-05-01T16:00:00.000Z"),
         ("finished_at", "2024-05-01T17:02:03.500Z"),
@@ -67,17 +81,35 @@ def test_outcomes_that_are_not_the_rows_read_are_refused(summary_of: Callable[..
         summary_of(Tally(), rows=3, counts={Status.SUCCEEDED: 1, Status.UNSENT: 1})
 
 
-def test_codes_are_counted_by_what_their_rows_became(tally: Tally, outcome: Callable[..., Outcome]) -> None:
-    """The codes to look at are those of rows that did not succeed, with the message that most of them have."""
-    for message in ("broken pipe", "no answer", "no answer"):
-        tally.add(side_by_side(outcome(status=Status.UNKNOWN, code="timeout", message=message)))
-    tally.add(side_by_side(outcome(status=Status.UNSENT, code="timeout", message="")))
-
-    assert tally.frequent_codes(2) == [
-        CodeCount(Status.UNKNOWN, "timeout", 3, "no answer"),
-        CodeCount(Status.REJECTED, "INVALID_PARAM", 1, "no"),
+def test_faults_are_grouped_and_codes_counted(tally: Tally, outcome: Callable[..., Outcome]) -> None:
+    """Rows that did not succeed are grouped, with the first row of each group; codes are counted for all rows."""
+    amount = {"field": "trade_amount", "column": "paid", "rule": "amount"}
+    rows = [
+        outcome(source_row=4, file_line=5, status=Status.UNKNOWN, code="timeout", message="broken pipe"),
+        outcome(source_row=5, file_line=6, status=Status.UNKNOWN, code="timeout", message="no answer"),
+        outcome(source_row=6, file_line=7, status=Status.INVALID, code="x", message="a", value="1.5", **amount),
+        outcome(source_row=7, file_line=9, status=Status.INVALID, code="x", message="b", field="biz_time"),
+        outcome(source_row=8, file_line=10, status=Status.INVALID, code="x", message="c", value="1.6", **amount),
+        outcome(source_row=9, status=Status.SKIPPED, code="unchanged", message=""),
+        outcome(source_row=10, status=Status.UNSENT, code="timeout", message=""),
     ]
-    assert tally.codes == {"timeout": 4, "SUCCESS": 2, "INVALID_PARAM": 1}
+    tally.add(side_by_side(*rows[:3]))
+    tally.add(side_by_side(*rows[3:]))
+
+    assert list(tally.faults.groups) == [
+        FaultGroup(
+            FaultKind(Status.UNKNOWN, "timeout"), 2, FaultExample("orders-1.csv", 4, 5, None, "broken pipe")
+        ),
+        FaultGroup(
+            FaultKind(Status.INVALID, "x", "trade_amount", "paid", "amount"), 2,
+            FaultExample("orders-1.csv", 6, 7, "1.5", "a"),
+        ),
+        FaultGroup(FaultKind(Status.REJECTED, "INVALID_PARAM"), 1, FaultExample("orders-1.csv", 1, None, None, "no")),
+        FaultGroup(FaultKind(Status.INVALID, "x", "biz_time"), 1, FaultExample("orders-1.csv", 7, 9, None, "b")),
+        FaultGroup(FaultKind(Status.UNSENT, "timeout"), 1, FaultExample("orders-1.csv", 10)),
+    ]  # fmt: skip
+    assert tally.codes == {"timeout": 3, "x": 3, "SUCCESS": 2, "INVALID_PARAM": 1, "unchanged": 1}
+    assert tally.skipped == {"unchanged": 1}
 
 
 def test_a_new_key_is_wanted_only_for_refused_rows(tally: Tally, outcome: Callable[..., Outcome]) -> None:
@@ -100,22 +132,3 @@ def test_rows_that_need_attention_come_in_source_order_and_unsent_ones_last(outc
 
     assert [row.source_row for row in listed] == [201, 202, *range(1, 49)]
     assert {row.cells for row in listed} == {None}
-
-
-def test_a_frequent_text_is_found_among_any_number_of_others() -> None:
-    """A message that a tenth of the rows share is found, however many differ, and few are kept."""
-    texts = FrequentTexts()
-    for number in range(10_000):
-        texts.add("the same" if number % 10 == 3 else f"row {number}")
-
-    assert (texts.most_frequent(), texts.total) == ("the same", 10_000)
-    assert len(texts._counts) <= FrequentTexts.KEPT
-
-
-def test_where_no_text_stands_out_the_first_one_is_shown() -> None:
-    """Messages that are all different are stood for by the first of them."""
-    texts = FrequentTexts()
-    for number in range(FrequentTexts.KEPT + 1):
-        texts.add(f"row {number}")
-
-    assert texts.most_frequent() == "row 0"

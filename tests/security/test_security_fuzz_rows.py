@@ -124,10 +124,11 @@ def parquet(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
+TIMES = ("2025-11-20 10:00:00", "2025-11-20T10:00:00Z", "9999-12-31 23:59:59-23:59", "0001-01-01 00:00:00+23:59")
 # Near to what each kind of field takes.
 CELLS = st.text(max_size=12) | st.sampled_from(
     [
-        *("2025-11-20 10:00:00", "2025-11-20T10:00:00Z", "9999-12-31 23:59:59-23:59", "0001-01-01 00:00:00+23:59"),
+        *TIMES,
         *("12.50", "1e5", "-1", "0", "9" * 40, "１２", "true", "YES", "nan", "Infinity", "null", "K" * 70_000, "=1"),
         *("{}", "[]", "[{}]", '{"a":1}', '[{"discount_amount":1.5}]', "[" * 2000, '{"a":' * 300 + "1" + "}" * 300),
         *("ORDER_REFUND", "AMOUNT_TASK", "\ufffd", "\U0001f600", "\x00", "\u2028", '"', "\\", "\ud7ff", "\uffff"),
@@ -150,7 +151,9 @@ def test_any_row_is_mapped_or_invalid(data: st.DataObject, export: Export, chars
     if isinstance(mapped, Invalid):
         assert mapped.faults
         assert all(fault.code and fault.message for fault in mapped.faults)
-        assert [cell for cell in cells if cell and len(cell) > 12 and cell in mapped.message] == []
+        told = [cell for cell in cells if cell and len(cell) > 12 and cell in mapped.message]
+        # A time names nobody.
+        assert set(told) <= set(TIMES)
     else:
         assert all(isinstance(payload, Payload) and payload.request_key for payload in mapped)
         assert "\ufffd" not in "".join(payload.body.decode() for payload in mapped)
