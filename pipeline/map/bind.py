@@ -23,16 +23,13 @@ _UNREAD = "\ufffd"
 _NOT_READ = "holds U+FFFD, which stands for a character that could not be read"
 
 
-def bind(
-    rules: MappingRules, columns: Sequence[str], float_columns: frozenset[str] = frozenset()
-) -> Callable[[Row], Mapped]:
+def bind(rules: MappingRules, columns: Sequence[str]) -> Callable[[Row], Mapped]:
     """
     Return the function that maps the rows of one file, for rules and columns that were found in order.
 
     The function is pure, never raises for what a row may hold, and gives the same bytes for the same row.
-    `float_columns` are those whose texts were floats in the file.
     """
-    return RowMapper(rules, wire(rules, columns), float_columns).map
+    return RowMapper(rules, wire(rules, columns)).map
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +43,10 @@ class Composed:
 class RowMapper:
     """What one job knows of the rows of one file, looked up once; `conversions` are how fields are read, by name."""
 
-    def __init__(self, rules: MappingRules, wiring: Wiring, float_columns: frozenset[str]) -> None:
+    def __init__(self, rules: MappingRules, wiring: Wiring) -> None:
         self._wiring = wiring
         self._charset = rules.charset
-        self.conversions = _conversions(rules, wiring, float_columns)
+        self.conversions = _conversions(rules, wiring)
         self._has_parts = any(name.startswith(PART_OF_BIZ_DATA) for name in (*wiring.headings, *wiring.constants))
         self._rows = Shape(export_schema(rules.export))
         self._bodies = Shape(schema(f"payloads/{rules.api.partition('.')[2]}.json"))
@@ -71,7 +68,7 @@ class RowMapper:
         """Tell the story of one row, up to its body."""
         if len(row.cells) != self._wiring.width:
             message = f"the row has {len(row.cells)} cells, and the file has {self._wiring.width} columns"
-            return Invalid((Fault(RAGGED, message),))
+            return Invalid((Fault(RAGGED, message, rule="width"),))
         found: list[Breach] = []
         texts = self._carried(self._wiring.texts(row.cells), found)
         fields = self._read(texts, found)
@@ -88,7 +85,11 @@ class RowMapper:
         """Return the texts as they are, or with a stand-in for what the request's charset can't carry."""
         together = "".join(texts.values())
         if _UNREAD in together:
-            found += (Breach(NOT_DECODABLE, (name,), _NOT_READ) for name, text in texts.items() if _UNREAD in text)
+            found += (
+                Breach(NOT_DECODABLE, (name,), _NOT_READ, "unread_character")
+                for name, text in texts.items()
+                if _UNREAD in text
+            )
         try:
             together.encode(self._charset)
         except UnicodeEncodeError:
@@ -98,23 +99,24 @@ class RowMapper:
     def _stand_in(self, name: str, text: str, found: list[Breach]) -> str:
         carried = text.encode(self._charset, "replace").decode(self._charset)
         if carried != text and _UNREAD not in text:
-            found.append(Breach(NOT_DECODABLE, (name,), f"holds a character that is no {self._charset} text"))
+            words = f"holds a character that is no {self._charset} text"
+            found.append(Breach(NOT_DECODABLE, (name,), words, "charset"))
         return carried
 
     def _read(self, texts: Mapping[str, str], found: list[Breach]) -> dict[str, Any]:
         """Give each text its type. One that can't be read stays, so that its field does not count as missing."""
-        fields: dict[str, Any] = _with_parts_put_together(texts) if self._has_parts else dict(texts)
+        fields: dict[str, Any] = dict(texts)
         at_fault = {breach.path[0] for breach in found}
         for name, convert in self.conversions.items():
             if name in texts and name not in at_fault:
                 try:
                     fields[name] = convert(texts[name])
                 except Unreadable as error:
-                    found.append(Breach(INVALID, (name,), error.rule))
+                    found.append(Breach(error.code, (name,), error.words, error.rule))
                     continue
                 if fields[name] is None:
                     del fields[name]
-        return fields
+        return _with_parts_put_together(fields) if self._has_parts else fields
 
     def _invalid(self, found: Iterable[Breach], texts: Mapping[str, str], fields: Mapping[str, Any]) -> Invalid:
         faults = tuple(self._teller.fault(breach, texts, fields) for breach in found)
@@ -122,35 +124,25 @@ class RowMapper:
         return Invalid(faults, None if key_is_at_fault else fields.get(self._key))
 
 
-def _conversions(rules: MappingRules, wiring: Wiring, float_columns: frozenset[str]) -> Mapping[str, Convert]:
+def _conversions(rules: MappingRules, wiring: Wiring) -> Mapping[str, Convert]:
     """Return how each field that the file or a constant feeds is read, where it does not stay as it is."""
     fed = dict.fromkeys((*wiring.headings, *wiring.constants, *(name for name, _, _ in wiring.otherwise)))
     known = ((name, described) for name in fed if (described := field_of(rules.export, name)))
-    readers = (
-        (
-            name,
-            conversion(
-                described,
-                zone=rules.timezone,
-                unit=rules.units.get("discount_amount" if name == "discounts" else name, "yuan"),
-                is_float=wiring.headings.get(name) in float_columns,
-            ),
-        )
-        for name, described in known
-    )
+    readers = ((name, conversion(described, rules)) for name, described in known)
     return {name: convert for name, convert in readers if convert}
 
 
-def _with_parts_put_together(texts: Mapping[str, str]) -> dict[str, Any]:
+def _with_parts_put_together(fields: dict[str, Any]) -> dict[str, Any]:
     """Make biz_data of its parts. Where a row holds both, both stay, and the schema says what is wrong with that."""
-    parts = {name.removeprefix(PART_OF_BIZ_DATA): texts[name] for name in texts if name.startswith(PART_OF_BIZ_DATA)}
-    if not parts or "biz_data" in texts:
-        return dict(texts)
-    whole = {name: text for name, text in texts.items() if not name.startswith(PART_OF_BIZ_DATA)}
+    parts = {name.removeprefix(PART_OF_BIZ_DATA): fields[name] for name in fields if name.startswith(PART_OF_BIZ_DATA)}
+    if not parts or "biz_data" in fields:
+        return fields
+    whole = {name: text for name, text in fields.items() if not name.startswith(PART_OF_BIZ_DATA)}
     return whole | {"biz_data": orjson.dumps(parts, option=orjson.OPT_SORT_KEYS).decode()}
 
 
 def _refund_of_itself(fields: Mapping[str, Any]) -> tuple[Breach, ...]:
     if "pay_out_biz_no" in fields and fields["pay_out_biz_no"] == fields.get("out_biz_no"):
-        return (Breach(INVALID, ("pay_out_biz_no",), "is the row's own out_biz_no: a refund can't take back itself"),)
+        words = "is the row's own out_biz_no: a refund can't take back itself"
+        return (Breach(INVALID, ("pay_out_biz_no",), words, "refund_of_itself"),)
     return ()

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.errors import SourceError
-from pipeline.map.fields import field_of, fields_of, required_fields
+from pipeline.map.cells import cell_text
+from pipeline.map.fields import field_of, fields_of, is_bare, required_fields
 from pipeline.map.rules import MappingRules, nearest
 from pipeline.model import Export
 from pipeline.showing import shown_heading, shown_headings
@@ -18,7 +19,8 @@ class Wiring:
 
     `places` are fields and the positions of their columns; `constants` the texts of every row; `otherwise` what a
     field is, where another one is there (or in any case) and the row does not say. `headings` are the columns by
-    field, and `width` is how many columns the file has.
+    field, and `width` is how many columns the file has. `nulls` are the words for `no value`, `bare` the fields whose
+    cells are freed of what is around their values.
     """
 
     places: tuple[tuple[str, int], ...]
@@ -26,13 +28,15 @@ class Wiring:
     otherwise: tuple[tuple[str, str | None, str], ...] = field(repr=False)
     headings: Mapping[str, str]
     width: int
+    nulls: frozenset[str]
+    bare: frozenset[str]
 
     def texts(self, cells: Sequence[str | None]) -> dict[str, str]:
-        """Return what a row says: white space around a value is not part of it, and an empty value says nothing."""
+        """Return the texts of a row's fields; a field whose cell says nothing has none."""
         texts = dict(self.constants)
         for name, position in self.places:
             cell = cells[position]
-            if cell and (text := cell.strip()):
+            if cell and (text := cell_text(cell, self.nulls, is_bare=name in self.bare)):
                 texts[name] = text
         for name, companion, text in self.otherwise:
             if companion is None or companion in texts:
@@ -63,6 +67,8 @@ def wire(rules: MappingRules, columns: Sequence[str]) -> Wiring:
         otherwise=(*otherwise, *_defaults(rules.export)),
         headings=fed,
         width=len(columns),
+        nulls=rules.null_values,
+        bare=frozenset(name for name in fed if is_bare(field_of(rules.export, name))),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipeline.map.cell_columns import CellColumns
 from pipeline.map.columns import Wiring
 from pipeline.map.compose import DECIDING
 from pipeline.map.constraints import Unfamiliar, asked_at, looked_at
@@ -14,16 +15,19 @@ from pipeline.map.values import Convert
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A field and the position of its column. Without a slot, each text of it may decide about other fields."""
+    """
+    A field, the position of its column, and how its cells are read.
+
+    Without a slot, each text of it may decide about other fields.
+    """
 
     name: str
     column: int
     slot: Slot | None
+    cells: CellColumns
 
 
-def feeds_of(
-    rules: MappingRules, wiring: Wiring, conversions: Mapping[str, Convert], float_columns: frozenset[str]
-) -> tuple[Feed, ...]:
+def feeds_of(rules: MappingRules, wiring: Wiring, conversions: Mapping[str, Convert]) -> tuple[Feed, ...]:
     """Return what feeds the fields of one file; a field of which the schema asks what is not known has no slot."""
 
     def slot(name: str) -> Slot | None:
@@ -34,15 +38,8 @@ def feeds_of(
             rule = asked_at(document, (name,))
         except Unfamiliar:
             return None
-        return slot_of(
-            described,
-            rule,
-            convert=conversions.get(name),
-            zone=rules.timezone,
-            unit=rules.units.get(name, "yuan"),
-            is_float=wiring.headings.get(name) in float_columns,
-            charset=rules.charset,
-        )
+        return slot_of(described, rule, rules, conversions.get(name))
 
     document = export_schema(rules.export)
-    return tuple(Feed(name, column, slot(name)) for name, column in wiring.places)
+    read = {is_bare: CellColumns(wiring.nulls, is_bare=is_bare) for is_bare in (False, True)}
+    return tuple(Feed(name, column, slot(name), read[name in wiring.bare]) for name, column in wiring.places)
