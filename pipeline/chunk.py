@@ -1,9 +1,10 @@
 """Rows that are handled together, as columns of text: what reading gives and mapping takes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.model import BadRow, Row
@@ -50,6 +51,17 @@ class Chunk:
         """Return the part that begins at a place and is as long, or as what there is."""
         bad = {at - start: row for at, row in self.bad.items() if start <= at < start + length}
         return Chunk(self.columns, self.first + start, tuple(text.slice(start, length) for text in self.texts), bad)
+
+    def without(self, places: Sequence[int], *, first: int) -> "Chunk":
+        """Return the chunk without the rows at some places, numbered from `first`."""
+        if not places and first == self.first:
+            return self
+        is_kept = np.ones(len(self), np.bool_)
+        is_kept[list(places)] = False
+        at_now = np.cumsum(is_kept) - 1
+        bad = {int(at_now[at]): replace(row, number=first + int(at_now[at])) for at, row in self.bad.items()}
+        texts = tuple(text.filter(pa.array(is_kept)) for text in self.texts) if places else self.texts
+        return Chunk(self.columns, first, texts, bad)
 
     def in_parts(self, length: int) -> Iterator["Chunk"]:
         """Yield the chunk in parts of a length, the last one with what is left."""

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.map.constraints import Rule
-from pipeline.texts import Column, pc
+from pipeline.texts import Column, letters_of, pc
 
 Mask = npt.NDArray[np.bool_]
 
@@ -32,7 +32,7 @@ def said(column: Column) -> Column:
 
 def _has_blanks_around(column: Column) -> bool:
     """Tell whether there is a blank before or behind a value, or nothing but an empty one."""
-    ends, letters = _letters_of(column)
+    ends, letters = letters_of(column)
     starts, ends = ends[:-1], ends[1:]
     is_filled = starts < ends
     if (mask(column.is_valid()) & ~is_filled).any():
@@ -120,12 +120,5 @@ def _is_carried(text: str, charset: str) -> bool:
 
 def _bytes_of(column: Column) -> bytes:
     """Return the texts of a column one after the other."""
-    ends, letters = _letters_of(column)
+    ends, letters = letters_of(column)
     return letters[ends[0] : ends[-1]].tobytes()
-
-
-def _letters_of(column: Column) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
-    """Return where the texts of a column begin, the end of the last one behind them, and the bytes that hold them."""
-    _, offsets, data = column.buffers()
-    ends = np.frombuffer(offsets, np.int32, len(column) + 1, offset=4 * column.offset)
-    return ends, np.frombuffer(data or b"", np.uint8)
