@@ -25,4 +25,7 @@ def open_config(path: Path, environ: Mapping[str, str], clock: Clock, only_job: 
 
 
 def _rules(job: Job) -> MappingRules:
-    return MappingRules(job.export, job.api, job.columns, job.units, job.constants, job.timezone)
+    return MappingRules(
+        job.export, job.api, job.columns, job.units, job.constants, job.timezone,
+        values=job.values, defaults=job.defaults, filter=job.filter,
+    )  # fmt: skip

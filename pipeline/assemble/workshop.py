@@ -26,7 +26,7 @@ from pipeline.settings import Account, AlipayAccount, Config, Job
 from pipeline.write.course import Course
 from pipeline.write.delivery import timestamp
 
-# A run's first act; returns how many rows there are.
+# A run's first act; returns how many rows there are that the job wants.
 Stage = Callable[[Stager], int]
 
 
@@ -78,7 +78,7 @@ class Workshop:
         def go_on(_stager: Stager) -> int:
             # Another run may have given payments new keys meanwhile.
             held.follow_new_keys(retarget)
-            return sum(source.rows for source in self._ledger.inputs(held.run))
+            return sum(source.rows for source in self._ledger.inputs(held.run)) - held.filtered_rows()
 
         return go_on
 
@@ -193,7 +193,10 @@ class Workshop:
 def rules_of(job: Job, account: Account) -> MappingRules:
     """Return how a job's rows become payloads."""
     charset = account.charset if isinstance(account, AlipayAccount) and job.api is Api.STATE else "utf-8"
-    return MappingRules(job.export, job.api, job.columns, job.units, job.constants, job.timezone, charset)
+    return MappingRules(
+        job.export, job.api, job.columns, job.units, job.constants, job.timezone, charset,
+        values=job.values, defaults=job.defaults, filter=job.filter,
+    )  # fmt: skip
 
 
 def inputs_of(config: Config, job: Job, named: Sequence[str], folder: Path) -> tuple[Sequence[str], Path]:

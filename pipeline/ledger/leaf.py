@@ -23,6 +23,7 @@ class Fate(IntEnum):
     DUPLICATE_ROW = 3
     SUPERSEDED = 4
     UNCHANGED = 5
+    FILTERED = 6
 
     @property
     def code(self) -> str:
@@ -93,4 +94,5 @@ def leaf_of(file_no: int, first_row_no: int, sheet: Sheet) -> Leaf:
     for at, other in sheet.others.items():
         fault = other.fault if isinstance(other, BadRow) else other
         leaf.invalidate(at, fault.code, fault.message)
+    leaf.fates_by_row()[list(sheet.filtered)] = Fate.FILTERED
     return leaf

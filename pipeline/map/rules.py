@@ -19,6 +19,9 @@ class MappingRules:
     what an amount is written; `constants` are texts, as if a column held them in every row, and win over a column
     that merely bears the field's name. Times without an offset are in `timezone`. `charset` is what the request
     will be encoded in: a text that it can't carry is a fault.
+
+    `values` says what words of the export mean to a field. `defaults` is what a field is if its cell is empty. `filter`
+    names columns, and the texts that a wanted row has in them.
     """
 
     export: Export
@@ -28,6 +31,9 @@ class MappingRules:
     constants: Mapping[str, str] = field(repr=False)
     timezone: ZoneInfo
     charset: str = "utf-8"
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    defaults: Mapping[str, str] = field(default_factory=dict, repr=False)
+    filter: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

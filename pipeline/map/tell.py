@@ -8,6 +8,7 @@ from pipeline.map.faults import MISSING, Breach, Path
 from pipeline.map.fields import fields_of
 from pipeline.model import Export, Fault
 from pipeline.showing import masked, shown_heading
+from pipeline.texts import trimmed
 
 
 class Teller:
@@ -34,7 +35,7 @@ class Teller:
     def _label(self, path: Path) -> str:
         name, *rest = path
         label = str(name) + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest)
-        heading = self._headings.get(str(name), name)
+        heading = trimmed(self._headings.get(str(name), str(name)))
         if heading != name:
-            return f"{label} (column {shown_heading(str(heading))})"
+            return f"{label} (column {shown_heading(heading)})"
         return f"{label} (a constant)" if name in self._constants else label

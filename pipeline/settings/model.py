@@ -98,7 +98,7 @@ class Job:
 
     `inputs` are as written, `{date}` unfilled, relative to the config file's folder; none means that the command
     line names them. A dotted field such as `biz_data.city` stands in `columns` and `constants` under that name;
-    `units` are `yuan` or `fen`.
+    `units` are `yuan` or `fen`. `values` are by field and word, `filter` are the wanted texts by column.
     """
 
     name: str
@@ -117,6 +117,9 @@ class Job:
     columns: Mapping[str, str]
     units: Mapping[str, str]
     constants: Mapping[str, str] = field(repr=False)
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    defaults: Mapping[str, str] = field(default_factory=dict, repr=False)
+    filter: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     order: LaneOrder = LaneOrder.SOURCE
     transport: TransportName = TransportName.REQUESTS
     processes: int = 1

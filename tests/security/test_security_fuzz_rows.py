@@ -150,6 +150,7 @@ def test_any_row_is_mapped_or_invalid(data: st.DataObject, export: Export, chars
         assert all(fault.code and fault.message for fault in mapped.faults)
         assert [cell for cell in cells if cell and len(cell) > 12 and cell in mapped.message] == []
     else:
+        assert isinstance(mapped, tuple)
         assert all(isinstance(payload, Payload) and payload.request_key for payload in mapped)
         assert "\ufffd" not in "".join(payload.body.decode() for payload in mapped)
 
