@@ -9,6 +9,9 @@ from pipeline.by_values import ByValues
 
 _LONGEST_MESSAGE = 500
 
+NULL_WORDS = ("\\N", "NULL", "null", "(NULL)", "None", "nan", "NaN", "NaT", "<NA>", "#N/A")
+"""The words for "no value" where a job does not list its own: of databases, Python and spreadsheets."""
+
 
 class Api(StrEnum):
     """One API of a platform."""
@@ -48,10 +51,18 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a row can't be sent as it is. `message` names field, rule and masked value."""
+    """
+    Why a row can't be sent as it is. `message` names field, rule and masked value.
+
+    Faults of one kind share `code`, `field`, `column` and `rule`, a short name. `field` and `column` are None where
+    the fault is not about one field.
+    """
 
     code: str
     message: str
+    field: str | None = None
+    column: str | None = None
+    rule: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +87,14 @@ class CsvFormat:
     """
     How CSV inputs are written.
 
-    `encoding` is `auto` (UTF-8, a byte order mark, GB18030) or a codec's name; `null_values` are the cells that
-    mean "no value", beside the empty one.
+    `encoding` is `auto` (UTF-8, a byte order mark, GB18030) or a codec's name. `null_values` are the words for "no
+    value", beside the empty cell; they apply to all file types.
     """
 
     encoding: str = "auto"
     delimiter: str = ","
     quote: str = '"'
-    null_values: tuple[str, ...] = ()
+    null_values: tuple[str, ...] = NULL_WORDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,5 +41,5 @@ def plan(
         tempfile.TemporaryDirectory(prefix="backfill-plan-") as aside,
         Rehearsal(ledger_path(config), new, holder_of(account), Path(aside)) as rehearsal,
     ):
-        Stager(rehearsal, rules_of(job, account), job.csv, Course(clock), limit=wishes.limit).stage(files)
+        Stager(rehearsal, rules_of(job, account, now), job.csv, Course(clock), limit=wishes.limit).stage(files)
         return plan_of(rehearsal.prospect, job.rate)

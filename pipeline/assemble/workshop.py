@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pipeline.assemble.delivering import Delivering, Here, Parts, Spread
+from pipeline.assemble.opening import mapping_rules
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.platform import holder_of
 from pipeline.assemble.reporting import report_folder, report_on
@@ -150,7 +152,12 @@ class Workshop:
             raise
         limit = held.run.options.get("limit")
         stager = Stager(
-            held, rules_of(job, self._account(job)), job.csv, course, limit=limit, tick=self._watcher.staged
+            held,
+            rules_of(job, self._account(job), self._clock.now()),
+            job.csv,
+            course,
+            limit=limit,
+            tick=self._watcher.staged,
         )
 
         folder = wishes.report or report_folder(self._config, held.run)
@@ -190,13 +197,10 @@ class Workshop:
         return Spread(parts, self._config.path, processes)
 
 
-def rules_of(job: Job, account: Account) -> MappingRules:
-    """Return how a job's rows become payloads."""
+def rules_of(job: Job, account: Account, now: datetime) -> MappingRules:
+    """Return how a job's rows become payloads, from now on."""
     charset = account.charset if isinstance(account, AlipayAccount) and job.api is Api.STATE else "utf-8"
-    return MappingRules(
-        job.export, job.api, job.columns, job.units, job.constants, job.timezone, charset,
-        values=job.values, defaults=job.defaults, filter=job.filter,
-    )  # fmt: skip
+    return replace(mapping_rules(job), charset=charset, now=now)
 
 
 def inputs_of(config: Config, job: Job, named: Sequence[str], folder: Path) -> tuple[Sequence[str], Path]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import orjson
@@ -10,7 +10,7 @@ import orjson
 from pipeline.map.columns import Wiring, wire
 from pipeline.map.compose import COMPOSE, Body
 from pipeline.map.faults import INVALID, NOT_DECODABLE, RAGGED, Breach, Unreadable
-from pipeline.map.fields import PART_OF_BIZ_DATA, Field, export_schema, field_of
+from pipeline.map.fields import PART_OF_BIZ_DATA, export_schema, field_of
 from pipeline.map.rules import MappingRules
 from pipeline.map.seal import KEY_OF_API, SEAL
 from pipeline.map.shape import Shape
@@ -24,16 +24,13 @@ _UNREAD = "\ufffd"
 _NOT_READ = "holds U+FFFD, which stands for a character that could not be read"
 
 
-def bind(
-    rules: MappingRules, columns: Sequence[str], float_columns: frozenset[str] = frozenset()
-) -> Callable[[Row], Mapped]:
+def bind(rules: MappingRules, columns: Sequence[str]) -> Callable[[Row], Mapped]:
     """
     Return the function that maps the rows of one file, for rules and columns that were found in order.
 
     The function is pure, never raises for what a row may hold, and gives the same bytes for the same row.
-    `float_columns` are those whose texts were floats in the file.
     """
-    return RowMapper(rules, wire(rules, columns, float_columns), float_columns).map
+    return RowMapper(rules, wire(rules, columns)).map
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +48,10 @@ class RowMapper:
     `conversions` are how fields are read, by name; `key` is the field that holds the request key.
     """
 
-    def __init__(self, rules: MappingRules, wiring: Wiring, float_columns: frozenset[str]) -> None:
+    def __init__(self, rules: MappingRules, wiring: Wiring) -> None:
         self._wiring = wiring
         self._charset = rules.charset
-        self.conversions = _conversions(rules, wiring, float_columns)
+        self.conversions = _conversions(rules, wiring)
         self._has_parts = any(name.startswith(PART_OF_BIZ_DATA) for name in wiring.fed())
         self._export = rules.export
         self._rows = Shape(export_schema(rules.export))
@@ -101,7 +98,7 @@ class RowMapper:
         """Tell the story of one row, up to its body."""
         if len(row.cells) != self._wiring.width:
             message = f"the row has {len(row.cells)} cells, and the file has {self._wiring.width} columns"
-            return Invalid((Fault(RAGGED, message),))
+            return Invalid((Fault(RAGGED, message, rule="width"),))
         found: list[Breach] = []
         texts = self._carried(self._wiring.texts(row.cells), found)
         fields = self._read(texts, found)
@@ -118,7 +115,11 @@ class RowMapper:
         """Return the texts as they are, or with a stand-in for what the request's charset can't carry."""
         together = "".join(texts.values())
         if _UNREAD in together:
-            found += (Breach(NOT_DECODABLE, (name,), _NOT_READ) for name, text in texts.items() if _UNREAD in text)
+            found += (
+                Breach(NOT_DECODABLE, (name,), _NOT_READ, "unread_character")
+                for name, text in texts.items()
+                if _UNREAD in text
+            )
         try:
             together.encode(self._charset)
         except UnicodeEncodeError:
@@ -128,23 +129,24 @@ class RowMapper:
     def _stand_in(self, name: str, text: str, found: list[Breach]) -> str:
         carried = text.encode(self._charset, "replace").decode(self._charset)
         if carried != text and _UNREAD not in text:
-            found.append(Breach(NOT_DECODABLE, (name,), f"holds a character that is no {self._charset} text"))
+            words = f"holds a character that is no {self._charset} text"
+            found.append(Breach(NOT_DECODABLE, (name,), words, "charset"))
         return carried
 
     def _read(self, texts: Mapping[str, str], found: list[Breach]) -> dict[str, Any]:
         """Give each text its type. One that can't be read stays, so that its field does not count as missing."""
-        fields: dict[str, Any] = _with_parts_put_together(texts) if self._has_parts else dict(texts)
+        fields: dict[str, Any] = dict(texts)
         at_fault = {breach.path[0] for breach in found}
         for name, convert in self.conversions.items():
             if name in texts and name not in at_fault:
                 try:
                     fields[name] = convert(texts[name])
                 except Unreadable as error:
-                    found.append(Breach(INVALID, (name,), error.rule))
+                    found.append(Breach(error.code, (name,), error.words, error.rule))
                     continue
                 if fields[name] is None:
                     del fields[name]
-        return fields
+        return _with_parts_put_together(fields) if self._has_parts else fields
 
     def _invalid(self, found: Iterable[Breach], texts: Mapping[str, str], fields: Mapping[str, Any]) -> Invalid:
         faults = tuple(self._teller.fault(breach, texts, fields) for breach in found)
@@ -159,45 +161,24 @@ def _shape_of_fields(export: Export) -> Shape:
     return Shape({keyword: asked for keyword, asked in document.items() if keyword not in {"required", "allOf"}})
 
 
-def _conversions(rules: MappingRules, wiring: Wiring, float_columns: frozenset[str]) -> Mapping[str, Convert]:
+def _conversions(rules: MappingRules, wiring: Wiring) -> Mapping[str, Convert]:
     """Return how each field that the file or a constant feeds is read, where it does not stay as it is."""
-
-    def reader(name: str, described: Field) -> Convert | None:
-        convert = partial(
-            conversion,
-            described,
-            zone=rules.timezone,
-            unit=rules.units.get("discount_amount" if name == "discounts" else name, "yuan"),
-        )
-        if wiring.headings.get(name) in float_columns:
-            return _reader_of_floats(wiring.texts_of_job(name), convert(is_float=True), convert(is_float=False))
-        return convert(is_float=False)
-
     known = ((name, described) for name in wiring.fed() if (described := field_of(rules.export, name)))
-    readers = ((name, reader(name, described)) for name, described in known)
+    readers = ((name, conversion(described, rules)) for name, described in known)
     return {name: convert for name, convert in readers if convert}
 
 
-def _reader_of_floats(of_job: frozenset[str], floats: Convert | None, texts: Convert | None) -> Convert | None:
-    """Read what the job itself writes for a field as text, though the column holds floats."""
-
-    def read(text: str) -> Any:
-        convert = texts if text in of_job else floats
-        return convert(text) if convert else text
-
-    return read if of_job and floats else floats
-
-
-def _with_parts_put_together(texts: Mapping[str, str]) -> dict[str, Any]:
+def _with_parts_put_together(fields: dict[str, Any]) -> dict[str, Any]:
     """Make biz_data of its parts. Where a row holds both, both stay, and the schema says what is wrong with that."""
-    parts = {name.removeprefix(PART_OF_BIZ_DATA): texts[name] for name in texts if name.startswith(PART_OF_BIZ_DATA)}
-    if not parts or "biz_data" in texts:
-        return dict(texts)
-    whole = {name: text for name, text in texts.items() if not name.startswith(PART_OF_BIZ_DATA)}
+    parts = {name.removeprefix(PART_OF_BIZ_DATA): fields[name] for name in fields if name.startswith(PART_OF_BIZ_DATA)}
+    if not parts or "biz_data" in fields:
+        return fields
+    whole = {name: text for name, text in fields.items() if not name.startswith(PART_OF_BIZ_DATA)}
     return whole | {"biz_data": orjson.dumps(parts, option=orjson.OPT_SORT_KEYS).decode()}
 
 
 def _refund_of_itself(fields: Mapping[str, Any]) -> tuple[Breach, ...]:
     if "pay_out_biz_no" in fields and fields["pay_out_biz_no"] == fields.get("out_biz_no"):
-        return (Breach(INVALID, ("pay_out_biz_no",), "is the row's own out_biz_no: a refund can't take back itself"),)
+        words = "is the row's own out_biz_no: a refund can't take back itself"
+        return (Breach(INVALID, ("pay_out_biz_no",), words, "refund_of_itself"),)
     return ()

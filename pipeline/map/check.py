@@ -1,6 +1,6 @@
 """Whether what a job says of its rows can be, before any file is read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pipeline.map.bind import RowMapper, bind
@@ -8,6 +8,7 @@ from pipeline.map.columns import wire
 from pipeline.map.faults import MISSING
 from pipeline.map.fields import API_OF_EXPORT, Kind, field_of
 from pipeline.map.rules import UNITS, MappingRules
+from pipeline.map.time_forms import form_fault
 from pipeline.model import Export, Invalid, Row
 from pipeline.texts import is_blank
 
@@ -30,6 +31,8 @@ def _contradictions(rules: MappingRules) -> Iterator[str]:
         yield f"{name} has both a column and a constant; keep one of them"
     for name, unit in rules.units.items():
         yield from _unit_faults(rules.export, name, unit)
+    for name, forms in rules.formats.items():
+        yield from _format_faults(rules.export, name, forms)
     for name in sorted(rules.defaults.keys() & rules.constants.keys()):
         yield f"{name} has both a default and a constant; keep one of them"
     for name in sorted(rules.values.keys() & rules.constants.keys()):
@@ -47,6 +50,15 @@ def _unit_faults(export: Export, name: str, unit: str) -> Iterator[str]:
         yield f"units: {name} is no amount"
     if unit not in UNITS:
         yield f'units: {name} is in "{unit}", which is none of {", ".join(UNITS)}'
+
+
+def _format_faults(export: Export, name: str, forms: Sequence[str]) -> Iterator[str]:
+    field = field_of(export, name)
+    if field and field.kind not in (Kind.TIME, Kind.INSTANT):
+        yield f"formats: {name} is no time"
+    for form in forms:
+        if fault := form_fault(form):
+            yield f'formats: {name} "{form}" {fault}'
 
 
 def _bad_constants(rules: MappingRules) -> Iterator[str]:
@@ -69,4 +81,4 @@ def _faults_of(rules: MappingRules, name: str, text: str) -> list[str]:
     if not text.strip():
         return []
     alone = replace(rules, columns={}, constants={}, values={}, defaults={name: text}, filter={})
-    return [fault.message for fault in RowMapper(alone, wire(alone, ()), frozenset()).faults_of(name, text.strip())]
+    return [fault.message for fault in RowMapper(alone, wire(alone, ())).faults_of(name, text.strip())]

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 
 from pipeline.errors import SourceError
-from pipeline.map.fields import PART_OF_BIZ_DATA, field_of, fields_of, required_fields
+from pipeline.map.cells import cell_text
+from pipeline.map.fields import PART_OF_BIZ_DATA, field_of, fields_of, is_bare, required_fields
 from pipeline.map.headings import Headings, UnclearName
 from pipeline.map.rules import MappingRules, nearest
-from pipeline.map.words import Filter, Words, meaning_of, texts_of, words_of
+from pipeline.map.words import Filter, Words, texts_of, words_of
 from pipeline.model import Export
 from pipeline.showing import shown_heading, shown_headings
 from pipeline.texts import trimmed
@@ -21,8 +21,9 @@ class Wiring:
 
     `places` are fields and the positions of their columns; `constants` the texts of every row; `otherwise` what a
     field is, where another one is there (or in any case) and the row does not say. `headings` are the columns by
-    field, and `width` is how many columns the file has. `words` are those that mean something else to their field;
-    `filter` says which rows are wanted.
+    field, and `width` is how many columns the file has. `nulls` are the words for `no value`, `bare` the fields whose
+    cells are freed of what is around their values. `words` are those that mean something else to their field; `filter`
+    says which rows are wanted.
     """
 
     places: tuple[tuple[str, int], ...]
@@ -30,15 +31,17 @@ class Wiring:
     otherwise: tuple[tuple[str, str | None, str], ...] = field(repr=False)
     headings: Mapping[str, str]
     width: int
+    nulls: frozenset[str]
+    bare: frozenset[str]
     words: Mapping[str, Words] = field(repr=False)
     filter: Filter
 
     def texts(self, cells: Sequence[str | None]) -> dict[str, str]:
-        """Return what a row says: white space around a value is not part of it, and an empty value says nothing."""
+        """Return the texts of a row's fields; a field whose cell says nothing has none."""
         texts = dict(self.constants)
         for name, position in self.places:
             cell = cells[position]
-            if cell and (text := self._meaning(name, cell.strip())):
+            if cell and (text := self._text(name, cell)):
                 texts[name] = text
         for name, companion, text in self.otherwise:
             if companion is None or companion in texts:
@@ -49,13 +52,10 @@ class Wiring:
         """Return the fields that a row may have."""
         return dict.fromkeys((*self.headings, *self.constants, *(name for name, _, _ in self.otherwise)))
 
-    def texts_of_job(self, name: str) -> frozenset[str]:
-        """Return the texts that a field may have from the job or the schema, and not from a cell."""
-        return frozenset((*self.words.get(name, {}).values(), *(text for of, _, text in self.otherwise if of == name)))
-
-    def _meaning(self, name: str, text: str) -> str:
+    def _text(self, name: str, cell: str) -> str:
+        text = cell_text(cell, self.nulls, is_bare=name in self.bare)
         words = self.words.get(name)
-        return text if words is None else meaning_of(words, text)
+        return words.get(text, text) if words else text
 
 
 def check_columns(rules: MappingRules, columns: Sequence[str], name: str) -> None:
@@ -80,16 +80,13 @@ def check_columns(rules: MappingRules, columns: Sequence[str], name: str) -> Non
         raise SourceError(f"{name}: {'; '.join(faults)}. The columns there are: {there}")
 
 
-def wire(rules: MappingRules, columns: Sequence[str], float_columns: frozenset[str] = frozenset()) -> Wiring:
+def wire(rules: MappingRules, columns: Sequence[str]) -> Wiring:
     """Find the column of each field once, for a file that passed `check_columns`."""
     headings = Headings(columns)
     found, _ = _find(headings, _columns_of_fields(rules, columns))
     filtered, _ = _find(headings, ((column, column) for column in rules.filter))
     always, with_companion = _parted(rules.export, rules.constants)
     stand_ins, stand_ins_with_companion = _parted(rules.export, rules.defaults)
-
-    def is_float(place: int | None) -> bool:
-        return place is not None and columns[place] in float_columns
 
     return Wiring(
         places=tuple(found.items()),
@@ -102,10 +99,10 @@ def wire(rules: MappingRules, columns: Sequence[str], float_columns: frozenset[s
         ),
         headings={name: columns[place] for name, place in found.items()},
         width=len(columns),
-        words={name: words_of(words, is_float=is_float(found.get(name))) for name, words in rules.values.items()},
-        filter=Filter(
-            tuple((at, texts_of(rules.filter[column], is_float=is_float(at))) for column, at in filtered.items())
-        ),
+        nulls=rules.null_values,
+        bare=frozenset(name for name in found if is_bare(field_of(rules.export, name))),
+        words={name: words_of(meanings) for name, meanings in rules.values.items()},
+        filter=Filter(tuple((at, texts_of(rules.filter[column])) for column, at in filtered.items())),
     )
 
 
@@ -130,7 +127,7 @@ def _defaults(export: Export) -> Iterator[tuple[str, str | None, str]]:
 
 
 def _find(headings: Headings, names: Iterable[tuple[str, str]]) -> tuple[dict[str, int], dict[str, UnclearName]]:
-    """Return the places of columns in their order, and names that are unclear, both by what they are for."""
+    """Return the places of columns, and the names that are unclear, both by what they are for."""
     places: dict[str, int] = {}
     unclear: dict[str, UnclearName] = {}
     for purpose, name in names:
@@ -140,14 +137,14 @@ def _find(headings: Headings, names: Iterable[tuple[str, str]]) -> tuple[dict[st
             unclear[purpose] = error
         else:
             places |= {} if place is None else {purpose: place}
-    return dict(sorted(places.items(), key=itemgetter(1))), unclear
+    return places, unclear
 
 
 def _columns_of_fields(rules: MappingRules, columns: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the fields that a column may feed, each with its column: one of its own name, or the one the job names."""
+    """Yield each field that a column may feed, in the schema's order, with that column: the job's, or of its name."""
     own = {name: name for name in fields_of(rules.export)} | _parts_of_biz_data(rules.export, columns)
-    yield from (pair for pair in own.items() if pair[0] not in rules.constants and pair[0] not in rules.columns)
-    yield from ((name, column) for name, column in rules.columns.items() if field_of(rules.export, name))
+    named = {name: column for name, column in rules.columns.items() if field_of(rules.export, name)}
+    yield from (pair for pair in (own | named).items() if pair[0] in named or pair[0] not in rules.constants)
 
 
 def _parts_of_biz_data(export: Export, columns: Sequence[str]) -> dict[str, str]:

@@ -45,7 +45,7 @@ class Learner:
         first = {feed.column: feed for feed in reversed(gaps)}
         for number, (column, feed) in enumerate(first.items(), variant):
             marked[column] = feed.slot.marker(number) if feed.slot else None
-        if any(feed.words != first[feed.column].words for feed in gaps):
+        if any(not feed.reads_like(first[feed.column]) for feed in gaps):
             return None
         for feed in gaps:
             text = _as_read(feed, marked[feed.column])

@@ -33,19 +33,13 @@ Likeness = tuple[Kind, ...]
 _MOST_KNOWN = 256
 
 
-def bind_chunks(
-    rules: MappingRules,
-    columns: Sequence[str],
-    float_columns: frozenset[str] = frozenset(),
-    *,
-    worth_learning: int = 16,
-) -> Callable[[Chunk], Sheet]:
+def bind_chunks(rules: MappingRules, columns: Sequence[str], *, worth_learning: int = 16) -> Callable[[Chunk], Sheet]:
     """
     Return the function that maps the chunks of one file: row by row it gives what `bind` gives.
 
     Fewer rows than `worth_learning` that are alike in a chunk are mapped by themselves.
     """
-    return _SheetMapper(rules, columns, float_columns, worth_learning).map
+    return _SheetMapper(rules, columns, worth_learning).map
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +58,14 @@ class _Column:
 
 
 class _SheetMapper:
-    def __init__(
-        self, rules: MappingRules, columns: Sequence[str], float_columns: frozenset[str], worth_learning: int
-    ) -> None:
-        wiring = wire(rules, columns, float_columns)
-        self._rows = RowMapper(rules, wiring, float_columns)
+    def __init__(self, rules: MappingRules, columns: Sequence[str], worth_learning: int) -> None:
+        wiring = wire(rules, columns)
+        self._rows = RowMapper(rules, wiring)
         self._api = rules.api
         self._worth_learning = worth_learning
         self._filter = wiring.filter
         self._has_key = self._rows.key in wiring.fed()
-        self._feeds = feeds_of(rules, wiring, self._rows.conversions, float_columns)
+        self._feeds = feeds_of(rules, wiring, self._rows.conversions)
         self._learner = Learner(rules, self._rows)
         self._known: dict[Likeness, Template | Refusal | None] = {}
 
@@ -139,13 +131,14 @@ class _SheetMapper:
 
 
 def _read(feed: Feed, cells: Column) -> _Column:
-    column = feed.texts(cells)
     if feed.slot is None:
-        kinds = column.dictionary_encode(null_encoding="encode")
-        return _Column(feed, column, kinds.dictionary.to_pylist(), _codes(kinds.indices))
+        kinds = cells.dictionary_encode(null_encoding="encode")
+        return _Column(feed, cells, kinds.dictionary.to_pylist(), _codes(kinds.indices))
+    column = feed.texts(cells)
     reading = feed.slot.read(column)
     if reading.odd is not None and reading.odd.any():
-        odd = column.filter(pa.array(reading.odd)).dictionary_encode()
+        # As they stand in the file: what is around them may matter to the row mapper.
+        odd = cells.filter(pa.array(reading.odd)).dictionary_encode()
         codes = _codes(column.is_valid())
         codes[reading.odd] = _codes(odd.indices) + 2
         return _Column(feed, reading.texts, (False, True, *odd.dictionary.to_pylist()), codes)

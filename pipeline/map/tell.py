@@ -22,9 +22,10 @@ class Teller:
     def fault(self, breach: Breach, texts: Mapping[str, str], fields: Mapping[str, Any]) -> Fault:
         """Return the fault for a broken rule; `texts` is what the row said, `fields` what was made of it."""
         if not breach.path:
-            return Fault(breach.code, breach.rule)
+            return Fault(breach.code, breach.words, rule=breach.rule)
         shown = "" if breach.code == MISSING else self._shown(breach.path, texts, fields)
-        return Fault(breach.code, " ".join(filter(None, (self._label(breach.path), shown, breach.rule))))
+        message = " ".join(filter(None, (self._label(breach.path), shown, breach.words)))
+        return Fault(breach.code, message, _name(breach.path), self._column(breach.path), breach.rule)
 
     def _shown(self, path: Path, texts: Mapping[str, str], fields: Mapping[str, Any]) -> str:
         value: Any = texts if path[0] in texts and len(path) == 1 else fields
@@ -32,10 +33,17 @@ class Teller:
             value = value[step]
         return masked(value, is_private=not self._private.isdisjoint(path))
 
+    def _column(self, path: Path) -> str | None:
+        heading = self._headings.get(str(path[0]))
+        return None if heading is None else shown_heading(trimmed(heading))
+
     def _label(self, path: Path) -> str:
-        name, *rest = path
-        label = str(name) + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest)
-        heading = trimmed(self._headings.get(str(name), str(name)))
-        if heading != name:
-            return f"{label} (column {shown_heading(heading)})"
-        return f"{label} (a constant)" if name in self._constants else label
+        name, heading = str(path[0]), trimmed(self._headings.get(str(path[0]), ""))
+        if heading not in ("", name):
+            return f"{_name(path)} (column {self._column(path)})"
+        return f"{_name(path)} (a constant)" if name in self._constants and not heading else _name(path)
+
+
+def _name(path: Path) -> str:
+    name, *rest = path
+    return str(name) + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest)

@@ -1,6 +1,5 @@
 """The words of an export: what they mean to a field, and which of them a job wants."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,27 +8,19 @@ import pyarrow as pa
 from pipeline.map.plain import Mask, mask
 from pipeline.texts import Column, column_of, is_blank, trimmed
 
-_WHOLE = re.compile(r"[0-9]+")
-
 Words = Mapping[str, str]
-"""What the words of a column mean to a field; other words stay as they are."""
+"""What the words of a column mean to a field, empty for no value; other words stay as they are."""
 
 
-def words_of(meanings: Words, *, is_float: bool) -> Words:
-    """Return a job's meanings as they are looked up. A column of floats writes the word 1 as 1.0."""
-    said = {word: meaning for word, meaning in meanings.items() if not is_blank(word)}
-    return {form: meaning.strip() for word, meaning in said.items() for form in _forms(word, is_float=is_float)}
-
-
-def meaning_of(words: Words, text: str) -> str:
-    """Return what a text means, empty if the job says that it means nothing."""
-    return words.get(trimmed(text), text)
+def words_of(meanings: Words) -> Words:
+    """Return a job's meanings as they are looked up."""
+    return {trimmed(word): meaning.strip() for word, meaning in meanings.items() if not is_blank(word)}
 
 
 def meanings_of(words: Words, column: Column) -> Column:
     """Return what the texts of a column mean; no value stays none."""
     unlike = column.dictionary_encode()
-    meanings = [meaning_of(words, text) or None for text in unlike.dictionary.to_pylist()]
+    meanings = [words.get(text, text) or None for text in unlike.dictionary.to_pylist()]
     return column_of(meanings).take(unlike.indices)
 
 
@@ -54,14 +45,9 @@ class Filter:
         return found
 
 
-def texts_of(words: Iterable[str], *, is_float: bool) -> frozenset[str]:
+def texts_of(words: Iterable[str]) -> frozenset[str]:
     """Return the texts of a filter as they are looked up."""
-    return frozenset(form for word in words for form in _forms(word, is_float=is_float))
-
-
-def _forms(word: str, *, is_float: bool) -> tuple[str, ...]:
-    text = trimmed(word)
-    return (text, f"{text}.0") if is_float and _WHOLE.fullmatch(text) else (text,)
+    return frozenset(map(trimmed, words))
 
 
 def _is_among(wanted: frozenset[str], cell: str | None) -> bool:

@@ -27,8 +27,7 @@ class CsvSource:
     """
     The rows of one CSV file; see `Source`.
 
-    Blank lines are no rows; a blank record of another width is a row without a value. A cell that is empty or one of
-    the format's null values is None.
+    Blank lines are no rows; a blank record of another width is a row without a value. An empty cell is None.
     """
 
     def __init__(self, file: SourceFile, content: Content, form: CsvFormat, *, chunk_rows: int, bounds: Bounds) -> None:
@@ -37,7 +36,7 @@ class CsvSource:
         self.sha256 = ""
         self._file = file
         self._chunk_rows = chunk_rows
-        self._nulls: dict[str, None] = dict.fromkeys(("", *form.null_values))
+        self._nulls: dict[str, None] = {"": None}
         self._bytes = PlainBytes(file, content)
         try:
             form = format_of(self._bytes.head, form)

@@ -104,7 +104,7 @@ class Stager:
         self._ledger.add_input(InputRecord(file_no, file.name, file.path, source.columns, rows, sha256))
 
     def _stage_rows(self, file_no: int, source: Source) -> None:
-        map_chunk = bind_chunks(self._rules, source.columns, source.float_columns)
+        map_chunk = bind_chunks(self._rules, source.columns)
         for chunk in source:
             self._go_on()
             left = len(chunk) if self._limit is None else self._limit - self._rows

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pipeline.model import Api, CsvFormat, Export, LaneOrder
 from pipeline.resources import schema
@@ -12,6 +12,7 @@ from pipeline.settings.export_words import read_filter, read_values, text_of
 from pipeline.settings.model import Job, TransportName
 from pipeline.settings.table import Table
 from pipeline.settings.words import did_you_mean, listed, quoted
+from pipeline.settings.zones import suggested_zone
 
 # wechatpay-v3-points.md, section 1: 5 requests per second per service-provider merchant id.
 POINTS_RATE = 5.0
@@ -64,6 +65,8 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
         values=meanings,
         defaults=_flat(table.table("defaults")),
         filter=read_filter(table.table("filter")),
+        formats=_formats(table.table("formats")),
+        sends_suspicious_ids=table.text("suspicious_ids") == "send",
         order=_order(table),
         transport=TransportName(_given(values, "transport", TransportName.REQUESTS)),
         processes=int(_given(values, "processes", 1)),
@@ -90,7 +93,7 @@ def _check_fields(table: Table, export: Export, meanings: Iterable[str]) -> None
     rows = schema(f"exports/{export}.json")
     known, parts = rows["properties"], tuple(rows.get("patternProperties", ()))
     named = {name: _flat(table.table(name)) for name in ("columns", "units", "constants", "defaults")}
-    for name, fields in (*named.items(), ("values", meanings)):
+    for name, fields in (*named.items(), ("values", meanings), ("formats", table.table("formats").values)):
         for field in fields:
             if field not in known and not any(re.match(pattern, field) for pattern in parts):
                 table.table(name).fault(field, f"no field of {export}{did_you_mean(field, known)}")
@@ -116,7 +119,7 @@ def _zone(table: Table) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        table.fault("timezone", f"no time zone has the name {quoted(name)}{did_you_mean(name, available_timezones())}")
+        table.fault("timezone", f"no time zone has the name {quoted(name)}{suggested_zone(name)}")
         return ZoneInfo(DEFAULT_ZONE)
 
 
@@ -130,7 +133,8 @@ def _csv(table: Table) -> CsvFormat:
     delimiter, quote = table.text("delimiter") or plain.delimiter, _given(table.values, "quote", plain.quote)
     if delimiter == quote:
         table.fault("quote", "the same as delimiter; they have to differ")
-    return CsvFormat(encoding, delimiter, quote, tuple(table.values.get("null_values") or ()))
+    null_values = tuple(_given(table.values, "null_values", plain.null_values))
+    return CsvFormat(encoding, delimiter, quote, null_values)
 
 
 def _is_codec(name: str) -> bool:
@@ -152,6 +156,12 @@ def _flat(table: Table) -> Mapping[str, str]:
         nested = value if isinstance(value, dict) else {"": value}
         flat |= {f"{field}.{name}" if name else field: text_of(one) for name, one in nested.items() if one is not None}
     return MappingProxyType(flat)
+
+
+def _formats(table: Table) -> Mapping[str, tuple[str, ...]]:
+    """Return the forms of each field's times, without white space around them: a value has none."""
+    forms = {field: [value] if isinstance(value, str) else value for field, value in _sound(table)}
+    return MappingProxyType({field: tuple(form.strip() for form in several) for field, several in forms.items()})
 
 
 def _sound(table: Table) -> list[tuple[str, Any]]:

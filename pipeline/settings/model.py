@@ -98,7 +98,8 @@ class Job:
 
     `inputs` are as written, `{date}` unfilled, relative to the config file's folder; none means that the command
     line names them. A dotted field such as `biz_data.city` stands in `columns` and `constants` under that name;
-    `units` are `yuan` or `fen`. `values` are by field and word, `filter` are the wanted texts by column.
+    `units` are `yuan` or `fen`; `formats` are the forms of a field's times beside those that need none. `values` are
+    by field and word, `filter` are the wanted texts by column.
     """
 
     name: str
@@ -123,6 +124,8 @@ class Job:
     order: LaneOrder = LaneOrder.SOURCE
     transport: TransportName = TransportName.REQUESTS
     processes: int = 1
+    formats: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sends_suspicious_ids: bool = False
 
 
 @dataclass(frozen=True, slots=True)

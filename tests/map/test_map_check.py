@@ -97,9 +97,24 @@ def test_the_plainest_mapping_is_in_order(rules: Rules, export: Export) -> None:
             {"constants": {"biz_action": "PAID", "user_id": "2088\x00"}},
             [
                 'constants: biz_action (a constant) "P***D" (4 characters) is not one of ORDER_PAID, ORDER_REFUND',
-                "constants: user_id (a constant) (5 characters) holds a control character",
+                "constants: user_id (a constant) (5 characters) is not 2088 and 12 more digits",
             ],
             id="constants-of-the-wrong-kind",
+        ),
+        pytest.param(
+            Export.ORDERS,
+            {"constants": {"partner_id": "2.088E+15"}},
+            [
+                'constants: partner_id (a constant) "2***5" (9 characters) is in scientific notation, so digits may be '
+                'lost: export the column as text; if codes really look so, set suspicious_ids = "send" in the job'
+            ],
+            id="rounded-constant",
+        ),
+        pytest.param(
+            Export.ORDERS,
+            {"formats": {"trade_amount": ("epoch_s",), "biz_time": ("%Y/%m/%d", "%H:%M")}},
+            ["formats: trade_amount is no time", 'formats: biz_time "%H:%M" names no day; it needs %Y, %m and %d'],
+            id="forms",
         ),
         pytest.param(
             Export.ORDERS,

@@ -20,18 +20,16 @@ Map = Callable[..., list[Mapped | BadRow]]
 def rows_mapped(request: pytest.FixtureRequest, rules: Rules, good: Good) -> Map:
     """Map rows that are right but for some cells, by columns or row by row."""
 
-    def mapped(
-        export: Export, several: Sequence[Cells], floats: frozenset[str] = frozenset(), **how: Any
-    ) -> list[Mapped | BadRow]:
+    def mapped(export: Export, several: Sequence[Cells], **how: Any) -> list[Mapped | BadRow]:
         columns = tuple(dict.fromkeys((*good[export], *(name for cells in several for name in cells))))
         rows = [
             Row(at, tuple({**good[export], **cells}.get(name) for name in columns))
             for at, cells in enumerate(several, 1)
         ]
         of_job = rules(export, **how)
-        sheet = bind_chunks(of_job, columns, floats, worth_learning=request.param)(Chunk.of_rows(columns, rows))
+        sheet = bind_chunks(of_job, columns, worth_learning=request.param)(Chunk.of_rows(columns, rows))
         told = [sheet.at(place) for place in range(len(sheet))]
-        assert told == list(map(bind(of_job, columns, floats), rows))
+        assert told == list(map(bind(of_job, columns), rows))
         return told
 
     return mapped
@@ -54,6 +52,8 @@ ACTIONS = {"biz_action": {"退款": "ORDER_REFUND", " 支付 ": "ORDER_PAID", "-
         pytest.param({"biz_action": "退款", **REFUND}, "ORDER_REFUND", id="word"),
         pytest.param({"biz_action": " 支付\u3000"}, "ORDER_PAID", id="word with blanks around it"),
         pytest.param({"biz_action": "\ufeff退款\u200b", **REFUND}, "ORDER_REFUND", id="word with marks around it"),
+        pytest.param({"biz_action": "'退款", **REFUND}, "ORDER_REFUND", id="word with a spreadsheet's mark"),
+        pytest.param({"biz_action": '="退款"', **REFUND}, "ORDER_REFUND", id="word in a formula"),
         pytest.param({"biz_action": "ORDER_REFUND", **REFUND}, "ORDER_REFUND", id="another word"),
         pytest.param({"biz_action": "-"}, "ORDER_PAID", id="word for nothing"),
         pytest.param({"biz_action": None}, "ORDER_PAID", id="empty cell"),
@@ -65,6 +65,18 @@ def test_a_word_has_the_meaning_that_the_job_gives_it(rows_mapped: Map, cells: C
     (mapped,) = rows_mapped(Export.ORDERS, [cells], values=ACTIONS)
 
     assert body(mapped)["biz_action"] == action
+
+
+def test_a_null_word_has_no_meaning_of_its_own(rows_mapped: Map) -> None:
+    """What stands for `no value` is none before words are looked at, and defaults follow."""
+    told = rows_mapped(
+        Export.TASKS,
+        [{"task_name": "NULL"}, {"task_name": "\\N"}, {"task_name": "-"}],
+        values={"task_name": {"NULL": "x", "-": "NULL"}},
+        defaults={"task_name": "签到"},
+    )
+
+    assert [body(row)["task_type_data"]["name"] for row in told] == ["签到", "签到", "NULL"]
 
 
 def test_a_word_that_is_not_listed_is_judged_as_it_is(rows_mapped: Map) -> None:
@@ -122,6 +134,13 @@ def test_one_column_may_say_two_things(rows_mapped: Map) -> None:
     assert [(body(row)["out_biz_no"], body(row)["task_type_data"]["name"]) for row in told] == [
         ("甲", "签到"), ("乙", "乙"),
     ]  # fmt: skip
+
+
+def test_one_column_may_be_read_in_two_ways(rows_mapped: Map) -> None:
+    """A mark before an id is none of it, and stays in a name."""
+    told = rows_mapped(Export.TASKS, [{"kind": "'007"}], columns={"task_name": "kind", "out_biz_no": "kind"})
+
+    assert [(body(row)["out_biz_no"], body(row)["task_type_data"]["name"]) for row in told] == [("007", "'007")]
 
 
 def test_a_marker_may_be_a_word(rows_mapped: Map) -> None:
@@ -290,17 +309,3 @@ def test_a_record_that_cannot_be_read_is_not_filtered(rules: Rules, good: Good) 
 
     assert [sheet.at(0), sheet.at(1)] == [bad, Filtered("A-17")]
     assert (sheet.request_keys.to_pylist(), sheet.filtered) == ([None, "A-17"], frozenset({1}))
-
-
-def test_a_column_of_floats_writes_whole_words_with_a_point(rows_mapped: Map) -> None:
-    """A warehouse turns whole numbers with gaps into floats: the word 1 is then 1.0, and what it means is no float."""
-    told = rows_mapped(
-        Export.ORDERS,
-        [{"biz_action": "1.0", "state": "2.0"}, {"biz_action": None, "state": "2.0"}, {"state": "3.0"}],
-        frozenset({"biz_action", "state"}),
-        values={"biz_action": {"1": "ORDER_PAID"}},
-        filter={"state": ("2",)},
-    )
-
-    assert [body(row)["biz_action"] for row in told[:2]] == ["ORDER_PAID", "ORDER_PAID"]
-    assert told[2] == Filtered("A-17")

@@ -114,18 +114,12 @@ def test_lines_become_rows_as_rfc_4180_says(
             [Row(1, ('"1', '2"')), Row(2, ('"x', '\ry"'))],
             id="no-quoting",
         ),
-        pytest.param(
-            CsvFormat(null_values=("NULL", "\\N")),
-            b'a,b\nx,"NULL"\n\\N,null\n',
-            [Row(1, ("x", None)), Row(2, (None, "null"))],
-            id="null-values",
-        ),
     ],
 )
 def test_the_format_says_how_cells_are_told_apart(
     read: Read, form: CsvFormat, data: bytes, rows: list[Row | BadRow]
 ) -> None:
-    """Delimiter, quote and null values are those of the format; quoting can be off."""
+    """Delimiter and quote are those of the format; quoting can be off."""
     assert read(data, form) == (("a", "b"), rows)
 
 

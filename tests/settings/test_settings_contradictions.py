@@ -49,6 +49,18 @@ FAULTS = [
         id="zone",
     ),
     pytest.param(
+        '"Asia/Shanghai"',
+        '"GMT+8"',
+        f'{ORDERS} timezone: no time zone has the name "GMT+8"; for China\'s time write Asia/Shanghai',
+        id="offset for a zone",
+    ),
+    pytest.param(
+        'trade_amount = "fen"',
+        'trade_amount = "fen"\n[jobs.orders.formats]\nbiz_tme = "epoch_s"',
+        "backfill.toml [jobs.orders.formats] biz_tme: no field of orders; did you mean biz_time?",
+        id="form of no field",
+    ),
+    pytest.param(
         '"gb18030"',
         '"gb18O30"',
         "backfill.toml [jobs.orders.csv] encoding: no known encoding; did you mean gb18030?",

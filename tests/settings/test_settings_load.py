@@ -257,6 +257,7 @@ def test_the_words_of_an_export_load(sample: str, load_text: Load) -> None:
         pytest.param("", CsvFormat(), id="none"),
         pytest.param('delimiter = "\\t"\nquote = ""', CsvFormat(delimiter="\t", quote=""), id="tabs, nothing quoted"),
         pytest.param('null_values = ["NULL", "-"]', CsvFormat(null_values=("NULL", "-")), id="null values"),
+        pytest.param("null_values = []", CsvFormat(null_values=()), id="no null values"),
         pytest.param('encoding = "UTF-16"', CsvFormat(encoding="UTF-16"), id="encoding"),
     ],
 )
@@ -265,6 +266,26 @@ def test_csv_formats(given: str, form: CsvFormat, sample: str, load_text: Load) 
     text = sample.replace('encoding = "gb18030"', given)
 
     assert load_text(text).jobs["orders"].csv == form
+
+
+@pytest.mark.parametrize(
+    ("given", "formats"),
+    [
+        pytest.param('biz_time = "%d.%m.%Y %H:%M"', {"biz_time": ("%d.%m.%Y %H:%M",)}, id="one form"),
+        pytest.param('biz_time = ["%d.%m.%Y ", "epoch_s"]', {"biz_time": ("%d.%m.%Y", "epoch_s")}, id="several"),
+    ],
+)
+def test_forms_of_times(given: str, formats: Mapping[str, tuple[str, ...]], sample: str, load_text: Load) -> None:
+    """A field has one form of times or several; a blank around one is not part of it."""
+    assert load_text(f"{sample}[jobs.orders.formats]\n{given}\n").jobs["orders"].formats == formats
+
+
+@pytest.mark.parametrize(("given", "sends"), [("", False), ("invalid", False), ("send", True)])
+def test_ids_that_look_rounded(given: str, sends: bool, sample: str, load_text: Load) -> None:
+    """Ids that look rounded are not sent unless the job says so."""
+    text = sample.replace("rate = 20", f'suspicious_ids = "{given}"' if given else "rate = 20")
+
+    assert load_text(text).jobs["orders"].sends_suspicious_ids == sends
 
 
 @pytest.mark.parametrize(
