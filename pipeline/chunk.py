@@ -1,9 +1,10 @@
 """Rows that are handled together, as columns of text: what reading gives and mapping takes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.model import BadRow, Row
@@ -57,6 +58,20 @@ class Chunk:
         texts = tuple(text.slice(start, length) for text in self.texts)
         file_lines = None if self.file_lines is None else self.file_lines[start : start + length]
         return Chunk(self.columns, self.first + start, texts, bad, file_lines)
+
+    def without(self, places: Sequence[int], *, first: int) -> "Chunk":
+        """Return the chunk without the rows at some places, numbered from `first`."""
+        if not places and first == self.first:
+            return self
+        is_kept = np.ones(len(self), np.bool_)
+        is_kept[list(places)] = False
+        at_now = np.cumsum(is_kept) - 1
+        bad = {int(at_now[at]): replace(row, number=first + int(at_now[at])) for at, row in self.bad.items()}
+        if not places:
+            return Chunk(self.columns, first, self.texts, bad, self.file_lines)
+        texts = tuple(text.filter(pa.array(is_kept)) for text in self.texts)
+        file_lines = None if self.file_lines is None else np.asarray(self.file_lines)[is_kept].tolist()
+        return Chunk(self.columns, first, texts, bad, file_lines)
 
     def in_parts(self, length: int) -> Iterator["Chunk"]:
         """Yield the chunk in parts of a length, the last one with what is left."""

@@ -166,7 +166,14 @@ class Invalid:
         return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 4] + " ..."
 
 
-Mapped = tuple[Payload, ...] | Invalid
+@dataclass(frozen=True, slots=True)
+class Filtered:
+    """A row that the job does not want; `request_key` is there if the row says one."""
+
+    request_key: str | None = None
+
+
+Mapped = tuple[Payload, ...] | Invalid | Filtered
 """What a row was mapped to."""
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.lines import Lines
-from pipeline.model import Api, BadRow, Balance, Invalid, Mapped, Payload, digest
+from pipeline.model import Api, BadRow, Balance, Filtered, Invalid, Mapped, Payload, digest
 from pipeline.texts import Column
 
 DIGEST = pa.binary(16)
@@ -44,7 +44,8 @@ class Sheet:
 
     `payloads` are lines of PAYLOAD in the order of their rows, `request_keys` those by which the rows themselves are
     known, null where there is none. `others` says by place what is wrong with a row, or which record could not be
-    read. `cells` gives the cells of the row at a place. `file_lines` are those of the chunk.
+    read. `cells` gives the cells of the row at a place. `filtered` are the places of rows that the job does not want.
+    `file_lines` are those of the chunk.
     """
 
     api: Api
@@ -53,6 +54,7 @@ class Sheet:
     payloads: Lines
     others: Mapping[int, Invalid | BadRow] = field(repr=False)
     cells: Callable[[int], tuple[str | None, ...]] = field(repr=False)
+    filtered: frozenset[int] = frozenset()
     file_lines: Sequence[int] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -63,6 +65,8 @@ class Sheet:
         other = self.others.get(place)
         if other is not None:
             return other
+        if place in self.filtered:
+            return Filtered(self.request_keys[place].as_py())
         low, high = np.searchsorted(self.payloads.numbers("at"), (place, place + 1)).tolist()
         return tuple(self._payload(n) for n in range(low, high))
 

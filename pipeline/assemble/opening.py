@@ -36,4 +36,7 @@ def mapping_rules(job: Job) -> MappingRules:
         formats=job.formats,
         null_values=frozenset(word.strip() for word in job.csv.null_values),
         sends_suspicious_ids=job.sends_suspicious_ids,
+        values=job.values,
+        defaults=job.defaults,
+        filter=job.filter,
     )

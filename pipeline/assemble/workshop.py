@@ -28,7 +28,7 @@ from pipeline.settings import Account, AlipayAccount, Config, Job
 from pipeline.write.course import Course
 from pipeline.write.delivery import timestamp
 
-# A run's first act; returns how many rows there are.
+# A run's first act; returns how many rows there are that the job wants.
 Stage = Callable[[Stager], int]
 
 
@@ -80,7 +80,7 @@ class Workshop:
         def go_on(_stager: Stager) -> int:
             # Another run may have given payments new keys meanwhile.
             held.follow_new_keys(retarget)
-            return sum(source.rows for source in self._ledger.inputs(held.run))
+            return sum(source.rows for source in self._ledger.inputs(held.run)) - held.filtered_rows()
 
         return go_on
 

@@ -26,6 +26,7 @@ class Fate(IntEnum):
     DUPLICATE_ROW = 3
     SUPERSEDED = 4
     UNCHANGED = 5
+    FILTERED = 6
 
     @property
     def code(self) -> str:
@@ -121,6 +122,7 @@ def leaf_of(file_no: int, first_row_no: int, sheet: Sheet) -> Leaf:
     )
     for at, other in sheet.others.items():
         leaf.invalidate(at, _fault_of_record(other) if isinstance(other, BadRow) else _fault_of_row(other))
+    leaf.fates_by_row()[list(sheet.filtered)] = Fate.FILTERED
     return leaf
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
-from pipeline.ledger import deliveries, inputs, lease, outcomes, queue, refunds, rerunning, runs
+from pipeline.ledger import deliveries, inputs, lease, outcomes, packs, queue, refunds, rerunning, runs
 from pipeline.ledger.admission import Admission
 from pipeline.ledger.commit import GroupCommit
 from pipeline.ledger.database import told_clearly
@@ -249,6 +249,10 @@ class RunLedger:
             return runs.conclude(connection, self.run, state=state, reason=reason, finished_at=finished_at)
 
         return self._commit_at_length(write)
+
+    def filtered_rows(self) -> int:
+        """Return how many of the rows the job's filter left out."""
+        return self._file.read(lambda c: packs.rows_packed_as(c, self.run, "filtered"))
 
     def has_open_dues(self) -> bool:
         """Return whether there is anything that the run did not come to."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import orjson
@@ -15,7 +16,7 @@ from pipeline.map.seal import KEY_OF_API, SEAL
 from pipeline.map.shape import Shape
 from pipeline.map.tell import Teller
 from pipeline.map.values import Convert, conversion
-from pipeline.model import Fault, Invalid, Mapped, Payload, Row
+from pipeline.model import Export, Fault, Filtered, Invalid, Mapped, Payload, Row
 from pipeline.resources import schema
 
 # Readers and other programs put it where bytes are no letter, so it can't be what the value was.
@@ -41,24 +42,53 @@ class Composed:
 
 
 class RowMapper:
-    """What one job knows of the rows of one file, looked up once; `conversions` are how fields are read, by name."""
+    """
+    What one job knows of the rows of one file, looked up once.
+
+    `conversions` are how fields are read, by name; `key` is the field that holds the request key.
+    """
 
     def __init__(self, rules: MappingRules, wiring: Wiring) -> None:
         self._wiring = wiring
         self._charset = rules.charset
         self.conversions = _conversions(rules, wiring)
-        self._has_parts = any(name.startswith(PART_OF_BIZ_DATA) for name in (*wiring.headings, *wiring.constants))
+        self._has_parts = any(name.startswith(PART_OF_BIZ_DATA) for name in wiring.fed())
+        self._export = rules.export
         self._rows = Shape(export_schema(rules.export))
         self._bodies = Shape(schema(f"payloads/{rules.api.partition('.')[2]}.json"))
         self._compose = COMPOSE[rules.export]
         self._seal = SEAL[rules.api]
-        self._key = KEY_OF_API[rules.api]
+        self.key = KEY_OF_API[rules.api]
         self._teller = Teller(rules.export, wiring)
 
     def map(self, row: Row) -> Mapped:
         """Tell the story of one row."""
+        if len(row.cells) == self._wiring.width and not self._wiring.filter.wants(row.cells):
+            return Filtered(self.key_of(row.cells))
+        return self.map_wanted(row)
+
+    def map_wanted(self, row: Row) -> tuple[Payload, ...] | Invalid:
+        """Tell the story of one row, whatever the job's filter."""
         composed = self.compose(row)
         return composed if isinstance(composed, Invalid) else self.seal(composed)
+
+    def key_of(self, cells: Sequence[str | None]) -> str | None:
+        """Return the request key that a row says, whatever else it says; None where it says none that could be one."""
+        text = self._wiring.texts(cells).get(self.key)
+        if text is None:
+            return None
+        fields, breaches = self._read_alone(self.key, text)
+        return None if breaches else fields.get(self.key)
+
+    def faults_of(self, name: str, text: str) -> list[Fault]:
+        """Return what is wrong with the text of one field, whatever the rest of the row says."""
+        fields, breaches = self._read_alone(name, text)
+        return [self._teller.fault(breach, {name: text}, fields) for breach in breaches]
+
+    def _read_alone(self, name: str, text: str) -> tuple[dict[str, Any], list[Breach]]:
+        found: list[Breach] = []
+        fields = self._read(self._carried({name: text}, found), found)
+        return fields, found or [*_shape_of_fields(self._export).breaches(fields)]
 
     def seal(self, composed: Composed) -> tuple[Payload, ...]:
         """Return the payloads of a row that can be sent."""
@@ -120,14 +150,20 @@ class RowMapper:
 
     def _invalid(self, found: Iterable[Breach], texts: Mapping[str, str], fields: Mapping[str, Any]) -> Invalid:
         faults = tuple(self._teller.fault(breach, texts, fields) for breach in found)
-        key_is_at_fault = any(breach.path == (self._key,) for breach in found)
-        return Invalid(faults, None if key_is_at_fault else fields.get(self._key))
+        key_is_at_fault = any(breach.path == (self.key,) for breach in found)
+        return Invalid(faults, None if key_is_at_fault else fields.get(self.key))
+
+
+@cache
+def _shape_of_fields(export: Export) -> Shape:
+    """Return what is asked of each field by itself."""
+    document = export_schema(export)
+    return Shape({keyword: asked for keyword, asked in document.items() if keyword not in {"required", "allOf"}})
 
 
 def _conversions(rules: MappingRules, wiring: Wiring) -> Mapping[str, Convert]:
     """Return how each field that the file or a constant feeds is read, where it does not stay as it is."""
-    fed = dict.fromkeys((*wiring.headings, *wiring.constants, *(name for name, _, _ in wiring.otherwise)))
-    known = ((name, described) for name in fed if (described := field_of(rules.export, name)))
+    known = ((name, described) for name in wiring.fed() if (described := field_of(rules.export, name)))
     readers = ((name, conversion(described, rules)) for name, described in known)
     return {name: convert for name, convert in readers if convert}
 

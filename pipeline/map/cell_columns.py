@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.map.cells import GUARDED, GUARDS
-from pipeline.map.plain import letters_of, mask
-from pipeline.texts import Column, column_of, pc
+from pipeline.map.plain import mask
+from pipeline.texts import Column, column_of, letters_of, pc
 
 _BLANK = " "
 

@@ -1,7 +1,7 @@
 """Which column feeds which field, and how a whole column of it is read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.map.cell_columns import CellColumns
 from pipeline.map.columns import Wiring
@@ -11,6 +11,8 @@ from pipeline.map.fields import export_schema, field_of
 from pipeline.map.rules import MappingRules
 from pipeline.map.slots import Slot, slot_of
 from pipeline.map.values import Convert
+from pipeline.map.words import Words, meanings_of
+from pipeline.texts import Column
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +20,23 @@ class Feed:
     """
     A field, the position of its column, and how its cells are read.
 
-    Without a slot, each text of it may decide about other fields.
+    Without a slot, each text of it may decide about other fields. `words` are those that mean something else.
     """
 
     name: str
     column: int
     slot: Slot | None
     cells: CellColumns
+    words: Words = field(default_factory=dict, repr=False)
+
+    def texts(self, cells: Column) -> Column:
+        """Return what a column of cells says to the field."""
+        texts = self.cells.said(cells)
+        return meanings_of(self.words, texts) if self.words else texts
+
+    def reads_like(self, other: "Feed") -> bool:
+        """Tell whether a cell says the same to another field."""
+        return self.cells is other.cells and self.words == other.words
 
 
 def feeds_of(rules: MappingRules, wiring: Wiring, conversions: Mapping[str, Convert]) -> tuple[Feed, ...]:
@@ -42,4 +54,7 @@ def feeds_of(rules: MappingRules, wiring: Wiring, conversions: Mapping[str, Conv
 
     document = export_schema(rules.export)
     read = {is_bare: CellColumns(wiring.nulls, is_bare=is_bare) for is_bare in (False, True)}
-    return tuple(Feed(name, column, slot(name), read[name in wiring.bare]) for name, column in wiring.places)
+    return tuple(
+        Feed(name, column, slot(name), read[name in wiring.bare], wiring.words.get(name, {}))
+        for name, column in wiring.places
+    )

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from pipeline.map.cells import UNSEEN, WIDE
 from pipeline.map.constraints import Rule
-from pipeline.texts import Column, pc
+from pipeline.texts import Column, letters_of, pc
 
 Mask = npt.NDArray[np.bool_]
 
@@ -116,10 +116,3 @@ def _bytes_of(column: Column) -> bytes:
     """Return the texts of a column one after the other."""
     ends, letters = letters_of(column)
     return letters[ends[0] : ends[-1]].tobytes()
-
-
-def letters_of(column: Column) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
-    """Return where the texts of a column begin, the end of the last one behind them, and the bytes that hold them."""
-    _, offsets, data = column.buffers()
-    ends = np.frombuffer(offsets, np.int32, len(column) + 1, offset=4 * column.offset)
-    return ends, np.frombuffer(data or b"", np.uint8)

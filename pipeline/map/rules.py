@@ -24,6 +24,9 @@ class MappingRules:
     `formats` are the forms of a field's times beside the built-in ones; `null_values` the words for `no value`. Ids
     that look rounded are refused unless `sends_suspicious_ids`. `now` is the moment of mapping, None where it does
     not matter.
+
+    `values` says what words of the export mean to a field. `defaults` is what a field is if its cell is empty. `filter`
+    names columns, and the texts that a wanted row has in them.
     """
 
     export: Export
@@ -37,6 +40,9 @@ class MappingRules:
     null_values: frozenset[str] = frozenset(NULL_WORDS)
     sends_suspicious_ids: bool = False
     now: datetime | None = None
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    defaults: Mapping[str, str] = field(default_factory=dict, repr=False)
+    filter: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

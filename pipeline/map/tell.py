@@ -8,6 +8,7 @@ from pipeline.map.faults import MISSING, Breach, Path
 from pipeline.map.fields import Field, Kind, fields_of
 from pipeline.model import Export, Fault
 from pipeline.showing import Harmless, Shown, shown, shown_heading
+from pipeline.texts import trimmed
 
 # A time says nothing of who somebody is, whatever field it stands in.
 _HARMLESS = {
@@ -59,15 +60,15 @@ class Teller:
 
     def _column(self, path: Path) -> str | None:
         heading = self._headings.get(str(path[0]))
-        return None if heading is None else shown_heading(heading)
+        return None if heading is None else shown_heading(trimmed(heading))
 
     def _label(self, path: Path) -> str:
         name, *rest = path
         label = str(name) + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest)
-        heading = self._headings.get(str(name), name)
-        if heading != name:
-            return f"{label} (column {shown_heading(str(heading))})"
-        return f"{label} (a constant)" if name in self._constants else label
+        heading = trimmed(self._headings.get(str(name), ""))
+        if heading not in ("", name):
+            return f"{label} (column {shown_heading(heading)})"
+        return f"{label} (a constant)" if name in self._constants and not heading else label
 
 
 def _name(path: Path) -> str:

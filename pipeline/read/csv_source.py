@@ -17,7 +17,7 @@ from pipeline.read.mended import MendedRows, format_of, is_rows_to_fix
 from pipeline.read.plain_blocks import Block, PlainBlocks
 from pipeline.read.records import Broken, Record, RecordReader, Records
 from pipeline.read.source_file import SourceFile, verify_unchanged
-from pipeline.texts import repeated
+from pipeline.texts import is_blank, repeated
 
 # What has to be read record by record is little then, and stays in the processor's cache.
 _PIECE_CHARS = 1 << 16
@@ -27,7 +27,7 @@ class CsvSource:
     """
     The rows of one CSV file; see `Source`.
 
-    Blank lines are no rows. An empty cell is None.
+    Blank lines are no rows; a blank record of another width is a row without a value. An empty cell is None.
     """
 
     def __init__(self, file: SourceFile, content: Content, form: CsvFormat, *, chunk_rows: int, bounds: Bounds) -> None:
@@ -50,6 +50,7 @@ class CsvSource:
             raise
         partitions = partition_columns(own, file.partitions)
         self.columns = (*own, *partitions)
+        self.partitions = len(partitions)
         self._header_width = len(header)
         self._width = len(own)
         self._plain = PlainBlocks(form, len(header), self._nulls, bounds)
@@ -80,12 +81,12 @@ class CsvSource:
         return _first_line_alone(decoded(whole_lines(read, bounds), encoding, bounds.sample_bytes))
 
     def _read_header(self) -> tuple[list[str], Records]:
-        """Return the first record that is not blank, and those that follow it in the same text."""
+        """Return the first record with a cell that is not blank, and those that follow it in the same text."""
         for some in self._texts_of_records():
             for at, record in enumerate(some.several):
                 if isinstance(record, Broken):
                     raise SourceError(f"{self._file.name} has no readable header: {record.fault.message}")
-                if record:
+                if not all(map(is_blank, record)):
                     return record, Records(some.several[at + 1 :], some.file_lines[at + 1 :])
         raise SourceError(f"{self._file.name} holds nothing but blank lines; export it again, with a header")
 
@@ -116,15 +117,22 @@ class CsvSource:
         if len(block):
             constants = (repeated(text, len(block)) for text in self._constants)
             first = self.rows + 1
-            bad = {place: self._ragged_row(first + place, text) for place, text in block.ragged.items()}
+            ragged = {place: self._ragged_row(first + place, text) for place, text in block.ragged.items()}
+            bad = {place: row for place, row in ragged.items() if isinstance(row, BadRow)}
             self.rows += len(block)
             file_lines = lines if len(lines) == len(block) else _lines_that_are_not_blank(text, lines)
             yield Chunk(self.columns, first, (*block.texts, *constants), bad, file_lines)
 
-    def _ragged_row(self, number: int, text: str) -> BadRow:
+    def _ragged_row(self, number: int, text: str) -> Row | BadRow:
         record = self._records.read_alone(text)
         if isinstance(record, Broken):
             return self._bad_row(number, record.fault, record.cells)
+        return self._row_of_another_width(number, record)
+
+    def _row_of_another_width(self, number: int, record: list[str]) -> Row | BadRow:
+        """Return a bad row; a row without a value where the record is blank, since its width does not matter then."""
+        if all(map(is_blank, record)):
+            return Row(number, (None,) * len(self.columns))
         return self._bad_row(number, _ragged(len(record), self._header_width), record)
 
     def _chunk_of(self, records: Records) -> Iterator[Chunk]:
@@ -151,7 +159,7 @@ class CsvSource:
                     rows.append(Row(number, (*map(text_or_none, cells, cells), *constants)))
             elif record:
                 number += 1
-                rows.append(self._bad_row(number, _ragged(len(record), header_width), record))
+                rows.append(self._row_of_another_width(number, record))
         self.rows = number
         return rows
 

@@ -6,6 +6,7 @@ from pipeline.read.bounds import Bounds
 from pipeline.read.compressed import Content, content_of_file
 from pipeline.read.csv_source import CsvSource
 from pipeline.read.decode import known_encoding
+from pipeline.read.filled_rows import FilledRows
 from pipeline.read.parquet_source import ParquetSource
 from pipeline.read.source import Source
 from pipeline.read.source_file import SourceFile
@@ -24,6 +25,10 @@ def open_source(
     where the CSV format is impossible.
     """
     check_format(csv)
+    return FilledRows(_source(file, csv, chunk_rows=chunk_rows, bounds=bounds))
+
+
+def _source(file: SourceFile, csv: CsvFormat, *, chunk_rows: int, bounds: Bounds) -> Source:
     content = content_of_file(file)
     match content:
         case Content.PARQUET:

@@ -61,9 +61,10 @@ class Stager:
         self._tick = tick
         self._rows = 0
         self._invalid = 0
+        self._filtered = 0
 
     def stage(self, files: Sequence[SourceFile]) -> int:
-        """Stage all rows of all files and make the run ready to deliver; return how many rows were read."""
+        """Stage all rows of all files and make the run ready to deliver; return how many rows the job wants."""
         self._ledger.unstage()
         for file in files:
             self._check_header(file)
@@ -75,7 +76,7 @@ class Stager:
         invalid = self._ledger.start_delivering(lambda body, key: rekey(body, self._rules.api, key))
         # Those whose key stands for other content; the others were counted when they were read.
         self._course.count(Status.INVALID, invalid - self._invalid)
-        return self._rows
+        return self._rows - self._filtered
 
     def _go_on(self) -> None:
         """Go on with what is not yet read. A run that is to end when nothing is left to read has come to its end."""
@@ -114,6 +115,7 @@ class Stager:
             sheet = map_chunk(chunk.slice(0, left))
             self._ledger.stage(file_no, self._rows + 1, sheet, retarget)
             self._rows += len(sheet)
+            self._filtered += len(sheet.filtered)
             if invalid := len(sheet.others):
                 self._invalid += invalid
                 self._course.count(Status.INVALID, invalid)

@@ -1,13 +1,14 @@
 """Jobs: what goes together, and the job with its defaults filled in."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipeline.model import Api, CsvFormat, Export, LaneOrder
 from pipeline.resources import schema
+from pipeline.settings.export_words import read_filter, read_values, text_of
 from pipeline.settings.model import Job, TransportName
 from pipeline.settings.table import Table
 from pipeline.settings.words import did_you_mean, listed, quoted
@@ -45,7 +46,8 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
     if export is None or api is None:
         return None
     _check_api(table, Export(export), Api(api))
-    _check_fields(table, Export(export))
+    meanings = read_values(table.table("values"))
+    _check_fields(table, Export(export), meanings)
     values = table.values
     return Job(
         name=table.name,
@@ -63,6 +65,9 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
         columns=_flat(table.table("columns")),
         units=MappingProxyType(dict(_sound(table.table("units")))),
         constants=_flat(table.table("constants")),
+        values=meanings,
+        defaults=_flat(table.table("defaults")),
+        filter=read_filter(table.table("filter")),
         formats=_formats(table.table("formats")),
         sends_suspicious_ids=table.text("suspicious_ids") == "send",
         order=_order(table),
@@ -91,17 +96,14 @@ def _check_api(table: Table, export: Export, api: Api) -> None:
         table.fault("api", f"{export} go to {_APIS[export]}; change api or export")
 
 
-def _check_fields(table: Table, export: Export) -> None:
+def _check_fields(table: Table, export: Export, meanings: Iterable[str]) -> None:
     rows = schema(f"exports/{export}.json")
     known, parts = rows["properties"], tuple(rows.get("patternProperties", ()))
-    tables = map(table.table, ("columns", "units", "constants"))
-    for part, fields in (
-        *((part, _flat(part)) for part in tables),
-        (formats := table.table("formats"), formats.values),
-    ):
+    named = {name: _flat(table.table(name)) for name in ("columns", "units", "constants", "defaults")}
+    for name, fields in (*named.items(), ("values", meanings), ("formats", table.table("formats").values)):
         for field in fields:
             if field not in known and not any(re.match(pattern, field) for pattern in parts):
-                part.fault(field, f"no field of {export}{did_you_mean(field, known)}")
+                table.table(name).fault(field, f"no field of {export}{did_you_mean(field, known)}")
 
 
 def _rate(table: Table) -> float:
@@ -159,7 +161,7 @@ def _flat(table: Table) -> Mapping[str, str]:
     flat: dict[str, str] = {}
     for field, value in _sound(table):
         nested = value if isinstance(value, dict) else {"": value}
-        flat |= {f"{field}.{name}" if name else field: _text(one) for name, one in nested.items() if one is not None}
+        flat |= {f"{field}.{name}" if name else field: text_of(one) for name, one in nested.items() if one is not None}
     return MappingProxyType(flat)
 
 
@@ -167,10 +169,6 @@ def _formats(table: Table) -> Mapping[str, tuple[str, ...]]:
     """Return the forms of each field's times, without white space around them: a value has none."""
     forms = {field: [value] if isinstance(value, str) else value for field, value in _sound(table)}
     return MappingProxyType({field: tuple(form.strip() for form in several) for field, several in forms.items()})
-
-
-def _text(value: str | int) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _sound(table: Table) -> list[tuple[str, Any]]:

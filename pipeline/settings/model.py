@@ -81,7 +81,8 @@ class Job:
 
     `inputs` are as written, `{date}` unfilled, relative to the config file's folder; none means that the command
     line names them. A dotted field such as `biz_data.city` stands in `columns` and `constants` under that name;
-    `units` are `yuan` or `fen`; `formats` are the forms of a field's times beside those that need none.
+    `units` are `yuan` or `fen`; `formats` are the forms of a field's times beside those that need none. `values` are
+    by field and word, `filter` are the wanted texts by column.
     """
 
     name: str
@@ -100,6 +101,9 @@ class Job:
     columns: Mapping[str, str]
     units: Mapping[str, str]
     constants: Mapping[str, str] = field(repr=False)
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    defaults: Mapping[str, str] = field(default_factory=dict, repr=False)
+    filter: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     order: LaneOrder = LaneOrder.SOURCE
     transport: TransportName = TransportName.REQUESTS
     formats: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

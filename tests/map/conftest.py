@@ -78,7 +78,7 @@ def sent() -> Callable[..., tuple[Payload, ...]]:
 
     def payloads(export: Export, changes: Mapping[str, str | None], **how: Any) -> tuple[Payload, ...]:
         mapped = map_fields(export, {**GOOD[export], **changes}, **how)
-        assert not isinstance(mapped, Invalid), mapped
+        assert isinstance(mapped, tuple), mapped
         return mapped
 
     return payloads

@@ -139,7 +139,7 @@ def test_a_member_is_2088_and_12_digits(refused: Refused, name: str, text: str) 
     """An id of a user or a merchant has one form, and anything else is not sent."""
     (fault,) = refused(Export.ORDERS, {name: text}).faults
 
-    assert (fault.code, fault.field, fault.rule) == ("field_invalid", name, "member_id")
+    assert (fault.code, fault.field, fault.rule) == ("field_invalid", name, "is not 2088 and 12 more digits")
 
 
 def test_a_user_of_a_state_has_the_same_form(refused: Refused) -> None:

@@ -98,6 +98,7 @@ def test_every_row_is_mapped_or_refused(data: st.DataObject, charset: str, good:
         assert len(set(mapped.faults)) == len(mapped.faults)
         mapped.message.encode()
         return
+    assert isinstance(mapped, tuple)
     assert len({payload.identity for payload in mapped}) == len(mapped) > 0
     for payload in mapped:
         body: dict[str, Any] = orjson.loads(payload.body)

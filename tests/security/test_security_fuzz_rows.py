@@ -155,6 +155,7 @@ def test_any_row_is_mapped_or_invalid(data: st.DataObject, export: Export, chars
         # A time names nobody.
         assert set(told) <= set(TIMES)
     else:
+        assert isinstance(mapped, tuple)
         assert all(isinstance(payload, Payload) and payload.request_key for payload in mapped)
         assert "\ufffd" not in "".join(payload.body.decode() for payload in mapped)
 

@@ -227,6 +227,16 @@ FIELDS = [
         id="field of another export",
     ),
     pytest.param(
+        '[jobs.points.defaults]\npoint_balanc = "0"',
+        "backfill.toml [jobs.points.defaults] point_balanc: no field of points; did you mean point_balance?",
+        id="defaults",
+    ),
+    pytest.param(
+        '[jobs.points.values.brand]\n"甲" = "B001"',
+        "backfill.toml [jobs.points.values] brand: no field of points; did you mean brand_id?",
+        id="values",
+    ),
+    pytest.param(
         '[jobs.points.constants]\nbiz_data.city = "x"',
         'backfill.toml [jobs.points.constants] "biz_data.city": no field of points',
         id="part of biz_data that states alone have",

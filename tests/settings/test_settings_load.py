@@ -217,6 +217,40 @@ def test_dotted_fields_count_as_one_name(sample: str, load_text: Load) -> None:
     assert job.constants == {"biz_data.city": "杭州", "biz_data.times": "3", "biz_data.open": "true"}
 
 
+def test_the_words_of_an_export_load(sample: str, load_text: Load) -> None:
+    """Words may be numbers with zeros before them; a part of biz_data has words of its own, dotted or quoted."""
+    states = """
+        [jobs.states]
+        export = "states"
+        api = "alipay.state"
+        account = "zhima"
+        [jobs.states.values.biz_state_code]
+        "01" = "SIGNED"
+        "1" = 2
+        "是" = true
+        [jobs.states.values."biz_data.city"]
+        "沪" = "上海"
+        [jobs.states.values.biz_data.shop]
+        "1" = ""
+        [jobs.states.filter]
+        "状态" = ["已完成", "已退款"]
+        "0" = [""]
+        [jobs.states.defaults]
+        category_code = 7
+        biz_data.open = true
+        """
+
+    job = load_text(sample + states).jobs["states"]
+
+    assert job.values == {
+        "biz_state_code": {"01": "SIGNED", "1": "2", "是": "true"},
+        "biz_data.city": {"沪": "上海"},
+        "biz_data.shop": {"1": ""},
+    }
+    assert job.filter == {"状态": ("已完成", "已退款"), "0": ("",)}
+    assert job.defaults == {"category_code": "7", "biz_data.open": "true"}
+
+
 @pytest.mark.parametrize(
     ("given", "form"),
     [
