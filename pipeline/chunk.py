@@ -17,12 +17,14 @@ class Chunk:
 
     `texts` hold the cells, one array for each column and one text for each row; null is no value. `bad` are, by their
     places from 0, the records that can't be read as rows; what stands in their places of `texts` means nothing.
+    `marks` say of fixed rows which rows they stand for (`pipeline.row_mark`); other inputs have none.
     """
 
     columns: tuple[str, ...]
     first: int
     texts: tuple[Column, ...] = field(repr=False)
     bad: Mapping[int, BadRow] = field(default_factory=dict, repr=False)
+    marks: Column | None = field(default=None, repr=False)
 
     @classmethod
     def of_rows(cls, columns: tuple[str, ...], rows: Sequence[Row | BadRow]) -> Self:
@@ -49,7 +51,9 @@ class Chunk:
     def slice(self, start: int, length: int) -> "Chunk":
         """Return the part that begins at a place and is as long, or as what there is."""
         bad = {at - start: row for at, row in self.bad.items() if start <= at < start + length}
-        return Chunk(self.columns, self.first + start, tuple(text.slice(start, length) for text in self.texts), bad)
+        texts = tuple(text.slice(start, length) for text in self.texts)
+        marks = None if self.marks is None else self.marks.slice(start, length)
+        return Chunk(self.columns, self.first + start, texts, bad, marks)
 
     def in_parts(self, length: int) -> Iterator["Chunk"]:
         """Yield the chunk in parts of a length, the last one with what is left."""

@@ -8,6 +8,7 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Act, RunRecord, RunState
 from pipeline.outcome import Outcomes
 from pipeline.report import InputFile, OutcomeFormat, QuotaUse, ReportFiles, Summary, Tally, write_report
+from pipeline.row_mark import RowMark
 from pipeline.run.story import exit_code_of
 from pipeline.settings import Config
 
@@ -35,6 +36,7 @@ def report_on(
         outcomes=_ticking(ledger.outcomes_in_pages(run), tick),
         columns={source.file_no: source.columns for source in ledger.inputs(run)},
         summarise=summarising(ledger, run, folder),
+        mark=lambda _row_no, outcome: str(RowMark(run.run_id, outcome.file_no, outcome.source_row)),
         html=html,
     )
 

@@ -209,7 +209,10 @@ def test_report_writes_a_folder_where_output_names_one(mixed: Night) -> None:
     ended = mixed.backfill("report", "last", "--format", "jsonl", "--output", "again")
 
     names = sorted(path.name for path in (mixed.folder / "again").iterdir())
-    assert (ended.exit_code, names) == (0, ["outcome.jsonl", "report.html", "rows_to_fix.csv", "summary.json"])
+    assert (ended.exit_code, names) == (
+        0,
+        ["outcome.jsonl", "report.html", "rows_to_fix.csv", "rows_to_fix.xlsx", "summary.json"],
+    )
 
 
 def test_past_runs_can_be_looked_at_without_any_key(mixed: Night) -> None:

@@ -85,6 +85,7 @@ def make_report(
         outcomes=in_pages(outcomes, at_once),
         columns={0: ("order_id", "amount")} if columns is None else columns,
         summarise=summarise,
+        mark=lambda row_no, outcome: f"[row {row_no} of {outcome.source_file}]",
         html=html,
     )
 
