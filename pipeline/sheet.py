@@ -44,7 +44,8 @@ class Sheet:
 
     `payloads` are lines of PAYLOAD in the order of their rows, `request_keys` those by which the rows themselves are
     known, null where there is none. `others` says by place what is wrong with a row, or which record could not be
-    read. `cells` gives the cells of the row at a place.
+    read. `cells` gives the cells of the row at a place, `origins` say by place which row of an earlier run a fixed row
+    stands for: the numbers of that run and of the row in it.
     """
 
     api: Api
@@ -53,6 +54,7 @@ class Sheet:
     payloads: Lines
     others: Mapping[int, Invalid | BadRow] = field(repr=False)
     cells: Callable[[int], tuple[str | None, ...]] = field(repr=False)
+    origins: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -8,7 +8,6 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Act, RunRecord, RunState
 from pipeline.outcome import Outcomes
 from pipeline.report import InputFile, OutcomeFormat, QuotaUse, ReportFiles, Summary, Tally, write_report
-from pipeline.row_mark import RowMark
 from pipeline.run.story import exit_code_of
 from pipeline.settings import Config
 
@@ -36,7 +35,7 @@ def report_on(
         outcomes=_ticking(ledger.outcomes_in_pages(run), tick),
         columns={source.file_no: source.columns for source in ledger.inputs(run)},
         summarise=summarising(ledger, run, folder),
-        mark=lambda _row_no, outcome: str(RowMark(run.run_id, outcome.file_no, outcome.source_row)),
+        mark=ledger.marks(run),
         html=html,
     )
 
@@ -58,6 +57,7 @@ def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally
         sent_per_s = tally.attempts / _quota_seconds(run, tally.attempts)
         return Summary(
             run_id=run.run_id,
+            parent=run.parent,
             job=run.job,
             api=run.api,
             account=run.account,
@@ -65,6 +65,7 @@ def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally
             exit_code=exit_code_of(state, tally.counts) if run.exit_code is None else run.exit_code,
             inputs=inputs,
             rows=tally.rows,
+            left=sum(ledger.left(run).values()) if ledger.has_family(run) else tally.left,
             counts=tally.counts,
             codes=tally.codes,
             attempts=tally.attempts,

@@ -64,14 +64,14 @@ class Workshop:
 
         Raises SourceError when an input is not what the run read. A rerun reads none.
         """
-        if run.parent is None:
+        if not run.is_rerun:
             files = self._files_of(run)
             self._verify_inputs(run, files)
         if run.act is not Act.STAGING:
             return self._going_on
-        if run.parent is None:
+        if not run.is_rerun:
             return lambda _held: lambda stager: stager.stage(files)
-        parent, selection = self._ledger.find(run.parent), Selection.from_options(run.options)
+        parent, selection = self._ledger.find(str(run.parent)), Selection.from_options(run.options)
         return lambda held: self._copying(held, parent, selection)
 
     def _going_on(self, held: RunLedger) -> Stage:

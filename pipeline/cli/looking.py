@@ -62,11 +62,11 @@ def runs(args: argparse.Namespace) -> int:
         say("no runs yet")
     else:
         say(f"{'run':<26}  {'job':<16} {'state':<12} {'exit':>4}  {'started (UTC)':<20} {'seconds':>9}")
-        for run in told:
+        for run, kind in zip(told, ("rerun" if run.is_rerun else "fix" for run in found), strict=True):
             exit_code = "" if run["exit_code"] is None else run["exit_code"]
             started = str(run["started_at"])[:19].replace("T", " ")
             line = f"{run['run_id']:<26}  {run['job']:<16} {run['state']:<12} {exit_code:>4}  {started:<20}"
-            say(f"{line} {run['elapsed_s']:>9.1f}" + (f"  rerun of {run['parent']}" if run["parent"] else ""))
+            say(f"{line} {run['elapsed_s']:>9.1f}" + (f"  {kind} of {run['parent']}" if run["parent"] else ""))
     return 0
 
 

@@ -1,5 +1,6 @@
 """One chunk of rows as it was read and mapped, column by column, and what is decided about each of its rows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
@@ -43,7 +44,8 @@ class Leaf:
     `fates`, and for an invalid row code and message into `faults`, by its place. `dropped` are parts that an earlier
     row sends; `confirmed` are parts that say what the platform holds already, and whether that has to be noted: it is
     of a later time, or somebody has another balance of the card to send (of what was found unchanged for all rows at
-    once, only where it has to be); `in_doubt` are parts that an earlier attempt may have delivered.
+    once, only where it has to be); `in_doubt` are parts that an earlier attempt may have delivered. `origins` are the
+    rows that fixed rows stand for, by the place of these.
     """
 
     file_no: int
@@ -57,6 +59,7 @@ class Leaf:
     dropped: set[int] = field(default_factory=set)
     confirmed: dict[int, bool] = field(default_factory=dict)
     in_doubt: set[int] = field(default_factory=set)
+    origins: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
     def due_parts(self) -> npt.NDArray[np.intp]:
         """Return the places of the parts that are to be delivered."""
@@ -89,7 +92,9 @@ class Leaf:
 def leaf_of(file_no: int, first_row_no: int, sheet: Sheet) -> Leaf:
     """Return a sheet as it is staged, with no cells yet."""
     rows = Lines(pa.RecordBatch.from_arrays([sheet.request_keys], schema=_ROW))
-    leaf = Leaf(file_no, first_row_no, sheet.numbers, rows, {}, bytearray(len(sheet)), {}, sheet.payloads)
+    leaf = Leaf(
+        file_no, first_row_no, sheet.numbers, rows, {}, bytearray(len(sheet)), {}, sheet.payloads, origins=sheet.origins
+    )
     for at, other in sheet.others.items():
         fault = other.fault if isinstance(other, BadRow) else other
         leaf.invalidate(at, fault.code, fault.message)

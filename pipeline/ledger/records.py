@@ -82,6 +82,11 @@ class RunRecord:
     elapsed_s: float
     sending_s: float
 
+    @property
+    def is_rerun(self) -> bool:
+        """Whether its rows were copied from `parent`; else it read its own, and `parent` is the run that it fixes."""
+        return "only" in self.options
+
 
 @dataclass(frozen=True, slots=True)
 class InputRecord:

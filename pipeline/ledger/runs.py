@@ -78,6 +78,11 @@ def find(connection: sqlite3.Connection, wanted: str) -> RunRecord:
     raise SettingsError([f"RUN {wanted!r} {what}; `backfill runs` lists them"])
 
 
+def by_number(connection: sqlite3.Connection, run_no: int) -> RunRecord:
+    """Return the run with this number, which there is."""
+    return _record(connection.execute(f"SELECT {_COLUMNS} FROM runs WHERE run_no = ?", (run_no,)).fetchone())
+
+
 def recent(connection: sqlite3.Connection, limit: int) -> list[RunRecord]:
     """Return the newest runs, newest first."""
     lines = connection.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY run_no DESC LIMIT ?", (limit,))

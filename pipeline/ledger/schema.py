@@ -130,6 +130,17 @@ CREATE TABLE cards (
 ) WITHOUT ROWID;
 """
 
+_VERSION_2 = """
+CREATE TABLE origins (
+    run_no        INTEGER NOT NULL REFERENCES runs,
+    row_no        INTEGER NOT NULL,
+    origin_run_no INTEGER NOT NULL,
+    origin_row_no INTEGER NOT NULL,
+    PRIMARY KEY (run_no, row_no)
+) WITHOUT ROWID;
+CREATE INDEX origins_by_origin ON origins (origin_run_no, origin_row_no)
+"""
+
 # The step at index n brings a ledger from version n to n + 1. A step is never changed once released.
-MIGRATIONS = (_VERSION_1,)
+MIGRATIONS = (_VERSION_1, _VERSION_2)
 VERSION = len(MIGRATIONS)

@@ -9,6 +9,7 @@ import orjson
 from pipeline.ledger.admission import Admission, Go, Skip, admit
 from pipeline.ledger.balances import Rekey, give_unused_keys, note_confirmed, position, sift_balances
 from pipeline.ledger.leaf import Fate, Leaf
+from pipeline.ledger.origins import write_origins
 from pipeline.ledger.packs import Pack, write_pack
 from pipeline.ledger.past import past_of
 from pipeline.ledger.records import RunRecord
@@ -28,6 +29,7 @@ def sift_and_write(
     _write_packs(connection, run, leaf)
     _insert_rows(connection, run, leaf, (Fate.DUE, Fate.INVALID))
     _insert_dues(connection, run, leaf)
+    write_origins(connection, run, {leaf.first_row_no + at: origin for at, origin in leaf.origins.items()})
 
 
 def give_up(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, open_as: tuple[str, str]) -> None:
@@ -47,6 +49,7 @@ def give_up(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, open_as:
     unsent = [at for at in leaf.places_of(Fate.DUE) if at not in in_doubt]
     _pack(connection, run, leaf, unsent, (Status.UNSENT, *open_as))
     _insert_rows(connection, run, leaf, (Fate.INVALID,))
+    write_origins(connection, run, {leaf.first_row_no + at: origin for at, origin in leaf.origins.items()})
 
 
 def _admissions(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> dict[int, list[Admission]]:

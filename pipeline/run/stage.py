@@ -1,13 +1,16 @@
 """The first act: every input is read to its end, mapped, and decided on in the ledger, before the first request."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
+from pipeline.ledger.origins import Origin
 from pipeline.ledger.records import InputRecord
 from pipeline.ledger.refunds import Retarget
 from pipeline.map import MappingRules, bind_chunks, check_columns, rekey, retarget
 from pipeline.model import CsvFormat, Status
 from pipeline.read import Source, SourceFile, open_source, sha256_of, verify_unchanged
+from pipeline.run.fixes import Fixes
 from pipeline.sheet import Sheet
 from pipeline.write.course import Course, Drained
 
@@ -17,6 +20,10 @@ class TakesRows(Protocol):
 
     def unstage(self) -> None:
         """Forget what was staged."""
+        ...
+
+    def origins(self, marks: Iterable[str]) -> Mapping[str, Origin]:
+        """Return the rows that marks stand for; one that names no row to fix is left out."""
         ...
 
     def add_input(self, source: InputRecord) -> None:
@@ -91,7 +98,7 @@ class Stager:
         with open_source(file, self._csv) as source:
             self._add_input(file_no, file, source, 0, "")
             try:
-                self._stage_rows(file_no, source)
+                self._stage_rows(file_no, file.name, source)
             except Drained:
                 self._add_input(file_no, file, source, self._rows - before, sha256_of(file))
                 raise
@@ -102,12 +109,15 @@ class Stager:
     def _add_input(self, file_no: int, file: SourceFile, source: Source, rows: int, sha256: str) -> None:
         self._ledger.add_input(InputRecord(file_no, file.name, file.path, source.columns, rows, sha256))
 
-    def _stage_rows(self, file_no: int, source: Source) -> None:
+    def _stage_rows(self, file_no: int, name: str, source: Source) -> None:
         map_chunk = bind_chunks(self._rules, source.columns, source.float_columns)
+        fixes = Fixes(self._ledger, self._rules, source.columns)
         for chunk in source:
             self._go_on()
             left = len(chunk) if self._limit is None else self._limit - self._rows
-            sheet = map_chunk(chunk.slice(0, left))
+            tied = fixes.tie(chunk.slice(0, left))
+            origins = {at: (origin.run_no, origin.row_no) for at, origin in tied.origins.items()}
+            sheet = replace(map_chunk(tied.chunk), origins=origins)
             self._ledger.stage(file_no, self._rows + 1, sheet, retarget)
             self._rows += len(sheet)
             if invalid := len(sheet.others):
@@ -116,4 +126,5 @@ class Stager:
             self._ledger.keep_up()
             self._tick(self._rows)
             if self._rows == self._limit:
-                return
+                break
+        fixes.tell(name)

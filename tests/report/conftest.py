@@ -47,6 +47,7 @@ def make_outcome(**changes: Any) -> Outcome:
 def make_summary(tally: Tally, **changes: Any) -> Summary:
     summary = Summary(
         run_id=RUN_ID,
+        parent=None,
         job="orders",
         api=Api.CUMULATION,
         account="zhima",
@@ -54,6 +55,7 @@ def make_summary(tally: Tally, **changes: Any) -> Summary:
         exit_code=3,
         inputs=(InputFile("orders-1.csv", tally.rows, "9f86d081"),),
         rows=tally.rows,
+        left=tally.left,
         counts=tally.counts,
         codes=tally.codes,
         attempts=tally.attempts,
