@@ -40,6 +40,14 @@ def report_on(
     )
 
 
+def summary_of(ledger: Ledger, run: RunRecord, folder: Path) -> tuple[Summary, Tally]:
+    """Return the summary of a run as it is now, and what its outcomes count; `folder` is where its report lies."""
+    tally = Tally()
+    for page in ledger.outcomes_in_pages(run):
+        tally.add(page)
+    return summarising(ledger, run, folder)(tally), tally
+
+
 def _ticking(pages: Iterable[Outcomes], tick: Callable[[], None]) -> Iterator[Outcomes]:
     for page in pages:
         tick()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.assemble.delivering import Delivering, Here, Parts, Spread
+from pipeline.assemble.nothing import NothingDone, already_finished, nothing_to_send
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.platform import holder_of
 from pipeline.assemble.reporting import report_folder, report_on
@@ -51,9 +52,11 @@ class Workshop:
         held = self._ledger.begin(self._new_run(job, options), self._holder(job))
         return self._execute(held, job, wishes, lambda stager: stager.stage(files))
 
-    def resume(self, run: RunRecord, wishes: Wishes) -> ReportFiles:
-        """Go on with a run that was stopped or killed."""
+    def resume(self, run: RunRecord, wishes: Wishes) -> ReportFiles | NothingDone:
+        """Go on with a run that was stopped or killed, or has rows left that are unsent or blocked."""
         job = self._job_of(run)
+        if self._ledger.is_finished(run):
+            return already_finished(self._ledger, run, report_folder(self._config, run))
         stage = self._first_act_again(run)
         held = self._ledger.take_up(run, self._holder(job))
         return self._execute(held, job, wishes, stage(held), most_rows=wishes.limit)
@@ -82,13 +85,15 @@ class Workshop:
 
         return go_on
 
-    def rerun(self, parent: RunRecord, selection: Selection, wishes: Wishes) -> ReportFiles:
-        """Send again what a run left open, as a new run."""
+    def rerun(self, parent: RunRecord, selection: Selection, wishes: Wishes) -> ReportFiles | NothingDone:
+        """Send again what a run left open, as a new run; without a row to send there is none."""
         job = self._job_of(parent)
         if parent.act is Act.STAGING:
             raise SettingsError(
                 [f"run {parent.run_id} ended while it still read its inputs; `backfill resume {parent.run_id}` goes on"]
             )
+        if not self._ledger.takes_any(parent, selection):
+            return nothing_to_send(self._ledger, parent)
         options = {**parent.options, **selection.as_options()}
         held = self._ledger.begin(self._new_run(job, options, parent=parent.run_id), self._holder(job))
         return self._execute(held, job, wishes, self._copying(held, parent, selection))

@@ -2,17 +2,14 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import orjson
-
 from pipeline.assemble.ledgers import config_path, ledger_path, open_the_ledger
-from pipeline.cli.talk import set_up_logs
-from pipeline.cli.telling import say
+from pipeline.cli.talk import log, set_up_logs
+from pipeline.cli.telling import print_json, say
 from pipeline.clock import SystemClock
 from pipeline.errors import SettingsError
 from pipeline.ledger.ledger import Ledger
@@ -57,7 +54,7 @@ def runs(args: argparse.Namespace) -> int:
                  "exit_code": r.exit_code, "started_at": r.started_at, "finished_at": r.finished_at,
                  "elapsed_s": round(r.elapsed_s, 3), "parent": r.parent} for r in found if ledger]  # fmt: skip
     if args.json:
-        _print_json(told)
+        print_json(told)
     elif not told:
         say("no runs yet")
     else:
@@ -70,10 +67,6 @@ def runs(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print_json(told: object) -> None:
-    sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
-
-
 def _state(ledger: Ledger | None, run: RunRecord) -> str:
     """Say how a run ended, or that it goes on, or that it died."""
     if run.state is not None:
@@ -84,19 +77,16 @@ def _state(ledger: Ledger | None, run: RunRecord) -> str:
 def show(args: argparse.Namespace) -> int:
     """Show one run: its counts and its most frequent errors."""
     # Imported here: listing runs needs none of it.
-    from pipeline.assemble.reporting import report_folder, summarising  # noqa: PLC0415
+    from pipeline.assemble.reporting import report_folder, summary_of  # noqa: PLC0415
     from pipeline.cli.telling import tell_standing, tell_summary  # noqa: PLC0415
-    from pipeline.report import Tally, next_steps  # noqa: PLC0415
+    from pipeline.report import next_steps  # noqa: PLC0415
 
     with _one_run(args) as (config, ledger, run):
         state = _state(ledger, run)
-        tally = Tally()
-        for page in ledger.outcomes_in_pages(run):
-            tally.add(page)
-        summary = summarising(ledger, run, report_folder(config, run))(tally)
+        summary, tally = summary_of(ledger, run, report_folder(config, run))
     if args.json:
         # What goes on has no end yet, as in the list of runs.
-        _print_json(summary.as_dict() | ({"state": state, "exit_code": None} if state == _RUNNING else {}))
+        print_json(summary.as_dict() | ({"state": state, "exit_code": None} if state == _RUNNING else {}))
         return 0
     if state == _RUNNING:
         tell_standing(summary)
@@ -122,6 +112,8 @@ def report(args: argparse.Namespace) -> int:
         chosen = None if named == "html" else OutcomeFormat(named)
         if is_folder:
             files = report_on(ledger, run, args.output or report_folder(config, run), chosen)
+            for note in files.notes:
+                log.warning(note)
             say(str(files.folder))
             return 0
         _spare(config, args.output)

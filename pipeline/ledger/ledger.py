@@ -12,7 +12,7 @@ from pipeline.ledger import lease, left, origins, outcomes, runs
 from pipeline.ledger.database import Connect, connect, open_ledger, told_clearly
 from pipeline.ledger.lease import Holder, IsDead, Lease
 from pipeline.ledger.quotas import QuotaStore, quota_path
-from pipeline.ledger.records import InputRecord, NewRun, RunRecord
+from pipeline.ledger.records import InputRecord, NewRun, RunRecord, RunState
 from pipeline.ledger.rerunning import Selection
 from pipeline.ledger.run_ledger import OpenFile, RunLedger
 from pipeline.ledger.transactions import Transactions
@@ -84,6 +84,12 @@ class Ledger:
     def followers(self, run: RunRecord) -> list[RunRecord]:
         """Return the reruns and fixes of a run, and those of these, oldest first."""
         return self._file.read(lambda c: left.followers(c, run))
+
+    def is_finished(self, run: RunRecord) -> bool:
+        """Return whether a run came to its end, report and all, and a resume of it would send nothing."""
+        if run.state is not RunState.COMPLETED or run.exit_code is None:
+            return False
+        return not self._file.read(lambda c: runs.has_dues_to_resume(c, run))
 
     def takes_any(self, parent: RunRecord, selection: Selection) -> bool:
         """Return whether a rerun of a run would take any row of it."""
