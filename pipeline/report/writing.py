@@ -66,7 +66,14 @@ def write_report(
     try:
         with Drafts(folder) as drafts, _workbook(drafts, columns) as book:
             rows_to_fix = RowsToFix(drafts.begin(CSV_NAME, private=True), book, columns, mark)
-            tally = _pass(drafts, outcome_format, run_id, job, outcomes, rows_to_fix)
+            tally = _pass(
+                drafts=drafts,
+                outcome_format=outcome_format,
+                run_id=run_id,
+                job=job,
+                outcomes=outcomes,
+                rows_to_fix=rows_to_fix,
+            )
             summary = summarise(tally)
             book.made_at = datetime.fromisoformat(summary.started_at).replace(tzinfo=None)
             notes = (left_out_note(book.left_out),) if book.left_out else ()
