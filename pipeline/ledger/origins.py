@@ -8,12 +8,11 @@ from itertools import accumulate
 
 import orjson
 
-from pipeline.ledger.records import RunRecord
+from pipeline.ledger.records import ROW_BITS, RunRecord
 from pipeline.ledger.runs import by_number
 from pipeline.row_mark import RowMark
 
-# A place among all rows ever staged holds the row's number in these bits, and its run's above them.
-_ROW = (1 << 40) - 1
+_ROW = (1 << ROW_BITS) - 1
 
 # A row, by the numbers of its run and in its run.
 RowId = tuple[int, int]
@@ -104,8 +103,9 @@ def first_origins_between(connection: sqlite3.Connection, run: RunRecord, first:
 _OF_FIX = "SELECT row_no, origin_run_no, origin_row_no FROM origins WHERE run_no = ? AND row_no BETWEEN ? AND ?"
 # Dues of a rerun keep the place of the row that was staged first, which may be a fixed row itself.
 _OF_RERUN = (
-    f"SELECT d.row_no, coalesce(o.origin_run_no, d.position >> 40), coalesce(o.origin_row_no, d.position & {_ROW})"
-    f" FROM dues AS d LEFT JOIN origins AS o ON o.run_no = d.position >> 40 AND o.row_no = d.position & {_ROW}"
+    f"SELECT d.row_no, coalesce(o.origin_run_no, d.position >> {ROW_BITS}),"
+    f" coalesce(o.origin_row_no, d.position & {_ROW})"
+    f" FROM dues AS d LEFT JOIN origins AS o ON o.run_no = d.position >> {ROW_BITS} AND o.row_no = d.position & {_ROW}"
     " WHERE d.run_no = ? AND d.row_no BETWEEN ? AND ?"
 )
 

@@ -93,12 +93,12 @@ class Rehearsal:
         with told_clearly(self._path):
             return find_origins(self._connection, self._run, marks)
 
-    def stage(self, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget) -> None:
-        """Take in a chunk of rows."""
+    def stage(self, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget) -> int:
+        """Take in a chunk of rows; return how many of them are invalid."""
         if self._staging is None:
             self._staging = Staging(self._run, self._folder, retarget, keeps_cells=False)
         with told_clearly(self._path):
-            self._staging.add(self._connection, file_no, first_row_no, sheet)
+            return self._staging.add(self._connection, file_no, first_row_no, sheet)
 
     def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> int:
         """Decide on all rows, and count; return how many are invalid."""

@@ -135,14 +135,18 @@ class RunLedger:
         """Return the rows that marks stand for; one that names no row to fix is left out."""
         return self._file.read(lambda c: origins.find_origins(c, self.run, marks))
 
-    def stage(self, file_no: int, first_row_no: int, sheet: "Sheet", retarget: Retarget) -> None:
-        """Take in a chunk of rows; what is to become of them is decided when all are there."""
+    def stage(self, file_no: int, first_row_no: int, sheet: "Sheet", retarget: Retarget) -> int:
+        """
+        Take in a chunk of rows; return how many of them are invalid.
+
+        What is to become of the others is decided when all are there.
+        """
         from pipeline.ledger.staging import Staging  # noqa: PLC0415 - see the top
 
         if self._staging is None:
             self._staging = Staging(self.run, self._file.path.parent, retarget)
         waiting = self._staging
-        self._file.read(lambda c: waiting.add(c, file_no, first_row_no, sheet))
+        return self._file.read(lambda c: waiting.add(c, file_no, first_row_no, sheet))
 
     def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> int:
         """Decide on all that was staged, write what is due, enter the second act; return how many rows are invalid."""

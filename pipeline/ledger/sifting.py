@@ -7,12 +7,13 @@ from itertools import repeat
 import orjson
 
 from pipeline.ledger.admission import Admission, Go, Skip, admit
-from pipeline.ledger.balances import Rekey, give_unused_keys, note_confirmed, position, sift_balances
+from pipeline.ledger.balances import Rekey, give_unused_keys, note_confirmed, sift_balances
 from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.origins import write_origins
 from pipeline.ledger.packs import Pack, write_pack
 from pipeline.ledger.past import past_of
-from pipeline.ledger.records import RunRecord
+from pipeline.ledger.recognised import write_variants
+from pipeline.ledger.records import RunRecord, position
 from pipeline.ledger.staging import Findings
 from pipeline.lines import Lines
 from pipeline.model import Api, Status, digest
@@ -29,6 +30,7 @@ def sift_and_write(
     _write_packs(connection, run, leaf)
     _insert_rows(connection, run, leaf, (Fate.DUE, Fate.INVALID))
     _insert_dues(connection, run, leaf)
+    write_variants(connection, run, leaf)
     write_origins(connection, run, {leaf.first_row_no + at: origin for at, origin in leaf.origins.items()})
 
 

@@ -3,6 +3,7 @@
 from pipeline.map.bind import bind
 from pipeline.map.check import check_rules
 from pipeline.map.columns import check_columns
+from pipeline.map.contents import RowContents
 from pipeline.map.rounded import RoundedIds
 from pipeline.map.rules import MappingRules
 from pipeline.map.seal import rekey, retarget
@@ -14,6 +15,7 @@ __all__ = [
     "Mapped",
     "MappingRules",
     "RoundedIds",
+    "RowContents",
     "bind",
     "bind_chunks",
     "check_columns",

@@ -7,8 +7,9 @@ from typing import Protocol
 
 from pipeline.chunk import Chunk
 from pipeline.ledger.origins import Origin
-from pipeline.map import MappingRules, RoundedIds
+from pipeline.map import MappingRules, RoundedIds, RowContents
 from pipeline.model import BadRow, Fault, Row
+from pipeline.sheet import OriginOfRow, Sheet
 from pipeline.texts import listed
 
 _log = logging.getLogger("backfill")
@@ -33,9 +34,14 @@ class Tied:
 class Fixes:
     """The fixed rows of one input: their origins, and the ids that a spreadsheet spoiled on the way."""
 
-    def __init__(self, ledger: KnowsOrigins, rules: MappingRules, columns: tuple[str, ...]) -> None:
+    def __init__(
+        self, ledger: KnowsOrigins, rules: MappingRules, columns: tuple[str, ...], float_columns: frozenset[str]
+    ) -> None:
         self._ledger = ledger
+        self._rules = rules
         self._rounded = RoundedIds(rules, columns)
+        self._contents = RowContents(rules, columns, float_columns)
+        self._of_origins: dict[tuple[str, ...], RowContents] = {}
         self._unknown = 0
 
     def tie(self, chunk: Chunk) -> Tied:
@@ -60,6 +66,21 @@ class Fixes:
         for each in spoiled:
             cells[each.column] = each.original
         return BadRow(row.number, _joined([each.fault for each in spoiled]), tuple(cells))
+
+    def known_by_content(self, sheet: Sheet, origins: Mapping[int, Origin]) -> Sheet:
+        """Return a sheet that tells by what its rows, and the rows that they fix, are known again."""
+        return replace(
+            sheet,
+            origins={at: self._origin(origin) for at, origin in origins.items()},
+            contents=lambda at: self._contents.of(sheet.cells(at)),
+        )
+
+    def _origin(self, origin: Origin) -> OriginOfRow:
+        if origin.columns not in self._of_origins:
+            self._of_origins[origin.columns] = RowContents(self._rules, origin.columns)
+        of_origin = self._of_origins[origin.columns]
+        key = of_origin.key_of(origin.cells)
+        return OriginOfRow(origin.run_no, origin.row_no, of_origin.of(origin.cells), key)
 
     def tell(self, name: str) -> None:
         """Log how many rows of a file of fixed rows stand for none that is known."""

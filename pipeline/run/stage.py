@@ -1,7 +1,6 @@
 """The first act: every input is read to its end, mapped, and decided on in the ledger, before the first request."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from pipeline.ledger.origins import Origin
@@ -30,8 +29,8 @@ class TakesRows(Protocol):
         """Note an input file, when it is opened and again when it was read to its end."""
         ...
 
-    def stage(self, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget) -> None:
-        """Take in a chunk of rows."""
+    def stage(self, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget) -> int:
+        """Take in a chunk of rows; return how many of them are invalid."""
         ...
 
     def keep_up(self) -> None:
@@ -80,7 +79,7 @@ class Stager:
         for file in files:
             verify_unchanged(file)
         invalid = self._ledger.start_delivering(lambda body, key: rekey(body, self._rules.api, key))
-        # Those whose key stands for other content; the others were counted when they were read.
+        # Those that were found when all was read; the others were counted when they were read.
         self._course.count(Status.INVALID, invalid - self._invalid)
         return self._rows
 
@@ -115,16 +114,15 @@ class Stager:
 
     def _stage_rows(self, file_no: int, name: str, source: Source) -> None:
         map_chunk = bind_chunks(self._rules, source.columns, source.float_columns)
-        fixes = Fixes(self._ledger, self._rules, source.columns)
+        fixes = Fixes(self._ledger, self._rules, source.columns, source.float_columns)
         for chunk in source:
             self._go_on()
             left = len(chunk) if self._limit is None else self._limit - self._rows
             tied = fixes.tie(chunk.slice(0, left))
-            origins = {at: (origin.run_no, origin.row_no) for at, origin in tied.origins.items()}
-            sheet = replace(map_chunk(tied.chunk), origins=origins)
-            self._ledger.stage(file_no, self._rows + 1, sheet, retarget)
+            sheet = fixes.known_by_content(map_chunk(tied.chunk), tied.origins)
+            invalid = self._ledger.stage(file_no, self._rows + 1, sheet, retarget)
             self._rows += len(sheet)
-            if invalid := len(sheet.others):
+            if invalid:
                 self._invalid += invalid
                 self._course.count(Status.INVALID, invalid)
             self._ledger.keep_up()
