@@ -24,6 +24,7 @@ def report_on(
     outcome_format: OutcomeFormat | None,
     *,
     html: bool = True,
+    kept: Iterable[Path] = (),
     tick: Callable[[], None] = lambda: None,
 ) -> ReportFiles:
     """Write the report of a run, from the ledger alone; may be done again at any time. `tick` is called on the way."""
@@ -37,6 +38,7 @@ def report_on(
         summarise=summarising(ledger, run, folder),
         mark=ledger.marks(run),
         html=html,
+        kept=kept,
     )
 
 

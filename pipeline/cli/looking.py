@@ -104,19 +104,25 @@ def show(args: argparse.Namespace) -> int:
 def report(args: argparse.Namespace) -> int:
     """Write a run's report again: the whole folder, or one file of it where --output names a file."""
     from pipeline.assemble.reporting import report_folder, report_on  # noqa: PLC0415
-    from pipeline.report import OutcomeFormat  # noqa: PLC0415
+    from pipeline.assemble.spared import SparedFiles  # noqa: PLC0415
+    from pipeline.report import OutcomeFormat, report_names  # noqa: PLC0415
 
     with _one_run(args) as (config, ledger, run):
         is_folder = args.output is None or args.output.is_dir() or not args.output.suffix
         named = args.format or ("csv" if is_folder else _format_of(args.output))
         chosen = None if named == "html" else OutcomeFormat(named)
+        spared = SparedFiles(config, ledger)
         if is_folder:
-            files = report_on(ledger, run, args.output or report_folder(config, run), chosen)
+            folder = args.output or report_folder(config, run)
+            targets = [folder / name for name in report_names(chosen)]
+            if args.output is not None:
+                spared.check(targets, f"--output {args.output}")
+            files = report_on(ledger, run, folder, chosen, kept=spared.given_back(targets))
             for note in files.notes:
                 log.warning(note)
             say(str(files.folder))
             return 0
-        _spare(config, args.output)
+        spared.check([args.output], f"--output {args.output}", what="file")
         with _folder_beside(args.output) as folder:
             files = report_on(ledger, run, folder, chosen)
             (files.outcome or folder / "report.html").replace(args.output)
@@ -132,15 +138,6 @@ def _format_of(output: Path) -> str:
             [f"--output {output}: ends in no format; end it in .{', .'.join(_FORMATS)}, or add --format"]
         )
     return named
-
-
-def _spare(config: Config, output: Path) -> None:
-    """Raise SettingsError where a report would take the place of the config, or of the ledger or a file beside it."""
-    path, ledger = output.resolve(), config.ledger_path.resolve()
-    is_ledger = path.parent == ledger.parent and (path.name == ledger.name or path.name.startswith(f"{ledger.name}-"))
-    if is_ledger or path == config.path.resolve():
-        kept = "ledger" if is_ledger else "config"
-        raise SettingsError([f"--output {output}: the {kept} lies there, and is not overwritten; name another file"])
 
 
 @contextmanager

@@ -104,6 +104,10 @@ class Ledger:
 
         return mark
 
+    def input_locations(self) -> list[str]:
+        """Return where the inputs of all runs were found."""
+        return self._file.read(runs.input_locations)
+
     def is_live(self, run: RunRecord) -> bool:
         """Return whether some process is executing the run."""
         return self._file.read(lambda c: lease.is_live(c, run.run_id, self._holder, self._clock.now(), self._is_dead))

@@ -114,6 +114,11 @@ def inputs(connection: sqlite3.Connection, run: RunRecord) -> list[InputRecord]:
     ]
 
 
+def input_locations(connection: sqlite3.Connection) -> list[str]:
+    """Return where the inputs of all runs were found."""
+    return [location for (location,) in connection.execute("SELECT DISTINCT location FROM inputs")]
+
+
 def start_delivering(connection: sqlite3.Connection, run: RunRecord) -> None:
     """Enter the second act: all inputs are read."""
     connection.execute("UPDATE runs SET act = ? WHERE run_no = ?", (Act.DELIVERING, run.run_no))

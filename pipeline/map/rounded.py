@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
 
 from pipeline.map.columns import Wiring, wire
-from pipeline.map.fields import Kind, field_of
+from pipeline.map.fields import field_of
 from pipeline.map.rules import MappingRules
 from pipeline.model import Fault
 from pipeline.showing import masked, shown_heading
@@ -70,7 +70,7 @@ def _ids(rules: MappingRules, wiring: Wiring) -> Iterator[tuple[str, int]]:
     """Yield the fields that hold ids, keys or codes, with the positions of their columns."""
     for name, column in wiring.places:
         known = field_of(rules.export, name)
-        if known is not None and known.kind is Kind.TEXT and name.endswith(_ENDS_OF_IDS):
+        if known is not None and name.endswith(_ENDS_OF_IDS):
             yield name, column
 
 

@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -35,12 +36,13 @@ class Drafts:
     Files of one folder that are written aside and take their places together, in the order they were begun.
 
     As a context: left in peace, all of them are on disk before the first takes its place; left by an exception,
-    nothing of them remains and what stood in their places still does. What a killed process left is cleared away when
-    the next one enters, unless somebody else is writing there.
+    nothing of them remains and what stood in their places still does. A place in `kept` is not taken. What a killed
+    process left is cleared away when the next one enters, unless somebody else is writing there.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kept: Iterable[Path] = ()) -> None:
         self._folder = folder
+        self._kept = frozenset(kept)
         self._files: dict[Path, BinaryIO] = {}
         self._rooms: list[Path] = []
 
@@ -82,7 +84,8 @@ class Drafts:
             os.fsync(file.fileno())
             file.close()
         for path, file in self._files.items():
-            Path(file.name).replace(path)
+            if path not in self._kept:
+                Path(file.name).replace(path)
         _sync(self._folder)
 
     def _discard(self) -> None:

@@ -38,6 +38,12 @@ class ReportFiles:
     notes: tuple[str, ...] = ()
 
 
+def report_names(outcome_format: OutcomeFormat | None) -> tuple[str, ...]:
+    """Return the names of the files of a report."""
+    outcome = (f"outcome.{outcome_format}",) if outcome_format else ()
+    return (*outcome, CSV_NAME, WORKBOOK_NAME, "report.html", "summary.json")
+
+
 def write_report(
     folder: Path,
     *,
@@ -49,13 +55,14 @@ def write_report(
     summarise: Callable[[Tally], Summary],
     mark: Mark,
     html: bool = True,
+    kept: Iterable[Path] = (),
 ) -> ReportFiles:
     """
     Write the files of a run's report into a folder, which is made where there is none.
 
     `outcomes` is read once, in source order, and never held; `columns` are those of each input, by its number;
     `summarise` makes the summary from what the pass has counted, `mark` ties a row to fix to its origin. With no
-    `outcome_format` there is no outcome file.
+    `outcome_format` there is no outcome file. Files that are `kept` stay as they are.
 
     The files take their places together at the end, `summary.json` last: whoever waits for it finds the others. If
     anything fails, no new file is left and the old ones stay. Raises SettingsError where the folder can't be written,
@@ -64,7 +71,7 @@ def write_report(
     make_folder(folder)
     outcome_name = outcome_format and f"outcome.{outcome_format}"
     try:
-        with Drafts(folder) as drafts, _workbook(drafts, columns) as book:
+        with Drafts(folder, kept) as drafts, _workbook(drafts, columns) as book:
             rows_to_fix = RowsToFix(drafts.begin(CSV_NAME, private=True), book, columns, mark)
             tally = _pass(
                 drafts=drafts,
@@ -76,9 +83,10 @@ def write_report(
             )
             summary = summarise(tally)
             book.made_at = datetime.fromisoformat(summary.started_at).replace(tzinfo=None)
-            notes = (left_out_note(book.left_out),) if book.left_out else ()
+            notes = [left_out_note(book.left_out)] if book.left_out else []
             for note in notes:
                 book.note(note)
+            notes += [f"{path} was given back as an input, and stays as it is" for path in kept]
             if html:
                 drafts.begin("report.html").write(render_page(summary, tally, outcome_name).encode())
             drafts.begin("summary.json").write(summary.as_json())
@@ -96,7 +104,7 @@ def write_report(
         page=folder / "report.html" if html else None,
         summary=summary,
         next_steps=tuple(next_steps(summary, tally)),
-        notes=notes,
+        notes=tuple(notes),
     )
 
 

@@ -185,9 +185,19 @@ def test_report_writes_one_file_where_output_names_one(form: str, asked: bool, m
     [
         pytest.param(["--output", "night.txt"], "night.txt: ends in no format", id="no format"),
         pytest.param(["--output", "backfill.toml"], "backfill.toml: ends in no format", id="config, by its name"),
-        pytest.param(["--output", "backfill.toml", "--format", "csv"], "the config lies there", id="config"),
-        pytest.param(["--output", "state/backfill.db", "--format", "csv"], "the ledger lies there", id="ledger"),
-        pytest.param(["--output", "state/backfill.db-quota", "--format", "csv"], "the ledger lies there", id="quota"),
+        pytest.param(
+            ["--output", "backfill.toml", "--format", "csv"], "there is the config, and is not overwritten", id="config"
+        ),
+        pytest.param(
+            ["--output", "state/backfill.db", "--format", "csv"],
+            "there is the ledger, or a file of it, and is not overwritten",
+            id="ledger",
+        ),
+        pytest.param(
+            ["--output", "state/backfill.db-quota", "--format", "csv"],
+            "there is the ledger, or a file of it, and is not overwritten",
+            id="quota",
+        ),
     ],
 )
 def test_report_refuses_to_write_what_would_mislead_or_destroy(words: list[str], fault: str, mixed: Night) -> None:
