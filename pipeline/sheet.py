@@ -38,6 +38,20 @@ balance is parted in card, points and version.
 
 
 @dataclass(frozen=True, slots=True)
+class OriginOfRow:
+    """
+    The row that a fixed row stands for, by the numbers of its run and in its run.
+
+    `contents` are digests of what it says, as `Sheet.contents` gives them; `request_key` is the key it was known by.
+    """
+
+    run_no: int
+    row_no: int
+    contents: tuple[bytes, ...] = field(repr=False)
+    request_key: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Sheet:
     """
     What the rows of a chunk became, numbered as in `numbers`.
@@ -45,7 +59,8 @@ class Sheet:
     `payloads` are lines of PAYLOAD in the order of their rows, `request_keys` those by which the rows themselves are
     known, null where there is none. `others` says by place what is wrong with a row, or which record could not be
     read. `cells` gives the cells of the row at a place. `filtered` are the places of rows that the job does not want.
-    `file_lines` are those of the chunk.
+    `file_lines` are those of the chunk. `contents` gives the digests by which the row at a place is known wherever it
+    comes again, and `origins` say by place which row of an earlier run a fixed row stands for.
     """
 
     api: Api
@@ -56,6 +71,8 @@ class Sheet:
     cells: Callable[[int], tuple[str | None, ...]] = field(repr=False)
     filtered: frozenset[int] = frozenset()
     file_lines: Sequence[int] | None = field(default=None, repr=False)
+    origins: Mapping[int, OriginOfRow] = field(default_factory=dict)
+    contents: Callable[[int], tuple[bytes, ...]] = field(default=lambda _place: (), repr=False)
 
     def __len__(self) -> int:
         return len(self.numbers)

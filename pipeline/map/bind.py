@@ -133,6 +133,10 @@ class RowMapper:
             found.append(Breach(NOT_DECODABLE, (name,), words, "charset"))
         return carried
 
+    def read(self, texts: Mapping[str, str]) -> Mapping[str, Any]:
+        """Return texts as the values of their fields; what can't be read stays a text."""
+        return self._read(texts, [])
+
     def _read(self, texts: Mapping[str, str], found: list[Breach]) -> dict[str, Any]:
         """Give each text its type. One that can't be read stays, so that its field does not count as missing."""
         fields: dict[str, Any] = dict(texts)

@@ -41,7 +41,7 @@ class Wiring:
         texts = dict(self.constants)
         for name, position in self.places:
             cell = cells[position]
-            if cell and (text := self._text(name, cell)):
+            if cell and (text := self.text_of(name, cell)):
                 texts[name] = text
         for name, companion, text in self.otherwise:
             if companion is None or companion in texts:
@@ -52,7 +52,8 @@ class Wiring:
         """Return the fields that a row may have."""
         return dict.fromkeys((*self.headings, *self.constants, *(name for name, _, _ in self.otherwise)))
 
-    def _text(self, name: str, cell: str) -> str:
+    def text_of(self, name: str, cell: str) -> str:
+        """Return what the cell of a field says; an empty text where that is no value."""
         text = cell_text(cell, self.nulls, is_bare=name in self.bare)
         words = self.words.get(name)
         return words.get(text, text) if words else text

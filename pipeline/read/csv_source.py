@@ -12,8 +12,8 @@ from pipeline.read.bounds import Bounds
 from pipeline.read.columns import checked_columns, partition_columns
 from pipeline.read.compressed import Content, PlainBytes
 from pipeline.read.decode import UNREAD, decoded, encoding_by_mark, known_encoding, linewise
+from pipeline.read.fixed_rows import format_of
 from pipeline.read.lines import in_pieces, whole_lines
-from pipeline.read.mended import MendedRows, format_of, is_rows_to_fix
 from pipeline.read.plain_blocks import Block, PlainBlocks
 from pipeline.read.records import Broken, Record, RecordReader, Records
 from pipeline.read.source_file import SourceFile, verify_unchanged
@@ -43,8 +43,7 @@ class CsvSource:
             self._texts = self._read_texts(form, bounds)
             self._records = RecordReader(form, bounds)
             header, self._begun = self._read_header()
-            self._mended = MendedRows(header) if is_rows_to_fix(header) else None
-            own = checked_columns(file.name, self._mended.cells(header) if self._mended else header)
+            own = checked_columns(file.name, header)
         except BaseException:
             self.close()
             raise
@@ -103,7 +102,7 @@ class CsvSource:
         yield from self._chunk_of(self._records.rest())
 
     def _chunks_of(self, text: str) -> Iterator[Chunk]:
-        block = None if self._mended or self._records.is_within_record else self._plain.block(text)
+        block = None if self._records.is_within_record else self._plain.block(text)
         if block is not None:
             yield from self._chunk_of_block(block, text)
         elif len(pieces := in_pieces(text, _PIECE_CHARS)) > 1:
@@ -144,7 +143,7 @@ class CsvSource:
 
     def _rows(self, several: Sequence[Record]) -> list[Row | BadRow]:
         rows: list[Row | BadRow] = []
-        number, header_width, constants, mended = self.rows, self._header_width, self._constants, self._mended
+        number, header_width, constants = self.rows, self._header_width, self._constants
         text_or_none = self._nulls.get
         for record in several:
             if isinstance(record, Broken):
@@ -152,11 +151,7 @@ class CsvSource:
                 rows.append(self._bad_row(number, record.fault, record.cells))
             elif len(record) == header_width:
                 number += 1
-                cells = mended.cells(record) if mended else record
-                if mended and any(UNREAD in cell for cell in cells):
-                    rows.append(self._bad_row(number, _UNMENDED, record))
-                else:
-                    rows.append(Row(number, (*map(text_or_none, cells, cells), *constants)))
+                rows.append(Row(number, (*map(text_or_none, record, record), *constants)))
             elif record:
                 number += 1
                 rows.append(self._row_of_another_width(number, record))
@@ -166,8 +161,7 @@ class CsvSource:
     def _bad_row(self, number: int, fault: Fault, record: list[str]) -> BadRow:
         if not record:
             return BadRow(number, fault)
-        cells = self._mended.cells(record) if self._mended else record
-        own = [self._nulls.get(cell, cell) for cell in _fitted(cells, self._width)]
+        own = [self._nulls.get(cell, cell) for cell in _fitted(record, self._width)]
         return BadRow(number, fault, (*own, *self._constants))
 
 
@@ -192,11 +186,6 @@ def _fitted(cells: list[str], width: int) -> list[str]:
     if len(cells) <= width:
         return cells + [UNREAD] * (width - len(cells))
     return [*cells[: width - 1], ",".join(cells[width - 1 :]) + UNREAD]
-
-
-_UNMENDED = Fault(
-    "not_decodable", f"a cell still holds {UNREAD}, which stands for what could not be read; mend the row"
-)
 
 
 def _ragged(found: int, expected: int) -> Fault:

@@ -115,7 +115,8 @@ class Config:
     """
     A config file without a fault.
 
-    `accounts` holds those whose keys were asked for and read; `unused_accounts` names those of no job.
+    `accounts` holds those whose keys were asked for and read; `unused_accounts` names those of no job. `key_files` are
+    all files that accounts name.
     """
 
     path: Path
@@ -123,6 +124,7 @@ class Config:
     accounts: Mapping[str, Account]
     jobs: Mapping[str, Job]
     unused_accounts: tuple[str, ...] = ()
+    key_files: tuple[Path, ...] = ()
 
     @property
     def folder(self) -> Path:

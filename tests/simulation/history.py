@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from pipeline.assemble.nothing import NothingDone
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.wishes import Watcher, Wishes
 from pipeline.assemble.workshop import OPEN_STATUSES, Workshop
@@ -170,8 +171,11 @@ class _Command:
         told, process = self._told, self._process
         try:
             files = self._act()
-            told.exit_code = files.summary.exit_code
-            told.report = _copied(files.folder, process.world)
+            if isinstance(files, NothingDone):
+                told.exit_code = files.exit_code
+            else:
+                told.exit_code = files.summary.exit_code
+                told.report = _copied(files.folder, process.world)
         except Killed:
             told.was_killed = True
         except (RunHeld, SettingsError, SourceError) as exc:
@@ -183,7 +187,7 @@ class _Command:
         told.requests_after = len(self._history.platform.journal.entries)
         process.end()
 
-    def _act(self) -> ReportFiles:
+    def _act(self) -> ReportFiles | NothingDone:
         history, step = self._history, self._told.step
         files = SimulatedFiles(self._process)
         path = history.folder / "ledger.db"
@@ -201,7 +205,7 @@ class _Command:
         shop = Workshop(config, ledger, outside, Watcher(begun=self._begun))
         return self._run(shop, ledger)
 
-    def _run(self, shop: Workshop, ledger: Ledger) -> ReportFiles:
+    def _run(self, shop: Workshop, ledger: Ledger) -> ReportFiles | NothingDone:
         step = self._told.step
         until = None if step.until_after is None else self._clock.now() + timedelta(seconds=step.until_after)
         wishes = Wishes(until=until, limit=step.limit, most_failures=step.most_failures)
