@@ -16,6 +16,7 @@ from tests.simulation.history import Evidence, Told
 from tests.simulation.options import check_options, family_of
 from tests.simulation.platform import Entry
 from tests.simulation.states import check_states
+from tests.simulation.variants import check_fixes
 
 
 def check(evidence: Evidence) -> None:
@@ -31,6 +32,8 @@ def check(evidence: Evidence) -> None:
     _refusal_of_the_caller_stops_the_run(evidence)
     _lanes_are_kept(evidence)
     check_options(evidence)
+    if evidence.scenario.fixes:
+        check_fixes(evidence)
     if evidence.scenario.export is Export.ORDERS:
         _no_refund_before_its_payment(evidence)
     if evidence.scenario.export is Export.TASKS:

@@ -16,10 +16,10 @@ class Step:
     """
     One command, and what befalls it.
 
-    `verb` is run, rerun or resume; `job` names one of two; `run_id` is the run meant, the job's last one where it is
-    None; `night` says which of the job's exports a run reads. `dies_after` counts effects until the process is killed;
-    `signal_after`, `until_after`, `frozen_after` are virtual seconds; `limit`, `most_failures` and `new_keys` are
-    options of the command line.
+    `verb` is run, rerun, resume or fix, which runs the newest rows to fix as somebody fixed them. `job` names one of
+    two; `run_id` is the run meant, the job's last one where it is None; `night` says which of the job's exports a run
+    reads. `dies_after` counts effects until the process is killed; `signal_after`, `until_after`, `frozen_after` are
+    virtual seconds; `limit`, `most_failures` and `new_keys` are options of the command line.
     """
 
     verb: str
@@ -45,7 +45,8 @@ class Scenario:
     """
     A whole story; it ends with calm weather and as many reruns as there is something left to do.
 
-    With `new_keys` the platform asks for another key where it refuses one, and who looks after the runs gives it.
+    With `new_keys` the platform asks for another key where it refuses one, and who looks after the runs gives it. With
+    `fixes` somebody fixes rows in between, and after `refuses_until` the platform refuses no row any more.
     """
 
     seed: int
@@ -62,6 +63,8 @@ class Scenario:
     steps: tuple[Step, ...]
     refusals: dict[str, str]
     new_keys: bool = False
+    fixes: bool = False
+    refuses_until: float = float("inf")
 
 
 _API = {
@@ -80,7 +83,8 @@ _REFUSALS = {
 
 def scenario_of(seed: int, folder: Path) -> Scenario:
     """Draw the story of a seed, and write its exports into the folder, one file for each job and night."""
-    return _with_options(_plain_story(seed, folder), random.Random(f"options of {seed}"))
+    story = _with_options(_plain_story(seed, folder), random.Random(f"options of {seed}"))
+    return _with_fixes(story, random.Random(f"fixes of {seed}"))
 
 
 def _plain_story(seed: int, folder: Path) -> Scenario:
@@ -118,6 +122,19 @@ def _with_options(plain: Scenario, chance: random.Random) -> Scenario:
     refusals = dict.fromkeys(plain.refusals, "IDEMPOTENT_ERROR") if new_keys else plain.refusals
     steps = tuple(_step_with_options(step, chance, new_keys=new_keys) for step in plain.steps)
     return replace(plain, steps=steps, refusals=refusals, new_keys=new_keys)
+
+
+def _with_fixes(story: Scenario, chance: random.Random) -> Scenario:
+    """Let somebody fix rows between the steps; what counts twice if sent twice shows best what went wrong."""
+    if story.api is not Api.CUMULATION or story.nights > 1 or story.new_keys or chance.random() < 0.4:
+        return story
+    steps = list(story.steps)
+    for _ in range(chance.choice([1, 1, 2, 3])):
+        at = chance.randrange(1, len(steps) + 1)
+        if at == len(steps) or not steps[at].alongside:
+            steps.insert(at, _step("fix", chance.choice(story.jobs), chance))
+    until = chance.choice([float("inf"), chance.uniform(0.0, 20.0), chance.uniform(0.0, 200.0)])
+    return replace(story, steps=tuple(steps), fixes=True, refuses_until=until)
 
 
 def _step_with_options(step: Step, chance: random.Random, *, new_keys: bool) -> Step:
