@@ -237,7 +237,11 @@ def write_variant(
 
 
 def write_first_variant(connection: sqlite3.Connection, run: RunRecord, origin: int, row: tuple[int, int]) -> None:
-    """Write the variant that the first row itself is, where that was ever due; with the keys that a rerun gave it."""
+    """
+    Write the variant that the first row itself is, where that was ever due, with the keys that a rerun gave it.
+
+    Another run may have staged the same cells before, and read them otherwise: its row keeps them while it is open.
+    """
     connection.execute(
         "WITH RECURSIVE own (identity) AS (SELECT identity FROM dues WHERE run_no = :run_no AND row_no = :row_no"
         " UNION SELECT d.successor FROM own JOIN deliveries AS d ON d.account_no = :account_no AND d.api = :api"
@@ -245,7 +249,9 @@ def write_first_variant(connection: sqlite3.Connection, run: RunRecord, origin: 
         " INSERT OR IGNORE INTO variants"
         " (account_no, api, origin, variant, part, identity, digest, card, points, version)"
         " SELECT :account_no, :api, :origin, :origin, d.part, d.identity, d.digest, d.card, d.points, d.version"
-        " FROM own JOIN dues AS d ON d.identity = own.identity AND d.position = :origin",
+        " FROM own JOIN dues AS d ON d.identity = own.identity LEFT JOIN rows AS w"
+        " ON w.run_no = d.run_no AND w.row_no = d.row_no WHERE d.position = :origin"
+        " OR w.cells = (SELECT f.cells FROM rows AS f WHERE f.run_no = :run_no AND f.row_no = :row_no)",
         {"run_no": row[0], "row_no": row[1], "account_no": run.account_no, "api": run.api, "origin": origin},
     )
 

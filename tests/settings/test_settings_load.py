@@ -80,6 +80,15 @@ def test_the_sample_loads_as_written(
             )
         },
         unused_accounts=("card",),
+        key_files=tuple(
+            folder / "keys" / name
+            for name in (
+                "app_private_key.pem",
+                "alipay_public_key.pem",
+                "apiclient_key.pem",
+                "wechatpay_public_key.pem",
+            )
+        ),
     )
 
 

@@ -185,6 +185,10 @@ MUTATIONS = (
         "failures > self._most_failures:", "failures > 10 + self._most_failures:",
     ),
     Mutation(
+        "a fixed row does not look at its other variants", "pipeline/ledger/deliveries.py",
+        "forbidden = judge_dues(connection, run, dues)", "forbidden = judge_dues(connection, run, [])",
+    ),
+    Mutation(
         "a run that was staged in part is delivered", "pipeline/ledger/runs.py",
         "act = CASE act WHEN 'staging' THEN act ELSE ? END", "act = ?",
     ),
