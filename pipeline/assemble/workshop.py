@@ -10,6 +10,7 @@ from pipeline.assemble.delivering import Delivering, Here, Parts, Spread
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.platform import holder_of
 from pipeline.assemble.reporting import report_folder, report_on
+from pipeline.assemble.row_limits import RowLimits
 from pipeline.assemble.wishes import Watcher, Wishes
 from pipeline.errors import SettingsError, SourceError
 from pipeline.ledger.ledger import Ledger
@@ -48,6 +49,7 @@ class Workshop:
         patterns, base = inputs_of(self._config, job, inputs, self._outside.folder)
         files = find_inputs(patterns, base=base, date=day)
         options = {"inputs": list(patterns), "base": str(base), "date": day.isoformat(), "limit": wishes.limit}
+        options |= wishes.kept
         held = self._ledger.begin(self._new_run(job, options), self._holder(job))
         return self._execute(held, job, wishes, lambda stager: stager.stage(files))
 
@@ -55,7 +57,7 @@ class Workshop:
         """Go on with a run that was stopped or killed."""
         job = self._job_of(run)
         stage = self._first_act_again(run)
-        held = self._ledger.take_up(run, self._holder(job))
+        held = self._ledger.take_up(run, self._holder(job), wishes.kept)
         return self._execute(held, job, wishes, stage(held), most_rows=wishes.limit)
 
     def _first_act_again(self, run: RunRecord) -> Callable[[RunLedger], Stage]:
@@ -87,9 +89,11 @@ class Workshop:
         job = self._job_of(parent)
         if parent.act is Act.STAGING:
             raise SettingsError(
-                [f"run {parent.run_id} ended while it still read its inputs; `backfill resume {parent.run_id}` goes on"]
+                [f"run {parent.run_id} ended before its first request; `backfill resume {parent.run_id}` goes on"]
             )
-        options = {**parent.options, **selection.as_options()}
+        # How many rows may fail is said anew for each run.
+        kept = {name: option for name, option in parent.options.items() if name not in RowLimits.names()}
+        options = {**kept, **selection.as_options(), **wishes.kept}
         held = self._ledger.begin(self._new_run(job, options, parent=parent.run_id), self._holder(job))
         return self._execute(held, job, wishes, self._copying(held, parent, selection))
 
@@ -141,8 +145,9 @@ class Workshop:
         self, held: RunLedger, job: Job, wishes: Wishes, stage: Stage, *, most_rows: int | None = None
     ) -> ReportFiles:
         course = Course(self._clock, until=wishes.until)
-        if wishes.most_failures is not None and not wishes.most_failures.in_percent:
-            course.allow_failures(wishes.most_failures.of(0))
+        limits = RowLimits.of(held.run.options, job)
+        if limits.max_failures is not None and not limits.max_failures.in_percent:
+            course.allow_failures(limits.max_failures.of(0))
         try:
             delivering = self._delivering(held, job, course, wishes.processes or job.processes)
         except BaseException:
@@ -150,8 +155,9 @@ class Workshop:
             raise
         limit = held.run.options.get("limit")
         stager = Stager(
-            held, rules_of(job, self._account(job)), job.csv, course, limit=limit, tick=self._watcher.staged
-        )
+            held, rules_of(job, self._account(job)), job.csv, course, max_invalid=limits.max_invalid, limit=limit,
+            tick=self._watcher.staged,
+        )  # fmt: skip
 
         folder = wishes.report or report_folder(self._config, held.run)
 
@@ -159,8 +165,8 @@ class Workshop:
             rows = stage(stager)
             # Asked before the first request: a night must not end without a place for its report.
             make_folder(folder)
-            if wishes.most_failures is not None:
-                course.allow_failures(wishes.most_failures.of(rows))
+            if limits.max_failures is not None:
+                course.allow_failures(limits.max_failures.of(rows))
 
         self._watcher.begun(held.run, course)
         reported: list[ReportFiles] = []

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from pipeline.by_values import ByValues
+from pipeline.fault_groups import FaultGroups
 from pipeline.model import Api, Balance, Export, Status
 
 
@@ -93,6 +94,19 @@ class InputRecord:
     columns: tuple[str, ...]
     rows: int
     sha256: str
+
+
+@dataclass(slots=True)
+class Decided:
+    """What was decided on the rows of a run: how many there are but for filtered ones, and which are invalid."""
+
+    rows: int = 0
+    invalid: int = 0
+    faults: FaultGroups = field(default_factory=FaultGroups)
+
+
+def let_pass(_decided: Decided) -> None:
+    """Let all rows be sent, whatever was decided."""
 
 
 @dataclass(frozen=True, slots=True)

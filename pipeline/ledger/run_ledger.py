@@ -18,7 +18,7 @@ from pipeline.ledger.commit import GroupCommit
 from pipeline.ledger.database import told_clearly
 from pipeline.ledger.deliveries import Entry
 from pipeline.ledger.lease import IsDead, IsGone, Lease
-from pipeline.ledger.records import Due, InputRecord, RunRecord, RunState, Settlement
+from pipeline.ledger.records import Act, Decided, Due, InputRecord, RunRecord, RunState, Settlement, let_pass
 from pipeline.ledger.refunds import Retarget
 from pipeline.ledger.slices import last_row_of_slice
 from pipeline.ledger.transactions import Transactions
@@ -82,6 +82,7 @@ class RunLedger:
         self._entries = GroupCommit(self._record)
         self._renewed_at = self._clock.steady()
         self._staging: Staging | None = None
+        self._file_names: dict[int, str] = {}
 
     @property
     def path(self) -> Path:
@@ -124,6 +125,7 @@ class RunLedger:
 
     def add_input(self, source: InputRecord) -> None:
         """Write an input file, when it is opened and again when it was read to its end."""
+        self._file_names[source.file_no] = source.name
         self._commit(lambda c: inputs.add_input(c, self.run, source))
 
     def unstage(self) -> None:
@@ -142,9 +144,15 @@ class RunLedger:
         waiting = self._staging
         self._file.read(lambda c: waiting.add(c, file_no, first_row_no, sheet))
 
-    def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> int:
-        """Decide on all that was staged, write what is due, enter the second act; return how many rows are invalid."""
-        waiting, invalid = self._staging, 0
+    def start_delivering(
+        self, rekey: Callable[[bytes, str], bytes], check: Callable[[Decided], None] = let_pass
+    ) -> None:
+        """
+        Decide on all that was staged, write what is due, and enter the second act.
+
+        `check` may raise for what was decided: then the run stays in its first act, and is staged anew by a resume.
+        """
+        waiting, decided = self._staging, Decided()
         if waiting is not None:
             from pipeline.ledger import sifting  # noqa: PLC0415 - see the top
 
@@ -152,12 +160,12 @@ class RunLedger:
             self.keep_up()
             for leaf in waiting:
                 self._commit(partial(sifting.sift_and_write, run=self.run, leaf=leaf, findings=findings, rekey=rekey))
-                invalid += len(leaf.faults)
+                leaf.count(decided, self._file_names[leaf.file_no])
                 self.keep_up()
             self._forget_staging()
 
+        check(decided)
         self._commit_at_length(lambda c: runs.start_delivering(c, self.run))
-        return invalid
 
     def _forget_staging(self) -> None:
         if self._staging is not None:
@@ -250,6 +258,7 @@ class RunLedger:
         """
         End the run: what it did not come to is settled, with code and message `open_as`.
 
+        A run that ends in its first act has nothing due any more: a resume stages it anew.
         `progress` is what this execution adds: throttled, elapsed_s, sending_s.
         """
         self._entries.flush()
@@ -260,6 +269,9 @@ class RunLedger:
         code, message = open_as
         close = partial(runs.close_dues, run=self.run, code=code, message=message)
         self._commit_in_slices("dues", runs.NOT_REACHED, close)
+        if self._file.read(lambda c: runs.find(c, self.run.run_id)).act is Act.STAGING:
+            take_back = partial(runs.take_back_dues, run=self.run)
+            self._commit_in_slices("dues", "TRUE", take_back)
 
         def write(connection: sqlite3.Connection) -> RunRecord:
             runs.record_progress(connection, self.run, progress)

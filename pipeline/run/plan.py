@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.fault_groups import GroupedFaults
 from pipeline.ledger.leaf import Fate
 from pipeline.ledger.rehearsal import Prospect
 from pipeline.model import Status
@@ -21,9 +22,10 @@ _PRIVATE = frozenset(
 @dataclass(frozen=True, slots=True)
 class Plan:
     """
-    What a run would do: rows by fate, the first problems, sample payloads without ids of users, and for how long.
+    What a run would do: rows by fate, faults, the first problems, samples of payloads without users' ids, and how long.
 
-    `to_send` counts requests, which are more than rows where a task was completed several times.
+    `to_send` counts requests, which are more than rows where a task was completed several times. With a `reason` the
+    run would stop before its first request.
     """
 
     rows: int
@@ -32,22 +34,31 @@ class Plan:
     to_send: int
     lanes: int
     seconds: float
+    faults: GroupedFaults
     problems: Sequence[Outcome]
     samples: Sequence[str]
+    reason: str | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """What a plan exits with: 4 where the run would stop itself, 3 where rows are invalid."""
+        if self.reason is not None:
+            return 4
+        return 3 if self.counts[Status.INVALID] else 0
 
 
-def plan_of(seen: Prospect, limit_per_s: float) -> Plan:
-    """Return the plan that a rehearsed run amounts to, at so many requests a second."""
+def plan_of(seen: Prospect, limit_per_s: float, reason: str | None = None) -> Plan:
+    """Return the plan that a rehearsed run amounts to, at so many requests a second; `reason` is why it would stop."""
     skipped = {fate.code: rows for fate, rows in seen.fates.items() if fate not in (Fate.DUE, Fate.INVALID)}
     counts = {
-        "to send": seen.fates[Fate.DUE],
+        "to_send": seen.fates[Fate.DUE],
         Status.SKIPPED.value: sum(skipped.values()),
         Status.INVALID.value: seen.fates[Fate.INVALID],
     }
     codes = sorted((skipped | seen.faults).items(), key=lambda item: -item[1])
     return Plan(
-        seen.fates.total(), counts, dict(codes), seen.to_send, seen.lanes, seen.to_send / limit_per_s, seen.problems,
-        [_sample(body) for body in seen.samples],
+        seen.fates.total(), counts, dict(codes), seen.to_send, seen.lanes, seen.to_send / limit_per_s,
+        seen.decided.faults.listed(), seen.problems, [_sample(body) for body in seen.samples], reason,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
-from pipeline.model import Api, CsvFormat, Export, LaneOrder
+from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, LaneOrder, RowLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,8 @@ class Job:
     order: LaneOrder = LaneOrder.SOURCE
     transport: TransportName = TransportName.REQUESTS
     processes: int = 1
+    max_failures: RowLimit | None = None
+    max_invalid: RowLimit = DEFAULT_MAX_INVALID
 
 
 @dataclass(frozen=True, slots=True)
