@@ -108,7 +108,7 @@ def _next_balances(scene: Scene, rows: int, runs: int) -> tuple[str, ...]:
 
     def plan() -> Cost:
         cost, counts = night.summary("plan", "points", str(changed))
-        if not 0 < counts["to send"] < rows / 20 or counts["invalid"]:
+        if not 0 < counts["to_send"] < rows / 20 or counts["invalid"]:
             raise Unavailable(f"{counts['to send']} of {rows} balances would be sent")
         return cost
 

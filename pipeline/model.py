@@ -1,11 +1,13 @@
 """The values that the whole house speaks of. Words are those of docs/glossary.md."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 _LONGEST_MESSAGE = 500
+_ROW_LIMIT = re.compile(r"([0-9]{1,12})|([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
 
 NULL_WORDS = ("\\N", "NULL", "null", "(NULL)", "None", "nan", "NaN", "NaT", "<NA>", "#N/A")
 """The words for "no value" where a job does not list its own: of databases, Python and spreadsheets."""
@@ -54,6 +56,36 @@ class Wait:
     reason: str
     since: float
     until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowLimit:
+    """How many rows may end in some way: a number, or a share in percent."""
+
+    number: float
+    in_percent: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> "RowLimit":
+        """Return what `100` or `5%` says; raise ValueError, with the rest of a sentence about the text, otherwise."""
+        found = _ROW_LIMIT.fullmatch(text)
+        if not found:
+            raise ValueError("is neither a number such as 100 nor a share such as 5%")
+        number, in_percent = float(found[1] or found[2]), found[2] is not None
+        if in_percent and number > 100:
+            raise ValueError("is more than all rows; name a share of 100% at most")
+        return cls(number, in_percent)
+
+    def __str__(self) -> str:
+        return f"{self.number:.12g}{'%' * self.in_percent}"
+
+    def of(self, rows: int) -> float:
+        """Return the number of rows, for a run of so many."""
+        return self.number * rows / 100 if self.in_percent else self.number
+
+
+DEFAULT_MAX_INVALID = RowLimit(20, in_percent=True)
+"""How many rows of a run may be invalid, where nobody says it: with more of them nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from pipeline.model import (
     Payload,
     Reply,
     Row,
+    RowLimit,
     SignedRequest,
     Status,
     Trust,
@@ -106,3 +107,27 @@ def test_a_fault_waits_with_its_row() -> None:
     fault = Fault("field_invalid", "a is odd", "a", "column", "odd", "1.5")
 
     assert pickle.loads(pickle.dumps(fault)) == fault
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("0", RowLimit(0)),
+        ("100", RowLimit(100)),
+        ("999999999999", RowLimit(999_999_999_999)),
+        ("0%", RowLimit(0, in_percent=True)),
+        ("5%", RowLimit(5, in_percent=True)),
+        ("2.5%", RowLimit(2.5, in_percent=True)),
+        ("100%", RowLimit(100, in_percent=True)),
+    ],
+)
+def test_a_limit_of_rows_is_a_number_or_a_share(text: str, limit: RowLimit) -> None:
+    """A limit is written as it is read."""
+    assert (RowLimit.parse(text), str(limit)) == (limit, text)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "5 %", "1e3", "%", "101%", "100.1%", "1" * 13, "٣"])
+def test_what_is_no_limit_of_rows_is_refused(text: str) -> None:
+    """A limit is neither less than nothing nor more than all."""
+    with pytest.raises(ValueError, match=r"is neither a number such as 100|is more than all rows"):
+        RowLimit.parse(text)

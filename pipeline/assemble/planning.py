@@ -3,9 +3,11 @@
 import random
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.assemble.platform import holder_of
+from pipeline.assemble.row_limits import RowLimits
 from pipeline.assemble.wishes import Wishes
 from pipeline.assemble.workshop import inputs_of, new_run_id, rules_of, yesterday
 from pipeline.clock import Clock
@@ -15,7 +17,7 @@ from pipeline.read import find_inputs
 from pipeline.run.plan import Plan, plan_of
 from pipeline.run.stage import Stager
 from pipeline.settings import Config
-from pipeline.write.course import Course
+from pipeline.write.course import Course, Drained
 from pipeline.write.delivery import timestamp
 
 
@@ -49,5 +51,11 @@ def plan(
         tempfile.TemporaryDirectory(prefix="backfill-plan-") as aside,
         Rehearsal(config.ledger_path, new, holder_of(account), Path(aside)) as rehearsal,
     ):
-        Stager(rehearsal, rules_of(job, account, now), job.csv, Course(clock), limit=wishes.limit).stage(files)
-        return plan_of(rehearsal.prospect, job.rate, show_ids=show_ids)
+        course = Course(clock)
+        max_invalid = RowLimits.of(wishes.kept, job).max_invalid
+        rules = rules_of(job, account, now)
+        stager = Stager(rehearsal, rules, job.csv, course, max_invalid=max_invalid, limit=wishes.limit)
+        # Of a run that would send nothing, too, it is known what its rows are.
+        with suppress(Drained):
+            stager.stage(files)
+        return plan_of(rehearsal.prospect, job.rate, course.reason, show_ids=show_ids)

@@ -1,37 +1,37 @@
 """What whoever starts an execution asks of it, and is told while it goes on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
 from pipeline.ledger.records import RunRecord
+from pipeline.model import RowLimit
 from pipeline.report import OutcomeFormat
 from pipeline.write.course import Course
 
 
 @dataclass(frozen=True, slots=True)
-class MostFailures:
-    """How many rows may fail before a run stops itself: so many, or so many in a hundred."""
-
-    number: float
-    in_percent: bool = False
-
-    def of(self, rows: int) -> float:
-        """Return the number of rows, for a run of so many."""
-        return self.number * rows / 100 if self.in_percent else self.number
-
-
-@dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the command line asks of an execution."""
+    """
+    What the command line asks of an execution.
+
+    `most_failures` and `max_invalid` are None where it says nothing: a run that is resumed keeps its own.
+    """
 
     day: date | None = None
     until: datetime | None = None
     limit: int | None = None
-    most_failures: MostFailures | None = None
+    most_failures: RowLimit | None = None
+    max_invalid: RowLimit | None = None
     report: Path | None = None
     outcome_format: OutcomeFormat = OutcomeFormat.CSV
+
+    @property
+    def kept(self) -> Mapping[str, str]:
+        """What a run keeps of these wishes until it is done, also over a resume."""
+        limits = {"max_failures": self.most_failures, "max_invalid": self.max_invalid}
+        return {name: str(limit) for name, limit in limits.items() if limit is not None}
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from pipeline.assemble.opening import mapping_rules
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.platform import holder_of
 from pipeline.assemble.reporting import report_folder, report_on
+from pipeline.assemble.row_limits import RowLimits
 from pipeline.assemble.spared import SparedFiles
 from pipeline.assemble.wishes import Watcher, Wishes
 from pipeline.errors import SettingsError, SourceError
@@ -53,6 +54,7 @@ class Workshop:
         files = find_inputs(patterns, base=base, date=day)
         self._spare(wishes, [file.path for file in files])
         options = {"inputs": list(patterns), "base": str(base), "date": day.isoformat(), "limit": wishes.limit}
+        options |= wishes.kept
         held = self._ledger.begin(self._new_run(job, options), self._holder(job))
         return self._execute(held, job, wishes, lambda stager: stager.stage(files))
 
@@ -63,7 +65,7 @@ class Workshop:
         if self._ledger.is_finished(run):
             return already_finished(self._ledger, run, report_folder(self._config, run))
         stage = self._first_act_again(run)
-        held = self._ledger.take_up(run, self._holder(job))
+        held = self._ledger.take_up(run, self._holder(job), wishes.kept)
         return self._execute(held, job, wishes, stage(held), most_rows=wishes.limit)
 
     def _first_act_again(self, run: RunRecord) -> Callable[[RunLedger], Stage]:
@@ -95,12 +97,14 @@ class Workshop:
         job = self._job_of(parent)
         if parent.act is Act.STAGING:
             raise SettingsError(
-                [f"run {parent.run_id} ended while it still read its inputs; `backfill resume {parent.run_id}` goes on"]
+                [f"run {parent.run_id} ended before its first request; `backfill resume {parent.run_id}` goes on"]
             )
         self._spare(wishes)
         if not self._ledger.takes_any(parent, selection):
             return nothing_to_send(self._ledger, parent)
-        options = {**parent.options, **selection.as_options()}
+        # How many rows may fail is said anew for each run.
+        kept = {name: option for name, option in parent.options.items() if name not in RowLimits.names()}
+        options = {**kept, **selection.as_options(), **wishes.kept}
         held = self._ledger.begin(self._new_run(job, options, parent=parent.run_id), self._holder(job))
         return self._execute(held, job, wishes, self._copying(held, parent, selection))
 
@@ -165,8 +169,9 @@ class Workshop:
         self, held: RunLedger, job: Job, wishes: Wishes, stage: Stage, *, most_rows: int | None = None
     ) -> ReportFiles:
         course = Course(self._clock, until=wishes.until)
-        if wishes.most_failures is not None and not wishes.most_failures.in_percent:
-            course.allow_failures(wishes.most_failures.of(0))
+        limits = RowLimits.of(held.run.options, job)
+        if limits.max_failures is not None and not limits.max_failures.in_percent:
+            course.allow_failures(limits.max_failures.of(0))
         try:
             second_act = delivering(
                 job, self._account(job), held=held, quotas=self._ledger.quotas(), course=course, outside=self._outside
@@ -180,6 +185,7 @@ class Workshop:
             rules_of(job, self._account(job), self._clock.now()),
             job.csv,
             course,
+            max_invalid=limits.max_invalid,
             limit=limit,
             tick=self._watcher.staged,
         )
@@ -190,8 +196,8 @@ class Workshop:
             rows = stage(stager)
             # Asked before the first request: a night must not end without a place for its report.
             make_folder(folder)
-            if wishes.most_failures is not None:
-                course.allow_failures(wishes.most_failures.of(rows))
+            if limits.max_failures is not None:
+                course.allow_failures(limits.max_failures.of(rows))
 
         self._watcher.begun(held.run, course)
         reported: list[ReportFiles] = []

@@ -15,7 +15,7 @@ from pipeline.assemble.ledgers import config_path, open_the_ledger
 from pipeline.assemble.nothing import NothingDone
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.outside import Outside
-from pipeline.assemble.wishes import MostFailures, Watcher, Wishes
+from pipeline.assemble.wishes import Watcher, Wishes
 from pipeline.assemble.workshop import OPEN_STATUSES, Workshop
 from pipeline.cli.parser import RERUNNABLE
 from pipeline.cli.talk import Progress, log, set_up_logs, tell_at_once
@@ -151,7 +151,8 @@ class _Desk:
             day=args.date,
             until=args.until and deadline(args.until, zone, self._clock.now()),
             limit=args.limit,
-            most_failures=args.max_failures and MostFailures(*args.max_failures),
+            most_failures=args.max_failures,
+            max_invalid=args.max_invalid,
             report=args.report and args.report.absolute(),
             outcome_format=OutcomeFormat(args.format),
         )

@@ -4,8 +4,9 @@ import argparse
 import re
 from datetime import date, time
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from pipeline.model import RowLimit
 from pipeline.showing import visible
 
 _EPILOG = "RUN is a run id, a unique beginning of one, or `last`. Exit codes: 0 all done, 1 program fault, 2 usage, "
@@ -32,7 +33,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 class CalmParser(argparse.ArgumentParser):
-    """Repeats wrong words, which may be names of files, so that any terminal may print them."""
+    """
+    Takes options by their whole names alone: an abbreviation would mean another option once there are more.
+
+    Repeats wrong words, which may be names of files, so that any terminal may print them.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
     def error(self, message: str) -> NoReturn:
         """Tell what is wrong, and exit."""
@@ -72,6 +80,7 @@ def _add_plan(commands: "_Commands[argparse.ArgumentParser]") -> None:
     plan.add_argument(
         "--show-ids", action="store_true", help="show the sample payloads as they would be sent, ids included"
     )
+    _add_max_invalid(plan)
     plan.add_argument("--json", action="store_true", help="print the plan as one JSON object")
     _add_talk(plan)
 
@@ -119,6 +128,15 @@ def _add_date(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--date", type=_day, metavar="YYYY-MM-DD", help="fills {date} in inputs (default: yesterday)")
 
 
+def _add_max_invalid(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--max-invalid",
+        type=_row_limit,
+        metavar="N|N%",
+        help="send nothing if more rows than that are invalid (default: the job's `max_invalid`, or 20%%)",
+    )
+
+
 def _add_talk(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-format", choices=("console", "json"), default="console", help="of the logs on stderr")
 
@@ -130,7 +148,8 @@ def _add_execution(parser: argparse.ArgumentParser) -> None:
         "--until", type=_clock_time, metavar="HH:MM", help="stop cleanly at that time of the job's zone"
     )
     parser.add_argument("--limit", type=_count, metavar="N", help="handle the first N rows only")
-    parser.add_argument("--max-failures", type=_failures, metavar="N|N%", help="stop once more rows than that failed")
+    parser.add_argument("--max-failures", type=_row_limit, metavar="N|N%", help="stop once more rows than that failed")
+    _add_max_invalid(parser)
     parser.add_argument("--processes", type=_processes, metavar="N", help="processes that send; 1 with a SQLite ledger")
     parser.add_argument("--report", type=Path, metavar="DIR", help="default: reports/<run id>/ beside the config")
     parser.add_argument("--format", choices=("csv", "parquet", "jsonl"), default="csv", help="of the outcome file")
@@ -168,14 +187,11 @@ def _clock_time(text: str) -> time:
     return time.fromisoformat(text)
 
 
-def _failures(text: str) -> tuple[float, bool]:
-    found = re.fullmatch(r"([0-9]{1,12})|([0-9]{1,3}(?:\.[0-9]+)?)%", text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number such as 100 nor a share such as 5%")
-    number, is_share = float(found[1] or found[2]), found[2] is not None
-    if is_share and number > 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is more than all rows; name a share of 100% at most")
-    return number, is_share
+def _row_limit(text: str) -> RowLimit:
+    try:
+        return RowLimit.parse(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"{text!r} {exc}") from None
 
 
 def _words(text: str) -> tuple[str, ...]:

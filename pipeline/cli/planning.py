@@ -12,18 +12,22 @@ from pipeline.assemble.opening import open_config
 from pipeline.assemble.planning import plan as make_plan
 from pipeline.assemble.wishes import Wishes
 from pipeline.assemble.working_folder import working_folder
-from pipeline.cli.talk import set_up_logs
-from pipeline.cli.telling import say
+from pipeline.cli.talk import log, set_up_logs
+from pipeline.cli.telling import say, tell_faults
 from pipeline.clock import SystemClock
 from pipeline.run.plan import Plan
+from pipeline.settings import secrets, warnings
 
 
 def plan(args: argparse.Namespace) -> int:
-    """Tell what a run would do; exit 3 where rows could not be sent as they are."""
+    """Tell what a run would do; exit 3 where rows could not be sent as they are, 4 where the run would send none."""
     clock = SystemClock()
     set_up_logs(args.log_format)
     config = open_config(config_path(args.config, os.environ), os.environ, clock, args.job)
-    wishes = Wishes(day=args.date, limit=args.limit)
+    set_up_logs(args.log_format, secrets(config))
+    for warning in warnings(config, at=clock.now()):
+        log.warning(warning)
+    wishes = Wishes(day=args.date, limit=args.limit, max_invalid=args.max_invalid)
     made = make_plan(
         config, args.job, args.inputs, wishes,
         clock=clock, chance=random.SystemRandom(), folder=working_folder(), show_ids=args.show_ids,
@@ -32,7 +36,7 @@ def plan(args: argparse.Namespace) -> int:
         sys.stdout.write(orjson.dumps(_as_dict(args.job, made), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
         _tell(args.job, made, show_ids=args.show_ids)
-    return 3 if made.counts["invalid"] else 0
+    return made.exit_code
 
 
 def _as_dict(job: str, made: Plan) -> dict[str, object]:
@@ -41,24 +45,24 @@ def _as_dict(job: str, made: Plan) -> dict[str, object]:
         for p in made.problems
     ]
     return {
-        "job": job, "rows": made.rows, "counts": made.counts, "codes": made.codes, "requests": made.to_send,
-        "lanes": made.lanes, "seconds": round(made.seconds, 1), "problems": problems,
+        "job": job, "exit_code": made.exit_code, "reason": made.reason, "rows": made.rows, "counts": made.counts,
+        "codes": made.codes, "faults": made.faults.as_dicts(), "requests": made.to_send, "lanes": made.lanes,
+        "seconds": round(made.seconds, 1), "problems": problems,
         "samples": [orjson.loads(sample) for sample in made.samples],
     }  # fmt: skip
 
 
 def _tell(job: str, made: Plan, *, show_ids: bool) -> None:
     say(f"plan of job {job}: nothing was sent")
+    if made.reason:
+        say(f"  the run would stop before its first request: {made.reason}")
     say(f"  {'rows':<10} {made.rows:>9,}")
     for what, count in made.counts.items():
-        say(f"  {what:<10} {count:>9,}")
+        say(f"  {what.replace('_', ' '):<10} {count:>9,}")
     say(f"  {made.to_send:,} requests in {made.lanes:,} lanes, {_duration(made.seconds)} at the quota")
     for code, count in made.codes.items():
         say(f"  {count:>9,} {code}")
-    if made.problems:
-        say("first problems:")
-    for problem in made.problems:
-        say(f"  {problem.source_file}:{problem.source_row} {problem.code}: {problem.message}")
+    tell_faults(made.faults)
     if made.samples:
         say("sample payloads:" if show_ids else "sample payloads (users' ids left out; --show-ids shows them):")
     for sample in made.samples:

@@ -9,12 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.fault_groups import FaultExample, FaultGroups, FaultKind
+from pipeline.fault_groups import FaultExample, FaultKind
+from pipeline.ledger.records import Decided
 from pipeline.lines import Lines
 from pipeline.model import BadRow, Fault, Invalid, Status
 from pipeline.sheet import OriginOfRow, Sheet
 
 KEY_CONFLICT = "key_conflict"
+# The job does not want such rows: they say nothing of whether its mapping is right.
+_FILTERED = "filtered"
 
 
 class Fate(IntEnum):
@@ -114,12 +117,14 @@ class Leaf:
         self.fates[at] = Fate.INVALID
         self.faults[at] = fault
 
-    def group_faults(self, groups: FaultGroups, file: str) -> None:
-        """Count the invalid rows of the leaf, which is of a file with this name."""
+    def count(self, decided: Decided, file: str) -> None:
+        """Count the rows of the leaf, which is of a file with this name."""
+        decided.rows += len(self.fates) - sum(self.fates.count(fate) for fate in Fate if fate.code == _FILTERED)
+        decided.invalid += len(self.faults)
         for at in sorted(self.faults):
             fault = self.faults[at]
             kind = FaultKind(Status.INVALID, fault.code, fault.field, fault.column, fault.rule)
-            groups.add(kind, partial(self._example, at, file))
+            decided.faults.add(kind, partial(self._example, at, file))
 
     def _example(self, at: int, file: str) -> FaultExample:
         fault, line = self.faults[at], self.line_at(at)

@@ -3,8 +3,10 @@
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
@@ -19,6 +21,8 @@ from pipeline.ledger.transactions import Transactions
 from pipeline.model import Status
 from pipeline.outcome import Outcome, Outcomes
 from pipeline.row_mark import RowMark
+
+_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Ledger:
@@ -138,8 +142,8 @@ class Ledger:
 
         return RunLedger(self._file, self._clock, *self._take(write), self._is_dead)
 
-    def take_up(self, run: RunRecord, account_holder: str) -> RunLedger:
-        """Take the job for a run that was stopped or killed, or raise RunHeld."""
+    def take_up(self, run: RunRecord, account_holder: str, options: Mapping[str, Any] = _NO_OPTIONS) -> RunLedger:
+        """Take the job for a run that was stopped or killed, or raise RunHeld. `options` are those given anew."""
 
         def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
             held = lease.acquire(
@@ -153,7 +157,7 @@ class Ledger:
             runs.bind_account(connection, run.account, account_holder)
             if runs.find(connection, run.run_id).act is not run.act:
                 raise LedgerError(f"run {run.run_id} has gone on since it was looked at; try again")
-            runs.reopen(connection, run)
+            runs.reopen(connection, run, options)
             return runs.find(connection, run.run_id), held
 
         held = RunLedger(self._file, self._clock, *self._take(write), self._is_dead)

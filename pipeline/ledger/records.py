@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from pipeline.fault_groups import FaultGroups
 from pipeline.model import Api, Balance, Export, Status
 
 # A place among all rows ever staged: the run's number, and in the lower bits the row's number in its run.
@@ -106,6 +107,19 @@ class InputRecord:
     columns: tuple[str, ...]
     rows: int
     sha256: str
+
+
+@dataclass(slots=True)
+class Decided:
+    """What was decided on the rows of a run: how many there are but for filtered ones, and which are invalid."""
+
+    rows: int = 0
+    invalid: int = 0
+    faults: FaultGroups = field(default_factory=FaultGroups)
+
+
+def let_pass(_decided: Decided) -> None:
+    """Let all rows be sent, whatever was decided."""
 
 
 @dataclass(frozen=True, slots=True)

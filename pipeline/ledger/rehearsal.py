@@ -11,14 +11,13 @@ from typing import Self
 
 import numpy as np
 
-from pipeline.fault_groups import FaultGroups
 from pipeline.ledger import balances, runs, sifting
 from pipeline.ledger.database import open_for_reading, told_clearly
 from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.lease import is_dead, this_process
 from pipeline.ledger.origins import Origin, find_origins
 from pipeline.ledger.partitions import Partitions, numbers
-from pipeline.ledger.records import Act, InputRecord, NewRun, RunRecord
+from pipeline.ledger.records import Act, Decided, InputRecord, NewRun, RunRecord, let_pass
 from pipeline.ledger.refunds import Retarget
 from pipeline.ledger.staging import Staging
 from pipeline.model import Api, Status
@@ -45,7 +44,7 @@ class Prospect:
     lanes: int = 0
     problems: list[Outcome] = field(default_factory=list)
     samples: list[bytes] = field(default_factory=list, repr=False)
-    groups: FaultGroups = field(default_factory=FaultGroups)
+    decided: Decided = field(default_factory=Decided)
 
 
 class Rehearsal:
@@ -102,26 +101,30 @@ class Rehearsal:
         with told_clearly(self._path):
             return self._staging.add(self._connection, file_no, first_row_no, sheet)
 
-    def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> int:
-        """Decide on all rows, and count; return how many are invalid."""
-        if self._staging is None:
-            return 0
+    def start_delivering(
+        self, rekey: Callable[[bytes, str], bytes], check: Callable[[Decided], None] = let_pass
+    ) -> None:
+        """Decide on all rows, count, and let `check` raise for what was decided."""
+        if self._staging is not None:
+            self._decide(self._staging, rekey)
+        check(self.prospect.decided)
+
+    def _decide(self, staging: Staging, rekey: Callable[[bytes, str], bytes]) -> None:
         is_gone = partial(is_dead, here=this_process())
         with told_clearly(self._path):
-            findings = self._staging.findings(self._connection, self.keep_up, is_gone=is_gone)
-            for leaf in self._staging:
+            findings = staging.findings(self._connection, self.keep_up, is_gone=is_gone)
+            for leaf in staging:
                 sifting.sift(self._connection, self._run, leaf, findings)
                 if self._run.api is Api.POINTS and len(self.prospect.samples) < _SAMPLES:
                     balances.give_unused_keys(self._connection, self._run, leaf, rekey)
                 self._count(leaf)
         self.prospect.lanes = sum(len(np.unique(lines["lane"][:, 0])) for lines in self._lanes)
-        return self.prospect.fates[Fate.INVALID]
 
     def _count(self, leaf: Leaf) -> None:
         seen = self.prospect
         seen.fates.update({Fate(fate): leaf.fates.count(fate) for fate in set(leaf.fates)})
         seen.faults.update(fault.code for fault in leaf.faults.values())
-        leaf.group_faults(seen.groups, self._names[leaf.file_no])
+        leaf.count(seen.decided, self._names[leaf.file_no])
         for at in sorted(leaf.faults)[: _PROBLEMS - len(seen.problems)]:
             seen.problems.append(self._problem(leaf, at))
         due = leaf.parts.take(leaf.due_parts())

@@ -19,7 +19,7 @@ from pipeline.ledger.database import told_clearly
 from pipeline.ledger.deliveries import Entry
 from pipeline.ledger.lease import IsDead, IsGone, Lease
 from pipeline.ledger.origins import Origin
-from pipeline.ledger.records import Due, InputRecord, RunRecord, RunState, Settlement
+from pipeline.ledger.records import Act, Decided, Due, InputRecord, RunRecord, RunState, Settlement, let_pass
 from pipeline.ledger.refunds import Retarget
 from pipeline.ledger.slices import last_row_of_slice
 from pipeline.ledger.transactions import Transactions
@@ -90,6 +90,7 @@ class RunLedger:
         self._entries = GroupCommit(self._record)
         self._renewed_at = self._clock.steady()
         self._staging: Staging | None = None
+        self._file_names: dict[int, str] = {}
 
     def _commit(self, write: Callable[[sqlite3.Connection], T]) -> T:
         with told_clearly(self._file.path):
@@ -122,6 +123,7 @@ class RunLedger:
 
     def add_input(self, source: InputRecord) -> None:
         """Write an input file, when it is opened and again when it was read to its end."""
+        self._file_names[source.file_no] = source.name
         self._commit(lambda c: inputs.add_input(c, self.run, source))
 
     def unstage(self) -> None:
@@ -148,9 +150,15 @@ class RunLedger:
         waiting = self._staging
         return self._file.read(lambda c: waiting.add(c, file_no, first_row_no, sheet))
 
-    def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> int:
-        """Decide on all that was staged, write what is due, enter the second act; return how many rows are invalid."""
-        waiting, invalid = self._staging, 0
+    def start_delivering(
+        self, rekey: Callable[[bytes, str], bytes], check: Callable[[Decided], None] = let_pass
+    ) -> None:
+        """
+        Decide on all that was staged, write what is due, and enter the second act.
+
+        `check` may raise for what was decided: then the run stays in its first act, and is staged anew by a resume.
+        """
+        waiting, decided = self._staging, Decided()
         if waiting is not None:
             from pipeline.ledger import sifting  # noqa: PLC0415 - see the top
 
@@ -158,7 +166,7 @@ class RunLedger:
             self.keep_up()
             for leaf in waiting:
                 self._commit(partial(sifting.sift_and_write, run=self.run, leaf=leaf, findings=findings, rekey=rekey))
-                invalid += len(leaf.faults)
+                leaf.count(decided, self._file_names[leaf.file_no])
                 self.keep_up()
             self._forget_staging()
 
@@ -166,8 +174,8 @@ class RunLedger:
             origins.link_run(connection, self.run)
             runs.start_delivering(connection, self.run)
 
+        check(decided)
         self._commit_at_length(write)
-        return invalid
 
     def _forget_staging(self) -> None:
         if self._staging is not None:
@@ -253,6 +261,7 @@ class RunLedger:
         """
         End the run: what it did not come to is settled, with code and message `open_as`.
 
+        A run that ends in its first act has nothing due any more: a resume stages it anew.
         `progress` is what this execution adds: throttled, elapsed_s, sending_s. `waits` is what it waited for.
         """
         self._entries.flush()
@@ -263,6 +272,9 @@ class RunLedger:
         code, message = open_as
         close = partial(runs.close_dues, run=self.run, code=code, message=message)
         self._commit_in_slices("dues", runs.NOT_REACHED, close)
+        if self._file.read(lambda c: runs.find(c, self.run.run_id)).act is Act.STAGING:
+            take_back = partial(runs.take_back_dues, run=self.run)
+            self._commit_in_slices("dues", "TRUE", take_back)
 
         def write(connection: sqlite3.Connection) -> RunRecord:
             runs.record_progress(connection, self.run, progress, waits)

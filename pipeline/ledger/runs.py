@@ -156,6 +156,19 @@ def close_dues(
     )
 
 
+def take_back_dues(connection: sqlite3.Connection, first: int, last: int, run: RunRecord) -> None:
+    """Give rows the ends of their dues, from one row to another, and forget these: nothing is due any more."""
+    rows = (run.run_no, first, last)
+    connection.execute(
+        "UPDATE rows SET (status, code, message) = (SELECT d.status, d.code, d.message FROM dues AS d"
+        " WHERE d.run_no = rows.run_no AND d.row_no = rows.row_no"
+        " ORDER BY d.status = 'unknown' DESC, d.status = 'unsent' DESC LIMIT 1)"
+        " WHERE run_no = ? AND row_no BETWEEN ? AND ? AND status IS NULL",
+        rows,
+    )
+    connection.execute("DELETE FROM dues WHERE run_no = ? AND row_no BETWEEN ? AND ?", rows)
+
+
 def has_open_dues(connection: sqlite3.Connection, run: RunRecord) -> bool:
     """Return whether there is anything that the run did not come to, or not to the end of."""
     asked = "SELECT EXISTS (SELECT 1 FROM dues WHERE run_no = ? AND (status IS NULL OR is_open))"
@@ -168,12 +181,16 @@ def has_dues_to_resume(connection: sqlite3.Connection, run: RunRecord) -> bool:
     return bool(connection.execute(asked, (run.run_no,)).fetchone()[0])
 
 
-def reopen(connection: sqlite3.Connection, run: RunRecord) -> None:
-    """Go on with a run that ended: in its first act, where it did not come to the end of that, else in its second."""
+def reopen(connection: sqlite3.Connection, run: RunRecord, options: Mapping[str, Any]) -> None:
+    """
+    Go on with a run that ended: in its first act, where it did not come to the end of that, else in its second.
+
+    `options` are those that are given anew.
+    """
     connection.execute(
         "UPDATE runs SET state = NULL, exit_code = NULL, reason = NULL, finished_at = NULL, act ="
-        " CASE act WHEN 'concluded' THEN 'delivering' ELSE act END WHERE run_no = ?",
-        (run.run_no,),
+        " CASE act WHEN 'concluded' THEN 'delivering' ELSE act END, options = ? WHERE run_no = ?",
+        (orjson.dumps({**run.options, **options}).decode(), run.run_no),
     )
 
 

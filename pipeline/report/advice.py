@@ -8,6 +8,8 @@ from pipeline.report.rows_to_fix import CSV_NAME, WORKBOOK_NAME
 from pipeline.report.summary import Summary
 from pipeline.report.tally import Tally
 
+# The code of rows that were not sent because too many others are invalid.
+_TOO_MANY_INVALID = "too_many_invalid"
 _OPEN = (Status.UNKNOWN, Status.BLOCKED, Status.UNSENT)
 _VERDICTS = {
     0: "The run finished: every row succeeded, or was skipped with cause.",
@@ -34,7 +36,7 @@ def verdict(summary: Summary) -> str:
 
 def next_steps(summary: Summary, tally: Tally) -> list[Step]:
     """Return what there is to do, in the order to do it; nothing where every row is done."""
-    steps = _ways_on(summary, tally) if summary.state == "completed" else _ways_back(summary)
+    steps = _ways_on(summary, tally) if summary.state == "completed" else _ways_back(summary, tally)
     to_mend = tally.counts[Status.INVALID] + tally.counts[Status.REJECTED] - tally.new_keys_wanted
     if to_mend > 0:
         text = f"Fix the {_rows(to_mend)} in {WORKBOOK_NAME} or {CSV_NAME} (reason in `_message`), then run it:"
@@ -42,8 +44,13 @@ def next_steps(summary: Summary, tally: Tally) -> list[Step]:
     return steps
 
 
-def _ways_back(summary: Summary) -> list[Step]:
+def _ways_back(summary: Summary, tally: Tally) -> list[Step]:
     """Say how a run that did not reach its end goes on."""
+    if _TOO_MANY_INVALID in tally.codes:
+        return [
+            Step("Correct the config, then read the rows again and send them:", _command("resume", summary.run_id)),
+            Step("Or send the other rows as they are:", _command("resume", summary.run_id, "--max-invalid", "100%")),
+        ]
     first = "Mend what the run stopped for, then go" if summary.state == "stopped" else "Go"
     return [Step(f"{first} on with the rows that are left:", _command("resume", summary.run_id))]
 

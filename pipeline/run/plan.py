@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.fault_groups import GroupedFaults
 from pipeline.ledger.leaf import Fate
 from pipeline.ledger.rehearsal import Prospect
 from pipeline.model import Status
@@ -21,9 +22,10 @@ _PRIVATE = frozenset(
 @dataclass(frozen=True, slots=True)
 class Plan:
     """
-    What a run would do: rows by fate, the first problems, sample payloads, and for how long.
+    What a run would do: rows by fate, faults, the first problems, sample payloads, and for how long.
 
-    `to_send` counts requests, which are more than rows where a task was completed several times.
+    `to_send` counts requests, which are more than rows where a task was completed several times. With a `reason` the
+    run would stop before its first request.
     """
 
     rows: int
@@ -32,19 +34,28 @@ class Plan:
     to_send: int
     lanes: int
     seconds: float
+    faults: GroupedFaults
     problems: Sequence[Outcome]
     samples: Sequence[str]
+    reason: str | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """What a plan exits with: 4 where the run would stop itself, 3 where rows are invalid."""
+        if self.reason is not None:
+            return 4
+        return 3 if self.counts[Status.INVALID] else 0
 
 
-def plan_of(seen: Prospect, limit_per_s: float, *, show_ids: bool = False) -> Plan:
+def plan_of(seen: Prospect, limit_per_s: float, reason: str | None = None, *, show_ids: bool = False) -> Plan:
     """
-    Return the plan that a rehearsed run amounts to, at so many requests a second.
+    Return the plan that a rehearsed run amounts to, at so many requests a second; `reason` is why it would stop.
 
     The sample payloads are without ids of users; with `show_ids` they are what would be sent, to the byte.
     """
     skipped = {fate.code: rows for fate, rows in seen.fates.items() if fate not in (Fate.DUE, Fate.INVALID)}
     counts = {
-        "to send": seen.fates[Fate.DUE],
+        "to_send": seen.fates[Fate.DUE],
         Status.SKIPPED.value: sum(skipped.values()),
         Status.INVALID.value: seen.fates[Fate.INVALID],
     }
@@ -56,8 +67,10 @@ def plan_of(seen: Prospect, limit_per_s: float, *, show_ids: bool = False) -> Pl
         to_send=seen.to_send,
         lanes=seen.lanes,
         seconds=seen.to_send / limit_per_s,
+        faults=seen.decided.faults.listed(),
         problems=seen.problems,
         samples=[body.decode() if show_ids else _sample(body) for body in seen.samples],
+        reason=reason,
     )
 
 

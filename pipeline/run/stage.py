@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from pipeline.ledger.origins import Origin
-from pipeline.ledger.records import InputRecord
+from pipeline.ledger.records import Decided, InputRecord, let_pass
 from pipeline.ledger.refunds import Retarget
 from pipeline.map import MappingRules, bind_chunks, check_columns, rekey, retarget
-from pipeline.model import CsvFormat, Status
+from pipeline.model import DEFAULT_MAX_INVALID, CsvFormat, RowLimit, Status
 from pipeline.read import Source, SourceFile, open_source, sha256_of, verify_unchanged
 from pipeline.run.fixes import Fixes
+from pipeline.run.wrong_batch import is_wrong, too_many_invalid
 from pipeline.sheet import Sheet
-from pipeline.write.course import Course, Drained
+from pipeline.write.course import Course, Drained, Ending
 
 
 class TakesRows(Protocol):
@@ -37,8 +38,10 @@ class TakesRows(Protocol):
         """Keep the job; called after each chunk."""
         ...
 
-    def start_delivering(self, rekey: Callable[[bytes, str], bytes]) -> int:
-        """Decide on all that was staged; return how many rows are invalid."""
+    def start_delivering(
+        self, rekey: Callable[[bytes, str], bytes], check: Callable[[Decided], None] = let_pass
+    ) -> None:
+        """Decide on all that was staged, and enter the second act unless `check` raises for what was decided."""
         ...
 
 
@@ -46,7 +49,8 @@ class Stager:
     """
     Reads, maps and stages the inputs of one run.
 
-    Raises SourceError, and leaves the run unstaged, when an input is damaged, lacks a column or changes meanwhile.
+    Raises SourceError, and leaves the run unstaged, when an input is damaged, lacks a column or changes meanwhile. So
+    does Drained, where more rows are invalid than `max_invalid` allows.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Stager:
         csv: CsvFormat,
         course: Course,
         *,
+        max_invalid: RowLimit = DEFAULT_MAX_INVALID,
         limit: int | None = None,
         tick: Callable[[int], None] = lambda _: None,
     ) -> None:
@@ -63,6 +68,7 @@ class Stager:
         self._rules = rules
         self._csv = csv
         self._course = course
+        self._max_invalid = max_invalid
         self._limit = limit
         self._tick = tick
         self._rows = 0
@@ -79,10 +85,17 @@ class Stager:
             self._stage_file(file_no, file)
         for file in files:
             verify_unchanged(file)
-        invalid = self._ledger.start_delivering(lambda body, key: rekey(body, self._rules.api, key))
-        # Those that were found when all was read; the others were counted when they were read.
-        self._course.count(Status.INVALID, invalid - self._invalid)
+        self._ledger.start_delivering(lambda body, key: rekey(body, self._rules.api, key), self._check)
         return self._rows - self._filtered
+
+    def _check(self, decided: Decided) -> None:
+        """Raise Drained where the rows are wrong as a whole: then nothing is sent."""
+        # Those whose key stands for other content; the others were counted when they were read.
+        self._course.count(Status.INVALID, decided.invalid - self._invalid)
+        if is_wrong(decided, self._max_invalid):
+            reason = too_many_invalid(decided, self._max_invalid)
+            self._course.drain(Ending.TOO_MANY_INVALID, reason, halt_code=Ending.TOO_MANY_INVALID)
+            self._course.go_on()
 
     def _go_on(self) -> None:
         """Go on with what is not yet read. A run that is to end when nothing is left to read has come to its end."""

@@ -132,7 +132,7 @@ class _Execution:
             state=state,
             reason=None if state is RunState.COMPLETED else course.reason,
             finished_at=timestamp(cast.clock.now()),
-            open_as=(course.ending or Ending.INTERRUPTED, course.reason or ""),
+            open_as=course.open_as,
             progress={
                 "throttled": cast.throttled(),
                 "elapsed_s": cast.clock.steady() - self._started,
@@ -142,7 +142,7 @@ class _Execution:
         )
 
     def _state(self) -> RunState:
-        if self._cast.course.ending is Ending.STOPPED:
+        if self._cast.course.ending in (Ending.STOPPED, Ending.TOO_MANY_INVALID):
             return RunState.STOPPED
         if self._cast.course.ending is None:
             return RunState.COMPLETED

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.model import Api, CsvFormat, Export, LaneOrder
+from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, LaneOrder, RowLimit
 from pipeline.resources import schema
 from pipeline.settings.export_words import read_filter, read_values, text_of
 from pipeline.settings.model import Job, TransportName
@@ -72,6 +72,8 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
         sends_suspicious_ids=table.text("suspicious_ids") == "send",
         order=_order(table),
         transport=TransportName(_given(values, "transport", TransportName.REQUESTS)),
+        max_failures=_row_limit(table, "max_failures"),
+        max_invalid=_row_limit(table, "max_invalid") or DEFAULT_MAX_INVALID,
     )
 
 
@@ -119,6 +121,17 @@ def _order(table: Table) -> LaneOrder:
     if order is LaneOrder.NEWEST and table.text("export") != Export.POINTS:
         table.fault("order", "only points say when they changed, in updated_at; leave it out, or write source")
     return order
+
+
+def _row_limit(table: Table, key: str) -> RowLimit | None:
+    value = table.values.get(key)
+    if value is None:
+        return None
+    try:
+        return RowLimit.parse(str(value))
+    except ValueError as exc:
+        table.fault(key, f"{value!r} {exc}")
+        return None
 
 
 def _zone(table: Table) -> ZoneInfo:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
-from pipeline.model import Api, CsvFormat, Export, LaneOrder
+from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, LaneOrder, RowLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,8 @@ class Job:
     transport: TransportName = TransportName.REQUESTS
     formats: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sends_suspicious_ids: bool = False
+    max_failures: RowLimit | None = None
+    max_invalid: RowLimit = DEFAULT_MAX_INVALID
 
 
 @dataclass(frozen=True, slots=True)

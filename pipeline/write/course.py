@@ -17,6 +17,11 @@ class Ending(StrEnum):
     DEADLINE = "deadline"
     INTERRUPTED = "interrupted"
     STOPPED = "stopped"
+    TOO_MANY_INVALID = "too_many_invalid"
+
+
+# What is said of each row that was not sent, where that is not the reason why the run ends: it would be long.
+_OF_ROWS = {Ending.TOO_MANY_INVALID: "too many rows of the run are invalid, so nothing was sent"}
 
 
 class Drained(Exception):
@@ -42,6 +47,12 @@ class Course:
         self.reason: str | None = None
         # What sending waits for at the moment, for whoever shows progress; empty where it goes on.
         self.waiting_for = ""
+
+    @property
+    def open_as(self) -> tuple[str, str]:
+        """Code and message of the rows that the run leaves unsent."""
+        ending = self.ending or Ending.INTERRUPTED
+        return ending, _OF_ROWS.get(ending, self.reason or "")
 
     def drain(self, ending: Ending, reason: str, *, halt_code: str | None = None) -> None:
         """Start nothing new from here on; sleeping threads wake up. Only the first reason counts."""

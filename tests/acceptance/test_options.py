@@ -232,9 +232,22 @@ def test_plan_tells_what_a_run_would_do_and_leaves_nothing(night: Night) -> None
     assert ended.exit_code == 3
     assert told == {
         "job": "points",
+        "exit_code": 3,
+        "reason": None,
         "rows": 12,
-        "counts": {"to send": 10, "skipped": 1, "invalid": 1},
+        "counts": {"to_send": 10, "skipped": 1, "invalid": 1},
         "codes": {"superseded": 1, "field_missing": 1},
+        "faults": [
+            {
+                "status": "invalid",
+                "code": "field_missing",
+                "field": "openid",
+                "column": "openid",
+                "rule": "is missing",
+                "rows": 1,
+                "example": {"file": "points.csv", "row": 12, "value": None},
+            }
+        ],
         "requests": 10,
         "lanes": 10,
         "seconds": 2.0,

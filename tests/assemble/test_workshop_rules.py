@@ -5,9 +5,8 @@ from random import Random
 
 import pytest
 
-from pipeline.assemble.wishes import MostFailures
 from pipeline.assemble.workshop import new_run_id, yesterday
-from pipeline.model import Api
+from pipeline.model import Api, RowLimit
 from tests.assemble.test_platform_of_account import job
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -16,13 +15,13 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("most", "rows", "number"),
     [
-        pytest.param(MostFailures(7), 1000, 7, id="a-number"),
-        pytest.param(MostFailures(5, in_percent=True), 1000, 50, id="a-share"),
-        pytest.param(MostFailures(5, in_percent=True), 10, 0.5, id="a-share-of-few"),
-        pytest.param(MostFailures(5, in_percent=True), 0, 0, id="a-share-of-none"),
+        pytest.param(RowLimit(7), 1000, 7, id="a-number"),
+        pytest.param(RowLimit(5, in_percent=True), 1000, 50, id="a-share"),
+        pytest.param(RowLimit(5, in_percent=True), 10, 0.5, id="a-share-of-few"),
+        pytest.param(RowLimit(5, in_percent=True), 0, 0, id="a-share-of-none"),
     ],
 )
-def test_how_many_rows_may_fail(most: MostFailures, rows: int, number: float) -> None:
+def test_how_many_rows_may_fail(most: RowLimit, rows: int, number: float) -> None:
     """A share is taken of the rows that a run has."""
     assert most.of(rows) == number
 

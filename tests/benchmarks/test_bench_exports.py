@@ -41,7 +41,7 @@ def test_every_order_can_be_sent(name: str, rows: Iterator[Cells], tmp_path: Pat
     """An export without errors has none, whatever its form."""
     made = planned(tmp_path, "orders", name, ORDER_COLUMNS, rows)
 
-    assert made.counts == {"to send": ROWS, "skipped": 0, "invalid": 0}
+    assert made.counts == {"to_send": ROWS, "skipped": 0, "invalid": 0}
 
 
 def test_a_share_of_errors_makes_as_many_rows_invalid(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_every_balance_can_be_sent(tmp_path: Path) -> None:
     """Each card has one balance, and each can be sent."""
     made = planned(tmp_path, "points", "points.csv", POINT_COLUMNS, points(ROWS))
 
-    assert made.counts == {"to send": ROWS, "skipped": 0, "invalid": 0}
+    assert made.counts == {"to_send": ROWS, "skipped": 0, "invalid": 0}
 
 
 def test_a_longer_export_begins_with_the_shorter_one() -> None:

@@ -9,6 +9,7 @@ from tests.kills.effects import Effect
 from tests.kills.exports import orders, points
 from tests.kills.fates import KilledAt
 from tests.kills.fixtures import MakeScene
+from tests.kills.scene import NO_RUN
 
 _CONCURRENCY = 2
 
@@ -32,6 +33,24 @@ def test_a_process_may_die_at_any_of_its_effects(scene: MakeScene) -> None:
         repeats = laws.repeats_by_end(one.simulator.journal.entries, [died])
         assert sum(repeats) <= 2 * _CONCURRENCY
     assert effect > 40
+
+
+def test_a_batch_that_is_wrong_is_not_sent_whenever_its_process_dies(scene: MakeScene) -> None:
+    """Killed at any effect before, at or after the check, a run with too many invalid rows is checked again."""
+    for effect in count(1):
+        one = scene(orders(6), concurrency=_CONCURRENCY)
+        killed = one.child("run", "orders", "--max-invalid", "0", fate=KilledAt(effect))
+        if killed.exit_code >= 0:
+            break
+
+        ended = one.child("resume", "last")
+
+        if NO_RUN not in ended.stderr:
+            assert (ended.exit_code, one.simulator.journal.entries) == (4, ()), ended.stderr
+            assert one.child("resume", "last", "--max-invalid", "1").exit_code == 3
+            laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
+    assert (killed.exit_code, one.simulator.journal.entries) == (4, ())
+    assert effect > 15
 
 
 def test_a_process_that_takes_over_at_once_keeps_the_quota(scene: MakeScene) -> None:

@@ -152,6 +152,25 @@ def test_the_steps_to_take_next(
     assert found == [Step(text, f"backfill {command.format(run=run_id)}") for text, command in steps]
 
 
+def test_the_steps_after_too_many_invalid_rows(
+    outcome: Callable[..., Outcome], summary_of: Callable[..., Summary], run_id: str
+) -> None:
+    """Where nothing was sent the config is corrected, or what is right is sent, or the rows are mended."""
+    tally = Tally()
+    tally.add(side_by_side(outcome(status=Status.INVALID), outcome(status=Status.UNSENT, code="too_many_invalid")))
+
+    found = next_steps(summary_of(tally, state="stopped", exit_code=4), tally)
+
+    assert found == [
+        Step("Correct the config, then read the rows again and send them:", f"backfill resume {run_id}"),
+        Step("Or send the other rows as they are:", f"backfill resume {run_id} --max-invalid 100%"),
+        Step(
+            "Mend 1 row in rows_to_fix.csv, where the last column says what is wrong, and send them:",
+            f"backfill run orders reports/{run_id}/rows_to_fix.csv",
+        ),
+    ]
+
+
 def test_a_command_can_be_pasted_into_a_shell(
     outcome: Callable[..., Outcome], summary_of: Callable[..., Summary]
 ) -> None:

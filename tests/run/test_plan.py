@@ -38,7 +38,7 @@ def test_a_plan_counts_what_a_run_would_do(ledger: Ledger) -> None:
     made = planned(ledger, [order("A"), order("A"), order("B"), invalid("C"), invalid("D"), order("E", user="v")])
 
     assert (made.rows, made.counts, made.codes) == (
-        6, {"to send": 3, "skipped": 1, "invalid": 2}, {"field_missing": 2, "duplicate_row": 1},
+        6, {"to_send": 3, "skipped": 1, "invalid": 2}, {"field_missing": 2, "duplicate_row": 1},
     )  # fmt: skip
     assert (made.to_send, made.lanes, made.seconds) == (3, 2, 0.6)
     assert [(problem.source_row, problem.code) for problem in made.problems] == [
@@ -51,7 +51,7 @@ def test_a_task_counts_as_often_as_it_is_sent(ledger: Ledger) -> None:
     """A row of several deliveries takes as many requests."""
     made = planned(ledger, [task("A", 3), task("B")], Export.TASKS)
 
-    assert (made.rows, made.counts["to send"], made.to_send) == (2, 2, 4)
+    assert (made.rows, made.counts["to_send"], made.to_send) == (2, 2, 4)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_plan_knows_what_was_delivered_and_changes_nothing(ledger: Ledger) -> 
 
     made = planned(ledger, [order("A"), order("A", "2"), order("B", "2"), order("C")])
 
-    assert made.counts == {"to send": 2, "skipped": 1, "invalid": 1}
+    assert made.counts == {"to_send": 2, "skipped": 1, "invalid": 1}
     assert made.codes == {"already_succeeded": 1, "key_conflict": 1}
     assert list(ledger.recent(9)) == before
     assert orders.told(orders.night(order("C")))[0][0] == "C"
@@ -88,7 +88,7 @@ def test_a_plan_knows_the_balances_that_were_sent(ledger: Ledger) -> None:
 
     made = planned(ledger, [balance("X", 5), balance("X", 4), balance("X", 5), balance("Y", 2)], Export.POINTS)
 
-    assert made.counts == {"to send": 1, "skipped": 3, "invalid": 0}
+    assert made.counts == {"to_send": 1, "skipped": 3, "invalid": 0}
     assert made.codes == {"superseded": 2, "unchanged": 1}
 
 

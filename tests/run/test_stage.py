@@ -13,11 +13,11 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Act, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.map import MappingRules
-from pipeline.model import Api, CsvFormat, Export, Status
+from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, RowLimit, Status
 from pipeline.read import SourceFile, find_inputs
 from pipeline.run.stage import Stager
-from pipeline.write.course import Course, Drained
-from tests.contract.nights import DEAD, Nights, conclude
+from pipeline.write.course import Course, Drained, Ending
+from tests.contract.nights import DEAD, LOST, ME, Nights, conclude
 from tests.moved_clock import MovedClock
 
 RULES = MappingRules(
@@ -52,8 +52,10 @@ class Desk:
             (self.folder / f"{name}.csv").write_text(text, encoding="utf-8")
         return find_inputs([f"{name}.csv" for name in texts], base=self.folder, date=date(2026, 2, 28))
 
-    def stager(self, limit: int | None = None) -> Stager:
-        return Stager(self.run, RULES, CsvFormat(), self.course, limit=limit, tick=self.seen.append)
+    def stager(self, limit: int | None = None, max_invalid: RowLimit = DEFAULT_MAX_INVALID) -> Stager:
+        return Stager(
+            self.run, RULES, CsvFormat(), self.course, max_invalid=max_invalid, limit=limit, tick=self.seen.append
+        )
 
     def outcomes(self) -> list[tuple[str, int, str, Status, str]]:
         found = self.ledger.outcomes(self.run.run)
@@ -152,6 +154,55 @@ def test_staging_stops_when_too_many_rows_are_invalid(desk: Desk) -> None:
     conclude(desk.run, RunState.STOPPED)
     assert [row for _, row, _, _, _ in desk.outcomes()] == [1, 2, 3]
     assert [source.rows for source in desk.ledger.inputs(desk.run.run)] == [3]
+
+
+def test_a_batch_with_too_many_invalid_rows_is_not_delivered(desk: Desk) -> None:
+    """Of such a run nothing is due; its rows have their outcomes, and a resume stages it anew."""
+    rows = line("A") + line("A") + line("B", time="soon") + line("C", "2")
+    files = desk.files(a=HEADER + rows)
+
+    with pytest.raises(Drained):
+        desk.stager(max_invalid=RowLimit(0)).stage(files)
+    ending, message = desk.course.open_as
+    record = conclude(desk.run, RunState.STOPPED, ending)
+
+    assert [(key, status, code) for _, _, key, status, code in desk.outcomes()] == [
+        ("A", Status.UNSENT, "too_many_invalid"),
+        ("A", Status.SKIPPED, "duplicate_row"),
+        ("B", Status.INVALID, "field_invalid"),
+        ("C", Status.UNSENT, "too_many_invalid"),
+    ]
+    assert (record.act, desk.course.ending, desk.course.counts) == (
+        Act.STAGING, Ending.TOO_MANY_INVALID, {Status.INVALID: 1},
+    )  # fmt: skip
+    assert message == "too many rows of the run are invalid, so nothing was sent"
+    assert list(desk.ledger.take_up(record, ME).lanes()) == []
+
+
+def test_rows_in_doubt_stay_unknown_where_nothing_is_sent(desk: Desk) -> None:
+    """A row that an earlier run may have delivered is not said to be unsent; one that was delivered is skipped."""
+    files = desk.files(a=HEADER + line("A") + line("B") + line("C", time="soon"))
+    desk.stager().stage(files)
+    desk.nights.deliver(desk.run, {"A": LOST})
+    desk.run = desk.nights.begin()
+
+    with pytest.raises(Drained):
+        desk.stager(max_invalid=RowLimit(0)).stage(files)
+    conclude(desk.run, RunState.STOPPED, Ending.TOO_MANY_INVALID)
+
+    assert [(key, status, code) for _, _, key, status, code in desk.outcomes()] == [
+        ("A", Status.UNKNOWN, "too_many_invalid"),
+        ("B", Status.SKIPPED, "already_succeeded"),
+        ("C", Status.INVALID, "field_invalid"),
+    ]
+
+
+def test_as_many_invalid_rows_as_are_allowed_do_not_stop(desk: Desk) -> None:
+    """The rows that are right are due where the others are few."""
+    files = desk.files(a=HEADER + line("A") + line("B", time="soon"))
+
+    assert desk.stager(max_invalid=RowLimit(1)).stage(files) == 2
+    assert desk.act is Act.DELIVERING
 
 
 def test_staging_anew_forgets_the_first_time(desk: Desk) -> None:

@@ -93,7 +93,7 @@ def test_hostile_rows_are_invalid_and_the_others_go_on(night: Night) -> None:
     assert [(one["source_file"], one["code"]) for one in told["problems"]] == sorted(
         (f"{name}.csv.gz", code) for name, (_, code) in hostile.items()
     )
-    assert told["counts"] == {"to send": 1, "skipped": len(hostile) - 1, "invalid": len(hostile)}
+    assert told["counts"] == {"to_send": 1, "skipped": len(hostile) - 1, "invalid": len(hostile)}
 
 
 def test_a_bomb_of_valid_rows_is_read_in_bounded_memory(night: Night) -> None:
@@ -106,7 +106,7 @@ def test_a_bomb_of_valid_rows_is_read_in_bounded_memory(night: Night) -> None:
     ended = plan(night, "valid.csv.gz", "wide.csv.gz")
 
     assert ended.exit_code == 3
-    assert json.loads(ended.stdout)["counts"] == {"to send": 1700, "skipped": 0, "invalid": 100}
+    assert json.loads(ended.stdout)["counts"] == {"to_send": 1700, "skipped": 0, "invalid": 100}
 
 
 def test_huge_rows_leave_the_ledger_one_by_one(night: Night) -> None:

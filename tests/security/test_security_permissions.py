@@ -74,20 +74,20 @@ def test_a_report_written_again_stays_the_owners(night: Night) -> None:
     ],
 )
 def test_open_files_are_warned_of(night: Night, file: str, bits: int, told: str) -> None:
-    """A config that others may change, and a key or ledger that others may read, bring a warning with what to do."""
+    """Of a config that others may change, and a key or ledger that others may read, a plan and a run warn."""
     night.configure({"accounts.zhima": {"encrypt_key_file": "keys/encrypt_key.txt"}})
     night.export("orders.csv", [order(1)])
     quiet = night.backfill("run", "orders").stderr
     (night.folder / file).chmod(bits)
     night.export("orders.csv", [order(2)])
 
-    ended = night.backfill("run", "orders")
-
-    assert (ended.exit_code, "WARNING" in quiet) == (0, False)
-    (line,) = [line for line in ended.stderr.splitlines() if "WARNING" in line]
-    assert told in line
-    assert file.rpartition("/")[2] in line
-    assert "; run chmod " in line
+    for command in ("plan", "run"):
+        ended = night.backfill(command, "orders")
+        assert (ended.exit_code, "WARNING" in quiet) == (0, False)
+        (line,) = [line for line in ended.stderr.splitlines() if "WARNING" in line]
+        assert told in line
+        assert file.rpartition("/")[2] in line
+        assert "; run chmod " in line
 
 
 def test_keys_of_the_simulator_and_drafts_leave_nothing_open(night: Night) -> None:

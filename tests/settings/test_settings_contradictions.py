@@ -85,6 +85,12 @@ FAULTS = [
         id="form of no field",
     ),
     pytest.param(
+        'timezone = "Asia/Shanghai"',
+        'timezone = "Asia/Shanghai"\nmax_failures = "100.5%"',
+        f"{ORDERS} max_failures: '100.5%' is more than all rows; name a share of 100% at most",
+        id="more than all rows",
+    ),
+    pytest.param(
         '"gb18030"',
         '"gb18O30"',
         "backfill.toml [jobs.orders.csv] encoding: no known encoding; did you mean gb18030?",

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_public_key
 from cryptography.x509 import load_pem_x509_certificates
 
-from pipeline.model import Api, CsvFormat, Export
+from pipeline.model import Api, CsvFormat, Export, RowLimit
 from pipeline.settings import AlipayAccount, Config, Job, WechatAccount
 
 Load = Callable[..., Config]
@@ -330,3 +330,13 @@ def test_keys_of_other_jobs_do_not_stop_a_job(folder: Path, sample_with_points: 
 def test_a_byte_order_mark_and_crlf_are_taken(sample: str, load_text: Load) -> None:
     """A config that a Windows editor saved loads alike."""
     assert load_text("\ufeff" + sample.replace("\n", "\r\n")).jobs == load_text(sample).jobs
+
+
+def test_how_many_rows_may_fail_is_a_number_or_a_share(sample: str, load_text: Load) -> None:
+    """A job says how many of its rows may fail, and how many may be invalid; a fifth of them where it does not."""
+    plain = load_text(sample).jobs["orders"]
+
+    job = load_text(sample.replace("rate = 20", 'rate = 20\nmax_failures = 100\nmax_invalid = "2.5%"')).jobs["orders"]
+
+    assert (plain.max_failures, plain.max_invalid) == (None, RowLimit(20, in_percent=True))
+    assert (job.max_failures, job.max_invalid) == (RowLimit(100), RowLimit(2.5, in_percent=True))

@@ -11,6 +11,17 @@ FAULTS = [
         "concurrency =", "concurency =", f"{ORDERS} concurency: unknown key; did you mean concurrency?", id="misspelt"
     ),
     pytest.param("rate = 20", "rate = 20\nfoo = 1", f"{ORDERS} foo: unknown key", id="unknown"),
+    *(
+        pytest.param(
+            "rate = 20",
+            f"rate = 20\n{name} = {value}",
+            f"{ORDERS} {name}: must be a number of rows such as 100, or a share in quotes such as "
+            f'"5%", 100% at most{it}',
+            id=f"{name} of {value}",
+        )
+        for name in ("max_failures", "max_invalid")
+        for value, it in (("-1", ""), ('"5 %"', ""), ("0.2", "; it is a number"), ("true", "; it is true or false"))
+    ),
     pytest.param(
         "[jobs.orders.csv]", "[jobs.orders.cvs]", f"{ORDERS} cvs: unknown table; did you mean csv?", id="table"
     ),

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.assemble.wishes import MostFailures
-from pipeline.model import Api, Export
+from pipeline.model import Api, Export, RowLimit
 from tests.simulation.platform import POISON, Storm
 from tests.simulation.rows import Exports, many_balances, many_orders
 
@@ -36,7 +35,7 @@ class Step:
     run_id: str | None = None
     night: int = 1
     limit: int | None = None
-    most_failures: MostFailures | None = None
+    most_failures: RowLimit | None = None
     new_keys: bool = False
 
 
@@ -169,7 +168,7 @@ def _with_fixes(story: Scenario, chance: random.Random) -> Scenario:
 
 
 def _step_with_options(step: Step, chance: random.Random, *, new_keys: bool) -> Step:
-    most = chance.choice([MostFailures(0), MostFailures(2), MostFailures(20, in_percent=True)])
+    most = chance.choice([RowLimit(0), RowLimit(2), RowLimit(20, in_percent=True)])
     return replace(
         step,
         limit=chance.choice([1, 5, 15]) if chance.random() < 0.08 and step.verb != "resume" else None,
