@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pipeline.by_values import ByValues
-
 _LONGEST_MESSAGE = 500
 _ROW_LIMIT = re.compile(r"([0-9]{1,12})|([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
 
@@ -46,6 +44,15 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
     BLOCKED = "blocked"
     UNSENT = "unsent"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What sending waits for, since when, and until when if that is known; times are steady seconds."""
+
+    reason: str
+    since: float
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +139,7 @@ class CsvFormat:
 
 
 @dataclass(frozen=True, slots=True)
-class Balance(ByValues):
+class Balance:
     """
     The point balance of one card.
 

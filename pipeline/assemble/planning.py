@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.assemble.ledgers import ledger_path
 from pipeline.assemble.platform import holder_of
 from pipeline.assemble.row_limits import RowLimits
 from pipeline.assemble.wishes import Wishes
@@ -38,10 +37,18 @@ def plan(
     patterns, base = inputs_of(config, job, inputs, folder)
     files = find_inputs(patterns, base=base, date=wishes.day or yesterday(job, clock.now()))
     now = clock.now()
-    new = NewRun(new_run_id(now, chance), name, job.export, job.api, job.account, job.rate, timestamp(now))
+    new = NewRun(
+        run_id=new_run_id(now, chance),
+        job=name,
+        export=job.export,
+        api=job.api,
+        account=job.account,
+        limit_per_s=job.rate,
+        started_at=timestamp(now),
+    )
     with (
         tempfile.TemporaryDirectory(prefix="backfill-plan-") as aside,
-        Rehearsal(ledger_path(config), new, holder_of(account), Path(aside)) as rehearsal,
+        Rehearsal(config.ledger_path, new, holder_of(account), Path(aside)) as rehearsal,
     ):
         course = Course(clock)
         max_invalid = RowLimits.of(wishes.kept, job).max_invalid

@@ -75,6 +75,7 @@ def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally
             # A path may hold bytes that are no letters, and JSON can't.
             report=os.fsencode(folder).decode(errors="replace"),
             reason=run.reason,
+            waits=run.waits,
         )
 
     return summarise

@@ -26,7 +26,6 @@ class Wishes:
     max_invalid: RowLimit | None = None
     report: Path | None = None
     outcome_format: OutcomeFormat = OutcomeFormat.CSV
-    processes: int | None = None
 
     @property
     def kept(self) -> Mapping[str, str]:
@@ -37,8 +36,13 @@ class Wishes:
 
 @dataclass(slots=True)
 class Watcher:
-    """What an execution tells while it goes on; `begun` hands out the course, to drain it from outside."""
+    """
+    What an execution tells while it goes on.
+
+    `begun` hands out the course, to drain it from outside. `said` takes a line for the log.
+    """
 
     begun: Callable[[RunRecord, Course], None] = field(default=lambda _run, _course: None)
     staged: Callable[[int], None] = field(default=lambda _rows: None)
     tick: Callable[[], None] = field(default=lambda: None)
+    said: Callable[[str], None] = field(default=lambda _line: None)

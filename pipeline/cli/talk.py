@@ -84,8 +84,13 @@ class Progress:
         self._tell(lambda: f"read {rows} rows")
 
     def follow(self, course: Course) -> None:
-        """Tell of this course from here on."""
-        self._counts = lambda: ", ".join(f"{course.counts[s]} {s}" for s in Status if course.counts[s]) or "starting"
+        """Show the progress of this run from here on."""
+
+        def counts() -> str:
+            counted = ", ".join(f"{course.counts[s]} {s}" for s in Status if course.counts[s]) or "starting"
+            return f"{counted}; waiting: {course.waiting_for}" if course.waiting_for else counted
+
+        self._counts = counts
 
     def tick(self) -> None:
         """Tell how many rows have which outcome so far; called a few times a second."""

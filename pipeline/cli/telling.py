@@ -28,6 +28,8 @@ def tell_summary(summary: Summary, steps: Iterable[Step], state: str | None = No
         f"  {_requests(summary)} in {summary.elapsed_s:.1f} s, {summary.sent_per_s:.1f} a second"
         f" of {quota.limit_per_s:g}{throttled}"
     )
+    for wait in summary.waits:
+        say(f"  waited {wait['seconds']:.0f} s, from {wait['since']} to {wait['until']}: {wait['reason']}")
     say(f"  report: {summary.report}")
     tell_faults(summary.faults)
     for step in steps:

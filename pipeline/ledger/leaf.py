@@ -114,9 +114,16 @@ def leaf_of(file_no: int, first_row_no: int, sheet: Sheet) -> Leaf:
     """Return a sheet as it is staged, with no cells yet."""
     rows = Lines(pa.RecordBatch.from_arrays([sheet.request_keys], schema=_ROW))
     leaf = Leaf(
-        file_no, first_row_no, sheet.numbers, rows, {}, bytearray(len(sheet)), {}, sheet.payloads,
+        file_no=file_no,
+        first_row_no=first_row_no,
+        source_rows=sheet.numbers,
+        rows=rows,
+        cells={},
+        fates=bytearray(len(sheet)),
+        faults={},
+        parts=sheet.payloads,
         file_lines=sheet.file_lines,
-    )  # fmt: skip
+    )
     for at, other in sheet.others.items():
         leaf.invalidate(at, _fault_of_record(other) if isinstance(other, BadRow) else _fault_of_row(other))
     return leaf

@@ -67,8 +67,16 @@ def _pack(file_no: int, status: Status, code: str, message: str, rows: bytes) ->
         row_nos, source_rows, keys, *file_lines = orjson.loads(zlib.decompress(rows))
     except (zlib.error, ValueError) as exc:
         raise Damaged("a pack of rows is not the one that was written") from exc
-    lines = _added(file_lines[0]) if file_lines else None
-    return Pack(file_no, status, code, message, _added(row_nos), _added(source_rows), keys, lines)
+    return Pack(
+        file_no=file_no,
+        status=status,
+        code=code,
+        message=message,
+        row_nos=_added(row_nos),
+        source_rows=_added(source_rows),
+        request_keys=keys,
+        file_lines=_added(file_lines[0]) if file_lines else None,
+    )
 
 
 def _steps(numbers: Sequence[int]) -> list[int]:

@@ -1,11 +1,10 @@
 """The values that go into the ledger and come out of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from pipeline.by_values import ByValues
 from pipeline.fault_groups import FaultGroups
 from pipeline.model import Api, Balance, Export, Status
 
@@ -82,6 +81,7 @@ class RunRecord:
     finished_at: str | None
     elapsed_s: float
     sending_s: float
+    waits: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def let_pass(_decided: Decided) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Due(ByValues):
+class Due:
     """What a run still has to deliver. `position` orders balances by when they were first staged."""
 
     due_no: int
@@ -126,7 +126,7 @@ class Due(ByValues):
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement(ByValues):
+class Settlement:
     """
     How a due ended in this run.
 

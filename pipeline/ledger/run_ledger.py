@@ -2,13 +2,13 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
@@ -83,16 +83,6 @@ class RunLedger:
         self._renewed_at = self._clock.steady()
         self._staging: Staging | None = None
         self._file_names: dict[int, str] = {}
-
-    @property
-    def path(self) -> Path:
-        """Return where the ledger's file is."""
-        return self._file.path
-
-    @property
-    def renewed_at(self) -> float:
-        """Return a moment, in steady seconds, since which the lease was renewed: it is good from then on."""
-        return self._renewed_at
 
     def _commit(self, write: Callable[[sqlite3.Connection], T]) -> T:
         with told_clearly(self._file.path):
@@ -209,7 +199,7 @@ class RunLedger:
 
     def intend(self, dues: Sequence[Due]) -> list[Admission]:
         """Put the intents on disk, or say why one may not be sent."""
-        return cast("list[Admission]", self.record([(due, None) for due in dues]))
+        return cast("list[Admission]", self._entries.run([(due, None) for due in dues]))
 
     def settle(self, due: Due, end: Settlement) -> None:
         """Fix an outcome; it is on disk with the next intents of any worker, or the next `keep_up`."""
@@ -218,14 +208,6 @@ class RunLedger:
     def limit_waiting(self, outcomes: int) -> None:
         """Return when no more outcomes than these wait for their commit: after a crash they are sent again."""
         self._entries.keep_up(outcomes)
-
-    def record(self, entries: Sequence[Entry]) -> list[Admission | None]:
-        """
-        Put on disk what a worker, or another process of the run, did and is about to do.
-
-        A due with a settlement is settled, one without is to be sent; returns an admission for each of the latter.
-        """
-        return self._entries.run(entries)
 
     def _record(self, entries: Sequence[Entry]) -> list[Admission | None]:
         return self._commit(lambda c: deliveries.record(c, self.run, entries, is_gone=self._is_gone))
@@ -254,12 +236,13 @@ class RunLedger:
         finished_at: str,
         open_as: tuple[str, str],
         progress: dict[str, float],
+        waits: Sequence[Mapping[str, Any]] = (),
     ) -> RunRecord:
         """
         End the run: what it did not come to is settled, with code and message `open_as`.
 
         A run that ends in its first act has nothing due any more: a resume stages it anew.
-        `progress` is what this execution adds: throttled, elapsed_s, sending_s.
+        `progress` is what this execution adds: throttled, elapsed_s, sending_s. `waits` is what it waited for.
         """
         self._entries.flush()
         for leaf in self._staging or ():
@@ -274,7 +257,7 @@ class RunLedger:
             self._commit_in_slices("dues", "TRUE", take_back)
 
         def write(connection: sqlite3.Connection) -> RunRecord:
-            runs.record_progress(connection, self.run, progress)
+            runs.record_progress(connection, self.run, progress, waits)
             return runs.conclude(connection, self.run, state=state, reason=reason, finished_at=finished_at)
 
         return self._commit_at_length(write)

@@ -58,6 +58,7 @@ def _record(line: Sequence[object]) -> RunRecord:
     named["act"] = Act(str(named["act"]))
     named["state"] = None if named["state"] is None else RunState(str(named["state"]))
     named["options"] = orjson.loads(str(named["options"]))
+    named["waits"] = orjson.loads(str(named["waits"]))
     return RunRecord(**named)  # type: ignore[arg-type] # the columns are the fields
 
 
@@ -91,7 +92,10 @@ def inputs(connection: sqlite3.Connection, run: RunRecord) -> list[InputRecord]:
         "SELECT file_no, name, location, columns, rows, sha256 FROM inputs WHERE run_no = ? ORDER BY file_no",
         (run.run_no,),
     )
-    return [InputRecord(n, name, where, tuple(orjson.loads(c)), rows, sha) for n, name, where, c, rows, sha in lines]
+    return [
+        InputRecord(file_no=n, name=name, location=where, columns=tuple(orjson.loads(c)), rows=rows, sha256=sha)
+        for n, name, where, c, rows, sha in lines
+    ]
 
 
 def start_delivering(connection: sqlite3.Connection, run: RunRecord) -> None:
@@ -170,12 +174,15 @@ def reopen_dues(connection: sqlite3.Connection, first: int, last: int, run: RunR
     )
 
 
-def record_progress(connection: sqlite3.Connection, run: RunRecord, done: Mapping[str, float]) -> None:
-    """Add to what the run has done so far: throttled, elapsed_s, sending_s."""
+def record_progress(
+    connection: sqlite3.Connection, run: RunRecord, done: Mapping[str, float], waits: Sequence[Mapping[str, Any]]
+) -> None:
+    """Add to what the run has done so far: throttled, elapsed_s, sending_s, and what it waited for."""
+    all_waits = orjson.dumps([*find(connection, run.run_id).waits, *waits]).decode()
     connection.execute(
         "UPDATE runs SET throttled = throttled + :throttled, elapsed_s = elapsed_s + :elapsed_s,"
-        " sending_s = sending_s + :sending_s WHERE run_no = :run_no",
-        {**done, "run_no": run.run_no},
+        " sending_s = sending_s + :sending_s, waits = :waits WHERE run_no = :run_no",
+        {**done, "waits": all_waits, "run_no": run.run_no},
     )
 
 

@@ -130,6 +130,8 @@ CREATE TABLE cards (
 ) WITHOUT ROWID;
 """
 
+_WAITS = "ALTER TABLE runs ADD COLUMN waits TEXT NOT NULL DEFAULT '[]'"
+
 # Where a row begins in its file, and the parts of the fault of an invalid row: the rule that is broken, by which faults
 # are grouped, and what may be shown of the value.
 _FAULTS = """
@@ -141,5 +143,5 @@ ALTER TABLE rows ADD COLUMN value TEXT;
 """
 
 # The step at index n brings a ledger from version n to n + 1. A step is never changed once released.
-MIGRATIONS = (_VERSION_1, _FAULTS)
+MIGRATIONS = (_VERSION_1, _WAITS, _FAULTS)
 VERSION = len(MIGRATIONS)

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from pipeline.clock import Clock
 from pipeline.limits import window as quota
 from pipeline.limits.window import Window
-from pipeline.model import Trip
+from pipeline.model import Trip, Wait
 
 T = TypeVar("T")
 
@@ -77,6 +77,8 @@ class Permits:
         self._current: _OpenSlot | None = None
         self._not_before = 0.0
         self._stall = 0.0
+        self._closed_since = 0.0
+        self._closed_until = 0.0
         self.throttled = 0
 
     def take(self, go_on: Callable[[], None]) -> Permit:
@@ -90,6 +92,13 @@ class Permits:
             if permit is not None:
                 return permit
             self._sleep(wait)
+
+    def waiting(self) -> list[Wait]:
+        """Return what all workers wait for: the time that the platform named, to this process or to an earlier one."""
+        with self._lock:
+            if self._clock.steady() >= self._closed_until:
+                return []
+            return [Wait("the platform asked to wait (Retry-After)", self._closed_since, self._closed_until)]
 
     def _sleep(self, seconds: float) -> None:
         """Wait, and note how late this thread wakes: so busy is the machine."""
@@ -131,6 +140,9 @@ class Permits:
         window = quota.stalled(quota.decode(state, self._boot, now), now, self._stall)
         self._stall = 0.0
         start = quota.next_start(window, self._limit, now)
+        if window.closed_until > max(now, self._closed_until):
+            self._closed_since = self._closed_since if now < self._closed_until else now
+            self._closed_until = window.closed_until
         if start > now:
             return quota.encode(window, self._boot), start
         window, given = quota.started(window, self._limit, now)

@@ -59,8 +59,8 @@ _LONGEST_STALL_SECONDS = 0.5
 _STALL_HALVES_IN_SECONDS = 5.0
 # Of a state nothing was noted later than now, but for the little by which the clocks of two cores may differ.
 _ASTRAY_SECONDS = 60.0
-# Of how the state is written; another one is not read.
-_FORM = 3
+# Format version of the state. Other versions are ignored.
+_FORM = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,11 @@ class Slot:
     """
     Some permits given out together: when the first was given, when the last was answered, and had left.
 
-    `was_prompt`: no answer took unusually long.
+    `permits` is how many they are. `was_prompt`: no answer took unusually long.
     """
 
     serial: int
+    permits: int
     sent_at: float
     answered_at: float | None = None
     left_at: float | None = None
@@ -85,11 +86,13 @@ class Window:
 
     `share` of the limit is in use: less than 1 after the platform asked for it, at `changed_at` (0 where it never did).
     `hold` is what was learnt then of how long the platform takes to count a request that has arrived. `stall` is how
-    long a thread was held up, at `stalled_at`.
+    long a thread was held up, at `stalled_at`. `limit` is the highest limit that any process used: so many permits
+    are remembered.
     """
 
     slots: tuple[Slot, ...] = ()
     serial: int = 0
+    limit: float = 0.0
     share: float = 1.0
     changed_at: float = 0.0
     closed_until: float = 0.0
@@ -130,15 +133,26 @@ def next_start(window: Window, limit: float, now: float) -> float:
     """Return when the next slot may start; not after `now` means at once."""
     period = 1.0 / share_at(window, now)
     size = permits_per_slot(limit)
-    places = max(1, int(limit // size))
     if limit < 1:
         period /= limit
     start = window.closed_until
     if window.slots:
-        start = max(start, window.slots[-1].sent_at + period * _EVENNESS / places)
-    if len(window.slots) >= places:
-        start = max(start, _seen_by(window, window.slots[-places], now) + period)
+        start = max(start, window.slots[-1].sent_at + period * _EVENNESS * size / max(1.0, limit))
+    # Permits are counted, not slots: a process with another limit gives out slots of another size.
+    oldest = _newest_slots(window.slots, max(1.0, limit) - size)[1]
+    if oldest is not None:
+        start = max(start, _seen_by(window, oldest, now) + period)
     return start
+
+
+def _newest_slots(slots: tuple[Slot, ...], permits: float) -> tuple[int, Slot | None]:
+    """Return how many of the newest slots hold no more than this many permits, and the slot before them if any."""
+    total = 0
+    for count, slot in enumerate(reversed(slots)):
+        total += slot.permits
+        if total > permits:
+            return count, slot
+    return len(slots), None
 
 
 def _seen_by(window: Window, slot: Slot, now: float) -> float:
@@ -158,10 +172,11 @@ def _seen_by(window: Window, slot: Slot, now: float) -> float:
 
 def started(window: Window, limit: float, now: float) -> tuple[Window, Slot]:
     """Give out the next slot, now."""
-    size = permits_per_slot(limit)
-    places = max(1, int(limit // size))
-    slot = Slot(window.serial + 1, now)
-    return replace(window, slots=(*window.slots, slot)[-places:], serial=slot.serial), slot
+    slot = Slot(window.serial + 1, permits_per_slot(limit), now)
+    most = max(limit, window.limit)
+    slots = (*window.slots, slot)
+    kept = _newest_slots(slots, max(1.0, most))[0]
+    return replace(window, slots=slots[-kept:], serial=slot.serial, limit=most), slot
 
 
 def answered(
@@ -218,8 +233,8 @@ def after_restart(now: float) -> Window:
 
 def encode(window: Window, boot: str) -> bytes:
     """Return the window as bytes; `boot` tells which start of the machine its times belong to."""
-    slots = [(s.serial, s.sent_at, s.answered_at, s.left_at, s.was_prompt) for s in window.slots]
-    rest = (window.serial, window.share, window.changed_at, window.closed_until)
+    slots = [(s.serial, s.permits, s.sent_at, s.answered_at, s.left_at, s.was_prompt) for s in window.slots]
+    rest = (window.serial, window.limit, window.share, window.changed_at, window.closed_until)
     learnt = (window.hold, window.stall, window.stalled_at)
     route = window.route
     measured = (route.shortest_trip, route.longest_wait, route.handshakes, route.slowest_handshake, route.usual_wait)

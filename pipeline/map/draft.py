@@ -71,9 +71,14 @@ class Draft:
         payloads = Lines(self._in_order())
         numbers = range(self._chunk.first, self._chunk.first + len(self._chunk))
         return Sheet(
-            self._api, numbers, self._keys(payloads), payloads, self._others, _Cells(self._chunk).at,
-            self._chunk.file_lines,
-        )  # fmt: skip
+            api=self._api,
+            numbers=numbers,
+            request_keys=self._keys(payloads),
+            payloads=payloads,
+            others=self._others,
+            cells=_Cells(self._chunk).at,
+            file_lines=self._chunk.file_lines,
+        )
 
     def _in_order(self) -> pa.RecordBatch:
         """Return all payloads in the order of their rows, which is that in which they are sent."""

@@ -1,6 +1,6 @@
 """A run in numbers, for scripts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ class Summary:
     What `summary.json` says, in its order.
 
     The sum of `counts` is `rows`; anything else raises ValueError. `reason` is why the run stopped: the page tells
-    it, the file has no place for it.
+    it, the file has no place for it. `waits` is what sending waited for: reason, since, until, seconds.
     """
 
     run_id: str
@@ -56,6 +56,7 @@ class Summary:
     quota: QuotaUse
     report: str
     reason: str | None = None
+    waits: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         if sum(self.counts.values()) != self.rows:
@@ -82,6 +83,7 @@ class Summary:
             "elapsed_s": round(self.elapsed_s, 3),
             "sent_per_s": round(self.sent_per_s, 3),
             "quota": asdict(self.quota) | {"used_fraction": round(self.quota.used_fraction, 4)},
+            "waits": list(self.waits),
             "report": self.report,
         }
 

@@ -1,18 +1,20 @@
 """What one execution of a run does, from its first act or from where an earlier one stopped, to its end."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pipeline.clock import Clock
 from pipeline.errors import SettingsError, SourceError
 from pipeline.ledger.records import Due, RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
-from pipeline.model import LaneOrder, Status
+from pipeline.model import LaneOrder, Status, Wait
+from pipeline.run.waits import Waits
 from pipeline.write.course import Course, Drained, Ending
 from pipeline.write.delivery import timestamp
-from pipeline.write.lanes import Lane
+
+T = TypeVar("T")
 
 
 class Engine(Protocol):
@@ -20,8 +22,8 @@ class Engine(Protocol):
 
     def run(
         self,
-        tasks: Iterator[Lane],
-        work: Callable[[Lane], None],
+        tasks: Iterator[T],
+        work: Callable[[T], None],
         *,
         workers: int,
         tick: Callable[[], None],
@@ -32,7 +34,7 @@ class Engine(Protocol):
 
 
 class Deliver(Protocol):
-    """How the lanes of a run are carried: here, or by processes of their own."""
+    """How the lanes of a run are carried."""
 
     def __call__(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
         """Carry all lanes; call `tick` a few times a second; raise the first exception once all is at rest."""
@@ -44,7 +46,8 @@ class Cast:
     """
     Who takes part in an execution.
 
-    `throttled` tells how many answers were throttled so far; `report` writes the report of the concluded run and
+    `throttled` returns how many answers were throttled so far, `waiting` what sending waits for now; `said` takes a
+    line when such a wait begins or ends. `report` writes the report of the concluded run and
     returns the exit code. With `most_rows` no more than so many of the rows that are left are delivered.
     """
 
@@ -57,6 +60,8 @@ class Cast:
     report: Callable[[RunRecord], int]
     order: LaneOrder = LaneOrder.SOURCE
     most_rows: int | None = None
+    waiting: Callable[[], Sequence[Wait]] = tuple
+    said: Callable[[str], None] = lambda _line: None
 
 
 def execute(cast: Cast, stage: Callable[[], object] | None) -> int:
@@ -78,6 +83,7 @@ class _Execution:
         self._started = cast.clock.steady()
         self._is_staged = False
         self._sending_seconds = 0.0
+        self._waits = Waits(cast.clock)
 
     def carry_out(self, stage: Callable[[], object] | None) -> int:
         cast = self._cast
@@ -112,7 +118,11 @@ class _Execution:
         with suppress(Drained):
             self._cast.course.go_on()
         self._cast.run.keep_up()
-        # Last: it may write to a terminal that takes nothing.
+        lines = self._waits.observe(self._cast.waiting())
+        self._cast.course.waiting_for = self._waits.shown()
+        # Last: these may write to a terminal that takes nothing.
+        for line in lines:
+            self._cast.said(line)
         self._cast.tick()
 
     def _conclude(self) -> RunRecord:
@@ -128,6 +138,7 @@ class _Execution:
                 "elapsed_s": cast.clock.steady() - self._started,
                 "sending_s": self._sending_seconds,
             },
+            waits=self._waits.end(),
         )
 
     def _state(self) -> RunState:

@@ -9,7 +9,7 @@ from pipeline.errors import SettingsError
 from pipeline.settings.alipay import check_alipay, open_alipay
 from pipeline.settings.document import read_document
 from pipeline.settings.jobs import read_job
-from pipeline.settings.ledger import ledger_url
+from pipeline.settings.ledger import read_ledger_path
 from pipeline.settings.model import Account, Config, Job
 from pipeline.settings.origin import Surroundings
 from pipeline.settings.structure import check_structure
@@ -35,11 +35,12 @@ def load(
     sound, faults = check_structure(read_document(path), str(path))
     config = Table(str(path), (), sound, faults)
     around = Surroundings(path.absolute().parent, environ, at)
-    ledger = ledger_url(config.table("ledger"), around.folder)
+    ledger = read_ledger_path(config.table("ledger"), around.folder)
     tables = {table.name: table for table in config.table("accounts").tables()}
     for table in tables.values():
         _check_account(table)
     jobs = _read_jobs(config.table("jobs"), tables)
+    _check_rates(config.table("jobs"), jobs.values(), tables)
     if only_job is not None:
         _check_job(config.table("jobs"), only_job)
     users = [job for job in config.table("jobs").tables() if with_keys and only_job in (None, job.name)]
@@ -55,6 +56,22 @@ def _read_jobs(table: Table, accounts: Mapping[str, Table]) -> dict[str, Job]:
     platforms = {name: account.text("platform") for name, account in accounts.items()}
     jobs = (read_job(job, platforms) for job in table.tables())
     return {job.name: job for job in jobs if job is not None}
+
+
+def _check_rates(table: Table, jobs: Iterable[Job], accounts: Mapping[str, Table]) -> None:
+    """Refuse two rates for one quota: the platform counts the requests of all jobs of a merchant together."""
+    first: dict[tuple[str | None, ...], Job] = {}
+    for job in jobs:
+        if (account := accounts.get(job.account)) is None:
+            continue
+        merchant = account.text("app_id") or account.text("mchid")
+        other = first.setdefault((job.api, merchant, account.text("base_url")), job)
+        if other.rate != job.rate:
+            table.table(job.name).fault(
+                "rate",
+                f"{job.rate:g}, but job {quoted(other.name)} has {other.rate:g} for the same quota ({job.api}, "
+                f"merchant {merchant}); write one rate in both jobs",
+            )
 
 
 def _check_job(jobs: Table, name: str) -> None:

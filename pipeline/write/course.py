@@ -45,6 +45,8 @@ class Course:
         self.ending: Ending | None = None
         self.halt_code: str | None = None
         self.reason: str | None = None
+        # What sending waits for at the moment, for whoever shows progress; empty where it goes on.
+        self.waiting_for = ""
 
     @property
     def open_as(self) -> tuple[str, str]:

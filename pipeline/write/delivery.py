@@ -1,7 +1,7 @@
 """One delivery under way: attempts, each with a permit and a signature of its own, until a verdict stands."""
 
 import random
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -10,14 +10,15 @@ from pipeline.clock import Clock
 from pipeline.ledger.records import Due, Settlement
 from pipeline.limits.permits import Permit
 from pipeline.model import Api, Lost, Opened, Reply, Trip
+from pipeline.write.circuit_breaker import CircuitBreaker, Clearance
 from pipeline.write.course import Course, Drained, Ending
-from pipeline.write.gate import Pass
 from pipeline.write.judge import asked_of, judge, trace_id
 from pipeline.write.keys import Keys
 from pipeline.write.ports import Signer, Transport
 from pipeline.write.retry import RetryPolicy, carry
 from pipeline.write.settlement import History, cut_short, settle
 from pipeline.write.verdict import Halt, TryAgain, Verdict
+from pipeline.write.watch import Watch
 
 
 class Quota(Protocol):
@@ -36,34 +37,6 @@ class Quota(Protocol):
         ...
 
 
-class Passage(Protocol):
-    """What the writer asks of the gate."""
-
-    def enter(self) -> Pass | float:
-        """Return a pass, or how many seconds to wait before asking again."""
-        ...
-
-    def abandon(self, held: Pass) -> None:
-        """Give a pass back unused."""
-        ...
-
-    def leave(self, held: Pass, row: int, verdict: Verdict) -> Halt | None:
-        """Take in what came of an attempt for this row; return a Halt when the platform was down for too long."""
-        ...
-
-
-class Lookout(Protocol):
-    """What the writer asks of the watch."""
-
-    def attempted(self, row: Hashable, verdict: Verdict) -> Halt | None:
-        """Take in the verdict on one attempt for this row."""
-        ...
-
-    def settled(self, verdict: Verdict) -> Halt | None:
-        """Take in the last verdict on one delivery."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Means:
     """What deliveries of one run are carried out with; all of it is shared by the workers."""
@@ -73,8 +46,8 @@ class Means:
     transport: Transport
     quota: Quota
     course: Course
-    gate: Passage
-    watch: Lookout
+    breaker: CircuitBreaker
+    watch: Watch
     keys: Keys
     policy: RetryPolicy
     clock: Clock
@@ -93,43 +66,61 @@ class Delivery:
         self._due = due
         self._history = history
         self._keep_job = keep_job
+        self._has_failed = False
         self._asked = asked_of(means.api, due.request_key, due.body)
 
-    def carry_out(self) -> Settlement:
-        """Attempt until a verdict stands, the attempts are used up, or the run ends."""
+    def carry_out(self) -> Settlement | None:
+        """
+        Attempt until a verdict stands, the attempts are used up, or the run ends; return how the delivery ended.
+
+        None says that it was deferred: the circuit breaker is open, and another row is to probe. Call it again later,
+        and it goes on with the attempts that are left.
+        """
         means, course = self._means, self._means.course
+        self._has_failed = False
+        policy = means.policy.after(self._history.attempts)
         try:
-            verdict = carry(self._attempt, means.policy, sleep=means.clock.sleep, random=means.chance)
+            verdict = carry(self._attempt, policy, sleep=means.clock.sleep, random=means.chance)
         except Drained:
             return cut_short(self._history, course.ending or Ending.INTERRUPTED, course.reason or "")
+        except _Deferred:
+            return None
+        means.breaker.forget(self._due.due_no)
         halt = verdict if isinstance(verdict, Halt) else means.watch.settled(verdict)
         if halt is not None:
             course.drain(Ending.STOPPED, halt.text, halt_code=halt.code)
         return settle(self._history, verdict)
 
     def _attempt(self) -> Verdict:
-        """Make one attempt that counts: probes of a platform that is down do not use up the row's attempts."""
-        while True:
-            held = self._pass_the_gate()
-            verdict = self._send(held)
-            if not (held.probing and isinstance(verdict, TryAgain) and verdict.platform_down):
-                return verdict
+        self._defer_if_failed()
+        clearance = self._clearance()
+        verdict = self._send(clearance)
+        self._has_failed = isinstance(verdict, TryAgain) and verdict.platform_down
+        if self._history.attempts < self._means.policy.max_attempts:
+            self._defer_if_failed()
+        return verdict
 
-    def _pass_the_gate(self) -> Pass:
+    def _defer_if_failed(self) -> None:
+        """Make way for another row where this one has just failed and the platform seems to be down."""
+        if self._has_failed and self._means.breaker.is_open:
+            raise _Deferred
+
+    def _clearance(self) -> Clearance:
+        """Wait for the right to make one attempt."""
         while True:
             self._means.course.go_on()
-            held = self._means.gate.enter()
-            if isinstance(held, Pass):
-                return held
-            self._means.clock.sleep(held)
+            clearance = self._means.breaker.start()
+            if isinstance(clearance, Clearance):
+                return clearance
+            self._means.clock.sleep(clearance)
 
-    def _send(self, held: Pass) -> Verdict:
+    def _send(self, clearance: Clearance) -> Verdict:
         means = self._means
         try:
             means.keys.refresh_if_due()
             answer, opened, at = self._exchange()
         except Drained:
-            means.gate.abandon(held)
+            means.breaker.cancel(clearance)
             raise
         verdict = judge(self._asked, answer, opened, doubt=self._history.doubt, at=at)
         self._history = self._history.after(verdict)
@@ -137,7 +128,7 @@ class Delivery:
             means.quota.slow_down(verdict.wait_seconds)
         refused = means.keys.refresh_for(verdict, answer, opened)
         halt = (
-            means.gate.leave(held, self._due.due_no, verdict)
+            means.breaker.finish(clearance, self._due.due_no, verdict)
             or means.watch.attempted(self._due.due_no, verdict)
             or refused
         )
@@ -172,6 +163,10 @@ class Delivery:
             http_status=reply.status if reply else None,
             trace_id=trace_id(self._means.api, reply, self._asked.private) if reply else None,
         )
+
+
+class _Deferred(Exception):
+    """Another row is to make the next attempt."""
 
 
 class _Turn:

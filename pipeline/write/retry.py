@@ -1,7 +1,7 @@
 """How often, and how long apart, the same request goes out again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import cast
 
@@ -23,6 +23,10 @@ class RetryPolicy:
     max_attempts: int
     base_seconds: float = 0.5
     cap_seconds: float = 30.0
+
+    def after(self, attempts: int) -> "RetryPolicy":
+        """Return the policy for a delivery that has made this many attempts; one more is always left."""
+        return replace(self, max_attempts=max(1, self.max_attempts - attempts))
 
 
 def carry(

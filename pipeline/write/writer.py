@@ -1,14 +1,17 @@
 """Carrying lanes of dues to outcomes that the ledger can stand by."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Protocol
 
 from pipeline.ledger.admission import Admission, Blocked, Conflict, Go, Skip
 from pipeline.ledger.records import Due, Settlement
 from pipeline.model import Status
+from pipeline.write.circuit_breaker import CircuitBreaker
 from pipeline.write.course import Drained
 from pipeline.write.delivery import Delivery, Means
-from pipeline.write.lanes import Lane, Stretch, admitted, draw, first_dues
+from pipeline.write.lanes import Lane, Stretch, draw
 from pipeline.write.settlement import History
 
 
@@ -32,6 +35,39 @@ class Deliveries(Protocol):
         ...
 
 
+class LaneQueue:
+    """
+    The lanes of a run as workers take them, and as they put them back.
+
+    A lane whose due was deferred comes again once the platform answers, or when there is no other lane to probe with.
+    `next` is called by one thread at a time, `carry` by all.
+    """
+
+    def __init__(self, lanes: Iterator[Iterator[None]], breaker: CircuitBreaker) -> None:
+        self._lanes = lanes
+        self._breaker = breaker
+        self._deferred: deque[Iterator[None]] = deque()
+
+    def __iter__(self) -> "LaneQueue":
+        return self
+
+    def __next__(self) -> Iterator[None]:
+        if self._deferred and not self._breaker.is_open:
+            return self._deferred.popleft()
+        lane = next(self._lanes, None)
+        if lane is not None:
+            return lane
+        if self._deferred:
+            return self._deferred.popleft()
+        raise StopIteration
+
+    def carry(self, lane: Iterator[None]) -> None:
+        """Deliver the dues of a lane up to its end, or until one is deferred."""
+        for _ in lane:
+            self._deferred.append(lane)
+            return
+
+
 class Writer:
     """
     Delivers dues to one API with one account. Thread-safe: lanes are carried side by side, by so many workers.
@@ -46,43 +82,49 @@ class Writer:
         self._workers = workers
         self._deliveries = deliveries
 
-    def next_lanes(self, lanes: Iterator[Sequence[Due]], dues: int) -> list[Lane]:
-        """Return the next lanes, so many dues of them admitted, or not, by one commit; none where there are no more."""
-        drawn = draw(lanes, dues)
-        return admitted(drawn, self._deliveries.intend(first_dues(drawn)))
+    def handed_out(self, lanes: Iterator[Sequence[Due]], *, dues: int) -> "LaneQueue":
+        """Return the lanes to carry, up to this many dues of them admitted, or not, by one commit."""
+        return LaneQueue(map(self._deliver, self._admitted(lanes, dues)), self._means.breaker)
 
-    def handed_out(self, next_lanes: Callable[[], list[Lane]]) -> Iterator[Lane]:
-        """Yield the lanes that are asked for, until there are none; ask for no more once the run ends."""
+    def _admitted(self, lanes: Iterator[Sequence[Due]], dues: int) -> Iterator[Lane]:
+        """Yield lanes whose first dues are admitted, or not; no more once the run ends."""
         try:
             self._means.course.go_on()
-            while some := next_lanes():
-                yield from some
+            while drawn := draw(lanes, dues):
+                admissions = iter(self._deliveries.intend([due for first, *_ in drawn for due in first]))
+                yield from [Lane(lane, list(islice(admissions, len(lane[0])))) for lane in drawn]
                 self._means.course.go_on()
         except Drained:
             return
 
-    def carry(self, lane: Lane) -> None:
-        """Deliver the dues of one lane, one after another; at the end of the run leave those that have no intent."""
+    def _deliver(self, lane: Lane) -> Iterator[None]:
+        """
+        Deliver the dues of one lane, one after another; yield each time that one is deferred.
+
+        At the end of the run those that have no intent are left.
+        """
         first, *others = lane.stretches
-        self._write_all(first, lane.first)
+        yield from self._write_all(first, lane.first)
         try:
             for stretch in others:
                 self._means.course.go_on()
-                self._write_all(stretch, self._deliveries.intend(stretch))
+                yield from self._write_all(stretch, self._deliveries.intend(stretch))
         except Drained:
             return
 
-    def _write_all(self, stretch: Stretch, admissions: Sequence[Admission]) -> None:
+    def _write_all(self, stretch: Stretch, admissions: Sequence[Admission]) -> Iterator[None]:
         for due, admission in zip(stretch, admissions, strict=True):
-            self._write(due, admission)
+            yield from self._write(due, admission)
 
-    def _write(self, due: Due, admission: Admission) -> None:
+    def _write(self, due: Due, admission: Admission) -> Iterator[None]:
         """Carry one due to an outcome. Its intent is on disk, and brings back any doubt that an earlier run left."""
         match admission:
             case Go(doubt, before):
                 self._deliveries.limit_waiting(self._workers)
                 history = History(before=before, doubt=doubt)
-                end = Delivery(self._means, due, history, self._deliveries.keep_job).carry_out()
+                delivery = Delivery(self._means, due, history, self._deliveries.keep_job)
+                while (end := delivery.carry_out()) is None:
+                    yield
             case Skip(code):
                 end = Settlement(Status.SKIPPED, code)
             case Conflict(message):

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.limits.permits import Permit, Permits
 from pipeline.limits.window import decode
-from pipeline.model import Trip
+from pipeline.model import Trip, Wait
 from tests.limits.traffic import EVEN, EventClock, Shelf, SlowClock, Traffic, Waits, go_on, most_within, process
 
 T = TypeVar("T")
@@ -225,7 +225,7 @@ def test_what_was_sent_before_a_slowdown_is_still_answered() -> None:
     clock.at += 0.04
     permits.give_back(permit, Trip(1000.001, 0.03))
 
-    assert b"[1,1000.0,1000.04,1000.001,false]" in shelf.states["points"]
+    assert b"[1,2,1000.0,1000.04,1000.001,false]" in shelf.states["points"]
 
 
 def test_a_request_without_an_answer_may_still_be_on_its_way() -> None:
@@ -236,4 +236,20 @@ def test_a_request_without_an_answer_may_still_be_on_its_way() -> None:
     clock.at += 0.1
     permits.give_back(permit, None)
 
-    assert b"[[1,1000.0,null,null,false]]" in shelf.states["points"]
+    assert b"[[1,1,1000.0,null,null,false]]" in shelf.states["points"]
+
+
+def test_a_closed_quota_says_until_when() -> None:
+    """Each process says that the platform asked to wait, also one that finds the quota closed by another."""
+    shelf, clock = Shelf(), EventClock(1000.0)
+    throttled, other = process(shelf, clock), process(shelf, clock)
+    throttled.take(go_on)
+    throttled.slow_down(60.0)
+
+    for permits in (throttled, other):
+        assert permits.waiting() == []
+        with pytest.raises(Waits):
+            permits.take(go_on)
+        assert permits.waiting() == [Wait("the platform asked to wait (Retry-After)", 1000.0, 1060.0)]
+    clock.at = 1060.0
+    assert other.waiting() == []

@@ -51,6 +51,19 @@ def test_the_platform_never_counts_more_than_the_limit(
     assert most_within(traffic.counted, 1.0) <= limit
 
 
+@pytest.mark.parametrize("limits", [(79.0, 80.0), (80.0, 79.0), (5.0, 100.0), (39.0, 200.0, 41.0), (0.5, 20.0)])
+def test_processes_with_different_limits_keep_to_the_highest(limits: tuple[float, ...]) -> None:
+    """Two configs may name two rates for one quota: together their processes send no more than the higher one."""
+    clock, shelf = EventClock(), Shelf()
+    traffic = Traffic(clock, Network(0.01, 0.01, jitter=0.01), Random(1))
+    for limit in limits:
+        traffic.start(process(shelf, clock, limit), workers=max(2, int(limit)))
+    traffic.run(10)
+
+    assert most_within(traffic.counted, 1.0) <= max(limits)
+    assert len(traffic.counted) >= 0.9 * 10 * max(limits)
+
+
 @pytest.mark.parametrize("limit", [5.0, 20.0, 100.0])
 @pytest.mark.parametrize(
     "network",

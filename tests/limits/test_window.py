@@ -32,7 +32,7 @@ TRUSTED = 10_000
 
 def sent(*times: float, trip: float | None = 0.1) -> tuple[Slot, ...]:
     """Return slots sent at these times, each answered after a trip, or not yet."""
-    return tuple(Slot(n, at, None if trip is None else at + trip) for n, at in enumerate(times, 1))
+    return tuple(Slot(n, 1, at, None if trip is None else at + trip) for n, at in enumerate(times, 1))
 
 
 FIVE = sent(99.0, 99.2, 99.4, 99.6, 99.8)
@@ -76,8 +76,8 @@ KNOWN = Route(0.002, handshakes=16, slowest_handshake=0.0035)
             id="no-answer-yet-where-answers-are-slow",
         ),
         pytest.param(Window(sent(90.0, 90.2, 90.4, 90.6, 90.8, trip=9.0)), 5.0, 93.5, id="an-answer-long-overdue"),
-        pytest.param(Window((Slot(1, 90.0, 99.0, 95.0),)), 1.0, 98.0, id="overdue-from-when-it-left"),
-        pytest.param(Window((Slot(1, 98.0, 99.5, 99.45),), route=Route(0.2)), 1.0, 100.45,
+        pytest.param(Window((Slot(1, 1, 90.0, 99.0, 95.0),)), 1.0, 98.0, id="overdue-from-when-it-left"),
+        pytest.param(Window((Slot(1, 1, 98.0, 99.5, 99.45),), route=Route(0.2)), 1.0, 100.45,
                      id="never-counted-before-it-left"),
     ],
 )  # fmt: skip
@@ -95,10 +95,28 @@ def test_large_quotas_are_handed_out_in_slots(limit: float, size: int) -> None:
 
 
 def test_a_started_slot_takes_the_oldest_ones_place() -> None:
-    """A window holds no more slots than the limit has places."""
+    """A window holds no more permits than the limit."""
     window, slot = started(Window(FIVE, serial=5), 5.0, NOW)
 
-    assert (window, slot) == (Window((*FIVE[1:], Slot(6, NOW)), serial=6), Slot(6, NOW))
+    assert (window, slot) == (Window((*FIVE[1:], Slot(6, 1, NOW)), serial=6, limit=5.0), Slot(6, 1, NOW))
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "start"),
+    [
+        pytest.param(80.0, 79.0, 100.1, id="two-permits-against-slots-of-one"),
+        pytest.param(79.0, 80.0, 100.1, id="one-permit-against-slots-of-two"),
+        pytest.param(5.0, 80.0, 101.05, id="a-limit-far-below-the-others"),
+    ],
+)
+def test_permits_of_other_limits_count(own: float, other: float, start: float) -> None:
+    """A process with another limit gives out slots of another size; what counts is how many permits they hold."""
+    window, size = Window(), permits_per_slot(other)
+    for n in range(int(other) // size):
+        window, slot = started(window, other, 99.0 + n * size / int(other))
+        window = answered(window, slot.serial, slot.sent_at + 0.1, longest=0.1, trips=[], waits=[])
+
+    assert next_start(window, own, NOW) == pytest.approx(start, abs=0.04)
 
 
 def test_an_answer_is_noted_with_its_slot() -> None:
@@ -106,7 +124,7 @@ def test_an_answer_is_noted_with_its_slot() -> None:
     open_slots = sent(99.0, 99.2, trip=None)
     window = answered(Window(open_slots), 2, 99.5, longest=0.3, trips=[Trip(99.49, 0.03, 0.04)], waits=[0.01])
 
-    assert window == Window((open_slots[0], Slot(2, 99.2, 99.5, 99.49)), route=Route(0.03, 0.49, 1, 0.04, 0.01))
+    assert window == Window((open_slots[0], Slot(2, 1, 99.2, 99.5, 99.49)), route=Route(0.03, 0.49, 1, 0.04, 0.01))
     assert answered(window, 7, 99.9, longest=0.3, trips=[], waits=[]).slots == window.slots
 
 
@@ -123,7 +141,7 @@ def test_a_slot_has_left_with_its_last_request(trips: list[Trip], left_at: float
     waits = [0.2 for trip in trips if trip.left_at]
     window = answered(Window(sent(99.2, trip=None)), 1, 99.5, longest=0.3, trips=trips, waits=waits)
 
-    assert window.slots == (Slot(1, 99.2, 99.5, left_at),)
+    assert window.slots == (Slot(1, 1, 99.2, 99.5, left_at),)
 
 
 @pytest.mark.parametrize(
@@ -200,11 +218,14 @@ seconds = st.floats(0, 1e9)
 windows = st.builds(
     Window,
     st.lists(
-        st.builds(Slot, st.integers(0, 2**53), seconds, st.none() | seconds, st.none() | seconds, st.booleans()),
+        st.builds(
+            Slot, st.integers(0, 2**53), st.integers(1, 25), seconds, st.none() | seconds, st.none() | seconds,
+            st.booleans(),
+        ),
         max_size=6,
     ).map(tuple),
     st.integers(0, 2**53),
-    *[seconds] * 6,
+    *[seconds] * 7,
     st.builds(Route, seconds, seconds, st.integers(0, 2**53), seconds, seconds),
 )  # fmt: skip
 
@@ -239,7 +260,7 @@ def test_a_state_from_the_future_is_of_another_start(window: Window, *, is_of_th
 
 @pytest.mark.parametrize(
     "state",
-    [b"", b"\x00", b"7", b"[]", b'[3,"now",[],[],[]', b'[3,"now",[1],[],[]]', b'[3,"now",[],[1,2,3,4,5,6,7,8],[]]'],
+    [b"", b"\x00", b"7", b"[]", b'[4,"now",[],[],[]', b'[4,"now",[1],[],[]]', b'[4,"now",[],[1,2,3,4,5,6,7,8,9],[]]'],
 )
 def test_a_window_that_is_damaged_is_told(state: bytes) -> None:
     """What can't be read is damaged, whatever is wrong with it."""

@@ -63,6 +63,7 @@ def test_the_summary_is_what_scripts_were_promised(
         ("elapsed_s", 3723.5),
         ("sent_per_s", 4.871),
         ("quota", {"limit_per_s": 5, "used_fraction": 0.9742, "throttled": 3}),
+        ("waits", []),
         ("report", f"reports/{run_id}"),
     ]
 

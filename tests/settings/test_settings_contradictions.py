@@ -17,6 +17,24 @@ public_key_id = "PUB_KEY_ID_0000000000000024101100397200000006"
 public_key_file = "keys/wechatpay_public_key.pem"
 """
 
+ACCOUNT_OF_THE_SAME_APP = """\
+[accounts.other]
+platform = "alipay"
+app_id = "2021000000000001"
+private_key_file = "keys/app_private_key.pem"
+alipay_public_key_file = "keys/alipay_public_key.pem"
+base_url = "https://openapi.alipay.com"
+"""
+
+
+def again(account: str, rate: int) -> str:
+    """Return a second job that sends orders, at this rate."""
+    return (
+        f'[jobs.again]\nexport = "orders"\napi = "alipay.cumulation"\naccount = "{account}"\ninput = "x.csv"\n'
+        f"rate = {rate}\n"
+    )
+
+
 FAULTS = [
     pytest.param(
         'api = "alipay.cumulation"',
@@ -29,6 +47,12 @@ FAULTS = [
         'account = "card"',
         f"{ORDERS} account: card is an account of wechatpay, and api is alipay.cumulation",
         id="api and platform",
+    ),
+    pytest.param(
+        'account = "zhima"',
+        'account = "zhima"\nprocesses = 2',
+        f"{ORDERS} processes: a SQLite ledger is sent by one process; write 1, or leave it out",
+        id="several processes",
     ),
     pytest.param(
         'account = "zhima"',
@@ -77,6 +101,20 @@ FAULTS = [
         'account = "card"\nrate = 6\n',
         "backfill.toml [jobs.points] rate: WeChat Pay allows 5 requests per second for points; write that or less",
         id="rate of points",
+    ),
+    pytest.param(
+        "[jobs.points]",
+        f"{again('zhima', 21)}[jobs.points]",
+        "backfill.toml [jobs.again] rate: 21, but job orders has 20 for the same quota (alipay.cumulation, merchant "
+        "2021000000000001); write one rate in both jobs",
+        id="two rates of one account",
+    ),
+    pytest.param(
+        "[jobs.points]",
+        f"{again('other', 19)}{ACCOUNT_OF_THE_SAME_APP}[jobs.points]",
+        "backfill.toml [jobs.again] rate: 19, but job orders has 20 for the same quota (alipay.cumulation, merchant "
+        "2021000000000001); write one rate in both jobs",
+        id="two rates of one merchant",
     ),
     pytest.param(
         "rate = 20",
@@ -143,7 +181,7 @@ FAULTS = [
     pytest.param(
         "sqlite:///state/backfill.db",
         "mysql://x/y",
-        "backfill.toml [ledger] url: must be sqlite:///PATH or postgresql://USER@HOST/DB",
+        "backfill.toml [ledger] url: must be sqlite:///PATH",
         id="ledger",
     ),
     pytest.param(
@@ -160,9 +198,9 @@ FAULTS = [
     ),
     pytest.param(
         "sqlite:///state/backfill.db",
-        "postgresql://etl@db.example",
-        "backfill.toml [ledger] url: must be postgresql://USER@HOST/DB, with :PORT behind the host if any",
-        id="no database",
+        "postgresql://etl@db.example/backfill",
+        "backfill.toml [ledger] url: a ledger in PostgreSQL is not supported in this version; write sqlite:///PATH",
+        id="ledger in PostgreSQL",
     ),
 ]
 

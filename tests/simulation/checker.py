@@ -5,7 +5,7 @@ It shares no code with the program; it reads the files as any user could.
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +14,7 @@ from tests.simulation.balances import check_balances
 from tests.simulation.evidence import Broken, Line, export, lane_of, lines_of_runs, read, reports, row_of, run_of
 from tests.simulation.history import Evidence, Told
 from tests.simulation.options import check_options, family_of
-from tests.simulation.platform import Entry
+from tests.simulation.platform import POISON, Entry
 from tests.simulation.states import check_states
 
 
@@ -30,6 +30,9 @@ def check(evidence: Evidence) -> None:
     _at_rest_nothing_is_sent(evidence)
     _refusal_of_the_caller_stops_the_run(evidence)
     _lanes_are_kept(evidence)
+    _attempts_are_bounded(evidence)
+    _rows_that_always_fail_stop_no_others(evidence)
+    _a_short_outage_is_soon_over(evidence)
     check_options(evidence)
     if evidence.scenario.export is Export.ORDERS:
         _no_refund_before_its_payment(evidence)
@@ -59,6 +62,8 @@ def _no_internal_error(evidence: Evidence) -> None:
             raise Broken(f"a command failed: {told.error}")
 
 
+# An outage of two seconds costs at most ten.
+_LONGEST_PAUSE_AFTER_SHORT_OUTAGE = 8.0
 _STATUSES = {"succeeded", "skipped", "invalid", "rejected", "unknown", "blocked", "unsent"}
 
 
@@ -173,9 +178,12 @@ def _all_that_could_be_delivered_was(evidence: Evidence) -> None:
 def _is_refused_in_doubt(evidence: Evidence, line: Line) -> bool:
     """
     Return whether the platform refuses what it may have applied: then only a person can tell, and the row stays open.
+
+    Rows that it always fails on stay open, too; where there are no others, a run may take that for an outage.
     """
     row = row_of(evidence, line)
-    return line["status"] == "unknown" and row[next(iter(row))] in evidence.scenario.refusals
+    refusal = evidence.scenario.refusals.get(row[next(iter(row))])
+    return refusal is not None and (line["status"] == "unknown" or refusal == POISON)
 
 
 def _has_cause(evidence: Evidence, line: Line) -> bool:
@@ -189,7 +197,7 @@ def _at_rest_nothing_is_sent(evidence: Evidence) -> None:
     for job in evidence.scenario.jobs:
         last = [told for told in evidence.told if told.step.job == job][-1]
         fresh = evidence.journal.entries[last.requests_before : last.requests_after]
-        repeated = [entry for entry in fresh if entry.decided not in ("refused", "conflict")]
+        repeated = [entry for entry in fresh if entry.decided not in ("refused", "conflict", "poisoned")]
         if repeated:
             raise Broken(f"{last.run_id}: all was delivered, and {len(repeated)} requests were sent again")
 
@@ -203,6 +211,37 @@ def _refusal_of_the_caller_stops_the_run(evidence: Evidence) -> None:
         first = entries.index(refused[0]) if refused else 0
         if len(refused) > (3 if first == 0 else evidence.scenario.concurrency + 2):
             raise Broken(f"the caller was refused {len(refused)} times in one run")
+
+
+def _attempts_are_bounded(evidence: Evidence) -> None:
+    """No command sends a row more often than the job allows, also while it probes."""
+    made = Counter((entry.process, entry.identity) for entry in evidence.journal.entries)
+    for (_, identity), attempts in made.items():
+        if attempts > evidence.scenario.max_attempts:
+            raise Broken(f"{identity} was sent {attempts} times by one command")
+
+
+def _rows_that_always_fail_stop_no_others(evidence: Evidence) -> None:
+    """In calm weather a run stops only where all rows that it leaves unsent are such that the platform always fails."""
+    for told, lines in reports(evidence):
+        if told.began_at < evidence.calm_since or told.exit_code != 4:
+            continue
+        for line in (line for line in lines if line["status"] == "unsent"):
+            row = row_of(evidence, line)
+            if evidence.scenario.refusals.get(row[next(iter(row))]) != POISON:
+                raise Broken(f"{told.run_id} row {line['source_row']} is unsent, since other rows failed")
+
+
+def _a_short_outage_is_soon_over(evidence: Evidence) -> None:
+    """A run at full speed goes on within some seconds of the end of a short outage."""
+    if evidence.scenario.other_rate is None:
+        return
+    for storm in evidence.scenario.storms:
+        after = [entry.arrived_at for entry in evidence.journal.entries if entry.arrived_at >= storm.ends]
+        if after and after[0] > storm.ends + _LONGEST_PAUSE_AFTER_SHORT_OUTAGE:
+            raise Broken(
+                f"an outage of {storm.ends - storm.begins:.1f} s was followed by {after[0] - storm.ends:.1f} s"
+            )
 
 
 def _lanes_are_kept(evidence: Evidence) -> None:

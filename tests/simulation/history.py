@@ -56,6 +56,7 @@ class Evidence:
     journal: Journal
     told: list[Told] = field(default_factory=list)
     sent: int = 0
+    calm_since: float = float("inf")
 
 
 class History:
@@ -77,6 +78,7 @@ class History:
         self.step_by_step(self.scenario.steps)
         self.platform.calm()
         self.world.now += 120.0
+        self.evidence.calm_since = self.world.now
         for job in self.scenario.jobs:
             self._calm_down(job)
         return self.evidence
@@ -96,12 +98,12 @@ class History:
             if run_id is not None:
                 self._play([Step("resume", job, run_id=run_id, most_failures=_ALL, max_invalid=_ALL)])
                 self._play([self._rerun(job, run_id)])
-        self._play([Step("run", job, night=self.scenario.nights)])
+        self._play([Step("run", job, night=self.scenario.nights, max_invalid=_ALL)])
         for _ in range(_CALM_ROUNDS):
             if self.evidence.told[-1].exit_code in (0, None):
                 break
             self._play([self._rerun(job)])
-        self._play([Step("run", job, night=self.scenario.nights)])
+        self._play([Step("run", job, night=self.scenario.nights, max_invalid=_ALL)])
 
     def _rerun(self, job: str, run_id: str | None = None) -> Step:
         return Step("rerun", job, run_id=run_id, new_keys=self.scenario.new_keys)

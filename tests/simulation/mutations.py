@@ -32,7 +32,7 @@ MUTATIONS = (
     Mutation(
         "the intent is not written",
         "pipeline/ledger/run_ledger.py",
-        'return cast("list[Admission]", self.record([(due, None) for due in dues]))',
+        'return cast("list[Admission]", self._entries.run([(due, None) for due in dues]))',
         "return [__import__('pipeline.ledger.admission').ledger.admission.Go(doubt=False) for _ in dues]",
     ),
     Mutation(
@@ -42,12 +42,12 @@ MUTATIONS = (
         "(run.account_no, run.api, DeliveryState.REJECTED, _json([due.due_no for due in going])),",
     ),
     Mutation(
-        "one permit serves all attempts of a row",
-        "pipeline/write/delivery.py",
-        "turn = _Turn(means.quota, means.clock, self._go_on)",
-        "turn = None if self._history.attempts else _Turn(means.quota, means.clock, self._go_on)",
-        "send(request, turn.depart)\n        means.quota.give_back(turn.permit, answer",
-        "send(request, *[turn.depart for _ in [0] if turn])\n"
+        name="one permit serves all attempts of a row",
+        file="pipeline/write/delivery.py",
+        old="turn = _Turn(means.quota, means.clock, self._go_on)",
+        new="turn = None if self._history.attempts else _Turn(means.quota, means.clock, self._go_on)",
+        and_old="send(request, turn.depart)\n        means.quota.give_back(turn.permit, answer",
+        and_new="send(request, *[turn.depart for _ in [0] if turn])\n"
         "        turn and means.quota.give_back(turn.permit, answer",
     ),
     Mutation(
@@ -62,17 +62,22 @@ MUTATIONS = (
         "        self.k[0], told = step(self.k[0])\n        return told\n\n    def other(",
     ),
     Mutation(
-        "a window is a little short", "pipeline/limits/window.py", "window.slots[-places], now) + period)",
-        "window.slots[-places], now) + period * 0.97)",
+        "a window is a little short", "pipeline/limits/window.py", "_seen_by(window, oldest, now) + period)",
+        "_seen_by(window, oldest, now) + period * 0.97)",
     ),
     Mutation(
         "the quota looks at one request too few", "pipeline/limits/window.py",
-        "if len(window.slots) >= places:", "if len(window.slots) > places:",
+        "max(1.0, limit) - size)[1]", "max(1.0, limit) - size + 1)[1]",
+    ),
+    Mutation(
+        "the quota counts slots in place of permits", "pipeline/limits/window.py",
+        "total += slot.permits", "total += size_of",
+        "oldest = _newest_slots(", "global size_of\n    size_of = size\n    oldest = _newest_slots(",
     ),
     Mutation(
         "a request counts as seen when it is sent", "pipeline/limits/window.py",
-        "start = max(start, _seen_by(window, window.slots[-places], now) + period)",
-        "start = max(start, window.slots[-places].sent_at + period)",
+        "start = max(start, _seen_by(window, oldest, now) + period)",
+        "start = max(start, oldest.sent_at + period)",
     ),
     Mutation(
         "doubt is forgotten when an attempt is throttled", "pipeline/write/settlement.py",
@@ -143,6 +148,19 @@ MUTATIONS = (
         "course.drain(Ending.STOPPED, halt.text, halt_code=halt.code)", "pass",
     ),
     Mutation(
+        "probes use up no attempts", "pipeline/write/delivery.py",
+        "policy = means.policy.after(self._history.attempts)", "policy = means.policy",
+    ),
+    Mutation(
+        "a probe is the row that failed", "pipeline/write/delivery.py",
+        "if self._has_failed and self._means.breaker.is_open:", "if False:",
+    ),
+    Mutation(
+        "each failure under way makes the pause longer", "pipeline/write/circuit_breaker.py",
+        "return self._probe_in(self._pause * 2, verdict, now) if clearance.probing else None",
+        "return self._probe_in(self._pause * 2, verdict, now)",
+    ),
+    Mutation(
         "the fence is not looked at", "pipeline/ledger/lease.py", "if line is None or line[0] != lease.fence:",
         "if line is None:",
     ),
@@ -154,9 +172,9 @@ MUTATIONS = (
         "if line is not None and line[3] > now.isoformat() and not is_dead(line[2], holder):", "if False:",
     ),
     Mutation(
-        "a row in doubt is given another key", "pipeline/ledger/rerunning.py",
-        "yield row_no, selection.new_keys and outcome.wants_new_key", "yield row_no, selection.new_keys",
-        "AND v.state = 'rejected'\"", "AND v.state IN ('rejected', 'unknown')\"",
+        name="a row in doubt is given another key", file="pipeline/ledger/rerunning.py",
+        old="yield row_no, selection.new_keys and outcome.wants_new_key", new="yield row_no, selection.new_keys",
+        and_old="AND v.state = 'rejected'\"", and_new="AND v.state IN ('rejected', 'unknown')\"",
     ),
     Mutation(
         "a resumed run forgets its limit", "pipeline/assemble/workshop.py", 'limit = held.run.options.get("limit")',

@@ -19,6 +19,8 @@ from pipeline.model import Api, Loss, Lost, Opened, Reply, SignedRequest, Trip, 
 from pipeline.write.ports import at_once
 from tests.simulation.world import Process, World
 
+# A refusal by which a row always fails: an answer with status 500.
+POISON = "HTTP 500"
 KEY_OF = {Api.CUMULATION: "out_biz_no", Api.STATE: "out_biz_no", Api.POINTS: "out_request_no"}
 
 
@@ -138,6 +140,9 @@ class Platform:
     def _judge(self, entry: Entry, apply_after: float) -> tuple[int, dict[str, Any]]:
         """Look at the request's merits, and apply it, now or later."""
         refusal = self._refusals.get(entry.key)
+        if refusal == POISON:
+            entry.decided = "poisoned"
+            return 500, {}
         if refusal is not None:
             entry.decided = "refused"
             return self._refused(refusal)
@@ -242,7 +247,15 @@ class SimulatedTransport:
         key = fields[KEY_OF[self._platform.api]]
         identity = f"{key}/{fields['biz_state_code']}" if self._platform.api is Api.STATE else key
         now = self._process.world.now
-        return Entry(now, now, self._process.pid, key, identity, request.body.decode(), request.headers["nonce"])
+        return Entry(
+            sent_at=now,
+            arrived_at=now,
+            process=self._process.pid,
+            key=key,
+            identity=identity,
+            body=request.body.decode(),
+            nonce=request.headers["nonce"],
+        )
 
 
 def _ways(chance: random.Random) -> list[float]:

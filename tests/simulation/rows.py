@@ -106,6 +106,17 @@ def many_balances(folder: Path, job: str, count: int) -> None:
     write_export(folder / f"{job}-1.csv", Export.POINTS, [dict(zip(columns, row, strict=True)) for row in cells])
 
 
+def many_orders(folder: Path, job: str, count: int) -> None:
+    """Write an export of orders, each of another user."""
+    users = [f"2088{n:011}{job == 'a':d}" for n in range(count)]
+    rows = [
+        {"out_biz_no": f"{job}{n}", "agreement_no": f"agr{user}", "user_id": user, "biz_time": "2025-11-20 10:00:00",
+         "trade_no": f"T{n}", "trade_amount": "1.50", "biz_action": "ORDER_PAID", "pay_out_biz_no": ""}
+        for n, user in enumerate(users)
+    ]  # fmt: skip
+    write_export(folder / f"{job}-1.csv", Export.ORDERS, rows)
+
+
 def write_export(path: Path, export: Export, rows: list[Row]) -> None:
     """Write rows to a file."""
     with path.open("w", encoding="utf-8", newline="") as file:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.model import Api, Export, RowLimit
-from tests.simulation.platform import Storm
-from tests.simulation.rows import Exports, many_balances
+from tests.simulation.platform import POISON, Storm
+from tests.simulation.rows import Exports, many_balances, many_orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Scenario:
     A whole story; it ends with calm weather and as many reruns as there is something left to do.
 
     With `new_keys` the platform asks for another key where it refuses one, and who looks after the runs gives it.
+    `rate` is what the config of job `a` says, `other_rate` what that of job `b` says, where it is another config.
     """
 
     seed: int
@@ -62,6 +63,11 @@ class Scenario:
     steps: tuple[Step, ...]
     refusals: dict[str, str]
     new_keys: bool = False
+    other_rate: float | None = None
+
+    def rate_of(self, job: str) -> float:
+        """Return the requests per second that the config of a job allows."""
+        return self.rate if job == "a" or self.other_rate is None else self.other_rate
 
 
 _API = {
@@ -70,6 +76,10 @@ _API = {
     Export.STATES: Api.STATE,
     Export.TASKS: Api.CUMULATION,
 }
+# How long an outage is at most that has to be over soon.
+SHORT_SECONDS = 2.0
+# Share of the histories in which two configs name two rates; they have many rows and take long.
+_TWO_RATES = 0.01
 _NIGHTS = {Export.ORDERS: [1], Export.POINTS: [1, 2, 3], Export.STATES: [1, 2, 3], Export.TASKS: [1, 2]}
 _REFUSALS = {
     Api.CUMULATION: ["INVALID_PARAMETER", "REFUND_ILLEGAL", "BUYER_INFO_ERROR"],
@@ -80,11 +90,29 @@ _REFUSALS = {
 
 def scenario_of(seed: int, folder: Path) -> Scenario:
     """Draw the story of a seed, and write its exports into the folder, one file for each job and night."""
-    story = _with_options(_plain_story(seed, folder), random.Random(f"options of {seed}"))
+    if random.Random(f"rates of {seed}").random() < _TWO_RATES:
+        return _two_rates(seed, folder)
+    story = _with_options(*_plain_story(seed, folder), random.Random(f"options of {seed}"))
     return _with_max_invalid(story, random.Random(f"max_invalid of {seed}"))
 
 
-def _plain_story(seed: int, folder: Path) -> Scenario:
+def _two_rates(seed: int, folder: Path) -> Scenario:
+    """Return the story of two jobs at full speed, with different rates for one quota, and perhaps a short outage."""
+    jobs = ("a", "b")
+    for job in jobs:
+        many_orders(folder, job, 120)
+    chance = random.Random(f"short outage of {seed}")
+    begins = chance.uniform(0.2, 1.0)
+    outage = Storm(begins, begins + chance.uniform(0.5, SHORT_SECONDS), **_outage(chance))
+    return Scenario(
+        seed=seed, export=Export.ORDERS, api=Api.CUMULATION, rate=80.0, other_rate=79.0, limit=80.0, concurrency=40,
+        max_attempts=6, outage_limit=300.0, jobs=jobs, nights=1, storms=(outage,) if chance.random() < 0.5 else (),
+        refusals={}, steps=tuple(Step("run", job, alongside=True) for job in jobs),
+    )  # fmt: skip
+
+
+def _plain_story(seed: int, folder: Path) -> tuple[Scenario, list[str]]:
+    """Return a story, and the keys of its rows."""
     chance = random.Random(seed)
     export = chance.choice([Export.ORDERS, Export.ORDERS, Export.POINTS, Export.POINTS, Export.STATES, Export.TASKS])
     api = _API[export]
@@ -96,7 +124,7 @@ def _plain_story(seed: int, folder: Path) -> Scenario:
         exports.write(folder, job)
     rate = 5.0 if api is Api.POINTS else chance.choice([5.0, 20.0, 100.0])
     refused = chance.sample(exports.keys, min(len(exports.keys), chance.choice([0, 0, 1, 3])))
-    return Scenario(
+    plain = Scenario(
         seed=seed,
         export=export,
         api=api,
@@ -111,13 +139,16 @@ def _plain_story(seed: int, folder: Path) -> Scenario:
         steps=tuple(_swing(chance) if swinging else _story(jobs, nights, chance)),
         refusals={key: chance.choice(_REFUSALS[api]) for key in refused if key},
     )
+    return plain, list(filter(None, exports.keys))
 
 
-def _with_options(plain: Scenario, chance: random.Random) -> Scenario:
-    """Let some steps be taken with options; the story stays what it is."""
+def _with_options(plain: Scenario, keys: list[str], chance: random.Random) -> Scenario:
+    """Let some steps be taken with options, and some rows always fail; the story stays what it is."""
     new_keys = plain.api is Api.CUMULATION and chance.random() < 0.3
     refusals = dict.fromkeys(plain.refusals, "IDEMPOTENT_ERROR") if new_keys else plain.refusals
     steps = tuple(_step_with_options(step, chance, new_keys=new_keys) for step in plain.steps)
+    poisoned = chance.sample(keys, min(len(keys), chance.choice([1, 3, 5]))) if chance.random() < 0.15 else []
+    refusals |= dict.fromkeys(set(poisoned) - refusals.keys(), POISON)
     return replace(plain, steps=steps, refusals=refusals, new_keys=new_keys)
 
 
@@ -170,12 +201,16 @@ def _storms(chance: random.Random) -> Iterator[Storm]:
         at += lasts
 
 
+def _outage(chance: random.Random) -> dict[str, float]:
+    return {chance.choice(["lost_before", "error_before", "not_connected", "error_after"]): 1.0}
+
+
 def _mix(chance: random.Random) -> dict[str, float]:
     match chance.choice(["drizzle", "drizzle", "one", "outage", "refused", "spite", "spite"]):
         case "drizzle":
             return dict.fromkeys(_KINDS, 0.06)
         case "outage":
-            return {chance.choice(["lost_before", "error_before", "not_connected", "error_after"]): 1.0}
+            return _outage(chance)
         case "spite":
             # Applied and not told, and then no way to ask: doubt must outlast attempts that surely did nothing.
             return {chance.choice(["lost_after", "late", "error_after"]): 0.35,

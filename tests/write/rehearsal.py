@@ -1,6 +1,6 @@
 """Everything that a delivery needs, without keys, network, disk or waiting."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
@@ -12,16 +12,15 @@ from pipeline.ledger.admission import Admission, Go
 from pipeline.ledger.records import Due, Settlement
 from pipeline.limits.permits import Permit
 from pipeline.model import Api, Loss, Lost, Opened, Reply, SignedRequest, Trip, Trust, digest
+from pipeline.write.circuit_breaker import CircuitBreaker
 from pipeline.write.course import Course
 from pipeline.write.delivery import Means
-from pipeline.write.gate import Gate
 from pipeline.write.keys import Keys
-from pipeline.write.lanes import Lane
 from pipeline.write.ports import at_once
 from pipeline.write.retry import RetryPolicy
 from pipeline.write.suspicion import Monotony, Suspicion
 from pipeline.write.watch import Watch
-from pipeline.write.writer import Writer
+from pipeline.write.writer import LaneQueue, Writer
 from tests.moved_clock import MovedClock
 
 TRIP_SECONDS = 0.05
@@ -33,7 +32,18 @@ Answer = Reply | Lost
 def due(key: str, *, number: int = 1, refund_of: str | None = None) -> Due:
     """Return a report that is due."""
     body = orjson.dumps({"out_biz_no": key, "user_id": "2088000000000001"})
-    return Due(number, number, key, key, digest(body), body, b"lane", refund_of, None, number)
+    return Due(
+        due_no=number,
+        row_no=number,
+        request_key=key,
+        identity=key,
+        digest=digest(body),
+        body=body,
+        lane=b"lane",
+        refund_of=refund_of,
+        balance=None,
+        position=number,
+    )
 
 
 def reply(
@@ -90,7 +100,8 @@ class Network:
     Answers by request key with what is laid out, then with a success. Each trip takes its time.
 
     `connects_in` holds how long the next connections take to come about, `keys` the answers to requests for the
-    platform's keys. What an answer is made by is called when it is due.
+    platform's keys. What an answer is made by is called when it is due. Until `down_until`, in steady seconds, no
+    request is answered in time.
     """
 
     clock: MovedClock
@@ -98,6 +109,7 @@ class Network:
     keys: list[Answer] = field(default_factory=list)
     sent: list[SignedRequest] = field(default_factory=list)
     connects_in: list[float] = field(default_factory=list)
+    down_until: float = 0.0
 
     def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Answer:
         self.clock.move(self.connects_in.pop(0) if self.connects_in else 0.0)
@@ -106,6 +118,8 @@ class Network:
         self.clock.move(TRIP_SECONDS)
         if request.method == "GET":
             return self.keys.pop(0)
+        if self.clock.steady() < self.down_until:
+            return TIMEOUT
         key = orjson.loads(request.body)["out_biz_no"]
         laid_out = self.answers.get(key, [])
         answer = laid_out.pop(0) if laid_out else reply(200, out_biz_no=key)
@@ -184,7 +198,7 @@ class Rehearsal:
         self.signer = PlainSigner()
         self.network = Network(self.clock)
         self.quota = Permitting(self.clock)
-        self.gate = Gate(self.clock, outage_limit_seconds)
+        self.breaker = CircuitBreaker(self.clock, outage_limit_seconds)
         self.book = Book()
         chance = Highest(7)
         self.means = Means(
@@ -193,7 +207,7 @@ class Rehearsal:
             transport=self.network,
             quota=self.quota,
             course=self.course,
-            gate=self.gate,
+            breaker=self.breaker,
             watch=Watch(Suspicion(), Monotony()),
             keys=Keys(self.signer, self.network, self.clock, chance),
             policy=RetryPolicy(max_attempts, base_seconds=1.0, cap_seconds=8.0),
@@ -208,11 +222,15 @@ class Rehearsal:
 
     def carry(self, *dues: Due) -> dict[str, Settlement]:
         """Carry one lane, and return what was settled."""
-        for lane in self.handed_out([dues], at_once=1):
-            self.writer.carry(lane)
+        return self.carry_all([dues])
+
+    def carry_all(self, lanes: Iterable[Sequence[Due]]) -> dict[str, Settlement]:
+        """Carry lanes by one worker, and return what was settled."""
+        queue = self.handed_out(lanes, at_once=1)
+        for lane in queue:
+            queue.carry(lane)
         return self.book.settled
 
-    def handed_out(self, lanes: Iterable[Sequence[Due]], *, at_once: int) -> Iterator[Lane]:
-        """Yield lanes to carry; so many dues are admitted at once."""
-        queue = iter(lanes)
-        return self.writer.handed_out(lambda: self.writer.next_lanes(queue, at_once))
+    def handed_out(self, lanes: Iterable[Sequence[Due]], *, at_once: int) -> LaneQueue:
+        """Return lanes to carry; so many dues are admitted at once."""
+        return self.writer.handed_out(iter(lanes), dues=at_once)

@@ -43,9 +43,17 @@ def test_a_success_is_settled_with_all_that_is_known_of_it() -> None:
     _, settled = carried()
 
     assert settled == Settlement(
-        Status.SUCCEEDED, "SUCCESS", "", 200, 1, "2026-03-01T12:00:00.000Z", "2026-03-01T12:00:00.050Z", 50, "trace",
+        status=Status.SUCCEEDED,
+        code="SUCCESS",
+        message="",
+        http_status=200,
+        attempts=1,
+        first_sent_at="2026-03-01T12:00:00.000Z",
+        finished_at="2026-03-01T12:00:00.050Z",
+        latency_ms=50,
+        trace_id="trace",
         leaves=SUCCEEDED,
-    )  # fmt: skip
+    )
 
 
 def test_nothing_is_sent_once_the_job_is_another_runs() -> None:
@@ -188,7 +196,7 @@ def test_a_drain_before_the_first_attempt_forgets_the_intent() -> None:
     settled = rehearsal.carry(due("A"))["A"]
 
     assert settled == Settlement(Status.UNSENT, "deadline", "the deadline was reached", is_open=True, leaves=None)
-    assert rehearsal.gate.enter() != 0.02
+    assert rehearsal.breaker.start() != 0.02
 
 
 def test_a_deadline_ends_the_attempts() -> None:

@@ -3,10 +3,9 @@
 import pytest
 
 from pipeline.ledger.admission import Admission, Blocked, Conflict, Go, Skip
-from pipeline.ledger.records import Settlement
+from pipeline.ledger.records import Due, Settlement
 from pipeline.model import Status
 from pipeline.write.course import Ending
-from pipeline.write.lanes import Lane
 from tests.write.rehearsal import (
     BAD_SIGNATURE,
     REFUSED,
@@ -92,19 +91,16 @@ def test_the_first_dues_of_lanes_are_intended_at_once() -> None:
     rehearsal.book.admissions["B"] = Skip("already_succeeded")
 
     ahead = rehearsal.handed_out(lanes, at_once=2)
-    handed_out = [next(ahead), next(ahead)]
+    first, second = next(ahead), next(ahead)
 
-    assert [(keys_of(lane), lane.first) for lane in handed_out] == [
-        ([["A"], ["R"]], [Go(doubt=False)]),
-        ([["B"]], [Skip("already_succeeded")]),
-    ]
     assert rehearsal.book.lines == ["intend A", "intend B"]
-    assert [keys_of(lane) for lane in ahead] == [[["C"]]]
-
-
-def keys_of(lane: Lane) -> list[list[str]]:
-    """Return the keys of a lane, stretch by stretch."""
-    return [[due.request_key for due in stretch] for stretch in lane.stretches]
+    for lane in (first, second, *ahead):
+        ahead.carry(lane)
+    assert rehearsal.network.keys_sent() == ["A", "R", "C"]
+    assert rehearsal.book.lines == [
+        "intend A", "intend B", "intend C", "settle A succeeded", "intend R", "settle R succeeded",
+        "settle B skipped", "settle C succeeded",
+    ]  # fmt: skip
 
 
 def test_few_outcomes_wait_for_the_disk_when_a_request_leaves() -> None:
@@ -122,7 +118,7 @@ def test_what_was_intended_ahead_is_given_up_once_the_run_ends() -> None:
     ahead = rehearsal.handed_out([[due("A")], [due("B", number=2)]], at_once=1)
     lane = next(ahead)
     rehearsal.course.drain(Ending.INTERRUPTED, "stopped")
-    rehearsal.writer.carry(lane)
+    ahead.carry(lane)
 
     assert list(ahead) == []
     assert rehearsal.network.sent == []
@@ -150,42 +146,65 @@ def test_too_many_failures_stop_the_run() -> None:
     assert (rehearsal.course.ending, rehearsal.course.halt_code) == (Ending.STOPPED, "too_many_failures")
 
 
-def test_a_platform_that_is_down_is_probed_and_comes_back() -> None:
-    """While the platform is down one request probes with growing pauses, and its probes use up no attempts."""
-    rehearsal = Rehearsal(max_attempts=2)
-    for key in "ABC":
-        rehearsal.lay_out(key, [TIMEOUT] * 2)
-    rehearsal.lay_out("C", [TIMEOUT] * 9)
-    settled = rehearsal.carry(*(due(key, number=n) for n, key in enumerate("ABCD", 1)))
+def lanes_of(keys: str) -> list[list[Due]]:
+    """Return a lane for each key."""
+    return [[due(key, number=n)] for n, key in enumerate(keys, 1)]
 
+
+def test_a_platform_that_is_down_is_probed_by_one_row_after_another() -> None:
+    """While the platform is down each probe is another row, with growing pauses; then all rows are delivered."""
+    rehearsal = Rehearsal(max_attempts=2)
+    rehearsal.network.down_until = rehearsal.clock.steady() + 20.0
+    settled = rehearsal.carry_all(lanes_of("ABCDEFGHI"))
+
+    # One worker: it takes two rows that use up their attempts, and a third one, to see an outage.
+    assert rehearsal.network.keys_sent() == [*"AABBC", *"DEFGH", *"CDEFGI"]
     assert {key: (end.status, end.attempts) for key, end in settled.items()} == {
-        "A": (Status.UNKNOWN, 2),
-        "B": (Status.UNKNOWN, 2),
-        # The first is the fifth sign of the outage, and counts; those after it are probes, until one is answered.
-        "C": (Status.SUCCEEDED, 10),
-        "D": (Status.SUCCEEDED, 1),
+        **dict.fromkeys("AB", (Status.UNKNOWN, 2)),
+        **dict.fromkeys("CDEFG", (Status.SUCCEEDED, 2)),
+        **dict.fromkeys("HI", (Status.SUCCEEDED, 1)),
     }
-    pauses = [round(seconds) for seconds in rehearsal.clock.sleeps[3:]]
-    assert pauses == [2, 4, 8, 16, 32, 60, 60, 60]
-    assert not rehearsal.gate.is_down
+    assert [round(seconds) for seconds in rehearsal.clock.sleeps[2:]] == [1, 2, 4, 8, 16]
+    assert not rehearsal.breaker.is_open
 
 
 def test_a_platform_that_stays_down_stops_the_run() -> None:
-    """After the outage limit the run stops; the row in hand stays open, and so do the others, unsent."""
+    """After the outage limit the run stops; rows that were tried stay open, and no others are sent."""
     rehearsal = Rehearsal(max_attempts=2, outage_limit_seconds=30.0)
-    for key in "ABC":
-        rehearsal.lay_out(key, [TIMEOUT] * 99)
-    settled = rehearsal.carry(*(due(key, number=n) for n, key in enumerate("ABCD", 1)))
+    rehearsal.network.down_until = float("inf")
+    settled = rehearsal.carry_all(lanes_of("ABCDEFGHIJ"))
 
     assert {key: (end.status, end.is_open) for key, end in settled.items()} == {
-        "A": (Status.UNKNOWN, False),
-        "B": (Status.UNKNOWN, False),
-        "C": (Status.UNKNOWN, True),
-        "D": (Status.UNSENT, True),
+        **dict.fromkeys("AB", (Status.UNKNOWN, False)),
+        **dict.fromkeys("CDEFGH", (Status.UNKNOWN, True)),
     }
     assert (rehearsal.course.ending, rehearsal.course.halt_code) == (Ending.STOPPED, "platform_down")
     began, ended = rehearsal.network.sent[0].headers["at"], rehearsal.network.sent[-1].headers["at"]
     assert (began[11:19], ended[11:19]) == ("12:00:00", "12:00:30")
+
+
+def test_what_a_stopped_run_deferred_is_settled() -> None:
+    """A row that waits for the end of an outage when the run is stopped ends as far as it had come."""
+    rehearsal = Rehearsal(max_attempts=6, until_seconds=60.0)
+    rehearsal.network.down_until = float("inf")
+    settled = rehearsal.carry_all(lanes_of("ABCDEFGHIJKL"))
+
+    assert {end.message for end in settled.values() if end.is_open} == {rehearsal.course.reason}
+    assert {key for key, end in settled.items() if end.is_open} >= {*rehearsal.network.keys_sent()} - {"A", "B"}
+    assert rehearsal.course.ending is Ending.DEADLINE
+
+
+def test_rows_that_always_fail_stop_no_others() -> None:
+    """Rows that the platform always fails on end unknown after their attempts; all others are delivered."""
+    rehearsal = Rehearsal(max_attempts=4, outage_limit_seconds=20.0)
+    for key in "ABC":
+        rehearsal.lay_out(key, [reply(500)] * 99)
+    settled = rehearsal.carry_all(lanes_of("ABCDEFGH"))
+
+    assert {key: (end.status, end.attempts) for key, end in settled.items()} == {
+        **dict.fromkeys("ABC", (Status.UNKNOWN, 4)), **dict.fromkeys("DEFGH", (Status.SUCCEEDED, 1))
+    }  # fmt: skip
+    assert rehearsal.course.ending is None
 
 
 def test_doubt_of_an_earlier_run_is_known_to_the_first_attempt() -> None:
