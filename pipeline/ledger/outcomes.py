@@ -149,7 +149,7 @@ def _lines(pack: Pack) -> Iterator[tuple[_RowLine, _End]]:
 
 def _side_by_side(lines: _Lines, names: Mapping[int, str]) -> Outcomes:
     rows, ends = lines
-    _, file_no, source_row, request_key, cells, _, _, _, file_line, field, heading, rule, value = (
+    _, file_no, source_row, request_key, cells, _, _, _, file_line, field, column, rule, value = (
         _column(rows, at) for at in range(13)
     )
     _, status, code, message, http_status, attempts, first, finished, latency, trace, wants_new_key = (
@@ -173,7 +173,7 @@ def _side_by_side(lines: _Lines, names: Mapping[int, str]) -> Outcomes:
         cells=cells,
         file_line=file_line,
         field=field,
-        column=heading,
+        column=column,
         rule=rule,
         value=value,
     )

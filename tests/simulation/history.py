@@ -16,7 +16,7 @@ from pipeline.ledger.lease import Holder
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.rerunning import Selection
-from pipeline.model import Lost, Reply, SignedRequest
+from pipeline.model import Lost, Reply, RowLimit, SignedRequest
 from pipeline.report import ReportFiles
 from pipeline.write.course import Course, Ending
 from pipeline.write.ports import Transport, at_once
@@ -30,6 +30,7 @@ from tests.simulation.wire import Wire, WiredTransport
 from tests.simulation.world import Killed, Process, ProcessClock, World
 
 _CALM_ROUNDS = 4
+_ALL = RowLimit(100, in_percent=True)
 
 
 @dataclass(slots=True)
@@ -103,17 +104,17 @@ class History:
         """Do what an operator does the next morning: see to each run that left something, then run the file again."""
         for run_id in [told.run_id for told in self.evidence.told if told.step.job == job]:
             if run_id is not None:
-                self._play([Step("resume", job, run_id=run_id)])
+                self._play([Step("resume", job, run_id=run_id, most_failures=_ALL, max_invalid=_ALL)])
                 self._play([self._rerun(job, run_id)])
         if self.scenario.fixes:
-            self._play([Step("fix", job)])
+            self._play([Step("fix", job, max_invalid=_ALL)])
             self._play([self._rerun(job)])
-        self._play([Step("run", job, night=self.scenario.nights)])
+        self._play([Step("run", job, night=self.scenario.nights, max_invalid=_ALL)])
         for _ in range(_CALM_ROUNDS):
             if self.evidence.told[-1].exit_code in (0, None):
                 break
             self._play([self._rerun(job)])
-        self._play([Step("run", job, night=self.scenario.nights)])
+        self._play([Step("run", job, night=self.scenario.nights, max_invalid=_ALL)])
 
     def _rerun(self, job: str, run_id: str | None = None) -> Step:
         return Step("rerun", job, run_id=run_id, new_keys=self.scenario.new_keys)
@@ -228,7 +229,7 @@ class _Command:
     def _run(self, shop: Workshop, ledger: Ledger) -> ReportFiles | NothingDone:
         step = self._told.step
         until = None if step.until_after is None else self._clock.now() + timedelta(seconds=step.until_after)
-        wishes = Wishes(until=until, limit=step.limit, most_failures=step.most_failures)
+        wishes = Wishes(until=until, limit=step.limit, most_failures=step.most_failures, max_invalid=step.max_invalid)
         last = self._last(ledger)
         if step.verb == "fix" and (fixed := self._history.fixed_rows(step.job)):
             return shop.run(step.job, (fixed,), wishes)

@@ -189,6 +189,16 @@ MUTATIONS = (
         "forbidden = judge_dues(connection, run, dues)", "forbidden = judge_dues(connection, run, [])",
     ),
     Mutation(
+        "too many invalid rows do not stop the run", "pipeline/run/wrong_batch.py",
+        "return decided.invalid > allowed.of(decided.rows) and",
+        "return decided.invalid > 10 + allowed.of(decided.rows) and",
+    ),
+    Mutation(
+        "a resume forgets how many rows may be invalid", "pipeline/assemble/row_limits.py",
+        "RowLimit.parse(options[n]) if n in options else",
+        "RowLimit.parse(options[n]) if n in options and n != 'max_invalid' else",
+    ),
+    Mutation(
         "a run that was staged in part is delivered", "pipeline/ledger/runs.py",
         "act = CASE act WHEN 'staging' THEN act ELSE ? END", "act = ?",
     ),

@@ -1,10 +1,12 @@
-"""What must hold of `--limit`, `--max-failures` and `--new-keys`."""
+"""What must hold of `--limit`, `--max-failures`, `--max-invalid` and `--new-keys`."""
 
 import re
 
-from tests.simulation.evidence import Broken, Line, reports
+from pipeline.model import DEFAULT_MAX_INVALID, RowLimit
+from tests.simulation.evidence import Broken, Line, export, reports
 from tests.simulation.history import Evidence, Told
 from tests.simulation.platform import Entry
+from tests.simulation.rows import SPOILT, SPOILT_COLUMNS
 from tests.simulation.scenario import Step
 
 _NEW_KEY = re.compile(r"-k\d+$")
@@ -27,6 +29,7 @@ def check_options(evidence: Evidence) -> None:
         if told.run_id is not None:
             _only_the_first_rows(told.run_id, begun[told.run_id], lines)
         _not_too_many_failures(evidence, told, lines)
+    _a_wrong_batch_is_not_sent(evidence)
     _a_new_key_only_where_one_was_asked_for(evidence)
     if evidence.scenario.new_keys:
         _nobody_is_still_asked_for_a_new_key(evidence)
@@ -55,6 +58,35 @@ def _not_too_many_failures(evidence: Evidence, told: Told, lines: list[Line]) ->
     sent = sum(line["status"] in _FAILED and line["attempts"] != "0" for line in lines)
     if sent > most + evidence.scenario.concurrency:
         raise Broken(f"{told.run_id}: {sent} requests failed, {most} may")
+
+
+def _a_wrong_batch_is_not_sent(evidence: Evidence) -> None:
+    """
+    Of a run with too many invalid rows no request leaves, whoever carries it, until a resume allows as many.
+
+    A resume that is killed may have said how many or not: so all that was said of the run counts.
+    """
+    allowed: dict[str, list[RowLimit]] = {}
+    begun: dict[str, Step] = {}
+    for number, told in enumerate(evidence.told, 1):
+        if told.run_id is None:
+            continue
+        first = begun.setdefault(told.run_id, told.step)
+        said = allowed.setdefault(told.run_id, [told.step.max_invalid or DEFAULT_MAX_INVALID])
+        if told.step.max_invalid is not None:
+            said.append(told.step.max_invalid)
+        if first.verb == "run" and all(_is_wrong(evidence, first, limit) for limit in said):
+            sent = [entry for entry in evidence.journal.entries if entry.process == number]
+            if sent:
+                raise Broken(f"{told.run_id}: too many rows are invalid, and {len(sent)} requests were sent")
+
+
+def _is_wrong(evidence: Evidence, begun: Step, limit: RowLimit) -> bool:
+    """Tell whether more of the rows are spoilt than may be; of others the ledger may know that they are invalid."""
+    rows = export(evidence, begun.job, begun.night)[: begun.limit]
+    spoilt = sum(not SPOILT.isdisjoint(row[column] for column in SPOILT_COLUMNS if column in row) for row in rows)
+    most = limit.number * len(rows) / 100 if limit.in_percent else limit.number
+    return spoilt > most and (spoilt >= 20 or not limit.in_percent)
 
 
 def _a_new_key_only_where_one_was_asked_for(evidence: Evidence) -> None:

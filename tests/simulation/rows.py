@@ -14,6 +14,10 @@ COLUMNS = {
     Export.STATES: ["out_biz_no", "user_id", "out_principal_id", "biz_state_code", "biz_data"],
 }  # fmt: skip
 
+# Where a row is spoilt, and with what: then it can't be sent.
+SPOILT_COLUMNS = ["biz_time", "openid", "user_id"]
+SPOILT = frozenset({"", "wrong\x01"})
+
 Row = dict[str, str]
 
 
@@ -42,7 +46,7 @@ class Exports:
         for n in range(chance.choice([1, 4, 12, 30])):
             row = self._row(job, night, n, made, with_keys=with_keys, with_times=with_times)
             if chance.random() < 0.05:
-                row[chance.choice(["biz_time", "openid", "user_id"])] = "" if chance.random() < 0.5 else "wrong\x01"
+                row[chance.choice(SPOILT_COLUMNS)] = "" if chance.random() < 0.5 else "wrong\x01"
             made.append(row)
             if chance.random() < 0.06:
                 made.append(dict(row))

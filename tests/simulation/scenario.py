@@ -18,7 +18,7 @@ class Step:
     `verb` is run, rerun, resume or fix, which runs the newest rows to fix as somebody fixed them. `job` names one of
     two; `run_id` is the run meant, the job's last one where it is None; `night` says which of the job's exports a run
     reads. `dies_after` counts effects until the process is killed; `signal_after`, `until_after`, `frozen_after` are
-    virtual seconds; `limit`, `most_failures` and `new_keys` are options of the command line.
+    virtual seconds; `limit`, `most_failures`, `max_invalid` and `new_keys` are options of the command line.
     """
 
     verb: str
@@ -36,6 +36,7 @@ class Step:
     night: int = 1
     limit: int | None = None
     most_failures: RowLimit | None = None
+    max_invalid: RowLimit | None = None
     new_keys: bool = False
 
 
@@ -95,7 +96,8 @@ def scenario_of(seed: int, folder: Path) -> Scenario:
     if random.Random(f"rates of {seed}").random() < _TWO_RATES:
         return _two_rates(seed, folder)
     story = _with_options(*_plain_story(seed, folder), random.Random(f"options of {seed}"))
-    return _with_fixes(story, random.Random(f"fixes of {seed}"))
+    story = _with_fixes(story, random.Random(f"fixes of {seed}"))
+    return _with_max_invalid(story, random.Random(f"max_invalid of {seed}"))
 
 
 def _two_rates(seed: int, folder: Path) -> Scenario:
@@ -177,6 +179,17 @@ def _step_with_options(step: Step, chance: random.Random, *, new_keys: bool) -> 
         # The deadline is over by the time that the first rows are read.
         until_after=0.0 if chance.random() < 0.04 else step.until_after,
     )
+
+
+def _with_max_invalid(story: Scenario, chance: random.Random) -> Scenario:
+    """Let some steps say how many rows may be invalid."""
+    limits = [RowLimit(0), RowLimit(2), RowLimit(10, in_percent=True), RowLimit(100, in_percent=True)]
+    drawn = [chance.choice(limits) if chance.random() < 0.15 else None for _ in story.steps]
+    steps = (
+        replace(step, max_invalid=limit if step.verb != "rerun" else None)
+        for step, limit in zip(story.steps, drawn, strict=True)
+    )
+    return replace(story, steps=tuple(steps))
 
 
 def long_night(hours: float, folder: Path, jobs: tuple[str, ...] = ("a",), storms: tuple[Storm, ...] = ()) -> Scenario:
