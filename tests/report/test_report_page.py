@@ -165,7 +165,7 @@ def test_the_steps_after_too_many_invalid_rows(
         Step("Correct the config, then read the rows again and send them:", f"backfill resume {run_id}"),
         Step("Or send the other rows as they are:", f"backfill resume {run_id} --max-invalid 100%"),
         Step(
-            "Mend 1 row in rows_to_fix.csv, where the last column says what is wrong, and send them:",
+            "Fix the 1 row in rows_to_fix.xlsx or rows_to_fix.csv (reason in `_message`), then run it:",
             f"backfill run orders reports/{run_id}/rows_to_fix.csv",
         ),
     ]
