@@ -24,7 +24,7 @@ class Feed:
     name: str
     column: int
     slot: Slot | None
-    cells: CellColumns
+    reader: CellColumns
 
 
 def feeds_of(rules: MappingRules, wiring: Wiring, conversions: Mapping[str, Convert]) -> tuple[Feed, ...]:

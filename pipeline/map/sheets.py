@@ -105,7 +105,7 @@ def _read(feed: Feed, cells: Column) -> _Column:
     if feed.slot is None:
         kinds = cells.dictionary_encode(null_encoding="encode")
         return _Column(feed, cells, kinds.dictionary.to_pylist(), _codes(kinds.indices))
-    column = feed.cells.said(cells)
+    column = feed.reader.said(cells)
     reading = feed.slot.read(column)
     if reading.odd is not None and reading.odd.any():
         # As they stand in the file: what is around them may matter to the row mapper.
