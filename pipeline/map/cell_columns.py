@@ -16,7 +16,8 @@ class CellColumns:
     """Reads the cells of fields that have the same words for `no value`, and that are bare or not."""
 
     def __init__(self, nulls: Set[str], *, is_bare: bool) -> None:
-        self._nulls = column_of(sorted(nulls))
+        # An array of them is made when it is needed: the first array of a process imports pandas.
+        self._nulls = sorted(nulls)
         self._prefixes = _first_bytes(TEXT_PREFIXES) if is_bare else None
         # A cell that begins otherwise, and ends without a blank, is its own text.
         self._special = _first_bytes((_BLANK, *(TEXT_PREFIXES if is_bare else ""), *nulls))
@@ -47,7 +48,9 @@ class CellColumns:
 
     def _without_blanks(self, column: Column) -> Column:
         trimmed = pc.utf8_trim(column, characters=_BLANK)
-        says_nothing = pc.or_(pc.equal(pc.binary_length(trimmed), 0), pc.is_in(trimmed, value_set=self._nulls))
+        says_nothing = pc.or_(
+            pc.equal(pc.binary_length(trimmed), 0), pc.is_in(trimmed, value_set=column_of(self._nulls))
+        )
         return pc.if_else(says_nothing, None, trimmed)
 
 
