@@ -133,7 +133,7 @@ class _Text:
 
 
 class _MemberId:
-    """Ids of one length, so that a fault that tells of it tells the same of all."""
+    """Ids of one length; a marker from 1000 on has another last digit, since a fault may show that."""
 
     rule = _MEMBER_ID
 
@@ -141,7 +141,7 @@ class _MemberId:
         return Reading(column, mask(pc.invert(pc.match_substring_regex(column, _MEMBER_ID["pattern"]))))
 
     def marker(self, number: int) -> str:
-        return f"2088{471_000_000_000 + number}"
+        return f"2088{471_000_000_000 + number + number // 1000}"
 
 
 class _Yuan:

@@ -143,6 +143,16 @@ def test_one_column_may_be_read_in_two_ways(rows_mapped: Map) -> None:
     assert [(body(row)["out_biz_no"], body(row)["task_type_data"]["name"]) for row in told] == [("007", "'007")]
 
 
+def test_a_fault_of_a_column_that_says_two_things_shows_each_row_s_own_value(rows_mapped: Map) -> None:
+    """A user id that is no part of biz_data is shown by its own first and last digit."""
+    rows = [{"id": f"208800000000000{digit}"} for digit in (1, 2)]
+    told = rows_mapped(Export.STATES, rows, columns={"user_id": "id", "biz_data.a": "id"})
+
+    assert [row.message.partition(" must")[0] for row in told if isinstance(row, Invalid)] == [
+        f'biz_data.a (column id) "2***{digit}" (16 characters)' for digit in (1, 2)
+    ]
+
+
 def test_a_marker_may_be_a_word(rows_mapped: Map) -> None:
     """Whatever the words are, they change no other text."""
     words = {f"q{number:03}Z7": "x" for number in (*range(20), *range(1000, 1020))}
