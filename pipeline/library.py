@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.assemble.ledgers import open_the_ledger
+from pipeline.assemble.nothing import NothingDone
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.outside import Outside
+from pipeline.assemble.reporting import report_folder
 from pipeline.assemble.wishes import Watcher, Wishes
 from pipeline.assemble.workshop import OPEN_STATUSES, Workshop
 from pipeline.clock import Clock, SystemClock
@@ -35,7 +37,11 @@ __all__ = ["RunResult", "read_outcome", "rerun", "resume", "run_job"]
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a run ended: `exit_code` and `summary` as the command gives them, and where its report lies."""
+    """
+    How a run ended: `exit_code` and `summary` as the command gives them, and where its report lies.
+
+    Where a rerun or resume had nothing to do the run is the one that was named.
+    """
 
     run_id: str
     exit_code: int
@@ -82,7 +88,7 @@ def resume(config: str | Path, run: str = "last", *, environ: Mapping[str, str] 
 def _take_up(
     config: str | Path,
     environ: Mapping[str, str] | None,
-    act: Callable[[Workshop, RunRecord], ReportFiles],
+    act: Callable[[Workshop, RunRecord], ReportFiles | NothingDone],
     run: str,
 ) -> RunResult:
     clock = SystemClock()
@@ -91,11 +97,13 @@ def _take_up(
     return _execute(opened, clock, lambda shop, ledger: act(shop, ledger.find(run)))
 
 
-def _execute(config: Config, clock: Clock, act: Callable[[Workshop, Ledger], ReportFiles]) -> RunResult:
+def _execute(config: Config, clock: Clock, act: Callable[[Workshop, Ledger], ReportFiles | NothingDone]) -> RunResult:
     ledger = open_the_ledger(config, clock)
     try:
         files = act(Workshop(config, ledger, Outside.real(clock), Watcher()), ledger)
     finally:
         ledger.close()
+    if isinstance(files, NothingDone):
+        return RunResult(files.run.run_id, files.exit_code, files.facts, report_folder(config, files.run))
     summary = files.summary
     return RunResult(summary.run_id, summary.exit_code, summary.as_dict(), files.folder)

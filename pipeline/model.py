@@ -9,6 +9,9 @@ from enum import StrEnum
 _LONGEST_MESSAGE = 500
 _ROW_LIMIT = re.compile(r"([0-9]{1,12})|([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
 
+NULL_WORDS = ("\\N", "NULL", "null", "(NULL)", "None", "nan", "NaN", "NaT", "<NA>", "#N/A")
+"""The words for "no value" where a job does not list its own: of databases, Python and spreadsheets."""
+
 
 class Api(StrEnum):
     """One API of a platform."""
@@ -128,14 +131,14 @@ class CsvFormat:
     """
     How CSV inputs are written.
 
-    `encoding` is `auto` (UTF-8, a byte order mark, GB18030) or a codec's name; `null_values` are the cells that
-    mean "no value", beside the empty one.
+    `encoding` is `auto` (UTF-8, a byte order mark, GB18030) or a codec's name. `null_values` are the words for "no
+    value", beside the empty cell; they apply to all file types.
     """
 
     encoding: str = "auto"
     delimiter: str = ","
     quote: str = '"'
-    null_values: tuple[str, ...] = ()
+    null_values: tuple[str, ...] = NULL_WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +198,14 @@ class Invalid:
         return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 4] + " ..."
 
 
-Mapped = tuple[Payload, ...] | Invalid
+@dataclass(frozen=True, slots=True)
+class Filtered:
+    """A row that the job does not want; `request_key` is there if the row says one."""
+
+    request_key: str | None = None
+
+
+Mapped = tuple[Payload, ...] | Invalid | Filtered
 """What a row was mapped to."""
 
 

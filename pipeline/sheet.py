@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.lines import Lines
-from pipeline.model import Api, BadRow, Balance, Invalid, Mapped, Payload, digest
+from pipeline.model import Api, BadRow, Balance, Filtered, Invalid, Mapped, Payload, digest
 from pipeline.texts import Column
 
 DIGEST = pa.binary(16)
@@ -38,13 +38,29 @@ balance is parted in card, points and version.
 
 
 @dataclass(frozen=True, slots=True)
+class OriginOfRow:
+    """
+    The row that a fixed row stands for, by the numbers of its run and in its run.
+
+    `contents` are digests of what it says, as `Sheet.contents` gives them; `request_key` is the key it was known by.
+    """
+
+    run_no: int
+    row_no: int
+    contents: tuple[bytes, ...] = field(repr=False)
+    request_key: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Sheet:
     """
     What the rows of a chunk became, numbered as in `numbers`.
 
     `payloads` are lines of PAYLOAD in the order of their rows, `request_keys` those by which the rows themselves are
     known, null where there is none. `others` says by place what is wrong with a row, or which record could not be
-    read. `cells` gives the cells of the row at a place. `file_lines` are those of the chunk.
+    read. `cells` gives the cells of the row at a place. `filtered` are the places of rows that the job does not want.
+    `file_lines` are those of the chunk. `contents` gives the digests by which the row at a place is known wherever it
+    comes again, and `origins` say by place which row of an earlier run a fixed row stands for.
     """
 
     api: Api
@@ -53,7 +69,10 @@ class Sheet:
     payloads: Lines
     others: Mapping[int, Invalid | BadRow] = field(repr=False)
     cells: Callable[[int], tuple[str | None, ...]] = field(repr=False)
+    filtered: frozenset[int] = frozenset()
     file_lines: Sequence[int] | None = field(default=None, repr=False)
+    origins: Mapping[int, OriginOfRow] = field(default_factory=dict)
+    contents: Callable[[int], tuple[bytes, ...]] = field(default=lambda _place: (), repr=False)
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -63,6 +82,8 @@ class Sheet:
         other = self.others.get(place)
         if other is not None:
             return other
+        if place in self.filtered:
+            return Filtered(self.request_keys[place].as_py())
         low, high = np.searchsorted(self.payloads.numbers("at"), (place, place + 1)).tolist()
         return tuple(self._payload(n) for n in range(low, high))
 

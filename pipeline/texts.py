@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 
@@ -12,6 +14,25 @@ pc: Any = pyarrow.compute
 
 Column: TypeAlias = Any
 """A `pyarrow.StringArray`: a text, or nothing, for each row."""
+
+
+_WHITE_SPACE = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+# Byte order mark, characters without width, marks of direction.
+_MARKS = "\ufeff\u180e\u200b\u200c\u200d\u2060\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_SHOWS_NOTHING = _WHITE_SPACE + _MARKS
+
+
+def trimmed(text: str) -> str:
+    """Return a text without the white space and the invisible marks around it."""
+    return text.strip(_SHOWS_NOTHING)
+
+
+def is_blank(text: str | None) -> bool:
+    """Tell whether a text is missing, or shows nothing."""
+    return text is None or not trimmed(text)
 
 
 def column_of(texts: Iterable[str | None]) -> Column:
@@ -39,3 +60,21 @@ def listed(column: Column) -> list[Any]:
 def cells_of(columns: Iterable[Column]) -> list[tuple[str | None, ...]]:
     """Return columns row by row."""
     return list(zip(*(listed(column) for column in columns), strict=True))
+
+
+def letters_of(column: Column) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """Return where the texts of a column begin, the end of the last one behind them, and the bytes that hold them."""
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, np.int32, len(column) + 1, offset=4 * column.offset)
+    return ends, np.frombuffer(data or b"", np.uint8)
+
+
+def first_letters(column: Column) -> npt.NDArray[np.uint8]:
+    """Return the first byte of each text; 0 where there is no text, or an empty one."""
+    ends, letters = letters_of(column)
+    is_filled = ends[:-1] < ends[1:]
+    if column.null_count:
+        is_filled &= column.is_valid().to_numpy(zero_copy_only=False)
+    found = np.zeros(len(column), np.uint8)
+    found[is_filled] = letters[ends[:-1][is_filled]]
+    return found

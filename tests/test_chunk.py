@@ -20,3 +20,11 @@ def test_a_part_of_a_chunk_keeps_its_numbers() -> None:
     assert [part.rows for part in CHUNK.in_parts(4)] == [ROWS]
     assert CHUNK.slice(1, 2).rows == ROWS[1:3]
     assert CHUNK.slice(2, 0).rows == []
+
+
+def test_a_chunk_without_some_rows_is_numbered_anew() -> None:
+    """What is left is numbered from a given number, bad rows too."""
+    assert CHUNK.without([0, 2], first=8).rows == [BadRow(8, BAD.fault, BAD.cells), Row(9, ("b", " c "))]
+    assert [row.number for row in CHUNK.without([], first=8).rows] == [8, 9, 10, 11]
+    assert CHUNK.without([], first=3) is CHUNK
+    assert CHUNK.slice(2, 2).without([0, 1], first=1).rows == []

@@ -17,14 +17,15 @@ def open_config(path: Path, environ: Mapping[str, str], clock: Clock, only_job: 
         f"{config.path} [jobs.{job.name}] {fault}"
         for job in config.jobs.values()
         if only_job in (None, job.name)
-        for fault in [*check_rules(_rules(job)), *check_transport(job)]
+        for fault in [*check_rules(mapping_rules(job)), *check_transport(job)]
     ]
     if faults:
         raise SettingsError(faults)
     return config
 
 
-def _rules(job: Job) -> MappingRules:
+def mapping_rules(job: Job) -> MappingRules:
+    """Return what the job alone says of how its rows become payloads."""
     return MappingRules(
         export=job.export,
         api=job.api,
@@ -32,4 +33,10 @@ def _rules(job: Job) -> MappingRules:
         units=job.units,
         constants=job.constants,
         timezone=job.timezone,
+        formats=job.formats,
+        null_values=frozenset(word.strip() for word in job.csv.null_values),
+        sends_suspicious_ids=job.sends_suspicious_ids,
+        values=job.values,
+        defaults=job.defaults,
+        filter=job.filter,
     )

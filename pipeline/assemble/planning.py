@@ -30,6 +30,7 @@ def plan(
     clock: Clock,
     chance: random.Random,
     folder: Path,
+    show_ids: bool = False,
 ) -> Plan:
     """Return what running the job would do now. Nothing is sent, and nothing is written that stays."""
     job = config.jobs[name]
@@ -52,8 +53,9 @@ def plan(
     ):
         course = Course(clock)
         max_invalid = RowLimits.of(wishes.kept, job).max_invalid
-        stager = Stager(rehearsal, rules_of(job, account), job.csv, course, max_invalid=max_invalid, limit=wishes.limit)
+        rules = rules_of(job, account, now)
+        stager = Stager(rehearsal, rules, job.csv, course, max_invalid=max_invalid, limit=wishes.limit)
         # Of a run that would send nothing, too, it is known what its rows are.
         with suppress(Drained):
             stager.stage(files)
-        return plan_of(rehearsal.prospect, job.rate, course.reason)
+        return plan_of(rehearsal.prospect, job.rate, course.reason, show_ids=show_ids)

@@ -24,6 +24,7 @@ def report_on(
     outcome_format: OutcomeFormat | None,
     *,
     html: bool = True,
+    kept: Iterable[Path] = (),
     tick: Callable[[], None] = lambda: None,
 ) -> ReportFiles:
     """Write the report of a run, from the ledger alone; may be done again at any time. `tick` is called on the way."""
@@ -35,8 +36,18 @@ def report_on(
         outcomes=_ticking(ledger.outcomes_in_pages(run), tick),
         columns={source.file_no: source.columns for source in ledger.inputs(run)},
         summarise=summarising(ledger, run, folder),
+        mark=ledger.marks(run),
         html=html,
+        kept=kept,
     )
+
+
+def summary_of(ledger: Ledger, run: RunRecord, folder: Path) -> tuple[Summary, Tally]:
+    """Return the summary of a run as it is now, and what its outcomes count; `folder` is where its report lies."""
+    tally = Tally()
+    for page in ledger.outcomes_in_pages(run):
+        tally.add(page)
+    return summarising(ledger, run, folder)(tally), tally
 
 
 def _ticking(pages: Iterable[Outcomes], tick: Callable[[], None]) -> Iterator[Outcomes]:
@@ -56,6 +67,7 @@ def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally
         sent_per_s = tally.attempts / _quota_seconds(run, tally.attempts)
         return Summary(
             run_id=run.run_id,
+            parent=run.parent,
             job=run.job,
             api=run.api,
             account=run.account,
@@ -63,6 +75,7 @@ def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally
             exit_code=exit_code_of(state, tally.counts) if run.exit_code is None else run.exit_code,
             inputs=inputs,
             rows=tally.rows,
+            left=sum(ledger.left(run).values()) if ledger.has_family(run) else tally.left,
             counts=tally.counts,
             codes=tally.codes,
             faults=tally.faults,

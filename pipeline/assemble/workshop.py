@@ -2,15 +2,19 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pipeline.assemble.delivering import delivering
+from pipeline.assemble.nothing import NothingDone, already_finished, nothing_to_send
+from pipeline.assemble.opening import mapping_rules
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.platform import holder_of
 from pipeline.assemble.reporting import report_folder, report_on
 from pipeline.assemble.row_limits import RowLimits
+from pipeline.assemble.spared import SparedFiles
 from pipeline.assemble.wishes import Watcher, Wishes
 from pipeline.errors import SettingsError, SourceError
 from pipeline.ledger.ledger import Ledger
@@ -20,14 +24,14 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.map import MappingRules, rekey, retarget
 from pipeline.model import Api, Status
 from pipeline.read import SourceFile, find_inputs, sha256_of
-from pipeline.report import ReportFiles, make_folder
+from pipeline.report import ReportFiles, make_folder, report_names
 from pipeline.run.stage import Stager
 from pipeline.run.story import Cast, execute
 from pipeline.settings import Account, AlipayAccount, Config, Job
 from pipeline.write.course import Course
 from pipeline.write.delivery import timestamp
 
-# A run's first act; returns how many rows there are.
+# A run's first act; returns how many rows there are that the job wants.
 Stage = Callable[[Stager], int]
 
 
@@ -48,14 +52,18 @@ class Workshop:
         day = wishes.day or yesterday(job, self._clock.now())
         patterns, base = inputs_of(self._config, job, inputs, self._outside.folder)
         files = find_inputs(patterns, base=base, date=day)
+        self._spare(wishes, [file.path for file in files])
         options = {"inputs": list(patterns), "base": str(base), "date": day.isoformat(), "limit": wishes.limit}
         options |= wishes.kept
         held = self._ledger.begin(self._new_run(job, options), self._holder(job))
         return self._execute(held, job, wishes, lambda stager: stager.stage(files))
 
-    def resume(self, run: RunRecord, wishes: Wishes) -> ReportFiles:
-        """Go on with a run that was stopped or killed."""
+    def resume(self, run: RunRecord, wishes: Wishes) -> ReportFiles | NothingDone:
+        """Go on with a run that was stopped or killed, or has rows left that are unsent or blocked."""
         job = self._job_of(run)
+        self._spare(wishes)
+        if self._ledger.is_finished(run):
+            return already_finished(self._ledger, run, report_folder(self._config, run))
         stage = self._first_act_again(run)
         held = self._ledger.take_up(run, self._holder(job), wishes.kept)
         return self._execute(held, job, wishes, stage(held), most_rows=wishes.limit)
@@ -66,31 +74,34 @@ class Workshop:
 
         Raises SourceError when an input is not what the run read. A rerun reads none.
         """
-        if run.parent is None:
+        if not run.is_rerun:
             files = self._files_of(run)
             self._verify_inputs(run, files)
         if run.act is not Act.STAGING:
             return self._going_on
-        if run.parent is None:
+        if not run.is_rerun:
             return lambda _held: lambda stager: stager.stage(files)
-        parent, selection = self._ledger.find(run.parent), Selection.from_options(run.options)
+        parent, selection = self._ledger.find(str(run.parent)), Selection.from_options(run.options)
         return lambda held: self._copying(held, parent, selection)
 
     def _going_on(self, held: RunLedger) -> Stage:
         def go_on(_stager: Stager) -> int:
             # Another run may have given payments new keys meanwhile.
             held.follow_new_keys(retarget)
-            return sum(source.rows for source in self._ledger.inputs(held.run))
+            return sum(source.rows for source in self._ledger.inputs(held.run)) - held.filtered_rows()
 
         return go_on
 
-    def rerun(self, parent: RunRecord, selection: Selection, wishes: Wishes) -> ReportFiles:
-        """Send again what a run left open, as a new run."""
+    def rerun(self, parent: RunRecord, selection: Selection, wishes: Wishes) -> ReportFiles | NothingDone:
+        """Send again what a run left open, as a new run; without a row to send there is none."""
         job = self._job_of(parent)
         if parent.act is Act.STAGING:
             raise SettingsError(
                 [f"run {parent.run_id} ended before its first request; `backfill resume {parent.run_id}` goes on"]
             )
+        self._spare(wishes)
+        if not self._ledger.takes_any(parent, selection):
+            return nothing_to_send(self._ledger, parent)
         # How many rows may fail is said anew for each run.
         kept = {name: option for name, option in parent.options.items() if name not in RowLimits.names()}
         options = {**kept, **selection.as_options(), **wishes.kept}
@@ -100,6 +111,12 @@ class Workshop:
     def _copying(self, held: RunLedger, parent: RunRecord, selection: Selection) -> Stage:
         rewrites = Rewrites(lambda body, key: rekey(body, parent.api, key), retarget)
         return lambda _stager: held.copy_from(parent, selection, rewrites)
+
+    def _spare(self, wishes: Wishes, inputs: Sequence[str] = ()) -> None:
+        """Raise SettingsError where the report that was asked for would take the place of a file of the user."""
+        if wishes.report is not None:
+            targets = [wishes.report / name for name in report_names(wishes.outcome_format)]
+            SparedFiles(self._config, self._ledger, inputs).check(targets, f"--report {wishes.report}")
 
     def _job_of(self, run: RunRecord) -> Job:
         job = self._config.jobs.get(run.job)
@@ -164,9 +181,14 @@ class Workshop:
             raise
         limit = held.run.options.get("limit")
         stager = Stager(
-            held, rules_of(job, self._account(job)), job.csv, course, max_invalid=limits.max_invalid, limit=limit,
+            held,
+            rules_of(job, self._account(job), self._clock.now()),
+            job.csv,
+            course,
+            max_invalid=limits.max_invalid,
+            limit=limit,
             tick=self._watcher.staged,
-        )  # fmt: skip
+        )
 
         folder = wishes.report or report_folder(self._config, held.run)
 
@@ -181,7 +203,9 @@ class Workshop:
         reported: list[ReportFiles] = []
 
         def report(run: RunRecord) -> int:
-            reported.append(report_on(self._ledger, run, folder, wishes.outcome_format, tick=held.keep_up))
+            targets = [folder / name for name in report_names(wishes.outcome_format)]
+            kept = SparedFiles(self._config, self._ledger).given_back(targets)
+            reported.append(report_on(self._ledger, run, folder, wishes.outcome_format, kept=kept, tick=held.keep_up))
             return reported[0].summary.exit_code
 
         cast = Cast(
@@ -201,18 +225,10 @@ class Workshop:
         return reported[0]
 
 
-def rules_of(job: Job, account: Account) -> MappingRules:
-    """Return how a job's rows become payloads."""
+def rules_of(job: Job, account: Account, now: datetime) -> MappingRules:
+    """Return how a job's rows become payloads, from now on."""
     charset = account.charset if isinstance(account, AlipayAccount) and job.api is Api.STATE else "utf-8"
-    return MappingRules(
-        export=job.export,
-        api=job.api,
-        columns=job.columns,
-        units=job.units,
-        constants=job.constants,
-        timezone=job.timezone,
-        charset=charset,
-    )
+    return replace(mapping_rules(job), charset=charset, now=now)
 
 
 def inputs_of(config: Config, job: Job, named: Sequence[str], folder: Path) -> tuple[Sequence[str], Path]:

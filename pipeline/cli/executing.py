@@ -12,13 +12,14 @@ from types import FrameType
 from zoneinfo import ZoneInfo
 
 from pipeline.assemble.ledgers import config_path, open_the_ledger
+from pipeline.assemble.nothing import NothingDone
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.wishes import Watcher, Wishes
 from pipeline.assemble.workshop import OPEN_STATUSES, Workshop
 from pipeline.cli.parser import RERUNNABLE
 from pipeline.cli.talk import Progress, log, set_up_logs, tell_at_once
-from pipeline.cli.telling import tell_summary
+from pipeline.cli.telling import print_json, say, tell_summary
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import SettingsError
 from pipeline.ledger.ledger import Ledger
@@ -53,9 +54,9 @@ def rerun(args: argparse.Namespace) -> int:
         chosen = frozenset(map(Status, args.only)) if args.only else OPEN_STATUSES
         selection = Selection(chosen, frozenset(args.code), args.new_keys, args.limit)
 
-        def act(shop: Workshop, wishes: Wishes) -> ReportFiles:
+        def act(shop: Workshop, wishes: Wishes) -> ReportFiles | NothingDone:
             files = shop.rerun(parent, selection, wishes)
-            if args.code and not files.summary.rows:
+            if args.code and isinstance(files, NothingDone):
                 _tell_where_the_codes_are(desk.ledger, parent, selection)
             return files
 
@@ -113,18 +114,29 @@ class _Desk:
         self._followed = followed
         self._progress = Progress(clock, shown=not args.no_progress)
 
-    def execute(self, job: str, act: Callable[[Workshop, Wishes], ReportFiles]) -> int:
+    def execute(self, job: str, act: Callable[[Workshop, Wishes], ReportFiles | NothingDone]) -> int:
         watcher = Watcher(self._begun, self._progress.staged, self._progress.tick, log.info)
         shop = Workshop(self._config, self.ledger, Outside.real(self._clock), watcher)
         try:
             files = act(shop, self._wishes(job))
         finally:
             self._progress.end()
+        if isinstance(files, NothingDone):
+            return self._tell_why(files)
+        for note in files.notes:
+            log.warning(note)
         if self._args.json:
             sys.stdout.write(files.summary.as_json().decode())
         else:
             tell_summary(files.summary, files.next_steps)
         return files.summary.exit_code
+
+    def _tell_why(self, nothing: NothingDone) -> int:
+        if self._args.json:
+            print_json(nothing.facts)
+        else:
+            say(nothing.reason)
+        return nothing.exit_code
 
     def _begun(self, run: RunRecord, course: Course) -> None:
         self._followed.append(course)

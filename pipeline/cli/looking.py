@@ -2,18 +2,15 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import orjson
-
 from pipeline.assemble.ledgers import config_path, open_the_ledger
-from pipeline.cli.talk import set_up_logs
-from pipeline.cli.telling import say
+from pipeline.cli.talk import log, set_up_logs
+from pipeline.cli.telling import print_json, say
 from pipeline.clock import SystemClock
 from pipeline.errors import SettingsError
 from pipeline.ledger.ledger import Ledger
@@ -57,21 +54,17 @@ def runs(args: argparse.Namespace) -> int:
                  "exit_code": r.exit_code, "started_at": r.started_at, "finished_at": r.finished_at,
                  "elapsed_s": round(r.elapsed_s, 3), "parent": r.parent} for r in found if ledger]  # fmt: skip
     if args.json:
-        _print_json(told)
+        print_json(told)
     elif not told:
         say("no runs yet")
     else:
         say(f"{'run':<26}  {'job':<16} {'state':<12} {'exit':>4}  {'started (UTC)':<20} {'seconds':>9}")
-        for run in told:
+        for run, kind in zip(told, ("rerun" if run.is_rerun else "fix" for run in found), strict=True):
             exit_code = "" if run["exit_code"] is None else run["exit_code"]
             started = str(run["started_at"])[:19].replace("T", " ")
             line = f"{run['run_id']:<26}  {run['job']:<16} {run['state']:<12} {exit_code:>4}  {started:<20}"
-            say(f"{line} {run['elapsed_s']:>9.1f}" + (f"  rerun of {run['parent']}" if run["parent"] else ""))
+            say(f"{line} {run['elapsed_s']:>9.1f}" + (f"  {kind} of {run['parent']}" if run["parent"] else ""))
     return 0
-
-
-def _print_json(told: object) -> None:
-    sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
 
 
 def _state(ledger: Ledger | None, run: RunRecord) -> str:
@@ -84,22 +77,19 @@ def _state(ledger: Ledger | None, run: RunRecord) -> str:
 def show(args: argparse.Namespace) -> int:
     """Show one run: its counts and its faults."""
     # Imported here: listing runs needs none of it.
-    from pipeline.assemble.reporting import report_folder, summarising  # noqa: PLC0415
+    from pipeline.assemble.reporting import report_folder, summary_of  # noqa: PLC0415
     from pipeline.cli.telling import tell_standing, tell_summary  # noqa: PLC0415
-    from pipeline.report import Tally, next_steps  # noqa: PLC0415
+    from pipeline.report import next_steps  # noqa: PLC0415
 
     with _one_run(args) as (config, ledger, run):
         state = _state(ledger, run)
-        tally = Tally()
-        for page in ledger.outcomes_in_pages(run):
-            tally.add(page)
-        summary = summarising(ledger, run, report_folder(config, run))(tally)
+        summary, tally = summary_of(ledger, run, report_folder(config, run))
     if state == _RUNNING:
         # What waits, or is on its way, is no fault.
         summary = replace(summary, faults=summary.faults.without(Ending.INTERRUPTED))
     if args.json:
         # What goes on has no end yet, as in the list of runs.
-        _print_json(summary.as_dict() | ({"state": state, "exit_code": None} if state == _RUNNING else {}))
+        print_json(summary.as_dict() | ({"state": state, "exit_code": None} if state == _RUNNING else {}))
         return 0
     if state == _RUNNING:
         tell_standing(summary)
@@ -111,17 +101,25 @@ def show(args: argparse.Namespace) -> int:
 def report(args: argparse.Namespace) -> int:
     """Write a run's report again: the whole folder, or one file of it where --output names a file."""
     from pipeline.assemble.reporting import report_folder, report_on  # noqa: PLC0415
-    from pipeline.report import OutcomeFormat  # noqa: PLC0415
+    from pipeline.assemble.spared import SparedFiles  # noqa: PLC0415
+    from pipeline.report import OutcomeFormat, report_names  # noqa: PLC0415
 
     with _one_run(args) as (config, ledger, run):
         is_folder = args.output is None or args.output.is_dir() or not args.output.suffix
         named = args.format or ("csv" if is_folder else _format_of(args.output))
         chosen = None if named == "html" else OutcomeFormat(named)
+        spared = SparedFiles(config, ledger)
         if is_folder:
-            files = report_on(ledger, run, args.output or report_folder(config, run), chosen)
+            folder = args.output or report_folder(config, run)
+            targets = [folder / name for name in report_names(chosen)]
+            if args.output is not None:
+                spared.check(targets, f"--output {args.output}")
+            files = report_on(ledger, run, folder, chosen, kept=spared.given_back(targets))
+            for note in files.notes:
+                log.warning(note)
             say(str(files.folder))
             return 0
-        _spare(config, args.output)
+        spared.check([args.output], f"--output {args.output}", what="file")
         with _folder_beside(args.output) as folder:
             files = report_on(ledger, run, folder, chosen)
             (files.outcome or folder / "report.html").replace(args.output)
@@ -137,15 +135,6 @@ def _format_of(output: Path) -> str:
             [f"--output {output}: ends in no format; end it in .{', .'.join(_FORMATS)}, or add --format"]
         )
     return named
-
-
-def _spare(config: Config, output: Path) -> None:
-    """Raise SettingsError where a report would take the place of the config, or of the ledger or a file beside it."""
-    path, ledger = output.resolve(), config.ledger_path.resolve()
-    is_ledger = path.parent == ledger.parent and (path.name == ledger.name or path.name.startswith(f"{ledger.name}-"))
-    if is_ledger or path == config.path.resolve():
-        kept = "ledger" if is_ledger else "config"
-        raise SettingsError([f"--output {output}: the {kept} lies there, and is not overwritten; name another file"])
 
 
 @contextmanager

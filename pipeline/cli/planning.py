@@ -29,12 +29,13 @@ def plan(args: argparse.Namespace) -> int:
         log.warning(warning)
     wishes = Wishes(day=args.date, limit=args.limit, max_invalid=args.max_invalid)
     made = make_plan(
-        config, args.job, args.inputs, wishes, clock=clock, chance=random.SystemRandom(), folder=working_folder()
-    )
+        config, args.job, args.inputs, wishes,
+        clock=clock, chance=random.SystemRandom(), folder=working_folder(), show_ids=args.show_ids,
+    )  # fmt: skip
     if args.json:
         sys.stdout.write(orjson.dumps(_as_dict(args.job, made), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
-        _tell(args.job, made)
+        _tell(args.job, made, show_ids=args.show_ids)
     return made.exit_code
 
 
@@ -51,7 +52,7 @@ def _as_dict(job: str, made: Plan) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _tell(job: str, made: Plan) -> None:
+def _tell(job: str, made: Plan, *, show_ids: bool) -> None:
     say(f"plan of job {job}: nothing was sent")
     if made.reason:
         say(f"  the run would stop before its first request: {made.reason}")
@@ -63,7 +64,7 @@ def _tell(job: str, made: Plan) -> None:
         say(f"  {count:>9,} {code}")
     tell_faults(made.faults)
     if made.samples:
-        say("sample payloads (users' ids left out):")
+        say("sample payloads:" if show_ids else "sample payloads (users' ids left out; --show-ids shows them):")
     for sample in made.samples:
         say(f"  {sample}")
 

@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Iterable
 
+import orjson
+
 from pipeline.fault_groups import GroupedFaults
 from pipeline.model import Status
 from pipeline.report import Step, Summary
@@ -14,6 +16,11 @@ _LISTED_FAULTS = 10
 def say(text: str = "") -> None:
     """Print a line that can do nothing else to a terminal."""
     sys.stdout.write(visible(text) + "\n")
+
+
+def print_json(told: object) -> None:
+    """Print JSON, alone on stdout."""
+    sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
 
 
 def tell_summary(summary: Summary, steps: Iterable[Step], state: str | None = None) -> None:

@@ -11,7 +11,7 @@ from pipeline.ledger.admission import Card, Conflict, Known, Skip, admit, is_ove
 from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.past import cards_of, cards_with_dues, past_of
 from pipeline.ledger.precedence import is_a_newer_one_due
-from pipeline.ledger.records import RunRecord
+from pipeline.ledger.records import RunRecord, position
 from pipeline.model import Balance
 
 Rekey = Callable[[bytes, str], bytes]
@@ -58,7 +58,7 @@ def sift_balances(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) ->
 
 def _judge_key(leaf: Leaf, at: int, known: Known | None, digest: bytes) -> None:
     match admit(known, digest):
-        case Conflict(message):
+        case Conflict(message) if not leaf.waits_for_a_fix(at):
             leaf.refuse(at, message)
         case Skip():
             leaf.fates[at] = Fate.ALREADY_SUCCEEDED
@@ -151,11 +151,6 @@ def _is_due_before_another(connection: sqlite3.Connection, run: RunRecord, card:
         (run.account_no, card, key, before),
     ).fetchone()
     return bool(found[0])
-
-
-def position(run_no: int, row_no: int) -> int:
-    """Return the place of a row among all rows ever staged."""
-    return (run_no << 40) | row_no
 
 
 def place_of(run: RunRecord, leaf: Leaf, at: int) -> int:

@@ -4,7 +4,8 @@ import sqlite3
 
 import orjson
 
-from pipeline.ledger.records import InputRecord, RunRecord
+from pipeline.ledger.fixes import forget_fixes
+from pipeline.ledger.records import InputRecord, RunRecord, position
 
 
 def add_input(connection: sqlite3.Connection, run: RunRecord, source: InputRecord) -> None:
@@ -26,3 +27,4 @@ def forget_inputs(connection: sqlite3.Connection, run: RunRecord) -> None:
     """Forget the inputs of such a run, and what was packed of them."""
     for table in ("packs", "inputs"):
         connection.execute(f"DELETE FROM {table} WHERE run_no = ?", (run.run_no,))
+    forget_fixes(connection, position(run.run_no, 0), position(run.run_no + 1, 0))

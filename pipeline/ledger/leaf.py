@@ -1,6 +1,6 @@
 """One chunk of rows as it was read and mapped, column by column, and what is decided about each of its rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import partial
@@ -13,7 +13,7 @@ from pipeline.fault_groups import FaultExample, FaultKind
 from pipeline.ledger.records import Decided
 from pipeline.lines import Lines
 from pipeline.model import BadRow, Fault, Invalid, Status
-from pipeline.sheet import Sheet
+from pipeline.sheet import OriginOfRow, Sheet
 
 KEY_CONFLICT = "key_conflict"
 # The job does not want such rows: they say nothing of whether its mapping is right.
@@ -29,11 +29,29 @@ class Fate(IntEnum):
     DUPLICATE_ROW = 3
     SUPERSEDED = 4
     UNCHANGED = 5
+    FILTERED = 6
+    FIXED_ALREADY = 7
 
     @property
     def code(self) -> str:
         """The code that the outcome of a skipped row bears."""
         return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """
+    One variant of a row that was fixed, by the places of the first row and of the one that is staged now.
+
+    `parts` are part, identity, digest, card, points and version of each delivery. Of a fix `contents` are those of the
+    row, and `origin` those of the first one; None where the row is as the first one was.
+    """
+
+    first: int
+    place: int
+    parts: tuple[tuple[object, ...], ...] = field(repr=False)
+    contents: tuple[bytes, ...] = field(default=(), repr=False)
+    origin: OriginOfRow | None = None
 
 
 _ROW = pa.schema({"request_key": pa.string()})
@@ -49,7 +67,8 @@ class Leaf:
     `fates`, and why a row is invalid into `faults`, by its place. `dropped` are parts that an earlier
     row sends; `confirmed` are parts that say what the platform holds already, and whether that has to be noted: it is
     of a later time, or somebody has another balance of the card to send (of what was found unchanged for all rows at
-    once, only where it has to be); `in_doubt` are parts that an earlier attempt may have delivered.
+    once, only where it has to be); `in_doubt` are parts that an earlier attempt may have delivered. `origins` are the
+    rows that fixed rows stand for, by the place of these; `variants` what is noted of rows that were ever fixed.
     """
 
     file_no: int
@@ -64,6 +83,8 @@ class Leaf:
     confirmed: dict[int, bool] = field(default_factory=dict)
     in_doubt: set[int] = field(default_factory=set)
     file_lines: Sequence[int] | None = None
+    origins: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    variants: dict[int, Variant] = field(default_factory=dict, repr=False)
 
     def due_parts(self) -> npt.NDArray[np.intp]:
         """Return the places of the parts that are to be delivered."""
@@ -82,6 +103,10 @@ class Leaf:
         """Return the places of the rows that have one of these fates."""
         places: list[int] = np.flatnonzero(np.isin(self.fates_by_row(), fates)).tolist()
         return places
+
+    def waits_for_a_fix(self, at: int) -> bool:
+        """Return whether a row was fixed, and its fix may have been applied: it is due, and blocked until that ends."""
+        return at in self.variants and self.variants[at].origin is None
 
     def refuse(self, at: int, message: str) -> None:
         """Make a row invalid, whose request key stands for something else."""
@@ -123,9 +148,11 @@ def leaf_of(file_no: int, first_row_no: int, sheet: Sheet) -> Leaf:
         faults={},
         parts=sheet.payloads,
         file_lines=sheet.file_lines,
+        origins={at: (origin.run_no, origin.row_no) for at, origin in sheet.origins.items()},
     )
     for at, other in sheet.others.items():
         leaf.invalidate(at, _fault_of_record(other) if isinstance(other, BadRow) else _fault_of_row(other))
+    leaf.fates_by_row()[list(sheet.filtered)] = Fate.FILTERED
     return leaf
 
 

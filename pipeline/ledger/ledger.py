@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -9,14 +10,17 @@ from typing import Any
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
-from pipeline.ledger import lease, outcomes, runs
+from pipeline.ledger import lease, left, origins, outcomes, runs
 from pipeline.ledger.database import Connect, connect, open_ledger, told_clearly
 from pipeline.ledger.lease import Holder, IsDead, Lease
 from pipeline.ledger.quotas import QuotaStore, quota_path
-from pipeline.ledger.records import InputRecord, NewRun, RunRecord
+from pipeline.ledger.records import InputRecord, NewRun, RunRecord, RunState
+from pipeline.ledger.rerunning import Selection
 from pipeline.ledger.run_ledger import OpenFile, RunLedger
 from pipeline.ledger.transactions import Transactions
+from pipeline.model import Status
 from pipeline.outcome import Outcome, Outcomes
+from pipeline.row_mark import RowMark
 
 _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
@@ -71,6 +75,42 @@ class Ledger:
     def inputs(self, run: RunRecord) -> list[InputRecord]:
         """Return a run's input files."""
         return self._file.read(lambda c: runs.inputs(c, run))
+
+    def left(self, run: RunRecord) -> Counter[Status]:
+        """Return how many rows of a run are left, over its reruns and fixes, by the status that they have in it."""
+        with told_clearly(self.path):
+            return left.left_of(self._file.reader, run)
+
+    def has_family(self, run: RunRecord) -> bool:
+        """Return whether there are reruns or fixes of a run, or it is one itself."""
+        return self._file.read(lambda c: left.has_family(c, run))
+
+    def followers(self, run: RunRecord) -> list[RunRecord]:
+        """Return the reruns and fixes of a run, and those of these, oldest first."""
+        return self._file.read(lambda c: left.followers(c, run))
+
+    def is_finished(self, run: RunRecord) -> bool:
+        """Return whether a run came to its end, report and all, and a resume of it would send nothing."""
+        if run.state is not RunState.COMPLETED or run.exit_code is None:
+            return False
+        return not self._file.read(lambda c: runs.has_dues_to_resume(c, run))
+
+    def takes_any(self, parent: RunRecord, selection: Selection) -> bool:
+        """Return whether a rerun of a run would take any row of it."""
+        return next(self._file.chosen(parent, selection), None) is not None
+
+    def marks(self, run: RunRecord) -> Callable[[int, Outcome], str]:
+        """Return what gives the mark of a row, by its number in the run and its outcome: that of its first origin."""
+
+        def mark(row_no: int, outcome: Outcome) -> str:
+            own = str(RowMark(run.run_id, outcome.file_no, outcome.source_row))
+            return self._file.read(lambda c: origins.first_mark(c, run, row_no)) or own
+
+        return mark
+
+    def input_locations(self) -> list[str]:
+        """Return where the inputs of all runs were found."""
+        return self._file.read(runs.input_locations)
 
     def is_live(self, run: RunRecord) -> bool:
         """Return whether some process is executing the run."""

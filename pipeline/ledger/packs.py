@@ -62,6 +62,11 @@ def read_packs(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Pack]
         yield _pack(file_no, Status(status), code, message, rows)
 
 
+def rows_packed_as(connection: sqlite3.Connection, run: RunRecord, code: str) -> int:
+    """Return how many packed rows of a run have a code."""
+    return sum(len(pack.row_nos) for pack in read_packs(connection, run) if pack.code == code)
+
+
 def _pack(file_no: int, status: Status, code: str, message: str, rows: bytes) -> Pack:
     try:
         row_nos, source_rows, keys, *file_lines = orjson.loads(zlib.decompress(rows))

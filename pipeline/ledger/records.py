@@ -8,6 +8,14 @@ from typing import Any
 from pipeline.fault_groups import FaultGroups
 from pipeline.model import Api, Balance, Export, Status
 
+# A place among all rows ever staged: the run's number, and in the lower bits the row's number in its run.
+ROW_BITS = 40
+
+
+def position(run_no: int, row_no: int) -> int:
+    """Return the place of a row among all rows ever staged."""
+    return (run_no << ROW_BITS) | row_no
+
 
 class Act(StrEnum):
     """How far a run has come; see docs/design.md."""
@@ -82,6 +90,11 @@ class RunRecord:
     elapsed_s: float
     sending_s: float
     waits: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def is_rerun(self) -> bool:
+        """Whether its rows were copied from `parent`; else it read its own, and `parent` is the run that it fixes."""
+        return "only" in self.options
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +15,7 @@ from pipeline.ledger import balances, runs, sifting
 from pipeline.ledger.database import open_for_reading, told_clearly
 from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.lease import is_dead, this_process
+from pipeline.ledger.origins import Origin, find_origins
 from pipeline.ledger.partitions import Partitions, numbers
 from pipeline.ledger.records import Act, Decided, InputRecord, NewRun, RunRecord, let_pass
 from pipeline.ledger.refunds import Retarget
@@ -88,12 +89,17 @@ class Rehearsal:
         """Note an input's name."""
         self._names[source.file_no] = source.name
 
-    def stage(self, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget) -> None:
-        """Take in a chunk of rows."""
+    def origins(self, marks: Iterable[str]) -> dict[str, Origin]:
+        """Return the rows that marks stand for; one that names no row to fix is left out."""
+        with told_clearly(self._path):
+            return find_origins(self._connection, self._run, marks)
+
+    def stage(self, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget) -> int:
+        """Take in a chunk of rows; return how many of them are invalid."""
         if self._staging is None:
             self._staging = Staging(self._run, self._folder, retarget, keeps_cells=False)
         with told_clearly(self._path):
-            self._staging.add(self._connection, file_no, first_row_no, sheet)
+            return self._staging.add(self._connection, file_no, first_row_no, sheet)
 
     def start_delivering(
         self, rekey: Callable[[bytes, str], bytes], check: Callable[[Decided], None] = let_pass

@@ -1,18 +1,21 @@
 """What comes more than once in a run: equal rows, keys with several contents, older balances of a card."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from pipeline.ledger.fixes import Line
 from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.partitions import Partitions, hashes, numbers
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.twins import Found, before_held, counted_otherwise, duplicates, older, repeated, united
 from pipeline.lines import Lines
 from pipeline.model import Api, Export
+from pipeline.sheet import DIGEST
 
 _HASH = ("u8", 2)
 _PART = np.dtype([("identity", *_HASH), ("digest", *_HASH), ("row_no", "i8"), ("part", "i4"), ("parts", "i4")])
@@ -136,6 +139,24 @@ class Finder:
         lines["is_held"] = fates[places] == Fate.ALREADY_SUCCEEDED
         lines["is_in_doubt"] = np.isin(places, list(leaf.in_doubt))
         self._states.add(lines)
+
+    def note_fixed(self, leaf: Leaf, fixed: Mapping[int, Line]) -> None:
+        """Take in the balances and states that were delivered in the stead of rows: they stand in their places."""
+        if not fixed or self._api is Api.CUMULATION:
+            return
+        row_nos = [leaf.first_row_no + at for at in fixed]
+        if self._api is Api.STATE:
+            states = np.zeros(len(fixed), dtype=_STATE)
+            states["key"] = hashes([line.identity.rpartition("/")[0] for line in fixed.values()])
+            states["row_no"], states["is_held"] = row_nos, True
+            self._states.add(states)
+            return
+        balances = np.zeros(len(fixed), dtype=_BALANCE)
+        balances["card"] = numbers(pa.array([line.card for line in fixed.values()], DIGEST))
+        balances["identity"] = hashes([line.identity for line in fixed.values()])
+        balances["version"] = [line.version or "" for line in fixed.values()]
+        balances["row_no"] = row_nos
+        self.balances.add(balances)
 
     def find(self) -> Repeats:
         """Return what comes more than once."""

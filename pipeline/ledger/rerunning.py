@@ -57,13 +57,19 @@ class Rewrites:
 Chosen = tuple[int, bool]
 
 
-def chosen(ended: Iterable[Outcome], selection: Selection) -> Iterator[Chosen]:
-    """Yield the rows of a run that are selected; `ended` are the outcomes of all of its rows, in source order."""
+def chosen(
+    ended: Iterable[Outcome], selection: Selection, is_done: Callable[[int], bool] = lambda _row_no: False
+) -> Iterator[Chosen]:
+    """
+    Yield the rows of a run that are selected; `ended` are the outcomes of all of its rows, in source order.
+
+    `is_done` says of a row's number whether another rerun, or a fix, has brought it to an end.
+    """
     taken = 0
     for row_no, outcome in enumerate(ended, 1):
         if taken == selection.limit:
             return
-        if selection.takes(outcome) and outcome.status is not Status.INVALID:
+        if selection.takes(outcome) and outcome.status is not Status.INVALID and not is_done(row_no):
             taken += 1
             yield row_no, selection.new_keys and outcome.wants_new_key
 

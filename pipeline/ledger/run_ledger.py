@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
-from pipeline.ledger import deliveries, inputs, lease, outcomes, queue, refunds, rerunning, runs
+from pipeline.ledger import deliveries, inputs, lease, left, origins, outcomes, packs, queue, refunds, rerunning, runs
 from pipeline.ledger.admission import Admission
 from pipeline.ledger.commit import GroupCommit
 from pipeline.ledger.database import told_clearly
 from pipeline.ledger.deliveries import Entry
 from pipeline.ledger.lease import IsDead, IsGone, Lease
+from pipeline.ledger.origins import Origin
 from pipeline.ledger.records import Act, Decided, Due, InputRecord, RunRecord, RunState, Settlement, let_pass
 from pipeline.ledger.refunds import Retarget
 from pipeline.ledger.slices import last_row_of_slice
@@ -58,6 +59,13 @@ class OpenFile:
         """Yield the outcome of each row of a run, in source order."""
         with told_clearly(self.path):
             yield from outcomes.outcomes(self.reader, run)
+
+    def chosen(self, parent: RunRecord, selection: rerunning.Selection) -> Iterator[rerunning.Chosen]:
+        """Yield the rows of a run that a rerun takes."""
+        with told_clearly(self.path):
+            done = left.DoneRows(self.reader, parent) if left.has_family(self.reader, parent) else None
+            ended = outcomes.outcomes(self.reader, parent)
+            yield from rerunning.chosen(ended, selection, done.holds if done else lambda _row_no: False)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -121,18 +129,26 @@ class RunLedger:
     def unstage(self) -> None:
         """Forget what was staged: the run is to be staged anew."""
         self._forget_staging()
-        for table in ("dues", "rows"):
+        for table in ("dues", "rows", "origins"):
             self._commit_in_slices(table, "TRUE", partial(inputs.forget_rows, run=self.run, table=table))
         self._commit_at_length(lambda c: inputs.forget_inputs(c, self.run))
 
-    def stage(self, file_no: int, first_row_no: int, sheet: "Sheet", retarget: Retarget) -> None:
-        """Take in a chunk of rows; what is to become of them is decided when all are there."""
+    def origins(self, marks: Iterable[str]) -> dict[str, Origin]:
+        """Return the rows that marks stand for; one that names no row to fix is left out."""
+        return self._file.read(lambda c: origins.find_origins(c, self.run, marks))
+
+    def stage(self, file_no: int, first_row_no: int, sheet: "Sheet", retarget: Retarget) -> int:
+        """
+        Take in a chunk of rows; return how many of them are invalid.
+
+        What is to become of the others is decided when all are there.
+        """
         from pipeline.ledger.staging import Staging  # noqa: PLC0415 - see the top
 
         if self._staging is None:
             self._staging = Staging(self.run, self._file.path.parent, retarget)
         waiting = self._staging
-        self._file.read(lambda c: waiting.add(c, file_no, first_row_no, sheet))
+        return self._file.read(lambda c: waiting.add(c, file_no, first_row_no, sheet))
 
     def start_delivering(
         self, rekey: Callable[[bytes, str], bytes], check: Callable[[Decided], None] = let_pass
@@ -154,8 +170,12 @@ class RunLedger:
                 self.keep_up()
             self._forget_staging()
 
+        def write(connection: sqlite3.Connection) -> None:
+            origins.link_run(connection, self.run)
+            runs.start_delivering(connection, self.run)
+
         check(decided)
-        self._commit_at_length(lambda c: runs.start_delivering(c, self.run))
+        self._commit_at_length(write)
 
     def _forget_staging(self) -> None:
         if self._staging is not None:
@@ -175,7 +195,7 @@ class RunLedger:
         self.unstage()
         self._commit(lambda c: rerunning.copy_inputs(c, parent, self.run))
         count = 0
-        chosen = rerunning.chosen(self._file.outcomes(parent), selection)
+        chosen = self._file.chosen(parent, selection)
         while rows := list(islice(chosen, _COPIED_AT_ONCE)):
             copy = partial(rerunning.copy_rows, parent=parent, run=self.run, rows=rows, rekey=rewrites.rekey)
             self._commit_at_length(partial(copy, first=count + 1))
@@ -261,6 +281,10 @@ class RunLedger:
             return runs.conclude(connection, self.run, state=state, reason=reason, finished_at=finished_at)
 
         return self._commit_at_length(write)
+
+    def filtered_rows(self) -> int:
+        """Return how many of the rows the job's filter left out."""
+        return self._file.read(lambda c: packs.rows_packed_as(c, self.run, "filtered"))
 
     def has_open_dues(self) -> bool:
         """Return whether there is anything that the run did not come to."""

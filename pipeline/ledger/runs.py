@@ -62,10 +62,23 @@ def _record(line: Sequence[object]) -> RunRecord:
     return RunRecord(**named)  # type: ignore[arg-type] # the columns are the fields
 
 
+_DID_NOTHING = (
+    "coalesce(exit_code = 2 AND act = 'staging', 0)"
+    " OR (state IS NOT NULL AND json_extract(options, '$.only') IS NOT NULL"
+    " AND NOT EXISTS (SELECT 1 FROM rows AS w WHERE w.run_no = r.run_no))"
+)
+
+
 def find(connection: sqlite3.Connection, wanted: str) -> RunRecord:
-    """Return the run with this id, with a unique prefix of its id, or the `last`; else raise SettingsError."""
+    """
+    Return the run with this id, with a unique prefix of its id, or the `last`; else raise SettingsError.
+
+    The last one is the last that did something: it was not refused for its inputs, and is no rerun without rows.
+    """
     if wanted == "last":
-        found = connection.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY run_no DESC LIMIT 1").fetchall()
+        found = connection.execute(
+            f"SELECT {_COLUMNS} FROM runs AS r ORDER BY {_DID_NOTHING}, run_no DESC LIMIT 1"
+        ).fetchall()
     elif not wanted.isascii():
         # An id is ASCII, and SQLite can't be asked for what is no UTF-8.
         found = []
@@ -78,6 +91,11 @@ def find(connection: sqlite3.Connection, wanted: str) -> RunRecord:
         return _record(found[0])
     what = "is the beginning of more than one run's id" if found else "is no run in this ledger"
     raise SettingsError([f"RUN {wanted!r} {what}; `backfill runs` lists them"])
+
+
+def by_number(connection: sqlite3.Connection, run_no: int) -> RunRecord:
+    """Return the run with this number, which there is."""
+    return _record(connection.execute(f"SELECT {_COLUMNS} FROM runs WHERE run_no = ?", (run_no,)).fetchone())
 
 
 def recent(connection: sqlite3.Connection, limit: int) -> list[RunRecord]:
@@ -96,6 +114,11 @@ def inputs(connection: sqlite3.Connection, run: RunRecord) -> list[InputRecord]:
         InputRecord(file_no=n, name=name, location=where, columns=tuple(orjson.loads(c)), rows=rows, sha256=sha)
         for n, name, where, c, rows, sha in lines
     ]
+
+
+def input_locations(connection: sqlite3.Connection) -> list[str]:
+    """Return where the inputs of all runs were found."""
+    return [location for (location,) in connection.execute("SELECT DISTINCT location FROM inputs")]
 
 
 def start_delivering(connection: sqlite3.Connection, run: RunRecord) -> None:
@@ -149,6 +172,12 @@ def take_back_dues(connection: sqlite3.Connection, first: int, last: int, run: R
 def has_open_dues(connection: sqlite3.Connection, run: RunRecord) -> bool:
     """Return whether there is anything that the run did not come to, or not to the end of."""
     asked = "SELECT EXISTS (SELECT 1 FROM dues WHERE run_no = ? AND (status IS NULL OR is_open))"
+    return bool(connection.execute(asked, (run.run_no,)).fetchone()[0])
+
+
+def has_dues_to_resume(connection: sqlite3.Connection, run: RunRecord) -> bool:
+    """Return whether a resume of the run would send anything."""
+    asked = f"SELECT EXISTS (SELECT 1 FROM dues WHERE run_no = ? AND ({NOT_REACHED} OR {LEFT_OPEN}))"
     return bool(connection.execute(asked, (run.run_no,)).fetchone()[0])
 
 

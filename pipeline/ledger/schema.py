@@ -142,6 +142,43 @@ ALTER TABLE rows ADD COLUMN rule TEXT;
 ALTER TABLE rows ADD COLUMN value TEXT;
 """
 
+# Fixed rows: which rows they stand for, what was sent for any of these, and how such a row is known in an export.
+_FIXES = """
+CREATE TABLE origins (
+    run_no        INTEGER NOT NULL REFERENCES runs,
+    row_no        INTEGER NOT NULL,
+    origin_run_no INTEGER NOT NULL,
+    origin_row_no INTEGER NOT NULL,
+    PRIMARY KEY (run_no, row_no)
+) WITHOUT ROWID;
+CREATE INDEX origins_by_origin ON origins (origin_run_no, origin_row_no);
+CREATE TABLE variants (
+    account_no INTEGER NOT NULL REFERENCES accounts,
+    api        TEXT NOT NULL,
+    origin     INTEGER NOT NULL,
+    variant    INTEGER NOT NULL,
+    part       INTEGER NOT NULL,
+    identity   TEXT NOT NULL,
+    digest     BLOB NOT NULL,
+    card       BLOB,
+    points     INTEGER,
+    version    TEXT,
+    PRIMARY KEY (origin, variant, part, identity, digest)
+) WITHOUT ROWID;
+CREATE INDEX variants_by_place ON variants (variant);
+CREATE INDEX variants_by_digest ON variants (digest);
+CREATE TABLE contents (
+    account_no  INTEGER NOT NULL REFERENCES accounts,
+    api         TEXT NOT NULL,
+    content     BLOB NOT NULL,
+    origin      INTEGER NOT NULL,
+    variant     INTEGER NOT NULL,
+    request_key TEXT,
+    PRIMARY KEY (account_no, api, content, variant)
+) WITHOUT ROWID;
+CREATE INDEX contents_by_place ON contents (variant)
+"""
+
 # The step at index n brings a ledger from version n to n + 1. A step is never changed once released.
-MIGRATIONS = (_VERSION_1, _WAITS, _FAULTS)
+MIGRATIONS = (_VERSION_1, _WAITS, _FAULTS, _FIXES)
 VERSION = len(MIGRATIONS)

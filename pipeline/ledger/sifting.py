@@ -7,11 +7,13 @@ from itertools import repeat
 import orjson
 
 from pipeline.ledger.admission import Admission, Go, Skip, admit
-from pipeline.ledger.balances import Rekey, give_unused_keys, note_confirmed, position, sift_balances
+from pipeline.ledger.balances import Rekey, give_unused_keys, note_confirmed, sift_balances
 from pipeline.ledger.leaf import Fate, Leaf
+from pipeline.ledger.origins import write_origins
 from pipeline.ledger.packs import Pack, write_pack
 from pipeline.ledger.past import past_of
-from pipeline.ledger.records import RunRecord
+from pipeline.ledger.recognised import write_variants
+from pipeline.ledger.records import RunRecord, position
 from pipeline.ledger.staging import Findings
 from pipeline.lines import Lines
 from pipeline.model import Api, Fault, Status, digest
@@ -31,6 +33,8 @@ def sift_and_write(
     _write_packs(connection, run, leaf)
     _insert_rows(connection, run, leaf, (Fate.DUE, Fate.INVALID))
     _insert_dues(connection, run, leaf)
+    write_variants(connection, run, leaf)
+    write_origins(connection, run, {leaf.first_row_no + at: origin for at, origin in leaf.origins.items()})
 
 
 def give_up(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, open_as: tuple[str, str]) -> None:
@@ -50,6 +54,7 @@ def give_up(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, open_as:
     unsent = [at for at in leaf.places_of(Fate.DUE) if at not in in_doubt]
     _pack(connection, run, leaf, unsent, (Status.UNSENT, *open_as))
     _insert_rows(connection, run, leaf, (Fate.INVALID,))
+    write_origins(connection, run, {leaf.first_row_no + at: origin for at, origin in leaf.origins.items()})
 
 
 def _admissions(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> dict[int, list[Admission]]:

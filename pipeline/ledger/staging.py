@@ -12,6 +12,7 @@ from pipeline.ledger.admission import Conflict, Go, Skip, admit
 from pipeline.ledger.leaf import Fate, Leaf, leaf_of
 from pipeline.ledger.lease import IsGone
 from pipeline.ledger.past import Past, past_among
+from pipeline.ledger.recognised import Recognition
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.refunds import Retarget, follow_payments
 from pipeline.ledger.repeats import Finder, Repeats
@@ -55,10 +56,18 @@ class Staging:
         self._spool = Spool(folder)
         self._rows = 0
         self._finder = Finder(run, folder)
+        self._recognition: Recognition | None = None
 
-    def add(self, connection: sqlite3.Connection, file_no: int, first_row_no: int, sheet: Sheet) -> None:
-        """Take in rows, numbered from `first_row_no` in the run; `connection` is only read."""
+    def add(self, connection: sqlite3.Connection, file_no: int, first_row_no: int, sheet: Sheet) -> int:
+        """
+        Take in rows, numbered from `first_row_no` in the run; return how many of them are invalid.
+
+        `connection` is only read.
+        """
         leaf = leaf_of(file_no, first_row_no, sheet)
+        if self._recognition is None:
+            self._recognition = Recognition(connection, self._run)
+        fixed = self._recognition.recognise(connection, leaf, sheet)
         follow_payments(connection, self._run, leaf, self._retarget)
         # A balance is decided on when the newest of its card is known: were it left out here as delivered, an older
         # one of the same card would seem the newest.
@@ -67,8 +76,10 @@ class Staging:
         if self._keeps_cells:
             leaf.cells.update((at, sheet.cells(at)) for at in leaf.places_of(*_OPEN))
         self._finder.note(leaf)
+        self._finder.note_fixed(leaf, fixed)
         self._spool.add(leaf.decided())
         self._rows = first_row_no - 1 + len(leaf.fates)
+        return len(leaf.faults)
 
     def findings(self, connection: sqlite3.Connection, keep_up: Callable[[], None], *, is_gone: IsGone) -> Findings:
         """
@@ -108,7 +119,7 @@ def _judge_known(leaf: Leaf, past: Past) -> None:
     for n in np.flatnonzero(~is_done).tolist():
         if identities[n] in past and leaf.fates[at[n]] == Fate.DUE:
             match admit(past.known(identities[n]), digests[n]):
-                case Conflict(message):
+                case Conflict(message) if not leaf.waits_for_a_fix(at[n]):
                     leaf.refuse(at[n], message)
                 case Skip():
                     is_done[n] = True

@@ -13,12 +13,12 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ledger.balances import position as position_of
 from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.lease import IsGone, fences_of_others, is_account_in_use
 from pipeline.ledger.partitions import Table, digests, numbers_of
 from pipeline.ledger.past import balances_held, open_cards_among
 from pipeline.ledger.records import RunRecord
+from pipeline.ledger.records import position as position_of
 
 _AT_ONCE = 5_000
 # As `balances_held` tells them; a version as in `repeats`.

@@ -3,6 +3,8 @@
 from pipeline.map.bind import bind
 from pipeline.map.check import check_rules
 from pipeline.map.columns import check_columns
+from pipeline.map.contents import RowContents
+from pipeline.map.rounded import RoundedIds
 from pipeline.map.rules import MappingRules
 from pipeline.map.seal import rekey, retarget
 from pipeline.map.sheets import bind_chunks
@@ -12,6 +14,8 @@ __all__ = [
     "Invalid",
     "Mapped",
     "MappingRules",
+    "RoundedIds",
+    "RowContents",
     "bind",
     "bind_chunks",
     "check_columns",

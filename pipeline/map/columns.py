@@ -1,14 +1,17 @@
 """Which column of a file feeds which field."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.errors import SourceError
-from pipeline.map.fields import field_of, fields_of, required_fields
+from pipeline.map.cells import cell_text
+from pipeline.map.fields import PART_OF_BIZ_DATA, field_of, fields_of, is_bare, required_fields
+from pipeline.map.headings import Headings, UnclearName
 from pipeline.map.rules import MappingRules, nearest
+from pipeline.map.words import Filter, Words, texts_of, words_of
 from pipeline.model import Export
 from pipeline.showing import shown_heading, shown_headings
+from pipeline.texts import trimmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,9 @@ class Wiring:
 
     `places` are fields and the positions of their columns; `constants` the texts of every row; `otherwise` what a
     field is, where another one is there (or in any case) and the row does not say. `headings` are the columns by
-    field, and `width` is how many columns the file has.
+    field, and `width` is how many columns the file has. `nulls` are the words for `no value`, `bare` the fields whose
+    cells are freed of what is around their values. `words` are those that mean something else to their field; `filter`
+    says which rows are wanted.
     """
 
     places: tuple[tuple[str, int], ...]
@@ -26,18 +31,32 @@ class Wiring:
     otherwise: tuple[tuple[str, str | None, str], ...] = field(repr=False)
     headings: Mapping[str, str]
     width: int
+    nulls: frozenset[str]
+    bare: frozenset[str]
+    words: Mapping[str, Words] = field(repr=False)
+    filter: Filter
 
     def texts(self, cells: Sequence[str | None]) -> dict[str, str]:
-        """Return what a row says: white space around a value is not part of it, and an empty value says nothing."""
+        """Return the texts of a row's fields; a field whose cell says nothing has none."""
         texts = dict(self.constants)
         for name, position in self.places:
             cell = cells[position]
-            if cell and (text := cell.strip()):
+            if cell and (text := self.text_of(name, cell)):
                 texts[name] = text
         for name, companion, text in self.otherwise:
             if companion is None or companion in texts:
                 texts.setdefault(name, text)
         return texts
+
+    def fed(self) -> Iterable[str]:
+        """Return the fields that a row may have."""
+        return dict.fromkeys((*self.headings, *self.constants, *(name for name, _, _ in self.otherwise)))
+
+    def text_of(self, name: str, cell: str) -> str:
+        """Return what the cell of a field says; an empty text where that is no value."""
+        text = cell_text(cell, self.nulls, is_bare=name in self.bare)
+        words = self.words.get(name)
+        return words.get(text, text) if words else text
 
 
 def check_columns(rules: MappingRules, columns: Sequence[str], name: str) -> None:
@@ -47,31 +66,53 @@ def check_columns(rules: MappingRules, columns: Sequence[str], name: str) -> Non
     Raises SourceError, which names the file, the columns that are missing with the nearest there is, and the ones
     that are there.
     """
-    faults = [*_missing_columns(rules, columns), *_missing_fields(rules, columns), *_doubled_columns(rules, columns)]
-    faults += _parts_not_carried(rules, columns)
+    headings = Headings(columns)
+    found, unclear = _find(headings, _columns_of_fields(rules, columns))
+    filtered, unclear_filters = _find(headings, ((column, column) for column in rules.filter))
+    faults = [
+        *_missing_columns(rules, columns, {*found, *unclear}, {*filtered, *unclear_filters}),
+        *_missing_fields(rules, columns, {*found, *unclear}),
+        *(f"{why.reason}, so what {fed} holds can't be told; {why.advice}" for fed, why in unclear.items()),
+        *(f"{why.reason}, so the filter can't look at it; {why.advice}" for why in unclear_filters.values()),
+        *_parts_not_carried(rules, found),
+    ]
     if faults:
-        raise SourceError(f"{name}: {'; '.join(faults)}. The columns there are: {shown_headings(columns)}")
+        there = shown_headings(list(map(trimmed, columns)))
+        raise SourceError(f"{name}: {'; '.join(faults)}. The columns there are: {there}")
 
 
 def wire(rules: MappingRules, columns: Sequence[str]) -> Wiring:
     """Find the column of each field once, for a file that passed `check_columns`."""
-    fed = _columns_of_fields(rules, columns)
-    always, otherwise = _sorted_constants(rules)
+    headings = Headings(columns)
+    found, _ = _find(headings, _columns_of_fields(rules, columns))
+    filtered, _ = _find(headings, ((column, column) for column in rules.filter))
+    always, with_companion = _parted(rules.export, rules.constants)
+    stand_ins, stand_ins_with_companion = _parted(rules.export, rules.defaults)
+
     return Wiring(
-        places=tuple((name, columns.index(column)) for name, column in fed.items()),
+        places=tuple(found.items()),
         constants=always,
-        otherwise=(*otherwise, *_defaults(rules.export)),
-        headings=fed,
+        otherwise=(
+            *with_companion,
+            *((name, None, text) for name, text in stand_ins.items()),
+            *stand_ins_with_companion,
+            *_defaults(rules.export),
+        ),
+        headings={name: columns[place] for name, place in found.items()},
         width=len(columns),
+        nulls=rules.null_values,
+        bare=frozenset(name for name in found if is_bare(field_of(rules.export, name))),
+        words={name: words_of(meanings) for name, meanings in rules.values.items()},
+        filter=Filter(tuple((at, texts_of(rules.filter[column])) for column, at in filtered.items())),
     )
 
 
-def _sorted_constants(rules: MappingRules) -> tuple[dict[str, str], list[tuple[str, str | None, str]]]:
-    """Part the constants that always count from those that count only where their companion is there."""
+def _parted(export: Export, texts: Mapping[str, str]) -> tuple[dict[str, str], list[tuple[str, str | None, str]]]:
+    """Part the texts that count in any case from those that count only where their companion is there."""
     always: dict[str, str] = {}
     with_companion: list[tuple[str, str | None, str]] = []
-    for name, raw in rules.constants.items():
-        known, text = field_of(rules.export, name), raw.strip()
+    for name, raw in texts.items():
+        known, text = field_of(export, name), raw.strip()
         if text and known and known.companion:
             with_companion.append((name, known.companion, text))
         elif text and known:
@@ -86,38 +127,59 @@ def _defaults(export: Export) -> Iterator[tuple[str, str | None, str]]:
             yield name, None, described.default
 
 
-def _columns_of_fields(rules: MappingRules, columns: Sequence[str]) -> dict[str, str]:
-    """Return the column of each field: the one that the job names, else the one that bears the field's name."""
-    own = {column: column for column in columns if field_of(rules.export, column) and column not in rules.constants}
-    named = {
-        name: column for name, column in rules.columns.items() if column in columns and field_of(rules.export, name)
-    }
-    return own | named
+def _find(headings: Headings, names: Iterable[tuple[str, str]]) -> tuple[dict[str, int], dict[str, UnclearName]]:
+    """Return the places of columns, and the names that are unclear, both by what they are for."""
+    places: dict[str, int] = {}
+    unclear: dict[str, UnclearName] = {}
+    for purpose, name in names:
+        try:
+            place = headings.find(name)
+        except UnclearName as error:
+            unclear[purpose] = error
+        else:
+            places |= {} if place is None else {purpose: place}
+    return places, unclear
 
 
-def _missing_columns(rules: MappingRules, columns: Sequence[str]) -> Iterator[str]:
+def _columns_of_fields(rules: MappingRules, columns: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield each field that a column may feed, in the schema's order, with that column: the job's, or of its name."""
+    own = {name: name for name in fields_of(rules.export)} | _parts_of_biz_data(rules.export, columns)
+    named = {name: column for name, column in rules.columns.items() if field_of(rules.export, name)}
+    yield from (pair for pair in (own | named).items() if pair[0] in named or pair[0] not in rules.constants)
+
+
+def _parts_of_biz_data(export: Export, columns: Sequence[str]) -> dict[str, str]:
+    """Return the parts of biz_data that have a column; what follows the dot is sent, so its case matters."""
+    start = len(PART_OF_BIZ_DATA)
+    parts: dict[str, str] = {}
+    for column in columns:
+        plain = trimmed(column)
+        name = plain[:start].casefold() + plain[start:]
+        if name.startswith(PART_OF_BIZ_DATA) and field_of(export, name):
+            parts[name] = name if name in parts else column
+    return parts
+
+
+def _missing_columns(rules: MappingRules, columns: Sequence[str], fed: set[str], filtered: set[str]) -> Iterator[str]:
     for name, column in rules.columns.items():
-        if column not in columns:
+        if name not in fed:
             yield f'there is no column "{column}", which {name} is to come from{_nearest_shown(column, columns)}'
+    for column in rules.filter:
+        if column not in filtered:
+            yield f'there is no column "{column}", which the filter looks at{_nearest_shown(column, columns)}'
 
 
-def _missing_fields(rules: MappingRules, columns: Sequence[str]) -> Iterator[str]:
-    fed = {*_columns_of_fields(rules, columns), *rules.columns, *rules.constants}
+def _missing_fields(rules: MappingRules, columns: Sequence[str], found: set[str]) -> Iterator[str]:
+    fed = {*found, *rules.columns, *rules.constants}
     fed |= {name.partition(".")[0] for name in fed}  # a part of biz_data feeds biz_data
     for names in required_fields(rules.export):
         if fed.isdisjoint(names):
-            yield f"no column or constant feeds {' or '.join(names)}{_nearest_shown(names[0], columns)}"
+            stand_in = "" if rules.defaults.keys().isdisjoint(names) else "; a default stands in for an empty cell only"
+            yield f"no column or constant feeds {' or '.join(names)}{stand_in}{_nearest_shown(names[0], columns)}"
 
 
-def _doubled_columns(rules: MappingRules, columns: Sequence[str]) -> Iterator[str]:
-    count = Counter(columns)
-    for name, column in _columns_of_fields(rules, columns).items():
-        if count[column] > 1:
-            yield f'{count[column]} columns are called "{column}", so what {name} holds can\'t be told'
-
-
-def _parts_not_carried(rules: MappingRules, columns: Sequence[str]) -> Iterator[str]:
-    for name in (*_columns_of_fields(rules, columns), *rules.constants):
+def _parts_not_carried(rules: MappingRules, found: Iterable[str]) -> Iterator[str]:
+    for name in (*found, *rules.constants):
         try:
             name.encode(rules.charset)
         except UnicodeEncodeError:
@@ -125,4 +187,5 @@ def _parts_not_carried(rules: MappingRules, columns: Sequence[str]) -> Iterator[
 
 
 def _nearest_shown(name: str, columns: Sequence[str]) -> str:
-    return nearest(name, [column for column in columns if shown_heading(column) == column])
+    plain = map(trimmed, columns)
+    return nearest(trimmed(name), [column for column in plain if shown_heading(column) == column])

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pipeline.chunk import Chunk
 from pipeline.lines import Lines
 from pipeline.map.template import Refusal, filled
-from pipeline.model import Api, BadRow, Invalid, Mapped
+from pipeline.model import Api, BadRow, Invalid, Payload
 from pipeline.sheet import PAYLOAD, Sheet, key_of_row, line_of
 from pipeline.texts import Column, cells_of, column_of, listed, pc
 
@@ -27,6 +27,8 @@ class Draft:
         self._others: dict[int, Invalid | BadRow] = dict(chunk.bad)
         # Of rows that are not known by the key of a payload.
         self._own_keys: dict[int, str] = {}
+        self._filtered: frozenset[int] = frozenset()
+        self._keys_of_filtered: Column = None
         self._is_open = np.ones(len(chunk), np.bool_)
         self._is_open[list(chunk.bad)] = False
 
@@ -47,7 +49,13 @@ class Draft:
             self._refuse(place, Invalid(refusal.faults, key))
         self._is_open[places] = False
 
-    def put_row(self, place: int, mapped: Mapped) -> None:
+    def put_filtered(self, places: Places, keys: Column) -> None:
+        """Write the rows that the job does not want, with their request keys; called once at most."""
+        self._filtered = frozenset(places.tolist())
+        self._keys_of_filtered = keys
+        self._is_open[places] = False
+
+    def put_row(self, place: int, mapped: tuple[Payload, ...] | Invalid) -> None:
         """Write a row that was mapped by itself."""
         if isinstance(mapped, Invalid):
             self._refuse(place, mapped)
@@ -77,6 +85,7 @@ class Draft:
             payloads=payloads,
             others=self._others,
             cells=_Cells(self._chunk).at,
+            filtered=self._filtered,
             file_lines=self._chunk.file_lines,
         )
 
@@ -106,6 +115,10 @@ class Draft:
             is_own = np.zeros(count, np.bool_)
             is_own[own] = True
             keys = pc.replace_with_mask(keys, is_own, column_of(self._own_keys[place] for place in own))
+        if self._filtered:
+            is_filtered = np.zeros(count, np.bool_)
+            is_filtered[list(self._filtered)] = True
+            keys = pc.replace_with_mask(keys, is_filtered, self._keys_of_filtered)
         return keys
 
 

@@ -1,8 +1,9 @@
 """Which column feeds which field, and how a whole column of it is read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pipeline.map.cell_columns import CellColumns
 from pipeline.map.columns import Wiring
 from pipeline.map.compose import DECIDING
 from pipeline.map.constraints import Unfamiliar, asked_at, looked_at
@@ -10,20 +11,35 @@ from pipeline.map.fields import export_schema, field_of
 from pipeline.map.rules import MappingRules
 from pipeline.map.slots import Slot, slot_of
 from pipeline.map.values import Convert
+from pipeline.map.words import Words, meanings_of
+from pipeline.texts import Column
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A field and the position of its column. Without a slot, each text of it may decide about other fields."""
+    """
+    A field, the position of its column, and how its cells are read.
+
+    Without a slot, each text of it may decide about other fields. `words` are those that mean something else.
+    """
 
     name: str
     column: int
     slot: Slot | None
+    cells: CellColumns
+    words: Words = field(default_factory=dict, repr=False)
+
+    def texts(self, cells: Column) -> Column:
+        """Return what a column of cells says to the field."""
+        texts = self.cells.said(cells)
+        return meanings_of(self.words, texts) if self.words else texts
+
+    def reads_like(self, other: "Feed") -> bool:
+        """Tell whether a cell says the same to another field."""
+        return self.cells is other.cells and self.words == other.words
 
 
-def feeds_of(
-    rules: MappingRules, wiring: Wiring, conversions: Mapping[str, Convert], float_columns: frozenset[str]
-) -> tuple[Feed, ...]:
+def feeds_of(rules: MappingRules, wiring: Wiring, conversions: Mapping[str, Convert]) -> tuple[Feed, ...]:
     """Return what feeds the fields of one file; a field of which the schema asks what is not known has no slot."""
 
     def slot(name: str) -> Slot | None:
@@ -34,15 +50,11 @@ def feeds_of(
             rule = asked_at(document, (name,))
         except Unfamiliar:
             return None
-        return slot_of(
-            described,
-            rule,
-            convert=conversions.get(name),
-            zone=rules.timezone,
-            unit=rules.units.get(name, "yuan"),
-            is_float=wiring.headings.get(name) in float_columns,
-            charset=rules.charset,
-        )
+        return slot_of(described, rule, rules, conversions.get(name))
 
     document = export_schema(rules.export)
-    return tuple(Feed(name, column, slot(name)) for name, column in wiring.places)
+    read = {is_bare: CellColumns(wiring.nulls, is_bare=is_bare) for is_bare in (False, True)}
+    return tuple(
+        Feed(name, column, slot(name), read[name in wiring.bare], wiring.words.get(name, {}))
+        for name, column in wiring.places
+    )

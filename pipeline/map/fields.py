@@ -20,9 +20,15 @@ API_OF_EXPORT: Mapping[Export, Api] = {
 
 
 class Kind(StrEnum):
-    """How the text of a cell is read: the schemas' `x-kind`."""
+    """
+    How the text of a cell is read: the schemas' `x-kind`.
+
+    An id is also a key, a code or a fixed word; a part of biz_data may be anything.
+    """
 
     TEXT = "text"
+    ID = "id"
+    PART = "part"
     AMOUNT = "amount"
     TIME = "time"
     INSTANT = "instant"
@@ -30,6 +36,9 @@ class Kind(StrEnum):
     BOOLEAN = "boolean"
     OBJECT = "object"
     DISCOUNTS = "discounts"
+
+
+_AS_WRITTEN = frozenset({Kind.TEXT, Kind.OBJECT, Kind.DISCOUNTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,11 @@ class Field:
     is_word: bool = False
 
 
+def is_bare(described: Field | None) -> bool:
+    """Tell whether what is around a value is no part of it, beside white space: so for all but names and JSON."""
+    return described is not None and described.kind not in _AS_WRITTEN
+
+
 def export_schema(export: Export) -> dict[str, Any]:
     """Return the JSON Schema of an export's rows; the caller does not change it."""
     return schema(f"exports/{export}.json")
@@ -67,7 +81,7 @@ def fields_of(export: Export) -> Mapping[str, Field]:
 def field_of(export: Export, name: str) -> Field | None:
     """Return a field by its name, a part of biz_data among them; None where the export has none of that name."""
     if export is Export.STATES and name.startswith(PART_OF_BIZ_DATA) and name != PART_OF_BIZ_DATA:
-        return Field(name)
+        return Field(name, Kind.PART)
     return fields_of(export).get(name)
 
 

@@ -45,6 +45,8 @@ class Learner:
         first = {feed.column: feed for feed in reversed(gaps)}
         for number, (column, feed) in enumerate(first.items(), variant):
             marked[column] = feed.slot.marker(number) if feed.slot else None
+        if any(not feed.reads_like(first[feed.column]) for feed in gaps):
+            return None
         for feed in gaps:
             text = _as_read(feed, marked[feed.column])
             if text is None:
@@ -93,8 +95,8 @@ class Learner:
 
 
 def _as_read(feed: Feed, marker: str | None) -> str | None:
-    """Return what a body holds for a marker; None where it is not plain to this field."""
-    reading = feed.slot.read(column_of([marker])) if feed.slot else None
+    """Return what a body holds for a marker; None where it is not plain to this field, or a word of the export."""
+    reading = feed.slot.read(column_of([marker])) if feed.slot and marker not in feed.words else None
     if reading is None or (reading.odd is not None and reading.odd.any()):
         return None
     text: str | None = reading.texts[0].as_py()

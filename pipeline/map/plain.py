@@ -5,51 +5,37 @@ import re
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.map.cells import UNSEEN, WIDE
 from pipeline.map.constraints import Rule
-from pipeline.texts import Column, pc
+from pipeline.texts import Column, letters_of, pc
 
 Mask = npt.NDArray[np.bool_]
 
 _KNOWN = {"type", "minLength", "maxLength", "pattern"}
 # A class of letters, repeated: then each letter can be looked at by itself.
 _LETTERS = re.compile(r"\^\[(\^?(?:[A-Za-z0-9_ !~-]|\\u[0-9a-f]{4})+)\]\*\$")
-_SPACE = ord(" ")
 _ASCII = "".join(letter for letter in map(chr, range(0x20, 0x7F)) if letter not in '"\\')
 # What JSON escapes, what a schema may refuse and what stands for something unread; and what str.strip() takes away
 # beside the blank and control characters.
 _ODD = r'\x{0}-\x{1f}"\\\x{7f}-\x{9f}\x{fffd}'
 _BLANK = r"\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
 _PLAIN = f"^[^{_ODD}{_BLANK}](?:[^{_ODD}]*[^{_ODD}{_BLANK}])?$"
-
-
-def said(column: Column) -> Column:
-    """Return a column without the blanks around its values; an empty value is null."""
-    if not _has_blanks_around(column):
-        return column
-    trimmed = pc.utf8_trim(column, characters=" ")
-    return pc.if_else(pc.equal(pc.binary_length(trimmed), 0), None, trimmed)
-
-
-def _has_blanks_around(column: Column) -> bool:
-    """Tell whether there is a blank before or behind a value, or nothing but an empty one."""
-    ends, letters = _letters_of(column)
-    starts, ends = ends[:-1], ends[1:]
-    is_filled = starts < ends
-    if (mask(column.is_valid()) & ~is_filled).any():
-        return True
-    starts, ends = starts[is_filled], ends[is_filled]
-    return bool((letters[starts] == _SPACE).any() or (letters[ends - 1] == _SPACE).any())
+_ODD_ID = f"{_ODD}{UNSEEN}{WIDE}"
+_PLAIN_ID = f"^[^{_ODD_ID}{_BLANK}](?:[^{_ODD_ID}]*[^{_ODD_ID}{_BLANK}])?$"
 
 
 class PlainTexts:
     """
     Tells plain texts from odd ones, which the caller has to look at one by one.
 
-    A plain text keeps the rule, has no white space around it, needs no escape in JSON, and the charset carries it.
+    A plain text keeps the rule, has no white space around it, needs no escape in JSON, and the charset carries it. A
+    plain id has no invisible or full-width character either. `rounded` is how a text looks that may have lost digits.
     """
 
-    def __init__(self, rule: Rule, charset: str) -> None:
+    def __init__(self, rule: Rule, charset: str, *, is_id: bool = False, rounded: str | None = None) -> None:
         self._letters, self._pattern = _letters(rule)
+        self._plain = _PLAIN_ID if is_id else _PLAIN
+        self._rounded = rounded
         self._longest = rule.get("maxLength")
         self._charset = None if charset == "utf-8" else charset
 
@@ -61,17 +47,20 @@ class PlainTexts:
         return is_known and (pattern is None or _is_of_letters(pattern)) and _is_carried(_ASCII, charset)
 
     def odd(self, column: Column) -> Mask | None:
-        """Return which texts are not plain; None where all are. Expects what `said` returns."""
-        found = self._odd_letters(column)
+        """Return which texts are not plain; None where all are. Expects what `CellColumns.said` returns."""
+        data = _bytes_of(column)
+        found = self._odd_letters(column, data)
+        if self._rounded and _may_be_rounded(data):
+            found = either(found, mask(pc.match_substring_regex(column, self._rounded)))
         if self._longest is not None and (pc.max(pc.binary_length(column)).as_py() or 0) > self._longest:
             found = either(found, mask(pc.greater(pc.utf8_length(column), self._longest)))
         return found
 
-    def _odd_letters(self, column: Column) -> Mask | None:
-        odd = _bytes_of(column).translate(None, self._letters)
+    def _odd_letters(self, column: Column, data: bytes) -> Mask | None:
+        odd = data.translate(None, self._letters)
         if not odd:
             return None
-        found: Mask | None = mask(pc.invert(pc.match_substring_regex(column, _PLAIN)))
+        found: Mask | None = mask(pc.invert(pc.match_substring_regex(column, self._plain)))
         if self._pattern:
             found = either(found, mask(pc.invert(pc.match_substring_regex(column, self._pattern))))
         if self._charset and not odd.isascii():
@@ -118,14 +107,12 @@ def _is_carried(text: str, charset: str) -> bool:
     return True
 
 
+def _may_be_rounded(data: bytes) -> bool:
+    """Tell whether there is a letter without which no text looks rounded."""
+    return b"." in data or b"e" in data or b"E" in data
+
+
 def _bytes_of(column: Column) -> bytes:
     """Return the texts of a column one after the other."""
-    ends, letters = _letters_of(column)
+    ends, letters = letters_of(column)
     return letters[ends[0] : ends[-1]].tobytes()
-
-
-def _letters_of(column: Column) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
-    """Return where the texts of a column begin, the end of the last one behind them, and the bytes that hold them."""
-    _, offsets, data = column.buffers()
-    ends = np.frombuffer(offsets, np.int32, len(column) + 1, offset=4 * column.offset)
-    return ends, np.frombuffer(data or b"", np.uint8)

@@ -1,11 +1,12 @@
 """What a job says of how its rows become payloads, and whether that can be."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo
 
-from pipeline.model import Api, Export
+from pipeline.model import NULL_WORDS, Api, Export
 
 UNITS = ("yuan", "fen")
 
@@ -19,6 +20,13 @@ class MappingRules:
     what an amount is written; `constants` are texts, as if a column held them in every row, and win over a column
     that merely bears the field's name. Times without an offset are in `timezone`. `charset` is what the request
     will be encoded in: a text that it can't carry is a fault.
+
+    `formats` are the forms of a field's times beside the built-in ones; `null_values` the words for `no value`. Ids
+    that look rounded are refused unless `sends_suspicious_ids`. `now` is the moment of mapping, None where it does
+    not matter.
+
+    `values` says what words of the export mean to a field. `defaults` is what a field is if its cell is empty. `filter`
+    names columns, and the texts that a wanted row has in them.
     """
 
     export: Export
@@ -28,6 +36,13 @@ class MappingRules:
     constants: Mapping[str, str] = field(repr=False)
     timezone: ZoneInfo
     charset: str = "utf-8"
+    formats: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    null_values: frozenset[str] = frozenset(NULL_WORDS)
+    sends_suspicious_ids: bool = False
+    now: datetime | None = None
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    defaults: Mapping[str, str] = field(default_factory=dict, repr=False)
+    filter: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -1,5 +1,6 @@
 """A JSON Schema at work: the quick yes or no, and what exactly is wrong."""
 
+import re
 from typing import Any
 
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
@@ -7,6 +8,7 @@ from jsonschema_rs import ValidationErrorKind as Kind
 
 from pipeline.map.faults import INVALID, MISSING, TOO_LONG, Breach
 
+_CAPITAL = re.compile(r"([A-Z])")
 _WORDS = {
     "additionalProperties": "has a key that does not belong there",
     "enum": "is not one of {options}",
@@ -28,35 +30,41 @@ class Shape:
         """Return every broken rule, and of a field that is missing for several reasons only the first."""
         if self._validator.is_valid(value):  # much faster than to look for errors
             return ()
-        found = (_breach(error, self._rule(error.schema_path)) for error in self._validator.iter_errors(value))
+        errors = self._validator.iter_errors(value)
+        found = (
+            _breach(error, self._note("x-rule", error.schema_path), self._note("x-name", error.schema_path))
+            for error in errors
+        )
         unlike: dict[object, Breach] = {}
         for breach in found:
             unlike.setdefault((MISSING, breach.path) if breach.code == MISSING and breach.path else breach, breach)
         return tuple(unlike.values())
 
-    def _rule(self, path: list[str | int]) -> str:
-        """Return the wording next to the keyword that failed: the innermost `x-rule` on the way to it."""
+    def _note(self, keyword: str, path: list[str | int]) -> str:
+        """Return what is noted next to the keyword that failed: the innermost note on the way to it."""
         node: Any = self._document
-        rule = ""
+        note = ""
         for step in path[:-1]:
             node = node[step]
-            rule = node.get("x-rule", rule) if isinstance(node, dict) else rule
-        return rule
+            note = node.get(keyword, note) if isinstance(node, dict) else note
+        return note
 
 
-def _breach(error: ValidationError, rule: str) -> Breach:
+def _breach(error: ValidationError, rule: str, name: str) -> Breach:
     path = tuple(error.instance_path)
+    keyword = error.kind.name
+    name = name if name and keyword not in _WORDS else _CAPITAL.sub(r"_\1", keyword).lower()
     match error.kind:
-        case Kind.Required(name):
-            return Breach(MISSING, (*path, name), f"is missing: {rule}" if rule else "is missing")
+        case Kind.Required(field):
+            return Breach(MISSING, (*path, field), f"is missing: {rule}" if rule else "is missing", name)
         case Kind.MaxLength(limit):
-            return Breach(TOO_LONG, path, f"is longer than the {limit} characters allowed")
+            return Breach(TOO_LONG, path, f"is longer than the {limit} characters allowed", "max_length")
         case Kind.OneOfNotValid() | Kind.AnyOf():
-            return Breach(MISSING, path, rule)
+            return Breach(MISSING, path, rule, name)
         case Kind.FalseSchema():
-            return Breach(INVALID, path, f"must not be there: {rule}")
+            return Breach(INVALID, path, f"must not be there: {rule}", name)
         case kind:
-            return Breach(INVALID, path, _wording(kind) or rule or f"breaks the rule {kind.name}")
+            return Breach(INVALID, path, _wording(kind) or rule or f"breaks the rule {kind.name}", name)
 
 
 def _wording(kind: Kind) -> str:

@@ -19,11 +19,11 @@ from pipeline.map.columns import wire
 from pipeline.map.draft import Draft, Places
 from pipeline.map.feeds import Feed, feeds_of
 from pipeline.map.learn import Learner
-from pipeline.map.plain import said
+from pipeline.map.plain import Mask
 from pipeline.map.rules import MappingRules
 from pipeline.map.template import Refusal, Template
 from pipeline.sheet import Sheet
-from pipeline.texts import Column
+from pipeline.texts import Column, column_of, pc
 
 # Whether there is a plain text; or the very text, if it decides or is not plain.
 Kind = str | bool | None
@@ -33,19 +33,13 @@ Likeness = tuple[Kind, ...]
 _MOST_KNOWN = 256
 
 
-def bind_chunks(
-    rules: MappingRules,
-    columns: Sequence[str],
-    float_columns: frozenset[str] = frozenset(),
-    *,
-    worth_learning: int = 16,
-) -> Callable[[Chunk], Sheet]:
+def bind_chunks(rules: MappingRules, columns: Sequence[str], *, worth_learning: int = 16) -> Callable[[Chunk], Sheet]:
     """
     Return the function that maps the chunks of one file: row by row it gives what `bind` gives.
 
     Fewer rows than `worth_learning` that are alike in a chunk are mapped by themselves.
     """
-    return _SheetMapper(rules, columns, float_columns, worth_learning).map
+    return _SheetMapper(rules, columns, worth_learning).map
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +51,21 @@ class _Column:
     kinds: Sequence[Kind] = field(repr=False)
     kind_of_row: Places | None
 
+    def is_plain(self) -> Mask:
+        """Return which rows have a plain text."""
+        is_plain = np.array([kind is True for kind in self.kinds])
+        return np.full(len(self.texts), is_plain[0]) if self.kind_of_row is None else is_plain[self.kind_of_row]
+
 
 class _SheetMapper:
-    def __init__(
-        self, rules: MappingRules, columns: Sequence[str], float_columns: frozenset[str], worth_learning: int
-    ) -> None:
+    def __init__(self, rules: MappingRules, columns: Sequence[str], worth_learning: int) -> None:
         wiring = wire(rules, columns)
-        self._rows = RowMapper(rules, wiring, float_columns)
+        self._rows = RowMapper(rules, wiring)
         self._api = rules.api
         self._worth_learning = worth_learning
-        self._feeds = feeds_of(rules, wiring, self._rows.conversions, float_columns)
+        self._filter = wiring.filter
+        self._has_key = self._rows.key in wiring.fed()
+        self._feeds = feeds_of(rules, wiring, self._rows.conversions)
         self._learner = Learner(rules, self._rows)
         self._known: dict[Likeness, Template | Refusal | None] = {}
 
@@ -74,11 +73,32 @@ class _SheetMapper:
         """Tell the story of one chunk."""
         draft = Draft(self._api, chunk)
         columns = [_read(feed, chunk.texts[feed.column]) for feed in self._feeds]
+        self._put_filtered(chunk, columns, draft)
         for places in _alike(columns, np.array(draft.open_places(), np.int64), self._worth_learning):
             self._map_alike(chunk, columns, places, draft)
         for row in chunk.rows_at(draft.open_places()):
-            draft.put_row(row.number - chunk.first, self._rows.map(row))
+            draft.put_row(row.number - chunk.first, self._rows.map_wanted(row))
         return draft.sheet()
+
+    def _put_filtered(self, chunk: Chunk, columns: Sequence[_Column], draft: Draft) -> None:
+        """Write the rows that the job does not want; what a record says that can't be read is not known."""
+        unwanted = self._filter.unwanted(chunk.texts)
+        if unwanted is None:
+            return
+        unwanted[list(chunk.bad)] = False
+        places = np.flatnonzero(unwanted)
+        if len(places):
+            draft.put_filtered(places, self._keys(chunk, columns, places))
+
+    def _keys(self, chunk: Chunk, columns: Sequence[_Column], places: Places) -> Column:
+        """Return the request keys that the rows at some places say; those that are not plain are read row by row."""
+        if not self._has_key:
+            return pa.nulls(len(places), pa.string())
+        key = next((column for column in columns if column.feed.name == self._rows.key), None)
+        is_plain = np.zeros(len(places), np.bool_) if key is None else key.is_plain()[places]
+        others = chunk.rows_at(places[~is_plain].tolist())
+        keys = pa.nulls(len(places), pa.string()) if key is None else key.texts.take(pa.array(places))
+        return pc.replace_with_mask(keys, ~is_plain, column_of(self._rows.key_of(row.cells) for row in others))
 
     def _map_alike(self, chunk: Chunk, columns: Sequence[_Column], places: Places, draft: Draft) -> None:
         template = self._known_or_learned(chunk, columns, int(places[0]))
@@ -111,13 +131,14 @@ class _SheetMapper:
 
 
 def _read(feed: Feed, cells: Column) -> _Column:
-    column = said(cells)
     if feed.slot is None:
-        kinds = column.dictionary_encode(null_encoding="encode")
-        return _Column(feed, column, kinds.dictionary.to_pylist(), _codes(kinds.indices))
+        kinds = cells.dictionary_encode(null_encoding="encode")
+        return _Column(feed, cells, kinds.dictionary.to_pylist(), _codes(kinds.indices))
+    column = feed.texts(cells)
     reading = feed.slot.read(column)
     if reading.odd is not None and reading.odd.any():
-        odd = column.filter(pa.array(reading.odd)).dictionary_encode()
+        # As they stand in the file: what is around them may matter to the row mapper.
+        odd = cells.filter(pa.array(reading.odd)).dictionary_encode()
         codes = _codes(column.is_valid())
         codes[reading.odd] = _codes(odd.indices) + 2
         return _Column(feed, reading.texts, (False, True, *odd.dictionary.to_pylist()), codes)

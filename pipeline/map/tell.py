@@ -8,6 +8,7 @@ from pipeline.map.faults import MISSING, Breach, Path
 from pipeline.map.fields import Field, Kind, fields_of
 from pipeline.model import Export, Fault
 from pipeline.showing import Harmless, Shown, shown, shown_heading
+from pipeline.texts import trimmed
 
 # A time says nothing of who somebody is, whatever field it stands in.
 _HARMLESS = {
@@ -34,13 +35,17 @@ class Teller:
     def fault(self, breach: Breach, texts: Mapping[str, str], fields: Mapping[str, Any]) -> Fault:
         """Return the fault for a broken rule; `texts` is what the row said, `fields` what was made of it."""
         if not breach.path:
-            return Fault(breach.code, breach.rule, rule=breach.rule)
+            return Fault(breach.code, breach.words, rule=breach.words)
         value = Shown() if breach.code == MISSING else self._shown(breach.path, texts, fields)
-        message = " ".join(filter(None, (self._label(breach.path), value.quoted, breach.rule)))
+        message = " ".join(filter(None, (self._label(breach.path), value.quoted, breach.words)))
         return Fault(
-            breach.code, message, field=_name(breach.path), column=self._column(breach.path), rule=breach.rule,
+            breach.code,
+            message,
+            field=_name(breach.path),
+            column=self._column(breach.path),
+            rule=breach.words,
             value=value.plain or None,
-        )  # fmt: skip
+        )
 
     def _shown(self, path: Path, texts: Mapping[str, str], fields: Mapping[str, Any]) -> Shown:
         value: Any = texts if path[0] in texts and len(path) == 1 else fields
@@ -55,15 +60,15 @@ class Teller:
 
     def _column(self, path: Path) -> str | None:
         heading = self._headings.get(str(path[0]))
-        return None if heading is None else shown_heading(heading)
+        return None if heading is None else shown_heading(trimmed(heading))
 
     def _label(self, path: Path) -> str:
         name, *rest = path
         label = str(name) + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest)
-        heading = self._headings.get(str(name), name)
-        if heading != name:
-            return f"{label} (column {shown_heading(str(heading))})"
-        return f"{label} (a constant)" if name in self._constants else label
+        heading = trimmed(self._headings.get(str(name), ""))
+        if heading not in ("", name):
+            return f"{label} (column {shown_heading(heading)})"
+        return f"{label} (a constant)" if name in self._constants and not heading else label
 
 
 def _name(path: Path) -> str:

@@ -1,24 +1,20 @@
 """The columns of an input: those of the file, and those of its hive partitions."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from pipeline.errors import SourceError
-from pipeline.showing import shown_headings
+from pipeline.texts import is_blank
 
 
 def checked_columns(name: str, header: Sequence[str]) -> tuple[str, ...]:
     """
     Return the names of a file's columns.
 
-    Raises `SourceError` where there are none, or two of one name. Columns without a name are let pass: spreadsheets
-    leave them at the end of a line, and no field can mean them.
+    Raises `SourceError` where there are none. Columns without a name, and several of one name, are let pass: they
+    matter only to a job that uses that name.
     """
-    if not any(header):
+    if all(map(is_blank, header)):
         raise SourceError(f"{name} has no column names in its first line; add a header")
-    twice = sorted(column for column, count in Counter(header).items() if column and count > 1)
-    if twice:
-        raise SourceError(f"{name} has more than one column named {shown_headings(twice)}; rename all but one")
     return tuple(header)
 
 

@@ -12,12 +12,12 @@ from pipeline.read.bounds import Bounds
 from pipeline.read.columns import checked_columns, partition_columns
 from pipeline.read.compressed import Content, PlainBytes
 from pipeline.read.decode import UNREAD, decoded, encoding_by_mark, known_encoding, linewise
+from pipeline.read.fixed_rows import format_of
 from pipeline.read.lines import in_pieces, whole_lines
-from pipeline.read.mended import MendedRows, format_of, is_rows_to_fix
 from pipeline.read.plain_blocks import Block, PlainBlocks
 from pipeline.read.records import Broken, Record, RecordReader, Records
 from pipeline.read.source_file import SourceFile, verify_unchanged
-from pipeline.texts import repeated
+from pipeline.texts import is_blank, repeated
 
 # What has to be read record by record is little then, and stays in the processor's cache.
 _PIECE_CHARS = 1 << 16
@@ -27,7 +27,7 @@ class CsvSource:
     """
     The rows of one CSV file; see `Source`.
 
-    Blank lines are no rows. A cell that is empty or one of the format's null values is None.
+    Blank lines are no rows; a blank record of another width is a row without a value. An empty cell is None.
     """
 
     def __init__(self, file: SourceFile, content: Content, form: CsvFormat, *, chunk_rows: int, bounds: Bounds) -> None:
@@ -36,20 +36,20 @@ class CsvSource:
         self.sha256 = ""
         self._file = file
         self._chunk_rows = chunk_rows
-        self._nulls: dict[str, None] = dict.fromkeys(("", *form.null_values))
+        self._nulls: dict[str, None] = {"": None}
         self._bytes = PlainBytes(file, content)
         try:
             form = format_of(self._bytes.head, form)
             self._texts = self._read_texts(form, bounds)
             self._records = RecordReader(form, bounds)
             header, self._begun = self._read_header()
-            self._mended = MendedRows(header) if is_rows_to_fix(header) else None
-            own = checked_columns(file.name, self._mended.cells(header) if self._mended else header)
+            own = checked_columns(file.name, header)
         except BaseException:
             self.close()
             raise
         partitions = partition_columns(own, file.partitions)
         self.columns = (*own, *partitions)
+        self.partitions = len(partitions)
         self._header_width = len(header)
         self._width = len(own)
         self._plain = PlainBlocks(form, len(header), self._nulls, bounds)
@@ -80,12 +80,12 @@ class CsvSource:
         return _first_line_alone(decoded(whole_lines(read, bounds), encoding, bounds.sample_bytes))
 
     def _read_header(self) -> tuple[list[str], Records]:
-        """Return the first record that is not blank, and those that follow it in the same text."""
+        """Return the first record with a cell that is not blank, and those that follow it in the same text."""
         for some in self._texts_of_records():
             for at, record in enumerate(some.several):
                 if isinstance(record, Broken):
                     raise SourceError(f"{self._file.name} has no readable header: {record.fault.message}")
-                if record:
+                if not all(map(is_blank, record)):
                     return record, Records(some.several[at + 1 :], some.file_lines[at + 1 :])
         raise SourceError(f"{self._file.name} holds nothing but blank lines; export it again, with a header")
 
@@ -102,7 +102,7 @@ class CsvSource:
         yield from self._chunk_of(self._records.rest())
 
     def _chunks_of(self, text: str) -> Iterator[Chunk]:
-        block = None if self._mended or self._records.is_within_record else self._plain.block(text)
+        block = None if self._records.is_within_record else self._plain.block(text)
         if block is not None:
             yield from self._chunk_of_block(block, text)
         elif len(pieces := in_pieces(text, _PIECE_CHARS)) > 1:
@@ -116,15 +116,22 @@ class CsvSource:
         if len(block):
             constants = (repeated(text, len(block)) for text in self._constants)
             first = self.rows + 1
-            bad = {place: self._ragged_row(first + place, text) for place, text in block.ragged.items()}
+            ragged = {place: self._ragged_row(first + place, text) for place, text in block.ragged.items()}
+            bad = {place: row for place, row in ragged.items() if isinstance(row, BadRow)}
             self.rows += len(block)
             file_lines = lines if len(lines) == len(block) else _lines_that_are_not_blank(text, lines)
             yield Chunk(self.columns, first, (*block.texts, *constants), bad, file_lines)
 
-    def _ragged_row(self, number: int, text: str) -> BadRow:
+    def _ragged_row(self, number: int, text: str) -> Row | BadRow:
         record = self._records.read_alone(text)
         if isinstance(record, Broken):
             return self._bad_row(number, record.fault, record.cells)
+        return self._row_of_another_width(number, record)
+
+    def _row_of_another_width(self, number: int, record: list[str]) -> Row | BadRow:
+        """Return a bad row; a row without a value where the record is blank, since its width does not matter then."""
+        if all(map(is_blank, record)):
+            return Row(number, (None,) * len(self.columns))
         return self._bad_row(number, _ragged(len(record), self._header_width), record)
 
     def _chunk_of(self, records: Records) -> Iterator[Chunk]:
@@ -136,7 +143,7 @@ class CsvSource:
 
     def _rows(self, several: Sequence[Record]) -> list[Row | BadRow]:
         rows: list[Row | BadRow] = []
-        number, header_width, constants, mended = self.rows, self._header_width, self._constants, self._mended
+        number, header_width, constants = self.rows, self._header_width, self._constants
         text_or_none = self._nulls.get
         for record in several:
             if isinstance(record, Broken):
@@ -144,22 +151,17 @@ class CsvSource:
                 rows.append(self._bad_row(number, record.fault, record.cells))
             elif len(record) == header_width:
                 number += 1
-                cells = mended.cells(record) if mended else record
-                if mended and any(UNREAD in cell for cell in cells):
-                    rows.append(self._bad_row(number, _UNMENDED, record))
-                else:
-                    rows.append(Row(number, (*map(text_or_none, cells, cells), *constants)))
+                rows.append(Row(number, (*map(text_or_none, record, record), *constants)))
             elif record:
                 number += 1
-                rows.append(self._bad_row(number, _ragged(len(record), header_width), record))
+                rows.append(self._row_of_another_width(number, record))
         self.rows = number
         return rows
 
     def _bad_row(self, number: int, fault: Fault, record: list[str]) -> BadRow:
         if not record:
             return BadRow(number, fault)
-        cells = self._mended.cells(record) if self._mended else record
-        own = [self._nulls.get(cell, cell) for cell in _fitted(cells, self._width)]
+        own = [self._nulls.get(cell, cell) for cell in _fitted(record, self._width)]
         return BadRow(number, fault, (*own, *self._constants))
 
 
@@ -184,11 +186,6 @@ def _fitted(cells: list[str], width: int) -> list[str]:
     if len(cells) <= width:
         return cells + [UNREAD] * (width - len(cells))
     return [*cells[: width - 1], ",".join(cells[width - 1 :]) + UNREAD]
-
-
-_UNMENDED = Fault(
-    "not_decodable", f"a cell still holds {UNREAD}, which stands for what could not be read; mend the row"
-)
 
 
 def _ragged(found: int, expected: int) -> Fault:

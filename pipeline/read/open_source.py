@@ -6,6 +6,8 @@ from pipeline.read.bounds import Bounds
 from pipeline.read.compressed import Content, content_of_file
 from pipeline.read.csv_source import CsvSource
 from pipeline.read.decode import known_encoding
+from pipeline.read.filled_rows import FilledRows
+from pipeline.read.fixed_rows import FixedRows, is_rows_to_fix
 from pipeline.read.parquet_source import ParquetSource
 from pipeline.read.source import Source
 from pipeline.read.source_file import SourceFile
@@ -20,10 +22,17 @@ def open_source(
     """
     Open an input and read its header; whoever opens it closes it, or reads it to its end.
 
+    A file of rows to fix gives its rows as the export had them, and says which rows they stand for.
+
     Raises `SourceError` where the file is damaged, of no known kind, or has no usable header, and `SettingsError`
     where the CSV format is impossible.
     """
     check_format(csv)
+    source = FilledRows(_source(file, csv, chunk_rows=chunk_rows, bounds=bounds))
+    return FixedRows(source) if is_rows_to_fix(source.columns) else source
+
+
+def _source(file: SourceFile, csv: CsvFormat, *, chunk_rows: int, bounds: Bounds) -> Source:
     content = content_of_file(file)
     match content:
         case Content.PARQUET:

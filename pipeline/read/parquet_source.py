@@ -47,6 +47,7 @@ class ParquetSource:
             raise
         partitions = partition_columns(own, file.partitions)
         self.columns = (*own, *partitions)
+        self.partitions = len(partitions)
         self.float_columns = frozenset(field.name for field in schema if is_float(field.type))
         self._constants = tuple(partitions.values())
 

@@ -24,6 +24,11 @@ class Source(Protocol):
         ...
 
     @property
+    def partitions(self) -> int:
+        """How many of the columns, the last ones, are hive partitions."""
+        ...
+
+    @property
     def float_columns(self) -> frozenset[str]:
         """The columns that hold binary floating-point numbers, which an id or an amount may not survive."""
         ...

@@ -4,11 +4,13 @@ from pipeline.report.advice import Step, next_steps
 from pipeline.report.folder import make_folder
 from pipeline.report.reading import read_outcome
 from pipeline.report.record import OUTCOME_COLUMNS, OutcomeFormat
+from pipeline.report.rows_to_fix import CSV_NAME
 from pipeline.report.summary import InputFile, QuotaUse, Summary
 from pipeline.report.tally import Tally
-from pipeline.report.writing import ReportFiles, write_report
+from pipeline.report.writing import ReportFiles, report_names, write_report
 
 __all__ = [
+    "CSV_NAME",
     "OUTCOME_COLUMNS",
     "InputFile",
     "OutcomeFormat",
@@ -20,5 +22,6 @@ __all__ = [
     "make_folder",
     "next_steps",
     "read_outcome",
+    "report_names",
     "write_report",
 ]

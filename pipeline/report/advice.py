@@ -4,6 +4,7 @@ import shlex
 from dataclasses import dataclass
 
 from pipeline.model import Status
+from pipeline.report.rows_to_fix import CSV_NAME, WORKBOOK_NAME
 from pipeline.report.summary import Summary
 from pipeline.report.tally import Tally
 
@@ -38,8 +39,8 @@ def next_steps(summary: Summary, tally: Tally) -> list[Step]:
     steps = _ways_on(summary, tally) if summary.state == "completed" else _ways_back(summary, tally)
     to_mend = tally.counts[Status.INVALID] + tally.counts[Status.REJECTED] - tally.new_keys_wanted
     if to_mend > 0:
-        text = f"Mend {_rows(to_mend)} in rows_to_fix.csv, where the last column says what is wrong, and send them:"
-        steps.append(Step(text, _command("run", summary.job, f"{summary.report}/rows_to_fix.csv")))
+        text = f"Fix the {_rows(to_mend)} in {WORKBOOK_NAME} or {CSV_NAME} (reason in `_message`), then run it:"
+        steps.append(Step(text, _command("run", summary.job, f"{summary.report}/{CSV_NAME}")))
     return steps
 
 

@@ -3,7 +3,9 @@
 import fcntl
 import os
 import secrets
+import shutil
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -34,21 +36,33 @@ class Drafts:
     Files of one folder that are written aside and take their places together, in the order they were begun.
 
     As a context: left in peace, all of them are on disk before the first takes its place; left by an exception,
-    nothing of them remains and what stood in their places still does. What a killed process left is cleared away when
-    the next one enters, unless somebody else is writing there.
+    nothing of them remains and what stood in their places still does. A place in `kept` is not taken. What a killed
+    process left is cleared away when the next one enters, unless somebody else is writing there.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kept: Iterable[Path] = ()) -> None:
         self._folder = folder
+        self._kept = frozenset(kept)
         self._files: dict[Path, BinaryIO] = {}
+        self._rooms: list[Path] = []
 
     def begin(self, name: str, *, private: bool = False) -> BinaryIO:
         """Return a new file that will bear this name; a private one is readable by its owner alone, from the start."""
         mode = 0o600 if private else 0o666
-        draft = self._folder / f".{name}.{secrets.token_hex(_TOKEN_BYTES)}.part"
+        draft = self._draft(name)
         file = open(draft, "xb", opener=lambda path, flags: os.open(path, flags, mode))  # noqa: SIM115 - closed with all others
         self._files[self._folder / name] = file
         return file
+
+    def begin_room(self, name: str) -> Path:
+        """Return a new folder, open to its owner alone, for what is put aside while this file is written."""
+        room = self._draft(name)
+        room.mkdir(mode=0o700)
+        self._rooms.append(room)
+        return room
+
+    def _draft(self, name: str) -> Path:
+        return self._folder / f".{name}.{secrets.token_hex(_TOKEN_BYTES)}.part"
 
     def __enter__(self) -> Self:
         self._folder_lock = _clear_away(self._folder)
@@ -70,7 +84,8 @@ class Drafts:
             os.fsync(file.fileno())
             file.close()
         for path, file in self._files.items():
-            Path(file.name).replace(path)
+            if path not in self._kept:
+                Path(file.name).replace(path)
         _sync(self._folder)
 
     def _discard(self) -> None:
@@ -79,6 +94,8 @@ class Drafts:
             with suppress(OSError):
                 file.close()
             Path(file.name).unlink(missing_ok=True)
+        for room in self._rooms:
+            shutil.rmtree(room, ignore_errors=True)
 
 
 def _clear_away(folder: Path) -> int:
@@ -92,7 +109,10 @@ def _clear_away(folder: Path) -> int:
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for draft in folder.glob(f".*.{'[0-9a-f]' * (2 * _TOKEN_BYTES)}.part"):
-            draft.unlink(missing_ok=True)
+            if draft.is_dir():
+                shutil.rmtree(draft, ignore_errors=True)
+            else:
+                draft.unlink(missing_ok=True)
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_SH)
     return descriptor

@@ -8,6 +8,7 @@ from string import Template
 from pipeline.fault_groups import FaultGroup
 from pipeline.model import Status
 from pipeline.report.advice import next_steps, verdict
+from pipeline.report.rows_to_fix import CSV_NAME, WORKBOOK_NAME
 from pipeline.report.summary import Summary
 from pipeline.report.tally import Tally
 from pipeline.showing import shown_row
@@ -130,7 +131,11 @@ def _inputs(summary: Summary) -> str:
 
 
 def _files(outcome_name: str | None) -> str:
-    told = {"rows_to_fix.csv": "the rows to mend", "summary.json": "the numbers of this page"}
+    told = {
+        WORKBOOK_NAME: "the rows to fix, for a spreadsheet",
+        CSV_NAME: "the same rows as CSV",
+        "summary.json": "the numbers of this page",
+    }
     if outcome_name:
         told = {outcome_name: "the outcome of every row"} | told
     return "".join(f'<li><a href="{escape(name)}">{escape(name)}</a>: {text}</li>' for name, text in told.items())

@@ -33,11 +33,14 @@ class Summary:
     """
     What `summary.json` says, in its order.
 
-    The sum of `counts` is `rows`; anything else raises ValueError. `reason` is why the run stopped: the page tells
-    it, the file has no place for it. `waits` is what sending waited for: reason, since, until, seconds.
+    `parent` is the run that this one is a rerun or a fix of. `left` are the rows that neither succeeded nor were
+    skipped, here or in a rerun or fix. The sum of `counts` is `rows`; anything else raises ValueError. `waits` is what
+    sending waited for: reason, since, until, seconds. `reason` is why the run stopped: the page tells it, the file has
+    no place for it.
     """
 
     run_id: str
+    parent: str | None
     job: str
     api: Api
     account: str
@@ -45,6 +48,7 @@ class Summary:
     exit_code: int
     inputs: tuple[InputFile, ...]
     rows: int
+    left: int
     counts: Mapping[Status, int]
     codes: Mapping[str, int]
     faults: GroupedFaults
@@ -67,6 +71,7 @@ class Summary:
         """Return what the file holds: every status has its count, and what was measured is rounded."""
         return {
             "run_id": self.run_id,
+            "parent": self.parent,
             "job": self.job,
             "api": self.api,
             "account": self.account,
@@ -74,6 +79,7 @@ class Summary:
             "exit_code": self.exit_code,
             "inputs": [asdict(file) for file in self.inputs],
             "rows": self.rows,
+            "left": self.left,
             "counts": {status.value: self.counts.get(status, 0) for status in Status},
             "codes": dict(self.codes),
             "faults": self.faults.as_dicts(),

@@ -60,6 +60,11 @@ class Tally:
         return self._faults.listed()
 
     @property
+    def left(self) -> int:
+        """How many rows neither succeeded nor were skipped."""
+        return sum(count for status, count in self.counts.items() if status not in _DONE)
+
+    @property
     def codes(self) -> dict[str, int]:
         """How many rows ended with each code, the most frequent first."""
         codes: Counter[str] = Counter()

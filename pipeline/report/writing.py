@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from pipeline.errors import PipelineError
@@ -12,9 +13,10 @@ from pipeline.report.folder import Drafts, make_folder
 from pipeline.report.outcome_file import NoFile, OutcomeFile, outcome_file
 from pipeline.report.page import render_page
 from pipeline.report.record import OutcomeFormat, columns_of
-from pipeline.report.rows_to_fix import RowsToFix
+from pipeline.report.rows_to_fix import CSV_NAME, WORKBOOK_NAME, Mark, RowsToFix, header_of, left_out_note
 from pipeline.report.summary import Summary
 from pipeline.report.tally import Tally
+from pipeline.report.workbook import TextWorkbook
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +24,24 @@ class ReportFiles:
     """
     What was written, what it says in numbers, and what to do next.
 
-    `outcome` and `page` are None where they were not asked for.
+    `outcome` and `page` are None where they were not asked for. `notes` are sentences for the log.
     """
 
     folder: Path
     outcome: Path | None
     rows_to_fix: Path
+    workbook: Path
     summary_file: Path
     page: Path | None
     summary: Summary
     next_steps: tuple[Step, ...]
+    notes: tuple[str, ...] = ()
+
+
+def report_names(outcome_format: OutcomeFormat | None) -> tuple[str, ...]:
+    """Return the names of the files of a report."""
+    outcome = (f"outcome.{outcome_format}",) if outcome_format else ()
+    return (*outcome, CSV_NAME, WORKBOOK_NAME, "report.html", "summary.json")
 
 
 def write_report(
@@ -43,13 +53,16 @@ def write_report(
     outcomes: Iterable[Outcomes],
     columns: Mapping[int, tuple[str, ...]],
     summarise: Callable[[Tally], Summary],
+    mark: Mark,
     html: bool = True,
+    kept: Iterable[Path] = (),
 ) -> ReportFiles:
     """
     Write the files of a run's report into a folder, which is made where there is none.
 
     `outcomes` is read once, in source order, and never held; `columns` are those of each input, by its number;
-    `summarise` makes the summary from what the pass has counted. With no `outcome_format` there is no outcome file.
+    `summarise` makes the summary from what the pass has counted, `mark` ties a row to fix to its origin. With no
+    `outcome_format` there is no outcome file. Files that are `kept` stay as they are.
 
     The files take their places together at the end, `summary.json` last: whoever waits for it finds the others. If
     anything fails, no new file is left and the old ones stay. Raises SettingsError where the folder can't be written,
@@ -58,11 +71,22 @@ def write_report(
     make_folder(folder)
     outcome_name = outcome_format and f"outcome.{outcome_format}"
     try:
-        with Drafts(folder) as drafts:
+        with Drafts(folder, kept) as drafts, _workbook(drafts, columns) as book:
+            rows_to_fix = RowsToFix(drafts.begin(CSV_NAME, private=True), book, columns, mark)
             tally = _pass(
-                drafts=drafts, outcome_format=outcome_format, run_id=run_id, job=job, outcomes=outcomes, columns=columns
+                drafts=drafts,
+                outcome_format=outcome_format,
+                run_id=run_id,
+                job=job,
+                outcomes=outcomes,
+                rows_to_fix=rows_to_fix,
             )
             summary = summarise(tally)
+            book.made_at = datetime.fromisoformat(summary.started_at).replace(tzinfo=None)
+            notes = [left_out_note(book.left_out)] if book.left_out else []
+            for note in notes:
+                book.note(note)
+            notes += [f"{path} was given back as an input, and stays as it is" for path in kept]
             if html:
                 drafts.begin("report.html").write(render_page(summary, tally, outcome_name).encode())
             drafts.begin("summary.json").write(summary.as_json())
@@ -74,12 +98,19 @@ def write_report(
     return ReportFiles(
         folder=folder,
         outcome=folder / outcome_name if outcome_name else None,
-        rows_to_fix=folder / "rows_to_fix.csv",
+        rows_to_fix=folder / CSV_NAME,
+        workbook=folder / WORKBOOK_NAME,
         summary_file=folder / "summary.json",
         page=folder / "report.html" if html else None,
         summary=summary,
         next_steps=tuple(next_steps(summary, tally)),
+        notes=tuple(notes),
     )
+
+
+def _workbook(drafts: Drafts, columns: Mapping[int, tuple[str, ...]]) -> TextWorkbook:
+    file = drafts.begin(WORKBOOK_NAME, private=True)
+    return TextWorkbook(file, drafts.begin_room(WORKBOOK_NAME), header_of(columns))
 
 
 def _pass(
@@ -88,11 +119,10 @@ def _pass(
     run_id: str,
     job: str,
     outcomes: Iterable[Outcomes],
-    columns: Mapping[int, tuple[str, ...]],
+    rows_to_fix: RowsToFix,
 ) -> Tally:
     tally = Tally()
     with _outcome_file(drafts, outcome_format) as file:
-        rows_to_fix = RowsToFix(drafts.begin("rows_to_fix.csv", private=True), columns)
         for page in outcomes:
             file.add(columns_of(run_id, job, page))
             rows_to_fix.add(page)

@@ -22,7 +22,7 @@ _PRIVATE = frozenset(
 @dataclass(frozen=True, slots=True)
 class Plan:
     """
-    What a run would do: rows by fate, faults, the first problems, samples of payloads without users' ids, and how long.
+    What a run would do: rows by fate, faults, the first problems, sample payloads, and for how long.
 
     `to_send` counts requests, which are more than rows where a task was completed several times. With a `reason` the
     run would stop before its first request.
@@ -47,8 +47,12 @@ class Plan:
         return 3 if self.counts[Status.INVALID] else 0
 
 
-def plan_of(seen: Prospect, limit_per_s: float, reason: str | None = None) -> Plan:
-    """Return the plan that a rehearsed run amounts to, at so many requests a second; `reason` is why it would stop."""
+def plan_of(seen: Prospect, limit_per_s: float, reason: str | None = None, *, show_ids: bool = False) -> Plan:
+    """
+    Return the plan that a rehearsed run amounts to, at so many requests a second; `reason` is why it would stop.
+
+    The sample payloads are without ids of users; with `show_ids` they are what would be sent, to the byte.
+    """
     skipped = {fate.code: rows for fate, rows in seen.fates.items() if fate not in (Fate.DUE, Fate.INVALID)}
     counts = {
         "to_send": seen.fates[Fate.DUE],
@@ -65,7 +69,7 @@ def plan_of(seen: Prospect, limit_per_s: float, reason: str | None = None) -> Pl
         seconds=seen.to_send / limit_per_s,
         faults=seen.decided.faults.listed(),
         problems=seen.problems,
-        samples=[_sample(body) for body in seen.samples],
+        samples=[body.decode() if show_ids else _sample(body) for body in seen.samples],
         reason=reason,
     )
 

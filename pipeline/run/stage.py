@@ -1,13 +1,15 @@
 """The first act: every input is read to its end, mapped, and decided on in the ledger, before the first request."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from pipeline.ledger.origins import Origin
 from pipeline.ledger.records import Decided, InputRecord, let_pass
 from pipeline.ledger.refunds import Retarget
 from pipeline.map import MappingRules, bind_chunks, check_columns, rekey, retarget
 from pipeline.model import DEFAULT_MAX_INVALID, CsvFormat, RowLimit, Status
 from pipeline.read import Source, SourceFile, open_source, sha256_of, verify_unchanged
+from pipeline.run.fixes import Fixes
 from pipeline.run.wrong_batch import is_wrong, too_many_invalid
 from pipeline.sheet import Sheet
 from pipeline.write.course import Course, Drained, Ending
@@ -20,12 +22,16 @@ class TakesRows(Protocol):
         """Forget what was staged."""
         ...
 
+    def origins(self, marks: Iterable[str]) -> Mapping[str, Origin]:
+        """Return the rows that marks stand for; one that names no row to fix is left out."""
+        ...
+
     def add_input(self, source: InputRecord) -> None:
         """Note an input file, when it is opened and again when it was read to its end."""
         ...
 
-    def stage(self, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget) -> None:
-        """Take in a chunk of rows."""
+    def stage(self, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget) -> int:
+        """Take in a chunk of rows; return how many of them are invalid."""
         ...
 
     def keep_up(self) -> None:
@@ -67,9 +73,10 @@ class Stager:
         self._tick = tick
         self._rows = 0
         self._invalid = 0
+        self._filtered = 0
 
     def stage(self, files: Sequence[SourceFile]) -> int:
-        """Stage all rows of all files and make the run ready to deliver; return how many rows were read."""
+        """Stage all rows of all files and make the run ready to deliver; return how many rows the job wants."""
         self._ledger.unstage()
         for file in files:
             self._check_header(file)
@@ -79,7 +86,7 @@ class Stager:
         for file in files:
             verify_unchanged(file)
         self._ledger.start_delivering(lambda body, key: rekey(body, self._rules.api, key), self._check)
-        return self._rows
+        return self._rows - self._filtered
 
     def _check(self, decided: Decided) -> None:
         """Raise Drained where the rows are wrong as a whole: then nothing is sent."""
@@ -104,7 +111,7 @@ class Stager:
         with open_source(file, self._csv) as source:
             self._add_input(file_no, file, source, 0, "")
             try:
-                self._stage_rows(file_no, source)
+                self._stage_rows(file_no, file.name, source)
             except Drained:
                 self._add_input(file_no, file, source, self._rows - before, sha256_of(file))
                 raise
@@ -119,18 +126,22 @@ class Stager:
             )
         )
 
-    def _stage_rows(self, file_no: int, source: Source) -> None:
-        map_chunk = bind_chunks(self._rules, source.columns, source.float_columns)
+    def _stage_rows(self, file_no: int, name: str, source: Source) -> None:
+        map_chunk = bind_chunks(self._rules, source.columns)
+        fixes = Fixes(self._ledger, self._rules, source.columns)
         for chunk in source:
             self._go_on()
             left = len(chunk) if self._limit is None else self._limit - self._rows
-            sheet = map_chunk(chunk.slice(0, left))
-            self._ledger.stage(file_no, self._rows + 1, sheet, retarget)
+            tied = fixes.tie(chunk.slice(0, left))
+            sheet = fixes.known_by_content(map_chunk(tied.chunk), tied.origins)
+            invalid = self._ledger.stage(file_no, self._rows + 1, sheet, retarget)
             self._rows += len(sheet)
-            if invalid := len(sheet.others):
+            self._filtered += len(sheet.filtered)
+            if invalid:
                 self._invalid += invalid
                 self._course.count(Status.INVALID, invalid)
             self._ledger.keep_up()
             self._tick(self._rows)
             if self._rows == self._limit:
-                return
+                break
+        fixes.tell(name)

@@ -11,6 +11,7 @@ from cryptography import x509
 
 from pipeline.settings.model import Account, AlipayAccount, Config
 from pipeline.settings.words import quoted
+from pipeline.settings.zones import reversed_offset
 
 SOON = timedelta(days=30)
 
@@ -28,6 +29,11 @@ def _about_config(config: Config) -> Iterator[str]:
         yield f"{config.path}: others than its owner may change it; run chmod go-w on it"
     if _mode(config.ledger_path) & (stat.S_IRWXG | stat.S_IRWXO):
         yield f"{config.path} [ledger] url: others than its owner may open {config.ledger_path}; run chmod 600 on it"
+    for job in config.jobs.values():
+        if offset := reversed_offset(job.timezone):
+            where = f"{config.path} [jobs.{quoted(job.name)}] timezone"
+            hint = "; for China's time write Asia/Shanghai" if offset in ("UTC-8", "UTC+8") else ""
+            yield f"{where}: {job.timezone.key} is {offset}, its sign is reversed{hint}"
     for name in config.unused_accounts:
         yield f"{config.path} [accounts.{quoted(name)}]: no job uses it, so its keys are not checked"
 

@@ -1,16 +1,18 @@
 """Jobs: what goes together, and the job with its defaults filled in."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, LaneOrder, RowLimit
 from pipeline.resources import schema
+from pipeline.settings.export_words import read_filter, read_values, text_of
 from pipeline.settings.model import Job, TransportName
 from pipeline.settings.table import Table
 from pipeline.settings.words import did_you_mean, listed, quoted
+from pipeline.settings.zones import suggested_zone
 
 # wechatpay-v3-points.md, section 1: 5 requests per second per service-provider merchant id.
 POINTS_RATE = 5.0
@@ -44,7 +46,8 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
     if export is None or api is None:
         return None
     _check_api(table, Export(export), Api(api))
-    _check_fields(table, Export(export))
+    meanings = read_values(table.table("values"))
+    _check_fields(table, Export(export), meanings)
     values = table.values
     return Job(
         name=table.name,
@@ -62,6 +65,11 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
         columns=_flat(table.table("columns")),
         units=MappingProxyType(dict(_sound(table.table("units")))),
         constants=_flat(table.table("constants")),
+        values=meanings,
+        defaults=_flat(table.table("defaults")),
+        filter=read_filter(table.table("filter")),
+        formats=_formats(table.table("formats")),
+        sends_suspicious_ids=table.text("suspicious_ids") == "send",
         order=_order(table),
         transport=TransportName(_given(values, "transport", TransportName.REQUESTS)),
         max_failures=_row_limit(table, "max_failures"),
@@ -90,13 +98,14 @@ def _check_api(table: Table, export: Export, api: Api) -> None:
         table.fault("api", f"{export} go to {_APIS[export]}; change api or export")
 
 
-def _check_fields(table: Table, export: Export) -> None:
+def _check_fields(table: Table, export: Export, meanings: Iterable[str]) -> None:
     rows = schema(f"exports/{export}.json")
     known, parts = rows["properties"], tuple(rows.get("patternProperties", ()))
-    for part in map(table.table, ("columns", "units", "constants")):
-        for field in _flat(part):
+    named = {name: _flat(table.table(name)) for name in ("columns", "units", "constants", "defaults")}
+    for name, fields in (*named.items(), ("values", meanings), ("formats", table.table("formats").values)):
+        for field in fields:
             if field not in known and not any(re.match(pattern, field) for pattern in parts):
-                part.fault(field, f"no field of {export}{did_you_mean(field, known)}")
+                table.table(name).fault(field, f"no field of {export}{did_you_mean(field, known)}")
 
 
 def _rate(table: Table) -> float:
@@ -130,7 +139,7 @@ def _zone(table: Table) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        table.fault("timezone", f"no time zone has the name {quoted(name)}{did_you_mean(name, available_timezones())}")
+        table.fault("timezone", f"no time zone has the name {quoted(name)}{suggested_zone(name)}")
         return ZoneInfo(DEFAULT_ZONE)
 
 
@@ -144,7 +153,8 @@ def _csv(table: Table) -> CsvFormat:
     delimiter, quote = table.text("delimiter") or plain.delimiter, _given(table.values, "quote", plain.quote)
     if delimiter == quote:
         table.fault("quote", "the same as delimiter; they have to differ")
-    return CsvFormat(encoding, delimiter, quote, tuple(table.values.get("null_values") or ()))
+    null_values = tuple(_given(table.values, "null_values", plain.null_values))
+    return CsvFormat(encoding, delimiter, quote, null_values)
 
 
 def _is_codec(name: str) -> bool:
@@ -164,12 +174,14 @@ def _flat(table: Table) -> Mapping[str, str]:
     flat: dict[str, str] = {}
     for field, value in _sound(table):
         nested = value if isinstance(value, dict) else {"": value}
-        flat |= {f"{field}.{name}" if name else field: _text(one) for name, one in nested.items() if one is not None}
+        flat |= {f"{field}.{name}" if name else field: text_of(one) for name, one in nested.items() if one is not None}
     return MappingProxyType(flat)
 
 
-def _text(value: str | int) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _formats(table: Table) -> Mapping[str, tuple[str, ...]]:
+    """Return the forms of each field's times, without white space around them: a value has none."""
+    forms = {field: [value] if isinstance(value, str) else value for field, value in _sound(table)}
+    return MappingProxyType({field: tuple(form.strip() for form in several) for field, several in forms.items()})
 
 
 def _sound(table: Table) -> list[tuple[str, Any]]:

@@ -49,7 +49,19 @@ def load(
     if faults:
         raise SettingsError(faults)
     idle = tables.keys() - {job.account for job in jobs.values()}
-    return Config(path, ledger, MappingProxyType(accounts), MappingProxyType(jobs), tuple(sorted(idle)))
+    return Config(
+        path=path,
+        ledger_path=ledger,
+        accounts=MappingProxyType(accounts),
+        jobs=MappingProxyType(jobs),
+        unused_accounts=tuple(sorted(idle)),
+        key_files=tuple(around.folder / name for table in tables.values() for name in _named_files(table)),
+    )
+
+
+def _named_files(account: Table) -> list[str]:
+    named = (value for key, value in account.values.items() if key.endswith("_file") and value is not None)
+    return [name for value in named for name in ([value] if isinstance(value, str) else value)]
 
 
 def _read_jobs(table: Table, accounts: Mapping[str, Table]) -> dict[str, Job]:

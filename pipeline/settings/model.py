@@ -81,7 +81,8 @@ class Job:
 
     `inputs` are as written, `{date}` unfilled, relative to the config file's folder; none means that the command
     line names them. A dotted field such as `biz_data.city` stands in `columns` and `constants` under that name;
-    `units` are `yuan` or `fen`.
+    `units` are `yuan` or `fen`; `formats` are the forms of a field's times beside those that need none. `values` are
+    by field and word, `filter` are the wanted texts by column.
     """
 
     name: str
@@ -100,8 +101,13 @@ class Job:
     columns: Mapping[str, str]
     units: Mapping[str, str]
     constants: Mapping[str, str] = field(repr=False)
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    defaults: Mapping[str, str] = field(default_factory=dict, repr=False)
+    filter: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     order: LaneOrder = LaneOrder.SOURCE
     transport: TransportName = TransportName.REQUESTS
+    formats: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sends_suspicious_ids: bool = False
     max_failures: RowLimit | None = None
     max_invalid: RowLimit = DEFAULT_MAX_INVALID
 
@@ -111,7 +117,8 @@ class Config:
     """
     A config file without a fault.
 
-    `accounts` holds those whose keys were asked for and read; `unused_accounts` names those of no job.
+    `accounts` holds those whose keys were asked for and read; `unused_accounts` names those of no job. `key_files` are
+    all files that accounts name.
     """
 
     path: Path
@@ -119,6 +126,7 @@ class Config:
     accounts: Mapping[str, Account]
     jobs: Mapping[str, Job]
     unused_accounts: tuple[str, ...] = ()
+    key_files: tuple[Path, ...] = ()
 
     @property
     def folder(self) -> Path:

@@ -15,10 +15,11 @@ def plain(value: Any, file: str, faults: list[str], path: tuple[str, ...] = ()) 
     """
     Return a copy in which dates, NaN, infinity, numbers of more than 64 bits and what is nested without end are None.
 
-    A key that is empty or a number with zeros before it is left out, its fault told.
+    A key that is empty or a number with zeros before it is left out, its fault told; but words of an export are kept,
+    which the schema does not judge.
     """
     if isinstance(value, dict) and len(path) < _DEEPEST:
-        unfit = [key for key in value if _UNFIT.fullmatch(key)]
+        unfit = [key for key in value if _UNFIT.fullmatch(key) and not (key and _holds_words(path))]
         faults += [f"{place(file, path, key)}: no name for a key; write it otherwise" for key in unfit]
         fit = {key: item for key, item in value.items() if key not in unfit}
         return {key: plain(item, file, faults, (*path, key)) for key, item in fit.items()}
@@ -33,3 +34,12 @@ def plain(value: Any, file: str, faults: list[str], path: tuple[str, ...] = ()) 
             return value if math.isfinite(value) else None
         case _:
             return None
+
+
+def _holds_words(path: tuple[str, ...]) -> bool:
+    """Tell whether the keys of a table are words of an export: of [jobs.X.filter], or below [jobs.X.values]."""
+    match path:
+        case ("jobs", _, "filter") | ("jobs", _, "values", _, *_):
+            return True
+        case _:
+            return False

@@ -103,12 +103,13 @@ def _wanted(error: ValidationError, document: Mapping[str, Any], path: Path) -> 
             names = [str(option) for option in options]
             return listed(names, "or") + (did_you_mean(given, names) if isinstance(given, str) else "")
         case Kind.Type():
-            return f"{_rule(error)['description']}; it is {_kind(given)}"
+            return f"{_rule(error)['description']}; it is {kind_of(given)}"
         case _:
             return str(_rule(error)["description"])
 
 
-def _kind(given: object) -> str:
+def kind_of(given: object) -> str:
+    """Say of which type a value is."""
     if isinstance(given, float) and not math.isfinite(given):
         return "not finite"
     return _TYPES.get(type(given), "a date or time")

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 from pipeline.simulator.books import Books
-from pipeline.simulator.fields import child, is_amount, is_time, json_object, text
+from pipeline.simulator.fields import child, is_amount, is_id, is_member, is_time, json_object, text
 from pipeline.simulator.ruling import Accepted, Admission, Decision, Refusal, Ruling
 
 _ALWAYS = ("agreement_no", "partner_id", "out_biz_no", "biz_time", "request_from", "biz_action", "cumulate_data_type")
+_IDS = ("out_biz_no", "open_id", "pay_out_biz_no")
 _DISCOUNT_TYPES = frozenset({"exclusiveBenefit", "exclusiveDiscount", "appreciationBenefit", "memberPoint"})
 _PAID, _REFUND = "ORDER_PAID", "ORDER_REFUND"
 
@@ -36,6 +37,7 @@ def _lacks_payment(admission: Admission, books: Books) -> bool:
 
 def _problems(content: Mapping[str, object]) -> Iterator[Refusal]:
     yield from (_invalid(f"{name}不能为空") for name in _ALWAYS if not text(content, name))
+    yield from _id_problems(content)
     if bool(text(content, "user_id")) == bool(text(content, "open_id")):
         yield _invalid("user_id和open_id须且只须传一个")
     if not is_time(text(content, "biz_time")):
@@ -48,6 +50,17 @@ def _problems(content: Mapping[str, object]) -> Iterator[Refusal]:
         yield _invalid("pay_out_biz_no不能为空")
     yield from _optional_problems(content)
     yield from _cumulated_problems(content)
+
+
+def _id_problems(content: Mapping[str, object]) -> Iterator[Refusal]:
+    for name in ("user_id", "partner_id"):
+        if name in content and not is_member(text(content, name)):
+            yield _invalid(f"{name}格式错误")
+    # The one example has 20 digits; that it holds nothing but letters and digits is inferred.
+    agreement = text(content, "agreement_no")
+    if not (agreement.isascii() and agreement.isalnum()):
+        yield _invalid("agreement_no格式错误")
+    yield from (_invalid(f"{name}含有非法字符") for name in _IDS if not is_id(text(content, name)))
 
 
 def _optional_problems(content: Mapping[str, object]) -> Iterator[Refusal]:
@@ -75,6 +88,8 @@ def _amount_problems(amount: Mapping[str, object] | None) -> Iterator[Refusal]:
     trade = child(amount, "trade_info")
     if trade is not None and not text(trade, "trade_no"):
         yield _invalid("trade_info.trade_no不能为空")
+    if trade is not None and not is_id(text(trade, "trade_no")):
+        yield _invalid("trade_info.trade_no含有非法字符")
     if trade is not None and not is_amount(trade.get("amount")):
         yield Refusal("ORDER_AMOUNT_ILLEGAL", "订单金额错误")
     discounts = amount.get("out_discount_infos", [])

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import orjson
 
+_MEMBER = re.compile(r"2088\d{12}", re.ASCII)
 _AMOUNT = re.compile(r"(0|[1-9]\d*)(\.\d{1,2})?", re.ASCII)
 
 
@@ -19,6 +20,16 @@ def child(content: Mapping[str, object], name: str) -> Mapping[str, object] | No
     """Return the field where it is an object."""
     value = content.get(name)
     return value if isinstance(value, dict) else None
+
+
+def is_member(value: str) -> bool:
+    """Tell whether this is the id of a user or a merchant (alipay-v3-cumulation.md, section 1)."""
+    return _MEMBER.fullmatch(value) is not None
+
+
+def is_id(value: str) -> bool:
+    """Tell whether this can be an id: printable, without white space at its ends (inferred)."""
+    return value.isprintable() and value == value.strip()
 
 
 def is_amount(value: object) -> bool:

@@ -28,6 +28,10 @@ _COUNTED_AS = {
 }
 
 
+# How each line begins: nothing is added to a file that is something else.
+_BEGINNING = b'{"number":'
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """
@@ -68,10 +72,17 @@ class Journal(AbstractContextManager["Journal"]):
 
     def __enter__(self) -> Self:
         try:
-            self._file = self._path.open("a", encoding="utf-8") if self._path else None
+            self._file = self._opened(self._path) if self._path else None
         except OSError as error:
             raise SettingsError([f"{self._path}: the journal can't be written: {error.strerror}"]) from error
         return self
+
+    def _opened(self, path: Path) -> TextIO:
+        if path.exists():
+            with path.open("rb") as there:
+                if there.read(len(_BEGINNING)) not in (b"", _BEGINNING):
+                    raise SettingsError([f"{path} is there and is no journal; name another file"])
+        return path.open("a", encoding="utf-8")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

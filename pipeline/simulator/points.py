@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from pipeline.simulator.books import Books
-from pipeline.simulator.fields import text
+from pipeline.simulator.fields import is_id, text
 from pipeline.simulator.ruling import Accepted, Admission, Decision, Refusal, Ruling
 
 _TEXTS = {"out_request_no": 128, "brand_id": 16, "card_id": 32, "openid": 128, "user_card_code": 32}
@@ -34,6 +34,8 @@ def _problems(content: Mapping[str, object]) -> Iterator[str]:
             yield f"{name}为空、类型错误或超长"
         if any(ord(character) > 0xFFFF for character in value):
             yield f"{name}含有四字节字符"
+        if not is_id(value):
+            yield f"{name}含有非法字符"
     if not _REQUEST_NO.fullmatch(text(content, "out_request_no")):
         yield "out_request_no含有非法字符"
     if not _CARD_CODE.fullmatch(text(content, "user_card_code")):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from pipeline.simulator.books import Books
-from pipeline.simulator.fields import json_object, text
+from pipeline.simulator.fields import is_id, is_member, json_object, text
 from pipeline.simulator.ruling import Accepted, Admission, Decision, Refusal, Ruling
 
 _LENGTHS = {
@@ -40,10 +40,12 @@ def rule(admission: Admission, books: Books) -> tuple[Decision, Ruling]:
 
 def _problems(content: Mapping[str, object]) -> Iterator[Refusal]:
     users = [text(content, name) for name in ("user_id", "open_id") if text(content, name)]
-    if len(users) != 1 or len(users[0]) > 64:
+    is_right = "open_id" in content or is_member(text(content, "user_id"))
+    if len(users) != 1 or len(users[0]) > 128 or not is_right or not is_id(users[0]):
         yield _refusal("ZMDATA.USER_ID_ERROR", "用户ID错误")
     for name, (longest, code) in _LENGTHS.items():
-        if not 0 < len(text(content, name)) <= longest:
+        value = text(content, name)
+        if not 0 < len(value) <= longest or (name != "biz_data" and not is_id(value)):
             yield _refusal(code, f"{name}错误")
     if json_object(text(content, "biz_data")) is None:
         yield _refusal("ZMDATA.BIZ_DATA_ERROR", "biz_data不是JSON")

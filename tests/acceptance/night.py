@@ -242,7 +242,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 def read_csv(path: Path) -> list[dict[str, str]]:
     """Return the lines of a CSV file by their columns."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 

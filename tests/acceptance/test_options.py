@@ -171,7 +171,7 @@ def test_the_outcome_file_comes_in_the_format_asked_for(form: str, night: Night)
 
     (report,) = night.reports()
     files = sorted(path.name for path in report.iterdir())
-    assert files == sorted([f"outcome.{form}", "report.html", "rows_to_fix.csv", "summary.json"])
+    assert files == sorted([f"outcome.{form}", "report.html", "rows_to_fix.csv", "rows_to_fix.xlsx", "summary.json"])
     lines = lines_of(report / f"outcome.{form}")
     assert [(line["request_key"], line["status"], int(line["attempts"])) for line in lines] == [
         ("A1", "succeeded", 1),

@@ -229,8 +229,8 @@ def test_a_tasks_outcome_is_the_worst_of_its_deliveries(faults: list[Fault], fat
     assert sorted(night.simulator.journal.applied_keys()) == ["K1-1", "K1-2", "K1-3"]
 
 
-def test_rows_to_fix_are_taken_back_once_mended(night: Night) -> None:
-    """rows_to_fix.csv holds the rows to mend as they were; mended, `backfill run` sends them and nothing else."""
+def test_rows_to_fix_are_taken_back_once_fixed(night: Night) -> None:
+    """rows_to_fix.csv holds the rows to fix as they were; fixed, `backfill run` sends them and nothing else."""
     rows = [order(1), order(2, trade_amount="1,50"), order(3, trade_no="=1+1"), order(4, trade_no="00042")]
     night.export("orders.csv", rows, encoding="gb18030")
     night.simulator.set_faults([Fault(Kind.REFUSE, key="A[34]", code="ORDER_AMOUNT_ILLEGAL")])
@@ -248,7 +248,7 @@ def test_rows_to_fix_are_taken_back_once_mended(night: Night) -> None:
     ended = night.backfill("run", "orders", str(path))
 
     assert first.exit_code == 3
-    assert list(to_fix[0]) == [*rows[0], "_status", "_code", "_message"]
+    assert list(to_fix[0]) == [*rows[0], "_row", "_status", "_code", "_message"]
     assert [(row["out_biz_no"], row["_status"], row["_code"]) for row in to_fix] == [
         ("A2", "invalid", "field_invalid"),
         ("A3", "rejected", "ORDER_AMOUNT_ILLEGAL"),

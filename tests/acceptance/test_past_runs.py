@@ -48,7 +48,6 @@ def mixed(night: Night) -> Night:
         pytest.param(["--only", "rejected"], ["A3", "A4"], 0, id="rejected"),
         pytest.param(["--code", "cut_short"], ["A2"], 0, id="a code"),
         pytest.param(["--code", "cut_short,throttled"], ["A2", "A5"], 0, id="two codes"),
-        pytest.param(["--only", "unsent", "--code", "cut_short"], [], 0, id="status and code"),
         pytest.param(["--limit", "1"], ["A1"], 0, id="limit"),
         pytest.param(["--new-keys"], ["A1", "A2", "A3-k2", "A5", "R1"], 0, id="new keys"),
         pytest.param(["--new-keys", "--only", "rejected"], ["A3-k2", "A4"], 0, id="new keys, rejected"),
@@ -90,7 +89,7 @@ def test_rerun_says_why_codes_selected_nothing(words: list[str], told: str, mixe
     """Where no row is taken although codes were named, stderr tells how the rows with these codes ended."""
     ended = mixed.backfill("rerun", "last", *words, "--json")
 
-    assert (ended.exit_code, json.loads(ended.stdout)["rows"]) == (0, 0)
+    assert (ended.exit_code, json.loads(ended.stdout)["rows"], len(mixed.reports())) == (3, 0, 1)
     assert f"no row was selected: {told}\n" in ended.stderr
 
 
@@ -188,9 +187,19 @@ def test_report_writes_one_file_where_output_names_one(form: str, asked: bool, m
     [
         pytest.param(["--output", "night.txt"], "night.txt: ends in no format", id="no format"),
         pytest.param(["--output", "backfill.toml"], "backfill.toml: ends in no format", id="config, by its name"),
-        pytest.param(["--output", "backfill.toml", "--format", "csv"], "the config lies there", id="config"),
-        pytest.param(["--output", "state/backfill.db", "--format", "csv"], "the ledger lies there", id="ledger"),
-        pytest.param(["--output", "state/backfill.db-quota", "--format", "csv"], "the ledger lies there", id="quota"),
+        pytest.param(
+            ["--output", "backfill.toml", "--format", "csv"], "there is the config, and is not overwritten", id="config"
+        ),
+        pytest.param(
+            ["--output", "state/backfill.db", "--format", "csv"],
+            "there is the ledger, or a file of it, and is not overwritten",
+            id="ledger",
+        ),
+        pytest.param(
+            ["--output", "state/backfill.db-quota", "--format", "csv"],
+            "there is the ledger, or a file of it, and is not overwritten",
+            id="quota",
+        ),
     ],
 )
 def test_report_refuses_to_write_what_would_mislead_or_destroy(words: list[str], fault: str, mixed: Night) -> None:
@@ -211,7 +220,10 @@ def test_report_writes_a_folder_where_output_names_one(mixed: Night) -> None:
     ended = mixed.backfill("report", "last", "--format", "jsonl", "--output", "again")
 
     names = sorted(path.name for path in (mixed.folder / "again").iterdir())
-    assert (ended.exit_code, names) == (0, ["outcome.jsonl", "report.html", "rows_to_fix.csv", "summary.json"])
+    assert (ended.exit_code, names) == (
+        0,
+        ["outcome.jsonl", "report.html", "rows_to_fix.csv", "rows_to_fix.xlsx", "summary.json"],
+    )
 
 
 def test_past_runs_can_be_looked_at_without_any_key(mixed: Night) -> None:
@@ -266,3 +278,102 @@ def test_a_rerun_is_resumed_without_the_exports(mixed: Night) -> None:
     resumed = mixed.backfill("resume", "last")
 
     assert (stopped.exit_code, resumed.exit_code, mixed.fates()) == (4, 0, ["succeeded SUCCESS"] * 4)
+
+
+NOTHING = [
+    pytest.param({"trade_amount": "x"}, "1 row is invalid: fix it in rows_to_fix.csv", 3, id="invalid"),
+    pytest.param(
+        {"trade_no": "refused"},
+        "1 row is rejected: fix it in rows_to_fix.csv, or rerun with --only rejected or --new-keys",
+        3,
+        id="rejected",
+    ),
+    pytest.param({}, "no row of run {run} is left", 0, id="nothing left"),
+]
+
+
+@pytest.mark.parametrize(("row", "told", "exit_code"), NOTHING)
+def test_a_rerun_with_nothing_to_send_makes_no_run(
+    row: dict[str, str], told: str, exit_code: int, night: Night
+) -> None:
+    """It says what is left and how to go on, with 3 where a person has to see to rows, and with --json as an object."""
+    key = "refused" if "trade_no" in row else "A2"
+    night.simulator.set_faults([refused("refused", "INVALID_PARAMETER")])
+    night.export("orders.csv", [order(1), order(2, out_biz_no=key, **row)])
+    night.backfill("run", "orders")
+    (report,) = night.reports()
+    sent, told = night.requests(), f"nothing to send: {told.format(run=report.name)}"
+
+    text, as_json = night.backfill("rerun", "last"), night.backfill("rerun", "last", "--json")
+
+    assert (text.exit_code, text.stdout) == (exit_code, f"{told}\n")
+    status = {"refused": "rejected", "A2": "invalid"}[key] if row else None
+    assert (as_json.exit_code, json.loads(as_json.stdout)) == (
+        exit_code,
+        {
+            "run_id": None, "parent": report.name, "job": "orders", "exit_code": exit_code, "rows": 0,
+            "left": len(row), "reason": told,
+            "counts": {each: int(each == status) for each in night.summary()["counts"]},
+        },
+    )  # fmt: skip
+    assert (night.requests(), night.reports()) == (sent, [report])
+
+
+def test_a_rerun_that_selects_nothing_says_what_is_left(mixed: Night) -> None:
+    """Rows that the selection leaves out are named with their status, and how to take them."""
+    ended = mixed.backfill("rerun", "last", "--only", "unsent", "--code", "cut_short")
+
+    assert (ended.exit_code, len(mixed.reports())) == (3, 1)
+    assert (
+        "1 row is invalid: fix it in rows_to_fix.csv; 2 rows are rejected: fix them in rows_to_fix.csv" in ended.stdout
+    )
+    assert "2 rows are unknown: rerun without --only, --code and --limit to take them" in ended.stdout
+
+
+def test_a_rerun_of_what_another_rerun_has_sent_makes_no_run(mixed: Night) -> None:
+    """Rows that a rerun brought to an end are not taken again from the first run."""
+    (first,) = mixed.reports()
+    mixed.backfill("rerun", "last", "--only", "unknown,unsent,blocked,rejected")
+
+    ended = mixed.backfill("rerun", first.name)
+
+    assert (ended.exit_code, len(mixed.reports())) == (3, 2)
+    assert ended.stdout == "nothing to send: 1 row is invalid: fix it in rows_to_fix.csv\n"
+
+
+@pytest.mark.parametrize(("amount", "exit_code"), [("1.00", 0), ("x", 3)])
+def test_a_resume_of_a_finished_run_says_so(amount: str, exit_code: int, night: Night) -> None:
+    """Nothing is read or sent, the exit code is that of the run, and --json gives its summary."""
+    night.export("orders.csv", [order(1), order(2, trade_amount=amount)])
+    night.backfill("run", "orders")
+    (night.folder / "orders.csv").unlink()
+    sent, summary, (report,) = night.requests(), night.summary(), night.reports()
+
+    text, as_json = night.backfill("resume", "last"), night.backfill("resume", "last", "--json")
+
+    assert (text.exit_code, text.stdout) == (
+        exit_code,
+        f"run {report.name} is finished (exit code {exit_code}): nothing to resume\n",
+    )
+    assert (as_json.exit_code, json.loads(as_json.stdout)) == (exit_code, summary)
+    assert (night.requests(), night.reports()) == (sent, [report])
+
+
+def test_last_is_the_last_run_that_did_something(night: Night) -> None:
+    """A run that was refused for its inputs is not meant by `last`, as long as there is another."""
+    refused = (
+        night.backfill("show", "last"),
+        night.backfill("run", "orders", "gone.csv"),
+        night.backfill("show", "last"),
+    )
+    (night.folder / "wrong.csv").write_text("a,b\n1,2\n")
+    night.backfill("run", "orders", "wrong.csv")
+    only = night.backfill("show", "last", "--json")
+    night.export("orders.csv", [order(1)])
+    night.backfill("run", "orders")
+    night.backfill("run", "orders", "wrong.csv")
+
+    shown = night.backfill("show", "last", "--json")
+
+    assert [ended.exit_code for ended in refused] == [2, 2, 2]
+    assert (json.loads(only.stdout)["exit_code"], json.loads(shown.stdout)["run_id"]) == (2, night.reports()[-1].name)

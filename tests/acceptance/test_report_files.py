@@ -29,7 +29,7 @@ def test_the_folder_holds_four_files(night: Night) -> None:
 
     (report,) = night.reports()
     names = sorted(path.name for path in report.iterdir())
-    assert names == ["outcome.csv", "report.html", "rows_to_fix.csv", "summary.json"]
+    assert names == ["outcome.csv", "report.html", "rows_to_fix.csv", "rows_to_fix.xlsx", "summary.json"]
     assert report.parent == night.folder / "reports"
 
 
@@ -149,8 +149,8 @@ def test_rows_to_fix_has_its_header_also_where_no_row_is(night: Night) -> None:
 
     night.backfill("run", "orders")
 
-    lines = (night.reports()[-1] / "rows_to_fix.csv").read_text().splitlines()
-    assert lines == [",".join([*order(1), "_status", "_code", "_message"])]
+    lines = (night.reports()[-1] / "rows_to_fix.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert lines == [",".join([*order(1), "_row", "_status", "_code", "_message"])]
 
 
 def test_a_report_that_cannot_be_written_is_told_before_anything_is_sent(night: Night) -> None:

@@ -25,7 +25,7 @@ def secrets_of(night: Night) -> tuple[str, ...]:
 def files_to_search(folder: Path) -> list[Path]:
     """Return all that a run has written but the ledger and the rows to fix."""
     written = [path for path in folder.rglob("*") if path.is_file() and "reports" in path.parts]
-    return [path for path in written if path.name != "rows_to_fix.csv"]
+    return [path for path in written if path.stem != "rows_to_fix"]
 
 
 def leaks(night: Night, said: list[Ended]) -> set[tuple[str, str]]:

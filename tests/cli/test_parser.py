@@ -48,7 +48,7 @@ EXECUTION: Mapping[str, object] = {
             ["plan", "orders"],
             {
                 "job": "orders", "inputs": [], "config": None, "date": None, "limit": None, "max_invalid": None,
-                "json": False, "log_format": "console",
+                "json": False, "show_ids": False, "log_format": "console",
             },
             id="plan",
         ),

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from pipeline.ledger import runs
 from pipeline.ledger.admission import is_overtaken, is_unchanged
-from pipeline.ledger.balances import position
 from pipeline.ledger.database import open_for_reading
 from pipeline.ledger.past import cards_of
-from pipeline.ledger.records import NewRun, RunRecord
+from pipeline.ledger.records import NewRun, RunRecord, position
 from pipeline.ledger.staging import Staging
 from pipeline.ledger.unchanged import Sure, Unchanged
 from pipeline.map import retarget

@@ -31,7 +31,7 @@ def config_for(folder: Path, url: str) -> Path:
 
 
 def test_a_job_runs_from_python_and_its_outcome_is_a_frame(tmp_path: Path) -> None:
-    """`run_job` gives exit code, summary and a DataFrame of outcomes; `rerun` of a finished run sends nothing."""
+    """`run_job` gives exit code, summary and a DataFrame of outcomes; a `rerun` of it says what is left."""
     orders = tmp_path / "orders.csv"
     orders.write_text("out_biz_no,trade_no,trade_amount\nA-1,T1,12.50\nA-2,T2,wrong\n", encoding="utf-8")
     with Simulator() as simulator:
@@ -40,7 +40,7 @@ def test_a_job_runs_from_python_and_its_outcome_is_a_frame(tmp_path: Path) -> No
         again = rerun(config, result.run_id, environ={})
 
     frame = result.outcome()
-    assert (result.exit_code, again.exit_code, again.summary["rows"]) == (3, 0, 0)
+    assert (result.exit_code, again.exit_code, again.summary["rows"]) == (3, 3, 0)
     assert frame[["source_row", "request_key", "status", "code"]].to_numpy().tolist() == [
         [1, "A-1", "succeeded", "SUCCESS"],
         [2, "A-2", "invalid", "field_invalid"],

@@ -24,6 +24,48 @@ TASK_COLUMNS = ("out_biz_no", "agreement_no", "user_id", "partner_id", "biz_time
         pytest.param(Export.TASKS, TASK_COLUMNS[:-1], {"constants": {"task_name": "签到"}}, id="constant"),
         pytest.param(Export.TASKS, ("no", *TASK_COLUMNS[1:]), {"columns": {"out_biz_no": "no"}}, id="named-column"),
         pytest.param(
+            Export.TASKS,
+            ("OUT_BIZ_NO", " agreement_no\t", "\ufeffUser_Id", "partner_id\u200b", "\u3000biz_time", "Task_Name"),
+            {},
+            id="names-with-other-letters-and-blanks",
+        ),
+        pytest.param(
+            Export.TASKS,
+            (*TASK_COLUMNS[:-1], "单号 ", "Titel"),
+            {"columns": {"out_biz_no": "单号", "task_name": " titel"}},
+            id="named-columns-with-other-letters-and-blanks",
+        ),
+        pytest.param(
+            Export.TASKS,
+            (*TASK_COLUMNS, "TASK_NAME", "task_name "),
+            {},
+            id="an-exact-name-beside-others",
+        ),
+        pytest.param(
+            Export.TASKS,
+            (*TASK_COLUMNS[:-1], "task_name", "task_name", "title", "id", "id", "", ""),
+            {"columns": {"task_name": "title"}},
+            id="names-twice-that-no-field-uses",
+        ),
+        pytest.param(
+            Export.TASKS,
+            (*TASK_COLUMNS, "task_name"),
+            {"columns": {}, "constants": {"task_name": "签到"}},
+            id="name-twice-and-a-constant",
+        ),
+        pytest.param(
+            Export.TASKS, (*TASK_COLUMNS, "状态 "), {"filter": {"状态": ("已完成",)}}, id="column-of-the-filter"
+        ),
+        pytest.param(
+            Export.STATES,
+            (
+                *("user_id", "out_biz_no", "out_principal_id", "biz_state_code", "category_code", "service_id"),
+                " Biz_Data.title",
+            ),
+            {},
+            id="a-part-with-other-letters-feeds-biz-data",
+        ),
+        pytest.param(
             Export.STATES,
             (
                 *("user_id", "out_biz_no", "out_principal_id", "biz_state_code", "category_code", "service_id"),
@@ -52,17 +94,61 @@ def test_enough_columns_pass(rules: Rules, export: Export, columns: tuple[str, .
         ),
         pytest.param(
             TASK_COLUMNS,
-            {"columns": {"out_biz_no": "Task_Name "}},
-            'rows.csv: there is no column "Task_Name ", which out_biz_no is to come from; did you mean "task_name"?. '
+            {"columns": {"out_biz_no": "Task_Nam "}},
+            'rows.csv: there is no column "Task_Nam ", which out_biz_no is to come from; did you mean "task_name"?. '
             f"The columns there are: {', '.join(TASK_COLUMNS)}",
             id="named-column-is-absent",
         ),
         pytest.param(
             (*TASK_COLUMNS, "task_name"),
             {},
-            'rows.csv: 2 columns are called "task_name", so what task_name holds can\'t be told. '
+            'rows.csv: 2 columns are called "task_name", so what task_name holds can\'t be told; rename all but one. '
             f"The columns there are: {', '.join(TASK_COLUMNS)}, task_name",
             id="two-columns-of-one-name",
+        ),
+        pytest.param(
+            (*TASK_COLUMNS[:-1], "Task_Name", "task_name "),
+            {},
+            'rows.csv: "Task_Name" and "task_name " may each be "task_name", so what task_name holds can\'t be told; '
+            f"name the right one as the file writes it. The columns there are: {', '.join(TASK_COLUMNS[:-1])}, "
+            "Task_Name, task_name",
+            id="two-names-that-are-near",
+        ),
+        pytest.param(
+            (*TASK_COLUMNS[:-1], "TITLE", "TITLE"),
+            {"columns": {"task_name": "title"}},
+            'rows.csv: 2 columns are called "TITLE", so what task_name holds can\'t be told; rename all but one. '
+            f"The columns there are: {', '.join(TASK_COLUMNS[:-1])}, TITLE, TITLE",
+            id="two-columns-of-a-name-that-is-near",
+        ),
+        pytest.param(
+            (*TASK_COLUMNS, "times", "times"),
+            {},
+            'rows.csv: 2 columns are called "times", so what times holds can\'t be told; rename all but one. '
+            f"The columns there are: {', '.join(TASK_COLUMNS)}, times, times",
+            id="two-columns-of-a-field-that-need-not-be-there",
+        ),
+        pytest.param(
+            (*TASK_COLUMNS, "state", "state"),
+            {"filter": {"state": ("1",), "Stat": ("1",)}},
+            'rows.csv: there is no column "Stat", which the filter looks at; did you mean "state"?; '
+            '2 columns are called "state", so the filter can\'t look at it; rename all but one. '
+            f"The columns there are: {', '.join(TASK_COLUMNS)}, state, state",
+            id="columns-of-the-filter",
+        ),
+        pytest.param(
+            TASK_COLUMNS[:-1],
+            {"defaults": {"task_name": "签到"}},
+            "rows.csv: no column or constant feeds task_name; a default stands in for an empty cell only. "
+            f"The columns there are: {', '.join(TASK_COLUMNS[:-1])}",
+            id="a-default-is-no-column",
+        ),
+        pytest.param(
+            ("\ufeffout_biz_n", *TASK_COLUMNS[1:]),
+            {},
+            'rows.csv: no column or constant feeds out_biz_no; did you mean "out_biz_n"?. '
+            f"The columns there are: out_biz_n, {', '.join(TASK_COLUMNS[1:])}",
+            id="nearest-without-what-is-around-it",
         ),
         pytest.param(
             ("A-1", "2088000000000001", "x" * 50),
@@ -89,6 +175,34 @@ def test_a_name_that_the_charset_cannot_carry_is_told(rules: Rules, good: dict[E
 
     with pytest.raises(SourceError, match=r"the name biz_data\.😀 goes into biz_data, and gbk can't carry it"):
         check_columns(rules(Export.STATES, charset="gbk"), columns, "rows.csv")
+
+
+def test_a_name_is_found_without_regard_to_case_and_blanks(sent: Callable[..., tuple[Payload, ...]]) -> None:
+    """A column is read although its name is written otherwise, whether the job names it or the field does."""
+    changes = {"task_name": None, "\ufeffTitle ": "分享", "BIZ_ACTION": "ORDER_REFUND", " Pay_Out_Biz_No": "A-1"}
+    (payload,) = sent(Export.TASKS, changes, columns={"task_name": "title"})
+
+    body = json.loads(payload.body)
+    assert (body["task_type_data"], body["biz_action"], body["pay_out_biz_no"]) == (
+        {"name": "分享"},
+        "ORDER_REFUND",
+        "A-1",
+    )
+
+
+def test_an_exact_name_wins(sent: Callable[..., tuple[Payload, ...]]) -> None:
+    """Columns of nearly the same name are not looked at."""
+    (payload,) = sent(Export.TASKS, {"TASK_NAME": "x", " task_name": "y", "task_name": "签到"})
+
+    assert json.loads(payload.body)["task_type_data"] == {"name": "签到"}
+
+
+def test_a_part_of_biz_data_is_called_as_its_column_is(sent: Callable[..., tuple[Payload, ...]]) -> None:
+    """Only the prefix is found without regard to case: the rest is sent."""
+    parts = {"biz_data": None, "Biz_Data.City ": "杭州", "biz_data.city": "西湖"}
+    (payload,) = sent(Export.STATES, parts)
+
+    assert json.loads(json.loads(payload.body)["biz_data"]) == {"City": "杭州", "city": "西湖"}
 
 
 def test_the_named_column_wins_over_the_one_of_the_field_s_own_name(sent: Callable[..., tuple[Payload, ...]]) -> None:

@@ -28,8 +28,8 @@ def learn(rules: Callable[..., MappingRules]) -> Learn:
     def learn(export: Export, fields: Fields, **how: Mapping[str, str]) -> Template | Refusal | None:
         job = rules(export, **how)
         wiring = wire(job, tuple(fields))
-        rows = RowMapper(job, wiring, frozenset())
-        feeds = feeds_of(job, wiring, rows.conversions, frozenset())
+        rows = RowMapper(job, wiring)
+        feeds = feeds_of(job, wiring, rows.conversions)
         gaps = [feed for feed in feeds if feed.slot and fields[feed.name] is not None]
         return Learner(job, rows).learn(tuple(fields.values()), gaps)
 
@@ -108,10 +108,10 @@ def test_nothing_is_learned_where_a_text_matters(
 
 def test_a_fixed_text_is_not_taken_for_a_marker(learn: Learn, good: Mapping[Export, Fields]) -> None:
     """Where a constant looks like a marker, nothing is learned rather than a gap where there is none."""
-    fields = {name: text for name, text in good[Export.TASKS].items() if name != "partner_id"}
+    fields = {name: text for name, text in good[Export.TASKS].items() if name != "task_name"}
 
-    assert isinstance(learn(Export.TASKS, fields, constants={"partner_id": "q000Z"}), Template)
-    assert learn(Export.TASKS, fields, constants={"partner_id": "q000Z7"}) is None
+    assert isinstance(learn(Export.TASKS, fields, constants={"task_name": "q003Z"}), Template)
+    assert learn(Export.TASKS, fields, constants={"task_name": "q003Z7"}) is None
 
 
 def test_a_template_is_filled_row_by_row(learn: Learn, good: Mapping[Export, Fields]) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,13 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.map import slots
+from pipeline.map.cell_columns import CellColumns
 from pipeline.map.constraints import asked_at
 from pipeline.map.faults import Unreadable
 from pipeline.map.fields import Field, Kind, export_schema
-from pipeline.map.plain import PlainTexts, said
+from pipeline.map.ids import ROUNDED_ID, read_id
+from pipeline.map.plain import PlainTexts
+from pipeline.map.rules import MappingRules
 from pipeline.map.slots import Reading, Slot, slot_of
 from pipeline.map.values import Convert, conversion
-from pipeline.model import Export
+from pipeline.model import Api, Export
 from pipeline.texts import column_of, listed
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -34,14 +38,30 @@ RULE_OF_KIND: dict[Kind, dict[str, Any]] = {
     Kind.INTEGER: {"type": "integer", "minimum": 0, "maximum": 9007199254740991},
     Kind.OBJECT: {"type": "string", "maxLength": 64},
 }
-FIGURES = st.text("0123456789.", min_size=1, max_size=18) | st.decimals(0, 10**9, places=2).map(str)
-TIMES = st.builds(
-    "{0}{1}{2}{3}".format,
-    st.dates().map(str),
-    st.sampled_from([" ", "T", "  "]),
-    st.sampled_from(["00:00:00", "02:30:59", "12:00:60", "23:59:59", "24:00:00", "12:60:00", "1:00:00"]),
-    st.sampled_from(["", "", "Z", "+08:00", "-0930", " +08:00", ".5", "+08:60", "+24:00"]),
+FIGURES = (
+    st.text("0123456789.,￥", min_size=1, max_size=18)
+    | st.decimals(0, 10**9, places=2).map(str)
+    | st.decimals(0, 10**9, places=3).map("￥{:,}".format)
+    | st.integers(0, 10**16).map("{:,}.0".format)
 )
+CLOCKS = st.sampled_from(
+    ["00:00:00", "02:30:59", "12:00:60", "23:59:59", "24:00:00", "12:60:00", "1:00:00", "7:45", "12:00:00.5"]
+)
+OFFSETS = st.sampled_from(
+    ["", "", "Z", " UTC", "+08", "+08:00", "-0930", " +08:00", ".5", "+08:60", "+24:00", " CST", "+8"]
+)
+DATES = st.dates().map(str) | st.dates(min_value=date(2009, 12, 30), max_value=date(2010, 1, 3)).map(str)
+TIMES = (
+    st.builds("{0}{1}{2}{3}".format, DATES, st.sampled_from([" ", "T", "  "]), CLOCKS, OFFSETS)
+    | st.builds("{0}{1}".format, st.datetimes().map("{0:%Y/%m/%d} {0.hour}:{0:%M}".format), OFFSETS)
+    | st.builds("{0}{1}".format, st.datetimes().map("{:%Y%m%d%H%M%S}".format), OFFSETS)
+    | st.datetimes(min_value=datetime(2026, 11, 28, 11), max_value=datetime(2026, 11, 28, 22)).map(str)  # noqa: DTZ001
+    | st.datetimes().map("{:%d.%m.%Y %H:%M}".format)
+    | st.integers(0, 99999).map(str)
+    | st.integers(10**9, 2 * 10**12).map(str)
+)
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+FORMATS = st.sampled_from([(), (), ("%d.%m.%Y %H:%M",), ("epoch_s", "%Y-%d-%m %H:%M:%S"), ("excel_serial",)])
 OBJECTS = st.dictionaries(st.text(max_size=3), st.text(max_size=9)).map(lambda value: orjson.dumps(value).decode())
 TEXTS = {
     Kind.AMOUNT: FIGURES,
@@ -52,11 +72,14 @@ TEXTS = {
 }
 
 
-def reader(kind: Kind, unit: str, zone: ZoneInfo, *, is_float: bool) -> tuple[Slot, Convert]:
-    convert = conversion(Field("x", kind), zone=zone, unit=unit, is_float=is_float)
-    slot = slot_of(
-        Field("x", kind), RULE_OF_KIND[kind], convert=convert, zone=zone, unit=unit, is_float=is_float, charset="utf-8"
+def reader(
+    kind: Kind, unit: str = "yuan", zone: ZoneInfo = SHANGHAI, formats: Sequence[str] = ()
+) -> tuple[Slot, Convert]:
+    rules = MappingRules(
+        Export.ORDERS, Api.CUMULATION, {}, {"x": unit}, {}, zone, formats={"x": formats} if formats else {}, now=NOW
     )
+    convert = conversion(Field("x", kind), rules)
+    slot = slot_of(Field("x", kind), RULE_OF_KIND[kind], rules, convert)
     assert slot is not None
     assert convert is not None
     return slot, convert
@@ -81,15 +104,15 @@ def converted(convert: Convert, text: str) -> str:
     data=st.data(),
     unit=st.sampled_from(["yuan", "fen"]),
     zone=st.sampled_from(["Asia/Shanghai", "UTC", "Europe/Berlin", "Europe/Amsterdam", "Asia/Kathmandu"]),
-    is_float=st.booleans(),
+    formats=FORMATS,
 )
 @pytest.mark.parametrize("kind", TEXTS)
 def test_what_a_column_says_is_what_each_text_says(
-    data: st.DataObject, kind: Kind, unit: str, zone: str, is_float: bool
+    data: st.DataObject, kind: Kind, unit: str, zone: str, formats: tuple[str, ...]
 ) -> None:
     """A text that is not odd is written in the body as the row mapper converts it."""
     texts = [text for text in data.draw(st.lists(TEXTS[kind], min_size=1, max_size=4)) if text == text.strip()]
-    slot, convert = reader(kind, unit, ZoneInfo(zone), is_float=is_float)
+    slot, convert = reader(kind, unit, ZoneInfo(zone), formats)
 
     read = plain(slot.read(column_of(texts)), texts)
 
@@ -97,29 +120,45 @@ def test_what_a_column_says_is_what_each_text_says(
 
 
 @pytest.mark.parametrize(
-    ("kind", "unit", "is_float", "text", "read"),
+    ("kind", "unit", "text", "read"),
     [
-        pytest.param(Kind.AMOUNT, "yuan", False, "12", "12.00", id="yuan"),
-        pytest.param(Kind.AMOUNT, "yuan", False, "12.5", "12.50", id="one-decimal"),
-        pytest.param(Kind.AMOUNT, "yuan", False, "0.05", "0.05", id="two-decimals"),
-        pytest.param(Kind.AMOUNT, "yuan", True, "12.0", "12.00", id="float-of-yuan"),
-        pytest.param(Kind.AMOUNT, "fen", False, "5", "0.05", id="one-fen-digit"),
-        pytest.param(Kind.AMOUNT, "fen", False, "1250", "12.50", id="fen"),
-        pytest.param(Kind.AMOUNT, "fen", True, "1250.0", "12.50", id="float-of-fen"),
-        pytest.param(Kind.INTEGER, "yuan", False, "120", "120", id="whole"),
-        pytest.param(Kind.INTEGER, "yuan", True, "120.0", "120", id="float-that-is-whole"),
-        pytest.param(Kind.TIME, "yuan", False, "2024-05-01 12:00:07", "2024-05-01 12:00:07", id="time"),
-        pytest.param(Kind.TIME, "yuan", False, "2024-05-01T12:00:07Z", "2024-05-01 20:00:07", id="time-with-offset"),
-        pytest.param(Kind.INSTANT, "yuan", False, "2024-05-01 12:00:07", "2024-05-01T04:00:07.000000Z", id="instant"),
-        pytest.param(Kind.OBJECT, "yuan", False, '{"a":"\\\\"}', '{\\"a\\":\\"\\\\\\\\\\"}', id="object"),
+        pytest.param(Kind.AMOUNT, "yuan", "12", "12.00", id="yuan"),
+        pytest.param(Kind.AMOUNT, "yuan", "12.5", "12.50", id="one-decimal"),
+        pytest.param(Kind.AMOUNT, "yuan", "0.05", "0.05", id="two-decimals"),
+        pytest.param(Kind.AMOUNT, "yuan", "12.5000", "12.50", id="four-decimals"),
+        pytest.param(Kind.AMOUNT, "yuan", "￥1,280.00", "1280.00", id="sign-and-separator"),
+        pytest.param(Kind.AMOUNT, "fen", "5", "0.05", id="one-fen-digit"),
+        pytest.param(Kind.AMOUNT, "fen", "1250", "12.50", id="fen"),
+        pytest.param(Kind.AMOUNT, "fen", "1,250.0", "12.50", id="fen-with-separator-and-decimal"),
+        pytest.param(Kind.INTEGER, "yuan", "120", "120", id="whole"),
+        pytest.param(Kind.INTEGER, "yuan", "1,200.00", "1200", id="whole-with-separator-and-decimals"),
+        pytest.param(Kind.TIME, "yuan", "2024-05-01 12:00:07", "2024-05-01 12:00:07", id="time"),
+        pytest.param(Kind.TIME, "yuan", "2024-05-01T12:00:07Z", "2024-05-01 20:00:07", id="time-with-offset"),
+        pytest.param(Kind.TIME, "yuan", "2024-05-01 12:00:07.5+08", "2024-05-01 12:00:07", id="time-of-postgresql"),
+        pytest.param(Kind.TIME, "yuan", "2024/5/1 7:45", "2024-05-01 07:45:00", id="time-of-a-spreadsheet"),
+        pytest.param(Kind.TIME, "yuan", "20240501074500", "2024-05-01 07:45:00", id="compact-time"),
+        pytest.param(Kind.INSTANT, "yuan", "2024-05-01 12:00:07", "2024-05-01T04:00:07.000000Z", id="instant"),
+        pytest.param(Kind.INSTANT, "yuan", "2024-05-01 12:00:07.5", "2024-05-01T04:00:07.500000Z", id="exact-instant"),
+        pytest.param(Kind.OBJECT, "yuan", '{"a":"\\\\"}', '{\\"a\\":\\"\\\\\\\\\\"}', id="object"),
     ],
 )
-def test_the_commonest_forms_are_read_by_columns(kind: Kind, unit: str, is_float: bool, text: str, read: str) -> None:
-    """What most exports hold is never odd, alone or among other texts, and nothing stays nothing."""
-    slot, _ = reader(kind, unit, SHANGHAI, is_float=is_float)
+def test_the_forms_of_exports_are_read_by_columns(kind: Kind, unit: str, text: str, read: str) -> None:
+    """What exports hold is never odd, alone or among other texts, and nothing stays nothing."""
+    slot, _ = reader(kind, unit)
 
     assert plain(slot.read(column_of([text])), [text]) == [(text, read)]
     assert listed(slot.read(column_of([None, text, "odd"])).texts)[:2] == [None, read]
+
+
+@pytest.mark.parametrize(
+    ("formats", "text"),
+    [(("%d.%m.%Y %H:%M",), "01.05.2024 07:45"), (("epoch_s",), "1714520700"), (("excel_serial",), "45413.3229166667")],
+)
+def test_the_forms_of_a_job_are_read_by_columns(formats: tuple[str, ...], text: str) -> None:
+    """A form that the job names is read without a look at each row."""
+    slot, _ = reader(Kind.TIME, formats=formats)
+
+    assert plain(slot.read(column_of([text, None])), [text, "no"])[0] == (text, "2024-05-01 07:45:00")
 
 
 def test_no_more_minutes_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,20 +170,14 @@ def test_no_more_minutes_are_kept_than_there_is_room_for(monkeypatch: pytest.Mon
         asked.append(text[11:16])
         return text
 
-    slot = slot_of(
-        Field("x", Kind.TIME),
-        RULE_OF_KIND[Kind.TIME],
-        convert=convert,
-        zone=SHANGHAI,
-        unit="yuan",
-        is_float=False,
-        charset="utf-8",
-    )
+    rules = MappingRules(Export.ORDERS, Api.CUMULATION, {}, {}, {}, SHANGHAI)
+    slot = slot_of(Field("x", Kind.TIME), RULE_OF_KIND[Kind.TIME], rules, convert)
     assert slot is not None
     texts = [f"2024-05-01 12:{minute}:07" for minute in ("00", "01", "00", "02", "00")]
 
     assert [listed(slot.read(column_of([text])).texts) for text in texts] == [[text] for text in texts]
-    assert asked == ["12:00", "12:01", "12:02", "12:00"]
+    # Each is asked for with its first second and with its last.
+    assert asked[::2] == asked[1::2] == ["12:00", "12:01", "12:02", "12:00"]
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -154,7 +187,7 @@ def test_plain_texts_keep_the_rule_and_are_their_own_json(name: str) -> None:
     texts = [text for letter in letters for text in (f"{letter}a", f"a{letter}a", f"a{letter}")]
     rule = RULES[name]
 
-    column = said(column_of(texts))
+    column = CellColumns(frozenset(), is_bare=False).said(column_of(texts))
     odd = PlainTexts(rule, "utf-8").odd(column)
 
     assert odd is not None
@@ -195,11 +228,19 @@ def test_lengths_are_counted_in_characters(longest: int, odd: list[bool] | None)
 )
 def test_a_rule_that_is_not_known_is_not_taken_for_kept(rule: dict[str, Any]) -> None:
     """Whatever else a schema comes to ask of a text, its columns are then left to the row mapper."""
-    how: dict[str, Any] = {"convert": None, "zone": SHANGHAI, "unit": "yuan", "is_float": False, "charset": "utf-8"}
-
-    assert slot_of(Field("x"), rule, **how) is None
+    assert slot_of(Field("x"), rule, MappingRules(Export.ORDERS, Api.CUMULATION, {}, {}, {}, SHANGHAI), None) is None
 
 
-def test_blanks_around_a_text_are_not_part_of_it() -> None:
-    """Blanks are taken off, and what then is empty is nothing."""
-    assert listed(said(column_of([" a b ", "  ", "", None, "\ta"]))) == ["a b", None, None, None, "\ta"]
+@pytest.mark.parametrize("name", RULES)
+def test_a_plain_id_has_no_unusual_character(name: str) -> None:
+    """Wherever any character stands, an id that is not odd is one that `read_id` returns."""
+    letters = [chr(code) for code in range(0x11000) if not 0xD800 <= code < 0xE000]
+    texts = [text for letter in letters for text in (f"{letter}a", f"a{letter}a", f"a{letter}")]
+    texts += ["1E5", "1.0", "12", "1,5e+20", "1.E5", "E5", "1.5", "2e5f", "4.89012E+23", "1E4567"]
+
+    odd = PlainTexts(RULES[name], "utf-8", is_id=True, rounded=ROUNDED_ID).odd(column_of(texts))
+
+    assert odd is not None
+    left = [text for text, is_odd in zip(texts, odd, strict=True) if not is_odd]
+    assert left == [text for text in left if converted(read_id, text) == text]
+    assert {"12", "E5"} <= set(left)

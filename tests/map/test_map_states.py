@@ -108,9 +108,9 @@ def test_biz_data_comes_from_one_column_or_many(sent: Sent, changes: dict[str, s
             }.items()
         ),
         pytest.param(
-            {"user_id": "2" * 65},
-            ("field_too_long", "user_id (65 characters) is longer than the 64 characters allowed"),
-            id="user-id-length",
+            {"user_id": None, "open_id": "2" * 129},
+            ("field_too_long", "open_id (129 characters) is longer than the 128 characters allowed"),
+            id="open-id-length",
         ),
     ],
 )

@@ -67,7 +67,7 @@ def test_a_task_becomes_one_payload_each_time(
         pytest.param("0", 'times "0" is less than 1', id="never"),
         pytest.param("1001", 'times "1001" is more than 1000', id="too-often"),
         pytest.param("-1", 'times "-1" is not a whole number of at most 19 digits', id="negative"),
-        pytest.param("2.0", 'times "2.0" is not a whole number of at most 19 digits', id="float-text"),
+        pytest.param("2.5", 'times "2.5" is not a whole number of at most 19 digits', id="half"),
     ],
 )
 def test_a_number_of_times_that_cannot_be_is_refused(refused: Refused, times: str, rule: str) -> None:

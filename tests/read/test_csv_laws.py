@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pipeline.errors import SourceError
 from pipeline.model import BadRow, CsvFormat, Row
 from pipeline.read.bounds import Bounds
+from pipeline.texts import is_blank
 
 Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
 FileLines = Callable[..., list[int]]
@@ -53,7 +54,7 @@ def test_what_csv_writes_is_read_back(
     read: Read, file_lines: FileLines, table: list[list[str]], form: CsvFormat, quoting: int, end: str, block_bytes: int
 ) -> None:
     """
-    Any table that Python's csv writes comes back cell by cell, numbered from 1, in blocks of any size.
+    Any table that Python's csv writes comes back but for its blank rows, numbered from 1, in blocks of any size.
 
     Each row knows the line where it begins.
     """
@@ -65,9 +66,11 @@ def test_what_csv_writes_is_read_back(
     writer.writerow(columns)
     lines = []
     for row in table:
-        lines.append(1 + text.getvalue().count("\n"))
+        if not all(map(is_blank, row)):
+            lines.append(1 + text.getvalue().count("\n"))
         writer.writerow(row)
-    rows = [Row(at, tuple(cell or None for cell in cells)) for at, cells in enumerate(table, 1)]
+    filled = (cells for cells in table if not all(map(is_blank, cells)))
+    rows = [Row(at, tuple(cell or None for cell in cells)) for at, cells in enumerate(filled, 1)]
     data, bounds = text.getvalue().encode(form.encoding), Bounds(block_bytes=block_bytes)
     assert read(data, form, bounds=bounds) == (columns, rows)
     assert file_lines(data, form, bounds=bounds) == lines

@@ -242,42 +242,6 @@ def test_a_source_gives_its_file_back(write: Write) -> None:
         list(source)
 
 
-def test_mended_rows_are_taken_back(read: Read) -> None:
-    """`rows_to_fix.csv` loses the report's columns and its apostrophes; its rows keep their faults."""
-    data = (
-        b"a,b,_status,_code,_message\n'=1,'x,invalid,x,y\n'\t-1,'',rejected,x,y\n1,2\n''=2,''a,x,y,z\n"
-        b"'+1,\"2,invalid,x,y\n"
-    )
-    columns, rows = read(data)
-    assert columns == ("a", "b")
-    assert rows[:4] == [
-        Row(1, ("=1", "'x")),
-        Row(2, ("\t-1", "''")),
-        BadRow(3, Fault("ragged", "2 cells where the header has 5"), ("1", "2")),
-        Row(4, ("'=2", "''a")),
-    ]
-    assert (rows[4].number, rows[4].cells) == (5, ("+1", '"2'))
-
-
-@pytest.mark.parametrize(
-    "mended",
-    [
-        pytest.param('a,b,_status,_code,_message\n单,"1,5",invalid,x,"y, z"\n'.encode(), id="as-written"),
-        pytest.param("a;b;_status;_code;_message\r\n单;1,5;invalid;x;y\r\n".encode("gb18030"), id="by-a-spreadsheet"),
-        pytest.param('\ufeff"a"\t"b"\t"_status"\t"_code"\t"_message"\n单\t1,5\t\t\t\n'.encode(), id="with-mark"),
-    ],
-)
-def test_mended_rows_are_read_as_they_are_written(read: Read, mended: bytes) -> None:
-    """`rows_to_fix.csv` is no export: encoding, delimiter and quote of the job's exports do not hold for it."""
-    form = CsvFormat(encoding="utf-16", delimiter="|", quote="")
-    assert read(mended, form) == (("a", "b"), [Row(1, ("单", "1,5"))])
-
-
-def test_columns_and_apostrophes_of_others_stay(read: Read) -> None:
-    """A file that is not the report's keeps what looks like its columns and its apostrophes."""
-    assert read(b"a,_status,_code\n'=1,x,y\n") == (("a", "_status", "_code"), [Row(1, ("'=1", "x", "y"))])
-
-
 def test_partitions_become_columns(read: Read) -> None:
     """A hive folder gives its value to every row, bad ones too, unless the file has such a column."""
     name = "day=2026-03-31/city=%E5%8C%97/none=__HIVE_DEFAULT_PARTITION__/a=9/orders.csv"

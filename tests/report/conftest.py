@@ -47,6 +47,7 @@ def make_outcome(**changes: Any) -> Outcome:
 def make_summary(tally: Tally, **changes: Any) -> Summary:
     summary = Summary(
         run_id=RUN_ID,
+        parent=None,
         job="orders",
         api=Api.CUMULATION,
         account="zhima",
@@ -54,6 +55,7 @@ def make_summary(tally: Tally, **changes: Any) -> Summary:
         exit_code=3,
         inputs=(InputFile("orders-1.csv", tally.rows, "9f86d081"),),
         rows=tally.rows,
+        left=tally.left,
         counts=tally.counts,
         codes=tally.codes,
         faults=tally.faults,
@@ -86,6 +88,7 @@ def make_report(
         outcomes=in_pages(outcomes, at_once),
         columns={0: ("order_id", "amount")} if columns is None else columns,
         summarise=summarise,
+        mark=lambda row_no, outcome: f"[row {row_no} of {outcome.source_file}]",
         html=html,
     )
 

@@ -97,7 +97,12 @@ def test_without_a_format_there_is_no_outcome_file(
     files = report(tmp_path, outcomes, outcome_format=None)
 
     assert files.outcome is None
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "rows_to_fix.csv", "summary.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "report.html",
+        "rows_to_fix.csv",
+        "rows_to_fix.xlsx",
+        "summary.json",
+    ]
     assert "outcome." not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 

@@ -79,7 +79,7 @@ def tally_of(outcome: Callable[..., Outcome], new_keys: int, **counts: int) -> T
             {"invalid": 1},
             [
                 (
-                    "Mend 1 row in rows_to_fix.csv, where the last column says what is wrong, and send them:",
+                    "Fix the 1 row in rows_to_fix.xlsx or rows_to_fix.csv (reason in `_message`), then run it:",
                     "run orders reports/{run}/rows_to_fix.csv",
                 )
             ],
@@ -110,7 +110,7 @@ def tally_of(outcome: Callable[..., Outcome], new_keys: int, **counts: int) -> T
                     "rerun {run} --new-keys",
                 ),
                 (
-                    "Mend 1 row in rows_to_fix.csv, where the last column says what is wrong, and send them:",
+                    "Fix the 1 row in rows_to_fix.xlsx or rows_to_fix.csv (reason in `_message`), then run it:",
                     "run orders reports/{run}/rows_to_fix.csv",
                 ),
             ],
@@ -165,7 +165,7 @@ def test_the_steps_after_too_many_invalid_rows(
         Step("Correct the config, then read the rows again and send them:", f"backfill resume {run_id}"),
         Step("Or send the other rows as they are:", f"backfill resume {run_id} --max-invalid 100%"),
         Step(
-            "Mend 1 row in rows_to_fix.csv, where the last column says what is wrong, and send them:",
+            "Fix the 1 row in rows_to_fix.xlsx or rows_to_fix.csv (reason in `_message`), then run it:",
             f"backfill run orders reports/{run_id}/rows_to_fix.csv",
         ),
     ]
@@ -210,7 +210,7 @@ def test_the_page_needs_nothing_but_itself(page: Callable[..., Page]) -> None:
 
     links = [attributes["href"] for _, attributes in read.tags if "href" in attributes]
     assert read.open == []
-    assert links == ["outcome.csv", "rows_to_fix.csv", "summary.json"]
+    assert links == ["outcome.csv", "rows_to_fix.xlsx", "rows_to_fix.csv", "summary.json"]
     assert not any("src" in attributes for _, attributes in read.tags)
     assert not any("://" in text or "url(" in text or "@import" in text for text in read.texts)
 
@@ -288,4 +288,8 @@ def test_a_run_without_rows_has_a_page(summary_of: Callable[..., Summary]) -> No
     read = Page(render_page(summary, Tally(), None))
 
     assert {"Nothing: every row is done.", "None.", "None was read."} <= set(read.texts)
-    assert [attributes["href"] for tag, attributes in read.tags if tag == "a"] == ["rows_to_fix.csv", "summary.json"]
+    assert [attributes["href"] for tag, attributes in read.tags if tag == "a"] == [
+        "rows_to_fix.xlsx",
+        "rows_to_fix.csv",
+        "summary.json",
+    ]

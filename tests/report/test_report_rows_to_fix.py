@@ -1,4 +1,4 @@
-"""The rows that somebody has to mend."""
+"""The rows that somebody has to fix."""
 
 import csv
 from collections.abc import Callable
@@ -9,17 +9,19 @@ from pipeline.outcome import Outcome
 from pipeline.report import ReportFiles
 
 
-def test_only_invalid_and_rejected_rows_are_to_be_mended(
+def test_only_invalid_and_rejected_rows_are_to_be_fixed(
     tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
 ) -> None:
-    """Of all statuses, the rows that ended invalid or rejected are there: their own cells, and what is wrong."""
+    """Of all statuses, the rows that ended invalid or rejected are there, with cells, origin and fault."""
     report(
         tmp_path,
         [outcome(status=status, code=status.upper(), message="no", cells='["007","12,5"]') for status in Status],
     )
 
     assert (tmp_path / "rows_to_fix.csv").read_text(encoding="utf-8") == (
-        'order_id,amount,_status,_code,_message\n007,"12,5",invalid,INVALID,no\n007,"12,5",rejected,REJECTED,no\n'
+        "\ufefforder_id,amount,_row,_status,_code,_message\n"
+        '007,"12,5",[row 3 of orders-1.csv],invalid,INVALID,no\n'
+        '007,"12,5",[row 4 of orders-1.csv],rejected,REJECTED,no\n'
     )
 
 
@@ -38,11 +40,11 @@ def test_inputs_of_different_columns_share_one_header(
         columns=columns,
     )
 
-    with (tmp_path / "rows_to_fix.csv").open(encoding="utf-8", newline="") as file:
+    with (tmp_path / "rows_to_fix.csv").open(encoding="utf-8-sig", newline="") as file:
         assert list(csv.reader(file)) == [
-            ["order_id", "amount", "memo", "_status", "_code", "_message"],
-            ["A-1", "x", "", "invalid", "SUCCESS", ""],
-            ["A-2", "y", "", "invalid", "SUCCESS", ""],
+            ["order_id", "amount", "memo", "_row", "_status", "_code", "_message"],
+            ["A-1", "x", "", "[row 1 of orders-1.csv]", "invalid", "SUCCESS", ""],
+            ["A-2", "y", "", "[row 2 of orders-1.csv]", "invalid", "SUCCESS", ""],
         ]
 
 
@@ -55,10 +57,10 @@ def test_ragged_rows_keep_what_fits(
     report(tmp_path, [outcome(status=Status.INVALID, code="ragged", cells=text) for text in cells])
 
     assert (tmp_path / "rows_to_fix.csv").read_text(encoding="utf-8").splitlines()[1:] == [
-        "A-1,x,invalid,ragged,",
-        "A-2,,invalid,ragged,",
-        ",,invalid,ragged,",
-        ",,invalid,ragged,",
+        "A-1,x,[row 1 of orders-1.csv],invalid,ragged,",
+        "A-2,,[row 2 of orders-1.csv],invalid,ragged,",
+        ",,[row 3 of orders-1.csv],invalid,ragged,",
+        ",,[row 4 of orders-1.csv],invalid,ragged,",
     ]
 
 
@@ -73,7 +75,7 @@ def test_columns_without_a_name_keep_their_cells(
     )
 
     assert (tmp_path / "rows_to_fix.csv").read_text(encoding="utf-8") == (
-        "order_id,,,_status,_code,_message\nA-1,b,c,invalid,ragged,\n"
+        "\ufefforder_id,,,_row,_status,_code,_message\nA-1,b,c,[row 1 of orders-1.csv],invalid,ragged,\n"
     )
 
 
@@ -88,14 +90,15 @@ def test_cells_and_names_are_no_formulas(
     )
 
     assert (tmp_path / "rows_to_fix.csv").read_text(encoding="utf-8") == (
-        "'+id,amount,_status,_code,_message\n'=1+1,'-5,rejected,'-,'@x\n"
+        "\ufeff'+id,amount,_row,_status,_code,_message\n'=1+1,'-5,[row 1 of orders-1.csv],rejected,'-,'@x\n"
     )
 
 
-def test_the_file_is_there_when_nothing_is_to_be_mended(
+def test_the_file_is_there_when_nothing_is_to_be_fixed(
     tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
 ) -> None:
-    """A run with no row to mend leaves a header alone, so that scripts can rely on the file."""
+    """A run with no row to fix leaves a header alone, so that scripts can rely on the file."""
     report(tmp_path, [outcome()])
 
-    assert (tmp_path / "rows_to_fix.csv").read_bytes() == b"order_id,amount,_status,_code,_message\n"
+    header = b"\xef\xbb\xbforder_id,amount,_row,_status,_code,_message\n"
+    assert (tmp_path / "rows_to_fix.csv").read_bytes() == header

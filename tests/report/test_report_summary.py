@@ -31,6 +31,7 @@ def test_the_summary_is_what_scripts_were_promised(
     assert written.endswith(b"}\n")
     assert list(json.loads(written).items()) == [
         ("run_id", run_id),
+        ("parent", None),
         ("job", "orders"),
         ("api", "alipay.cumulation"),
         ("account", "zhima"),
@@ -38,6 +39,7 @@ def test_the_summary_is_what_scripts_were_promised(
         ("exit_code", 3),
         ("inputs", [{"file": "orders-1.csv", "rows": 3, "sha256": "9f86d081"}]),
         ("rows", 3),
+        ("left", 1),
         (
             "counts",
             {"succeeded": 2, "skipped": 0, "invalid": 0, "rejected": 1, "unknown": 0, "blocked": 0, "unsent": 0},

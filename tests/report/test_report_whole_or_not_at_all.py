@@ -46,12 +46,19 @@ def test_the_files_of_a_report(
         folder=folder,
         outcome=folder / "outcome.csv",
         rows_to_fix=folder / "rows_to_fix.csv",
+        workbook=folder / "rows_to_fix.xlsx",
         summary_file=folder / "summary.json",
         page=folder / "report.html",
         summary=files.summary,
         next_steps=(),
     )
-    assert sorted(contents(folder)) == ["outcome.csv", "report.html", "rows_to_fix.csv", "summary.json"]
+    assert sorted(contents(folder)) == [
+        "outcome.csv",
+        "report.html",
+        "rows_to_fix.csv",
+        "rows_to_fix.xlsx",
+        "summary.json",
+    ]
     assert (folder / "summary.json").read_bytes() == files.summary.as_json()
 
 
@@ -60,7 +67,7 @@ def test_a_page_that_is_not_wanted_is_not_written(
 ) -> None:
     """Without a page there are the three files for scripts."""
     assert report(tmp_path, [outcome()], html=False).page is None
-    assert sorted(contents(tmp_path)) == ["outcome.csv", "rows_to_fix.csv", "summary.json"]
+    assert sorted(contents(tmp_path)) == ["outcome.csv", "rows_to_fix.csv", "rows_to_fix.xlsx", "summary.json"]
 
 
 def test_writing_again_gives_the_same_files(
@@ -86,7 +93,8 @@ def test_what_a_killed_process_left_is_cleared_away(
     report(tmp_path, [outcome()])
 
     assert sorted(contents(tmp_path)) == [
-        ".mine.part", "notes.txt", "outcome.csv", "report.html", "rows_to_fix.csv", "summary.json",
+        ".mine.part", "notes.txt", "outcome.csv", "report.html", "rows_to_fix.csv", "rows_to_fix.xlsx",
+        "summary.json",
     ]  # fmt: skip
 
 
@@ -103,7 +111,13 @@ def test_drafts_of_a_process_that_still_writes_stay(
     report(tmp_path, interrupted())
 
     assert b"last" in (tmp_path / "outcome.csv").read_bytes()
-    assert sorted(contents(tmp_path)) == ["outcome.csv", "report.html", "rows_to_fix.csv", "summary.json"]
+    assert sorted(contents(tmp_path)) == [
+        "outcome.csv",
+        "report.html",
+        "rows_to_fix.csv",
+        "rows_to_fix.xlsx",
+        "summary.json",
+    ]
 
 
 @EVERY_FORMAT

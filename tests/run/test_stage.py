@@ -1,6 +1,7 @@
 """The first act: inputs are read, mapped and staged, or nothing of them is sent."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -215,9 +216,31 @@ def test_staging_anew_forgets_the_first_time(desk: Desk) -> None:
     assert [key for _, _, key, _, _ in desk.outcomes()] == ["A", "B"]
 
 
+WANTED = replace(RULES, filter={"state": ("ok",)})
+
+
+def test_rows_that_are_not_wanted_are_filtered(desk: Desk) -> None:
+    """They are skipped under their keys, whatever they hold, and count neither as rows to send nor as failures."""
+    header = HEADER.strip() + ",state\n"
+    texts = [("A", "1", "ok"), ("A", "0", "x"), ("B", "soon", "x"), ("B", "1", "ok"), ("", "", "x"), ("C", "x", "ok")]
+    lines = [f"{line(key, times).strip()},{state}\n" for key, times, state in texts]
+    stager = Stager(desk.run, WANTED, CsvFormat(), desk.course)
+
+    assert stager.stage(desk.files(a=header + "".join(lines))) == 3
+    assert [(row, key, status, code) for _, row, key, status, code in desk.outcomes()] == [
+        (1, "A", Status.UNSENT, "interrupted"),
+        (2, "A", Status.SKIPPED, "filtered"),
+        (3, "B", Status.SKIPPED, "filtered"),
+        (4, "B", Status.UNSENT, "interrupted"),
+        (5, "", Status.SKIPPED, "filtered"),
+        (6, "C", Status.INVALID, "field_invalid"),
+    ]
+    assert (desk.course.counts, desk.run.filtered_rows()) == ({Status.INVALID: 1}, 3)
+
+
 def test_long_messages_are_cut(desk: Desk) -> None:
     """However much is wrong with a row, its message stays readable."""
-    files = desk.files(a="out_biz_no,agreement_no,user_id,biz_time,times,biz_action,ext_info\n" + "," * 6 + "\n")
+    files = desk.files(a="out_biz_no,agreement_no,user_id,biz_time,times,biz_action,ext_info\n,,,,0,," + "\n")
     desk.stager().stage(files)
     (outcome,) = desk.ledger.outcomes(desk.run.run)
 

@@ -19,7 +19,7 @@ TOKEN = "201512BBMARKtoken0077MARKtoken"
 PROXY_PASSWORD = "MARKproxyPassword0077"
 
 # These hold rows as they were, by contract.
-_HOLD_ROWS = {"rows_to_fix.csv", "backfill.db", "backfill.db-wal", "backfill.db-shm"}
+_HOLD_ROWS = {"rows_to_fix.csv", "rows_to_fix.xlsx", "backfill.db", "backfill.db-wal", "backfill.db-shm"}
 
 
 def secrets(folder: Path) -> tuple[str, ...]:

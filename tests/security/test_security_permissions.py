@@ -1,6 +1,7 @@
 """What holds rows or secrets is its owner's alone, and what others may open is told."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,13 +24,13 @@ def mode(path: Path) -> str:
 
 
 def test_rows_and_ledger_are_the_owners_alone(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`rows_to_fix.csv`, the ledger, its log and its index, and the quota's file are opened by nobody else."""
+    """The rows to fix, the ledger, its log and its index, and the quota's file are opened by nobody else."""
     night.export("orders.csv", [order(1), order(2, trade_amount="x")])
     seen: dict[str, set[str]] = {}
 
     def look(*_: object) -> None:
         for path in (*night.folder.glob("state/*"), *night.folder.glob("reports/*/.rows_to_fix*")):
-            seen.setdefault(path.name.split(".csv.")[0], set()).add(mode(path))
+            seen.setdefault(re.sub(r"\.[0-9a-f]{8}\.part$", "/" * path.is_dir(), path.name), set()).add(mode(path))
 
     monkeypatch.setattr("pipeline.report.writing.RowsToFix.add", look)
     night.backfill("run", "orders")
@@ -37,12 +38,14 @@ def test_rows_and_ledger_are_the_owners_alone(night: Night, monkeypatch: pytest.
     look()
 
     private = ["backfill.db", "backfill.db-quota", "backfill.db-quota-shm", "backfill.db-quota-wal", "backfill.db-shm"]
-    assert seen == {name: {"600"} for name in (*private, "backfill.db-wal", ".rows_to_fix")}
+    private += ["backfill.db-wal", ".rows_to_fix.csv", ".rows_to_fix.xlsx"]
+    assert seen == {name: {"600"} for name in private} | {".rows_to_fix.xlsx/": {"700"}}
     (report,) = night.reports()
     assert {path.name: mode(path) for path in report.iterdir()} == {
         "outcome.csv": "666",
         "report.html": "666",
         "rows_to_fix.csv": "600",
+        "rows_to_fix.xlsx": "600",
         "summary.json": "666",
     }
 

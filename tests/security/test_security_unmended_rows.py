@@ -86,7 +86,8 @@ def test_the_mark_in_any_mapped_field_is_a_fault(name: str, charset: str, mark: 
 
     shown = "(2 characters)" if name == "agreement_no" else f'"1***{mark}" (2 characters)'
     message = f"{name} {shown} holds U+FFFD, which stands for a character that could not be read"
-    assert mapped == Invalid((Fault("not_decodable", message),), None if name == "out_biz_no" else "A1")
+    fault = Fault("not_decodable", message, name, name, "unread_character")
+    assert mapped == Invalid((fault,), None if name == "out_biz_no" else "A1")
 
 
 def test_the_mark_in_a_column_that_nobody_maps_is_no_fault_of_an_export(night: Night) -> None:

@@ -2,6 +2,8 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from pipeline.settings import Config, warnings
 
 Load = Callable[..., Config]
@@ -43,6 +45,29 @@ def test_certificates_about_to_expire_are_warned_of(sample_with_points: str, loa
         f"{config.path} [accounts.card] platform_cert_file: a certificate expires on 2026-03-10; "
         "fetch a new one before",
     ]
+
+
+@pytest.mark.parametrize(
+    ("zone", "warning"),
+    [
+        ("Etc/GMT+8", "Etc/GMT+8 is UTC-8, its sign is reversed; for China's time write Asia/Shanghai"),
+        ("Etc/GMT-8", "Etc/GMT-8 is UTC+8, its sign is reversed; for China's time write Asia/Shanghai"),
+        ("Etc/GMT-9", "Etc/GMT-9 is UTC+9, its sign is reversed"),
+    ],
+)
+def test_zones_with_a_reversed_sign_are_warned_of(
+    zone: str, warning: str, sample_with_points: str, load_text: Load, now: datetime
+) -> None:
+    """A zone whose name has the sign of the other direction is told with the offset that it has."""
+    config = load_text(sample_with_points.replace("Asia/Shanghai", zone))
+
+    assert warnings(config, at=now) == [f"{config.path} [jobs.orders] timezone: {warning}"]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "Etc/GMT", "Etc/GMT+0", "Etc/UTC", "GMT0", "PRC"])
+def test_other_zones_are_not_warned_of(zone: str, sample_with_points: str, load_text: Load, now: datetime) -> None:
+    """A zone whose name says what its clocks show is no cause for a word."""
+    assert warnings(load_text(sample_with_points.replace("Asia/Shanghai", zone)), at=now) == []
 
 
 def test_sha1_is_warned_of(sample: str, load_text: Load, now: datetime) -> None:

@@ -73,6 +73,18 @@ FAULTS = [
         id="zone",
     ),
     pytest.param(
+        '"Asia/Shanghai"',
+        '"GMT+8"',
+        f'{ORDERS} timezone: no time zone has the name "GMT+8"; for China\'s time write Asia/Shanghai',
+        id="offset for a zone",
+    ),
+    pytest.param(
+        'trade_amount = "fen"',
+        'trade_amount = "fen"\n[jobs.orders.formats]\nbiz_tme = "epoch_s"',
+        "backfill.toml [jobs.orders.formats] biz_tme: no field of orders; did you mean biz_time?",
+        id="form of no field",
+    ),
+    pytest.param(
         'timezone = "Asia/Shanghai"',
         'timezone = "Asia/Shanghai"\nmax_failures = "100.5%"',
         f"{ORDERS} max_failures: '100.5%' is more than all rows; name a share of 100% at most",
@@ -219,6 +231,16 @@ FIELDS = [
         '[jobs.points.units]\ntrade_amount = "fen"',
         "backfill.toml [jobs.points.units] trade_amount: no field of points",
         id="field of another export",
+    ),
+    pytest.param(
+        '[jobs.points.defaults]\npoint_balanc = "0"',
+        "backfill.toml [jobs.points.defaults] point_balanc: no field of points; did you mean point_balance?",
+        id="defaults",
+    ),
+    pytest.param(
+        '[jobs.points.values.brand]\n"甲" = "B001"',
+        "backfill.toml [jobs.points.values] brand: no field of points; did you mean brand_id?",
+        id="values",
     ),
     pytest.param(
         '[jobs.points.constants]\nbiz_data.city = "x"',

@@ -166,7 +166,8 @@ def test_all_faults_are_told_at_once(sample_with_points: str, faults_of: FaultsO
     assert faults_of(text) == [
         f"{ORDERS} concurency: unknown key; did you mean concurrency?",
         f"{ORDERS} rate: must be a number above 0, 10000 at most (requests per second); it is text",
-        f"{ORDERS} timezone: no time zone has the name Mars",
+        f"{ORDERS} timezone: no time zone has the name Mars; write an IANA name, an area and a city, such as "
+        "Asia/Shanghai for UTC+8",
         "backfill.toml [jobs.points] rate: WeChat Pay allows 5 requests per second for points; write that or less",
         f"{ZHIMA} private_key_file: keys/gone.pem does not exist; paths start from the config file's folder",
         f"{CARD} private_key_file: keys/empty.pem is empty",

@@ -80,6 +80,15 @@ def test_the_sample_loads_as_written(
             )
         },
         unused_accounts=("card",),
+        key_files=tuple(
+            folder / "keys" / name
+            for name in (
+                "app_private_key.pem",
+                "alipay_public_key.pem",
+                "apiclient_key.pem",
+                "wechatpay_public_key.pem",
+            )
+        ),
     )
 
 
@@ -217,12 +226,47 @@ def test_dotted_fields_count_as_one_name(sample: str, load_text: Load) -> None:
     assert job.constants == {"biz_data.city": "杭州", "biz_data.times": "3", "biz_data.open": "true"}
 
 
+def test_the_words_of_an_export_load(sample: str, load_text: Load) -> None:
+    """Words may be numbers with zeros before them; a part of biz_data has words of its own, dotted or quoted."""
+    states = """
+        [jobs.states]
+        export = "states"
+        api = "alipay.state"
+        account = "zhima"
+        [jobs.states.values.biz_state_code]
+        "01" = "SIGNED"
+        "1" = 2
+        "是" = true
+        [jobs.states.values."biz_data.city"]
+        "沪" = "上海"
+        [jobs.states.values.biz_data.shop]
+        "1" = ""
+        [jobs.states.filter]
+        "状态" = ["已完成", "已退款"]
+        "0" = [""]
+        [jobs.states.defaults]
+        category_code = 7
+        biz_data.open = true
+        """
+
+    job = load_text(sample + states).jobs["states"]
+
+    assert job.values == {
+        "biz_state_code": {"01": "SIGNED", "1": "2", "是": "true"},
+        "biz_data.city": {"沪": "上海"},
+        "biz_data.shop": {"1": ""},
+    }
+    assert job.filter == {"状态": ("已完成", "已退款"), "0": ("",)}
+    assert job.defaults == {"category_code": "7", "biz_data.open": "true"}
+
+
 @pytest.mark.parametrize(
     ("given", "form"),
     [
         pytest.param("", CsvFormat(), id="none"),
         pytest.param('delimiter = "\\t"\nquote = ""', CsvFormat(delimiter="\t", quote=""), id="tabs, nothing quoted"),
         pytest.param('null_values = ["NULL", "-"]', CsvFormat(null_values=("NULL", "-")), id="null values"),
+        pytest.param("null_values = []", CsvFormat(null_values=()), id="no null values"),
         pytest.param('encoding = "UTF-16"', CsvFormat(encoding="UTF-16"), id="encoding"),
     ],
 )
@@ -231,6 +275,26 @@ def test_csv_formats(given: str, form: CsvFormat, sample: str, load_text: Load) 
     text = sample.replace('encoding = "gb18030"', given)
 
     assert load_text(text).jobs["orders"].csv == form
+
+
+@pytest.mark.parametrize(
+    ("given", "formats"),
+    [
+        pytest.param('biz_time = "%d.%m.%Y %H:%M"', {"biz_time": ("%d.%m.%Y %H:%M",)}, id="one form"),
+        pytest.param('biz_time = ["%d.%m.%Y ", "epoch_s"]', {"biz_time": ("%d.%m.%Y", "epoch_s")}, id="several"),
+    ],
+)
+def test_forms_of_times(given: str, formats: Mapping[str, tuple[str, ...]], sample: str, load_text: Load) -> None:
+    """A field has one form of times or several; a blank around one is not part of it."""
+    assert load_text(f"{sample}[jobs.orders.formats]\n{given}\n").jobs["orders"].formats == formats
+
+
+@pytest.mark.parametrize(("given", "sends"), [("", False), ("invalid", False), ("send", True)])
+def test_ids_that_look_rounded(given: str, sends: bool, sample: str, load_text: Load) -> None:
+    """Ids that look rounded are not sent unless the job says so."""
+    text = sample.replace("rate = 20", f'suspicious_ids = "{given}"' if given else "rate = 20")
+
+    assert load_text(text).jobs["orders"].sends_suspicious_ids == sends
 
 
 def test_an_absolute_path_of_the_ledger(sample: str, load_text: Load) -> None:

@@ -140,6 +140,58 @@ FAULTS = [
         id="constant",
     ),
     pytest.param(
+        "[jobs.orders.units]",
+        "[jobs.orders.defaults]\ntrade_amount = 1.5\n[jobs.orders.units]",
+        "backfill.toml [jobs.orders.defaults] trade_amount: must be text in quotes, a whole number, true or false; "
+        "it is a number",
+        id="default",
+    ),
+    pytest.param(
+        "[jobs.orders.units]",
+        '[jobs.orders.values]\nbiz_action = "退款"\n[jobs.orders.units]',
+        "backfill.toml [jobs.orders.values] biz_action: must be a table of words, each with its meaning in quotes; "
+        "it is text",
+        id="values without words",
+    ),
+    pytest.param(
+        "[jobs.orders.units]",
+        '[jobs.orders.values.biz_action]\n"01" = ["ORDER_PAID"]\n[jobs.orders.units]',
+        "backfill.toml [jobs.orders.values.biz_action] 01: must be text in quotes, a whole number, true or false; "
+        "it is a list",
+        id="meaning",
+    ),
+    pytest.param(
+        "[jobs.orders.units]",
+        '[jobs.orders.values.biz_action]\n"" = "ORDER_PAID"\n[jobs.orders.units]',
+        'backfill.toml [jobs.orders.values.biz_action] "": no name for a key; write it otherwise',
+        id="empty word",
+    ),
+    pytest.param(
+        "rate = 20",
+        'rate = 20\nfilter = "已完成"',
+        f"{ORDERS} filter: must be a table of columns, each with a list of texts in quotes; it is text",
+        id="filter without columns",
+    ),
+    pytest.param(
+        "[jobs.orders.units]",
+        '[jobs.orders.filter]\n"状态" = "已完成"\n[jobs.orders.units]',
+        'backfill.toml [jobs.orders.filter] 状态: must be a list of texts in quotes, such as ["已完成"]; it is text',
+        id="filter of one text",
+    ),
+    pytest.param(
+        "[jobs.orders.units]",
+        '[jobs.orders.filter]\n"007" = ["1", 2]\n[jobs.orders.units]',
+        'backfill.toml [jobs.orders.filter] 007: must be a list of texts in quotes, such as ["已完成"]; '
+        "it holds a whole number",
+        id="filter of a number",
+    ),
+    pytest.param(
+        "[jobs.orders.units]",
+        "[jobs.orders.filter]\nstate = []\n[jobs.orders.units]",
+        'backfill.toml [jobs.orders.filter] state: must be a list of texts in quotes, such as ["已完成"]; it is empty',
+        id="filter of nothing",
+    ),
+    pytest.param(
         '"2021000000000001"',
         "2021000000000001",
         f"{ZHIMA} app_id: must be the app's id in quotes, 1 to 32 digits; it is a whole number",

@@ -16,6 +16,7 @@ from tests.simulation.history import Evidence, Told
 from tests.simulation.options import check_options, family_of
 from tests.simulation.platform import POISON, Entry
 from tests.simulation.states import check_states
+from tests.simulation.variants import check_fixes
 
 
 def check(evidence: Evidence) -> None:
@@ -34,6 +35,8 @@ def check(evidence: Evidence) -> None:
     _rows_that_always_fail_stop_no_others(evidence)
     _a_short_outage_is_soon_over(evidence)
     check_options(evidence)
+    if evidence.scenario.fixes:
+        check_fixes(evidence)
     if evidence.scenario.export is Export.ORDERS:
         _no_refund_before_its_payment(evidence)
     if evidence.scenario.export is Export.TASKS:

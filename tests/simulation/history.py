@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from pipeline.assemble.nothing import NothingDone
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.wishes import Watcher, Wishes
 from pipeline.assemble.workshop import OPEN_STATUSES, Workshop
@@ -20,6 +21,7 @@ from pipeline.report import ReportFiles
 from pipeline.write.course import Course, Ending
 from pipeline.write.ports import Transport, at_once
 from tests.simulation.engine import SimulatedEngine
+from tests.simulation.fixing import write_fixed_rows
 from tests.simulation.platform import Journal, Platform, SimulatedSigner, SimulatedTransport
 from tests.simulation.scenario import Scenario, Step
 from tests.simulation.settings import config_of
@@ -70,10 +72,16 @@ class History:
         self.scenario = scenario
         self.world = World(scenario.seed)
         self.platform = Platform(
-            self.world, self.scenario.api, self.scenario.limit, list(self.scenario.storms), self.scenario.refusals
+            self.world,
+            self.scenario.api,
+            self.scenario.limit,
+            list(self.scenario.storms),
+            self.scenario.refusals,
+            self.scenario.refuses_until,
         )
         self.evidence = Evidence(self.scenario, folder, self.platform.journal)
         self._pids = 0
+        self._fixes = 0
 
     def play(self) -> Evidence:
         """Play all steps, then calm weather until nothing is left to do; return the evidence."""
@@ -100,6 +108,9 @@ class History:
             if run_id is not None:
                 self._play([Step("resume", job, run_id=run_id, most_failures=_MANY, max_invalid=_ALL)])
                 self._play([self._rerun(job, run_id)])
+        if self.scenario.fixes:
+            self._play([Step("fix", job, max_invalid=_ALL)])
+            self._play([self._rerun(job)])
         self._play([Step("run", job, night=self.scenario.nights, max_invalid=_ALL)])
         for _ in range(_CALM_ROUNDS):
             if self.evidence.told[-1].exit_code in (0, None):
@@ -126,6 +137,16 @@ class History:
             frozen_for = step.frozen_for
             self.world.at(self.world.now + step.frozen_after, lambda: _freeze(process, frozen_for))
         process.spawn(lambda: _Command(self, process, told).carry_out())
+
+    def fixed_rows(self, job: str) -> str | None:
+        """Write the rows that the newest report of a job says are to be fixed, fixed; return the file's name."""
+        reports = [told.report for told in self.evidence.told if told.step.job == job and told.report is not None]
+        self._fixes += 1
+        name = f"{job}-fixed-{self._fixes}.csv"
+        for report in reversed(reports):
+            if write_fixed_rows(report, self.folder / name, self._fixes, self.scenario.seed):
+                return name
+        return None
 
     def transport(self, process: Process) -> Transport:
         """Return a process's way to the platform."""
@@ -173,8 +194,11 @@ class _Command:
         told, process = self._told, self._process
         try:
             files = self._act()
-            told.exit_code = files.summary.exit_code
-            told.report = _copied(files.folder, process.world)
+            if isinstance(files, NothingDone):
+                told.exit_code = files.exit_code
+            else:
+                told.exit_code = files.summary.exit_code
+                told.report = _copied(files.folder, process.world)
         except Killed:
             told.was_killed = True
         except (RunHeld, SettingsError, SourceError) as exc:
@@ -186,7 +210,7 @@ class _Command:
         told.requests_after = len(self._history.platform.journal.entries)
         process.end()
 
-    def _act(self) -> ReportFiles:
+    def _act(self) -> ReportFiles | NothingDone:
         history, step = self._history, self._told.step
         files = SimulatedFiles(self._process)
         path = history.folder / "ledger.db"
@@ -204,12 +228,14 @@ class _Command:
         shop = Workshop(config, ledger, outside, Watcher(begun=self._begun))
         return self._run(shop, ledger)
 
-    def _run(self, shop: Workshop, ledger: Ledger) -> ReportFiles:
+    def _run(self, shop: Workshop, ledger: Ledger) -> ReportFiles | NothingDone:
         step = self._told.step
         until = None if step.until_after is None else self._clock.now() + timedelta(seconds=step.until_after)
         wishes = Wishes(until=until, limit=step.limit, most_failures=step.most_failures, max_invalid=step.max_invalid)
         last = self._last(ledger)
-        if step.verb == "run" or last is None:
+        if step.verb == "fix" and (fixed := self._history.fixed_rows(step.job)):
+            return shop.run(step.job, (fixed,), wishes)
+        if step.verb in ("run", "fix") or last is None:
             return shop.run(step.job, (), wishes)
         if step.verb == "resume":
             return shop.resume(last, wishes)

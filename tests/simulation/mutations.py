@@ -185,6 +185,10 @@ MUTATIONS = (
         "failures > self._most_failures:", "failures > 10 + self._most_failures:",
     ),
     Mutation(
+        "a fixed row does not look at its other variants", "pipeline/ledger/deliveries.py",
+        "forbidden = judge_dues(connection, run, dues)", "forbidden = judge_dues(connection, run, [])",
+    ),
+    Mutation(
         "too many invalid rows do not stop the run", "pipeline/run/wrong_batch.py",
         "return decided.invalid > allowed.of(decided.rows) and",
         "return decided.invalid > 10 + allowed.of(decided.rows) and",

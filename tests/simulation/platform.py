@@ -79,7 +79,13 @@ class Platform:
     """One API for one merchant."""
 
     def __init__(
-        self, world: World, api: Api, limit: float | None, storms: list[Storm], refusals: dict[str, str]
+        self,
+        world: World,
+        api: Api,
+        limit: float | None,
+        storms: list[Storm],
+        refusals: dict[str, str],
+        refuses_until: float = float("inf"),
     ) -> None:
         self.world = world
         self.api = api
@@ -87,6 +93,7 @@ class Platform:
         self._limit = limit
         self._storms = storms
         self._refusals = refusals
+        self._refuses_until = refuses_until
         self._recent: deque[float] = deque()
 
     def storm(self) -> Storm | None:
@@ -139,7 +146,7 @@ class Platform:
 
     def _judge(self, entry: Entry, apply_after: float) -> tuple[int, dict[str, Any]]:
         """Look at the request's merits, and apply it, now or later."""
-        refusal = self._refusals.get(entry.key)
+        refusal = self._refusals.get(entry.key) if self.world.now < self._refuses_until else None
         if refusal == POISON:
             entry.decided = "poisoned"
             return 500, {}

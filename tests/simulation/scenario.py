@@ -15,10 +15,10 @@ class Step:
     """
     One command, and what befalls it.
 
-    `verb` is run, rerun or resume; `job` names one of two; `run_id` is the run meant, the job's last one where it is
-    None; `night` says which of the job's exports a run reads. `dies_after` counts effects until the process is killed;
-    `signal_after`, `until_after`, `frozen_after` are virtual seconds; `limit`, `most_failures`, `max_invalid` and
-    `new_keys` are options of the command line.
+    `verb` is run, rerun, resume or fix, which runs the newest rows to fix as somebody fixed them. `job` names one of
+    two; `run_id` is the run meant, the job's last one where it is None; `night` says which of the job's exports a run
+    reads. `dies_after` counts effects until the process is killed; `signal_after`, `until_after`, `frozen_after` are
+    virtual seconds; `limit`, `most_failures`, `max_invalid` and `new_keys` are options of the command line.
     """
 
     verb: str
@@ -45,8 +45,9 @@ class Scenario:
     """
     A whole story; it ends with calm weather and as many reruns as there is something left to do.
 
-    With `new_keys` the platform asks for another key where it refuses one, and who looks after the runs gives it.
-    `rate` is what the config of job `a` says, `other_rate` what that of job `b` says, where it is another config.
+    With `new_keys` the platform asks for another key where it refuses one, and who looks after the runs gives it. With
+    `fixes` somebody fixes rows in between, and after `refuses_until` the platform refuses no row any more. `rate` is
+    what the config of job `a` says, `other_rate` what that of job `b` says, where it is another config.
     """
 
     seed: int
@@ -63,6 +64,8 @@ class Scenario:
     steps: tuple[Step, ...]
     refusals: dict[str, str]
     new_keys: bool = False
+    fixes: bool = False
+    refuses_until: float = float("inf")
     other_rate: float | None = None
 
     def rate_of(self, job: str) -> float:
@@ -93,6 +96,7 @@ def scenario_of(seed: int, folder: Path) -> Scenario:
     if random.Random(f"rates of {seed}").random() < _TWO_RATES:
         return _two_rates(seed, folder)
     story = _with_options(*_plain_story(seed, folder), random.Random(f"options of {seed}"))
+    story = _with_fixes(story, random.Random(f"fixes of {seed}"))
     return _with_max_invalid(story, random.Random(f"max_invalid of {seed}"))
 
 
@@ -150,6 +154,19 @@ def _with_options(plain: Scenario, keys: list[str], chance: random.Random) -> Sc
     poisoned = chance.sample(keys, min(len(keys), chance.choice([1, 3, 5]))) if chance.random() < 0.15 else []
     refusals |= dict.fromkeys(set(poisoned) - refusals.keys(), POISON)
     return replace(plain, steps=steps, refusals=refusals, new_keys=new_keys)
+
+
+def _with_fixes(story: Scenario, chance: random.Random) -> Scenario:
+    """Let somebody fix rows between the steps; what counts twice if sent twice shows best what went wrong."""
+    if story.api is not Api.CUMULATION or story.nights > 1 or story.new_keys or chance.random() < 0.4:
+        return story
+    steps = list(story.steps)
+    for _ in range(chance.choice([1, 1, 2, 3])):
+        at = chance.randrange(1, len(steps) + 1)
+        if at == len(steps) or not steps[at].alongside:
+            steps.insert(at, _step("fix", chance.choice(story.jobs), chance))
+    until = chance.choice([float("inf"), chance.uniform(0.0, 20.0), chance.uniform(0.0, 200.0)])
+    return replace(story, steps=tuple(steps), fixes=True, refuses_until=until)
 
 
 def _step_with_options(step: Step, chance: random.Random, *, new_keys: bool) -> Step:

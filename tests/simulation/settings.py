@@ -36,8 +36,8 @@ def config_of(scenario: Scenario, folder: Path, step: Step) -> Config:
 def _constants(export: Export, *, changed: bool) -> Mapping[str, str]:
     name = "changed" if changed else "name"
     return {
-        Export.ORDERS: {"partner_id": "2088", "amount_name": name},
-        Export.TASKS: {"partner_id": "2088", "task_name": name},
+        Export.ORDERS: {"partner_id": "2088000000000000", "amount_name": name},
+        Export.TASKS: {"partner_id": "2088000000000000", "task_name": name},
         Export.POINTS: {"brand_id": "1004", "card_id": "card"},
         Export.STATES: {"category_code": name, "service_id": "1"},
     }[export]

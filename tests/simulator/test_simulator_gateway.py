@@ -113,6 +113,10 @@ def test_the_charset_has_to_stand_in_the_query(merchant: Merchant) -> None:
     [
         pytest.param({"user_id": None}, "ZMDATA.USER_ID_ERROR", id="no user"),
         pytest.param({"open_id": "007x"}, "ZMDATA.USER_ID_ERROR", id="two users"),
+        pytest.param({"user_id": "2088"}, "ZMDATA.USER_ID_ERROR", id="a short user"),
+        pytest.param({"user_id": None, "open_id": "007\u200bx"}, "ZMDATA.USER_ID_ERROR", id="an invisible character"),
+        pytest.param({"category_code": "\ufeffWATCH"}, "ZMDATA.CATEGORY_CODE_ERROR", id="a BOM"),
+        pytest.param({"biz_state_code": "BOUGHT\u200b"}, "ZMDATA.BIZ_STATE_CODE_ERROR", id="a zero-width space"),
         pytest.param({"out_biz_no": None}, "ZMDATA.OUT_BIZ_NO_NULL", id="no number"),
         pytest.param({"out_principal_id": "p" * 129}, "ZMDATA.OUT_PRINCIPAL_ID_ERROR", id="a long principal"),
         pytest.param({"biz_state_code": "s" * 65}, "ZMDATA.BIZ_STATE_CODE_ERROR", id="a long state code"),

@@ -1,0 +1,134 @@
+"""The forms in which exports write times: those known to everybody, and those that a job names."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+Written = tuple[datetime, timedelta | None]
+"""What clocks showed, and how far they were ahead of UTC; None where the text does not say."""
+Form = Callable[[str], Written | None]
+"""Reads a text of one form; None where it has another one. Raises ValueError for a time that does not exist."""
+
+_DATE = r"(?P<year>[0-9]{4})(?P<sign>[-/])(?P<month>[0-9]{1,2})(?P=sign)(?P<day>[0-9]{1,2})"
+_FRACTION = r"(?:[.,](?P<fraction>[0-9]+))?"
+_CLOCK = rf"(?P<hour>[0-9]{{1,2}}):(?P<minute>[0-9]{{2}})(?::(?P<second>[0-9]{{2}}){_FRACTION})?"
+_COMPACT = (
+    r"(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})T?"
+    rf"(?P<hour>[0-9]{{2}})(?P<minute>[0-9]{{2}})(?P<second>[0-9]{{2}}){_FRACTION}"
+)
+_OFFSET = r"(?P<offset> ?(?:Z|UTC|(?P<ahead>[+-])(?P<hours>[0-9]{2})(?::?(?P<minutes>[0-9]{2}))?))?"
+_BUILT_IN = (re.compile(rf"{_DATE}[ T]{_CLOCK}{_OFFSET}"), re.compile(_COMPACT + _OFFSET))
+_NUMBER = re.compile(r"([0-9]{1,14})(?:\.([0-9]+))?")
+_GREENWICH = timedelta(0)
+_UNIX_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC, as its offset says
+# Spreadsheets count 29 February 1900, which never was: from day 61 on, days count from here.
+_SPREADSHEET_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - in the job's zone
+_SPREADSHEET_DAYS = range(61, 2_958_466)
+# A spreadsheet keeps 15 digits, so the microseconds of a time of day mean nothing.
+_MILLISECONDS_OF_A_DAY = 86_400_000
+# %Z is none of them: strptime reads the name of a zone, and forgets it.
+_DIRECTIVES = "%Y %y %m %b %B %d %j %H %I %p %M %S %f %z %a %A"
+
+
+def built_in(text: str) -> Written | None:
+    """Read ISO 8601 with `T` or a blank, `2026/11/28 7:45` and `20261128074500`, with or without an offset."""
+    match = next(filter(None, (form.fullmatch(text) for form in _BUILT_IN)), None)
+    if match is None:
+        return None
+    year, month, day = (int(match[name]) for name in ("year", "month", "day"))
+    hour, minute, second = (int(match[name] or 0) for name in ("hour", "minute", "second"))
+    microsecond = int(f"{match['fraction'] or '':0<6}"[:6])
+    return datetime(year, month, day, hour, minute, second, microsecond), _ahead(match)  # noqa: DTZ001 - of clocks
+
+
+def of_strptime(form: str, text: str) -> Written | None:
+    """Read a text of a form of strptime."""
+    if not text.isascii() and any(sign.isdecimal() and not sign.isascii() for sign in text):
+        return None  # strptime takes the digits of any script
+    try:
+        written = datetime.strptime(text, form)  # noqa: DTZ007 - the job's zone follows
+    except ValueError:
+        return None
+    return written.replace(tzinfo=None), written.utcoffset()
+
+
+def _seconds(text: str) -> Written | None:
+    return _since_1970(text, places=6)
+
+
+def _milliseconds(text: str) -> Written | None:
+    return _since_1970(text, places=3)
+
+
+def _since_1970(text: str, *, places: int) -> Written | None:
+    """Read a number whose microseconds end so many places behind the point."""
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return None
+    microseconds = int(match[1] + f"{match[2] or '':0<{places}}"[:places])
+    return _UNIX_EPOCH + timedelta(microseconds=microseconds), _GREENWICH
+
+
+def _days(text: str) -> Written | None:
+    match = _NUMBER.fullmatch(text)
+    if match is None or int(match[1]) not in _SPREADSHEET_DAYS:
+        return None
+    fraction = int(f"{match[2] or '':0<18}"[:18])
+    milliseconds = round(_MILLISECONDS_OF_A_DAY * fraction / 10**18)
+    return _SPREADSHEET_EPOCH + timedelta(days=int(match[1]), milliseconds=milliseconds), None
+
+
+NUMBERS: Mapping[str, Form] = {"epoch_s": _seconds, "epoch_ms": _milliseconds, "excel_serial": _days}
+"""How a number is read as a time, by the name that stands for a form in a job."""
+
+# What a bare number may be, by its digits before the point.
+_MEANINGS = {
+    5: ("a spreadsheet's day number", "excel_serial"),
+    10: ("seconds since 1970", "epoch_s"),
+    13: ("milliseconds since 1970", "epoch_ms"),
+}
+
+
+def number_hint(text: str) -> str:
+    """Return what to do where a text is a number that may be a time: `; if it is ...`, or nothing."""
+    match = _NUMBER.fullmatch(text)
+    if match is None or len(match[1]) not in _MEANINGS:
+        return ""
+    meaning, name = _MEANINGS[len(match[1])]
+    return f'; if it is {meaning}, set "{name}" for the field in the job\'s formats'
+
+
+def form_fault(form: str) -> str | None:
+    """Return what is wrong with a form that a job names; None where it can be used."""
+    if form in NUMBERS:
+        return None
+    named = set(re.findall("%.", form.replace("%%", ""), re.DOTALL))
+    unknown = sorted(named.difference(_DIRECTIVES.split()))
+    has_day = "%j" in named or ("%d" in named and named & {"%m", "%b", "%B"})
+    faults = (
+        (not named, f"is neither a form such as %Y/%m/%d %H:%M nor one of {', '.join(NUMBERS)}"),
+        (unknown, f"{', '.join(unknown)} can't be used; there are {_DIRECTIVES}"),
+        (not (named & {"%Y", "%y"} and has_day), "names no day; it needs %Y, %m and %d"),
+        ("%I" in named and "%p" not in named, "%I needs %p; for a clock of 24 hours use %H"),
+        (not _is_form(form), "names a part twice, or ends with a lone %"),
+    )
+    return next((words for is_so, words in faults if is_so), None)
+
+
+def _is_form(form: str) -> bool:
+    try:
+        datetime.strptime("", form)  # noqa: DTZ007 - only the form is looked at
+    except re.error:
+        return False
+    except ValueError as error:
+        return "does not match" in str(error)
+    return True
+
+
+def _ahead(match: re.Match[str]) -> timedelta | None:
+    if match["ahead"] is None:
+        return _GREENWICH if match["offset"] else None
+    hours, minutes = int(match["hours"]), int(match["minutes"] or 0)
+    if hours > 23 or minutes > 59:
+        raise ValueError
+    return timedelta(hours=hours, minutes=minutes) * (-1 if match["ahead"] == "-" else 1)

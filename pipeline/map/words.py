@@ -1,0 +1,54 @@
+"""The words of an export: what they mean to a field, and which of them a job wants."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from pipeline.map.plain import Mask, mask
+from pipeline.texts import Column, column_of, is_blank, trimmed
+
+Words = Mapping[str, str]
+"""What the words of a column mean to a field, empty for no value; other words stay as they are."""
+
+
+def words_of(meanings: Words) -> Words:
+    """Return a job's meanings as they are looked up."""
+    return {trimmed(word): meaning.strip() for word, meaning in meanings.items() if not is_blank(word)}
+
+
+def meanings_of(words: Words, column: Column) -> Column:
+    """Return what the texts of a column mean; no value stays none."""
+    unlike = column.dictionary_encode()
+    meanings = [words.get(text, text) or None for text in unlike.dictionary.to_pylist()]
+    return column_of(meanings).take(unlike.indices)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """The rows that a job wants: each of these columns, by position, has one of its texts. An empty cell is ""."""
+
+    wanted: tuple[tuple[int, frozenset[str]], ...] = field(default=(), repr=False)
+
+    def wants(self, cells: Sequence[str | None]) -> bool:
+        """Tell whether a job wants a row; `cells` has one for each column."""
+        return all(_is_among(texts, cells[position]) for position, texts in self.wanted)
+
+    def unwanted(self, texts: Sequence[Column]) -> Mask | None:
+        """Return which rows a job does not want, by the columns of all; None if it wants all rows of any file."""
+        found: Mask | None = None
+        for position, wanted in self.wanted:
+            unlike = texts[position].dictionary_encode(null_encoding="encode")
+            is_wanted = [_is_among(wanted, text) for text in unlike.dictionary.to_pylist()]
+            others = ~mask(pa.array(is_wanted, pa.bool_()).take(unlike.indices))
+            found = others if found is None else found | others
+        return found
+
+
+def texts_of(words: Iterable[str]) -> frozenset[str]:
+    """Return the texts of a filter as they are looked up."""
+    return frozenset(map(trimmed, words))
+
+
+def _is_among(wanted: frozenset[str], cell: str | None) -> bool:
+    return trimmed(cell or "") in wanted

@@ -1,0 +1,80 @@
+"""The rows of an input that hold anything, numbered."""
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.chunk import Chunk
+from pipeline.read.source import Source
+from pipeline.texts import Column, cells_of, first_letters, is_blank
+
+# No blank text begins with one of these, so that nearly all texts need no second look.
+_FIRST_VISIBLE, _LAST_VISIBLE = 0x21, 0x7E
+
+
+class FilledRows:
+    """
+    A source without its blank rows: each cell of the file is empty, or holds white space and invisible marks only.
+
+    Like a blank line, a blank row gets no number. The value of a hive partition fills no cell.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.rows = 0
+        self._source = source
+        self._own = len(source.columns) - source.partitions
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return self._source.columns
+
+    @property
+    def partitions(self) -> int:
+        """How many of the columns are hive partitions."""
+        return self._source.partitions
+
+    @property
+    def float_columns(self) -> frozenset[str]:
+        """The columns of floats."""
+        return self._source.float_columns
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the file, once it was read."""
+        return self._source.sha256
+
+    def __iter__(self) -> Iterator[Chunk]:
+        for chunk in self._source:
+            blank = _blank_places(chunk, chunk.texts[: self._own])
+            filled = chunk.without(blank, first=self.rows + 1)
+            if len(filled):
+                self.rows += len(filled)
+                yield filled
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._source.close()
+
+
+def _blank_places(chunk: Chunk, texts: Sequence[Column]) -> list[int]:
+    """Return the places of the blank rows. A record that can't be read is not blank."""
+    places = np.arange(len(chunk))
+    for column in texts:
+        letters = first_letters(column)[places]
+        places = places[(letters < _FIRST_VISIBLE) | (letters > _LAST_VISIBLE)]
+        if not len(places):
+            return []
+    rows = zip(places.tolist(), cells_of(column.take(pa.array(places)) for column in texts), strict=True)
+    return [at for at, cells in rows if at not in chunk.bad and all(map(is_blank, cells))]

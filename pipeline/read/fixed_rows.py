@@ -1,0 +1,140 @@
+"""Taking back rows_to_fix, the file of ours in which a person has fixed rows, whatever a spreadsheet made of it."""
+
+import codecs
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+
+from pipeline.chunk import Chunk
+from pipeline.model import BadRow, CsvFormat, Fault
+from pipeline.read.decode import UNREAD
+from pipeline.read.source import Source
+from pipeline.report.csv_lines import unguarded
+from pipeline.report.rows_to_fix import OWN_COLUMNS
+from pipeline.row_mark import RowMark
+from pipeline.texts import Column, column_of, listed, pc
+
+_MARK, *_FAULT = OWN_COLUMNS
+# A spreadsheet that saves the file puts what its country uses.
+_DELIMITERS = ",;\t|"
+_GUARDED = r"^'+[=+\-@\t\r\n＝＋－＠]"
+_NOT_FIXED = Fault(
+    "not_decodable", f"a cell still holds {UNREAD}, which stands for what could not be read; fix the row"
+)
+
+
+def is_rows_to_fix(header: Sequence[str]) -> bool:
+    """Tell whether a header is one that the report has written; a person may have taken away what nobody needs."""
+    own = set(OWN_COLUMNS).intersection(header)
+    return own.issuperset(_FAULT) or (_MARK in own and len(own) > 1)
+
+
+def format_of(head: bytes, form: CsvFormat) -> CsvFormat:
+    """Return how a file that begins like this is written: one of ours not as the job's exports are."""
+    is_utf_16 = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    # Names of ours are ASCII, and stand alike in every other encoding.
+    text = head.decode("utf-16", "replace") if is_utf_16 else head.removeprefix(codecs.BOM_UTF8).decode("latin-1")
+    line = text.partition("\n")[0]
+    for delimiter in _DELIMITERS:
+        if is_rows_to_fix([cell.strip().strip('"') for cell in line.split(delimiter)]):
+            return CsvFormat(delimiter=delimiter, null_values=form.null_values)
+    return form
+
+
+class FixedRows:
+    """
+    The rows of an input of ours, as the export had them; see `Source`.
+
+    The report's own columns are taken away, and apostrophes against formulas. `marks` of a chunk say which rows they
+    stand for.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._kept = [at for at, name in enumerate(source.columns) if name not in OWN_COLUMNS]
+        self._dropped = [at for at, name in enumerate(source.columns) if name in OWN_COLUMNS]
+        self._mark = source.columns.index(_MARK) if _MARK in source.columns else None
+        self._columns = tuple(unguarded(source.columns[at]) for at in self._kept)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the export's columns."""
+        return self._columns
+
+    @property
+    def partitions(self) -> int:
+        """How many of the columns are hive partitions."""
+        return self._source.partitions
+
+    @property
+    def float_columns(self) -> frozenset[str]:
+        """The columns that hold binary floating-point numbers."""
+        return self._source.float_columns
+
+    @property
+    def rows(self) -> int:
+        """How many rows were read so far."""
+        return self._source.rows
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 over the file's bytes as stored, in hex; empty before the end was read."""
+        return self._source.sha256
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return map(self._taken_back, self._source)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back; more than once does no harm."""
+        self._source.close()
+
+    def _taken_back(self, chunk: Chunk) -> Chunk:
+        texts = tuple(_without_guards(chunk.texts[at]) for at in self._kept)
+        bad = {at: self._bad_row(row) for at, row in chunk.bad.items()}
+        marks: list[str | None] = [None] * len(chunk) if self._mark is None else listed(chunk.texts[self._mark])
+        for at, row in chunk.bad.items():
+            # Its cells may stand in wrong columns, and several in one.
+            mark = RowMark.find("\n".join(filter(None, row.cells)))
+            marks[at] = str(mark) if mark else None
+        taken = Chunk(self._columns, chunk.first, texts, bad, chunk.file_lines, column_of(marks))
+        return replace(taken, bad=bad | _not_fixed(taken))
+
+    def _bad_row(self, row: BadRow) -> BadRow:
+        """Return a bad row without our columns. What could not be read of it is marked, wherever the mark stood."""
+        if len(row.cells) < len(self._kept) + len(self._dropped):
+            return replace(row, cells=())
+        kept = [cell and unguarded(cell) for cell in (row.cells[at] for at in self._kept)]
+        is_marked = any(UNREAD in (row.cells[at] or "") for at in self._dropped)
+        if is_marked and kept:
+            kept[-1] = f"{kept[-1] or ''}{UNREAD}"
+        return replace(row, cells=tuple(kept))
+
+
+def _without_guards(column: Column) -> Column:
+    is_guarded = pc.match_substring_regex(column, _GUARDED).fill_null(fill_value=False)
+    if not pc.any(is_guarded).as_py():
+        return column
+    texts = [unguarded(text) for text in listed(column.filter(is_guarded))]
+    return pc.replace_with_mask(column, is_guarded, column_of(texts))
+
+
+def _not_fixed(chunk: Chunk) -> dict[int, BadRow]:
+    """Return the rows that still hold what could not be read: nobody can have meant that."""
+    is_unread = pa.array([False] * len(chunk))
+    for column in chunk.texts:
+        is_unread = pc.or_(is_unread, pc.match_substring(column, UNREAD).fill_null(fill_value=False))
+    places = [at for at in pc.indices_nonzero(is_unread).to_pylist() if at not in chunk.bad]
+    return {
+        at: BadRow(row.number, _NOT_FIXED, row.cells) for at, row in zip(places, chunk.rows_at(places), strict=True)
+    }

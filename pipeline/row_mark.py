@@ -1,0 +1,34 @@
+"""The text in the column `_row` of rows_to_fix: it says which row of which run a fixed row stands for."""
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+# Brackets and words around the numbers: no spreadsheet takes the text for a number, a date or a series to go on with.
+_WRITTEN = re.compile(r"\[run ([0-9A-Z]{26}) file ([1-9][0-9]{0,8}) row ([1-9][0-9]{0,17})\]")
+
+
+@dataclass(frozen=True, slots=True)
+class RowMark:
+    """One row of a run: the number of its input file in the run, and of the row in the file, both from 1."""
+
+    run_id: str
+    file_no: int
+    source_row: int
+
+    def __str__(self) -> str:
+        return f"[run {self.run_id} file {self.file_no} row {self.source_row}]"
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """Return the mark that a cell holds; None where it holds none."""
+        return cls._of(_WRITTEN.fullmatch(text.strip()))
+
+    @classmethod
+    def find(cls, text: str) -> Self | None:
+        """Return the first mark that stands in a text."""
+        return cls._of(_WRITTEN.search(text))
+
+    @classmethod
+    def _of(cls, found: re.Match[str] | None) -> Self | None:
+        return None if found is None else cls(found[1], int(found[2]), int(found[3]))

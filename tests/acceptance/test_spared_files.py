@@ -1,0 +1,169 @@
+"""No command overwrites a file of the user, by whatever name it is called."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.night import Night, order, read_csv
+
+
+@pytest.fixture
+def done(night: Night) -> Night:
+    """A night with one run, whose export, keys, config and ledger lie there."""
+    night.export("orders.csv", [order(1), order(2, trade_amount="x")])
+    night.backfill("run", "orders")
+    return night
+
+
+def contents(night: Night) -> dict[str, bytes]:
+    """Return what all files hold but those of the ledger, which any command may touch, and a key of the test's own."""
+    files = [path for path in night.folder.rglob("*") if path.is_file() and "state" not in path.parts]
+    return {str(path.relative_to(night.folder)): path.read_bytes() for path in files}
+
+
+USERS_FILES = [
+    pytest.param("orders.csv", "an input of", id="export"),
+    pytest.param("keys/app_private_key.pem", "a key", id="private key"),
+    pytest.param("keys/wechatpay_public_key.pem", "a key", id="key of another account"),
+    pytest.param("backfill.toml", "the config", id="config"),
+    pytest.param("state/backfill.db", "the ledger", id="ledger"),
+    pytest.param("state/backfill.db-quota", "the ledger", id="quota"),
+]
+
+
+@pytest.mark.parametrize("alias", ["itself", "relative", "symlink", "hard link"])
+@pytest.mark.parametrize(("name", "what"), USERS_FILES)
+def test_report_takes_the_place_of_no_file_of_the_user(done: Night, name: str, what: str, alias: str) -> None:
+    """`report --output` refuses an export, a key, the config, the ledger and its files, also through links."""
+    file, link = done.folder / name, done.folder / "night.csv"
+    output = str(file)
+    if alias == "relative":
+        output = f"keys/../{name}"
+    elif alias == "symlink":
+        link.symlink_to(file)
+        output = "night.csv"
+    elif alias == "hard link":
+        os.link(file, link)
+        output = "night.csv"
+    before = contents(done)
+
+    ended = done.backfill("report", "last", "--format", "csv", "--output", output)
+
+    assert (ended.exit_code, contents(done)) == (2, before)
+    assert what in ended.stderr
+    assert done.backfill("show", "last").exit_code == 0
+
+
+@pytest.mark.parametrize("words", [("run", "orders"), ("rerun", "last"), ("resume", "last")])
+@pytest.mark.parametrize("name", ["outcome.csv", "summary.json", "rows_to_fix.xlsx"])
+def test_a_report_folder_that_holds_a_file_of_the_user_is_refused(
+    done: Night, words: tuple[str, ...], name: str
+) -> None:
+    """`--report` refuses a folder in which the config, linked there, would be overwritten, before anything is done."""
+    (done.folder / "out").mkdir()
+    os.link(done.folder / "backfill.toml", done.folder / "out" / name)
+    before, runs = contents(done), done.backfill("runs").stdout
+
+    ended = done.backfill(*words, "--report", "out")
+
+    assert (ended.exit_code, contents(done), done.backfill("runs").stdout) == (2, before, runs)
+    assert f"--report {done.folder / 'out'}: {name} there is the config, and is not overwritten" in ended.stderr
+
+
+def test_the_folder_of_the_input_is_no_folder_for_the_report(done: Night) -> None:
+    """rows_to_fix.csv is not overwritten by the report of the run that reads it."""
+    folder = done.folder / "to fix"
+    folder.mkdir()
+    rows = [row | {"trade_amount": "1.00"} for row in read_csv(done.reports()[-1] / "rows_to_fix.csv")]
+    done.export("to fix/rows_to_fix.csv", rows)
+    before, requests = contents(done), done.requests()
+
+    ended = done.backfill("run", "orders", "to fix/rows_to_fix.csv", "--report", "to fix")
+
+    assert (ended.exit_code, contents(done), done.requests()) == (2, before, requests)
+    assert "rows_to_fix.csv there is an input of this run, and is not overwritten; name another folder" in ended.stderr
+
+
+def test_an_input_of_an_earlier_run_is_not_overwritten(done: Night) -> None:
+    """What some run has read is the user's, wherever it lay; also the folder itself may be a link."""
+    rows = [row | {"trade_amount": "1.00"} for row in read_csv(done.reports()[-1] / "rows_to_fix.csv")]
+    (done.folder / "out").mkdir()
+    done.export("out/rows_to_fix.csv", rows)
+    done.backfill("run", "orders", "out/rows_to_fix.csv")
+    (done.folder / "link").symlink_to("out")
+    before = contents(done)
+
+    ends = [done.backfill("run", "orders", "--report", "link"), done.backfill("report", "last", "--output", "out")]
+
+    assert ([ended.exit_code for ended in ends], contents(done)) == ([2, 2], before)
+    assert all("there is an input of an earlier run, and is not overwritten" in ended.stderr for ended in ends)
+
+
+def test_rows_fixed_where_they_lay_are_kept_when_the_report_is_written_again(done: Night) -> None:
+    """A report's own rows_to_fix.csv that was fixed in its place stays, and the log says so; the rest is written."""
+    report = done.reports()[-1]
+    file = report / "rows_to_fix.csv"
+    rows = [row | {"trade_amount": "1.00"} for row in read_csv(file)]
+    done.export(str(file.relative_to(done.folder)), rows)
+    fixed = file.read_bytes()
+    done.backfill("run", "orders", str(file))
+    (report / "summary.json").unlink()
+
+    ended = done.backfill("report", report.name)
+
+    assert (ended.exit_code, file.read_bytes()) == (0, fixed)
+    assert f"{file} was given back as an input, and stays as it is" in ended.stderr
+    assert (report / "summary.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output"),
+    [
+        pytest.param(["exports/{date}/orders-*.csv"], "exports/2025-11-21/orders-1.csv", id="a day to come"),
+        pytest.param(["in/{date:%Y/%m}/*.csv"], "in/2025/12/night.csv", id="a date with folders"),
+        pytest.param(["in/*.csv"], "in/night.csv", id="glob"),
+        pytest.param(["in"], "in/night.csv", id="folder"),
+    ],
+)
+def test_no_report_is_written_where_it_would_be_read_as_an_export(done: Night, inputs: list[str], output: str) -> None:
+    """A path that a job's inputs mean, or will mean on another day, is refused."""
+    done.configure({"jobs.orders": {"input": inputs}})
+
+    ended = done.backfill("report", "last", "--output", output)
+
+    assert (ended.exit_code, (done.folder / output).exists()) == (2, False)
+    assert "would be read as an export of job orders" in ended.stderr
+
+
+def test_a_free_place_is_taken(done: Night) -> None:
+    """A folder of one's own is written to, time and again, also beside exports."""
+    ends = [done.backfill("run", "orders", "--report", "out").exit_code for _ in range(2)]
+    ends += [done.backfill("report", "last", "--output", "out").exit_code]
+    ends += [done.backfill("report", "last", "--output", "night.csv").exit_code for _ in range(2)]
+
+    assert ends == [3, 3, 0, 0, 0]
+
+
+def test_the_simulators_journal_is_added_to_no_other_file(done: Night) -> None:
+    """`simulate --journal` goes on with a journal, and refuses any other file."""
+    before = contents(done)
+
+    ended = done.backfill("simulate", "--port", "0", "--journal", "backfill.toml")
+
+    assert (ended.exit_code, contents(done)) == (2, before)
+    assert "is there and is no journal" in ended.stderr
+
+
+def test_the_simulators_keys_replace_no_key(done: Night, tmp_path: Path) -> None:
+    """A key of the same name that is another one's stays, and so does a config, whatever links lead to them."""
+    real = tmp_path / "real.pem"
+    real.write_text("a real key")
+    folder = tmp_path / "sim"
+    (folder / "keys").mkdir(parents=True)
+    (folder / "keys" / "app_private_key.pem").symlink_to(real)
+
+    ended = done.backfill("simulate", "--port", "0", "--keys", str(folder))
+
+    assert (ended.exit_code, real.read_text()) == (2, "a real key")
+    assert "is there and is no test key" in ended.stderr

@@ -1,0 +1,115 @@
+"""Members of our own of `columns-of-one-name`, and of names that are written otherwise than the job writes them."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.cases.inputs import csv_of, job, order, points, row, run, state, task
+from tests.cases.player import Player
+
+
+def parquet(columns: Sequence[tuple[str, Any]]) -> bytes:
+    """Return one row, in columns that may share a name."""
+    file = io.BytesIO()
+    table = pa.Table.from_arrays([pa.array([value]) for _, value in columns], names=[name for name, _ in columns])
+    pq.write_table(table, file)
+    return file.getvalue()
+
+
+def csv_line_of(columns: Sequence[tuple[str, Any]]) -> bytes:
+    """Return one row, in columns that may share a name."""
+    return f"{','.join(name for name, _ in columns)}\n{','.join(value for _, value in columns)}\n".encode()
+
+
+TWICE = [("备注", "x"), ("备注", "y"), ("", "z"), ("", "")]
+
+
+@pytest.mark.parametrize(
+    ("export", "columns", "more", "sent"),
+    [
+        pytest.param("orders", order(1), "", {"out_biz_no": "D1"}, id="orders"),
+        pytest.param("states", state(1, "A", biz_data="{}"), "", {"out_biz_no": "S1"}, id="states"),
+        pytest.param(
+            "points",
+            points(1, "10"),
+            '[jobs.points.filter]\nbrand_id = ["B001"]',
+            {"user_card_code": "000000000001", "point_balance": 10},
+            id="points with a filter",
+        ),
+        pytest.param(
+            "tasks",
+            task(1) | {"partner_id": "2088000000000001"},
+            "",
+            {"partner_id": "2088000000000000"},
+            id="tasks with a constant of that name",
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_columns_of_one_name_that_no_field_uses_are_read(
+    kind: str, export: str, columns: Mapping[str, str], more: str, sent: Mapping[str, Any], player: Player
+) -> None:
+    """Names that occur twice, and columns without a name, stand among the others."""
+    extra = [*TWICE, ("partner_id", "a"), ("partner_id", "b")] if export == "tasks" else TWICE
+    name, content = f"{export}.{kind}", (csv_line_of if kind == "csv" else parquet)([*columns.items(), *extra])
+    player.prepare(job(export, [name], more=more), {name: content})
+
+    player.play([run(f"run {export}", 0, [row(name, 1, "succeeded")], [sent])])
+
+
+@pytest.mark.parametrize(
+    ("extra", "more", "says"),
+    [
+        pytest.param([("point_balance", "1")], "", '2 columns are called "point_balance"', id="field"),
+        pytest.param([("Updated_At", ""), ("updated_at ", "")], "", '"Updated_At" and "updated_at "', id="near names"),
+        pytest.param(
+            [("积分", "1"), ("积分", "2")],
+            '[jobs.points.columns]\npoint_balance = "积分"',
+            '2 columns are called "积分", so what point_balance holds',
+            id="named column",
+        ),
+        pytest.param(
+            [("state", "1"), ("state", "1")],
+            '[jobs.points.filter]\nState = ["1"]',
+            '2 columns are called "state", so the filter',
+            id="filter",
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_columns_of_one_name_that_are_used_are_refused(
+    kind: str, extra: Sequence[tuple[str, str]], more: str, says: str, player: Player
+) -> None:
+    """The name and what it is for are told, and nothing is sent."""
+    name = f"points.{kind}"
+    content = (csv_line_of if kind == "csv" else parquet)([*points(1, "10").items(), *extra])
+    player.prepare(job("points", [name], more=more), {name: content})
+
+    player.play([run("run points", 2, sent=[], says=[name, says])])
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_names_are_found_without_regard_to_case_and_blanks(kind: str, player: Player) -> None:
+    """Marks and blanks around a name, and the case of its letters, do not matter where only one column fits."""
+    spelled = {"out_biz_no": "\ufeff订单号 ", "user_id": " User_ID", "trade_amount": "TRADE_AMOUNT\u200b"}
+    columns = [(spelled.get(name, name), value) for name, value in order(1).items()]
+    content = (csv_line_of if kind == "csv" else parquet)(columns)
+    more = '[jobs.orders.columns]\nout_biz_no = "订单号"\n'
+    player.prepare(job("orders", [f"orders.{kind}"], more=more), {f"orders.{kind}": content})
+    sent = {"out_biz_no": "D1", "user_id": "2088000000000001", "amount_type_data": {"trade_info": {"amount": "1.00"}}}
+
+    player.play([run("run orders", 0, [row(f"orders.{kind}", 1, "succeeded")], [sent])])
+
+
+def test_what_is_missing_is_told_with_what_is_there(player: Player) -> None:
+    """The missing ones, the present ones without what is around them, and the nearest name."""
+    rows = [{{"biz_time": " Biz_Tme "}.get(name, name): value for name, value in task(1).items()}]
+    player.prepare(job("tasks", ["tasks.csv"]), {"tasks.csv": csv_of(rows)})
+
+    player.play(
+        [run("run tasks", 2, sent=[], says=['feeds biz_time; did you mean "Biz_Tme"', "there are: .*, Biz_Tme, "])]
+    )

@@ -1,0 +1,117 @@
+"""Taking back rows_to_fix: what a spreadsheet, or a person, made of it."""
+
+from collections.abc import Callable
+from io import BytesIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.model import BadRow, CsvFormat, Fault, Row
+from pipeline.read import SourceFile, open_source
+from pipeline.row_mark import RowMark
+
+Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
+Write = Callable[..., SourceFile]
+
+ONE, OTHER = (str(RowMark("01JD4Q4Z8V3N5R6T7Y8M9B0C1D", 1, row)) for row in (2, 9))
+JOBS_OWN = CsvFormat(encoding="utf-16", delimiter="|", quote="")
+
+
+def taken_back(
+    file: SourceFile, form: CsvFormat = JOBS_OWN
+) -> tuple[tuple[str, ...], list[Row | BadRow], list[object]]:
+    """Return columns, rows and marks of a file."""
+    with open_source(file, form, chunk_rows=2) as source:
+        chunks = list(source)
+        marks = [mark for chunk in chunks if chunk.marks is not None for mark in chunk.marks.to_pylist()]
+        return source.columns, [row for chunk in chunks for row in chunk.rows], marks
+
+
+def test_what_the_report_added_is_taken_away(read: Read) -> None:
+    """The report's columns and apostrophes against formulas are gone; a broken record keeps its fault and its cells."""
+    data = (
+        f"a,b,_row,_status,_code,_message\n'=1,'x,{ONE},invalid,x,y\n'\t-1,'',,rejected,x,y\n1,2\n"
+        f"''=2,''a,{OTHER},x,y,z\n'+1,\"2,,invalid,x,y\n"
+    )
+    columns, rows = read(data.encode())
+    assert columns == ("a", "b")
+    assert rows[:4] == [
+        Row(1, ("=1", "'x")),
+        Row(2, ("\t-1", "''")),
+        BadRow(3, Fault("ragged", "2 cells where the header has 6"), ("1", "2\ufffd")),
+        Row(4, ("'=2", "''a")),
+    ]
+    assert (rows[4].number, rows[4].cells) == (5, ("+1", '"2'))
+
+
+HEADER = "a,b,_row,_status,_code,_message"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(f'\ufeff{HEADER}\n单,"1,5",{ONE},invalid,x,"y, z"\n'.encode(), id="as written"),
+        pytest.param(f'{HEADER}\n单,"1,5",{ONE},invalid,x,"y, z"\n'.encode(), id="without its mark"),
+        pytest.param(
+            f"{HEADER}\r\n".replace(",", ";").encode() + f"单;1,5;{ONE};x;y;z\r\n".encode("gbk"), id="semicolons, GBK"
+        ),
+        pytest.param(f"{HEADER}\n".replace(",", "\t").encode() + f'"单"\t1,5\t{ONE}\t\t\t\n'.encode(), id="tabs"),
+        pytest.param(f"{HEADER}\r\n单,1.5,{ONE},,,\r\n".replace(",", "\t").replace("1.5", "1,5").encode("utf-16"),
+                     id="tabs, UTF-16"),
+        pytest.param(f'"a";"b";"_row";"_code"\n"单";"1,5";"{ONE}";"x"\n'.encode(), id="quotes"),
+        pytest.param(f'_code;_message;_row;b;_status;a\n;;{ONE};1,5;;单\n'.encode(), id="columns in another order"),
+        pytest.param(f"_row;a;_message;b\n{ONE};单;;1,5\n".encode(), id="columns of ours left out"),
+    ],
+)  # fmt: skip
+def test_rows_are_read_as_the_file_is_written_now(write: Write, data: bytes) -> None:
+    """Encoding, delimiter and quote are the file's own, whatever the job's exports have; columns go by their names."""
+    columns, rows, marks = taken_back(write(data))
+
+    cells = dict(zip(columns, rows[0].cells, strict=True))
+    assert ({name: cells[name] for name in ("a", "b")}, marks) == ({"a": "单", "b": "1,5"}, [ONE])
+
+
+def test_rows_without_a_mark_have_none(write: Write) -> None:
+    """Files from before marks, cells that were emptied and rows that were added have no mark."""
+    old = taken_back(write(b"a,_status,_code,_message\n1,invalid,x,y\n"))
+    new = taken_back(write(f"a,_row,_status\n1,{ONE},x\n2,,x\n3,8,x\n".encode()))
+
+    assert (old, new) == (
+        (("a",), [Row(1, ("1",))], [None]),
+        (("a",), [Row(1, ("1",)), Row(2, ("2",)), Row(3, ("3",))], [ONE, None, "8"]),
+    )
+
+
+def test_a_broken_record_keeps_its_mark(write: Write) -> None:
+    """The mark of a record with too many or too few cells is found wherever it stands."""
+    _, rows, marks = taken_back(write(f"a,b,_row,_status\n1,2,3,{ONE},x\n{OTHER}\n".encode()))
+
+    assert ([type(row) for row in rows], marks) == ([BadRow, BadRow], [ONE, OTHER])
+
+
+def test_what_could_not_be_read_is_refused_while_it_is_marked(write: Write) -> None:
+    """A row that still holds U+FFFD is bad, in any column that is kept; the columns of ours may hold it."""
+    _, rows, marks = taken_back(write(f"a,b,_row,_message\n1\ufffd,2,{ONE},x\n1,2,{OTHER},\ufffd\n".encode()))
+
+    message = "a cell still holds \ufffd, which stands for what could not be read; fix the row"
+    assert rows == [BadRow(1, Fault("not_decodable", message), ("1\ufffd", "2")), Row(2, ("1", "2"))]
+    assert marks == [ONE, OTHER]
+
+
+def test_any_kind_of_file_is_taken_back(write: Write) -> None:
+    """Rows to fix that came to be Parquet are known by their columns, too."""
+    sink = BytesIO()
+    pq.write_table(pa.table({"_row": [ONE, None], "_code": ["x", "y"], "a": ["'=1", "2"]}), sink)
+
+    assert taken_back(write(sink.getvalue(), "fixed.parquet")) == (
+        ("a",),
+        [Row(1, ("=1",)), Row(2, ("2",))],
+        [ONE, None],
+    )
+
+
+def test_columns_and_apostrophes_of_others_stay(read: Read) -> None:
+    """A file that is not the report's keeps what looks like its columns and its apostrophes."""
+    assert read(b"a,_status,_code\n'=1,x,y\n") == (("a", "_status", "_code"), [Row(1, ("'=1", "x", "y"))])
+    assert read(b"_row,a\n8,'=1\n") == (("_row", "a"), [Row(1, ("8", "'=1"))])
