@@ -84,14 +84,19 @@ def show(args: argparse.Namespace) -> int:
     with _one_run(args) as (config, ledger, run):
         state = _state(ledger, run)
         summary, tally = summary_of(ledger, run, report_folder(config, run))
+        followers = _followers(ledger, run)
     if args.json:
         # What goes on has no end yet, as in the list of runs.
-        print_json(summary.as_dict() | ({"state": state, "exit_code": None} if state == _RUNNING else {}))
+        standing = {"state": state, "exit_code": None} if state == _RUNNING else {}
+        print_json(summary.as_dict() | standing | {what: ids for what, ids in followers.items() if ids})
         return 0
     if state == _RUNNING:
         tell_standing(summary)
     else:
         tell_summary(summary, next_steps(summary, tally), state)
+    for what, ids in followers.items():
+        if ids:
+            say(f"  {what}: {', '.join(ids)}, {summary.left:,} rows left")
     waiting = Ending.INTERRUPTED if state == _RUNNING else None
     frequent = [c for c in tally.frequent_codes(_FREQUENT) if c.status != "skipped" and c.code != waiting]
     if frequent:
@@ -99,6 +104,15 @@ def show(args: argparse.Namespace) -> int:
     for count in frequent:
         say(f"  {count.rows:>9,}  {count.status} {count.code}  {count.message}".rstrip())
     return 0
+
+
+def _followers(ledger: Ledger, run: RunRecord) -> dict[str, list[str]]:
+    """Return the ids of a run's reruns and fixes."""
+    followers = ledger.followers(run)
+    return {
+        "reruns": [each.run_id for each in followers if each.is_rerun],
+        "fixes": [each.run_id for each in followers if not each.is_rerun],
+    }
 
 
 def report(args: argparse.Namespace) -> int:
