@@ -84,18 +84,32 @@ def show(args: argparse.Namespace) -> int:
     with _one_run(args) as (config, ledger, run):
         state = _state(ledger, run)
         summary, tally = summary_of(ledger, run, report_folder(config, run))
+        followers = _followers(ledger, run)
     if state == _RUNNING:
         # What waits, or is on its way, is no fault.
         summary = replace(summary, faults=summary.faults.without(Ending.INTERRUPTED))
     if args.json:
         # What goes on has no end yet, as in the list of runs.
-        print_json(summary.as_dict() | ({"state": state, "exit_code": None} if state == _RUNNING else {}))
+        standing = {"state": state, "exit_code": None} if state == _RUNNING else {}
+        print_json(summary.as_dict() | standing | {what: ids for what, ids in followers.items() if ids})
         return 0
     if state == _RUNNING:
         tell_standing(summary)
     else:
         tell_summary(summary, next_steps(summary, tally), state)
+    for what, ids in followers.items():
+        if ids:
+            say(f"  {what}: {', '.join(ids)}, {summary.left:,} rows left")
     return 0
+
+
+def _followers(ledger: Ledger, run: RunRecord) -> dict[str, list[str]]:
+    """Return the ids of a run's reruns and fixes."""
+    followers = ledger.followers(run)
+    return {
+        "reruns": [each.run_id for each in followers if each.is_rerun],
+        "fixes": [each.run_id for each in followers if not each.is_rerun],
+    }
 
 
 def report(args: argparse.Namespace) -> int:

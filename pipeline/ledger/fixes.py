@@ -14,7 +14,7 @@ from enum import Enum, auto
 import orjson
 
 from pipeline.ledger.admission import Blocked, Conflict, Skip
-from pipeline.ledger.records import DeliveryState, Due, RunRecord
+from pipeline.ledger.records import DeliveryState, Due, RunRecord, position
 from pipeline.model import Api
 
 FIXED_ALREADY = "fixed_already"
@@ -238,7 +238,9 @@ def write_variant(
 
 def write_first_variant(connection: sqlite3.Connection, run: RunRecord, origin: int, row: tuple[int, int]) -> None:
     """
-    Write the variant that the first row itself is, where that was ever due, with the keys that a rerun gave it.
+    Write as what a row went out before somebody fixed it, if it did, with the keys that a rerun gave it.
+
+    `row` is the first row, at the place `origin`, or one of a later run that says the same.
 
     Another run may have staged the same cells before, and read them otherwise: its row keeps them while it is open.
     """
@@ -250,9 +252,16 @@ def write_first_variant(connection: sqlite3.Connection, run: RunRecord, origin: 
         " (account_no, api, origin, variant, part, identity, digest, card, points, version)"
         " SELECT :account_no, :api, :origin, :origin, d.part, d.identity, d.digest, d.card, d.points, d.version"
         " FROM own JOIN dues AS d ON d.identity = own.identity LEFT JOIN rows AS w"
-        " ON w.run_no = d.run_no AND w.row_no = d.row_no WHERE d.position = :origin"
+        " ON w.run_no = d.run_no AND w.row_no = d.row_no WHERE d.position = :place"
         " OR w.cells = (SELECT f.cells FROM rows AS f WHERE f.run_no = :run_no AND f.row_no = :row_no)",
-        {"run_no": row[0], "row_no": row[1], "account_no": run.account_no, "api": run.api, "origin": origin},
+        {
+            "run_no": row[0],
+            "row_no": row[1],
+            "place": position(*row),
+            "account_no": run.account_no,
+            "api": run.api,
+            "origin": origin,
+        },
     )
 
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pipeline.ledger.fixes import (
     DELIVERED_OTHERWISE,
@@ -18,7 +19,7 @@ from pipeline.ledger.fixes import (
     write_variant,
 )
 from pipeline.ledger.leaf import Fate, Leaf, Variant
-from pipeline.ledger.records import DeliveryState, RunRecord, position
+from pipeline.ledger.records import ROW_BITS, DeliveryState, RunRecord, position
 from pipeline.model import Api, digest
 from pipeline.sheet import OriginOfRow, Sheet
 
@@ -36,7 +37,7 @@ class Recognition:
         self._run = run
         self._knows_fixes = knows_fixes(connection, run)
         self._keys = own_keys(connection, run) if self._knows_fixes else set()
-        self._used: set[int] = set()
+        self._taken = _Taken()
 
     def recognise(self, connection: sqlite3.Connection, leaf: Leaf, sheet: Sheet) -> dict[int, Line]:
         """
@@ -47,7 +48,7 @@ class Recognition:
         candidates = self._candidates(leaf, sheet)
         if not candidates:
             return {}
-        chunk = _Candidates(connection, self._run, leaf, sheet, candidates, self._used)
+        chunk = _Candidates(connection, self._run, leaf, sheet, candidates, self._taken)
         for at, origin in sheet.origins.items():
             if not chunk.is_as_first(at, origin):
                 chunk.judge_fix(at, origin)
@@ -63,11 +64,23 @@ class Recognition:
         return sorted(found)
 
 
+@dataclass(slots=True)
+class _Taken:
+    """
+    Which rows of a run were found to be which fixed row, by the place of the first row.
+
+    `unfixed` are those found in an export, `fixed` those that came back fixed, each with the place of its origin.
+    """
+
+    unfixed: set[int] = field(default_factory=set)
+    fixed: dict[int, int] = field(default_factory=dict)
+
+
 class _Candidates:
     """
     Rows of one leaf that may be variants of rows that were fixed, with all that is known of these.
 
-    `used` are the places of fixed rows that other rows of the run were found to be.
+    `taken` says which rows of the run were found to be which fixed row.
     """
 
     def __init__(
@@ -77,14 +90,15 @@ class _Candidates:
         leaf: Leaf,
         sheet: Sheet,
         places: Sequence[int],
-        used: set[int],
+        taken: "_Taken",
     ) -> None:
         self._run = run
-        self._used = used
+        self._taken = taken
         self._leaf = leaf
         self._contents = {at: sheet.contents(at) for at in places}
         self._parts = dict(_parts_of(leaf, set(places)))
-        self._variants = variants_with(connection, run, {c for several in self._contents.values() for c in several})
+        said = [*self._contents.values(), *(origin.contents for origin in sheet.origins.values())]
+        self._variants = variants_with(connection, run, {content for several in said for content in several})
         firsts = {first for known in self._variants.values() for first, _ in known}
         firsts |= {position(origin.run_no, origin.row_no) for origin in sheet.origins.values()}
         self._lines = lines_of(connection, run, firsts)
@@ -95,7 +109,7 @@ class _Candidates:
 
     def judge_fix(self, at: int, origin: OriginOfRow) -> None:
         """Note a fixed row as a variant; skip it where it was delivered before, refuse it where another one was."""
-        leaf, first = self._leaf, position(origin.run_no, origin.row_no)
+        leaf, first = self._leaf, self._first_of(origin)
         if leaf.fates[at] != Fate.DUE:
             return
         lines = self._lines.get(first, [])
@@ -120,14 +134,33 @@ class _Candidates:
             own = self._pairs(at) | {line.pair for line in lines if line.variant == first}
             standing = standing_of_others(lines, first, own)
             if standing is Standing.DELIVERED:
-                self._used.add(first)
+                self._taken.unfixed.add(first)
                 leaf.fates[at] = Fate.FIXED_ALREADY
                 leaf.faults.pop(at, None)
-                leaf.variants.pop(at, None)
+                place = position(self._run.run_no, leaf.first_row_no + at)
+                leaf.variants[at] = Variant(first, place, (), self._contents[at])
                 return next(line for line in lines if line.variant != first and _counts(line))
             if standing is Standing.OPEN and leaf.fates[at] == Fate.DUE:
                 leaf.variants[at] = Variant(first, first, self._parts_at(at))
         return None
+
+    def _first_of(self, origin: OriginOfRow) -> int:
+        """
+        Return the place of the first row that a fixed row stands for.
+
+        That is its origin; but a row of an earlier run that says the same, and was fixed, is the same row, unless
+        another row of the origin's run was found to be that.
+        """
+        place = position(origin.run_no, origin.row_no)
+        known = [known for content in origin.contents for known in self._variants.get(content, ())]
+        firsts = sorted({first for first, variant in known if first == variant})
+        if place in firsts:
+            return place
+        others = {first for first, variant in known if variant >> ROW_BITS == origin.run_no and variant != place}
+        for first in firsts:
+            if first not in others and self._taken.fixed.setdefault(first, place) == place:
+                return first
+        return place
 
     def _firsts(self, at: int) -> list[int]:
         """
@@ -137,7 +170,7 @@ class _Candidates:
         """
         firsts = dict.fromkeys(first for first, variant in self._known(at) if first == variant)
         is_invalid = self._leaf.fates[at] == Fate.INVALID
-        return [first for first in firsts if not (is_invalid and first in self._used)]
+        return [first for first in firsts if not (is_invalid and first in self._taken.unfixed)]
 
     def _known(self, at: int) -> Iterator[_Known]:
         for content in self._contents[at]:
@@ -171,6 +204,9 @@ def write_variants(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -
         return
     due = _parts_of(leaf, {at for at in leaf.variants if leaf.fates[at] == Fate.DUE})
     for at, noted in leaf.variants.items():
+        if leaf.fates[at] == Fate.FIXED_ALREADY:
+            # A row of this run is that row: no other one is.
+            write_contents(connection, run, origin=noted.first, variant=noted.place, contents=noted.contents)
         if leaf.fates[at] not in _COUNTS:
             continue
         if noted.origin is not None:

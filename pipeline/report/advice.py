@@ -36,6 +36,9 @@ def verdict(summary: Summary) -> str:
 
 def next_steps(summary: Summary, tally: Tally) -> list[Step]:
     """Return what there is to do, in the order to do it; nothing where every row is done."""
+    if summary.state == "completed" and not summary.left:
+        # Reruns and fixes have seen to whatever this run left.
+        return []
     steps = _ways_on(summary, tally) if summary.state == "completed" else _ways_back(summary, tally)
     to_mend = tally.counts[Status.INVALID] + tally.counts[Status.REJECTED] - tally.new_keys_wanted
     if to_mend > 0:

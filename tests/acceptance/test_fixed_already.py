@@ -271,3 +271,33 @@ def test_a_fix_under_new_keys_counts(night: Night) -> None:
 
     assert (rekeyed, run(night, "orders")) == (["succeeded SUCCESS"], ["skipped fixed_already"])
     assert night.requests()[-1] == "A2-k2"
+
+
+def test_a_row_that_two_runs_found_invalid_is_fixed_once(night: Night) -> None:
+    """Both runs have the row to fix; delivered as a fix of the first run it is not sent as one of the second."""
+    night.export("orders.csv", [order(2, trade_amount="x")])
+    rows = []
+    for _ in range(2):
+        run(night, "orders")
+        rows += read_csv(night.reports()[-1] / "rows_to_fix.csv")
+    fates = []
+    for row, key in zip(rows, ("B1", "B2"), strict=True):
+        night.export("fixed.csv", [row | {"trade_amount": "2.00", "out_biz_no": key}])
+        fates += run(night, "orders", "fixed.csv")
+
+    assert (fates, night.requests()) == (["succeeded SUCCESS", "invalid key_conflict"], ["B1"])
+
+
+def test_of_rows_that_say_the_same_a_later_run_may_fix_the_other_one(night: Night) -> None:
+    """Where an export has the row twice, and one was fixed, the next run's fix is of the other one."""
+    night.export("orders.csv", [order(2, out_biz_no="")] * 2)
+    run(night, "orders")
+    (row, _) = read_csv(night.reports()[-1] / "rows_to_fix.csv")
+    night.export("fixed.csv", [row | {"out_biz_no": "A2"}])
+    run(night, "orders", "fixed.csv")
+    next_night = run(night, "orders")
+
+    fixed = fix(night, "orders", {"out_biz_no": "A3"})
+
+    assert (next_night, fixed) == (["skipped fixed_already", "invalid field_missing"], ["succeeded SUCCESS"])
+    assert (run(night, "orders"), night.requests()) == (["skipped fixed_already"] * 2, ["A2", "A3"])

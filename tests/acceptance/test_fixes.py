@@ -112,6 +112,21 @@ def test_a_rerun_of_a_fix_counts_for_the_first_run(spoiled: Night) -> None:
     assert [shown(spoiled, run.name)["left"] for run in spoiled.reports()] == [0, 0, 0]
 
 
+def test_show_tells_the_reruns_and_fixes_of_a_run(spoiled: Night) -> None:
+    """A run names those that went on with its rows, and asks for nothing that they have seen to."""
+    first = spoiled.reports()[-1].name
+    spoiled.backfill("rerun", "last", "--only", "rejected")
+    spoiled.export("fixed.csv", [read_csv(spoiled.reports()[0] / "rows_to_fix.csv")[0] | {"trade_amount": "2.00"}])
+    spoiled.backfill("run", "orders", "fixed.csv")
+    _, rerun, fix = (report.name for report in spoiled.reports())
+
+    text, as_json = spoiled.backfill("show", first).stdout, shown(spoiled, first)
+
+    assert (as_json["reruns"], as_json["fixes"], as_json["left"]) == ([rerun], [fix], 0)
+    assert f"  reruns: {rerun}, 0 rows left\n  fixes: {fix}, 0 rows left\n" in text
+    assert "rows_to_fix" not in text
+
+
 def test_the_same_file_given_back_twice_sends_nothing_twice(spoiled: Night) -> None:
     """The second time every row is known as delivered, and nothing is left anywhere."""
     name = fixed(spoiled, {"A2": {"trade_amount": "2.00"}})
@@ -125,7 +140,7 @@ def test_the_same_file_given_back_twice_sends_nothing_twice(spoiled: Night) -> N
 
 
 def test_of_a_row_that_was_parted_all_parts_count(spoiled: Night) -> None:
-    """One row given back as two is left until both of them succeeded."""
+    """One row given back as two is left until both succeeded; the second half alone is refused while it is tied."""
     first = spoiled.reports()[-1].name
     (row, _) = rows_to_fix(spoiled)
     halves = [row | {"out_biz_no": f"A2{half}", "trade_amount": amount} for half, amount in (("a", "1.00"), ("b", "x"))]
@@ -134,9 +149,13 @@ def test_of_a_row_that_was_parted_all_parts_count(spoiled: Night) -> None:
     before = shown(spoiled, first)["left"]
 
     spoiled.backfill("run", "orders", fixed(spoiled, {"A2b": {"trade_amount": "1.00"}}))
+    tied = (spoiled.fates(), spoiled.outcomes()[0]["message"].rpartition("; ")[2])
+    spoiled.backfill("run", "orders", fixed(spoiled, {"A2b": {"_row": ""}}))
 
-    assert (before, shown(spoiled, first)["left"]) == (2, 1)
-    assert spoiled.requests()[-2:] == ["A2a", "A2b"]
+    assert (before, shown(spoiled, first)["left"]) == (2, 2)
+    advice = "if this row is to count as well, empty its cell _row and give it a key of its own"
+    assert tied == (["invalid key_conflict"], advice)
+    assert (spoiled.fates(), spoiled.requests()[-2:]) == (["succeeded SUCCESS"], ["A2a", "A2b"])
 
 
 @pytest.mark.parametrize("mark", ["", "8", str(RowMark("01JD4Q4Z8V3N5R6T7Y8M9B0C1D", 1, 2))])
