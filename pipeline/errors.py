@@ -5,7 +5,7 @@ PipelineError
 ├── SettingsError   told something impossible; lists every fault, nothing was read
 ├── SourceError     a file is not what it claims to be; names file and row
 ├── LedgerError     locked, damaged, not writable, too new, or kept for another account
-│   └── RunHeld     another run of the same job holds the job
+│   └── RunHeld     another run of the job is active: exit code 6, nothing was done
 └── RunHalted       the API refuses us, whatever the row; or too many rows failed; or it is down
 """
 

@@ -9,7 +9,8 @@ from typing import NoReturn
 from pipeline.showing import visible
 
 _EPILOG = "RUN is a run id, a unique beginning of one, or `last`. Exit codes: 0 all done, 1 program fault, 2 usage, "
-_EPILOG += "config or input at fault, 3 some rows are left to do, 4 the run stopped itself, 5 stopped from outside."
+_EPILOG += "config or input at fault, 3 some rows are left to do, 4 the run stopped itself, 5 stopped from outside, "
+_EPILOG += "6 another run of the job is active: try later."
 
 
 def build_parser() -> argparse.ArgumentParser:

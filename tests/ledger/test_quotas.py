@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import LedgerError
-from pipeline.ledger.lease import Holder
+from pipeline.ledger.lease import this_process
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.quotas import QuotaStore
 from pipeline.limits.permits import Permits
@@ -96,7 +96,7 @@ def test_a_state_that_is_damaged_may_be_deleted(tmp_path: Path) -> None:
 
 def test_a_ledger_has_one_store_and_closes_it(tmp_path: Path) -> None:
     """The quotas of a ledger are opened once, and let go of with it."""
-    ledger = Ledger(tmp_path / "ledger.db", MovedClock(), Holder("here", "boot", 1, "1"))
+    ledger = Ledger(tmp_path / "ledger.db", MovedClock(), this_process())
     store = ledger.quotas()
     store.change("a", to(b"1"))
     again = ledger.quotas()
