@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.assemble.platform import holder_of
+from pipeline.assemble.traces import traces_of
 from pipeline.assemble.wishes import Wishes
 from pipeline.assemble.workshop import inputs_of, new_run_id, rules_of, yesterday
 from pipeline.clock import Clock
@@ -46,7 +47,9 @@ def plan(
     )
     with (
         tempfile.TemporaryDirectory(prefix="backfill-plan-") as aside,
-        Rehearsal(config.ledger_path, new, holder_of(account), Path(aside)) as rehearsal,
+        Rehearsal(config.ledger_path, new, holder_of(account), Path(aside), traces=traces_of(config)) as rehearsal,
     ):
-        Stager(rehearsal, rules_of(job, account), job.csv, Course(clock), limit=wishes.limit).stage(files)
+        Stager(rehearsal, rules_of(job, account, rehearsal.salt), job.csv, Course(clock), limit=wishes.limit).stage(
+            files
+        )
         return plan_of(rehearsal.prospect, job.rate)

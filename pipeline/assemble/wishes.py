@@ -24,7 +24,7 @@ class MostFailures:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the command line asks of an execution."""
+    """What the command line asks of an execution; `resync` is for `run` alone."""
 
     day: date | None = None
     until: datetime | None = None
@@ -32,6 +32,7 @@ class Wishes:
     most_failures: MostFailures | None = None
     report: Path | None = None
     outcome_format: OutcomeFormat = OutcomeFormat.CSV
+    resync: bool = False
 
 
 @dataclass(slots=True)

@@ -48,7 +48,7 @@ class Workshop:
         patterns, base = inputs_of(self._config, job, inputs, self._outside.folder)
         files = find_inputs(patterns, base=base, date=day)
         options = {"inputs": list(patterns), "base": str(base), "date": day.isoformat(), "limit": wishes.limit}
-        held = self._ledger.begin(self._new_run(job, options), self._holder(job))
+        held = self._ledger.begin(self._new_run(job, options), self._holder(job), resync=wishes.resync)
         return self._execute(held, job, wishes, lambda stager: stager.stage(files))
 
     def resume(self, run: RunRecord, wishes: Wishes) -> ReportFiles:
@@ -90,7 +90,8 @@ class Workshop:
                 [f"run {parent.run_id} ended while it still read its inputs; `backfill resume {parent.run_id}` goes on"]
             )
         options = {**parent.options, **selection.as_options()}
-        held = self._ledger.begin(self._new_run(job, options, parent=parent.run_id), self._holder(job))
+        new = self._new_run(job, options, parent=parent.run_id)
+        held = self._ledger.begin(new, self._holder(job), copied=parent)
         return self._execute(held, job, wishes, self._copying(held, parent, selection))
 
     def _copying(self, held: RunLedger, parent: RunRecord, selection: Selection) -> Stage:
@@ -159,7 +160,7 @@ class Workshop:
             raise
         limit = held.run.options.get("limit")
         stager = Stager(
-            held, rules_of(job, self._account(job)), job.csv, course, limit=limit, tick=self._watcher.staged
+            held, rules_of(job, self._account(job), held.salt), job.csv, course, limit=limit, tick=self._watcher.staged
         )
 
         folder = wishes.report or report_folder(self._config, held.run)
@@ -168,6 +169,7 @@ class Workshop:
             rows = stage(stager)
             # Asked before the first request: a night must not end without a place for its report.
             make_folder(folder)
+            held.reports_to(folder)
             if wishes.most_failures is not None:
                 course.allow_failures(wishes.most_failures.of(rows))
 
@@ -193,8 +195,8 @@ class Workshop:
         return reported[0]
 
 
-def rules_of(job: Job, account: Account) -> MappingRules:
-    """Return how a job's rows become payloads."""
+def rules_of(job: Job, account: Account, salt: str) -> MappingRules:
+    """Return how a job's rows become payloads; `salt` is that of the ledger's generation."""
     charset = account.charset if isinstance(account, AlipayAccount) and job.api is Api.STATE else "utf-8"
     return MappingRules(
         export=job.export,
@@ -204,6 +206,7 @@ def rules_of(job: Job, account: Account) -> MappingRules:
         constants=job.constants,
         timezone=job.timezone,
         charset=charset,
+        salt=salt,
     )
 
 

@@ -58,6 +58,10 @@ def _add_run(commands: "_Commands[argparse.ArgumentParser]") -> None:
     run.add_argument(
         "inputs", metavar="INPUT", nargs="*", help="files, globs, folders or URIs instead of the job's own"
     )
+    run.add_argument(
+        "--resync", action="store_true",
+        help="trust no confirmed balance or state: after the ledger was lost or restored (docs/backup.md)",
+    )  # fmt: skip
     _add_execution(run)
 
 

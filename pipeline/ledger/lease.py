@@ -161,6 +161,17 @@ def _refusal(job: str, run_id: str, expires_at: str, holder: Holder, here: Holde
     return held + f"{advice}. It can't be seen from here: if it is dead, the job is free at {free_at:%H:%M:%S} UTC"
 
 
+def end_others(
+    connection: sqlite3.Connection, job: str, here: Holder, now: datetime, is_dead: IsDead = is_dead
+) -> None:
+    """Take all other jobs from the runs that had them, lest one wakes and goes on; raise RunHeld where one is alive."""
+    lines = connection.execute("SELECT job, run_id, expires_at, holder FROM jobs WHERE job <> ?", (job,))
+    for other, run_id, expires_at, holder in lines.fetchall():
+        if expires_at > now.isoformat() and not is_dead(holder, here):
+            raise RunHeld(_refusal(other, run_id, expires_at, Holder.parse(holder), here))
+    connection.execute("UPDATE jobs SET fence = fence + 1, expires_at = '' WHERE job <> ?", (job,))
+
+
 def _expiry(now: datetime) -> str:
     return (now + timedelta(seconds=LEASE_SECONDS)).isoformat()
 

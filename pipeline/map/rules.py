@@ -18,7 +18,8 @@ class MappingRules:
     `columns` names the export's column for a field, where it does not bear the field's own name; `units` says in
     what an amount is written; `constants` are texts, as if a column held them in every row, and win over a column
     that merely bears the field's name. Times without an offset are in `timezone`. `charset` is what the request
-    will be encoded in: a text that it can't carry is a fault.
+    will be encoded in: a text that it can't carry is a fault. `salt` goes into each request number that is made from
+    a row of points: the same row gives another number under another one.
     """
 
     export: Export
@@ -28,6 +29,7 @@ class MappingRules:
     constants: Mapping[str, str] = field(repr=False)
     timezone: ZoneInfo
     charset: str = "utf-8"
+    salt: str = ""
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

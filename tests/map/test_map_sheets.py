@@ -203,6 +203,7 @@ def jobs(draw: Draw, good: Good, export: Export) -> tuple[MappingRules, tuple[st
         constants=constants,
         timezone=draw(ZONES),
         charset=draw(st.sampled_from(["utf-8", "gbk"])),
+        salt=draw(st.sampled_from(["", "01M8KG2H0MY14ZXRSEJDR9A89K"])),
     )
     return rules, (*columns, "memo"), floats
 

@@ -23,7 +23,7 @@ def mode(path: Path) -> str:
 
 
 def test_rows_and_ledger_are_the_owners_alone(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`rows_to_fix.csv`, the ledger, its log and its index, and the quota's file are opened by nobody else."""
+    """`rows_to_fix.csv`, the ledger, what lies beside it, and the mark beside the config are opened by nobody else."""
     night.export("orders.csv", [order(1), order(2, trade_amount="x")])
     seen: dict[str, set[str]] = {}
 
@@ -36,8 +36,9 @@ def test_rows_and_ledger_are_the_owners_alone(night: Night, monkeypatch: pytest.
     monkeypatch.undo()
     look()
 
-    private = ["backfill.db", "backfill.db-quota", "backfill.db-quota-shm", "backfill.db-quota-wal", "backfill.db-shm"]
-    assert seen == {name: {"600"} for name in (*private, "backfill.db-wal", ".rows_to_fix")}
+    beside = ["", "-mark", "-quota", "-quota-shm", "-quota-wal", "-shm", "-wal"]
+    assert seen == {name: {"600"} for name in (*(f"backfill.db{name}" for name in beside), ".rows_to_fix")}
+    assert mode(night.folder / "backfill.toml-mark") == "600"
     (report,) = night.reports()
     assert {path.name: mode(path) for path in report.iterdir()} == {
         "outcome.csv": "666",
