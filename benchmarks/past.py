@@ -84,7 +84,7 @@ def _run(config: Config, ledger: Ledger, clock: Clock, job: Job, source: str) ->
         options={"inputs": [source], "base": str(base), "date": day.isoformat(), "limit": None},
     )
     held = ledger.begin(new, holder_of(account))
-    stager = Stager(held, rules_of(job, account, clock.now()), job.csv, course)
+    stager = Stager(held, rules_of(job, account, clock.now(), held.salt), job.csv, course)
 
     def deliver(lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:  # noqa: ARG001 - the port's
         with closing(_unsynced(ledger.path)) as connection:

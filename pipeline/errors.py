@@ -5,7 +5,8 @@ PipelineError
 ├── SettingsError   told something impossible; lists every fault, nothing was read
 ├── SourceError     a file is not what it claims to be; names file and row
 ├── LedgerError     locked, damaged, not writable, too new, or kept for another account
-│   └── RunHeld     another run of the same job holds the job
+│   ├── LedgerBehind  restored or lost: something was sent that it does not know of
+│   └── RunHeld     another run of the job is active: exit code 6, nothing was done
 └── RunHalted       the API refuses us, whatever the row; or too many rows failed; or it is down
 """
 
@@ -38,6 +39,10 @@ class LedgerError(PipelineError):
     def __init__(self, message: str, *, users_fault: bool = True) -> None:
         self.users_fault = users_fault
         super().__init__(message)
+
+
+class LedgerBehind(LedgerError):
+    """Something was sent that the ledger does not know of; the message says what shows it. Nothing was sent now."""
 
 
 class RunHeld(LedgerError):

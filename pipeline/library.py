@@ -61,18 +61,21 @@ def run_job(
     date: Date | None = None,
     until: datetime | None = None,
     limit: int | None = None,
+    resync: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> RunResult:
     """
     Run a job over its inputs, or over those named, and wait for its end.
 
-    `until` stops it cleanly at a moment with a zone. Raises SettingsError, SourceError or LedgerError where the
-    command would exit with 2; nothing was sent then. Signals are left to the caller.
+    `until` stops it cleanly at a moment with a zone; `resync` is as the command's option. Raises SettingsError,
+    SourceError or LedgerError where the command would exit with 2, or 6; nothing was sent then. Signals are left to
+    the caller.
     """
     clock = SystemClock()
     known = os.environ if environ is None else environ
     opened = open_config(Path(config), known, clock, job)
-    return _execute(opened, clock, lambda shop, _: shop.run(job, inputs, Wishes(date, until, limit)))
+    wishes = Wishes(day=date, until=until, limit=limit, resync=resync)
+    return _execute(opened, clock, lambda shop, _: shop.run(job, inputs, wishes))
 
 
 def rerun(config: str | Path, run: str = "last", *, environ: Mapping[str, str] | None = None) -> RunResult:
@@ -94,7 +97,12 @@ def _take_up(
     clock = SystemClock()
     known = os.environ if environ is None else environ
     opened = open_config(Path(config), known, clock)
-    return _execute(opened, clock, lambda shop, ledger: act(shop, ledger.find(run)))
+
+    def act_on(shop: Workshop, ledger: Ledger) -> ReportFiles | NothingDone:
+        ledger.refuse_if_behind()
+        return act(shop, ledger.find(run))
+
+    return _execute(opened, clock, act_on)
 
 
 def _execute(config: Config, clock: Clock, act: Callable[[Workshop, Ledger], ReportFiles | NothingDone]) -> RunResult:

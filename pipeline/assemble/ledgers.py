@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.assemble.traces import traces_of
 from pipeline.assemble.working_folder import working_folder
 from pipeline.clock import Clock
 from pipeline.ledger.lease import this_process
@@ -24,4 +25,4 @@ def config_path(named: Path | None, environ: Mapping[str, str]) -> Path:
 
 def open_the_ledger(config: Config, clock: Clock) -> Ledger:
     """Open the ledger, made where there is none; raise LedgerError with cause and advice where it can't be used."""
-    return Ledger(config.ledger_path, clock, this_process())
+    return Ledger(config.ledger_path, clock, this_process(), traces=traces_of(config))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.assemble.platform import holder_of
 from pipeline.assemble.row_limits import RowLimits
+from pipeline.assemble.traces import traces_of
 from pipeline.assemble.wishes import Wishes
 from pipeline.assemble.workshop import inputs_of, new_run_id, rules_of, yesterday
 from pipeline.clock import Clock
@@ -49,11 +50,11 @@ def plan(
     )
     with (
         tempfile.TemporaryDirectory(prefix="backfill-plan-") as aside,
-        Rehearsal(config.ledger_path, new, holder_of(account), Path(aside)) as rehearsal,
+        Rehearsal(config.ledger_path, new, holder_of(account), Path(aside), traces=traces_of(config)) as rehearsal,
     ):
         course = Course(clock)
         max_invalid = RowLimits.of(wishes.kept, job).max_invalid
-        rules = rules_of(job, account, now)
+        rules = rules_of(job, account, now, rehearsal.salt)
         stager = Stager(rehearsal, rules, job.csv, course, max_invalid=max_invalid, limit=wishes.limit)
         # Of a run that would send nothing, too, it is known what its rows are.
         with suppress(Drained):

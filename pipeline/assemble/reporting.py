@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from pipeline.assemble.traces import reports_folder
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Act, RunRecord, RunState
 from pipeline.outcome import Outcomes
@@ -14,7 +15,7 @@ from pipeline.settings import Config
 
 def report_folder(config: Config, run: RunRecord) -> Path:
     """Return where a run's report lies where nothing else is asked for: beside the config."""
-    return config.folder / "reports" / run.run_id
+    return reports_folder(config) / run.run_id
 
 
 def report_on(

@@ -16,7 +16,8 @@ class Wishes:
     """
     What the command line asks of an execution.
 
-    `most_failures` and `max_invalid` are None where it says nothing: a run that is resumed keeps its own.
+    `most_failures` and `max_invalid` are None where it says nothing: a run that is resumed keeps its own. `resync` is
+    for `run` alone.
     """
 
     day: date | None = None
@@ -26,6 +27,7 @@ class Wishes:
     max_invalid: RowLimit | None = None
     report: Path | None = None
     outcome_format: OutcomeFormat = OutcomeFormat.CSV
+    resync: bool = False
 
     @property
     def kept(self) -> Mapping[str, str]:

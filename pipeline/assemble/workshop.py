@@ -55,7 +55,7 @@ class Workshop:
         self._spare(wishes, [file.path for file in files])
         options = {"inputs": list(patterns), "base": str(base), "date": day.isoformat(), "limit": wishes.limit}
         options |= wishes.kept
-        held = self._ledger.begin(self._new_run(job, options), self._holder(job))
+        held = self._ledger.begin(self._new_run(job, options), self._holder(job), resync=wishes.resync)
         return self._execute(held, job, wishes, lambda stager: stager.stage(files))
 
     def resume(self, run: RunRecord, wishes: Wishes) -> ReportFiles | NothingDone:
@@ -105,7 +105,8 @@ class Workshop:
         # How many rows may fail is said anew for each run.
         kept = {name: option for name, option in parent.options.items() if name not in RowLimits.names()}
         options = {**kept, **selection.as_options(), **wishes.kept}
-        held = self._ledger.begin(self._new_run(job, options, parent=parent.run_id), self._holder(job))
+        new = self._new_run(job, options, parent=parent.run_id)
+        held = self._ledger.begin(new, self._holder(job), copied=parent)
         return self._execute(held, job, wishes, self._copying(held, parent, selection))
 
     def _copying(self, held: RunLedger, parent: RunRecord, selection: Selection) -> Stage:
@@ -182,7 +183,7 @@ class Workshop:
         limit = held.run.options.get("limit")
         stager = Stager(
             held,
-            rules_of(job, self._account(job), self._clock.now()),
+            rules_of(job, self._account(job), self._clock.now(), held.salt),
             job.csv,
             course,
             max_invalid=limits.max_invalid,
@@ -196,6 +197,7 @@ class Workshop:
             rows = stage(stager)
             # Asked before the first request: a night must not end without a place for its report.
             make_folder(folder)
+            held.reports_to(folder)
             if limits.max_failures is not None:
                 course.allow_failures(limits.max_failures.of(rows))
 
@@ -225,10 +227,10 @@ class Workshop:
         return reported[0]
 
 
-def rules_of(job: Job, account: Account, now: datetime) -> MappingRules:
-    """Return how a job's rows become payloads, from now on."""
+def rules_of(job: Job, account: Account, now: datetime, salt: str) -> MappingRules:
+    """Return how a job's rows become payloads, from now on; `salt` is that of the ledger's generation."""
     charset = account.charset if isinstance(account, AlipayAccount) and job.api is Api.STATE else "utf-8"
-    return replace(mapping_rules(job), charset=charset, now=now)
+    return replace(mapping_rules(job), charset=charset, now=now, salt=salt)
 
 
 def inputs_of(config: Config, job: Job, named: Sequence[str], folder: Path) -> tuple[Sequence[str], Path]:

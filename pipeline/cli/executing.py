@@ -37,12 +37,15 @@ _JUST_PASSED = timedelta(hours=1)
 def run(args: argparse.Namespace) -> int:
     """Run a job."""
     with _desk(args, args.job) as desk:
+        if not args.resync:
+            desk.ledger.refuse_if_behind()
         return desk.execute(args.job, lambda shop, wishes: shop.run(args.job, args.inputs, wishes))
 
 
 def resume(args: argparse.Namespace) -> int:
     """Go on with a run."""
     with _desk(args) as desk:
+        desk.ledger.refuse_if_behind()
         record = desk.ledger.find(args.run)
         return desk.execute(record.job, lambda shop, wishes: shop.resume(record, wishes))
 
@@ -50,6 +53,7 @@ def resume(args: argparse.Namespace) -> int:
 def rerun(args: argparse.Namespace) -> int:
     """Send again what a run left open."""
     with _desk(args) as desk:
+        desk.ledger.refuse_if_behind()
         parent = desk.ledger.find(args.run)
         chosen = frozenset(map(Status, args.only)) if args.only else OPEN_STATUSES
         selection = Selection(chosen, frozenset(args.code), args.new_keys, args.limit)
@@ -155,6 +159,7 @@ class _Desk:
             max_invalid=args.max_invalid,
             report=args.report and args.report.absolute(),
             outcome_format=OutcomeFormat(args.format),
+            resync=vars(args).get("resync", False),
         )
 
 

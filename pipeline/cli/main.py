@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 from pipeline.cli.outlets import outlets
 from pipeline.cli.parser import build_parser
-from pipeline.errors import LedgerError, PipelineError, SettingsError, SourceError
+from pipeline.errors import LedgerError, PipelineError, RunHeld, SettingsError, SourceError
 from pipeline.garbage import look_seldom
 from pipeline.showing import visible
 
-PROGRAM_FAULT, USER_FAULT, STOPPED_FROM_OUTSIDE = 1, 2, 5
+PROGRAM_FAULT, USER_FAULT, STOPPED_FROM_OUTSIDE, JOB_IS_HELD = 1, 2, 5, 6
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,6 +54,8 @@ def _tell_the_loss(args: argparse.Namespace, exit_code: int, cause: str) -> int:
 
 
 def _exit_code(exc: PipelineError) -> int:
+    if isinstance(exc, RunHeld):
+        return JOB_IS_HELD
     is_users_fault = isinstance(exc, SettingsError | SourceError) or (isinstance(exc, LedgerError) and exc.users_fault)
     return USER_FAULT if is_users_fault else PROGRAM_FAULT
 

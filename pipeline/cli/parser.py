@@ -10,7 +10,8 @@ from pipeline.model import RowLimit
 from pipeline.showing import visible
 
 _EPILOG = "RUN is a run id, a unique beginning of one, or `last`. Exit codes: 0 all done, 1 program fault, 2 usage, "
-_EPILOG += "config or input at fault, 3 some rows are left to do, 4 the run stopped itself, 5 stopped from outside."
+_EPILOG += "config or input at fault, 3 some rows are left to do, 4 the run stopped itself, 5 stopped from outside, "
+_EPILOG += "6 another run of the job is active: try later."
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -65,6 +66,10 @@ def _add_run(commands: "_Commands[argparse.ArgumentParser]") -> None:
     run.add_argument(
         "inputs", metavar="INPUT", nargs="*", help="files, globs, folders or URIs instead of the job's own"
     )
+    run.add_argument(
+        "--resync", action="store_true",
+        help="trust no confirmed balance or state: after the ledger was lost or restored (docs/backup.md)",
+    )  # fmt: skip
     _add_execution(run)
 
 

@@ -57,7 +57,7 @@ def _sentence(path: Path, exc: sqlite3.Error, if_damaged: str | None) -> str:
         "SQLITE_BUSY": "another process keeps it locked; wait for that process or end it, then try again",
         "SQLITE_LOCKED": "another process keeps it locked; wait for that process or end it, then try again",
         "SQLITE_NOTADB": "the file is no ledger; name another one in [ledger] url",
-        "SQLITE_CORRUPT": "the file is damaged; restore it from a backup, then resume the run",
+        "SQLITE_CORRUPT": "the file is damaged; restore it from a backup, as docs/backup.md says",
         "SQLITE_IOERR": "the disk reports an error; check it, then resume the run",
     }
     if if_damaged is not None:
@@ -154,6 +154,11 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     )
     connection.execute(_CACHE)
     return connection
+
+
+def wal_path(path: Path) -> Path:
+    """Return where SQLite keeps the write-ahead log of a file."""
+    return path.with_name(path.name + "-wal")
 
 
 def make_file(path: Path) -> None:

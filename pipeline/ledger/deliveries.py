@@ -9,6 +9,7 @@ import orjson
 
 from pipeline.ledger.admission import Admission, Conflict, Go, Skip, admit, is_overtaken
 from pipeline.ledger.fixes import judge_dues, note_sent
+from pipeline.ledger.generations import Generation, may_have_been_sent
 from pipeline.ledger.lease import IsGone
 from pipeline.ledger.past import Past, cards_of, past_of
 from pipeline.ledger.precedence import SUPERSEDED, later_state_sent, under_way_elsewhere, what_goes_first
@@ -27,18 +28,36 @@ Entry = tuple[Due, Settlement | None]
 
 
 def record(
-    connection: sqlite3.Connection, run: RunRecord, entries: Sequence[Entry], *, is_gone: IsGone
+    connection: sqlite3.Connection,
+    run: RunRecord,
+    entries: Sequence[Entry],
+    *,
+    generation: Generation,
+    is_gone: IsGone,
 ) -> list[Admission | None]:
     """
     Fix the outcomes of dues that ended, then write the intents to send the others; return an admission for each intent.
 
     Where the ledger does not let a due go out nothing is changed. One that does counts as possibly applied until it is
     settled. Dues of one lane that are to be sent have all of those before them settled, here at the latest, or wait for
-    none of them. `is_gone` tells whether the holder of a job is dead.
+    none of them. `generation` is that of the ledger; `is_gone` tells whether the holder of a job is dead.
     """
     _settle(connection, run, [(due, end) for due, end in entries if end is not None])
-    admissions = iter(_intend(connection, run, [due for due, end in entries if end is None], is_gone))
+    going = [due for due, end in entries if end is None]
+    admissions = iter(_doubted(generation, run, going, _intend(connection, run, going, is_gone)))
     return [next(admissions) if end is None else None for _, end in entries]
+
+
+def _doubted(
+    generation: Generation, run: RunRecord, dues: Sequence[Due], admissions: Sequence[Admission]
+) -> list[Admission]:
+    """Put in doubt what a lost state of the ledger may have sent."""
+    return [
+        Go(doubt=True)
+        if isinstance(admission, Go) and admission.before is None and may_have_been_sent(generation, run.api, due)
+        else admission
+        for due, admission in zip(dues, admissions, strict=True)
+    ]
 
 
 def _intend(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due], is_gone: IsGone) -> list[Admission]:
@@ -146,13 +165,24 @@ def _settle_deliveries(connection: sqlite3.Connection, run: RunRecord, ended: Se
         _settle_balance(connection, run, due, end.leaves)
 
 
+# After a resync the platform may have answered a key of the export from memory, and hold a balance that was sent since:
+# it proves a balance that changed later, since its key is then as new.
+_IS_UNPROVEN = (
+    "(SELECT g.generation > 1 AND NOT d.key_is_derived AND coalesce(d.version, '') <= g.begun_at FROM dues AS d"
+    " JOIN generations AS g WHERE d.due_no = ? ORDER BY g.generation DESC LIMIT 1)"
+)
+
+
 def _settle_balance(connection: sqlite3.Connection, run: RunRecord, due: Due, leaves: DeliveryState | None) -> None:
     if due.balance is None or leaves is DeliveryState.UNKNOWN:
         return
     where = " WHERE account_no = ? AND card = ? AND newest_identity = ?"
     key = (run.account_no, due.balance.card, due.identity)
     if leaves is DeliveryState.SUCCEEDED:
-        connection.execute("UPDATE cards SET confirmed_points = ?, unsettled = 0" + where, (due.balance.points, *key))
+        connection.execute(
+            f"UPDATE cards SET confirmed_points = ?, unsettled = {_IS_UNPROVEN}" + where,
+            (due.balance.points, due.due_no, *key),
+        )
         return
     # Surely not applied: the balance sent before it is the newest again.
     connection.execute(

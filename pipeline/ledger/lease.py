@@ -1,8 +1,10 @@
 """Who holds a job. One run of a job at a time; a dead holder does not block; a late one is refused."""
 
 import os
+import re
 import socket
 import sqlite3
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,30 +14,44 @@ from pipeline.errors import LedgerError, RunHeld
 from pipeline.ledger.records import RunRecord
 
 LEASE_SECONDS = 30.0
+_UNKNOWN = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A process: on which machine, since which start of it, and when the process itself began."""
+    """
+    A process: its machine, the start of that machine, its number, and when it began.
+
+    `namespace` names the PID and time namespaces that the number and the beginning belong to.
+    """
 
     host: str
     boot: str
     pid: int
     began: str
+    namespace: str
 
     def __str__(self) -> str:
         """Return the form that the ledger keeps."""
-        return f"{self.host} {self.boot} {self.pid} {self.began}"
+        return f"{self.host} {self.boot} {self.pid} {self.began} {self.namespace}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Holder":
+        """Return the holder that `str` wrote. Ledgers of version 1 keep no namespace."""
+        host, boot, pid, began, *namespace = text.split(" ")
+        return cls(host=host, boot=boot, pid=int(pid), began=began, namespace=namespace[0] if namespace else _UNKNOWN)
 
 
 def this_process() -> Holder:
     """Return the present process as a holder."""
-    return Holder(socket.gethostname(), boot_id(), os.getpid(), _began(os.getpid()))
+    return Holder(
+        host=socket.gethostname(), boot=boot_id(), pid=os.getpid(), began=_start_time("self"), namespace=_namespace()
+    )
 
 
 def boot_id() -> str:
     """Return what tells one start of this machine from the next; `-` where the system does not say."""
-    return _read("/proc/sys/kernel/random/boot_id").strip() or "-"
+    return _read("/proc/sys/kernel/random/boot_id").strip() or _UNKNOWN
 
 
 def _read(path: str) -> str:
@@ -45,29 +61,63 @@ def _read(path: str) -> str:
         return ""
 
 
-def _began(pid: int) -> str:
+def _start_time(process: str) -> str:
     # Field 22 of /proc/PID/stat; the name in field 2 may hold blanks and ends with the last parenthesis.
-    after_name = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    return after_name[19] if len(after_name) > 19 else "-"
+    after_name = _read(f"/proc/{process}/stat").rpartition(")")[2].split()
+    return after_name[19] if len(after_name) > 19 else _UNKNOWN
 
 
-def is_dead(holder: str, here: Holder) -> bool:
-    """Return whether the holder surely runs no more: it was a process of this machine, and that is gone."""
-    host, boot, pid, began = holder.split(" ")
-    if host != here.host:
-        return False
-    return boot != here.boot or _is_gone(int(pid)) or _began(int(pid)) != began
+def _namespace() -> str:
+    """Return which namespaces this process sees others from; `-` where /proc does not show them."""
+    if sys.platform != "linux":
+        return sys.platform
+    # NSpid has a number for each namespace from that of /proc down to our own: with two, /proc shows other processes.
+    shows_ours = re.search(r"^NSpid:\t\d+$", _read("/proc/self/status"), re.MULTILINE) is not None
+    pid_namespace = _inode("/proc/self/ns/pid")
+    # A boot id tells machines apart that have the same name.
+    if not shows_ours or _UNKNOWN in (pid_namespace, boot_id()):
+        return _UNKNOWN
+    return f"{pid_namespace}/{_inode('/proc/self/ns/time')}"
 
 
-def _is_gone(pid: int) -> bool:
-    # Not every system has /proc; signal 0 only asks, and a process that may not be asked is there.
+def _inode(path: str) -> str:
     try:
+        return str(Path(path).stat().st_ino)
+    except OSError:
+        return _UNKNOWN
+
+
+def _can_see(here: Holder, other: Holder) -> bool:
+    sees = (here.host, here.boot, here.namespace)
+    return here.namespace != _UNKNOWN and sees == (other.host, other.boot, other.namespace)
+
+
+def began(pid: int) -> str | None:
+    """Return when a process began: None where there is no such process, `-` where it does not show that."""
+    try:
+        # Not every system has /proc; signal 0 only asks.
         os.kill(pid, 0)
     except ProcessLookupError:
-        return True
+        return None
     except PermissionError:
+        # A process that may not be asked is there.
+        return _start_time(str(pid))
+    return _start_time(str(pid))
+
+
+def is_dead(holder: str, here: Holder, began: Callable[[int], str | None] = began) -> bool:
+    """
+    Return whether the holder surely runs no more.
+
+    Only a process of this machine, this start of it and these namespaces can be seen. That another one can't be
+    seen proves nothing: it counts as alive until its lease ends.
+    """
+    other = Holder.parse(holder)
+    if not _can_see(here, other):
         return False
-    return False
+    seen = began(other.pid)
+    # A number is given to another process later on.
+    return seen is None or (_UNKNOWN not in (seen, other.began) and seen != other.began)
 
 
 # Whether the holder, in the ledger's form, surely runs no more, as seen from a holder.
@@ -92,8 +142,7 @@ def acquire(
     """Take the job, or raise RunHeld, which says who holds it."""
     line = connection.execute("SELECT run_id, fence, holder, expires_at FROM jobs WHERE job = ?", (job,)).fetchone()
     if line is not None and line[3] > now.isoformat() and not is_dead(line[2], holder):
-        host, _, pid, _ = line[2].split(" ")
-        raise RunHeld(f"job {job} is held by run {line[0]} (process {pid} on {host}); wait for it, or end that process")
+        raise RunHeld(_refusal(job, line[0], line[3], Holder.parse(line[2]), holder))
     fence = 1 if line is None else line[1] + 1
     connection.execute(
         "INSERT INTO jobs (job, run_id, fence, holder, expires_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
@@ -101,6 +150,26 @@ def acquire(
         (job, run_id, fence, str(holder), _expiry(now)),
     )
     return Lease(job, run_id, fence, holder)
+
+
+def _refusal(job: str, run_id: str, expires_at: str, holder: Holder, here: Holder) -> str:
+    held = f"job {job} is held by run {run_id} (process {holder.pid} on {holder.host}); nothing was done: "
+    advice = "wait for it, or end that process"
+    if _can_see(here, holder):
+        return held + advice
+    free_at = datetime.fromisoformat(expires_at)
+    return held + f"{advice}. It can't be seen from here: if it is dead, the job is free at {free_at:%H:%M:%S} UTC"
+
+
+def end_others(
+    connection: sqlite3.Connection, job: str, here: Holder, now: datetime, is_dead: IsDead = is_dead
+) -> None:
+    """Take all other jobs from the runs that had them, lest one wakes and goes on; raise RunHeld where one is alive."""
+    lines = connection.execute("SELECT job, run_id, expires_at, holder FROM jobs WHERE job <> ?", (job,))
+    for other, run_id, expires_at, holder in lines.fetchall():
+        if expires_at > now.isoformat() and not is_dead(holder, here):
+            raise RunHeld(_refusal(other, run_id, expires_at, Holder.parse(holder), here))
+    connection.execute("UPDATE jobs SET fence = fence + 1, expires_at = '' WHERE job <> ?", (job,))
 
 
 def _expiry(now: datetime) -> str:

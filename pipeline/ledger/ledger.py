@@ -10,15 +10,17 @@ from typing import Any
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
-from pipeline.ledger import lease, left, origins, outcomes, runs
-from pipeline.ledger.database import Connect, connect, open_ledger, told_clearly
+from pipeline.ledger import generations, lease, left, origins, outcomes, runs
+from pipeline.ledger.database import Connect, connect, open_ledger, told_clearly, wal_path
+from pipeline.ledger.in_place import Guard, Place
 from pipeline.ledger.lease import Holder, IsDead, Lease
 from pipeline.ledger.quotas import QuotaStore, quota_path
 from pipeline.ledger.records import InputRecord, NewRun, RunRecord, RunState
 from pipeline.ledger.rerunning import Selection
 from pipeline.ledger.run_ledger import OpenFile, RunLedger
+from pipeline.ledger.traces import NO_TRACES, Traces, accept, has_sent, refuse_if_behind
 from pipeline.ledger.transactions import Transactions
-from pipeline.model import Status
+from pipeline.model import Api, Status
 from pipeline.outcome import Outcome, Outcomes
 from pipeline.row_mark import RowMark
 
@@ -29,8 +31,9 @@ class Ledger:
     """
     A ledger file. Raises LedgerError, with cause and advice, for whatever the file or the disk refuses.
 
-    Reading is done on a connection of its own, so that it neither waits for a commit nor sees half of one. `is_dead`
-    tells whether the holder of a job surely runs no more; `connect` opens the file.
+    Reading is done on a connection of its own, so that it neither waits for a commit nor sees half of one. `traces`
+    show whether the file is the newest; `is_dead` tells whether the holder of a job surely runs no more; `connect`
+    opens the file.
     """
 
     def __init__(
@@ -39,23 +42,43 @@ class Ledger:
         clock: Clock,
         holder: Holder,
         *,
+        traces: Traces = NO_TRACES,
         is_dead: IsDead = lease.is_dead,
         connect: Connect = connect,
     ) -> None:
         self.path = path
+        self._traces = traces
         self._clock = clock
         self._holder = holder
         self._is_dead = is_dead
         self._connect = connect
-        writer = open_ledger(path, connect)
-        with told_clearly(path):
-            self._file = OpenFile(path, writer, connect(path), threading.Lock())
+        self._file = self._open()
         self._quotas: QuotaStore | None = None
+
+    def _open(self) -> OpenFile:
+        path = self.path
+        writer = open_ledger(path, self._connect)
+        with told_clearly(path):
+            # The log is there since the version was looked at, and stays as long as the file is open.
+            places = [Place.of(file) for file in (path, wal_path(path)) if file.exists()]
+            reader, reading = self._connect(path), threading.Lock()
+        return OpenFile(
+            path=path,
+            writer=writer,
+            reader=reader,
+            reading=reading,
+            marks=self._traces.marks(),
+            guard=Guard(path, places, reader, reading),
+        )
 
     def quotas(self) -> QuotaStore:
         """Return where this ledger's quotas are kept: one store, which is closed with the ledger."""
         if self._quotas is None:
-            self._quotas = QuotaStore(quota_path(self.path), self._connect)
+            path = quota_path(self.path)
+            is_lost = not path.exists() and self._file.read(has_sent)
+            self._quotas = QuotaStore(path, self._connect)
+            if is_lost:
+                self._quotas.forget()
         return self._quotas
 
     def close(self) -> None:
@@ -125,19 +148,29 @@ class Ledger:
         with told_clearly(self.path):
             yield from outcomes.outcomes_in_pages(self._file.reader, run)
 
-    def begin(self, new: NewRun, account_holder: str) -> RunLedger:
-        """Take the job for a new run and write it down, or raise RunHeld. The caller concludes or leaves it."""
+    def refuse_if_behind(self) -> None:
+        """Raise LedgerBehind where something was sent that the ledger does not know of."""
+        self._file.read(lambda c: refuse_if_behind(c, self.path, self._traces))
+
+    def begin(
+        self, new: NewRun, account_holder: str, *, copied: RunRecord | None = None, resync: bool = False
+    ) -> RunLedger:
+        """
+        Take the job for a new run and write it down. The caller concludes or leaves it.
+
+        `copied` is the run whose rows it sends again. With `resync` it begins a generation of the ledger. Raises
+        RunHeld where a run is alive that may not be, and LedgerBehind where a resync has to come first.
+        """
 
         def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
-            held = lease.acquire(
-                connection=connection,
-                job=new.job,
-                run_id=new.run_id,
-                holder=self._holder,
-                now=self._clock.now(),
-                is_dead=self._is_dead,
-            )
-            account_no = runs.bind_account(connection, new.account, account_holder)
+            held = self._acquire(connection, new.job, new.run_id)
+            if resync:
+                self._resync(connection, new)
+            else:
+                refuse_if_behind(connection, self.path, self._traces)
+            account_no = self._bind(connection, new.api, new.account, account_holder)
+            if copied is not None:
+                _refuse_of_before(copied, account_no)
             return runs.begin(connection, new, account_no), held
 
         return RunLedger(self._file, self._clock, *self._take(write), self._is_dead)
@@ -146,15 +179,9 @@ class Ledger:
         """Take the job for a run that was stopped or killed, or raise RunHeld. `options` are those given anew."""
 
         def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
-            held = lease.acquire(
-                connection=connection,
-                job=run.job,
-                run_id=run.run_id,
-                holder=self._holder,
-                now=self._clock.now(),
-                is_dead=self._is_dead,
-            )
-            runs.bind_account(connection, run.account, account_holder)
+            held = self._acquire(connection, run.job, run.run_id)
+            refuse_if_behind(connection, self.path, self._traces)
+            _refuse_of_before(run, self._bind(connection, run.api, run.account, account_holder))
             if runs.find(connection, run.run_id).act is not run.act:
                 raise LedgerError(f"run {run.run_id} has gone on since it was looked at; try again")
             runs.reopen(connection, run, options)
@@ -168,6 +195,41 @@ class Ledger:
             raise
         return held
 
+    def _acquire(self, connection: sqlite3.Connection, job: str, run_id: str) -> Lease:
+        return lease.acquire(
+            connection=connection,
+            job=job,
+            run_id=run_id,
+            holder=self._holder,
+            now=self._clock.now(),
+            is_dead=self._is_dead,
+        )
+
+    def _resync(self, connection: sqlite3.Connection, new: NewRun) -> None:
+        """Begin a generation, named after the run: what was confirmed and what lies outside says nothing any more."""
+        lease.end_others(connection, new.job, self._holder, self._clock.now(), self._is_dead)
+        accept(connection, self._traces)
+        generations.begin(connection, new.run_id, new.started_at)
+        # The state of the quotas may be as old as the ledger. A file that is missing is made later on: else a crash
+        # here would hide that it was.
+        if quota_path(self.path).exists():
+            self.quotas().forget()
+
+    def _bind(self, connection: sqlite3.Connection, api: Api, account: str, account_holder: str) -> int:
+        generation = generations.current(connection).of_account(api)
+        return runs.bind_account(connection, account, account_holder, generation)
+
     def _take(self, write: Callable[[sqlite3.Connection], tuple[RunRecord, Lease]]) -> tuple[RunRecord, Lease]:
         with told_clearly(self.path):
-            return Transactions(self._file.writer).run(write)
+            run, held = Transactions(self._file.writer).run(write)
+        self._file.guard.check(run.run_id)
+        return run, held
+
+
+def _refuse_of_before(run: RunRecord, account_no: int) -> None:
+    """Raise LedgerError where a run of balances or states is of a former generation: newer ones may have been sent."""
+    if run.account_no != account_no:
+        raise LedgerError(
+            f"run {run.run_id} began before a `--resync`: what it left may be older than what the platform holds; "
+            f"`backfill run {run.job}` sends the newest export"
+        )

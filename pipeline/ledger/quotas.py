@@ -7,13 +7,19 @@ from typing import TypeVar
 
 from pipeline.errors import LedgerError
 from pipeline.ledger.database import Connect, connect, make_file, told_clearly
+from pipeline.ledger.in_place import Place
 from pipeline.ledger.transactions import Transactions
 
 T = TypeVar("T")
 
 _IF_DAMAGED = (
-    "the file is damaged; delete it while no run is on: it holds nothing but what was sent in the last seconds"
+    "the file is damaged; while no run is on, empty it (`truncate -s 0`) and delete its -wal: it holds nothing but "
+    "what was sent in the last seconds"
 )
+# No form of a state that is known: whoever reads it begins cautiously, as after a restart of the machine.
+_FORGOTTEN = b"[0, null]"
+# The name under which it is kept for all quotas that have no state.
+_ALL = ""
 
 
 def quota_path(ledger: Path) -> Path:
@@ -38,6 +44,7 @@ class QuotaStore:
                 "CREATE TABLE IF NOT EXISTS quotas (name TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID"
             )
         self._transactions = Transactions(self._connection)
+        self._place = Place.of(path)
 
     def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
         """
@@ -47,16 +54,38 @@ class QuotaStore:
         """
 
         def write(connection: sqlite3.Connection) -> T:
-            line = connection.execute("SELECT state FROM quotas WHERE name = ?", (name,)).fetchone()
+            line = connection.execute(
+                "SELECT state FROM quotas WHERE name IN (?, ?) ORDER BY name DESC LIMIT 1", (name, _ALL)
+            ).fetchone()
             state, told = step(None if line is None else line[0])
             connection.execute("INSERT OR REPLACE INTO quotas (name, state) VALUES (?, ?)", (name, state))
             return told
 
         try:
             with told_clearly(self._path, if_damaged=_IF_DAMAGED):
-                return self._transactions.run(write)
+                result = self._transactions.run(write)
         except ValueError as exc:
             raise LedgerError(f"ledger {self._path}: {_IF_DAMAGED} ({exc})", users_fault=False) from exc
+        self._check_place()
+        return result
+
+    def _check_place(self) -> None:
+        """Raise LedgerError where the file is not in its place any more: another run would share no quota with this."""
+        if not self._place.is_kept():
+            raise LedgerError(
+                f"ledger {self._path}: it was deleted, moved or replaced while a run was on; no further request is "
+                "sent. Put it back, then resume the run"
+            )
+
+    def forget(self) -> None:
+        """Let every quota begin cautiously: what was sent in the last moments is not known."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM quotas")
+            connection.execute("INSERT INTO quotas (name, state) VALUES (?, ?)", (_ALL, _FORGOTTEN))
+
+        with told_clearly(self._path, if_damaged=_IF_DAMAGED):
+            self._transactions.run(write)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from pipeline.ledger import balances, runs, sifting
+from pipeline.ledger import balances, generations, runs, sifting
 from pipeline.ledger.database import open_for_reading, told_clearly
 from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.lease import is_dead, this_process
@@ -20,6 +20,7 @@ from pipeline.ledger.partitions import Partitions, numbers
 from pipeline.ledger.records import Act, Decided, InputRecord, NewRun, RunRecord, let_pass
 from pipeline.ledger.refunds import Retarget
 from pipeline.ledger.staging import Staging
+from pipeline.ledger.traces import NO_TRACES, Traces, refuse_if_behind
 from pipeline.model import Api, Status
 from pipeline.outcome import Outcome
 from pipeline.sheet import Sheet
@@ -51,21 +52,28 @@ class Rehearsal:
     """
     Takes in rows as a run's ledger does, and decides on them alike. Raises LedgerError as that does.
 
-    `path` is the ledger, which is only read and need not be there; `folder` is where rows wait when they are many. As
-    a context it lets go of both.
+    `path` is the ledger, which is only read and need not be there; `folder` is where rows wait when they are many.
+    `traces` show whether it is the newest; `salt` is what keys made from rows are made of besides. As a context it
+    lets go of both.
     """
 
-    def __init__(self, path: Path, new: NewRun, account_holder: str, folder: Path) -> None:
+    def __init__(
+        self, path: Path, new: NewRun, account_holder: str, folder: Path, *, traces: Traces = NO_TRACES
+    ) -> None:
         self._path = path
         self._names: dict[int, str] = {}
         with told_clearly(path):
             self._connection = open_for_reading(path)
             try:
-                account_no = runs.account_no_of(self._connection, new.account, account_holder)
+                refuse_if_behind(self._connection, path, traces)
+                generation = generations.current(self._connection)
+                number = generation.of_account(new.api)
+                account_no = runs.account_no_of(self._connection, new.account, account_holder, number)
                 self._run = _next_run(self._connection, new, account_no or 0)
             except BaseException:
                 self._connection.close()
                 raise
+        self.salt = generation.salt
         self._staging: Staging | None = None
         self._folder = folder
         self._lanes = Partitions(_LANE, "lane", folder)

@@ -12,12 +12,27 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
-from pipeline.ledger import deliveries, inputs, lease, left, origins, outcomes, packs, queue, refunds, rerunning, runs
-from pipeline.ledger.admission import Admission
+from pipeline.ledger import (
+    deliveries,
+    generations,
+    inputs,
+    lease,
+    left,
+    origins,
+    outcomes,
+    packs,
+    queue,
+    refunds,
+    rerunning,
+    runs,
+)
+from pipeline.ledger.admission import Admission, Go
 from pipeline.ledger.commit import GroupCommit
 from pipeline.ledger.database import told_clearly
 from pipeline.ledger.deliveries import Entry
+from pipeline.ledger.in_place import Guard
 from pipeline.ledger.lease import IsDead, IsGone, Lease
+from pipeline.ledger.marks import Mark, Marks
 from pipeline.ledger.origins import Origin
 from pipeline.ledger.records import Act, Decided, Due, InputRecord, RunRecord, RunState, Settlement, let_pass
 from pipeline.ledger.refunds import Retarget
@@ -43,12 +58,14 @@ _DOUBT_SECONDS = lease.LEASE_SECONDS / 2
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """A ledger's file: a connection that writes, and one that reads, for one thread at a time."""
+    """A ledger's file: connections that write and that read, marks outside of it, and whether it is in its place."""
 
     path: Path
     writer: sqlite3.Connection
     reader: sqlite3.Connection
     reading: threading.Lock
+    marks: Marks
+    guard: Guard
 
     def read(self, ask: Callable[[sqlite3.Connection], T]) -> T:
         """Return what a question to the file is answered."""
@@ -71,6 +88,7 @@ class OpenFile:
         """Let go of the file."""
         self.reader.close()
         self.writer.close()
+        self.marks.close()
 
 
 class RunLedger:
@@ -91,10 +109,20 @@ class RunLedger:
         self._renewed_at = self._clock.steady()
         self._staging: Staging | None = None
         self._file_names: dict[int, str] = {}
+        # The run holds its job: nobody begins another one meanwhile.
+        self._generation = file.read(generations.current)
+
+    @property
+    def salt(self) -> str:
+        """Return what keys made from rows are made of besides; see `Generation`."""
+        return self._generation.salt
 
     def _commit(self, write: Callable[[sqlite3.Connection], T]) -> T:
         with told_clearly(self._file.path):
-            return self._transactions.run(write)
+            result = self._transactions.run(write)
+        # A commit to a file that is not in its place does not count.
+        self._file.guard.check(self.run.run_id)
+        return result
 
     def _commit_at_length(self, write: Callable[[sqlite3.Connection], T]) -> T:
         """Commit what may take longer than the lease. Nobody can take the job meanwhile, and nobody may afterwards."""
@@ -120,6 +148,10 @@ class RunLedger:
                 return
             self._commit_at_length(partial(write, first=first, last=last))
             first = last + 1
+
+    def reports_to(self, folder: Path) -> None:
+        """Note where the report will lie."""
+        self._file.marks.report = folder.absolute()
 
     def add_input(self, source: InputRecord) -> None:
         """Write an input file, when it is opened and again when it was read to its end."""
@@ -230,15 +262,28 @@ class RunLedger:
         self._entries.keep_up(outcomes)
 
     def _record(self, entries: Sequence[Entry]) -> list[Admission | None]:
-        return self._commit(lambda c: deliveries.record(c, self.run, entries, is_gone=self._is_gone))
+        def write(connection: sqlite3.Connection) -> tuple[list[Admission | None], Mark | None]:
+            admissions = deliveries.record(
+                connection, self.run, entries, generation=self._generation, is_gone=self._is_gone
+            )
+            is_sending = any(isinstance(admission, Go) for admission in admissions)
+            return admissions, generations.count(connection) if is_sending else None
+
+        admissions, mark = self._commit(write)
+        if mark is not None:
+            # Before a request leaves: an older copy of the ledger is to be known as one.
+            self._file.marks.note(mark)
+        return admissions
 
     def keep_up(self) -> None:
         """Put on disk what was settled, and keep the job; called a few times a second."""
+        self._file.guard.check(self.run.run_id)
         self._entries.flush()
         self._renew_after(_RENEW_SECONDS)
 
     def keep_job(self) -> None:
-        """Make sure, after any delay, that the job is still this run's; raise LedgerError where another took it."""
+        """Make sure, before each attempt, that job and ledger are still this run's; raise LedgerError else."""
+        self._file.guard.check(self.run.run_id)
         self._renew_after(_DOUBT_SECONDS)
 
     def _renew_after(self, seconds: float) -> None:

@@ -14,30 +14,35 @@ from pipeline.model import Api, Export
 _COLUMNS = ", ".join(f.name for f in fields(RunRecord))
 
 
-def bind_account(connection: sqlite3.Connection, name: str, holder: str) -> int:
+def bind_account(connection: sqlite3.Connection, name: str, holder: str, generation: int) -> int:
     """
-    Return the number of the account that the config calls `name`.
+    Return the number that the account has in a generation, which the config calls `name`.
 
     `holder` says who that is at the platform. Raises LedgerError when the name stood for somebody else before: what
     was delivered for one account says nothing of another.
     """
-    known = account_no_of(connection, name, holder)
-    named = connection.execute("SELECT 1 FROM accounts WHERE name = ?", (name,)).fetchone()
+    known = account_no_of(connection, name, holder, generation)
+    asked = (name, generation)
+    named = connection.execute("SELECT 1 FROM accounts WHERE name = ? AND generation = ?", asked).fetchone()
     if named is None:
-        cursor = connection.execute("INSERT INTO accounts (name, holder) VALUES (?, ?)", (name, holder))
+        cursor = connection.execute(
+            "INSERT INTO accounts (name, holder, generation) VALUES (?, ?, ?)", (name, holder, generation)
+        )
         return known or int(cursor.lastrowid or 0)
     return known or 0
 
 
-def account_no_of(connection: sqlite3.Connection, name: str, holder: str) -> int | None:
+def account_no_of(connection: sqlite3.Connection, name: str, holder: str, generation: int) -> int | None:
     """Return the number of an account, None where nothing is known of its holder; raise as `bind_account` does."""
-    line = connection.execute("SELECT holder FROM accounts WHERE name = ?", (name,)).fetchone()
+    line = connection.execute("SELECT holder FROM accounts WHERE name = ? LIMIT 1", (name,)).fetchone()
     if line is not None and line[0] != holder:
         raise LedgerError(
             f"the ledger keeps account {name} as {line[0]}, the config now says {holder}; "
             "name another ledger in [ledger] url, or give the other account a name of its own"
         )
-    first = connection.execute("SELECT min(account_no) FROM accounts WHERE holder = ?", (holder,)).fetchone()[0]
+    (first,) = connection.execute(
+        "SELECT min(account_no) FROM accounts WHERE holder = ? AND generation = ?", (holder, generation)
+    ).fetchone()
     return None if first is None else int(first)
 
 
@@ -226,8 +231,8 @@ def conclude(
     """End the run's last act; a run that ended while it was staged is staged anew by `resume`."""
     connection.execute(
         "UPDATE runs SET act = CASE act WHEN 'staging' THEN act ELSE ? END, state = ?, reason = ?,"
-        " finished_at = ? WHERE run_no = ?",
-        (Act.CONCLUDED, state, reason, finished_at, run.run_no),
+        " finished_at = ?, concluded_at = ? WHERE run_no = ?",
+        (Act.CONCLUDED, state, reason, finished_at, finished_at, run.run_no),
     )
     return find(connection, run.run_id)
 

@@ -179,6 +179,33 @@ CREATE TABLE contents (
 CREATE INDEX contents_by_place ON contents (variant)
 """
 
+# `known_traces` are names of runs and generations that lie outside (in reports, in marks) and are no sign of a loss.
+_GENERATIONS = """
+CREATE TABLE generations (
+    generation INTEGER PRIMARY KEY,
+    name       TEXT NOT NULL UNIQUE,
+    begun_at   TEXT NOT NULL,
+    sequence   INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO generations (name, begun_at) VALUES (lower(hex(randomblob(16))), '');
+CREATE TABLE known_traces (
+    name   TEXT PRIMARY KEY,
+    run_no INTEGER
+) WITHOUT ROWID;
+CREATE TABLE new_accounts (
+    account_no INTEGER PRIMARY KEY,
+    name       TEXT NOT NULL,
+    holder     TEXT NOT NULL,
+    generation INTEGER NOT NULL REFERENCES generations,
+    UNIQUE (name, generation)
+);
+INSERT INTO new_accounts SELECT account_no, name, holder, 1 FROM accounts;
+DROP TABLE accounts;
+ALTER TABLE new_accounts RENAME TO accounts;
+ALTER TABLE runs ADD COLUMN concluded_at TEXT;
+UPDATE runs SET concluded_at = finished_at;
+"""
+
 # The step at index n brings a ledger from version n to n + 1. A step is never changed once released.
-MIGRATIONS = (_VERSION_1, _WAITS, _FAULTS, _FIXES)
+MIGRATIONS = (_VERSION_1, _WAITS, _FAULTS, _FIXES, _GENERATIONS)
 VERSION = len(MIGRATIONS)

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from pipeline.map.columns import Wiring, wire
-from pipeline.map.compose import COMPOSE, Body
+from pipeline.map.compose import COMPOSE, SALT, Body
 from pipeline.map.faults import INVALID, NOT_DECODABLE, RAGGED, Breach, Unreadable
 from pipeline.map.fields import PART_OF_BIZ_DATA, export_schema, field_of
 from pipeline.map.rules import MappingRules
@@ -16,7 +16,7 @@ from pipeline.map.seal import KEY_OF_API, SEAL
 from pipeline.map.shape import Shape
 from pipeline.map.tell import Teller
 from pipeline.map.values import Convert, conversion
-from pipeline.model import Export, Fault, Filtered, Invalid, Mapped, Payload, Row
+from pipeline.model import Api, Export, Fault, Filtered, Invalid, Mapped, Payload, Row
 from pipeline.resources import schema
 
 # Readers and other programs put it where bytes are no letter, so it can't be what the value was.
@@ -57,6 +57,7 @@ class RowMapper:
         self._rows = Shape(export_schema(rules.export))
         self._bodies = Shape(schema(f"payloads/{rules.api.partition('.')[2]}.json"))
         self._compose = COMPOSE[rules.export]
+        self._salt = rules.salt if rules.api is Api.POINTS else ""
         self._seal = SEAL[rules.api]
         self.key = KEY_OF_API[rules.api]
         self._teller = Teller(rules.export, wiring)
@@ -107,6 +108,8 @@ class RowMapper:
             found += (breach for breach in breaches if at_fault.isdisjoint(breach.path[:1]))
         if found:
             return self._invalid(found, texts, fields)
+        if self._salt:
+            fields[SALT] = self._salt
         body = self._compose(fields)
         found += self._bodies.breaches(body) or _refund_of_itself(body)
         return self._invalid(found, texts, body) if found else Composed(fields, body)

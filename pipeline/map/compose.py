@@ -16,6 +16,9 @@ _DISCOUNT = ("discount_name", "discount_type", "discount_amount")
 _CARD = ("brand_id", "card_id", "openid", "user_card_code")
 _BALANCE = (*_CARD, "point_balance")
 
+SALT = "#salt"
+"""The name under which the rules' salt is found among the fields of points: no field of an export has it."""
+
 DECIDING = frozenset({"brand_id", "times"})
 """The fields whose values shape the rest: a made number begins with its brand, and a task is done n times."""
 
@@ -71,8 +74,9 @@ def _report(fields: Fields) -> Body:
 
 
 def number_parts(fields: Fields) -> tuple[str, ...]:
-    """Return what a made request number is the digest of: all that a row of points may say."""
-    return (*(fields[name] for name in _CARD), str(fields["point_balance"]), fields.get("updated_at", ""))
+    """Return what a made request number is the digest of: all that a row of points may say, and a salt if any."""
+    salt = (fields[SALT],) if fields.get(SALT) else ()
+    return (*(fields[name] for name in _CARD), str(fields["point_balance"]), fields.get("updated_at", ""), *salt)
 
 
 def _derived_number(fields: Fields) -> str:

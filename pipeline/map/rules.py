@@ -19,7 +19,8 @@ class MappingRules:
     `columns` names the export's column for a field, where it does not bear the field's own name; `units` says in
     what an amount is written; `constants` are texts, as if a column held them in every row, and win over a column
     that merely bears the field's name. Times without an offset are in `timezone`. `charset` is what the request
-    will be encoded in: a text that it can't carry is a fault.
+    will be encoded in: a text that it can't carry is a fault. `salt` goes into each request number that is made from
+    a row of points: the same row gives another number under another one.
 
     `formats` are the forms of a field's times beside the built-in ones; `null_values` the words for `no value`. Ids
     that look rounded are refused unless `sends_suspicious_ids`. `now` is the moment of mapping, None where it does
@@ -43,6 +44,7 @@ class MappingRules:
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     defaults: Mapping[str, str] = field(default_factory=dict, repr=False)
     filter: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    salt: str = ""
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -106,9 +106,8 @@ def test_encodings_are_found_out(encoding: str, night: Night) -> None:
 def bodies_as_in_utf8(night: Night) -> set[str]:
     """Send the same states, written in UTF-8, as a newcomer would; return the digests of their bodies."""
     night.simulator.reset()
-    (night.folder / "state" / "backfill.db").unlink()
     night.export("states.csv", [state(1), state(2)])
-    night.backfill("run", "states")
+    night.backfill("run", "states", "--resync")
     return {entry.body_digest for entry in night.simulator.journal.entries}
 
 

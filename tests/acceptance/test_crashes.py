@@ -2,11 +2,14 @@
 
 import json
 import signal
+import socket
 
 from pipeline.simulator import Decision, Fault, Kind, When
-from tests.acceptance.night import Night, end_of, first_line, order, task, wait_until
+from tests.acceptance.night import Night, balance, end_of, first_line, order, task, wait_until
 
 SLOW = Fault(Kind.SLOW, seconds=0.05)
+# A PID namespace of its own, under the same host name.
+IN_A_CONTAINER = ("unshare", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child")
 
 
 def kill_after(requests: int, night: Night, *words: str) -> None:
@@ -88,7 +91,7 @@ def test_a_signal_while_it_reads_ends_the_run_without_a_request(night: Night) ->
 
 
 def test_a_second_run_of_a_job_is_refused_and_names_the_holder(night: Night) -> None:
-    """While a run holds its job another run, rerun or resume of that job ends with exit 2; other jobs go on."""
+    """While a run holds its job another run, rerun or resume of that job ends with exit 6; other jobs go on."""
     night.configure({"jobs.orders": {"max_attempts": 6}})
     night.export("orders.csv", [order(number) for number in range(6)])
     night.export("tasks.csv", [task(1)])
@@ -104,10 +107,29 @@ def test_a_second_run_of_a_job_is_refused_and_names_the_holder(night: Night) -> 
     night.simulator.set_faults([])
     ended = end_of(process)
 
-    assert [one.exit_code for one in refused] == [2, 2, 2]
+    assert [one.exit_code for one in refused] == [6, 6, 6]
     assert all(f"job orders is held by run {run_id} (process {process.pid} on" in one.stderr for one in refused)
     assert [(one["run_id"], one["state"]) for one in listed] == [(run_id, "running")]
     assert (other.exit_code, ended.exit_code, len(night.simulator.journal.applied_keys())) == (0, 0, 7)
+
+
+def test_a_run_in_another_container_is_not_taken_over(night: Night) -> None:
+    """Two containers with one host name and one volume: the second can't see the first one's process, and exits 6."""
+    night.export("points.csv", [balance(card, card) for card in range(1, 41)])
+
+    first = night.start("run", "points", "--no-progress", wrapper=IN_A_CONTAINER)
+    run_id = first_line(first).split("run ")[1].split()[0]
+    wait_until(lambda: len(night.requests()) >= 3)
+    refused = night.command("run", "points", wrapper=IN_A_CONTAINER)
+    before_the_end = len(night.requests())
+    ended = end_of(first)
+
+    assert (refused.exit_code, refused.stdout) == (6, "")
+    assert f"job points is held by run {run_id} (process 1 on {socket.gethostname()})" in refused.stderr
+    assert "It can't be seen from here: if it is dead, the job is free at " in refused.stderr
+    assert before_the_end < 40
+    assert (ended.exit_code, night.fates()) == (0, ["succeeded SUCCESS"] * 40)
+    assert (len(night.requests()), len(set(night.requests())), len(night.reports())) == (40, 40, 1)
 
 
 def test_a_killed_holder_does_not_block(night: Night) -> None:

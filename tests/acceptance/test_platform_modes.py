@@ -1,5 +1,6 @@
 """The ways in which the platforms can be spoken to: keys, certificates, charsets, encryption, backup hosts."""
 
+import shutil
 from collections.abc import Mapping
 
 import pytest
@@ -122,7 +123,8 @@ def test_an_answer_from_long_ago_is_not_believed(night: Night) -> None:
     night.simulator.set_faults([Fault(Kind.STALE_TIMESTAMP, times=1)])
     once = run_three(night, "points")
     night.simulator.reset()
-    (night.folder / "state" / "backfill.db").unlink()
+    shutil.rmtree(night.folder / "state")
+    shutil.rmtree(night.folder / "reports")
     night.simulator.set_faults([Fault(Kind.STALE_TIMESTAMP)])
 
     exit_code, statuses = run_three(night, "points")

@@ -16,7 +16,7 @@ from tests.contract.nights import Nights
 from tests.contract.staged_rows import invalid
 from tests.moved_clock import NOON, MovedClock
 
-FAR = Holder("far", "boot", 1, "1")
+FAR = Holder(host="far", boot="boot", pid=1, began="1", namespace="one")
 NO_PROGRESS = {"throttled": 0.0, "elapsed_s": 0.0, "sending_s": 0.0}
 
 

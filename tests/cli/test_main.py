@@ -19,7 +19,7 @@ from pipeline.errors import LedgerError, PipelineError, RunHalted, RunHeld, Sett
         pytest.param(SourceError("a.csv is empty"), 2, "backfill: a.csv is empty\n", id="source"),
         pytest.param(LedgerError("the file is locked"), 2, "backfill: the file is locked\n", id="ledger"),
         pytest.param(LedgerError("the disk is full", users_fault=False), 1, "backfill: the disk is full\n", id="disk"),
-        pytest.param(RunHeld("job a is held"), 2, "backfill: job a is held\n", id="held"),
+        pytest.param(RunHeld("job a is held"), 6, "backfill: job a is held\n", id="held"),
         pytest.param(RunHalted("X", "refused"), 1, "backfill: refused\n", id="halted"),
         pytest.param(PipelineError("on purpose"), 1, "backfill: on purpose\n", id="any-other-of-ours"),
         pytest.param(KeyboardInterrupt(), 5, "backfill: interrupted; nothing was sent\n", id="interrupted"),

@@ -23,7 +23,7 @@ from tests.moved_clock import MovedClock
 
 # Larger than any process id that Linux gives out.
 GONE = 2**22 + 1
-DEAD = Holder("here", "boot", GONE, "1")
+DEAD = Holder(host="here", boot="boot", pid=GONE, began="1", namespace="one")
 ALIVE = this_process()
 ME = "Alipay app 2021000000000001"
 

@@ -1,7 +1,7 @@
 """Who holds a job: one run at a time, a dead holder does not block, and a late one writes nothing."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from pipeline.ledger.lease import LEASE_SECONDS, Holder
 from pipeline.ledger.records import RunRecord, RunState
 from pipeline.ledger.rerunning import Rewrites, Selection
 from pipeline.ledger.run_ledger import RunLedger
+from pipeline.model import Export
 from tests.contract.nights import ALIVE, GONE, ME, OPEN, MakeNights, NewLedger, Nights, Opens, conclude
 from tests.contract.staged_rows import order
 from tests.moved_clock import MovedClock
@@ -28,7 +29,7 @@ def test_a_job_is_held_by_one_run(nights: MakeNights, opens: Opens) -> None:
         orders.begin(opens(ALIVE))
 
     assert str(refused.value) == (
-        f"job orders is held by run {held.run.run_id} (process {os.getpid()} on {ALIVE.host}); "
+        f"job orders is held by run {held.run.run_id} (process {os.getpid()} on {ALIVE.host}); nothing was done: "
         "wait for it, or end that process"
     )
     assert opens(ALIVE).is_live(held.run)
@@ -58,7 +59,6 @@ def test_a_refused_run_leaves_no_trace(nights: MakeNights, opens: Opens) -> None
     "holder",
     [
         pytest.param(replace(ALIVE, pid=GONE), id="its-process-is-gone"),
-        pytest.param(replace(ALIVE, boot="before"), id="the-machine-was-started-since"),
         pytest.param(replace(ALIVE, began="0"), id="its-number-is-another-process-now"),
     ],
 )
@@ -71,14 +71,22 @@ def test_a_dead_holder_does_not_block(nights: MakeNights, opens: Opens, holder: 
     assert orders.begin(opens(ALIVE)).run.run_no == 2
 
 
-def test_a_holder_of_another_machine_blocks_until_its_lease_ends(
-    nights: MakeNights, opens: Opens, clock: MovedClock
+@pytest.mark.parametrize(
+    "unseen",
+    [
+        pytest.param({"host": "far"}, id="of-another-machine"),
+        pytest.param({"boot": "another"}, id="of-another-machine-with-this-name"),
+        pytest.param({"namespace": "another"}, id="in-another-container-with-this-name"),
+    ],
+)
+def test_a_holder_that_can_not_be_seen_blocks_until_its_lease_ends(
+    nights: MakeNights, opens: Opens, clock: MovedClock, unseen: Mapping[str, str]
 ) -> None:
-    """Of another machine's process nothing is known but when it last said that it lives."""
+    """That a process can't be seen from here is no proof of its death: the refusal says when the job is free."""
     orders = nights()
-    far = orders.begin(opens(replace(ALIVE, host="far", pid=GONE)))
+    far = orders.begin(opens(replace(ALIVE, pid=GONE, **unseen)))
     clock.move(LEASE_SECONDS - 1)
-    with pytest.raises(RunHeld):
+    with pytest.raises(RunHeld, match=r"if it is dead, the job is free at 12:00:30 UTC$"):
         orders.begin(opens(ALIVE))
     assert opens(ALIVE).is_live(far.run)
 
@@ -219,3 +227,38 @@ def test_an_account_name_does_not_change_its_owner(nights: MakeNights, opens: Op
     assert e.value.users_fault
     assert len(opens().recent(9)) == 1
     assert nights().begin().run.run_no == 2
+
+
+def test_a_resync_waits_for_the_runs_of_other_jobs(nights: MakeNights, opens: Opens) -> None:
+    """A run that is alive sends what was decided before: while there is one the ledger is not resynced."""
+    orders, points = nights(), nights(Export.POINTS, job="points")
+    held = orders.begin(opens(ALIVE))
+
+    with pytest.raises(RunHeld, match=rf"^job orders is held by run {held.run.run_id} \(process {os.getpid()} on "):
+        opens(ALIVE).begin(points.new(), ME, resync=True)
+    assert opens().recent(9) == [held.run]
+
+
+def test_a_run_that_wakes_after_a_resync_writes_nothing(nights: MakeNights, opens: Opens, clock: MovedClock) -> None:
+    """A run of another job that was held up for longer than its lease does not go on in the new generation."""
+    orders, points = nights(), nights(Export.POINTS, job="points")
+    late = orders.begin(opens(replace(ALIVE, host="far")))
+    clock.move(LEASE_SECONDS + 1)
+    opens(ALIVE).begin(points.new(), ME, resync=True)
+
+    with pytest.raises(LedgerError, match="job orders was taken over by another run"):
+        late.keep_up()
+
+
+@pytest.mark.parametrize("export", [Export.POINTS, Export.STATES])
+def test_a_run_of_before_a_resync_is_not_gone_on_with(nights: MakeNights, opens: Opens, export: Export) -> None:
+    """What it left may be older than what the platform holds; a run of orders is gone on with."""
+    job, orders = nights(export, job="job"), nights()
+    left, order_left = job.begin().run, orders.begin().run
+    opens().begin(job.new(), ME, resync=True).release()
+
+    with pytest.raises(LedgerError, match=rf"^run {left.run_id} began before a `--resync`"):
+        opens().take_up(left, ME)
+    with pytest.raises(LedgerError, match=rf"^run {left.run_id} began before a `--resync`"):
+        opens().begin(job.new(left.run_id), ME, copied=left)
+    assert opens().take_up(order_left, ME).run == order_left

@@ -115,7 +115,7 @@ def folder(path: Path) -> None:
             True, id="of-a-newer-version",
         ),
         pytest.param(
-            cut, "the file is damaged; restore it from a backup, then resume the run (SQLITE_CORRUPT)", False,
+            cut, "the file is damaged; restore it from a backup, as docs/backup.md says (SQLITE_CORRUPT)", False,
             id="cut-off",
         ),
         pytest.param(folder, "that is a folder; name a file in [ledger] url", True, id="a-folder"),
@@ -193,7 +193,7 @@ def test_a_full_disk_loses_nothing_that_was_written(tmp_path: Path) -> None:
     ledger._file.writer.execute(f"PRAGMA max_page_count = {pages}")
 
     with pytest.raises(LedgerError, match="the disk is full; free space and resume the run") as refused:
-        run._commit(lambda c: c.execute("INSERT INTO accounts VALUES (7, ?, '')", ("x" * 100_000,)))
+        run._commit(lambda c: c.execute("INSERT INTO accounts VALUES (7, ?, '', 1)", ("x" * 100_000,)))
     told = (refused.value.users_fault, ledger.recent(9), ledger._file.writer.in_transaction)
     ledger.close()
 

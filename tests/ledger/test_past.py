@@ -33,7 +33,7 @@ def ledger_of(deliveries: dict[str, tuple[DeliveryState, str | None]]) -> tuple[
     """Return a ledger of two accounts, each with the same keys, and a run of the one that knows of these deliveries."""
     connection = open_for_reading(NOWHERE)
     for name in ("zhima", "other"):
-        runs.bind_account(connection, name, f"{name}'s merchant")
+        runs.bind_account(connection, name, f"{name}'s merchant", 1)
     connection.executemany(
         "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no, successor)"
         " VALUES (?, ?, ?, ?, ?, 1, ?)",

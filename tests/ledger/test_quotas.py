@@ -1,16 +1,25 @@
 """Where quotas are kept: one state for all processes, changed whole or not at all."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import LedgerError
-from pipeline.ledger.lease import Holder
+from pipeline.ledger.lease import this_process
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.quotas import QuotaStore
 from pipeline.limits.permits import Permits
+from pipeline.limits.window import Window, after_restart, decode, encode
+from tests.contract.nights import DEAD, Nights
+from tests.contract.staged_rows import order
 from tests.moved_clock import MovedClock
+
+
+def replaced(path: Path) -> None:
+    path.with_name("other").touch()
+    path.with_name("other").replace(path)
 
 
 def to(state: bytes) -> Callable[[bytes | None], tuple[bytes, bytes | None]]:
@@ -49,20 +58,25 @@ def test_a_step_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert told == b"1"
 
 
-def test_a_store_that_is_damaged_may_be_deleted(tmp_path: Path) -> None:
-    """A quota file that is none is refused, with the advice to delete it: nothing that lasts is in it."""
+def test_a_store_that_is_damaged_may_be_emptied(tmp_path: Path) -> None:
+    """A quota file that is none is refused, with the advice to empty it: nothing that lasts is in it."""
     (tmp_path / "quota").write_bytes(b"no database at all\n" * 99)
 
     with pytest.raises(LedgerError) as told:
         QuotaStore(tmp_path / "quota")
+    os.truncate(tmp_path / "quota", 0)
+    emptied = QuotaStore(tmp_path / "quota")
+    found = emptied.change("a", to(b"1"))
+    emptied.close()
 
+    assert found is None
     assert str(told.value) == (
-        f"ledger {tmp_path}/quota: the file is damaged; delete it while no run is on: it holds nothing but what was "
-        "sent in the last seconds (SQLITE_NOTADB)"
+        f"ledger {tmp_path}/quota: the file is damaged; while no run is on, empty it (`truncate -s 0`) and delete its "
+        "-wal: it holds nothing but what was sent in the last seconds (SQLITE_NOTADB)"
     )
 
 
-def test_a_store_whose_pages_are_damaged_may_be_deleted(tmp_path: Path) -> None:
+def test_a_store_whose_pages_are_damaged_may_be_emptied(tmp_path: Path) -> None:
     """A quota file that rots while it is in use is told in the same words."""
     store = QuotaStore(tmp_path / "quota")
     store.change("a", to(b"1" * 5000))
@@ -71,12 +85,12 @@ def test_a_store_whose_pages_are_damaged_may_be_deleted(tmp_path: Path) -> None:
     (tmp_path / "quota").write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
     rotten = QuotaStore(tmp_path / "quota")
 
-    with pytest.raises(LedgerError, match="delete it while no run is on"):
+    with pytest.raises(LedgerError, match="while no run is on, empty it"):
         rotten.change("a", to(b"2"))
     rotten.close()
 
 
-def test_a_state_that_is_damaged_may_be_deleted(tmp_path: Path) -> None:
+def test_a_state_that_is_damaged_may_be_emptied(tmp_path: Path) -> None:
     """A state that its quota can't read is told as the file's damage, and stays as it is."""
     store = QuotaStore(tmp_path / "quota")
     store.change("points", to(b'[2,"boot",[[1,99.0,'))
@@ -88,15 +102,15 @@ def test_a_state_that_is_damaged_may_be_deleted(tmp_path: Path) -> None:
     store.close()
 
     assert str(told.value) == (
-        f"ledger {tmp_path}/quota: the file is damaged; delete it while no run is on: it holds nothing but what was "
-        "sent in the last seconds (the state of the quota is damaged)"
+        f"ledger {tmp_path}/quota: the file is damaged; while no run is on, empty it (`truncate -s 0`) and delete its "
+        "-wal: it holds nothing but what was sent in the last seconds (the state of the quota is damaged)"
     )
     assert found == b'[2,"boot",[[1,99.0,'
 
 
 def test_a_ledger_has_one_store_and_closes_it(tmp_path: Path) -> None:
     """The quotas of a ledger are opened once, and let go of with it."""
-    ledger = Ledger(tmp_path / "ledger.db", MovedClock(), Holder("here", "boot", 1, "1"))
+    ledger = Ledger(tmp_path / "ledger.db", MovedClock(), this_process())
     store = ledger.quotas()
     store.change("a", to(b"1"))
     again = ledger.quotas()
@@ -104,3 +118,44 @@ def test_a_ledger_has_one_store_and_closes_it(tmp_path: Path) -> None:
 
     assert again is store
     assert not (tmp_path / "ledger.db-quota-wal").exists()
+
+
+def test_quotas_that_are_forgotten_begin_cautiously(tmp_path: Path) -> None:
+    """After `forget` each quota waits as after a restart of the machine, whatever it was and whoever asks first."""
+    store, clock = QuotaStore(tmp_path / "quota"), MovedClock()
+    store.change("known", to(encode(Window(), "boot")))
+    store.forget()
+
+    seen = [
+        store.change(name, lambda found: (b"1", decode(found, "boot", clock.steady()))) for name in ("known", "new")
+    ]
+    again = store.change("new", to(b"2"))
+    store.close()
+
+    assert (seen, again) == ([after_restart(clock.steady())] * 2, b"1")
+
+
+@pytest.mark.parametrize("lose", [Path.unlink, replaced], ids=["deleted", "replaced"])
+def test_a_store_that_is_lost_gives_no_permit(lose: Callable[[Path], None], tmp_path: Path) -> None:
+    """Another run would find another file, and share no quota: the change is refused."""
+    store = QuotaStore(tmp_path / "quota")
+    store.change("a", to(b"1"))
+    lose(tmp_path / "quota")
+
+    with pytest.raises(LedgerError, match="it was deleted, moved or replaced while a run was on; no further request"):
+        store.change("a", to(b"2"))
+    store.close()
+
+
+@pytest.mark.parametrize("has_sent", [False, True])
+def test_a_quota_that_was_lost_is_not_taken_for_a_new_one(tmp_path: Path, *, has_sent: bool) -> None:
+    """The first run of a ledger begins at once; where its quotas are gone the next one begins cautiously."""
+    nights = Nights(lambda holder=DEAD: Ledger(tmp_path / "ledger.db", MovedClock(), holder))
+    if has_sent:
+        nights.night(order("A"))
+    ledger = nights.opens()
+
+    found = ledger.quotas().change("a", to(b"1"))
+    ledger.close()
+
+    assert found == (b"[0, null]" if has_sent else None)

@@ -107,8 +107,8 @@ def key_of(balance: Balance) -> str:
 
 def ledger_with(connection: sqlite3.Connection, holdings: Sequence[Held], debts: Sequence[Owed]) -> RunRecord:
     """Write down what is known; return the run that is staged now, after one and before another."""
-    runs.bind_account(connection, "card", "a merchant")
-    runs.bind_account(connection, "other", "another merchant")
+    runs.bind_account(connection, "card", "a merchant", 1)
+    runs.bind_account(connection, "other", "another merchant", 1)
     _, now, _ = (runs.begin(connection, run(number), ACCOUNT) for number in (BEFORE, NOW, AFTER))
     connection.executemany(
         "INSERT INTO cards (account_no, card, confirmed_points, unsettled, newest_identity, newest_version,"

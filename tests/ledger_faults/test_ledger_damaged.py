@@ -16,7 +16,7 @@ from tests.kills.fixtures import MakeScene
 from tests.kills.scene import Scene
 
 _PAGE = 4096
-_DAMAGED = "the file is damaged; restore it from a backup, then resume the run (SQLITE_CORRUPT)"
+_DAMAGED = "the file is damaged; restore it from a backup, as docs/backup.md says (SQLITE_CORRUPT)"
 _NO_LEDGER = "the file is no ledger; name another one in [ledger] url (SQLITE_NOTADB)"
 
 
@@ -32,9 +32,11 @@ def killed(scene: MakeScene) -> Scene:
 
 
 def replace(one: Scene, content: bytes) -> None:
-    """Put other bytes in the place of the ledger."""
-    shutil.rmtree(one.ledger.parent)
-    one.ledger.parent.mkdir()
+    """Put other bytes in the place of the ledger, and take away what would tell that they are older."""
+    for name in ("backfill.db-wal", "backfill.db-shm", "backfill.db-mark"):
+        one.ledger.with_name(name).unlink(missing_ok=True)
+    (one.folder / "backfill.toml-mark").unlink(missing_ok=True)
+    shutil.rmtree(one.folder / "reports", ignore_errors=True)
     one.ledger.write_bytes(content)
 
 

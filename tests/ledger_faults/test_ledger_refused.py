@@ -58,7 +58,7 @@ def cut_off(ledger: Path) -> None:
             id="of-a-newer-version",
         ),
         pytest.param(
-            cut_off, 1, "the file is damaged; restore it from a backup, then resume the run (SQLITE_CORRUPT)",
+            cut_off, 1, "the file is damaged; restore it from a backup, as docs/backup.md says (SQLITE_CORRUPT)",
             id="cut-off",
         ),
     ],

@@ -53,6 +53,20 @@ def test_a_number_is_made_from_the_row_where_it_has_none(sent: Sent) -> None:
     )
 
 
+def test_a_salt_gives_another_number(sent: Sent) -> None:
+    """In another generation of the ledger the same row has another number; a number of its own stays."""
+    (made,) = sent(Export.POINTS, {}, salt="01M8KG")
+    (plain,) = sent(Export.POINTS, {})
+    (own,) = sent(Export.POINTS, {"out_request_no": "R-1"}, salt="01M8KG")
+
+    assert (
+        made.request_key
+        == f"40001-{digest('40001', 'pbLatjk4xxxx', 'oUpF8uMuAJO', '000123', '120', '', '01M8KG').hex()}"
+    )
+    assert made.request_key != plain.request_key
+    assert own == sent(Export.POINTS, {"out_request_no": "R-1"})[0]
+
+
 def test_a_made_number_holds_only_what_the_platform_takes(sent: Sent) -> None:
     """A brand id with other characters does not spoil the number."""
     (payload,) = sent(Export.POINTS, {"brand_id": "品牌.1"})

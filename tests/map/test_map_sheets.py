@@ -280,6 +280,7 @@ def jobs(draw: Draw, good: Good, export: Export) -> tuple[MappingRules, tuple[st
         values={n: {text_of(n): text_of(n) for _ in range(draw(st.integers(1, 3)))} for n in draw(some)},
         defaults={n: text_of(n) for n in draw(some) - from_constant},
         filter=draw(filters(good, export, columns)),
+        salt=draw(st.sampled_from(["", "01M8KG2H0MY14ZXRSEJDR9A89K"])),
     )
     return rules, (*columns, "memo")
 

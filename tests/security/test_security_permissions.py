@@ -24,7 +24,7 @@ def mode(path: Path) -> str:
 
 
 def test_rows_and_ledger_are_the_owners_alone(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rows to fix, the ledger, its log and its index, and the quota's file are opened by nobody else."""
+    """The rows to fix, the ledger, what lies beside it, and the mark beside the config are opened by nobody else."""
     night.export("orders.csv", [order(1), order(2, trade_amount="x")])
     seen: dict[str, set[str]] = {}
 
@@ -37,9 +37,10 @@ def test_rows_and_ledger_are_the_owners_alone(night: Night, monkeypatch: pytest.
     monkeypatch.undo()
     look()
 
-    private = ["backfill.db", "backfill.db-quota", "backfill.db-quota-shm", "backfill.db-quota-wal", "backfill.db-shm"]
-    private += ["backfill.db-wal", ".rows_to_fix.csv", ".rows_to_fix.xlsx"]
+    beside = ["", "-mark", "-quota", "-quota-shm", "-quota-wal", "-shm", "-wal"]
+    private = [*(f"backfill.db{name}" for name in beside), ".rows_to_fix.csv", ".rows_to_fix.xlsx"]
     assert seen == {name: {"600"} for name in private} | {".rows_to_fix.xlsx/": {"700"}}
+    assert mode(night.folder / "backfill.toml-mark") == "600"
     (report,) = night.reports()
     assert {path.name: mode(path) for path in report.iterdir()} == {
         "outcome.csv": "666",

@@ -138,7 +138,7 @@ class Process:
     @property
     def holder(self) -> Holder:
         """Who this is in the ledger."""
-        return Holder("host", "boot", self.pid, "0")
+        return Holder(host="host", boot="boot", pid=self.pid, began="0", namespace="one")
 
     def spawn(self, act: Callable[[], None]) -> None:
         """Start a greenlet of this process."""

@@ -1,0 +1,63 @@
+"""What runs of a config leave outside of its ledger, and where."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pipeline.ledger.marks import mark_path
+from pipeline.ledger.quotas import quota_path
+from pipeline.ledger.traces import ReportTrace, Traces
+from pipeline.settings import Config
+
+_RUN_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+
+
+def reports_folder(config: Config) -> Path:
+    """Return where the reports of all runs lie where nothing else is asked for: beside the config."""
+    return config.folder / "reports"
+
+
+def traces_of(config: Config) -> Traces:
+    """
+    Return where to look whether the ledger is the newest.
+
+    State and reports lie in different folders, and often on different disks: whichever is restored, the other tells.
+    """
+    return Traces(
+        mark=mark_path(config.ledger_path),
+        report_mark=mark_path(config.path),
+        quota=quota_path(config.ledger_path),
+        reports=_ReportsOfConfig(config),
+    )
+
+
+class _ReportsOfConfig:
+    """The reports beside a config, of the APIs and accounts that its jobs send to."""
+
+    def __init__(self, config: Config) -> None:
+        self._folder = reports_folder(config)
+        self._sent_to = {(job.api, job.account) for job in config.jobs.values()}
+
+    def run_ids(self) -> list[str]:
+        """Return the runs that have a folder there, the oldest first."""
+        try:
+            return sorted(entry.name for entry in self._folder.iterdir() if _RUN_ID.fullmatch(entry.name))
+        except OSError:
+            return []
+
+    def read(self, run_id: str) -> ReportTrace | None:
+        """Return what a report says; None where there is none, or one of something that this config does not send."""
+        summary = self._summary(run_id)
+        if (summary.get("api"), summary.get("account")) not in self._sent_to:
+            return None
+        finished_at = summary.get("finished_at")
+        return ReportTrace(run_id, finished_at if isinstance(finished_at, str) else None)
+
+    def _summary(self, run_id: str) -> dict[str, Any]:
+        try:
+            summary = orjson.loads((self._folder / run_id / "summary.json").read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return summary if isinstance(summary, dict) else {}

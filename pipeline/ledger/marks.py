@@ -1,0 +1,104 @@
+"""High-water marks: files outside of the ledger that say how far it had come, so that an older copy is noticed."""
+
+import fcntl
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+# A path has up to 4,096 bytes.
+_MOST_BYTES = 5_000
+_WRITTEN = re.compile(rb"([!-~]+) ([0-9]+)\n(.*)\n", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """
+    How far a ledger had come: its generation, and how many commits of that let requests leave.
+
+    `report` is the folder that the report of the run goes to.
+    """
+
+    generation: str
+    sequence: int
+    report: Path = Path()
+
+    def is_beyond(self, other: "Mark | None") -> bool:
+        """Return whether this one takes the place of the other."""
+        return other is None or self.generation != other.generation or self.sequence > other.sequence
+
+
+def mark_path(path: Path) -> Path:
+    """Return where the mark beside a file is."""
+    return path.with_name(path.name + "-mark")
+
+
+def read_mark(path: Path) -> Mark | None:
+    """Return the mark in a file; None where there is none that can be read."""
+    try:
+        with path.open("rb") as file:
+            return _parsed(file.read(_MOST_BYTES))
+    except OSError:
+        return None
+
+
+def _parsed(text: bytes) -> Mark | None:
+    found = _WRITTEN.match(text)
+    return Mark(found[1].decode(), int(found[2]), Path(os.fsdecode(found[3]))) if found else None
+
+
+class Marks:
+    """
+    The marks of one ledger, in several places.
+
+    A mark outlives the process at once, and the machine with the first and the last of a run. Where a place can't be
+    written the mark is left out: it only helps to notice a loss.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self._last: Mark | None = None
+        self.report = Path()
+
+    def note(self, mark: Mark) -> None:
+        """Raise all marks to this one, for a run whose report goes to the folder `report`."""
+        mark = Mark(mark.generation, mark.sequence, self.report)
+        self._write(mark, durable=self._last is None)
+        self._last = mark
+
+    def close(self) -> None:
+        """Put the last mark on disk."""
+        if self._last is not None:
+            self._write(self._last, durable=True)
+
+    def _write(self, mark: Mark, *, durable: bool) -> None:
+        for path in self._paths:
+            with suppress(OSError):
+                _raise_to(path, mark, durable=durable)
+
+
+def _raise_to(path: Path, mark: Mark, *, durable: bool) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        # Another run of the ledger may have come further. Not every file system knows locks.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if mark.is_beyond(_parsed(os.pread(descriptor, _MOST_BYTES, 0))):
+            text = f"{mark.generation} {mark.sequence}\n".encode() + os.fsencode(mark.report) + b"\n"
+            os.pwrite(descriptor, text, 0)
+            os.ftruncate(descriptor, len(text))
+        if durable:
+            os.fsync(descriptor)
+            _sync_folder(path.parent)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
