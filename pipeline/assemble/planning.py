@@ -12,7 +12,7 @@ from pipeline.assemble.workshop import inputs_of, new_run_id, rules_of, yesterda
 from pipeline.clock import Clock
 from pipeline.ledger.records import NewRun
 from pipeline.ledger.rehearsal import Rehearsal
-from pipeline.read import find_inputs
+from pipeline.read import find
 from pipeline.run.plan import Plan, plan_of
 from pipeline.run.stage import Stager
 from pipeline.settings import Config
@@ -34,12 +34,22 @@ def plan(
     job = config.jobs[name]
     account = config.accounts[job.account]
     patterns, base = inputs_of(config, job, inputs, folder)
-    files = find_inputs(patterns, base=base, date=wishes.day or yesterday(job, clock.now()))
+    day = wishes.day or yesterday(job, clock.now())
+    found = find(patterns, base=base, date=day, ready=None if inputs else job.ready)
     now = clock.now()
     new = NewRun(new_run_id(now, chance), name, job.export, job.api, job.account, job.rate, timestamp(now))
     with (
         tempfile.TemporaryDirectory(prefix="backfill-plan-") as aside,
         Rehearsal(ledger_path(config), new, holder_of(account), Path(aside)) as rehearsal,
     ):
-        Stager(rehearsal, rules_of(job, account), job.csv, Course(clock), limit=wishes.limit).stage(files)
-        return plan_of(rehearsal.prospect, job.rate)
+        stager = Stager(
+            rehearsal,
+            rules_of(job, account),
+            job.csv,
+            Course(clock),
+            sheet=job.sheet,
+            int96=job.int96,
+            limit=wishes.limit,
+        )
+        stager.stage(found.files)
+        return plan_of(rehearsal.prospect, job.rate, found.ignored)

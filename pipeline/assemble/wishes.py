@@ -1,6 +1,6 @@
 """What whoever starts an execution asks of it, and is told while it goes on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -37,8 +37,13 @@ class Wishes:
 
 @dataclass(slots=True)
 class Watcher:
-    """What an execution tells while it goes on; `begun` hands out the course, to drain it from outside."""
+    """
+    What an execution tells while it goes on; `begun` hands out the course, to drain it from outside.
+
+    `ignored` names the files in the folders of the inputs that are not read.
+    """
 
     begun: Callable[[RunRecord, Course], None] = field(default=lambda _run, _course: None)
     staged: Callable[[int], None] = field(default=lambda _rows: None)
     tick: Callable[[], None] = field(default=lambda: None)
+    ignored: Callable[[Sequence[str]], None] = field(default=lambda _names: None)

@@ -18,7 +18,7 @@ from pipeline.ledger.rerunning import Rewrites, Selection
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.map import MappingRules, rekey, retarget
 from pipeline.model import Api, Status
-from pipeline.read import SourceFile, find_inputs, sha256_of
+from pipeline.read import SourceFile, find, find_inputs, sha256_of
 from pipeline.report import ReportFiles, make_folder
 from pipeline.run.stage import Stager
 from pipeline.run.story import Cast, execute
@@ -46,10 +46,11 @@ class Workshop:
         job = self._config.jobs[name]
         day = wishes.day or yesterday(job, self._clock.now())
         patterns, base = inputs_of(self._config, job, inputs, self._outside.folder)
-        files = find_inputs(patterns, base=base, date=day)
+        found = find(patterns, base=base, date=day, ready=None if inputs else job.ready)
+        self._watcher.ignored(found.ignored)
         options = {"inputs": list(patterns), "base": str(base), "date": day.isoformat(), "limit": wishes.limit}
         held = self._ledger.begin(self._new_run(job, options), self._holder(job))
-        return self._execute(held, job, wishes, lambda stager: stager.stage(files))
+        return self._execute(held, job, wishes, lambda stager: stager.stage(found.files))
 
     def resume(self, run: RunRecord, wishes: Wishes) -> ReportFiles:
         """Go on with a run that was stopped or killed."""
@@ -150,7 +151,14 @@ class Workshop:
             raise
         limit = held.run.options.get("limit")
         stager = Stager(
-            held, rules_of(job, self._account(job)), job.csv, course, limit=limit, tick=self._watcher.staged
+            held,
+            rules_of(job, self._account(job)),
+            job.csv,
+            course,
+            sheet=job.sheet,
+            int96=job.int96,
+            limit=limit,
+            tick=self._watcher.staged,
         )
 
         folder = wishes.report or report_folder(self._config, held.run)

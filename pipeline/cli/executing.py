@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, time, timedelta
 from types import FrameType
@@ -18,7 +18,7 @@ from pipeline.assemble.wishes import MostFailures, Watcher, Wishes
 from pipeline.assemble.workshop import OPEN_STATUSES, Workshop
 from pipeline.cli.parser import RERUNNABLE
 from pipeline.cli.talk import Progress, log, set_up_logs, tell_at_once
-from pipeline.cli.telling import tell_summary
+from pipeline.cli.telling import first_of, tell_summary
 from pipeline.clock import Clock, SystemClock
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
@@ -111,7 +111,7 @@ class _Desk:
         self._progress = Progress(clock, shown=not args.no_progress)
 
     def execute(self, job: str, act: Callable[[Workshop, Wishes], ReportFiles]) -> int:
-        watcher = Watcher(self._begun, self._progress.staged, self._progress.tick)
+        watcher = Watcher(self._begun, self._progress.staged, self._progress.tick, _log_ignored)
         shop = Workshop(self._config, self.ledger, Outside.real(self._clock, os.environ), watcher)
         try:
             files = act(shop, self._wishes(job))
@@ -141,6 +141,11 @@ class _Desk:
             outcome_format=OutcomeFormat(args.format),
             processes=args.processes,
         )
+
+
+def _log_ignored(names: Sequence[str]) -> None:
+    for name in first_of(names):
+        log.warning("not read: %s", name)
 
 
 def deadline(at: time, zone: ZoneInfo, now: datetime) -> datetime:

@@ -13,8 +13,9 @@ from pipeline.assemble.planning import plan as make_plan
 from pipeline.assemble.wishes import Wishes
 from pipeline.assemble.working_folder import working_folder
 from pipeline.cli.talk import set_up_logs
-from pipeline.cli.telling import say
+from pipeline.cli.telling import first_of, say
 from pipeline.clock import SystemClock
+from pipeline.ledger.records import InputRecord
 from pipeline.run.plan import Plan
 
 
@@ -39,15 +40,21 @@ def _as_dict(job: str, made: Plan) -> dict[str, object]:
         {"source_file": p.source_file, "source_row": p.source_row, "code": p.code, "message": p.message}
         for p in made.problems
     ]
+    inputs = [{"file": source.name, "rows": source.rows, "encoding": source.encoding} for source in made.inputs]
     return {
         "job": job, "rows": made.rows, "counts": made.counts, "codes": made.codes, "requests": made.to_send,
-        "lanes": made.lanes, "seconds": round(made.seconds, 1), "problems": problems,
+        "lanes": made.lanes, "seconds": round(made.seconds, 1), "inputs": inputs, "ignored": made.ignored,
+        "problems": problems,
         "samples": [orjson.loads(sample) for sample in made.samples],
     }  # fmt: skip
 
 
 def _tell(job: str, made: Plan) -> None:
     say(f"plan of job {job}: nothing was sent")
+    for line in first_of([_told_input(source) for source in made.inputs]):
+        say(f"  {line}")
+    for line in first_of(made.ignored):
+        say(f"  not read: {line}")
     say(f"  {'rows':<10} {made.rows:>9,}")
     for what, count in made.counts.items():
         say(f"  {what:<10} {count:>9,}")
@@ -62,6 +69,10 @@ def _tell(job: str, made: Plan) -> None:
         say("sample payloads (users' ids left out):")
     for sample in made.samples:
         say(f"  {sample}")
+
+
+def _told_input(source: InputRecord) -> str:
+    return f"{source.name}: {source.rows:,} rows" + (f", {source.encoding}" if source.encoding else "")
 
 
 def _duration(seconds: float) -> str:

@@ -1,16 +1,24 @@
 """What a command says on stdout."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pipeline.model import Status
 from pipeline.report import Step, Summary
 from pipeline.showing import visible
 
+_MOST_LINES = 20
+
 
 def say(text: str = "") -> None:
     """Print a line that can do nothing else to a terminal."""
     sys.stdout.write(visible(text) + "\n")
+
+
+def first_of(lines: Sequence[str]) -> list[str]:
+    """Return the first of very many lines, and how many more there are."""
+    left = len(lines) - _MOST_LINES
+    return [*lines[:_MOST_LINES], f"and {left:,} more"] if left > 0 else list(lines)
 
 
 def tell_summary(summary: Summary, steps: Iterable[Step], state: str | None = None) -> None:

@@ -85,7 +85,11 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class InputRecord:
-    """One input file of a run: `name` as reports show it, `location` as it is found again."""
+    """
+    One input file of a run: `name` as reports show it, `location` as it is found again.
+
+    `encoding` is None where the format has one of its own.
+    """
 
     file_no: int
     name: str
@@ -93,6 +97,7 @@ class InputRecord:
     columns: tuple[str, ...]
     rows: int
     sha256: str
+    encoding: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

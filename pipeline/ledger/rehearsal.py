@@ -34,7 +34,7 @@ class Prospect:
     What would become of the rows: how many have each fate, the first that are invalid, the first bodies to be sent.
 
     `to_send` counts requests, more than rows where a task was done several times. Of `lanes`, a run joins those of a
-    refund and its payment where the export names other users for them.
+    refund and its payment where the export names other users for them. `inputs` are those read, by number.
     """
 
     fates: Counter[Fate] = field(default_factory=Counter)
@@ -43,6 +43,7 @@ class Prospect:
     lanes: int = 0
     problems: list[Outcome] = field(default_factory=list)
     samples: list[bytes] = field(default_factory=list, repr=False)
+    inputs: dict[int, InputRecord] = field(default_factory=dict, repr=False)
 
 
 class Rehearsal:
@@ -55,7 +56,6 @@ class Rehearsal:
 
     def __init__(self, path: Path, new: NewRun, account_holder: str, folder: Path) -> None:
         self._path = path
-        self._names: dict[int, str] = {}
         with told_clearly(path):
             self._connection = open_for_reading(path)
             try:
@@ -84,8 +84,8 @@ class Rehearsal:
         """Keep nothing: a rehearsal holds no job."""
 
     def add_input(self, source: InputRecord) -> None:
-        """Note an input's name."""
-        self._names[source.file_no] = source.name
+        """Note an input."""
+        self.prospect.inputs[source.file_no] = source
 
     def stage(self, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget) -> None:
         """Take in a chunk of rows."""
@@ -124,7 +124,7 @@ class Rehearsal:
 
     def _problem(self, leaf: Leaf, at: int) -> Outcome:
         told = (leaf.source_rows[at], leaf.rows.values("request_key")[at] or "", Status.INVALID, *leaf.faults[at])
-        return Outcome(self._names[leaf.file_no], *told, None, 0, None, None, None, None, leaf.file_no)
+        return Outcome(self.prospect.inputs[leaf.file_no].name, *told, None, 0, None, None, None, None, leaf.file_no)
 
 
 def _next_run(connection: sqlite3.Connection, new: NewRun, account_no: int) -> RunRecord:

@@ -87,10 +87,12 @@ def recent(connection: sqlite3.Connection, limit: int) -> list[RunRecord]:
 def inputs(connection: sqlite3.Connection, run: RunRecord) -> list[InputRecord]:
     """Return the input files of a run, in the order they were read."""
     lines = connection.execute(
-        "SELECT file_no, name, location, columns, rows, sha256 FROM inputs WHERE run_no = ? ORDER BY file_no",
+        "SELECT file_no, name, location, columns, rows, sha256, encoding FROM inputs WHERE run_no = ? ORDER BY file_no",
         (run.run_no,),
     )
-    return [InputRecord(n, name, where, tuple(orjson.loads(c)), rows, sha) for n, name, where, c, rows, sha in lines]
+    return [
+        InputRecord(n, name, where, tuple(orjson.loads(columns)), *told) for n, name, where, columns, *told in lines
+    ]
 
 
 def start_delivering(connection: sqlite3.Connection, run: RunRecord) -> None:

@@ -130,6 +130,9 @@ CREATE TABLE cards (
 ) WITHOUT ROWID;
 """
 
+# The encoding of each input; null where the format has one of its own, and of runs before this version.
+_INPUT_ENCODING = "ALTER TABLE inputs ADD COLUMN encoding TEXT"
+
 # The step at index n brings a ledger from version n to n + 1. A step is never changed once released.
-MIGRATIONS = (_VERSION_1,)
+MIGRATIONS = (_VERSION_1, _INPUT_ENCODING)
 VERSION = len(MIGRATIONS)

@@ -2,7 +2,7 @@
 
 from pipeline.map.bind import bind
 from pipeline.map.check import check_rules
-from pipeline.map.columns import check_columns
+from pipeline.map.columns import UsedColumns, check_columns
 from pipeline.map.rules import MappingRules
 from pipeline.map.seal import rekey, retarget
 from pipeline.map.sheets import bind_chunks
@@ -12,6 +12,7 @@ __all__ = [
     "Invalid",
     "Mapped",
     "MappingRules",
+    "UsedColumns",
     "bind",
     "bind_chunks",
     "check_columns",

@@ -53,6 +53,21 @@ def check_columns(rules: MappingRules, columns: Sequence[str], name: str) -> Non
         raise SourceError(f"{name}: {'; '.join(faults)}. The columns there are: {shown_headings(columns)}")
 
 
+class UsedColumns:
+    """What a job does with the columns of a file, as reading asks."""
+
+    def __init__(self, rules: MappingRules) -> None:
+        self._rules = rules
+
+    def used(self, columns: Sequence[str]) -> frozenset[int]:
+        """Return the positions of the columns that feed a field."""
+        return frozenset(position for _, position in wire(self._rules, columns).places)
+
+    def are_complete(self, columns: Sequence[str]) -> bool:
+        """Tell whether no column is missing that the job names, or that every row needs."""
+        return not [*_missing_columns(self._rules, columns), *_missing_fields(self._rules, columns)]
+
+
 def wire(rules: MappingRules, columns: Sequence[str]) -> Wiring:
     """Find the column of each field once, for a file that passed `check_columns`."""
     fed = _columns_of_fields(rules, columns)

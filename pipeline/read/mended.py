@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 from pipeline.model import CsvFormat
 from pipeline.report.csv_lines import unguarded
@@ -33,4 +32,4 @@ def is_rows_to_fix(header: Sequence[str]) -> bool:
 def format_of(head: bytes, form: CsvFormat) -> CsvFormat:
     """Return how a file that begins like this is written: one from the report not as the job's exports are."""
     own = _OWN_HEADER.search(head.partition(b"\n")[0])
-    return replace(form, encoding="auto", delimiter=own[1].decode(), quote='"') if own else form
+    return CsvFormat(delimiter=own[1].decode(), null_values=form.null_values) if own else form

@@ -9,6 +9,7 @@ from pipeline.model import CsvFormat, Fault
 from pipeline.read.bounds import Bounds
 from pipeline.read.decode import LINE_TOO_LONG, UNDECODABLE, UNREAD
 from pipeline.read.record_lines import RecordLines, record_pattern
+from pipeline.read.stand_ins import StandIns
 
 _NUL = "\0"
 # Stands for a carriage return while csv, which takes any outside quotes for a line end, is at work.
@@ -28,9 +29,12 @@ Record = list[str] | Broken
 
 
 class RecordReader:
-    """Takes one text of whole lines after the other apart."""
+    """Takes one text of whole lines after the other apart, which holds stand-ins where the format needs them."""
 
     def __init__(self, form: CsvFormat, bounds: Bounds) -> None:
+        self._comment = form.comment
+        self._stand_ins = StandIns(form, bounds)
+        form = self._stand_ins.form
         self._lines = RecordLines(form, bounds)
         self._parser = _Parser(form, bounds)
 
@@ -39,13 +43,29 @@ class RecordReader:
         """Whether the next text may go on with a record that began before it."""
         return self._lines.is_open
 
+    def prepared(self, texts: Iterator[str]) -> Iterator[str]:
+        """Return the texts of a file as they are to be read."""
+        return self._stand_ins.put_into(texts) if self._stand_ins.is_needed else texts
+
     def read(self, text: str) -> Sequence[Record]:
         """Return the records that end in a text."""
-        return self._parser.parse(self._lines.join(text))
+        return self._parsed(self._lines.join(text))
 
     def rest(self) -> Sequence[Record]:
         """Return what the end of the file left open."""
-        return self._parser.parse(self._lines.rest())
+        return self._parsed(self._lines.rest())
+
+    def _parsed(self, texts: list[str]) -> Sequence[Record]:
+        if self._comment:
+            # Without cells, as a blank line: it is no row.
+            texts = ["" if text.startswith(self._comment) else text for text in texts]
+        records = self._parser.parse(texts)
+        return list(map(self._meant, records)) if self._stand_ins.is_needed else records
+
+    def _meant(self, record: Record) -> Record:
+        if isinstance(record, Broken):
+            return Broken(record.fault, self._stand_ins.taken_out(record.cells))
+        return self._stand_ins.taken_out(record)
 
 
 class _Parser:

@@ -1,12 +1,13 @@
 """The first act alone, with nothing written: what a run would do."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from pipeline.ledger.leaf import Fate
+from pipeline.ledger.records import InputRecord
 from pipeline.ledger.rehearsal import Prospect
 from pipeline.model import Status
 from pipeline.outcome import Outcome
@@ -23,7 +24,8 @@ class Plan:
     """
     What a run would do: rows by fate, the first problems, sample payloads without ids of users, and for how long.
 
-    `to_send` counts requests, which are more than rows where a task was completed several times.
+    `to_send` counts requests, which are more than rows where a task was completed several times. `inputs` are those
+    that were read, `ignored` the files in their folders that were not.
     """
 
     rows: int
@@ -34,9 +36,11 @@ class Plan:
     seconds: float
     problems: Sequence[Outcome]
     samples: Sequence[str]
+    inputs: Sequence[InputRecord] = field(repr=False)
+    ignored: Sequence[str] = ()
 
 
-def plan_of(seen: Prospect, limit_per_s: float) -> Plan:
+def plan_of(seen: Prospect, limit_per_s: float, ignored: Sequence[str] = ()) -> Plan:
     """Return the plan that a rehearsed run amounts to, at so many requests a second."""
     skipped = {fate.code: rows for fate, rows in seen.fates.items() if fate not in (Fate.DUE, Fate.INVALID)}
     counts = {
@@ -47,7 +51,7 @@ def plan_of(seen: Prospect, limit_per_s: float) -> Plan:
     codes = sorted((skipped | seen.faults).items(), key=lambda item: -item[1])
     return Plan(
         seen.fates.total(), counts, dict(codes), seen.to_send, seen.lanes, seen.to_send / limit_per_s, seen.problems,
-        [_sample(body) for body in seen.samples],
+        [_sample(body) for body in seen.samples], list(seen.inputs.values()), ignored,
     )  # fmt: skip
 
 

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from pipeline.ledger.records import InputRecord
 from pipeline.ledger.refunds import Retarget
-from pipeline.map import MappingRules, bind_chunks, check_columns, rekey, retarget
-from pipeline.model import CsvFormat, Status
+from pipeline.map import MappingRules, UsedColumns, bind_chunks, check_columns, rekey, retarget
+from pipeline.model import CsvFormat, Int96, Status
 from pipeline.read import Source, SourceFile, open_source, sha256_of, verify_unchanged
 from pipeline.sheet import Sheet
 from pipeline.write.course import Course, Drained
@@ -50,12 +50,17 @@ class Stager:
         csv: CsvFormat,
         course: Course,
         *,
+        sheet: str | None = None,
+        int96: Int96 | None = None,
         limit: int | None = None,
         tick: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._ledger = ledger
         self._rules = rules
         self._csv = csv
+        self._sheet = sheet
+        self._int96 = int96
+        self._uses = UsedColumns(rules)
         self._course = course
         self._limit = limit
         self._tick = tick
@@ -83,12 +88,15 @@ class Stager:
             self._course.go_on()
 
     def _check_header(self, file: SourceFile) -> None:
-        with open_source(file, self._csv) as source:
+        with self._open(file) as source:
             check_columns(self._rules, source.columns, file.name)
+
+    def _open(self, file: SourceFile) -> Source:
+        return open_source(file, self._csv, sheet=self._sheet, int96=self._int96, uses=self._uses)
 
     def _stage_file(self, file_no: int, file: SourceFile) -> None:
         before = self._rows
-        with open_source(file, self._csv) as source:
+        with self._open(file) as source:
             self._add_input(file_no, file, source, 0, "")
             try:
                 self._stage_rows(file_no, source)
@@ -100,7 +108,9 @@ class Stager:
         self._add_input(file_no, file, source, self._rows - before, sha256)
 
     def _add_input(self, file_no: int, file: SourceFile, source: Source, rows: int, sha256: str) -> None:
-        self._ledger.add_input(InputRecord(file_no, file.name, file.path, source.columns, rows, sha256))
+        self._ledger.add_input(
+            InputRecord(file_no, file.name, file.path, source.columns, rows, sha256, source.encoding)
+        )
 
     def _stage_rows(self, file_no: int, source: Source) -> None:
         map_chunk = bind_chunks(self._rules, source.columns, source.float_columns)

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from pipeline.model import Api, CsvFormat, Export, LaneOrder
+from pipeline.model import Api, CsvFormat, Export, Int96, LaneOrder
 from pipeline.resources import schema
 from pipeline.settings.model import Job, TransportName
 from pipeline.settings.table import Table
@@ -62,6 +62,9 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
         order=_order(table),
         transport=TransportName(_given(values, "transport", TransportName.REQUESTS)),
         processes=int(_given(values, "processes", 1)),
+        ready=table.text("ready"),
+        sheet=table.text("sheet"),
+        int96=None if table.text("int96") is None else Int96(table.text("int96") or ""),
     )
 
 
@@ -121,10 +124,22 @@ def _csv(table: Table) -> CsvFormat:
         table.fault(
             "encoding", f"no known encoding{did_you_mean(encoding, _ENCODINGS) or '; auto finds the usual ones'}"
         )
-    delimiter, quote = table.text("delimiter") or plain.delimiter, _given(table.values, "quote", plain.quote)
-    if delimiter == quote:
-        table.fault("quote", "the same as delimiter; they have to differ")
-    return CsvFormat(encoding, delimiter, quote, tuple(table.values.get("null_values") or ()))
+    delimiter = table.text("delimiter") or plain.delimiter
+    quote = _given(table.values, "quote", plain.quote)
+    escape = _given(table.values, "escape", plain.escape)
+    if quote and quote in delimiter and delimiter != plain.delimiter:
+        table.fault("quote", "the same as delimiter, or a part of it; they have to differ")
+    if escape and escape in delimiter and delimiter != plain.delimiter:
+        table.fault("escape", "the same as delimiter, or a part of it; they have to differ")
+    return CsvFormat(
+        encoding=encoding,
+        delimiter=delimiter,
+        quote=quote,
+        null_values=tuple(table.values.get("null_values") or ()),
+        escape="" if escape == quote else escape,  # then a quote is doubled, as it is without
+        comment=_given(table.values, "comment", plain.comment),
+        skip_lines=int(_given(table.values, "skip_lines", plain.skip_lines)),
+    )
 
 
 def _is_codec(name: str) -> bool:

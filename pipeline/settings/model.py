@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
-from pipeline.model import Api, CsvFormat, Export, LaneOrder
+from pipeline.model import Api, CsvFormat, Export, Int96, LaneOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,8 @@ class Job:
 
     `inputs` are as written, `{date}` unfilled, relative to the config file's folder; none means that the command
     line names them. A dotted field such as `biz_data.city` stands in `columns` and `constants` under that name;
-    `units` are `yuan` or `fen`.
+    `units` are `yuan` or `fen`. `ready` names a file that must lie beside the inputs; `sheet` is that of a workbook,
+    None the first; `int96` says what INT96 times are where the file does not.
     """
 
     name: str
@@ -120,6 +121,9 @@ class Job:
     order: LaneOrder = LaneOrder.SOURCE
     transport: TransportName = TransportName.REQUESTS
     processes: int = 1
+    ready: str | None = None
+    sheet: str | None = None
+    int96: Int96 | None = None
 
 
 @dataclass(frozen=True, slots=True)
