@@ -126,19 +126,31 @@ class BadRow:
     cells: tuple[str | None, ...] = field(default=(), repr=False)
 
 
+class Int96(StrEnum):
+    """What an INT96 time in Parquet is: a moment in UTC, or what clocks show in the job's zone."""
+
+    UTC = "utc"
+    LOCAL = "local"
+
+
 @dataclass(frozen=True, slots=True)
 class CsvFormat:
     """
     How CSV inputs are written.
 
     `encoding` is `auto` (UTF-8, a byte order mark, GB18030) or a codec's name. `null_values` are the words for "no
-    value", beside the empty cell; they apply to all file types.
+    value", beside the empty cell; they apply to all file types. `delimiter` is `auto` or 1 to 10 characters. `escape`
+    takes the meaning from a quote, a delimiter, a line end or another `escape` behind it. Lines that begin with
+    `comment` are no rows. `skip_lines` are the lines above the header.
     """
 
     encoding: str = "auto"
-    delimiter: str = ","
+    delimiter: str = "auto"
     quote: str = '"'
     null_values: tuple[str, ...] = NULL_WORDS
+    escape: str = ""
+    comment: str = ""
+    skip_lines: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pipeline.assemble.workshop import inputs_of, new_run_id, rules_of, yesterda
 from pipeline.clock import Clock
 from pipeline.ledger.records import NewRun
 from pipeline.ledger.rehearsal import Rehearsal
-from pipeline.read import find_inputs
+from pipeline.read import find
 from pipeline.run.plan import Plan, plan_of
 from pipeline.run.stage import Stager
 from pipeline.settings import Config
@@ -37,7 +37,8 @@ def plan(
     job = config.jobs[name]
     account = config.accounts[job.account]
     patterns, base = inputs_of(config, job, inputs, folder)
-    files = find_inputs(patterns, base=base, date=wishes.day or yesterday(job, clock.now()))
+    day = wishes.day or yesterday(job, clock.now())
+    found = find(patterns, base=base, date=day, ready=None if inputs else job.ready)
     now = clock.now()
     new = NewRun(
         run_id=new_run_id(now, chance),
@@ -53,10 +54,17 @@ def plan(
         Rehearsal(config.ledger_path, new, holder_of(account), Path(aside), traces=traces_of(config)) as rehearsal,
     ):
         course = Course(clock)
-        max_invalid = RowLimits.of(wishes.kept, job).max_invalid
-        rules = rules_of(job, account, now, rehearsal.salt)
-        stager = Stager(rehearsal, rules, job.csv, course, max_invalid=max_invalid, limit=wishes.limit)
+        stager = Stager(
+            rehearsal,
+            rules_of(job, account, now, rehearsal.salt),
+            job.csv,
+            course,
+            sheet=job.sheet,
+            int96=job.int96,
+            max_invalid=RowLimits.of(wishes.kept, job).max_invalid,
+            limit=wishes.limit,
+        )
         # Of a run that would send nothing, too, it is known what its rows are.
         with suppress(Drained):
-            stager.stage(files)
-        return plan_of(rehearsal.prospect, job.rate, course.reason, show_ids=show_ids)
+            stager.stage(found.files)
+        return plan_of(rehearsal.prospect, job.rate, course.reason, ignored=found.ignored, show_ids=show_ids)

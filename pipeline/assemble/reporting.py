@@ -62,7 +62,7 @@ def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally
     state = run.state or RunState.INTERRUPTED
     # A run that was killed while it read has told nobody of its rows.
     is_unread = run.act is Act.STAGING and run.state is None
-    inputs = tuple(InputFile(s.name, 0 if is_unread else s.rows, s.sha256) for s in ledger.inputs(run))
+    inputs = tuple(InputFile(s.name, 0 if is_unread else s.rows, s.sha256, s.encoding) for s in ledger.inputs(run))
 
     def summarise(tally: Tally) -> Summary:
         sent_per_s = tally.attempts / _quota_seconds(run, tally.attempts)

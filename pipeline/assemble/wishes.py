@@ -1,6 +1,6 @@
 """What whoever starts an execution asks of it, and is told while it goes on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -41,10 +41,12 @@ class Watcher:
     """
     What an execution tells while it goes on.
 
-    `begun` hands out the course, to drain it from outside. `said` takes a line for the log.
+    `begun` hands out the course, to drain it from outside. `said` takes a line for the log. `ignored` names the files
+    in the folders of the inputs that are not read.
     """
 
     begun: Callable[[RunRecord, Course], None] = field(default=lambda _run, _course: None)
     staged: Callable[[int], None] = field(default=lambda _rows: None)
     tick: Callable[[], None] = field(default=lambda: None)
     said: Callable[[str], None] = field(default=lambda _line: None)
+    ignored: Callable[[Sequence[str]], None] = field(default=lambda _names: None)

@@ -23,7 +23,7 @@ from pipeline.ledger.rerunning import Rewrites, Selection
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.map import MappingRules, rekey, retarget
 from pipeline.model import Api, Status
-from pipeline.read import SourceFile, find_inputs, sha256_of
+from pipeline.read import SourceFile, find, find_inputs, sha256_of
 from pipeline.report import ReportFiles, make_folder, report_names
 from pipeline.run.stage import Stager
 from pipeline.run.story import Cast, execute
@@ -51,12 +51,13 @@ class Workshop:
         job = self._config.jobs[name]
         day = wishes.day or yesterday(job, self._clock.now())
         patterns, base = inputs_of(self._config, job, inputs, self._outside.folder)
-        files = find_inputs(patterns, base=base, date=day)
-        self._spare(wishes, [file.path for file in files])
+        found = find(patterns, base=base, date=day, ready=None if inputs else job.ready)
+        self._watcher.ignored(found.ignored)
+        self._spare(wishes, [file.path for file in found.files])
         options = {"inputs": list(patterns), "base": str(base), "date": day.isoformat(), "limit": wishes.limit}
         options |= wishes.kept
         held = self._ledger.begin(self._new_run(job, options), self._holder(job), resync=wishes.resync)
-        return self._execute(held, job, wishes, lambda stager: stager.stage(files))
+        return self._execute(held, job, wishes, lambda stager: stager.stage(found.files))
 
     def resume(self, run: RunRecord, wishes: Wishes) -> ReportFiles | NothingDone:
         """Go on with a run that was stopped or killed, or has rows left that are unsent or blocked."""
@@ -186,6 +187,8 @@ class Workshop:
             rules_of(job, self._account(job), self._clock.now(), held.salt),
             job.csv,
             course,
+            sheet=job.sheet,
+            int96=job.int96,
             max_invalid=limits.max_invalid,
             limit=limit,
             tick=self._watcher.staged,

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, time, timedelta
 from types import FrameType
@@ -19,7 +19,7 @@ from pipeline.assemble.wishes import Watcher, Wishes
 from pipeline.assemble.workshop import OPEN_STATUSES, Workshop
 from pipeline.cli.parser import RERUNNABLE
 from pipeline.cli.talk import Progress, log, set_up_logs, tell_at_once
-from pipeline.cli.telling import print_json, say, tell_summary
+from pipeline.cli.telling import first_of, print_json, say, tell_summary
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import SettingsError
 from pipeline.ledger.ledger import Ledger
@@ -119,7 +119,13 @@ class _Desk:
         self._progress = Progress(clock, shown=not args.no_progress)
 
     def execute(self, job: str, act: Callable[[Workshop, Wishes], ReportFiles | NothingDone]) -> int:
-        watcher = Watcher(self._begun, self._progress.staged, self._progress.tick, log.info)
+        watcher = Watcher(
+            begun=self._begun,
+            staged=self._progress.staged,
+            tick=self._progress.tick,
+            said=log.info,
+            ignored=_log_ignored,
+        )
         shop = Workshop(self._config, self.ledger, Outside.real(self._clock), watcher)
         try:
             files = act(shop, self._wishes(job))
@@ -161,6 +167,11 @@ class _Desk:
             outcome_format=OutcomeFormat(args.format),
             resync=vars(args).get("resync", False),
         )
+
+
+def _log_ignored(names: Sequence[str]) -> None:
+    for name in first_of(names):
+        log.warning("not read: %s", name)
 
 
 def deadline(at: time, zone: ZoneInfo, now: datetime) -> datetime:

@@ -13,8 +13,9 @@ from pipeline.assemble.planning import plan as make_plan
 from pipeline.assemble.wishes import Wishes
 from pipeline.assemble.working_folder import working_folder
 from pipeline.cli.talk import log, set_up_logs
-from pipeline.cli.telling import say, tell_faults
+from pipeline.cli.telling import first_of, say, tell_faults
 from pipeline.clock import SystemClock
+from pipeline.ledger.records import InputRecord
 from pipeline.run.plan import Plan
 from pipeline.settings import secrets, warnings
 
@@ -44,10 +45,11 @@ def _as_dict(job: str, made: Plan) -> dict[str, object]:
         {"source_file": p.source_file, "source_row": p.source_row, "code": p.code, "message": p.message}
         for p in made.problems
     ]
+    inputs = [{"file": source.name, "rows": source.rows, "encoding": source.encoding} for source in made.inputs]
     return {
         "job": job, "exit_code": made.exit_code, "reason": made.reason, "rows": made.rows, "counts": made.counts,
         "codes": made.codes, "faults": made.faults.as_dicts(), "requests": made.to_send, "lanes": made.lanes,
-        "seconds": round(made.seconds, 1), "problems": problems,
+        "seconds": round(made.seconds, 1), "inputs": inputs, "ignored": made.ignored, "problems": problems,
         "samples": [orjson.loads(sample) for sample in made.samples],
     }  # fmt: skip
 
@@ -56,6 +58,10 @@ def _tell(job: str, made: Plan, *, show_ids: bool) -> None:
     say(f"plan of job {job}: nothing was sent")
     if made.reason:
         say(f"  the run would stop before its first request: {made.reason}")
+    for line in first_of([_told_input(source) for source in made.inputs]):
+        say(f"  {line}")
+    for line in first_of(made.ignored):
+        say(f"  not read: {line}")
     say(f"  {'rows':<10} {made.rows:>9,}")
     for what, count in made.counts.items():
         say(f"  {what.replace('_', ' '):<10} {count:>9,}")
@@ -67,6 +73,10 @@ def _tell(job: str, made: Plan, *, show_ids: bool) -> None:
         say("sample payloads:" if show_ids else "sample payloads (users' ids left out; --show-ids shows them):")
     for sample in made.samples:
         say(f"  {sample}")
+
+
+def _told_input(source: InputRecord) -> str:
+    return f"{source.name}: {source.rows:,} rows" + (f", {source.encoding}" if source.encoding else "")
 
 
 def _duration(seconds: float) -> str:

@@ -1,7 +1,7 @@
 """What a command says on stdout."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import orjson
 
@@ -11,6 +11,7 @@ from pipeline.report import Step, Summary
 from pipeline.showing import visible
 
 _LISTED_FAULTS = 10
+_MOST_LINES = 20
 
 
 def say(text: str = "") -> None:
@@ -21,6 +22,12 @@ def say(text: str = "") -> None:
 def print_json(told: object) -> None:
     """Print JSON, alone on stdout."""
     sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
+
+
+def first_of(lines: Sequence[str]) -> list[str]:
+    """Return the first of very many lines, and how many more there are."""
+    left = len(lines) - _MOST_LINES
+    return [*lines[:_MOST_LINES], f"and {left:,} more"] if left > 0 else list(lines)
 
 
 def tell_summary(summary: Summary, steps: Iterable[Step], state: str | None = None) -> None:

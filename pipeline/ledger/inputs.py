@@ -11,10 +11,10 @@ from pipeline.ledger.records import InputRecord, RunRecord, position
 def add_input(connection: sqlite3.Connection, run: RunRecord, source: InputRecord) -> None:
     """Write an input file; once it was read to its end again, with what is known then."""
     connection.execute(
-        "INSERT OR REPLACE INTO inputs (run_no, file_no, name, location, columns, rows, sha256)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO inputs (run_no, file_no, name, location, columns, rows, sha256, encoding)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (run.run_no, source.file_no, source.name, source.location, orjson.dumps(source.columns).decode(),
-         source.rows, source.sha256),
+         source.rows, source.sha256, source.encoding),
     )  # fmt: skip
 
 

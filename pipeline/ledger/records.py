@@ -99,7 +99,11 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class InputRecord:
-    """One input file of a run: `name` as reports show it, `location` as it is found again."""
+    """
+    One input file of a run: `name` as reports show it, `location` as it is found again.
+
+    `encoding` is None where the format has one of its own.
+    """
 
     file_no: int
     name: str
@@ -107,6 +111,7 @@ class InputRecord:
     columns: tuple[str, ...]
     rows: int
     sha256: str
+    encoding: str | None = None
 
 
 @dataclass(slots=True)

@@ -36,7 +36,7 @@ class Prospect:
     What would become of the rows: how many have each fate, the first that are invalid, the first bodies to be sent.
 
     `to_send` counts requests, more than rows where a task was done several times. Of `lanes`, a run joins those of a
-    refund and its payment where the export names other users for them.
+    refund and its payment where the export names other users for them. `inputs` are those read, by number.
     """
 
     fates: Counter[Fate] = field(default_factory=Counter)
@@ -46,6 +46,7 @@ class Prospect:
     problems: list[Outcome] = field(default_factory=list)
     samples: list[bytes] = field(default_factory=list, repr=False)
     decided: Decided = field(default_factory=Decided)
+    inputs: dict[int, InputRecord] = field(default_factory=dict, repr=False)
 
 
 class Rehearsal:
@@ -61,7 +62,6 @@ class Rehearsal:
         self, path: Path, new: NewRun, account_holder: str, folder: Path, *, traces: Traces = NO_TRACES
     ) -> None:
         self._path = path
-        self._names: dict[int, str] = {}
         with told_clearly(path):
             self._connection = open_for_reading(path)
             try:
@@ -94,8 +94,8 @@ class Rehearsal:
         """Keep nothing: a rehearsal holds no job."""
 
     def add_input(self, source: InputRecord) -> None:
-        """Note an input's name."""
-        self._names[source.file_no] = source.name
+        """Note an input."""
+        self.prospect.inputs[source.file_no] = source
 
     def origins(self, marks: Iterable[str]) -> dict[str, Origin]:
         """Return the rows that marks stand for; one that names no row to fix is left out."""
@@ -132,7 +132,7 @@ class Rehearsal:
         seen = self.prospect
         seen.fates.update({Fate(fate): leaf.fates.count(fate) for fate in set(leaf.fates)})
         seen.faults.update(fault.code for fault in leaf.faults.values())
-        leaf.count(seen.decided, self._names[leaf.file_no])
+        leaf.count(seen.decided, seen.inputs[leaf.file_no].name)
         for at in sorted(leaf.faults)[: _PROBLEMS - len(seen.problems)]:
             seen.problems.append(self._problem(leaf, at))
         due = leaf.parts.take(leaf.due_parts())
@@ -145,7 +145,7 @@ class Rehearsal:
     def _problem(self, leaf: Leaf, at: int) -> Outcome:
         fault = leaf.faults[at]
         return Outcome(
-            source_file=self._names[leaf.file_no],
+            source_file=self.prospect.inputs[leaf.file_no].name,
             source_row=leaf.source_rows[at],
             request_key=leaf.rows.values("request_key")[at] or "",
             status=Status.INVALID,

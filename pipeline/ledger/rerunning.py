@@ -77,7 +77,8 @@ def chosen(
 def copy_inputs(connection: sqlite3.Connection, parent: RunRecord, run: RunRecord) -> None:
     """Write down that a new run has the inputs of `parent`; how many rows it takes of each is told in the end."""
     connection.execute(
-        "INSERT INTO inputs SELECT ?, file_no, name, location, columns, 0, sha256 FROM inputs WHERE run_no = ?",
+        "INSERT INTO inputs (run_no, file_no, name, location, columns, rows, sha256, encoding)"
+        " SELECT ?, file_no, name, location, columns, 0, sha256, encoding FROM inputs WHERE run_no = ?",
         (run.run_no, parent.run_no),
     )
 

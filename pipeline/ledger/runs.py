@@ -112,12 +112,14 @@ def recent(connection: sqlite3.Connection, limit: int) -> list[RunRecord]:
 def inputs(connection: sqlite3.Connection, run: RunRecord) -> list[InputRecord]:
     """Return the input files of a run, in the order they were read."""
     lines = connection.execute(
-        "SELECT file_no, name, location, columns, rows, sha256 FROM inputs WHERE run_no = ? ORDER BY file_no",
+        "SELECT file_no, name, location, columns, rows, sha256, encoding FROM inputs WHERE run_no = ? ORDER BY file_no",
         (run.run_no,),
     )
     return [
-        InputRecord(file_no=n, name=name, location=where, columns=tuple(orjson.loads(c)), rows=rows, sha256=sha)
-        for n, name, where, c, rows, sha in lines
+        InputRecord(
+            file_no=n, name=name, location=where, columns=tuple(orjson.loads(c)), rows=rows, sha256=sha, encoding=code
+        )
+        for n, name, where, c, rows, sha, code in lines
     ]
 
 

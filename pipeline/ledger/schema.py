@@ -206,6 +206,9 @@ ALTER TABLE runs ADD COLUMN concluded_at TEXT;
 UPDATE runs SET concluded_at = finished_at;
 """
 
+# The encoding of each input; null where the format has one of its own, and of runs before this version.
+_INPUT_ENCODING = "ALTER TABLE inputs ADD COLUMN encoding TEXT"
+
 # The step at index n brings a ledger from version n to n + 1. A step is never changed once released.
-MIGRATIONS = (_VERSION_1, _WAITS, _FAULTS, _FIXES, _GENERATIONS)
+MIGRATIONS = (_VERSION_1, _WAITS, _FAULTS, _FIXES, _GENERATIONS, _INPUT_ENCODING)
 VERSION = len(MIGRATIONS)

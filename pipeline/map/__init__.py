@@ -2,7 +2,7 @@
 
 from pipeline.map.bind import bind
 from pipeline.map.check import check_rules
-from pipeline.map.columns import check_columns
+from pipeline.map.columns import UsedColumns, check_columns
 from pipeline.map.contents import RowContents
 from pipeline.map.rounded import RoundedIds
 from pipeline.map.rules import MappingRules
@@ -16,6 +16,7 @@ __all__ = [
     "MappingRules",
     "RoundedIds",
     "RowContents",
+    "UsedColumns",
     "bind",
     "bind_chunks",
     "check_columns",

@@ -68,10 +68,9 @@ def check_columns(rules: MappingRules, columns: Sequence[str], name: str) -> Non
     """
     headings = Headings(columns)
     found, unclear = _find(headings, _columns_of_fields(rules, columns))
-    filtered, unclear_filters = _find(headings, ((column, column) for column in rules.filter))
+    _, unclear_filters = _find(headings, ((column, column) for column in rules.filter))
     faults = [
-        *_missing_columns(rules, columns, {*found, *unclear}, {*filtered, *unclear_filters}),
-        *_missing_fields(rules, columns, {*found, *unclear}),
+        *_missing(rules, columns),
         *(f"{why.reason}, so what {fed} holds can't be told; {why.advice}" for fed, why in unclear.items()),
         *(f"{why.reason}, so the filter can't look at it; {why.advice}" for why in unclear_filters.values()),
         *_parts_not_carried(rules, found),
@@ -79,6 +78,36 @@ def check_columns(rules: MappingRules, columns: Sequence[str], name: str) -> Non
     if faults:
         there = shown_headings(list(map(trimmed, columns)))
         raise SourceError(f"{name}: {'; '.join(faults)}. The columns there are: {there}")
+
+
+def _missing(rules: MappingRules, columns: Sequence[str]) -> list[str]:
+    """Return what a job needs and a file's columns do not have."""
+    headings = Headings(columns)
+    found, unclear = _find(headings, _columns_of_fields(rules, columns))
+    filtered, unclear_filters = _find(headings, ((column, column) for column in rules.filter))
+    fed = {*found, *unclear}
+    return [
+        *_missing_columns(rules, columns, fed, {*filtered, *unclear_filters}),
+        *_missing_fields(rules, columns, fed),
+    ]
+
+
+class UsedColumns:
+    """What a job does with the columns of a file, as reading asks."""
+
+    def __init__(self, rules: MappingRules) -> None:
+        self._rules = rules
+
+    def used(self, columns: Sequence[str]) -> frozenset[int]:
+        """Return the positions of the columns that feed a field, or that the filter looks at."""
+        headings = Headings(columns)
+        found, _ = _find(headings, _columns_of_fields(self._rules, columns))
+        filtered, _ = _find(headings, ((column, column) for column in self._rules.filter))
+        return frozenset((*found.values(), *filtered.values()))
+
+    def are_complete(self, columns: Sequence[str]) -> bool:
+        """Tell whether no column is missing that the job names, or that every row needs."""
+        return not _missing(self._rules, columns)
 
 
 def wire(rules: MappingRules, columns: Sequence[str]) -> Wiring:

@@ -1,15 +1,17 @@
-"""From exports to numbered rows of text: CSV and Parquet, plain or compressed, here or in a store."""
+"""From exports to numbered rows of text: CSV, JSON lines, Parquet and workbooks, here or in a store."""
 
 from pipeline.chunk import Chunk
-from pipeline.read.find import find_inputs
+from pipeline.read.find import FoundInputs, find, find_inputs
 from pipeline.read.open_source import open_source
 from pipeline.read.source import Source
 from pipeline.read.source_file import SourceFile, sha256_of, verify_unchanged
 
 __all__ = [
     "Chunk",
+    "FoundInputs",
     "Source",
     "SourceFile",
+    "find",
     "find_inputs",
     "open_source",
     "sha256_of",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -10,13 +11,19 @@ from pipeline.errors import SourceError
 from pipeline.model import BadRow, CsvFormat, Fault, Row
 from pipeline.read.bounds import Bounds
 from pipeline.read.columns import checked_columns, partition_columns
-from pipeline.read.compressed import Content, PlainBytes
-from pipeline.read.decode import UNREAD, decoded, encoding_by_mark, known_encoding, linewise
+from pipeline.read.compressed import PlainBytes
+from pipeline.read.decode import AUTO, UNREAD
+from pipeline.read.doubt import first_doubtful, settled_encoding
 from pipeline.read.fixed_rows import format_of
-from pipeline.read.lines import in_pieces, whole_lines
+from pipeline.read.layout import Lines
+from pipeline.read.likely import UTF_8
+from pipeline.read.lines import in_pieces, whole_lines, without_first
 from pipeline.read.plain_blocks import Block, PlainBlocks
+from pipeline.read.ports import ColumnUse
+from pipeline.read.promise import Codec, promised_by
 from pipeline.read.records import Broken, Record, RecordReader, Records
 from pipeline.read.source_file import SourceFile, verify_unchanged
+from pipeline.read.text_file import TextFile
 from pipeline.texts import is_blank, repeated
 
 # What has to be read record by record is little then, and stays in the processor's cache.
@@ -30,20 +37,36 @@ class CsvSource:
     Blank lines are no rows; a blank record of another width is a row without a value. An empty cell is None.
     """
 
-    def __init__(self, file: SourceFile, content: Content, form: CsvFormat, *, chunk_rows: int, bounds: Bounds) -> None:
+    def __init__(
+        self,
+        file: SourceFile,
+        codec: Codec | None,
+        form: CsvFormat,
+        *,
+        uses: ColumnUse,
+        chunk_rows: int,
+        bounds: Bounds,
+    ) -> None:
         self.float_columns: frozenset[str] = frozenset()
         self.rows = 0
         self.sha256 = ""
         self._file = file
+        self._codec = codec
+        self._uses = uses
+        self._bounds = bounds
         self._chunk_rows = chunk_rows
         self._nulls: dict[str, None] = {"": None}
-        self._bytes = PlainBytes(file, content)
+        self._bytes = PlainBytes(file, codec)
         try:
             form = format_of(self._bytes.head, form)
-            self._texts = self._read_texts(form, bounds)
+            self._text = TextFile(file.name, self._bytes, form.encoding, bounds, self._settle)
+            lines = Lines(self._text.head, form, uses, tuple(file.partitions))
+            self._form = form = _with_delimiter(form, file.name, lines)
             self._records = RecordReader(form, bounds)
-            header, self._begun = self._read_header()
+            self._texts = _first_line_alone(self._prepared(self._text, self._records))
+            header, self._begun = self._read_header(lines)
             own = checked_columns(file.name, header)
+            lines.check(file.name, own, form.delimiter)
         except BaseException:
             self.close()
             raise
@@ -54,6 +77,11 @@ class CsvSource:
         self._width = len(own)
         self._plain = PlainBlocks(form, len(header), self._nulls, bounds)
         self._constants = tuple(partitions.values())
+
+    @property
+    def encoding(self) -> str:
+        """The encoding, as far as the file was read."""
+        return self._text.encoding
 
     def __iter__(self) -> Iterator[Chunk]:
         with closing(self):
@@ -74,19 +102,33 @@ class CsvSource:
         """Give the file back; more than once does no harm."""
         self._bytes.close()
 
-    def _read_texts(self, form: CsvFormat, bounds: Bounds) -> Iterator[str]:
-        encoding = encoding_by_mark(self._bytes.head, known_encoding(form.encoding))
-        read, encoding = linewise(self._file.name, self._bytes.read, encoding)
-        return _first_line_alone(decoded(whole_lines(read, bounds), encoding, bounds.sample_bytes))
+    def _prepared(self, text: TextFile, records: RecordReader) -> Iterator[str]:
+        """Return the texts that records are read from: without the lines to skip, with stand-ins."""
+        return records.prepared(without_first(text.texts(), self._form.skip_lines))
 
-    def _read_header(self) -> tuple[list[str], Records]:
+    def _settle(self) -> str:
+        """Find the encoding in the whole file, where its first lines leave it open."""
+        with closing(PlainBytes(self._file, self._codec)) as again:
+            blocks = whole_lines(again.read, self._bounds)
+            return settled_encoding(self._file.name, blocks, self._first_doubtful_line)
+
+    def _first_doubtful_line(self) -> int | None:
+        with closing(PlainBytes(self._file, self._codec)) as again:
+            text = TextFile(self._file.name, again, UTF_8, self._bounds, self._settle)
+            records = RecordReader(self._form, self._bounds)
+            several = (record for part in self._prepared(text, records) for record in records.read(part).several)
+            return first_doubtful(several, self._uses, self._form.skip_lines + 1)
+
+    def _read_header(self, lines: Lines) -> tuple[list[str], Records]:
         """Return the first record with a cell that is not blank, and those that follow it in the same text."""
         for some in self._texts_of_records():
             for at, record in enumerate(some.several):
                 if isinstance(record, Broken):
+                    lines.check(self._file.name, (), self._form.delimiter)
                     raise SourceError(f"{self._file.name} has no readable header: {record.fault.message}")
                 if not all(map(is_blank, record)):
                     return record, Records(some.several[at + 1 :], some.file_lines[at + 1 :])
+        lines.check(self._file.name, (), self._form.delimiter)
         raise SourceError(f"{self._file.name} holds nothing but blank lines; export it again, with a header")
 
     def _texts_of_records(self) -> Iterator[Records]:
@@ -163,6 +205,13 @@ class CsvSource:
             return BadRow(number, fault)
         own = [self._nulls.get(cell, cell) for cell in _fitted(record, self._width)]
         return BadRow(number, fault, (*own, *self._constants))
+
+
+def _with_delimiter(form: CsvFormat, name: str, lines: Lines) -> CsvFormat:
+    """Return the format with its delimiter: the one that the name promises, or that the header shows."""
+    if form.delimiter != AUTO:
+        return form
+    return replace(form, delimiter="\t" if promised_by(name).is_tab_separated else lines.delimiter() or ",")
 
 
 def _first_line_alone(texts: Iterator[str]) -> Iterator[str]:

@@ -7,9 +7,12 @@ that the encoding does not know, `LINE_TOO_LONG` for a whole line that was passe
 
 import codecs
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pipeline.errors import SettingsError, SourceError
+from pipeline.read.likely import GB18030, UTF_8, likelier_encoding
+
+AUTO = "auto"
 
 UNDECODABLE = "\udcff"
 LINE_TOO_LONG = "\udbff"
@@ -41,8 +44,8 @@ codecs.register_error(_MARKING, _mark)
 
 def known_encoding(name: str) -> str:
     """Return the encoding's own name (`auto` stays); raises `SettingsError` where there is none of that name."""
-    if name.lower() == "auto":
-        return "auto"
+    if name.lower() == AUTO:
+        return AUTO
     try:
         encoding = codecs.lookup(name).name
         is_known = encoding not in _NOT_FOR_FILES and "a,1".encode(encoding).decode(encoding) == "a,1"
@@ -56,7 +59,7 @@ def known_encoding(name: str) -> str:
 def encoding_by_mark(head: bytes, encoding: str) -> str:
     """Return the encoding that a byte order mark tells, where the one asked for leaves it open."""
     told = next((told for mark, told in _BYTE_ORDER_MARKS if head.startswith(mark)), None)
-    if encoding == "auto":
+    if encoding == AUTO:
         return told or encoding
     if encoding in {"utf-16", "utf-32"}:
         return told if told and told.startswith(encoding) else f"{encoding}-le"
@@ -70,7 +73,7 @@ def linewise(name: str, read: Callable[[int], bytes], encoding: str) -> tuple[Ca
     UTF-16 and all others in which 0x0A may be half a letter are brought into UTF-8, and what can't be decoded into
     bytes that UTF-8 does not know either. Raises `SourceError` where a decoder loses its way in the file `name`.
     """
-    if encoding == "auto" or encoding in _LINEWISE:
+    if encoding == AUTO or encoding in _LINEWISE:
         return read, encoding
     decoder = codecs.getincrementaldecoder(encoding)(errors=_MARKING)
 
@@ -88,33 +91,54 @@ def linewise(name: str, read: Callable[[int], bytes], encoding: str) -> tuple[Ca
     return transcoded, "utf-8"
 
 
-def decoded(blocks: Iterable[bytes | None], encoding: str, sample_bytes: int) -> Iterator[str]:
+class Decoder:
     """
-    Yield the text of each block of whole lines, marked where there is none.
+    Makes text of the blocks of a file; `encoding` is by which.
 
-    With `auto` all is ASCII until the first other byte; the lines with such bytes, within `sample_bytes` from
-    there, then decide between UTF-8 and GB18030. A byte order mark is no text.
+    With `auto` all is ASCII until the first other byte; the lines with such bytes, within `sample_bytes` from there,
+    then decide between UTF-8 and GB18030. Where they leave it open, `settle` looks at the whole file.
     """
-    texts = _undecided(iter(blocks), sample_bytes) if encoding == "auto" else _texts(blocks, encoding)
-    for first in texts:
-        yield first.removeprefix("\ufeff")
-        yield from texts
+
+    def __init__(self, encoding: str, sample_bytes: int, settle: Callable[[], str]) -> None:
+        self.encoding = UTF_8 if encoding == AUTO else encoding
+        self._is_open = encoding == AUTO
+        self._sample_bytes = sample_bytes
+        self._settle = settle
+
+    def texts(self, blocks: Iterable[bytes | None]) -> Iterator[str]:
+        """Yield the text of each block of whole lines, marked where there is none; a byte order mark is no text."""
+        texts = self._undecided(iter(blocks)) if self._is_open else _texts(blocks, self.encoding)
+        for first in texts:
+            yield first.removeprefix("\ufeff")
+            yield from texts
+
+    def _undecided(self, blocks: Iterator[bytes | None]) -> Iterator[str]:
+        for block in blocks:
+            if block is None or block.isascii():
+                yield from _texts([block], "ascii")
+                continue
+            held, sample = _sample(block, blocks, self._sample_bytes)
+            self.encoding = likelier_encoding(sample) or self._settle()
+            yield from _texts(held, self.encoding)
+            yield from _texts(blocks, self.encoding)
 
 
-def _undecided(blocks: Iterator[bytes | None], sample_bytes: int) -> Iterator[str]:
-    for block in blocks:
-        if block is None or block.isascii():
-            yield from _texts([block], "ascii")
-            continue
-        held, sample = _sample(block, blocks, sample_bytes)
-        encoding = _likelier_encoding(sample)
-        yield from _texts(held, encoding)
-        yield from _texts(blocks, encoding)
+def text_of_head(head: bytes, encoding: str) -> str:
+    """Return the text that the first bytes of a file hold, for a look at how it is written."""
+    if encoding == AUTO:
+        try:
+            codecs.getincrementaldecoder(UTF_8)().decode(head)
+            encoding = UTF_8
+        except UnicodeDecodeError:
+            encoding = GB18030
+    return head.decode(encoding, "ignore").removeprefix("\ufeff")
 
 
-def _sample(first: bytes, blocks: Iterator[bytes | None], sample_bytes: int) -> tuple[list[bytes | None], bytes]:
+def _sample(
+    first: bytes, blocks: Iterator[bytes | None], sample_bytes: int
+) -> tuple[list[bytes | None], Sequence[bytes]]:
     """
-    Read on until there is enough to decide by.
+    Read on until there is enough to decide by; return the blocks, and the lines of the sample that are not ASCII.
 
     The sample begins with the first line that is not ASCII and has a fixed length, so that it depends on the file
     alone and not on how it was cut into blocks.
@@ -125,23 +149,8 @@ def _sample(first: bytes, blocks: Iterator[bytes | None], sample_bytes: int) -> 
     while len(sample) < sample_bytes and (block := next(blocks, b"")) != b"":
         held.append(block)
         sample += block or b""
-    return held, bytes(sample[:sample_bytes])
-
-
-def _likelier_encoding(sample: bytes) -> str:
-    """Say UTF-8 where at least half of the lines that are not ASCII are valid UTF-8, otherwise GB18030."""
-    lines = [line for line in sample.splitlines(keepends=True) if not line.isascii()]
-    valid = sum(_is_utf8(line) for line in lines)
-    return "utf-8" if 2 * valid >= len(lines) else "gb18030"
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        # Not final: the sample may end within a letter.
-        codecs.getincrementaldecoder("utf-8")().decode(line)
-    except UnicodeDecodeError:
-        return False
-    return True
+    lines = bytes(sample[:sample_bytes]).splitlines(keepends=True)
+    return held, [line for line in lines if not line.isascii()]
 
 
 def _texts(blocks: Iterable[bytes | None], encoding: str) -> Iterator[str]:

@@ -3,98 +3,67 @@
 import datetime
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from stat import S_ISREG
 
 from pipeline.errors import SourceError
+from pipeline.read.beside import Exists, check_no_lake, check_ready
+from pipeline.read.dates import with_date
+from pipeline.read.find_local import check_path, exists_locally, find_local
 from pipeline.read.find_remote import find_remote, shown_uri
-from pipeline.read.folders import hive_partitions, is_export, is_matched_by_chance
-from pipeline.read.source_file import SourceFile, blaming, local_fingerprint, reported
+from pipeline.read.matches import Matches
+from pipeline.read.promise import SHOWN_ENDINGS
+from pipeline.read.source_file import SourceFile
 
-# pathlib refuses `a**b`; in all other globs it means `a*b`.
-_STARS = re.compile(r"\*+")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-def find_inputs(patterns: Sequence[str], *, base: Path, date: datetime.date) -> list[SourceFile]:
+@dataclass(frozen=True, slots=True)
+class FoundInputs:
+    """The inputs of a run, and the files in their folders that are none of them."""
+
+    files: list[SourceFile]
+    ignored: list[str] = field(default_factory=list)
+
+
+def find(patterns: Sequence[str], *, base: Path, date: datetime.date, ready: str | None = None) -> FoundInputs:
     """
     Return the files that the patterns mean, sorted by name, none twice.
 
-    A pattern is a file, a folder (its CSV and Parquet files, at any depth), a glob or a URI; `{date}` becomes the
-    date, and relative ones are relative to `base`. Raises `SourceError` where a pattern means no file, a file is
-    empty, or a store can't be reached.
+    A pattern is a file, a folder (its exports, at any depth), a glob or a URI; `{date}` becomes the date, in the form
+    that it names, and relative ones are relative to `base`. Raises `SourceError` where a pattern means no file, a file
+    is empty, lies in a lake table, is not `ready`, or a store can't be reached.
     """
     base = base.absolute()
-    _check_utf8(base, base)
+    check_path(base, base)
     found: dict[str, SourceFile] = {}
+    ignored: list[str] = []
+    sign = None if ready is None else with_date(ready, date)
     for pattern in patterns:
-        dated = pattern.replace("{date}", date.isoformat())
-        files = list(find_remote(dated) if _URI.match(dated) else _find_local(dated, base))
-        if not files:
+        dated = with_date(pattern, date)
+        matches, exists = _matches(dated, base)
+        check_no_lake(matches, exists)
+        if not matches.files:
             raise SourceError(_nothing(dated, base))
-        for file in files:
+        if sign is not None:
+            check_ready(matches, sign, exists)
+        for file in matches.files:
             if file.fingerprint.size == 0:
                 raise SourceError(f"{file.name} is empty, not even a header is in it; export it again")
             found.setdefault(_place(file), file)
-    return sorted(found.values(), key=lambda file: file.name)
+        ignored += (name for name in matches.ignored if name.rpartition("/")[2] != sign)
+    return FoundInputs(sorted(found.values(), key=lambda file: file.name), sorted(set(ignored)))
 
 
-def _find_local(pattern: str, base: Path) -> Iterator[SourceFile]:
-    if not pattern or "\0" in pattern:
-        return
-    with blaming(pattern):
-        for path in _matched(pattern, base):
-            if path.is_dir():
-                yield from (_local_file(below, base) for below in _walk(path, base))
-            else:
-                yield _local_file(path, base)
+def find_inputs(patterns: Sequence[str], *, base: Path, date: datetime.date) -> list[SourceFile]:
+    """Return the files alone that patterns mean; see `find`."""
+    return find(patterns, base=base, date=date).files
 
 
-def _matched(pattern: str, base: Path) -> list[Path]:
-    # A file may be called `orders[1].csv`: what is there is taken by its name first.
-    if (base / pattern).exists():
-        return [base / pattern]
-    root, parts = base, Path(pattern).parts
-    if Path(pattern).is_absolute():
-        root, parts = Path(parts[0]), parts[1:]
-    # pathlib's glob does not follow links to folders below `**`, so that none can be walked in circles.
-    matched = root.glob("/".join(part if part == "**" else _STARS.sub("*", part) for part in parts))
-    return [path for path in matched if not is_matched_by_chance(path.relative_to(root).parts, parts)]
-
-
-def _walk(folder: Path, base: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        with blaming(_shown(folder, base)):
-            raise error
-
-    for parent, _, names in os.walk(folder, onerror=refuse):
-        for path in (Path(parent, name) for name in names):
-            if is_export(path.relative_to(folder).parts):
-                yield path
-
-
-def _local_file(path: Path, base: Path) -> SourceFile:
-    name = _shown(path, base)
-    _check_utf8(path.absolute(), base)
-    with blaming(name):
-        if not S_ISREG(path.stat().st_mode):
-            raise SourceError(f"{name} is no regular file; name a file or a folder")
-        return SourceFile(name, str(path.absolute()), local_fingerprint(path), hive_partitions(name))
-
-
-def _check_utf8(path: Path, base: Path) -> None:
-    """Refuse a path that the ledger can't keep, as text, to find the file again."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        raise SourceError(f"the path {_shown(path, base)} is no UTF-8; rename the file or folder") from None
-
-
-def _shown(path: Path, base: Path) -> str:
-    """Return a path as the user would know it, and as any terminal and report can hold it."""
-    known = path.relative_to(base) if path.is_relative_to(base) else path
-    return reported(os.fsencode(known).decode(errors="replace"))
+def _matches(pattern: str, base: Path) -> tuple[Matches, Exists]:
+    """Return what a pattern means, and what tells whether there is a file beside it."""
+    return find_remote(pattern) if _URI.match(pattern) else (find_local(pattern, base), exists_locally)
 
 
 def _place(file: SourceFile) -> str:
@@ -106,5 +75,5 @@ def _nothing(pattern: str, base: Path) -> str:
     if _URI.match(pattern):
         return f"no export matches {shown_uri(pattern)}"
     if pattern and "\0" not in pattern and (base / pattern).is_dir():
-        return f"folder {pattern} holds no exports; they end in .csv (.gz, .zst, .bz2) or .parquet"
+        return f"folder {pattern} holds no exports; they end in {SHOWN_ENDINGS}"
     return f"no file matches {pattern!r} in {base}"

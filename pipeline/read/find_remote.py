@@ -1,15 +1,18 @@
 """Exports in a store that pyarrow opens by URI."""
 
 import re
-from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import PurePosixPath
 
-import pyarrow as pa
 from pyarrow import fs
 
 from pipeline.errors import SourceError
-from pipeline.read.folders import hive_partitions, is_export, is_matched_by_chance, matches
-from pipeline.read.source_file import SourceFile, blaming, remote_fingerprint, reported
+from pipeline.read.beside import Exists
+from pipeline.read.folders import hive_partitions, is_export, is_left_out, is_matched_by_chance, matches
+from pipeline.read.matches import Matches
+from pipeline.read.source_file import SourceFile, blaming_store, remote_fingerprint, reported
+from pipeline.read.waiting import interruptible
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/]*@")
 
@@ -19,20 +22,52 @@ def shown_uri(uri: str) -> str:
     return _CREDENTIALS.sub("", uri.partition("?")[0])
 
 
-def find_remote(uri: str) -> Iterator[SourceFile]:
-    """Yield the files that a URI means: a file, a folder's exports, or what a glob (`*`, `**`, `[...]`) matches."""
+def find_remote(uri: str) -> tuple[Matches, Exists]:
+    """
+    Return what a URI means: a file, a folder's exports, or what a glob (`*`, `**`, `[...]`) matches.
+
+    Also returned is what tells whether a file is there, in the same store.
+    """
     stem, patterns = _split_glob(uri)
     filesystem, root = _connect(stem, uri)
+    with blaming_store(shown_uri(uri)):
+        entry, *below = interruptible(lambda: _listed(filesystem, root))
     shown = shown_uri(stem).rstrip("/")
-    with blaming(shown_uri(uri)):
-        entry = filesystem.get_file_info(root)
-        if entry.type == fs.FileType.File and not patterns:
-            yield _remote_file(shown, entry, filesystem)
-        elif entry.type == fs.FileType.Directory:
-            for info in filesystem.get_file_info(fs.FileSelector(root, recursive=True)):
-                parts = PurePosixPath(info.path).relative_to(root).parts
-                if info.type == fs.FileType.File and _is_meant(parts, patterns):
-                    yield _remote_file("/".join((shown, *parts)), info, filesystem)
+    exists = partial(_exists, filesystem, shown_uri(uri))
+    if entry.type == fs.FileType.File and not patterns:
+        folder = str(PurePosixPath(root).parent)
+        return Matches([_remote_file(shown, entry, filesystem)], folder), exists
+    files, ignored = [], []
+    for info in below:
+        parts = PurePosixPath(info.path).relative_to(root).parts
+        name = "/".join((shown, *parts))
+        if _is_meant(parts, patterns):
+            files.append(_remote_file(name, info, filesystem))
+        elif not patterns and is_left_out(parts):
+            ignored.append(reported(name))
+    return Matches(files, root.rstrip("/"), ignored), exists
+
+
+def _listed(filesystem: fs.FileSystem, root: str) -> list[fs.FileInfo]:
+    """Return what is known of a path, and of all files below it where it is a folder."""
+    entry = filesystem.get_file_info(root)
+    if entry.type != fs.FileType.Directory:
+        return [entry]
+    below = filesystem.get_file_info(fs.FileSelector(root, recursive=True))
+    return [entry, *(info for info in below if info.type == fs.FileType.File)]
+
+
+def _exists(filesystem: fs.FileSystem, shown: str, path: str) -> bool:
+    folder, _, name = path.rpartition("/")
+
+    def look() -> bool:
+        if "*" not in name:
+            return bool(filesystem.get_file_info(path).type != fs.FileType.NotFound)
+        selector = fs.FileSelector(folder, allow_not_found=True)
+        return any(fnmatchcase(info.base_name, name) for info in filesystem.get_file_info(selector))
+
+    with blaming_store(shown):
+        return interruptible(look)
 
 
 def _split_glob(uri: str) -> tuple[str, tuple[str, ...]]:
@@ -45,12 +80,16 @@ def _split_glob(uri: str) -> tuple[str, tuple[str, ...]]:
 
 def _connect(stem: str, uri: str) -> tuple[fs.FileSystem, str]:
     try:
-        return fs.FileSystem.from_uri(stem)
-    except (OSError, ValueError, NotImplementedError, pa.ArrowException) as error:
-        # pyarrow repeats the URI; where that may hold a secret, neither text nor traceback may show it.
-        reason = f": {str(error).splitlines()[0]}" if shown_uri(stem) == stem else ""
+        return interruptible(lambda: fs.FileSystem.from_uri(stem))
+    except Exception as error:  # noqa: BLE001 - stores are opened by libraries of many kinds, which may be missing
+        # A library repeats the URI; where that may hold a secret, neither text nor traceback may show it.
+        reason = f": {_first_line(error)}" if shown_uri(stem) == stem else ""
         kind = type(error).__name__
     raise SourceError(f"{shown_uri(uri)} can't be opened ({kind}){reason}; check the address and your access to it")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or ["no reason given"])[0]
 
 
 def _is_meant(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:

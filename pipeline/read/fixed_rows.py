@@ -70,6 +70,11 @@ class FixedRows:
         return self._source.partitions
 
     @property
+    def encoding(self) -> str | None:
+        """The encoding of the text, as far as the file was read; None where the format has one of its own."""
+        return self._source.encoding
+
+    @property
     def float_columns(self) -> frozenset[str]:
         """The columns that hold binary floating-point numbers."""
         return self._source.float_columns

@@ -5,19 +5,29 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
-_EXPORTS = (".csv", ".csv.gz", ".csv.zst", ".csv.bz2", ".parquet", ".pq")
+from pipeline.read.promise import EXPORT_ENDINGS
+
 # What Hive writes for a partition whose column has no value.
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 def is_export(parts: Sequence[str]) -> bool:
     """Tell whether a file, by its path below a folder, is an export: no `_SUCCESS`, nothing hidden or in the making."""
-    return not any(is_aside(part) for part in parts) and parts[-1].lower().endswith(_EXPORTS)
+    return not any(map(is_aside, parts)) and _ends_as_export(parts)
+
+
+def is_left_out(parts: Sequence[str]) -> bool:
+    """Tell whether a file that is not read may be meant as an export: one set aside, or with another ending."""
+    return any(map(is_aside, parts)) == _ends_as_export(parts)
+
+
+def _ends_as_export(parts: Sequence[str]) -> bool:
+    return parts[-1].lower().endswith(EXPORT_ENDINGS)
 
 
 def is_aside(part: str) -> bool:
     """Tell whether a name is one that engines and editors give to what is not data."""
-    return part.startswith(("_", "."))
+    return part.startswith(("_", ".", "~$"))
 
 
 def is_matched_by_chance(parts: Sequence[str], patterns: Sequence[str]) -> bool:

@@ -39,6 +39,19 @@ def whole_lines(read: Callable[[int], bytes], bounds: Bounds) -> Iterator[bytes 
         yield b"".join(begun)
 
 
+def without_first(texts: Iterator[str], lines: int) -> Iterator[str]:
+    """Yield texts of whole lines without the first lines of the file."""
+    for text in texts:
+        start = 0
+        while lines and start < len(text):
+            start = text.find("\n", start) + 1 or len(text)
+            lines -= 1
+        if start < len(text):
+            yield text[start:]
+        if not lines:
+            yield from texts
+
+
 def in_pieces(text: str, size: int) -> list[str]:
     """Cut a text after line feeds, into pieces of about a size; a line longer than that stays whole."""
     pieces = []

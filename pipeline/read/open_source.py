@@ -1,46 +1,68 @@
 """Opening an input as what its bytes say it is."""
 
-from pipeline.errors import SettingsError, SourceError
-from pipeline.model import CsvFormat
+from pipeline.errors import SettingsError
+from pipeline.model import CsvFormat, Int96
 from pipeline.read.bounds import Bounds
-from pipeline.read.compressed import Content, content_of_file
+from pipeline.read.content import content_of_file
 from pipeline.read.csv_source import CsvSource
-from pipeline.read.decode import known_encoding
+from pipeline.read.decode import AUTO, known_encoding
 from pipeline.read.filled_rows import FilledRows
 from pipeline.read.fixed_rows import FixedRows, is_rows_to_fix
+from pipeline.read.json_lines_source import JsonLinesSource
 from pipeline.read.parquet_source import ParquetSource
+from pipeline.read.ports import ColumnUse, EveryColumn
+from pipeline.read.promise import Kind
 from pipeline.read.source import Source
 from pipeline.read.source_file import SourceFile
+from pipeline.read.workbook_source import WorkbookSource
 
-_LINE_ENDS = "\r\n"
+_NOT_IN_LINES = frozenset("\r\n\0")
+_EVERY_COLUMN = EveryColumn()
 _DEFAULT_BOUNDS = Bounds()
 
 
 def open_source(
-    file: SourceFile, csv: CsvFormat, *, chunk_rows: int = 8192, bounds: Bounds = _DEFAULT_BOUNDS
+    file: SourceFile,
+    csv: CsvFormat,
+    *,
+    sheet: str | None = None,
+    int96: Int96 | None = None,
+    uses: ColumnUse = _EVERY_COLUMN,
+    chunk_rows: int = 8192,
+    bounds: Bounds = _DEFAULT_BOUNDS,
 ) -> Source:
     """
     Open an input and read its header; whoever opens it closes it, or reads it to its end.
 
-    A file of rows to fix gives its rows as the export had them, and says which rows they stand for.
-
-    Raises `SourceError` where the file is damaged, of no known kind, or has no usable header, and `SettingsError`
-    where the CSV format is impossible.
+    `uses` is what the job does with columns. A file of rows to fix gives its rows as the export had them, and says
+    which rows they stand for. Raises `SourceError` where the file is damaged, not what its name says, or has no usable
+    header, and `SettingsError` where the CSV format is impossible.
     """
     check_format(csv)
-    source = FilledRows(_source(file, csv, chunk_rows=chunk_rows, bounds=bounds))
+    source = FilledRows(_source(file, csv, sheet=sheet, int96=int96, uses=uses, chunk_rows=chunk_rows, bounds=bounds))
     return FixedRows(source) if is_rows_to_fix(source.columns) else source
 
 
-def _source(file: SourceFile, csv: CsvFormat, *, chunk_rows: int, bounds: Bounds) -> Source:
+def _source(
+    file: SourceFile,
+    csv: CsvFormat,
+    *,
+    sheet: str | None,
+    int96: Int96 | None,
+    uses: ColumnUse,
+    chunk_rows: int,
+    bounds: Bounds,
+) -> Source:
     content = content_of_file(file)
-    match content:
-        case Content.PARQUET:
-            return ParquetSource(file, chunk_rows=chunk_rows)
-        case Content.ZIP:
-            raise SourceError(f"{file.name} is {content}, neither CSV nor Parquet; unpack it or export it as CSV")
-        case _:
-            return CsvSource(file, content, csv, chunk_rows=chunk_rows, bounds=bounds)
+    match content.kind:
+        case Kind.PARQUET:
+            return ParquetSource(file, int96=int96, uses=uses, chunk_rows=chunk_rows)
+        case Kind.WORKBOOK:
+            return WorkbookSource(file, sheet, csv, chunk_rows=chunk_rows)
+        case Kind.JSON_LINES:
+            return JsonLinesSource(file, content.codec, csv, uses=uses, chunk_rows=chunk_rows, bounds=bounds)
+        case Kind.CSV:
+            return CsvSource(file, content.codec, csv, uses=uses, chunk_rows=chunk_rows, bounds=bounds)
 
 
 def check_format(csv: CsvFormat) -> None:
@@ -50,11 +72,12 @@ def check_format(csv: CsvFormat) -> None:
         known_encoding(csv.encoding)
     except SettingsError as error:
         faults += error.faults
-    if len(csv.delimiter) != 1 or csv.delimiter in f"{_LINE_ENDS}\0":
-        faults.append(f"csv delimiter {csv.delimiter!r} is not one character")
-    if len(csv.quote) > 1 or (csv.quote and csv.quote in f"{_LINE_ENDS}\0"):
-        faults.append(f"csv quote {csv.quote!r} is neither one character nor empty")
-    if csv.quote == csv.delimiter:
-        faults.append(f"csv quote and delimiter are both {csv.quote!r}")
+    if not csv.delimiter or not _NOT_IN_LINES.isdisjoint(csv.delimiter):
+        faults.append(f"csv delimiter {csv.delimiter!r} is empty, or holds a line end")
+    for name, mark in (("quote", csv.quote), ("escape", csv.escape)):
+        if len(mark) > 1 or not _NOT_IN_LINES.isdisjoint(mark):
+            faults.append(f"csv {name} {mark!r} is neither one character nor empty")
+        elif mark and mark in csv.delimiter and csv.delimiter != AUTO:
+            faults.append(f"csv {name} {mark!r} is a part of the delimiter {csv.delimiter!r}")
     if faults:
         raise SettingsError(faults)

@@ -10,6 +10,7 @@ import pyarrow as pa
 from pyarrow import types
 
 from pipeline.model import Fault
+from pipeline.read.number_text import MOST_WHOLE, number_text
 from pipeline.texts import Column, column_of, joined, pc
 
 _NUL = "\0"
@@ -17,6 +18,8 @@ _NUL = "\0"
 _PLAIN_PLACES = range(7)
 # Money is written with as many; the zeros of a type with more say nothing of the value.
 _PLACES_OF_MONEY = 2
+# Shorter floats tell fewer whole numbers apart.
+_MOST_WHOLE = {pa.float32(): 1 << 24, pa.float16(): 1 << 11}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,8 @@ def column_texts(name: str, column: Column) -> Texts:
     """
     Return a column's values as text; `name` is for messages.
 
-    Decimals and floats are written out, without an exponent; a float takes the fewest digits that mean it, and so does
-    a decimal of a type with more than two places. Times are ISO 8601, those with a zone in UTC. Lists, structs and maps
+    Decimals are written out, without an exponent and the zeros of a type with more than two places; floats as
+    `number_text` says. Times are ISO 8601, those with a zone in UTC. Lists, structs and maps
     are JSON. An empty text is no value, as in CSV.
     """
     column = _unwrapped(column)
@@ -66,7 +69,8 @@ def _plain_values(column: Column) -> Column:
     """Return the values of a type for which each value has a text."""
     kind = column.type
     if types.is_floating(kind):
-        return column_of([_float_text(value) for value in column.cast(pa.string()).to_pylist()])
+        most_whole = _MOST_WHOLE.get(kind, MOST_WHOLE)
+        return column_of([_float_text(value, most_whole) for value in column.cast(pa.string()).to_pylist()])
     if types.is_decimal(kind):
         return _decimals(column)
     if types.is_timestamp(kind) or types.is_time(kind):
@@ -116,13 +120,8 @@ def _decoded(scalar: "pa.Scalar[Any]") -> str:
     return text
 
 
-def _float_text(value: str | None) -> str | None:
-    """Write out what Arrow shortens: `12` is `12.0`, `1e-7` is `0.0000001`."""
-    if value is None or value == "nan":
-        return None
-    if "e" in value:
-        value = format(Decimal(value), "f")
-    return value if "." in value or "inf" in value else f"{value}.0"
+def _float_text(value: str | None, most_whole: int) -> str | None:
+    return None if value is None or value == "nan" else number_text(value, most_whole)
 
 
 def _moments(column: Column) -> Column:

@@ -37,7 +37,9 @@ class PlainBlocks:
     def __init__(self, form: CsvFormat, width: int, nulls: Iterable[str], bounds: Bounds) -> None:
         self._form = form
         self._cell_chars = bounds.cell_chars
-        self._is_plain_form = form.delimiter.isascii() and form.quote.isascii() and width <= bounds.record_cells
+        is_plain = len(form.delimiter) == 1 and form.delimiter.isascii() and form.quote.isascii()
+        self._is_plain_form = is_plain and width <= bounds.record_cells
+        self._comment = form.comment
         self._names = [str(at) for at in range(width)]
         self._values = csv.ConvertOptions(
             check_utf8=False,  # it was encoded here
@@ -78,6 +80,8 @@ class PlainBlocks:
         if not self._is_plain_form or len(text) > self._cell_chars or "\0" in text or text.startswith(_MARK):
             return None
         if "\r" in text and text.count("\r") != text.count("\r\n"):
+            return None
+        if self._comment and f"\n{self._comment}" in f"\n{text}":
             return None
         try:
             data = text.encode()

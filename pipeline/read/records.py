@@ -10,6 +10,7 @@ from pipeline.model import CsvFormat, Fault
 from pipeline.read.bounds import Bounds
 from pipeline.read.decode import LINE_TOO_LONG, UNDECODABLE, UNREAD
 from pipeline.read.record_lines import RecordLines, record_pattern
+from pipeline.read.stand_ins import StandIns
 
 _NUL = "\0"
 # Stands for a carriage return while csv, which takes any outside quotes for a line end, is at work.
@@ -38,13 +39,16 @@ class Records:
 
 class RecordReader:
     """
-    Takes one text of whole lines after the other apart.
+    Takes one text of whole lines after the other apart, which holds stand-ins where the format needs them.
 
     `next_line` is the line of the file, from 1, where the next record begins.
     """
 
     def __init__(self, form: CsvFormat, bounds: Bounds) -> None:
-        self.next_line = 1
+        self.next_line = 1 + form.skip_lines
+        self._comment = form.comment
+        self._stand_ins = StandIns(form, bounds)
+        form = self._stand_ins.form
         self._lines = RecordLines(form, bounds)
         self._parser = _Parser(form, bounds)
 
@@ -52,6 +56,10 @@ class RecordReader:
     def is_within_record(self) -> bool:
         """Whether the next text may go on with a record that began before it."""
         return self._lines.is_open
+
+    def prepared(self, texts: Iterator[str]) -> Iterator[str]:
+        """Return the texts of a file as they are to be read."""
+        return self._stand_ins.put_into(texts) if self._stand_ins.is_needed else texts
 
     def read(self, text: str) -> Records:
         """Return the records that end in a text."""
@@ -63,7 +71,7 @@ class RecordReader:
 
     def read_alone(self, line: str) -> Record:
         """Return the record of a line that was counted elsewhere."""
-        (record,) = self._parser.parse([line])
+        (record,) = self._parsed([line])
         return record
 
     def pass_over(self, text: str) -> range:
@@ -77,7 +85,19 @@ class RecordReader:
         # Most records are one line each.
         ends = [*accumulate((text.count("\n") + 1 for text in texts), initial=first)] if _have_lines(texts) else None
         self.next_line = ends[-1] if ends else first + len(texts)
-        return Records(self._parser.parse(texts), ends[:-1] if ends else range(first, self.next_line))
+        return Records(self._parsed(texts), ends[:-1] if ends else range(first, self.next_line))
+
+    def _parsed(self, texts: list[str]) -> Sequence[Record]:
+        if self._comment:
+            # Without cells, as a blank line: it is no row.
+            texts = ["" if text.startswith(self._comment) else text for text in texts]
+        records = self._parser.parse(texts)
+        return list(map(self._meant, records)) if self._stand_ins.is_needed else records
+
+    def _meant(self, record: Record) -> Record:
+        if isinstance(record, Broken):
+            return Broken(record.fault, self._stand_ins.taken_out(record.cells))
+        return self._stand_ins.taken_out(record)
 
 
 class _Parser:

@@ -34,6 +34,11 @@ class Source(Protocol):
         ...
 
     @property
+    def encoding(self) -> str | None:
+        """The encoding by which text is read, once the end was read; None where the format has one of its own."""
+        ...
+
+    @property
     def rows(self) -> int:
         """How many rows were read so far."""
         ...

@@ -10,7 +10,8 @@ from typing import Protocol, cast
 import pyarrow as pa
 from pyarrow import fs
 
-from pipeline.errors import SourceError
+from pipeline.errors import PipelineError, SourceError
+from pipeline.read.waiting import interruptible
 
 _HASHED_AT_ONCE = 1 << 20
 
@@ -20,6 +21,10 @@ class Bytes(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """Return up to `size` bytes; none at the end."""
+        ...
+
+    def seek(self, place: int, /) -> object:
+        """Go on reading at a place."""
         ...
 
     def close(self) -> None:
@@ -62,6 +67,18 @@ def blaming(name: str) -> Iterator[None]:
         raise SourceError(f"{name} can't be read: {reason}; nothing was sent from it") from error
 
 
+@contextmanager
+def blaming_store(name: str) -> Iterator[None]:
+    """As `blaming`, for a store, which is reached by libraries of many kinds: whatever they raise counts."""
+    try:
+        with blaming(name):
+            yield
+    except PipelineError:
+        raise
+    except Exception as error:
+        raise SourceError(f"{name} can't be read: {type(error).__name__}: {error}; nothing was sent from it") from error
+
+
 def reported(name: str) -> str:
     """Return a file's name as any report can hold it: what is not printable becomes U+FFFD."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
@@ -69,10 +86,12 @@ def reported(name: str) -> str:
 
 def open_bytes(file: SourceFile) -> Bytes:
     """Open the file as it is stored, not decompressed."""
-    with blaming(file.name):
-        if file.filesystem is None:
+    if file.filesystem is None:
+        with blaming(file.name):
             return Path(file.path).open("rb")
-        return cast("Bytes", file.filesystem.open_input_file(file.path))
+    filesystem = file.filesystem
+    with blaming_store(file.name):
+        return cast("Bytes", interruptible(lambda: filesystem.open_input_file(file.path)))
 
 
 def sha256_of(file: SourceFile) -> str:
@@ -90,7 +109,7 @@ def sha256_of(file: SourceFile) -> str:
 
 def verify_unchanged(file: SourceFile) -> None:
     """Raise `SourceError` if the file was changed, replaced or removed since it was found."""
-    with blaming(file.name):
+    with blaming_store(file.name):
         now = _look_again(file)
     if now != file.fingerprint:
         raise SourceError(
@@ -113,7 +132,8 @@ def remote_fingerprint(info: fs.FileInfo) -> Fingerprint:
 def _look_again(file: SourceFile) -> Fingerprint:
     if file.filesystem is None:
         return local_fingerprint(Path(file.path))
-    return remote_fingerprint(file.filesystem.get_file_info(file.path))
+    filesystem = file.filesystem
+    return remote_fingerprint(interruptible(lambda: filesystem.get_file_info(file.path)))
 
 
 def _differences(then: Fingerprint, now: Fingerprint) -> str:

@@ -125,7 +125,10 @@ def _attention(tally: Tally) -> str:
 
 def _inputs(summary: Summary) -> str:
     return _body(
-        (_text(file.file, "place") + _number(file.rows) + _code(file.sha256) for file in summary.inputs),
+        (
+            _text(file.file, "place") + _number(file.rows) + _text(file.encoding or "", "encoding") + _code(file.sha256)
+            for file in summary.inputs
+        ),
         "None was read.",
     )
 

@@ -12,11 +12,12 @@ from pipeline.model import Api, Status
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One input of a run."""
+    """One input of a run; `encoding` is None where the format has one of its own."""
 
     file: str
     rows: int
     sha256: str
+    encoding: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """The first act alone, with nothing written: what a run would do."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from pipeline.fault_groups import GroupedFaults
 from pipeline.ledger.leaf import Fate
+from pipeline.ledger.records import InputRecord
 from pipeline.ledger.rehearsal import Prospect
 from pipeline.model import Status
 from pipeline.outcome import Outcome
@@ -24,8 +25,9 @@ class Plan:
     """
     What a run would do: rows by fate, faults, the first problems, sample payloads, and for how long.
 
-    `to_send` counts requests, which are more than rows where a task was completed several times. With a `reason` the
-    run would stop before its first request.
+    `to_send` counts requests, which are more than rows where a task was completed several times. `inputs` are those
+    that were read, `ignored` the files in their folders that were not. With a `reason` the run would stop before its
+    first request.
     """
 
     rows: int
@@ -37,6 +39,8 @@ class Plan:
     faults: GroupedFaults
     problems: Sequence[Outcome]
     samples: Sequence[str]
+    inputs: Sequence[InputRecord] = field(repr=False)
+    ignored: Sequence[str] = ()
     reason: str | None = None
 
     @property
@@ -47,7 +51,14 @@ class Plan:
         return 3 if self.counts[Status.INVALID] else 0
 
 
-def plan_of(seen: Prospect, limit_per_s: float, reason: str | None = None, *, show_ids: bool = False) -> Plan:
+def plan_of(
+    seen: Prospect,
+    limit_per_s: float,
+    reason: str | None = None,
+    *,
+    ignored: Sequence[str] = (),
+    show_ids: bool = False,
+) -> Plan:
     """
     Return the plan that a rehearsed run amounts to, at so many requests a second; `reason` is why it would stop.
 
@@ -70,6 +81,8 @@ def plan_of(seen: Prospect, limit_per_s: float, reason: str | None = None, *, sh
         faults=seen.decided.faults.listed(),
         problems=seen.problems,
         samples=[body.decode() if show_ids else _sample(body) for body in seen.samples],
+        inputs=list(seen.inputs.values()),
+        ignored=ignored,
         reason=reason,
     )
 

@@ -6,8 +6,8 @@ from typing import Protocol
 from pipeline.ledger.origins import Origin
 from pipeline.ledger.records import Decided, InputRecord, let_pass
 from pipeline.ledger.refunds import Retarget
-from pipeline.map import MappingRules, bind_chunks, check_columns, rekey, retarget
-from pipeline.model import DEFAULT_MAX_INVALID, CsvFormat, RowLimit, Status
+from pipeline.map import MappingRules, UsedColumns, bind_chunks, check_columns, rekey, retarget
+from pipeline.model import DEFAULT_MAX_INVALID, CsvFormat, Int96, RowLimit, Status
 from pipeline.read import Source, SourceFile, open_source, sha256_of, verify_unchanged
 from pipeline.run.fixes import Fixes
 from pipeline.run.wrong_batch import is_wrong, too_many_invalid
@@ -61,12 +61,17 @@ class Stager:
         course: Course,
         *,
         max_invalid: RowLimit = DEFAULT_MAX_INVALID,
+        sheet: str | None = None,
+        int96: Int96 | None = None,
         limit: int | None = None,
         tick: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._ledger = ledger
         self._rules = rules
         self._csv = csv
+        self._sheet = sheet
+        self._int96 = int96
+        self._uses = UsedColumns(rules)
         self._course = course
         self._max_invalid = max_invalid
         self._limit = limit
@@ -103,12 +108,15 @@ class Stager:
             self._course.go_on()
 
     def _check_header(self, file: SourceFile) -> None:
-        with open_source(file, self._csv) as source:
+        with self._open(file) as source:
             check_columns(self._rules, source.columns, file.name)
+
+    def _open(self, file: SourceFile) -> Source:
+        return open_source(file, self._csv, sheet=self._sheet, int96=self._int96, uses=self._uses)
 
     def _stage_file(self, file_no: int, file: SourceFile) -> None:
         before = self._rows
-        with open_source(file, self._csv) as source:
+        with self._open(file) as source:
             self._add_input(file_no, file, source, 0, "")
             try:
                 self._stage_rows(file_no, file.name, source)
@@ -122,7 +130,13 @@ class Stager:
     def _add_input(self, file_no: int, file: SourceFile, source: Source, rows: int, sha256: str) -> None:
         self._ledger.add_input(
             InputRecord(
-                file_no=file_no, name=file.name, location=file.path, columns=source.columns, rows=rows, sha256=sha256
+                file_no=file_no,
+                name=file.name,
+                location=file.path,
+                columns=source.columns,
+                rows=rows,
+                sha256=sha256,
+                encoding=source.encoding,
             )
         )
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, LaneOrder, RowLimit
+from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, Int96, LaneOrder, RowLimit
 from pipeline.resources import schema
 from pipeline.settings.export_words import read_filter, read_values, text_of
 from pipeline.settings.model import Job, TransportName
@@ -74,6 +74,9 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
         transport=TransportName(_given(values, "transport", TransportName.REQUESTS)),
         max_failures=_row_limit(table, "max_failures"),
         max_invalid=_row_limit(table, "max_invalid") or DEFAULT_MAX_INVALID,
+        ready=table.text("ready"),
+        sheet=table.text("sheet"),
+        int96=None if table.text("int96") is None else Int96(table.text("int96") or ""),
     )
 
 
@@ -150,11 +153,22 @@ def _csv(table: Table) -> CsvFormat:
         table.fault(
             "encoding", f"no known encoding{did_you_mean(encoding, _ENCODINGS) or '; auto finds the usual ones'}"
         )
-    delimiter, quote = table.text("delimiter") or plain.delimiter, _given(table.values, "quote", plain.quote)
-    if delimiter == quote:
-        table.fault("quote", "the same as delimiter; they have to differ")
-    null_values = tuple(_given(table.values, "null_values", plain.null_values))
-    return CsvFormat(encoding, delimiter, quote, null_values)
+    delimiter = table.text("delimiter") or plain.delimiter
+    quote = _given(table.values, "quote", plain.quote)
+    escape = _given(table.values, "escape", plain.escape)
+    if quote and quote in delimiter and delimiter != plain.delimiter:
+        table.fault("quote", "the same as delimiter, or a part of it; they have to differ")
+    if escape and escape in delimiter and delimiter != plain.delimiter:
+        table.fault("escape", "the same as delimiter, or a part of it; they have to differ")
+    return CsvFormat(
+        encoding=encoding,
+        delimiter=delimiter,
+        quote=quote,
+        null_values=tuple(_given(table.values, "null_values", plain.null_values)),
+        escape="" if escape == quote else escape,  # then a quote is doubled, as it is without
+        comment=_given(table.values, "comment", plain.comment),
+        skip_lines=int(_given(table.values, "skip_lines", plain.skip_lines)),
+    )
 
 
 def _is_codec(name: str) -> bool:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
-from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, LaneOrder, RowLimit
+from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, Int96, LaneOrder, RowLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,8 @@ class Job:
     `inputs` are as written, `{date}` unfilled, relative to the config file's folder; none means that the command
     line names them. A dotted field such as `biz_data.city` stands in `columns` and `constants` under that name;
     `units` are `yuan` or `fen`; `formats` are the forms of a field's times beside those that need none. `values` are
-    by field and word, `filter` are the wanted texts by column.
+    by field and word, `filter` are the wanted texts by column. `ready` names a file that must lie beside the inputs;
+    `sheet` is that of a workbook, None the first; `int96` says what INT96 times are where the file does not.
     """
 
     name: str
@@ -110,6 +111,9 @@ class Job:
     sends_suspicious_ids: bool = False
     max_failures: RowLimit | None = None
     max_invalid: RowLimit = DEFAULT_MAX_INVALID
+    ready: str | None = None
+    sheet: str | None = None
+    int96: Int96 | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ def test_the_summary_has_its_keys_in_order_and_adds_up(night: Night) -> None:
     summary = night.summary()
     assert ",".join(summary) == SUMMARY
     assert list(summary["counts"]) == STATUSES
-    assert [list(source) for source in summary["inputs"]] == [["file", "rows", "sha256"]] * 2
+    assert [list(source) for source in summary["inputs"]] == [["file", "rows", "sha256", "encoding"]] * 2
     assert list(summary["quota"]) == ["limit_per_s", "used_fraction", "throttled"]
     assert sum(summary["counts"].values()) == summary["rows"] == sum(source["rows"] for source in summary["inputs"])
     assert all(MOMENT.fullmatch(summary[name]) for name in ("started_at", "finished_at"))
@@ -109,7 +109,12 @@ def test_the_summary_has_its_keys_in_order_and_adds_up(night: Night) -> None:
         "state": "completed",
         "exit_code": 3,
         "inputs": [
-            {"file": path.name, "rows": rows, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            {
+                "file": path.name,
+                "rows": rows,
+                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+                "encoding": "utf-8",
+            }
             for path, rows in zip(files, (2, 3), strict=True)
         ],
         "rows": 5,

@@ -85,7 +85,7 @@ def test_a_block_that_needs_no_second_look_is_taken_apart(
     text: str, rows: list[tuple[str | None, ...]], ragged: dict[int, str]
 ) -> None:
     """Lines with or without quotes, blank ones and ragged ones are read by columns."""
-    block = PlainBlocks(CsvFormat(), 2, ("",), BOUNDS).block(text)
+    block = PlainBlocks(CsvFormat(delimiter=","), 2, ("",), BOUNDS).block(text)
 
     assert block is not None
     assert (cells_of(block.texts), dict(block.ragged)) == (rows, ragged)
@@ -108,7 +108,7 @@ def test_a_block_that_needs_no_second_look_is_taken_apart(
 )
 def test_a_block_that_needs_a_second_look_is_left_alone(text: str) -> None:
     """What two readers could take for different things is read record by record."""
-    assert PlainBlocks(CsvFormat(), 2, ("",), BOUNDS).block(text) is None
+    assert PlainBlocks(CsvFormat(delimiter=","), 2, ("",), BOUNDS).block(text) is None
 
 
 @pytest.mark.parametrize(

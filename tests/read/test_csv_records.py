@@ -126,11 +126,20 @@ def test_the_format_says_how_cells_are_told_apart(
 @pytest.mark.parametrize(
     ("form", "fault"),
     [
-        pytest.param(CsvFormat(delimiter=""), "csv delimiter '' is not one character", id="no-delimiter"),
-        pytest.param(CsvFormat(delimiter="||"), "csv delimiter '||' is not one character", id="two-characters"),
-        pytest.param(CsvFormat(delimiter="\n"), "csv delimiter '\\n' is not one character", id="line-feed"),
+        pytest.param(CsvFormat(delimiter=""), "csv delimiter '' is empty, or holds a line end", id="no-delimiter"),
+        pytest.param(CsvFormat(delimiter="\n"), "csv delimiter '\\n' is empty, or holds a line end", id="line-feed"),
         pytest.param(CsvFormat(quote="''"), "csv quote \"''\" is neither one character nor empty", id="two-quotes"),
-        pytest.param(CsvFormat(delimiter='"'), "csv quote and delimiter are both '\"'", id="same"),
+        pytest.param(
+            CsvFormat(delimiter='"'), "csv quote '\"' is a part of the delimiter '\"'", id="quote-as-delimiter"
+        ),
+        pytest.param(
+            CsvFormat(delimiter="|\\", escape="\\"),
+            "csv escape '\\\\' is a part of the delimiter '|\\\\'",
+            id="escape-in-the-delimiter",
+        ),
+        pytest.param(
+            CsvFormat(escape="ab"), "csv escape 'ab' is neither one character nor empty", id="escape-of-two-characters"
+        ),
         pytest.param(
             CsvFormat(encoding="utf-9"),
             "csv encoding 'utf-9' is not known; use auto, utf-8, gb18030 or another one's name",

@@ -53,7 +53,7 @@ def make_summary(tally: Tally, **changes: Any) -> Summary:
         account="zhima",
         state="completed",
         exit_code=3,
-        inputs=(InputFile("orders-1.csv", tally.rows, "9f86d081"),),
+        inputs=(InputFile("orders-1.csv", tally.rows, "9f86d081", "utf-8"),),
         rows=tally.rows,
         left=tally.left,
         counts=tally.counts,

@@ -37,7 +37,7 @@ def test_the_summary_is_what_scripts_were_promised(
         ("account", "zhima"),
         ("state", "completed"),
         ("exit_code", 3),
-        ("inputs", [{"file": "orders-1.csv", "rows": 3, "sha256": "9f86d081"}]),
+        ("inputs", [{"file": "orders-1.csv", "rows": 3, "sha256": "9f86d081", "encoding": "utf-8"}]),
         ("rows", 3),
         ("left", 1),
         (

@@ -105,8 +105,14 @@ FAULTS = [
     pytest.param(
         'encoding = "gb18030"',
         "delimiter = '\"'",
-        "backfill.toml [jobs.orders.csv] quote: the same as delimiter; they have to differ",
+        "backfill.toml [jobs.orders.csv] quote: the same as delimiter, or a part of it; they have to differ",
         id="delimiter and quote",
+    ),
+    pytest.param(
+        'encoding = "gb18030"',
+        'delimiter = "||"\nescape = "|"',
+        "backfill.toml [jobs.orders.csv] escape: the same as delimiter, or a part of it; they have to differ",
+        id="delimiter and escape",
     ),
     pytest.param(
         'account = "card"\n',

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_public_key
 from cryptography.x509 import load_pem_x509_certificates
 
-from pipeline.model import Api, CsvFormat, Export, RowLimit
+from pipeline.model import Api, CsvFormat, Export, Int96, RowLimit
 from pipeline.settings import AlipayAccount, Config, Job, WechatAccount
 
 Load = Callable[..., Config]
@@ -268,6 +268,12 @@ def test_the_words_of_an_export_load(sample: str, load_text: Load) -> None:
         pytest.param('null_values = ["NULL", "-"]', CsvFormat(null_values=("NULL", "-")), id="null values"),
         pytest.param("null_values = []", CsvFormat(null_values=()), id="no null values"),
         pytest.param('encoding = "UTF-16"', CsvFormat(encoding="UTF-16"), id="encoding"),
+        pytest.param('delimiter = "^A|"', CsvFormat(delimiter="^A|"), id="a longer delimiter"),
+        pytest.param('escape = "\\\\"', CsvFormat(escape="\\"), id="escape"),
+        pytest.param("escape = '\"'", CsvFormat(), id="a quote as escape is a doubled quote"),
+        pytest.param(
+            'comment = "#"\nskip_lines = 4', CsvFormat(comment="#", skip_lines=4), id="lines that are no rows"
+        ),
     ],
 )
 def test_csv_formats(given: str, form: CsvFormat, sample: str, load_text: Load) -> None:
@@ -275,6 +281,15 @@ def test_csv_formats(given: str, form: CsvFormat, sample: str, load_text: Load) 
     text = sample.replace('encoding = "gb18030"', given)
 
     assert load_text(text).jobs["orders"].csv == form
+
+
+def test_inputs_of_a_job(sample: str, load_text: Load) -> None:
+    """A job may say which file has to be there, which sheet is read, and what INT96 times are."""
+    given = 'ready = "_SUCCESS"\nsheet = "明细"\nint96 = "local"\n[jobs.orders.csv]'
+
+    job = load_text(sample.replace("[jobs.orders.csv]", given)).jobs["orders"]
+
+    assert (job.ready, job.sheet, job.int96) == ("_SUCCESS", "明细", Int96.LOCAL)
 
 
 @pytest.mark.parametrize(
