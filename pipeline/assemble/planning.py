@@ -29,6 +29,7 @@ def plan(
     clock: Clock,
     chance: random.Random,
     folder: Path,
+    show_ids: bool = False,
 ) -> Plan:
     """Return what running the job would do now. Nothing is sent, and nothing is written that stays."""
     job = config.jobs[name]
@@ -42,4 +43,4 @@ def plan(
         Rehearsal(ledger_path(config), new, holder_of(account), Path(aside)) as rehearsal,
     ):
         Stager(rehearsal, rules_of(job, account, now), job.csv, Course(clock), limit=wishes.limit).stage(files)
-        return plan_of(rehearsal.prospect, job.rate)
+        return plan_of(rehearsal.prospect, job.rate, show_ids=show_ids)

@@ -69,6 +69,9 @@ def _add_plan(commands: "_Commands[argparse.ArgumentParser]") -> None:
     _add_config(plan)
     _add_date(plan)
     plan.add_argument("--limit", type=_count, metavar="N", help="look at the first N rows only")
+    plan.add_argument(
+        "--show-ids", action="store_true", help="show the sample payloads as they would be sent, ids included"
+    )
     plan.add_argument("--json", action="store_true", help="print the plan as one JSON object")
     _add_talk(plan)
 

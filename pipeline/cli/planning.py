@@ -25,12 +25,13 @@ def plan(args: argparse.Namespace) -> int:
     config = open_config(config_path(args.config, os.environ), os.environ, clock, args.job)
     wishes = Wishes(day=args.date, limit=args.limit)
     made = make_plan(
-        config, args.job, args.inputs, wishes, clock=clock, chance=random.SystemRandom(), folder=working_folder()
-    )
+        config, args.job, args.inputs, wishes,
+        clock=clock, chance=random.SystemRandom(), folder=working_folder(), show_ids=args.show_ids,
+    )  # fmt: skip
     if args.json:
         sys.stdout.write(orjson.dumps(_as_dict(args.job, made), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
-        _tell(args.job, made)
+        _tell(args.job, made, show_ids=args.show_ids)
     return 3 if made.counts["invalid"] else 0
 
 
@@ -46,7 +47,7 @@ def _as_dict(job: str, made: Plan) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _tell(job: str, made: Plan) -> None:
+def _tell(job: str, made: Plan, *, show_ids: bool) -> None:
     say(f"plan of job {job}: nothing was sent")
     say(f"  {'rows':<10} {made.rows:>9,}")
     for what, count in made.counts.items():
@@ -59,7 +60,7 @@ def _tell(job: str, made: Plan) -> None:
     for problem in made.problems:
         say(f"  {problem.source_file}:{problem.source_row} {problem.code}: {problem.message}")
     if made.samples:
-        say("sample payloads (users' ids left out):")
+        say("sample payloads:" if show_ids else "sample payloads (users' ids left out; --show-ids shows them):")
     for sample in made.samples:
         say(f"  {sample}")
 

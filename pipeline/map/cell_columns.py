@@ -1,11 +1,11 @@
 """The cells of a whole column as texts: as `cell_text` gives them one by one."""
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.map.cells import GUARDED, GUARDS
+from pipeline.map.cells import PREFIXED, TEXT_PREFIXES
 from pipeline.map.plain import mask
 from pipeline.texts import Column, column_of, letters_of, pc
 
@@ -16,10 +16,11 @@ class CellColumns:
     """Reads the cells of fields that have the same words for `no value`, and that are bare or not."""
 
     def __init__(self, nulls: Set[str], *, is_bare: bool) -> None:
-        self._nulls = column_of(sorted(nulls))
-        self._guards = _table(GUARDS) if is_bare else None
+        # An array of them is made when it is needed: the first array of a process imports pandas.
+        self._nulls = sorted(nulls)
+        self._prefixes = _first_bytes(TEXT_PREFIXES) if is_bare else None
         # A cell that begins otherwise, and ends without a blank, is its own text.
-        self._special = _table(f"{_BLANK}{GUARDS if is_bare else ''}", *nulls)
+        self._special = _first_bytes((_BLANK, *(TEXT_PREFIXES if is_bare else ""), *nulls))
 
     def said(self, column: Column) -> Column:
         """
@@ -31,8 +32,8 @@ class CellColumns:
         if self._is_usual(column):
             return column
         texts = self._without_blanks(column)
-        if self._guards is not None and self._guards[_firsts(texts)].any():
-            texts = self._without_blanks(pc.replace_substring_regex(texts, GUARDED, r"\1\2"))
+        if self._prefixes is not None and self._prefixes[_firsts(texts)].any():
+            texts = self._without_blanks(pc.replace_substring_regex(texts, PREFIXED, r"\1\2"))
         return texts
 
     def _is_usual(self, column: Column) -> bool:
@@ -47,16 +48,17 @@ class CellColumns:
 
     def _without_blanks(self, column: Column) -> Column:
         trimmed = pc.utf8_trim(column, characters=_BLANK)
-        says_nothing = pc.or_(pc.equal(pc.binary_length(trimmed), 0), pc.is_in(trimmed, value_set=self._nulls))
+        says_nothing = pc.or_(
+            pc.equal(pc.binary_length(trimmed), 0), pc.is_in(trimmed, value_set=column_of(self._nulls))
+        )
         return pc.if_else(says_nothing, None, trimmed)
 
 
-def _table(*texts: str) -> npt.NDArray[np.bool_]:
-    """Return by byte whether a text begins with it; of the first text, each character counts."""
-    table = np.zeros(256, np.bool_)
-    firsts, *words = texts
-    table[[*firsts.encode(), *(word.encode()[0] for word in words if word)]] = True
-    return table
+def _first_bytes(texts: Iterable[str]) -> npt.NDArray[np.bool_]:
+    """Return for each byte whether one of the texts begins with it."""
+    begins = np.zeros(256, np.bool_)
+    begins[[text.encode()[0] for text in texts if text]] = True
+    return begins
 
 
 def _firsts(column: Column) -> npt.NDArray[np.uint8]:

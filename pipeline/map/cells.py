@@ -1,8 +1,8 @@
-r"""
+"""
 The text that a cell means: without what spreadsheets and other programs put around it, or nothing.
 
-Only ids, numbers, times and fixed words are bare: freed of a spreadsheet's mark and of invisible characters at their
-ends. A name or a JSON text keeps them.
+Only ids, numbers, times and fixed words are bare: freed of a spreadsheet's text prefix and of invisible characters at
+their ends. A name or a JSON text keeps them.
 """
 
 import re
@@ -14,10 +14,10 @@ UNSEEN = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
 """Soft hyphen, zero-width characters, direction marks and BOM, as a class of a regular expression."""
 WIDE = "\uff10-\uff19\uff21-\uff3a\uff41-\uff5a"
 """The full-width digits and letters, as a class of a regular expression."""
-GUARDS = "'`="
-"""The first characters of a mark that keeps a spreadsheet from reading a number."""
-GUARDED = r"""(?s)^(?:['`](.*)|="(.*)")$"""
-"""A cell with such a mark: its value is one group, and the other one is empty."""
+TEXT_PREFIXES = "'`="
+"""The first characters of what keeps a spreadsheet from reading a number."""
+PREFIXED = r"""(?s)^(?:['`](.*)|="(.*)")$"""
+"""A cell with a text prefix: its value is one group, and the other one is empty."""
 
 _WHITE_SPACE = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))
@@ -27,7 +27,7 @@ _AROUND = _WHITE_SPACE + "".join(
     for first, last in re.findall("(.)(?:-(.))?", UNSEEN)
     for code in range(ord(first), ord(last or first) + 1)
 )  # fmt: skip
-_GUARDED = re.compile(GUARDED)
+_PREFIXED = re.compile(PREFIXED)
 _UNSEEN = re.compile(f"[{UNSEEN}]")
 _WIDE = re.compile(f"[{WIDE}]")
 _WIDE_OR_SIGN = re.compile("[\uff01-\uff5e]")
@@ -38,10 +38,10 @@ def cell_text(cell: str, nulls: Set[str], *, is_bare: bool) -> str:
     text = cell.strip(_AROUND if is_bare else None)
     if text in nulls:
         return ""
-    if not is_bare or text[:1] not in GUARDS:
+    if not is_bare or text[:1] not in TEXT_PREFIXES:
         return text
-    guarded = _GUARDED.fullmatch(text)
-    inner = (guarded[1] or guarded[2] or "").strip(_AROUND) if guarded else text
+    prefixed = _PREFIXED.fullmatch(text)
+    inner = (prefixed[1] or prefixed[2] or "").strip(_AROUND) if prefixed else text
     return "" if inner in nulls else inner
 
 

@@ -26,17 +26,17 @@ class Feed:
     name: str
     column: int
     slot: Slot | None
-    cells: CellColumns
+    reader: CellColumns
     words: Words = field(default_factory=dict, repr=False)
 
     def texts(self, cells: Column) -> Column:
         """Return what a column of cells says to the field."""
-        texts = self.cells.said(cells)
+        texts = self.reader.said(cells)
         return meanings_of(self.words, texts) if self.words else texts
 
     def reads_like(self, other: "Feed") -> bool:
         """Tell whether a cell says the same to another field."""
-        return self.cells is other.cells and self.words == other.words
+        return self.reader is other.reader and self.words == other.words
 
 
 def feeds_of(rules: MappingRules, wiring: Wiring, conversions: Mapping[str, Convert]) -> tuple[Feed, ...]:

@@ -48,18 +48,18 @@ class PlainTexts:
 
     def odd(self, column: Column) -> Mask | None:
         """Return which texts are not plain; None where all are. Expects what `CellColumns.said` returns."""
-        data = _bytes_of(column)
-        found = self._odd_letters(column, data)
-        if self._rounded and _may_be_rounded(data):
+        letters = _bytes_of(column)
+        odd = letters.translate(None, self._letters)
+        may_be_rounded = self._rounded is not None and _may_be_rounded(letters)
+        del letters  # a column may hold very long texts
+        found = self._with_odd_letters(column, odd) if odd else None
+        if may_be_rounded:
             found = either(found, mask(pc.match_substring_regex(column, self._rounded)))
         if self._longest is not None and (pc.max(pc.binary_length(column)).as_py() or 0) > self._longest:
             found = either(found, mask(pc.greater(pc.utf8_length(column), self._longest)))
         return found
 
-    def _odd_letters(self, column: Column, data: bytes) -> Mask | None:
-        odd = data.translate(None, self._letters)
-        if not odd:
-            return None
+    def _with_odd_letters(self, column: Column, odd: bytes) -> Mask | None:
         found: Mask | None = mask(pc.invert(pc.match_substring_regex(column, self._plain)))
         if self._pattern:
             found = either(found, mask(pc.invert(pc.match_substring_regex(column, self._pattern))))

@@ -21,7 +21,7 @@ _PRIVATE = frozenset(
 @dataclass(frozen=True, slots=True)
 class Plan:
     """
-    What a run would do: rows by fate, the first problems, sample payloads without ids of users, and for how long.
+    What a run would do: rows by fate, the first problems, sample payloads, and for how long.
 
     `to_send` counts requests, which are more than rows where a task was completed several times.
     """
@@ -36,8 +36,12 @@ class Plan:
     samples: Sequence[str]
 
 
-def plan_of(seen: Prospect, limit_per_s: float) -> Plan:
-    """Return the plan that a rehearsed run amounts to, at so many requests a second."""
+def plan_of(seen: Prospect, limit_per_s: float, *, show_ids: bool = False) -> Plan:
+    """
+    Return the plan that a rehearsed run amounts to, at so many requests a second.
+
+    The sample payloads are without ids of users; with `show_ids` they are what would be sent, to the byte.
+    """
     skipped = {fate.code: rows for fate, rows in seen.fates.items() if fate not in (Fate.DUE, Fate.INVALID)}
     counts = {
         "to send": seen.fates[Fate.DUE],
@@ -47,7 +51,7 @@ def plan_of(seen: Prospect, limit_per_s: float) -> Plan:
     codes = sorted((skipped | seen.faults).items(), key=lambda item: -item[1])
     return Plan(
         seen.fates.total(), counts, dict(codes), seen.to_send, seen.lanes, seen.to_send / limit_per_s, seen.problems,
-        [_sample(body) for body in seen.samples],
+        [body.decode() if show_ids else _sample(body) for body in seen.samples],
     )  # fmt: skip
 
 

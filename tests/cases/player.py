@@ -89,6 +89,11 @@ class Player:
             else:
                 self._run(step)
 
+    @property
+    def sent(self) -> list[Payload]:
+        """The payloads that came in since the last step began."""
+        return list(self._simulator.payloads)
+
     def backfill(self, words: str) -> Ended:
         """Run the command in this process, to its end, with `--json` added."""
         self._capsys.readouterr()

@@ -47,7 +47,7 @@ EXECUTION: Mapping[str, object] = {
             ["plan", "orders"],
             {
                 "job": "orders", "inputs": [], "config": None, "date": None, "limit": None, "json": False,
-                "log_format": "console",
+                "show_ids": False, "log_format": "console",
             },
             id="plan",
         ),

@@ -240,8 +240,8 @@ def cells_of_field(export: Export, name: str, good: str | None) -> st.SearchStra
         return st.none() | st.text(max_size=5)
     likely = st.just(good)
     near = OF_NAME.get(name, OF_KIND[described.kind])
-    guarded = st.builds(str.format, AROUND, near | st.just(good or "1"))
-    return st.one_of(likely, likely, near, guarded, NO_VALUES, NOTHING, st.text(max_size=5))
+    prefixed = st.builds(str.format, AROUND, near | st.just(good or "1"))
+    return st.one_of(likely, likely, near, prefixed, NO_VALUES, NOTHING, st.text(max_size=5))
 
 
 @st.composite

@@ -23,12 +23,14 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger.close()
 
 
-def planned(ledger: Ledger, rows: Sequence[StagedRow], export: Export = Export.ORDERS) -> Plan:
+def planned(
+    ledger: Ledger, rows: Sequence[StagedRow], export: Export = Export.ORDERS, *, show_ids: bool = False
+) -> Plan:
     """Plan a run over these rows, with the real ledger to look into."""
     nights = Nights(lambda holder=DEAD: ledger, export)
     with Rehearsal(ledger.path, nights.new(), nights.holder, ledger.path.parent) as rehearsal:
         nights.stage(rehearsal, rows)
-        return plan_of(rehearsal.prospect, 5.0)
+        return plan_of(rehearsal.prospect, 5.0, show_ids=show_ids)
 
 
 def test_a_plan_counts_what_a_run_would_do(ledger: Ledger) -> None:
@@ -102,3 +104,11 @@ def test_samples_show_no_user(ledger: Ledger) -> None:
         '{"out_biz_no":"A","user_id":"<16 characters>","agreement_no":"<20 characters>","biz_time":"now"}'
     )
     assert len(made.samples) == 3
+
+
+def test_samples_show_all_where_ids_are_asked_for(ledger: Ledger) -> None:
+    """With ids the samples are the bodies as they would be sent, to the byte."""
+    body = orjson.dumps({"out_biz_no": "D20251120000000001", "user_id": "2088000000000001"})
+    rows = [StagedRow(0, (), (Payload(Api.CUMULATION, "A", "A", body, digest("u")),), "A")]
+
+    assert planned(ledger, rows, show_ids=True).samples == [body.decode()]
