@@ -31,7 +31,7 @@ def trimmed(text: str) -> str:
 
 
 def is_blank(text: str | None) -> bool:
-    """Tell whether a text is missing, or shows nothing."""
+    """Return whether a text is missing, or has nothing visible."""
     return text is None or not trimmed(text)
 
 

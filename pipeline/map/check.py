@@ -36,12 +36,12 @@ def _contradictions(rules: MappingRules) -> Iterator[str]:
     for name in sorted(rules.defaults.keys() & rules.constants.keys()):
         yield f"{name} has both a default and a constant; keep one of them"
     for name in sorted(rules.values.keys() & rules.constants.keys()):
-        yield f"{name} has both values and a constant, which no word of the export changes; keep one of them"
+        yield f"{name} has both values and a constant; keep one of them"
     yield from (f"constants: {name} is empty" for name, text in rules.constants.items() if not text.strip())
     yield from (f"defaults: {name} is empty" for name, text in rules.defaults.items() if not text.strip())
     for name, words in rules.values.items():
         if any(map(is_blank, words)):
-            yield f"values: a word of {name} is blank; what an empty cell means is for defaults to say"
+            yield f"values: a word of {name} is blank; use defaults for empty cells"
 
 
 def _unit_faults(export: Export, name: str, unit: str) -> Iterator[str]:

@@ -71,8 +71,8 @@ def check_columns(rules: MappingRules, columns: Sequence[str], name: str) -> Non
     _, unclear_filters = _find(headings, ((column, column) for column in rules.filter))
     faults = [
         *_missing(rules, columns),
-        *(f"{why.reason}, so what {fed} holds can't be told; {why.advice}" for fed, why in unclear.items()),
-        *(f"{why.reason}, so the filter can't look at it; {why.advice}" for why in unclear_filters.values()),
+        *(f"{why.reason}, and {fed} can come from one only; {why.advice}" for fed, why in unclear.items()),
+        *(f"{why.reason}, and the filter can look at one only; {why.advice}" for why in unclear_filters.values()),
         *_parts_not_carried(rules, found),
     ]
     if faults:
@@ -178,7 +178,7 @@ def _columns_of_fields(rules: MappingRules, columns: Sequence[str]) -> Iterator[
 
 
 def _parts_of_biz_data(export: Export, columns: Sequence[str]) -> dict[str, str]:
-    """Return the parts of biz_data that have a column; what follows the dot is sent, so its case matters."""
+    """Return the parts of biz_data that have a column. The name behind the dot is sent, so its case matters."""
     start = len(PART_OF_BIZ_DATA)
     parts: dict[str, str] = {}
     for column in columns:

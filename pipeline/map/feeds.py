@@ -35,7 +35,7 @@ class Feed:
         return meanings_of(self.words, texts) if self.words else texts
 
     def reads_like(self, other: "Feed") -> bool:
-        """Tell whether a cell says the same to another field."""
+        """Return whether a cell means the same text to another field."""
         return self.reader is other.reader and self.words == other.words
 
 

@@ -1,4 +1,4 @@
-"""The names of a file's columns, and which column a name means."""
+"""The names of a file's columns, and how a name finds its column."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from pipeline.texts import trimmed
 
 
 class UnclearName(ValueError):
-    """A name that may mean more than one column; `reason` says which, `advice` what to do."""
+    """A name that fits more than one column; `reason` names them, `advice` is the next step."""
 
     def __init__(self, reason: str, advice: str) -> None:
         self.reason = reason
@@ -19,17 +19,17 @@ class Headings:
     """
     The names of a file's columns.
 
-    A name means the column of exactly that name. Where there is none, it means the one column whose name differs only
-    in case, and in white space and invisible marks around it.
+    A name finds the column of exactly that name. Without one, it finds the only column whose name differs in nothing
+    but case, and white space and invisible marks around it.
     """
 
     def __init__(self, columns: Sequence[str]) -> None:
         self.columns = columns
-        self._exact = _places_by([str(column) for column in columns])
+        self._exact = _places_by(columns)
         self._alike = _places_by(list(map(_plain, columns)))
 
     def find(self, name: str) -> int | None:
-        """Return the place of the column that a name means, None without one; raise UnclearName where several fit."""
+        """Return the place of a name's column, None without one; raise UnclearName where several columns fit."""
         places = self._exact.get(name) or self._alike.get(_plain(name), [])
         if len(places) > 1:
             raise self._unclear(name, [self.columns[place] for place in places])
@@ -40,7 +40,7 @@ class Headings:
         if len(unlike) == 1:
             return UnclearName(f"{len(candidates)} columns are called {_quoted(unlike[0])}", "rename all but one")
         shown = " and ".join(map(_quoted, unlike))
-        return UnclearName(f"{shown} may each be {_quoted(name)}", "name the right one as the file writes it")
+        return UnclearName(f"{shown} each fit {_quoted(name)}", "write the right one into the job as the file has it")
 
 
 def _places_by(names: Sequence[str]) -> dict[str, list[int]]:

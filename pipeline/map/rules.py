@@ -26,8 +26,8 @@ class MappingRules:
     that look rounded are refused unless `sends_suspicious_ids`. `now` is the moment of mapping, None where it does
     not matter.
 
-    `values` says what words of the export mean to a field. `defaults` is what a field is if its cell is empty. `filter`
-    names columns, and the texts that a wanted row has in them.
+    `values` are the meanings of words, by field and word; `defaults` the texts of fields whose cells are empty;
+    `filter` the texts that a wanted row has, by column.
     """
 
     export: Export

@@ -81,7 +81,7 @@ class _SheetMapper:
         return draft.sheet()
 
     def _put_filtered(self, chunk: Chunk, columns: Sequence[_Column], draft: Draft) -> None:
-        """Write the rows that the job does not want; what a record says that can't be read is not known."""
+        """Write the rows that the job does not want. The content of a record that can't be read is not known."""
         unwanted = self._filter.unwanted(chunk.texts)
         if unwanted is None:
             return
@@ -91,7 +91,7 @@ class _SheetMapper:
             draft.put_filtered(places, self._keys(chunk, columns, places))
 
     def _keys(self, chunk: Chunk, columns: Sequence[_Column], places: Places) -> Column:
-        """Return the request keys that the rows at some places say; those that are not plain are read row by row."""
+        """Return the request keys of the rows at some places. Keys that are not plain are read row by row."""
         if not self._has_key:
             return pa.nulls(len(places), pa.string())
         key = next((column for column in columns if column.feed.name == self._rows.key), None)

@@ -1,4 +1,4 @@
-"""The words of an export: what they mean to a field, and which of them a job wants."""
+"""The words of an export: their meaning for a field, and the texts that a wanted row has."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from pipeline.map.plain import Mask, mask
 from pipeline.texts import Column, column_of, is_blank, trimmed
 
 Words = Mapping[str, str]
-"""What the words of a column mean to a field, empty for no value; other words stay as they are."""
+"""The meaning of a column's words for a field, empty for no value. Other words stay as they are."""
 
 
 def words_of(meanings: Words) -> Words:
@@ -18,7 +18,7 @@ def words_of(meanings: Words) -> Words:
 
 
 def meanings_of(words: Words, column: Column) -> Column:
-    """Return what the texts of a column mean; no value stays none."""
+    """Return the meanings of a column's texts. No value stays none."""
     unlike = column.dictionary_encode()
     meanings = [words.get(text, text) or None for text in unlike.dictionary.to_pylist()]
     return column_of(meanings).take(unlike.indices)
@@ -26,16 +26,20 @@ def meanings_of(words: Words, column: Column) -> Column:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """The rows that a job wants: each of these columns, by position, has one of its texts. An empty cell is ""."""
+    """
+    The rows that a job wants.
+
+    `wanted` are columns by position, each with its texts: a wanted row has one of them in each. An empty cell is "".
+    """
 
     wanted: tuple[tuple[int, frozenset[str]], ...] = field(default=(), repr=False)
 
     def wants(self, cells: Sequence[str | None]) -> bool:
-        """Tell whether a job wants a row; `cells` has one for each column."""
+        """Return whether a job wants a row; `cells` has one for each column."""
         return all(_is_among(texts, cells[position]) for position, texts in self.wanted)
 
     def unwanted(self, texts: Sequence[Column]) -> Mask | None:
-        """Return which rows a job does not want, by the columns of all; None if it wants all rows of any file."""
+        """Return which rows a job does not want; None for a job without a filter. `texts` are the file's columns."""
         found: Mask | None = None
         for position, wanted in self.wanted:
             unlike = texts[position].dictionary_encode(null_encoding="encode")

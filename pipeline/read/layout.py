@@ -18,6 +18,8 @@ _LONGEST = 5
 _UNSOUND = re.compile(r"[\"'\r]")
 _MOST_MARKS = 200
 _LINES = 100
+# What a line without a cell is made of, as spreadsheets write it.
+_EMPTY = "".join(_USUAL) + "\"' \r\ufeff"
 _LONGEST_HEADER = 1 << 14
 # The share of even lines from which on a delimiter is believed.
 _MOSTLY = 0.5
@@ -52,7 +54,7 @@ class Lines:
         self._uses = uses
         self._more_columns = tuple(more_columns)
         lines = enumerate(text.split("\n")[:_LINES], 1)
-        self._lines = [Line(at, line.rstrip("\r")[:_LONGEST_HEADER]) for at, line in lines if line.strip()]
+        self._lines = [Line(at, line.rstrip("\r")[:_LONGEST_HEADER]) for at, line in lines if line.strip(_EMPTY)]
         self._rows = [line for line in self._lines if self._is_row(line)]
 
     def delimiter(self) -> str | None:

@@ -1,4 +1,4 @@
-"""The tables of a job that hold words of its export: what they mean to a field, and which rows they filter."""
+"""The tables of a job that hold words of its export: their meaning for a field, and the filter of rows."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -9,7 +9,7 @@ from pipeline.settings.table import Table
 
 
 def read_values(table: Table) -> Mapping[str, Mapping[str, str]]:
-    """Return what the words of an export mean, by field and word."""
+    """Return the meaning of the export's words, by field and word."""
     return MappingProxyType({field: _meanings(words) for field, words in _fields(table) if words.values})
 
 

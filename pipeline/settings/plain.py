@@ -15,8 +15,8 @@ def plain(value: Any, file: str, faults: list[str], path: tuple[str, ...] = ()) 
     """
     Return a copy in which dates, NaN, infinity, numbers of more than 64 bits and what is nested without end are None.
 
-    A key that is empty or a number with zeros before it is left out, its fault told; but words of an export are kept,
-    which the schema does not judge.
+    A key that is empty or a number with zeros before it is left out, its fault told. The export's own words may be
+    such numbers: the schema does not judge them.
     """
     if isinstance(value, dict) and len(path) < _DEEPEST:
         unfit = [key for key in value if _UNFIT.fullmatch(key) and not (key and _holds_words(path))]
@@ -37,7 +37,7 @@ def plain(value: Any, file: str, faults: list[str], path: tuple[str, ...] = ()) 
 
 
 def _holds_words(path: tuple[str, ...]) -> bool:
-    """Tell whether the keys of a table are words of an export: of [jobs.X.filter], or below [jobs.X.values]."""
+    """Return whether the keys of a table are the export's own words: in [jobs.X.filter], or below [jobs.X.values]."""
     match path:
         case ("jobs", _, "filter") | ("jobs", _, "values", _, *_):
             return True

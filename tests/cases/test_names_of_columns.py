@@ -69,13 +69,13 @@ def test_columns_of_one_name_that_no_field_uses_are_read(
         pytest.param(
             [("积分", "1"), ("积分", "2")],
             '[jobs.points.columns]\npoint_balance = "积分"',
-            '2 columns are called "积分", so what point_balance holds',
+            '2 columns are called "积分", and point_balance can come from one only',
             id="named column",
         ),
         pytest.param(
             [("state", "1"), ("state", "1")],
             '[jobs.points.filter]\nState = ["1"]',
-            '2 columns are called "state", so the filter',
+            '2 columns are called "state", and the filter',
             id="filter",
         ),
     ],
@@ -103,6 +103,22 @@ def test_names_are_found_without_regard_to_case_and_blanks(kind: str, player: Pl
     sent = {"out_biz_no": "D1", "user_id": "2088000000000001", "amount_type_data": {"trade_info": {"amount": "1.00"}}}
 
     player.play([run("run orders", 0, [row(f"orders.{kind}", 1, "succeeded")], [sent])])
+
+
+def test_rows_to_fix_may_have_columns_of_one_name(player: Player) -> None:
+    """They come back with all their columns, and the fixed row is sent."""
+    columns = [*points(1, "x").items(), ("id", "1"), ("id", "2")]
+    player.prepare(job("points", ["points.csv"]), {"points.csv": csv_line_of(columns)})
+
+    player.play(
+        [
+            run("run points", 3, [row("points.csv", 1, "invalid")], []),
+            {"edit": "rows_to_fix.csv", "save_as": "fixed.csv", "cells": [[1, "point_balance", "10"]]},
+            run("run points fixed.csv", 0, [row("fixed.csv", 1, "succeeded")], [{"point_balance": 10}]),
+        ]
+    )
+    lines = (player.folder / "fixed.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0].startswith("brand_id,card_id,openid,user_card_code,point_balance,id,id,")
 
 
 def test_what_is_missing_is_told_with_what_is_there(player: Player) -> None:

@@ -42,9 +42,9 @@ def test_the_plainest_mapping_is_in_order(rules: Rules, export: Export) -> None:
             },
             [
                 "partner_id has both a default and a constant; keep one of them",
-                "task_name has both values and a constant, which no word of the export changes; keep one of them",
+                "task_name has both values and a constant; keep one of them",
                 "defaults: user_id is empty",
-                "values: a word of biz_action is blank; what an empty cell means is for defaults to say",
+                "values: a word of biz_action is blank; use defaults for empty cells",
             ],
             id="words-that-can-not-be",
         ),

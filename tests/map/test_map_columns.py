@@ -102,29 +102,29 @@ def test_enough_columns_pass(rules: Rules, export: Export, columns: tuple[str, .
         pytest.param(
             (*TASK_COLUMNS, "task_name"),
             {},
-            'rows.csv: 2 columns are called "task_name", so what task_name holds can\'t be told; rename all but one. '
+            'rows.csv: 2 columns are called "task_name", and task_name can come from one only; rename all but one. '
             f"The columns there are: {', '.join(TASK_COLUMNS)}, task_name",
             id="two-columns-of-one-name",
         ),
         pytest.param(
             (*TASK_COLUMNS[:-1], "Task_Name", "task_name "),
             {},
-            'rows.csv: "Task_Name" and "task_name " may each be "task_name", so what task_name holds can\'t be told; '
-            f"name the right one as the file writes it. The columns there are: {', '.join(TASK_COLUMNS[:-1])}, "
-            "Task_Name, task_name",
+            'rows.csv: "Task_Name" and "task_name " each fit "task_name", and task_name can come from one only; '
+            "write the right one into the job as the file has it. "
+            f"The columns there are: {', '.join(TASK_COLUMNS[:-1])}, Task_Name, task_name",
             id="two-names-that-are-near",
         ),
         pytest.param(
             (*TASK_COLUMNS[:-1], "TITLE", "TITLE"),
             {"columns": {"task_name": "title"}},
-            'rows.csv: 2 columns are called "TITLE", so what task_name holds can\'t be told; rename all but one. '
+            'rows.csv: 2 columns are called "TITLE", and task_name can come from one only; rename all but one. '
             f"The columns there are: {', '.join(TASK_COLUMNS[:-1])}, TITLE, TITLE",
             id="two-columns-of-a-name-that-is-near",
         ),
         pytest.param(
             (*TASK_COLUMNS, "times", "times"),
             {},
-            'rows.csv: 2 columns are called "times", so what times holds can\'t be told; rename all but one. '
+            'rows.csv: 2 columns are called "times", and times can come from one only; rename all but one. '
             f"The columns there are: {', '.join(TASK_COLUMNS)}, times, times",
             id="two-columns-of-a-field-that-need-not-be-there",
         ),
@@ -132,7 +132,7 @@ def test_enough_columns_pass(rules: Rules, export: Export, columns: tuple[str, .
             (*TASK_COLUMNS, "state", "state"),
             {"filter": {"state": ("1",), "Stat": ("1",)}},
             'rows.csv: there is no column "Stat", which the filter looks at; did you mean "state"?; '
-            '2 columns are called "state", so the filter can\'t look at it; rename all but one. '
+            '2 columns are called "state", and the filter can look at one only; rename all but one. '
             f"The columns there are: {', '.join(TASK_COLUMNS)}, state, state",
             id="columns-of-the-filter",
         ),
