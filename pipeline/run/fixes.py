@@ -59,7 +59,7 @@ class Fixes:
 
     def _bad(self, row: Row, origin: Origin) -> BadRow | None:
         """Return a row with its spoiled ids as they were: what is written for its next fix."""
-        spoiled = self._rounded.find(row.cells, origin.columns, origin.cells)
+        spoiled = self._rounded.find(row.cells, origin.columns, origin.cells) if origin.cells is not None else []
         if not spoiled:
             return None
         cells = list(row.cells)
@@ -76,6 +76,8 @@ class Fixes:
         )
 
     def _origin(self, origin: Origin) -> OriginOfRow:
+        if origin.cells is None:
+            return OriginOfRow(origin.run_no, origin.row_no, (), None)
         if origin.columns not in self._of_origins:
             self._of_origins[origin.columns] = RowContents(self._rules, origin.columns)
         of_origin = self._of_origins[origin.columns]
