@@ -130,8 +130,6 @@ def judge_dues(
     connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due]
 ) -> Mapping[int, Blocked | Conflict | Skip]:
     """Return, by their numbers, for which dues another variant of their row forbids that they go out, and why."""
-    if not knows_fixes(connection, run):
-        return {}
     owns = _variants_of(connection, run, dues)
     lines = lines_of(connection, run, (origin for origin, _ in owns.values()))
     judged = {}

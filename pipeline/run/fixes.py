@@ -40,7 +40,9 @@ class Fixes:
         self._ledger = ledger
         self._rules = rules
         self._rounded = RoundedIds(rules, columns)
-        self._contents = RowContents(rules, columns, float_columns)
+        self._columns = columns
+        self._float_columns = float_columns
+        self._contents: RowContents | None = None
         self._of_origins: dict[tuple[str, ...], RowContents] = {}
         self._unknown = 0
 
@@ -72,8 +74,14 @@ class Fixes:
         return replace(
             sheet,
             origins={at: self._origin(origin) for at, origin in origins.items()},
-            contents=lambda at: self._contents.of(sheet.cells(at)),
+            contents=lambda at: self._contents_of(sheet.cells(at)),
         )
+
+    def _contents_of(self, cells: tuple[str | None, ...]) -> tuple[bytes, ...]:
+        # Where nothing was ever fixed nobody asks.
+        if self._contents is None:
+            self._contents = RowContents(self._rules, self._columns, self._float_columns)
+        return self._contents.of(cells)
 
     def _origin(self, origin: Origin) -> OriginOfRow:
         if origin.cells is None:
