@@ -8,7 +8,7 @@ from benchmarks.scene import Scene
 from benchmarks.table import Table
 
 _TEXT = """\
-The real run with 16 workers, and in place of signer and network a platform in the same process that says yes at once:
+The real run with 32 workers, and in place of signer and network a platform in the same process that says yes at once:
 what is left is reading, staging, intents on disk before each request, group commits, settling, and the report. With
 full sync a commit waits for the disk; group commit lets many intents wait together."""
 

@@ -15,7 +15,7 @@ that after the first night, so with all that is kept of a run: rows, outcomes, k
 growth, flat memory."""
 _POINTS = """\
 `backfill plan` of an export of all cards of which 1 % changed since the night before. Aim: 5 million in 40 s."""
-_SCRIPT = "script, requests, 16 threads"
+_SCRIPT = "script, requests, 32 threads"
 _COLUMNS = ("what", "rows", "measurements", "seconds", "CPU s", "CPU µs a row", "peak MiB", "bytes a delivery")
 # What the aims speak of.
 _AIM = 5_000_000

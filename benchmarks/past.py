@@ -16,7 +16,6 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from pipeline.assemble.ledgers import ledger_path
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.platform import holder_of
 from pipeline.assemble.workshop import new_run_id, rules_of, yesterday
@@ -60,7 +59,7 @@ def make(folder: Path, job: str, source: str) -> int:
     """Make the past of a job of a folder's config from one input; return the exit code of its run."""
     clock = SystemClock()
     config = open_config(folder / "backfill.toml", {}, clock, job)
-    with closing(Ledger(ledger_path(config), clock, this_process(), connect=_unsynced)) as ledger:
+    with closing(Ledger(config.ledger_path, clock, this_process(), connect=_unsynced)) as ledger:
         return _run(config, ledger, clock, config.jobs[job], source)
 
 
@@ -75,9 +74,15 @@ def _run(config: Config, ledger: Ledger, clock: Clock, job: Job, source: str) ->
     account, began, course = config.accounts[job.account], clock.now(), Course(clock)
     base, day = config.path.parent, yesterday(job, began)
     new = NewRun(
-        new_run_id(began, random.SystemRandom()), job.name, job.export, job.api, job.account, job.rate,
-        timestamp(began), options={"inputs": [source], "base": str(base), "date": day.isoformat(), "limit": None},
-    )  # fmt: skip
+        run_id=new_run_id(began, random.SystemRandom()),
+        job=job.name,
+        export=job.export,
+        api=job.api,
+        account=job.account,
+        limit_per_s=job.rate,
+        started_at=timestamp(began),
+        options={"inputs": [source], "base": str(base), "date": day.isoformat(), "limit": None},
+    )
     held = ledger.begin(new, holder_of(account))
     stager = Stager(held, rules_of(job, account), job.csv, course)
 
@@ -88,7 +93,9 @@ def _run(config: Config, ledger: Ledger, clock: Clock, job: Job, source: str) ->
     def exit_code(run: RunRecord) -> int:
         return exit_code_of(run.state or RunState.INTERRUPTED, course.counts)
 
-    cast = Cast(held, deliver, course, lambda: 0, clock, lambda: None, exit_code)
+    cast = Cast(
+        run=held, deliver=deliver, course=course, throttled=lambda: 0, clock=clock, tick=lambda: None, report=exit_code
+    )
     return execute(cast, lambda: stager.stage(find_inputs([source], base=base, date=day)))
 
 

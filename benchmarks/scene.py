@@ -27,7 +27,7 @@ export = "orders"
 api = "alipay.cumulation"
 account = "zhima"
 rate = 5000
-concurrency = 16
+concurrency = 32
 {settings}
 [jobs.orders.columns]
 out_biz_no = "order_id"

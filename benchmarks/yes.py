@@ -15,7 +15,6 @@ from pathlib import Path
 
 import orjson
 
-from pipeline.assemble.ledgers import ledger_path
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.wishes import Watcher, Wishes
@@ -67,12 +66,12 @@ def run(folder: Path, job: str, source: str, platform: Yes) -> int:
     config = open_config(folder / "backfill.toml", {}, clock, job)
     config = replace(config, jobs={job: replace(config.jobs[job], rate=_RATE)})
     outside = replace(
-        Outside.real(clock, {}),
+        Outside.real(clock),
         signer_of=lambda _account, _api: platform,
         transport_of=lambda _account, _job: platform,
         folder=folder,
     )
-    ledger = Ledger(ledger_path(config), clock, this_process())
+    ledger = Ledger(config.ledger_path, clock, this_process())
     try:
         return Workshop(config, ledger, outside, Watcher()).run(job, [source], Wishes()).summary.exit_code
     finally:

@@ -6,7 +6,6 @@ PipelineError
 ├── SourceError     a file is not what it claims to be; names file and row
 ├── LedgerError     locked, damaged, not writable, too new, or kept for another account
 │   └── RunHeld     another run of the same job holds the job
-├── CrewLost        a process of the run died or failed
 └── RunHalted       the API refuses us, whatever the row; or too many rows failed; or it is down
 """
 
@@ -43,25 +42,6 @@ class LedgerError(PipelineError):
 
 class RunHeld(LedgerError):
     """Another run of the same job is alive; the message says who holds it."""
-
-
-class CrewLost(PipelineError):
-    """
-    A process of the run died, or met a fault of the program; the others finished what they had in flight.
-
-    What it had in flight counts as possibly applied, as after any crash.
-    """
-
-    def __init__(self, pid: int, fate: str) -> None:
-        self.pid = pid
-        self.fate = fate
-        super().__init__(
-            f"process {pid} of the run {fate}; nothing that was delivered is forgotten, `backfill resume last` goes on"
-        )
-
-    def __reduce__(self) -> tuple[type["CrewLost"], tuple[int, str]]:
-        """Take pid and fate along to another process."""
-        return type(self), (self.pid, self.fate)
 
 
 class RunHalted(PipelineError):

@@ -66,7 +66,7 @@ def run_job(
     clock = SystemClock()
     known = os.environ if environ is None else environ
     opened = open_config(Path(config), known, clock, job)
-    return _execute(opened, known, clock, lambda shop, _: shop.run(job, inputs, Wishes(date, until, limit)))
+    return _execute(opened, clock, lambda shop, _: shop.run(job, inputs, Wishes(date, until, limit)))
 
 
 def rerun(config: str | Path, run: str = "last", *, environ: Mapping[str, str] | None = None) -> RunResult:
@@ -88,15 +88,13 @@ def _take_up(
     clock = SystemClock()
     known = os.environ if environ is None else environ
     opened = open_config(Path(config), known, clock)
-    return _execute(opened, known, clock, lambda shop, ledger: act(shop, ledger.find(run)))
+    return _execute(opened, clock, lambda shop, ledger: act(shop, ledger.find(run)))
 
 
-def _execute(
-    config: Config, environ: Mapping[str, str], clock: Clock, act: Callable[[Workshop, Ledger], ReportFiles]
-) -> RunResult:
+def _execute(config: Config, clock: Clock, act: Callable[[Workshop, Ledger], ReportFiles]) -> RunResult:
     ledger = open_the_ledger(config, clock)
     try:
-        files = act(Workshop(config, ledger, Outside.real(clock, environ), Watcher()), ledger)
+        files = act(Workshop(config, ledger, Outside.real(clock), Watcher()), ledger)
     finally:
         ledger.close()
     summary = files.summary

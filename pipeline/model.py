@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pipeline.by_values import ByValues
-
 _LONGEST_MESSAGE = 500
 
 
@@ -87,7 +85,7 @@ class CsvFormat:
 
 
 @dataclass(frozen=True, slots=True)
-class Balance(ByValues):
+class Balance:
     """
     The point balance of one card.
 

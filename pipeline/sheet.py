@@ -71,7 +71,16 @@ class Sheet:
         card, points, version = (self.payloads.values(name)[n] for name in ("card", "points", "version"))
         balance = None if card is None else Balance(card, int(points), version)
         is_derived = bool(self.payloads.values("key_is_derived")[n])
-        return Payload(self.api, key, identity, body, lane, refund_of, balance, is_derived)
+        return Payload(
+            api=self.api,
+            request_key=key,
+            identity=identity,
+            body=body,
+            lane=lane,
+            refund_of=refund_of,
+            balance=balance,
+            key_is_derived=is_derived,
+        )
 
 
 def key_of_row(payloads: tuple[Payload, ...]) -> str:

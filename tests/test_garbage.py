@@ -1,9 +1,6 @@
 """How often Python looks for garbage."""
 
 import gc
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,17 +32,3 @@ def test_the_command_looks_seldom(tmp_path: Path) -> None:
     main(["runs", "--config", str(tmp_path / "none.toml")])
 
     assert gc.get_threshold()[0] == SELDOM
-
-
-def test_a_crew_looks_seldom() -> None:
-    """So does each process of a run that has several."""
-    ours, theirs = socket.socketpair()
-    told = "import gc; from pipeline.assemble.crew import main; main({}); print(gc.get_threshold()[0])"
-    with theirs:
-        crew = subprocess.Popen(
-            [sys.executable, "-c", told.format(theirs.fileno())], pass_fds=(theirs.fileno(),), stdout=subprocess.PIPE,
-            env={"PYTHONPATH": str(Path(__file__).parents[1])},
-        )  # fmt: skip
-    ours.close()
-
-    assert crew.communicate(timeout=20)[0] == b"%d\n" % SELDOM

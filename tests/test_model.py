@@ -27,8 +27,21 @@ from pipeline.outcome import Outcome
 
 SECRET = "2088-secret"
 OUTCOME = Outcome(
-    "a.csv", 1, "K", Status.INVALID, "c", "m", None, 0, None, None, None, None, 1, cells=f'["{SECRET}"]'
-)  # fmt: skip
+    source_file="a.csv",
+    source_row=1,
+    request_key="K",
+    status=Status.INVALID,
+    code="c",
+    message="m",
+    http_status=None,
+    attempts=0,
+    first_sent_at=None,
+    finished_at=None,
+    latency_ms=None,
+    trace_id=None,
+    file_no=1,
+    cells=f'["{SECRET}"]',
+)
 
 parts = st.lists(st.text(max_size=4) | st.binary(max_size=4), max_size=4)
 

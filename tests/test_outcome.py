@@ -6,7 +6,21 @@ from pipeline.model import Status
 from pipeline.outcome import Outcome
 from tests.report.side_by_side import side_by_side
 
-GOOD = Outcome("a.csv", 1, "K-1", Status.SUCCEEDED, "SUCCESS", "", 200, 1, "first", "last", 30, "trace", 1)
+GOOD = Outcome(
+    source_file="a.csv",
+    source_row=1,
+    request_key="K-1",
+    status=Status.SUCCEEDED,
+    code="SUCCESS",
+    message="",
+    http_status=200,
+    attempts=1,
+    first_sent_at="first",
+    finished_at="last",
+    latency_ms=30,
+    trace_id="trace",
+    file_no=1,
+)
 BAD = replace(GOOD, source_row=2, status=Status.REJECTED, code="NO", wants_new_key=True, cells='["2088-secret"]')
 
 

@@ -26,9 +26,9 @@ PEERS = (
     Peer("script, aiohttp, 32 at once", "async_http", ("aiohttp==3.14.5", "cryptography==50.0.2")),
     Peer("alipay-sdk-python, one by one", "alipay_sdk", ("alipay-sdk-python==3.7.1411", "cryptography==50.0.2"), 0.1),
     Peer(
-        "python-alipay-sdk, 8 threads", "python_alipay_sdk", ("python-alipay-sdk==3.4.0", "cryptography==50.0.2"), 0.5
+        "python-alipay-sdk, 32 threads", "python_alipay_sdk", ("python-alipay-sdk==3.4.0", "cryptography==50.0.2"), 0.5
     ),
-    Peer("wechatpayv3, 16 threads", "wechatpay_sdk", ("wechatpayv3==2.0.4", "cryptography==50.0.2")),
+    Peer("wechatpayv3, 32 threads", "wechatpay_sdk", ("wechatpayv3==2.0.4", "cryptography==50.0.2")),
 )
 
 

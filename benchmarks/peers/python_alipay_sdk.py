@@ -1,5 +1,5 @@
 """
-The SDK that most use instead of the platform's own (python-alipay-sdk), eight threads.
+The SDK that most use instead of the platform's own (python-alipay-sdk), 32 threads.
 
     python -m benchmarks.peers.python_alipay_sdk URL KEYS ORDERS OUTCOMES [--limit N]
 
@@ -13,7 +13,7 @@ from alipay import AliPay
 
 from benchmarks.peers.order import APP_ID, Order, arguments, payload_of, read_orders
 
-_AT_ONCE = 8
+_AT_ONCE = 32
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 """
-The script that a good engineer writes in an afternoon: sixteen threads, requests, tenacity, cryptography, csv.
+The script that a good engineer writes in an afternoon: 32 threads, requests, tenacity, cryptography, csv.
 
     python -m benchmarks.peers.threads URL KEYS ORDERS OUTCOMES [--limit N] [--dry-run]
 
@@ -23,7 +23,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 from benchmarks.peers.order import PATH, Order, Signer, arguments, is_success, payload_of, read_orders
 
 _local = threading.local()
-_AT_ONCE = 16
+_AT_ONCE = 32
 
 
 def main() -> int:

@@ -1,5 +1,5 @@
 """
-The usual SDK for WeChat Pay (wechatpayv3), sixteen threads, with a payload of the same size.
+The usual SDK for WeChat Pay (wechatpayv3), 32 threads, with a payload of the same size.
 
     python -m benchmarks.peers.wechatpay_sdk URL KEYS ORDERS OUTCOMES [--limit N]
 
@@ -14,7 +14,7 @@ from wechatpayv3.type import RequestType
 
 from benchmarks.peers.order import Order, arguments, payload_of, read_orders
 
-_AT_ONCE = 16
+_AT_ONCE = 32
 
 
 def main() -> None:

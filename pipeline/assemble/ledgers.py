@@ -5,10 +5,9 @@ from pathlib import Path
 
 from pipeline.assemble.working_folder import working_folder
 from pipeline.clock import Clock
-from pipeline.errors import SettingsError
 from pipeline.ledger.lease import this_process
 from pipeline.ledger.ledger import Ledger
-from pipeline.settings import Config, SqliteUrl
+from pipeline.settings import Config
 
 
 def config_path(named: Path | None, environ: Mapping[str, str]) -> Path:
@@ -23,15 +22,6 @@ def config_path(named: Path | None, environ: Mapping[str, str]) -> Path:
     return path
 
 
-def ledger_path(config: Config) -> Path:
-    """Return where the ledger's file is, or will be."""
-    if not isinstance(config.ledger_url, SqliteUrl):
-        raise SettingsError(
-            [f"{config.path} [ledger] url: this version keeps its ledger in a file; name one with sqlite:///..."]
-        )
-    return config.ledger_url.path
-
-
 def open_the_ledger(config: Config, clock: Clock) -> Ledger:
     """Open the ledger, made where there is none; raise LedgerError with cause and advice where it can't be used."""
-    return Ledger(ledger_path(config), clock, this_process())
+    return Ledger(config.ledger_path, clock, this_process())

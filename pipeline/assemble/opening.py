@@ -25,4 +25,11 @@ def open_config(path: Path, environ: Mapping[str, str], clock: Clock, only_job: 
 
 
 def _rules(job: Job) -> MappingRules:
-    return MappingRules(job.export, job.api, job.columns, job.units, job.constants, job.timezone)
+    return MappingRules(
+        export=job.export,
+        api=job.api,
+        columns=job.columns,
+        units=job.units,
+        constants=job.constants,
+        timezone=job.timezone,
+    )

@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.assemble.ledgers import ledger_path
 from pipeline.assemble.platform import holder_of
 from pipeline.assemble.wishes import Wishes
 from pipeline.assemble.workshop import inputs_of, new_run_id, rules_of, yesterday
@@ -36,10 +35,18 @@ def plan(
     patterns, base = inputs_of(config, job, inputs, folder)
     files = find_inputs(patterns, base=base, date=wishes.day or yesterday(job, clock.now()))
     now = clock.now()
-    new = NewRun(new_run_id(now, chance), name, job.export, job.api, job.account, job.rate, timestamp(now))
+    new = NewRun(
+        run_id=new_run_id(now, chance),
+        job=name,
+        export=job.export,
+        api=job.api,
+        account=job.account,
+        limit_per_s=job.rate,
+        started_at=timestamp(now),
+    )
     with (
         tempfile.TemporaryDirectory(prefix="backfill-plan-") as aside,
-        Rehearsal(ledger_path(config), new, holder_of(account), Path(aside)) as rehearsal,
+        Rehearsal(config.ledger_path, new, holder_of(account), Path(aside)) as rehearsal,
     ):
         Stager(rehearsal, rules_of(job, account), job.csv, Course(clock), limit=wishes.limit).stage(files)
         return plan_of(rehearsal.prospect, job.rate)

@@ -32,7 +32,6 @@ class Wishes:
     most_failures: MostFailures | None = None
     report: Path | None = None
     outcome_format: OutcomeFormat = OutcomeFormat.CSV
-    processes: int | None = None
 
 
 @dataclass(slots=True)

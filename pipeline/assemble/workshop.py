@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.assemble.delivering import Delivering, Here, Parts, Spread
+from pipeline.assemble.delivering import delivering
 from pipeline.assemble.outside import Outside
 from pipeline.assemble.platform import holder_of
 from pipeline.assemble.reporting import report_folder, report_on
@@ -117,9 +117,16 @@ class Workshop:
     def _new_run(self, job: Job, options: Mapping[str, Any], parent: str | None = None) -> NewRun:
         now = self._clock.now()
         return NewRun(
-            new_run_id(now, self._chance), job.name, job.export, job.api, job.account, job.rate, timestamp(now),
-            parent, options,
-        )  # fmt: skip
+            run_id=new_run_id(now, self._chance),
+            job=job.name,
+            export=job.export,
+            api=job.api,
+            account=job.account,
+            limit_per_s=job.rate,
+            started_at=timestamp(now),
+            parent=parent,
+            options=options,
+        )
 
     def _files_of(self, run: RunRecord) -> list[SourceFile]:
         options = run.options
@@ -144,7 +151,9 @@ class Workshop:
         if wishes.most_failures is not None and not wishes.most_failures.in_percent:
             course.allow_failures(wishes.most_failures.of(0))
         try:
-            delivering = self._delivering(held, job, course, wishes.processes or job.processes)
+            second_act = delivering(
+                job, self._account(job), held=held, quotas=self._ledger.quotas(), course=course, outside=self._outside
+            )
         except BaseException:
             held.let_go()
             raise
@@ -170,30 +179,32 @@ class Workshop:
             return reported[0].summary.exit_code
 
         cast = Cast(
-            held,
-            delivering.deliver,
-            course,
-            delivering.throttled,
-            self._clock,
-            self._watcher.tick,
-            report,
-            job.order,
-            most_rows,
+            run=held,
+            deliver=second_act.deliver,
+            course=course,
+            throttled=second_act.throttled,
+            clock=self._clock,
+            tick=self._watcher.tick,
+            report=report,
+            order=job.order,
+            most_rows=most_rows,
         )
         execute(cast, act)
         return reported[0]
-
-    def _delivering(self, held: RunLedger, job: Job, course: Course, processes: int) -> Delivering:
-        parts = Parts(job, self._account(job), held, course, self._outside)
-        if min(processes, job.concurrency) == 1:
-            return Here(parts, self._ledger.quotas())
-        return Spread(parts, self._config.path, processes)
 
 
 def rules_of(job: Job, account: Account) -> MappingRules:
     """Return how a job's rows become payloads."""
     charset = account.charset if isinstance(account, AlipayAccount) and job.api is Api.STATE else "utf-8"
-    return MappingRules(job.export, job.api, job.columns, job.units, job.constants, job.timezone, charset)
+    return MappingRules(
+        export=job.export,
+        api=job.api,
+        columns=job.columns,
+        units=job.units,
+        constants=job.constants,
+        timezone=job.timezone,
+        charset=charset,
+    )
 
 
 def inputs_of(config: Config, job: Job, named: Sequence[str], folder: Path) -> tuple[Sequence[str], Path]:

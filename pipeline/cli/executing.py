@@ -20,12 +20,13 @@ from pipeline.cli.parser import RERUNNABLE
 from pipeline.cli.talk import Progress, log, set_up_logs, tell_at_once
 from pipeline.cli.telling import tell_summary
 from pipeline.clock import Clock, SystemClock
+from pipeline.errors import SettingsError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.rerunning import Selection
 from pipeline.model import Status
 from pipeline.report import OutcomeFormat, ReportFiles
-from pipeline.settings import Config, secrets, warnings
+from pipeline.settings import ONE_PROCESS, Config, secrets, warnings
 from pipeline.write.course import Course, Ending
 
 # A scheduler that starts late must not run through the day: a time just passed was meant for today.
@@ -87,6 +88,8 @@ def _desk(args: argparse.Namespace, only_job: str | None = None) -> "Iterator[_D
     set_up_logs(args.log_format)
     with _signals(args.log_format) as followed:
         config = open_config(config_path(args.config, os.environ), os.environ, clock, only_job)
+        if args.processes not in (None, 1):
+            raise SettingsError([f"--processes {args.processes}: {ONE_PROCESS}"])
         set_up_logs(args.log_format, secrets(config))
         for warning in warnings(config, at=clock.now()):
             log.warning(warning)
@@ -112,7 +115,7 @@ class _Desk:
 
     def execute(self, job: str, act: Callable[[Workshop, Wishes], ReportFiles]) -> int:
         watcher = Watcher(self._begun, self._progress.staged, self._progress.tick)
-        shop = Workshop(self._config, self.ledger, Outside.real(self._clock, os.environ), watcher)
+        shop = Workshop(self._config, self.ledger, Outside.real(self._clock), watcher)
         try:
             files = act(shop, self._wishes(job))
         finally:
@@ -139,7 +142,6 @@ class _Desk:
             most_failures=args.max_failures and MostFailures(*args.max_failures),
             report=args.report and args.report.absolute(),
             outcome_format=OutcomeFormat(args.format),
-            processes=args.processes,
         )
 
 

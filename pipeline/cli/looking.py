@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import orjson
 
-from pipeline.assemble.ledgers import config_path, ledger_path, open_the_ledger
+from pipeline.assemble.ledgers import config_path, open_the_ledger
 from pipeline.cli.talk import set_up_logs
 from pipeline.cli.telling import say
 from pipeline.clock import SystemClock
@@ -31,7 +31,7 @@ def _archive(args: argparse.Namespace) -> Iterator[tuple[Config, Ledger | None]]
     clock = SystemClock()
     set_up_logs(args.log_format)
     config = load(config_path(args.config, os.environ), environ=os.environ, at=clock.now(), with_keys=False)
-    if not ledger_path(config).exists():
+    if not config.ledger_path.exists():
         yield config, None
         return
     ledger = open_the_ledger(config, clock)
@@ -45,7 +45,7 @@ def _archive(args: argparse.Namespace) -> Iterator[tuple[Config, Ledger | None]]
 def _one_run(args: argparse.Namespace) -> Iterator[tuple[Config, Ledger, RunRecord]]:
     with _archive(args) as (config, ledger):
         if ledger is None:
-            raise SettingsError([f"RUN {args.run!r}: there are no runs yet in ledger {ledger_path(config)}"])
+            raise SettingsError([f"RUN {args.run!r}: there are no runs yet in ledger {config.ledger_path}"])
         yield config, ledger, ledger.find(args.run)
 
 
@@ -144,7 +144,7 @@ def _format_of(output: Path) -> str:
 
 def _spare(config: Config, output: Path) -> None:
     """Raise SettingsError where a report would take the place of the config, or of the ledger or a file beside it."""
-    path, ledger = output.resolve(), ledger_path(config).resolve()
+    path, ledger = output.resolve(), config.ledger_path.resolve()
     is_ledger = path.parent == ledger.parent and (path.name == ledger.name or path.name.startswith(f"{ledger.name}-"))
     if is_ledger or path == config.path.resolve():
         kept = "ledger" if is_ledger else "config"

@@ -128,9 +128,7 @@ def _add_execution(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--limit", type=_count, metavar="N", help="handle the first N rows only")
     parser.add_argument("--max-failures", type=_failures, metavar="N|N%", help="stop once more rows than that failed")
-    parser.add_argument(
-        "--processes", type=_processes, metavar="N", help="send from N processes (default: the job's `processes`, or 1)"
-    )
+    parser.add_argument("--processes", type=_processes, metavar="N", help="processes that send; 1 with a SQLite ledger")
     parser.add_argument("--report", type=Path, metavar="DIR", help="default: reports/<run id>/ beside the config")
     parser.add_argument("--format", choices=("csv", "parquet", "jsonl"), default="csv", help="of the outcome file")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object, and nothing else")

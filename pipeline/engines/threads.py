@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pipeline.engines.one_core import Cores, OneCore
-
 T = TypeVar("T")
 
 
@@ -14,13 +12,11 @@ class ThreadEngine:
     """
     Hands tasks to threads, each thread taking the next task when it is done with one.
 
-    The calling thread only watches: it calls `tick` a few times a second, so that signals reach it at once. With
-    `cores` it keeps the others on one of them while they are busy.
+    The calling thread only watches: it calls `tick` a few times a second, so that signals reach it at once.
     """
 
-    def __init__(self, tick_seconds: float = 0.2, *, cores: Cores | None = None) -> None:
+    def __init__(self, tick_seconds: float = 0.2) -> None:
         self._tick_seconds = tick_seconds
-        self._cores = cores
 
     def run(
         self,
@@ -38,7 +34,6 @@ class ThreadEngine:
         called at once, so that they soon do.
         """
         gang = _Gang(tasks, work, give_up)
-        one_core = OneCore(self._cores) if self._cores else None
         threads = [threading.Thread(target=gang.labour, name=f"worker-{n}", daemon=True) for n in range(workers)]
         try:
             for thread in threads:
@@ -46,17 +41,12 @@ class ThreadEngine:
             for thread in threads:
                 while thread.is_alive():
                     thread.join(self._tick_seconds)
-                    if one_core is not None:
-                        one_core.look_after(threads)
                     tick()
         except BaseException as exc:  # noqa: BLE001 - raised again below, once the threads are at rest
             gang.fail(exc)
             for thread in threads:
                 if thread.ident is not None:
                     thread.join()
-        finally:
-            if one_core is not None:
-                one_core.let_go()
         if gang.error is not None:
             raise gang.error
 

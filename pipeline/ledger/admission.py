@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from pipeline.by_values import ByValues
 from pipeline.ledger.records import DeliveryState
 from pipeline.model import Balance
 
@@ -23,7 +22,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Go(ByValues):
+class Go:
     """It may be sent. `doubt`: an earlier attempt may have been applied; `before`: how the delivery stood."""
 
     doubt: bool

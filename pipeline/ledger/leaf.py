@@ -89,7 +89,16 @@ class Leaf:
 def leaf_of(file_no: int, first_row_no: int, sheet: Sheet) -> Leaf:
     """Return a sheet as it is staged, with no cells yet."""
     rows = Lines(pa.RecordBatch.from_arrays([sheet.request_keys], schema=_ROW))
-    leaf = Leaf(file_no, first_row_no, sheet.numbers, rows, {}, bytearray(len(sheet)), {}, sheet.payloads)
+    leaf = Leaf(
+        file_no=file_no,
+        first_row_no=first_row_no,
+        source_rows=sheet.numbers,
+        rows=rows,
+        cells={},
+        fates=bytearray(len(sheet)),
+        faults={},
+        parts=sheet.payloads,
+    )
     for at, other in sheet.others.items():
         fault = other.fault if isinstance(other, BadRow) else other
         leaf.invalidate(at, fault.code, fault.message)

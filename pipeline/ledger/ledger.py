@@ -85,7 +85,14 @@ class Ledger:
         """Take the job for a new run and write it down, or raise RunHeld. The caller concludes or leaves it."""
 
         def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
-            held = lease.acquire(connection, new.job, new.run_id, self._holder, self._clock.now(), self._is_dead)
+            held = lease.acquire(
+                connection=connection,
+                job=new.job,
+                run_id=new.run_id,
+                holder=self._holder,
+                now=self._clock.now(),
+                is_dead=self._is_dead,
+            )
             account_no = runs.bind_account(connection, new.account, account_holder)
             return runs.begin(connection, new, account_no), held
 
@@ -95,7 +102,14 @@ class Ledger:
         """Take the job for a run that was stopped or killed, or raise RunHeld."""
 
         def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
-            held = lease.acquire(connection, run.job, run.run_id, self._holder, self._clock.now(), self._is_dead)
+            held = lease.acquire(
+                connection=connection,
+                job=run.job,
+                run_id=run.run_id,
+                holder=self._holder,
+                now=self._clock.now(),
+                is_dead=self._is_dead,
+            )
             runs.bind_account(connection, run.account, account_holder)
             if runs.find(connection, run.run_id).act is not run.act:
                 raise LedgerError(f"run {run.run_id} has gone on since it was looked at; try again")

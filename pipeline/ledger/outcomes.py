@@ -92,10 +92,22 @@ def _unpacked(pack: Pack, names: Mapping[int, str]) -> Outcomes:
     rows = len(pack.row_nos)
     nothing = [None] * rows
     return Outcomes(
-        [names[pack.file_no]] * rows, pack.source_rows, [key or "" for key in pack.request_keys], [pack.status] * rows,
-        [pack.code] * rows, [pack.message] * rows, nothing, [0] * rows, nothing, nothing, nothing, nothing,
-        [pack.file_no] * rows, [False] * rows, nothing,
-    )  # fmt: skip
+        source_file=[names[pack.file_no]] * rows,
+        source_row=pack.source_rows,
+        request_key=[key or "" for key in pack.request_keys],
+        status=[pack.status] * rows,
+        code=[pack.code] * rows,
+        message=[pack.message] * rows,
+        http_status=nothing,
+        attempts=[0] * rows,
+        first_sent_at=nothing,
+        finished_at=nothing,
+        latency_ms=nothing,
+        trace_id=nothing,
+        file_no=[pack.file_no] * rows,
+        wants_new_key=[False] * rows,
+        cells=nothing,
+    )
 
 
 def _merged(pages: Iterator[_Lines], packs: Sequence[Pack]) -> Iterator[_Lines]:
@@ -131,9 +143,22 @@ def _side_by_side(lines: _Lines, names: Mapping[int, str]) -> Outcomes:
         _column(ends, at) for at in range(11)
     )
     return Outcomes(
-        [names[number] for number in file_no], source_row, request_key, [_STATUS[text] for text in status], code,
-        message, http_status, attempts, first, finished, latency, trace, file_no, list(map(bool, wants_new_key)), cells,
-    )  # fmt: skip
+        source_file=[names[number] for number in file_no],
+        source_row=source_row,
+        request_key=request_key,
+        status=[_STATUS[text] for text in status],
+        code=code,
+        message=message,
+        http_status=http_status,
+        attempts=attempts,
+        first_sent_at=first,
+        finished_at=finished,
+        latency_ms=latency,
+        trace_id=trace,
+        file_no=file_no,
+        wants_new_key=list(map(bool, wants_new_key)),
+        cells=cells,
+    )
 
 
 def _column(lines: Sequence[tuple[Any, ...]], at: int) -> list[Any]:

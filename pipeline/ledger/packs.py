@@ -60,7 +60,15 @@ def _pack(file_no: int, status: Status, code: str, message: str, rows: bytes) ->
         row_nos, source_rows, keys = orjson.loads(zlib.decompress(rows))
     except (zlib.error, ValueError) as exc:
         raise Damaged("a pack of rows is not the one that was written") from exc
-    return Pack(file_no, status, code, message, _added(row_nos), _added(source_rows), keys)
+    return Pack(
+        file_no=file_no,
+        status=status,
+        code=code,
+        message=message,
+        row_nos=_added(row_nos),
+        source_rows=_added(source_rows),
+        request_keys=keys,
+    )
 
 
 def _steps(numbers: Sequence[int]) -> list[int]:

@@ -137,4 +137,15 @@ def _due(line: tuple[Any, ...]) -> Due:
         # SQLite keeps no sum of a page: a body that has rotted may still be right in form.
         raise Damaged("the body of a due is not the one that was staged")
     balance = None if card is None else Balance(card, points, version)
-    return Due(due_no, row_no, key, identity, staged, body, lane, refund_of, balance, position)
+    return Due(
+        due_no=due_no,
+        row_no=row_no,
+        request_key=key,
+        identity=identity,
+        digest=staged,
+        body=body,
+        lane=lane,
+        refund_of=refund_of,
+        balance=balance,
+        position=position,
+    )

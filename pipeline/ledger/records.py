@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from pipeline.by_values import ByValues
 from pipeline.model import Api, Balance, Export, Status
 
 
@@ -96,7 +95,7 @@ class InputRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Due(ByValues):
+class Due:
     """What a run still has to deliver. `position` orders balances by when they were first staged."""
 
     due_no: int
@@ -112,7 +111,7 @@ class Due(ByValues):
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement(ByValues):
+class Settlement:
     """
     How a due ended in this run.
 

@@ -123,14 +123,45 @@ class Rehearsal:
         self._lanes.add(lines)
 
     def _problem(self, leaf: Leaf, at: int) -> Outcome:
-        told = (leaf.source_rows[at], leaf.rows.values("request_key")[at] or "", Status.INVALID, *leaf.faults[at])
-        return Outcome(self._names[leaf.file_no], *told, None, 0, None, None, None, None, leaf.file_no)
+        code, message = leaf.faults[at]
+        return Outcome(
+            source_file=self._names[leaf.file_no],
+            source_row=leaf.source_rows[at],
+            request_key=leaf.rows.values("request_key")[at] or "",
+            status=Status.INVALID,
+            code=code,
+            message=message,
+            http_status=None,
+            attempts=0,
+            first_sent_at=None,
+            finished_at=None,
+            latency_ms=None,
+            trace_id=None,
+            file_no=leaf.file_no,
+        )
 
 
 def _next_run(connection: sqlite3.Connection, new: NewRun, account_no: int) -> RunRecord:
     """Return the run as it would begin now."""
     run_no = connection.execute("SELECT coalesce(max(run_no), 0) + 1 FROM runs").fetchone()[0]
     return RunRecord(
-        run_no, new.run_id, new.job, new.export, new.api, new.account, account_no, new.parent, new.options,
-        Act.STAGING, None, None, None, 0, new.limit_per_s, new.started_at, None, 0.0, 0.0,
-    )  # fmt: skip
+        run_no=run_no,
+        run_id=new.run_id,
+        job=new.job,
+        export=new.export,
+        api=new.api,
+        account=new.account,
+        account_no=account_no,
+        parent=new.parent,
+        options=new.options,
+        act=Act.STAGING,
+        state=None,
+        exit_code=None,
+        reason=None,
+        throttled=0,
+        limit_per_s=new.limit_per_s,
+        started_at=new.started_at,
+        finished_at=None,
+        elapsed_s=0.0,
+        sending_s=0.0,
+    )

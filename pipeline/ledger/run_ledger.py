@@ -83,16 +83,6 @@ class RunLedger:
         self._renewed_at = self._clock.steady()
         self._staging: Staging | None = None
 
-    @property
-    def path(self) -> Path:
-        """Return where the ledger's file is."""
-        return self._file.path
-
-    @property
-    def renewed_at(self) -> float:
-        """Return a moment, in steady seconds, since which the lease was renewed: it is good from then on."""
-        return self._renewed_at
-
     def _commit(self, write: Callable[[sqlite3.Connection], T]) -> T:
         with told_clearly(self._file.path):
             return self._transactions.run(write)
@@ -201,7 +191,7 @@ class RunLedger:
 
     def intend(self, dues: Sequence[Due]) -> list[Admission]:
         """Put the intents on disk, or say why one may not be sent."""
-        return cast("list[Admission]", self.record([(due, None) for due in dues]))
+        return cast("list[Admission]", self._entries.run([(due, None) for due in dues]))
 
     def settle(self, due: Due, end: Settlement) -> None:
         """Fix an outcome; it is on disk with the next intents of any worker, or the next `keep_up`."""
@@ -210,14 +200,6 @@ class RunLedger:
     def limit_waiting(self, outcomes: int) -> None:
         """Return when no more outcomes than these wait for their commit: after a crash they are sent again."""
         self._entries.keep_up(outcomes)
-
-    def record(self, entries: Sequence[Entry]) -> list[Admission | None]:
-        """
-        Put on disk what a worker, or another process of the run, did and is about to do.
-
-        A due with a settlement is settled, one without is to be sent; returns an admission for each of the latter.
-        """
-        return self._entries.run(entries)
 
     def _record(self, entries: Sequence[Entry]) -> list[Admission | None]:
         return self._commit(lambda c: deliveries.record(c, self.run, entries, is_gone=self._is_gone))

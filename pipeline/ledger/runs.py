@@ -90,7 +90,10 @@ def inputs(connection: sqlite3.Connection, run: RunRecord) -> list[InputRecord]:
         "SELECT file_no, name, location, columns, rows, sha256 FROM inputs WHERE run_no = ? ORDER BY file_no",
         (run.run_no,),
     )
-    return [InputRecord(n, name, where, tuple(orjson.loads(c)), rows, sha) for n, name, where, c, rows, sha in lines]
+    return [
+        InputRecord(file_no=n, name=name, location=where, columns=tuple(orjson.loads(c)), rows=rows, sha256=sha)
+        for n, name, where, c, rows, sha in lines
+    ]
 
 
 def start_delivering(connection: sqlite3.Connection, run: RunRecord) -> None:

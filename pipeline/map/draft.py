@@ -70,7 +70,14 @@ class Draft:
         """Return the whole."""
         payloads = Lines(self._in_order())
         numbers = range(self._chunk.first, self._chunk.first + len(self._chunk))
-        return Sheet(self._api, numbers, self._keys(payloads), payloads, self._others, _Cells(self._chunk).at)
+        return Sheet(
+            api=self._api,
+            numbers=numbers,
+            request_keys=self._keys(payloads),
+            payloads=payloads,
+            others=self._others,
+            cells=_Cells(self._chunk).at,
+        )
 
     def _in_order(self) -> pa.RecordBatch:
         """Return all payloads in the order of their rows, which is that in which they are sent."""

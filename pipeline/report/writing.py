@@ -59,7 +59,9 @@ def write_report(
     outcome_name = outcome_format and f"outcome.{outcome_format}"
     try:
         with Drafts(folder) as drafts:
-            tally = _pass(drafts, outcome_format, run_id, job, outcomes, columns)
+            tally = _pass(
+                drafts=drafts, outcome_format=outcome_format, run_id=run_id, job=job, outcomes=outcomes, columns=columns
+            )
             summary = summarise(tally)
             if html:
                 drafts.begin("report.html").write(render_page(summary, tally, outcome_name).encode())

@@ -46,9 +46,15 @@ def plan_of(seen: Prospect, limit_per_s: float) -> Plan:
     }
     codes = sorted((skipped | seen.faults).items(), key=lambda item: -item[1])
     return Plan(
-        seen.fates.total(), counts, dict(codes), seen.to_send, seen.lanes, seen.to_send / limit_per_s, seen.problems,
-        [_sample(body) for body in seen.samples],
-    )  # fmt: skip
+        rows=seen.fates.total(),
+        counts=counts,
+        codes=dict(codes),
+        to_send=seen.to_send,
+        lanes=seen.lanes,
+        seconds=seen.to_send / limit_per_s,
+        problems=seen.problems,
+        samples=[_sample(body) for body in seen.samples],
+    )
 
 
 def _sample(body: bytes) -> str:

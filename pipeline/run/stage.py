@@ -100,7 +100,11 @@ class Stager:
         self._add_input(file_no, file, source, self._rows - before, sha256)
 
     def _add_input(self, file_no: int, file: SourceFile, source: Source, rows: int, sha256: str) -> None:
-        self._ledger.add_input(InputRecord(file_no, file.name, file.path, source.columns, rows, sha256))
+        self._ledger.add_input(
+            InputRecord(
+                file_no=file_no, name=file.name, location=file.path, columns=source.columns, rows=rows, sha256=sha256
+            )
+        )
 
     def _stage_rows(self, file_no: int, source: Source) -> None:
         map_chunk = bind_chunks(self._rules, source.columns, source.float_columns)

@@ -32,7 +32,7 @@ class Engine(Protocol):
 
 
 class Deliver(Protocol):
-    """How the lanes of a run are carried: here, or by processes of their own."""
+    """How the lanes of a run are carried."""
 
     def __call__(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
         """Carry all lanes; call `tick` a few times a second; raise the first exception once all is at rest."""

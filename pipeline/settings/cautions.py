@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from cryptography import x509
 
-from pipeline.settings.model import Account, AlipayAccount, Config, SqliteUrl
+from pipeline.settings.model import Account, AlipayAccount, Config
 from pipeline.settings.words import quoted
 
 SOON = timedelta(days=30)
@@ -26,9 +26,8 @@ def warnings(config: Config, *, at: datetime) -> list[str]:
 def _about_config(config: Config) -> Iterator[str]:
     if _mode(config.path) & (stat.S_IWGRP | stat.S_IWOTH):
         yield f"{config.path}: others than its owner may change it; run chmod go-w on it"
-    ledger = config.ledger_url
-    if isinstance(ledger, SqliteUrl) and _mode(ledger.path) & (stat.S_IRWXG | stat.S_IRWXO):
-        yield f"{config.path} [ledger] url: others than its owner may open {ledger.path}; run chmod 600 on it"
+    if _mode(config.ledger_path) & (stat.S_IRWXG | stat.S_IRWXO):
+        yield f"{config.path} [ledger] url: others than its owner may open {config.ledger_path}; run chmod 600 on it"
     for name in config.unused_accounts:
         yield f"{config.path} [accounts.{quoted(name)}]: no job uses it, so its keys are not checked"
 

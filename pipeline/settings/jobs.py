@@ -16,6 +16,8 @@ from pipeline.settings.words import did_you_mean, listed, quoted
 POINTS_RATE = 5.0
 DEFAULT_RATE = 20.0
 DEFAULT_ZONE = "Asia/Shanghai"
+# Every write to a SQLite ledger belongs to the one process that holds the lease.
+ONE_PROCESS = "a SQLite ledger is sent by one process; write 1, or leave it out"
 
 _PLATFORMS = {Api.CUMULATION: "alipay", Api.STATE: "alipay", Api.POINTS: "wechatpay"}
 _APIS = {
@@ -36,6 +38,7 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
     zone = _zone(table)
     csv = _csv(table.table("csv"))
     _check_account(table, platforms)
+    _check_processes(table)
     rate = _rate(table)
     export, api = table.text("export"), table.text("api")
     if export is None or api is None:
@@ -61,7 +64,6 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
         constants=_flat(table.table("constants")),
         order=_order(table),
         transport=TransportName(_given(values, "transport", TransportName.REQUESTS)),
-        processes=int(_given(values, "processes", 1)),
     )
 
 
@@ -74,6 +76,11 @@ def _check_account(table: Table, platforms: Mapping[str, str | None]) -> None:
         table.fault("account", f"no account has the name {quoted(account)}{hint}")
     elif api is not None and platforms[account] not in (None, _PLATFORMS[Api(api)]):
         table.fault("account", f"{quoted(account)} is an account of {platforms[account]}, and api is {api}")
+
+
+def _check_processes(table: Table) -> None:
+    if _given(table.values, "processes", 1) > 1:
+        table.fault("processes", ONE_PROCESS)
 
 
 def _check_api(table: Table, export: Export, api: Api) -> None:

@@ -9,7 +9,7 @@ from pipeline.errors import SettingsError
 from pipeline.settings.alipay import check_alipay, open_alipay
 from pipeline.settings.document import read_document
 from pipeline.settings.jobs import read_job
-from pipeline.settings.ledger import ledger_url
+from pipeline.settings.ledger import read_ledger_path
 from pipeline.settings.model import Account, Config, Job
 from pipeline.settings.origin import Surroundings
 from pipeline.settings.structure import check_structure
@@ -35,7 +35,7 @@ def load(
     sound, faults = check_structure(read_document(path), str(path))
     config = Table(str(path), (), sound, faults)
     around = Surroundings(path.absolute().parent, environ, at)
-    ledger = ledger_url(config.table("ledger"), around.folder)
+    ledger = read_ledger_path(config.table("ledger"), around.folder)
     tables = {table.name: table for table in config.table("accounts").tables()}
     for table in tables.values():
         _check_account(table)

@@ -13,23 +13,6 @@ from pipeline.model import Api, CsvFormat, Export, LaneOrder
 
 
 @dataclass(frozen=True, slots=True)
-class SqliteUrl:
-    """A ledger in a file; a relative path was taken from the config file's folder."""
-
-    path: Path
-
-
-@dataclass(frozen=True, slots=True)
-class PostgresUrl:
-    """A ledger in a database, `postgresql://USER@HOST/DB`; the password is none of ours."""
-
-    text: str
-
-
-LedgerUrl = SqliteUrl | PostgresUrl
-
-
-@dataclass(frozen=True, slots=True)
 class AlipayAccount:
     """
     An Alipay app and what it signs and verifies with.
@@ -119,7 +102,6 @@ class Job:
     constants: Mapping[str, str] = field(repr=False)
     order: LaneOrder = LaneOrder.SOURCE
     transport: TransportName = TransportName.REQUESTS
-    processes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +113,7 @@ class Config:
     """
 
     path: Path
-    ledger_url: LedgerUrl
+    ledger_path: Path
     accounts: Mapping[str, Account]
     jobs: Mapping[str, Job]
     unused_accounts: tuple[str, ...] = ()

@@ -78,7 +78,9 @@ class _Conversation(socketserver.StreamRequestHandler):
         body = self.rfile.read(int(length))
         if len(body) < int(length):
             return False
-        answer = door.receive(Call(parts[0], parts[1], headers, body, wall, steady))
+        answer = door.receive(
+            Call(method=parts[0], target=parts[1], headers=headers, body=body, wall=wall, steady=steady)
+        )
         return self._send(answer, keep=parts[2] == "HTTP/1.1" and headers.get("connection", "").lower() != "close")
 
     def _headers(self) -> dict[str, str] | None:

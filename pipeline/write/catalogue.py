@@ -1,21 +1,20 @@
-"""The retry matrix as one: its 49 conditions, and which of them a code belongs to."""
+"""The retry matrix as one: the rule of each condition, and the condition that a code belongs to."""
 
 from fnmatch import fnmatchcase
 from itertools import chain
 
 from pipeline.model import Api
 from pipeline.write.matrix.alipay import ALIPAY_CODES
-from pipeline.write.matrix.answers import ANSWER_CONDITIONS
-from pipeline.write.matrix.codes import CODE_CONDITIONS
+from pipeline.write.matrix.answers import ANSWER_RULES
+from pipeline.write.matrix.codes import CODE_RULES
 from pipeline.write.matrix.condition import Codes
-from pipeline.write.matrix.statuses import STATUS_CONDITIONS
+from pipeline.write.matrix.statuses import STATUS_RULES
 from pipeline.write.matrix.wechatpay import WECHATPAY_CODES
 
-_ALL = sorted(ANSWER_CONDITIONS + STATUS_CONDITIONS + CODE_CONDITIONS, key=lambda condition: condition.number)
-CONDITIONS = {condition.number: condition for condition in _ALL}
-BY_LOSS = {loss: condition for condition in CONDITIONS.values() for loss in condition.losses}
-BY_TRUST = {trust: condition for condition in CONDITIONS.values() for trust in condition.trusts}
-BY_STATUS = {status: condition for condition in CONDITIONS.values() for status in condition.statuses}
+RULES = {rule.condition: rule for rule in ANSWER_RULES + STATUS_RULES + CODE_RULES}
+BY_LOSS = {loss: rule for rule in RULES.values() for loss in rule.losses}
+BY_TRUST = {trust: rule for rule in RULES.values() for trust in rule.trusts}
+BY_STATUS = {status: rule for rule in RULES.values() for status in rule.statuses}
 
 
 def find_codes(api: Api, code: str, message: str = "") -> Codes | None:

@@ -1,7 +1,7 @@
 """One delivery under way: attempts, each with a permit and a signature of its own, until a verdict stands."""
 
 import random
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -11,13 +11,14 @@ from pipeline.ledger.records import Due, Settlement
 from pipeline.limits.permits import Permit
 from pipeline.model import Api, Lost, Opened, Reply, Trip
 from pipeline.write.course import Course, Drained, Ending
-from pipeline.write.gate import Pass
+from pipeline.write.gate import Gate, Pass
 from pipeline.write.judge import asked_of, judge, trace_id
 from pipeline.write.keys import Keys
 from pipeline.write.ports import Signer, Transport
 from pipeline.write.retry import RetryPolicy, carry
 from pipeline.write.settlement import History, cut_short, settle
 from pipeline.write.verdict import Halt, TryAgain, Verdict
+from pipeline.write.watch import Watch
 
 
 class Quota(Protocol):
@@ -36,34 +37,6 @@ class Quota(Protocol):
         ...
 
 
-class Passage(Protocol):
-    """What the writer asks of the gate."""
-
-    def enter(self) -> Pass | float:
-        """Return a pass, or how many seconds to wait before asking again."""
-        ...
-
-    def abandon(self, held: Pass) -> None:
-        """Give a pass back unused."""
-        ...
-
-    def leave(self, held: Pass, row: int, verdict: Verdict) -> Halt | None:
-        """Take in what came of an attempt for this row; return a Halt when the platform was down for too long."""
-        ...
-
-
-class Lookout(Protocol):
-    """What the writer asks of the watch."""
-
-    def attempted(self, row: Hashable, verdict: Verdict) -> Halt | None:
-        """Take in the verdict on one attempt for this row."""
-        ...
-
-    def settled(self, verdict: Verdict) -> Halt | None:
-        """Take in the last verdict on one delivery."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Means:
     """What deliveries of one run are carried out with; all of it is shared by the workers."""
@@ -73,8 +46,8 @@ class Means:
     transport: Transport
     quota: Quota
     course: Course
-    gate: Passage
-    watch: Lookout
+    gate: Gate
+    watch: Watch
     keys: Keys
     policy: RetryPolicy
     clock: Clock

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from pipeline.model import Api, Lost, Opened, Reply, Trust
 from pipeline.write.asked import Asked, JsonScalar
-from pipeline.write.catalogue import BY_LOSS, BY_STATUS, BY_TRUST, CONDITIONS, find_codes
+from pipeline.write.catalogue import BY_LOSS, BY_STATUS, BY_TRUST, RULES, find_codes
 from pipeline.write.masking import safe_text
-from pipeline.write.matrix.condition import Codes, Condition
+from pipeline.write.matrix.condition import Codes, Condition, Rule
 from pipeline.write.told import Told, read_told
 
 _CONFIRMED = {Api.CUMULATION: "SUCCESS", Api.STATE: "10000", Api.POINTS: "SUCCESS"}
@@ -15,9 +15,9 @@ _NOT_TAKEN = {Api.CUMULATION: "FAIL_REASON", Api.STATE: "BIZ_RESULT_FAILED", Api
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The condition that an answer is in, with what was said about it."""
+    """The rule of the condition that an answer is in, with what was said about it."""
 
-    condition: Condition
+    rule: Rule
     code: str
     message: str = ""
     codes: Codes | None = None
@@ -26,10 +26,10 @@ class Finding:
 
 
 def diagnose(asked: Asked, answer: Reply | Lost, opened: Opened | None) -> Finding:
-    """Return the condition of the retry matrix that the answer is in."""
+    """Return the rule of the condition that the answer is in."""
     if isinstance(answer, Lost):
-        condition = BY_LOSS[answer.cause]
-        return Finding(condition, condition.code, safe_text(answer.detail, asked.private))
+        rule = BY_LOSS[answer.cause]
+        return Finding(rule, rule.code, safe_text(answer.detail, asked.private))
     told = read_told(asked.api, opened.content if opened else None, asked.private)
     trust = opened.trust if opened else Trust.MISSING_SIGNATURE
     return (
@@ -49,14 +49,14 @@ def _distrusted(api: Api, reply: Reply, trust: Trust, told: Told | None) -> Find
     if trust is Trust.VERIFIED:
         return None
     if reply.status == 200 and not _is_gateway_error(api, told):
-        condition = BY_TRUST[trust]
+        rule = BY_TRUST[trust]
     elif api is not Api.POINTS and trust in {Trust.BAD_SIGNATURE, Trust.PROBE}:
-        condition = CONDITIONS[24]
+        rule = RULES[Condition.ERROR_FORGED]
     elif api is not Api.POINTS and trust in {Trust.UNKNOWN_SERIAL, Trust.STALE}:
-        condition = BY_TRUST[trust]
+        rule = BY_TRUST[trust]
     else:
         return None
-    return Finding(condition, condition.code, status=reply.status)
+    return Finding(rule, rule.code, status=reply.status)
 
 
 def _is_gateway_error(api: Api, told: Told | None) -> bool:
@@ -72,8 +72,7 @@ def _coded(api: Api, reply: Reply, told: Told | None) -> Finding | None:
     codes = next(known, None)
     if codes is None:
         return None
-    condition = CONDITIONS[codes.condition]
-    return Finding(condition, told.code, told.message, codes, reply.status, told.asks_for_new_key)
+    return _said(codes.condition, told.code, told, codes=codes, status=reply.status)
 
 
 def _taken(asked: Asked, told: Told | None) -> Finding:
@@ -83,27 +82,35 @@ def _taken(asked: Asked, told: Told | None) -> Finding:
     if asked.api is Api.STATE:
         return _gateway_result(asked.api, told)
     if told.fields.get("fail_reason") not in (None, ""):
-        return _said(28, _NOT_TAKEN[asked.api], told)
+        return _said(Condition.NOT_TAKEN, _NOT_TAKEN[asked.api], told)
     different = [name for name, sent in asked.echo.items() if not _is_same(told.fields.get(name), sent)]
     if different:
-        return Finding(CONDITIONS[30], CONDITIONS[30].code, f"{', '.join(different)} missing or different", status=200)
-    return Finding(CONDITIONS[27], _CONFIRMED[asked.api])
+        rule = RULES[Condition.ECHO_DIFFERS]
+        return Finding(rule, rule.code, f"{', '.join(different)} missing or different", status=200)
+    return Finding(RULES[Condition.SUCCESS], _CONFIRMED[asked.api])
 
 
 def _gateway_result(api: Api, told: Told) -> Finding:
     match told.codes, told.fields.get("biz_result"):
         case ("10000",), "success":
-            return Finding(CONDITIONS[27], _CONFIRMED[api])
+            return Finding(RULES[Condition.SUCCESS], _CONFIRMED[api])
         case ("10000",), "failed":
-            return _said(28, _NOT_TAKEN[api], told)
+            return _said(Condition.NOT_TAKEN, _NOT_TAKEN[api], told)
         case (*_, code), _ if code != "10000":
-            return _said(48, told.code, told)
+            return _said(Condition.UNKNOWN_CODE, told.code, told)
         case _:
-            return _said(29, CONDITIONS[29].code, told)
+            return _said(Condition.RESULT_NOT_DESCRIBED, RULES[Condition.RESULT_NOT_DESCRIBED].code, told)
 
 
-def _said(number: int, code: str, told: Told) -> Finding:
-    return Finding(CONDITIONS[number], code, told.message, None, 200, told.asks_for_new_key)
+def _said(condition: Condition, code: str, told: Told, *, codes: Codes | None = None, status: int = 200) -> Finding:
+    return Finding(
+        RULES[condition],
+        code,
+        message=told.message,
+        codes=codes,
+        status=status,
+        asks_for_new_key=told.asks_for_new_key,
+    )
 
 
 def _is_same(echoed: object, sent: JsonScalar) -> bool:
@@ -114,19 +121,17 @@ def _is_same(echoed: object, sent: JsonScalar) -> bool:
 def _status_alone(api: Api, reply: Reply, told: Told | None) -> Finding:
     """Find what the status says where no known code does; a code that is not known is kept."""
     code = told.code if told else ""
-    condition = BY_STATUS.get(reply.status, CONDITIONS[13])
-    match condition.number:
-        case 17 if code:
-            condition = CONDITIONS[48]
+    rule = BY_STATUS.get(reply.status, RULES[Condition.STATUS_NOT_DESCRIBED])
+    match rule.condition:
+        case Condition.NO_SUCH_PATH | Condition.CLIENT_ERROR if code:
+            rule = RULES[Condition.UNKNOWN_CODE]
         # A wrong method is systemic whatever the body; a page not found may be a proxy's.
-        case 17 if reply.status == 404 and reply.body.strip():
-            condition = CONDITIONS[18]
-        case 18 if code:
-            condition = CONDITIONS[48]
+        case Condition.NO_SUCH_PATH if reply.status == 404 and reply.body.strip():
+            rule = RULES[Condition.CLIENT_ERROR]
         # WeChat Pay lists 501 among its faults, but as one that no repeat mends.
-        case 9 if reply.status == 501 and api is Api.POINTS and not code:
-            condition = CONDITIONS[17]
-        case 9 | 10 if code:
-            condition = CONDITIONS[49]
+        case Condition.SERVER_ERROR if reply.status == 501 and api is Api.POINTS and not code:
+            rule = RULES[Condition.NO_SUCH_PATH]
+        case Condition.SERVER_ERROR | Condition.SERVER_UNAVAILABLE if code:
+            rule = RULES[Condition.UNKNOWN_CODE_5XX]
     message, asks = (told.message, told.asks_for_new_key) if told else ("", False)
-    return Finding(condition, code or f"http_{reply.status}", message, status=reply.status, asks_for_new_key=asks)
+    return Finding(rule, code or f"http_{reply.status}", message, status=reply.status, asks_for_new_key=asks)

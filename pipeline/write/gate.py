@@ -57,12 +57,6 @@ class Gate:
         """Return whether the platform counts as down."""
         return self._pause > 0
 
-    @property
-    def is_calm(self) -> bool:
-        """Return whether all may pass, and nothing speaks against it."""
-        with self._lock:
-            return self._accepted and self._signs == 0 and not self.is_down
-
     def enter(self) -> Pass | float:
         """Return a pass, or how many seconds to wait before asking again."""
         with self._lock:

@@ -42,9 +42,9 @@ def judge(asked: Asked, answer: Reply | Lost, opened: Opened | None, *, doubt: b
 
 def _verdict(api: Api, finding: Finding, *, doubt: bool) -> Verdict:
     """Return what the condition asks for, as a verdict."""
-    condition, codes = finding.condition, finding.codes
-    advice = (codes and codes.advice) or condition.advice
-    match (codes and codes.action) or condition.action(api):
+    rule, codes = finding.rule, finding.codes
+    advice = (codes and codes.advice) or rule.advice
+    match (codes and codes.action) or rule.action(api):
         case Action.DONE:
             return Succeeded(finding.code)
         case Action.FAIL | Action.NEW_KEY as action:
@@ -53,10 +53,10 @@ def _verdict(api: Api, finding: Finding, *, doubt: bool) -> Verdict:
             return Open(finding.code, _text(api, finding, _ADVICE_IN_DOUBT)) if is_open else refused
         case Action.RETRY | Action.RETRY_SLOW as action:
             # "Surely not applied" would be true of this attempt only.
-            advice = RERUN if doubt and not condition.may_have_acted else advice
+            advice = RERUN if doubt and not rule.may_have_acted else advice
             return _try_again(finding, _text(api, finding, advice), slow=action is Action.RETRY_SLOW, doubt=doubt)
         case Action.STOP:
-            return Halt(finding.code, _text(api, finding, advice), may_have_acted=condition.may_have_acted)
+            return Halt(finding.code, _text(api, finding, advice), may_have_acted=rule.may_have_acted)
         case Action.UNKNOWN:
             return Open(finding.code, _text(api, finding, advice))
 
@@ -70,27 +70,27 @@ def _refused(finding: Finding, text: str, *, wants_new_key: bool) -> Refused:
         # Who asks for a new key holds something under the old one, perhaps from the first attempt.
         settles_doubt=codes is not None and codes.settles_doubt and not wants_new_key,
         wants_new_key=wants_new_key,
-        halts_after=(codes and codes.halts_after) or finding.condition.halts_after,
+        halts_after=(codes and codes.halts_after) or finding.rule.halts_after,
     )
 
 
 def _try_again(finding: Finding, text: str, *, slow: bool, doubt: bool) -> TryAgain:
-    condition, codes = finding.condition, finding.codes
+    rule, codes = finding.rule, finding.codes
     return TryAgain(
         finding.code,
         text,
-        may_have_acted=condition.may_have_acted,
+        may_have_acted=rule.may_have_acted,
         slow=slow,
-        tries=(codes and codes.tries) or condition.tries,
-        platform_down=condition.platform_down,
-        halts_after=(codes and codes.halts_after) or condition.halts_after,
-        refresh_keys=condition.refresh_keys,
-        refused_at_last=condition.refused_at_last and not doubt,
+        tries=(codes and codes.tries) or rule.tries,
+        platform_down=rule.platform_down,
+        halts_after=(codes and codes.halts_after) or rule.halts_after,
+        refresh_keys=rule.refresh_keys,
+        refused_at_last=rule.refused_at_last and not doubt,
     )
 
 
 def _text(api: Api, finding: Finding, advice: str) -> str:
     """Return what happened, in the platform's words where it gave any, and what to do next."""
-    happened = finding.condition.happened.format(platform=_PLATFORM[api], code=finding.code, status=finding.status)
+    happened = finding.rule.happened.format(platform=_PLATFORM[api], code=finding.code, status=finding.status)
     said = f": {finding.message}" if finding.message else ""
     return f"{happened}{said}; {advice}"

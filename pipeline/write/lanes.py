@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
-from pipeline.by_values import ByValues
 from pipeline.ledger.admission import Admission
 from pipeline.ledger.records import Due
 
@@ -16,7 +14,7 @@ Stretch = Sequence[Due]
 
 
 @dataclass(frozen=True, slots=True)
-class Lane(ByValues):
+class Lane:
     """Dues that go one after another, one stretch at least; those of the first one are admitted, or are not."""
 
     stretches: Sequence[Stretch]
@@ -30,17 +28,6 @@ def draw(lanes: Iterator[Sequence[Due]], dues: int) -> list[list[Stretch]]:
         drawn.append(list(stretches(payments_first(lane))))
         dues -= len(drawn[-1][0])
     return drawn
-
-
-def first_dues(lanes: Sequence[Sequence[Stretch]]) -> list[Due]:
-    """Return the dues of the first stretches, lane by lane: those that one commit admits."""
-    return [due for first, *_ in lanes for due in first]
-
-
-def admitted(lanes: Sequence[Sequence[Stretch]], admissions: Sequence[Admission]) -> list[Lane]:
-    """Return lanes with the admissions of their first dues."""
-    left = iter(admissions)
-    return [Lane(lane, list(islice(left, len(lane[0])))) for lane in lanes]
 
 
 def stretches(dues: Iterator[Due]) -> Iterator[Stretch]:

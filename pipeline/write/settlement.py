@@ -84,6 +84,14 @@ def cut_short(history: History, code: str, text: str) -> Settlement:
 
 def _end(history: History, status: Status, code: str, message: str, leaves: DeliveryState | None) -> Settlement:
     return Settlement(
-        status, code, message, history.http_status, history.attempts, history.first_sent_at,
-        history.finished_at, history.latency_ms, history.trace_id, leaves=leaves,
-    )  # fmt: skip
+        status=status,
+        code=code,
+        message=message,
+        http_status=history.http_status,
+        attempts=history.attempts,
+        first_sent_at=history.first_sent_at,
+        finished_at=history.finished_at,
+        latency_ms=history.latency_ms,
+        trace_id=history.trace_id,
+        leaves=leaves,
+    )

@@ -20,11 +20,6 @@ class Suspicion:
     def __init__(self) -> None:
         self._attempts: dict[str, Counter[Hashable]] = {}
 
-    @property
-    def is_calm(self) -> bool:
-        """Return whether nothing is counted at the moment."""
-        return not self._attempts
-
     def note(self, row: Hashable, verdict: Verdict) -> Halt | None:
         """Take in what came of an attempt for this row; return a Halt when it is one too many."""
         if not isinstance(verdict, TryAgain):
@@ -48,14 +43,14 @@ class Monotony:
 
     Told the last verdict of each delivery. Counted are refusals, open verdicts, and attempts used up that may have
     acted (a system error for every row is what WeChat Pay answers to a wrong setup), all under one code. The first
-    delivery that ends otherwise ends the watch for good: then `is_over`.
+    delivery that ends otherwise ends the watch for good.
     """
 
     def __init__(self, limit: int = 20) -> None:
         self._limit = limit
         self._code: str | None = None
         self._count = 0
-        self.is_over = False
+        self._is_over = False
 
     def note(self, verdict: Verdict) -> Halt | None:
         """Take in how a delivery ended; return a Halt once `limit` deliveries from the start all ended alike."""
@@ -63,8 +58,8 @@ class Monotony:
             case Refused() | Open() | TryAgain(may_have_acted=True) if self._code in (None, verdict.code):
                 self._code, self._count = verdict.code, self._count + 1
             case _:
-                self.is_over = True
-        if self.is_over or self._count < self._limit or isinstance(verdict, Succeeded):
+                self._is_over = True
+        if self._is_over or self._count < self._limit or isinstance(verdict, Succeeded):
             return None
         return Halt(
             verdict.code,

@@ -15,12 +15,6 @@ class Watch:
         self._suspicion = suspicion
         self._monotony = monotony
 
-    @property
-    def is_calm(self) -> bool:
-        """Return whether no verdict so far speaks against going on."""
-        with self._lock:
-            return self._suspicion.is_calm and self._monotony.is_over
-
     def attempted(self, row: Hashable, verdict: Verdict) -> Halt | None:
         """Take in the verdict on one attempt for this row."""
         with self._lock:

@@ -1,6 +1,7 @@
 """Carrying lanes of dues to outcomes that the ledger can stand by."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Protocol
 
 from pipeline.ledger.admission import Admission, Blocked, Conflict, Go, Skip
@@ -8,7 +9,7 @@ from pipeline.ledger.records import Due, Settlement
 from pipeline.model import Status
 from pipeline.write.course import Drained
 from pipeline.write.delivery import Delivery, Means
-from pipeline.write.lanes import Lane, Stretch, admitted, draw, first_dues
+from pipeline.write.lanes import Lane, Stretch, draw
 from pipeline.write.settlement import History
 
 
@@ -46,17 +47,13 @@ class Writer:
         self._workers = workers
         self._deliveries = deliveries
 
-    def next_lanes(self, lanes: Iterator[Sequence[Due]], dues: int) -> list[Lane]:
-        """Return the next lanes, so many dues of them admitted, or not, by one commit; none where there are no more."""
-        drawn = draw(lanes, dues)
-        return admitted(drawn, self._deliveries.intend(first_dues(drawn)))
-
-    def handed_out(self, next_lanes: Callable[[], list[Lane]]) -> Iterator[Lane]:
-        """Yield the lanes that are asked for, until there are none; ask for no more once the run ends."""
+    def handed_out(self, lanes: Iterator[Sequence[Due]], *, dues: int) -> Iterator[Lane]:
+        """Yield the lanes, up to this many dues of them admitted, or not, by one commit; no more once the run ends."""
         try:
             self._means.course.go_on()
-            while some := next_lanes():
-                yield from some
+            while drawn := draw(lanes, dues):
+                admissions = iter(self._deliveries.intend([due for first, *_ in drawn for due in first]))
+                yield from [Lane(lane, list(islice(admissions, len(lane[0])))) for lane in drawn]
                 self._means.course.go_on()
         except Drained:
             return

@@ -60,12 +60,11 @@ def test_a_lost_reader_of_stderr_leaves_the_exit_code(night: Night) -> None:
     assert end_of(process).exit_code == 2
 
 
-@pytest.mark.parametrize("processes", ["1", "2"])
-def test_a_signal_stops_a_run_whose_log_nobody_reads(processes: str, night: Night) -> None:
+def test_a_signal_stops_a_run_whose_log_nobody_reads(night: Night) -> None:
     """SIGTERM after the reader of stderr has gone drains the run, with its report and exit code 5."""
     export_slow_night(night)
 
-    process = night.start("run", "orders", "--processes", processes)
+    process = night.start("run", "orders")
     wait_until(lambda: len(night.requests()) >= 4)
     assert process.stderr is not None
     process.stderr.close()

@@ -1,6 +1,7 @@
 """The options of `run` and `plan`, as a person types them."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.simulator import Fault, Kind
-from tests.acceptance.night import Night, balance, order, read_csv
+from tests.acceptance.night import Ended, Night, balance, order, read_csv
 
 
 def lost(key: str) -> Fault:
@@ -74,6 +75,35 @@ def test_rows_under_a_key_of_other_content_count_as_failures(most: str, night: N
     ended = night.backfill("run", "orders", "--max-failures", most)
 
     assert (ended.exit_code, night.fates()) == (4, ["invalid key_conflict"] * 2 + ["unsent stopped"])
+
+
+@pytest.mark.parametrize("words", [("run", "orders"), ("resume", "last"), ("rerun", "last")])
+def test_a_sqlite_ledger_is_sent_by_one_process(words: Sequence[str], night: Night) -> None:
+    """More processes than one are refused before anything is done, with the reason."""
+    night.export("orders.csv", [order(1)])
+    before = sorted(night.folder.rglob("*"))
+
+    ended = night.backfill(*words, "--processes", "2")
+
+    assert ended == Ended(
+        2, "", "backfill: --processes 2: a SQLite ledger is sent by one process; write 1, or leave it out\n"
+    )
+    assert sorted(night.folder.rglob("*")) == before
+
+
+def test_one_process_may_be_asked_for(night: Night) -> None:
+    """`--processes 1` sends as a run without the option does."""
+    night.export("orders.csv", [order(1)])
+
+    assert (night.backfill("run", "orders", "--processes", "1").exit_code, night.fates()) == (0, ["succeeded SUCCESS"])
+
+
+@pytest.mark.parametrize("number", ["0", "65", "two"])
+def test_a_number_of_processes_that_can_not_be(number: str, night: Night) -> None:
+    """Anything but 1 to 64 is a usage error."""
+    ended = night.command("run", "orders", "--processes", number)
+
+    assert (ended.exit_code, "is not a whole number from 1 to 64" in ended.stderr) == (2, True)
 
 
 def test_json_prints_the_summary_and_nothing_else(night: Night) -> None:

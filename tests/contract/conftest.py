@@ -69,6 +69,6 @@ def nights(opens: Opens, clock: MovedClock) -> MakeNights:
     def made(
         export: Export = Export.ORDERS, *, account: str = "zhima", holder: str = ME, job: str = "orders"
     ) -> Nights:
-        return Nights(opens, export, account, holder, job, clock, ids=ids)
+        return Nights(opens=opens, export=export, account=account, holder=holder, job=job, clock=clock, ids=ids)
 
     return made

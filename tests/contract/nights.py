@@ -86,13 +86,29 @@ class Nights:
 
     def new(self, parent: str | None = None) -> NewRun:
         run_id = f"{self.job.upper()}-{next(self.ids):04}"
-        return NewRun(run_id, self.job, self.export, self.api, self.account, 5.0, "2026-03-01T12:00:00.000Z", parent)
+        return NewRun(
+            run_id=run_id,
+            job=self.job,
+            export=self.export,
+            api=self.api,
+            account=self.account,
+            limit_per_s=5.0,
+            started_at="2026-03-01T12:00:00.000Z",
+            parent=parent,
+        )
 
     def begin(self, ledger: Ledger | None = None, parent: str | None = None) -> RunLedger:
         return (ledger or self.opens()).begin(self.new(parent), self.holder)
 
     def stage(self, run: TakesRows, rows: Sequence[StagedRow], *, sift: bool = True) -> None:
-        source = InputRecord(1, "orders.csv", "exports/orders.csv", ("key", "content"), len(rows), "00")
+        source = InputRecord(
+            file_no=1,
+            name="orders.csv",
+            location="exports/orders.csv",
+            columns=("key", "content"),
+            rows=len(rows),
+            sha256="00",
+        )
         run.add_input(source)
         run.stage(1, 1, sheet_of(rows, self.api), retarget)
         if sift:

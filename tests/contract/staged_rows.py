@@ -30,7 +30,14 @@ def sheet_of(rows: Sequence[StagedRow], api: Api) -> Sheet:
     others = {at: _refused(row) for at, row in enumerate(rows) if not row.payloads}
     keys = column_of(row.request_key for row in rows)
     lines = Lines.of(PAYLOAD, [line_of(*each) for each in payloads])
-    return Sheet(api, range(1, len(rows) + 1), keys, lines, others, lambda at: rows[at].cells)
+    return Sheet(
+        api=api,
+        numbers=range(1, len(rows) + 1),
+        request_keys=keys,
+        payloads=lines,
+        others=others,
+        cells=lambda at: rows[at].cells,
+    )
 
 
 def _refused(row: StagedRow) -> Invalid:
@@ -40,7 +47,16 @@ def _refused(row: StagedRow) -> Invalid:
 def order(key: str, content: str = "1", *, user: str = "u", refund_of: str | None = None) -> StagedRow:
     fields = {"out_biz_no": key, "content": content}
     body = orjson.dumps(fields if refund_of is None else fields | {"pay_out_biz_no": refund_of})
-    return StagedRow(0, (key, content), (Payload(Api.CUMULATION, key, key, body, digest(user), refund_of),), key)
+    return StagedRow(
+        0,
+        (key, content),
+        (
+            Payload(
+                api=Api.CUMULATION, request_key=key, identity=key, body=body, lane=digest(user), refund_of=refund_of
+            ),
+        ),
+        key,
+    )
 
 
 def task(key: str, times: int = 1, content: str = "1") -> StagedRow:
@@ -64,4 +80,12 @@ def state(key: str, code: str, content: str = "1") -> StagedRow:
 
 
 def invalid(key: str | None = None) -> StagedRow:
-    return StagedRow(0, ("?",), (), key, Status.INVALID, "field_missing", "user_id is missing")
+    return StagedRow(
+        source_row=0,
+        cells=("?",),
+        payloads=(),
+        request_key=key,
+        status=Status.INVALID,
+        code="field_missing",
+        message="user_id is missing",
+    )

@@ -44,18 +44,40 @@ def test_a_settlement_is_told_as_it_was_made(nights: MakeNights, opens: Opens) -
     run.settle(
         due,
         Settlement(
-            Status.REJECTED, "INVALID_PARAMETER", "mend it", 400, 3, "2026-03-01T12:00:01.000Z",
-            "2026-03-01T12:00:02.000Z", 87, "trace", wants_new_key=True, leaves=DeliveryState.REJECTED,
+            status=Status.REJECTED,
+            code="INVALID_PARAMETER",
+            message="mend it",
+            http_status=400,
+            attempts=3,
+            first_sent_at="2026-03-01T12:00:01.000Z",
+            finished_at="2026-03-01T12:00:02.000Z",
+            latency_ms=87,
+            trace_id="trace",
+            wants_new_key=True,
+            leaves=DeliveryState.REJECTED,
         ),
-    )  # fmt: skip
+    )
     record = conclude(run, RunState.COMPLETED)
 
     assert list(opens().outcomes(record)) == [
         Outcome(
-            "orders.csv", 1, "A", Status.REJECTED, "INVALID_PARAMETER", "mend it", 400, 3, "2026-03-01T12:00:01.000Z",
-            "2026-03-01T12:00:02.000Z", 87, "trace", 1, wants_new_key=True, cells='["A","first"]',
+            source_file="orders.csv",
+            source_row=1,
+            request_key="A",
+            status=Status.REJECTED,
+            code="INVALID_PARAMETER",
+            message="mend it",
+            http_status=400,
+            attempts=3,
+            first_sent_at="2026-03-01T12:00:01.000Z",
+            finished_at="2026-03-01T12:00:02.000Z",
+            latency_ms=87,
+            trace_id="trace",
+            file_no=1,
+            wants_new_key=True,
+            cells='["A","first"]',
         )
-    ]  # fmt: skip
+    ]
 
 
 def test_what_was_confirmed_is_kept_without_its_cells(nights: MakeNights, opens: Opens) -> None:

@@ -41,7 +41,16 @@ from tests.contract.staged_rows import StagedRow, balance, invalid, order, sheet
 
 def stage_leaves(job: Nights, run: RunLedger, leaves: Sequence[Sequence[StagedRow]]) -> None:
     """Stage rows in several chunks, without deciding on them."""
-    run.add_input(InputRecord(1, "orders.csv", "exports/orders.csv", ("key",), sum(map(len, leaves)), "00"))
+    run.add_input(
+        InputRecord(
+            file_no=1,
+            name="orders.csv",
+            location="exports/orders.csv",
+            columns=("key",),
+            rows=sum(map(len, leaves)),
+            sha256="00",
+        )
+    )
     first = 1
     for rows in leaves:
         run.stage(1, first, sheet_of(rows, job.api), retarget)

@@ -6,28 +6,35 @@ from dataclasses import replace
 import pytest
 
 from pipeline.ledger.admission import Admission, Blocked, Go
-from pipeline.ledger.deliveries import Entry
-from pipeline.ledger.records import Due
+from pipeline.ledger.records import Due, Settlement
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.model import Export, digest
 from pipeline.outcome import Outcome
+from pipeline.write.verdict import Verdict
 from tests.contract.nights import DONE, LOST, NOT_CONNECTED, REFUSED, THROTTLED, MakeNights, ended
 from tests.contract.staged_rows import StagedRow, balance, order, state
 
+Ended = tuple[Due, Settlement]
+
 GO = Go(doubt=False)
-ENDS = (DONE, REFUSED, LOST, THROTTLED, NOT_CONNECTED)
+ENDS: tuple[Verdict, ...] = (DONE, REFUSED, LOST, THROTTLED, NOT_CONNECTED)
 
 
 def first_of_each_lane(run: RunLedger) -> list[Due]:
     return [lane[0] for lane in run.lanes()]
 
 
-def at_once(run: RunLedger, entries: Sequence[Entry]) -> list[Admission | None]:
-    return run.record(entries)
+def at_once(run: RunLedger, ended: Sequence[Ended], begun: Sequence[Due]) -> list[Admission]:
+    for due, end in ended:
+        run.settle(due, end)
+    return run.intend(begun)
 
 
-def one_by_one(run: RunLedger, entries: Sequence[Entry]) -> list[Admission | None]:
-    return [admission for entry in entries for admission in run.record([entry])]
+def one_by_one(run: RunLedger, ended: Sequence[Ended], begun: Sequence[Due]) -> list[Admission]:
+    for due, end in ended:
+        run.settle(due, end)
+        run.keep_up()
+    return [admission for due in begun for admission in run.intend([due])]
 
 
 @pytest.mark.parametrize(
@@ -40,16 +47,14 @@ def one_by_one(run: RunLedger, entries: Sequence[Entry]) -> list[Admission | Non
 )
 def test_together_is_as_one_by_one(export: Export, rows: Sequence[StagedRow], nights: MakeNights) -> None:
     """Intents and ends of every kind, recorded at once, are admitted and told as when each is recorded alone."""
-    told: list[tuple[list[Admission | None], list[Outcome], list[Admission | None]]] = []
+    told: list[tuple[list[Admission], list[Outcome], list[Admission]]] = []
     for job, record in (("together", at_once), ("alone", one_by_one)):
         night = replace(nights(export), job=job, account=job, holder=f"{job}'s own")
         run = night.begin()
         night.stage(run, rows)
         dues = first_of_each_lane(run)
-        admissions = record(run, [(due, None) for due in dues])
-        ends = [ended(GO, answer) for answer in ENDS]
-        record(run, [(due, end) for due, end in zip(dues, ends, strict=False)])
-        again = record(run, [(due, None) for due in dues])
+        admissions = record(run, [], dues)
+        again = record(run, [(due, ended(GO, answer)) for due, answer in zip(dues, ENDS, strict=False)], dues)
         run.keep_up()
         told.append((admissions, list(night.opens().outcomes(run.run)), again))
 
@@ -58,14 +63,15 @@ def test_together_is_as_one_by_one(export: Export, rows: Sequence[StagedRow], ni
 
 
 def test_what_ended_is_settled_before_what_begins(nights: MakeNights) -> None:
-    """A due goes out once the one before it is confirmed, also where both are told at once and in whatever order."""
+    """A due goes out once the one before it is confirmed, also where both reach the disk at once."""
     orders = nights()
     run = orders.begin()
     orders.stage(run, [order("P"), order("R", refund_of="P")])
     ((payment, refund),) = run.lanes()
     run.intend([payment])
+    run.settle(payment, ended(GO, DONE))
 
-    assert run.record([(refund, None), (payment, ended(GO, DONE))]) == [GO, None]
+    assert run.intend([refund]) == [GO]
 
 
 def test_two_states_of_one_object_know_of_each_other(nights: MakeNights) -> None:
@@ -76,7 +82,7 @@ def test_two_states_of_one_object_know_of_each_other(nights: MakeNights) -> None
     states.stage(run, [state("A", "PAID"), _of_another_user(later)])
     ((first,), (second,)) = run.lanes()
 
-    admissions = run.record([(first, None), (second, None)])
+    admissions = run.intend([first, second])
 
     assert [type(admission) for admission in admissions] == [Go, Blocked]
 

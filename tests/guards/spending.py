@@ -2,15 +2,12 @@
 
 import random
 import sqlite3
-import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from benchmarks.exports import ORDER_COLUMNS, orders, write
 from benchmarks.scene import JOBS
@@ -96,7 +93,7 @@ class Night:
         clock = MovedClock()
         config = open_config(self.folder / "backfill.toml", {}, clock, "orders")
         outside = replace(
-            Outside.real(clock, {}),
+            Outside.real(clock),
             chance=random.Random(1),
             engine=InLine(self.enter, carries=self.delivers),
             signer_of=lambda _account, _api: self.signer,
@@ -135,30 +132,6 @@ def statements(folder: Path, rows: int, *, only: str = "") -> Counter[Act]:
 
     Night(folder, rows, trace=trace, enter=lambda act: setattr(spending, "act", act)).run()
     return spending.counted
-
-
-def calls(folder: Path, rows: int) -> Counter[Act]:
-    """Return how many functions are called in each act, those written in C included."""
-    spending = Spending()
-
-    def profile(_frame: FrameType, event: str, _arg: Any) -> None:
-        if event in ("call", "c_call"):
-            spending.note()
-
-    night = Night(folder, rows, enter=lambda act: setattr(spending, "act", act))
-    with _profiled(profile):
-        night.run()
-    return spending.counted
-
-
-@contextmanager
-def _profiled(profile: Callable[[FrameType, str, Any], None]) -> Iterator[None]:
-    before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
-        yield
-    finally:
-        sys.setprofile(before)
 
 
 def peaks(folder: Path, rows: int, *, delivers: bool) -> dict[Act, int]:

@@ -19,13 +19,10 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=400, help="how many orders a run has (400)")
     parser.add_argument("--seed", type=int, default=0, help="fixes when and whom (0)")
     parser.add_argument("--transport", type=TransportName, default=TransportName.REQUESTS, help="requests or curl")
-    parser.add_argument("--processes", type=int, default=1, help="that a run sends from (1)")
     args = parser.parse_args()
     for export, kills in ((orders(args.rows), args.kills), (points(20), args.points_kills)):
         with tempfile.TemporaryDirectory() as folder, Simulator() as simulator:
-            killer = Killer(
-                Path(folder), simulator, export, seed=args.seed, transport=args.transport, processes=args.processes
-            )
+            killer = Killer(Path(folder), simulator, export, seed=args.seed, transport=args.transport)
             figures = killer.play(kills, _tell)
         sys.stdout.write(f"{export.job}: {figures}\n")
     return 0

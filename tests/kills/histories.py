@@ -55,13 +55,11 @@ class Killer:
         seed: int,
         concurrency: int = 8,
         transport: TransportName = TransportName.REQUESTS,
-        processes: int = 1,
     ) -> None:
         self._folder = folder
         self._simulator = simulator
         self._export = export
         self._concurrency = concurrency
-        self._processes = processes
         self._transport = transport
         self._seed = seed
         self._chance = random.Random(seed)
@@ -88,10 +86,7 @@ class Killer:
         folder = self._folder / str(self.figures.histories)
         self.figures.histories += 1
         self._ends = []
-        return Scene(
-            folder, self._simulator, self._export, concurrency=self._concurrency, transport=self._transport,
-            processes=self._processes,
-        )  # fmt: skip
+        return Scene(folder, self._simulator, self._export, concurrency=self._concurrency, transport=self._transport)
 
     def _seconds_undisturbed(self) -> float:
         began = time.monotonic()

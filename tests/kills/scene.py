@@ -26,7 +26,6 @@ input = ["orders.csv"]
 rate = {rate}
 concurrency = {concurrency}
 transport = "{transport}"
-processes = {processes}
 [jobs.orders.constants]
 partner_id = "2088000000000000"
 amount_name = "消费金额"
@@ -37,7 +36,6 @@ account = "card"
 input = ["points.csv"]
 concurrency = {concurrency}
 transport = "{transport}"
-processes = {processes}
 [jobs.points.constants]
 brand_id = "1004"
 card_id = "pTESTcardTemplate0000000001"
@@ -61,7 +59,6 @@ class Scene:
         concurrency: int = 4,
         rate: int = 2000,
         transport: TransportName = TransportName.REQUESTS,
-        processes: int = 1,
     ) -> None:
         self.folder = folder
         self.simulator = simulator
@@ -72,7 +69,7 @@ class Scene:
         simulator.reset()
         folder.mkdir(parents=True, exist_ok=True)
         write_client_keys(folder / "keys")
-        jobs = _JOBS.format(rate=rate, concurrency=concurrency, transport=transport, processes=processes)
+        jobs = _JOBS.format(rate=rate, concurrency=concurrency, transport=transport)
         (folder / "backfill.toml").write_text(client_config(simulator.url) + jobs, encoding="utf-8")
         export.write(folder)
 

@@ -179,7 +179,15 @@ def test_a_full_disk_loses_nothing_that_was_written(tmp_path: Path) -> None:
     """Where there is no room the write is refused whole, the cause is told, and what was there before stays."""
     path = tmp_path / "backfill.db"
     ledger = Ledger(path, MovedClock(), this_process())
-    new = NewRun("RUN1", "orders", Export.ORDERS, Api.CUMULATION, "zhima", 5.0, "2026-03-01T12:00:00.000Z")
+    new = NewRun(
+        run_id="RUN1",
+        job="orders",
+        export=Export.ORDERS,
+        api=Api.CUMULATION,
+        account="zhima",
+        limit_per_s=5.0,
+        started_at="2026-03-01T12:00:00.000Z",
+    )
     run = ledger.begin(new, "Alipay app 1")
     pages = ledger._file.writer.execute("PRAGMA page_count").fetchone()[0]
     ledger._file.writer.execute(f"PRAGMA max_page_count = {pages}")

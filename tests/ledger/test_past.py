@@ -43,7 +43,15 @@ def ledger_of(deliveries: dict[str, tuple[DeliveryState, str | None]]) -> tuple[
             *((2, API, key, digest("another"), DeliveryState.SUCCEEDED, None) for key in KEYS),
         ],
     )  # fmt: skip
-    new = NewRun("RUN", "orders", Export.ORDERS, API, "zhima", 5.0, "2026-03-01T12:00:00.000Z")
+    new = NewRun(
+        run_id="RUN",
+        job="orders",
+        export=Export.ORDERS,
+        api=API,
+        account="zhima",
+        limit_per_s=5.0,
+        started_at="2026-03-01T12:00:00.000Z",
+    )
     return connection, runs.begin(connection, new, 1)
 
 

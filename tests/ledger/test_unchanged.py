@@ -128,7 +128,15 @@ def ledger_with(connection: sqlite3.Connection, holdings: Sequence[Held], debts:
 
 
 def run(number: int) -> NewRun:
-    return NewRun(f"RUN-{number}", "points", Export.POINTS, Api.POINTS, "card", 5.0, "2025-11-21T00:00:00.000Z")
+    return NewRun(
+        run_id=f"RUN-{number}",
+        job="points",
+        export=Export.POINTS,
+        api=Api.POINTS,
+        account="card",
+        limit_per_s=5.0,
+        started_at="2025-11-21T00:00:00.000Z",
+    )
 
 
 def judged_at_once(connection: sqlite3.Connection, now: RunRecord, export: Sequence[Told]) -> Unchanged:

@@ -58,7 +58,15 @@ def columns_of(export: Export) -> tuple[str, ...]:
 
 
 def mapper(export: Export, charset: str, floats: frozenset[str]) -> Callable[[Row], Mapped]:
-    rules = MappingRules(export, API_OF_EXPORT[export], {}, {}, {}, ZoneInfo("Europe/Berlin"), charset)
+    rules = MappingRules(
+        export=export,
+        api=API_OF_EXPORT[export],
+        columns={},
+        units={},
+        constants={},
+        timezone=ZoneInfo("Europe/Berlin"),
+        charset=charset,
+    )
     return bind(rules, columns_of(export), floats)
 
 

@@ -196,7 +196,13 @@ def jobs(draw: Draw, good: Good, export: Export) -> tuple[MappingRules, tuple[st
     units = {name: draw(st.sampled_from(["yuan", "fen"])) for name in amounts}
     floats = frozenset(draw(st.sets(st.sampled_from(columns), max_size=2))) if columns else frozenset()
     rules = MappingRules(
-        export, API_OF_EXPORT[export], named, units, constants, draw(ZONES), draw(st.sampled_from(["utf-8", "gbk"]))
+        export=export,
+        api=API_OF_EXPORT[export],
+        columns=named,
+        units=units,
+        constants=constants,
+        timezone=draw(ZONES),
+        charset=draw(st.sampled_from(["utf-8", "gbk"])),
     )
     return rules, (*columns, "memo"), floats
 

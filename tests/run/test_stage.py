@@ -20,12 +20,12 @@ from tests.contract.nights import DEAD, Nights, conclude
 from tests.moved_clock import MovedClock
 
 RULES = MappingRules(
-    Export.TASKS,
-    Api.CUMULATION,
-    {},
-    {},
-    {"partner_id": "2088000000000000", "task_name": "签到"},
-    ZoneInfo("Asia/Shanghai"),
+    export=Export.TASKS,
+    api=Api.CUMULATION,
+    columns={},
+    units={},
+    constants={"partner_id": "2088000000000000", "task_name": "签到"},
+    timezone=ZoneInfo("Asia/Shanghai"),
 )
 HEADER = "out_biz_no,agreement_no,user_id,biz_time,times\n"
 

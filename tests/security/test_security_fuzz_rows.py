@@ -81,7 +81,9 @@ def refusal(act: Callable[[], object]) -> str:
 
 
 def rules(export: Export, charset: str = "utf-8") -> MappingRules:
-    return MappingRules(export, API_OF_EXPORT[export], {}, {}, {}, ZONE, charset)
+    return MappingRules(
+        export=export, api=API_OF_EXPORT[export], columns={}, units={}, constants={}, timezone=ZONE, charset=charset
+    )
 
 
 @given(

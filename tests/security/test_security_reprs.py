@@ -85,7 +85,9 @@ def test_no_value_on_the_way_of_a_row_shows_it(night: Night, monkeypatch: pytest
     signer = signer_of(replace(account, proxy=f"http://etl:{PROXY_PASSWORD}@proxy.example:1"), Api.CUMULATION)
     cells = tuple(cell or None for cell in ROW.values())
     constants = {"partner_id": USER, "amount_name": IDS[1]}
-    rules = MappingRules(Export.ORDERS, Api.CUMULATION, {}, {}, constants, ZoneInfo("UTC"))
+    rules = MappingRules(
+        export=Export.ORDERS, api=Api.CUMULATION, columns={}, units={}, constants=constants, timezone=ZoneInfo("UTC")
+    )
     row = Row(1, cells)
     mapped = bind(rules, tuple(ROW))(row)
     assert not isinstance(mapped, Invalid)
@@ -94,21 +96,75 @@ def test_no_value_on_the_way_of_a_row_shows_it(night: Night, monkeypatch: pytest
     reply = Reply(400, {"alipay-trace-id": f"id-{USER}"}, orjson.dumps({"code": f"NO_{USER}", "message": ECHO}))
     asked = asked_of(Api.CUMULATION, payload.request_key, payload.body)
     opened = Opened(Trust.VERIFIED, reply.body, IDS[0])
-    due = Due(1, 1, "A1", "A1", b"", payload.body, payload.lane, None, None, 0)
+    due = Due(
+        due_no=1,
+        row_no=1,
+        request_key="A1",
+        identity="A1",
+        digest=b"",
+        body=payload.body,
+        lane=payload.lane,
+        refund_of=None,
+        balance=None,
+        position=0,
+    )
     lost, options = Lost(Loss.TIMEOUT, ECHO), {"inputs": config.jobs["orders"].inputs}
-    outcome = Outcome("a.csv", 1, "A1", Status.INVALID, "", "", None, 0, *(None,) * 4, 1, cells=str(ROW))
+    outcome = Outcome(
+        source_file="a.csv",
+        source_row=1,
+        request_key="A1",
+        status=Status.INVALID,
+        code="",
+        message="",
+        http_status=None,
+        attempts=0,
+        first_sent_at=None,
+        finished_at=None,
+        latency_ms=None,
+        trace_id=None,
+        file_no=1,
+        cells=str(ROW),
+    )
 
     values = [
-        config, *config.accounts.values(), *config.jobs.values(), endpoint_of(account, config.jobs["orders"]),
-        signer, signer.sign(payload.body, at=AT, nonce="1"), signer_of(account, Api.STATE),
-        rules, row, BadRow(1, Fault("x", "y"), cells), Chunk.of_rows(tuple(ROW), [row]),
-        Texts(column_of(cells)), sheet, sheet.at(0), payload,
-        leaf_of(1, 1, sheet), due, reply, replace(opened, serial=None), asked,
-        read_told(Api.CUMULATION, reply.body, asked.private), diagnose(asked, reply, opened),
-        judge(asked, reply, opened, doubt=False, at=AT), judge(asked, lost, None, doubt=True, at=AT),
-        trace_id(Api.CUMULATION, reply, asked.private), outcome, InputRecord(1, "a.csv", "a.csv", ("a",), 1, ""),
-        NewRun("1", "orders", Export.ORDERS, Api.CUMULATION, "zhima", 1.0, "", options=options),
-    ]  # fmt: skip
+        config,
+        *config.accounts.values(),
+        *config.jobs.values(),
+        endpoint_of(account, config.jobs["orders"]),
+        signer,
+        signer.sign(payload.body, at=AT, nonce="1"),
+        signer_of(account, Api.STATE),
+        rules,
+        row,
+        BadRow(1, Fault("x", "y"), cells),
+        Chunk.of_rows(tuple(ROW), [row]),
+        Texts(column_of(cells)),
+        sheet,
+        sheet.at(0),
+        payload,
+        leaf_of(1, 1, sheet),
+        due,
+        reply,
+        replace(opened, serial=None),
+        asked,
+        read_told(Api.CUMULATION, reply.body, asked.private),
+        diagnose(asked, reply, opened),
+        judge(asked, reply, opened, doubt=False, at=AT),
+        judge(asked, lost, None, doubt=True, at=AT),
+        trace_id(Api.CUMULATION, reply, asked.private),
+        outcome,
+        InputRecord(file_no=1, name="a.csv", location="a.csv", columns=("a",), rows=1, sha256=""),
+        NewRun(
+            run_id="1",
+            job="orders",
+            export=Export.ORDERS,
+            api=Api.CUMULATION,
+            account="zhima",
+            limit_per_s=1.0,
+            started_at="",
+            options=options,
+        ),
+    ]
     marks = (*IDS, *secrets(night.folder))
     assert [(type(value), mark) for value in values for mark in marks if mark in repr(value)] == []
     assert trace_id(Api.CUMULATION, reply, asked.private) == "id-***"

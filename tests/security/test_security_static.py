@@ -67,11 +67,6 @@ def faults(tree: ast.AST) -> Iterator[str]:
 ALLOWED_MODULES = {
     # What a process puts aside for itself, in a file that has no name and goes with it: nobody else can write there.
     "spool.py": ["pickle"],
-    # A run starts fresh interpreters of this program, without a shell and with no word that comes from data, and asks
-    # the system to end them with it.
-    "spawning.py": ["ctypes", "subprocess"],
-    # How long to wait for their end.
-    "processes.py": ["subprocess"],
 }
 # The story of a run, and what SQLite calls a statement.
 OURS = {"execute", "executemany"}

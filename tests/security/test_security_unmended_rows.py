@@ -71,7 +71,15 @@ def test_a_mended_row_is_sent(night: Night) -> None:
 def test_the_mark_in_any_mapped_field_is_a_fault(name: str, charset: str, mark: str) -> None:
     """U+FFFD can't be what a value was: a mapped field that holds it makes the row invalid, in every file."""
     constants = {"partner_id": "2088000000000000", "amount_name": "消费金额"}
-    rules = MappingRules(Export.ORDERS, Api.CUMULATION, {}, {}, constants, ZoneInfo("Asia/Shanghai"), charset)
+    rules = MappingRules(
+        export=Export.ORDERS,
+        api=Api.CUMULATION,
+        columns={},
+        units={},
+        constants=constants,
+        timezone=ZoneInfo("Asia/Shanghai"),
+        charset=charset,
+    )
     row = order(1) | {name: f"1{UNREAD}"}
 
     mapped = bind(rules, list(row))(Row(1, tuple(cell or None for cell in row.values())))

@@ -32,6 +32,12 @@ FAULTS = [
     ),
     pytest.param(
         'account = "zhima"',
+        'account = "zhima"\nprocesses = 2',
+        f"{ORDERS} processes: a SQLite ledger is sent by one process; write 1, or leave it out",
+        id="several processes",
+    ),
+    pytest.param(
+        'account = "zhima"',
         'account = "zhma"',
         f"{ORDERS} account: no account has the name zhma; did you mean zhima?",
         id="near no account",
@@ -137,7 +143,7 @@ FAULTS = [
     pytest.param(
         "sqlite:///state/backfill.db",
         "mysql://x/y",
-        "backfill.toml [ledger] url: must be sqlite:///PATH or postgresql://USER@HOST/DB",
+        "backfill.toml [ledger] url: must be sqlite:///PATH",
         id="ledger",
     ),
     pytest.param(
@@ -154,9 +160,9 @@ FAULTS = [
     ),
     pytest.param(
         "sqlite:///state/backfill.db",
-        "postgresql://etl@db.example",
-        "backfill.toml [ledger] url: must be postgresql://USER@HOST/DB, with :PORT behind the host if any",
-        id="no database",
+        "postgresql://etl@db.example/backfill",
+        "backfill.toml [ledger] url: a ledger in PostgreSQL is not supported in this version; write sqlite:///PATH",
+        id="ledger in PostgreSQL",
     ),
 ]
 

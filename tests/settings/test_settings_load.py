@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509 import load_pem_x509_certificates
 
 from pipeline.model import Api, CsvFormat, Export
-from pipeline.settings import AlipayAccount, Config, Job, PostgresUrl, SqliteUrl, WechatAccount
+from pipeline.settings import AlipayAccount, Config, Job, WechatAccount
 
 Load = Callable[..., Config]
 
@@ -39,7 +39,7 @@ def test_the_sample_loads_as_written(
     assert private_pem(account) == key_files["app_private_key.pem"]
     assert config == Config(
         path=folder / "backfill.toml",
-        ledger_url=SqliteUrl(folder / "state/backfill.db"),
+        ledger_path=folder / "state/backfill.db",
         accounts={
             "zhima": AlipayAccount(
                 name="zhima",
@@ -233,18 +233,18 @@ def test_csv_formats(given: str, form: CsvFormat, sample: str, load_text: Load) 
     assert load_text(text).jobs["orders"].csv == form
 
 
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        pytest.param("sqlite:////var/lib/backfill.db", SqliteUrl(Path("/var/lib/backfill.db")), id="absolute"),
-        pytest.param(
-            "postgresql://etl@db.example/backfill", PostgresUrl("postgresql://etl@db.example/backfill"), id="db"
-        ),
-    ],
-)
-def test_ledger_urls(url: str, expected: SqliteUrl | PostgresUrl, sample: str, load_text: Load) -> None:
-    """A ledger lies in a file or in PostgreSQL."""
-    assert load_text(sample.replace("sqlite:///state/backfill.db", url)).ledger_url == expected
+def test_an_absolute_path_of_the_ledger(sample: str, load_text: Load) -> None:
+    """A fourth slash begins an absolute path."""
+    config = load_text(sample.replace("sqlite:///state/backfill.db", "sqlite:////var/lib/backfill.db"))
+
+    assert config.ledger_path == Path("/var/lib/backfill.db")
+
+
+def test_one_process_may_be_named(sample: str, load_text: Load) -> None:
+    """`processes = 1` of a job is what it is without."""
+    named = load_text(sample.replace('account = "zhima"', 'account = "zhima"\nprocesses = 1', 1))
+
+    assert named.jobs == load_text(sample).jobs
 
 
 def test_a_config_without_keys_is_enough_to_look_back(folder: Path, sample: str, load_text: Load) -> None:

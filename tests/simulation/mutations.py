@@ -32,7 +32,7 @@ MUTATIONS = (
     Mutation(
         "the intent is not written",
         "pipeline/ledger/run_ledger.py",
-        'return cast("list[Admission]", self.record([(due, None) for due in dues]))',
+        'return cast("list[Admission]", self._entries.run([(due, None) for due in dues]))',
         "return [__import__('pipeline.ledger.admission').ledger.admission.Go(doubt=False) for _ in dues]",
     ),
     Mutation(
@@ -42,12 +42,12 @@ MUTATIONS = (
         "(run.account_no, run.api, DeliveryState.REJECTED, _json([due.due_no for due in going])),",
     ),
     Mutation(
-        "one permit serves all attempts of a row",
-        "pipeline/write/delivery.py",
-        "turn = _Turn(means.quota, means.clock, self._go_on)",
-        "turn = None if self._history.attempts else _Turn(means.quota, means.clock, self._go_on)",
-        "send(request, turn.depart)\n        means.quota.give_back(turn.permit, answer",
-        "send(request, *[turn.depart for _ in [0] if turn])\n"
+        name="one permit serves all attempts of a row",
+        file="pipeline/write/delivery.py",
+        old="turn = _Turn(means.quota, means.clock, self._go_on)",
+        new="turn = None if self._history.attempts else _Turn(means.quota, means.clock, self._go_on)",
+        and_old="send(request, turn.depart)\n        means.quota.give_back(turn.permit, answer",
+        and_new="send(request, *[turn.depart for _ in [0] if turn])\n"
         "        turn and means.quota.give_back(turn.permit, answer",
     ),
     Mutation(
@@ -154,9 +154,9 @@ MUTATIONS = (
         "if line is not None and line[3] > now.isoformat() and not is_dead(line[2], holder):", "if False:",
     ),
     Mutation(
-        "a row in doubt is given another key", "pipeline/ledger/rerunning.py",
-        "yield row_no, selection.new_keys and outcome.wants_new_key", "yield row_no, selection.new_keys",
-        "AND v.state = 'rejected'\"", "AND v.state IN ('rejected', 'unknown')\"",
+        name="a row in doubt is given another key", file="pipeline/ledger/rerunning.py",
+        old="yield row_no, selection.new_keys and outcome.wants_new_key", new="yield row_no, selection.new_keys",
+        and_old="AND v.state = 'rejected'\"", and_new="AND v.state IN ('rejected', 'unknown')\"",
     ),
     Mutation(
         "a resumed run forgets its limit", "pipeline/assemble/workshop.py", 'limit = held.run.options.get("limit")',

@@ -242,7 +242,15 @@ class SimulatedTransport:
         key = fields[KEY_OF[self._platform.api]]
         identity = f"{key}/{fields['biz_state_code']}" if self._platform.api is Api.STATE else key
         now = self._process.world.now
-        return Entry(now, now, self._process.pid, key, identity, request.body.decode(), request.headers["nonce"])
+        return Entry(
+            sent_at=now,
+            arrived_at=now,
+            process=self._process.pid,
+            key=key,
+            identity=identity,
+            body=request.body.decode(),
+            nonce=request.headers["nonce"],
+        )
 
 
 def _ways(chance: random.Random) -> list[float]:

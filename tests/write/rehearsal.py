@@ -33,7 +33,18 @@ Answer = Reply | Lost
 def due(key: str, *, number: int = 1, refund_of: str | None = None) -> Due:
     """Return a report that is due."""
     body = orjson.dumps({"out_biz_no": key, "user_id": "2088000000000001"})
-    return Due(number, number, key, key, digest(body), body, b"lane", refund_of, None, number)
+    return Due(
+        due_no=number,
+        row_no=number,
+        request_key=key,
+        identity=key,
+        digest=digest(body),
+        body=body,
+        lane=b"lane",
+        refund_of=refund_of,
+        balance=None,
+        position=number,
+    )
 
 
 def reply(
@@ -214,5 +225,4 @@ class Rehearsal:
 
     def handed_out(self, lanes: Iterable[Sequence[Due]], *, at_once: int) -> Iterator[Lane]:
         """Yield lanes to carry; so many dues are admitted at once."""
-        queue = iter(lanes)
-        return self.writer.handed_out(lambda: self.writer.next_lanes(queue, at_once))
+        return self.writer.handed_out(iter(lanes), dues=at_once)

@@ -43,9 +43,17 @@ def test_a_success_is_settled_with_all_that_is_known_of_it() -> None:
     _, settled = carried()
 
     assert settled == Settlement(
-        Status.SUCCEEDED, "SUCCESS", "", 200, 1, "2026-03-01T12:00:00.000Z", "2026-03-01T12:00:00.050Z", 50, "trace",
+        status=Status.SUCCEEDED,
+        code="SUCCESS",
+        message="",
+        http_status=200,
+        attempts=1,
+        first_sent_at="2026-03-01T12:00:00.000Z",
+        finished_at="2026-03-01T12:00:00.050Z",
+        latency_ms=50,
+        trace_id="trace",
         leaves=SUCCEEDED,
-    )  # fmt: skip
+    )
 
 
 def test_nothing_is_sent_once_the_job_is_another_runs() -> None:

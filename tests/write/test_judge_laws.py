@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from pipeline.model import Api, Loss, Lost, Opened, Reply, Trust
 from pipeline.write.asked import Asked
-from pipeline.write.catalogue import CONDITIONS
+from pipeline.write.catalogue import RULES
 from pipeline.write.judge import judge, trace_id
 from pipeline.write.matrix.alipay import ALIPAY_CODES
+from pipeline.write.matrix.condition import Condition
 from pipeline.write.matrix.wechatpay import WECHATPAY_CODES
 from pipeline.write.verdict import Halt, Refused, Succeeded, TryAgain
 
@@ -117,10 +118,10 @@ def test_a_trace_id_is_a_short_line(api: Api, reply: Reply) -> None:
 
 
 def test_whatever_stops_or_refuses_says_what_to_do() -> None:
-    """Every condition that the judge decides has an advice of its own, or each of its codes has."""
+    """Every rule of the judge has an advice of its own, or each of its codes has."""
     advised = {codes.condition for codes in ALIPAY_CODES + WECHATPAY_CODES if codes.advice}
     bare = {codes.condition for codes in ALIPAY_CODES + WECHATPAY_CODES if not codes.advice}
-    silent = {n for n, condition in CONDITIONS.items() if condition.decided_in == "judge" and not condition.advice}
+    silent = {condition for condition, rule in RULES.items() if not rule.advice}
 
-    assert silent - advised == {27}
+    assert silent - advised == {Condition.SUCCESS}
     assert not silent & bare

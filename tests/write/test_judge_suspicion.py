@@ -1,4 +1,4 @@
-"""When refusals of rows stop being about the rows (conditions 20, 22, 23, 32, 36, 44 and 46)."""
+"""When refusals of rows stop being about the rows."""
 
 from collections.abc import Hashable
 

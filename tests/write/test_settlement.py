@@ -29,7 +29,18 @@ AT_LAST = TryAgain("EASY_MEMBER_CONSULT_FAIL", "no", may_have_acted=False, refus
         pytest.param(
             FACTS,
             Succeeded("SUCCESS"),
-            Settlement(Status.SUCCEEDED, "SUCCESS", "", 400, 4, "first", "last", 7, "trace", leaves=SUCCEEDED),
+            Settlement(
+                status=Status.SUCCEEDED,
+                code="SUCCESS",
+                message="",
+                http_status=400,
+                attempts=4,
+                first_sent_at="first",
+                finished_at="last",
+                latency_ms=7,
+                trace_id="trace",
+                leaves=SUCCEEDED,
+            ),
             id="all-facts-come-along",
         ),
         pytest.param(

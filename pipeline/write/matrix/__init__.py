@@ -1,1 +1,1 @@
-"""The retry matrix as data: 49 conditions, and the codes of both platforms that some of them are known by."""
+"""The retry matrix as data: 49 conditions, the rules of most of them, and the codes that some are known by."""

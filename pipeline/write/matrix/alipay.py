@@ -7,7 +7,7 @@ zhima.data.state.data.sync. The advice follows their meaning.
 """
 
 from pipeline.model import Api
-from pipeline.write.matrix.condition import Action, Codes
+from pipeline.write.matrix.condition import CONTENT_REFUSED, Action, Codes, Condition
 
 V3, GATEWAY, BOTH = (Api.CUMULATION,), (Api.STATE,), (Api.CUMULATION, Api.STATE)
 
@@ -28,46 +28,63 @@ _TRADE = "mend the row: with has_alipay_trade the trade has to be this user's an
 
 _FAULTS = (
     Codes(
-        32,
+        Condition.SYSTEM_ERROR,
         BOTH,
         ("SYSTEM_ERROR", "unknow-error", "unknown-sub-code", "invalid-response-data", "access-data-time-out"),
         "",
     ),
-    Codes(32, GATEWAY, ("20000",), ""),
-    Codes(39, BOTH, ("app-call-limited", "method-call-limited", "app-auth-invoke-limit"), ""),
-    Codes(39, GATEWAY, ("40005",), ""),
+    Codes(Condition.SYSTEM_ERROR, GATEWAY, ("20000",), ""),
+    Codes(Condition.THROTTLED, BOTH, ("app-call-limited", "method-call-limited", "app-auth-invoke-limit"), ""),
+    Codes(Condition.THROTTLED, GATEWAY, ("40005",), ""),
 )
 
 _ROW_V3 = (
     Codes(
-        33,
+        Condition.KEY_USED,
         V3,
         ("IDEMPOTENT_ERROR",),
         "this out_biz_no was used before with other content; make sure that report did not count, then "
         "`backfill rerun --new-keys`",
     ),
-    Codes(35, V3, ("INVALID_PARAMETER", "REQUEST_PARAM_ILLEGAL"), _FIELDS, settles_doubt=True),
-    Codes(35, V3, ("INVALID_BIZ_ACTION",), "mend biz_action: ORDER_PAID or ORDER_REFUND", settles_doubt=True),
+    Codes(CONTENT_REFUSED, V3, ("INVALID_PARAMETER", "REQUEST_PARAM_ILLEGAL"), _FIELDS, settles_doubt=True),
     Codes(
-        35,
+        CONTENT_REFUSED, V3, ("INVALID_BIZ_ACTION",), "mend biz_action: ORDER_PAID or ORDER_REFUND", settles_doubt=True
+    ),
+    Codes(
+        CONTENT_REFUSED,
         V3,
         ("INVALID_CUMULATE_MODE", "INVALID_CUMULATE_TYPE"),
         "mend cumulate_data_type: a decoupled template takes AMOUNT or TASK, a bound one AMOUNT_TASK",
         settles_doubt=True,
     ),
-    Codes(35, V3, ("ORDER_AMOUNT_ILLEGAL",), "mend trade_amount: its form, or a refund above the payment"),
-    Codes(35, V3, ("DISCOUNT_AMOUNT_ILLEGAL",), "mend discount_amount", settles_doubt=True),
-    Codes(35, V3, ("REFUND_TIME_ILLEGAL",), "mend biz_time: the refund lies before the payment or too late"),
-    Codes(35, V3, ("REFUND_ILLEGAL",), "this refund is not allowed; it may have been taken back already"),
-    Codes(35, V3, ("BUYER_INFO_ERROR",), f"{_TRADE}; it belongs to another user"),
-    Codes(35, V3, ("SELLER_INFO_ERROR",), f"{_TRADE}; it belongs to another merchant, so check partner_id too"),
-    Codes(35, V3, ("TRADE_NOT_EXIST",), f"{_TRADE}; this trade_no is not known, or too new"),
-    Codes(37, V3, ("PAY_ORDER_NOT_EXIST",), "report the payment named in pay_out_biz_no first, then rerun"),
+    Codes(CONTENT_REFUSED, V3, ("ORDER_AMOUNT_ILLEGAL",), "mend trade_amount: its form, or a refund above the payment"),
+    Codes(CONTENT_REFUSED, V3, ("DISCOUNT_AMOUNT_ILLEGAL",), "mend discount_amount", settles_doubt=True),
     Codes(
-        38, V3, ("EASY_MEMBER_CONSULT_FAIL",), "the agreement may have ended or be another user's; check agreement_no"
+        CONTENT_REFUSED, V3, ("REFUND_TIME_ILLEGAL",), "mend biz_time: the refund lies before the payment or too late"
+    ),
+    Codes(CONTENT_REFUSED, V3, ("REFUND_ILLEGAL",), "this refund is not allowed; it may have been taken back already"),
+    Codes(CONTENT_REFUSED, V3, ("BUYER_INFO_ERROR",), f"{_TRADE}; it belongs to another user"),
+    Codes(
+        CONTENT_REFUSED,
+        V3,
+        ("SELLER_INFO_ERROR",),
+        f"{_TRADE}; it belongs to another merchant, so check partner_id too",
+    ),
+    Codes(CONTENT_REFUSED, V3, ("TRADE_NOT_EXIST",), f"{_TRADE}; this trade_no is not known, or too new"),
+    Codes(
+        Condition.PAYMENT_UNKNOWN,
+        V3,
+        ("PAY_ORDER_NOT_EXIST",),
+        "report the payment named in pay_out_biz_no first, then rerun",
     ),
     Codes(
-        44,
+        Condition.AGREEMENT_UNCONFIRMED,
+        V3,
+        ("EASY_MEMBER_CONSULT_FAIL",),
+        "the agreement may have ended or be another user's; check agreement_no",
+    ),
+    Codes(
+        Condition.ACCESS_REFUSED,
         V3,
         ("REQUEST_ACCESS_ILLEGAL",),
         "the app or merchant may not report for this agreement; check app_id, partner_id and agreement_no",
@@ -76,46 +93,54 @@ _ROW_V3 = (
 
 _ROW_COMMON = (
     Codes(
-        35,
+        CONTENT_REFUSED,
         BOTH,
         ("invalid-parameter", "illegal-json", "openid-error", "invalid-openid", "suspected-attack", "illegal-card-no"),
         _FIELDS,
         settles_doubt=True,
     ),
-    Codes(35, V3, ("invalid-charset", "invalid-encoding", "invalid-format"), _FIELDS, settles_doubt=True),
+    Codes(CONTENT_REFUSED, V3, ("invalid-charset", "invalid-encoding", "invalid-format"), _FIELDS, settles_doubt=True),
 )
 
 _ROW_GATEWAY = (
-    Codes(35, GATEWAY, ("ZMDATA.USER_ID_ERROR",), "mend user_id: it is empty or wrong", settles_doubt=True),
-    Codes(35, GATEWAY, ("ZMDATA.OUT_BIZ_NO_NULL",), "mend out_biz_no: it is empty", settles_doubt=True),
-    Codes(35, GATEWAY, ("ZMDATA.OUT_PRINCIPAL_ID_ERROR",), "mend out_principal_id", settles_doubt=True),
     Codes(
-        35,
+        CONTENT_REFUSED, GATEWAY, ("ZMDATA.USER_ID_ERROR",), "mend user_id: it is empty or wrong", settles_doubt=True
+    ),
+    Codes(CONTENT_REFUSED, GATEWAY, ("ZMDATA.OUT_BIZ_NO_NULL",), "mend out_biz_no: it is empty", settles_doubt=True),
+    Codes(CONTENT_REFUSED, GATEWAY, ("ZMDATA.OUT_PRINCIPAL_ID_ERROR",), "mend out_principal_id", settles_doubt=True),
+    Codes(
+        CONTENT_REFUSED,
         GATEWAY,
         ("ZMDATA.BIZ_STATE_CODE_ERROR",),
         "mend biz_state_code: ask the product side which codes were agreed",
         settles_doubt=True,
     ),
-    Codes(35, GATEWAY, ("ZMDATA.CATEGORY_CODE_ERROR",), "mend category_code", settles_doubt=True),
+    Codes(CONTENT_REFUSED, GATEWAY, ("ZMDATA.CATEGORY_CODE_ERROR",), "mend category_code", settles_doubt=True),
     # The platform spells it without the second A; its documents may mend that one day.
-    Codes(35, GATEWAY, ("ZMDAT.SERVICE_ID_ERROR", "ZMDATA.SERVICE_ID_ERROR"), "mend service_id", settles_doubt=True),
     Codes(
-        35,
+        CONTENT_REFUSED,
+        GATEWAY,
+        ("ZMDAT.SERVICE_ID_ERROR", "ZMDATA.SERVICE_ID_ERROR"),
+        "mend service_id",
+        settles_doubt=True,
+    ),
+    Codes(
+        CONTENT_REFUSED,
         GATEWAY,
         ("ZMDATA.BIZ_DATA_ERROR",),
         "mend biz_data: it is wrong or not in the agreed form",
         settles_doubt=True,
     ),
-    Codes(35, GATEWAY, ("ZMDATA.*",), _FIELDS, settles_doubt=True),
+    Codes(CONTENT_REFUSED, GATEWAY, ("ZMDATA.*",), _FIELDS, settles_doubt=True),
     # By these alone nobody can tell a static fault of the content from one that time may bring.
-    Codes(35, GATEWAY, ("40002",), _FIELDS),
-    Codes(48, GATEWAY, ("40004",), "ask the platform's support with the trace id"),
-    Codes(48, GATEWAY, ("unsupported-sdk-version",), _PROGRAM, halts_after=3),
+    Codes(CONTENT_REFUSED, GATEWAY, ("40002",), _FIELDS),
+    Codes(Condition.UNKNOWN_CODE, GATEWAY, ("40004",), "ask the platform's support with the trace id"),
+    Codes(Condition.UNKNOWN_CODE, GATEWAY, ("unsupported-sdk-version",), _PROGRAM, halts_after=3),
 )
 
 _SIGNATURE = (
     Codes(
-        41,
+        Condition.SIGNATURE_REFUSED,
         BOTH,
         (
             *("missing-signature*", "invalid-signature*", "missing-default-signature-type", "*-cert-*"),
@@ -123,13 +148,13 @@ _SIGNATURE = (
         ),
         _KEYS,
     ),
-    Codes(41, GATEWAY, ("40001",), f"a parameter common to all requests is missing; {_KEYS}"),
-    Codes(42, BOTH, ("missing-timestamp", "invalid-timestamp", "illegal-timestamp"), _CLOCK),
+    Codes(Condition.SIGNATURE_REFUSED, GATEWAY, ("40001",), f"a parameter common to all requests is missing; {_KEYS}"),
+    Codes(Condition.CLOCK_REFUSED, BOTH, ("missing-timestamp", "invalid-timestamp", "illegal-timestamp"), _CLOCK),
 )
 
 _ACCOUNT = (
     Codes(
-        43,
+        Condition.APP_REFUSED,
         BOTH,
         (
             *("missing-app-id", "invalid-app-id", "invalid-app-state", "not-online-app", "app-api-punished"),
@@ -139,7 +164,7 @@ _ACCOUNT = (
         _APP,
     ),
     Codes(
-        43,
+        Condition.APP_REFUSED,
         BOTH,
         (
             *("insufficient-*-permissions", "self-invoke-forbidden", "forbidden-api", "invalid-product"),
@@ -148,10 +173,15 @@ _ACCOUNT = (
         ),
         _PERMISSION,
     ),
-    Codes(43, GATEWAY, ("40006",), _PERMISSION),
-    Codes(43, BOTH, ("exceed-api-balance",), "the calls bought for this API are used up; buy more, then resume"),
+    Codes(Condition.APP_REFUSED, GATEWAY, ("40006",), _PERMISSION),
     Codes(
-        43,
+        Condition.APP_REFUSED,
+        BOTH,
+        ("exceed-api-balance",),
+        "the calls bought for this API are used up; buy more, then resume",
+    ),
+    Codes(
+        Condition.APP_REFUSED,
         BOTH,
         (
             *("missing-method", "invalid-method", "missing-version", "invalid-version", "unsupported-version"),
@@ -159,9 +189,14 @@ _ACCOUNT = (
         ),
         _PROGRAM,
     ),
-    Codes(43, GATEWAY, ("invalid-charset", "invalid-format"), f"check charset of the account; {_PROGRAM}"),
     Codes(
-        45,
+        Condition.APP_REFUSED,
+        GATEWAY,
+        ("invalid-charset", "invalid-format"),
+        f"check charset of the account; {_PROGRAM}",
+    ),
+    Codes(
+        Condition.TOKEN_REFUSED,
         BOTH,
         (
             *("invalid-auth-token", "auth-token-time-out", "invalid-app-auth-token", "invalid-app-auth-token-no-api"),
@@ -170,13 +205,13 @@ _ACCOUNT = (
         ),
         _TOKEN,
     ),
-    Codes(45, GATEWAY, ("20001", "40003"), _TOKEN),
+    Codes(Condition.TOKEN_REFUSED, GATEWAY, ("20001", "40003"), _TOKEN),
 )
 
 _ENCRYPTION = (
     # The gateway's page advises to repeat after these two.
     Codes(
-        46,
+        Condition.ENCRYPTION_REFUSED,
         GATEWAY,
         ("decryption-error-unknown", "invalid-encrypt"),
         _CIPHER,
@@ -185,7 +220,7 @@ _ENCRYPTION = (
         halts_after=2,
     ),
     Codes(
-        46,
+        Condition.ENCRYPTION_REFUSED,
         BOTH,
         (
             *("missing-encrypt-type", "missing-encrypt-key", "invalid-encrypt-type", "invalid-encrypt"),

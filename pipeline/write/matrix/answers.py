@@ -1,7 +1,7 @@
-"""Conditions 1 to 8 and 20 to 31: known by whether an answer came, and how far it can be believed."""
+"""Conditions known by whether an answer came, and how far it can be believed."""
 
 from pipeline.model import Loss, Trust
-from pipeline.write.matrix.condition import FAIL_ALL, LATER, RERUN, RETRY_ALL, STOP_ALL, Action, Condition
+from pipeline.write.matrix.condition import LATER, RERUN, RETRY_ALL, STOP_ALL, Action, Condition, Rule
 
 FAIL, RETRY, STOP, UNKNOWN = Action.FAIL, Action.RETRY, Action.STOP, Action.UNKNOWN
 DONE_ALL = (Action.DONE, Action.DONE, Action.DONE)
@@ -12,11 +12,8 @@ _PLATFORM_KEY = (
 )
 
 _WITHOUT_AN_ANSWER = (
-    Condition(1, "the row breaks a local rule", FAIL_ALL, decided_in="map"),
-    Condition(2, "own key or certificate missing, unreadable or expired", STOP_ALL, decided_in="settings"),
-    Condition(
-        3,
-        "no connection: DNS, refused, handshake, connect timeout",
+    Rule(
+        Condition.NOT_CONNECTED,
         RETRY_ALL,
         code="not_connected",
         happened="no connection to {platform}",
@@ -24,18 +21,16 @@ _WITHOUT_AN_ANSWER = (
         losses=frozenset({Loss.NOT_CONNECTED}),
         platform_down=True,
     ),
-    Condition(
-        4,
-        "the server's TLS certificate does not verify",
+    Rule(
+        Condition.TLS_REFUSED,
         STOP_ALL,
         code="tls_refused",
         happened="the TLS certificate of the server that answers for {platform} does not verify",
         advice="nothing was sent; check base_url, proxy and ca_bundle_file, and who stands in between",
         losses=frozenset({Loss.TLS_REFUSED}),
     ),
-    Condition(
-        5,
-        "connection lost; whether the request was fully written can't be told, so as 6",
+    Rule(
+        Condition.CONNECTION_LOST,
         RETRY_ALL,
         code="connection_lost",
         happened="the connection to {platform} broke before it answered",
@@ -44,9 +39,8 @@ _WITHOUT_AN_ANSWER = (
         may_have_acted=True,
         platform_down=True,
     ),
-    Condition(
-        6,
-        "no answer in time after the request was written",
+    Rule(
+        Condition.TIMEOUT,
         RETRY_ALL,
         code="timeout",
         happened="{platform} did not answer in time",
@@ -55,9 +49,8 @@ _WITHOUT_AN_ANSWER = (
         may_have_acted=True,
         platform_down=True,
     ),
-    Condition(
-        7,
-        "answer cut short",
+    Rule(
+        Condition.CUT_SHORT,
         RETRY_ALL,
         code="cut_short",
         happened="the answer of {platform} was cut short",
@@ -65,9 +58,8 @@ _WITHOUT_AN_ANSWER = (
         losses=frozenset({Loss.CUT_SHORT}),
         may_have_acted=True,
     ),
-    Condition(
-        8,
-        "status 200, but the body is no JSON",
+    Rule(
+        Condition.NOT_JSON,
         RETRY_ALL,
         code="answer_unreadable",
         happened="the answer with status {status} is not the JSON that {platform} sends; a proxy may have answered",
@@ -78,9 +70,8 @@ _WITHOUT_AN_ANSWER = (
 )
 
 _VERIFICATION = (
-    Condition(
-        20,
-        "success answer whose signature is bad or missing",
+    Rule(
+        Condition.SUCCESS_UNPROVEN,
         RETRY_ALL,
         code="signature_invalid",
         happened="the answer claims success, but its signature is missing or does not verify",
@@ -89,9 +80,8 @@ _VERIFICATION = (
         may_have_acted=True,
         halts_after=3,
     ),
-    Condition(
-        21,
-        "probe: an answer with a wrong signature on purpose",
+    Rule(
+        Condition.SIGNATURE_PROBE,
         (None, None, RETRY),
         code="signature_invalid",
         happened="{platform} probed whether a wrong signature is noticed",
@@ -99,9 +89,8 @@ _VERIFICATION = (
         trusts=frozenset({Trust.PROBE}),
         may_have_acted=True,
     ),
-    Condition(
-        22,
-        "certificate serial of the answer unknown",
+    Rule(
+        Condition.UNKNOWN_SERIAL,
         RETRY_ALL,
         code="certificate_unknown",
         happened="the answer is signed with a key of {platform} that is not known here",
@@ -112,9 +101,8 @@ _VERIFICATION = (
         tries=2,
         halts_after=2,
     ),
-    Condition(
-        23,
-        "time of the answer more than five minutes off",
+    Rule(
+        Condition.ANSWER_STALE,
         (None, None, RETRY),
         code="answer_stale",
         happened="the time in the answer of {platform} is more than five minutes off ours",
@@ -124,19 +112,16 @@ _VERIFICATION = (
         tries=2,
         halts_after=2,
     ),
-    Condition(
-        24,
-        "error answer with a bad signature",
+    Rule(
+        Condition.ERROR_FORGED,
         (RETRY, RETRY, None),
         code="signature_invalid",
         happened="the answer is an error whose signature does not verify, so it may be forged",
         advice=f"{RERUN}; {_PLATFORM_KEY}",
         may_have_acted=True,
     ),
-    Condition(25, "error answer without a signature", (None, None, None), decided_in="judge, by its code"),
-    Condition(
-        26,
-        "encrypted answer does not decrypt",
+    Rule(
+        Condition.NOT_DECRYPTABLE,
         (STOP, STOP, None),
         code="not_decryptable",
         happened="the answer of {platform} does not decrypt",
@@ -147,31 +132,27 @@ _VERIFICATION = (
 )
 
 _SUCCESS = (
-    Condition(27, "plain success, verified", DONE_ALL),
-    Condition(
-        28,
-        "success status, but the text says it was not taken",
+    Rule(Condition.SUCCESS, DONE_ALL),
+    Rule(
+        Condition.NOT_TAKEN,
         (FAIL, FAIL, None),
         advice="mend what the platform names, or ask its support with the trace id",
     ),
-    Condition(
-        29,
-        "10000 without a biz_result that is described",
+    Rule(
+        Condition.RESULT_NOT_DESCRIBED,
         (None, UNKNOWN, None),
         code="biz_result_unknown",
         happened="{platform} accepted the call, but its answer does not say what became of it",
         advice="ask the platform whether the row was applied before sending it again",
     ),
-    Condition(
-        30,
-        "echoed values differ from what was sent",
+    Rule(
+        Condition.ECHO_DIFFERS,
         (UNKNOWN, None, UNKNOWN),
         code="echo_differs",
         happened="the success that {platform} answers is not about what was sent",
         advice="ask the platform what it holds for this key before sending it again",
     ),
-    Condition(31, "success on a repeat of an open row", DONE_ALL, decided_in="judge, as 27"),
 )
 
 
-ANSWER_CONDITIONS = _WITHOUT_AN_ANSWER + _VERIFICATION + _SUCCESS
+ANSWER_RULES = _WITHOUT_AN_ANSWER + _VERIFICATION + _SUCCESS

@@ -1,14 +1,23 @@
-"""Conditions 9 to 19: known by the HTTP status, where the body holds no known code."""
+"""Conditions known by the HTTP status, where the body holds no known code."""
 
-from pipeline.write.matrix.condition import FAIL_ALL, LATER, RERUN, RETRY_ALL, SLOW_ALL, STOP_ALL, Action, Condition
+from pipeline.write.matrix.condition import (
+    FAIL_ALL,
+    LATER,
+    RERUN,
+    RETRY_ALL,
+    SLOW_ALL,
+    STOP_ALL,
+    Action,
+    Condition,
+    Rule,
+)
 
 RETRY = Action.RETRY
 UNKNOWN_ALL = (Action.UNKNOWN, Action.UNKNOWN, Action.UNKNOWN)
 
-STATUS_CONDITIONS = (
-    Condition(
-        9,
-        "500 without a known code",
+STATUS_RULES = (
+    Rule(
+        Condition.SERVER_ERROR,
         RETRY_ALL,
         happened="{platform} answered status {status}",
         advice=RERUN,
@@ -16,9 +25,8 @@ STATUS_CONDITIONS = (
         may_have_acted=True,
         platform_down=True,
     ),
-    Condition(
-        10,
-        "502, 503, 504 without a known code",
+    Rule(
+        Condition.SERVER_UNAVAILABLE,
         RETRY_ALL,
         happened="{platform} answered status {status}",
         advice=RERUN,
@@ -26,70 +34,61 @@ STATUS_CONDITIONS = (
         may_have_acted=True,
         platform_down=True,
     ),
-    Condition(
-        11,
-        "429",
+    Rule(
+        Condition.STATUS_THROTTLED,
         SLOW_ALL,
         happened="{platform} refuses the request as too many (status {status})",
         advice=LATER,
         statuses=frozenset({429}),
     ),
-    Condition(
-        12,
-        "202: accepted, not done yet",
+    Rule(
+        Condition.ACCEPTED_ONLY,
         (RETRY, None, RETRY),
         happened="{platform} has accepted the request but not carried it out (status {status})",
         advice=RERUN,
         statuses=frozenset({202}),
         may_have_acted=True,
     ),
-    Condition(
-        13,
-        "204, and any other status that is not described for these calls",
+    Rule(
+        Condition.STATUS_NOT_DESCRIBED,
         UNKNOWN_ALL,
         happened="{platform} answered status {status}, which is not described for this call",
         advice="ask the platform whether the row was applied before sending it again",
         statuses=frozenset({*range(100, 200), 201, *range(203, 300)}),
     ),
-    Condition(
-        14,
-        "3xx: a redirect",
+    Rule(
+        Condition.REDIRECT,
         STOP_ALL,
         happened="the server redirects instead of answering (status {status})",
         advice="check base_url, gateway_url and proxy; a signed request follows no redirect",
         statuses=frozenset({*range(300, 400)}),
     ),
-    Condition(
-        15,
-        "401 without a known code",
+    Rule(
+        Condition.UNAUTHORIZED,
         STOP_ALL,
         happened="{platform} refuses our signature or authorisation (status {status})",
         advice="check the account's id, private_key_file and certificate serial against the platform's console",
         statuses=frozenset({401}),
     ),
-    Condition(
-        16,
-        "403 without a known code",
+    Rule(
+        Condition.FORBIDDEN,
         STOP_ALL,
         happened="{platform} denies the account permission (status {status})",
         advice="ask for the product's permission in the platform's console, and check its list of allowed addresses",
         statuses=frozenset({403}),
     ),
-    Condition(
-        17,
-        "404 or 405 with an empty body",
+    Rule(
+        Condition.NO_SUCH_PATH,
         STOP_ALL,
         happened="{platform} does not know this path or method (status {status})",
         advice="check base_url and gateway_url",
         statuses=frozenset({404, 405}),
     ),
-    Condition(
-        18,
-        "other 4xx without a known code",
+    Rule(
+        Condition.CLIENT_ERROR,
         FAIL_ALL,
         happened="{platform} refuses the row (status {status})",
         advice="compare the row with the platform's field rules",
         statuses=frozenset({400, 402, *range(406, 429), *range(430, 500)}),
     ),
-    Condition(19, "any status but 200: as 9 to 18", (None, RETRY, None), decided_in="judge, as 9 to 18"),
 )
