@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +15,7 @@ from pipeline.ledger import balances, runs, sifting
 from pipeline.ledger.database import open_for_reading, told_clearly
 from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.lease import is_dead, this_process
-from pipeline.ledger.partitions import Partitions, numbers
+from pipeline.ledger.partitions import Partitions, Table, numbers
 from pipeline.ledger.records import Act, InputRecord, NewRun, RunRecord
 from pipeline.ledger.refunds import Retarget
 from pipeline.ledger.staging import Staging
@@ -106,7 +106,7 @@ class Rehearsal:
                 if self._run.api is Api.POINTS and len(self.prospect.samples) < _SAMPLES:
                     balances.give_unused_keys(self._connection, self._run, leaf, rekey)
                 self._count(leaf)
-        self.prospect.lanes = sum(len(np.unique(lines["lane"][:, 0])) for lines in self._lanes)
+        self.prospect.lanes = sum(map(_lanes_of, self._lanes))
         return self.prospect.fates[Fate.INVALID]
 
     def _count(self, leaf: Leaf) -> None:
@@ -139,6 +139,14 @@ class Rehearsal:
             trace_id=None,
             file_no=leaf.file_no,
         )
+
+
+def _lanes_of(part: Iterable[Table]) -> int:
+    """Return how many lanes a part holds."""
+    lanes = np.empty(0, np.uint64)
+    for lines in part:
+        lanes = np.unique(np.concatenate([lanes, lines["lane"][:, 0]]))
+    return len(lanes)
 
 
 def _next_run(connection: sqlite3.Connection, new: NewRun, account_no: int) -> RunRecord:

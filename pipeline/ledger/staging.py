@@ -76,7 +76,7 @@ class Staging:
 
         `keep_up` is called now and then, `is_gone` tells whether the holder of a job is dead.
         """
-        repeats = self._finder.find()
+        repeats = self._finder.find(self._rows)
         keep_up()
         if self._run.api is not Api.POINTS:
             return Findings(repeats)

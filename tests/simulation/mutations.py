@@ -112,7 +112,8 @@ MUTATIONS = (
         "return position < card.newest_position", "return False",
     ),
     Mutation(
-        "of several balances the oldest is sent", "pipeline/ledger/twins.py", "card[:, 0]))[::-1]]", "card[:, 0]))]",
+        "of several balances the oldest is sent", "pipeline/ledger/twins.py",
+        "_BY_CARD(lines)[::-1]", "_BY_CARD(lines)",
     ),
     Mutation(
         "a balance in doubt counts as confirmed", "pipeline/ledger/admission.py",
