@@ -43,7 +43,7 @@ class Leaf:
     `fates`, and for an invalid row code and message into `faults`, by its place. `dropped` are parts that an earlier
     row sends; `confirmed` are parts that say what the platform holds already, and whether that has to be noted: it is
     of a later time, or somebody has another balance of the card to send (of what was found unchanged for all rows at
-    once, only where it has to be); `in_doubt` are parts that an earlier attempt may have delivered.
+    once, only where it has to be). `last_rows` are, of states by place, the last rows of the run that say the same.
     """
 
     file_no: int
@@ -56,7 +56,7 @@ class Leaf:
     parts: Lines
     dropped: set[int] = field(default_factory=set)
     confirmed: dict[int, bool] = field(default_factory=dict)
-    in_doubt: set[int] = field(default_factory=set)
+    last_rows: dict[int, int] = field(default_factory=dict)
 
     def due_parts(self) -> npt.NDArray[np.intp]:
         """Return the places of the parts that are to be delivered."""
@@ -65,7 +65,7 @@ class Leaf:
 
     def decided(self) -> "Leaf":
         """Return the leaf as it waits: of rows that are decided on nobody asks what they would have sent."""
-        return replace(self, parts=self.parts.take(self.due_parts()), in_doubt=set())
+        return replace(self, parts=self.parts.take(self.due_parts()))
 
     def fates_by_row(self) -> npt.NDArray[np.uint8]:
         """Return the fates in a form that numpy can read and write."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from pipeline.model import Api, Balance, Export, Status
+from pipeline.model import Api, Balance, Export, ObjectState, Status
 
 
 class Act(StrEnum):
@@ -96,7 +96,7 @@ class InputRecord:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What a run still has to deliver. `position` orders balances by when they were first staged."""
+    """What a run still has to deliver. `position` orders balances and states by when they were first staged."""
 
     due_no: int
     row_no: int
@@ -108,6 +108,7 @@ class Due:
     refund_of: str | None
     balance: Balance | None
     position: int
+    state: ObjectState | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ledger.leaf import Fate, Leaf
+from pipeline.ledger.leaf import Leaf
 from pipeline.ledger.partitions import Partitions, hashes, numbers
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.rulings import Rulings
 from pipeline.ledger.twins import (
     part_numbers,
-    rule_before_held,
     rule_on_cards,
     rule_on_contents,
     rule_on_forms,
@@ -25,7 +24,6 @@ from pipeline.model import Api, Export
 _HASH = ("u8", 2)
 PART = np.dtype([("identity", *_HASH), ("digest", *_HASH), ("row_no", "i8"), ("part", "i4"), ("parts", "i4")])
 TASK = np.dtype([("key", *_HASH), ("row_no", "i8"), ("is_one", "?")])
-_STATE = np.dtype([("key", *_HASH), ("row_no", "i8"), ("is_held", "?"), ("is_in_doubt", "?")])
 # A version is a time in ISO 8601, UTC, with microseconds, and sorts as text; none sorts before any.
 BALANCE = np.dtype(
     [
@@ -69,12 +67,9 @@ class Finder:
         self._parts = Partitions(PART, "identity", folder)
         self._tasks = Partitions(TASK, "key", folder)
         self.balances = Partitions(BALANCE, "card", folder)
-        self._states = Partitions(_STATE, "key", folder)
 
     def note(self, leaf: Leaf) -> None:
-        """Take in the parts of a leaf that are still due, and the states that the platform holds already."""
-        if self._api is Api.STATE:
-            self._note_states(leaf)
+        """Take in the parts of a leaf that are still due."""
         due = leaf.parts.take(leaf.due_parts())
         if len(due):
             # A derived key is left out: it says nothing but what the balance says.
@@ -115,22 +110,10 @@ class Finder:
         lines["is_derived"] = is_derived
         self.balances.add(lines)
 
-    def _note_states(self, leaf: Leaf) -> None:
-        fates = leaf.fates_by_row()[leaf.parts.numbers("at")]
-        places = np.flatnonzero(np.isin(fates, (Fate.DUE, Fate.ALREADY_SUCCEEDED)))
-        told = leaf.parts.take(places)
-        lines = np.empty(len(told), dtype=_STATE)
-        lines["key"] = hashes(told.values("request_key"))
-        lines["row_no"] = _row_nos(leaf, told)
-        lines["is_held"] = fates[places] == Fate.ALREADY_SUCCEEDED
-        lines["is_in_doubt"] = np.isin(places, list(leaf.in_doubt))
-        self._states.add(lines)
-
     def find(self, rows: int) -> Repeats:
         """Return what comes more than once among so many rows."""
         rulings = Rulings(rows)
         rule_on_forms(self._tasks, rulings)
-        rule_before_held(self._states, rulings)
         if self._is_of_tasks:
             return Repeats(rulings, rule_on_parts(self._parts, rulings, rows))
         if self._api is Api.POINTS:
@@ -142,7 +125,7 @@ class Finder:
 
     def close(self) -> None:
         """Forget what was noted."""
-        for table in (self._parts, self._tasks, self.balances, self._states):
+        for table in (self._parts, self._tasks, self.balances):
             table.close()
 
 

@@ -17,12 +17,18 @@ class Ruling(IntEnum):
     OTHER_CONTENT = 2
     DUPLICATE = 3
     SUPERSEDED = 4
+    DELIVERED = 5
+    UNCHANGED = 6
+    SOME_TIMES = 7
 
 
 _FATES: Mapping[Ruling, Fate] = {
     Ruling.DUPLICATE: Fate.DUPLICATE_ROW,
     Ruling.SUPERSEDED: Fate.SUPERSEDED,
+    Ruling.DELIVERED: Fate.ALREADY_SUCCEEDED,
+    Ruling.UNCHANGED: Fate.UNCHANGED,
 }
+CONTRADICTION = "contradiction"
 # Code and message of the rows that are made invalid.
 _FAULTS: Mapping[Ruling, tuple[str, str]] = {
     Ruling.OTHER_FORM: (
@@ -32,6 +38,10 @@ _FAULTS: Mapping[Ruling, tuple[str, str]] = {
     Ruling.OTHER_CONTENT: (
         KEY_CONFLICT,
         "an earlier row of this run has the same request key and other content; give this row another key",
+    ),
+    Ruling.SOME_TIMES: (
+        CONTRADICTION,
+        "updated_at: some rows of this card or object have it in this run and others do not; give it to all or none",
     ),
 }
 
@@ -45,6 +55,10 @@ class Rulings:
     def rule(self, row_nos: npt.NDArray[np.int64], ruling: Ruling) -> None:
         """Rule on rows; a later ruling on a row takes the place of an earlier one."""
         self.of_row[row_nos - 1] = ruling
+
+    def rule_one(self, row_no: int, ruling: Ruling) -> None:
+        """Rule on one row."""
+        self.of_row[row_no - 1] = ruling
 
     def are_open(self, row_nos: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Return for each of the rows whether nothing is found about it."""

@@ -137,23 +137,6 @@ def rule_on_cards(balances: Iterable[Iterable[Table]], rulings: Rulings) -> None
             rulings.rule(lines["row_no"][is_older & ~is_same], Ruling.SUPERSEDED)
 
 
-def rule_before_held(states: Iterable[Iterable[Table]], rulings: Rulings) -> None:
-    """
-    Leave out the states that stand before one of the same object that the platform holds already.
-
-    So it is where a file runs again whose earlier state was overtaken. What is in doubt stays due.
-    """
-    for part in states:
-        some = _BY_KEY(alike(np.concatenate(list(part)), "key"))
-        if len(some):
-            group = np.cumsum(begins(some["key"]))
-            last_held = np.zeros(group[-1] + 1, np.int64)
-            held = some["is_held"]
-            np.maximum.at(last_held, group[held], some["row_no"][held])
-            is_before = ~held & ~some["is_in_doubt"] & (some["row_no"] < last_held[group])
-            rulings.rule(some["row_no"][is_before], Ruling.SUPERSEDED)
-
-
 def _repeated(
     part: Iterable[Table], rulings: Rulings
 ) -> Iterator[tuple[Table, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
