@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+UNIT_SEPARATOR = "\x1f"
+"""Stands between the parts of a name; the schemas let no field hold it."""
+
 _LONGEST_MESSAGE = 500
 _ROW_LIMIT = re.compile(r"([0-9]{1,12})|([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
 
@@ -168,13 +171,26 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectState:
+    """
+    Which object a state is of: a business order and the merchant's id of what it is about.
+
+    `version` orders the states of one object by when they changed, as that of a Balance does.
+    """
+
+    object: str
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Payload:
     """
     What one API call carries.
 
-    `identity` is what makes the delivery one and the same: the request key, for states with the state code.
-    `body` is the JSON in UTF-8, and stays byte for byte; `lane` names its lane. `refund_of` is the request key of
-    the payment that has to succeed first. `key_is_derived` says that the key was made from the row.
+    `identity` is what makes the delivery one and the same: the request key. For a state it is the object until the
+    row is staged: an object has many states, and the ledger counts them. `body` is the JSON in UTF-8, and stays byte
+    for byte; `lane` names its lane. `refund_of` is the request key of the payment that has to succeed first.
+    `key_is_derived` says that the key was made from the row.
     """
 
     api: Api
@@ -185,6 +201,7 @@ class Payload:
     refund_of: str | None = None
     balance: Balance | None = None
     key_is_derived: bool = False
+    state: ObjectState | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.lines import Lines
-from pipeline.model import Api, BadRow, Balance, Filtered, Invalid, Mapped, Payload, digest
+from pipeline.model import Api, BadRow, Balance, Filtered, Invalid, Mapped, ObjectState, Payload, digest
 from pipeline.texts import Column
 
 DIGEST = pa.binary(16)
@@ -33,7 +33,7 @@ PAYLOAD = pa.schema(_COLUMNS)
 One payload of a row: `at` is the row's place, `part` the payload's among those of its row.
 
 `digest` is that of the body; it is left out where the key is derived, which nearly always tells all there is to tell. A
-balance is parted in card, points and version.
+balance is parted in card, points and version; of a state the identity is the object.
 """
 
 
@@ -103,6 +103,7 @@ class Sheet:
             refund_of=refund_of,
             balance=balance,
             key_is_derived=is_derived,
+            state=ObjectState(identity, version) if self.api is Api.STATE else None,
         )
 
 
@@ -114,9 +115,10 @@ def key_of_row(payloads: tuple[Payload, ...]) -> str:
 
 def line_of(at: int, part: int, payload: Payload) -> tuple[object, ...]:
     """Return a payload as a line of PAYLOAD."""
-    balance = payload.balance
+    balance, state = payload.balance, payload.state
+    version = state.version if state else None
     return (
         at, part, payload.request_key, payload.identity, payload.key_is_derived,
         None if payload.key_is_derived else digest(payload.body), payload.body, payload.lane, payload.refund_of,
-        *((None,) * 3 if balance is None else (balance.card, balance.points, balance.version)),
+        *((None, None, version) if balance is None else (balance.card, balance.points, balance.version)),
     )  # fmt: skip

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.request import ProxyHandler, build_opener
 
 POINTS = "wechatpay.points"
+STATE = "alipay.state"
 POINTS_PER_SECOND = 5
 
 
@@ -48,7 +49,7 @@ def broken_promises(journal: Iterable[Mapping[str, Any]], summary: Mapping[str, 
     for peak in summary["peaks"]:
         if peak["api"] == POINTS and peak["requests_in_one_second"] > POINTS_PER_SECOND:
             yield f"{peak['requests_in_one_second']} points requests in one second; {POINTS_PER_SECOND} are allowed"
-    for (api, key), times in Counter(_applied(journal)).items():
+    for (api, key, _), times in Counter(map(_deed, _of(journal, "applied"))).items():
         if times > 1:
             yield f"{api} {key} was applied {times} times"
 
@@ -62,7 +63,16 @@ def contradictions(journal: Iterable[Mapping[str, Any]], reports: Path) -> Itera
 
 
 def _applied(journal: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    return ((entry["api"], entry["key"]) for entry in journal if entry["decision"] == "applied")
+    return ((entry["api"], entry["key"]) for entry in _of(journal, "applied"))
+
+
+def _of(journal: Iterable[Mapping[str, Any]], decision: str) -> Iterator[Mapping[str, Any]]:
+    return (entry for entry in journal if entry["decision"] == decision)
+
+
+def _deed(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return what is to be applied once: a key; of states, a key with its content, which may change."""
+    return entry["api"], entry["key"], entry["body_digest"] if entry["api"] == STATE else ""
 
 
 def _succeeded(reports: Path) -> Iterator[tuple[str, str]]:

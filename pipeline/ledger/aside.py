@@ -1,6 +1,7 @@
 """Files without a name, for what a run puts aside while it reads its inputs."""
 
 import os
+import sqlite3
 import tempfile
 import weakref
 from collections.abc import Iterator
@@ -48,3 +49,18 @@ class Aside:
                 f"what was read can't be put aside in {self._folder} ({exc.strerror or exc}); free space there, then "
                 "resume the run, or plan again: nothing was sent"
             ) from exc
+
+
+def scratch_database(folder: Path) -> sqlite3.Connection:
+    """Return a database without tables, for what does not fit in memory; it goes when its holder closes it or ends."""
+    handle, name = tempfile.mkstemp(dir=folder, prefix="backfill-")
+    os.close(handle)
+    try:
+        connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = OFF")
+        connection.execute("PRAGMA cache_size = -8192")
+        # Never committed: nothing has to be on disk before the cache is full.
+        connection.execute("BEGIN EXCLUSIVE")
+    finally:
+        Path(name).unlink()
+    return connection

@@ -89,7 +89,7 @@ def note_confirmed(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -
     if Fate.UNCHANGED not in leaf.fates and not leaf.confirmed:
         return
     noted = {n for n, counts in leaf.confirmed.items() if counts}
-    if _may_stage_before(connection, run):
+    if may_stage_before(connection, run):
         unchanged = np.flatnonzero((leaf.fates_by_row() == Fate.UNCHANGED)[leaf.parts.numbers("at")])
         noted = {*leaf.confirmed, *unchanged.tolist()}
     told = leaf.parts.take(np.array(sorted(noted), np.intp))
@@ -104,7 +104,7 @@ def note_confirmed(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -
     )
 
 
-def _may_stage_before(connection: sqlite3.Connection, run: RunRecord) -> bool:
+def may_stage_before(connection: sqlite3.Connection, run: RunRecord) -> bool:
     """Return whether a run that began earlier has still to say what is due: it is staged now, or will be anew."""
     asked = "SELECT EXISTS (SELECT 1 FROM runs WHERE account_no = ? AND api = ? AND run_no < ? AND act = 'staging')"
     return bool(connection.execute(asked, (run.account_no, run.api, run.run_no)).fetchone()[0])
@@ -155,4 +155,4 @@ def _is_due_before_another(connection: sqlite3.Connection, run: RunRecord, card:
 
 def place_of(run: RunRecord, leaf: Leaf, at: int) -> int:
     """Return the place of a row of a leaf among all rows ever staged."""
-    return position(run.run_no, leaf.first_row_no + at)
+    return position(run.run_no, leaf.last_rows.get(at, leaf.first_row_no + at))

@@ -7,12 +7,13 @@ from operator import attrgetter
 
 import orjson
 
-from pipeline.ledger.admission import Admission, Conflict, Go, Skip, admit, is_overtaken
+from pipeline.ledger.admission import Admission, Blocked, Conflict, Go, Skip, admit, is_overtaken
 from pipeline.ledger.fixes import judge_dues, knows_fixes, note_sent
 from pipeline.ledger.generations import Generation, may_have_been_sent
 from pipeline.ledger.lease import IsGone
+from pipeline.ledger.objects import intend_state, note_unchanged, settle_state
 from pipeline.ledger.past import Past, cards_of, past_of
-from pipeline.ledger.precedence import SUPERSEDED, later_state_sent, under_way_elsewhere, what_goes_first
+from pipeline.ledger.precedence import SUPERSEDED, UNCHANGED, payment_of, sequence_of_states, under_way_elsewhere
 from pipeline.ledger.records import DeliveryState, Due, RunRecord, Settlement
 from pipeline.ledger.tasks import form_conflict
 from pipeline.model import Status
@@ -22,6 +23,8 @@ _told = attrgetter(*_TOLD)
 _WITHOUT_INTENT = (Status.SKIPPED, Status.INVALID, Status.BLOCKED)
 # What is confirmed is never sent again: its body and its row, which name a user, need not be kept.
 _DONE = (Status.SUCCEEDED, Status.SKIPPED)
+
+_UNCHANGED = Skip(UNCHANGED)
 
 # A due, and how it ended; without that it is about to be sent.
 Entry = tuple[Due, Settlement | None]
@@ -63,9 +66,6 @@ def _doubted(
 def _intend(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due], is_gone: IsGone) -> list[Admission]:
     if not dues:
         return []
-    # Two of one object, in lanes of different users: the second has to find the intent of the first.
-    if len({due.request_key for due in dues}) < len(dues):
-        return [admission for due in dues for admission in _intend(connection, run, [due], is_gone)]
     past = past_of(connection, run, [due.identity for due in dues])
     has_fixes = knows_fixes(connection, run)
     forbidden = judge_dues(connection, run, dues) if has_fixes else {}
@@ -82,6 +82,8 @@ def _intend(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due],
         note_sent(connection, going)
     for due in going:
         _intend_balance(connection, run, due)
+        intend_state(connection, run, due)
+    note_unchanged(connection, run, [due for due, found in zip(dues, admissions, strict=True) if found == _UNCHANGED])
     return admissions
 
 
@@ -93,17 +95,19 @@ def _admission(connection: sqlite3.Connection, run: RunRecord, due: Due, past: P
     return (
         (under_way_elsewhere(connection, run, due, is_gone) if is_sending else None)
         or _obstacle(connection, run, due, doubt=admission.doubt)
-        or what_goes_first(connection, run, due, doubt=admission.doubt)
+        or payment_of(connection, run, due)
         or admission
     )
 
 
-def _obstacle(connection: sqlite3.Connection, run: RunRecord, due: Due, *, doubt: bool) -> Conflict | Skip | None:
-    """Say why a due is never sent any more. What is in doubt, but for a balance, has to be settled."""
+def _obstacle(
+    connection: sqlite3.Connection, run: RunRecord, due: Due, *, doubt: bool
+) -> Conflict | Skip | Blocked | None:
+    """Say why a due is not sent, or never any more. What is in doubt, but for a balance, has to be settled."""
     if due.balance is not None:
         card = cards_of(connection, run, [due.balance.card]).get(due.balance.card)
         return Skip(SUPERSEDED) if is_overtaken(due.balance, due.position, due.identity, card) else None
-    return None if doubt else form_conflict(connection, run, due) or later_state_sent(connection, run, due)
+    return None if doubt else form_conflict(connection, run, due) or sequence_of_states(connection, run, due)
 
 
 def _intend_balance(connection: sqlite3.Connection, run: RunRecord, due: Due) -> None:
@@ -165,6 +169,7 @@ def _settle_deliveries(connection: sqlite3.Connection, run: RunRecord, ended: Se
             connection.execute("UPDATE deliveries SET state = ?" + where, (state, *asked))
     for due, end in ended:
         _settle_balance(connection, run, due, end.leaves)
+        settle_state(connection, run, due, end.leaves)
 
 
 # After a resync the platform may have answered a key of the export from memory, and hold a balance that was sent since:

@@ -98,11 +98,8 @@ _IS_CURRENT = {
         " WHERE c.account_no = v.account_no AND c.card = v.card), 0)"
     ),
     Api.STATE: (
-        "NOT EXISTS (SELECT 1 FROM dues AS e JOIN runs AS r USING (run_no) JOIN deliveries AS o"
-        " ON o.account_no = r.account_no AND o.api = r.api AND o.identity = e.identity"
-        " WHERE r.account_no = v.account_no AND r.api = v.api AND e.position > v.variant AND o.state = 'succeeded'"
-        " AND e.identity > substr(v.identity, 1, instr(v.identity, '/')) AND e.identity <> v.identity"
-        " AND e.identity < substr(v.identity, 1, instr(v.identity, '/') - 1) || '0')"
+        "EXISTS (SELECT 1 FROM objects AS h WHERE h.account_no = v.account_no AND h.identity = v.identity"
+        " AND NOT h.unsettled)"
     ),
 }
 

@@ -67,8 +67,9 @@ class Leaf:
     `fates`, and why a row is invalid into `faults`, by its place. `dropped` are parts that an earlier
     row sends; `confirmed` are parts that say what the platform holds already, and whether that has to be noted: it is
     of a later time, or somebody has another balance of the card to send (of what was found unchanged for all rows at
-    once, only where it has to be); `in_doubt` are parts that an earlier attempt may have delivered. `origins` are the
-    rows that fixed rows stand for, by the place of these; `variants` what is noted of rows that were ever fixed.
+    once, only where it has to be). `last_rows` are, of states by place, the last rows of the run that say the same.
+    `origins` are the rows that fixed rows stand for, by the place of these; `variants` what is noted of rows that were
+    ever fixed.
     """
 
     file_no: int
@@ -81,7 +82,7 @@ class Leaf:
     parts: Lines
     dropped: set[int] = field(default_factory=set)
     confirmed: dict[int, bool] = field(default_factory=dict)
-    in_doubt: set[int] = field(default_factory=set)
+    last_rows: dict[int, int] = field(default_factory=dict)
     file_lines: Sequence[int] | None = None
     origins: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     variants: dict[int, Variant] = field(default_factory=dict, repr=False)
@@ -93,7 +94,7 @@ class Leaf:
 
     def decided(self) -> "Leaf":
         """Return the leaf as it waits: of rows that are decided on nobody asks what they would have sent."""
-        return replace(self, parts=self.parts.take(self.due_parts()), in_doubt=set())
+        return replace(self, parts=self.parts.take(self.due_parts()))
 
     def fates_by_row(self) -> npt.NDArray[np.uint8]:
         """Return the fates in a form that numpy can read and write."""

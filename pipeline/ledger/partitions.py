@@ -1,7 +1,9 @@
 """Tables of numbers that are grouped by a hash, whatever their size, with little memory."""
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,41 @@ _PARTS = 1 << _BITS
 _STRETCH_BYTES = 16 << 10
 # Parts of a small table are handled together: each time costs as much as a thousand lines.
 _LEAST_BYTES = 1 << 20
+# Larger is a part only where many lines are equal, or there are tens of millions: then it comes in several tables.
+_MOST_BYTES = 8 << 20
+_TABLE_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """
+    Lines of one part, as tables of a bounded size: one, but where very many lines are equal.
+
+    It can be gone through several times.
+    """
+
+    kind: np.dtype[Any]
+    pieces: Callable[[], Iterator[bytes | bytearray]]
+    bytes_at_once: int
+
+    def __iter__(self) -> Iterator[Table]:
+        data = bytearray()
+        for piece in self.pieces():
+            data += piece
+            if len(data) >= self.bytes_at_once:
+                whole = len(data) - len(data) % self.kind.itemsize
+                yield np.frombuffer(data[:whole], dtype=self.kind)
+                del data[:whole]
+        if data:
+            yield np.frombuffer(data, dtype=self.kind)
 
 
 class Partitions:
-    """Lines of a table, parted by the hash in one of its fields, in its order: equal ones are always together."""
+    """
+    Lines of a table, parted by the hash in one of its fields, in its order: equal ones are always in one part.
+
+    A part is gone through table by table.
+    """
 
     def __init__(self, kind: np.dtype[Any], by: str, folder: Path) -> None:
         self._kind = kind
@@ -52,17 +85,26 @@ class Partitions:
         self._stretches[n].append(self._put)
         self._put += 1
 
-    def __iter__(self) -> Iterator[Table]:
-        data = bytearray()
-        for stretches, waiting in zip(self._stretches, self._waiting, strict=True):
-            for stretch in stretches:
-                data += self._aside.read_at(stretch * _STRETCH_BYTES, _STRETCH_BYTES)
-            data += waiting
-            if len(data) >= _LEAST_BYTES:
-                yield np.frombuffer(data, dtype=self._kind)
-                data = bytearray()
-        if data:
-            yield np.frombuffer(data, dtype=self._kind)
+    def __iter__(self) -> Iterator[Iterable[Table]]:
+        several, size = list[int](), 0
+        for n, waiting in enumerate(self._waiting):
+            several.append(n)
+            size += len(self._stretches[n]) * _STRETCH_BYTES + len(waiting)
+            if size >= _LEAST_BYTES:
+                yield self._part(several, size)
+                several, size = [], 0
+        if size:
+            yield self._part(several, size)
+
+    def _part(self, several: Sequence[int], size: int) -> Iterable[Table]:
+        at_once = size if size <= _MOST_BYTES else _TABLE_BYTES
+        return _Part(self._kind, partial(self._pieces, several), at_once)
+
+    def _pieces(self, parts: Iterable[int]) -> Iterator[bytes | bytearray]:
+        for n in parts:
+            for stretch in self._stretches[n]:
+                yield self._aside.read_at(stretch * _STRETCH_BYTES, _STRETCH_BYTES)
+            yield self._waiting[n]
 
     def close(self) -> None:
         """Forget the lines."""

@@ -4,18 +4,20 @@ import sqlite3
 
 from pipeline.ledger.admission import Blocked, Skip
 from pipeline.ledger.lease import IsGone
+from pipeline.ledger.objects import held_states, is_earlier_open
 from pipeline.ledger.records import DeliveryState, Due, RunRecord
-from pipeline.model import Api, Balance
+from pipeline.model import Balance
 
 PAYMENT_NOT_SUCCEEDED = "payment_not_succeeded"
 EARLIER_STATE_OPEN = "earlier_state_open"
 SENT_BY_ANOTHER_JOB = "sent_by_another_job"
 SUPERSEDED = "superseded"
+UNCHANGED = "unchanged"
 
-
-def what_goes_first(connection: sqlite3.Connection, run: RunRecord, due: Due, *, doubt: bool) -> Blocked | None:
-    """Say what a due has to wait for: the payment that it takes back, or an earlier state of the same object."""
-    return _payment(connection, run, due) or _earlier_state(connection, run, due, doubt=doubt)
+_EARLIER_STATE = Blocked(
+    EARLIER_STATE_OPEN,
+    "an earlier state of this out_biz_no is open; rerun the run that left it so, then this one",
+)
 
 
 def under_way_elsewhere(connection: sqlite3.Connection, run: RunRecord, due: Due, is_gone: IsGone) -> Blocked | None:
@@ -31,7 +33,7 @@ def under_way_elsewhere(connection: sqlite3.Connection, run: RunRecord, due: Due
     return Blocked(SENT_BY_ANOTHER_JOB, "a run of another job is sending this request key; once that has ended, rerun")
 
 
-def _payment(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Blocked | None:
+def payment_of(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Blocked | None:
     """Say why a refund has to wait. A payment that the ledger never saw is left for the platform to judge."""
     if due.refund_of is None:
         return None
@@ -67,55 +69,23 @@ def payment_state(connection: sqlite3.Connection, run: RunRecord, key: str) -> s
     return None if seen is None else str(seen[0])
 
 
-# The other states of the same object that went out, wherever an export told them: `0` follows `/` in ASCII, so that
-# these are the identities that begin with the key and a slash.
-_OTHER_STATES = (
-    "SELECT 1 FROM dues AS e JOIN runs AS r USING (run_no) JOIN deliveries AS v ON v.account_no = r.account_no"
-    " AND v.api = r.api AND v.identity = e.identity WHERE r.account_no = :account_no AND r.api = :api"
-    " AND e.identity > :key || '/' AND e.identity < :key || '0' AND e.identity <> :identity"
-)
-
-
-def _asked(run: RunRecord, due: Due) -> dict[str, object]:
-    return {
-        "account_no": run.account_no,
-        "api": run.api,
-        "run_no": run.run_no,
-        "key": due.request_key,
-        "identity": due.identity,
-        "position": due.position,
-    }
-
-
-def _earlier_state(connection: sqlite3.Connection, run: RunRecord, due: Due, *, doubt: bool) -> Blocked | None:
+def sequence_of_states(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Skip | Blocked | None:
     """
-    Hold a state back while an earlier one of the same object is open: sent or applied later, that would undo this one.
+    Say why a state is not sent now: the platform may hold a later one of the object, or the same, or waits for one.
 
-    A state that is in doubt itself may be sent again: nothing else settles it.
+    Sent or applied after a later one it would undo that, and so would an earlier one that is open yet.
     """
-    if run.api is not Api.STATE or doubt:
+    if due.state is None:
         return None
-    # `+` here and below: by its run SQLite would look through all dues, by its identity through a few.
-    is_open = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM dues WHERE +run_no = :run_no AND identity <> :identity AND position < :position"
-        " AND identity > :key || '/' AND identity < :key || '0' AND status IN ('unknown', 'unsent', 'blocked'))"
-        f" OR EXISTS ({_OTHER_STATES} AND e.position < :position AND v.state IN ('sending', 'unknown'))",
-        _asked(run, due),
-    ).fetchone()
-    if not is_open[0]:
-        return None
-    return Blocked(EARLIER_STATE_OPEN, "an earlier state of this out_biz_no is open; rerun, and that goes first")
-
-
-def later_state_sent(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Skip | None:
-    """Leave a state out where the platform may hold a later one of the same object, which this would undo."""
-    if run.api is not Api.STATE:
-        return None
-    may_be_held = "v.state IN ('sending', 'unknown', 'succeeded')"
-    found = connection.execute(
-        f"SELECT EXISTS ({_OTHER_STATES} AND e.position > :position AND {may_be_held})", _asked(run, due)
-    ).fetchone()
-    return Skip(SUPERSEDED) if found[0] else None
+    held = held_states(connection, run, [due.state.object]).get(due.state.object)
+    if held is not None and held.identity != due.identity:
+        if held.is_later(due.state.version, due.position):
+            return Skip(SUPERSEDED)
+        if held.unsettled:
+            return _EARLIER_STATE
+    if is_earlier_open(connection, run, due):
+        return _EARLIER_STATE
+    return Skip(UNCHANGED) if held is not None and held.confirmed == due.digest and not held.unsettled else None
 
 
 def is_a_newer_one_due(connection: sqlite3.Connection, run: RunRecord, balance: Balance, position: int) -> bool:

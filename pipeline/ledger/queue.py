@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pipeline.ledger.database import Damaged
 from pipeline.ledger.records import Due, RunRecord
-from pipeline.model import Api, Balance, LaneOrder, digest
+from pipeline.model import Api, Balance, LaneOrder, ObjectState, digest
 
 LaneT = TypeVar("LaneT", bytes, str)
 
@@ -20,13 +20,14 @@ _END = (1 << 63) - 1
 _LANE = "coalesce((SELECT j.joined_to FROM temp.joined AS j WHERE j.lane = d.lane), d.lane)"
 _COLUMNS = (
     f"d.due_no, d.row_no, d.request_key, d.identity, d.digest, d.body, {_LANE}, d.refund_of, d.card, d.points,"
-    " d.version, d.position"
+    " d.version, d.position, d.object"
 )
 
 # `first` is where a lane begins in the source; `newest` is when what it holds changed last, NULL where nobody says.
+# Within a lane, states go as they changed.
 _ORDERS = {
-    LaneOrder.SOURCE: "first, due_no",
-    LaneOrder.NEWEST: "newest DESC NULLS LAST, first, due_no",
+    LaneOrder.SOURCE: "first, version, position, due_no",
+    LaneOrder.NEWEST: "newest DESC NULLS LAST, first, version, position, due_no",
 }
 
 
@@ -34,9 +35,10 @@ def lanes(
     connection: sqlite3.Connection, lock: threading.Lock, run: RunRecord, order: LaneOrder, rows: int | None = None
 ) -> Iterator[list[Due]]:
     """
-    Yield the open dues of each lane, in source order within the lane.
+    Yield the open dues of each lane, within the lane in source order, or by when a state changed.
 
-    A refund and its payment share a lane also where the export names other users for them. The order is worked out
+    A refund and its payment share a lane also where the export names other users for them, and so do the states of one
+    number. The order is worked out
     once, into a temporary table: a long read of the ledger itself would keep its write-ahead log from being cut back
     while the run goes on. With `rows` the dues are those of so many rows, the first in the source that have any.
     """
@@ -46,9 +48,9 @@ def lanes(
         connection.execute("DROP TABLE IF EXISTS temp.queue")
         connection.execute(
             "CREATE TEMP TABLE queue AS SELECT due_no FROM"
-            " (SELECT due_no, min(due_no) OVER (PARTITION BY lane) AS first,"
+            " (SELECT due_no, version, position, min(due_no) OVER (PARTITION BY lane) AS first,"
             "  max(version) OVER (PARTITION BY lane) AS newest"
-            f"  FROM (SELECT due_no, version, {_LANE} AS lane FROM dues AS d"
+            f"  FROM (SELECT due_no, version, position, {_LANE} AS lane FROM dues AS d"
             "   WHERE run_no = ? AND status IS NULL AND row_no <= ?))"
             f" ORDER BY {_ORDERS[order]}",
             (run.run_no, upto),
@@ -67,19 +69,27 @@ def _last_of_the_first(connection: sqlite3.Connection, run: RunRecord, rows: int
     return int(found[0] or 0)
 
 
+# Pairs of lanes that have to be one: a refund waits for its payment, and a state for an earlier one of its number,
+# whichever user or principal the export names.
+_APART = {
+    Api.CUMULATION: (
+        "SELECT DISTINCT r.lane, p.lane FROM dues AS r JOIN dues AS p ON p.identity = r.refund_of"
+        " AND p.run_no = r.run_no WHERE r.run_no = ? AND r.refund_of IS NOT NULL AND p.lane <> r.lane"
+    ),
+    Api.STATE: (
+        "SELECT DISTINCT lane, one FROM (SELECT lane, min(lane) OVER (PARTITION BY request_key) AS one FROM dues"
+        " WHERE run_no = ? AND status IS NULL) WHERE lane <> one"
+    ),
+}
+
+
 def _join(connection: sqlite3.Connection, run: RunRecord) -> None:
-    """Find the lanes that a refund has in common with its payment, and write into a temporary table what they share."""
+    """Find the lanes that have to be one, and write into a temporary table which one that is."""
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS joined (lane BLOB PRIMARY KEY, joined_to BLOB) WITHOUT ROWID")
     connection.execute("DELETE FROM temp.joined")
-    # Nothing else takes a payment back: all dues of a run need not be looked through.
-    if run.api is not Api.CUMULATION:
-        return
-    apart = connection.execute(
-        "SELECT DISTINCT r.lane, p.lane FROM dues AS r JOIN dues AS p ON p.identity = r.refund_of"
-        " AND p.run_no = r.run_no WHERE r.run_no = ? AND r.refund_of IS NOT NULL AND p.lane <> r.lane",
-        (run.run_no,),
-    )
-    connection.executemany("INSERT INTO temp.joined VALUES (?, ?)", joined(apart).items())
+    if run.api in _APART:
+        apart = connection.execute(_APART[run.api], (run.run_no,))
+        connection.executemany("INSERT INTO temp.joined VALUES (?, ?)", joined(apart).items())
 
 
 def joined(pairs: Iterable[tuple[LaneT, LaneT]]) -> dict[LaneT, LaneT]:
@@ -132,7 +142,7 @@ def _pages(connection: sqlite3.Connection, lock: threading.Lock) -> Iterator[tup
 
 
 def _due(line: tuple[Any, ...]) -> Due:
-    due_no, row_no, key, identity, staged, body, lane, refund_of, card, points, version, position = line
+    due_no, row_no, key, identity, staged, body, lane, refund_of, card, points, version, position, obj = line
     if digest(body) != staged:
         # SQLite keeps no sum of a page: a body that has rotted may still be right in form.
         raise Damaged("the body of a due is not the one that was staged")
@@ -148,4 +158,5 @@ def _due(line: tuple[Any, ...]) -> Due:
         refund_of=refund_of,
         balance=balance,
         position=position,
+        state=None if obj is None else ObjectState(obj, version),
     )

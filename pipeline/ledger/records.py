@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from pipeline.fault_groups import FaultGroups
-from pipeline.model import Api, Balance, Export, Status
+from pipeline.model import Api, Balance, Export, ObjectState, Status
 
 # A place among all rows ever staged: the run's number, and in the lower bits the row's number in its run.
 ROW_BITS = 40
@@ -129,7 +129,7 @@ def let_pass(_decided: Decided) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What a run still has to deliver. `position` orders balances by when they were first staged."""
+    """What a run still has to deliver. `position` orders balances and states by when they were first staged."""
 
     due_no: int
     row_no: int
@@ -141,6 +141,7 @@ class Due:
     refund_of: str | None
     balance: Balance | None
     position: int
+    state: ObjectState | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from pipeline.ledger.database import open_for_reading, told_clearly
 from pipeline.ledger.leaf import Fate, Leaf
 from pipeline.ledger.lease import is_dead, this_process
 from pipeline.ledger.origins import Origin, find_origins
-from pipeline.ledger.partitions import Partitions, numbers
+from pipeline.ledger.partitions import Partitions, Table, numbers
 from pipeline.ledger.records import Act, Decided, InputRecord, NewRun, RunRecord, let_pass
 from pipeline.ledger.refunds import Retarget
 from pipeline.ledger.staging import Staging
@@ -126,7 +126,7 @@ class Rehearsal:
                 if self._run.api is Api.POINTS and len(self.prospect.samples) < _SAMPLES:
                     balances.give_unused_keys(self._connection, self._run, leaf, rekey)
                 self._count(leaf)
-        self.prospect.lanes = sum(len(np.unique(lines["lane"][:, 0])) for lines in self._lanes)
+        self.prospect.lanes = sum(map(_lanes_of, self._lanes))
 
     def _count(self, leaf: Leaf) -> None:
         seen = self.prospect
@@ -164,6 +164,14 @@ class Rehearsal:
             rule=fault.rule,
             value=fault.value,
         )
+
+
+def _lanes_of(part: Iterable[Table]) -> int:
+    """Return how many lanes a part holds."""
+    lanes = np.empty(0, np.uint64)
+    for lines in part:
+        lanes = np.unique(np.concatenate([lanes, lines["lane"][:, 0]]))
+    return len(lanes)
 
 
 def _next_run(connection: sqlite3.Connection, new: NewRun, account_no: int) -> RunRecord:

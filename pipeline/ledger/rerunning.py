@@ -109,7 +109,7 @@ def complete(connection: sqlite3.Connection, run: RunRecord, retarget: Retarget)
     )
 
 
-_COPIED = "request_key, identity, key_is_derived, digest, body, lane, refund_of, card, points, version"
+_COPIED = "request_key, identity, key_is_derived, digest, body, lane, refund_of, card, points, version, object"
 
 
 def _copy_row(connection: sqlite3.Connection, old: tuple[int, int], new: tuple[int, int]) -> None:

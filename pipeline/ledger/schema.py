@@ -209,6 +209,46 @@ UPDATE runs SET concluded_at = finished_at;
 # The encoding of each input; null where the format has one of its own, and of runs before this version.
 _INPUT_ENCODING = "ALTER TABLE inputs ADD COLUMN encoding TEXT"
 
+# States are counted by object: `<out_biz_no> <out_principal_id> <run and row>`, with char(31) between. Before, a state
+# was known by `<out_biz_no>/<biz_state_code>`. Whose principal was forgotten with the body, it stays empty: only what
+# was delivered is so. A state that several runs told is as new as the newest of them.
+_OBJECTS = """
+ALTER TABLE dues ADD COLUMN object TEXT;
+CREATE TABLE objects (
+    account_no      INTEGER NOT NULL REFERENCES accounts,
+    object          TEXT NOT NULL,
+    identity        TEXT NOT NULL,
+    digest          BLOB NOT NULL,
+    version         TEXT,
+    position        INTEGER NOT NULL,
+    unsettled       INTEGER NOT NULL,
+    before_identity TEXT,
+    before_digest   BLOB,
+    before_version  TEXT,
+    before_position INTEGER,
+    PRIMARY KEY (account_no, object)
+) WITHOUT ROWID;
+CREATE TEMP TABLE renamed AS
+    SELECT *, object || char(31) || printf('%08x%010x', position >> 40, position & 0xffffffffff) AS identity FROM (
+        SELECT r.account_no, d.identity AS old, max(d.position) AS position, d.request_key || char(31)
+            || coalesce(max(json_extract(CAST(d.body AS TEXT), '$.out_principal_id')), '') AS object
+        FROM dues AS d JOIN runs AS r USING (run_no) WHERE r.api = 'alipay.state' GROUP BY r.account_no, d.identity
+    );
+CREATE INDEX temp.renamed_by_old ON renamed (old, account_no);
+UPDATE deliveries SET identity = n.identity FROM temp.renamed AS n
+    WHERE deliveries.api = 'alipay.state' AND n.old = deliveries.identity AND n.account_no = deliveries.account_no;
+UPDATE dues SET object = n.object, identity = n.identity FROM temp.renamed AS n, runs AS r
+    WHERE r.run_no = dues.run_no AND r.api = 'alipay.state' AND n.old = dues.identity AND n.account_no = r.account_no;
+INSERT INTO objects (account_no, object, identity, digest, position, unsettled)
+    SELECT v.account_no, n.object, v.identity, v.digest, max(n.position), v.state <> 'succeeded'
+    FROM temp.renamed AS n JOIN deliveries AS v ON v.account_no = n.account_no AND v.api = 'alipay.state'
+        AND v.identity = n.identity
+    WHERE v.state IN ('succeeded', 'sending', 'unknown') GROUP BY v.account_no, n.object;
+DROP TABLE temp.renamed;
+CREATE INDEX dues_open_by_object ON dues (object, status)
+    WHERE object IS NOT NULL AND coalesce(status, '') NOT IN ('succeeded', 'skipped');
+"""
+
 # The step at index n brings a ledger from version n to n + 1. A step is never changed once released.
-MIGRATIONS = (_VERSION_1, _WAITS, _FAULTS, _FIXES, _GENERATIONS, _INPUT_ENCODING)
+MIGRATIONS = (_VERSION_1, _WAITS, _FAULTS, _FIXES, _GENERATIONS, _INPUT_ENCODING, _OBJECTS)
 VERSION = len(MIGRATIONS)

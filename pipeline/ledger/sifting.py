@@ -1,20 +1,22 @@
 """Deciding what of a staged run must not, or need not, be sent, once all of it is read; and writing down the rest."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 
 import orjson
 
 from pipeline.ledger.admission import Admission, Go, Skip, admit
-from pipeline.ledger.balances import Rekey, give_unused_keys, note_confirmed, sift_balances
+from pipeline.ledger.balances import Rekey, give_unused_keys, note_confirmed, place_of, sift_balances
 from pipeline.ledger.leaf import Fate, Leaf
+from pipeline.ledger.objects import object_of
 from pipeline.ledger.origins import write_origins
 from pipeline.ledger.packs import Pack, write_pack
 from pipeline.ledger.past import past_of
 from pipeline.ledger.recognised import write_variants
-from pipeline.ledger.records import RunRecord, position
+from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging import Findings
+from pipeline.ledger.states import give_up_states, note_unchanged, sift_states
 from pipeline.lines import Lines
 from pipeline.model import Api, Fault, Status, digest
 
@@ -30,6 +32,8 @@ def sift_and_write(
     if run.api is Api.POINTS:
         note_confirmed(connection, run, leaf)
         give_unused_keys(connection, run, leaf, rekey)
+    if run.api is Api.STATE:
+        note_unchanged(connection, run, leaf)
     _write_packs(connection, run, leaf)
     _insert_rows(connection, run, leaf, (Fate.DUE, Fate.INVALID))
     _insert_dues(connection, run, leaf)
@@ -43,7 +47,7 @@ def give_up(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, open_as:
 
     That is unsent; unknown, where an earlier attempt may have been applied; skipped, where it was delivered.
     """
-    in_doubt: set[int] = set()
+    in_doubt = give_up_states(connection, run, leaf) if run.api is Api.STATE else set[int]()
     for at, admissions in _admissions(connection, run, leaf).items():
         if all(isinstance(admission, Skip) for admission in admissions):
             leaf.fates[at] = Fate.ALREADY_SUCCEEDED
@@ -79,6 +83,8 @@ def sift(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, findings: F
     findings.apply(connection, run, leaf)
     if run.api is Api.POINTS:
         sift_balances(connection, run, leaf)
+    if run.api is Api.STATE:
+        sift_states(connection, run, leaf)
 
 
 def _write_packs(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
@@ -118,15 +124,20 @@ def _fault(fault: Fault) -> tuple[str | None, ...]:
 
 
 def _insert_dues(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
-    due, first = leaf.parts.take(leaf.due_parts()), leaf.first_row_no
-    row_nos = [first + at for at in due.values("at")]
+    due = leaf.parts.take(leaf.due_parts())
+    places = due.values("at")
     told = ("body", "lane", "refund_of", "card", "points", "version")
     connection.executemany(
         "INSERT INTO dues (run_no, row_no, part, position, request_key, identity, key_is_derived, digest, body, lane,"
-        " refund_of, card, points, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " refund_of, card, points, version, object) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         zip(
-            repeat(run.run_no), row_nos, due.values("part"), [position(run.run_no, row_no) for row_no in row_nos],
+            repeat(run.run_no), [leaf.first_row_no + at for at in places], due.values("part"),
+            [place_of(run, leaf, at) for at in places],
             due.values("request_key"), due.values("identity"), due.values("key_is_derived"), _digests(due),
-            *map(due.values, told), strict=False,
+            *map(due.values, told), _objects(run, due), strict=False,
         ),
     )  # fmt: skip
+
+
+def _objects(run: RunRecord, due: Lines) -> Iterable[str | None]:
+    return map(object_of, due.values("identity")) if run.api is Api.STATE else repeat(None)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.ledger.admission import Conflict, Go, Skip, admit
+from pipeline.ledger.admission import Conflict, Skip, admit
 from pipeline.ledger.leaf import Fate, Leaf, leaf_of
 from pipeline.ledger.lease import IsGone
 from pipeline.ledger.past import Past, past_among
@@ -17,6 +17,7 @@ from pipeline.ledger.records import RunRecord
 from pipeline.ledger.refunds import Retarget, follow_payments
 from pipeline.ledger.repeats import Finder, Repeats
 from pipeline.ledger.spool import Spool
+from pipeline.ledger.states import StagedStates
 from pipeline.ledger.tasks import COUNTED_OTHERWISE, sent_otherwise
 from pipeline.ledger.unchanged import Unchanged, find_unchanged
 from pipeline.model import Api, Export
@@ -32,12 +33,15 @@ class Findings:
 
     repeats: Repeats
     unchanged: Unchanged | None = None
+    states: StagedStates | None = None
 
     def apply(self, connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
         """Write into a leaf what was found about its rows, as far as that still holds."""
         self.repeats.apply(leaf)
         if self.unchanged is not None:
             self.unchanged.apply(connection, run, leaf)
+        if self.states is not None:
+            self.states.apply(leaf)
 
 
 class Staging:
@@ -57,6 +61,7 @@ class Staging:
         self._rows = 0
         self._finder = Finder(run, folder)
         self._recognition: Recognition | None = None
+        self._states = StagedStates(run, folder) if run.api is Api.STATE else None
 
     def add(self, connection: sqlite3.Connection, file_no: int, first_row_no: int, sheet: Sheet) -> int:
         """
@@ -69,14 +74,17 @@ class Staging:
             self._recognition = Recognition(connection, self._run)
         fixed = self._recognition.recognise(connection, leaf, sheet)
         follow_payments(connection, self._run, leaf, self._retarget)
-        # A balance is decided on when the newest of its card is known: were it left out here as delivered, an older
-        # one of the same card would seem the newest.
-        if self._run.api is not Api.POINTS:
+        # A balance is decided on when the newest of its card is known, and a state when all of its object are: were one
+        # left out here as delivered, an older one would seem the newest.
+        if self._run.api is Api.CUMULATION:
             _leave_out_delivered(connection, self._run, leaf)
         if self._keeps_cells:
             leaf.cells.update((at, sheet.cells(at)) for at in leaf.places_of(*_OPEN))
-        self._finder.note(leaf)
-        self._finder.note_fixed(leaf, fixed)
+        if self._states is None:
+            self._finder.note(leaf)
+            self._finder.note_fixed(leaf, fixed)
+        else:
+            self._states.note(leaf)
         self._spool.add(leaf.decided())
         self._rows = first_row_no - 1 + len(leaf.fates)
         return len(leaf.faults)
@@ -87,10 +95,12 @@ class Staging:
 
         `keep_up` is called now and then, `is_gone` tells whether the holder of a job is dead.
         """
-        repeats = self._finder.find()
+        repeats = self._finder.find(self._rows)
         keep_up()
+        if self._states is not None:
+            self._states.decide(connection, repeats.rulings, keep_up)
         if self._run.api is not Api.POINTS:
-            return Findings(repeats)
+            return Findings(repeats, states=self._states)
         unchanged = find_unchanged(connection, self._run, self._finder.balances, self._rows, keep_up, is_gone=is_gone)
         return Findings(repeats, unchanged)
 
@@ -101,6 +111,8 @@ class Staging:
         """Forget the rows."""
         self._spool.close()
         self._finder.close()
+        if self._states is not None:
+            self._states.close()
 
 
 def _leave_out_delivered(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
@@ -123,8 +135,6 @@ def _judge_known(leaf: Leaf, past: Past) -> None:
                     leaf.refuse(at[n], message)
                 case Skip():
                     is_done[n] = True
-                case Go(doubt=True):
-                    leaf.in_doubt.add(n)
     fates = leaf.fates_by_row()
     is_left = np.zeros(len(fates), np.bool_)
     is_left[leaf.parts.numbers("at")[~is_done]] = True

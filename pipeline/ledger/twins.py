@@ -1,104 +1,145 @@
 """What comes more than once in one part of a table: lines that are alike always stand in the same part."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ledger.partitions import alike, begins, group_firsts
+from pipeline.ledger.partitions import Table, alike, begins, group_firsts
+from pipeline.ledger.rulings import Ruling, Rulings
+
+# Sorts lines; those that are alike in the field that a part is made by then stand together, the first one first.
+Sort = Callable[[Table], Table]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Parts that an earlier row has as well, and whether their content is the same; of so many `parts` is the row."""
+def beside_first(part: Iterable[Table], name: str, sort: Sort) -> Iterator[tuple[Table, Table]]:
+    """
+    Yield the lines of a part that have a twin in a field, some at once, and beside each the first of its kind.
 
-    row_no: npt.NDArray[np.int64]
-    is_same: npt.NDArray[np.bool_]
-    part: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
-    parts: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    A part that comes in several tables, as where most lines of a run are alike, is gone through twice: to find the
+    first ones, and to hold all others against them. Its lines are then all yielded.
+    """
+    tables = iter(part)
+    firsts = next(tables, None)
+    if firsts is None:
+        return
+    others = next(tables, None)
+    if others is None:
+        lines = sort(alike(firsts, name))
+        yield lines, _first_of_each(lines, name)
+        return
+    firsts = _only_firsts(firsts, name, sort)
+    while others is not None:
+        firsts = _only_firsts(np.concatenate([firsts, others]), name, sort)
+        others = next(tables, None)
+    for table in part:
+        lines = sort(np.concatenate([firsts, table]))
+        yield lines, _first_of_each(lines, name)
 
 
-def united(arrays: Iterable[Any]) -> npt.NDArray[np.int64]:
-    """Return all numbers of several arrays once, in order."""
-    several = [np.asarray(array, dtype=np.int64) for array in arrays]
-    return np.unique(np.concatenate(several)) if several else np.empty(0, np.int64)
+def _only_firsts(lines: Table, name: str, sort: Sort) -> Table:
+    ordered = sort(lines)
+    return ordered[begins(ordered[name])]
 
 
-def counted_otherwise(lines: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+def _first_of_each(lines: Table, name: str) -> Table:
+    return lines[group_firsts(begins(lines[name]))] if len(lines) else lines
+
+
+def sorted_by(*names: str) -> Sort:
+    """Return the function that sorts lines by these fields, the first one before all."""
+
+    def sort(lines: Table) -> Table:
+        columns = [column for name in names for column in np.atleast_2d(lines[name].T)]
+        return lines[np.lexsort(columns[::-1])]
+
+    return sort
+
+
+_BY_CARD = sorted_by("card", "version", "row_no")
+_BY_IDENTITY = sorted_by("identity", "row_no", "part")
+_BY_KEY = sorted_by("key", "row_no")
+
+
+def _newest_first(lines: Table) -> Table:
+    return _BY_CARD(lines)[::-1]
+
+
+class _OpenLines:
+    """The lines of a part whose rows are not ruled on."""
+
+    def __init__(self, part: Iterable[Table], rulings: Rulings) -> None:
+        self._part = part
+        self._rulings = rulings
+
+    def __iter__(self) -> Iterator[Table]:
+        for table in self._part:
+            yield table[self._rulings.are_open(table["row_no"])]
+
+
+def rule_on_forms(tasks: Iterable[Iterable[Table]], rulings: Rulings) -> None:
     """Leave of each task the form of `times` that comes first."""
-    some = alike(lines, "key")
-    some = some[np.lexsort((some["row_no"], some["key"][:, 1], some["key"][:, 0]))]
-    first = group_firsts(begins(some["key"])) if len(some) else np.empty(0, np.intp)
-    other: npt.NDArray[np.int64] = some["row_no"][some["is_one"] != some["is_one"][first]]
-    return other
+    for part in tasks:
+        for lines, first in beside_first(part, "key", _BY_KEY):
+            rulings.rule(lines["row_no"][lines["is_one"] != first["is_one"]], Ruling.OTHER_FORM)
 
 
-def before_held(lines: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+def rule_on_keys(parts: Iterable[Iterable[Table]], rulings: Rulings) -> None:
+    """Leave of each identity the row that comes first, where each row has one."""
+    for part in parts:
+        for lines, is_later, is_same in _repeated(part, rulings):
+            rulings.rule(lines["row_no"][is_later & ~is_same], Ruling.OTHER_CONTENT)
+            rulings.rule(lines["row_no"][is_later & is_same], Ruling.DUPLICATE)
+
+
+def rule_on_contents(parts: Iterable[Iterable[Table]], rulings: Rulings) -> None:
+    """Leave of each identity the content that comes first."""
+    for part in parts:
+        for lines, is_later, is_same in _repeated(part, rulings):
+            rulings.rule(lines["row_no"][is_later & ~is_same], Ruling.OTHER_CONTENT)
+
+
+def rule_on_parts(parts: Iterable[Iterable[Table]], rulings: Rulings, rows: int) -> npt.NDArray[np.int64]:
     """
-    Return the states that stand before one of the same object that the platform holds already.
+    Leave of each identity the row that comes first, where a row has several: it is left out when nothing of it is new.
 
-    So it is where a file runs again whose earlier state was overtaken. What is in doubt stays due.
+    Returns the parts that an earlier row sends, of rows that are sent otherwise: see `Repeats`.
     """
-    some = alike(lines, "key")
-    some = some[np.lexsort((some["row_no"], some["key"][:, 1], some["key"][:, 0]))]
-    if not len(some):
-        return np.empty(0, np.int64)
-    group = np.cumsum(begins(some["key"]))
-    last_held = np.zeros(group[-1] + 1, np.int64)
-    held = some["is_held"]
-    np.maximum.at(last_held, group[held], some["row_no"][held])
-    is_before = ~held & ~some["is_in_doubt"] & (some["row_no"] < last_held[group])
-    before: npt.NDArray[np.int64] = some["row_no"][is_before]
-    return before
+    rule_on_contents(parts, rulings)
+    # Only now: a row with other content may have been the first of some of its parts.
+    count = np.zeros(rows + 1, np.uint16)
+    for part in parts:
+        for lines, is_later, _ in _repeated(part, rulings):
+            np.add.at(count, lines["row_no"][is_later], 1)
+    dropped = array("q")
+    for part in parts:
+        for lines, is_later, _ in _repeated(part, rulings):
+            later = lines[is_later]
+            is_whole = count[later["row_no"]] == later["parts"]
+            dropped.frombytes(part_numbers(later["row_no"][~is_whole], later["part"][~is_whole]).tobytes())
+            rulings.rule(later["row_no"][is_whole], Ruling.DUPLICATE)
+    return np.sort(np.frombuffer(dropped, np.int64))
 
 
-def repeated(lines: npt.NDArray[Any], left_out: npt.NDArray[np.int64]) -> Found | None:
-    """Return the parts whose identity an earlier row has, and whether their content is the same."""
-    some = _alike_but(lines, "identity", left_out)
-    if not len(some):
-        return None
-    identity = some["identity"]
-    some = some[np.lexsort((some["part"], some["row_no"], identity[:, 1], identity[:, 0]))]
-    first = some[group_firsts(begins(some["identity"]))]
-    is_later = some["row_no"] != first["row_no"]
-    is_same = (some["digest"] == first["digest"]).all(axis=1)
-    later = some[is_later]
-    return Found(later["row_no"], is_same[is_later], later["part"], later["parts"])
+def part_numbers(row_no: npt.NDArray[np.int64], part: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Return numbers for parts of rows, which sort as those do."""
+    return row_no << 16 | part
 
 
-def duplicates(
-    again: Sequence[Found], conflicts: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], frozenset[tuple[int, int]]]:
-    """Return the rows that say nothing new, and of the others the parts that don't."""
-    if not again:
-        return united(()), frozenset()
-    rows = np.concatenate([found.row_no for found in again])
-    part = np.concatenate([found.part for found in again])
-    parts = np.concatenate([found.parts for found in again])
-    left = ~np.isin(rows, conflicts)
-    rows, part, parts = rows[left], part[left], parts[left]
-    _, place, count = np.unique(rows, return_inverse=True, return_counts=True)
-    is_whole = count[place] == parts
-    dropped = zip(rows[~is_whole].tolist(), part[~is_whole].tolist(), strict=True)
-    return np.unique(rows[is_whole]), frozenset(dropped)
+def rule_on_cards(balances: Iterable[Iterable[Table]], rulings: Rulings) -> None:
+    """Leave of each card the newest balance; what says the very same under the same key is a duplicate of it."""
+    for part in balances:
+        for lines, newest in beside_first(_OpenLines(part, rulings), "card", _newest_first):
+            is_older = lines["row_no"] != newest["row_no"]
+            is_same = (lines["identity"] == newest["identity"]).all(axis=1) & ~lines["is_derived"]
+            rulings.rule(lines["row_no"][is_older & is_same], Ruling.DUPLICATE)
+            rulings.rule(lines["row_no"][is_older & ~is_same], Ruling.SUPERSEDED)
 
 
-def older(lines: npt.NDArray[Any], conflicts: npt.NDArray[np.int64]) -> Found | None:
-    """Return the balances that a newer one of their card makes needless, and whether that is the very same."""
-    some = _alike_but(lines, "card", conflicts)
-    if not len(some):
-        return None
-    card = some["card"]
-    some = some[np.lexsort((some["row_no"], some["version"], card[:, 1], card[:, 0]))[::-1]]
-    starts = begins(some["card"])
-    newest = some[group_firsts(starts)]
-    is_same = (some["identity"] == newest["identity"]).all(axis=1) & ~some["is_derived"]
-    return Found(some["row_no"][~starts], is_same[~starts])
-
-
-def _alike_but(lines: npt.NDArray[Any], name: str, left_out: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-    """Return the lines that have a twin in this field, but for those of some rows."""
-    some = alike(lines, name)
-    return some[~np.isin(some["row_no"], left_out)]
+def _repeated(
+    part: Iterable[Table], rulings: Rulings
+) -> Iterator[tuple[Table, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
+    """Yield lines, whether an earlier row has the identity of each as well, and whether with the same content."""
+    for lines, first in beside_first(_OpenLines(part, rulings), "identity", _BY_IDENTITY):
+        yield lines, lines["row_no"] != first["row_no"], (lines["digest"] == first["digest"]).all(axis=1)

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +59,7 @@ class Unchanged:
 def find_unchanged(
     connection: sqlite3.Connection,
     run: RunRecord,
-    balances: Iterable[Table],
+    balances: Iterable[Iterable[Table]],
     rows: int,
     keep_up: Callable[[], None],
     *,
@@ -72,7 +73,7 @@ def find_unchanged(
     found = Unchanged(np.zeros(rows, np.uint8), fences_of_others(connection, run.job))
     if is_account_in_use(connection, run, is_gone):
         return found
-    for lines in balances:
+    for lines in chain.from_iterable(balances):
         # A key of the row's own may have been used for something else.
         derived = np.flatnonzero(lines["is_derived"])
         derived = derived[np.argsort(lines["card"][derived, 0])]

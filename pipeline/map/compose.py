@@ -54,8 +54,8 @@ def points_body(fields: Fields) -> Body:
 
 
 def state_body(fields: Fields) -> Body:
-    """Return the body that tells the state of a business object: all fields as they are."""
-    return dict(fields)
+    """Return the body that tells the state of a business object: all fields as they are, but for when it changed."""
+    return {name: value for name, value in fields.items() if name != "updated_at"}
 
 
 COMPOSE: Mapping[Export, Callable[[Fields], Body]] = {

@@ -110,6 +110,7 @@ def _refusal(invalid: Invalid, markers: Mapping[str, str]) -> Refusal:
 
 def _cut(payload: Payload, lane: Sequence[str], made_of: Sequence[str], markers: Mapping[str, str]) -> Template:
     balance = payload.balance
+    dated = balance or payload.state
     return Template(
         body=cut(payload.body.decode(), markers),
         request_key=cut(payload.request_key, markers),
@@ -117,7 +118,7 @@ def _cut(payload: Payload, lane: Sequence[str], made_of: Sequence[str], markers:
         lane=tuple(cut(part, markers) for part in lane),
         refund_of=None if payload.refund_of is None else cut(payload.refund_of, markers),
         points=None if balance is None else cut(str(balance.points), markers),
-        version=None if balance is None or balance.version is None else cut(balance.version, markers),
+        version=None if dated is None or dated.version is None else cut(dated.version, markers),
         made_of=tuple(cut(part, markers) for part in made_of),
         key_is_derived=payload.key_is_derived,
     )

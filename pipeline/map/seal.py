@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from pipeline.map.compose import Body, Fields
-from pipeline.model import Api, Balance, Payload, digest
+from pipeline.model import UNIT_SEPARATOR, Api, Balance, ObjectState, Payload, digest
 
 KEY_OF_API: Mapping[Api, str] = {
     Api.CUMULATION: "out_biz_no",
@@ -64,10 +64,15 @@ def seal_report(fields: Fields, body: Body) -> tuple[Payload, ...]:
 
 
 def seal_state(fields: Fields, body: Body) -> tuple[Payload, ...]:
-    """Return the payload of a state; one object may report several states under one key, so the state names it too."""
+    """Return the payload of a state."""
     key = body["out_biz_no"]
-    lane = digest(*state_lane(fields))
-    return (Payload(Api.STATE, key, f"{key}/{body['biz_state_code']}", encode(body), lane),)
+    state = ObjectState(object_of(key, body["out_principal_id"]), fields.get("updated_at"))
+    return (Payload(Api.STATE, key, state.object, encode(body), digest(*state_lane(fields)), state=state),)
+
+
+def object_of(out_biz_no: str, out_principal_id: str) -> str:
+    """Return the name of a business object."""
+    return f"{out_biz_no}{UNIT_SEPARATOR}{out_principal_id}"
 
 
 def seal_balance(fields: Fields, body: Body) -> tuple[Payload, ...]:

@@ -25,16 +25,16 @@ class Books:
         self._pages: dict[tuple[str, str, str], _Page] = {}
         self._nonces: set[tuple[str, str]] = set()
 
-    def standing(self, admission: Admission) -> Decision | None:
+    def standing(self, admission: Admission, *, key: str | None = None) -> Decision | None:
         """Return REPEATED or CONFLICT where the key was applied before with this or other content, else None."""
-        page = self._pages.get(_place(admission, admission.claim.key))
+        page = self._pages.get(_place(admission, key or admission.claim.key))
         if page is None:
             return None
         return Decision.REPEATED if page.content == content_digest(admission) else Decision.CONFLICT
 
-    def apply(self, admission: Admission, *, mark: str = "") -> Decision:
-        """Remember the key with its content; `mark` says what kind of deed it was."""
-        self._pages[_place(admission, admission.claim.key)] = _Page(content_digest(admission), mark)
+    def apply(self, admission: Admission, *, mark: str = "", key: str | None = None) -> Decision:
+        """Remember the key, that of the request where none is named, with its content; `mark` says what it did."""
+        self._pages[_place(admission, key or admission.claim.key)] = _Page(content_digest(admission), mark)
         return Decision.APPLIED
 
     def knows(self, admission: Admission, key: str, *, mark: str) -> bool:

@@ -18,7 +18,7 @@ _LENGTHS = {
 
 
 def key_of(content: Mapping[str, object]) -> str:
-    """Return what makes a state one and the same: the merchant's number and the state code."""
+    """Return what a request is known by: the merchant's number and the state code."""
     return f"{text(content, 'out_biz_no')}|{text(content, 'biz_state_code')}"
 
 
@@ -26,16 +26,16 @@ def rule(admission: Admission, books: Books) -> tuple[Decision, Ruling]:
     """
     Apply a state, or say why not.
 
-    No document says what a state with other data under the same key gets; it is refused as wrong data here, so
-    that a client that sends one does not go unseen.
+    No document names an idempotency key. An object holds what was told last: that again changes nothing, and whatever
+    differs is a change, also where the object was in that state before.
     """
     problem = next(_problems(admission.content), None)
     if problem:
         return Decision.REFUSED, problem
-    standing = books.standing(admission)
-    if standing is Decision.CONFLICT:
-        return standing, _refusal("ZMDATA.BIZ_DATA_ERROR", "同一状态已上报其他数据")
-    return standing or books.apply(admission), Accepted({"biz_result": "success"})
+    thing = f"{text(admission.content, 'out_biz_no')}|{text(admission.content, 'out_principal_id')}"
+    is_held = books.standing(admission, key=thing) is Decision.REPEATED
+    decision = Decision.REPEATED if is_held else books.apply(admission, key=thing)
+    return decision, Accepted({"biz_result": "success"})
 
 
 def _problems(content: Mapping[str, object]) -> Iterator[Refusal]:

@@ -44,8 +44,7 @@ def stretches(dues: Iterator[Due]) -> Iterator[Stretch]:
 
 def _waits(due: Due) -> bool:
     """Return whether a due may have to wait: a refund for its payment, a state or a balance for an earlier one."""
-    is_state = due.identity != due.request_key
-    return is_state or due.refund_of is not None or due.balance is not None
+    return due.state is not None or due.refund_of is not None or due.balance is not None
 
 
 def payments_first(lane: Sequence[Due]) -> Iterator[Due]:

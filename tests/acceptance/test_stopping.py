@@ -103,6 +103,32 @@ def test_a_caller_refused_in_the_middle_stops_what_is_not_in_flight(night: Night
     assert night.fates() == ["succeeded SUCCESS"] * 20 + ["unsent stopped"] * 20
 
 
+def waiting_rows(job: str) -> list[dict[str, str]]:
+    """Return rows that wait for one another although they name other users: states of one object, and refunds."""
+    if job == "states":
+        return [state(1, f"STEP{number}", user_id=f"208800000000{number:04d}") for number in range(20)]
+    payments = [order(number) for number in range(10)]
+    return [*payments, *(order(10 + number, **REFUND, pay_out_biz_no=f"A{number}") for number in range(10))]
+
+
+REFUND = {"biz_action": "ORDER_REFUND"}
+
+
+@pytest.mark.parametrize("job", ["orders", "states"])
+def test_rows_that_wait_are_unsent_where_the_run_stops_first(job: str, night: Night) -> None:
+    """Behind a refused caller nothing is blocked: no row failed that another one waits for."""
+    night.export(f"{job}.csv", waiting_rows(job))
+    night.simulator.set_faults([Fault(Kind.STATUS, status=403)])
+
+    ended = night.backfill("run", job)
+    fates = night.fates()
+    night.simulator.set_faults([])
+    resumed = night.backfill("resume", "last")
+
+    assert (ended.exit_code, fates) == (4, ["unsent stopped"] * 20)
+    assert (resumed.exit_code, night.summary()["counts"]["succeeded"]) == (0, 20)
+
+
 @pytest.mark.parametrize("status", [500, 503])
 def test_a_platform_that_stays_down_stops_the_run(status: int, night: Night) -> None:
     """After outage_limit_s of probing the run stops with exit 4; resume sends everything, each row applied once."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
 
+import orjson
+
 from pipeline.ledger.admission import Admission, Blocked, Conflict, Go, Skip
 from pipeline.ledger.lease import Holder, this_process
 from pipeline.ledger.ledger import Ledger
@@ -37,6 +39,7 @@ NOT_CONNECTED = TryAgain("not_connected", "no connection", may_have_acted=False)
 # How rows end.
 SENT = (Status.SUCCEEDED, "SUCCESS")
 CONFLICT = (Status.INVALID, "key_conflict")
+CONTRADICTION = (Status.INVALID, "contradiction")
 DELIVERED = (Status.SKIPPED, "already_succeeded")
 DUPLICATE = (Status.SKIPPED, "duplicate_row")
 SUPERSEDED = (Status.SKIPPED, "superseded")
@@ -67,8 +70,8 @@ class Nights:
     """
     One job's runs over a ledger. Each is a process of its own, and dies unless it comes to its end.
 
-    `answers` say what the platform answers to an identity, a success where nothing is said; `sent` holds what went
-    out, in order.
+    `answers` say what the platform answers to a due of that name, a success where nothing is said; `sent` holds what
+    went out, in order.
     """
 
     opens: Opens
@@ -121,7 +124,7 @@ class Nights:
         """Put the intent on disk, and write down what may then go out."""
         (admission,) = run.intend([due])
         if isinstance(admission, Go):
-            self.sent.append((due.identity, due.body))
+            self.sent.append((named(due), due.body))
         return admission
 
     def carry(self, run: RunLedger, due: Due, answer: Verdict) -> None:
@@ -132,7 +135,7 @@ class Nights:
         """Send what is due, but no more than so much, and conclude the run."""
         dues = [due for lane in run.lanes() for due in payments_first(lane)]
         for due in dues[:most]:
-            self.carry(run, due, answers.get(due.identity, DONE))
+            self.carry(run, due, answers.get(named(due), DONE))
         is_cut = most is not None and most < len(dues)
         return conclude(run, RunState.INTERRUPTED if is_cut else RunState.COMPLETED)
 
@@ -170,10 +173,15 @@ class Nights:
         return [(o.request_key, o.status, o.code) for o in self.opens().outcomes(record)]
 
     def keys_sent(self) -> list[str]:
-        """Return the identities that went out since this was asked last."""
+        """Return the names of what went out since this was asked last."""
         keys = [key for key, _ in self.sent]
         self.sent.clear()
         return keys
+
+
+def named(due: Due) -> str:
+    """Return what a due is called here: its identity, or a state by its number and code."""
+    return due.identity if due.state is None else f"{due.request_key}/{orjson.loads(due.body)['biz_state_code']}"
 
 
 def ended(admission: Admission, answer: Verdict) -> Settlement:

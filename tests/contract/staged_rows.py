@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from pipeline.lines import Lines
-from pipeline.model import Api, Balance, Fault, Invalid, Payload, Status, digest
+from pipeline.model import Api, Balance, Fault, Invalid, ObjectState, Payload, Status, digest
 from pipeline.sheet import PAYLOAD, Sheet, line_of
 from pipeline.texts import column_of
 
@@ -74,9 +74,14 @@ def balance(card: str, points: int, *, key: str | None = None, version: str | No
     return StagedRow(0, (card, str(points)), (payload,), number)
 
 
-def state(key: str, code: str, content: str = "1") -> StagedRow:
-    body = orjson.dumps({"out_biz_no": key, "biz_state_code": code, "content": content})
-    return StagedRow(0, (key, code), (Payload(Api.STATE, key, f"{key}/{code}", body, digest(key)),), key)
+def state(
+    key: str, code: str, content: str = "1", *, user: str = "u", principal: str = "film", version: str | None = None
+) -> StagedRow:
+    fields = {"out_biz_no": key, "out_principal_id": principal, "biz_state_code": code, "content": content}
+    of = ObjectState(f"{key}\x1f{principal}", version)
+    lane = digest(user, principal)
+    payload = Payload(Api.STATE, key, of.object, orjson.dumps(fields | {"user": user}), lane, state=of)
+    return StagedRow(0, (key, code), (payload,), key)
 
 
 def invalid(key: str | None = None) -> StagedRow:

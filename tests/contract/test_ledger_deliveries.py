@@ -28,7 +28,7 @@ from tests.contract.nights import (
     conclude,
     ended,
 )
-from tests.contract.staged_rows import StagedRow, balance, invalid, order, state, task
+from tests.contract.staged_rows import StagedRow, balance, invalid, order, task
 
 BLOCKED = (Status.BLOCKED, "payment_not_succeeded")
 HELD_BACK = (Status.BLOCKED, "earlier_state_open")
@@ -239,123 +239,6 @@ def test_a_refund_whose_payment_another_process_left_in_the_air_waits(nights: Ma
     crashed.intend([due])
 
     assert orders.told(orders.night(order("BACK", refund_of="PAY"))) == [("BACK", *BLOCKED)]
-
-
-@pytest.mark.parametrize(
-    ("answer", "told"),
-    [
-        pytest.param(DONE, SENT, id="succeeded"),
-        pytest.param(REFUSED, SENT, id="refused-for-good"),
-        pytest.param(LOST, HELD_BACK, id="in-doubt"),
-        pytest.param(THROTTLED, HELD_BACK, id="throttled"),
-        pytest.param(NOT_CONNECTED, HELD_BACK, id="never-left"),
-    ],
-)
-def test_a_state_waits_for_the_earlier_one_of_its_object(
-    nights: MakeNights, answer: Verdict, told: tuple[Status, str]
-) -> None:
-    """Within a run no state goes out while an earlier one of the same object is open, or it would be undone."""
-    states = nights(Export.STATES)
-
-    record = states.night(
-        state("A", "SIGNED"), state("A", "ENDED"), state("AB", "SIGNED"), answers={"A/SIGNED": answer}
-    )
-
-    assert states.told(record)[1:] == [("A", *told), ("AB", *SENT)]
-
-
-@pytest.mark.parametrize(
-    ("crashes", "admission"),
-    [
-        pytest.param(False, Blocked, id="unknown"),
-        pytest.param(True, Blocked, id="in-the-air-at-a-crash"),
-    ],
-)
-def test_a_state_waits_for_one_that_an_earlier_run_left_in_doubt(
-    nights: MakeNights, admission: type, *, crashes: bool
-) -> None:
-    """A state is held back while an earlier run's state of the same object may have been applied or not."""
-    states = nights(Export.STATES)
-    earlier = states.begin()
-    states.stage(earlier, [state("A", "SIGNED")])
-    ((due,),) = earlier.lanes()
-    if crashes:
-        earlier.intend([due])
-    else:
-        states.carry(earlier, due, LOST)
-        conclude(earlier, RunState.COMPLETED)
-
-    run = states.begin()
-    states.stage(run, [state("A", "ENDED")])
-    ((later,),) = run.lanes()
-
-    assert [type(admitted) for admitted in run.intend([later])] == [admission]
-
-
-def test_a_state_in_doubt_is_itself_sent_again(nights: MakeNights) -> None:
-    """The rerun of a state that is unknown settles it, and the one that waited goes out after it."""
-    states = nights(Export.STATES)
-    record = states.night(state("A", "SIGNED"), state("A", "ENDED"), answers={"A/SIGNED": LOST})
-    states.keys_sent()
-
-    assert states.told(states.rerun(record)) == [("A", *SENT), ("A", *SENT)]
-    assert states.keys_sent() == ["A/SIGNED", "A/ENDED"]
-
-
-@pytest.mark.parametrize(
-    ("later", "told"),
-    [
-        pytest.param(DONE, SUPERSEDED, id="confirmed"),
-        pytest.param(LOST, SUPERSEDED, id="in-doubt"),
-        pytest.param(REFUSED, SENT, id="refused"),
-        pytest.param(THROTTLED, SENT, id="throttled"),
-        pytest.param(NOT_CONNECTED, SENT, id="never-left"),
-    ],
-)
-def test_a_state_that_stayed_behind_is_not_sent_after_a_later_one(
-    nights: MakeNights, later: Verdict, told: tuple[Status, str]
-) -> None:
-    """A state that one run left unsent is left out for good once another run's later state may be at the platform."""
-    states = nights(Export.STATES)
-    old = states.night(state("A", "SIGNED"), state("AB", "SIGNED"), most=0)
-    states.night(state("A", "ENDED"), answers={"A/ENDED": later})
-
-    assert states.told(states.rerun(old)) == [("A", *told), ("AB", *SENT)]
-
-
-def test_a_state_told_again_by_a_later_export_is_as_new_as_that(nights: MakeNights) -> None:
-    """A state that two exports tell overtakes what an export between them tells, whichever run sends it."""
-    states = nights(Export.STATES)
-    first = states.night(state("A", "SIGNED"), most=0)
-    between = states.night(state("A", "ENDED"), most=0)
-    states.night(state("A", "SIGNED"), most=0)
-    states.resume(first)
-
-    assert states.told(states.resume(between)) == [("A", *SUPERSEDED)]
-
-
-def test_a_file_that_runs_again_puts_no_object_back(nights: MakeNights, opens: Opens) -> None:
-    """What a file says before a state that was delivered is left out for good; what it says after that is sent."""
-    states = nights(Export.STATES)
-    states.night(state("A", "SIGNED"), state("B", "SIGNED"))
-
-    record = states.night(state("A", "NEW"), state("B", "NEW", "2"), state("A", "SIGNED"), state("A", "ENDED"))
-
-    assert states.told(record) == [
-        ("A", *SUPERSEDED), ("B", *SENT), ("A", *DELIVERED), ("A", *SENT)
-    ]  # fmt: skip
-    assert [outcome.cells for outcome in opens().outcomes(record)] == [None] * 4
-
-
-def test_a_state_in_doubt_is_settled_also_before_one_that_was_delivered(nights: MakeNights) -> None:
-    """A state that may have been applied goes out again, whatever the same file says after it."""
-    states = nights(Export.STATES)
-    states.night(state("A", "ENDED"))
-    states.night(state("A", "SIGNED"), answers={"A/SIGNED": LOST})
-
-    record = states.night(state("A", "SIGNED"), state("A", "ENDED"))
-
-    assert states.told(record) == [("A", *SENT), ("A", *DELIVERED)]
 
 
 def test_an_older_balance_is_not_sent_after_a_newer_one(nights: MakeNights) -> None:

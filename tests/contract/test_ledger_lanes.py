@@ -3,8 +3,8 @@
 import pytest
 
 from pipeline.model import Export, LaneOrder
-from tests.contract.nights import MakeNights
-from tests.contract.staged_rows import StagedRow, balance, order
+from tests.contract.nights import MakeNights, named
+from tests.contract.staged_rows import StagedRow, balance, order, state
 
 EARLY, LATE, LATEST = (f"2025-11-20T{hour}:00:00Z" for hour in ("01", "12", "23"))
 
@@ -55,3 +55,21 @@ def test_refunds_that_name_other_users_share_the_lane_of_their_payment(nights: M
     lanes = [[due.request_key for due in lane] for lane in run.lanes()]
 
     assert lanes == [["P", "Q", "R1", "R2", "R3"], ["S"]]
+
+
+def test_states_of_one_number_share_a_lane_whoever_they_are_of(nights: MakeNights) -> None:
+    """Users and principals may differ: the states of a number go one after another, by when they changed."""
+    states = nights(Export.STATES)
+    run = states.begin()
+    times = [f"2025-11-20T{hour}:00:00Z" for hour in ("03", "01", "02", "04")]
+    rows = [
+        state("A", "1", user="u", version=times[0]),
+        state("A", "2", user="v", version=times[1]),
+        state("A", "3", user="u", principal="book", version=times[2]),
+        state("B", "4", user="w", version=times[3]),
+        state("B", "5", user="u", version=times[0]),
+        state("C", "6", user="x"),
+    ]
+    states.stage(run, rows)
+
+    assert [[named(due) for due in lane] for lane in run.lanes()] == [["A/2", "A/3", "A/1", "B/5", "B/4"], ["C/6"]]

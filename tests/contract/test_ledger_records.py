@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.ledger.admission import Admission, Blocked, Go
+from pipeline.ledger.admission import Admission, Go
 from pipeline.ledger.records import Due, Settlement
 from pipeline.ledger.run_ledger import RunLedger
-from pipeline.model import Export, digest
+from pipeline.model import Export
 from pipeline.outcome import Outcome
 from pipeline.write.verdict import Verdict
 from tests.contract.nights import DONE, LOST, NOT_CONNECTED, REFUSED, THROTTLED, MakeNights, ended
@@ -72,20 +72,3 @@ def test_what_ended_is_settled_before_what_begins(nights: MakeNights) -> None:
     run.settle(payment, ended(GO, DONE))
 
     assert run.intend([refund]) == [GO]
-
-
-def test_two_states_of_one_object_know_of_each_other(nights: MakeNights) -> None:
-    """Recorded at once, from lanes of two users, the second state still finds the first one's intent."""
-    states = nights(Export.STATES)
-    run = states.begin()
-    later = state("A", "DONE")
-    states.stage(run, [state("A", "PAID"), _of_another_user(later)])
-    ((first,), (second,)) = run.lanes()
-
-    admissions = run.intend([first, second])
-
-    assert [type(admission) for admission in admissions] == [Go, Blocked]
-
-
-def _of_another_user(row: StagedRow) -> StagedRow:
-    return replace(row, payloads=tuple(replace(payload, lane=digest("other")) for payload in row.payloads))

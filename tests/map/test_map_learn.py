@@ -73,12 +73,12 @@ def test_a_made_number_is_a_gap_of_its_own(learn: Learn, good: Mapping[Export, F
     assert template.lane == (("points",), ("40001",), gap("card_id"), gap("user_card_code"))
 
 
-def test_a_state_is_known_by_key_and_state_code(learn: Learn, good: Mapping[Export, Fields]) -> None:
+def test_a_state_is_known_by_its_object(learn: Learn, good: Mapping[Export, Fields]) -> None:
     """Where an identity is made of two texts, both are gaps of it."""
     template = learn(Export.STATES, good[Export.STATES])
 
     assert isinstance(template, Template)
-    assert template.identity == ("", "out_biz_no", "/", "biz_state_code", "")
+    assert template.identity == ("", "out_biz_no", "\x1f", "out_principal_id", "")
 
 
 def test_a_rule_about_what_is_there_is_broken_by_all_rows_that_are_alike(
@@ -123,7 +123,7 @@ def test_a_template_is_filled_row_by_row(learn: Learn, good: Mapping[Export, Fie
     columns = template.render(texts, 2)
 
     assert columns["request_key"].to_pylist() == ["out_biz_no1", "out_biz_no2"]
-    assert columns["identity"].to_pylist() == ["out_biz_no1/biz_state_code1", "out_biz_no2/biz_state_code2"]
+    assert columns["identity"].to_pylist() == ["out_biz_no1\x1fout_principal_id1", "out_biz_no2\x1fout_principal_id2"]
     assert [body[:26] for body in columns["body"].to_pylist()] == [
         b'{"biz_data":"biz_data1","b',
         b'{"biz_data":"biz_data2","b',

@@ -43,6 +43,7 @@ def test_exports_hold_the_fields_that_are_promised() -> None:
         },
         Export.STATES: {
             *(*user, "out_biz_no", "out_principal_id", "biz_state_code", "category_code", "service_id", "biz_data"),
+            "updated_at",
         },
     }
     assert {export: set(required_fields(export)) for export in Export} == {

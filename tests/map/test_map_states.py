@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.map import Invalid
-from pipeline.model import Api, Export, Fault, Payload, digest
+from pipeline.model import Api, Export, Fault, ObjectState, Payload, digest
 
 Sent = Callable[..., tuple[Payload, ...]]
 Refused = Callable[..., Invalid]
@@ -24,16 +24,25 @@ TWICE = "biz_data comes as one column or as columns biz_data.<name>, not as both
 
 
 def test_a_state_becomes_one_payload(sent: Sent) -> None:
-    """What is delivered once is a number in one state, in the lane of user and object."""
+    """A state is of the object that number and principal name, in the lane of user and principal."""
     (payload,) = sent(Export.STATES, {})
 
     assert payload == Payload(
         api=Api.STATE,
         request_key="A-17",
-        identity="A-17/SIGNED",
+        identity="A-17\x1ffilm-9",
         body=json.dumps(BODY, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode(),
         lane=digest("states", "2088000000000001", "film-9"),
+        state=ObjectState("A-17\x1ffilm-9"),
     )
+
+
+def test_when_a_state_changed_orders_it_and_is_not_sent(sent: Sent) -> None:
+    """`updated_at` becomes a moment in UTC that sorts as text; the platform does not get it."""
+    (payload,) = sent(Export.STATES, {"updated_at": "2024-05-01 12:00:00.25"})
+
+    assert payload.state == ObjectState("A-17\x1ffilm-9", "2024-05-01T04:00:00.250000Z")
+    assert json.loads(payload.body) == BODY
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.simulation.balances import check_balances
 from tests.simulation.evidence import Broken, Line, export, lane_of, lines_of_runs, read, reports, row_of, run_of
 from tests.simulation.history import Evidence, Told
 from tests.simulation.options import check_options, family_of
-from tests.simulation.platform import POISON, Entry
+from tests.simulation.platform import POISON, Entry, state_identity
 from tests.simulation.states import check_states
 from tests.simulation.variants import check_fixes
 
@@ -24,7 +24,8 @@ def check(evidence: Evidence) -> None:
     _no_internal_error(evidence)
     _every_row_has_one_outcome(evidence)
     _the_quota_was_kept(evidence)
-    _one_key_one_body(evidence)
+    if evidence.scenario.api is not Api.STATE:
+        _one_key_one_body(evidence)
     _no_nonce_twice(evidence)
     _nothing_is_claimed_that_is_not_so(evidence)
     _all_that_could_be_delivered_was(evidence)
@@ -149,7 +150,7 @@ def _hold(evidence: Evidence, told: Told, line: Line, identity: str, family: lis
         raise Broken(where + "succeeded, and the platform never confirmed it")
     if line["code"] == "already_succeeded" and not is_confirmed:
         raise Broken(where + "already succeeded, and the platform never confirmed it")
-    if line["status"] in ("rejected", "unsent", "blocked"):
+    if line["status"] in ("rejected", "unsent", "blocked") and evidence.scenario.api is not Api.STATE:
         # What was applied after this command ended is another run's doing, and after a refusal, which is final.
         asked = [e.sent_at for e in entries if run_of(evidence, e) == told.run_id]
         last = max(asked) if asked and line["status"] == "rejected" else told.ended_at
@@ -162,7 +163,7 @@ def _hold(evidence: Evidence, told: Told, line: Line, identity: str, family: lis
 def _identities(evidence: Evidence, line: Line) -> list[str]:
     key, row = line["request_key"], row_of(evidence, line)
     if evidence.scenario.export is Export.STATES:
-        return [f"{key}/{row['biz_state_code']}"]
+        return [state_identity(row)]
     if evidence.scenario.export is Export.TASKS and row["times"] == "3":
         return [f"{key}-{n}" for n in (1, 2, 3)] if line["status"] == "succeeded" else []
     return [key] if key else []

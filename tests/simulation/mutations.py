@@ -102,7 +102,8 @@ MUTATIONS = (
         "if stands in (None, DeliveryState.SUCCEEDED):", "if stands:",
     ),
     Mutation(
-        "a lane is not kept in order", "pipeline/ledger/queue.py", '"first, due_no"', '"due_no"',
+        "a lane is not kept in order", "pipeline/ledger/queue.py",
+        '"first, version, position, due_no"', '"version, position, due_no"',
     ),
     Mutation(
         "other content may go out under a key in doubt", "pipeline/ledger/admission.py",
@@ -117,7 +118,8 @@ MUTATIONS = (
         "return position < card.newest_position", "return False",
     ),
     Mutation(
-        "of several balances the oldest is sent", "pipeline/ledger/twins.py", "card[:, 0]))[::-1]]", "card[:, 0]))]",
+        "of several balances the oldest is sent", "pipeline/ledger/twins.py",
+        "_BY_CARD(lines)[::-1]", "_BY_CARD(lines)",
     ),
     Mutation(
         "a balance in doubt counts as confirmed", "pipeline/ledger/admission.py",
@@ -125,11 +127,23 @@ MUTATIONS = (
     ),
     Mutation(
         "a state is sent after a later one", "pipeline/ledger/precedence.py",
-        "e.position > :position AND {may_be_held}", "0 AND {may_be_held}",
+        "if held.is_later(due.state.version, due.position):", "if False:",
     ),
     Mutation(
         "a state does not wait for an earlier one in doubt", "pipeline/ledger/precedence.py",
-        "e.position < :position AND v.state IN", "0 AND v.state IN",
+        "        if held.unsettled:\n", "        if False:\n",
+    ),
+    Mutation(
+        "states of one number do not share a lane", "pipeline/ledger/queue.py",
+        "    Api.STATE: (\n", "    Api.POINTS: (\n",
+    ),
+    Mutation(
+        "a state that comes back is taken for what is held", "pipeline/ledger/sequence.py",
+        "elif at == 0 and self._is_held(state):", "elif self._is_held(state):",
+    ),
+    Mutation(
+        "a file of states that runs again is new", "pipeline/ledger/sequence.py",
+        "        if first == last:\n", "        if first == last and count < 2:\n",
     ),
     Mutation(
         "the form of a task is looked at only when it is staged", "pipeline/ledger/tasks.py",

@@ -11,7 +11,7 @@ COLUMNS = {
                     "pay_out_biz_no"],
     Export.TASKS: ["out_biz_no", "agreement_no", "user_id", "biz_time", "times"],
     Export.POINTS: ["out_request_no", "openid", "user_card_code", "point_balance", "updated_at"],
-    Export.STATES: ["out_biz_no", "user_id", "out_principal_id", "biz_state_code", "biz_data"],
+    Export.STATES: ["out_biz_no", "user_id", "out_principal_id", "biz_state_code", "biz_data", "updated_at"],
 }  # fmt: skip
 
 # Where a row is spoilt, and with what: then it can't be sent.
@@ -59,7 +59,7 @@ class Exports:
             case Export.POINTS:
                 return self._balance(job, night, n, with_keys=with_keys, with_times=with_times)
             case Export.STATES:
-                return self._state(job)
+                return self._state(job, night, with_times=with_times)
             case Export.TASKS:
                 return {**self._common(job), "out_biz_no": f"{job}{n}", "times": self._chance.choice(["", "1", "3"])}
             case Export.ORDERS:
@@ -81,12 +81,16 @@ class Exports:
             "updated_at": f"2025-11-{20 + night} 0{self._chance.randrange(9)}:00:00" if with_times else "",
         }
 
-    def _state(self, job: str) -> Row:
-        thing = self._chance.randrange(10)
+    def _state(self, job: str, night: int, *, with_times: bool) -> Row:
+        """Return one of few states, so that they come back; now and then the object is another user's."""
+        chance, thing = self._chance, self._chance.randrange(10)
+        user = chance.randrange(3) if chance.random() < 0.1 else thing % 3
         return {
-            "out_biz_no": f"{job}{thing}", "user_id": f"20880000000000{thing % 3}{job == 'a':d}",
-            "out_principal_id": "film", "biz_state_code": self._chance.choice(["NEW", "PAID", "DONE"]),
-            "biz_data": '{"n":1}',
+            "out_biz_no": f"{job}{thing}", "user_id": f"20880000000000{user}{job == 'a':d}",
+            "out_principal_id": chance.choice(["film"] * 9 + ["book"]),
+            "biz_state_code": chance.choice(["NEW", "PAID", "DONE"]),
+            "biz_data": chance.choice(['{"n":1}'] * 5 + ['{"n":2}']),
+            "updated_at": f"2025-11-{20 + night} 0{chance.randrange(6)}:00:00" if with_times else "",
         }  # fmt: skip
 
     def _order(self, job: str, n: int, made: list[Row]) -> Row:

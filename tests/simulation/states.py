@@ -1,75 +1,248 @@
-"""What must hold of states: no object goes back, and the platform ends with the newest state that it took."""
+"""What must hold of states: no object goes back, none is left behind, and what is told of them is so."""
 
+import json
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
 
-from tests.simulation.evidence import Broken, Line, lines_of_runs, read, row_of, run_of, that_took_effect
+from tests.simulation.evidence import Broken, Line, exports, lines_of_runs, read, reports, row_of, run_of
 from tests.simulation.history import Evidence, Told
-from tests.simulation.platform import Entry
+from tests.simulation.platform import Entry, state_identity
 
-_NEVER = (0, 0)
+Object = tuple[str, str]
+
+_CUT_OFF = frozenset({"deadline", "interrupted", "stopped"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a state stands: when the export says that it changed, which command staged it, and in which row."""
+
+    changed_at: str
+    began: int
+    row: int
+
+    def is_older(self, other: "Place") -> bool:
+        """Return whether the other one is newer: by the export's own time where both have one."""
+        if self.changed_at and other.changed_at and self.changed_at != other.changed_at:
+            return self.changed_at < other.changed_at
+        return (self.began, self.row) < (other.began, other.row)
 
 
 def check_states(evidence: Evidence) -> None:
-    """Raise Broken where a state took effect after one of the same object that the exports say later."""
+    """Raise Broken with the first promise about states that the evidence contradicts."""
+    _one_run_one_body(evidence)
+    _one_number_at_a_time(evidence)
+    _none_goes_back(evidence)
+    _what_is_unchanged_is_held(evidence)
+    _the_last_one_holds(evidence)
+    _blocked_is_only_what_waits(evidence)
+    _in_fair_weather_nothing_is_sent_twice(evidence)
+
+
+def _one_run_one_body(evidence: Evidence) -> None:
+    """Whatever a run sends for a row keeps its bytes, also where the mapping has changed since."""
+    bodies: dict[tuple[str, str], str] = {}
+    for entry in evidence.journal.entries:
+        if bodies.setdefault((run_of(evidence, entry), entry.identity), entry.body) != entry.body:
+            raise Broken(f"{entry.identity} was sent with two bodies by one run")
+
+
+def _one_number_at_a_time(evidence: Evidence) -> None:
+    """States of one number go one after another, whichever users and principals they name."""
+    numbers: dict[tuple[int, str], list[Entry]] = defaultdict(list)
+    for entry in sorted(evidence.journal.entries, key=lambda entry: entry.sent_at):
+        numbers[entry.process, entry.key].append(entry)
+    for entries in numbers.values():
+        for before, after in pairwise(entries):
+            if before.answered_at is not None and after.sent_at < before.answered_at:
+                raise Broken(f"two states of one number at once: {before.identity} and {after.identity}")
+
+
+def _none_goes_back(evidence: Evidence) -> None:
+    """No state is applied after one of the same object that the exports say later."""
     places = _places(evidence)
-    for thing, entries in _by_thing(evidence).items():
-        newest = _NEVER
-        for entry in that_took_effect(entries):
-            later = [place for place in _may_stand_at(evidence, places, entry, newest) if place >= newest]
-            if not later:
+    unchanged = _unchanged(evidence)
+    for thing, entries in _by_object(evidence).items():
+        newest: Place | None = None
+        for entry in _changes(entries):
+            for ended_at, place in unchanged[thing]:
+                if ended_at <= entry.sent_at and newest is not None and newest.is_older(place):
+                    newest = place
+            found = [place for run in _may_be_of(evidence, entry) for place in places[run, entry.identity]]
+            later = [place for place in found if newest is None or not place.is_older(newest)]
+            if found and not later:
                 raise Broken(f"object {thing}: {entry.identity} was applied after a later state")
-            newest = min(later)
+            newest = reduce(_older, later) if later else newest
 
 
-def _may_stand_at(
-    evidence: Evidence, places: dict[tuple[str, str], tuple[int, int]], entry: Entry, newest: tuple[int, int]
-) -> list[tuple[int, int]]:
+def _older(one: Place, other: Place) -> Place:
+    return other if other.is_older(one) else one
+
+
+def _unchanged(evidence: Evidence) -> dict[Object, list[tuple[float, Place]]]:
+    """Return when runs ended that said of an object that it is as it was, and where they say so."""
+    began = _order_of_runs(evidence)
+    found: dict[Object, list[tuple[float, Place]]] = defaultdict(list)
+    for told, lines in reports(evidence):
+        for line in (line for line in lines if line["code"] == "unchanged" and told.run_id):
+            row = row_of(evidence, line)
+            place = Place(row["updated_at"], began[str(told.run_id)], int(line["source_row"]))
+            found[_object_of(row)].append((told.ended_at, place))
+    return found
+
+
+def _may_be_of(evidence: Evidence, entry: Entry) -> Iterator[str]:
     """
-    Return where in the exports a state may stand that was sent.
+    Yield the runs whose row a request may be for.
 
     A run that left it unknown may have delivered it, and one that was killed may have meant to: whoever sends it then
     settles that doubt.
     """
-    before = (told for told in evidence.told if told.ended_at <= entry.sent_at)
-    doubtful = (told.run_id for told in before if told.run_id and _is_doubtful(evidence, told, entry))
-    runs = (run_of(evidence, entry), *doubtful)
-    return [places[run_id, entry.identity] for run_id in runs if (run_id, entry.identity) in places] or [newest]
+    yield run_of(evidence, entry)
+    for told in evidence.told:
+        if told.run_id and told.ended_at <= entry.sent_at and _is_doubtful(evidence, told, entry):
+            yield told.run_id
 
 
 def _is_doubtful(evidence: Evidence, told: Told, entry: Entry) -> bool:
     if told.was_killed or told.report is None:
         return told.was_killed
     lines = read(told.report / "outcome.csv")
-    return any(line["status"] == "unknown" and _identity_of(evidence, line) == entry.identity for line in lines)
+    return any(line["status"] == "unknown" and _identity_of(row_of(evidence, line)) == entry.identity for line in lines)
 
 
-def _identity_of(evidence: Evidence, line: Line) -> str:
-    return f"{line['request_key']}/{row_of(evidence, line)['biz_state_code']}"
+def _what_is_unchanged_is_held(evidence: Evidence) -> None:
+    """A state is left out as unchanged only where the platform holds it at some moment of the run."""
+    things = _by_object(evidence)
+    for told, lines in reports(evidence):
+        began = min(other.began_at for other in evidence.told if other.run_id == told.run_id)
+        for line in (line for line in lines if line["code"] == "unchanged"):
+            row = row_of(evidence, line)
+            changes = _changes(things[_object_of(row)])
+            before = [change for change in changes if change.sent_at < began]
+            held = before[-1:] + [change for change in changes if began <= change.sent_at <= told.ended_at]
+            if _identity_of(row) not in {change.identity for change in held}:
+                raise Broken(f"{told.run_id} row {line['source_row']}: unchanged, and the platform held {held}")
 
 
-def _by_thing(evidence: Evidence) -> dict[str, list[Entry]]:
-    things: dict[str, list[Entry]] = defaultdict(list)
-    for entry in evidence.journal.entries:
-        things[entry.key].append(entry)
+def _the_last_one_holds(evidence: Evidence) -> None:
+    """In the end the platform holds, for each object, the state that the export says last."""
+    things = _by_object(evidence)
+    for job in evidence.scenario.jobs:
+        for thing, rows in _rows_by_object(exports(evidence, job)[-1]).items():
+            if thing[0] in evidence.scenario.refusals or is_mixed(row["updated_at"] for row in rows):
+                continue
+            last = _identity_of(max(enumerate(rows), key=lambda row: (row[1]["updated_at"], row[0]))[1])
+            changes = _changes(things[thing])
+            if not changes or changes[-1].identity != last:
+                raise Broken(f"object {thing}: {changes[-1:]} was set last, not {last}")
+
+
+def _blocked_is_only_what_waits(evidence: Evidence) -> None:
+    """A state is blocked only behind an earlier one of its object that is open, and for more than the run's own end."""
+    doubtful_since = _doubtful_since(evidence)
+    for told, lines in reports(evidence):
+        for line in (line for line in lines if line["code"] == "earlier_state_open"):
+            thing = _object_of(row_of(evidence, line))
+            before = [
+                other
+                for other in lines
+                if other is not line
+                and other["status"] in ("unknown", "unsent", "blocked")
+                and _object_of(row_of(evidence, other)) == thing
+            ]
+            is_behind = any(other["status"] == "unknown" or other["code"] not in _CUT_OFF for other in before)
+            if not is_behind and doubtful_since.get(thing, float("inf")) > told.ended_at:
+                raise Broken(f"{told.run_id} row {line['source_row']} is blocked, and nothing before it is open")
+
+
+def _doubtful_since(evidence: Evidence) -> dict[Object, float]:
+    """Return since when an object may have been in doubt: a run was killed, or left a state of it unknown."""
+    since: dict[Object, float] = defaultdict(lambda: float("inf"))
+    killed = min((told.ended_at for told in evidence.told if told.was_killed), default=float("inf"))
+    for told, lines in reports(evidence):
+        for line in (line for line in lines if line["status"] == "unknown"):
+            thing = _object_of(row_of(evidence, line))
+            since[thing] = min(since[thing], told.ended_at)
+    return {thing: min(killed, since[thing]) for thing in _by_object(evidence)}
+
+
+def _in_fair_weather_nothing_is_sent_twice(evidence: Evidence) -> None:
+    """Where every answer is heard, and no run is cut off, no object is told twice in a row what it holds."""
+    steps = [told.step for told in evidence.told]
+    is_fair = not evidence.scenario.storms and not evidence.scenario.refusals
+    if is_fair and not any(step.dies_after or step.frozen_after or step.changed_mapping for step in steps):
+        for thing, entries in _by_object(evidence).items():
+            for before, after in pairwise(entry for entry in entries if entry.decided == "accepted"):
+                if before.body == after.body:
+                    raise Broken(f"object {thing}: {after.identity} was sent twice")
+
+
+def is_mixed(times: Iterable[str]) -> bool:
+    """Return whether some rows say when they changed, and others do not."""
+    return len({bool(time) for time in times}) > 1
+
+
+def _changes(entries: list[Entry]) -> list[Entry]:
+    """Return the requests that changed an object: all that were accepted, but for those that say what it held."""
+    changes: list[Entry] = []
+    for entry in sorted(entries, key=lambda entry: entry.sent_at):
+        if entry.decided == "accepted" and (not changes or changes[-1].body != entry.body):
+            changes.append(entry)
+    return changes
+
+
+def _by_object(evidence: Evidence) -> dict[Object, list[Entry]]:
+    things: dict[Object, list[Entry]] = defaultdict(list)
+    for entry in sorted(evidence.journal.entries, key=lambda entry: entry.sent_at):
+        things[_object_of(json.loads(entry.body))].append(entry)
     return things
 
 
-def _places(evidence: Evidence) -> dict[tuple[str, str], tuple[int, int]]:
+def _rows_by_object(rows: list[Line]) -> dict[Object, list[Line]]:
+    things: dict[Object, list[Line]] = defaultdict(list)
+    for row in rows:
+        if is_sendable(row):
+            things[_object_of(row)].append(row)
+    return things
+
+
+def _object_of(fields: Line) -> Object:
+    return fields["out_biz_no"], fields["out_principal_id"]
+
+
+def _identity_of(row: Line) -> str:
+    return state_identity(row)
+
+
+def is_sendable(row: Line) -> bool:
+    """Return whether nothing is wrong with a row by itself."""
+    return bool(row["user_id"]) and all(value.isprintable() for value in row.values())
+
+
+def _places(evidence: Evidence) -> dict[tuple[str, str], list[Place]]:
     """
-    Return where a state stands that a run sends: the first row that was not left out, in a run that began so late.
+    Return where the states stand that a run sends: in rows that were not left out, if there are any.
 
     A rerun sends what another run staged. An old file that is run again counts as new.
     """
     began = _order_of_runs(evidence)
-    places: dict[tuple[str, str], tuple[bool, tuple[int, int]]] = {}
+    places: dict[tuple[str, str], list[tuple[bool, Place]]] = defaultdict(list)
     for run_id, lines in lines_of_runs(evidence).items():
         # As the run told of each row last: one that ended while it read may tell a row as unsent that is then left out.
         told_last = {line["source_row"]: line for line in lines}
         for line in (line for line in told_last.values() if line["status"] != "invalid"):
-            key = run_id, _identity_of(evidence, line)
-            place = (line["status"] == "skipped", (began[run_id], int(line["source_row"])))
-            places[key] = min(place, places.get(key, place))
-    return {key: place for key, (_, place) in places.items()}
+            row = row_of(evidence, line)
+            place = Place(row["updated_at"], began[run_id], int(line["source_row"]))
+            places[run_id, _identity_of(row)].append((line["status"] == "skipped", place))
+    found: dict[tuple[str, str], list[Place]] = defaultdict(list)
+    for key, several in places.items():
+        least = min(is_skipped for is_skipped, _ in several)
+        found[key] = [place for is_skipped, place in several if is_skipped == least]
+    return found
 
 
 def _order_of_runs(evidence: Evidence) -> dict[str, int]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.ledger.records import Due
-from pipeline.model import Balance
+from pipeline.model import Balance, ObjectState
 from pipeline.write.lanes import draw, payments_first, stretches
 from tests.write.rehearsal import due
 
@@ -55,8 +55,8 @@ def test_no_due_of_a_lane_is_lost_or_doubled(lane: list[tuple[str, str | None]])
 
 
 def state(key: str, code: str) -> Due:
-    """Return a due that is told apart from others of its key by the state it tells."""
-    return replace(due(key), identity=f"{key}/{code}")
+    """Return a due that tells a state of an object."""
+    return replace(due(key), identity=f"{key}/{code}", state=ObjectState(key))
 
 
 @pytest.mark.parametrize(

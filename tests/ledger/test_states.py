@@ -1,0 +1,93 @@
+"""States of a whole run are decided on alike, whether an object's rows and history are held or gone through."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.ledger import runs
+from pipeline.ledger.database import open_for_reading
+from pipeline.ledger.leaf import leaf_of
+from pipeline.ledger.objects import identity_of
+from pipeline.ledger.records import NewRun, RunRecord, position
+from pipeline.ledger.rulings import Rulings
+from pipeline.ledger.states import StagedStates
+from pipeline.model import Api, Export, ObjectState, digest
+from tests.contract.staged_rows import StagedRow, sheet_of, state
+
+KEYS = st.sampled_from(["A", "B"])
+CODES = st.sampled_from(["FROZEN", "ACTIVE"])
+TIMES = st.sampled_from([None, "2025-11-20T01:00:00.000000Z", "2025-11-20T02:00:00.000000Z"])
+ROWS = st.lists(st.builds(lambda key, code, time: state(key, code, version=time), KEYS, CODES, TIMES), min_size=1)
+# Those of a ledger of version 1 do not name their principal.
+PAST = st.lists(
+    st.tuples(
+        KEYS, CODES, st.sampled_from(["film", "film", ""]), st.sampled_from(["succeeded", "unknown", "rejected", None])
+    )
+)
+
+
+def ledger_with(connection: sqlite3.Connection, past: Sequence[tuple[str, str, str, str | None]]) -> RunRecord:
+    """Write down the states of a run, the newest of each object as what the platform may hold; return the next run."""
+    runs.bind_account(connection, "zhima", "an app", 1)
+    before, now = (runs.begin(connection, run(number), 1) for number in (1, 2))
+    for n, (key, code, principal, delivery) in enumerate(past, 1):
+        at, obj = position(before.run_no, n), f"{key}\x1f{principal}"
+        identity, content = identity_of(ObjectState(obj), at), digest(state(key, code).payloads[0].body)
+        connection.execute(
+            "INSERT INTO dues (due_no, run_no, row_no, part, position, request_key, identity, key_is_derived, digest,"
+            " lane, status, object) VALUES (?, ?, ?, 0, ?, ?, ?, 0, ?, x'00', ?, ?)",
+            (n, before.run_no, n, at, key, identity, content, delivery, obj),
+        )
+        if delivery is not None:
+            connection.execute(
+                "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no) VALUES (1, ?, ?, ?, ?, ?)",
+                (Api.STATE, identity, content, delivery, n),
+            )
+        if delivery in ("succeeded", "unknown"):
+            connection.execute(
+                "INSERT OR REPLACE INTO objects (account_no, object, identity, digest, position, unsettled)"
+                " VALUES (1, ?, ?, ?, ?, ?)",
+                (obj, identity, content, at, delivery == "unknown"),
+            )
+    return now
+
+
+def run(number: int) -> NewRun:
+    return NewRun(
+        run_id=f"RUN-{number}",
+        job="states",
+        export=Export.STATES,
+        api=Api.STATE,
+        account="zhima",
+        limit_per_s=5.0,
+        started_at="2025-11-21T00:00:00.000Z",
+    )
+
+
+def decided(
+    connection: sqlite3.Connection, now: RunRecord, rows: Sequence[StagedRow], folder: Path, rows_at_once: int
+) -> tuple[list[int], list[str], list[str]]:
+    """Return what is found about the rows, and their identities and times."""
+    rulings, leaf = Rulings(len(rows)), leaf_of(1, 1, sheet_of(rows, Api.STATE))
+    with closing(StagedStates(now, folder, rows_at_once=rows_at_once)) as staged:
+        staged.note(leaf)
+        staged.decide(connection, rulings, lambda: None)
+        staged.apply(leaf)
+    return np.asarray(rulings.of_row).tolist(), leaf.parts.values("identity"), leaf.parts.values("version")
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=ROWS, past=PAST)
+def test_an_object_of_many_rows_is_decided_on_as_one_of_few(
+    tmp_path: Path, rows: list[StagedRow], past: list[tuple[str, str, str, str | None]]
+) -> None:
+    """Row by row from the disk, or all at once: the same rows are sent, under the same identities."""
+    with closing(open_for_reading(tmp_path / "none.db")) as connection:
+        now = ledger_with(connection, past)
+
+        assert decided(connection, now, rows, tmp_path, 1) == decided(connection, now, rows, tmp_path, 1000)

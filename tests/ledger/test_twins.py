@@ -1,0 +1,73 @@
+"""What comes more than once is found alike, in however many tables the lines of a part come."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.ledger.partitions import Table
+from pipeline.ledger.repeats import BALANCE, PART, TASK
+from pipeline.ledger.rulings import Rulings
+from pipeline.ledger.twins import rule_on_cards, rule_on_contents, rule_on_forms, rule_on_keys, rule_on_parts
+
+Rule = Callable[[list[list[Table]], Rulings], object]
+
+# Few, so that they meet; some begin alike.
+hashes = st.sampled_from([(1, 1), (1, 2), (7, 1)])
+parts = st.tuples(hashes, hashes)
+tasks = st.tuples(hashes, st.booleans())
+balances = st.tuples(hashes, hashes, st.sampled_from([b"", b"2025-11-20", b"2025-11-21"]), st.booleans())
+
+
+def part_lines(drawn: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> Table:
+    """Return a part of its own for each row."""
+    return np.array([(*each, n, 0, 1) for n, each in enumerate(drawn, 1)], PART)
+
+
+def lines_of_tasks(drawn: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> Table:
+    """Return two parts for each row, the last of which may have one."""
+    of_row = [(n // 2 + 1, n % 2, 2 - (n == len(drawn) - 1 and n % 2 == 0)) for n in range(len(drawn))]
+    # The parts of one row have keys of their own.
+    keys = [
+        ((first, 2 * second + part), digest)
+        for ((first, second), digest), (_, part, _) in zip(drawn, of_row, strict=True)
+    ]
+    return np.array([(*each, *place) for each, place in zip(keys, of_row, strict=True)], PART)
+
+
+def task_lines(drawn: Sequence[tuple[tuple[int, int], bool]]) -> Table:
+    return np.array([(key, n, is_one) for n, (key, is_one) in enumerate(drawn, 1)], TASK)
+
+
+def balance_lines(drawn: Sequence[tuple[tuple[int, int], tuple[int, int], bytes, bool]]) -> Table:
+    return np.array([(*each[:3], n, 0, each[3]) for n, each in enumerate(drawn, 1)], BALANCE)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "made", "rule"),
+    [
+        pytest.param(parts, part_lines, rule_on_keys, id="keys"),
+        pytest.param(parts, part_lines, rule_on_contents, id="contents"),
+        pytest.param(tasks, task_lines, rule_on_forms, id="forms-of-tasks"),
+        pytest.param(balances, balance_lines, rule_on_cards, id="cards"),
+        pytest.param(
+            parts, lines_of_tasks, lambda told, rulings: rule_on_parts(told, rulings, 100).tolist(), id="parts-of-tasks"
+        ),
+    ],
+)
+@given(data=st.data())
+def test_a_part_in_several_tables_is_ruled_on_as_one(
+    drawn: st.SearchStrategy[object], made: Callable[[list[object]], Table], rule: Rule, data: st.DataObject
+) -> None:
+    """Where a part is too large for one table, the same rows are left out for the same reasons."""
+    lines = made(data.draw(st.lists(drawn, min_size=1, max_size=12)))
+    size = data.draw(st.integers(1, len(lines)))
+    whole, in_pieces = Rulings(len(lines)), Rulings(len(lines))
+
+    at_once = rule([[lines]], whole)
+    piece_by_piece = rule([[lines[start : start + size] for start in range(0, len(lines), size)]], in_pieces)
+
+    assert in_pieces.of_row.tolist() == whole.of_row.tolist()
+    assert piece_by_piece == at_once
