@@ -46,7 +46,7 @@ def test_a_value_becomes_the_text_that_the_file_has(read: Read, value: str, told
 @pytest.mark.parametrize("name", ["o.jsonl", "o.ndjson", "o.json", "o.jsonl.gz", "dt=1/o.NDJSON"])
 @pytest.mark.parametrize("block_bytes", [1, 10, 1 << 16])
 def test_the_columns_are_the_names_of_all_objects(write: Write, name: str, block_bytes: int) -> None:
-    """A name that comes late is a column all the same; objects without it have no value there, one of none is no row."""
+    """A name that comes late is a column all the same; one without any value is no row."""
     data = b'\xef\xbb\xbf{"a":1}\n\n{"b":2,"a":3}\r\n  \n{"c":null}'
     stored = gzip.compress(data) if name.endswith(".gz") else data
     file = write(stored, name)
