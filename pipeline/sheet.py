@@ -42,7 +42,8 @@ class OriginOfRow:
     """
     The row that a fixed row stands for, by the numbers of its run and in its run.
 
-    `contents` are digests of what it says, as `Sheet.contents` gives them; `request_key` is the key it was known by.
+    `contents` are digests of what it says, as `Sheet.contents` gives them, none where that is not known any more;
+    `request_key` is the key it was known by.
     """
 
     run_no: int

@@ -69,6 +69,7 @@ def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally
         return Summary(
             run_id=run.run_id,
             parent=run.parent,
+            date=run.options.get("date"),
             job=run.job,
             api=run.api,
             account=run.account,

@@ -8,7 +8,7 @@ from operator import attrgetter
 import orjson
 
 from pipeline.ledger.admission import Admission, Conflict, Go, Skip, admit, is_overtaken
-from pipeline.ledger.fixes import judge_dues, note_sent
+from pipeline.ledger.fixes import judge_dues, knows_fixes, note_sent
 from pipeline.ledger.generations import Generation, may_have_been_sent
 from pipeline.ledger.lease import IsGone
 from pipeline.ledger.past import Past, cards_of, past_of
@@ -67,7 +67,8 @@ def _intend(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due],
     if len({due.request_key for due in dues}) < len(dues):
         return [admission for due in dues for admission in _intend(connection, run, [due], is_gone)]
     past = past_of(connection, run, [due.identity for due in dues])
-    forbidden = judge_dues(connection, run, dues)
+    has_fixes = knows_fixes(connection, run)
+    forbidden = judge_dues(connection, run, dues) if has_fixes else {}
     admissions = [forbidden.get(due.due_no) or _admission(connection, run, due, past, is_gone) for due in dues]
     going = [due for due, admission in zip(dues, admissions, strict=True) if isinstance(admission, Go)]
     connection.execute(
@@ -77,7 +78,8 @@ def _intend(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due],
         " ON CONFLICT DO UPDATE SET digest = excluded.digest, state = excluded.state, due_no = excluded.due_no",
         (run.account_no, run.api, DeliveryState.SENDING, _json([due.due_no for due in going])),
     )
-    note_sent(connection, going)
+    if has_fixes:
+        note_sent(connection, going)
     for due in going:
         _intend_balance(connection, run, due)
     return admissions

@@ -130,8 +130,6 @@ def judge_dues(
     connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due]
 ) -> Mapping[int, Blocked | Conflict | Skip]:
     """Return, by their numbers, for which dues another variant of their row forbids that they go out, and why."""
-    if not knows_fixes(connection, run):
-        return {}
     owns = _variants_of(connection, run, dues)
     lines = lines_of(connection, run, (origin for origin, _ in owns.values()))
     judged = {}
@@ -236,6 +234,42 @@ def write_variant(
     )
 
 
+_OWN = (
+    "WITH RECURSIVE own (identity) AS (SELECT identity FROM dues WHERE run_no = :run_no AND row_no = :row_no"
+    " UNION SELECT d.successor FROM own JOIN deliveries AS d ON d.account_no = :account_no AND d.api = :api"
+    " AND d.identity = own.identity WHERE d.successor IS NOT NULL)"
+)
+_OWN_DUES = (
+    " FROM own JOIN dues AS d ON d.identity = own.identity LEFT JOIN rows AS w"
+    " ON w.run_no = d.run_no AND w.row_no = d.row_no WHERE d.position = :place"
+    " OR w.cells = (SELECT f.cells FROM rows AS f WHERE f.run_no = :run_no AND f.row_no = :row_no)"
+)
+
+
+def _told(run: RunRecord, row: tuple[int, int]) -> dict[str, object]:
+    return {
+        "run_no": row[0],
+        "row_no": row[1],
+        "place": position(*row),
+        "account_no": run.account_no,
+        "api": run.api,
+    }
+
+
+def first_variant(connection: sqlite3.Connection, run: RunRecord, origin: int, row: tuple[int, int]) -> list[Line]:
+    """Return as what a row went out before somebody fixed it, as `write_first_variant` would write it now."""
+    found = connection.execute(
+        f"{_OWN} SELECT d.part, d.identity, d.digest, (SELECT v.state FROM deliveries AS v"
+        " WHERE v.account_no = :account_no AND v.api = :api AND v.identity = d.identity AND v.digest = d.digest),"
+        f" d.card, d.version {_OWN_DUES}",
+        _told(run, row),
+    )
+    return [
+        Line(origin, part, identity, digest, None if state is None else DeliveryState(state), True, card, version)
+        for part, identity, digest, state, card, version in found
+    ]
+
+
 def write_first_variant(connection: sqlite3.Connection, run: RunRecord, origin: int, row: tuple[int, int]) -> None:
     """
     Write as what a row went out before somebody fixed it, if it did, with the keys that a rerun gave it.
@@ -245,24 +279,21 @@ def write_first_variant(connection: sqlite3.Connection, run: RunRecord, origin: 
     Another run may have staged the same cells before, and read them otherwise: its row keeps them while it is open.
     """
     connection.execute(
-        "WITH RECURSIVE own (identity) AS (SELECT identity FROM dues WHERE run_no = :run_no AND row_no = :row_no"
-        " UNION SELECT d.successor FROM own JOIN deliveries AS d ON d.account_no = :account_no AND d.api = :api"
-        " AND d.identity = own.identity WHERE d.successor IS NOT NULL)"
-        " INSERT OR IGNORE INTO variants"
+        f"{_OWN} INSERT OR IGNORE INTO variants"
         " (account_no, api, origin, variant, part, identity, digest, card, points, version)"
         " SELECT :account_no, :api, :origin, :origin, d.part, d.identity, d.digest, d.card, d.points, d.version"
-        " FROM own JOIN dues AS d ON d.identity = own.identity LEFT JOIN rows AS w"
-        " ON w.run_no = d.run_no AND w.row_no = d.row_no WHERE d.position = :place"
-        " OR w.cells = (SELECT f.cells FROM rows AS f WHERE f.run_no = :run_no AND f.row_no = :row_no)",
-        {
-            "run_no": row[0],
-            "row_no": row[1],
-            "place": position(*row),
-            "account_no": run.account_no,
-            "api": run.api,
-            "origin": origin,
-        },
+        f" {_OWN_DUES}",
+        {**_told(run, row), "origin": origin},
     )
+
+
+def own_contents(connection: sqlite3.Connection, places: Iterable[int]) -> dict[int, tuple[bytes, ...]]:
+    """Return what rows said before they were fixed, by their places."""
+    found: dict[int, tuple[bytes, ...]] = {}
+    for place in places:
+        said = connection.execute("SELECT content FROM contents WHERE variant = ? AND origin = variant", (place,))
+        found[place] = tuple(content for (content,) in said)
+    return found
 
 
 def forget_fixes(connection: sqlite3.Connection, first: int, end: int) -> None:

@@ -8,7 +8,8 @@ from itertools import accumulate
 
 import orjson
 
-from pipeline.ledger.records import ROW_BITS, RunRecord
+from pipeline.errors import SettingsError
+from pipeline.ledger.records import ROW_BITS, Act, RunRecord
 from pipeline.ledger.runs import by_number
 from pipeline.row_mark import RowMark
 
@@ -20,17 +21,23 @@ RowId = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The row that a fixed row stands for, the first of all; with its cells, in the order of its file's columns."""
+    """
+    The row that a fixed row stands for, the first of all; with its cells, in the order of its file's columns.
+
+    The cells are None where they were forgotten: the row has come to its end since.
+    """
 
     run_no: int
     row_no: int
     columns: tuple[str, ...]
-    cells: tuple[str | None, ...] = field(repr=False)
+    cells: tuple[str | None, ...] | None = field(repr=False)
 
 
 def find_origins(connection: sqlite3.Connection, run: RunRecord, marks: Iterable[str]) -> dict[str, Origin]:
     """
-    Return what marks stand for; one that names no row to fix, of the run's account, API and export, is left out.
+    Return what marks stand for; one that names no row, of the run's account, API and export, is left out.
+
+    Raises SettingsError where a mark names a run that has still to read its rows once more.
     """
     read = {text: mark for text in marks if (mark := RowMark.read(text)) is not None}
     by_run: dict[str, dict[str, RowMark]] = defaultdict(dict)
@@ -38,33 +45,28 @@ def find_origins(connection: sqlite3.Connection, run: RunRecord, marks: Iterable
         by_run[mark.run_id][text] = mark
     found: dict[str, Origin] = {}
     for run_id, named in by_run.items():
-        run_no = _run_no(connection, run, run_id)
-        if run_no is not None:
-            found |= _origins_in(connection, run_no, named)
+        of_run = _run_of(connection, run, run_id)
+        if of_run is not None:
+            found |= _origins_in(connection, of_run, named)
     return found
 
 
-def _run_no(connection: sqlite3.Connection, run: RunRecord, run_id: str) -> int | None:
+def _run_of(connection: sqlite3.Connection, run: RunRecord, run_id: str) -> RunRecord | None:
     line = connection.execute(
         "SELECT run_no FROM runs WHERE run_id = ? AND account_no = ? AND api = ? AND export = ?",
         (run_id, run.account_no, run.api, run.export),
     ).fetchone()
-    return None if line is None else int(line[0])
+    return None if line is None else by_number(connection, line[0])
 
 
-def _origins_in(connection: sqlite3.Connection, run_no: int, marks: Mapping[str, RowMark]) -> dict[str, Origin]:
-    run = by_number(connection, run_no)
+def _origins_in(connection: sqlite3.Connection, run: RunRecord, marks: Mapping[str, RowMark]) -> dict[str, Origin]:
     row_nos = _row_nos(connection, run, set(marks.values()))
     first = first_origins(connection, run, sorted(set(row_nos.values())))
     found: dict[str, Origin] = {}
     for text, mark in marks.items():
-        row_no = row_nos.get(mark)
-        if row_no is None:
-            continue
-        # A run that was pruned has no rows any more: then the row itself is the first that is known.
-        origin = _read(connection, first.get(row_no, (run_no, row_no))) or _read(connection, (run_no, row_no))
-        if origin is not None:
-            found[text] = origin
+        if mark in row_nos:
+            row = first.get(row_nos[mark], (run.run_no, row_nos[mark]))
+            found[text] = _read(connection, row) or Origin(*row, (), None)
     return found
 
 
@@ -77,12 +79,20 @@ def _row_nos(connection: sqlite3.Connection, run: RunRecord, marks: Iterable[Row
     compared = "<=" if run.is_rerun else "="
     found: dict[RowMark, int] = {}
     for mark in marks:
+        guess = before.get(mark.file_no, 0) + mark.source_row
         line = connection.execute(
             f"SELECT row_no FROM rows WHERE run_no = ? AND row_no {compared} ? AND file_no = ? AND source_row = ?",
-            (run.run_no, before.get(mark.file_no, 0) + mark.source_row, mark.file_no, mark.source_row),
+            (run.run_no, guess, mark.file_no, mark.source_row),
         ).fetchone()
         if line is not None:
             found[mark] = line[0]
+        elif run.act is Act.STAGING:
+            raise SettingsError(
+                [f"run {run.run_id}, whose rows are fixed here, is not read to its end; resume it before this"]
+            )
+        elif not run.is_rerun and mark.source_row <= counts.get(mark.file_no, 0):
+            # It was skipped, and skipped rows are packed.
+            found[mark] = guess
     return found
 
 
@@ -113,24 +123,32 @@ _OF_RERUN = (
 def _read(connection: sqlite3.Connection, row: RowId) -> Origin | None:
     line = connection.execute(
         "SELECT w.cells, i.columns FROM rows AS w JOIN inputs AS i USING (run_no, file_no)"
-        " WHERE w.run_no = ? AND w.row_no = ? AND w.cells IS NOT NULL",
+        " WHERE w.run_no = ? AND w.row_no = ?",
         row,
     ).fetchone()
-    return None if line is None else Origin(*row, tuple(orjson.loads(line[1])), tuple(orjson.loads(line[0])))
+    if line is None:
+        return None
+    return Origin(*row, tuple(orjson.loads(line[1])), None if line[0] is None else tuple(orjson.loads(line[0])))
 
 
 def first_mark(connection: sqlite3.Connection, run: RunRecord, row_no: int) -> str | None:
-    """Return the mark of a row's first origin; None where it is its own, or not known any more."""
+    """Return the mark of a row's first origin; None where it is its own, or its run is not known any more."""
     origin = first_origins_between(connection, run, row_no, row_no).get(row_no)
-    line = (
-        origin
-        and connection.execute(
-            "SELECT r.run_id, w.file_no, w.source_row FROM rows AS w JOIN runs AS r USING (run_no)"
-            " WHERE w.run_no = ? AND w.row_no = ?",
-            origin,
-        ).fetchone()
-    )
-    return str(RowMark(*line)) if line else None
+    place = origin and _place_in_file(connection, origin)
+    if origin is None or place is None:
+        return None
+    return str(RowMark(by_number(connection, origin[0]).run_id, *place))
+
+
+def _place_in_file(connection: sqlite3.Connection, row: RowId) -> tuple[int, int] | None:
+    """Return file and row in the file; of a row that is packed by how many rows each file has."""
+    found = connection.execute(
+        "SELECT file_no, source_row FROM rows WHERE run_no = ?1 AND row_no = ?2 UNION ALL"
+        " SELECT file_no, ?2 - before FROM (SELECT file_no, rows, sum(rows) OVER (ORDER BY file_no) - rows AS before"
+        " FROM inputs WHERE run_no = ?1) WHERE ?2 > before AND ?2 <= before + rows LIMIT 1",
+        row,
+    ).fetchone()
+    return None if found is None else (int(found[0]), int(found[1]))
 
 
 def write_origins(connection: sqlite3.Connection, run: RunRecord, origins: Mapping[int, RowId]) -> None:

@@ -8,9 +8,11 @@ from pipeline.ledger.fixes import (
     DELIVERED_OTHERWISE,
     Line,
     Standing,
+    first_variant,
     is_whole,
     knows_fixes,
     lines_of,
+    own_contents,
     own_keys,
     standing_of_others,
     variants_with,
@@ -50,7 +52,7 @@ class Recognition:
             return {}
         chunk = _Candidates(connection, self._run, leaf, sheet, candidates, self._taken)
         for at, origin in sheet.origins.items():
-            if not chunk.is_as_first(at, origin):
+            if not chunk.is_as_first(at):
                 chunk.judge_fix(at, origin)
         return {at: line for at in candidates if (line := chunk.judge_unfixed(at)) is not None}
 
@@ -97,22 +99,26 @@ class _Candidates:
         self._leaf = leaf
         self._contents = {at: sheet.contents(at) for at in places}
         self._parts = dict(_parts_of(leaf, set(places)))
-        said = [*self._contents.values(), *(origin.contents for origin in sheet.origins.values())]
+        stood_for = {at: position(origin.run_no, origin.row_no) for at, origin in sheet.origins.items()}
+        known = own_contents(connection, {stood_for[at] for at, origin in sheet.origins.items() if not origin.contents})
+        self._said_first = {at: origin.contents or known[stood_for[at]] for at, origin in sheet.origins.items()}
+        said = [*self._contents.values(), *self._said_first.values()]
         self._variants = variants_with(connection, run, {content for several in said for content in several})
         firsts = {first for known in self._variants.values() for first, _ in known}
-        firsts |= {position(origin.run_no, origin.row_no) for origin in sheet.origins.values()}
-        self._lines = lines_of(connection, run, firsts)
+        self._lines = lines_of(connection, run, firsts | set(stood_for.values()))
+        self._connection = connection
 
-    def is_as_first(self, at: int, origin: OriginOfRow) -> bool:
+    def is_as_first(self, at: int) -> bool:
         """Return whether a row says what the row said that it is to fix."""
-        return not set(self._contents[at]).isdisjoint(origin.contents)
+        return not set(self._contents[at]).isdisjoint(self._said_first[at])
 
     def judge_fix(self, at: int, origin: OriginOfRow) -> None:
         """Note a fixed row as a variant; skip it where it was delivered before, refuse it where another one was."""
-        leaf, first = self._leaf, self._first_of(origin)
+        leaf, first = self._leaf, self._first_of(at, origin)
         if leaf.fates[at] != Fate.DUE:
             return
-        lines = self._lines.get(first, [])
+        row = (origin.run_no, origin.row_no)
+        lines = [*self._lines.get(first, ()), *first_variant(self._connection, self._run, first, row)]
         same = {variant for one, variant in self._known(at) if one == first and variant != first}
         if any(is_whole(lines, variant) for variant in same):
             leaf.fates[at] = Fate.ALREADY_SUCCEEDED
@@ -144,7 +150,7 @@ class _Candidates:
                 leaf.variants[at] = Variant(first, first, self._parts_at(at))
         return None
 
-    def _first_of(self, origin: OriginOfRow) -> int:
+    def _first_of(self, at: int, origin: OriginOfRow) -> int:
         """
         Return the place of the first row that a fixed row stands for.
 
@@ -152,7 +158,7 @@ class _Candidates:
         another row of the origin's run was found to be that.
         """
         place = position(origin.run_no, origin.row_no)
-        known = [known for content in origin.contents for known in self._variants.get(content, ())]
+        known = [known for content in self._said_first[at] for known in self._variants.get(content, ())]
         firsts = sorted({first for first, variant in known if first == variant})
         if place in firsts:
             return place

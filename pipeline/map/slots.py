@@ -1,4 +1,8 @@
-"""How a whole column of a field is read: the commonest forms at once, all others left to the row mapper."""
+"""
+How a whole column of a field is read: the commonest forms at once, others text by text.
+
+What can't be read so is left to the row mapper, which says what is wrong with it.
+"""
 
 from dataclasses import dataclass, field
 from typing import Protocol

@@ -123,9 +123,10 @@ class ParquetSource:
         longest = {column.name: column.dictionary_bytes // max(1, column.dictionary_values) for column in group.columns}
         small = self._bounds.chunk_bytes // self._chunk_rows
         large = [c.name for c in group.columns if c.dictionary_bytes > small and c.name in self._texts]
-        if large and group.rows:
-            batch = next(self._dictionaries.iter_batches(1, [number], columns=large, use_threads=False))
-            longest |= {name: _longest(batch.column(at)) for at, name in enumerate(batch.schema.names)}
+        for name in large if group.rows else ():
+            # One after the other: each takes the room of the one before.
+            batch = next(self._dictionaries.iter_batches(1, [number], columns=[name], use_threads=False))
+            longest[name] = _longest(batch.column(0))
         return longest
 
     @cached_property

@@ -1,7 +1,9 @@
-"""Calls that may wait for a network within a library that hears no signal."""
+"""Calls to a store, which may wait for the network within a library that hears no signal."""
 
+import atexit
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from threading import Thread
 from typing import TypeVar
 
@@ -23,4 +25,16 @@ def interruptible(call: Callable[[], T]) -> T:
             future.set_exception(error)
 
     Thread(target=work, daemon=True).start()
-    return future.result()
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        _leave_s3_open()
+        raise
+
+
+def _leave_s3_open() -> None:
+    """Let the process end: pyarrow closes S3 at its end, and waits there for the call that was given up."""
+    with suppress(ImportError):  # built without S3
+        from pyarrow.fs import ensure_s3_finalized  # noqa: PLC0415 - as above
+
+        atexit.unregister(ensure_s3_finalized)

@@ -34,14 +34,15 @@ class Summary:
     """
     What `summary.json` says, in its order.
 
-    `parent` is the run that this one is a rerun or a fix of. `left` are the rows that neither succeeded nor were
-    skipped, here or in a rerun or fix. The sum of `counts` is `rows`; anything else raises ValueError. `waits` is what
-    sending waited for: reason, since, until, seconds. `reason` is why the run stopped: the page tells it, the file has
-    no place for it.
+    `parent` is the run that this one is a rerun or a fix of, `date` the day that it is about. `left` are the rows that
+    neither succeeded nor were skipped, here or in a rerun or fix. The sum of `counts` is `rows`; anything else raises
+    ValueError. The file has no place for `reason`, why the run stopped, and `waits`, what sending waited for (reason,
+    since, until, seconds): page and terminal show them.
     """
 
     run_id: str
     parent: str | None
+    date: str | None
     job: str
     api: Api
     account: str
@@ -73,6 +74,7 @@ class Summary:
         return {
             "run_id": self.run_id,
             "parent": self.parent,
+            "date": self.date,
             "job": self.job,
             "api": self.api,
             "account": self.account,
@@ -90,7 +92,6 @@ class Summary:
             "elapsed_s": round(self.elapsed_s, 3),
             "sent_per_s": round(self.sent_per_s, 3),
             "quota": asdict(self.quota) | {"used_fraction": round(self.quota.used_fraction, 4)},
-            "waits": list(self.waits),
             "report": self.report,
         }
 

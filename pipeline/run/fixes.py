@@ -38,7 +38,8 @@ class Fixes:
         self._ledger = ledger
         self._rules = rules
         self._rounded = RoundedIds(rules, columns)
-        self._contents = RowContents(rules, columns)
+        self._columns = columns
+        self._contents: RowContents | None = None
         self._of_origins: dict[tuple[str, ...], RowContents] = {}
         self._unknown = 0
 
@@ -57,7 +58,7 @@ class Fixes:
 
     def _bad(self, row: Row, origin: Origin) -> BadRow | None:
         """Return a row with its spoiled ids as they were: what is written for its next fix."""
-        spoiled = self._rounded.find(row.cells, origin.columns, origin.cells)
+        spoiled = self._rounded.find(row.cells, origin.columns, origin.cells) if origin.cells is not None else []
         if not spoiled:
             return None
         cells = list(row.cells)
@@ -70,10 +71,18 @@ class Fixes:
         return replace(
             sheet,
             origins={at: self._origin(origin) for at, origin in origins.items()},
-            contents=lambda at: self._contents.of(sheet.cells(at)),
+            contents=lambda at: self._contents_of(sheet.cells(at)),
         )
 
+    def _contents_of(self, cells: tuple[str | None, ...]) -> tuple[bytes, ...]:
+        # Where nothing was ever fixed nobody asks.
+        if self._contents is None:
+            self._contents = RowContents(self._rules, self._columns)
+        return self._contents.of(cells)
+
     def _origin(self, origin: Origin) -> OriginOfRow:
+        if origin.cells is None:
+            return OriginOfRow(origin.run_no, origin.row_no, (), None)
         if origin.columns not in self._of_origins:
             self._of_origins[origin.columns] = RowContents(self._rules, origin.columns)
         of_origin = self._of_origins[origin.columns]

@@ -170,16 +170,30 @@ def test_a_row_of_no_known_origin_is_a_row_like_any_other(spoiled: Night, mark: 
     assert (shown(spoiled, first)["left"], spoiled.summary()["parent"]) == (1, first)
 
 
-def test_a_row_that_names_one_that_went_out_is_tied_to_none(spoiled: Night) -> None:
-    """Only a row that was to be fixed can be fixed: a mark that was filled down names another row."""
-    first = spoiled.reports()[-1].name
+def test_a_row_that_names_one_that_went_out_is_refused(spoiled: Night) -> None:
+    """A mark that was filled down names a row that counts already: this one is sent once the mark is gone."""
+    first, sent = spoiled.reports()[-1].name, spoiled.requests()
 
-    ended = spoiled.backfill(
-        "run", "orders", fixed(spoiled, {"A2": {"trade_amount": "2.00", "_row": str(RowMark(first, 1, 1))}})
-    )
+    filled_down = {"A2": {"trade_amount": "2.00", "_row": str(RowMark(first, 1, 1))}}
+    ended = spoiled.backfill("run", "orders", fixed(spoiled, filled_down))
 
-    assert "1 row with no known row in the column _row" in ended.stderr
-    assert (ended.exit_code, shown(spoiled, first)["left"]) == (0, 1)
+    assert (ended.exit_code, spoiled.fates()) == (3, ["invalid key_conflict", "succeeded SUCCESS"])
+    assert "empty its cell _row" in spoiled.outcomes()[0]["message"]
+    assert (spoiled.requests()[len(sent) :], shown(spoiled, first)["left"]) == (["A3"], 1)
+
+
+def test_rows_of_a_run_that_is_still_to_be_read_are_not_fixed(night: Night) -> None:
+    """While a run that was stopped has to read its rows once more nobody knows what becomes of them."""
+    for name in ("a.csv", "b.csv"):
+        night.export(name, [order(1, trade_amount="x"), order(2)])
+    night.backfill("run", "orders", "a.csv", "b.csv", "--until", night.now())
+    run = night.reports()[-1].name
+    night.export("fixed.csv", [order(2) | {"_row": str(RowMark(run, 1, 2)), "_code": "x"}])
+
+    ended = night.backfill("run", "orders", "fixed.csv")
+
+    assert (ended.exit_code, night.requests()) == (2, [])
+    assert f"run {run}, whose rows are fixed here, is not read to its end; resume it before this" in ended.stderr
 
 
 def test_rows_of_several_runs_may_be_fixed_together(night: Night) -> None:

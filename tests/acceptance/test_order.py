@@ -97,11 +97,13 @@ def test_a_refund_that_followed_its_payment_is_not_sent_again(night: Night, agai
     night.backfill("rerun", blocked, "--new-keys")
 
     verb, *options = again
-    night.backfill(verb, blocked, *options)
+    ended = night.backfill(verb, blocked, *options)
 
-    told = blocked if verb == "resume" else night.summary()["run_id"]
-    line = read_csv(night.folder / "reports" / told / "outcome.csv")[-1]
-    assert (line["request_key"], line["status"], line["code"]) == ("R1", "skipped", "already_succeeded")
+    line = read_csv(night.folder / "reports" / blocked / "outcome.csv")[-1]
+    told = ("skipped", "already_succeeded") if verb == "resume" else ("blocked", "payment_not_succeeded")
+    assert (line["request_key"], line["status"], line["code"]) == ("R1", *told)
+    # A rerun takes no row that another one has brought to its end.
+    assert (ended.exit_code, len(night.reports())) == (3 if verb == "resume" else 0, 2)
     assert night.simulator.journal.applied_keys() == ["A1-k2", "R1"]
 
 

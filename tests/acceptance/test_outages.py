@@ -1,5 +1,6 @@
 """Rows that always fail, and outages: neither costs other rows their turn."""
 
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 from itertools import pairwise
@@ -69,8 +70,6 @@ def test_a_wait_for_the_platform_is_said(night: Night) -> None:
 
     ended = night.backfill("run", "points")
 
-    (wait,) = night.summary()["waits"]
-    assert (ended.exit_code, wait["reason"]) == (0, "the platform asked to wait (Retry-After)")
-    assert 5.0 <= wait["seconds"] <= 7.0
+    said = re.search(r"waited ([567]) s, from (\S+) to (\S+): the platform asked to wait \(Retry-After\)", ended.stdout)
+    assert (ended.exit_code, said is not None) == (0, True)
     assert "waiting: the platform asked to wait (Retry-After), since " in ended.stderr
-    assert f"waited {wait['seconds']:.0f} s, from {wait['since']} to {wait['until']}: the platform" in ended.stdout

@@ -15,8 +15,8 @@ COLUMNS = (
     "latency_ms,trace_id"
 )
 SUMMARY = (
-    "run_id,job,api,account,state,exit_code,inputs,rows,counts,codes,faults,attempts,started_at,finished_at,elapsed_s,"
-    "sent_per_s,quota,report"
+    "run_id,parent,date,job,api,account,state,exit_code,inputs,rows,left,counts,codes,faults,attempts,started_at,"
+    "finished_at,elapsed_s,sent_per_s,quota,report"
 )
 STATUSES = ["succeeded", "skipped", "invalid", "rejected", "unknown", "blocked", "unsent"]
 
@@ -118,6 +118,9 @@ def test_the_summary_has_its_keys_in_order_and_adds_up(night: Night) -> None:
             for path, rows in zip(files, (2, 3), strict=True)
         ],
         "rows": 5,
+        "left": 1,
+        "parent": None,
+        "date": summary["date"],
         "counts": dict.fromkeys(STATUSES, 0) | {"succeeded": 3, "skipped": 1, "invalid": 1},
         "codes": {"SUCCESS": 3, "duplicate_row": 1, "field_missing": 1},
         "faults": [

@@ -376,6 +376,28 @@ def test_a_chunk_is_mapped_as_its_rows_are(
     assert sheet.request_keys.to_pylist() == [key_of(mapped) for mapped in told(sheet)]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param("'\u200b'5", "\u200b'5", id="a prefix behind a prefix"),
+        pytest.param("'\tNULL1", "\t'NULL1", id="white space inside and outside"),
+    ],
+)
+def test_cells_that_are_alike_but_for_what_is_around_them_are_told_apart(
+    one: str, other: str, rules: Callable[..., MappingRules], good: Good
+) -> None:
+    """Two cells of which columns say the same, and the row mapper does not, are no template of each other."""
+    columns = tuple(good[Export.POINTS])
+    rows: list[Row | BadRow] = [
+        Row(number, tuple({**good[Export.POINTS], "user_card_code": cell}.values()))
+        for number, cell in enumerate((one, other, one, other), 1)
+    ]
+
+    sheet = bind_chunks(rules(Export.POINTS), columns, worth_learning=1)(Chunk.of_rows(columns, rows))
+
+    assert told(sheet) == one_by_one(bind(rules(Export.POINTS), columns), rows)
+
+
 class Noting(Learner):
     """Notes the card of each row that it learns from."""
 

@@ -161,6 +161,22 @@ def test_the_forms_of_a_job_are_read_by_columns(formats: tuple[str, ...], text: 
     assert plain(slot.read(column_of([text, None])), [text, "no"])[0] == (text, "2024-05-01 07:45:00")
 
 
+def test_a_form_of_a_job_comes_before_the_commonest_one() -> None:
+    """Where a job says that the day stands before the month, a text that looks usual is read as the job says."""
+    texts = ["2025-13-12 10:00:00", "2025-11-12 10:00:00"]
+    slot, _ = reader(Kind.TIME, formats=("%Y-%d-%m %H:%M:%S",))
+
+    assert listed(slot.read(column_of(texts)).texts) == ["2025-12-13 10:00:00", "2025-12-11 10:00:00"]
+
+
+def test_the_minute_in_which_the_future_begins_is_read_second_by_second() -> None:
+    """Of the last minute that can be, what lies behind the bound is odd, and what lies before it is not."""
+    texts = ["2026-11-28 20:14:59", "2026-11-28 20:15:00", "2026-11-28 20:15:01"]
+    slot, _ = reader(Kind.TIME)
+
+    assert [text for text, _ in plain(slot.read(column_of(texts)), texts)] == texts[:2]
+
+
 def test_no_more_minutes_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute is converted once, and once more where it came back after as many others as are kept."""
     monkeypatch.setattr(slots, "_MOST_MINUTES", 2)

@@ -48,6 +48,7 @@ def make_summary(tally: Tally, **changes: Any) -> Summary:
     summary = Summary(
         run_id=RUN_ID,
         parent=None,
+        date="2024-05-01",
         job="orders",
         api=Api.CUMULATION,
         account="zhima",

@@ -32,6 +32,7 @@ def test_the_summary_is_what_scripts_were_promised(
     assert list(json.loads(written).items()) == [
         ("run_id", run_id),
         ("parent", None),
+        ("date", "2024-05-01"),
         ("job", "orders"),
         ("api", "alipay.cumulation"),
         ("account", "zhima"),
@@ -65,7 +66,6 @@ def test_the_summary_is_what_scripts_were_promised(
         ("elapsed_s", 3723.5),
         ("sent_per_s", 4.871),
         ("quota", {"limit_per_s": 5, "used_fraction": 0.9742, "throttled": 3}),
-        ("waits", []),
         ("report", f"reports/{run_id}"),
     ]
 

@@ -115,7 +115,9 @@ def _one_key_one_body(evidence: Evidence) -> None:
 
 
 def _was_refused(evidence: Evidence, identity: str, body: str, before: float) -> bool:
-    same = [e for e in evidence.journal.entries if e.identity == identity and e.body == body]
+    # What is refused now may be taken later.
+    sent = (e for e in evidence.journal.entries if e.sent_at <= before)
+    same = [e for e in sent if e.identity == identity and e.body == body]
     told = any(e.decided in ("refused", "conflict") and (e.answered_at or before) <= before for e in same)
     return told and all(entry.decided != "accepted" for entry in same)
 

@@ -1,0 +1,51 @@
+"""Stores that do not answer, and libraries that fail while they are opened."""
+
+import datetime
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.read import find
+from pipeline.read.waiting import interruptible
+
+_FIND = """
+import datetime, pathlib, sys
+from pipeline.read import find
+find([sys.argv[1]], base=pathlib.Path("/"), date=datetime.date(2026, 3, 31))
+"""
+
+
+def test_a_signal_ends_a_store_that_does_not_answer() -> None:
+    """While a store keeps its answer to itself, Ctrl-C ends the command, not the library's patience."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        uri = f"s3://key:secret@bucket/x.csv?scheme=http&region=x&endpoint_override=127.0.0.1:{port}"
+        process = subprocess.Popen([sys.executable, "-c", _FIND, uri], stderr=subprocess.PIPE, text=True)
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(1)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+    assert (process.returncode, said.splitlines()[-1]) == (-signal.SIGINT, "KeyboardInterrupt")
+
+
+def test_what_a_call_gives_or_raises_comes_through() -> None:
+    """A call in another thread returns and raises as one in this thread does."""
+    assert interruptible(lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        interruptible(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["fsspec+memory://x", "fsspec+memory://x/*.csv", "fsspec+none://x", "hf://x/y", "hdfs://", "abfs://x", "s3:///"],
+)
+def test_whatever_a_library_raises_is_an_error_of_the_input(uri: str) -> None:
+    """A library that is missing, or fails in a way of its own, ends in a sentence that names the URI."""
+    with pytest.raises(SourceError, match=r"can't be (opened|read)|no export matches"):
+        find([uri], base=Path("/"), date=datetime.date(2026, 3, 31))
