@@ -154,7 +154,7 @@ class CsvSource:
             yield from self._chunk_of(self._records.read(text))
 
     def _chunk_of_block(self, block: Block, text: str) -> Iterator[Chunk]:
-        lines = self._records.pass_over(text)
+        lines = self._records.pass_over(block.lines)
         if len(block):
             constants = (repeated(text, len(block)) for text in self._constants)
             first = self.rows + 1

@@ -74,7 +74,9 @@ class JsonLinesSource:
         with closing(self):
             for lines in self._lines(self._text):
                 for start in range(0, len(lines), self._chunk_rows):
-                    yield Chunk.of_rows(self.columns, self._rows_of(lines[start : start + self._chunk_rows]))
+                    some = lines[start : start + self._chunk_rows]
+                    rows = self._rows_of([line for _, line in some])
+                    yield Chunk.of_rows(self.columns, rows, [number for number, _ in some])
             self.sha256 = self._bytes.sha256()
             verify_unchanged(self._file)
 
@@ -94,16 +96,19 @@ class JsonLinesSource:
         return TextFile(self._file.name, plain, encoding, self._bounds, self._settle)
 
     @staticmethod
-    def _lines(text: TextFile) -> Iterator[list[str]]:
-        """Yield the lines that are not blank, text by text."""
+    def _lines(text: TextFile) -> Iterator[list[tuple[int, str]]]:
+        """Yield the lines that are not blank with their numbers, from 1, text by text."""
+        first = 1
         for part in text.texts():
-            yield [line for line in part.split("\n") if line.strip()]
+            lines = part.removesuffix("\n").split("\n")
+            yield [(number, line) for number, line in enumerate(lines, first) if line.strip()]
+            first += len(lines)
 
     def _names(self, encoding: str) -> tuple[str, ...]:
         names: dict[str, None] = {}
         with closing(PlainBytes(self._file, self._codec)) as again:
             for lines in self._lines(self._text_of(again, encoding)):
-                for line in lines:
+                for _, line in lines:
                     names |= dict.fromkeys(names_in(line))
                 if len(names) > _MOST_COLUMNS:
                     raise SourceError(

@@ -18,10 +18,15 @@ _MARK = "\ufeff"
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The columns of a block; where a record is of another width they say nothing, and `ragged` has it by its place."""
+    """
+    The columns of a block, and how many lines it has, blank ones included.
+
+    Where a record is of another width the columns say nothing, and `ragged` has it by its place.
+    """
 
     texts: tuple[Column, ...] = field(repr=False)
     ragged: Mapping[int, str] = field(repr=False)
+    lines: int
 
     def __len__(self) -> int:
         return len(self.texts[0])
@@ -60,7 +65,7 @@ class PlainBlocks:
         except pa.ArrowInvalid:  # what is too much for Arrow may still be read record by record
             return None
         columns = [column.combine_chunks() for column in table.columns]
-        return Block(tuple(_with_gaps(columns, ragged) if ragged else columns), ragged)
+        return Block(tuple(_with_gaps(columns, ragged) if ragged else columns), ragged, _lines(data))
 
     def _table(self, data: bytes, ragged: dict[int, str]) -> pa.Table:
         def note(row: csv.InvalidRow) -> Literal["skip"]:
@@ -89,6 +94,12 @@ class PlainBlocks:
             return None
         has_quotes = self._form.quote and self._form.quote in text
         return data if not has_quotes or _is_well_quoted(data, self._form) else None
+
+
+def _lines(data: bytes) -> int:
+    # numpy counts several times as fast as bytes and texts do.
+    letters = np.frombuffer(data, np.uint8)
+    return int(np.count_nonzero(letters == ord("\n"))) + (not data.endswith(b"\n"))
 
 
 def _is_well_quoted(data: bytes, form: CsvFormat) -> bool:

@@ -65,9 +65,9 @@ class WorkbookSource:
     def __iter__(self) -> Iterator[Chunk]:
         with closing(self), _readable(self._file.name):
             while lines := list(islice(self._lines, self._chunk_rows)):
-                rows = [Row(at, (*line, *self._constants)) for at, line in enumerate(lines, self.rows + 1)]
+                rows = [Row(at, (*cells, *self._constants)) for at, (_, cells) in enumerate(lines, self.rows + 1)]
                 self.rows += len(rows)
-                yield Chunk.of_rows(self.columns, rows)
+                yield Chunk.of_rows(self.columns, rows, [number for number, _ in lines])
             self.sha256 = sha256_of(self._file)
             verify_unchanged(self._file)
 
@@ -83,20 +83,20 @@ class WorkbookSource:
         """Let go of the sheet; more than once does no harm."""
         self._lines = iter(())
 
-    def _texts(self) -> Iterator[list[str | None]]:
-        """Yield the rows of the sheet from its first one, each cell as text."""
+    def _texts(self) -> Iterator[tuple[int, list[str | None]]]:
+        """Yield the rows of the sheet from its first one, each with the number that the sheet shows for it, as text."""
         left = (self._sheet.start or (0, 0))[1]
         for row, cells in enumerate(self._sheet.iter_rows()):
             texts = [text or None for text in map(text_of_cell, cells)]
             for column in range(len(texts)) if self._failed else ():
                 if shown := self._failed.get((row, left + column)):
                     texts[column] = f"{shown}{UNREAD}"
-            yield texts
+            yield row + 1, texts
 
     def _header(self, skipped: int) -> list[str]:
-        for number, texts in enumerate(self._lines):
+        for number, texts in self._lines:
             header = [text or "" for text in texts]
-            if any(header) and (number >= skipped or is_rows_to_fix(header)):
+            if any(header) and (number > skipped or is_rows_to_fix(header)):
                 return header
         raise SourceError(f"{self._file.name} has no cell in the sheet {self._sheet.name}; name another in `sheet`")
 
