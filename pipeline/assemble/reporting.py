@@ -36,7 +36,7 @@ def report_on(
         job=run.job,
         outcomes=_ticking(ledger.outcomes_in_pages(run), tick),
         columns={source.file_no: source.columns for source in ledger.inputs(run)},
-        summarise=summarising(ledger, run, folder),
+        summarise=summarising(ledger, run, folder, tick),
         mark=ledger.marks(run),
         html=html,
         kept=kept,
@@ -57,7 +57,9 @@ def _ticking(pages: Iterable[Outcomes], tick: Callable[[], None]) -> Iterator[Ou
         yield page
 
 
-def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally], Summary]:
+def summarising(
+    ledger: Ledger, run: RunRecord, folder: Path, tick: Callable[[], None] = lambda: None
+) -> Callable[[Tally], Summary]:
     """Return what makes a run's summary from its counted outcomes. A run that nobody concluded was interrupted."""
     state = run.state or RunState.INTERRUPTED
     # A run that was killed while it read has told nobody of its rows.
@@ -77,7 +79,8 @@ def summarising(ledger: Ledger, run: RunRecord, folder: Path) -> Callable[[Tally
             exit_code=exit_code_of(state, tally.counts) if run.exit_code is None else run.exit_code,
             inputs=inputs,
             rows=tally.rows,
-            left=sum(ledger.left(run).values()) if ledger.has_family(run) else tally.left,
+            # Where every row is done nobody need look at other runs.
+            left=ledger.left(run, tick).total() if tally.left and ledger.has_family(run) else tally.left,
             counts=tally.counts,
             codes=tally.codes,
             faults=tally.faults,

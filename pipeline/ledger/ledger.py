@@ -99,10 +99,14 @@ class Ledger:
         """Return a run's input files."""
         return self._file.read(lambda c: runs.inputs(c, run))
 
-    def left(self, run: RunRecord) -> Counter[Status]:
-        """Return how many rows of a run are left, over its reruns and fixes, by the status that they have in it."""
+    def left(self, run: RunRecord, tick: Callable[[], None] = lambda: None) -> Counter[Status]:
+        """
+        Return how many rows of a run are left, over its reruns and fixes, by the status that they have in it.
+
+        `tick` is called on the way.
+        """
         with told_clearly(self.path):
-            return left.left_of(self._file.reader, run)
+            return left.left_of(self._file.reader, run, tick)
 
     def has_family(self, run: RunRecord) -> bool:
         """Return whether there are reruns or fixes of a run, or it is one itself."""

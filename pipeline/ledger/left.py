@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pipeline.ledger.origins import RowId, first_origins_between
 from pipeline.ledger.outcomes import outcomes_in_pages
@@ -10,6 +10,9 @@ from pipeline.ledger.records import RunRecord
 from pipeline.ledger.runs import by_number
 from pipeline.model import Status
 from pipeline.outcome import Outcomes
+
+# Called now and then by what may take long.
+Tick = Callable[[], None]
 
 DONE = frozenset({Status.SUCCEEDED, Status.SKIPPED})
 # What a run did for a row of its family's first run; several of its rows may stand for one.
@@ -38,13 +41,15 @@ def followers(connection: sqlite3.Connection, run: RunRecord) -> list[RunRecord]
     return [by_number(connection, run_no) for (run_no,) in found]
 
 
-def left_of(connection: sqlite3.Connection, run: RunRecord) -> Counter[Status]:
-    """Return how many rows of a run are left, by the status that they have in it."""
+def left_of(connection: sqlite3.Connection, run: RunRecord, tick: Tick = lambda: None) -> Counter[Status]:
+    """Return how many rows of a run are left, by the status that they have in it; `tick` is called on the way."""
     if not has_family(connection, run):
-        return Counter(status for _, page in _pages(connection, run) for status in page.status if status not in DONE)
-    done = DoneRows(connection, run)
+        return Counter(
+            status for _, page in _pages(connection, run, tick) for status in page.status if status not in DONE
+        )
+    done = DoneRows(connection, run, tick)
     left: Counter[Status] = Counter()
-    for first, page in _pages(connection, run):
+    for first, page in _pages(connection, run, tick):
         open_rows = [first + at for at, status in enumerate(page.status) if status not in DONE]
         if open_rows:
             is_done = done.among(first, first + len(page) - 1)
@@ -55,7 +60,8 @@ def left_of(connection: sqlite3.Connection, run: RunRecord) -> Counter[Status]:
 class DoneRows:
     """Which rows of a run were brought to an end by it or another run of its family. A byte a row of the first run."""
 
-    def __init__(self, connection: sqlite3.Connection, run: RunRecord) -> None:
+    def __init__(self, connection: sqlite3.Connection, run: RunRecord, tick: Tick = lambda: None) -> None:
+        self._tick = tick
         self._connection = connection
         self._run = run
         self._of_runs: dict[int, bytearray] = {}
@@ -73,26 +79,26 @@ class DoneRows:
     def _is_done(self, origin: RowId) -> bool:
         run_no, row_no = origin
         if run_no not in self._of_runs:
-            self._of_runs[run_no] = _done_in_family(self._connection, by_number(self._connection, run_no))
+            self._of_runs[run_no] = _done_in_family(self._connection, by_number(self._connection, run_no), self._tick)
         of_run = self._of_runs[run_no]
         return row_no < len(of_run) and of_run[row_no] == _ALL
 
 
-def _done_in_family(connection: sqlite3.Connection, run: RunRecord) -> bytearray:
+def _done_in_family(connection: sqlite3.Connection, run: RunRecord, tick: Tick) -> bytearray:
     """Return for each row of a first run whether some run of its family has done it."""
     done = bytearray()
     for each in (run, *followers(connection, run)):
-        by_this = _done_by(connection, each, run)
+        by_this = _done_by(connection, each, run, tick)
         done.extend(bytes(max(0, len(by_this) - len(done))))
         for row_no in (at for at, what in enumerate(by_this) if what == _ALL):
             done[row_no] = _ALL
     return done
 
 
-def _done_by(connection: sqlite3.Connection, run: RunRecord, root: RunRecord) -> bytearray:
+def _done_by(connection: sqlite3.Connection, run: RunRecord, root: RunRecord, tick: Tick) -> bytearray:
     """Return what one run did for the rows of its family's first run."""
     found = bytearray()
-    for first, page in _pages(connection, run):
+    for first, page in _pages(connection, run, tick):
         origins = first_origins_between(connection, run, first, first + len(page) - 1)
         for row_no, status in enumerate(page.status, first):
             run_no, at = origins.get(row_no, (run.run_no, row_no))
@@ -102,9 +108,10 @@ def _done_by(connection: sqlite3.Connection, run: RunRecord, root: RunRecord) ->
     return found
 
 
-def _pages(connection: sqlite3.Connection, run: RunRecord) -> Iterator[tuple[int, Outcomes]]:
+def _pages(connection: sqlite3.Connection, run: RunRecord, tick: Tick) -> Iterator[tuple[int, Outcomes]]:
     """Yield the outcomes of a run with the number of the first row of each page."""
     first = 1
     for page in outcomes_in_pages(connection, run):
+        tick()
         yield first, page
         first += len(page)

@@ -77,10 +77,12 @@ class OpenFile:
         with told_clearly(self.path):
             yield from outcomes.outcomes(self.reader, run)
 
-    def chosen(self, parent: RunRecord, selection: rerunning.Selection) -> Iterator[rerunning.Chosen]:
-        """Yield the rows of a run that a rerun takes."""
+    def chosen(
+        self, parent: RunRecord, selection: rerunning.Selection, tick: Callable[[], None] = lambda: None
+    ) -> Iterator[rerunning.Chosen]:
+        """Yield the rows of a run that a rerun takes; `tick` is called on the way."""
         with told_clearly(self.path):
-            done = left.DoneRows(self.reader, parent) if left.has_family(self.reader, parent) else None
+            done = left.DoneRows(self.reader, parent, tick) if left.has_family(self.reader, parent) else None
             ended = outcomes.outcomes(self.reader, parent)
             yield from rerunning.chosen(ended, selection, done.holds if done else lambda _row_no: False)
 
@@ -227,7 +229,7 @@ class RunLedger:
         self.unstage()
         self._commit(lambda c: rerunning.copy_inputs(c, parent, self.run))
         count = 0
-        chosen = self._file.chosen(parent, selection)
+        chosen = self._file.chosen(parent, selection, self.keep_up)
         while rows := list(islice(chosen, _COPIED_AT_ONCE)):
             copy = partial(rerunning.copy_rows, parent=parent, run=self.run, rows=rows, rekey=rewrites.rekey)
             self._commit_at_length(partial(copy, first=count + 1))

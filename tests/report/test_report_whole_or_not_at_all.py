@@ -89,10 +89,12 @@ def test_what_a_killed_process_left_is_cleared_away(
     """Drafts of a process that died are gone once a report is written there again; other files stay."""
     for name in (".outcome.csv.0123abcd.part", ".summary.json.00000000.part", ".mine.part", "notes.txt"):
         (tmp_path / name).write_text("x")
+    (tmp_path / ".rows_to_fix.xlsx.0123abcd.part").mkdir()
+    (tmp_path / ".rows_to_fix.xlsx.0123abcd.part" / "rows").write_text("x")
 
     report(tmp_path, [outcome()])
 
-    assert sorted(contents(tmp_path)) == [
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
         ".mine.part", "notes.txt", "outcome.csv", "report.html", "rows_to_fix.csv", "rows_to_fix.xlsx",
         "summary.json",
     ]  # fmt: skip
