@@ -2,8 +2,9 @@
 One gate for all workers: is the platform there, and does it know us?
 
 Until the platform has accepted or refused a row on its merits, one request is under way at a time: if it refuses the
-caller, a run stops after that one and not after as many as there are workers. When it seems to be down, one request at
-a time probes, with growing pauses, and all others wait.
+caller, a run stops after that one and not after as many as there are workers. The same holds while an answer that
+refuses the caller waits to be confirmed. When the platform seems to be down, one request at a time probes, with growing
+pauses, and all others wait.
 """
 
 import threading
@@ -81,7 +82,8 @@ class Gate:
             self._alone = self._alone and not held.alone
             if isinstance(verdict, TryAgain) and verdict.platform_down:
                 return self._note_sign(row, verdict)
-            self._accepted = self._accepted or proves_acceptance(verdict)
+            is_in_question = isinstance(verdict, TryAgain) and verdict.questions_caller
+            self._accepted = (self._accepted and not is_in_question) or proves_acceptance(verdict)
             self._signs, self._pause = 0, 0.0
             self._rows.clear()
             return None

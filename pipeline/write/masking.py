@@ -7,7 +7,10 @@ _MASK = "***"
 _SHORTEST_PRIVATE = 4  # a shorter value would mask half of every sentence
 _USER_INFO = re.compile(r"//[^/\s@]+@")
 _DIGITS = re.compile(r"\d{12,}")
-_ID_LIKE = re.compile(r"(?=[\w-]*\d|[\w-]*[A-Z][\w-]*[a-z]|[\w-]*[a-z][\w-]*[A-Z])[\w-]{20,}", re.ASCII)
+# Names of hosts know no case, and we write them small; ids are of both cases, or of digits alone.
+_HOST_AND_PORT = r"(?<![\w.-])(?:(?!\d{12})[a-z0-9-]+\.)+(?!\d{12})[a-z0-9-]+:\d{1,5}\b"
+_ID_LIKE = r"(?=[\w-]*\d|[\w-]*[A-Z][\w-]*[a-z]|[\w-]*[a-z][\w-]*[A-Z])[\w-]{20,}"
+_SHOWN_OR_MASKED = re.compile(f"(?P<shown>{_HOST_AND_PORT})|{_ID_LIKE}", re.ASCII)
 
 
 def safe_text(text: str, private: Iterable[str] = (), *, limit: int = 300) -> str:
@@ -16,13 +19,14 @@ def safe_text(text: str, private: Iterable[str] = (), *, limit: int = 300) -> st
 
     Masked are the `private` values that were sent (of four characters or more), digits from twelve in a row
     (user ids, agreements, cards), words of twenty or more characters that hold a digit or both cases (open ids,
-    tokens), and what stands before @ in a URL. A word all in one case stays: the platforms' own codes are such.
+    tokens), and what stands before @ in a URL. A word all in one case stays: the platforms' own codes are such. So does
+    a host with its port.
     """
     if not text:
         return text
     line = " ".join(printable(without(private, text), in_place=" ").split())
     line = _USER_INFO.sub(f"//{_MASK}@", line)
-    line = _ID_LIKE.sub(_MASK, _DIGITS.sub(_MASK, line))
+    line = _SHOWN_OR_MASKED.sub(lambda found: found["shown"] or _MASK, _DIGITS.sub(_MASK, line))
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 

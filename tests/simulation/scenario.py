@@ -46,6 +46,7 @@ class Scenario:
     A whole story; it ends with calm weather and as many reruns as there is something left to do.
 
     With `new_keys` the platform asks for another key where it refuses one, and who looks after the runs gives it.
+    `strays` is the share of answers that another one follows, which nobody asked for.
     """
 
     seed: int
@@ -62,6 +63,7 @@ class Scenario:
     steps: tuple[Step, ...]
     refusals: dict[str, str]
     new_keys: bool = False
+    strays: float = 0.0
 
 
 _API = {
@@ -117,7 +119,8 @@ def _with_options(plain: Scenario, chance: random.Random) -> Scenario:
     new_keys = plain.api is Api.CUMULATION and chance.random() < 0.3
     refusals = dict.fromkeys(plain.refusals, "IDEMPOTENT_ERROR") if new_keys else plain.refusals
     steps = tuple(_step_with_options(step, chance, new_keys=new_keys) for step in plain.steps)
-    return replace(plain, steps=steps, refusals=refusals, new_keys=new_keys)
+    strays = chance.choice([0.0, 0.0, 0.0, 0.2, 0.7])
+    return replace(plain, steps=steps, refusals=refusals, new_keys=new_keys, strays=strays)
 
 
 def _step_with_options(step: Step, chance: random.Random, *, new_keys: bool) -> Step:
