@@ -37,7 +37,13 @@ class Yes:
         """Return a request without a signature."""
         return SignedRequest("POST", "/", {}, body)
 
-    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply:
+    def send(
+        self,
+        request: SignedRequest,
+        depart: Callable[[], None] = at_once,
+        *,
+        fresh: bool = False,  # noqa: ARG002 - the port's
+    ) -> Reply:
         """Return the answer of a platform that took it."""
         depart()
         asked: Mapping[str, object] = orjson.loads(request.body)
@@ -50,6 +56,10 @@ class Yes:
     def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:  # noqa: ARG002 - the port's
         """Return None: there are no keys."""
         return None
+
+    def can_verify(self) -> bool:
+        """Return True: nothing is signed."""
+        return True
 
     def keys_due(self, at: datetime) -> bool:  # noqa: ARG002 - the port's
         """Return False: there are no keys."""

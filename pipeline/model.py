@@ -267,12 +267,17 @@ class Trip:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer: header names in lower case, body as received; `trip` is no part of what it says."""
+    """
+    An HTTP answer: header names in lower case, body as received; `trip` is no part of what it says.
+
+    `is_fresh`: the connection carried no other request before, so the answer can't be that to another one.
+    """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     trip: Trip = field(default=Trip(), compare=False, repr=False)
+    is_fresh: bool = field(default=True, compare=False, repr=False)
 
 
 class Loss(StrEnum):
@@ -287,7 +292,11 @@ class Loss(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """No answer, and what is known of why. Only NOT_CONNECTED and TLS_REFUSED prove that nothing was sent."""
+    """
+    No answer, and what is known of why. Only NOT_CONNECTED and TLS_REFUSED prove that nothing was sent.
+
+    `detail` is in words of our own, with hosts and ports: it names nobody.
+    """
 
     cause: Loss
     detail: str = ""

@@ -124,6 +124,10 @@ class WechatPay:
             self._held = _Held(MappingProxyType(keys), asks_for, fetched_at=at)
         return len(keys) > len(held.keys)
 
+    def can_verify(self) -> bool:
+        """Tell whether there is a key: with the APIv3 key alone there is none before the first download."""
+        return bool(self._held.keys)
+
     def keys_due(self, at: datetime) -> bool:
         """Tell whether to fetch certificates now: none were yet, or long ago. Never where a public key is in use."""
         held = self._held

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import cast
 
 from pipeline.clock import Clock
-from pipeline.simulator.wire import Answer, Call, Cut, Reply, Silence
+from pipeline.simulator.wire import Answer, Call, Cut, Followed, Reply, Silence
 
 _LONGEST_LINE = 64 * 1024
 _MOST_HEADERS = 200
@@ -102,6 +102,11 @@ class _Conversation(socketserver.StreamRequestHandler):
             case Cut(reply):
                 self.wfile.write(_head(reply, keep=keep) + reply.body[: len(reply.body) // 2])
                 return False
+            case Followed(reply, stray, seconds):
+                self.wfile.write(_head(reply, keep=True) + reply.body)
+                cast("Door", self.server).clock.sleep(seconds)
+                self.wfile.write(_head(stray, keep=True) + stray.body)
+                return keep
             case Reply():
                 self.wfile.write(_head(answer, keep=keep) + answer.body)
                 return keep

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     STALE_TIMESTAMP = "stale_timestamp"
     BAD_ENCRYPTION = "bad_encryption"
     WRONG_ECHO = "wrong_echo"
+    STRAY_ANSWER = "stray_answer"
 
 
 class When(StrEnum):
@@ -48,6 +49,8 @@ class Fault:
     `location`, `retry_after`, `when`. `throttle`: `retry_after`. `refuse`: `code`, `message` and `status`, or
     `fail_reason` (Alipay's success that is none). `slow`: `seconds`, `when`. `html_body`: `when`.
     `unknown_serial`: `fetchable`, whether the client can fetch the new key. `stale_timestamp`: `seconds`.
+    `stray_answer`: a second answer follows over the same connection, `seconds` after the first (0), with `status` and
+    `body` or `code` and `message`; without a `status` it is the first one again.
     """
 
     kind: Kind
@@ -80,6 +83,7 @@ _TAKES: dict[Kind, frozenset[str]] = {
     Kind.HTML_BODY: frozenset({"when"}),
     Kind.UNKNOWN_SERIAL: frozenset({"fetchable"}),
     Kind.STALE_TIMESTAMP: frozenset({"seconds"}),
+    Kind.STRAY_ANSWER: frozenset({"seconds", "status", "body", "code", "message"}),
 }
 _NEEDS: dict[Kind, str] = {Kind.STATUS: "status", Kind.SLOW: "seconds"}
 _OF_A_KIND: frozenset[str] = frozenset().union(*_TAKES.values())

@@ -163,7 +163,7 @@ class GatewayDesk:
 
     def _headers(self, charset: str) -> tuple[tuple[str, str], ...]:
         # The platform itself declares text/html, although the text is JSON.
-        return ("Content-Type", f"text/html;charset={charset}"), ("alipay-trace-id", self._fresh.take())
+        return ("Content-Type", f"text/html;charset={charset}"), ("trace_id", self._fresh.take())
 
 
 def _form_refusal(given: Mapping[str, str], call: Call) -> Refusal | None:

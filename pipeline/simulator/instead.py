@@ -6,7 +6,7 @@ from pipeline.simulator.desk import Desk
 from pipeline.simulator.faults import Fault, Kind, When
 from pipeline.simulator.ruling import Refusal
 from pipeline.simulator.weather import Struck
-from pipeline.simulator.wire import Answer, Call, Reply, Silence
+from pipeline.simulator.wire import Answer, Call, Followed, Reply, Silence
 
 _HTML = b"<!DOCTYPE html><html><body><h1>Welcome</h1></body></html>"
 
@@ -22,6 +22,12 @@ def instead(desk: Desk, call: Call, struck: Struck, when: When) -> Answer | None
     if fault.kind is Kind.HTML_BODY:
         return Reply(200, (("Content-Type", "text/html; charset=utf-8"),), _HTML)
     return _with_status(desk, call, fault)
+
+
+def followed(desk: Desk, call: Call, fault: Fault, reply: Reply) -> Followed:
+    """Return the answer with the stray one that the fault sends behind it."""
+    stray = reply if fault.status is None else _with_status(desk, call, fault)
+    return Followed(reply, stray, fault.seconds or 0.0)
 
 
 def retry_after(fault: Fault | None) -> tuple[tuple[str, str], ...]:

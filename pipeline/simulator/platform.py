@@ -13,13 +13,13 @@ from pipeline.simulator.desk import Desk
 from pipeline.simulator.faults import Fault, Kind, When
 from pipeline.simulator.fields import text
 from pipeline.simulator.identities import Identities
-from pipeline.simulator.instead import instead, retry_after
+from pipeline.simulator.instead import followed, instead, retry_after
 from pipeline.simulator.journal import Entry, Journal, card_digest
 from pipeline.simulator.quota import Quota
 from pipeline.simulator.ruling import Admission, Api, Claim, Decision, Refusal, Ruling
 from pipeline.simulator.stamp import Fresh
 from pipeline.simulator.weather import Struck, Weather
-from pipeline.simulator.wire import Answer, Call, Cut, Reply, Silence
+from pipeline.simulator.wire import Answer, Call, Cut, Followed, Reply, Silence
 
 
 class Platform:
@@ -90,7 +90,9 @@ class Platform:
         if answer is None:
             # Signing takes longer than all the rest, and nobody has to wait their turn for it.
             reply = desk.answer(admission, ruling, self._clock.now(), struck.main)
-            answer = Cut(reply) if struck.kind(Kind.CUT_BODY) else reply
+            stray = struck.kind(Kind.STRAY_ANSWER)
+            answer = followed(desk, call, stray, reply) if stray else reply
+            answer = Cut(reply) if struck.kind(Kind.CUT_BODY) else answer
         self._pause(struck.delay(When.AFTER_APPLYING))
         return answer
 
@@ -158,7 +160,7 @@ def _status(answer: Answer) -> int | None:
     match answer:
         case Silence():
             return None
-        case Cut(reply):
+        case Cut(reply) | Followed(reply):
             return reply.status
         case Reply(status=status):
             return status

@@ -48,4 +48,13 @@ class Silence:
     """No answer: the connection is closed."""
 
 
-Answer = Reply | Cut | Silence
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """An answer, and so many seconds later another one that nobody asked for, over the same connection."""
+
+    reply: Reply
+    stray: Reply
+    seconds: float = 0.0
+
+
+Answer = Reply | Cut | Silence | Followed

@@ -26,6 +26,11 @@ class Asked:
     echo: Mapping[str, JsonScalar] = field(default_factory=dict)
     private: tuple[str, ...] = field(default=(), repr=False)
 
+    @property
+    def is_echoed(self) -> bool:
+        """Whether a true answer names its request."""
+        return bool(self.echo)
+
 
 def asked_of(api: Api, request_key: str, body: bytes) -> Asked:
     """Return what the judge has to know of a body that the mapping made."""

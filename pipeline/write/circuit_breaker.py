@@ -2,7 +2,8 @@
 Pauses sending while the platform is down, and probes whether it is back. One circuit breaker serves all workers.
 
 Until the platform has accepted or refused a row on its merits, one request is under way at a time: if it refuses the
-caller, a run stops after that one and not after as many as there are workers.
+caller, a run stops after that one and not after as many as there are workers. The same holds while an answer that
+refuses the caller waits to be confirmed.
 
 Failures of several rows in a row open the circuit. While it is open one request at a time probes, and only a failed
 probe makes the pause longer. A row that keeps failing while the platform answers others is at fault itself, and its
@@ -113,7 +114,8 @@ class CircuitBreaker:
             self._answers_before.pop(row, None)
 
     def _answered(self, row: int, verdict: Verdict) -> None:
-        self._accepted = self._accepted or proves_acceptance(verdict)
+        is_in_question = isinstance(verdict, TryAgain) and verdict.questions_caller
+        self._accepted = (self._accepted and not is_in_question) or proves_acceptance(verdict)
         self._answers += 1
         self._failures, self._pause = 0, 0.0
         self._failing_rows.clear()

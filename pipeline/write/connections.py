@@ -1,9 +1,14 @@
-"""Connections of `urllib3` that tell when a request left and how it travelled, and wait for an answer no longer."""
+"""
+Connections of `urllib3` that tell when a request left and how it travelled, and wait for an answer no longer.
+
+A kept connection is used again only where nothing came over it after its last answer.
+"""
 
 import http
 import http.client
 import io
 import socket
+import ssl
 import time
 from typing import Any
 
@@ -20,6 +25,16 @@ def prepare(pool: HTTPConnectionPool, departure: Departure) -> None:
     """Have a pool make connections that note departures, and measure trips where they lead to the platform itself."""
     made: Any = type("Connection", (_Connection, pool.ConnectionCls), {"departure": departure})
     pool.ConnectionCls = made
+
+
+def _pending(wire: object) -> bool:
+    """Return whether TLS has decrypted something that nobody has read yet."""
+    return isinstance(wire, ssl.SSLSocket) and wire.pending() > 0
+
+
+def is_fresh(connection: object) -> bool:
+    """Return whether the request that is being answered is the first one over its connection."""
+    return isinstance(connection, _Connection) and connection.requests == 1
 
 
 def trip_over(connection: object) -> Trip:
@@ -39,11 +54,15 @@ class _Patient(io.RawIOBase):
         self._raw = raw
         self._until = time.monotonic() + (wire.gettimeout() or 0.0)
         self.at_end = False
+        self.is_read = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self.is_read:
+            # The buffer may still be looked at, but nothing is waited for.
+            return None
         left = self._until - time.monotonic()
         if left <= 0.0:
             raise TimeoutError("the answer came too slowly")
@@ -64,6 +83,7 @@ class _Answer(http.client.HTTPResponse):
         super().__init__(sock, *args, **options)
         self._patient = _Patient(sock, self.fp.detach())
         self.fp = io.BufferedReader(self._patient)
+        self.is_followed = False
 
     def _read_status(self) -> tuple[str, int, str]:
         # The standard library passes over 100 alone; the answer behind another would be taken for that to the next.
@@ -85,6 +105,12 @@ class _Answer(http.client.HTTPResponse):
         if self._patient.at_end:
             raise http.client.IncompleteRead(b"")
 
+    def _close_conn(self) -> None:
+        # Called at the end of the body. Bytes behind it would be lost with the buffer, unseen.
+        self._patient.is_read = True
+        self.is_followed = bool(self.fp.peek(1))
+        super()._close_conn()  # type: ignore[misc] # it is not told to type checkers
+
 
 class _Connection(HTTPConnection):
     """
@@ -95,8 +121,9 @@ class _Connection(HTTPConnection):
 
     departure: Departure
     meter: Meter | None = None
-    response_class = _Answer
+    requests = 0
     _is_ready = False
+    _answer: _Answer | None = None
     _unsent: list[bytes]
 
     def _new_conn(self) -> socket.socket:
@@ -105,9 +132,25 @@ class _Connection(HTTPConnection):
         self.meter = None if self.proxy else Meter(measured(wire))
         return wire
 
+    @property
+    def is_connected(self) -> bool:
+        # Asked by the pool, which opens the connection anew where it is not.
+        return not self.departure.wants_fresh and self._is_quiet()
+
+    def _is_quiet(self) -> bool:
+        """Return whether the connection stands, and nothing came over it since its last answer."""
+        is_followed = self._answer is not None and self._answer.is_followed
+        return super().is_connected and not is_followed and not _pending(self.sock)
+
     def connect(self) -> None:
         super().connect()
         self._is_ready = True
+        self.requests = 0
+        self._answer = None
+
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        self.departure.is_tunnelled = True
 
     def close(self) -> None:
         self._is_ready = False
@@ -116,8 +159,15 @@ class _Connection(HTTPConnection):
     def request(self, *args: Any, **options: Any) -> None:
         self._unsent = []
         super().request(*args, **options)
-        self.departure.begin()
+        # Over a new TLS connection the server may have sent tickets by now, which are no answer.
+        self.departure.begin(lambda: self.requests == 0 or self._is_quiet())
+        self.requests += 1
         super().send(b"".join(self._unsent))
+
+    def response_class(self, *args: Any, **options: Any) -> _Answer:  # type: ignore[override]
+        """Return what reads the answer; called by the standard library as if it were a class."""
+        self._answer = _Answer(*args, **options)
+        return self._answer
 
     def send(self, data: Any) -> None:
         if self.sock is None:

@@ -1,6 +1,7 @@
 """The network, by libcurl: for those who send millions. The same promises as `http.py`, at a third of its cost."""
 
 import os
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -10,7 +11,8 @@ from typing import Any, Final
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest, Trip
-from pipeline.write.network import MOST_BYTES, Departure, Endpoint, Network, keep_no_tls_keys, loss_of
+from pipeline.write.failure import Failure, by_errno, by_verify_code, failure_of, route_to
+from pipeline.write.network import MOST_BYTES, TOO_LONG, Departure, Endpoint, Network, keep_no_tls_keys, loss_of
 from pipeline.write.round_trip import Measured, Meter, measured, unmetered
 
 # libcurl looks at the environment for this once, when it is loaded.
@@ -25,6 +27,17 @@ _NOT_OURS: Final = ("Accept:", "Content-Type:", "Expect:")
 # Where the connection ends within the head libcurl gives what there is of a line.
 _END_OF_HEAD: Final = (b"\r\n", b"\n")
 _DISTRUSTED: Final = (pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_ISSUER_ERROR)
+_BROKEN: Final = (pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR)
+_FAILURES: Final = {
+    pycurl.E_COULDNT_RESOLVE_HOST: Failure.NAME_NOT_FOUND,
+    pycurl.E_COULDNT_RESOLVE_PROXY: Failure.NAME_NOT_FOUND,
+    pycurl.E_OPERATION_TIMEDOUT: Failure.LATE_CONNECTION,
+    pycurl.E_GOT_NOTHING: Failure.RESET,
+    # It would have sent again.
+    pycurl.E_ABORTED_BY_CALLBACK: Failure.RESET,
+    pycurl.E_UNSUPPORTED_PROTOCOL: Failure.NO_HTTP,
+    pycurl.E_FTP_WEIRD_SERVER_REPLY: Failure.NO_HTTP,
+}
 _NAMES: Final = {
     getattr(pycurl, name): name.removeprefix("E_")
     for name in sorted(dir(pycurl))
@@ -45,16 +58,17 @@ class CurlLine:
 
     def __init__(self, endpoint: Endpoint, base_url: str) -> None:
         self._base_url = base_url
-        self._is_direct = endpoint.proxy is None
+        self._route = route_to(base_url, endpoint.proxy, endpoint.timeout_seconds)
         self._timeout_seconds = endpoint.timeout_seconds
         self._meter: Meter | None = None
         self._exchange = _Exchange()
         self._curl = _handle(endpoint, self._exchange)
 
-    def send(self, request: SignedRequest, depart: Callable[[], None]) -> Reply | Lost:
-        """Send once and return what came back, within the endpoint's time."""
-        curl = self._curl
-        self._exchange.begin(depart, time.monotonic() + self._timeout_seconds)
+    def send(self, request: SignedRequest, depart: Callable[[], None], *, fresh: bool) -> Reply | Lost | None:
+        """Send once and return what came back, within the endpoint's time; None where nothing was sent."""
+        curl, exchange = self._curl, self._exchange
+        exchange.begin(depart, time.monotonic() + self._timeout_seconds, fresh=fresh)
+        curl.setopt(pycurl.FRESH_CONNECT, fresh)
         curl.setopt(pycurl.URL, self._base_url + request.target)
         curl.setopt(pycurl.HTTPHEADER, [*_NOT_OURS, *(f"{name}: {value}" for name, value in request.headers.items())])
         if request.body:
@@ -65,20 +79,34 @@ class CurlLine:
         try:
             curl.perform()
         except pycurl.error as exc:
-            return self._exchange.lost(exc.args[0])
-        return self._exchange.answer(curl.getinfo(pycurl.RESPONSE_CODE), self._trip())
+            return None if exchange.departure.is_spoilt else self._lost(exc.args[0])
+        exchange.descriptor = curl.getinfo(pycurl.LASTSOCKET)
+        return exchange.answer(curl.getinfo(pycurl.RESPONSE_CODE), self._trip())
 
     def close(self) -> None:
         """Close the connection."""
         self._curl.close()
 
+    def _lost(self, code: int) -> Lost:
+        """Return what is known of the exchange that libcurl ended with this code."""
+        exchange, departure = self._exchange, self._exchange.departure
+        loss = exchange.loss(code)
+        if exchange.is_too_long:
+            return Lost(loss, TOO_LONG)
+        status = self._curl.getinfo(pycurl.HTTP_CONNECTCODE)
+        if loss is Loss.NOT_CONNECTED and status and status // 100 != 2:
+            return Lost(loss, self._route.say_refused(status))
+        failure = departure.failure or failure_of(loss) or _failure(self._curl, code, has_left=departure.has_begun)
+        words = self._route.say(failure, at_platform=departure.has_begun or status != 0)
+        return Lost(loss, words if failure is not Failure.UNKNOWN else f"{words} ({_NAMES.get(code, code)})")
+
     def _trip(self) -> Trip:
         """Return how the request that was just answered travelled; what is measured over a proxy ends there."""
         curl, ended_at = self._curl, time.monotonic()
-        known = _measured_on(curl.getinfo(pycurl.LASTSOCKET))
-        if known is None or not self._is_direct:
+        known = _measured_on(self._exchange.descriptor)
+        if known is None or self._route.via is not None:
             return unmetered(known)
-        if self._meter is None or curl.getinfo(pycurl.NUM_CONNECTS):
+        if self._meter is None or self._exchange.is_fresh:
             handshake = curl.getinfo(pycurl.CONNECT_TIME) - curl.getinfo(pycurl.NAMELOOKUP_TIME)
             # Where a packet was sent again it may have been the first.
             self._meter = Meter(Measured(known.shortest, handshake if known.resent == 0 else 0.0, 0))
@@ -92,22 +120,36 @@ class _Exchange:
 
     def __init__(self) -> None:
         self.head: list[bytes] = []
+        # Of the connection that carried the last answer.
+        self.descriptor = -1
+        self.is_fresh = True
         self._body = bytearray()
-        self._departure = Departure()
+        self.departure = Departure()
 
-    def begin(self, depart: Callable[[], None], until: float) -> None:
+    @property
+    def is_too_long(self) -> bool:
+        """Whether the answer was given up because it was longer than any."""
+        return len(self._body) > MOST_BYTES
+
+    def begin(self, depart: Callable[[], None], until: float, *, fresh: bool) -> None:
         """Forget the exchange before; ask `depart` before this one leaves, which it does before `until`."""
-        self._departure.await_next(depart, until)
+        self.departure.await_next(depart, until, fresh=fresh)
+        self.is_fresh = False
         self.head.clear()
         self._body.clear()
 
+    def opens(self, _descriptor: int, _purpose: int) -> int:
+        """Note that libcurl opens a connection for this exchange."""
+        self.is_fresh = True
+        return int(pycurl.SOCKOPT_OK)
+
     def leaves(self, *_route: object) -> int:
         """Note that a connection stands and the request leaves now; refuse to let it leave a second time."""
-        if self._departure.has_begun:
+        if self.departure.has_begun:
             # A kept connection that breaks before an answer begins makes libcurl send again by itself, unseen.
             return int(pycurl.PREREQFUNC_ABORT)
         try:
-            self._departure.begin()
+            self.departure.begin(lambda: self.is_fresh or _is_quiet(self.descriptor))
         except BaseException:  # noqa: BLE001 - nothing gets through libcurl, so it is raised again behind it
             return int(pycurl.PREREQFUNC_ABORT)
         # What came before was a proxy's answer to CONNECT.
@@ -117,28 +159,25 @@ class _Exchange:
     def hears(self, block: bytes) -> int | None:
         """Take in a part of the body; end the exchange where it is longer than any answer."""
         self._body += block
-        return 0 if len(self._body) > MOST_BYTES else None
+        return 0 if self.is_too_long else None
 
     def answer(self, status: int, trip: Trip) -> Reply | Lost:
         """Return what came back, which libcurl holds to be whole."""
         head = _last_head(self.head)
         if head is None:
             return Lost(Loss.CUT_SHORT, "the answer ended within its head")
-        return Reply(status, _headers(head), bytes(self._body), trip)
+        return Reply(status, _headers(head), bytes(self._body), trip, is_fresh=self.is_fresh)
 
-    def lost(self, code: int) -> Lost:
+    def loss(self, code: int) -> Loss:
         """Return what is known of an exchange that libcurl ended with this code; raise what kept it from leaving."""
-        if self._departure.raised is not None:
-            raise self._departure.raised
-        if len(self._body) > MOST_BYTES:
-            return Lost(Loss.CUT_SHORT, "the answer is longer than any of this API")
-        loss = loss_of(
-            has_left=self._departure.has_begun,
+        if self.departure.raised is not None:
+            raise self.departure.raised
+        return loss_of(
+            has_left=self.departure.has_begun,
             is_answered=bool(self.head),
             is_late=code == pycurl.E_OPERATION_TIMEDOUT,
             is_distrusted=code in _DISTRUSTED,
         )
-        return Lost(loss, _NAMES.get(code, "UNKNOWN"))
 
 
 def _handle(endpoint: Endpoint, exchange: _Exchange) -> Any:
@@ -160,6 +199,9 @@ def _handle(endpoint: Endpoint, exchange: _Exchange) -> Any:
         (pycurl.SSL_VERIFYHOST, 2),
         # The signature is over the body as it is before any compression; one that comes compressed is unfolded.
         (pycurl.ACCEPT_ENCODING, "identity"),
+        # The old connection is closed where a new one is asked for.
+        (pycurl.MAXCONNECTS, 1),
+        (pycurl.SOCKOPTFUNCTION, exchange.opens),
         (PREREQFUNCTION, exchange.leaves),
         # Called for each line: with a method of the list itself no code of ours runs a dozen times an answer.
         (pycurl.HEADERFUNCTION, exchange.head.append),
@@ -173,6 +215,34 @@ def _handle(endpoint: Endpoint, exchange: _Exchange) -> Any:
         # What libcurl was built with would be trusted beside the account's own.
         curl.unsetopt(other)
     return curl
+
+
+def _failure(curl: Any, code: int, *, has_left: bool) -> Failure:
+    """Return what went wrong in an exchange that libcurl ended with this code."""
+    if code in _DISTRUSTED:
+        return _distrust(curl)
+    known = _FAILURES.get(code) or by_errno(curl.getinfo(pycurl.OS_ERRNO))
+    if known is not None:
+        return known
+    if code == pycurl.E_SSL_CONNECT_ERROR:
+        return Failure.RESET if "unexpected eof" in curl.errstr() else Failure.TLS_HANDSHAKE
+    if code in _BROKEN:
+        return Failure.TLS_BROKEN if has_left else Failure.RESET
+    return Failure.UNKNOWN
+
+
+def _distrust(curl: Any) -> Failure:
+    """Return why a certificate was refused. libcurl compares its name by itself, and says so in words alone."""
+    if "subject name" in curl.errstr():
+        return Failure.TLS_WRONG_NAME
+    return by_verify_code(curl.getinfo(pycurl.SSL_VERIFYRESULT) or curl.getinfo(pycurl.PROXY_SSL_VERIFYRESULT))
+
+
+def _is_quiet(descriptor: int) -> bool:
+    """Return whether a kept connection is open, and nothing came over it since its last answer."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return not poll.poll(0)
 
 
 def _last_head(lines: list[bytes]) -> list[bytes] | None:

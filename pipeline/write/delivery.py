@@ -12,6 +12,7 @@ from pipeline.limits.permits import Permit
 from pipeline.model import Api, Lost, Opened, Reply, Trip
 from pipeline.write.circuit_breaker import CircuitBreaker, Clearance
 from pipeline.write.course import Course, Drained, Ending
+from pipeline.write.diagnosis import names_request
 from pipeline.write.judge import asked_of, judge, trace_id
 from pipeline.write.keys import Keys
 from pipeline.write.ports import Signer, Transport
@@ -82,7 +83,8 @@ class Delivery:
         try:
             verdict = carry(self._attempt, policy, sleep=means.clock.sleep, random=means.chance)
         except Drained:
-            return cut_short(self._history, course.ending or Ending.INTERRUPTED, course.reason or "")
+            history = self._history.after_halt(course.halt_code)
+            return cut_short(history, course.ending or Ending.INTERRUPTED, course.reason or "")
         except _Deferred:
             return None
         means.breaker.forget(self._due.due_no)
@@ -122,8 +124,9 @@ class Delivery:
         except Drained:
             means.breaker.cancel(clearance)
             raise
-        verdict = judge(self._asked, answer, opened, doubt=self._history.doubt, at=at)
-        self._history = self._history.after(verdict)
+        history = self._history
+        verdict = judge(self._asked, answer, opened, doubt=history.doubt, at=at, unconfirmed=history.unconfirmed)
+        self._history = history.after(verdict)
         if isinstance(verdict, TryAgain) and verdict.slow:
             means.quota.slow_down(verdict.wait_seconds)
         refused = means.keys.refresh_for(verdict, answer, opened)
@@ -140,19 +143,29 @@ class Delivery:
         turn = _Turn(means.quota, means.clock, self._go_on)
         sent_at, started = means.clock.now(), means.clock.steady()
         request = means.signer.sign(self._due.body, at=sent_at, nonce=f"{means.chance.getrandbits(128):032x}")
-        answer = means.transport.send(request, turn.depart)
-        means.quota.give_back(turn.permit, answer.trip if isinstance(answer, Reply) else None)
+        answer = means.transport.send(request, turn.depart, fresh=self._needs_fresh_connection())
         seconds, at = means.clock.steady() - started, means.clock.now()
-        self._note(answer, sent_at, at, seconds)
-        return answer, means.signer.open(answer, at=at) if isinstance(answer, Reply) else None, at
+        opened = means.signer.open(answer, at=at) if isinstance(answer, Reply) else None
+        # An answer to another request says nothing of when the platform sees this one.
+        is_own = isinstance(answer, Reply) and (answer.is_fresh or names_request(self._asked, opened))
+        means.quota.give_back(turn.permit, answer.trip if isinstance(answer, Reply) and is_own else None)
+        self._note(answer, opened, sent_at, at, seconds)
+        return answer, opened, at
+
+    def _needs_fresh_connection(self) -> bool:
+        """Return whether an answer over a kept connection would not do, or could not be confirmed."""
+        return not self._asked.is_echoed or self._history.attempts > 0 or self._means.policy.max_attempts == 1
 
     def _go_on(self) -> None:
         self._means.course.go_on()
         # Whoever took the job may have sent something newer: what waited here must not undo that.
         self._keep_job()
 
-    def _note(self, answer: Reply | Lost, sent_at: datetime, at: datetime, seconds: float) -> None:
+    def _note(
+        self, answer: Reply | Lost, opened: Opened | None, sent_at: datetime, at: datetime, seconds: float
+    ) -> None:
         history, reply = self._history, answer if isinstance(answer, Reply) else None
+        content = opened.content if opened else None
         self._history = replace(
             history,
             seen=history.seen or reply is not None,
@@ -161,7 +174,7 @@ class Delivery:
             finished_at=timestamp(at),
             latency_ms=round(seconds * 1000),
             http_status=reply.status if reply else None,
-            trace_id=trace_id(self._means.api, reply, self._asked.private) if reply else None,
+            trace_id=trace_id(self._means.api, reply, self._asked.private, content=content) if reply else None,
         )
 
 

@@ -39,6 +39,12 @@ def diagnose(asked: Asked, answer: Reply | Lost, opened: Opened | None) -> Findi
     )
 
 
+def names_request(asked: Asked, opened: Opened | None) -> bool:
+    """Return whether an answer repeats what was sent, so that it can't be the answer to another request."""
+    told = read_told(asked.api, opened.content) if opened else None
+    return asked.is_echoed and told is not None and not _different(asked, told)
+
+
 def _distrusted(api: Api, reply: Reply, trust: Trust, told: Told | None) -> Finding | None:
     """
     Find what is wrong with the answer's signature, None where the answer may be read.
@@ -83,11 +89,15 @@ def _taken(asked: Asked, told: Told | None) -> Finding:
         return _gateway_result(asked.api, told)
     if told.fields.get("fail_reason") not in (None, ""):
         return _said(Condition.NOT_TAKEN, _NOT_TAKEN[asked.api], told)
-    different = [name for name, sent in asked.echo.items() if not _is_same(told.fields.get(name), sent)]
-    if different:
+    if different := _different(asked, told):
         rule = RULES[Condition.ECHO_DIFFERS]
         return Finding(rule, rule.code, f"{', '.join(different)} missing or different", status=200)
     return Finding(RULES[Condition.SUCCESS], _CONFIRMED[asked.api])
+
+
+def _different(asked: Asked, told: Told) -> list[str]:
+    """Return the fields that an answer does not repeat as they were sent."""
+    return [name for name, sent in asked.echo.items() if not _is_same(told.fields.get(name), sent)]
 
 
 def _gateway_result(api: Api, told: Told) -> Finding:

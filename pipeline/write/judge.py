@@ -10,7 +10,7 @@ from datetime import datetime
 
 from pipeline.model import Api, Lost, Opened, Reply
 from pipeline.write.asked import Asked, asked_of
-from pipeline.write.diagnosis import Finding, diagnose
+from pipeline.write.diagnosis import Finding, diagnose, names_request
 from pipeline.write.matrix.condition import RERUN, Action
 from pipeline.write.told import trace_id, wait_seconds
 from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
@@ -20,12 +20,22 @@ __all__ = ["Asked", "asked_of", "judge", "trace_id"]
 _ADVICE_IN_DOUBT = (
     "an earlier attempt may have been applied; ask the platform what it holds for this key, and send it under no other"
 )
+_ADVICE_UNCONFIRMED = (
+    "it came over a kept connection and may be the answer to another request, so it counts for nothing; "
+    "`backfill rerun` sends the same again over a fresh one"
+)
 _PLATFORM = {Api.CUMULATION: "Alipay", Api.STATE: "Alipay", Api.POINTS: "WeChat Pay"}
 
 
-def judge(asked: Asked, answer: Reply | Lost, opened: Opened | None, *, doubt: bool, at: datetime) -> Verdict:
+def judge(
+    asked: Asked, answer: Reply | Lost, opened: Opened | None, *, doubt: bool, at: datetime, unconfirmed: str = ""
+) -> Verdict:
     """
     Say what an answer means for the request it answers. Never raises, whatever a server sends.
+
+    An answer over a kept connection may be a late one to another request. It counts if it names its own request by the
+    echo; else the verdict is TryAgain, and the same request has to go out over a fresh connection. `unconfirmed` is the
+    code of such an answer to an earlier attempt: under another code that attempt stays in doubt.
 
     `doubt` says that an earlier attempt of this delivery may have been applied. A refusal then settles the row only if
     it rests on the content alone: the same bytes were refused the first time as well, so nothing was applied. One that
@@ -34,10 +44,30 @@ def judge(asked: Asked, answer: Reply | Lost, opened: Opened | None, *, doubt: b
     nothing.
     """
     finding = diagnose(asked, answer, opened)
-    verdict = _verdict(asked.api, finding, doubt=doubt)
-    if isinstance(verdict, TryAgain) and isinstance(answer, Reply):
-        return replace(verdict, wait_seconds=wait_seconds(answer, at=at))
-    return verdict
+    verdict = _verdict(asked.api, finding, doubt=doubt or unconfirmed not in ("", finding.code))
+    if isinstance(answer, Lost):
+        return verdict
+    if not answer.is_fresh and _is_claim(verdict, asked) and not names_request(asked, opened):
+        verdict = _unconfirmed(asked.api, finding, verdict)
+    return replace(verdict, wait_seconds=wait_seconds(answer, at=at)) if isinstance(verdict, TryAgain) else verdict
+
+
+def _is_claim(verdict: Verdict, asked: Asked) -> bool:
+    """Return whether a verdict claims that the request was applied, or was not, without an echo that proves it."""
+    is_proven = isinstance(verdict, Succeeded) and asked.is_echoed
+    return not is_proven and not (isinstance(verdict, TryAgain) and verdict.may_have_acted)
+
+
+def _unconfirmed(api: Api, finding: Finding, verdict: Verdict) -> TryAgain:
+    """Return the verdict on an answer that may be that to another request."""
+    return TryAgain(
+        finding.code,
+        _text(api, finding, _ADVICE_UNCONFIRMED),
+        may_have_acted=True,
+        slow=isinstance(verdict, TryAgain) and verdict.slow,
+        is_unconfirmed=True,
+        questions_caller=isinstance(verdict, Halt),
+    )
 
 
 def _verdict(api: Api, finding: Finding, *, doubt: bool) -> Verdict:

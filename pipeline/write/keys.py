@@ -2,14 +2,19 @@
 
 import random
 import threading
+from collections.abc import Callable
+from http import HTTPStatus
 
 from pipeline.clock import Clock
-from pipeline.model import Lost, Opened, Reply, Trust
+from pipeline.model import Api, Loss, Lost, Opened, Reply, Trust
 from pipeline.write.ports import Signer, Transport
+from pipeline.write.told import read_told
 from pipeline.write.verdict import Halt, TryAgain, Verdict
 
 # After a download that brought nothing, the next one waits this long.
 _PAUSE_SECONDS = 60.0
+# Before each try to get the first keys.
+_FIRST_PAUSES_SECONDS = (0.0, 1.0, 2.0, 4.0)
 
 
 class Keys:
@@ -23,6 +28,32 @@ class Keys:
         self._lock = threading.Lock()
         self._fetched: set[str | None] = set()
         self._not_before = 0.0
+
+    def load(self, go_on: Callable[[], None]) -> Halt | None:
+        """
+        Fetch keys where there is none yet to verify an answer with. `go_on` is asked before each try.
+
+        Returns a Halt where none is to be had. A question that gets no answer is asked again.
+        """
+        why = ""
+        for pause in _FIRST_PAUSES_SECONDS:
+            if self._signer.can_verify():
+                return None
+            if pause:
+                self._clock.sleep(pause)
+            go_on()
+            answer = self._ask(None)
+            if isinstance(answer, Reply) and self._signer.learn_keys(answer, at=self._clock.now()):
+                return None
+            why = _reason(answer)
+            if not _may_be_answered_later(answer):
+                break
+        return Halt(
+            "platform_key_missing",
+            f"the platform's certificates could not be fetched: {why}; without one no answer can be verified, so "
+            "nothing was sent; check mchid, serial_no, private_key_file and the APIv3 key of the account and resume, "
+            "or name its public_key_id and public_key_file",
+        )
 
     def refresh_if_due(self) -> None:
         """Fetch the keys when they are old enough; when that fails the old ones stay in use."""
@@ -64,10 +95,35 @@ class Keys:
 
     def _fetch(self, opened: Opened | None) -> bool | None:
         """Return whether there is a new key; None where the question itself got no answer."""
-        request = self._signer.key_request(opened, at=self._clock.now(), nonce=f"{self._chance.getrandbits(128):032x}")
-        if request is None:
+        answer = self._ask(opened)
+        if answer is None:
             return False
-        answer = self._transport.send(request)
-        if isinstance(answer, Lost) or answer.status >= 500:
+        if isinstance(answer, Lost) or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return None
         return self._signer.learn_keys(answer, at=self._clock.now())
+
+    def _ask(self, opened: Opened | None) -> Reply | Lost | None:
+        """Ask the platform for its keys; None where only a person can renew them."""
+        request = self._signer.key_request(opened, at=self._clock.now(), nonce=f"{self._chance.getrandbits(128):032x}")
+        # An answer over a kept connection may be that to another request.
+        return None if request is None else self._transport.send(request, fresh=True)
+
+
+def _may_be_answered_later(answer: Reply | Lost | None) -> bool:
+    if isinstance(answer, Reply):
+        return answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return answer is not None and answer.cause is not Loss.TLS_REFUSED
+
+
+def _reason(answer: Reply | Lost | None) -> str:
+    """Return why there is no key, in words that may be shown."""
+    match answer:
+        case None:
+            return "there is nothing to fetch them with"
+        case Lost(_, detail):
+            return detail or "there was no answer"
+        case Reply(status=HTTPStatus.OK):
+            return "the answer holds none that the APIv3 key opens, or its time is more than five minutes off ours"
+    told = read_told(Api.POINTS, answer.body)
+    said = ", ".join(filter(None, (told.code, told.message))) if told else ""
+    return f"status {answer.status}" + (f" ({said})" if said else "")

@@ -21,7 +21,7 @@ def safe_text(text: str, private: Iterable[str] = (), *, limit: int = 300) -> st
     Masked are the `private` values that were sent (of four characters or more), digits from twelve in a row
     (user ids, agreements, cards), words of twenty or more characters that hold a digit or both cases (open ids,
     tokens), and what stands before @ in a URL. A word all in one case stays: the platforms' own codes are such. So do
-    the names of exceptions and of hosts.
+    the names of exceptions, and of hosts with their ports.
     """
     if not text:
         return text

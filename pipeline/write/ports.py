@@ -22,6 +22,10 @@ class Signer(Protocol):
         """Return the request that fetches the platform's newest keys; None where only a person can renew them."""
         ...
 
+    def can_verify(self) -> bool:
+        """Return whether there is a key of the platform by now, so that an answer can be verified at all."""
+        ...
+
     def keys_due(self, at: datetime) -> bool:
         """Return whether the platform's keys should be fetched anew, although no answer asked for it."""
         ...
@@ -38,9 +42,14 @@ def at_once() -> None:
 class Transport(Protocol):
     """The network. Thread-safe."""
 
-    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply | Lost:
+    def send(
+        self, request: SignedRequest, depart: Callable[[], None] = at_once, *, fresh: bool = False
+    ) -> Reply | Lost:
         """
         Send once, follow no redirect, and return what came back. Never raises for what a network can do.
+
+        With `fresh` the request goes out over a new connection. Otherwise a kept one may be used, if nothing came over
+        it since its last answer; the reply says which it was.
 
         `depart` is called once the connection stands, before the first byte of the request leaves. It may wait; where
         it raises nothing is sent, and the same is raised here.

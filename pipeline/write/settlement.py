@@ -13,12 +13,16 @@ class History:
     What is known of a delivery so far.
 
     `doubt`: some attempt, here or in an earlier run, may have been applied, and `doubt_code` says why. `before` is
-    how the ledger stood before this run's intent. `seen`: the platform may have seen the request.
+    how the ledger stood before this run's intent. `seen`: the platform may have seen the request. `unconfirmed`: the
+    code of an answer that may be that to another request, as long as no fresh connection brought it again;
+    `questions_caller`: that answer refuses the caller and not the row.
     """
 
     before: DeliveryState | None = None
     doubt: bool = False
     doubt_code: str = ""
+    unconfirmed: str = ""
+    questions_caller: bool = False
     seen: bool = False
     attempts: int = 0
     first_sent_at: str | None = None
@@ -27,18 +31,34 @@ class History:
     latency_ms: int | None = None
     trace_id: str | None = None
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the platform may have applied the delivery, and no trusted answer says."""
+        return self.doubt or bool(self.unconfirmed)
+
     def after(self, verdict: Verdict) -> "History":
         """Return the history with one more verdict taken in."""
+        if isinstance(verdict, TryAgain) and verdict.is_unconfirmed:
+            return replace(self, unconfirmed=verdict.code, questions_caller=verdict.questions_caller, seen=True)
+        history = self._confirmed(verdict.code)
         may_have_acted = isinstance(verdict, Open) or (isinstance(verdict, TryAgain | Halt) and verdict.may_have_acted)
-        if self.seen and not may_have_acted:
-            return self
+        if history.seen and not may_have_acted:
+            return history
         never_left = isinstance(verdict, TryAgain) and verdict.code == "not_connected"
         return replace(
-            self,
-            doubt=self.doubt or may_have_acted,
-            doubt_code=verdict.code if may_have_acted else self.doubt_code,
-            seen=self.seen or not never_left,
+            history,
+            doubt=history.doubt or may_have_acted,
+            doubt_code=verdict.code if may_have_acted else history.doubt_code,
+            seen=history.seen or not never_left,
         )
+
+    def after_halt(self, code: str | None) -> "History":
+        """Return the history after the run was stopped: a refusal of the caller, confirmed for one row, is for all."""
+        return self._confirmed(code) if self.questions_caller else self
+
+    def _confirmed(self, code: str | None) -> "History":
+        """Return the history after a fresh connection brought an answer with this code."""
+        return replace(self, unconfirmed="") if self.unconfirmed == code else self
 
 
 def settle(history: History, verdict: Verdict) -> Settlement:
@@ -58,8 +78,8 @@ def settle(history: History, verdict: Verdict) -> Settlement:
 
 
 def _exhausted(history: History, verdict: TryAgain) -> Settlement:
-    if history.doubt:
-        code = history.doubt_code or verdict.code
+    if history.is_in_doubt:
+        code = history.doubt_code or history.unconfirmed or verdict.code
         return _end(history, Status.UNKNOWN, code, verdict.text, DeliveryState.UNKNOWN)
     if verdict.refused_at_last:
         return _end(history, Status.REJECTED, verdict.code, verdict.text, DeliveryState.REJECTED)
@@ -75,8 +95,9 @@ def _as_before(history: History) -> DeliveryState | None:
 
 def cut_short(history: History, code: str, text: str) -> Settlement:
     """Return how a delivery stands that the run's end has cut off, after an attempt or before the first."""
-    if history.doubt:
-        end = _end(history, Status.UNKNOWN, history.doubt_code or code, text, DeliveryState.UNKNOWN)
+    if history.is_in_doubt:
+        code = history.doubt_code or history.unconfirmed or code
+        end = _end(history, Status.UNKNOWN, code, text, DeliveryState.UNKNOWN)
     else:
         end = _end(history, Status.UNSENT, code, text, _as_before(history))
     return replace(end, is_open=True)

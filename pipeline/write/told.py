@@ -15,7 +15,14 @@ _LONGEST_WAIT_SECONDS = 3600.0
 _SECONDS = re.compile(r"[0-9]+")
 
 _CODES = {Api.CUMULATION: ("code",), Api.STATE: ("sub_code", "code"), Api.POINTS: ("code",)}
-_TRACE_HEADER = {Api.CUMULATION: "alipay-trace-id", Api.STATE: "alipay-trace-id", Api.POINTS: "request-id"}
+# alipay-gateway-state-sync.md, section 4: the gateway's own header first.
+_TRACE_HEADERS = {
+    Api.CUMULATION: ("alipay-trace-id", "trace_id"),
+    Api.STATE: ("trace_id", "alipay-trace-id"),
+    Api.POINTS: ("request-id",),
+}
+# In the help link of an error: of `sub_msg` at the gateway, of `links` in v3.
+_TRACE_IN_LINK = re.compile(rb"traceId=([\w.-]+)")
 
 # Alipay's words on out_biz_no (更换幂等号: change the number), and those it uses elsewhere for the contrary.
 _NUMBER = r"(?:幂等|out_biz_no|业务单?号|流水号|单号|idempoten\w*)"
@@ -57,14 +64,24 @@ def read_told(api: Api, content: bytes | None, private: Iterable[str] = ()) -> T
     )
 
 
-def trace_id(api: Api, reply: Reply, private: Iterable[str] = ()) -> str | None:
+def trace_id(api: Api, reply: Reply, private: Iterable[str] = (), *, content: bytes | None = None) -> str | None:
     """
-    Return the platform's id of the request, which its support asks for (alipay-trace-id, Request-ID).
+    Return the platform's id of the request, which its support asks for.
 
+    It is in a header (alipay-trace-id; trace_id at the gateway; Request-ID), else in the help link of the content.
     `private` values are masked in it, should a server repeat them there.
     """
-    value = without(private, reply.headers.get(_TRACE_HEADER[api], ""))
-    return printable(value).strip()[:128] or None
+    named = (_line(private, reply.headers.get(name, "")) for name in _TRACE_HEADERS[api])
+    return next(filter(None, named), None) or (None if api is Api.POINTS else _trace_in_link(private, content or b""))
+
+
+def _trace_in_link(private: Iterable[str], content: bytes) -> str | None:
+    link = _TRACE_IN_LINK.search(content)
+    return None if link is None else _line(private, link[1].decode("ascii", "replace"))
+
+
+def _line(private: Iterable[str], value: str) -> str | None:
+    return printable(without(private, value)).strip()[:128] or None
 
 
 def wait_seconds(reply: Reply, *, at: datetime) -> float | None:

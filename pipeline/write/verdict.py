@@ -36,7 +36,8 @@ class TryAgain:
     `wait_seconds`: what it said of how long to wait. `tries`: attempts after which no more help, where fewer than
     the job's own. `platform_down`: a sign that the platform and not the row is at fault. `halts_after`: see
     `Refused`. `refresh_keys`: fetch the platform's newest key before the next attempt. `refused_at_last`: when the
-    tries are used up the row counts as refused.
+    tries are used up the row counts as refused. `is_unconfirmed`: the answer may be that to another request, and counts
+    once the same request gets it over a fresh connection. `questions_caller`: if it counts it refuses the caller.
     """
 
     code: str
@@ -49,6 +50,8 @@ class TryAgain:
     halts_after: int | None = None
     refresh_keys: bool = False
     refused_at_last: bool = False
+    is_unconfirmed: bool = False
+    questions_caller: bool = False
 
 
 @dataclass(frozen=True, slots=True)

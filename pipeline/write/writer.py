@@ -9,7 +9,7 @@ from pipeline.ledger.admission import Admission, Blocked, Conflict, Go, Skip
 from pipeline.ledger.records import Due, Settlement
 from pipeline.model import Status
 from pipeline.write.circuit_breaker import CircuitBreaker
-from pipeline.write.course import Drained
+from pipeline.write.course import Drained, Ending
 from pipeline.write.delivery import Delivery, Means
 from pipeline.write.lanes import Lane, Stretch, draw
 from pipeline.write.settlement import History
@@ -91,11 +91,20 @@ class Writer:
         try:
             self._means.course.go_on()
             while drawn := draw(lanes, dues):
+                self._have_keys()
                 admissions = iter(self._deliveries.intend([due for first, *_ in drawn for due in first]))
                 yield from [Lane(lane, list(islice(admissions, len(lane[0])))) for lane in drawn]
                 self._means.course.go_on()
         except Drained:
             return
+
+    def _have_keys(self) -> None:
+        """End the run where no key is to be had by which its answers could be verified."""
+        course = self._means.course
+        halt = self._means.keys.load(course.go_on)
+        if halt is not None:
+            course.drain(Ending.STOPPED, halt.text, halt_code=halt.code)
+            course.go_on()
 
     def _deliver(self, lane: Lane) -> Iterator[None]:
         """

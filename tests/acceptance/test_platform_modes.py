@@ -1,7 +1,9 @@
 """The ways in which the platforms can be spoken to: keys, certificates, charsets, encryption, backup hosts."""
 
+import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -72,6 +74,36 @@ def test_wechat_pays_certificates_are_fetched_before_the_first_row(night: Night)
 
 
 @pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        pytest.param(Fault(Kind.STATUS, status=403, code="NO_AUTH"), r"status 403 \(NO_AUTH\)", id="refused"),
+        pytest.param(Fault(Kind.STATUS, status=404), "status 404", id="none there"),
+        pytest.param(Fault(Kind.UNKNOWN_SERIAL), "none that the APIv3 key opens", id="signed by somebody else"),
+        pytest.param(Fault(Kind.BAD_SIGNATURE), "none that the APIv3 key opens", id="signed wrongly"),
+    ],
+)
+def test_without_wechat_pays_certificates_nothing_is_sent(fault: Fault, why: str, night: Night) -> None:
+    """Where the first certificates can't be fetched the run stops with the reason, and no row has left."""
+    night.configure(APIV3)
+    night.simulator.set_faults([replace(fault, api=Api.WECHATPAY_CERTIFICATES)])
+    exit_code, statuses = run_three(night, "points")
+    (message,) = {line["message"] for line in night.outcomes()}
+    night.simulator.set_faults([])
+
+    assert (exit_code, statuses, night.requests(Api.POINTS)) == (4, ["unsent"] * 3, [])
+    assert re.search(why, message)
+    assert (night.backfill("resume", "last").exit_code, night.fates()) == (0, ["succeeded SUCCESS"] * 3)
+
+
+def test_one_lost_answer_does_not_keep_the_certificates_from_coming(night: Night) -> None:
+    """The question for the first certificates is asked again where it got no answer."""
+    night.configure(APIV3)
+    night.simulator.set_faults([Fault(Kind.LOSE_BEFORE_APPLYING, api=Api.WECHATPAY_CERTIFICATES, times=1)])
+
+    assert run_three(night, "points") == ALL_DONE
+
+
+@pytest.mark.parametrize(
     ("job", "api", "fetched"),
     [
         pytest.param("points", Api.POINTS, Api.WECHATPAY_CERTIFICATES, id="wechat"),
@@ -89,11 +121,11 @@ def test_a_platforms_new_key_is_fetched_once(job: str, api: Api, fetched: Api, n
     assert (ended, len(downloads)) == (ALL_DONE, 1 + (job == "points"))
 
 
-@pytest.mark.parametrize("job", ["orders", "states", "points"])
-def test_a_key_that_cannot_be_fetched_stops_the_run(job: str, night: Night) -> None:
+@pytest.mark.parametrize(("job", "api"), [("orders", Api.CUMULATION), ("states", Api.STATE), ("points", Api.POINTS)])
+def test_a_key_that_cannot_be_fetched_stops_the_run(job: str, api: Api, night: Night) -> None:
     """Answers under a key that nobody can vouch for prove nothing: the row in hand is unknown, the rest unsent."""
     night.configure(certificates=True)
-    night.simulator.set_faults([Fault(Kind.UNKNOWN_SERIAL)])
+    night.simulator.set_faults([Fault(Kind.UNKNOWN_SERIAL, api=api)])
 
     exit_code, statuses = run_three(night, job)
 

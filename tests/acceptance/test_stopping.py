@@ -91,7 +91,7 @@ def test_answers_that_never_verify_stop_the_run(kind: Kind, job: str, night: Nig
 
 
 def test_a_caller_refused_in_the_middle_stops_what_is_not_in_flight(night: Night) -> None:
-    """Once a permission is taken away, no more is sent than was in flight, and those rows are unsent."""
+    """Once a permission is taken away, no more is sent than was in flight and one to confirm it; no row is in doubt."""
     night.configure({"jobs.orders": {"concurrency": 4}})
     night.export("orders.csv", [order(number) for number in range(40)])
     night.simulator.set_faults([Fault(Kind.STATUS, status=403, key="A[23]?")])
@@ -99,7 +99,7 @@ def test_a_caller_refused_in_the_middle_stops_what_is_not_in_flight(night: Night
     ended = night.backfill("run", "orders")
 
     refused = [entry for entry in night.simulator.journal.entries if entry.status == 403]
-    assert (ended.exit_code, 1 <= len(refused) <= 4) == (4, True)
+    assert (ended.exit_code, 1 <= len(refused) <= 5) == (4, True)
     assert night.fates() == ["succeeded SUCCESS"] * 20 + ["unsent stopped"] * 20
 
 

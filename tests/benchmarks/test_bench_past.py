@@ -30,7 +30,7 @@ BY_CHANCE = {
 class Traced(yes.Yes):
     """A platform whose answers have an id, as those of the real ones do."""
 
-    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply:
+    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once, *, fresh: bool = False) -> Reply:
         return replace(super().send(request, depart), headers={"alipay-trace-id": TRACE_ID, "request-id": TRACE_ID})
 
 

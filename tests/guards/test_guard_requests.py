@@ -32,10 +32,10 @@ class Wire(Yes):
         self.signed += 1
         return self.signer.sign(body, at=at, nonce=nonce)
 
-    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply:
+    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once, *, fresh: bool = False) -> Reply:
         lines = (f"{name}: {value}\r\n" for name, value in request.headers.items())
         self.sent.append(len(f"{request.method} {request.target} HTTP/1.1\r\n{''.join(lines)}\r\n") + len(request.body))
-        return super().send(request, depart)
+        return super().send(request, depart, fresh=fresh)
 
     def open(self, reply: Reply, *, at: datetime) -> Opened:
         self.opened += 1

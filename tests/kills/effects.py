@@ -62,9 +62,11 @@ class _Telling:
         self._transport = transport
         self._tell = tell
 
-    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply | Lost:
+    def send(
+        self, request: SignedRequest, depart: Callable[[], None] = at_once, *, fresh: bool = False
+    ) -> Reply | Lost:
         self._tell(Effect.BEFORE_SEND)
-        answer = self._transport.send(request, depart)
+        answer = self._transport.send(request, depart, fresh=fresh)
         self._tell(Effect.AFTER_SEND)
         return answer
 

@@ -73,9 +73,10 @@ def test_the_first_download_is_verified_with_what_it_brings(
 ) -> None:
     """Certificates that were sealed with the APIv3 key, in an answer signed with one of them, are taken in."""
     signer = new_wechatpay(apiv3_key=APIV3_KEY)
-    assert signer.keys_due(AT)
+    assert (signer.keys_due(AT), signer.can_verify()) == (True, False)
 
     assert signer.learn_keys(wechatpay_answer(download("wxc-A02"), key="wechatpay-platform-2", serial=SERIAL_2), at=AT)
+    assert signer.can_verify()
 
     answers = [wechatpay_answer(BODY), wechatpay_answer(BODY, key="wechatpay-platform-2", serial=SERIAL_2)]
     assert [signer.open(one, at=AT) for one in answers] == [Opened(Trust.VERIFIED, BODY)] * 2

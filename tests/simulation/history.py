@@ -16,16 +16,17 @@ from pipeline.ledger.lease import Holder
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.rerunning import Selection
-from pipeline.model import Lost, Reply, RowLimit, SignedRequest
+from pipeline.model import RowLimit, SignedRequest
 from pipeline.report import ReportFiles
 from pipeline.write.course import Course, Ending
 from pipeline.write.ports import Transport, at_once
 from tests.simulation.engine import SimulatedEngine
 from tests.simulation.fixing import write_fixed_rows
-from tests.simulation.platform import Journal, Platform, SimulatedSigner, SimulatedTransport
+from tests.simulation.platform import Exchange, Journal, Platform, SimulatedSigner, SimulatedTransport
 from tests.simulation.scenario import Scenario, Step
 from tests.simulation.settings import config_of
 from tests.simulation.storage import SimulatedFiles
+from tests.simulation.strays import Strays
 from tests.simulation.wire import Wire, WiredTransport
 from tests.simulation.world import Killed, Process, ProcessClock, World
 
@@ -73,11 +74,12 @@ class History:
         self.world = World(scenario.seed)
         self.platform = Platform(
             self.world,
-            self.scenario.api,
-            self.scenario.limit,
-            list(self.scenario.storms),
-            self.scenario.refusals,
-            self.scenario.refuses_until,
+            scenario.api,
+            limit=scenario.limit,
+            storms=list(scenario.storms),
+            refusals=scenario.refusals,
+            refuses_until=scenario.refuses_until,
+            strays=Strays(scenario.api, scenario.strays, scenario.seed),
         )
         self.evidence = Evidence(self.scenario, folder, self.platform.journal)
         self._pids = 0
@@ -176,11 +178,11 @@ class _Counted(SimulatedTransport):
         super().__init__(process, platform, timeout)
         self._evidence = evidence
 
-    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply | Lost:
+    def exchange(self, request: SignedRequest, depart: Callable[[], None], *, fresh: bool) -> Exchange:
         """Send once."""
         depart()
         self._evidence.sent += 1
-        return super().send(request)
+        return super().exchange(request, at_once, fresh=fresh)
 
 
 class _Command:

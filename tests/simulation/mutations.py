@@ -45,10 +45,10 @@ MUTATIONS = (
         name="one permit serves all attempts of a row",
         file="pipeline/write/delivery.py",
         old="turn = _Turn(means.quota, means.clock, self._go_on)",
-        new="turn = None if self._history.attempts else _Turn(means.quota, means.clock, self._go_on)",
-        and_old="send(request, turn.depart)\n        means.quota.give_back(turn.permit, answer",
-        and_new="send(request, *[turn.depart for _ in [0] if turn])\n"
-        "        turn and means.quota.give_back(turn.permit, answer",
+        new="turn = _Turn(means.quota, means.clock, self._go_on) if not self._history.attempts else "
+        "type('Turn', (), {'permit': None, 'depart': lambda self: None})()",
+        and_old="means.quota.give_back(turn.permit, answer",
+        and_new="turn.permit and means.quota.give_back(turn.permit, answer",
     ),
     Mutation(
         "the nonce is that of the row",
@@ -81,7 +81,7 @@ MUTATIONS = (
     ),
     Mutation(
         "doubt is forgotten when an attempt is throttled", "pipeline/write/settlement.py",
-        "doubt=self.doubt or may_have_acted,", "doubt=may_have_acted,",
+        "doubt=history.doubt or may_have_acted,", "doubt=may_have_acted,",
     ),
     Mutation(
         "a lost answer proves that nothing was applied", "pipeline/write/settlement.py",
@@ -96,6 +96,10 @@ MUTATIONS = (
         "an answer counts without its signature", "pipeline/write/judge.py",
         "finding = diagnose(asked, answer, opened)",
         "finding = diagnose(asked, answer, opened and replace(opened, trust=type(opened.trust).VERIFIED))",
+    ),
+    Mutation(
+        "an answer over a kept connection counts without an echo", "pipeline/write/judge.py",
+        "if not answer.is_fresh and", "if False and",
     ),
     Mutation(
         "a refund does not look at its payment", "pipeline/ledger/precedence.py",

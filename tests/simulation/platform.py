@@ -17,6 +17,7 @@ from greenlet import getcurrent, greenlet
 
 from pipeline.model import Api, Loss, Lost, Opened, Reply, SignedRequest, Trip, Trust
 from pipeline.write.ports import at_once
+from tests.simulation.strays import Stray, Strays
 from tests.simulation.world import Process, World
 
 # A refusal by which a row always fails: an answer with status 500.
@@ -33,6 +34,8 @@ _STATE = ("out_biz_no", "out_principal_id", "user_id", "biz_state_code", "biz_da
 
 # One way; there and back a request takes 20 to 120 ms.
 _LEAST_SECONDS, _MOST_SECONDS = 0.01, 0.06
+# A connection that carried its last request longer ago is not used again.
+_IDLE_SECONDS = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +92,19 @@ class Platform:
         self,
         world: World,
         api: Api,
+        *,
         limit: float | None,
         storms: list[Storm],
         refusals: dict[str, str],
+        strays: Strays,
         refuses_until: float = float("inf"),
     ) -> None:
         self.world = world
         self.api = api
         self.journal = Journal()
+        self.strays = strays
+        # Of connections that are opened anew; apart, so that the rest of a story does not hang on how many there are.
+        self.handshakes = random.Random(0)
         self._limit = limit
         self._storms = storms
         self._refusals = refusals
@@ -111,6 +119,7 @@ class Platform:
     def calm(self) -> None:
         """Let the weather be good from now on."""
         self._storms.clear()
+        self.strays.calm()
 
     def arrive(self, entry: Entry, fate: str, apply_after: float) -> tuple[int, dict[str, Any], dict[str, str]]:
         """Take in a request; return status, body and headers of the answer."""
@@ -194,57 +203,113 @@ class Platform:
         return fields
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """
+    One request on the network, and what came of it.
+
+    `noticed` is a stray answer that came over the kept connection before the request left, so that it went out over a
+    new one. `is_stray`: what came back is not the request's own answer, which comes behind it.
+    """
+
+    ends: Reply | Lost
+    left_at: float
+    noticed: Reply | None = None
+    is_stray: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A connection that carried a request, since when, and what comes over it unasked."""
+
+    left_at: float
+    stray: Stray | None
+
+
 class SimulatedTransport:
-    """The network between one process and the platform."""
+    """The network between one process and the platform. Each greenlet has a connection of its own."""
 
     def __init__(self, process: Process, platform: Platform, timeout: float) -> None:
         self._process = process
         self._platform = platform
         self._timeout = timeout
         self._connected: set[greenlet] = set()
+        self._kept: dict[greenlet, _Kept] = {}
 
-    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply | Lost:
+    def send(
+        self, request: SignedRequest, depart: Callable[[], None] = at_once, *, fresh: bool = False
+    ) -> Reply | Lost:
         """Send once; the process may die before, while and after."""
+        return self.exchange(request, depart, fresh=fresh).ends
+
+    def exchange(self, request: SignedRequest, depart: Callable[[], None], *, fresh: bool) -> Exchange:
+        """Send once, and return all that the network did."""
         self._process.effect()
         depart()
-        answer = self._send(request)
+        exchange = self._exchange(request, fresh=fresh)
         self._process.effect()
-        return answer
+        return exchange
 
-    def _trip(self, left_at: float) -> Trip:
+    def _exchange(self, request: SignedRequest, *, fresh: bool) -> Exchange:
+        world = self._process.world
+        left_at, kept = world.now, self._kept_by(getcurrent(), fresh=fresh)
+        if kept is not None and kept.stray is not None and kept.stray.arrives_at <= left_at:
+            ends, is_stray = self._send(request, None, is_fresh=True)
+            noticed, stray = kept.stray.reply, None
+        else:
+            noticed, stray = None, None if kept is None else kept.stray
+            ends, is_stray = self._send(request, stray, is_fresh=kept is None)
+        if isinstance(ends, Reply) and 200 <= ends.status < 300 and not is_stray:
+            self._kept[getcurrent()] = _Kept(left_at, stray or self._platform.strays.after(ends, world.now))
+        return Exchange(ends, left_at, noticed, is_stray=is_stray)
+
+    def _kept_by(self, worker: greenlet, *, fresh: bool) -> _Kept | None:
+        """Return the connection that a worker may use again; it keeps it no longer."""
+        kept = self._kept.pop(worker, None)
+        is_idle = kept is not None and self._process.world.now - kept.left_at > _IDLE_SECONDS
+        return None if fresh or is_idle else kept
+
+    def _trip(self, left_at: float, *, is_fresh: bool) -> Trip:
         """Return what the system measured: the least there and back, and of each connection its handshake."""
         world, worker = self._process.world, getcurrent()
         is_first = worker not in self._connected
         self._connected.add(worker)
-        handshake = sum(_ways(world.chance)) if is_first else 0.0
+        chance = world.chance if is_first else self._platform.handshakes
+        handshake = sum(_ways(chance)) if is_fresh else 0.0
         return Trip(left_at, 2 * _LEAST_SECONDS, handshake)
 
-    def _send(self, request: SignedRequest) -> Reply | Lost:
+    def _send(self, request: SignedRequest, stray: Stray | None, *, is_fresh: bool) -> tuple[Reply | Lost, bool]:
+        """Return what comes back, and whether that is the stray answer."""
         world, chance = self._process.world, self._process.world.chance
         fate = self._fate()
         if fate == "not_connected":
             world.wait(0.01, self._process)
-            return Lost(Loss.NOT_CONNECTED)
+            return Lost(Loss.NOT_CONNECTED), False
         left_at, (forward, back) = world.steady(), _ways(chance)
         entry = self._entry(request)
         box: list[tuple[int, dict[str, Any], dict[str, str]]] = []
         late = chance.uniform(0.0, 60.0) if fate == "late" else 0.0
         if fate not in ("lost_before", "forged"):
             world.at(world.now + forward, lambda: box.append(self._platform.arrive(entry, fate, late)))
-        if fate in ("lost_before", "lost_after", "late"):
-            # Either the connection breaks, or nothing comes until the client stops waiting.
-            breaks = fate != "late" and chance.random() < 0.5
-            world.wait(forward if breaks else self._timeout, self._process)
-            return Lost(Loss.CONNECTION_LOST if breaks else Loss.TIMEOUT)
-        world.wait(forward + back, self._process)
+        is_lost = fate in ("lost_before", "lost_after", "late")
+        # Either the connection breaks, or nothing comes until the client stops waiting.
+        breaks = is_lost and fate != "late" and chance.random() < 0.5
+        wait = self._timeout if is_lost and not breaks else forward if breaks else forward + back
+        if stray is not None and stray.arrives_at < world.now + wait:
+            world.wait(stray.arrives_at - world.now, self._process)
+            return replace(stray.reply, trip=self._trip(left_at, is_fresh=is_fresh)), True
+        world.wait(wait, self._process)
+        if is_lost:
+            return Lost(Loss.CONNECTION_LOST if breaks else Loss.TIMEOUT), False
+        trip = self._trip(left_at, is_fresh=is_fresh)
         if fate == "forged":
             # Somebody in between says that it was applied, and the platform never saw it.
             forged = _reply(200, self._platform.success(json.loads(request.body)), {}, fate)
-            return replace(forged, trip=self._trip(left_at))
+            return replace(forged, trip=trip, is_fresh=is_fresh), False
         entry.answered, entry.answered_at = True, world.now
         if fate == "cut":
-            return Lost(Loss.CUT_SHORT)
-        return replace(_reply(*box[0], fate), trip=self._trip(left_at))
+            return Lost(Loss.CUT_SHORT), False
+        return replace(_reply(*box[0], fate), trip=trip, is_fresh=is_fresh), False
 
     def _fate(self) -> str:
         storm = self._platform.storm()
@@ -300,6 +365,10 @@ class SimulatedSigner:
     def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:
         """There are no keys to fetch."""
         return None
+
+    def can_verify(self) -> bool:
+        """There is nothing to verify with a key."""
+        return True
 
     def keys_due(self, at: datetime) -> bool:
         """There are no keys to fetch."""

@@ -47,7 +47,8 @@ class Scenario:
 
     With `new_keys` the platform asks for another key where it refuses one, and who looks after the runs gives it. With
     `fixes` somebody fixes rows in between, and after `refuses_until` the platform refuses no row any more. `rate` is
-    what the config of job `a` says, `other_rate` what that of job `b` says, where it is another config.
+    what the config of job `a` says, `other_rate` what that of job `b` says, where it is another config. `strays` is
+    the share of answers that another one follows, which nobody asked for.
     """
 
     seed: int
@@ -66,6 +67,7 @@ class Scenario:
     new_keys: bool = False
     fixes: bool = False
     refuses_until: float = float("inf")
+    strays: float = 0.0
     other_rate: float | None = None
 
     def rate_of(self, job: str) -> float:
@@ -151,9 +153,10 @@ def _with_options(plain: Scenario, keys: list[str], chance: random.Random) -> Sc
     new_keys = plain.api is Api.CUMULATION and chance.random() < 0.3
     refusals = dict.fromkeys(plain.refusals, "IDEMPOTENT_ERROR") if new_keys else plain.refusals
     steps = tuple(_step_with_options(step, chance, new_keys=new_keys) for step in plain.steps)
+    strays = chance.choice([0.0, 0.0, 0.0, 0.2, 0.7])
     poisoned = chance.sample(keys, min(len(keys), chance.choice([1, 3, 5]))) if chance.random() < 0.15 else []
     refusals |= dict.fromkeys(set(poisoned) - refusals.keys(), POISON)
-    return replace(plain, steps=steps, refusals=refusals, new_keys=new_keys)
+    return replace(plain, steps=steps, refusals=refusals, new_keys=new_keys, strays=strays)
 
 
 def _with_fixes(story: Scenario, chance: random.Random) -> Scenario:

@@ -8,63 +8,97 @@ time: what the transport makes of it is what the program gets. So either transpo
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+
+from greenlet import getcurrent, greenlet
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest
 from pipeline.write.curl import CurlTransport
 from pipeline.write.http import RequestsTransport
 from pipeline.write.network import Endpoint, Network
-from pipeline.write.ports import Transport, at_once
-from tests.write.loopback import Act, Loopback, closes, says, sends, serving
+from pipeline.write.ports import at_once
+from tests.simulation.platform import Exchange, SimulatedTransport
+from tests.write.loopback import Act, Loopback, closes, deliver, follows, says, sends, serving
 
-TRANSPORTS: dict[str, Callable[[Endpoint], Network]] = {"requests": RequestsTransport, "curl": CurlTransport}
+TRANSPORTS: dict[str, Callable[[Endpoint, Callable[[], float]], Network]] = {
+    "requests": RequestsTransport,
+    "curl": CurlTransport,
+}
 
 
 class Wire:
     """Carries one exchange after another; how each ends was said before."""
 
-    def __init__(self, server: Loopback, open_network: Callable[[Endpoint], Network], nobody: str) -> None:
+    def __init__(self, server: Loopback, open_network: Callable[[Endpoint, Callable[[], float]], Network]) -> None:
         self._server = server
-        self._network = open_network(Endpoint(server.url))
-        self._nowhere = open_network(Endpoint(nobody))
+        self._open_network = open_network
+        self._now = 0.0
+        with socket.create_server(("127.0.0.1", 0)) as unheard:
+            self._nobody = f"http://127.0.0.1:{unheard.getsockname()[1]}"
 
-    def carry(self, request: SignedRequest, ends: Reply | Lost) -> Reply | Lost:
-        """Send a request, have the exchange end like that, and return what the transport makes of it."""
-        if ends == Lost(Loss.NOT_CONNECTED):
-            return self._nowhere.send(request)
-        before = len(self._server.requests)
-        self._server.acts[:] = [_act(ends)]
-        answer = self._network.send(request)
-        (came,) = self._server.requests[before:]
-        self._server.requests.clear()
+    def way(self, *, leads_nowhere: bool = False) -> "_Way":
+        """Return a way of one worker's own, with nothing kept yet."""
+        url = self._nobody if leads_nowhere else self._server.url
+        return _Way(self._open_network(Endpoint(url), lambda: self._now))
+
+    def carry(self, way: "_Way", request: SignedRequest, exchange: Exchange, *, fresh: bool) -> Reply | Lost:
+        """Send a request, have the exchange go like that, and return what the transport makes of it."""
+        server, ends = self._server, exchange.ends
+        if exchange.noticed is not None:
+            assert way.connection is not None
+            deliver(way.connection, _act(exchange.noticed))
+        own = says("200 OK", b"{}")
+        server.acts[:] = [follows(_act(ends), own) if exchange.is_stray else _act(ends)]
+        self._now = exchange.left_at
+        answer = way.network.send(request, fresh=fresh)
+        ((came, way.connection),) = zip(server.requests, server.came_over, strict=True)
+        server.requests.clear()
+        server.came_over.clear()
         _check(came, request)
         if isinstance(answer, Reply) and isinstance(ends, Reply):
+            assert answer.is_fresh == ends.is_fresh
             # How long it took is virtual.
             return replace(answer, trip=ends.trip)
         # Nobody waits for what never comes: the server ends the wait.
-        is_late = ends == Lost(Loss.TIMEOUT) and isinstance(answer, Lost) and answer.cause is Loss.CONNECTION_LOST
-        return ends if is_late else answer
+        is_late = isinstance(ends, Lost) and ends.cause is Loss.TIMEOUT
+        is_lost = isinstance(answer, Lost) and answer.cause is Loss.CONNECTION_LOST
+        return ends if is_late and is_lost else answer
+
+
+@dataclass(slots=True)
+class _Way:
+    """The transport of one worker, and the server's end of the connection that it used last."""
+
+    network: Network
+    connection: socket.socket | None = None
 
 
 class WiredTransport:
     """A simulated network at whose end there is a real one."""
 
-    def __init__(self, simulated: Transport, wire: Wire) -> None:
+    def __init__(self, simulated: SimulatedTransport, wire: Wire) -> None:
         self._simulated = simulated
         self._wire = wire
+        self._ways: dict[greenlet, _Way] = {}
 
-    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Reply | Lost:
+    def send(
+        self, request: SignedRequest, depart: Callable[[], None] = at_once, *, fresh: bool = False
+    ) -> Reply | Lost:
         """Send once."""
-        return self._wire.carry(request, self._simulated.send(request, depart))
+        exchange, worker = self._simulated.exchange(request, depart, fresh=fresh), getcurrent()
+        if exchange.ends == Lost(Loss.NOT_CONNECTED):
+            self._ways.pop(worker, None)
+            return self._wire.way(leads_nowhere=True).network.send(request)
+        if worker not in self._ways:
+            self._ways[worker] = self._wire.way()
+        return self._wire.carry(self._ways[worker], request, exchange, fresh=fresh)
 
 
 @contextmanager
 def wired(name: str) -> Iterator[Wire]:
     """Set up a wire for one of the transports."""
-    with serving(Loopback()) as server, socket.create_server(("127.0.0.1", 0)) as unheard:
-        port = unheard.getsockname()[1]
-        unheard.close()
-        yield Wire(server, TRANSPORTS[name], f"http://127.0.0.1:{port}")
+    with serving(Loopback()) as server:
+        yield Wire(server, TRANSPORTS[name])
 
 
 def _act(ends: Reply | Lost) -> Act:

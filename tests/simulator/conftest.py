@@ -4,6 +4,7 @@ import base64
 import http.client
 import itertools
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -79,9 +80,11 @@ class Merchant:
         self._address = urlsplit(simulator.url).netloc
         self._clock = clock
         self._nonces = itertools.count(1)
+        self.last: tuple[str, str, Mapping[str, str], bytes] = ("", "", {}, b"")
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
         connection = http.client.HTTPConnection(self._address, timeout=10)
+        self.last = (method, target, headers, body)
         try:
             connection.request(method, target, body, dict(headers))
             response = connection.getresponse()
@@ -89,6 +92,17 @@ class Merchant:
             return Answer(response.status, names, response.read())
         finally:
             connection.close()
+
+    def repeat(self) -> bytes:
+        """Send the last request again, byte for byte, and return all that comes until the connection ends."""
+        method, target, headers, body = self.last
+        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode()
+        host, _, port = self._address.partition(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection, connection.makefile("rb") as heard:
+            connection.sendall(head + body)
+            connection.shutdown(socket.SHUT_WR)
+            return heard.read()
 
     def report(
         self,

@@ -208,6 +208,28 @@ def test_a_wrong_echo_is_well_signed(simulator: Simulator, merchant: Merchant, o
     assert opened.gateway(merchant.state())["biz_result"] == "unclear"
 
 
+@pytest.mark.parametrize(
+    ("fault", "second"),
+    [
+        pytest.param(Fault(Kind.STRAY_ANSWER, seconds=2.0), b"HTTP/1.1 200 OK", id="the same again"),
+        pytest.param(Fault(Kind.STRAY_ANSWER, status=408), b"HTTP/1.1 408 Request Timeout", id="a status"),
+        pytest.param(Fault(Kind.STRAY_ANSWER, status=400, code="X"), b"HTTP/1.1 400 Bad Request", id="a code"),
+    ],
+)
+def test_a_stray_answer_follows_over_the_same_connection(
+    fault: Fault, second: bytes, simulator: Simulator, merchant: Merchant
+) -> None:
+    """A second answer comes behind the first, the same again or another one; the request is applied once."""
+    simulator.set_faults([fault])
+    merchant.state()
+    first, *others = merchant.repeat().split(b"HTTP/1.1 ")[1:]
+
+    assert [b"HTTP/1.1 " + other.partition(b"\r\n")[0] for other in others] == [second]
+    assert (others == [first]) == (fault.status is None)
+    assert (b'"sub_code":"X"' in others[0]) == (fault.code is not None)
+    assert [entry.decision for entry in simulator.journal.entries] == [APPLIED, Decision.REPEATED]
+
+
 def test_a_refusal_by_key(simulator: Simulator, merchant: Merchant, opened: Opened, make: Made) -> None:
     """Keys that a glob names are refused with the given code, signed, and never applied."""
     simulator.set_faults([Fault(Kind.REFUSE, key="bad-*", code="TRADE_NOT_EXIST", message="no such trade")])

@@ -1,8 +1,10 @@
 """A server on this machine that does with each request exactly what the test says."""
 
+import fcntl
 import socket
 import ssl
 import struct
+import termios
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ class HangsUp(Exception):
 @dataclass
 class Loopback:
     """
-    A server under way: where it is, what it got, and over how many connections.
+    A server under way: where it is, what it got, over how many connections, and over which one each request came.
 
     For each request the next act is done; an act that raises HangsUp ends the connection. `greets` is done with a
     connection before anything is read from it.
@@ -28,8 +30,10 @@ class Loopback:
     greets: Act | None = None
     context: ssl.SSLContext | None = None
     requests: list[bytes] = field(default_factory=list)
+    came_over: list[socket.socket] = field(default_factory=list)
     connections: int = 0
     port: int = 0
+    listening: socket.socket | None = None
 
     @property
     def url(self) -> str:
@@ -38,6 +42,13 @@ class Loopback:
     @property
     def proxy_url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        """Take no more connections; wakes the thread that waits for one."""
+        if self.listening is not None:
+            self.listening.shutdown(socket.SHUT_RDWR)
+            self.listening.close()
+            self.listening = None
 
     def serve(self, listening: socket.socket) -> None:
         while True:
@@ -63,6 +74,7 @@ class Loopback:
 
     def _answer(self, connection: socket.socket) -> None:
         while request := read_request(connection):
+            self.came_over.append(connection)
             self.requests.append(request)
             self.acts.pop(0)(connection)
 
@@ -71,12 +83,11 @@ class Loopback:
 def serving(server: Loopback) -> Iterator[Loopback]:
     """Let a server run until the test is over."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server.port = listening.getsockname()[1]
+        server.port, server.listening = listening.getsockname()[1], listening
         thread = threading.Thread(target=server.serve, args=(listening,), daemon=True)
         thread.start()
         yield server
-        # Wakes the thread that waits for a connection.
-        listening.shutdown(socket.SHUT_RDWR)
+        server.stop()
         thread.join()
 
 
@@ -99,6 +110,16 @@ def says(status: str, body: bytes = b"", *headers: str, length: int | None = Non
     """Answer, and keep the connection."""
     lines = (f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}", *headers)
     return lambda connection: connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+
+
+def follows(first: Act, second: Act) -> Act:
+    """Do one thing, and then another."""
+
+    def act(connection: socket.socket) -> None:
+        first(connection)
+        second(connection)
+
+    return act
 
 
 def sends(data: bytes) -> Act:
@@ -150,6 +171,32 @@ def tunnels(context: ssl.SSLContext, act: Act, *, seen: list[bytes]) -> Act:
         raise HangsUp
 
     return granted
+
+
+def deliver(connection: socket.socket, act: Act) -> None:
+    """Do something over a connection; return once the other end's system has got it."""
+    act(connection)
+    unacknowledged = bytearray(4)
+    while fcntl.ioctl(connection, termios.TIOCOUTQ, unacknowledged) == 0 and any(unacknowledged):
+        pass
+
+
+class Unasked:
+    """An act that a server does over an idle connection, in its own thread, when the test says `now`."""
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+        self._asked, self._done = threading.Event(), threading.Event()
+
+    def __call__(self, connection: socket.socket) -> None:
+        self._asked.wait()
+        deliver(connection, self._act)
+        self._done.set()
+
+    def now(self) -> None:
+        """Have it done; return once the other end's system has got it."""
+        self._asked.set()
+        self._done.wait()
 
 
 def breaks_tls(data: bytes) -> Act:

@@ -73,6 +73,8 @@ class PlainSigner:
         self.knows_new_key = False
         self.has_keys_to_fetch = True
         self.is_due = False
+        self.has_key = True
+        self.learns = True
 
     def sign(self, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:
         return SignedRequest("POST", "/sync", {"nonce": nonce, "at": at.isoformat()}, body)
@@ -86,11 +88,14 @@ class PlainSigner:
     def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:
         return SignedRequest("GET", "/keys", {"nonce": nonce}, b"") if self.has_keys_to_fetch else None
 
+    def can_verify(self) -> bool:
+        return self.has_key or self.knows_new_key
+
     def keys_due(self, at: datetime) -> bool:
         return self.is_due
 
     def learn_keys(self, reply: Reply, *, at: datetime) -> bool:
-        self.knows_new_key = reply.status == 200
+        self.knows_new_key = reply.status == 200 and self.learns
         return self.knows_new_key
 
 
@@ -100,8 +105,8 @@ class Network:
     Answers by request key with what is laid out, then with a success. Each trip takes its time.
 
     `connects_in` holds how long the next connections take to come about, `keys` the answers to requests for the
-    platform's keys. What an answer is made by is called when it is due. Until `down_until`, in steady seconds, no
-    request is answered in time.
+    platform's keys. What an answer is made by is called when it is due. `fresh` says for each request whether a new
+    connection was asked for. Until `down_until`, in steady seconds, no request is answered in time.
     """
 
     clock: MovedClock
@@ -109,12 +114,14 @@ class Network:
     keys: list[Answer] = field(default_factory=list)
     sent: list[SignedRequest] = field(default_factory=list)
     connects_in: list[float] = field(default_factory=list)
+    fresh: list[bool] = field(default_factory=list)
     down_until: float = 0.0
 
-    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once) -> Answer:
+    def send(self, request: SignedRequest, depart: Callable[[], None] = at_once, *, fresh: bool = False) -> Answer:
         self.clock.move(self.connects_in.pop(0) if self.connects_in else 0.0)
         depart()
         self.sent.append(request)
+        self.fresh.append(fresh)
         self.clock.move(TRIP_SECONDS)
         if request.method == "GET":
             return self.keys.pop(0)
@@ -190,7 +197,12 @@ class Rehearsal:
     """All parts of a delivery, ready to be carried out."""
 
     def __init__(
-        self, *, max_attempts: int = 3, outage_limit_seconds: float = 300.0, until_seconds: float | None = None
+        self,
+        *,
+        api: Api = Api.CUMULATION,
+        max_attempts: int = 3,
+        outage_limit_seconds: float = 300.0,
+        until_seconds: float | None = None,
     ):
         self.clock = MovedClock()
         until = None if until_seconds is None else self.clock.now() + timedelta(seconds=until_seconds)
@@ -202,7 +214,7 @@ class Rehearsal:
         self.book = Book()
         chance = Highest(7)
         self.means = Means(
-            api=Api.CUMULATION,
+            api=api,
             signer=self.signer,
             transport=self.network,
             quota=self.quota,

@@ -1,13 +1,15 @@
 """One delivery, from its first attempt to its settlement."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from pipeline.errors import LedgerError
 from pipeline.ledger.admission import Go
 from pipeline.ledger.records import DeliveryState, Settlement
-from pipeline.model import Lost, Status, Trip
+from pipeline.model import Api, Lost, Reply, Status, Trip, Trust
+from pipeline.write.circuit_breaker import Clearance
 from pipeline.write.course import Ending
 from tests.write.rehearsal import (
     BAD_SIGNATURE,
@@ -270,3 +272,103 @@ def test_the_body_goes_out_as_it_lies_in_the_ledger() -> None:
     rehearsal, _ = carried()
 
     assert [request.body for request in rehearsal.network.sent] == [due("A").body]
+
+
+def kept(answer: Reply) -> Reply:
+    """Return an answer that came over a kept connection."""
+    return replace(answer, is_fresh=False)
+
+
+FORBIDDEN = Reply(403, {"trust": Trust.UNSIGNED_ERROR}, b"")
+
+
+@pytest.mark.parametrize(
+    ("answers", "status", "code", "attempts"),
+    [
+        pytest.param([kept(REFUSED)], Status.SUCCEEDED, "SUCCESS", 2, id="it-was-anothers"),
+        pytest.param([kept(REFUSED), REFUSED], Status.REJECTED, "INVALID_PARAMETER", 2, id="confirmed"),
+        pytest.param(
+            [kept(refused("REFUND_ILLEGAL")), refused("REFUND_ILLEGAL")], Status.REJECTED, "REFUND_ILLEGAL", 2,
+            id="confirmed-although-it-may-be-a-trace",
+        ),
+        pytest.param(
+            [kept(REFUSED), refused("REFUND_ILLEGAL")], Status.UNKNOWN, "REFUND_ILLEGAL", 2, id="otherwise-refused"
+        ),
+        pytest.param([kept(FORBIDDEN)] + [NOT_CONNECTED] * 2, Status.UNKNOWN, "http_403", 3, id="no-way-to-confirm"),
+        pytest.param([kept(THROTTLED)] + [THROTTLED] * 2, Status.UNSENT, "throttled", 3, id="always-throttled"),
+        pytest.param(
+            [kept(reply(200, out_biz_no="B"))], Status.SUCCEEDED, "SUCCESS", 2, id="the-success-of-another"
+        ),
+        pytest.param([kept(reply(200, out_biz_no="A"))], Status.SUCCEEDED, "SUCCESS", 1, id="its-own-success"),
+    ],
+)  # fmt: skip
+def test_an_answer_that_may_be_anothers_is_asked_for_again(
+    answers: list[Answer], status: Status, code: str, attempts: int
+) -> None:
+    """Over a kept connection only an answer that names its request counts; any other one has to be confirmed."""
+    _, settled = carried(*answers)
+
+    assert (settled.status, settled.code, settled.attempts) == (status, code, attempts)
+
+
+def test_a_repeat_goes_out_over_a_fresh_connection() -> None:
+    """The first attempt may use a kept connection; a repeat, which may have to confirm something, may not."""
+    rehearsal, _ = carried(kept(REFUSED), TIMEOUT)
+
+    assert rehearsal.network.fresh == [False, True, True]
+
+
+def test_a_single_attempt_goes_out_over_a_fresh_connection() -> None:
+    """Where there is no second attempt to confirm the first one, that has a connection of its own."""
+    rehearsal, settled = carried(REFUSED, max_attempts=1)
+
+    assert (rehearsal.network.fresh, settled.status) == ([True], Status.REJECTED)
+
+
+def test_a_state_goes_out_over_a_fresh_connection() -> None:
+    """A state's answer names no request: each has a connection of its own."""
+    rehearsal = Rehearsal(api=Api.STATE)
+    rehearsal.lay_out("A", [reply(200, code="10000", biz_result="success")])
+    settled = rehearsal.carry(due("A"))["A"]
+
+    assert (rehearsal.network.fresh, settled.status) == ([True], Status.SUCCEEDED)
+
+
+def test_an_answer_that_may_be_anothers_says_nothing_to_the_quota() -> None:
+    """When the platform saw a request can't be told from an answer to another one: the quota is told of none."""
+    rehearsal, _ = carried(kept(REFUSED))
+
+    assert rehearsal.quota.returned == [(1, None), (2, TRIP)]
+
+
+def test_a_caller_in_question_is_asked_for_alone() -> None:
+    """After an answer that refuses the caller, and has to be confirmed, one request is under way at a time."""
+    rehearsal = Rehearsal()
+    clearances: list[Clearance | float] = []
+
+    def look_meanwhile() -> Answer:
+        clearances.append(rehearsal.breaker.start())
+        return FORBIDDEN
+
+    rehearsal.lay_out("B", [kept(FORBIDDEN), look_meanwhile])
+    settled = rehearsal.carry(due("A"), due("B", number=2))
+
+    assert clearances == [0.02]
+    assert (settled["B"].status, settled["B"].code, rehearsal.course.halt_code) == (
+        Status.UNSENT, "stopped", "http_403",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("certain", [True, False])
+def test_a_row_in_question_is_settled_by_what_stops_the_run(certain: bool) -> None:
+    """Stopped for the very refusal that it got, a row is unsent; stopped for anything else, it is in doubt."""
+    rehearsal = Rehearsal()
+
+    def stop_meanwhile() -> Answer:
+        rehearsal.course.drain(Ending.STOPPED, "stopped", halt_code="http_403" if certain else "other")
+        return kept(FORBIDDEN)
+
+    rehearsal.lay_out("A", [stop_meanwhile])
+    settled = rehearsal.carry(due("A"))["A"]
+
+    assert settled.status is (Status.UNSENT if certain else Status.UNKNOWN)

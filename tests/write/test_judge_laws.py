@@ -49,7 +49,11 @@ headers = st.dictionaries(
     st.one_of(st.text(max_size=30), st.integers(0).map(str), st.just("Fri, 31 Dec 9999 23:59:59 -2359")),
 )
 replies = st.builds(
-    Reply, st.one_of(st.integers(100, 599), st.integers(-1, 999), st.just(200)), headers, st.binary(max_size=20)
+    Reply,
+    st.one_of(st.integers(100, 599), st.integers(-1, 999), st.just(200)),
+    headers,
+    st.binary(max_size=20),
+    is_fresh=st.booleans(),
 )
 answers = st.one_of(replies, st.builds(Lost, st.sampled_from(Loss), st.text(max_size=40)))
 opens = st.one_of(st.none(), st.builds(Opened, st.sampled_from(Trust), contents))

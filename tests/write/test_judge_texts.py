@@ -50,13 +50,13 @@ def test_in_doubt_no_new_key_is_advised() -> None:
 
 
 def test_a_lost_answer_says_why() -> None:
-    """The detail of a lost answer is told, without what may be secret in it."""
-    lost = Lost(Loss.NOT_CONNECTED, "proxy http://me:secret@proxy.example:3128 refused")
+    """The detail of a lost answer is told, with host and port, and without what may be secret in it."""
+    lost = Lost(Loss.NOT_CONNECTED, "http://me:secret@proxy.example:3128 refused gateway-2-production-1.example:443")
 
     assert judge(Asked(Api.STATE, "key"), lost, None, doubt=False, at=NOW) == TryAgain(
         "not_connected",
-        "no connection to Alipay: proxy http://***@proxy.example:3128 refused; surely not applied; `backfill rerun` "
-        "sends it later",
+        "no connection to Alipay: http://***@proxy.example:3128 refused gateway-2-production-1.example:443; check "
+        "base_url, proxy and network; `backfill rerun` sends it later",
         may_have_acted=False,
         platform_down=True,
     )
@@ -123,6 +123,8 @@ def test_content_without_words_is_told_as_such() -> None:
         pytest.param("//oUpF8uMuAJO_M2pxb1Q9zNjWeSJk.x:80", "//***.x:80", id="an-id-like-a-host"),
         pytest.param("oUpFxuMuAJOxMxpxbxQxzNjWeSxo", "***", id="openid-of-letters"),
         pytest.param("OupfAbcDefGhiJkl_MnoPqrStu", "***", id="no-name-of-a-class"),
+        pytest.param("by gateway-2-production-01.example:443", "by gateway-2-production-01.example:443", id="a-host"),
+        pytest.param("by 2088102146225135.example:443", "by ***.example:443", id="an-id-in-a-host"),
         pytest.param("card K7-01 of K7-01", "card *** of ***", id="what-was-sent"),
         pytest.param("a\x1b[31mb\r\nc\u202ed\x00", "a [31mb c d", id="control-characters"),
         pytest.param("字" * 301, "字" * 299 + "…", id="too-long"),
@@ -191,6 +193,11 @@ def test_a_wait_that_the_platform_asks_for_is_in_the_verdict() -> None:
 @pytest.mark.parametrize(
     ("api", "headers", "trace"),
     [
+        (Api.STATE, {"trace_id": "0b0000003"}, "0b0000003"),
+        (Api.STATE, {"trace_id": "0b0000003", "alipay-trace-id": "0b0000002"}, "0b0000003"),
+        (Api.CUMULATION, {"trace_id": "0b0000003", "alipay-trace-id": "0b0000002"}, "0b0000002"),
+        (Api.CUMULATION, {"trace_id": "0b0000003"}, "0b0000003"),
+        (Api.STATE, {"trace_id": " ", "alipay-trace-id": "0b0000002"}, "0b0000002"),
         (Api.CUMULATION, {"alipay-trace-id": "0b0000001"}, "0b0000001"),
         (Api.STATE, {"alipay-trace-id": "0b0000002"}, "0b0000002"),
         (Api.POINTS, {"request-id": "08F78BB5BF0610"}, "08F78BB5BF0610"),
@@ -199,5 +206,28 @@ def test_a_wait_that_the_platform_asks_for_is_in_the_verdict() -> None:
     ],
 )
 def test_the_trace_id_is_the_platforms(api: Api, headers: dict[str, str], trace: str | None) -> None:
-    """The trace id is alipay-trace-id or Request-ID, what the platform's support asks for."""
+    """The trace id is what the platform's support asks for: alipay-trace-id, trace_id at the gateway, or Request-ID."""
     assert trace_id(api, Reply(200, headers, b"")) == trace
+
+
+LINK = "https://opensupport.alipay.com/support/diagnostic-tools/x"
+
+
+@pytest.mark.parametrize(
+    ("api", "content", "trace"),
+    [
+        pytest.param(
+            Api.STATE, {"sub_msg": f"验签出错【解决方案】：{LINK}?traceId=2101ae56&k=1"}, "2101ae56", id="sub_msg"
+        ),
+        pytest.param(Api.CUMULATION, {"links": [{"link": f"{LINK}?traceId=2101ae57"}]}, "2101ae57", id="links"),
+        pytest.param(Api.POINTS, {"message": f"{LINK}?traceId=2101ae58"}, None, id="not-of-this-platform"),
+        pytest.param(Api.STATE, {"sub_msg": f"{LINK}?traceId={CARD}"}, "***", id="what-was-sent"),
+        pytest.param(Api.STATE, {"sub_msg": LINK}, None, id="none"),
+    ],
+)
+def test_the_trace_id_is_in_the_help_link_too(api: Api, content: dict[str, object], trace: str | None) -> None:
+    """Where no header names it, the trace id is that of the link by which Alipay explains an error."""
+    found = trace_id(api, Reply(200, {}, b""), (CARD,), content=orjson.dumps(content))
+    in_header = trace_id(Api.STATE, Reply(200, {"trace_id": "0b01"}, b""), content=orjson.dumps(content))
+
+    assert (found, in_header) == (trace, "0b01")

@@ -18,6 +18,9 @@ FACTS = History(
 )
 
 LOST = TryAgain("connection_lost", "it broke", may_have_acted=True)
+UNCONFIRMED = TryAgain(
+    "http_403", "over a kept connection", may_have_acted=True, is_unconfirmed=True, questions_caller=True
+)
 THROTTLED = TryAgain("http_429", "too many", may_have_acted=False, slow=True)
 NOT_CONNECTED = TryAgain("not_connected", "no connection", may_have_acted=False)
 AT_LAST = TryAgain("EASY_MEMBER_CONSULT_FAIL", "no", may_have_acted=False, refused_at_last=True)
@@ -175,3 +178,55 @@ def test_doubt_once_there_stays(verdicts: list[Verdict], history: History) -> No
         taken_in = taken_in.after(verdict)
 
     assert taken_in == history
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "status", "code"),
+    [
+        pytest.param([], Status.UNKNOWN, "http_403", id="not-confirmed"),
+        pytest.param([NOT_CONNECTED], Status.UNKNOWN, "http_403", id="no-way-to-confirm-it"),
+        pytest.param([THROTTLED], Status.UNKNOWN, "http_403", id="another-answer"),
+        pytest.param([LOST], Status.UNKNOWN, "connection_lost", id="doubt-of-another-kind"),
+        pytest.param([Halt("http_401", "no")], Status.UNKNOWN, "http_403", id="refused-otherwise"),
+        pytest.param([Halt("http_403", "no")], Status.UNSENT, "stopped", id="confirmed"),
+        pytest.param([NOT_CONNECTED, Halt("http_403", "no")], Status.UNSENT, "stopped", id="confirmed-at-last"),
+        pytest.param([Refused("X", "no")], Status.REJECTED, "X", id="refused"),
+    ],
+)
+def test_an_answer_over_a_kept_connection_counts_once_it_is_confirmed(
+    verdicts: list[Verdict], status: Status, code: str
+) -> None:
+    """Until a fresh connection brings the same answer, that it may be another request's leaves the row in doubt."""
+    history = FRESH.after(UNCONFIRMED)
+    for verdict in verdicts:
+        history = history.after(verdict)
+    settled = settle(history, verdicts[-1] if verdicts else UNCONFIRMED)
+
+    assert (settled.status, settled.code) == (status, code)
+
+
+def test_throttled_again_over_a_fresh_connection_is_unsent() -> None:
+    """That a throttled answer came over a kept connection is no doubt any more once a fresh one brought the same."""
+    first = TryAgain("http_429", "", may_have_acted=True, slow=True, is_unconfirmed=True)
+    history = FRESH.after(first).after(THROTTLED)
+
+    assert settle(history, THROTTLED).status is Status.UNSENT
+
+
+@pytest.mark.parametrize(
+    ("halt_code", "status"),
+    [("http_403", Status.UNSENT), ("too_many_failures", Status.UNKNOWN), (None, Status.UNKNOWN)],
+)
+def test_what_stops_the_run_confirms_a_refusal_of_the_caller(halt_code: str | None, status: Status) -> None:
+    """A row whose refusal was not confirmed yet is unsent if the run stops for that very refusal, else in doubt."""
+    history = FRESH.after(UNCONFIRMED).after_halt(halt_code)
+
+    assert cut_short(history, "stopped", "no").status is status
+
+
+def test_what_stops_the_run_confirms_no_refusal_of_a_row() -> None:
+    """That rows are refused alike, and the run stops for it, says nothing of what another row's request met."""
+    refusal = TryAgain("PARAM_ERROR", "", may_have_acted=True, is_unconfirmed=True)
+    history = FRESH.after(refusal).after_halt("PARAM_ERROR")
+
+    assert cut_short(history, "stopped", "no").status is Status.UNKNOWN

@@ -214,3 +214,23 @@ def test_doubt_of_an_earlier_run_is_known_to_the_first_attempt() -> None:
     rehearsal.lay_out("A", [reply(400, code="REFUND_ILLEGAL", message="taken back already")])
 
     assert rehearsal.carry(due("A"))["A"].status is Status.UNKNOWN
+
+
+def test_nothing_is_intended_before_a_key_is_there() -> None:
+    """Where no key of the platform is to be had the run stops before the ledger lets anything out."""
+    rehearsal = Rehearsal()
+    rehearsal.signer.has_key = False
+    rehearsal.network.keys = [reply(403)]
+    rehearsal.carry(due("A"))
+
+    assert (rehearsal.book.lines, rehearsal.network.keys_sent()) == ([], [])
+    assert (rehearsal.course.ending, rehearsal.course.halt_code) == (Ending.STOPPED, "platform_key_missing")
+
+
+def test_no_key_is_fetched_for_nothing() -> None:
+    """A run without anything to send asks for no key."""
+    rehearsal = Rehearsal()
+    rehearsal.signer.has_key = False
+
+    assert list(rehearsal.handed_out([], at_once=1)) == []
+    assert (rehearsal.network.sent, rehearsal.course.ending) == ([], None)

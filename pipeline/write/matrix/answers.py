@@ -1,7 +1,7 @@
 """Conditions known by whether an answer came, and how far it can be believed."""
 
 from pipeline.model import Loss, Trust
-from pipeline.write.matrix.condition import LATER, RERUN, RETRY_ALL, STOP_ALL, Action, Condition, Rule
+from pipeline.write.matrix.condition import RERUN, RETRY_ALL, STOP_ALL, Action, Condition, Rule
 
 FAIL, RETRY, STOP, UNKNOWN = Action.FAIL, Action.RETRY, Action.STOP, Action.UNKNOWN
 DONE_ALL = (Action.DONE, Action.DONE, Action.DONE)
@@ -17,7 +17,7 @@ _WITHOUT_AN_ANSWER = (
         RETRY_ALL,
         code="not_connected",
         happened="no connection to {platform}",
-        advice=LATER,
+        advice="check base_url, proxy and network; `backfill rerun` sends it later",
         losses=frozenset({Loss.NOT_CONNECTED}),
         platform_down=True,
     ),

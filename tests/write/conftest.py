@@ -1,0 +1,70 @@
+"""Servers on this machine, with and without TLS, and both transports to reach them with."""
+
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from pipeline.write.curl import CurlTransport
+from pipeline.write.http import RequestsTransport
+from pipeline.write.network import Endpoint, Network
+from tests.write.certificates import context_of, write_certificate
+from tests.write.loopback import Act, Loopback, serving
+
+Starts = Callable[..., Loopback]
+
+
+@pytest.fixture
+def starts() -> Iterator[Starts]:
+    """Start a server that does these acts, one for each request."""
+    with ExitStack() as stack:
+
+        def started(*acts: Act, greets: Act | None = None, context: ssl.SSLContext | None = None) -> Loopback:
+            return stack.enter_context(serving(Loopback(list(acts), greets, context)))
+
+        yield started
+
+
+class Reaches(Protocol):
+    """Makes the transport that a test is about."""
+
+    def __call__(
+        self, url: str, *, timeout_seconds: float = 5.0, seconds: list[float] | None = None, **where: str | None
+    ) -> Network: ...
+
+
+@pytest.fixture(params=[RequestsTransport, CurlTransport], ids=["requests", "curl"])
+def reaches(request: pytest.FixtureRequest) -> Reaches:
+    """Each transport in turn; `seconds` holds the time of a clock that stands still."""
+
+    def reached(
+        url: str, *, timeout_seconds: float = 5.0, seconds: list[float] | None = None, **where: str | None
+    ) -> Network:
+        endpoint = Endpoint(url, timeout_seconds=timeout_seconds, **where)
+        made: Network = request.param(endpoint, time.monotonic if seconds is None else lambda: seconds[0])
+        return made
+
+    return reached
+
+
+def unused_url() -> str:
+    """Return an address at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and its own certificate for this machine, in one file."""
+    return write_certificate(tmp_path_factory.mktemp("tls") / "server.pem")
+
+
+@pytest.fixture
+def context(certificate: Path) -> ssl.SSLContext:
+    """What a server speaks TLS with."""
+    return context_of(certificate)
