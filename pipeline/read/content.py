@@ -105,13 +105,17 @@ def _binary_kind(name: str, head: bytes, stored: Bytes) -> Kind | None:
     names = _names_in_archive(stored)
     if "xl/workbook.bin" in names:
         raise SourceError(f"{name} is a workbook of the kind .xlsb; {_SAVE_AS_WORKBOOK}")
-    if names and not any(_OF_WORKBOOK.match(member) for member in names):
+    if not names:
+        raise SourceError(
+            f"{name} is a ZIP archive or a workbook, and damaged: its list of members is missing; fetch it again"
+        )
+    if not any(_OF_WORKBOOK.match(member) for member in names):
         raise SourceError(f"{name} is a ZIP archive; {_UNPACK}")
     return Kind.WORKBOOK
 
 
 def _names_in_archive(stored: Bytes) -> set[str]:
-    """Return the names of an archive's members; none where it is cut short, which the reader of workbooks tells."""
+    """Return the names of an archive's members; none where it is cut short."""
     try:
         with zipfile.ZipFile(cast("IO[bytes]", stored)) as archive:
             return set(archive.namelist())

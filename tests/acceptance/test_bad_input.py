@@ -26,7 +26,7 @@ def line(key: str) -> str:
         pytest.param("empty.csv", "empty.csv is empty, not even a header is in it", id="empty file"),
         pytest.param("nothing", "folder nothing holds no exports", id="folder without exports"),
         pytest.param("blank.csv", "blank.csv holds nothing but blank lines", id="blank lines"),
-        pytest.param("book.csv", "book.csv is a ZIP archive or an Excel workbook", id="workbook"),
+        pytest.param("book.csv", "book.csv is a ZIP archive or a workbook, and damaged", id="workbook"),
     ],
 )
 def test_inputs_that_hold_nothing_to_read(pattern: str, told: str, night: Night) -> None:
