@@ -20,7 +20,7 @@ EXECUTION: Mapping[str, object] = {
 @pytest.mark.parametrize(
     ("words", "taken"),
     [
-        pytest.param(["run", "orders"], {**EXECUTION, "job": "orders", "inputs": []}, id="run"),
+        pytest.param(["run", "orders"], {**EXECUTION, "job": "orders", "inputs": [], "resync": False}, id="run"),
         pytest.param(
             [
                 *("run", "orders", "a.csv", "b.csv", "--date", "2026-02-28", "--until", "06:30"),
@@ -28,7 +28,7 @@ EXECUTION: Mapping[str, object] = {
             ],
             {
                 **EXECUTION, "job": "orders", "inputs": ["a.csv", "b.csv"], "date": date(2026, 2, 28),
-                "until": time(6, 30), "limit": 10, "config": Path("c"),
+                "until": time(6, 30), "limit": 10, "config": Path("c"), "resync": False,
             },
             id="run-with-much",
         ),
