@@ -99,7 +99,7 @@ class RowMapper:
         """Tell the story of one row, up to its body."""
         if len(row.cells) != self._wiring.width:
             message = f"the row has {len(row.cells)} cells, and the file has {self._wiring.width} columns"
-            return Invalid((Fault(RAGGED, message, rule="width"),))
+            return Invalid((Fault(RAGGED, message, rule="has another number of cells than the file has columns"),))
         found: list[Breach] = []
         texts = self._carried(self._wiring.texts(row.cells), found)
         fields = self._read(texts, found)

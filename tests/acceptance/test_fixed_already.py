@@ -90,7 +90,7 @@ def test_a_row_is_known_in_another_kind_of_file(night: Night) -> None:
 
 def test_a_row_is_known_when_it_is_read_otherwise(night: Night) -> None:
     """A row that a change of the config makes valid is known by its texts: it does not go out beside its fix."""
-    night.export("orders.csv", [order(1, trade_amount="1250.0")])
+    night.export("orders.csv", [order(1, trade_amount="1250.5")])
     night.configure({"jobs.orders.units": {"trade_amount": "fen"}})
     first = run(night, "orders")
     fix(night, "orders", {"trade_amount": "1250", "out_biz_no": "B1"})

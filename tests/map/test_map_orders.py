@@ -378,7 +378,9 @@ def test_a_row_of_another_width_is_refused(rules: Callable[..., MappingRules]) -
     mapped = bind(rules(Export.ORDERS), ("out_biz_no", "user_id"))(Row(3, ("A-17",)))
 
     message = "the row has 1 cells, and the file has 2 columns"
-    assert mapped == Invalid((Fault("row_ragged", message, rule=message),))
+    assert mapped == Invalid(
+        (Fault("row_ragged", message, rule="has another number of cells than the file has columns"),)
+    )
 
 
 def test_a_fault_says_its_parts_one_by_one(refused: Refused) -> None:

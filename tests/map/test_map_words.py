@@ -84,7 +84,7 @@ def test_a_word_that_is_not_listed_is_judged_as_it_is(rows_mapped: Map) -> None:
     (mapped,) = rows_mapped(Export.ORDERS, [{"biz_action": "换货"}], values=ACTIONS)
 
     assert isinstance(mapped, Invalid)
-    assert 'biz_action "换***货" (2 characters) is not one of' in mapped.message
+    assert 'biz_action "换货" is not one of' in mapped.message
 
 
 @pytest.mark.parametrize(
