@@ -130,11 +130,11 @@ class Delivery:
         if isinstance(verdict, TryAgain) and verdict.slow:
             means.quota.slow_down(verdict.wait_seconds)
         refused = means.keys.refresh_for(verdict, answer, opened)
-        halt = (
-            means.breaker.finish(clearance, self._due.due_no, verdict)
-            or means.watch.attempted(self._due.due_no, verdict)
-            or refused
-        )
+        outage = means.breaker.finish(clearance, self._due.due_no, verdict)
+        if 1 < self._history.attempts >= means.policy.max_attempts:
+            # The row may be at fault, and ends by itself: the next row's probe shows whether the platform is.
+            outage = None
+        halt = outage or means.watch.attempted(self._due.due_no, verdict) or refused
         return verdict if halt is None else halt
 
     def _exchange(self) -> tuple[Reply | Lost, Opened | None, datetime]:
