@@ -251,6 +251,8 @@ def test_plan_tells_what_a_run_would_do_and_leaves_nothing(night: Night) -> None
         "requests": 10,
         "lanes": 10,
         "seconds": 2.0,
+        "inputs": [{"file": "points.csv", "rows": 12, "encoding": "utf-8"}],
+        "ignored": [],
     }
     assert [(one["source_file"], one["source_row"], one["code"]) for one in problems] == [
         ("points.csv", 12, "field_missing")
@@ -272,7 +274,8 @@ def test_plan_knows_what_was_delivered(night: Night) -> None:
 
     assert ended.exit_code == 0
     assert "plan of job orders: nothing was sent" in ended.stdout
-    assert [line.split() for line in ended.stdout.splitlines()[1:5]] == [
+    assert [line.split() for line in ended.stdout.splitlines()[1:6]] == [
+        ["orders.csv:", "2", "rows,", "utf-8"],
         ["rows", "2"],
         ["to", "send", "1"],
         ["skipped", "1"],

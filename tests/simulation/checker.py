@@ -5,6 +5,7 @@ It shares no code with the program; it reads the files as any user could.
 """
 
 import json
+import re
 from collections import Counter, defaultdict
 from itertools import pairwise
 from typing import Any
@@ -66,6 +67,8 @@ def _no_internal_error(evidence: Evidence) -> None:
             raise Broken(f"a command failed: {told.error}")
 
 
+# What a fix makes of a key.
+_FIXED = re.compile(r"(f\d+)+$")
 # An outage of two seconds costs at most ten.
 _LONGEST_PAUSE_AFTER_SHORT_OUTAGE = 8.0
 _STATUSES = {"succeeded", "skipped", "invalid", "rejected", "unknown", "blocked", "unsent"}
@@ -273,7 +276,10 @@ def _no_refund_before_its_payment(evidence: Evidence) -> None:
         paid = fields.get("pay_out_biz_no", "")
         known = known_at.get(family_of(paid), float("inf")) <= entry.sent_at
         if fields["biz_action"] == "ORDER_REFUND" and known:
-            confirmed = [e for e in entries if e.identity == paid and e.decided == "accepted" and e.answered]
+            # A payment may be fixed under another key; its refund is then refused, since it names the first one.
+            confirmed = [
+                e for e in entries if _FIXED.sub("", e.identity) == paid and e.decided == "accepted" and e.answered
+            ]
             if not any(e.answered_at is not None and e.answered_at <= entry.sent_at for e in confirmed):
                 raise Broken(f"refund {entry.key} was sent before its payment {paid} was confirmed")
 
