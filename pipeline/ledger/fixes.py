@@ -14,7 +14,7 @@ from enum import Enum, auto
 import orjson
 
 from pipeline.ledger.admission import Blocked, Conflict, Skip
-from pipeline.ledger.records import DeliveryState, Due, RunRecord, position
+from pipeline.ledger.records import ROW_BITS, DeliveryState, Due, RunRecord, position
 from pipeline.model import Api
 
 FIXED_ALREADY = "fixed_already"
@@ -172,6 +172,18 @@ def note_sent(connection: sqlite3.Connection, dues: Sequence[Due]) -> None:
         " SELECT v.account_no, v.api, v.origin, v.variant, d.part, d.identity, d.digest, d.card, d.points, d.version"
         " FROM json_each(?) AS asked CROSS JOIN dues AS d ON d.due_no = asked.value"
         " CROSS JOIN variants AS v ON v.variant = d.position AND v.part = d.part",
+        (_json([due.due_no for due in dues]),),
+    )
+    # A fixed row that says what its origin said is no variant by content, but a changed config may send other bytes.
+    connection.execute(
+        "INSERT OR IGNORE INTO variants"
+        " (account_no, api, origin, variant, part, identity, digest, card, points, version)"
+        f" SELECT r.account_no, r.api, (o.origin_run_no << {ROW_BITS}) | o.origin_row_no, d.position, d.part,"
+        " d.identity, d.digest, d.card, d.points, d.version"
+        " FROM json_each(?) AS asked CROSS JOIN dues AS d ON d.due_no = asked.value"
+        " CROSS JOIN origins AS o ON o.run_no = d.run_no AND o.row_no = d.row_no JOIN runs AS r ON r.run_no = d.run_no"
+        " WHERE NOT EXISTS (SELECT 1 FROM variants AS v WHERE v.identity = d.identity AND v.digest = d.digest"
+        f" AND v.origin = (o.origin_run_no << {ROW_BITS}) | o.origin_row_no)",
         (_json([due.due_no for due in dues]),),
     )
 

@@ -36,7 +36,7 @@ def cells(number: int, **changes: str) -> tuple[str | None, ...]:
 
 def chunk_of(*rows: tuple[tuple[str | None, ...], str | None]) -> Chunk:
     chunk = Chunk.of_rows(COLUMNS, [Row(number, one) for number, (one, _) in enumerate(rows, 1)])
-    return Chunk(chunk.columns, chunk.first, chunk.texts, chunk.bad, column_of(mark for _, mark in rows))
+    return Chunk(chunk.columns, chunk.first, chunk.texts, chunk.bad, marks=column_of(mark for _, mark in rows))
 
 
 def test_rows_are_tied_and_spoiled_ones_refused_with_their_ids_put_back() -> None:
