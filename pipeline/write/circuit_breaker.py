@@ -24,6 +24,9 @@ _ROWS_TO_OPEN = 3
 _ANSWERS_TO_BLAME_ROW = 3
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
+# Where all rows that are left failed before, this many probes fit into the outage limit. So these rows use up their
+# attempts, and what comes after them in their lanes has its turn before the run stops.
+_PROBES_OF_SAME_ROWS = 50
 # How often a waiting worker asks again while another one probes.
 _LOOK_SECONDS = 0.02
 
@@ -130,9 +133,13 @@ class CircuitBreaker:
         if self._failures == 0:
             self._failing_since = now
         self._failures += 1
+        is_new = row not in self._failing_rows
         self._failing_rows.add(row)
         if self.is_open:
-            return self._probe_in(self._pause * 2, verdict, now) if clearance.probing else None
+            longest = (
+                _LONGEST_PAUSE_SECONDS if is_new else max(_FIRST_PAUSE_SECONDS, self._limit / _PROBES_OF_SAME_ROWS)
+            )
+            return self._probe_in(min(longest, self._pause * 2), verdict, now) if clearance.probing else None
         if self._failures >= _FAILURES_TO_OPEN and len(self._failing_rows) >= _ROWS_TO_OPEN:
             return self._probe_in(_FIRST_PAUSE_SECONDS, verdict, now)
         return None

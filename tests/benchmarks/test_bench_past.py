@@ -21,8 +21,9 @@ ROWS = 120
 TRACE_ID = "21461ccb16945632771521234e0a3b00"
 # What comes of the moment and of chance: of these the form is compared.
 BY_CHANCE = {
-    "runs": {"run_id", "started_at", "finished_at", "elapsed_s", "sending_s", "limit_per_s"},
+    "runs": {"run_id", "started_at", "finished_at", "elapsed_s", "sending_s", "limit_per_s", "concluded_at"},
     "jobs": {"run_id", "holder"},
+    "generations": {"name"},
     "dues": {"first_sent_at", "finished_at", "latency_ms", "trace_id"},
 }
 
@@ -52,7 +53,8 @@ def kept(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 def lines(connection: sqlite3.Connection, table: str, folder: Path) -> list[dict[str, Any]]:
     by_chance = BY_CHANCE.get(table, set())
-    found = connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3")
+    columns = len(connection.execute(f"SELECT * FROM {table}").description)
+    found = connection.execute(f"SELECT * FROM {table} ORDER BY {', '.join(map(str, range(1, columns + 1)))}")
     names = [name for name, *_ in found.description]
     return [
         {name: comparable(value, folder, name in by_chance) for name, value in zip(names, line, strict=True)}

@@ -175,8 +175,8 @@ MUTATIONS = (
     ),
     Mutation(
         "each failure under way makes the pause longer", "pipeline/write/circuit_breaker.py",
-        "return self._probe_in(self._pause * 2, verdict, now) if clearance.probing else None",
-        "return self._probe_in(self._pause * 2, verdict, now)",
+        "return self._probe_in(min(longest, self._pause * 2), verdict, now) if clearance.probing else None",
+        "return self._probe_in(min(60.0, self._pause * 2), verdict, now)",
     ),
     Mutation(
         "the fence is not looked at", "pipeline/ledger/lease.py", "if line is None or line[0] != lease.fence:",

@@ -134,11 +134,11 @@ def test_the_last_probe_comes_at_the_limit(clock: MovedClock) -> None:
     """The pauses end with the outage limit, and the probe that is in vain then stops the run."""
     breaker = CircuitBreaker(clock, 10.0)
     down(breaker)
-    for pause in (1.0, 2.0, 4.0, 3.0):
+    for row, pause in enumerate((1.0, 2.0, 4.0, 3.0), 10):
         assert breaker.start() == pause
         clock.move(pause)
         assert breaker.start() == PROBE
-        halt = breaker.finish(PROBE, 1, DOWN)
+        halt = breaker.finish(PROBE, row, DOWN)
 
     assert halt == Halt(
         "platform_down",
@@ -251,3 +251,17 @@ def test_another_answer_ends_the_throttling(breaker: CircuitBreaker, clock: Move
     clock.move(299.0)
 
     assert breaker.finish(ALONE, 3, SLOW) is None
+
+
+def test_rows_that_failed_before_are_probed_with_more_often(clock: MovedClock) -> None:
+    """Where no other row is left the pause stays at a fiftieth of the limit: the rows use up their attempts."""
+    breaker = CircuitBreaker(clock, 300.0)
+    down(breaker)
+    pauses = []
+    for _ in range(5):
+        pauses.append(breaker.start())
+        clock.move(60.0)
+        breaker.start()
+        breaker.finish(PROBE, 1, DOWN)
+
+    assert pauses == [1.0, 2.0, 4.0, 6.0, 6.0]
