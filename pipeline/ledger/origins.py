@@ -9,7 +9,7 @@ from itertools import accumulate
 import orjson
 
 from pipeline.errors import SettingsError
-from pipeline.ledger.records import ROW_BITS, Act, RunRecord
+from pipeline.ledger.records import ROW_BITS, Act, RunRecord, position
 from pipeline.ledger.runs import by_number
 from pipeline.row_mark import RowMark
 
@@ -65,9 +65,18 @@ def _origins_in(connection: sqlite3.Connection, run: RunRecord, marks: Mapping[s
     found: dict[str, Origin] = {}
     for text, mark in marks.items():
         if mark in row_nos:
-            row = first.get(row_nos[mark], (run.run_no, row_nos[mark]))
+            own = (run.run_no, row_nos[mark])
+            row = first.get(row_nos[mark]) or _recognised_as(connection, own) or own
             found[text] = _read(connection, row) or Origin(*row, (), None)
     return found
+
+
+def _recognised_as(connection: sqlite3.Connection, row: RowId) -> RowId | None:
+    """Return the fixed row of an earlier run that a row was recognised as; None where it is no such row."""
+    line = connection.execute(
+        "SELECT origin FROM contents WHERE variant = ? AND origin <> variant LIMIT 1", (position(*row),)
+    ).fetchone()
+    return None if line is None else (line[0] >> ROW_BITS, line[0] & _ROW)
 
 
 def _row_nos(connection: sqlite3.Connection, run: RunRecord, marks: Iterable[RowMark]) -> dict[RowMark, int]:

@@ -23,7 +23,7 @@ TRACE_ID = "21461ccb16945632771521234e0a3b00"
 BY_CHANCE = {
     "runs": {"run_id", "started_at", "finished_at", "elapsed_s", "sending_s", "limit_per_s", "concluded_at"},
     "jobs": {"run_id", "holder"},
-    "generations": {"name"},
+    "generations": {"name", "begun_at", "sequence"},
     "dues": {"first_sent_at", "finished_at", "latency_ms", "trace_id"},
 }
 
