@@ -1,9 +1,12 @@
 """One chunk of rows as it was read and mapped, column by column, and what is decided about each of its rows."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import partial
+from operator import attrgetter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +19,7 @@ from pipeline.model import BadRow, Fault, Invalid, Status
 from pipeline.sheet import OriginOfRow, Sheet
 
 KEY_CONFLICT = "key_conflict"
+_parts_of_kind: Callable[[Fault], tuple[Any, ...]] = attrgetter("code", "field", "column", "rule")
 
 
 class Fate(IntEnum):
@@ -121,12 +125,13 @@ class Leaf:
         # Rows that the job does not want say nothing of whether its mapping is right.
         decided.rows += len(self.fates) - self.fates.count(Fate.FILTERED)
         decided.invalid += len(self.faults)
-        for at in sorted(self.faults):
-            fault = self.faults[at]
-            kind = FaultKind(Status.INVALID, fault.code, fault.field, fault.column, fault.rule)
-            decided.faults.add(kind, partial(self._example, at, file))
+        in_order = (self.faults[at] for at in sorted(self.faults))
+        for parts, rows in Counter(map(_parts_of_kind, in_order)).items():
+            decided.faults.add(FaultKind(Status.INVALID, *parts), partial(self._first_with, parts, file), rows)
 
-    def _example(self, at: int, file: str) -> FaultExample:
+    def _first_with(self, parts: tuple[Any, ...], file: str) -> FaultExample:
+        """Return the first row with a fault of this kind."""
+        at = min(at for at, fault in self.faults.items() if _parts_of_kind(fault) == parts)
         fault, line = self.faults[at], self.line_at(at)
         return FaultExample(file, self.source_rows[at], line, fault.value, fault.message)
 
