@@ -34,18 +34,18 @@ def _is_stopped(pid: int) -> bool:
 def insist(act: Callable[[], Ended]) -> Ended:
     """Repeat a command for as long as it is told that the job is held."""
     while "is held by run" in (ended := act()).stderr:
-        assert ended.exit_code == 2
+        assert ended.exit_code == 6
     return ended
 
 
 @pytest.mark.parametrize(
     ("effect", "number"),
     [
-        pytest.param(Effect.AFTER_COMMIT, 4, id="while it stages"),
-        pytest.param(Effect.AFTER_COMMIT, 9, id="between intent and request"),
+        pytest.param(Effect.AFTER_COMMIT, 10, id="while it stages"),
+        pytest.param(Effect.AFTER_COMMIT, 15, id="between intent and request"),
         pytest.param(Effect.BEFORE_SEND, 3, id="before a request"),
         pytest.param(Effect.AFTER_SEND, 3, id="between answer and outcome"),
-        pytest.param(Effect.BEFORE_BEGIN, 14, id="between two deliveries"),
+        pytest.param(Effect.BEFORE_BEGIN, 20, id="between two deliveries"),
         pytest.param(Effect.AFTER_SEND, 10, id="before it concludes"),
     ],
 )
@@ -72,7 +72,7 @@ def test_a_late_process_is_refused_and_nothing_is_lost(scene: MakeScene, effect:
 def test_a_process_frozen_inside_a_transaction_keeps_the_ledger_until_it_is_ended(scene: MakeScene) -> None:
     """Nobody can take over what is locked: that is said, and once the process is gone the run goes on."""
     one = scene(orders(14), concurrency=1)
-    stuck = frozen(one, Effect.BEFORE_COMMIT, 10)
+    stuck = frozen(one, Effect.BEFORE_COMMIT, 16)
 
     refused = one.child("resume", "last", fate=Impatient())
     stuck.kill()
