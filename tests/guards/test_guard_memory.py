@@ -9,12 +9,14 @@ from tests.guards.spending import peaks
 
 # One chunk, page or lane may be fuller than another; what grew with the rows would be three times as much.
 GROWTH = 1.5
+# The first run of a process imports modules, so a run of 10 rows comes first and is not compared.
+IMPORTS = 10
 
 
 @pytest.mark.slow
 def test_staging_takes_no_more_memory_for_three_times_the_rows(tmp_path: Path) -> None:
     """The most that staging holds at once is the same for several chunks as for one."""
-    few, many = (peaks(tmp_path / str(rows), rows, delivers=False) for rows in (9_000, 27_000))
+    _, few, many = (peaks(tmp_path / str(rows), rows, delivers=False) for rows in (IMPORTS, 9_000, 27_000))
 
     assert many[Act.STAGING] < GROWTH * few[Act.STAGING]
 
@@ -22,6 +24,6 @@ def test_staging_takes_no_more_memory_for_three_times_the_rows(tmp_path: Path) -
 @pytest.mark.slow
 def test_delivering_takes_no_more_memory_for_three_times_the_rows(tmp_path: Path) -> None:
     """The most that delivering holds at once is the same for six pages of dues as for two."""
-    few, many = (peaks(tmp_path / str(rows), rows, delivers=True) for rows in (2_000, 6_000))
+    _, few, many = (peaks(tmp_path / str(rows), rows, delivers=True) for rows in (IMPORTS, 2_000, 6_000))
 
     assert many[Act.DELIVERING] < GROWTH * few[Act.DELIVERING]
