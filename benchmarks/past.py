@@ -18,19 +18,19 @@ from pathlib import Path
 
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.platform import holder_of
-from pipeline.assemble.workshop import new_run_id, rules_of, yesterday
+from pipeline.assemble.runner import new_run_id, rules_of, yesterday
 from pipeline.clock import Clock, SystemClock
-from pipeline.ledger.database import connect
-from pipeline.ledger.lease import this_process
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import DeliveryState, Due, NewRun, RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
+from pipeline.ledger.store.database import connect
+from pipeline.ledger.store.lease import this_process
 from pipeline.model import Status
 from pipeline.read import find_inputs
+from pipeline.run.execution import Cast, execute, exit_code_of
 from pipeline.run.stage import Stager
-from pipeline.run.story import Cast, execute, exit_code_of
 from pipeline.settings import Config, Job
-from pipeline.write.course import Course
+from pipeline.write.brakes.run_control import Course
 from pipeline.write.delivery import timestamp
 
 # Cards and keys made from rows lie anywhere in the ledger's trees: one page is written for many of them.

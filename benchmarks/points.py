@@ -25,12 +25,12 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pipeline.clock import SystemClock
-from pipeline.ledger.quotas import QuotaStore
+from pipeline.ledger.store.quotas import QuotaStore
 from pipeline.limits.permits import Permit, Permits
 from pipeline.model import Lost, Reply
-from pipeline.signing.wechatpay import WechatPay
-from pipeline.write.http import RequestsTransport
-from pipeline.write.network import Endpoint
+from pipeline.signing.wechatpay.v3 import WechatPay
+from pipeline.write.transport.network import Endpoint
+from pipeline.write.transport.requests_transport import RequestsTransport
 
 _LIMIT = 5
 _THREADS = 8

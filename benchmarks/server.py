@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from pipeline.simulator.handout import client_config, write_client_keys
 from pipeline.simulator.identities import Identities, PlatformKey, default_identities
+from pipeline.simulator.state.client_files import client_config, write_client_keys
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 _METHOD = re.compile(rb"[?&]method=([a-z.]+)")

@@ -16,12 +16,12 @@ from pathlib import Path
 import orjson
 
 from pipeline.assemble.opening import open_config
-from pipeline.assemble.outside import Outside
-from pipeline.assemble.wishes import Watcher, Wishes
-from pipeline.assemble.workshop import Workshop
+from pipeline.assemble.run_options import Watcher, Wishes
+from pipeline.assemble.runner import Workshop
+from pipeline.assemble.system import Outside
 from pipeline.clock import SystemClock
-from pipeline.ledger.lease import this_process
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.store.lease import this_process
 from pipeline.model import Opened, Reply, SignedRequest, Trust
 from pipeline.write.ports import at_once
 

@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.assemble.ledgers import open_the_ledger
-from pipeline.assemble.nothing import NothingDone
+from pipeline.assemble.nothing_done import NothingDone
 from pipeline.assemble.opening import open_config
-from pipeline.assemble.outside import Outside
 from pipeline.assemble.reporting import report_folder
-from pipeline.assemble.wishes import Watcher, Wishes
-from pipeline.assemble.workshop import OPEN_STATUSES, Workshop
+from pipeline.assemble.run_options import Watcher, Wishes
+from pipeline.assemble.runner import OPEN_STATUSES, Workshop
+from pipeline.assemble.system import Outside
 from pipeline.clock import Clock, SystemClock
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
-from pipeline.ledger.rerunning import Selection
+from pipeline.ledger.staging.rerun import Selection
 from pipeline.report import ReportFiles, read_outcome
 from pipeline.settings import Config
 

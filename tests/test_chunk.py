@@ -1,7 +1,7 @@
 """A chunk gives its rows back, whole or in parts."""
 
-from pipeline.chunk import Chunk
 from pipeline.model import BadRow, Fault, Row
+from pipeline.tables.chunk import Chunk
 
 BAD = BadRow(4, Fault("ragged", "1 cell where the header has 2"), ("x", "\ufffd"))
 ROWS: list[Row | BadRow] = [Row(3, ("a", None)), BAD, Row(5, (None, "单")), Row(6, ("b", " c "))]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.fault_groups import FaultExample, FaultGroup, FaultGroups, FaultKind, GroupedFaults
 from pipeline.model import Status
+from pipeline.tables.fault_groups import FaultExample, FaultGroup, FaultGroups, FaultKind, GroupedFaults
 
 AMOUNT = FaultKind(Status.INVALID, "field_invalid", "trade_amount", "paid", "amount")
 TIME = FaultKind(Status.INVALID, "field_invalid", "biz_time", "biz_time", "time")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.main import main
-from pipeline.garbage import look_seldom
+from pipeline.engines.garbage import look_seldom
 
 SELDOM = 10_000
 

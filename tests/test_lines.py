@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pyarrow as pa
 
-from pipeline.lines import Lines
+from pipeline.tables.rows import Lines
 
 COLUMNS: dict[str, pa.DataType] = {"key": pa.string(), "points": pa.int64(), "is_new": pa.bool_()}
 KIND = pa.schema(COLUMNS)

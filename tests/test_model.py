@@ -25,7 +25,7 @@ from pipeline.model import (
     Trust,
     digest,
 )
-from pipeline.outcome import Outcome
+from pipeline.tables.outcome_page import Outcome
 
 SECRET = "2088-secret"
 OUTCOME = Outcome(

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pipeline.model import Status
-from pipeline.outcome import Outcome
+from pipeline.tables.outcome_page import Outcome
 from tests.report.side_by_side import side_by_side
 
 GOOD = Outcome(

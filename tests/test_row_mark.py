@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.row_mark import RowMark
+from pipeline.tables.row_mark import RowMark
 
 RUN = "01JD4Q4Z8V3N5R6T7Y8M9B0C1D"
 

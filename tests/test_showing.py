@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.showing import Harmless, Shown, shown, shown_row
+from pipeline.redact import Harmless, Shown, shown, shown_row
 
 ANY = tuple(Harmless)
 

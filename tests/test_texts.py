@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.texts import column_of, first_letters, is_blank, trimmed
+from pipeline.tables.text_columns import column_of, first_letters, is_blank, trimmed
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 from pipeline.assemble.traces import traces_of
 from pipeline.assemble.working_folder import working_folder
 from pipeline.clock import Clock
-from pipeline.ledger.lease import this_process
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.store.lease import this_process
 from pipeline.settings import Config
 
 

@@ -5,13 +5,13 @@ from urllib.parse import urlsplit
 
 from pipeline.model import Api
 from pipeline.settings import Account, AlipayAccount, Job, WechatAccount
-from pipeline.signing.alipay_gateway import AlipayGateway
-from pipeline.signing.alipay_v3 import AlipayV3
+from pipeline.signing.alipay.gateway import AlipayGateway
+from pipeline.signing.alipay.v3 import AlipayV3
 from pipeline.signing.certificates import certificate_sn, root_sn, serial_hex
 from pipeline.signing.keys import public_key_of
-from pipeline.signing.wechatpay import WechatPay
-from pipeline.write.network import Endpoint
+from pipeline.signing.wechatpay.v3 import WechatPay
 from pipeline.write.ports import Signer
+from pipeline.write.transport.network import Endpoint
 
 
 def signer_of(account: Account, api: Api) -> Signer:

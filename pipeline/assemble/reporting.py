@@ -7,10 +7,10 @@ from pathlib import Path
 from pipeline.assemble.traces import reports_folder
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Act, RunRecord, RunState
-from pipeline.outcome import Outcomes
 from pipeline.report import InputFile, OutcomeFormat, QuotaUse, ReportFiles, Summary, Tally, write_report
-from pipeline.run.story import exit_code_of
+from pipeline.run.execution import exit_code_of
 from pipeline.settings import Config
+from pipeline.tables.outcome_page import Outcomes
 
 
 def report_folder(config: Config, run: RunRecord) -> Path:

@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
-from pipeline.ledger.marks import mark_path
-from pipeline.ledger.quotas import quota_path
-from pipeline.ledger.traces import ReportTrace, Traces
+from pipeline.ledger.store.marks import mark_path
+from pipeline.ledger.store.quotas import quota_path
+from pipeline.ledger.store.traces import ReportTrace, Traces
 from pipeline.settings import Config
 
 _RUN_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")

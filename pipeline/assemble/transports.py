@@ -10,11 +10,11 @@ def transport_of(account: Account, job: Job) -> Transport:
     endpoint = endpoint_of(account, job)
     match job.transport:
         case TransportName.REQUESTS:
-            from pipeline.write.http import RequestsTransport  # noqa: PLC0415 - only the one that is used
+            from pipeline.write.transport.requests_transport import RequestsTransport  # noqa: PLC0415 - only the one that is used
 
             return RequestsTransport(endpoint)
         case TransportName.CURL:
-            from pipeline.write.curl import CurlTransport  # noqa: PLC0415 - only the one that is used
+            from pipeline.write.transport.curl_transport import CurlTransport  # noqa: PLC0415 - only the one that is used
 
             return CurlTransport(endpoint)
 
@@ -31,7 +31,7 @@ def check_transport(job: Job) -> list[str]:
 
 def _has_curl() -> bool:
     try:
-        import pipeline.write.curl  # noqa: F401, PLC0415 - to see whether it can be
+        import pipeline.write.transport.curl_transport  # noqa: F401, PLC0415 - to see whether it can be
     except ImportError:
         return False
     return True

@@ -5,11 +5,11 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-from pipeline.cli.outlets import outlets
 from pipeline.cli.parser import build_parser
+from pipeline.cli.streams import outlets
+from pipeline.engines.garbage import look_seldom
 from pipeline.errors import LedgerError, PipelineError, RunHeld, SettingsError, SourceError
-from pipeline.garbage import look_seldom
-from pipeline.showing import visible
+from pipeline.redact import visible
 
 PROGRAM_FAULT, USER_FAULT, STOPPED_FROM_OUTSIDE, JOB_IS_HELD = 1, 2, 5, 6
 
@@ -63,18 +63,18 @@ def _exit_code(exc: PipelineError) -> int:
 def _command(name: str) -> Callable[[argparse.Namespace], int]:
     # Imported when chosen: `--help` and `runs` must not wait for what only `run` needs.
     if name in ("run", "rerun", "resume"):
-        from pipeline.cli import executing  # noqa: PLC0415
+        from pipeline.cli import run as executing  # noqa: PLC0415
 
         return {"run": executing.run, "rerun": executing.rerun, "resume": executing.resume}[name]
     if name == "plan":
-        from pipeline.cli import planning  # noqa: PLC0415
+        from pipeline.cli import plan as planning  # noqa: PLC0415
 
         return planning.plan
     if name == "simulate":
-        from pipeline.cli import simulating  # noqa: PLC0415
+        from pipeline.cli import simulate as simulating  # noqa: PLC0415
 
         return simulating.simulate
-    from pipeline.cli import looking  # noqa: PLC0415
+    from pipeline.cli import history as looking  # noqa: PLC0415
 
     return {"runs": looking.runs, "show": looking.show, "report": looking.report}[name]
 
@@ -82,7 +82,7 @@ def _command(name: str) -> Callable[[argparse.Namespace], int]:
 def _complain(args: argparse.Namespace, exit_code: int, lines: Sequence[str]) -> int:
     if vars(args).get("log_format") == "json":
         # Each command sets up its logs before anything else.
-        from pipeline.cli.talk import log  # noqa: PLC0415 - as the commands
+        from pipeline.cli.logs import log  # noqa: PLC0415 - as the commands
 
         for line in lines:
             log.error("%s", line)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline.model import RowLimit
-from pipeline.showing import visible
+from pipeline.redact import visible
 
 _EPILOG = "RUN is a run id, a unique beginning of one, or `last`. Exit codes: 0 all done, 1 program fault, 2 usage, "
 _EPILOG += "config or input at fault, 3 some rows are left to do, 4 the run stopped itself, 5 stopped from outside, "

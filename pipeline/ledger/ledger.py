@@ -10,19 +10,20 @@ from typing import Any
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
-from pipeline.ledger import generations, lease, left, origins, outcomes, runs
-from pipeline.ledger.database import Connect, connect, open_ledger, told_clearly, wal_path
-from pipeline.ledger.in_place import Guard, Place
-from pipeline.ledger.lease import Holder, IsDead, Lease
-from pipeline.ledger.quotas import QuotaStore, quota_path
+from pipeline.ledger.history import left, origins, outcomes, runs
 from pipeline.ledger.records import InputRecord, NewRun, RunRecord, RunState
-from pipeline.ledger.rerunning import Selection
 from pipeline.ledger.run_ledger import OpenFile, RunLedger
-from pipeline.ledger.traces import NO_TRACES, Traces, accept, has_sent, refuse_if_behind
-from pipeline.ledger.transactions import Transactions
+from pipeline.ledger.staging.rerun import Selection
+from pipeline.ledger.store import generations, lease
+from pipeline.ledger.store.database import Connect, connect, open_ledger, told_clearly, wal_path
+from pipeline.ledger.store.in_place import Guard, Place
+from pipeline.ledger.store.lease import Holder, IsDead, Lease
+from pipeline.ledger.store.quotas import QuotaStore, quota_path
+from pipeline.ledger.store.traces import NO_TRACES, Traces, accept, has_sent, refuse_if_behind
+from pipeline.ledger.store.transactions import Transactions
 from pipeline.model import Api, Status
-from pipeline.outcome import Outcome, Outcomes
-from pipeline.row_mark import RowMark
+from pipeline.tables.outcome_page import Outcome, Outcomes
+from pipeline.tables.row_mark import RowMark
 
 _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from pipeline.fault_groups import FaultGroups
 from pipeline.model import Api, Balance, Export, ObjectState, Status
+from pipeline.tables.fault_groups import FaultGroups
 
 # A place among all rows ever staged: the run's number, and in the lower bits the row's number in its run.
 ROW_BITS = 40

@@ -12,39 +12,31 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
-from pipeline.ledger import (
-    deliveries,
-    generations,
-    inputs,
-    lease,
-    left,
-    origins,
-    outcomes,
-    packs,
-    queue,
-    refunds,
-    rerunning,
-    runs,
-)
-from pipeline.ledger.admission import Admission, Go
-from pipeline.ledger.commit import GroupCommit
-from pipeline.ledger.database import told_clearly
-from pipeline.ledger.deliveries import Entry
-from pipeline.ledger.in_place import Guard
-from pipeline.ledger.lease import IsDead, IsGone, Lease
-from pipeline.ledger.marks import Mark, Marks
-from pipeline.ledger.origins import Origin
+from pipeline.ledger.delivering import deliveries, queue
+from pipeline.ledger.delivering.deliveries import Entry
+from pipeline.ledger.history import inputs, left, origins, outcomes, runs
+from pipeline.ledger.history import skipped_rows as packs
+from pipeline.ledger.history.origins import Origin
 from pipeline.ledger.records import Act, Decided, Due, InputRecord, RunRecord, RunState, Settlement, let_pass
-from pipeline.ledger.refunds import Retarget
-from pipeline.ledger.slices import last_row_of_slice
-from pipeline.ledger.transactions import Transactions
+from pipeline.ledger.rules.admission import Admission, Go
+from pipeline.ledger.staging import refunds
+from pipeline.ledger.staging import rerun as rerunning
+from pipeline.ledger.staging.refunds import Retarget
+from pipeline.ledger.staging.slices import last_row_of_slice
+from pipeline.ledger.store import generations, lease
+from pipeline.ledger.store.database import told_clearly
+from pipeline.ledger.store.group_commit import GroupCommit
+from pipeline.ledger.store.in_place import Guard
+from pipeline.ledger.store.lease import IsDead, IsGone, Lease
+from pipeline.ledger.store.marks import Mark, Marks
+from pipeline.ledger.store.transactions import Transactions
 from pipeline.model import LaneOrder
-from pipeline.outcome import Outcome
+from pipeline.tables.outcome_page import Outcome
 
 # numpy and Arrow take a tenth of a second to import, and only a run's first act needs them.
 if TYPE_CHECKING:
-    from pipeline.ledger.staging import Staging
-    from pipeline.sheet import Sheet
+    from pipeline.ledger.staging.staging import Staging
+    from pipeline.tables.mapped_chunk import Sheet
 
 T = TypeVar("T")
 
@@ -177,7 +169,7 @@ class RunLedger:
 
         What is to become of the others is decided when all are there.
         """
-        from pipeline.ledger.staging import Staging  # noqa: PLC0415 - see the top
+        from pipeline.ledger.staging.staging import Staging  # noqa: PLC0415 - see the top
 
         if self._staging is None:
             self._staging = Staging(self.run, self._file.path.parent, retarget)
@@ -194,7 +186,7 @@ class RunLedger:
         """
         waiting, decided = self._staging, Decided()
         if waiting is not None:
-            from pipeline.ledger import sifting  # noqa: PLC0415 - see the top
+            from pipeline.ledger.staging import decide as sifting  # noqa: PLC0415 - see the top
 
             findings = self._file.read(lambda c: waiting.findings(c, self.keep_up, is_gone=self._is_gone))
             self.keep_up()
@@ -313,7 +305,7 @@ class RunLedger:
         """
         self._entries.flush()
         for leaf in self._staging or ():
-            from pipeline.ledger import sifting  # noqa: PLC0415 - see the top
+            from pipeline.ledger.staging import decide as sifting  # noqa: PLC0415 - see the top
 
             self._commit_at_length(partial(sifting.give_up, run=self.run, leaf=leaf, open_as=open_as))
         code, message = open_as

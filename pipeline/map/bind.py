@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from pipeline.map.columns import Wiring, wire
+from pipeline.map.columns.wiring import Wiring, wire
 from pipeline.map.compose import COMPOSE, SALT, Body
 from pipeline.map.faults import INVALID, NOT_DECODABLE, RAGGED, Breach, Unreadable
 from pipeline.map.fields import PART_OF_BIZ_DATA, export_schema, field_of
@@ -15,7 +15,7 @@ from pipeline.map.rules import MappingRules
 from pipeline.map.seal import KEY_OF_API, SEAL
 from pipeline.map.shape import Shape
 from pipeline.map.tell import Teller
-from pipeline.map.values import Convert, conversion
+from pipeline.map.values.conversion import Convert, conversion
 from pipeline.model import Api, Export, Fault, Filtered, Invalid, Mapped, Payload, Row
 from pipeline.resources import schema
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pipeline.map.bind import RowMapper, bind
-from pipeline.map.columns import wire
+from pipeline.map.columns.wiring import wire
 from pipeline.map.faults import MISSING
 from pipeline.map.fields import API_OF_EXPORT, Kind, field_of
 from pipeline.map.rules import UNITS, MappingRules
-from pipeline.map.time_forms import form_fault
+from pipeline.map.values.time_forms import form_fault
 from pipeline.model import Export, Invalid, Row
-from pipeline.texts import is_blank
+from pipeline.tables.text_columns import is_blank
 
 
 def check_rules(rules: MappingRules) -> list[str]:

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from pipeline.map.bind import RowMapper
-from pipeline.map.columns import wire
+from pipeline.map.columns.wiring import wire
 from pipeline.map.rules import MappingRules
 from pipeline.model import Invalid, Row, digest
-from pipeline.sheet import key_of_row
+from pipeline.tables.mapped_chunk import key_of_row
 
 
 class RowContents:

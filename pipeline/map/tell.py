@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.map.columns import Wiring
+from pipeline.map.columns.wiring import Wiring
 from pipeline.map.faults import MISSING, Breach, Path
 from pipeline.map.fields import Field, Kind, fields_of
 from pipeline.model import Export, Fault
-from pipeline.showing import Harmless, Shown, shown, shown_heading
-from pipeline.texts import trimmed
+from pipeline.redact import Harmless, Shown, shown, shown_heading
+from pipeline.tables.text_columns import trimmed
 
 # A time says nothing of who somebody is, whatever field it stands in.
 _HARMLESS = {

@@ -1,10 +1,10 @@
 """From exports to numbered rows of text: CSV, JSON lines, Parquet and workbooks, here or in a store."""
 
-from pipeline.chunk import Chunk
-from pipeline.read.find import FoundInputs, find, find_inputs
+from pipeline.read.files.source_file import SourceFile, sha256_of, verify_unchanged
+from pipeline.read.find.inputs import FoundInputs, find, find_inputs
 from pipeline.read.open_source import open_source
 from pipeline.read.source import Source
-from pipeline.read.source_file import SourceFile, sha256_of, verify_unchanged
+from pipeline.tables.chunk import Chunk
 
 __all__ = [
     "Chunk",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from pipeline.errors import SourceError
-from pipeline.texts import is_blank
+from pipeline.tables.text_columns import is_blank
 
 
 def checked_columns(name: str, header: Sequence[str]) -> tuple[str, ...]:

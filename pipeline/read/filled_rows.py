@@ -7,9 +7,9 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
-from pipeline.chunk import Chunk
 from pipeline.read.source import Source
-from pipeline.texts import Column, cells_of, first_letters, is_blank
+from pipeline.tables.chunk import Chunk
+from pipeline.tables.text_columns import Column, cells_of, first_letters, is_blank
 
 # No blank text begins with one of these, so that nearly all texts need no second look.
 _FIRST_VISIBLE, _LAST_VISIBLE = 0x21, 0x7E

@@ -8,14 +8,14 @@ from typing import Self
 
 import pyarrow as pa
 
-from pipeline.chunk import Chunk
 from pipeline.model import BadRow, CsvFormat, Fault
-from pipeline.read.decode import UNREAD
 from pipeline.read.source import Source
-from pipeline.report.csv_lines import unguarded
-from pipeline.report.rows_to_fix import OWN_COLUMNS
-from pipeline.row_mark import RowMark
-from pipeline.texts import Column, column_of, listed, pc
+from pipeline.read.text.decode import UNREAD
+from pipeline.report.files.csv_lines import unguarded
+from pipeline.report.files.rows_to_fix import OWN_COLUMNS
+from pipeline.tables.chunk import Chunk
+from pipeline.tables.row_mark import RowMark
+from pipeline.tables.text_columns import Column, column_of, listed, pc
 
 _MARK, *_FAULT = OWN_COLUMNS
 # A spreadsheet that saves the file puts what its country uses.

@@ -2,19 +2,19 @@
 
 from pipeline.errors import SettingsError
 from pipeline.model import CsvFormat, Int96
-from pipeline.read.bounds import Bounds
-from pipeline.read.content import content_of_file
-from pipeline.read.csv_source import CsvSource
-from pipeline.read.decode import AUTO, known_encoding
+from pipeline.read.csv.source import CsvSource
+from pipeline.read.files.bounds import Bounds
+from pipeline.read.files.content import content_of_file
+from pipeline.read.files.promise import Kind
+from pipeline.read.files.source_file import SourceFile
 from pipeline.read.filled_rows import FilledRows
 from pipeline.read.fixed_rows import FixedRows, is_rows_to_fix
-from pipeline.read.json_lines_source import JsonLinesSource
-from pipeline.read.parquet_source import ParquetSource
+from pipeline.read.json_lines.source import JsonLinesSource
+from pipeline.read.parquet.source import ParquetSource
 from pipeline.read.ports import ColumnUse, EveryColumn
-from pipeline.read.promise import Kind
 from pipeline.read.source import Source
-from pipeline.read.source_file import SourceFile
-from pipeline.read.workbook_source import WorkbookSource
+from pipeline.read.text.decode import AUTO, known_encoding
+from pipeline.read.workbook.source import WorkbookSource
 
 _NOT_IN_LINES = frozenset("\r\n\0")
 _EVERY_COLUMN = EveryColumn()

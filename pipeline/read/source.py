@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Protocol, Self
 
-from pipeline.chunk import Chunk
+from pipeline.tables.chunk import Chunk
 
 
 class Source(Protocol):

@@ -1,10 +1,10 @@
 """What a run leaves for people and scripts: every row's outcome, the rows to mend, the counts, one page to read."""
 
 from pipeline.report.advice import Step, next_steps
-from pipeline.report.folder import make_folder
-from pipeline.report.reading import read_outcome
-from pipeline.report.record import OUTCOME_COLUMNS, OutcomeFormat
-from pipeline.report.rows_to_fix import CSV_NAME
+from pipeline.report.files.folder import make_folder
+from pipeline.report.files.reading import read_outcome
+from pipeline.report.files.record import OUTCOME_COLUMNS, OutcomeFormat
+from pipeline.report.files.rows_to_fix import CSV_NAME
 from pipeline.report.summary import InputFile, QuotaUse, Summary
 from pipeline.report.tally import Tally
 from pipeline.report.writing import ReportFiles, report_names, write_report

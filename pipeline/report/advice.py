@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 
 from pipeline.model import Status
-from pipeline.report.rows_to_fix import CSV_NAME, WORKBOOK_NAME
+from pipeline.report.files.rows_to_fix import CSV_NAME, WORKBOOK_NAME
 from pipeline.report.summary import Summary
 from pipeline.report.tally import Tally
 

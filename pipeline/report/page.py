@@ -5,13 +5,13 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from pipeline.fault_groups import FaultGroup
 from pipeline.model import Status
+from pipeline.redact import shown_row
 from pipeline.report.advice import next_steps, verdict
-from pipeline.report.rows_to_fix import CSV_NAME, WORKBOOK_NAME
+from pipeline.report.files.rows_to_fix import CSV_NAME, WORKBOOK_NAME
 from pipeline.report.summary import Summary
 from pipeline.report.tally import Tally
-from pipeline.showing import shown_row
+from pipeline.tables.fault_groups import FaultGroup
 
 _TEMPLATE = Path(__file__).with_name("report.html.template")
 _MEANINGS = {

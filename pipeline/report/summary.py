@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from pipeline.fault_groups import GroupedFaults
 from pipeline.model import Api, Status
+from pipeline.tables.fault_groups import GroupedFaults
 
 
 @dataclass(frozen=True, slots=True)

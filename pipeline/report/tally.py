@@ -5,9 +5,9 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain, groupby
 
-from pipeline.fault_groups import FaultExample, FaultGroups, FaultKind, GroupedFaults
 from pipeline.model import Status
-from pipeline.outcome import Outcome, Outcomes
+from pipeline.tables.fault_groups import FaultExample, FaultGroups, FaultKind, GroupedFaults
+from pipeline.tables.outcome_page import Outcome, Outcomes
 
 LISTED_ROWS = 50
 _DONE = frozenset({Status.SUCCEEDED, Status.SKIPPED})

@@ -7,16 +7,16 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.outcome import Outcomes
 from pipeline.report.advice import Step, next_steps
-from pipeline.report.folder import Drafts, make_folder
-from pipeline.report.outcome_file import NoFile, OutcomeFile, outcome_file
+from pipeline.report.files.folder import Drafts, make_folder
+from pipeline.report.files.outcome_file import NoFile, OutcomeFile, outcome_file
+from pipeline.report.files.record import OutcomeFormat, columns_of
+from pipeline.report.files.rows_to_fix import CSV_NAME, WORKBOOK_NAME, Mark, RowsToFix, header_of, left_out_note
+from pipeline.report.files.workbook import TextWorkbook
 from pipeline.report.page import render_page
-from pipeline.report.record import OutcomeFormat, columns_of
-from pipeline.report.rows_to_fix import CSV_NAME, WORKBOOK_NAME, Mark, RowsToFix, header_of, left_out_note
 from pipeline.report.summary import Summary
 from pipeline.report.tally import Tally
-from pipeline.report.workbook import TextWorkbook
+from pipeline.tables.outcome_page import Outcomes
 
 
 @dataclass(frozen=True, slots=True)

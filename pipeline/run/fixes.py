@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pipeline.chunk import Chunk
-from pipeline.ledger.origins import Origin
+from pipeline.ledger.history.origins import Origin
 from pipeline.map import MappingRules, RoundedIds, RowContents
 from pipeline.model import BadRow, Fault, Row
-from pipeline.sheet import OriginOfRow, Sheet
-from pipeline.texts import listed
+from pipeline.tables.chunk import Chunk
+from pipeline.tables.mapped_chunk import OriginOfRow, Sheet
+from pipeline.tables.text_columns import listed
 
 _log = logging.getLogger("backfill")
 

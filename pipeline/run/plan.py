@@ -6,13 +6,13 @@ from typing import Any
 
 import orjson
 
-from pipeline.fault_groups import GroupedFaults
-from pipeline.ledger.leaf import Fate
+from pipeline.ledger.dry_run import Prospect
 from pipeline.ledger.records import InputRecord
-from pipeline.ledger.rehearsal import Prospect
+from pipeline.ledger.staging.staged_chunk import Fate
 from pipeline.model import Status
-from pipeline.outcome import Outcome
-from pipeline.write.masking import safe_text
+from pipeline.tables.fault_groups import GroupedFaults
+from pipeline.tables.outcome_page import Outcome
+from pipeline.write.answers.masking import safe_text
 
 # Whoever reads a plan over somebody's shoulder should learn nothing of a user. In the last two there may be anything.
 _PRIVATE = frozenset(

@@ -3,16 +3,16 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from pipeline.ledger.origins import Origin
+from pipeline.ledger.history.origins import Origin
 from pipeline.ledger.records import Decided, InputRecord, let_pass
-from pipeline.ledger.refunds import Retarget
+from pipeline.ledger.staging.refunds import Retarget
 from pipeline.map import MappingRules, UsedColumns, bind_chunks, check_columns, rekey, retarget
 from pipeline.model import DEFAULT_MAX_INVALID, CsvFormat, Int96, RowLimit, Status
 from pipeline.read import Source, SourceFile, open_source, sha256_of, verify_unchanged
 from pipeline.run.fixes import Fixes
 from pipeline.run.wrong_batch import is_wrong, too_many_invalid
-from pipeline.sheet import Sheet
-from pipeline.write.course import Course, Drained, Ending
+from pipeline.tables.mapped_chunk import Sheet
+from pipeline.write.brakes.run_control import Course, Drained, Ending
 
 
 class TakesRows(Protocol):

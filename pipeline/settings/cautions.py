@@ -9,9 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 from cryptography import x509
 
+from pipeline.settings.jobs.zones import reversed_offset
 from pipeline.settings.model import Account, AlipayAccount, Config
 from pipeline.settings.words import quoted
-from pipeline.settings.zones import reversed_offset
 
 SOON = timedelta(days=30)
 

@@ -6,15 +6,15 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pipeline.errors import SettingsError
-from pipeline.settings.alipay import check_alipay, open_alipay
+from pipeline.settings.accounts.alipay import check_alipay, open_alipay
+from pipeline.settings.accounts.wechatpay import check_wechatpay, open_wechatpay
 from pipeline.settings.document import read_document
-from pipeline.settings.jobs import read_job
+from pipeline.settings.jobs.job import read_job
 from pipeline.settings.ledger import read_ledger_path
 from pipeline.settings.model import Account, Config, Job
 from pipeline.settings.origin import Surroundings
 from pipeline.settings.structure import check_structure
 from pipeline.settings.table import Table
-from pipeline.settings.wechatpay import check_wechatpay, open_wechatpay
 from pipeline.settings.words import did_you_mean, listed, quoted
 
 

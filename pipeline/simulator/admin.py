@@ -7,9 +7,9 @@ from typing import Final
 import orjson
 
 from pipeline.errors import SettingsError
-from pipeline.simulator.fault_script import parse_faults
+from pipeline.simulator.faults.fault_script import parse_faults
+from pipeline.simulator.http.messages import Call, Reply
 from pipeline.simulator.platform import Platform
-from pipeline.simulator.wire import Call, Reply
 
 PREFIX: Final = "/_simulator/"
 

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from pipeline.errors import SettingsError
-from pipeline.simulator.journal import Journal
 from pipeline.simulator.ruling import Api
 from pipeline.simulator.server import Simulator, client_config, load_faults, write_client_keys
+from pipeline.simulator.state.journal import Journal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

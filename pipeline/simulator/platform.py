@@ -7,19 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.clock import Clock
-from pipeline.simulator import alipay_v3, gateway, wechatpay
-from pipeline.simulator.books import Books
-from pipeline.simulator.desk import Desk
-from pipeline.simulator.faults import Fault, Kind, When
-from pipeline.simulator.fields import text
+from pipeline.simulator.api import Desk
+from pipeline.simulator.apis import alipay_v3, gateway, wechatpay
+from pipeline.simulator.apis.fields import text
+from pipeline.simulator.false_answers import followed, instead, retry_after
+from pipeline.simulator.faults.answer_signature import Fresh
+from pipeline.simulator.faults.fault import Fault, Kind, When
+from pipeline.simulator.faults.fault_injector import Struck, Weather
+from pipeline.simulator.http.messages import Answer, Call, Cut, Followed, Reply, Silence
 from pipeline.simulator.identities import Identities
-from pipeline.simulator.instead import followed, instead, retry_after
-from pipeline.simulator.journal import Entry, Journal, card_digest
-from pipeline.simulator.quota import Quota
 from pipeline.simulator.ruling import Admission, Api, Claim, Decision, Refusal, Ruling
-from pipeline.simulator.stamp import Fresh
-from pipeline.simulator.weather import Struck, Weather
-from pipeline.simulator.wire import Answer, Call, Cut, Followed, Reply, Silence
+from pipeline.simulator.state.journal import Entry, Journal, card_digest
+from pipeline.simulator.state.memory import Books
+from pipeline.simulator.state.quota import Quota
 
 
 class Platform:

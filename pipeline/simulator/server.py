@@ -10,15 +10,15 @@ from typing import Self
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import SettingsError
 from pipeline.simulator.admin import PREFIX, Admin
-from pipeline.simulator.door import Door
-from pipeline.simulator.fault_script import load_faults
-from pipeline.simulator.faults import Fault
-from pipeline.simulator.handout import client_config, write_client_keys
+from pipeline.simulator.faults.fault import Fault
+from pipeline.simulator.faults.fault_script import load_faults
+from pipeline.simulator.http.messages import Answer, Call
+from pipeline.simulator.http.server import Door
 from pipeline.simulator.identities import Identities, default_identities
-from pipeline.simulator.journal import Journal
 from pipeline.simulator.platform import Platform
 from pipeline.simulator.ruling import Api
-from pipeline.simulator.wire import Answer, Call
+from pipeline.simulator.state.client_files import client_config, write_client_keys
+from pipeline.simulator.state.journal import Journal
 
 __all__ = ["Simulator", "client_config", "load_faults", "write_client_keys"]
 

@@ -10,16 +10,16 @@ from pipeline.clock import Clock
 from pipeline.ledger.records import Due, Settlement
 from pipeline.limits.permits import Permit
 from pipeline.model import Api, Lost, Opened, Reply, Trip
-from pipeline.write.circuit_breaker import CircuitBreaker, Clearance
-from pipeline.write.course import Course, Drained, Ending
-from pipeline.write.diagnosis import names_request
-from pipeline.write.judge import asked_of, judge, trace_id
+from pipeline.write.answers.diagnosis import names_request
+from pipeline.write.answers.judge import asked_of, judge, trace_id
+from pipeline.write.answers.verdict import Halt, TryAgain, Verdict
+from pipeline.write.brakes.circuit_breaker import CircuitBreaker, Clearance
+from pipeline.write.brakes.run_control import Course, Drained, Ending
+from pipeline.write.brakes.verdict_watch import Watch
 from pipeline.write.keys import Keys
 from pipeline.write.ports import Signer, Transport
 from pipeline.write.retry import RetryPolicy, carry
 from pipeline.write.settlement import History, cut_short, settle
-from pipeline.write.verdict import Halt, TryAgain, Verdict
-from pipeline.write.watch import Watch
 
 
 class Quota(Protocol):

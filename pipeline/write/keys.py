@@ -7,9 +7,9 @@ from http import HTTPStatus
 
 from pipeline.clock import Clock
 from pipeline.model import Api, Loss, Lost, Opened, Reply, Trust
+from pipeline.write.answers.answer_content import read_told
+from pipeline.write.answers.verdict import Halt, TryAgain, Verdict
 from pipeline.write.ports import Signer, Transport
-from pipeline.write.told import read_told
-from pipeline.write.verdict import Halt, TryAgain, Verdict
 
 # After a download that brought nothing, the next one waits this long.
 _PAUSE_SECONDS = 60.0

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.ledger.admission import Admission
 from pipeline.ledger.records import Due
+from pipeline.ledger.rules.admission import Admission
 
 # After a crash what was admitted counts as possibly sent: so no lane has all of its dues admitted at once.
 _LONGEST_STRETCH = 4

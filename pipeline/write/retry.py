@@ -9,7 +9,7 @@ from tenacity import Future, RetryCallState, Retrying, retry_if_result
 from tenacity.stop import stop_base
 from tenacity.wait import wait_exponential
 
-from pipeline.write.verdict import TryAgain, Verdict
+from pipeline.write.answers.verdict import TryAgain, Verdict
 
 
 @dataclass(frozen=True, slots=True)

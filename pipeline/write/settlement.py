@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.ledger.records import DeliveryState, Settlement
 from pipeline.model import Status
-from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
+from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Protocol
 
-from pipeline.ledger.admission import Admission, Blocked, Conflict, Go, Skip
 from pipeline.ledger.records import Due, Settlement
+from pipeline.ledger.rules.admission import Admission, Blocked, Conflict, Go, Skip
 from pipeline.model import Status
-from pipeline.write.circuit_breaker import CircuitBreaker
-from pipeline.write.course import Drained, Ending
+from pipeline.write.brakes.circuit_breaker import CircuitBreaker
+from pipeline.write.brakes.run_control import Drained, Ending
 from pipeline.write.delivery import Delivery, Means
 from pipeline.write.lanes import Lane, Stretch, draw
 from pipeline.write.settlement import History

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.row_mark import RowMark
 from pipeline.simulator import Fault, Kind
+from pipeline.tables.row_mark import RowMark
 from tests.acceptance.night import Night, order, read_csv
 
 

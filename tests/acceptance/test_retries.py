@@ -6,7 +6,7 @@ from email.utils import format_datetime
 import pytest
 
 from pipeline.simulator import Api, Decision, Fault, Kind
-from pipeline.simulator.quota import peak
+from pipeline.simulator.state.quota import peak
 from tests.acceptance.night import JOBS, Night, balance, end_of, order, state, wait_until
 
 APPLIED, REPEATED, THROTTLED = Decision.APPLIED, Decision.REPEATED, Decision.THROTTLED

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pipeline.assemble.platform import endpoint_of, holder_of
 from pipeline.model import Api, CsvFormat, Export
 from pipeline.settings import Account, AlipayAccount, Job, WechatAccount
-from pipeline.write.network import Endpoint
+from pipeline.write.transport.network import Endpoint
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 ALIPAY = AlipayAccount(

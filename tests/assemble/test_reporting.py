@@ -8,9 +8,9 @@ import pytest
 
 from pipeline.assemble.reporting import report_on, summarising
 from pipeline.errors import RunHeld
-from pipeline.ledger.lease import LEASE_SECONDS, Holder, this_process
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunState
+from pipeline.ledger.store.lease import LEASE_SECONDS, Holder, this_process
 from pipeline.report import QuotaUse, Tally
 from tests.contract.nights import Nights
 from tests.contract.staged_rows import invalid

@@ -13,8 +13,8 @@ from pipeline.errors import SettingsError
 from pipeline.model import Api
 from pipeline.settings import TransportName
 from pipeline.simulator import client_config, write_client_keys
-from pipeline.write.curl import CurlTransport
-from pipeline.write.http import RequestsTransport
+from pipeline.write.transport.curl_transport import CurlTransport
+from pipeline.write.transport.requests_transport import RequestsTransport
 from tests.assemble.test_platform_of_account import ALIPAY, job
 
 JOB = """
@@ -51,7 +51,7 @@ def test_a_config_may_ask_for_libcurl(config: Path) -> None:
 
 def test_a_missing_library_is_a_fault_of_the_config(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where libcurl can't be used the fault names file, table and key, and says what to install."""
-    monkeypatch.setitem(sys.modules, "pipeline.write.curl", None)
+    monkeypatch.setitem(sys.modules, "pipeline.write.transport.curl_transport", None)
 
     with pytest.raises(SettingsError) as raised:
         open_config(config, {}, SystemClock())

@@ -9,8 +9,8 @@ import pytest
 from benchmarks.exports import ORDER_COLUMNS, POINT_COLUMNS, Cells, orders, points, write
 from benchmarks.scene import JOBS
 from pipeline.assemble.opening import open_config
-from pipeline.assemble.planning import plan
-from pipeline.assemble.wishes import Wishes
+from pipeline.assemble.plan import plan
+from pipeline.assemble.run_options import Wishes
 from pipeline.run.plan import Plan
 from pipeline.simulator import client_config, write_client_keys
 from tests.moved_clock import MovedClock

@@ -9,10 +9,10 @@ import pytest
 
 from benchmarks.server import Conversation, Platform
 from pipeline.model import Opened, Reply, Trust
-from pipeline.signing.alipay_gateway import AlipayGateway
-from pipeline.signing.alipay_v3 import AlipayV3
+from pipeline.signing.alipay.gateway import AlipayGateway
+from pipeline.signing.alipay.v3 import AlipayV3
 from pipeline.signing.keys import load_private_key, load_public_key
-from pipeline.signing.wechatpay import WechatPay
+from pipeline.signing.wechatpay.v3 import WechatPay
 from pipeline.simulator import default_identities, write_client_keys
 from pipeline.write.ports import Signer
 

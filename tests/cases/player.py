@@ -13,8 +13,8 @@ import pytest
 
 from pipeline.cli.main import main
 from pipeline.simulator import Simulator, client_config, write_client_keys
-from pipeline.simulator.gateway_form import charset_of, parameters
-from pipeline.simulator.wire import Answer, Call
+from pipeline.simulator.apis.gateway_form import charset_of, parameters
+from pipeline.simulator.http.messages import Answer, Call
 from tests.acceptance.night import Ended, read_csv
 
 Payload = dict[str, Any]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import looking
+from pipeline.cli import history as looking
 from pipeline.cli.main import main
 from pipeline.errors import LedgerError, PipelineError, RunHalted, RunHeld, SettingsError, SourceError
 

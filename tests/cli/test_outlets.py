@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pipeline.cli.outlets import Outlet, outlets
+from pipeline.cli.streams import Outlet, outlets
 
 
 class Failing(io.StringIO):

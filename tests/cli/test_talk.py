@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.cli.talk import Progress, log, set_up_logs
+from pipeline.cli.logs import Progress, log, set_up_logs
 from pipeline.model import Status
-from pipeline.write.course import Course
+from pipeline.write.brakes.run_control import Course
 from tests.moved_clock import MovedClock
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ledger.database import connect
-from pipeline.ledger.lease import Holder
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.store.database import connect
+from pipeline.ledger.store.lease import Holder
 from pipeline.model import Export
 from tests.contract.nights import DEAD, ME, MakeNights, NewLedger, Nights, Opens
 from tests.moved_clock import MovedClock

@@ -8,18 +8,18 @@ from typing import Protocol
 
 import orjson
 
-from pipeline.ledger.admission import Admission, Blocked, Conflict, Go, Skip
-from pipeline.ledger.lease import Holder, this_process
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Due, InputRecord, NewRun, RunRecord, RunState, Settlement
-from pipeline.ledger.rerunning import Rewrites, Selection
+from pipeline.ledger.rules.admission import Admission, Blocked, Conflict, Go, Skip
 from pipeline.ledger.run_ledger import RunLedger
+from pipeline.ledger.staging.rerun import Rewrites, Selection
+from pipeline.ledger.store.lease import Holder, this_process
 from pipeline.map import rekey, retarget
 from pipeline.model import Api, Export, Status
 from pipeline.run.stage import TakesRows
+from pipeline.write.answers.verdict import Refused, Succeeded, TryAgain, Verdict
 from pipeline.write.lanes import payments_first
 from pipeline.write.settlement import History, settle
-from pipeline.write.verdict import Refused, Succeeded, TryAgain, Verdict
 from tests.contract.staged_rows import StagedRow, sheet_of
 from tests.moved_clock import MovedClock
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from pipeline.lines import Lines
 from pipeline.model import Api, Balance, Fault, Invalid, ObjectState, Payload, Status, digest
-from pipeline.sheet import PAYLOAD, Sheet, line_of
-from pipeline.texts import column_of
+from pipeline.tables.mapped_chunk import PAYLOAD, Sheet, line_of
+from pipeline.tables.rows import Lines
+from pipeline.tables.text_columns import column_of
 
 
 @dataclass(frozen=True, slots=True)

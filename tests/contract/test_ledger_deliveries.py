@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from pipeline.ledger.admission import Blocked, Go, Skip
-from pipeline.ledger.lease import Holder
 from pipeline.ledger.records import Act, DeliveryState, Due, RunState, Settlement
+from pipeline.ledger.rules.admission import Blocked, Go, Skip
+from pipeline.ledger.store.lease import Holder
 from pipeline.model import Export, Status
-from pipeline.outcome import Outcome
-from pipeline.write.verdict import Verdict
+from pipeline.tables.outcome_page import Outcome
+from pipeline.write.answers.verdict import Verdict
 from tests.contract.nights import (
     ALIVE,
     DEAD,

@@ -8,7 +8,7 @@ import pytest
 from pipeline.ledger.records import InputRecord, RunState
 from pipeline.map import retarget
 from pipeline.model import BadRow, Fault, Invalid, Status
-from pipeline.outcome import Outcome
+from pipeline.tables.outcome_page import Outcome
 from tests.contract.nights import LOST, MakeNights, Nights, Opens, conclude
 from tests.contract.staged_rows import StagedRow, order, sheet_of
 

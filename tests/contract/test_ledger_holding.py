@@ -8,10 +8,10 @@ from datetime import datetime
 import pytest
 
 from pipeline.errors import LedgerError, RunHeld
-from pipeline.ledger.lease import LEASE_SECONDS, Holder
 from pipeline.ledger.records import RunRecord, RunState
-from pipeline.ledger.rerunning import Rewrites, Selection
 from pipeline.ledger.run_ledger import RunLedger
+from pipeline.ledger.staging.rerun import Rewrites, Selection
+from pipeline.ledger.store.lease import LEASE_SECONDS, Holder
 from pipeline.model import Export
 from tests.contract.nights import ALIVE, GONE, ME, OPEN, MakeNights, NewLedger, Nights, Opens, conclude
 from tests.contract.staged_rows import order

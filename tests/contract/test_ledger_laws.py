@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.ledger.admission import Go
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Act, Due, RunRecord, RunState
-from pipeline.ledger.rerunning import Selection
+from pipeline.ledger.rules.admission import Go
 from pipeline.ledger.run_ledger import RunLedger
+from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Export, Status
+from pipeline.write.answers.verdict import Succeeded, Verdict
 from pipeline.write.lanes import payments_first
-from pipeline.write.verdict import Succeeded, Verdict
 from tests.contract.nights import (
     ASKS_FOR_NEW_KEY,
     DONE,

@@ -9,13 +9,13 @@ from typing import NoReturn
 import pytest
 
 from pipeline.errors import LedgerError
-from pipeline.ledger import sifting
-from pipeline.ledger.aside import Aside
-from pipeline.ledger.leaf import Fate
-from pipeline.ledger.lease import Holder
-from pipeline.ledger.past import balances_held
 from pipeline.ledger.records import InputRecord, RunState
+from pipeline.ledger.rules.known_deliveries import balances_held
 from pipeline.ledger.run_ledger import RunLedger
+from pipeline.ledger.staging import decide as sifting
+from pipeline.ledger.staging.staged_chunk import Fate
+from pipeline.ledger.store.lease import Holder
+from pipeline.ledger.store.spill_file import Aside
 from pipeline.map import retarget
 from pipeline.model import Export, Status, digest
 from tests.contract.nights import (

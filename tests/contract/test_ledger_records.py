@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.ledger.admission import Admission, Go
 from pipeline.ledger.records import Due, Settlement
+from pipeline.ledger.rules.admission import Admission, Go
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.model import Export
-from pipeline.outcome import Outcome
-from pipeline.write.verdict import Verdict
+from pipeline.tables.outcome_page import Outcome
+from pipeline.write.answers.verdict import Verdict
 from tests.contract.nights import DONE, LOST, NOT_CONNECTED, REFUSED, THROTTLED, MakeNights, ended
 from tests.contract.staged_rows import StagedRow, balance, order, state
 

@@ -7,9 +7,9 @@ import pytest
 
 from pipeline.errors import LedgerError, SettingsError
 from pipeline.ledger.records import Act, RunRecord, RunState
-from pipeline.ledger.rerunning import Selection
+from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Export, Status
-from pipeline.write.verdict import Verdict
+from pipeline.write.answers.verdict import Verdict
 from tests.contract.nights import (
     ASKS_FOR_NEW_KEY,
     CONFLICT,

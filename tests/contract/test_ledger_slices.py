@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.ledger import run_ledger
 from pipeline.ledger.records import RunRecord, RunState
-from pipeline.ledger.rerunning import Selection
 from pipeline.ledger.run_ledger import RunLedger
+from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Status
 from tests.contract.nights import OPEN, MakeNights, Nights, Opens, conclude
 from tests.contract.staged_rows import invalid, order
@@ -26,7 +26,7 @@ class Crash(Exception):
 @pytest.fixture
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have slices of three rows."""
-    monkeypatch.setattr("pipeline.ledger.slices._LINES", 3)
+    monkeypatch.setattr("pipeline.ledger.staging.slices._LINES", 3)
     monkeypatch.setattr("pipeline.ledger.run_ledger._COPIED_AT_ONCE", 3)
 
 
@@ -69,7 +69,7 @@ def rerun(orders: Nights) -> object:
 
 def stage_anew(orders: Nights) -> object:
     run = orders.begin()
-    with patch("pipeline.ledger.runs.start_delivering", side_effect=Crash), suppress(Crash):
+    with patch("pipeline.ledger.history.runs.start_delivering", side_effect=Crash), suppress(Crash):
         orders.stage(run, THE_ROWS)
     run.unstage()
     return run.run

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from pipeline.ledger.records import RunState
-from pipeline.ledger.rerunning import Selection
+from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Export, Status
-from pipeline.write.verdict import Verdict
+from pipeline.write.answers.verdict import Verdict
 from tests.contract.nights import (
     ASKS_FOR_NEW_KEY,
     CONFLICT,

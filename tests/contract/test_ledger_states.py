@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from pipeline.ledger import sifting
-from pipeline.ledger.admission import Blocked, Go, Skip
-from pipeline.ledger.leaf import Fate
 from pipeline.ledger.records import DeliveryState, RunState
+from pipeline.ledger.rules.admission import Blocked, Go, Skip
+from pipeline.ledger.staging import decide as sifting
+from pipeline.ledger.staging.staged_chunk import Fate
 from pipeline.model import Export, Status
-from pipeline.write.verdict import Verdict
+from pipeline.write.answers.verdict import Verdict
 from tests.contract.nights import (
     ALIVE,
     CONTRADICTION,

@@ -14,13 +14,13 @@ from benchmarks.exports import ORDER_COLUMNS, orders, write
 from benchmarks.scene import JOBS
 from benchmarks.yes import Yes
 from pipeline.assemble.opening import open_config
-from pipeline.assemble.outside import Outside
-from pipeline.assemble.wishes import Watcher, Wishes
-from pipeline.assemble.workshop import Workshop
-from pipeline.ledger.database import connect
-from pipeline.ledger.lease import this_process
+from pipeline.assemble.run_options import Watcher, Wishes
+from pipeline.assemble.runner import Workshop
+from pipeline.assemble.system import Outside
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Act
+from pipeline.ledger.store.database import connect
+from pipeline.ledger.store.lease import this_process
 from pipeline.model import Status
 from pipeline.simulator import client_config, write_client_keys
 from pipeline.write.ports import Signer, Transport

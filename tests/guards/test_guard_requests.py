@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.yes import Yes
 from pipeline.model import Opened, Reply, SignedRequest
-from pipeline.signing.alipay_v3 import AlipayV3
+from pipeline.signing.alipay.v3 import AlipayV3
 from pipeline.signing.keys import load_private_key, load_public_key
 from pipeline.simulator import write_client_keys
 from pipeline.write.ports import at_once

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.ledger.partitions import Partitions, Table
-from pipeline.ledger.repeats import BALANCE, PART, TASK
-from pipeline.ledger.rulings import Ruling, Rulings
-from pipeline.ledger.twins import rule_on_cards, rule_on_forms, rule_on_keys, rule_on_parts
+from pipeline.ledger.staging.duplicates.deduplicate import rule_on_cards, rule_on_forms, rule_on_keys, rule_on_parts
+from pipeline.ledger.staging.duplicates.find import BALANCE, PART, TASK
+from pipeline.ledger.staging.duplicates.partitions import Partitions, Table
+from pipeline.ledger.staging.duplicates.rulings import Ruling, Rulings
 
 ROWS = 600_000
 CHUNK = 8192

@@ -11,7 +11,7 @@ from typing import Protocol
 
 _FORKS = multiprocessing.get_context("forkserver")
 # Imported once, before the fork.
-_FORKS.set_forkserver_preload(["pipeline.cli.executing", "pipeline.cli.looking", "ulid", __name__])
+_FORKS.set_forkserver_preload(["pipeline.cli.run", "pipeline.cli.history", "ulid", __name__])
 _PATIENCE_SECONDS = 60.0
 
 

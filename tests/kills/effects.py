@@ -8,10 +8,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from pipeline.assemble import ledgers, outside
+from pipeline.assemble import ledgers
+from pipeline.assemble import system as outside
 from pipeline.assemble.transports import transport_of
-from pipeline.ledger import database
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.store import database
 from pipeline.model import Lost, Reply, SignedRequest
 from pipeline.settings import Account, Job
 from pipeline.write.ports import Transport, at_once

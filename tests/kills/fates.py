@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.ledger import database, lease, run_ledger
+from pipeline.ledger import run_ledger
+from pipeline.ledger.store import database, lease
 from tests.kills.effects import Effect, watch
 from tests.kills.power import Disk
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.ledger.admission import Card, Conflict, Go, Known, Skip, admit, is_overtaken, is_unchanged
 from pipeline.ledger.records import DeliveryState
+from pipeline.ledger.rules.admission import Card, Conflict, Go, Known, Skip, admit, is_overtaken, is_unchanged
 from pipeline.model import Balance
 
 SAME, OTHER = b"same", b"other"

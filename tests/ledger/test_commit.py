@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipeline.ledger.commit import GroupCommit
+from pipeline.ledger.store.group_commit import GroupCommit
 
 
 class Torn(Exception):

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import LedgerError
-from pipeline.ledger.database import connect, open_ledger, told_clearly
-from pipeline.ledger.lease import this_process
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import NewRun
-from pipeline.ledger.schema import APPLICATION_ID, MIGRATIONS, VERSION
+from pipeline.ledger.store.database import connect, open_ledger, told_clearly
+from pipeline.ledger.store.lease import this_process
+from pipeline.ledger.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
 from pipeline.model import Api, Export
 from tests.moved_clock import MovedClock
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.ledger.lease import Holder, began, boot_id, is_dead, this_process
+from pipeline.ledger.store.lease import Holder, began, boot_id, is_dead, this_process
 
 HERE = Holder(host="here", boot="boot", pid=7, began="70", namespace="1/2")
 
@@ -64,7 +64,7 @@ def test_a_line_of_an_older_ledger_names_no_namespace() -> None:
 
 def test_a_new_namespace_is_told_apart() -> None:
     """In a PID namespace of its own a process has a small number, and another namespace; without its /proc, none."""
-    tell = "from pipeline.ledger.lease import this_process as me; print(me().pid, me().namespace)"
+    tell = "from pipeline.ledger.store.lease import this_process as me; print(me().pid, me().namespace)"
     unshare = ["unshare", "--map-root-user", "--pid", "--fork"]
     with_proc, without = (
         subprocess.run([*unshare, *mounts, sys.executable, "-c", tell], capture_output=True, text=True, check=True)

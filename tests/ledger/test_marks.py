@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ledger.marks import Mark, Marks, mark_path, read_mark
+from pipeline.ledger.store.marks import Mark, Marks, mark_path, read_mark
 
 
 def test_a_mark_is_read_as_it_was_noted(tmp_path: Path) -> None:

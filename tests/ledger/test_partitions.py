@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.ledger.partitions import Partitions, digests, numbers, numbers_of
-from pipeline.sheet import DIGEST
+from pipeline.ledger.staging.duplicates.partitions import Partitions, digests, numbers, numbers_of
+from pipeline.tables.mapped_chunk import DIGEST
 
 
 @settings(deadline=None)

@@ -7,10 +7,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.ledger import runs
-from pipeline.ledger.database import open_for_reading
-from pipeline.ledger.past import past_among, past_of
+from pipeline.ledger.history import runs
 from pipeline.ledger.records import DeliveryState, NewRun, RunRecord
+from pipeline.ledger.rules.known_deliveries import past_among, past_of
+from pipeline.ledger.store.database import open_for_reading
 from pipeline.model import Api, Export, digest
 
 # What is never made where all is in memory.

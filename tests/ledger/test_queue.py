@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ledger.queue import _pages, joined
+from pipeline.ledger.delivering.queue import _pages, joined
 
 lanes = st.sampled_from("abcdefgh")
 
@@ -40,8 +40,8 @@ def test_a_page_of_dues_holds_no_more_than_there_is_room_for(
     monkeypatch: pytest.MonkeyPatch, size: int, pages: list[tuple[int, int]]
 ) -> None:
     """Few dues are read at once where their bodies are large."""
-    monkeypatch.setattr("pipeline.ledger.queue._PAGE", 4)
-    monkeypatch.setattr("pipeline.ledger.queue._HELD_BYTES", 100)
+    monkeypatch.setattr("pipeline.ledger.delivering.queue._PAGE", 4)
+    monkeypatch.setattr("pipeline.ledger.delivering.queue._HELD_BYTES", 100)
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("CREATE TABLE dues (due_no INTEGER PRIMARY KEY, body BLOB)")
         connection.execute("CREATE TEMP TABLE queue (due_no INTEGER)")

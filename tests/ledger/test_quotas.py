@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import LedgerError
-from pipeline.ledger.lease import this_process
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.quotas import QuotaStore
+from pipeline.ledger.store.lease import this_process
+from pipeline.ledger.store.quotas import QuotaStore
 from pipeline.limits.permits import Permits
 from pipeline.limits.window import Window, after_restart, decode, encode
 from tests.contract.nights import DEAD, Nights

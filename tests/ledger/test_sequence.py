@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ledger.objects import HeldState, PastState, identity_of
 from pipeline.ledger.records import DeliveryState
-from pipeline.ledger.rulings import Ruling
-from pipeline.ledger.sequence import Correction, Sequence, ToldState, overlap
+from pipeline.ledger.rules.objects import HeldState, PastState, identity_of
+from pipeline.ledger.staging.duplicates.rulings import Ruling
+from pipeline.ledger.staging.sequence import Correction, Sequence, ToldState, overlap
 from pipeline.model import ObjectState
 
 OBJECT = "S1\x1ffilm"

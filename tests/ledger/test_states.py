@@ -9,13 +9,13 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.ledger import runs
-from pipeline.ledger.database import open_for_reading
-from pipeline.ledger.leaf import leaf_of
-from pipeline.ledger.objects import identity_of
+from pipeline.ledger.history import runs
 from pipeline.ledger.records import NewRun, RunRecord, position
-from pipeline.ledger.rulings import Rulings
-from pipeline.ledger.states import StagedStates
+from pipeline.ledger.rules.objects import identity_of
+from pipeline.ledger.staging.duplicates.rulings import Rulings
+from pipeline.ledger.staging.staged_chunk import leaf_of
+from pipeline.ledger.staging.states import StagedStates
+from pipeline.ledger.store.database import open_for_reading
 from pipeline.model import Api, Export, ObjectState, digest
 from tests.contract.staged_rows import StagedRow, sheet_of, state
 

@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import LedgerBehind
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunState
-from pipeline.ledger.traces import ReportTrace, Traces
+from pipeline.ledger.store.traces import ReportTrace, Traces
 from pipeline.model import Export
 from tests.contract.nights import DEAD, ME, Nights, conclude
 from tests.contract.staged_rows import StagedRow, balance, order

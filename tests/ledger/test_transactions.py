@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.ledger.database import connect
-from pipeline.ledger.transactions import Transactions
+from pipeline.ledger.store.database import connect
+from pipeline.ledger.store.transactions import Transactions
 
 
 class Torn(Exception):

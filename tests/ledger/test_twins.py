@@ -7,10 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ledger.partitions import Table
-from pipeline.ledger.repeats import BALANCE, PART, TASK
-from pipeline.ledger.rulings import Rulings
-from pipeline.ledger.twins import rule_on_cards, rule_on_contents, rule_on_forms, rule_on_keys, rule_on_parts
+from pipeline.ledger.staging.duplicates.deduplicate import (
+    rule_on_cards,
+    rule_on_contents,
+    rule_on_forms,
+    rule_on_keys,
+    rule_on_parts,
+)
+from pipeline.ledger.staging.duplicates.find import BALANCE, PART, TASK
+from pipeline.ledger.staging.duplicates.partitions import Table
+from pipeline.ledger.staging.duplicates.rulings import Rulings
 
 Rule = Callable[[list[list[Table]], Rulings], object]
 

@@ -10,13 +10,13 @@ from typing import TypeVar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.ledger import runs
-from pipeline.ledger.admission import is_overtaken, is_unchanged
-from pipeline.ledger.database import open_for_reading
-from pipeline.ledger.past import cards_of
+from pipeline.ledger.history import runs
 from pipeline.ledger.records import NewRun, RunRecord, position
-from pipeline.ledger.staging import Staging
-from pipeline.ledger.unchanged import Sure, Unchanged
+from pipeline.ledger.rules.admission import is_overtaken, is_unchanged
+from pipeline.ledger.rules.known_deliveries import cards_of
+from pipeline.ledger.staging.staging import Staging
+from pipeline.ledger.staging.unchanged import Sure, Unchanged
+from pipeline.ledger.store.database import open_for_reading
 from pipeline.map import retarget
 from pipeline.model import Api, Balance, Export, Payload
 from tests.contract.staged_rows import StagedRow, sheet_of

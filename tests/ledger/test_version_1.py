@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ledger.database import connect
-from pipeline.ledger.lease import Holder
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.schema import APPLICATION_ID, MIGRATIONS
+from pipeline.ledger.store.database import connect
+from pipeline.ledger.store.lease import Holder
+from pipeline.ledger.store.schema import APPLICATION_ID, MIGRATIONS
 from pipeline.model import Export, Status, digest
 from tests.contract.nights import DEAD, DELIVERED, ME, SENT, SUPERSEDED, UNCHANGED, Nights
 from tests.contract.staged_rows import StagedRow, state

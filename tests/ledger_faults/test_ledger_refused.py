@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import LedgerError
-from pipeline.ledger.database import open_ledger, told_clearly
-from pipeline.ledger.schema import VERSION
+from pipeline.ledger.store.database import open_ledger, told_clearly
+from pipeline.ledger.store.schema import VERSION
 from pipeline.simulator import Fault, Kind, When
 from tests.kills import laws
 from tests.kills.children import Ended

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.map.amounts import from_fen, from_yuan, whole_number
 from pipeline.map.faults import Unreadable
+from pipeline.map.values.amounts import from_fen, from_yuan, whole_number
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.map.cell_columns import CellColumns
-from pipeline.map.cells import cell_text, refuse_unusual
+from pipeline.map.by_columns.cell_columns import CellColumns
 from pipeline.map.faults import Unreadable
+from pipeline.map.values.cells import cell_text, refuse_unusual
 from pipeline.model import NULL_WORDS
-from pipeline.texts import column_of, listed
+from pipeline.tables.text_columns import column_of, listed
 
 NULLS = frozenset(NULL_WORDS)
 INVISIBLE = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff"

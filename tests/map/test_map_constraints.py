@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.map.constraints import Unfamiliar, asked_at, asks_no_more, looked_at
 from pipeline.map.fields import API_OF_EXPORT, export_schema
+from pipeline.map.values.constraints import Unfamiliar, asked_at, asks_no_more, looked_at
 from pipeline.model import Export
 from pipeline.resources import schema
 

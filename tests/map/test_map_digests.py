@@ -4,9 +4,9 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.map.digests import digests_of_parts, written
+from pipeline.map.by_columns.digests import digests_of_parts, written
 from pipeline.model import digest
-from pipeline.texts import column_of
+from pipeline.tables.text_columns import column_of
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 

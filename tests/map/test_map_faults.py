@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.model import Fault, Invalid
-from pipeline.showing import masked, shown_heading
+from pipeline.redact import masked, shown_heading
 
 
 @pytest.mark.parametrize(

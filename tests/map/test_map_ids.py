@@ -9,7 +9,7 @@ import pytest
 from pipeline.map import Invalid
 from pipeline.map.faults import Unreadable
 from pipeline.map.fields import Kind, fields_of
-from pipeline.map.ids import read_id, read_suspicious_id
+from pipeline.map.values.ids import read_id, read_suspicious_id
 from pipeline.model import Export, Payload
 
 Sent = Callable[..., tuple[Payload, ...]]

@@ -6,12 +6,12 @@ import pytest
 
 from pipeline.map import MappingRules
 from pipeline.map.bind import RowMapper
-from pipeline.map.columns import wire
-from pipeline.map.feeds import feeds_of
-from pipeline.map.learn import Learner
-from pipeline.map.template import MADE_NUMBER, Pieces, Refusal, Template
+from pipeline.map.by_columns.feeds import feeds_of
+from pipeline.map.by_columns.learn import Learner
+from pipeline.map.by_columns.template import MADE_NUMBER, Pieces, Refusal, Template
+from pipeline.map.columns.wiring import wire
 from pipeline.model import Export, Fault
-from pipeline.texts import column_of
+from pipeline.tables.text_columns import column_of
 
 Fields = Mapping[str, str | None]
 Learn = Callable[..., Template | Refusal | None]

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.map import MappingRules, RoundedIds
-from pipeline.map.rounded import is_rounded
+from pipeline.map.columns.rounded import is_rounded
 from pipeline.model import Api, Export
 
 LONG = "20235400000000000002"

@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.chunk import Chunk
-from pipeline.map import MappingRules, bind, bind_chunks, sheets
-from pipeline.map.feeds import Feed
+from pipeline.map import MappingRules, bind, bind_chunks
+from pipeline.map.by_columns import chunks as sheets
+from pipeline.map.by_columns.feeds import Feed
+from pipeline.map.by_columns.learn import Learner
+from pipeline.map.by_columns.template import Refusal, Template
 from pipeline.map.fields import API_OF_EXPORT, Kind, field_of, fields_of
-from pipeline.map.learn import Learner
-from pipeline.map.template import Refusal, Template
 from pipeline.model import NULL_WORDS, BadRow, Export, Fault, Filtered, Invalid, Mapped, Row, digest
-from pipeline.sheet import Sheet, key_of_row
-from pipeline.texts import trimmed
+from pipeline.tables.chunk import Chunk
+from pipeline.tables.mapped_chunk import Sheet, key_of_row
+from pipeline.tables.text_columns import trimmed
 
 Good = Mapping[Export, Mapping[str, str | None]]
 

@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.map import slots
-from pipeline.map.cell_columns import CellColumns
-from pipeline.map.constraints import asked_at
+from pipeline.map.by_columns import slots
+from pipeline.map.by_columns.cell_columns import CellColumns
+from pipeline.map.by_columns.slots import Reading, Slot, slot_of
 from pipeline.map.faults import Unreadable
 from pipeline.map.fields import Field, Kind, export_schema
-from pipeline.map.ids import ROUNDED_ID, read_id
-from pipeline.map.plain import PlainTexts
 from pipeline.map.rules import MappingRules
-from pipeline.map.slots import Reading, Slot, slot_of
-from pipeline.map.values import Convert, conversion
+from pipeline.map.values.constraints import asked_at
+from pipeline.map.values.conversion import Convert, conversion
+from pipeline.map.values.ids import ROUNDED_ID, read_id
+from pipeline.map.values.plain_texts import PlainTexts
 from pipeline.model import Api, Export
-from pipeline.texts import column_of, listed
+from pipeline.tables.text_columns import column_of, listed
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 RULES = {

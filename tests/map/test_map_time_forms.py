@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.map.time_forms import NUMBERS, form_fault
+from pipeline.map.values.time_forms import NUMBERS, form_fault
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.map.faults import Unreadable
-from pipeline.map.times import TimeReader
+from pipeline.map.values.times import TimeReader
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.chunk import Chunk
 from pipeline.map import MappingRules, bind, bind_chunks
 from pipeline.model import BadRow, Export, Fault, Filtered, Invalid, Mapped, Row
+from pipeline.tables.chunk import Chunk
 
 Rules = Callable[..., MappingRules]
 Good = Mapping[Export, Mapping[str, str | None]]

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.model import BadRow, CsvFormat, Row
 from pipeline.read import SourceFile, find_inputs, open_source
-from pipeline.read.bounds import Bounds
+from pipeline.read.files.bounds import Bounds
 
 DAY = datetime.date(2026, 3, 31)
 

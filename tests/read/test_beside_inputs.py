@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.read import find
-from pipeline.read.find import FoundInputs
+from pipeline.read.find.inputs import FoundInputs
 
 DAY = datetime.date(2025, 11, 20)
 

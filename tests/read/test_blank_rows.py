@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.model import BadRow, CsvFormat, Fault, Row
 from pipeline.read import SourceFile, open_source
-from pipeline.read.bounds import Bounds
+from pipeline.read.files.bounds import Bounds
 
 Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
 Write = Callable[..., SourceFile]

@@ -8,11 +8,11 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from pipeline.model import BadRow, CsvFormat, Row
-from pipeline.read.bounds import Bounds
-from pipeline.read.lines import in_pieces
-from pipeline.read.plain_blocks import Block, PlainBlocks
-from pipeline.read.records import Broken, RecordReader
-from pipeline.texts import cells_of
+from pipeline.read.csv.plain_blocks import Block, PlainBlocks
+from pipeline.read.csv.records import Broken, RecordReader
+from pipeline.read.files.bounds import Bounds
+from pipeline.read.text.lines import in_pieces
+from pipeline.tables.text_columns import cells_of
 
 BOUNDS = Bounds(cell_chars=200, record_cells=6)
 FORMS = st.builds(

@@ -7,8 +7,8 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.model import CsvFormat, Row
 from pipeline.read import SourceFile, open_source
-from pipeline.read.bounds import Bounds
-from pipeline.read.likely import clear_encoding, is_doubtful
+from pipeline.read.files.bounds import Bounds
+from pipeline.read.text.likely_encoding import clear_encoding, is_doubtful
 from tests.read.job_columns import JobColumns
 
 Write = Callable[..., SourceFile]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.model import BadRow, CsvFormat, Fault, Row
-from pipeline.read.bounds import Bounds
+from pipeline.read.files.bounds import Bounds
 
 Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
 from pipeline.model import BadRow, CsvFormat, Row
-from pipeline.read.bounds import Bounds
-from pipeline.texts import is_blank
+from pipeline.read.files.bounds import Bounds
+from pipeline.tables.text_columns import is_blank
 
 Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
 FileLines = Callable[..., list[int]]

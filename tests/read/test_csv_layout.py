@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.model import BadRow, CsvFormat, Fault, Row
 from pipeline.read import SourceFile, open_source
-from pipeline.read.bounds import Bounds
+from pipeline.read.files.bounds import Bounds
 from tests.read.job_columns import JobColumns
 
 Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]

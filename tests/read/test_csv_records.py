@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import SettingsError, SourceError
 from pipeline.model import BadRow, CsvFormat, Fault, Row
 from pipeline.read import SourceFile, open_source
-from pipeline.read.bounds import Bounds
+from pipeline.read.files.bounds import Bounds
 
 Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.model import CsvFormat
 from pipeline.read import SourceFile, open_source
-from pipeline.read.bounds import Bounds
+from pipeline.read.files.bounds import Bounds
 from tests.read.workbooks import text, xlsx
 
 FileLines = Callable[..., list[int]]

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.model import BadRow, CsvFormat, Fault, Row
 from pipeline.read import SourceFile, open_source
-from pipeline.row_mark import RowMark
+from pipeline.tables.row_mark import RowMark
 
 Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
 Write = Callable[..., SourceFile]

@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.model import BadRow, CsvFormat, Fault, Row
 from pipeline.read import SourceFile, open_source, sha256_of
-from pipeline.read.bounds import Bounds
+from pipeline.read.files.bounds import Bounds
 
 Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
 Write = Callable[..., SourceFile]

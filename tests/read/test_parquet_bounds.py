@@ -14,8 +14,8 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.read import SourceFile, sha256_of
-from pipeline.read.parquet_pages import ParquetBounds, look_at_pages
-from pipeline.read.parquet_source import ParquetSource
+from pipeline.read.parquet.pages import ParquetBounds, look_at_pages
+from pipeline.read.parquet.source import ParquetSource
 from pipeline.read.ports import EveryColumn
 
 Write = Callable[..., SourceFile]

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.read import find
-from pipeline.read.waiting import interruptible
+from pipeline.read.files.interruptible import interruptible
 
 _FIND = """
 import datetime, pathlib, signal, sys

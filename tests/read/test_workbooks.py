@@ -10,8 +10,8 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.model import BadRow, CsvFormat, Row
 from pipeline.read import SourceFile, open_source, sha256_of
-from pipeline.read.workbook_facts import WorkbookBounds
-from pipeline.read.workbook_source import WorkbookSource
+from pipeline.read.workbook.facts import WorkbookBounds
+from pipeline.read.workbook.source import WorkbookSource
 from tests.read.workbooks import archive, failed, moment, number, ods, text, truth, xlsx
 
 Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]

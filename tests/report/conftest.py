@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pipeline.model import Api, Status
-from pipeline.outcome import Outcome
 from pipeline.report import InputFile, OutcomeFormat, QuotaUse, ReportFiles, Summary, Tally, write_report
+from pipeline.tables.outcome_page import Outcome
 from tests.report.side_by_side import in_pages
 
 RUN_ID = "01JD4Q4Z8V3N5R6T7Y8M9B0C1D"

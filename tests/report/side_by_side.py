@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from itertools import islice
 
-from pipeline.outcome import Outcome, Outcomes
+from pipeline.tables.outcome_page import Outcome, Outcomes
 
 
 def side_by_side(*outcomes: Outcome) -> Outcomes:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.report.csv_lines import csv_line, csv_lines, guarded, unguarded
+from pipeline.report.files.csv_lines import csv_line, csv_lines, guarded, unguarded
 
 
 @pytest.mark.parametrize(

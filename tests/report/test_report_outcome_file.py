@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
 from pipeline.model import Status
-from pipeline.outcome import Outcome
 from pipeline.report import OUTCOME_COLUMNS, OutcomeFormat, ReportFiles, read_outcome
+from pipeline.tables.outcome_page import Outcome
 
 EVERY_FORMAT = pytest.mark.parametrize("outcome_format", list(OutcomeFormat))
 

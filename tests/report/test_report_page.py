@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from pipeline.model import Status
-from pipeline.outcome import Outcome
 from pipeline.report import Summary, Tally
 from pipeline.report.advice import Step, next_steps, verdict
 from pipeline.report.page import render_page
+from pipeline.tables.outcome_page import Outcome
 from tests.report.side_by_side import side_by_side
 
 VOID = frozenset({"meta"})

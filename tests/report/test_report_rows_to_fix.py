@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.model import Status
-from pipeline.outcome import Outcome
 from pipeline.report import ReportFiles
+from pipeline.tables.outcome_page import Outcome
 
 
 def test_only_invalid_and_rejected_rows_are_to_be_fixed(

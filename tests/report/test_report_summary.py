@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.fault_groups import FaultExample, FaultGroup, FaultKind
 from pipeline.model import Status
-from pipeline.outcome import Outcome
 from pipeline.report import Summary, Tally
+from pipeline.tables.fault_groups import FaultExample, FaultGroup, FaultKind
+from pipeline.tables.outcome_page import Outcome
 from tests.report.side_by_side import side_by_side
 
 

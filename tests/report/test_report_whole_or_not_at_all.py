@@ -13,8 +13,8 @@ import pytest
 
 from pipeline.errors import PipelineError, SettingsError
 from pipeline.model import Status
-from pipeline.outcome import Outcome
 from pipeline.report import OutcomeFormat, ReportFiles, Summary, Tally, make_folder
+from pipeline.tables.outcome_page import Outcome
 
 EVERY_FORMAT = pytest.mark.parametrize("outcome_format", list(OutcomeFormat))
 

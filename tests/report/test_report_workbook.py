@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.model import Status
-from pipeline.outcome import Outcome
 from pipeline.report import ReportFiles
-from pipeline.report.workbook import MOST_CHARACTERS, MOST_COLUMNS, TextWorkbook
+from pipeline.report.files.workbook import MOST_CHARACTERS, MOST_COLUMNS, TextWorkbook
+from pipeline.tables.outcome_page import Outcome
 from tests.report import books
 
 

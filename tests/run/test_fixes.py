@@ -6,13 +6,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pipeline.chunk import Chunk
-from pipeline.ledger.origins import Origin
+from pipeline.ledger.history.origins import Origin
 from pipeline.map import MappingRules, bind_chunks
 from pipeline.model import Api, BadRow, Export, Row
 from pipeline.run.fixes import Fixes
-from pipeline.sheet import OriginOfRow
-from pipeline.texts import column_of
+from pipeline.tables.chunk import Chunk
+from pipeline.tables.mapped_chunk import OriginOfRow
+from pipeline.tables.text_columns import column_of
 from tests.acceptance.night import order
 
 COLUMNS = tuple(order(1))

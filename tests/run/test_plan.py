@@ -6,8 +6,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from pipeline.ledger.dry_run import Rehearsal
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.rehearsal import Rehearsal
 from pipeline.model import Api, Export, Payload, digest
 from pipeline.run.plan import Plan, plan_of
 from tests.contract.nights import DEAD, REFUSED, Nights

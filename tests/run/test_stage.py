@@ -16,7 +16,7 @@ from pipeline.map import MappingRules
 from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, RowLimit, Status
 from pipeline.read import SourceFile, find_inputs
 from pipeline.run.stage import Stager
-from pipeline.write.course import Course, Drained, Ending
+from pipeline.write.brakes.run_control import Course, Drained, Ending
 from tests.contract.nights import DEAD, LOST, ME, Nights, conclude
 from tests.moved_clock import MovedClock
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import LedgerError, SourceError
-from pipeline.ledger.lease import LEASE_SECONDS
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Act, Due, RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
+from pipeline.ledger.store.lease import LEASE_SECONDS
 from pipeline.model import Lost, Status
-from pipeline.run.story import Cast, T, execute, exit_code_of
-from pipeline.write.course import Course, Ending
+from pipeline.run.execution import Cast, T, execute, exit_code_of
+from pipeline.write.brakes.run_control import Course, Ending
 from pipeline.write.writer import Writer
 from tests.contract.nights import DEAD, Nights, Told
 from tests.contract.staged_rows import StagedRow, invalid, order

@@ -2,10 +2,10 @@
 
 import pytest
 
-from pipeline.fault_groups import FaultExample, FaultGroups, FaultKind
 from pipeline.ledger.records import Decided
 from pipeline.model import DEFAULT_MAX_INVALID, RowLimit, Status
 from pipeline.run.wrong_batch import is_wrong, too_many_invalid
+from pipeline.tables.fault_groups import FaultExample, FaultGroups, FaultKind
 
 AMOUNT = FaultKind(Status.INVALID, "field_invalid", "trade_amount", "note", "amount")
 TIME = FaultKind(Status.INVALID, "field_missing", "biz_time", "biz_time", "missing")

@@ -20,16 +20,16 @@ from hypothesis import strategies as st
 
 from pipeline.model import Api, Loss, Lost, Reply, SignedRequest
 from pipeline.signing.aes import encrypt
-from pipeline.signing.alipay_gateway import AlipayGateway
-from pipeline.signing.alipay_v3 import AlipayV3
-from pipeline.signing.wechatpay import WechatPay
-from pipeline.write.asked import asked_of
-from pipeline.write.curl import CurlTransport
-from pipeline.write.http import RequestsTransport
-from pipeline.write.judge import judge, trace_id
-from pipeline.write.network import Endpoint, Network
+from pipeline.signing.alipay.gateway import AlipayGateway
+from pipeline.signing.alipay.v3 import AlipayV3
+from pipeline.signing.wechatpay.v3 import WechatPay
+from pipeline.write.answers.judge import judge, trace_id
+from pipeline.write.answers.sent_request import asked_of
+from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain
 from pipeline.write.ports import Signer
-from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain
+from pipeline.write.transport.curl_transport import CurlTransport
+from pipeline.write.transport.network import Endpoint, Network
+from pipeline.write.transport.requests_transport import RequestsTransport
 from tests.security.ends import answering, listening
 
 AT = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)

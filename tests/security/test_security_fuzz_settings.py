@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.errors import SettingsError
 from pipeline.settings import load
 from pipeline.simulator import client_config, write_client_keys
-from pipeline.simulator.fault_script import load_faults, parse_faults
+from pipeline.simulator.faults.fault_script import load_faults, parse_faults
 from tests.security.planted import secrets
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.clock import SystemClock
-from pipeline.ledger.lease import this_process
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.store.lease import this_process
 from tests.acceptance.night import Night, order
 from tests.security.measured import Measured, measured
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.cli.talk import set_up_logs
+from pipeline.cli.logs import set_up_logs
 from pipeline.simulator import Api, Fault, Kind
 from tests.acceptance.night import Night, balance, state
 from tests.security.planted import (
@@ -183,11 +183,11 @@ def failing(*_: object, **__: object) -> Any:
 @pytest.mark.parametrize(
     "place",
     [
-        pytest.param("pipeline.map.sheets._SheetMapper.map", id="while a row is mapped"),
+        pytest.param("pipeline.map.by_columns.chunks._SheetMapper.map", id="while a row is mapped"),
         pytest.param("pipeline.write.delivery.judge", id="in a worker"),
         pytest.param("pipeline.assemble.platform.AlipayV3.sign", id="while a request is signed"),
         pytest.param("pipeline.report.writing.render_page", id="while a report is written"),
-        pytest.param("pipeline.ledger.deliveries.record", id="within a commit"),
+        pytest.param("pipeline.ledger.delivering.deliveries.record", id="within a commit"),
         pytest.param("pipeline.assemble.opening.load", id="while the config is read"),
     ],
 )

@@ -14,19 +14,19 @@ import pytest
 
 import pipeline
 from pipeline.assemble.platform import endpoint_of, signer_of
-from pipeline.chunk import Chunk
-from pipeline.ledger.leaf import leaf_of
 from pipeline.ledger.records import Due, InputRecord, NewRun
+from pipeline.ledger.staging.staged_chunk import leaf_of
 from pipeline.map import MappingRules, bind, bind_chunks
 from pipeline.model import Api, BadRow, Export, Fault, Loss, Lost, Opened, Reply, Row, Status, Trust
-from pipeline.outcome import Outcome
-from pipeline.read.parquet_text import Texts
+from pipeline.read.parquet.text import Texts
 from pipeline.settings import AlipayAccount, load
-from pipeline.texts import column_of
-from pipeline.write.asked import asked_of
-from pipeline.write.diagnosis import diagnose
-from pipeline.write.judge import judge
-from pipeline.write.told import read_told, trace_id
+from pipeline.tables.chunk import Chunk
+from pipeline.tables.outcome_page import Outcome
+from pipeline.tables.text_columns import column_of
+from pipeline.write.answers.answer_content import read_told, trace_id
+from pipeline.write.answers.diagnosis import diagnose
+from pipeline.write.answers.judge import judge
+from pipeline.write.answers.sent_request import asked_of
 from tests.acceptance.night import Night, order
 from tests.security.planted import ECHO, IDS, PROXY_PASSWORD, TOKEN, USER, secrets
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.cli.main import main
-from pipeline.showing import visible
+from pipeline.redact import visible
 from pipeline.simulator import Fault, Kind
 from tests.acceptance.night import Ended, Night, order
 

@@ -10,9 +10,9 @@ from requests.adapters import HTTPAdapter
 
 from pipeline.model import Lost, Reply, SignedRequest
 from pipeline.simulator import Fault, Kind, Simulator
-from pipeline.write.curl import CurlTransport
-from pipeline.write.http import RequestsTransport
-from pipeline.write.network import Endpoint, Network
+from pipeline.write.transport.curl_transport import CurlTransport
+from pipeline.write.transport.network import Endpoint, Network
+from pipeline.write.transport.requests_transport import RequestsTransport
 from tests.acceptance.night import Night, order
 from tests.security.ends import End, answering, listening, relaying, write_certificate
 

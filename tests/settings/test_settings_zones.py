@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pipeline.settings.zones import suggested_zone
+from pipeline.settings.jobs.zones import suggested_zone
 
 CHINA = "; for China's time write Asia/Shanghai"
 

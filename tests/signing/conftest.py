@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from pipeline.model import Reply
-from pipeline.signing.alipay_gateway import AlipayGateway
+from pipeline.signing.alipay.gateway import AlipayGateway
 from pipeline.signing.keys import load_certificates, load_private_key, load_public_key
-from pipeline.signing.wechatpay import WechatPay
+from pipeline.signing.wechatpay.v3 import WechatPay
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pipeline.model import Opened, Reply, Trust
-from pipeline.signing.alipay_gateway import AlipayGateway, signed_text
+from pipeline.signing.alipay.gateway import AlipayGateway, signed_text
 from pipeline.signing.certificates import certificate_sn
 
 AT = datetime(2025, 11, 20, 18, 30, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import SettingsError
 from pipeline.model import Opened, Reply, Trust
 from pipeline.signing.aes import encrypt
-from pipeline.signing.alipay_gateway import AlipayGateway
+from pipeline.signing.alipay.gateway import AlipayGateway
 
 AT = datetime(2025, 11, 20, 18, 30, tzinfo=UTC)
 NODE = b"zhima_data_state_data_sync_response"

@@ -11,9 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from pipeline.model import Opened, Reply, Trust
-from pipeline.signing.alipay_gateway import AlipayGateway, signed_text
+from pipeline.signing.alipay.gateway import AlipayGateway, signed_text
+from pipeline.signing.alipay.gateway_answer import GatewayAnswer, read_answer
 from pipeline.signing.certificates import certificate_sn, root_sn
-from pipeline.signing.gateway_answer import GatewayAnswer, read_answer
 
 NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
 BEIJING = timezone(timedelta(hours=8))

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 
 from pipeline.model import Opened, Reply, SignedRequest, Trust
 from pipeline.signing.aes import encrypt
-from pipeline.signing.alipay_v3 import CUMULATION_SYNC, AlipayV3
+from pipeline.signing.alipay.v3 import CUMULATION_SYNC, AlipayV3
 from pipeline.signing.certificates import certificate_sn
 
 AT = datetime(2025, 11, 20, 10, 0, 0, 7000, tzinfo=UTC)

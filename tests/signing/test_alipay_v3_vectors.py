@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 
 from pipeline.model import Opened, Reply, SignedRequest, Trust
 from pipeline.signing.aes import decrypt
-from pipeline.signing.alipay_v3 import CUMULATION_SYNC, AlipayV3, answer_text, signed_text
+from pipeline.signing.alipay.v3 import CUMULATION_SYNC, AlipayV3, answer_text, signed_text
 from pipeline.signing.certificates import certificate_sn
 
 NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.model import Opened, Reply, Trust
-from pipeline.signing.alipay_gateway import AlipayGateway
-from pipeline.signing.alipay_v3 import AlipayV3
+from pipeline.signing.alipay.gateway import AlipayGateway
+from pipeline.signing.alipay.v3 import AlipayV3
 from pipeline.signing.certificates import certificate_sn, serial_hex
 from pipeline.signing.keys import public_key_of
-from pipeline.signing.wechatpay import WechatPay
+from pipeline.signing.wechatpay.v3 import WechatPay
 from pipeline.write.ports import Signer
 
 AT = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)

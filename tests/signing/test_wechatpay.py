@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from pipeline.model import Opened, Reply, SignedRequest, Trust
-from pipeline.signing.wechatpay import POINTS_SYNC, WechatPay
+from pipeline.signing.wechatpay.v3 import POINTS_SYNC, WechatPay
 
 AT = datetime(2025, 11, 20, 10, 0, 0, 900_000, tzinfo=UTC)
 UNIX = 1763632800

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pipeline.model import Opened, Reply, SignedRequest, Trust
 from pipeline.signing.keys import public_key_of
-from pipeline.signing.wechatpay import REFRESH_AFTER, WechatPay
+from pipeline.signing.wechatpay.v3 import REFRESH_AFTER, WechatPay
 
 AT = datetime(2025, 11, 20, 10, 0, 0, 900_000, tzinfo=UTC)
 UNIX = 1763632800

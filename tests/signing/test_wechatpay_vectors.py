@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pipeline.model import Opened, Reply, Trust
 from pipeline.signing.keys import public_key_of
-from pipeline.signing.wechatpay import WechatPay, answer_text, signed_text
-from pipeline.signing.wechatpay_certificates import unsealed_certificate
+from pipeline.signing.wechatpay.certificates import unsealed_certificate
+from pipeline.signing.wechatpay.v3 import WechatPay, answer_text, signed_text
 
 MERCHANT_KEY = "keys/TEST-A-wechatpay-merchant-private-pkcs8.pem"
 TRUST = {

@@ -11,7 +11,7 @@ _TICK_SECONDS = 0.5
 
 
 class SimulatedEngine:
-    """Works off tasks with greenlets of one process; see `pipeline.run.story.Engine`."""
+    """Works off tasks with greenlets of one process; see `pipeline.run.execution.Engine`."""
 
     def __init__(self, process: Process) -> None:
         self._process = process

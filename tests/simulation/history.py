@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from pipeline.assemble.nothing import NothingDone
-from pipeline.assemble.outside import Outside
-from pipeline.assemble.wishes import Watcher, Wishes
-from pipeline.assemble.workshop import OPEN_STATUSES, Workshop
+from pipeline.assemble.nothing_done import NothingDone
+from pipeline.assemble.run_options import Watcher, Wishes
+from pipeline.assemble.runner import OPEN_STATUSES, Workshop
+from pipeline.assemble.system import Outside
 from pipeline.errors import PipelineError, RunHeld, SettingsError, SourceError
-from pipeline.ledger.lease import Holder
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
-from pipeline.ledger.rerunning import Selection
+from pipeline.ledger.staging.rerun import Selection
+from pipeline.ledger.store.lease import Holder
 from pipeline.model import RowLimit, SignedRequest
 from pipeline.report import ReportFiles
-from pipeline.write.course import Course, Ending
+from pipeline.write.brakes.run_control import Course, Ending
 from pipeline.write.ports import Transport, at_once
 from tests.simulation.engine import SimulatedEngine
 from tests.simulation.fixing import write_fixed_rows

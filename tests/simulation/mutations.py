@@ -33,11 +33,11 @@ MUTATIONS = (
         "the intent is not written",
         "pipeline/ledger/run_ledger.py",
         'return cast("list[Admission]", self._entries.run([(due, None) for due in dues]))',
-        "return [__import__('pipeline.ledger.admission').ledger.admission.Go(doubt=False) for _ in dues]",
+        "return [__import__('pipeline.ledger.rules.admission').ledger.admission.Go(doubt=False) for _ in dues]",
     ),
     Mutation(
         "the intent is written after the answer at the earliest",
-        "pipeline/ledger/deliveries.py",
+        "pipeline/ledger/delivering/deliveries.py",
         "(run.account_no, run.api, DeliveryState.SENDING, _json([due.due_no for due in going])),",
         "(run.account_no, run.api, DeliveryState.REJECTED, _json([due.due_no for due in going])),",
     ),
@@ -57,7 +57,7 @@ MUTATIONS = (
         'nonce=f"{self._due.due_no:032x}")',
     ),
     Mutation(
-        "the quota is forgotten at a restart", "pipeline/ledger/quotas.py", "def change(",
+        "the quota is forgotten at a restart", "pipeline/ledger/store/quotas.py", "def change(",
         "def change(self, name, step):\n        self.__dict__.setdefault('k', [None])\n"
         "        self.k[0], told = step(self.k[0])\n        return told\n\n    def other(",
     ),
@@ -88,77 +88,77 @@ MUTATIONS = (
         "isinstance(verdict, TryAgain | Halt) and verdict.may_have_acted", "isinstance(verdict, Halt)",
     ),
     Mutation(
-        "earlier doubt is not brought back", "pipeline/ledger/admission.py",
+        "earlier doubt is not brought back", "pipeline/ledger/rules/admission.py",
         "return Go(doubt=known.state is not DeliveryState.UNSENT, before=known.state)",
         "return Go(doubt=False, before=known.state)",
     ),
     Mutation(
-        "an answer counts without its signature", "pipeline/write/judge.py",
+        "an answer counts without its signature", "pipeline/write/answers/judge.py",
         "finding = diagnose(asked, answer, opened)",
         "finding = diagnose(asked, answer, opened and replace(opened, trust=type(opened.trust).VERIFIED))",
     ),
     Mutation(
-        "an answer over a kept connection counts without an echo", "pipeline/write/judge.py",
+        "an answer over a kept connection counts without an echo", "pipeline/write/answers/judge.py",
         "if not answer.is_fresh and", "if False and",
     ),
     Mutation(
-        "a refund does not look at its payment", "pipeline/ledger/precedence.py",
+        "a refund does not look at its payment", "pipeline/ledger/rules/dependencies.py",
         "if stands in (None, DeliveryState.SUCCEEDED):", "if stands:",
     ),
     Mutation(
-        "a lane is not kept in order", "pipeline/ledger/queue.py",
+        "a lane is not kept in order", "pipeline/ledger/delivering/queue.py",
         '"first, version, position, due_no"', '"version, position, due_no"',
     ),
     Mutation(
-        "other content may go out under a key in doubt", "pipeline/ledger/admission.py",
+        "other content may go out under a key in doubt", "pipeline/ledger/rules/admission.py",
         "if known.digest != digest:", "if known.digest != digest and known.state is DeliveryState.SUCCEEDED:",
     ),
     Mutation(
-        "what was delivered is sent again", "pipeline/ledger/deliveries.py",
+        "what was delivered is sent again", "pipeline/ledger/delivering/deliveries.py",
         "        if state is None:\n", "        if state in (None, DeliveryState.SUCCEEDED):\n",
     ),
     Mutation(
-        "an older balance is sent after a newer one", "pipeline/ledger/admission.py",
+        "an older balance is sent after a newer one", "pipeline/ledger/rules/admission.py",
         "return position < card.newest_position", "return False",
     ),
     Mutation(
-        "of several balances the oldest is sent", "pipeline/ledger/twins.py",
+        "of several balances the oldest is sent", "pipeline/ledger/staging/duplicates/deduplicate.py",
         "_BY_CARD(lines)[::-1]", "_BY_CARD(lines)",
     ),
     Mutation(
-        "a balance in doubt counts as confirmed", "pipeline/ledger/admission.py",
+        "a balance in doubt counts as confirmed", "pipeline/ledger/rules/admission.py",
         "return card is not None and not card.unsettled and", "return card is not None and",
     ),
     Mutation(
-        "a state is sent after a later one", "pipeline/ledger/precedence.py",
+        "a state is sent after a later one", "pipeline/ledger/rules/dependencies.py",
         "if held.is_later(due.state.version, due.position):", "if False:",
     ),
     Mutation(
-        "a state does not wait for an earlier one in doubt", "pipeline/ledger/precedence.py",
+        "a state does not wait for an earlier one in doubt", "pipeline/ledger/rules/dependencies.py",
         "        if held.unsettled:\n", "        if False:\n",
     ),
     Mutation(
-        "states of one number do not share a lane", "pipeline/ledger/queue.py",
+        "states of one number do not share a lane", "pipeline/ledger/delivering/queue.py",
         "    Api.STATE: (\n", "    Api.POINTS: (\n",
     ),
     Mutation(
-        "a state that comes back is taken for what is held", "pipeline/ledger/sequence.py",
+        "a state that comes back is taken for what is held", "pipeline/ledger/staging/sequence.py",
         "elif at == 0 and self._is_held(state):", "elif self._is_held(state):",
     ),
     Mutation(
-        "a file of states that runs again is new", "pipeline/ledger/sequence.py",
+        "a file of states that runs again is new", "pipeline/ledger/staging/sequence.py",
         "        if first == last:\n", "        if first == last and count < 2:\n",
     ),
     Mutation(
-        "the form of a task is looked at only when it is staged", "pipeline/ledger/tasks.py",
+        "the form of a task is looked at only when it is staged", "pipeline/ledger/rules/tasks.py",
         "return Conflict(COUNTED_OTHERWISE) if", "return Conflict(COUNTED_OTHERWISE) if not key and",
     ),
     Mutation(
-        "what the run did not reach counts as done", "pipeline/ledger/runs.py",
+        "what the run did not reach counts as done", "pipeline/ledger/history/runs.py",
         "\" ELSE 'unsent' END\"", "\" ELSE 'skipped' END\"",
     ),
     Mutation(
-        "a resume leaves out what was unsent", "pipeline/ledger/runs.py",
+        "a resume leaves out what was unsent", "pipeline/ledger/history/runs.py",
         "status IN ('unsent', 'blocked') OR", "status IN ('blocked') OR",
     ),
     Mutation(
@@ -174,36 +174,36 @@ MUTATIONS = (
         "if self._has_failed and self._means.breaker.is_open:", "if False:",
     ),
     Mutation(
-        "each failure under way makes the pause longer", "pipeline/write/circuit_breaker.py",
+        "each failure under way makes the pause longer", "pipeline/write/brakes/circuit_breaker.py",
         "return self._probe_in(min(longest, self._pause * 2), verdict, now) if clearance.probing else None",
         "return self._probe_in(min(60.0, self._pause * 2), verdict, now)",
     ),
     Mutation(
-        "the fence is not looked at", "pipeline/ledger/lease.py", "if line is None or line[0] != lease.fence:",
+        "the fence is not looked at", "pipeline/ledger/store/lease.py", "if line is None or line[0] != lease.fence:",
         "if line is None:",
     ),
     Mutation(
         "a process that was held up sends on", "pipeline/write/delivery.py", "        self._keep_job()", "        pass",
     ),
     Mutation(
-        "a live run's job may be taken", "pipeline/ledger/lease.py",
+        "a live run's job may be taken", "pipeline/ledger/store/lease.py",
         "if line is not None and line[3] > now.isoformat() and not is_dead(line[2], holder):", "if False:",
     ),
     Mutation(
-        name="a row in doubt is given another key", file="pipeline/ledger/rerunning.py",
+        name="a row in doubt is given another key", file="pipeline/ledger/staging/rerun.py",
         old="yield row_no, selection.new_keys and outcome.wants_new_key", new="yield row_no, selection.new_keys",
         and_old="AND v.state = 'rejected'\"", and_new="AND v.state IN ('rejected', 'unknown')\"",
     ),
     Mutation(
-        "a resumed run forgets its limit", "pipeline/assemble/workshop.py", 'limit = held.run.options.get("limit")',
+        "a resumed run forgets its limit", "pipeline/assemble/runner.py", 'limit = held.run.options.get("limit")',
         "limit = wishes.limit",
     ),
     Mutation(
-        "failures beyond the most do not stop the run", "pipeline/write/course.py",
+        "failures beyond the most do not stop the run", "pipeline/write/brakes/run_control.py",
         "failures > self._most_failures:", "failures > 10 + self._most_failures:",
     ),
     Mutation(
-        "a fixed row does not look at its other variants", "pipeline/ledger/deliveries.py",
+        "a fixed row does not look at its other variants", "pipeline/ledger/delivering/deliveries.py",
         "forbidden = judge_dues(connection, run, dues)", "forbidden = judge_dues(connection, run, [])",
     ),
     Mutation(
@@ -217,7 +217,7 @@ MUTATIONS = (
         "RowLimit.parse(options[n]) if n in options and n != 'max_invalid' else",
     ),
     Mutation(
-        "a run that was staged in part is delivered", "pipeline/ledger/runs.py",
+        "a run that was staged in part is delivered", "pipeline/ledger/history/runs.py",
         "act = CASE act WHEN 'staging' THEN act ELSE ? END", "act = ?",
     ),
 )  # fmt: skip

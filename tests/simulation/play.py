@@ -34,7 +34,7 @@ def _in_small_pieces() -> Iterator[None]:
     """Let a few rows be read, staged and written as millions are: in many pieces, with a crash in between."""
     with (
         patch("pipeline.run.stage.open_source", partial(open_source, chunk_rows=8)),
-        patch("pipeline.ledger.slices._LINES", 5),
+        patch("pipeline.ledger.staging.slices._LINES", 5),
         patch("pipeline.ledger.run_ledger._COPIED_AT_ONCE", 4),
     ):
         yield

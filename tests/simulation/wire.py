@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from greenlet import getcurrent, greenlet
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest
-from pipeline.write.curl import CurlTransport
-from pipeline.write.http import RequestsTransport
-from pipeline.write.network import Endpoint, Network
 from pipeline.write.ports import at_once
+from pipeline.write.transport.curl_transport import CurlTransport
+from pipeline.write.transport.network import Endpoint, Network
+from pipeline.write.transport.requests_transport import RequestsTransport
 from tests.simulation.platform import Exchange, SimulatedTransport
 from tests.write.loopback import Act, Loopback, closes, deliver, follows, says, sends, serving
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from greenlet import getcurrent, greenlet
 
-from pipeline.ledger.lease import Holder
+from pipeline.ledger.store.lease import Holder
 
 _EPOCH = datetime(2025, 11, 20, 16, 0, tzinfo=UTC)
 _MOST_EVENTS = 2_000_000

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.simulator.quota import Quota, peak
+from pipeline.simulator.state.quota import Quota, peak
 
 ARRIVALS = st.lists(st.integers(min_value=0, max_value=5000), max_size=60)
 

@@ -10,9 +10,9 @@ from typing import Protocol
 
 import pytest
 
-from pipeline.write.curl import CurlTransport
-from pipeline.write.http import RequestsTransport
-from pipeline.write.network import Endpoint, Network
+from pipeline.write.transport.curl_transport import CurlTransport
+from pipeline.write.transport.network import Endpoint, Network
+from pipeline.write.transport.requests_transport import RequestsTransport
 from tests.write.certificates import context_of, write_certificate
 from tests.write.loopback import Act, Loopback, serving
 

@@ -8,18 +8,18 @@ from random import Random
 import orjson
 
 from pipeline.errors import LedgerError
-from pipeline.ledger.admission import Admission, Go
 from pipeline.ledger.records import Due, Settlement
+from pipeline.ledger.rules.admission import Admission, Go
 from pipeline.limits.permits import Permit
 from pipeline.model import Api, Loss, Lost, Opened, Reply, SignedRequest, Trip, Trust, digest
-from pipeline.write.circuit_breaker import CircuitBreaker
-from pipeline.write.course import Course
+from pipeline.write.brakes.circuit_breaker import CircuitBreaker
+from pipeline.write.brakes.failure_streaks import Monotony, Suspicion
+from pipeline.write.brakes.run_control import Course
+from pipeline.write.brakes.verdict_watch import Watch
 from pipeline.write.delivery import Means
 from pipeline.write.keys import Keys
 from pipeline.write.ports import at_once
 from pipeline.write.retry import RetryPolicy
-from pipeline.write.suspicion import Monotony, Suspicion
-from pipeline.write.watch import Watch
 from pipeline.write.writer import LaneQueue, Writer
 from tests.moved_clock import MovedClock
 

@@ -6,10 +6,10 @@ import orjson
 import pytest
 
 from pipeline.model import Api, Opened, Reply, Trust
-from pipeline.write.asked import Asked
-from pipeline.write.catalogue import find_codes
-from pipeline.write.judge import judge
-from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
+from pipeline.write.answers.catalogue import find_codes
+from pipeline.write.answers.judge import judge
+from pipeline.write.answers.sent_request import Asked
+from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 
 NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
 

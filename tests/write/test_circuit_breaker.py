@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.write.circuit_breaker import CircuitBreaker, Clearance, proves_acceptance
-from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
+from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
+from pipeline.write.brakes.circuit_breaker import CircuitBreaker, Clearance, proves_acceptance
 from tests.moved_clock import MovedClock
 
 DONE = Succeeded("SUCCESS")

@@ -6,7 +6,7 @@ from datetime import timedelta, timezone
 import pytest
 
 from pipeline.model import Status
-from pipeline.write.course import Course, Drained, Ending
+from pipeline.write.brakes.run_control import Course, Drained, Ending
 from tests.moved_clock import NOON, MovedClock
 
 

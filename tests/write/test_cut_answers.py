@@ -3,9 +3,9 @@
 import pytest
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest
-from pipeline.write.curl import CurlTransport
-from pipeline.write.http import RequestsTransport
-from pipeline.write.network import Endpoint, Network
+from pipeline.write.transport.curl_transport import CurlTransport
+from pipeline.write.transport.network import Endpoint, Network
+from pipeline.write.transport.requests_transport import RequestsTransport
 from tests.write.loopback import Loopback, sends, serving
 
 REQUEST = SignedRequest("POST", "/", {"User-Agent": "tests"}, b"{}")

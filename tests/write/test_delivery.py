@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from pipeline.errors import LedgerError
-from pipeline.ledger.admission import Go
 from pipeline.ledger.records import DeliveryState, Settlement
+from pipeline.ledger.rules.admission import Go
 from pipeline.model import Api, Lost, Reply, Status, Trip, Trust
-from pipeline.write.circuit_breaker import Clearance
-from pipeline.write.course import Ending
+from pipeline.write.brakes.circuit_breaker import Clearance
+from pipeline.write.brakes.run_control import Ending
 from tests.write.rehearsal import (
     BAD_SIGNATURE,
     NOT_CONNECTED,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest
-from pipeline.write.failure import Failure, by_errno, by_verify_code, route_to
-from pipeline.write.network import Network
+from pipeline.write.transport.failure import Failure, by_errno, by_verify_code, route_to
+from pipeline.write.transport.network import Network
 from tests.write.certificates import context_of, write_certificate
 from tests.write.conftest import Reaches, Starts, unused_url
 from tests.write.loopback import Act, breaks_tls, closes, is_silent, resets, says, sends, tunnels

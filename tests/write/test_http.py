@@ -15,8 +15,8 @@ import pytest
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest
-from pipeline.write.curl import CurlTransport
-from pipeline.write.network import Endpoint, Network
+from pipeline.write.transport.curl_transport import CurlTransport
+from pipeline.write.transport.network import Endpoint, Network
 from tests.write.conftest import Reaches, Starts, unused_url
 from tests.write.loopback import Act, Loopback, breaks_tls, closes, drips, is_silent, resets, says, sends, tunnels
 
@@ -418,7 +418,7 @@ def test_libcurl_trusts_no_more_than_the_ca_bundle(
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("kind", ["http.RequestsTransport", "curl.CurlTransport"], ids=["requests", "curl"])
+@pytest.mark.parametrize("kind", ["requests_transport.RequestsTransport", "curl_transport.CurlTransport"], ids=["requests", "curl"])
 def test_keys_of_connections_are_not_written_down(
     starts: Starts, context: ssl.SSLContext, certificate: Path, tmp_path: Path, kind: str
 ) -> None:
@@ -426,8 +426,8 @@ def test_keys_of_connections_are_not_written_down(
     server = starts(says("200 OK"), context=context)
     module, _, name = kind.partition(".")
     program = f"""
-from pipeline.write.{module} import {name}
-from pipeline.write.network import Endpoint
+from pipeline.write.transport.{module} import {name}
+from pipeline.write.transport.network import Endpoint
 from pipeline.model import SignedRequest
 print({name}(Endpoint({server.url!r}, ca_bundle={str(certificate)!r})).send(SignedRequest("POST", "/", {{}}, b"x")))
 """

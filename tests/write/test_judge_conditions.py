@@ -9,11 +9,11 @@ import orjson
 import pytest
 
 from pipeline.model import Api, Loss, Lost, Opened, Reply, Trust
-from pipeline.write.asked import Asked, asked_of
-from pipeline.write.catalogue import RULES
-from pipeline.write.judge import judge
-from pipeline.write.matrix.condition import Condition
-from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
+from pipeline.write.answers.catalogue import RULES
+from pipeline.write.answers.judge import judge
+from pipeline.write.answers.matrix.condition import Condition
+from pipeline.write.answers.sent_request import Asked, asked_of
+from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 
 NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
 Z3, GW, WX = Api.CUMULATION, Api.STATE, Api.POINTS

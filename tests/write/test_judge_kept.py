@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.model import Api, Loss, Lost, Opened, Reply, Trust
-from pipeline.write.asked import Asked
-from pipeline.write.judge import judge
-from pipeline.write.verdict import Open, Refused, Succeeded, TryAgain, Verdict
+from pipeline.write.answers.judge import judge
+from pipeline.write.answers.sent_request import Asked
+from pipeline.write.answers.verdict import Open, Refused, Succeeded, TryAgain, Verdict
 
 NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
 Z3, GW, WX = Api.CUMULATION, Api.STATE, Api.POINTS

@@ -7,13 +7,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.model import Api, Loss, Lost, Opened, Reply, Trust
-from pipeline.write.asked import Asked
-from pipeline.write.catalogue import RULES
-from pipeline.write.judge import judge, trace_id
-from pipeline.write.matrix.alipay import ALIPAY_CODES
-from pipeline.write.matrix.condition import Condition
-from pipeline.write.matrix.wechatpay import WECHATPAY_CODES
-from pipeline.write.verdict import Halt, Refused, Succeeded, TryAgain
+from pipeline.write.answers.catalogue import RULES
+from pipeline.write.answers.judge import judge, trace_id
+from pipeline.write.answers.matrix.alipay import ALIPAY_CODES
+from pipeline.write.answers.matrix.condition import Condition
+from pipeline.write.answers.matrix.wechatpay import WECHATPAY_CODES
+from pipeline.write.answers.sent_request import Asked
+from pipeline.write.answers.verdict import Halt, Refused, Succeeded, TryAgain
 
 NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
 PRIVATE = ("2088102146225135", "oUpF8uMuAJO_M2pxb1Q9zNjWeSJk", "CARD-0007")

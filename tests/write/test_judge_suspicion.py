@@ -4,8 +4,8 @@ from collections.abc import Hashable
 
 import pytest
 
-from pipeline.write.suspicion import Monotony, Suspicion
-from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
+from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
+from pipeline.write.brakes.failure_streaks import Monotony, Suspicion
 
 NO_ACCESS = Refused("REQUEST_ACCESS_ILLEGAL", "no access", settles_doubt=False, halts_after=3)
 WRONG_FIELD = Refused("INVALID_PARAMETER", "wrong field")

@@ -6,11 +6,11 @@ import orjson
 import pytest
 
 from pipeline.model import Api, Loss, Lost, Opened, Reply, Trust
-from pipeline.write.asked import Asked
-from pipeline.write.judge import judge, trace_id
-from pipeline.write.masking import safe_text
-from pipeline.write.told import Told, read_told, wait_seconds
-from pipeline.write.verdict import Halt, Open, Refused, TryAgain, Verdict
+from pipeline.write.answers.answer_content import Told, read_told, wait_seconds
+from pipeline.write.answers.judge import judge, trace_id
+from pipeline.write.answers.masking import safe_text
+from pipeline.write.answers.sent_request import Asked
+from pipeline.write.answers.verdict import Halt, Open, Refused, TryAgain, Verdict
 
 NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
 CARD = "HK-0007"

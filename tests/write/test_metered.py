@@ -8,10 +8,10 @@ from contextlib import closing
 import pytest
 
 from pipeline.model import Reply, SignedRequest, Trip
-from pipeline.write.curl import CurlTransport
-from pipeline.write.http import RequestsTransport
-from pipeline.write.network import Endpoint, Network
-from pipeline.write.round_trip import Measured, Meter, measured
+from pipeline.write.transport.curl_transport import CurlTransport
+from pipeline.write.transport.network import Endpoint, Network
+from pipeline.write.transport.requests_transport import RequestsTransport
+from pipeline.write.transport.round_trip import Measured, Meter, measured
 from tests.write.loopback import Loopback, says, serving
 
 REQUEST = SignedRequest("POST", "/", {}, b"{}")

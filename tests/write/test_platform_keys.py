@@ -5,9 +5,9 @@ from random import Random
 import pytest
 
 from pipeline.model import Loss, Lost, Opened, Trust
-from pipeline.write.course import Drained
+from pipeline.write.answers.verdict import Halt, TryAgain, Verdict
+from pipeline.write.brakes.run_control import Drained
 from pipeline.write.keys import Keys
-from pipeline.write.verdict import Halt, TryAgain, Verdict
 from tests.moved_clock import MovedClock
 from tests.write.rehearsal import UNKNOWN_KEY, Answer, Network, PlainSigner, reply
 

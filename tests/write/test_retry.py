@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
+from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 from pipeline.write.retry import RetryPolicy, carry
-from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 
 DONE = Succeeded("SUCCESS")
 LOST = TryAgain("timeout", "", may_have_acted=True)

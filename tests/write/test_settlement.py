@@ -4,8 +4,8 @@ import pytest
 
 from pipeline.ledger.records import DeliveryState, Settlement
 from pipeline.model import Status
+from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 from pipeline.write.settlement import History, cut_short, settle
-from pipeline.write.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 
 SENDING, UNKNOWN, SUCCEEDED, REJECTED, UNSENT = DeliveryState
 

@@ -2,9 +2,9 @@
 
 import threading
 
-from pipeline.write.suspicion import Monotony, Suspicion
-from pipeline.write.verdict import Halt, Refused, Succeeded, Verdict
-from pipeline.write.watch import Watch
+from pipeline.write.answers.verdict import Halt, Refused, Succeeded, Verdict
+from pipeline.write.brakes.failure_streaks import Monotony, Suspicion
+from pipeline.write.brakes.verdict_watch import Watch
 
 ILLEGAL = Refused("REQUEST_ACCESS_ILLEGAL", "no access", halts_after=3)
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from pipeline.ledger.admission import Admission, Blocked, Conflict, Go, Skip
 from pipeline.ledger.records import Due, Settlement
+from pipeline.ledger.rules.admission import Admission, Blocked, Conflict, Go, Skip
 from pipeline.model import Status
-from pipeline.write.course import Ending
+from pipeline.write.brakes.run_control import Ending
 from tests.write.rehearsal import (
     BAD_SIGNATURE,
     REFUSED,

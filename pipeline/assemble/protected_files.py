@@ -1,0 +1,77 @@
+"""No command overwrites a file of the user: an input of any job, a key, the config or the ledger."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pipeline.errors import SettingsError
+from pipeline.ledger.ledger import Ledger
+from pipeline.read.find.claimed import ClaimedFiles
+from pipeline.settings import Config
+
+# What a file is known by, under any of its names.
+_Inode = tuple[int, int]
+
+
+class SparedFiles:
+    """The files that no report takes the place of. `inputs` are those that the command itself reads."""
+
+    def __init__(self, config: Config, ledger: Ledger, inputs: Iterable[str] = ()) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._inputs = tuple(inputs)
+        self._claimed = {job.name: ClaimedFiles(job.inputs, config.folder) for job in config.jobs.values()}
+
+    def check(self, targets: Iterable[Path], option: str, *, what: str = "folder") -> None:
+        """Raise SettingsError where a file to be written would take the place of one, or be read as an export."""
+        faults = [f"{option}: {target.name} {why}; name another {what}" for target, why in self._refused(targets)]
+        if faults:
+            raise SettingsError(faults)
+
+    def given_back(self, targets: Iterable[Path]) -> list[Path]:
+        """Return those of a report's own files that some run has read: rows to fix, fixed where they lay."""
+        there = {inode: target for target in targets if (inode := _inode(target)) is not None}
+        read = {_inode(Path(name)) for name in self._ledger.input_locations()} if there else set()
+        return [target for inode, target in there.items() if inode in read]
+
+    def _refused(self, targets: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+        for target in targets:
+            why = self._why(target) if target.exists() else None
+            for job, claimed in self._claimed.items():
+                if why is None and claimed.claims(target):
+                    why = f"would be read as an export of job {job}"
+            if why is not None:
+                yield target, why
+
+    def _why(self, target: Path) -> str | None:
+        if _is_of_ledger(target, self._config.ledger_path):
+            return "there is the ledger, or a file of it, and is not overwritten"
+        inode = _inode(target)
+        kind = next((kind for kind, path in self._all() if _inode(path) == inode), None)
+        return kind and f"there is {kind}, and is not overwritten"
+
+    def _all(self) -> Iterator[tuple[str, Path]]:
+        yield "the config", self._config.path
+        yield from (("a key", path) for path in self._config.key_files)
+        yield from (("an input of this run", Path(name)) for name in self._inputs)
+        for job, claimed in self._claimed.items():
+            yield from ((f"an input of job {job}", path) for path in claimed.existing())
+        yield from (("an input of an earlier run", Path(name)) for name in self._ledger.input_locations())
+
+
+def _is_of_ledger(target: Path, ledger: Path) -> bool:
+    """Return whether a path is that of the ledger, or of a file that SQLite or the quota keeps beside it."""
+    path, of_ledger = Path(os.path.realpath(target)), Path(os.path.realpath(ledger))
+    beside = [of_ledger.with_name(f"{of_ledger.name}{end}") for end in _BESIDE_LEDGER]
+    return path in beside or any(_inode(target) == _inode(each) is not None for each in beside)
+
+
+_BESIDE_LEDGER = ("", "-wal", "-shm", "-journal", "-quota", "-quota-wal", "-quota-shm", "-quota-journal")
+
+
+def _inode(path: Path) -> _Inode | None:
+    try:
+        seen = path.stat()
+    except (OSError, ValueError):
+        return None
+    return seen.st_dev, seen.st_ino

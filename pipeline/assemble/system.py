@@ -1,0 +1,47 @@
+"""The one door by which time, chance, threads and the network come in."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.assemble.platform import signer_of
+from pipeline.assemble.transports import transport_of
+from pipeline.assemble.working_folder import working_folder
+from pipeline.clock import Clock
+from pipeline.engines.threads import ThreadEngine
+from pipeline.ledger.store.lease import boot_id
+from pipeline.model import Api
+from pipeline.run.execution import Engine
+from pipeline.settings import Account, Job
+from pipeline.write.ports import Signer, Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """
+    What comes from outside the program: time, chance, threads, the network, and which start of the machine this is.
+
+    `folder` is where relative inputs of the command line are looked for.
+    """
+
+    clock: Clock
+    chance: random.Random
+    engine: Engine
+    signer_of: Callable[[Account, Api], Signer]
+    transport_of: Callable[[Account, Job], Transport]
+    boot: str
+    folder: Path
+
+    @classmethod
+    def real(cls, clock: Clock) -> "Outside":
+        """Return the machine that this runs on, and the network it is on."""
+        return cls(
+            clock=clock,
+            chance=random.SystemRandom(),
+            engine=ThreadEngine(),
+            signer_of=signer_of,
+            transport_of=transport_of,
+            boot=boot_id(),
+            folder=working_folder(),
+        )

@@ -1,0 +1,162 @@
+"""`backfill runs`, `show` and `report`: looking at what was done. No key is read, and nothing is sent."""
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipeline.assemble.ledgers import config_path, open_the_ledger
+from pipeline.cli.logs import log, set_up_logs
+from pipeline.cli.summary import print_json, say
+from pipeline.clock import SystemClock
+from pipeline.errors import SettingsError
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.records import RunRecord
+from pipeline.settings import Config, load
+from pipeline.write.brakes.run_control import Ending
+
+_FORMATS = ("csv", "parquet", "jsonl", "html")
+_RUNNING = "running"
+
+
+@contextmanager
+def _archive(args: argparse.Namespace) -> Iterator[tuple[Config, Ledger | None]]:
+    """Open config and ledger without reading a key; no ledger where nothing was run yet."""
+    clock = SystemClock()
+    set_up_logs(args.log_format)
+    config = load(config_path(args.config, os.environ), environ=os.environ, at=clock.now(), with_keys=False)
+    if not config.ledger_path.exists():
+        yield config, None
+        return
+    ledger = open_the_ledger(config, clock)
+    try:
+        yield config, ledger
+    finally:
+        ledger.close()
+
+
+@contextmanager
+def _one_run(args: argparse.Namespace) -> Iterator[tuple[Config, Ledger, RunRecord]]:
+    with _archive(args) as (config, ledger):
+        if ledger is None:
+            raise SettingsError([f"RUN {args.run!r}: there are no runs yet in ledger {config.ledger_path}"])
+        yield config, ledger, ledger.find(args.run)
+
+
+def runs(args: argparse.Namespace) -> int:
+    """List past runs, newest first."""
+    with _archive(args) as (_, ledger):
+        found = ledger.recent(args.limit) if ledger is not None else []
+        told = [{"run_id": r.run_id, "job": r.job, "api": r.api, "account": r.account, "state": _state(ledger, r),
+                 "exit_code": r.exit_code, "started_at": r.started_at, "finished_at": r.finished_at,
+                 "elapsed_s": round(r.elapsed_s, 3), "parent": r.parent} for r in found if ledger]  # fmt: skip
+    if args.json:
+        print_json(told)
+    elif not told:
+        say("no runs yet")
+    else:
+        say(f"{'run':<26}  {'job':<16} {'state':<12} {'exit':>4}  {'started (UTC)':<20} {'seconds':>9}")
+        for run, kind in zip(told, ("rerun" if run.is_rerun else "fix" for run in found), strict=True):
+            exit_code = "" if run["exit_code"] is None else run["exit_code"]
+            started = str(run["started_at"])[:19].replace("T", " ")
+            line = f"{run['run_id']:<26}  {run['job']:<16} {run['state']:<12} {exit_code:>4}  {started:<20}"
+            say(f"{line} {run['elapsed_s']:>9.1f}" + (f"  {kind} of {run['parent']}" if run["parent"] else ""))
+    return 0
+
+
+def _state(ledger: Ledger | None, run: RunRecord) -> str:
+    """Say how a run ended, or that it goes on, or that it died."""
+    if run.state is not None:
+        return run.state
+    return _RUNNING if ledger is not None and ledger.is_live(run) else "killed"
+
+
+def show(args: argparse.Namespace) -> int:
+    """Show one run: its counts and its faults."""
+    # Imported here: listing runs needs none of it.
+    from pipeline.assemble.reporting import report_folder, summary_of  # noqa: PLC0415
+    from pipeline.cli.summary import tell_standing, tell_summary  # noqa: PLC0415
+    from pipeline.report import next_steps  # noqa: PLC0415
+
+    with _one_run(args) as (config, ledger, run):
+        state = _state(ledger, run)
+        summary, tally = summary_of(ledger, run, report_folder(config, run))
+        followers = _followers(ledger, run)
+    if state == _RUNNING:
+        # What waits, or is on its way, is no fault.
+        summary = replace(summary, faults=summary.faults.without(Ending.INTERRUPTED))
+    if args.json:
+        # What goes on has no end yet, as in the list of runs.
+        standing = {"state": state, "exit_code": None} if state == _RUNNING else {}
+        print_json(summary.as_dict() | standing | {what: ids for what, ids in followers.items() if ids})
+        return 0
+    if state == _RUNNING:
+        tell_standing(summary)
+    else:
+        tell_summary(summary, next_steps(summary, tally), state)
+    for what, ids in followers.items():
+        if ids:
+            say(f"  {what}: {', '.join(ids)}, {summary.left:,} rows left")
+    return 0
+
+
+def _followers(ledger: Ledger, run: RunRecord) -> dict[str, list[str]]:
+    """Return the ids of a run's reruns and fixes."""
+    followers = ledger.followers(run)
+    return {
+        "reruns": [each.run_id for each in followers if each.is_rerun],
+        "fixes": [each.run_id for each in followers if not each.is_rerun],
+    }
+
+
+def report(args: argparse.Namespace) -> int:
+    """Write a run's report again: the whole folder, or one file of it where --output names a file."""
+    from pipeline.assemble.protected_files import SparedFiles  # noqa: PLC0415
+    from pipeline.assemble.reporting import report_folder, report_on  # noqa: PLC0415
+    from pipeline.report import OutcomeFormat, report_names  # noqa: PLC0415
+
+    with _one_run(args) as (config, ledger, run):
+        is_folder = args.output is None or args.output.is_dir() or not args.output.suffix
+        named = args.format or ("csv" if is_folder else _format_of(args.output))
+        chosen = None if named == "html" else OutcomeFormat(named)
+        spared = SparedFiles(config, ledger)
+        if is_folder:
+            folder = args.output or report_folder(config, run)
+            targets = [folder / name for name in report_names(chosen)]
+            if args.output is not None:
+                spared.check(targets, f"--output {args.output}")
+            files = report_on(ledger, run, folder, chosen, kept=spared.given_back(targets))
+            for note in files.notes:
+                log.warning(note)
+            say(str(files.folder))
+            return 0
+        spared.check([args.output], f"--output {args.output}", what="file")
+        with _folder_beside(args.output) as folder:
+            files = report_on(ledger, run, folder, chosen)
+            (files.outcome or folder / "report.html").replace(args.output)
+        say(str(args.output))
+    return 0
+
+
+def _format_of(output: Path) -> str:
+    """Return the format that a file's name ends in."""
+    named = output.suffix.removeprefix(".").lower()
+    if named not in _FORMATS:
+        raise SettingsError(
+            [f"--output {output}: ends in no format; end it in .{', .'.join(_FORMATS)}, or add --format"]
+        )
+    return named
+
+
+@contextmanager
+def _folder_beside(output: Path) -> Iterator[Path]:
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        # On the same file system, so that the file can take its place whole.
+        with TemporaryDirectory(prefix=".backfill-", dir=output.parent) as folder:
+            yield Path(folder)
+    except OSError as exc:
+        raise SettingsError([f"--output {output}: {exc.strerror or exc}; name a folder that can be written"]) from exc

@@ -1,0 +1,209 @@
+"""`backfill run`, `rerun` and `resume`."""
+
+import argparse
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, time, timedelta
+from types import FrameType
+from zoneinfo import ZoneInfo
+
+from pipeline.assemble.ledgers import config_path, open_the_ledger
+from pipeline.assemble.nothing_done import NothingDone
+from pipeline.assemble.opening import open_config
+from pipeline.assemble.run_options import Watcher, Wishes
+from pipeline.assemble.runner import OPEN_STATUSES, Workshop
+from pipeline.assemble.system import Outside
+from pipeline.cli.logs import Progress, log, set_up_logs, tell_at_once
+from pipeline.cli.parser import RERUNNABLE
+from pipeline.cli.summary import first_of, print_json, say, tell_summary
+from pipeline.clock import Clock, SystemClock
+from pipeline.errors import SettingsError
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.records import RunRecord
+from pipeline.ledger.staging.rerun import Selection
+from pipeline.model import Status
+from pipeline.report import OutcomeFormat, ReportFiles
+from pipeline.settings import ONE_PROCESS, Config, secrets, warnings
+from pipeline.write.brakes.run_control import Course, Ending
+
+# A scheduler that starts late must not run through the day: a time just passed was meant for today.
+_JUST_PASSED = timedelta(hours=1)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run a job."""
+    with _desk(args, args.job) as desk:
+        if not args.resync:
+            desk.ledger.refuse_if_behind()
+        return desk.execute(args.job, lambda shop, wishes: shop.run(args.job, args.inputs, wishes))
+
+
+def resume(args: argparse.Namespace) -> int:
+    """Go on with a run."""
+    with _desk(args) as desk:
+        desk.ledger.refuse_if_behind()
+        record = desk.ledger.find(args.run)
+        return desk.execute(record.job, lambda shop, wishes: shop.resume(record, wishes))
+
+
+def rerun(args: argparse.Namespace) -> int:
+    """Send again what a run left open."""
+    with _desk(args) as desk:
+        desk.ledger.refuse_if_behind()
+        parent = desk.ledger.find(args.run)
+        chosen = frozenset(map(Status, args.only)) if args.only else OPEN_STATUSES
+        selection = Selection(chosen, frozenset(args.code), args.new_keys, args.limit)
+
+        def act(shop: Workshop, wishes: Wishes) -> ReportFiles | NothingDone:
+            files = shop.rerun(parent, selection, wishes)
+            if args.code and isinstance(files, NothingDone):
+                _tell_where_the_codes_are(desk.ledger, parent, selection)
+            return files
+
+        return desk.execute(parent.job, act)
+
+
+def _tell_where_the_codes_are(ledger: Ledger, parent: RunRecord, selection: Selection) -> None:
+    """Say of a selection by codes that took no row how the rows with these codes ended."""
+    found: Counter[Status] = Counter()
+    for page in ledger.outcomes_in_pages(parent):
+        pairs = zip(page.status, page.code, strict=True)
+        found.update(status for status, code in pairs if code in selection.codes)
+    if selection.statuses.isdisjoint(found):
+        log.warning(nothing_selected(found))
+
+
+def nothing_selected(found: Mapping[Status, int]) -> str:
+    """Say why a selection took no row, though so many rows of each status have the codes that it asked for."""
+    if not found:
+        return "no row was selected: none of the run has such a code"
+    counted = " and ".join(f"{count:,} {'is' if count == 1 else 'are'} {status}" for status, count in found.items())
+    takable = [status for status in found if status in RERUNNABLE]
+    advice = f"add --only {','.join(takable)}" if takable else "a rerun takes none of these"
+    return f"no row was selected: of those with such a code {counted}; {advice}"
+
+
+@contextmanager
+def _desk(args: argparse.Namespace, only_job: str | None = None) -> "Iterator[_Desk]":
+    clock = SystemClock()
+    set_up_logs(args.log_format)
+    with _signals(args.log_format) as followed:
+        config = open_config(config_path(args.config, os.environ), os.environ, clock, only_job)
+        if args.processes not in (None, 1):
+            raise SettingsError([f"--processes {args.processes}: {ONE_PROCESS}"])
+        set_up_logs(args.log_format, secrets(config))
+        for warning in warnings(config, at=clock.now()):
+            log.warning(warning)
+        ledger = open_the_ledger(config, clock)
+        try:
+            yield _Desk(args, config, ledger, clock, followed)
+        finally:
+            ledger.close()
+
+
+class _Desk:
+    """Where one command's execution is set off and told of."""
+
+    def __init__(
+        self, args: argparse.Namespace, config: Config, ledger: Ledger, clock: Clock, followed: "list[Course]"
+    ) -> None:
+        self._args = args
+        self._config = config
+        self.ledger = ledger
+        self._clock = clock
+        self._followed = followed
+        self._progress = Progress(clock, shown=not args.no_progress)
+
+    def execute(self, job: str, act: Callable[[Workshop, Wishes], ReportFiles | NothingDone]) -> int:
+        watcher = Watcher(
+            begun=self._begun,
+            staged=self._progress.staged,
+            tick=self._progress.tick,
+            said=log.info,
+            ignored=_log_ignored,
+        )
+        shop = Workshop(self._config, self.ledger, Outside.real(self._clock), watcher)
+        try:
+            files = act(shop, self._wishes(job))
+        finally:
+            self._progress.end()
+        if isinstance(files, NothingDone):
+            return self._tell_why(files)
+        for note in files.notes:
+            log.warning(note)
+        if self._args.json:
+            sys.stdout.write(files.summary.as_json().decode())
+        else:
+            tell_summary(files.summary, files.next_steps)
+        return files.summary.exit_code
+
+    def _tell_why(self, nothing: NothingDone) -> int:
+        if self._args.json:
+            print_json(nothing.facts)
+        else:
+            say(nothing.reason)
+        return nothing.exit_code
+
+    def _begun(self, run: RunRecord, course: Course) -> None:
+        self._followed.append(course)
+        self._progress.follow(course)
+        log.info("run %s of job %s", run.run_id, run.job)
+
+    def _wishes(self, job: str) -> Wishes:
+        args = self._args
+        known = self._config.jobs.get(job)
+        zone = known.timezone if known else ZoneInfo("UTC")
+        return Wishes(
+            day=args.date,
+            until=args.until and deadline(args.until, zone, self._clock.now()),
+            limit=args.limit,
+            most_failures=args.max_failures,
+            max_invalid=args.max_invalid,
+            report=args.report and args.report.absolute(),
+            outcome_format=OutcomeFormat(args.format),
+            resync=vars(args).get("resync", False),
+        )
+
+
+def _log_ignored(names: Sequence[str]) -> None:
+    for name in first_of(names):
+        log.warning("not read: %s", name)
+
+
+def deadline(at: time, zone: ZoneInfo, now: datetime) -> datetime:
+    """Return the next moment at which clocks in the zone show this time; one that has just passed counts as reached."""
+    here = now.astimezone(zone)
+    days = (datetime.combine(here.date() + timedelta(days=n), at, zone) for n in (-1, 0, 1))
+    return next(moment for moment in days if moment > here - _JUST_PASSED)
+
+
+@contextmanager
+def _signals(log_format: str) -> "Iterator[list[Course]]":
+    """
+    Let SIGINT and SIGTERM drain the run that is followed; a second one ends the process at once.
+
+    That is safe, as a crash is. Before a run has begun they interrupt the command.
+    """
+    followed: list[Course] = []
+    asked: list[str] = []
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if not followed:
+            raise KeyboardInterrupt
+        if asked:
+            os._exit(5)
+        asked.append(name)
+        followed[0].drain(Ending.INTERRUPTED, f"the run was stopped by {name}; `backfill resume` goes on")
+        tell_at_once(f"{name}: finishing what is in flight; once more to end at once", log_format)
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield followed
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

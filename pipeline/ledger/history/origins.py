@@ -1,0 +1,177 @@
+"""Which row of an earlier run a row stands for: a fixed row for the one that was fixed, a rerun's for its parent's."""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+import orjson
+
+from pipeline.errors import SettingsError
+from pipeline.ledger.history.runs import by_number
+from pipeline.ledger.records import ROW_BITS, Act, RunRecord, position
+from pipeline.tables.row_mark import RowMark
+
+_ROW = (1 << ROW_BITS) - 1
+
+# A row, by the numbers of its run and in its run.
+RowId = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """
+    The row that a fixed row stands for, the first of all; with its cells, in the order of its file's columns.
+
+    The cells are None where they were forgotten: the row has come to its end since.
+    """
+
+    run_no: int
+    row_no: int
+    columns: tuple[str, ...]
+    cells: tuple[str | None, ...] | None = field(repr=False)
+
+
+def find_origins(connection: sqlite3.Connection, run: RunRecord, marks: Iterable[str]) -> dict[str, Origin]:
+    """
+    Return what marks stand for; one that names no row, of the run's account, API and export, is left out.
+
+    Raises SettingsError where a mark names a run that has still to read its rows once more.
+    """
+    read = {text: mark for text in marks if (mark := RowMark.read(text)) is not None}
+    by_run: dict[str, dict[str, RowMark]] = defaultdict(dict)
+    for text, mark in read.items():
+        by_run[mark.run_id][text] = mark
+    found: dict[str, Origin] = {}
+    for run_id, named in by_run.items():
+        of_run = _run_of(connection, run, run_id)
+        if of_run is not None:
+            found |= _origins_in(connection, of_run, named)
+    return found
+
+
+def _run_of(connection: sqlite3.Connection, run: RunRecord, run_id: str) -> RunRecord | None:
+    line = connection.execute(
+        "SELECT run_no FROM runs WHERE run_id = ? AND account_no = ? AND api = ? AND export = ?",
+        (run_id, run.account_no, run.api, run.export),
+    ).fetchone()
+    return None if line is None else by_number(connection, line[0])
+
+
+def _origins_in(connection: sqlite3.Connection, run: RunRecord, marks: Mapping[str, RowMark]) -> dict[str, Origin]:
+    row_nos = _row_nos(connection, run, set(marks.values()))
+    first = first_origins(connection, run, sorted(set(row_nos.values())))
+    found: dict[str, Origin] = {}
+    for text, mark in marks.items():
+        if mark in row_nos:
+            own = (run.run_no, row_nos[mark])
+            row = first.get(row_nos[mark]) or _recognised_as(connection, own) or own
+            found[text] = _read(connection, row) or Origin(*row, (), None)
+    return found
+
+
+def _recognised_as(connection: sqlite3.Connection, row: RowId) -> RowId | None:
+    """Return the fixed row of an earlier run that a row was recognised as; None where it is no such row."""
+    line = connection.execute(
+        "SELECT origin FROM contents WHERE variant = ? AND origin <> variant LIMIT 1", (position(*row),)
+    ).fetchone()
+    return None if line is None else (line[0] >> ROW_BITS, line[0] & _ROW)
+
+
+def _row_nos(connection: sqlite3.Connection, run: RunRecord, marks: Iterable[RowMark]) -> dict[RowMark, int]:
+    """Return the numbers of rows in their run."""
+    inputs = connection.execute("SELECT file_no, rows FROM inputs WHERE run_no = ? ORDER BY file_no", (run.run_no,))
+    counts = dict(inputs.fetchall())
+    before = dict(zip(counts, accumulate(counts.values(), initial=0), strict=False))
+    # A run numbers the rows that it reads one after another. A rerun has taken some of them.
+    compared = "<=" if run.is_rerun else "="
+    found: dict[RowMark, int] = {}
+    for mark in marks:
+        guess = before.get(mark.file_no, 0) + mark.source_row
+        line = connection.execute(
+            f"SELECT row_no FROM rows WHERE run_no = ? AND row_no {compared} ? AND file_no = ? AND source_row = ?",
+            (run.run_no, guess, mark.file_no, mark.source_row),
+        ).fetchone()
+        if line is not None:
+            found[mark] = line[0]
+        elif run.act is Act.STAGING:
+            raise SettingsError(
+                [f"run {run.run_id}, whose rows are fixed here, is not read to its end; resume it before this"]
+            )
+        elif not run.is_rerun and mark.source_row <= counts.get(mark.file_no, 0):
+            # It was skipped, and skipped rows are packed.
+            found[mark] = guess
+    return found
+
+
+def first_origins(connection: sqlite3.Connection, run: RunRecord, row_nos: Sequence[int]) -> dict[int, RowId]:
+    """Return the first origin of each of these rows of a run, where it is another row; they are in order."""
+    if not row_nos:
+        return {}
+    between = first_origins_between(connection, run, row_nos[0], row_nos[-1])
+    return {row_no: between[row_no] for row_no in row_nos if row_no in between}
+
+
+def first_origins_between(connection: sqlite3.Connection, run: RunRecord, first: int, last: int) -> dict[int, RowId]:
+    """Return the first origin of the rows of a run from one to another, where it is another row."""
+    found = connection.execute(_OF_RERUN if run.is_rerun else _OF_FIX, (run.run_no, first, last))
+    return {row_no: (origin_run_no, origin_row_no) for row_no, origin_run_no, origin_row_no in found}
+
+
+_OF_FIX = "SELECT row_no, origin_run_no, origin_row_no FROM origins WHERE run_no = ? AND row_no BETWEEN ? AND ?"
+# Dues of a rerun keep the place of the row that was staged first, which may be a fixed row itself.
+_OF_RERUN = (
+    f"SELECT d.row_no, coalesce(o.origin_run_no, d.position >> {ROW_BITS}),"
+    f" coalesce(o.origin_row_no, d.position & {_ROW})"
+    f" FROM dues AS d LEFT JOIN origins AS o ON o.run_no = d.position >> {ROW_BITS} AND o.row_no = d.position & {_ROW}"
+    " WHERE d.run_no = ? AND d.row_no BETWEEN ? AND ?"
+)
+
+
+def _read(connection: sqlite3.Connection, row: RowId) -> Origin | None:
+    line = connection.execute(
+        "SELECT w.cells, i.columns FROM rows AS w JOIN inputs AS i USING (run_no, file_no)"
+        " WHERE w.run_no = ? AND w.row_no = ?",
+        row,
+    ).fetchone()
+    if line is None:
+        return None
+    return Origin(*row, tuple(orjson.loads(line[1])), None if line[0] is None else tuple(orjson.loads(line[0])))
+
+
+def first_mark(connection: sqlite3.Connection, run: RunRecord, row_no: int) -> str | None:
+    """Return the mark of a row's first origin; None where it is its own, or its run is not known any more."""
+    origin = first_origins_between(connection, run, row_no, row_no).get(row_no)
+    place = origin and _place_in_file(connection, origin)
+    if origin is None or place is None:
+        return None
+    return str(RowMark(by_number(connection, origin[0]).run_id, *place))
+
+
+def _place_in_file(connection: sqlite3.Connection, row: RowId) -> tuple[int, int] | None:
+    """Return file and row in the file; of a row that is packed by how many rows each file has."""
+    found = connection.execute(
+        "SELECT file_no, source_row FROM rows WHERE run_no = ?1 AND row_no = ?2 UNION ALL"
+        " SELECT file_no, ?2 - before FROM (SELECT file_no, rows, sum(rows) OVER (ORDER BY file_no) - rows AS before"
+        " FROM inputs WHERE run_no = ?1) WHERE ?2 > before AND ?2 <= before + rows LIMIT 1",
+        row,
+    ).fetchone()
+    return None if found is None else (int(found[0]), int(found[1]))
+
+
+def write_origins(connection: sqlite3.Connection, run: RunRecord, origins: Mapping[int, RowId]) -> None:
+    """Tie rows of a run, by their numbers in it, to their origins."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO origins (run_no, row_no, origin_run_no, origin_row_no) VALUES (?, ?, ?, ?)",
+        ((run.run_no, row_no, *origin) for row_no, origin in origins.items()),
+    )
+
+
+def link_run(connection: sqlite3.Connection, run: RunRecord) -> None:
+    """Let a run that fixes rows name the run of the first of them as its parent."""
+    connection.execute(
+        "UPDATE runs SET parent = (SELECT r.run_id FROM origins AS o JOIN runs AS r ON r.run_no = o.origin_run_no"
+        " WHERE o.run_no = ?1 ORDER BY o.row_no LIMIT 1) WHERE run_no = ?1 AND parent IS NULL",
+        (run.run_no,),
+    )

@@ -1,0 +1,232 @@
+"""Reading outcomes back: one for each row, in source order, with memory that does not grow."""
+
+import sqlite3
+from bisect import bisect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from itertools import chain, repeat
+from typing import Any
+
+from pipeline.ledger.history.runs import IS_DELIVERED, UNREACHED
+from pipeline.ledger.history.skipped_rows import Pack, read_packs
+from pipeline.ledger.records import RunRecord
+from pipeline.model import Status
+from pipeline.tables.outcome_page import Outcome, Outcomes
+
+# The worst last: doubt weighs most, since only it must not be answered by sending something else.
+SEVERITY = (
+    Status.SKIPPED,
+    Status.SUCCEEDED,
+    Status.UNSENT,
+    Status.BLOCKED,
+    Status.INVALID,
+    Status.REJECTED,
+    Status.UNKNOWN,
+)
+_STATUS = {status.value: status for status in Status}
+_RANK = {status.value: rank for rank, status in enumerate(SEVERITY)}
+_PAGE = 1000
+# Characters of cells that a page holds, and those of one row more: a single row's may be many megabytes.
+_PAGE_CELLS = 1 << 20
+# As far as SQLite's numbers go.
+_END = (1 << 63) - 1
+# Field, heading, rule and value of a row that is not invalid.
+_NO_FAULT = (None,) * 4
+
+_ROWS = (
+    "SELECT row_no, file_no, source_row, coalesce(request_key, ''), cells, status, code, message,"
+    " file_line, field, heading, rule, value FROM rows"
+    " WHERE run_no = ? AND row_no BETWEEN ? AND ? ORDER BY row_no LIMIT ?"
+)
+# A run that was killed has settled nothing for what it was at: what the intents say is said here.
+_DUES = (
+    f"SELECT row_no, coalesce(status, {UNREACHED}),"
+    f" coalesce(code, CASE WHEN {IS_DELIVERED} THEN 'already_succeeded' ELSE 'interrupted' END),"
+    " coalesce(message, ''), http_status, attempts, first_sent_at, finished_at,"
+    " latency_ms, trace_id, wants_new_key FROM dues WHERE run_no = ? AND row_no BETWEEN ? AND ? ORDER BY row_no, part"
+)
+
+# The columns of _ROWS. Those from the status on, but for the line, are there where the row itself is final.
+_RowLine = tuple[
+    int, int, int, str, str | None, str | None, str | None, str | None, int | None, *tuple[str | None, ...]
+]
+# The row's number, and how it ended, as `Outcomes` has it.
+_End = tuple[int, str, str, str, int | None, int, str | None, str | None, int | None, str | None, int]
+# Rows, and the end of each.
+_Lines = tuple[Sequence[_RowLine], Sequence[_End]]
+
+
+def outcomes(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Outcome]:
+    """Yield the outcome of each row of a run, in source order. Each page is one short read."""
+    return chain.from_iterable(outcomes_in_pages(connection, run))
+
+
+def outcomes_in_pages(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Outcomes]:
+    """Yield the outcomes of all rows, in source order, so many at once as are read at once; a page is never empty."""
+    names = dict(connection.execute("SELECT file_no, name FROM inputs WHERE run_no = ?", (run.run_no,)).fetchall())
+    tell = partial(_side_by_side, names=names)
+    first = 0
+    for packs in _overlapping(read_packs(connection, run)):
+        low = min(pack.row_nos[0] for pack in packs)
+        high = max(pack.row_nos[-1] for pack in packs)
+        yield from map(tell, _pages_of_rows(connection, run, first, low - 1))
+        rows = _pages_of_rows(connection, run, low, high)
+        between = next(rows, None)
+        if between is None and len(packs) == 1:
+            yield _unpacked(packs[0], names)
+        else:
+            yield from map(tell, _merged(chain([between] if between else [], rows), packs))
+        first = high + 1
+    yield from map(tell, _pages_of_rows(connection, run, first, _END))
+
+
+def _overlapping(packs: Iterator[Pack]) -> Iterator[list[Pack]]:
+    """Put packs together whose rows lie among one another."""
+    group: list[Pack] = []
+    for pack in packs:
+        if group and pack.row_nos[0] > max(other.row_nos[-1] for other in group):
+            yield group
+            group = []
+        group.append(pack)
+    if group:
+        yield group
+
+
+def _unpacked(pack: Pack, names: Mapping[int, str]) -> Outcomes:
+    rows = len(pack.row_nos)
+    nothing = [None] * rows
+    return Outcomes(
+        source_file=[names[pack.file_no]] * rows,
+        source_row=pack.source_rows,
+        request_key=[key or "" for key in pack.request_keys],
+        status=[pack.status] * rows,
+        code=[pack.code] * rows,
+        message=[pack.message] * rows,
+        http_status=nothing,
+        attempts=[0] * rows,
+        first_sent_at=nothing,
+        finished_at=nothing,
+        latency_ms=nothing,
+        trace_id=nothing,
+        file_no=[pack.file_no] * rows,
+        wants_new_key=[False] * rows,
+        cells=nothing,
+        file_line=pack.file_lines or nothing,
+        field=nothing,
+        column=nothing,
+        rule=nothing,
+        value=nothing,
+    )
+
+
+def _merged(pages: Iterator[_Lines], packs: Sequence[Pack]) -> Iterator[_Lines]:
+    """Yield pages of rows, with the packed ones in their places."""
+    packed = sorted(chain.from_iterable(map(_lines, packs)), key=_row_no)
+    taken = 0
+    for rows, ends in pages:
+        upto = bisect(packed, rows[-1][0], key=_row_no)
+        yield _apart(sorted(chain(packed[taken:upto], zip(rows, ends, strict=True)), key=_row_no))
+        taken = upto
+    if taken < len(packed):
+        yield _apart(packed[taken:])
+
+
+def _row_no(line: tuple[_RowLine, _End]) -> int:
+    return line[0][0]
+
+
+def _apart(lines: Sequence[tuple[_RowLine, _End]]) -> _Lines:
+    return [row for row, _ in lines], [end for _, end in lines]
+
+
+def _lines(pack: Pack) -> Iterator[tuple[_RowLine, _End]]:
+    end = _final(pack.status, pack.code, pack.message)
+    lines = repeat(None) if pack.file_lines is None else pack.file_lines
+    for row_no, source_row, key, line in zip(pack.row_nos, pack.source_rows, pack.request_keys, lines, strict=False):
+        yield (row_no, pack.file_no, source_row, key or "", None, None, None, None, line, *_NO_FAULT), end
+
+
+def _side_by_side(lines: _Lines, names: Mapping[int, str]) -> Outcomes:
+    rows, ends = lines
+    _, file_no, source_row, request_key, cells, _, _, _, file_line, field, column, rule, value = (
+        _column(rows, at) for at in range(13)
+    )
+    _, status, code, message, http_status, attempts, first, finished, latency, trace, wants_new_key = (
+        _column(ends, at) for at in range(11)
+    )
+    return Outcomes(
+        source_file=[names[number] for number in file_no],
+        source_row=source_row,
+        request_key=request_key,
+        status=[_STATUS[text] for text in status],
+        code=code,
+        message=message,
+        http_status=http_status,
+        attempts=attempts,
+        first_sent_at=first,
+        finished_at=finished,
+        latency_ms=latency,
+        trace_id=trace,
+        file_no=file_no,
+        wants_new_key=list(map(bool, wants_new_key)),
+        cells=cells,
+        file_line=file_line,
+        field=field,
+        column=column,
+        rule=rule,
+        value=value,
+    )
+
+
+def _column(lines: Sequence[tuple[Any, ...]], at: int) -> list[Any]:
+    return [line[at] for line in lines]
+
+
+def _pages_of_rows(connection: sqlite3.Connection, run: RunRecord, first: int, last: int) -> Iterator[_Lines]:
+    while rows := _rows(connection, run, first, last):
+        high = rows[-1][0]
+        # Not all at once: a row may have a thousand.
+        ends = _ends(connection.execute(_DUES, (run.run_no, rows[0][0], high)))
+        yield rows, [_end(row, ends.get(row[0])) for row in rows]
+        first = high + 1
+
+
+def _rows(connection: sqlite3.Connection, run: RunRecord, first: int, last: int) -> list[_RowLine]:
+    rows: list[_RowLine] = []
+    room = _PAGE_CELLS
+    with closing(connection.execute(_ROWS, (run.run_no, first, last, _PAGE))) as lines:
+        for line in lines:
+            rows.append(line)
+            if line[4]:
+                room -= len(line[4])
+                if room < 0:
+                    break
+    return rows
+
+
+def _ends(dues: Iterable[_End]) -> Mapping[int, _End]:
+    """Return how each row ended, by what became of its dues."""
+    ends: dict[int, _End] = {}
+    for due in dues:
+        held = ends.setdefault(due[0], due)
+        if held is not due:
+            ends[due[0]] = _worse(held, due)
+    return ends
+
+
+def _worse(one: _End, other: _End) -> _End:
+    worse = max(one, other, key=lambda end: _RANK[end[1]])
+    return (*worse[:5], one[5] + other[5], *worse[6:])
+
+
+def _end(row: _RowLine, end: _End | None) -> _End:
+    status, code, message = row[5:8]
+    if status is None and end is not None:
+        return end
+    return _final(status or "unsent", code or "interrupted", message or "")
+
+
+def _final(status: str, code: str, message: str) -> _End:
+    """Return the end of a row that was not sent."""
+    return (0, status, code, message, None, 0, None, None, None, None, 0)

@@ -1,0 +1,92 @@
+"""Rows that share an outcome and need nothing more, packed: a line of the ledger for a chunk and not for each row."""
+
+import sqlite3
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
+
+import orjson
+
+from pipeline.ledger.records import RunRecord
+from pipeline.ledger.store.database import Damaged
+from pipeline.model import Status
+
+# The numbers are packed as steps, nearly all of them 1: the fastest level makes them vanish.
+_LEVEL = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """
+    Rows of one file that share their outcome; entry n of every column is about the same row.
+
+    `file_lines` are kept of rows that somebody may look for in their file.
+    """
+
+    file_no: int
+    status: Status
+    code: str
+    message: str
+    row_nos: Sequence[int]
+    source_rows: Sequence[int]
+    request_keys: Sequence[str | None] = field(repr=False)
+    file_lines: Sequence[int] | None = None
+
+
+def write_pack(connection: sqlite3.Connection, run: RunRecord, pack: Pack) -> None:
+    """Write rows that nothing is left to do for."""
+    columns = [_steps(pack.row_nos), _steps(pack.source_rows), pack.request_keys]
+    if pack.file_lines is not None:
+        columns.append(_steps(pack.file_lines))
+    connection.execute(
+        "INSERT INTO packs (run_no, first_row_no, last_row_no, file_no, status, code, message, rows)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (run.run_no, pack.row_nos[0], pack.row_nos[-1], pack.file_no, pack.status, pack.code, pack.message,
+         zlib.compress(orjson.dumps(columns), _LEVEL)),
+    )  # fmt: skip
+
+
+def read_packs(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Pack]:
+    """Yield the packs of a run, in the order of their first rows. Each is one short read."""
+    last = -1
+    while True:
+        line = connection.execute(
+            "SELECT first_row_no, file_no, status, code, message, rows FROM packs"
+            " WHERE run_no = ? AND first_row_no > ? ORDER BY first_row_no LIMIT 1",
+            (run.run_no, last),
+        ).fetchone()
+        if line is None:
+            return
+        last, file_no, status, code, message, rows = line
+        yield _pack(file_no, Status(status), code, message, rows)
+
+
+def rows_packed_as(connection: sqlite3.Connection, run: RunRecord, code: str) -> int:
+    """Return how many packed rows of a run have a code."""
+    return sum(len(pack.row_nos) for pack in read_packs(connection, run) if pack.code == code)
+
+
+def _pack(file_no: int, status: Status, code: str, message: str, rows: bytes) -> Pack:
+    try:
+        row_nos, source_rows, keys, *file_lines = orjson.loads(zlib.decompress(rows))
+    except (zlib.error, ValueError) as exc:
+        raise Damaged("a pack of rows is not the one that was written") from exc
+    return Pack(
+        file_no=file_no,
+        status=status,
+        code=code,
+        message=message,
+        row_nos=_added(row_nos),
+        source_rows=_added(source_rows),
+        request_keys=keys,
+        file_lines=_added(file_lines[0]) if file_lines else None,
+    )
+
+
+def _steps(numbers: Sequence[int]) -> list[int]:
+    return [numbers[0], *(after - before for before, after in pairwise(numbers))]
+
+
+def _added(steps: Sequence[int]) -> list[int]:
+    return list(accumulate(steps))

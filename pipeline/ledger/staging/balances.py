@@ -1,0 +1,158 @@
+"""Balances of cards: which of a staged leaf are sent, under which keys, and what else is noted of them."""
+
+import sqlite3
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.ledger.records import RunRecord, position
+from pipeline.ledger.rules.admission import Card, Conflict, Known, Skip, admit, is_overtaken, is_unchanged
+from pipeline.ledger.rules.dependencies import is_a_newer_one_due
+from pipeline.ledger.rules.known_deliveries import cards_of, cards_with_dues, past_of
+from pipeline.ledger.staging.staged_chunk import Fate, Leaf
+from pipeline.model import Balance
+
+Rekey = Callable[[bytes, str], bytes]
+"""Puts another request key into a body."""
+
+
+class _Told(NamedTuple):
+    """A balance that a part of a leaf tells: `n` is the part's place, `at` its row's; a derived key needs no digest."""
+
+    n: int
+    at: int
+    identity: str
+    digest: bytes | None
+    balance: Balance
+
+
+def _told(leaf: Leaf, places: npt.NDArray[np.intp]) -> list[_Told]:
+    """Return the balances that some parts of a leaf tell."""
+    told = leaf.parts.take(places)
+    balances = map(Balance, *map(told.values, ("card", "points", "version")))
+    return list(map(_Told, places.tolist(), *map(told.values, ("at", "identity", "digest")), balances))
+
+
+def sift_balances(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
+    """Leave out what the platform holds already, or may not be told any more."""
+    places = leaf.due_parts()
+    due = leaf.parts.take(places)
+    of_rows = due.values("card")
+    cards = cards_of(connection, run, of_rows)
+    owed = cards_with_dues(connection, of_rows, only_open=True)
+    is_own = ~due.numbers("key_is_derived")
+    past = past_of(connection, run, due.take(np.flatnonzero(is_own)).values("identity"))
+    is_met = np.fromiter((card in cards or card in owed for card in of_rows), np.bool_, len(of_rows))
+    for told in _told(leaf, places[is_met | is_own]):
+        if told.digest is not None:
+            _judge_key(leaf, told.at, past.known(told.identity), told.digest)
+        place, card = place_of(run, leaf, told.at), cards.get(told.balance.card)
+        is_contested = told.balance.card in owed
+        if is_contested and is_a_newer_one_due(connection, run, told.balance, place):
+            _skip(leaf, told.at, Fate.SUPERSEDED)
+        elif card is not None:
+            _judge_balance(leaf, told, place, card, is_contested=is_contested)
+
+
+def _judge_key(leaf: Leaf, at: int, known: Known | None, digest: bytes) -> None:
+    match admit(known, digest):
+        case Conflict(message) if not leaf.waits_for_a_fix(at):
+            leaf.refuse(at, message)
+        case Skip():
+            leaf.fates[at] = Fate.ALREADY_SUCCEEDED
+
+
+def _judge_balance(leaf: Leaf, told: _Told, place: int, card: Card, *, is_contested: bool) -> None:
+    # The very balance that was sent last, as most are, can't be overtaken.
+    if told.identity != card.newest_identity and is_overtaken(told.balance, place, told.identity, card):
+        _skip(leaf, told.at, Fate.SUPERSEDED)
+    elif is_unchanged(told.balance, card):
+        _skip(leaf, told.at, Fate.UNCHANGED)
+        leaf.confirmed[told.n] = is_contested or (told.balance.version or "") > (card.newest_version or "")
+
+
+def _skip(leaf: Leaf, at: int, fate: Fate) -> None:
+    """Leave a row out, where nothing else is decided about it yet."""
+    if leaf.fates[at] == Fate.DUE:
+        leaf.fates[at] = fate
+
+
+def note_confirmed(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
+    """
+    Note how late an export still says what the platform holds: no balance from before may be sent any more.
+
+    Left out where it would change nothing: the export's own time says nothing new, and nobody has another balance of
+    the card to send from before, nor may come to have one.
+    """
+    if Fate.UNCHANGED not in leaf.fates and not leaf.confirmed:
+        return
+    noted = {n for n, counts in leaf.confirmed.items() if counts}
+    if may_stage_before(connection, run):
+        unchanged = np.flatnonzero((leaf.fates_by_row() == Fate.UNCHANGED)[leaf.parts.numbers("at")])
+        noted = {*leaf.confirmed, *unchanged.tolist()}
+    told = leaf.parts.take(np.array(sorted(noted), np.intp))
+    connection.executemany(
+        "UPDATE cards SET newest_position = max(newest_position, ?),"
+        " newest_version = CASE WHEN ? > newest_version THEN ? ELSE newest_version END"
+        " WHERE account_no = ? AND card = ?",
+        (
+            (place_of(run, leaf, at), version, version, run.account_no, card)
+            for at, version, card in zip(*map(told.values, ("at", "version", "card")), strict=True)
+        ),
+    )
+
+
+def may_stage_before(connection: sqlite3.Connection, run: RunRecord) -> bool:
+    """Return whether a run that began earlier has still to say what is due: it is staged now, or will be anew."""
+    asked = "SELECT EXISTS (SELECT 1 FROM runs WHERE account_no = ? AND api = ? AND run_no < ? AND act = 'staging')"
+    return bool(connection.execute(asked, (run.account_no, run.api, run.run_no)).fetchone()[0])
+
+
+def give_unused_keys(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, rekey: Rekey) -> None:
+    """
+    Keep balances that come back from being taken for the ones sent earlier.
+
+    A key made from the row is the same whenever the row is. If another balance was sent since, or is still to be sent
+    by an earlier run, the platform would answer the old key from memory and keep that other balance; so the key counts
+    how often the balance came back.
+    """
+    places = leaf.due_parts()
+    derived = _told(leaf, places[leaf.parts.numbers("key_is_derived")[places]])
+    past = past_of(connection, run, [told.identity for told in derived])
+    met = cards_with_dues(connection, [told.balance.card for told in derived], only_open=False)
+    for told in derived:
+        if told.identity in past or told.balance.card in met:
+            key = _unused_key(connection, run, told, place_of(run, leaf, told.at))
+            if key != told.identity:
+                body = rekey(leaf.parts.values("body")[told.n], key)
+                leaf.parts.change(told.n, request_key=key, identity=key, body=body)
+                leaf.rows.change(told.at, request_key=key)
+
+
+def _unused_key(connection: sqlite3.Connection, run: RunRecord, told: _Told, before: int) -> str:
+    identity, card = told.identity, told.balance.card
+    last, times = None, 1
+    key = identity
+    while key in past_of(connection, run, [key]) or _is_due_before_another(connection, run, card, key, before):
+        last, times = key, times + 1
+        key = f"{identity}-{times}"
+    newest = cards_of(connection, run, [card]).get(card)
+    return last if last is not None and newest is not None and last == newest.newest_identity else key
+
+
+def _is_due_before_another(connection: sqlite3.Connection, run: RunRecord, card: bytes, key: str, before: int) -> bool:
+    """Return whether an earlier run was to send this key, and a later one, before this, another balance of the card."""
+    found = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM dues AS d JOIN runs AS r USING (run_no) JOIN dues AS o ON o.card = d.card"
+        " AND o.identity <> d.identity AND o.position > d.position WHERE r.account_no = ? AND d.card = ?"
+        " AND d.identity = ? AND o.position < ?)",
+        (run.account_no, card, key, before),
+    ).fetchone()
+    return bool(found[0])
+
+
+def place_of(run: RunRecord, leaf: Leaf, at: int) -> int:
+    """Return the place of a row of a leaf among all rows ever staged."""
+    return position(run.run_no, leaf.last_rows.get(at, leaf.first_row_no + at))

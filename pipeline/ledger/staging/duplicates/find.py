@@ -1,0 +1,148 @@
+"""What comes more than once in a run: equal rows, keys with several contents, older balances of a card."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.ledger.records import RunRecord
+from pipeline.ledger.rules.fixes import Line
+from pipeline.ledger.staging.duplicates.deduplicate import (
+    part_numbers,
+    rule_on_cards,
+    rule_on_contents,
+    rule_on_forms,
+    rule_on_keys,
+    rule_on_parts,
+)
+from pipeline.ledger.staging.duplicates.partitions import Partitions, hashes, numbers
+from pipeline.ledger.staging.duplicates.rulings import Rulings
+from pipeline.ledger.staging.staged_chunk import Leaf
+from pipeline.model import Api, Export
+from pipeline.tables.mapped_chunk import DIGEST
+from pipeline.tables.rows import Lines
+
+_HASH = ("u8", 2)
+PART = np.dtype([("identity", *_HASH), ("digest", *_HASH), ("row_no", "i8"), ("part", "i4"), ("parts", "i4")])
+TASK = np.dtype([("key", *_HASH), ("row_no", "i8"), ("is_one", "?")])
+# A version is a time in ISO 8601, UTC, with microseconds, and sorts as text; none sorts before any.
+BALANCE = np.dtype(
+    [
+        ("card", *_HASH),
+        ("identity", *_HASH),
+        ("version", "S32"),
+        ("row_no", "i8"),
+        ("points", "i8"),
+        ("is_derived", "?"),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """
+    What was found about the rows.
+
+    `dropped` are single parts that an earlier row sends already, as `part_numbers` numbers them, in order.
+    """
+
+    rulings: Rulings
+    dropped: npt.NDArray[np.int64]
+
+    def apply(self, leaf: Leaf) -> None:
+        """Write into a leaf what was found about its rows."""
+        self.rulings.apply(leaf)
+        first = leaf.first_row_no
+        low, high = np.searchsorted(self.dropped, (first << 16, (first + len(leaf.fates)) << 16))
+        if low < high:
+            of_leaf = part_numbers(leaf.parts.numbers("at").astype(np.int64) + first, leaf.parts.numbers("part"))
+            leaf.dropped.update(np.flatnonzero(np.isin(of_leaf, self.dropped[low:high])).tolist())
+
+
+class Finder:
+    """Notes the rows of a run as they are staged, and finds what comes more than once."""
+
+    def __init__(self, run: RunRecord, folder: Path) -> None:
+        self._api = run.api
+        self._is_of_tasks = run.export is Export.TASKS
+        self._parts = Partitions(PART, "identity", folder)
+        self._tasks = Partitions(TASK, "key", folder)
+        self.balances = Partitions(BALANCE, "card", folder)
+
+    def note(self, leaf: Leaf) -> None:
+        """Take in the parts of a leaf that are still due."""
+        due = leaf.parts.take(leaf.due_parts())
+        if len(due):
+            # A derived key is left out: it says nothing but what the balance says.
+            self._note_parts(leaf, due.take(np.flatnonzero(~due.numbers("key_is_derived"))))
+            if self._is_of_tasks:
+                self._note_tasks(leaf, due)
+            if self._api is Api.POINTS:
+                self._note_balances(leaf, due)
+
+    def _note_parts(self, leaf: Leaf, own: Lines) -> None:
+        at = own.numbers("at")
+        lines = np.empty(len(own), dtype=PART)
+        lines["identity"] = hashes(own.values("identity"))
+        lines["digest"] = numbers(own.column("digest"))
+        lines["row_no"] = _row_nos(leaf, own)
+        lines["part"] = own.numbers("part")
+        lines["parts"] = np.bincount(at)[at] if len(at) else 0
+        self._parts.add(lines)
+
+    def _note_tasks(self, leaf: Leaf, due: Lines) -> None:
+        first = due.take(np.flatnonzero(due.numbers("part") == 0))
+        keys = leaf.rows.take(first.numbers("at")).values("request_key")
+        lines = np.empty(len(first), dtype=TASK)
+        lines["key"] = hashes(keys)
+        lines["row_no"] = _row_nos(leaf, first)
+        lines["is_one"] = [identity == key for identity, key in zip(first.values("identity"), keys, strict=True)]
+        self._tasks.add(lines)
+
+    def _note_balances(self, leaf: Leaf, due: Lines) -> None:
+        lines = np.zeros(len(due), dtype=BALANCE)
+        is_derived = due.numbers("key_is_derived")
+        lines["card"] = numbers(due.column("card"))
+        if not is_derived.all():
+            lines["identity"][~is_derived] = hashes(due.take(np.flatnonzero(~is_derived)).values("identity"))
+        lines["version"] = [version or "" for version in due.values("version")]
+        lines["row_no"] = _row_nos(leaf, due)
+        lines["points"] = due.numbers("points")
+        lines["is_derived"] = is_derived
+        self.balances.add(lines)
+
+    def note_fixed(self, leaf: Leaf, fixed: Mapping[int, Line]) -> None:
+        """Take in the balances that were delivered in the stead of rows: they stand in their places."""
+        if not fixed or self._api is not Api.POINTS:
+            return
+        balances = np.zeros(len(fixed), dtype=BALANCE)
+        balances["card"] = numbers(pa.array([line.card for line in fixed.values()], DIGEST))
+        balances["identity"] = hashes([line.identity for line in fixed.values()])
+        balances["version"] = [line.version or "" for line in fixed.values()]
+        balances["row_no"] = [leaf.first_row_no + at for at in fixed]
+        self.balances.add(balances)
+
+    def find(self, rows: int) -> Repeats:
+        """Return what comes more than once among so many rows."""
+        rulings = Rulings(rows)
+        rule_on_forms(self._tasks, rulings)
+        if self._is_of_tasks:
+            return Repeats(rulings, rule_on_parts(self._parts, rulings, rows))
+        if self._api is Api.POINTS:
+            rule_on_contents(self._parts, rulings)
+            rule_on_cards(self.balances, rulings)
+        else:
+            rule_on_keys(self._parts, rulings)
+        return Repeats(rulings, np.empty(0, np.int64))
+
+    def close(self) -> None:
+        """Forget what was noted."""
+        for table in (self._parts, self._tasks, self.balances):
+            table.close()
+
+
+def _row_nos(leaf: Leaf, parts: Lines) -> npt.NDArray[np.int64]:
+    return parts.numbers("at").astype(np.int64) + leaf.first_row_no

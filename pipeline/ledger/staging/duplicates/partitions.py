@@ -1,0 +1,163 @@
+"""Tables of numbers that are grouped by a hash, whatever their size, with little memory."""
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.ledger.store.spill_file import Aside
+from pipeline.tables.text_columns import Column
+
+Table = npt.NDArray[Any]
+"""A structured array; a hash in it is two unsigned numbers of 64 bits."""
+
+# Parted by the first bits of the hash. What waits of a part is put aside in stretches, each written and read at once.
+_BITS = 8
+_PARTS = 1 << _BITS
+_STRETCH_BYTES = 16 << 10
+# Parts of a small table are handled together: each time costs as much as a thousand lines.
+_LEAST_BYTES = 1 << 20
+# Larger is a part only where many lines are equal, or there are tens of millions: then it comes in several tables.
+_MOST_BYTES = 8 << 20
+_TABLE_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """
+    Lines of one part, as tables of a bounded size: one, but where very many lines are equal.
+
+    It can be gone through several times.
+    """
+
+    kind: np.dtype[Any]
+    pieces: Callable[[], Iterator[bytes | bytearray]]
+    bytes_at_once: int
+
+    def __iter__(self) -> Iterator[Table]:
+        data = bytearray()
+        for piece in self.pieces():
+            data += piece
+            if len(data) >= self.bytes_at_once:
+                whole = len(data) - len(data) % self.kind.itemsize
+                yield np.frombuffer(data[:whole], dtype=self.kind)
+                del data[:whole]
+        if data:
+            yield np.frombuffer(data, dtype=self.kind)
+
+
+class Partitions:
+    """
+    Lines of a table, parted by the hash in one of its fields, in its order: equal ones are always in one part.
+
+    A part is gone through table by table.
+    """
+
+    def __init__(self, kind: np.dtype[Any], by: str, folder: Path) -> None:
+        self._kind = kind
+        self._by = by
+        self._waiting = [bytearray() for _ in range(_PARTS)]
+        self._aside = Aside(folder, _LEAST_BYTES)
+        # Of each part, which stretches of what is put aside are its own; and how many there are in all.
+        self._stretches = [array("q") for _ in range(_PARTS)]
+        self._put = 0
+
+    def add(self, lines: Table) -> None:
+        """Keep lines."""
+        part = lines[self._by][:, 0] >> np.uint64(64 - _BITS)
+        order = np.argsort(part, kind="stable")
+        bounds = np.searchsorted(part[order], np.arange(_PARTS + 1))
+        data = memoryview(lines[order].tobytes())
+        starts = (bounds * self._kind.itemsize).tolist()
+        for n in np.flatnonzero(np.diff(bounds)).tolist():
+            self._waiting[n] += data[starts[n] : starts[n + 1]]
+            while len(self._waiting[n]) >= _STRETCH_BYTES:
+                self._put_aside(n)
+
+    def _put_aside(self, n: int) -> None:
+        self._aside.add(self._waiting[n][:_STRETCH_BYTES])
+        del self._waiting[n][:_STRETCH_BYTES]
+        self._stretches[n].append(self._put)
+        self._put += 1
+
+    def __iter__(self) -> Iterator[Iterable[Table]]:
+        several, size = list[int](), 0
+        for n, waiting in enumerate(self._waiting):
+            several.append(n)
+            size += len(self._stretches[n]) * _STRETCH_BYTES + len(waiting)
+            if size >= _LEAST_BYTES:
+                yield self._part(several, size)
+                several, size = [], 0
+        if size:
+            yield self._part(several, size)
+
+    def _part(self, several: Sequence[int], size: int) -> Iterable[Table]:
+        at_once = size if size <= _MOST_BYTES else _TABLE_BYTES
+        return _Part(self._kind, partial(self._pieces, several), at_once)
+
+    def _pieces(self, parts: Iterable[int]) -> Iterator[bytes | bytearray]:
+        for n in parts:
+            for stretch in self._stretches[n]:
+                yield self._aside.read_at(stretch * _STRETCH_BYTES, _STRETCH_BYTES)
+            yield self._waiting[n]
+
+    def close(self) -> None:
+        """Forget the lines."""
+        self._waiting.clear()
+        self._aside.close()
+
+
+def hashes(texts: Sequence[str]) -> Table:
+    """Return a hash of 128 bits for each text: good within this process, which alone knows its key."""
+    table = np.empty((len(texts), 2), dtype=np.int64)
+    table[:, 0] = np.fromiter(map(hash, texts), dtype=np.int64, count=len(texts))
+    table[:, 1] = np.fromiter(map(hash, map("~".__add__, texts)), dtype=np.int64, count=len(texts))
+    return table.view(np.uint64)
+
+
+def numbers(digests: Column) -> Table:
+    """Return a column of digests as two numbers each, which sort as the digests do."""
+    _, data = digests.buffers()
+    width = digests.type.byte_width
+    return numbers_of(np.frombuffer(data, dtype="S16", count=len(digests), offset=digests.offset * width))
+
+
+def numbers_of(digests: npt.NDArray[np.bytes_] | Sequence[bytes]) -> Table:
+    """Return digests as `numbers` returns a column of them."""
+    return np.ascontiguousarray(digests, dtype="S16").view(">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def digests(table: Table) -> list[bytes]:
+    """Return the digests that were made into these numbers."""
+    data = table.astype(">u8").tobytes()
+    return [data[start : start + 16] for start in range(0, len(data), 16)]
+
+
+def alike(lines: Table, name: str) -> Table:
+    """Return only the lines that have a twin in this field; quick where there are none."""
+    first = lines[name][:, 0]
+    order = np.argsort(first, kind="stable")
+    ordered = first[order]
+    is_twin = np.zeros(len(lines), dtype=bool)
+    equal = ordered[1:] == ordered[:-1]
+    is_twin[1:] |= equal
+    is_twin[:-1] |= equal
+    return lines[order[is_twin]]
+
+
+def begins(*columns: Table) -> npt.NDArray[np.bool_]:
+    """Return where a new group begins in lines that are sorted by these columns of two numbers."""
+    starts = np.ones(len(columns[0]), dtype=bool)
+    same = [(column[1:] == column[:-1]).all(axis=1) for column in columns]
+    starts[1:] = ~np.logical_and.reduce(same)
+    return starts
+
+
+def group_firsts(starts: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """Return for each line where its group begins."""
+    return np.maximum.accumulate(np.where(starts, np.arange(len(starts)), 0))

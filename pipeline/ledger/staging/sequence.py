@@ -1,0 +1,142 @@
+"""
+Which states of one object a run sends, by its own rows and what the ledger knows of the object. No effects.
+
+A run that tells again what was told before, and maybe more, tells the same states: where the first rows of an object
+are the last states of its history, these rows stand for them. All rows behind them are new.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, Protocol
+
+from pipeline.ledger.records import DeliveryState
+from pipeline.ledger.rules.objects import HeldState, PastState
+from pipeline.ledger.staging.duplicates.rulings import Ruling
+
+_PRIME = (1 << 127) - 1
+_BASE = 0x1E3779B97F4A7C15F39CC0605CEDC835
+
+
+class ToldState(NamedTuple):
+    """A row's state: when it changed, or nothing, and its digest; and the last row behind it that says the same."""
+
+    row_no: int
+    version: str
+    digest: bytes
+    last_row_no: int = 0
+
+
+class History(Protocol):
+    """The states that an object had, or that some run has still to send."""
+
+    def newest_first(self) -> Iterator[PastState]:
+        """Yield them from the last to the first."""
+        ...
+
+    def last(self, count: int, *, only_applied: bool) -> Iterator[PastState]:
+        """Yield so many, the last ones, from the first to the last; only those that may be applied, where asked for."""
+        ...
+
+
+class Correction(NamedTuple):
+    """What a row's state is known by: its identity where it was staged before, when it changed, and in which row."""
+
+    row_no: int
+    identity: str | None
+    version: str
+    last_row_no: int
+
+
+Rule = Callable[[int, Ruling], None]
+
+
+class Sequence:
+    """
+    The states that a run tells of one object, in the order in which they are to be sent.
+
+    `told` can be gone through several times; `rule` takes what is found about a row.
+    """
+
+    def __init__(self, told: Iterable[ToldState], history: History, held: HeldState | None, rule: Rule) -> None:
+        self._told = told
+        self._history = history
+        self._held = held
+        self._rule = rule
+
+    def decide(self) -> Iterator[Correction]:
+        """Rule on the rows that are not sent, and yield what else is to be known of any."""
+        known, last_applied = self._known()
+        for at, state in enumerate(self._steps()):
+            past, identity = next(known, None), None
+            if past is not None:
+                identity = self._stand_for(state, past, at - last_applied)
+            elif at == 0 and self._is_held(state):
+                self._rule(state.row_no, Ruling.UNCHANGED)
+            if identity is not None or state.last_row_no:
+                yield Correction(state.row_no, identity, state.version, state.last_row_no or state.row_no)
+
+    def _steps(self) -> Iterator[ToldState]:
+        """Yield the rows that differ from the one before, but for those older than what the platform holds."""
+        since = (self._held.confirmed_version if self._held else None) or ""
+        last: ToldState | None = None
+        for state in self._told:
+            if state.version and state.version < since:
+                self._rule(state.row_no, Ruling.SUPERSEDED)
+            elif last is not None and last.digest == state.digest:
+                self._rule(state.row_no, Ruling.DUPLICATE)
+                last = last._replace(version=state.version, last_row_no=state.row_no)
+            else:
+                if last is not None:
+                    yield last
+                last = state
+        if last is not None:
+            yield last
+
+    def _known(self) -> tuple[Iterator[PastState], int]:
+        """Return the states that the first rows stand for, and the place of the last of them that may be applied."""
+        whole = self._overlap(self._history.newest_first())
+        applied = self._overlap(past for past in self._history.newest_first() if past.may_be_applied)
+        if applied > whole:
+            # What was refused, or never sent, may be gone from the export.
+            return self._history.last(applied, only_applied=True), applied - 1
+        behind = next((n for n, past in enumerate(self._history.newest_first()) if past.may_be_applied), whole)
+        return self._history.last(whole, only_applied=False), whole - 1 - behind
+
+    def _overlap(self, newest_first: Iterable[PastState]) -> int:
+        told = (_number(state.digest, state.version) for state in self._steps())
+        return overlap(told, (_number(past.digest, past.version) for past in newest_first))
+
+    def _stand_for(self, state: ToldState, past: PastState, after_applied: int) -> str | None:
+        """Rule on a row that stands for a state of the past; return that one's identity where it is sent again."""
+        if past.delivery is DeliveryState.SUCCEEDED:
+            self._rule(state.row_no, Ruling.DELIVERED if after_applied < 0 else Ruling.UNCHANGED)
+            return None
+        if after_applied < 0 and not past.may_be_applied:
+            self._rule(state.row_no, Ruling.SUPERSEDED)
+            return None
+        return past.identity
+
+    def _is_held(self, state: ToldState) -> bool:
+        held = self._held
+        return held is not None and not held.unsettled and held.confirmed == state.digest
+
+
+def _number(digest: bytes, version: str) -> int:
+    return int.from_bytes(digest, "big") ^ hash(version)
+
+
+def overlap(told: Iterable[int], newest_first: Iterable[int]) -> int:
+    """
+    Return how many numbers at most are the first ones that are told and, in the same order, the last ones of the past.
+
+    Both sides are hashed step by step, so that neither has to be held.
+    """
+    most = first = last = 0
+    power = 1
+    # The past first: where there is none, nothing is looked at.
+    for count, (past, number) in enumerate(zip(newest_first, told, strict=False), 1):
+        first = (first * _BASE + number) % _PRIME
+        last = (past * power + last) % _PRIME
+        power = power * _BASE % _PRIME
+        if first == last:
+            most = count
+    return most

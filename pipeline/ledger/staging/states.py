@@ -1,0 +1,261 @@
+"""
+States of objects: which of a staged run are sent, under which identities, and what else is noted of them.
+
+The rows wait in a table of their own until all are read. They are then decided on object by object.
+"""
+
+import sqlite3
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.ledger.records import RunRecord
+from pipeline.ledger.rules.objects import (
+    HeldState,
+    PastState,
+    held_states,
+    history_of,
+    identity_of,
+    last_states,
+    names_of,
+    note_told_again,
+    object_of,
+    objects_with_dues,
+)
+from pipeline.ledger.staging.balances import may_stage_before, place_of
+from pipeline.ledger.staging.duplicates.rulings import Ruling, Rulings
+from pipeline.ledger.staging.sequence import Sequence, ToldState
+from pipeline.ledger.staging.staged_chunk import Fate, Leaf
+from pipeline.ledger.store.spill_file import scratch_database
+from pipeline.model import ObjectState
+
+
+class StagedStates:
+    """
+    The states of a run's rows while it is staged.
+
+    Objects are decided on together, up to `rows_at_once`, so that the ledger is asked for many of them at once. One
+    that has more rows is decided on by itself, and its rows are not held.
+    """
+
+    def __init__(self, run: RunRecord, folder: Path, *, rows_at_once: int = 5_000) -> None:
+        self._run = run
+        self._rows_at_once = rows_at_once
+        self._table = scratch_database(folder)
+        self._table.execute("CREATE TABLE told (row_no INTEGER PRIMARY KEY, object TEXT, version TEXT, digest BLOB)")
+        self._table.execute("CREATE TABLE corrected (row_no INTEGER, identity TEXT, version TEXT, last_row_no INTEGER)")
+
+    def note(self, leaf: Leaf) -> None:
+        """Take in the rows of a leaf that can be sent."""
+        due = leaf.parts.take(leaf.due_parts())
+        row_nos = [leaf.first_row_no + at for at in due.values("at")]
+        versions = [version or "" for version in due.values("version")]
+        self._table.executemany(
+            "INSERT INTO told VALUES (?, ?, ?, ?)",
+            zip(row_nos, due.values("identity"), versions, due.values("digest"), strict=True),
+        )
+
+    def decide(self, connection: sqlite3.Connection, rulings: Rulings, keep_up: Callable[[], None]) -> None:
+        """Rule on all rows; `connection` is the ledger's, and only read. `keep_up` is called now and then."""
+        self._table.execute("CREATE INDEX told_by_object ON told (object, version, row_no, digest)")
+        for objects in self._batches():
+            if len(objects) == 1:
+                self._decide_one(connection, rulings, objects[0])
+            else:
+                self._decide_some(connection, rulings, objects)
+            keep_up()
+        self._table.execute("CREATE INDEX corrected_by_row ON corrected (row_no)")
+
+    def _batches(self) -> Iterator[list["_Rows"]]:
+        """Yield all objects, some at once: one by itself where it has very many rows."""
+        batch, left = list[_Rows](), self._rows_at_once
+        found = self._table.execute("SELECT object, count(*), sum(version <> '') FROM told GROUP BY object")
+        for rows in map(_Rows._make, found):
+            if batch and rows.rows > left:
+                yield batch
+                batch, left = [], self._rows_at_once
+            batch.append(rows)
+            left -= rows.rows
+        if batch:
+            yield batch
+
+    def _decide_some(self, connection: sqlite3.Connection, rulings: Rulings, objects: list["_Rows"]) -> None:
+        """Rule on the rows of objects that are few enough to be held."""
+        names = [rows.object for rows in objects]
+        held = held_states(connection, self._run, names)
+        # Of a history as much as there may be rows, and as much again: some of it may be gone from the export.
+        past = defaultdict[str, deque[PastState]](lambda: deque(maxlen=2 * self._rows_at_once))
+        for name, state in history_of(connection, self._run, names):
+            past[name].append(state)
+        if not held and not past and len(objects) == sum(rows.rows for rows in objects):
+            # Of a new object with one row there is nothing to find out, and in most exports all are so.
+            return
+        found = self._table.execute(
+            "SELECT object, row_no, version, digest FROM told WHERE object BETWEEN ? AND ?"
+            " ORDER BY object, version, row_no",
+            (names[0], names[-1]),
+        )
+        for rows, (obj, lines) in zip(objects, groupby(found, key=itemgetter(0)), strict=True):
+            history = _HeldHistory([state for name in sorted(names_of(obj)) for state in past.get(name, ())])
+            told = [ToldState(*line[1:]) for line in lines]
+            if rows.rows > 1 or history.states or obj in held:
+                self._rule(rulings, rows, Sequence(told, history, held.get(obj), rulings.rule_one), told)
+
+    def _decide_one(self, connection: sqlite3.Connection, rulings: Rulings, rows: "_Rows") -> None:
+        """Rule on the rows of one object, however many."""
+        held = held_states(connection, self._run, [rows.object]).get(rows.object)
+        told = _StoredRows(self._table, rows.object)
+        history = _StoredHistory(connection, self._run, rows.object)
+        self._rule(rulings, rows, Sequence(told, history, held, rulings.rule_one), told)
+
+    def _rule(self, rulings: Rulings, rows: "_Rows", sequence: Sequence, told: Iterable[ToldState]) -> None:
+        if 0 < rows.dated < rows.rows:
+            for state in told:
+                rulings.rule_one(state.row_no, Ruling.SOME_TIMES)
+        else:
+            self._table.executemany("INSERT INTO corrected VALUES (?, ?, ?, ?)", sequence.decide())
+
+    def apply(self, leaf: Leaf) -> None:
+        """Give the states of a leaf their identities, and say when they changed."""
+        first, last = leaf.first_row_no, leaf.first_row_no + len(leaf.fates) - 1
+        corrected: dict[int, tuple[str | None, str]] = {}
+        found = self._table.execute("SELECT * FROM corrected WHERE row_no BETWEEN ? AND ?", (first, last))
+        for row_no, identity, version, last_row_no in found:
+            corrected[row_no - first] = identity, version
+            leaf.last_rows[row_no - first] = last_row_no
+        objects, versions = list(leaf.parts.values("identity")), list(leaf.parts.values("version"))
+        for n, at in enumerate(leaf.parts.values("at")):
+            identity, version = corrected.get(at, (None, versions[n]))
+            own = identity_of(ObjectState(objects[n], version), place_of(self._run, leaf, at))
+            leaf.parts.change(n, identity=identity or own, version=version or None)
+
+    def close(self) -> None:
+        """Forget the rows."""
+        self._table.close()
+
+
+class _Rows(NamedTuple):
+    """How many rows an object has, and how many of them say when it changed."""
+
+    object: str
+    rows: int
+    dated: int
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredRows:
+    """The rows of one object, in the order in which they are sent."""
+
+    table: sqlite3.Connection
+    object: str
+
+    def __iter__(self) -> Iterator[ToldState]:
+        found = self.table.execute(
+            "SELECT row_no, version, digest FROM told WHERE object = ? ORDER BY version, row_no", (self.object,)
+        )
+        return (ToldState(*line) for line in found)
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldHistory:
+    """A history that is short enough to be held."""
+
+    states: list[PastState]
+
+    def newest_first(self) -> Iterator[PastState]:
+        """Yield the states from the last to the first."""
+        return reversed(self.states)
+
+    def last(self, count: int, *, only_applied: bool) -> Iterator[PastState]:
+        """Yield so many, the last ones."""
+        states = [state for state in self.states if state.may_be_applied] if only_applied else self.states
+        return iter(states[len(states) - count :])
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredHistory:
+    """A history of any length, as the ledger has it."""
+
+    connection: sqlite3.Connection
+    run: RunRecord
+    object: str
+
+    def newest_first(self) -> Iterator[PastState]:
+        """Yield the states from the last to the first."""
+        return (past for _, past in history_of(self.connection, self.run, [self.object], newest_first=True))
+
+    def last(self, count: int, *, only_applied: bool) -> Iterator[PastState]:
+        """Yield so many, the last ones."""
+        return last_states(self.connection, self.run, self.object, count, only_applied=only_applied)
+
+
+def sift_states(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
+    """Take back what is unchanged no more, since another job of the account sent a state of the object."""
+    for told in _unchanged(connection, run, leaf):
+        held = told.held
+        if held is None or held.unsettled or held.confirmed != told.digest:
+            is_later = held is not None and held.is_later(told.version, told.position)
+            leaf.fates[told.at] = Fate.SUPERSEDED if is_later else Fate.DUE
+
+
+def give_up_states(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> set[int]:
+    """
+    Leave out, of a run that ends while it reads, the states that the platform holds, by what is read so far.
+
+    Returns the places of the rows that an earlier attempt may have applied.
+    """
+    objects, digests = leaf.parts.values("identity"), leaf.parts.values("digest")
+    held, in_doubt = held_states(connection, run, set(objects)), set[int]()
+    for n, at in enumerate(leaf.parts.values("at")):
+        newest = held.get(objects[n])
+        if newest is not None and newest.digest == digests[n]:
+            if newest.unsettled:
+                in_doubt.add(at)
+            else:
+                leaf.fates[at] = Fate.UNCHANGED
+    return in_doubt
+
+
+def note_unchanged(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
+    """
+    Note how late an export still says what the platform holds: no state from before may be sent any more.
+
+    Left out where it would change nothing: the export's own time says nothing new, and nobody has another state of the
+    object to send from before, nor may come to have one.
+    """
+    unchanged = list(_unchanged(connection, run, leaf))
+    objects = {held.object for told in unchanged if (held := told.held)}
+    owed = objects if may_stage_before(connection, run) else objects_with_dues(connection, objects)
+    note_told_again(
+        connection,
+        run,
+        [
+            (held.object, held.identity, told.version, told.position)
+            for told in unchanged
+            if (held := told.held) and (held.object in owed or (told.version or "") > (held.version or ""))
+        ],
+    )
+
+
+class _Unchanged(NamedTuple):
+    at: int
+    digest: bytes
+    version: str | None
+    position: int
+    held: HeldState | None
+
+
+def _unchanged(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> Iterator[_Unchanged]:
+    """Yield the rows of a leaf that say what the platform holds already, beside what the ledger knows."""
+    is_unchanged = (leaf.fates_by_row() == Fate.UNCHANGED)[leaf.parts.numbers("at")]
+    told = leaf.parts.take(np.flatnonzero(is_unchanged))
+    objects = [object_of(identity) for identity in told.values("identity")]
+    held = held_states(connection, run, set(objects))
+    for at, digest, version, obj in zip(*map(told.values, ("at", "digest", "version")), objects, strict=True):
+        yield _Unchanged(at, digest, version, place_of(run, leaf, at), held.get(obj))

@@ -1,0 +1,217 @@
+"""Opening the ledger's file, and turning SQLite's errors into sentences that say what to do."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.errors import LedgerError
+from pipeline.ledger.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
+
+_BUSY_SECONDS = 20.0
+_SWITCHES = 100
+_CACHE = "PRAGMA cache_size = -65536"
+# What the user can mend: the name of the file, the rights to it, or the process that is in the way.
+_USERS_FAULTS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOTADB")
+_GIVE_ACCESS = "give this user write access to the file and its folder"
+
+
+class Damaged(sqlite3.DatabaseError):
+    """What was read is not what was written; raised as SQLite raises it, so that it is told alike."""
+
+    sqlite_errorname = "SQLITE_CORRUPT"
+
+
+@contextmanager
+def told_clearly(path: Path, *, if_damaged: str | None = None) -> Iterator[None]:
+    """
+    Raise LedgerError, with the cause and what to do next, for whatever SQLite raises inside.
+
+    `if_damaged` says what to do about a file that holds something else than it should, where that is not the ledger.
+    """
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise LedgerError(_sentence(path, exc, if_damaged), users_fault=_is_users_fault(exc)) from exc
+
+
+def _error_name(exc: sqlite3.Error) -> str:
+    if str(exc).startswith("Could not decode to UTF-8"):
+        # Python raises it without a code, and with the text that was read, which may name a user.
+        return "SQLITE_CORRUPT"
+    return getattr(exc, "sqlite_errorname", None) or ""
+
+
+def _is_users_fault(exc: sqlite3.Error) -> bool:
+    return _error_name(exc).startswith(_USERS_FAULTS)
+
+
+def _sentence(path: Path, exc: sqlite3.Error, if_damaged: str | None) -> str:
+    name = _error_name(exc)
+    advice = {
+        "SQLITE_FULL": "the disk is full; free space and resume the run: what was delivered is kept",
+        "SQLITE_READONLY": f"it can't be written; {_GIVE_ACCESS}",
+        "SQLITE_CANTOPEN": "it can't be opened; check that the folder exists and that this user may write there",
+        "SQLITE_BUSY": "another process keeps it locked; wait for that process or end it, then try again",
+        "SQLITE_LOCKED": "another process keeps it locked; wait for that process or end it, then try again",
+        "SQLITE_NOTADB": "the file is no ledger; name another one in [ledger] url",
+        "SQLITE_CORRUPT": "the file is damaged; restore it from a backup, as docs/backup.md says",
+        "SQLITE_IOERR": "the disk reports an error; check it, then resume the run",
+    }
+    if if_damaged is not None:
+        advice |= {"SQLITE_NOTADB": if_damaged, "SQLITE_CORRUPT": if_damaged}
+    told = next((text for prefix, text in advice.items() if name.startswith(prefix)), str(exc))
+    return f"ledger {path}: {told} ({name or type(exc).__name__})"
+
+
+def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
+    """
+    Open a connection in autocommit mode, usable from any one thread at a time.
+
+    With `durable` a commit returns only once it is on disk; without, a commit survives the death of the process
+    but not of the machine.
+    """
+    connection = sqlite3.connect(
+        path.absolute().as_uri(), uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    _write_ahead(connection)
+    # NORMAL leaves out the sync of each commit, and still keeps the file whole when the machine loses power.
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+    connection.execute(_CACHE)
+    connection.execute("PRAGMA temp_store = FILE")
+    return connection
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """
+    Have the file keep a write-ahead log from now on, if it does not yet.
+
+    Of two processes that switch a new file at one moment SQLite turns one away at once, lest they wait for each other
+    for ever: it waits here, until the file is free, and finds it switched.
+    """
+    switch = "PRAGMA journal_mode = WAL"
+    for _ in range(_SWITCHES):
+        try:
+            connection.execute(switch)
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("ROLLBACK")
+        else:
+            return
+    connection.execute(switch)
+
+
+class Connect(Protocol):
+    """How a file is opened; `connect` unless a test stands in for the disk."""
+
+    def __call__(self, path: Path, *, durable: bool = True) -> sqlite3.Connection:
+        """Open a connection in autocommit mode."""
+        ...
+
+
+def open_ledger(path: Path, connect: Connect = connect) -> sqlite3.Connection:
+    """
+    Open the ledger for writing; make it, readable by its owner alone, where there is none; bring it to this version.
+
+    Raises LedgerError when the file is something else, newer than this program, damaged, locked or not writable.
+    """
+    with told_clearly(path):
+        make_file(path)
+        _check_identity(path)
+        connection = connect(path)
+        try:
+            _migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """
+    Open the ledger for reading alone, or, where there is none, an empty one that is kept nowhere.
+
+    Raises LedgerError as `open_ledger` does, and where the file was written by an older version of this program.
+    """
+    try:
+        is_there = path.stat().st_size > 0
+    except FileNotFoundError:
+        is_there = False
+    except OSError as exc:
+        raise LedgerError(f"ledger {path}: {exc.strerror}; check [ledger] url and the folder's permissions") from exc
+    if not is_there:
+        empty = sqlite3.connect(":memory:", isolation_level=None)
+        _migrate(empty)
+        return empty
+    if _check_identity(path) < VERSION:
+        raise LedgerError(f"ledger {path}: it was written by an older backfill; `backfill runs` brings it up to date")
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
+    )
+    connection.execute(_CACHE)
+    return connection
+
+
+def wal_path(path: Path) -> Path:
+    """Return where SQLite keeps the write-ahead log of a file."""
+    return path.with_name(path.name + "-wal")
+
+
+def make_file(path: Path) -> None:
+    """Make the file, and its folder, where there is none; raise LedgerError where that can't be."""
+    if path.is_dir():
+        raise LedgerError(f"ledger {path}: that is a folder; name a file in [ledger] url")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The ledger holds bodies of requests until they are confirmed: nobody but its owner may read them.
+        path.touch(mode=0o600, exist_ok=True)
+    except OSError as exc:
+        raise LedgerError(f"ledger {path}: {exc.strerror}; check [ledger] url and the folder's permissions") from exc
+    # SQLite would open it all the same, and leave a log behind that stays read-only when the file is so no more.
+    if not os.access(path, os.W_OK):
+        raise LedgerError(f"ledger {path}: it can't be written; {_GIVE_ACCESS}")
+
+
+def _check_identity(path: Path) -> int:
+    """Return the file's version; raise LedgerError where it is no ledger, or newer than this program."""
+    # Read-only: what is another program's must not even be switched to a write-ahead log.
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as connection:
+        # One snapshot: another process may be making the tables at this moment.
+        connection.execute("BEGIN")
+        application, version, tables = (
+            connection.execute(question).fetchone()[0]
+            for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+        )
+    is_new = tables == 0
+    if not is_new and application != APPLICATION_ID:
+        raise LedgerError(f"ledger {path}: the file is a database of another program; name another one in [ledger] url")
+    if version > VERSION:
+        raise LedgerError(
+            f"ledger {path}: it was written by a newer backfill (ledger version {version}, this program knows "
+            f"{VERSION}); install that version or newer"
+        )
+    return int(version)
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    while True:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Asked inside the transaction: another process may have taken the step meanwhile.
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version < VERSION:
+                for statement in MIGRATIONS[version].split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {version + 1}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        if version >= VERSION:
+            return

@@ -1,0 +1,92 @@
+"""Where the quotas of all processes on this machine are kept: beside the ledger, so that no commit delays a permit."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline.errors import LedgerError
+from pipeline.ledger.store.database import Connect, connect, make_file, told_clearly
+from pipeline.ledger.store.in_place import Place
+from pipeline.ledger.store.transactions import Transactions
+
+T = TypeVar("T")
+
+_IF_DAMAGED = (
+    "the file is damaged; while no run is on, empty it (`truncate -s 0`) and delete its -wal: it holds nothing but "
+    "what was sent in the last seconds"
+)
+# No form of a state that is known: whoever reads it begins cautiously, as after a restart of the machine.
+_FORGOTTEN = b"[0, null]"
+# The name under which it is kept for all quotas that have no state.
+_ALL = ""
+
+
+def quota_path(ledger: Path) -> Path:
+    """Return where the quotas of a ledger are kept."""
+    return ledger.with_name(ledger.name + "-quota")
+
+
+class QuotaStore:
+    """
+    A few bytes per quota, changed by one process at a time.
+
+    What is committed here outlives the process, not the machine: after a restart of the machine more than the
+    quota's period has passed anyway.
+    """
+
+    def __init__(self, path: Path, connect: Connect = connect) -> None:
+        self._path = path
+        make_file(path)
+        with told_clearly(path, if_damaged=_IF_DAMAGED):
+            self._connection = connect(path, durable=False)
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS quotas (name TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID"
+            )
+        self._transactions = Transactions(self._connection)
+        self._place = Place.of(path)
+
+    def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
+        """
+        Replace a quota's state by what `step` makes of it; return what `step` says. Not for two threads at once.
+
+        Where `step` raises ValueError the state is damaged, and LedgerError says so.
+        """
+
+        def write(connection: sqlite3.Connection) -> T:
+            line = connection.execute(
+                "SELECT state FROM quotas WHERE name IN (?, ?) ORDER BY name DESC LIMIT 1", (name, _ALL)
+            ).fetchone()
+            state, told = step(None if line is None else line[0])
+            connection.execute("INSERT OR REPLACE INTO quotas (name, state) VALUES (?, ?)", (name, state))
+            return told
+
+        try:
+            with told_clearly(self._path, if_damaged=_IF_DAMAGED):
+                result = self._transactions.run(write)
+        except ValueError as exc:
+            raise LedgerError(f"ledger {self._path}: {_IF_DAMAGED} ({exc})", users_fault=False) from exc
+        self._check_place()
+        return result
+
+    def _check_place(self) -> None:
+        """Raise LedgerError where the file is not in its place any more: another run would share no quota with this."""
+        if not self._place.is_kept():
+            raise LedgerError(
+                f"ledger {self._path}: it was deleted, moved or replaced while a run was on; no further request is "
+                "sent. Put it back, then resume the run"
+            )
+
+    def forget(self) -> None:
+        """Let every quota begin cautiously: what was sent in the last moments is not known."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM quotas")
+            connection.execute("INSERT INTO quotas (name, state) VALUES (?, ?)", (_ALL, _FORGOTTEN))
+
+        with told_clearly(self._path, if_damaged=_IF_DAMAGED):
+            self._transactions.run(write)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()

@@ -1,0 +1,1 @@
+"""map.by_columns."""

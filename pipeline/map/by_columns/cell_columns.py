@@ -1,0 +1,68 @@
+"""The cells of a whole column as texts: as `cell_text` gives them one by one."""
+
+from collections.abc import Iterable, Set
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.map.values.cells import PREFIXED, TEXT_PREFIXES
+from pipeline.map.values.plain_texts import mask
+from pipeline.tables.text_columns import Column, column_of, letters_of, pc
+
+_BLANK = " "
+
+
+class CellColumns:
+    """Reads the cells of fields that have the same words for `no value`, and that are bare or not."""
+
+    def __init__(self, nulls: Set[str], *, is_bare: bool) -> None:
+        # An array of them is made when it is needed: the first array of a process imports pandas.
+        self._nulls = sorted(nulls)
+        self._prefixes = _first_bytes(TEXT_PREFIXES) if is_bare else None
+        # A cell that begins otherwise, and ends without a blank, is its own text.
+        self._special = _first_bytes((_BLANK, *(TEXT_PREFIXES if is_bare else ""), *nulls))
+
+    def said(self, column: Column) -> Column:
+        """
+        Return the texts of the cells, null where one says nothing.
+
+        A text that still begins or ends with something invisible, or a blank other than U+0020, is not plain: the row
+        mapper has to see its cell.
+        """
+        if self._is_usual(column):
+            return column
+        texts = self._without_blanks(column)
+        if self._prefixes is not None and self._prefixes[_firsts(texts)].any():
+            texts = self._without_blanks(pc.replace_substring_regex(texts, PREFIXED, r"\1\2"))
+        return texts
+
+    def _is_usual(self, column: Column) -> bool:
+        ends, letters = letters_of(column)
+        starts, ends = ends[:-1], ends[1:]
+        is_filled = starts < ends
+        if (mask(column.is_valid()) & ~is_filled).any():
+            return False
+        if not is_filled.all():
+            starts, ends = starts[is_filled], ends[is_filled]
+        return not (self._special[letters[starts]].any() or (letters[ends - 1] == ord(_BLANK)).any())
+
+    def _without_blanks(self, column: Column) -> Column:
+        trimmed = pc.utf8_trim(column, characters=_BLANK)
+        says_nothing = pc.or_(
+            pc.equal(pc.binary_length(trimmed), 0), pc.is_in(trimmed, value_set=column_of(self._nulls))
+        )
+        return pc.if_else(says_nothing, None, trimmed)
+
+
+def _first_bytes(texts: Iterable[str]) -> npt.NDArray[np.bool_]:
+    """Return for each byte whether one of the texts begins with it."""
+    begins = np.zeros(256, np.bool_)
+    begins[[text.encode()[0] for text in texts if text]] = True
+    return begins
+
+
+def _firsts(column: Column) -> npt.NDArray[np.uint8]:
+    """Return the first byte of each text that has one."""
+    ends, letters = letters_of(column)
+    starts, ends = ends[:-1], ends[1:]
+    return letters[starts[starts < ends]]

@@ -1,0 +1,122 @@
+"""
+What becomes of rows that are alike: the texts of their payload, with a gap for each text of the row.
+
+A template is learned from the row mapper, by mapping a row whose texts are markers, and cutting what comes of it at
+the markers: so nothing here knows how a body is made.
+"""
+
+import re
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from pipeline.map.by_columns.digests import digests_of_parts, written
+from pipeline.map.values.plain_texts import Mask
+from pipeline.model import Fault
+from pipeline.tables.text_columns import Column, joined, pc, repeated
+
+MADE_NUMBER = "#"
+"""The gap for what a request number is made of: no field has this name."""
+
+# Constant texts and the names of gaps in turn: it begins and ends with a constant, which may be empty.
+Pieces = tuple[str, ...]
+Texts = Mapping[str, Column]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Rows that can't be sent, for something that is the same in all of them."""
+
+    faults: tuple[Fault, ...]
+    request_key: Pieces | None
+
+    def filled_with(self) -> Set[str]:
+        """Return the names of the texts that its key is made of."""
+        return set(gaps_of(self.request_key or ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Rows of one payload each. `made_of` are the parts of a made request number; without one there are none."""
+
+    body: Pieces = field(repr=False)
+    request_key: Pieces
+    identity: Pieces
+    lane: tuple[Pieces, ...] = field(repr=False)
+    refund_of: Pieces | None
+    points: Pieces | None
+    version: Pieces | None
+    made_of: tuple[Pieces, ...] = field(repr=False)
+    key_is_derived: bool
+
+    def filled_with(self) -> Set[str]:
+        """Return the names of the texts that its columns are made of."""
+        maybe = (self.refund_of, self.points, self.version)
+        every = (self.body, self.request_key, self.identity, *self.lane, *self.made_of, *filter(None, maybe))
+        return {name for pieces in every for name in gaps_of(pieces)}
+
+    def render(self, texts: Texts, count: int) -> dict[str, Column]:
+        """Return the columns of their payloads for rows that are alike, of which these are the texts."""
+        if self.made_of:
+            made = digests_of_parts(_parts(self.made_of, texts), count)
+            texts = {**texts, MADE_NUMBER: written(made)}
+        keys = filled(self.request_key, texts, count)
+        bodies = filled(self.body, texts, count).cast(pa.binary())
+        lanes = digests_of_parts(_parts(self.lane, texts), count)
+        columns = {
+            "request_key": keys,
+            "identity": keys if self.identity == self.request_key else filled(self.identity, texts, count),
+            "key_is_derived": pa.repeat(self.key_is_derived, count),
+            "body": bodies,
+            "lane": lanes,
+        }
+        if not self.key_is_derived:
+            columns["digest"] = digests_of_parts([bodies], count)
+        if self.refund_of:
+            columns["refund_of"] = filled(self.refund_of, texts, count)
+        if self.points:
+            columns["card"] = lanes
+            columns["points"] = filled(self.points, texts, count).cast(pa.int64())
+        if self.version:
+            columns["version"] = filled(self.version, texts, count)
+        return columns
+
+    def refunds_of_themselves(self, texts: Texts, count: int) -> Mask | None:
+        """Return which rows would take back themselves, which is a fault; None where none can."""
+        if self.refund_of is None:
+            return None
+        same = pc.equal(filled(self.refund_of, texts, count), filled(self.request_key, texts, count))
+        found: Mask = same.to_numpy(zero_copy_only=False)
+        return found if found.any() else None
+
+
+def filled(pieces: Pieces, texts: Texts, count: int) -> Column:
+    """Return the text of each row, with its own texts in the gaps."""
+    if len(pieces) == 1:
+        return repeated(pieces[0], count)
+    if is_one_gap(pieces):
+        return texts[pieces[1]]
+    return joined(*(texts[piece] if at % 2 else piece for at, piece in enumerate(pieces) if piece))
+
+
+def cut(text: str, markers: Mapping[str, str]) -> Pieces:
+    """Cut a text at the markers, and put in the place of each the name of its gap."""
+    if not markers:
+        return (text,)
+    found = re.split(f"({'|'.join(map(re.escape, markers))})", text)
+    return tuple(markers[piece] if at % 2 else piece for at, piece in enumerate(found))
+
+
+def gaps_of(pieces: Pieces) -> Sequence[str]:
+    """Return the names of the gaps, in order."""
+    return pieces[1::2]
+
+
+def is_one_gap(pieces: Pieces) -> bool:
+    """Tell whether a text is that of one gap and nothing else."""
+    return len(pieces) == 3 and not (pieces[0] or pieces[2])
+
+
+def _parts(several: Sequence[Pieces], texts: Texts) -> list[Column | str]:
+    return [texts[pieces[1]] if is_one_gap(pieces) else pieces[0] for pieces in several]

@@ -1,0 +1,60 @@
+"""The names of a file's columns, and how a name finds its column."""
+
+from collections.abc import Sequence
+
+from pipeline.redact import shown_heading
+from pipeline.tables.text_columns import trimmed
+
+
+class UnclearName(ValueError):
+    """A name that fits more than one column; `reason` names them, `advice` is the next step."""
+
+    def __init__(self, reason: str, advice: str) -> None:
+        self.reason = reason
+        self.advice = advice
+        super().__init__(reason)
+
+
+class Headings:
+    """
+    The names of a file's columns.
+
+    A name finds the column of exactly that name. Without one, it finds the only column whose name differs in nothing
+    but case, and white space and invisible marks around it.
+    """
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self.columns = columns
+        self._exact = _places_by(columns)
+        self._alike = _places_by(list(map(_plain, columns)))
+
+    def find(self, name: str) -> int | None:
+        """Return the place of a name's column, None without one; raise UnclearName where several columns fit."""
+        places = self._exact.get(name) or self._alike.get(_plain(name), [])
+        if len(places) > 1:
+            raise self._unclear(name, [self.columns[place] for place in places])
+        return places[0] if places else None
+
+    def _unclear(self, name: str, candidates: Sequence[str]) -> UnclearName:
+        unlike = list(dict.fromkeys(candidates))
+        if len(unlike) == 1:
+            return UnclearName(f"{len(candidates)} columns are called {_quoted(unlike[0])}", "rename all but one")
+        shown = " and ".join(map(_quoted, unlike))
+        return UnclearName(f"{shown} each fit {_quoted(name)}", "write the right one into the job as the file has it")
+
+
+def _places_by(names: Sequence[str]) -> dict[str, list[int]]:
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        if name:
+            places.setdefault(name, []).append(place)
+    return places
+
+
+def _quoted(heading: str) -> str:
+    shown = shown_heading(heading)
+    return shown if shown.startswith('"') else f'"{shown}"'
+
+
+def _plain(name: str) -> str:
+    return trimmed(name).casefold()

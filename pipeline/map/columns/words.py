@@ -1,0 +1,58 @@
+"""The words of an export: their meaning for a field, and the texts that a wanted row has."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from pipeline.map.values.plain_texts import Mask, mask
+from pipeline.tables.text_columns import Column, column_of, is_blank, trimmed
+
+Words = Mapping[str, str]
+"""The meaning of a column's words for a field, empty for no value. Other words stay as they are."""
+
+
+def words_of(meanings: Words) -> Words:
+    """Return a job's meanings as they are looked up."""
+    return {trimmed(word): meaning.strip() for word, meaning in meanings.items() if not is_blank(word)}
+
+
+def meanings_of(words: Words, column: Column) -> Column:
+    """Return the meanings of a column's texts. No value stays none."""
+    unlike = column.dictionary_encode()
+    meanings = [words.get(text, text) or None for text in unlike.dictionary.to_pylist()]
+    return column_of(meanings).take(unlike.indices)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """
+    The rows that a job wants.
+
+    `wanted` are columns by position, each with its texts: a wanted row has one of them in each. An empty cell is "".
+    """
+
+    wanted: tuple[tuple[int, frozenset[str]], ...] = field(default=(), repr=False)
+
+    def wants(self, cells: Sequence[str | None]) -> bool:
+        """Return whether a job wants a row; `cells` has one for each column."""
+        return all(_is_among(texts, cells[position]) for position, texts in self.wanted)
+
+    def unwanted(self, texts: Sequence[Column]) -> Mask | None:
+        """Return which rows a job does not want; None for a job without a filter. `texts` are the file's columns."""
+        found: Mask | None = None
+        for position, wanted in self.wanted:
+            unlike = texts[position].dictionary_encode(null_encoding="encode")
+            is_wanted = [_is_among(wanted, text) for text in unlike.dictionary.to_pylist()]
+            others = ~mask(pa.array(is_wanted, pa.bool_()).take(unlike.indices))
+            found = others if found is None else found | others
+        return found
+
+
+def texts_of(words: Iterable[str]) -> frozenset[str]:
+    """Return the texts of a filter as they are looked up."""
+    return frozenset(map(trimmed, words))
+
+
+def _is_among(wanted: frozenset[str], cell: str | None) -> bool:
+    return trimmed(cell or "") in wanted

@@ -1,0 +1,50 @@
+"""Amounts and whole numbers: decimals from end to end, never through a float."""
+
+import re
+
+from pipeline.map.faults import Unreadable
+from pipeline.map.values.cells import refuse_unusual_number
+
+_NUMBER = r"([0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.([0-9]+))?"
+_YUAN = re.compile(rf"(?:[¥￥] *)?{_NUMBER}")
+_PLAIN = re.compile(_NUMBER)
+_MOST_DIGITS = 19
+
+
+def from_yuan(text: str) -> str:
+    """Return an amount in yuan with two decimals: `3.5`, `￥3.50` and `3.5000` are `3.50`."""
+    match = _YUAN.fullmatch(text)
+    cents = (match[2] or "").rstrip("0") if match else ""
+    if match is None or len(cents) > 2:
+        refuse_unusual_number(text)
+        raise Unreadable("is not an amount in yuan with at most two decimals", "amount")
+    return f"{_digits(match)}.{cents:0<2}"
+
+
+def from_fen(text: str) -> str:
+    """Return in yuan, with two decimals, an amount of whole fen: `350` is `3.50`."""
+    fen = _whole(text)
+    if fen is None:
+        raise Unreadable("is not an amount in fen, a whole number", "amount")
+    return f"{fen[:-2] or '0'}.{fen[-2:]:0>2}"
+
+
+def whole_number(text: str) -> int:
+    """Return a whole number: `1,000` and `1000.00` are 1000."""
+    digits = _whole(text)
+    if digits is None or len(digits) > _MOST_DIGITS:
+        raise Unreadable(f"is not a whole number of at most {_MOST_DIGITS} digits", "whole_number")
+    return int(digits)
+
+
+def _whole(text: str) -> str | None:
+    match = _PLAIN.fullmatch(text)
+    if match is None or (match[2] or "").strip("0"):
+        refuse_unusual_number(text)
+        return None
+    return _digits(match)
+
+
+def _digits(match: re.Match[str]) -> str:
+    """Return the digits before the point, without separators and leading zeros."""
+    return match[1].replace(",", "").lstrip("0") or "0"

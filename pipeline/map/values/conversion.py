@@ -1,0 +1,86 @@
+"""From the text of a cell to the value of a field."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from pipeline.map.faults import Unreadable
+from pipeline.map.fields import Field, Kind
+from pipeline.map.rules import MappingRules
+from pipeline.map.values.amounts import from_fen, from_yuan, whole_number
+from pipeline.map.values.ids import read_id, read_suspicious_id, refuse_scientific
+from pipeline.map.values.times import TimeReader
+
+Convert = Callable[[str], Any]
+"""Reads a text, or raises Unreadable; None stands for a text that says nothing."""
+
+
+def conversion(field: Field, rules: MappingRules) -> Convert | None:
+    """Return how the texts of a field are read; None where they stay as they are."""
+    words = field.words or {}
+    # A list of discounts is written in the unit of the column that holds a single one.
+    unit = rules.units.get("discount_amount" if field.kind is Kind.DISCOUNTS else field.name, "yuan")
+    read_amount = from_fen if unit == "fen" else from_yuan
+    times = TimeReader(rules.timezone, rules.formats.get(field.name, ()), rules.now)
+    readers: Mapping[Kind, Convert | None] = {
+        Kind.TEXT: None,
+        Kind.ID: read_suspicious_id if rules.sends_suspicious_ids else read_id,
+        Kind.PART: None if rules.sends_suspicious_ids else refuse_scientific,
+        Kind.AMOUNT: read_amount,
+        Kind.TIME: times.beijing_time,
+        Kind.INSTANT: times.utc_instant,
+        Kind.INTEGER: whole_number,
+        Kind.BOOLEAN: lambda text: _boolean(text, words),
+        Kind.OBJECT: _json_object,
+        Kind.DISCOUNTS: lambda text: _discounts(text, read_amount),
+    }
+    return readers[field.kind]
+
+
+def _boolean(text: str, words: Mapping[str, bool]) -> bool:
+    truth = words.get(text.lower())
+    if truth is None:
+        raise Unreadable(f"is not one of {', '.join(words)}", "enum")
+    return truth
+
+
+def _json_object(text: str) -> str:
+    if not isinstance(_parsed(text), dict):
+        raise Unreadable("is not a JSON object", "json")
+    return text
+
+
+def _discounts(text: str, read_amount: Convert) -> list[dict[str, Any]] | None:
+    """Read a JSON list of flat objects; what has to be in each is left to the schema. An empty list says nothing."""
+    items = _parsed(text)
+    if not isinstance(items, list) or not all(map(_is_flat_object, items)):
+        raise Unreadable("is not a JSON list of discounts", "json")
+    try:
+        # Read again with numbers as texts: an amount never goes through a float.
+        items = json.loads(text, parse_float=str, parse_int=str)
+        return [_with_amount_read(item, read_amount) for item in items] or None
+    except RecursionError:  # a key that comes twice can hide a deep value from the look above
+        raise Unreadable("is nested too deep", "json") from None
+
+
+def _with_amount_read(item: dict[str, Any], read_amount: Convert) -> dict[str, Any]:
+    amount = item.get("discount_amount")
+    if not isinstance(amount, str):
+        return item
+    try:
+        return item | {"discount_amount": read_amount(amount)}
+    except Unreadable as error:
+        raise Unreadable(f"has a discount_amount that {error.words}", error.rule) from None
+
+
+def _is_flat_object(item: object) -> bool:
+    return isinstance(item, dict) and not any(isinstance(value, list | dict) for value in item.values())
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise Unreadable("is not JSON", "json") from None

@@ -1,0 +1,215 @@
+"""Text to records, by RFC 4180; what breaks its rules spoils one record and not its neighbours."""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from pipeline.model import CsvFormat, Fault
+from pipeline.read.csv.record_lines import RecordLines, record_pattern
+from pipeline.read.csv.stand_ins import StandIns
+from pipeline.read.files.bounds import Bounds
+from pipeline.read.text.decode import LINE_TOO_LONG, UNDECODABLE, UNREAD
+
+_NUL = "\0"
+# Stands for a carriage return while csv, which takes any outside quotes for a line end, is at work.
+_CARRIAGE_RETURN = "\udbfe"
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A record that can't be read as one, with the cells that can be made of it for whoever mends it."""
+
+    fault: Fault
+    cells: list[str] = field(default_factory=list, repr=False)
+
+
+# A blank line is a record without cells.
+Record = list[str] | Broken
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Records in a row, and the lines of the file where they begin."""
+
+    several: Sequence[Record] = field(repr=False)
+    file_lines: Sequence[int]
+
+
+class RecordReader:
+    """
+    Takes one text of whole lines after the other apart, which holds stand-ins where the format needs them.
+
+    `next_line` is the line of the file, from 1, where the next record begins.
+    """
+
+    def __init__(self, form: CsvFormat, bounds: Bounds) -> None:
+        self.next_line = 1 + form.skip_lines
+        self._comment = form.comment
+        self._stand_ins = StandIns(form, bounds)
+        form = self._stand_ins.form
+        self._lines = RecordLines(form, bounds)
+        self._parser = _Parser(form, bounds)
+
+    @property
+    def is_within_record(self) -> bool:
+        """Whether the next text may go on with a record that began before it."""
+        return self._lines.is_open
+
+    def prepared(self, texts: Iterator[str]) -> Iterator[str]:
+        """Return the texts of a file as they are to be read."""
+        return self._stand_ins.put_into(texts) if self._stand_ins.is_needed else texts
+
+    def read(self, text: str) -> Records:
+        """Return the records that end in a text."""
+        return self._records(self._lines.join(text))
+
+    def rest(self) -> Records:
+        """Return what the end of the file left open."""
+        return self._records(self._lines.rest())
+
+    def read_alone(self, line: str) -> Record:
+        """Return the record of a line that was counted elsewhere."""
+        (record,) = self._parsed([line])
+        return record
+
+    def pass_over(self, lines: int) -> range:
+        """Return the numbers of lines that are read elsewhere, and count them."""
+        first = self.next_line
+        self.next_line += lines
+        return range(first, self.next_line)
+
+    def _records(self, texts: list[str]) -> Records:
+        first = self.next_line
+        # Most records are one line each.
+        ends = [*accumulate((text.count("\n") + 1 for text in texts), initial=first)] if _have_lines(texts) else None
+        self.next_line = ends[-1] if ends else first + len(texts)
+        return Records(self._parsed(texts), ends[:-1] if ends else range(first, self.next_line))
+
+    def _parsed(self, texts: list[str]) -> Sequence[Record]:
+        if self._comment:
+            # Without cells, as a blank line: it is no row.
+            texts = ["" if text.startswith(self._comment) else text for text in texts]
+        records = self._parser.parse(texts)
+        return list(map(self._meant, records)) if self._stand_ins.is_needed else records
+
+    def _meant(self, record: Record) -> Record:
+        if isinstance(record, Broken):
+            return Broken(record.fault, self._stand_ins.taken_out(record.cells))
+        return self._stand_ins.taken_out(record)
+
+
+class _Parser:
+    """
+    Turns the text of each record into cells.
+
+    csv reads all records of a block at once; where it stumbles, or where it would let something pass that RFC 4180
+    does not, the records of the block are looked at one by one.
+    """
+
+    def __init__(self, form: CsvFormat, bounds: Bounds) -> None:
+        self._form = form
+        self._bounds = bounds
+        self._pattern = record_pattern(form)
+        self._quoted = re.compile("{0}[^{0}]*+{0}".format(re.escape(form.quote))) if form.quote else None
+        # The limit holds for the whole process and is 128 KiB by default; ours are checked here, record by record.
+        csv.field_size_limit(max(csv.field_size_limit(), bounds.line_bytes, bounds.record_chars))
+
+    def parse(self, texts: list[str]) -> Sequence[Record]:
+        """Return one record for each text."""
+        together = "".join(texts)
+        if len(together) <= self._bounds.cell_chars and not _holds_a_mark(together) and not self._is_crowded(together):
+            parsed = self._all_at_once(texts)
+            if parsed is not None:
+                return self._without_stray_quotes(texts, parsed) if self._has_quotes(together) else parsed
+        return [self._crowded(text) or self._one(text) for text in texts]
+
+    def _all_at_once(self, texts: list[str]) -> list[list[str]] | None:
+        try:
+            parsed = list(self._read(texts))
+        except csv.Error:
+            return None
+        # Fewer, where a quoted cell without an end ran on into the next text.
+        return parsed if len(parsed) == len(texts) else None
+
+    def _read(self, texts: list[str]) -> Iterator[list[str]]:
+        form = self._form
+        if not form.quote:
+            return csv.reader(texts, delimiter=form.delimiter, quoting=csv.QUOTE_NONE, strict=True)
+        return csv.reader(texts, delimiter=form.delimiter, quotechar=form.quote, strict=True)
+
+    def _has_quotes(self, text: str) -> bool:
+        return bool(self._form.quote) and self._form.quote in text
+
+    def _without_stray_quotes(self, texts: list[str], parsed: list[list[str]]) -> list[Record]:
+        return [
+            cells if self._is_rightly_quoted(text, cells) else self._badly_quoted(text)
+            for text, cells in zip(texts, parsed, strict=True)
+        ]
+
+    def _is_rightly_quoted(self, text: str, cells: list[str]) -> bool:
+        """csv takes a quote within a cell that is not quoted for a letter; RFC 4180 does not allow it."""
+        return not self._has_quotes("".join(cells)) or self._pattern.fullmatch(text) is not None
+
+    def _one(self, text: str) -> Record:
+        if text == LINE_TOO_LONG:
+            return Broken(Fault("line_too_long", f"the line is longer than {self._bounds.line_bytes} bytes"))
+        cells = self._cells(text)
+        if UNDECODABLE in text:
+            return _broken("not_decodable", "bytes that the file's encoding does not know", cells or self._split(text))
+        if _NUL in text:
+            return _broken("nul_character", "a NUL character, which CSV can't hold", cells or self._split(text))
+        if cells is None:
+            return self._badly_quoted(text)
+        if any(len(cell) > self._bounds.cell_chars for cell in cells):
+            return Broken(Fault("field_too_long", f"a cell is longer than {self._bounds.cell_chars} characters"))
+        return cells
+
+    def _is_crowded(self, text: str) -> bool:
+        return text.count(self._form.delimiter) >= self._bounds.record_cells
+
+    def _crowded(self, text: str) -> Broken | None:
+        """Say why a record is not taken apart: its cells would take many times its room. None where they are few."""
+        if not self._is_crowded(text):
+            return None
+        if self._pattern.fullmatch(text) is None:
+            return self._badly_quoted(text)
+        bare = self._quoted.sub("", text) if self._quoted else text
+        if not self._is_crowded(bare):
+            return None
+        return Broken(Fault("too_many_cells", f"there are more than {self._bounds.record_cells:,} cells"))
+
+    def _cells(self, text: str) -> list[str] | None:
+        """Return the cells of one record; None where its quotes are not right."""
+        try:
+            (cells,) = self._read([text.rstrip("\r").replace("\r", _CARRIAGE_RETURN)])
+        except csv.Error:
+            return None
+        if not self._is_rightly_quoted(text, cells):
+            return None
+        return [cell.replace(_CARRIAGE_RETURN, "\r") for cell in cells]
+
+    def _badly_quoted(self, text: str) -> Broken:
+        quote = self._form.quote
+        return _broken(
+            "bad_quote",
+            f"a quote {quote} stands within a cell that is not quoted, or the one that closes a cell is missing; "
+            f"put {quote} around the cell and write it twice within",
+            self._split(text),
+        )
+
+    def _split(self, text: str) -> list[str]:
+        return [] if self._is_crowded(text) else text.rstrip("\r").split(self._form.delimiter)
+
+
+def _have_lines(texts: list[str]) -> bool:
+    return any("\n" in text for text in texts)
+
+
+def _holds_a_mark(text: str) -> bool:
+    return _NUL in text or UNDECODABLE in text or LINE_TOO_LONG in text
+
+
+def _broken(code: str, message: str, cells: list[str]) -> Broken:
+    return Broken(Fault(code, message), [cell.replace(UNDECODABLE, UNREAD).replace(_NUL, UNREAD) for cell in cells])

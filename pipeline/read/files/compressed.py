@@ -1,0 +1,94 @@
+"""From stored bytes to plain ones: hashed as stored, and decompressed."""
+
+import hashlib
+import io
+from collections.abc import Iterator
+from typing import cast
+
+import pyarrow as pa
+
+from pipeline.read.files.content import check_text
+from pipeline.read.files.promise import Codec
+from pipeline.read.files.source_file import Bytes, SourceFile, blaming, open_bytes
+
+_HEAD_BYTES = 1 << 16
+
+
+class PlainBytes:
+    """
+    The decompressed bytes of one file.
+
+    Memory is bounded whatever the ratio: no more is decompressed than is asked for. A stream that is cut short or
+    damaged raises `SourceError` at the first `read` that meets it. `head` holds the first bytes, which `read` gives
+    too; `given` counts what it gave so far.
+    """
+
+    def __init__(self, file: SourceFile, codec: Codec | None) -> None:
+        self.given = 0
+        self._name = file.name
+        self._stored = _Hashed(open_bytes(file))
+        self._plain = _decompressed(self._stored, codec)
+        try:
+            self.head = b"".join(self._read_head())
+            check_text(self._name, self.head)
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes; none at the end."""
+        data = self.head[self.given : self.given + size] or self._read(size)
+        self.given += len(data)
+        return data
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the file as stored, in hex; what was not read yet is read for it."""
+        with blaming(self._name):
+            return self._stored.sha256()
+
+    def close(self) -> None:
+        """Give the file back; more than once does no harm."""
+        self._plain.close()
+        self._stored.close()
+
+    def _read_head(self) -> Iterator[bytes]:
+        missing = _HEAD_BYTES
+        while missing and (data := self._read(missing)):
+            yield data
+            missing -= len(data)
+
+    def _read(self, size: int) -> bytes:
+        with blaming(self._name):
+            return self._plain.read(size)
+
+
+class _Hashed(io.RawIOBase):
+    """Stored bytes that are hashed as they pass."""
+
+    def __init__(self, stored: Bytes) -> None:
+        super().__init__()
+        self._stored = stored
+        self._digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stored.read(size)
+        self._digest.update(data)
+        return data
+
+    def sha256(self) -> str:
+        while self.read(1 << 20):
+            pass
+        return self._digest.hexdigest()
+
+    def close(self) -> None:
+        super().close()
+        self._stored.close()
+
+
+def _decompressed(stored: _Hashed, codec: Codec | None) -> Bytes:
+    if codec is None:
+        return stored
+    return cast("Bytes", pa.CompressedInputStream(pa.PythonFile(stored, mode="r"), codec.value))

@@ -1,0 +1,170 @@
+"""What the first bytes of a file say that it is, and whether its name says the same."""
+
+import re
+import zipfile
+from dataclasses import dataclass
+from typing import IO, cast
+
+from pipeline.errors import SourceError
+from pipeline.read.files.promise import Codec, Kind, promised_by
+from pipeline.read.files.source_file import Bytes, SourceFile, blaming, open_bytes
+
+_HEAD_BYTES = 1 << 10
+_TAR_MARK = slice(257, 262)
+_CODECS = (
+    (Codec.GZIP, re.compile(rb"\x1f\x8b")),
+    (Codec.ZSTD, re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")),
+    (Codec.BZ2, re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")),
+)
+# A Parquet file goes on in binary after its four letters, a CSV whose first column is called PAR1 does not.
+_PARQUET = re.compile(rb"PAR[1E](?![\t\r\n\x20-\x7e])")
+_ZIP = re.compile(rb"PK\x03\x04")
+# The container of .xls, of .doc, and of each workbook that has a password.
+_OLE = re.compile(rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+_PACKED = ((_PARQUET, "Parquet"), (_ZIP, "a ZIP archive or a workbook"), (_OLE, "a workbook"))
+_UNPACK = "unpack it, or compress it with gzip, zstd or bzip2"
+_EXPORT_AGAIN = "export it again, as CSV, Parquet or JSON lines"
+_SAVE_AS_WORKBOOK = "open it in a spreadsheet and save it as .xlsx, or as CSV"
+# What nobody reads here: how it begins, what it is, and what to do with it.
+_FOREIGN = (
+    (re.compile(rb"\xfd7zXZ\0"), "an xz archive", _UNPACK),
+    (re.compile(rb"7z\xbc\xaf\x27\x1c"), "a 7z archive", _UNPACK),
+    (re.compile(rb"Rar!\x1a\x07"), "a RAR archive", _UNPACK),
+    (re.compile(rb"\x04\x22\x4d\x18"), "compressed with lz4", _UNPACK),
+    (re.compile(rb"\xff\x06\0\0sNaPpY"), "compressed with snappy", _UNPACK),
+    (re.compile(rb"\x1f\x9d"), "compressed with compress", _UNPACK),
+    (re.compile(rb"%PDF-"), "a PDF document", _EXPORT_AGAIN),
+    (re.compile(rb"ORC(?![\t\r\n\x20-\x7e])"), "an ORC file", _EXPORT_AGAIN),
+    (re.compile(rb"Obj\x01"), "an Avro file", _EXPORT_AGAIN),
+    (re.compile(rb"SQLite format 3\0"), "an SQLite database", _EXPORT_AGAIN),
+)
+_MARKUP = (
+    (re.compile(rb"<(?:!doctype\s+html|html|head|body|table|meta|script|style)\b", re.IGNORECASE), "HTML"),
+    (re.compile(rb"<\?xml\b|<!doctype\b|<!--", re.IGNORECASE), "XML"),
+)
+_OF_WORKBOOK = re.compile(r"xl/|content\.xml$")
+_BEFORE_TEXT = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*")
+_JSON = re.compile(rb'\{\s*"|\[\s*\{')
+_JSON_OVER_LINES = re.compile(rb"\{\s*\n")
+_ENDINGS = {
+    Codec.GZIP: ".gz",
+    Codec.ZSTD: ".zst",
+    Codec.BZ2: ".bz2",
+    Kind.PARQUET: ".parquet",
+    Kind.WORKBOOK: ".xlsx",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file is: how it is compressed, and what it then holds."""
+
+    codec: Codec | None
+    kind: Kind
+
+
+def content_of_file(file: SourceFile) -> Content:
+    """Look at a stored file. Raises `SourceError` where it is not what its name says, or nothing that is read here."""
+    stored = open_bytes(file)
+    try:
+        with blaming(file.name):
+            head = stored.read(_HEAD_BYTES)
+            binary = _binary_kind(file.name, head, stored)
+    finally:
+        stored.close()
+    codec = _codec_of(head)
+    _check_foreign(file.name, head)
+    _check_codec(file.name, codec)
+    if codec is None:
+        _check_kind(file.name, binary)
+    is_json = promised_by(file.name).kind is Kind.JSON_LINES
+    return Content(codec, binary or (Kind.JSON_LINES if is_json else Kind.CSV))
+
+
+def check_text(name: str, head: bytes) -> None:
+    """Raise `SourceError` where text, once it is decompressed, turns out to be something else."""
+    inner = _codec_of(head) or next((what for mark, what in _PACKED if mark.match(head)), None)
+    if inner or head[_TAR_MARK] == b"ustar":
+        raise SourceError(f"{name} holds {inner or 'a tar archive'} where text is expected; unpack it first")
+    _check_foreign(name, head)
+    _check_json(name, _text_of(head))
+
+
+def _codec_of(head: bytes) -> Codec | None:
+    return next((codec for codec, mark in _CODECS if mark.match(head)), None)
+
+
+def _binary_kind(name: str, head: bytes, stored: Bytes) -> Kind | None:
+    """Return what a file is that is no text, None otherwise; a ZIP archive that is no workbook is refused."""
+    if _PARQUET.match(head):
+        return Kind.PARQUET
+    if _OLE.match(head):
+        return Kind.WORKBOOK
+    if not _ZIP.match(head):
+        return None
+    names = _names_in_archive(stored)
+    if "xl/workbook.bin" in names:
+        raise SourceError(f"{name} is a workbook of the kind .xlsb; {_SAVE_AS_WORKBOOK}")
+    if not names:
+        raise SourceError(
+            f"{name} is a ZIP archive or a workbook, and damaged: its list of members is missing; fetch it again"
+        )
+    if not any(_OF_WORKBOOK.match(member) for member in names):
+        raise SourceError(f"{name} is a ZIP archive; {_UNPACK}")
+    return Kind.WORKBOOK
+
+
+def _names_in_archive(stored: Bytes) -> set[str]:
+    """Return the names of an archive's members; none where it is cut short."""
+    try:
+        with zipfile.ZipFile(cast("IO[bytes]", stored)) as archive:
+            return set(archive.namelist())
+    except zipfile.BadZipFile:
+        return set()
+
+
+def _check_foreign(name: str, head: bytes) -> None:
+    for mark, what, advice in _FOREIGN:
+        if mark.match(head):
+            raise SourceError(f"{name} is {what}; {advice}")
+    for mark, what in _MARKUP:
+        if mark.match(_text_of(head)):
+            is_workbook = promised_by(name).kind is Kind.WORKBOOK
+            advice = _SAVE_AS_WORKBOOK if is_workbook else _EXPORT_AGAIN
+            raise SourceError(f"{name} is {what}, whatever its name says; {advice}")
+
+
+def _text_of(head: bytes) -> bytes:
+    """Return the first bytes without what stands before a text. UTF-16 has a NUL beside each letter of the marks."""
+    start = head[:_HEAD_BYTES].replace(b"\0", b"")
+    return _BEFORE_TEXT.sub(b"", start, count=1)
+
+
+def _check_codec(name: str, codec: Codec | None) -> None:
+    promise = promised_by(name)
+    if codec is None and promise.codec:
+        raise SourceError(f"{name} is damaged or misnamed: it does not begin as {promise.codec} does; fetch it again")
+    if codec and codec is not promise.codec and (promise.codec or promise.kind):
+        raise SourceError(f"{name} is compressed with {codec}; rename it so that it ends in {_ENDINGS[codec]}")
+
+
+def _check_kind(name: str, binary: Kind | None) -> None:
+    promised = promised_by(name).kind
+    if promised is None or binary is promised:
+        return
+    if binary:
+        raise SourceError(f"{name} is {binary}, not {promised}; rename it so that it ends in {_ENDINGS[binary]}")
+    if promised is Kind.PARQUET:
+        raise SourceError(f"{name} is damaged or misnamed: it does not begin as Parquet does; fetch it again")
+    if promised is Kind.WORKBOOK:
+        raise SourceError(f"{name} is text and not a workbook; rename it so that it ends in .csv, or save it as .xlsx")
+
+
+def _check_json(name: str, text: bytes) -> None:
+    if promised_by(name).kind is not Kind.JSON_LINES:
+        if _JSON.match(text):
+            raise SourceError(f"{name} holds JSON; JSON lines are read from a file that ends in .jsonl")
+    elif text.startswith(b"[") or _JSON_OVER_LINES.match(text):
+        raise SourceError(f"{name} is one JSON document; write each record as an object on a line of its own")
+    elif text and not text.startswith(b"{"):
+        raise SourceError(f"{name} does not hold JSON lines: its first line is no JSON object; export it again")

@@ -1,0 +1,79 @@
+"""Which files a job's inputs mean."""
+
+import datetime
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.errors import SourceError
+from pipeline.read.files.promise import SHOWN_ENDINGS
+from pipeline.read.files.source_file import SourceFile
+from pipeline.read.find.beside import Exists, check_no_lake, check_ready
+from pipeline.read.find.date_names import with_date
+from pipeline.read.find.local import check_path, exists_locally, find_local
+from pipeline.read.find.matches import Matches
+from pipeline.read.find.remote import find_remote, shown_uri
+
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundInputs:
+    """The inputs of a run, and the files in their folders that are none of them."""
+
+    files: list[SourceFile]
+    ignored: list[str] = field(default_factory=list)
+
+
+def find(patterns: Sequence[str], *, base: Path, date: datetime.date, ready: str | None = None) -> FoundInputs:
+    """
+    Return the files that the patterns mean, sorted by name, none twice.
+
+    A pattern is a file, a folder (its exports, at any depth), a glob or a URI; `{date}` becomes the date, in the form
+    that it names, and relative ones are relative to `base`. Raises `SourceError` where a pattern means no file, a file
+    is empty, lies in a lake table, is not `ready`, or a store can't be reached.
+    """
+    base = base.absolute()
+    check_path(base, base)
+    found: dict[str, SourceFile] = {}
+    ignored: list[str] = []
+    sign = None if ready is None else with_date(ready, date)
+    for pattern in patterns:
+        dated = with_date(pattern, date)
+        matches, exists = _matches(dated, base)
+        check_no_lake(matches, exists)
+        if not matches.files:
+            raise SourceError(_nothing(dated, base))
+        if sign is not None:
+            check_ready(matches, sign, exists)
+        for file in matches.files:
+            if file.fingerprint.size == 0:
+                raise SourceError(f"{file.name} is empty, not even a header is in it; export it again")
+            found.setdefault(_place(file), file)
+        ignored += (name for name in matches.ignored if name.rpartition("/")[2] != sign)
+    return FoundInputs(sorted(found.values(), key=lambda file: file.name), sorted(set(ignored)))
+
+
+def find_inputs(patterns: Sequence[str], *, base: Path, date: datetime.date) -> list[SourceFile]:
+    """Return the files alone that patterns mean; see `find`."""
+    return find(patterns, base=base, date=date).files
+
+
+def _matches(pattern: str, base: Path) -> tuple[Matches, Exists]:
+    """Return what a pattern means, and what tells whether there is a file beside it."""
+    return find_remote(pattern) if _URI.match(pattern) else (find_local(pattern, base), exists_locally)
+
+
+def _place(file: SourceFile) -> str:
+    is_local = file.filesystem is None or file.filesystem.type_name == "local"
+    return os.path.realpath(file.path) if is_local else file.name
+
+
+def _nothing(pattern: str, base: Path) -> str:
+    if _URI.match(pattern):
+        return f"no export matches {shown_uri(pattern)}"
+    if pattern and "\0" not in pattern and (base / pattern).is_dir():
+        return f"folder {pattern} holds no exports; they end in {SHOWN_ENDINGS}"
+    return f"no file matches {pattern!r} in {base}"

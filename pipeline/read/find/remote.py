@@ -1,0 +1,108 @@
+"""Exports in a store that pyarrow opens by URI."""
+
+import re
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import PurePosixPath
+
+from pyarrow import fs
+
+from pipeline.errors import SourceError
+from pipeline.read.files.interruptible import interruptible
+from pipeline.read.files.source_file import SourceFile, blaming_store, remote_fingerprint, reported
+from pipeline.read.find.beside import Exists
+from pipeline.read.find.folders import hive_partitions, is_export, is_left_out, is_matched_by_chance, matches
+from pipeline.read.find.matches import Matches
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/]*@")
+
+
+def shown_uri(uri: str) -> str:
+    """Return a URI without user, password and query: those may be secret."""
+    return _CREDENTIALS.sub("", uri.partition("?")[0])
+
+
+def find_remote(uri: str) -> tuple[Matches, Exists]:
+    """
+    Return what a URI means: a file, a folder's exports, or what a glob (`*`, `**`, `[...]`) matches.
+
+    Also returned is what tells whether a file is there, in the same store.
+    """
+    stem, patterns = _split_glob(uri)
+    filesystem, root = _connect(stem, uri)
+    with blaming_store(shown_uri(uri)):
+        entry, *below = interruptible(lambda: _listed(filesystem, root))
+    shown = shown_uri(stem).rstrip("/")
+    exists = partial(_exists, filesystem, shown_uri(uri))
+    if entry.type == fs.FileType.File and not patterns:
+        folder = str(PurePosixPath(root).parent)
+        return Matches([_remote_file(shown, entry, filesystem)], folder), exists
+    files, ignored = [], []
+    for info in below:
+        parts = PurePosixPath(info.path).relative_to(root).parts
+        name = "/".join((shown, *parts))
+        if _is_meant(parts, patterns):
+            files.append(_remote_file(name, info, filesystem))
+        elif not patterns and is_left_out(parts):
+            ignored.append(reported(name))
+    return Matches(files, root.rstrip("/"), ignored), exists
+
+
+def _listed(filesystem: fs.FileSystem, root: str) -> list[fs.FileInfo]:
+    """Return what is known of a path, and of all files below it where it is a folder."""
+    entry = filesystem.get_file_info(root)
+    if entry.type != fs.FileType.Directory:
+        return [entry]
+    below = filesystem.get_file_info(fs.FileSelector(root, recursive=True))
+    return [entry, *(info for info in below if info.type == fs.FileType.File)]
+
+
+def _exists(filesystem: fs.FileSystem, shown: str, path: str) -> bool:
+    folder, _, name = path.rpartition("/")
+
+    def look() -> bool:
+        if "*" not in name:
+            return bool(filesystem.get_file_info(path).type != fs.FileType.NotFound)
+        selector = fs.FileSelector(folder, allow_not_found=True)
+        return any(fnmatchcase(info.base_name, name) for info in filesystem.get_file_info(selector))
+
+    with blaming_store(shown):
+        return interruptible(look)
+
+
+def _split_glob(uri: str) -> tuple[str, tuple[str, ...]]:
+    """Return the URI up to its first part with a glob, query and all, and the parts from there."""
+    path, mark, query = uri.partition("?")
+    parts = path.split("/")
+    first = next((at for at, part in enumerate(parts) if re.search(r"[*\[]", part)), len(parts))
+    return "/".join(parts[:first]) + mark + query, tuple(parts[first:])
+
+
+def _connect(stem: str, uri: str) -> tuple[fs.FileSystem, str]:
+    try:
+        return interruptible(lambda: fs.FileSystem.from_uri(stem))
+    except Exception as error:  # noqa: BLE001 - stores are opened by libraries of many kinds, which may be missing
+        # A library repeats the URI; where that may hold a secret, neither text nor traceback may show it.
+        reason = f": {_first_line(error)}" if shown_uri(stem) == stem else ""
+        kind = type(error).__name__
+    raise SourceError(f"{shown_uri(uri)} can't be opened ({kind}){reason}; check the address and your access to it")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or ["no reason given"])[0]
+
+
+def _is_meant(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
+    """Tell whether a file is an export of the folder, is matched, or is an export of a folder that is matched."""
+    if not patterns:
+        return is_export(parts)
+    if is_matched_by_chance(parts, patterns):
+        return False
+    return matches(parts, patterns) or (
+        is_export(parts) and any(matches(parts[:depth], patterns) for depth in range(1, len(parts)))
+    )
+
+
+def _remote_file(name: str, info: fs.FileInfo, filesystem: fs.FileSystem) -> SourceFile:
+    shown = reported(name)
+    return SourceFile(shown, info.path, remote_fingerprint(info), hive_partitions(shown), filesystem)

@@ -1,0 +1,176 @@
+"""A Parquet file as a source of rows."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from functools import cached_property
+from itertools import groupby
+from types import TracebackType
+from typing import IO, Any, Self, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import SourceError
+from pipeline.model import BadRow, Int96
+from pipeline.read.columns import checked_columns, partition_columns
+from pipeline.read.files.source_file import SourceFile, blaming, open_bytes, verify_unchanged
+from pipeline.read.parquet.int96 import int96_columns, is_int96_in_utc
+from pipeline.read.parquet.pages import GroupPages, ParquetBounds, look_at_pages
+from pipeline.read.parquet.text import column_texts, is_float
+from pipeline.read.ports import ColumnUse
+from pipeline.tables.chunk import Chunk
+from pipeline.tables.text_columns import cells_of, pc, repeated
+
+_BUFFER_BYTES = 1 << 20
+_BOUNDS = ParquetBounds()
+_MOMENT = pa.timestamp("us", "UTC")
+
+
+class ParquetSource:
+    """
+    The rows of one Parquet file as text; see `Source`.
+
+    It is read in pieces of `chunk_rows`, column by column through small buffers, whatever the size of its row groups.
+    `int96` says what INT96 times are, where neither the footer does nor it matters.
+    """
+
+    encoding: str | None = None
+
+    def __init__(
+        self,
+        file: SourceFile,
+        *,
+        int96: Int96 | None,
+        uses: ColumnUse,
+        chunk_rows: int,
+        bounds: ParquetBounds = _BOUNDS,
+    ) -> None:
+        self.rows = 0
+        self.sha256 = ""
+        self._file = file
+        self._chunk_rows = chunk_rows
+        self._bounds = bounds
+        self._bytes = open_bytes(file)
+        try:
+            with blaming(file.name):
+                self._parquet = self._opened()
+                schema = self._parquet.schema_arrow
+                own = checked_columns(file.name, schema.names)
+                self._moments = _moments(file.name, self._parquet, int96, {own[at] for at in uses.used(own)})
+        except BaseException:
+            self.close()
+            raise
+        partitions = partition_columns(own, file.partitions)
+        self.columns = (*own, *partitions)
+        self.partitions = len(partitions)
+        self.float_columns = frozenset(field.name for field in schema if is_float(field.type))
+        self._constants = tuple(partitions.values())
+
+    def __iter__(self) -> Iterator[Chunk]:
+        with closing(self):
+            groups, sha256 = look_at_pages(self._file, self._bounds)
+            with blaming(self._file.name):
+                for batch in self._batches(groups):
+                    if batch.num_rows:
+                        yield self._chunk(batch)
+            verify_unchanged(self._file)
+            self.sha256 = sha256
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back; more than once does no harm."""
+        self._bytes.close()
+
+    def _opened(self, **options: Any) -> pq.ParquetFile:
+        return pq.ParquetFile(
+            cast("IO[bytes]", self._bytes),
+            buffer_size=_BUFFER_BYTES,
+            pre_buffer=False,
+            page_checksum_verification=True,
+            # Nanoseconds, in which Arrow reads them otherwise, end with the year 2262.
+            coerce_int96_timestamp_unit="us",
+            **options,
+        )
+
+    def _batches(self, groups: list[GroupPages]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of neighbouring row groups together, in batches that their values allow."""
+        sizes = (self._rows_at_once(number, group) for number, group in enumerate(groups))
+        for rows, several in groupby(enumerate(sizes), key=lambda numbered: numbered[1]):
+            yield from self._parquet.iter_batches(rows, [group for group, _ in several], use_threads=False)
+
+    def _rows_at_once(self, number: int, group: GroupPages) -> int:
+        """Return how many rows of a row group make a chunk: fewer where values are large."""
+        longest = self._longest_in_dictionaries(number, group)
+        of_row = 0
+        for column in group.columns:
+            values_of_row = max(1, -(-column.value_count // max(1, group.rows)))
+            of_row += max(column.value_bytes, longest[column.name]) * values_of_row
+        return max(1, min(self._chunk_rows, self._bounds.chunk_bytes // max(1, of_row)))
+
+    def _longest_in_dictionaries(self, number: int, group: GroupPages) -> dict[str, int]:
+        """
+        Return, by column, the bytes of the longest value in a dictionary, which any number of rows may have.
+
+        Where values are of one length the average says it. Those of large dictionaries of texts are looked at.
+        """
+        longest = {column.name: column.dictionary_bytes // max(1, column.dictionary_values) for column in group.columns}
+        small = self._bounds.chunk_bytes // self._chunk_rows
+        large = [c.name for c in group.columns if c.dictionary_bytes > small and c.name in self._texts]
+        for name in large if group.rows else ():
+            # One after the other: each takes the room of the one before.
+            batch = next(self._dictionaries.iter_batches(1, [number], columns=[name], use_threads=False))
+            longest[name] = _longest(batch.column(0))
+        return longest
+
+    @cached_property
+    def _texts(self) -> list[str]:
+        return [field.name for field in self._parquet.schema_arrow if _is_text(field.type)]
+
+    @cached_property
+    def _dictionaries(self) -> pq.ParquetFile:
+        """The file once more, of which texts come with their dictionaries."""
+        return self._opened(read_dictionary=self._texts)
+
+    def _chunk(self, batch: pa.RecordBatch) -> Chunk:
+        columns = [column_texts(name, self._told(name, batch.column(at))) for at, name in enumerate(batch.schema.names)]
+        constants = (repeated(text, batch.num_rows) for text in self._constants)
+        texts = (*(column.values for column in columns), *constants)
+        faults = {at: fault for column in reversed(columns) for at, fault in column.faults.items()}
+        cells = cells_of(text.take(pa.array(faults, pa.int64())) for text in texts) if faults else ()
+        first = self.rows + 1
+        bad = {at: BadRow(first + at, fault, of_row) for (at, fault), of_row in zip(faults.items(), cells, strict=True)}
+        self.rows += batch.num_rows
+        return Chunk(self.columns, first, texts, bad)
+
+    def _told(self, name: str, column: Any) -> Any:
+        """Return a column as it is, or as moments in UTC."""
+        return column.cast(_MOMENT) if name in self._moments else column
+
+
+def _moments(name: str, parquet: pq.ParquetFile, int96: Int96 | None, used: set[str]) -> frozenset[str]:
+    """Return the columns whose INT96 times are moments in UTC; in others they are what clocks show."""
+    columns = int96_columns(parquet)
+    if is_int96_in_utc(parquet) or int96 is Int96.UTC:
+        return columns
+    if int96 is None and (matter := sorted(columns & used)):
+        raise SourceError(
+            f"{name}: column {matter[0]} holds INT96 times, and its footer does not name Spark, Hive or Trino, "
+            'which write them in UTC; write int96 = "utc" or int96 = "local" for the job'
+        )
+    return frozenset()
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind)
+
+
+def _longest(column: Any) -> int:
+    values = column.dictionary if isinstance(column, pa.DictionaryArray) else column
+    return pc.max(pc.binary_length(values)).as_py() or 0

@@ -1,0 +1,174 @@
+"""Parquet's typed values as text that says the same, to the last digit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pyarrow as pa
+from pyarrow import types
+
+from pipeline.model import Fault
+from pipeline.read.number_text import MOST_WHOLE, number_text
+from pipeline.tables.text_columns import Column, column_of, joined, pc
+
+_NUL = "\0"
+# Of a decimal with more places Arrow may write the exponent.
+_PLAIN_PLACES = range(7)
+# Money is written with as many; the zeros of a type with more say nothing of the value.
+_PLACES_OF_MONEY = 2
+# Shorter floats tell fewer whole numbers apart.
+_MOST_WHOLE = {pa.float32(): 1 << 24, pa.float16(): 1 << 11}
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The values of one column as text, and why those at some places could not be made into any."""
+
+    values: Column = field(repr=False)
+    faults: dict[int, Fault] = field(default_factory=dict)
+
+
+def column_texts(name: str, column: Column) -> Texts:
+    """
+    Return a column's values as text; `name` is for messages.
+
+    Decimals are written out, without an exponent and the zeros of a type with more than two places; floats as
+    `number_text` says. Times are ISO 8601, those with a zone in UTC. Lists, structs and maps
+    are JSON. An empty text is no value, as in CSV.
+    """
+    column = _unwrapped(column)
+    kind = column.type
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return _strings(name, column)
+    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
+        return _one_by_one(name, column, _decoded)
+    if types.is_nested(kind):
+        return _one_by_one(name, column, _json)
+    if isinstance(column, pa.ExtensionArray):
+        return _one_by_one(name, column, str)
+    return Texts(_plain_values(column).cast(pa.string()))
+
+
+def is_float(kind: pa.DataType) -> bool:
+    """Tell whether values of this type are binary floating-point numbers."""
+    return types.is_floating(kind.value_type if isinstance(kind, pa.DictionaryType) else kind)
+
+
+def _unwrapped(column: Column) -> Column:
+    """Return what is stored behind a dictionary or a type of its own; UUIDs are stored as bytes, and stay."""
+    if isinstance(column, pa.DictionaryArray):
+        return _unwrapped(column.dictionary_decode())
+    if isinstance(column, pa.ExtensionArray) and not isinstance(column.type, pa.UuidType):
+        return _unwrapped(column.storage)
+    return column
+
+
+def _plain_values(column: Column) -> Column:
+    """Return the values of a type for which each value has a text."""
+    kind = column.type
+    if types.is_floating(kind):
+        most_whole = _MOST_WHOLE.get(kind, MOST_WHOLE)
+        return column_of([_float_text(value, most_whole) for value in column.cast(pa.string()).to_pylist()])
+    if types.is_decimal(kind):
+        return _decimals(column)
+    if types.is_timestamp(kind) or types.is_time(kind):
+        return _moments(column)
+    return column.cast(pa.string())
+
+
+def _decimals(column: Column) -> Column:
+    if column.type.scale in _PLAIN_PLACES:
+        texts = column.cast(pa.string())
+    else:
+        texts = column_of([None if value is None else format(value, "f") for value in column.to_pylist()])
+    if column.type.scale <= _PLACES_OF_MONEY:
+        return texts
+    return pc.utf8_rtrim(pc.utf8_rtrim(texts, characters="0"), characters=".")
+
+
+def _strings(name: str, column: Column) -> Texts:
+    try:
+        texts = column.cast(pa.string())
+        texts.validate(full=True)
+    except pa.ArrowInvalid:  # the file calls text what is none
+        return _one_by_one(name, column.cast(pa.large_binary()), _decoded)
+    if pc.any(pc.match_substring(texts, _NUL)).as_py():
+        return _one_by_one(name, column.cast(pa.large_binary()), _decoded)
+    is_empty = pc.equal(pc.binary_length(texts), 0)
+    return Texts(pc.if_else(is_empty, None, texts) if pc.any(is_empty).as_py() else texts)
+
+
+def _one_by_one(name: str, column: Column, to_text: Callable[["pa.Scalar[Any]"], str]) -> Texts:
+    """Make text of each value by itself, so that one that can't be made into any spoils only its own row."""
+    values: list[str | None] = []
+    faults: dict[int, Fault] = {}
+    for at, scalar in enumerate(column):
+        try:
+            values.append((to_text(scalar) or None) if scalar.is_valid else None)
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            values.append(None)
+            faults[at] = Fault("not_decodable", f"{name} holds a value that can't be made into text")
+    return Texts(column_of(values), faults)
+
+
+def _decoded(scalar: "pa.Scalar[Any]") -> str:
+    text: str = scalar.as_py().decode()
+    if _NUL in text:
+        raise ValueError
+    return text
+
+
+def _float_text(value: str | None, most_whole: int) -> str | None:
+    return None if value is None or value == "nan" else number_text(value, most_whole)
+
+
+def _moments(column: Column) -> Column:
+    kind = column.type
+    zoned = isinstance(kind, pa.TimestampType) and kind.tz is not None
+    if zoned:
+        # Taken as counted, in UTC: the name of a zone means nothing without a zone database of Arrow's liking.
+        column = column.cast(pa.int64()).cast(pa.timestamp(kind.unit))
+    texts = _whole_seconds(column)
+    if texts is None:
+        values = (None if value is None else _moment(value) for value in column.cast(pa.string()).to_pylist())
+        texts = column_of(values)
+    return joined(pc.replace_substring(texts, " ", "T"), "+00:00") if zoned else texts
+
+
+def _whole_seconds(column: Column) -> Column | None:
+    """Return times as text at once, where none has a fraction of a second."""
+    if not types.is_timestamp(column.type):
+        return None
+    try:
+        return column.cast(pa.timestamp("s")).cast(pa.string())
+    except pa.ArrowInvalid:
+        return None
+
+
+def _moment(value: str) -> str:
+    """Write no fraction where there is none, and at least microseconds where there is one."""
+    whole, _, fraction = value.partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole}.{fraction:0<6}" if fraction else whole
+
+
+def _json(scalar: "pa.Scalar[Any]") -> str:
+    return orjson.dumps(_json_value(scalar.as_py(), scalar.type), default=str).decode()
+
+
+def _json_value(value: Any, kind: pa.DataType) -> Any:
+    match value:
+        case Decimal():
+            return format(value, "f")
+        case bytes():
+            return value.decode()
+        case list() if isinstance(kind, pa.MapType):
+            return {str(key): _json_value(item, kind.item_type) for key, item in value}
+        case list() if isinstance(kind, pa.ListType | pa.LargeListType | pa.FixedSizeListType):
+            return [_json_value(item, kind.value_type) for item in value]
+        case dict() if isinstance(kind, pa.StructType):
+            return {key: _json_value(item, kind.field(key).type) for key, item in value.items()}
+        case _:
+            return value

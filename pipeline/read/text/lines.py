@@ -1,0 +1,63 @@
+"""Plain bytes, cut at line feeds."""
+
+from collections.abc import Callable, Iterator
+
+from pipeline.read.files.bounds import Bounds
+
+
+def whole_lines(read: Callable[[int], bytes], bounds: Bounds) -> Iterator[bytes | None]:
+    """
+    Yield blocks of whole lines, and None in place of each line longer than `bounds.line_bytes`.
+
+    Each block ends with a line feed, the file's last one perhaps without. A long line is passed over in pieces, so
+    that a file without any line feed needs no more memory than the bound.
+    """
+    # A block is never longer than a line may be: so only lines over several blocks have to be measured.
+    size = min(bounds.block_bytes, bounds.line_bytes)
+    begun: list[bytes] = []
+    begun_bytes = 0
+    while block := read(size):
+        first = block.find(b"\n") + 1
+        if not first:
+            begun_bytes += len(block)
+            if begun_bytes <= bounds.line_bytes:
+                begun.append(block)
+            else:
+                begun.clear()
+            continue
+        if begun_bytes + first - 1 > bounds.line_bytes:
+            yield None
+            begun.clear()
+            block = block[first:]
+        last = block.rfind(b"\n") + 1
+        if last:
+            yield b"".join((*begun, block[:last]))
+        begun, begun_bytes = [block[last:]], len(block) - last
+    if begun_bytes > bounds.line_bytes:
+        yield None
+    elif begun_bytes:
+        yield b"".join(begun)
+
+
+def without_first(texts: Iterator[str], lines: int) -> Iterator[str]:
+    """Yield texts of whole lines without the first lines of the file."""
+    for text in texts:
+        start = 0
+        while lines and start < len(text):
+            start = text.find("\n", start) + 1 or len(text)
+            lines -= 1
+        if start < len(text):
+            yield text[start:]
+        if not lines:
+            yield from texts
+
+
+def in_pieces(text: str, size: int) -> list[str]:
+    """Cut a text after line feeds, into pieces of about a size; a line longer than that stays whole."""
+    pieces = []
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + size - 1) + 1 or len(text)
+        pieces.append(text[start:end])
+        start = end
+    return pieces

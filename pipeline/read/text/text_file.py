@@ -1,0 +1,77 @@
+"""The text of a file, whatever its encoding, in blocks of whole lines."""
+
+import re
+from collections.abc import Callable, Iterator
+
+from pipeline.errors import SourceError
+from pipeline.read.files.bounds import Bounds
+from pipeline.read.files.compressed import PlainBytes
+from pipeline.read.text.decode import Decoder, encoding_by_mark, known_encoding, linewise, text_of_head
+from pipeline.read.text.lines import whole_lines
+
+_QUOTED = re.compile(r'"[^"]*"')
+_NULS_LOOKED_FOR = 1 << 12
+_FEWEST_NULS = 4
+
+
+class TextFile:
+    """
+    The text of one file, to be read once; `head` is what it begins with.
+
+    `settle` returns the encoding where the file's first lines leave it open. Raises `SourceError` where the file has
+    no line feeds, or is UTF-16 and does not say so.
+    """
+
+    def __init__(self, name: str, plain: PlainBytes, encoding: str, bounds: Bounds, settle: Callable[[], str]) -> None:
+        self._bounds = bounds
+        self._encoding = encoding_by_mark(plain.head, known_encoding(encoding))
+        _check_nuls(name, plain.head, self._encoding)
+        self.head = text_of_head(plain.head, self._encoding)
+        _check_line_ends(name, self.head)
+        self._read, decoded_as = linewise(name, plain.read, self._encoding)
+        self._is_brought_into_utf8 = decoded_as != self._encoding
+        self._decoder = Decoder(decoded_as, bounds.sample_bytes, settle)
+
+    @property
+    def encoding(self) -> str:
+        """The encoding by which the text is read, as far as it was read."""
+        if not self._is_brought_into_utf8:
+            return self._decoder.encoding
+        return re.sub(r"-[lb]e$", "", self._encoding)
+
+    def texts(self) -> Iterator[str]:
+        """Yield the text block by block."""
+        return self._decoder.texts(whole_lines(self._read, self._bounds))
+
+
+def _check_nuls(name: str, head: bytes, encoding: str) -> None:
+    """Refuse what has a NUL in every second place, or in three of four: no CSV has, but UTF-16 and UTF-32."""
+    if encoding.startswith(("utf-16", "utf-32")):
+        return
+    sample = head[:_NULS_LOOKED_FOR]
+    nuls = [sample[at::4].count(0) for at in range(4)]
+    if sum(nuls) < max(_FEWEST_NULS, len(sample) // 8):
+        return
+    for likely, (without, with_nuls) in _NULS.items():
+        if max(nuls[at] for at in without) < sum(nuls) / 8 <= min(nuls[at] for at in with_nuls):
+            raise SourceError(
+                f"{name} seems to be {likely[:6].upper()} without a byte order mark; "
+                f'write csv.encoding = "{likely}" for the job'
+            )
+
+
+# Where four bytes of ASCII text have no NUL, and where they have.
+_NULS = {
+    "utf-32-le": ((0,), (1, 2, 3)),
+    "utf-32-be": ((3,), (0, 1, 2)),
+    "utf-16-le": ((0, 2), (1, 3)),
+    "utf-16-be": ((1, 3), (0, 2)),
+}
+
+
+def _check_line_ends(name: str, head: str) -> None:
+    first = _QUOTED.sub("", head.partition("\n")[0]).rstrip("\r")
+    if "\r" in first:
+        raise SourceError(
+            f"{name} ends its lines with a carriage return (CR) alone, as old Macs do; save it with line feeds"
+        )

@@ -1,0 +1,51 @@
+"""The outcome file as Parquet, written one row group at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.report.files.record import OUTCOME_COLUMNS, WHOLE_NUMBERS, Columns
+
+_GROUP_ROWS = 16_384
+_SCHEMA = pa.schema([(name, pa.int64() if name in WHOLE_NUMBERS else pa.string()) for name in OUTCOME_COLUMNS])
+
+
+@contextmanager
+def parquet_file(file: BinaryIO) -> Iterator["_Parquet"]:
+    """Give the file to add records to; leaving the context in peace writes the last group and the footer."""
+    writer = pq.ParquetWriter(file, _SCHEMA, compression="zstd")
+    lines = _Parquet(writer)
+    try:
+        yield lines
+        lines.write_rest()
+        writer.close()
+    except BaseException:
+        # The file is given up, yet a writer that stays open would close itself later, and noisily.
+        with suppress(OSError):
+            writer.close()
+        raise
+
+
+class _Parquet:
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer = writer
+        self._waiting: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    def add(self, columns: Columns) -> None:
+        arrays = [pa.array(column, kind.type) for column, kind in zip(columns, _SCHEMA, strict=True)]
+        self._waiting.append(pa.RecordBatch.from_arrays(arrays, schema=_SCHEMA))
+        self._rows += len(columns[0])
+        if self._rows >= _GROUP_ROWS:
+            table = pa.Table.from_batches(self._waiting)
+            whole = self._rows - self._rows % _GROUP_ROWS
+            self._writer.write_table(table[:whole], row_group_size=_GROUP_ROWS)
+            self._waiting = table[whole:].to_batches()
+            self._rows -= whole
+
+    def write_rest(self) -> None:
+        if self._rows:
+            self._writer.write_table(pa.Table.from_batches(self._waiting))

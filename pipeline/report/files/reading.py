@@ -1,0 +1,80 @@
+"""Reading an outcome file back, for notebooks and scripts."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+from pipeline.errors import SourceError
+from pipeline.report.files.csv_lines import unguarded
+from pipeline.report.files.record import MOMENTS, OUTCOME_COLUMNS, WHOLE_NUMBERS, OutcomeFormat
+
+# pandas takes a good part of a second to import, and only those who read an outcome back need it.
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_outcome(path: Path) -> "pd.DataFrame":
+    """
+    Return the outcomes of a run, one line for each row read, from an outcome file or a report's folder.
+
+    All formats give the same: texts as strings, whole numbers as integers that may be missing, times as moments in
+    UTC, no trace id as a missing value. Of several outcome files in a folder the newest is read. Raises SourceError
+    where there is none.
+    """
+    file = _newest_outcome_file(path) if path.is_dir() else path
+    if not file.is_file():
+        raise SourceError(f"{file} does not exist; name an outcome file or a report's folder")
+    match file.suffix.removeprefix("."):
+        case OutcomeFormat.CSV:
+            return _typed(_read_csv(file))
+        case OutcomeFormat.JSONL:
+            return _typed(_read_jsonl(file))
+        case OutcomeFormat.PARQUET:
+            return _typed(_read_parquet(file))
+    raise SourceError(f"{file} is no outcome file; the name of one ends in {', '.join(OutcomeFormat)}")
+
+
+def _newest_outcome_file(folder: Path) -> Path:
+    files = [file for form in OutcomeFormat if (file := folder / f"outcome.{form}").is_file()]
+    if not files:
+        raise SourceError(f"{folder} holds no outcome file; `backfill report RUN --output {folder}` writes one")
+    return max(files, key=lambda file: file.stat().st_mtime_ns)
+
+
+def _read_csv(file: Path) -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415 - see the top
+
+    frame = pd.read_csv(file, dtype="string", na_filter=False, encoding="utf-8")
+    for name in OUTCOME_COLUMNS:
+        frame[name] = frame[name].map(unguarded)
+    return frame
+
+
+def _read_jsonl(file: Path) -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415 - see the top
+
+    with file.open("rb") as lines:
+        return pd.DataFrame(map(orjson.loads, lines), columns=list(OUTCOME_COLUMNS), dtype="object")
+
+
+def _read_parquet(file: Path) -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415 - see the top
+
+    # A folder such as run=1 above the file is no column of it.
+    return pd.read_parquet(file, dtype_backend="numpy_nullable", partitioning=None)
+
+
+def _typed(frame: "pd.DataFrame") -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415 - see the top
+
+    for name in OUTCOME_COLUMNS:
+        texts = frame[name].astype("string")
+        known = texts.mask(texts == "")
+        if name in WHOLE_NUMBERS:
+            frame[name] = known.astype("Int64")
+        elif name in MOMENTS:
+            frame[name] = pd.to_datetime(known, utc=True, format="ISO8601").astype("datetime64[ns, UTC]")
+        else:
+            frame[name] = known if name == "trace_id" else texts
+    return frame

@@ -1,0 +1,71 @@
+"""Accounts of WeChat Pay: which keys go together, and the account with its keys read."""
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+from pipeline.settings.accounts.certificates import find_certificates
+from pipeline.settings.accounts.network import ca_bundle_file, check_url, proxy, url
+from pipeline.settings.model import WechatAccount
+from pipeline.settings.origin import Surroundings, check_one_origin, load_file, load_secret, secret_files
+from pipeline.settings.table import Table
+from pipeline.signing.keys import load_apiv3_key, load_private_key, load_public_key, matches
+
+DEFAULT_BASE_URL = "https://api.mch.weixin.qq.com"
+_KEY_ID, _PUBLIC_KEY, _PLATFORM_CERT = "public_key_id", "public_key_file", "platform_cert_file"
+_SECRETS = ("private_key", "apiv3_key")
+
+
+def check_wechatpay(table: Table) -> None:
+    """Tell the faults that show without opening a key file."""
+    for name in _SECRETS:
+        check_one_origin(table, name, needed=name == "private_key")
+    for key, other in ((_KEY_ID, _PUBLIC_KEY), (_PUBLIC_KEY, _KEY_ID)):
+        if key not in table and other in table:
+            table.fault(key, f"missing; {other} goes with it")
+    if not any(key in table for key in (_KEY_ID, _PUBLIC_KEY, _PLATFORM_CERT, "apiv3_key_file", "apiv3_key_env")):
+        advice = f"name it here with {_KEY_ID}, or give {_PLATFORM_CERT}, or apiv3_key_file or apiv3_key_env"
+        table.fault(_PUBLIC_KEY, f"missing; WeChat Pay's answers are verified with its public key: {advice}")
+    check_url(table, "base_url")
+    check_url(table, "backup_url")
+
+
+def open_wechatpay(table: Table, around: Surroundings) -> WechatAccount | None:
+    """Return the account with its keys read; None, the faults told, where it has no private key."""
+    private_key = load_secret(table, "private_key", around, load_private_key)
+    public_key = load_file(table, _PUBLIC_KEY, around, load_public_key)
+    platform_certs = find_certificates(table, _PLATFORM_CERT, around)
+    apiv3_key = load_secret(table, "apiv3_key", around, load_apiv3_key)
+    base_url = url(table, "base_url", DEFAULT_BASE_URL)
+    proxy_url, bundle = proxy(table, base_url, around), ca_bundle_file(table, around)
+    if private_key is None:
+        return None
+    _check_not_own(table, private_key, public_key, platform_certs)
+    return WechatAccount(
+        name=table.name,
+        mchid=table.text("mchid") or "",
+        serial_no=(table.text("serial_no") or "").upper(),
+        private_key=private_key,
+        public_key_id=table.text(_KEY_ID),
+        public_key=public_key,
+        platform_certs=platform_certs,
+        apiv3_key=apiv3_key,
+        base_url=base_url,
+        backup_url=url(table, "backup_url", "") or None,
+        proxy=proxy_url,
+        ca_bundle_file=bundle,
+        secret_files=secret_files(table, _SECRETS, around),
+    )
+
+
+def _check_not_own(
+    table: Table,
+    private_key: RSAPrivateKey,
+    public_key: RSAPublicKey | None,
+    platform_certs: tuple[x509.Certificate, ...],
+) -> None:
+    if public_key is not None and matches(private_key, public_key):
+        advice = "put WeChat Pay's public key there"
+        table.fault(_PUBLIC_KEY, f"{table.text(_PUBLIC_KEY)} holds the merchant's own public key; {advice}")
+    if any(matches(private_key, one) for one in platform_certs):
+        advice = "put WeChat Pay's platform certificate there"
+        table.fault(_PLATFORM_CERT, f"{table.text(_PLATFORM_CERT)} holds the merchant's own certificate; {advice}")

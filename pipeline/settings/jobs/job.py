@@ -1,0 +1,207 @@
+"""Jobs: what goes together, and the job with its defaults filled in."""
+
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, Int96, LaneOrder, RowLimit
+from pipeline.resources import schema
+from pipeline.settings.jobs.export_words import read_filter, read_values, text_of
+from pipeline.settings.jobs.zones import suggested_zone
+from pipeline.settings.model import Job, TransportName
+from pipeline.settings.table import Table
+from pipeline.settings.words import did_you_mean, listed, quoted
+
+# wechatpay-v3-points.md, section 1: 5 requests per second per service-provider merchant id.
+POINTS_RATE = 5.0
+DEFAULT_RATE = 20.0
+DEFAULT_ZONE = "Asia/Shanghai"
+# Every write to a SQLite ledger belongs to the one process that holds the lease.
+ONE_PROCESS = "a SQLite ledger is sent by one process; write 1, or leave it out"
+
+_PLATFORMS = {Api.CUMULATION: "alipay", Api.STATE: "alipay", Api.POINTS: "wechatpay"}
+_APIS = {
+    Export.ORDERS: Api.CUMULATION,
+    Export.TASKS: Api.CUMULATION,
+    Export.POINTS: Api.POINTS,
+    Export.STATES: Api.STATE,
+}
+_ENCODINGS = ("auto", "utf-8", "utf-8-sig", "utf-16", "gb18030", "gbk", "gb2312", "big5", "latin-1", "cp1252")
+
+
+def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
+    """
+    Return a job; None, its faults told, where it does not say what to send where.
+
+    `platforms` holds the platform of each account, None where that is at fault itself.
+    """
+    zone = _zone(table)
+    csv = _csv(table.table("csv"))
+    _check_account(table, platforms)
+    _check_processes(table)
+    rate = _rate(table)
+    export, api = table.text("export"), table.text("api")
+    if export is None or api is None:
+        return None
+    _check_api(table, Export(export), Api(api))
+    meanings = read_values(table.table("values"))
+    _check_fields(table, Export(export), meanings)
+    values = table.values
+    return Job(
+        name=table.name,
+        export=Export(export),
+        api=Api(api),
+        account=table.text("account") or "",
+        inputs=_inputs(values.get("input")),
+        rate=rate,
+        concurrency=int(_given(values, "concurrency", 16)),
+        timeout_s=float(_given(values, "timeout_s", 10)),
+        max_attempts=int(_given(values, "max_attempts", 6)),
+        outage_limit_s=float(_given(values, "outage_limit_s", 900)),
+        timezone=zone,
+        csv=csv,
+        columns=_flat(table.table("columns")),
+        units=MappingProxyType(dict(_sound(table.table("units")))),
+        constants=_flat(table.table("constants")),
+        values=meanings,
+        defaults=_flat(table.table("defaults")),
+        filter=read_filter(table.table("filter")),
+        formats=_formats(table.table("formats")),
+        sends_suspicious_ids=table.text("suspicious_ids") == "send",
+        order=_order(table),
+        transport=TransportName(_given(values, "transport", TransportName.REQUESTS)),
+        max_failures=_row_limit(table, "max_failures"),
+        max_invalid=_row_limit(table, "max_invalid") or DEFAULT_MAX_INVALID,
+        ready=table.text("ready"),
+        sheet=table.text("sheet"),
+        int96=None if table.text("int96") is None else Int96(table.text("int96") or ""),
+    )
+
+
+def _check_account(table: Table, platforms: Mapping[str, str | None]) -> None:
+    account, api = table.text("account"), table.text("api")
+    if account is None:
+        return
+    if account not in platforms:
+        hint = did_you_mean(account, platforms) or f"; there are {listed([*map(quoted, platforms)], 'and')}"
+        table.fault("account", f"no account has the name {quoted(account)}{hint}")
+    elif api is not None and platforms[account] not in (None, _PLATFORMS[Api(api)]):
+        table.fault("account", f"{quoted(account)} is an account of {platforms[account]}, and api is {api}")
+
+
+def _check_processes(table: Table) -> None:
+    if _given(table.values, "processes", 1) > 1:
+        table.fault("processes", ONE_PROCESS)
+
+
+def _check_api(table: Table, export: Export, api: Api) -> None:
+    if _APIS[export] is not api:
+        table.fault("api", f"{export} go to {_APIS[export]}; change api or export")
+
+
+def _check_fields(table: Table, export: Export, meanings: Iterable[str]) -> None:
+    rows = schema(f"exports/{export}.json")
+    known, parts = rows["properties"], tuple(rows.get("patternProperties", ()))
+    named = {name: _flat(table.table(name)) for name in ("columns", "units", "constants", "defaults")}
+    for name, fields in (*named.items(), ("values", meanings), ("formats", table.table("formats").values)):
+        for field in fields:
+            if field not in known and not any(re.match(pattern, field) for pattern in parts):
+                table.table(name).fault(field, f"no field of {export}{did_you_mean(field, known)}")
+
+
+def _rate(table: Table) -> float:
+    is_points = table.text("api") == Api.POINTS
+    rate = float(_given(table.values, "rate", POINTS_RATE if is_points else DEFAULT_RATE))
+    if is_points and rate > POINTS_RATE:
+        table.fault("rate", f"WeChat Pay allows {POINTS_RATE:g} requests per second for points; write that or less")
+    return rate
+
+
+def _order(table: Table) -> LaneOrder:
+    order = LaneOrder(table.text("order") or LaneOrder.SOURCE)
+    if order is LaneOrder.NEWEST and table.text("export") != Export.POINTS:
+        table.fault("order", "only points say when they changed, in updated_at; leave it out, or write source")
+    return order
+
+
+def _row_limit(table: Table, key: str) -> RowLimit | None:
+    value = table.values.get(key)
+    if value is None:
+        return None
+    try:
+        return RowLimit.parse(str(value))
+    except ValueError as exc:
+        table.fault(key, f"{value!r} {exc}")
+        return None
+
+
+def _zone(table: Table) -> ZoneInfo:
+    name = table.text("timezone") or DEFAULT_ZONE
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        table.fault("timezone", f"no time zone has the name {quoted(name)}{suggested_zone(name)}")
+        return ZoneInfo(DEFAULT_ZONE)
+
+
+def _csv(table: Table) -> CsvFormat:
+    plain = CsvFormat()
+    encoding = table.text("encoding") or plain.encoding
+    if encoding != plain.encoding and not _is_codec(encoding):
+        table.fault(
+            "encoding", f"no known encoding{did_you_mean(encoding, _ENCODINGS) or '; auto finds the usual ones'}"
+        )
+    delimiter = table.text("delimiter") or plain.delimiter
+    quote = _given(table.values, "quote", plain.quote)
+    escape = _given(table.values, "escape", plain.escape)
+    if quote and quote in delimiter and delimiter != plain.delimiter:
+        table.fault("quote", "the same as delimiter, or a part of it; they have to differ")
+    if escape and escape in delimiter and delimiter != plain.delimiter:
+        table.fault("escape", "the same as delimiter, or a part of it; they have to differ")
+    return CsvFormat(
+        encoding=encoding,
+        delimiter=delimiter,
+        quote=quote,
+        null_values=tuple(_given(table.values, "null_values", plain.null_values)),
+        escape="" if escape == quote else escape,  # then a quote is doubled, as it is without
+        comment=_given(table.values, "comment", plain.comment),
+        skip_lines=int(_given(table.values, "skip_lines", plain.skip_lines)),
+    )
+
+
+def _is_codec(name: str) -> bool:
+    line = "a,1\n"
+    try:
+        return line.encode(name).decode(name) == line
+    except (LookupError, ValueError):
+        return False
+
+
+def _inputs(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def _flat(table: Table) -> Mapping[str, str]:
+    """Return field and value; a dotted TOML key, which opens a table, counts as one field."""
+    flat: dict[str, str] = {}
+    for field, value in _sound(table):
+        nested = value if isinstance(value, dict) else {"": value}
+        flat |= {f"{field}.{name}" if name else field: text_of(one) for name, one in nested.items() if one is not None}
+    return MappingProxyType(flat)
+
+
+def _formats(table: Table) -> Mapping[str, tuple[str, ...]]:
+    """Return the forms of each field's times, without white space around them: a value has none."""
+    forms = {field: [value] if isinstance(value, str) else value for field, value in _sound(table)}
+    return MappingProxyType({field: tuple(form.strip() for form in several) for field, several in forms.items()})
+
+
+def _sound(table: Table) -> list[tuple[str, Any]]:
+    return [(key, value) for key, value in table.values.items() if value is not None]
+
+
+def _given(values: Mapping[str, Any], key: str, default: object) -> Any:
+    value = values.get(key)
+    return default if value is None else value

@@ -1,0 +1,187 @@
+"""
+Alipay's old gateway: every parameter is signed, the JSON is one of them, and the answer is signed in part.
+
+Facts are those of alipay-gateway-state-sync.md, sections 1 and 3 to 6.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import quote_plus, urlencode
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
+
+from pipeline.errors import SettingsError
+from pipeline.model import Opened, Reply, SignedRequest, Trust
+from pipeline.signing.aes import decrypt, encrypt
+from pipeline.signing.alipay.charsets import charset_named
+from pipeline.signing.alipay.download import CERTIFICATE_DOWNLOAD, downloaded_chain
+from pipeline.signing.alipay.gateway_answer import GatewayAnswer, is_error, read_answer, text_of
+from pipeline.signing.alipay.keys import AlipayKeys
+from pipeline.signing.certificates import descends_from
+from pipeline.signing.plain import parse_object
+from pipeline.signing.signatures import sign, verifies
+from pipeline.signing.user_agent import USER_AGENT
+
+STATE_SYNC: Final = "zhima.data.state.data.sync"
+
+_BEIJING: Final = timezone(timedelta(hours=8))
+_SN: Final = re.compile(r"[0-9a-f]{32}")
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class AlipayGateway:
+    """
+    Signs and opens for one method of gateway.do with one app's keys. Thread-safe.
+
+    `platform` is Alipay's public key, or its certificates by SN; with certificates and `root_certificates` the
+    signer can renew the former. `extra` are further common parameters; empty ones are left out.
+    """
+
+    def __init__(
+        self,
+        *,
+        app_id: str,
+        private_key: RSAPrivateKey,
+        platform: RSAPublicKey | Mapping[str, x509.Certificate],
+        method: str = STATE_SYNC,
+        target: str = "/gateway.do",
+        charset: str = "utf-8",
+        sign_type: str = "RSA2",
+        app_cert_sn: str | None = None,
+        root_cert_sn: str | None = None,
+        root_certificates: Sequence[x509.Certificate] = (),
+        app_auth_token: str | None = None,
+        encrypt_key: bytes | None = None,
+        extra: Mapping[str, str] = _NOTHING,
+    ) -> None:
+        self._app_id = app_id
+        self._private_key = private_key
+        self._keys = AlipayKeys(platform)
+        self._method = method
+        self._target = target
+        self._charset = charset_named(charset)
+        self._hash = _hash_of(sign_type)
+        self._roots = tuple(root_certificates)
+        self._encrypt_key = encrypt_key
+        self._headers = {
+            "Content-Type": f"application/x-www-form-urlencoded;charset={charset}",
+            "User-Agent": USER_AGENT,
+        }
+        account = {"app_id": app_id, "charset": charset, "sign_type": sign_type, "format": "JSON", "version": "1.0"}
+        certificates = {"app_cert_sn": app_cert_sn or "", "alipay_root_cert_sn": root_cert_sn or ""}
+        only_here = {"app_auth_token": app_auth_token or "", "encrypt_type": "AES" if encrypt_key else ""}
+        self._call = self._encoded({**extra, **account, **certificates, **only_here, "method": method})
+        self._download = self._encoded({**account, **certificates, "method": CERTIFICATE_DOWNLOAD})
+
+    def __repr__(self) -> str:
+        return f"AlipayGateway(app_id={self._app_id!r}, method={self._method!r})"
+
+    def sign(self, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:  # noqa: ARG002 - gateway.do has none
+        """
+        Return the request that carries this `biz_content`, given as JSON in UTF-8.
+
+        Text that the request's charset lacks is a UnicodeEncodeError: mapping refuses such rows before.
+        """
+        biz_content = self._charset.encode(body)
+        if self._encrypt_key:
+            biz_content = encrypt(self._encrypt_key, biz_content)
+        return self._request(self._call, biz_content, at)
+
+    def open(self, reply: Reply, *, at: datetime) -> Opened:  # noqa: ARG002 - its answers carry no time
+        """
+        Check the signature over the response node and decrypt the node. Never raises for what a server can send.
+
+        The content is the node's JSON in UTF-8. That of an answer that is not verified is given to be classified and
+        never believed. The HTTP status is left to the caller: the gateway itself always answers 200.
+        """
+        answer = read_answer(reply.body, self._method, double_byte=self._charset.double_byte)
+        if answer is None:
+            return Opened(Trust.UNREADABLE)
+        trust, serial = self._trust(answer)
+        if trust is Trust.VERIFIED:
+            return self._verified(answer)
+        content = None if answer.is_encrypted else self._json(answer.node)
+        if trust is Trust.MISSING_SIGNATURE and is_error(content):
+            trust = Trust.UNSIGNED_ERROR
+        return Opened(trust, content, serial)
+
+    def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:  # noqa: ARG002 - the port's
+        """Return the request that downloads the certificate an answer named; None where it names none, or no root."""
+        serial = opened.serial if opened is not None and opened.trust is Trust.UNKNOWN_SERIAL else None
+        if serial is None or not self._roots or not _SN.fullmatch(serial):
+            return None
+        return self._request(self._download, f'{{"alipay_cert_sn":"{serial}"}}'.encode(), at)
+
+    def can_verify(self) -> bool:
+        """Return True: the account names Alipay's key, or a certificate at least."""
+        return True
+
+    def keys_due(self, at: datetime) -> bool:  # noqa: ARG002 - the port's
+        """Return False: certificates are fetched when an answer names one, not by the clock."""
+        return False
+
+    def learn_keys(self, reply: Reply, *, at: datetime) -> bool:
+        """Take in the certificate that was downloaded, if it was issued under a root of the root file."""
+        chain = downloaded_chain(reply.body, double_byte=self._charset.double_byte)
+        if not descends_from(chain, self._roots, at):
+            return False
+        return self._keys.add(chain[0])
+
+    def _request(self, call: Mapping[str, bytes], biz_content: bytes, at: datetime) -> SignedRequest:
+        timestamp = at.astimezone(_BEIJING).strftime("%Y-%m-%d %H:%M:%S").encode()
+        in_query = {**call, "timestamp": timestamp}
+        text = signed_text({**in_query, "biz_content": biz_content})
+        query = urlencode({**in_query, "sign": sign(self._private_key, text, self._hash)})
+        form = f"biz_content={quote_plus(biz_content)}".encode()
+        return SignedRequest(method="POST", target=f"{self._target}?{query}", headers=self._headers, body=form)
+
+    def _encoded(self, params: Mapping[str, str]) -> dict[str, bytes]:
+        return {name: self._charset.encode(value.encode()) for name, value in params.items() if value}
+
+    def _trust(self, answer: GatewayAnswer) -> tuple[Trust, str | None]:
+        if answer.sign is None:
+            return Trust.MISSING_SIGNATURE, None
+        key = self._keys.find(answer.cert_sn)
+        if key is None:
+            return Trust.UNKNOWN_SERIAL, answer.cert_sn
+        return (Trust.VERIFIED if self._is_signed(answer.node, answer.sign, key) else Trust.BAD_SIGNATURE), None
+
+    def _is_signed(self, node: bytes, signature: str, key: RSAPublicKey) -> bool:
+        if verifies(key, signature, node, self._hash):
+            return True
+        # Some answers are signed before their slashes are escaped; the platform's own SDKs try both.
+        plain = self._charset.without_escaped_slashes(node)
+        return plain != node and verifies(key, signature, plain, self._hash)
+
+    def _verified(self, answer: GatewayAnswer) -> Opened:
+        if not answer.is_encrypted:
+            content = self._json(answer.node)
+            return Opened(Trust.UNREADABLE) if content is None else Opened(Trust.VERIFIED, content)
+        text = text_of(answer.node)
+        plain = decrypt(self._encrypt_key, text.encode()) if self._encrypt_key and text else None
+        content = None if plain is None else self._json(plain)
+        return Opened(Trust.NOT_DECRYPTABLE) if content is None else Opened(Trust.VERIFIED, content)
+
+    def _json(self, text: bytes) -> bytes | None:
+        content = self._charset.decode(text)
+        return None if parse_object(content) is None else content
+
+
+def signed_text(params: Mapping[str, bytes]) -> bytes:
+    """Return the bytes a request is signed over: its parameters without `sign`, sorted, raw; empty ones left out."""
+    return b"&".join(name.encode() + b"=" + value for name, value in sorted(params.items()) if value)
+
+
+def _hash_of(sign_type: str) -> HashAlgorithm:
+    match sign_type:
+        case "RSA2":
+            return SHA256()
+        case "RSA":
+            return SHA1()  # noqa: S303 - the platform's older sign_type
+        case _:
+            raise SettingsError([f"sign_type {sign_type!r} is none of the gateway's; use RSA2 or RSA"])

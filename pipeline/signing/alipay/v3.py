@@ -1,0 +1,148 @@
+"""
+Alipay's protocol v3: the signature stands in the Authorization header, the body is the JSON itself.
+
+Facts are those of alipay-v3-cumulation.md, section 3.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+from pipeline.model import Opened, Reply, SignedRequest, Trust
+from pipeline.signing.aes import decrypt, encrypt, looks_encrypted
+from pipeline.signing.alipay.keys import AlipayKeys
+from pipeline.signing.plain import parse_object
+from pipeline.signing.signatures import sign, verifies
+from pipeline.signing.user_agent import USER_AGENT
+
+CUMULATION_SYNC: Final = "/v3/zhima/credit/pe/zmgo/cumulation/sync"
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+class AlipayV3:
+    """
+    Signs and opens for `POST /v3/zhima/credit/pe/zmgo/cumulation/sync` with one app's keys. Thread-safe.
+
+    `platform` is Alipay's public key, or its certificates by SN; `encrypt_key` are the 16 bytes that switch content
+    encryption on.
+    """
+
+    def __init__(
+        self,
+        *,
+        app_id: str,
+        private_key: RSAPrivateKey,
+        platform: RSAPublicKey | Mapping[str, x509.Certificate],
+        app_cert_sn: str | None = None,
+        root_cert_sn: str | None = None,
+        app_auth_token: str | None = None,
+        encrypt_key: bytes | None = None,
+    ) -> None:
+        self._app_id = app_id
+        self._private_key = private_key
+        self._keys = AlipayKeys(platform)
+        self._encrypt_key = encrypt_key
+        self._identity = f"app_id={app_id}" + (f",app_cert_sn={app_cert_sn}" if app_cert_sn else "")
+        self._app_auth_token = app_auth_token
+        self._headers = _constant_headers(root_cert_sn, app_auth_token, encrypted=encrypt_key is not None)
+
+    def __repr__(self) -> str:
+        return f"AlipayV3(app_id={self._app_id!r})"
+
+    def sign(self, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:
+        """Return the request that carries this JSON body, encrypted where the account asks for it."""
+        return self.sign_call("POST", CUMULATION_SYNC, body, at=at, nonce=nonce)
+
+    def sign_call(self, method: str, target: str, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:
+        """Return the signed request for any call of v3; `target` is path and query as they are sent."""
+        sent = encrypt(self._encrypt_key, body) if self._encrypt_key and body else body
+        auth = f"{self._identity},nonce={nonce},timestamp={(at - _EPOCH) // _MILLISECOND}"
+        text = signed_text(auth, method, target, sent, self._app_auth_token)
+        authorization = f"ALIPAY-SHA256withRSA {auth},sign={sign(self._private_key, text)}"
+        headers = {**self._headers, "Authorization": authorization, "alipay-request-id": nonce}
+        return SignedRequest(method=method, target=target, headers=headers, body=sent)
+
+    def open(self, reply: Reply, *, at: datetime) -> Opened:  # noqa: ARG002 - the port's; no SDK checks the age
+        """
+        Check the answer's signature and decrypt it. Never raises for what a server can send.
+
+        A 2xx must be signed. Another status may come without a signature; one that is there must be good. The JSON
+        of an answer that is not verified is given too, to be classified and never believed.
+        """
+        content = reply.body if parse_object(reply.body) is not None else None
+        encrypted = content is None and self._encrypt_key is not None and looks_encrypted(reply.body)
+        if content is None and not encrypted and _claims_success(reply):
+            return Opened(Trust.UNREADABLE)
+        trust, serial = self._trust(reply)
+        if trust is Trust.VERIFIED and content is None:
+            return self._decrypted(reply.body) if encrypted else Opened(Trust.UNREADABLE)
+        return Opened(trust, content, serial)
+
+    def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:  # noqa: ARG002 - the port's
+        """Return None: an unknown Alipay certificate has to be fetched from the console by a person."""
+        return None
+
+    def can_verify(self) -> bool:
+        """Return True: the account names Alipay's key, or a certificate at least."""
+        return True
+
+    def keys_due(self, at: datetime) -> bool:  # noqa: ARG002 - the port's
+        """Return False: see `key_request`."""
+        return False
+
+    def learn_keys(self, reply: Reply, *, at: datetime) -> bool:  # noqa: ARG002 - the port's
+        """Return False: there is nothing to learn where nothing is asked."""
+        return False
+
+    def _trust(self, reply: Reply) -> tuple[Trust, str | None]:
+        signature = reply.headers.get("alipay-signature")
+        if not signature or signature == "null":
+            return (Trust.MISSING_SIGNATURE if _claims_success(reply) else Trust.UNSIGNED_ERROR), None
+        serial = reply.headers.get("alipay-sn")
+        key = self._keys.find(serial)
+        if key is None:
+            return Trust.UNKNOWN_SERIAL, serial
+        return (Trust.VERIFIED if verifies(key, signature, answer_text(reply)) else Trust.BAD_SIGNATURE), None
+
+    def _decrypted(self, body: bytes) -> Opened:
+        plain = decrypt(self._encrypt_key, body) if self._encrypt_key else None
+        if plain is None or parse_object(plain) is None:
+            return Opened(Trust.NOT_DECRYPTABLE)
+        return Opened(Trust.VERIFIED, plain)
+
+
+def signed_text(auth: str, method: str, target: str, body: bytes, app_auth_token: str | None = None) -> bytes:
+    """Return the bytes a request is signed over; every line ends with a line feed, also that of an empty body."""
+    last_line = f"{app_auth_token}\n" if app_auth_token else ""
+    return b"".join((f"{auth}\n{method}\n{target}\n".encode(), body, b"\n", last_line.encode()))
+
+
+def answer_text(reply: Reply) -> bytes:
+    """Return the bytes an answer is signed over."""
+    timestamp, nonce = reply.headers.get("alipay-timestamp", ""), reply.headers.get("alipay-nonce", "")
+    # Whatever a header holds must not raise; what is replaced here does not verify.
+    return b"".join((f"{timestamp}\n{nonce}\n".encode(errors="replace"), reply.body, b"\n"))
+
+
+def _claims_success(reply: Reply) -> bool:
+    return 200 <= reply.status < 300
+
+
+def _constant_headers(root_cert_sn: str | None, app_auth_token: str | None, *, encrypted: bool) -> dict[str, str]:
+    headers = {
+        "Accept": "application/json",
+        "Content-Type": "text/plain" if encrypted else "application/json",
+        "User-Agent": USER_AGENT,
+    }
+    if encrypted:
+        headers["alipay-encrypt-type"] = "AES"
+    if app_auth_token:
+        headers["alipay-app-auth-token"] = app_auth_token
+    if root_cert_sn:
+        headers["alipay-root-cert-sn"] = root_cert_sn
+    return headers

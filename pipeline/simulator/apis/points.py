@@ -1,0 +1,45 @@
+"""What WeChat Pay accepts as the point balance of a card (wechatpay-v3-points.md, section 2)."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from pipeline.simulator.apis.fields import is_id, text
+from pipeline.simulator.ruling import Accepted, Admission, Decision, Refusal, Ruling
+from pipeline.simulator.state.memory import Books
+
+_TEXTS = {"out_request_no": 128, "brand_id": 16, "card_id": 32, "openid": 128, "user_card_code": 32}
+_REQUEST_NO = re.compile(r"[0-9A-Za-z_-]+", re.ASCII)
+_CARD_CODE = re.compile(r"[!-~]+", re.ASCII)
+_HIGHEST = 2**53 - 1
+
+
+def rule(admission: Admission, books: Books) -> tuple[Decision, Ruling]:
+    """Apply a balance, or say why not."""
+    problem = next(_problems(admission.content), None)
+    if problem:
+        return Decision.REFUSED, Refusal("PARAM_ERROR", problem)
+    standing = books.standing(admission)
+    if standing is Decision.CONFLICT:
+        return standing, Refusal("ALREADY_EXISTS", "out_request_no已被其他内容使用")
+    echoed = {name: admission.content[name] for name in (*_TEXTS, "point_balance")}
+    return standing or books.apply(admission), Accepted(echoed)
+
+
+def _problems(content: Mapping[str, object]) -> Iterator[str]:
+    if any(value is None for value in content.values()):
+        yield "参数不能为null"
+    for name, longest in _TEXTS.items():
+        value = text(content, name)
+        if not 0 < len(value) <= longest:
+            yield f"{name}为空、类型错误或超长"
+        if any(ord(character) > 0xFFFF for character in value):
+            yield f"{name}含有四字节字符"
+        if not is_id(value):
+            yield f"{name}含有非法字符"
+    if not _REQUEST_NO.fullmatch(text(content, "out_request_no")):
+        yield "out_request_no含有非法字符"
+    if not _CARD_CODE.fullmatch(text(content, "user_card_code")):
+        yield "user_card_code含有非法字符"
+    balance = content.get("point_balance")
+    if type(balance) is not int or not 0 <= balance <= _HIGHEST:
+        yield "point_balance须为非负整数"

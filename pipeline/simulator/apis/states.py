@@ -1,0 +1,55 @@
+"""What Zhima accepts as the state of a business object (alipay-gateway-state-sync.md, sections 2 and 5)."""
+
+from collections.abc import Iterator, Mapping
+
+from pipeline.simulator.apis.fields import is_id, is_member, json_object, text
+from pipeline.simulator.ruling import Accepted, Admission, Decision, Refusal, Ruling
+from pipeline.simulator.state.memory import Books
+
+_LENGTHS = {
+    "out_biz_no": (128, "ZMDATA.OUT_BIZ_NO_NULL"),
+    "out_principal_id": (128, "ZMDATA.OUT_PRINCIPAL_ID_ERROR"),
+    "biz_state_code": (64, "ZMDATA.BIZ_STATE_CODE_ERROR"),
+    "category_code": (64, "ZMDATA.CATEGORY_CODE_ERROR"),
+    # Spelt without the second A by the platform.
+    "service_id": (128, "ZMDAT.SERVICE_ID_ERROR"),
+    "biz_data": (4096, "ZMDATA.BIZ_DATA_ERROR"),
+}
+
+
+def key_of(content: Mapping[str, object]) -> str:
+    """Return what a request is known by: the merchant's number and the state code."""
+    return f"{text(content, 'out_biz_no')}|{text(content, 'biz_state_code')}"
+
+
+def rule(admission: Admission, books: Books) -> tuple[Decision, Ruling]:
+    """
+    Apply a state, or say why not.
+
+    No document names an idempotency key. An object holds what was told last: that again changes nothing, and whatever
+    differs is a change, also where the object was in that state before.
+    """
+    problem = next(_problems(admission.content), None)
+    if problem:
+        return Decision.REFUSED, problem
+    thing = f"{text(admission.content, 'out_biz_no')}|{text(admission.content, 'out_principal_id')}"
+    is_held = books.standing(admission, key=thing) is Decision.REPEATED
+    decision = Decision.REPEATED if is_held else books.apply(admission, key=thing)
+    return decision, Accepted({"biz_result": "success"})
+
+
+def _problems(content: Mapping[str, object]) -> Iterator[Refusal]:
+    users = [text(content, name) for name in ("user_id", "open_id") if text(content, name)]
+    is_right = "open_id" in content or is_member(text(content, "user_id"))
+    if len(users) != 1 or len(users[0]) > 128 or not is_right or not is_id(users[0]):
+        yield _refusal("ZMDATA.USER_ID_ERROR", "用户ID错误")
+    for name, (longest, code) in _LENGTHS.items():
+        value = text(content, name)
+        if not 0 < len(value) <= longest or (name != "biz_data" and not is_id(value)):
+            yield _refusal(code, f"{name}错误")
+    if json_object(text(content, "biz_data")) is None:
+        yield _refusal("ZMDATA.BIZ_DATA_ERROR", "biz_data不是JSON")
+
+
+def _refusal(code: str, message: str) -> Refusal:
+    return Refusal(code, message, 200)

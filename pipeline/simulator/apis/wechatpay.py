@@ -1,0 +1,176 @@
+"""WeChat Pay's APIv3, as the platform sees it (wechatpay-v3-points.md, sections 3 to 6)."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+
+import orjson
+from cryptography import x509
+
+from pipeline.simulator import crypto
+from pipeline.simulator.api import Rule, mislead
+from pipeline.simulator.apis import points
+from pipeline.simulator.apis.fields import json_object, text
+from pipeline.simulator.faults.answer_signature import Fresh, is_hit, stamp, with_other_key
+from pipeline.simulator.faults.fault import Fault, Kind
+from pipeline.simulator.http.messages import Call, Reply
+from pipeline.simulator.identities import Identities, PlatformKey
+from pipeline.simulator.ruling import Accepted, Admission, Api, Claim, Decision, Refusal, Ruling, Terms
+from pipeline.simulator.state.memory import Books
+
+POINTS_PATH = "/v3/brand/partner/card-member/user-points/sync"
+CERTIFICATES_PATH = "/v3/certificates"
+_SCHEME = "WECHATPAY2-SHA256-RSA2048 "
+_ITEM = re.compile(r'(\w+)="([^"]*)"')
+_SECONDS = re.compile(r"\d{1,12}", re.ASCII)
+_ITEMS = {"mchid", "serial_no", "timestamp", "nonce_str", "signature"}
+_TOLERANCE_SECONDS = 300
+_BEIJING = timezone(timedelta(hours=8))
+
+
+class WechatDesk:
+    """The points sync, and the download of the platform certificates."""
+
+    throttled = Refusal("RATELIMIT_EXCEEDED", "频率超限", 429)
+    replayed = Refusal("SIGN_ERROR", "nonce_str重复使用", 401)
+
+    def __init__(self, identities: Identities, fresh: Fresh) -> None:
+        self._identities = identities
+        self._fresh = fresh
+        self._next_is_out = False
+        self.rules: Mapping[Api, Rule] = {
+            Api.POINTS: points.rule,
+            Api.WECHATPAY_CERTIFICATES: self._certificates,
+        }
+
+    def claim(self, call: Call) -> Claim:
+        """Return merchant id and `out_request_no` as far as they can be read."""
+        mchid = (_authorization(call) or {}).get("mchid", "")
+        if call.path == CERTIFICATES_PATH:
+            return Claim(Api.WECHATPAY_CERTIFICATES, mchid)
+        return Claim(Api.POINTS, mchid, text(json_object(call.body) or {}, "out_request_no"))
+
+    def admit(self, call: Call, claim: Claim) -> Admission | Refusal:
+        """Check headers, then the clock, then the signature, as the platform does."""
+        items = _authorization(call)
+        refusal = _header_refusal(call) or self._caller_refusal(call, items)
+        if refusal or items is None:
+            return refusal or Refusal("SIGN_ERROR", "Authorization格式错误", 401)
+        if not crypto.verifies(self._identities.merchant_key, items["signature"], _signed_text(call, items)):
+            return Refusal("SIGN_ERROR", "签名错误", 401)
+        key = self._answering_key(call)
+        if key is None:
+            return Refusal("PARAM_ERROR", "平台证书序列号Wechatpay-Serial错误")
+        content = json_object(call.body) if call.method == "POST" else {}
+        if content is None:
+            return Refusal("PARAM_ERROR", "请求体不是JSON对象")
+        return Admission(claim, Terms(key), items["nonce_str"], call.body, content)
+
+    def refusal(self, fault: Fault) -> Ruling:
+        """Return the fault's code with status 400 or its own."""
+        return Refusal(fault.code or "", fault.message or "", fault.status or 400)
+
+    def turn_away(self, call: Call, refusal: Refusal) -> Reply:  # noqa: ARG002 - another protocol answers by the call
+        """Return an error without any `Wechatpay-*` header, as seen for early refusals."""
+        return Reply(refusal.status, (*self._headers(), *refusal.headers), _error(refusal))
+
+    def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: Fault | None) -> Reply:
+        """Sign with the key that the request's `Wechatpay-Serial` chose."""
+        terms = admission.terms
+        if fault and fault.kind is Kind.UNKNOWN_SERIAL:
+            self._next_is_out = self._next_is_out or fault.fetchable
+            terms = with_other_key(terms, self._identities.wechatpay_next, fault)
+        if is_hit(fault, Kind.WRONG_ECHO):
+            ruling = mislead(ruling, "out_request_no")
+        if fault and fault.kind is Kind.STALE_TIMESTAMP:
+            at -= timedelta(seconds=600 if fault.seconds is None else fault.seconds)
+        if isinstance(ruling, Refusal):
+            status, more, body = ruling.status, ruling.headers, _error(ruling)
+        else:
+            status, more, body = 200, (), orjson.dumps(ruling.content)
+        return Reply(status, (*self._headers(), *more, *self._signature(body, terms, at, fault)), body)
+
+    def _certificates(self, _admission: Admission, _books: Books) -> tuple[Decision, Ruling]:
+        known = self._identities
+        served = (known.wechatpay, known.wechatpay_next) if self._next_is_out else (known.wechatpay,)
+        return Decision.SERVED, Accepted({"data": [self._sealed(key) for key in served]})
+
+    def _sealed(self, key: PlatformKey) -> dict[str, object]:
+        certificate = x509.load_pem_x509_certificate(key.certificate)
+        nonce = self._fresh.take()[:12]
+        return {
+            "serial_no": key.name,
+            "effective_time": _beijing_text(certificate.not_valid_before_utc),
+            "expire_time": _beijing_text(certificate.not_valid_after_utc),
+            "encrypt_certificate": {
+                "algorithm": "AEAD_AES_256_GCM",
+                "nonce": nonce,
+                "associated_data": "certificate",
+                "ciphertext": crypto.seal(self._identities.apiv3_key, nonce, "certificate", key.certificate),
+            },
+        }
+
+    def _answering_key(self, call: Call) -> PlatformKey | None:
+        known = self._identities
+        asked = call.headers.get("wechatpay-serial", known.wechatpay.name)
+        keys = (known.wechatpay, known.wechatpay_next, known.wechatpay_public)
+        return next((key for key in keys if key.name == asked), None)
+
+    def _caller_refusal(self, call: Call, items: Mapping[str, str] | None) -> Refusal | None:
+        if items is None:
+            return Refusal("SIGN_ERROR", "Authorization格式错误", 401)
+        timestamp = items["timestamp"]
+        if not _SECONDS.fullmatch(timestamp):
+            return Refusal("SIGN_ERROR", "时间戳格式错误", 401)
+        if abs(int(timestamp) - call.wall.timestamp()) > _TOLERANCE_SECONDS:
+            return Refusal("SIGN_ERROR", "Http头Authorization中的timestamp与发起请求的时间不得超过5分钟", 401)
+        if items["mchid"] != self._identities.mchid or items["serial_no"] != self._identities.merchant_serial:
+            return Refusal("SIGN_ERROR", "商户号或商户证书序列号错误", 401)
+        return None
+
+    def _headers(self) -> tuple[tuple[str, str], ...]:
+        return ("Content-Type", "application/json; charset=utf-8"), ("Request-ID", self._fresh.take().upper() + "-0")
+
+    def _signature(self, body: bytes, terms: Terms, at: datetime, fault: Fault | None) -> tuple[tuple[str, str], ...]:
+        timestamp, nonce = str(int(at.astimezone(UTC).timestamp())), self._fresh.take()
+        mark = stamp(f"{timestamp}\n{nonce}\n".encode() + body + b"\n", terms, fault)
+        if mark.signature is None:
+            return ()
+        return (
+            ("Wechatpay-Timestamp", timestamp),
+            ("Wechatpay-Nonce", nonce),
+            ("Wechatpay-Serial", mark.name),
+            ("Wechatpay-Signature", mark.signature),
+            ("Wechatpay-Signature-Type", _SCHEME.strip()),
+        )
+
+
+def _authorization(call: Call) -> Mapping[str, str] | None:
+    header = call.headers.get("authorization", "")
+    items = [_ITEM.fullmatch(item) for item in header.removeprefix(_SCHEME).split(",")]
+    found = {item[1]: item[2] for item in items if item}
+    return found if header.startswith(_SCHEME) and len(items) == len(_ITEMS) and set(found) == _ITEMS else None
+
+
+def _header_refusal(call: Call) -> Refusal | None:
+    accepted = call.headers.get("accept", "")
+    if not call.headers.get("user-agent"):
+        return Refusal("INVALID_REQUEST", "Http头缺少User-Agent")
+    if "application/json" not in accepted and "*/*" not in accepted:
+        return Refusal("INVALID_REQUEST", "Http头缺少Accept")
+    if call.method == "POST" and not call.headers.get("content-type", "").startswith("application/json"):
+        return Refusal("INVALID_REQUEST", "Http头Content-Type须为application/json")
+    return None
+
+
+def _signed_text(call: Call, items: Mapping[str, str]) -> bytes:
+    head = (call.method, call.target, items["timestamp"], items["nonce_str"])
+    return b"".join(line.encode("latin-1") + b"\n" for line in head) + call.body + b"\n"
+
+
+def _error(refusal: Refusal) -> bytes:
+    return orjson.dumps({"code": refusal.code, "message": refusal.message})
+
+
+def _beijing_text(moment: datetime) -> str:
+    return moment.astimezone(_BEIJING).isoformat(timespec="seconds")

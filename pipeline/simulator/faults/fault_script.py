@@ -1,0 +1,105 @@
+"""Faults from a TOML file."""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, cast
+
+from pipeline.errors import SettingsError
+from pipeline.simulator.faults.fault import Fault, Kind, When, misfits, nearest
+from pipeline.simulator.ruling import Api
+
+_ENUMS: dict[str, type[StrEnum]] = {"kind": Kind, "api": Api, "when": When}
+_WHOLE = frozenset({"first", "every", "times", "status"})
+_NUMBERS = frozenset({"probability", "after_seconds", "until_seconds", "seconds"})
+_FLAGS = frozenset({"each_key", "fetchable"})
+_NAMES = [field.name for field in fields(Fault)]
+# More than any count or time makes sense for; infinity and what is no number are out as well.
+_MOST = 1e12
+
+
+def load_faults(path: Path) -> tuple[Fault, ...]:
+    """Read a fault script. Raises SettingsError with every fault of the script itself."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{path}: the fault script can't be read: {error}"]) from error
+    return parse_faults(text, str(path))
+
+
+def parse_faults(text: str, source: str) -> tuple[Fault, ...]:
+    """Read a fault script's text: `[[fault]]` tables with the fields of `Fault`. `source` names it in errors."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError([f"{source}: not TOML: {error}"]) from error
+    except (ValueError, RecursionError) as error:
+        # tomllib does not say where.
+        raise SettingsError([f"{source}: not TOML: a number or a nesting is beyond all measure"]) from error
+    wrong = [f"{source}: `{name}` is not known{nearest(name, ['fault'])}" for name in document if name != "fault"]
+    tables = document.get("fault", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise SettingsError([*wrong, f"{source}: `fault` has to be an array of tables, each headed `[[fault]]`"])
+    faults = [_fault(table, f"{source}: [[fault]] {place}: ", wrong) for place, table in enumerate(tables, 1)]
+    if wrong:
+        raise SettingsError(wrong)
+    return tuple(fault for fault in faults if fault is not None)
+
+
+def _fault(table: Mapping[str, Any], place: str, wrong: list[str]) -> Fault | None:
+    found = [*_unknown_names(table), *_wrong_types(table)]
+    if not found:
+        values: dict[str, Any] = {
+            name: _ENUMS[name](value) if name in _ENUMS else value for name, value in table.items()
+        }
+        fault = Fault(**values)
+        found = misfits(fault)
+        if not found:
+            return fault
+    wrong.extend(place + sentence for sentence in found)
+    return None
+
+
+def _unknown_names(table: Mapping[str, Any]) -> list[str]:
+    unknown = [f"`{name}` is not known{nearest(name, _NAMES)}" for name in table if name not in _NAMES]
+    return unknown if "kind" in table else [*unknown, "`kind` is missing: it says what goes wrong"]
+
+
+def _wrong_types(table: Mapping[str, Any]) -> list[str]:
+    wrong = []
+    for name, value in table.items():
+        if name in _ENUMS:
+            right = [member.value for member in _ENUMS[name]]
+            if value not in right:
+                near = nearest(value if isinstance(value, str) else "", right)
+                wrong.append(f"`{name}` is {_told(value)}, which is not known{near}")
+        elif name in _NAMES:
+            label, fits = _type_of(name)
+            if not fits(value):
+                wrong.append(f"`{name}` is {_told(value)}, but has to be {label}")
+    return wrong
+
+
+def _type_of(name: str) -> tuple[str, Callable[[object], bool]]:
+    if name in _WHOLE:
+        return "a whole number", lambda value: type(value) is int and _is_number(value)
+    if name in _NUMBERS:
+        return "a number", _is_number
+    if name in _FLAGS:
+        return "true or false", lambda value: type(value) is bool
+    if name == "retry_after":
+        return "a number of seconds or an HTTP date", lambda value: type(value) is str or _is_number(value)
+    return "a text", lambda value: type(value) is str
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and -_MOST <= cast("float", value) <= _MOST
+
+
+def _told(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        return "beyond all measure"

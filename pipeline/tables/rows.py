@@ -1,0 +1,83 @@
+"""Lines of a table as Arrow holds them, by columns: small, quick to write and to read, and still to be changed."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.tables.text_columns import Column, listed
+
+
+class Lines:
+    """Columns side by side; entry n of every column is about the same line."""
+
+    __slots__ = ("_batch", "_changed", "_values")
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self._batch = batch
+        self._values: dict[str, list[Any]] = {}
+        self._changed: set[str] = set()
+
+    @property
+    def batch(self) -> pa.RecordBatch:
+        """The lines as Arrow holds them."""
+        for name in list(self._changed):
+            self.column(name)
+        return self._batch
+
+    @classmethod
+    def of(cls, kind: pa.Schema, lines: Iterable[Sequence[Any]]) -> Self:
+        """Return lines of that kind, each of which has a value for each column."""
+        columns = list(zip(*lines, strict=True)) or [()] * len(kind)
+        arrays = [pa.array(values, field.type) for values, field in zip(columns, kind, strict=True)]
+        return cls(pa.RecordBatch.from_arrays(arrays, schema=kind))
+
+    def __len__(self) -> int:
+        return self._batch.num_rows
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} of {', '.join(self._batch.schema.names)})"
+
+    def column(self, name: str) -> Column:
+        """Return a column."""
+        if name in self._changed:
+            at = self._batch.schema.get_field_index(name)
+            kind = self._batch.schema.field(at)
+            self._batch = self._batch.set_column(at, kind, pa.array(self._values[name], kind.type))
+            self._changed.discard(name)
+        return self._batch.column(name)
+
+    def numbers(self, name: str) -> npt.NDArray[Any]:
+        """Return a column of numbers, or of truths, none of which may be missing."""
+        found: npt.NDArray[Any] = self.column(name).to_numpy(zero_copy_only=False)
+        return found
+
+    def values(self, name: str) -> list[Any]:
+        """Return a column value by value; it is only to be read."""
+        if name not in self._values:
+            column = self._batch.column(name)
+            # numpy knows no missing numbers.
+            has_gaps = column.null_count and pa.types.is_primitive(column.type)
+            self._values[name] = column.to_pylist() if has_gaps else listed(column)
+        return self._values[name]
+
+    def take(self, places: npt.NDArray[np.intp]) -> "Lines":
+        """Return the lines at some places, in order and none twice; what is changed there is not changed here."""
+        is_all = len(places) == len(self)
+        return Lines(self.batch if is_all else self.batch.take(places))
+
+    def change(self, at: int, **values: Any) -> None:
+        """Put other values into one line."""
+        for name, value in values.items():
+            self.values(name)[at] = value
+            self._changed.add(name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        batch = self.batch
+        return _read, (batch.schema.serialize().to_pybytes(), batch.serialize().to_pybytes())
+
+
+def _read(schema: bytes, batch: bytes) -> Lines:
+    return Lines(pa.ipc.read_record_batch(pa.py_buffer(batch), pa.ipc.read_schema(pa.py_buffer(schema))))

@@ -1,0 +1,128 @@
+"""What a platform says in an answer, whichever way it says it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import orjson
+
+from pipeline.model import Api, Reply
+from pipeline.write.answers.masking import printable, safe_text, without
+
+_LONGEST_WAIT_SECONDS = 3600.0
+_SECONDS = re.compile(r"[0-9]+")
+
+_CODES = {Api.CUMULATION: ("code",), Api.STATE: ("sub_code", "code"), Api.POINTS: ("code",)}
+# alipay-gateway-state-sync.md, section 4: the gateway's own header first.
+_TRACE_HEADERS = {
+    Api.CUMULATION: ("alipay-trace-id", "trace_id"),
+    Api.STATE: ("trace_id", "alipay-trace-id"),
+    Api.POINTS: ("request-id",),
+}
+# In the help link of an error: of `sub_msg` at the gateway, of `links` in v3.
+_TRACE_IN_LINK = re.compile(rb"traceId=([\w.-]+)")
+
+# Alipay's words on out_biz_no (更换幂等号: change the number), and those it uses elsewhere for the contrary.
+_NUMBER = r"(?:幂等|out_biz_no|业务单?号|流水号|单号|idempoten\w*)"
+_CHANGE = r"(?:更换|变更|替换|修改|换|使用新|change|replace|another|different|(?:use a )?new)"
+_NEW_NUMBER = re.compile(rf"{_CHANGE}.{{0,24}}?{_NUMBER}|{_NUMBER}.{{0,12}}?(?:更换|变更|替换|换)", re.IGNORECASE)
+_NEGATED = re.compile(r"勿|不要|不可|不能|不得|无需|do not|don't|must not|never|cannot", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """
+    What an answer's content says.
+
+    `codes` stand from the most telling to the least and are for comparing; `code` is the first as it may be shown, and
+    so is the message. `fields` holds the content itself. `asks_for_new_key`: the platform asks for another request key.
+    """
+
+    codes: tuple[str, ...] = field(default=(), repr=False)
+    code: str = ""
+    message: str = ""
+    fields: Mapping[str, object] = field(default_factory=dict, repr=False)
+    asks_for_new_key: bool = False
+
+
+def read_told(api: Api, content: bytes | None, private: Iterable[str] = ()) -> Told | None:
+    """Return what the content says, None where it is no JSON object. `private` values are masked in the message."""
+    fields = _json_object(content)
+    if fields is None:
+        return None
+    texts = (_text(fields.get(name)) for name in ("msg", "sub_msg", "message", "fail_reason"))
+    said = "; ".join(filter(None, (*texts, _detail(fields.get("detail")))))
+    codes = tuple(filter(None, (_text(fields.get(name)).strip() for name in _CODES[api])))
+    return Told(
+        codes=codes,
+        code=(safe_text(codes[0], private, limit=64) or "unprintable") if codes else "",
+        message=safe_text(said, private),
+        fields=fields,
+        asks_for_new_key=api is Api.CUMULATION and _asks_for_new_key(said),
+    )
+
+
+def trace_id(api: Api, reply: Reply, private: Iterable[str] = (), *, content: bytes | None = None) -> str | None:
+    """
+    Return the platform's id of the request, which its support asks for.
+
+    It is in a header (alipay-trace-id; trace_id at the gateway; Request-ID), else in the help link of the content.
+    `private` values are masked in it, should a server repeat them there.
+    """
+    named = (_line(private, reply.headers.get(name, "")) for name in _TRACE_HEADERS[api])
+    return next(filter(None, named), None) or (None if api is Api.POINTS else _trace_in_link(private, content or b""))
+
+
+def _trace_in_link(private: Iterable[str], content: bytes) -> str | None:
+    link = _TRACE_IN_LINK.search(content)
+    return None if link is None else _line(private, link[1].decode("ascii", "replace"))
+
+
+def _line(private: Iterable[str], value: str) -> str | None:
+    return printable(without(private, value)).strip()[:128] or None
+
+
+def wait_seconds(reply: Reply, *, at: datetime) -> float | None:
+    """Return how long the platform asks to wait (Retry-After, in seconds or as a date), at most an hour."""
+    value = reply.headers.get("retry-after", "").strip()
+    until = None if _SECONDS.fullmatch(value) else _date(value)
+    if until is not None:
+        return min(max((until - at) / timedelta(seconds=1), 0.0), _LONGEST_WAIT_SECONDS)
+    return min(float(value), _LONGEST_WAIT_SECONDS) if _SECONDS.fullmatch(value) else None
+
+
+def _date(value: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def _json_object(content: bytes | None) -> dict[str, object] | None:
+    try:
+        value = orjson.loads(content or b"")
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _text(value: object) -> str:
+    """Return a text for what should be one; an empty one for nothing."""
+    if value is None or isinstance(value, bool | dict | list):
+        return ""
+    return str(value)
+
+
+def _detail(detail: object) -> str:
+    """Return the field that WeChat Pay names in `detail`; its `value` may be a user's id and is left out."""
+    if not isinstance(detail, dict):
+        return ""
+    return " ".join(filter(None, (_text(detail.get(name)) for name in ("field", "issue"))))
+
+
+def _asks_for_new_key(said: str) -> bool:
+    asked = _NEW_NUMBER.search(said)
+    return asked is not None and not _NEGATED.search(said[max(0, asked.start() - 12) : asked.end()])

@@ -1,0 +1,126 @@
+"""
+What an answer means for the request it answers.
+
+The rules are data (catalogue.py). An answer is matched to its condition (diagnosis.py); here the condition becomes a
+verdict.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from pipeline.model import Api, Lost, Opened, Reply
+from pipeline.write.answers.answer_content import trace_id, wait_seconds
+from pipeline.write.answers.diagnosis import Finding, diagnose, names_request
+from pipeline.write.answers.matrix.condition import RERUN, Action
+from pipeline.write.answers.sent_request import Asked, asked_of
+from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
+
+__all__ = ["Asked", "asked_of", "judge", "trace_id"]
+
+_ADVICE_IN_DOUBT = (
+    "an earlier attempt may have been applied; ask the platform what it holds for this key, and send it under no other"
+)
+_ADVICE_UNCONFIRMED = (
+    "it came over a kept connection and may be the answer to another request, so it counts for nothing; "
+    "`backfill rerun` sends the same again over a fresh one"
+)
+_PLATFORM = {Api.CUMULATION: "Alipay", Api.STATE: "Alipay", Api.POINTS: "WeChat Pay"}
+
+
+def judge(
+    asked: Asked, answer: Reply | Lost, opened: Opened | None, *, doubt: bool, at: datetime, unconfirmed: str = ""
+) -> Verdict:
+    """
+    Say what an answer means for the request it answers. Never raises, whatever a server sends.
+
+    An answer over a kept connection may be a late one to another request. It counts if it names its own request by the
+    echo; else the verdict is TryAgain, and the same request has to go out over a fresh connection. `unconfirmed` is the
+    code of such an answer to an earlier attempt: under another code that attempt stays in doubt.
+
+    `doubt` says that an earlier attempt of this delivery may have been applied. A refusal then settles the row only if
+    it rests on the content alone: the same bytes were refused the first time as well, so nothing was applied. One that
+    rests on the platform's state (a refund taken back already, a key used already, an agreement ended since) may be the
+    very trace of the first attempt, so the row stays open. For the same reason a code that is in no document settles
+    nothing.
+    """
+    finding = diagnose(asked, answer, opened)
+    verdict = _verdict(asked.api, finding, doubt=doubt or unconfirmed not in ("", finding.code))
+    if isinstance(answer, Lost):
+        return verdict
+    if not answer.is_fresh and _is_claim(verdict, asked) and not names_request(asked, opened):
+        verdict = _unconfirmed(asked.api, finding, verdict)
+    return replace(verdict, wait_seconds=wait_seconds(answer, at=at)) if isinstance(verdict, TryAgain) else verdict
+
+
+def _is_claim(verdict: Verdict, asked: Asked) -> bool:
+    """Return whether a verdict claims that the request was applied, or was not, without an echo that proves it."""
+    is_proven = isinstance(verdict, Succeeded) and asked.is_echoed
+    return not is_proven and not (isinstance(verdict, TryAgain) and verdict.may_have_acted)
+
+
+def _unconfirmed(api: Api, finding: Finding, verdict: Verdict) -> TryAgain:
+    """Return the verdict on an answer that may be that to another request."""
+    return TryAgain(
+        finding.code,
+        _text(api, finding, _ADVICE_UNCONFIRMED),
+        may_have_acted=True,
+        slow=isinstance(verdict, TryAgain) and verdict.slow,
+        is_unconfirmed=True,
+        questions_caller=isinstance(verdict, Halt),
+    )
+
+
+def _verdict(api: Api, finding: Finding, *, doubt: bool) -> Verdict:
+    """Return what the condition asks for, as a verdict."""
+    rule, codes = finding.rule, finding.codes
+    advice = (codes and codes.advice) or rule.advice
+    match (codes and codes.action) or rule.action(api):
+        case Action.DONE:
+            return Succeeded(finding.code)
+        case Action.FAIL | Action.NEW_KEY as action:
+            refused = _refused(finding, _text(api, finding, advice), wants_new_key=action is Action.NEW_KEY)
+            is_open = doubt and not refused.settles_doubt
+            return Open(finding.code, _text(api, finding, _ADVICE_IN_DOUBT)) if is_open else refused
+        case Action.RETRY | Action.RETRY_SLOW as action:
+            # "Surely not applied" would be true of this attempt only.
+            advice = RERUN if doubt and not rule.may_have_acted else advice
+            return _try_again(finding, _text(api, finding, advice), slow=action is Action.RETRY_SLOW, doubt=doubt)
+        case Action.STOP:
+            return Halt(finding.code, _text(api, finding, advice), may_have_acted=rule.may_have_acted)
+        case Action.UNKNOWN:
+            return Open(finding.code, _text(api, finding, advice))
+
+
+def _refused(finding: Finding, text: str, *, wants_new_key: bool) -> Refused:
+    codes = finding.codes
+    wants_new_key = wants_new_key or finding.asks_for_new_key
+    return Refused(
+        finding.code,
+        text,
+        # Who asks for a new key holds something under the old one, perhaps from the first attempt.
+        settles_doubt=codes is not None and codes.settles_doubt and not wants_new_key,
+        wants_new_key=wants_new_key,
+        halts_after=(codes and codes.halts_after) or finding.rule.halts_after,
+    )
+
+
+def _try_again(finding: Finding, text: str, *, slow: bool, doubt: bool) -> TryAgain:
+    rule, codes = finding.rule, finding.codes
+    return TryAgain(
+        finding.code,
+        text,
+        may_have_acted=rule.may_have_acted,
+        slow=slow,
+        tries=(codes and codes.tries) or rule.tries,
+        platform_down=rule.platform_down,
+        halts_after=(codes and codes.halts_after) or rule.halts_after,
+        refresh_keys=rule.refresh_keys,
+        refused_at_last=rule.refused_at_last and not doubt,
+    )
+
+
+def _text(api: Api, finding: Finding, advice: str) -> str:
+    """Return what happened, in the platform's words where it gave any, and what to do next."""
+    happened = finding.rule.happened.format(platform=_PLATFORM[api], code=finding.code, status=finding.status)
+    said = f": {finding.message}" if finding.message else ""
+    return f"{happened}{said}; {advice}"
