@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.assemble.opening import open_config
-from pipeline.assemble.platform import holder_of
+from pipeline.assemble.platform import merchant_of
 from pipeline.assemble.runner import new_run_id, rules_of, yesterday
 from pipeline.clock import Clock, SystemClock
 from pipeline.ledger.ledger import Ledger
@@ -30,7 +30,7 @@ from pipeline.read import find_inputs
 from pipeline.run.execution import Cast, execute, exit_code_of
 from pipeline.run.stage import Stager
 from pipeline.settings import Config, Job
-from pipeline.write.brakes.run_control import Course
+from pipeline.write.brakes.run_control import RunControl
 from pipeline.write.delivery import timestamp
 
 # Cards and keys made from rows lie anywhere in the ledger's trees: one page is written for many of them.
@@ -71,7 +71,7 @@ def _unsynced(path: Path, *, durable: bool = True) -> sqlite3.Connection:
 
 
 def _run(config: Config, ledger: Ledger, clock: Clock, job: Job, source: str) -> int:
-    account, began, course = config.accounts[job.account], clock.now(), Course(clock)
+    account, began, control = config.accounts[job.account], clock.now(), RunControl(clock)
     base, day = config.path.parent, yesterday(job, began)
     new = NewRun(
         run_id=new_run_id(began, random.SystemRandom()),
@@ -83,18 +83,24 @@ def _run(config: Config, ledger: Ledger, clock: Clock, job: Job, source: str) ->
         started_at=timestamp(began),
         options={"inputs": [source], "base": str(base), "date": day.isoformat(), "limit": None},
     )
-    held = ledger.begin(new, holder_of(account))
-    stager = Stager(held, rules_of(job, account, clock.now(), held.salt), job.csv, course)
+    held = ledger.begin(new, merchant_of(account))
+    stager = Stager(held, rules_of(job, account, clock.now(), held.salt), job.csv, control)
 
     def deliver(lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:  # noqa: ARG001 - the port's
         with closing(_unsynced(ledger.path)) as connection:
             _deliver(connection, held, clock.now(), tick)
 
     def exit_code(run: RunRecord) -> int:
-        return exit_code_of(run.state or RunState.INTERRUPTED, course.counts)
+        return exit_code_of(run.state or RunState.INTERRUPTED, control.counts)
 
     cast = Cast(
-        run=held, deliver=deliver, course=course, throttled=lambda: 0, clock=clock, tick=lambda: None, report=exit_code
+        run=held,
+        deliver=deliver,
+        control=control,
+        throttled=lambda: 0,
+        clock=clock,
+        tick=lambda: None,
+        report=exit_code,
     )
     return execute(cast, lambda: stager.stage(find_inputs([source], base=base, date=day)))
 

@@ -104,7 +104,7 @@ async def _serve(pipe: Connection) -> None:
 class Limiter(Protocol):
     """Decides when each request starts."""
 
-    def take(self, go_on: Callable[[], None]) -> Permit:
+    def take(self, check_running: Callable[[], None]) -> Permit:
         """Wait until the next request may start."""
         ...
 
@@ -120,11 +120,11 @@ class Ours:
         self._store = QuotaStore(folder / "quota")
         self._permits = Permits(self._store, "points", _LIMIT, SystemClock(), "now")
 
-    def take(self, go_on: Callable[[], None]) -> Permit:
-        return self._permits.take(go_on)
+    def take(self, check_running: Callable[[], None]) -> Permit:
+        return self._permits.take(check_running)
 
     def done(self, permit: Permit, answer: Reply | Lost, /) -> None:
-        self._permits.give_back(permit, answer.trip if isinstance(answer, Reply) else None)
+        self._permits.give_back(permit, answer.round_trip if isinstance(answer, Reply) else None)
         if isinstance(answer, Reply) and answer.status == 429:
             self._permits.slow_down(None)
 
@@ -137,12 +137,12 @@ class Paced:
         self._next = 0.0
         self._lock = threading.Lock()
 
-    def take(self, go_on: Callable[[], None]) -> Permit:
+    def take(self, check_running: Callable[[], None]) -> Permit:
         with self._lock:
             at = max(self._next, time.monotonic())
             self._next = at + self._seconds
         time.sleep(max(0.0, at - time.monotonic()))
-        go_on()
+        check_running()
         return Permit(0, at)
 
     def done(self, _permit: Permit, _answer: Reply | Lost, /) -> None:
@@ -174,14 +174,14 @@ def send(who: str, port: int, folder: Path, since: float, until: float) -> None:
     transport = RequestsTransport(Endpoint(f"http://127.0.0.1:{port}"))
     limiter = SENDERS[who].make(folder)
 
-    def go_on() -> None:
+    def check_running() -> None:
         if time.monotonic() >= until:
             raise Over
 
     def work() -> None:
         try:
             while True:
-                permit = limiter.take(go_on)
+                permit = limiter.take(check_running)
                 request = signer.sign(_BODY, at=datetime.now(UTC), nonce=f"{random.getrandbits(128):032x}")
                 limiter.done(permit, transport.send(request))
         except Over:

@@ -16,9 +16,9 @@ from pathlib import Path
 import orjson
 
 from pipeline.assemble.opening import open_config
-from pipeline.assemble.run_options import Watcher, Wishes
-from pipeline.assemble.runner import Workshop
-from pipeline.assemble.system import Outside
+from pipeline.assemble.run_options import RunEvents, RunOptions
+from pipeline.assemble.runner import Runner
+from pipeline.assemble.system import System
 from pipeline.clock import SystemClock
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.lease import this_process
@@ -75,15 +75,15 @@ def run(folder: Path, job: str, source: str, platform: Yes) -> int:
     clock = SystemClock()
     config = open_config(folder / "backfill.toml", {}, clock, job)
     config = replace(config, jobs={job: replace(config.jobs[job], rate=_RATE)})
-    outside = replace(
-        Outside.real(clock),
+    system = replace(
+        System.real(clock),
         signer_of=lambda _account, _api: platform,
         transport_of=lambda _account, _job: platform,
         folder=folder,
     )
     ledger = Ledger(config.ledger_path, clock, this_process())
     try:
-        return Workshop(config, ledger, outside, Watcher()).run(job, [source], Wishes()).summary.exit_code
+        return Runner(config, ledger, system, RunEvents()).run(job, [source], RunOptions()).summary.exit_code
     finally:
         ledger.close()
 

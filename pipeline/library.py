@@ -19,9 +19,9 @@ from pipeline.assemble.ledgers import open_the_ledger
 from pipeline.assemble.nothing_done import NothingDone
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.reporting import report_folder
-from pipeline.assemble.run_options import Watcher, Wishes
-from pipeline.assemble.runner import OPEN_STATUSES, Workshop
-from pipeline.assemble.system import Outside
+from pipeline.assemble.run_options import RunEvents, RunOptions
+from pipeline.assemble.runner import OPEN_STATUSES, Runner
+from pipeline.assemble.system import System
 from pipeline.clock import Clock, SystemClock
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
@@ -74,41 +74,43 @@ def run_job(
     clock = SystemClock()
     known = os.environ if environ is None else environ
     opened = open_config(Path(config), known, clock, job)
-    wishes = Wishes(day=date, until=until, limit=limit, resync=resync)
-    return _execute(opened, clock, lambda shop, _: shop.run(job, inputs, wishes))
+    options = RunOptions(day=date, until=until, limit=limit, resync=resync)
+    return _execute(opened, clock, lambda runner, _: runner.run(job, inputs, options))
 
 
 def rerun(config: str | Path, run: str = "last", *, environ: Mapping[str, str] | None = None) -> RunResult:
     """Send again what a run left unknown, blocked or unsent, under the same keys; see `run_job` for what it raises."""
-    return _take_up(config, environ, lambda shop, record: shop.rerun(record, Selection(OPEN_STATUSES), Wishes()), run)
+    return _take_up(
+        config, environ, lambda runner, record: runner.rerun(record, Selection(OPEN_STATUSES), RunOptions()), run
+    )
 
 
 def resume(config: str | Path, run: str = "last", *, environ: Mapping[str, str] | None = None) -> RunResult:
     """Go on with a run that was stopped or killed; see `run_job` for what it raises."""
-    return _take_up(config, environ, lambda shop, record: shop.resume(record, Wishes()), run)
+    return _take_up(config, environ, lambda runner, record: runner.resume(record, RunOptions()), run)
 
 
 def _take_up(
     config: str | Path,
     environ: Mapping[str, str] | None,
-    act: Callable[[Workshop, RunRecord], ReportFiles | NothingDone],
+    act: Callable[[Runner, RunRecord], ReportFiles | NothingDone],
     run: str,
 ) -> RunResult:
     clock = SystemClock()
     known = os.environ if environ is None else environ
     opened = open_config(Path(config), known, clock)
 
-    def act_on(shop: Workshop, ledger: Ledger) -> ReportFiles | NothingDone:
+    def act_on(runner: Runner, ledger: Ledger) -> ReportFiles | NothingDone:
         ledger.refuse_if_behind()
-        return act(shop, ledger.find(run))
+        return act(runner, ledger.find(run))
 
     return _execute(opened, clock, act_on)
 
 
-def _execute(config: Config, clock: Clock, act: Callable[[Workshop, Ledger], ReportFiles | NothingDone]) -> RunResult:
+def _execute(config: Config, clock: Clock, act: Callable[[Runner, Ledger], ReportFiles | NothingDone]) -> RunResult:
     ledger = open_the_ledger(config, clock)
     try:
-        files = act(Workshop(config, ledger, Outside.real(clock), Watcher()), ledger)
+        files = act(Runner(config, ledger, System.real(clock), RunEvents()), ledger)
     finally:
         ledger.close()
     if isinstance(files, NothingDone):

@@ -250,7 +250,7 @@ class SignedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Trip:
+class RoundTrip:
     """
     How a request travelled, as far as the system measured it.
 
@@ -276,7 +276,7 @@ class Reply:
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-    trip: Trip = field(default=Trip(), compare=False, repr=False)
+    round_trip: RoundTrip = field(default=RoundTrip(), compare=False, repr=False)
     is_fresh: bool = field(default=True, compare=False, repr=False)
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pipeline.assemble.platform import holder_of
-from pipeline.assemble.system import Outside
+from pipeline.assemble.platform import merchant_of
+from pipeline.assemble.system import System
 from pipeline.ledger.records import Due
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.store.quotas import QuotaStore
@@ -12,9 +12,9 @@ from pipeline.limits.permits import Permits
 from pipeline.model import Wait
 from pipeline.settings import Account, Job
 from pipeline.write.brakes.circuit_breaker import CircuitBreaker
-from pipeline.write.brakes.failure_streaks import Monotony, Suspicion
-from pipeline.write.brakes.run_control import Course
-from pipeline.write.brakes.verdict_watch import Watch
+from pipeline.write.brakes.failure_streaks import EqualEndings, RefusalStreak
+from pipeline.write.brakes.run_control import RunControl
+from pipeline.write.brakes.verdict_watch import FailureStreaks
 from pipeline.write.delivery import Means
 from pipeline.write.keys import Keys
 from pipeline.write.retry import RetryPolicy
@@ -28,19 +28,19 @@ class Delivering:
     permits: Permits
     breaker: CircuitBreaker
     writer: Writer
-    outside: Outside
-    course: Course
+    system: System
+    control: RunControl
     workers: int
 
     def deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
         """Carry all lanes; call `tick` a few times a second; raise the first exception once all is at rest."""
         queue = self.writer.handed_out(lanes, dues=self.workers)
-        self.outside.engine.run(
+        self.system.engine.run(
             queue,
             queue.carry,
             workers=self.workers,
             tick=tick,
-            give_up=self.course.give_up,
+            give_up=self.control.give_up,
         )
 
     def throttled(self) -> int:
@@ -53,24 +53,24 @@ class Delivering:
 
 
 def delivering(
-    job: Job, account: Account, *, held: RunLedger, quotas: QuotaStore, course: Course, outside: Outside
+    job: Job, account: Account, *, held: RunLedger, quotas: QuotaStore, control: RunControl, system: System
 ) -> Delivering:
     """Put together what carries the lanes of a run."""
-    clock, chance = outside.clock, outside.chance
-    permits = Permits(quotas, f"{job.api} {holder_of(account)}", limit=job.rate, clock=clock, boot=outside.boot)
-    signer, transport = outside.signer_of(account, job.api), outside.transport_of(account, job)
+    clock, chance = system.clock, system.chance
+    permits = Permits(quotas, f"{job.api} {merchant_of(account)}", limit=job.rate, clock=clock, boot=system.boot)
+    signer, transport = system.signer_of(account, job.api), system.transport_of(account, job)
     breaker = CircuitBreaker(clock, job.outage_limit_s)
     means = Means(
         api=job.api,
         signer=signer,
         transport=transport,
         quota=permits,
-        course=course,
+        control=control,
         breaker=breaker,
-        watch=Watch(Suspicion(), Monotony()),
+        streaks=FailureStreaks(RefusalStreak(), EqualEndings()),
         keys=Keys(signer, transport, clock, chance),
         policy=RetryPolicy(job.max_attempts),
         clock=clock,
         chance=chance,
     )
-    return Delivering(permits, breaker, Writer(means, held, job.concurrency), outside, course, job.concurrency)
+    return Delivering(permits, breaker, Writer(means, held, job.concurrency), system, control, job.concurrency)

@@ -83,7 +83,7 @@ def endpoint_of(account: Account, job: Job) -> Endpoint:
     )
 
 
-def holder_of(account: Account) -> str:
+def merchant_of(account: Account) -> str:
     """
     Return who the account is at its platform, as the ledger keeps it.
 

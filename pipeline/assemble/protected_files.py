@@ -13,7 +13,7 @@ from pipeline.settings import Config
 _Inode = tuple[int, int]
 
 
-class SparedFiles:
+class ProtectedFiles:
     """The files that no report takes the place of. `inputs` are those that the command itself reads."""
 
     def __init__(self, config: Config, ledger: Ledger, inputs: Iterable[str] = ()) -> None:

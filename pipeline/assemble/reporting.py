@@ -6,11 +6,11 @@ from pathlib import Path
 
 from pipeline.assemble.traces import reports_folder
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.records import Act, RunRecord, RunState
+from pipeline.ledger.records import Phase, RunRecord, RunState
 from pipeline.report import InputFile, OutcomeFormat, QuotaUse, ReportFiles, Summary, Tally, write_report
 from pipeline.run.execution import exit_code_of
 from pipeline.settings import Config
-from pipeline.tables.outcome_page import Outcomes
+from pipeline.tables.outcome_page import OutcomePage
 
 
 def report_folder(config: Config, run: RunRecord) -> Path:
@@ -34,7 +34,7 @@ def report_on(
         outcome_format=outcome_format,
         run_id=run.run_id,
         job=run.job,
-        outcomes=_ticking(ledger.outcomes_in_pages(run), tick),
+        outcomes=_ticking(ledger.outcome_pages(run), tick),
         columns={source.file_no: source.columns for source in ledger.inputs(run)},
         summarise=summarising(ledger, run, folder, tick),
         mark=ledger.marks(run),
@@ -46,12 +46,12 @@ def report_on(
 def summary_of(ledger: Ledger, run: RunRecord, folder: Path) -> tuple[Summary, Tally]:
     """Return the summary of a run as it is now, and what its outcomes count; `folder` is where its report lies."""
     tally = Tally()
-    for page in ledger.outcomes_in_pages(run):
+    for page in ledger.outcome_pages(run):
         tally.add(page)
     return summarising(ledger, run, folder)(tally), tally
 
 
-def _ticking(pages: Iterable[Outcomes], tick: Callable[[], None]) -> Iterator[Outcomes]:
+def _ticking(pages: Iterable[OutcomePage], tick: Callable[[], None]) -> Iterator[OutcomePage]:
     for page in pages:
         tick()
         yield page
@@ -63,7 +63,7 @@ def summarising(
     """Return what makes a run's summary from its counted outcomes. A run that nobody concluded was interrupted."""
     state = run.state or RunState.INTERRUPTED
     # A run that was killed while it read has told nobody of its rows.
-    is_unread = run.act is Act.STAGING and run.state is None
+    is_unread = run.act is Phase.STAGING and run.state is None
     inputs = tuple(InputFile(s.name, 0 if is_unread else s.rows, s.sha256, s.encoding) for s in ledger.inputs(run))
 
     def summarise(tally: Tally) -> Summary:

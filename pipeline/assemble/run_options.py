@@ -8,11 +8,11 @@ from pathlib import Path
 from pipeline.ledger.records import RunRecord
 from pipeline.model import RowLimit
 from pipeline.report import OutcomeFormat
-from pipeline.write.brakes.run_control import Course
+from pipeline.write.brakes.run_control import RunControl
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class RunOptions:
     """
     What the command line asks of an execution.
 
@@ -37,7 +37,7 @@ class Wishes:
 
 
 @dataclass(slots=True)
-class Watcher:
+class RunEvents:
     """
     What an execution tells while it goes on.
 
@@ -45,7 +45,7 @@ class Watcher:
     in the folders of the inputs that are not read.
     """
 
-    begun: Callable[[RunRecord, Course], None] = field(default=lambda _run, _course: None)
+    begun: Callable[[RunRecord, RunControl], None] = field(default=lambda _run, _control: None)
     staged: Callable[[int], None] = field(default=lambda _rows: None)
     tick: Callable[[], None] = field(default=lambda: None)
     said: Callable[[str], None] = field(default=lambda _line: None)

@@ -10,15 +10,15 @@ from typing import Any
 from pipeline.assemble.delivery import delivering
 from pipeline.assemble.nothing_done import NothingDone, already_finished, nothing_to_send
 from pipeline.assemble.opening import mapping_rules
-from pipeline.assemble.platform import holder_of
-from pipeline.assemble.protected_files import SparedFiles
+from pipeline.assemble.platform import merchant_of
+from pipeline.assemble.protected_files import ProtectedFiles
 from pipeline.assemble.reporting import report_folder, report_on
 from pipeline.assemble.row_limits import RowLimits
-from pipeline.assemble.run_options import Watcher, Wishes
-from pipeline.assemble.system import Outside
+from pipeline.assemble.run_options import RunEvents, RunOptions
+from pipeline.assemble.system import System
 from pipeline.errors import SettingsError, SourceError
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.records import Act, NewRun, RunRecord
+from pipeline.ledger.records import NewRun, Phase, RunRecord
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Rewrites, Selection
 from pipeline.map import MappingRules, rekey, retarget
@@ -28,46 +28,46 @@ from pipeline.report import ReportFiles, make_folder, report_names
 from pipeline.run.execution import Cast, execute
 from pipeline.run.stage import Stager
 from pipeline.settings import Account, AlipayAccount, Config, Job
-from pipeline.write.brakes.run_control import Course
+from pipeline.write.brakes.run_control import RunControl
 from pipeline.write.delivery import timestamp
 
 # A run's first act; returns how many rows there are that the job wants.
 Stage = Callable[[Stager], int]
 
 
-class Workshop:
+class Runner:
     """Puts runs together."""
 
-    def __init__(self, config: Config, ledger: Ledger, outside: Outside, watcher: Watcher) -> None:
+    def __init__(self, config: Config, ledger: Ledger, system: System, events: RunEvents) -> None:
         self._config = config
         self._ledger = ledger
-        self._outside = outside
-        self._clock = outside.clock
-        self._chance = outside.chance
-        self._watcher = watcher
+        self._system = system
+        self._clock = system.clock
+        self._chance = system.chance
+        self._events = events
 
-    def run(self, name: str, inputs: Sequence[str], wishes: Wishes) -> ReportFiles:
+    def run(self, name: str, inputs: Sequence[str], run_options: RunOptions) -> ReportFiles:
         """Run a job over its inputs, or over those named."""
         job = self._config.jobs[name]
-        day = wishes.day or yesterday(job, self._clock.now())
-        patterns, base = inputs_of(self._config, job, inputs, self._outside.folder)
+        day = run_options.day or yesterday(job, self._clock.now())
+        patterns, base = inputs_of(self._config, job, inputs, self._system.folder)
         found = find(patterns, base=base, date=day, ready=None if inputs else job.ready)
-        self._watcher.ignored(found.ignored)
-        self._spare(wishes, [file.path for file in found.files])
-        options = {"inputs": list(patterns), "base": str(base), "date": day.isoformat(), "limit": wishes.limit}
-        options |= wishes.kept
-        held = self._ledger.begin(self._new_run(job, options), self._holder(job), resync=wishes.resync)
-        return self._execute(held, job, wishes, lambda stager: stager.stage(found.files))
+        self._events.ignored(found.ignored)
+        self._spare(run_options, [file.path for file in found.files])
+        options = {"inputs": list(patterns), "base": str(base), "date": day.isoformat(), "limit": run_options.limit}
+        options |= run_options.kept
+        held = self._ledger.begin(self._new_run(job, options), self._merchant(job), resync=run_options.resync)
+        return self._execute(held, job, run_options, lambda stager: stager.stage(found.files))
 
-    def resume(self, run: RunRecord, wishes: Wishes) -> ReportFiles | NothingDone:
+    def resume(self, run: RunRecord, run_options: RunOptions) -> ReportFiles | NothingDone:
         """Go on with a run that was stopped or killed, or has rows left that are unsent or blocked."""
         job = self._job_of(run)
-        self._spare(wishes)
+        self._spare(run_options)
         if self._ledger.is_finished(run):
             return already_finished(self._ledger, run, report_folder(self._config, run))
         stage = self._first_act_again(run)
-        held = self._ledger.take_up(run, self._holder(job), wishes.kept)
-        return self._execute(held, job, wishes, stage(held), most_rows=wishes.limit)
+        held = self._ledger.take_up(run, self._merchant(job), run_options.kept)
+        return self._execute(held, job, run_options, stage(held), most_rows=run_options.limit)
 
     def _first_act_again(self, run: RunRecord) -> Callable[[RunLedger], Stage]:
         """
@@ -78,7 +78,7 @@ class Workshop:
         if not run.is_rerun:
             files = self._files_of(run)
             self._verify_inputs(run, files)
-        if run.act is not Act.STAGING:
+        if run.act is not Phase.STAGING:
             return self._going_on
         if not run.is_rerun:
             return lambda _held: lambda stager: stager.stage(files)
@@ -86,39 +86,39 @@ class Workshop:
         return lambda held: self._copying(held, parent, selection)
 
     def _going_on(self, held: RunLedger) -> Stage:
-        def go_on(_stager: Stager) -> int:
+        def check_running(_stager: Stager) -> int:
             # Another run may have given payments new keys meanwhile.
             held.follow_new_keys(retarget)
             return sum(source.rows for source in self._ledger.inputs(held.run)) - held.filtered_rows()
 
-        return go_on
+        return check_running
 
-    def rerun(self, parent: RunRecord, selection: Selection, wishes: Wishes) -> ReportFiles | NothingDone:
+    def rerun(self, parent: RunRecord, selection: Selection, run_options: RunOptions) -> ReportFiles | NothingDone:
         """Send again what a run left open, as a new run; without a row to send there is none."""
         job = self._job_of(parent)
-        if parent.act is Act.STAGING:
+        if parent.act is Phase.STAGING:
             raise SettingsError(
                 [f"run {parent.run_id} ended before its first request; `backfill resume {parent.run_id}` goes on"]
             )
-        self._spare(wishes)
+        self._spare(run_options)
         if not self._ledger.takes_any(parent, selection):
             return nothing_to_send(self._ledger, parent)
         # How many rows may fail is said anew for each run.
         kept = {name: option for name, option in parent.options.items() if name not in RowLimits.names()}
-        options = {**kept, **selection.as_options(), **wishes.kept}
+        options = {**kept, **selection.as_options(), **run_options.kept}
         new = self._new_run(job, options, parent=parent.run_id)
-        held = self._ledger.begin(new, self._holder(job), copied=parent)
-        return self._execute(held, job, wishes, self._copying(held, parent, selection))
+        held = self._ledger.begin(new, self._merchant(job), copied=parent)
+        return self._execute(held, job, run_options, self._copying(held, parent, selection))
 
     def _copying(self, held: RunLedger, parent: RunRecord, selection: Selection) -> Stage:
         rewrites = Rewrites(lambda body, key: rekey(body, parent.api, key), retarget)
         return lambda _stager: held.copy_from(parent, selection, rewrites)
 
-    def _spare(self, wishes: Wishes, inputs: Sequence[str] = ()) -> None:
+    def _spare(self, run_options: RunOptions, inputs: Sequence[str] = ()) -> None:
         """Raise SettingsError where the report that was asked for would take the place of a file of the user."""
-        if wishes.report is not None:
-            targets = [wishes.report / name for name in report_names(wishes.outcome_format)]
-            SparedFiles(self._config, self._ledger, inputs).check(targets, f"--report {wishes.report}")
+        if run_options.report is not None:
+            targets = [run_options.report / name for name in report_names(run_options.outcome_format)]
+            ProtectedFiles(self._config, self._ledger, inputs).check(targets, f"--report {run_options.report}")
 
     def _job_of(self, run: RunRecord) -> Job:
         job = self._config.jobs.get(run.job)
@@ -134,8 +134,8 @@ class Workshop:
     def _account(self, job: Job) -> Account:
         return self._config.accounts[job.account]
 
-    def _holder(self, job: Job) -> str:
-        return holder_of(self._account(job))
+    def _merchant(self, job: Job) -> str:
+        return merchant_of(self._account(job))
 
     def _new_run(self, job: Job, options: Mapping[str, Any], parent: str | None = None) -> NewRun:
         now = self._clock.now()
@@ -168,33 +168,33 @@ class Workshop:
                 )
 
     def _execute(
-        self, held: RunLedger, job: Job, wishes: Wishes, stage: Stage, *, most_rows: int | None = None
+        self, held: RunLedger, job: Job, run_options: RunOptions, stage: Stage, *, most_rows: int | None = None
     ) -> ReportFiles:
-        course = Course(self._clock, until=wishes.until)
+        control = RunControl(self._clock, until=run_options.until)
         limits = RowLimits.of(held.run.options, job)
         if limits.max_failures is not None and not limits.max_failures.in_percent:
-            course.allow_failures(limits.max_failures.of(0))
+            control.allow_failures(limits.max_failures.of(0))
         try:
             second_act = delivering(
-                job, self._account(job), held=held, quotas=self._ledger.quotas(), course=course, outside=self._outside
+                job, self._account(job), held=held, quotas=self._ledger.quotas(), control=control, system=self._system
             )
         except BaseException:
-            held.let_go()
+            held.leave()
             raise
         limit = held.run.options.get("limit")
         stager = Stager(
             held,
             rules_of(job, self._account(job), self._clock.now(), held.salt),
             job.csv,
-            course,
+            control,
             sheet=job.sheet,
             int96=job.int96,
             max_invalid=limits.max_invalid,
             limit=limit,
-            tick=self._watcher.staged,
+            tick=self._events.staged,
         )
 
-        folder = wishes.report or report_folder(self._config, held.run)
+        folder = run_options.report or report_folder(self._config, held.run)
 
         def act() -> None:
             rows = stage(stager)
@@ -202,26 +202,28 @@ class Workshop:
             make_folder(folder)
             held.reports_to(folder)
             if limits.max_failures is not None:
-                course.allow_failures(limits.max_failures.of(rows))
+                control.allow_failures(limits.max_failures.of(rows))
 
-        self._watcher.begun(held.run, course)
+        self._events.begun(held.run, control)
         reported: list[ReportFiles] = []
 
         def report(run: RunRecord) -> int:
-            targets = [folder / name for name in report_names(wishes.outcome_format)]
-            kept = SparedFiles(self._config, self._ledger).given_back(targets)
-            reported.append(report_on(self._ledger, run, folder, wishes.outcome_format, kept=kept, tick=held.keep_up))
+            targets = [folder / name for name in report_names(run_options.outcome_format)]
+            kept = ProtectedFiles(self._config, self._ledger).given_back(targets)
+            reported.append(
+                report_on(self._ledger, run, folder, run_options.outcome_format, kept=kept, tick=held.keep_up)
+            )
             return reported[0].summary.exit_code
 
         cast = Cast(
             run=held,
             deliver=second_act.deliver,
-            course=course,
+            control=control,
             throttled=second_act.throttled,
             waiting=second_act.waiting,
-            said=self._watcher.said,
+            said=self._events.said,
             clock=self._clock,
-            tick=self._watcher.tick,
+            tick=self._events.tick,
             report=report,
             order=job.order,
             most_rows=most_rows,

@@ -18,7 +18,7 @@ from pipeline.write.ports import Signer, Transport
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class System:
     """
     What comes from outside the program: time, chance, threads, the network, and which start of the machine this is.
 
@@ -34,7 +34,7 @@ class Outside:
     folder: Path
 
     @classmethod
-    def real(cls, clock: Clock) -> "Outside":
+    def real(cls, clock: Clock) -> "System":
         """Return the machine that this runs on, and the network it is on."""
         return cls(
             clock=clock,

@@ -50,16 +50,16 @@ def runs(args: argparse.Namespace) -> int:
     """List past runs, newest first."""
     with _archive(args) as (_, ledger):
         found = ledger.recent(args.limit) if ledger is not None else []
-        told = [{"run_id": r.run_id, "job": r.job, "api": r.api, "account": r.account, "state": _state(ledger, r),
+        messages = [{"run_id": r.run_id, "job": r.job, "api": r.api, "account": r.account, "state": _state(ledger, r),
                  "exit_code": r.exit_code, "started_at": r.started_at, "finished_at": r.finished_at,
                  "elapsed_s": round(r.elapsed_s, 3), "parent": r.parent} for r in found if ledger]  # fmt: skip
     if args.json:
-        print_json(told)
-    elif not told:
+        print_json(messages)
+    elif not messages:
         say("no runs yet")
     else:
         say(f"{'run':<26}  {'job':<16} {'state':<12} {'exit':>4}  {'started (UTC)':<20} {'seconds':>9}")
-        for run, kind in zip(told, ("rerun" if run.is_rerun else "fix" for run in found), strict=True):
+        for run, kind in zip(messages, ("rerun" if run.is_rerun else "fix" for run in found), strict=True):
             exit_code = "" if run["exit_code"] is None else run["exit_code"]
             started = str(run["started_at"])[:19].replace("T", " ")
             line = f"{run['run_id']:<26}  {run['job']:<16} {run['state']:<12} {exit_code:>4}  {started:<20}"
@@ -78,7 +78,7 @@ def show(args: argparse.Namespace) -> int:
     """Show one run: its counts and its faults."""
     # Imported here: listing runs needs none of it.
     from pipeline.assemble.reporting import report_folder, summary_of  # noqa: PLC0415
-    from pipeline.cli.summary import tell_standing, tell_summary  # noqa: PLC0415
+    from pipeline.cli.summary import print_standing, print_summary  # noqa: PLC0415
     from pipeline.report import next_steps  # noqa: PLC0415
 
     with _one_run(args) as (config, ledger, run):
@@ -94,9 +94,9 @@ def show(args: argparse.Namespace) -> int:
         print_json(summary.as_dict() | standing | {what: ids for what, ids in followers.items() if ids})
         return 0
     if state == _RUNNING:
-        tell_standing(summary)
+        print_standing(summary)
     else:
-        tell_summary(summary, next_steps(summary, tally), state)
+        print_summary(summary, next_steps(summary, tally), state)
     for what, ids in followers.items():
         if ids:
             say(f"  {what}: {', '.join(ids)}, {summary.left:,} rows left")
@@ -114,7 +114,7 @@ def _followers(ledger: Ledger, run: RunRecord) -> dict[str, list[str]]:
 
 def report(args: argparse.Namespace) -> int:
     """Write a run's report again: the whole folder, or one file of it where --output names a file."""
-    from pipeline.assemble.protected_files import SparedFiles  # noqa: PLC0415
+    from pipeline.assemble.protected_files import ProtectedFiles  # noqa: PLC0415
     from pipeline.assemble.reporting import report_folder, report_on  # noqa: PLC0415
     from pipeline.report import OutcomeFormat, report_names  # noqa: PLC0415
 
@@ -122,7 +122,7 @@ def report(args: argparse.Namespace) -> int:
         is_folder = args.output is None or args.output.is_dir() or not args.output.suffix
         named = args.format or ("csv" if is_folder else _format_of(args.output))
         chosen = None if named == "html" else OutcomeFormat(named)
-        spared = SparedFiles(config, ledger)
+        spared = ProtectedFiles(config, ledger)
         if is_folder:
             folder = args.output or report_folder(config, run)
             targets = [folder / name for name in report_names(chosen)]

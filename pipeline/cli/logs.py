@@ -11,7 +11,7 @@ from pipeline.cli.streams import write_at_once
 from pipeline.clock import Clock
 from pipeline.model import Status
 from pipeline.redact import visible
-from pipeline.write.brakes.run_control import Course
+from pipeline.write.brakes.run_control import RunControl
 
 log = logging.getLogger("backfill")
 
@@ -57,7 +57,7 @@ def set_up_logs(log_format: str, secrets: Iterable[str] = ()) -> None:
     logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
-def tell_at_once(text: str, log_format: str) -> None:
+def log_at_once(text: str, log_format: str) -> None:
     """Tell from within a signal's handler, in the form that logs have; what the signal interrupts is not entered."""
     if log_format == "json":
         record = log.makeRecord(log.name, logging.WARNING, __file__, 0, text, (), None)
@@ -83,12 +83,12 @@ class Progress:
         """Tell how many rows were read so far."""
         self._tell(lambda: f"read {rows} rows")
 
-    def follow(self, course: Course) -> None:
+    def follow(self, control: RunControl) -> None:
         """Show the progress of this run from here on."""
 
         def counts() -> str:
-            counted = ", ".join(f"{course.counts[s]} {s}" for s in Status if course.counts[s]) or "starting"
-            return f"{counted}; waiting: {course.waiting_for}" if course.waiting_for else counted
+            counted = ", ".join(f"{control.counts[s]} {s}" for s in Status if control.counts[s]) or "starting"
+            return f"{counted}; waiting: {control.waiting_for}" if control.waiting_for else counted
 
         self._counts = counts
 

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from pipeline.cli.parser import build_parser
-from pipeline.cli.streams import outlets
+from pipeline.cli.streams import output_streams
 from pipeline.engines.garbage import look_seldom
 from pipeline.errors import LedgerError, PipelineError, RunHeld, SettingsError, SourceError
 from pipeline.redact import visible
@@ -16,7 +16,7 @@ PROGRAM_FAULT, USER_FAULT, STOPPED_FROM_OUTSIDE, JOB_IS_HELD = 1, 2, 5, 6
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    with outlets() as out:
+    with output_streams() as out:
         args = _asked(sys.argv[1:] if argv is None else list(argv))
         exit_code = _answer(args)
         out.flush()

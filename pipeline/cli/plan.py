@@ -10,10 +10,10 @@ import orjson
 from pipeline.assemble.ledgers import config_path
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.plan import plan as make_plan
-from pipeline.assemble.run_options import Wishes
+from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.working_folder import working_folder
 from pipeline.cli.logs import log, set_up_logs
-from pipeline.cli.summary import first_of, say, tell_faults
+from pipeline.cli.summary import first_of, print_faults, say
 from pipeline.clock import SystemClock
 from pipeline.ledger.records import InputRecord
 from pipeline.run.plan import Plan
@@ -28,9 +28,9 @@ def plan(args: argparse.Namespace) -> int:
     set_up_logs(args.log_format, secrets(config))
     for warning in warnings(config, at=clock.now()):
         log.warning(warning)
-    wishes = Wishes(day=args.date, limit=args.limit, max_invalid=args.max_invalid)
+    options = RunOptions(day=args.date, limit=args.limit, max_invalid=args.max_invalid)
     made = make_plan(
-        config, args.job, args.inputs, wishes,
+        config, args.job, args.inputs, options,
         clock=clock, chance=random.SystemRandom(), folder=working_folder(), show_ids=args.show_ids,
     )  # fmt: skip
     if args.json:
@@ -68,7 +68,7 @@ def _tell(job: str, made: Plan, *, show_ids: bool) -> None:
     say(f"  {made.to_send:,} requests in {made.lanes:,} lanes, {_duration(made.seconds)} at the quota")
     for code, count in made.codes.items():
         say(f"  {count:>9,} {code}")
-    tell_faults(made.faults)
+    print_faults(made.faults)
     if made.samples:
         say("sample payloads:" if show_ids else "sample payloads (users' ids left out; --show-ids shows them):")
     for sample in made.samples:

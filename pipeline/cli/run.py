@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo
 from pipeline.assemble.ledgers import config_path, open_the_ledger
 from pipeline.assemble.nothing_done import NothingDone
 from pipeline.assemble.opening import open_config
-from pipeline.assemble.run_options import Watcher, Wishes
-from pipeline.assemble.runner import OPEN_STATUSES, Workshop
-from pipeline.assemble.system import Outside
-from pipeline.cli.logs import Progress, log, set_up_logs, tell_at_once
+from pipeline.assemble.run_options import RunEvents, RunOptions
+from pipeline.assemble.runner import OPEN_STATUSES, Runner
+from pipeline.assemble.system import System
+from pipeline.cli.logs import Progress, log, log_at_once, set_up_logs
 from pipeline.cli.parser import RERUNNABLE
-from pipeline.cli.summary import first_of, print_json, say, tell_summary
+from pipeline.cli.summary import first_of, print_json, print_summary, say
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import SettingsError
 from pipeline.ledger.ledger import Ledger
@@ -28,7 +28,7 @@ from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Status
 from pipeline.report import OutcomeFormat, ReportFiles
 from pipeline.settings import ONE_PROCESS, Config, secrets, warnings
-from pipeline.write.brakes.run_control import Course, Ending
+from pipeline.write.brakes.run_control import Ending, RunControl
 
 # A scheduler that starts late must not run through the day: a time just passed was meant for today.
 _JUST_PASSED = timedelta(hours=1)
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     with _desk(args, args.job) as desk:
         if not args.resync:
             desk.ledger.refuse_if_behind()
-        return desk.execute(args.job, lambda shop, wishes: shop.run(args.job, args.inputs, wishes))
+        return desk.execute(args.job, lambda runner, options: runner.run(args.job, args.inputs, options))
 
 
 def resume(args: argparse.Namespace) -> int:
@@ -47,7 +47,7 @@ def resume(args: argparse.Namespace) -> int:
     with _desk(args) as desk:
         desk.ledger.refuse_if_behind()
         record = desk.ledger.find(args.run)
-        return desk.execute(record.job, lambda shop, wishes: shop.resume(record, wishes))
+        return desk.execute(record.job, lambda runner, options: runner.resume(record, options))
 
 
 def rerun(args: argparse.Namespace) -> int:
@@ -58,8 +58,8 @@ def rerun(args: argparse.Namespace) -> int:
         chosen = frozenset(map(Status, args.only)) if args.only else OPEN_STATUSES
         selection = Selection(chosen, frozenset(args.code), args.new_keys, args.limit)
 
-        def act(shop: Workshop, wishes: Wishes) -> ReportFiles | NothingDone:
-            files = shop.rerun(parent, selection, wishes)
+        def act(runner: Runner, options: RunOptions) -> ReportFiles | NothingDone:
+            files = runner.rerun(parent, selection, options)
             if args.code and isinstance(files, NothingDone):
                 _tell_where_the_codes_are(desk.ledger, parent, selection)
             return files
@@ -70,7 +70,7 @@ def rerun(args: argparse.Namespace) -> int:
 def _tell_where_the_codes_are(ledger: Ledger, parent: RunRecord, selection: Selection) -> None:
     """Say of a selection by codes that took no row how the rows with these codes ended."""
     found: Counter[Status] = Counter()
-    for page in ledger.outcomes_in_pages(parent):
+    for page in ledger.outcome_pages(parent):
         pairs = zip(page.status, page.code, strict=True)
         found.update(status for status, code in pairs if code in selection.codes)
     if selection.statuses.isdisjoint(found):
@@ -109,7 +109,7 @@ class _Desk:
     """Where one command's execution is set off and told of."""
 
     def __init__(
-        self, args: argparse.Namespace, config: Config, ledger: Ledger, clock: Clock, followed: "list[Course]"
+        self, args: argparse.Namespace, config: Config, ledger: Ledger, clock: Clock, followed: "list[RunControl]"
     ) -> None:
         self._args = args
         self._config = config
@@ -118,17 +118,17 @@ class _Desk:
         self._followed = followed
         self._progress = Progress(clock, shown=not args.no_progress)
 
-    def execute(self, job: str, act: Callable[[Workshop, Wishes], ReportFiles | NothingDone]) -> int:
-        watcher = Watcher(
+    def execute(self, job: str, act: Callable[[Runner, RunOptions], ReportFiles | NothingDone]) -> int:
+        events = RunEvents(
             begun=self._begun,
             staged=self._progress.staged,
             tick=self._progress.tick,
             said=log.info,
             ignored=_log_ignored,
         )
-        shop = Workshop(self._config, self.ledger, Outside.real(self._clock), watcher)
+        runner = Runner(self._config, self.ledger, System.real(self._clock), events)
         try:
-            files = act(shop, self._wishes(job))
+            files = act(runner, self._options(job))
         finally:
             self._progress.end()
         if isinstance(files, NothingDone):
@@ -138,7 +138,7 @@ class _Desk:
         if self._args.json:
             sys.stdout.write(files.summary.as_json().decode())
         else:
-            tell_summary(files.summary, files.next_steps)
+            print_summary(files.summary, files.next_steps)
         return files.summary.exit_code
 
     def _tell_why(self, nothing: NothingDone) -> int:
@@ -148,16 +148,16 @@ class _Desk:
             say(nothing.reason)
         return nothing.exit_code
 
-    def _begun(self, run: RunRecord, course: Course) -> None:
-        self._followed.append(course)
-        self._progress.follow(course)
+    def _begun(self, run: RunRecord, control: RunControl) -> None:
+        self._followed.append(control)
+        self._progress.follow(control)
         log.info("run %s of job %s", run.run_id, run.job)
 
-    def _wishes(self, job: str) -> Wishes:
+    def _options(self, job: str) -> RunOptions:
         args = self._args
         known = self._config.jobs.get(job)
         zone = known.timezone if known else ZoneInfo("UTC")
-        return Wishes(
+        return RunOptions(
             day=args.date,
             until=args.until and deadline(args.until, zone, self._clock.now()),
             limit=args.limit,
@@ -182,13 +182,13 @@ def deadline(at: time, zone: ZoneInfo, now: datetime) -> datetime:
 
 
 @contextmanager
-def _signals(log_format: str) -> "Iterator[list[Course]]":
+def _signals(log_format: str) -> "Iterator[list[RunControl]]":
     """
     Let SIGINT and SIGTERM drain the run that is followed; a second one ends the process at once.
 
     That is safe, as a crash is. Before a run has begun they interrupt the command.
     """
-    followed: list[Course] = []
+    followed: list[RunControl] = []
     asked: list[str] = []
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
@@ -199,7 +199,7 @@ def _signals(log_format: str) -> "Iterator[list[Course]]":
             os._exit(5)
         asked.append(name)
         followed[0].drain(Ending.INTERRUPTED, f"the run was stopped by {name}; `backfill resume` goes on")
-        tell_at_once(f"{name}: finishing what is in flight; once more to end at once", log_format)
+        log_at_once(f"{name}: finishing what is in flight; once more to end at once", log_format)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -11,7 +11,7 @@ from typing import TextIO, cast
 _STDERR = 2
 
 
-class Outlet:
+class OutputStream:
     """
     A text stream that never fails: what can't be written is dropped.
 
@@ -65,11 +65,11 @@ class Outlet:
 
 
 @contextmanager
-def outlets() -> Iterator[Outlet]:
+def output_streams() -> Iterator[OutputStream]:
     """Put outlets in the places of stdout and stderr for a command, and hand out that of stdout."""
     _fill_closed_descriptors()
     before = sys.stdout, sys.stderr
-    out, err = (Outlet(_never_at_a_loss_for_letters(stream)) for stream in before)
+    out, err = (OutputStream(_never_at_a_loss_for_letters(stream)) for stream in before)
     sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
     try:
         yield out

@@ -19,9 +19,9 @@ def say(text: str = "") -> None:
     sys.stdout.write(visible(text) + "\n")
 
 
-def print_json(told: object) -> None:
+def print_json(messages: object) -> None:
     """Print JSON, alone on stdout."""
-    sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
+    sys.stdout.write(orjson.dumps(messages, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
 
 
 def first_of(lines: Sequence[str]) -> list[str]:
@@ -30,12 +30,12 @@ def first_of(lines: Sequence[str]) -> list[str]:
     return [*lines[:_MOST_LINES], f"and {left:,} more"] if left > 0 else list(lines)
 
 
-def tell_summary(summary: Summary, steps: Iterable[Step], state: str | None = None) -> None:
+def print_summary(summary: Summary, steps: Iterable[Step], state: str | None = None) -> None:
     """Print how a run ended, for people: what, how many, how fast, where to look and what to do next."""
     say(f"run {summary.run_id} of job {summary.job}: {state or summary.state}, exit code {summary.exit_code}")
     if summary.reason:
         say(f"  {summary.reason}")
-    _tell_counts(summary)
+    _print_counts(summary)
     quota = summary.quota
     throttled = f", {quota.throttled} of them throttled" if quota.throttled else ""
     say(
@@ -45,22 +45,22 @@ def tell_summary(summary: Summary, steps: Iterable[Step], state: str | None = No
     for wait in summary.waits:
         say(f"  waited {wait['seconds']:.0f} s, from {wait['since']} to {wait['until']}: {wait['reason']}")
     say(f"  report: {summary.report}")
-    tell_faults(summary.faults)
+    print_faults(summary.faults)
     for step in steps:
         say(f"  {step.text}")
         say(f"    {step.command}")
 
 
-def tell_standing(summary: Summary) -> None:
+def print_standing(summary: Summary) -> None:
     """Print how a run stands that goes on: it has no end yet, no report and nothing to be done about it."""
     say(f"run {summary.run_id} of job {summary.job}: running")
     say("  what is not done yet counts as unsent, or as unknown where it may be on its way")
-    _tell_counts(summary)
+    _print_counts(summary)
     say(f"  {_requests(summary)} so far")
-    tell_faults(summary.faults)
+    print_faults(summary.faults)
 
 
-def tell_faults(faults: GroupedFaults) -> None:
+def print_faults(faults: GroupedFaults) -> None:
     """Print the faults of most rows, one on a line; nothing where there are none."""
     lines = faults.in_words(_LISTED_FAULTS)
     if lines:
@@ -69,7 +69,7 @@ def tell_faults(faults: GroupedFaults) -> None:
         say(f"  {line}")
 
 
-def _tell_counts(summary: Summary) -> None:
+def _print_counts(summary: Summary) -> None:
     say(f"  {'rows':<10} {summary.rows:>9,}")
     for status in Status:
         if summary.counts[status]:

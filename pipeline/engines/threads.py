@@ -33,8 +33,10 @@ class ThreadEngine:
         The first exception, of a task or of `tick`, is raised again once all threads have come to rest; `give_up` is
         called at once, so that they soon do.
         """
-        gang = _Gang(tasks, work, give_up)
-        threads = [threading.Thread(target=gang.labour, name=f"worker-{n}", daemon=True) for n in range(workers)]
+        worker_threads = _WorkerThreads(tasks, work, give_up)
+        threads = [
+            threading.Thread(target=worker_threads.labour, name=f"worker-{n}", daemon=True) for n in range(workers)
+        ]
         try:
             for thread in threads:
                 thread.start()
@@ -43,15 +45,15 @@ class ThreadEngine:
                     thread.join(self._tick_seconds)
                     tick()
         except BaseException as exc:  # noqa: BLE001 - raised again below, once the threads are at rest
-            gang.fail(exc)
+            worker_threads.fail(exc)
             for thread in threads:
                 if thread.ident is not None:
                     thread.join()
-        if gang.error is not None:
-            raise gang.error
+        if worker_threads.error is not None:
+            raise worker_threads.error
 
 
-class _Gang(Generic[T]):
+class _WorkerThreads(Generic[T]):
     def __init__(self, tasks: Iterator[T], work: Callable[[T], None], give_up: Callable[[], None]) -> None:
         self._tasks = tasks
         self._work = work

@@ -13,19 +13,19 @@ import numpy as np
 
 from pipeline.ledger.history import runs
 from pipeline.ledger.history.origins import Origin, find_origins
-from pipeline.ledger.records import Act, Decided, InputRecord, NewRun, RunRecord, let_pass
+from pipeline.ledger.records import Decided, InputRecord, NewRun, Phase, RunRecord, let_pass
 from pipeline.ledger.staging import balances
 from pipeline.ledger.staging import decide as sifting
 from pipeline.ledger.staging.duplicates.partitions import Partitions, Table, numbers
 from pipeline.ledger.staging.refunds import Retarget
-from pipeline.ledger.staging.staged_chunk import Fate, Leaf
+from pipeline.ledger.staging.staged_chunk import Fate, StagedChunk
 from pipeline.ledger.staging.staging import Staging
 from pipeline.ledger.store import generations
-from pipeline.ledger.store.database import open_for_reading, told_clearly
+from pipeline.ledger.store.database import open_for_reading, with_clear_errors
 from pipeline.ledger.store.lease import is_dead, this_process
 from pipeline.ledger.store.traces import NO_TRACES, Traces, refuse_if_behind
 from pipeline.model import Api, Status
-from pipeline.tables.mapped_chunk import Sheet
+from pipeline.tables.mapped_chunk import MappedChunk
 from pipeline.tables.outcome_page import Outcome
 
 _LANE = np.dtype([("lane", "u8", 2)])
@@ -52,7 +52,7 @@ class Prospect:
     inputs: dict[int, InputRecord] = field(default_factory=dict, repr=False)
 
 
-class Rehearsal:
+class DryRun:
     """
     Takes in rows as a run's ledger does, and decides on them alike. Raises LedgerError as that does.
 
@@ -61,17 +61,15 @@ class Rehearsal:
     lets go of both.
     """
 
-    def __init__(
-        self, path: Path, new: NewRun, account_holder: str, folder: Path, *, traces: Traces = NO_TRACES
-    ) -> None:
+    def __init__(self, path: Path, new: NewRun, merchant: str, folder: Path, *, traces: Traces = NO_TRACES) -> None:
         self._path = path
-        with told_clearly(path):
+        with with_clear_errors(path):
             self._connection = open_for_reading(path)
             try:
                 refuse_if_behind(self._connection, path, traces)
                 generation = generations.current(self._connection)
                 number = generation.of_account(new.api)
-                account_no = runs.account_no_of(self._connection, new.account, account_holder, number)
+                account_no = runs.account_no_of(self._connection, new.account, merchant, number)
                 self._run = _next_run(self._connection, new, account_no or 0)
             except BaseException:
                 self._connection.close()
@@ -102,15 +100,15 @@ class Rehearsal:
 
     def origins(self, marks: Iterable[str]) -> dict[str, Origin]:
         """Return the rows that marks stand for; one that names no row to fix is left out."""
-        with told_clearly(self._path):
+        with with_clear_errors(self._path):
             return find_origins(self._connection, self._run, marks)
 
-    def stage(self, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget) -> int:
+    def stage(self, file_no: int, first_row_no: int, mapped: MappedChunk, retarget: Retarget) -> int:
         """Take in a chunk of rows; return how many of them are invalid."""
         if self._staging is None:
             self._staging = Staging(self._run, self._folder, retarget, keeps_cells=False)
-        with told_clearly(self._path):
-            return self._staging.add(self._connection, file_no, first_row_no, sheet)
+        with with_clear_errors(self._path):
+            return self._staging.add(self._connection, file_no, first_row_no, mapped)
 
     def start_delivering(
         self, rekey: Callable[[bytes, str], bytes], check: Callable[[Decided], None] = let_pass
@@ -122,35 +120,35 @@ class Rehearsal:
 
     def _decide(self, staging: Staging, rekey: Callable[[bytes, str], bytes]) -> None:
         is_gone = partial(is_dead, here=this_process())
-        with told_clearly(self._path):
+        with with_clear_errors(self._path):
             findings = staging.findings(self._connection, self.keep_up, is_gone=is_gone)
-            for leaf in staging:
-                sifting.sift(self._connection, self._run, leaf, findings)
+            for chunk in staging:
+                sifting.decide(self._connection, self._run, chunk, findings)
                 if self._run.api is Api.POINTS and len(self.prospect.samples) < _SAMPLES:
-                    balances.give_unused_keys(self._connection, self._run, leaf, rekey)
-                self._count(leaf)
+                    balances.give_unused_keys(self._connection, self._run, chunk, rekey)
+                self._count(chunk)
         self.prospect.lanes = sum(map(_lanes_of, self._lanes))
 
-    def _count(self, leaf: Leaf) -> None:
+    def _count(self, chunk: StagedChunk) -> None:
         seen = self.prospect
-        seen.fates.update({Fate(fate): leaf.fates.count(fate) for fate in set(leaf.fates)})
-        seen.faults.update(fault.code for fault in leaf.faults.values())
-        leaf.count(seen.decided, seen.inputs[leaf.file_no].name)
-        for at in sorted(leaf.faults)[: _PROBLEMS - len(seen.problems)]:
-            seen.problems.append(self._problem(leaf, at))
-        due = leaf.parts.take(leaf.due_parts())
+        seen.fates.update({Fate(fate): chunk.fates.count(fate) for fate in set(chunk.fates)})
+        seen.faults.update(fault.code for fault in chunk.faults.values())
+        chunk.count(seen.decided, seen.inputs[chunk.file_no].name)
+        for at in sorted(chunk.faults)[: _PROBLEMS - len(seen.problems)]:
+            seen.problems.append(self._problem(chunk, at))
+        due = chunk.parts.take(chunk.due_parts())
         seen.to_send += len(due)
         seen.samples += due.column("body").slice(0, _SAMPLES - len(seen.samples)).to_pylist()
         lines = np.empty(len(due), dtype=_LANE)
         lines["lane"] = numbers(due.column("lane"))
         self._lanes.add(lines)
 
-    def _problem(self, leaf: Leaf, at: int) -> Outcome:
-        fault = leaf.faults[at]
+    def _problem(self, chunk: StagedChunk, at: int) -> Outcome:
+        fault = chunk.faults[at]
         return Outcome(
-            source_file=self.prospect.inputs[leaf.file_no].name,
-            source_row=leaf.source_rows[at],
-            request_key=leaf.rows.values("request_key")[at] or "",
+            source_file=self.prospect.inputs[chunk.file_no].name,
+            source_row=chunk.source_rows[at],
+            request_key=chunk.rows.values("request_key")[at] or "",
             status=Status.INVALID,
             code=fault.code,
             message=fault.message,
@@ -160,8 +158,8 @@ class Rehearsal:
             finished_at=None,
             latency_ms=None,
             trace_id=None,
-            file_no=leaf.file_no,
-            file_line=leaf.line_at(at),
+            file_no=chunk.file_no,
+            file_line=chunk.line_at(at),
             field=fault.field,
             column=fault.column,
             rule=fault.rule,
@@ -190,7 +188,7 @@ def _next_run(connection: sqlite3.Connection, new: NewRun, account_no: int) -> R
         account_no=account_no,
         parent=new.parent,
         options=new.options,
-        act=Act.STAGING,
+        act=Phase.STAGING,
         state=None,
         exit_code=None,
         reason=None,

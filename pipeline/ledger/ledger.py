@@ -15,14 +15,14 @@ from pipeline.ledger.records import InputRecord, NewRun, RunRecord, RunState
 from pipeline.ledger.run_ledger import OpenFile, RunLedger
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.ledger.store import generations, lease
-from pipeline.ledger.store.database import Connect, connect, open_ledger, told_clearly, wal_path
+from pipeline.ledger.store.database import Connect, connect, open_ledger, wal_path, with_clear_errors
 from pipeline.ledger.store.in_place import Guard, Place
-from pipeline.ledger.store.lease import Holder, IsDead, Lease
+from pipeline.ledger.store.lease import IsDead, Lease, LeaseOwner
 from pipeline.ledger.store.quotas import QuotaStore, quota_path
 from pipeline.ledger.store.traces import NO_TRACES, Traces, accept, has_sent, refuse_if_behind
 from pipeline.ledger.store.transactions import Transactions
 from pipeline.model import Api, Status
-from pipeline.tables.outcome_page import Outcome, Outcomes
+from pipeline.tables.outcome_page import Outcome, OutcomePage
 from pipeline.tables.row_mark import RowMark
 
 _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
@@ -41,7 +41,7 @@ class Ledger:
         self,
         path: Path,
         clock: Clock,
-        holder: Holder,
+        owner: LeaseOwner,
         *,
         traces: Traces = NO_TRACES,
         is_dead: IsDead = lease.is_dead,
@@ -50,7 +50,7 @@ class Ledger:
         self.path = path
         self._traces = traces
         self._clock = clock
-        self._holder = holder
+        self._owner = owner
         self._is_dead = is_dead
         self._connect = connect
         self._file = self._open()
@@ -59,7 +59,7 @@ class Ledger:
     def _open(self) -> OpenFile:
         path = self.path
         writer = open_ledger(path, self._connect)
-        with told_clearly(path):
+        with with_clear_errors(path):
             # The log is there since the version was looked at, and stays as long as the file is open.
             places = [Place.of(file) for file in (path, wal_path(path)) if file.exists()]
             reader, reading = self._connect(path), threading.Lock()
@@ -106,7 +106,7 @@ class Ledger:
 
         `tick` is called on the way.
         """
-        with told_clearly(self.path):
+        with with_clear_errors(self.path):
             return left.left_of(self._file.reader, run, tick)
 
     def has_family(self, run: RunRecord) -> bool:
@@ -142,24 +142,22 @@ class Ledger:
 
     def is_live(self, run: RunRecord) -> bool:
         """Return whether some process is executing the run."""
-        return self._file.read(lambda c: lease.is_live(c, run.run_id, self._holder, self._clock.now(), self._is_dead))
+        return self._file.read(lambda c: lease.is_live(c, run.run_id, self._owner, self._clock.now(), self._is_dead))
 
     def outcomes(self, run: RunRecord) -> Iterator[Outcome]:
         """Yield the outcome of each row, in source order."""
         return self._file.outcomes(run)
 
-    def outcomes_in_pages(self, run: RunRecord) -> Iterator[Outcomes]:
+    def outcome_pages(self, run: RunRecord) -> Iterator[OutcomePage]:
         """Yield the outcomes of all rows, in source order, many at once; no page is empty."""
-        with told_clearly(self.path):
-            yield from outcomes.outcomes_in_pages(self._file.reader, run)
+        with with_clear_errors(self.path):
+            yield from outcomes.outcome_pages(self._file.reader, run)
 
     def refuse_if_behind(self) -> None:
         """Raise LedgerBehind where something was sent that the ledger does not know of."""
         self._file.read(lambda c: refuse_if_behind(c, self.path, self._traces))
 
-    def begin(
-        self, new: NewRun, account_holder: str, *, copied: RunRecord | None = None, resync: bool = False
-    ) -> RunLedger:
+    def begin(self, new: NewRun, merchant: str, *, copied: RunRecord | None = None, resync: bool = False) -> RunLedger:
         """
         Take the job for a new run and write it down. The caller concludes or leaves it.
 
@@ -173,20 +171,20 @@ class Ledger:
                 self._resync(connection, new)
             else:
                 refuse_if_behind(connection, self.path, self._traces)
-            account_no = self._bind(connection, new.api, new.account, account_holder)
+            account_no = self._bind(connection, new.api, new.account, merchant)
             if copied is not None:
                 _refuse_of_before(copied, account_no)
             return runs.begin(connection, new, account_no), held
 
         return RunLedger(self._file, self._clock, *self._take(write), self._is_dead)
 
-    def take_up(self, run: RunRecord, account_holder: str, options: Mapping[str, Any] = _NO_OPTIONS) -> RunLedger:
+    def take_up(self, run: RunRecord, merchant: str, options: Mapping[str, Any] = _NO_OPTIONS) -> RunLedger:
         """Take the job for a run that was stopped or killed, or raise RunHeld. `options` are those given anew."""
 
         def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
             held = self._acquire(connection, run.job, run.run_id)
             refuse_if_behind(connection, self.path, self._traces)
-            _refuse_of_before(run, self._bind(connection, run.api, run.account, account_holder))
+            _refuse_of_before(run, self._bind(connection, run.api, run.account, merchant))
             if runs.find(connection, run.run_id).act is not run.act:
                 raise LedgerError(f"run {run.run_id} has gone on since it was looked at; try again")
             runs.reopen(connection, run, options)
@@ -196,7 +194,7 @@ class Ledger:
         try:
             held.reopen()
         except BaseException:
-            held.let_go()
+            held.leave()
             raise
         return held
 
@@ -205,14 +203,14 @@ class Ledger:
             connection=connection,
             job=job,
             run_id=run_id,
-            holder=self._holder,
+            owner=self._owner,
             now=self._clock.now(),
             is_dead=self._is_dead,
         )
 
     def _resync(self, connection: sqlite3.Connection, new: NewRun) -> None:
         """Begin a generation, named after the run: what was confirmed and what lies outside says nothing any more."""
-        lease.end_others(connection, new.job, self._holder, self._clock.now(), self._is_dead)
+        lease.end_others(connection, new.job, self._owner, self._clock.now(), self._is_dead)
         accept(connection, self._traces)
         generations.begin(connection, new.run_id, new.started_at)
         # The state of the quotas may be as old as the ledger. A file that is missing is made later on: else a crash
@@ -220,12 +218,12 @@ class Ledger:
         if quota_path(self.path).exists():
             self.quotas().forget()
 
-    def _bind(self, connection: sqlite3.Connection, api: Api, account: str, account_holder: str) -> int:
+    def _bind(self, connection: sqlite3.Connection, api: Api, account: str, merchant: str) -> int:
         generation = generations.current(connection).of_account(api)
-        return runs.bind_account(connection, account, account_holder, generation)
+        return runs.bind_account(connection, account, merchant, generation)
 
     def _take(self, write: Callable[[sqlite3.Connection], tuple[RunRecord, Lease]]) -> tuple[RunRecord, Lease]:
-        with told_clearly(self.path):
+        with with_clear_errors(self.path):
             run, held = Transactions(self._file.writer).run(write)
         self._file.guard.check(run.run_id)
         return run, held

@@ -17,7 +17,7 @@ def position(run_no: int, row_no: int) -> int:
     return (run_no << ROW_BITS) | row_no
 
 
-class Act(StrEnum):
+class Phase(StrEnum):
     """How far a run has come; see docs/design.md."""
 
     STAGING = "staging"
@@ -79,7 +79,7 @@ class RunRecord:
     account_no: int
     parent: str | None
     options: Mapping[str, Any] = field(repr=False)
-    act: Act
+    act: Phase
     state: RunState | None
     exit_code: int | None
     reason: str | None

@@ -15,16 +15,16 @@ from pipeline.errors import LedgerError
 from pipeline.ledger.delivering import deliveries, queue
 from pipeline.ledger.delivering.deliveries import Entry
 from pipeline.ledger.history import inputs, left, origins, outcomes, runs
-from pipeline.ledger.history import skipped_rows as packs
+from pipeline.ledger.history import skipped_rows as skipped_rows
 from pipeline.ledger.history.origins import Origin
-from pipeline.ledger.records import Act, Decided, Due, InputRecord, RunRecord, RunState, Settlement, let_pass
+from pipeline.ledger.records import Decided, Due, InputRecord, Phase, RunRecord, RunState, Settlement, let_pass
 from pipeline.ledger.rules.admission import Admission, Go
 from pipeline.ledger.staging import refunds
 from pipeline.ledger.staging import rerun as rerunning
 from pipeline.ledger.staging.refunds import Retarget
 from pipeline.ledger.staging.slices import last_row_of_slice
 from pipeline.ledger.store import generations, lease
-from pipeline.ledger.store.database import told_clearly
+from pipeline.ledger.store.database import with_clear_errors
 from pipeline.ledger.store.group_commit import GroupCommit
 from pipeline.ledger.store.in_place import Guard
 from pipeline.ledger.store.lease import IsDead, IsGone, Lease
@@ -36,7 +36,7 @@ from pipeline.tables.outcome_page import Outcome
 # numpy and Arrow take a tenth of a second to import, and only a run's first act needs them.
 if TYPE_CHECKING:
     from pipeline.ledger.staging.staging import Staging
-    from pipeline.tables.mapped_chunk import Sheet
+    from pipeline.tables.mapped_chunk import MappedChunk
 
 T = TypeVar("T")
 
@@ -61,19 +61,19 @@ class OpenFile:
 
     def read(self, ask: Callable[[sqlite3.Connection], T]) -> T:
         """Return what a question to the file is answered."""
-        with self.reading, told_clearly(self.path):
+        with self.reading, with_clear_errors(self.path):
             return ask(self.reader)
 
     def outcomes(self, run: RunRecord) -> Iterator[Outcome]:
         """Yield the outcome of each row of a run, in source order."""
-        with told_clearly(self.path):
+        with with_clear_errors(self.path):
             yield from outcomes.outcomes(self.reader, run)
 
     def chosen(
         self, parent: RunRecord, selection: rerunning.Selection, tick: Callable[[], None] = lambda: None
     ) -> Iterator[rerunning.Chosen]:
         """Yield the rows of a run that a rerun takes; `tick` is called on the way."""
-        with told_clearly(self.path):
+        with with_clear_errors(self.path):
             done = left.DoneRows(self.reader, parent, tick) if left.has_family(self.reader, parent) else None
             ended = outcomes.outcomes(self.reader, parent)
             yield from rerunning.chosen(ended, selection, done.holds if done else lambda _row_no: False)
@@ -94,7 +94,7 @@ class RunLedger:
 
     def __init__(self, file: OpenFile, clock: Clock, run: RunRecord, held: Lease, is_dead: IsDead) -> None:
         self.run = run
-        self._is_gone: IsGone = lambda holder: is_dead(holder, held.holder)
+        self._is_gone: IsGone = lambda owner: is_dead(owner, held.owner)
         self._file = file
         self._lease = held
         self._clock = clock
@@ -112,7 +112,7 @@ class RunLedger:
         return self._generation.salt
 
     def _commit(self, write: Callable[[sqlite3.Connection], T]) -> T:
-        with told_clearly(self._file.path):
+        with with_clear_errors(self._file.path):
             result = self._transactions.run(write)
         # A commit to a file that is not in its place does not count.
         self._file.guard.check(self.run.run_id)
@@ -163,7 +163,7 @@ class RunLedger:
         """Return the rows that marks stand for; one that names no row to fix is left out."""
         return self._file.read(lambda c: origins.find_origins(c, self.run, marks))
 
-    def stage(self, file_no: int, first_row_no: int, sheet: "Sheet", retarget: Retarget) -> int:
+    def stage(self, file_no: int, first_row_no: int, mapped: "MappedChunk", retarget: Retarget) -> int:
         """
         Take in a chunk of rows; return how many of them are invalid.
 
@@ -174,7 +174,7 @@ class RunLedger:
         if self._staging is None:
             self._staging = Staging(self.run, self._file.path.parent, retarget)
         waiting = self._staging
-        return self._file.read(lambda c: waiting.add(c, file_no, first_row_no, sheet))
+        return self._file.read(lambda c: waiting.add(c, file_no, first_row_no, mapped))
 
     def start_delivering(
         self, rekey: Callable[[bytes, str], bytes], check: Callable[[Decided], None] = let_pass
@@ -190,9 +190,11 @@ class RunLedger:
 
             findings = self._file.read(lambda c: waiting.findings(c, self.keep_up, is_gone=self._is_gone))
             self.keep_up()
-            for leaf in waiting:
-                self._commit(partial(sifting.sift_and_write, run=self.run, leaf=leaf, findings=findings, rekey=rekey))
-                leaf.count(decided, self._file_names[leaf.file_no])
+            for chunk in waiting:
+                self._commit(
+                    partial(sifting.decide_and_write, run=self.run, chunk=chunk, findings=findings, rekey=rekey)
+                )
+                chunk.count(decided, self._file_names[chunk.file_no])
                 self.keep_up()
             self._forget_staging()
 
@@ -240,7 +242,7 @@ class RunLedger:
 
         With `rows` it is what is due of so many rows, the first that are left.
         """
-        with told_clearly(self._file.path):
+        with with_clear_errors(self._file.path):
             yield from queue.lanes(self._file.reader, self._file.reading, self.run, order, rows)
 
     def intend(self, dues: Sequence[Due]) -> list[Admission]:
@@ -304,14 +306,14 @@ class RunLedger:
         `progress` is what this execution adds: throttled, elapsed_s, sending_s. `waits` is what it waited for.
         """
         self._entries.flush()
-        for leaf in self._staging or ():
+        for chunk in self._staging or ():
             from pipeline.ledger.staging import decide as sifting  # noqa: PLC0415 - see the top
 
-            self._commit_at_length(partial(sifting.give_up, run=self.run, leaf=leaf, open_as=open_as))
+            self._commit_at_length(partial(sifting.give_up, run=self.run, chunk=chunk, open_as=open_as))
         code, message = open_as
         close = partial(runs.close_dues, run=self.run, code=code, message=message)
         self._commit_in_slices("dues", runs.NOT_REACHED, close)
-        if self._file.read(lambda c: runs.find(c, self.run.run_id)).act is Act.STAGING:
+        if self._file.read(lambda c: runs.find(c, self.run.run_id)).act is Phase.STAGING:
             take_back = partial(runs.take_back_dues, run=self.run)
             self._commit_in_slices("dues", "TRUE", take_back)
 
@@ -323,7 +325,7 @@ class RunLedger:
 
     def filtered_rows(self) -> int:
         """Return how many of the rows the job's filter left out."""
-        return self._file.read(lambda c: packs.rows_packed_as(c, self.run, "filtered"))
+        return self._file.read(lambda c: skipped_rows.skipped_rows_with(c, self.run, "filtered"))
 
     def has_open_dues(self) -> bool:
         """Return whether there is anything that the run did not come to."""
@@ -339,7 +341,7 @@ class RunLedger:
         self._forget_staging()
         self._commit(lambda c: lease.release(c, self._lease))
 
-    def let_go(self) -> None:
+    def leave(self) -> None:
         """Give the job back as far as the ledger takes it: with an error under way that says more than this would."""
         # A dead holder does not block the job.
         with suppress(LedgerError):

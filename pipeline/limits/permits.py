@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from pipeline.clock import Clock
 from pipeline.limits import window as quota
 from pipeline.limits.window import Window
-from pipeline.model import Trip, Wait
+from pipeline.model import RoundTrip, Wait
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ class _OpenSlot:
     started_at: float
     left: int
     awaited: int
-    trips: list[Trip] = field(default_factory=list)
+    round_trips: list[RoundTrip] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     longest_wait: float = 0.0
     is_lost: bool = False
@@ -76,15 +76,15 @@ class Permits:
         self._slots: dict[int, _OpenSlot] = {}
         self._current: _OpenSlot | None = None
         self._not_before = 0.0
-        self._stall = 0.0
+        self._local_lag = 0.0
         self._closed_since = 0.0
         self._closed_until = 0.0
         self.throttled = 0
 
-    def take(self, go_on: Callable[[], None]) -> Permit:
+    def take(self, check_running: Callable[[], None]) -> Permit:
         """Wait for a permit. `go_on` is asked before each wait and raises to give up."""
         while True:
-            go_on()
+            check_running()
             with self._lock:
                 now = self._clock.steady()
                 permit = self._from_current(now) or self._from_store(now)
@@ -106,7 +106,7 @@ class Permits:
         self._clock.sleep(seconds)
         late = self._clock.steady() - until
         with self._lock:
-            self._stall = max(self._stall, late)
+            self._local_lag = max(self._local_lag, late)
 
     def _from_current(self, now: float) -> Permit | None:
         slot = self._current
@@ -137,8 +137,8 @@ class Permits:
     def _step(self, state: bytes | None) -> tuple[bytes, quota.Slot | float]:
         # Read while nobody else may write: what others noted lies behind it, however long this thread stood still.
         now = self._clock.steady()
-        window = quota.stalled(quota.decode(state, self._boot, now), now, self._stall)
-        self._stall = 0.0
+        window = quota.delayed_locally(quota.decode(state, self._boot, now), now, self._local_lag)
+        self._local_lag = 0.0
         start = quota.next_start(window, self._limit, now)
         if window.closed_until > max(now, self._closed_until):
             self._closed_since = self._closed_since if now < self._closed_until else now
@@ -148,7 +148,7 @@ class Permits:
         window, given = quota.started(window, self._limit, now)
         return quota.encode(window, self._boot), given
 
-    def give_back(self, permit: Permit, trip: Trip | None) -> None:
+    def give_back(self, permit: Permit, round_trip: RoundTrip | None) -> None:
         """
         Say that the answer is here, and how the request travelled; None says that no answer will come.
 
@@ -159,12 +159,12 @@ class Permits:
             now = self._clock.steady()
             slot.awaited -= 1
             slot.longest_wait = max(slot.longest_wait, now - permit.given_at)
-            if trip is None:
+            if round_trip is None:
                 slot.is_lost = True
             else:
-                slot.trips.append(trip)
-                if trip.left_at is not None:
-                    slot.waits.append(now - trip.left_at)
+                slot.round_trips.append(round_trip)
+                if round_trip.left_at is not None:
+                    slot.waits.append(now - round_trip.left_at)
             self._close_if_answered(slot, now)
 
     def _close_if_answered(self, slot: _OpenSlot, now: float) -> None:
@@ -180,7 +180,7 @@ class Permits:
             slot.serial,
             now,
             longest=slot.longest_wait,
-            trips=slot.trips,
+            round_trips=slot.round_trips,
             waits=slot.waits,
         )
         return quota.encode(window, self._boot)

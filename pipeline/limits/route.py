@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from pipeline.model import Trip
+from pipeline.model import RoundTrip
 
 UNKNOWN_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 2.0
@@ -19,7 +19,7 @@ _USUAL_AMONG = 20
 _USUAL_STEP = 0.1
 _USUAL_AT_FIRST_SECONDS = 0.02
 # What is only a little longer says nothing.
-_UNUSUAL = 1.25
+_SLOW_FACTOR = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Route:
     behind it, so they show the network alone.
     """
 
-    shortest_trip: float = 0.0
+    shortest_round_trip: float = 0.0
     longest_wait: float = UNKNOWN_WAIT_SECONDS
     handshakes: int = 0
     slowest_handshake: float = 0.0
@@ -41,10 +41,10 @@ class Route:
 
 def quickest(route: Route) -> float:
     """Return a time that no round trip stays below."""
-    return route.shortest_trip * _SHORTEST_SHARE
+    return route.shortest_round_trip * _SHORTEST_SHARE
 
 
-def detour(route: Route) -> float | None:
+def path_jitter(route: Route) -> float | None:
     """
     Return how much longer than the quickest a request may be on its way; None where too little was measured to say.
 
@@ -52,17 +52,17 @@ def detour(route: Route) -> float | None:
     """
     if route.handshakes < _ENOUGH_HANDSHAKES:
         return None
-    spread = route.slowest_handshake - route.shortest_trip
-    return route.shortest_trip - quickest(route) + spread * (1 + _DOUBT / route.handshakes)
+    spread = route.slowest_handshake - route.shortest_round_trip
+    return route.shortest_round_trip - quickest(route) + spread * (1 + _DOUBT / route.handshakes)
 
 
-def travelled(route: Route, trip: Trip) -> Route:
+def travelled(route: Route, round_trip: RoundTrip) -> Route:
     """Take in what the system measured of one trip."""
-    shortest = min((t for t in (route.shortest_trip, trip.shortest) if t > 0.0), default=0.0)
-    route = replace(route, shortest_trip=shortest)
-    if trip.handshake <= 0.0:
+    shortest = min((t for t in (route.shortest_round_trip, round_trip.shortest) if t > 0.0), default=0.0)
+    route = replace(route, shortest_round_trip=shortest)
+    if round_trip.handshake <= 0.0:
         return route
-    slowest = max(trip.handshake, route.slowest_handshake * _KEPT)
+    slowest = max(round_trip.handshake, route.slowest_handshake * _KEPT)
     return replace(route, handshakes=route.handshakes + 1, slowest_handshake=slowest)
 
 
@@ -71,9 +71,9 @@ def waited(route: Route, seconds: float) -> Route:
     return replace(route, longest_wait=min(LONGEST_WAIT_SECONDS, max(seconds, route.longest_wait * _KEPT)))
 
 
-def is_usual(route: Route, seconds: float) -> bool:
+def is_not_slow(route: Route, seconds: float) -> bool:
     """Tell whether an answer that took so long from when its request had left may have come as all others do."""
-    return seconds <= route.usual_wait * _UNUSUAL
+    return seconds <= route.usual_wait * _SLOW_FACTOR
 
 
 def took(route: Route, waits: Iterable[float]) -> Route:

@@ -31,14 +31,14 @@ from pipeline.limits.route import (
     LONGEST_WAIT_SECONDS,
     UNKNOWN_WAIT_SECONDS,
     Route,
-    detour,
-    is_usual,
+    is_not_slow,
+    path_jitter,
     quickest,
     took,
     travelled,
     waited,
 )
-from pipeline.model import Trip
+from pipeline.model import RoundTrip
 
 # A request leaves within this time of when its slot was given out, or not with that permit.
 PERMIT_SECONDS = 0.5
@@ -49,14 +49,14 @@ _EVENNESS = 0.25
 _SLOWEST = 1 / 16
 _RECOVERY_PER_SECOND = 1 / 60
 # What a busy server was seen to take from the arrival of a request to its look at the clock, and a little more.
-_LEAST_HOLD_SECONDS = 0.012
-_MOST_HOLD_SECONDS = 0.5
+_LEAST_SERVER_LAG_SECONDS = 0.012
+_MOST_SERVER_LAG_SECONDS = 0.5
 # Before anything is known, and how many slots without a throttled answer halve it.
-_UNKNOWN_HOLD_SECONDS = 0.1
+_UNKNOWN_SERVER_LAG_SECONDS = 0.1
 _SLOTS_TO_TRUST = 20
-_HOLD_HALVES_IN_SECONDS = 3600.0
-_LONGEST_STALL_SECONDS = 0.5
-_STALL_HALVES_IN_SECONDS = 5.0
+_SERVER_LAG_HALVES_IN_SECONDS = 3600.0
+_LONGEST_LOCAL_LAG_SECONDS = 0.5
+_LOCAL_LAG_HALVES_IN_SECONDS = 5.0
 # Of a state nothing was noted later than now, but for the little by which the clocks of two cores may differ.
 _ASTRAY_SECONDS = 60.0
 # Format version of the state. Other versions are ignored.
@@ -96,9 +96,9 @@ class Window:
     share: float = 1.0
     changed_at: float = 0.0
     closed_until: float = 0.0
-    hold: float = _LEAST_HOLD_SECONDS
-    stall: float = 0.0
-    stalled_at: float = 0.0
+    server_lag: float = _LEAST_SERVER_LAG_SECONDS
+    local_lag: float = 0.0
+    local_lag_seen_at: float = 0.0
     route: Route = field(default_factory=Route)
 
 
@@ -112,21 +112,21 @@ def share_at(window: Window, now: float) -> float:
     return min(1.0, window.share + max(0.0, now - window.changed_at) * _RECOVERY_PER_SECOND)
 
 
-def hold_at(window: Window, now: float) -> float:
+def server_lag_at(window: Window, now: float) -> float:
     """
     Return how long the platform may take to count what has arrived.
 
     It is long at first, and soon short where the platform never throttles; what was learnt is forgotten slowly.
     """
     if not window.changed_at:
-        return _LEAST_HOLD_SECONDS + _UNKNOWN_HOLD_SECONDS * math.exp2(-window.serial / _SLOTS_TO_TRUST)
-    halvings = max(0.0, now - window.changed_at) / _HOLD_HALVES_IN_SECONDS
-    return _LEAST_HOLD_SECONDS + (window.hold - _LEAST_HOLD_SECONDS) * math.exp2(-halvings)
+        return _LEAST_SERVER_LAG_SECONDS + _UNKNOWN_SERVER_LAG_SECONDS * math.exp2(-window.serial / _SLOTS_TO_TRUST)
+    halvings = max(0.0, now - window.changed_at) / _SERVER_LAG_HALVES_IN_SECONDS
+    return _LEAST_SERVER_LAG_SECONDS + (window.server_lag - _LEAST_SERVER_LAG_SECONDS) * math.exp2(-halvings)
 
 
-def stall_at(window: Window, now: float) -> float:
+def local_lag_at(window: Window, now: float) -> float:
     """Return how long what is on its way may be held up by a busy machine: that it was is forgotten soon."""
-    return window.stall * math.exp2(-max(0.0, now - window.stalled_at) / _STALL_HALVES_IN_SECONDS)
+    return window.local_lag * math.exp2(-max(0.0, now - window.local_lag_seen_at) / _LOCAL_LAG_HALVES_IN_SECONDS)
 
 
 def next_start(window: Window, limit: float, now: float) -> float:
@@ -164,9 +164,9 @@ def _seen_by(window: Window, slot: Slot, now: float) -> float:
         # An answer that took very long was slow at the platform: once it had left, the request was there before.
         left_by = slot.sent_at + PERMIT_SECONDS if slot.left_at is None else slot.left_at
         latest = min(slot.answered_at, left_by + LONGEST_WAIT_SECONDS) - quickest(window.route)
-        longer = detour(window.route)
+        longer = path_jitter(window.route)
         if slot.was_prompt and slot.left_at is not None and longer is not None:
-            latest = min(latest, slot.left_at + longer + hold_at(window, now) + stall_at(window, now))
+            latest = min(latest, slot.left_at + longer + server_lag_at(window, now) + local_lag_at(window, now))
     return max(slot.sent_at, slot.left_at or 0.0, latest)
 
 
@@ -180,19 +180,19 @@ def started(window: Window, limit: float, now: float) -> tuple[Window, Slot]:
 
 
 def answered(
-    window: Window, serial: int, at: float, *, longest: float, trips: Iterable[Trip], waits: Sequence[float]
+    window: Window, serial: int, at: float, *, longest: float, round_trips: Iterable[RoundTrip], waits: Sequence[float]
 ) -> Window:
     """
     Take in that a slot's last answer came, after the longest wait of the slot, and how its requests travelled.
 
     `waits` is how long each answer took from when its request had left, as far as that is known.
     """
-    trips, route = tuple(trips), waited(window.route, longest)
-    for trip in trips:
-        route = travelled(route, trip)
-    left = [trip.left_at for trip in trips if trip.left_at is not None]
-    left_at = max(left) if left and len(left) == len(trips) else None
-    was_prompt = left_at is not None and is_usual(route, max(waits))
+    round_trips, route = tuple(round_trips), waited(window.route, longest)
+    for round_trip in round_trips:
+        route = travelled(route, round_trip)
+    left = [round_trip.left_at for round_trip in round_trips if round_trip.left_at is not None]
+    left_at = max(left) if left and len(left) == len(round_trips) else None
+    was_prompt = left_at is not None and is_not_slow(route, max(waits))
     slots = tuple(
         replace(slot, answered_at=at, left_at=left_at, was_prompt=was_prompt) if slot.serial == serial else slot
         for slot in window.slots
@@ -200,11 +200,11 @@ def answered(
     return replace(window, slots=slots, route=took(route, waits))
 
 
-def stalled(window: Window, now: float, seconds: float) -> Window:
+def delayed_locally(window: Window, now: float, seconds: float) -> Window:
     """Take in that a thread of this machine was held up for so long."""
-    if seconds <= stall_at(window, now):
+    if seconds <= local_lag_at(window, now):
         return window
-    return replace(window, stall=min(_LONGEST_STALL_SECONDS, seconds), stalled_at=now)
+    return replace(window, local_lag=min(_LONGEST_LOCAL_LAG_SECONDS, seconds), local_lag_seen_at=now)
 
 
 def slowed(window: Window, now: float, wait: float | None) -> Window:
@@ -220,7 +220,7 @@ def slowed(window: Window, now: float, wait: float | None) -> Window:
     return replace(
         window,
         share=max(_SLOWEST, share_at(window, now) / 2),
-        hold=min(_MOST_HOLD_SECONDS, hold_at(window, now) * 2),
+        server_lag=min(_MOST_SERVER_LAG_SECONDS, server_lag_at(window, now) * 2),
         changed_at=now,
         closed_until=closed_until,
     )
@@ -235,9 +235,15 @@ def encode(window: Window, boot: str) -> bytes:
     """Return the window as bytes; `boot` tells which start of the machine its times belong to."""
     slots = [(s.serial, s.permits, s.sent_at, s.answered_at, s.left_at, s.was_prompt) for s in window.slots]
     rest = (window.serial, window.limit, window.share, window.changed_at, window.closed_until)
-    learnt = (window.hold, window.stall, window.stalled_at)
+    learnt = (window.server_lag, window.local_lag, window.local_lag_seen_at)
     route = window.route
-    measured = (route.shortest_trip, route.longest_wait, route.handshakes, route.slowest_handshake, route.usual_wait)
+    measured = (
+        route.shortest_round_trip,
+        route.longest_wait,
+        route.handshakes,
+        route.slowest_handshake,
+        route.usual_wait,
+    )
     return orjson.dumps([_FORM, boot, slots, (*rest, *learnt), measured])
 
 
@@ -264,4 +270,4 @@ def decode(state: bytes | None, boot: str, now: float) -> Window:
 
 def _last_noted_at(window: Window) -> float:
     """Return the latest of the times that were the present when they were noted; a quota may be closed for longer."""
-    return max(window.changed_at, window.stalled_at, *(slot.sent_at for slot in window.slots))
+    return max(window.changed_at, window.local_lag_seen_at, *(slot.sent_at for slot in window.slots))

@@ -14,7 +14,7 @@ from pipeline.map.fields import PART_OF_BIZ_DATA, export_schema, field_of
 from pipeline.map.rules import MappingRules
 from pipeline.map.seal import KEY_OF_API, SEAL
 from pipeline.map.shape import Shape
-from pipeline.map.tell import Teller
+from pipeline.map.tell import FaultTexts
 from pipeline.map.values.conversion import Convert, conversion
 from pipeline.model import Api, Export, Fault, Filtered, Invalid, Mapped, Payload, Row
 from pipeline.resources import schema
@@ -60,7 +60,7 @@ class RowMapper:
         self._salt = rules.salt if rules.api is Api.POINTS else ""
         self._seal = SEAL[rules.api]
         self.key = KEY_OF_API[rules.api]
-        self._teller = Teller(rules.export, wiring)
+        self._teller = FaultTexts(rules.export, wiring)
 
     def map(self, row: Row) -> Mapped:
         """Tell the story of one row."""

@@ -23,7 +23,7 @@ _OF_TEXT = (Harmless.TIME,)
 _NO_FIELD = Field("")
 
 
-class Teller:
+class FaultTexts:
     """Words the faults of one file's rows."""
 
     def __init__(self, export: Export, wiring: Wiring) -> None:

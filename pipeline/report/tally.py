@@ -7,7 +7,7 @@ from itertools import chain, groupby
 
 from pipeline.model import Status
 from pipeline.tables.fault_groups import FaultExample, FaultGroups, FaultKind, GroupedFaults
-from pipeline.tables.outcome_page import Outcome, Outcomes
+from pipeline.tables.outcome_page import Outcome, OutcomePage
 
 LISTED_ROWS = 50
 _DONE = frozenset({Status.SUCCEEDED, Status.SKIPPED})
@@ -26,7 +26,7 @@ class Tally:
         self._failed: list[Outcome] = []
         self._unsent: list[Outcome] = []
 
-    def add(self, outcomes: Outcomes) -> None:
+    def add(self, outcomes: OutcomePage) -> None:
         """Count rows."""
         self.attempts += sum(outcomes.attempts)
         at = 0
@@ -39,7 +39,7 @@ class Tally:
             wanting = zip(outcomes.status, outcomes.wants_new_key, strict=True)
             self.new_keys_wanted += sum(wants and status is Status.REJECTED for status, wants in wanting)
 
-    def _count(self, kind: FaultKind, outcomes: Outcomes, entries: range) -> None:
+    def _count(self, kind: FaultKind, outcomes: OutcomePage, entries: range) -> None:
         """Count rows of one kind, which are neighbours."""
         rows = len(entries)
         self.rows += rows
@@ -49,7 +49,7 @@ class Tally:
             self._faults.add(kind, partial(_example, outcomes, entries[0]), rows)
             self._list(kind.status, outcomes, entries)
 
-    def _list(self, status: Status, outcomes: Outcomes, entries: range) -> None:
+    def _list(self, status: Status, outcomes: OutcomePage, entries: range) -> None:
         listed = self._unsent if status is Status.UNSENT else self._failed
         for at in entries[: LISTED_ROWS - len(listed)]:
             listed.append(replace(outcomes[at], cells=None))
@@ -83,6 +83,6 @@ class Tally:
         return list(chain(self._failed, self._unsent))[:LISTED_ROWS]
 
 
-def _example(outcomes: Outcomes, at: int) -> FaultExample:
+def _example(outcomes: OutcomePage, at: int) -> FaultExample:
     row = outcomes[at]
     return FaultExample(row.source_file, row.source_row, row.file_line, row.value, row.message)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.report.advice import Step, next_steps
-from pipeline.report.files.folder import Drafts, make_folder
+from pipeline.report.files.folder import PendingFiles, make_folder
 from pipeline.report.files.outcome_file import NoFile, OutcomeFile, outcome_file
 from pipeline.report.files.record import OutcomeFormat, columns_of
 from pipeline.report.files.rows_to_fix import CSV_NAME, WORKBOOK_NAME, Mark, RowsToFix, header_of, left_out_note
@@ -16,7 +16,7 @@ from pipeline.report.files.workbook import TextWorkbook
 from pipeline.report.page import render_page
 from pipeline.report.summary import Summary
 from pipeline.report.tally import Tally
-from pipeline.tables.outcome_page import Outcomes
+from pipeline.tables.outcome_page import OutcomePage
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def write_report(
     outcome_format: OutcomeFormat | None,
     run_id: str,
     job: str,
-    outcomes: Iterable[Outcomes],
+    outcomes: Iterable[OutcomePage],
     columns: Mapping[int, tuple[str, ...]],
     summarise: Callable[[Tally], Summary],
     mark: Mark,
@@ -71,10 +71,10 @@ def write_report(
     make_folder(folder)
     outcome_name = outcome_format and f"outcome.{outcome_format}"
     try:
-        with Drafts(folder, kept) as drafts, _workbook(drafts, columns) as book:
-            rows_to_fix = RowsToFix(drafts.begin(CSV_NAME, private=True), book, columns, mark)
+        with PendingFiles(folder, kept) as pending, _workbook(pending, columns) as book:
+            rows_to_fix = RowsToFix(pending.begin(CSV_NAME, private=True), book, columns, mark)
             tally = _pass(
-                drafts=drafts,
+                pending=pending,
                 outcome_format=outcome_format,
                 run_id=run_id,
                 job=job,
@@ -88,8 +88,8 @@ def write_report(
                 book.note(note)
             notes += [f"{path} was given back as an input, and stays as it is" for path in kept]
             if html:
-                drafts.begin("report.html").write(render_page(summary, tally, outcome_name).encode())
-            drafts.begin("summary.json").write(summary.as_json())
+                pending.begin("report.html").write(render_page(summary, tally, outcome_name).encode())
+            pending.begin("summary.json").write(summary.as_json())
     except OSError as exc:
         raise PipelineError(
             f"the report can't be written to {folder}: {exc.strerror or exc}; the ledger keeps every outcome: "
@@ -108,21 +108,21 @@ def write_report(
     )
 
 
-def _workbook(drafts: Drafts, columns: Mapping[int, tuple[str, ...]]) -> TextWorkbook:
-    file = drafts.begin(WORKBOOK_NAME, private=True)
-    return TextWorkbook(file, drafts.begin_room(WORKBOOK_NAME), header_of(columns))
+def _workbook(pending: PendingFiles, columns: Mapping[int, tuple[str, ...]]) -> TextWorkbook:
+    file = pending.begin(WORKBOOK_NAME, private=True)
+    return TextWorkbook(file, pending.begin_room(WORKBOOK_NAME), header_of(columns))
 
 
 def _pass(
-    drafts: Drafts,
+    pending: PendingFiles,
     outcome_format: OutcomeFormat | None,
     run_id: str,
     job: str,
-    outcomes: Iterable[Outcomes],
+    outcomes: Iterable[OutcomePage],
     rows_to_fix: RowsToFix,
 ) -> Tally:
     tally = Tally()
-    with _outcome_file(drafts, outcome_format) as file:
+    with _outcome_file(pending, outcome_format) as file:
         for page in outcomes:
             file.add(columns_of(run_id, job, page))
             rows_to_fix.add(page)
@@ -130,7 +130,7 @@ def _pass(
     return tally
 
 
-def _outcome_file(drafts: Drafts, outcome_format: OutcomeFormat | None) -> AbstractContextManager[OutcomeFile]:
+def _outcome_file(pending: PendingFiles, outcome_format: OutcomeFormat | None) -> AbstractContextManager[OutcomeFile]:
     if outcome_format is None:
         return nullcontext(NoFile())
-    return outcome_file(drafts.begin(f"outcome.{outcome_format}"), outcome_format)
+    return outcome_file(pending.begin(f"outcome.{outcome_format}"), outcome_format)

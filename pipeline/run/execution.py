@@ -11,7 +11,7 @@ from pipeline.ledger.records import Due, RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.model import LaneOrder, Status, Wait
 from pipeline.run.waits import Waits
-from pipeline.write.brakes.run_control import Course, Drained, Ending
+from pipeline.write.brakes.run_control import Drained, Ending, RunControl
 from pipeline.write.delivery import timestamp
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class Cast:
 
     run: RunLedger
     deliver: Deliver
-    course: Course
+    control: RunControl
     throttled: Callable[[], int]
     clock: Clock
     tick: Callable[[], None]
@@ -74,7 +74,7 @@ def execute(cast: Cast, stage: Callable[[], object] | None) -> int:
     try:
         return _Execution(cast).carry_out(stage)
     finally:
-        cast.run.let_go()
+        cast.run.leave()
 
 
 class _Execution:
@@ -95,7 +95,7 @@ class _Execution:
         except Drained:
             pass
         except (SourceError, SettingsError) as exc:
-            cast.course.drain(Ending.STOPPED, str(exc), halt_code="input")
+            cast.control.drain(Ending.STOPPED, str(exc), halt_code="input")
             self._conclude()
             cast.run.finish(2)
             raise
@@ -105,34 +105,34 @@ class _Execution:
 
     def _deliver(self) -> None:
         cast = self._cast
-        cast.course.go_on()
+        cast.control.check_running()
         started = cast.clock.steady()
         cast.deliver(cast.run.lanes(cast.order, cast.most_rows), tick=self._tick)
         cast.run.keep_up()
         if cast.most_rows is not None:
-            cast.course.drain(Ending.INTERRUPTED, f"no more than {cast.most_rows} rows were to be delivered (--limit)")
+            cast.control.drain(Ending.INTERRUPTED, f"no more than {cast.most_rows} rows were to be delivered (--limit)")
         self._sending_seconds = cast.clock.steady() - started
 
     def _tick(self) -> None:
         # All workers may be waiting, for long, when the deadline comes: draining wakes them.
         with suppress(Drained):
-            self._cast.course.go_on()
+            self._cast.control.check_running()
         self._cast.run.keep_up()
         lines = self._waits.observe(self._cast.waiting())
-        self._cast.course.waiting_for = self._waits.shown()
+        self._cast.control.waiting_for = self._waits.shown()
         # Last: these may write to a terminal that takes nothing.
         for line in lines:
             self._cast.said(line)
         self._cast.tick()
 
     def _conclude(self) -> RunRecord:
-        cast, course = self._cast, self._cast.course
+        cast, control = self._cast, self._cast.control
         state = self._state()
         return cast.run.conclude(
             state=state,
-            reason=None if state is RunState.COMPLETED else course.reason,
+            reason=None if state is RunState.COMPLETED else control.reason,
             finished_at=timestamp(cast.clock.now()),
-            open_as=course.open_as,
+            open_as=control.open_as,
             progress={
                 "throttled": cast.throttled(),
                 "elapsed_s": cast.clock.steady() - self._started,
@@ -142,9 +142,9 @@ class _Execution:
         )
 
     def _state(self) -> RunState:
-        if self._cast.course.ending in (Ending.STOPPED, Ending.TOO_MANY_INVALID):
+        if self._cast.control.ending in (Ending.STOPPED, Ending.TOO_MANY_INVALID):
             return RunState.STOPPED
-        if self._cast.course.ending is None:
+        if self._cast.control.ending is None:
             return RunState.COMPLETED
         # A deadline or a signal that came when all was done took nothing away.
         is_done = self._is_staged and not self._cast.run.has_open_dues()

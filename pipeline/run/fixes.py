@@ -9,7 +9,7 @@ from pipeline.ledger.history.origins import Origin
 from pipeline.map import MappingRules, RoundedIds, RowContents
 from pipeline.model import BadRow, Fault, Row
 from pipeline.tables.chunk import Chunk
-from pipeline.tables.mapped_chunk import OriginOfRow, Sheet
+from pipeline.tables.mapped_chunk import MappedChunk, OriginOfRow
 from pipeline.tables.text_columns import listed
 
 _log = logging.getLogger("backfill")
@@ -66,12 +66,12 @@ class Fixes:
             cells[each.column] = each.original
         return BadRow(row.number, _joined([each.fault for each in spoiled]), tuple(cells))
 
-    def known_by_content(self, sheet: Sheet, origins: Mapping[int, Origin]) -> Sheet:
+    def known_by_content(self, mapped: MappedChunk, origins: Mapping[int, Origin]) -> MappedChunk:
         """Return a sheet that tells by what its rows, and the rows that they fix, are known again."""
         return replace(
-            sheet,
+            mapped,
             origins={at: self._origin(origin) for at, origin in origins.items()},
-            contents=lambda at: self._contents_of(sheet.cells(at)),
+            contents=lambda at: self._contents_of(mapped.cells(at)),
         )
 
     def _contents_of(self, cells: tuple[str | None, ...]) -> tuple[bytes, ...]:

@@ -11,8 +11,8 @@ from pipeline.model import DEFAULT_MAX_INVALID, CsvFormat, Int96, RowLimit, Stat
 from pipeline.read import Source, SourceFile, open_source, sha256_of, verify_unchanged
 from pipeline.run.fixes import Fixes
 from pipeline.run.wrong_batch import is_wrong, too_many_invalid
-from pipeline.tables.mapped_chunk import Sheet
-from pipeline.write.brakes.run_control import Course, Drained, Ending
+from pipeline.tables.mapped_chunk import MappedChunk
+from pipeline.write.brakes.run_control import Drained, Ending, RunControl
 
 
 class TakesRows(Protocol):
@@ -30,7 +30,7 @@ class TakesRows(Protocol):
         """Note an input file, when it is opened and again when it was read to its end."""
         ...
 
-    def stage(self, file_no: int, first_row_no: int, sheet: Sheet, retarget: Retarget) -> int:
+    def stage(self, file_no: int, first_row_no: int, sheet: MappedChunk, retarget: Retarget) -> int:
         """Take in a chunk of rows; return how many of them are invalid."""
         ...
 
@@ -58,7 +58,7 @@ class Stager:
         ledger: TakesRows,
         rules: MappingRules,
         csv: CsvFormat,
-        course: Course,
+        control: RunControl,
         *,
         max_invalid: RowLimit = DEFAULT_MAX_INVALID,
         sheet: str | None = None,
@@ -72,7 +72,7 @@ class Stager:
         self._sheet = sheet
         self._int96 = int96
         self._uses = UsedColumns(rules)
-        self._course = course
+        self._control = control
         self._max_invalid = max_invalid
         self._limit = limit
         self._tick = tick
@@ -86,7 +86,7 @@ class Stager:
         for file in files:
             self._check_header(file)
         for file_no, file in enumerate(files, 1):
-            self._go_on()
+            self._check_running()
             self._stage_file(file_no, file)
         for file in files:
             verify_unchanged(file)
@@ -96,16 +96,16 @@ class Stager:
     def _check(self, decided: Decided) -> None:
         """Raise Drained where the rows are wrong as a whole: then nothing is sent."""
         # Those whose key stands for other content; the others were counted when they were read.
-        self._course.count(Status.INVALID, decided.invalid - self._invalid)
+        self._control.count(Status.INVALID, decided.invalid - self._invalid)
         if is_wrong(decided, self._max_invalid):
             reason = too_many_invalid(decided, self._max_invalid)
-            self._course.drain(Ending.TOO_MANY_INVALID, reason, halt_code=Ending.TOO_MANY_INVALID)
-            self._course.go_on()
+            self._control.drain(Ending.TOO_MANY_INVALID, reason, halt_code=Ending.TOO_MANY_INVALID)
+            self._control.check_running()
 
-    def _go_on(self) -> None:
+    def _check_running(self) -> None:
         """Go on with what is not yet read. A run that is to end when nothing is left to read has come to its end."""
         if self._rows:
-            self._course.go_on()
+            self._control.check_running()
 
     def _check_header(self, file: SourceFile) -> None:
         with self._open(file) as source:
@@ -144,7 +144,7 @@ class Stager:
         map_chunk = bind_chunks(self._rules, source.columns)
         fixes = Fixes(self._ledger, self._rules, source.columns)
         for chunk in source:
-            self._go_on()
+            self._check_running()
             left = len(chunk) if self._limit is None else self._limit - self._rows
             tied = fixes.tie(chunk.slice(0, left))
             sheet = fixes.known_by_content(map_chunk(tied.chunk), tied.origins)
@@ -153,7 +153,7 @@ class Stager:
             self._filtered += len(sheet.filtered)
             if invalid:
                 self._invalid += invalid
-                self._course.count(Status.INVALID, invalid)
+                self._control.count(Status.INVALID, invalid)
             self._ledger.keep_up()
             self._tick(self._rows)
             if self._rows == self._limit:

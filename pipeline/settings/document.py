@@ -20,7 +20,7 @@ def read_document(path: Path) -> dict[str, Any]:
         line = exc.object[: exc.start].count(b"\n") + 1
         raise SettingsError([f"{path} line {line}: not UTF-8; save the file as UTF-8"]) from None
     except tomllib.TOMLDecodeError as exc:
-        raise SettingsError([_told(path, text, str(exc))]) from None
+        raise SettingsError([_messages(path, text, str(exc))]) from None
     except (ValueError, RecursionError):
         # A number of thousands of digits, or brackets within brackets without end: tomllib does not say where.
         raise SettingsError([f"{path}: not valid TOML: a number or a nesting is beyond all measure"]) from None
@@ -43,7 +43,7 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _told(path: Path, text: str, message: str) -> str:
+def _messages(path: Path, text: str, message: str) -> str:
     match = _PLACE.fullmatch(message)
     if match is None:
         return f"{path}: not valid TOML"

@@ -4,15 +4,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from pipeline.simulator.faults.fault import Fault
+from pipeline.simulator.faults.fault import InjectedFault
 from pipeline.simulator.http.messages import Call, Reply
 from pipeline.simulator.ruling import Accepted, Admission, Api, Claim, Decision, Refusal, Ruling
-from pipeline.simulator.state.memory import Books
+from pipeline.simulator.state.memory import Memory
 
-Rule = Callable[[Admission, Books], tuple[Decision, Ruling]]
+Rule = Callable[[Admission, Memory], tuple[Decision, Ruling]]
 
 
-class Desk(Protocol):
+class PlatformApi(Protocol):
     """Where the calls of one protocol come in and their answers are made."""
 
     @property
@@ -38,7 +38,7 @@ class Desk(Protocol):
         """Check headers, time and signature, and return the plain content."""
         ...
 
-    def refusal(self, fault: Fault) -> Ruling:
+    def refusal(self, fault: InjectedFault) -> Ruling:
         """Return the business refusal that a fault asks for."""
         ...
 
@@ -46,7 +46,7 @@ class Desk(Protocol):
         """Return the unsigned answer to a call that was not admitted."""
         ...
 
-    def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: Fault | None) -> Reply:
+    def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Reply:
         """Return the answer, signed and encrypted as the request asks, or as wrongly as the fault says."""
         ...
 

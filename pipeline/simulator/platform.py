@@ -7,18 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.clock import Clock
-from pipeline.simulator.api import Desk
+from pipeline.simulator.api import PlatformApi
 from pipeline.simulator.apis import alipay_v3, gateway, wechatpay
 from pipeline.simulator.apis.fields import text
 from pipeline.simulator.false_answers import followed, instead, retry_after
 from pipeline.simulator.faults.answer_signature import Fresh
-from pipeline.simulator.faults.fault import Fault, Kind, When
-from pipeline.simulator.faults.fault_injector import Struck, Weather
+from pipeline.simulator.faults.fault import InjectedFault, Kind, When
+from pipeline.simulator.faults.fault_injector import FaultInjector, Struck
 from pipeline.simulator.http.messages import Answer, Call, Cut, Followed, Reply, Silence
 from pipeline.simulator.identities import Identities
 from pipeline.simulator.ruling import Admission, Api, Claim, Decision, Refusal, Ruling
 from pipeline.simulator.state.journal import Entry, Journal, card_digest
-from pipeline.simulator.state.memory import Books
+from pipeline.simulator.state.memory import Memory
 from pipeline.simulator.state.quota import Quota
 
 
@@ -34,7 +34,7 @@ class Platform:
         self,
         identities: Identities,
         *,
-        faults: Sequence[Fault],
+        faults: Sequence[InjectedFault],
         limits: Mapping[str, int],
         clock: Clock,
         seed: int,
@@ -47,12 +47,12 @@ class Platform:
         self._clock = clock
         self._seed = seed
         self._turn = threading.Lock()
-        self._weather = Weather(faults, seed=seed, at=clock.steady())
+        self._fault_injector = FaultInjector(faults, seed=seed, at=clock.steady())
         self._start_over()
 
-    def set_faults(self, faults: Sequence[Fault]) -> None:
+    def set_faults(self, faults: Sequence[InjectedFault]) -> None:
         """Replace the faults in force. Raises SettingsError for one that makes no sense."""
-        self._weather.change(faults, at=self._clock.steady())
+        self._fault_injector.change(faults, at=self._clock.steady())
 
     def reset(self) -> None:
         """Forget every request, key, nonce and arrival, and go back to the faults of the start."""
@@ -66,47 +66,47 @@ class Platform:
         route = self._routes.get(call.path)
         if route is None or call.method != route[0]:
             return Reply(404 if route is None else 405)
-        desk = route[1]
-        claim = desk.claim(call)
-        struck = self._weather.strike(claim, call.steady)
+        api = route[1]
+        claim = api.claim(call)
+        struck = self._fault_injector.strike(claim, call.steady)
         self._pause(struck.delay(When.BEFORE_APPLYING))
-        early = instead(desk, call, struck, When.BEFORE_APPLYING)
+        early = instead(api, call, struck, When.BEFORE_APPLYING)
         if early is not None:
             self._note(call, struck, Decision.UNTOUCHED, _status(early), known=claim)
             return early
-        admission = desk.admit(call, claim)
+        admission = api.admit(call, claim)
         if isinstance(admission, Refusal):
             self._note(call, struck, Decision.REFUSED, admission.status, known=claim, code=admission.code)
-            return desk.turn_away(call, admission)
-        return self._serve(desk, call, admission, struck)
+            return api.turn_away(call, admission)
+        return self._serve(api, call, admission, struck)
 
-    def _serve(self, desk: Desk, call: Call, admission: Admission, struck: Struck) -> Answer:
+    def _serve(self, api: PlatformApi, call: Call, admission: Admission, struck: Struck) -> Answer:
         with self._turn:
-            decision, ruling = self._decide(desk, call, admission, struck)
-            answer = instead(desk, call, struck, When.AFTER_APPLYING)
+            decision, ruling = self._decide(api, call, admission, struck)
+            answer = instead(api, call, struck, When.AFTER_APPLYING)
             code, status = (ruling.code, ruling.status) if isinstance(ruling, Refusal) else ("SUCCESS", 200)
             status_sent = _status(answer) if answer else status
             self._note(call, struck, decision, status_sent, known=admission, code=code)
         if answer is None:
             # Signing takes longer than all the rest, and nobody has to wait their turn for it.
-            reply = desk.answer(admission, ruling, self._clock.now(), struck.main)
+            reply = api.answer(admission, ruling, self._clock.now(), struck.main)
             stray = struck.kind(Kind.STRAY_ANSWER)
-            answer = followed(desk, call, stray, reply) if stray else reply
+            answer = followed(api, call, stray, reply) if stray else reply
             answer = Cut(reply) if struck.kind(Kind.CUT_BODY) else answer
         self._pause(struck.delay(When.AFTER_APPLYING))
         return answer
 
-    def _decide(self, desk: Desk, call: Call, admission: Admission, struck: Struck) -> tuple[Decision, Ruling]:
+    def _decide(self, api: PlatformApi, call: Call, admission: Admission, struck: Struck) -> tuple[Decision, Ruling]:
         claim = admission.claim
-        if admission.nonce and not self._books.use_nonce(claim.merchant, admission.nonce):
-            return Decision.REFUSED, desk.replayed
+        if admission.nonce and not self._memory.use_nonce(claim.merchant, admission.nonce):
+            return Decision.REFUSED, api.replayed
         throttle = struck.kind(Kind.THROTTLE)
         if throttle or not self._quota.admit(claim.api, claim.merchant, call.steady):
-            return Decision.THROTTLED, replace(desk.throttled, headers=retry_after(throttle))
+            return Decision.THROTTLED, replace(api.throttled, headers=retry_after(throttle))
         refuse = struck.kind(Kind.REFUSE)
         if refuse:
-            return Decision.REFUSED, desk.refusal(refuse)
-        return desk.rules[claim.api](admission, self._books)
+            return Decision.REFUSED, api.refusal(refuse)
+        return api.rules[claim.api](admission, self._memory)
 
     def _note(
         self,
@@ -145,12 +145,12 @@ class Platform:
 
     def _start_over(self) -> None:
         fresh = Fresh(self._seed)
-        wechat = wechatpay.WechatDesk(self._identities, fresh)
-        self._books = Books()
+        wechat = wechatpay.WechatApi(self._identities, fresh)
+        self._memory = Memory()
         self._quota = Quota(self._limits)
-        self._routes: dict[str, tuple[str, Desk]] = {
-            alipay_v3.PATH: ("POST", alipay_v3.V3Desk(self._identities, fresh)),
-            gateway.PATH: ("POST", gateway.GatewayDesk(self._identities, fresh)),
+        self._routes: dict[str, tuple[str, PlatformApi]] = {
+            alipay_v3.PATH: ("POST", alipay_v3.V3Api(self._identities, fresh)),
+            gateway.PATH: ("POST", gateway.GatewayApi(self._identities, fresh)),
             wechatpay.POINTS_PATH: ("POST", wechat),
             wechatpay.CERTIFICATES_PATH: ("GET", wechat),
         }

@@ -10,10 +10,10 @@ from typing import Self
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import SettingsError
 from pipeline.simulator.admin import PREFIX, Admin
-from pipeline.simulator.faults.fault import Fault
+from pipeline.simulator.faults.fault import InjectedFault
 from pipeline.simulator.faults.fault_script import load_faults
 from pipeline.simulator.http.messages import Answer, Call
-from pipeline.simulator.http.server import Door
+from pipeline.simulator.http.server import HttpServer
 from pipeline.simulator.identities import Identities, default_identities
 from pipeline.simulator.platform import Platform
 from pipeline.simulator.ruling import Api
@@ -40,7 +40,7 @@ class Simulator(AbstractContextManager["Simulator"]):
         *,
         port: int = 0,
         identities: Identities | None = None,
-        faults: Sequence[Fault] = (),
+        faults: Sequence[InjectedFault] = (),
         limits: Mapping[str, int] = _LIMITS,
         clock: Clock | None = None,
         seed: int = 0,
@@ -62,47 +62,47 @@ class Simulator(AbstractContextManager["Simulator"]):
         self._admin = Admin(self._platform)
         self._stopped = threading.Event()
         self._closing = ExitStack()
-        self._door: Door | None = None
+        self._server: HttpServer | None = None
 
     def __enter__(self) -> Self:
         try:
-            door = Door(self._port, self._receive, self._clock)
+            server = HttpServer(self._port, self._receive, self._clock)
         except OSError as error:
             raise SettingsError([f"port {self._port} can't be listened on: {error.strerror}"]) from error
         except OverflowError as error:
             raise SettingsError([f"port {self._port} can't be: ports go from 0, for a free one, to 65535"]) from error
-        self._closing.callback(door.server_close)
+        self._closing.callback(server.server_close)
         try:
             self._closing.enter_context(self.journal)
         except SettingsError:
             self._closing.close()
             raise
-        thread = threading.Thread(target=door.serve_forever, args=(0.01,), name="simulator", daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), name="simulator", daemon=True)
         thread.start()
-        self._door = door
-        for step in (door.hang_up, thread.join, door.shutdown):
+        self._server = server
+        for step in (server.hang_up, thread.join, server.shutdown):
             self._closing.callback(step)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._door = None
+        self._server = None
         self._closing.close()
 
     @property
     def url(self) -> str:
         """Return where it listens, as `http://127.0.0.1:PORT`. Raises RuntimeError outside the `with` block."""
-        if self._door is None:
+        if self._server is None:
             raise RuntimeError("the simulator has an address only inside its `with` block")
-        return f"http://127.0.0.1:{self._door.server_address[1]}"
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def journal(self) -> Journal:
         """Return what was received and decided."""
         return self._platform.journal
 
-    def set_faults(self, faults: Sequence[Fault]) -> None:
+    def set_faults(self, faults: Sequence[InjectedFault]) -> None:
         """Replace the faults in force; their counting starts anew."""
         self._platform.set_faults(faults)
 

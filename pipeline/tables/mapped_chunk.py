@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.model import Api, BadRow, Balance, Filtered, Invalid, Mapped, ObjectState, Payload, digest
-from pipeline.tables.rows import Lines
+from pipeline.tables.rows import ArrowRows
 from pipeline.tables.text_columns import Column
 
 DIGEST = pa.binary(16)
@@ -53,7 +53,7 @@ class OriginOfRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class MappedChunk:
     """
     What the rows of a chunk became, numbered as in `numbers`.
 
@@ -67,7 +67,7 @@ class Sheet:
     api: Api
     numbers: range
     request_keys: Column = field(repr=False)
-    payloads: Lines
+    payloads: ArrowRows
     others: Mapping[int, Invalid | BadRow] = field(repr=False)
     cells: Callable[[int], tuple[str | None, ...]] = field(repr=False)
     filtered: frozenset[int] = frozenset()

@@ -45,7 +45,7 @@ _columns: Callable[[object], tuple[Sequence[Any], ...]] = attrgetter(*(each.name
 
 
 @dataclass(frozen=True, slots=True)
-class Outcomes:
+class OutcomePage:
     """
     What became of neighbouring rows, in source order, as columns: entry n of each is about the same row.
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from pipeline.tables.text_columns import Column, listed
 
 
-class Lines:
+class ArrowRows:
     """Columns side by side; entry n of every column is about the same line."""
 
     __slots__ = ("_batch", "_changed", "_values")
@@ -63,10 +63,10 @@ class Lines:
             self._values[name] = column.to_pylist() if has_gaps else listed(column)
         return self._values[name]
 
-    def take(self, places: npt.NDArray[np.intp]) -> "Lines":
+    def take(self, places: npt.NDArray[np.intp]) -> "ArrowRows":
         """Return the lines at some places, in order and none twice; what is changed there is not changed here."""
         is_all = len(places) == len(self)
-        return Lines(self.batch if is_all else self.batch.take(places))
+        return ArrowRows(self.batch if is_all else self.batch.take(places))
 
     def change(self, at: int, **values: Any) -> None:
         """Put other values into one line."""
@@ -79,5 +79,5 @@ class Lines:
         return _read, (batch.schema.serialize().to_pybytes(), batch.serialize().to_pybytes())
 
 
-def _read(schema: bytes, batch: bytes) -> Lines:
-    return Lines(pa.ipc.read_record_batch(pa.py_buffer(batch), pa.ipc.read_schema(pa.py_buffer(schema))))
+def _read(schema: bytes, batch: bytes) -> ArrowRows:
+    return ArrowRows(pa.ipc.read_record_batch(pa.py_buffer(batch), pa.ipc.read_schema(pa.py_buffer(schema))))

@@ -9,13 +9,15 @@ from typing import Protocol
 from pipeline.clock import Clock
 from pipeline.ledger.records import Due, Settlement
 from pipeline.limits.permits import Permit
-from pipeline.model import Api, Lost, Opened, Reply, Trip
+from pipeline.model import Api, Lost, Opened, Reply, RoundTrip
+from pipeline.write.answers.answer_content import trace_id
 from pipeline.write.answers.diagnosis import names_request
-from pipeline.write.answers.judge import asked_of, judge, trace_id
+from pipeline.write.answers.judge import judge
+from pipeline.write.answers.sent_request import sent_request_of
 from pipeline.write.answers.verdict import Halt, TryAgain, Verdict
 from pipeline.write.brakes.circuit_breaker import CircuitBreaker, Clearance
-from pipeline.write.brakes.run_control import Course, Drained, Ending
-from pipeline.write.brakes.verdict_watch import Watch
+from pipeline.write.brakes.run_control import Drained, Ending, RunControl
+from pipeline.write.brakes.verdict_watch import FailureStreaks
 from pipeline.write.keys import Keys
 from pipeline.write.ports import Signer, Transport
 from pipeline.write.retry import RetryPolicy, carry
@@ -25,11 +27,11 @@ from pipeline.write.settlement import History, cut_short, settle
 class Quota(Protocol):
     """What the writer asks of the quota."""
 
-    def take(self, go_on: Callable[[], None]) -> Permit:
+    def take(self, check_running: Callable[[], None]) -> Permit:
         """Wait for the right to start one attempt."""
         ...
 
-    def give_back(self, permit: Permit, trip: Trip | None) -> None:
+    def give_back(self, permit: Permit, round_trip: RoundTrip | None) -> None:
         """Say that the answer is here, and how the request travelled; None says that no answer will come."""
         ...
 
@@ -46,9 +48,9 @@ class Means:
     signer: Signer
     transport: Transport
     quota: Quota
-    course: Course
+    control: RunControl
     breaker: CircuitBreaker
-    watch: Watch
+    streaks: FailureStreaks
     keys: Keys
     policy: RetryPolicy
     clock: Clock
@@ -68,7 +70,7 @@ class Delivery:
         self._history = history
         self._keep_job = keep_job
         self._has_failed = False
-        self._asked = asked_of(means.api, due.request_key, due.body)
+        self._sent = sent_request_of(means.api, due.request_key, due.body)
 
     def carry_out(self) -> Settlement | None:
         """
@@ -77,20 +79,20 @@ class Delivery:
         None says that it was deferred: the circuit breaker is open, and another row is to probe. Call it again later,
         and it goes on with the attempts that are left.
         """
-        means, course = self._means, self._means.course
+        means, control = self._means, self._means.control
         self._has_failed = False
         policy = means.policy.after(self._history.attempts)
         try:
             verdict = carry(self._attempt, policy, sleep=means.clock.sleep, random=means.chance)
         except Drained:
-            history = self._history.after_halt(course.halt_code)
-            return cut_short(history, course.ending or Ending.INTERRUPTED, course.reason or "")
+            history = self._history.after_halt(control.halt_code)
+            return cut_short(history, control.ending or Ending.INTERRUPTED, control.reason or "")
         except _Deferred:
             return None
         means.breaker.forget(self._due.due_no)
-        halt = verdict if isinstance(verdict, Halt) else means.watch.settled(verdict)
+        halt = verdict if isinstance(verdict, Halt) else means.streaks.settled(verdict)
         if halt is not None:
-            course.drain(Ending.STOPPED, halt.text, halt_code=halt.code)
+            control.drain(Ending.STOPPED, halt.text, halt_code=halt.code)
         return settle(self._history, verdict)
 
     def _attempt(self) -> Verdict:
@@ -110,7 +112,7 @@ class Delivery:
     def _clearance(self) -> Clearance:
         """Wait for the right to make one attempt."""
         while True:
-            self._means.course.go_on()
+            self._means.control.check_running()
             clearance = self._means.breaker.start()
             if isinstance(clearance, Clearance):
                 return clearance
@@ -125,7 +127,7 @@ class Delivery:
             means.breaker.cancel(clearance)
             raise
         history = self._history
-        verdict = judge(self._asked, answer, opened, doubt=history.doubt, at=at, unconfirmed=history.unconfirmed)
+        verdict = judge(self._sent, answer, opened, doubt=history.doubt, at=at, unconfirmed=history.unconfirmed)
         self._history = history.after(verdict)
         if isinstance(verdict, TryAgain) and verdict.slow:
             means.quota.slow_down(verdict.wait_seconds)
@@ -134,30 +136,30 @@ class Delivery:
         if 1 < self._history.attempts >= means.policy.max_attempts:
             # The row may be at fault, and ends by itself: the next row's probe shows whether the platform is.
             outage = None
-        halt = outage or means.watch.attempted(self._due.due_no, verdict) or refused
+        halt = outage or means.streaks.attempted(self._due.due_no, verdict) or refused
         return verdict if halt is None else halt
 
     def _exchange(self) -> tuple[Reply | Lost, Opened | None, datetime]:
         """Send the request once and open what comes back; return when that was as well."""
         means = self._means
-        turn = _Turn(means.quota, means.clock, self._go_on)
+        turn = _Turn(means.quota, means.clock, self._check_running)
         sent_at, started = means.clock.now(), means.clock.steady()
         request = means.signer.sign(self._due.body, at=sent_at, nonce=f"{means.chance.getrandbits(128):032x}")
         answer = means.transport.send(request, turn.depart, fresh=self._needs_fresh_connection())
         seconds, at = means.clock.steady() - started, means.clock.now()
         opened = means.signer.open(answer, at=at) if isinstance(answer, Reply) else None
         # An answer to another request says nothing of when the platform sees this one.
-        is_own = isinstance(answer, Reply) and (answer.is_fresh or names_request(self._asked, opened))
-        means.quota.give_back(turn.permit, answer.trip if isinstance(answer, Reply) and is_own else None)
+        is_own = isinstance(answer, Reply) and (answer.is_fresh or names_request(self._sent, opened))
+        means.quota.give_back(turn.permit, answer.round_trip if isinstance(answer, Reply) and is_own else None)
         self._note(answer, opened, sent_at, at, seconds)
         return answer, opened, at
 
     def _needs_fresh_connection(self) -> bool:
         """Return whether an answer over a kept connection would not do, or could not be confirmed."""
-        return not self._asked.is_echoed or self._history.attempts > 0 or self._means.policy.max_attempts == 1
+        return not self._sent.is_echoed or self._history.attempts > 0 or self._means.policy.max_attempts == 1
 
-    def _go_on(self) -> None:
-        self._means.course.go_on()
+    def _check_running(self) -> None:
+        self._means.control.check_running()
         # Whoever took the job may have sent something newer: what waited here must not undo that.
         self._keep_job()
 
@@ -174,7 +176,7 @@ class Delivery:
             finished_at=timestamp(at),
             latency_ms=round(seconds * 1000),
             http_status=reply.status if reply else None,
-            trace_id=trace_id(self._means.api, reply, self._asked.private, content=content) if reply else None,
+            trace_id=trace_id(self._means.api, reply, self._sent.private, content=content) if reply else None,
         )
 
 
@@ -185,11 +187,11 @@ class _Deferred(Exception):
 class _Turn:
     """The permit of one attempt, which may grow old while the connection comes about."""
 
-    def __init__(self, quota: Quota, clock: Clock, go_on: Callable[[], None]) -> None:
+    def __init__(self, quota: Quota, clock: Clock, check_running: Callable[[], None]) -> None:
         self._quota = quota
         self._clock = clock
-        self._go_on = go_on
-        self.permit = quota.take(go_on)
+        self._check_running = check_running
+        self.permit = quota.take(check_running)
 
     def depart(self) -> None:
         """
@@ -199,8 +201,8 @@ class _Turn:
         at once would exceed the quota together.
         """
         while self._clock.steady() > self.permit.leave_by:
-            self._quota.give_back(self.permit, Trip())
-            self.permit = self._quota.take(self._go_on)
+            self._quota.give_back(self.permit, RoundTrip())
+            self.permit = self._quota.take(self._check_running)
 
 
 def timestamp(at: datetime) -> str:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from pipeline.clock import Clock
 from pipeline.model import Api, Loss, Lost, Opened, Reply, Trust
-from pipeline.write.answers.answer_content import read_told
+from pipeline.write.answers.answer_content import parse_answer
 from pipeline.write.answers.verdict import Halt, TryAgain, Verdict
 from pipeline.write.ports import Signer, Transport
 
@@ -29,7 +29,7 @@ class Keys:
         self._fetched: set[str | None] = set()
         self._not_before = 0.0
 
-    def load(self, go_on: Callable[[], None]) -> Halt | None:
+    def load(self, check_running: Callable[[], None]) -> Halt | None:
         """
         Fetch keys where there is none yet to verify an answer with. `go_on` is asked before each try.
 
@@ -41,7 +41,7 @@ class Keys:
                 return None
             if pause:
                 self._clock.sleep(pause)
-            go_on()
+            check_running()
             answer = self._ask(None)
             if isinstance(answer, Reply) and self._signer.learn_keys(answer, at=self._clock.now()):
                 return None
@@ -124,6 +124,6 @@ def _reason(answer: Reply | Lost | None) -> str:
             return detail or "there was no answer"
         case Reply(status=HTTPStatus.OK):
             return "the answer holds none that the APIv3 key opens, or its time is more than five minutes off ours"
-    told = read_told(Api.POINTS, answer.body)
-    said = ", ".join(filter(None, (told.code, told.message))) if told else ""
+    content = parse_answer(Api.POINTS, answer.body)
+    said = ", ".join(filter(None, (content.code, content.message))) if content else ""
     return f"status {answer.status}" + (f" ({said})" if said else "")

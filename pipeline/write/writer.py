@@ -89,22 +89,22 @@ class Writer:
     def _admitted(self, lanes: Iterator[Sequence[Due]], dues: int) -> Iterator[Lane]:
         """Yield lanes whose first dues are admitted, or not; no more once the run ends."""
         try:
-            self._means.course.go_on()
+            self._means.control.check_running()
             while drawn := draw(lanes, dues):
                 self._have_keys()
                 admissions = iter(self._deliveries.intend([due for first, *_ in drawn for due in first]))
                 yield from [Lane(lane, list(islice(admissions, len(lane[0])))) for lane in drawn]
-                self._means.course.go_on()
+                self._means.control.check_running()
         except Drained:
             return
 
     def _have_keys(self) -> None:
         """End the run where no key is to be had by which its answers could be verified."""
-        course = self._means.course
-        halt = self._means.keys.load(course.go_on)
+        control = self._means.control
+        halt = self._means.keys.load(control.check_running)
         if halt is not None:
-            course.drain(Ending.STOPPED, halt.text, halt_code=halt.code)
-            course.go_on()
+            control.drain(Ending.STOPPED, halt.text, halt_code=halt.code)
+            control.check_running()
 
     def _deliver(self, lane: Lane) -> Iterator[None]:
         """
@@ -116,7 +116,7 @@ class Writer:
         yield from self._write_all(first, lane.first)
         try:
             for stretch in others:
-                self._means.course.go_on()
+                self._means.control.check_running()
                 yield from self._write_all(stretch, self._deliveries.intend(stretch))
         except Drained:
             return
@@ -141,4 +141,4 @@ class Writer:
             case Blocked(code, message):
                 end = Settlement(Status.BLOCKED, code, message)
         self._deliveries.settle(due, end)
-        self._means.course.count(end.status)
+        self._means.control.count(end.status)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.simulator import Fault, Kind
+from pipeline.simulator import InjectedFault, Kind
 from tests.acceptance.night import Night, balance, end_of, first_line, order, state
 
 HEADER = "out_biz_no,agreement_no,user_id,biz_time,trade_no,trade_amount\n"
@@ -20,7 +20,7 @@ def line(key: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "told"),
+    ("pattern", "messages"),
     [
         pytest.param("nightly-*.csv", "no file matches 'nightly-*.csv'", id="no file matches"),
         pytest.param("empty.csv", "empty.csv is empty, not even a header is in it", id="empty file"),
@@ -29,14 +29,14 @@ def line(key: str) -> str:
         pytest.param("book.csv", "book.csv is a ZIP archive or a workbook, and damaged", id="workbook"),
     ],
 )
-def test_inputs_that_hold_nothing_to_read(pattern: str, told: str, night: Night) -> None:
+def test_inputs_that_hold_nothing_to_read(pattern: str, messages: str, night: Night) -> None:
     """Exit 2, and the pattern or file is named."""
     (night.folder / "empty.csv").touch()
     (night.folder / "nothing").mkdir()
     (night.folder / "blank.csv").write_text("\n\n\n")
     (night.folder / "book.csv").write_bytes(b"PK\x03\x04" + bytes(100))
 
-    assert told in night.refused("orders", pattern)
+    assert messages in night.refused("orders", pattern)
 
 
 def test_a_header_without_rows_is_a_run_of_no_rows(night: Night) -> None:
@@ -53,11 +53,11 @@ def test_a_required_column_that_is_absent(night: Night) -> None:
     """The missing columns are named with the nearest there is, and those that are there."""
     (night.folder / "orders.csv").write_text(HEADER.replace("agreement_no", "agreement_nr") + line("A1"))
 
-    told = night.refused("orders")
+    messages = night.refused("orders")
 
-    assert "no column or constant feeds agreement_no" in told
-    assert 'did you mean "agreement_nr"' in told
-    assert "The columns there are: out_biz_no, agreement_nr, user_id" in told
+    assert "no column or constant feeds agreement_no" in messages
+    assert 'did you mean "agreement_nr"' in messages
+    assert "The columns there are: out_biz_no, agreement_nr, user_id" in messages
 
 
 def test_a_column_that_the_config_names_is_absent_in_the_second_file(night: Night) -> None:
@@ -178,14 +178,14 @@ def test_a_damaged_file_stops_the_run_before_anything_is_sent(damage: Callable[[
     night.export("exports-1.csv", [order(1)])
     damage(night.folder / "exports-2")
 
-    told = night.refused("orders", "exports-*")
+    messages = night.refused("orders", "exports-*")
 
-    assert "exports-2." in told
-    assert "nothing was sent" in told
+    assert "exports-2." in messages
+    assert "nothing was sent" in messages
 
 
 @pytest.mark.parametrize(
-    ("job", "row", "told"),
+    ("job", "row", "messages"),
     [
         pytest.param("orders", order(2, biz_time="2025-02-30 10:00:00"), "biz_time", id="bad date"),
         pytest.param("orders", order(2, trade_amount="-1.00"), "trade_amount", id="negative amount"),
@@ -199,7 +199,7 @@ def test_a_damaged_file_stops_the_run_before_anything_is_sent(damage: Callable[[
         pytest.param("states", state(2, biz_state_code="X" * 65), "biz_state_code", id="long code"),
     ],
 )
-def test_a_wrong_value_makes_its_row_invalid(job: str, row: Mapping[str, str], told: str, night: Night) -> None:
+def test_a_wrong_value_makes_its_row_invalid(job: str, row: Mapping[str, str], messages: str, night: Night) -> None:
     """The message names the field, and shows the value where it names nobody, else no more than its ends."""
     sound = {"orders": order(1), "points": balance(1, 1), "states": state(1)}[job]
     night.export(f"{job}.csv", [row, sound])
@@ -208,9 +208,9 @@ def test_a_wrong_value_makes_its_row_invalid(job: str, row: Mapping[str, str], t
 
     bad, good = night.outcomes()
     assert (exit_code, bad["status"], good["status"]) == (3, "invalid", "succeeded")
-    assert bad["message"].startswith(told)
-    names_nobody = told in {"biz_time", "trade_amount", "biz_action", "point_balance"}
-    assert (f'"{row[told]}"' in bad["message"]) == names_nobody
+    assert bad["message"].startswith(messages)
+    names_nobody = messages in {"biz_time", "trade_amount", "biz_action", "point_balance"}
+    assert (f'"{row[messages]}"' in bad["message"]) == names_nobody
 
 
 def test_a_file_that_changes_while_it_is_read_is_noticed(night: Night) -> None:
@@ -230,7 +230,7 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(night: Night) -> None:
 def test_a_file_that_changed_before_a_resume_is_noticed(night: Night) -> None:
     """Resume sends nothing while an input is not what it was; with the old file back it goes on."""
     path = night.export("orders.csv", [order(1), order(2)])
-    night.simulator.set_faults([Fault(Kind.STATUS, status=403)])
+    night.simulator.set_faults([InjectedFault(Kind.STATUS, status=403)])
     night.backfill("run", "orders")
     night.simulator.reset()
     night.simulator.set_faults([])

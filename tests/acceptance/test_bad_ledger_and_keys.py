@@ -38,14 +38,14 @@ def of_another_program(ledger: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "messages"),
     [
         pytest.param(newer, "was written by a newer backfill", id="newer"),
         pytest.param(no_database, "the file is no ledger", id="no database"),
         pytest.param(of_another_program, "a database of another program", id="another program's"),
     ],
 )
-def test_a_ledger_that_cannot_be_used_is_told(change: Callable[[Path], None], told: str, night: Night) -> None:
+def test_a_ledger_that_cannot_be_used_is_told(change: Callable[[Path], None], messages: str, night: Night) -> None:
     """Nothing is sent, the cause is named, and the file stays as it is."""
     night.export("orders.csv", [order(1)])
     night.backfill("run", "orders")
@@ -53,7 +53,7 @@ def test_a_ledger_that_cannot_be_used_is_told(change: Callable[[Path], None], to
     change(ledger)
     left = ledger.read_bytes()
 
-    assert told in night.refused("orders")
+    assert messages in night.refused("orders")
     assert ledger.read_bytes() == left
 
 
@@ -114,7 +114,7 @@ def expired(keys: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "messages"),
     [
         pytest.param(no_rsa_key, ["private_key_file", "app_private_key.pem"], id="no RSA key"),
         pytest.param(rubbish, ["private_key_file", "app_private_key.pem"], id="no key"),
@@ -124,7 +124,7 @@ def expired(keys: Path) -> None:
         pytest.param(expired, ["app_cert_file", "app_cert.pem", "2024-05-06"], id="expired"),
     ],
 )
-def test_a_key_that_cannot_be_used_is_told(spoil: Callable[[Path], None], told: list[str], night: Night) -> None:
+def test_a_key_that_cannot_be_used_is_told(spoil: Callable[[Path], None], messages: list[str], night: Night) -> None:
     """Exit 2 names the file, and the date of a certificate that has expired."""
     night.configure(certificates=True)
     night.export("orders.csv", [order(1)])
@@ -132,4 +132,4 @@ def test_a_key_that_cannot_be_used_is_told(spoil: Callable[[Path], None], told: 
 
     said = night.refused("orders")
 
-    assert [part for part in told if part not in said] == []
+    assert [part for part in messages if part not in said] == []

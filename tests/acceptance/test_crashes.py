@@ -4,10 +4,10 @@ import json
 import signal
 import socket
 
-from pipeline.simulator import Decision, Fault, Kind, When
+from pipeline.simulator import Decision, InjectedFault, Kind, When
 from tests.acceptance.night import Night, balance, end_of, first_line, order, task, wait_until
 
-SLOW = Fault(Kind.SLOW, seconds=0.05)
+SLOW = InjectedFault(Kind.SLOW, seconds=0.05)
 # A PID namespace of its own, under the same host name.
 IN_A_CONTAINER = ("unshare", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child")
 
@@ -97,7 +97,7 @@ def test_a_second_run_of_a_job_is_refused_and_names_the_holder(night: Night) -> 
     night.export("orders.csv", [order(number) for number in range(6)])
     night.export("tasks.csv", [task(1)])
     # The run waits, and probes, until the test lets the platform come back.
-    night.simulator.set_faults([Fault(Kind.STATUS, status=503, key="A*")])
+    night.simulator.set_faults([InjectedFault(Kind.STATUS, status=503, key="A*")])
 
     process = night.start("run", "orders")
     run_id = first_line(process).split("run ")[1].split()[0]
@@ -137,7 +137,7 @@ def test_a_killed_holder_does_not_block(night: Night) -> None:
     """Right after SIGKILL the job is free for a new run; what was delivered stays delivered."""
     night.configure({"jobs.orders": {"concurrency": 1}})
     night.export("orders.csv", [order(number) for number in range(10)])
-    night.simulator.set_faults([Fault(Kind.SLOW, seconds=0.2)])
+    night.simulator.set_faults([InjectedFault(Kind.SLOW, seconds=0.2)])
 
     kill_after(4, night, "run", "orders")
     night.simulator.set_faults([])
@@ -170,7 +170,7 @@ def test_a_second_signal_ends_the_process_at_once(night: Night) -> None:
     """Whoever cannot wait for what is in flight presses twice; resume settles what was left in doubt."""
     night.configure({"jobs.orders": {"concurrency": 2}})
     night.export("orders.csv", [order(number) for number in range(6)])
-    night.simulator.set_faults([Fault(Kind.SLOW, seconds=8, when=When.AFTER_APPLYING)])
+    night.simulator.set_faults([InjectedFault(Kind.SLOW, seconds=8, when=When.AFTER_APPLYING)])
 
     process = night.start("run", "orders", "--no-progress")
     wait_until(lambda: len(night.requests()) >= 1)

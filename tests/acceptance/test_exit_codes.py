@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.simulator import Fault, Kind
+from pipeline.simulator import InjectedFault, Kind
 from tests.acceptance.night import Night, end_of, order, wait_until
 
 IN_NO_FOLDER = ("sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh")
@@ -75,7 +75,7 @@ def no_input(night: Night) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prepare", "words", "told"),
+    ("prepare", "words", "messages"),
     [
         pytest.param(nothing, ["run"], "required: JOB", id="no job"),
         pytest.param(nothing, ["send", "orders"], "invalid choice: 'send'", id="unknown command"),
@@ -95,7 +95,7 @@ def no_input(night: Night) -> None:
     ],
 )  # fmt: skip
 def test_exit_2_when_usage_config_key_or_input_is_at_fault(
-    prepare: Callable[[Night], None], words: list[str], told: str, night: Night
+    prepare: Callable[[Night], None], words: list[str], messages: str, night: Night
 ) -> None:
     """The fault is told on stderr, and nothing is sent or reported."""
     night.export("orders.csv", [order(1)])
@@ -104,7 +104,7 @@ def test_exit_2_when_usage_config_key_or_input_is_at_fault(
     ended = night.command(*words)
 
     assert (ended.exit_code, ended.stdout, night.requests(), night.reports()) == (2, "", [], [])
-    assert told in ended.stderr
+    assert messages in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -131,7 +131,7 @@ def test_past_runs_need_no_working_directory(night: Night) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "messages"),
     [
         pytest.param(["show", LATIN], "RUN 'r\\udcff' is no run in this ledger", id="show"),
         pytest.param(["resume", LATIN], "RUN 'r\\udcff' is no run in this ledger", id="resume"),
@@ -142,7 +142,7 @@ def test_past_runs_need_no_working_directory(night: Night) -> None:
         pytest.param(["simulate", "--port", LATIN], "invalid int value: 'r\\udcff'", id="the simulator's port"),
     ],
 )
-def test_exit_2_when_a_word_is_no_utf_8(words: list[str], told: str, night: Night) -> None:
+def test_exit_2_when_a_word_is_no_utf_8(words: list[str], messages: str, night: Night) -> None:
     """A word in another encoding names nothing here; it is told with escapes."""
     night.export("orders.csv", [order(1)])
     night.backfill("run", "orders")
@@ -150,7 +150,7 @@ def test_exit_2_when_a_word_is_no_utf_8(words: list[str], told: str, night: Nigh
     ended = night.command(*words)
 
     assert (ended.exit_code, ended.stdout, len(night.requests())) == (2, "", 1)
-    assert told in ended.stderr
+    assert messages in ended.stderr
 
 
 def test_exit_3_when_the_run_finished_and_rows_are_left(night: Night) -> None:
@@ -169,7 +169,7 @@ def test_exit_3_when_the_run_finished_and_rows_are_left(night: Night) -> None:
 def test_exit_4_when_the_run_stops_itself(night: Night) -> None:
     """A run whose caller is refused exits with 4, and says why and how to go on."""
     night.export("orders.csv", [order(1), order(2)])
-    night.simulator.set_faults([Fault(Kind.STATUS, status=403)])
+    night.simulator.set_faults([InjectedFault(Kind.STATUS, status=403)])
 
     ended = night.command("run", "orders")
 
@@ -183,7 +183,7 @@ def test_exit_5_when_stopped_from_outside_and_resume_goes_on(number: signal.Sign
     """A signal lets what is in flight finish; the rest is unsent, and resume sends it, each row once."""
     night.configure({"jobs.orders": {"concurrency": 2}})
     night.export("orders.csv", [order(number) for number in range(60)])
-    night.simulator.set_faults([Fault(Kind.SLOW, seconds=0.05)])
+    night.simulator.set_faults([InjectedFault(Kind.SLOW, seconds=0.05)])
 
     process = night.start("run", "orders", "--no-progress")
     wait_until(lambda: len(night.requests()) >= 10)
@@ -206,15 +206,15 @@ def test_a_signal_is_answered_in_the_form_of_the_logs(night: Night) -> None:
     """With --log-format json what SIGTERM sets off is told as an object on a line of its own, like all else."""
     night.configure({"jobs.orders": {"concurrency": 2}})
     night.export("orders.csv", [order(number) for number in range(30)])
-    night.simulator.set_faults([Fault(Kind.SLOW, seconds=0.1)])
+    night.simulator.set_faults([InjectedFault(Kind.SLOW, seconds=0.1)])
 
     process = night.start("run", "orders", "--log-format", "json")
     wait_until(lambda: len(night.requests()) >= 4)
     process.send_signal(signal.SIGTERM)
     ended = end_of(process)
 
-    told = [json.loads(line) for line in ended.stderr.splitlines()]
-    assert (ended.exit_code, [(line["level"], line["message"]) for line in told]) == (
+    messages = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert (ended.exit_code, [(line["level"], line["message"]) for line in messages]) == (
         5,
         [
             ("info", f"run {night.summary()['run_id']} of job orders"),

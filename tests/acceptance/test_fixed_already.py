@@ -8,21 +8,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.simulator import Fault, Kind
+from pipeline.simulator import InjectedFault, Kind
 from tests.acceptance.night import Night, balance, order, read_csv, state, task
 
 Row = dict[str, str]
 
 
-def lost(key: str) -> Fault:
-    return Fault(Kind.LOSE_BEFORE_APPLYING, key=key)
+def lost(key: str) -> InjectedFault:
+    return InjectedFault(Kind.LOSE_BEFORE_APPLYING, key=key)
 
 
-def refused(key: str) -> Fault:
-    return Fault(Kind.REFUSE, key=key, code="INVALID_PARAMETER")
+def refused(key: str) -> InjectedFault:
+    return InjectedFault(Kind.REFUSE, key=key, code="INVALID_PARAMETER")
 
 
-def run(night: Night, job: str, *words: str, faults: Sequence[Fault] = ()) -> list[str]:
+def run(night: Night, job: str, *words: str, faults: Sequence[InjectedFault] = ()) -> list[str]:
     """Run a job while the platform has faults; return the fates of its rows."""
     night.simulator.set_faults(list(faults))
     night.backfill("run", job, *words)
@@ -30,7 +30,7 @@ def run(night: Night, job: str, *words: str, faults: Sequence[Fault] = ()) -> li
     return night.fates()
 
 
-def fix(night: Night, job: str, changes: Mapping[str, str], faults: Sequence[Fault] = ()) -> list[str]:
+def fix(night: Night, job: str, changes: Mapping[str, str], faults: Sequence[InjectedFault] = ()) -> list[str]:
     """Give the rows to fix of the newest run back with changes; return their fates."""
     rows = read_csv(night.reports()[-1] / "rows_to_fix.csv")
     night.export("fixed.csv", [row | dict(changes) for row in rows])
@@ -141,7 +141,7 @@ def test_a_row_waits_while_its_fix_is_in_doubt(night: Night, changes: Row) -> No
     """A fix that may have been applied holds the row back; once the fix is settled the row is skipped."""
     night.export("orders.csv", [order(2, out_biz_no="bad")])
     run(night, "orders", faults=[refused("bad")])
-    doubt = fix(night, "orders", changes, faults=[Fault(Kind.LOSE_AFTER_APPLYING, key="*")])
+    doubt = fix(night, "orders", changes, faults=[InjectedFault(Kind.LOSE_AFTER_APPLYING, key="*")])
     fixing = night.reports()[-1].name
     sent = night.requests()
 
@@ -162,7 +162,7 @@ def test_a_fix_waits_while_its_row_is_in_doubt(night: Night) -> None:
     night.export("orders.csv", [order(2, out_biz_no="bad")])
     run(night, "orders", faults=[refused("bad")])
     first = night.reports()[-1]
-    night.simulator.set_faults([Fault(Kind.LOSE_AFTER_APPLYING, key="*")])
+    night.simulator.set_faults([InjectedFault(Kind.LOSE_AFTER_APPLYING, key="*")])
     night.backfill("rerun", "last", "--only", "rejected")
     doubt = night.fates()
     night.simulator.set_faults([])
@@ -265,7 +265,12 @@ def test_a_fix_under_new_keys_counts(night: Night) -> None:
     """A fix that the platform wanted under another key, and a rerun sent so, fixes its row."""
     night.export("orders.csv", [order(2, trade_amount="x")])
     run(night, "orders")
-    fix(night, "orders", {"trade_amount": "2.00"}, faults=[Fault(Kind.REFUSE, key="A2", code="IDEMPOTENT_ERROR")])
+    fix(
+        night,
+        "orders",
+        {"trade_amount": "2.00"},
+        faults=[InjectedFault(Kind.REFUSE, key="A2", code="IDEMPOTENT_ERROR")],
+    )
     night.backfill("rerun", "last", "--new-keys")
     rekeyed = night.fates()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.simulator import Fault, Kind
+from pipeline.simulator import InjectedFault, Kind
 from pipeline.tables.row_mark import RowMark
 from tests.acceptance.night import Night, order, read_csv
 
@@ -28,8 +28,8 @@ def shown(night: Night, run: str = "last") -> Any:
     return json.loads(night.backfill("show", run, "--json").stdout)
 
 
-def refused(key: str) -> Fault:
-    return Fault(Kind.REFUSE, key=key, code="INVALID_PARAMETER")
+def refused(key: str) -> InjectedFault:
+    return InjectedFault(Kind.REFUSE, key=key, code="INVALID_PARAMETER")
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_fix_that_fails_leaves_its_row(spoiled: Night) -> None:
 def test_a_rerun_lets_its_parents_left_go_down(spoiled: Night) -> None:
     """What a rerun delivers is left in its parent no more, also in a rerun of a rerun."""
     first = spoiled.reports()[-1].name
-    spoiled.simulator.set_faults([Fault(Kind.LOSE_BEFORE_APPLYING, key="A3")])
+    spoiled.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, key="A3")])
     spoiled.backfill("rerun", "last", "--only", "rejected")
     left_of_first = shown(spoiled, first)["left"]
     spoiled.simulator.set_faults([])
@@ -101,7 +101,7 @@ def test_a_fix_of_a_fix_is_tied_to_the_first_run(spoiled: Night) -> None:
 
 def test_a_rerun_of_a_fix_counts_for_the_first_run(spoiled: Night) -> None:
     """A fixed row that stayed unknown, and is sent by a rerun, is left nowhere."""
-    spoiled.simulator.set_faults([Fault(Kind.LOSE_BEFORE_APPLYING, key="A2")])
+    spoiled.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, key="A2")])
     spoiled.backfill("run", "orders", fixed(spoiled, {"A2": {"trade_amount": "2.00"}}))
     before = [shown(spoiled, run.name)["left"] for run in spoiled.reports()]
     spoiled.simulator.set_faults([])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.simulator import Fault, Kind
+from pipeline.simulator import InjectedFault, Kind
 from tests.acceptance.night import Night, end_of, order, wait_until
 
 FULL = Path("/dev/full")
@@ -22,20 +22,20 @@ def export_slow_night(night: Night) -> None:
     """Write thirty orders that take about two seconds to send."""
     night.configure({"jobs.orders": {"concurrency": 2}})
     night.export("orders.csv", [order(number) for number in range(30)])
-    night.simulator.set_faults([Fault(Kind.SLOW, seconds=0.1)])
+    night.simulator.set_faults([InjectedFault(Kind.SLOW, seconds=0.1)])
 
 
 @pytest.mark.parametrize(
     ("words", "faults", "exit_code"),
     [
         pytest.param(["run", "orders", "--json"], [], 3, id="a run with rows left"),
-        pytest.param(["run", "orders"], [Fault(Kind.STATUS, status=403)], 4, id="a run that stopped itself"),
+        pytest.param(["run", "orders"], [InjectedFault(Kind.STATUS, status=403)], 4, id="a run that stopped itself"),
         pytest.param(["plan", "orders"], [], 3, id="a plan with invalid rows"),
         pytest.param(["runs"], [], 0, id="past runs"),
     ],
 )
 def test_a_lost_reader_of_stdout_leaves_the_exit_code(
-    words: list[str], faults: list[Fault], exit_code: int, night: Night
+    words: list[str], faults: list[InjectedFault], exit_code: int, night: Night
 ) -> None:
     """Where nobody reads the summary any more, the exit code is still that of the run or the plan."""
     night.export("orders.csv", [order(1), order(2, trade_amount="x")])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipeline.simulator import Fault, Kind
+from pipeline.simulator import InjectedFault, Kind
 from tests.acceptance.night import Night, order
 
 COLUMNS = {"jobs.orders.columns": {"trade_amount": "note"}}
@@ -153,7 +153,7 @@ def test_a_resume_keeps_how_many_may_fail(night: Night) -> None:
     """--max-failures belongs to the run, until a resume says it anew; that one is then kept."""
     night.configure({"jobs.orders": {"concurrency": 1}})
     night.export("orders.csv", [order(number) for number in range(9)])
-    night.simulator.set_faults([Fault(Kind.REFUSE, code="INVALID_PARAMETER")])
+    night.simulator.set_faults([InjectedFault(Kind.REFUSE, code="INVALID_PARAMETER")])
     sent = []
 
     for words in (["run", "orders", "--max-failures", "1"], ["resume", "last"], ["resume", "last"]):

@@ -8,16 +8,16 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.simulator import Fault, Kind
+from pipeline.simulator import InjectedFault, Kind
 from tests.acceptance.night import Ended, Night, balance, order, read_csv
 
 
-def lost(key: str) -> Fault:
-    return Fault(Kind.LOSE_AFTER_APPLYING, key=key)
+def lost(key: str) -> InjectedFault:
+    return InjectedFault(Kind.LOSE_AFTER_APPLYING, key=key)
 
 
-def refused(key: str, code: str) -> Fault:
-    return Fault(Kind.REFUSE, key=key, code=code)
+def refused(key: str, code: str) -> InjectedFault:
+    return InjectedFault(Kind.REFUSE, key=key, code=code)
 
 
 def test_limit_handles_the_first_rows_only(night: Night) -> None:
@@ -132,7 +132,7 @@ def test_logs_as_json_are_a_line_each(night: Night) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "exit_code", "told"),
+    ("words", "exit_code", "messages"),
     [
         pytest.param(["run", "orders"], 2, "orders.csv is empty", id="an input"),
         pytest.param(["plan", "orders"], 2, "orders.csv is empty", id="a plan's input"),
@@ -140,7 +140,7 @@ def test_logs_as_json_are_a_line_each(night: Night) -> None:
         pytest.param(["run", "orders", "--config", "no.toml"], 2, "no.toml: no config file", id="no config"),
     ],
 )
-def test_what_ends_a_command_is_a_log_line_too(words: list[str], exit_code: int, told: str, night: Night) -> None:
+def test_what_ends_a_command_is_a_log_line_too(words: list[str], exit_code: int, messages: str, night: Night) -> None:
     """With --log-format json the sentence that ends a command is an object like the others, of level error."""
     (night.folder / "orders.csv").touch()
 
@@ -148,7 +148,7 @@ def test_what_ends_a_command_is_a_log_line_too(words: list[str], exit_code: int,
 
     lines = [json.loads(line) for line in ended.stderr.splitlines()]
     assert (ended.exit_code, lines[-1]["level"], lines[-1]["logger"]) == (exit_code, "error", "backfill")
-    assert told in lines[-1]["message"]
+    assert messages in lines[-1]["message"]
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
@@ -214,9 +214,9 @@ def test_a_run_is_named_by_id_prefix_or_last(night: Night) -> None:
     shown = [night.backfill("show", name) for name in (first, second, unique, unique.lower(), "last")]
 
     assert [(one.exit_code, one.stdout.split()[1]) for one in shown] == [(0, first), *[(0, second)] * 4]
-    for name, told in ((first[:6], "more than one run"), ("ZZZ", "is no run in this ledger")):
+    for name, messages in ((first[:6], "more than one run"), ("ZZZ", "is no run in this ledger")):
         ended = night.backfill("show", name)
-        assert (ended.exit_code, told in ended.stderr) == (2, True)
+        assert (ended.exit_code, messages in ended.stderr) == (2, True)
 
 
 def test_plan_tells_what_a_run_would_do_and_leaves_nothing(night: Night) -> None:
@@ -226,11 +226,11 @@ def test_plan_tells_what_a_run_would_do_and_leaves_nothing(night: Night) -> None
 
     ended = night.backfill("plan", "points", "--json")
 
-    told = json.loads(ended.stdout)
-    problems = told.pop("problems")
-    samples = told.pop("samples")
+    messages = json.loads(ended.stdout)
+    problems = messages.pop("problems")
+    samples = messages.pop("samples")
     assert ended.exit_code == 3
-    assert told == {
+    assert messages == {
         "job": "points",
         "exit_code": 3,
         "reason": None,

@@ -5,16 +5,16 @@ import json
 
 import pytest
 
-from pipeline.simulator import Decision, Fault, Kind
+from pipeline.simulator import Decision, InjectedFault, Kind
 from tests.acceptance.night import CARD, Night, balance, order, read_csv, refund, state, task
 
-SLOW = Fault(Kind.SLOW, seconds=0.02)
+SLOW = InjectedFault(Kind.SLOW, seconds=0.02)
 
 
 def test_a_refund_goes_out_after_its_payment(night: Night) -> None:
     """Wherever it stands in the export, and also where the payment is slow."""
     night.export("orders.csv", [refund(1, of=1), order(1), order(2), refund(2, of=2)])
-    night.simulator.set_faults([Fault(Kind.SLOW, key="A*", seconds=0.2)])
+    night.simulator.set_faults([InjectedFault(Kind.SLOW, key="A*", seconds=0.2)])
 
     ended = night.backfill("run", "orders")
 
@@ -27,7 +27,7 @@ def test_a_refund_goes_out_after_its_payment(night: Night) -> None:
 def test_a_refund_is_free_once_its_payment_has_succeeded(night: Night) -> None:
     """A rerun sends the payment that was unknown, and then the refund that it blocked."""
     night.export("orders.csv", [order(1), refund(1, of=1)])
-    night.simulator.set_faults([Fault(Kind.LOSE_BEFORE_APPLYING, key="A1")])
+    night.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, key="A1")])
     first = (night.backfill("run", "orders").exit_code, night.fates())
     night.simulator.set_faults([])
 
@@ -77,7 +77,7 @@ def test_a_refused_refund_is_sent_again_once_its_payment_was_delivered(night: Ni
 def test_a_refund_follows_the_new_key_of_its_payment(night: Night) -> None:
     """With --new-keys the payment goes out under a fresh key, and the refund names that one."""
     night.export("orders.csv", [order(1), refund(1, of=1)])
-    night.simulator.set_faults([Fault(Kind.REFUSE, key="A1", code="IDEMPOTENT_ERROR")])
+    night.simulator.set_faults([InjectedFault(Kind.REFUSE, key="A1", code="IDEMPOTENT_ERROR")])
     first = (night.backfill("run", "orders").exit_code, night.fates())
 
     rerun = (night.backfill("rerun", "last", "--new-keys").exit_code, night.fates())
@@ -91,7 +91,7 @@ def test_a_refund_follows_the_new_key_of_its_payment(night: Night) -> None:
 def test_a_refund_that_followed_its_payment_is_not_sent_again(night: Night, again: tuple[str, ...]) -> None:
     """What was delivered under the payment's new key is known as delivered to the run that left it blocked, too."""
     night.export("orders.csv", [order(1), refund(1, of=1)])
-    night.simulator.set_faults([Fault(Kind.REFUSE, key="A1", code="IDEMPOTENT_ERROR")])
+    night.simulator.set_faults([InjectedFault(Kind.REFUSE, key="A1", code="IDEMPOTENT_ERROR")])
     night.backfill("run", "orders")
     blocked = night.summary()["run_id"]
     night.backfill("rerun", blocked, "--new-keys")
@@ -100,8 +100,8 @@ def test_a_refund_that_followed_its_payment_is_not_sent_again(night: Night, agai
     ended = night.backfill(verb, blocked, *options)
 
     line = read_csv(night.folder / "reports" / blocked / "outcome.csv")[-1]
-    told = ("skipped", "already_succeeded") if verb == "resume" else ("blocked", "payment_not_succeeded")
-    assert (line["request_key"], line["status"], line["code"]) == ("R1", *told)
+    messages = ("skipped", "already_succeeded") if verb == "resume" else ("blocked", "payment_not_succeeded")
+    assert (line["request_key"], line["status"], line["code"]) == ("R1", *messages)
     # A rerun takes no row that another one has brought to its end.
     assert (ended.exit_code, len(night.reports())) == (3 if verb == "resume" else 0, 2)
     assert night.simulator.journal.applied_keys() == ["A1-k2", "R1"]
@@ -125,7 +125,7 @@ def test_states_of_one_object_go_out_in_source_order(night: Night) -> None:
 def test_the_payments_of_one_agreement_go_out_in_source_order(night: Night) -> None:
     """Requests of one agreement and user keep their order, also through a retry."""
     night.export("orders.csv", [order(1, out_biz_no=f"A{number}") for number in range(5)])
-    night.simulator.set_faults([Fault(Kind.LOSE_BEFORE_APPLYING, key="A2", times=1), SLOW])
+    night.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, key="A2", times=1), SLOW])
 
     ended = night.backfill("run", "orders")
 
@@ -176,7 +176,7 @@ def test_an_older_balance_does_not_undo_a_newer_one(night: Night) -> None:
 def test_an_unknown_balance_overtaken_by_a_newer_one_is_not_sent_late(night: Night) -> None:
     """A rerun does not put back a balance that a newer run has replaced."""
     night.export("points.csv", [balance(1, 10)])
-    night.simulator.set_faults([Fault(Kind.LOSE_BEFORE_APPLYING)])
+    night.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING)])
     night.backfill("run", "points")
     unknown = night.reports()[-1].name
     night.simulator.set_faults([])
@@ -207,18 +207,23 @@ def test_a_task_done_three_times_is_three_deliveries(night: Night) -> None:
     ("faults", "fate"),
     [
         pytest.param(
-            [Fault(Kind.REFUSE, key="K1-2", code="INVALID_PARAMETER")], "rejected INVALID_PARAMETER", id="refused"
+            [InjectedFault(Kind.REFUSE, key="K1-2", code="INVALID_PARAMETER")],
+            "rejected INVALID_PARAMETER",
+            id="refused",
         ),
-        pytest.param([Fault(Kind.LOSE_AFTER_APPLYING, key="K1-3")], "unknown connection_lost", id="lost"),
-        pytest.param([Fault(Kind.THROTTLE, key="K1-1")], "unsent throttled", id="throttled"),
+        pytest.param([InjectedFault(Kind.LOSE_AFTER_APPLYING, key="K1-3")], "unknown connection_lost", id="lost"),
+        pytest.param([InjectedFault(Kind.THROTTLE, key="K1-1")], "unsent throttled", id="throttled"),
         pytest.param(
-            [Fault(Kind.LOSE_AFTER_APPLYING, key="K1-1"), Fault(Kind.REFUSE, key="K1-2", code="INVALID_PARAMETER")],
+            [
+                InjectedFault(Kind.LOSE_AFTER_APPLYING, key="K1-1"),
+                InjectedFault(Kind.REFUSE, key="K1-2", code="INVALID_PARAMETER"),
+            ],
             "unknown connection_lost",
             id="lost and refused",
         ),
     ],
 )
-def test_a_tasks_outcome_is_the_worst_of_its_deliveries(faults: list[Fault], fate: str, night: Night) -> None:
+def test_a_tasks_outcome_is_the_worst_of_its_deliveries(faults: list[InjectedFault], fate: str, night: Night) -> None:
     """The row shows what needs attention most; a rerun sends only what is left, under the same keys."""
     night.export("tasks.csv", [task(1, times="3")])
     night.simulator.set_faults(faults)
@@ -235,7 +240,7 @@ def test_rows_to_fix_are_taken_back_once_fixed(night: Night) -> None:
     """rows_to_fix.csv holds the rows to fix as they were; fixed, `backfill run` sends them and nothing else."""
     rows = [order(1), order(2, trade_amount="1,50"), order(3, trade_no="=1+1"), order(4, trade_no="00042")]
     night.export("orders.csv", rows, encoding="gb18030")
-    night.simulator.set_faults([Fault(Kind.REFUSE, key="A[34]", code="ORDER_AMOUNT_ILLEGAL")])
+    night.simulator.set_faults([InjectedFault(Kind.REFUSE, key="A[34]", code="ORDER_AMOUNT_ILLEGAL")])
     first = night.backfill("run", "orders")
     night.simulator.set_faults([])
     path = night.reports()[-1] / "rows_to_fix.csv"
@@ -272,7 +277,7 @@ def test_text_stays_text_from_the_export_to_the_platform(night: Night) -> None:
 def test_a_refused_row_may_come_back_mended_under_its_key(night: Night) -> None:
     """A refused delivery was not applied, so the same key with mended content is sent and no conflict."""
     night.export("states.csv", [state(1, biz_data=json.dumps({"n": 1}))])
-    night.simulator.set_faults([Fault(Kind.REFUSE, code="ZMDATA.BIZ_DATA_ERROR")])
+    night.simulator.set_faults([InjectedFault(Kind.REFUSE, code="ZMDATA.BIZ_DATA_ERROR")])
     first = night.backfill("run", "states")
     night.simulator.set_faults([])
     night.export("states.csv", [state(1, biz_data=json.dumps({"n": 2}))])

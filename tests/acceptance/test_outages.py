@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import pytest
 
-from pipeline.simulator import Fault, Kind
+from pipeline.simulator import InjectedFault, Kind
 from tests.acceptance.night import Night, balance, order
 
 
 def poison(night: Night, numbers: Iterable[int]) -> None:
     """Let the platform answer the orders with these numbers with status 500, always."""
-    night.simulator.set_faults([Fault(Kind.STATUS, status=500, key=f"A{number}") for number in numbers])
+    night.simulator.set_faults([InjectedFault(Kind.STATUS, status=500, key=f"A{number}") for number in numbers])
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_short_outage_is_soon_over(night: Night) -> None:
     """After an outage of two seconds, with 16 requests under way, all is sent within ten seconds more."""
     night.configure({"jobs.orders": {"concurrency": 16, "max_attempts": 6}})
     night.export("orders.csv", [order(number) for number in range(300)])
-    night.simulator.set_faults([Fault(Kind.STATUS, status=503, after_seconds=0.5, until_seconds=2.5)])
+    night.simulator.set_faults([InjectedFault(Kind.STATUS, status=503, after_seconds=0.5, until_seconds=2.5)])
 
     ended = night.backfill("run", "orders")
 
@@ -66,7 +66,7 @@ def test_a_short_outage_is_soon_over(night: Night) -> None:
 def test_a_wait_for_the_platform_is_said(night: Night) -> None:
     """Log and summary say what a run waited for, and for how long; a later run says so too, if it waits."""
     night.export("points.csv", [balance(card, 5) for card in range(3)])
-    night.simulator.set_faults([Fault(Kind.THROTTLE, retry_after=6, first=1)])
+    night.simulator.set_faults([InjectedFault(Kind.THROTTLE, retry_after=6, first=1)])
 
     ended = night.backfill("run", "points")
 

@@ -4,24 +4,24 @@ import json
 
 import pytest
 
-from pipeline.simulator import Fault, Kind
+from pipeline.simulator import InjectedFault, Kind
 from tests.acceptance.night import Night, end_of, order, refund, state, wait_until
 
 
-def lost(key: str) -> Fault:
-    return Fault(Kind.LOSE_AFTER_APPLYING, key=key)
+def lost(key: str) -> InjectedFault:
+    return InjectedFault(Kind.LOSE_AFTER_APPLYING, key=key)
 
 
-def refused(key: str, code: str) -> Fault:
-    return Fault(Kind.REFUSE, key=key, code=code)
+def refused(key: str, code: str) -> InjectedFault:
+    return InjectedFault(Kind.REFUSE, key=key, code=code)
 
 
 @pytest.fixture
 def mixed(night: Night) -> Night:
     """A finished run with a row of every status that a rerun may take, and the faults gone."""
     night.configure({"jobs.orders": {"concurrency": 1}})
-    faults = [lost("A1"), Fault(Kind.CUT_BODY, key="A2"), refused("A3", "IDEMPOTENT_ERROR")]
-    night.simulator.set_faults([*faults, refused("A4", "INVALID_PARAMETER"), Fault(Kind.THROTTLE, key="A5")])
+    faults = [lost("A1"), InjectedFault(Kind.CUT_BODY, key="A2"), refused("A3", "IDEMPOTENT_ERROR")]
+    night.simulator.set_faults([*faults, refused("A4", "INVALID_PARAMETER"), InjectedFault(Kind.THROTTLE, key="A5")])
     night.export("orders.csv", [*(order(number) for number in range(6)), refund(1, of=1), order(9, trade_amount="x")])
     night.backfill("run", "orders")
     assert night.fates() == [
@@ -65,7 +65,7 @@ def test_rerun_takes_what_is_asked_for(words: list[str], keys: list[str], exit_c
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "messages"),
     [
         pytest.param(
             ["--code", "INVALID_PARAMETER"],
@@ -85,12 +85,12 @@ def test_rerun_takes_what_is_asked_for(words: list[str], keys: list[str], exit_c
         pytest.param(["--code", "timout"], "none of the run has such a code", id="no such code"),
     ],
 )
-def test_rerun_says_why_codes_selected_nothing(words: list[str], told: str, mixed: Night) -> None:
+def test_rerun_says_why_codes_selected_nothing(words: list[str], messages: str, mixed: Night) -> None:
     """Where no row is taken although codes were named, stderr tells how the rows with these codes ended."""
     ended = mixed.backfill("rerun", "last", *words, "--json")
 
     assert (ended.exit_code, json.loads(ended.stdout)["rows"], len(mixed.reports())) == (3, 0, 1)
-    assert f"no row was selected: {told}\n" in ended.stderr
+    assert f"no row was selected: {messages}\n" in ended.stderr
 
 
 def test_rerun_refuses_a_status_that_no_rerun_can_take(night: Night, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,10 +107,10 @@ def test_runs_lists_what_was_run_newest_first(mixed: Night) -> None:
     mixed.backfill("rerun", "last")
     first, second = (report.name for report in mixed.reports())
 
-    told = json.loads(mixed.backfill("runs", "--json").stdout)
+    messages = json.loads(mixed.backfill("runs", "--json").stdout)
     lines = mixed.backfill("runs", "--limit", "1").stdout.splitlines()
 
-    assert [(one["run_id"], one["job"], one["state"], one["exit_code"], one["parent"]) for one in told] == [
+    assert [(one["run_id"], one["job"], one["state"], one["exit_code"], one["parent"]) for one in messages] == [
         (second, "orders", "completed", 0, first),
         (first, "orders", "completed", 3, None),
     ]
@@ -143,7 +143,7 @@ def test_show_of_a_run_that_goes_on_tells_no_end(night: Night) -> None:
     """A run that is alive has counts, but no exit code, no report and nothing to be done about it yet."""
     night.export("orders.csv", [order(number) for number in range(6)])
     # The run waits, and probes, until the test lets the platform come back.
-    night.simulator.set_faults([Fault(Kind.STATUS, status=503)])
+    night.simulator.set_faults([InjectedFault(Kind.STATUS, status=503)])
 
     process = night.start("run", "orders")
     wait_until(lambda: len(night.requests()) >= 1)
@@ -270,7 +270,7 @@ def test_a_resume_may_be_of_the_first_rows_only(night: Night) -> None:
 
 def test_a_rerun_is_resumed_without_the_exports(mixed: Night) -> None:
     """What a rerun sends lies in the ledger: the exports may be gone by then."""
-    mixed.simulator.set_faults([Fault(Kind.STATUS, status=403)])
+    mixed.simulator.set_faults([InjectedFault(Kind.STATUS, status=403)])
     stopped = mixed.backfill("rerun", "last")
     mixed.simulator.set_faults([])
     (mixed.folder / "orders.csv").unlink()
@@ -292,9 +292,9 @@ NOTHING = [
 ]
 
 
-@pytest.mark.parametrize(("row", "told", "exit_code"), NOTHING)
+@pytest.mark.parametrize(("row", "messages", "exit_code"), NOTHING)
 def test_a_rerun_with_nothing_to_send_makes_no_run(
-    row: dict[str, str], told: str, exit_code: int, night: Night
+    row: dict[str, str], messages: str, exit_code: int, night: Night
 ) -> None:
     """It says what is left and how to go on, with 3 where a person has to see to rows, and with --json as an object."""
     key = "refused" if "trade_no" in row else "A2"
@@ -302,17 +302,17 @@ def test_a_rerun_with_nothing_to_send_makes_no_run(
     night.export("orders.csv", [order(1), order(2, out_biz_no=key, **row)])
     night.backfill("run", "orders")
     (report,) = night.reports()
-    sent, told = night.requests(), f"nothing to send: {told.format(run=report.name)}"
+    sent, messages = night.requests(), f"nothing to send: {messages.format(run=report.name)}"
 
     text, as_json = night.backfill("rerun", "last"), night.backfill("rerun", "last", "--json")
 
-    assert (text.exit_code, text.stdout) == (exit_code, f"{told}\n")
+    assert (text.exit_code, text.stdout) == (exit_code, f"{messages}\n")
     status = {"refused": "rejected", "A2": "invalid"}[key] if row else None
     assert (as_json.exit_code, json.loads(as_json.stdout)) == (
         exit_code,
         {
             "run_id": None, "parent": report.name, "job": "orders", "exit_code": exit_code, "rows": 0,
-            "left": len(row), "reason": told,
+            "left": len(row), "reason": messages,
             "counts": {each: int(each == status) for each in night.summary()["counts"]},
         },
     )  # fmt: skip

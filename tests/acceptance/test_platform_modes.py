@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.simulator import Api, Fault, Kind, Simulator
+from pipeline.simulator import Api, InjectedFault, Kind, Simulator
 from tests.acceptance.night import Night, balance, order, state
 
 AES = {"accounts.zhima": {"encrypt_key_file": "keys/encrypt_key.txt"}}
@@ -76,13 +76,13 @@ def test_wechat_pays_certificates_are_fetched_before_the_first_row(night: Night)
 @pytest.mark.parametrize(
     ("fault", "why"),
     [
-        pytest.param(Fault(Kind.STATUS, status=403, code="NO_AUTH"), r"status 403 \(NO_AUTH\)", id="refused"),
-        pytest.param(Fault(Kind.STATUS, status=404), "status 404", id="none there"),
-        pytest.param(Fault(Kind.UNKNOWN_SERIAL), "none that the APIv3 key opens", id="signed by somebody else"),
-        pytest.param(Fault(Kind.BAD_SIGNATURE), "none that the APIv3 key opens", id="signed wrongly"),
+        pytest.param(InjectedFault(Kind.STATUS, status=403, code="NO_AUTH"), r"status 403 \(NO_AUTH\)", id="refused"),
+        pytest.param(InjectedFault(Kind.STATUS, status=404), "status 404", id="none there"),
+        pytest.param(InjectedFault(Kind.UNKNOWN_SERIAL), "none that the APIv3 key opens", id="signed by somebody else"),
+        pytest.param(InjectedFault(Kind.BAD_SIGNATURE), "none that the APIv3 key opens", id="signed wrongly"),
     ],
 )
-def test_without_wechat_pays_certificates_nothing_is_sent(fault: Fault, why: str, night: Night) -> None:
+def test_without_wechat_pays_certificates_nothing_is_sent(fault: InjectedFault, why: str, night: Night) -> None:
     """Where the first certificates can't be fetched the run stops with the reason, and no row has left."""
     night.configure(APIV3)
     night.simulator.set_faults([replace(fault, api=Api.WECHATPAY_CERTIFICATES)])
@@ -98,7 +98,7 @@ def test_without_wechat_pays_certificates_nothing_is_sent(fault: Fault, why: str
 def test_one_lost_answer_does_not_keep_the_certificates_from_coming(night: Night) -> None:
     """The question for the first certificates is asked again where it got no answer."""
     night.configure(APIV3)
-    night.simulator.set_faults([Fault(Kind.LOSE_BEFORE_APPLYING, api=Api.WECHATPAY_CERTIFICATES, times=1)])
+    night.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, api=Api.WECHATPAY_CERTIFICATES, times=1)])
 
     assert run_three(night, "points") == ALL_DONE
 
@@ -113,7 +113,7 @@ def test_one_lost_answer_does_not_keep_the_certificates_from_coming(night: Night
 def test_a_platforms_new_key_is_fetched_once(job: str, api: Api, fetched: Api, night: Night) -> None:
     """An answer signed with a key that is not known brings a download, and then every row succeeds."""
     night.configure(certificates=True)
-    night.simulator.set_faults([Fault(Kind.UNKNOWN_SERIAL, api=api, fetchable=True)])
+    night.simulator.set_faults([InjectedFault(Kind.UNKNOWN_SERIAL, api=api, fetchable=True)])
 
     ended = run_three(night, job)
 
@@ -125,7 +125,7 @@ def test_a_platforms_new_key_is_fetched_once(job: str, api: Api, fetched: Api, n
 def test_a_key_that_cannot_be_fetched_stops_the_run(job: str, api: Api, night: Night) -> None:
     """Answers under a key that nobody can vouch for prove nothing: the row in hand is unknown, the rest unsent."""
     night.configure(certificates=True)
-    night.simulator.set_faults([Fault(Kind.UNKNOWN_SERIAL, api=api)])
+    night.simulator.set_faults([InjectedFault(Kind.UNKNOWN_SERIAL, api=api)])
 
     exit_code, statuses = run_three(night, job)
 
@@ -136,14 +136,14 @@ def test_a_key_that_cannot_be_fetched_stops_the_run(job: str, api: Api, night: N
 def test_an_answer_that_does_not_decrypt_stops_the_run(job: str, night: Night) -> None:
     """With a wrong AES key no answer can be read: the row in hand is unknown, the rest unsent."""
     night.configure(AES)
-    night.simulator.set_faults([Fault(Kind.BAD_ENCRYPTION)])
+    night.simulator.set_faults([InjectedFault(Kind.BAD_ENCRYPTION)])
 
     assert run_three(night, job) == (4, ["unknown", "unsent", "unsent"])
 
 
 def test_a_probe_is_answered_by_asking_again(night: Night) -> None:
     """WeChat Pay's answers with a wrong signature on purpose are no success, and their repeat is."""
-    night.simulator.set_faults([Fault(Kind.PROBE_SIGNATURE, each_key=True, times=1)])
+    night.simulator.set_faults([InjectedFault(Kind.PROBE_SIGNATURE, each_key=True, times=1)])
 
     ended = run_three(night, "points")
 
@@ -152,12 +152,12 @@ def test_a_probe_is_answered_by_asking_again(night: Night) -> None:
 
 def test_an_answer_from_long_ago_is_not_believed(night: Night) -> None:
     """An answer more than five minutes off may be a replay: asked again once, then the run stops."""
-    night.simulator.set_faults([Fault(Kind.STALE_TIMESTAMP, times=1)])
+    night.simulator.set_faults([InjectedFault(Kind.STALE_TIMESTAMP, times=1)])
     once = run_three(night, "points")
     night.simulator.reset()
     shutil.rmtree(night.folder / "state")
     shutil.rmtree(night.folder / "reports")
-    night.simulator.set_faults([Fault(Kind.STALE_TIMESTAMP)])
+    night.simulator.set_faults([InjectedFault(Kind.STALE_TIMESTAMP)])
 
     exit_code, statuses = run_three(night, "points")
 

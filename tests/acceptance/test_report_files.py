@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pipeline.simulator import Fault, Kind
+from pipeline.simulator import InjectedFault, Kind
 from tests.acceptance.night import Night, balance, order, task
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -63,7 +63,7 @@ def test_the_outcome_columns_stand_in_their_order(night: Night) -> None:
 def test_the_trace_id_of_wechat_pay_is_its_request_id(night: Night) -> None:
     """What the platform's support asks for stands in every line, also of a refusal."""
     night.export("points.csv", [balance(1, 5)])
-    night.simulator.set_faults([Fault(Kind.REFUSE, code="PARAM_ERROR")])
+    night.simulator.set_faults([InjectedFault(Kind.REFUSE, code="PARAM_ERROR")])
 
     night.backfill("run", "points")
 
@@ -75,7 +75,7 @@ def test_there_is_one_line_for_each_row_in_source_order(night: Night) -> None:
     """Over several files, whatever order the platform answered in, and whatever became of a row."""
     night.export("orders-1.csv", [order(number) for number in range(6)])
     night.export("orders-2.csv", [order(2), order(7, trade_amount="x"), order(8)])
-    night.simulator.set_faults([Fault(Kind.SLOW, every=2, seconds=0.1)])
+    night.simulator.set_faults([InjectedFault(Kind.SLOW, every=2, seconds=0.1)])
 
     night.backfill("run", "orders", "orders-2.csv", "orders-1.csv")
 
@@ -190,14 +190,14 @@ def test_a_page_tells_the_same_numbers(night: Night) -> None:
 def test_a_rerun_reports_the_rows_that_it_took(night: Night) -> None:
     """Its inputs are those of the first run, with the rows taken; places and cells are those of the export."""
     night.export("orders.csv", [order(number) for number in range(4)])
-    night.simulator.set_faults([Fault(Kind.LOSE_BEFORE_APPLYING, key="A2")])
+    night.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, key="A2")])
     night.backfill("run", "orders")
-    night.simulator.set_faults([Fault(Kind.REFUSE, code="INVALID_PARAMETER")])
+    night.simulator.set_faults([InjectedFault(Kind.REFUSE, code="INVALID_PARAMETER")])
 
     ended = night.backfill("rerun", "last", "--json")
 
-    told = json.loads(ended.stdout)
+    messages = json.loads(ended.stdout)
     (line,) = night.outcomes()
-    assert (told["rows"], [source["rows"] for source in told["inputs"]]) == (1, [1])
+    assert (messages["rows"], [source["rows"] for source in messages["inputs"]]) == (1, [1])
     assert (line["source_row"], line["request_key"], line["status"]) == ("3", "A2", "rejected")
     assert (night.reports()[-1] / "rows_to_fix.csv").read_text().splitlines()[1].startswith("A2,")

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.errors import LedgerBehind
 from pipeline.library import resume, run_job
-from pipeline.simulator import Fault, Kind
+from pipeline.simulator import InjectedFault, Kind
 from tests.acceptance.night import Night, balance, order, state
 
 COMMANDS = (["run", "points"], ["plan", "points"], ["resume", "last"], ["rerun", "last"])
@@ -125,9 +125,9 @@ def test_a_resync_is_good_for_all_jobs(night: Night) -> None:
 
 def test_what_an_earlier_generation_left_open_is_not_sent(night: Night) -> None:
     """A balance that a run left before the resync may be older than what the platform holds; orders go on."""
-    night.simulator.set_faults([Fault(Kind.LOSE_BEFORE_APPLYING, times=2)])
+    night.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, times=2)])
     say(night, 100)
-    night.simulator.set_faults([Fault(Kind.STATUS, status=403, key="A*")])
+    night.simulator.set_faults([InjectedFault(Kind.STATUS, status=403, key="A*")])
     night.export("orders.csv", [order(1)])
     night.backfill("run", "orders")
     points, orders = (report.name for report in night.reports())

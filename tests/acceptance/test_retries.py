@@ -5,7 +5,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from pipeline.simulator import Api, Decision, Fault, Kind
+from pipeline.simulator import Api, Decision, InjectedFault, Kind
 from pipeline.simulator.state.quota import peak
 from tests.acceptance.night import JOBS, Night, balance, end_of, order, state, wait_until
 
@@ -21,7 +21,7 @@ def most_in_a_second(night: Night) -> int:
 def test_a_lost_answer_is_asked_for_again_with_the_same_key_and_body(job: str, night: Night) -> None:
     """The second attempt is the first one again, under a fresh nonce, and is counted once."""
     night.export(f"{job}.csv", [{"orders": order(1), "states": state(1), "points": balance(1, 5)}[job]])
-    night.simulator.set_faults([Fault(Kind.LOSE_AFTER_APPLYING, times=1)])
+    night.simulator.set_faults([InjectedFault(Kind.LOSE_AFTER_APPLYING, times=1)])
 
     ended = night.backfill("run", job)
 
@@ -36,7 +36,7 @@ def test_a_lost_answer_is_asked_for_again_with_the_same_key_and_body(job: str, n
 def test_a_rerun_sends_the_same_bytes_also_after_the_mapping_changed(night: Night) -> None:
     """What was sent once stays as it was: neither a changed constant nor a changed file gets into a rerun."""
     night.export("orders.csv", [order(1)])
-    night.simulator.set_faults([Fault(Kind.LOSE_AFTER_APPLYING)])
+    night.simulator.set_faults([InjectedFault(Kind.LOSE_AFTER_APPLYING)])
     night.backfill("run", "orders")
     night.simulator.set_faults([])
     night.configure({"jobs.orders.constants": {"amount_name": "另一个"}})
@@ -55,7 +55,7 @@ def test_retry_after_is_obeyed_in_seconds(job: str, night: Night) -> None:
     """After a throttled answer nothing goes out before the time that the platform named."""
     rows = {"orders": order, "states": state}
     night.export(f"{job}.csv", [rows[job](n) if job in rows else balance(n, 5) for n in range(3)])
-    night.simulator.set_faults([Fault(Kind.THROTTLE, retry_after=1, first=1)])
+    night.simulator.set_faults([InjectedFault(Kind.THROTTLE, retry_after=1, first=1)])
 
     ended = night.backfill("run", job)
 
@@ -68,7 +68,7 @@ def test_retry_after_is_obeyed_as_a_date(night: Night) -> None:
     """A date, which has no fractions of a second, is waited for."""
     night.export("orders.csv", [order(1), order(2)])
     until = (datetime.now(UTC) + timedelta(seconds=2)).replace(microsecond=0)
-    night.simulator.set_faults([Fault(Kind.THROTTLE, retry_after=format_datetime(until, usegmt=True), first=1)])
+    night.simulator.set_faults([InjectedFault(Kind.THROTTLE, retry_after=format_datetime(until, usegmt=True), first=1)])
 
     ended = night.backfill("run", "orders")
 
@@ -80,7 +80,7 @@ def test_retry_after_is_obeyed_as_a_date(night: Night) -> None:
 def test_a_throttled_answer_slows_the_whole_quota(night: Night) -> None:
     """After it the other cards' requests come at half the pace, not only the one that was throttled."""
     night.export("points.csv", [balance(card, 5) for card in range(7)])
-    night.simulator.set_faults([Fault(Kind.THROTTLE, key="*", first=1)])
+    night.simulator.set_faults([InjectedFault(Kind.THROTTLE, key="*", first=1)])
 
     ended = night.backfill("run", "points")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.simulator import Fault, Kind, Simulator
+from pipeline.simulator import InjectedFault, Kind, Simulator
 from tests.acceptance.night import Ended, Night, balance, end_of, order, state, task, wait_until
 
 USER, OPEN_ID, AGREEMENT = "2088765432109876", "014aQsMARKEROPENIDzkTcwYQc5lG7", "20259988776655443322"
@@ -90,13 +90,13 @@ def test_ids_and_secrets_stay_out_of_whatever_is_said_and_written(
     echo = f"用户{USER} {OPENID} {OPEN_ID} 协议{AGREEMENT}, card {CARD_CODE}, token {TOKEN}"
     night.simulator.set_faults(
         [
-            Fault(Kind.REFUSE, key="A1", code="INVALID_PARAMETER", message=echo),
-            Fault(Kind.REFUSE, key="A2", code=USER, message=echo),
-            Fault(Kind.LOSE_AFTER_APPLYING, key="A3"),
-            Fault(Kind.STATUS, key="A4", status=422, body=echo),
-            Fault(Kind.STATUS, key="A5", status=500, code="SYSTEM_ERROR", message=echo),
-            Fault(Kind.REFUSE, key="S1|BUY", code="ZMDATA.USER_ID_ERROR", message=echo),
-            Fault(Kind.REFUSE, key="1004-*", code="PARAM_ERROR", message=echo),
+            InjectedFault(Kind.REFUSE, key="A1", code="INVALID_PARAMETER", message=echo),
+            InjectedFault(Kind.REFUSE, key="A2", code=USER, message=echo),
+            InjectedFault(Kind.LOSE_AFTER_APPLYING, key="A3"),
+            InjectedFault(Kind.STATUS, key="A4", status=422, body=echo),
+            InjectedFault(Kind.STATUS, key="A5", status=500, code="SYSTEM_ERROR", message=echo),
+            InjectedFault(Kind.REFUSE, key="S1|BUY", code="ZMDATA.USER_ID_ERROR", message=echo),
+            InjectedFault(Kind.REFUSE, key="1004-*", code="PARAM_ERROR", message=echo),
         ]
     )
 
@@ -121,9 +121,9 @@ def test_a_run_that_stops_says_nothing_of_secrets(night: Night, monkeypatch: pyt
     export_marked(night)
     said = []
     for fault in (
-        Fault(Kind.REFUSE, code="invalid-signature", status=401, message=f"{USER} {TOKEN}"),
-        Fault(Kind.STATUS, status=302, location=f"https://login.example/?user={USER}&token={TOKEN}"),
-        Fault(Kind.BAD_ENCRYPTION),
+        InjectedFault(Kind.REFUSE, code="invalid-signature", status=401, message=f"{USER} {TOKEN}"),
+        InjectedFault(Kind.STATUS, status=302, location=f"https://login.example/?user={USER}&token={TOKEN}"),
+        InjectedFault(Kind.BAD_ENCRYPTION),
     ):
         night.simulator.set_faults([fault])
         said.append(night.backfill("run", "orders"))
@@ -136,7 +136,7 @@ def test_a_process_of_its_own_says_nothing_of_secrets(night: Night, monkeypatch:
     """The same for the real command, killed in the middle and resumed, with progress shown."""
     configure_all_secrets(night, monkeypatch)
     export_marked(night)
-    night.simulator.set_faults([Fault(Kind.SLOW, seconds=0.3)])
+    night.simulator.set_faults([InjectedFault(Kind.SLOW, seconds=0.3)])
 
     process = night.start("run", "orders")
     wait_until(lambda: len(night.requests()) >= 1)

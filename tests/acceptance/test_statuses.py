@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from pipeline.simulator import Api, Fault, Kind
+from pipeline.simulator import Api, InjectedFault, Kind
 from tests.acceptance.night import ROWS, Night, balance, order, state
 
-LOST = Fault(Kind.LOSE_AFTER_APPLYING)
-LOST_ONCE = Fault(Kind.LOSE_AFTER_APPLYING, times=1)
+LOST = InjectedFault(Kind.LOSE_AFTER_APPLYING)
+LOST_ONCE = InjectedFault(Kind.LOSE_AFTER_APPLYING, times=1)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_what_the_gateways_charset_cannot_carry_is_not_decodable(night: Night) -
 )
 def test_rejected_bears_the_platforms_code(job: str, code: str, status: int, night: Night) -> None:
     """A row that the platform refuses for good is rejected under the platform's code, with its HTTP status."""
-    night.simulator.set_faults([Fault(Kind.REFUSE, code=code, status=status)])
+    night.simulator.set_faults([InjectedFault(Kind.REFUSE, code=code, status=status)])
 
     assert night.fate_of_one_row(job) == (3, [f"rejected {code}"])
     assert night.outcomes()[0]["http_status"] == str(status)
@@ -126,7 +126,7 @@ def test_rejected_bears_the_platforms_code(job: str, code: str, status: int, nig
 
 def test_rejected_by_its_status_alone(night: Night) -> None:
     """A refusal without a code is told by its status."""
-    night.simulator.set_faults([Fault(Kind.STATUS, status=422)])
+    night.simulator.set_faults([InjectedFault(Kind.STATUS, status=422)])
 
     assert night.fate_of_one_row("orders") == (3, ["rejected http_422"])
 
@@ -136,6 +136,6 @@ def test_rejected_by_its_status_alone(night: Night) -> None:
 )
 def test_a_success_that_says_it_was_not_taken_is_rejected(job: str, api: Api, code: str, night: Night) -> None:
     """Status 200 with a failure text is no success."""
-    night.simulator.set_faults([Fault(Kind.REFUSE, api=api, fail_reason="芝麻go协议已结束")])
+    night.simulator.set_faults([InjectedFault(Kind.REFUSE, api=api, fail_reason="芝麻go协议已结束")])
 
     assert night.fate_of_one_row(job) == (3, [f"rejected {code}"])

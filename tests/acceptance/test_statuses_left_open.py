@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from pipeline.simulator import Fault, Kind, Simulator
+from pipeline.simulator import InjectedFault, Kind, Simulator
 from tests.acceptance.night import Night, order, refund, state
 
-LOST = Fault(Kind.LOSE_AFTER_APPLYING)
-LOST_ONCE = Fault(Kind.LOSE_AFTER_APPLYING, times=1)
+LOST = InjectedFault(Kind.LOSE_AFTER_APPLYING)
+LOST_ONCE = InjectedFault(Kind.LOSE_AFTER_APPLYING, times=1)
 
 
-SYSTEM_ERROR = Fault(Kind.STATUS, status=500, code="SYSTEM_ERROR")
+SYSTEM_ERROR = InjectedFault(Kind.STATUS, status=500, code="SYSTEM_ERROR")
 
 
 @pytest.mark.parametrize(
@@ -19,34 +19,34 @@ SYSTEM_ERROR = Fault(Kind.STATUS, status=500, code="SYSTEM_ERROR")
     [
         pytest.param("orders", [LOST], "connection_lost", id="lost"),
         pytest.param("points", [LOST], "connection_lost", id="lost, points"),
-        pytest.param("orders", [Fault(Kind.SLOW, seconds=0.6)], "timeout", id="slow"),
-        pytest.param("orders", [Fault(Kind.CUT_BODY)], "cut_short", id="cut short"),
-        pytest.param("orders", [Fault(Kind.HTML_BODY)], "answer_unreadable", id="html"),
-        pytest.param("orders", [Fault(Kind.BAD_SIGNATURE)], "signature_invalid", id="v3 bad signature"),
-        pytest.param("states", [Fault(Kind.BAD_SIGNATURE)], "signature_invalid", id="gateway bad signature"),
-        pytest.param("points", [Fault(Kind.BAD_SIGNATURE)], "signature_invalid", id="wechat bad signature"),
-        pytest.param("orders", [Fault(Kind.MISSING_SIGNATURE)], "signature_invalid", id="v3 no signature"),
-        pytest.param("states", [Fault(Kind.MISSING_SIGNATURE)], "signature_invalid", id="gateway no signature"),
-        pytest.param("points", [Fault(Kind.MISSING_SIGNATURE)], "signature_invalid", id="wechat no signature"),
+        pytest.param("orders", [InjectedFault(Kind.SLOW, seconds=0.6)], "timeout", id="slow"),
+        pytest.param("orders", [InjectedFault(Kind.CUT_BODY)], "cut_short", id="cut short"),
+        pytest.param("orders", [InjectedFault(Kind.HTML_BODY)], "answer_unreadable", id="html"),
+        pytest.param("orders", [InjectedFault(Kind.BAD_SIGNATURE)], "signature_invalid", id="v3 bad signature"),
+        pytest.param("states", [InjectedFault(Kind.BAD_SIGNATURE)], "signature_invalid", id="gateway bad signature"),
+        pytest.param("points", [InjectedFault(Kind.BAD_SIGNATURE)], "signature_invalid", id="wechat bad signature"),
+        pytest.param("orders", [InjectedFault(Kind.MISSING_SIGNATURE)], "signature_invalid", id="v3 no signature"),
+        pytest.param("states", [InjectedFault(Kind.MISSING_SIGNATURE)], "signature_invalid", id="gateway no signature"),
+        pytest.param("points", [InjectedFault(Kind.MISSING_SIGNATURE)], "signature_invalid", id="wechat no signature"),
         pytest.param("orders", [SYSTEM_ERROR], "SYSTEM_ERROR", id="v3 system error"),
         pytest.param("states", [SYSTEM_ERROR], "SYSTEM_ERROR", id="gateway system error"),
         pytest.param("points", [SYSTEM_ERROR], "SYSTEM_ERROR", id="wechat system error"),
-        pytest.param("orders", [Fault(Kind.WRONG_ECHO)], "echo_differs", id="v3 echo"),
-        pytest.param("points", [Fault(Kind.WRONG_ECHO)], "echo_differs", id="wechat echo"),
-        pytest.param("states", [Fault(Kind.WRONG_ECHO)], "biz_result_unknown", id="gateway result"),
-        pytest.param("orders", [Fault(Kind.STATUS, status=202)], "http_202", id="accepted, not done"),
-        pytest.param("orders", [Fault(Kind.STATUS, status=204)], "http_204", id="no body"),
-        pytest.param("orders", [Fault(Kind.STATUS, status=504)], "http_504", id="gateway timeout"),
-        pytest.param("orders", [LOST_ONCE, Fault(Kind.THROTTLE)], "connection_lost", id="lost, then throttled"),
+        pytest.param("orders", [InjectedFault(Kind.WRONG_ECHO)], "echo_differs", id="v3 echo"),
+        pytest.param("points", [InjectedFault(Kind.WRONG_ECHO)], "echo_differs", id="wechat echo"),
+        pytest.param("states", [InjectedFault(Kind.WRONG_ECHO)], "biz_result_unknown", id="gateway result"),
+        pytest.param("orders", [InjectedFault(Kind.STATUS, status=202)], "http_202", id="accepted, not done"),
+        pytest.param("orders", [InjectedFault(Kind.STATUS, status=204)], "http_204", id="no body"),
+        pytest.param("orders", [InjectedFault(Kind.STATUS, status=504)], "http_504", id="gateway timeout"),
+        pytest.param("orders", [LOST_ONCE, InjectedFault(Kind.THROTTLE)], "connection_lost", id="lost, then throttled"),
         pytest.param(
             "orders",
-            [LOST_ONCE, Fault(Kind.REFUSE, code="IDEMPOTENT_ERROR")],
+            [LOST_ONCE, InjectedFault(Kind.REFUSE, code="IDEMPOTENT_ERROR")],
             "IDEMPOTENT_ERROR",
             id="lost, then key used",
         ),
     ],
 )
-def test_unknown_keeps_the_doubt(job: str, faults: Sequence[Fault], code: str, night: Night) -> None:
+def test_unknown_keeps_the_doubt(job: str, faults: Sequence[InjectedFault], code: str, night: Night) -> None:
     """A row that may have been applied is unknown, never rejected and never succeeded."""
     night.configure({f"jobs.{job}": {"timeout_s": 0.3}} if code == "timeout" else None)
     night.simulator.set_faults(faults)
@@ -58,7 +58,7 @@ def test_doubt_of_an_earlier_run_stays_until_an_answer_settles_it(night: Night) 
     """A row left unknown stays so through throttled reruns, and is settled by the first answer that counts."""
     night.simulator.set_faults([LOST])
     first = night.fate_of_one_row("orders")
-    night.simulator.set_faults([Fault(Kind.THROTTLE)])
+    night.simulator.set_faults([InjectedFault(Kind.THROTTLE)])
     throttled = (night.backfill("rerun", "last").exit_code, night.fates())
     night.simulator.set_faults([])
 
@@ -72,13 +72,13 @@ def test_doubt_of_an_earlier_run_stays_until_an_answer_settles_it(night: Night) 
 @pytest.mark.parametrize(
     ("payment", "fault"),
     [
-        pytest.param(order(1), Fault(Kind.REFUSE, key="A1", code="INVALID_PARAMETER"), id="rejected"),
-        pytest.param(order(1), Fault(Kind.LOSE_AFTER_APPLYING, key="A1"), id="unknown"),
+        pytest.param(order(1), InjectedFault(Kind.REFUSE, key="A1", code="INVALID_PARAMETER"), id="rejected"),
+        pytest.param(order(1), InjectedFault(Kind.LOSE_AFTER_APPLYING, key="A1"), id="unknown"),
         pytest.param(order(1, trade_amount="-1"), None, id="invalid"),
     ],
 )
 def test_a_refund_is_blocked_where_its_payment_did_not_succeed(
-    payment: Mapping[str, str], fault: Fault | None, night: Night
+    payment: Mapping[str, str], fault: InjectedFault | None, night: Night
 ) -> None:
     """The refund is not sent, whatever its payment failed of."""
     night.simulator.set_faults([fault] if fault else [])
@@ -93,7 +93,7 @@ def test_a_refund_is_blocked_where_its_payment_did_not_succeed(
 @pytest.mark.parametrize("job", ["orders", "states", "points"])
 def test_throttled_to_the_last_attempt_is_unsent(job: str, night: Night) -> None:
     """A row whose every attempt was throttled was surely not applied."""
-    night.simulator.set_faults([Fault(Kind.THROTTLE)])
+    night.simulator.set_faults([InjectedFault(Kind.THROTTLE)])
 
     assert night.fate_of_one_row(job) == (3, ["unsent throttled"])
     assert night.summary()["quota"]["throttled"] == 2
@@ -139,7 +139,7 @@ def test_a_deadline_takes_nothing_away_where_nothing_is_left(night: Night) -> No
 
 def test_rows_behind_a_halt_are_unsent_as_stopped(night: Night) -> None:
     """Where the platform refuses the caller, the row in hand and all others are unsent."""
-    night.simulator.set_faults([Fault(Kind.REFUSE, code="invalid-signature", status=401)])
+    night.simulator.set_faults([InjectedFault(Kind.REFUSE, code="invalid-signature", status=401)])
     night.export("orders.csv", [order(1), order(2), order(3)])
 
     ended = night.backfill("run", "orders")
@@ -149,7 +149,7 @@ def test_rows_behind_a_halt_are_unsent_as_stopped(night: Night) -> None:
 
 def test_an_earlier_state_in_doubt_blocks_the_later_one(night: Night) -> None:
     """A later state of an object waits while an earlier one is unknown."""
-    night.simulator.set_faults([Fault(Kind.LOSE_AFTER_APPLYING, key="S1|BUY")])
+    night.simulator.set_faults([InjectedFault(Kind.LOSE_AFTER_APPLYING, key="S1|BUY")])
     night.export("states.csv", [state(1), state(1, "DONE")])
 
     ended = night.backfill("run", "states")

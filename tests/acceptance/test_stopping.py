@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from pipeline.simulator import Decision, Fault, Kind, Simulator, When
+from pipeline.simulator import Decision, InjectedFault, Kind, Simulator, When
 from tests.acceptance.night import Night, balance, order, state
 
 JOBS = ["orders", "states", "points"]
@@ -42,7 +42,7 @@ def test_a_wrong_private_key_costs_three_requests_at_most(job: str, night: Night
 def test_a_status_about_the_caller_costs_three_requests_at_most(status: int, job: str, night: Night) -> None:
     """Unauthorized, forbidden, redirected or unknown to the server: the run stops and no row is spent."""
     export_twenty(night)
-    night.simulator.set_faults([Fault(Kind.STATUS, status=status)])
+    night.simulator.set_faults([InjectedFault(Kind.STATUS, status=status)])
 
     ended = night.backfill("run", job)
 
@@ -66,7 +66,7 @@ def test_a_status_about_the_caller_costs_three_requests_at_most(status: int, job
 def test_a_code_about_the_caller_costs_three_requests_at_most(job: str, code: str, night: Night) -> None:
     """What is said of signature, permission, app or certificate stops the run, whatever the row."""
     export_twenty(night)
-    night.simulator.set_faults([Fault(Kind.REFUSE, code=code)])
+    night.simulator.set_faults([InjectedFault(Kind.REFUSE, code=code)])
 
     ended = night.backfill("run", job)
 
@@ -81,7 +81,7 @@ def test_a_code_about_the_caller_costs_three_requests_at_most(job: str, code: st
 def test_answers_that_never_verify_stop_the_run(kind: Kind, job: str, night: Night) -> None:
     """With a wrong platform key in the config nothing succeeds; rows in hand are unknown, and the rest is unsent."""
     export_twenty(night)
-    night.simulator.set_faults([Fault(kind)])
+    night.simulator.set_faults([InjectedFault(kind)])
 
     ended = night.backfill("run", job)
 
@@ -94,7 +94,7 @@ def test_a_caller_refused_in_the_middle_stops_what_is_not_in_flight(night: Night
     """Once a permission is taken away, no more is sent than was in flight and one to confirm it; no row is in doubt."""
     night.configure({"jobs.orders": {"concurrency": 4}})
     night.export("orders.csv", [order(number) for number in range(40)])
-    night.simulator.set_faults([Fault(Kind.STATUS, status=403, key="A[23]?")])
+    night.simulator.set_faults([InjectedFault(Kind.STATUS, status=403, key="A[23]?")])
 
     ended = night.backfill("run", "orders")
 
@@ -118,7 +118,7 @@ REFUND = {"biz_action": "ORDER_REFUND"}
 def test_rows_that_wait_are_unsent_where_the_run_stops_first(job: str, night: Night) -> None:
     """Behind a refused caller nothing is blocked: no row failed that another one waits for."""
     night.export(f"{job}.csv", waiting_rows(job))
-    night.simulator.set_faults([Fault(Kind.STATUS, status=403)])
+    night.simulator.set_faults([InjectedFault(Kind.STATUS, status=403)])
 
     ended = night.backfill("run", job)
     fates = night.fates()
@@ -134,7 +134,7 @@ def test_a_platform_that_stays_down_stops_the_run(status: int, night: Night) -> 
     """After outage_limit_s of probing the run stops with exit 4; resume sends everything, each row applied once."""
     export_twenty(night)
     night.configure({"jobs.orders": {"outage_limit_s": 2, "max_attempts": 6}})
-    night.simulator.set_faults([Fault(Kind.STATUS, status=status, when=When.AFTER_APPLYING)])
+    night.simulator.set_faults([InjectedFault(Kind.STATUS, status=status, when=When.AFTER_APPLYING)])
 
     ended = night.backfill("run", "orders")
     counts, requests = night.summary()["counts"], len(night.requests())
@@ -163,7 +163,7 @@ def test_an_outage_that_ends_costs_no_row(night: Night) -> None:
     """While the platform is down one request at a time probes; once it is back every row goes out."""
     export_twenty(night)
     night.configure({"jobs.orders": {"max_attempts": 6}})
-    night.simulator.set_faults([Fault(Kind.STATUS, status=503, until_seconds=2.5)])
+    night.simulator.set_faults([InjectedFault(Kind.STATUS, status=503, until_seconds=2.5)])
 
     ended = night.backfill("run", "orders")
 
@@ -174,7 +174,7 @@ def test_an_outage_that_ends_costs_no_row(night: Night) -> None:
 def test_the_same_refusal_for_every_row_from_the_start_stops_the_run(night: Night) -> None:
     """A mapping that no row passes with does not burn a whole export."""
     night.export("states.csv", [state(number) for number in range(60)])
-    night.simulator.set_faults([Fault(Kind.REFUSE, code="ZMDATA.CATEGORY_CODE_ERROR")])
+    night.simulator.set_faults([InjectedFault(Kind.REFUSE, code="ZMDATA.CATEGORY_CODE_ERROR")])
 
     ended = night.backfill("run", "states")
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from pipeline.assemble.platform import endpoint_of, holder_of
+from pipeline.assemble.platform import endpoint_of, merchant_of
 from pipeline.model import Api, CsvFormat, Export
 from pipeline.settings import Account, AlipayAccount, Job, WechatAccount
 from pipeline.write.transport.network import Endpoint
@@ -80,7 +80,7 @@ def test_where_an_api_is_reached(account: Account, api: Api, endpoint: Endpoint)
 )  # fmt: skip
 def test_who_an_account_is(account: Account, holder: str) -> None:
     """A rehearsal against this machine is somebody else than the account itself, so that nothing of it counts."""
-    assert holder_of(account) == holder
+    assert merchant_of(account) == holder
 
 
 def test_no_secret_is_in_an_endpoints_repr() -> None:

@@ -10,13 +10,13 @@ from pipeline.assemble.reporting import report_on, summarising
 from pipeline.errors import RunHeld
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunState
-from pipeline.ledger.store.lease import LEASE_SECONDS, Holder, this_process
+from pipeline.ledger.store.lease import LEASE_SECONDS, LeaseOwner, this_process
 from pipeline.report import QuotaUse, Tally
 from tests.contract.nights import Nights
 from tests.contract.staged_rows import invalid
 from tests.moved_clock import NOON, MovedClock
 
-FAR = Holder(host="far", boot="boot", pid=1, began="1", namespace="one")
+FAR = LeaseOwner(host="far", boot="boot", pid=1, began="1", namespace="one")
 NO_PROGRESS = {"throttled": 0.0, "elapsed_s": 0.0, "sending_s": 0.0}
 
 

@@ -10,7 +10,7 @@ from benchmarks.exports import ORDER_COLUMNS, POINT_COLUMNS, Cells, orders, poin
 from benchmarks.scene import JOBS
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.plan import plan
-from pipeline.assemble.run_options import Wishes
+from pipeline.assemble.run_options import RunOptions
 from pipeline.run.plan import Plan
 from pipeline.simulator import client_config, write_client_keys
 from tests.moved_clock import MovedClock
@@ -26,7 +26,7 @@ def planned(folder: Path, job: str, name: str, columns: Cells, rows: Iterator[Ce
     write(folder / name, columns, rows)
     clock = MovedClock()
     opened = open_config(folder / "backfill.toml", {}, clock, job)
-    return plan(opened, job, [name], Wishes(), clock=clock, chance=random.Random(1), folder=folder)
+    return plan(opened, job, [name], RunOptions(), clock=clock, chance=random.Random(1), folder=folder)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from tests.cases.inputs import csv_of, job, order, points, row, run, state
 from tests.cases.player import Player
 from tests.write.certificates import context_of, write_certificate
-from tests.write.loopback import Act, Loopback, closes, resets, says, serving
+from tests.write.loopback import Loopback, Phase, closes, resets, says, serving
 
 ROWS = {"orders": [order(1)], "states": [state(1, "BUY")], "points": [points(1, 5)]}
 HARDLY = "outage_limit_s = 2\nmax_attempts = 2\n"
@@ -75,7 +75,7 @@ def test_a_certificate_that_does_not_verify(
         pytest.param(closes, "closed by proxy", id="closes"),
     ],
 )
-def test_a_proxy_that_refuses(act: Act, message: str, transport: str, servers: ExitStack, player: Player) -> None:
+def test_a_proxy_that_refuses(act: Phase, message: str, transport: str, servers: ExitStack, player: Player) -> None:
     """A proxy that lets nothing through is told with its host and port, and its status."""
     proxy = servers.enter_context(serving(Loopback([act] * 9)))
     account = f'proxy = "http://127.0.0.1:{proxy.port}"'
@@ -94,7 +94,7 @@ def test_a_proxy_that_is_not_there(transport: str, player: Player) -> None:
 
 @both
 @pytest.mark.parametrize(("act", "message"), [(resets, "reset"), (closes, "closed")])
-def test_a_connection_that_breaks(act: Act, message: str, transport: str, servers: ExitStack, player: Player) -> None:
+def test_a_connection_that_breaks(act: Phase, message: str, transport: str, servers: ExitStack, player: Player) -> None:
     """A connection that breaks once the request has left leaves the row in doubt, and says who broke it."""
     server = servers.enter_context(serving(Loopback([act] * 9)))
     reach(player, server.url, "orders", transport)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pipeline.cli.streams import Outlet, outlets
+from pipeline.cli.streams import OutputStream, output_streams
 
 
 class Failing(io.StringIO):
@@ -35,32 +35,32 @@ class Failing(io.StringIO):
 )
 def test_what_can_not_be_written_is_dropped(number: int, loss: str | None) -> None:
     """Writing and flushing never fail; a loss that somebody may mind keeps its reason."""
-    outlet = Outlet(Failing(number))
+    output = OutputStream(Failing(number))
 
-    assert (outlet.write("lost"), outlet.loss) == (4, loss)
-    outlet.flush()
-    assert outlet.loss == loss
+    assert (output.write("lost"), output.loss) == (4, loss)
+    output.flush()
+    assert output.loss == loss
 
 
 def test_an_outlet_writes_through_where_it_can() -> None:
     """What can be written is written, and whether people look is told."""
     stream = io.StringIO()
-    outlet = Outlet(stream)
-    outlet.write("kept")
-    outlet.flush()
-    outlet.close()
+    output = OutputStream(stream)
+    output.write("kept")
+    output.flush()
+    output.close()
 
-    assert (stream.getvalue(), outlet.loss, outlet.isatty()) == ("kept", None, False)
+    assert (stream.getvalue(), output.loss, output.isatty()) == ("kept", None, False)
 
 
 def test_an_outlet_without_a_stream_drops_all() -> None:
     """Where the descriptor was closed from the start there is no stream, and nothing is missed."""
-    outlet = Outlet(None)
-    outlet.write("nothing")
-    outlet.flush()
-    outlet.close()
+    output = OutputStream(None)
+    output.write("nothing")
+    output.flush()
+    output.close()
 
-    assert (outlet.loss, outlet.isatty()) == (None, False)
+    assert (output.loss, output.isatty()) == (None, False)
 
 
 def test_what_is_held_back_at_the_end_fails_nobody() -> None:
@@ -68,17 +68,17 @@ def test_what_is_held_back_at_the_end_fails_nobody() -> None:
     ours, theirs = os.pipe()
     os.close(ours)
     with os.fdopen(theirs, "w") as stream:
-        outlet = Outlet(stream)
-        outlet.write("held back")
-        outlet.close()
+        output = OutputStream(stream)
+        output.write("held back")
+        output.close()
 
-    assert (stream.closed, outlet.loss) == (True, None)
+    assert (stream.closed, output.loss) == (True, None)
 
 
 def test_stdout_and_stderr_are_put_back(capsys: pytest.CaptureFixture[str]) -> None:
     """The streams of the process are outlets for the time of a command alone."""
     before = sys.stdout, sys.stderr
-    with outlets() as out:
+    with output_streams() as out:
         assert sys.stdout is out
         sys.stdout.write("told")
 

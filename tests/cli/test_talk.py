@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.cli.logs import Progress, log, set_up_logs
 from pipeline.model import Status
-from pipeline.write.brakes.run_control import Course
+from pipeline.write.brakes.run_control import RunControl
 from tests.moved_clock import MovedClock
 
 
@@ -39,11 +39,11 @@ def test_logs_as_json_are_a_line_each(capsys: pytest.CaptureFixture[str]) -> Non
     set_up_logs("json")
     log.warning('a "quoted"\nmessage 好')
     said = capsys.readouterr()
-    told = json.loads(said.err)
+    messages = json.loads(said.err)
 
     assert (said.out, said.err.count("\n")) == ("", 1)
-    assert (told["level"], told["logger"]) == ("warning", "backfill")
-    assert told["at"].endswith("+00:00")
+    assert (messages["level"], messages["logger"]) == ("warning", "backfill")
+    assert messages["at"].endswith("+00:00")
 
 
 @pytest.mark.usefixtures("logs")
@@ -68,23 +68,23 @@ def test_connection_details_are_not_logged(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err == ""
 
 
-def followed(clock: MovedClock, stream: io.StringIO, *, shown: bool = True) -> tuple[Progress, Course]:
-    progress, course = Progress(clock, shown=shown, stream=stream), Course(clock)
-    progress.follow(course)
-    return progress, course
+def followed(clock: MovedClock, stream: io.StringIO, *, shown: bool = True) -> tuple[Progress, RunControl]:
+    progress, control = Progress(clock, shown=shown, stream=stream), RunControl(clock)
+    progress.follow(control)
+    return progress, control
 
 
 def test_a_terminal_shows_one_line_that_is_redrawn() -> None:
     """On a terminal the counts are redrawn in place, a few times a second at most, and taken away at the end."""
     clock, stream = MovedClock(), Terminal()
-    progress, course = followed(clock, stream)
+    progress, control = followed(clock, stream)
     progress.staged(1000)
     clock.move(0.1)
     progress.staged(2000)
     clock.move(0.1)
     progress.tick()
-    course.count(Status.SUCCEEDED, 3)
-    course.count(Status.REJECTED)
+    control.count(Status.SUCCEEDED, 3)
+    control.count(Status.REJECTED)
     clock.move(0.2)
     progress.tick()
     progress.end()
@@ -97,8 +97,8 @@ def test_a_terminal_shows_one_line_that_is_redrawn() -> None:
 def test_elsewhere_a_line_comes_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
     """Where nobody watches, a short run says nothing, and a long one a line every ten seconds."""
     clock, stream = MovedClock(), io.StringIO()
-    progress, course = followed(clock, stream)
-    course.count(Status.SUCCEEDED, 3)
+    progress, control = followed(clock, stream)
+    control.count(Status.SUCCEEDED, 3)
     with caplog.at_level(logging.INFO, "backfill"):
         for _ in range(50):
             progress.tick()

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.database import connect
-from pipeline.ledger.store.lease import Holder
+from pipeline.ledger.store.lease import LeaseOwner
 from pipeline.model import Export
 from tests.contract.nights import DEAD, ME, MakeNights, NewLedger, Nights, Opens
 from tests.moved_clock import MovedClock
@@ -29,8 +29,8 @@ def new_ledger(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         path.write_bytes(empty)
         opened: list[Ledger] = []
 
-        def open_again(holder: Holder = DEAD) -> Ledger:
-            opened.append(Ledger(path, clock, holder, connect=_quickly))
+        def open_again(owner: LeaseOwner = DEAD) -> Ledger:
+            opened.append(Ledger(path, clock, owner, connect=_quickly))
             return opened[-1]
 
         yield open_again
@@ -66,9 +66,7 @@ def nights(opens: Opens, clock: MovedClock) -> MakeNights:
     """Make a job's nights, for an export."""
     ids = count()
 
-    def made(
-        export: Export = Export.ORDERS, *, account: str = "zhima", holder: str = ME, job: str = "orders"
-    ) -> Nights:
-        return Nights(opens=opens, export=export, account=account, holder=holder, job=job, clock=clock, ids=ids)
+    def made(export: Export = Export.ORDERS, *, account: str = "zhima", owner: str = ME, job: str = "orders") -> Nights:
+        return Nights(opens=opens, export=export, account=account, owner=owner, job=job, clock=clock, ids=ids)
 
     return made

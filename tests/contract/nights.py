@@ -13,19 +13,19 @@ from pipeline.ledger.records import Due, InputRecord, NewRun, RunRecord, RunStat
 from pipeline.ledger.rules.admission import Admission, Blocked, Conflict, Go, Skip
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Rewrites, Selection
-from pipeline.ledger.store.lease import Holder, this_process
+from pipeline.ledger.store.lease import LeaseOwner, this_process
 from pipeline.map import rekey, retarget
 from pipeline.model import Api, Export, Status
 from pipeline.run.stage import TakesRows
 from pipeline.write.answers.verdict import Refused, Succeeded, TryAgain, Verdict
 from pipeline.write.lanes import payments_first
 from pipeline.write.settlement import History, settle
-from tests.contract.staged_rows import StagedRow, sheet_of
+from tests.contract.staged_rows import StagedRow, mapped_of
 from tests.moved_clock import MovedClock
 
 # Larger than any process id that Linux gives out.
 GONE = 2**22 + 1
-DEAD = Holder(host="here", boot="boot", pid=GONE, began="1", namespace="one")
+DEAD = LeaseOwner(host="here", boot="boot", pid=GONE, began="1", namespace="one")
 ALIVE = this_process()
 ME = "Alipay app 2021000000000001"
 
@@ -45,7 +45,7 @@ DUPLICATE = (Status.SKIPPED, "duplicate_row")
 SUPERSEDED = (Status.SKIPPED, "superseded")
 UNCHANGED = (Status.SKIPPED, "unchanged")
 
-Told = tuple[str, Status, str]
+AnswerContent = tuple[str, Status, str]
 OPEN = frozenset({Status.UNKNOWN, Status.BLOCKED, Status.UNSENT})
 
 API = {
@@ -59,7 +59,7 @@ API = {
 class Opens(Protocol):
     """Opens the ledger under test, the same one each time."""
 
-    def __call__(self, holder: Holder = DEAD) -> Ledger: ...
+    def __call__(self, owner: LeaseOwner = DEAD) -> Ledger: ...
 
 
 NewLedger = Callable[[MovedClock], AbstractContextManager[Opens]]
@@ -77,7 +77,7 @@ class Nights:
     opens: Opens
     export: Export = Export.ORDERS
     account: str = "zhima"
-    holder: str = ME
+    owner: str = ME
     job: str = "orders"
     clock: MovedClock = field(default_factory=MovedClock)
     sent: list[tuple[str, bytes]] = field(default_factory=list)
@@ -101,9 +101,9 @@ class Nights:
         )
 
     def begin(self, ledger: Ledger | None = None, parent: str | None = None) -> RunLedger:
-        return (ledger or self.opens()).begin(self.new(parent), self.holder)
+        return (ledger or self.opens()).begin(self.new(parent), self.owner)
 
-    def stage(self, run: TakesRows, rows: Sequence[StagedRow], *, sift: bool = True) -> None:
+    def stage(self, run: TakesRows, rows: Sequence[StagedRow], *, decide: bool = True) -> None:
         source = InputRecord(
             file_no=1,
             name="orders.csv",
@@ -113,8 +113,8 @@ class Nights:
             sha256="00",
         )
         run.add_input(source)
-        run.stage(1, 1, sheet_of(rows, self.api), retarget)
-        if sift:
+        run.stage(1, 1, mapped_of(rows, self.api), retarget)
+        if decide:
             run.start_delivering(self._rekey)
 
     def _rekey(self, body: bytes, key: str) -> bytes:
@@ -151,7 +151,7 @@ class Nights:
         self, record: RunRecord, answers: Mapping[str, Verdict] | None = None, most: int | None = None
     ) -> RunRecord:
         """Go on with a run whose rows are staged."""
-        return self.deliver(self.opens().take_up(record, self.holder), answers or {}, most)
+        return self.deliver(self.opens().take_up(record, self.owner), answers or {}, most)
 
     def rerun(
         self,
@@ -168,7 +168,7 @@ class Nights:
         """Make due in a new run what another left open."""
         return run.copy_from(parent, selection, Rewrites(self._rekey, retarget))
 
-    def told(self, record: RunRecord) -> list[Told]:
+    def reported_rows(self, record: RunRecord) -> list[AnswerContent]:
         """Return key, status and code of each row of a run."""
         return [(o.request_key, o.status, o.code) for o in self.opens().outcomes(record)]
 
@@ -215,5 +215,5 @@ class MakeNights(Protocol):
     """Makes a job's nights over the ledger under test."""
 
     def __call__(
-        self, export: Export = Export.ORDERS, *, account: str = "zhima", holder: str = ME, job: str = "orders"
+        self, export: Export = Export.ORDERS, *, account: str = "zhima", owner: str = ME, job: str = "orders"
     ) -> Nights: ...

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import orjson
 
 from pipeline.model import Api, Balance, Fault, Invalid, ObjectState, Payload, Status, digest
-from pipeline.tables.mapped_chunk import PAYLOAD, Sheet, line_of
-from pipeline.tables.rows import Lines
+from pipeline.tables.mapped_chunk import PAYLOAD, MappedChunk, line_of
+from pipeline.tables.rows import ArrowRows
 from pipeline.tables.text_columns import column_of
 
 
@@ -24,13 +24,13 @@ class StagedRow:
     message: str | None = None
 
 
-def sheet_of(rows: Sequence[StagedRow], api: Api) -> Sheet:
+def mapped_of(rows: Sequence[StagedRow], api: Api) -> MappedChunk:
     """Return rows as mapping gives them, numbered from 1."""
     payloads = [(at, part, one) for at, row in enumerate(rows) for part, one in enumerate(row.payloads)]
     others = {at: _refused(row) for at, row in enumerate(rows) if not row.payloads}
     keys = column_of(row.request_key for row in rows)
-    lines = Lines.of(PAYLOAD, [line_of(*each) for each in payloads])
-    return Sheet(
+    lines = ArrowRows.of(PAYLOAD, [line_of(*each) for each in payloads])
+    return MappedChunk(
         api=api,
         numbers=range(1, len(rows) + 1),
         request_keys=keys,

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from pipeline.ledger.records import Act, DeliveryState, Due, RunState, Settlement
+from pipeline.ledger.records import DeliveryState, Due, Phase, RunState, Settlement
 from pipeline.ledger.rules.admission import Blocked, Go, Skip
-from pipeline.ledger.store.lease import Holder
+from pipeline.ledger.store.lease import LeaseOwner
 from pipeline.model import Export, Status
 from pipeline.tables.outcome_page import Outcome
 from pipeline.write.answers.verdict import Verdict
@@ -21,10 +21,10 @@ from tests.contract.nights import (
     SENT,
     SUPERSEDED,
     THROTTLED,
+    AnswerContent,
     MakeNights,
     Nights,
     Opens,
-    Told,
     conclude,
     ended,
 )
@@ -112,14 +112,14 @@ def test_an_intent_survives_a_crash_as_doubt(begun: tuple[Nights, Due], opens: O
     orders, _ = begun
     record = opens().find("last")
 
-    assert (record.act, record.state) == (Act.DELIVERING, None)
-    assert orders.told(record) == [("A", Status.UNKNOWN, "interrupted"), ("B", Status.UNSENT, "interrupted")]
+    assert (record.act, record.state) == (Phase.DELIVERING, None)
+    assert orders.reported_rows(record) == [("A", Status.UNKNOWN, "interrupted"), ("B", Status.UNSENT, "interrupted")]
 
 
 def test_a_resumed_run_sends_the_same_bytes_and_knows_of_the_doubt(begun: tuple[Nights, Due], opens: Opens) -> None:
     """What may have been applied goes out again with key and body as they were, and its doubt comes along."""
     orders, due = begun
-    run = opens().take_up(opens().find("last"), orders.holder)
+    run = opens().take_up(opens().find("last"), orders.owner)
 
     again = next(run.lanes())[0]
 
@@ -130,25 +130,25 @@ def test_a_resumed_run_sends_the_same_bytes_and_knows_of_the_doubt(begun: tuple[
 def test_a_settlement_that_was_not_yet_on_disk_is_lost_whole(begun: tuple[Nights, Due], opens: Opens) -> None:
     """A settlement that a crash takes leaves the intent as it was, and never a part of itself."""
     orders, _ = begun
-    crashed = opens().take_up(opens().find("last"), orders.holder)
+    crashed = opens().take_up(opens().find("last"), orders.owner)
     lane = next(crashed.lanes())
     crashed.intend([lane[0]])
     crashed.settle(lane[0], Settlement(Status.SUCCEEDED, "SUCCESS", leaves=DeliveryState.SUCCEEDED))
 
-    assert orders.told(opens().find("last"))[0] == ("A", Status.UNKNOWN, "interrupted")
+    assert orders.reported_rows(opens().find("last"))[0] == ("A", Status.UNKNOWN, "interrupted")
 
 
 def test_a_settlement_is_on_disk_with_the_next_intent(begun: tuple[Nights, Due], opens: Opens) -> None:
     """A settlement is durable as soon as any later intent is."""
     orders, _ = begun
-    crashed = opens().take_up(opens().find("last"), orders.holder)
+    crashed = opens().take_up(opens().find("last"), orders.owner)
     first, second = next(crashed.lanes())
     crashed.intend([first])
     crashed.settle(first, Settlement(Status.SUCCEEDED, "SUCCESS", leaves=DeliveryState.SUCCEEDED))
     crashed.intend([second])
 
-    assert orders.told(opens().find("last")) == [("A", *SENT), ("B", Status.UNKNOWN, "interrupted")]
-    assert orders.told(orders.resume(opens().find("last"))) == [("A", *SENT), ("B", *SENT)]
+    assert orders.reported_rows(opens().find("last")) == [("A", *SENT), ("B", Status.UNKNOWN, "interrupted")]
+    assert orders.reported_rows(orders.resume(opens().find("last"))) == [("A", *SENT), ("B", *SENT)]
 
 
 def test_what_another_job_delivered_meanwhile_is_not_forgotten(nights: MakeNights) -> None:
@@ -165,11 +165,11 @@ def test_what_another_job_delivered_meanwhile_is_not_forgotten(nights: MakeNight
     second.settle(same, Settlement(Status.UNKNOWN, "timeout", leaves=DeliveryState.UNKNOWN))
     conclude(second, RunState.COMPLETED)
 
-    assert one.told(one.night(order("A"))) == [("A", *DELIVERED)]
+    assert one.reported_rows(one.night(order("A"))) == [("A", *DELIVERED)]
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "reported_rows"),
     [
         pytest.param(DONE, SENT, id="succeeded"),
         pytest.param(REFUSED, BLOCKED, id="refused"),
@@ -180,7 +180,7 @@ def test_what_another_job_delivered_meanwhile_is_not_forgotten(nights: MakeNight
 )
 @pytest.mark.parametrize("apart", [pytest.param(False, id="one-run"), pytest.param(True, id="two-runs")])
 def test_a_refund_waits_for_its_payment(
-    nights: MakeNights, answer: Verdict, told: tuple[Status, str], *, apart: bool
+    nights: MakeNights, answer: Verdict, reported_rows: tuple[Status, str], *, apart: bool
 ) -> None:
     """A refund goes out only once its payment succeeded, in the same run or in another."""
     orders = nights()
@@ -191,11 +191,11 @@ def test_a_refund_waits_for_its_payment(
     else:
         record = orders.night(payment, refund, answers={"PAY": answer})
 
-    assert orders.told(record)[-1] == ("BACK", *told)
+    assert orders.reported_rows(record)[-1] == ("BACK", *reported_rows)
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "reported_rows"),
     [
         pytest.param([order("BACK", refund_of="PAY")], [("BACK", *SENT)], id="a-payment-that-was-never-seen"),
         pytest.param(
@@ -222,12 +222,12 @@ def test_a_refund_waits_for_its_payment(
     ],
 )
 def test_a_refund_finds_its_payment_wherever_it_stands(
-    nights: MakeNights, rows: Sequence[StagedRow], told: Sequence[Told]
+    nights: MakeNights, rows: Sequence[StagedRow], reported_rows: Sequence[AnswerContent]
 ) -> None:
     """A refund follows its payment whatever their order and lanes; one whose payment was never seen is sent."""
     orders = nights()
 
-    assert orders.told(orders.night(*rows)) == told
+    assert orders.reported_rows(orders.night(*rows)) == reported_rows
 
 
 def test_a_refund_whose_payment_another_process_left_in_the_air_waits(nights: MakeNights) -> None:
@@ -238,7 +238,7 @@ def test_a_refund_whose_payment_another_process_left_in_the_air_waits(nights: Ma
     ((due,),) = crashed.lanes()
     crashed.intend([due])
 
-    assert orders.told(orders.night(order("BACK", refund_of="PAY"))) == [("BACK", *BLOCKED)]
+    assert orders.reported_rows(orders.night(order("BACK", refund_of="PAY"))) == [("BACK", *BLOCKED)]
 
 
 def test_an_older_balance_is_not_sent_after_a_newer_one(nights: MakeNights) -> None:
@@ -248,7 +248,7 @@ def test_an_older_balance_is_not_sent_after_a_newer_one(nights: MakeNights) -> N
     points.night(balance("X", 7))
     points.keys_sent()
 
-    assert points.told(points.rerun(old)) == [("X=5@", *SUPERSEDED)]
+    assert points.reported_rows(points.rerun(old)) == [("X=5@", *SUPERSEDED)]
     assert points.keys_sent() == []
 
 
@@ -258,11 +258,11 @@ def test_an_older_balance_goes_out_where_the_newer_one_surely_did_not(nights: Ma
     old = points.night(balance("X", 5), answers={"X=5@": LOST})
     points.night(balance("X", 7), answers={"X=7@": REFUSED})
 
-    assert points.told(points.rerun(old)) == [("X=5@", *SENT)]
+    assert points.reported_rows(points.rerun(old)) == [("X=5@", *SENT)]
 
 
 @pytest.mark.parametrize(
-    ("answers", "told"),
+    ("answers", "reported_rows"),
     [
         pytest.param({}, [("A", *SENT)], id="all-new"),
         pytest.param({"A-2": LOST}, [("A", Status.UNKNOWN, "timeout")], id="doubt-weighs-most"),
@@ -276,12 +276,12 @@ def test_an_older_balance_goes_out_where_the_newer_one_surely_did_not(nights: Ma
     ],
 )
 def test_a_task_ends_as_the_worst_of_its_parts(
-    nights: MakeNights, answers: Mapping[str, Verdict], told: Sequence[Told]
+    nights: MakeNights, answers: Mapping[str, Verdict], reported_rows: Sequence[AnswerContent]
 ) -> None:
     """A row with several deliveries has one outcome, that of the worst."""
     tasks = nights(Export.TASKS)
 
-    assert tasks.told(tasks.night(task("A", 2), answers=answers)) == told
+    assert tasks.reported_rows(tasks.night(task("A", 2), answers=answers)) == reported_rows
 
 
 def test_skipping_at_the_last_moment_forgets_the_body(nights: MakeNights) -> None:
@@ -303,7 +303,7 @@ def test_skipping_at_the_last_moment_forgets_the_body(nights: MakeNights) -> Non
     ],
 )
 def test_what_another_job_is_sending_is_not_sent_beside_it(
-    nights: MakeNights, opens: Opens, process: Holder, admitted: type
+    nights: MakeNights, opens: Opens, process: LeaseOwner, admitted: type
 ) -> None:
     """Two jobs with the same rows, run at once, send each of them once; of a dead process nobody knows what it did."""
     first, second = nights(job="a"), nights(job="b")

@@ -10,7 +10,7 @@ from pipeline.map import retarget
 from pipeline.model import BadRow, Fault, Invalid, Status
 from pipeline.tables.outcome_page import Outcome
 from tests.contract.nights import LOST, MakeNights, Nights, Opens, conclude
-from tests.contract.staged_rows import StagedRow, order, sheet_of
+from tests.contract.staged_rows import StagedRow, mapped_of, order
 
 AMOUNT = Fault("field_invalid", "trade_amount (column paid) is odd", "trade_amount", "paid", "odd", "1.5")
 TIME = Fault("field_invalid", "biz_time is odd", "biz_time", "biz_time", "odd time", "today")
@@ -24,9 +24,9 @@ def stage(orders: Nights, rows: Sequence[StagedRow], lines: Sequence[int] | None
     """Stage rows of which the third has two faults and the fourth could not be read, and end the run while it reads."""
     run = orders.begin()
     run.add_input(InputRecord(1, "orders.csv", "exports/orders.csv", ("key",), len(rows), "00"))
-    sheet = sheet_of(rows, orders.api)
-    others = {**sheet.others, 2: Invalid((AMOUNT, TIME), "C"), 3: BadRow(4, RAGGED, ("x",))}
-    run.stage(1, 1, replace(sheet, others=others, file_lines=lines), retarget)
+    mapped = mapped_of(rows, orders.api)
+    others = {**mapped.others, 2: Invalid((AMOUNT, TIME), "C"), 3: BadRow(4, RAGGED, ("x",))}
+    run.stage(1, 1, replace(mapped, others=others, file_lines=lines), retarget)
     run.start_delivering(orders._rekey)
     orders.deliver(run, {"B": LOST})
 
@@ -77,7 +77,7 @@ def test_rows_that_a_run_did_not_come_to_keep_their_lines(
     run = orders.begin()
     rows = [order("A"), order("A"), order("B"), order("C")]
     run.add_input(InputRecord(1, "orders.csv", "exports/orders.csv", ("key",), len(rows), "00"))
-    run.stage(1, 1, replace(sheet_of(rows, orders.api), file_lines=lines), retarget)
+    run.stage(1, 1, replace(mapped_of(rows, orders.api), file_lines=lines), retarget)
 
     record = conclude(run, RunState.INTERRUPTED)
 

@@ -11,7 +11,7 @@ from pipeline.errors import LedgerError, RunHeld
 from pipeline.ledger.records import RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Rewrites, Selection
-from pipeline.ledger.store.lease import LEASE_SECONDS, Holder
+from pipeline.ledger.store.lease import LEASE_SECONDS, LeaseOwner
 from pipeline.model import Export
 from tests.contract.nights import ALIVE, GONE, ME, OPEN, MakeNights, NewLedger, Nights, Opens, conclude
 from tests.contract.staged_rows import order
@@ -56,16 +56,16 @@ def test_a_refused_run_leaves_no_trace(nights: MakeNights, opens: Opens) -> None
 
 
 @pytest.mark.parametrize(
-    "holder",
+    "owner",
     [
         pytest.param(replace(ALIVE, pid=GONE), id="its-process-is-gone"),
         pytest.param(replace(ALIVE, began="0"), id="its-number-is-another-process-now"),
     ],
 )
-def test_a_dead_holder_does_not_block(nights: MakeNights, opens: Opens, holder: Holder) -> None:
+def test_a_dead_holder_does_not_block(nights: MakeNights, opens: Opens, owner: LeaseOwner) -> None:
     """A job whose holder on this machine surely runs no more is free at once."""
     orders = nights()
-    dead = orders.begin(opens(holder))
+    dead = orders.begin(opens(owner))
 
     assert not opens(ALIVE).is_live(dead.run)
     assert orders.begin(opens(ALIVE)).run.run_no == 2
@@ -222,7 +222,7 @@ def test_an_account_name_does_not_change_its_owner(nights: MakeNights, opens: Op
     with pytest.raises(
         LedgerError, match="the ledger keeps account zhima as Alipay app 2021000000000001, the config"
     ) as e:
-        nights(holder="Alipay app 9").night(order("A"))
+        nights(owner="Alipay app 9").night(order("A"))
 
     assert e.value.users_fault
     assert len(opens().recent(9)) == 1

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.records import Act, Due, RunRecord, RunState
+from pipeline.ledger.records import Due, Phase, RunRecord, RunState
 from pipeline.ledger.rules.admission import Go
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Selection
@@ -53,7 +53,7 @@ SELECTIONS = [Selection(OPEN), Selection(OPEN, new_keys=True), Selection(frozens
 
 
 @dataclass
-class Told:
+class AnswerContent:
     """A run of the story: what was staged for it, or what it was copied from."""
 
     run_id: str
@@ -75,7 +75,7 @@ class Story:
     nights: Nights
     ledger: Ledger
     data: st.DataObject
-    runs: list[Told] = field(default_factory=list)
+    runs: list[AnswerContent] = field(default_factory=list)
     acted: dict[str, bytes] = field(default_factory=dict)
     confirmed: set[str] = field(default_factory=set)
     in_hand: list[Due] = field(default_factory=list)
@@ -87,39 +87,39 @@ class Story:
     def night(self) -> None:
         rows = self.data.draw(st.lists(st.sampled_from(ROWS[self.nights.export]), min_size=1, max_size=4))
         run = self.nights.begin(self.ledger)
-        self.runs.append(Told(run.run.run_id, rows))
+        self.runs.append(AnswerContent(run.run.run_id, rows))
         self.stage(run, self.runs[-1])
 
     def rerun(self) -> None:
         parent = self.record(self.data.draw(st.sampled_from(self.runs)))
-        if parent.act is Act.STAGING:
+        if parent.act is Phase.STAGING:
             return
         run = self.nights.begin(self.ledger, parent.run_id)
-        self.runs.append(Told(run.run.run_id, (), parent, self.data.draw(st.sampled_from(SELECTIONS))))
+        self.runs.append(AnswerContent(run.run.run_id, (), parent, self.data.draw(st.sampled_from(SELECTIONS))))
         self.stage(run, self.runs[-1])
 
     def resume(self) -> None:
-        told = self.data.draw(st.sampled_from(self.runs))
-        record = self.record(told)
-        run = self.ledger.take_up(record, self.nights.holder)
-        if record.act is Act.STAGING:
-            self.stage(run, told)
+        reported_rows = self.data.draw(st.sampled_from(self.runs))
+        record = self.record(reported_rows)
+        run = self.ledger.take_up(record, self.nights.owner)
+        if record.act is Phase.STAGING:
+            self.stage(run, reported_rows)
         else:
             self.send(run)
 
-    def record(self, told: Told) -> RunRecord:
-        return self.ledger.find(told.run_id)
+    def record(self, reported_rows: AnswerContent) -> RunRecord:
+        return self.ledger.find(reported_rows.run_id)
 
-    def stage(self, run: RunLedger, told: Told) -> None:
+    def stage(self, run: RunLedger, reported_rows: AnswerContent) -> None:
         """Stage a run, or die before that is done."""
         is_done = not self.chance(8)
-        if told.parent is None or told.selection is None:
+        if reported_rows.parent is None or reported_rows.selection is None:
             run.unstage()
-            self.nights.stage(run, told.rows, sift=is_done)
+            self.nights.stage(run, reported_rows.rows, decide=is_done)
             # What was read goes with a process that dies before all was read: `resume` reads it again.
-            told.count = len(told.rows) if is_done else 0
+            reported_rows.count = len(reported_rows.rows) if is_done else 0
         elif is_done:
-            told.count = self.nights.copy(run, told.parent, told.selection)
+            reported_rows.count = self.nights.copy(run, reported_rows.parent, reported_rows.selection)
         if is_done:
             self.send(run)
 
@@ -178,7 +178,7 @@ def test_the_laws_hold_after_any_crashes(new_ledger: NewLedger, export: Export, 
         for _ in range(data.draw(st.integers(1, 7))):
             data.draw(st.sampled_from([story.night, story.resume, story.rerun]))()
 
-        for told in story.runs:
-            assert len(list(story.ledger.outcomes(story.record(told)))) == told.count
+        for reported_rows in story.runs:
+            assert len(list(story.ledger.outcomes(story.record(reported_rows)))) == reported_rows.count
         rows = [re.sub(r"(-k\d+)+$", "", key) for key in story.acted]
         assert len(rows) == len(set(rows)), story.acted

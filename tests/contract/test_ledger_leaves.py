@@ -14,8 +14,8 @@ from pipeline.ledger.rules.known_deliveries import balances_held
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging import decide as sifting
 from pipeline.ledger.staging.staged_chunk import Fate
-from pipeline.ledger.store.lease import Holder
-from pipeline.ledger.store.spill_file import Aside
+from pipeline.ledger.store.lease import LeaseOwner
+from pipeline.ledger.store.spill_file import SpillFile
 from pipeline.map import retarget
 from pipeline.model import Export, Status, digest
 from tests.contract.nights import (
@@ -30,16 +30,16 @@ from tests.contract.nights import (
     SENT,
     SUPERSEDED,
     UNCHANGED,
+    AnswerContent,
     MakeNights,
     Nights,
     Opens,
-    Told,
     conclude,
 )
-from tests.contract.staged_rows import StagedRow, balance, invalid, order, sheet_of, state, task
+from tests.contract.staged_rows import StagedRow, balance, invalid, mapped_of, order, state, task
 
 
-def stage_leaves(job: Nights, run: RunLedger, leaves: Sequence[Sequence[StagedRow]]) -> None:
+def stage_chunks(job: Nights, run: RunLedger, chunks: Sequence[Sequence[StagedRow]]) -> None:
     """Stage rows in several chunks, without deciding on them."""
     run.add_input(
         InputRecord(
@@ -47,25 +47,25 @@ def stage_leaves(job: Nights, run: RunLedger, leaves: Sequence[Sequence[StagedRo
             name="orders.csv",
             location="exports/orders.csv",
             columns=("key",),
-            rows=sum(map(len, leaves)),
+            rows=sum(map(len, chunks)),
             sha256="00",
         )
     )
     first = 1
-    for rows in leaves:
-        run.stage(1, first, sheet_of(rows, job.api), retarget)
+    for rows in chunks:
+        run.stage(1, first, mapped_of(rows, job.api), retarget)
         first += len(rows)
 
 
-def night_of_leaves(job: Nights, *leaves: Sequence[StagedRow]) -> list[Told]:
+def night_of_chunks(job: Nights, *chunks: Sequence[StagedRow]) -> list[AnswerContent]:
     run = job.begin()
-    stage_leaves(job, run, leaves)
+    stage_chunks(job, run, chunks)
     run.start_delivering(job._rekey)
-    return [(key, status, code) for key, status, code in job.told(job.deliver(run, {}))]
+    return [(key, status, code) for key, status, code in job.reported_rows(job.deliver(run, {}))]
 
 
 @pytest.mark.parametrize(
-    ("export", "leaves", "told"),
+    ("export", "chunks", "reported_rows"),
     [
         pytest.param(
             Export.ORDERS, [[order("A"), order("B")], [order("A"), order("B", "2")], [order("C")]],
@@ -90,10 +90,10 @@ def night_of_leaves(job: Nights, *leaves: Sequence[StagedRow]) -> list[Told]:
     ],
 )  # fmt: skip
 def test_rows_of_several_chunks_are_decided_on_together(
-    nights: MakeNights, export: Export, leaves: Sequence[Sequence[StagedRow]], told: Sequence[Told]
+    nights: MakeNights, export: Export, chunks: Sequence[Sequence[StagedRow]], reported_rows: Sequence[AnswerContent]
 ) -> None:
     """What comes twice, or is older, is found over all chunks of a run."""
-    assert night_of_leaves(nights(export), *leaves) == told
+    assert night_of_chunks(nights(export), *chunks) == reported_rows
 
 
 def test_a_night_again_tells_its_rows_in_source_order(nights: MakeNights, opens: Opens) -> None:
@@ -101,16 +101,16 @@ def test_a_night_again_tells_its_rows_in_source_order(nights: MakeNights, opens:
     orders = nights()
     orders.night(*(order(f"{n}") for n in range(5)))
     run = orders.begin()
-    leaves = [[order("0"), order("1")], [order("2"), order("X"), order("3", "2"), order("4")], [order("Y")]]
-    stage_leaves(orders, run, leaves)
+    chunks = [[order("0"), order("1")], [order("2"), order("X"), order("3", "2"), order("4")], [order("Y")]]
+    stage_chunks(orders, run, chunks)
     run.start_delivering(orders._rekey)
     record = orders.deliver(run, {})
 
-    assert orders.told(record) == [
+    assert orders.reported_rows(record) == [
         ("0", *DELIVERED), ("1", *DELIVERED), ("2", *DELIVERED), ("X", *SENT), ("3", *CONFLICT), ("4", *DELIVERED),
         ("Y", *SENT),
     ]  # fmt: skip
-    assert [len(page) for page in opens().outcomes_in_pages(record)] == [2, 3, 1, 1]
+    assert [len(page) for page in opens().outcome_pages(record)] == [2, 3, 1, 1]
 
 
 def test_rows_among_packed_ones_keep_their_order_over_many_pages(nights: MakeNights, opens: Opens) -> None:
@@ -118,12 +118,12 @@ def test_rows_among_packed_ones_keep_their_order_over_many_pages(nights: MakeNig
     orders = nights()
     run = orders.begin()
     staged = [order(f"{n - n % 3 % 2}") for n in range(7000)]
-    stage_leaves(orders, run, [staged[:6000], staged[6000:]])
+    stage_chunks(orders, run, [staged[:6000], staged[6000:]])
     run.start_delivering(orders._rekey)
     record = conclude(run, RunState.INTERRUPTED)
 
     unsent = (Status.UNSENT, "interrupted")
-    assert orders.told(record) == [
+    assert orders.reported_rows(record) == [
         (row.request_key, *(DUPLICATE if n % 3 == 1 else unsent)) for n, row in enumerate(staged)
     ]
 
@@ -134,7 +134,7 @@ def test_rows_of_many_cells_are_read_few_at_a_time(nights: MakeNights, opens: Op
     large = replace(invalid(), cells=("x" * 600_000,))
     record = orders.night(large, large, large, order("A"))
 
-    assert [len(page) for page in opens().outcomes_in_pages(record)] == [2, 2]
+    assert [len(page) for page in opens().outcome_pages(record)] == [2, 2]
 
 
 def test_the_parts_of_a_lane_go_in_source_order(nights: MakeNights) -> None:
@@ -151,7 +151,7 @@ def test_a_task_in_its_own_form_is_not_refused_for_another_row(nights: MakeNight
     tasks = nights(Export.TASKS)
     tasks.night(task("A", 1), answers={"A": answer})  # type: ignore[dict-item] # both are verdicts
 
-    assert night_of_leaves(tasks, [task("A", 1), task("A", 2)]) == [
+    assert night_of_chunks(tasks, [task("A", 1), task("A", 2)]) == [
         ("A", *(DELIVERED if answer is DONE else SENT)), ("A", *CONFLICT),
     ]  # fmt: skip
 
@@ -161,17 +161,17 @@ def test_an_older_balance_stays_behind_while_a_later_run_is_still_written(nights
     earlier, later = nights(Export.POINTS, job="a"), nights(Export.POINTS, job="b")
     earlier.night(balance("X", 7), answers={"X=7@": LOST})
     first, second = earlier.begin(), later.begin()
-    stage_leaves(earlier, first, [[balance("X", 5)]])
-    stage_leaves(later, second, [[balance("X", 7)], [balance("Y", 1)]])
+    stage_chunks(earlier, first, [[balance("X", 5)]])
+    stage_chunks(later, second, [[balance("X", 7)], [balance("Y", 1)]])
     waiting = second._staging
     assert waiting is not None
-    leaf = next(iter(waiting))
+    chunk = next(iter(waiting))
     findings = second._file.read(lambda c: waiting.findings(c, second.keep_up, is_gone=lambda _: False))
-    second._commit(lambda c: sifting.sift_and_write(c, second.run, leaf, findings, later._rekey))
+    second._commit(lambda c: sifting.decide_and_write(c, second.run, chunk, findings, later._rekey))
 
     first.start_delivering(earlier._rekey)
 
-    assert earlier.told(earlier.deliver(first, {})) == [("X=5@", *SUPERSEDED)]
+    assert earlier.reported_rows(earlier.deliver(first, {})) == [("X=5@", *SUPERSEDED)]
 
 
 def test_what_was_found_unchanged_is_looked_at_again_once_another_job_began(nights: MakeNights) -> None:
@@ -179,18 +179,18 @@ def test_what_was_found_unchanged_is_looked_at_again_once_another_job_began(nigh
     job, other = nights(Export.POINTS, job="a"), nights(Export.POINTS, job="b")
     job.night(balance("X", 5), balance("Y", 1))
     run = job.begin()
-    stage_leaves(job, run, [[balance("X", 5), balance("Y", 1)]])
+    stage_chunks(job, run, [[balance("X", 5), balance("Y", 1)]])
     waiting = run._staging
     assert waiting is not None
-    leaf = next(iter(waiting))
+    chunk = next(iter(waiting))
     findings = run._file.read(lambda c: waiting.findings(c, run.keep_up, is_gone=lambda _: False))
     other.night(balance("X", 7))
 
-    run._commit(lambda c: sifting.sift_and_write(c, run.run, leaf, findings, job._rekey))
+    run._commit(lambda c: sifting.decide_and_write(c, run.run, chunk, findings, job._rekey))
 
     assert findings.unchanged is not None
     assert findings.unchanged.sure.all()
-    assert [Fate(fate) for fate in leaf.fates] == [Fate.SUPERSEDED, Fate.UNCHANGED]
+    assert [Fate(fate) for fate in chunk.fates] == [Fate.SUPERSEDED, Fate.UNCHANGED]
 
 
 def test_an_older_balance_stays_behind_whatever_two_jobs_write_in_turn(nights: MakeNights, opens: Opens) -> None:
@@ -198,19 +198,19 @@ def test_an_older_balance_stays_behind_whatever_two_jobs_write_in_turn(nights: M
     earlier, later = nights(Export.POINTS, job="a"), nights(Export.POINTS, job="b")
     earlier.night(balance("X", 7))
     first, second = earlier.begin(opens(ALIVE)), later.begin()
-    stage_leaves(earlier, first, [[balance("X", 5)]])
-    stage_leaves(later, second, [[balance("X", 7)]])
+    stage_chunks(earlier, first, [[balance("X", 5)]])
+    stage_chunks(later, second, [[balance("X", 7)]])
     waiting = second._staging
     assert waiting is not None
     findings = second._file.read(lambda c: waiting.findings(c, second.keep_up, is_gone=second._is_gone))
 
     first.start_delivering(earlier._rekey)
-    for leaf in waiting:
+    for chunk in waiting:
         second._commit(
-            partial(sifting.sift_and_write, run=second.run, leaf=leaf, findings=findings, rekey=later._rekey)
+            partial(sifting.decide_and_write, run=second.run, chunk=chunk, findings=findings, rekey=later._rekey)
         )
 
-    assert earlier.told(earlier.deliver(first, {})) == [("X=5@", *SUPERSEDED)]
+    assert earlier.reported_rows(earlier.deliver(first, {})) == [("X=5@", *SUPERSEDED)]
 
 
 @pytest.mark.parametrize("is_written", [True, False])
@@ -219,19 +219,19 @@ def test_what_is_unchanged_counts_as_newer_than_what_is_still_to_be_sent(nights:
     earlier, later = nights(Export.POINTS, job="a"), nights(Export.POINTS, job="b")
     earlier.night(balance("X", 7))
     first = earlier.begin()
-    stage_leaves(earlier, first, [[balance("X", 5)]])
+    stage_chunks(earlier, first, [[balance("X", 5)]])
     if is_written:
         first.start_delivering(earlier._rekey)
-    told = later.told(later.night(balance("X", 7)))
+    reported_rows = later.reported_rows(later.night(balance("X", 7)))
     if not is_written:
         first.start_delivering(earlier._rekey)
 
-    assert told == [("X=7@", *UNCHANGED)]
-    assert earlier.told(earlier.deliver(first, {})) == [("X=5@", *SUPERSEDED)]
+    assert reported_rows == [("X=7@", *UNCHANGED)]
+    assert earlier.reported_rows(earlier.deliver(first, {})) == [("X=5@", *SUPERSEDED)]
 
 
 @pytest.mark.parametrize(
-    ("process", "export", "holder", "is_sure"),
+    ("process", "export", "owner", "is_sure"),
     [
         pytest.param(ALIVE, Export.POINTS, ME, False, id="at-work"),
         pytest.param(DEAD, Export.POINTS, ME, True, id="dead"),
@@ -240,14 +240,14 @@ def test_what_is_unchanged_counts_as_newer_than_what_is_still_to_be_sent(nights:
     ],
 )
 def test_a_balance_is_surely_unchanged_where_no_other_job_may_send_one(
-    nights: MakeNights, opens: Opens, process: Holder, export: Export, holder: str, is_sure: bool
+    nights: MakeNights, opens: Opens, process: LeaseOwner, export: Export, owner: str, is_sure: bool
 ) -> None:
     """A job that is held keeps its account from the quick look, unless its process is dead."""
-    points, other = nights(Export.POINTS, job="a"), nights(export, job="b", account=holder, holder=holder)
+    points, other = nights(Export.POINTS, job="a"), nights(export, job="b", account=owner, owner=owner)
     points.night(balance("X", 7))
     other.begin(opens(process))
     run = points.begin()
-    stage_leaves(points, run, [[balance("X", 7)]])
+    stage_chunks(points, run, [[balance("X", 7)]])
     waiting = run._staging
     assert waiting is not None
 
@@ -269,7 +269,7 @@ def test_few_cards_among_many_are_asked_for_by_name(nights: MakeNights, opens: O
 
 
 @pytest.mark.parametrize(
-    ("export", "before", "rows", "told"),
+    ("export", "before", "rows", "reported_rows"),
     [
         pytest.param(
             Export.ORDERS, order("A"), [order("A"), order("B")],
@@ -282,15 +282,19 @@ def test_few_cards_among_many_are_asked_for_by_name(nights: MakeNights, opens: O
     ],
 )  # fmt: skip
 def test_a_run_that_ends_while_it_reads_keeps_doubt(
-    nights: MakeNights, export: Export, before: StagedRow, rows: Sequence[StagedRow], told: Sequence[Told]
+    nights: MakeNights,
+    export: Export,
+    before: StagedRow,
+    rows: Sequence[StagedRow],
+    reported_rows: Sequence[AnswerContent],
 ) -> None:
     """What may have been applied is unknown, never unsent, also where the run ends before its first request."""
     job = nights(export)
     job.night(before, answers={"A": LOST})
     run = job.begin()
-    job.stage(run, rows, sift=False)
+    job.stage(run, rows, decide=False)
 
-    assert job.told(conclude(run, RunState.INTERRUPTED, "deadline")) == told
+    assert job.reported_rows(conclude(run, RunState.INTERRUPTED, "deadline")) == reported_rows
 
 
 def test_a_damaged_pack_is_told(nights: MakeNights, opens: Opens) -> None:
@@ -317,9 +321,9 @@ class Full:
 
 def test_no_room_for_waiting_rows_is_told(tmp_path: Path) -> None:
     """Where rows can't be put aside the error says where there is no room, and what to do."""
-    aside = Aside(tmp_path, 1)
-    aside.close()
-    aside._file = Full()  # type: ignore[assignment] # all that is asked of it
+    spill_file = SpillFile(tmp_path, 1)
+    spill_file.close()
+    spill_file._file = Full()  # type: ignore[assignment] # all that is asked of it
 
     with pytest.raises(LedgerError, match=r"can't be put aside in .*No space left on device.*free space"):
-        aside.add(b"rows")
+        spill_file.add(b"rows")

@@ -47,19 +47,19 @@ def one_by_one(run: RunLedger, ended: Sequence[Ended], begun: Sequence[Due]) -> 
 )
 def test_together_is_as_one_by_one(export: Export, rows: Sequence[StagedRow], nights: MakeNights) -> None:
     """Intents and ends of every kind, recorded at once, are admitted and told as when each is recorded alone."""
-    told: list[tuple[list[Admission], list[Outcome], list[Admission]]] = []
+    reported_rows: list[tuple[list[Admission], list[Outcome], list[Admission]]] = []
     for job, record in (("together", at_once), ("alone", one_by_one)):
-        night = replace(nights(export), job=job, account=job, holder=f"{job}'s own")
+        night = replace(nights(export), job=job, account=job, owner=f"{job}'s own")
         run = night.begin()
         night.stage(run, rows)
         dues = first_of_each_lane(run)
         admissions = record(run, [], dues)
         again = record(run, [(due, ended(GO, answer)) for due, answer in zip(dues, ENDS, strict=False)], dues)
         run.keep_up()
-        told.append((admissions, list(night.opens().outcomes(run.run)), again))
+        reported_rows.append((admissions, list(night.opens().outcomes(run.run)), again))
 
-    assert told[0] == told[1]
-    assert told[0][0] == [GO] * len(told[0][0])
+    assert reported_rows[0] == reported_rows[1]
+    assert reported_rows[0][0] == [GO] * len(reported_rows[0][0])
 
 
 def test_what_ended_is_settled_before_what_begins(nights: MakeNights) -> None:

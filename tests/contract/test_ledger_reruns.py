@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.errors import LedgerError, SettingsError
-from pipeline.ledger.records import Act, RunRecord, RunState
+from pipeline.ledger.records import Phase, RunRecord, RunState
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Export, Status
 from pipeline.write.answers.verdict import Verdict
@@ -36,15 +36,15 @@ def test_a_stopped_run_is_resumed_where_it_stood(nights: MakeNights) -> None:
     """What the run had not come to is sent, what it had is left as it was, and the run is whole."""
     orders = nights()
     record = orders.night(order("A"), order("B"), order("C", refund_of="X"), answers={"B": REFUSED}, most=2)
-    assert orders.told(record)[2] == ("C", Status.UNSENT, "interrupted")
+    assert orders.reported_rows(record)[2] == ("C", Status.UNSENT, "interrupted")
     orders.keys_sent()
 
     resumed = orders.resume(record)
 
     assert orders.keys_sent() == ["C"]
-    assert orders.told(resumed) == [("A", *SENT), ("B", Status.REJECTED, "INVALID_PARAMETER"), ("C", *SENT)]
+    assert orders.reported_rows(resumed) == [("A", *SENT), ("B", Status.REJECTED, "INVALID_PARAMETER"), ("C", *SENT)]
     assert resumed == replace(
-        record, act=Act.CONCLUDED, state=RunState.COMPLETED, reason=None, elapsed_s=18.0, sending_s=16.0
+        record, act=Phase.CONCLUDED, state=RunState.COMPLETED, reason=None, elapsed_s=18.0, sending_s=16.0
     )
 
 
@@ -75,7 +75,7 @@ def test_a_resumed_run_sends_a_refund_that_was_blocked(nights: MakeNights) -> No
     orders = nights()
     record = orders.night(order("PAY"), order("BACK", refund_of="PAY"), answers={"PAY": THROTTLED})
 
-    assert orders.told(orders.resume(record)) == [("PAY", *SENT), ("BACK", *SENT)]
+    assert orders.reported_rows(orders.resume(record)) == [("PAY", *SENT), ("BACK", *SENT)]
 
 
 def test_a_run_that_moved_on_is_not_resumed_from_where_it_was(nights: MakeNights, opens: Opens) -> None:
@@ -87,7 +87,7 @@ def test_a_run_that_moved_on_is_not_resumed_from_where_it_was(nights: MakeNights
     orders.deliver(run, {})
 
     with pytest.raises(LedgerError, match="has gone on since"):
-        opens().take_up(seen, orders.holder)
+        opens().take_up(seen, orders.owner)
 
 
 def test_a_run_killed_in_mid_air_is_resumed_with_its_doubt(nights: MakeNights, opens: Opens) -> None:
@@ -98,9 +98,9 @@ def test_a_run_killed_in_mid_air_is_resumed_with_its_doubt(nights: MakeNights, o
     orders.intend(run, next(run.lanes())[0])
 
     cut = orders.resume(opens().find("last"), most=0)
-    assert orders.told(cut) == [("A", Status.UNKNOWN, "interrupted"), ("B", Status.UNSENT, "interrupted")]
+    assert orders.reported_rows(cut) == [("A", Status.UNKNOWN, "interrupted"), ("B", Status.UNSENT, "interrupted")]
 
-    assert orders.told(orders.resume(cut)) == [("A", *SENT), ("B", *SENT)]
+    assert orders.reported_rows(orders.resume(cut)) == [("A", *SENT), ("B", *SENT)]
 
 
 ROWS = [
@@ -170,7 +170,7 @@ def test_only_what_is_missing_of_a_task_is_sent_again(nights: MakeNights) -> Non
     record = tasks.night(task("A", 3), answers={"A-2": LOST})
     tasks.keys_sent()
 
-    assert tasks.told(tasks.rerun(record)) == [("A", *SENT)]
+    assert tasks.reported_rows(tasks.rerun(record)) == [("A", *SENT)]
     assert tasks.keys_sent() == ["A-2"]
 
 
@@ -189,7 +189,7 @@ def test_a_new_key_is_told_and_its_refund_follows(refused: tuple[Nights, RunReco
 
     rerun = orders.rerun(record, selection=NEW_KEYS)
 
-    assert orders.told(rerun) == [("PAY-k2", *SENT), ("BACK", *SENT)]
+    assert orders.reported_rows(rerun) == [("PAY-k2", *SENT), ("BACK", *SENT)]
     assert orders.sent == [
         ("PAY-k2", b'{"content":"1","out_biz_no":"PAY-k2"}'),
         ("BACK", b'{"content":"1","out_biz_no":"BACK","pay_out_biz_no":"PAY-k2"}'),
@@ -207,7 +207,7 @@ def test_a_refund_follows_also_in_a_later_rerun(refused: tuple[Nights, RunRecord
 
 
 @pytest.mark.parametrize(
-    ("answers", "told"),
+    ("answers", "reported_rows"),
     [
         pytest.param({}, SENT, id="delivered"),
         pytest.param({"PAY-k2": LOST}, (Status.BLOCKED, "payment_not_succeeded"), id="in-doubt"),
@@ -215,7 +215,7 @@ def test_a_refund_follows_also_in_a_later_rerun(refused: tuple[Nights, RunRecord
     ],
 )
 def test_a_refund_of_a_later_night_finds_its_payment_under_the_new_key(
-    refused: tuple[Nights, RunRecord], answers: Mapping[str, Verdict], told: tuple[Status, str]
+    refused: tuple[Nights, RunRecord], answers: Mapping[str, Verdict], reported_rows: tuple[Status, str]
 ) -> None:
     """A refund that a later export brings takes back the payment as it was delivered, and waits until it was."""
     orders, record = refused
@@ -223,7 +223,7 @@ def test_a_refund_of_a_later_night_finds_its_payment_under_the_new_key(
 
     later = orders.night(order("LATE", refund_of="PAY"))
 
-    assert orders.told(later) == [("LATE", *told)]
+    assert orders.reported_rows(later) == [("LATE", *reported_rows)]
     assert not answers or orders.sent[-1][0] == "PAY-k2"
     assert answers or orders.sent[-1] == ("LATE", b'{"content":"1","out_biz_no":"LATE","pay_out_biz_no":"PAY-k2"}')
 
@@ -235,7 +235,7 @@ def test_a_refund_that_followed_its_payment_is_known_by_its_row(refused: tuple[N
 
     again = orders.night(order("PAY"), order("BACK", refund_of="PAY"))
 
-    assert orders.told(again) == [(key, *DELIVERED) for key in ("PAY", "BACK")]
+    assert orders.reported_rows(again) == [(key, *DELIVERED) for key in ("PAY", "BACK")]
 
 
 def test_a_refund_that_was_delivered_before_stays_as_it_was(nights: MakeNights) -> None:
@@ -245,7 +245,7 @@ def test_a_refund_that_was_delivered_before_stays_as_it_was(nights: MakeNights) 
     record = orders.night(order("PAY"), answers={"PAY": ASKS_FOR_NEW_KEY})
     orders.rerun(record, selection=NEW_KEYS)
 
-    assert orders.told(orders.night(order("BACK", refund_of="PAY"))) == [("BACK", *DELIVERED)]
+    assert orders.reported_rows(orders.night(order("BACK", refund_of="PAY"))) == [("BACK", *DELIVERED)]
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_new_keys_follow_one_another_over_reruns_of_reruns(refused: tuple[Nights
 
 
 @pytest.mark.parametrize(
-    ("answers", "again", "told"),
+    ("answers", "again", "reported_rows"),
     [
         pytest.param({}, "1", DELIVERED, id="delivered-under-the-new-key"),
         pytest.param({}, "2", CONFLICT, id="delivered-and-now-with-other-content"),
@@ -299,13 +299,13 @@ def test_new_keys_follow_one_another_over_reruns_of_reruns(refused: tuple[Nights
     ],
 )
 def test_a_row_with_a_new_key_does_not_go_out_under_its_old_one(
-    refused: tuple[Nights, RunRecord], answers: Mapping[str, Verdict], again: str, told: tuple[Status, str]
+    refused: tuple[Nights, RunRecord], answers: Mapping[str, Verdict], again: str, reported_rows: tuple[Status, str]
 ) -> None:
     """A row that comes back is not sent under the key that was given up for another."""
     orders, record = refused
     orders.rerun(record, answers, Selection(frozenset({Status.REJECTED}), new_keys=True))
 
-    assert orders.told(orders.night(order("PAY", again))) == [("PAY", *told)]
+    assert orders.reported_rows(orders.night(order("PAY", again))) == [("PAY", *reported_rows)]
 
 
 def test_a_mended_row_that_was_delivered_gets_no_new_key(refused: tuple[Nights, RunRecord]) -> None:
@@ -316,7 +316,7 @@ def test_a_mended_row_that_was_delivered_gets_no_new_key(refused: tuple[Nights, 
 
     rerun = orders.rerun(record, selection=Selection(frozenset({Status.REJECTED}), new_keys=True))
 
-    assert orders.told(rerun) == [("PAY", *CONFLICT)]
+    assert orders.reported_rows(rerun) == [("PAY", *CONFLICT)]
     assert orders.keys_sent() == []
 
 
@@ -338,8 +338,8 @@ def test_a_rerun_of_balances_and_states_keeps_their_order(nights: MakeNights) ->
     states = nights(Export.STATES, job="states")
     record = states.night(state("A", "SIGNED"), state("A", "ENDED"), answers={"A/SIGNED": LOST})
 
-    assert points.told(points.rerun(old)) == [("X=5@", *SUPERSEDED)]
-    assert [status for _, status, _ in states.told(states.rerun(record))] == [Status.SUCCEEDED] * 2
+    assert points.reported_rows(points.rerun(old)) == [("X=5@", *SUPERSEDED)]
+    assert [status for _, status, _ in states.reported_rows(states.rerun(record))] == [Status.SUCCEEDED] * 2
 
 
 def test_a_rerun_that_crashed_before_it_was_copied_is_copied_again(nights: MakeNights, opens: Opens) -> None:
@@ -349,11 +349,11 @@ def test_a_rerun_that_crashed_before_it_was_copied_is_copied_again(nights: MakeN
     orders.begin(parent=record.run_id)
 
     found = opens().find("last")
-    taken = opens().take_up(found, orders.holder)
+    taken = opens().take_up(found, orders.owner)
     count = orders.copy(taken, record, Selection(OPEN))
 
-    assert (found.act, count) == (Act.STAGING, 1)
-    assert orders.told(orders.deliver(taken, {})) == [("A", *SENT)]
+    assert (found.act, count) == (Phase.STAGING, 1)
+    assert orders.reported_rows(orders.deliver(taken, {})) == [("A", *SENT)]
 
 
 def test_what_a_rerun_delivered_is_skipped_when_the_old_run_is_resumed(nights: MakeNights) -> None:
@@ -363,7 +363,7 @@ def test_what_a_rerun_delivered_is_skipped_when_the_old_run_is_resumed(nights: M
     orders.rerun(record)
     orders.keys_sent()
 
-    assert orders.told(orders.resume(record)) == [
+    assert orders.reported_rows(orders.resume(record)) == [
         ("A", *DELIVERED),
         ("B", *DELIVERED),
     ]
@@ -388,11 +388,11 @@ def test_a_run_is_found_by_its_id(nights: MakeNights, opens: Opens, wanted: str,
         orders.night(order(key))
 
     try:
-        told = opens().find(wanted).run_id
+        reported_rows = opens().find(wanted).run_id
     except SettingsError as exc:
-        told = str(exc).partition(" ")[2].partition(" ")[2].partition(";")[0]
+        reported_rows = str(exc).partition(" ")[2].partition(" ")[2].partition(";")[0]
 
-    assert told == found
+    assert reported_rows == found
 
 
 def test_runs_are_listed_newest_first(nights: MakeNights, opens: Opens) -> None:

@@ -95,14 +95,14 @@ def test_a_crash_between_two_slices_loses_nothing(
     keys = [f"A{n}" for n in range(ROWS)]
     assert sorted(orders.keys_sent()) == sorted(keys)
     last = orders.night(*(order(key) for key in keys))
-    assert [status for _, status, _ in orders.told(last)] == [Status.SKIPPED] * ROWS
+    assert [status for _, status, _ in orders.reported_rows(last)] == [Status.SKIPPED] * ROWS
 
 
 def _finish(orders: Nights, opens: Opens) -> None:
     """Do what an operator does: go on with each run, or stage it anew; then run what is left."""
     ledger = opens()
     for record in reversed(ledger.recent(10)):
-        held = ledger.take_up(record, orders.holder)
+        held = ledger.take_up(record, orders.owner)
         if record.parent is not None and record.act == "staging":
             orders.copy(held, ledger.find(record.parent), Selection(OPEN))
         elif record.act == "staging":

@@ -20,16 +20,16 @@ from tests.contract.nights import (
     SENT,
     SUPERSEDED,
     THROTTLED,
+    AnswerContent,
     MakeNights,
     Opens,
-    Told,
     conclude,
 )
 from tests.contract.staged_rows import StagedRow, balance, invalid, order, state, task
 
 
 @pytest.mark.parametrize(
-    ("answer", "again", "told"),
+    ("answer", "again", "reported_rows"),
     [
         pytest.param(DONE, "1", DELIVERED, id="delivered"),
         pytest.param(DONE, "2", CONFLICT, id="delivered-with-other-content"),
@@ -44,13 +44,13 @@ from tests.contract.staged_rows import StagedRow, balance, invalid, order, state
     ],
 )
 def test_what_an_earlier_night_did_decides_about_the_same_key(
-    nights: MakeNights, answer: Verdict, again: str, told: tuple[Status, str]
+    nights: MakeNights, answer: Verdict, again: str, reported_rows: tuple[Status, str]
 ) -> None:
     """What was delivered is not sent again, and what the platform may hold is sent with the same content only."""
     orders = nights()
     orders.night(order("A"), answers={"A": answer})
 
-    assert orders.told(orders.night(order("A", again))) == [("A", *told)]
+    assert orders.reported_rows(orders.night(order("A", again))) == [("A", *reported_rows)]
 
 
 def test_what_never_left_leaves_no_trace(nights: MakeNights) -> None:
@@ -59,12 +59,12 @@ def test_what_never_left_leaves_no_trace(nights: MakeNights) -> None:
     orders.night(order("A", "1"), answers={"A": NOT_CONNECTED})
     orders.keys_sent()
 
-    assert orders.told(orders.night(order("A", "2"))) == [("A", *SENT)]
+    assert orders.reported_rows(orders.night(order("A", "2"))) == [("A", *SENT)]
     assert orders.keys_sent() == ["A"]
 
 
 @pytest.mark.parametrize(
-    ("export", "rows", "told"),
+    ("export", "rows", "reported_rows"),
     [
         pytest.param(
             Export.ORDERS,
@@ -128,12 +128,12 @@ def test_what_never_left_leaves_no_trace(nights: MakeNights) -> None:
     ],
 )  # fmt: skip
 def test_within_a_run_each_thing_is_sent_once(
-    nights: MakeNights, export: Export, rows: Sequence[StagedRow], told: Sequence[Told]
+    nights: MakeNights, export: Export, rows: Sequence[StagedRow], reported_rows: Sequence[AnswerContent]
 ) -> None:
     """Of equal rows one is sent, of one key one content, of one card the newest balance; the others say why not."""
     job = nights(export)
 
-    assert job.told(job.night(*rows)) == told
+    assert job.reported_rows(job.night(*rows)) == reported_rows
 
 
 NIGHTS_OF_POINTS = [
@@ -177,7 +177,7 @@ def test_a_key_that_counts_is_told_and_stands_in_the_body(nights: MakeNights) ->
     for number in (5, 7):
         points.night(balance("X", number))
 
-    assert points.told(points.night(balance("X", 5))) == [("X=5@-2", *SENT)]
+    assert points.reported_rows(points.night(balance("X", 5))) == [("X=5@-2", *SENT)]
     assert points.sent[-1] == ("X=5@-2", b'{"card":"X","out_request_no":"X=5@-2","point_balance":5}')
 
 
@@ -207,7 +207,7 @@ def test_a_balance_is_unchanged_only_where_nothing_else_may_stand(
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "told"),
+    ("first", "second", "reported_rows"),
     [
         pytest.param(task("A", 1), task("A", 2), CONFLICT, id="once-then-twice"),
         pytest.param(task("A", 2), task("A", 1), CONFLICT, id="twice-then-once"),
@@ -218,17 +218,17 @@ def test_a_balance_is_unchanged_only_where_nothing_else_may_stand(
     ],
 )
 def test_a_task_is_not_counted_again_in_another_form(
-    nights: MakeNights, first: StagedRow, second: StagedRow, told: tuple[Status, str]
+    nights: MakeNights, first: StagedRow, second: StagedRow, reported_rows: tuple[Status, str]
 ) -> None:
     """A task delivered under its key is not delivered again under numbered keys, nor the reverse; missing parts are."""
     tasks = nights(Export.TASKS)
     tasks.night(first)
 
-    assert tasks.told(tasks.night(second)) == [(second.request_key, *told)]
+    assert tasks.reported_rows(tasks.night(second)) == [(second.request_key, *reported_rows)]
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "reported_rows"),
     [
         pytest.param(DONE, CONFLICT, id="delivered"),
         pytest.param(LOST, CONFLICT, id="in-doubt"),
@@ -246,7 +246,13 @@ def test_a_task_is_not_counted_again_in_another_form(
 )
 @pytest.mark.parametrize("at_once", [pytest.param(False, id="one-by-one"), pytest.param(True, id="staged-at-once")])
 def test_what_became_of_a_task_decides_about_its_other_form(
-    nights: MakeNights, first: StagedRow, second: StagedRow, answer: Verdict, told: tuple[Status, str], *, at_once: bool
+    nights: MakeNights,
+    first: StagedRow,
+    second: StagedRow,
+    answer: Verdict,
+    reported_rows: tuple[Status, str],
+    *,
+    at_once: bool,
 ) -> None:
     """A task that may be counted in one form is not counted in the other, also where both were staged before."""
     tasks, others = nights(Export.TASKS, job="one"), nights(Export.TASKS, job="other")
@@ -255,7 +261,7 @@ def test_what_became_of_a_task_decides_about_its_other_form(
 
     record = others.night(second) if waiting is None else others.resume(waiting)
 
-    assert others.told(record) == [("A", *told)]
+    assert others.reported_rows(record) == [("A", *reported_rows)]
 
 
 def test_a_task_in_doubt_is_settled_in_its_own_form(nights: MakeNights) -> None:
@@ -264,8 +270,8 @@ def test_a_task_in_doubt_is_settled_in_its_own_form(nights: MakeNights) -> None:
     waiting = tasks.night(task("A", 2), most=0)
     first = tasks.night(task("A", 1), answers={"A": LOST})
 
-    assert tasks.told(tasks.resume(waiting)) == [("A", *CONFLICT)]
-    assert tasks.told(tasks.rerun(first)) == [("A", *SENT)]
+    assert tasks.reported_rows(tasks.resume(waiting)) == [("A", *CONFLICT)]
+    assert tasks.reported_rows(tasks.rerun(first)) == [("A", *SENT)]
 
 
 def test_a_task_that_was_given_another_key_is_not_counted_in_another_form(nights: MakeNights) -> None:
@@ -274,7 +280,7 @@ def test_a_task_that_was_given_another_key_is_not_counted_in_another_form(nights
     refused = tasks.night(task("A", 1), answers={"A": ASKS_FOR_NEW_KEY})
     tasks.rerun(refused, selection=Selection(frozenset({Status.REJECTED}), new_keys=True))
 
-    assert tasks.told(tasks.night(task("A", 2))) == [("A", *CONFLICT)]
+    assert tasks.reported_rows(tasks.night(task("A", 2))) == [("A", *CONFLICT)]
 
 
 def test_only_the_missing_parts_of_a_task_are_sent(nights: MakeNights) -> None:
@@ -286,17 +292,17 @@ def test_only_the_missing_parts_of_a_task_are_sent(nights: MakeNights) -> None:
     record = tasks.night(task("A", 3), answers={"A-2": DONE, "A-3": REFUSED})
 
     assert tasks.keys_sent() == ["A-2", "A-3"]
-    assert tasks.told(record) == [("A", Status.REJECTED, "INVALID_PARAMETER")]
+    assert tasks.reported_rows(record) == [("A", Status.REJECTED, "INVALID_PARAMETER")]
 
 
 def test_accounts_and_apis_do_not_know_each_others_keys(nights: MakeNights) -> None:
     """A key that one account or API used is free for another."""
     nights().night(order("A"))
-    other_account = nights(account="other", holder="Alipay app 2", job="other")
+    other_account = nights(account="other", owner="Alipay app 2", job="other")
     other_api = nights(Export.STATES, job="states")
 
-    assert other_account.told(other_account.night(order("A", "2"))) == [("A", *SENT)]
-    assert other_api.told(other_api.night(state("A", "SIGNED"))) == [("A", *SENT)]
+    assert other_account.reported_rows(other_account.night(order("A", "2"))) == [("A", *SENT)]
+    assert other_api.reported_rows(other_api.night(state("A", "SIGNED"))) == [("A", *SENT)]
 
 
 def test_one_holder_under_two_names_is_one_account(nights: MakeNights) -> None:
@@ -304,21 +310,21 @@ def test_one_holder_under_two_names_is_one_account(nights: MakeNights) -> None:
     nights().night(order("A"))
     renamed = nights(account="renamed", job="renamed")
 
-    assert renamed.told(renamed.night(order("A"))) == [("A", *DELIVERED)]
-    assert renamed.told(renamed.night(order("A"))) == [("A", *DELIVERED)]
+    assert renamed.reported_rows(renamed.night(order("A"))) == [("A", *DELIVERED)]
+    assert renamed.reported_rows(renamed.night(order("A"))) == [("A", *DELIVERED)]
 
 
 def test_a_run_that_is_staged_anew_forgets_what_it_had_staged(nights: MakeNights, opens: Opens) -> None:
     """Staging again leaves nothing of the first time: neither rows nor inputs nor what was due."""
     orders = nights()
     run = orders.begin()
-    orders.stage(run, [order("A"), order("B")], sift=False)
+    orders.stage(run, [order("A"), order("B")], decide=False)
     run.unstage()
     orders.stage(run, [order("C")])
 
     record = orders.deliver(run, {})
 
-    assert orders.told(record) == [("C", *SENT)]
+    assert orders.reported_rows(record) == [("C", *SENT)]
     assert [(source.name, source.rows) for source in opens().inputs(record)] == [("orders.csv", 1)]
 
 
@@ -326,11 +332,11 @@ def test_rows_of_an_unfinished_staging_have_outcomes(nights: MakeNights) -> None
     """A run that ends while it is staged has an outcome for each row read so far, and stays to be staged."""
     orders = nights()
     run = orders.begin()
-    orders.stage(run, [order("A"), invalid("B")], sift=False)
+    orders.stage(run, [order("A"), invalid("B")], decide=False)
 
     record = conclude(run, RunState.INTERRUPTED, "deadline")
 
-    assert orders.told(record) == [("A", Status.UNSENT, "deadline"), ("B", Status.INVALID, "field_missing")]
+    assert orders.reported_rows(record) == [("A", Status.UNSENT, "deadline"), ("B", Status.INVALID, "field_missing")]
     assert (record.act, record.state) == ("staging", RunState.INTERRUPTED)
 
 
@@ -342,9 +348,9 @@ def test_an_older_balance_is_not_sent_by_a_run_that_is_staged_after_a_newer_one(
     third = points.night(balance("X", 5), most=0)
 
     points.resume(first)
-    late = points.opens().take_up(second, points.holder)
+    late = points.opens().take_up(second, points.owner)
     points.stage(late, [balance("X", 7), balance("Y", 7)])
 
-    assert points.told(points.deliver(late, {})) == [("X=7@", *SUPERSEDED), ("Y=7@", *SENT)]
-    assert points.told(points.resume(third)) == [("X=5@", *DELIVERED)]
+    assert points.reported_rows(points.deliver(late, {})) == [("X=7@", *SUPERSEDED), ("Y=7@", *SENT)]
+    assert points.reported_rows(points.resume(third)) == [("X=5@", *DELIVERED)]
     assert points.keys_sent() == ["X=5@", "Y=7@"]

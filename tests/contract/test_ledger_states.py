@@ -23,9 +23,9 @@ from tests.contract.nights import (
     SUPERSEDED,
     THROTTLED,
     UNCHANGED,
+    AnswerContent,
     MakeNights,
     Opens,
-    Told,
     conclude,
     ended,
 )
@@ -41,12 +41,12 @@ def at(code: str, hour: int, content: str = "1") -> StagedRow:
     return state("A", code, content, version=f"2025-11-20T{hour:02}:00:00.000000Z")
 
 
-def codes(told: Sequence[Told]) -> list[tuple[Status, str]]:
-    return [(status, code) for _, status, code in told]
+def codes(reported_rows: Sequence[AnswerContent]) -> list[tuple[Status, str]]:
+    return [(status, code) for _, status, code in reported_rows]
 
 
 @pytest.mark.parametrize(
-    ("rows", "told", "sent"),
+    ("rows", "reported_rows", "sent"),
     [
         pytest.param(
             [FROZEN, ACTIVE, FROZEN], [SENT, SENT, SENT], ["A/FROZEN", "A/ACTIVE", "A/FROZEN"], id="a-state-comes-back"
@@ -112,17 +112,17 @@ def codes(told: Sequence[Told]) -> list[tuple[Status, str]]:
     ],
 )
 def test_all_states_of_a_run_are_sent_in_their_order(
-    nights: MakeNights, rows: Sequence[StagedRow], told: Sequence[tuple[Status, str]], sent: Sequence[str]
+    nights: MakeNights, rows: Sequence[StagedRow], reported_rows: Sequence[tuple[Status, str]], sent: Sequence[str]
 ) -> None:
     """Each change of an object goes out, in order of `updated_at` where the export has it, else as the rows stand."""
     states = nights(Export.STATES)
 
-    assert codes(states.told(states.night(*rows))) == told
+    assert codes(states.reported_rows(states.night(*rows))) == reported_rows
     assert states.keys_sent() == sent
 
 
 @pytest.mark.parametrize(
-    ("files", "told", "sent"),
+    ("files", "reported_rows", "sent"),
     [
         pytest.param([[FROZEN], [FROZEN]], [UNCHANGED], [], id="the-same"),
         pytest.param([[FROZEN], [ACTIVE]], [SENT], ["A/ACTIVE"], id="another"),
@@ -175,7 +175,10 @@ def test_all_states_of_a_run_are_sent_in_their_order(
     ],
 )
 def test_the_last_confirmed_state_decides(
-    nights: MakeNights, files: Sequence[Sequence[StagedRow]], told: Sequence[tuple[Status, str]], sent: Sequence[str]
+    nights: MakeNights,
+    files: Sequence[Sequence[StagedRow]],
+    reported_rows: Sequence[tuple[Status, str]],
+    sent: Sequence[str],
 ) -> None:
     """What the platform holds, or held as a part of the same story, is not sent again; whatever differs from it is."""
     states = nights(Export.STATES)
@@ -184,12 +187,12 @@ def test_the_last_confirmed_state_decides(
         states.night(*rows)
     states.keys_sent()
 
-    assert codes(states.told(states.night(*last))) == told
+    assert codes(states.reported_rows(states.night(*last))) == reported_rows
     assert states.keys_sent() == sent
 
 
 @pytest.mark.parametrize(
-    ("answers", "again", "told", "sent"),
+    ("answers", "again", "reported_rows", "sent"),
     [
         pytest.param(
             {"A/ACTIVE": REFUSED}, [FROZEN, ACTIVE, ENDED], [DELIVERED, SUPERSEDED, UNCHANGED], [], id="again"
@@ -225,7 +228,7 @@ def test_a_file_that_runs_again_goes_on_where_it_ended(
     nights: MakeNights,
     answers: Mapping[str, Verdict],
     again: Sequence[StagedRow],
-    told: Sequence[tuple[Status, str]],
+    reported_rows: Sequence[tuple[Status, str]],
     sent: Sequence[str],
 ) -> None:
     """Its rows stand for what was staged before: nothing confirmed goes out twice, and what is open goes first."""
@@ -233,7 +236,7 @@ def test_a_file_that_runs_again_goes_on_where_it_ended(
     states.night(FROZEN, ACTIVE, ENDED, answers=answers)
     states.keys_sent()
 
-    assert codes(states.told(states.night(*again))) == told
+    assert codes(states.reported_rows(states.night(*again))) == reported_rows
     assert states.keys_sent() == sent
 
 
@@ -245,12 +248,12 @@ def test_a_file_that_was_staged_twice_is_sent_once(nights: MakeNights, *, first_
     one, other = runs if first_is_resumed else reversed(runs)
     states.resume(one)
 
-    assert codes(states.told(states.resume(other))) == [DELIVERED] * 3
+    assert codes(states.reported_rows(states.resume(other))) == [DELIVERED] * 3
     assert states.keys_sent() == ["A/FROZEN", "A/ACTIVE", "A/FROZEN"]
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "reported_rows"),
     [
         pytest.param(DONE, SENT, id="succeeded"),
         pytest.param(REFUSED, SENT, id="refused-for-good"),
@@ -261,14 +264,14 @@ def test_a_file_that_was_staged_twice_is_sent_once(nights: MakeNights, *, first_
 )
 @pytest.mark.parametrize("user", ["u", "v"])
 def test_a_state_waits_for_the_earlier_one_of_its_object(
-    nights: MakeNights, answer: Verdict, told: tuple[Status, str], user: str
+    nights: MakeNights, answer: Verdict, reported_rows: tuple[Status, str], user: str
 ) -> None:
     """Within a run no state goes out while an earlier one of the same object is open, or it would be undone."""
     states = nights(Export.STATES)
 
     record = states.night(FROZEN, state("A", "ENDED", user=user), state("AB", "FROZEN"), answers={"A/FROZEN": answer})
 
-    assert codes(states.told(record))[1:] == [told, SENT]
+    assert codes(states.reported_rows(record))[1:] == [reported_rows, SENT]
 
 
 def test_a_state_that_comes_back_after_one_that_was_refused_is_there_already(nights: MakeNights) -> None:
@@ -277,7 +280,7 @@ def test_a_state_that_comes_back_after_one_that_was_refused_is_there_already(nig
 
     record = states.night(FROZEN, ACTIVE, FROZEN, answers={"A/ACTIVE": REFUSED})
 
-    assert codes(states.told(record)) == [SENT, (Status.REJECTED, "INVALID_PARAMETER"), UNCHANGED]
+    assert codes(states.reported_rows(record)) == [SENT, (Status.REJECTED, "INVALID_PARAMETER"), UNCHANGED]
     assert states.keys_sent() == ["A/FROZEN", "A/ACTIVE"]
 
 
@@ -316,9 +319,9 @@ def test_nothing_is_unchanged_while_a_state_is_in_doubt(nights: MakeNights, agai
     states.night(FROZEN, ACTIVE, answers={"A/ACTIVE": LOST})
     states.keys_sent()
 
-    told = codes(states.told(states.night(again)))
+    reported_rows = codes(states.reported_rows(states.night(again)))
 
-    assert told == [SENT if again is ACTIVE else HELD_BACK]
+    assert reported_rows == [SENT if again is ACTIVE else HELD_BACK]
 
 
 def test_a_state_in_doubt_is_itself_sent_again(nights: MakeNights) -> None:
@@ -328,7 +331,7 @@ def test_a_state_in_doubt_is_itself_sent_again(nights: MakeNights) -> None:
     (_, lost) = states.sent
     states.sent.clear()
 
-    assert codes(states.told(states.rerun(record))) == [SENT, SENT]
+    assert codes(states.reported_rows(states.rerun(record))) == [SENT, SENT]
     assert states.sent[0] == lost
     assert states.keys_sent() == ["A/ACTIVE", "A/FROZEN"]
 
@@ -344,12 +347,12 @@ def test_a_crash_between_intent_and_outcome_leaves_a_state_in_doubt(nights: Make
 
     record = states.resume(opens().find("last"))
 
-    assert codes(states.told(record)) == [SENT, SENT, SENT]
+    assert codes(states.reported_rows(record)) == [SENT, SENT, SENT]
     assert states.keys_sent() == ["A/FROZEN", "A/ACTIVE", "A/ACTIVE", "A/FROZEN"]
 
 
 @pytest.mark.parametrize(
-    ("later", "told"),
+    ("later", "reported_rows"),
     [
         pytest.param(DONE, SUPERSEDED, id="confirmed"),
         pytest.param(LOST, SUPERSEDED, id="in-doubt"),
@@ -359,14 +362,14 @@ def test_a_crash_between_intent_and_outcome_leaves_a_state_in_doubt(nights: Make
     ],
 )
 def test_a_state_that_stayed_behind_is_not_sent_after_a_later_one(
-    nights: MakeNights, later: Verdict, told: tuple[Status, str]
+    nights: MakeNights, later: Verdict, reported_rows: tuple[Status, str]
 ) -> None:
     """A state that one run left unsent is left out for good once another run's later state may be at the platform."""
     states = nights(Export.STATES)
     old = states.night(FROZEN, state("AB", "FROZEN"), most=0)
     states.night(ENDED, answers={"A/ENDED": later})
 
-    assert codes(states.told(states.rerun(old))) == [told, SENT]
+    assert codes(states.reported_rows(states.rerun(old))) == [reported_rows, SENT]
 
 
 def test_an_older_state_stays_behind_one_that_is_told_again(nights: MakeNights) -> None:
@@ -374,9 +377,9 @@ def test_an_older_state_stays_behind_one_that_is_told_again(nights: MakeNights) 
     states = nights(Export.STATES)
     states.night(FROZEN)
     between = states.night(ACTIVE, most=0)
-    assert codes(states.told(states.night(FROZEN))) == [UNCHANGED]
+    assert codes(states.reported_rows(states.night(FROZEN))) == [UNCHANGED]
 
-    assert codes(states.told(states.resume(between))) == [SUPERSEDED]
+    assert codes(states.reported_rows(states.resume(between))) == [SUPERSEDED]
 
 
 def test_a_state_with_a_time_goes_before_a_newer_one_that_waits(nights: MakeNights) -> None:
@@ -385,7 +388,7 @@ def test_a_state_with_a_time_goes_before_a_newer_one_that_waits(nights: MakeNigh
     first = states.night(at("ENDED", 5), most=0)
     states.night(at("ACTIVE", 3))
 
-    assert codes(states.told(states.resume(first))) == [SENT]
+    assert codes(states.reported_rows(states.resume(first))) == [SENT]
     assert states.keys_sent() == ["A/ACTIVE", "A/ENDED"]
 
 
@@ -398,7 +401,7 @@ def test_a_state_in_doubt_is_settled_before_what_comes_behind_it(nights: MakeNig
 
     record = states.night(FROZEN, ENDED)
 
-    assert codes(states.told(record)) == [SENT, SENT]
+    assert codes(states.reported_rows(record)) == [SENT, SENT]
     assert states.keys_sent() == ["A/FROZEN", "A/ENDED"]
 
 
@@ -427,20 +430,20 @@ def test_what_is_unchanged_is_looked_at_again_when_it_is_written(
     job, other = nights(Export.STATES, job="a"), nights(Export.STATES, job="b")
     job.night(FROZEN)
     run = job.begin(opens(ALIVE))
-    job.stage(run, [FROZEN], sift=False)
+    job.stage(run, [FROZEN], decide=False)
     waiting = run._staging
     assert waiting is not None
-    leaf = next(iter(waiting))
+    chunk = next(iter(waiting))
     findings = run._file.read(lambda c: waiting.findings(c, run.keep_up, is_gone=lambda _: False))
     other.night(sends)
 
-    run._commit(lambda c: sifting.sift_and_write(c, run.run, leaf, findings, job._rekey))
+    run._commit(lambda c: sifting.decide_and_write(c, run.run, chunk, findings, job._rekey))
 
-    assert [Fate(fate) for fate in leaf.fates] == [Fate.UNCHANGED if sends is FROZEN else Fate.SUPERSEDED]
+    assert [Fate(fate) for fate in chunk.fates] == [Fate.UNCHANGED if sends is FROZEN else Fate.SUPERSEDED]
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "reported_rows"),
     [
         pytest.param(LOST, (Status.UNKNOWN, "deadline"), id="in-doubt"),
         pytest.param(DONE, UNCHANGED, id="confirmed"),
@@ -448,15 +451,15 @@ def test_what_is_unchanged_is_looked_at_again_when_it_is_written(
     ],
 )
 def test_a_run_that_ends_while_it_reads_keeps_doubt(
-    nights: MakeNights, answer: Verdict, told: tuple[Status, str]
+    nights: MakeNights, answer: Verdict, reported_rows: tuple[Status, str]
 ) -> None:
     """What may have been applied is unknown, never unsent, also where the run ends before its first request."""
     states = nights(Export.STATES)
     states.night(FROZEN, answers={"A/FROZEN": answer})
     run = states.begin()
-    states.stage(run, [FROZEN], sift=False)
+    states.stage(run, [FROZEN], decide=False)
 
-    assert codes(states.told(conclude(run, RunState.INTERRUPTED, "deadline"))) == [told]
+    assert codes(states.reported_rows(conclude(run, RunState.INTERRUPTED, "deadline"))) == [reported_rows]
 
 
 def test_what_was_confirmed_of_a_state_outlives_its_run(nights: MakeNights, opens: Opens) -> None:
@@ -467,7 +470,7 @@ def test_what_was_confirmed_of_a_state_outlives_its_run(nights: MakeNights, open
     for table in ("dues", "rows"):
         ledger._file.writer.execute(f"DELETE FROM {table}")
 
-    assert codes(states.told(states.night(FROZEN, ACTIVE, ENDED))) == [DELIVERED, UNCHANGED, SENT]
+    assert codes(states.reported_rows(states.night(FROZEN, ACTIVE, ENDED))) == [DELIVERED, UNCHANGED, SENT]
 
 
 def test_an_outcome_of_a_state_is_settled_once(nights: MakeNights) -> None:
@@ -481,4 +484,4 @@ def test_an_outcome_of_a_state_is_settled_once(nights: MakeNights) -> None:
     run.settle(due, ended(Go(doubt=False, before=DeliveryState.UNSENT), NOT_CONNECTED))
     conclude(run, RunState.COMPLETED)
 
-    assert codes(states.told(states.night(FROZEN))) == [UNCHANGED]
+    assert codes(states.reported_rows(states.night(FROZEN))) == [UNCHANGED]

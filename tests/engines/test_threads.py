@@ -34,27 +34,27 @@ class Gang:
 
 def test_every_task_is_done_once() -> None:
     """All tasks are done, each once, and the engine returns when the last one is."""
-    gang = Gang()
-    gang.run(iter(range(500)))
+    worker_threads = Gang()
+    worker_threads.run(iter(range(500)))
 
-    assert sorted(gang.done) == list(range(500))
-    assert not gang.given_up.is_set()
+    assert sorted(worker_threads.done) == list(range(500))
+    assert not worker_threads.given_up.is_set()
 
 
 def test_one_worker_keeps_the_order() -> None:
     """With one worker tasks are done in their order."""
-    gang = Gang()
-    gang.run(iter(range(50)), workers=1)
+    worker_threads = Gang()
+    worker_threads.run(iter(range(50)), workers=1)
 
-    assert gang.done == list(range(50))
+    assert worker_threads.done == list(range(50))
 
 
 def test_without_tasks_it_returns() -> None:
     """Where there is nothing to do the engine returns at once."""
-    gang = Gang()
-    gang.run(iter(()))
+    worker_threads = Gang()
+    worker_threads.run(iter(()))
 
-    assert gang.done == []
+    assert worker_threads.done == []
 
 
 def test_workers_work_side_by_side() -> None:
@@ -88,13 +88,13 @@ def test_tasks_are_taken_as_they_are_wanted() -> None:
 
 def test_a_task_that_fails_stops_the_others() -> None:
     """The error of a task is raised once all threads are at rest; no further task is taken."""
-    gang = Gang()
+    worker_threads = Gang()
     threads_before = threading.active_count()
     with pytest.raises(Failed):
-        gang.run(iter(range(10_000)), workers=4, fails_at=20)
+        worker_threads.run(iter(range(10_000)), workers=4, fails_at=20)
 
-    assert gang.given_up.is_set()
-    assert len(gang.done) < 9_999
+    assert worker_threads.given_up.is_set()
+    assert len(worker_threads.done) < 9_999
     assert threading.active_count() == threads_before
 
 
@@ -105,12 +105,12 @@ def test_tasks_that_can_not_be_read_stop_the_work() -> None:
         yield 1
         raise Failed
 
-    gang = Gang()
+    worker_threads = Gang()
     with pytest.raises(Failed):
-        gang.run(tasks())
+        worker_threads.run(tasks())
 
-    assert gang.done == [1]
-    assert gang.given_up.is_set()
+    assert worker_threads.done == [1]
+    assert worker_threads.given_up.is_set()
 
 
 def test_a_tick_that_fails_stops_the_work() -> None:

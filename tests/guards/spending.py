@@ -14,11 +14,11 @@ from benchmarks.exports import ORDER_COLUMNS, orders, write
 from benchmarks.scene import JOBS
 from benchmarks.yes import Yes
 from pipeline.assemble.opening import open_config
-from pipeline.assemble.run_options import Watcher, Wishes
-from pipeline.assemble.runner import Workshop
-from pipeline.assemble.system import Outside
+from pipeline.assemble.run_options import RunEvents, RunOptions
+from pipeline.assemble.runner import Runner
+from pipeline.assemble.system import System
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.records import Act
+from pipeline.ledger.records import Phase
 from pipeline.ledger.store.database import connect
 from pipeline.ledger.store.lease import this_process
 from pipeline.model import Status
@@ -29,15 +29,15 @@ from tests.moved_clock import MovedClock
 T = TypeVar("T")
 
 # Runs so many rows in a new folder, and returns what each act took of something.
-Count = Callable[[Path, int], Counter[Act]]
+Count = Callable[[Path, int], Counter[Phase]]
 
 
 @dataclass
 class Spending:
     """What was spent in each act of a run, by whatever a test counts."""
 
-    act: Act = Act.STAGING
-    counted: Counter[Act] = field(default_factory=Counter)
+    act: Phase = Phase.STAGING
+    counted: Counter[Phase] = field(default_factory=Counter)
 
     def note(self, _what: object = None) -> None:
         """Count one, in the act that the run is in."""
@@ -51,7 +51,7 @@ class InLine:
     Without `carries` it leaves all lanes as they are.
     """
 
-    def __init__(self, enter: Callable[[Act], None], *, carries: bool) -> None:
+    def __init__(self, enter: Callable[[Phase], None], *, carries: bool) -> None:
         self._enter = enter
         self._carries = carries
 
@@ -64,10 +64,10 @@ class InLine:
         tick: Callable[[], None],
         give_up: Callable[[], None],
     ) -> None:
-        self._enter(Act.DELIVERING)
+        self._enter(Phase.DELIVERING)
         for task in tasks if self._carries else ():
             work(task)
-        self._enter(Act.CONCLUDED)
+        self._enter(Phase.CONCLUDED)
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Night:
     folder: Path
     rows: int
     trace: Callable[[str], None] | None = None
-    enter: Callable[[Act], None] = lambda _act: None
+    enter: Callable[[Phase], None] = lambda _act: None
     delivers: bool = True
     signer: Signer = field(default_factory=Yes)
     transport: Transport = field(default_factory=Yes)
@@ -93,8 +93,8 @@ class Night:
         """Run it from the first row to the report; every row has to end as it should."""
         clock = MovedClock()
         config = open_config(self.folder / "backfill.toml", {}, clock, "orders")
-        outside = replace(
-            Outside.real(clock),
+        system = replace(
+            System.real(clock),
             chance=random.Random(1),
             engine=InLine(self.enter, carries=self.delivers),
             signer_of=lambda _account, _api: self.signer,
@@ -104,7 +104,7 @@ class Night:
         )
         ledger = Ledger(self.folder / "ledger.db", clock, this_process(), connect=self._connect)
         try:
-            files = Workshop(config, ledger, outside, Watcher()).run("orders", ["orders.csv"], Wishes())
+            files = Runner(config, ledger, system, RunEvents()).run("orders", ["orders.csv"], RunOptions())
         finally:
             ledger.close()
         assert files.summary.counts[Status.SUCCEEDED if self.delivers else Status.UNSENT] == self.rows
@@ -117,13 +117,13 @@ class Night:
         return connection
 
 
-def spent_a_row(folder: Path, rows: int, spend: Count) -> dict[Act, float]:
+def spent_a_row(folder: Path, rows: int, spend: Count) -> dict[Phase, float]:
     """Return what one row more costs in each act: what twice the rows cost more than once the rows, by the row."""
     once, twice = spend(folder / "once", rows), spend(folder / "twice", 2 * rows)
-    return {act: (twice[act] - once[act]) / rows for act in Act}
+    return {act: (twice[act] - once[act]) / rows for act in Phase}
 
 
-def statements(folder: Path, rows: int, *, only: str = "") -> Counter[Act]:
+def statements(folder: Path, rows: int, *, only: str = "") -> Counter[Phase]:
     """Return how many statements the ledger executes in each act; those that begin so, where that is given."""
     spending = Spending()
 
@@ -135,11 +135,11 @@ def statements(folder: Path, rows: int, *, only: str = "") -> Counter[Act]:
     return spending.counted
 
 
-def peaks(folder: Path, rows: int, *, delivers: bool) -> dict[Act, int]:
+def peaks(folder: Path, rows: int, *, delivers: bool) -> dict[Phase, int]:
     """Return the most memory, in bytes, that Python objects take at once in each act."""
-    spending, peak = Spending(), dict.fromkeys(Act, 0)
+    spending, peak = Spending(), dict.fromkeys(Phase, 0)
 
-    def enter(act: Act) -> None:
+    def enter(act: Phase) -> None:
         peak[spending.act] = tracemalloc.get_traced_memory()[1]
         spending.act = act
         # The collector runs at moments that depend on earlier tests; the garbage of one act must not count in the next.
@@ -150,7 +150,7 @@ def peaks(folder: Path, rows: int, *, delivers: bool) -> dict[Act, int]:
     tracemalloc.start()
     try:
         night.run()
-        enter(Act.CONCLUDED)
+        enter(Phase.CONCLUDED)
     finally:
         tracemalloc.stop()
     return peak

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ledger.records import Act
+from pipeline.ledger.records import Phase
 from tests.guards.spending import peaks
 
 # One chunk, page or lane may be fuller than another; what grew with the rows would be three times as much.
@@ -18,7 +18,7 @@ def test_staging_takes_no_more_memory_for_three_times_the_rows(tmp_path: Path) -
     """The most that staging holds at once is the same for several chunks as for one."""
     _, few, many = (peaks(tmp_path / str(rows), rows, delivers=False) for rows in (IMPORTS, 9_000, 27_000))
 
-    assert many[Act.STAGING] < GROWTH * few[Act.STAGING]
+    assert many[Phase.STAGING] < GROWTH * few[Phase.STAGING]
 
 
 @pytest.mark.slow
@@ -26,4 +26,4 @@ def test_delivering_takes_no_more_memory_for_three_times_the_rows(tmp_path: Path
     """The most that delivering holds at once is the same for six pages of dues as for two."""
     _, few, many = (peaks(tmp_path / str(rows), rows, delivers=True) for rows in (IMPORTS, 2_000, 6_000))
 
-    assert many[Act.DELIVERING] < GROWTH * few[Act.DELIVERING]
+    assert many[Phase.DELIVERING] < GROWTH * few[Phase.DELIVERING]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ledger.records import Act
+from pipeline.ledger.records import Phase
 from tests.guards.spending import Count, spent_a_row, statements
 
 ROWS = 512
@@ -21,18 +21,18 @@ ROWS = 512
     [
         pytest.param(
             statements,
-            {Act.STAGING: 2.1, Act.DELIVERING: 0.7, Act.CONCLUDED: 0.1},
+            {Phase.STAGING: 2.1, Phase.DELIVERING: 0.7, Phase.CONCLUDED: 0.1},
             id="statements: a row and its due; look, intend, settle and forget, for 32 at once; pages",
         ),
         pytest.param(
             partial(statements, only="COMMIT"),
-            {Act.STAGING: 0.1, Act.DELIVERING: 0.09, Act.CONCLUDED: 0.1},
+            {Phase.STAGING: 0.1, Phase.DELIVERING: 0.09, Phase.CONCLUDED: 0.1},
             id="commits: the intents of 32 are what makes the outcomes of those before durable",
         ),
     ],
 )
-def test_a_row_costs_no_more_than_it_did(count: Count, bounds: dict[Act, float], tmp_path: Path) -> None:
+def test_a_row_costs_no_more_than_it_did(count: Count, bounds: dict[Phase, float], tmp_path: Path) -> None:
     """What one row more takes in each act of a run stays within its bound."""
     spent = spent_a_row(tmp_path, ROWS, count)
 
-    assert {act: spent[act] for act in Act if spent[act] > bounds[act]} == {}
+    assert {act: spent[act] for act in Phase if spent[act] > bounds[act]} == {}

@@ -8,8 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from pipeline.assemble import ledgers
-from pipeline.assemble import system as outside
+from pipeline.assemble import ledgers, system
 from pipeline.assemble.transports import transport_of
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store import database
@@ -43,7 +42,7 @@ def watch(tell: Tell, set_up: SetUp = lambda _: None) -> None:
     def telling(account: Account, job: Job) -> Transport:
         return _Telling(transport_of(account, job), tell)
 
-    _replace(outside, transport_of, telling)
+    _replace(system, transport_of, telling)
 
     def before(sql: str) -> None:
         if sql in ("BEGIN IMMEDIATE", "COMMIT"):

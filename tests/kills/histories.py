@@ -141,7 +141,7 @@ class Killer:
         self._count(entries)
 
     def _count(self, entries: tuple[Entry, ...]) -> None:
-        repeats = laws.repeats_by_end(entries, self._ends)
+        repeats = laws.duplicates_by_end(entries, self._ends)
         assert max(repeats, default=0) <= self.figures.bound, f"after one kill {max(repeats)} requests were repeated"
         self.figures.repeats += repeats
         self.figures.requests += len(entries)

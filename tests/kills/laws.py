@@ -38,11 +38,11 @@ def nothing_twice(entries: Sequence[Entry]) -> None:
 def what_is_told_is_so(lines: Sequence[Line], entries: Sequence[Entry]) -> None:
     """Hold that nothing is called succeeded which the platform did not count, and nothing unsent which it did."""
     applied = {entry.key for entry in entries if entry.decision is Decision.APPLIED}
-    told: dict[str, set[str]] = defaultdict(set)
+    reported: dict[str, set[str]] = defaultdict(set)
     for line in lines:
-        told[line["status"]].add(line["request_key"])
-    _same("keys told as succeeded that were not counted", told["succeeded"] - applied, set())
-    _same("keys told as unsent that were counted", told["unsent"] & applied, set())
+        reported[line["status"]].add(line["request_key"])
+    _same("keys told as succeeded that were not counted", reported["succeeded"] - applied, set())
+    _same("keys told as unsent that were counted", reported["unsent"] & applied, set())
 
 
 def the_quota_was_kept(entries: Sequence[Entry]) -> None:
@@ -56,7 +56,7 @@ def _same(what: str, found: object, wanted: object) -> None:
     assert found == wanted, f"{what}: {found}, not {wanted}"
 
 
-def repeats_by_end(entries: Sequence[Entry], ends: Sequence[float]) -> list[int]:
+def duplicates_by_end(entries: Sequence[Entry], ends: Sequence[float]) -> list[int]:
     """
     Return how many requests were sent again because of each violent end of a process; `ends` are steady seconds.
 

@@ -30,7 +30,7 @@ def test_a_process_may_die_at_any_of_its_effects(scene: MakeScene) -> None:
 
         assert ended.exit_code == one.export.exit_code, ended.stderr
         laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
-        repeats = laws.repeats_by_end(one.simulator.journal.entries, [died])
+        repeats = laws.duplicates_by_end(one.simulator.journal.entries, [died])
         assert sum(repeats) <= 2 * _CONCURRENCY
     assert effect > 40
 
@@ -66,4 +66,4 @@ def test_a_process_that_takes_over_at_once_keeps_the_quota(scene: MakeScene) -> 
     entries = one.simulator.journal.entries
     laws.the_quota_was_kept(entries)
     laws.all_is_done(one.export, one.outcomes(), entries)
-    assert max(laws.repeats_by_end(entries, ends)) <= 2 * _CONCURRENCY
+    assert max(laws.duplicates_by_end(entries, ends)) <= 2 * _CONCURRENCY

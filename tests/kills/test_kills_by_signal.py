@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.simulator import Fault, Kind, When
+from pipeline.simulator import InjectedFault, Kind, When
 from tests.kills import laws
 from tests.kills.exports import orders
 from tests.kills.fixtures import MakeScene
@@ -23,7 +23,7 @@ def summary(one: Scene) -> Any:
 def test_a_run_that_is_asked_to_stop_drains(scene: MakeScene, number: signal.Signals) -> None:
     """What is in flight gets its outcome, the rest stays unsent, the exit code is 5, and `resume` ends the run."""
     one = scene(orders(120))
-    one.simulator.set_faults([Fault(Kind.SLOW, seconds=0.1, when=When.AFTER_APPLYING)])
+    one.simulator.set_faults([InjectedFault(Kind.SLOW, seconds=0.1, when=When.AFTER_APPLYING)])
     process = one.start("run", "orders")
     wait_until(lambda: len(one.simulator.journal.entries) >= 9)
     process.send_signal(number)
@@ -36,7 +36,7 @@ def test_a_run_that_is_asked_to_stop_drains(scene: MakeScene, number: signal.Sig
     one.simulator.set_faults([])
     assert one.command("resume", "last").exit_code == one.export.exit_code
     laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
-    assert laws.repeats_by_end(one.simulator.journal.entries, []) == []
+    assert laws.duplicates_by_end(one.simulator.journal.entries, []) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
@@ -44,7 +44,7 @@ def test_a_run_that_is_asked_twice_ends_at_once(scene: MakeScene, number: signal
     """The second signal does not wait for answers; `resume` sends again what was in flight, and ends the run."""
     one = scene(orders(20))
     # Not the first: until that is answered no other is sent.
-    one.simulator.set_faults([Fault(Kind.SLOW, key="A[1-9]*", seconds=30, when=When.AFTER_APPLYING)])
+    one.simulator.set_faults([InjectedFault(Kind.SLOW, key="A[1-9]*", seconds=30, when=When.AFTER_APPLYING)])
     process = one.start("run", "orders", "--no-progress")
     wait_until(lambda: one.simulator.journal.summary()["faults"] == {"slow": one.concurrency})
     process.send_signal(number)
@@ -61,5 +61,5 @@ def test_a_run_that_is_asked_twice_ends_at_once(scene: MakeScene, number: signal
     one.simulator.set_faults([])
     assert one.command("resume", "last").exit_code == one.export.exit_code
     laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
-    (repeats,) = laws.repeats_by_end(one.simulator.journal.entries, [died])
+    (repeats,) = laws.duplicates_by_end(one.simulator.journal.entries, [died])
     assert one.concurrency <= repeats <= 2 * one.concurrency

@@ -66,7 +66,7 @@ def test_a_late_process_is_refused_and_nothing_is_lost(scene: MakeScene, effect:
     assert one.child("report", "last").exit_code == 0
     assert one.outcomes() == lines
     laws.all_is_done(one.export, lines, one.simulator.journal.entries)
-    assert max(laws.repeats_by_end(one.simulator.journal.entries, ends)) <= 2 * one.concurrency
+    assert max(laws.duplicates_by_end(one.simulator.journal.entries, ends)) <= 2 * one.concurrency
 
 
 def test_a_process_frozen_inside_a_transaction_keeps_the_ledger_until_it_is_ended(scene: MakeScene) -> None:
@@ -87,4 +87,4 @@ def test_a_process_frozen_inside_a_transaction_keeps_the_ledger_until_it_is_ende
     )
     assert finished.exit_code == one.export.exit_code, finished.stderr
     laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
-    assert max(laws.repeats_by_end(one.simulator.journal.entries, ends)) <= 2 * one.concurrency
+    assert max(laws.duplicates_by_end(one.simulator.journal.entries, ends)) <= 2 * one.concurrency

@@ -51,5 +51,5 @@ def test_what_was_synced_survives_a_loss_of_power(scene: MakeScene, tmp_path: Pa
 
     assert ended.exit_code == one.export.exit_code, ended.stderr
     laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
-    assert sum(laws.repeats_by_end(one.simulator.journal.entries, [died])) <= 2 * _CONCURRENCY
+    assert sum(laws.duplicates_by_end(one.simulator.journal.entries, [died])) <= 2 * _CONCURRENCY
     assert keys(one.simulator.journal.entries[sent:]) & settled(old, tmp_path) == set()

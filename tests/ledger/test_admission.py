@@ -35,16 +35,16 @@ SKIPPED = Skip("already_succeeded")
 )
 def test_what_is_known_of_a_key_decides(known: Known | None, admission: Go | Skip | type[Conflict]) -> None:
     """Content goes out under a key only where nothing else did, and nothing goes out twice."""
-    told = admit(known, SAME)
+    reported = admit(known, SAME)
 
-    assert isinstance(told, Conflict) if admission is Conflict else told == admission
+    assert isinstance(reported, Conflict) if admission is Conflict else reported == admission
 
 
 def test_a_conflict_says_what_to_do() -> None:
     """A conflict's message tells what became of the key, and which way out there is."""
-    told = {state: admit(Known(state, OTHER), SAME) for state in DeliveryState if state is not REJECTED}
+    reported = {state: admit(Known(state, OTHER), SAME) for state in DeliveryState if state is not REJECTED}
 
-    assert told == {
+    assert reported == {
         SUCCEEDED: Conflict(
             "the request key was delivered with other content; if this row is to count as well, give it another key"
         ),

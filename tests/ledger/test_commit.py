@@ -30,12 +30,12 @@ class SlowBook(Book):
 
     def __init__(self) -> None:
         super().__init__()
-        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.begun, self.check_running = threading.Event(), threading.Event()
 
     def write(self, numbers: Sequence[int]) -> list[int]:
         if not self.begun.is_set():
             self.begun.set()
-            self.go_on.wait()
+            self.check_running.wait()
         return super().write(numbers)
 
 
@@ -99,7 +99,7 @@ def test_flush_waits_for_what_is_under_way() -> None:
     threads.append(started(commits.flush))
     await_pending(commits, 1)
     waits = threads[1].is_alive()
-    book.go_on.set()
+    book.check_running.set()
     for thread in threads:
         thread.join()
 
@@ -123,7 +123,7 @@ def test_what_comes_while_one_writes_is_written_together() -> None:
     commits.later(5)
     threads.append(started(commits.flush))
     await_pending(commits, 5)
-    book.go_on.set()
+    book.check_running.set()
     for thread in threads:
         thread.join()
 
@@ -140,7 +140,7 @@ def test_one_that_writes_goes_on_for_who_only_flushes() -> None:
     commits.later(2)
     flushing = started(commits.flush)
     await_pending(commits, 2)
-    book.go_on.set()
+    book.check_running.set()
     writer.join()
     flushing.join()
 
@@ -184,26 +184,26 @@ def test_after_a_torn_page_nothing_is_written(book: Book, commits: GroupCommit[i
 
 def test_everybody_on_a_torn_page_is_told() -> None:
     """Threads whose items went with ones that failed all raise; none goes on as if its own had been kept."""
-    book, told = SlowBook(), dict[int, str]()
+    book, reported = SlowBook(), dict[int, str]()
     commits = GroupCommit(book.write)
 
     def work(number: int) -> None:
         try:
             commits.run([number])
-            told[number] = "kept"
+            reported[number] = "kept"
         except Torn:
-            told[number] = "torn"
+            reported[number] = "torn"
 
     threads = [started(work, 1)]
     book.begun.wait()
     for count, number in enumerate((2, 13, 3), 1):
         threads.append(started(work, number))
         await_pending(commits, count)
-    book.go_on.set()
+    book.check_running.set()
     for thread in threads:
         thread.join()
 
-    assert told == {1: "kept", 2: "torn", 13: "torn", 3: "torn"}
+    assert reported == {1: "kept", 2: "torn", 13: "torn", 3: "torn"}
     assert book.written == [[1]]
 
 
@@ -225,7 +225,7 @@ def test_what_is_being_written_waits_still() -> None:
     writer.start()
     book.begun.wait()
     commits.later(2)
-    threading.Timer(0.05, book.go_on.set).start()
+    threading.Timer(0.05, book.check_running.set).start()
     commits.keep_up(1)
     writer.join()
 

@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import LedgerError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import NewRun
-from pipeline.ledger.store.database import connect, open_ledger, told_clearly
+from pipeline.ledger.store.database import connect, open_ledger, with_clear_errors
 from pipeline.ledger.store.lease import this_process
 from pipeline.ledger.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
 from pipeline.model import Api, Export
@@ -44,11 +44,13 @@ def test_a_ledger_is_opened_again_as_it_was(tmp_path: Path) -> None:
 def test_a_commit_reaches_the_disk(tmp_path: Path) -> None:
     """The ledger's connection waits for the disk at each commit, that of the quota does not."""
     durable, quick = connect(tmp_path / "a.db"), connect(tmp_path / "b.db", durable=False)
-    told = [c.execute(f"PRAGMA {p}").fetchone()[0] for c in (durable, quick) for p in ("synchronous", "journal_mode")]
+    reported = [
+        c.execute(f"PRAGMA {p}").fetchone()[0] for c in (durable, quick) for p in ("synchronous", "journal_mode")
+    ]
     durable.close()
     quick.close()
 
-    assert told == [2, "wal", 1, "wal"]
+    assert reported == [2, "wal", 1, "wal"]
 
 
 def test_whoever_meets_another_in_a_new_file_waits_for_it(tmp_path: Path) -> None:
@@ -153,7 +155,7 @@ def test_a_ledger_that_is_read_only_is_refused(tmp_path: Path) -> None:
 
     with (
         pytest.raises(LedgerError, match="give this user write access to the file and its folder") as refused,
-        told_clearly(path),
+        with_clear_errors(path),
     ):
         connection.execute("DELETE FROM runs")
     connection.close()
@@ -169,7 +171,7 @@ def test_a_locked_ledger_is_told_so(tmp_path: Path) -> None:
     waiting.execute("PRAGMA busy_timeout = 1")
     holding.execute("BEGIN IMMEDIATE")
 
-    with pytest.raises(LedgerError, match="another process keeps it locked"), told_clearly(path):
+    with pytest.raises(LedgerError, match="another process keeps it locked"), with_clear_errors(path):
         waiting.execute("BEGIN IMMEDIATE")
     holding.close()
     waiting.close()
@@ -194,10 +196,10 @@ def test_a_full_disk_loses_nothing_that_was_written(tmp_path: Path) -> None:
 
     with pytest.raises(LedgerError, match="the disk is full; free space and resume the run") as refused:
         run._commit(lambda c: c.execute("INSERT INTO accounts VALUES (7, ?, '', 1)", ("x" * 100_000,)))
-    told = (refused.value.users_fault, ledger.recent(9), ledger._file.writer.in_transaction)
+    reported = (refused.value.users_fault, ledger.recent(9), ledger._file.writer.in_transaction)
     ledger.close()
 
-    assert told == (False, [run.run], False)
+    assert reported == (False, [run.run], False)
 
 
 def test_each_version_leads_to_the_next(tmp_path: Path) -> None:

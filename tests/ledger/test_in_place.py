@@ -54,7 +54,7 @@ class Run:
         self.path.parent.mkdir()
         Ledger(folder / "backup.db", MovedClock(), DEAD).close()
         self.ledger = Ledger(self.path, MovedClock(), DEAD)
-        self.nights = Nights(lambda holder=DEAD: self.ledger)
+        self.nights = Nights(lambda owner=DEAD: self.ledger)
         self.run: RunLedger = self.nights.begin()
         self.nights.stage(self.run, [order(key, user=key) for key in "ABC"])
         first, *self.left = [due for lane in self.run.lanes() for due in lane]
@@ -93,7 +93,7 @@ def test_nothing_more_is_sent(
     for _ in range(2):
         with pytest.raises(LedgerError) as refused:
             act(run.run, run.left)
-    run.run.let_go()
+    run.run.leave()
     run.ledger.close()
 
     assert refused.value.users_fault
@@ -104,7 +104,7 @@ def test_nothing_more_is_sent(
     )
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
     with closing(Ledger(saved, MovedClock(), DEAD)) as again:
-        nights = Nights(lambda holder=DEAD: again)
+        nights = Nights(lambda owner=DEAD: again)
         resumed = again.take_up(again.find(run_id), ME)
         nights.deliver(resumed, {})
     assert nights.keys_sent() == ["B", "C"]
@@ -115,7 +115,7 @@ def test_a_file_put_in_its_place_is_not_spoiled(run: Run) -> None:
     replaced_by_an_older_one(run.path)
     with pytest.raises(LedgerError):
         run.run.keep_up()
-    run.run.let_go()
+    run.run.leave()
     run.ledger.close()
 
     assert not run.path.with_name("ledger.db-wal").exists()
@@ -139,7 +139,7 @@ def test_a_run_does_not_begin_in_a_file_that_is_gone(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").unlink()
 
     with closing(ledger), pytest.raises(LedgerError, match="it was deleted, moved or replaced"):
-        Nights(lambda holder=DEAD: ledger).begin()
+        Nights(lambda owner=DEAD: ledger).begin()
 
 
 def test_a_place_knows_its_file(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.ledger.store.lease import Holder, began, boot_id, is_dead, this_process
+from pipeline.ledger.store.lease import LeaseOwner, began, boot_id, is_dead, this_process
 
-HERE = Holder(host="here", boot="boot", pid=7, began="70", namespace="1/2")
+HERE = LeaseOwner(host="here", boot="boot", pid=7, began="70", namespace="1/2")
 
 
 def test_this_process_is_not_dead() -> None:
@@ -30,7 +30,7 @@ def test_a_process_that_ended_is_dead() -> None:
 
 
 @pytest.mark.parametrize(
-    ("holder", "seen", "dead"),
+    ("owner", "seen", "dead"),
     [
         pytest.param(HERE, "70", False, id="it runs"),
         pytest.param(HERE, None, True, id="it is gone"),
@@ -44,9 +44,9 @@ def test_a_process_that_ended_is_dead() -> None:
         pytest.param(replace(HERE, namespace="-"), None, False, id="a namespace that it could not name"),
     ],
 )
-def test_only_a_process_that_can_be_seen_is_called_dead(holder: Holder, seen: str | None, dead: bool) -> None:
+def test_only_a_process_that_can_be_seen_is_called_dead(owner: LeaseOwner, seen: str | None, dead: bool) -> None:
     """A process is dead if it is of this machine, start and namespace, and gone. What can't be seen proves nothing."""
-    assert is_dead(str(holder), HERE, began=lambda _pid: seen) is dead
+    assert is_dead(str(owner), HERE, began=lambda _pid: seen) is dead
 
 
 def test_a_process_that_can_not_name_its_namespace_calls_nobody_dead() -> None:
@@ -58,8 +58,8 @@ def test_a_process_that_can_not_name_its_namespace_calls_nobody_dead() -> None:
 
 def test_a_line_of_an_older_ledger_names_no_namespace() -> None:
     """A holder that an older version wrote is read, and waited for."""
-    assert Holder.parse("here boot 7 70") == replace(HERE, namespace="-")
-    assert Holder.parse(str(HERE)) == HERE
+    assert LeaseOwner.parse("here boot 7 70") == replace(HERE, namespace="-")
+    assert LeaseOwner.parse(str(HERE)) == HERE
 
 
 def test_a_new_namespace_is_told_apart() -> None:

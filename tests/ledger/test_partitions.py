@@ -16,13 +16,13 @@ from pipeline.tables.mapped_chunk import DIGEST
 @settings(deadline=None)
 @given(st.lists(st.binary(min_size=16, max_size=16)))
 @example([bytes(16), b"\x00" * 15 + b"\x01", b"\x01" + bytes(15), b"\xff" * 16])
-def test_digests_become_numbers_and_digests_again(told: list[bytes]) -> None:
+def test_digests_become_numbers_and_digests_again(reported: list[bytes]) -> None:
     """Nothing of a digest is lost, also where it ends in zeros, and they sort as their numbers do."""
-    table = numbers_of(told)
+    table = numbers_of(reported)
 
-    assert digests(table) == told
-    assert (table == numbers(pa.array(told, DIGEST))).all()
-    assert sorted(told) == digests(table[np.lexsort((table[:, 1], table[:, 0]))])
+    assert digests(table) == reported
+    assert (table == numbers(pa.array(reported, DIGEST))).all()
+    assert sorted(reported) == digests(table[np.lexsort((table[:, 1], table[:, 0]))])
 
 
 LINE = np.dtype([("hash", "u8", 2), ("n", "i8")])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.ledger.history import runs
 from pipeline.ledger.records import DeliveryState, NewRun, RunRecord
-from pipeline.ledger.rules.known_deliveries import past_among, past_of
+from pipeline.ledger.rules.known_deliveries import known_deliveries_among, known_deliveries_of
 from pipeline.ledger.store.database import open_for_reading
 from pipeline.model import Api, Export, digest
 
@@ -23,8 +23,8 @@ keys = st.lists(st.sampled_from(KEYS))
 known = st.dictionaries(
     st.sampled_from(KEYS), st.tuples(st.sampled_from(DeliveryState), st.none() | st.sampled_from(KEYS))
 ).map(
-    lambda told: {
-        key: (state, None if after is None or after <= key else after) for key, (state, after) in told.items()
+    lambda reported: {
+        key: (state, None if after is None or after <= key else after) for key, (state, after) in reported.items()
     }
 )
 
@@ -63,10 +63,10 @@ def test_keys_of_an_export_are_known_as_each_is(
     """Of keys that stand anywhere in the ledger the same is known, together or each by itself."""
     connection, run = ledger_of(deliveries)
     with closing(connection):
-        together = past_among(connection, run, asked)
+        together = known_deliveries_among(connection, run, asked)
 
         assert {key: together.known(key) for key in asked} == {
-            key: past_of(connection, run, [key]).known(key) for key in asked
+            key: known_deliveries_of(connection, run, [key]).known(key) for key in asked
         }
         assert {key for key in asked if key in together} == set(asked) & deliveries.keys()
 
@@ -75,5 +75,5 @@ def test_what_lies_between_is_passed_over_while_it_is_little() -> None:
     """Keys that stand side by side are found by going along them; far apart, what lies between is not read."""
     connection, run = ledger_of({f"D{number:03}": (DeliveryState.SUCCEEDED, None) for number in range(40)})
     with closing(connection):
-        assert len(past_among(connection, run, ["D003", "D000"]).delivered) == 4
-        assert len(past_among(connection, run, ["D039", "D000"]).delivered) == 2
+        assert len(known_deliveries_among(connection, run, ["D003", "D000"]).delivered) == 4
+        assert len(known_deliveries_among(connection, run, ["D039", "D000"]).delivered) == 2

@@ -30,7 +30,7 @@ def to(state: bytes) -> Callable[[bytes | None], tuple[bytes, bytes | None]]:
 def test_a_state_is_found_by_the_next_process(tmp_path: Path) -> None:
     """Each name has its own state, and whoever comes next finds what the last one left."""
     one, other = QuotaStore(tmp_path / "quota"), QuotaStore(tmp_path / "quota")
-    told = [
+    reported = [
         one.change("a", to(b"1")),
         other.change("a", to(b"2")),
         other.change("b", to(b"9")),
@@ -39,7 +39,7 @@ def test_a_state_is_found_by_the_next_process(tmp_path: Path) -> None:
     one.close()
     other.close()
 
-    assert told == [None, b"1", None, b"2"]
+    assert reported == [None, b"1", None, b"2"]
 
 
 def test_a_step_that_fails_changes_nothing(tmp_path: Path) -> None:
@@ -52,17 +52,17 @@ def test_a_step_that_fails_changes_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError):
         store.change("a", fails)
-    told = store.change("a", to(b"2"))
+    reported = store.change("a", to(b"2"))
     store.close()
 
-    assert told == b"1"
+    assert reported == b"1"
 
 
 def test_a_store_that_is_damaged_may_be_emptied(tmp_path: Path) -> None:
     """A quota file that is none is refused, with the advice to empty it: nothing that lasts is in it."""
     (tmp_path / "quota").write_bytes(b"no database at all\n" * 99)
 
-    with pytest.raises(LedgerError) as told:
+    with pytest.raises(LedgerError) as reported:
         QuotaStore(tmp_path / "quota")
     os.truncate(tmp_path / "quota", 0)
     emptied = QuotaStore(tmp_path / "quota")
@@ -70,7 +70,7 @@ def test_a_store_that_is_damaged_may_be_emptied(tmp_path: Path) -> None:
     emptied.close()
 
     assert found is None
-    assert str(told.value) == (
+    assert str(reported.value) == (
         f"ledger {tmp_path}/quota: the file is damaged; while no run is on, empty it (`truncate -s 0`) and delete its "
         "-wal: it holds nothing but what was sent in the last seconds (SQLITE_NOTADB)"
     )
@@ -96,12 +96,12 @@ def test_a_state_that_is_damaged_may_be_emptied(tmp_path: Path) -> None:
     store.change("points", to(b'[2,"boot",[[1,99.0,'))
     permits = Permits(store, "points", 5.0, MovedClock(), "boot")
 
-    with pytest.raises(LedgerError) as told:
+    with pytest.raises(LedgerError) as reported:
         permits.take(lambda: None)
     found = store.change("points", to(b"1"))
     store.close()
 
-    assert str(told.value) == (
+    assert str(reported.value) == (
         f"ledger {tmp_path}/quota: the file is damaged; while no run is on, empty it (`truncate -s 0`) and delete its "
         "-wal: it holds nothing but what was sent in the last seconds (the state of the quota is damaged)"
     )
@@ -150,7 +150,7 @@ def test_a_store_that_is_lost_gives_no_permit(lose: Callable[[Path], None], tmp_
 @pytest.mark.parametrize("has_sent", [False, True])
 def test_a_quota_that_was_lost_is_not_taken_for_a_new_one(tmp_path: Path, *, has_sent: bool) -> None:
     """The first run of a ledger begins at once; where its quotas are gone the next one begins cautiously."""
-    nights = Nights(lambda holder=DEAD: Ledger(tmp_path / "ledger.db", MovedClock(), holder))
+    nights = Nights(lambda owner=DEAD: Ledger(tmp_path / "ledger.db", MovedClock(), owner))
     if has_sent:
         nights.night(order("A"))
     ledger = nights.opens()

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.ledger.records import DeliveryState
-from pipeline.ledger.rules.objects import HeldState, PastState, identity_of
+from pipeline.ledger.rules.objects import HeldState, KnownStates, identity_of
 from pipeline.ledger.staging.duplicates.rulings import Ruling
-from pipeline.ledger.staging.sequence import Correction, Sequence, ToldState, overlap
+from pipeline.ledger.staging.sequence import Correction, ReportedState, Sequence, overlap
 from pipeline.model import ObjectState
 
 OBJECT = "S1\x1ffilm"
@@ -20,26 +20,26 @@ OK, LOST, REFUSED, OPEN = DeliveryState.SUCCEEDED, DeliveryState.UNKNOWN, Delive
 
 
 @dataclass
-class Past:
+class KnownDeliveries:
     """A history of states, each told by a letter and how its delivery stands."""
 
     states: Values[tuple[str, DeliveryState | None]]
 
-    def newest_first(self) -> Iterator[PastState]:
+    def newest_first(self) -> Iterator[KnownStates]:
         return reversed(list(self._all()))
 
-    def last(self, count: int, *, only_applied: bool) -> Iterator[PastState]:
+    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownStates]:
         states = [state for state in self._all() if state.may_be_applied or not only_applied]
         return iter(states[len(states) - count :])
 
-    def _all(self) -> Iterator[PastState]:
+    def _all(self) -> Iterator[KnownStates]:
         for n, (content, delivery) in enumerate(self.states):
-            yield PastState(identity_of(ObjectState(OBJECT), n), content.encode() * 16, delivery)
+            yield KnownStates(identity_of(ObjectState(OBJECT), n), content.encode() * 16, delivery)
 
 
-def held_by(past: Past) -> HeldState | None:
+def held_by(earlier: KnownDeliveries) -> HeldState | None:
     """Return the newest state that the platform may hold."""
-    applied = [state for state in past.last(len(past.states), only_applied=False) if state.may_be_applied]
+    applied = [state for state in earlier.last(len(earlier.states), only_applied=False) if state.may_be_applied]
     if not applied:
         return None
     sure: list[bytes | None] = [state.digest for state in applied if state.delivery is OK]
@@ -49,11 +49,11 @@ def held_by(past: Past) -> HeldState | None:
     )
 
 
-def decided(contents: str, past: Past, held: HeldState | None = None) -> tuple[str, list[int]]:
+def decided(contents: str, earlier: KnownDeliveries, held: HeldState | None = None) -> tuple[str, list[int]]:
     """Return what is found about the rows, a letter each, and which of them stand for a state that is sent again."""
     rulings = dict.fromkeys(range(1, len(contents) + 1), Ruling.NOTHING)
-    rows = [ToldState(n, "", content.encode() * 16) for n, content in enumerate(contents, 1)]
-    corrections = list(Sequence(rows, past, held or held_by(past), rulings.__setitem__).decide())
+    rows = [ReportedState(n, "", content.encode() * 16) for n, content in enumerate(contents, 1)]
+    corrections = list(Sequence(rows, earlier, held or held_by(earlier), rulings.__setitem__).decide())
     letters = {
         Ruling.NOTHING: "s",
         Ruling.DELIVERED: "d",
@@ -67,7 +67,7 @@ def decided(contents: str, past: Past, held: HeldState | None = None) -> tuple[s
 
 
 @pytest.mark.parametrize(
-    ("contents", "past", "found", "again"),
+    ("contents", "earlier", "found", "again"),
     [
         pytest.param("F", [], "s", [], id="nothing-is-known"),
         pytest.param("FAF", [], "sss", [], id="comes-back"),
@@ -88,35 +88,39 @@ def decided(contents: str, past: Past, held: HeldState | None = None) -> tuple[s
     ],
 )
 def test_rows_stand_for_the_end_of_the_history(
-    contents: str, past: Values[tuple[str, DeliveryState | None]], found: str, again: list[int]
+    contents: str, earlier: Values[tuple[str, DeliveryState | None]], found: str, again: list[int]
 ) -> None:
     """The longest beginning of the rows that is the end of the history is not new; all behind it is."""
-    assert decided(contents, Past(past)) == (found, again)
+    assert decided(contents, KnownDeliveries(earlier)) == (found, again)
 
 
 @given(st.lists(st.integers(0, 2), max_size=8), st.lists(st.integers(0, 2), max_size=8))
-def test_the_longest_overlap_is_found(told: list[int], past: list[int]) -> None:
+def test_the_longest_overlap_is_found(reported: list[int], earlier: list[int]) -> None:
     """It is what comparing all lengths one by one gives."""
-    lengths = range(min(len(told), len(past)) + 1)
+    lengths = range(min(len(reported), len(earlier)) + 1)
 
-    assert overlap(told, reversed(past)) == max(n for n in lengths if told[:n] == past[len(past) - n :])
+    assert overlap(reported, reversed(earlier)) == max(
+        n for n in lengths if reported[:n] == earlier[len(earlier) - n :]
+    )
 
 
 @given(st.text("FAB", min_size=1, max_size=6), st.lists(st.tuples(st.sampled_from("FAB"), st.just(OK)), max_size=6))
 def test_a_run_that_is_done_again_sends_nothing(contents: str, before: list[tuple[str, DeliveryState | None]]) -> None:
     """Whatever was told before: what a run has sent is not sent again by the same rows."""
-    found, _ = decided(contents, Past(before))
+    found, _ = decided(contents, KnownDeliveries(before))
     sent = [(content, OK) for content, letter in zip(contents, found, strict=True) if letter == "s"]
 
-    again, _ = decided(contents, Past([*before, *sent]))
+    again, _ = decided(contents, KnownDeliveries([*before, *sent]))
 
     assert "s" not in again
 
 
 def test_a_duplicate_says_how_late_a_state_still_holds() -> None:
     """Of equal states next to each other the first is sent, and is as new as the last."""
-    rows = [ToldState(1, EARLY, b"F" * 16), ToldState(2, LATE, b"F" * 16)]
+    rows = [ReportedState(1, EARLY, b"F" * 16), ReportedState(2, LATE, b"F" * 16)]
     rulings: dict[int, Ruling] = {}
 
-    assert list(Sequence(rows, Past([]), None, rulings.__setitem__).decide()) == [Correction(1, None, LATE, 2)]
+    assert list(Sequence(rows, KnownDeliveries([]), None, rulings.__setitem__).decide()) == [
+        Correction(1, None, LATE, 2)
+    ]
     assert rulings == {2: Ruling.DUPLICATE}

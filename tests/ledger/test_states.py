@@ -13,11 +13,11 @@ from pipeline.ledger.history import runs
 from pipeline.ledger.records import NewRun, RunRecord, position
 from pipeline.ledger.rules.objects import identity_of
 from pipeline.ledger.staging.duplicates.rulings import Rulings
-from pipeline.ledger.staging.staged_chunk import leaf_of
+from pipeline.ledger.staging.staged_chunk import staged_chunk
 from pipeline.ledger.staging.states import StagedStates
 from pipeline.ledger.store.database import open_for_reading
 from pipeline.model import Api, Export, ObjectState, digest
-from tests.contract.staged_rows import StagedRow, sheet_of, state
+from tests.contract.staged_rows import StagedRow, mapped_of, state
 
 KEYS = st.sampled_from(["A", "B"])
 CODES = st.sampled_from(["FROZEN", "ACTIVE"])
@@ -31,11 +31,11 @@ PAST = st.lists(
 )
 
 
-def ledger_with(connection: sqlite3.Connection, past: Sequence[tuple[str, str, str, str | None]]) -> RunRecord:
+def ledger_with(connection: sqlite3.Connection, earlier: Sequence[tuple[str, str, str, str | None]]) -> RunRecord:
     """Write down the states of a run, the newest of each object as what the platform may hold; return the next run."""
     runs.bind_account(connection, "zhima", "an app", 1)
     before, now = (runs.begin(connection, run(number), 1) for number in (1, 2))
-    for n, (key, code, principal, delivery) in enumerate(past, 1):
+    for n, (key, code, principal, delivery) in enumerate(earlier, 1):
         at, obj = position(before.run_no, n), f"{key}\x1f{principal}"
         identity, content = identity_of(ObjectState(obj), at), digest(state(key, code).payloads[0].body)
         connection.execute(
@@ -73,21 +73,21 @@ def decided(
     connection: sqlite3.Connection, now: RunRecord, rows: Sequence[StagedRow], folder: Path, rows_at_once: int
 ) -> tuple[list[int], list[str], list[str]]:
     """Return what is found about the rows, and their identities and times."""
-    rulings, leaf = Rulings(len(rows)), leaf_of(1, 1, sheet_of(rows, Api.STATE))
+    rulings, chunk = Rulings(len(rows)), staged_chunk(1, 1, mapped_of(rows, Api.STATE))
     with closing(StagedStates(now, folder, rows_at_once=rows_at_once)) as staged:
-        staged.note(leaf)
+        staged.note(chunk)
         staged.decide(connection, rulings, lambda: None)
-        staged.apply(leaf)
-    return np.asarray(rulings.of_row).tolist(), leaf.parts.values("identity"), leaf.parts.values("version")
+        staged.apply(chunk)
+    return np.asarray(rulings.of_row).tolist(), chunk.parts.values("identity"), chunk.parts.values("version")
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=ROWS, past=PAST)
+@given(rows=ROWS, earlier=PAST)
 def test_an_object_of_many_rows_is_decided_on_as_one_of_few(
-    tmp_path: Path, rows: list[StagedRow], past: list[tuple[str, str, str, str | None]]
+    tmp_path: Path, rows: list[StagedRow], earlier: list[tuple[str, str, str, str | None]]
 ) -> None:
     """Row by row from the disk, or all at once: the same rows are sent, under the same identities."""
     with closing(open_for_reading(tmp_path / "none.db")) as connection:
-        now = ledger_with(connection, past)
+        now = ledger_with(connection, earlier)
 
         assert decided(connection, now, rows, tmp_path, 1) == decided(connection, now, rows, tmp_path, 1000)

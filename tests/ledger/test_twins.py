@@ -59,7 +59,10 @@ def balance_lines(drawn: Sequence[tuple[tuple[int, int], tuple[int, int], bytes,
         pytest.param(tasks, task_lines, rule_on_forms, id="forms-of-tasks"),
         pytest.param(balances, balance_lines, rule_on_cards, id="cards"),
         pytest.param(
-            parts, lines_of_tasks, lambda told, rulings: rule_on_parts(told, rulings, 100).tolist(), id="parts-of-tasks"
+            parts,
+            lines_of_tasks,
+            lambda reported, rulings: rule_on_parts(reported, rulings, 100).tolist(),
+            id="parts-of-tasks",
         ),
     ],
 )

@@ -19,7 +19,7 @@ from pipeline.ledger.staging.unchanged import Sure, Unchanged
 from pipeline.ledger.store.database import open_for_reading
 from pipeline.map import retarget
 from pipeline.model import Api, Balance, Export, Payload
-from tests.contract.staged_rows import StagedRow, sheet_of
+from tests.contract.staged_rows import StagedRow, mapped_of
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ class Owed:
 
 
 @dataclass(frozen=True)
-class Told:
+class AnswerContent:
     """A balance that the run's export tells."""
 
     balance: Balance
@@ -98,7 +98,7 @@ debts = st.lists(
     ),
     max_size=3,
 )
-exports = st.lists(st.builds(Told, balances, mostly(True, False)), min_size=1, max_size=12)
+exports = st.lists(st.builds(AnswerContent, balances, mostly(True, False)), min_size=1, max_size=12)
 
 
 def key_of(balance: Balance) -> str:
@@ -138,33 +138,38 @@ def run(number: int) -> NewRun:
     )
 
 
-def judged_at_once(connection: sqlite3.Connection, now: RunRecord, export: Sequence[Told]) -> Unchanged:
+def judged_at_once(connection: sqlite3.Connection, now: RunRecord, export: Sequence[AnswerContent]) -> Unchanged:
     staging = Staging(now, NOWHERE, retarget)
     with closing(staging):
-        staging.add(connection, 1, 1, sheet_of([row(told) for told in export], Api.POINTS))
+        staging.add(connection, 1, 1, mapped_of([row(reported) for reported in export], Api.POINTS))
         found = staging.findings(connection, lambda: None, is_gone=lambda _: False).unchanged
     assert found is not None
     return found
 
 
-def row(told: Told) -> StagedRow:
-    key, balance = key_of(told.balance), told.balance
+def row(reported: AnswerContent) -> StagedRow:
+    key, balance = key_of(reported.balance), reported.balance
     payload = Payload(
-        Api.POINTS, key, key, b"{}", balance.card, balance=balance, key_is_derived=told.key_is_derived
+        Api.POINTS, key, key, b"{}", balance.card, balance=balance, key_is_derived=reported.key_is_derived
     )  # fmt: skip
     return StagedRow(0, (), (payload,), key)
 
 
 def judged_one_by_one(
-    connection: sqlite3.Connection, now: RunRecord, export: Sequence[Told], owed: Set[bytes], *, with_identity: bool
+    connection: sqlite3.Connection,
+    now: RunRecord,
+    export: Sequence[AnswerContent],
+    owed: Set[bytes],
+    *,
+    with_identity: bool,
 ) -> set[int]:
     """Return the rows that are unchanged; without identities, where it matters not which balance was sent last."""
     unchanged = set()
-    for at, told in enumerate(export):
-        balance, place = told.balance, position(now.run_no, at + 1)
+    for at, reported in enumerate(export):
+        balance, place = reported.balance, position(now.run_no, at + 1)
         card = cards_of(connection, now, [balance.card]).get(balance.card)
         identity = key_of(balance) if with_identity else ""
-        if told.key_is_derived and balance.card not in owed and is_unchanged(balance, card):
+        if reported.key_is_derived and balance.card not in owed and is_unchanged(balance, card):
             unchanged |= set() if is_overtaken(balance, place, identity, card) else {at}
     return unchanged
 
@@ -180,7 +185,7 @@ def begin_alike(cards: Iterable[bytes]) -> set[bytes]:
 @given(holdings, debts, exports)
 @settings(deadline=None, max_examples=300)
 def test_balances_are_judged_at_once_as_one_by_one(
-    holdings: Sequence[Held], debts: Sequence[Owed], export: Sequence[Told]
+    holdings: Sequence[Held], debts: Sequence[Owed], export: Sequence[AnswerContent]
 ) -> None:
     """
     What is found unchanged is so by the rules for one balance, and what surely is so is found.
@@ -192,7 +197,7 @@ def test_balances_are_judged_at_once_as_one_by_one(
         now = ledger_with(connection, holdings, debts)
         found = judged_at_once(connection, now, export)
         owed = {one.card for one in debts if one.status not in ("succeeded", "skipped")}
-        held = cards_of(connection, now, [told.balance.card for told in export])
+        held = cards_of(connection, now, [reported.balance.card for reported in export])
         alike = begin_alike(
             [*(one.card for one in holdings), *(one.card for one in debts), *(one.balance.card for one in export)]
         )

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.database import connect
-from pipeline.ledger.store.lease import Holder
+from pipeline.ledger.store.lease import LeaseOwner
 from pipeline.ledger.store.schema import APPLICATION_ID, MIGRATIONS
 from pipeline.model import Export, Status, digest
 from tests.contract.nights import DEAD, DELIVERED, ME, SENT, SUPERSEDED, UNCHANGED, Nights
@@ -61,8 +61,8 @@ def old(tmp_path: Path) -> Iterator[Old]:
     """Make the nights of a job whose ledger is of version 1."""
     path, clock, opened = tmp_path / "ledger.db", MovedClock(), list[Ledger]()
 
-    def open_again(holder: Holder = DEAD) -> Ledger:
-        opened.append(Ledger(path, clock, holder))
+    def open_again(owner: LeaseOwner = DEAD) -> Ledger:
+        opened.append(Ledger(path, clock, owner))
         return opened[-1]
 
     def made(lines: Sequence[Line]) -> Nights:
@@ -76,7 +76,7 @@ def old(tmp_path: Path) -> Iterator[Old]:
 
 
 @pytest.mark.parametrize(
-    ("lines", "rows", "told", "sent"),
+    ("lines", "rows", "reported_rows", "sent"),
     [
         pytest.param([(NEW, "succeeded", "succeeded")], [NEW], [UNCHANGED], [], id="the-last-confirmed"),
         pytest.param([(NEW, "succeeded", "succeeded")], [PAID], [SENT], ["S1/PAID"], id="another"),
@@ -125,12 +125,16 @@ def old(tmp_path: Path) -> Iterator[Old]:
     ],
 )
 def test_states_of_version_1_are_known(
-    old: Old, lines: Sequence[Line], rows: Sequence[StagedRow], told: Sequence[tuple[Status, str]], sent: Sequence[str]
+    old: Old,
+    lines: Sequence[Line],
+    rows: Sequence[StagedRow],
+    reported_rows: Sequence[tuple[Status, str]],
+    sent: Sequence[str],
 ) -> None:
     """What was confirmed last is not sent again, what is in doubt is settled, and what differs is new."""
     states = old(lines)
 
-    assert [(status, code) for _, status, code in states.told(states.night(*rows))] == told
+    assert [(status, code) for _, status, code in states.reported_rows(states.night(*rows))] == reported_rows
     assert states.keys_sent() == sent
 
 
@@ -140,9 +144,9 @@ def test_a_run_of_version_1_is_resumed(old: Old) -> None:
 
     record = states.resume(states.opens().find(RUN))
 
-    assert [status for _, status, _ in states.told(record)] == [Status.SUCCEEDED] * 3
+    assert [status for _, status, _ in states.reported_rows(record)] == [Status.SUCCEEDED] * 3
     assert states.keys_sent() == ["S1/PAID", "S1/DONE"]
-    assert [(status, code) for _, status, code in states.told(states.night(NEW, PAID, DONE))] == [
+    assert [(status, code) for _, status, code in states.reported_rows(states.night(NEW, PAID, DONE))] == [
         DELIVERED, DELIVERED, UNCHANGED,
     ]  # fmt: skip
     assert states.keys_sent() == []
@@ -155,4 +159,4 @@ def test_a_state_of_version_1_stays_behind_a_later_one(old: Old) -> None:
 
     record = states.resume(states.opens().find(RUN))
 
-    assert [(status, code) for _, status, code in states.told(record)][1:] == [SUPERSEDED]
+    assert [(status, code) for _, status, code in states.reported_rows(record)][1:] == [SUPERSEDED]

@@ -40,7 +40,7 @@ def replace(one: Scene, content: bytes) -> None:
     one.ledger.write_bytes(content)
 
 
-def told(ended: Ended, one: Scene) -> str:
+def reported(ended: Ended, one: Scene) -> str:
     return ended.stderr.splitlines()[-1].removeprefix(f"backfill: ledger {one.ledger}: ")
 
 
@@ -55,7 +55,7 @@ def test_no_damaged_page_is_worked_with(killed: Scene) -> None:
         laws.nothing_twice(killed.simulator.journal.entries)
         if ended.exit_code != killed.export.exit_code:
             refused += 1
-            assert (ended.exit_code, told(ended, killed)) in ((1, _DAMAGED), (2, _NO_LEDGER))
+            assert (ended.exit_code, reported(ended, killed)) in ((1, _DAMAGED), (2, _NO_LEDGER))
     replace(killed, sound)
 
     assert killed.child("resume", "last").exit_code == killed.export.exit_code
@@ -71,7 +71,7 @@ def test_a_body_that_has_changed_is_not_sent(killed: Scene) -> None:
 
     ended = killed.child("resume", "last")
 
-    assert (ended.exit_code, told(ended, killed)) == (1, _DAMAGED)
+    assert (ended.exit_code, reported(ended, killed)) == (1, _DAMAGED)
     assert killed.simulator.journal.entries == sent
     replace(killed, sound)
     assert killed.child("resume", "last").exit_code == killed.export.exit_code

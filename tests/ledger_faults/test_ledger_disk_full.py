@@ -65,7 +65,7 @@ def test_a_disk_may_be_full_at_any_write(scene: MakeScene, write: int) -> None:
     laws.nothing_twice(one.simulator.journal.entries)
     assert one.carry_on().exit_code == one.export.exit_code
     laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
-    assert laws.repeats_by_end(one.simulator.journal.entries, ends)[0] <= 2 * one.concurrency
+    assert laws.duplicates_by_end(one.simulator.journal.entries, ends)[0] <= 2 * one.concurrency
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_small_disk_really_fills_up(scene: MakeScene, mount: Mount, size: str,
     mount(one.ledger.parent, "64m", again=True)
     assert one.command("resume", "last").exit_code == one.export.exit_code
     laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
-    assert laws.repeats_by_end(one.simulator.journal.entries, ends)[0] <= 2 * one.concurrency
+    assert laws.duplicates_by_end(one.simulator.journal.entries, ends)[0] <= 2 * one.concurrency
 
 
 def test_a_disk_may_be_full_when_the_report_is_written(scene: MakeScene, mount: Mount) -> None:
@@ -104,4 +104,4 @@ def test_a_disk_may_be_full_when_the_report_is_written(scene: MakeScene, mount: 
     mount(one.folder / "reports", "64m", again=True)
     assert one.command("report", folder.name).exit_code == 0
     laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
-    assert laws.repeats_by_end(one.simulator.journal.entries, []) == []
+    assert laws.duplicates_by_end(one.simulator.journal.entries, []) == []

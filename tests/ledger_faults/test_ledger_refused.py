@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import LedgerError
-from pipeline.ledger.store.database import open_ledger, told_clearly
+from pipeline.ledger.store.database import open_ledger, with_clear_errors
 from pipeline.ledger.store.schema import VERSION
-from pipeline.simulator import Fault, Kind, When
+from pipeline.simulator import InjectedFault, Kind, When
 from tests.kills import laws
 from tests.kills.children import Ended
 from tests.kills.exports import orders
@@ -78,9 +78,9 @@ def test_what_was_delivered_is_known_once_the_ledger_is_back(
     assert refused == Ended(exit_code, "", f"backfill: ledger {one.ledger}: {said}\n")
     shutil.copy(kept, one.ledger)
     again = one.child("run", "orders", "--report", "again")
-    told = [(line["status"], line["code"]) for line in one.outcomes(one.folder / "again")]
+    reported = [(line["status"], line["code"]) for line in one.outcomes(one.folder / "again")]
     assert (again.exit_code, one.simulator.journal.entries) == (one.export.exit_code, sent)
-    assert told == [
+    assert reported == [
         ("invalid", "field_missing") if fate == "invalid" else ("skipped", "already_succeeded")
         for fate in one.export.fates
     ]
@@ -118,9 +118,9 @@ def test_a_ledger_that_may_not_be_written_is_refused(scene: MakeScene, bound: Se
     with mode(one.ledger, 0o400):
         read_only = one.command("run", "orders", wrapper=bound)
 
-    told = f"backfill: ledger {one.ledger}: "
-    denied = told + "Permission denied; check [ledger] url and the folder's permissions\n"
-    rights = told + "it can't be written; give this user write access to the file and its folder\n"
+    reported = f"backfill: ledger {one.ledger}: "
+    denied = reported + "Permission denied; check [ledger] url and the folder's permissions\n"
+    rights = reported + "it can't be written; give this user write access to the file and its folder\n"
     assert [no_folder, no_file, read_only] == [Ended(2, "", denied), Ended(2, "", denied), Ended(2, "", rights)]
     assert one.simulator.journal.entries == ()
     assert one.command("run", "orders", wrapper=bound).exit_code == one.export.exit_code
@@ -130,7 +130,7 @@ def test_a_ledger_that_may_not_be_written_is_refused(scene: MakeScene, bound: Se
 def test_a_ledger_that_is_locked_while_a_run_sends_stops_it(scene: MakeScene) -> None:
     """The run waits for a while, then ends with a line that says why; once the lock is gone the next one goes on."""
     one = scene(orders(60))
-    one.simulator.set_faults([Fault(Kind.SLOW, seconds=0.2, when=When.AFTER_APPLYING)])
+    one.simulator.set_faults([InjectedFault(Kind.SLOW, seconds=0.2, when=When.AFTER_APPLYING)])
     running = one.begin("run", "orders", fate=Impatient())
     wait_until(lambda: len(one.simulator.journal.entries) > one.concurrency)
     with closing(sqlite3.connect(one.ledger, isolation_level=None, timeout=60)) as other:
@@ -147,19 +147,19 @@ def test_a_ledger_that_is_locked_while_a_run_sends_stops_it(scene: MakeScene) ->
     )
     assert one.child("resume", "last").exit_code == one.export.exit_code
     laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
-    assert laws.repeats_by_end(one.simulator.journal.entries, ends)[0] <= 2 * one.concurrency
+    assert laws.duplicates_by_end(one.simulator.journal.entries, ends)[0] <= 2 * one.concurrency
 
 
 def test_what_the_user_can_not_mend_is_a_fault_of_the_program(tmp_path: Path) -> None:
     """A statement that breaks a rule of the tables is no matter of config or rights."""
     with (
         closing(open_ledger(tmp_path / "backfill.db")) as connection,
-        pytest.raises(LedgerError) as told,
-        told_clearly(tmp_path / "backfill.db"),
+        pytest.raises(LedgerError) as reported,
+        with_clear_errors(tmp_path / "backfill.db"),
     ):
         connection.execute("INSERT INTO accounts (name) VALUES ('zhima')")
 
-    assert (str(told.value), told.value.users_fault) == (
+    assert (str(reported.value), reported.value.users_fault) == (
         f"ledger {tmp_path / 'backfill.db'}: NOT NULL constraint failed: accounts.holder (SQLITE_CONSTRAINT_NOTNULL)",
         False,
     )

@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.limits.window import decode
-from pipeline.model import Trip
-from tests.limits.traffic import EVEN, EventClock, Network, Shelf, Traffic, go_on, most_within, process
+from pipeline.model import RoundTrip
+from tests.limits.traffic import EVEN, EventClock, Network, Shelf, Traffic, check_running, most_within, process
 
 networks = st.builds(
     Network,
@@ -17,7 +17,7 @@ networks = st.builds(
     back=st.floats(0.0005, 0.15),
     jitter=st.sampled_from([0.0, 0.01, 0.1]),
     work=st.sampled_from([0.0, 0.05, 0.4]),
-    hold=st.sampled_from([0.0, 0.012]),
+    server_lag=st.sampled_from([0.0, 0.012]),
     silent=st.booleans(),
     lost=st.sampled_from([0.0, 0.3]),
     connect=st.sampled_from([0.0, 0.1, 0.45, 3.0]),
@@ -171,9 +171,9 @@ def test_rare_requests_do_not_hide_what_is_usual() -> None:
     clock, shelf = EventClock(), Shelf()
     permits = process(shelf, clock, 100.0)
     for _ in range(50):
-        permit = permits.take(go_on)
+        permit = permits.take(check_running)
         clock.at += 0.002
-        permits.give_back(permit, Trip(clock.at - 0.0015, 0.0004))
+        permits.give_back(permit, RoundTrip(clock.at - 0.0015, 0.0004))
         clock.at += 2.0
 
     assert decode(shelf.states["points"], "boot", clock.at).route.usual_wait < 0.003
@@ -182,7 +182,7 @@ def test_rare_requests_do_not_hide_what_is_usual() -> None:
 def test_a_platform_that_counts_late_is_learnt() -> None:
     """A platform that counts requests long after they arrived throttles a few, and then one in a thousand at most."""
     clock = EventClock()
-    traffic = Traffic(clock, replace(NEAR, hold=0.06), Random(1), limit=5)
+    traffic = Traffic(clock, replace(NEAR, server_lag=0.06), Random(1), limit=5)
     traffic.start(process(Shelf(), clock), workers=8)
     traffic.run(300)
     at_first = len(traffic.throttled)

@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from pipeline.limits.route import Route, detour, is_usual, quickest, took, travelled, waited
-from pipeline.model import Trip
+from pipeline.limits.route import Route, is_not_slow, path_jitter, quickest, took, travelled, waited
+from pipeline.model import RoundTrip
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from pipeline.model import Trip
 )
 def test_the_shortest_trip_ever_told_is_kept(known: float, told: float, kept: float) -> None:
     """Only what the network was seen to take counts, and the shortest of it."""
-    assert travelled(Route(known), Trip(shortest=told)) == Route(kept)
+    assert travelled(Route(known), RoundTrip(shortest=told)) == Route(kept)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_the_shortest_trip_ever_told_is_kept(known: float, told: float, kept: fl
 )  # fmt: skip
 def test_handshakes_are_counted_and_the_slowest_kept(known: Route, told: float, kept: Route) -> None:
     """Each handshake counts, and the slowest is remembered for a while."""
-    assert travelled(known, Trip(handshake=told)) == kept
+    assert travelled(known, RoundTrip(handshake=told)) == kept
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_how_much_longer_than_the_quickest_a_request_may_take(handshakes: int, l
     """The spread of the handshakes bounds that of the requests, with the more in hand the fewer there were."""
     route = Route(0.02, handshakes=handshakes, slowest_handshake=0.04)
 
-    assert detour(route) == (longer if longer is None else pytest.approx(longer))
+    assert path_jitter(route) == (longer if longer is None else pytest.approx(longer))
 
 
 def test_a_trip_may_come_in_under_the_shortest() -> None:
@@ -81,17 +81,17 @@ def test_slow_answers_are_remembered_for_a_while(known: float, seen: float, kept
 @pytest.mark.parametrize("longest", [pytest.param(0.12, id="quick"), pytest.param(0.6, id="slow")])
 def test_nineteen_of_twenty_answers_take_no_longer_than_what_is_usual(longest: float) -> None:
     """Whatever answers take, what is usual follows them, and none that comes evenly is unusual."""
-    chance, route, longer, unusual = Random(1), Route(), 0, 0
+    chance, route, longer, slow = Random(1), Route(), 0, 0
     for n in range(20_000):
         seconds = chance.uniform(0.02, longest)
         longer += seconds > route.usual_wait
-        unusual += not is_usual(route, seconds) and n > 100
+        slow += not is_not_slow(route, seconds) and n > 100
         route = took(route, [seconds])
 
     assert longer == pytest.approx(1000, rel=0.15)
-    assert unusual < 20
+    assert slow < 20
 
 
 def test_a_first_answer_that_is_slow_is_not_taken_for_usual() -> None:
     """What is slow by chance is not waited out for minutes."""
-    assert not is_usual(took(Route(), [2.0]), 0.03)
+    assert not is_not_slow(took(Route(), [2.0]), 0.03)

@@ -13,26 +13,26 @@ from pipeline.limits.window import (
     after_restart,
     answered,
     decode,
+    delayed_locally,
     encode,
-    hold_at,
+    local_lag_at,
     next_start,
     permits_per_slot,
+    server_lag_at,
     share_at,
     slowed,
-    stall_at,
-    stalled,
     started,
 )
-from pipeline.model import Trip
+from pipeline.model import RoundTrip
 
 NOW = 100.0
 # So many slots without a throttled answer, that the platform is known.
 TRUSTED = 10_000
 
 
-def sent(*times: float, trip: float | None = 0.1) -> tuple[Slot, ...]:
+def sent(*times: float, round_trip: float | None = 0.1) -> tuple[Slot, ...]:
     """Return slots sent at these times, each answered after a trip, or not yet."""
-    return tuple(Slot(n, 1, at, None if trip is None else at + trip) for n, at in enumerate(times, 1))
+    return tuple(Slot(n, 1, at, None if round_trip is None else at + round_trip) for n, at in enumerate(times, 1))
 
 
 FIVE = sent(99.0, 99.2, 99.4, 99.6, 99.8)
@@ -58,11 +58,11 @@ KNOWN = Route(0.002, handshakes=16, slowest_handshake=0.0035)
         pytest.param(Window(LEFT, 40, route=KNOWN), 5.0, 100.0 + 0.002 + 0.0031 + 0.012 + 0.025,
                      id="and-a-little-more-while-the-platform-is-little-known"),
         pytest.param(Window(LEFT, route=KNOWN), 5.0, 100.1 - 0.0019, id="nothing-is-known-of-the-platform"),
-        pytest.param(Window(LEFT, hold=0.04, changed_at=NOW, route=KNOWN), 5.0, 100.0 + 0.002 + 0.0031 + 0.04,
+        pytest.param(Window(LEFT, server_lag=0.04, changed_at=NOW, route=KNOWN), 5.0, 100.0 + 0.002 + 0.0031 + 0.04,
                      id="with-the-hold-that-was-learnt"),
-        pytest.param(Window(LEFT, TRUSTED, stall=0.02, stalled_at=NOW, route=KNOWN), 5.0, 100.0171 + 0.02,
+        pytest.param(Window(LEFT, TRUSTED, local_lag=0.02, local_lag_seen_at=NOW, route=KNOWN), 5.0, 100.0171 + 0.02,
                      id="and-what-a-busy-machine-adds"),
-        pytest.param(Window(LEFT, hold=0.4, changed_at=NOW, route=KNOWN), 5.0, 100.1 - 0.0019,
+        pytest.param(Window(LEFT, server_lag=0.4, changed_at=NOW, route=KNOWN), 5.0, 100.1 - 0.0019,
                      id="but-no-later-than-after-its-answer"),
         pytest.param(Window(LEFT, route=replace(KNOWN, handshakes=4)), 5.0, 100.1 - 0.0019, id="too-few-handshakes"),
         pytest.param(Window(FIVE, route=KNOWN), 5.0, 100.1 - 0.0019, id="nobody-knows-when-it-left"),
@@ -70,12 +70,14 @@ KNOWN = Route(0.002, handshakes=16, slowest_handshake=0.0035)
         pytest.param(Window(FIVE, share=0.5, changed_at=NOW), 5.0, 101.1, id="two-seconds-at-half-the-rate"),
         pytest.param(Window(FIVE), 2.5, 99.6 + 0.1 + 1.0, id="a-limit-with-a-fraction-rounds-down"),
         pytest.param(Window(sent(99.0)), 0.5, 99.1 + 2.0, id="a-limit-below-one"),
-        pytest.param(Window(sent(*(99.0 + n / 5 for n in range(5)), trip=None)), 5.0, 101.0, id="no-answer-yet"),
+        pytest.param(Window(sent(*(99.0 + n / 5 for n in range(5)), round_trip=None)), 5.0, 101.0, id="no-answer-yet"),
         pytest.param(
-            Window(sent(*(99.0 + n / 5 for n in range(5)), trip=None), route=Route(longest_wait=0.9)), 5.0, 101.4,
+            Window(sent(*(99.0 + n / 5 for n in range(5)), round_trip=None), route=Route(longest_wait=0.9)), 5.0, 101.4,
             id="no-answer-yet-where-answers-are-slow",
         ),
-        pytest.param(Window(sent(90.0, 90.2, 90.4, 90.6, 90.8, trip=9.0)), 5.0, 93.5, id="an-answer-long-overdue"),
+        pytest.param(
+            Window(sent(90.0, 90.2, 90.4, 90.6, 90.8, round_trip=9.0)), 5.0, 93.5, id="an-answer-long-overdue"
+        ),
         pytest.param(Window((Slot(1, 1, 90.0, 99.0, 95.0),)), 1.0, 98.0, id="overdue-from-when-it-left"),
         pytest.param(Window((Slot(1, 1, 98.0, 99.5, 99.45),), route=Route(0.2)), 1.0, 100.45,
                      id="never-counted-before-it-left"),
@@ -114,32 +116,34 @@ def test_permits_of_other_limits_count(own: float, other: float, start: float) -
     window, size = Window(), permits_per_slot(other)
     for n in range(int(other) // size):
         window, slot = started(window, other, 99.0 + n * size / int(other))
-        window = answered(window, slot.serial, slot.sent_at + 0.1, longest=0.1, trips=[], waits=[])
+        window = answered(window, slot.serial, slot.sent_at + 0.1, longest=0.1, round_trips=[], waits=[])
 
     assert next_start(window, own, NOW) == pytest.approx(start, abs=0.04)
 
 
 def test_an_answer_is_noted_with_its_slot() -> None:
     """Times of answer and departure go to the slot that was answered, and those of a forgotten slot to none."""
-    open_slots = sent(99.0, 99.2, trip=None)
-    window = answered(Window(open_slots), 2, 99.5, longest=0.3, trips=[Trip(99.49, 0.03, 0.04)], waits=[0.01])
+    open_slots = sent(99.0, 99.2, round_trip=None)
+    window = answered(
+        Window(open_slots), 2, 99.5, longest=0.3, round_trips=[RoundTrip(99.49, 0.03, 0.04)], waits=[0.01]
+    )
 
     assert window == Window((open_slots[0], Slot(2, 1, 99.2, 99.5, 99.49)), route=Route(0.03, 0.49, 1, 0.04, 0.01))
-    assert answered(window, 7, 99.9, longest=0.3, trips=[], waits=[]).slots == window.slots
+    assert answered(window, 7, 99.9, longest=0.3, round_trips=[], waits=[]).slots == window.slots
 
 
 @pytest.mark.parametrize(
-    ("trips", "left_at"),
+    ("round_trips", "left_at"),
     [
-        pytest.param([Trip(99.21), Trip(99.23), Trip(99.22)], 99.23, id="the-last-of-all"),
-        pytest.param([Trip(99.21), Trip()], None, id="one-is-not-known"),
+        pytest.param([RoundTrip(99.21), RoundTrip(99.23), RoundTrip(99.22)], 99.23, id="the-last-of-all"),
+        pytest.param([RoundTrip(99.21), RoundTrip()], None, id="one-is-not-known"),
         pytest.param([], None, id="none"),
     ],
 )
-def test_a_slot_has_left_with_its_last_request(trips: list[Trip], left_at: float | None) -> None:
+def test_a_slot_has_left_with_its_last_request(round_trips: list[RoundTrip], left_at: float | None) -> None:
     """A slot of several requests has left once all are known to have."""
-    waits = [0.2 for trip in trips if trip.left_at]
-    window = answered(Window(sent(99.2, trip=None)), 1, 99.5, longest=0.3, trips=trips, waits=waits)
+    waits = [0.2 for round_trip in round_trips if round_trip.left_at]
+    window = answered(Window(sent(99.2, round_trip=None)), 1, 99.5, longest=0.3, round_trips=round_trips, waits=waits)
 
     assert window.slots == (Slot(1, 1, 99.2, 99.5, left_at),)
 
@@ -154,9 +158,9 @@ def test_a_slot_has_left_with_its_last_request(trips: list[Trip], left_at: float
 )
 def test_a_slot_is_prompt_whose_answers_take_no_longer_than_usual(waits: list[float], was_prompt: bool) -> None:
     """What took unusually long may have been held up before it was counted."""
-    window = Window(sent(99.2, trip=None), route=Route(usual_wait=0.1))
+    window = Window(sent(99.2, round_trip=None), route=Route(usual_wait=0.1))
 
-    window = answered(window, 1, 99.5, longest=0.3, trips=[Trip(99.21)] * len(waits), waits=waits)
+    window = answered(window, 1, 99.5, longest=0.3, round_trips=[RoundTrip(99.21)] * len(waits), waits=waits)
 
     assert window.slots[0].was_prompt is was_prompt
 
@@ -165,7 +169,7 @@ def test_a_throttled_answer_halves_the_rate_and_it_grows_back() -> None:
     """A throttled answer halves the rate and doubles the hold; in half a minute the rate is back."""
     window = slowed(Window(FIVE, TRUSTED), NOW, None)
 
-    assert window == Window(FIVE, TRUSTED, share=0.5, changed_at=NOW, closed_until=NOW, hold=0.024)
+    assert window == Window(FIVE, TRUSTED, share=0.5, changed_at=NOW, closed_until=NOW, server_lag=0.024)
     assert [share_at(window, NOW + after) for after in (0, 15, 30, 99)] == [0.5, 0.75, 1.0, 1.0]
 
 
@@ -194,19 +198,19 @@ def test_what_was_learnt_of_the_platform_is_forgotten_slowly() -> None:
     for n in range(20):
         window = slowed(window, NOW + 20 * n, None)
 
-    assert [hold_at(once, NOW + hours * 3600) for hours in (0, 1, 2)] == pytest.approx([0.024, 0.018, 0.015])
-    assert hold_at(window, NOW + 380) == 0.5
+    assert [server_lag_at(once, NOW + hours * 3600) for hours in (0, 1, 2)] == pytest.approx([0.024, 0.018, 0.015])
+    assert server_lag_at(window, NOW + 380) == 0.5
 
 
 def test_a_stall_is_forgotten_soon() -> None:
     """The longest stall counts, half of it after five seconds, and no longer than half a second."""
-    window = stalled(Window(), NOW, 0.08)
+    window = delayed_locally(Window(), NOW, 0.08)
 
-    assert window == Window(stall=0.08, stalled_at=NOW)
-    assert [stall_at(window, NOW + seconds) for seconds in (0, 5, 10)] == pytest.approx([0.08, 0.04, 0.02])
-    assert stalled(window, NOW + 5, 0.03) == window
-    assert stalled(window, NOW + 5, 0.05) == Window(stall=0.05, stalled_at=NOW + 5)
-    assert stalled(window, NOW, 45.0) == Window(stall=0.5, stalled_at=NOW)
+    assert window == Window(local_lag=0.08, local_lag_seen_at=NOW)
+    assert [local_lag_at(window, NOW + seconds) for seconds in (0, 5, 10)] == pytest.approx([0.08, 0.04, 0.02])
+    assert delayed_locally(window, NOW + 5, 0.03) == window
+    assert delayed_locally(window, NOW + 5, 0.05) == Window(local_lag=0.05, local_lag_seen_at=NOW + 5)
+    assert delayed_locally(window, NOW, 45.0) == Window(local_lag=0.5, local_lag_seen_at=NOW)
 
 
 def test_a_shorter_wait_does_not_end_a_longer_one() -> None:
@@ -247,7 +251,7 @@ def test_a_window_of_another_start_is_waited_out() -> None:
     [
         pytest.param(Window(sent(90_000.0)), False, id="sent-later"),
         pytest.param(Window(FIVE, share=0.5, changed_at=90_000.0), False, id="throttled-later"),
-        pytest.param(Window(FIVE, stall=0.01, stalled_at=90_000.0), False, id="held-up-later"),
+        pytest.param(Window(FIVE, local_lag=0.01, local_lag_seen_at=90_000.0), False, id="held-up-later"),
         pytest.param(Window(FIVE, closed_until=90_000.0), True, id="closed-for-long"),
         pytest.param(Window(sent(NOW + 50)), True, id="clocks-differ-by-little"),
         pytest.param(Window(), True, id="nothing-was-sent"),

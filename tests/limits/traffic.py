@@ -9,7 +9,7 @@ from random import Random
 from typing import TypeVar
 
 from pipeline.limits.permits import Permit, Permits
-from pipeline.model import Trip
+from pipeline.model import RoundTrip
 from tests.moved_clock import NOON
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ class SlowClock(EventClock):
         self.at += seconds + self.late
 
 
-def go_on() -> None:
+def check_running() -> None:
     """Never give up."""
 
 
@@ -89,7 +89,7 @@ class Network:
     jitter: float = 0.0
     work: float = 0.0
     least_work: float = 0.0
-    hold: float = 0.0
+    server_lag: float = 0.0
     stuck: float = 0.0
     lost: float = 0.0
     silent: bool = False
@@ -103,21 +103,21 @@ class Network:
         """Return how long a packet takes there, and another one back."""
         return self.there + chance.uniform(0, self.jitter), self.back + chance.uniform(0, self.jitter)
 
-    def trip(self, chance: Random) -> tuple[float, float | None]:
+    def round_trip(self, chance: Random) -> tuple[float, float | None]:
         """Return when a request is counted, and when its answer is here, if it comes, from when it is sent."""
         there, back = self.ways(chance)
-        held = chance.uniform(0, self.hold)
+        held = chance.uniform(0, self.server_lag)
         if self.stuck and chance.random() < self.stuck:
             there += chance.uniform(0.02, 0.2)
         if chance.random() < self.lost:
             return there + held, None
         return there + held, there + max(held, chance.uniform(self.least_work, max(self.least_work, self.work))) + back
 
-    def measured(self, left_at: float, chance: Random, *, is_first: bool) -> Trip:
+    def measured(self, left_at: float, chance: Random, *, is_first: bool) -> RoundTrip:
         """Return what the system says of a trip; the first over a connection comes with that one's handshake."""
         if self.silent:
-            return Trip()
-        return Trip(left_at, self.there + self.back, sum(self.ways(chance)) if is_first else 0.0)
+            return RoundTrip()
+        return RoundTrip(left_at, self.there + self.back, sum(self.ways(chance)) if is_first else 0.0)
 
 
 EVEN = Network(0.02, 0.02)
@@ -143,7 +143,7 @@ class _Sent:
 
     permit: Permit
     counted_at: float | None
-    trip: Trip | None
+    round_trip: RoundTrip | None
 
 
 @dataclass
@@ -184,28 +184,28 @@ class Traffic:
 
     def _ask(self, worker: _Worker) -> None:
         try:
-            permit = worker.permits.take(go_on)
+            permit = worker.permits.take(check_running)
         except Waits as wait:
             self._at(self.clock.at + wait.seconds, worker)
             return
         left_at = self.clock.at if worker.is_connected else self.network.connected(self.clock.at)
         worker.is_connected = True
         if left_at > permit.leave_by:
-            self._at(left_at, worker, _Sent(permit, None, Trip()))
+            self._at(left_at, worker, _Sent(permit, None, RoundTrip()))
             return
-        counted, answered = self.network.trip(self.chance)
+        counted, answered = self.network.round_trip(self.chance)
         self.counted.append(left_at + counted)
         if answered is None:
             worker.is_connected = worker.is_measured = False
             self._at(left_at + TIMEOUT_SECONDS, worker, _Sent(permit, left_at + counted, None))
             return
-        trip = self.network.measured(left_at, self.chance, is_first=not worker.is_measured)
+        round_trip = self.network.measured(left_at, self.chance, is_first=not worker.is_measured)
         worker.is_measured = True
-        self._at(left_at + answered, worker, _Sent(permit, left_at + counted, trip))
+        self._at(left_at + answered, worker, _Sent(permit, left_at + counted, round_trip))
 
     def _answer(self, worker: _Worker, sent: _Sent) -> None:
-        worker.permits.give_back(sent.permit, sent.trip)
-        at = None if sent.trip is None else sent.counted_at
+        worker.permits.give_back(sent.permit, sent.round_trip)
+        at = None if sent.round_trip is None else sent.counted_at
         if self.limit is not None and at is not None and self._is_over(at, self.limit):
             self.throttled.append(at)
             worker.permits.slow_down(None)

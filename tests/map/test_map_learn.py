@@ -30,7 +30,7 @@ def learn(rules: Callable[..., MappingRules]) -> Learn:
         wiring = wire(job, tuple(fields))
         rows = RowMapper(job, wiring)
         feeds = feeds_of(job, wiring, rows.conversions)
-        gaps = [feed for feed in feeds if feed.slot and fields[feed.name] is not None]
+        gaps = [feed for feed in feeds if feed.column_reader and fields[feed.name] is not None]
         return Learner(job, rows).learn(tuple(fields.values()), gaps)
 
     return learn

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.map import MappingRules, bind, bind_chunks
-from pipeline.map.by_columns import chunks as sheets
+from pipeline.map.by_columns import chunks as mapped_chunks
 from pipeline.map.by_columns.feeds import Feed
 from pipeline.map.by_columns.learn import Learner
 from pipeline.map.by_columns.template import Refusal, Template
 from pipeline.map.fields import API_OF_EXPORT, Kind, field_of, fields_of
 from pipeline.model import NULL_WORDS, BadRow, Export, Fault, Filtered, Invalid, Mapped, Row, digest
 from pipeline.tables.chunk import Chunk
-from pipeline.tables.mapped_chunk import Sheet, key_of_row
+from pipeline.tables.mapped_chunk import MappedChunk, key_of_row
 from pipeline.tables.text_columns import trimmed
 
 Good = Mapping[Export, Mapping[str, str | None]]
@@ -338,8 +338,8 @@ def one_by_one(map_row: Callable[[Row], Mapped], rows: list[Row | BadRow]) -> li
     return [row if isinstance(row, BadRow) else map_row(row) for row in rows]
 
 
-def told(sheet: Sheet) -> list[Mapped | BadRow]:
-    return [sheet.at(place) for place in range(len(sheet))]
+def messages(mapped: MappedChunk) -> list[Mapped | BadRow]:
+    return [mapped.at(place) for place in range(len(mapped))]
 
 
 def key_of(mapped: Mapped | BadRow) -> str | None:
@@ -364,17 +364,17 @@ def test_a_chunk_is_mapped_as_its_rows_are(
 
     map_chunk = bind_chunks(rules, columns, worth_learning=worth_learning)
     chunk = Chunk.of_rows(columns, rows)
-    sheet = map_chunk(chunk)
+    mapped = map_chunk(chunk)
 
-    assert told(sheet) == one_by_one(bind(rules, columns), rows)
-    assert told(map_chunk(chunk)) == told(sheet)
-    assert list(sheet.numbers) == [row.number for row in rows]
-    assert [sheet.cells(place) for place in range(len(sheet))] == [row.cells for row in rows]
-    bodies, are_derived = (sheet.payloads.values(name) for name in ("body", "key_is_derived"))
-    assert sheet.payloads.values("digest") == [
+    assert messages(mapped) == one_by_one(bind(rules, columns), rows)
+    assert messages(map_chunk(chunk)) == messages(mapped)
+    assert list(mapped.numbers) == [row.number for row in rows]
+    assert [mapped.cells(place) for place in range(len(mapped))] == [row.cells for row in rows]
+    bodies, are_derived = (mapped.payloads.values(name) for name in ("body", "key_is_derived"))
+    assert mapped.payloads.values("digest") == [
         None if is_derived else digest(body) for body, is_derived in zip(bodies, are_derived, strict=True)
     ]
-    assert sheet.request_keys.to_pylist() == [key_of(mapped) for mapped in told(sheet)]
+    assert mapped.request_keys.to_pylist() == [key_of(mapped) for mapped in messages(mapped)]
 
 
 @pytest.mark.parametrize(
@@ -394,9 +394,9 @@ def test_cells_that_are_alike_but_for_what_is_around_them_are_told_apart(
         for number, cell in enumerate((one, other, one, other), 1)
     ]
 
-    sheet = bind_chunks(rules(Export.POINTS), columns, worth_learning=1)(Chunk.of_rows(columns, rows))
+    mapped = bind_chunks(rules(Export.POINTS), columns, worth_learning=1)(Chunk.of_rows(columns, rows))
 
-    assert told(sheet) == one_by_one(bind(rules(Export.POINTS), columns), rows)
+    assert messages(mapped) == one_by_one(bind(rules(Export.POINTS), columns), rows)
 
 
 class Noting(Learner):
@@ -413,8 +413,8 @@ def test_no_more_is_kept_of_what_was_learned_than_there_is_room_for(
     monkeypatch: pytest.MonkeyPatch, rules: Callable[..., MappingRules], good: Good
 ) -> None:
     """Rows that are alike are learned from once, and once more where they came back after many of other kinds."""
-    monkeypatch.setattr(sheets, "_MOST_KNOWN", 2)
-    monkeypatch.setattr(sheets, "Learner", Noting)
+    monkeypatch.setattr(mapped_chunks, "_MOST_KNOWN", 2)
+    monkeypatch.setattr(mapped_chunks, "Learner", Noting)
     columns = ("user_card_code", *(name for name in good[Export.POINTS] if name != "user_card_code"))
     map_chunk = bind_chunks(rules(Export.POINTS), columns, worth_learning=1)
     # None of them is plain, so no two are alike.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.map.by_columns import slots
 from pipeline.map.by_columns.cell_columns import CellColumns
-from pipeline.map.by_columns.slots import Reading, Slot, slot_of
+from pipeline.map.by_columns.slots import ColumnReader, Reading, reader_of_column
 from pipeline.map.faults import Unreadable
 from pipeline.map.fields import Field, Kind, export_schema
 from pipeline.map.rules import MappingRules
@@ -74,15 +74,15 @@ TEXTS = {
 
 def reader(
     kind: Kind, unit: str = "yuan", zone: ZoneInfo = SHANGHAI, formats: Sequence[str] = ()
-) -> tuple[Slot, Convert]:
+) -> tuple[ColumnReader, Convert]:
     rules = MappingRules(
         Export.ORDERS, Api.CUMULATION, {}, {"x": unit}, {}, zone, formats={"x": formats} if formats else {}, now=NOW
     )
     convert = conversion(Field("x", kind), rules)
-    slot = slot_of(Field("x", kind), RULE_OF_KIND[kind], rules, convert)
-    assert slot is not None
+    column_reader = reader_of_column(Field("x", kind), RULE_OF_KIND[kind], rules, convert)
+    assert column_reader is not None
     assert convert is not None
-    return slot, convert
+    return column_reader, convert
 
 
 def plain(reading: Reading, texts: Sequence[str]) -> list[tuple[str, str]]:
@@ -112,9 +112,9 @@ def test_what_a_column_says_is_what_each_text_says(
 ) -> None:
     """A text that is not odd is written in the body as the row mapper converts it."""
     texts = [text for text in data.draw(st.lists(TEXTS[kind], min_size=1, max_size=4)) if text == text.strip()]
-    slot, convert = reader(kind, unit, ZoneInfo(zone), formats)
+    column_reader, convert = reader(kind, unit, ZoneInfo(zone), formats)
 
-    read = plain(slot.read(column_of(texts)), texts)
+    read = plain(column_reader.read(column_of(texts)), texts)
 
     assert [one for _, one in read] == [converted(convert, text) for text, _ in read]
 
@@ -144,10 +144,10 @@ def test_what_a_column_says_is_what_each_text_says(
 )
 def test_the_forms_of_exports_are_read_by_columns(kind: Kind, unit: str, text: str, read: str) -> None:
     """What exports hold is never odd, alone or among other texts, and nothing stays nothing."""
-    slot, _ = reader(kind, unit)
+    column_reader, _ = reader(kind, unit)
 
-    assert plain(slot.read(column_of([text])), [text]) == [(text, read)]
-    assert listed(slot.read(column_of([None, text, "odd"])).texts)[:2] == [None, read]
+    assert plain(column_reader.read(column_of([text])), [text]) == [(text, read)]
+    assert listed(column_reader.read(column_of([None, text, "odd"])).texts)[:2] == [None, read]
 
 
 @pytest.mark.parametrize(
@@ -156,25 +156,25 @@ def test_the_forms_of_exports_are_read_by_columns(kind: Kind, unit: str, text: s
 )
 def test_the_forms_of_a_job_are_read_by_columns(formats: tuple[str, ...], text: str) -> None:
     """A form that the job names is read without a look at each row."""
-    slot, _ = reader(Kind.TIME, formats=formats)
+    column_reader, _ = reader(Kind.TIME, formats=formats)
 
-    assert plain(slot.read(column_of([text, None])), [text, "no"])[0] == (text, "2024-05-01 07:45:00")
+    assert plain(column_reader.read(column_of([text, None])), [text, "no"])[0] == (text, "2024-05-01 07:45:00")
 
 
 def test_a_form_of_a_job_comes_before_the_commonest_one() -> None:
     """Where a job says that the day stands before the month, a text that looks usual is read as the job says."""
     texts = ["2025-13-12 10:00:00", "2025-11-12 10:00:00"]
-    slot, _ = reader(Kind.TIME, formats=("%Y-%d-%m %H:%M:%S",))
+    column_reader, _ = reader(Kind.TIME, formats=("%Y-%d-%m %H:%M:%S",))
 
-    assert listed(slot.read(column_of(texts)).texts) == ["2025-12-13 10:00:00", "2025-12-11 10:00:00"]
+    assert listed(column_reader.read(column_of(texts)).texts) == ["2025-12-13 10:00:00", "2025-12-11 10:00:00"]
 
 
 def test_the_minute_in_which_the_future_begins_is_read_second_by_second() -> None:
     """Of the last minute that can be, what lies behind the bound is odd, and what lies before it is not."""
     texts = ["2026-11-28 20:14:59", "2026-11-28 20:15:00", "2026-11-28 20:15:01"]
-    slot, _ = reader(Kind.TIME)
+    column_reader, _ = reader(Kind.TIME)
 
-    assert [text for text, _ in plain(slot.read(column_of(texts)), texts)] == texts[:2]
+    assert [text for text, _ in plain(column_reader.read(column_of(texts)), texts)] == texts[:2]
 
 
 def test_no_more_minutes_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,11 +187,11 @@ def test_no_more_minutes_are_kept_than_there_is_room_for(monkeypatch: pytest.Mon
         return text
 
     rules = MappingRules(Export.ORDERS, Api.CUMULATION, {}, {}, {}, SHANGHAI)
-    slot = slot_of(Field("x", Kind.TIME), RULE_OF_KIND[Kind.TIME], rules, convert)
-    assert slot is not None
+    column_reader = reader_of_column(Field("x", Kind.TIME), RULE_OF_KIND[Kind.TIME], rules, convert)
+    assert column_reader is not None
     texts = [f"2024-05-01 12:{minute}:07" for minute in ("00", "01", "00", "02", "00")]
 
-    assert [listed(slot.read(column_of([text])).texts) for text in texts] == [[text] for text in texts]
+    assert [listed(column_reader.read(column_of([text])).texts) for text in texts] == [[text] for text in texts]
     # Each is asked for with its first second and with its last.
     assert asked[::2] == asked[1::2] == ["12:00", "12:01", "12:02", "12:00"]
 
@@ -244,7 +244,10 @@ def test_lengths_are_counted_in_characters(longest: int, odd: list[bool] | None)
 )
 def test_a_rule_that_is_not_known_is_not_taken_for_kept(rule: dict[str, Any]) -> None:
     """Whatever else a schema comes to ask of a text, its columns are then left to the row mapper."""
-    assert slot_of(Field("x"), rule, MappingRules(Export.ORDERS, Api.CUMULATION, {}, {}, {}, SHANGHAI), None) is None
+    assert (
+        reader_of_column(Field("x"), rule, MappingRules(Export.ORDERS, Api.CUMULATION, {}, {}, {}, SHANGHAI), None)
+        is None
+    )
 
 
 @pytest.mark.parametrize("name", RULES)

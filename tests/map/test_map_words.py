@@ -27,10 +27,10 @@ def rows_mapped(request: pytest.FixtureRequest, rules: Rules, good: Good) -> Map
             for at, cells in enumerate(several, 1)
         ]
         of_job = rules(export, **how)
-        sheet = bind_chunks(of_job, columns, worth_learning=request.param)(Chunk.of_rows(columns, rows))
-        told = [sheet.at(place) for place in range(len(sheet))]
-        assert told == list(map(bind(of_job, columns), rows))
-        return told
+        mapped = bind_chunks(of_job, columns, worth_learning=request.param)(Chunk.of_rows(columns, rows))
+        messages = [mapped.at(place) for place in range(len(mapped))]
+        assert messages == list(map(bind(of_job, columns), rows))
+        return messages
 
     return mapped
 
@@ -69,14 +69,14 @@ def test_a_word_has_the_meaning_that_the_job_gives_it(rows_mapped: Map, cells: C
 
 def test_a_null_word_has_no_meaning_of_its_own(rows_mapped: Map) -> None:
     """What stands for `no value` is none before words are looked at, and defaults follow."""
-    told = rows_mapped(
+    messages = rows_mapped(
         Export.TASKS,
         [{"task_name": "NULL"}, {"task_name": "\\N"}, {"task_name": "-"}],
         values={"task_name": {"NULL": "x", "-": "NULL"}},
         defaults={"task_name": "签到"},
     )
 
-    assert [body(row)["task_type_data"]["name"] for row in told] == ["签到", "签到", "NULL"]
+    assert [body(row)["task_type_data"]["name"] for row in messages] == ["签到", "签到", "NULL"]
 
 
 def test_a_word_that_is_not_listed_is_judged_as_it_is(rows_mapped: Map) -> None:
@@ -124,31 +124,31 @@ def test_a_part_of_biz_data_may_have_words(rows_mapped: Map) -> None:
 
 def test_one_column_may_say_two_things(rows_mapped: Map) -> None:
     """A column that feeds two fields may have words for one of them."""
-    told = rows_mapped(
+    messages = rows_mapped(
         Export.TASKS,
         [{"kind": "甲"}, {"kind": "乙"}],
         columns={"task_name": "kind", "out_biz_no": "kind"},
         values={"task_name": {"甲": "签到"}},
     )
 
-    assert [(body(row)["out_biz_no"], body(row)["task_type_data"]["name"]) for row in told] == [
+    assert [(body(row)["out_biz_no"], body(row)["task_type_data"]["name"]) for row in messages] == [
         ("甲", "签到"), ("乙", "乙"),
     ]  # fmt: skip
 
 
 def test_one_column_may_be_read_in_two_ways(rows_mapped: Map) -> None:
     """A mark before an id is none of it, and stays in a name."""
-    told = rows_mapped(Export.TASKS, [{"kind": "'007"}], columns={"task_name": "kind", "out_biz_no": "kind"})
+    messages = rows_mapped(Export.TASKS, [{"kind": "'007"}], columns={"task_name": "kind", "out_biz_no": "kind"})
 
-    assert [(body(row)["out_biz_no"], body(row)["task_type_data"]["name"]) for row in told] == [("007", "'007")]
+    assert [(body(row)["out_biz_no"], body(row)["task_type_data"]["name"]) for row in messages] == [("007", "'007")]
 
 
 def test_a_fault_of_a_column_that_says_two_things_shows_each_row_s_own_value(rows_mapped: Map) -> None:
     """A user id that is no part of biz_data is shown by its own first and last digit."""
     rows = [{"id": f"208800000000000{digit}"} for digit in (1, 2)]
-    told = rows_mapped(Export.STATES, rows, columns={"user_id": "id", "biz_data.a": "id"})
+    messages = rows_mapped(Export.STATES, rows, columns={"user_id": "id", "biz_data.a": "id"})
 
-    assert [row.message.partition(" must")[0] for row in told if isinstance(row, Invalid)] == [
+    assert [row.message.partition(" must")[0] for row in messages if isinstance(row, Invalid)] == [
         f'biz_data.a (column id) "2***{digit}" (16 characters)' for digit in (1, 2)
     ]
 
@@ -156,9 +156,9 @@ def test_a_fault_of_a_column_that_says_two_things_shows_each_row_s_own_value(row
 def test_a_marker_may_be_a_word(rows_mapped: Map) -> None:
     """Whatever the words are, they change no other text."""
     words = {f"q{number:03}Z7": "x" for number in (*range(20), *range(1000, 1020))}
-    told = rows_mapped(Export.TASKS, [{"task_name": "xx"}, {"task_name": "q000Z7"}], values={"task_name": words})
+    messages = rows_mapped(Export.TASKS, [{"task_name": "xx"}, {"task_name": "q000Z7"}], values={"task_name": words})
 
-    assert [body(row)["task_type_data"]["name"] for row in told] == ["xx", "x"]
+    assert [body(row)["task_type_data"]["name"] for row in messages] == ["xx", "x"]
 
 
 @pytest.mark.parametrize(
@@ -223,14 +223,14 @@ def test_a_default_stands_in_for_an_empty_cell(
 
 def test_a_default_stands_in_for_a_word_that_means_nothing(rows_mapped: Map) -> None:
     """Words come before defaults, and a default is no word."""
-    told = rows_mapped(
+    messages = rows_mapped(
         Export.TASKS,
         [{"task_name": "无"}, {"task_name": None}],
         values={"task_name": {"无": "", "签到": "不用"}},
         defaults={"task_name": "签到"},
     )
 
-    assert [body(row)["task_type_data"]["name"] for row in told] == ["签到", "签到"]
+    assert [body(row)["task_type_data"]["name"] for row in messages] == ["签到", "签到"]
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_a_filter_says_which_rows_are_wanted(
 
 def test_a_filter_looks_at_the_text_of_the_export(rows_mapped: Map) -> None:
     """Words and defaults of a field change nothing for the filter."""
-    told = rows_mapped(
+    messages = rows_mapped(
         Export.TASKS,
         [{"task_name": "甲"}, {"task_name": "乙"}, {"task_name": None}],
         filter={"task_name": ("甲",)},
@@ -270,8 +270,8 @@ def test_a_filter_looks_at_the_text_of_the_export(rows_mapped: Map) -> None:
         defaults={"task_name": "甲"},
     )
 
-    assert body(told[0])["task_type_data"] == {"name": "乙"}
-    assert told[1:] == [Filtered("A-17"), Filtered("A-17")]
+    assert body(messages[0])["task_type_data"] == {"name": "乙"}
+    assert messages[1:] == [Filtered("A-17"), Filtered("A-17")]
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_a_filter_looks_at_the_text_of_the_export(rows_mapped: Map) -> None:
 )
 def test_a_row_that_is_not_wanted_is_never_invalid(rows_mapped: Map, cells: Cells, key: str | None) -> None:
     """Whatever it holds, it is filtered, under the request key that it says, if that may be one."""
-    told = rows_mapped(
+    messages = rows_mapped(
         Export.TASKS,
         [{"state": "x", **cells}, {"state": "ok"}, {"state": "x", **cells}],
         filter={"state": ("ok",)},
@@ -297,16 +297,16 @@ def test_a_row_that_is_not_wanted_is_never_invalid(rows_mapped: Map, cells: Cell
         defaults={"out_biz_no": "A-19"},
     )
 
-    assert told[::2] == [Filtered(key), Filtered(key)]
-    assert isinstance(told[1], tuple)
+    assert messages[::2] == [Filtered(key), Filtered(key)]
+    assert isinstance(messages[1], tuple)
 
 
 def test_a_made_key_is_none_that_a_row_says(rows_mapped: Map) -> None:
     """A balance that is not wanted has a request key only if the export has one for it."""
-    told = rows_mapped(Export.POINTS, [{"memo": "x"}], filter={"memo": ("y",)})
+    messages = rows_mapped(Export.POINTS, [{"memo": "x"}], filter={"memo": ("y",)})
     own = rows_mapped(Export.POINTS, [{"memo": "x", "out_request_no": "N-1"}], filter={"memo": ("y",)})
 
-    assert (told, own) == ([Filtered(None)], [Filtered("N-1")])
+    assert (messages, own) == ([Filtered(None)], [Filtered("N-1")])
 
 
 def test_a_record_that_cannot_be_read_is_not_filtered(rules: Rules, good: Good) -> None:
@@ -315,7 +315,7 @@ def test_a_record_that_cannot_be_read_is_not_filtered(rules: Rules, good: Good) 
     bad = BadRow(1, Fault("ragged", "x"), ("x",))
     row = Row(2, (*good[Export.TASKS].values(), "x"))
 
-    sheet = bind_chunks(rules(Export.TASKS, filter={"state": ("ok",)}), columns)(Chunk.of_rows(columns, [bad, row]))
+    mapped = bind_chunks(rules(Export.TASKS, filter={"state": ("ok",)}), columns)(Chunk.of_rows(columns, [bad, row]))
 
-    assert [sheet.at(0), sheet.at(1)] == [bad, Filtered("A-17")]
-    assert (sheet.request_keys.to_pylist(), sheet.filtered) == ([None, "A-17"], frozenset({1}))
+    assert [mapped.at(0), mapped.at(1)] == [bad, Filtered("A-17")]
+    assert (mapped.request_keys.to_pylist(), mapped.filtered) == ([None, "A-17"], frozenset({1}))

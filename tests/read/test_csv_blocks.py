@@ -8,7 +8,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from pipeline.model import BadRow, CsvFormat, Row
-from pipeline.read.csv.plain_blocks import Block, PlainBlocks
+from pipeline.read.csv.plain_blocks import Block, SimpleBlocks
 from pipeline.read.csv.records import Broken, RecordReader
 from pipeline.read.files.bounds import Bounds
 from pipeline.read.text.lines import in_pieces
@@ -63,7 +63,7 @@ def test_a_block_is_read_as_its_records_are(text: str, form: CsvFormat) -> None:
         return
     text = text.replace("D", form.delimiter).replace("Q", form.quote)
 
-    block = PlainBlocks(form, 2, ("", *form.null_values), BOUNDS).block(text)
+    block = SimpleBlocks(form, 2, ("", *form.null_values), BOUNDS).block(text)
 
     event(f"taken apart: {block is not None}")
     if block is not None:
@@ -85,7 +85,7 @@ def test_a_block_that_needs_no_second_look_is_taken_apart(
     text: str, rows: list[tuple[str | None, ...]], ragged: dict[int, str]
 ) -> None:
     """Lines with or without quotes, blank ones and ragged ones are read by columns."""
-    block = PlainBlocks(CsvFormat(delimiter=","), 2, ("",), BOUNDS).block(text)
+    block = SimpleBlocks(CsvFormat(delimiter=","), 2, ("",), BOUNDS).block(text)
 
     assert block is not None
     assert (cells_of(block.texts), dict(block.ragged)) == (rows, ragged)
@@ -108,7 +108,7 @@ def test_a_block_that_needs_no_second_look_is_taken_apart(
 )
 def test_a_block_that_needs_a_second_look_is_left_alone(text: str) -> None:
     """What two readers could take for different things is read record by record."""
-    assert PlainBlocks(CsvFormat(delimiter=","), 2, ("",), BOUNDS).block(text) is None
+    assert SimpleBlocks(CsvFormat(delimiter=","), 2, ("",), BOUNDS).block(text) is None
 
 
 @pytest.mark.parametrize(

@@ -112,8 +112,8 @@ def test_one_clear_line_decides_for_the_file(
     write: Write, data: bytes, names: list[str], encoding: str, bounds: Bounds
 ) -> None:
     """A line that is good in one encoding alone, in whatever column, says how the whole file is read."""
-    rows, told = read(write(data), bounds=bounds)
-    assert ([row.cells[2] for row in rows if row.cells[2] != "x"], told) == (names, encoding)
+    rows, messages = read(write(data), bounds=bounds)
+    assert ([row.cells[2] for row in rows if row.cells[2] != "x"], messages) == (names, encoding)
 
 
 def test_only_columns_of_the_job_are_doubtful(write: Write) -> None:
@@ -126,8 +126,8 @@ def test_only_columns_of_the_job_are_doubtful(write: Write) -> None:
 @pytest.mark.parametrize("encoding", ["gb18030", "gbk", "utf-8"])
 def test_an_encoding_that_is_told_is_not_doubted(write: Write, encoding: str) -> None:
     """The job's own word counts."""
-    rows, told = read(write(table("学习").encode("gbk")), CsvFormat(encoding=encoding))
-    assert ([row.cells[2] for row in rows], told) == (["学习".encode("gbk").decode(encoding)], encoding)
+    rows, messages = read(write(table("学习").encode("gbk")), CsvFormat(encoding=encoding))
+    assert ([row.cells[2] for row in rows], messages) == (["学习".encode("gbk").decode(encoding)], encoding)
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,8 @@ def test_a_source_says_in_which_encoding_it_is_read(
     write: Write, data: bytes | str, form: CsvFormat, encoding: str
 ) -> None:
     """The encoding is told by its own name, without a byte order."""
-    rows, told = read(write(data if isinstance(data, bytes) else data.encode()), form)
-    assert (rows[0].cells[2], told) == ("積分" if encoding == "big5" else "积分", encoding)
+    rows, messages = read(write(data if isinstance(data, bytes) else data.encode()), form)
+    assert (rows[0].cells[2], messages) == ("積分" if encoding == "big5" else "积分", encoding)
 
 
 def test_the_same_holds_for_json_lines(write: Write) -> None:

@@ -15,7 +15,7 @@ Write = Callable[..., SourceFile]
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "messages"),
     [
         pytest.param('"007"', "007", id="text"),
         pytest.param('" x "', " x ", id="text-with-blanks"),
@@ -37,10 +37,10 @@ Write = Callable[..., SourceFile]
         pytest.param("{}", "{}", id="empty-object"),
     ],
 )
-def test_a_value_becomes_the_text_that_the_file_has(read: Read, value: str, told: str | None) -> None:
+def test_a_value_becomes_the_text_that_the_file_has(read: Read, value: str, messages: str | None) -> None:
     """Numbers, lists and objects stay as written, so that no digit goes through a float; texts are what they mean."""
     data = f'{{"a" : "1", "x" :{value} , "z":[]}}\n'.encode()
-    assert read(data, name="o.jsonl") == (("a", "x", "z"), [Row(1, ("1", told, "[]"))])
+    assert read(data, name="o.jsonl") == (("a", "x", "z"), [Row(1, ("1", messages, "[]"))])
 
 
 @pytest.mark.parametrize("name", ["o.jsonl", "o.ndjson", "o.json", "o.jsonl.gz", "dt=1/o.NDJSON"])

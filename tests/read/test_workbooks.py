@@ -22,7 +22,7 @@ ROW = [text("007"), number("10")]
 
 
 @pytest.mark.parametrize(
-    ("cell", "told"),
+    ("cell", "messages"),
     [
         pytest.param(text("007"), "007", id="text"),
         pytest.param(text(" x "), " x ", id="text-with-blanks"),
@@ -47,10 +47,10 @@ ROW = [text("007"), number("10")]
         pytest.param(failed("#N/A"), None, id="nothing-found"),
     ],
 )
-def test_a_cell_becomes_text_that_says_the_same(read: Read, cell: str | None, told: str | None) -> None:
+def test_a_cell_becomes_text_that_says_the_same(read: Read, cell: str | None, messages: str | None) -> None:
     """Text stays, times are ISO 8601, whole numbers are digits up to 15; what lost digits, or has none, shows it."""
     data = xlsx({"S": [[text("code"), text("x")], [text("007"), cell]]})
-    assert read(data, name="o.xlsx") == (("code", "x"), [Row(1, ("007", told))])
+    assert read(data, name="o.xlsx") == (("code", "x"), [Row(1, ("007", messages))])
 
 
 ODS_ROWS = [

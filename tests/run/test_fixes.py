@@ -61,10 +61,10 @@ def test_rows_are_known_by_what_they_say() -> None:
     fixes = Fixes(Known(origins), RULES, COLUMNS)
     tied = fixes.tie(chunk_of((cells(1), "one"), (cells(2), "gone")))
 
-    sheet = fixes.known_by_content(bind_chunks(RULES, COLUMNS)(tied.chunk), tied.origins)
+    mapped = fixes.known_by_content(bind_chunks(RULES, COLUMNS)(tied.chunk), tied.origins)
 
-    assert sheet.origins == {0: OriginOfRow(1, 5, sheet.contents(0), "A1"), 1: OriginOfRow(1, 6, (), None)}
-    assert (len(sheet.contents(0)), set(sheet.contents(0)).isdisjoint(sheet.contents(1))) == (2, True)
+    assert mapped.origins == {0: OriginOfRow(1, 5, mapped.contents(0), "A1"), 1: OriginOfRow(1, 6, (), None)}
+    assert (len(mapped.contents(0)), set(mapped.contents(0)).isdisjoint(mapped.contents(1))) == (2, True)
 
 
 def test_rows_without_a_known_origin_are_counted(caplog: pytest.LogCaptureFixture) -> None:

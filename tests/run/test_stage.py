@@ -10,13 +10,13 @@ import pytest
 
 from pipeline.errors import SettingsError, SourceError
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.records import Act, RunState
+from pipeline.ledger.records import Phase, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.map import MappingRules
 from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, RowLimit, Status
 from pipeline.read import SourceFile, find_inputs
 from pipeline.run.stage import Stager
-from pipeline.write.brakes.run_control import Course, Drained, Ending
+from pipeline.write.brakes.run_control import Drained, Ending, RunControl
 from tests.contract.nights import DEAD, LOST, ME, Nights, conclude
 from tests.moved_clock import MovedClock
 
@@ -35,15 +35,15 @@ def line(key: str, times: str = "1", time: str = "2026-02-28 10:00:00") -> str:
     return f"{key},20230000000000000001,2088000000000001,{time},{times}\n"
 
 
-class Desk:
+class Scene:
     """A run to stage, a folder of inputs, and the course of the run."""
 
     def __init__(self, folder: Path) -> None:
         self.clock = MovedClock()
         self.ledger = Ledger(folder / "backfill.db", self.clock, DEAD)
-        self.nights = Nights(lambda holder=DEAD: self.ledger, Export.TASKS, clock=self.clock)
+        self.nights = Nights(lambda owner=DEAD: self.ledger, Export.TASKS, clock=self.clock)
         self.run: RunLedger = self.nights.begin()
-        self.course = Course(self.clock)
+        self.control = RunControl(self.clock)
         self.folder = folder
         self.seen: list[int] = []
 
@@ -54,7 +54,7 @@ class Desk:
 
     def stager(self, limit: int | None = None, max_invalid: RowLimit = DEFAULT_MAX_INVALID) -> Stager:
         return Stager(
-            self.run, RULES, CsvFormat(), self.course, max_invalid=max_invalid, limit=limit, tick=self.seen.append
+            self.run, RULES, CsvFormat(), self.control, max_invalid=max_invalid, limit=limit, tick=self.seen.append
         )
 
     def outcomes(self) -> list[tuple[str, int, str, Status, str]]:
@@ -62,65 +62,65 @@ class Desk:
         return [(o.source_file, o.source_row, o.request_key, o.status, o.code) for o in found]
 
     @property
-    def act(self) -> Act:
+    def act(self) -> Phase:
         return self.ledger.find("last").act
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path)
-    yield desk
-    desk.ledger.close()
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    scene = Scene(tmp_path)
+    yield scene
+    scene.ledger.close()
 
 
-def test_all_rows_of_all_files_are_staged(desk: Desk) -> None:
+def test_all_rows_of_all_files_are_staged(scene: Scene) -> None:
     """Every row is in the ledger with its place, those that can be sent as due, and the inputs with their sums."""
-    files = desk.files(a=HEADER + line("A") + line("B", time="soon") + line("C", "2"), b=HEADER + line("D"))
+    files = scene.files(a=HEADER + line("A") + line("B", time="soon") + line("C", "2"), b=HEADER + line("D"))
 
-    assert desk.stager().stage(files) == 4
-    assert [(file, row, key, status) for file, row, key, status, _ in desk.outcomes()] == [
+    assert scene.stager().stage(files) == 4
+    assert [(file, row, key, status) for file, row, key, status, _ in scene.outcomes()] == [
         (files[0].name, 1, "A", Status.UNSENT),
         (files[0].name, 2, "B", Status.INVALID),
         (files[0].name, 3, "C", Status.UNSENT),
         (files[1].name, 1, "D", Status.UNSENT),
     ]
-    assert [due.identity for lane in desk.run.lanes() for due in lane] == ["A", "C-1", "C-2", "D"]
-    assert [(source.rows, len(source.sha256)) for source in desk.ledger.inputs(desk.run.run)] == [(3, 64), (1, 64)]
-    assert (desk.act, desk.course.counts, desk.seen[-1]) == (Act.DELIVERING, {Status.INVALID: 1}, 4)
+    assert [due.identity for lane in scene.run.lanes() for due in lane] == ["A", "C-1", "C-2", "D"]
+    assert [(source.rows, len(source.sha256)) for source in scene.ledger.inputs(scene.run.run)] == [(3, 64), (1, 64)]
+    assert (scene.act, scene.control.counts, scene.seen[-1]) == (Phase.DELIVERING, {Status.INVALID: 1}, 4)
 
 
-def test_a_row_that_can_not_be_read_is_invalid(desk: Desk) -> None:
+def test_a_row_that_can_not_be_read_is_invalid(scene: Scene) -> None:
     """A ragged line ends as an invalid row, and the others go on."""
-    files = desk.files(a=HEADER + "A,B\n" + line("C"))
-    desk.stager().stage(files)
+    files = scene.files(a=HEADER + "A,B\n" + line("C"))
+    scene.stager().stage(files)
 
-    assert [(row, status) for _, row, _, status, _ in desk.outcomes()] == [(1, Status.INVALID), (2, Status.UNSENT)]
+    assert [(row, status) for _, row, _, status, _ in scene.outcomes()] == [(1, Status.INVALID), (2, Status.UNSENT)]
 
 
-def test_a_header_without_rows_is_a_run_of_none(desk: Desk) -> None:
+def test_a_header_without_rows_is_a_run_of_none(scene: Scene) -> None:
     """A file that holds nothing but its header is staged."""
-    assert desk.stager().stage(desk.files(a=HEADER)) == 0
-    assert (desk.act, desk.outcomes()) == (Act.DELIVERING, [])
+    assert scene.stager().stage(scene.files(a=HEADER)) == 0
+    assert (scene.act, scene.outcomes()) == (Phase.DELIVERING, [])
 
 
 @pytest.mark.parametrize(
     ("limit", "rows"), [pytest.param(0, 0, id="none"), pytest.param(2, 2, id="some"), pytest.param(9, 3, id="all")]
 )
-def test_only_the_first_rows_are_staged_where_so_asked(desk: Desk, limit: int, rows: int) -> None:
+def test_only_the_first_rows_are_staged_where_so_asked(scene: Scene, limit: int, rows: int) -> None:
     """A limit counts rows over all files."""
-    files = desk.files(a=HEADER + line("A"), b=HEADER + line("B") + line("C"))
+    files = scene.files(a=HEADER + line("A"), b=HEADER + line("B") + line("C"))
 
-    assert desk.stager(limit).stage(files) == rows
-    assert [key for _, _, key, _, _ in desk.outcomes()] == list("ABC")[:rows]
+    assert scene.stager(limit).stage(files) == rows
+    assert [key for _, _, key, _, _ in scene.outcomes()] == list("ABC")[:rows]
 
 
-def test_a_column_that_is_missing_is_found_before_any_row_is_staged(desk: Desk) -> None:
+def test_a_column_that_is_missing_is_found_before_any_row_is_staged(scene: Scene) -> None:
     """The headers of all files are looked at first."""
-    files = desk.files(a=HEADER + line("A"), b="out_biz_no,agreement_no\nB,1\n")
+    files = scene.files(a=HEADER + line("A"), b="out_biz_no,agreement_no\nB,1\n")
 
     with pytest.raises((SourceError, SettingsError), match=r"b\.csv"):
-        desk.stager().stage(files)
-    assert (desk.act, desk.outcomes()) == (Act.STAGING, [])
+        scene.stager().stage(files)
+    assert (scene.act, scene.outcomes()) == (Phase.STAGING, [])
 
 
 @pytest.mark.parametrize(
@@ -130,104 +130,104 @@ def test_a_column_that_is_missing_is_found_before_any_row_is_staged(desk: Desk) 
         pytest.param(lambda path: path.unlink(), id="deleted"),
     ],
 )
-def test_a_file_that_changes_meanwhile_is_noticed(desk: Desk, change: Callable[[Path], object]) -> None:
+def test_a_file_that_changes_meanwhile_is_noticed(scene: Scene, change: Callable[[Path], object]) -> None:
     """A file that is not what it was when it was read keeps the run from being staged."""
-    files = desk.files(a=HEADER + line("A"), b=HEADER + line("B"))
+    files = scene.files(a=HEADER + line("A"), b=HEADER + line("B"))
 
     def meanwhile(rows: int) -> None:
         if rows == 2:
-            change(desk.folder / "a.csv")
+            change(scene.folder / "a.csv")
 
-    stager = Stager(desk.run, RULES, CsvFormat(), desk.course, tick=meanwhile)
+    stager = Stager(scene.run, RULES, CsvFormat(), scene.control, tick=meanwhile)
     with pytest.raises(SourceError, match=r"a\.csv"):
         stager.stage(files)
-    assert desk.act is Act.STAGING
+    assert scene.act is Phase.STAGING
 
 
-def test_staging_stops_when_too_many_rows_are_invalid(desk: Desk) -> None:
+def test_staging_stops_when_too_many_rows_are_invalid(scene: Scene) -> None:
     """Invalid rows count as failures while they are read, so that a wrong mapping ends the run early."""
-    desk.course.allow_failures(1)
-    files = desk.files(a=HEADER + line("A", time="soon") * 3, b=HEADER + line("B"))
+    scene.control.allow_failures(1)
+    files = scene.files(a=HEADER + line("A", time="soon") * 3, b=HEADER + line("B"))
 
     with pytest.raises(Drained):
-        desk.stager().stage(files)
-    conclude(desk.run, RunState.STOPPED)
-    assert [row for _, row, _, _, _ in desk.outcomes()] == [1, 2, 3]
-    assert [source.rows for source in desk.ledger.inputs(desk.run.run)] == [3]
+        scene.stager().stage(files)
+    conclude(scene.run, RunState.STOPPED)
+    assert [row for _, row, _, _, _ in scene.outcomes()] == [1, 2, 3]
+    assert [source.rows for source in scene.ledger.inputs(scene.run.run)] == [3]
 
 
-def test_a_batch_with_too_many_invalid_rows_is_not_delivered(desk: Desk) -> None:
+def test_a_batch_with_too_many_invalid_rows_is_not_delivered(scene: Scene) -> None:
     """Of such a run nothing is due; its rows have their outcomes, and a resume stages it anew."""
     rows = line("A") + line("A") + line("B", time="soon") + line("C", "2")
-    files = desk.files(a=HEADER + rows)
+    files = scene.files(a=HEADER + rows)
 
     with pytest.raises(Drained):
-        desk.stager(max_invalid=RowLimit(0)).stage(files)
-    ending, message = desk.course.open_as
-    record = conclude(desk.run, RunState.STOPPED, ending)
+        scene.stager(max_invalid=RowLimit(0)).stage(files)
+    ending, message = scene.control.open_as
+    record = conclude(scene.run, RunState.STOPPED, ending)
 
-    assert [(key, status, code) for _, _, key, status, code in desk.outcomes()] == [
+    assert [(key, status, code) for _, _, key, status, code in scene.outcomes()] == [
         ("A", Status.UNSENT, "too_many_invalid"),
         ("A", Status.SKIPPED, "duplicate_row"),
         ("B", Status.INVALID, "field_invalid"),
         ("C", Status.UNSENT, "too_many_invalid"),
     ]
-    assert (record.act, desk.course.ending, desk.course.counts) == (
-        Act.STAGING, Ending.TOO_MANY_INVALID, {Status.INVALID: 1},
+    assert (record.act, scene.control.ending, scene.control.counts) == (
+        Phase.STAGING, Ending.TOO_MANY_INVALID, {Status.INVALID: 1},
     )  # fmt: skip
     assert message == "too many rows of the run are invalid, so nothing was sent"
-    assert list(desk.ledger.take_up(record, ME).lanes()) == []
+    assert list(scene.ledger.take_up(record, ME).lanes()) == []
 
 
-def test_rows_in_doubt_stay_unknown_where_nothing_is_sent(desk: Desk) -> None:
+def test_rows_in_doubt_stay_unknown_where_nothing_is_sent(scene: Scene) -> None:
     """A row that an earlier run may have delivered is not said to be unsent; one that was delivered is skipped."""
-    files = desk.files(a=HEADER + line("A") + line("B") + line("C", time="soon"))
-    desk.stager().stage(files)
-    desk.nights.deliver(desk.run, {"A": LOST})
-    desk.run = desk.nights.begin()
+    files = scene.files(a=HEADER + line("A") + line("B") + line("C", time="soon"))
+    scene.stager().stage(files)
+    scene.nights.deliver(scene.run, {"A": LOST})
+    scene.run = scene.nights.begin()
 
     with pytest.raises(Drained):
-        desk.stager(max_invalid=RowLimit(0)).stage(files)
-    conclude(desk.run, RunState.STOPPED, Ending.TOO_MANY_INVALID)
+        scene.stager(max_invalid=RowLimit(0)).stage(files)
+    conclude(scene.run, RunState.STOPPED, Ending.TOO_MANY_INVALID)
 
-    assert [(key, status, code) for _, _, key, status, code in desk.outcomes()] == [
+    assert [(key, status, code) for _, _, key, status, code in scene.outcomes()] == [
         ("A", Status.UNKNOWN, "too_many_invalid"),
         ("B", Status.SKIPPED, "already_succeeded"),
         ("C", Status.INVALID, "field_invalid"),
     ]
 
 
-def test_as_many_invalid_rows_as_are_allowed_do_not_stop(desk: Desk) -> None:
+def test_as_many_invalid_rows_as_are_allowed_do_not_stop(scene: Scene) -> None:
     """The rows that are right are due where the others are few."""
-    files = desk.files(a=HEADER + line("A") + line("B", time="soon"))
+    files = scene.files(a=HEADER + line("A") + line("B", time="soon"))
 
-    assert desk.stager(max_invalid=RowLimit(1)).stage(files) == 2
-    assert desk.act is Act.DELIVERING
+    assert scene.stager(max_invalid=RowLimit(1)).stage(files) == 2
+    assert scene.act is Phase.DELIVERING
 
 
-def test_staging_anew_forgets_the_first_time(desk: Desk) -> None:
+def test_staging_anew_forgets_the_first_time(scene: Scene) -> None:
     """A run that died while it was staged is staged from the beginning."""
-    files = desk.files(a=HEADER + line("A"), b=HEADER + line("B"))
-    desk.nights.stage(desk.run, [], sift=False)
-    desk.stager(1).stage(files)
-    again = Stager(desk.run, RULES, CsvFormat(), desk.course)
+    files = scene.files(a=HEADER + line("A"), b=HEADER + line("B"))
+    scene.nights.stage(scene.run, [], decide=False)
+    scene.stager(1).stage(files)
+    again = Stager(scene.run, RULES, CsvFormat(), scene.control)
 
     assert again.stage(files) == 2
-    assert [key for _, _, key, _, _ in desk.outcomes()] == ["A", "B"]
+    assert [key for _, _, key, _, _ in scene.outcomes()] == ["A", "B"]
 
 
 WANTED = replace(RULES, filter={"state": ("ok",)})
 
 
-def test_rows_that_are_not_wanted_are_filtered(desk: Desk) -> None:
+def test_rows_that_are_not_wanted_are_filtered(scene: Scene) -> None:
     """They are skipped under their keys, whatever they hold, and count neither as rows to send nor as failures."""
     header = HEADER.strip() + ",state\n"
     texts = [("A", "1", "ok"), ("A", "0", "x"), ("B", "soon", "x"), ("B", "1", "ok"), ("", "", "x"), ("C", "x", "ok")]
     lines = [f"{line(key, times).strip()},{state}\n" for key, times, state in texts]
-    stager = Stager(desk.run, WANTED, CsvFormat(), desk.course)
+    stager = Stager(scene.run, WANTED, CsvFormat(), scene.control)
 
-    assert stager.stage(desk.files(a=header + "".join(lines))) == 3
-    assert [(row, key, status, code) for _, row, key, status, code in desk.outcomes()] == [
+    assert stager.stage(scene.files(a=header + "".join(lines))) == 3
+    assert [(row, key, status, code) for _, row, key, status, code in scene.outcomes()] == [
         (1, "A", Status.UNSENT, "interrupted"),
         (2, "A", Status.SKIPPED, "filtered"),
         (3, "B", Status.SKIPPED, "filtered"),
@@ -235,14 +235,14 @@ def test_rows_that_are_not_wanted_are_filtered(desk: Desk) -> None:
         (5, "", Status.SKIPPED, "filtered"),
         (6, "C", Status.INVALID, "field_invalid"),
     ]
-    assert (desk.course.counts, desk.run.filtered_rows()) == ({Status.INVALID: 1}, 3)
+    assert (scene.control.counts, scene.run.filtered_rows()) == ({Status.INVALID: 1}, 3)
 
 
-def test_long_messages_are_cut(desk: Desk) -> None:
+def test_long_messages_are_cut(scene: Scene) -> None:
     """However much is wrong with a row, its message stays readable."""
-    files = desk.files(a="out_biz_no,agreement_no,user_id,biz_time,times,biz_action,ext_info\n,,,,0,," + "\n")
-    desk.stager().stage(files)
-    (outcome,) = desk.ledger.outcomes(desk.run.run)
+    files = scene.files(a="out_biz_no,agreement_no,user_id,biz_time,times,biz_action,ext_info\n,,,,0,," + "\n")
+    scene.stager().stage(files)
+    (outcome,) = scene.ledger.outcomes(scene.run.run)
 
     assert outcome.status is Status.INVALID
     assert len(outcome.message) <= 504

@@ -12,16 +12,16 @@ import pytest
 
 from pipeline.errors import LedgerError, SourceError
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.records import Act, Due, RunRecord, RunState
+from pipeline.ledger.records import Due, Phase, RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.store.lease import LEASE_SECONDS
 from pipeline.model import Lost, Status
 from pipeline.run.execution import Cast, T, execute, exit_code_of
-from pipeline.write.brakes.run_control import Course, Ending
+from pipeline.write.brakes.run_control import Ending, RunControl
 from pipeline.write.writer import Writer
-from tests.contract.nights import DEAD, Nights, Told
+from tests.contract.nights import DEAD, AnswerContent, Nights
 from tests.contract.staged_rows import StagedRow, invalid, order
-from tests.write.rehearsal import BAD_SIGNATURE, REFUSED, TIMEOUT, Answer, Rehearsal
+from tests.write.rehearsal import BAD_SIGNATURE, REFUSED, TIMEOUT, Answer, DryRun
 
 SENT = (Status.SUCCEEDED, "SUCCESS")
 
@@ -56,19 +56,19 @@ class Stage:
     """A run and all that takes part in it, over a ledger of its own."""
 
     ledger: Ledger
-    rehearsal: Rehearsal = field(default_factory=Rehearsal)
+    rehearsal: DryRun = field(default_factory=DryRun)
     engine: OneByOne = field(default_factory=OneByOne)
     reported: list[RunRecord] = field(default_factory=list)
     throttled: int = 3
     tick: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
-        self.nights = Nights(lambda holder=DEAD: self.ledger, clock=self.rehearsal.clock)
+        self.nights = Nights(lambda owner=DEAD: self.ledger, clock=self.rehearsal.clock)
         self.run: RunLedger = self.nights.begin()
 
     @property
-    def course(self) -> Course:
-        return self.rehearsal.course
+    def control(self) -> RunControl:
+        return self.rehearsal.control
 
     def answers(self, answers: Mapping[str, Answer | Callable[[], Answer]]) -> None:
         for key, answer in answers.items():
@@ -79,7 +79,7 @@ class Stage:
         cast = Cast(
             run=self.run,
             deliver=self._deliver,
-            course=self.course,
+            control=self.control,
             throttled=lambda: self.throttled,
             clock=self.rehearsal.clock,
             tick=self.tick,
@@ -89,7 +89,7 @@ class Stage:
 
     def _deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
         queue = Writer(self.rehearsal.means, self.run, workers=1).handed_out(lanes, dues=1)
-        self.engine.run(queue, queue.carry, workers=1, tick=tick, give_up=self.course.give_up)
+        self.engine.run(queue, queue.carry, workers=1, tick=tick, give_up=self.control.give_up)
 
     def _report(self, record: RunRecord) -> int:
         assert record.state is not None
@@ -109,14 +109,14 @@ class Stage:
         return self.ledger.find("last")
 
     @property
-    def told(self) -> list[Told]:
-        return self.nights.told(self.record)
+    def reported_rows(self) -> list[AnswerContent]:
+        return self.nights.reported_rows(self.record)
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     """A run that has begun, with a platform that accepts everything."""
-    rehearsal = Rehearsal(max_attempts=2)
+    rehearsal = DryRun(max_attempts=2)
     ledger = Ledger(tmp_path / "backfill.db", rehearsal.clock, DEAD)
     yield Stage(ledger, rehearsal)
     ledger.close()
@@ -128,8 +128,8 @@ def test_a_run_that_comes_to_its_end(stage: Stage) -> None:
     record = stage.record
 
     assert exit_code == 0
-    assert stage.told == [("A", *SENT), ("B", *SENT)]
-    assert (record.act, record.state, record.reason, record.exit_code) == (Act.CONCLUDED, RunState.COMPLETED, None, 0)
+    assert stage.reported_rows == [("A", *SENT), ("B", *SENT)]
+    assert (record.act, record.state, record.reason, record.exit_code) == (Phase.CONCLUDED, RunState.COMPLETED, None, 0)
     assert (record.throttled, record.finished_at) == (3, "2026-03-01T12:00:00.100Z")
     assert (record.elapsed_s, record.sending_s) == pytest.approx((0.1, 0.1))
     assert [run.state for run in stage.reported] == [RunState.COMPLETED]
@@ -140,7 +140,7 @@ def test_a_run_that_is_staged_already_is_only_delivered(stage: Stage) -> None:
     """Without a first act the run goes on with what is due."""
     stage.stage("A")
 
-    assert (stage.execute(), stage.told) == (0, [("A", *SENT)])
+    assert (stage.execute(), stage.reported_rows) == (0, [("A", *SENT)])
 
 
 def test_the_job_is_kept_before_anything_is_shown(stage: Stage) -> None:
@@ -160,7 +160,7 @@ def test_rows_that_fail_do_not_stop_a_run(stage: Stage) -> None:
     stage.answers({"A": REFUSED, "B": TIMEOUT})
 
     assert stage.execute() == 3
-    assert [status for _, status, _ in stage.told] == [Status.REJECTED, Status.UNKNOWN, Status.INVALID]
+    assert [status for _, status, _ in stage.reported_rows] == [Status.REJECTED, Status.UNKNOWN, Status.INVALID]
     assert stage.record.state is RunState.COMPLETED
 
 
@@ -170,7 +170,7 @@ def test_a_refused_caller_stops_the_run(stage: Stage) -> None:
     stage.answers({"A": BAD_SIGNATURE})
 
     assert stage.execute() == 4
-    assert stage.told == [("A", Status.UNSENT, "stopped"), ("B", Status.UNSENT, "stopped")]
+    assert stage.reported_rows == [("A", Status.UNSENT, "stopped"), ("B", Status.UNSENT, "stopped")]
     assert stage.record.state is RunState.STOPPED
     assert "refuses our signature" in str(stage.record.reason)
 
@@ -180,22 +180,22 @@ def test_a_run_that_is_drained_can_be_resumed(stage: Stage) -> None:
     stage.stage("A", "B")
 
     def drain() -> Lost:
-        stage.course.drain(Ending.INTERRUPTED, "the run was stopped by SIGTERM")
+        stage.control.drain(Ending.INTERRUPTED, "the run was stopped by SIGTERM")
         return TIMEOUT
 
     stage.answers({"A": drain})
 
     assert stage.execute() == 5
-    assert stage.told == [("A", Status.UNKNOWN, "timeout"), ("B", Status.UNSENT, "interrupted")]
+    assert stage.reported_rows == [("A", Status.UNKNOWN, "timeout"), ("B", Status.UNSENT, "interrupted")]
     assert (stage.record.state, stage.record.reason) == (RunState.INTERRUPTED, "the run was stopped by SIGTERM")
 
-    assert stage.nights.told(stage.nights.resume(stage.record)) == [("A", *SENT), ("B", *SENT)]
+    assert stage.nights.reported_rows(stage.nights.resume(stage.record)) == [("A", *SENT), ("B", *SENT)]
 
 
 def test_a_drain_that_comes_when_all_is_done_takes_nothing_away(stage: Stage) -> None:
     """A run that was told to end after its last row had its outcome is complete."""
     stage.stage("A")
-    stage.engine.before_tick = lambda: stage.course.drain(Ending.DEADLINE, "the deadline was reached")
+    stage.engine.before_tick = lambda: stage.control.drain(Ending.DEADLINE, "the deadline was reached")
 
     assert stage.execute() == 0
     assert (stage.record.state, stage.record.reason) == (RunState.COMPLETED, None)
@@ -203,7 +203,7 @@ def test_a_drain_that_comes_when_all_is_done_takes_nothing_away(stage: Stage) ->
 
 def test_a_deadline_reaches_a_run_whose_workers_all_wait(tmp_path: Path) -> None:
     """The deadline is kept by the thread that watches, however long the workers are about to wait."""
-    rehearsal = Rehearsal(until_seconds=60.0)
+    rehearsal = DryRun(until_seconds=60.0)
     ledger = Ledger(tmp_path / "backfill.db", rehearsal.clock, DEAD)
     stage = Stage(ledger, rehearsal)
     stage.stage("A")
@@ -211,32 +211,32 @@ def test_a_deadline_reaches_a_run_whose_workers_all_wait(tmp_path: Path) -> None
     stage.execute()
     ledger.close()
 
-    assert stage.course.ending is Ending.DEADLINE
+    assert stage.control.ending is Ending.DEADLINE
     assert stage.rehearsal.clock.is_woken
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "reported_rows"),
     [
         pytest.param(order("A"), ("A", Status.UNSENT, "deadline"), id="a-row-to-send"),
         pytest.param(invalid("A"), ("A", Status.INVALID, "field_missing"), id="nothing-to-send-so-far"),
     ],
 )
-def test_a_deadline_while_inputs_are_read(tmp_path: Path, row: StagedRow, told: Told) -> None:
+def test_a_deadline_while_inputs_are_read(tmp_path: Path, row: StagedRow, reported_rows: AnswerContent) -> None:
     """A run that ends while it is staged has an outcome for what was read, and is staged anew when it is resumed."""
-    rehearsal = Rehearsal(until_seconds=0.0)
+    rehearsal = DryRun(until_seconds=0.0)
     ledger = Ledger(tmp_path / "backfill.db", rehearsal.clock, DEAD)
     stage = Stage(ledger, rehearsal)
 
     def read() -> None:
-        stage.nights.stage(stage.run, [row], sift=False)
-        stage.course.go_on()
+        stage.nights.stage(stage.run, [row], decide=False)
+        stage.control.check_running()
 
-    exit_code, found, record = stage.execute(read), stage.told, stage.record
+    exit_code, found, record = stage.execute(read), stage.reported_rows, stage.record
     ledger.close()
 
-    assert (exit_code, found) == (5, [told])
-    assert (record.act, record.state) == (Act.STAGING, RunState.INTERRUPTED)
+    assert (exit_code, found) == (5, [reported_rows])
+    assert (record.act, record.state) == (Phase.STAGING, RunState.INTERRUPTED)
     assert rehearsal.network.sent == []
 
 
@@ -244,16 +244,16 @@ def test_an_input_at_fault_ends_the_run(stage: Stage) -> None:
     """A damaged input concludes the run with exit code 2, and is told to whoever started it; nothing is reported."""
 
     def read() -> None:
-        stage.nights.stage(stage.run, [order("A")], sift=False)
+        stage.nights.stage(stage.run, [order("A")], decide=False)
         raise SourceError("orders.csv.gz is cut short")
 
     with pytest.raises(SourceError):
         stage.execute(read)
 
     record = stage.record
-    assert (record.act, record.state, record.exit_code) == (Act.STAGING, RunState.STOPPED, 2)
+    assert (record.act, record.state, record.exit_code) == (Phase.STAGING, RunState.STOPPED, 2)
     assert record.reason == "orders.csv.gz is cut short"
-    assert stage.told == [("A", Status.UNSENT, "stopped")]
+    assert stage.reported_rows == [("A", Status.UNSENT, "stopped")]
     assert stage.reported == []
     assert not stage.ledger.is_live(record)
 
@@ -270,9 +270,9 @@ def test_any_other_error_leaves_the_run_as_a_crash_would(stage: Stage) -> None:
         stage.execute()
 
     record = stage.record
-    assert (record.act, record.state, record.exit_code) == (Act.DELIVERING, None, None)
-    assert stage.told == [("A", Status.UNKNOWN, "interrupted"), ("B", Status.UNSENT, "interrupted")]
-    assert stage.course.ending is Ending.INTERRUPTED
+    assert (record.act, record.state, record.exit_code) == (Phase.DELIVERING, None, None)
+    assert stage.reported_rows == [("A", Status.UNKNOWN, "interrupted"), ("B", Status.UNSENT, "interrupted")]
+    assert stage.control.ending is Ending.INTERRUPTED
     assert not stage.ledger.is_live(record)
 
 

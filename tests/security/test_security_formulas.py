@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.report import read_outcome
-from pipeline.simulator import Fault, Kind
+from pipeline.simulator import InjectedFault, Kind
 from tests.acceptance.night import Night, order, read_csv
 
 SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -33,7 +33,9 @@ def test_a_night_of_formulas_leaves_none_in_a_report(night: Night) -> None:
     night.export(
         name, [*rows, *(order(90 + number, memo=f"{sign}1", trade_amount="x") for number, sign in enumerate(SIGNS))]
     )
-    night.simulator.set_faults([Fault(Kind.REFUSE, code="@EXEC", message="=1+1", key=f"{sign}*") for sign in "+'"])
+    night.simulator.set_faults(
+        [InjectedFault(Kind.REFUSE, code="@EXEC", message="=1+1", key=f"{sign}*") for sign in "+'"]
+    )
 
     assert night.backfill("run", "orders", name).exit_code == 3
 

@@ -23,8 +23,9 @@ from pipeline.signing.aes import encrypt
 from pipeline.signing.alipay.gateway import AlipayGateway
 from pipeline.signing.alipay.v3 import AlipayV3
 from pipeline.signing.wechatpay.v3 import WechatPay
-from pipeline.write.answers.judge import judge, trace_id
-from pipeline.write.answers.sent_request import asked_of
+from pipeline.write.answers.answer_content import trace_id
+from pipeline.write.answers.judge import judge
+from pipeline.write.answers.sent_request import sent_request_of
 from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain
 from pipeline.write.ports import Signer
 from pipeline.write.transport.curl_transport import CurlTransport
@@ -88,7 +89,7 @@ def answer(api: Api, content: bytes, *, by: str, status: int = 200) -> Reply:
 
 def verdict_on(api: Api, reply: Reply, *, encrypted: bool = False, doubt: bool = False) -> object:
     """Open and judge an answer as the writer does, and let everything else look at it too."""
-    asked = asked_of(api, "A1", orjson.dumps(SENT[api]))
+    asked = sent_request_of(api, "A1", orjson.dumps(SENT[api]))
     one = signer(api, encrypted=encrypted)
     opened = one.open(reply, at=AT)
     one.key_request(opened, at=AT, nonce="1")

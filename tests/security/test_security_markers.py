@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.cli.logs import set_up_logs
-from pipeline.simulator import Api, Fault, Kind
+from pipeline.simulator import Api, InjectedFault, Kind
 from tests.acceptance.night import Night, balance, state
 from tests.security.planted import (
     AGREEMENT,
@@ -31,7 +31,7 @@ GOOD = {
     "trade_amount": "12.50",
 }  # fmt: skip
 REFUSED = tuple(
-    Fault(kind, key=f"{key}*", **what)
+    InjectedFault(kind, key=f"{key}*", **what)
     for kind, key, what in (
         (Kind.REFUSE, "echo-message", {"code": "USER_NOT_EXIST", "message": ECHO}),
         (Kind.REFUSE, "echo-code", {"code": f"NO_{USER}_{OPEN_ID}", "message": ECHO}),

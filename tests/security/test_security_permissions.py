@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.simulator import Fault, Kind
+from pipeline.simulator import InjectedFault, Kind
 from tests.acceptance.night import Night, order
 
 
@@ -93,7 +93,7 @@ def test_open_files_are_warned_of(night: Night, file: str, bits: int, told: str)
 
 def test_keys_of_the_simulator_and_drafts_leave_nothing_open(night: Night) -> None:
     """The keys that the simulator hands out are the owner's, and a run leaves no draft behind."""
-    night.simulator.set_faults([Fault(Kind.REFUSE, code="NO", message="no")])
+    night.simulator.set_faults([InjectedFault(Kind.REFUSE, code="NO", message="no")])
     night.export("orders.csv", [order(1)])
     night.backfill("run", "orders")
 

@@ -15,7 +15,7 @@ import pytest
 import pipeline
 from pipeline.assemble.platform import endpoint_of, signer_of
 from pipeline.ledger.records import Due, InputRecord, NewRun
-from pipeline.ledger.staging.staged_chunk import leaf_of
+from pipeline.ledger.staging.staged_chunk import staged_chunk
 from pipeline.map import MappingRules, bind, bind_chunks
 from pipeline.model import Api, BadRow, Export, Fault, Loss, Lost, Opened, Reply, Row, Status, Trust
 from pipeline.read.parquet.text import Texts
@@ -23,10 +23,10 @@ from pipeline.settings import AlipayAccount, load
 from pipeline.tables.chunk import Chunk
 from pipeline.tables.outcome_page import Outcome
 from pipeline.tables.text_columns import column_of
-from pipeline.write.answers.answer_content import read_told, trace_id
+from pipeline.write.answers.answer_content import parse_answer, trace_id
 from pipeline.write.answers.diagnosis import diagnose
 from pipeline.write.answers.judge import judge
-from pipeline.write.answers.sent_request import asked_of
+from pipeline.write.answers.sent_request import sent_request_of
 from tests.acceptance.night import Night, order
 from tests.security.planted import ECHO, IDS, PROXY_PASSWORD, TOKEN, USER, secrets
 
@@ -92,9 +92,9 @@ def test_no_value_on_the_way_of_a_row_shows_it(night: Night, monkeypatch: pytest
     mapped = bind(rules, tuple(ROW))(row)
     assert isinstance(mapped, tuple)
     (payload,) = mapped
-    sheet = bind_chunks(rules, tuple(ROW))(Chunk.of_rows(tuple(ROW), [row]))
+    chunk = bind_chunks(rules, tuple(ROW))(Chunk.of_rows(tuple(ROW), [row]))
     reply = Reply(400, {"alipay-trace-id": f"id-{USER}"}, orjson.dumps({"code": f"NO_{USER}", "message": ECHO}))
-    asked = asked_of(Api.CUMULATION, payload.request_key, payload.body)
+    asked = sent_request_of(Api.CUMULATION, payload.request_key, payload.body)
     opened = Opened(Trust.VERIFIED, reply.body, IDS[0])
     due = Due(
         due_no=1,
@@ -139,15 +139,15 @@ def test_no_value_on_the_way_of_a_row_shows_it(night: Night, monkeypatch: pytest
         BadRow(1, Fault("x", "y"), cells),
         Chunk.of_rows(tuple(ROW), [row]),
         Texts(column_of(cells)),
-        sheet,
-        sheet.at(0),
+        chunk,
+        chunk.at(0),
         payload,
-        leaf_of(1, 1, sheet),
+        staged_chunk(1, 1, chunk),
         due,
         reply,
         replace(opened, serial=None),
         asked,
-        read_told(Api.CUMULATION, reply.body, asked.private),
+        parse_answer(Api.CUMULATION, reply.body, asked.private),
         diagnose(asked, reply, opened),
         judge(asked, reply, opened, doubt=False, at=AT),
         judge(asked, lost, None, doubt=True, at=AT),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.cli.main import main
 from pipeline.redact import visible
-from pipeline.simulator import Fault, Kind
+from pipeline.simulator import InjectedFault, Kind
 from tests.acceptance.night import Ended, Night, order
 
 # Colours, a window's title, a new line, letters in reverse order, the one-byte form of ESC [.
@@ -106,7 +106,7 @@ def test_words_of_a_platform_are_repeated_calmly(night: Night) -> None:
     """Codes, messages and trace ids of a platform are told in one line each, in every report."""
     message = f"no{MOVES}<script>alert(1)</script>"
     night.export("orders.csv", [order(number) for number in range(3)])
-    night.simulator.set_faults([Fault(Kind.REFUSE, code=f"X{MOVES}", message=message, key="A1")])
+    night.simulator.set_faults([InjectedFault(Kind.REFUSE, code=f"X{MOVES}", message=message, key="A1")])
 
     ends = [night.backfill(*words) for words in (("run", "orders"), ("show", "last"), ("show", "last", "--json"))]
 

@@ -148,10 +148,10 @@ def test_whatever_toml_says_is_told(config: dict[str, Any], environ: dict[str, s
     path = tmp_path / "backfill.toml"
     path.write_text("\n".join(f"{json.dumps(key)} = {toml(value)}" for key, value in config.items()), encoding="utf-8")
 
-    told = faults(path, environ)
+    messages = faults(path, environ)
 
-    assert told == list(dict.fromkeys(told))
-    assert all(fault.startswith(str(path)) and "\n" not in fault for fault in told)
+    assert messages == list(dict.fromkeys(messages))
+    assert all(fault.startswith(str(path)) and "\n" not in fault for fault in messages)
 
 
 @FUZZ

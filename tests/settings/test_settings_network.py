@@ -125,7 +125,7 @@ def test_the_ca_bundle_is_settled_at_the_start(folder: Path, sample: str, load_t
 
 
 @pytest.mark.parametrize(
-    ("file", "told"),
+    ("file", "messages"),
     [
         pytest.param("keys/gone.pem", "there is no such file", id="missing"),
         pytest.param(
@@ -133,6 +133,8 @@ def test_the_ca_bundle_is_settled_at_the_start(folder: Path, sample: str, load_t
         ),
     ],
 )
-def test_a_ca_bundle_is_checked(file: str, told: str, sample: str, faults_of: FaultsOf) -> None:
+def test_a_ca_bundle_is_checked(file: str, messages: str, sample: str, faults_of: FaultsOf) -> None:
     """A CA bundle that is missing or holds no certificate is a fault."""
-    assert faults_of(sample.replace(BASE, f'ca_bundle_file = "{file}"')) == [f"{ZHIMA} ca_bundle_file: {file}: {told}"]
+    assert faults_of(sample.replace(BASE, f'ca_bundle_file = "{file}"')) == [
+        f"{ZHIMA} ca_bundle_file: {file}: {messages}"
+    ]

@@ -29,7 +29,7 @@ def main() -> int:
     began = time.monotonic()
     batches = range(args.start, args.start + args.seeds, _BATCH)
     ends = [min(first + _BATCH, args.start + args.seeds) for first in batches]
-    failures, requests, told = 0, 0, args.start
+    failures, requests, reported = 0, 0, args.start
     play_batch = partial(_play_batch, transport=args.transport)
     with ProcessPoolExecutor(args.jobs) as pool:
         for end, (failed, sent) in zip(ends, pool.map(play_batch, batches, ends), strict=True):
@@ -37,8 +37,8 @@ def main() -> int:
             for line in failed:
                 sys.stdout.write(line + "\n")
                 sys.stdout.flush()
-            if end - told >= _TELL_EVERY:
-                told = end
+            if end - reported >= _TELL_EVERY:
+                reported = end
                 sys.stderr.write(f"{end - args.start} seeds, {failures} failed, {time.monotonic() - began:.0f} s\n")
             if failed and args.stop_at_first:
                 pool.shutdown(wait=False, cancel_futures=True)

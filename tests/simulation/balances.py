@@ -77,13 +77,13 @@ def _age(row: Line, place: tuple[int, int]) -> Age:
 def _what_is_unchanged_is_held(evidence: Evidence) -> None:
     """A balance is left out as unchanged only where the platform holds it at some moment of the run."""
     cards = _by_card(evidence)
-    for told, lines in reports(evidence):
-        began = min(other.began_at for other in evidence.told if other.run_id == told.run_id)
+    for reported, lines in reports(evidence):
+        began = min(other.began_at for other in evidence.reported if other.run_id == reported.run_id)
         for line in (line for line in lines if line["code"] == "unchanged"):
             row = row_of(evidence, line)
-            held = list(_held(cards[row["user_card_code"]], began, told.ended_at))
+            held = list(_held(cards[row["user_card_code"]], began, reported.ended_at))
             if row["point_balance"] not in held:
-                raise Broken(f"{told.run_id} row {line['source_row']}: unchanged, and the platform held {held}")
+                raise Broken(f"{reported.run_id} row {line['source_row']}: unchanged, and the platform held {held}")
 
 
 def _held(entries: list[Entry], begins: float, ends: float) -> Iterator[str]:

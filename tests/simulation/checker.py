@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.model import Api, Export
 from tests.simulation.balances import check_balances
 from tests.simulation.evidence import Broken, Line, export, lane_of, lines_of_runs, read, reports, row_of, run_of
-from tests.simulation.history import Evidence, Told
+from tests.simulation.history import AnswerContent, Evidence
 from tests.simulation.options import check_options, family_of
 from tests.simulation.platform import POISON, Entry, state_identity
 from tests.simulation.states import check_states
@@ -60,11 +60,11 @@ def check_run(evidence: Evidence) -> None:
 
 def _no_internal_error(evidence: Evidence) -> None:
     """A command fails by itself only if it was held up, or the clock moved, until another run took its job."""
-    steps = [told.step for told in evidence.told]
+    steps = [reported.step for reported in evidence.reported]
     may_lose_its_job = any(step.frozen_after is not None or step.clock_step for step in steps)
-    for told in evidence.told:
-        if told.exit_code == 1 and not (may_lose_its_job and "taken over" in (told.error or "")):
-            raise Broken(f"a command failed: {told.error}")
+    for reported in evidence.reported:
+        if reported.exit_code == 1 and not (may_lose_its_job and "taken over" in (reported.error or "")):
+            raise Broken(f"a command failed: {reported.error}")
 
 
 # What a fix makes of a key.
@@ -75,26 +75,26 @@ _STATUSES = {"succeeded", "skipped", "invalid", "rejected", "unknown", "blocked"
 
 
 def _every_row_has_one_outcome(evidence: Evidence) -> None:
-    for told, lines in reports(evidence):
-        summary = _summary(told)
+    for reported, lines in reports(evidence):
+        summary = _summary(reported)
         counts = summary["counts"]
         if sum(counts.values()) != summary["rows"] or summary["rows"] != len(lines):
-            raise Broken(f"{told.run_id}: counts {counts}, rows {summary['rows']}, lines {len(lines)}")
+            raise Broken(f"{reported.run_id}: counts {counts}, rows {summary['rows']}, lines {len(lines)}")
         numbers = [int(line["source_row"]) for line in lines]
         if numbers != sorted(set(numbers)):
-            raise Broken(f"{told.run_id}: a row has two outcomes, or the order is not the source's: {numbers}")
+            raise Broken(f"{reported.run_id}: a row has two outcomes, or the order is not the source's: {numbers}")
         if {line["status"] for line in lines} - _STATUSES:
-            raise Broken(f"{told.run_id}: a status that is none")
-        expected = len(export(evidence, told.step.job, told.step.night)[: told.step.limit])
+            raise Broken(f"{reported.run_id}: a status that is none")
+        expected = len(export(evidence, reported.step.job, reported.step.night)[: reported.step.limit])
         # Too many rows at fault end a run while it reads.
-        has_read = told.exit_code in (0, 3) or (told.exit_code == 4 and told.step.most_failures is None)
-        if told.step.verb == "run" and has_read and len(lines) != expected:
-            raise Broken(f"{told.run_id}: {len(lines)} outcomes of {expected} rows")
+        has_read = reported.exit_code in (0, 3) or (reported.exit_code == 4 and reported.step.most_failures is None)
+        if reported.step.verb == "run" and has_read and len(lines) != expected:
+            raise Broken(f"{reported.run_id}: {len(lines)} outcomes of {expected} rows")
 
 
-def _summary(told: Told) -> dict[str, Any]:
-    assert told.report is not None
-    summary: dict[str, Any] = json.loads((told.report / "summary.json").read_bytes())
+def _summary(reported: AnswerContent) -> dict[str, Any]:
+    assert reported.report is not None
+    summary: dict[str, Any] = json.loads((reported.report / "summary.json").read_bytes())
     return summary
 
 
@@ -122,8 +122,8 @@ def _was_refused(evidence: Evidence, identity: str, body: str, before: float) ->
     # What is refused now may be taken later.
     sent = (e for e in evidence.journal.entries if e.sent_at <= before)
     same = [e for e in sent if e.identity == identity and e.body == body]
-    told = any(e.decided in ("refused", "conflict") and (e.answered_at or before) <= before for e in same)
-    return told and all(entry.decided != "accepted" for entry in same)
+    reported = any(e.decided in ("refused", "conflict") and (e.answered_at or before) <= before for e in same)
+    return reported and all(entry.decided != "accepted" for entry in same)
 
 
 def _no_nonce_twice(evidence: Evidence) -> None:
@@ -137,27 +137,27 @@ def _nothing_is_claimed_that_is_not_so(evidence: Evidence) -> None:
     families: dict[str, list[Entry]] = defaultdict(list)
     for entry in evidence.journal.entries:
         families[family_of(entry.identity)].append(entry)
-    for told, lines in reports(evidence):
+    for reported, lines in reports(evidence):
         for line in lines:
             for identity in _identities(evidence, line):
-                _hold(evidence, told, line, identity, families[family_of(identity)])
+                _hold(evidence, reported, line, identity, families[family_of(identity)])
 
 
-def _hold(evidence: Evidence, told: Told, line: Line, identity: str, family: list[Entry]) -> None:
+def _hold(evidence: Evidence, reported: AnswerContent, line: Line, identity: str, family: list[Entry]) -> None:
     """Hold a line against the requests under its key, and under those that this one led to, or came from."""
     entries = [e for e in family if e.identity == identity]
     accepted = [e for e in entries if e.decided == "accepted"]
     is_confirmed = any(e.answered for e in family if e.decided == "accepted")
-    where = f"{told.run_id} row {line['source_row']} ({identity}): "
+    where = f"{reported.run_id} row {line['source_row']} ({identity}): "
     if line["status"] == "succeeded" and not is_confirmed:
         raise Broken(where + "succeeded, and the platform never confirmed it")
     if line["code"] == "already_succeeded" and not is_confirmed:
         raise Broken(where + "already succeeded, and the platform never confirmed it")
     if line["status"] in ("rejected", "unsent", "blocked") and evidence.scenario.api is not Api.STATE:
         # What was applied after this command ended is another run's doing, and after a refusal, which is final.
-        asked = [e.sent_at for e in entries if run_of(evidence, e) == told.run_id]
-        last = max(asked) if asked and line["status"] == "rejected" else told.ended_at
-        mine = [e for e in accepted if e.sent_at < told.ended_at and e.sent_at <= last]
+        asked = [e.sent_at for e in entries if run_of(evidence, e) == reported.run_id]
+        last = max(asked) if asked and line["status"] == "rejected" else reported.ended_at
+        mine = [e for e in accepted if e.sent_at < reported.ended_at and e.sent_at <= last]
         # The platform was asked for other content under this key, or answered so itself.
         if mine and not any(entry.decided == "conflict" for entry in entries):
             raise Broken(where + f"{line['status']} {line['code']}, and the platform applied it")
@@ -175,7 +175,9 @@ def _identities(evidence: Evidence, line: Line) -> list[str]:
 def _all_that_could_be_delivered_was(evidence: Evidence) -> None:
     """In the end no row is left unknown or unsent, and what is left has its cause in the row or the platform."""
     for job in evidence.scenario.jobs:
-        last = [told for told in evidence.told if told.step.job == job and told.report is not None][-1]
+        last = [reported for reported in evidence.reported if reported.step.job == job and reported.report is not None][
+            -1
+        ]
         assert last.report is not None
         for line in read(last.report / "outcome.csv"):
             if line["status"] in ("unknown", "unsent") and not _is_refused_in_doubt(evidence, line):
@@ -207,7 +209,7 @@ def _at_rest_nothing_is_sent(evidence: Evidence) -> None:
         # An object whose states come back within one export goes through them again: the last one decides.
         return
     for job in evidence.scenario.jobs:
-        last = [told for told in evidence.told if told.step.job == job][-1]
+        last = [reported for reported in evidence.reported if reported.step.job == job][-1]
         fresh = evidence.journal.entries[last.requests_before : last.requests_after]
         repeated = [entry for entry in fresh if entry.decided not in ("refused", "conflict", "poisoned")]
         if repeated:
@@ -238,13 +240,13 @@ def _attempts_are_bounded(evidence: Evidence) -> None:
 
 def _rows_that_always_fail_stop_no_others(evidence: Evidence) -> None:
     """In calm weather a run stops only where all rows that it leaves unsent are such that the platform always fails."""
-    for told, lines in reports(evidence):
-        if told.began_at < evidence.calm_since or told.exit_code != 4:
+    for reported, lines in reports(evidence):
+        if reported.began_at < evidence.calm_since or reported.exit_code != 4:
             continue
         for line in (line for line in lines if line["status"] == "unsent"):
             row = row_of(evidence, line)
             if evidence.scenario.refusals.get(row[next(iter(row))]) != POISON:
-                raise Broken(f"{told.run_id} row {line['source_row']} is unsent, since other rows failed")
+                raise Broken(f"{reported.run_id} row {line['source_row']} is unsent, since other rows failed")
 
 
 def _a_short_outage_is_soon_over(evidence: Evidence) -> None:
@@ -297,9 +299,9 @@ def _known_keys(evidence: Evidence) -> dict[str, float]:
     read_at: dict[str, float] = {}
     for entry in evidence.journal.entries:
         _note_earlier(read_at, run_of(evidence, entry), entry.sent_at)
-    for told in evidence.told:
-        if told.run_id is not None and told.exit_code in (0, 3):
-            _note_earlier(read_at, told.run_id, told.ended_at)
+    for reported in evidence.reported:
+        if reported.run_id is not None and reported.exit_code in (0, 3):
+            _note_earlier(read_at, reported.run_id, reported.ended_at)
     known_at: dict[str, float] = {}
     for run_id, lines in lines_of_runs(evidence).items():
         for line in lines:

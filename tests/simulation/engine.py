@@ -26,18 +26,18 @@ class SimulatedEngine:
         give_up: Callable[[], None],
     ) -> None:
         """Work off all tasks; raise the first exception once all is at rest."""
-        crew = _Crew(self._process, tasks, work, give_up)
-        crew.at_work = workers
+        pool = _WorkerPool(self._process, tasks, work, give_up)
+        pool.at_work = workers
         for _ in range(workers):
-            self._process.spawn(crew.labour)
-        while crew.at_work:
-            crew.watch()
-            crew.guarded(tick)
-        if crew.errors:
-            raise crew.errors[0]
+            self._process.spawn(pool.labour)
+        while pool.at_work:
+            pool.watch()
+            pool.guarded(tick)
+        if pool.errors:
+            raise pool.errors[0]
 
 
-class _Crew(Generic[T]):
+class _WorkerPool(Generic[T]):
     def __init__(
         self, process: Process, tasks: Iterator[T], work: Callable[[T], None], give_up: Callable[[], None]
     ) -> None:

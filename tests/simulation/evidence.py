@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from pipeline.model import Api
-from tests.simulation.history import Evidence, Told
+from tests.simulation.history import AnswerContent, Evidence
 from tests.simulation.platform import Entry
 
 Line = dict[str, str]
@@ -17,11 +17,11 @@ class Broken(AssertionError):
     """A promise is broken; the text says which, and where."""
 
 
-def reports(evidence: Evidence) -> Iterator[tuple[Told, list[Line]]]:
+def reports(evidence: Evidence) -> Iterator[tuple[AnswerContent, list[Line]]]:
     """Yield the commands that left a report, and its lines."""
-    for told in evidence.told:
-        if told.report is not None:
-            yield told, read(told.report / "outcome.csv")
+    for reported in evidence.reported:
+        if reported.report is not None:
+            yield reported, read(reported.report / "outcome.csv")
 
 
 # The files of one history, all written by the time they are read.
@@ -65,7 +65,7 @@ def lane_of(evidence: Evidence, entry: Entry) -> tuple[str, ...]:
 
 def run_of(evidence: Evidence, entry: Entry) -> str:
     """Return the run that a request was sent for."""
-    run_id = evidence.told[entry.process - 1].run_id
+    run_id = evidence.reported[entry.process - 1].run_id
     assert run_id is not None
     return run_id
 
@@ -73,20 +73,21 @@ def run_of(evidence: Evidence, entry: Entry) -> str:
 def lines_of_runs(evidence: Evidence) -> dict[str, list[Line]]:
     """Return what all reports of each run say of its rows."""
     lines: dict[str, list[Line]] = {}
-    for told, told_lines in reports(evidence):
-        if told.run_id is not None:
-            lines.setdefault(told.run_id, []).extend(told_lines)
+    for reported, told_lines in reports(evidence):
+        if reported.run_id is not None:
+            lines.setdefault(reported.run_id, []).extend(told_lines)
     return lines
 
 
 def read_in_part(evidence: Evidence) -> set[str]:
     """Return the runs that read only the first rows of an export: of what comes behind them they know nothing."""
     return {
-        told.run_id
-        for told, lines in reports(evidence)
-        if told.run_id is not None
-        and told.step.verb != "rerun"
-        and len(lines) < len(export(evidence, told.step.job, place_of(lines[0])[0] if lines else told.step.night))
+        reported.run_id
+        for reported, lines in reports(evidence)
+        if reported.run_id is not None
+        and reported.step.verb != "rerun"
+        and len(lines)
+        < len(export(evidence, reported.step.job, place_of(lines[0])[0] if lines else reported.step.night))
     }
 
 

@@ -8,17 +8,17 @@ from datetime import timedelta
 from pathlib import Path
 
 from pipeline.assemble.nothing_done import NothingDone
-from pipeline.assemble.run_options import Watcher, Wishes
-from pipeline.assemble.runner import OPEN_STATUSES, Workshop
-from pipeline.assemble.system import Outside
+from pipeline.assemble.run_options import RunEvents, RunOptions
+from pipeline.assemble.runner import OPEN_STATUSES, Runner
+from pipeline.assemble.system import System
 from pipeline.errors import PipelineError, RunHeld, SettingsError, SourceError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging.rerun import Selection
-from pipeline.ledger.store.lease import Holder
+from pipeline.ledger.store.lease import LeaseOwner
 from pipeline.model import RowLimit, SignedRequest
 from pipeline.report import ReportFiles
-from pipeline.write.brakes.run_control import Course, Ending
+from pipeline.write.brakes.run_control import Ending, RunControl
 from pipeline.write.ports import Transport, at_once
 from tests.simulation.engine import SimulatedEngine
 from tests.simulation.fixing import write_fixed_rows
@@ -37,7 +37,7 @@ _MANY = RowLimit(1_000_000)
 
 
 @dataclass(slots=True)
-class Told:
+class AnswerContent:
     """What one command left behind: its report's folder and exit code, or that it was killed or refused."""
 
     step: Step
@@ -59,7 +59,7 @@ class Evidence:
     scenario: Scenario
     folder: Path
     journal: Journal
-    told: list[Told] = field(default_factory=list)
+    reported: list[AnswerContent] = field(default_factory=list)
     sent: int = 0
     calm_since: float = float("inf")
 
@@ -106,7 +106,7 @@ class History:
 
     def _calm_down(self, job: str) -> None:
         """Do what an operator does the next morning: see to each run that left something, then run the file again."""
-        for run_id in [told.run_id for told in self.evidence.told if told.step.job == job]:
+        for run_id in [reported.run_id for reported in self.evidence.reported if reported.step.job == job]:
             if run_id is not None:
                 self._play([Step("resume", job, run_id=run_id, most_failures=_MANY, max_invalid=_ALL)])
                 self._play([self._rerun(job, run_id)])
@@ -115,7 +115,7 @@ class History:
             self._play([self._rerun(job)])
         self._play([Step("run", job, night=self.scenario.nights, max_invalid=_ALL)])
         for _ in range(_CALM_ROUNDS):
-            if self.evidence.told[-1].exit_code in (0, None):
+            if self.evidence.reported[-1].exit_code in (0, None):
                 break
             self._play([self._rerun(job)])
         self._play([Step("run", job, night=self.scenario.nights, max_invalid=_ALL)])
@@ -133,16 +133,20 @@ class History:
     def _start(self, step: Step) -> None:
         self._pids += 1
         process = Process(self.world, self._pids, step.dies_after)
-        told = Told(step, self.world.now, requests_before=len(self.platform.journal.entries))
-        self.evidence.told.append(told)
+        reported = AnswerContent(step, self.world.now, requests_before=len(self.platform.journal.entries))
+        self.evidence.reported.append(reported)
         if step.frozen_after is not None:
             frozen_for = step.frozen_for
             self.world.at(self.world.now + step.frozen_after, lambda: _freeze(process, frozen_for))
-        process.spawn(lambda: _Command(self, process, told).carry_out())
+        process.spawn(lambda: _Command(self, process, reported).carry_out())
 
     def fixed_rows(self, job: str) -> str | None:
         """Write the rows that the newest report of a job says are to be fixed, fixed; return the file's name."""
-        reports = [told.report for told in self.evidence.told if told.step.job == job and told.report is not None]
+        reports = [
+            reported.report
+            for reported in self.evidence.reported
+            if reported.step.job == job and reported.report is not None
+        ]
         self._fixes += 1
         name = f"{job}-fixed-{self._fixes}.csv"
         for report in reversed(reports):
@@ -155,7 +159,7 @@ class History:
         simulated = _Counted(process, self.platform, 10.0, self.evidence)
         return simulated if self._wire is None else WiredTransport(simulated, self._wire)
 
-    def is_dead(self, holder: str, _here: Holder) -> bool:
+    def is_dead(self, holder: str, _here: LeaseOwner) -> bool:
         """Return whether the process that holds a job is dead."""
         pid = int(holder.split(" ")[2])
         return next(p for p in self.world.processes if p.pid == pid).is_dead
@@ -186,39 +190,39 @@ class _Counted(SimulatedTransport):
 
 
 class _Command:
-    def __init__(self, history: History, process: Process, told: Told) -> None:
+    def __init__(self, history: History, process: Process, reported: AnswerContent) -> None:
         self._history = history
         self._process = process
-        self._told = told
+        self._reported = reported
         self._clock = ProcessClock(process)
 
     def carry_out(self) -> None:
-        told, process = self._told, self._process
+        reported, process = self._reported, self._process
         try:
             files = self._act()
             if isinstance(files, NothingDone):
-                told.exit_code = files.exit_code
+                reported.exit_code = files.exit_code
             else:
-                told.exit_code = files.summary.exit_code
-                told.report = _copied(files.folder, process.world)
+                reported.exit_code = files.summary.exit_code
+                reported.report = _copied(files.folder, process.world)
         except Killed:
-            told.was_killed = True
+            reported.was_killed = True
         except (RunHeld, SettingsError, SourceError) as exc:
-            told.error, told.exit_code = str(exc), 2
+            reported.error, reported.exit_code = str(exc), 2
         except PipelineError as exc:
-            told.error, told.exit_code = str(exc), 1
+            reported.error, reported.exit_code = str(exc), 1
         # The command has ended, and its process with it.
-        told.ended_at = self._process.world.now
-        told.requests_after = len(self._history.platform.journal.entries)
+        reported.ended_at = self._process.world.now
+        reported.requests_after = len(self._history.platform.journal.entries)
         process.end()
 
     def _act(self) -> ReportFiles | NothingDone:
-        history, step = self._history, self._told.step
+        history, step = self._history, self._reported.step
         files = SimulatedFiles(self._process)
         path = history.folder / "ledger.db"
         ledger = Ledger(path, self._clock, self._process.holder, is_dead=history.is_dead, connect=files)
         config = config_of(history.scenario, history.folder, step)
-        outside = Outside(
+        system = System(
             clock=self._clock,
             chance=history.world.chance,
             engine=SimulatedEngine(self._process),
@@ -227,35 +231,37 @@ class _Command:
             boot="boot",
             folder=history.folder,
         )
-        shop = Workshop(config, ledger, outside, Watcher(begun=self._begun))
-        return self._run(shop, ledger)
+        runner = Runner(config, ledger, system, RunEvents(begun=self._begun))
+        return self._run(runner, ledger)
 
-    def _run(self, shop: Workshop, ledger: Ledger) -> ReportFiles | NothingDone:
-        step = self._told.step
+    def _run(self, runner: Runner, ledger: Ledger) -> ReportFiles | NothingDone:
+        step = self._reported.step
         until = None if step.until_after is None else self._clock.now() + timedelta(seconds=step.until_after)
-        wishes = Wishes(until=until, limit=step.limit, most_failures=step.most_failures, max_invalid=step.max_invalid)
+        options = RunOptions(
+            until=until, limit=step.limit, most_failures=step.most_failures, max_invalid=step.max_invalid
+        )
         last = self._last(ledger)
         if step.verb == "fix" and (fixed := self._history.fixed_rows(step.job)):
-            return shop.run(step.job, (fixed,), wishes)
+            return runner.run(step.job, (fixed,), options)
         if step.verb in ("run", "fix") or last is None:
-            return shop.run(step.job, (), wishes)
+            return runner.run(step.job, (), options)
         if step.verb == "resume":
-            return shop.resume(last, wishes)
+            return runner.resume(last, options)
         selection = Selection(OPEN_STATUSES, new_keys=step.new_keys, limit=step.limit)
-        return shop.rerun(last, selection, wishes)
+        return runner.rerun(last, selection, options)
 
     def _last(self, ledger: Ledger) -> RunRecord | None:
-        step = self._told.step
+        step = self._reported.step
         if step.run_id is not None:
             return ledger.find(step.run_id)
         return next((run for run in ledger.recent(100) if run.job == step.job), None)
 
-    def _begun(self, run: RunRecord, course: Course) -> None:
-        self._told.run_id = run.run_id
-        if self._told.step.signal_after is not None:
+    def _begun(self, run: RunRecord, control: RunControl) -> None:
+        self._reported.run_id = run.run_id
+        if self._reported.step.signal_after is not None:
             self._process.world.at(
-                self._process.world.now + self._told.step.signal_after,
-                lambda: None if self._process.is_dead else course.drain(Ending.INTERRUPTED, "signal"),
+                self._process.world.now + self._reported.step.signal_after,
+                lambda: None if self._process.is_dead else control.drain(Ending.INTERRUPTED, "signal"),
                 self._process,
             )
 

@@ -44,8 +44,8 @@ MUTATIONS = (
     Mutation(
         name="one permit serves all attempts of a row",
         file="pipeline/write/delivery.py",
-        old="turn = _Turn(means.quota, means.clock, self._go_on)",
-        new="turn = _Turn(means.quota, means.clock, self._go_on) if not self._history.attempts else "
+        old="turn = _Turn(means.quota, means.clock, self._check_running)",
+        new="turn = _Turn(means.quota, means.clock, self._check_running) if not self._history.attempts else "
         "type('Turn', (), {'permit': None, 'depart': lambda self: None})()",
         and_old="means.quota.give_back(turn.permit, answer",
         and_new="turn.permit and means.quota.give_back(turn.permit, answer",
@@ -59,7 +59,7 @@ MUTATIONS = (
     Mutation(
         "the quota is forgotten at a restart", "pipeline/ledger/store/quotas.py", "def change(",
         "def change(self, name, step):\n        self.__dict__.setdefault('k', [None])\n"
-        "        self.k[0], told = step(self.k[0])\n        return told\n\n    def other(",
+        "        self.k[0], reported = step(self.k[0])\n        return reported\n\n    def other(",
     ),
     Mutation(
         "a window is a little short", "pipeline/limits/window.py", "_seen_by(window, oldest, now) + period)",
@@ -94,8 +94,8 @@ MUTATIONS = (
     ),
     Mutation(
         "an answer counts without its signature", "pipeline/write/answers/judge.py",
-        "finding = diagnose(asked, answer, opened)",
-        "finding = diagnose(asked, answer, opened and replace(opened, trust=type(opened.trust).VERIFIED))",
+        "finding = diagnose(sent, answer, opened)",
+        "finding = diagnose(sent, answer, opened and replace(opened, trust=type(opened.trust).VERIFIED))",
     ),
     Mutation(
         "an answer over a kept connection counts without an echo", "pipeline/write/answers/judge.py",
@@ -163,7 +163,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a refused caller does not stop the run", "pipeline/write/delivery.py",
-        "course.drain(Ending.STOPPED, halt.text, halt_code=halt.code)", "pass",
+        "control.drain(Ending.STOPPED, halt.text, halt_code=halt.code)", "pass",
     ),
     Mutation(
         "probes use up no attempts", "pipeline/write/delivery.py",
@@ -187,7 +187,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a live run's job may be taken", "pipeline/ledger/store/lease.py",
-        "if line is not None and line[3] > now.isoformat() and not is_dead(line[2], holder):", "if False:",
+        "if line is not None and line[3] > now.isoformat() and not is_dead(line[2], owner):", "if False:",
     ),
     Mutation(
         name="a row in doubt is given another key", file="pipeline/ledger/staging/rerun.py",
@@ -196,7 +196,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a resumed run forgets its limit", "pipeline/assemble/runner.py", 'limit = held.run.options.get("limit")',
-        "limit = wishes.limit",
+        "limit = run_options.limit",
     ),
     Mutation(
         "failures beyond the most do not stop the run", "pipeline/write/brakes/run_control.py",

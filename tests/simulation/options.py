@@ -4,7 +4,7 @@ import re
 
 from pipeline.model import DEFAULT_MAX_INVALID, RowLimit
 from tests.simulation.evidence import Broken, Line, export, reports
-from tests.simulation.history import Evidence, Told
+from tests.simulation.history import AnswerContent, Evidence
 from tests.simulation.platform import Entry
 from tests.simulation.rows import SPOILT, SPOILT_COLUMNS
 from tests.simulation.scenario import Step
@@ -22,13 +22,13 @@ def family_of(identity: str) -> str:
 def check_options(evidence: Evidence) -> None:
     """Raise Broken with the first promise about an option that the evidence contradicts."""
     begun: dict[str, Step] = {}
-    for told in evidence.told:
-        if told.run_id is not None:
-            begun.setdefault(told.run_id, told.step)
-    for told, lines in reports(evidence):
-        if told.run_id is not None:
-            _only_the_first_rows(told.run_id, begun[told.run_id], lines)
-        _not_too_many_failures(evidence, told, lines)
+    for reported in evidence.reported:
+        if reported.run_id is not None:
+            begun.setdefault(reported.run_id, reported.step)
+    for reported, lines in reports(evidence):
+        if reported.run_id is not None:
+            _only_the_first_rows(reported.run_id, begun[reported.run_id], lines)
+        _not_too_many_failures(evidence, reported, lines)
     _a_wrong_batch_is_not_sent(evidence)
     _a_new_key_only_where_one_was_asked_for(evidence)
     if evidence.scenario.new_keys:
@@ -44,20 +44,20 @@ def _only_the_first_rows(run_id: str, begun: Step, lines: list[Line]) -> None:
         raise Broken(f"{run_id}: --limit {begun.limit} took the rows {numbers}")
 
 
-def _not_too_many_failures(evidence: Evidence, told: Told, lines: list[Line]) -> None:
+def _not_too_many_failures(evidence: Evidence, reported: AnswerContent, lines: list[Line]) -> None:
     """A run that comes to its end had no more failures than it may have; one that stops lets none begin any more."""
-    allowed = told.step.most_failures
-    if allowed is None or told.step.verb == "resume":
+    allowed = reported.step.most_failures
+    if allowed is None or reported.step.verb == "resume":
         return
     most = allowed.number * len(lines) / 100 if allowed.in_percent else allowed.number
     failed = sum(line["status"] in _FAILED for line in lines)
     # Whatever fails while a run drains that was told to end stops it no more.
-    is_told_to_end = told.step.signal_after is not None or told.step.until_after is not None
-    if told.exit_code in (0, 3) and failed > most and not is_told_to_end:
-        raise Broken(f"{told.run_id}: {failed} rows failed, {most} may, and the run went on")
+    is_told_to_end = reported.step.signal_after is not None or reported.step.until_after is not None
+    if reported.exit_code in (0, 3) and failed > most and not is_told_to_end:
+        raise Broken(f"{reported.run_id}: {failed} rows failed, {most} may, and the run went on")
     sent = sum(line["status"] in _FAILED and line["attempts"] != "0" for line in lines)
     if sent > most + evidence.scenario.concurrency:
-        raise Broken(f"{told.run_id}: {sent} requests failed, {most} may")
+        raise Broken(f"{reported.run_id}: {sent} requests failed, {most} may")
 
 
 def _a_wrong_batch_is_not_sent(evidence: Evidence) -> None:
@@ -68,17 +68,17 @@ def _a_wrong_batch_is_not_sent(evidence: Evidence) -> None:
     """
     allowed: dict[str, list[RowLimit]] = {}
     begun: dict[str, Step] = {}
-    for number, told in enumerate(evidence.told, 1):
-        if told.run_id is None:
+    for number, reported in enumerate(evidence.reported, 1):
+        if reported.run_id is None:
             continue
-        first = begun.setdefault(told.run_id, told.step)
-        said = allowed.setdefault(told.run_id, [told.step.max_invalid or DEFAULT_MAX_INVALID])
-        if told.step.max_invalid is not None:
-            said.append(told.step.max_invalid)
+        first = begun.setdefault(reported.run_id, reported.step)
+        said = allowed.setdefault(reported.run_id, [reported.step.max_invalid or DEFAULT_MAX_INVALID])
+        if reported.step.max_invalid is not None:
+            said.append(reported.step.max_invalid)
         if first.verb == "run" and all(_is_wrong(evidence, first, limit) for limit in said):
             sent = [entry for entry in evidence.journal.entries if entry.process == number]
             if sent:
-                raise Broken(f"{told.run_id}: too many rows are invalid, and {len(sent)} requests were sent")
+                raise Broken(f"{reported.run_id}: too many rows are invalid, and {len(sent)} requests were sent")
 
 
 def _is_wrong(evidence: Evidence, begun: Step, limit: RowLimit) -> bool:
@@ -109,8 +109,8 @@ def _was_told_to_take_another(entry: Entry, before: float) -> bool:
 def _nobody_is_still_asked_for_a_new_key(evidence: Evidence) -> None:
     """In the end every row that was refused for its key was delivered under another one."""
     for job in evidence.scenario.jobs:
-        told, lines = [(told, lines) for told, lines in reports(evidence) if told.step.job == job][-1]
+        reported, lines = [(reported, lines) for reported, lines in reports(evidence) if reported.step.job == job][-1]
         refused = (line for line in lines if line["status"] == "rejected")
         asked = [line["request_key"] for line in refused if line["code"] == "IDEMPOTENT_ERROR"]
         if asked:
-            raise Broken(f"{told.run_id}: the platform still asks for other keys than {asked}")
+            raise Broken(f"{reported.run_id}: the platform still asks for other keys than {asked}")

@@ -15,7 +15,7 @@ from typing import Any
 
 from greenlet import getcurrent, greenlet
 
-from pipeline.model import Api, Loss, Lost, Opened, Reply, SignedRequest, Trip, Trust
+from pipeline.model import Api, Loss, Lost, Opened, Reply, RoundTrip, SignedRequest, Trust
 from pipeline.write.ports import at_once
 from tests.simulation.strays import Stray, Strays
 from tests.simulation.world import Process, World
@@ -269,14 +269,14 @@ class SimulatedTransport:
         is_idle = kept is not None and self._process.world.now - kept.left_at > _IDLE_SECONDS
         return None if fresh or is_idle else kept
 
-    def _trip(self, left_at: float, *, is_fresh: bool) -> Trip:
+    def _round_trip(self, left_at: float, *, is_fresh: bool) -> RoundTrip:
         """Return what the system measured: the least there and back, and of each connection its handshake."""
         world, worker = self._process.world, getcurrent()
         is_first = worker not in self._connected
         self._connected.add(worker)
         chance = world.chance if is_first else self._platform.handshakes
         handshake = sum(_ways(chance)) if is_fresh else 0.0
-        return Trip(left_at, 2 * _LEAST_SECONDS, handshake)
+        return RoundTrip(left_at, 2 * _LEAST_SECONDS, handshake)
 
     def _send(self, request: SignedRequest, stray: Stray | None, *, is_fresh: bool) -> tuple[Reply | Lost, bool]:
         """Return what comes back, and whether that is the stray answer."""
@@ -297,19 +297,19 @@ class SimulatedTransport:
         wait = self._timeout if is_lost and not breaks else forward if breaks else forward + back
         if stray is not None and stray.arrives_at < world.now + wait:
             world.wait(stray.arrives_at - world.now, self._process)
-            return replace(stray.reply, trip=self._trip(left_at, is_fresh=is_fresh)), True
+            return replace(stray.reply, round_trip=self._round_trip(left_at, is_fresh=is_fresh)), True
         world.wait(wait, self._process)
         if is_lost:
             return Lost(Loss.CONNECTION_LOST if breaks else Loss.TIMEOUT), False
-        trip = self._trip(left_at, is_fresh=is_fresh)
+        round_trip = self._round_trip(left_at, is_fresh=is_fresh)
         if fate == "forged":
             # Somebody in between says that it was applied, and the platform never saw it.
             forged = _reply(200, self._platform.success(json.loads(request.body)), {}, fate)
-            return replace(forged, trip=trip, is_fresh=is_fresh), False
+            return replace(forged, round_trip=round_trip, is_fresh=is_fresh), False
         entry.answered, entry.answered_at = True, world.now
         if fate == "cut":
             return Lost(Loss.CUT_SHORT), False
-        return replace(_reply(*box[0], fate), trip=trip, is_fresh=is_fresh), False
+        return replace(_reply(*box[0], fate), round_trip=round_trip, is_fresh=is_fresh), False
 
     def _fate(self) -> str:
         storm = self._platform.storm()

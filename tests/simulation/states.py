@@ -8,7 +8,7 @@ from functools import reduce
 from itertools import pairwise
 
 from tests.simulation.evidence import Broken, Line, exports, lines_of_runs, read, reports, row_of, run_of
-from tests.simulation.history import Evidence, Told
+from tests.simulation.history import AnswerContent, Evidence
 from tests.simulation.platform import Entry, state_identity
 
 Object = tuple[str, str]
@@ -86,11 +86,11 @@ def _unchanged(evidence: Evidence) -> dict[Object, list[tuple[float, Place]]]:
     """Return when runs ended that said of an object that it is as it was, and where they say so."""
     began = _order_of_runs(evidence)
     found: dict[Object, list[tuple[float, Place]]] = defaultdict(list)
-    for told, lines in reports(evidence):
-        for line in (line for line in lines if line["code"] == "unchanged" and told.run_id):
+    for reported, lines in reports(evidence):
+        for line in (line for line in lines if line["code"] == "unchanged" and reported.run_id):
             row = row_of(evidence, line)
-            place = Place(row["updated_at"], began[str(told.run_id)], int(line["source_row"]))
-            found[_object_of(row)].append((told.ended_at, place))
+            place = Place(row["updated_at"], began[str(reported.run_id)], int(line["source_row"]))
+            found[_object_of(row)].append((reported.ended_at, place))
     return found
 
 
@@ -102,30 +102,30 @@ def _may_be_of(evidence: Evidence, entry: Entry) -> Iterator[str]:
     settles that doubt.
     """
     yield run_of(evidence, entry)
-    for told in evidence.told:
-        if told.run_id and told.ended_at <= entry.sent_at and _is_doubtful(evidence, told, entry):
-            yield told.run_id
+    for reported in evidence.reported:
+        if reported.run_id and reported.ended_at <= entry.sent_at and _is_doubtful(evidence, reported, entry):
+            yield reported.run_id
 
 
-def _is_doubtful(evidence: Evidence, told: Told, entry: Entry) -> bool:
-    if told.was_killed or told.report is None:
-        return told.was_killed
-    lines = read(told.report / "outcome.csv")
+def _is_doubtful(evidence: Evidence, reported: AnswerContent, entry: Entry) -> bool:
+    if reported.was_killed or reported.report is None:
+        return reported.was_killed
+    lines = read(reported.report / "outcome.csv")
     return any(line["status"] == "unknown" and _identity_of(row_of(evidence, line)) == entry.identity for line in lines)
 
 
 def _what_is_unchanged_is_held(evidence: Evidence) -> None:
     """A state is left out as unchanged only where the platform holds it at some moment of the run."""
     things = _by_object(evidence)
-    for told, lines in reports(evidence):
-        began = min(other.began_at for other in evidence.told if other.run_id == told.run_id)
+    for reported, lines in reports(evidence):
+        began = min(other.began_at for other in evidence.reported if other.run_id == reported.run_id)
         for line in (line for line in lines if line["code"] == "unchanged"):
             row = row_of(evidence, line)
             changes = _changes(things[_object_of(row)])
             before = [change for change in changes if change.sent_at < began]
-            held = before[-1:] + [change for change in changes if began <= change.sent_at <= told.ended_at]
+            held = before[-1:] + [change for change in changes if began <= change.sent_at <= reported.ended_at]
             if _identity_of(row) not in {change.identity for change in held}:
-                raise Broken(f"{told.run_id} row {line['source_row']}: unchanged, and the platform held {held}")
+                raise Broken(f"{reported.run_id} row {line['source_row']}: unchanged, and the platform held {held}")
 
 
 def _the_last_one_holds(evidence: Evidence) -> None:
@@ -144,7 +144,7 @@ def _the_last_one_holds(evidence: Evidence) -> None:
 def _blocked_is_only_what_waits(evidence: Evidence) -> None:
     """A state is blocked only behind an earlier one of its object that is open, and for more than the run's own end."""
     doubtful_since = _doubtful_since(evidence)
-    for told, lines in reports(evidence):
+    for reported, lines in reports(evidence):
         for line in (line for line in lines if line["code"] == "earlier_state_open"):
             thing = _object_of(row_of(evidence, line))
             before = [
@@ -155,24 +155,24 @@ def _blocked_is_only_what_waits(evidence: Evidence) -> None:
                 and _object_of(row_of(evidence, other)) == thing
             ]
             is_behind = any(other["status"] == "unknown" or other["code"] not in _CUT_OFF for other in before)
-            if not is_behind and doubtful_since.get(thing, float("inf")) > told.ended_at:
-                raise Broken(f"{told.run_id} row {line['source_row']} is blocked, and nothing before it is open")
+            if not is_behind and doubtful_since.get(thing, float("inf")) > reported.ended_at:
+                raise Broken(f"{reported.run_id} row {line['source_row']} is blocked, and nothing before it is open")
 
 
 def _doubtful_since(evidence: Evidence) -> dict[Object, float]:
     """Return since when an object may have been in doubt: a run was killed, or left a state of it unknown."""
     since: dict[Object, float] = defaultdict(lambda: float("inf"))
-    killed = min((told.ended_at for told in evidence.told if told.was_killed), default=float("inf"))
-    for told, lines in reports(evidence):
+    killed = min((reported.ended_at for reported in evidence.reported if reported.was_killed), default=float("inf"))
+    for reported, lines in reports(evidence):
         for line in (line for line in lines if line["status"] == "unknown"):
             thing = _object_of(row_of(evidence, line))
-            since[thing] = min(since[thing], told.ended_at)
+            since[thing] = min(since[thing], reported.ended_at)
     return {thing: min(killed, since[thing]) for thing in _by_object(evidence)}
 
 
 def _in_fair_weather_nothing_is_sent_twice(evidence: Evidence) -> None:
     """Where every answer is heard, and no run is cut off, no object is told twice in a row what it holds."""
-    steps = [told.step for told in evidence.told]
+    steps = [reported.step for reported in evidence.reported]
     is_fair = not evidence.scenario.storms and not evidence.scenario.refusals
     if is_fair and not any(step.dies_after or step.frozen_after or step.changed_mapping for step in steps):
         for thing, entries in _by_object(evidence).items():
@@ -233,8 +233,8 @@ def _places(evidence: Evidence) -> dict[tuple[str, str], list[Place]]:
     places: dict[tuple[str, str], list[tuple[bool, Place]]] = defaultdict(list)
     for run_id, lines in lines_of_runs(evidence).items():
         # As the run told of each row last: one that ended while it read may tell a row as unsent that is then left out.
-        told_last = {line["source_row"]: line for line in lines}
-        for line in (line for line in told_last.values() if line["status"] != "invalid"):
+        reported_last = {line["source_row"]: line for line in lines}
+        for line in (line for line in reported_last.values() if line["status"] != "invalid"):
             row = row_of(evidence, line)
             place = Place(row["updated_at"], began[run_id], int(line["source_row"]))
             places[run_id, _identity_of(row)].append((line["status"] == "skipped", place))
@@ -254,14 +254,14 @@ def _order_of_runs(evidence: Evidence) -> dict[str, int]:
     order: dict[str, int] = {}
     last: dict[str, str] = {}
     unnamed: dict[str, int] = {}
-    for number, told in enumerate(evidence.told):
-        job = told.step.job
-        staged_by = told.step.run_id or last.get(job)
-        is_copy = told.step.verb == "rerun" and staged_by in order
+    for number, reported in enumerate(evidence.reported):
+        job = reported.step.job
+        staged_by = reported.step.run_id or last.get(job)
+        is_copy = reported.step.verb == "rerun" and staged_by in order
         place = order[staged_by] if is_copy and staged_by else number
-        if told.run_id is None:
+        if reported.run_id is None:
             unnamed[job] = place
             continue
-        order.setdefault(told.run_id, unnamed.get(job, place) if told.step.verb == "resume" else place)
-        last[job] = told.run_id
+        order.setdefault(reported.run_id, unnamed.get(job, place) if reported.step.verb == "resume" else place)
+        last[job] = reported.run_id
     return order

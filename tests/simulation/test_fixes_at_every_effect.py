@@ -37,7 +37,7 @@ def played(seed: int, steps: tuple[Step, ...]) -> Evidence:
         )  # fmt: skip
         evidence = History(scenario, folder).play()
         check(evidence)
-        last = evidence.told[-1].report
+        last = evidence.reported[-1].report
         assert last is not None
         # Somebody may have overlooked a row each time.
         left = {(line["status"], line["code"]) for line in read(last / "outcome.csv")}
@@ -53,6 +53,6 @@ def test_a_fixing_run_may_die_at_any_of_its_effects(seed: int) -> None:
     for dies_after in count():
         fix = Step("fix", "a", dies_after=dies_after, pause_before=2 * _FORGIVEN_AFTER)
         evidence = played(seed, (Step("run", "a"), fix, Step("run", "a")))
-        if not evidence.told[1].was_killed:
+        if not evidence.reported[1].was_killed:
             break
     assert dies_after > 10

@@ -58,7 +58,7 @@ def test_an_outage_is_waited_out_with_few_requests(kind: str) -> None:
     """Over an outage of two hours a run sends at most a tenth more requests than it has rows, and ends well."""
     evidence = play_night(hours=0.1, storms=(Storm(60.0, 7260.0, **{kind: 1.0}),))
 
-    assert [told.exit_code for told in evidence.told] == [0]
+    assert [reported.exit_code for reported in evidence.reported] == [0]
     assert evidence.sent <= 1.1 * 1800
 
 

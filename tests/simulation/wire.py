@@ -18,7 +18,7 @@ from pipeline.write.transport.curl_transport import CurlTransport
 from pipeline.write.transport.network import Endpoint, Network
 from pipeline.write.transport.requests_transport import RequestsTransport
 from tests.simulation.platform import Exchange, SimulatedTransport
-from tests.write.loopback import Act, Loopback, closes, deliver, follows, says, sends, serving
+from tests.write.loopback import Loopback, Phase, closes, deliver, follows, says, sends, serving
 
 TRANSPORTS: dict[str, Callable[[Endpoint, Callable[[], float]], Network]] = {
     "requests": RequestsTransport,
@@ -58,7 +58,7 @@ class Wire:
         if isinstance(answer, Reply) and isinstance(ends, Reply):
             assert answer.is_fresh == ends.is_fresh
             # How long it took is virtual.
-            return replace(answer, trip=ends.trip)
+            return replace(answer, round_trip=ends.round_trip)
         # Nobody waits for what never comes: the server ends the wait.
         is_late = isinstance(ends, Lost) and ends.cause is Loss.TIMEOUT
         is_lost = isinstance(answer, Lost) and answer.cause is Loss.CONNECTION_LOST
@@ -101,7 +101,7 @@ def wired(name: str) -> Iterator[Wire]:
         yield Wire(server, TRANSPORTS[name])
 
 
-def _act(ends: Reply | Lost) -> Act:
+def _act(ends: Reply | Lost) -> Phase:
     match ends:
         case Reply(status, headers, body):
             return says(f"{status} Said", body, *(f"{name}: {value}" for name, value in headers.items()))

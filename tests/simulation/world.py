@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from greenlet import getcurrent, greenlet
 
-from pipeline.ledger.store.lease import Holder
+from pipeline.ledger.store.lease import LeaseOwner
 
 _EPOCH = datetime(2025, 11, 20, 16, 0, tzinfo=UTC)
 _MOST_EVENTS = 2_000_000
@@ -136,9 +136,9 @@ class Process:
         world.processes.append(self)
 
     @property
-    def holder(self) -> Holder:
+    def holder(self) -> LeaseOwner:
         """Who this is in the ledger."""
-        return Holder(host="host", boot="boot", pid=self.pid, began="0", namespace="one")
+        return LeaseOwner(host="host", boot="boot", pid=self.pid, began="0", namespace="one")
 
     def spawn(self, act: Callable[[], None]) -> None:
         """Start a greenlet of this process."""

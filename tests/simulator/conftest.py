@@ -274,8 +274,8 @@ class Opened:
 
     @staticmethod
     def alipay_v3(answer: Answer, key: str = "alipay-platform-public") -> Any:
-        stamp = f"{answer.headers['alipay-timestamp']}\n{answer.headers['alipay-nonce']}\n"
-        verify(key, answer.headers["alipay-signature"], stamp.encode() + answer.body + b"\n")
+        signature = f"{answer.headers['alipay-timestamp']}\n{answer.headers['alipay-nonce']}\n"
+        verify(key, answer.headers["alipay-signature"], signature.encode() + answer.body + b"\n")
         return json.loads(decrypt(answer.body) if not answer.body.startswith(b"{") else answer.body)
 
     @staticmethod
@@ -297,8 +297,8 @@ class Opened:
 
     @staticmethod
     def wechatpay(answer: Answer, key: str = "wechatpay-pubkey-public") -> Any:
-        stamp = f"{answer.headers['wechatpay-timestamp']}\n{answer.headers['wechatpay-nonce']}\n"
-        verify(key, answer.headers["wechatpay-signature"], stamp.encode() + answer.body + b"\n")
+        signature = f"{answer.headers['wechatpay-timestamp']}\n{answer.headers['wechatpay-nonce']}\n"
+        verify(key, answer.headers["wechatpay-signature"], signature.encode() + answer.body + b"\n")
         return json.loads(answer.body)
 
 

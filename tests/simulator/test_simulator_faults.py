@@ -10,7 +10,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 
 from pipeline.errors import SettingsError
-from pipeline.simulator import Api, Decision, Fault, Kind, Simulator, When
+from pipeline.simulator import Api, Decision, InjectedFault, Kind, Simulator, When
 
 if TYPE_CHECKING:
     from tests.simulator.conftest import Made, Merchant, MovableClock, Opened
@@ -34,7 +34,7 @@ def test_a_lost_answer_is_a_closed_connection(
     kind: Kind, decision: Decision, simulator: Simulator, merchant: Merchant
 ) -> None:
     """The connection closes without an answer, and the journal says whether the request was applied."""
-    simulator.set_faults([Fault(kind)])
+    simulator.set_faults([InjectedFault(kind)])
 
     with pytest.raises(http.client.RemoteDisconnected):
         merchant.report()
@@ -46,7 +46,7 @@ def test_a_lost_answer_is_a_closed_connection(
 @pytest.mark.parametrize("when", [When.BEFORE_APPLYING, When.AFTER_APPLYING])
 def test_a_status_comes_bare(status: int, when: When, simulator: Simulator, merchant: Merchant) -> None:
     """Any status can be sent without a body, before or after applying."""
-    simulator.set_faults([Fault(Kind.STATUS, status=status, when=when)])
+    simulator.set_faults([InjectedFault(Kind.STATUS, status=status, when=when)])
 
     answer = merchant.points()
 
@@ -59,8 +59,8 @@ def test_a_status_may_bring_a_body_or_a_platforms_error(simulator: Simulator, me
     """A body is sent as it is written; a code is sent in the form of the platform that is asked, unsigned."""
     simulator.set_faults(
         [
-            Fault(Kind.STATUS, status=503, body="down", retry_after=7, times=1),
-            Fault(Kind.STATUS, status=500, code="SYSTEM_ERROR", message="busy"),
+            InjectedFault(Kind.STATUS, status=503, body="down", retry_after=7, times=1),
+            InjectedFault(Kind.STATUS, status=500, code="SYSTEM_ERROR", message="busy"),
         ]
     )
 
@@ -75,7 +75,7 @@ def test_a_status_may_bring_a_body_or_a_platforms_error(simulator: Simulator, me
 
 def test_a_throttle_may_say_how_long_to_wait(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
     """Each platform refuses in its own words, with `Retry-After` where the fault names it; nothing is applied."""
-    simulator.set_faults([Fault(Kind.THROTTLE, retry_after=3)])
+    simulator.set_faults([InjectedFault(Kind.THROTTLE, retry_after=3)])
 
     v3, wechatpay, gateway = merchant.report(), merchant.points(), merchant.state()
 
@@ -90,7 +90,7 @@ def test_a_slow_answer_takes_its_time_before_or_after_applying(
 ) -> None:
     """Seconds pass on the simulator's clock, on both sides where two faults say so, and the answer is good."""
     simulator.set_faults(
-        [Fault(Kind.SLOW, seconds=2), Fault(Kind.SLOW, seconds=3, when=When.AFTER_APPLYING)],
+        [InjectedFault(Kind.SLOW, seconds=2), InjectedFault(Kind.SLOW, seconds=3, when=When.AFTER_APPLYING)],
     )
 
     answer = merchant.points()
@@ -101,7 +101,7 @@ def test_a_slow_answer_takes_its_time_before_or_after_applying(
 
 def test_a_cut_body_ends_before_its_length(simulator: Simulator, merchant: Merchant) -> None:
     """The answer announces more than it sends, and the request was applied."""
-    simulator.set_faults([Fault(Kind.CUT_BODY)])
+    simulator.set_faults([InjectedFault(Kind.CUT_BODY)])
 
     with pytest.raises(http.client.IncompleteRead):
         merchant.points()
@@ -111,7 +111,9 @@ def test_a_cut_body_ends_before_its_length(simulator: Simulator, merchant: Merch
 
 def test_a_page_instead_of_json(simulator: Simulator, merchant: Merchant) -> None:
     """A 200 with HTML comes from someone in between: nothing was applied, unless the fault says so."""
-    simulator.set_faults([Fault(Kind.HTML_BODY, times=1), Fault(Kind.HTML_BODY, when=When.AFTER_APPLYING)])
+    simulator.set_faults(
+        [InjectedFault(Kind.HTML_BODY, times=1), InjectedFault(Kind.HTML_BODY, when=When.AFTER_APPLYING)]
+    )
 
     answers = [merchant.state() for _ in range(2)]
 
@@ -125,7 +127,7 @@ def test_a_bad_signature_does_not_verify(
     kind: Kind, api: str, simulator: Simulator, merchant: Merchant, opened: Opened
 ) -> None:
     """The request is applied and the answer is whole, but its signature is not the platform's."""
-    simulator.set_faults([Fault(kind)])
+    simulator.set_faults([InjectedFault(kind)])
     ask: Any = getattr(merchant, api)
     readers: dict[str, Any] = {"report": opened.alipay_v3, "state": opened.gateway, "points": opened.wechatpay}
 
@@ -137,7 +139,7 @@ def test_a_bad_signature_does_not_verify(
 
 def test_a_probe_bears_its_mark(simulator: Simulator, merchant: Merchant) -> None:
     """A probe is a right signature behind WECHATPAY/SIGNTEST/, so that only the mark makes it wrong."""
-    simulator.set_faults([Fault(Kind.PROBE_SIGNATURE)])
+    simulator.set_faults([InjectedFault(Kind.PROBE_SIGNATURE)])
 
     signature = merchant.points().headers["wechatpay-signature"]
 
@@ -147,7 +149,7 @@ def test_a_probe_bears_its_mark(simulator: Simulator, merchant: Merchant) -> Non
 
 def test_a_missing_signature_is_not_there(simulator: Simulator, merchant: Merchant) -> None:
     """The success answer of each platform comes without its signature."""
-    simulator.set_faults([Fault(Kind.MISSING_SIGNATURE)])
+    simulator.set_faults([InjectedFault(Kind.MISSING_SIGNATURE)])
 
     v3, state, points = merchant.report(), merchant.state(), merchant.points()
 
@@ -161,7 +163,7 @@ def test_a_key_that_the_client_does_not_know(
     fetchable: bool, simulator: Simulator, merchant: Merchant, opened: Opened
 ) -> None:
     """The answer names, and is signed with, the platform's next key, or bears a name that nobody can look up."""
-    simulator.set_faults([Fault(Kind.UNKNOWN_SERIAL, fetchable=fetchable)])
+    simulator.set_faults([InjectedFault(Kind.UNKNOWN_SERIAL, fetchable=fetchable)])
 
     v3, state, points = merchant.report(certificates=True), merchant.state(certificates=True), merchant.points()
 
@@ -179,7 +181,9 @@ def test_a_key_that_the_client_does_not_know(
 
 def test_a_stale_answer_is_well_signed(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
     """The answer's time is ten minutes ago, or as long as the fault says, and the signature covers it."""
-    simulator.set_faults([Fault(Kind.STALE_TIMESTAMP, times=1), Fault(Kind.STALE_TIMESTAMP, seconds=301)])
+    simulator.set_faults(
+        [InjectedFault(Kind.STALE_TIMESTAMP, times=1), InjectedFault(Kind.STALE_TIMESTAMP, seconds=301)]
+    )
 
     answers = [merchant.points() for _ in range(2)]
 
@@ -189,7 +193,7 @@ def test_a_stale_answer_is_well_signed(simulator: Simulator, merchant: Merchant,
 
 def test_an_answer_sealed_with_another_key(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
     """The encrypted answer verifies and does not decrypt."""
-    simulator.set_faults([Fault(Kind.BAD_ENCRYPTION)])
+    simulator.set_faults([InjectedFault(Kind.BAD_ENCRYPTION)])
 
     for read, answer in (
         (opened.alipay_v3, merchant.report(encrypted=True)),
@@ -201,7 +205,7 @@ def test_an_answer_sealed_with_another_key(simulator: Simulator, merchant: Merch
 
 def test_a_wrong_echo_is_well_signed(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
     """The answer verifies and speaks of another request; the gateway's says neither success nor failure."""
-    simulator.set_faults([Fault(Kind.WRONG_ECHO)])
+    simulator.set_faults([InjectedFault(Kind.WRONG_ECHO)])
 
     assert opened.alipay_v3(merchant.report())["out_biz_no"] == "ord-1-other"
     assert opened.wechatpay(merchant.points())["out_request_no"] == "pt-1-other"
@@ -211,13 +215,13 @@ def test_a_wrong_echo_is_well_signed(simulator: Simulator, merchant: Merchant, o
 @pytest.mark.parametrize(
     ("fault", "second"),
     [
-        pytest.param(Fault(Kind.STRAY_ANSWER, seconds=2.0), b"HTTP/1.1 200 OK", id="the same again"),
-        pytest.param(Fault(Kind.STRAY_ANSWER, status=408), b"HTTP/1.1 408 Request Timeout", id="a status"),
-        pytest.param(Fault(Kind.STRAY_ANSWER, status=400, code="X"), b"HTTP/1.1 400 Bad Request", id="a code"),
+        pytest.param(InjectedFault(Kind.STRAY_ANSWER, seconds=2.0), b"HTTP/1.1 200 OK", id="the same again"),
+        pytest.param(InjectedFault(Kind.STRAY_ANSWER, status=408), b"HTTP/1.1 408 Request Timeout", id="a status"),
+        pytest.param(InjectedFault(Kind.STRAY_ANSWER, status=400, code="X"), b"HTTP/1.1 400 Bad Request", id="a code"),
     ],
 )
 def test_a_stray_answer_follows_over_the_same_connection(
-    fault: Fault, second: bytes, simulator: Simulator, merchant: Merchant
+    fault: InjectedFault, second: bytes, simulator: Simulator, merchant: Merchant
 ) -> None:
     """A second answer comes behind the first, the same again or another one; the request is applied once."""
     simulator.set_faults([fault])
@@ -232,7 +236,7 @@ def test_a_stray_answer_follows_over_the_same_connection(
 
 def test_a_refusal_by_key(simulator: Simulator, merchant: Merchant, opened: Opened, make: Made) -> None:
     """Keys that a glob names are refused with the given code, signed, and never applied."""
-    simulator.set_faults([Fault(Kind.REFUSE, key="bad-*", code="TRADE_NOT_EXIST", message="no such trade")])
+    simulator.set_faults([InjectedFault(Kind.REFUSE, key="bad-*", code="TRADE_NOT_EXIST", message="no such trade")])
 
     bad, good = merchant.report(make.report("bad-1")), merchant.report(make.report("good-1"))
 
@@ -242,7 +246,9 @@ def test_a_refusal_by_key(simulator: Simulator, merchant: Merchant, opened: Open
 
 def test_a_success_that_is_none(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
     """Alipay's 200 with a `fail_reason`, and the gateway's 10000 with `failed`, are signed refusals."""
-    simulator.set_faults([Fault(Kind.REFUSE, api=api, fail_reason="未达标") for api in (Api.CUMULATION, Api.STATE)])
+    simulator.set_faults(
+        [InjectedFault(Kind.REFUSE, api=api, fail_reason="未达标") for api in (Api.CUMULATION, Api.STATE)]
+    )
 
     report, state = merchant.report(), merchant.state()
 
@@ -269,7 +275,7 @@ def test_the_gateway_puts_a_sub_code_under_its_class(
     sub_code: str, code: str, simulator: Simulator, merchant: Merchant, opened: Opened
 ) -> None:
     """A refusal names one sub code; the five digits above it follow from the document's table."""
-    simulator.set_faults([Fault(Kind.REFUSE, code=sub_code)])
+    simulator.set_faults([InjectedFault(Kind.REFUSE, code=sub_code)])
 
     content = opened.gateway(merchant.state())
 
@@ -300,7 +306,7 @@ def test_matching_chooses_the_requests(
     matching: dict[str, Any], struck: str, simulator: Simulator, merchant: Merchant, make: Made
 ) -> None:
     """What a fault is narrowed to decides which of the requests abcdabcd it strikes."""
-    simulator.set_faults([Fault(Kind.STATUS, status=500, **matching)])
+    simulator.set_faults([InjectedFault(Kind.STATUS, status=500, **matching)])
 
     assert statuses(merchant, make, "abcdabcd") == struck
 
@@ -310,7 +316,7 @@ def test_a_time_window_counts_from_when_the_faults_were_set(
 ) -> None:
     """A fault with a window strikes from its beginning on, and not from its end on."""
     clock.sleep(100)
-    simulator.set_faults([Fault(Kind.STATUS, status=500, after_seconds=10, until_seconds=20)])
+    simulator.set_faults([InjectedFault(Kind.STATUS, status=500, after_seconds=10, until_seconds=20)])
 
     struck = ""
     for wait in (0, 9.5, 0.5, 9.5, 0.5):
@@ -326,7 +332,7 @@ def test_chance_is_fixed_by_the_seed(simulator: Simulator, merchant: Merchant, m
     patterns = []
     for _ in range(2):
         simulator.reset()
-        simulator.set_faults([Fault(Kind.STATUS, status=500, probability=0.5)])
+        simulator.set_faults([InjectedFault(Kind.STATUS, status=500, probability=0.5)])
         patterns.append(statuses(merchant, make, keys))
 
     assert patterns[0] == patterns[1]
@@ -335,7 +341,9 @@ def test_chance_is_fixed_by_the_seed(simulator: Simulator, merchant: Merchant, m
 
 def test_of_several_faults_the_first_that_strikes_counts(simulator: Simulator, merchant: Merchant, make: Made) -> None:
     """A request that one fault strikes is not seen by those after it."""
-    simulator.set_faults([Fault(Kind.STATUS, status=500, times=1), Fault(Kind.STATUS, status=503, times=1)])
+    simulator.set_faults(
+        [InjectedFault(Kind.STATUS, status=500, times=1), InjectedFault(Kind.STATUS, status=503, times=1)]
+    )
 
     assert [merchant.report(make.report(key)).status for key in "abc"] == [500, 503, 200]
 
@@ -344,38 +352,44 @@ def test_of_several_faults_the_first_that_strikes_counts(simulator: Simulator, m
     ("fault", "sentence"),
     [
         pytest.param(
-            Fault(Kind.STATUS), "fault 1: `status` is missing: kind `status` needs it", id="a status without one"
+            InjectedFault(Kind.STATUS),
+            "fault 1: `status` is missing: kind `status` needs it",
+            id="a status without one",
         ),
         pytest.param(
-            Fault(Kind.SLOW), "fault 1: `seconds` is missing: kind `slow` needs it", id="slow without seconds"
+            InjectedFault(Kind.SLOW), "fault 1: `seconds` is missing: kind `slow` needs it", id="slow without seconds"
         ),
         pytest.param(
-            Fault(Kind.REFUSE),
+            InjectedFault(Kind.REFUSE),
             "fault 1: `code` or `fail_reason` is needed by kind `refuse`, one of them",
             id="a refusal without words",
         ),
         pytest.param(
-            Fault(Kind.REFUSE, api=Api.POINTS, fail_reason="x"),
+            InjectedFault(Kind.REFUSE, api=Api.POINTS, fail_reason="x"),
             "fault 1: `fail_reason` is Alipay's: `api` has to be `alipay.cumulation` or `alipay.state`",
             id="Alipay's words for WeChat Pay",
         ),
         pytest.param(
-            Fault(Kind.SLOW, seconds=-1), "fault 1: `seconds` is -1, but can't be less than 0", id="time backwards"
+            InjectedFault(Kind.SLOW, seconds=-1),
+            "fault 1: `seconds` is -1, but can't be less than 0",
+            id="time backwards",
         ),
         pytest.param(
-            Fault(Kind.CUT_BODY, every=0), "fault 1: `every` is 0, but counts from 1", id="every zeroth request"
+            InjectedFault(Kind.CUT_BODY, every=0), "fault 1: `every` is 0, but counts from 1", id="every zeroth request"
         ),
         pytest.param(
-            Fault(Kind.CUT_BODY, probability=1.5),
+            InjectedFault(Kind.CUT_BODY, probability=1.5),
             "fault 1: `probability` is 1.5, but lies between 0 and 1",
             id="more than certain",
         ),
         pytest.param(
-            Fault(Kind.STATUS, status=99), "fault 1: `status` is 99, but lies between 200 and 599", id="no status"
+            InjectedFault(Kind.STATUS, status=99),
+            "fault 1: `status` is 99, but lies between 200 and 599",
+            id="no status",
         ),
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(fault: Fault, sentence: str, simulator: Simulator) -> None:
+def test_a_fault_that_makes_no_sense_is_refused(fault: InjectedFault, sentence: str, simulator: Simulator) -> None:
     """Setting a wrong fault says what is wrong with it, and the faults in force stay."""
     with pytest.raises(SettingsError) as raised:
         simulator.set_faults([fault])

@@ -14,7 +14,7 @@ from pipeline.write.transport.curl_transport import CurlTransport
 from pipeline.write.transport.network import Endpoint, Network
 from pipeline.write.transport.requests_transport import RequestsTransport
 from tests.write.certificates import context_of, write_certificate
-from tests.write.loopback import Act, Loopback, serving
+from tests.write.loopback import Loopback, Phase, serving
 
 Starts = Callable[..., Loopback]
 
@@ -24,7 +24,7 @@ def starts() -> Iterator[Starts]:
     """Start a server that does these acts, one for each request."""
     with ExitStack() as stack:
 
-        def started(*acts: Act, greets: Act | None = None, context: ssl.SSLContext | None = None) -> Loopback:
+        def started(*acts: Phase, greets: Phase | None = None, context: ssl.SSLContext | None = None) -> Loopback:
             return stack.enter_context(serving(Loopback(list(acts), greets, context)))
 
         yield started

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-Act = Callable[[socket.socket], None]
+Phase = Callable[[socket.socket], None]
 
 
 class HangsUp(Exception):
@@ -26,8 +26,8 @@ class Loopback:
     connection before anything is read from it.
     """
 
-    acts: list[Act] = field(default_factory=list)
-    greets: Act | None = None
+    acts: list[Phase] = field(default_factory=list)
+    greets: Phase | None = None
     context: ssl.SSLContext | None = None
     requests: list[bytes] = field(default_factory=list)
     came_over: list[socket.socket] = field(default_factory=list)
@@ -106,13 +106,13 @@ def read_request(connection: socket.socket) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
-def says(status: str, body: bytes = b"", *headers: str, length: int | None = None) -> Act:
+def says(status: str, body: bytes = b"", *headers: str, length: int | None = None) -> Phase:
     """Answer, and keep the connection."""
     lines = (f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}", *headers)
     return lambda connection: connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
 
 
-def follows(first: Act, second: Act) -> Act:
+def follows(first: Phase, second: Phase) -> Phase:
     """Do one thing, and then another."""
 
     def act(connection: socket.socket) -> None:
@@ -122,7 +122,7 @@ def follows(first: Act, second: Act) -> Act:
     return act
 
 
-def sends(data: bytes) -> Act:
+def sends(data: bytes) -> Phase:
     """Send these bytes, whatever they mean, and close."""
 
     def act(connection: socket.socket) -> None:
@@ -149,7 +149,7 @@ def is_silent(connection: socket.socket) -> None:
     raise HangsUp
 
 
-def drips(pieces: Sequence[bytes], pause: Callable[[], None]) -> Act:
+def drips(pieces: Sequence[bytes], pause: Callable[[], None]) -> Phase:
     """Send piece by piece, each after a pause."""
 
     def act(connection: socket.socket) -> None:
@@ -160,7 +160,7 @@ def drips(pieces: Sequence[bytes], pause: Callable[[], None]) -> Act:
     return act
 
 
-def tunnels(context: ssl.SSLContext, act: Act, *, seen: list[bytes]) -> Act:
+def tunnels(context: ssl.SSLContext, act: Phase, *, seen: list[bytes]) -> Phase:
     """Be a proxy and the server behind it: grant a CONNECT, speak TLS from then on, note a request and answer it."""
 
     def granted(connection: socket.socket) -> None:
@@ -173,7 +173,7 @@ def tunnels(context: ssl.SSLContext, act: Act, *, seen: list[bytes]) -> Act:
     return granted
 
 
-def deliver(connection: socket.socket, act: Act) -> None:
+def deliver(connection: socket.socket, act: Phase) -> None:
     """Do something over a connection; return once the other end's system has got it."""
     act(connection)
     unacknowledged = bytearray(4)
@@ -184,7 +184,7 @@ def deliver(connection: socket.socket, act: Act) -> None:
 class Unasked:
     """An act that a server does over an idle connection, in its own thread, when the test says `now`."""
 
-    def __init__(self, act: Act) -> None:
+    def __init__(self, act: Phase) -> None:
         self._act = act
         self._asked, self._done = threading.Event(), threading.Event()
 
@@ -199,7 +199,7 @@ class Unasked:
         self._done.wait()
 
 
-def breaks_tls(data: bytes) -> Act:
+def breaks_tls(data: bytes) -> Phase:
     """Send what is no TLS over a connection that speaks TLS."""
 
     def act(connection: socket.socket) -> None:

@@ -11,11 +11,11 @@ from pipeline.errors import LedgerError
 from pipeline.ledger.records import Due, Settlement
 from pipeline.ledger.rules.admission import Admission, Go
 from pipeline.limits.permits import Permit
-from pipeline.model import Api, Loss, Lost, Opened, Reply, SignedRequest, Trip, Trust, digest
+from pipeline.model import Api, Loss, Lost, Opened, Reply, RoundTrip, SignedRequest, Trust, digest
 from pipeline.write.brakes.circuit_breaker import CircuitBreaker
-from pipeline.write.brakes.failure_streaks import Monotony, Suspicion
-from pipeline.write.brakes.run_control import Course
-from pipeline.write.brakes.verdict_watch import Watch
+from pipeline.write.brakes.failure_streaks import EqualEndings, RefusalStreak
+from pipeline.write.brakes.run_control import RunControl
+from pipeline.write.brakes.verdict_watch import FailureStreaks
 from pipeline.write.delivery import Means
 from pipeline.write.keys import Keys
 from pipeline.write.ports import at_once
@@ -24,7 +24,7 @@ from pipeline.write.writer import LaneQueue, Writer
 from tests.moved_clock import MovedClock
 
 TRIP_SECONDS = 0.05
-TRIP = Trip(left_at=5.0, shortest=0.01, handshake=0.02)
+TRIP = RoundTrip(left_at=5.0, shortest=0.01, handshake=0.02)
 
 Answer = Reply | Lost
 
@@ -131,7 +131,7 @@ class Network:
         laid_out = self.answers.get(key, [])
         answer = laid_out.pop(0) if laid_out else reply(200, out_biz_no=key)
         answer = answer if isinstance(answer, Reply | Lost) else answer()
-        return replace(answer, trip=TRIP) if isinstance(answer, Reply) else answer
+        return replace(answer, round_trip=TRIP) if isinstance(answer, Reply) else answer
 
     def keys_sent(self) -> list[str]:
         return [orjson.loads(request.body)["out_biz_no"] for request in self.sent if request.method == "POST"]
@@ -144,17 +144,17 @@ class Permitting:
         self._clock = clock
         self.late_by: list[float] = []
         self.given: list[Permit] = []
-        self.returned: list[tuple[int, Trip | None]] = []
+        self.returned: list[tuple[int, RoundTrip | None]] = []
         self.slowed: list[float | None] = []
 
-    def take(self, go_on: Callable[[], None]) -> Permit:
-        go_on()
+    def take(self, check_running: Callable[[], None]) -> Permit:
+        check_running()
         late_by = self.late_by.pop(0) if self.late_by else 0.0
         self.given.append(Permit(len(self.given) + 1, self._clock.steady() - late_by))
         return self.given[-1]
 
-    def give_back(self, permit: Permit, trip: Trip | None) -> None:
-        self.returned.append((permit.serial, trip))
+    def give_back(self, permit: Permit, round_trip: RoundTrip | None) -> None:
+        self.returned.append((permit.serial, round_trip))
 
     def slow_down(self, wait_seconds: float | None) -> None:
         self.slowed.append(wait_seconds)
@@ -193,7 +193,7 @@ class Book:
             raise LedgerError("the job was taken over")
 
 
-class Rehearsal:
+class DryRun:
     """All parts of a delivery, ready to be carried out."""
 
     def __init__(
@@ -206,7 +206,7 @@ class Rehearsal:
     ):
         self.clock = MovedClock()
         until = None if until_seconds is None else self.clock.now() + timedelta(seconds=until_seconds)
-        self.course = Course(self.clock, until=until)
+        self.control = RunControl(self.clock, until=until)
         self.signer = PlainSigner()
         self.network = Network(self.clock)
         self.quota = Permitting(self.clock)
@@ -218,9 +218,9 @@ class Rehearsal:
             signer=self.signer,
             transport=self.network,
             quota=self.quota,
-            course=self.course,
+            control=self.control,
             breaker=self.breaker,
-            watch=Watch(Suspicion(), Monotony()),
+            streaks=FailureStreaks(RefusalStreak(), EqualEndings()),
             keys=Keys(self.signer, self.network, self.clock, chance),
             policy=RetryPolicy(max_attempts, base_seconds=1.0, cap_seconds=8.0),
             clock=self.clock,

@@ -8,7 +8,7 @@ import pytest
 from pipeline.model import Api, Opened, Reply, Trust
 from pipeline.write.answers.catalogue import find_codes
 from pipeline.write.answers.judge import judge
-from pipeline.write.answers.sent_request import Asked
+from pipeline.write.answers.sent_request import SentRequest
 from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 
 NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
@@ -117,7 +117,7 @@ def kind(verdict: Verdict) -> str:
 def unsigned_error(api: Api, status: int, fields: dict[str, str]) -> Verdict:
     content = orjson.dumps(fields) if fields else None
     opened = Opened(Trust.UNSIGNED_ERROR, content)
-    return judge(Asked(api, "key"), Reply(status, {}, content or b""), opened, doubt=False, at=NOW)
+    return judge(SentRequest(api, "key"), Reply(status, {}, content or b""), opened, doubt=False, at=NOW)
 
 
 @pytest.mark.parametrize(("code", "means"), [(code, means) for means in V3_CODES for code in V3_CODES[means].split()])

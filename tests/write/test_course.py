@@ -6,33 +6,33 @@ from datetime import timedelta, timezone
 import pytest
 
 from pipeline.model import Status
-from pipeline.write.brakes.run_control import Course, Drained, Ending
+from pipeline.write.brakes.run_control import Drained, Ending, RunControl
 from tests.moved_clock import NOON, MovedClock
 
 
-def ended(course: Course) -> tuple[Ending | None, str | None, str | None]:
-    return course.ending, course.reason, course.halt_code
+def ended(control: RunControl) -> tuple[Ending | None, str | None, str | None]:
+    return control.ending, control.reason, control.halt_code
 
 
 def test_a_run_goes_on_until_something_ends_it() -> None:
     """Without a deadline, a drain or a failure too many nothing is raised."""
-    course = Course(MovedClock())
-    course.go_on()
+    control = RunControl(MovedClock())
+    control.check_running()
 
-    assert ended(course) == (None, None, None)
+    assert ended(control) == (None, None, None)
 
 
 def test_the_first_reason_counts() -> None:
     """A run that is drained once is drained for that reason, and sleeping workers wake up."""
     clock = MovedClock()
-    course = Course(clock)
-    course.drain(Ending.STOPPED, "our signature is refused", halt_code="SIGN_ERROR")
-    course.drain(Ending.INTERRUPTED, "SIGTERM")
-    course.give_up()
+    control = RunControl(clock)
+    control.drain(Ending.STOPPED, "our signature is refused", halt_code="SIGN_ERROR")
+    control.drain(Ending.INTERRUPTED, "SIGTERM")
+    control.give_up()
 
     with pytest.raises(Drained):
-        course.go_on()
-    assert ended(course) == (Ending.STOPPED, "our signature is refused", "SIGN_ERROR")
+        control.check_running()
+    assert ended(control) == (Ending.STOPPED, "our signature is refused", "SIGN_ERROR")
     assert clock.is_woken
 
 
@@ -44,14 +44,14 @@ def test_a_deadline_ends_the_run(seconds: float, *, is_over: bool) -> None:
     """At its deadline, in whatever zone that is given, the run is drained."""
     until = (NOON + timedelta(minutes=30)).astimezone(timezone(timedelta(hours=8)))
     clock = MovedClock(NOON + timedelta(minutes=30, seconds=seconds))
-    course = Course(clock, until=until)
+    control = RunControl(clock, until=until)
     try:
-        course.go_on()
+        control.check_running()
     except Drained:
-        assert ended(course) == (
+        assert ended(control) == (
             Ending.DEADLINE, "the deadline 20:30 was reached; `backfill resume` goes on", None,
         )  # fmt: skip
-    assert (course.ending is Ending.DEADLINE) is is_over
+    assert (control.ending is Ending.DEADLINE) is is_over
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_deadline_ends_the_run(seconds: float, *, is_over: bool) -> None:
 @pytest.mark.parametrize("status", [Status.INVALID, Status.REJECTED, Status.UNKNOWN])
 def test_too_many_failures_stop_the_run(status: Status, most: float | None, failed: int, *, stops: bool) -> None:
     """Invalid, refused and unknown rows count as failed, whether they come before or after the limit is known."""
-    before, after = Course(MovedClock()), Course(MovedClock())
+    before, after = RunControl(MovedClock()), RunControl(MovedClock())
     before.count(status, failed)
     if most is not None:
         before.allow_failures(most)
@@ -81,25 +81,25 @@ def test_too_many_failures_stop_the_run(status: Status, most: float | None, fail
 
 def test_rows_that_did_not_fail_do_not_count() -> None:
     """Success, rows left out, and rows that were not sent stop no run."""
-    course = Course(MovedClock())
-    course.allow_failures(0)
+    control = RunControl(MovedClock())
+    control.allow_failures(0)
     for status in (Status.SUCCEEDED, Status.SKIPPED, Status.BLOCKED, Status.UNSENT):
-        course.count(status, 7)
+        control.count(status, 7)
 
-    assert course.ending is None
-    assert course.counts == dict.fromkeys((Status.SUCCEEDED, Status.SKIPPED, Status.BLOCKED, Status.UNSENT), 7)
+    assert control.ending is None
+    assert control.counts == dict.fromkeys((Status.SUCCEEDED, Status.SKIPPED, Status.BLOCKED, Status.UNSENT), 7)
 
 
 def test_a_signal_may_come_in_the_middle_of_counting() -> None:
     """A signal drains the run from the very thread that is counting at that moment, and does not wait for it."""
-    course = Course(MovedClock())
+    control = RunControl(MovedClock())
 
     class Interrupted(Counter[Status]):
         def __setitem__(self, status: Status, rows: int) -> None:
-            course.drain(Ending.INTERRUPTED, "SIGINT")
+            control.drain(Ending.INTERRUPTED, "SIGINT")
             super().__setitem__(status, rows)
 
-    course.counts = Interrupted()
-    course.count(Status.INVALID)
+    control.counts = Interrupted()
+    control.count(Status.INVALID)
 
-    assert (course.ending, course.counts) == (Ending.INTERRUPTED, {Status.INVALID: 1})
+    assert (control.ending, control.counts) == (Ending.INTERRUPTED, {Status.INVALID: 1})

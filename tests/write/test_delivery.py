@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import LedgerError
 from pipeline.ledger.records import DeliveryState, Settlement
 from pipeline.ledger.rules.admission import Go
-from pipeline.model import Api, Lost, Reply, Status, Trip, Trust
+from pipeline.model import Api, Lost, Reply, RoundTrip, Status, Trust
 from pipeline.write.brakes.circuit_breaker import Clearance
 from pipeline.write.brakes.run_control import Ending
 from tests.write.rehearsal import (
@@ -21,7 +21,7 @@ from tests.write.rehearsal import (
     TRIP,
     UNKNOWN_KEY,
     Answer,
-    Rehearsal,
+    DryRun,
     due,
     refused,
     reply,
@@ -32,9 +32,9 @@ SENDING, UNKNOWN, SUCCEEDED, REJECTED, UNSENT = DeliveryState
 
 def carried(
     *answers: Answer | Callable[[], Answer], admission: Go | None = None, **how: float
-) -> tuple[Rehearsal, Settlement]:
+) -> tuple[DryRun, Settlement]:
     """Carry one report to which the platform answers so."""
-    rehearsal = Rehearsal(**how)  # type: ignore[arg-type] # the settings of a rehearsal are numbers
+    rehearsal = DryRun(**how)  # type: ignore[arg-type] # the settings of a rehearsal are numbers
     rehearsal.lay_out("A", answers)
     rehearsal.book.admissions["A"] = admission or Go(doubt=False)
     return rehearsal, rehearsal.carry(due("A"))["A"]
@@ -60,7 +60,7 @@ def test_a_success_is_settled_with_all_that_is_known_of_it() -> None:
 
 def test_nothing_is_sent_once_the_job_is_another_runs() -> None:
     """A delivery that waits while another run takes the job ends there: it is neither sent again nor settled."""
-    rehearsal = Rehearsal()
+    rehearsal = DryRun()
 
     def lost_while_the_job_is_taken() -> Answer:
         rehearsal.book.is_taken = True
@@ -159,7 +159,7 @@ def test_a_refused_caller_stops_the_run_and_leaves_the_row_unsent() -> None:
 
     assert (settled.status, settled.code, settled.is_open, settled.leaves) == (Status.UNSENT, "stopped", True, UNSENT)
     assert settled.message.startswith("invalid-signature: ")
-    assert (rehearsal.course.ending, rehearsal.course.halt_code) == (Ending.STOPPED, "invalid-signature")
+    assert (rehearsal.control.ending, rehearsal.control.halt_code) == (Ending.STOPPED, "invalid-signature")
 
 
 def test_a_refused_caller_does_not_settle_a_doubt() -> None:
@@ -171,10 +171,10 @@ def test_a_refused_caller_does_not_settle_a_doubt() -> None:
 
 def test_a_drain_between_attempts_leaves_the_row_open() -> None:
     """A run that is stopped while a row waits for its next attempt makes none."""
-    rehearsal = Rehearsal()
+    rehearsal = DryRun()
 
     def stop_meanwhile() -> Lost:
-        rehearsal.course.drain(Ending.INTERRUPTED, "stopped by SIGTERM")
+        rehearsal.control.drain(Ending.INTERRUPTED, "stopped by SIGTERM")
         return TIMEOUT
 
     rehearsal.lay_out("A", [stop_meanwhile])
@@ -187,12 +187,12 @@ def test_a_drain_between_attempts_leaves_the_row_open() -> None:
 
 def test_a_drain_before_the_first_attempt_forgets_the_intent() -> None:
     """A row whose turn came and whose request never left is unsent, and the ledger knows nothing of it."""
-    rehearsal = Rehearsal()
+    rehearsal = DryRun()
     take = rehearsal.quota.take
 
-    def stop_and_take(go_on: Callable[[], None]) -> object:
-        rehearsal.course.drain(Ending.DEADLINE, "the deadline was reached")
-        return take(go_on)
+    def stop_and_take(check_running: Callable[[], None]) -> object:
+        rehearsal.control.drain(Ending.DEADLINE, "the deadline was reached")
+        return take(check_running)
 
     rehearsal.quota.take = stop_and_take  # type: ignore[method-assign, assignment] # the drain comes while it waits
     settled = rehearsal.carry(due("A"))["A"]
@@ -206,38 +206,38 @@ def test_a_deadline_ends_the_attempts() -> None:
     rehearsal, settled = carried(THROTTLED, THROTTLED, until_seconds=1.0)
 
     assert (settled.status, settled.code, settled.attempts) == (Status.UNSENT, "deadline", 1)
-    assert rehearsal.course.ending is Ending.DEADLINE
+    assert rehearsal.control.ending is Ending.DEADLINE
 
 
 def test_a_late_permit_is_given_back() -> None:
     """A process that was held up after it got a permit takes another, or it would exceed the quota."""
-    rehearsal = Rehearsal()
+    rehearsal = DryRun()
     rehearsal.quota.late_by = [0.6, 0.4]
     rehearsal.carry(due("A"))
 
-    assert rehearsal.quota.returned == [(1, Trip()), (2, TRIP)]
+    assert rehearsal.quota.returned == [(1, RoundTrip()), (2, TRIP)]
     assert len(rehearsal.network.sent) == 1
 
 
 def test_a_connection_that_takes_long_leaves_with_a_fresh_permit() -> None:
     """A permit that grew old while the connection came about goes back unused; the attempt goes on with another."""
-    rehearsal = Rehearsal()
+    rehearsal = DryRun()
     rehearsal.network.connects_in = [3.0]
     settled = rehearsal.carry(due("A"))["A"]
 
     assert [permit.given_at for permit in rehearsal.quota.given] == [1000.0, 1003.0]
-    assert rehearsal.quota.returned == [(1, Trip()), (2, TRIP)]
+    assert rehearsal.quota.returned == [(1, RoundTrip()), (2, TRIP)]
     assert (settled.status, settled.attempts, len(rehearsal.network.sent)) == (Status.SUCCEEDED, 1, 1)
 
 
 def test_a_drain_while_a_connection_comes_about_sends_nothing() -> None:
     """A run that ends while a request waits for its connection lets it leave no more, and its row stays unsent."""
-    rehearsal = Rehearsal(until_seconds=1.0)
+    rehearsal = DryRun(until_seconds=1.0)
     rehearsal.network.connects_in = [3.0]
     settled = rehearsal.carry(due("A"))["A"]
 
     assert (settled.status, settled.code, settled.is_open, settled.attempts) == (Status.UNSENT, "deadline", True, 0)
-    assert (rehearsal.network.sent, rehearsal.quota.returned) == ([], [(1, Trip())])
+    assert (rehearsal.network.sent, rehearsal.quota.returned) == ([], [(1, RoundTrip())])
 
 
 @pytest.mark.parametrize(
@@ -249,14 +249,14 @@ def test_a_drain_while_a_connection_comes_about_sends_nothing() -> None:
 )
 def test_a_key_that_is_not_known_is_fetched_once(keys: list[Answer], status: Status, code: str) -> None:
     """An answer signed with a new key has it fetched; where there is none to be had the run stops."""
-    rehearsal = Rehearsal()
+    rehearsal = DryRun()
     rehearsal.network.keys = keys
     rehearsal.lay_out("A", [UNKNOWN_KEY, UNKNOWN_KEY])
     settled = rehearsal.carry(due("A"))["A"]
 
     assert (settled.status, settled.code) == (status, code)
     assert rehearsal.network.keys == []
-    assert rehearsal.course.ending == (None if status is Status.SUCCEEDED else Ending.STOPPED)
+    assert rehearsal.control.ending == (None if status is Status.SUCCEEDED else Ending.STOPPED)
 
 
 def test_texts_name_no_user() -> None:
@@ -327,7 +327,7 @@ def test_a_single_attempt_goes_out_over_a_fresh_connection() -> None:
 
 def test_a_state_goes_out_over_a_fresh_connection() -> None:
     """A state's answer names no request: each has a connection of its own."""
-    rehearsal = Rehearsal(api=Api.STATE)
+    rehearsal = DryRun(api=Api.STATE)
     rehearsal.lay_out("A", [reply(200, code="10000", biz_result="success")])
     settled = rehearsal.carry(due("A"))["A"]
 
@@ -343,7 +343,7 @@ def test_an_answer_that_may_be_anothers_says_nothing_to_the_quota() -> None:
 
 def test_a_caller_in_question_is_asked_for_alone() -> None:
     """After an answer that refuses the caller, and has to be confirmed, one request is under way at a time."""
-    rehearsal = Rehearsal()
+    rehearsal = DryRun()
     clearances: list[Clearance | float] = []
 
     def look_meanwhile() -> Answer:
@@ -354,7 +354,7 @@ def test_a_caller_in_question_is_asked_for_alone() -> None:
     settled = rehearsal.carry(due("A"), due("B", number=2))
 
     assert clearances == [0.02]
-    assert (settled["B"].status, settled["B"].code, rehearsal.course.halt_code) == (
+    assert (settled["B"].status, settled["B"].code, rehearsal.control.halt_code) == (
         Status.UNSENT, "stopped", "http_403",
     )  # fmt: skip
 
@@ -362,10 +362,10 @@ def test_a_caller_in_question_is_asked_for_alone() -> None:
 @pytest.mark.parametrize("certain", [True, False])
 def test_a_row_in_question_is_settled_by_what_stops_the_run(certain: bool) -> None:
     """Stopped for the very refusal that it got, a row is unsent; stopped for anything else, it is in doubt."""
-    rehearsal = Rehearsal()
+    rehearsal = DryRun()
 
     def stop_meanwhile() -> Answer:
-        rehearsal.course.drain(Ending.STOPPED, "stopped", halt_code="http_403" if certain else "other")
+        rehearsal.control.drain(Ending.STOPPED, "stopped", halt_code="http_403" if certain else "other")
         return kept(FORBIDDEN)
 
     rehearsal.lay_out("A", [stop_meanwhile])

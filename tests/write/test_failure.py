@@ -12,7 +12,7 @@ from pipeline.write.transport.failure import Failure, by_errno, by_verify_code, 
 from pipeline.write.transport.network import Network
 from tests.write.certificates import context_of, write_certificate
 from tests.write.conftest import Reaches, Starts, unused_url
-from tests.write.loopback import Act, breaks_tls, closes, is_silent, resets, says, sends, tunnels
+from tests.write.loopback import Phase, breaks_tls, closes, is_silent, resets, says, sends, tunnels
 
 REQUEST = SignedRequest("POST", "/", {"User-Agent": "tests"}, b"{}")
 OK = says("200 OK")
@@ -35,22 +35,22 @@ def test_refused(reaches: Reaches, way: str) -> None:
     """Where nobody listens, the platform or the proxy is told that refuses."""
     url = unused_url()
     direct, proxied = reaches(url), reaches("https://platform.invalid", proxy=f"http://me:secret@{peer(url)}")
-    told = detail_of(direct if way == "direct" else proxied, Loss.NOT_CONNECTED)
+    messages = detail_of(direct if way == "direct" else proxied, Loss.NOT_CONNECTED)
 
-    assert told == f"connection refused by {'' if way == 'direct' else 'proxy '}{peer(url)}"
+    assert messages == f"connection refused by {'' if way == 'direct' else 'proxy '}{peer(url)}"
 
 
 @pytest.mark.parametrize(
-    ("url", "proxy", "told"),
+    ("url", "proxy", "messages"),
     [
         ("http://nowhere.invalid", None, "name not found: nowhere.invalid:80"),
         ("https://nowhere.invalid:8443", None, "name not found: nowhere.invalid:8443"),
         ("https://platform.invalid", "http://nowhere.invalid:3128", "name not found: proxy nowhere.invalid:3128"),
     ],
 )
-def test_name_not_found(reaches: Reaches, url: str, proxy: str | None, told: str) -> None:
+def test_name_not_found(reaches: Reaches, url: str, proxy: str | None, messages: str) -> None:
     """A name that has no address is told with its port."""
-    assert detail_of(reaches(url, proxy=proxy), Loss.NOT_CONNECTED) == told
+    assert detail_of(reaches(url, proxy=proxy), Loss.NOT_CONNECTED) == messages
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_name_not_found(reaches: Reaches, url: str, proxy: str | None, told: str
         pytest.param(None, closes, Loss.NOT_CONNECTED, id="closed-in-the-handshake"),
     ],
 )
-def test_reset(starts: Starts, reaches: Reaches, act: Act | None, greets: Act | None, loss: Loss) -> None:
+def test_reset(starts: Starts, reaches: Reaches, act: Phase | None, greets: Phase | None, loss: Loss) -> None:
     """A connection that the other end breaks is told as such, before the request left and after."""
     server = starts(*[act] if act else [], greets=greets)
     url = server.url if act else server.url.replace("http:", "https:")
@@ -71,7 +71,7 @@ def test_reset(starts: Starts, reaches: Reaches, act: Act | None, greets: Act | 
 
 
 @pytest.mark.parametrize("act", [closes, resets])
-def test_reset_while_it_was_kept(starts: Starts, reaches: Reaches, act: Act) -> None:
+def test_reset_while_it_was_kept(starts: Starts, reaches: Reaches, act: Phase) -> None:
     """A kept connection that breaks once the request has left is told as any other."""
     server = starts(OK, act)
     transport = reaches(server.url)
@@ -81,7 +81,7 @@ def test_reset_while_it_was_kept(starts: Starts, reaches: Reaches, act: Act) -> 
 
 
 @pytest.mark.parametrize(
-    ("act", "loss", "told"),
+    ("act", "loss", "messages"),
     [
         pytest.param(is_silent, Loss.TIMEOUT, "no answer from {peer} within 0.1 s", id="silent"),
         pytest.param(
@@ -94,11 +94,11 @@ def test_reset_while_it_was_kept(starts: Starts, reaches: Reaches, act: Act) -> 
         ),
     ],
 )  # fmt: skip
-def test_an_answer_that_does_not_come(starts: Starts, reaches: Reaches, act: Act, loss: Loss, told: str) -> None:
+def test_an_answer_that_does_not_come(starts: Starts, reaches: Reaches, act: Phase, loss: Loss, messages: str) -> None:
     """What was wrong with an answer is told, and whose it was."""
     server = starts(act)
 
-    assert detail_of(reaches(server.url, timeout_seconds=0.1), loss) == told.format(peer=peer(server.url))
+    assert detail_of(reaches(server.url, timeout_seconds=0.1), loss) == messages.format(peer=peer(server.url))
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def serves(starts: Starts, tmp_path: Path) -> Callable[..., tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("how", "trusted", "told"),
+    ("how", "trusted", "messages"),
     [
         pytest.param({"since": -3, "until": -1}, True, "has expired", id="expired"),
         pytest.param({"since": 1, "until": 3}, True, "is not valid yet; check this machine's clock", id="not-yet"),
@@ -122,38 +122,40 @@ def serves(starts: Starts, tmp_path: Path) -> Callable[..., tuple[str, str]]:
     ],
 )
 def test_a_certificate_that_does_not_verify(
-    serves: Callable[..., tuple[str, str]], reaches: Reaches, how: dict[str, int], trusted: bool, told: str
+    serves: Callable[..., tuple[str, str]], reaches: Reaches, how: dict[str, int], trusted: bool, messages: str
 ) -> None:
     """What is wrong with a certificate is told, and whose it is."""
     url, bundle = serves(**how)
     transport = reaches(url, ca_bundle=bundle if trusted else None)
 
-    assert detail_of(transport, Loss.TLS_REFUSED) == f"the TLS certificate of {peer(url)} {told}"
+    assert detail_of(transport, Loss.TLS_REFUSED) == f"the TLS certificate of {peer(url)} {messages}"
 
 
 def test_a_certificate_at_the_end_of_a_tunnel(starts: Starts, reaches: Reaches, context: ssl.SSLContext) -> None:
     """Through a proxy it is the platform's certificate that is told, and the proxy it came through."""
     proxy = starts(tunnels(context, OK, seen=[]))
-    told = detail_of(reaches("https://127.0.0.1:9", proxy=proxy.url), Loss.TLS_REFUSED)
+    messages = detail_of(reaches("https://127.0.0.1:9", proxy=proxy.url), Loss.TLS_REFUSED)
 
-    assert told == (f"the TLS certificate of 127.0.0.1:9 has an unknown issuer (through proxy 127.0.0.1:{proxy.port})")
+    assert messages == (
+        f"the TLS certificate of 127.0.0.1:9 has an unknown issuer (through proxy 127.0.0.1:{proxy.port})"
+    )
 
 
 def test_a_certificate_of_the_proxy(starts: Starts, reaches: Reaches, context: ssl.SSLContext) -> None:
     """A proxy that speaks TLS has a certificate of its own."""
     proxy = starts(OK, context=context)
-    told = detail_of(reaches("https://127.0.0.1:9", proxy=proxy.url), Loss.TLS_REFUSED)
+    messages = detail_of(reaches("https://127.0.0.1:9", proxy=proxy.url), Loss.TLS_REFUSED)
 
-    assert told == f"the TLS certificate of proxy 127.0.0.1:{proxy.port} has an unknown issuer"
+    assert messages == f"the TLS certificate of proxy 127.0.0.1:{proxy.port} has an unknown issuer"
 
 
 @pytest.mark.parametrize("greets", [sends(b"HTTP/1.1 400 Bad Request\r\n\r\n")])
-def test_no_tls(starts: Starts, reaches: Reaches, greets: Act) -> None:
+def test_no_tls(starts: Starts, reaches: Reaches, greets: Phase) -> None:
     """A server that speaks no TLS where it should is told."""
     server = starts(greets=greets)
-    told = detail_of(reaches(server.url.replace("http:", "https:")), Loss.NOT_CONNECTED)
+    messages = detail_of(reaches(server.url.replace("http:", "https:")), Loss.NOT_CONNECTED)
 
-    assert told == f"the TLS handshake with 127.0.0.1:{server.port} failed"
+    assert messages == f"the TLS handshake with 127.0.0.1:{server.port} failed"
 
 
 @pytest.mark.parametrize("data", [b"\x17\x03\x03\x00\x20" + bytes(32), b"\x15\x03\x03\x00\x02\x02\x28"])
@@ -162,9 +164,9 @@ def test_tls_that_breaks(
 ) -> None:
     """A TLS connection that breaks after the request left is told apart from one that never came about."""
     server = starts(breaks_tls(data), context=context)
-    told = detail_of(reaches(server.url, ca_bundle=str(certificate)), Loss.CONNECTION_LOST)
+    messages = detail_of(reaches(server.url, ca_bundle=str(certificate)), Loss.CONNECTION_LOST)
 
-    assert told == f"the TLS connection to 127.0.0.1:{server.port} broke"
+    assert messages == f"the TLS connection to 127.0.0.1:{server.port} broke"
 
 
 @pytest.mark.parametrize(
@@ -178,18 +180,18 @@ def test_tls_that_breaks(
 def test_a_proxy_that_refuses(starts: Starts, reaches: Reaches, status: str, said: str) -> None:
     """A proxy that does not let through is told with its status, and the host it was asked for."""
     proxy = starts(says(status))
-    told = detail_of(reaches("https://platform.invalid", proxy=proxy.url), Loss.NOT_CONNECTED)
+    messages = detail_of(reaches("https://platform.invalid", proxy=proxy.url), Loss.NOT_CONNECTED)
 
-    assert told == f"proxy 127.0.0.1:{proxy.port} refused the connection to platform.invalid:443 ({said})"
+    assert messages == f"proxy 127.0.0.1:{proxy.port} refused the connection to platform.invalid:443 ({said})"
 
 
 def test_a_proxy_that_forwards_and_wants_a_password(starts: Starts, reaches: Reaches) -> None:
     """Status 407 is never the platform's: nothing reached that, also where the proxy needs no tunnel."""
     proxy = starts(says("407 Proxy Authentication Required"), says("407 Proxy Authentication Required"))
-    told = detail_of(reaches("http://127.0.0.1:9", proxy=proxy.url), Loss.NOT_CONNECTED)
+    messages = detail_of(reaches("http://127.0.0.1:9", proxy=proxy.url), Loss.NOT_CONNECTED)
     without = reaches(proxy.url).send(REQUEST)
 
-    assert told == (
+    assert messages == (
         f"proxy 127.0.0.1:{proxy.port} refused the connection to 127.0.0.1:9 "
         "(status 407, it asks for a user and password)"
     )
@@ -197,7 +199,7 @@ def test_a_proxy_that_forwards_and_wants_a_password(starts: Starts, reaches: Rea
 
 
 @pytest.mark.parametrize(
-    ("act", "told"),
+    ("act", "messages"),
     [
         pytest.param(closes, "connection reset or closed by proxy 127.0.0.1:{port}", id="closes"),
         pytest.param(is_silent, "timeout while connecting to proxy 127.0.0.1:{port}, after 0.2 s", id="is-silent"),
@@ -208,12 +210,12 @@ def test_a_proxy_that_forwards_and_wants_a_password(starts: Starts, reaches: Rea
         ),
     ],
 )
-def test_a_proxy_that_breaks_off(starts: Starts, reaches: Reaches, act: Act, told: str) -> None:
+def test_a_proxy_that_breaks_off(starts: Starts, reaches: Reaches, act: Phase, messages: str) -> None:
     """Whether it broke at the proxy or behind it is told."""
     proxy = starts(act)
     transport = reaches("https://platform.invalid", proxy=proxy.url, timeout_seconds=0.2)
 
-    assert detail_of(transport, Loss.NOT_CONNECTED) == told.format(port=proxy.port)
+    assert detail_of(transport, Loss.NOT_CONNECTED) == messages.format(port=proxy.port)
 
 
 @pytest.mark.parametrize(
@@ -248,13 +250,13 @@ def test_errors_of_openssl(code: int, failure: Failure) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "messages"),
     [
         ("https://api.mch.weixin.qq.com", "no route to api.mch.weixin.qq.com:443"),
         ("http://127.0.0.1:8700/x", "no route to 127.0.0.1:8700"),
         ("https://[::1]:8443", "no route to [::1]:8443"),
     ],
 )
-def test_where_it_broke(url: str, told: str) -> None:
+def test_where_it_broke(url: str, messages: str) -> None:
     """A peer is told as host and port, with the port that the scheme has where the URL names none."""
-    assert route_to(url, None, 1.0).say(Failure.NO_ROUTE, at_platform=True) == told
+    assert route_to(url, None, 1.0).say(Failure.NO_ROUTE, at_platform=True) == messages

@@ -18,7 +18,7 @@ from pipeline.model import Loss, Lost, Reply, SignedRequest
 from pipeline.write.transport.curl_transport import CurlTransport
 from pipeline.write.transport.network import Endpoint, Network
 from tests.write.conftest import Reaches, Starts, unused_url
-from tests.write.loopback import Act, Loopback, breaks_tls, closes, drips, is_silent, resets, says, sends, tunnels
+from tests.write.loopback import Loopback, Phase, breaks_tls, closes, drips, is_silent, resets, says, sends, tunnels
 
 REQUEST = SignedRequest(
     "POST", "/v3/sync?a=%2Fb&c=%E5%A5%BD", {"X-Nonce": "n", "User-Agent": "tests"}, b'{"key":"\xe5\xa5\xbd"}'
@@ -178,7 +178,7 @@ def test_a_redirect_is_not_followed(starts: Starts, reaches: Reaches, status: st
     ],
 )
 def test_what_is_known_of_an_answer_that_did_not_come(
-    starts: Starts, reaches: Reaches, act: Act, loss: Loss | int
+    starts: Starts, reaches: Reaches, act: Phase, loss: Loss | int
 ) -> None:
     """An answer that is not whole is lost, and the request may have been carried out."""
     server = starts(act)
@@ -308,7 +308,7 @@ def test_a_name_that_does_not_resolve(reaches: Reaches) -> None:
     ],
 )
 def test_the_backup_host_is_for_requests_that_were_not_sent(
-    starts: Starts, reaches: Reaches, act: Act | None, cause: Loss | int, used: int
+    starts: Starts, reaches: Reaches, act: Phase | None, cause: Loss | int, used: int
 ) -> None:
     """The same signed request goes to the backup host only where the main one was not reached."""
     backup = starts(says("200 OK"))
@@ -351,7 +351,7 @@ def test_a_proxy_is_used_where_it_is_named(starts: Starts, reaches: Reaches) -> 
         pytest.param(sends(b"HTTP/1.1 200 OK\r\n\r\n"), id="closed-once-granted"),
     ],
 )
-def test_a_proxy_that_does_not_let_through(starts: Starts, reaches: Reaches, act: Act) -> None:
+def test_a_proxy_that_does_not_let_through(starts: Starts, reaches: Reaches, act: Phase) -> None:
     """A proxy is asked for a way and told no more: where it gives none, nothing of the request was sent."""
     proxy = starts(act)
     answer = reaches("https://platform.invalid", proxy=proxy.url).send(REQUEST)
@@ -418,7 +418,9 @@ def test_libcurl_trusts_no_more_than_the_ca_bundle(
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("kind", ["requests_transport.RequestsTransport", "curl_transport.CurlTransport"], ids=["requests", "curl"])
+@pytest.mark.parametrize(
+    "kind", ["requests_transport.RequestsTransport", "curl_transport.CurlTransport"], ids=["requests", "curl"]
+)
 def test_keys_of_connections_are_not_written_down(
     starts: Starts, context: ssl.SSLContext, certificate: Path, tmp_path: Path, kind: str
 ) -> None:

@@ -12,16 +12,16 @@ from pipeline.model import Api, Loss, Lost, Opened, Reply, Trust
 from pipeline.write.answers.catalogue import RULES
 from pipeline.write.answers.judge import judge
 from pipeline.write.answers.matrix.condition import Condition
-from pipeline.write.answers.sent_request import Asked, asked_of
+from pipeline.write.answers.sent_request import SentRequest, sent_request_of
 from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 
 NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
 Z3, GW, WX = Api.CUMULATION, Api.STATE, Api.POINTS
 TAG = {Z3: "Z3", GW: "GW", WX: "WX"}
 SENT = {
-    Z3: Asked(Z3, "ord-1", {"out_biz_no": "ord-1"}),
-    GW: Asked(GW, "film-1"),
-    WX: Asked(WX, "sync-1", {"out_request_no": "sync-1", "point_balance": 70}),
+    Z3: SentRequest(Z3, "ord-1", {"out_biz_no": "ord-1"}),
+    GW: SentRequest(GW, "film-1"),
+    WX: SentRequest(WX, "sync-1", {"out_request_no": "sync-1", "point_balance": 70}),
 }
 ACCEPTED: dict[Api, dict[str, object]] = {
     Z3: {"out_biz_no": "ord-1", "agreement_no": "20250000000000000001"},
@@ -319,10 +319,10 @@ def test_an_answer_means_what_the_matrix_says(case: Case) -> None:
 
 def test_true_is_not_the_balance_of_one_point() -> None:
     """A truth value that a comparison would take for a number is not the echo of that number."""
-    asked = Asked(WX, "sync-1", {"point_balance": 1})
+    sent = SentRequest(WX, "sync-1", {"point_balance": 1})
     opened = Opened(Trust.VERIFIED, b'{"point_balance":true}')
 
-    assert isinstance(judge(asked, Reply(200, {}, b""), opened, doubt=False, at=NOW), Open)
+    assert isinstance(judge(sent, Reply(200, {}, b""), opened, doubt=False, at=NOW), Open)
 
 
 # The mapping, the settings, the suspicion and the lanes decide these.
@@ -342,26 +342,26 @@ def test_every_condition_is_in_the_data_and_tested() -> None:
 
 
 @pytest.mark.parametrize(
-    ("api", "body", "asked"),
+    ("api", "body", "sent"),
     [
         pytest.param(
             Z3,
             {"out_biz_no": "ord-1", "user_id": "2088000000000001", "agreement_no": "2025", "partner_id": "2088"},
-            Asked(Z3, "ord-1", {"out_biz_no": "ord-1"}, ("2088000000000001", "2025")),
+            SentRequest(Z3, "ord-1", {"out_biz_no": "ord-1"}, ("2088000000000001", "2025")),
             id="cumulation",
         ),
-        pytest.param(GW, {"out_biz_no": "b", "open_id": "o"}, Asked(GW, "b", {}, ("o",)), id="state"),
+        pytest.param(GW, {"out_biz_no": "b", "open_id": "o"}, SentRequest(GW, "b", {}, ("o",)), id="state"),
         pytest.param(
             WX,
             {"out_request_no": "r", "point_balance": 0, "openid": "o", "user_card_code": "c", "card_id": "p"},
-            Asked(WX, "r", {"out_request_no": "r", "point_balance": 0}, ("o", "c")),
+            SentRequest(WX, "r", {"out_request_no": "r", "point_balance": 0}, ("o", "c")),
             id="points",
         ),
     ],
 )
-def test_what_was_asked_is_read_from_the_body(api: Api, body: dict[str, object], asked: Asked) -> None:
+def test_what_was_asked_is_read_from_the_body(api: Api, body: dict[str, object], sent: SentRequest) -> None:
     """The values to be echoed and the users' ids are those of the body that was sent; the ids show in no repr."""
-    found = asked_of(api, asked.request_key, orjson.dumps(body))
+    found = sent_request_of(api, sent.request_key, orjson.dumps(body))
 
-    assert found == asked
-    assert repr(found) == f"Asked(api={api!r}, request_key={asked.request_key!r}, echo={dict(asked.echo)!r})"
+    assert found == sent
+    assert repr(found) == f"Asked(api={api!r}, request_key={sent.request_key!r}, echo={dict(sent.echo)!r})"

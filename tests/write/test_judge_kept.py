@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from pipeline.model import Api, Loss, Lost, Opened, Reply, Trust
 from pipeline.write.answers.judge import judge
-from pipeline.write.answers.sent_request import Asked
+from pipeline.write.answers.sent_request import SentRequest
 from pipeline.write.answers.verdict import Open, Refused, Succeeded, TryAgain, Verdict
 
 NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
 Z3, GW, WX = Api.CUMULATION, Api.STATE, Api.POINTS
 SENT = {
-    Z3: Asked(Z3, "ord-1", {"out_biz_no": "ord-1"}),
-    GW: Asked(GW, "film-1"),
-    WX: Asked(WX, "sync-1", {"out_request_no": "sync-1", "point_balance": 70}),
+    Z3: SentRequest(Z3, "ord-1", {"out_biz_no": "ord-1"}),
+    GW: SentRequest(GW, "film-1"),
+    WX: SentRequest(WX, "sync-1", {"out_request_no": "sync-1", "point_balance": 70}),
 }
 DONE: dict[Api, dict[str, object]] = {
     Z3: {"out_biz_no": "ord-1"},

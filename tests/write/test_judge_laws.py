@@ -7,18 +7,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.model import Api, Loss, Lost, Opened, Reply, Trust
+from pipeline.write.answers.answer_content import trace_id
 from pipeline.write.answers.catalogue import RULES
-from pipeline.write.answers.judge import judge, trace_id
+from pipeline.write.answers.judge import judge
 from pipeline.write.answers.matrix.alipay import ALIPAY_CODES
 from pipeline.write.answers.matrix.condition import Condition
 from pipeline.write.answers.matrix.wechatpay import WECHATPAY_CODES
-from pipeline.write.answers.sent_request import Asked
+from pipeline.write.answers.sent_request import SentRequest
 from pipeline.write.answers.verdict import Halt, Refused, Succeeded, TryAgain
 
 NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
 PRIVATE = ("2088102146225135", "oUpF8uMuAJO_M2pxb1Q9zNjWeSJk", "CARD-0007")
 
-ANY_ASKED = Asked(Api.STATE, "key", {}, PRIVATE)
+ANY_ASKED = SentRequest(Api.STATE, "key", {}, PRIVATE)
 
 names = [name.replace("*", "x") for codes in ALIPAY_CODES + WECHATPAY_CODES for name in codes.names]
 scalars = st.one_of(
@@ -58,7 +59,7 @@ replies = st.builds(
 answers = st.one_of(replies, st.builds(Lost, st.sampled_from(Loss), st.text(max_size=40)))
 opens = st.one_of(st.none(), st.builds(Opened, st.sampled_from(Trust), contents))
 askeds = st.builds(
-    Asked,
+    SentRequest,
     st.sampled_from(Api),
     st.just("key"),
     st.dictionaries(st.sampled_from(["out_biz_no", "point_balance"]), st.one_of(st.just("key"), st.integers(0, 3))),
@@ -68,20 +69,20 @@ askeds = st.builds(
 
 @given(askeds, answers, opens, st.booleans())
 @example(
-    asked=ANY_ASKED,
+    sent=ANY_ASKED,
     answer=Reply(400, {}, b""),
     opened=Opened(Trust.UNSIGNED_ERROR, b'{"code":"CARD-0007"}'),
     doubt=False,
 )
-@example(asked=ANY_ASKED, answer=Reply(200, {}, b""), opened=Opened(Trust.VERIFIED, b'{"code":"\\u0000"}'), doubt=False)
-def test_any_answer_has_a_verdict(asked: Asked, answer: Reply | Lost, opened: Opened | None, doubt: bool) -> None:
+@example(sent=ANY_ASKED, answer=Reply(200, {}, b""), opened=Opened(Trust.VERIFIED, b'{"code":"\\u0000"}'), doubt=False)
+def test_any_answer_has_a_verdict(sent: SentRequest, answer: Reply | Lost, opened: Opened | None, doubt: bool) -> None:
     """
     The judge never raises, and what it says keeps the promises of the verdicts.
 
     Success takes a verified answer with status 200; a row in doubt is refused only where that settles the doubt; no
     user's id is repeated; waits are sane; every text fits a line.
     """
-    verdict = judge(asked, answer, opened, doubt=doubt, at=NOW)
+    verdict = judge(sent, answer, opened, doubt=doubt, at=NOW)
 
     if isinstance(verdict, Succeeded):
         assert isinstance(answer, Reply)
@@ -103,12 +104,12 @@ def test_any_answer_has_a_verdict(asked: Asked, answer: Reply | Lost, opened: Op
 
 @given(askeds, headers, st.sampled_from(sorted(set(Trust) - {Trust.VERIFIED, Trust.UNSIGNED_ERROR})), contents)
 def test_a_success_that_is_not_proven_leaves_the_row_open(
-    asked: Asked, headers: dict[str, str], trust: Trust, content: bytes | None
+    sent: SentRequest, headers: dict[str, str], trust: Trust, content: bytes | None
 ) -> None:
     """A status 200 that can't be trusted is no refusal either, unless it is the gateway's unsigned error."""
-    verdict = judge(asked, Reply(200, headers, b""), Opened(trust, content), doubt=False, at=NOW)
+    verdict = judge(sent, Reply(200, headers, b""), Opened(trust, content), doubt=False, at=NOW)
 
-    if asked.api is not Api.STATE:
+    if sent.api is not Api.STATE:
         assert isinstance(verdict, TryAgain | Halt)
         assert verdict.may_have_acted
 

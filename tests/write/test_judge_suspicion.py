@@ -5,7 +5,7 @@ from collections.abc import Hashable
 import pytest
 
 from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
-from pipeline.write.brakes.failure_streaks import Monotony, Suspicion
+from pipeline.write.brakes.failure_streaks import EqualEndings, RefusalStreak
 
 NO_ACCESS = Refused("REQUEST_ACCESS_ILLEGAL", "no access", settles_doubt=False, halts_after=3)
 WRONG_FIELD = Refused("INVALID_PARAMETER", "wrong field")
@@ -17,20 +17,20 @@ THROTTLED = TryAgain("http_429", "too many", may_have_acted=False, slow=True)
 SYSTEM_ERROR = TryAgain("SYSTEM_ERROR", "fault", may_have_acted=True)
 DONE = Succeeded("SUCCESS")
 
-Told = tuple[Hashable, Verdict]
+AnswerContent = tuple[Hashable, Verdict]
 
 
-def first_halt(*told: Told) -> tuple[int, Halt] | None:
+def first_halt(*content: AnswerContent) -> tuple[int, Halt] | None:
     """Return at which verdict, counted from 1, the suspicion halts the run, and how."""
-    suspicion = Suspicion()
-    for number, (row, verdict) in enumerate(told, 1):
-        if halt := suspicion.note(row, verdict):
+    refusals = RefusalStreak()
+    for number, (row, verdict) in enumerate(content, 1):
+        if halt := refusals.note(row, verdict):
             return number, halt
     return None
 
 
 @pytest.mark.parametrize(
-    ("told", "halt"),
+    ("content", "halt"),
     [
         pytest.param(
             [(1, NO_ACCESS), (2, NO_ACCESS), (3, NO_ACCESS)],
@@ -72,14 +72,14 @@ def first_halt(*told: Told) -> tuple[int, Halt] | None:
         pytest.param([(n, SYSTEM_ERROR) for n in range(50)], None, id="nor-faults-of-the-platform"),
     ],
 )
-def test_what_happens_too_often_in_a_row_halts(told: list[Told], halt: tuple[int, Halt] | None) -> None:
+def test_what_happens_too_often_in_a_row_halts(content: list[AnswerContent], halt: tuple[int, Halt] | None) -> None:
     """So many rows in a row as `halts_after` says stop the run; of a row with bounded tries, so many attempts."""
-    assert first_halt(*told) == halt
+    assert first_halt(*content) == halt
 
 
 def settled(*verdicts: Verdict, limit: int = 3) -> list[Halt | None]:
-    monotony = Monotony(limit)
-    return [monotony.note(verdict) for verdict in verdicts]
+    equal_endings = EqualEndings(limit)
+    return [equal_endings.note(verdict) for verdict in verdicts]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_one_row_that_ends_otherwise_is_enough_to_go_on(other: Verdict, place: i
 def test_twenty_rows_are_watched_unless_told_otherwise() -> None:
     """The watch covers twenty rows."""
     halts = settled(*[WRONG_FIELD] * 20, limit=20)
-    monotony = Monotony()
+    equal_endings = EqualEndings()
 
-    assert [monotony.note(WRONG_FIELD) for _ in range(20)] == halts
+    assert [equal_endings.note(WRONG_FIELD) for _ in range(20)] == halts
     assert [halt is None for halt in halts] == [True] * 19 + [False]

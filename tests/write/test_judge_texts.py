@@ -6,10 +6,10 @@ import orjson
 import pytest
 
 from pipeline.model import Api, Loss, Lost, Opened, Reply, Trust
-from pipeline.write.answers.answer_content import Told, read_told, wait_seconds
-from pipeline.write.answers.judge import judge, trace_id
+from pipeline.write.answers.answer_content import AnswerContent, parse_answer, trace_id, wait_seconds
+from pipeline.write.answers.judge import judge
 from pipeline.write.answers.masking import safe_text
-from pipeline.write.answers.sent_request import Asked
+from pipeline.write.answers.sent_request import SentRequest
 from pipeline.write.answers.verdict import Halt, Open, Refused, TryAgain, Verdict
 
 NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
@@ -18,7 +18,7 @@ CARD = "HK-0007"
 
 def said(api: Api, fields: dict[str, object], *, status: int = 400, doubt: bool = False) -> Verdict:
     opened = Opened(Trust.UNSIGNED_ERROR, orjson.dumps(fields))
-    return judge(Asked(api, "key", private=(CARD,)), Reply(status, {}, b"{}"), opened, doubt=doubt, at=NOW)
+    return judge(SentRequest(api, "key", private=(CARD,)), Reply(status, {}, b"{}"), opened, doubt=doubt, at=NOW)
 
 
 def test_a_refusal_says_what_to_mend() -> None:
@@ -53,7 +53,7 @@ def test_a_lost_answer_says_why() -> None:
     """The detail of a lost answer is told, with host and port, and without what may be secret in it."""
     lost = Lost(Loss.NOT_CONNECTED, "http://me:secret@proxy.example:3128 refused gateway-2-production-1.example:443")
 
-    assert judge(Asked(Api.STATE, "key"), lost, None, doubt=False, at=NOW) == TryAgain(
+    assert judge(SentRequest(Api.STATE, "key"), lost, None, doubt=False, at=NOW) == TryAgain(
         "not_connected",
         "no connection to Alipay: http://***@proxy.example:3128 refused gateway-2-production-1.example:443; check "
         "base_url, proxy and network; `backfill rerun` sends it later",
@@ -83,21 +83,21 @@ def test_the_field_that_wechatpay_names_is_told_but_not_its_value() -> None:
     """Of `detail` only field and issue are kept; the value may be a user's id."""
     detail = {"field": "/user_card_code", "issue": "too long", "value": "someone"}
     content = orjson.dumps({"code": "PARAM_ERROR", "message": f"no card {CARD}", "detail": detail})
-    told = read_told(Api.POINTS, content, [CARD])
+    parsed = parse_answer(Api.POINTS, content, [CARD])
 
-    assert told is not None
-    assert told.message == "no card ***; /user_card_code too long"
+    assert parsed is not None
+    assert parsed.message == "no card ***; /user_card_code too long"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"<html>", b"[1]", b'"text"', b"\xff{}", b"[" * 5000])
 def test_what_is_no_json_object_says_nothing(content: bytes | None) -> None:
     """Content that is no JSON object tells nothing, and does no harm."""
-    assert read_told(Api.CUMULATION, content) is None
+    assert parse_answer(Api.CUMULATION, content) is None
 
 
 def test_content_without_words_is_told_as_such() -> None:
     """Codes and texts of other types than text or number are not there."""
-    assert read_told(Api.STATE, b'{"code":["x"],"sub_code":null,"msg":true}') == Told(
+    assert parse_answer(Api.STATE, b'{"code":["x"],"sub_code":null,"msg":true}') == AnswerContent(
         fields={"code": ["x"], "sub_code": None, "msg": True}
     )
 
@@ -152,10 +152,10 @@ def test_foreign_texts_are_made_safe(text: str, safe: str) -> None:
 )
 def test_the_wish_for_another_number_is_understood(reason: str, asks: bool) -> None:
     """A text that asks for another idempotency number is told from one that does not or forbids it."""
-    told = read_told(Api.CUMULATION, orjson.dumps({"fail_reason": reason}))
+    parsed = parse_answer(Api.CUMULATION, orjson.dumps({"fail_reason": reason}))
 
-    assert told is not None
-    assert told.asks_for_new_key is asks
+    assert parsed is not None
+    assert parsed.asks_for_new_key is asks
 
 
 @pytest.mark.parametrize(
@@ -183,9 +183,9 @@ def test_retry_after_is_read(header: str, seconds: float | None) -> None:
 
 def test_a_wait_that_the_platform_asks_for_is_in_the_verdict() -> None:
     """Whatever may go out again waits as long as the platform says, throttled or not."""
-    asked, opened = Asked(Api.POINTS, "key"), Opened(Trust.UNSIGNED_ERROR)
+    sent, opened = SentRequest(Api.POINTS, "key"), Opened(Trust.UNSIGNED_ERROR)
     replies = [Reply(status, {"retry-after": "9"}, b"") for status in (429, 503)]
-    verdicts = [judge(asked, reply, opened, doubt=False, at=NOW) for reply in replies]
+    verdicts = [judge(sent, reply, opened, doubt=False, at=NOW) for reply in replies]
 
     assert [v.wait_seconds for v in verdicts if isinstance(v, TryAgain)] == [9.0, 9.0]
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest
 from tests.write.conftest import Reaches, Starts, unused_url
-from tests.write.loopback import Act, Unasked, closes, follows, read_request, says, sends
+from tests.write.loopback import Phase, Unasked, closes, follows, read_request, says, sends
 
 REQUEST = SignedRequest("POST", "/", {"User-Agent": "tests"}, b"{}")
 FIRST, SECOND, THIRD = (says("200 OK", body) for body in (b"first", b"second", b"third"))
@@ -18,7 +18,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n0
 STRAY = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 5\r\n\r\nstray"
 
 
-def sent(data: bytes) -> Act:
+def sent(data: bytes) -> Phase:
     """Send these bytes, and keep the connection."""
     return lambda connection: connection.sendall(data)
 
@@ -82,7 +82,7 @@ def test_what_comes_along_with_an_answer_ends_its_connection(starts: Starts, rea
     ],
 )
 def test_what_comes_over_an_idle_connection_ends_it(
-    starts: Starts, reaches: Reaches, speaks: ssl.SSLContext | None, certificate: Path, first: Act, stray: Act
+    starts: Starts, reaches: Reaches, speaks: ssl.SSLContext | None, certificate: Path, first: Phase, stray: Phase
 ) -> None:
     """A connection over which anything came since its last answer, be it its end, is not used again."""
     unasked = Unasked(stray)
@@ -187,7 +187,7 @@ def test_a_tunnel_is_kept_and_given_up_like_any_connection(
     assert proxy.connections == 2
 
 
-def keeps_tunnel(context: ssl.SSLContext, acts: Sequence[Act]) -> Act:
+def keeps_tunnel(context: ssl.SSLContext, acts: Sequence[Phase]) -> Phase:
     """Be a proxy and the server behind it, for several requests."""
 
     def granted(connection: socket.socket) -> None:

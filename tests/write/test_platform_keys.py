@@ -175,11 +175,11 @@ def test_a_run_that_is_to_end_asks_for_no_key() -> None:
     bench.signer.has_key = False
     asked: list[int] = []
 
-    def go_on() -> None:
+    def check_running() -> None:
         asked.append(bench.fetched)
         if len(asked) == 2:
             raise Drained
 
     with pytest.raises(Drained):
-        bench.keys.load(go_on)
+        bench.keys.load(check_running)
     assert asked == [0, 1]

@@ -10,7 +10,7 @@ from tests.write.rehearsal import (
     BAD_SIGNATURE,
     REFUSED,
     TIMEOUT,
-    Rehearsal,
+    DryRun,
     due,
     reply,
 )
@@ -36,18 +36,18 @@ from tests.write.rehearsal import (
 )
 def test_what_may_not_be_sent_is_settled_unsent(admission: Admission, settled: Settlement) -> None:
     """A due that the ledger does not let out takes no permit, and ends as the ledger says."""
-    rehearsal = Rehearsal()
+    rehearsal = DryRun()
     rehearsal.book.admissions["A"] = admission
 
     assert rehearsal.carry(due("A")) == {"A": settled}
     assert rehearsal.network.sent == []
     assert rehearsal.quota.given == []
-    assert rehearsal.course.counts == {settled.status: 1}
+    assert rehearsal.control.counts == {settled.status: 1}
 
 
 def test_the_dues_of_a_lane_go_one_after_another() -> None:
     """What need not wait is intended together; a refund is not even intended before its payment is settled."""
-    rehearsal = Rehearsal()
+    rehearsal = DryRun()
     rehearsal.lay_out("A", [TIMEOUT])
     rehearsal.lay_out("B", [REFUSED])
     rehearsal.carry(due("R", refund_of="B"), due("A", number=2), due("B", number=3))
@@ -56,12 +56,12 @@ def test_the_dues_of_a_lane_go_one_after_another() -> None:
         *("intend A", "intend B", "settle A succeeded", "settle B rejected"),
         *("intend R", "settle R succeeded"),
     ]
-    assert rehearsal.course.counts == {Status.SUCCEEDED: 2, Status.REJECTED: 1}
+    assert rehearsal.control.counts == {Status.SUCCEEDED: 2, Status.REJECTED: 1}
 
 
 def test_the_intent_comes_before_the_first_byte() -> None:
     """When a request goes out its intent is in the ledger."""
-    rehearsal = Rehearsal()
+    rehearsal = DryRun()
 
     def look() -> object:
         assert rehearsal.book.lines == ["intend A"]
@@ -75,7 +75,7 @@ def test_the_intent_comes_before_the_first_byte() -> None:
 
 def test_a_stopped_run_leaves_the_rest_of_a_lane_untouched() -> None:
     """After the run was stopped no further due of the lane is intended, and what is intended already is not sent."""
-    rehearsal = Rehearsal()
+    rehearsal = DryRun()
     rehearsal.lay_out("A", [BAD_SIGNATURE])
     settled = rehearsal.carry(due("A"), due("B", number=2), due("R", number=3, refund_of="A"))
 
@@ -86,7 +86,7 @@ def test_a_stopped_run_leaves_the_rest_of_a_lane_untouched() -> None:
 
 def test_the_first_dues_of_lanes_are_intended_at_once() -> None:
     """As many dues as are asked for are admitted together, the next of them only when those are handed out."""
-    rehearsal = Rehearsal()
+    rehearsal = DryRun()
     lanes = [[due("R", refund_of="A"), due("A", number=2)], [due("B", number=3)], [due("C", number=4)]]
     rehearsal.book.admissions["B"] = Skip("already_succeeded")
 
@@ -105,7 +105,7 @@ def test_the_first_dues_of_lanes_are_intended_at_once() -> None:
 
 def test_few_outcomes_wait_for_the_disk_when_a_request_leaves() -> None:
     """Before each delivery the ledger is told how many outcomes may wait: no more than there are workers."""
-    rehearsal = Rehearsal()
+    rehearsal = DryRun()
     rehearsal.book.admissions["B"] = Skip("already_succeeded")
     rehearsal.carry(due("A"), due("B", number=2), due("C", number=3))
 
@@ -114,10 +114,10 @@ def test_few_outcomes_wait_for_the_disk_when_a_request_leaves() -> None:
 
 def test_what_was_intended_ahead_is_given_up_once_the_run_ends() -> None:
     """A lane that was admitted before the run's end sends nothing: its intent is taken back, and no other is made."""
-    rehearsal = Rehearsal()
+    rehearsal = DryRun()
     ahead = rehearsal.handed_out([[due("A")], [due("B", number=2)]], at_once=1)
     lane = next(ahead)
-    rehearsal.course.drain(Ending.INTERRUPTED, "stopped")
+    rehearsal.control.drain(Ending.INTERRUPTED, "stopped")
     ahead.carry(lane)
 
     assert list(ahead) == []
@@ -127,8 +127,8 @@ def test_what_was_intended_ahead_is_given_up_once_the_run_ends() -> None:
 
 def test_a_stopped_run_carries_no_lane() -> None:
     """A lane that begins after the run was stopped is left as it is."""
-    rehearsal = Rehearsal()
-    rehearsal.course.drain(Ending.INTERRUPTED, "stopped")
+    rehearsal = DryRun()
+    rehearsal.control.drain(Ending.INTERRUPTED, "stopped")
 
     assert rehearsal.carry(due("A")) == {}
     assert rehearsal.book.lines == []
@@ -136,14 +136,14 @@ def test_a_stopped_run_carries_no_lane() -> None:
 
 def test_too_many_failures_stop_the_run() -> None:
     """Once more rows failed than the run allows nothing new is started."""
-    rehearsal = Rehearsal()
-    rehearsal.course.allow_failures(1)
+    rehearsal = DryRun()
+    rehearsal.control.allow_failures(1)
     for key in "ABC":
         rehearsal.lay_out(key, [REFUSED])
     rehearsal.carry(*(due(key, number=n) for n, key in enumerate("ABC", 1)))
 
     assert rehearsal.network.keys_sent() == ["A", "B"]
-    assert (rehearsal.course.ending, rehearsal.course.halt_code) == (Ending.STOPPED, "too_many_failures")
+    assert (rehearsal.control.ending, rehearsal.control.halt_code) == (Ending.STOPPED, "too_many_failures")
 
 
 def lanes_of(keys: str) -> list[list[Due]]:
@@ -153,7 +153,7 @@ def lanes_of(keys: str) -> list[list[Due]]:
 
 def test_a_platform_that_is_down_is_probed_by_one_row_after_another() -> None:
     """While the platform is down each probe is another row, with growing pauses; then all rows are delivered."""
-    rehearsal = Rehearsal(max_attempts=2)
+    rehearsal = DryRun(max_attempts=2)
     rehearsal.network.down_until = rehearsal.clock.steady() + 20.0
     settled = rehearsal.carry_all(lanes_of("ABCDEFGHI"))
 
@@ -170,7 +170,7 @@ def test_a_platform_that_is_down_is_probed_by_one_row_after_another() -> None:
 
 def test_a_platform_that_stays_down_stops_the_run() -> None:
     """After the outage limit the run stops; rows that were tried stay open, and no others are sent."""
-    rehearsal = Rehearsal(max_attempts=2, outage_limit_seconds=30.0)
+    rehearsal = DryRun(max_attempts=2, outage_limit_seconds=30.0)
     rehearsal.network.down_until = float("inf")
     settled = rehearsal.carry_all(lanes_of("ABCDEFGHIJ"))
 
@@ -178,25 +178,25 @@ def test_a_platform_that_stays_down_stops_the_run() -> None:
         **dict.fromkeys("AB", (Status.UNKNOWN, False)),
         **dict.fromkeys("CDEFGH", (Status.UNKNOWN, True)),
     }
-    assert (rehearsal.course.ending, rehearsal.course.halt_code) == (Ending.STOPPED, "platform_down")
+    assert (rehearsal.control.ending, rehearsal.control.halt_code) == (Ending.STOPPED, "platform_down")
     began, ended = rehearsal.network.sent[0].headers["at"], rehearsal.network.sent[-1].headers["at"]
     assert (began[11:19], ended[11:19]) == ("12:00:00", "12:00:30")
 
 
 def test_what_a_stopped_run_deferred_is_settled() -> None:
     """A row that waits for the end of an outage when the run is stopped ends as far as it had come."""
-    rehearsal = Rehearsal(max_attempts=6, until_seconds=60.0)
+    rehearsal = DryRun(max_attempts=6, until_seconds=60.0)
     rehearsal.network.down_until = float("inf")
     settled = rehearsal.carry_all(lanes_of("ABCDEFGHIJKL"))
 
-    assert {end.message for end in settled.values() if end.is_open} == {rehearsal.course.reason}
+    assert {end.message for end in settled.values() if end.is_open} == {rehearsal.control.reason}
     assert {key for key, end in settled.items() if end.is_open} >= {*rehearsal.network.keys_sent()} - {"A", "B"}
-    assert rehearsal.course.ending is Ending.DEADLINE
+    assert rehearsal.control.ending is Ending.DEADLINE
 
 
 def test_rows_that_always_fail_stop_no_others() -> None:
     """Rows that the platform always fails on end unknown after their attempts; all others are delivered."""
-    rehearsal = Rehearsal(max_attempts=4, outage_limit_seconds=20.0)
+    rehearsal = DryRun(max_attempts=4, outage_limit_seconds=20.0)
     for key in "ABC":
         rehearsal.lay_out(key, [reply(500)] * 99)
     settled = rehearsal.carry_all(lanes_of("ABCDEFGH"))
@@ -204,12 +204,12 @@ def test_rows_that_always_fail_stop_no_others() -> None:
     assert {key: (end.status, end.attempts) for key, end in settled.items()} == {
         **dict.fromkeys("ABC", (Status.UNKNOWN, 4)), **dict.fromkeys("DEFGH", (Status.SUCCEEDED, 1))
     }  # fmt: skip
-    assert rehearsal.course.ending is None
+    assert rehearsal.control.ending is None
 
 
 def test_doubt_of_an_earlier_run_is_known_to_the_first_attempt() -> None:
     """What the intent brings back of an earlier run decides how the first answer is read."""
-    rehearsal = Rehearsal()
+    rehearsal = DryRun()
     rehearsal.book.admissions["A"] = Go(doubt=True)
     rehearsal.lay_out("A", [reply(400, code="REFUND_ILLEGAL", message="taken back already")])
 
@@ -218,19 +218,19 @@ def test_doubt_of_an_earlier_run_is_known_to_the_first_attempt() -> None:
 
 def test_nothing_is_intended_before_a_key_is_there() -> None:
     """Where no key of the platform is to be had the run stops before the ledger lets anything out."""
-    rehearsal = Rehearsal()
+    rehearsal = DryRun()
     rehearsal.signer.has_key = False
     rehearsal.network.keys = [reply(403)]
     rehearsal.carry(due("A"))
 
     assert (rehearsal.book.lines, rehearsal.network.keys_sent()) == ([], [])
-    assert (rehearsal.course.ending, rehearsal.course.halt_code) == (Ending.STOPPED, "platform_key_missing")
+    assert (rehearsal.control.ending, rehearsal.control.halt_code) == (Ending.STOPPED, "platform_key_missing")
 
 
 def test_no_key_is_fetched_for_nothing() -> None:
     """A run without anything to send asks for no key."""
-    rehearsal = Rehearsal()
+    rehearsal = DryRun()
     rehearsal.signer.has_key = False
 
     assert list(rehearsal.handed_out([], at_once=1)) == []
-    assert (rehearsal.network.sent, rehearsal.course.ending) == ([], None)
+    assert (rehearsal.network.sent, rehearsal.control.ending) == ([], None)

@@ -17,7 +17,7 @@ from pipeline.ledger.rules.dependencies import (
     under_way_elsewhere,
 )
 from pipeline.ledger.rules.fixes import judge_dues, knows_fixes, note_sent
-from pipeline.ledger.rules.known_deliveries import Past, cards_of, past_of
+from pipeline.ledger.rules.known_deliveries import KnownDeliveries, cards_of, known_deliveries_of
 from pipeline.ledger.rules.objects import intend_state, note_unchanged, settle_state
 from pipeline.ledger.rules.tasks import form_conflict
 from pipeline.ledger.store.generations import Generation, may_have_been_sent
@@ -25,7 +25,7 @@ from pipeline.ledger.store.lease import IsGone
 from pipeline.model import Status
 
 _TOLD = tuple(field.name for field in fields(Settlement) if field.name != "leaves")
-_told = attrgetter(*_TOLD)
+_reported = attrgetter(*_TOLD)
 _WITHOUT_INTENT = (Status.SKIPPED, Status.INVALID, Status.BLOCKED)
 # What is confirmed is never sent again: its body and its row, which name a user, need not be kept.
 _DONE = (Status.SUCCEEDED, Status.SKIPPED)
@@ -72,10 +72,10 @@ def _doubted(
 def _intend(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due], is_gone: IsGone) -> list[Admission]:
     if not dues:
         return []
-    past = past_of(connection, run, [due.identity for due in dues])
+    earlier = known_deliveries_of(connection, run, [due.identity for due in dues])
     has_fixes = knows_fixes(connection, run)
     forbidden = judge_dues(connection, run, dues) if has_fixes else {}
-    admissions = [forbidden.get(due.due_no) or _admission(connection, run, due, past, is_gone) for due in dues]
+    admissions = [forbidden.get(due.due_no) or _admission(connection, run, due, earlier, is_gone) for due in dues]
     going = [due for due, admission in zip(dues, admissions, strict=True) if isinstance(admission, Go)]
     connection.execute(
         "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no)"
@@ -93,8 +93,10 @@ def _intend(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due],
     return admissions
 
 
-def _admission(connection: sqlite3.Connection, run: RunRecord, due: Due, past: Past, is_gone: IsGone) -> Admission:
-    admission = admit(past.known(due.identity), due.digest)
+def _admission(
+    connection: sqlite3.Connection, run: RunRecord, due: Due, earlier: KnownDeliveries, is_gone: IsGone
+) -> Admission:
+    admission = admit(earlier.known(due.identity), due.digest)
     if not isinstance(admission, Go):
         return admission
     is_sending = admission.before is DeliveryState.SENDING
@@ -157,7 +159,7 @@ def _settle(connection: sqlite3.Connection, run: RunRecord, ended: Sequence[tupl
     """Fix the outcome of dues, and what is known of their deliveries from here on."""
     if not ended:
         return
-    connection.execute(_SETTLE, (_json([(*_told(end), due.due_no) for due, end in ended]),))
+    connection.execute(_SETTLE, (_json([(*_reported(end), due.due_no) for due, end in ended]),))
     _settle_deliveries(connection, run, [(due, end) for due, end in ended if end.status not in _WITHOUT_INTENT])
     _forget_cells(connection, run, [due.row_no for due, end in ended if end.status in _DONE])
 

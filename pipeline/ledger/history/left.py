@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from pipeline.ledger.history.origins import RowId, first_origins_between
-from pipeline.ledger.history.outcomes import outcomes_in_pages
+from pipeline.ledger.history.outcomes import outcome_pages
 from pipeline.ledger.history.runs import by_number
 from pipeline.ledger.records import RunRecord
 from pipeline.model import Status
-from pipeline.tables.outcome_page import Outcomes
+from pipeline.tables.outcome_page import OutcomePage
 
 # Called now and then by what may take long.
 Tick = Callable[[], None]
@@ -108,10 +108,10 @@ def _done_by(connection: sqlite3.Connection, run: RunRecord, root: RunRecord, ti
     return found
 
 
-def _pages(connection: sqlite3.Connection, run: RunRecord, tick: Tick) -> Iterator[tuple[int, Outcomes]]:
+def _pages(connection: sqlite3.Connection, run: RunRecord, tick: Tick) -> Iterator[tuple[int, OutcomePage]]:
     """Yield the outcomes of a run with the number of the first row of each page."""
     first = 1
-    for page in outcomes_in_pages(connection, run):
+    for page in outcome_pages(connection, run):
         tick()
         yield first, page
         first += len(page)

@@ -10,7 +10,7 @@ import orjson
 
 from pipeline.errors import SettingsError
 from pipeline.ledger.history.runs import by_number
-from pipeline.ledger.records import ROW_BITS, Act, RunRecord, position
+from pipeline.ledger.records import ROW_BITS, Phase, RunRecord, position
 from pipeline.tables.row_mark import RowMark
 
 _ROW = (1 << ROW_BITS) - 1
@@ -95,7 +95,7 @@ def _row_nos(connection: sqlite3.Connection, run: RunRecord, marks: Iterable[Row
         ).fetchone()
         if line is not None:
             found[mark] = line[0]
-        elif run.act is Act.STAGING:
+        elif run.act is Phase.STAGING:
             raise SettingsError(
                 [f"run {run.run_id}, whose rows are fixed here, is not read to its end; resume it before this"]
             )

@@ -9,10 +9,10 @@ from itertools import chain, repeat
 from typing import Any
 
 from pipeline.ledger.history.runs import IS_DELIVERED, UNREACHED
-from pipeline.ledger.history.skipped_rows import Pack, read_packs
+from pipeline.ledger.history.skipped_rows import SkippedRows, read_skipped_rows
 from pipeline.ledger.records import RunRecord
 from pipeline.model import Status
-from pipeline.tables.outcome_page import Outcome, Outcomes
+from pipeline.tables.outcome_page import Outcome, OutcomePage
 
 # The worst last: doubt weighs most, since only it must not be answered by sending something else.
 SEVERITY = (
@@ -59,60 +59,60 @@ _Lines = tuple[Sequence[_RowLine], Sequence[_End]]
 
 def outcomes(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Outcome]:
     """Yield the outcome of each row of a run, in source order. Each page is one short read."""
-    return chain.from_iterable(outcomes_in_pages(connection, run))
+    return chain.from_iterable(outcome_pages(connection, run))
 
 
-def outcomes_in_pages(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Outcomes]:
+def outcome_pages(connection: sqlite3.Connection, run: RunRecord) -> Iterator[OutcomePage]:
     """Yield the outcomes of all rows, in source order, so many at once as are read at once; a page is never empty."""
     names = dict(connection.execute("SELECT file_no, name FROM inputs WHERE run_no = ?", (run.run_no,)).fetchall())
     tell = partial(_side_by_side, names=names)
     first = 0
-    for packs in _overlapping(read_packs(connection, run)):
-        low = min(pack.row_nos[0] for pack in packs)
-        high = max(pack.row_nos[-1] for pack in packs)
+    for skipped_rows in _overlapping(read_skipped_rows(connection, run)):
+        low = min(skipped.row_nos[0] for skipped in skipped_rows)
+        high = max(skipped.row_nos[-1] for skipped in skipped_rows)
         yield from map(tell, _pages_of_rows(connection, run, first, low - 1))
         rows = _pages_of_rows(connection, run, low, high)
         between = next(rows, None)
-        if between is None and len(packs) == 1:
-            yield _unpacked(packs[0], names)
+        if between is None and len(skipped_rows) == 1:
+            yield _unpacked(skipped_rows[0], names)
         else:
-            yield from map(tell, _merged(chain([between] if between else [], rows), packs))
+            yield from map(tell, _merged(chain([between] if between else [], rows), skipped_rows))
         first = high + 1
     yield from map(tell, _pages_of_rows(connection, run, first, _END))
 
 
-def _overlapping(packs: Iterator[Pack]) -> Iterator[list[Pack]]:
+def _overlapping(skipped_rows: Iterator[SkippedRows]) -> Iterator[list[SkippedRows]]:
     """Put packs together whose rows lie among one another."""
-    group: list[Pack] = []
-    for pack in packs:
-        if group and pack.row_nos[0] > max(other.row_nos[-1] for other in group):
+    group: list[SkippedRows] = []
+    for skipped in skipped_rows:
+        if group and skipped.row_nos[0] > max(other.row_nos[-1] for other in group):
             yield group
             group = []
-        group.append(pack)
+        group.append(skipped)
     if group:
         yield group
 
 
-def _unpacked(pack: Pack, names: Mapping[int, str]) -> Outcomes:
-    rows = len(pack.row_nos)
+def _unpacked(skipped: SkippedRows, names: Mapping[int, str]) -> OutcomePage:
+    rows = len(skipped.row_nos)
     nothing = [None] * rows
-    return Outcomes(
-        source_file=[names[pack.file_no]] * rows,
-        source_row=pack.source_rows,
-        request_key=[key or "" for key in pack.request_keys],
-        status=[pack.status] * rows,
-        code=[pack.code] * rows,
-        message=[pack.message] * rows,
+    return OutcomePage(
+        source_file=[names[skipped.file_no]] * rows,
+        source_row=skipped.source_rows,
+        request_key=[key or "" for key in skipped.request_keys],
+        status=[skipped.status] * rows,
+        code=[skipped.code] * rows,
+        message=[skipped.message] * rows,
         http_status=nothing,
         attempts=[0] * rows,
         first_sent_at=nothing,
         finished_at=nothing,
         latency_ms=nothing,
         trace_id=nothing,
-        file_no=[pack.file_no] * rows,
+        file_no=[skipped.file_no] * rows,
         wants_new_key=[False] * rows,
         cells=nothing,
-        file_line=pack.file_lines or nothing,
+        file_line=skipped.file_lines or nothing,
         field=nothing,
         column=nothing,
         rule=nothing,
@@ -120,9 +120,9 @@ def _unpacked(pack: Pack, names: Mapping[int, str]) -> Outcomes:
     )
 
 
-def _merged(pages: Iterator[_Lines], packs: Sequence[Pack]) -> Iterator[_Lines]:
+def _merged(pages: Iterator[_Lines], skipped_rows: Sequence[SkippedRows]) -> Iterator[_Lines]:
     """Yield pages of rows, with the packed ones in their places."""
-    packed = sorted(chain.from_iterable(map(_lines, packs)), key=_row_no)
+    packed = sorted(chain.from_iterable(map(_lines, skipped_rows)), key=_row_no)
     taken = 0
     for rows, ends in pages:
         upto = bisect(packed, rows[-1][0], key=_row_no)
@@ -140,14 +140,16 @@ def _apart(lines: Sequence[tuple[_RowLine, _End]]) -> _Lines:
     return [row for row, _ in lines], [end for _, end in lines]
 
 
-def _lines(pack: Pack) -> Iterator[tuple[_RowLine, _End]]:
-    end = _final(pack.status, pack.code, pack.message)
-    lines = repeat(None) if pack.file_lines is None else pack.file_lines
-    for row_no, source_row, key, line in zip(pack.row_nos, pack.source_rows, pack.request_keys, lines, strict=False):
-        yield (row_no, pack.file_no, source_row, key or "", None, None, None, None, line, *_NO_FAULT), end
+def _lines(skipped: SkippedRows) -> Iterator[tuple[_RowLine, _End]]:
+    end = _final(skipped.status, skipped.code, skipped.message)
+    lines = repeat(None) if skipped.file_lines is None else skipped.file_lines
+    for row_no, source_row, key, line in zip(
+        skipped.row_nos, skipped.source_rows, skipped.request_keys, lines, strict=False
+    ):
+        yield (row_no, skipped.file_no, source_row, key or "", None, None, None, None, line, *_NO_FAULT), end
 
 
-def _side_by_side(lines: _Lines, names: Mapping[int, str]) -> Outcomes:
+def _side_by_side(lines: _Lines, names: Mapping[int, str]) -> OutcomePage:
     rows, ends = lines
     _, file_no, source_row, request_key, cells, _, _, _, file_line, field, column, rule, value = (
         _column(rows, at) for at in range(13)
@@ -155,7 +157,7 @@ def _side_by_side(lines: _Lines, names: Mapping[int, str]) -> Outcomes:
     _, status, code, message, http_status, attempts, first, finished, latency, trace, wants_new_key = (
         _column(ends, at) for at in range(11)
     )
-    return Outcomes(
+    return OutcomePage(
         source_file=[names[number] for number in file_no],
         source_row=source_row,
         request_key=request_key,

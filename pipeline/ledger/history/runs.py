@@ -8,40 +8,40 @@ from typing import Any
 import orjson
 
 from pipeline.errors import LedgerError, SettingsError
-from pipeline.ledger.records import Act, InputRecord, NewRun, RunRecord, RunState
+from pipeline.ledger.records import InputRecord, NewRun, Phase, RunRecord, RunState
 from pipeline.model import Api, Export
 
 _COLUMNS = ", ".join(f.name for f in fields(RunRecord))
 
 
-def bind_account(connection: sqlite3.Connection, name: str, holder: str, generation: int) -> int:
+def bind_account(connection: sqlite3.Connection, name: str, merchant: str, generation: int) -> int:
     """
     Return the number that the account has in a generation, which the config calls `name`.
 
     `holder` says who that is at the platform. Raises LedgerError when the name stood for somebody else before: what
     was delivered for one account says nothing of another.
     """
-    known = account_no_of(connection, name, holder, generation)
+    known = account_no_of(connection, name, merchant, generation)
     asked = (name, generation)
     named = connection.execute("SELECT 1 FROM accounts WHERE name = ? AND generation = ?", asked).fetchone()
     if named is None:
         cursor = connection.execute(
-            "INSERT INTO accounts (name, holder, generation) VALUES (?, ?, ?)", (name, holder, generation)
+            "INSERT INTO accounts (name, holder, generation) VALUES (?, ?, ?)", (name, merchant, generation)
         )
         return known or int(cursor.lastrowid or 0)
     return known or 0
 
 
-def account_no_of(connection: sqlite3.Connection, name: str, holder: str, generation: int) -> int | None:
+def account_no_of(connection: sqlite3.Connection, name: str, merchant: str, generation: int) -> int | None:
     """Return the number of an account, None where nothing is known of its holder; raise as `bind_account` does."""
     line = connection.execute("SELECT holder FROM accounts WHERE name = ? LIMIT 1", (name,)).fetchone()
-    if line is not None and line[0] != holder:
+    if line is not None and line[0] != merchant:
         raise LedgerError(
-            f"the ledger keeps account {name} as {line[0]}, the config now says {holder}; "
+            f"the ledger keeps account {name} as {line[0]}, the config now says {merchant}; "
             "name another ledger in [ledger] url, or give the other account a name of its own"
         )
     (first,) = connection.execute(
-        "SELECT min(account_no) FROM accounts WHERE holder = ? AND generation = ?", (holder, generation)
+        "SELECT min(account_no) FROM accounts WHERE holder = ? AND generation = ?", (merchant, generation)
     ).fetchone()
     return None if first is None else int(first)
 
@@ -52,7 +52,7 @@ def begin(connection: sqlite3.Connection, new: NewRun, account_no: int) -> RunRe
         "INSERT INTO runs (run_id, job, export, api, account, account_no, parent, options, act, limit_per_s,"
         " started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (new.run_id, new.job, new.export, new.api, new.account, account_no, new.parent,
-         orjson.dumps(dict(new.options)).decode(), Act.STAGING, new.limit_per_s, new.started_at),
+         orjson.dumps(dict(new.options)).decode(), Phase.STAGING, new.limit_per_s, new.started_at),
     )  # fmt: skip
     return find(connection, new.run_id)
 
@@ -60,7 +60,7 @@ def begin(connection: sqlite3.Connection, new: NewRun, account_no: int) -> RunRe
 def _record(line: Sequence[object]) -> RunRecord:
     named = dict(zip((f.name for f in fields(RunRecord)), line, strict=True))
     named["export"], named["api"] = Export(str(named["export"])), Api(str(named["api"]))
-    named["act"] = Act(str(named["act"]))
+    named["act"] = Phase(str(named["act"]))
     named["state"] = None if named["state"] is None else RunState(str(named["state"]))
     named["options"] = orjson.loads(str(named["options"]))
     named["waits"] = orjson.loads(str(named["waits"]))
@@ -130,7 +130,7 @@ def input_locations(connection: sqlite3.Connection) -> list[str]:
 
 def start_delivering(connection: sqlite3.Connection, run: RunRecord) -> None:
     """Enter the second act: all inputs are read."""
-    connection.execute("UPDATE runs SET act = ? WHERE run_no = ?", (Act.DELIVERING, run.run_no))
+    connection.execute("UPDATE runs SET act = ? WHERE run_no = ?", (Phase.DELIVERING, run.run_no))
 
 
 _STANDS = (
@@ -234,7 +234,7 @@ def conclude(
     connection.execute(
         "UPDATE runs SET act = CASE act WHEN 'staging' THEN act ELSE ? END, state = ?, reason = ?,"
         " finished_at = ?, concluded_at = ? WHERE run_no = ?",
-        (Act.CONCLUDED, state, reason, finished_at, finished_at, run.run_no),
+        (Phase.CONCLUDED, state, reason, finished_at, finished_at, run.run_no),
     )
     return find(connection, run.run_id)
 

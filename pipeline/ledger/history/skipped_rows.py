@@ -17,7 +17,7 @@ _LEVEL = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Pack:
+class SkippedRows:
     """
     Rows of one file that share their outcome; entry n of every column is about the same row.
 
@@ -34,20 +34,20 @@ class Pack:
     file_lines: Sequence[int] | None = None
 
 
-def write_pack(connection: sqlite3.Connection, run: RunRecord, pack: Pack) -> None:
+def write_skipped_rows(connection: sqlite3.Connection, run: RunRecord, skipped: SkippedRows) -> None:
     """Write rows that nothing is left to do for."""
-    columns = [_steps(pack.row_nos), _steps(pack.source_rows), pack.request_keys]
-    if pack.file_lines is not None:
-        columns.append(_steps(pack.file_lines))
+    columns = [_steps(skipped.row_nos), _steps(skipped.source_rows), skipped.request_keys]
+    if skipped.file_lines is not None:
+        columns.append(_steps(skipped.file_lines))
     connection.execute(
         "INSERT INTO packs (run_no, first_row_no, last_row_no, file_no, status, code, message, rows)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (run.run_no, pack.row_nos[0], pack.row_nos[-1], pack.file_no, pack.status, pack.code, pack.message,
-         zlib.compress(orjson.dumps(columns), _LEVEL)),
+        (run.run_no, skipped.row_nos[0], skipped.row_nos[-1], skipped.file_no, skipped.status, skipped.code,
+         skipped.message, zlib.compress(orjson.dumps(columns), _LEVEL)),
     )  # fmt: skip
 
 
-def read_packs(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Pack]:
+def read_skipped_rows(connection: sqlite3.Connection, run: RunRecord) -> Iterator[SkippedRows]:
     """Yield the packs of a run, in the order of their first rows. Each is one short read."""
     last = -1
     while True:
@@ -59,20 +59,20 @@ def read_packs(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Pack]
         if line is None:
             return
         last, file_no, status, code, message, rows = line
-        yield _pack(file_no, Status(status), code, message, rows)
+        yield _skipped(file_no, Status(status), code, message, rows)
 
 
-def rows_packed_as(connection: sqlite3.Connection, run: RunRecord, code: str) -> int:
+def skipped_rows_with(connection: sqlite3.Connection, run: RunRecord, code: str) -> int:
     """Return how many packed rows of a run have a code."""
-    return sum(len(pack.row_nos) for pack in read_packs(connection, run) if pack.code == code)
+    return sum(len(skipped.row_nos) for skipped in read_skipped_rows(connection, run) if skipped.code == code)
 
 
-def _pack(file_no: int, status: Status, code: str, message: str, rows: bytes) -> Pack:
+def _skipped(file_no: int, status: Status, code: str, message: str, rows: bytes) -> SkippedRows:
     try:
         row_nos, source_rows, keys, *file_lines = orjson.loads(zlib.decompress(rows))
     except (zlib.error, ValueError) as exc:
         raise Damaged("a pack of rows is not the one that was written") from exc
-    return Pack(
+    return SkippedRows(
         file_no=file_no,
         status=status,
         code=code,

@@ -255,7 +255,7 @@ _OWN_DUES = (
 )
 
 
-def _told(run: RunRecord, row: tuple[int, int]) -> dict[str, object]:
+def _reported(run: RunRecord, row: tuple[int, int]) -> dict[str, object]:
     return {
         "run_no": row[0],
         "row_no": row[1],
@@ -271,7 +271,7 @@ def first_variant(connection: sqlite3.Connection, run: RunRecord, origin: int, r
         f"{_OWN} SELECT d.part, d.identity, d.digest, (SELECT v.state FROM deliveries AS v"
         " WHERE v.account_no = :account_no AND v.api = :api AND v.identity = d.identity AND v.digest = d.digest),"
         f" d.card, d.version {_OWN_DUES}",
-        _told(run, row),
+        _reported(run, row),
     )
     return [
         Line(origin, part, identity, digest, None if state is None else DeliveryState(state), True, card, version)
@@ -292,7 +292,7 @@ def write_first_variant(connection: sqlite3.Connection, run: RunRecord, origin: 
         " (account_no, api, origin, variant, part, identity, digest, card, points, version)"
         " SELECT :account_no, :api, :origin, :origin, d.part, d.identity, d.digest, d.card, d.points, d.version"
         f" {_OWN_DUES}",
-        {**_told(run, row), "origin": origin},
+        {**_reported(run, row), "origin": origin},
     )
 
 

@@ -20,7 +20,7 @@ _IS_OPEN = " AND coalesce(status, '') NOT IN ('succeeded', 'skipped')"
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class KnownDeliveries:
     """
     What is known of some identities: the digest of each that was delivered, and whatever else is known of others.
 
@@ -42,7 +42,7 @@ class Past:
         return bool(self.delivered or self.others)
 
 
-def past_of(connection: sqlite3.Connection, run: RunRecord, identities: Iterable[str]) -> Past:
+def known_deliveries_of(connection: sqlite3.Connection, run: RunRecord, identities: Iterable[str]) -> KnownDeliveries:
     """Return what the ledger knows of these identities, for the run's account and API."""
     found = connection.execute(
         "SELECT d.identity, d.state, d.digest, d.successor FROM json_each(?) AS asked"
@@ -50,7 +50,7 @@ def past_of(connection: sqlite3.Connection, run: RunRecord, identities: Iterable
         (orjson.dumps(list(identities)).decode(), run.account_no, run.api),
     ).fetchall()
     delivered = {identity: digest for identity, state, digest, _ in found if state == DeliveryState.SUCCEEDED}
-    return Past(delivered, _others(connection, run, [line for line in found if line[0] not in delivered]))
+    return KnownDeliveries(delivered, _others(connection, run, [line for line in found if line[0] not in delivered]))
 
 
 def _others(
@@ -63,7 +63,9 @@ def _others(
     }
 
 
-def past_among(connection: sqlite3.Connection, run: RunRecord, identities: Sequence[str]) -> Past:
+def known_deliveries_among(
+    connection: sqlite3.Connection, run: RunRecord, identities: Sequence[str]
+) -> KnownDeliveries:
     """
     Return what the ledger knows of these identities, and maybe of some between them.
 
@@ -71,21 +73,21 @@ def past_among(connection: sqlite3.Connection, run: RunRecord, identities: Seque
     are none: either is told quicker by going from the first to the last than key by key.
     """
     if not identities:
-        return Past({}, {})
+        return KnownDeliveries({}, {})
     asked = sorted(identities)
     between = "FROM deliveries WHERE account_no = ? AND api = ? AND identity BETWEEN ? AND ?"
-    told = (run.account_no, run.api, asked[0], asked[-1])
+    reported = (run.account_no, run.api, asked[0], asked[-1])
     most = _MOST_BETWEEN * len(asked)
-    (count,) = connection.execute(f"SELECT count(*) FROM (SELECT 1 {between} LIMIT ?)", (*told, most)).fetchone()
+    (count,) = connection.execute(f"SELECT count(*) FROM (SELECT 1 {between} LIMIT ?)", (*reported, most)).fetchone()
     if count == most:
-        return past_of(connection, run, asked)
+        return known_deliveries_of(connection, run, asked)
     if not count:
-        return Past({}, {})
+        return KnownDeliveries({}, {})
     is_delivered = f"AND state = '{DeliveryState.SUCCEEDED}'"
-    delivered = dict(connection.execute(f"SELECT identity, digest {between} {is_delivered}", told))
+    delivered = dict(connection.execute(f"SELECT identity, digest {between} {is_delivered}", reported))
     is_other = f"AND state <> '{DeliveryState.SUCCEEDED}'"
-    others = connection.execute(f"SELECT identity, state, digest, successor {between} {is_other}", told).fetchall()
-    return Past(delivered, _others(connection, run, others))
+    others = connection.execute(f"SELECT identity, state, digest, successor {between} {is_other}", reported).fetchall()
+    return KnownDeliveries(delivered, _others(connection, run, others))
 
 
 def last_successor(
@@ -142,15 +144,17 @@ def open_cards_among(connection: sqlite3.Connection, cards: Sequence[bytes]) -> 
     return [card for (card,) in _in_order(connection, asked, cards)]
 
 
-def _in_order(connection: sqlite3.Connection, asked: str, cards: Sequence[bytes], *told: object) -> list[Any]:
+def _in_order(connection: sqlite3.Connection, asked: str, cards: Sequence[bytes], *reported: object) -> list[Any]:
     """Ask for all cards from the first to the last; by their names, where there are many others between them."""
     most = _MOST_BETWEEN * len(cards)
     found = connection.execute(
-        f"{asked} BETWEEN ? AND ? ORDER BY card LIMIT ?", (*told, cards[0], cards[-1], most)
+        f"{asked} BETWEEN ? AND ? ORDER BY card LIMIT ?", (*reported, cards[0], cards[-1], most)
     ).fetchall()
     if len(found) < most:
         return found
-    return connection.execute(f"{asked} IN ({', '.join('?' * len(cards))}) ORDER BY card", (*told, *cards)).fetchall()
+    return connection.execute(
+        f"{asked} IN ({', '.join('?' * len(cards))}) ORDER BY card", (*reported, *cards)
+    ).fetchall()
 
 
 def _some_at_once(values: Sequence[bytes]) -> Iterator[tuple[bytes, ...]]:

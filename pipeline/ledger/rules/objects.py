@@ -64,7 +64,7 @@ class HeldState:
 
 
 @dataclass(frozen=True, slots=True)
-class PastState:
+class KnownStates:
     """A state that an object had, or that some run has still to send: then without a delivery's state."""
 
     identity: str
@@ -93,7 +93,7 @@ def held_states(connection: sqlite3.Connection, run: RunRecord, objects: Collect
     """Return the newest state of each of these objects; objects that nothing was sent of are left out."""
     names = {name for obj in objects for name in names_of(obj)}
     lines = connection.execute(_HELD, (orjson.dumps(sorted(names)).decode(), run.account_no))
-    found = {name: HeldState(name, *told) for name, *told in lines}
+    found = {name: HeldState(name, *reported) for name, *reported in lines}
     newest: dict[str, HeldState] = {}
     for obj in objects:
         known = [found[name] for name in names_of(obj) if name in found]
@@ -120,28 +120,28 @@ _APPLIED = f"WHERE state IN {tuple(map(str, sorted(_MAY_BE_APPLIED)))}"
 
 def history_of(
     connection: sqlite3.Connection, run: RunRecord, objects: Collection[str], *, newest_first: bool = False
-) -> Iterator[tuple[str, PastState]]:
+) -> Iterator[tuple[str, KnownStates]]:
     """Yield the states that objects had, or that some run has still to send, in the order of staging or backwards."""
     order = f"ORDER BY identity{' DESC' if newest_first else ''}"
-    return _past_states(connection, run, objects, f"{_HISTORY} {order}")
+    return _known_states(connection, run, objects, f"{_HISTORY} {order}")
 
 
 def last_states(
     connection: sqlite3.Connection, run: RunRecord, obj: str, count: int, *, only_applied: bool
-) -> Iterator[PastState]:
+) -> Iterator[KnownStates]:
     """Yield so many states of an object's history, the last ones; only those that may be applied, where asked for."""
     newest = f"SELECT * FROM ({_HISTORY}) {_APPLIED if only_applied else ''} ORDER BY identity DESC LIMIT {count:d}"
-    found = _past_states(connection, run, [obj], f"SELECT * FROM ({newest}) ORDER BY identity")
-    return (past for _, past in found)
+    found = _known_states(connection, run, [obj], f"SELECT * FROM ({newest}) ORDER BY identity")
+    return (earlier for _, earlier in found)
 
 
-def _past_states(
+def _known_states(
     connection: sqlite3.Connection, run: RunRecord, objects: Collection[str], question: str
-) -> Iterator[tuple[str, PastState]]:
+) -> Iterator[tuple[str, KnownStates]]:
     names = sorted({name for obj in objects for name in names_of(obj)})
     asked = {"objects": orjson.dumps(names).decode(), "account_no": run.account_no, "api": run.api}
     for name, identity, digest, state in connection.execute(question, asked):
-        yield name, PastState(identity, digest, None if state is None else DeliveryState(state))
+        yield name, KnownStates(identity, digest, None if state is None else DeliveryState(state))
 
 
 def objects_with_dues(connection: sqlite3.Connection, objects: Collection[str]) -> set[str]:
@@ -185,7 +185,7 @@ def intend_state(connection: sqlite3.Connection, run: RunRecord, due: Due) -> No
         " WHERE identity <> excluded.identity",
         (run.account_no, due.state.object, due.identity, due.digest, due.state.version, due.position),
     )
-    note_told_again(connection, run, [(due.state.object, due.identity, due.state.version, due.position)])
+    note_reported_again(connection, run, [(due.state.object, due.identity, due.state.version, due.position)])
 
 
 def settle_state(connection: sqlite3.Connection, run: RunRecord, due: Due, leaves: DeliveryState | None) -> None:
@@ -212,16 +212,18 @@ def note_unchanged(connection: sqlite3.Connection, run: RunRecord, dues: Sequenc
     if states:
         held = held_states(connection, run, {state.object for state, _ in states})
         newest = [held[state.object] for state, _ in states]
-        told = zip(newest, states, strict=True)
-        note_told_again(connection, run, [(h.object, h.identity, s.version, position) for h, (s, position) in told])
+        reported = zip(newest, states, strict=True)
+        note_reported_again(
+            connection, run, [(h.object, h.identity, s.version, position) for h, (s, position) in reported]
+        )
 
 
-def note_told_again(
-    connection: sqlite3.Connection, run: RunRecord, told: Sequence[tuple[str, str, str | None, int]]
+def note_reported_again(
+    connection: sqlite3.Connection, run: RunRecord, reported: Sequence[tuple[str, str, str | None, int]]
 ) -> None:
     """Note that states which are the newest of their objects are told again: object, identity, version and position."""
     connection.executemany(
         "UPDATE objects SET position = max(position, ?4), version = coalesce(max(version, ?3), version, ?3)"
         " WHERE account_no = ?5 AND object = ?1 AND identity = ?2",
-        ((*each, run.account_no) for each in told),
+        ((*each, run.account_no) for each in reported),
     )

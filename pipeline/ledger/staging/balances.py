@@ -10,15 +10,15 @@ import numpy.typing as npt
 from pipeline.ledger.records import RunRecord, position
 from pipeline.ledger.rules.admission import Card, Conflict, Known, Skip, admit, is_overtaken, is_unchanged
 from pipeline.ledger.rules.dependencies import is_a_newer_one_due
-from pipeline.ledger.rules.known_deliveries import cards_of, cards_with_dues, past_of
-from pipeline.ledger.staging.staged_chunk import Fate, Leaf
+from pipeline.ledger.rules.known_deliveries import cards_of, cards_with_dues, known_deliveries_of
+from pipeline.ledger.staging.staged_chunk import Fate, StagedChunk
 from pipeline.model import Balance
 
 Rekey = Callable[[bytes, str], bytes]
 """Puts another request key into a body."""
 
 
-class _Told(NamedTuple):
+class _Reported(NamedTuple):
     """A balance that a part of a leaf tells: `n` is the part's place, `at` its row's; a derived key needs no digest."""
 
     n: int
@@ -28,78 +28,78 @@ class _Told(NamedTuple):
     balance: Balance
 
 
-def _told(leaf: Leaf, places: npt.NDArray[np.intp]) -> list[_Told]:
+def _reported(chunk: StagedChunk, places: npt.NDArray[np.intp]) -> list[_Reported]:
     """Return the balances that some parts of a leaf tell."""
-    told = leaf.parts.take(places)
-    balances = map(Balance, *map(told.values, ("card", "points", "version")))
-    return list(map(_Told, places.tolist(), *map(told.values, ("at", "identity", "digest")), balances))
+    reported = chunk.parts.take(places)
+    balances = map(Balance, *map(reported.values, ("card", "points", "version")))
+    return list(map(_Reported, places.tolist(), *map(reported.values, ("at", "identity", "digest")), balances))
 
 
-def sift_balances(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
+def decide_balances(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
     """Leave out what the platform holds already, or may not be told any more."""
-    places = leaf.due_parts()
-    due = leaf.parts.take(places)
+    places = chunk.due_parts()
+    due = chunk.parts.take(places)
     of_rows = due.values("card")
     cards = cards_of(connection, run, of_rows)
     owed = cards_with_dues(connection, of_rows, only_open=True)
     is_own = ~due.numbers("key_is_derived")
-    past = past_of(connection, run, due.take(np.flatnonzero(is_own)).values("identity"))
+    earlier = known_deliveries_of(connection, run, due.take(np.flatnonzero(is_own)).values("identity"))
     is_met = np.fromiter((card in cards or card in owed for card in of_rows), np.bool_, len(of_rows))
-    for told in _told(leaf, places[is_met | is_own]):
-        if told.digest is not None:
-            _judge_key(leaf, told.at, past.known(told.identity), told.digest)
-        place, card = place_of(run, leaf, told.at), cards.get(told.balance.card)
-        is_contested = told.balance.card in owed
-        if is_contested and is_a_newer_one_due(connection, run, told.balance, place):
-            _skip(leaf, told.at, Fate.SUPERSEDED)
+    for reported in _reported(chunk, places[is_met | is_own]):
+        if reported.digest is not None:
+            _judge_key(chunk, reported.at, earlier.known(reported.identity), reported.digest)
+        place, card = place_of(run, chunk, reported.at), cards.get(reported.balance.card)
+        is_contested = reported.balance.card in owed
+        if is_contested and is_a_newer_one_due(connection, run, reported.balance, place):
+            _skip(chunk, reported.at, Fate.SUPERSEDED)
         elif card is not None:
-            _judge_balance(leaf, told, place, card, is_contested=is_contested)
+            _judge_balance(chunk, reported, place, card, is_contested=is_contested)
 
 
-def _judge_key(leaf: Leaf, at: int, known: Known | None, digest: bytes) -> None:
+def _judge_key(chunk: StagedChunk, at: int, known: Known | None, digest: bytes) -> None:
     match admit(known, digest):
-        case Conflict(message) if not leaf.waits_for_a_fix(at):
-            leaf.refuse(at, message)
+        case Conflict(message) if not chunk.waits_for_a_fix(at):
+            chunk.refuse(at, message)
         case Skip():
-            leaf.fates[at] = Fate.ALREADY_SUCCEEDED
+            chunk.fates[at] = Fate.ALREADY_SUCCEEDED
 
 
-def _judge_balance(leaf: Leaf, told: _Told, place: int, card: Card, *, is_contested: bool) -> None:
+def _judge_balance(chunk: StagedChunk, reported: _Reported, place: int, card: Card, *, is_contested: bool) -> None:
     # The very balance that was sent last, as most are, can't be overtaken.
-    if told.identity != card.newest_identity and is_overtaken(told.balance, place, told.identity, card):
-        _skip(leaf, told.at, Fate.SUPERSEDED)
-    elif is_unchanged(told.balance, card):
-        _skip(leaf, told.at, Fate.UNCHANGED)
-        leaf.confirmed[told.n] = is_contested or (told.balance.version or "") > (card.newest_version or "")
+    if reported.identity != card.newest_identity and is_overtaken(reported.balance, place, reported.identity, card):
+        _skip(chunk, reported.at, Fate.SUPERSEDED)
+    elif is_unchanged(reported.balance, card):
+        _skip(chunk, reported.at, Fate.UNCHANGED)
+        chunk.confirmed[reported.n] = is_contested or (reported.balance.version or "") > (card.newest_version or "")
 
 
-def _skip(leaf: Leaf, at: int, fate: Fate) -> None:
+def _skip(chunk: StagedChunk, at: int, fate: Fate) -> None:
     """Leave a row out, where nothing else is decided about it yet."""
-    if leaf.fates[at] == Fate.DUE:
-        leaf.fates[at] = fate
+    if chunk.fates[at] == Fate.DUE:
+        chunk.fates[at] = fate
 
 
-def note_confirmed(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
+def note_confirmed(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
     """
     Note how late an export still says what the platform holds: no balance from before may be sent any more.
 
     Left out where it would change nothing: the export's own time says nothing new, and nobody has another balance of
     the card to send from before, nor may come to have one.
     """
-    if Fate.UNCHANGED not in leaf.fates and not leaf.confirmed:
+    if Fate.UNCHANGED not in chunk.fates and not chunk.confirmed:
         return
-    noted = {n for n, counts in leaf.confirmed.items() if counts}
+    noted = {n for n, counts in chunk.confirmed.items() if counts}
     if may_stage_before(connection, run):
-        unchanged = np.flatnonzero((leaf.fates_by_row() == Fate.UNCHANGED)[leaf.parts.numbers("at")])
-        noted = {*leaf.confirmed, *unchanged.tolist()}
-    told = leaf.parts.take(np.array(sorted(noted), np.intp))
+        unchanged = np.flatnonzero((chunk.fates_by_row() == Fate.UNCHANGED)[chunk.parts.numbers("at")])
+        noted = {*chunk.confirmed, *unchanged.tolist()}
+    reported = chunk.parts.take(np.array(sorted(noted), np.intp))
     connection.executemany(
         "UPDATE cards SET newest_position = max(newest_position, ?),"
         " newest_version = CASE WHEN ? > newest_version THEN ? ELSE newest_version END"
         " WHERE account_no = ? AND card = ?",
         (
-            (place_of(run, leaf, at), version, version, run.account_no, card)
-            for at, version, card in zip(*map(told.values, ("at", "version", "card")), strict=True)
+            (place_of(run, chunk, at), version, version, run.account_no, card)
+            for at, version, card in zip(*map(reported.values, ("at", "version", "card")), strict=True)
         ),
     )
 
@@ -110,7 +110,7 @@ def may_stage_before(connection: sqlite3.Connection, run: RunRecord) -> bool:
     return bool(connection.execute(asked, (run.account_no, run.api, run.run_no)).fetchone()[0])
 
 
-def give_unused_keys(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf, rekey: Rekey) -> None:
+def give_unused_keys(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, rekey: Rekey) -> None:
     """
     Keep balances that come back from being taken for the ones sent earlier.
 
@@ -118,24 +118,26 @@ def give_unused_keys(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf,
     by an earlier run, the platform would answer the old key from memory and keep that other balance; so the key counts
     how often the balance came back.
     """
-    places = leaf.due_parts()
-    derived = _told(leaf, places[leaf.parts.numbers("key_is_derived")[places]])
-    past = past_of(connection, run, [told.identity for told in derived])
-    met = cards_with_dues(connection, [told.balance.card for told in derived], only_open=False)
-    for told in derived:
-        if told.identity in past or told.balance.card in met:
-            key = _unused_key(connection, run, told, place_of(run, leaf, told.at))
-            if key != told.identity:
-                body = rekey(leaf.parts.values("body")[told.n], key)
-                leaf.parts.change(told.n, request_key=key, identity=key, body=body)
-                leaf.rows.change(told.at, request_key=key)
+    places = chunk.due_parts()
+    derived = _reported(chunk, places[chunk.parts.numbers("key_is_derived")[places]])
+    earlier = known_deliveries_of(connection, run, [reported.identity for reported in derived])
+    met = cards_with_dues(connection, [reported.balance.card for reported in derived], only_open=False)
+    for reported in derived:
+        if reported.identity in earlier or reported.balance.card in met:
+            key = _unused_key(connection, run, reported, place_of(run, chunk, reported.at))
+            if key != reported.identity:
+                body = rekey(chunk.parts.values("body")[reported.n], key)
+                chunk.parts.change(reported.n, request_key=key, identity=key, body=body)
+                chunk.rows.change(reported.at, request_key=key)
 
 
-def _unused_key(connection: sqlite3.Connection, run: RunRecord, told: _Told, before: int) -> str:
-    identity, card = told.identity, told.balance.card
+def _unused_key(connection: sqlite3.Connection, run: RunRecord, reported: _Reported, before: int) -> str:
+    identity, card = reported.identity, reported.balance.card
     last, times = None, 1
     key = identity
-    while key in past_of(connection, run, [key]) or _is_due_before_another(connection, run, card, key, before):
+    while key in known_deliveries_of(connection, run, [key]) or _is_due_before_another(
+        connection, run, card, key, before
+    ):
         last, times = key, times + 1
         key = f"{identity}-{times}"
     newest = cards_of(connection, run, [card]).get(card)
@@ -153,6 +155,6 @@ def _is_due_before_another(connection: sqlite3.Connection, run: RunRecord, card:
     return bool(found[0])
 
 
-def place_of(run: RunRecord, leaf: Leaf, at: int) -> int:
+def place_of(run: RunRecord, chunk: StagedChunk, at: int) -> int:
     """Return the place of a row of a leaf among all rows ever staged."""
-    return position(run.run_no, leaf.last_rows.get(at, leaf.first_row_no + at))
+    return position(run.run_no, chunk.last_rows.get(at, chunk.first_row_no + at))

@@ -21,9 +21,9 @@ from pipeline.ledger.rules.fixes import (
     write_first_variant,
     write_variant,
 )
-from pipeline.ledger.staging.staged_chunk import Fate, Leaf, Variant
+from pipeline.ledger.staging.staged_chunk import Fate, StagedChunk, Variant
 from pipeline.model import Api, digest
-from pipeline.tables.mapped_chunk import OriginOfRow, Sheet
+from pipeline.tables.mapped_chunk import MappedChunk, OriginOfRow
 
 # What is delivered, or was: of other rows nobody asks which variant they are.
 _COUNTS = (Fate.DUE, Fate.ALREADY_SUCCEEDED, Fate.UNCHANGED, Fate.DUPLICATE_ROW)
@@ -41,27 +41,27 @@ class Recognition:
         self._keys = own_keys(connection, run) if self._knows_fixes else set()
         self._taken = _Taken()
 
-    def recognise(self, connection: sqlite3.Connection, leaf: Leaf, sheet: Sheet) -> dict[int, Line]:
+    def recognise(self, connection: sqlite3.Connection, staged: StagedChunk, mapped: MappedChunk) -> dict[int, Line]:
         """
         Skip the rows of a leaf whose fix was delivered, and note what its fixed rows are variants of.
 
         Returns by the places of the skipped rows what was delivered in their stead. `connection` is only read.
         """
-        candidates = self._candidates(leaf, sheet)
+        candidates = self._candidates(staged, mapped)
         if not candidates:
             return {}
-        chunk = _Candidates(connection, self._run, leaf, sheet, candidates, self._taken)
-        for at, origin in sheet.origins.items():
+        chunk = _Candidates(connection, self._run, staged, mapped, candidates, self._taken)
+        for at, origin in mapped.origins.items():
             if not chunk.is_as_first(at):
                 chunk.judge_fix(at, origin)
         return {at: line for at in candidates if (line := chunk.judge_unfixed(at)) is not None}
 
-    def _candidates(self, leaf: Leaf, sheet: Sheet) -> list[int]:
+    def _candidates(self, staged: StagedChunk, mapped: MappedChunk) -> list[int]:
         """Return the places of rows that stand for another row, or may be one that was fixed: by key, or invalid."""
-        found = set(sheet.origins)
+        found = set(mapped.origins)
         if self._knows_fixes:
-            found.update(leaf.faults)
-            keys = leaf.rows.values("request_key")
+            found.update(staged.faults)
+            keys = staged.rows.values("request_key")
             found.update(at for at, key in enumerate(keys) if key in self._keys)
         return sorted(found)
 
@@ -89,19 +89,21 @@ class _Candidates:
         self,
         connection: sqlite3.Connection,
         run: RunRecord,
-        leaf: Leaf,
-        sheet: Sheet,
+        staged: StagedChunk,
+        mapped: MappedChunk,
         places: Sequence[int],
         taken: "_Taken",
     ) -> None:
         self._run = run
         self._taken = taken
-        self._leaf = leaf
-        self._contents = {at: sheet.contents(at) for at in places}
-        self._parts = dict(_parts_of(leaf, set(places)))
-        stood_for = {at: position(origin.run_no, origin.row_no) for at, origin in sheet.origins.items()}
-        known = own_contents(connection, {stood_for[at] for at, origin in sheet.origins.items() if not origin.contents})
-        self._said_first = {at: origin.contents or known[stood_for[at]] for at, origin in sheet.origins.items()}
+        self._chunk = staged
+        self._contents = {at: mapped.contents(at) for at in places}
+        self._parts = dict(_parts_of(staged, set(places)))
+        stood_for = {at: position(origin.run_no, origin.row_no) for at, origin in mapped.origins.items()}
+        known = own_contents(
+            connection, {stood_for[at] for at, origin in mapped.origins.items() if not origin.contents}
+        )
+        self._said_first = {at: origin.contents or known[stood_for[at]] for at, origin in mapped.origins.items()}
         said = [*self._contents.values(), *self._said_first.values()]
         self._variants = variants_with(connection, run, {content for several in said for content in several})
         firsts = {first for known in self._variants.values() for first, _ in known}
@@ -114,26 +116,26 @@ class _Candidates:
 
     def judge_fix(self, at: int, origin: OriginOfRow) -> None:
         """Note a fixed row as a variant; skip it where it was delivered before, refuse it where another one was."""
-        leaf, first = self._leaf, self._first_of(at, origin)
-        if leaf.fates[at] != Fate.DUE:
+        staged, first = self._chunk, self._first_of(at, origin)
+        if staged.fates[at] != Fate.DUE:
             return
         row = (origin.run_no, origin.row_no)
         lines = [*self._lines.get(first, ()), *first_variant(self._connection, self._run, first, row)]
         same = {variant for one, variant in self._known(at) if one == first and variant != first}
         if any(is_whole(lines, variant) for variant in same):
-            leaf.fates[at] = Fate.ALREADY_SUCCEEDED
+            staged.fates[at] = Fate.ALREADY_SUCCEEDED
             return
-        place = position(self._run.run_no, leaf.first_row_no + at)
+        place = position(self._run.run_no, staged.first_row_no + at)
         standing = standing_of_others(lines, place, self._pairs(at))
         if standing is Standing.DELIVERED and self._run.api is Api.CUMULATION:
-            leaf.refuse(at, DELIVERED_OTHERWISE.message)
+            staged.refuse(at, DELIVERED_OTHERWISE.message)
             return
-        leaf.variants[at] = Variant(first, place, self._parts_at(at), self._contents[at], origin)
+        staged.variants[at] = Variant(first, place, self._parts_at(at), self._contents[at], origin)
 
     def judge_unfixed(self, at: int) -> Line | None:
         """Skip a row that was fixed, where a fix was delivered, and return that; else let it wait for an open fix."""
-        leaf = self._leaf
-        if leaf.fates[at] not in (Fate.DUE, Fate.INVALID):
+        staged = self._chunk
+        if staged.fates[at] not in (Fate.DUE, Fate.INVALID):
             return None
         for first in self._firsts(at):
             lines = self._lines.get(first, [])
@@ -141,13 +143,13 @@ class _Candidates:
             standing = standing_of_others(lines, first, own)
             if standing is Standing.DELIVERED:
                 self._taken.unfixed.add(first)
-                leaf.fates[at] = Fate.FIXED_ALREADY
-                leaf.faults.pop(at, None)
-                place = position(self._run.run_no, leaf.first_row_no + at)
-                leaf.variants[at] = Variant(first, place, (), self._contents[at])
+                staged.fates[at] = Fate.FIXED_ALREADY
+                staged.faults.pop(at, None)
+                place = position(self._run.run_no, staged.first_row_no + at)
+                staged.variants[at] = Variant(first, place, (), self._contents[at])
                 return next(line for line in lines if line.variant != first and _counts(line))
-            if standing is Standing.OPEN and leaf.fates[at] == Fate.DUE:
-                leaf.variants[at] = Variant(first, first, self._parts_at(at))
+            if standing is Standing.OPEN and staged.fates[at] == Fate.DUE:
+                staged.variants[at] = Variant(first, first, self._parts_at(at))
         return None
 
     def _first_of(self, at: int, origin: OriginOfRow) -> int:
@@ -175,7 +177,7 @@ class _Candidates:
         Of invalid rows that say the same each is one: nobody may have fixed as many as there are.
         """
         firsts = dict.fromkeys(first for first, variant in self._known(at) if first == variant)
-        is_invalid = self._leaf.fates[at] == Fate.INVALID
+        is_invalid = self._chunk.fates[at] == Fate.INVALID
         return [first for first in firsts if not (is_invalid and first in self._taken.unfixed)]
 
     def _known(self, at: int) -> Iterator[_Known]:
@@ -193,27 +195,27 @@ def _counts(line: Line) -> bool:
     return line.state is DeliveryState.SUCCEEDED and line.is_current
 
 
-def _parts_of(leaf: Leaf, places: set[int]) -> Mapping[int, list[tuple[object, ...]]]:
+def _parts_of(staged: StagedChunk, places: set[int]) -> Mapping[int, list[tuple[object, ...]]]:
     """Return what the deliveries of some rows are, by their places: part, identity, digest, and what a balance says."""
     found: dict[int, list[tuple[object, ...]]] = {}
-    columns = [leaf.parts.values(name) for name in ("at", "part", "identity", "digest", "card", "points", "version")]
-    bodies = leaf.parts.values("body")
+    columns = [staged.parts.values(name) for name in ("at", "part", "identity", "digest", "card", "points", "version")]
+    bodies = staged.parts.values("body")
     for n, (at, part, identity, content, *balance) in enumerate(zip(*columns, strict=True)):
         if at in places:
             found.setdefault(at, []).append((part, identity, content or digest(bodies[n]), *balance))
     return found
 
 
-def write_variants(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
+def write_variants(connection: sqlite3.Connection, run: RunRecord, staged: StagedChunk) -> None:
     """Write the variants that a leaf's rows are, where they count or may count."""
-    if not leaf.variants:
+    if not staged.variants:
         return
-    due = _parts_of(leaf, {at for at in leaf.variants if leaf.fates[at] == Fate.DUE})
-    for at, noted in leaf.variants.items():
-        if leaf.fates[at] == Fate.FIXED_ALREADY:
+    due = _parts_of(staged, {at for at in staged.variants if staged.fates[at] == Fate.DUE})
+    for at, noted in staged.variants.items():
+        if staged.fates[at] == Fate.FIXED_ALREADY:
             # A row of this run is that row: no other one is.
             write_contents(connection, run, origin=noted.first, variant=noted.place, contents=noted.contents)
-        if leaf.fates[at] not in _COUNTS:
+        if staged.fates[at] not in _COUNTS:
             continue
         if noted.origin is not None:
             row = (noted.origin.run_no, noted.origin.row_no)

@@ -8,33 +8,33 @@ import orjson
 
 from pipeline.ledger.records import DeliveryState, RunRecord
 from pipeline.ledger.rules.admission import Known
-from pipeline.ledger.rules.known_deliveries import last_successor, past_of
+from pipeline.ledger.rules.known_deliveries import known_deliveries_of, last_successor
 from pipeline.model import Api, digest
 
 # It imports Arrow, which takes a tenth of a second, and only a run's first act needs that.
 if TYPE_CHECKING:
-    from pipeline.ledger.staging.staged_chunk import Leaf
+    from pipeline.ledger.staging.staged_chunk import StagedChunk
 
 # Puts another payment into the body of a refund.
 Retarget = Callable[[bytes, str], bytes]
 
 
-def follow_payments(connection: sqlite3.Connection, run: RunRecord, leaf: "Leaf", retarget: Retarget) -> None:
+def follow_payments(connection: sqlite3.Connection, run: RunRecord, chunk: "StagedChunk", retarget: Retarget) -> None:
     """Let the refunds of a leaf that is to be staged name the last key of their payment."""
-    column = leaf.parts.column("refund_of")
+    column = chunk.parts.column("refund_of")
     if column.null_count == len(column):
         return
-    refunds = leaf.parts.values("refund_of")
+    refunds = chunk.parts.values("refund_of")
     moved = _moved(connection, run, set(refunds) - {None})
     if not moved:
         return
     places = [n for n, payment in enumerate(refunds) if payment in moved]
-    identities, bodies, digests = (leaf.parts.values(name) for name in ("identity", "body", "digest"))
-    past = past_of(connection, run, [identities[n] for n in places])
+    identities, bodies, digests = (chunk.parts.values(name) for name in ("identity", "body", "digest"))
+    earlier = known_deliveries_of(connection, run, [identities[n] for n in places])
     for n in places:
-        if not _is_fixed(past.known(identities[n]), digests[n]):
+        if not _is_fixed(earlier.known(identities[n]), digests[n]):
             body = retarget(bodies[n], moved[refunds[n]])
-            leaf.parts.change(n, refund_of=moved[refunds[n]], body=body, digest=digest(body))
+            chunk.parts.change(n, refund_of=moved[refunds[n]], body=body, digest=digest(body))
 
 
 def _is_fixed(sent: Known | None, digest: bytes) -> bool:
@@ -62,9 +62,9 @@ def follow_new_keys(connection: sqlite3.Connection, run: RunRecord, retarget: Re
         " WHERE d.run_no = ? AND d.status IS NULL AND p.successor IS NOT NULL",
         (run.account_no, run.api, run.run_no),
     ).fetchall()
-    past = past_of(connection, run, [identity for _, identity, *_ in moved])
+    earlier = known_deliveries_of(connection, run, [identity for _, identity, *_ in moved])
     for due_no, identity, staged, body, successor in moved:
-        if _is_fixed(past.known(identity), staged):
+        if _is_fixed(earlier.known(identity), staged):
             continue
         key = last_successor(connection, run, successor)[0] or successor
         new_body = retarget(body, key)

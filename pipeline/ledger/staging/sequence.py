@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from pipeline.ledger.records import DeliveryState
-from pipeline.ledger.rules.objects import HeldState, PastState
+from pipeline.ledger.rules.objects import HeldState, KnownStates
 from pipeline.ledger.staging.duplicates.rulings import Ruling
 
 _PRIME = (1 << 127) - 1
 _BASE = 0x1E3779B97F4A7C15F39CC0605CEDC835
 
 
-class ToldState(NamedTuple):
+class ReportedState(NamedTuple):
     """A row's state: when it changed, or nothing, and its digest; and the last row behind it that says the same."""
 
     row_no: int
@@ -28,11 +28,11 @@ class ToldState(NamedTuple):
 class History(Protocol):
     """The states that an object had, or that some run has still to send."""
 
-    def newest_first(self) -> Iterator[PastState]:
+    def newest_first(self) -> Iterator[KnownStates]:
         """Yield them from the last to the first."""
         ...
 
-    def last(self, count: int, *, only_applied: bool) -> Iterator[PastState]:
+    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownStates]:
         """Yield so many, the last ones, from the first to the last; only those that may be applied, where asked for."""
         ...
 
@@ -56,8 +56,8 @@ class Sequence:
     `told` can be gone through several times; `rule` takes what is found about a row.
     """
 
-    def __init__(self, told: Iterable[ToldState], history: History, held: HeldState | None, rule: Rule) -> None:
-        self._told = told
+    def __init__(self, reported: Iterable[ReportedState], history: History, held: HeldState | None, rule: Rule) -> None:
+        self._reported = reported
         self._history = history
         self._held = held
         self._rule = rule
@@ -66,19 +66,19 @@ class Sequence:
         """Rule on the rows that are not sent, and yield what else is to be known of any."""
         known, last_applied = self._known()
         for at, state in enumerate(self._steps()):
-            past, identity = next(known, None), None
-            if past is not None:
-                identity = self._stand_for(state, past, at - last_applied)
+            earlier, identity = next(known, None), None
+            if earlier is not None:
+                identity = self._stand_for(state, earlier, at - last_applied)
             elif at == 0 and self._is_held(state):
                 self._rule(state.row_no, Ruling.UNCHANGED)
             if identity is not None or state.last_row_no:
                 yield Correction(state.row_no, identity, state.version, state.last_row_no or state.row_no)
 
-    def _steps(self) -> Iterator[ToldState]:
+    def _steps(self) -> Iterator[ReportedState]:
         """Yield the rows that differ from the one before, but for those older than what the platform holds."""
         since = (self._held.confirmed_version if self._held else None) or ""
-        last: ToldState | None = None
-        for state in self._told:
+        last: ReportedState | None = None
+        for state in self._reported:
             if state.version and state.version < since:
                 self._rule(state.row_no, Ruling.SUPERSEDED)
             elif last is not None and last.digest == state.digest:
@@ -91,31 +91,31 @@ class Sequence:
         if last is not None:
             yield last
 
-    def _known(self) -> tuple[Iterator[PastState], int]:
+    def _known(self) -> tuple[Iterator[KnownStates], int]:
         """Return the states that the first rows stand for, and the place of the last of them that may be applied."""
         whole = self._overlap(self._history.newest_first())
-        applied = self._overlap(past for past in self._history.newest_first() if past.may_be_applied)
+        applied = self._overlap(earlier for earlier in self._history.newest_first() if earlier.may_be_applied)
         if applied > whole:
             # What was refused, or never sent, may be gone from the export.
             return self._history.last(applied, only_applied=True), applied - 1
-        behind = next((n for n, past in enumerate(self._history.newest_first()) if past.may_be_applied), whole)
+        behind = next((n for n, earlier in enumerate(self._history.newest_first()) if earlier.may_be_applied), whole)
         return self._history.last(whole, only_applied=False), whole - 1 - behind
 
-    def _overlap(self, newest_first: Iterable[PastState]) -> int:
-        told = (_number(state.digest, state.version) for state in self._steps())
-        return overlap(told, (_number(past.digest, past.version) for past in newest_first))
+    def _overlap(self, newest_first: Iterable[KnownStates]) -> int:
+        reported = (_number(state.digest, state.version) for state in self._steps())
+        return overlap(reported, (_number(earlier.digest, earlier.version) for earlier in newest_first))
 
-    def _stand_for(self, state: ToldState, past: PastState, after_applied: int) -> str | None:
+    def _stand_for(self, state: ReportedState, earlier: KnownStates, after_applied: int) -> str | None:
         """Rule on a row that stands for a state of the past; return that one's identity where it is sent again."""
-        if past.delivery is DeliveryState.SUCCEEDED:
+        if earlier.delivery is DeliveryState.SUCCEEDED:
             self._rule(state.row_no, Ruling.DELIVERED if after_applied < 0 else Ruling.UNCHANGED)
             return None
-        if after_applied < 0 and not past.may_be_applied:
+        if after_applied < 0 and not earlier.may_be_applied:
             self._rule(state.row_no, Ruling.SUPERSEDED)
             return None
-        return past.identity
+        return earlier.identity
 
-    def _is_held(self, state: ToldState) -> bool:
+    def _is_held(self, state: ReportedState) -> bool:
         held = self._held
         return held is not None and not held.unsettled and held.confirmed == state.digest
 
@@ -124,7 +124,7 @@ def _number(digest: bytes, version: str) -> int:
     return int.from_bytes(digest, "big") ^ hash(version)
 
 
-def overlap(told: Iterable[int], newest_first: Iterable[int]) -> int:
+def overlap(reported: Iterable[int], newest_first: Iterable[int]) -> int:
     """
     Return how many numbers at most are the first ones that are told and, in the same order, the last ones of the past.
 
@@ -133,9 +133,9 @@ def overlap(told: Iterable[int], newest_first: Iterable[int]) -> int:
     most = first = last = 0
     power = 1
     # The past first: where there is none, nothing is looked at.
-    for count, (past, number) in enumerate(zip(newest_first, told, strict=False), 1):
+    for count, (earlier, number) in enumerate(zip(newest_first, reported, strict=False), 1):
         first = (first * _BASE + number) % _PRIME
-        last = (past * power + last) % _PRIME
+        last = (earlier * power + last) % _PRIME
         power = power * _BASE % _PRIME
         if first == last:
             most = count

@@ -15,8 +15,8 @@ import pyarrow as pa
 from pipeline.ledger.records import Decided
 from pipeline.model import BadRow, Fault, Invalid, Status
 from pipeline.tables.fault_groups import FaultExample, FaultKind
-from pipeline.tables.mapped_chunk import OriginOfRow, Sheet
-from pipeline.tables.rows import Lines
+from pipeline.tables.mapped_chunk import MappedChunk, OriginOfRow
+from pipeline.tables.rows import ArrowRows
 
 KEY_CONFLICT = "key_conflict"
 _parts_of_kind: Callable[[Fault], tuple[Any, ...]] = attrgetter("code", "field", "column", "rule")
@@ -60,13 +60,13 @@ _ROW = pa.schema({"request_key": pa.string()})
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class StagedChunk:
     """
     The rows of one chunk, numbered in the run from `first_row_no`; entry n of every column is about the same row.
 
     `rows` has the key by which each row is known, `parts` are the payloads of all of them (lines of
-    `pipeline.tables.mapped_chunk.PAYLOAD`). `cells` are those of the rows that stay open, by place. What is decided is written into
-    `fates`, and why a row is invalid into `faults`, by its place. `dropped` are parts that an earlier
+    `pipeline.tables.mapped_chunk.PAYLOAD`). `cells` are those of the rows that stay open, by place. What is decided is
+    written into `fates`, and why a row is invalid into `faults`, by its place. `dropped` are parts that an earlier
     row sends; `confirmed` are parts that say what the platform holds already, and whether that has to be noted: it is
     of a later time, or somebody has another balance of the card to send (of what was found unchanged for all rows at
     once, only where it has to be). `last_rows` are, of states by place, the last rows of the run that say the same.
@@ -77,11 +77,11 @@ class Leaf:
     file_no: int
     first_row_no: int
     source_rows: range
-    rows: Lines
+    rows: ArrowRows
     cells: dict[int, tuple[str | None, ...]] = field(repr=False)
     fates: bytearray
     faults: dict[int, Fault]
-    parts: Lines
+    parts: ArrowRows
     dropped: set[int] = field(default_factory=set)
     confirmed: dict[int, bool] = field(default_factory=dict)
     last_rows: dict[int, int] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class Leaf:
         due = np.flatnonzero((self.fates_by_row() == Fate.DUE)[self.parts.numbers("at")])
         return due[~np.isin(due, list(self.dropped))] if self.dropped else due
 
-    def decided(self) -> "Leaf":
+    def decided(self) -> "StagedChunk":
         """Return the leaf as it waits: of rows that are decided on nobody asks what they would have sent."""
         return replace(self, parts=self.parts.take(self.due_parts()))
 
@@ -140,25 +140,25 @@ class Leaf:
         return None if self.file_lines is None else self.file_lines[at]
 
 
-def leaf_of(file_no: int, first_row_no: int, sheet: Sheet) -> Leaf:
+def staged_chunk(file_no: int, first_row_no: int, mapped: MappedChunk) -> StagedChunk:
     """Return a sheet as it is staged, with no cells yet."""
-    rows = Lines(pa.RecordBatch.from_arrays([sheet.request_keys], schema=_ROW))
-    leaf = Leaf(
+    rows = ArrowRows(pa.RecordBatch.from_arrays([mapped.request_keys], schema=_ROW))
+    chunk = StagedChunk(
         file_no=file_no,
         first_row_no=first_row_no,
-        source_rows=sheet.numbers,
+        source_rows=mapped.numbers,
         rows=rows,
         cells={},
-        fates=bytearray(len(sheet)),
+        fates=bytearray(len(mapped)),
         faults={},
-        parts=sheet.payloads,
-        file_lines=sheet.file_lines,
-        origins={at: (origin.run_no, origin.row_no) for at, origin in sheet.origins.items()},
+        parts=mapped.payloads,
+        file_lines=mapped.file_lines,
+        origins={at: (origin.run_no, origin.row_no) for at, origin in mapped.origins.items()},
     )
-    for at, other in sheet.others.items():
-        leaf.invalidate(at, _fault_of_record(other) if isinstance(other, BadRow) else _fault_of_row(other))
-    leaf.fates_by_row()[list(sheet.filtered)] = Fate.FILTERED
-    return leaf
+    for at, other in mapped.others.items():
+        chunk.invalidate(at, _fault_of_record(other) if isinstance(other, BadRow) else _fault_of_row(other))
+    chunk.fates_by_row()[list(mapped.filtered)] = Fate.FILTERED
+    return chunk
 
 
 def _fault_of_record(bad: BadRow) -> Fault:

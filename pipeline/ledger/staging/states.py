@@ -18,20 +18,20 @@ import numpy as np
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.rules.objects import (
     HeldState,
-    PastState,
+    KnownStates,
     held_states,
     history_of,
     identity_of,
     last_states,
     names_of,
-    note_told_again,
+    note_reported_again,
     object_of,
     objects_with_dues,
 )
 from pipeline.ledger.staging.balances import may_stage_before, place_of
 from pipeline.ledger.staging.duplicates.rulings import Ruling, Rulings
-from pipeline.ledger.staging.sequence import Sequence, ToldState
-from pipeline.ledger.staging.staged_chunk import Fate, Leaf
+from pipeline.ledger.staging.sequence import ReportedState, Sequence
+from pipeline.ledger.staging.staged_chunk import Fate, StagedChunk
 from pipeline.ledger.store.spill_file import scratch_database
 from pipeline.model import ObjectState
 
@@ -51,10 +51,10 @@ class StagedStates:
         self._table.execute("CREATE TABLE told (row_no INTEGER PRIMARY KEY, object TEXT, version TEXT, digest BLOB)")
         self._table.execute("CREATE TABLE corrected (row_no INTEGER, identity TEXT, version TEXT, last_row_no INTEGER)")
 
-    def note(self, leaf: Leaf) -> None:
+    def note(self, chunk: StagedChunk) -> None:
         """Take in the rows of a leaf that can be sent."""
-        due = leaf.parts.take(leaf.due_parts())
-        row_nos = [leaf.first_row_no + at for at in due.values("at")]
+        due = chunk.parts.take(chunk.due_parts())
+        row_nos = [chunk.first_row_no + at for at in due.values("at")]
         versions = [version or "" for version in due.values("version")]
         self._table.executemany(
             "INSERT INTO told VALUES (?, ?, ?, ?)",
@@ -90,10 +90,10 @@ class StagedStates:
         names = [rows.object for rows in objects]
         held = held_states(connection, self._run, names)
         # Of a history as much as there may be rows, and as much again: some of it may be gone from the export.
-        past = defaultdict[str, deque[PastState]](lambda: deque(maxlen=2 * self._rows_at_once))
+        earlier = defaultdict[str, deque[KnownStates]](lambda: deque(maxlen=2 * self._rows_at_once))
         for name, state in history_of(connection, self._run, names):
-            past[name].append(state)
-        if not held and not past and len(objects) == sum(rows.rows for rows in objects):
+            earlier[name].append(state)
+        if not held and not earlier and len(objects) == sum(rows.rows for rows in objects):
             # Of a new object with one row there is nothing to find out, and in most exports all are so.
             return
         found = self._table.execute(
@@ -102,38 +102,38 @@ class StagedStates:
             (names[0], names[-1]),
         )
         for rows, (obj, lines) in zip(objects, groupby(found, key=itemgetter(0)), strict=True):
-            history = _HeldHistory([state for name in sorted(names_of(obj)) for state in past.get(name, ())])
-            told = [ToldState(*line[1:]) for line in lines]
+            history = _HeldHistory([state for name in sorted(names_of(obj)) for state in earlier.get(name, ())])
+            reported = [ReportedState(*line[1:]) for line in lines]
             if rows.rows > 1 or history.states or obj in held:
-                self._rule(rulings, rows, Sequence(told, history, held.get(obj), rulings.rule_one), told)
+                self._rule(rulings, rows, Sequence(reported, history, held.get(obj), rulings.rule_one), reported)
 
     def _decide_one(self, connection: sqlite3.Connection, rulings: Rulings, rows: "_Rows") -> None:
         """Rule on the rows of one object, however many."""
         held = held_states(connection, self._run, [rows.object]).get(rows.object)
-        told = _StoredRows(self._table, rows.object)
+        reported = _StoredRows(self._table, rows.object)
         history = _StoredHistory(connection, self._run, rows.object)
-        self._rule(rulings, rows, Sequence(told, history, held, rulings.rule_one), told)
+        self._rule(rulings, rows, Sequence(reported, history, held, rulings.rule_one), reported)
 
-    def _rule(self, rulings: Rulings, rows: "_Rows", sequence: Sequence, told: Iterable[ToldState]) -> None:
+    def _rule(self, rulings: Rulings, rows: "_Rows", sequence: Sequence, reported: Iterable[ReportedState]) -> None:
         if 0 < rows.dated < rows.rows:
-            for state in told:
+            for state in reported:
                 rulings.rule_one(state.row_no, Ruling.SOME_TIMES)
         else:
             self._table.executemany("INSERT INTO corrected VALUES (?, ?, ?, ?)", sequence.decide())
 
-    def apply(self, leaf: Leaf) -> None:
+    def apply(self, chunk: StagedChunk) -> None:
         """Give the states of a leaf their identities, and say when they changed."""
-        first, last = leaf.first_row_no, leaf.first_row_no + len(leaf.fates) - 1
+        first, last = chunk.first_row_no, chunk.first_row_no + len(chunk.fates) - 1
         corrected: dict[int, tuple[str | None, str]] = {}
         found = self._table.execute("SELECT * FROM corrected WHERE row_no BETWEEN ? AND ?", (first, last))
         for row_no, identity, version, last_row_no in found:
             corrected[row_no - first] = identity, version
-            leaf.last_rows[row_no - first] = last_row_no
-        objects, versions = list(leaf.parts.values("identity")), list(leaf.parts.values("version"))
-        for n, at in enumerate(leaf.parts.values("at")):
+            chunk.last_rows[row_no - first] = last_row_no
+        objects, versions = list(chunk.parts.values("identity")), list(chunk.parts.values("version"))
+        for n, at in enumerate(chunk.parts.values("at")):
             identity, version = corrected.get(at, (None, versions[n]))
-            own = identity_of(ObjectState(objects[n], version), place_of(self._run, leaf, at))
-            leaf.parts.change(n, identity=identity or own, version=version or None)
+            own = identity_of(ObjectState(objects[n], version), place_of(self._run, chunk, at))
+            chunk.parts.change(n, identity=identity or own, version=version or None)
 
     def close(self) -> None:
         """Forget the rows."""
@@ -155,24 +155,24 @@ class _StoredRows:
     table: sqlite3.Connection
     object: str
 
-    def __iter__(self) -> Iterator[ToldState]:
+    def __iter__(self) -> Iterator[ReportedState]:
         found = self.table.execute(
             "SELECT row_no, version, digest FROM told WHERE object = ? ORDER BY version, row_no", (self.object,)
         )
-        return (ToldState(*line) for line in found)
+        return (ReportedState(*line) for line in found)
 
 
 @dataclass(frozen=True, slots=True)
 class _HeldHistory:
     """A history that is short enough to be held."""
 
-    states: list[PastState]
+    states: list[KnownStates]
 
-    def newest_first(self) -> Iterator[PastState]:
+    def newest_first(self) -> Iterator[KnownStates]:
         """Yield the states from the last to the first."""
         return reversed(self.states)
 
-    def last(self, count: int, *, only_applied: bool) -> Iterator[PastState]:
+    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownStates]:
         """Yield so many, the last ones."""
         states = [state for state in self.states if state.may_be_applied] if only_applied else self.states
         return iter(states[len(states) - count :])
@@ -186,59 +186,59 @@ class _StoredHistory:
     run: RunRecord
     object: str
 
-    def newest_first(self) -> Iterator[PastState]:
+    def newest_first(self) -> Iterator[KnownStates]:
         """Yield the states from the last to the first."""
-        return (past for _, past in history_of(self.connection, self.run, [self.object], newest_first=True))
+        return (earlier for _, earlier in history_of(self.connection, self.run, [self.object], newest_first=True))
 
-    def last(self, count: int, *, only_applied: bool) -> Iterator[PastState]:
+    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownStates]:
         """Yield so many, the last ones."""
         return last_states(self.connection, self.run, self.object, count, only_applied=only_applied)
 
 
-def sift_states(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
+def decide_states(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
     """Take back what is unchanged no more, since another job of the account sent a state of the object."""
-    for told in _unchanged(connection, run, leaf):
-        held = told.held
-        if held is None or held.unsettled or held.confirmed != told.digest:
-            is_later = held is not None and held.is_later(told.version, told.position)
-            leaf.fates[told.at] = Fate.SUPERSEDED if is_later else Fate.DUE
+    for reported in _unchanged(connection, run, chunk):
+        held = reported.held
+        if held is None or held.unsettled or held.confirmed != reported.digest:
+            is_later = held is not None and held.is_later(reported.version, reported.position)
+            chunk.fates[reported.at] = Fate.SUPERSEDED if is_later else Fate.DUE
 
 
-def give_up_states(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> set[int]:
+def give_up_states(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> set[int]:
     """
     Leave out, of a run that ends while it reads, the states that the platform holds, by what is read so far.
 
     Returns the places of the rows that an earlier attempt may have applied.
     """
-    objects, digests = leaf.parts.values("identity"), leaf.parts.values("digest")
+    objects, digests = chunk.parts.values("identity"), chunk.parts.values("digest")
     held, in_doubt = held_states(connection, run, set(objects)), set[int]()
-    for n, at in enumerate(leaf.parts.values("at")):
+    for n, at in enumerate(chunk.parts.values("at")):
         newest = held.get(objects[n])
         if newest is not None and newest.digest == digests[n]:
             if newest.unsettled:
                 in_doubt.add(at)
             else:
-                leaf.fates[at] = Fate.UNCHANGED
+                chunk.fates[at] = Fate.UNCHANGED
     return in_doubt
 
 
-def note_unchanged(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
+def note_unchanged(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
     """
     Note how late an export still says what the platform holds: no state from before may be sent any more.
 
     Left out where it would change nothing: the export's own time says nothing new, and nobody has another state of the
     object to send from before, nor may come to have one.
     """
-    unchanged = list(_unchanged(connection, run, leaf))
-    objects = {held.object for told in unchanged if (held := told.held)}
+    unchanged = list(_unchanged(connection, run, chunk))
+    objects = {held.object for reported in unchanged if (held := reported.held)}
     owed = objects if may_stage_before(connection, run) else objects_with_dues(connection, objects)
-    note_told_again(
+    note_reported_again(
         connection,
         run,
         [
-            (held.object, held.identity, told.version, told.position)
-            for told in unchanged
-            if (held := told.held) and (held.object in owed or (told.version or "") > (held.version or ""))
+            (held.object, held.identity, reported.version, reported.position)
+            for reported in unchanged
+            if (held := reported.held) and (held.object in owed or (reported.version or "") > (held.version or ""))
         ],
     )
 
@@ -251,11 +251,11 @@ class _Unchanged(NamedTuple):
     held: HeldState | None
 
 
-def _unchanged(connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> Iterator[_Unchanged]:
+def _unchanged(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> Iterator[_Unchanged]:
     """Yield the rows of a leaf that say what the platform holds already, beside what the ledger knows."""
-    is_unchanged = (leaf.fates_by_row() == Fate.UNCHANGED)[leaf.parts.numbers("at")]
-    told = leaf.parts.take(np.flatnonzero(is_unchanged))
-    objects = [object_of(identity) for identity in told.values("identity")]
+    is_unchanged = (chunk.fates_by_row() == Fate.UNCHANGED)[chunk.parts.numbers("at")]
+    reported = chunk.parts.take(np.flatnonzero(is_unchanged))
+    objects = [object_of(identity) for identity in reported.values("identity")]
     held = held_states(connection, run, set(objects))
-    for at, digest, version, obj in zip(*map(told.values, ("at", "digest", "version")), objects, strict=True):
-        yield _Unchanged(at, digest, version, place_of(run, leaf, at), held.get(obj))
+    for at, digest, version, obj in zip(*map(reported.values, ("at", "digest", "version")), objects, strict=True):
+        yield _Unchanged(at, digest, version, place_of(run, chunk, at), held.get(obj))

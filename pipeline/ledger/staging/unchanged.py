@@ -18,7 +18,7 @@ from pipeline.ledger.records import RunRecord
 from pipeline.ledger.records import position as position_of
 from pipeline.ledger.rules.known_deliveries import balances_held, open_cards_among
 from pipeline.ledger.staging.duplicates.partitions import Table, digests, numbers_of
-from pipeline.ledger.staging.staged_chunk import Fate, Leaf
+from pipeline.ledger.staging.staged_chunk import Fate, StagedChunk
 from pipeline.ledger.store.lease import IsGone, fences_of_others, is_account_in_use
 
 _AT_ONCE = 5_000
@@ -45,15 +45,15 @@ class Unchanged:
     sure: npt.NDArray[np.uint8]
     fences: tuple[tuple[str, int], ...]
 
-    def apply(self, connection: sqlite3.Connection, run: RunRecord, leaf: Leaf) -> None:
+    def apply(self, connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
         """Leave out the rows of a leaf that are unchanged, where nothing else is decided about them."""
-        sure = self.sure[leaf.first_row_no - 1 : leaf.first_row_no - 1 + len(leaf.fates)]
-        fates = leaf.fates_by_row()
+        sure = self.sure[chunk.first_row_no - 1 : chunk.first_row_no - 1 + len(chunk.fates)]
+        fates = chunk.fates_by_row()
         found = (sure != Sure.NOTHING) & (fates == Fate.DUE)
         if found.any() and fences_of_others(connection, run.job) == self.fences:
             fates[found] = Fate.UNCHANGED
-            later = np.flatnonzero((found & (sure == Sure.UNCHANGED_LATER))[leaf.parts.numbers("at")])
-            leaf.confirmed.update(dict.fromkeys(later.tolist(), True))
+            later = np.flatnonzero((found & (sure == Sure.UNCHANGED_LATER))[chunk.parts.numbers("at")])
+            chunk.confirmed.update(dict.fromkeys(later.tolist(), True))
 
 
 def find_unchanged(
@@ -93,10 +93,10 @@ def _judge(connection: sqlite3.Connection, run: RunRecord, lines: Table, sure: n
     # Two cards that begin alike are not both found, and not both left out.
     at = np.minimum(np.searchsorted(of_cards[:, 0], card[:, 0]), len(held) - 1)
     newest = held["version"][at]
-    is_told = (version != b"") & (newest != b"") & (version != newest)
+    is_reported = (version != b"") & (newest != b"") & (version != newest)
     # As `is_overtaken` and `is_unchanged` say of one balance.
     position = position_of(run.run_no, 0) + row_no
-    is_newest = np.where(is_told, version > newest, position > held["position"][at])
+    is_newest = np.where(is_reported, version > newest, position > held["position"][at])
     is_held = (of_cards[at] == card).all(axis=1) & (held["points"][at] == lines["points"])
     is_open = np.isin(card[:, 0], numbers_of(open_cards_among(connection, cards))[:, 0])
     is_unchanged = is_held & is_newest & ~is_open

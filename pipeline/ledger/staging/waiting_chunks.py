@@ -4,13 +4,13 @@ import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.ledger.staging.staged_chunk import Leaf
-from pipeline.ledger.store.spill_file import Aside
+from pipeline.ledger.staging.staged_chunk import StagedChunk
+from pipeline.ledger.store.spill_file import SpillFile
 
 _HELD_BYTES = 8 << 20
 
 
-class Spool:
+class ChunkSpill:
     """
     Leaves, kept in order.
 
@@ -18,22 +18,22 @@ class Spool:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = Aside(folder, _HELD_BYTES)
+        self._file = SpillFile(folder, _HELD_BYTES)
         self._sizes: list[int] = []
 
-    def add(self, leaf: Leaf) -> None:
+    def add(self, chunk: StagedChunk) -> None:
         """Keep a leaf."""
-        data = pickle.dumps(leaf, protocol=pickle.HIGHEST_PROTOCOL)
+        data = pickle.dumps(chunk, protocol=pickle.HIGHEST_PROTOCOL)
         self._file.add(data)
         self._sizes.append(len(data))
 
-    def __iter__(self) -> Iterator[Leaf]:
+    def __iter__(self) -> Iterator[StagedChunk]:
         start = 0
         for size in self._sizes:
             data = self._file.read_at(start, size)
-            leaf: Leaf = pickle.loads(data)  # noqa: S301 - written by this very process, nobody else can
+            chunk: StagedChunk = pickle.loads(data)  # noqa: S301 - written by this very process, nobody else can
             start += size
-            yield leaf
+            yield chunk
 
     def close(self) -> None:
         """Forget the leaves."""

@@ -25,7 +25,7 @@ class Damaged(sqlite3.DatabaseError):
 
 
 @contextmanager
-def told_clearly(path: Path, *, if_damaged: str | None = None) -> Iterator[None]:
+def with_clear_errors(path: Path, *, if_damaged: str | None = None) -> Iterator[None]:
     """
     Raise LedgerError, with the cause and what to do next, for whatever SQLite raises inside.
 
@@ -62,8 +62,8 @@ def _sentence(path: Path, exc: sqlite3.Error, if_damaged: str | None) -> str:
     }
     if if_damaged is not None:
         advice |= {"SQLITE_NOTADB": if_damaged, "SQLITE_CORRUPT": if_damaged}
-    told = next((text for prefix, text in advice.items() if name.startswith(prefix)), str(exc))
-    return f"ledger {path}: {told} ({name or type(exc).__name__})"
+    reported = next((text for prefix, text in advice.items() if name.startswith(prefix)), str(exc))
+    return f"ledger {path}: {reported} ({name or type(exc).__name__})"
 
 
 def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
@@ -119,7 +119,7 @@ def open_ledger(path: Path, connect: Connect = connect) -> sqlite3.Connection:
 
     Raises LedgerError when the file is something else, newer than this program, damaged, locked or not writable.
     """
-    with told_clearly(path):
+    with with_clear_errors(path):
         make_file(path)
         _check_identity(path)
         connection = connect(path)

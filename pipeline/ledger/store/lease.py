@@ -18,7 +18,7 @@ _UNKNOWN = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class LeaseOwner:
     """
     A process: its machine, the start of that machine, its number, and when it began.
 
@@ -36,15 +36,15 @@ class Holder:
         return f"{self.host} {self.boot} {self.pid} {self.began} {self.namespace}"
 
     @classmethod
-    def parse(cls, text: str) -> "Holder":
+    def parse(cls, text: str) -> "LeaseOwner":
         """Return the holder that `str` wrote. Ledgers of version 1 keep no namespace."""
         host, boot, pid, began, *namespace = text.split(" ")
         return cls(host=host, boot=boot, pid=int(pid), began=began, namespace=namespace[0] if namespace else _UNKNOWN)
 
 
-def this_process() -> Holder:
+def this_process() -> LeaseOwner:
     """Return the present process as a holder."""
-    return Holder(
+    return LeaseOwner(
         host=socket.gethostname(), boot=boot_id(), pid=os.getpid(), began=_start_time("self"), namespace=_namespace()
     )
 
@@ -87,7 +87,7 @@ def _inode(path: str) -> str:
         return _UNKNOWN
 
 
-def _can_see(here: Holder, other: Holder) -> bool:
+def _can_see(here: LeaseOwner, other: LeaseOwner) -> bool:
     sees = (here.host, here.boot, here.namespace)
     return here.namespace != _UNKNOWN and sees == (other.host, other.boot, other.namespace)
 
@@ -105,14 +105,14 @@ def began(pid: int) -> str | None:
     return _start_time(str(pid))
 
 
-def is_dead(holder: str, here: Holder, began: Callable[[int], str | None] = began) -> bool:
+def is_dead(owner: str, here: LeaseOwner, began: Callable[[int], str | None] = began) -> bool:
     """
     Return whether the holder surely runs no more.
 
     Only a process of this machine, this start of it and these namespaces can be seen. That another one can't be
     seen proves nothing: it counts as alive until its lease ends.
     """
-    other = Holder.parse(holder)
+    other = LeaseOwner.parse(owner)
     if not _can_see(here, other):
         return False
     seen = began(other.pid)
@@ -121,7 +121,7 @@ def is_dead(holder: str, here: Holder, began: Callable[[int], str | None] = bega
 
 
 # Whether the holder, in the ledger's form, surely runs no more, as seen from a holder.
-IsDead = Callable[[str, Holder], bool]
+IsDead = Callable[[str, LeaseOwner], bool]
 # The same, as seen from here.
 IsGone = Callable[[str], bool]
 
@@ -133,42 +133,42 @@ class Lease:
     job: str
     run_id: str
     fence: int
-    holder: Holder
+    owner: LeaseOwner
 
 
 def acquire(
-    connection: sqlite3.Connection, job: str, run_id: str, holder: Holder, now: datetime, is_dead: IsDead = is_dead
+    connection: sqlite3.Connection, job: str, run_id: str, owner: LeaseOwner, now: datetime, is_dead: IsDead = is_dead
 ) -> Lease:
     """Take the job, or raise RunHeld, which says who holds it."""
     line = connection.execute("SELECT run_id, fence, holder, expires_at FROM jobs WHERE job = ?", (job,)).fetchone()
-    if line is not None and line[3] > now.isoformat() and not is_dead(line[2], holder):
-        raise RunHeld(_refusal(job, line[0], line[3], Holder.parse(line[2]), holder))
+    if line is not None and line[3] > now.isoformat() and not is_dead(line[2], owner):
+        raise RunHeld(_refusal(job, line[0], line[3], LeaseOwner.parse(line[2]), owner))
     fence = 1 if line is None else line[1] + 1
     connection.execute(
         "INSERT INTO jobs (job, run_id, fence, holder, expires_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
         " run_id = excluded.run_id, fence = excluded.fence, holder = excluded.holder, expires_at = excluded.expires_at",
-        (job, run_id, fence, str(holder), _expiry(now)),
+        (job, run_id, fence, str(owner), _expiry(now)),
     )
-    return Lease(job, run_id, fence, holder)
+    return Lease(job, run_id, fence, owner)
 
 
-def _refusal(job: str, run_id: str, expires_at: str, holder: Holder, here: Holder) -> str:
-    held = f"job {job} is held by run {run_id} (process {holder.pid} on {holder.host}); nothing was done: "
+def _refusal(job: str, run_id: str, expires_at: str, owner: LeaseOwner, here: LeaseOwner) -> str:
+    held = f"job {job} is held by run {run_id} (process {owner.pid} on {owner.host}); nothing was done: "
     advice = "wait for it, or end that process"
-    if _can_see(here, holder):
+    if _can_see(here, owner):
         return held + advice
     free_at = datetime.fromisoformat(expires_at)
     return held + f"{advice}. It can't be seen from here: if it is dead, the job is free at {free_at:%H:%M:%S} UTC"
 
 
 def end_others(
-    connection: sqlite3.Connection, job: str, here: Holder, now: datetime, is_dead: IsDead = is_dead
+    connection: sqlite3.Connection, job: str, here: LeaseOwner, now: datetime, is_dead: IsDead = is_dead
 ) -> None:
     """Take all other jobs from the runs that had them, lest one wakes and goes on; raise RunHeld where one is alive."""
     lines = connection.execute("SELECT job, run_id, expires_at, holder FROM jobs WHERE job <> ?", (job,))
-    for other, run_id, expires_at, holder in lines.fetchall():
-        if expires_at > now.isoformat() and not is_dead(holder, here):
-            raise RunHeld(_refusal(other, run_id, expires_at, Holder.parse(holder), here))
+    for other, run_id, expires_at, owner in lines.fetchall():
+        if expires_at > now.isoformat() and not is_dead(owner, here):
+            raise RunHeld(_refusal(other, run_id, expires_at, LeaseOwner.parse(owner), here))
     connection.execute("UPDATE jobs SET fence = fence + 1, expires_at = '' WHERE job <> ?", (job,))
 
 
@@ -212,11 +212,11 @@ def is_account_in_use(connection: sqlite3.Connection, run: RunRecord, is_gone: I
         " AND r.account_no = ? AND r.api = ?",
         (run.job, run.account_no, run.api),
     )
-    return not all(is_gone(holder) for (holder,) in holders)
+    return not all(is_gone(owner) for (owner,) in holders)
 
 
 def is_live(
-    connection: sqlite3.Connection, run_id: str, here: Holder, now: datetime, is_dead: IsDead = is_dead
+    connection: sqlite3.Connection, run_id: str, here: LeaseOwner, now: datetime, is_dead: IsDead = is_dead
 ) -> bool:
     """Return whether some process is executing this run at the moment."""
     line = connection.execute("SELECT holder, expires_at FROM jobs WHERE run_id = ?", (run_id,)).fetchone()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.errors import LedgerError
-from pipeline.ledger.store.database import Connect, connect, make_file, told_clearly
+from pipeline.ledger.store.database import Connect, connect, make_file, with_clear_errors
 from pipeline.ledger.store.in_place import Place
 from pipeline.ledger.store.transactions import Transactions
 
@@ -38,7 +38,7 @@ class QuotaStore:
     def __init__(self, path: Path, connect: Connect = connect) -> None:
         self._path = path
         make_file(path)
-        with told_clearly(path, if_damaged=_IF_DAMAGED):
+        with with_clear_errors(path, if_damaged=_IF_DAMAGED):
             self._connection = connect(path, durable=False)
             self._connection.execute(
                 "CREATE TABLE IF NOT EXISTS quotas (name TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID"
@@ -57,12 +57,12 @@ class QuotaStore:
             line = connection.execute(
                 "SELECT state FROM quotas WHERE name IN (?, ?) ORDER BY name DESC LIMIT 1", (name, _ALL)
             ).fetchone()
-            state, told = step(None if line is None else line[0])
+            state, reported = step(None if line is None else line[0])
             connection.execute("INSERT OR REPLACE INTO quotas (name, state) VALUES (?, ?)", (name, state))
-            return told
+            return reported
 
         try:
-            with told_clearly(self._path, if_damaged=_IF_DAMAGED):
+            with with_clear_errors(self._path, if_damaged=_IF_DAMAGED):
                 result = self._transactions.run(write)
         except ValueError as exc:
             raise LedgerError(f"ledger {self._path}: {_IF_DAMAGED} ({exc})", users_fault=False) from exc
@@ -84,7 +84,7 @@ class QuotaStore:
             connection.execute("DELETE FROM quotas")
             connection.execute("INSERT INTO quotas (name, state) VALUES (?, ?)", (_ALL, _FORGOTTEN))
 
-        with told_clearly(self._path, if_damaged=_IF_DAMAGED):
+        with with_clear_errors(self._path, if_damaged=_IF_DAMAGED):
             self._transactions.run(write)
 
     def close(self) -> None:

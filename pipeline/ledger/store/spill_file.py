@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.errors import LedgerError
 
 
-class Aside:
+class SpillFile:
     """
     Bytes that are put aside: in memory while they are few, else in a file that goes when its holder does.
 
@@ -26,13 +26,13 @@ class Aside:
 
     def add(self, data: bytes | bytearray) -> None:
         """Put bytes at the end."""
-        with self._told():
+        with self._reported():
             self._file.seek(0, os.SEEK_END)
             self._file.write(data)
 
     def read_at(self, start: int, count: int) -> bytes:
         """Return the bytes that begin at a place."""
-        with self._told():
+        with self._reported():
             self._file.seek(start)
             return self._file.read(count)
 
@@ -41,7 +41,7 @@ class Aside:
         self._file.close()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _reported(self) -> Iterator[None]:
         try:
             yield
         except OSError as exc:

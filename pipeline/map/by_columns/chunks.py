@@ -16,13 +16,13 @@ import pyarrow as pa
 from pipeline.map.bind import RowMapper
 from pipeline.map.by_columns.feeds import Feed, feeds_of
 from pipeline.map.by_columns.learn import Learner
-from pipeline.map.by_columns.mapped_rows import Draft, Places
+from pipeline.map.by_columns.mapped_rows import ChunkBuilder, Places
 from pipeline.map.by_columns.template import Refusal, Template
 from pipeline.map.columns.wiring import wire
 from pipeline.map.rules import MappingRules
 from pipeline.map.values.plain_texts import Mask
 from pipeline.tables.chunk import Chunk
-from pipeline.tables.mapped_chunk import Sheet
+from pipeline.tables.mapped_chunk import MappedChunk
 from pipeline.tables.text_columns import Column, column_of, pc
 
 # Whether there is a plain text; or the very text, if it decides or is not plain.
@@ -33,7 +33,9 @@ Likeness = tuple[Kind, ...]
 _MOST_KNOWN = 256
 
 
-def bind_chunks(rules: MappingRules, columns: Sequence[str], *, worth_learning: int = 16) -> Callable[[Chunk], Sheet]:
+def bind_chunks(
+    rules: MappingRules, columns: Sequence[str], *, worth_learning: int = 16
+) -> Callable[[Chunk], MappedChunk]:
     """
     Return the function that maps the chunks of one file: row by row it gives what `bind` gives.
 
@@ -69,18 +71,18 @@ class _SheetMapper:
         self._learner = Learner(rules, self._rows)
         self._known: dict[Likeness, Template | Refusal | None] = {}
 
-    def map(self, chunk: Chunk) -> Sheet:
+    def map(self, chunk: Chunk) -> MappedChunk:
         """Tell the story of one chunk."""
-        draft = Draft(self._api, chunk)
+        builder = ChunkBuilder(self._api, chunk)
         columns = [_read(feed, chunk.texts[feed.column]) for feed in self._feeds]
-        self._put_filtered(chunk, columns, draft)
-        for places in _alike(columns, np.array(draft.open_places(), np.int64), self._worth_learning):
-            self._map_alike(chunk, columns, places, draft)
-        for row in chunk.rows_at(draft.open_places()):
-            draft.put_row(row.number - chunk.first, self._rows.map_wanted(row))
-        return draft.sheet()
+        self._put_filtered(chunk, columns, builder)
+        for places in _alike(columns, np.array(builder.open_places(), np.int64), self._worth_learning):
+            self._map_alike(chunk, columns, places, builder)
+        for row in chunk.rows_at(builder.open_places()):
+            builder.put_row(row.number - chunk.first, self._rows.map_wanted(row))
+        return builder.mapped()
 
-    def _put_filtered(self, chunk: Chunk, columns: Sequence[_Column], draft: Draft) -> None:
+    def _put_filtered(self, chunk: Chunk, columns: Sequence[_Column], builder: ChunkBuilder) -> None:
         """Write the rows that the job does not want. The content of a record that can't be read is not known."""
         unwanted = self._filter.unwanted(chunk.texts)
         if unwanted is None:
@@ -88,7 +90,7 @@ class _SheetMapper:
         unwanted[list(chunk.bad)] = False
         places = np.flatnonzero(unwanted)
         if len(places):
-            draft.put_filtered(places, self._keys(chunk, columns, places))
+            builder.put_filtered(places, self._keys(chunk, columns, places))
 
     def _keys(self, chunk: Chunk, columns: Sequence[_Column], places: Places) -> Column:
         """Return the request keys of the rows at some places. Keys that are not plain are read row by row."""
@@ -100,22 +102,22 @@ class _SheetMapper:
         keys = pa.nulls(len(places), pa.string()) if key is None else key.texts.take(pa.array(places))
         return pc.replace_with_mask(keys, ~is_plain, column_of(self._rows.key_of(row.cells) for row in others))
 
-    def _map_alike(self, chunk: Chunk, columns: Sequence[_Column], places: Places, draft: Draft) -> None:
+    def _map_alike(self, chunk: Chunk, columns: Sequence[_Column], places: Places, builder: ChunkBuilder) -> None:
         template = self._known_or_learned(chunk, columns, int(places[0]))
         if template is None:
             return
         filled_with = template.filled_with()
-        texts = {c.feed.name: c.texts for c in columns if c.feed.slot and c.feed.name in filled_with}
+        texts = {c.feed.name: c.texts for c in columns if c.feed.column_reader and c.feed.name in filled_with}
         if len(places) < len(chunk):
             texts = {name: column.take(pa.array(places)) for name, column in texts.items()}
         if isinstance(template, Refusal):
-            draft.put_refused(places, template, texts)
+            builder.put_refused(places, template, texts)
             return
         at_fault = template.refunds_of_themselves(texts, len(places))
         if at_fault is None:
-            draft.put(places, template.render(texts, len(places)))
+            builder.put(places, template.render(texts, len(places)))
         elif not at_fault.all():
-            self._map_alike(chunk, columns, places[~at_fault], draft)
+            self._map_alike(chunk, columns, places[~at_fault], builder)
 
     def _known_or_learned(self, chunk: Chunk, columns: Sequence[_Column], at: int) -> Template | Refusal | None:
         likeness = tuple(c.kinds[0 if c.kind_of_row is None else c.kind_of_row[at]] for c in columns)
@@ -131,11 +133,11 @@ class _SheetMapper:
 
 
 def _read(feed: Feed, cells: Column) -> _Column:
-    if feed.slot is None:
+    if feed.column_reader is None:
         kinds = cells.dictionary_encode(null_encoding="encode")
         return _Column(feed, cells, kinds.dictionary.to_pylist(), _codes(kinds.indices))
     column = feed.texts(cells)
-    reading = feed.slot.read(column)
+    reading = feed.column_reader.read(column)
     if reading.odd is not None and reading.odd.any():
         # As they stand in the file: what is around them may matter to the row mapper.
         odd = cells.filter(pa.array(reading.odd)).dictionary_encode()

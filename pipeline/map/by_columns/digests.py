@@ -20,8 +20,8 @@ def digests_of_parts(parts: Sequence[Column | str], count: int) -> Column:
     if len(alike) == len(parts):
         return pa.array([digest(*alike)] * count, DIGEST)
     pieces = [piece for part in parts for piece in _with_length(part)]
-    told: Column = pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.binary()))
-    digests = b"".join([blake2b(data, digest_size=16).digest() for data in listed(told)])
+    messages: Column = pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.binary()))
+    digests = b"".join([blake2b(data, digest_size=16).digest() for data in listed(messages)])
     return pa.FixedSizeBinaryArray.from_buffers(DIGEST, count, [None, pa.py_buffer(digests)])
 
 

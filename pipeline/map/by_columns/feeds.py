@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.map.by_columns.cell_columns import CellColumns
-from pipeline.map.by_columns.slots import Slot, slot_of
+from pipeline.map.by_columns.slots import ColumnReader, reader_of_column
 from pipeline.map.columns.wiring import Wiring
 from pipeline.map.columns.words import Words, meanings_of
 from pipeline.map.compose import DECIDING
@@ -25,7 +25,7 @@ class Feed:
 
     name: str
     column: int
-    slot: Slot | None
+    column_reader: ColumnReader | None
     reader: CellColumns
     words: Words = field(default_factory=dict, repr=False)
 
@@ -42,7 +42,7 @@ class Feed:
 def feeds_of(rules: MappingRules, wiring: Wiring, conversions: Mapping[str, Convert]) -> tuple[Feed, ...]:
     """Return what feeds the fields of one file; a field of which the schema asks what is not known has no slot."""
 
-    def slot(name: str) -> Slot | None:
+    def column_reader(name: str) -> ColumnReader | None:
         described = field_of(rules.export, name)
         try:
             if described is None or name in DECIDING | looked_at(document):
@@ -50,11 +50,11 @@ def feeds_of(rules: MappingRules, wiring: Wiring, conversions: Mapping[str, Conv
             rule = asked_at(document, (name,))
         except Unfamiliar:
             return None
-        return slot_of(described, rule, rules, conversions.get(name))
+        return reader_of_column(described, rule, rules, conversions.get(name))
 
     document = export_schema(rules.export)
     read = {is_bare: CellColumns(wiring.nulls, is_bare=is_bare) for is_bare in (False, True)}
     return tuple(
-        Feed(name, column, slot(name), read[name in wiring.bare], wiring.words.get(name, {}))
+        Feed(name, column, column_reader(name), read[name in wiring.bare], wiring.words.get(name, {}))
         for name, column in wiring.places
     )

@@ -44,7 +44,7 @@ class Learner:
         marked, markers = list(cells), dict[str, str]()
         first = {feed.column: feed for feed in reversed(gaps)}
         for number, (column, feed) in enumerate(first.items(), variant):
-            marked[column] = feed.slot.marker(number) if feed.slot else None
+            marked[column] = feed.column_reader.marker(number) if feed.column_reader else None
         if any(not feed.reads_like(first[feed.column]) for feed in gaps):
             return None
         for feed in gaps:
@@ -55,7 +55,9 @@ class Learner:
         composed = self._rows.compose(Row(1, tuple(marked)))
         if isinstance(composed, Invalid):
             return _refusal(composed, markers)
-        return self._template(composed, markers, {feed.name: feed.slot.rule for feed in gaps if feed.slot})
+        return self._template(
+            composed, markers, {feed.name: feed.column_reader.rule for feed in gaps if feed.column_reader}
+        )
 
     def _template(self, composed: Composed, markers: dict[str, str], rules: Mapping[str, Rule]) -> Template | None:
         payloads = self._rows.seal(composed)
@@ -74,7 +76,7 @@ class Learner:
     def _keeps_rules(self, body: bytes, markers: Mapping[str, str], rules: Mapping[str, Rule]) -> bool:
         """Tell whether any plain texts in the gaps give a body that the payload's schema lets pass."""
         try:
-            return all(self._is_kept(path, cut(text, markers), rules) for path, text in _leaves(orjson.loads(body), ()))
+            return all(self._is_kept(path, cut(text, markers), rules) for path, text in _chunks(orjson.loads(body), ()))
         except Unfamiliar:
             return False
 
@@ -96,7 +98,7 @@ class Learner:
 
 def _as_read(feed: Feed, marker: str | None) -> str | None:
     """Return what a body holds for a marker; None where it is not plain to this field, or a word of the export."""
-    reading = feed.slot.read(column_of([marker])) if feed.slot and marker not in feed.words else None
+    reading = feed.column_reader.read(column_of([marker])) if feed.column_reader and marker not in feed.words else None
     if reading is None or (reading.odd is not None and reading.odd.any()):
         return None
     text: str | None = reading.texts[0].as_py()
@@ -124,15 +126,15 @@ def _cut(payload: Payload, lane: Sequence[str], made_of: Sequence[str], markers:
     )
 
 
-def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _chunks(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield each single value of a body with the path to it, as it is written there without quotes."""
     match value:
         case dict():
             for name, inner in value.items():
-                yield from _leaves(inner, (*path, name))
+                yield from _chunks(inner, (*path, name))
         case list():
             for at, inner in enumerate(value):
-                yield from _leaves(inner, (*path, at))
+                yield from _chunks(inner, (*path, at))
         case str():
             yield path, orjson.dumps(value)[1:-1].decode()
         case _:

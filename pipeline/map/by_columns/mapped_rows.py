@@ -9,14 +9,14 @@ import pyarrow as pa
 from pipeline.map.by_columns.template import Refusal, filled
 from pipeline.model import Api, BadRow, Invalid, Payload
 from pipeline.tables.chunk import Chunk
-from pipeline.tables.mapped_chunk import PAYLOAD, Sheet, key_of_row, line_of
-from pipeline.tables.rows import Lines
+from pipeline.tables.mapped_chunk import PAYLOAD, MappedChunk, key_of_row, line_of
+from pipeline.tables.rows import ArrowRows
 from pipeline.tables.text_columns import Column, cells_of, column_of, listed, pc
 
 Places = npt.NDArray[np.int64]
 
 
-class Draft:
+class ChunkBuilder:
     """A sheet that is being filled."""
 
     def __init__(self, api: Api, chunk: Chunk) -> None:
@@ -74,11 +74,11 @@ class Draft:
         places: list[int] = np.flatnonzero(self._is_open).tolist()
         return places
 
-    def sheet(self) -> Sheet:
+    def mapped(self) -> MappedChunk:
         """Return the whole."""
-        payloads = Lines(self._in_order())
+        payloads = ArrowRows(self._in_order())
         numbers = range(self._chunk.first, self._chunk.first + len(self._chunk))
-        return Sheet(
+        return MappedChunk(
             api=self._api,
             numbers=numbers,
             request_keys=self._keys(payloads),
@@ -93,7 +93,7 @@ class Draft:
         """Return all payloads in the order of their rows, which is that in which they are sent."""
         blocks = self._blocks
         if self._lines or not blocks:
-            blocks = [*blocks, Lines.of(PAYLOAD, self._lines).batch]
+            blocks = [*blocks, ArrowRows.of(PAYLOAD, self._lines).batch]
         columns = [
             pa.concat_arrays(list(columns)) for columns in zip(*(block.columns for block in blocks), strict=True)
         ]
@@ -103,7 +103,7 @@ class Draft:
             return whole
         return whole.take(np.argsort(at, kind="stable"))
 
-    def _keys(self, payloads: Lines) -> Column:
+    def _keys(self, payloads: ArrowRows) -> Column:
         """Return the keys by which the rows are known."""
         keys, count = payloads.column("request_key"), len(self._chunk)
         if len(payloads) != count or self._own_keys:

@@ -47,7 +47,7 @@ class Reading:
     odd: Mask | None = None
 
 
-class Slot(Protocol):
+class ColumnReader(Protocol):
     """A field whose text, as long as it is plain, decides about nothing but itself."""
 
     @property
@@ -64,7 +64,7 @@ class Slot(Protocol):
         ...
 
 
-def slot_of(described: Field, rule: Rule, rules: MappingRules, convert: Convert | None) -> Slot | None:
+def reader_of_column(described: Field, rule: Rule, rules: MappingRules, convert: Convert | None) -> ColumnReader | None:
     """Return how a field is read by columns; None where it can't be, so that its texts decide."""
     match described.kind:
         case Kind.ID if asks_no_more(rule, _MEMBER_ID):
@@ -77,7 +77,7 @@ def slot_of(described: Field, rule: Rule, rules: MappingRules, convert: Convert 
             return convert and _converting_slot(described, rule, rules, _OneByOne(convert, rules.charset))
 
 
-def _text_slot(kind: Kind, rule: Rule, rules: MappingRules) -> Slot | None:
+def _text_slot(kind: Kind, rule: Rule, rules: MappingRules) -> ColumnReader | None:
     if not PlainTexts.knows(rule, rules.charset):
         return None
     bound = rule if "maxLength" in rule else {**rule, "maxLength": _LONGEST_PART}
@@ -85,7 +85,7 @@ def _text_slot(kind: Kind, rule: Rule, rules: MappingRules) -> Slot | None:
     return _Text(bound, PlainTexts(bound, rules.charset, is_id=kind is Kind.ID, rounded=rounded))
 
 
-def _converting_slot(described: Field, rule: Rule, rules: MappingRules, one_by_one: "_OneByOne") -> Slot | None:
+def _converting_slot(described: Field, rule: Rule, rules: MappingRules, one_by_one: "_OneByOne") -> ColumnReader | None:
     match described.kind:
         case Kind.AMOUNT if asks_no_more(rule, _AMOUNT):
             return (_Fen if rules.units.get(described.name) == "fen" else _Yuan)(one_by_one)

@@ -46,7 +46,7 @@ class Layout:
     used: int
 
 
-class Lines:
+class ArrowRows:
     """The first lines of a CSV, read in one way or another; `more_columns` are those that its folders give."""
 
     def __init__(self, text: str, form: CsvFormat, uses: ColumnUse, more_columns: Sequence[str] = ()) -> None:

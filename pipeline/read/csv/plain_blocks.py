@@ -32,7 +32,7 @@ class Block:
         return len(self.texts[0])
 
 
-class PlainBlocks:
+class SimpleBlocks:
     """
     Reads blocks in which every line is a record, or blank.
 

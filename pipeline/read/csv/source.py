@@ -9,11 +9,11 @@ from typing import Self
 from pipeline.errors import SourceError
 from pipeline.model import BadRow, CsvFormat, Fault, Row
 from pipeline.read.columns import checked_columns, partition_columns
-from pipeline.read.csv.layout import Lines
-from pipeline.read.csv.plain_blocks import Block, PlainBlocks
+from pipeline.read.csv.layout import ArrowRows
+from pipeline.read.csv.plain_blocks import Block, SimpleBlocks
 from pipeline.read.csv.records import Broken, Record, RecordReader, Records
 from pipeline.read.files.bounds import Bounds
-from pipeline.read.files.compressed import PlainBytes
+from pipeline.read.files.compressed import DecompressedBytes
 from pipeline.read.files.promise import Codec, promised_by
 from pipeline.read.files.source_file import SourceFile, verify_unchanged
 from pipeline.read.fixed_rows import format_of
@@ -56,11 +56,11 @@ class CsvSource:
         self._bounds = bounds
         self._chunk_rows = chunk_rows
         self._nulls: dict[str, None] = {"": None}
-        self._bytes = PlainBytes(file, codec)
+        self._bytes = DecompressedBytes(file, codec)
         try:
             form = format_of(self._bytes.head, form)
             self._text = TextFile(file.name, self._bytes, form.encoding, bounds, self._settle)
-            lines = Lines(self._text.head, form, uses, tuple(file.partitions))
+            lines = ArrowRows(self._text.head, form, uses, tuple(file.partitions))
             self._form = form = _with_delimiter(form, file.name, lines)
             self._records = RecordReader(form, bounds)
             self._texts = _first_line_alone(self._prepared(self._text, self._records))
@@ -75,7 +75,7 @@ class CsvSource:
         self.partitions = len(partitions)
         self._header_width = len(header)
         self._width = len(own)
-        self._plain = PlainBlocks(form, len(header), self._nulls, bounds)
+        self._plain = SimpleBlocks(form, len(header), self._nulls, bounds)
         self._constants = tuple(partitions.values())
 
     @property
@@ -108,19 +108,19 @@ class CsvSource:
 
     def _settle(self) -> str:
         """Find the encoding in the whole file, where its first lines leave it open."""
-        with closing(PlainBytes(self._file, self._codec)) as again:
+        with closing(DecompressedBytes(self._file, self._codec)) as again:
             blocks = whole_lines(again.read, self._bounds)
             return settled_encoding(self._file.name, blocks, self._first_doubtful_line)
 
     def _first_doubtful_line(self) -> int | None:
-        with closing(PlainBytes(self._file, self._codec)) as again:
+        with closing(DecompressedBytes(self._file, self._codec)) as again:
             text = TextFile(self._file.name, again, UTF_8, self._bounds, self._settle)
             records = RecordReader(self._form, self._bounds)
             several = (record for part in self._prepared(text, records) for record in records.read(part).several)
             cells = (record.cells if isinstance(record, Broken) else record for record in several)
             return first_doubtful(cells, self._uses, self._form.skip_lines + 1)
 
-    def _read_header(self, lines: Lines) -> tuple[list[str], Records]:
+    def _read_header(self, lines: ArrowRows) -> tuple[list[str], Records]:
         """Return the first record with a cell that is not blank, and those that follow it in the same text."""
         for some in self._texts_of_records():
             for at, record in enumerate(some.several):
@@ -208,7 +208,7 @@ class CsvSource:
         return BadRow(number, fault, (*own, *self._constants))
 
 
-def _with_delimiter(form: CsvFormat, name: str, lines: Lines) -> CsvFormat:
+def _with_delimiter(form: CsvFormat, name: str, lines: ArrowRows) -> CsvFormat:
     """Return the format with its delimiter: the one that the name promises, or that the header shows."""
     if form.delimiter != AUTO:
         return form

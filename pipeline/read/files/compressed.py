@@ -14,7 +14,7 @@ from pipeline.read.files.source_file import Bytes, SourceFile, blaming, open_byt
 _HEAD_BYTES = 1 << 16
 
 
-class PlainBytes:
+class DecompressedBytes:
     """
     The decompressed bytes of one file.
 

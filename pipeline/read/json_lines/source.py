@@ -9,7 +9,7 @@ from pipeline.errors import SourceError
 from pipeline.model import BadRow, CsvFormat, Fault, Row
 from pipeline.read.columns import partition_columns
 from pipeline.read.files.bounds import Bounds
-from pipeline.read.files.compressed import PlainBytes
+from pipeline.read.files.compressed import DecompressedBytes
 from pipeline.read.files.promise import Codec
 from pipeline.read.files.source_file import SourceFile, verify_unchanged
 from pipeline.read.json_lines.values import NotAnObject, is_text, names_in, values_in
@@ -52,7 +52,7 @@ class JsonLinesSource:
         self._codec = codec
         self._uses = uses
         self._bounds = bounds
-        self._bytes = PlainBytes(file, codec)
+        self._bytes = DecompressedBytes(file, codec)
         try:
             self._text = self._text_of(self._bytes, form.encoding)
             self._own = self._names(form.encoding)
@@ -92,7 +92,7 @@ class JsonLinesSource:
         """Give the file back; more than once does no harm."""
         self._bytes.close()
 
-    def _text_of(self, plain: PlainBytes, encoding: str) -> TextFile:
+    def _text_of(self, plain: DecompressedBytes, encoding: str) -> TextFile:
         return TextFile(self._file.name, plain, encoding, self._bounds, self._settle)
 
     @staticmethod
@@ -106,7 +106,7 @@ class JsonLinesSource:
 
     def _names(self, encoding: str) -> tuple[str, ...]:
         names: dict[str, None] = {}
-        with closing(PlainBytes(self._file, self._codec)) as again:
+        with closing(DecompressedBytes(self._file, self._codec)) as again:
             for lines in self._lines(self._text_of(again, encoding)):
                 for _, line in lines:
                     names |= dict.fromkeys(names_in(line))
@@ -120,12 +120,12 @@ class JsonLinesSource:
         return tuple(names)
 
     def _settle(self) -> str:
-        with closing(PlainBytes(self._file, self._codec)) as again:
+        with closing(DecompressedBytes(self._file, self._codec)) as again:
             return settled_encoding(self._file.name, whole_lines(again.read, self._bounds), self._first_doubtful_line)
 
     def _first_doubtful_line(self) -> int | None:
         used = {name for name in self._names(UTF_8) if self._uses.used((name,))}
-        with closing(PlainBytes(self._file, self._codec)) as again:
+        with closing(DecompressedBytes(self._file, self._codec)) as again:
             texts = self._text_of(again, UTF_8).texts()
             lines = (line for part in texts for line in part.removesuffix("\n").split("\n"))
             for number, line in enumerate(lines, 1):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from pipeline.errors import SourceError
 from pipeline.read.files.bounds import Bounds
-from pipeline.read.files.compressed import PlainBytes
+from pipeline.read.files.compressed import DecompressedBytes
 from pipeline.read.text.decode import Decoder, encoding_by_mark, known_encoding, linewise, text_of_head
 from pipeline.read.text.lines import whole_lines
 
@@ -22,7 +22,9 @@ class TextFile:
     no line feeds, or is UTF-16 and does not say so.
     """
 
-    def __init__(self, name: str, plain: PlainBytes, encoding: str, bounds: Bounds, settle: Callable[[], str]) -> None:
+    def __init__(
+        self, name: str, plain: DecompressedBytes, encoding: str, bounds: Bounds, settle: Callable[[], str]
+    ) -> None:
         self._bounds = bounds
         self._encoding = encoding_by_mark(plain.head, known_encoding(encoding))
         _check_nuls(name, plain.head, self._encoding)

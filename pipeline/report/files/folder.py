@@ -31,7 +31,7 @@ def make_folder(folder: Path) -> None:
         raise SettingsError([fault]) from exc
 
 
-class Drafts:
+class PendingFiles:
     """
     Files of one folder that are written aside and take their places together, in the order they were begun.
 
@@ -49,19 +49,19 @@ class Drafts:
     def begin(self, name: str, *, private: bool = False) -> BinaryIO:
         """Return a new file that will bear this name; a private one is readable by its owner alone, from the start."""
         mode = 0o600 if private else 0o666
-        draft = self._draft(name)
-        file = open(draft, "xb", opener=lambda path, flags: os.open(path, flags, mode))  # noqa: SIM115 - closed with all others
+        pending = self._pending(name)
+        file = open(pending, "xb", opener=lambda path, flags: os.open(path, flags, mode))  # noqa: SIM115 - closed with all others
         self._files[self._folder / name] = file
         return file
 
     def begin_room(self, name: str) -> Path:
         """Return a new folder, open to its owner alone, for what is put aside while this file is written."""
-        room = self._draft(name)
+        room = self._pending(name)
         room.mkdir(mode=0o700)
         self._rooms.append(room)
         return room
 
-    def _draft(self, name: str) -> Path:
+    def _pending(self, name: str) -> Path:
         return self._folder / f".{name}.{secrets.token_hex(_TOKEN_BYTES)}.part"
 
     def __enter__(self) -> Self:
@@ -108,11 +108,11 @@ def _clear_away(folder: Path) -> int:
     # In use, or a file system that knows no locks: then leftovers stay, which harms nobody.
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for draft in folder.glob(f".*.{'[0-9a-f]' * (2 * _TOKEN_BYTES)}.part"):
-            if draft.is_dir():
-                shutil.rmtree(draft, ignore_errors=True)
+        for pending in folder.glob(f".*.{'[0-9a-f]' * (2 * _TOKEN_BYTES)}.part"):
+            if pending.is_dir():
+                shutil.rmtree(pending, ignore_errors=True)
             else:
-                draft.unlink(missing_ok=True)
+                pending.unlink(missing_ok=True)
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_SH)
     return descriptor

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from operator import attrgetter
 
-from pipeline.tables.outcome_page import Outcomes
+from pipeline.tables.outcome_page import OutcomePage
 
 
 class OutcomeFormat(StrEnum):
@@ -36,10 +36,10 @@ MOMENTS = frozenset({"first_sent_at", "finished_at"})
 
 # A column for each of OUTCOME_COLUMNS.
 Columns = tuple[Sequence[str | int | None], ...]
-_of_the_rows: Callable[[Outcomes], Columns] = attrgetter(*_OF_THE_ROW)
+_of_the_rows: Callable[[OutcomePage], Columns] = attrgetter(*_OF_THE_ROW)
 
 
-def columns_of(run_id: str, job: str, outcomes: Outcomes) -> Columns:
+def columns_of(run_id: str, job: str, outcomes: OutcomePage) -> Columns:
     """Return the lines of outcomes, as columns."""
     rows = len(outcomes)
     return ([run_id] * rows, [job] * rows, *_of_the_rows(outcomes))

@@ -9,7 +9,7 @@ import orjson
 from pipeline.model import Status
 from pipeline.report.files.csv_lines import csv_line, guarded, unguarded
 from pipeline.report.files.workbook import TextWorkbook
-from pipeline.tables.outcome_page import Outcome, Outcomes
+from pipeline.tables.outcome_page import Outcome, OutcomePage
 
 CSV_NAME = "rows_to_fix.csv"
 WORKBOOK_NAME = "rows_to_fix.xlsx"
@@ -47,7 +47,7 @@ class RowsToFix:
         self._rows = 0
         file.write(_BYTE_ORDER_MARK + csv_line(header_of(columns)))
 
-    def add(self, outcomes: Outcomes) -> None:
+    def add(self, outcomes: OutcomePage) -> None:
         """Write those of the rows that have to be fixed."""
         if not _TO_FIX.isdisjoint(outcomes.status):
             for at, status in enumerate(outcomes.status):

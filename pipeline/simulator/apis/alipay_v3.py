@@ -11,8 +11,8 @@ from pipeline.simulator import crypto
 from pipeline.simulator.api import Rule, mislead
 from pipeline.simulator.apis import cumulation
 from pipeline.simulator.apis.fields import json_object, text
-from pipeline.simulator.faults.answer_signature import Fresh, is_hit, stamp, with_other_key
-from pipeline.simulator.faults.fault import Fault, Kind
+from pipeline.simulator.faults.answer_signature import Fresh, is_hit, signature, with_other_key
+from pipeline.simulator.faults.fault import InjectedFault, Kind
 from pipeline.simulator.http.messages import Call, Reply
 from pipeline.simulator.identities import Identities
 from pipeline.simulator.ruling import Accepted, Admission, Api, Claim, Refusal, Ruling, Terms
@@ -32,7 +32,7 @@ class _Authorization:
     signature: str
 
 
-class V3Desk:
+class V3Api:
     """POST of the cumulation sync, in key mode or certificate mode."""
 
     throttled = Refusal("app-call-limited", "应用调用次数超限", 429)
@@ -62,7 +62,7 @@ class V3Desk:
             return Refusal("invalid-signature", "验签失败", 401)
         return self._content(call, claim, authorization)
 
-    def refusal(self, fault: Fault) -> Ruling:
+    def refusal(self, fault: InjectedFault) -> Ruling:
         """Return the fault's code with status 400, or the 200 that is none."""
         if fault.fail_reason is not None:
             return Accepted({"fail_reason": fault.fail_reason})
@@ -72,7 +72,7 @@ class V3Desk:
         """Return an error without `alipay-signature`, as seen for early refusals."""
         return Reply(refusal.status, (*self._headers(), *refusal.headers), _error(refusal))
 
-    def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: Fault | None) -> Reply:
+    def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Reply:
         """Sign whatever the business answers; encrypt what has status 200."""
         terms = admission.terms
         if fault and fault.kind is Kind.UNKNOWN_SERIAL:
@@ -126,9 +126,11 @@ class V3Desk:
     def _headers(self) -> tuple[tuple[str, str], ...]:
         return ("Content-Type", "application/json;charset=utf-8"), ("alipay-trace-id", self._fresh.take())
 
-    def _signature(self, body: bytes, terms: Terms, at: datetime, fault: Fault | None) -> tuple[tuple[str, str], ...]:
+    def _signature(
+        self, body: bytes, terms: Terms, at: datetime, fault: InjectedFault | None
+    ) -> tuple[tuple[str, str], ...]:
         timestamp, nonce = str(int(at.timestamp() * 1000)), self._fresh.take()
-        mark = stamp(f"{timestamp}\n{nonce}\n".encode() + body + b"\n", terms, fault)
+        mark = signature(f"{timestamp}\n{nonce}\n".encode() + body + b"\n", terms, fault)
         headers = [("alipay-timestamp", timestamp), ("alipay-nonce", nonce)]
         if terms.names_key:
             headers.append(("alipay-sn", mark.name))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from pipeline.simulator.apis.fields import child, is_amount, is_id, is_member, is_time, json_object, text
 from pipeline.simulator.ruling import Accepted, Admission, Decision, Refusal, Ruling
-from pipeline.simulator.state.memory import Books
+from pipeline.simulator.state.memory import Memory
 
 _ALWAYS = ("agreement_no", "partner_id", "out_biz_no", "biz_time", "request_from", "biz_action", "cumulate_data_type")
 _IDS = ("out_biz_no", "open_id", "pay_out_biz_no")
@@ -12,27 +12,27 @@ _DISCOUNT_TYPES = frozenset({"exclusiveBenefit", "exclusiveDiscount", "appreciat
 _PAID, _REFUND = "ORDER_PAID", "ORDER_REFUND"
 
 
-def rule(admission: Admission, books: Books) -> tuple[Decision, Ruling]:
+def rule(admission: Admission, memory: Memory) -> tuple[Decision, Ruling]:
     """Apply a report, or say why not."""
     content = admission.content
     problem = next(_problems(content), None)
     if problem:
         return Decision.REFUSED, problem
-    standing = books.standing(admission)
+    standing = memory.standing(admission)
     if standing is Decision.CONFLICT:
         return standing, Refusal("IDEMPOTENT_ERROR", "幂等号已被其他内容使用, 请更换幂等号")
-    if standing is None and _lacks_payment(admission, books):
+    if standing is None and _lacks_payment(admission, memory):
         return Decision.REFUSED, Refusal("PAY_ORDER_NOT_EXIST", "正向单据不存在")
-    decision = standing or books.apply(admission, mark=text(content, "biz_action"))
+    decision = standing or memory.apply(admission, mark=text(content, "biz_action"))
     return decision, Accepted(
         {name: content[name] for name in ("agreement_no", "out_biz_no", "user_id", "open_id") if name in content}
     )
 
 
-def _lacks_payment(admission: Admission, books: Books) -> bool:
+def _lacks_payment(admission: Admission, memory: Memory) -> bool:
     content = admission.content
     refund = content["biz_action"] == _REFUND
-    return refund and not books.knows(admission, text(content, "pay_out_biz_no"), mark=_PAID)
+    return refund and not memory.knows(admission, text(content, "pay_out_biz_no"), mark=_PAID)
 
 
 def _problems(content: Mapping[str, object]) -> Iterator[Refusal]:

@@ -11,12 +11,12 @@ from pipeline.simulator.api import Rule
 from pipeline.simulator.apis import states
 from pipeline.simulator.apis.fields import is_time, json_object, text
 from pipeline.simulator.apis.gateway_form import charset_of, parameters, signed_text
-from pipeline.simulator.faults.answer_signature import Fresh, is_hit, stamp, with_other_key
-from pipeline.simulator.faults.fault import Fault, Kind
+from pipeline.simulator.faults.answer_signature import Fresh, is_hit, signature, with_other_key
+from pipeline.simulator.faults.fault import InjectedFault, Kind
 from pipeline.simulator.http.messages import Call, Reply
 from pipeline.simulator.identities import Identities
 from pipeline.simulator.ruling import Accepted, Admission, Api, Claim, Decision, Refusal, Ruling, Terms
-from pipeline.simulator.state.memory import Books
+from pipeline.simulator.state.memory import Memory
 
 PATH = "/gateway.do"
 _METHODS = {
@@ -46,7 +46,7 @@ _TOLERANCE = timedelta(minutes=15)
 _BEIJING = timezone(timedelta(hours=8))
 
 
-class GatewayDesk:
+class GatewayApi:
     """The state sync and the certificate download. The gateway answers 200 whatever happens."""
 
     throttled = Refusal("isv.app-call-limited", "应用调用次数超限", 200)
@@ -86,7 +86,7 @@ class GatewayDesk:
         terms = Terms(self._identities.alipay, "app_cert_sn" in given, encrypted, charset, sha1)
         return self._content(given, claim, terms)
 
-    def refusal(self, fault: Fault) -> Ruling:
+    def refusal(self, fault: InjectedFault) -> Ruling:
         """Return the fault's sub code under the five digits it belongs to, or the 10000 that is none."""
         if fault.fail_reason is not None:
             return Accepted({"biz_result": "failed"})
@@ -100,7 +100,7 @@ class GatewayDesk:
         body = f'{{"{node}":{_node_text(refusal)}}}'.encode(charset, "replace")
         return Reply(200, (*self._headers(charset), *refusal.headers), body)
 
-    def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: Fault | None) -> Reply:  # noqa: ARG002 - gateway answers bear no time
+    def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Reply:  # noqa: ARG002 - gateway answers bear no time
         """Sign the node's value as it is sent, in the request's charset and by its sign_type."""
         terms = admission.terms
         if fault and fault.kind is Kind.UNKNOWN_SERIAL:
@@ -112,7 +112,7 @@ class GatewayDesk:
             key = self._identities.encrypt_key
             wrong = is_hit(fault, Kind.BAD_ENCRYPTION)
             value = b'"' + crypto.encrypt(key[::-1] if wrong else key, value) + b'"'
-        mark = stamp(value, terms, fault)
+        mark = signature(value, terms, fault)
         members = [f'"{_NODES[admission.claim.api]}":'.encode() + value]
         if terms.names_key:
             members.append(f'"alipay_cert_sn":"{mark.name}"'.encode())
@@ -154,7 +154,7 @@ class GatewayDesk:
         plain = crypto.decrypt(self._identities.encrypt_key, content)
         return plain and plain.decode(charset, "replace").encode()
 
-    def _download(self, admission: Admission, _books: Books) -> tuple[Decision, Ruling]:
+    def _download(self, admission: Admission, _memory: Memory) -> tuple[Decision, Ruling]:
         asked = text(admission.content, "alipay_cert_sn")
         keys = (self._identities.alipay, self._identities.alipay_next)
         pem = next((key.certificate for key in keys if key.name == asked), None)

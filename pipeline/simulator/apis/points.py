@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from pipeline.simulator.apis.fields import is_id, text
 from pipeline.simulator.ruling import Accepted, Admission, Decision, Refusal, Ruling
-from pipeline.simulator.state.memory import Books
+from pipeline.simulator.state.memory import Memory
 
 _TEXTS = {"out_request_no": 128, "brand_id": 16, "card_id": 32, "openid": 128, "user_card_code": 32}
 _REQUEST_NO = re.compile(r"[0-9A-Za-z_-]+", re.ASCII)
@@ -13,16 +13,16 @@ _CARD_CODE = re.compile(r"[!-~]+", re.ASCII)
 _HIGHEST = 2**53 - 1
 
 
-def rule(admission: Admission, books: Books) -> tuple[Decision, Ruling]:
+def rule(admission: Admission, memory: Memory) -> tuple[Decision, Ruling]:
     """Apply a balance, or say why not."""
     problem = next(_problems(admission.content), None)
     if problem:
         return Decision.REFUSED, Refusal("PARAM_ERROR", problem)
-    standing = books.standing(admission)
+    standing = memory.standing(admission)
     if standing is Decision.CONFLICT:
         return standing, Refusal("ALREADY_EXISTS", "out_request_no已被其他内容使用")
     echoed = {name: admission.content[name] for name in (*_TEXTS, "point_balance")}
-    return standing or books.apply(admission), Accepted(echoed)
+    return standing or memory.apply(admission), Accepted(echoed)
 
 
 def _problems(content: Mapping[str, object]) -> Iterator[str]:

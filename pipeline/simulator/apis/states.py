@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from pipeline.simulator.apis.fields import is_id, is_member, json_object, text
 from pipeline.simulator.ruling import Accepted, Admission, Decision, Refusal, Ruling
-from pipeline.simulator.state.memory import Books
+from pipeline.simulator.state.memory import Memory
 
 _LENGTHS = {
     "out_biz_no": (128, "ZMDATA.OUT_BIZ_NO_NULL"),
@@ -22,7 +22,7 @@ def key_of(content: Mapping[str, object]) -> str:
     return f"{text(content, 'out_biz_no')}|{text(content, 'biz_state_code')}"
 
 
-def rule(admission: Admission, books: Books) -> tuple[Decision, Ruling]:
+def rule(admission: Admission, memory: Memory) -> tuple[Decision, Ruling]:
     """
     Apply a state, or say why not.
 
@@ -33,8 +33,8 @@ def rule(admission: Admission, books: Books) -> tuple[Decision, Ruling]:
     if problem:
         return Decision.REFUSED, problem
     thing = f"{text(admission.content, 'out_biz_no')}|{text(admission.content, 'out_principal_id')}"
-    is_held = books.standing(admission, key=thing) is Decision.REPEATED
-    decision = Decision.REPEATED if is_held else books.apply(admission, key=thing)
+    is_held = memory.standing(admission, key=thing) is Decision.REPEATED
+    decision = Decision.REPEATED if is_held else memory.apply(admission, key=thing)
     return decision, Accepted({"biz_result": "success"})
 
 

@@ -11,12 +11,12 @@ from pipeline.simulator import crypto
 from pipeline.simulator.api import Rule, mislead
 from pipeline.simulator.apis import points
 from pipeline.simulator.apis.fields import json_object, text
-from pipeline.simulator.faults.answer_signature import Fresh, is_hit, stamp, with_other_key
-from pipeline.simulator.faults.fault import Fault, Kind
+from pipeline.simulator.faults.answer_signature import Fresh, is_hit, signature, with_other_key
+from pipeline.simulator.faults.fault import InjectedFault, Kind
 from pipeline.simulator.http.messages import Call, Reply
 from pipeline.simulator.identities import Identities, PlatformKey
 from pipeline.simulator.ruling import Accepted, Admission, Api, Claim, Decision, Refusal, Ruling, Terms
-from pipeline.simulator.state.memory import Books
+from pipeline.simulator.state.memory import Memory
 
 POINTS_PATH = "/v3/brand/partner/card-member/user-points/sync"
 CERTIFICATES_PATH = "/v3/certificates"
@@ -28,7 +28,7 @@ _TOLERANCE_SECONDS = 300
 _BEIJING = timezone(timedelta(hours=8))
 
 
-class WechatDesk:
+class WechatApi:
     """The points sync, and the download of the platform certificates."""
 
     throttled = Refusal("RATELIMIT_EXCEEDED", "频率超限", 429)
@@ -66,7 +66,7 @@ class WechatDesk:
             return Refusal("PARAM_ERROR", "请求体不是JSON对象")
         return Admission(claim, Terms(key), items["nonce_str"], call.body, content)
 
-    def refusal(self, fault: Fault) -> Ruling:
+    def refusal(self, fault: InjectedFault) -> Ruling:
         """Return the fault's code with status 400 or its own."""
         return Refusal(fault.code or "", fault.message or "", fault.status or 400)
 
@@ -74,7 +74,7 @@ class WechatDesk:
         """Return an error without any `Wechatpay-*` header, as seen for early refusals."""
         return Reply(refusal.status, (*self._headers(), *refusal.headers), _error(refusal))
 
-    def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: Fault | None) -> Reply:
+    def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Reply:
         """Sign with the key that the request's `Wechatpay-Serial` chose."""
         terms = admission.terms
         if fault and fault.kind is Kind.UNKNOWN_SERIAL:
@@ -90,7 +90,7 @@ class WechatDesk:
             status, more, body = 200, (), orjson.dumps(ruling.content)
         return Reply(status, (*self._headers(), *more, *self._signature(body, terms, at, fault)), body)
 
-    def _certificates(self, _admission: Admission, _books: Books) -> tuple[Decision, Ruling]:
+    def _certificates(self, _admission: Admission, _memory: Memory) -> tuple[Decision, Ruling]:
         known = self._identities
         served = (known.wechatpay, known.wechatpay_next) if self._next_is_out else (known.wechatpay,)
         return Decision.SERVED, Accepted({"data": [self._sealed(key) for key in served]})
@@ -131,9 +131,11 @@ class WechatDesk:
     def _headers(self) -> tuple[tuple[str, str], ...]:
         return ("Content-Type", "application/json; charset=utf-8"), ("Request-ID", self._fresh.take().upper() + "-0")
 
-    def _signature(self, body: bytes, terms: Terms, at: datetime, fault: Fault | None) -> tuple[tuple[str, str], ...]:
+    def _signature(
+        self, body: bytes, terms: Terms, at: datetime, fault: InjectedFault | None
+    ) -> tuple[tuple[str, str], ...]:
         timestamp, nonce = str(int(at.astimezone(UTC).timestamp())), self._fresh.take()
-        mark = stamp(f"{timestamp}\n{nonce}\n".encode() + body + b"\n", terms, fault)
+        mark = signature(f"{timestamp}\n{nonce}\n".encode() + body + b"\n", terms, fault)
         if mark.signature is None:
             return ()
         return (

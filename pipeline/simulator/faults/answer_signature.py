@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass, replace
 
 from pipeline.simulator import crypto
-from pipeline.simulator.faults.fault import Fault, Kind
+from pipeline.simulator.faults.fault import InjectedFault, Kind
 from pipeline.simulator.identities import PlatformKey
 from pipeline.simulator.ruling import Terms
 
@@ -25,33 +25,33 @@ class Fresh:
         return hashlib.blake2b(f"{self._seed}/{next(self._count)}".encode(), digest_size=16).hexdigest()
 
 
-def is_hit(fault: Fault | None, kind: Kind) -> bool:
+def is_hit(fault: InjectedFault | None, kind: Kind) -> bool:
     """Tell whether that kind of fault strikes this answer."""
     return fault is not None and fault.kind is kind
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class AnswerSignature:
     """Whose name an answer bears, and its signature; None where a fault takes it away."""
 
     name: str
     signature: str | None
 
 
-def stamp(message: bytes, terms: Terms, fault: Fault | None) -> Stamp:
+def signature(message: bytes, terms: Terms, fault: InjectedFault | None) -> AnswerSignature:
     """Sign as the terms say, or as wrongly as the fault says. The terms' key is that of `key_for`."""
     signature = crypto.sign(terms.key.private, message, sha1=terms.sha1)
     kind = fault.kind if fault else None
     if kind is Kind.MISSING_SIGNATURE:
-        return Stamp(terms.key.name, None)
+        return AnswerSignature(terms.key.name, None)
     if kind is Kind.BAD_SIGNATURE:
-        return Stamp(terms.key.name, _spoilt(signature))
+        return AnswerSignature(terms.key.name, _spoilt(signature))
     if kind is Kind.PROBE_SIGNATURE:
-        return Stamp(terms.key.name, f"WECHATPAY/SIGNTEST/{signature}")
-    return Stamp(terms.key.name, signature)
+        return AnswerSignature(terms.key.name, f"WECHATPAY/SIGNTEST/{signature}")
+    return AnswerSignature(terms.key.name, signature)
 
 
-def with_other_key(terms: Terms, coming: PlatformKey, fault: Fault) -> Terms:
+def with_other_key(terms: Terms, coming: PlatformKey, fault: InjectedFault) -> Terms:
     """Return the terms of an answer whose key the client can't know yet: fetchable, or nobody's."""
     return replace(terms, key=coming if fault.fetchable else replace(coming, name=NOBODY))
 

@@ -36,7 +36,7 @@ class When(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class InjectedFault:
     """
     One thing that goes wrong, and for which requests.
 
@@ -90,7 +90,7 @@ _OF_A_KIND: frozenset[str] = frozenset().union(*_TAKES.values())
 _ALIPAY = frozenset({Api.CUMULATION, Api.STATE})
 
 
-def misfits(fault: Fault) -> list[str]:
+def misfits(fault: InjectedFault) -> list[str]:
     """Return what is wrong with a fault, each a phrase that begins with the key at fault; empty where nothing is."""
     return [*_wrong_keys(fault), *_wrong_numbers(fault), *_wrong_refusal(fault)]
 
@@ -101,7 +101,7 @@ def nearest(word: str, right: list[str]) -> str:
     return f"; did you mean `{close[0]}`?" if close else f"; known are {', '.join(sorted(right))}"
 
 
-def _wrong_keys(fault: Fault) -> list[str]:
+def _wrong_keys(fault: InjectedFault) -> list[str]:
     given = {field.name for field in fields(fault) if getattr(fault, field.name) not in (None, False)}
     takes = _TAKES.get(fault.kind, frozenset())
     useless = sorted((given & _OF_A_KIND) - takes)
@@ -113,7 +113,7 @@ def _wrong_keys(fault: Fault) -> list[str]:
     return wrong
 
 
-def _wrong_numbers(fault: Fault) -> list[str]:
+def _wrong_numbers(fault: InjectedFault) -> list[str]:
     wrong = [
         f"`{name}` is {value}, but counts from 1"
         for name in ("first", "every", "times")
@@ -128,7 +128,7 @@ def _wrong_numbers(fault: Fault) -> list[str]:
     return wrong
 
 
-def _wrong_refusal(fault: Fault) -> list[str]:
+def _wrong_refusal(fault: InjectedFault) -> list[str]:
     if fault.kind is not Kind.REFUSE:
         return []
     if (fault.code is None) == (fault.fail_reason is None):

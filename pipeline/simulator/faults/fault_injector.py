@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from pipeline.errors import SettingsError
-from pipeline.simulator.faults.fault import Fault, Kind, When, misfits
+from pipeline.simulator.faults.fault import InjectedFault, Kind, When, misfits
 from pipeline.simulator.ruling import Claim
 
 
 class Struck:
     """The faults that strike one request: any number that slow it, and at most one other."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[InjectedFault]) -> None:
         self._faults = faults
         self.main = next((fault for fault in faults if fault.kind is not Kind.SLOW), None)
 
@@ -24,7 +24,7 @@ class Struck:
         # As plain text: the journal's summary counts by it, and orjson takes no other keys.
         return self.main.kind.value if self.main else Kind.SLOW.value if self._faults else None
 
-    def kind(self, *kinds: Kind) -> Fault | None:
+    def kind(self, *kinds: Kind) -> InjectedFault | None:
         """Return the fault where it is of one of these kinds."""
         return self.main if self.main and self.main.kind in kinds else None
 
@@ -34,7 +34,7 @@ class Struck:
         return sum(fault.seconds or 0.0 for fault in slow if (fault.when or When.BEFORE_APPLYING) is when)
 
 
-class Weather:
+class FaultInjector:
     """
     The faults in force, and how often each has struck. Thread-safe.
 
@@ -42,12 +42,12 @@ class Weather:
     nothing. Raises SettingsError for a fault that makes no sense.
     """
 
-    def __init__(self, faults: Sequence[Fault], *, seed: int, at: float) -> None:
+    def __init__(self, faults: Sequence[InjectedFault], *, seed: int, at: float) -> None:
         self._lock = threading.Lock()
         self._seed = seed
         self.change(faults, at=at)
 
-    def change(self, faults: Sequence[Fault], *, at: float) -> None:
+    def change(self, faults: Sequence[InjectedFault], *, at: float) -> None:
         """Put these faults in force from that steady time on, with nothing counted yet."""
         wrong = [f"fault {place}: {misfit}" for place, fault in enumerate(faults, 1) for misfit in misfits(fault)]
         if wrong:
@@ -61,7 +61,7 @@ class Weather:
 
     def strike(self, claim: Claim, at: float) -> Struck:
         """Return the faults that strike this request, and count them."""
-        hits: list[Fault] = []
+        hits: list[InjectedFault] = []
         with self._lock:
             for place, fault in enumerate(self._faults):
                 if _chooses(fault, claim) and self._falls_due(place, fault, claim.key, at - self._since):
@@ -70,7 +70,7 @@ class Weather:
                         break
         return Struck(hits)
 
-    def _falls_due(self, place: int, fault: Fault, key: str, age: float) -> bool:
+    def _falls_due(self, place: int, fault: InjectedFault, key: str, age: float) -> bool:
         counted = (place, key if fault.each_key else "")
         self._matched[counted] += 1
         number = self._matched[counted]
@@ -92,5 +92,5 @@ class Weather:
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
 
 
-def _chooses(fault: Fault, claim: Claim) -> bool:
+def _chooses(fault: InjectedFault, claim: Claim) -> bool:
     return fault.api in (None, claim.api) and (fault.key is None or fnmatchcase(claim.key, fault.key))

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any, cast
 
 from pipeline.errors import SettingsError
-from pipeline.simulator.faults.fault import Fault, Kind, When, misfits, nearest
+from pipeline.simulator.faults.fault import InjectedFault, Kind, When, misfits, nearest
 from pipeline.simulator.ruling import Api
 
 _ENUMS: dict[str, type[StrEnum]] = {"kind": Kind, "api": Api, "when": When}
 _WHOLE = frozenset({"first", "every", "times", "status"})
 _NUMBERS = frozenset({"probability", "after_seconds", "until_seconds", "seconds"})
 _FLAGS = frozenset({"each_key", "fetchable"})
-_NAMES = [field.name for field in fields(Fault)]
+_NAMES = [field.name for field in fields(InjectedFault)]
 # More than any count or time makes sense for; infinity and what is no number are out as well.
 _MOST = 1e12
 
 
-def load_faults(path: Path) -> tuple[Fault, ...]:
+def load_faults(path: Path) -> tuple[InjectedFault, ...]:
     """Read a fault script. Raises SettingsError with every fault of the script itself."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -29,7 +29,7 @@ def load_faults(path: Path) -> tuple[Fault, ...]:
     return parse_faults(text, str(path))
 
 
-def parse_faults(text: str, source: str) -> tuple[Fault, ...]:
+def parse_faults(text: str, source: str) -> tuple[InjectedFault, ...]:
     """Read a fault script's text: `[[fault]]` tables with the fields of `Fault`. `source` names it in errors."""
     try:
         document = tomllib.loads(text)
@@ -48,13 +48,13 @@ def parse_faults(text: str, source: str) -> tuple[Fault, ...]:
     return tuple(fault for fault in faults if fault is not None)
 
 
-def _fault(table: Mapping[str, Any], place: str, wrong: list[str]) -> Fault | None:
+def _fault(table: Mapping[str, Any], place: str, wrong: list[str]) -> InjectedFault | None:
     found = [*_unknown_names(table), *_wrong_types(table)]
     if not found:
         values: dict[str, Any] = {
             name: _ENUMS[name](value) if name in _ENUMS else value for name, value in table.items()
         }
-        fault = Fault(**values)
+        fault = InjectedFault(**values)
         found = misfits(fault)
         if not found:
             return fault

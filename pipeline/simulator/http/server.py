@@ -16,7 +16,7 @@ _MOST_HEADERS = 200
 _LARGEST_BODY = 16 * 1024 * 1024
 
 
-class Door(socketserver.ThreadingTCPServer):
+class HttpServer(socketserver.ThreadingTCPServer):
     """Takes connections on 127.0.0.1 and nowhere else, one thread each, and hands every request to `receive`."""
 
     daemon_threads = True
@@ -62,10 +62,10 @@ class _Conversation(socketserver.StreamRequestHandler):
                 pass
 
     def _answer_one(self) -> bool:
-        door = cast("Door", self.server)
+        server = cast("HttpServer", self.server)
         line = self.rfile.readline(_LONGEST_LINE)
         # Taken before anything else, so that work on other requests does not move the arrival.
-        steady, wall = door.clock.steady(), door.clock.now()
+        steady, wall = server.clock.steady(), server.clock.now()
         parts = line.decode("latin-1").split()
         if len(parts) != 3:
             return bool(line) and self._send(Reply(400), keep=False)
@@ -78,7 +78,7 @@ class _Conversation(socketserver.StreamRequestHandler):
         body = self.rfile.read(int(length))
         if len(body) < int(length):
             return False
-        answer = door.receive(
+        answer = server.receive(
             Call(method=parts[0], target=parts[1], headers=headers, body=body, wall=wall, steady=steady)
         )
         return self._send(answer, keep=parts[2] == "HTTP/1.1" and headers.get("connection", "").lower() != "close")
@@ -104,7 +104,7 @@ class _Conversation(socketserver.StreamRequestHandler):
                 return False
             case Followed(reply, stray, seconds):
                 self.wfile.write(_head(reply, keep=True) + reply.body)
-                cast("Door", self.server).clock.sleep(seconds)
+                cast("HttpServer", self.server).clock.sleep(seconds)
                 self.wfile.write(_head(stray, keep=True) + stray.body)
                 return keep
             case Reply():

@@ -9,12 +9,12 @@ from pipeline.simulator.ruling import Admission, Decision
 
 
 @dataclass(frozen=True, slots=True)
-class _Page:
+class _Remembered:
     content: bytes
     mark: str
 
 
-class Books:
+class Memory:
     """
     The durable memory of the platforms. Not thread-safe: the caller takes turns.
 
@@ -22,7 +22,7 @@ class Books:
     """
 
     def __init__(self) -> None:
-        self._pages: dict[tuple[str, str, str], _Page] = {}
+        self._pages: dict[tuple[str, str, str], _Remembered] = {}
         self._nonces: set[tuple[str, str]] = set()
 
     def standing(self, admission: Admission, *, key: str | None = None) -> Decision | None:
@@ -34,7 +34,7 @@ class Books:
 
     def apply(self, admission: Admission, *, mark: str = "", key: str | None = None) -> Decision:
         """Remember the key, that of the request where none is named, with its content; `mark` says what it did."""
-        self._pages[_place(admission, key or admission.claim.key)] = _Page(content_digest(admission), mark)
+        self._pages[_place(admission, key or admission.claim.key)] = _Remembered(content_digest(admission), mark)
         return Decision.APPLIED
 
     def knows(self, admission: Admission, key: str, *, mark: str) -> bool:

@@ -32,7 +32,7 @@ _NEGATED = re.compile(r"勿|不要|不可|不能|不得|无需|do not|don't|must
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class AnswerContent:
     """
     What an answer's content says.
 
@@ -47,7 +47,7 @@ class Told:
     asks_for_new_key: bool = False
 
 
-def read_told(api: Api, content: bytes | None, private: Iterable[str] = ()) -> Told | None:
+def parse_answer(api: Api, content: bytes | None, private: Iterable[str] = ()) -> AnswerContent | None:
     """Return what the content says, None where it is no JSON object. `private` values are masked in the message."""
     fields = _json_object(content)
     if fields is None:
@@ -55,7 +55,7 @@ def read_told(api: Api, content: bytes | None, private: Iterable[str] = ()) -> T
     texts = (_text(fields.get(name)) for name in ("msg", "sub_msg", "message", "fail_reason"))
     said = "; ".join(filter(None, (*texts, _detail(fields.get("detail")))))
     codes = tuple(filter(None, (_text(fields.get(name)).strip() for name in _CODES[api])))
-    return Told(
+    return AnswerContent(
         codes=codes,
         code=(safe_text(codes[0], private, limit=64) or "unprintable") if codes else "",
         message=safe_text(said, private),
@@ -124,5 +124,5 @@ def _detail(detail: object) -> str:
 
 
 def _asks_for_new_key(said: str) -> bool:
-    asked = _NEW_NUMBER.search(said)
-    return asked is not None and not _NEGATED.search(said[max(0, asked.start() - 12) : asked.end()])
+    sent = _NEW_NUMBER.search(said)
+    return sent is not None and not _NEGATED.search(said[max(0, sent.start() - 12) : sent.end()])

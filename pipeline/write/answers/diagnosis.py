@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from pipeline.model import Api, Lost, Opened, Reply, Trust
-from pipeline.write.answers.answer_content import Told, read_told
+from pipeline.write.answers.answer_content import AnswerContent, parse_answer
 from pipeline.write.answers.catalogue import BY_LOSS, BY_STATUS, BY_TRUST, RULES, find_codes
 from pipeline.write.answers.masking import safe_text
 from pipeline.write.answers.matrix.condition import Codes, Condition, Rule
-from pipeline.write.answers.sent_request import Asked, JsonScalar
+from pipeline.write.answers.sent_request import JsonScalar, SentRequest
 
 _CONFIRMED = {Api.CUMULATION: "SUCCESS", Api.STATE: "10000", Api.POINTS: "SUCCESS"}
 _NOT_TAKEN = {Api.CUMULATION: "FAIL_REASON", Api.STATE: "BIZ_RESULT_FAILED", Api.POINTS: "FAIL_REASON"}
@@ -25,27 +25,27 @@ class Finding:
     asks_for_new_key: bool = False
 
 
-def diagnose(asked: Asked, answer: Reply | Lost, opened: Opened | None) -> Finding:
+def diagnose(sent: SentRequest, answer: Reply | Lost, opened: Opened | None) -> Finding:
     """Return the rule of the condition that the answer is in."""
     if isinstance(answer, Lost):
         rule = BY_LOSS[answer.cause]
-        return Finding(rule, rule.code, safe_text(answer.detail, asked.private))
-    told = read_told(asked.api, opened.content if opened else None, asked.private)
+        return Finding(rule, rule.code, safe_text(answer.detail, sent.private))
+    content = parse_answer(sent.api, opened.content if opened else None, sent.private)
     trust = opened.trust if opened else Trust.MISSING_SIGNATURE
     return (
-        _distrusted(asked.api, answer, trust, told)
-        or _coded(asked.api, answer, told)
-        or (_taken(asked, told) if answer.status == 200 else _status_alone(asked.api, answer, told))
+        _distrusted(sent.api, answer, trust, content)
+        or _coded(sent.api, answer, content)
+        or (_taken(sent, content) if answer.status == 200 else _status_alone(sent.api, answer, content))
     )
 
 
-def names_request(asked: Asked, opened: Opened | None) -> bool:
+def names_request(sent: SentRequest, opened: Opened | None) -> bool:
     """Return whether an answer repeats what was sent, so that it can't be the answer to another request."""
-    told = read_told(asked.api, opened.content) if opened else None
-    return asked.is_echoed and told is not None and not _different(asked, told)
+    content = parse_answer(sent.api, opened.content) if opened else None
+    return sent.is_echoed and content is not None and not _different(sent, content)
 
 
-def _distrusted(api: Api, reply: Reply, trust: Trust, told: Told | None) -> Finding | None:
+def _distrusted(api: Api, reply: Reply, trust: Trust, content: AnswerContent | None) -> Finding | None:
     """
     Find what is wrong with the answer's signature, None where the answer may be read.
 
@@ -54,7 +54,7 @@ def _distrusted(api: Api, reply: Reply, trust: Trust, told: Told | None) -> Find
     """
     if trust is Trust.VERIFIED:
         return None
-    if reply.status == 200 and not _is_gateway_error(api, told):
+    if reply.status == 200 and not _is_gateway_error(api, content):
         rule = BY_TRUST[trust]
     elif api is not Api.POINTS and trust in {Trust.BAD_SIGNATURE, Trust.PROBE}:
         rule = RULES[Condition.ERROR_FORGED]
@@ -65,61 +65,63 @@ def _distrusted(api: Api, reply: Reply, trust: Trust, told: Told | None) -> Find
     return Finding(rule, rule.code, status=reply.status)
 
 
-def _is_gateway_error(api: Api, told: Told | None) -> bool:
+def _is_gateway_error(api: Api, content: AnswerContent | None) -> bool:
     """Say whether it is the gateway's error answer, which has status 200 as its successes have."""
-    return api is Api.STATE and told is not None and told.codes != () and told.codes[-1] != _CONFIRMED[api]
+    return api is Api.STATE and content is not None and content.codes != () and content.codes[-1] != _CONFIRMED[api]
 
 
-def _coded(api: Api, reply: Reply, told: Told | None) -> Finding | None:
+def _coded(api: Api, reply: Reply, content: AnswerContent | None) -> Finding | None:
     """Find the first known code. Codes are read before the status, the gateway's sub code before its code."""
-    if told is None:
+    if content is None:
         return None
-    known = filter(None, (find_codes(api, code, told.message) for code in told.codes))
+    known = filter(None, (find_codes(api, code, content.message) for code in content.codes))
     codes = next(known, None)
     if codes is None:
         return None
-    return _said(codes.condition, told.code, told, codes=codes, status=reply.status)
+    return _said(codes.condition, content.code, content, codes=codes, status=reply.status)
 
 
-def _taken(asked: Asked, told: Told | None) -> Finding:
+def _taken(sent: SentRequest, content: AnswerContent | None) -> Finding:
     """Find what a trusted answer with status 200 and no known code says of the row."""
-    if told is None:
+    if content is None:
         return Finding(BY_TRUST[Trust.UNREADABLE], BY_TRUST[Trust.UNREADABLE].code, status=200)
-    if asked.api is Api.STATE:
-        return _gateway_result(asked.api, told)
-    if told.fields.get("fail_reason") not in (None, ""):
-        return _said(Condition.NOT_TAKEN, _NOT_TAKEN[asked.api], told)
-    if different := _different(asked, told):
+    if sent.api is Api.STATE:
+        return _gateway_result(sent.api, content)
+    if content.fields.get("fail_reason") not in (None, ""):
+        return _said(Condition.NOT_TAKEN, _NOT_TAKEN[sent.api], content)
+    if different := _different(sent, content):
         rule = RULES[Condition.ECHO_DIFFERS]
         return Finding(rule, rule.code, f"{', '.join(different)} missing or different", status=200)
-    return Finding(RULES[Condition.SUCCESS], _CONFIRMED[asked.api])
+    return Finding(RULES[Condition.SUCCESS], _CONFIRMED[sent.api])
 
 
-def _different(asked: Asked, told: Told) -> list[str]:
+def _different(sent: SentRequest, content: AnswerContent) -> list[str]:
     """Return the fields that an answer does not repeat as they were sent."""
-    return [name for name, sent in asked.echo.items() if not _is_same(told.fields.get(name), sent)]
+    return [name for name, sent in sent.echo.items() if not _is_same(content.fields.get(name), sent)]
 
 
-def _gateway_result(api: Api, told: Told) -> Finding:
-    match told.codes, told.fields.get("biz_result"):
+def _gateway_result(api: Api, content: AnswerContent) -> Finding:
+    match content.codes, content.fields.get("biz_result"):
         case ("10000",), "success":
             return Finding(RULES[Condition.SUCCESS], _CONFIRMED[api])
         case ("10000",), "failed":
-            return _said(Condition.NOT_TAKEN, _NOT_TAKEN[api], told)
+            return _said(Condition.NOT_TAKEN, _NOT_TAKEN[api], content)
         case (*_, code), _ if code != "10000":
-            return _said(Condition.UNKNOWN_CODE, told.code, told)
+            return _said(Condition.UNKNOWN_CODE, content.code, content)
         case _:
-            return _said(Condition.RESULT_NOT_DESCRIBED, RULES[Condition.RESULT_NOT_DESCRIBED].code, told)
+            return _said(Condition.RESULT_NOT_DESCRIBED, RULES[Condition.RESULT_NOT_DESCRIBED].code, content)
 
 
-def _said(condition: Condition, code: str, told: Told, *, codes: Codes | None = None, status: int = 200) -> Finding:
+def _said(
+    condition: Condition, code: str, content: AnswerContent, *, codes: Codes | None = None, status: int = 200
+) -> Finding:
     return Finding(
         RULES[condition],
         code,
-        message=told.message,
+        message=content.message,
         codes=codes,
         status=status,
-        asks_for_new_key=told.asks_for_new_key,
+        asks_for_new_key=content.asks_for_new_key,
     )
 
 
@@ -128,9 +130,9 @@ def _is_same(echoed: object, sent: JsonScalar) -> bool:
     return echoed == sent and isinstance(echoed, bool) == isinstance(sent, bool)
 
 
-def _status_alone(api: Api, reply: Reply, told: Told | None) -> Finding:
+def _status_alone(api: Api, reply: Reply, content: AnswerContent | None) -> Finding:
     """Find what the status says where no known code does; a code that is not known is kept."""
-    code = told.code if told else ""
+    code = content.code if content else ""
     rule = BY_STATUS.get(reply.status, RULES[Condition.STATUS_NOT_DESCRIBED])
     match rule.condition:
         case Condition.NO_SUCH_PATH | Condition.CLIENT_ERROR if code:
@@ -143,5 +145,5 @@ def _status_alone(api: Api, reply: Reply, told: Told | None) -> Finding:
             rule = RULES[Condition.NO_SUCH_PATH]
         case Condition.SERVER_ERROR | Condition.SERVER_UNAVAILABLE if code:
             rule = RULES[Condition.UNKNOWN_CODE_5XX]
-    message, asks = (told.message, told.asks_for_new_key) if told else ("", False)
+    message, asks = (content.message, content.asks_for_new_key) if content else ("", False)
     return Finding(rule, code or f"http_{reply.status}", message, status=reply.status, asks_for_new_key=asks)

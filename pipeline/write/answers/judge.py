@@ -9,13 +9,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from pipeline.model import Api, Lost, Opened, Reply
-from pipeline.write.answers.answer_content import trace_id, wait_seconds
+from pipeline.write.answers.answer_content import wait_seconds
 from pipeline.write.answers.diagnosis import Finding, diagnose, names_request
 from pipeline.write.answers.matrix.condition import RERUN, Action
-from pipeline.write.answers.sent_request import Asked, asked_of
+from pipeline.write.answers.sent_request import SentRequest
 from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
-
-__all__ = ["Asked", "asked_of", "judge", "trace_id"]
 
 _ADVICE_IN_DOUBT = (
     "an earlier attempt may have been applied; ask the platform what it holds for this key, and send it under no other"
@@ -28,7 +26,7 @@ _PLATFORM = {Api.CUMULATION: "Alipay", Api.STATE: "Alipay", Api.POINTS: "WeChat 
 
 
 def judge(
-    asked: Asked, answer: Reply | Lost, opened: Opened | None, *, doubt: bool, at: datetime, unconfirmed: str = ""
+    sent: SentRequest, answer: Reply | Lost, opened: Opened | None, *, doubt: bool, at: datetime, unconfirmed: str = ""
 ) -> Verdict:
     """
     Say what an answer means for the request it answers. Never raises, whatever a server sends.
@@ -43,18 +41,18 @@ def judge(
     very trace of the first attempt, so the row stays open. For the same reason a code that is in no document settles
     nothing.
     """
-    finding = diagnose(asked, answer, opened)
-    verdict = _verdict(asked.api, finding, doubt=doubt or unconfirmed not in ("", finding.code))
+    finding = diagnose(sent, answer, opened)
+    verdict = _verdict(sent.api, finding, doubt=doubt or unconfirmed not in ("", finding.code))
     if isinstance(answer, Lost):
         return verdict
-    if not answer.is_fresh and _is_claim(verdict, asked) and not names_request(asked, opened):
-        verdict = _unconfirmed(asked.api, finding, verdict)
+    if not answer.is_fresh and _is_claim(verdict, sent) and not names_request(sent, opened):
+        verdict = _unconfirmed(sent.api, finding, verdict)
     return replace(verdict, wait_seconds=wait_seconds(answer, at=at)) if isinstance(verdict, TryAgain) else verdict
 
 
-def _is_claim(verdict: Verdict, asked: Asked) -> bool:
+def _is_claim(verdict: Verdict, sent: SentRequest) -> bool:
     """Return whether a verdict claims that the request was applied, or was not, without an echo that proves it."""
-    is_proven = isinstance(verdict, Succeeded) and asked.is_echoed
+    is_proven = isinstance(verdict, Succeeded) and sent.is_echoed
     return not is_proven and not (isinstance(verdict, TryAgain) and verdict.may_have_acted)
 
 

@@ -14,7 +14,7 @@ _PRIVATE = ("user_id", "open_id", "openid", "user_card_code", "agreement_no")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SentRequest:
     """
     What was sent, as far as it helps to read the answer.
 
@@ -32,10 +32,10 @@ class Asked:
         return bool(self.echo)
 
 
-def asked_of(api: Api, request_key: str, body: bytes) -> Asked:
+def sent_request_of(api: Api, request_key: str, body: bytes) -> SentRequest:
     """Return what the judge has to know of a body that the mapping made."""
     fields = orjson.loads(body)
-    return Asked(
+    return SentRequest(
         api=api,
         request_key=request_key,
         echo={name: fields[name] for name in _ECHOED[api]},

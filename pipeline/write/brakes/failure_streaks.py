@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 
 
-class Suspicion:
+class RefusalStreak:
     """
     Counts verdicts that carry `halts_after`, and says when there are enough in a row to stop the run.
 
@@ -37,7 +37,7 @@ class Suspicion:
         return Halt(verdict.code, f"{many} ended alike: {verdict.text}", may_have_acted=may_have_acted)
 
 
-class Monotony:
+class EqualEndings:
     """
     Watches whether all rows from the start end alike: then the mapping or the setup is at fault, not the rows.
 

@@ -28,7 +28,7 @@ class Drained(Exception):
     """Nothing new is started any more."""
 
 
-class Course:
+class RunControl:
     """
     The run's way: on, or draining, with the first reason that came up.
 
@@ -66,7 +66,7 @@ class Course:
         """Drain because the program itself failed; the exception tells the rest."""
         self.drain(Ending.INTERRUPTED, "the run was interrupted by an error")
 
-    def go_on(self) -> None:
+    def check_running(self) -> None:
         """Raise Drained once the run is to end."""
         if self.ending is None and self._until is not None and self._clock.now() >= self._until:
             self.drain(Ending.DEADLINE, f"the deadline {self._until:%H:%M} was reached; `backfill resume` goes on")

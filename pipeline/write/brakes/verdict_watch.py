@@ -4,23 +4,23 @@ import threading
 from collections.abc import Hashable
 
 from pipeline.write.answers.verdict import Halt, Verdict
-from pipeline.write.brakes.failure_streaks import Monotony, Suspicion
+from pipeline.write.brakes.failure_streaks import EqualEndings, RefusalStreak
 
 
-class Watch:
+class FailureStreaks:
     """Takes in the verdicts of all workers, one at a time; returns a Halt when they show that no row would pass."""
 
-    def __init__(self, suspicion: Suspicion, monotony: Monotony) -> None:
+    def __init__(self, refusals: RefusalStreak, equal_endings: EqualEndings) -> None:
         self._lock = threading.Lock()
-        self._suspicion = suspicion
-        self._monotony = monotony
+        self._refusals = refusals
+        self._equal_endings = equal_endings
 
     def attempted(self, row: Hashable, verdict: Verdict) -> Halt | None:
         """Take in the verdict on one attempt for this row."""
         with self._lock:
-            return self._suspicion.note(row, verdict)
+            return self._refusals.note(row, verdict)
 
     def settled(self, verdict: Verdict) -> Halt | None:
         """Take in the last verdict on one delivery."""
         with self._lock:
-            return self._monotony.note(verdict)
+            return self._equal_endings.note(verdict)

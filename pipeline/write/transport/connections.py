@@ -16,7 +16,7 @@ from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 from urllib3.response import BaseHTTPResponse
 
-from pipeline.model import Trip
+from pipeline.model import RoundTrip
 from pipeline.write.transport.network import Departure
 from pipeline.write.transport.round_trip import Meter, measured, unmetered
 
@@ -37,12 +37,12 @@ def is_fresh(connection: object) -> bool:
     return isinstance(connection, _Connection) and connection.requests == 1
 
 
-def trip_over(connection: object) -> Trip:
+def trip_over(connection: object) -> RoundTrip:
     """Return how the request travelled that is being answered over a connection of `urllib3`."""
     meter, wire = getattr(connection, "meter", None), getattr(connection, "sock", None)
     known = measured(wire)
     if isinstance(meter, Meter):
-        return meter.trip(known)
+        return meter.round_trip(known)
     return unmetered(known)
 
 

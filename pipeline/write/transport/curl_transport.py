@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from pipeline.model import Loss, Lost, Reply, SignedRequest, Trip
+from pipeline.model import Loss, Lost, Reply, RoundTrip, SignedRequest
 from pipeline.write.transport.failure import Failure, by_errno, by_verify_code, failure_of, route_to
 from pipeline.write.transport.network import (
     MOST_BYTES,
@@ -56,12 +56,12 @@ _NAMES: Final = {
 class CurlTransport(Network):
     """Sends signed requests with libcurl. Thread-safe: each thread has a handle and connections of its own."""
 
-    def open_line(self, base_url: str) -> "CurlLine":
+    def open_line(self, base_url: str) -> "CurlConnection":
         """Return a line to a host, over which nothing was sent yet."""
-        return CurlLine(self._endpoint, base_url)
+        return CurlConnection(self._endpoint, base_url)
 
 
-class CurlLine:
+class CurlConnection:
     """One thread's way to one host: one handle of libcurl."""
 
     def __init__(self, endpoint: Endpoint, base_url: str) -> None:
@@ -89,7 +89,7 @@ class CurlLine:
         except pycurl.error as exc:
             return None if exchange.departure.is_spoilt else self._lost(exc.args[0])
         exchange.descriptor = curl.getinfo(pycurl.LASTSOCKET)
-        return exchange.answer(curl.getinfo(pycurl.RESPONSE_CODE), self._trip())
+        return exchange.answer(curl.getinfo(pycurl.RESPONSE_CODE), self._round_trip())
 
     def close(self) -> None:
         """Close the connection."""
@@ -108,7 +108,7 @@ class CurlLine:
         words = self._route.say(failure, at_platform=departure.has_begun or status != 0)
         return Lost(loss, words if failure is not Failure.UNKNOWN else f"{words} ({_NAMES.get(code, code)})")
 
-    def _trip(self) -> Trip:
+    def _round_trip(self) -> RoundTrip:
         """Return how the request that was just answered travelled; what is measured over a proxy ends there."""
         curl, ended_at = self._curl, time.monotonic()
         known = _measured_on(self._exchange.descriptor)
@@ -120,7 +120,7 @@ class CurlLine:
             self._meter = Meter(Measured(known.shortest, handshake if known.resent == 0 else 0.0, 0))
         after_leaving = curl.getinfo(pycurl.TOTAL_TIME_T) - curl.getinfo(POSTTRANSFER_TIME_T)
         self._meter.left(ended_at - after_leaving / 1e6)
-        return self._meter.trip(known)
+        return self._meter.round_trip(known)
 
 
 class _Exchange:
@@ -169,12 +169,12 @@ class _Exchange:
         self._body += block
         return 0 if self.is_too_long else None
 
-    def answer(self, status: int, trip: Trip) -> Reply | Lost:
+    def answer(self, status: int, round_trip: RoundTrip) -> Reply | Lost:
         """Return what came back, which libcurl holds to be whole."""
         head = _last_head(self.head)
         if head is None:
             return Lost(Loss.CUT_SHORT, "the answer ended within its head")
-        return Reply(status, _headers(head), bytes(self._body), trip, is_fresh=self.is_fresh)
+        return Reply(status, _headers(head), bytes(self._body), round_trip, is_fresh=self.is_fresh)
 
     def loss(self, code: int) -> Loss:
         """Return what is known of an exchange that libcurl ended with this code; raise what kept it from leaving."""
@@ -257,21 +257,21 @@ def _last_head(lines: list[bytes]) -> list[bytes] | None:
     """Return the answer's own head, None where it is not whole: interim ones may come before, trailers behind it."""
     head: list[bytes] = []
     is_whole = False
-    for line in lines:
+    for connection in lines:
         if is_whole:
-            if not line.startswith(b"HTTP/"):
+            if not connection.startswith(b"HTTP/"):
                 continue
             head.clear()
-        head.append(line)
-        is_whole = line in _END_OF_HEAD
+        head.append(connection)
+        is_whole = connection in _END_OF_HEAD
     return head if is_whole else None
 
 
 def _headers(head: list[bytes]) -> dict[str, str]:
     """Return the headers of a head, which begins with its status."""
     headers: dict[str, str] = {}
-    for line in b"".join(head[1:]).decode("latin-1").split("\r\n"):
-        name, colon, value = line.partition(":")
+    for connection in b"".join(head[1:]).decode("latin-1").split("\r\n"):
+        name, colon, value = connection.partition(":")
         if colon:
             name, value = name.lower(), value.strip()
             headers[name] = f"{headers[name]}, {value}" if name in headers else value

@@ -78,7 +78,7 @@ class Departure:
         self.has_begun = True
 
 
-class Line(Protocol):
+class HostConnection(Protocol):
     """
     One thread's way to one host: a connection at most, opened when it is needed and kept.
 
@@ -106,7 +106,7 @@ class Line(Protocol):
 class _Used:
     """A line, when it was used last, and whether its connection may carry another request."""
 
-    line: Line
+    connection: HostConnection
     at: float
     is_reusable: bool = False
 
@@ -121,7 +121,7 @@ class Network(ABC):
         self._local = threading.local()
 
     @abstractmethod
-    def open_line(self, base_url: str) -> Line:
+    def open_line(self, base_url: str) -> HostConnection:
         """Return a line to a host, over which nothing was sent yet."""
 
     def send(
@@ -149,13 +149,13 @@ class Network(ABC):
     def _send_to(
         self, base_url: str, request: SignedRequest, depart: Callable[[], None], *, fresh: bool
     ) -> Reply | Lost | None:
-        used = self._line_to(base_url)
+        used = self._connection_to(base_url)
         # The server may have given up a connection that was idle.
         is_idle = self._steady() - used.at > _IDLE_SECONDS
         kept = used.is_reusable and not is_idle and not fresh
         # Whatever is raised leaves a connection that is not used again.
         used.is_reusable = False
-        answer = used.line.send(request, depart, fresh=not kept)
+        answer = used.connection.send(request, depart, fresh=not kept)
         used.at, used.is_reusable = self._steady(), _is_sound(answer)
         if isinstance(answer, Reply) and answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             return self._unless_the_proxys(answer, base_url)
@@ -169,7 +169,7 @@ class Network(ABC):
         route = route_to(base_url, endpoint.proxy, endpoint.timeout_seconds)
         return Lost(Loss.NOT_CONNECTED, route.say_refused(reply.status))
 
-    def _line_to(self, base_url: str) -> _Used:
+    def _connection_to(self, base_url: str) -> _Used:
         """Return this thread's line to a host."""
         local = self._local
         if not hasattr(local, "lines"):

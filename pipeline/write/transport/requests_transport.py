@@ -40,12 +40,12 @@ _FAILURES: Final = (
 class RequestsTransport(Network):
     """Sends signed requests with `requests`. Thread-safe: each thread has connections of its own."""
 
-    def open_line(self, base_url: str) -> "RequestsLine":
+    def open_line(self, base_url: str) -> "RequestsConnection":
         """Return a line to a host, over which nothing was sent yet."""
-        return RequestsLine(self._endpoint, base_url)
+        return RequestsConnection(self._endpoint, base_url)
 
 
-class RequestsLine:
+class RequestsConnection:
     """
     One thread's way to one host, by the adapter that `requests` has for it.
 
@@ -118,13 +118,13 @@ class RequestsLine:
         if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
             return Lost(Loss.CUT_SHORT, "the connection speaks another protocol from here")
         # Asked before the body is read: with its last byte the connection goes back to the pool.
-        trip, fresh = trip_over(response.connection), is_fresh(response.connection)
+        round_trip, fresh = trip_over(response.connection), is_fresh(response.connection)
         # The signature is over the body as it is before any compression.
         body = response.read(MOST_BYTES + 1, decode_content=True)
         if len(body) > MOST_BYTES:
             return Lost(Loss.CUT_SHORT, TOO_LONG)
         headers = {name.lower(): value for name, value in response.headers.itermerged()}
-        return Reply(response.status, headers, body, trip, is_fresh=fresh)
+        return Reply(response.status, headers, body, round_trip, is_fresh=fresh)
 
     def _lost(self, exc: BaseException, *, is_answered: bool) -> Lost:
         departure, chain = self._departure, _chain(exc)

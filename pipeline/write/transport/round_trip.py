@@ -4,7 +4,7 @@ import socket
 import struct
 from dataclasses import dataclass
 
-from pipeline.model import Trip
+from pipeline.model import RoundTrip
 
 # struct tcp_info of linux/tcp.h: 8 single bytes, 24 numbers of 4 bytes, the 16th of them tcpi_rtt and the last
 # tcpi_total_retrans, 4 of 8 bytes, 3 of 4 bytes, then tcpi_min_rtt.
@@ -45,9 +45,9 @@ def measured(connection: object) -> Measured | None:
     return Measured(shortest * _MICROSECONDS, smoothed * _MICROSECONDS, resent)
 
 
-def unmetered(known: Measured | None) -> Trip:
+def unmetered(known: Measured | None) -> RoundTrip:
     """Return what is told of a trip over a connection that does not end at the platform, or not surely."""
-    return Trip() if known is None else Trip(shortest=known.shortest)
+    return RoundTrip() if known is None else RoundTrip(shortest=known.shortest)
 
 
 class Meter:
@@ -67,12 +67,12 @@ class Meter:
         """Note that by now all of a request was handed to the system."""
         self._left_at = at
 
-    def trip(self, known: Measured | None) -> Trip:
+    def round_trip(self, known: Measured | None) -> RoundTrip:
         """Return how the request that was just answered travelled, from what is measured now."""
         if known is None:
-            return Trip()
+            return RoundTrip()
         # What was sent again arrived long after it left.
         left_at = self._left_at if known.resent == self._resent else None
         handshake, self._handshake = self._handshake, 0.0
         self._left_at, self._resent = None, known.resent
-        return Trip(left_at, known.shortest, handshake)
+        return RoundTrip(left_at, known.shortest, handshake)

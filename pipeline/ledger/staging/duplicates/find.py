@@ -20,10 +20,10 @@ from pipeline.ledger.staging.duplicates.deduplicate import (
 )
 from pipeline.ledger.staging.duplicates.partitions import Partitions, hashes, numbers
 from pipeline.ledger.staging.duplicates.rulings import Rulings
-from pipeline.ledger.staging.staged_chunk import Leaf
+from pipeline.ledger.staging.staged_chunk import StagedChunk
 from pipeline.model import Api, Export
 from pipeline.tables.mapped_chunk import DIGEST
-from pipeline.tables.rows import Lines
+from pipeline.tables.rows import ArrowRows
 
 _HASH = ("u8", 2)
 PART = np.dtype([("identity", *_HASH), ("digest", *_HASH), ("row_no", "i8"), ("part", "i4"), ("parts", "i4")])
@@ -42,7 +42,7 @@ BALANCE = np.dtype(
 
 
 @dataclass(frozen=True, slots=True)
-class Repeats:
+class Duplicates:
     """
     What was found about the rows.
 
@@ -52,17 +52,17 @@ class Repeats:
     rulings: Rulings
     dropped: npt.NDArray[np.int64]
 
-    def apply(self, leaf: Leaf) -> None:
+    def apply(self, chunk: StagedChunk) -> None:
         """Write into a leaf what was found about its rows."""
-        self.rulings.apply(leaf)
-        first = leaf.first_row_no
-        low, high = np.searchsorted(self.dropped, (first << 16, (first + len(leaf.fates)) << 16))
+        self.rulings.apply(chunk)
+        first = chunk.first_row_no
+        low, high = np.searchsorted(self.dropped, (first << 16, (first + len(chunk.fates)) << 16))
         if low < high:
-            of_leaf = part_numbers(leaf.parts.numbers("at").astype(np.int64) + first, leaf.parts.numbers("part"))
-            leaf.dropped.update(np.flatnonzero(np.isin(of_leaf, self.dropped[low:high])).tolist())
+            of_leaf = part_numbers(chunk.parts.numbers("at").astype(np.int64) + first, chunk.parts.numbers("part"))
+            chunk.dropped.update(np.flatnonzero(np.isin(of_leaf, self.dropped[low:high])).tolist())
 
 
-class Finder:
+class DuplicateFinder:
     """Notes the rows of a run as they are staged, and finds what comes more than once."""
 
     def __init__(self, run: RunRecord, folder: Path) -> None:
@@ -72,49 +72,49 @@ class Finder:
         self._tasks = Partitions(TASK, "key", folder)
         self.balances = Partitions(BALANCE, "card", folder)
 
-    def note(self, leaf: Leaf) -> None:
+    def note(self, chunk: StagedChunk) -> None:
         """Take in the parts of a leaf that are still due."""
-        due = leaf.parts.take(leaf.due_parts())
+        due = chunk.parts.take(chunk.due_parts())
         if len(due):
             # A derived key is left out: it says nothing but what the balance says.
-            self._note_parts(leaf, due.take(np.flatnonzero(~due.numbers("key_is_derived"))))
+            self._note_parts(chunk, due.take(np.flatnonzero(~due.numbers("key_is_derived"))))
             if self._is_of_tasks:
-                self._note_tasks(leaf, due)
+                self._note_tasks(chunk, due)
             if self._api is Api.POINTS:
-                self._note_balances(leaf, due)
+                self._note_balances(chunk, due)
 
-    def _note_parts(self, leaf: Leaf, own: Lines) -> None:
+    def _note_parts(self, chunk: StagedChunk, own: ArrowRows) -> None:
         at = own.numbers("at")
         lines = np.empty(len(own), dtype=PART)
         lines["identity"] = hashes(own.values("identity"))
         lines["digest"] = numbers(own.column("digest"))
-        lines["row_no"] = _row_nos(leaf, own)
+        lines["row_no"] = _row_nos(chunk, own)
         lines["part"] = own.numbers("part")
         lines["parts"] = np.bincount(at)[at] if len(at) else 0
         self._parts.add(lines)
 
-    def _note_tasks(self, leaf: Leaf, due: Lines) -> None:
+    def _note_tasks(self, chunk: StagedChunk, due: ArrowRows) -> None:
         first = due.take(np.flatnonzero(due.numbers("part") == 0))
-        keys = leaf.rows.take(first.numbers("at")).values("request_key")
+        keys = chunk.rows.take(first.numbers("at")).values("request_key")
         lines = np.empty(len(first), dtype=TASK)
         lines["key"] = hashes(keys)
-        lines["row_no"] = _row_nos(leaf, first)
+        lines["row_no"] = _row_nos(chunk, first)
         lines["is_one"] = [identity == key for identity, key in zip(first.values("identity"), keys, strict=True)]
         self._tasks.add(lines)
 
-    def _note_balances(self, leaf: Leaf, due: Lines) -> None:
+    def _note_balances(self, chunk: StagedChunk, due: ArrowRows) -> None:
         lines = np.zeros(len(due), dtype=BALANCE)
         is_derived = due.numbers("key_is_derived")
         lines["card"] = numbers(due.column("card"))
         if not is_derived.all():
             lines["identity"][~is_derived] = hashes(due.take(np.flatnonzero(~is_derived)).values("identity"))
         lines["version"] = [version or "" for version in due.values("version")]
-        lines["row_no"] = _row_nos(leaf, due)
+        lines["row_no"] = _row_nos(chunk, due)
         lines["points"] = due.numbers("points")
         lines["is_derived"] = is_derived
         self.balances.add(lines)
 
-    def note_fixed(self, leaf: Leaf, fixed: Mapping[int, Line]) -> None:
+    def note_fixed(self, chunk: StagedChunk, fixed: Mapping[int, Line]) -> None:
         """Take in the balances that were delivered in the stead of rows: they stand in their places."""
         if not fixed or self._api is not Api.POINTS:
             return
@@ -122,21 +122,21 @@ class Finder:
         balances["card"] = numbers(pa.array([line.card for line in fixed.values()], DIGEST))
         balances["identity"] = hashes([line.identity for line in fixed.values()])
         balances["version"] = [line.version or "" for line in fixed.values()]
-        balances["row_no"] = [leaf.first_row_no + at for at in fixed]
+        balances["row_no"] = [chunk.first_row_no + at for at in fixed]
         self.balances.add(balances)
 
-    def find(self, rows: int) -> Repeats:
+    def find(self, rows: int) -> Duplicates:
         """Return what comes more than once among so many rows."""
         rulings = Rulings(rows)
         rule_on_forms(self._tasks, rulings)
         if self._is_of_tasks:
-            return Repeats(rulings, rule_on_parts(self._parts, rulings, rows))
+            return Duplicates(rulings, rule_on_parts(self._parts, rulings, rows))
         if self._api is Api.POINTS:
             rule_on_contents(self._parts, rulings)
             rule_on_cards(self.balances, rulings)
         else:
             rule_on_keys(self._parts, rulings)
-        return Repeats(rulings, np.empty(0, np.int64))
+        return Duplicates(rulings, np.empty(0, np.int64))
 
     def close(self) -> None:
         """Forget what was noted."""
@@ -144,5 +144,5 @@ class Finder:
             table.close()
 
 
-def _row_nos(leaf: Leaf, parts: Lines) -> npt.NDArray[np.int64]:
-    return parts.numbers("at").astype(np.int64) + leaf.first_row_no
+def _row_nos(chunk: StagedChunk, parts: ArrowRows) -> npt.NDArray[np.int64]:
+    return parts.numbers("at").astype(np.int64) + chunk.first_row_no

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ledger.store.spill_file import Aside
+from pipeline.ledger.store.spill_file import SpillFile
 from pipeline.tables.text_columns import Column
 
 Table = npt.NDArray[Any]
@@ -62,7 +62,7 @@ class Partitions:
         self._kind = kind
         self._by = by
         self._waiting = [bytearray() for _ in range(_PARTS)]
-        self._aside = Aside(folder, _LEAST_BYTES)
+        self._spill_file = SpillFile(folder, _LEAST_BYTES)
         # Of each part, which stretches of what is put aside are its own; and how many there are in all.
         self._stretches = [array("q") for _ in range(_PARTS)]
         self._put = 0
@@ -80,7 +80,7 @@ class Partitions:
                 self._put_aside(n)
 
     def _put_aside(self, n: int) -> None:
-        self._aside.add(self._waiting[n][:_STRETCH_BYTES])
+        self._spill_file.add(self._waiting[n][:_STRETCH_BYTES])
         del self._waiting[n][:_STRETCH_BYTES]
         self._stretches[n].append(self._put)
         self._put += 1
@@ -103,13 +103,13 @@ class Partitions:
     def _pieces(self, parts: Iterable[int]) -> Iterator[bytes | bytearray]:
         for n in parts:
             for stretch in self._stretches[n]:
-                yield self._aside.read_at(stretch * _STRETCH_BYTES, _STRETCH_BYTES)
+                yield self._spill_file.read_at(stretch * _STRETCH_BYTES, _STRETCH_BYTES)
             yield self._waiting[n]
 
     def close(self) -> None:
         """Forget the lines."""
         self._waiting.clear()
-        self._aside.close()
+        self._spill_file.close()
 
 
 def hashes(texts: Sequence[str]) -> Table:
@@ -143,11 +143,11 @@ def alike(lines: Table, name: str) -> Table:
     first = lines[name][:, 0]
     order = np.argsort(first, kind="stable")
     ordered = first[order]
-    is_twin = np.zeros(len(lines), dtype=bool)
+    is_duplicate = np.zeros(len(lines), dtype=bool)
     equal = ordered[1:] == ordered[:-1]
-    is_twin[1:] |= equal
-    is_twin[:-1] |= equal
-    return lines[order[is_twin]]
+    is_duplicate[1:] |= equal
+    is_duplicate[:-1] |= equal
+    return lines[order[is_duplicate]]
 
 
 def begins(*columns: Table) -> npt.NDArray[np.bool_]:

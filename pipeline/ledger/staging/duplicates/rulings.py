@@ -6,7 +6,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ledger.staging.staged_chunk import KEY_CONFLICT, Fate, Leaf
+from pipeline.ledger.staging.staged_chunk import KEY_CONFLICT, Fate, StagedChunk
 from pipeline.model import Fault
 
 
@@ -68,15 +68,15 @@ class Rulings:
         is_open: npt.NDArray[np.bool_] = self.of_row[row_nos - 1] == Ruling.NOTHING
         return is_open
 
-    def apply(self, leaf: Leaf) -> None:
+    def apply(self, chunk: StagedChunk) -> None:
         """Write into a leaf what is found about its rows, where nothing else is decided about them."""
-        ruled = self.of_row[leaf.first_row_no - 1 : leaf.first_row_no - 1 + len(leaf.fates)]
+        ruled = self.of_row[chunk.first_row_no - 1 : chunk.first_row_no - 1 + len(chunk.fates)]
         if not ruled.any():
             return
-        fates = leaf.fates_by_row()
+        fates = chunk.fates_by_row()
         is_due = fates == Fate.DUE
         for ruling, fate in _FATES.items():
             fates[is_due & (ruled == ruling)] = fate
         for ruling, fault in _FAULTS.items():
             for at in np.flatnonzero(is_due & (ruled == ruling)).tolist():
-                leaf.invalidate(at, fault)
+                chunk.invalidate(at, fault)
