@@ -11,24 +11,23 @@ tests/benchmarks/test_bench_past.py holds one to the other.
 import random
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
+from pipeline.assemble.new_run import inputs_of, new_run, rules_of, stager_of, yesterday
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.platform import merchant_of
-from pipeline.assemble.runner import new_run_id, rules_of, yesterday
 from pipeline.clock import Clock, SystemClock
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.records import DeliveryState, Due, NewRun, RunRecord, RunState
+from pipeline.ledger.records import DeliveryState, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.store.database import connect
 from pipeline.ledger.store.lease import this_process
-from pipeline.model import Status
+from pipeline.model import DEFAULT_MAX_INVALID, Status
 from pipeline.read import find_inputs
-from pipeline.run.execution import Cast, execute, exit_code_of
-from pipeline.run.stage import Stager
+from pipeline.run.exit_code import exit_code_of
 from pipeline.settings import Config, Job
 from pipeline.write.brakes.run_control import RunControl
 from pipeline.write.delivery import timestamp
@@ -72,37 +71,29 @@ def _unsynced(path: Path, *, durable: bool = True) -> sqlite3.Connection:
 
 def _run(config: Config, ledger: Ledger, clock: Clock, job: Job, source: str) -> int:
     account, began, control = config.accounts[job.account], clock.now(), RunControl(clock)
-    base, day = config.path.parent, yesterday(job, began)
-    new = NewRun(
-        run_id=new_run_id(began, random.SystemRandom()),
-        job=job.name,
-        export=job.export,
-        api=job.api,
-        account=job.account,
-        limit_per_s=job.rate,
-        started_at=timestamp(began),
-        options={"inputs": [source], "base": str(base), "date": day.isoformat(), "limit": None},
-    )
-    held = ledger.begin(new, merchant_of(account))
-    stager = Stager(held, rules_of(job, account, clock.now(), held.salt), job.csv, control)
-
-    def deliver(lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:  # noqa: ARG001 - the port's
+    inputs = inputs_of(config, job, [source], yesterday(job, began), config.folder)
+    new = new_run(job, began, random.SystemRandom(), {**inputs.as_options(), "limit": None})
+    run = ledger.begin(new, merchant_of(account))
+    try:
+        started = clock.steady()
+        rules = rules_of(job, account, began, run.salt)
+        stager = stager_of(job, rules, run, control, max_invalid=DEFAULT_MAX_INVALID, limit=None)
+        stager.stage(find_inputs(inputs.patterns, base=inputs.base, date=inputs.day))
         with closing(_unsynced(ledger.path)) as connection:
-            _deliver(connection, held, clock.now(), tick)
-
-    def exit_code(run: RunRecord) -> int:
-        return exit_code_of(run.state or RunState.INTERRUPTED, control.counts)
-
-    cast = Cast(
-        run=held,
-        deliver=deliver,
-        control=control,
-        throttled=lambda: 0,
-        clock=clock,
-        tick=lambda: None,
-        report=exit_code,
-    )
-    return execute(cast, lambda: stager.stage(find_inputs([source], base=base, date=day)))
+            _deliver(connection, run, clock.now(), run.keep_up)
+        seconds = clock.steady() - started
+        run.conclude(
+            state=RunState.COMPLETED,
+            reason=None,
+            finished_at=timestamp(clock.now()),
+            open_as=control.open_as,
+            progress={"throttled": 0, "elapsed_s": seconds, "sending_s": seconds},
+        )
+        exit_code = exit_code_of(RunState.COMPLETED, control.counts)
+        run.finish(exit_code)
+    finally:
+        run.leave()
+    return exit_code
 
 
 def _deliver(connection: sqlite3.Connection, held: RunLedger, began: datetime, tick: Callable[[], None]) -> None:

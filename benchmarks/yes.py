@@ -16,13 +16,14 @@ from pathlib import Path
 import orjson
 
 from pipeline.assemble.opening import open_config
-from pipeline.assemble.run_options import RunEvents, RunOptions
+from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.runner import Runner
 from pipeline.assemble.system import System
 from pipeline.clock import SystemClock
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.lease import this_process
 from pipeline.model import Opened, Reply, SignedRequest, Trust
+from pipeline.run.events import RunEvents
 from pipeline.write.ports import at_once
 
 _ECHOED = ("out_biz_no", "out_request_no", "point_balance")

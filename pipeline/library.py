@@ -8,7 +8,8 @@ The program from Python: run a job, and read what became of its rows as a pandas
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - the parameter has the option's name
 from datetime import datetime
@@ -18,16 +19,14 @@ from typing import TYPE_CHECKING, Any
 from pipeline.assemble.ledgers import open_the_ledger
 from pipeline.assemble.nothing_done import NothingDone
 from pipeline.assemble.opening import open_config
-from pipeline.assemble.reporting import report_folder
-from pipeline.assemble.run_options import RunEvents, RunOptions
+from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.runner import OPEN_STATUSES, Runner
 from pipeline.assemble.system import System
-from pipeline.clock import Clock, SystemClock
+from pipeline.clock import SystemClock
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.report import ReportFiles, read_outcome
-from pipeline.settings import Config
+from pipeline.run.events import RunEvents
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,49 +70,40 @@ def run_job(
     SourceError or LedgerError where the command would exit with 2, or 6; nothing was sent then. Signals are left to
     the caller.
     """
-    clock = SystemClock()
-    known = os.environ if environ is None else environ
-    opened = open_config(Path(config), known, clock, job)
-    options = RunOptions(day=date, until=until, limit=limit, resync=resync)
-    return _execute(opened, clock, lambda runner, _: runner.run(job, inputs, options))
+    with _runner(config, environ, job) as (runner, _):
+        options = RunOptions(day=date, until=until, limit=limit, resync=resync)
+        return _result(runner.run(job, inputs, options))
 
 
 def rerun(config: str | Path, run: str = "last", *, environ: Mapping[str, str] | None = None) -> RunResult:
     """Send again what a run left unknown, blocked or unsent, under the same keys; see `run_job` for what it raises."""
-    return _take_up(
-        config, environ, lambda runner, record: runner.rerun(record, Selection(OPEN_STATUSES), RunOptions()), run
-    )
+    with _runner(config, environ) as (runner, ledger):
+        ledger.refuse_if_behind()
+        return _result(runner.rerun(ledger.find(run), Selection(OPEN_STATUSES), RunOptions()))
 
 
 def resume(config: str | Path, run: str = "last", *, environ: Mapping[str, str] | None = None) -> RunResult:
-    """Go on with a run that was stopped or killed; see `run_job` for what it raises."""
-    return _take_up(config, environ, lambda runner, record: runner.resume(record, RunOptions()), run)
-
-
-def _take_up(
-    config: str | Path,
-    environ: Mapping[str, str] | None,
-    act: Callable[[Runner, RunRecord], ReportFiles | NothingDone],
-    run: str,
-) -> RunResult:
-    clock = SystemClock()
-    known = os.environ if environ is None else environ
-    opened = open_config(Path(config), known, clock)
-
-    def act_on(runner: Runner, ledger: Ledger) -> ReportFiles | NothingDone:
+    """Continue a run that was stopped or killed; see `run_job` for what it raises."""
+    with _runner(config, environ) as (runner, ledger):
         ledger.refuse_if_behind()
-        return act(runner, ledger.find(run))
-
-    return _execute(opened, clock, act_on)
+        return _result(runner.resume(ledger.find(run), RunOptions()))
 
 
-def _execute(config: Config, clock: Clock, act: Callable[[Runner, Ledger], ReportFiles | NothingDone]) -> RunResult:
-    ledger = open_the_ledger(config, clock)
+@contextmanager
+def _runner(
+    config: str | Path, environ: Mapping[str, str] | None, job: str | None = None
+) -> Iterator[tuple[Runner, Ledger]]:
+    clock = SystemClock()
+    opened = open_config(Path(config), os.environ if environ is None else environ, clock, job)
+    ledger = open_the_ledger(opened, clock)
     try:
-        files = act(Runner(config, ledger, System.real(clock), RunEvents()), ledger)
+        yield Runner(opened, ledger, System.real(clock), RunEvents()), ledger
     finally:
         ledger.close()
+
+
+def _result(files: ReportFiles | NothingDone) -> RunResult:
     if isinstance(files, NothingDone):
-        return RunResult(files.run.run_id, files.exit_code, files.facts, report_folder(config, files.run))
+        return RunResult(files.run.run_id, files.exit_code, files.facts, files.report)
     summary = files.summary
     return RunResult(summary.run_id, summary.exit_code, summary.as_dict(), files.folder)

@@ -21,15 +21,20 @@ _OTHER_WAY = "rerun without --only, --code and --limit to take {them}"
 
 @dataclass(frozen=True, slots=True)
 class NothingDone:
-    """What a command says that has nothing to do for a run: `reason` for people, `facts` for scripts."""
+    """
+    Answer of a command that has nothing to do for a run: `reason` for people, `facts` for scripts.
+
+    `report` is the folder of that run's report.
+    """
 
     run: RunRecord
+    report: Path = field(repr=False)
     exit_code: int
     reason: str
     facts: Mapping[str, Any] = field(repr=False)
 
 
-def nothing_to_send(ledger: Ledger, parent: RunRecord) -> NothingDone:
+def nothing_to_send(ledger: Ledger, parent: RunRecord, folder: Path) -> NothingDone:
     """Say of a run that a rerun of it would take no row, what is left of it, and what to do about that."""
     left = ledger.left(parent)
     exit_code = _ROWS_LEFT if left else _ALL_DONE
@@ -45,14 +50,14 @@ def nothing_to_send(ledger: Ledger, parent: RunRecord) -> NothingDone:
         "counts": {status.value: left[status] for status in Status},
         "reason": reason,
     }
-    return NothingDone(parent, exit_code, reason, facts)
+    return NothingDone(parent, folder, exit_code, reason, facts)
 
 
 def already_finished(ledger: Ledger, run: RunRecord, folder: Path) -> NothingDone:
     """Say of a run that came to its end that there is nothing to resume; the facts are its summary."""
     summary, _ = summary_of(ledger, run, folder)
     reason = f"run {run.run_id} is finished (exit code {summary.exit_code}): nothing to resume"
-    return NothingDone(run, summary.exit_code, reason, summary.as_dict())
+    return NothingDone(run, folder, summary.exit_code, reason, summary.as_dict())
 
 
 def _way(status: Status, rows: int) -> str:

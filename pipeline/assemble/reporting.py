@@ -1,16 +1,48 @@
-"""From the ledger's lines of a run to its report."""
+"""The report of a run, from the ledger alone."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.assemble.protected_files import ProtectedFiles
 from pipeline.assemble.traces import reports_folder
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunRecord, RunState
-from pipeline.report import InputFile, OutcomeFormat, QuotaUse, ReportFiles, Summary, Tally, write_report
-from pipeline.run.execution import exit_code_of
+from pipeline.report import (
+    InputFile,
+    OutcomeFormat,
+    QuotaUse,
+    ReportFiles,
+    Summary,
+    Tally,
+    make_folder,
+    report_names,
+    write_report,
+)
+from pipeline.run.exit_code import exit_code_of
 from pipeline.settings import Config
 from pipeline.tables.outcome_page import OutcomePage
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """Where and how a run's report is written. `protected` are the files that it does not overwrite."""
+
+    ledger: Ledger
+    folder: Path
+    outcome_format: OutcomeFormat
+    protected: ProtectedFiles
+
+    def prepare(self) -> Path:
+        """Make the report's folder and return it; raise SettingsError if that fails."""
+        make_folder(self.folder)
+        return self.folder
+
+    def write(self, run: RunRecord, tick: Callable[[], None]) -> ReportFiles:
+        """Write the report of a concluded run; call `tick` on the way."""
+        kept = self.protected.given_back(self.folder / name for name in report_names(self.outcome_format))
+        return report_on(self.ledger, run, self.folder, self.outcome_format, kept=kept, tick=tick)
 
 
 def report_folder(config: Config, run: RunRecord) -> Path:
@@ -63,7 +95,7 @@ def summarising(
     """Return what makes a run's summary from its counted outcomes. A run that nobody concluded was interrupted."""
     state = run.state or RunState.INTERRUPTED
     # A run that was killed while it read has told nobody of its rows.
-    is_unread = run.act is Phase.STAGING and run.state is None
+    is_unread = run.phase is Phase.STAGING and run.state is None
     inputs = tuple(InputFile(s.name, 0 if is_unread else s.rows, s.sha256, s.encoding) for s in ledger.inputs(run))
 
     def summarise(tally: Tally) -> Summary:

@@ -1,23 +1,21 @@
-"""What whoever starts an execution asks of it, and is told while it goes on."""
+"""The options of a run."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from pipeline.ledger.records import RunRecord
 from pipeline.model import RowLimit
 from pipeline.report import OutcomeFormat
-from pipeline.write.brakes.run_control import RunControl
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """
-    What the command line asks of an execution.
+    Options of the command line. None means: not given.
 
-    `most_failures` and `max_invalid` are None where it says nothing: a run that is resumed keeps its own. `resync` is
-    for `run` alone.
+    `day` fills `{date}` in input names. `until` is a moment with a zone. A resumed run keeps its own `most_failures`
+    and `max_invalid` unless they are given anew. `resync` is for `run` alone.
     """
 
     day: date | None = None
@@ -31,22 +29,6 @@ class RunOptions:
 
     @property
     def kept(self) -> Mapping[str, str]:
-        """What a run keeps of these wishes until it is done, also over a resume."""
+        """Return the options that a run keeps until it is finished, also over a resume."""
         limits = {"max_failures": self.most_failures, "max_invalid": self.max_invalid}
         return {name: str(limit) for name, limit in limits.items() if limit is not None}
-
-
-@dataclass(slots=True)
-class RunEvents:
-    """
-    What an execution tells while it goes on.
-
-    `begun` hands out the course, to drain it from outside. `said` takes a line for the log. `ignored` names the files
-    in the folders of the inputs that are not read.
-    """
-
-    begun: Callable[[RunRecord, RunControl], None] = field(default=lambda _run, _control: None)
-    staged: Callable[[int], None] = field(default=lambda _rows: None)
-    tick: Callable[[], None] = field(default=lambda: None)
-    said: Callable[[str], None] = field(default=lambda _line: None)
-    ignored: Callable[[Sequence[str]], None] = field(default=lambda _names: None)

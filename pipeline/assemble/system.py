@@ -1,4 +1,4 @@
-"""The one door by which time, chance, threads and the network come in."""
+"""The outside world: time, randomness, threads and the network."""
 
 import random
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from pipeline.clock import Clock
 from pipeline.engines.threads import ThreadEngine
 from pipeline.ledger.store.lease import boot_id
 from pipeline.model import Api
-from pipeline.run.execution import Engine
+from pipeline.run.ports import Engine
 from pipeline.settings import Account, Job
 from pipeline.write.ports import Signer, Transport
 
@@ -20,9 +20,9 @@ from pipeline.write.ports import Signer, Transport
 @dataclass(frozen=True, slots=True)
 class System:
     """
-    What comes from outside the program: time, chance, threads, the network, and which start of the machine this is.
+    Time, randomness, threads and the network. `boot` identifies the machine's last start.
 
-    `folder` is where relative inputs of the command line are looked for.
+    `folder` is the base of relative inputs on the command line.
     """
 
     clock: Clock
@@ -35,7 +35,7 @@ class System:
 
     @classmethod
     def real(cls, clock: Clock) -> "System":
-        """Return the machine that this runs on, and the network it is on."""
+        """Return this machine and its network."""
         return cls(
             clock=clock,
             chance=random.SystemRandom(),

@@ -1,22 +1,15 @@
-"""Logs and progress: on stderr, and without anything that names a user."""
+"""Logs: on stderr, and without secrets."""
 
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TextIO
 
 from pipeline.cli.streams import write_at_once
-from pipeline.clock import Clock
-from pipeline.model import Status
 from pipeline.redact import visible
-from pipeline.write.brakes.run_control import RunControl
 
 log = logging.getLogger("backfill")
-
-_LINE_EVERY_SECONDS = 10.0
-_REDRAW_EVERY_SECONDS = 0.2
 
 
 class _JsonFormatter(logging.Formatter):
@@ -58,61 +51,10 @@ def set_up_logs(log_format: str, secrets: Iterable[str] = ()) -> None:
 
 
 def log_at_once(text: str, log_format: str) -> None:
-    """Tell from within a signal's handler, in the form that logs have; what the signal interrupts is not entered."""
+    """Log from a signal handler: it writes at once, and enters no code that the signal may have interrupted."""
     if log_format == "json":
         record = log.makeRecord(log.name, logging.WARNING, __file__, 0, text, (), None)
         write_at_once(f"{_JsonFormatter().format(record)}\n")
     else:
         # A line of progress may stand there.
         write_at_once(f"\n{text}\n")
-
-
-class Progress:
-    """Shows how far an execution is: a line redrawn on a terminal, a log line now and then elsewhere."""
-
-    def __init__(self, clock: Clock, *, shown: bool, stream: TextIO | None = None) -> None:
-        self._clock = clock
-        self._stream = stream or sys.stderr
-        self._shown = shown
-        self._redraws = shown and self._stream.isatty()
-        self._next_at = 0.0
-        self._drawn = False
-        self._counts: Callable[[], str] = str
-
-    def staged(self, rows: int) -> None:
-        """Tell how many rows were read so far."""
-        self._tell(lambda: f"read {rows} rows")
-
-    def follow(self, control: RunControl) -> None:
-        """Show the progress of this run from here on."""
-
-        def counts() -> str:
-            counted = ", ".join(f"{control.counts[s]} {s}" for s in Status if control.counts[s]) or "starting"
-            return f"{counted}; waiting: {control.waiting_for}" if control.waiting_for else counted
-
-        self._counts = counts
-
-    def tick(self) -> None:
-        """Tell how many rows have which outcome so far; called a few times a second."""
-        self._tell(lambda: f"sending: {self._counts()}")
-
-    def _tell(self, text: Callable[[], str]) -> None:
-        now = self._clock.steady()
-        if not self._shown or now < self._next_at:
-            return
-        if not self._redraws:
-            # The first line comes after a while: a short run needs none.
-            if self._next_at:
-                log.info(text())
-            self._next_at = now + _LINE_EVERY_SECONDS
-            return
-        self._next_at = now + _REDRAW_EVERY_SECONDS
-        self._stream.write(f"\r\x1b[K{text()}")
-        self._stream.flush()
-        self._drawn = True
-
-    def end(self) -> None:
-        """Leave the line, so that what follows begins on one of its own."""
-        if self._drawn:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, time, timedelta
 from types import FrameType
@@ -14,11 +14,12 @@ from zoneinfo import ZoneInfo
 from pipeline.assemble.ledgers import config_path, open_the_ledger
 from pipeline.assemble.nothing_done import NothingDone
 from pipeline.assemble.opening import open_config
-from pipeline.assemble.run_options import RunEvents, RunOptions
+from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.runner import OPEN_STATUSES, Runner
 from pipeline.assemble.system import System
-from pipeline.cli.logs import Progress, log, log_at_once, set_up_logs
+from pipeline.cli.logs import log, log_at_once, set_up_logs
 from pipeline.cli.parser import RERUNNABLE
+from pipeline.cli.progress import Progress
 from pipeline.cli.summary import first_of, print_json, print_summary, say
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import SettingsError
@@ -27,6 +28,7 @@ from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Status
 from pipeline.report import OutcomeFormat, ReportFiles
+from pipeline.run.events import RunEvents
 from pipeline.settings import ONE_PROCESS, Config, secrets, warnings
 from pipeline.write.brakes.run_control import Ending, RunControl
 
@@ -36,39 +38,36 @@ _JUST_PASSED = timedelta(hours=1)
 
 def run(args: argparse.Namespace) -> int:
     """Run a job."""
-    with _desk(args, args.job) as desk:
+    with _command(args, args.job) as command:
         if not args.resync:
-            desk.ledger.refuse_if_behind()
-        return desk.execute(args.job, lambda runner, options: runner.run(args.job, args.inputs, options))
+            command.ledger.refuse_if_behind()
+        files = command.runner.run(args.job, args.inputs, command.options_for(args.job))
+        return command.print_report(files)
 
 
 def resume(args: argparse.Namespace) -> int:
-    """Go on with a run."""
-    with _desk(args) as desk:
-        desk.ledger.refuse_if_behind()
-        record = desk.ledger.find(args.run)
-        return desk.execute(record.job, lambda runner, options: runner.resume(record, options))
+    """Continue a run."""
+    with _command(args) as command:
+        command.ledger.refuse_if_behind()
+        record = command.ledger.find(args.run)
+        return command.print_report(command.runner.resume(record, command.options_for(record.job)))
 
 
 def rerun(args: argparse.Namespace) -> int:
     """Send again what a run left open."""
-    with _desk(args) as desk:
-        desk.ledger.refuse_if_behind()
-        parent = desk.ledger.find(args.run)
+    with _command(args) as command:
+        command.ledger.refuse_if_behind()
+        parent = command.ledger.find(args.run)
         chosen = frozenset(map(Status, args.only)) if args.only else OPEN_STATUSES
         selection = Selection(chosen, frozenset(args.code), args.new_keys, args.limit)
-
-        def act(runner: Runner, options: RunOptions) -> ReportFiles | NothingDone:
-            files = runner.rerun(parent, selection, options)
-            if args.code and isinstance(files, NothingDone):
-                _tell_where_the_codes_are(desk.ledger, parent, selection)
-            return files
-
-        return desk.execute(parent.job, act)
+        files = command.runner.rerun(parent, selection, command.options_for(parent.job))
+        if args.code and isinstance(files, NothingDone):
+            _log_statuses_of_codes(command.ledger, parent, selection)
+        return command.print_report(files)
 
 
-def _tell_where_the_codes_are(ledger: Ledger, parent: RunRecord, selection: Selection) -> None:
-    """Say of a selection by codes that took no row how the rows with these codes ended."""
+def _log_statuses_of_codes(ledger: Ledger, parent: RunRecord, selection: Selection) -> None:
+    """Log which statuses the rows with the selected codes have, if none of them was selected."""
     found: Counter[Status] = Counter()
     for page in ledger.outcome_pages(parent):
         pairs = zip(page.status, page.code, strict=True)
@@ -88,7 +87,8 @@ def nothing_selected(found: Mapping[Status, int]) -> str:
 
 
 @contextmanager
-def _desk(args: argparse.Namespace, only_job: str | None = None) -> "Iterator[_Desk]":
+def _command(args: argparse.Namespace, only_job: str | None = None) -> "Iterator[_Command]":
+    """Open config and ledger for one command, and let signals drain its run."""
     clock = SystemClock()
     set_up_logs(args.log_format)
     with _signals(args.log_format) as followed:
@@ -99,61 +99,37 @@ def _desk(args: argparse.Namespace, only_job: str | None = None) -> "Iterator[_D
         for warning in warnings(config, at=clock.now()):
             log.warning(warning)
         ledger = open_the_ledger(config, clock)
+        command = _Command(args, config, ledger, clock, followed)
         try:
-            yield _Desk(args, config, ledger, clock, followed)
+            yield command
         finally:
+            command.progress.end()
             ledger.close()
 
 
-class _Desk:
-    """Where one command's execution is set off and told of."""
+class _Command:
+    """A command that executes one run: its runner and progress, and what it prints at the end."""
 
     def __init__(
-        self, args: argparse.Namespace, config: Config, ledger: Ledger, clock: Clock, followed: "list[RunControl]"
+        self, args: argparse.Namespace, config: Config, ledger: Ledger, clock: Clock, followed: list[RunControl]
     ) -> None:
         self._args = args
         self._config = config
-        self.ledger = ledger
         self._clock = clock
         self._followed = followed
-        self._progress = Progress(clock, shown=not args.no_progress)
-
-    def execute(self, job: str, act: Callable[[Runner, RunOptions], ReportFiles | NothingDone]) -> int:
+        self.ledger = ledger
+        self.progress = Progress(clock, shown=not args.no_progress)
         events = RunEvents(
             begun=self._begun,
-            staged=self._progress.staged,
-            tick=self._progress.tick,
+            staged=self.progress.staged,
+            tick=self.progress.tick,
             said=log.info,
             ignored=_log_ignored,
         )
-        runner = Runner(self._config, self.ledger, System.real(self._clock), events)
-        try:
-            files = act(runner, self._options(job))
-        finally:
-            self._progress.end()
-        if isinstance(files, NothingDone):
-            return self._tell_why(files)
-        for note in files.notes:
-            log.warning(note)
-        if self._args.json:
-            sys.stdout.write(files.summary.as_json().decode())
-        else:
-            print_summary(files.summary, files.next_steps)
-        return files.summary.exit_code
+        self.runner = Runner(config, ledger, System.real(clock), events)
 
-    def _tell_why(self, nothing: NothingDone) -> int:
-        if self._args.json:
-            print_json(nothing.facts)
-        else:
-            say(nothing.reason)
-        return nothing.exit_code
-
-    def _begun(self, run: RunRecord, control: RunControl) -> None:
-        self._followed.append(control)
-        self._progress.follow(control)
-        log.info("run %s of job %s", run.run_id, run.job)
-
-    def _options(self, job: str) -> RunOptions:
+    def options_for(self, job: str) -> RunOptions:
+        """Return the command line's options for a run of this job."""
         args = self._args
         known = self._config.jobs.get(job)
         zone = known.timezone if known else ZoneInfo("UTC")
@@ -167,6 +143,31 @@ class _Desk:
             outcome_format=OutcomeFormat(args.format),
             resync=vars(args).get("resync", False),
         )
+
+    def print_report(self, files: ReportFiles | NothingDone) -> int:
+        """Print how the run ended, or why there was none; return the exit code."""
+        self.progress.end()
+        if isinstance(files, NothingDone):
+            return self._print_reason(files)
+        for note in files.notes:
+            log.warning(note)
+        if self._args.json:
+            sys.stdout.write(files.summary.as_json().decode())
+        else:
+            print_summary(files.summary, files.next_steps)
+        return files.summary.exit_code
+
+    def _print_reason(self, nothing: NothingDone) -> int:
+        if self._args.json:
+            print_json(nothing.facts)
+        else:
+            say(nothing.reason)
+        return nothing.exit_code
+
+    def _begun(self, run: RunRecord, control: RunControl) -> None:
+        self._followed.append(control)
+        self.progress.follow(control)
+        log.info("run %s of job %s", run.run_id, run.job)
 
 
 def _log_ignored(names: Sequence[str]) -> None:
@@ -182,7 +183,7 @@ def deadline(at: time, zone: ZoneInfo, now: datetime) -> datetime:
 
 
 @contextmanager
-def _signals(log_format: str) -> "Iterator[list[RunControl]]":
+def _signals(log_format: str) -> Iterator[list[RunControl]]:
     """
     Let SIGINT and SIGTERM drain the run that is followed; a second one ends the process at once.
 

@@ -188,7 +188,7 @@ def _next_run(connection: sqlite3.Connection, new: NewRun, account_no: int) -> R
         account_no=account_no,
         parent=new.parent,
         options=new.options,
-        act=Phase.STAGING,
+        phase=Phase.STAGING,
         state=None,
         exit_code=None,
         reason=None,

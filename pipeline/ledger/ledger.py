@@ -185,7 +185,7 @@ class Ledger:
             held = self._acquire(connection, run.job, run.run_id)
             refuse_if_behind(connection, self.path, self._traces)
             _refuse_of_before(run, self._bind(connection, run.api, run.account, merchant))
-            if runs.find(connection, run.run_id).act is not run.act:
+            if runs.find(connection, run.run_id).phase is not run.phase:
                 raise LedgerError(f"run {run.run_id} has gone on since it was looked at; try again")
             runs.reopen(connection, run, options)
             return runs.find(connection, run.run_id), held

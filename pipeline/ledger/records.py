@@ -79,7 +79,7 @@ class RunRecord:
     account_no: int
     parent: str | None
     options: Mapping[str, Any] = field(repr=False)
-    act: Phase
+    phase: Phase
     state: RunState | None
     exit_code: int | None
     reason: str | None

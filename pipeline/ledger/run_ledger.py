@@ -14,8 +14,7 @@ from pipeline.clock import Clock
 from pipeline.errors import LedgerError
 from pipeline.ledger.delivering import deliveries, queue
 from pipeline.ledger.delivering.deliveries import Entry
-from pipeline.ledger.history import inputs, left, origins, outcomes, runs
-from pipeline.ledger.history import skipped_rows as skipped_rows
+from pipeline.ledger.history import inputs, left, origins, outcomes, runs, skipped_rows
 from pipeline.ledger.history.origins import Origin
 from pipeline.ledger.records import Decided, Due, InputRecord, Phase, RunRecord, RunState, Settlement, let_pass
 from pipeline.ledger.rules.admission import Admission, Go
@@ -313,7 +312,7 @@ class RunLedger:
         code, message = open_as
         close = partial(runs.close_dues, run=self.run, code=code, message=message)
         self._commit_in_slices("dues", runs.NOT_REACHED, close)
-        if self._file.read(lambda c: runs.find(c, self.run.run_id)).act is Phase.STAGING:
+        if self._file.read(lambda c: runs.find(c, self.run.run_id)).phase is Phase.STAGING:
             take_back = partial(runs.take_back_dues, run=self.run)
             self._commit_in_slices("dues", "TRUE", take_back)
 
@@ -322,6 +321,10 @@ class RunLedger:
             return runs.conclude(connection, self.run, state=state, reason=reason, finished_at=finished_at)
 
         return self._commit_at_length(write)
+
+    def wanted_rows(self) -> int:
+        """Return how many rows the job wants: those read, without those that its filter left out."""
+        return sum(source.rows for source in self._file.read(lambda c: runs.inputs(c, self.run))) - self.filtered_rows()
 
     def filtered_rows(self) -> int:
         """Return how many of the rows the job's filter left out."""

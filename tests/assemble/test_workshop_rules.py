@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from pipeline.assemble.runner import new_run_id, yesterday
+from pipeline.assemble.new_run import new_run_id, yesterday
 from pipeline.model import Api, RowLimit
 from tests.assemble.test_platform_of_account import job
 

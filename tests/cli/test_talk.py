@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.cli.logs import Progress, log, set_up_logs
+from pipeline.cli.logs import log, set_up_logs
+from pipeline.cli.progress import Progress
 from pipeline.model import Status
 from pipeline.write.brakes.run_control import RunControl
 from tests.moved_clock import MovedClock

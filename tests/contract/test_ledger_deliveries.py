@@ -112,7 +112,7 @@ def test_an_intent_survives_a_crash_as_doubt(begun: tuple[Nights, Due], opens: O
     orders, _ = begun
     record = opens().find("last")
 
-    assert (record.act, record.state) == (Phase.DELIVERING, None)
+    assert (record.phase, record.state) == (Phase.DELIVERING, None)
     assert orders.reported_rows(record) == [("A", Status.UNKNOWN, "interrupted"), ("B", Status.UNSENT, "interrupted")]
 
 

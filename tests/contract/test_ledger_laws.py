@@ -92,7 +92,7 @@ class Story:
 
     def rerun(self) -> None:
         parent = self.record(self.data.draw(st.sampled_from(self.runs)))
-        if parent.act is Phase.STAGING:
+        if parent.phase is Phase.STAGING:
             return
         run = self.nights.begin(self.ledger, parent.run_id)
         self.runs.append(AnswerContent(run.run.run_id, (), parent, self.data.draw(st.sampled_from(SELECTIONS))))
@@ -102,7 +102,7 @@ class Story:
         reported_rows = self.data.draw(st.sampled_from(self.runs))
         record = self.record(reported_rows)
         run = self.ledger.take_up(record, self.nights.owner)
-        if record.act is Phase.STAGING:
+        if record.phase is Phase.STAGING:
             self.stage(run, reported_rows)
         else:
             self.send(run)

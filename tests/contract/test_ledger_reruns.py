@@ -44,7 +44,7 @@ def test_a_stopped_run_is_resumed_where_it_stood(nights: MakeNights) -> None:
     assert orders.keys_sent() == ["C"]
     assert orders.reported_rows(resumed) == [("A", *SENT), ("B", Status.REJECTED, "INVALID_PARAMETER"), ("C", *SENT)]
     assert resumed == replace(
-        record, act=Phase.CONCLUDED, state=RunState.COMPLETED, reason=None, elapsed_s=18.0, sending_s=16.0
+        record, phase=Phase.CONCLUDED, state=RunState.COMPLETED, reason=None, elapsed_s=18.0, sending_s=16.0
     )
 
 
@@ -352,7 +352,7 @@ def test_a_rerun_that_crashed_before_it_was_copied_is_copied_again(nights: MakeN
     taken = opens().take_up(found, orders.owner)
     count = orders.copy(taken, record, Selection(OPEN))
 
-    assert (found.act, count) == (Phase.STAGING, 1)
+    assert (found.phase, count) == (Phase.STAGING, 1)
     assert orders.reported_rows(orders.deliver(taken, {})) == [("A", *SENT)]
 
 

@@ -103,9 +103,9 @@ def _finish(orders: Nights, opens: Opens) -> None:
     ledger = opens()
     for record in reversed(ledger.recent(10)):
         held = ledger.take_up(record, orders.owner)
-        if record.parent is not None and record.act == "staging":
+        if record.parent is not None and record.phase == "staging":
             orders.copy(held, ledger.find(record.parent), Selection(OPEN))
-        elif record.act == "staging":
+        elif record.phase == "staging":
             held.unstage()
             orders.stage(held, THE_ROWS)
         orders.deliver(held, {})

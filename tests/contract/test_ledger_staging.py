@@ -337,7 +337,7 @@ def test_rows_of_an_unfinished_staging_have_outcomes(nights: MakeNights) -> None
     record = conclude(run, RunState.INTERRUPTED, "deadline")
 
     assert orders.reported_rows(record) == [("A", Status.UNSENT, "deadline"), ("B", Status.INVALID, "field_missing")]
-    assert (record.act, record.state) == ("staging", RunState.INTERRUPTED)
+    assert (record.phase, record.state) == ("staging", RunState.INTERRUPTED)
 
 
 def test_an_older_balance_is_not_sent_by_a_run_that_is_staged_after_a_newer_one(nights: MakeNights) -> None:

@@ -14,7 +14,7 @@ from benchmarks.exports import ORDER_COLUMNS, orders, write
 from benchmarks.scene import JOBS
 from benchmarks.yes import Yes
 from pipeline.assemble.opening import open_config
-from pipeline.assemble.run_options import RunEvents, RunOptions
+from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.runner import Runner
 from pipeline.assemble.system import System
 from pipeline.ledger.ledger import Ledger
@@ -22,6 +22,7 @@ from pipeline.ledger.records import Phase
 from pipeline.ledger.store.database import connect
 from pipeline.ledger.store.lease import this_process
 from pipeline.model import Status
+from pipeline.run.events import RunEvents
 from pipeline.simulator import client_config, write_client_keys
 from pipeline.write.ports import Signer, Transport
 from tests.moved_clock import MovedClock

@@ -62,8 +62,8 @@ class Scene:
         return [(o.source_file, o.source_row, o.request_key, o.status, o.code) for o in found]
 
     @property
-    def act(self) -> Phase:
-        return self.ledger.find("last").act
+    def phase(self) -> Phase:
+        return self.ledger.find("last").phase
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_all_rows_of_all_files_are_staged(scene: Scene) -> None:
     ]
     assert [due.identity for lane in scene.run.lanes() for due in lane] == ["A", "C-1", "C-2", "D"]
     assert [(source.rows, len(source.sha256)) for source in scene.ledger.inputs(scene.run.run)] == [(3, 64), (1, 64)]
-    assert (scene.act, scene.control.counts, scene.seen[-1]) == (Phase.DELIVERING, {Status.INVALID: 1}, 4)
+    assert (scene.phase, scene.control.counts, scene.seen[-1]) == (Phase.DELIVERING, {Status.INVALID: 1}, 4)
 
 
 def test_a_row_that_can_not_be_read_is_invalid(scene: Scene) -> None:
@@ -100,7 +100,7 @@ def test_a_row_that_can_not_be_read_is_invalid(scene: Scene) -> None:
 def test_a_header_without_rows_is_a_run_of_none(scene: Scene) -> None:
     """A file that holds nothing but its header is staged."""
     assert scene.stager().stage(scene.files(a=HEADER)) == 0
-    assert (scene.act, scene.outcomes()) == (Phase.DELIVERING, [])
+    assert (scene.phase, scene.outcomes()) == (Phase.DELIVERING, [])
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_column_that_is_missing_is_found_before_any_row_is_staged(scene: Scene
 
     with pytest.raises((SourceError, SettingsError), match=r"b\.csv"):
         scene.stager().stage(files)
-    assert (scene.act, scene.outcomes()) == (Phase.STAGING, [])
+    assert (scene.phase, scene.outcomes()) == (Phase.STAGING, [])
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_file_that_changes_meanwhile_is_noticed(scene: Scene, change: Callable
     stager = Stager(scene.run, RULES, CsvFormat(), scene.control, tick=meanwhile)
     with pytest.raises(SourceError, match=r"a\.csv"):
         stager.stage(files)
-    assert scene.act is Phase.STAGING
+    assert scene.phase is Phase.STAGING
 
 
 def test_staging_stops_when_too_many_rows_are_invalid(scene: Scene) -> None:
@@ -172,7 +172,7 @@ def test_a_batch_with_too_many_invalid_rows_is_not_delivered(scene: Scene) -> No
         ("B", Status.INVALID, "field_invalid"),
         ("C", Status.UNSENT, "too_many_invalid"),
     ]
-    assert (record.act, scene.control.ending, scene.control.counts) == (
+    assert (record.phase, scene.control.ending, scene.control.counts) == (
         Phase.STAGING, Ending.TOO_MANY_INVALID, {Status.INVALID: 1},
     )  # fmt: skip
     assert message == "too many rows of the run are invalid, so nothing was sent"
@@ -202,7 +202,7 @@ def test_as_many_invalid_rows_as_are_allowed_do_not_stop(scene: Scene) -> None:
     files = scene.files(a=HEADER + line("A") + line("B", time="soon"))
 
     assert scene.stager(max_invalid=RowLimit(1)).stage(files) == 2
-    assert scene.act is Phase.DELIVERING
+    assert scene.phase is Phase.DELIVERING
 
 
 def test_staging_anew_forgets_the_first_time(scene: Scene) -> None:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,13 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.assemble.reporting import report_on
 from pipeline.errors import LedgerError, SourceError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Due, Phase, RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.store.lease import LEASE_SECONDS
-from pipeline.model import Lost, Status
-from pipeline.run.execution import Cast, T, execute, exit_code_of
+from pipeline.model import Lost, Status, Wait
+from pipeline.read import SourceFile
+from pipeline.report import OutcomeFormat, ReportFiles
+from pipeline.run.events import RunEvents
+from pipeline.run.exit_code import exit_code_of
+from pipeline.run.ports import T
+from pipeline.run.run import Run
 from pipeline.write.brakes.run_control import Ending, RunControl
 from pipeline.write.writer import Writer
 from tests.contract.nights import DEAD, AnswerContent, Nights
@@ -52,6 +58,48 @@ class OneByOne:
 
 
 @dataclass
+class Act:
+    """A stager that does this."""
+
+    act: Callable[[], object]
+
+    def stage(self, files: Sequence[SourceFile]) -> int:
+        self.act()
+        return len(files)
+
+
+@dataclass
+class Sender:
+    """A sender that carries one lane after another."""
+
+    of: "Stage"
+
+    def deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
+        queue = Writer(self.of.rehearsal.means, self.of.run, workers=1).handed_out(lanes, dues=1)
+        self.of.engine.run(queue, queue.carry, workers=1, tick=tick, give_up=self.of.control.give_up)
+
+    def throttled(self) -> int:
+        return self.of.throttled
+
+    def waiting(self) -> Sequence[Wait]:
+        return ()
+
+
+@dataclass
+class Report:
+    """A report that remembers which runs it was written for."""
+
+    of: "Stage"
+
+    def prepare(self) -> Path:
+        return self.of.ledger.path.parent
+
+    def write(self, run: RunRecord, tick: Callable[[], None]) -> ReportFiles:
+        self.of.reported.append(run)
+        return report_on(self.of.ledger, run, self.prepare(), OutcomeFormat.CSV, tick=tick)
+
+
+@dataclass
 class Stage:
     """A run and all that takes part in it, over a ledger of its own."""
 
@@ -75,26 +123,23 @@ class Stage:
             self.rehearsal.lay_out(key, [answer] * 9)
 
     def execute(self, act: Callable[[], object] | None = None) -> int:
-        """Execute the run; as it is, or after this first act."""
-        cast = Cast(
-            run=self.run,
-            deliver=self._deliver,
+        """Execute the run: from where it was staged, or with this as its stage."""
+        run = Run(
+            ledger=self.run,
+            stager=Act(act or (lambda: None)),
+            sender=Sender(self),
             control=self.control,
-            throttled=lambda: self.throttled,
+            report=Report(self),
             clock=self.rehearsal.clock,
-            tick=self.tick,
-            report=self._report,
+            events=RunEvents(tick=self.tick),
         )
-        return execute(cast, act)
-
-    def _deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
-        queue = Writer(self.rehearsal.means, self.run, workers=1).handed_out(lanes, dues=1)
-        self.engine.run(queue, queue.carry, workers=1, tick=tick, give_up=self.control.give_up)
-
-    def _report(self, record: RunRecord) -> int:
-        assert record.state is not None
-        self.reported.append(record)
-        return exit_code_of(record.state, Counter(outcome.status for outcome in self.ledger.outcomes(record)))
+        with run:
+            if act is None:
+                run.continue_staged()
+            else:
+                run.stage(())
+            run.deliver()
+            return run.conclude().summary.exit_code
 
     def lease_ends_at(self) -> datetime:
         """Return until when the run holds its job."""
@@ -129,7 +174,12 @@ def test_a_run_that_comes_to_its_end(stage: Stage) -> None:
 
     assert exit_code == 0
     assert stage.reported_rows == [("A", *SENT), ("B", *SENT)]
-    assert (record.act, record.state, record.reason, record.exit_code) == (Phase.CONCLUDED, RunState.COMPLETED, None, 0)
+    assert (record.phase, record.state, record.reason, record.exit_code) == (
+        Phase.CONCLUDED,
+        RunState.COMPLETED,
+        None,
+        0,
+    )
     assert (record.throttled, record.finished_at) == (3, "2026-03-01T12:00:00.100Z")
     assert (record.elapsed_s, record.sending_s) == pytest.approx((0.1, 0.1))
     assert [run.state for run in stage.reported] == [RunState.COMPLETED]
@@ -236,7 +286,7 @@ def test_a_deadline_while_inputs_are_read(tmp_path: Path, row: StagedRow, report
     ledger.close()
 
     assert (exit_code, found) == (5, [reported_rows])
-    assert (record.act, record.state) == (Phase.STAGING, RunState.INTERRUPTED)
+    assert (record.phase, record.state) == (Phase.STAGING, RunState.INTERRUPTED)
     assert rehearsal.network.sent == []
 
 
@@ -251,7 +301,7 @@ def test_an_input_at_fault_ends_the_run(stage: Stage) -> None:
         stage.execute(read)
 
     record = stage.record
-    assert (record.act, record.state, record.exit_code) == (Phase.STAGING, RunState.STOPPED, 2)
+    assert (record.phase, record.state, record.exit_code) == (Phase.STAGING, RunState.STOPPED, 2)
     assert record.reason == "orders.csv.gz is cut short"
     assert stage.reported_rows == [("A", Status.UNSENT, "stopped")]
     assert stage.reported == []
@@ -270,7 +320,7 @@ def test_any_other_error_leaves_the_run_as_a_crash_would(stage: Stage) -> None:
         stage.execute()
 
     record = stage.record
-    assert (record.act, record.state, record.exit_code) == (Phase.DELIVERING, None, None)
+    assert (record.phase, record.state, record.exit_code) == (Phase.DELIVERING, None, None)
     assert stage.reported_rows == [("A", Status.UNKNOWN, "interrupted"), ("B", Status.UNSENT, "interrupted")]
     assert stage.control.ending is Ending.INTERRUPTED
     assert not stage.ledger.is_live(record)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from pipeline.assemble.nothing_done import NothingDone
-from pipeline.assemble.run_options import RunEvents, RunOptions
+from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.runner import OPEN_STATUSES, Runner
 from pipeline.assemble.system import System
 from pipeline.errors import PipelineError, RunHeld, SettingsError, SourceError
@@ -18,6 +18,7 @@ from pipeline.ledger.staging.rerun import Selection
 from pipeline.ledger.store.lease import LeaseOwner
 from pipeline.model import RowLimit, SignedRequest
 from pipeline.report import ReportFiles
+from pipeline.run.events import RunEvents
 from pipeline.write.brakes.run_control import Ending, RunControl
 from pipeline.write.ports import Transport, at_once
 from tests.simulation.engine import SimulatedEngine

@@ -195,8 +195,8 @@ MUTATIONS = (
         and_old="AND v.state = 'rejected'\"", and_new="AND v.state IN ('rejected', 'unknown')\"",
     ),
     Mutation(
-        "a resumed run forgets its limit", "pipeline/assemble/runner.py", 'limit = held.run.options.get("limit")',
-        "limit = run_options.limit",
+        "a resumed run forgets its limit", "pipeline/assemble/runner.py", 'limit=ledger.run.options.get("limit")',
+        "limit=options.limit",
     ),
     Mutation(
         "failures beyond the most do not stop the run", "pipeline/write/brakes/run_control.py",

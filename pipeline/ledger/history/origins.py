@@ -95,7 +95,7 @@ def _row_nos(connection: sqlite3.Connection, run: RunRecord, marks: Iterable[Row
         ).fetchone()
         if line is not None:
             found[mark] = line[0]
-        elif run.act is Phase.STAGING:
+        elif run.phase is Phase.STAGING:
             raise SettingsError(
                 [f"run {run.run_id}, whose rows are fixed here, is not read to its end; resume it before this"]
             )

@@ -11,7 +11,7 @@ from pipeline.errors import LedgerError, SettingsError
 from pipeline.ledger.records import InputRecord, NewRun, Phase, RunRecord, RunState
 from pipeline.model import Api, Export
 
-_COLUMNS = ", ".join(f.name for f in fields(RunRecord))
+_COLUMNS = ", ".join({"phase": "act"}.get(f.name, f.name) for f in fields(RunRecord))
 
 
 def bind_account(connection: sqlite3.Connection, name: str, merchant: str, generation: int) -> int:
@@ -60,7 +60,7 @@ def begin(connection: sqlite3.Connection, new: NewRun, account_no: int) -> RunRe
 def _record(line: Sequence[object]) -> RunRecord:
     named = dict(zip((f.name for f in fields(RunRecord)), line, strict=True))
     named["export"], named["api"] = Export(str(named["export"])), Api(str(named["api"]))
-    named["act"] = Phase(str(named["act"]))
+    named["phase"] = Phase(str(named["phase"]))
     named["state"] = None if named["state"] is None else RunState(str(named["state"]))
     named["options"] = orjson.loads(str(named["options"]))
     named["waits"] = orjson.loads(str(named["waits"]))

@@ -1,4 +1,4 @@
-"""The second act: a run's lanes, carried by the threads of its engine."""
+"""What sends the requests of a run, put together from its job and account."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.store.quotas import QuotaStore
 from pipeline.limits.permits import Permits
 from pipeline.model import Wait
+from pipeline.run.ports import Engine
 from pipeline.settings import Account, Job
 from pipeline.write.brakes.circuit_breaker import CircuitBreaker
 from pipeline.write.brakes.failure_streaks import EqualEndings, RefusalStreak
@@ -22,29 +23,23 @@ from pipeline.write.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)
-class Delivering:
-    """The second act of a run: its writer, and the permits that this writer draws on."""
+class ThreadedSender:
+    """Delivers the lanes of a run on the threads of its engine."""
 
     permits: Permits
     breaker: CircuitBreaker
     writer: Writer
-    system: System
+    engine: Engine
     control: RunControl
     workers: int
 
     def deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
-        """Carry all lanes; call `tick` a few times a second; raise the first exception once all is at rest."""
+        """Deliver all lanes; call `tick` a few times a second; raise the first exception once all workers are idle."""
         queue = self.writer.handed_out(lanes, dues=self.workers)
-        self.system.engine.run(
-            queue,
-            queue.carry,
-            workers=self.workers,
-            tick=tick,
-            give_up=self.control.give_up,
-        )
+        self.engine.run(queue, queue.carry, workers=self.workers, tick=tick, give_up=self.control.give_up)
 
     def throttled(self) -> int:
-        """Return how many answers were throttled so far."""
+        """Return the number of throttled answers."""
         return self.permits.throttled
 
     def waiting(self) -> list[Wait]:
@@ -52,10 +47,10 @@ class Delivering:
         return self.permits.waiting() or self.breaker.waiting()
 
 
-def delivering(
-    job: Job, account: Account, *, held: RunLedger, quotas: QuotaStore, control: RunControl, system: System
-) -> Delivering:
-    """Put together what carries the lanes of a run."""
+def sender_of(
+    job: Job, account: Account, ledger: RunLedger, quotas: QuotaStore, control: RunControl, system: System
+) -> ThreadedSender:
+    """Return what sends the requests of a run."""
     clock, chance = system.clock, system.chance
     permits = Permits(quotas, f"{job.api} {merchant_of(account)}", limit=job.rate, clock=clock, boot=system.boot)
     signer, transport = system.signer_of(account, job.api), system.transport_of(account, job)
@@ -73,4 +68,11 @@ def delivering(
         clock=clock,
         chance=chance,
     )
-    return Delivering(permits, breaker, Writer(means, held, job.concurrency), system, control, job.concurrency)
+    return ThreadedSender(
+        permits=permits,
+        breaker=breaker,
+        writer=Writer(means, ledger, job.concurrency),
+        engine=system.engine,
+        control=control,
+        workers=job.concurrency,
+    )

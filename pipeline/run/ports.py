@@ -1,0 +1,64 @@
+"""What a run needs of others."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from pipeline.ledger.records import Due, RunRecord
+from pipeline.model import Wait
+from pipeline.read import SourceFile
+from pipeline.report import ReportFiles
+
+T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """Works on several tasks at once."""
+
+    def run(
+        self,
+        tasks: Iterator[T],
+        work: Callable[[T], None],
+        *,
+        workers: int,
+        tick: Callable[[], None],
+        give_up: Callable[[], None],
+    ) -> None:
+        """Do all tasks; call `tick` a few times a second; raise the first exception once all workers are idle."""
+        ...
+
+
+class StagesFiles(Protocol):
+    """Reads, maps and decides on rows; see `Stager`."""
+
+    def stage(self, files: Sequence[SourceFile]) -> int:
+        """Stage all rows of all files; return how many rows the job wants."""
+        ...
+
+
+class Sender(Protocol):
+    """Delivers the lanes of a run."""
+
+    def deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
+        """Deliver all lanes; call `tick` a few times a second; raise the first exception once all workers are idle."""
+        ...
+
+    def throttled(self) -> int:
+        """Return the number of throttled answers."""
+        ...
+
+    def waiting(self) -> Sequence[Wait]:
+        """Return what all workers wait for now."""
+        ...
+
+
+class Report(Protocol):
+    """The report of a run."""
+
+    def prepare(self) -> Path:
+        """Make the report's folder and return it; raise SettingsError if that fails."""
+        ...
+
+    def write(self, run: RunRecord, tick: Callable[[], None]) -> ReportFiles:
+        """Write the report of a concluded run; call `tick` on the way."""
+        ...
