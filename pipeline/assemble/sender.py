@@ -1,6 +1,6 @@
 """What sends the requests of a run, put together from its job and account."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from pipeline.assemble.platform import merchant_of
@@ -33,7 +33,7 @@ class ThreadedSender:
     control: RunControl
     workers: int
 
-    def deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
+    def deliver(self, lanes: Iterator[Iterable[Due]], *, tick: Callable[[], None]) -> None:
         """Deliver all lanes; call `tick` a few times a second; raise the first exception once all workers are idle."""
         queue = self.writer.handed_out(lanes, dues=self.workers)
         self.engine.run(queue, queue.carry, workers=self.workers, tick=tick, give_up=self.control.give_up)

@@ -235,14 +235,13 @@ class RunLedger:
         self._commit_at_length(write)
         return count
 
-    def lanes(self, order: LaneOrder = LaneOrder.SOURCE, rows: int | None = None) -> Iterator[list[Due]]:
+    def lanes(self, order: LaneOrder = LaneOrder.SOURCE, rows: int | None = None) -> Iterator[Iterable[Due]]:
         """
-        Yield what is due, lane by lane; within a lane the order is always that of the source.
+        Return what is due, lane by lane; within a lane the order is that of the source, or by when a state changed.
 
         With `rows` it is what is due of so many rows, the first that are left.
         """
-        with with_clear_errors(self._file.path):
-            yield from queue.lanes(self._file.reader, self._file.reading, self.run, order, rows)
+        return queue.lanes(self._file.read, self.run, order, rows)
 
     def intend(self, dues: Sequence[Due]) -> list[Admission]:
         """Put the intents on disk, or say why one may not be sent."""

@@ -81,7 +81,17 @@ def seal_balance(fields: Fields, body: Body) -> tuple[Payload, ...]:
     card = digest(*card_lane(fields))
     balance = Balance(card, fields["point_balance"], fields.get("updated_at"))
     is_derived = "out_request_no" not in fields
-    return (Payload(Api.POINTS, key, key, encode(body), card, balance=balance, key_is_derived=is_derived),)
+    payload = Payload(
+        api=Api.POINTS,
+        request_key=key,
+        identity=key,
+        body=encode(body),
+        lane=card,
+        balance=balance,
+        key_is_derived=is_derived,
+        openid=fields["openid"],
+    )
+    return (payload,)
 
 
 SEAL: Mapping[Api, Callable[[Fields, Body], tuple[Payload, ...]]] = {
@@ -98,7 +108,15 @@ def _user(fields: Fields) -> str:
 
 def _report(body: Body, lane: bytes) -> Payload:
     key = body["out_biz_no"]
-    return Payload(Api.CUMULATION, key, key, encode(body), lane, refund_of=body.get("pay_out_biz_no"))
+    return Payload(
+        api=Api.CUMULATION,
+        request_key=key,
+        identity=key,
+        body=encode(body),
+        lane=lane,
+        refund_of=body.get("pay_out_biz_no"),
+        agreement=f"{'user_id' if 'user_id' in body else 'open_id'} {body['agreement_no']}",
+    )
 
 
 def _numbered(body: Body, number: int) -> Body:

@@ -1,7 +1,7 @@
 """Carrying lanes of dues to outcomes that the ledger can stand by."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -82,18 +82,18 @@ class Writer:
         self._workers = workers
         self._deliveries = deliveries
 
-    def handed_out(self, lanes: Iterator[Sequence[Due]], *, dues: int) -> "LaneQueue":
+    def handed_out(self, lanes: Iterator[Iterable[Due]], *, dues: int) -> "LaneQueue":
         """Return the lanes to carry, up to this many dues of them admitted, or not, by one commit."""
         return LaneQueue(map(self._deliver, self._admitted(lanes, dues)), self._means.breaker)
 
-    def _admitted(self, lanes: Iterator[Sequence[Due]], dues: int) -> Iterator[Lane]:
+    def _admitted(self, lanes: Iterator[Iterable[Due]], dues: int) -> Iterator[Lane]:
         """Yield lanes whose first dues are admitted, or not; no more once the run ends."""
         try:
             self._means.control.check_running()
             while drawn := draw(lanes, dues):
                 self._have_keys()
-                admissions = iter(self._deliveries.intend([due for first, *_ in drawn for due in first]))
-                yield from [Lane(lane, list(islice(admissions, len(lane[0])))) for lane in drawn]
+                admissions = iter(self._deliveries.intend([due for first, _ in drawn for due in first]))
+                yield from [Lane(first, list(islice(admissions, len(first))), others) for first, others in drawn]
                 self._means.control.check_running()
         except Drained:
             return
@@ -112,10 +112,9 @@ class Writer:
 
         At the end of the run those that have no intent are left.
         """
-        first, *others = lane.stretches
-        yield from self._write_all(first, lane.first)
+        yield from self._write_all(lane.first, lane.admissions)
         try:
-            for stretch in others:
+            for stretch in lane.others:
                 self._means.control.check_running()
                 yield from self._write_all(stretch, self._deliveries.intend(stretch))
         except Drained:

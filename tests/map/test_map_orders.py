@@ -46,7 +46,15 @@ def test_a_payment_becomes_one_payload(sent: Sent) -> None:
         identity="A-17",
         body=json.dumps(BODY, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode(),
         lane=digest("cumulation", "20230000000000000001", "2088000000000001"),
+        agreement="user_id 20230000000000000001",
     )
+
+
+def test_an_agreement_is_told_after_the_field_that_names_its_user(sent: Sent) -> None:
+    """One user of an agreement may be known by either field, so each is looked at by itself."""
+    (payload,) = sent(Export.ORDERS, {"user_id": None, "open_id": "abc"})
+
+    assert payload.agreement == "open_id 20230000000000000001"
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ def test_a_balance_becomes_one_payload(sent: Sent) -> None:
         body=json.dumps(BODY, separators=(",", ":"), sort_keys=True).encode(),
         lane=CARD,
         balance=Balance(CARD, 120, "2024-05-01T04:00:00.250000Z"),
+        openid="oUpF8uMuAJO",
     )
 
 
@@ -50,6 +51,7 @@ def test_a_number_is_made_from_the_row_where_it_has_none(sent: Sent) -> None:
         lane=CARD,
         balance=Balance(CARD, 120, "2024-05-01T04:00:00.000000Z"),
         key_is_derived=True,
+        openid="oUpF8uMuAJO",
     )
 
 

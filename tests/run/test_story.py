@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -74,7 +74,7 @@ class Sender:
 
     of: "Stage"
 
-    def deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
+    def deliver(self, lanes: Iterator[Iterable[Due]], *, tick: Callable[[], None]) -> None:
         queue = Writer(self.of.rehearsal.means, self.of.run, workers=1).handed_out(lanes, dues=1)
         self.of.engine.run(queue, queue.carry, workers=1, tick=tick, give_up=self.of.control.give_up)
 

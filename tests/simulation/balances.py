@@ -4,7 +4,9 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 
+from tests.simulation.contradictions import contradicted_cards
 from tests.simulation.evidence import (
+    Age,
     Broken,
     Line,
     exports,
@@ -19,9 +21,6 @@ from tests.simulation.evidence import (
 )
 from tests.simulation.history import Evidence
 from tests.simulation.platform import Entry
-
-# When the export says that a balance changed, and its night and row: what is greater is newer.
-Age = tuple[str, tuple[int, int]]
 
 
 def check_balances(evidence: Evidence) -> None:
@@ -42,13 +41,13 @@ def _none_goes_back(evidence: Evidence) -> None:
     """Once a balance of a card may have been applied, none that the exports say before it is sent any more."""
     ages = _ages(evidence)
     for card, entries in _by_card(evidence).items():
-        newest, newest_key = ("", (0, 0)), ""
+        newest, newest_key = Age("", (0, 0)), ""
         for entry in entries:
             age = ages.get((run_of(evidence, entry), entry.key), newest)
             # The same balance again, for whichever night, sets nothing back.
-            if age < newest and entry.key != newest_key:
+            if age.is_older(newest) and entry.key != newest_key:
                 raise Broken(f"card {card}: {entry.key} was sent after a newer balance")
-            if entry.decided == "accepted" and age >= newest:
+            if entry.decided == "accepted" and not age.is_older(newest):
                 newest, newest_key = age, entry.key
 
 
@@ -65,13 +64,13 @@ def _ages(evidence: Evidence) -> dict[tuple[str, str], Age]:
             continue
         for line in lines:
             key, age = (run_id, line["request_key"]), _age(row_of(evidence, line), place_of(line))
-            ages[key] = max(age, ages.get(key, age))
+            ages[key] = age if ages.get(key, age).is_older(age) else ages.get(key, age)
     return ages
 
 
 def _age(row: Line, place: tuple[int, int]) -> Age:
     changed_at = row["updated_at"]
-    return (changed_at if changed_at.isprintable() else "", place)
+    return Age(changed_at if changed_at.isprintable() else "", place)
 
 
 def _what_is_unchanged_is_held(evidence: Evidence) -> None:
@@ -129,11 +128,12 @@ def _is_overtaken_by_part(evidence: Evidence, effective: list[Entry], own_key: s
 
 
 def _newest(rows: list[Line]) -> dict[str, Line]:
-    newest: dict[str, tuple[tuple[bool, Age], Line]] = {}
-    for n, row in enumerate(rows):
-        age = (bool(row["updated_at"]), _age(row, (0, n)))
-        card = row["user_card_code"]
-        if _is_sendable(row) and (card not in newest or age > newest[card][0]):
+    newest: dict[str, tuple[Age, Line]] = {}
+    sendable = [row for row in rows if _is_sendable(row)]
+    contradicted = contradicted_cards(sendable)
+    for n, row in enumerate(sendable):
+        age, card = _age(row, (0, n)), row["user_card_code"]
+        if card not in contradicted and (card not in newest or newest[card][0].is_older(age)):
             newest[card] = (age, row)
     return {card: row for card, (_, row) in newest.items()}
 

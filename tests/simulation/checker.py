@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.model import Api, Export
 from tests.simulation.balances import check_balances
+from tests.simulation.contradictions import check_contradictions
 from tests.simulation.evidence import Broken, Line, export, lane_of, lines_of_runs, read, reports, row_of, run_of
 from tests.simulation.history import AnswerContent, Evidence
 from tests.simulation.options import check_options, family_of
@@ -37,6 +38,7 @@ def check(evidence: Evidence) -> None:
     _rows_that_always_fail_stop_no_others(evidence)
     _a_short_outage_is_soon_over(evidence)
     check_options(evidence)
+    check_contradictions(evidence)
     if evidence.scenario.fixes:
         check_fixes(evidence)
     if evidence.scenario.export is Export.ORDERS:

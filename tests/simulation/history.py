@@ -172,8 +172,9 @@ def _freeze(process: Process, seconds: float) -> None:
 
 def _copied(report: Path, world: World) -> Path:
     """Keep a report as it is now: a resume of the run will write it again."""
-    copy = report.with_name(f"{report.name} at {world.now}")
-    return Path(shutil.copytree(report, copy, dirs_exist_ok=True))
+    # Several commands may end at one moment.
+    copies = len(list(report.parent.glob(f"{report.name} at *")))
+    return Path(shutil.copytree(report, report.with_name(f"{report.name} at {world.now}, {copies}")))
 
 
 class _Counted(SimulatedTransport):

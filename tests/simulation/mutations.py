@@ -107,7 +107,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a lane is not kept in order", "pipeline/ledger/delivering/queue.py",
-        '"first, version, position, due_no"', '"version, position, due_no"',
+        "{_LANE} AS lane, ", "d.due_no AS lane, ",
     ),
     Mutation(
         "other content may go out under a key in doubt", "pipeline/ledger/rules/admission.py",
@@ -144,6 +144,27 @@ MUTATIONS = (
     Mutation(
         "a state that comes back is taken for what is held", "pipeline/ledger/staging/sequence.py",
         "elif at == 0 and self._is_held(state):", "elif self._is_held(state):",
+    ),
+    Mutation(
+        "agreements of several users are sent", "pipeline/ledger/staging/duplicates/find.py",
+        "in contradicting_lanes(self._agreements)", "in contradicting_lanes([])",
+    ),
+    Mutation(
+        "cards of several users are sent", "pipeline/ledger/staging/duplicates/find.py",
+        "            rule_on_openids(self.balances, rulings)\n", "",
+    ),
+    Mutation(
+        "objects of which only some rows say when are sent", "pipeline/ledger/staging/states.py",
+        "if 0 < rows.dated < rows.rows:", "if rows.dated > rows.rows:",
+    ),
+    Mutation(
+        "cards of which only some rows say when are sent", "pipeline/ledger/staging/duplicates/find.py",
+        "            rule_on_times(self.balances, rulings)\n", "",
+    ),
+    Mutation(
+        "a row that came back as it was is forgotten", "pipeline/ledger/staging/recognised.py",
+        "            if chunk.is_as_first(at):\n                chunk.note_unchanged(at, origin)\n            else:\n",
+        "            if not chunk.is_as_first(at):\n",
     ),
     Mutation(
         "a file of states that runs again is new", "pipeline/ledger/staging/sequence.py",

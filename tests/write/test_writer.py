@@ -50,7 +50,7 @@ def test_the_dues_of_a_lane_go_one_after_another() -> None:
     rehearsal = DryRun()
     rehearsal.lay_out("A", [TIMEOUT])
     rehearsal.lay_out("B", [REFUSED])
-    rehearsal.carry(due("R", refund_of="B"), due("A", number=2), due("B", number=3))
+    rehearsal.carry(due("A"), due("B", number=2), due("R", number=3, refund_of="B"))
 
     assert rehearsal.book.lines == [
         *("intend A", "intend B", "settle A succeeded", "settle B rejected"),
@@ -87,7 +87,7 @@ def test_a_stopped_run_leaves_the_rest_of_a_lane_untouched() -> None:
 def test_the_first_dues_of_lanes_are_intended_at_once() -> None:
     """As many dues as are asked for are admitted together, the next of them only when those are handed out."""
     rehearsal = DryRun()
-    lanes = [[due("R", refund_of="A"), due("A", number=2)], [due("B", number=3)], [due("C", number=4)]]
+    lanes = [[due("A"), due("R", number=2, refund_of="A")], [due("B", number=3)], [due("C", number=4)]]
     rehearsal.book.admissions["B"] = Skip("already_succeeded")
 
     ahead = rehearsal.handed_out(lanes, at_once=2)

@@ -118,12 +118,18 @@ def _cut(payload: Payload, lane: Sequence[str], made_of: Sequence[str], markers:
         request_key=cut(payload.request_key, markers),
         identity=cut(payload.identity, markers),
         lane=tuple(cut(part, markers) for part in lane),
-        refund_of=None if payload.refund_of is None else cut(payload.refund_of, markers),
+        refund_of=_cut_some(payload.refund_of, markers),
         points=None if balance is None else cut(str(balance.points), markers),
-        version=None if dated is None or dated.version is None else cut(dated.version, markers),
+        version=None if dated is None else _cut_some(dated.version, markers),
         made_of=tuple(cut(part, markers) for part in made_of),
         key_is_derived=payload.key_is_derived,
+        agreement=_cut_some(payload.agreement, markers),
+        openid=_cut_some(payload.openid, markers),
     )
+
+
+def _cut_some(text: str | None, markers: Mapping[str, str]) -> Pieces | None:
+    return None if text is None else cut(text, markers)
 
 
 def _chunks(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:

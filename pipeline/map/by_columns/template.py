@@ -49,10 +49,12 @@ class Template:
     version: Pieces | None
     made_of: tuple[Pieces, ...] = field(repr=False)
     key_is_derived: bool
+    agreement: Pieces | None = field(default=None, repr=False)
+    openid: Pieces | None = field(default=None, repr=False)
 
     def filled_with(self) -> Set[str]:
         """Return the names of the texts that its columns are made of."""
-        maybe = (self.refund_of, self.points, self.version)
+        maybe = (self.refund_of, self.points, self.version, self.agreement, self.openid)
         every = (self.body, self.request_key, self.identity, *self.lane, *self.made_of, *filter(None, maybe))
         return {name for pieces in every for name in gaps_of(pieces)}
 
@@ -73,14 +75,20 @@ class Template:
         }
         if not self.key_is_derived:
             columns["digest"] = digests_of_parts([bodies], count)
-        if self.refund_of:
-            columns["refund_of"] = filled(self.refund_of, texts, count)
         if self.points:
             columns["card"] = lanes
             columns["points"] = filled(self.points, texts, count).cast(pa.int64())
-        if self.version:
-            columns["version"] = filled(self.version, texts, count)
-        return columns
+        return columns | self._texts_alone(texts, count)
+
+    def _texts_alone(self, texts: Texts, count: int) -> dict[str, Column]:
+        """Return the columns that are a text of each row, of those that there are."""
+        several = {
+            "refund_of": self.refund_of,
+            "version": self.version,
+            "agreement": self.agreement,
+            "openid": self.openid,
+        }
+        return {name: filled(pieces, texts, count) for name, pieces in several.items() if pieces}
 
     def refunds_of_themselves(self, texts: Texts, count: int) -> Mask | None:
         """Return which rows would take back themselves, which is a fault; None where none can."""
