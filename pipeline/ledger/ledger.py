@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pipeline.clock import Clock
-from pipeline.errors import LedgerError
+from pipeline.errors import LedgerError, SettingsError
 from pipeline.ledger.history import left, origins, outcomes, runs
 from pipeline.ledger.records import InputRecord, NewRun, RunRecord, RunState
 from pipeline.ledger.run_ledger import OpenFile, RunLedger
@@ -230,9 +230,9 @@ class Ledger:
 
 
 def _refuse_of_before(run: RunRecord, account_no: int) -> None:
-    """Raise LedgerError where a run of balances or states is of a former generation: newer ones may have been sent."""
+    """Raise SettingsError where a run of balances or states is of a former generation: later ones may be sent."""
     if run.account_no != account_no:
-        raise LedgerError(
-            f"run {run.run_id} began before a `--resync`: what it left may be older than what the platform holds; "
-            f"`backfill run {run.job}` sends the newest export"
-        )
+        raise SettingsError(
+            [f"RUN {run.run_id} began before a `--resync`: what it left may be older than what the platform holds; "
+             f"`backfill run {run.job}` sends the newest export"]
+        )  # fmt: skip

@@ -10,6 +10,7 @@ from tests.simulation.evidence import (
     Broken,
     Line,
     exports,
+    is_resynced_between,
     lane_of,
     lines_of_runs,
     place_of,
@@ -38,11 +39,19 @@ def _by_card(evidence: Evidence) -> dict[str, list[Entry]]:
 
 
 def _none_goes_back(evidence: Evidence) -> None:
-    """Once a balance of a card may have been applied, none that the exports say before it is sent any more."""
+    """
+    Once a balance of a card may have been applied, none that the exports say before it is sent any more.
+
+    A resync trusts nothing that was sent before: whatever export the operator then runs is taken for the newest.
+    """
     ages = _ages(evidence)
     for card, entries in _by_card(evidence).items():
         newest, newest_key = Age("", (0, 0)), ""
+        last_sent_at = 0.0
         for entry in entries:
+            if is_resynced_between(evidence, last_sent_at, entry.sent_at):
+                newest, newest_key = Age("", (0, 0)), ""
+            last_sent_at = entry.sent_at
             age = ages.get((run_of(evidence, entry), entry.key), newest)
             # The same balance again, for whichever night, sets nothing back.
             if age.is_older(newest) and entry.key != newest_key:
@@ -106,7 +115,7 @@ def _the_last_one_holds(evidence: Evidence) -> None:
             if row["out_request_no"] in evidence.scenario.refusals or _is_any_refused(sent):
                 continue
             effective = that_took_effect(sent)
-            if _is_overtaken_by_part(evidence, effective, row["out_request_no"]):
+            if _is_overtaken(evidence, effective, row["out_request_no"]):
                 continue
             if not effective:
                 raise Broken(f"card {card}: nothing was ever accepted, and {row['point_balance']} is due")
@@ -114,17 +123,22 @@ def _the_last_one_holds(evidence: Evidence) -> None:
                 raise Broken(f"card {card}: {_points(effective[-1])} was set last, not {row['point_balance']}")
 
 
-def _is_overtaken_by_part(evidence: Evidence, effective: list[Entry], own_key: str) -> bool:
+def _is_overtaken(evidence: Evidence, effective: list[Entry], own_key: str) -> bool:
     """
-    Return whether a run that read an export in part sent a balance after this one of a key of the row's own.
+    Return whether another balance was sent after this one of a key of the row's own, by a run that did not know of it.
 
-    That run did not know of the newest row, and the key is delivered: the platform would not act on it again.
+    So it is with a run that read an export in part, and with one of an older export after a resync. The key is
+    delivered: the platform would not act on it again.
     """
     keys = [entry.key for entry in effective]
     if own_key not in keys:
         return False
+    own, *later = effective[keys.index(own_key) :]
     in_part = read_in_part(evidence)
-    return any(run_of(evidence, entry) in in_part for entry in effective[keys.index(own_key) + 1 :])
+    return any(
+        run_of(evidence, entry) in in_part or is_resynced_between(evidence, own.sent_at, entry.sent_at)
+        for entry in later
+    )
 
 
 def _newest(rows: list[Line]) -> dict[str, Line]:

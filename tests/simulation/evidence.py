@@ -94,6 +94,14 @@ def lines_of_runs(evidence: Evidence) -> dict[str, list[Line]]:
     return lines
 
 
+def is_resynced_between(evidence: Evidence, begins: float, ends: float) -> bool:
+    """Return whether the ledger was resynced between two moments."""
+    resyncs = (
+        reported.began_at for reported in evidence.reported if reported.step.resync and reported.run_id is not None
+    )
+    return any(begins <= resync <= ends for resync in resyncs)
+
+
 def read_in_part(evidence: Evidence) -> set[str]:
     """Return the runs that read only the first rows of an export: of what comes behind them they know nothing."""
     return {

@@ -241,6 +241,29 @@ MUTATIONS = (
         "a run that was staged in part is delivered", "pipeline/ledger/history/runs.py",
         "act = CASE act WHEN 'staging' THEN act ELSE ? END", "act = ?",
     ),
+    Mutation(
+        "a ledger that is behind is used", "pipeline/ledger/store/traces.py", "    if signs:", "    if False:",
+    ),
+    Mutation(
+        "a resync trusts what was confirmed before", "pipeline/ledger/store/generations.py",
+        "return _FIRST if api in _COUNTED else self.generation", "return _FIRST",
+    ),
+    Mutation(
+        "keys stay the same after a resync", "pipeline/ledger/store/generations.py",
+        'return "" if self.generation == _FIRST else self.name', 'return ""',
+    ),
+    Mutation(
+        "an old key of the export proves a balance", "pipeline/ledger/delivering/deliveries.py",
+        "SELECT g.generation > 1 AND NOT", "SELECT g.generation > 9 AND NOT",
+    ),
+    Mutation(
+        "a ledger that was replaced is written on", "pipeline/ledger/store/in_place.py",
+        "if all(place.is_kept() for place in self._places):", "if self._places:",
+    ),
+    Mutation(
+        "a process that can't be seen counts as dead", "pipeline/ledger/store/lease.py",
+        "return here.namespace != _UNKNOWN and sees ==", "return True or sees ==",
+    ),
 )  # fmt: skip
 
 

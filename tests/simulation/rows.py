@@ -120,6 +120,23 @@ def many_balances(folder: Path, job: str, count: int) -> None:
     write_export(folder / f"{job}-1.csv", Export.POINTS, [dict(zip(columns, row, strict=True)) for row in cells])
 
 
+def balances_with_keys(folder: Path, job: str, nights: int, chance: random.Random) -> None:
+    """Write exports of some nights that hold the same few cards, each row with a request key of its own."""
+    with_times = chance.random() < 0.5
+    for night in range(1, nights + 1):
+        rows = [
+            {
+                "out_request_no": f"{job}{night}-{card}",
+                "openid": f"o{job}{card}",
+                "user_card_code": f"{job}{card:04}",
+                "point_balance": str(chance.randrange(2)),
+                "updated_at": f"2025-11-1{night} 08:00:00" if with_times else "",
+            }
+            for card in range(8)
+        ]
+        write_export(folder / f"{job}-{night}.csv", Export.POINTS, rows)
+
+
 def many_orders(folder: Path, job: str, count: int) -> None:
     """Write an export of orders, each of another user."""
     users = [f"2088{n:011}{job == 'a':d}" for n in range(count)]

@@ -7,7 +7,18 @@ from functools import reduce
 from itertools import pairwise
 
 from tests.simulation.contradictions import some_are_dated
-from tests.simulation.evidence import Age, Broken, Line, exports, lines_of_runs, read, reports, row_of, run_of
+from tests.simulation.evidence import (
+    Age,
+    Broken,
+    Line,
+    exports,
+    is_resynced_between,
+    lines_of_runs,
+    read,
+    reports,
+    row_of,
+    run_of,
+)
 from tests.simulation.history import AnswerContent, Evidence
 from tests.simulation.platform import Entry, state_identity
 
@@ -47,12 +58,20 @@ def _one_number_at_a_time(evidence: Evidence) -> None:
 
 
 def _none_goes_back(evidence: Evidence) -> None:
-    """No state is applied after one of the same object that the exports say later."""
+    """
+    No state is applied after one of the same object that the exports say later.
+
+    After a resync all states of an export go out once more, in their order.
+    """
     places = _places(evidence)
     unchanged = _unchanged(evidence)
     for thing, entries in _by_object(evidence).items():
         newest: Age | None = None
+        last_sent_at = 0.0
         for entry in _changes(entries):
+            if is_resynced_between(evidence, last_sent_at, entry.sent_at):
+                newest = None
+            last_sent_at = entry.sent_at
             for ended_at, place in unchanged[thing]:
                 if ended_at <= entry.sent_at and newest is not None and newest.is_older(place):
                     newest = place
@@ -158,7 +177,7 @@ def _doubtful_since(evidence: Evidence) -> dict[Object, float]:
 def _in_fair_weather_nothing_is_sent_twice(evidence: Evidence) -> None:
     """Where every answer is heard, and no run is cut off, no object is told twice in a row what it holds."""
     steps = [reported.step for reported in evidence.reported]
-    is_fair = not evidence.scenario.storms and not evidence.scenario.refusals
+    is_fair = not (evidence.scenario.storms or evidence.scenario.refusals or evidence.losses)
     if is_fair and not any(step.dies_after or step.frozen_after or step.changed_mapping for step in steps):
         for thing, entries in _by_object(evidence).items():
             for before, after in pairwise(entry for entry in entries if entry.decided == "accepted"):
