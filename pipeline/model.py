@@ -54,11 +54,16 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What sending waits for, since when, and until when if that is known; times are steady seconds."""
+    """
+    What sending waits for, since when, and until when if that is known; times are steady seconds.
+
+    Without `holds_up` sending goes on, and somebody should know of it all the same.
+    """
 
     reason: str
     since: float
     until: float | None = None
+    holds_up: bool = True
 
 
 @dataclass(frozen=True, slots=True)

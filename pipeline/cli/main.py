@@ -74,6 +74,10 @@ def _command(name: str) -> Callable[[argparse.Namespace], int]:
         from pipeline.cli import simulate as simulating  # noqa: PLC0415
 
         return simulating.simulate
+    if name == "prune":
+        from pipeline.cli import prune  # noqa: PLC0415
+
+        return prune.prune
     from pipeline.cli import history as looking  # noqa: PLC0415
 
     return {"runs": looking.runs, "show": looking.show, "report": looking.report}[name]

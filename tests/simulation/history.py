@@ -261,7 +261,9 @@ class _Command:
         reported, process = self._reported, self._process
         try:
             files = self._act()
-            if isinstance(files, NothingDone):
+            if files is None:
+                reported.exit_code = 0
+            elif isinstance(files, NothingDone):
                 reported.exit_code = files.exit_code
             else:
                 reported.exit_code = files.summary.exit_code
@@ -278,7 +280,7 @@ class _Command:
         reported.requests_after = len(self._history.platform.journal.entries)
         process.end()
 
-    def _act(self) -> ReportFiles | NothingDone:
+    def _act(self) -> ReportFiles | NothingDone | None:
         history, step = self._history, self._reported.step
         files = SimulatedFiles(self._process)
         config = config_of(history.scenario, history.folder, step)
@@ -290,6 +292,9 @@ class _Command:
             is_dead=history.is_dead,
             connect=files,
         )
+        if step.verb == "prune":
+            ledger.prune(runs_before=self._clock.now() + timedelta(days=1))
+            return None
         system = System(
             clock=self._clock,
             chance=history.world.chance,

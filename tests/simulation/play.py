@@ -36,6 +36,7 @@ def _in_small_pieces() -> Iterator[None]:
     with (
         patch("pipeline.run.stage.open_source", partial(open_source, chunk_rows=8)),
         patch("pipeline.ledger.staging.slices._LINES", 5),
+        patch("pipeline.ledger.history.prune._LINES", 5),
         patch("pipeline.ledger.run_ledger._COPIED_AT_ONCE", 4),
         patch("pipeline.ledger.delivering.queue.lanes", partial(lanes, size=PageSize(dues=3))),
     ):

@@ -15,7 +15,8 @@ class Step:
     """
     One command, and what befalls it.
 
-    `verb` is run, rerun, resume or fix, which runs the newest rows to fix as somebody fixed them. `job` names one of
+    `verb` is run, rerun, resume, prune, which deletes all runs that may be deleted, or fix, which runs the newest rows
+    to fix as somebody fixed them. `job` names one of
     two; `run_id` is the run meant, the job's last one where it is None; `night` says which of the job's exports a run
     reads. `dies_after` counts effects until the process is killed; `signal_after`, `until_after`, `frozen_after` are
     virtual seconds; `limit`, `most_failures`, `max_invalid`, `new_keys` and `resync` are options of the command line. A
@@ -117,7 +118,8 @@ def _story_of(seed: int, folder: Path) -> Scenario:
         return _all_nights_again(seed, folder)
     story = _with_options(*_plain_story(seed, folder), random.Random(f"options of {seed}"))
     story = _with_fixes(story, random.Random(f"fixes of {seed}"))
-    return _with_max_invalid(story, random.Random(f"max_invalid of {seed}"))
+    story = _with_max_invalid(story, random.Random(f"max_invalid of {seed}"))
+    return _with_prunes(story, random.Random(f"prunes of {seed}"))
 
 
 def _two_rates(seed: int, folder: Path) -> Scenario:
@@ -263,6 +265,19 @@ def _with_max_invalid(story: Scenario, chance: random.Random) -> Scenario:
         replace(step, max_invalid=limit if step.verb != "rerun" else None)
         for step, limit in zip(story.steps, drawn, strict=True)
     )
+    return replace(story, steps=tuple(steps))
+
+
+def _with_prunes(story: Scenario, chance: random.Random) -> Scenario:
+    """Let somebody prune the ledger between the steps, or during one."""
+    if chance.random() < 0.6:
+        return story
+    steps = list(story.steps)
+    for _ in range(chance.choice([1, 2, 3])):
+        at = chance.randrange(1, len(steps) + 1)
+        dies_after = chance.randrange(40) if chance.random() < 0.3 else None
+        is_alone = at == len(steps) or not steps[at].alongside
+        steps.insert(at, Step("prune", "a", dies_after=dies_after, alongside=not is_alone or chance.random() < 0.3))
     return replace(story, steps=tuple(steps))
 
 

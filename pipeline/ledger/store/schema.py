@@ -254,6 +254,21 @@ CREATE INDEX dues_open_by_object ON dues (object, status)
 # For a state: where the last row is that says the same, if a later row does. `position` is where its own row is.
 _LAST_POSITION = "ALTER TABLE dues ADD COLUMN last_position INTEGER"
 
+# `intended_at` is when the last intent was written, in seconds since 1970; null in lines of before, until their run is
+# pruned. `row_key` is the request key of a row that makes several deliveries; it is written when the row is pruned.
+# `pruned_runs` are runs that are deleted, some of whose lines are still there.
+_PRUNING = """
+ALTER TABLE deliveries ADD COLUMN intended_at INTEGER;
+ALTER TABLE deliveries ADD COLUMN row_key TEXT;
+CREATE TABLE pruned_runs (
+    run_no     INTEGER PRIMARY KEY,
+    account_no INTEGER NOT NULL,
+    api        TEXT NOT NULL,
+    export     TEXT NOT NULL,
+    started_at TEXT NOT NULL
+)
+"""
+
 # The step at index n brings a ledger from version n to n + 1. A step is never changed once released.
-MIGRATIONS = (_VERSION_1, _WAITS, _FAULTS, _FIXES, _GENERATIONS, _INPUT_ENCODING, _OBJECTS, _LAST_POSITION)
+MIGRATIONS = (_VERSION_1, _WAITS, _FAULTS, _FIXES, _GENERATIONS, _INPUT_ENCODING, _OBJECTS, _LAST_POSITION, _PRUNING)
 VERSION = len(MIGRATIONS)
