@@ -143,7 +143,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a state that comes back is taken for what is held", "pipeline/ledger/staging/sequence.py",
-        "elif at == 0 and self._is_held(state):", "elif self._is_held(state):",
+        "elif at == 0 and self._held is not None", "elif self._held is not None",
     ),
     Mutation(
         "agreements of several users are sent", "pipeline/ledger/staging/duplicates/find.py",
