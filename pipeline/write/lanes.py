@@ -1,4 +1,4 @@
-"""The order within a lane, and which of its dues are admitted together."""
+"""The order of dues within a lane, and which of them are admitted together."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from pipeline.ledger.records import Due
 from pipeline.ledger.rules.admission import Admission
 
-# After a crash what was admitted counts as possibly sent: so no lane has all of its dues admitted at once.
+# Dues admitted by one commit. After a crash each admitted due counts as possibly sent, so the number is small.
 _LONGEST_STRETCH = 4
 
-# Dues of a lane that may be admitted together: none of them waits for what becomes of another.
+# Dues of a lane that may be admitted together: none waits for the outcome of another.
 Stretch = Sequence[Due]
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Dues that go one after another, one stretch at least; those of the first one are admitted, or are not."""
+    """Dues to send in order, in one stretch or more. `first` has the admissions of the first stretch."""
 
     stretches: Sequence[Stretch]
     first: Sequence[Admission]
 
 
 def draw(lanes: Iterator[Sequence[Due]], dues: int) -> list[list[Stretch]]:
-    """Return the next lanes, as many as it takes until their first stretches hold so many dues."""
+    """Take lanes until their first stretches have `dues` dues in total; return the stretches of each lane."""
     drawn: list[list[Stretch]] = []
     while dues > 0 and (lane := next(lanes, None)):
         drawn.append(list(stretches(payments_first(lane))))
@@ -31,7 +31,7 @@ def draw(lanes: Iterator[Sequence[Due]], dues: int) -> list[list[Stretch]]:
 
 
 def stretches(dues: Iterator[Due]) -> Iterator[Stretch]:
-    """Cut the dues of a lane, in their order, where one has to wait for what becomes of those before it."""
+    """Split the dues of a lane before each due that may have to wait for an earlier outcome. Keep their order."""
     stretch: list[Due] = []
     for due in dues:
         if stretch and (len(stretch) == _LONGEST_STRETCH or _waits(due)):
@@ -49,9 +49,9 @@ def _waits(due: Due) -> bool:
 
 def payments_first(lane: Sequence[Due]) -> Iterator[Due]:
     """
-    Yield the dues of a lane in source order, but a refund that comes before its payment right after that payment.
+    Yield the dues of a lane in source order, but a refund above its payment directly after that payment.
 
-    Refunds that name each other in a circle come last.
+    Refunds that name each other in a cycle come last.
     """
     here = {due.identity for due in lane}
     seen: set[str] = set()
@@ -60,12 +60,12 @@ def payments_first(lane: Sequence[Due]) -> Iterator[Due]:
         if due.refund_of in here and due.refund_of not in seen:
             waiting.setdefault(due.refund_of, []).append(due)
         else:
-            yield from _with_those_that_wait(due, waiting, seen)
-    for circle in waiting.values():
-        yield from circle
+            yield from _with_waiting_refunds(due, waiting, seen)
+    for cycle in waiting.values():
+        yield from cycle
 
 
-def _with_those_that_wait(due: Due, waiting: dict[str, list[Due]], seen: set[str]) -> Iterator[Due]:
+def _with_waiting_refunds(due: Due, waiting: dict[str, list[Due]], seen: set[str]) -> Iterator[Due]:
     ready = [due]
     while ready:
         due = ready.pop(0)
