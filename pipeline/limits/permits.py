@@ -187,7 +187,7 @@ class Permits:
 
     def slow_down(self, wait_seconds: float | None) -> None:
         """
-        Record a throttled request: the whole quota slows down, for all processes. `wait_seconds` is its Retry-After.
+        Record a throttled request: the quota slows down in all processes. `wait_seconds` is its Retry-After.
         """
         with self._lock:
             self.throttled += 1

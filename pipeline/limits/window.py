@@ -1,11 +1,11 @@
 """
 The arithmetic of a quota: in any second, at most `limit` requests as the platform sees them.
 
-The platform counts a request some time after it was sent. A new request may leave once the request `limit` places
-before it was certainly counted one window ago, less the shortest round trip of the network. For either the old request
-was counted that much before its answer, or the new one will be counted that much after it leaves.
+The platform counts a request some time after it leaves, and before its answer arrives. Travel there and back takes at
+least the shortest round trip. So if a new request leaves after the answer to an old one, the platform counts them that
+much further apart. The new one may leave once it will be counted a full window after the one `limit` places before it.
 
-The time by which the old request was certainly counted is the earlier of two times:
+The old request was certainly counted by the earlier of two times:
 
 - its answer. This is safe, but wastes the time of the answer.
 - its departure, plus path jitter, server lag and local lag.
@@ -75,7 +75,7 @@ class Slot:
     """
     Permits given out together, at `sent_at`. All times are steady seconds.
 
-    - `answered_at`: time of the last answer. `left_at`: time when the last request had left, if known for all.
+    - `answered_at`: time of the last answer. `left_at`: time when the last request had left, None if unknown.
     - `was_prompt`: no answer was slow.
     """
 

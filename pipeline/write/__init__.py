@@ -1,9 +1,13 @@
 """
 Delivery: send each due of the ledger to its platform, at most once, and record its outcome.
 
-Read in this order: `ports` (what the room needs from others), `writer` (lanes and admission), `delivery` (the attempts
-of one due), `answers/` (what an answer means), `retry`, `settlement`, then `brakes/`, `keys` and `transport/`.
+Read in this order:
 
-It may import `ledger` (records, rules), `limits` (permits), `model`, `clock` and `errors`. It imports no other stage:
-neither `read` nor `map`.
+1. `ports`: the protocols that others implement.
+2. `writer`: lanes and admission. `lanes`: their order.
+3. `delivery`: the attempts of one due. `retry`, `keys`: their repeats and keys.
+4. `answers/`: from an answer to a verdict. `settlement`: from verdicts to an outcome.
+5. `brakes/`: pause and stop. `transport/`: HTTP.
+
+It may import `ledger` (records, rules), `limits` (permits), `model` and `clock`. It imports no other stage.
 """

@@ -155,7 +155,7 @@ class Delivery:
         return answer, opened, at
 
     def _needs_fresh_connection(self) -> bool:
-        """Return whether an answer over a kept connection would not count, or could not be confirmed later."""
+        """Return whether only an answer over a fresh connection can count."""
         return not self._sent.is_echoed or self._history.attempts > 0 or self._services.policy.max_attempts == 1
 
     def _check_running(self) -> None:

@@ -69,7 +69,7 @@ class Keys:
         """
         Fetch the key that an answer named, once for each name.
 
-        Return a Halt if the platform offers no such key, or none that can be trusted: the answers to all rows name it.
+        Return a Halt if the platform offers no such key or an untrusted one: the answers to all rows name it.
         A lost fetch proves nothing, and is repeated for the next answer.
         """
         if not (isinstance(verdict, TryAgain) and verdict.refresh_keys and opened is not None):

@@ -55,7 +55,7 @@ class History:
 
     def after_halt(self, code: str | None) -> "History":
         """
-        Return the history after the run halted: a refusal of the caller, confirmed for one row, holds for all rows.
+        Return the history after the run halted: a refusal of the caller, confirmed for one row, applies to all rows.
         """
         return self._confirmed(code) if self.questions_caller else self
 

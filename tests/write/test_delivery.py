@@ -59,7 +59,7 @@ def test_a_success_has_all_facts() -> None:
 
 
 def test_nothing_is_sent_after_another_run_took_the_job() -> None:
-    """A delivery that waits while another run takes the job is neither sent again nor settled."""
+    """A delivery that waits while another run takes the job ends there, without a settlement."""
     harness = WriterHarness()
 
     def lose_answer_and_job() -> Answer:

@@ -1,4 +1,4 @@
-"""Properties of all verdicts, whatever a server sends."""
+"""Properties of all verdicts, for any answer of a server."""
 
 from datetime import UTC, datetime
 

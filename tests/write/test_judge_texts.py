@@ -70,7 +70,7 @@ def test_a_lost_answer_says_why() -> None:
     ],
 )
 def test_no_text_denies_a_doubt(doubt: bool, advice: str) -> None:
-    """A text does not say "not applied" about a row whose earlier attempt may have been applied."""
+    """For a row in doubt the text says that it may have been applied."""
     assert verdict_on(Api.POINTS, {"code": "RATE_LIMITED"}, status=429, doubt=doubt) == TryAgain(
         "RATE_LIMITED",
         f"WeChat Pay refuses the request as too many (RATE_LIMITED); {advice}",

@@ -35,7 +35,7 @@ from tests.write.harness import (
     ],
 )
 def test_a_due_without_admission_is_settled_unsent(admission: Admission, settled: Settlement) -> None:
-    """A due that the ledger does not admit takes no permit, and ends as the admission says."""
+    """A due without admission takes no permit, and ends as the ledger says."""
     harness = WriterHarness()
     harness.ledger.admissions["A"] = admission
 
@@ -74,7 +74,7 @@ def test_the_intent_comes_before_the_first_byte() -> None:
 
 
 def test_a_stopped_run_leaves_the_rest_of_a_lane_untouched() -> None:
-    """After a halt, no further due of the lane gets an intent, and dues with an intent are not sent."""
+    """After a halt, dues with an intent are settled unsent, and later ones get no intent."""
     harness = WriterHarness()
     harness.plan_answers("A", [BAD_SIGNATURE])
     settled = harness.deliver(due("A"), due("B", number=2), due("R", number=3, refund_of="A"))
@@ -126,7 +126,7 @@ def test_an_admitted_lane_is_not_sent_after_the_run_ended() -> None:
 
 
 def test_a_stopped_run_delivers_no_lane() -> None:
-    """A lane that starts after the halt is left as it is."""
+    """A lane that starts after the halt is left for `resume`."""
     harness = WriterHarness()
     harness.control.drain(Ending.INTERRUPTED, "stopped")
 

@@ -166,8 +166,8 @@ class AlipayGateway:
             content = self._json(answer.node)
             return Opened(Trust.UNREADABLE) if content is None else Opened(Trust.VERIFIED, content)
         text = text_of(answer.node)
-        plain = decrypt(self._encrypt_key, text.encode()) if self._encrypt_key and text else None
-        content = None if plain is None else self._json(plain)
+        decrypted = decrypt(self._encrypt_key, text.encode()) if self._encrypt_key and text else None
+        content = None if decrypted is None else self._json(decrypted)
         return Opened(Trust.NOT_DECRYPTABLE) if content is None else Opened(Trust.VERIFIED, content)
 
     def _json(self, text: bytes) -> bytes | None:

@@ -110,10 +110,10 @@ class AlipayV3:
         return (Trust.VERIFIED if verifies(key, signature, answer_text(reply)) else Trust.BAD_SIGNATURE), None
 
     def _decrypted(self, body: bytes) -> Opened:
-        plain = decrypt(self._encrypt_key, body) if self._encrypt_key else None
-        if plain is None or parse_object(plain) is None:
+        decrypted = decrypt(self._encrypt_key, body) if self._encrypt_key else None
+        if decrypted is None or parse_object(decrypted) is None:
             return Opened(Trust.NOT_DECRYPTABLE)
-        return Opened(Trust.VERIFIED, plain)
+        return Opened(Trust.VERIFIED, decrypted)
 
 
 def signed_text(auth: str, method: str, target: str, body: bytes, app_auth_token: str | None = None) -> bytes:

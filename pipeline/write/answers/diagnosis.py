@@ -88,7 +88,7 @@ def _by_success(sent: SentRequest, content: AnswerContent | None) -> Finding:
     if sent.api is Api.STATE:
         return _gateway_result(sent.api, content)
     if content.fields.get("fail_reason") not in (None, ""):
-        return _finding(Condition.FAILURE_TEXT, _FAILED[sent.api], content)
+        return _finding(Condition.NOT_TAKEN, _FAILED[sent.api], content)
     if different := _echo_differences(sent, content):
         rule = RULES[Condition.ECHO_DIFFERS]
         return Finding(rule, rule.code, f"{', '.join(different)} missing or different", status=200)
@@ -105,7 +105,7 @@ def _gateway_result(api: Api, content: AnswerContent) -> Finding:
         case ("10000",), "success":
             return Finding(RULES[Condition.SUCCESS], _CONFIRMED[api])
         case ("10000",), "failed":
-            return _finding(Condition.FAILURE_TEXT, _FAILED[api], content)
+            return _finding(Condition.NOT_TAKEN, _FAILED[api], content)
         case (*_, code), _ if code != "10000":
             return _finding(Condition.UNKNOWN_CODE, content.code, content)
         case _:
@@ -137,7 +137,7 @@ def _by_status(api: Api, reply: Reply, content: AnswerContent | None) -> Finding
     match rule.condition:
         case Condition.NO_SUCH_PATH | Condition.CLIENT_ERROR if code:
             rule = RULES[Condition.UNKNOWN_CODE]
-        # A wrong method fails for each row, whatever the body says. A page not found may come from a proxy.
+        # A wrong method fails for each row, with any body. A page not found may come from a proxy.
         case Condition.NO_SUCH_PATH if reply.status == 404 and reply.body.strip():
             rule = RULES[Condition.CLIENT_ERROR]
         # WeChat Pay lists 501 as a server fault that no retry fixes.

@@ -29,16 +29,17 @@ def judge(
     sent: SentRequest, answer: Reply | Lost, opened: Opened | None, *, doubt: bool, at: datetime, unconfirmed: str = ""
 ) -> Verdict:
     """
-    Return the verdict of an answer on its request. Never raises, whatever a server sends.
+    Return the verdict of an answer on its request. Never raises.
 
     An answer over a kept connection may be a late answer to another request. It counts if its echo names this request.
     Otherwise the verdict is TryAgain, and the same request goes out over a fresh connection. `unconfirmed` is the code
     of such an answer to an earlier attempt; under another code, that attempt stays in doubt.
 
     `doubt`: an earlier attempt of this delivery may have been applied. A refusal then settles the row only if it rests
-    on the content alone: the platform refused the same bytes the first time, too. A refusal that rests on the
-    platform's state (key used already, refund taken back already, agreement ended) may be an effect of the first
-    attempt, so the row stays open. An undocumented code settles nothing, for the same reason.
+    on the content alone: the platform refused the same bytes the first time, too.
+
+    A refusal may rest on the platform's state: key used already, refund taken back already, agreement ended. It may be
+    an effect of the first attempt, so the row stays open. An undocumented code settles nothing, for the same reason.
     """
     finding = diagnose(sent, answer, opened)
     verdict = _verdict(sent.api, finding, doubt=doubt or unconfirmed not in ("", finding.code))
@@ -50,7 +51,7 @@ def judge(
 
 
 def _is_claim(verdict: Verdict, sent: SentRequest) -> bool:
-    """Return whether a verdict says, without a proving echo, that the request was applied or was not."""
+    """Return whether a verdict claims that the request was applied or refused, and no echo proves it."""
     is_proven = isinstance(verdict, Succeeded) and sent.is_echoed
     return not is_proven and not (isinstance(verdict, TryAgain) and verdict.may_have_acted)
 

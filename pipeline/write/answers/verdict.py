@@ -39,7 +39,7 @@ class TryAgain:
     - `halts_after`: see `Refused`.
     - `refresh_keys`: fetch the platform's newest key before the next attempt.
     - `refused_at_last`: once the tries are used up, the row counts as refused.
-    - `is_unconfirmed`: the answer may belong to another request. It counts if a fresh connection brings it again.
+    - `is_unconfirmed`: the answer may belong to another request. It counts if a fresh connection repeats it.
     - `questions_caller`: once confirmed, it refuses the caller.
     """
 

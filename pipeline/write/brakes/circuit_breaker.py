@@ -2,7 +2,7 @@
 Circuit breaker: pauses sending while the platform is down, and probes whether it is back. All workers share it.
 
 Until the platform has accepted or refused a row on its merits, one request is in flight at a time. If the platform
-refuses the caller, the run then stops after that one request. The same holds while an answer that refuses the caller is
+refuses the caller, the run then stops after that one request. The same applies while a refusal of the caller is
 unconfirmed.
 
 Failures of several rows in a row open the circuit. While it is open, one request at a time probes, and only a failed
@@ -46,7 +46,7 @@ def proves_acceptance(verdict: Verdict) -> bool:
 
 class CircuitBreaker:
     """
-    Gives clearances. Thread-safe; `start` returns at once, and its caller waits.
+    Gives clearances. Thread-safe; `start` returns immediately; its caller waits.
 
     `finish` returns a Halt once the platform was down, or throttled every request, for `outage_limit_seconds`.
     """

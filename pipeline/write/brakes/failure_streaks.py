@@ -34,10 +34,10 @@ class _RefusalStreak:
     Streaks of verdicts with `halts_after`.
 
     It counts rows: three untrusted answers to one row count once. If the verdict limits a row's `tries`, it counts the
-    attempts of that row: the repeat did not help, so the row is not at fault.
+    attempts of that row: the repeat did not help, so the caller is at fault.
 
-    A success, a refusal under another code, or an open verdict ends a streak, since the platform then handled a row.
-    An attempt that may be repeated (lost, throttled) proves nothing, and ends no streak.
+    A success, a refusal under another code, or an open verdict ends a streak, since the platform then handled a row. An
+    attempt that may be repeated (lost, throttled) proves nothing, so the streak continues.
     """
 
     def __init__(self) -> None:
@@ -63,8 +63,8 @@ class _EqualEndings:
     """
     Whether all deliveries from the start of the run end under one code: then the mapping or the setup is at fault.
 
-    It counts refusals, open verdicts, and attempts used up that may have acted (WeChat Pay answers a system error for
-    every row to a wrong setup). The first delivery that ends otherwise ends the count for good.
+    It counts refusals, open verdicts, and attempts used up that may have acted. WeChat Pay answers a system error for
+    every row to a wrong setup. The first delivery that ends otherwise ends the count for good.
     """
 
     def __init__(self, limit: int) -> None:

@@ -98,7 +98,7 @@ class CurlConnection:
         self._curl.close()
 
     def _lost(self, code: int) -> Lost:
-        """Return what is known of an exchange that libcurl ended with this error code."""
+        """Return how an exchange was lost, by libcurl's error code."""
         exchange, departure = self._exchange, self._exchange.departure
         loss = exchange.loss(code)
         if exchange.is_too_long:
@@ -230,7 +230,7 @@ def _handle(endpoint: Endpoint, exchange: _Exchange) -> Any:
 
 
 def _failure(curl: Any, code: int, *, has_left: bool) -> Failure:
-    """Return the failure that libcurl's error code stands for."""
+    """Return the failure for libcurl's error code."""
     if code in _DISTRUSTED:
         return _distrust(curl)
     known = _FAILURES.get(code) or by_errno(curl.getinfo(pycurl.OS_ERRNO))

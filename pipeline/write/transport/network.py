@@ -193,8 +193,7 @@ def _may_keep(answer: Reply | Lost | None) -> bool:
     """
     Return whether a connection may be kept after this answer.
 
-    It may not after a lost answer, nor after an error: most errors do not name their request, so the answer may belong
-    to another one.
+    Only after a success: most errors do not name their request, so the answer may belong to another one.
     """
     return isinstance(answer, Reply) and 200 <= answer.status < 300
 

@@ -145,7 +145,7 @@ class RequestsConnection:
 
 
 def _failure(chain: list[BaseException], *, has_left: bool) -> Failure:
-    """Return the failure that these exceptions stand for; the innermost one is the most specific."""
+    """Return the failure for these exceptions; the innermost one is the most specific."""
     for exc in reversed(chain):
         if isinstance(exc, ssl.SSLCertVerificationError):
             return by_verify_code(exc.verify_code)

@@ -48,7 +48,7 @@ def measured(connection: object) -> Measured | None:
 
 
 def partial_round_trip(known: Measured | None) -> RoundTrip:
-    """Return the round trip over a connection that does not end at the platform, or may not."""
+    """Return the round trip over a connection that may end before the platform."""
     return RoundTrip() if known is None else RoundTrip(shortest=known.shortest)
 
 

@@ -1,9 +1,13 @@
 """
 Meanings of Alipay's codes: the cumulation sync (v3) and the state sync (gateway).
 
-Names and meanings come from the platform's documents: the codes of the v3 call, the common codes of v3 calls, the
-gateway's code classes (common error codes, 105806), and the business sub codes of zhima.data.state.data.sync. The
-advice follows their meaning.
+Names and meanings come from the platform's documents:
+
+- the codes of the v3 call, and the common codes of v3 calls
+- the gateway's code classes (common error codes, 105806)
+- the business sub codes of zhima.data.state.data.sync
+
+The advice follows their meaning.
 """
 
 from pipeline.model import Api

@@ -68,7 +68,7 @@ class Condition(StrEnum):
     NOT_DECRYPTABLE = auto()
     # Success, and success with a problem.
     SUCCESS = auto()  # verified
-    FAILURE_TEXT = auto()  # success status, but the text reports a failure
+    NOT_TAKEN = auto()  # success status, but the text reports a failure
     RESULT_NOT_DESCRIBED = auto()  # 10000 without a biz_result that is described
     ECHO_DIFFERS = auto()  # echoed values differ from what was sent
     SUCCESS_ON_REPEAT = auto()  # by the rule of SUCCESS: the row was open before
@@ -81,7 +81,7 @@ class Condition(StrEnum):
     PAYMENT_UNKNOWN = auto()  # the payment of a refund is not known
     AGREEMENT_UNCONFIRMED = auto()
     THROTTLED = auto()
-    OVERTAKEN = auto()  # in the lanes: a newer balance or state was sent meanwhile
+    OVERTAKEN = auto()  # in the lanes: a newer balance or state was sent since then
     SIGNATURE_REFUSED = auto()
     CLOCK_REFUSED = auto()
     APP_REFUSED = auto()  # app or permission
