@@ -125,5 +125,5 @@ def _reason(answer: Reply | Lost | None) -> str:
         case Reply(status=HTTPStatus.OK):
             return "the answer holds none that the APIv3 key opens, or its time is more than five minutes off ours"
     content = parse_answer(Api.POINTS, answer.body)
-    words = ", ".join(filter(None, (content.code, content.message))) if content else ""
-    return f"status {answer.status}" + (f" ({words})" if words else "")
+    details = ", ".join(filter(None, (content.code, content.message))) if content else ""
+    return f"status {answer.status}" + (f" ({details})" if details else "")

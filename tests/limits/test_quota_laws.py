@@ -194,7 +194,7 @@ def test_server_lag_is_learnt() -> None:
     assert len(traffic.counted) >= 0.92 * 900 * 5
 
 
-def test_two_processes_share_what_one_would_have() -> None:
+def test_two_processes_send_as_much_as_one() -> None:
     """Two processes on one store send as much as one does."""
     clock, store = EventClock(), MemoryStore()
     traffic = Traffic(clock, EVEN, Random(1))

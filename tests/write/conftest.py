@@ -16,11 +16,11 @@ from pipeline.write.transport.requests_transport import RequestsTransport
 from tests.write.certificates import context_of, write_certificate
 from tests.write.loopback import Loopback, Phase, serving
 
-Starts = Callable[..., Loopback]
+StartServer = Callable[..., Loopback]
 
 
 @pytest.fixture
-def starts() -> Iterator[Starts]:
+def start_server() -> Iterator[StartServer]:
     """Start a server that performs these acts, one for each request."""
     with ExitStack() as stack:
 
@@ -30,7 +30,7 @@ def starts() -> Iterator[Starts]:
         yield started
 
 
-class Reaches(Protocol):
+class MakeTransport(Protocol):
     """Creates the transport under test."""
 
     def __call__(
@@ -39,17 +39,17 @@ class Reaches(Protocol):
 
 
 @pytest.fixture(params=[RequestsTransport, CurlTransport], ids=["requests", "curl"])
-def reaches(request: pytest.FixtureRequest) -> Reaches:
+def make_transport(request: pytest.FixtureRequest) -> MakeTransport:
     """Each transport in turn. `seconds[0]` is the time of its clock, if given."""
 
-    def reached(
+    def made_for(
         url: str, *, timeout_seconds: float = 5.0, seconds: list[float] | None = None, **where: str | None
     ) -> Network:
         endpoint = Endpoint(url, timeout_seconds=timeout_seconds, **where)
         made: Network = request.param(endpoint, time.monotonic if seconds is None else lambda: seconds[0])
         return made
 
-    return reached
+    return made_for
 
 
 def unused_url() -> str:

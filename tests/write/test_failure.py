@@ -11,7 +11,7 @@ from pipeline.model import Loss, Lost, Reply, SignedRequest
 from pipeline.write.transport.failure import Failure, by_errno, by_verify_code, route_to
 from pipeline.write.transport.network import Network
 from tests.write.certificates import context_of, write_certificate
-from tests.write.conftest import Reaches, Starts, unused_url
+from tests.write.conftest import MakeTransport, StartServer, unused_url
 from tests.write.loopback import Phase, breaks_tls, closes, is_silent, resets, says, sends, tunnels
 
 REQUEST = SignedRequest("POST", "/", {"User-Agent": "tests"}, b"{}")
@@ -31,10 +31,13 @@ def peer(url: str) -> str:
 
 
 @pytest.mark.parametrize("way", ["direct", "proxy"])
-def test_refused(reaches: Reaches, way: str) -> None:
+def test_refused(make_transport: MakeTransport, way: str) -> None:
     """A refused connection names the platform, or the proxy."""
     url = unused_url()
-    direct, proxied = reaches(url), reaches("https://platform.invalid", proxy=f"http://me:secret@{peer(url)}")
+    direct, proxied = (
+        make_transport(url),
+        make_transport("https://platform.invalid", proxy=f"http://me:secret@{peer(url)}"),
+    )
     text = detail_of(direct if way == "direct" else proxied, Loss.NOT_CONNECTED)
 
     assert text == f"connection refused by {'' if way == 'direct' else 'proxy '}{peer(url)}"
@@ -48,9 +51,9 @@ def test_refused(reaches: Reaches, way: str) -> None:
         ("https://platform.invalid", "http://nowhere.invalid:3128", "name not found: proxy nowhere.invalid:3128"),
     ],
 )
-def test_name_not_found(reaches: Reaches, url: str, proxy: str | None, text: str) -> None:
+def test_name_not_found(make_transport: MakeTransport, url: str, proxy: str | None, text: str) -> None:
     """A host without an address is reported with its port."""
-    assert detail_of(reaches(url, proxy=proxy), Loss.NOT_CONNECTED) == text
+    assert detail_of(make_transport(url, proxy=proxy), Loss.NOT_CONNECTED) == text
 
 
 @pytest.mark.parametrize(
@@ -62,19 +65,21 @@ def test_name_not_found(reaches: Reaches, url: str, proxy: str | None, text: str
         pytest.param(None, closes, Loss.NOT_CONNECTED, id="closed-in-the-handshake"),
     ],
 )
-def test_reset(starts: Starts, reaches: Reaches, act: Phase | None, greets: Phase | None, loss: Loss) -> None:
+def test_reset(
+    start_server: StartServer, make_transport: MakeTransport, act: Phase | None, greets: Phase | None, loss: Loss
+) -> None:
     """A reset is reported as such, before the request left and after."""
-    server = starts(*[act] if act else [], greets=greets)
+    server = start_server(*[act] if act else [], greets=greets)
     url = server.url if act else server.url.replace("http:", "https:")
 
-    assert detail_of(reaches(url), loss) == f"connection reset or closed by {peer(url)}"
+    assert detail_of(make_transport(url), loss) == f"connection reset or closed by {peer(url)}"
 
 
 @pytest.mark.parametrize("act", [closes, resets])
-def test_reset_of_a_kept_connection(starts: Starts, reaches: Reaches, act: Phase) -> None:
+def test_reset_of_a_kept_connection(start_server: StartServer, make_transport: MakeTransport, act: Phase) -> None:
     """A kept connection that breaks after the request left is reported like any other."""
-    server = starts(OK, act)
-    transport = reaches(server.url)
+    server = start_server(OK, act)
+    transport = make_transport(server.url)
     transport.send(REQUEST)
 
     assert detail_of(transport, Loss.CONNECTION_LOST) == f"connection reset or closed by {peer(server.url)}"
@@ -94,20 +99,22 @@ def test_reset_of_a_kept_connection(starts: Starts, reaches: Reaches, act: Phase
         ),
     ],
 )  # fmt: skip
-def test_a_lost_answer(starts: Starts, reaches: Reaches, act: Phase, loss: Loss, text: str) -> None:
+def test_a_lost_answer(
+    start_server: StartServer, make_transport: MakeTransport, act: Phase, loss: Loss, text: str
+) -> None:
     """The text has the fault of the answer, and its server."""
-    server = starts(act)
+    server = start_server(act)
 
-    assert detail_of(reaches(server.url, timeout_seconds=0.1), loss) == text.format(peer=peer(server.url))
+    assert detail_of(make_transport(server.url, timeout_seconds=0.1), loss) == text.format(peer=peer(server.url))
 
 
 @pytest.fixture
-def serves(starts: Starts, tmp_path: Path) -> Callable[..., tuple[str, str]]:
+def serves(start_server: StartServer, tmp_path: Path) -> Callable[..., tuple[str, str]]:
     """Start a server with a self-signed certificate; return its URL and the bundle that trusts it."""
 
     def served(*, host: str = "127.0.0.1", since: int = -1, until: int = 1) -> tuple[str, str]:
         certificate = write_certificate(tmp_path / "server.pem", host=host, since=since, until=until)
-        return starts(OK, context=context_of(certificate)).url, str(certificate)
+        return start_server(OK, context=context_of(certificate)).url, str(certificate)
 
     return served
 
@@ -122,47 +129,51 @@ def serves(starts: Starts, tmp_path: Path) -> Callable[..., tuple[str, str]]:
     ],
 )
 def test_a_certificate_that_does_not_verify(
-    serves: Callable[..., tuple[str, str]], reaches: Reaches, how: dict[str, int], trusted: bool, text: str
+    serves: Callable[..., tuple[str, str]], make_transport: MakeTransport, how: dict[str, int], trusted: bool, text: str
 ) -> None:
     """The text has the fault of the certificate, and its server."""
     url, bundle = serves(**how)
-    transport = reaches(url, ca_bundle=bundle if trusted else None)
+    transport = make_transport(url, ca_bundle=bundle if trusted else None)
 
     assert detail_of(transport, Loss.TLS_REFUSED) == f"the TLS certificate of {peer(url)} {text}"
 
 
-def test_a_certificate_at_the_end_of_a_tunnel(starts: Starts, reaches: Reaches, context: ssl.SSLContext) -> None:
+def test_a_certificate_at_the_end_of_a_tunnel(
+    start_server: StartServer, make_transport: MakeTransport, context: ssl.SSLContext
+) -> None:
     """Through a proxy, the text names the platform's certificate and the proxy."""
-    proxy = starts(tunnels(context, OK, seen=[]))
-    text = detail_of(reaches("https://127.0.0.1:9", proxy=proxy.url), Loss.TLS_REFUSED)
+    proxy = start_server(tunnels(context, OK, seen=[]))
+    text = detail_of(make_transport("https://127.0.0.1:9", proxy=proxy.url), Loss.TLS_REFUSED)
 
     assert text == (f"the TLS certificate of 127.0.0.1:9 has an unknown issuer (through proxy 127.0.0.1:{proxy.port})")
 
 
-def test_a_certificate_of_the_proxy(starts: Starts, reaches: Reaches, context: ssl.SSLContext) -> None:
+def test_a_certificate_of_the_proxy(
+    start_server: StartServer, make_transport: MakeTransport, context: ssl.SSLContext
+) -> None:
     """A TLS proxy has its own certificate."""
-    proxy = starts(OK, context=context)
-    text = detail_of(reaches("https://127.0.0.1:9", proxy=proxy.url), Loss.TLS_REFUSED)
+    proxy = start_server(OK, context=context)
+    text = detail_of(make_transport("https://127.0.0.1:9", proxy=proxy.url), Loss.TLS_REFUSED)
 
     assert text == f"the TLS certificate of proxy 127.0.0.1:{proxy.port} has an unknown issuer"
 
 
 @pytest.mark.parametrize("greets", [sends(b"HTTP/1.1 400 Bad Request\r\n\r\n")])
-def test_no_tls(starts: Starts, reaches: Reaches, greets: Phase) -> None:
+def test_no_tls(start_server: StartServer, make_transport: MakeTransport, greets: Phase) -> None:
     """A server without TLS fails the handshake."""
-    server = starts(greets=greets)
-    text = detail_of(reaches(server.url.replace("http:", "https:")), Loss.NOT_CONNECTED)
+    server = start_server(greets=greets)
+    text = detail_of(make_transport(server.url.replace("http:", "https:")), Loss.NOT_CONNECTED)
 
     assert text == f"the TLS handshake with 127.0.0.1:{server.port} failed"
 
 
 @pytest.mark.parametrize("data", [b"\x17\x03\x03\x00\x20" + bytes(32), b"\x15\x03\x03\x00\x02\x02\x28"])
 def test_tls_that_breaks(
-    starts: Starts, reaches: Reaches, context: ssl.SSLContext, certificate: Path, data: bytes
+    start_server: StartServer, make_transport: MakeTransport, context: ssl.SSLContext, certificate: Path, data: bytes
 ) -> None:
     """A TLS connection that breaks after the request left has its own text."""
-    server = starts(breaks_tls(data), context=context)
-    text = detail_of(reaches(server.url, ca_bundle=str(certificate)), Loss.CONNECTION_LOST)
+    server = start_server(breaks_tls(data), context=context)
+    text = detail_of(make_transport(server.url, ca_bundle=str(certificate)), Loss.CONNECTION_LOST)
 
     assert text == f"the TLS connection to 127.0.0.1:{server.port} broke"
 
@@ -175,19 +186,21 @@ def test_tls_that_breaks(
         ("502 Bad Gateway", "status 502"),
     ],
 )
-def test_a_proxy_that_refuses(starts: Starts, reaches: Reaches, status: str, reason: str) -> None:
+def test_a_proxy_that_refuses(
+    start_server: StartServer, make_transport: MakeTransport, status: str, reason: str
+) -> None:
     """A refusal of the proxy is reported with its status and the requested host."""
-    proxy = starts(says(status))
-    text = detail_of(reaches("https://platform.invalid", proxy=proxy.url), Loss.NOT_CONNECTED)
+    proxy = start_server(says(status))
+    text = detail_of(make_transport("https://platform.invalid", proxy=proxy.url), Loss.NOT_CONNECTED)
 
     assert text == f"proxy 127.0.0.1:{proxy.port} refused the connection to platform.invalid:443 ({reason})"
 
 
-def test_a_proxy_that_forwards_and_wants_a_password(starts: Starts, reaches: Reaches) -> None:
+def test_a_proxy_that_forwards_and_wants_a_password(start_server: StartServer, make_transport: MakeTransport) -> None:
     """Status 407 is always the proxy's, also without a tunnel: nothing reached the platform."""
-    proxy = starts(says("407 Proxy Authentication Required"), says("407 Proxy Authentication Required"))
-    text = detail_of(reaches("http://127.0.0.1:9", proxy=proxy.url), Loss.NOT_CONNECTED)
-    without = reaches(proxy.url).send(REQUEST)
+    proxy = start_server(says("407 Proxy Authentication Required"), says("407 Proxy Authentication Required"))
+    text = detail_of(make_transport("http://127.0.0.1:9", proxy=proxy.url), Loss.NOT_CONNECTED)
+    without = make_transport(proxy.url).send(REQUEST)
 
     assert text == (
         f"proxy 127.0.0.1:{proxy.port} refused the connection to 127.0.0.1:9 "
@@ -208,10 +221,10 @@ def test_a_proxy_that_forwards_and_wants_a_password(starts: Starts, reaches: Rea
         ),
     ],
 )
-def test_a_proxy_that_closes(starts: Starts, reaches: Reaches, act: Phase, text: str) -> None:
+def test_a_proxy_that_closes(start_server: StartServer, make_transport: MakeTransport, act: Phase, text: str) -> None:
     """The text says whether the connection broke at the proxy or behind it."""
-    proxy = starts(act)
-    transport = reaches("https://platform.invalid", proxy=proxy.url, timeout_seconds=0.2)
+    proxy = start_server(act)
+    transport = make_transport("https://platform.invalid", proxy=proxy.url, timeout_seconds=0.2)
 
     assert detail_of(transport, Loss.NOT_CONNECTED) == text.format(port=proxy.port)
 

@@ -26,7 +26,7 @@ def server() -> Iterator[Loopback]:
 
 
 @pytest.fixture(params=[RequestsTransport, CurlTransport], ids=["requests", "curl"])
-def reaches(request: pytest.FixtureRequest) -> Callable[[Endpoint], Network]:
+def make_transport(request: pytest.FixtureRequest) -> Callable[[Endpoint], Network]:
     """Each transport in turn."""
     made: Callable[[Endpoint], Network] = request.param
     return made
@@ -37,27 +37,29 @@ def round_trips(transport: Network, times: int) -> list[RoundTrip]:
     return [answer.round_trip for answer in answers if isinstance(answer, Reply)]
 
 
-def test_a_reply_has_the_time_its_request_left(server: Loopback, reaches: Callable[[Endpoint], Network]) -> None:
+def test_a_reply_has_the_time_its_request_left(server: Loopback, make_transport: Callable[[Endpoint], Network]) -> None:
     """A request leaves after the call of `send`, and before its answer arrives."""
     before = time.monotonic()
-    (round_trip,) = round_trips(reaches(Endpoint(server.url)), 1)
+    (round_trip,) = round_trips(make_transport(Endpoint(server.url)), 1)
 
     assert round_trip.left_at is not None
     assert before < round_trip.left_at < time.monotonic()
     assert 0.0 < round_trip.shortest < 1.0
 
 
-def test_a_handshake_is_reported_once_per_connection(server: Loopback, reaches: Callable[[Endpoint], Network]) -> None:
+def test_a_handshake_is_reported_once_per_connection(
+    server: Loopback, make_transport: Callable[[Endpoint], Network]
+) -> None:
     """The first request over a connection reports its handshake; later requests do not."""
-    first, *others = round_trips(reaches(Endpoint(server.url)), 3)
+    first, *others = round_trips(make_transport(Endpoint(server.url)), 3)
 
     assert (server.connections, [round_trip.handshake for round_trip in others]) == (1, [0.0, 0.0])
     assert 0.0 < first.handshake < 1.0
 
 
-def test_a_measurement_over_a_proxy_ends_there(server: Loopback, reaches: Callable[[Endpoint], Network]) -> None:
+def test_a_measurement_over_a_proxy_ends_there(server: Loopback, make_transport: Callable[[Endpoint], Network]) -> None:
     """Through a proxy, only the shortest round trip is known, as a lower bound."""
-    (round_trip,) = round_trips(reaches(Endpoint("http://127.0.0.1:9", proxy=server.url)), 1)
+    (round_trip,) = round_trips(make_transport(Endpoint("http://127.0.0.1:9", proxy=server.url)), 1)
 
     assert (round_trip.left_at, round_trip.handshake) == (None, 0.0)
     assert 0.0 < round_trip.shortest < 1.0
