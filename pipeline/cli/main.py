@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from pipeline.cli.parser import build_parser
 from pipeline.cli.streams import output_streams
-from pipeline.engines.garbage import look_seldom
+from pipeline.engines.garbage import collect_rarely
 from pipeline.errors import LedgerError, PipelineError, RunHeld, SettingsError, SourceError
 from pipeline.redact import visible
 
@@ -32,7 +32,7 @@ def _asked(words: list[str]) -> argparse.Namespace:
 
 
 def _answer(args: argparse.Namespace) -> int:
-    look_seldom()
+    collect_rarely()
     try:
         return _command(args.command)(args)
     except PipelineError as exc:

@@ -44,16 +44,17 @@ MUTATIONS = (
     Mutation(
         name="one permit serves all attempts of a row",
         file="pipeline/write/delivery.py",
-        old="turn = _Turn(means.quota, means.clock, self._check_running)",
-        new="turn = _Turn(means.quota, means.clock, self._check_running) if not self._history.attempts else "
+        old="current = _AttemptPermit(services.quota, services.clock, self._check_running)",
+        new="current = _AttemptPermit(services.quota, services.clock, self._check_running) "
+        "if not self._history.attempts else "
         "type('Turn', (), {'permit': None, 'depart': lambda self: None})()",
-        and_old="means.quota.give_back(turn.permit, answer",
-        and_new="turn.permit and means.quota.give_back(turn.permit, answer",
+        and_old="services.quota.give_back(current.permit, own",
+        and_new="current.permit and services.quota.give_back(current.permit, own",
     ),
     Mutation(
         "the nonce is that of the row",
         "pipeline/write/delivery.py",
-        'nonce=f"{means.chance.getrandbits(128):032x}")',
+        'nonce=f"{services.chance.getrandbits(128):032x}")',
         'nonce=f"{self._due.due_no:032x}")',
     ),
     Mutation(
@@ -188,11 +189,11 @@ MUTATIONS = (
     ),
     Mutation(
         "probes use up no attempts", "pipeline/write/delivery.py",
-        "policy = means.policy.after(self._history.attempts)", "policy = means.policy",
+        "policy = services.policy.after(self._history.attempts)", "policy = services.policy",
     ),
     Mutation(
         "a probe is the row that failed", "pipeline/write/delivery.py",
-        "if self._has_failed and self._means.breaker.is_open:", "if False:",
+        "if self._has_failed and self._services.breaker.is_open:", "if False:",
     ),
     Mutation(
         "each failure under way makes the pause longer", "pipeline/write/brakes/circuit_breaker.py",

@@ -1,4 +1,4 @@
-"""The JSON that an answer carries."""
+"""JSON objects in answers."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import orjson
 
 
 def parse_object(text: bytes | str) -> dict[str, Any] | None:
-    """Return the JSON object that the text is, or None: no answer of these APIs is anything else."""
+    """Return the JSON object in the text; None for anything else, since each answer of these APIs is an object."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""What the system tells of how requests travelled."""
+"""Round trips: the system's measurements of connections."""
 
 import socket
 import time
@@ -16,7 +16,7 @@ from tests.write.loopback import Loopback, says, serving
 
 REQUEST = SignedRequest("POST", "/", {}, b"{}")
 
-pytestmark = pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="this system does not say")
+pytestmark = pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="this system has no TCP_INFO")
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def server() -> Iterator[Loopback]:
 
 
 @pytest.fixture(params=[RequestsTransport, CurlTransport], ids=["requests", "curl"])
-def reaches(request: pytest.FixtureRequest) -> Callable[[Endpoint], Network]:
+def make_transport(request: pytest.FixtureRequest) -> Callable[[Endpoint], Network]:
     """Each transport in turn."""
     made: Callable[[Endpoint], Network] = request.param
     return made
@@ -37,45 +37,47 @@ def round_trips(transport: Network, times: int) -> list[RoundTrip]:
     return [answer.round_trip for answer in answers if isinstance(answer, Reply)]
 
 
-def test_a_reply_says_when_its_request_had_left(server: Loopback, reaches: Callable[[Endpoint], Network]) -> None:
-    """A request has left after it was given to the transport, and before its answer is here."""
+def test_a_reply_has_the_time_its_request_left(server: Loopback, make_transport: Callable[[Endpoint], Network]) -> None:
+    """A request leaves after the call of `send`, and before its answer arrives."""
     before = time.monotonic()
-    (round_trip,) = round_trips(reaches(Endpoint(server.url)), 1)
+    (round_trip,) = round_trips(make_transport(Endpoint(server.url)), 1)
 
     assert round_trip.left_at is not None
     assert before < round_trip.left_at < time.monotonic()
     assert 0.0 < round_trip.shortest < 1.0
 
 
-def test_a_handshake_is_told_once_for_each_connection(server: Loopback, reaches: Callable[[Endpoint], Network]) -> None:
-    """The first request over a connection tells how long its handshake took, those that follow tell nothing of it."""
-    first, *others = round_trips(reaches(Endpoint(server.url)), 3)
+def test_a_handshake_is_reported_once_per_connection(
+    server: Loopback, make_transport: Callable[[Endpoint], Network]
+) -> None:
+    """The first request over a connection reports its handshake; later requests do not."""
+    first, *others = round_trips(make_transport(Endpoint(server.url)), 3)
 
     assert (server.connections, [round_trip.handshake for round_trip in others]) == (1, [0.0, 0.0])
     assert 0.0 < first.handshake < 1.0
 
 
-def test_what_is_measured_over_a_proxy_ends_there(server: Loopback, reaches: Callable[[Endpoint], Network]) -> None:
-    """Through a proxy nothing is known of how requests reach the platform, but that it is no nearer than the proxy."""
-    (round_trip,) = round_trips(reaches(Endpoint("http://127.0.0.1:9", proxy=server.url)), 1)
+def test_a_measurement_over_a_proxy_ends_there(server: Loopback, make_transport: Callable[[Endpoint], Network]) -> None:
+    """Through a proxy, only the shortest round trip is known, as a lower bound."""
+    (round_trip,) = round_trips(make_transport(Endpoint("http://127.0.0.1:9", proxy=server.url)), 1)
 
     assert (round_trip.left_at, round_trip.handshake) == (None, 0.0)
     assert 0.0 < round_trip.shortest < 1.0
 
 
-def test_what_was_sent_again_left_at_no_known_time() -> None:
-    """A request of which a packet was sent again may have arrived long after it first left; the next one is known."""
+def test_a_retransmitted_request_has_no_departure() -> None:
+    """A retransmitted request may arrive late, so its departure is unknown. The next request has one."""
     meter = Meter(Measured(0.02, 0.03, 0))
-    told = []
+    reported = []
     for left_at, resent in ((5.0, 0), (6.0, 1), (7.0, 1)):
         meter.left(left_at)
-        told.append(meter.round_trip(Measured(0.02, 0.05, resent)))
+        reported.append(meter.round_trip(Measured(0.02, 0.05, resent)))
 
-    assert told == [RoundTrip(5.0, 0.02, 0.03), RoundTrip(None, 0.02), RoundTrip(7.0, 0.02)]
+    assert reported == [RoundTrip(5.0, 0.02, 0.03), RoundTrip(None, 0.02), RoundTrip(7.0, 0.02)]
 
 
-def test_a_handshake_that_was_repeated_is_not_told() -> None:
-    """A connection whose first packet was sent again says nothing of how long one takes."""
+def test_a_retransmitted_handshake_is_not_reported() -> None:
+    """A retransmitted first packet hides how long the handshake takes."""
     meter = Meter(Measured(0.02, 0.03, 1))
     meter.left(5.0)
 
@@ -90,15 +92,15 @@ def test_a_handshake_that_was_repeated_is_not_told() -> None:
         pytest.param(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), id="no-connection"),
     ],
 )
-def test_nothing_is_told_of_what_is_no_tcp_connection(connection: socket.socket | None) -> None:
-    """Where the system does not measure nothing is known."""
+def test_only_tcp_connections_are_measured(connection: socket.socket | None) -> None:
+    """Without TCP the round trip is empty."""
     meter = Meter(measured(connection))
     meter.left(5.0)
 
     assert meter.round_trip(measured(connection)) == RoundTrip()
 
 
-def test_a_connection_that_measured_nothing_yet_says_so() -> None:
-    """A socket that is not connected has no shortest round trip."""
+def test_an_unconnected_socket_has_no_round_trip() -> None:
+    """A socket without a connection has no shortest round trip."""
     with closing(socket.socket()) as connection:
         assert measured(connection) == Measured(0.0, 0.0, 0)

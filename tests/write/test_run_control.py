@@ -1,4 +1,4 @@
-"""Whether the run goes on."""
+"""Run control: whether the run continues."""
 
 from collections import Counter
 from datetime import timedelta, timezone
@@ -15,7 +15,7 @@ def ended(control: RunControl) -> tuple[Ending | None, str | None, str | None]:
 
 
 def test_a_run_goes_on_until_something_ends_it() -> None:
-    """Without a deadline, a drain or a failure too many nothing is raised."""
+    """Without a deadline, drain or failure limit, nothing is raised."""
     control = RunControl(MovedClock())
     control.check_running()
 
@@ -23,7 +23,7 @@ def test_a_run_goes_on_until_something_ends_it() -> None:
 
 
 def test_the_first_reason_counts() -> None:
-    """A run that is drained once is drained for that reason, and sleeping workers wake up."""
+    """Only the first reason to drain counts, and sleeping workers wake up."""
     clock = MovedClock()
     control = RunControl(clock)
     control.drain(Ending.STOPPED, "our signature is refused", halt_code="SIGN_ERROR")
@@ -41,7 +41,7 @@ def test_the_first_reason_counts() -> None:
     [pytest.param(-0.001, False, id="before"), pytest.param(0, True, id="at"), pytest.param(1, True, id="after")],
 )
 def test_a_deadline_ends_the_run(seconds: float, *, is_over: bool) -> None:
-    """At its deadline, in whatever zone that is given, the run is drained."""
+    """The run drains at its deadline, given in any time zone."""
     until = (NOON + timedelta(minutes=30)).astimezone(timezone(timedelta(hours=8)))
     clock = MovedClock(NOON + timedelta(minutes=30, seconds=seconds))
     control = RunControl(clock, until=until)
@@ -57,7 +57,7 @@ def test_a_deadline_ends_the_run(seconds: float, *, is_over: bool) -> None:
 @pytest.mark.parametrize(
     ("most", "failed", "stops"),
     [
-        pytest.param(None, 99, False, id="nothing-said"),
+        pytest.param(None, 99, False, id="no-limit"),
         pytest.param(2, 2, False, id="as-many-as-allowed"),
         pytest.param(2, 3, True, id="one-more"),
         pytest.param(0, 1, True, id="none-allowed"),
@@ -67,7 +67,7 @@ def test_a_deadline_ends_the_run(seconds: float, *, is_over: bool) -> None:
 )
 @pytest.mark.parametrize("status", [Status.INVALID, Status.REJECTED, Status.UNKNOWN])
 def test_too_many_failures_stop_the_run(status: Status, most: float | None, failed: int, *, stops: bool) -> None:
-    """Invalid, refused and unknown rows count as failed, whether they come before or after the limit is known."""
+    """Invalid, rejected and unknown rows count as failed, before and after the limit is set."""
     before, after = RunControl(MovedClock()), RunControl(MovedClock())
     before.count(status, failed)
     if most is not None:
@@ -80,7 +80,7 @@ def test_too_many_failures_stop_the_run(status: Status, most: float | None, fail
 
 
 def test_rows_that_did_not_fail_do_not_count() -> None:
-    """Success, rows left out, and rows that were not sent stop no run."""
+    """Succeeded, skipped, blocked and unsent rows stop no run."""
     control = RunControl(MovedClock())
     control.allow_failures(0)
     for status in (Status.SUCCEEDED, Status.SKIPPED, Status.BLOCKED, Status.UNSENT):
@@ -91,7 +91,7 @@ def test_rows_that_did_not_fail_do_not_count() -> None:
 
 
 def test_a_signal_may_come_in_the_middle_of_counting() -> None:
-    """A signal drains the run from the very thread that is counting at that moment, and does not wait for it."""
+    """A signal may drain the run from within the thread that is counting, without a deadlock."""
     control = RunControl(MovedClock())
 
     class Interrupted(Counter[Status]):

@@ -1,4 +1,4 @@
-"""Everything that a delivery needs, without keys, network, disk or waiting."""
+"""Fakes for the tests of `write`: signer, network, quota and ledger, on a clock that never really waits."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,24 +13,23 @@ from pipeline.ledger.rules.admission import Admission, Go
 from pipeline.limits.permits import Permit
 from pipeline.model import Api, Loss, Lost, Opened, Reply, RoundTrip, SignedRequest, Trust, digest
 from pipeline.write.brakes.circuit_breaker import CircuitBreaker
-from pipeline.write.brakes.failure_streaks import EqualEndings, RefusalStreak
+from pipeline.write.brakes.failure_streaks import FailureStreaks
 from pipeline.write.brakes.run_control import RunControl
-from pipeline.write.brakes.verdict_watch import FailureStreaks
-from pipeline.write.delivery import Means
+from pipeline.write.delivery import Services
 from pipeline.write.keys import Keys
 from pipeline.write.ports import at_once
 from pipeline.write.retry import RetryPolicy
 from pipeline.write.writer import LaneQueue, Writer
 from tests.moved_clock import MovedClock
 
-TRIP_SECONDS = 0.05
-TRIP = RoundTrip(left_at=5.0, shortest=0.01, handshake=0.02)
+ROUND_TRIP_SECONDS = 0.05
+ROUND_TRIP = RoundTrip(left_at=5.0, shortest=0.01, handshake=0.02)
 
 Answer = Reply | Lost
 
 
 def due(key: str, *, number: int = 1, refund_of: str | None = None) -> Due:
-    """Return a report that is due."""
+    """Return a due for a cumulation report."""
     body = orjson.dumps({"out_biz_no": key, "user_id": "2088000000000001"})
     return Due(
         due_no=number,
@@ -49,12 +48,12 @@ def due(key: str, *, number: int = 1, refund_of: str | None = None) -> Due:
 def reply(
     status: int, *, trust: Trust = Trust.VERIFIED, headers: Mapping[str, str] | None = None, **content: str
 ) -> Reply:
-    """Return an answer, which the signer will find as trustworthy as told."""
+    """Return an answer; the fake signer gives it this trust."""
     return Reply(status, {"trust": trust, "alipay-trace-id": "trace", **(headers or {})}, orjson.dumps(content))
 
 
 def refused(code: str) -> Reply:
-    return reply(400, code=code, message="mend it")
+    return reply(400, code=code, message="fix it")
 
 
 TIMEOUT = Lost(Loss.TIMEOUT)
@@ -66,8 +65,8 @@ BAD_SIGNATURE = refused("invalid-signature")
 UNKNOWN_KEY = reply(200, trust=Trust.UNKNOWN_SERIAL, out_biz_no="A")
 
 
-class PlainSigner:
-    """Signs with nothing, and trusts an answer as its header says."""
+class FakeSigner:
+    """Signs without a key, and trusts an answer as its `trust` header says."""
 
     def __init__(self) -> None:
         self.knows_new_key = False
@@ -100,13 +99,16 @@ class PlainSigner:
 
 
 @dataclass
-class Network:
+class FakeNetwork:
     """
-    Answers by request key with what is laid out, then with a success. Each trip takes its time.
+    Answers each request key with its planned answers, then with successes. Each request takes a fixed time.
 
-    `connects_in` holds how long the next connections take to come about, `keys` the answers to requests for the
-    platform's keys. What an answer is made by is called when it is due. `fresh` says for each request whether a new
-    connection was asked for. Until `down_until`, in steady seconds, no request is answered in time.
+    - `connects_in`: seconds that the next connections take to open.
+    - `keys`: answers to requests for the platform's keys.
+    - `fresh`: for each request, whether a new connection was requested.
+    - `down_until`: steady time before which no request is answered in time.
+
+    A planned callable is called when its answer is due.
     """
 
     clock: MovedClock
@@ -122,23 +124,23 @@ class Network:
         depart()
         self.sent.append(request)
         self.fresh.append(fresh)
-        self.clock.move(TRIP_SECONDS)
+        self.clock.move(ROUND_TRIP_SECONDS)
         if request.method == "GET":
             return self.keys.pop(0)
         if self.clock.steady() < self.down_until:
             return TIMEOUT
         key = orjson.loads(request.body)["out_biz_no"]
-        laid_out = self.answers.get(key, [])
-        answer = laid_out.pop(0) if laid_out else reply(200, out_biz_no=key)
+        planned = self.answers.get(key, [])
+        answer = planned.pop(0) if planned else reply(200, out_biz_no=key)
         answer = answer if isinstance(answer, Reply | Lost) else answer()
-        return replace(answer, round_trip=TRIP) if isinstance(answer, Reply) else answer
+        return replace(answer, round_trip=ROUND_TRIP) if isinstance(answer, Reply) else answer
 
     def keys_sent(self) -> list[str]:
         return [orjson.loads(request.body)["out_biz_no"] for request in self.sent if request.method == "POST"]
 
 
-class Permitting:
-    """A quota that gives a permit at once; late ones are as old as the test says."""
+class FakeQuota:
+    """A quota that gives each permit immediately. `late_by` are the ages of the next permits, in seconds."""
 
     def __init__(self, clock: MovedClock) -> None:
         self._clock = clock
@@ -160,41 +162,41 @@ class Permitting:
         self.slowed.append(wait_seconds)
 
 
-class Highest(Random):
-    """Chance that always waits as long as it may."""
+class LongestWaits(Random):
+    """Randomness that always picks the longest wait."""
 
     def uniform(self, a: float, b: float) -> float:
         return b
 
 
-class Book:
-    """A ledger of settlements; admits everything unless told otherwise, until its job is taken."""
+class FakeLedger:
+    """A ledger that records events and settlements. It admits each due unless `admissions` differs."""
 
     def __init__(self) -> None:
-        self.is_taken = False
+        self.job_is_taken = False
         self.admissions: dict[str, Admission] = {}
-        self.lines: list[str] = []
+        self.events: list[str] = []
         self.limits: list[int] = []
         self.settled: dict[str, Settlement] = {}
 
     def intend(self, dues: Sequence[Due]) -> list[Admission]:
-        self.lines.extend(f"intend {due.identity}" for due in dues)
+        self.events.extend(f"intend {due.identity}" for due in dues)
         return [self.admissions.get(due.identity, Go(doubt=False)) for due in dues]
 
     def settle(self, due: Due, end: Settlement) -> None:
-        self.lines.append(f"settle {due.identity} {end.status}")
+        self.events.append(f"settle {due.identity} {end.status}")
         self.settled[due.identity] = end
 
     def limit_waiting(self, outcomes: int) -> None:
         self.limits.append(outcomes)
 
     def keep_job(self) -> None:
-        if self.is_taken:
+        if self.job_is_taken:
             raise LedgerError("the job was taken over")
 
 
-class DryRun:
-    """All parts of a delivery, ready to be carried out."""
+class WriterHarness:
+    """A writer with all its services, ready to deliver."""
 
     def __init__(
         self,
@@ -207,42 +209,42 @@ class DryRun:
         self.clock = MovedClock()
         until = None if until_seconds is None else self.clock.now() + timedelta(seconds=until_seconds)
         self.control = RunControl(self.clock, until=until)
-        self.signer = PlainSigner()
-        self.network = Network(self.clock)
-        self.quota = Permitting(self.clock)
+        self.signer = FakeSigner()
+        self.network = FakeNetwork(self.clock)
+        self.quota = FakeQuota(self.clock)
         self.breaker = CircuitBreaker(self.clock, outage_limit_seconds)
-        self.book = Book()
-        chance = Highest(7)
-        self.means = Means(
+        self.ledger = FakeLedger()
+        chance = LongestWaits(7)
+        self.services = Services(
             api=api,
             signer=self.signer,
             transport=self.network,
             quota=self.quota,
             control=self.control,
             breaker=self.breaker,
-            streaks=FailureStreaks(RefusalStreak(), EqualEndings()),
+            streaks=FailureStreaks(),
             keys=Keys(self.signer, self.network, self.clock, chance),
             policy=RetryPolicy(max_attempts, base_seconds=1.0, cap_seconds=8.0),
             clock=self.clock,
             chance=chance,
         )
-        self.writer = Writer(self.means, self.book, workers=2)
+        self.writer = Writer(self.services, self.ledger, workers=2)
 
-    def lay_out(self, key: str, answers: Iterable[Answer | Callable[[], Answer]]) -> None:
-        """Say how the platform answers the next requests with this key."""
+    def plan_answers(self, key: str, answers: Iterable[Answer | Callable[[], Answer]]) -> None:
+        """Set the platform's answers to the next requests with this key."""
         self.network.answers[key] = list(answers)
 
-    def carry(self, *dues: Due) -> dict[str, Settlement]:
-        """Carry one lane, and return what was settled."""
-        return self.carry_all([dues])
+    def deliver(self, *dues: Due) -> dict[str, Settlement]:
+        """Deliver one lane; return the settlements."""
+        return self.deliver_all([dues])
 
-    def carry_all(self, lanes: Iterable[Sequence[Due]]) -> dict[str, Settlement]:
-        """Carry lanes by one worker, and return what was settled."""
-        queue = self.handed_out(lanes, at_once=1)
+    def deliver_all(self, lanes: Iterable[Sequence[Due]]) -> dict[str, Settlement]:
+        """Deliver lanes with one worker; return the settlements."""
+        queue = self.lane_queue(lanes, at_once=1)
         for lane in queue:
-            queue.carry(lane)
-        return self.book.settled
+            queue.deliver(lane)
+        return self.ledger.settled
 
-    def handed_out(self, lanes: Iterable[Sequence[Due]], *, at_once: int) -> LaneQueue:
-        """Return lanes to carry; so many dues are admitted at once."""
-        return self.writer.handed_out(iter(lanes), dues=at_once)
+    def lane_queue(self, lanes: Iterable[Sequence[Due]], *, at_once: int) -> LaneQueue:
+        """Return the queue of lanes; `at_once` dues are admitted together."""
+        return self.writer.lane_queue(iter(lanes), dues=at_once)
