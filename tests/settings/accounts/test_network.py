@@ -26,7 +26,7 @@ OUT = {"HTTPS_PROXY": "http://out.example:3128"}
     ],
 )
 def test_base_urls_that_are_safe(given: str, base_url: str, sample: str, load_text: Load) -> None:
-    """https goes anywhere, http only to this machine; the gateway lies under the base URL."""
+    """https is accepted for any host, http for this machine only; the gateway is below the base URL."""
     account = load_text(sample.replace(BASE, f'base_url = "{given}"')).accounts["zhima"]
 
     assert (account.base_url, getattr(account, "gateway_url", None)) == (base_url, f"{base_url}/gateway.do")
@@ -37,8 +37,8 @@ def test_base_urls_that_are_safe(given: str, base_url: str, sample: str, load_te
     ["openapi.alipay.com", "127.0.0.1.evil.example", "localhost.example", "127.1", "0.0.0.0", "10.0.0.1", "[fe80::1]"],
 )
 @pytest.mark.parametrize("key", ["base_url", "gateway_url"])
-def test_http_leaves_this_machine_for_nobody(key: str, host: str, sample: str, faults_of: FaultsOf) -> None:
-    """http to anything but the loopback is refused, also where the name looks like it."""
+def test_http_to_another_machine_is_refused(key: str, host: str, sample: str, faults_of: FaultsOf) -> None:
+    """http is refused for every host but the loopback, also for names that look like it."""
     assert faults_of(sample.replace(BASE, f'{key} = "http://{host}"')) == [
         f"{ZHIMA} {key}: http is for this machine only (localhost, 127.0.0.0/8, ::1); write https"
     ]
@@ -59,7 +59,7 @@ def test_http_leaves_this_machine_for_nobody(key: str, host: str, sample: str, f
     ],
 )
 def test_a_base_url_is_a_host_and_no_more(url: str, sample: str, faults_of: FaultsOf) -> None:
-    """Path, query, fragment and user have no place in a base URL."""
+    """A base URL with a path, query, fragment or user is refused."""
     assert faults_of(sample.replace(BASE, f'base_url = "{url}"')) == [
         f"{ZHIMA} base_url: must be https://HOST or https://HOST:PORT, without user, path or query"
     ]
@@ -67,7 +67,7 @@ def test_a_base_url_is_a_host_and_no_more(url: str, sample: str, faults_of: Faul
 
 @pytest.mark.parametrize("url", ["https://h:0", "https://h:65536", "https://[::::]"])
 def test_a_base_url_names_a_host_and_a_port_that_can_be(url: str, sample: str, faults_of: FaultsOf) -> None:
-    """An address that can't be is refused."""
+    """A base URL without a host, or with an impossible port, is refused."""
     assert faults_of(sample.replace(BASE, f'base_url = "{url}"'), environ=OUT) == [
         f"{ZHIMA} base_url: must name a host, and a port from 1 to 65535 if any"
     ]
@@ -95,23 +95,23 @@ def test_a_base_url_names_a_host_and_a_port_that_can_be(url: str, sample: str, f
         pytest.param('base_url = "http://127.0.0.1:8080"', OUT, None, id="this machine needs no proxy"),
     ],
 )
-def test_the_proxy_is_settled_at_the_start(
+def test_the_proxy_is_chosen_at_load_time(
     given: str, environ: Mapping[str, str], proxy: str | None, sample: str, load_text: Load
 ) -> None:
-    """An account's own proxy wins over HTTPS_PROXY, which NO_PROXY can switch off."""
+    """An account's own proxy comes before HTTPS_PROXY, and NO_PROXY switches HTTPS_PROXY off."""
     assert load_text(sample.replace(BASE, given), environ=environ).accounts["zhima"].proxy == proxy
 
 
 @pytest.mark.parametrize("proxy", ["socks5://p.example:1", "http://", "http://p:99999"])
 def test_a_proxy_of_the_environment_is_checked(proxy: str, sample: str, faults_of: FaultsOf) -> None:
-    """A proxy that can't be used stops the run before the first request does."""
+    """An unusable proxy is reported when the config is loaded."""
     assert faults_of(sample, environ={"HTTPS_PROXY": proxy}) == [
-        f"{ZHIMA} proxy: the environment variable HTTPS_PROXY must be http://HOST:PORT; mend it or unset it"
+        f"{ZHIMA} proxy: the environment variable HTTPS_PROXY must be http://HOST:PORT; fix it or unset it"
     ]
 
 
-def test_the_ca_bundle_is_settled_at_the_start(folder: Path, sample: str, load_text: Load) -> None:
-    """An account's own CA bundle wins over REQUESTS_CA_BUNDLE, and that over SSL_CERT_FILE."""
+def test_the_ca_bundle_is_chosen_at_load_time(folder: Path, sample: str, load_text: Load) -> None:
+    """An account's own CA bundle comes before REQUESTS_CA_BUNDLE, and that before SSL_CERT_FILE."""
     own = sample.replace(BASE, f'{BASE}\nca_bundle_file = "keys/root_cert.crt"')
     first, second = folder / "keys/app_cert.crt", folder / "keys/alipay_cert.crt"
     both = {"SSL_CERT_FILE": str(second), "REQUESTS_CA_BUNDLE": str(first)}
@@ -134,7 +134,7 @@ def test_the_ca_bundle_is_settled_at_the_start(folder: Path, sample: str, load_t
     ],
 )
 def test_a_ca_bundle_is_checked(file: str, messages: str, sample: str, faults_of: FaultsOf) -> None:
-    """A CA bundle that is missing or holds no certificate is a fault."""
+    """A CA bundle that is missing, or holds no certificate, is a fault."""
     assert faults_of(sample.replace(BASE, f'ca_bundle_file = "{file}"')) == [
         f"{ZHIMA} ca_bundle_file: {file}: {messages}"
     ]

@@ -10,26 +10,26 @@ Load = Callable[..., Config]
 
 
 def test_a_config_in_good_order_has_no_warnings(sample_with_points: str, load_text: Load, now: datetime) -> None:
-    """Keys of the owner's alone and certificates of long life are no cause for a word."""
+    """Keys readable only by their owner and certificates valid for long give no warning."""
     assert warnings(load_text(sample_with_points), at=now) == []
 
 
 def test_files_open_to_others_are_warned_of(folder: Path, sample: str, load_text: Load, now: datetime) -> None:
-    """A config that others may change, a key that others may read, an account that is not used: all are told."""
+    """A config that others may change, a key that others may read and an unused account each give a warning."""
     config = load_text(sample)
     config.path.chmod(0o664)
     key = folder / "keys/app_private_key.pem"
     key.chmod(0o640)
 
     assert warnings(config, at=now) == [
-        f"{config.path}: others than its owner may change it; run chmod go-w on it",
+        f"{config.path}: users other than its owner may change it; run chmod go-w on it",
         f"{config.path} [accounts.card]: no job uses it, so its keys are not checked",
-        f"{config.path} [accounts.zhima]: others than its owner may open {key}; run chmod 600 on it",
+        f"{config.path} [accounts.zhima]: users other than its owner may open {key}; run chmod 600 on it",
     ]
 
 
 def test_certificates_about_to_expire_are_warned_of(sample_with_points: str, load_text: Load, now: datetime) -> None:
-    """A certificate with less than 30 days is told with its date."""
+    """A certificate that expires within 30 days gives a warning with its date."""
     certificates = """\
         app_cert_file = "keys/app_cert_soon.crt"
         alipay_cert_file = "keys/alipay_cert.crt"
@@ -41,24 +41,25 @@ def test_certificates_about_to_expire_are_warned_of(sample_with_points: str, loa
     config = load_text(text)
 
     assert warnings(config, at=now) == [
-        f"{config.path} [accounts.zhima] app_cert_file: a certificate expires on 2026-03-10; fetch a new one before",
+        f"{config.path} [accounts.zhima] app_cert_file: a certificate expires on 2026-03-10; "
+        "replace it before that day",
         f"{config.path} [accounts.card] platform_cert_file: a certificate expires on 2026-03-10; "
-        "fetch a new one before",
+        "replace it before that day",
     ]
 
 
 @pytest.mark.parametrize(
     ("zone", "warning"),
     [
-        ("Etc/GMT+8", "Etc/GMT+8 is UTC-8, its sign is reversed; for China's time write Asia/Shanghai"),
-        ("Etc/GMT-8", "Etc/GMT-8 is UTC+8, its sign is reversed; for China's time write Asia/Shanghai"),
-        ("Etc/GMT-9", "Etc/GMT-9 is UTC+9, its sign is reversed"),
+        ("Etc/GMT+8", "Etc/GMT+8 means UTC-8 (the sign is reversed); for China's time write Asia/Shanghai"),
+        ("Etc/GMT-8", "Etc/GMT-8 means UTC+8 (the sign is reversed); for China's time write Asia/Shanghai"),
+        ("Etc/GMT-9", "Etc/GMT-9 means UTC+9 (the sign is reversed)"),
     ],
 )
 def test_zones_with_a_reversed_sign_are_warned_of(
     zone: str, warning: str, sample_with_points: str, load_text: Load, now: datetime
 ) -> None:
-    """A zone whose name has the sign of the other direction is told with the offset that it has."""
+    """A zone with a reversed sign in its name gives a warning with its real offset."""
     config = load_text(sample_with_points.replace("Asia/Shanghai", zone))
 
     assert warnings(config, at=now) == [f"{config.path} [jobs.orders] timezone: {warning}"]
@@ -66,12 +67,12 @@ def test_zones_with_a_reversed_sign_are_warned_of(
 
 @pytest.mark.parametrize("zone", ["Asia/Shanghai", "Etc/GMT", "Etc/GMT+0", "Etc/UTC", "GMT0", "PRC"])
 def test_other_zones_are_not_warned_of(zone: str, sample_with_points: str, load_text: Load, now: datetime) -> None:
-    """A zone whose name says what its clocks show is no cause for a word."""
+    """A zone whose name shows its real offset gives no warning."""
     assert warnings(load_text(sample_with_points.replace("Asia/Shanghai", zone)), at=now) == []
 
 
 def test_sha1_is_warned_of(sample: str, load_text: Load, now: datetime) -> None:
-    """The old signature of the gateway works, and is told."""
+    """The gateway's old signature type works, and gives a warning."""
     config = load_text(sample.replace('platform = "alipay"', 'platform = "alipay"\nsign_type = "RSA"'))
 
     assert warnings(config, at=now)[-1] == (

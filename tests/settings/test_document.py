@@ -27,8 +27,8 @@ AT = datetime(2026, 3, 1, tzinfo=UTC)
         pytest.param("a = 1979-02-30", "line 1, column 5", id="no date"),
     ],
 )
-def test_bad_toml_is_told_with_line_and_column(text: str, place: str, faults_of: FaultsOf) -> None:
-    """A file that is no TOML is told with the place where it ceases to be."""
+def test_bad_toml_is_reported_with_line_and_column(text: str, place: str, faults_of: FaultsOf) -> None:
+    """Invalid TOML is reported with line and column."""
     found = [fault.rpartition(": ")[0] for fault in faults_of(text)]
 
     assert found == [f"backfill.toml {place}: not valid TOML"]
@@ -38,31 +38,31 @@ def test_bad_toml_is_told_with_line_and_column(text: str, place: str, faults_of:
     "text",
     [pytest.param("a = " + "9" * 5000, id="endless number"), pytest.param("a = " + "[" * 5000, id="endless nesting")],
 )
-def test_toml_beyond_all_measure_is_told(text: str, faults_of: FaultsOf) -> None:
-    """What breaks the parser itself is a fault of the file."""
-    assert faults_of(text) == ["backfill.toml: not valid TOML: a number or a nesting is beyond all measure"]
+def test_toml_that_breaks_the_parser_is_reported(text: str, faults_of: FaultsOf) -> None:
+    """A file that breaks the parser itself is reported as a fault of the file."""
+    assert faults_of(text) == ["backfill.toml: not valid TOML: a number is too long, or values are nested too deep"]
 
 
-def test_another_encoding_is_told_with_its_line(tmp_path: Path) -> None:
-    """A config that is not UTF-8 is told with the line."""
+def test_another_encoding_is_reported_with_its_line(tmp_path: Path) -> None:
+    """A config that is not UTF-8 is reported with the line."""
     path = tmp_path / "backfill.toml"
     path.write_bytes(b"a = 1\nb = '" + "消费".encode("gbk") + b"'\n")
 
     assert faults(path) == [f"{path} line 2: not UTF-8; save the file as UTF-8"]
 
 
-def test_a_missing_config_is_told_with_what_to_do(tmp_path: Path) -> None:
-    """Where no config is, the fault says where it was looked for and how to get one."""
+def test_a_missing_config_is_reported_with_advice(tmp_path: Path) -> None:
+    """The fault of a missing config names its full path and how to get one."""
     path = tmp_path / "backfill.toml"
 
     assert faults(path) == [
-        f"{path}: no config file at {path}; name yours with --config or BACKFILL_CONFIG, "
-        "or let `backfill simulate --keys DIR` write one to start from"
+        f"{path}: no config file at {path}; name it with --config or BACKFILL_CONFIG, "
+        "or write an example with `backfill simulate --keys DIR`"
     ]
 
 
 def test_a_folder_is_no_config(tmp_path: Path) -> None:
-    """What can't be read is told with the system's word for it."""
+    """A path that can't be read is reported with the system's reason."""
     assert faults(tmp_path) == [f"{tmp_path}: the config file can't be read: Is a directory"]
 
 
@@ -73,7 +73,7 @@ def faults(path: Path, environ: Mapping[str, str] = MappingProxyType({})) -> lis
 
 
 def names_in(part: Any) -> Iterator[str]:
-    """Yield every name and every word that the config's schema knows."""
+    """Yield every name and every enum word of the config's schema."""
     if isinstance(part, dict):
         yield from part.get("properties", {})
         yield from part.get("enum", ())
@@ -143,8 +143,8 @@ FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCh
 
 @FUZZ
 @given(config=CONFIGS, environ=st.dictionaries(VARIABLES, st.text(max_size=20) | TEXTS))
-def test_whatever_toml_says_is_told(config: dict[str, Any], environ: dict[str, str], tmp_path: Path) -> None:
-    """A config of any content, in any environment, is told its faults; nothing else is ever raised."""
+def test_any_toml_loads_or_gives_faults(config: dict[str, Any], environ: dict[str, str], tmp_path: Path) -> None:
+    """A config of any content, in any environment, loads or raises SettingsError."""
     path = tmp_path / "backfill.toml"
     path.write_text("\n".join(f"{json.dumps(key)} = {toml(value)}" for key, value in config.items()), encoding="utf-8")
 
@@ -156,8 +156,8 @@ def test_whatever_toml_says_is_told(config: dict[str, Any], environ: dict[str, s
 
 @FUZZ
 @given(data=st.binary() | st.text(alphabet=string.printable).map(str.encode))
-def test_whatever_a_file_holds_is_told(data: bytes, tmp_path: Path) -> None:
-    """A file of any bytes is told its faults; nothing else is ever raised."""
+def test_any_bytes_give_faults(data: bytes, tmp_path: Path) -> None:
+    """A file of any bytes raises nothing but SettingsError."""
     path = tmp_path / "backfill.toml"
     path.write_bytes(data)
 

@@ -87,7 +87,7 @@ FAULTS = [
     pytest.param(
         PUBLIC_KEY_LINE,
         f'{PUBLIC_KEY_LINE}\napp_auth_token_file = "keys/rubbish.pem"',
-        f"{ZHIMA} app_auth_token_file: keys/rubbish.pem is no token; "
+        f"{ZHIMA} app_auth_token_file: keys/rubbish.pem is not a token; "
         "give the token alone, without blanks or line breaks",
         id="token",
     ),
@@ -101,7 +101,7 @@ FAULTS = [
         PUBLIC_KEY_LINE,
         certificates(app="alipay_cert.crt"),
         f"{ZHIMA} app_cert_file: keys/alipay_cert.crt does not belong to the app's private key; "
-        "put the certificate there that the console gave out for this key (appCertPublicKey_*.crt)",
+        "put the certificate there that the console issued for this key (appCertPublicKey_*.crt)",
         id="key and certificate",
     ),
     pytest.param(
@@ -146,14 +146,14 @@ FAULTS = [
 def test_a_fault_of_a_key_is_one_sentence(
     old: str, new: str, fault: str, sample_with_points: str, faults_of: FaultsOf
 ) -> None:
-    """A key that can't be used gives one sentence with table, key and file."""
+    """An unusable key gives one sentence with table, key and file."""
     assert old in sample_with_points
 
     assert faults_of(sample_with_points.replace(old, new, 1)) == [fault]
 
 
-def test_all_faults_are_told_at_once(sample_with_points: str, faults_of: FaultsOf) -> None:
-    """Faults of structure, contradictions and faults of keys come together, each once."""
+def test_all_faults_are_reported_together(sample_with_points: str, faults_of: FaultsOf) -> None:
+    """One error holds the faults of structure, the contradictions and the faults of keys, each once."""
     text = (
         sample_with_points.replace("concurrency", "concurency")
         .replace("rate = 20", 'rate = "20"')
@@ -174,8 +174,8 @@ def test_all_faults_are_told_at_once(sample_with_points: str, faults_of: FaultsO
     ]
 
 
-def test_an_unreadable_key_file_is_told(folder: Path, sample: str, faults_of: FaultsOf) -> None:
-    """What the system says of a key file that can't be opened is passed on."""
+def test_an_unreadable_key_file_is_reported(folder: Path, sample: str, faults_of: FaultsOf) -> None:
+    """A key file that can't be opened is reported with the system's reason."""
     key = folder / "keys/app_private_key.pem"
     key.unlink()
     key.symlink_to(key)

@@ -1,4 +1,4 @@
-"""Where keys and secrets come from: a file, or an environment variable."""
+"""Keys and secrets, read from files and environment variables."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,16 +8,17 @@ from typing import TypeVar
 
 from pipeline.errors import SettingsError
 from pipeline.settings.table import Table
-from pipeline.settings.words import looks_secret
+from pipeline.settings.wording import looks_secret
 
+# No key or certificate file is near this size.
 _MAX_BYTES = 1_000_000
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a config speaks of beside itself: the folder its paths start from, the environment, the moment."""
+class LoadContext:
+    """The context of a config: the folder that its paths start from, the environment, the moment of loading."""
 
     folder: Path
     environ: Mapping[str, str] = field(repr=False)
@@ -26,37 +27,37 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a file or variable held. `name` says in faults which one, with the file, table and key that name it."""
+    """The content of a file or variable. `name` names it in faults, after the config's file, table and key."""
 
     name: str
     data: bytes = field(repr=False)
 
 
-def check_one_origin(table: Table, secret: str, *, needed: bool) -> None:
-    """Tell the fault of a secret that is named twice, or is needed and not named."""
+def check_named_once(table: Table, secret: str, *, needed: bool) -> None:
+    """Report a secret that is named twice, or that is needed and not named."""
     file_key, env_key = f"{secret}_file", f"{secret}_env"
     if file_key in table and env_key in table:
-        table.fault(env_key, f"given beside {file_key}; keep one of the two")
+        table.fault(env_key, f"given together with {file_key}; keep one of the two")
     if needed and file_key not in table and env_key not in table:
         table.fault(file_key, f"missing; name a file here, or an environment variable in {env_key}")
 
 
-def load_secret(table: Table, secret: str, around: Surroundings, load: Callable[[bytes, str], _T]) -> _T | None:
-    """Return what `load` makes of a secret; None where none is named, or its fault is told."""
+def load_secret(table: Table, secret: str, context: LoadContext, load: Callable[[bytes, str], _T]) -> _T | None:
+    """Return a secret as `load` parses it; None if none is named, or if it is at fault, which is reported."""
     if f"{secret}_file" in table:
-        return load_file(table, f"{secret}_file", around, load)
-    return _loaded(table, _find_variable(table, f"{secret}_env", around), load)
+        return load_file(table, f"{secret}_file", context, load)
+    return _loaded(table, _find_variable(table, f"{secret}_env", context), load)
 
 
-def load_file(table: Table, key: str, around: Surroundings, load: Callable[[bytes, str], _T]) -> _T | None:
-    """Return what `load` makes of the file that a key names; None where none is named, or its fault is told."""
-    return _loaded(table, _find_file(table, key, around), load)
+def load_file(table: Table, key: str, context: LoadContext, load: Callable[[bytes, str], _T]) -> _T | None:
+    """Return a named file as `load` parses it; None if none is named, or if it is at fault, which is reported."""
+    return _loaded(table, _find_file(table, key, context), load)
 
 
-def secret_files(table: Table, secrets: Iterable[str], around: Surroundings) -> tuple[Path, ...]:
+def secret_files(table: Table, secrets: Iterable[str], context: LoadContext) -> tuple[Path, ...]:
     """Return the files that hold the table's secrets."""
     named = (table.text(f"{secret}_file") for secret in secrets)
-    return tuple(around.folder / file for file in named if file is not None)
+    return tuple(context.folder / file for file in named if file is not None)
 
 
 def _loaded(table: Table, found: _Found | None, load: Callable[[bytes, str], _T]) -> _T | None:
@@ -67,13 +68,13 @@ def _loaded(table: Table, found: _Found | None, load: Callable[[bytes, str], _T]
         return None
 
 
-def _find_file(table: Table, key: str, around: Surroundings) -> _Found | None:
+def _find_file(table: Table, key: str, context: LoadContext) -> _Found | None:
     value = table.text(key)
     if value is None:
         return None
-    # A key pasted where its file belongs must not come back in a fault.
+    # A key pasted in place of its file name must not appear in a fault.
     shown = "the file" if looks_secret(value) else value
-    path = around.folder / value
+    path = context.folder / value
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
@@ -86,12 +87,12 @@ def _find_file(table: Table, key: str, around: Surroundings) -> _Found | None:
     return _checked(table, key, shown, data)
 
 
-def _find_variable(table: Table, key: str, around: Surroundings) -> _Found | None:
+def _find_variable(table: Table, key: str, context: LoadContext) -> _Found | None:
     variable = table.text(key)
     if variable is None:
         return None
     shown = "the environment variable" if looks_secret(variable) else f"the environment variable {variable}"
-    value = around.environ.get(variable)
+    value = context.environ.get(variable)
     if value is None:
         table.fault(key, f"{shown} is not set")
         return None
@@ -109,8 +110,8 @@ def _checked(table: Table, key: str, shown: str, data: bytes) -> _Found | None:
 
 
 def load_token(data: bytes, name: str) -> str:
-    """Return a token of printable ASCII without blanks, as HTTP headers take it."""
+    """Return a token of printable ASCII without blanks, fit for an HTTP header; raise SettingsError otherwise."""
     token = data.strip().decode("ascii", "replace")
     if not all("!" <= character <= "~" for character in token):
-        raise SettingsError([f"{name} is no token; give the token alone, without blanks or line breaks"])
+        raise SettingsError([f"{name} is not a token; give the token alone, without blanks or line breaks"])
     return token

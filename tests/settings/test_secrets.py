@@ -22,7 +22,7 @@ def full(sample_with_points: str) -> str:
 
 
 def test_no_repr_shows_a_secret(full: str, load_text: Load) -> None:
-    """The repr of a whole config holds none of its secrets, and no key."""
+    """The repr of a config shows none of its secrets or keys."""
     config = load_text(full, environ=ENVIRON)
 
     assert secrets(config) == (AES, TOKEN, "p%40ss", "p@ss", APIV3)
@@ -39,12 +39,12 @@ def test_no_repr_shows_a_secret(full: str, load_text: Load) -> None:
     ],
 )
 def test_a_secret_in_the_config_is_refused_with_advice(name: str, table: str, sample: str, faults_of: FaultsOf) -> None:
-    """A secret that stands in the TOML is refused, unshown, with where to put it."""
+    """A secret in the TOML is refused with advice, and not shown."""
     text = sample.replace(f"[{table}]", f'[{table}]\n{name} = "SECRET"')
 
     assert faults_of(text) == [
-        f"backfill.toml [{table}] {name}: a secret never stands in the config; put it into a file and name that in "
-        f"{name}_file, or into an environment variable and name that in {name}_env"
+        f"backfill.toml [{table}] {name}: a secret must not be in the config; put it into a file and name the file in "
+        f"{name}_file, or into an environment variable and name the variable in {name}_env"
     ]
 
 
@@ -61,7 +61,7 @@ def test_a_secret_in_the_config_is_refused_with_advice(name: str, table: str, sa
 def test_a_secret_pasted_in_the_place_of_its_name_is_not_shown(
     key: str, pasted: str, sample: str, faults_of: FaultsOf
 ) -> None:
-    """Who gives the secret where its file or variable belongs gets a fault that does not repeat it."""
+    """A secret given in place of its file or variable gives a fault that does not show it."""
     faults = faults_of(sample.replace('private_key_file = "keys/app_private_key.pem"', f'{key} = "{pasted}"'))
 
     assert len(faults) == 1
@@ -100,12 +100,12 @@ def test_a_secret_pasted_in_the_place_of_its_name_is_not_shown(
     ],
 )
 def test_a_password_within_a_url_is_refused(old: str, new: str, fault: str, sample: str, faults_of: FaultsOf) -> None:
-    """A URL that carries a password is refused without being shown."""
+    """A URL with a password is refused, and not shown."""
     assert faults_of(sample.replace(old, new)) == [f"backfill.toml {fault}"]
 
 
 def test_faults_of_secrets_do_not_show_them(full: str, faults_of: FaultsOf) -> None:
-    """A secret of the wrong kind is told by the name of its variable alone."""
+    """A secret of the wrong kind is reported by the name of its variable only."""
     environ: Mapping[str, str] = {
         "V3": "SECRET",
         "AES": "SECRET",

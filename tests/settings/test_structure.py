@@ -163,7 +163,7 @@ FAULTS = [
     pytest.param(
         "[jobs.orders.units]",
         '[jobs.orders.values.biz_action]\n"" = "ORDER_PAID"\n[jobs.orders.units]',
-        'backfill.toml [jobs.orders.values.biz_action] "": no name for a key; write it otherwise',
+        'backfill.toml [jobs.orders.values.biz_action] "": not a valid key; rename it',
         id="empty word",
     ),
     pytest.param(
@@ -216,9 +216,7 @@ FAULTS = [
         'backfill.toml [jobs] "a/b": the name must be letters, digits, blanks and the signs . _ - only, 100 at most',
         id="name of a job",
     ),
-    pytest.param(
-        "rate = 20", 'rate = 20\n"" = 1', f'{ORDERS} "": no name for a key; write it otherwise', id="empty name"
-    ),
+    pytest.param("rate = 20", 'rate = 20\n"" = 1', f'{ORDERS} "": not a valid key; rename it', id="empty name"),
 ]
 
 
@@ -226,12 +224,12 @@ FAULTS = [
 def test_a_fault_of_structure_is_one_sentence(
     old: str, new: str, fault: str, sample_with_points: str, faults_of: FaultsOf
 ) -> None:
-    """What does not fit the schema gives one sentence with file, table, key and rule."""
+    """A value that breaks the schema gives one sentence with file, table, key and rule."""
     assert old in sample_with_points
 
     assert faults_of(sample_with_points.replace(old, new, 1)) == [fault]
 
 
 def test_an_empty_config_lacks_everything(faults_of: FaultsOf) -> None:
-    """What a config can't do without is named."""
+    """The faults of an empty config name the required tables."""
     assert faults_of("") == ["backfill.toml accounts: missing", "backfill.toml jobs: missing"]

@@ -31,7 +31,7 @@ public_key_file = "keys/wechatpay_public_key.pem"
 def test_the_sample_loads_as_written(
     folder: Path, key_files: Mapping[str, bytes], sample: str, load_text: Load
 ) -> None:
-    """The sample of the contract turns into these values."""
+    """The sample of the contract loads as these values."""
     config = load_text(sample)
 
     account = config.accounts["zhima"]
@@ -98,7 +98,7 @@ def private_pem(account: AlipayAccount | WechatAccount) -> bytes:
 
 
 def test_certificate_mode_loads(folder: Path, key_files: Mapping[str, bytes], sample: str, load_text: Load) -> None:
-    """Certificates take the public key's place, an expired one beside a valid one is left out, secrets are read."""
+    """Certificates replace the public key, an expired one beside a valid one is left out, and secrets are read."""
     environ = {"AES_KEY": "MDEyMzQ1Njc4OWFiY2RlZg==", "APP_TOKEN": " 202601BBtoken\n"}
     plain = load_text(sample).accounts["zhima"]
 
@@ -122,7 +122,7 @@ def test_certificate_mode_loads(folder: Path, key_files: Mapping[str, bytes], sa
 def test_points_load_with_the_rate_of_the_platform(
     folder: Path, key_files: Mapping[str, bytes], sample_with_points: str, load_text: Load
 ) -> None:
-    """A job of points has the platform's 5 requests per second, and all else by default."""
+    """A job of points gets the platform's 5 requests per second, and defaults for the rest."""
     config = load_text(sample_with_points, only_job="points")
 
     account = config.accounts["card"]
@@ -177,7 +177,7 @@ def test_points_load_with_the_rate_of_the_platform(
 def test_wechat_pay_is_verified_by_certificates_too(
     given: str, certificates: int, apiv3_key: bytes | None, sample_with_points: str, load_text: Load
 ) -> None:
-    """Instead of the public key an account may have platform certificates, or the key to fetch them with."""
+    """An account may have platform certificates, or the key to download them, instead of the public key."""
     text = sample_with_points.replace(WECHAT_PUBLIC_KEY, given)
 
     account = load_text(text, environ={"V3": "v" * 32}).accounts["card"]
@@ -197,7 +197,7 @@ def test_wechat_pay_is_verified_by_certificates_too(
 def test_a_private_key_comes_from_the_environment(
     shape: Callable[[bytes], str], key_files: Mapping[str, bytes], sample: str, load_text: Load
 ) -> None:
-    """An environment variable holds a private key as a file would, and then no file is named."""
+    """An environment variable may hold the private key instead of a file."""
     text = sample.replace('private_key_file = "keys/app_private_key.pem"', 'private_key_env = "APP_KEY"')
 
     account = load_text(text, environ={"APP_KEY": shape(key_files["app_private_key.pem"])}).accounts["zhima"]
@@ -206,7 +206,7 @@ def test_a_private_key_comes_from_the_environment(
 
 
 def test_dotted_fields_count_as_one_name(sample: str, load_text: Load) -> None:
-    """`biz_data.city`, quoted or not, is one field; numbers and truths of TOML turn into texts."""
+    """`biz_data.city`, quoted or not, is one field; TOML's numbers and booleans become texts."""
     states = """
         [jobs.states]
         export = "states"
@@ -227,7 +227,7 @@ def test_dotted_fields_count_as_one_name(sample: str, load_text: Load) -> None:
 
 
 def test_the_words_of_an_export_load(sample: str, load_text: Load) -> None:
-    """Words may be numbers with zeros before them; a part of biz_data has words of its own, dotted or quoted."""
+    """Words may be numbers with leading zeros; a part of biz_data has its own words, dotted or quoted."""
     states = """
         [jobs.states]
         export = "states"
@@ -277,14 +277,14 @@ def test_the_words_of_an_export_load(sample: str, load_text: Load) -> None:
     ],
 )
 def test_csv_formats(given: str, form: CsvFormat, sample: str, load_text: Load) -> None:
-    """The words of [jobs.NAME.csv] turn into the reader's format."""
+    """The keys of [jobs.NAME.csv] become the reader's format."""
     text = sample.replace('encoding = "gb18030"', given)
 
     assert load_text(text).jobs["orders"].csv == form
 
 
 def test_inputs_of_a_job(sample: str, load_text: Load) -> None:
-    """A job may say which file has to be there, which sheet is read, and what INT96 times are."""
+    """A job may set a ready file, the sheet of a workbook, and how INT96 times count."""
     given = 'ready = "_SUCCESS"\nsheet = "明细"\nint96 = "local"\n[jobs.orders.csv]'
 
     job = load_text(sample.replace("[jobs.orders.csv]", given)).jobs["orders"]
@@ -300,7 +300,7 @@ def test_inputs_of_a_job(sample: str, load_text: Load) -> None:
     ],
 )
 def test_forms_of_times(given: str, formats: Mapping[str, tuple[str, ...]], sample: str, load_text: Load) -> None:
-    """A field has one form of times or several; a blank around one is not part of it."""
+    """A field has one form of times or several; blanks around a form are stripped."""
     assert load_text(f"{sample}[jobs.orders.formats]\n{given}\n").jobs["orders"].formats == formats
 
 
@@ -320,14 +320,14 @@ def test_an_absolute_path_of_the_ledger(sample: str, load_text: Load) -> None:
 
 
 def test_one_process_may_be_named(sample: str, load_text: Load) -> None:
-    """`processes = 1` of a job is what it is without."""
+    """`processes = 1` is the same as no entry."""
     named = load_text(sample.replace('account = "zhima"', 'account = "zhima"\nprocesses = 1', 1))
 
     assert named.jobs == load_text(sample).jobs
 
 
-def test_a_config_without_keys_is_enough_to_look_back(folder: Path, sample: str, load_text: Load) -> None:
-    """Without keys nothing of them is read, so that past runs can be shown where no key is."""
+def test_a_config_loads_without_keys(folder: Path, sample: str, load_text: Load) -> None:
+    """Without keys no key file is read, so that past runs can be shown on a machine without keys."""
     (folder / "keys/app_private_key.pem").unlink()
 
     config = load_text(sample, with_keys=False)
@@ -336,19 +336,19 @@ def test_a_config_without_keys_is_enough_to_look_back(folder: Path, sample: str,
 
 
 def test_keys_of_other_jobs_do_not_stop_a_job(folder: Path, sample_with_points: str, load_text: Load) -> None:
-    """With one job asked for, only the keys of its account are read."""
+    """With one job named, only the keys of its account are read."""
     (folder / "keys/apiclient_key.pem").unlink()
 
     assert list(load_text(sample_with_points, only_job="orders").accounts) == ["zhima"]
 
 
-def test_a_byte_order_mark_and_crlf_are_taken(sample: str, load_text: Load) -> None:
-    """A config that a Windows editor saved loads alike."""
+def test_a_byte_order_mark_and_crlf_are_accepted(sample: str, load_text: Load) -> None:
+    """A config saved by a Windows editor loads the same."""
     assert load_text("\ufeff" + sample.replace("\n", "\r\n")).jobs == load_text(sample).jobs
 
 
 def test_how_many_rows_may_fail_is_a_number_or_a_share(sample: str, load_text: Load) -> None:
-    """A job says how many of its rows may fail, and how many may be invalid; a fifth of them where it does not."""
+    """A job limits its failed rows and its invalid rows, by number or share; invalid ones to 20 % by default."""
     plain = load_text(sample).jobs["orders"]
 
     job = load_text(sample.replace("rate = 20", 'rate = 20\nmax_failures = 100\nmax_invalid = "2.5%"')).jobs["orders"]

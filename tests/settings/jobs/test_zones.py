@@ -1,4 +1,4 @@
-"""What is suggested for a name that is no time zone."""
+"""Suggestions for names that are no time zones."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -30,7 +30,7 @@ CHINA = "; for China's time write Asia/Shanghai"
     ],
 )
 def test_china_is_suggested_where_it_is_meant(name: str) -> None:
-    """Whatever people write for China's time, Asia/Shanghai is suggested."""
+    """Asia/Shanghai is suggested for the usual names of China's time."""
     assert suggested_zone(name) == CHINA
 
 
@@ -44,7 +44,7 @@ def test_china_is_suggested_where_it_is_meant(name: str) -> None:
     ],
 )
 def test_a_misspelt_city_is_found(name: str, zone: str) -> None:
-    """A name that is nearly that of a zone is taken for it."""
+    """The nearest zone is suggested for a misspelt name."""
     assert suggested_zone(name) == f'; did you mean "{zone}"?'
 
 
@@ -53,12 +53,12 @@ def test_a_misspelt_city_is_found(name: str, zone: str) -> None:
     ["UTC+9", "GMT-8", "UTC-08:00", "+09:00", "Etc/UTC+9", "JST", "PST", "IST", "Asia/Bangalore", "Mars", "时区"],
 )
 def test_no_zone_is_suggested_that_may_be_hours_off(name: str) -> None:
-    """An offset, an abbreviation or an unknown city is not taken for the zone whose name is nearest."""
+    """No zone is suggested for an offset, an abbreviation or an unknown city."""
     assert suggested_zone(name) == "; write an IANA name, an area and a city, such as Asia/Shanghai for UTC+8"
 
 
-def test_what_is_suggested_is_eight_hours_ahead() -> None:
-    """The clocks of Asia/Shanghai show what people mean by GMT+8."""
+def test_the_suggested_zone_is_eight_hours_ahead() -> None:
+    """The clocks of Asia/Shanghai show GMT+8."""
     offset = datetime(2026, 7, 1, tzinfo=UTC).astimezone(ZoneInfo("Asia/Shanghai")).utcoffset()
 
     assert str(offset) == "8:00:00"

@@ -51,7 +51,7 @@ FAULTS = [
     pytest.param(
         'account = "zhima"',
         'account = "zhima"\nprocesses = 2',
-        f"{ORDERS} processes: a SQLite ledger is sent by one process; write 1, or leave it out",
+        f"{ORDERS} processes: with a SQLite ledger only one process sends; write 1, or leave it out",
         id="several processes",
     ),
     pytest.param(
@@ -63,7 +63,7 @@ FAULTS = [
     pytest.param(
         'account = "zhima"',
         'account = "x"',
-        f"{ORDERS} account: no account has the name x; there are zhima and card",
+        f"{ORDERS} account: no account has the name x; the config has zhima and card",
         id="no account",
     ),
     pytest.param(
@@ -93,25 +93,25 @@ FAULTS = [
     pytest.param(
         '"gb18030"',
         '"gb18O30"',
-        "backfill.toml [jobs.orders.csv] encoding: no known encoding; did you mean gb18030?",
+        "backfill.toml [jobs.orders.csv] encoding: unknown encoding; did you mean gb18030?",
         id="encoding",
     ),
     pytest.param(
         '"gb18030"',
         '"hex"',
-        "backfill.toml [jobs.orders.csv] encoding: no known encoding; auto finds the usual ones",
+        "backfill.toml [jobs.orders.csv] encoding: unknown encoding; auto detects the usual ones",
         id="codec of no text",
     ),
     pytest.param(
         'encoding = "gb18030"',
         "delimiter = '\"'",
-        "backfill.toml [jobs.orders.csv] quote: the same as delimiter, or a part of it; they have to differ",
+        "backfill.toml [jobs.orders.csv] quote: must differ from delimiter and not be a part of it",
         id="delimiter and quote",
     ),
     pytest.param(
         'encoding = "gb18030"',
         'delimiter = "||"\nescape = "|"',
-        "backfill.toml [jobs.orders.csv] escape: the same as delimiter, or a part of it; they have to differ",
+        "backfill.toml [jobs.orders.csv] escape: must differ from delimiter and not be a part of it",
         id="delimiter and escape",
     ),
     pytest.param(
@@ -137,7 +137,7 @@ FAULTS = [
     pytest.param(
         "rate = 20",
         'order = "newest"',
-        f"{ORDERS} order: only points say when they changed, in updated_at; leave it out, or write source",
+        f"{ORDERS} order: newest is for points only; leave it out, or write source",
         id="order of what has no time",
     ),
     pytest.param(
@@ -174,14 +174,14 @@ FAULTS = [
     pytest.param(
         PUBLIC_KEY_LINE,
         f'{PUBLIC_KEY_LINE}\nprivate_key_env = "KEY"',
-        f"{ZHIMA} private_key_env: given beside private_key_file; keep one of the two",
+        f"{ZHIMA} private_key_env: given together with private_key_file; keep one of the two",
         id="two private keys",
     ),
     pytest.param(
         WECHAT_KEY_LINES,
         "",
-        f"{CARD} public_key_file: missing; WeChat Pay's answers are verified with its public key: name it here with "
-        "public_key_id, or give platform_cert_file, or apiv3_key_file or apiv3_key_env",
+        f"{CARD} public_key_file: missing; its public key verifies WeChat Pay's answers: name the key here with "
+        "public_key_id, or give platform_cert_file, apiv3_key_file or apiv3_key_env",
         id="nothing to verify with",
     ),
     pytest.param(
@@ -265,7 +265,7 @@ FIELDS = [
 def test_an_unknown_field_of_any_job_is_refused(
     added: str, fault: str, sample_with_points: str, faults_of: FaultsOf
 ) -> None:
-    """A field that its export has not is a fault, also of a job that does not run."""
+    """A field that the export does not have is a fault, also in a job that does not run."""
     assert faults_of(f"{sample_with_points}\n{added}\n", only_job="orders") == [fault]
 
 
@@ -273,14 +273,14 @@ def test_an_unknown_field_of_any_job_is_refused(
 def test_a_contradiction_is_one_sentence(
     old: str, new: str, fault: str, sample_with_points: str, faults_of: FaultsOf
 ) -> None:
-    """What fits the schema and can't be gives one sentence with file, table, key and what to do."""
+    """A contradiction that fits the schema gives one sentence with file, table, key and advice."""
     assert old in sample_with_points
 
     assert faults_of(sample_with_points.replace(old, new, 1)) == [fault]
 
 
 def test_structure_faults_of_other_jobs_stop_a_job(sample_with_points: str, faults_of: FaultsOf) -> None:
-    """With one job asked for, the rest of the config still has to be in order, but for its key files."""
+    """With one job named, the rest of the config is still checked, except its key files."""
     text = sample_with_points.replace("apiclient_key.pem", "gone.pem").replace('account = "card"', 'account = "carb"')
 
     assert faults_of(text, only_job="orders") == [
@@ -292,13 +292,11 @@ def test_structure_faults_of_other_jobs_stop_a_job(sample_with_points: str, faul
     ("asked", "hint"),
     [
         pytest.param("ordres", "did you mean orders?", id="near"),
-        pytest.param("x", "there are orders and points", id="far"),
+        pytest.param("x", "the config has orders and points", id="far"),
     ],
 )
-def test_an_unknown_job_is_told_with_those_there_are(
-    asked: str, hint: str, sample_with_points: str, faults_of: FaultsOf
+def test_an_unknown_job_is_reported_with_the_known_ones(
+    job: str, hint: str, sample_with_points: str, faults_of: FaultsOf
 ) -> None:
-    """A job that the config does not have is a fault with the nearest name, or with all names."""
-    assert faults_of(sample_with_points, only_job=asked) == [
-        f"backfill.toml [jobs]: no job has the name {asked}; {hint}"
-    ]
+    """An unknown job is a fault with the nearest name, or with all names."""
+    assert faults_of(sample_with_points, only_job=job) == [f"backfill.toml [jobs]: no job has the name {job}; {hint}"]
