@@ -289,7 +289,7 @@ def test_structure_faults_of_other_jobs_stop_a_job(sample_with_points: str, faul
 
 
 @pytest.mark.parametrize(
-    ("asked", "hint"),
+    ("job", "hint"),
     [
         pytest.param("ordres", "did you mean orders?", id="near"),
         pytest.param("x", "the config has orders and points", id="far"),
