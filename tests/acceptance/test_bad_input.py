@@ -23,7 +23,7 @@ def line(key: str) -> str:
     ("pattern", "messages"),
     [
         pytest.param("nightly-*.csv", "no file matches 'nightly-*.csv'", id="no file matches"),
-        pytest.param("empty.csv", "empty.csv is empty, not even a header is in it", id="empty file"),
+        pytest.param("empty.csv", "empty.csv is empty and has no header", id="empty file"),
         pytest.param("nothing", "folder nothing holds no exports", id="folder without exports"),
         pytest.param("blank.csv", "blank.csv holds nothing but blank lines", id="blank lines"),
         pytest.param("book.csv", "book.csv is a ZIP archive or a workbook, and damaged", id="workbook"),

@@ -195,10 +195,10 @@ def special(night: Night) -> Path:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        pytest.param("special/fifo.csv", "special/fifo.csv is no regular file", id="FIFO"),
-        pytest.param("special/zero.csv", "special/zero.csv is no regular file", id="device by a link"),
-        pytest.param("/dev/zero", "/dev/zero is no regular file", id="device"),
-        pytest.param("/dev/stdin", "/dev/stdin is no regular file", id="standard input"),
+        pytest.param("special/fifo.csv", "special/fifo.csv is not a regular file", id="FIFO"),
+        pytest.param("special/zero.csv", "special/zero.csv is not a regular file", id="device by a link"),
+        pytest.param("/dev/zero", "/dev/zero is not a regular file", id="device"),
+        pytest.param("/dev/stdin", "/dev/stdin is not a regular file", id="standard input"),
         pytest.param("/proc/self/mem", "/proc/self/mem is empty", id="memory"),
         pytest.param("special/loop.csv", "no file matches 'special/loop.csv'", id="link to itself"),
         pytest.param("special/folder.csv", "folder special/folder.csv holds no exports", id="folder called x.csv"),

@@ -59,8 +59,8 @@ def read_all(file: SourceFile) -> str:
         pytest.param("orders.parquet.csv", PLAIN, id="csv-after-all"),
     ],
 )
-def test_a_file_is_opened_as_what_it_is(write: Write, name: str, data: bytes) -> None:
-    """A file is decompressed as its name and its bytes say; its hash is over the bytes as stored."""
+def test_a_file_is_decompressed_by_name_and_bytes(write: Write, name: str, data: bytes) -> None:
+    """A file is decompressed by its name and bytes; its hash covers the stored bytes."""
     source = open_source(write(data, name), CsvFormat())
     assert source.sha256 == ""
     assert sum(len(chunk.rows) for chunk in source) == source.rows == 50_000
@@ -68,8 +68,8 @@ def test_a_file_is_opened_as_what_it_is(write: Write, name: str, data: bytes) ->
 
 
 @pytest.mark.parametrize("header", [b"PAR1,b\n1,2\n", b"PK,b\n1,2\n", b"BZh9,b\n1,2\n"], ids=["PAR1", "PK", "BZh9"])
-def test_a_column_may_be_called_like_a_format(read: Read, header: bytes) -> None:
-    """A CSV whose first column bears the first letters of another format is still a CSV."""
+def test_a_column_may_have_the_name_of_a_format(read: Read, header: bytes) -> None:
+    """A CSV whose first column is named like a format's first letters is still a CSV."""
     assert read(header)[1] == [Row(1, ("1", "2"))]
 
 
@@ -146,7 +146,7 @@ BZ2 = bz2.compress(PLAIN)
     ],
 )
 def test_a_damaged_file_is_refused_by_name(write: Write, name: str, data: bytes, message: str) -> None:
-    """What is cut short, damaged or not what it is called raises an error that names the file and the cause."""
+    """A truncated, damaged or misnamed file raises an error that names the file and the cause."""
     file = write(data, name)
     with pytest.raises(SourceError) as refused:
         read_all(file)
@@ -154,7 +154,7 @@ def test_a_damaged_file_is_refused_by_name(write: Write, name: str, data: bytes,
 
 
 def test_a_gzip_bomb_needs_little_memory(write: Write) -> None:
-    """A hundred megabytes without a line feed, packed into a hundred kilobytes, are one bad row."""
+    """100 MB without a line feed, compressed to 100 KB, are one bad row."""
     sink = BytesIO()
     with gzip.GzipFile(fileobj=sink, mode="wb", compresslevel=1) as bomb:
         bomb.write(b"a\n")
@@ -193,12 +193,12 @@ def swap(path: Path) -> None:
     ("change", "what"),
     [
         pytest.param(append, "8 bytes then, 12 now", id="longer"),
-        pytest.param(rewrite, "it was written anew", id="written-anew"),
-        pytest.param(swap, "another file took its place", id="replaced"),
+        pytest.param(rewrite, "it was rewritten", id="written-anew"),
+        pytest.param(swap, "another file replaced it", id="replaced"),
     ],
 )
 def test_a_changed_file_is_noticed(write: Write, change: Callable[[Path], None], what: str) -> None:
-    """A file that grew, was written anew or was replaced is refused, at the latest when its end was read."""
+    """A file that grew, was rewritten or was replaced is refused, at the latest after its end was read."""
     file = write(b"a,b\n1,2\n")
     verify_unchanged(file)
     source = open_source(file, CsvFormat())
@@ -213,8 +213,8 @@ def test_a_changed_file_is_noticed(write: Write, change: Callable[[Path], None],
 
 
 @pytest.mark.parametrize("act", [verify_unchanged, sha256_of, read_all])
-def test_a_file_that_is_gone_is_named(write: Write, act: Callable[[SourceFile], object]) -> None:
-    """A file that was removed after it was found is an error that names it."""
+def test_a_removed_file_is_reported(write: Write, act: Callable[[SourceFile], object]) -> None:
+    """A file removed after it was found is an error that names it."""
     file = write(b"a\n1\n", "gone.csv")
     Path(file.path).unlink()
     with pytest.raises(SourceError) as refused:
@@ -222,8 +222,8 @@ def test_a_file_that_is_gone_is_named(write: Write, act: Callable[[SourceFile], 
     assert str(refused.value) == "gone.csv can't be read: No such file or directory; nothing was sent from it"
 
 
-def test_a_file_of_a_store_is_read_alike(write: Write) -> None:
-    """What a file system of pyarrow holds is hashed, read and looked at again as a file of this machine is."""
+def test_a_file_in_a_store_is_read_like_a_local_one(write: Write) -> None:
+    """A file in a pyarrow file system is hashed, read and checked for changes like a local file."""
     here = write(gzip.compress(PLAIN), "there.csv.gz")
     there = replace(here, filesystem=fs.LocalFileSystem(), fingerprint=replace(here.fingerprint, inode=None))
     assert read_all(there) == sha256_of(there) == sha256_of(here)
@@ -232,8 +232,8 @@ def test_a_file_of_a_store_is_read_alike(write: Write) -> None:
         verify_unchanged(there)
 
 
-def test_a_source_gives_its_file_back(write: Write) -> None:
-    """Leaving the context closes the file before its end was read; closing twice does no harm."""
+def test_a_source_closes_its_file(write: Write) -> None:
+    """Leaving the context closes the file before its end; closing twice does nothing."""
     with open_source(write(gzip.compress(PLAIN), "left.csv.gz"), CsvFormat()) as source:
         next(iter(source))
     source.close()
@@ -242,7 +242,7 @@ def test_a_source_gives_its_file_back(write: Write) -> None:
 
 
 def test_partitions_become_columns(read: Read) -> None:
-    """A hive folder gives its value to every row, bad ones too, unless the file has such a column."""
+    """A hive folder gives its value to every row, bad rows included, unless the file has that column."""
     name = "day=2026-03-31/city=%E5%8C%97/none=__HIVE_DEFAULT_PARTITION__/a=9/orders.csv"
     assert read(b"a,b\n1,2\n3\n4,5,6\n", name=name) == (
         ("a", "b", "day", "city", "none"),

@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.model import BadRow, CsvFormat, Row
 from pipeline.read import SourceFile, open_source, sha256_of
-from pipeline.read.workbook.facts import WorkbookBounds
+from pipeline.read.workbook.archive import WorkbookBounds
 from pipeline.read.workbook.source import WorkbookSource
 from tests.read.workbooks import archive, failed, moment, number, ods, text, truth, xlsx
 
@@ -47,8 +47,8 @@ ROW = [text("007"), number("10")]
         pytest.param(failed("#N/A"), None, id="nothing-found"),
     ],
 )
-def test_a_cell_becomes_text_that_says_the_same(read: Read, cell: str | None, messages: str | None) -> None:
-    """Text stays, times are ISO 8601, whole numbers are digits up to 15; what lost digits, or has none, shows it."""
+def test_a_cell_becomes_text_without_loss(read: Read, cell: str | None, messages: str | None) -> None:
+    """Text stays, times are ISO 8601, whole numbers have up to 15 digits; lost digits and failed formulas show."""
     data = xlsx({"S": [[text("code"), text("x")], [text("007"), cell]]})
     assert read(data, name="o.xlsx") == (("code", "x"), [Row(1, ("007", messages))])
 
@@ -69,14 +69,14 @@ ODS_ROWS = [
     [
         pytest.param("o.xlsx", xlsx({"S": [HEADER, ROW]}), id="xlsx"),
         pytest.param("o.ods", ods(ODS_ROWS), id="ods"),
-        # Made by xlwt, which is no longer kept up: one sheet with this header and row.
+        # Made by xlwt, which is no longer maintained: one sheet with this header and row.
         pytest.param("o.xls", (Path(__file__).with_name("points.xls")).read_bytes(), id="xls"),
         pytest.param("o.xls", xlsx({"S": [HEADER, ROW]}), id="xlsx-called-xls"),
         pytest.param("export", xlsx({"S": [HEADER, ROW]}), id="without-an-ending"),
     ],
 )
 def test_workbooks_of_all_kinds_are_read(write: Write, name: str, data: bytes) -> None:
-    """A workbook is read by what it is; it has no encoding, and its hash is that of the file."""
+    """A workbook of any kind is read; it has no encoding, and its hash is that of the file."""
     file = write(data, name)
     with open_source(file, CsvFormat()) as source:
         rows = [row for chunk in source for row in chunk.rows]
@@ -86,8 +86,8 @@ def test_workbooks_of_all_kinds_are_read(write: Write, name: str, data: bytes) -
     assert source.sha256 == sha256_of(file)
 
 
-def test_the_sheet_is_the_first_or_the_one_that_is_named(write: Write) -> None:
-    """Without a name the first sheet is read; a name that is not there is told beside those that are."""
+def test_the_sheet_is_the_first_or_the_named_one(write: Write) -> None:
+    """Without a name the first sheet is read; an unknown name is reported with the known ones."""
     file = write(xlsx({"汇总": [HEADER, ROW], "明细 & 2": [HEADER, ROW, ROW]}), "o.xlsx")
     counts = [sum(map(len, open_source(file, CsvFormat(), sheet=sheet))) for sheet in (None, "汇总", "明细 & 2")]
     assert counts == [1, 1, 2]
@@ -107,20 +107,20 @@ def test_the_sheet_is_the_first_or_the_one_that_is_named(write: Write) -> None:
 def test_the_header_is_the_first_row_with_a_cell(
     read: Read, rows: list[list[str | None]], skip: int, columns: tuple[str, ...]
 ) -> None:
-    """Empty rows and columns before the header are passed over, and the lines that the job skips."""
+    """Empty rows and columns before the header are skipped, and the lines that the job skips."""
     got, found = read(xlsx({"S": rows}), CsvFormat(skip_lines=skip), name="o.xlsx")
     assert (got, len(found)) == (columns, 1)
 
 
-def test_a_failed_formula_is_found_where_it_stands(read: Read) -> None:
-    """The place of a failed formula does not move with empty rows and columns above and beside it."""
+def test_a_failed_formula_is_found_at_its_place(read: Read) -> None:
+    """Empty rows and columns before a failed formula do not change its place."""
     rows = [[], [None, text("code"), text("x")], [], [None, text("7"), failed("#DIV/0!")], [None, text("8"), text("y")]]
     _, found = read(xlsx({"S": rows}), name="o.xlsx")
     assert found[-2:] == [Row(1, ("7", "#DIV/0!\ufffd")), Row(2, ("8", "y"))]
 
 
 def test_a_sheet_is_read_in_chunks(read: Read) -> None:
-    """Rows are numbered through chunks, and the values of folders are columns."""
+    """Numbers continue over chunks, and values of hive folders are columns."""
     data = xlsx({"S": [[text("a")], *([number(str(at))] for at in range(1, 8))]})
     assert read(data, name="dt=1/o.xlsx", chunk_rows=3) == (
         ("a", "dt"), [Row(at, (str(at), "1")) for at in range(1, 8)],
@@ -167,20 +167,20 @@ GOOD = xlsx({"S": [HEADER, ROW]})
     ],
 )  # fmt: skip
 def test_a_workbook_that_can_not_be_read_is_refused_by_name(write: Write, data: bytes, message: str) -> None:
-    """What is empty, damaged, or unpacks to more than a bound is named, before it takes the memory."""
+    """A workbook that is empty, damaged or over a bound is refused before it needs the memory."""
     with pytest.raises(SourceError) as refused:
         list(open_source(write(data, "o.xlsx"), CsvFormat()))
     assert str(refused.value).startswith(f"o.xlsx {message}")
 
 
-def test_a_large_workbook_is_not_even_opened(write: Write) -> None:
+def test_a_large_workbook_is_not_opened(write: Write) -> None:
     """A file over the bound is refused by its size."""
     with pytest.raises(SourceError, match=r"^o\.xlsx is a workbook of more than 100 bytes; export it as CSV$"):
         WorkbookSource(write(GOOD, "o.xlsx"), None, CsvFormat(), chunk_rows=10, bounds=WorkbookBounds(stored_bytes=100))
 
 
 def test_without_the_extra_a_workbook_is_refused(write: Write) -> None:
-    """Where the reader of workbooks is not installed, the message says how to install it."""
+    """Without the workbook reader the message says how to install it."""
     file = write(GOOD, "o.xlsx")
     script = (
         "import sys; sys.modules['python_calamine'] = None\n"
@@ -191,6 +191,6 @@ def test_without_the_extra_a_workbook_is_refused(write: Write) -> None:
     )
     said = subprocess.run([sys.executable, "-c", script, file.path], capture_output=True, text=True, check=True).stdout
     assert said == (
-        f"SourceError {file.path[1:]} is a workbook, and what reads workbooks is not installed: "
+        f"SourceError {file.path[1:]} is a workbook, and the workbook reader is not installed: "
         "pip install loyalty-backfill[excel]\n"
     )

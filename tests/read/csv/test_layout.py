@@ -1,4 +1,4 @@
-"""Where the header of a CSV is, what parts its cells, and which of its lines are no rows."""
+"""The header of a CSV, its delimiter, and its lines that are no rows."""
 
 import gzip
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def read_for_a_job(file: SourceFile, form: CsvFormat | None = None) -> tuple[tup
     ],
 )
 def test_the_header_shows_the_delimiter(write: Write, delimiter: str) -> None:
-    """The delimiter, of one character or several, is the one that parts the columns which the job needs."""
+    """The delimiter, of one or more characters, is the one that separates the columns that the job needs."""
     text = "\n".join(line.replace(",", delimiter) for line in ("code,name,points", "007,单号 1.5,3", "008,,4"))
     assert read_for_a_job(write(text.encode())) == (
         ("code", "name", "points"),
@@ -65,16 +65,16 @@ def test_the_header_shows_the_delimiter(write: Write, delimiter: str) -> None:
         pytest.param(b"a b,c\n1,2\n", ("a b", "c"), [Row(1, ("1", "2"))], id="a-blank-in-a-name"),
     ],
 )
-def test_without_a_job_the_usual_delimiters_are_looked_for(
+def test_without_a_job_common_delimiters_are_tried(
     read: Read, data: bytes, columns: tuple[str, ...], rows: list[Row]
 ) -> None:
-    """The delimiter is the one that parts all lines into as many cells, and else the one with most columns."""
+    """The delimiter is the one that gives all lines the same number of cells, else the one with most columns."""
     assert read(data) == (columns, rows)
 
 
 @pytest.mark.parametrize("name", ["points.tsv", "points.TSV", "points.tsv.gz"])
-def test_the_name_says_tab(write: Write, name: str) -> None:
-    """A .tsv is parted by tabs, whatever else is in its header; a delimiter that the job names wins."""
+def test_a_tsv_is_separated_by_tabs(write: Write, name: str) -> None:
+    """A .tsv is separated by tabs, unless the job names another delimiter."""
 
     def stored(data: bytes) -> bytes:
         return gzip.compress(data) if name.endswith(".gz") else data
@@ -143,10 +143,8 @@ ABOVE = "会员积分 明细\n日期,2025-11-20\n\n"
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
-def test_where_the_header_seems_to_be_is_told(
-    write: Write, data: str, form: CsvFormat, message: str, encoding: str
-) -> None:
-    """Lines above the header, or an unknown delimiter, are refused with the settings that read the file."""
+def test_the_likely_header_is_reported(write: Write, data: str, form: CsvFormat, message: str, encoding: str) -> None:
+    """A file with lines above the header, or an unknown delimiter, is refused with the settings that read it."""
     with pytest.raises(SourceError) as refused:
         read_for_a_job(write(data.encode(encoding)), form)
     assert str(refused.value) == f"orders.csv: the header seems to be {message}"
@@ -155,8 +153,8 @@ def test_where_the_header_seems_to_be_is_told(
 @pytest.mark.parametrize(
     "data", ["code,name\n1,2\n", "kode,points\n1,2\n", "x\ny\n"], ids=["one-missing", "misspelt", "nothing-known"]
 )
-def test_a_header_that_is_nowhere_better_is_taken(write: Write, data: str) -> None:
-    """Where no line has more of the columns, the first one is the header, and what it lacks is for others to say."""
+def test_the_first_line_is_the_header_if_no_other_is_better(write: Write, data: str) -> None:
+    """If no other line has more of the columns, the first line is the header, even if it lacks some."""
     columns, _ = read_for_a_job(write(data.encode()))
     assert columns == tuple(data.partition("\n")[0].split(","))
 
@@ -180,16 +178,14 @@ BILL = "#支付宝业务明细\n#----\ncode,points\n1,2\n\n3,4\n#----结束\n#�
 )
 @pytest.mark.parametrize("block_bytes", [1, 7, 1 << 16])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_lines_that_are_no_rows_are_passed_over(
-    read: Read, form: CsvFormat, data: str, block_bytes: int, end: str
-) -> None:
-    """The lines above the header that the job skips, and those that begin with its comment, are not counted."""
+def test_lines_that_are_no_rows_are_skipped(read: Read, form: CsvFormat, data: str, block_bytes: int, end: str) -> None:
+    """Skipped lines above the header, and comment lines, are not counted as rows."""
     got = read(data.replace("\n", end).encode(), form, bounds=Bounds(block_bytes=block_bytes))
     assert got == (("code", "points"), [Row(1, ("1", "2")), Row(2, ("3", "4"))])
 
 
 def test_a_comment_within_a_cell_is_a_part_of_it(read: Read) -> None:
-    """A line within quotes is no comment, and neither is what stands behind the begin of a line."""
+    """Text within quotes, or not at the start of a line, is no comment."""
     data = b'a,b\n1,"x\n#y"\n"#2",z\n3,#\n'
     rows = [Row(1, ("1", "x\n#y")), Row(2, ("#2", "z")), Row(3, ("3", "#"))]
     assert read(data, CsvFormat(comment="#")) == (("a", "b"), rows)
@@ -236,15 +232,15 @@ THREE_CELLS = Fault("ragged", "3 cells where the header has 2")
     ],
 )
 @pytest.mark.parametrize("block_bytes", [1, 7, 1 << 16])
-def test_an_escape_takes_the_meaning_from_what_follows(
+def test_an_escaped_character_is_part_of_the_cell(
     read: Read, form: CsvFormat, data: bytes, rows: list[Row | BadRow], block_bytes: int
 ) -> None:
-    """Behind an escape a quote, a delimiter, a line end and an escape are characters of the cell."""
+    """After an escape a quote, delimiter, line end or escape is a character of the cell."""
     assert read(data, form, bounds=Bounds(block_bytes=block_bytes)) == (("a", "b"), rows)
 
 
-def test_escaped_line_ends_without_end_need_no_more_memory_than_a_record(read: Read) -> None:
-    """A record that escapes go on and on with is passed over as too long, and the next one is read."""
+def test_endless_escaped_line_ends_need_no_more_memory_than_a_record(read: Read) -> None:
+    """A record that escaped line ends make too long is skipped, and the next one is read."""
     data = b"a,b\n" + b"x\\\n" * 100 + b"y,2\n3,4\n"
     _, rows = read(data, BACKSLASH, bounds=Bounds(block_bytes=50, record_chars=40))
     too_long = Fault("line_too_long", f"the line is longer than {12 << 20} bytes")

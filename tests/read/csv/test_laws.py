@@ -1,4 +1,4 @@
-"""What holds for every CSV."""
+"""Properties of every CSV."""
 
 import csv
 import gzip
@@ -26,7 +26,7 @@ FORMATS = st.builds(
     delimiter=st.sampled_from([",", "\t", ";", "|"]),
     quote=st.sampled_from(['"', "'"]),
 )
-# Near CSV, so that more than the first line is reached.
+# Close to CSV, so that more than the first line is read.
 ALMOST_CSV = st.lists(
     st.sampled_from(
         [
@@ -73,11 +73,11 @@ def test_what_csv_writes_is_read_back(
     read: Read, file_lines: FileLines, table: list[list[str]], form: CsvFormat, quoting: int, end: str, block_bytes: int
 ) -> None:
     """
-    Any table that Python's csv writes comes back but for its blank rows, numbered from 1, in blocks of any size.
+    Any table that Python's csv writes is read back without its blank rows, numbered from 1, in blocks of any size.
 
     Each row knows the line where it begins.
     """
-    # Before Python 3.13 csv may leave a carriage return at a line's end unquoted: no reader can tell it from CRLF.
+    # Before Python 3.13 csv may leave a carriage return at a line's end unquoted, which looks like CRLF.
     assume(end == "\r\n" or quoting == csv.QUOTE_ALL or not any(row[-1].endswith("\r") for row in table))
     columns = tuple(f"c{at}" for at in range(len(table[0]) if table else 2))
     text = io.StringIO(newline="")
@@ -96,7 +96,7 @@ def test_what_csv_writes_is_read_back(
 
 
 def outcome(act: Callable[[], object]) -> object:
-    """Return what comes of reading a file: its rows, or why it was refused."""
+    """Return the rows of a file, or the reason of its refusal."""
     try:
         return act()
     except SourceError as error:
@@ -108,7 +108,7 @@ def outcome(act: Callable[[], object]) -> object:
 def test_the_size_of_blocks_changes_nothing(
     read: Read, file_lines: FileLines, data: bytes, form: CsvFormat, block_bytes: int, chunk_rows: int
 ) -> None:
-    """However a file falls into blocks and chunks, it has the same rows, which begin at the same lines."""
+    """Any division into blocks and chunks gives the same rows, which begin at the same lines."""
     data = b"a,b\n" + data
     small = Bounds(block_bytes=block_bytes, line_bytes=50, record_lines=3, sample_bytes=20)
     large = Bounds(block_bytes=1 << 16, line_bytes=50, record_lines=3, sample_bytes=20)
@@ -124,8 +124,8 @@ def test_the_size_of_blocks_changes_nothing(
     packed=st.booleans(),
     cut=st.integers(0, 10),
 )
-def test_no_bytes_bring_the_reader_down(read: Read, data: bytes, encoding: str, packed: bool, cut: int) -> None:
-    """Whatever a file holds, it is refused or read, and the rows are numbered without a gap."""
+def test_any_bytes_are_read_or_refused(read: Read, data: bytes, encoding: str, packed: bool, cut: int) -> None:
+    """A file of any bytes is refused, or read with rows numbered without gaps."""
     if packed:
         data = gzip.compress(data)
     try:

@@ -1,4 +1,4 @@
-"""INT96 times in Parquet, which say by themselves neither UTC nor a zone."""
+"""INT96 times in Parquet, which have neither UTC nor a zone."""
 
 import datetime
 from collections.abc import Callable
@@ -66,7 +66,7 @@ def read(file: SourceFile, int96: Int96 | None = None) -> list[Any]:
 def test_times_of_spark_hive_and_trino_are_utc(
     write: Write, int96: Callable[..., bytes], created_by: str, keys: dict[str, str] | None
 ) -> None:
-    """A footer that shows one of the writers that mean UTC settles it, whatever the job says."""
+    """A footer of Spark, Hive or Trino means UTC, whatever the job says."""
     file = write(int96(created_by, keys), "o.parquet")
     assert [read(file), read(file, Int96.UTC), read(file, Int96.LOCAL)] == [[UTC]] * 3
 
@@ -80,10 +80,10 @@ def test_times_of_spark_hive_and_trino_are_utc(
         pytest.param("presto version 1", {"spark": "yes"}, id="a-key-that-says-nothing"),
     ],
 )
-def test_times_of_others_are_what_the_job_says(
+def test_times_of_other_writers_follow_the_job(
     write: Write, int96: Callable[..., bytes], created_by: str | None, keys: dict[str, str] | None
 ) -> None:
-    """Of another writer nobody knows what it means; without a word of the job file and column are named."""
+    """For other writers the job decides; if it does not, the error names file and column."""
     file = write(int96(created_by, keys), "o.parquet")
     assert (read(file, Int96.UTC), read(file, Int96.LOCAL)) == ([UTC], [LOCAL])
     with pytest.raises(SourceError) as refused:
@@ -94,20 +94,20 @@ def test_times_of_others_are_what_the_job_says(
     )
 
 
-def test_a_column_that_no_field_uses_needs_no_word(write: Write, int96: Callable[..., bytes]) -> None:
-    """INT96 in a column that is not of the job is read as it stands."""
+def test_an_unused_int96_column_is_accepted(write: Write, int96: Callable[..., bytes]) -> None:
+    """INT96 in a column that the job does not use is read as local time."""
     assert read(write(int96("impala version 4.4.0", column="note"), "o.parquet")) == [LOCAL]
 
 
 @pytest.mark.parametrize("year", [1583, 2262, 2300, 9999])
-def test_years_that_nanoseconds_do_not_reach_are_read(write: Write, int96: Callable[..., bytes], year: int) -> None:
-    """A day far away, which stands for none, is that day."""
+def test_years_beyond_nanoseconds_are_read(write: Write, int96: Callable[..., bytes], year: int) -> None:
+    """A placeholder day such as 9999-12-31 keeps its value."""
     file = write(int96(PARQUET_MR, moment=EVENING.replace(year=year)), "o.parquet")
     assert read(file) == [UTC.replace("2025", str(year))]
 
 
 def test_other_times_are_not_changed(write: Write) -> None:
-    """A timestamp of 64 bits without a zone is what clocks show, in a file of Spark, too."""
+    """A 64-bit timestamp without a zone is local time, also in a file of Spark."""
     sink = BytesIO()
     table = pa.table({"code": ["1"], "points": ["2"], "name": pa.array([EVENING])})
     pq.write_table(table.replace_schema_metadata({"org.apache.spark.version": "3.5.1"}), sink)

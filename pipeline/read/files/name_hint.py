@@ -1,4 +1,4 @@
-"""What the name of a file promises: how it is compressed, and what it holds."""
+"""The compression and the kind of data that a file's name suggests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Codec(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a file holds, in the words of a message."""
+    """The kind of data in a file; the values are words for messages."""
 
     CSV = "CSV"
     JSON_LINES = "JSON lines"
@@ -34,29 +34,29 @@ _BINARIES = {
     ".xls": Kind.WORKBOOK,
     ".ods": Kind.WORKBOOK,
 }
-# `.json` is what Spark calls JSON lines; within a folder it may be anything.
+# Spark writes JSON lines as `.json`. In a folder such files are not read, because they may hold anything.
 _KINDS = _TEXTS | _BINARIES | {".txt": Kind.CSV, ".json": Kind.JSON_LINES}
 
 EXPORT_ENDINGS = (*(text + codec for text in _TEXTS for codec in ("", *_CODECS)), *_BINARIES)
-"""How the files end that are read from a folder."""
+"""The endings of files that are read from a folder."""
 SHOWN_ENDINGS = ".csv, .tsv, .jsonl, .ndjson (each also .gz, .zst, .bz2), .parquet, .xlsx, .xls or .ods"
-"""The same, as a message has it."""
+"""`EXPORT_ENDINGS` for messages."""
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
-    """What a name promises. None: it says nothing, and the bytes decide."""
+class NameHint:
+    """The suggestion of a name. None means no suggestion: the bytes decide."""
 
     codec: Codec | None
     kind: Kind | None
     is_tab_separated: bool = False
 
 
-def promised_by(name: str) -> Promise:
-    """Return what the end of a file's name promises."""
+def hint_of(name: str) -> NameHint:
+    """Return the suggestion of a file name's endings."""
     stem, codec = _parted(name.lower(), _CODECS)
     _, kind = _parted(stem, _KINDS)
-    return Promise(codec, kind, stem.endswith(".tsv"))
+    return NameHint(codec, kind, stem.endswith(".tsv"))
 
 
 def _parted(name: str, endings: Mapping[str, Meaning]) -> tuple[str, Meaning | None]:

@@ -38,7 +38,7 @@ Write = Callable[..., SourceFile]
     ],
 )
 def test_a_value_becomes_the_text_that_the_file_has(read: Read, value: str, messages: str | None) -> None:
-    """Numbers, lists and objects stay as written, so that no digit goes through a float; texts are what they mean."""
+    """Numbers, lists and objects stay as written, so no digit passes through a float; strings are decoded."""
     data = f'{{"a" : "1", "x" :{value} , "z":[]}}\n'.encode()
     assert read(data, name="o.jsonl") == (("a", "x", "z"), [Row(1, ("1", messages, "[]"))])
 
@@ -46,7 +46,7 @@ def test_a_value_becomes_the_text_that_the_file_has(read: Read, value: str, mess
 @pytest.mark.parametrize("name", ["o.jsonl", "o.ndjson", "o.json", "o.jsonl.gz", "dt=1/o.NDJSON"])
 @pytest.mark.parametrize("block_bytes", [1, 10, 1 << 16])
 def test_the_columns_are_the_names_of_all_objects(write: Write, name: str, block_bytes: int) -> None:
-    """A name that comes late is a column all the same; one without any value is no row."""
+    """A name that first appears late is a column too; an object without a value is no row."""
     data = b'\xef\xbb\xbf{"a":1}\n\n{"b":2,"a":3}\r\n  \n{"c":null}'
     stored = gzip.compress(data) if name.endswith(".gz") else data
     file = write(stored, name)
@@ -91,12 +91,12 @@ def test_the_columns_are_the_names_of_all_objects(write: Write, name: str, block
         ),
         pytest.param(
             b'{"a":"\xff","b":2}',
-            BadRow(2, Fault("not_decodable", "bytes that the file's encoding does not know"), ("\ufffd", "2")),
+            BadRow(2, Fault("not_decodable", "bytes that are not valid in the file's encoding"), ("\ufffd", "2")),
             id="bytes",
         ),
         pytest.param(
             b'{"a":"x\\u0000","b":2}',
-            BadRow(2, Fault("nul_character", "a NUL character, which no field takes"), ("x\ufffd", "2")),
+            BadRow(2, Fault("nul_character", "a NUL character, which no field allows"), ("x\ufffd", "2")),
             id="nul",
         ),
         pytest.param(
@@ -116,8 +116,8 @@ def test_the_columns_are_the_names_of_all_objects(write: Write, name: str, block
         ),
     ],
 )
-def test_a_line_that_is_no_object_spoils_itself_alone(read: Read, line: bytes, row: BadRow) -> None:
-    """A bad line is one bad row, with the cells that can be made of it; the lines around it are read."""
+def test_a_bad_line_affects_only_itself(read: Read, line: bytes, row: BadRow) -> None:
+    """A bad line is one bad row with its readable cells; the other lines are read."""
     bounds = Bounds(line_bytes=150_000, cell_chars=30)
     _, rows = read(b'{"a":1,"b":"ok"}\n' + line + b'\n{"a":3}\n', name="o.jsonl", bounds=bounds)
     assert rows == [Row(1, ("1", "ok")), row, Row(3, ("3", None))]
@@ -130,13 +130,13 @@ def test_a_line_that_is_no_object_spoils_itself_alone(read: Read, line: bytes, r
         pytest.param(b"{}\n{}\n", "holds no JSON object with a name in it; export it again", id="no-names"),
         pytest.param(
             "".join(f'{{"n{at}":1}}\n' for at in range(17_000)).encode(),
-            "has more than 16,384 names in its objects; write values into lists or objects, not into names",
+            "has more than 16,384 names in its objects; write data as values, not as names",
             id="too-many-names",
         ),
     ],
 )
 def test_a_file_without_usable_names_is_refused(write: Write, data: bytes, message: str) -> None:
-    """Without names, or with one for every row, there are no columns."""
+    """A file without names, or with a new name for every row, is refused."""
     with pytest.raises(SourceError) as refused:
         open_source(write(data, "o.jsonl"), CsvFormat())
     assert str(refused.value) == f"o.jsonl {message}"

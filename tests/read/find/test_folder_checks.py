@@ -1,4 +1,4 @@
-"""Dates in names, files that say that an export is complete, lake tables, and files that are not read."""
+"""Dates in names, ready files, lake tables, and files that are not read."""
 
 import datetime
 from pathlib import Path
@@ -37,30 +37,26 @@ OF_PATHS = [
 
 
 @pytest.mark.parametrize(("pattern", "name", "partition"), DATED + OF_PATHS)
-def test_a_name_holds_the_date_in_a_form_of_its_own(
-    tmp_path: Path, pattern: str, name: str, partition: str | None
-) -> None:
-    """`{date}` becomes the day as ISO 8601, or in the form behind its colon, as often as it stands there."""
+def test_a_name_may_hold_the_date_in_any_form(tmp_path: Path, pattern: str, name: str, partition: str | None) -> None:
+    """Every `{date}` becomes the day as ISO 8601, or in the form after its colon."""
     make(tmp_path, name, "p-2025-11-21.csv", "t/dt=2025-11-21/part-0.parquet")
     assert [(file.name, file.partitions.get("dt")) for file in found(tmp_path, pattern).files] == [(name, partition)]
 
 
 @pytest.mark.parametrize(("pattern", "name", "partition"), DATED)
-def test_a_uri_holds_the_date_alike(tmp_path: Path, pattern: str, name: str, partition: str | None) -> None:
-    """`{date}` in a URI becomes what it becomes in a path."""
+def test_a_uri_may_hold_the_date(tmp_path: Path, pattern: str, name: str, partition: str | None) -> None:
+    """`{date}` is replaced in a URI as in a path."""
     make(tmp_path, name, "p-2025-11-21.csv", "t/dt=2025-11-21/part-0.parquet")
     files = found(tmp_path, f"file://{tmp_path}/{pattern}").files
     assert [(file.path, file.partitions.get("dt")) for file in files] == [(str(tmp_path / name), partition)]
 
 
 @pytest.mark.parametrize("form", ["yyyyMMdd", ""])
-def test_a_form_that_is_none_is_refused(tmp_path: Path, form: str) -> None:
-    """A form without a `%` would be taken for a name that no file has."""
+def test_a_form_without_a_directive_is_refused(tmp_path: Path, form: str) -> None:
+    """A date form without `%` is refused, because it would match no file."""
     with pytest.raises(SourceError) as refused:
         found(tmp_path, f"p-{{date:{form}}}.csv")
-    assert str(refused.value) == (
-        f"{{date:{form}}} in an input has no form of a date; write for example {{date:%Y%m%d}}"
-    )
+    assert str(refused.value) == (f"{{date:{form}}} in an input has no date form; write for example {{date:%Y%m%d}}")
 
 
 @pytest.mark.parametrize(
@@ -76,8 +72,8 @@ def test_a_form_that_is_none_is_refused(tmp_path: Path, form: str) -> None:
     ],
 )
 @pytest.mark.parametrize("scheme", ["", "file://"])
-def test_an_export_is_read_once_it_is_ready(tmp_path: Path, pattern: str, place: str, scheme: str) -> None:
-    """The file may lie in an input's folder or in one above, up to the one that the pattern names; till then exit 2."""
+def test_an_export_is_read_when_it_is_ready(tmp_path: Path, pattern: str, place: str, scheme: str) -> None:
+    """The ready file may be in an input's folder or one above, up to the pattern's root; without it exit 2."""
     make(tmp_path, "e/2025-11-20/p.csv", "_SUCCESS", "e/2025-11-21/_SUCCESS")
     full = f"file://{tmp_path}/{pattern}" if scheme else pattern
     with pytest.raises(SourceError) as refused:
@@ -91,7 +87,7 @@ def test_an_export_is_read_once_it_is_ready(tmp_path: Path, pattern: str, place:
 
 
 def test_every_input_has_to_be_ready(tmp_path: Path) -> None:
-    """One folder that is ready does not vouch for another; the name of the file may hold the date."""
+    """Each input needs a ready file in its own folders; the file's name may hold the date."""
     make(tmp_path, "a/p.csv", "a/2025-11-20.done", "b/p.csv")
     with pytest.raises(SourceError, match=r"^b/p\.csv is not ready"):
         found(tmp_path, "*/p.csv", ready="{date}.done")
@@ -124,18 +120,18 @@ LAKES = [
     ],
 )
 def test_a_lake_table_is_refused_by_its_kind(tmp_path: Path, mark: str, kind: str, pattern: str, scheme: str) -> None:
-    """A folder or file of a Delta, Hudi or Iceberg table is named, whichever way a pattern comes to it."""
+    """A Delta, Hudi or Iceberg table is refused, however a pattern reaches it."""
     make(tmp_path, mark, "t/data/dt=1/part-0.parquet")
     with pytest.raises(SourceError) as refused:
         found(tmp_path, f"file://{tmp_path}/{pattern.removeprefix('.')}" if scheme else pattern)
     assert str(refused.value) == (
-        f"{tmp_path}/t is a table of {kind}, and its log says which of the files count; let an engine that knows the "
-        "table write its rows as plain Parquet or CSV, and name those files"
+        f"{tmp_path}/t is a {kind} table, and its log decides which files count; export its rows as Parquet "
+        "or CSV, and name those files"
     )
 
 
-def test_what_only_looks_like_a_lake_is_read(tmp_path: Path) -> None:
-    """A folder called metadata, and a table beside the input, do not matter."""
+def test_a_folder_that_resembles_a_lake_is_read(tmp_path: Path) -> None:
+    """A folder named metadata, and a lake table beside the input, do no harm."""
     make(tmp_path, "e/metadata/notes.json", "e/p.csv", "t/_delta_log/0.json", "t/part-0.parquet")
     assert [file.name for file in found(tmp_path, "e").files] == ["e/p.csv"]
     with pytest.raises(SourceError, match="Delta"):
@@ -143,8 +139,8 @@ def test_what_only_looks_like_a_lake_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
-def test_files_that_may_be_meant_and_are_not_read_are_named(tmp_path: Path, scheme: str) -> None:
-    """In a folder, files with other endings and exports set aside are told; what engines leave behind is not."""
+def test_ignored_files_that_look_meant_are_named(tmp_path: Path, scheme: str) -> None:
+    """Files with other endings and hidden exports in a folder are named; files of engines are not."""
     make(
         tmp_path,
         *("e/a.csv", "e/b.xlsx", "e/c.jsonl.gz", "e/d.TSV", "e/e.ods", "e/f.xls", "e/g.ndjson"),

@@ -1,4 +1,4 @@
-"""How the bytes of a CSV become text."""
+"""The decoding of a CSV's bytes."""
 
 import codecs
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
 
 TEXT = "单号,金额\n一二三,12.50\n€,\U00020000\n"
 ROWS = [Row(1, ("一二三", "12.50")), Row(2, ("€", "\U00020000"))]
-NOT_DECODABLE = Fault("not_decodable", "bytes that the file's encoding does not know")
+NOT_DECODABLE = Fault("not_decodable", "bytes that are not valid in the file's encoding")
 
 
 @pytest.mark.parametrize(
@@ -24,25 +24,25 @@ NOT_DECODABLE = Fault("not_decodable", "bytes that the file's encoding does not 
         pytest.param("auto", codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le"), id="utf-16-le-with-mark"),
         pytest.param("auto", codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be"), id="utf-16-be-with-mark"),
         pytest.param("auto", codecs.BOM_UTF32_LE + TEXT.encode("utf-32-le"), id="utf-32-le-with-mark"),
-        pytest.param("utf-8", codecs.BOM_UTF8 + TEXT.encode(), id="utf-8-told-with-mark"),
-        pytest.param("UTF-8-SIG", TEXT.encode(), id="utf-8-told-without-mark"),
-        pytest.param("gb18030", TEXT.encode("gb18030"), id="gb18030-told"),
+        pytest.param("utf-8", codecs.BOM_UTF8 + TEXT.encode(), id="utf-8-named-with-mark"),
+        pytest.param("UTF-8-SIG", TEXT.encode(), id="utf-8-named-without-mark"),
+        pytest.param("gb18030", TEXT.encode("gb18030"), id="gb18030-named"),
         pytest.param("gb18030", ("\ufeff" + TEXT).encode("gb18030"), id="gb18030-with-mark"),
-        pytest.param("utf-16", TEXT.encode("utf-16"), id="utf-16-told-with-mark"),
-        pytest.param("utf-16", TEXT.encode("utf-16-le"), id="utf-16-told-without-mark"),
-        pytest.param("utf-16-be", TEXT.encode("utf-16-be"), id="utf-16-be-told"),
+        pytest.param("utf-16", TEXT.encode("utf-16"), id="utf-16-named-with-mark"),
+        pytest.param("utf-16", TEXT.encode("utf-16-le"), id="utf-16-named-without-mark"),
+        pytest.param("utf-16-be", TEXT.encode("utf-16-be"), id="utf-16-be-named"),
     ],
 )
 @pytest.mark.parametrize("block_bytes", [1, 3, 1 << 16], ids=["by-bytes", "by-threes", "at-once"])
 def test_a_file_is_read_in_its_own_encoding(read: Read, encoding: str, data: bytes, block_bytes: int) -> None:
-    """A byte order mark, the bytes themselves or the format tell the encoding; the mark is no part of a name."""
+    """A byte order mark, the bytes or the format give the encoding; the mark is no part of a name."""
     bounds = Bounds(block_bytes=block_bytes)
     assert read(data, CsvFormat(encoding=encoding), bounds=bounds) == (("单号", "金额"), ROWS)
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "big5", "shift_jis", "cp1252", "latin-1", "cp037", "iso2022_jp", "utf-7"])
-def test_any_encoding_can_be_told(read: Read, encoding: str) -> None:
-    """Encodings of one byte, of several, with shifts, and not even like ASCII are read by their names."""
+def test_any_encoding_can_be_named(read: Read, encoding: str) -> None:
+    """Encodings of one byte, of several, with shifts, and unlike ASCII are read by their names."""
     text = "a,b\n1,2\nx,y\n" if encoding.startswith(("cp", "latin")) else "a,b\n一,2\n二,y\n"
     rows = [Row(at, tuple(line.split(","))) for at, line in enumerate(text.split()[1:], 1)]
     for block_bytes in (1, 5, 1 << 16):
@@ -120,17 +120,17 @@ def test_any_encoding_can_be_told(read: Read, encoding: str) -> None:
     ],
 )
 @pytest.mark.parametrize("block_bytes", [1, 3, 1 << 16], ids=["by-bytes", "by-threes", "at-once"])
-def test_bytes_that_are_no_text_spoil_their_row_only(
+def test_undecodable_bytes_affect_only_their_row(
     read: Read, encoding: str, data: bytes, rows: list[Row | BadRow], block_bytes: int
 ) -> None:
-    """What can't be decoded is a bad row, shown as far as it can be; the rows around it are read."""
+    """Undecodable bytes make a bad row with the readable part of its cells; the other rows are read."""
     got = read(data, CsvFormat(encoding=encoding), bounds=Bounds(block_bytes=block_bytes))
     assert got == (("a", "b"), rows)
 
 
 @pytest.mark.parametrize("block_bytes", [10, 1 << 16], ids=["in-tens", "at-once"])
 def test_the_first_lines_that_are_not_ascii_decide(read: Read, block_bytes: int) -> None:
-    """Detection looks at a fixed length from the first line that is not ASCII, however late it comes."""
+    """Detection reads a fixed length from the first line that is not ASCII, wherever that is."""
     data = b"a\n" + b"1\n" * 50 + "一二三\n".encode("gb18030") * 5 + "一二三\n".encode() * 100
     _, rows = read(data, bounds=Bounds(block_bytes=block_bytes, sample_bytes=35))
     assert rows[50] == Row(51, ("一二三",))
@@ -138,7 +138,7 @@ def test_the_first_lines_that_are_not_ascii_decide(read: Read, block_bytes: int)
 
 
 def test_a_comma_within_a_letter_is_no_delimiter(read: Read) -> None:
-    """The second byte of a GB18030 letter may be that of a delimiter; letters are told before cells are."""
+    """The second byte of a GB18030 character may equal a delimiter, so text is decoded before it is split."""
     form = CsvFormat(encoding="gb18030", delimiter="|")
     assert b"|" in "迀".encode("gb18030")[1:]
     assert read("a|b\n迀|2\n".encode("gb18030"), form) == (("a", "b"), [Row(1, ("迀", "2"))])

@@ -1,4 +1,4 @@
-"""Parquet files that unpack to more than they seem to."""
+"""Parquet files that unpack to much more than their size."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.read import SourceFile, sha256_of
-from pipeline.read.parquet.pages import ParquetBounds, look_at_pages
+from pipeline.read.parquet.page_sizes import ParquetBounds, measured_pages
 from pipeline.read.parquet.source import ParquetSource
 from pipeline.read.ports import EveryColumn
 
@@ -35,14 +35,14 @@ def repeated(value: str, rows: int) -> Any:
 
 
 def read(file: SourceFile, bounds: ParquetBounds, chunk_rows: int = 8192) -> list[int]:
-    """Return how many rows each chunk has."""
+    """Return the number of rows of each chunk."""
     with ParquetSource(file, int96=None, uses=EveryColumn(), chunk_rows=chunk_rows, bounds=bounds) as source:
         return [len(chunk) for chunk in source]
 
 
 SMALL = ParquetBounds(page_bytes=MIB, dictionary_bytes=MIB, open_bytes=3 * MIB, chunk_bytes=MIB)
 
-TOO_LARGE = "unpacks to 2 MiB, and 1 MiB is the most; write the file with pages and dictionaries of 1 MiB"
+TOO_LARGE = "unpacks to 2 MiB, and the limit is 1 MiB; write the file with pages and dictionaries of 1 MiB"
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ TOO_LARGE = "unpacks to 2 MiB, and 1 MiB is the most; write the file with pages 
         pytest.param(
             {name: [os.urandom(400_000).hex()] for name in "abcd"},
             {"use_dictionary": False},
-            "the pages of its 4 columns take 3 MiB together, and 3 MiB is the most (column a has the largest); "
-            "write the file with pages and dictionaries of 1 MiB, or with the columns alone that the job needs",
+            "the pages of its 4 columns take 3 MiB together, and the limit is 3 MiB (column a has the largest); "
+            "write the file with pages and dictionaries of 1 MiB, or with only the columns that the job needs",
             id="all-columns",
         ),
         pytest.param(
@@ -81,10 +81,10 @@ TOO_LARGE = "unpacks to 2 MiB, and 1 MiB is the most; write the file with pages 
         ),
     ],
 )
-def test_what_unpacks_beyond_a_bound_is_refused_by_name(
+def test_a_file_that_unpacks_beyond_a_bound_is_refused(
     write: Write, columns: Mapping[str, Any], options: Mapping[str, Any], message: str
 ) -> None:
-    """A page, a dictionary, or what is open at once over the bound is named before it is unpacked."""
+    """A page, a dictionary or a sum of open pages over its bound is reported before it is unpacked."""
     file = write(parquet(columns, **options), "o.parquet")
     with pytest.raises(SourceError) as refused:
         read(file, SMALL)
@@ -92,7 +92,7 @@ def test_what_unpacks_beyond_a_bound_is_refused_by_name(
 
 
 def test_long_values_make_small_chunks(write: Write) -> None:
-    """Rows of one long value, which a dictionary or a shared beginning hides, come in chunks of a few."""
+    """Long values, hidden by a dictionary or a shared prefix, give chunks of few rows."""
     plain = parquet({"x": ["0" * 100_000] * 30}, use_dictionary=False, data_page_size=1, write_batch_size=1)
     by_dictionary = parquet({"x": repeated("0" * 100_000, 30)})
     among_short = parquet({"x": ["0" * 100_000, *(f"{at:030}" for at in range(3000))] * 2})
@@ -107,24 +107,24 @@ def test_long_values_make_small_chunks(write: Write) -> None:
 
 
 def test_short_values_make_full_chunks(write: Write) -> None:
-    """Row groups are read on in one chunk where their values are short, with and without dictionaries."""
+    """Short values give full chunks over several row groups, with and without dictionaries."""
     columns = {"x": [f"{at:020}" for at in range(5000)], "y": pa.array(range(5000)), "z": ["a", None] * 2500}
     for dictionary in (True, False):
         file = write(parquet(columns, row_group_size=1500, use_dictionary=dictionary), "o.parquet")
         assert read(file, ParquetBounds(), 2000) == [2000, 2000, 1000]
 
 
-def test_pages_are_found_as_arrow_writes_them(write: Write) -> None:
-    """For each row group and column the largest page and dictionary are known, and the hash of the file."""
+def test_page_sizes_are_those_that_arrow_writes(write: Write) -> None:
+    """The largest page and dictionary of each column and row group are found, and the file's hash."""
     data = parquet({"x": ["a" * 996, "b" * 996] * 10, "y": ["c"] * 20}, row_group_size=10, compression="none")
     file = write(data, "o.parquet")
-    groups, sha256 = look_at_pages(file, ParquetBounds())
+    groups, sha256 = measured_pages(file, ParquetBounds())
     assert [(group.rows, [column.name for column in group.columns]) for group in groups] == [(10, ["x", "y"])] * 2
     assert [(c.dictionary_bytes, c.dictionary_values) for c in groups[0].columns] == [(2000, 2), (5, 1)]
     assert sha256 == sha256_of(file)
 
 
-# Prints how many rows were read, and the most memory that was taken, in KiB.
+# Prints the number of rows read and the peak memory in KiB.
 _MEASURE = """
 import datetime, pathlib, sys
 from pipeline.model import CsvFormat
@@ -161,7 +161,7 @@ def random_text(size: int, count: int) -> list[str]:
 def test_reading_takes_less_than_300_mib(
     tmp_path: Path, columns: Callable[[], Mapping[str, Any]], options: Mapping[str, Any]
 ) -> None:
-    """Whatever a file holds that is not refused, reading it stays below 300 MiB, also at the bounds."""
+    """Reading any accepted file stays below 300 MiB, also at the bounds."""
     made = columns()
     path = tmp_path / "o.parquet"
     path.write_bytes(parquet(made, row_group_size=1 << 30, **options))

@@ -1,4 +1,4 @@
-"""What is read by blocks is what is read record by record."""
+"""Reading by blocks gives the same result as reading record by record."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +8,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from pipeline.model import BadRow, CsvFormat, Row
-from pipeline.read.csv.plain_blocks import Block, SimpleBlocks
-from pipeline.read.csv.records import Broken, RecordReader
+from pipeline.read.csv.records import BrokenRecord, RecordReader
+from pipeline.read.csv.simple_blocks import Block, SimpleBlocks
 from pipeline.read.files.bounds import Bounds
 from pipeline.read.text.lines import in_pieces
 from pipeline.tables.text_columns import cells_of
@@ -21,7 +21,7 @@ FORMS = st.builds(
     quote=st.sampled_from(['"', "'", "", "`", "\\"]),
     null_values=st.sampled_from([(), ("NULL",), ("b", " b")]),
 )
-# D and Q stand for delimiter and quote: near CSV, so that blocks are not all refused.
+# D and Q stand for delimiter and quote. The texts are close to CSV, so that not all blocks are refused.
 CELL = st.sampled_from(
     [
         *("", "b", "单", " b", "b ", "NULL", "QbQ", "QbDbQ", "QbQQbQ", "QQ", "QNULLQ", "007", "\ufeffb", "😀"),
@@ -42,13 +42,13 @@ def by_blocks(block: Block) -> list[Any]:
 
 
 def by_records(text: str, form: CsvFormat, ragged: dict[int, str]) -> list[Any]:
-    """Read a text record by record; one that is ragged is told by the text that `ragged` has for it."""
+    """Read a text record by record; take a ragged record from `ragged`."""
     reader = RecordReader(form, BOUNDS)
     nulls = {"", *form.null_values}
     found: list[Any] = []
     for record in (*reader.read(text).several, *reader.rest().several):
         again = RecordReader(form, BOUNDS).read(ragged.get(len(found), "")).several
-        if isinstance(record, Broken) or (record and len(record) != 2):
+        if isinstance(record, BrokenRecord) or (record and len(record) != 2):
             found.append(ragged[len(found)] if list(again) == [record] else record)
         elif record:
             found.append(tuple(None if cell in nulls else cell for cell in record))
@@ -58,7 +58,7 @@ def by_records(text: str, form: CsvFormat, ragged: dict[int, str]) -> list[Any]:
 @settings(max_examples=500, deadline=None)
 @given(text=TEXT | TAMER, form=FORMS)
 def test_a_block_is_read_as_its_records_are(text: str, form: CsvFormat) -> None:
-    """Whatever a text holds, what is taken apart by columns gives the same cells, record by record."""
+    """Any text that is read by columns gives the same cells as record by record."""
     if form.quote == form.delimiter:
         return
     text = text.replace("D", form.delimiter).replace("Q", form.quote)
@@ -81,7 +81,7 @@ def test_a_block_is_read_as_its_records_are(text: str, form: CsvFormat) -> None:
         pytest.param("\n\n", [], {}, id="blank"),
     ],
 )  # fmt: skip
-def test_a_block_that_needs_no_second_look_is_taken_apart(
+def test_a_simple_block_is_read_by_columns(
     text: str, rows: list[tuple[str | None, ...]], ragged: dict[int, str]
 ) -> None:
     """Lines with or without quotes, blank ones and ragged ones are read by columns."""
@@ -106,8 +106,8 @@ def test_a_block_that_needs_no_second_look_is_taken_apart(
         pytest.param("1," + "x" * 200 + "\n", id="too-long"),
     ],
 )
-def test_a_block_that_needs_a_second_look_is_left_alone(text: str) -> None:
-    """What two readers could take for different things is read record by record."""
+def test_an_ambiguous_block_is_not_read_by_columns(text: str) -> None:
+    """A block that two readers may read differently is read record by record."""
     assert SimpleBlocks(CsvFormat(delimiter=","), 2, ("",), BOUNDS).block(text) is None
 
 
@@ -122,12 +122,12 @@ def test_a_block_that_needs_a_second_look_is_left_alone(text: str) -> None:
     ],
 )
 def test_a_text_is_cut_after_line_feeds(text: str, size: int, pieces: list[str]) -> None:
-    """Pieces hold whole lines, and together all of them."""
+    """Pieces hold whole lines, and together the whole text."""
     assert in_pieces(text, size) == pieces
 
 
 def test_a_block_with_odd_lines_is_read_piece_by_piece(read: Callable[..., tuple[Any, list[Row | BadRow]]]) -> None:
-    """Records over several lines, and broken ones, within a large block give the rows that they give in small ones."""
+    """Broken records, and records over several lines, give the same rows in large and small blocks."""
     odd = {5000: 'x,"a\nb"\n', 9000: 'x,a"b\n', 12000: "x\n", 15000: 'x,"a\n'}
     data = "a,b\n" + "".join(odd.get(n, f"{n},plain\n") for n in range(20_000))
 

@@ -1,4 +1,4 @@
-"""What lies beside the inputs: the file that says that they are complete, and the log of a lake table."""
+"""Checks of the folders around the inputs: a ready file must be there, a lake table must not."""
 
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
@@ -7,14 +7,14 @@ from pipeline.errors import SourceError
 from pipeline.read.find.matches import Matches
 
 Exists = Callable[[str], bool]
-"""Tells whether there is a file or folder of this path, which may be a glob in its last part."""
+"""Returns whether a file or folder of this path exists. The last part of the path may be a glob."""
 
-# What only a table of this kind has in its folder.
+# A path that only tables of this kind have in their folder.
 _LAKES = (("_delta_log", "Delta"), (".hoodie", "Hudi"), ("metadata/*.metadata.json", "Iceberg"))
 
 
 def check_ready(matches: Matches, ready: str, exists: Exists) -> None:
-    """Raise `SourceError` while the file `ready` is neither in an input's folder nor in one above, up to the root."""
+    """Raise `SourceError` if an input has no file `ready` in its folder or a folder above, up to the root."""
     known: dict[str, bool] = {}
     for file in matches.files:
         folders = list(_up_to(file.path, matches.root))
@@ -28,7 +28,7 @@ def check_ready(matches: Matches, ready: str, exists: Exists) -> None:
 
 
 def check_no_lake(matches: Matches, exists: Exists) -> None:
-    """Raise `SourceError` where an input lies within a Delta, Iceberg or Hudi table, whose log says what counts."""
+    """Raise `SourceError` if an input is in a Delta, Iceberg or Hudi table, where a log decides which files count."""
     known: set[str] = set()
     places = [*(file.path for file in matches.files), f"{matches.root}/any"]
     for folder in (str(folder) for place in places for folder in PurePosixPath(place).parents):
@@ -38,12 +38,12 @@ def check_no_lake(matches: Matches, exists: Exists) -> None:
         for mark, kind in _LAKES:
             if exists(f"{folder}/{mark}"):
                 raise SourceError(
-                    f"{folder} is a table of {kind}, and its log says which of the files count; let an engine that "
-                    "knows the table write its rows as plain Parquet or CSV, and name those files"
+                    f"{folder} is a {kind} table, and its log decides which files count; export its rows as Parquet "
+                    "or CSV, and name those files"
                 )
 
 
 def _up_to(path: str, root: str) -> Iterator[str]:
-    """Yield the folders of a path up to a root; the first one alone where the root is none of them."""
+    """Yield the folders of a path up to a root; only the first one if the root is not among them."""
     folders = [str(folder) for folder in PurePosixPath(path).parents]
     yield from folders[: folders.index(root) + 1] if root in folders else folders[:1]

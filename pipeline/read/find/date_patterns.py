@@ -10,9 +10,9 @@ _DATE = re.compile(r"\{date(?::([^{}]*))?\}")
 
 def with_date(pattern: str, date: datetime.date) -> str:
     """
-    Return a pattern with a date in place of `{date}`, or of `{date:%Y%m%d}` in the form that it names.
+    Return a pattern with `{date}` replaced by an ISO date, and `{date:FORM}` by the date in a form of strftime.
 
-    Raises `SourceError` where that is no form of a date.
+    Raises `SourceError` for a form without `%`.
     """
 
     def written(found: re.Match[str]) -> str:
@@ -20,7 +20,7 @@ def with_date(pattern: str, date: datetime.date) -> str:
         if form is None:
             return date.isoformat()
         if "%" not in form:
-            raise SourceError(f"{found[0]} in an input has no form of a date; write for example {{date:%Y%m%d}}")
+            raise SourceError(f"{found[0]} in an input has no date form; write for example {{date:%Y%m%d}}")
         return date.strftime(form)
 
     return _DATE.sub(written, pattern)

@@ -127,10 +127,10 @@ def parquet(columns: "dict[str, pa.Array[Any]] | pa.Table", **options: Any) -> b
         pytest.param(pa.null(), [None], [None], id="nothing"),
     ],
 )
-def test_a_value_becomes_text_that_says_the_same(
+def test_a_value_becomes_text_without_loss(
     read: Read, kind: pa.DataType, values: list[Any], texts: list[str | None]
 ) -> None:
-    """No digit, zero or letter of a typed value is lost, and none is made up."""
+    """No digit or character of a typed value is lost or added."""
     data = parquet({"x": pa.array(values, kind), "y": pa.array(["y"] * len(values))})
     assert read(data, name="o.parquet") == (("x", "y"), [Row(at, (text, "y")) for at, text in enumerate(texts, 1)])
 
@@ -156,15 +156,15 @@ def test_a_value_becomes_text_that_says_the_same(
         ),
     ],
 )
-def test_a_value_without_a_text_spoils_its_row_only(
+def test_a_value_without_a_text_affects_only_its_row(
     read: Read, column: "pa.Array[Any]", rows: list[Row | BadRow]
 ) -> None:
-    """Bytes that are no UTF-8 make a bad row; the rows around it are read."""
+    """Bytes that are not UTF-8 make a bad row; the other rows are read."""
     assert read(parquet({"x": column, "y": pa.array([1, 2])}), name="o.parquet") == (("x", "y"), rows)
 
 
-def test_the_columns_of_floats_are_told(write: Write) -> None:
-    """A source says which columns hold floats, in a dictionary too, so that no id is taken from one."""
+def test_float_columns_are_reported(write: Write) -> None:
+    """A source names its float columns, also those in dictionaries, so that no id is read from one."""
     table: dict[str, pa.Array[Any]] = {
         "float": pa.array([1.5]),
         "short": pa.array([1.5], pa.float32()),
@@ -177,7 +177,7 @@ def test_the_columns_of_floats_are_told(write: Write) -> None:
 
 
 def test_rows_are_numbered_through_row_groups_and_chunks(write: Write) -> None:
-    """Chunks are no larger than asked for, whatever the row groups, and the numbers go on."""
+    """Chunks hold at most `chunk_rows` rows at any size of row groups, and numbers continue."""
     data = parquet({"x": pa.array(range(1, 8))}, row_group_size=5)
     file = write(data, "day=1/x=2/o.pq")
     chunks = list(open_source(file, CsvFormat(), chunk_rows=3))
@@ -187,13 +187,13 @@ def test_rows_are_numbered_through_row_groups_and_chunks(write: Write) -> None:
     assert {chunk.columns for chunk in chunks} == {("x", "day")}
 
 
-def test_parquet_without_an_ending_is_known_by_its_bytes(read: Read) -> None:
-    """A Parquet file whose name says nothing is read as Parquet."""
+def test_parquet_without_an_ending_is_recognised_by_its_bytes(read: Read) -> None:
+    """A Parquet file without an ending is read as Parquet."""
     assert read(parquet({"x": pa.array([1])}), name="part-00000") == (("x",), [Row(1, ("1",))])
 
 
 def test_a_schema_alone_is_a_file_of_no_rows(read: Read) -> None:
-    """Columns without a row are no error."""
+    """A file with columns and no row has 0 rows."""
     assert read(parquet({"x": pa.array([], pa.int64())}), name="o.parquet") == (("x",), [])
 
 
@@ -213,13 +213,13 @@ GOOD = parquet({"x": pa.array(range(1000)), "y": pa.array(["abc"] * 1000)}, writ
     ],
 )
 def test_a_damaged_parquet_file_is_refused_by_name(read: Read, data: bytes) -> None:
-    """What is cut short or damaged, or has no usable columns, raises an error that names the file."""
+    """A truncated or damaged file, or one without usable columns, raises an error that names the file."""
     with pytest.raises(SourceError, match=r"^o\.parquet "):
         read(data, name="o.parquet")
 
 
-def test_no_damage_brings_the_reader_down(read: Read) -> None:
-    """With any few bytes changed a Parquet file is refused or read, and the rows are numbered without a gap."""
+def test_any_damaged_file_is_read_or_refused(read: Read) -> None:
+    """A Parquet file with changed bytes is refused, or read with rows numbered without gaps."""
     chance = random.Random(20260331)
     small = parquet({"x": pa.array([1, 2]), "y": pa.array(["a", "单"]), "z": pa.array([[1.5], None])})
     for _ in range(300):

@@ -1,8 +1,7 @@
 """
-Escapes and long delimiters, brought into the form that records are read in.
+Placeholders for escaped characters and long delimiters, so that `RecordReader` needs to know neither.
 
-A character that lost its meaning behind an escape, and a delimiter of several characters, are each replaced by one
-character that no decoded text can hold (a lone surrogate). The cells get back what it stands for.
+A placeholder is a lone surrogate, which no decoded text can hold. Cells get the original text back.
 """
 
 import re
@@ -11,13 +10,13 @@ from dataclasses import replace
 
 from pipeline.model import CsvFormat
 from pipeline.read.files.bounds import Bounds
-from pipeline.read.text.decode import LINE_TOO_LONG
+from pipeline.read.text.decoder import LINE_TOO_LONG
 
 _DELIMITER, _QUOTE, _ESCAPE, _LINE_END, _PLAIN_DELIMITER = "\udbf0\udbf1\udbf2\udbf3\udbf4"
 
 
-class StandIns:
-    """Puts stand-ins into the texts of a file, and takes them out of its cells; `form` is how they are then read."""
+class Placeholders:
+    """Inserts placeholders into texts and removes them from cells; `form` is the format of the texts with them."""
 
     def __init__(self, form: CsvFormat, bounds: Bounds) -> None:
         is_long = len(form.delimiter) > 1
@@ -34,8 +33,8 @@ class StandIns:
              _LINE_END: "\n"}
         )  # fmt: skip
 
-    def put_into(self, texts: Iterator[str]) -> Iterator[str]:
-        """Yield texts of whole lines. One whose last line end is escaped goes on with the next."""
+    def insert(self, texts: Iterator[str]) -> Iterator[str]:
+        """Yield texts of whole lines with placeholders. A text whose last line end is escaped joins the next one."""
         begun = ""
         for text in texts:
             if text == LINE_TOO_LONG:
@@ -52,8 +51,8 @@ class StandIns:
         if begun:
             yield begun
 
-    def taken_out(self, cells: list[str]) -> list[str]:
-        """Return cells as the file means them."""
+    def remove(self, cells: list[str]) -> list[str]:
+        """Return cells without placeholders."""
         return [cell.translate(self._back) for cell in cells]
 
     def _without_escapes(self, text: str) -> str:
@@ -63,11 +62,11 @@ class StandIns:
 
 
 def _without_long_begin(text: str) -> str:
-    """Return a text whose first line is passed over to its end, where it was too long before."""
+    """Return the text; if its first line continues a too long line, without the rest of that line."""
     return LINE_TOO_LONG + text[text.find("\n") :] if text.startswith(LINE_TOO_LONG) and "\n" in text else text
 
 
 def _pattern_of(form: CsvFormat) -> re.Pattern[str]:
-    """Return what an escape takes the meaning from; before any other character it is a character like others."""
+    """Return the pattern of an escape with the character it escapes. Before other characters it has no effect."""
     taken = sorted({form.quote, form.escape, form.delimiter} - {""}, key=len, reverse=True)
     return re.compile(f"{re.escape(form.escape)}(\r?\n|{'|'.join(map(re.escape, taken))})")

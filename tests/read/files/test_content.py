@@ -1,4 +1,4 @@
-"""Files that are not what their name says."""
+"""Files whose content differs from their name."""
 
 import bz2
 import gzip
@@ -55,18 +55,14 @@ JSON = b'{"code":"1"}\n{"code":"2"}\n'
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        pytest.param("p.csv", HTML, f"is HTML, whatever its name says; {AGAIN}", id="html"),
-        pytest.param("p.csv.gz", gzip.compress(HTML), f"is HTML, whatever its name says; {AGAIN}", id="packed-html"),
-        pytest.param(
-            "p.csv", HTML.decode().encode("utf-16"), f"is HTML, whatever its name says; {AGAIN}", id="utf-16-html"
-        ),
-        pytest.param("p.xls", b"<table><tr><td>code", f"is HTML, whatever its name says; {SAVE}", id="html-called-xls"),
-        pytest.param(
-            "p.jsonl", b"\xef\xbb\xbf<html>", f"is HTML, whatever its name says; {AGAIN}", id="html-called-jsonl"
-        ),
-        pytest.param("p.parquet", HTML, f"is HTML, whatever its name says; {AGAIN}", id="html-called-parquet"),
-        pytest.param("p.csv", XML, f"is XML, whatever its name says; {AGAIN}", id="xml"),
-        pytest.param("p.xls", XML, f"is XML, whatever its name says; {SAVE}", id="xml-called-xls"),
+        pytest.param("p.csv", HTML, f"is HTML, despite its name; {AGAIN}", id="html"),
+        pytest.param("p.csv.gz", gzip.compress(HTML), f"is HTML, despite its name; {AGAIN}", id="packed-html"),
+        pytest.param("p.csv", HTML.decode().encode("utf-16"), f"is HTML, despite its name; {AGAIN}", id="utf-16-html"),
+        pytest.param("p.xls", b"<table><tr><td>code", f"is HTML, despite its name; {SAVE}", id="html-called-xls"),
+        pytest.param("p.jsonl", b"\xef\xbb\xbf<html>", f"is HTML, despite its name; {AGAIN}", id="html-called-jsonl"),
+        pytest.param("p.parquet", HTML, f"is HTML, despite its name; {AGAIN}", id="html-called-parquet"),
+        pytest.param("p.csv", XML, f"is XML, despite its name; {AGAIN}", id="xml"),
+        pytest.param("p.xls", XML, f"is XML, despite its name; {SAVE}", id="xml-called-xls"),
         pytest.param("p.csv", lzma.compress(CSV), f"is an xz archive; {UNPACK}", id="xz"),
         pytest.param("p.csv.xz", lzma.compress(CSV), f"is an xz archive; {UNPACK}", id="xz-by-name"),
         pytest.param("p.csv.7z", b"7z\xbc\xaf\x27\x1c\0\4", f"is a 7z archive; {UNPACK}", id="7z"),
@@ -169,10 +165,8 @@ JSON = b'{"code":"1"}\n{"code":"2"}\n'
         ),
     ],
 )
-def test_a_file_that_is_something_else_is_named_as_what_it_is(
-    write: Write, name: str, data: bytes, message: str
-) -> None:
-    """The message names the file, says what it is and what to do; no row of it is read."""
+def test_a_file_with_other_content_is_refused(write: Write, name: str, data: bytes, message: str) -> None:
+    """The message names the file, its real content and what to do; no row is read."""
     with pytest.raises(SourceError) as refused:
         open_source(write(data, name), CsvFormat())
     assert str(refused.value) == f"{name} {message}"
@@ -181,7 +175,7 @@ def test_a_file_that_is_something_else_is_named_as_what_it_is(
 @pytest.mark.parametrize(
     ("name", "data", "form"),
     [
-        pytest.param("p.csv", CSV.decode().encode("utf-16-le"), CsvFormat(encoding="utf-16-le"), id="utf-16-told"),
+        pytest.param("p.csv", CSV.decode().encode("utf-16-le"), CsvFormat(encoding="utf-16-le"), id="utf-16-named"),
         pytest.param("p.csv", CSV.replace(b"\n", b"\r\n"), CsvFormat(), id="crlf"),
         pytest.param("p.csv", b'"code","poi\rnts"\n1,2\n', CsvFormat(), id="carriage-return-in-a-name"),
         pytest.param("p.txt", CSV, CsvFormat(), id="txt"),
@@ -190,15 +184,13 @@ def test_a_file_that_is_something_else_is_named_as_what_it_is(
         pytest.param("p.2026", CSV, CsvFormat(), id="another-ending"),
     ],
 )
-def test_a_name_that_says_nothing_else_is_no_reason_to_refuse(
-    write: Write, name: str, data: bytes, form: CsvFormat
-) -> None:
-    """A file is read where its name promises what it is, or nothing."""
+def test_a_name_without_a_contradiction_is_accepted(write: Write, name: str, data: bytes, form: CsvFormat) -> None:
+    """A file is read if its name suggests its content, or nothing."""
     with open_source(write(data, name), form) as source:
         assert [row for chunk in source for row in chunk.rows] == [Row(1, ("1", "2"))]
 
 
-def test_a_few_nuls_are_no_utf_16(write: Write) -> None:
-    """NUL characters here and there spoil their rows alone."""
+def test_a_few_nuls_are_not_taken_for_utf_16(write: Write) -> None:
+    """A few NUL characters affect only their rows."""
     with open_source(write(b"a,b\n1,2\n" * 50 + b"\0,\0\n" * 20), CsvFormat()) as source:
         assert sum(map(len, source)) == 119

@@ -1,4 +1,4 @@
-"""Blocks of CSV that need no second look, taken apart column by column."""
+"""CSV blocks in which every line is a record, read by columns with Arrow."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,9 +19,9 @@ _MARK = "\ufeff"
 @dataclass(frozen=True, slots=True)
 class Block:
     """
-    The columns of a block, and how many lines it has, blank ones included.
+    The columns of a block, and its number of lines, blank ones included.
 
-    Where a record is of another width the columns say nothing, and `ragged` has it by its place.
+    `ragged` holds the text of each record with another number of cells, by place. Its place in the columns is null.
     """
 
     texts: tuple[Column, ...] = field(repr=False)
@@ -36,7 +36,7 @@ class SimpleBlocks:
     """
     Reads blocks in which every line is a record, or blank.
 
-    What it reads is what `RecordReader` reads; a block in which it is not sure of that it leaves alone.
+    The result is the same as that of `RecordReader`. A block where it may differ is not read.
     """
 
     def __init__(self, form: CsvFormat, width: int, nulls: Iterable[str], bounds: Bounds) -> None:
@@ -55,14 +55,14 @@ class SimpleBlocks:
         )
 
     def block(self, text: str) -> Block | None:
-        """Take a text of whole lines apart; None where it has to be read record by record."""
+        """Return the columns of a text of whole lines; None if it must be read record by record."""
         data = self._plain_data(text)
         if data is None:
             return None
         ragged: dict[int, str] = {}
         try:
             table = self._table(data, ragged)
-        except pa.ArrowInvalid:  # what is too much for Arrow may still be read record by record
+        except pa.ArrowInvalid:  # RecordReader may still read it
             return None
         columns = [column.combine_chunks() for column in table.columns]
         return Block(tuple(_with_gaps(columns, ragged) if ragged else columns), ragged, _lines(data))
@@ -81,7 +81,7 @@ class SimpleBlocks:
         return csv.read_csv(BytesIO(data), reading, form, self._values)
 
     def _plain_data(self, text: str) -> bytes | None:
-        """Return the text as bytes in which nothing is left that two readers could take for different things."""
+        """Return the text as bytes; None if Arrow and `RecordReader` could read it differently."""
         if not self._is_plain_form or len(text) > self._cell_chars or "\0" in text or text.startswith(_MARK):
             return None
         if "\r" in text and text.count("\r") != text.count("\r\n"):
@@ -90,20 +90,20 @@ class SimpleBlocks:
             return None
         try:
             data = text.encode()
-        except UnicodeEncodeError:  # it is marked: bytes without a letter, or a line too long
+        except UnicodeEncodeError:  # it holds UNDECODABLE or LINE_TOO_LONG
             return None
         has_quotes = self._form.quote and self._form.quote in text
         return data if not has_quotes or _is_well_quoted(data, self._form) else None
 
 
 def _lines(data: bytes) -> int:
-    # numpy counts several times as fast as bytes and texts do.
+    # numpy counts several times as fast as bytes.count.
     letters = np.frombuffer(data, np.uint8)
     return int(np.count_nonzero(letters == ord("\n"))) + (not data.endswith(b"\n"))
 
 
 def _is_well_quoted(data: bytes, form: CsvFormat) -> bool:
-    """Tell whether quotes stand around whole cells alone, none of which goes over a line (RFC 4180, section 2)."""
+    """Return whether all quotes enclose whole cells, each within one line (RFC 4180, section 2)."""
     letters = np.frombuffer(b"\n" + data + b"\n", np.uint8)
     delimiter, quote, line_end, carriage_return = map(ord, (form.delimiter, form.quote, "\n", "\r"))
     quotes = np.flatnonzero(letters == quote)
@@ -113,7 +113,7 @@ def _is_well_quoted(data: bytes, form: CsvFormat) -> bool:
     before, after = letters[opening - 1], letters[closing + 1]
     begins = (before == delimiter) | (before == line_end)
     ends = (after == delimiter) | (after == line_end) | (after == carriage_return)
-    # One that is doubled stands for itself: it closes and opens at once.
+    # A doubled quote is one closing and one opening quote.
     is_doubled = opening[1:] == closing[:-1] + 1
     begins[1:] |= is_doubled
     ends[:-1] |= is_doubled
@@ -122,7 +122,7 @@ def _is_well_quoted(data: bytes, form: CsvFormat) -> bool:
 
 
 def _with_gaps(columns: Iterable[Column], places: Collection[int]) -> list[Column]:
-    """Return columns that say nothing at some places of their own, and go on behind them."""
+    """Return columns with a null inserted at each of the places."""
     columns = list(columns)
     is_there = np.ones(len(columns[0]) + len(places), np.bool_)
     is_there[list(places)] = False

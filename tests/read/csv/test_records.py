@@ -1,4 +1,4 @@
-"""What the lines of a CSV become."""
+"""The records of a CSV."""
 
 from collections.abc import Callable
 from time import process_time
@@ -14,8 +14,8 @@ Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
 
 BAD_QUOTE = Fault(
     "bad_quote",
-    'a quote " stands within a cell that is not quoted, or the one that closes a cell is missing; '
-    'put " around the cell and write it twice within',
+    'a quote " is inside a cell that is not quoted, or a closing quote is missing; '
+    'put " around the cell and double each " inside it',
 )
 NUL = Fault("nul_character", "a NUL character, which CSV can't hold")
 
@@ -90,10 +90,8 @@ def ragged(found: str) -> Fault:
     ],
 )
 @pytest.mark.parametrize("block_bytes", [1, 7, 1 << 16], ids=["by-bytes", "by-sevens", "at-once"])
-def test_lines_become_rows_as_rfc_4180_says(
-    read: Read, lines: bytes, rows: list[Row | BadRow], block_bytes: int
-) -> None:
-    """A record that keeps the rules is a row, any other is one bad row, however the file falls into blocks."""
+def test_lines_become_rows_by_rfc_4180(read: Read, lines: bytes, rows: list[Row | BadRow], block_bytes: int) -> None:
+    """A record that keeps the rules is a row, any other is one bad row, in blocks of any size."""
     assert read(b"a,b,c\n" + lines, bounds=Bounds(block_bytes=block_bytes)) == (("a", "b", "c"), rows)
 
 
@@ -116,10 +114,10 @@ def test_lines_become_rows_as_rfc_4180_says(
         ),
     ],
 )
-def test_the_format_says_how_cells_are_told_apart(
+def test_the_format_gives_delimiter_and_quote(
     read: Read, form: CsvFormat, data: bytes, rows: list[Row | BadRow]
 ) -> None:
-    """Delimiter and quote are those of the format; quoting can be off."""
+    """Cells are split by the format's delimiter and quote; quoting can be off."""
     assert read(data, form) == (("a", "b"), rows)
 
 
@@ -142,23 +140,23 @@ def test_the_format_says_how_cells_are_told_apart(
         ),
         pytest.param(
             CsvFormat(encoding="utf-9"),
-            "csv encoding 'utf-9' is not known; use auto, utf-8, gb18030 or another one's name",
+            "csv encoding 'utf-9' is not known; use auto, utf-8, gb18030 or another encoding",
             id="unknown-encoding",
         ),
         pytest.param(
             CsvFormat(encoding="hex"),
-            "csv encoding 'hex' is not known; use auto, utf-8, gb18030 or another one's name",
+            "csv encoding 'hex' is not known; use auto, utf-8, gb18030 or another encoding",
             id="no-encoding-of-text",
         ),
         pytest.param(
             CsvFormat(encoding="a\0b"),
-            "csv encoding 'a\\x00b' is not known; use auto, utf-8, gb18030 or another one's name",
+            "csv encoding 'a\\x00b' is not known; use auto, utf-8, gb18030 or another encoding",
             id="no-name-at-all",
         ),
     ],
 )
 def test_an_impossible_format_is_refused(write: Callable[..., SourceFile], form: CsvFormat, fault: str) -> None:
-    """A format that can't be is a fault of the settings, told before the file is read."""
+    """An impossible format raises SettingsError before the file is read."""
     with pytest.raises(SettingsError) as refused:
         open_source(write(b"a\n1\n"), form)
     assert refused.value.faults == (fault,)
@@ -183,7 +181,7 @@ def test_an_impossible_format_is_refused(write: Callable[..., SourceFile], form:
     ],
 )
 def test_a_file_without_a_usable_header_is_refused(write: Callable[..., SourceFile], data: bytes, message: str) -> None:
-    """No header, or one that can't be read, stops the run before a row is read."""
+    """A file without a readable header raises SourceError before a row is read."""
     with pytest.raises(SourceError) as refused:
         open_source(write(data), CsvFormat())
     assert str(refused.value) == message
@@ -201,12 +199,12 @@ def test_a_file_without_a_usable_header_is_refused(write: Callable[..., SourceFi
     ],
 )
 def test_a_header_with_no_rows_is_a_file_of_no_rows(read: Read, data: bytes, columns: tuple[str, ...]) -> None:
-    """A header alone is no error: the source has columns and 0 rows."""
+    """A file with only a header has columns and 0 rows."""
     assert read(data) == (columns, [])
 
 
-def test_chunks_hold_no_more_rows_than_asked_for(write: Callable[..., SourceFile]) -> None:
-    """Rows come in full chunks and a last one, and are numbered through."""
+def test_chunks_hold_at_most_chunk_rows(write: Callable[..., SourceFile]) -> None:
+    """Rows come in full chunks and a last, smaller one, with continuous numbers."""
     data = b"a\n" + b"".join(b"%d\n" % number for number in range(1, 8))
     chunks = list(open_source(write(data), CsvFormat(), chunk_rows=3))
     assert [[row.number for row in chunk.rows] for chunk in chunks] == [[1, 2, 3], [4, 5, 6], [7]]
@@ -214,7 +212,7 @@ def test_chunks_hold_no_more_rows_than_asked_for(write: Callable[..., SourceFile
 
 
 def test_large_cells_make_small_chunks(write: Callable[..., SourceFile]) -> None:
-    """A chunk is given out before its rows hold more than the bound, whatever their number."""
+    """A chunk ends before its rows exceed the bound in bytes."""
     bounds = Bounds(block_bytes=1000)
     chunks = list(open_source(write(b"a\n" + b"x" * 99 + b"\n" + (b"y" * 99 + b"\n") * 50), CsvFormat(), bounds=bounds))
     assert max(len(chunk.rows) for chunk in chunks) <= 11
@@ -223,7 +221,7 @@ def test_large_cells_make_small_chunks(write: Callable[..., SourceFile]) -> None
 
 @pytest.mark.parametrize("block_bytes", [3, 10, 1 << 16], ids=["small", "as-long-as-a-line-may-be", "large"])
 def test_a_line_too_long_is_one_bad_row(read: Read, block_bytes: int) -> None:
-    """A line over the bound is passed over, its neighbours are read; a line of just that length is a row."""
+    """A line over the bound is skipped, its neighbours are read; a line of exactly the bound is a row."""
     bounds = Bounds(block_bytes=block_bytes, line_bytes=10)
     too_long = Fault("line_too_long", "the line is longer than 10 bytes")
     data = b"a\n1234567890\n12345678901\n1\n" + b"x" * 100 + b"\n2\n" + b"y" * 11
@@ -237,8 +235,8 @@ def test_a_line_too_long_is_one_bad_row(read: Read, block_bytes: int) -> None:
     ]
 
 
-def test_a_line_too_long_within_quotes_spoils_only_the_lines_that_miss_it(read: Read) -> None:
-    """What a line too long held is unknown, so no cell goes on across it."""
+def test_a_line_too_long_within_quotes_affects_only_its_record(read: Read) -> None:
+    """No cell continues across a too long line, because the line's content is unknown."""
     bounds = Bounds(line_bytes=10)
     assert read(b'a\n"1\n' + b"x" * 11 + b'\n2"\n3\n', bounds=bounds)[1] == [
         BadRow(1, BAD_QUOTE, ('"1',)),
@@ -259,8 +257,8 @@ def test_a_cell_too_long_is_one_bad_row(read: Read) -> None:
 
 @pytest.mark.parametrize("bounds", [Bounds(record_lines=3), Bounds(record_chars=5)], ids=["by-lines", "by-characters"])
 @pytest.mark.parametrize("block_bytes", [1, 1 << 16], ids=["by-bytes", "at-once"])
-def test_a_record_over_too_many_lines_is_not_put_together(read: Read, bounds: Bounds, block_bytes: int) -> None:
-    """Where a quoted cell goes on for longer than the bound, its first line is bad and the others stand alone."""
+def test_a_record_over_too_many_lines_is_not_joined(read: Read, bounds: Bounds, block_bytes: int) -> None:
+    """If a quoted cell exceeds the bound, its first line is bad, and the others are records of their own."""
     data = b'a\n"1\n2\n3"\n"1\n2\n3\n4"\n5\n'
     bounds = Bounds(block_bytes=block_bytes, record_lines=bounds.record_lines, record_chars=bounds.record_chars)
     assert read(data, bounds=bounds)[1] == [
@@ -274,7 +272,7 @@ def test_a_record_over_too_many_lines_is_not_put_together(read: Read, bounds: Bo
 
 
 def test_a_ten_megabyte_cell_is_read(read: Read) -> None:
-    """A cell of 10 MB is within the bounds, quoted and over many lines too."""
+    """A cell of 10 MB is read, also quoted and over many lines."""
     long = "x" * 99 + "\n"
     cell = long * 100 * 99 + "y" * (10_000_000 - 990_000)
     assert read(f'a,b\n1,"{cell}"\n2,z\n'.encode())[1] == [Row(1, ("1", cell)), Row(2, ("2", "z"))]
@@ -284,7 +282,7 @@ def test_a_ten_megabyte_cell_is_read(read: Read) -> None:
     "line", [b"1,2,3\n", b'"1","2","3"\n', b'x",",""\n', b'"1\n'], ids=["plain", "quoted", "runs-on", "unclosed"]
 )
 def test_a_stray_quote_at_the_top_costs_no_time(read: Read, line: bytes) -> None:
-    """However the quotes of a file lie, reading it takes time in proportion to its length."""
+    """Reading takes linear time with any arrangement of quotes."""
     began = process_time()
     _, rows = read(b'a,b,c\n1,"2,3\n' + line * 200_000)
     assert (rows[0].number, rows[-1].number) == (1, 200_001)

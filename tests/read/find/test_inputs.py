@@ -1,4 +1,4 @@
-"""Which files the inputs of a job mean."""
+"""The files that the inputs of a job mean."""
 
 import datetime
 import os
@@ -33,7 +33,7 @@ def base(tmp_path: Path) -> Path:
         "odd/orders[1].csv",
         "odd/empty.csv.not",
         "none/readme.txt",
-        "../outside.csv",
+        "../elsewhere.csv",
     ):
         path = base / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,28 +61,28 @@ TODAY = ["exports/2026-03-31/orders-1.csv.gz", "exports/2026-03-31/orders-2.csv.
         pytest.param(["lake"], LAKE, id="a-folder-at-any-depth"),
         pytest.param(["lake/**/*.parquet"], ["lake/day=2026-03-31/part-0.parquet"], id="a-glob-at-any-depth"),
         pytest.param(["lake/*"], [*LAKE, "lake/readme.txt"], id="a-glob-of-files-and-folders"),
-        pytest.param(["lake/**/_SUCC*"], ["lake/day=2026-03-31/_SUCCESS"], id="what-is-set-aside-if-asked-for"),
+        pytest.param(["lake/**/_SUCC*"], ["lake/day=2026-03-31/_SUCCESS"], id="hidden-if-named"),
         pytest.param(["exports/{date}/orders**2*"], TODAY[1:], id="two-stars-within-a-name"),
         pytest.param(["none/../exports/{date}/*-1.*"], ["none/../exports/2026-03-31/orders-1.csv.gz"], id="a-way-back"),
-        pytest.param(["lake/.hidden/*"], ["lake/.hidden/part-4.parquet"], id="what-is-hidden-if-asked-for"),
+        pytest.param(["lake/.hidden/*"], ["lake/.hidden/part-4.parquet"], id="in-a-hidden-folder-if-named"),
         pytest.param(["odd/orders[1].csv"], ["odd/orders[1].csv"], id="a-name-that-looks-like-a-glob"),
         pytest.param(
             ["lake/more.tsv", "exports/{date}", "lake/*.tsv"], [*TODAY, "lake/more.tsv"], id="several-sorted-none-twice"
         ),
-        pytest.param(["../outside.csv"], ["../outside.csv"], id="outside-of-the-base"),
+        pytest.param(["../elsewhere.csv"], ["../elsewhere.csv"], id="elsewhere-of-the-base"),
     ],
 )
 def test_a_pattern_means_these_files(base: Path, patterns: list[str], found: list[str]) -> None:
-    """Files, folders and globs are found relative to the base and named so, in one fixed order."""
+    """Files, folders and globs are found relative to the base, named relative to it, and sorted."""
     assert names(find_inputs(patterns, base=base, date=DAY)) == found
 
 
-def test_an_absolute_pattern_is_named_as_given(base: Path) -> None:
-    """A file below the base is named from there, any other by its whole path."""
-    outside = base.parent / "outside.csv"
-    patterns = [str(outside), str(base / "exports/*/orders-1.csv.gz")]
+def test_an_absolute_pattern_below_the_base_is_named_from_it(base: Path) -> None:
+    """A file below the base is named relative to it, any other by its full path."""
+    elsewhere = base.parent / "elsewhere.csv"
+    patterns = [str(elsewhere), str(base / "exports/*/orders-1.csv.gz")]
     assert names(find_inputs(patterns, base=base, date=DAY)) == sorted(
-        [str(outside), "exports/2026-03-30/orders-1.csv.gz", "exports/2026-03-31/orders-1.csv.gz"]
+        [str(elsewhere), "exports/2026-03-30/orders-1.csv.gz", "exports/2026-03-31/orders-1.csv.gz"]
     )
 
 
@@ -95,8 +95,8 @@ def test_an_absolute_pattern_is_named_as_given(base: Path) -> None:
         pytest.param("day=/=x/y=1.csv", {"day": ""}, id="empty-value-no-name-and-a-file-alike"),
     ],
 )
-def test_folders_give_their_values(tmp_path: Path, path: str, partitions: dict[str, str | None]) -> None:
-    """Folders called `column=value` below the base are partitions; the file's own name is none."""
+def test_hive_folders_give_their_values(tmp_path: Path, path: str, partitions: dict[str, str | None]) -> None:
+    """Folders named `column=value` below the base are partitions; the file's own name is not."""
     base = tmp_path / "run=1"
     (base / path).parent.mkdir(parents=True)
     (base / path).write_text("a\n")
@@ -118,35 +118,31 @@ def test_folders_give_their_values(tmp_path: Path, path: str, partitions: dict[s
             ".parquet, .xlsx, .xls or .ods",
             id="folder-without-exports",
         ),
-        pytest.param(
-            "odd/empty.csv", "odd/empty.csv is empty, not even a header is in it; export it again", id="empty-file"
-        ),
-        pytest.param(
-            "odd", "odd/empty.csv is empty, not even a header is in it; export it again", id="empty-file-in-a-folder"
-        ),
+        pytest.param("odd/empty.csv", "odd/empty.csv is empty and has no header; export it again", id="empty-file"),
+        pytest.param("odd", "odd/empty.csv is empty and has no header; export it again", id="empty-file-in-a-folder"),
         pytest.param(
             "a" * 300, "a" * 300 + " can't be read: File name too long; nothing was sent from it", id="too-long"
         ),
         pytest.param("file:///nowhere/at/all.csv", "no export matches file:///nowhere/at/all.csv", id="uri"),
     ],
 )
-def test_a_pattern_that_means_nothing_is_named(base: Path, pattern: str, message: str) -> None:
-    """What matches no file, an empty file and a folder without exports are errors that name them."""
+def test_a_pattern_without_a_file_is_reported(base: Path, pattern: str, message: str) -> None:
+    """A pattern without a match, an empty file and a folder without exports are errors that name them."""
     with pytest.raises(SourceError) as refused:
         find_inputs(["lake", pattern], base=base, date=DAY)
     assert str(refused.value) == message.replace("{base}", str(base))
 
 
-def test_a_pipe_is_no_input(base: Path) -> None:
-    """What is no regular file is refused, not waited for."""
+def test_a_pipe_is_refused(base: Path) -> None:
+    """A pipe is refused, and not waited for."""
     os.mkfifo(base / "pipe.csv")
     with pytest.raises(SourceError) as refused:
         find_inputs(["pipe.csv"], base=base, date=DAY)
-    assert str(refused.value) == "pipe.csv is no regular file; name a file or a folder"
+    assert str(refused.value) == "pipe.csv is not a regular file; name a file or a folder"
 
 
 def test_a_link_is_followed_once(base: Path) -> None:
-    """A link to a file is that file; one to a folder is not walked into, so that none can be walked in circles."""
+    """A link to a file is followed; a link to a folder is not, so circular links do no harm."""
     folder = base / "linked"
     folder.mkdir()
     for circle in "abc":
@@ -161,8 +157,8 @@ def test_a_link_is_followed_once(base: Path) -> None:
     ) == ["linked/orders.csv"]
 
 
-def test_a_name_that_no_report_can_hold_is_shown_as_far_as_it_can_be(base: Path) -> None:
-    """Line feeds and control characters do not get from a file's name into a report."""
+def test_unprintable_characters_of_a_name_are_replaced(base: Path) -> None:
+    """Line feeds and control characters of a file's name do not reach a report."""
     (base / "a\n\x1b[1m.csv").write_text("a\n1\n")
     (file,) = find_inputs(["a*.csv"], base=base, date=DAY)
     assert file.name == "a\ufffd\ufffd[1m.csv"
@@ -170,12 +166,12 @@ def test_a_name_that_no_report_can_hold_is_shown_as_far_as_it_can_be(base: Path)
     assert len(sha256_of(file)) == 64
 
 
-def test_a_name_that_is_no_text_is_refused(base: Path) -> None:
-    """The ledger keeps a file's path as text, to find it again; a path that is none is told and refused."""
+def test_a_name_that_is_not_utf_8_is_refused(base: Path) -> None:
+    """A path that is not UTF-8 is refused, because the ledger keeps paths as text."""
     (base / os.fsdecode(b"a\n\xff.csv")).write_text("a\n1\n")
     with pytest.raises(SourceError) as refused:
         find_inputs(["a*.csv"], base=base, date=DAY)
-    assert str(refused.value) == "the path a\ufffd\ufffd.csv is no UTF-8; rename the file or folder"
+    assert str(refused.value) == "the path a\ufffd\ufffd.csv is not UTF-8; rename the file or folder"
 
 
 @pytest.mark.parametrize(
@@ -190,8 +186,8 @@ def test_a_name_that_is_no_text_is_refused(base: Path) -> None:
         pytest.param("lake/[ab].csv.*", LAKE[:2], id="glob-of-letters"),
     ],
 )
-def test_a_uri_means_what_a_path_does(base: Path, uri: str, found: list[str]) -> None:
-    """Files, folders and globs of a store are found by their URI, and named by it."""
+def test_a_uri_means_the_same_as_a_path(base: Path, uri: str, found: list[str]) -> None:
+    """Files, folders and globs in a store are found by their URI, and named by it."""
     files = find_inputs([f"file://{base}/{uri}"], base=Path("/"), date=DAY)
     assert names(files) == [f"file://{base}/{name}" for name in found]
     assert {file.partitions.get("day") for file in files if "day=" in file.name} <= {"2026-03-31"}
@@ -199,14 +195,14 @@ def test_a_uri_means_what_a_path_does(base: Path, uri: str, found: list[str]) ->
         verify_unchanged(file)
 
 
-def test_a_file_found_by_path_and_by_uri_is_one(base: Path) -> None:
-    """The same file is not read twice because it was named in two ways."""
+def test_a_file_found_by_path_and_by_uri_is_read_once(base: Path) -> None:
+    """A file named by path and by URI is found once."""
     patterns = ["lake/b.csv.bz2", f"file://{base}/lake/b.csv.bz2"]
     assert names(find_inputs(patterns, base=base, date=DAY)) == ["lake/b.csv.bz2"]
 
 
 def test_credentials_of_a_uri_are_not_shown() -> None:
-    """Neither the message nor what leads to it holds a URI's user, password or query."""
+    """Neither the message nor its traceback shows a URI's user, password or query."""
     with pytest.raises(SourceError) as refused:
         find_inputs(["nostore://KEY:S3CRET@bucket/orders-*.csv?token=T0KEN"], base=Path("/"), date=DAY)
     assert str(refused.value) == (

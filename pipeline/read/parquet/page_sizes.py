@@ -1,4 +1,4 @@
-"""How much the pages of a Parquet file unpack to, looked up before any of them is unpacked."""
+"""The unpacked sizes of a Parquet file's pages, read from their headers before any page is unpacked."""
 
 import hashlib
 from collections.abc import Iterator
@@ -6,19 +6,19 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from pipeline.errors import SourceError
-from pipeline.read.files.source_file import Bytes, SourceFile, blaming, open_bytes
+from pipeline.read.files.source_file import Bytes, SourceFile, as_source_errors, open_bytes
 from pipeline.read.parquet.compact_thrift import CutShortError, MalformedError, Struct, read_struct
 
 _PIECE_BYTES = 1 << 20
 _HEADER_BYTES = 1 << 10
 _LONGEST_HEADER_BYTES = 16 << 20
 _MIB = 1 << 20
-# A footer ends with its length and the letters of the format.
+# A file ends with the footer's length and the letters PAR1.
 _END_BYTES = 8
-# The fields of the footer, of a row group, and of what is known of a column (parquet.thrift).
+# Field numbers of the footer, a row group and a column (parquet.thrift).
 _ROW_GROUPS, _COLUMNS, _ROWS, _META_DATA = 4, 1, 3, 3
 _PATH, _VALUE_COUNT, _PACKED_BYTES, _DATA_OFFSET, _DICTIONARY_OFFSET = 3, 5, 7, 9, 11
-# The fields of a page header, and of the headers within it for data, dictionary and data of the second version.
+# Field numbers of a page header, and of the headers within it for data, dictionary and data v2 pages.
 _TYPE, _UNPACKED, _PACKED, _DATA, _DICTIONARY, _DATA_2 = 1, 2, 3, 5, 7, 8
 _VALUES, _ENCODING, _ENCODING_2 = 1, 2, 4
 _IS_DICTIONARY = 2
@@ -28,10 +28,10 @@ _DELTA_BYTE_ARRAY = 7
 @dataclass(frozen=True, slots=True)
 class ParquetBounds:
     """
-    How much is unpacked at once, so that reading stays below 300 MiB.
+    The most bytes that are unpacked at once, so that reading stays below 300 MiB.
 
-    Every column has a page and its dictionary open, which takes twice the room: `open_bytes` holds for all of them
-    together, `page_bytes` and `dictionary_bytes` for each. `chunk_bytes` are the values of one batch of rows.
+    Each column has one page and its dictionary open; a dictionary takes twice its size. `page_bytes` and
+    `dictionary_bytes` limit each column, `open_bytes` all columns together, `chunk_bytes` the values of one chunk.
     """
 
     page_bytes: int = 64 << 20
@@ -43,10 +43,10 @@ class ParquetBounds:
 @dataclass(slots=True)
 class ColumnPages:
     """
-    What is known of one column in one row group.
+    The sizes of one column in one row group.
 
-    `value_bytes` is what a value takes in the page where values are largest, dictionaries left out. Where values share
-    what they begin with, that is the whole page: so much may stand in each.
+    `value_bytes` is the average size of a value in the page where it is largest, without dictionaries. In delta byte
+    array pages values share prefixes, so a value may be as large as the whole page.
     """
 
     name: str
@@ -58,11 +58,11 @@ class ColumnPages:
 
     @property
     def open_bytes(self) -> int:
-        """How much of the column is open at once, at most."""
+        """The most bytes of the column that are open at once."""
         return self.page_bytes + 2 * self.dictionary_bytes
 
     def add(self, header: Struct) -> None:
-        """Take a page into account."""
+        """Add the page of this header."""
         unpacked, size = header[_UNPACKED], max(header[_UNPACKED], header[_PACKED])
         if header[_TYPE] == _IS_DICTIONARY:
             self.dictionary_bytes = max(self.dictionary_bytes, size)
@@ -77,21 +77,21 @@ class ColumnPages:
 
 @dataclass(frozen=True, slots=True)
 class GroupPages:
-    """What is known of a row group: how many rows it has, and the pages of its columns."""
+    """The number of rows and the page sizes of a row group."""
 
     rows: int
     columns: list[ColumnPages]
 
 
-def look_at_pages(file: SourceFile, bounds: ParquetBounds) -> tuple[list[GroupPages], str]:
+def measured_pages(file: SourceFile, bounds: ParquetBounds) -> tuple[list[GroupPages], str]:
     """
-    Return the pages of each row group, and the SHA-256 of the file.
+    Return the page sizes of each row group, and the SHA-256 of the file in hex.
 
-    Each byte is read once, from the start to the end, and the footer before. Raises `SourceError` where a page, or
-    what is open at once, unpacks to more than a bound.
+    The footer is read first, then the whole file once. Raises `SourceError` if the file is damaged, or unpacks to more
+    than a bound.
     """
     try:
-        with blaming(file.name):
+        with as_source_errors(file.name):
             groups, chunks = _columns(_footer(file, bounds))
             with closing(open_bytes(file)) as stored:
                 window = _Window(stored)
@@ -119,7 +119,7 @@ def _footer(file: SourceFile, bounds: ParquetBounds) -> Struct:
 
 
 def _columns(footer: Struct) -> tuple[list[GroupPages], list[tuple[int, int, ColumnPages]]]:
-    """Return the columns of each row group, their pages still unknown, and where in the file each begins and ends."""
+    """Return the columns of each row group, without sizes yet, and where in the file each begins and ends."""
     groups = []
     chunks = []
     for of_group in footer.get(_ROW_GROUPS, ()):
@@ -134,7 +134,7 @@ def _columns(footer: Struct) -> tuple[list[GroupPages], list[tuple[int, int, Col
 
 
 class _Window:
-    """Looks at the bytes of a file from its start to its end, and hashes them as they pass."""
+    """A forward-only view of a file's bytes, which hashes them as they are read."""
 
     def __init__(self, stored: Bytes) -> None:
         self._stored = stored
@@ -143,7 +143,7 @@ class _Window:
         self._data = b""
 
     def at(self, place: int, size: int) -> bytes:
-        """Return up to `size` bytes from a place that is not before the last one."""
+        """Return up to `size` bytes from an offset that is not before the previous one."""
         if place < self._start:
             raise MalformedError
         while self._start + len(self._data) < place + size and (piece := self._next()):
@@ -153,7 +153,7 @@ class _Window:
         return self._data[place - self._start : place - self._start + size]
 
     def sha256(self) -> str:
-        """Return the SHA-256 of the file; what was not looked at is read for it."""
+        """Return the SHA-256 of the file, in hex; reads the rest of it."""
         while self._next():
             pass
         return self._digest.hexdigest()
@@ -171,8 +171,8 @@ def _check_pages(name: str, pages: ColumnPages, bounds: ParquetBounds) -> None:
     ):
         if size > bound:
             raise SourceError(
-                f"{name}: column {pages.name} has a {what} that unpacks to {size / _MIB:,.0f} MiB, and "
-                f"{bound // _MIB} MiB is the most; write the file with pages and dictionaries of 1 MiB"
+                f"{name}: column {pages.name} has a {what} that unpacks to {size / _MIB:,.0f} MiB, and the limit is "
+                f"{bound // _MIB} MiB; write the file with pages and dictionaries of 1 MiB"
             )
 
 
@@ -187,7 +187,7 @@ def _headers(window: _Window, first: int, end: int) -> Iterator[Struct]:
 
 
 def _header(window: _Window, place: int) -> tuple[Struct, int]:
-    """Return the page header at a place; one that holds long texts in its statistics is read on."""
+    """Return the page header at an offset, and its size. Long statistics can make a header large."""
     size = _HEADER_BYTES
     while True:
         try:
@@ -203,7 +203,7 @@ def _check_open(name: str, columns: list[ColumnPages], bounds: ParquetBounds) ->
     if size > bounds.open_bytes:
         largest = max(columns, key=lambda column: column.open_bytes)
         raise SourceError(
-            f"{name}: the pages of its {len(columns)} columns take {size / _MIB:,.0f} MiB together, and "
-            f"{bounds.open_bytes // _MIB} MiB is the most (column {largest.name} has the largest); write the file with "
-            "pages and dictionaries of 1 MiB, or with the columns alone that the job needs"
+            f"{name}: the pages of its {len(columns)} columns take {size / _MIB:,.0f} MiB together, and the limit is "
+            f"{bounds.open_bytes // _MIB} MiB (column {largest.name} has the largest); write the file with pages and "
+            "dictionaries of 1 MiB, or with only the columns that the job needs"
         )

@@ -1,4 +1,4 @@
-"""What is known of a workbook before it is read: how much it unpacks to, and where its formulas failed."""
+"""The archive of an .xlsx or .ods, checked before the workbook is read: its size and its failed formulas."""
 
 import html
 import re
@@ -25,7 +25,7 @@ _REPEATED_CELL = re.compile(
 _REPEATED_ROW = re.compile(
     rb'<table:table-row\b[^>]*\btable:number-rows-repeated="([0-9]+)"[^>]*>\s*<table:table-cell\b[^>]*office:value-type'
 )
-# A formula that found nothing has no value; any other failed formula has one that nobody knows.
+# A lookup that found nothing means no value; the value of any other failed formula is unknown.
 _NOTHING_FOUND = b"#N/A"
 
 Place = tuple[int, int]
@@ -34,9 +34,9 @@ Place = tuple[int, int]
 @dataclass(frozen=True, slots=True)
 class WorkbookBounds:
     """
-    How large a workbook may be, so that reading it stays below 300 MiB.
+    The largest workbook that is read, so that reading stays below 300 MiB.
 
-    Its reader holds each cell between the first and the last row and column, with a text of its own.
+    The reader keeps every cell between the first and last row and column in memory, each with its own text.
     """
 
     stored_bytes: int = 64 << 20
@@ -46,8 +46,8 @@ class WorkbookBounds:
     text_bytes: int = 64 << 20
 
 
-class WorkbookFacts:
-    """Looks into the archive of an .xlsx or .ods. Raises `SourceError` where a bound is passed."""
+class WorkbookArchive:
+    """The archive of an .xlsx or .ods. Raises `SourceError` if the workbook exceeds a bound."""
 
     def __init__(self, name: str, stored: IO[bytes], bounds: WorkbookBounds) -> None:
         self._name = name
@@ -59,10 +59,10 @@ class WorkbookFacts:
                 unpacked += len(piece)
                 self._check("bytes", unpacked, bounds.unpacked_bytes)
         if "content.xml" in self._archive.namelist():
-            self._check_repeats()
+            self._check_repeated_cells()
 
     def failed_cells(self, sheet: str) -> dict[Place, str]:
-        """Return the cells of a sheet whose formula failed, by row and column from 0, and what they show."""
+        """Return the text shown by each failed formula of a sheet, by row and column from 0."""
         failed: dict[Place, str] = {}
         cells = rows = columns = 0
         shared: Counter[bytes] = Counter()
@@ -88,7 +88,7 @@ class WorkbookFacts:
                 yield piece
 
     def _cells(self, member: str | None) -> Iterator[bytes]:
-        """Yield the XML of a sheet in pieces that end behind a cell."""
+        """Yield the XML of a sheet in pieces that end after a cell."""
         begun = b""
         for piece in self._pieces(member) if member else ():
             begun += piece
@@ -98,7 +98,7 @@ class WorkbookFacts:
         yield begun
 
     def _member_of(self, sheet: str) -> str | None:
-        """Return the member that holds a sheet; None in a workbook that is no .xlsx."""
+        """Return the member that holds a sheet; None if the workbook is not an .xlsx."""
         if "xl/workbook.xml" not in self._archive.namelist():
             return None
         sheets = self._tags("xl/workbook.xml", _SHEET)
@@ -116,13 +116,13 @@ class WorkbookFacts:
         ]
 
     def _text_bytes(self, shared: Counter[bytes]) -> int:
-        """Return how much text cells hold that share strings."""
+        """Return the bytes of text in cells that refer to shared strings."""
         if not shared or _STRINGS not in self._archive.namelist():
             return 0
         strings = _STRING_END.split(self._archive.read(_STRINGS))
         return sum(len(strings[int(at)]) * count for at, count in shared.items() if int(at) < len(strings))
 
-    def _check_repeats(self) -> None:
+    def _check_repeated_cells(self) -> None:
         content = self._archive.read("content.xml")
         cells = sum(map(int, _REPEATED_CELL.findall(content)))
         rows = max(map(int, _REPEATED_ROW.findall(content)), default=1)
