@@ -195,8 +195,8 @@ class Payload:
     `identity` is what makes the delivery one and the same: the request key. For a state it is the object until the
     row is staged: an object has many states, and the ledger counts them. `body` is the JSON in UTF-8, and stays byte
     for byte; `lane` names its lane. `refund_of` is the request key of the payment that has to succeed first.
-    `key_is_derived` says that the key was made from the row. `agreement` is the agreement of a report, after the name
-    of the field that names its user; `openid` is the user of a card. Neither may have two users in one run.
+    `key_is_derived` says that the key was made from the row. `agreement` is the agreement of a report, marked where
+    an open_id names its user; `openid` is the user of a card. Neither may have two users in one run.
     """
 
     api: Api

@@ -115,7 +115,7 @@ def _report(body: Body, lane: bytes) -> Payload:
         body=encode(body),
         lane=lane,
         refund_of=body.get("pay_out_biz_no"),
-        agreement=f"{'user_id' if 'user_id' in body else 'open_id'} {body['agreement_no']}",
+        agreement=body["agreement_no"] if "user_id" in body else f"open_id {body['agreement_no']}",
     )
 
 

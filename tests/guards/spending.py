@@ -126,7 +126,7 @@ class Night:
 
 def _of_one_agreement(rows: Iterator[Cells]) -> Iterator[Cells]:
     first = dict(zip(ORDER_COLUMNS, next(rows), strict=True))
-    its = {name: first[name] for name in ("agreement_no", "user_id")}
+    its = {name: first[name] for name in ("agreement_no", "user_id", "open_id")}
     yield tuple(first.values())
     for row in rows:
         yield tuple((dict(zip(ORDER_COLUMNS, row, strict=True)) | its).values())

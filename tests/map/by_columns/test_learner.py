@@ -58,7 +58,7 @@ def test_the_texts_of_an_order_are_gaps(learn: Learn, good: Mapping[Export, Fiel
         version=None,
         made_of=(),
         key_is_derived=False,
-        agreement=("user_id ", "agreement_no", ""),
+        agreement=gap("agreement_no"),
     )
 
 

@@ -46,7 +46,7 @@ def test_a_payment_becomes_one_payload(sent: Sent) -> None:
         identity="A-17",
         body=json.dumps(BODY, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode(),
         lane=digest("cumulation", "20230000000000000001", "2088000000000001"),
-        agreement="user_id 20230000000000000001",
+        agreement="20230000000000000001",
     )
 
 

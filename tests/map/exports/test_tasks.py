@@ -34,7 +34,7 @@ def report(key: str, *, of: str | None = None) -> Payload:
         body=json.dumps(body, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode(),
         lane=digest("cumulation", "20230000000000000001", "2088000000000001"),
         refund_of=of,
-        agreement="user_id 20230000000000000001",
+        agreement="20230000000000000001",
     )
 
 
