@@ -31,13 +31,16 @@ PIP_COMPILE := $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --strip-ex
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check format bench simulate-faults lock clean
+.PHONY: help demo demo-page test check format bench simulate-faults lock clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/runtime ## send the sample exports to a simulated platform, and show what became of every row
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sample_data/demo.sh
+
+demo-page: $(VENV)/runtime ## run the demo, and write its output into docs/demo.md
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sample_data/demo.sh 2>&1 | $(VENV)/bin/python sample_data/demo_page.py docs/demo.md
 
 test: $(VENV)/dev ## set up .venv where the lock files ask for it, then check
 	@$(MAKE) --no-print-directory check BIN=$(VENV)/bin
