@@ -57,7 +57,7 @@ def test_a_required_column_that_is_absent(night: Night) -> None:
 
     assert "no column or constant feeds agreement_no" in messages
     assert 'did you mean "agreement_nr"' in messages
-    assert "The columns there are: out_biz_no, agreement_nr, user_id" in messages
+    assert "The file has these columns: out_biz_no, agreement_nr, user_id" in messages
 
 
 def test_a_column_that_the_config_names_is_absent_in_the_second_file(night: Night) -> None:

@@ -56,7 +56,7 @@ def plan(night: Night, *inputs: str) -> Measured:
         ),
         pytest.param(
             [HEADER.strip(), b"," + b"name" * (2 * MB), b",user_id\n"],
-            '2 columns are called "user_id", and user_id can come from one only',
+            '2 columns are named "user_id", but user_id needs one',
             id="a name of 8 MB",
         ),
         pytest.param([b'"' * (11 * MB), b"\n"], "no column or constant feeds out_biz_no", id="a header of quotes"),
