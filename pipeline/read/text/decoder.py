@@ -140,8 +140,8 @@ def _sample(
     """
     Read on until there is enough to decide by; return the blocks, and the lines of the sample that are not ASCII.
 
-    The sample begins with the first line that is not ASCII and has a fixed length, so that it depends on the file
-    alone and not on how it was cut into blocks.
+    The sample begins with the first line that is not ASCII, and has a fixed length. So it is the same for any size of
+    blocks.
     """
     blocks_read: list[bytes | None] = [first]
     found = _NOT_ASCII.search(first)
