@@ -1,9 +1,9 @@
 """
 Map a chunk: read columns, group rows that are alike, learn a template for each group, and fill it.
 
-Rows are alike if they have texts in the same columns, and the same text in each column where the text decides about
-other fields or is not plain. The row mapper maps one row of a group. The plain texts of the other rows are then filled
-in by columns. Rows in groups that are too small, or without a template, are mapped one by one.
+Rows are alike if they have texts in the same columns, and equal texts where these decide about other fields or are not
+plain. The row mapper maps one row of a group. The plain texts of the other rows are then filled in by columns. Rows in
+groups that are too small, or without a template, are mapped one by one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -30,7 +30,7 @@ _WRITTEN: dict[Kind, Rule] = {Kind.TIME: _TIME, Kind.INSTANT: {"type": "string"}
 _TIMES = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-5][0-9](?:Z|[+-][0-9]{2}:?[0-9]{2})?$"
 # Characters. Parts have this limit of our own, so that the joined text stays below its limit without being measured.
 _LONGEST_PART = 256
-_MOST_MINUTES = 1 << 16
+_MOST_MINUTES = 1 << 16  # converted minutes that are kept
 _ROUNDED = {Kind.ID: ROUNDED_ID, Kind.PART: SCIENTIFIC}
 _UNREAD = "\ufffd"
 

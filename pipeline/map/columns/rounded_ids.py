@@ -78,8 +78,11 @@ def is_rounded(was: str, now: str) -> bool:
     """
     Return whether `now` is what a spreadsheet, or a program that uses floats, writes for the id `was`.
 
-    That is the same number in another form (`2.5E+3`, `123.0`, `123` for `00123`), the number with fewer digits
-    (`2.02354E+19`, or zeros after the 15th digit), or `###`, which a too narrow column shows.
+    It writes one of these:
+
+    - the same number in another form: `2.5E+3`, `123.0`, `123` for `00123`;
+    - the number with fewer digits: `2.02354E+19`, or zeros after the 15th digit;
+    - `###`, for a column that is too narrow.
     """
     was, now = _bare(was), _bare(now)
     if was == now:

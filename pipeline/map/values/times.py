@@ -14,7 +14,7 @@ _AT_UTC = timedelta(0)
 _EARLIEST = datetime(2010, 1, 1)  # noqa: DTZ001 - in the job's zone
 # The last moment that Beijing time can express.
 _LATEST = datetime(9999, 12, 31, 23, 59, 59) - _BEIJING  # noqa: DTZ001 - in UTC
-# Clocks of different machines differ.
+# The export's machine may have another clock.
 _FUTURE_TOLERANCE = timedelta(minutes=15)
 
 

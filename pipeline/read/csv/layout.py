@@ -14,13 +14,13 @@ AUTO = "auto"
 _COMMON_DELIMITERS = (",", "\t", ";", "|", "\x01")
 # Other delimiters than the common ones do not begin with a letter, digit or quote.
 _DELIMITER_START = re.compile(r"[^\w\"'\r]")
-_LONGEST_DELIMITER = 5
+_LONGEST_DELIMITER = 5  # characters
 _NOT_ALLOWED = re.compile(r"[\"'\r]")
-_MOST_DELIMITERS = 200
-_LINES = 100
+_MOST_DELIMITERS = 200  # candidates that are tried
+_LINES = 100  # first lines that are searched
 # The characters of a line without a value, as spreadsheets write it.
 _EMPTY = "".join(_COMMON_DELIMITERS) + "\"' \r\ufeff"
-_LONGEST_HEADER = 1 << 14
+_LONGEST_HEADER = 1 << 14  # characters of a line that are read
 # The least share of lines that must have as many cells as the header.
 _LEAST_CONSISTENCY = 0.5
 # Replaces a delimiter of several characters, because the csv module takes only one. A lone surrogate is in no text.

@@ -26,7 +26,7 @@ class RecordLines:
     """
     Joins the lines of a record.
 
-    A record has an even number of quotes, so a record that begins on a line with an odd number ends on the next such
+    A record has an even number of quotes. So a record that begins on a line with an odd number ends on the next such
     line. If the lines between them are no valid record, the first line is a record of its own, and broken; reading
     goes on with the second line. So a stray quote spoils only its own line, and no line is read more than twice.
     """

@@ -32,8 +32,8 @@ def find(patterns: Sequence[str], *, base: Path, date: datetime.date, ready: str
     Return the files that the patterns mean, sorted by name, without duplicates.
 
     A pattern is a file, a folder (its exports, at any depth), a glob or a URI. `{date}` becomes the date. Relative
-    patterns start from `base`. Raises `SourceError` if a pattern means no file, if a file is empty, is in a lake table
-    or lacks its `ready` file, or if a store can't be reached.
+    patterns start from `base`. Raises `SourceError` if a pattern means no file, or if a store can't be reached. It is
+    also raised for a file that is empty, is in a lake table or lacks its `ready` file.
     """
     base = base.absolute()
     check_path(base, base)

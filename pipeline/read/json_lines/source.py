@@ -22,7 +22,7 @@ from pipeline.read.text.text_file import TextFile
 from pipeline.tables.chunk import Chunk
 
 _NUL = "\0"
-_MOST_COLUMNS = 1 << 14
+_MOST_COLUMNS = 1 << 14  # different names in one file
 # The most cells of a chunk. A chunk has a cell for each line and name, even if each line has its own names.
 _CELLS_OF_CHUNK = 1 << 20
 

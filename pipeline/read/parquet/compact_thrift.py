@@ -9,7 +9,7 @@ from typing import Any
 
 Struct = dict[int, Any]
 
-_DEEPEST = 8
+_DEEPEST = 8  # levels of nested structs
 
 
 class CutShortError(Exception):

@@ -93,10 +93,11 @@ def linewise(name: str, read: Callable[[int], bytes], encoding: str) -> tuple[Ca
 
 class Decoder:
     """
-    Makes text of the blocks of a file; `encoding` is by which.
+    Decodes the blocks of a file to text.
 
-    With `auto` all is ASCII until the first other byte; the lines with such bytes, within `sample_bytes` from there,
-    then decide between UTF-8 and GB18030. Where they leave it open, `resolve` looks at the whole file.
+    With `auto` all bytes are ASCII up to the first other byte. The lines with other bytes, in the next `sample_bytes`,
+    then decide between UTF-8 and GB18030. If they leave it open, `resolve` reads the whole file. `encoding` is the
+    encoding as far as it is known.
     """
 
     def __init__(self, encoding: str, sample_bytes: int, resolve: Callable[[], str]) -> None:
@@ -106,7 +107,7 @@ class Decoder:
         self._resolve = resolve
 
     def texts(self, blocks: Iterable[bytes | None]) -> Iterator[str]:
-        """Yield the text of each block of whole lines, marked where there is none; a byte order mark is no text."""
+        """Yield the text of each block of whole lines, with marks for unread parts, without a byte order mark."""
         texts = self._detected(iter(blocks)) if self._is_open else _texts(blocks, self.encoding)
         for first in texts:
             yield first.removeprefix("\ufeff")
@@ -124,7 +125,7 @@ class Decoder:
 
 
 def text_of_head(head: bytes, encoding: str) -> str:
-    """Return the text that the first bytes of a file hold, for a look at how it is written."""
+    """Return the text of a file's first bytes, by which header and delimiter are detected."""
     if encoding == AUTO:
         try:
             codecs.getincrementaldecoder(UTF_8)().decode(head)
@@ -140,8 +141,8 @@ def _sample(
     """
     Read on until there is enough to decide by; return the blocks, and the lines of the sample that are not ASCII.
 
-    The sample begins with the first line that is not ASCII and has a fixed length, so that it depends on the file
-    alone and not on how it was cut into blocks.
+    The sample begins with the first line that is not ASCII, and has a fixed length. So it is the same for any size of
+    blocks.
     """
     blocks_read: list[bytes | None] = [first]
     found = _NOT_ASCII.search(first)

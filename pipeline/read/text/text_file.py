@@ -10,6 +10,7 @@ from pipeline.read.text.decoder import Decoder, encoding_by_mark, known_encoding
 from pipeline.read.text.lines import whole_lines
 
 _QUOTED = re.compile(r'"[^"]*"')
+# Bytes that are searched for NULs, and how many NULs it takes.
 _NULS_LOOKED_FOR = 1 << 12
 _FEWEST_NULS = 4
 
@@ -18,8 +19,8 @@ class TextFile:
     """
     The text of one file, to be read once; `head` is its start.
 
-    `resolve` returns the encoding where the file's first lines leave it open. Raises `SourceError` where the file has
-    no line feeds, or is UTF-16 and does not say so.
+    `resolve` returns the encoding if the file's first lines leave it open. Raises `SourceError` for a file whose lines
+    end in CR only, and for UTF-16 and UTF-32 without a byte order mark.
     """
 
     def __init__(

@@ -49,7 +49,7 @@ def _check_mode(table: Table) -> None:
         for key in _CERTIFICATES:
             if key not in table:
                 table.fault(key, f"missing; certificate mode needs {listed(_CERTIFICATES, 'and')}")
-    # Alipay: only RSA2 works with certificates.
+    # alipay-gateway-state-sync.md, section 6: only RSA2 works with certificates.
     if given and table.text("sign_type") == "RSA":
         table.fault("sign_type", "certificates work with RSA2 only; remove sign_type")
 

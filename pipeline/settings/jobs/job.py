@@ -14,7 +14,7 @@ from pipeline.settings.model import Job, TransportName
 from pipeline.settings.table import Table
 from pipeline.settings.wording import did_you_mean, listed, quoted
 
-# WeChat Pay allows 5 requests per second per service-provider merchant id.
+# wechatpay-v3-points.md, section 1: 5 requests per second per service-provider merchant id.
 POINTS_RATE = 5.0
 DEFAULT_RATE = 20.0
 """Requests per second of the other APIs where the job gives no rate."""

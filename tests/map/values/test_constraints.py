@@ -56,7 +56,7 @@ def test_an_unknown_keyword_is_refused(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("node", "asked"),
+    ("node", "rule"),
     [
         pytest.param({"$ref": "#/$defs/text", "maxLength": 3}, {"type": "string", "maxLength": 3}, id="refined"),
         pytest.param({"type": "string", "description": "x", "x-private": True}, {"type": "string"}, id="notes"),

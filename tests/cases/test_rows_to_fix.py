@@ -1,4 +1,4 @@
-"""More members of two kinds: a rerun of nothing, and rows to fix that come back from a spreadsheet."""
+"""Variants of two cases: a rerun of nothing, and `rows_to_fix` saved by a spreadsheet."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ CARD = "00048901234567890123"
 def test_a_rerun_of_nothing_makes_no_run(
     player: Player, export: str, rows: Sequence[Mapping[str, Any]], exit_code: int, says: str
 ) -> None:
-    """Whatever the export: no run, no request, what is left, and 3 only where a person has to see to rows."""
+    """For each export: no run, no request, the rows left, and exit code 3 only if rows need a person."""
     player.prepare(job(export, ["in.csv"]), {"in.csv": csv_of(rows)})
 
     player.play(
@@ -61,7 +61,7 @@ SPOILED = [
 
 
 def resaved(player: Player, changes: Mapping[str, str], name: str, *, delimiter: str, encoding: str) -> None:
-    """Save the newest rows to fix as a spreadsheet does: another delimiter and encoding, the last column first."""
+    """Save the newest `rows_to_fix` like a spreadsheet: another delimiter and encoding, the last column first."""
     report = max(player.folder.glob("reports/*"))
     with (report / "rows_to_fix.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = [each | dict(changes) for each in csv.DictReader(file)]
@@ -74,10 +74,10 @@ def resaved(player: Player, changes: Mapping[str, str], name: str, *, delimiter:
 
 @pytest.mark.parametrize(("delimiter", "encoding"), [(",", "utf-8-sig"), (";", "gbk"), ("\t", "utf-16")])
 @pytest.mark.parametrize(("export", "one", "changes"), SPOILED)
-def test_an_id_that_a_spreadsheet_spoiled_is_refused(
+def test_an_id_that_a_spreadsheet_rounded_is_refused(
     player: Player, export: str, one: Mapping[str, Any], changes: Mapping[str, str], delimiter: str, encoding: str
 ) -> None:
-    """In any export and id field, however the file was saved; the row goes out once the id is what it was."""
+    """A rounded id in any field, export and file type is refused; with the original id the row is sent."""
     player.prepare(job(export, ["in.csv"]), {"in.csv": csv_of([one])})
     player.play([run(f"run {export}", 3, [row("in.csv", 1, "invalid")], [])])
 
