@@ -12,8 +12,8 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunState
 from pipeline.ledger.store.lease import LEASE_SECONDS, LeaseOwner, this_process
 from pipeline.report import QuotaUse, Tally
-from tests.contract.nights import Nights
-from tests.contract.staged_rows import invalid
+from tests.ledger_runs.nights import Nights
+from tests.ledger_runs.staged_rows import invalid
 from tests.moved_clock import NOON, MovedClock
 
 FAR = LeaseOwner(host="far", boot="boot", pid=1, began="1", namespace="one")

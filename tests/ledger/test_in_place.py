@@ -13,8 +13,8 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Due
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.store.in_place import Place
-from tests.contract.nights import DEAD, DONE, ME, Nights
-from tests.contract.staged_rows import order
+from tests.ledger_runs.nights import DEAD, DONE, ME, Nights
+from tests.ledger_runs.staged_rows import order
 from tests.moved_clock import MovedClock
 
 

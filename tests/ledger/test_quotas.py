@@ -12,8 +12,8 @@ from pipeline.ledger.store.lease import this_process
 from pipeline.ledger.store.quotas import QuotaStore
 from pipeline.limits.permits import Permits
 from pipeline.limits.window import Window, after_restart, decode, encode
-from tests.contract.nights import DEAD, Nights
-from tests.contract.staged_rows import order
+from tests.ledger_runs.nights import DEAD, Nights
+from tests.ledger_runs.staged_rows import order
 from tests.moved_clock import MovedClock
 
 

@@ -14,8 +14,8 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunState
 from pipeline.ledger.store.traces import ReportTrace, Traces
 from pipeline.model import Export
-from tests.contract.nights import DEAD, ME, Nights, conclude
-from tests.contract.staged_rows import StagedRow, balance, order
+from tests.ledger_runs.nights import DEAD, ME, Nights, conclude
+from tests.ledger_runs.staged_rows import StagedRow, balance, order
 from tests.moved_clock import MovedClock
 
 

@@ -12,8 +12,8 @@ from pipeline.ledger.store.database import connect
 from pipeline.ledger.store.lease import LeaseOwner
 from pipeline.ledger.store.schema import APPLICATION_ID, MIGRATIONS
 from pipeline.model import Export, Status, digest
-from tests.contract.nights import DEAD, DELIVERED, ME, SENT, SUPERSEDED, UNCHANGED, Nights
-from tests.contract.staged_rows import StagedRow, state
+from tests.ledger_runs.nights import DEAD, DELIVERED, ME, SENT, SUPERSEDED, UNCHANGED, Nights
+from tests.ledger_runs.staged_rows import StagedRow, state
 from tests.moved_clock import MovedClock
 
 NEW, PAID, DONE = (state("S1", code) for code in ("NEW", "PAID", "DONE"))

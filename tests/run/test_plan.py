@@ -10,8 +10,8 @@ from pipeline.ledger.dry_run import DryRun
 from pipeline.ledger.ledger import Ledger
 from pipeline.model import Api, Export, Payload, digest
 from pipeline.run.plan import Plan, plan_of
-from tests.contract.nights import DEAD, REFUSED, Nights
-from tests.contract.staged_rows import StagedRow, balance, invalid, order, task
+from tests.ledger_runs.nights import DEAD, REFUSED, Nights
+from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, order, task
 from tests.moved_clock import MovedClock
 
 

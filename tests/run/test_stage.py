@@ -17,7 +17,7 @@ from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, RowLimit
 from pipeline.read import SourceFile, find_inputs
 from pipeline.run.stage import Stager
 from pipeline.write.brakes.run_control import Drained, Ending, RunControl
-from tests.contract.nights import DEAD, LOST, ME, Nights, conclude
+from tests.ledger_runs.nights import DEAD, LOST, ME, Nights, conclude
 from tests.moved_clock import MovedClock
 
 RULES = MappingRules(

@@ -25,8 +25,8 @@ from pipeline.run.ports import T
 from pipeline.run.run import Run
 from pipeline.write.brakes.run_control import Ending, RunControl
 from pipeline.write.writer import Writer
-from tests.contract.nights import DEAD, AnswerContent, Nights
-from tests.contract.staged_rows import StagedRow, invalid, order
+from tests.ledger_runs.nights import DEAD, AnswerContent, Nights
+from tests.ledger_runs.staged_rows import StagedRow, invalid, order
 from tests.write.rehearsal import BAD_SIGNATURE, REFUSED, TIMEOUT, Answer, DryRun
 
 SENT = (Status.SUCCEEDED, "SUCCESS")

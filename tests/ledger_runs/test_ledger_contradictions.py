@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from pipeline.model import Export, Status
-from tests.contract.nights import (
+from tests.ledger_runs.nights import (
     CONFLICT,
     CONTRADICTION,
     DELIVERED,
@@ -16,7 +16,7 @@ from tests.contract.nights import (
     MakeNights,
     Opens,
 )
-from tests.contract.staged_rows import StagedRow, balance, invalid, order, state, task
+from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, order, state, task
 
 T1, T2 = "2025-11-20T01:00:00.000000Z", "2025-11-20T02:00:00.000000Z"
 BLOCKED = (Status.BLOCKED, "payment_not_succeeded")

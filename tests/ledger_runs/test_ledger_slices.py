@@ -12,8 +12,8 @@ from pipeline.ledger.records import RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Status
-from tests.contract.nights import OPEN, MakeNights, Nights, Opens, conclude
-from tests.contract.staged_rows import invalid, order
+from tests.ledger_runs.nights import OPEN, MakeNights, Nights, Opens, conclude
+from tests.ledger_runs.staged_rows import invalid, order
 
 ROWS = 11
 THE_ROWS = [*(order(f"A{n}") for n in range(ROWS)), invalid("?")]

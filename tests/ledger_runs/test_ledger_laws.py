@@ -15,7 +15,7 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Export, Status
 from pipeline.write.answers.verdict import Succeeded, Verdict
-from tests.contract.nights import (
+from tests.ledger_runs.nights import (
     ASKS_FOR_NEW_KEY,
     DONE,
     LOST,
@@ -28,7 +28,7 @@ from tests.contract.nights import (
     conclude,
     ended,
 )
-from tests.contract.staged_rows import StagedRow, balance, invalid, order, state, task
+from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, order, state, task
 from tests.moved_clock import MovedClock
 
 ROWS: dict[Export, list[StagedRow]] = {

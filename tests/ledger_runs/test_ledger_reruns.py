@@ -10,7 +10,7 @@ from pipeline.ledger.records import Phase, RunRecord, RunState
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Export, Status
 from pipeline.write.answers.verdict import Verdict
-from tests.contract.nights import (
+from tests.ledger_runs.nights import (
     ASKS_FOR_NEW_KEY,
     CONFLICT,
     DELIVERED,
@@ -28,7 +28,7 @@ from tests.contract.nights import (
     conclude,
     first_due,
 )
-from tests.contract.staged_rows import StagedRow, balance, invalid, order, state, task
+from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, order, state, task
 
 NEW_KEYS = Selection(OPEN, new_keys=True)
 

@@ -9,8 +9,8 @@ from pipeline.ledger.records import InputRecord, RunState
 from pipeline.map import retarget
 from pipeline.model import BadRow, Fault, Invalid, Status
 from pipeline.tables.outcome_page import Outcome
-from tests.contract.nights import LOST, MakeNights, Nights, Opens, conclude
-from tests.contract.staged_rows import StagedRow, mapped_of, order
+from tests.ledger_runs.nights import LOST, MakeNights, Nights, Opens, conclude
+from tests.ledger_runs.staged_rows import StagedRow, mapped_of, order
 
 AMOUNT = Fault("field_invalid", "trade_amount (column paid) is odd", "trade_amount", "paid", "odd", "1.5")
 TIME = Fault("field_invalid", "biz_time is odd", "biz_time", "biz_time", "odd time", "today")

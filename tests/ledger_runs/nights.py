@@ -19,7 +19,7 @@ from pipeline.model import Api, Export, Status
 from pipeline.run.stage import TakesRows
 from pipeline.write.answers.verdict import Refused, Succeeded, TryAgain, Verdict
 from pipeline.write.settlement import History, settle
-from tests.contract.staged_rows import StagedRow, mapped_of
+from tests.ledger_runs.staged_rows import StagedRow, mapped_of
 from tests.moved_clock import MovedClock
 
 # Larger than any process id that Linux gives out.

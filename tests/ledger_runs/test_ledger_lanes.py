@@ -3,8 +3,8 @@
 import pytest
 
 from pipeline.model import Export, LaneOrder
-from tests.contract.nights import MakeNights, named
-from tests.contract.staged_rows import StagedRow, balance, order, state
+from tests.ledger_runs.nights import MakeNights, named
+from tests.ledger_runs.staged_rows import StagedRow, balance, order, state
 
 EARLY, LATE, LATEST = (f"2025-11-20T{hour}:00:00Z" for hour in ("01", "12", "23"))
 

@@ -18,7 +18,7 @@ from pipeline.ledger.store.lease import LeaseOwner
 from pipeline.ledger.store.spill_file import SpillFile
 from pipeline.map import retarget
 from pipeline.model import Export, Status, digest
-from tests.contract.nights import (
+from tests.ledger_runs.nights import (
     ALIVE,
     CONFLICT,
     DEAD,
@@ -36,7 +36,7 @@ from tests.contract.nights import (
     Opens,
     conclude,
 )
-from tests.contract.staged_rows import StagedRow, balance, invalid, mapped_of, order, state, task
+from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, mapped_of, order, state, task
 
 
 def stage_chunks(job: Nights, run: RunLedger, chunks: Sequence[Sequence[StagedRow]]) -> None:

@@ -16,7 +16,7 @@ from pipeline.ledger.store.database import connect
 from pipeline.ledger.store.transactions import Transactions
 from pipeline.model import Export, Status
 from pipeline.write.answers.verdict import Verdict
-from tests.contract.nights import (
+from tests.ledger_runs.nights import (
     ALIVE,
     CONFLICT,
     DEAD,
@@ -30,7 +30,7 @@ from tests.contract.nights import (
     Opens,
     conclude,
 )
-from tests.contract.staged_rows import StagedRow, balance, invalid, order, state, task
+from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, order, state, task
 from tests.moved_clock import NOON, MovedClock
 
 T = TypeVar("T")

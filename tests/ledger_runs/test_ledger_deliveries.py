@@ -10,7 +10,7 @@ from pipeline.ledger.store.lease import LeaseOwner
 from pipeline.model import Export, Status
 from pipeline.tables.outcome_page import Outcome
 from pipeline.write.answers.verdict import Verdict
-from tests.contract.nights import (
+from tests.ledger_runs.nights import (
     ALIVE,
     DEAD,
     DELIVERED,
@@ -29,7 +29,7 @@ from tests.contract.nights import (
     ended,
     first_due,
 )
-from tests.contract.staged_rows import StagedRow, balance, invalid, order, task
+from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, order, task
 
 BLOCKED = (Status.BLOCKED, "payment_not_succeeded")
 HELD_BACK = (Status.BLOCKED, "earlier_state_open")

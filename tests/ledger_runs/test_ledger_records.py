@@ -11,8 +11,8 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.model import Export
 from pipeline.tables.outcome_page import Outcome
 from pipeline.write.answers.verdict import Verdict
-from tests.contract.nights import DONE, LOST, NOT_CONNECTED, REFUSED, THROTTLED, MakeNights, ended
-from tests.contract.staged_rows import StagedRow, balance, order, state
+from tests.ledger_runs.nights import DONE, LOST, NOT_CONNECTED, REFUSED, THROTTLED, MakeNights, ended
+from tests.ledger_runs.staged_rows import StagedRow, balance, order, state
 
 Ended = tuple[Due, Settlement]
 

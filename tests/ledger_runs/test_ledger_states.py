@@ -10,7 +10,7 @@ from pipeline.ledger.staging import decide as sifting
 from pipeline.ledger.staging.staged_chunk import Fate
 from pipeline.model import Export, Status
 from pipeline.write.answers.verdict import Verdict
-from tests.contract.nights import (
+from tests.ledger_runs.nights import (
     ALIVE,
     CONTRADICTION,
     DELIVERED,
@@ -30,7 +30,7 @@ from tests.contract.nights import (
     ended,
     first_due,
 )
-from tests.contract.staged_rows import StagedRow, state
+from tests.ledger_runs.staged_rows import StagedRow, state
 
 HELD_BACK = (Status.BLOCKED, "earlier_state_open")
 UNKNOWN = (Status.UNKNOWN, "timeout")

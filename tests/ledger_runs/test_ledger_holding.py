@@ -13,8 +13,8 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Rewrites, Selection
 from pipeline.ledger.store.lease import LEASE_SECONDS, LeaseOwner
 from pipeline.model import Export
-from tests.contract.nights import ALIVE, GONE, ME, OPEN, MakeNights, NewLedger, Nights, Opens, conclude
-from tests.contract.staged_rows import order
+from tests.ledger_runs.nights import ALIVE, GONE, ME, OPEN, MakeNights, NewLedger, Nights, Opens, conclude
+from tests.ledger_runs.staged_rows import order
 from tests.moved_clock import MovedClock
 
 NO_PROGRESS = {"throttled": 0.0, "elapsed_s": 0.0, "sending_s": 0.0}

@@ -8,7 +8,7 @@ from pipeline.ledger.records import RunState
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Export, Status
 from pipeline.write.answers.verdict import Verdict
-from tests.contract.nights import (
+from tests.ledger_runs.nights import (
     ASKS_FOR_NEW_KEY,
     CONFLICT,
     CONTRADICTION,
@@ -26,7 +26,7 @@ from tests.contract.nights import (
     Opens,
     conclude,
 )
-from tests.contract.staged_rows import StagedRow, balance, invalid, order, state, task
+from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, order, state, task
 
 
 @pytest.mark.parametrize(

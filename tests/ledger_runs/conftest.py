@@ -12,7 +12,7 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.database import connect
 from pipeline.ledger.store.lease import LeaseOwner
 from pipeline.model import Export
-from tests.contract.nights import DEAD, ME, MakeNights, NewLedger, Nights, Opens
+from tests.ledger_runs.nights import DEAD, ME, MakeNights, NewLedger, Nights, Opens
 from tests.moved_clock import MovedClock
 
 
