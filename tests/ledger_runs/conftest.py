@@ -1,18 +1,17 @@
 """Every ledger that there is: what a test here proves holds for each of them."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
-from pathlib import Path
 
 import pytest
 
+from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.store.database import connect
+from pipeline.ledger.store.database import Connect
 from pipeline.ledger.store.lease import LeaseOwner
 from pipeline.model import Export
-from tests.ledger_runs.nights import DEAD, ME, MakeNights, NewLedger, Nights, Opens
+from tests.ledger_runs.nights import DEAD, ME, MakeNights, NewLedger, Nights, Opens, OpensWith, fast_connect
 from tests.moved_clock import MovedClock
 
 
@@ -24,13 +23,15 @@ def new_ledger(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     empty = (folder / "empty.db").read_bytes()
 
     @contextmanager
-    def made(clock: MovedClock) -> Iterator[Opens]:
+    def made(clock: MovedClock) -> Iterator[OpensWith]:
         path = folder / f"{next(numbers)}.db"
         path.write_bytes(empty)
         opened: list[Ledger] = []
 
-        def open_again(owner: LeaseOwner = DEAD) -> Ledger:
-            opened.append(Ledger(path, clock, owner, connect=_quickly))
+        def open_again(
+            owner: LeaseOwner = DEAD, *, connect: Connect = fast_connect, sizes: BatchSizes = DEFAULT_SIZES
+        ) -> Ledger:
+            opened.append(Ledger(path, clock, owner, connect=connect, sizes=sizes))
             return opened[-1]
 
         yield open_again
@@ -41,13 +42,6 @@ def new_ledger(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     return made
 
 
-def _quickly(path: Path, *, durable: bool = True) -> sqlite3.Connection:
-    # Processes die here, machines do not: nothing is proved by waiting for the disk.
-    connection = connect(path, durable=durable)
-    connection.execute("PRAGMA synchronous = OFF")
-    return connection
-
-
 @pytest.fixture
 def clock() -> MovedClock:
     """The clock of all processes."""
@@ -55,7 +49,7 @@ def clock() -> MovedClock:
 
 
 @pytest.fixture
-def opens(new_ledger: NewLedger, clock: MovedClock) -> Iterator[Opens]:
+def opens(new_ledger: NewLedger, clock: MovedClock) -> Iterator[OpensWith]:
     """Open the test's own ledger, as often as wanted."""
     with new_ledger(clock) as opens:
         yield opens

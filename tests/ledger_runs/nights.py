@@ -1,18 +1,22 @@
 """Nights in which rows are staged, sent and settled, or in which the process dies."""
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Protocol
 
 import orjson
 
+from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Due, InputRecord, NewRun, RunRecord, RunState, Settlement
 from pipeline.ledger.rules.admission import Admission, Blocked, Conflict, Go, Skip
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Rewrites, Selection
+from pipeline.ledger.store.database import Connect, connect
 from pipeline.ledger.store.lease import LeaseOwner, this_process
 from pipeline.map import rekey, retarget
 from pipeline.model import Api, Export, Status
@@ -55,13 +59,28 @@ API = {
 }
 
 
+def fast_connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
+    """Connect without waiting for the disk: processes die in these tests, machines do not."""
+    connection = connect(path, durable=durable)
+    connection.execute("PRAGMA synchronous = OFF")
+    return connection
+
+
 class Opens(Protocol):
-    """Opens the ledger under test, the same one each time."""
+    """Opens the ledger under test, the same file each time."""
 
     def __call__(self, owner: LeaseOwner = DEAD) -> Ledger: ...
 
 
-NewLedger = Callable[[MovedClock], AbstractContextManager[Opens]]
+class OpensWith(Protocol):
+    """The same with a choice of connections and sizes."""
+
+    def __call__(
+        self, owner: LeaseOwner = DEAD, *, connect: Connect = fast_connect, sizes: BatchSizes = DEFAULT_SIZES
+    ) -> Ledger: ...
+
+
+NewLedger = Callable[[MovedClock], AbstractContextManager[OpensWith]]
 
 
 @dataclass
@@ -114,9 +133,9 @@ class Nights:
         run.add_input(source)
         run.stage(1, 1, mapped_of(rows, self.api), retarget)
         if decide:
-            run.start_delivering(self._rekey)
+            run.start_delivering(self.rekey)
 
-    def _rekey(self, body: bytes, key: str) -> bytes:
+    def rekey(self, body: bytes, key: str) -> bytes:
         return rekey(body, self.api, key)
 
     def intend(self, run: RunLedger, due: Due) -> Admission:
@@ -165,7 +184,7 @@ class Nights:
 
     def copy(self, run: RunLedger, parent: RunRecord, selection: Selection) -> int:
         """Make due in a new run what another left open."""
-        return run.copy_from(parent, selection, Rewrites(self._rekey, retarget))
+        return run.copy_from(parent, selection, Rewrites(self.rekey, retarget))
 
     def reported_rows(self, record: RunRecord) -> list[AnswerContent]:
         """Return key, status and code of each row of a run."""

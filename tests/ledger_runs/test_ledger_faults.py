@@ -27,7 +27,7 @@ def stage(orders: Nights, rows: Sequence[StagedRow], lines: Sequence[int] | None
     mapped = mapped_of(rows, orders.api)
     others = {**mapped.others, 2: Invalid((AMOUNT, TIME), "C"), 3: BadRow(4, RAGGED, ("x",))}
     run.stage(1, 1, replace(mapped, others=others, file_lines=lines), retarget)
-    run.start_delivering(orders._rekey)
+    run.start_delivering(orders.rekey)
     orders.deliver(run, {"B": LOST})
 
 

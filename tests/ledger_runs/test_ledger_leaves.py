@@ -60,7 +60,7 @@ def stage_chunks(job: Nights, run: RunLedger, chunks: Sequence[Sequence[StagedRo
 def night_of_chunks(job: Nights, *chunks: Sequence[StagedRow]) -> list[AnswerContent]:
     run = job.begin()
     stage_chunks(job, run, chunks)
-    run.start_delivering(job._rekey)
+    run.start_delivering(job.rekey)
     return [(key, status, code) for key, status, code in job.reported_rows(job.deliver(run, {}))]
 
 
@@ -103,7 +103,7 @@ def test_a_night_again_tells_its_rows_in_source_order(nights: MakeNights, opens:
     run = orders.begin()
     chunks = [[order("0"), order("1")], [order("2"), order("X"), order("3", "2"), order("4")], [order("Y")]]
     stage_chunks(orders, run, chunks)
-    run.start_delivering(orders._rekey)
+    run.start_delivering(orders.rekey)
     record = orders.deliver(run, {})
 
     assert orders.reported_rows(record) == [
@@ -119,7 +119,7 @@ def test_rows_among_packed_ones_keep_their_order_over_many_pages(nights: MakeNig
     run = orders.begin()
     staged = [order(f"{n - n % 3 % 2}") for n in range(7000)]
     stage_chunks(orders, run, [staged[:6000], staged[6000:]])
-    run.start_delivering(orders._rekey)
+    run.start_delivering(orders.rekey)
     record = conclude(run, RunState.INTERRUPTED)
 
     unsent = (Status.UNSENT, "interrupted")
@@ -167,9 +167,9 @@ def test_an_older_balance_stays_behind_while_a_later_run_is_still_written(nights
     assert waiting is not None
     chunk = next(iter(waiting))
     findings = second._file.read(lambda c: waiting.findings(c, second.keep_up, is_gone=lambda _: False))
-    second._commit(lambda c: sifting.decide_and_write(c, second.run, chunk, findings, later._rekey))
+    second._commit(lambda c: sifting.decide_and_write(c, second.run, chunk, findings, later.rekey))
 
-    first.start_delivering(earlier._rekey)
+    first.start_delivering(earlier.rekey)
 
     assert earlier.reported_rows(earlier.deliver(first, {})) == [("X=5@", *SUPERSEDED)]
 
@@ -186,7 +186,7 @@ def test_what_was_found_unchanged_is_looked_at_again_once_another_job_began(nigh
     findings = run._file.read(lambda c: waiting.findings(c, run.keep_up, is_gone=lambda _: False))
     other.night(balance("X", 7))
 
-    run._commit(lambda c: sifting.decide_and_write(c, run.run, chunk, findings, job._rekey))
+    run._commit(lambda c: sifting.decide_and_write(c, run.run, chunk, findings, job.rekey))
 
     assert findings.unchanged is not None
     assert findings.unchanged.sure.all()
@@ -204,10 +204,10 @@ def test_an_older_balance_stays_behind_whatever_two_jobs_write_in_turn(nights: M
     assert waiting is not None
     findings = second._file.read(lambda c: waiting.findings(c, second.keep_up, is_gone=second._is_gone))
 
-    first.start_delivering(earlier._rekey)
+    first.start_delivering(earlier.rekey)
     for chunk in waiting:
         second._commit(
-            partial(sifting.decide_and_write, run=second.run, chunk=chunk, findings=findings, rekey=later._rekey)
+            partial(sifting.decide_and_write, run=second.run, chunk=chunk, findings=findings, rekey=later.rekey)
         )
 
     assert earlier.reported_rows(earlier.deliver(first, {})) == [("X=5@", *SUPERSEDED)]
@@ -221,10 +221,10 @@ def test_what_is_unchanged_counts_as_newer_than_what_is_still_to_be_sent(nights:
     first = earlier.begin()
     stage_chunks(earlier, first, [[balance("X", 5)]])
     if is_written:
-        first.start_delivering(earlier._rekey)
+        first.start_delivering(earlier.rekey)
     reported_rows = later.reported_rows(later.night(balance("X", 7)))
     if not is_written:
-        first.start_delivering(earlier._rekey)
+        first.start_delivering(earlier.rekey)
 
     assert reported_rows == [("X=7@", *UNCHANGED)]
     assert earlier.reported_rows(earlier.deliver(first, {})) == [("X=5@", *SUPERSEDED)]

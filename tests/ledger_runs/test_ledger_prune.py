@@ -301,7 +301,7 @@ def test_a_run_that_a_rerun_was_begun_of_meanwhile_is_kept(nights: MakeNights, o
         conclude(orders.begin(parent=first.run_id), RunState.COMPLETED)
         return transactions.run(write)
 
-    file = PruneFile(read=read, commit=commit, is_live=lambda *_: False)
+    file = PruneFile(read=read, commit=commit, is_live=lambda *_: False, lines=9)
     pruned = prune_file(file, runs_before=LATER, deliveries_before=None)
 
     assert first.run_id not in names(pruned)[0]

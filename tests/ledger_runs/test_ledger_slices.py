@@ -1,45 +1,61 @@
-"""What concerns all rows of a run is written slice by slice, over every ledger."""
+"""A change of all rows of a run is written in slices, each a transaction of its own."""
 
+import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from itertools import count
-from unittest.mock import patch
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
-from pipeline.ledger import run_ledger
-from pipeline.ledger.records import RunRecord, RunState
+from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
+from pipeline.ledger.records import Decided, RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Selection
+from pipeline.ledger.store.database import Connect
 from pipeline.model import Status
-from tests.ledger_runs.nights import OPEN, MakeNights, Nights, Opens, conclude
+from tests.ledger_runs.nights import OPEN, MakeNights, Nights, OpensWith, conclude
 from tests.ledger_runs.staged_rows import invalid, order
 
 ROWS = 11
 THE_ROWS = [*(order(f"A{n}") for n in range(ROWS)), invalid("?")]
+SLICES_OF_3 = BatchSizes(slice_rows=3, copied_rows=3)
 
 
 class Crash(Exception):
     """The process is gone."""
 
 
-@pytest.fixture
-def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have slices of three rows."""
-    monkeypatch.setattr("pipeline.ledger.staging.slices._LINES", 3)
-    monkeypatch.setattr("pipeline.ledger.run_ledger._COPIED_AT_ONCE", 3)
+class Refused(Exception):
+    """The staged rows are not to be sent."""
 
 
-def crash_at(nth: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the process die when it begins its nth transaction that may take long."""
-    numbers, at_length = count(1), RunLedger._commit_at_length
+class Connection(sqlite3.Connection):
+    """Calls `before_begin` before each transaction."""
 
-    def commit(run: RunLedger, write: Callable[..., object]) -> object:
-        if next(numbers) == nth:
-            raise Crash
-        return at_length(run, write)
+    before_begin: ClassVar[Callable[[], None]]
 
-    monkeypatch.setattr(run_ledger.RunLedger, "_commit_at_length", commit)
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        if sql.startswith("BEGIN"):
+            type(self).before_begin()
+        return super().execute(sql, parameters)
+
+
+def connecting(before_begin: Callable[[], None]) -> Connect:
+    """Return a function that opens connections which call `before_begin` before each transaction."""
+    kind = type("Connection", (Connection,), {"before_begin": staticmethod(before_begin)})
+
+    def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
+        connection: sqlite3.Connection = sqlite3.connect(
+            path.as_uri(), uri=True, isolation_level=None, check_same_thread=False, factory=kind
+        )
+        connection.execute("PRAGMA synchronous = OFF")
+        return connection
+
+    return connect
 
 
 def begun(orders: Nights) -> RunLedger:
@@ -49,59 +65,77 @@ def begun(orders: Nights) -> RunLedger:
 
 
 def stopped(orders: Nights) -> RunRecord:
-    """Return a run that sent two rows, and left the others."""
+    """Return a run that sent 2 rows and was then stopped."""
     return orders.deliver(begun(orders), {}, most=2)
 
 
-def end_early(orders: Nights) -> object:
-    run = begun(orders)
-    conclude(run, RunState.INTERRUPTED)
-    return run.run
+def end_early(orders: Nights) -> None:
+    conclude(begun(orders), RunState.INTERRUPTED)
 
 
-def resume(orders: Nights) -> object:
-    return orders.resume(stopped(orders))
+def resume(orders: Nights) -> None:
+    orders.resume(stopped(orders))
 
 
-def rerun(orders: Nights) -> object:
-    return orders.rerun(stopped(orders))
+def rerun(orders: Nights) -> None:
+    orders.rerun(stopped(orders))
 
 
-def stage_anew(orders: Nights) -> object:
+def stage_again(orders: Nights) -> None:
+    def refuse(_decided: Decided) -> None:
+        raise Refused
+
     run = orders.begin()
-    with patch("pipeline.ledger.history.runs.start_delivering", side_effect=Crash), suppress(Crash):
-        orders.stage(run, THE_ROWS)
+    orders.stage(run, THE_ROWS, decide=False)
+    with suppress(Refused):
+        run.start_delivering(orders.rekey, refuse)
     run.unstage()
-    return run.run
 
 
-@pytest.mark.parametrize("work", [end_early, resume, rerun, stage_anew])
-@pytest.mark.parametrize("nth", range(1, 30))
+WORKS = pytest.mark.parametrize("work", [end_early, resume, rerun, stage_again])
+
+
+@WORKS
 def test_a_crash_between_two_slices_loses_nothing(
-    nights: MakeNights,
-    opens: Opens,
-    monkeypatch: pytest.MonkeyPatch,
-    small_slices: None,
-    work: Callable[[Nights], object],
-    nth: int,
+    nights: MakeNights, opens: OpensWith, work: Callable[[Nights], None]
 ) -> None:
-    """Wherever it comes: what was begun is done once more, and each row is sent once and told once."""
-    orders = nights()
-    with monkeypatch.context() as until_the_crash, suppress(Crash):
-        crash_at(nth, until_the_crash)
-        work(orders)
-    _finish(orders, opens)
-
+    """After a crash before any transaction the work is done again; only the request in flight is repeated."""
     keys = [f"A{n}" for n in range(ROWS)]
-    assert sorted(orders.keys_sent()) == sorted(keys)
-    last = orders.night(*(order(key) for key in keys))
-    assert [status for _, status, _ in orders.reported_rows(last)] == [Status.SKIPPED] * ROWS
+    for nth in count(1):
+        orders = nights(job=f"job{nth}", account=f"account{nth}", owner=f"merchant {nth}")
+        if not _crashes(orders, opens, work, nth):
+            break
+        _finish(orders, opens)
+
+        # A crash before the run began leaves nothing to finish.
+        orders.night(*(order(key) for key in keys))
+        sent = orders.keys_sent()
+        assert set(sent) == set(keys)
+        assert len(sent) <= ROWS + 1
+        last = orders.night(*(order(key) for key in keys))
+        assert [status for _, status, _ in orders.reported_rows(last)] == [Status.SKIPPED] * ROWS
+    assert nth > ROWS / 3
 
 
-def _finish(orders: Nights, opens: Opens) -> None:
-    """Do what an operator does: go on with each run, or stage it anew; then run what is left."""
+def _crashes(orders: Nights, opens: OpensWith, work: Callable[[Nights], None], nth: int) -> bool:
+    """Do the work in a process that dies before its nth transaction; return whether it came to that."""
+    transactions = count(1)
+
+    def die() -> None:
+        if next(transactions) >= nth:
+            raise Crash
+
+    try:
+        work(replace(orders, opens=partial(opens, connect=connecting(die), sizes=SLICES_OF_3)))
+    except Crash:
+        return True
+    return False
+
+
+def _finish(orders: Nights, opens: OpensWith) -> None:
+    """Do an operator's work: continue each run, or stage it again; then send what is left."""
     ledger = opens()
-    for record in reversed(ledger.recent(10)):
+    for record in reversed([run for run in ledger.recent(1000) if run.job == orders.job]):
         held = ledger.take_up(record, orders.owner)
         if record.parent is not None and record.phase == "staging":
             orders.copy(held, ledger.find(record.parent), Selection(OPEN))
@@ -111,25 +145,20 @@ def _finish(orders: Nights, opens: Opens) -> None:
         orders.deliver(held, {})
 
 
-@pytest.mark.parametrize("work", [end_early, resume, rerun, stage_anew])
-def test_other_jobs_write_between_slices(
-    nights: MakeNights,
-    opens: Opens,
-    monkeypatch: pytest.MonkeyPatch,
-    small_slices: None,
-    work: Callable[[Nights], object],
-) -> None:
-    """A run of another job finds the ledger free before each slice; there are as many as the rows ask for."""
-    orders, other = nights(), nights(job="other")
-    run = other.begin(opens())
-    slices, at_length = count(), RunLedger._commit_at_length
+@WORKS
+def test_other_jobs_write_between_slices(nights: MakeNights, opens: OpensWith, work: Callable[[Nights], None]) -> None:
+    """A run of another job can write before each slice; 11 rows make at least 3 transactions more than one slice."""
+    other = nights(job="other").begin(opens())
 
-    def commit(one: RunLedger, write: Callable[..., object]) -> object:
-        next(slices)
-        run.finish(0)
-        return at_length(one, write)
+    def transactions(sizes: BatchSizes) -> int:
+        numbers = count()
 
-    monkeypatch.setattr(run_ledger.RunLedger, "_commit_at_length", commit)
-    work(orders)
+        def write_as_the_other_job() -> None:
+            next(numbers)
+            other.finish(0)
 
-    assert next(slices) >= ROWS / 3 + 1
+        orders = nights(job=f"slices of {sizes.slice_rows}")
+        work(replace(orders, opens=partial(opens, connect=connecting(write_as_the_other_job), sizes=sizes)))
+        return next(numbers)
+
+    assert transactions(SLICES_OF_3) - transactions(DEFAULT_SIZES) >= ROWS // 3

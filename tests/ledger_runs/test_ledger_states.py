@@ -438,7 +438,7 @@ def test_what_is_unchanged_is_looked_at_again_when_it_is_written(
     findings = run._file.read(lambda c: waiting.findings(c, run.keep_up, is_gone=lambda _: False))
     other.night(sends)
 
-    run._commit(lambda c: sifting.decide_and_write(c, run.run, chunk, findings, job._rekey))
+    run._commit(lambda c: sifting.decide_and_write(c, run.run, chunk, findings, job.rekey))
 
     assert [Fate(fate) for fate in chunk.fates] == [Fate.UNCHANGED if sends is FROZEN else Fate.SUPERSEDED]
 
@@ -458,7 +458,7 @@ def test_what_is_unchanged_no_more_is_sent_again(nights: MakeNights, opens: Open
     other.carry(earlier, first_due(earlier), DONE)
     earlier.keep_up()
 
-    run._commit(lambda c: sifting.decide_and_write(c, run.run, chunk, findings, job._rekey))
+    run._commit(lambda c: sifting.decide_and_write(c, run.run, chunk, findings, job.rekey))
 
     assert run.intend([first_due(run)]) == [Go(doubt=False)]
 
