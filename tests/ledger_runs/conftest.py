@@ -1,4 +1,4 @@
-"""Every ledger that there is: what a test here proves holds for each of them."""
+"""Ledgers under test, and jobs that run over them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +11,13 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.database import Connect
 from pipeline.ledger.store.lease import LeaseOwner
 from pipeline.model import Export
-from tests.ledger_runs.nights import DEAD, ME, MakeNights, NewLedger, Nights, Opens, OpensWith, fast_connect
+from tests.ledger_runs.job_runs import DEAD, ME, JobRuns, NewJobRuns, NewLedger, Opens, OpensWith, fast_connect
 from tests.moved_clock import MovedClock
 
 
 @pytest.fixture(scope="session", params=["sqlite"])
 def new_ledger(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NewLedger:
-    """Make an empty ledger that processes with this clock can open as often as they want."""
+    """Make an empty ledger that processes with this clock can open any number of times."""
     folder, numbers = tmp_path_factory.mktemp("ledgers"), count()
     Ledger(folder / "empty.db", MovedClock(), DEAD).close()
     empty = (folder / "empty.db").read_bytes()
@@ -50,17 +50,19 @@ def clock() -> MovedClock:
 
 @pytest.fixture
 def opens(new_ledger: NewLedger, clock: MovedClock) -> Iterator[OpensWith]:
-    """Open the test's own ledger, as often as wanted."""
+    """Open the ledger of the test, any number of times."""
     with new_ledger(clock) as opens:
         yield opens
 
 
 @pytest.fixture
-def nights(opens: Opens, clock: MovedClock) -> MakeNights:
-    """Make a job's nights, for an export."""
+def new_job(opens: Opens, clock: MovedClock) -> NewJobRuns:
+    """Make the runs of a job, for an export."""
     ids = count()
 
-    def made(export: Export = Export.ORDERS, *, account: str = "zhima", owner: str = ME, job: str = "orders") -> Nights:
-        return Nights(opens=opens, export=export, account=account, owner=owner, job=job, clock=clock, ids=ids)
+    def made(
+        export: Export = Export.ORDERS, *, account: str = "zhima", owner: str = ME, job: str = "orders"
+    ) -> JobRuns:
+        return JobRuns(opens=opens, export=export, account=account, owner=owner, job=job, clock=clock, ids=ids)
 
     return made

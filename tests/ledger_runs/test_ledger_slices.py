@@ -17,7 +17,7 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.ledger.store.database import Connect
 from pipeline.model import Status
-from tests.ledger_runs.nights import OPEN, MakeNights, Nights, OpensWith, conclude
+from tests.ledger_runs.job_runs import OPEN, JobRuns, NewJobRuns, OpensWith, conclude
 from tests.ledger_runs.staged_rows import invalid, order
 
 ROWS = 11
@@ -58,30 +58,30 @@ def connecting(before_begin: Callable[[], None]) -> Connect:
     return connect
 
 
-def begun(orders: Nights) -> RunLedger:
+def begun(orders: JobRuns) -> RunLedger:
     run = orders.begin()
     orders.stage(run, THE_ROWS)
     return run
 
 
-def stopped(orders: Nights) -> RunRecord:
+def stopped(orders: JobRuns) -> RunRecord:
     """Return a run that sent 2 rows and was then stopped."""
     return orders.deliver(begun(orders), {}, most=2)
 
 
-def end_early(orders: Nights) -> None:
+def end_early(orders: JobRuns) -> None:
     conclude(begun(orders), RunState.INTERRUPTED)
 
 
-def resume(orders: Nights) -> None:
+def resume(orders: JobRuns) -> None:
     orders.resume(stopped(orders))
 
 
-def rerun(orders: Nights) -> None:
+def rerun(orders: JobRuns) -> None:
     orders.rerun(stopped(orders))
 
 
-def stage_again(orders: Nights) -> None:
+def stage_again(orders: JobRuns) -> None:
     def refuse(_decided: Decided) -> None:
         raise Refused
 
@@ -97,27 +97,27 @@ WORKS = pytest.mark.parametrize("work", [end_early, resume, rerun, stage_again])
 
 @WORKS
 def test_a_crash_between_two_slices_loses_nothing(
-    nights: MakeNights, opens: OpensWith, work: Callable[[Nights], None]
+    new_job: NewJobRuns, opens: OpensWith, work: Callable[[JobRuns], None]
 ) -> None:
-    """After a crash before any transaction the work is done again; only the request in flight is repeated."""
+    """After a crash the work is done again; at most the request in flight is repeated."""
     keys = [f"A{n}" for n in range(ROWS)]
     for nth in count(1):
-        orders = nights(job=f"job{nth}", account=f"account{nth}", owner=f"merchant {nth}")
+        orders = new_job(job=f"job{nth}", account=f"account{nth}", owner=f"merchant {nth}")
         if not _crashes(orders, opens, work, nth):
             break
         _finish(orders, opens)
 
         # A crash before the run began leaves nothing to finish.
-        orders.night(*(order(key) for key in keys))
+        orders.run(*(order(key) for key in keys))
         sent = orders.keys_sent()
         assert set(sent) == set(keys)
         assert len(sent) <= ROWS + 1
-        last = orders.night(*(order(key) for key in keys))
+        last = orders.run(*(order(key) for key in keys))
         assert [status for _, status, _ in orders.reported_rows(last)] == [Status.SKIPPED] * ROWS
     assert nth > ROWS / 3
 
 
-def _crashes(orders: Nights, opens: OpensWith, work: Callable[[Nights], None], nth: int) -> bool:
+def _crashes(orders: JobRuns, opens: OpensWith, work: Callable[[JobRuns], None], nth: int) -> bool:
     """Do the work in a process that dies before its nth transaction; return whether it came to that."""
     transactions = count(1)
 
@@ -132,7 +132,7 @@ def _crashes(orders: Nights, opens: OpensWith, work: Callable[[Nights], None], n
     return False
 
 
-def _finish(orders: Nights, opens: OpensWith) -> None:
+def _finish(orders: JobRuns, opens: OpensWith) -> None:
     """Do an operator's work: continue each run, or stage it again; then send what is left."""
     ledger = opens()
     for record in reversed([run for run in ledger.recent(1000) if run.job == orders.job]):
@@ -146,9 +146,11 @@ def _finish(orders: Nights, opens: OpensWith) -> None:
 
 
 @WORKS
-def test_other_jobs_write_between_slices(nights: MakeNights, opens: OpensWith, work: Callable[[Nights], None]) -> None:
+def test_other_jobs_write_between_slices(
+    new_job: NewJobRuns, opens: OpensWith, work: Callable[[JobRuns], None]
+) -> None:
     """A run of another job can write before each slice; 11 rows make at least 3 transactions more than one slice."""
-    other = nights(job="other").begin(opens())
+    other = new_job(job="other").begin(opens())
 
     def transactions(sizes: BatchSizes) -> int:
         numbers = count()
@@ -157,7 +159,7 @@ def test_other_jobs_write_between_slices(nights: MakeNights, opens: OpensWith, w
             next(numbers)
             other.finish(0)
 
-        orders = nights(job=f"slices of {sizes.slice_rows}")
+        orders = new_job(job=f"slices of {sizes.slice_rows}")
         work(replace(orders, opens=partial(opens, connect=connecting(write_as_the_other_job), sizes=sizes)))
         return next(numbers)
 
