@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError, SettingsError
+from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
 from pipeline.ledger.history import left, origins, outcomes, runs
 from pipeline.ledger.history.prune import Pruned, PruneFile, prune
 from pipeline.ledger.records import InputRecord, NewRun, RunRecord, RunState
@@ -56,6 +57,7 @@ class Ledger:
         is_dead: IsDead = lease.is_dead,
         connect: Connect = connect,
         only_reads: bool = False,
+        sizes: BatchSizes = DEFAULT_SIZES,
     ) -> None:
         self.path = path
         self._traces = traces
@@ -63,6 +65,7 @@ class Ledger:
         self._owner = owner
         self._is_dead = is_dead
         self._connect = connect
+        self._sizes = sizes
         self._file = self._open_for_reading() if only_reads else self._open()
         self._quotas: QuotaStore | None = None
 
@@ -208,7 +211,7 @@ class Ledger:
         def is_live(connection: sqlite3.Connection, run: RunRecord) -> bool:
             return lease.is_live(connection, run.run_id, self._owner, self._clock.now(), self._is_dead)
 
-        return PruneFile(read=self._file.read, commit=commit, is_live=is_live)
+        return PruneFile(read=self._file.read, commit=commit, is_live=is_live, lines=self._sizes.pruned_lines)
 
     def give_back_space(self) -> Space:
         """Give free pages of the file back to the disk, as far as no run of another process is disturbed."""
@@ -236,7 +239,7 @@ class Ledger:
                 _refuse_of_before(runs.find(connection, copied.run_id), account_no)
             return runs.begin(connection, new, account_no), held
 
-        return RunLedger(self._file, self._clock, *self._take(write), self._is_dead)
+        return RunLedger(self._file, self._clock, *self._take(write), self._is_dead, self._sizes)
 
     def take_up(self, run: RunRecord, merchant: str, options: Mapping[str, Any] = _NO_OPTIONS) -> RunLedger:
         """Take the job for a run that was stopped or killed, or raise RunHeld. `options` are those given anew."""
@@ -250,7 +253,7 @@ class Ledger:
             runs.reopen(connection, run, options)
             return runs.find(connection, run.run_id), held
 
-        held = RunLedger(self._file, self._clock, *self._take(write), self._is_dead)
+        held = RunLedger(self._file, self._clock, *self._take(write), self._is_dead, self._sizes)
         try:
             held.reopen()
         except BaseException:

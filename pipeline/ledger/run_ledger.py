@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
+from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
 from pipeline.ledger.delivering import deliveries, queue
 from pipeline.ledger.delivering.deliveries import Entry
 from pipeline.ledger.history import inputs, left, origins, outcomes, runs, skipped_rows
@@ -43,8 +44,6 @@ T = TypeVar("T")
 
 # The lease is renewed long before it ends.
 _RENEW_SECONDS = lease.LEASE_SECONDS / 6
-# A rerun copies so many rows at once, with all of their parts.
-_COPIED_AT_ONCE = 5_000
 # A run that has not renewed it for so long was held up, and looks before it sends.
 _DOUBT_SECONDS = lease.LEASE_SECONDS / 2
 
@@ -99,8 +98,17 @@ class RunLedger:
     Thread-safe. Every transaction first makes sure that no other run has taken the job.
     """
 
-    def __init__(self, file: OpenFile, clock: Clock, run: RunRecord, held: Lease, is_dead: IsDead) -> None:
+    def __init__(
+        self,
+        file: OpenFile,
+        clock: Clock,
+        run: RunRecord,
+        held: Lease,
+        is_dead: IsDead,
+        sizes: BatchSizes = DEFAULT_SIZES,
+    ) -> None:
         self.run = run
+        self._sizes = sizes
         self._is_gone: IsGone = lambda owner: is_dead(owner, held.owner)
         self._file = file
         self._lease = held
@@ -144,7 +152,8 @@ class RunLedger:
         """
         first = 0
         while True:
-            last = self._file.read(partial(last_row_of_slice, run=self.run, table=table, which=which, first=first))
+            find = partial(last_row_of_slice, run=self.run, table=table, which=which, rows=self._sizes.slice_rows)
+            last = self._file.read(partial(find, first=first))
             if last is None:
                 return
             self._commit_at_length(partial(write, first=first, last=last))
@@ -231,7 +240,7 @@ class RunLedger:
         self._commit(lambda c: rerunning.copy_inputs(c, parent, self.run))
         count = 0
         chosen = self._file.chosen(parent, selection, self.keep_up)
-        while rows := list(islice(chosen, _COPIED_AT_ONCE)):
+        while rows := list(islice(chosen, self._sizes.copied_rows)):
             copy = partial(rerunning.copy_rows, parent=parent, run=self.run, rows=rows, rekey=rewrites.rekey)
             self._commit_at_length(partial(copy, first=count + 1))
             count += len(rows)
@@ -249,7 +258,7 @@ class RunLedger:
 
         With `rows` it is what is due of so many rows, the first that are left.
         """
-        return queue.lanes(self._file.read, self.run, order, rows)
+        return queue.lanes(self._file.read, self.run, order, rows, self._sizes.page)
 
     def intend(self, dues: Sequence[Due]) -> list[Admission]:
         """Put the intents on disk, or say why one may not be sent."""

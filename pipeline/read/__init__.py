@@ -16,11 +16,12 @@ of fields, payloads or the ledger.
 
 from pipeline.read.files.source_file import SourceFile, sha256_of, verify_unchanged
 from pipeline.read.find.inputs import FoundInputs, find, find_inputs
-from pipeline.read.open_source import open_source
+from pipeline.read.open_source import CHUNK_ROWS, open_source
 from pipeline.read.source import Source
 from pipeline.tables.chunk import Chunk
 
 __all__ = [
+    "CHUNK_ROWS",
     "Chunk",
     "FoundInputs",
     "Source",

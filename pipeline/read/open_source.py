@@ -19,6 +19,8 @@ from pipeline.read.workbook.source import WorkbookSource
 _NOT_IN_LINES = frozenset("\r\n\0")
 _EVERY_COLUMN = EveryColumn()
 _DEFAULT_BOUNDS = Bounds()
+# Rows of a chunk: few enough to be held in memory, enough that a chunk costs little.
+CHUNK_ROWS = 8192
 
 
 def open_source(
@@ -28,7 +30,7 @@ def open_source(
     sheet: str | None = None,
     int96: Int96 | None = None,
     uses: ColumnUse = _EVERY_COLUMN,
-    chunk_rows: int = 8192,
+    chunk_rows: int = CHUNK_ROWS,
     bounds: Bounds = _DEFAULT_BOUNDS,
 ) -> Source:
     """

@@ -8,7 +8,7 @@ from pipeline.ledger.records import Decided, InputRecord, let_pass
 from pipeline.ledger.staging.refunds import Retarget
 from pipeline.map import MappingRules, UsedColumns, bind_chunks, check_columns, rekey, retarget
 from pipeline.model import DEFAULT_MAX_INVALID, CsvFormat, Int96, RowLimit, Status
-from pipeline.read import Source, SourceFile, open_source, sha256_of, verify_unchanged
+from pipeline.read import CHUNK_ROWS, Source, SourceFile, open_source, sha256_of, verify_unchanged
 from pipeline.run.fixes import Fixes
 from pipeline.run.wrong_batch import is_wrong, too_many_invalid
 from pipeline.tables.mapped_chunk import MappedChunk
@@ -64,6 +64,7 @@ class Stager:
         sheet: str | None = None,
         int96: Int96 | None = None,
         limit: int | None = None,
+        chunk_rows: int = CHUNK_ROWS,
         tick: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._ledger = ledger
@@ -75,6 +76,7 @@ class Stager:
         self._control = control
         self._max_invalid = max_invalid
         self._limit = limit
+        self._chunk_rows = chunk_rows
         self._tick = tick
         self._rows = 0
         self._invalid = 0
@@ -112,7 +114,9 @@ class Stager:
             check_columns(self._rules, source.columns, file.name)
 
     def _open(self, file: SourceFile) -> Source:
-        return open_source(file, self._csv, sheet=self._sheet, int96=self._int96, uses=self._uses)
+        return open_source(
+            file, self._csv, sheet=self._sheet, int96=self._int96, uses=self._uses, chunk_rows=self._chunk_rows
+        )
 
     def _stage_file(self, file_no: int, file: SourceFile) -> None:
         before = self._rows

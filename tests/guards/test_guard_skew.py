@@ -27,7 +27,7 @@ from pipeline.ledger.staging.staged_chunk import staged_chunk
 from pipeline.ledger.staging.states import StagedStates
 from pipeline.ledger.store.database import open_for_reading
 from pipeline.model import Api, Export
-from tests.contract.staged_rows import mapped_of, state
+from tests.ledger_runs.staged_rows import mapped_of, state
 
 ROWS = 600_000
 CHUNK = 8192

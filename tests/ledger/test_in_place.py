@@ -13,8 +13,8 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Due
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.store.in_place import Place
-from tests.contract.nights import DEAD, DONE, ME, Nights
-from tests.contract.staged_rows import order
+from tests.ledger_runs.job_runs import DEAD, DONE, ME, JobRuns
+from tests.ledger_runs.staged_rows import order
 from tests.moved_clock import MovedClock
 
 
@@ -54,7 +54,7 @@ class Run:
         self.path.parent.mkdir()
         Ledger(folder / "backup.db", MovedClock(), DEAD).close()
         self.ledger = Ledger(self.path, MovedClock(), DEAD)
-        self.nights = Nights(lambda owner=DEAD: self.ledger)
+        self.nights = JobRuns(lambda owner=DEAD: self.ledger)
         self.run: RunLedger = self.nights.begin()
         self.nights.stage(self.run, [order(key, user=key) for key in "ABC"])
         first, *self.left = [due for lane in self.run.lanes() for due in lane]
@@ -104,7 +104,7 @@ def test_nothing_more_is_sent(
     )
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
     with closing(Ledger(saved, MovedClock(), DEAD)) as again:
-        nights = Nights(lambda owner=DEAD: again)
+        nights = JobRuns(lambda owner=DEAD: again)
         resumed = again.take_up(again.find(run_id), ME)
         nights.deliver(resumed, {})
     assert nights.keys_sent() == ["B", "C"]
@@ -139,7 +139,7 @@ def test_a_run_does_not_begin_in_a_file_that_is_gone(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").unlink()
 
     with closing(ledger), pytest.raises(LedgerError, match="it was deleted, moved or replaced"):
-        Nights(lambda owner=DEAD: ledger).begin()
+        JobRuns(lambda owner=DEAD: ledger).begin()
 
 
 def test_a_place_knows_its_file(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pipeline.ledger.staging.staged_chunk import staged_chunk
 from pipeline.ledger.staging.states import StagedStates
 from pipeline.ledger.store.database import open_for_reading
 from pipeline.model import Api, Export, ObjectState, digest
-from tests.contract.staged_rows import StagedRow, mapped_of, state
+from tests.ledger_runs.staged_rows import StagedRow, mapped_of, state
 
 KEYS = st.sampled_from(["A", "B"])
 CODES = st.sampled_from(["FROZEN", "ACTIVE"])

@@ -19,7 +19,7 @@ from pipeline.ledger.staging.unchanged import Sure, Unchanged
 from pipeline.ledger.store.database import open_for_reading
 from pipeline.map import retarget
 from pipeline.model import Api, Balance, Export, Payload
-from tests.contract.staged_rows import StagedRow, mapped_of
+from tests.ledger_runs.staged_rows import StagedRow, mapped_of
 
 T = TypeVar("T")
 

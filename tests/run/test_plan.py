@@ -10,8 +10,8 @@ from pipeline.ledger.dry_run import DryRun
 from pipeline.ledger.ledger import Ledger
 from pipeline.model import Api, Export, Payload, digest
 from pipeline.run.plan import Plan, plan_of
-from tests.contract.nights import DEAD, REFUSED, Nights
-from tests.contract.staged_rows import StagedRow, balance, invalid, order, task
+from tests.ledger_runs.job_runs import DEAD, REFUSED, JobRuns
+from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, order, task
 from tests.moved_clock import MovedClock
 
 
@@ -27,7 +27,7 @@ def planned(
     ledger: Ledger, rows: Sequence[StagedRow], export: Export = Export.ORDERS, *, show_ids: bool = False
 ) -> Plan:
     """Plan a run over these rows, with the real ledger to look into."""
-    nights = Nights(lambda owner=DEAD: ledger, export)
+    nights = JobRuns(lambda owner=DEAD: ledger, export)
     with DryRun(ledger.path, nights.new(), nights.owner, ledger.path.parent) as rehearsal:
         nights.stage(rehearsal, rows)
         return plan_of(rehearsal.prospect, 5.0, show_ids=show_ids)
@@ -63,15 +63,15 @@ def test_a_task_counts_as_often_as_it_is_sent(ledger: Ledger) -> None:
 )
 def test_a_plan_knows_how_a_task_was_counted(ledger: Ledger, delivered: StagedRow, planned_now: StagedRow) -> None:
     """A task that was delivered in another form of `times` is a conflict in the plan as it is in the run."""
-    Nights(lambda owner=DEAD: ledger, Export.TASKS).night(delivered)
+    JobRuns(lambda owner=DEAD: ledger, Export.TASKS).run(delivered)
 
     assert planned(ledger, [planned_now], Export.TASKS).codes == {"key_conflict": 1}
 
 
 def test_a_plan_knows_what_was_delivered_and_changes_nothing(ledger: Ledger) -> None:
     """What the real ledger knows counts in a plan, and the real ledger is the same before and after."""
-    orders = Nights(lambda owner=DEAD: ledger)
-    orders.night(order("A"), order("B"), answers={"B": REFUSED})
+    orders = JobRuns(lambda owner=DEAD: ledger)
+    orders.run(order("A"), order("B"), answers={"B": REFUSED})
     before = list(ledger.recent(9))
 
     made = planned(ledger, [order("A"), order("A", "2"), order("B", "2"), order("C")])
@@ -79,12 +79,12 @@ def test_a_plan_knows_what_was_delivered_and_changes_nothing(ledger: Ledger) -> 
     assert made.counts == {"to_send": 2, "skipped": 1, "invalid": 1}
     assert made.codes == {"already_succeeded": 1, "key_conflict": 1}
     assert list(ledger.recent(9)) == before
-    assert orders.reported_rows(orders.night(order("C")))[0][0] == "C"
+    assert orders.reported_rows(orders.run(order("C")))[0][0] == "C"
 
 
 def test_a_plan_knows_the_balances_that_were_sent(ledger: Ledger) -> None:
     """A plan of balances leaves out what a run would leave out."""
-    Nights(lambda owner=DEAD: ledger, Export.POINTS).night(balance("X", 5), balance("Y", 1))
+    JobRuns(lambda owner=DEAD: ledger, Export.POINTS).run(balance("X", 5), balance("Y", 1))
 
     made = planned(ledger, [balance("X", 5), balance("X", 4), balance("X", 5), balance("Y", 2)], Export.POINTS)
 

@@ -25,8 +25,8 @@ from pipeline.run.ports import T
 from pipeline.run.run import Run
 from pipeline.write.brakes.run_control import Ending, RunControl
 from pipeline.write.writer import Writer
-from tests.contract.nights import DEAD, AnswerContent, Nights
-from tests.contract.staged_rows import StagedRow, invalid, order
+from tests.ledger_runs.job_runs import DEAD, JobRuns, ReportedRow
+from tests.ledger_runs.staged_rows import StagedRow, invalid, order
 from tests.write.harness import BAD_SIGNATURE, REFUSED, TIMEOUT, Answer, WriterHarness
 
 SENT = (Status.SUCCEEDED, "SUCCESS")
@@ -111,7 +111,7 @@ class Stage:
     tick: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
-        self.nights = Nights(lambda owner=DEAD: self.ledger, clock=self.harness.clock)
+        self.nights = JobRuns(lambda owner=DEAD: self.ledger, clock=self.harness.clock)
         self.run: RunLedger = self.nights.begin()
 
     @property
@@ -154,7 +154,7 @@ class Stage:
         return self.ledger.find("last")
 
     @property
-    def reported_rows(self) -> list[AnswerContent]:
+    def reported_rows(self) -> list[ReportedRow]:
         return self.nights.reported_rows(self.record)
 
 
@@ -272,7 +272,7 @@ def test_a_deadline_reaches_a_run_whose_workers_all_wait(tmp_path: Path) -> None
         pytest.param(invalid("A"), ("A", Status.INVALID, "field_missing"), id="nothing-to-send-so-far"),
     ],
 )
-def test_a_deadline_while_inputs_are_read(tmp_path: Path, row: StagedRow, reported_rows: AnswerContent) -> None:
+def test_a_deadline_while_inputs_are_read(tmp_path: Path, row: StagedRow, reported_rows: ReportedRow) -> None:
     """A run that ends while it is staged has an outcome for what was read, and is staged anew when it is resumed."""
     harness = WriterHarness(until_seconds=0.0)
     ledger = Ledger(tmp_path / "backfill.db", harness.clock, DEAD)

@@ -13,11 +13,14 @@ from pipeline.assemble.runner import OPEN_STATUSES, Runner
 from pipeline.assemble.system import System
 from pipeline.assemble.traces import traces_of
 from pipeline.errors import LedgerBehind, PipelineError, RunHeld, SettingsError, SourceError
+from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
+from pipeline.ledger.delivering.queue import PageSize
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.ledger.store.lease import LeaseOwner, is_dead
 from pipeline.model import RowLimit, SignedRequest
+from pipeline.read import CHUNK_ROWS
 from pipeline.report import ReportFiles
 from pipeline.run.events import RunEvents
 from pipeline.write.brakes.run_control import Ending, RunControl
@@ -83,11 +86,27 @@ class Evidence:
     calm_since: float = float("inf")
 
 
-class History:
-    """One scenario, played out once; with a wire its requests leave over that."""
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """How many rows a run reads, stages and writes at once."""
 
-    def __init__(self, scenario: Scenario, folder: Path, wire: Wire | None = None) -> None:
+    chunk_rows: int = CHUNK_ROWS
+    ledger: BatchSizes = DEFAULT_SIZES
+
+
+ALL_AT_ONCE = Pieces()
+# A few rows go through as many pieces as millions do, and a crash may come between any two.
+SMALL_PIECES = Pieces(8, BatchSizes(slice_rows=5, copied_rows=4, pruned_lines=5, page=PageSize(dues=3)))
+
+
+class History:
+    """One scenario, played once. With a wire its requests leave over that."""
+
+    def __init__(
+        self, scenario: Scenario, folder: Path, wire: Wire | None = None, pieces: Pieces = ALL_AT_ONCE
+    ) -> None:
         self.folder = folder
+        self.pieces = pieces
         self._wire = wire
         self.scenario = scenario
         self.world = World(scenario.seed)
@@ -291,6 +310,7 @@ class _Command:
             traces=traces_of(config),
             is_dead=history.is_dead,
             connect=files,
+            sizes=history.pieces.ledger,
         )
         if step.verb == "prune":
             ledger.prune(runs_before=self._clock.now() + timedelta(days=1))
@@ -304,7 +324,8 @@ class _Command:
             boot="boot",
             folder=history.folder,
         )
-        runner = Runner(config, ledger, system, RunEvents(begun=self._begun))
+        events = RunEvents(begun=self._begun)
+        runner = Runner(config, ledger, system, events, chunk_rows=history.pieces.chunk_rows)
         return self._run(runner, ledger)
 
     def _run(self, runner: Runner, ledger: Ledger) -> ReportFiles | NothingDone:

@@ -26,8 +26,6 @@ from pipeline.model import Api
 
 T = TypeVar("T")
 
-# Lines that one transaction deletes: a fraction of a second, also on a slow disk.
-_LINES = 5_000
 # All runs, newest first: a ledger of a year has some thousand.
 _ALL_RUNS = -1
 
@@ -57,12 +55,13 @@ class PruneFile:
     How the ledger is read and written here.
 
     `commit` runs one transaction, and then leaves the write lock to others for a while. `is_live` says whether some
-    process executes a run.
+    process executes a run. One transaction deletes at most `lines` lines.
     """
 
     read: Callable[[Callable[[sqlite3.Connection], T]], T]
     commit: Callable[[Callable[[sqlite3.Connection], T]], T]
     is_live: Callable[[sqlite3.Connection, RunRecord], bool]
+    lines: int
 
 
 def prune(file: PruneFile, *, runs_before: datetime, deliveries_before: datetime | None) -> Pruned:
@@ -251,7 +250,7 @@ _TABLES: Mapping[str, str] = {"dues": "row_no", "rows": "row_no", "origins": "ro
 
 def _slices(file: PruneFile, run_no: int, table: str, number: str) -> Iterator[tuple[int, int]]:
     """Yield the first and the last row of each slice of a run's lines."""
-    asked = f"SELECT {number} FROM {table} WHERE run_no = ? AND {number} > ? ORDER BY {number} LIMIT {_LINES}"
+    asked = f"SELECT {number} FROM {table} WHERE run_no = ? AND {number} > ? ORDER BY {number} LIMIT {file.lines}"
     last = -1
     while found := file.read(lambda c: c.execute(asked, (run_no, last)).fetchall()):  # noqa: B023 - called at once
         last = found[-1][0]
@@ -313,7 +312,7 @@ _DELETABLE = (
 
 def _delete_deliveries(file: PruneFile, before: int) -> int:
     """Delete old deliveries; return how many."""
-    asked = {"before": before, "cumulation": Api.CUMULATION, "state": Api.STATE, "lines": _LINES}
+    asked = {"before": before, "cumulation": Api.CUMULATION, "state": Api.STATE, "lines": file.lines}
     place: tuple[int, str, str] = (0, "", "")
     count = 0
     while found := file.read(lambda c: _deletable(c, asked, place)):  # noqa: B023 - called at once

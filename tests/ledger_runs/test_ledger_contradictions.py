@@ -1,22 +1,22 @@
-"""Rows of one run that contradict each other: which of two users is right nobody can tell, so none of them is sent."""
+"""Rows of one run that contradict each other: nobody can tell which one is right, so none is sent."""
 
 from collections.abc import Sequence
 
 import pytest
 
 from pipeline.model import Export, Status
-from tests.contract.nights import (
+from tests.ledger_runs.job_runs import (
     CONFLICT,
     CONTRADICTION,
     DELIVERED,
     DUPLICATE,
     SENT,
     SUPERSEDED,
-    AnswerContent,
-    MakeNights,
+    NewJobRuns,
     Opens,
+    ReportedRow,
 )
-from tests.contract.staged_rows import StagedRow, balance, invalid, order, state, task
+from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, order, state, task
 
 T1, T2 = "2025-11-20T01:00:00.000000Z", "2025-11-20T02:00:00.000000Z"
 BLOCKED = (Status.BLOCKED, "payment_not_succeeded")
@@ -54,7 +54,7 @@ USERS = [
         Export.ORDERS,
         [order("A", user="u", agreement="1"), invalid("B")],
         [("A", *SENT), ("B", Status.INVALID, "field_missing")],
-        id="what-is-invalid-takes-no-part",
+        id="invalid-rows-are-ignored",
     ),
     pytest.param(
         Export.ORDERS,
@@ -65,7 +65,7 @@ USERS = [
             order("A", "3", user="w"),
         ],
         [("A", *CONTRADICTION), ("B", *CONTRADICTION), ("A", *SENT), ("A", *CONFLICT)],
-        id="and-is-nobodys-first",
+        id="a-contradiction-takes-no-key",
     ),
     pytest.param(
         Export.ORDERS,
@@ -94,13 +94,13 @@ USERS = [
         Export.POINTS,
         [balance("X", 5, version=T1), balance("X", 7), balance("Y", 1), balance("Y", 2)],
         [("X=5@" + T1, *CONTRADICTION), ("X=7@", *CONTRADICTION), ("Y=1@", *SUPERSEDED), ("Y=2@", *SENT)],
-        id="some-of-a-cards-rows-say-when",
+        id="some-rows-of-a-card-have-a-time",
     ),
     pytest.param(
         Export.STATES,
         [state("A", "NEW", version=T2), state("A", "PAID"), state("A", "NEW"), state("B", "NEW")],
         [("A", *CONTRADICTION), ("A", *CONTRADICTION), ("A", *CONTRADICTION), ("B", *SENT)],
-        id="some-of-an-objects-rows-say-when",
+        id="some-rows-of-an-object-have-a-time",
     ),
     pytest.param(
         Export.STATES,
@@ -111,47 +111,47 @@ USERS = [
 ]
 
 
-@pytest.mark.parametrize(("export", "rows", "reported_rows"), USERS)
+@pytest.mark.parametrize(("export", "rows", "expected"), USERS)
 def test_rows_that_contradict_each_other_are_not_sent(
-    nights: MakeNights, export: Export, rows: Sequence[StagedRow], reported_rows: Sequence[AnswerContent]
+    new_job: NewJobRuns, export: Export, rows: Sequence[StagedRow], expected: Sequence[ReportedRow]
 ) -> None:
-    """All rows of such an agreement, card or object are invalid, and all others go out."""
-    job = nights(export)
+    """All rows of such an agreement, card or object are invalid. All others are sent."""
+    job = new_job(export)
 
-    assert job.reported_rows(job.night(*rows)) == reported_rows
+    assert job.reported_rows(job.run(*rows)) == expected
 
 
-def test_what_contradicts_says_field_and_rule(nights: MakeNights, opens: Opens) -> None:
-    """The message names the field and what it must not differ in, and no id; the row's cells are kept to be fixed."""
-    orders, points = nights(), nights(Export.POINTS, account="card", owner="a merchant", job="points")
-    of_orders = orders.night(order("A", user="u", agreement="1"), order("B", user="v", agreement="1"))
-    of_points = points.night(balance("X", 5, openid="o"), balance("X", 7, openid="p"))
+def test_a_contradiction_names_field_and_rule(new_job: NewJobRuns, opens: Opens) -> None:
+    """The message names the field and the rule, but no id. The cells are kept for the fix."""
+    orders, points = new_job(), new_job(Export.POINTS, account="card", owner="a merchant", job="points")
+    of_orders = orders.run(order("A", user="u", agreement="1"), order("B", user="v", agreement="1"))
+    of_points = points.run(balance("X", 5, openid="o"), balance("X", 7, openid="p"))
 
-    ((reported_rows, cells), _), ((of_card, _), _) = (
+    ((of_order, cells), _), ((of_card, _), _) = (
         [(outcome.message, outcome.cells) for outcome in opens().outcomes(record)] for record in (of_orders, of_points)
     )
-    assert reported_rows == (
+    assert of_order == (
         "user_id: rows of this run name more than one user_id for this agreement_no; correct it where it is wrong"
     )
     assert of_card == "openid: rows of this run name more than one openid for this card; correct it where it is wrong"
     assert cells == '["A","1"]'
 
 
-def test_a_row_that_was_delivered_takes_part(nights: MakeNights) -> None:
-    """What a row before says of a user counts against a new one; what was delivered stays delivered."""
-    orders = nights()
-    orders.night(order("A", user="u", agreement="1"))
+def test_a_delivered_row_can_contradict_a_new_one(new_job: NewJobRuns) -> None:
+    """A delivered row with another user makes a new row invalid, and stays delivered."""
+    orders = new_job()
+    orders.run(order("A", user="u", agreement="1"))
 
-    record = orders.night(order("A", user="u", agreement="1"), order("B", user="v", agreement="1"))
+    record = orders.run(order("A", user="u", agreement="1"), order("B", user="v", agreement="1"))
 
     assert orders.reported_rows(record) == [("A", *DELIVERED), ("B", *CONTRADICTION)]
 
 
-def test_runs_do_not_contradict_each_other(nights: MakeNights) -> None:
-    """An agreement may pass to another user from one night to the next, and an export begin to say when."""
-    orders, points = nights(), nights(Export.POINTS, account="card", owner="a merchant", job="points")
-    orders.night(order("A", user="u", agreement="1"))
-    points.night(balance("X", 5))
+def test_runs_do_not_contradict_each_other(new_job: NewJobRuns) -> None:
+    """From one run to the next an agreement may pass to another user, and an export may start to have times."""
+    orders, points = new_job(), new_job(Export.POINTS, account="card", owner="a merchant", job="points")
+    orders.run(order("A", user="u", agreement="1"))
+    points.run(balance("X", 5))
 
-    assert orders.reported_rows(orders.night(order("B", user="v", agreement="1"))) == [("B", *SENT)]
-    assert points.reported_rows(points.night(balance("X", 7, version=T1, openid="p"))) == [(f"X=7@{T1}", *SENT)]
+    assert orders.reported_rows(orders.run(order("B", user="v", agreement="1"))) == [("B", *SENT)]
+    assert points.reported_rows(points.run(balance("X", 7, version=T1, openid="p"))) == [(f"X=7@{T1}", *SENT)]

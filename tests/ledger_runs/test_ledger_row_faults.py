@@ -1,4 +1,4 @@
-"""What is kept of the place and the fault of a row."""
+"""The line and the fault of a row as the ledger keeps them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,8 +9,8 @@ from pipeline.ledger.records import InputRecord, RunState
 from pipeline.map import retarget
 from pipeline.model import BadRow, Fault, Invalid, Status
 from pipeline.tables.outcome_page import Outcome
-from tests.contract.nights import LOST, MakeNights, Nights, Opens, conclude
-from tests.contract.staged_rows import StagedRow, mapped_of, order
+from tests.ledger_runs.job_runs import LOST, JobRuns, NewJobRuns, Opens, conclude
+from tests.ledger_runs.staged_rows import StagedRow, mapped_of, order
 
 AMOUNT = Fault("field_invalid", "trade_amount (column paid) is odd", "trade_amount", "paid", "odd", "1.5")
 TIME = Fault("field_invalid", "biz_time is odd", "biz_time", "biz_time", "odd time", "today")
@@ -20,14 +20,14 @@ LINES = [2, 3, 7, 8]
 Place = tuple[int, int | None, str | None, str | None, str | None, str | None]
 
 
-def stage(orders: Nights, rows: Sequence[StagedRow], lines: Sequence[int] | None) -> None:
-    """Stage rows of which the third has two faults and the fourth could not be read, and end the run while it reads."""
+def stage(orders: JobRuns, rows: Sequence[StagedRow], lines: Sequence[int] | None) -> None:
+    """Stage rows. The third has 2 faults, and the fourth could not be read."""
     run = orders.begin()
     run.add_input(InputRecord(1, "orders.csv", "exports/orders.csv", ("key",), len(rows), "00"))
     mapped = mapped_of(rows, orders.api)
     others = {**mapped.others, 2: Invalid((AMOUNT, TIME), "C"), 3: BadRow(4, RAGGED, ("x",))}
     run.stage(1, 1, replace(mapped, others=others, file_lines=lines), retarget)
-    run.start_delivering(orders._rekey)
+    run.start_delivering(orders.rekey)
     orders.deliver(run, {"B": LOST})
 
 
@@ -40,10 +40,10 @@ ROWS = [order("A"), order("B"), StagedRow(0, ("c",)), StagedRow(0, ("d",))]
 
 @pytest.mark.parametrize("lines", [LINES, range(2, 6), None], ids=["odd lines", "a line a row", "no lines"])
 def test_an_invalid_row_keeps_its_line_and_its_fault(
-    nights: MakeNights, opens: Opens, lines: Sequence[int] | None
+    new_job: NewJobRuns, opens: Opens, lines: Sequence[int] | None
 ) -> None:
     """A row has its line. An invalid one has field, column, rule and value of its first fault."""
-    stage(nights(), ROWS, lines)
+    stage(new_job(), ROWS, lines)
 
     (run,) = opens().recent(1)
     outcomes = list(opens().outcomes(run))
@@ -57,9 +57,9 @@ def test_an_invalid_row_keeps_its_line_and_its_fault(
     assert outcomes[2].message == f"{AMOUNT.message}; {TIME.message}"
 
 
-def test_a_rerun_keeps_the_lines_of_its_rows(nights: MakeNights, opens: Opens) -> None:
-    """What is copied into another run can still be found in its file."""
-    orders = nights()
+def test_a_rerun_keeps_the_lines_of_its_rows(new_job: NewJobRuns, opens: Opens) -> None:
+    """A row that is copied into another run keeps its file line."""
+    orders = new_job()
     stage(orders, ROWS, LINES)
     (run,) = opens().recent(1)
 
@@ -69,11 +69,11 @@ def test_a_rerun_keeps_the_lines_of_its_rows(nights: MakeNights, opens: Opens) -
 
 
 @pytest.mark.parametrize("lines", [LINES, None], ids=["lines", "no lines"])
-def test_rows_that_a_run_did_not_come_to_keep_their_lines(
-    nights: MakeNights, opens: Opens, lines: Sequence[int] | None
+def test_rows_that_a_run_did_not_reach_keep_their_lines(
+    new_job: NewJobRuns, opens: Opens, lines: Sequence[int] | None
 ) -> None:
-    """A run that ends while it reads packs its rows, with the lines that they have."""
-    orders = nights()
+    """A run that ends while it reads keeps the file lines of its rows."""
+    orders = new_job()
     run = orders.begin()
     rows = [order("A"), order("A"), order("B"), order("C")]
     run.add_input(InputRecord(1, "orders.csv", "exports/orders.csv", ("key",), len(rows), "00"))

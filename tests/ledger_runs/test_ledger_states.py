@@ -1,4 +1,4 @@
-"""States of objects: which are sent, in which order, what they wait for, and what is skipped."""
+"""States of objects: which are sent, in which order, which wait, and which are skipped."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,11 +6,11 @@ import pytest
 
 from pipeline.ledger.records import DeliveryState, RunState
 from pipeline.ledger.rules.admission import Blocked, Go, Skip
-from pipeline.ledger.staging import decide as sifting
+from pipeline.ledger.staging import decide
 from pipeline.ledger.staging.staged_chunk import Fate
 from pipeline.model import Export, Status
 from pipeline.write.answers.verdict import Verdict
-from tests.contract.nights import (
+from tests.ledger_runs.job_runs import (
     ALIVE,
     CONTRADICTION,
     DELIVERED,
@@ -23,14 +23,14 @@ from tests.contract.nights import (
     SUPERSEDED,
     THROTTLED,
     UNCHANGED,
-    AnswerContent,
-    MakeNights,
+    NewJobRuns,
     Opens,
+    ReportedRow,
     conclude,
     ended,
     first_due,
 )
-from tests.contract.staged_rows import StagedRow, state
+from tests.ledger_runs.staged_rows import StagedRow, state
 
 HELD_BACK = (Status.BLOCKED, "earlier_state_open")
 UNKNOWN = (Status.UNKNOWN, "timeout")
@@ -38,16 +38,16 @@ FROZEN, ACTIVE, ENDED = (state("A", code) for code in ("FROZEN", "ACTIVE", "ENDE
 
 
 def at(code: str, hour: int, content: str = "1") -> StagedRow:
-    """Return a state of A that says when it changed."""
+    """Return a state of A that changed at this hour."""
     return state("A", code, content, version=f"2025-11-20T{hour:02}:00:00.000000Z")
 
 
-def codes(reported_rows: Sequence[AnswerContent]) -> list[tuple[Status, str]]:
-    return [(status, code) for _, status, code in reported_rows]
+def codes(rows: Sequence[ReportedRow]) -> list[tuple[Status, str]]:
+    return [(status, code) for _, status, code in rows]
 
 
 @pytest.mark.parametrize(
-    ("rows", "reported_rows", "sent"),
+    ("rows", "expected", "sent"),
     [
         pytest.param(
             [FROZEN, ACTIVE, FROZEN], [SENT, SENT, SENT], ["A/FROZEN", "A/ACTIVE", "A/FROZEN"], id="a-state-comes-back"
@@ -108,22 +108,22 @@ def codes(reported_rows: Sequence[AnswerContent]) -> list[tuple[Status, str]]:
             [at("FROZEN", 1), ACTIVE, state("B", "FROZEN")],
             [CONTRADICTION, CONTRADICTION, SENT],
             ["B/FROZEN"],
-            id="some-say-when",
+            id="some-have-a-time",
         ),
     ],
 )
 def test_all_states_of_a_run_are_sent_in_their_order(
-    nights: MakeNights, rows: Sequence[StagedRow], reported_rows: Sequence[tuple[Status, str]], sent: Sequence[str]
+    new_job: NewJobRuns, rows: Sequence[StagedRow], expected: Sequence[tuple[Status, str]], sent: Sequence[str]
 ) -> None:
-    """Each change of an object goes out, in order of `updated_at` where the export has it, else as the rows stand."""
-    states = nights(Export.STATES)
+    """Each change of an object is sent, in order of `updated_at` if the export has it, else in source order."""
+    states = new_job(Export.STATES)
 
-    assert codes(states.reported_rows(states.night(*rows))) == reported_rows
+    assert codes(states.reported_rows(states.run(*rows))) == expected
     assert states.keys_sent() == sent
 
 
 @pytest.mark.parametrize(
-    ("files", "reported_rows", "sent"),
+    ("files", "expected", "sent"),
     [
         pytest.param([[FROZEN], [FROZEN]], [UNCHANGED], [], id="the-same"),
         pytest.param([[FROZEN], [ACTIVE]], [SENT], ["A/ACTIVE"], id="another"),
@@ -142,15 +142,18 @@ def test_all_states_of_a_run_are_sent_in_their_order(
             [[FROZEN], [ACTIVE], [FROZEN], [FROZEN, ACTIVE, FROZEN]],
             [DELIVERED, DELIVERED, UNCHANGED],
             [],
-            id="several-nights-in-one-file",
+            id="several-runs-in-one-file",
         ),
         pytest.param([[FROZEN, ACTIVE], [FROZEN]], [SENT], ["A/FROZEN"], id="an-old-file-counts-as-new"),
         pytest.param([[at("FROZEN", 5)], [at("ACTIVE", 3)]], [SUPERSEDED], [], id="older-by-the-exports-time"),
         pytest.param([[at("FROZEN", 5)], [at("ACTIVE", 7)]], [SENT], ["A/ACTIVE"], id="newer-by-the-exports-time"),
         pytest.param([[at("FROZEN", 5)], [at("ACTIVE", 5)]], [SENT], ["A/ACTIVE"], id="at-the-same-time"),
-        pytest.param([[at("FROZEN", 5)], [at("FROZEN", 7)]], [UNCHANGED], [], id="the-same-told-later"),
+        pytest.param([[at("FROZEN", 5)], [at("FROZEN", 7)]], [UNCHANGED], [], id="the-same-at-a-later-time"),
         pytest.param(
-            [[at("FROZEN", 5)], [at("FROZEN", 7)], [at("ACTIVE", 6)]], [SUPERSEDED], [], id="older-than-told-later"
+            [[at("FROZEN", 5)], [at("FROZEN", 7)], [at("ACTIVE", 6)]],
+            [SUPERSEDED],
+            [],
+            id="older-than-the-same-at-a-later-time",
         ),
         pytest.param(
             [[at("FROZEN", 5), at("FROZEN", 7)], [at("ACTIVE", 6)]], [SUPERSEDED], [], id="older-than-a-duplicate"
@@ -170,30 +173,30 @@ def test_all_states_of_a_run_are_sent_in_their_order(
             ["A/FROZEN", "A/ACTIVE"],
             id="the-same-changes-later",
         ),
-        pytest.param([[at("FROZEN", 5)], [ACTIVE]], [SENT], ["A/ACTIVE"], id="one-that-does-not-say-counts-as-newer"),
-        pytest.param([[at("FROZEN", 5)], [FROZEN]], [UNCHANGED], [], id="the-same-that-does-not-say"),
-        pytest.param([[FROZEN], [at("ACTIVE", 1)]], [SENT], ["A/ACTIVE"], id="the-first-that-says"),
+        pytest.param([[at("FROZEN", 5)], [ACTIVE]], [SENT], ["A/ACTIVE"], id="one-without-a-time-counts-as-newer"),
+        pytest.param([[at("FROZEN", 5)], [FROZEN]], [UNCHANGED], [], id="the-same-without-a-time"),
+        pytest.param([[FROZEN], [at("ACTIVE", 1)]], [SENT], ["A/ACTIVE"], id="the-first-with-a-time"),
     ],
 )
 def test_the_last_confirmed_state_decides(
-    nights: MakeNights,
+    new_job: NewJobRuns,
     files: Sequence[Sequence[StagedRow]],
-    reported_rows: Sequence[tuple[Status, str]],
+    expected: Sequence[tuple[Status, str]],
     sent: Sequence[str],
 ) -> None:
-    """What the platform holds, or held as a part of the same story, is not sent again; whatever differs from it is."""
-    states = nights(Export.STATES)
+    """A state that the platform holds is not sent again. A different one is sent."""
+    states = new_job(Export.STATES)
     *before, last = files
     for rows in before:
-        states.night(*rows)
+        states.run(*rows)
     states.keys_sent()
 
-    assert codes(states.reported_rows(states.night(*last))) == reported_rows
+    assert codes(states.reported_rows(states.run(*last))) == expected
     assert states.keys_sent() == sent
 
 
 @pytest.mark.parametrize(
-    ("answers", "again", "reported_rows", "sent"),
+    ("answers", "again", "expected", "sent"),
     [
         pytest.param(
             {"A/ACTIVE": REFUSED}, [FROZEN, ACTIVE, ENDED], [DELIVERED, SUPERSEDED, UNCHANGED], [], id="again"
@@ -207,7 +210,7 @@ def test_the_last_confirmed_state_decides(
             [FROZEN, ACTIVE, state("A", "ENDED", "2")],
             [DELIVERED, UNCHANGED, SENT],
             ["A/ENDED"],
-            id="the-last-one-mended",
+            id="the-last-one-fixed",
         ),
         pytest.param(
             {"A/ACTIVE": LOST},
@@ -225,27 +228,27 @@ def test_the_last_confirmed_state_decides(
         ),
     ],
 )
-def test_a_file_that_runs_again_goes_on_where_it_ended(
-    nights: MakeNights,
+def test_a_repeated_file_continues_where_it_ended(
+    new_job: NewJobRuns,
     answers: Mapping[str, Verdict],
     again: Sequence[StagedRow],
-    reported_rows: Sequence[tuple[Status, str]],
+    expected: Sequence[tuple[Status, str]],
     sent: Sequence[str],
 ) -> None:
-    """Its rows stand for what was staged before: nothing confirmed goes out twice, and what is open goes first."""
-    states = nights(Export.STATES)
-    states.night(FROZEN, ACTIVE, ENDED, answers=answers)
+    """No confirmed state is sent twice, and open states go first."""
+    states = new_job(Export.STATES)
+    states.run(FROZEN, ACTIVE, ENDED, answers=answers)
     states.keys_sent()
 
-    assert codes(states.reported_rows(states.night(*again))) == reported_rows
+    assert codes(states.reported_rows(states.run(*again))) == expected
     assert states.keys_sent() == sent
 
 
 @pytest.mark.parametrize("first_is_resumed", [True, False])
-def test_a_file_that_was_staged_twice_is_sent_once(nights: MakeNights, *, first_is_resumed: bool) -> None:
-    """Two runs of one file that sent nothing hold the same states: whichever goes on, the other one finds them sent."""
-    states = nights(Export.STATES)
-    runs = [states.night(FROZEN, ACTIVE, FROZEN, most=0) for _ in range(2)]
+def test_a_file_that_was_staged_twice_is_sent_once(new_job: NewJobRuns, *, first_is_resumed: bool) -> None:
+    """Of 2 runs of one file that sent nothing, one sends the states and the other skips them."""
+    states = new_job(Export.STATES)
+    runs = [states.run(FROZEN, ACTIVE, FROZEN, most=0) for _ in range(2)]
     one, other = runs if first_is_resumed else reversed(runs)
     states.resume(one)
 
@@ -254,7 +257,7 @@ def test_a_file_that_was_staged_twice_is_sent_once(nights: MakeNights, *, first_
 
 
 @pytest.mark.parametrize(
-    ("answer", "reported_rows"),
+    ("answer", "expected"),
     [
         pytest.param(DONE, SENT, id="succeeded"),
         pytest.param(REFUSED, SENT, id="refused-for-good"),
@@ -265,21 +268,21 @@ def test_a_file_that_was_staged_twice_is_sent_once(nights: MakeNights, *, first_
 )
 @pytest.mark.parametrize("user", ["u", "v"])
 def test_a_state_waits_for_the_earlier_one_of_its_object(
-    nights: MakeNights, answer: Verdict, reported_rows: tuple[Status, str], user: str
+    new_job: NewJobRuns, answer: Verdict, expected: tuple[Status, str], user: str
 ) -> None:
-    """Within a run no state goes out while an earlier one of the same object is open, or it would be undone."""
-    states = nights(Export.STATES)
+    """No state is sent while an earlier one of its object is open, or it would be undone."""
+    states = new_job(Export.STATES)
 
-    record = states.night(FROZEN, state("A", "ENDED", user=user), state("AB", "FROZEN"), answers={"A/FROZEN": answer})
+    record = states.run(FROZEN, state("A", "ENDED", user=user), state("AB", "FROZEN"), answers={"A/FROZEN": answer})
 
-    assert codes(states.reported_rows(record))[1:] == [reported_rows, SENT]
+    assert codes(states.reported_rows(record))[1:] == [expected, SENT]
 
 
-def test_a_state_that_comes_back_after_one_that_was_refused_is_there_already(nights: MakeNights) -> None:
-    """FROZEN, ACTIVE, FROZEN: where ACTIVE is refused for good, the platform still holds FROZEN."""
-    states = nights(Export.STATES)
+def test_a_state_that_comes_back_after_a_refused_one_is_unchanged(new_job: NewJobRuns) -> None:
+    """FROZEN, ACTIVE, FROZEN: if ACTIVE is refused for good, the platform still holds FROZEN."""
+    states = new_job(Export.STATES)
 
-    record = states.night(FROZEN, ACTIVE, FROZEN, answers={"A/ACTIVE": REFUSED})
+    record = states.run(FROZEN, ACTIVE, FROZEN, answers={"A/ACTIVE": REFUSED})
 
     assert codes(states.reported_rows(record)) == [SENT, (Status.REJECTED, "INVALID_PARAMETER"), UNCHANGED]
     assert states.keys_sent() == ["A/FROZEN", "A/ACTIVE"]
@@ -289,14 +292,14 @@ def test_a_state_that_comes_back_after_one_that_was_refused_is_there_already(nig
     ("crashes", "admission"),
     [
         pytest.param(False, Blocked, id="unknown"),
-        pytest.param(True, Blocked, id="in-the-air-at-a-crash"),
+        pytest.param(True, Blocked, id="in-flight-at-a-crash"),
     ],
 )
 def test_a_state_waits_for_one_that_an_earlier_run_left_in_doubt(
-    nights: MakeNights, admission: type, *, crashes: bool
+    new_job: NewJobRuns, admission: type, *, crashes: bool
 ) -> None:
-    """A state is held back while an earlier run's state of the same object may have been applied or not."""
-    states = nights(Export.STATES)
+    """A state is blocked while an earlier run's state of the same object is in doubt."""
+    states = new_job(Export.STATES)
     earlier = states.begin()
     states.stage(earlier, [FROZEN])
     ((due,),) = earlier.lanes()
@@ -314,21 +317,21 @@ def test_a_state_waits_for_one_that_an_earlier_run_left_in_doubt(
 
 
 @pytest.mark.parametrize("again", [FROZEN, ACTIVE], ids=["what-was-confirmed", "what-is-in-doubt"])
-def test_nothing_is_unchanged_while_a_state_is_in_doubt(nights: MakeNights, again: StagedRow) -> None:
-    """While a state may have been applied or not, nothing is known of what the platform holds."""
-    states = nights(Export.STATES)
-    states.night(FROZEN, ACTIVE, answers={"A/ACTIVE": LOST})
+def test_nothing_is_unchanged_while_a_state_is_in_doubt(new_job: NewJobRuns, again: StagedRow) -> None:
+    """While a state is in doubt, nobody knows which state the platform holds."""
+    states = new_job(Export.STATES)
+    states.run(FROZEN, ACTIVE, answers={"A/ACTIVE": LOST})
     states.keys_sent()
 
-    reported_rows = codes(states.reported_rows(states.night(again)))
+    reported = codes(states.reported_rows(states.run(again)))
 
-    assert reported_rows == [SENT if again is ACTIVE else HELD_BACK]
+    assert reported == [SENT if again is ACTIVE else HELD_BACK]
 
 
-def test_a_state_in_doubt_is_itself_sent_again(nights: MakeNights) -> None:
-    """The rerun of a state that is unknown settles it, the same bytes, and the one that waited goes out after it."""
-    states = nights(Export.STATES)
-    record = states.night(FROZEN, ACTIVE, FROZEN, answers={"A/ACTIVE": LOST})
+def test_a_rerun_sends_a_state_in_doubt_again(new_job: NewJobRuns) -> None:
+    """The rerun sends the same bytes, and then the state that waited."""
+    states = new_job(Export.STATES)
+    record = states.run(FROZEN, ACTIVE, FROZEN, answers={"A/ACTIVE": LOST})
     (_, lost) = states.sent
     states.sent.clear()
 
@@ -337,9 +340,9 @@ def test_a_state_in_doubt_is_itself_sent_again(nights: MakeNights) -> None:
     assert states.keys_sent() == ["A/ACTIVE", "A/FROZEN"]
 
 
-def test_a_crash_between_intent_and_outcome_leaves_a_state_in_doubt(nights: MakeNights, opens: Opens) -> None:
-    """`resume` sends it again, the same bytes, and goes on with the states behind it."""
-    states = nights(Export.STATES)
+def test_a_crash_between_intent_and_outcome_leaves_a_state_in_doubt(new_job: NewJobRuns, opens: Opens) -> None:
+    """`resume` sends the same bytes again, and then the states behind it."""
+    states = new_job(Export.STATES)
     crashed = states.begin()
     states.stage(crashed, [FROZEN, ACTIVE, FROZEN])
     ((first, second, _),) = crashed.lanes()
@@ -353,7 +356,7 @@ def test_a_crash_between_intent_and_outcome_leaves_a_state_in_doubt(nights: Make
 
 
 @pytest.mark.parametrize(
-    ("later", "reported_rows"),
+    ("later", "expected"),
     [
         pytest.param(DONE, SUPERSEDED, id="confirmed"),
         pytest.param(LOST, SUPERSEDED, id="in-doubt"),
@@ -362,53 +365,53 @@ def test_a_crash_between_intent_and_outcome_leaves_a_state_in_doubt(nights: Make
         pytest.param(NOT_CONNECTED, SENT, id="never-left"),
     ],
 )
-def test_a_state_that_stayed_behind_is_not_sent_after_a_later_one(
-    nights: MakeNights, later: Verdict, reported_rows: tuple[Status, str]
+def test_an_unsent_state_is_not_sent_after_a_later_one(
+    new_job: NewJobRuns, later: Verdict, expected: tuple[Status, str]
 ) -> None:
-    """A state that one run left unsent is left out for good once another run's later state may be at the platform."""
-    states = nights(Export.STATES)
-    old = states.night(FROZEN, state("AB", "FROZEN"), most=0)
-    states.night(ENDED, answers={"A/ENDED": later})
+    """An unsent state is superseded once another run's later state may be applied."""
+    states = new_job(Export.STATES)
+    old = states.run(FROZEN, state("AB", "FROZEN"), most=0)
+    states.run(ENDED, answers={"A/ENDED": later})
 
-    assert codes(states.reported_rows(states.rerun(old))) == [reported_rows, SENT]
+    assert codes(states.reported_rows(states.rerun(old))) == [expected, SENT]
 
 
-def test_an_older_state_stays_behind_one_that_is_told_again(nights: MakeNights) -> None:
-    """What a later export says the platform holds already is later than what is still to be sent from before."""
-    states = nights(Export.STATES)
-    states.night(FROZEN)
-    between = states.night(ACTIVE, most=0)
-    assert codes(states.reported_rows(states.night(FROZEN))) == [UNCHANGED]
+def test_an_older_state_is_superseded_by_an_unchanged_one(new_job: NewJobRuns) -> None:
+    """A state that a later export repeats is later than the unsent states of before."""
+    states = new_job(Export.STATES)
+    states.run(FROZEN)
+    between = states.run(ACTIVE, most=0)
+    assert codes(states.reported_rows(states.run(FROZEN))) == [UNCHANGED]
 
     assert codes(states.reported_rows(states.resume(between))) == [SUPERSEDED]
 
 
-def test_a_state_with_a_time_goes_before_a_newer_one_that_waits(nights: MakeNights) -> None:
-    """By the export's own time an earlier run's state may be the newer one: it goes out, also after the older."""
-    states = nights(Export.STATES)
-    first = states.night(at("ENDED", 5), most=0)
-    states.night(at("ACTIVE", 3))
+def test_a_waiting_state_is_sent_if_it_is_newer_by_its_time(new_job: NewJobRuns) -> None:
+    """By the export's own time an earlier run's state may be the newer one. Then it is sent last."""
+    states = new_job(Export.STATES)
+    first = states.run(at("ENDED", 5), most=0)
+    states.run(at("ACTIVE", 3))
 
     assert codes(states.reported_rows(states.resume(first))) == [SENT]
     assert states.keys_sent() == ["A/ACTIVE", "A/ENDED"]
 
 
-def test_a_state_in_doubt_is_settled_before_what_comes_behind_it(nights: MakeNights) -> None:
-    """A state that may have been applied goes out again, and then whatever the same file says after it."""
-    states = nights(Export.STATES)
-    states.night(ENDED)
-    states.night(FROZEN, answers={"A/FROZEN": LOST})
+def test_a_state_in_doubt_is_settled_before_later_states(new_job: NewJobRuns) -> None:
+    """A state in doubt is sent again, and then the later states of the file."""
+    states = new_job(Export.STATES)
+    states.run(ENDED)
+    states.run(FROZEN, answers={"A/FROZEN": LOST})
     states.keys_sent()
 
-    record = states.night(FROZEN, ENDED)
+    record = states.run(FROZEN, ENDED)
 
     assert codes(states.reported_rows(record)) == [SENT, SENT]
     assert states.keys_sent() == ["A/FROZEN", "A/ENDED"]
 
 
-def test_a_state_that_another_job_has_sent_meanwhile_is_unchanged(nights: MakeNights) -> None:
-    """Two jobs may tell the same: what one of them has confirmed the other one does not send."""
-    one, other = nights(Export.STATES, job="one"), nights(Export.STATES, job="other")
+def test_a_state_that_another_job_sent_is_skipped(new_job: NewJobRuns) -> None:
+    """2 jobs may have the same state: only one of them sends it."""
+    one, other = new_job(Export.STATES, job="one"), new_job(Export.STATES, job="other")
     run = one.begin()
     one.stage(run, [FROZEN])
     ((due,),) = run.lanes()
@@ -424,29 +427,27 @@ def test_a_state_that_another_job_has_sent_meanwhile_is_unchanged(nights: MakeNi
 
 
 @pytest.mark.parametrize("sends", [pytest.param(ACTIVE, id="another"), pytest.param(FROZEN, id="the-same")])
-def test_what_is_unchanged_is_looked_at_again_when_it_is_written(
-    nights: MakeNights, opens: Opens, sends: StagedRow
-) -> None:
-    """A state that another job sends between the look at all rows and their writing is no longer unchanged."""
-    job, other = nights(Export.STATES, job="a"), nights(Export.STATES, job="b")
-    job.night(FROZEN)
+def test_unchanged_states_are_checked_again_when_written(new_job: NewJobRuns, opens: Opens, sends: StagedRow) -> None:
+    """A state is not unchanged any more if another job sends one between the lookup and the writing."""
+    job, other = new_job(Export.STATES, job="a"), new_job(Export.STATES, job="b")
+    job.run(FROZEN)
     run = job.begin(opens(ALIVE))
     job.stage(run, [FROZEN], decide=False)
     waiting = run._staging
     assert waiting is not None
     chunk = next(iter(waiting))
     findings = run._file.read(lambda c: waiting.findings(c, run.keep_up, is_gone=lambda _: False))
-    other.night(sends)
+    other.run(sends)
 
-    run._commit(lambda c: sifting.decide_and_write(c, run.run, chunk, findings, job._rekey))
+    run._commit(lambda c: decide.decide_and_write(c, run.run, chunk, findings, job.rekey))
 
     assert [Fate(fate) for fate in chunk.fates] == [Fate.UNCHANGED if sends is FROZEN else Fate.SUPERSEDED]
 
 
-def test_what_is_unchanged_no_more_is_sent_again(nights: MakeNights, opens: Opens) -> None:
-    """Where a run that began before sends another state meanwhile, the state comes back: as one of its own."""
-    job, other = nights(Export.STATES, job="a"), nights(Export.STATES, job="b")
-    job.night(FROZEN)
+def test_a_state_that_is_not_unchanged_any_more_is_sent_again(new_job: NewJobRuns, opens: Opens) -> None:
+    """If an earlier run sends another state meanwhile, the state comes back as a new one."""
+    job, other = new_job(Export.STATES, job="a"), new_job(Export.STATES, job="b")
+    job.run(FROZEN)
     earlier = other.begin(opens(ALIVE))
     other.stage(earlier, [ACTIVE])
     run = job.begin(opens(ALIVE))
@@ -458,13 +459,13 @@ def test_what_is_unchanged_no_more_is_sent_again(nights: MakeNights, opens: Open
     other.carry(earlier, first_due(earlier), DONE)
     earlier.keep_up()
 
-    run._commit(lambda c: sifting.decide_and_write(c, run.run, chunk, findings, job._rekey))
+    run._commit(lambda c: decide.decide_and_write(c, run.run, chunk, findings, job.rekey))
 
     assert run.intend([first_due(run)]) == [Go(doubt=False)]
 
 
 @pytest.mark.parametrize(
-    ("answer", "reported_rows"),
+    ("answer", "expected"),
     [
         pytest.param(LOST, (Status.UNKNOWN, "deadline"), id="in-doubt"),
         pytest.param(DONE, UNCHANGED, id="confirmed"),
@@ -472,32 +473,32 @@ def test_what_is_unchanged_no_more_is_sent_again(nights: MakeNights, opens: Open
     ],
 )
 def test_a_run_that_ends_while_it_reads_keeps_doubt(
-    nights: MakeNights, answer: Verdict, reported_rows: tuple[Status, str]
+    new_job: NewJobRuns, answer: Verdict, expected: tuple[Status, str]
 ) -> None:
-    """What may have been applied is unknown, never unsent, also where the run ends before its first request."""
-    states = nights(Export.STATES)
-    states.night(FROZEN, answers={"A/FROZEN": answer})
+    """A row in doubt stays unknown, never unsent, also if the run ends before its first request."""
+    states = new_job(Export.STATES)
+    states.run(FROZEN, answers={"A/FROZEN": answer})
     run = states.begin()
     states.stage(run, [FROZEN], decide=False)
 
-    assert codes(states.reported_rows(conclude(run, RunState.INTERRUPTED, "deadline"))) == [reported_rows]
+    assert codes(states.reported_rows(conclude(run, RunState.INTERRUPTED, "deadline"))) == [expected]
 
 
-def test_what_was_confirmed_of_a_state_outlives_its_run(nights: MakeNights, opens: Opens) -> None:
-    """What the platform holds is known also where nothing but that is left of the night before."""
-    states = nights(Export.STATES)
-    states.night(FROZEN, ACTIVE)
+def test_a_confirmed_state_outlives_its_run(new_job: NewJobRuns, opens: Opens) -> None:
+    """The confirmed state of an object is known without the rows of its run."""
+    states = new_job(Export.STATES)
+    states.run(FROZEN, ACTIVE)
     ledger = opens()
     for table in ("dues", "rows"):
         ledger._file.writer.execute(f"DELETE FROM {table}")
 
-    assert codes(states.reported_rows(states.night(FROZEN, ACTIVE, ENDED))) == [DELIVERED, UNCHANGED, SENT]
+    assert codes(states.reported_rows(states.run(FROZEN, ACTIVE, ENDED))) == [DELIVERED, UNCHANGED, SENT]
 
 
-def test_an_outcome_of_a_state_is_settled_once(nights: MakeNights) -> None:
-    """A state that surely was not applied leaves the one before it as what the platform holds."""
-    states = nights(Export.STATES)
-    states.night(FROZEN)
+def test_a_state_that_was_not_applied_leaves_the_one_before(new_job: NewJobRuns) -> None:
+    """The state before it is then the one that the platform holds."""
+    states = new_job(Export.STATES)
+    states.run(FROZEN)
     run = states.begin()
     states.stage(run, [ACTIVE])
     ((due,),) = run.lanes()
@@ -505,4 +506,4 @@ def test_an_outcome_of_a_state_is_settled_once(nights: MakeNights) -> None:
     run.settle(due, ended(Go(doubt=False, before=DeliveryState.UNSENT), NOT_CONNECTED))
     conclude(run, RunState.COMPLETED)
 
-    assert codes(states.reported_rows(states.night(FROZEN))) == [UNCHANGED]
+    assert codes(states.reported_rows(states.run(FROZEN))) == [UNCHANGED]

@@ -1,4 +1,4 @@
-"""Rows made in a few words, as they are read and mapped."""
+"""Short constructors of rows as they are read and mapped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from pipeline.tables.text_columns import column_of
 
 @dataclass(frozen=True, slots=True)
 class StagedRow:
-    """A row as it was read and mapped: with a status it is final, else its payloads are due."""
+    """A row as it was read and mapped. With a status it is final, else its payloads are due."""
 
     source_row: int
     cells: tuple[str | None, ...] = field(repr=False)
@@ -25,7 +25,7 @@ class StagedRow:
 
 
 def mapped_of(rows: Sequence[StagedRow], api: Api) -> MappedChunk:
-    """Return rows as mapping gives them, numbered from 1."""
+    """Return rows as a mapped chunk, numbered from 1."""
     payloads = [(at, part, one) for at, row in enumerate(rows) for part, one in enumerate(row.payloads)]
     others = {at: _refused(row) for at, row in enumerate(rows) if not row.payloads}
     keys = column_of(row.request_key for row in rows)
@@ -53,7 +53,7 @@ def order(
     agreement: str | None = None,
     names: str = "user_id",
 ) -> StagedRow:
-    """Return an order of an agreement, of one that each user has where none is named; `names` is the user's field."""
+    """Return an order. Without `agreement` each user has one of its own. `names` is the user's field."""
     agreed = agreement or f"agreement of {user}"
     fields = {"out_biz_no": key, "content": content, names: user}
     payload = Payload(
@@ -77,7 +77,7 @@ def task(key: str, times: int = 1, content: str = "1") -> StagedRow:
 def balance(
     card: str, points: int, *, key: str | None = None, version: str | None = None, openid: str = "o"
 ) -> StagedRow:
-    """Return a balance; without a key it gets one that is made from the row."""
+    """Return a balance; without `key` the key is made from the row."""
     number = key or f"{card}={points}@{version or ''}"
     fields = {"card": card, "out_request_no": number, "point_balance": points, "openid": openid}
     what = Balance(digest(card), points, version)

@@ -1,4 +1,4 @@
-"""Going on with a run, and sending again what it left open: the same keys and bytes, and new keys where asked for."""
+"""Resume and rerun: the same keys and bytes, and new keys on request."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from pipeline.ledger.records import Phase, RunRecord, RunState
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Export, Status
 from pipeline.write.answers.verdict import Verdict
-from tests.contract.nights import (
+from tests.ledger_runs.job_runs import (
     ASKS_FOR_NEW_KEY,
     CONFLICT,
     DELIVERED,
@@ -22,21 +22,21 @@ from tests.contract.nights import (
     SENT,
     SUPERSEDED,
     THROTTLED,
-    MakeNights,
-    Nights,
+    JobRuns,
+    NewJobRuns,
     Opens,
     conclude,
     first_due,
 )
-from tests.contract.staged_rows import StagedRow, balance, invalid, order, state, task
+from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, order, state, task
 
 NEW_KEYS = Selection(OPEN, new_keys=True)
 
 
-def test_a_stopped_run_is_resumed_where_it_stood(nights: MakeNights) -> None:
-    """What the run had not come to is sent, what it had is left as it was, and the run is whole."""
-    orders = nights()
-    record = orders.night(order("A"), order("B"), order("C", refund_of="X"), answers={"B": REFUSED}, most=2)
+def test_a_stopped_run_is_resumed_where_it_stopped(new_job: NewJobRuns) -> None:
+    """Rows that the run did not reach are sent, the others stay as they were, and the run is whole."""
+    orders = new_job()
+    record = orders.run(order("A"), order("B"), order("C", refund_of="X"), answers={"B": REFUSED}, most=2)
     assert orders.reported_rows(record)[2] == ("C", Status.UNSENT, "interrupted")
     orders.keys_sent()
 
@@ -59,29 +59,29 @@ def test_a_stopped_run_is_resumed_where_it_stood(nights: MakeNights) -> None:
         pytest.param(DONE, [], id="a-success-stays"),
     ],
 )
-def test_resuming_a_run_that_came_to_its_end_sends_what_is_surely_not_applied(
-    nights: MakeNights, answer: Verdict, sent: Sequence[str]
+def test_resuming_a_completed_run_sends_its_unsent_rows(
+    new_job: NewJobRuns, answer: Verdict, sent: Sequence[str]
 ) -> None:
-    """Resume takes up what the run left unsent; what is unknown after all attempts is settled by a rerun."""
-    orders = nights()
-    record = orders.night(order("A"), answers={"A": answer})
+    """Resume sends unsent rows. A row that is unknown after all attempts needs a rerun."""
+    orders = new_job()
+    record = orders.run(order("A"), answers={"A": answer})
     orders.keys_sent()
     orders.resume(record)
 
     assert orders.keys_sent() == sent
 
 
-def test_a_resumed_run_sends_a_refund_that_was_blocked(nights: MakeNights) -> None:
-    """A blocked row has its turn again when the run is resumed."""
-    orders = nights()
-    record = orders.night(order("PAY"), order("BACK", refund_of="PAY"), answers={"PAY": THROTTLED})
+def test_a_resumed_run_sends_a_refund_that_was_blocked(new_job: NewJobRuns) -> None:
+    """A blocked row is tried again when the run is resumed."""
+    orders = new_job()
+    record = orders.run(order("PAY"), order("BACK", refund_of="PAY"), answers={"PAY": THROTTLED})
 
     assert orders.reported_rows(orders.resume(record)) == [("PAY", *SENT), ("BACK", *SENT)]
 
 
-def test_a_run_that_moved_on_is_not_resumed_from_where_it_was(nights: MakeNights, opens: Opens) -> None:
-    """Who looked at a run before it was staged does not stage it once more after it was."""
-    orders = nights()
+def test_a_run_that_has_changed_since_is_not_resumed(new_job: NewJobRuns, opens: Opens) -> None:
+    """A run that was staged by another process is not staged again from an old record of it."""
+    orders = new_job()
     run = orders.begin()
     seen = opens().find("last")
     orders.stage(run, [order("A")])
@@ -91,9 +91,9 @@ def test_a_run_that_moved_on_is_not_resumed_from_where_it_was(nights: MakeNights
         opens().take_up(seen, orders.owner)
 
 
-def test_a_run_killed_in_mid_air_is_resumed_with_its_doubt(nights: MakeNights, opens: Opens) -> None:
-    """A run that nobody concluded is resumed too, and a row that is cut off in doubt again stays to be resumed."""
-    orders = nights()
+def test_a_killed_run_is_resumed_with_its_doubt(new_job: NewJobRuns, opens: Opens) -> None:
+    """A killed run can be resumed, and so can one that is cut off again in doubt."""
+    orders = new_job()
     run = orders.begin()
     orders.stage(run, [order("A"), order("B")])
     orders.intend(run, first_due(run))
@@ -118,7 +118,7 @@ ANSWERS: Mapping[str, Verdict] = {"REFUSED": REFUSED, "LOST": LOST, "THROTTLED":
     [
         pytest.param(Selection(OPEN), ["LOST", "BACK", "THROTTLED", "CUT"], id="what-is-open"),
         pytest.param(Selection(frozenset({Status.UNKNOWN})), ["LOST"], id="one-status"),
-        pytest.param(Selection(frozenset({Status.REJECTED})), ["REFUSED"], id="refused-rows-where-asked-for"),
+        pytest.param(Selection(frozenset({Status.REJECTED})), ["REFUSED"], id="rejected-rows"),
         pytest.param(Selection(OPEN, frozenset({"throttled"})), ["THROTTLED"], id="one-code"),
         pytest.param(Selection(OPEN, frozenset({"INVALID_PARAMETER"})), [], id="a-code-of-another-status"),
         pytest.param(
@@ -126,23 +126,25 @@ ANSWERS: Mapping[str, Verdict] = {"REFUSED": REFUSED, "LOST": LOST, "THROTTLED":
         ),
         pytest.param(Selection(OPEN, limit=1), ["LOST"], id="the-first-one"),
         pytest.param(Selection(OPEN, limit=0), [], id="none"),
-        pytest.param(Selection(OPEN, new_keys=True), ["LOST", "BACK", "THROTTLED", "CUT"], id="no-new-key-unasked"),
+        pytest.param(
+            Selection(OPEN, new_keys=True), ["LOST", "BACK", "THROTTLED", "CUT"], id="no-new-key-without-a-request"
+        ),
     ],
 )
-def test_a_rerun_takes_what_it_is_told_to(nights: MakeNights, selection: Selection, sent: Sequence[str]) -> None:
-    """A rerun sends rows of the chosen statuses and codes again, and never what is delivered, skipped or invalid."""
-    orders = nights()
-    record = orders.night(*ROWS, answers=ANSWERS)
+def test_a_rerun_sends_the_selected_rows(new_job: NewJobRuns, selection: Selection, sent: Sequence[str]) -> None:
+    """A rerun sends rows of the given statuses and codes again, never delivered, skipped or invalid ones."""
+    orders = new_job()
+    record = orders.run(*ROWS, answers=ANSWERS)
     orders.keys_sent()
     orders.rerun(record, selection=selection)
 
     assert orders.keys_sent() == sent
 
 
-def test_a_rerun_sends_the_same_bytes_in_a_run_of_its_own(nights: MakeNights, opens: Opens) -> None:
-    """A rerun's rows keep their place in the source, key and body; the old run's outcomes stay as they were."""
-    orders = nights()
-    record = orders.night(order("A"), order("B"), order("C"), answers={"B": LOST})
+def test_a_rerun_sends_the_same_bytes_in_its_own_run(new_job: NewJobRuns, opens: Opens) -> None:
+    """The rows of a rerun keep place, key and body. The outcomes of the old run stay unchanged."""
+    orders = new_job()
+    record = orders.run(order("A"), order("B"), order("C"), answers={"B": LOST})
     before = list(opens().outcomes(record))
     first = dict(orders.sent)
     orders.sent.clear()
@@ -158,17 +160,17 @@ def test_a_rerun_sends_the_same_bytes_in_a_run_of_its_own(nights: MakeNights, op
     assert rerun.parent == record.run_id
 
 
-def test_a_selection_comes_back_from_the_options_of_its_run() -> None:
-    """What a rerun was told to take is kept with the run, for the case that it has to be copied again."""
+def test_a_selection_is_restored_from_the_options_of_its_run() -> None:
+    """The selection of a rerun is kept with the run, so that the rerun can be copied again."""
     selection = Selection(frozenset({Status.UNKNOWN, Status.UNSENT}), frozenset({"timeout"}), new_keys=True, limit=3)
 
     assert Selection.from_options(selection.as_options()) == selection
 
 
-def test_only_what_is_missing_of_a_task_is_sent_again(nights: MakeNights) -> None:
+def test_only_the_missing_parts_of_a_task_are_sent_again(new_job: NewJobRuns) -> None:
     """Parts that are done stay done in a rerun."""
-    tasks = nights(Export.TASKS)
-    record = tasks.night(task("A", 3), answers={"A-2": LOST})
+    tasks = new_job(Export.TASKS)
+    record = tasks.run(task("A", 3), answers={"A-2": LOST})
     tasks.keys_sent()
 
     assert tasks.reported_rows(tasks.rerun(record)) == [("A", *SENT)]
@@ -176,21 +178,21 @@ def test_only_what_is_missing_of_a_task_is_sent_again(nights: MakeNights) -> Non
 
 
 @pytest.fixture
-def refused(nights: MakeNights) -> tuple[Nights, RunRecord]:
-    """A payment that the platform wants under another key, and the refund that waits for it."""
-    orders = nights()
-    record = orders.night(order("PAY"), order("BACK", refund_of="PAY"), answers={"PAY": ASKS_FOR_NEW_KEY})
+def refused(new_job: NewJobRuns) -> tuple[JobRuns, RunRecord]:
+    """A payment that the platform wants under another key, and its waiting refund."""
+    orders = new_job()
+    record = orders.run(order("PAY"), order("BACK", refund_of="PAY"), answers={"PAY": ASKS_FOR_NEW_KEY})
     orders.keys_sent()
     return orders, record
 
 
-def told_of(refund: str, *, of: str) -> bytes:
-    """Return what a refund says."""
+def body_of_refund(refund: str, *, of: str) -> bytes:
+    """Return the body of a refund."""
     return f'{{"content":"1","out_biz_no":"{refund}","pay_out_biz_no":"{of}","user_id":"u"}}'.encode()
 
 
-def test_a_new_key_is_told_and_its_refund_follows(refused: tuple[Nights, RunRecord]) -> None:
-    """The payment goes out, and is told, under a key made from its own, and the refund takes back that one."""
+def test_a_new_key_is_reported_and_its_refund_follows(refused: tuple[JobRuns, RunRecord]) -> None:
+    """The payment is sent and reported under a key made from its own, and the refund names that key."""
     orders, record = refused
 
     rerun = orders.rerun(record, selection=NEW_KEYS)
@@ -198,60 +200,60 @@ def test_a_new_key_is_told_and_its_refund_follows(refused: tuple[Nights, RunReco
     assert orders.reported_rows(rerun) == [("PAY-k2", *SENT), ("BACK", *SENT)]
     assert orders.sent == [
         ("PAY-k2", b'{"content":"1","out_biz_no":"PAY-k2","user_id":"u"}'),
-        ("BACK", told_of("BACK", of="PAY-k2")),
+        ("BACK", body_of_refund("BACK", of="PAY-k2")),
     ]
 
 
-def test_a_refund_follows_also_in_a_later_rerun(refused: tuple[Nights, RunRecord]) -> None:
-    """A refund that stayed behind finds the key under which its payment went out in the end."""
+def test_a_refund_follows_also_in_a_later_rerun(refused: tuple[JobRuns, RunRecord]) -> None:
+    """A refund that is sent later names the last key of its payment."""
     orders, record = refused
     orders.rerun(record, selection=Selection(frozenset({Status.REJECTED}), new_keys=True))
 
     orders.rerun(record)
 
-    assert orders.sent[-1] == ("BACK", told_of("BACK", of="PAY-k2"))
+    assert orders.sent[-1] == ("BACK", body_of_refund("BACK", of="PAY-k2"))
 
 
 @pytest.mark.parametrize(
-    ("answers", "reported_rows"),
+    ("answers", "expected"),
     [
         pytest.param({}, SENT, id="delivered"),
         pytest.param({"PAY-k2": LOST}, (Status.BLOCKED, "payment_not_succeeded"), id="in-doubt"),
         pytest.param({"PAY-k2": NOT_CONNECTED}, (Status.BLOCKED, "payment_not_succeeded"), id="never-left"),
     ],
 )
-def test_a_refund_of_a_later_night_finds_its_payment_under_the_new_key(
-    refused: tuple[Nights, RunRecord], answers: Mapping[str, Verdict], reported_rows: tuple[Status, str]
+def test_a_refund_of_a_later_run_finds_its_payment_under_the_new_key(
+    refused: tuple[JobRuns, RunRecord], answers: Mapping[str, Verdict], expected: tuple[Status, str]
 ) -> None:
-    """A refund that a later export brings takes back the payment as it was delivered, and waits until it was."""
+    """A refund of a later export names the delivered key of its payment, and waits for it."""
     orders, record = refused
     orders.rerun(record, answers, Selection(frozenset({Status.REJECTED}), new_keys=True))
 
-    later = orders.night(order("LATE", refund_of="PAY"))
+    later = orders.run(order("LATE", refund_of="PAY"))
 
-    assert orders.reported_rows(later) == [("LATE", *reported_rows)]
+    assert orders.reported_rows(later) == [("LATE", *expected)]
     assert not answers or orders.sent[-1][0] == "PAY-k2"
-    assert answers or orders.sent[-1] == ("LATE", told_of("LATE", of="PAY-k2"))
+    assert answers or orders.sent[-1] == ("LATE", body_of_refund("LATE", of="PAY-k2"))
 
 
-def test_a_refund_that_followed_its_payment_is_known_by_its_row(refused: tuple[Nights, RunRecord]) -> None:
-    """Where the file runs again, a refund that was delivered with its payment's new key was delivered."""
+def test_a_refund_that_followed_its_payment_is_known_by_its_row(refused: tuple[JobRuns, RunRecord]) -> None:
+    """If the file runs again, a refund that was sent with the new key counts as delivered."""
     orders, record = refused
     orders.rerun(record, selection=NEW_KEYS)
 
-    again = orders.night(order("PAY"), order("BACK", refund_of="PAY"))
+    again = orders.run(order("PAY"), order("BACK", refund_of="PAY"))
 
     assert orders.reported_rows(again) == [(key, *DELIVERED) for key in ("PAY", "BACK")]
 
 
-def test_a_refund_that_was_delivered_before_stays_as_it_was(nights: MakeNights) -> None:
-    """A refund that went out with its payment's first key is known by its row, whatever key that was given since."""
-    orders = nights()
-    orders.night(order("BACK", refund_of="PAY"))
-    record = orders.night(order("PAY"), answers={"PAY": ASKS_FOR_NEW_KEY})
+def test_a_refund_delivered_with_the_first_key_stays_delivered(new_job: NewJobRuns) -> None:
+    """A refund that names the first key is known by its row, whatever key the payment got later."""
+    orders = new_job()
+    orders.run(order("BACK", refund_of="PAY"))
+    record = orders.run(order("PAY"), answers={"PAY": ASKS_FOR_NEW_KEY})
     orders.rerun(record, selection=NEW_KEYS)
 
-    assert orders.reported_rows(orders.night(order("BACK", refund_of="PAY"))) == [("BACK", *DELIVERED)]
+    assert orders.reported_rows(orders.run(order("BACK", refund_of="PAY"))) == [("BACK", *DELIVERED)]
 
 
 @pytest.mark.parametrize(
@@ -267,12 +269,12 @@ def test_a_refund_that_was_delivered_before_stays_as_it_was(nights: MakeNights) 
     ],
 )
 def test_a_row_gets_no_second_new_key_while_the_first_may_count(
-    refused: tuple[Nights, RunRecord],
+    refused: tuple[JobRuns, RunRecord],
     answers: Mapping[str, Verdict],
     again: Mapping[str, Verdict],
     sent: Sequence[str],
 ) -> None:
-    """However often new keys are asked for, a row goes out under another one only once the last was refused."""
+    """A row gets another new key only after the last one was refused."""
     orders, record = refused
     orders.rerun(record, answers, Selection(frozenset({Status.REJECTED}), new_keys=True))
     orders.keys_sent()
@@ -281,8 +283,8 @@ def test_a_row_gets_no_second_new_key_while_the_first_may_count(
     assert orders.keys_sent() == sent
 
 
-def test_new_keys_follow_one_another_over_reruns_of_reruns(refused: tuple[Nights, RunRecord]) -> None:
-    """A new key may be refused in its turn, and whichever run is rerun, no key is skipped or used twice."""
+def test_new_keys_follow_one_another_over_reruns_of_reruns(refused: tuple[JobRuns, RunRecord]) -> None:
+    """A new key may be refused as well. No key is skipped or used twice, whichever run is rerun."""
     orders, record = refused
     second = orders.rerun(record, {"PAY-k2": ASKS_FOR_NEW_KEY}, NEW_KEYS)
     third = orders.rerun(record, {"PAY-k2-k2": ASKS_FOR_NEW_KEY}, NEW_KEYS)
@@ -295,7 +297,7 @@ def test_new_keys_follow_one_another_over_reruns_of_reruns(refused: tuple[Nights
 
 
 @pytest.mark.parametrize(
-    ("answers", "again", "reported_rows"),
+    ("answers", "again", "expected"),
     [
         pytest.param({}, "1", DELIVERED, id="delivered-under-the-new-key"),
         pytest.param({}, "2", CONFLICT, id="delivered-and-now-with-other-content"),
@@ -304,20 +306,20 @@ def test_new_keys_follow_one_another_over_reruns_of_reruns(refused: tuple[Nights
         pytest.param({"PAY-k2": REFUSED}, "2", CONFLICT, id="refused-under-both"),
     ],
 )
-def test_a_row_with_a_new_key_does_not_go_out_under_its_old_one(
-    refused: tuple[Nights, RunRecord], answers: Mapping[str, Verdict], again: str, reported_rows: tuple[Status, str]
+def test_a_row_with_a_new_key_is_not_sent_under_its_old_one(
+    refused: tuple[JobRuns, RunRecord], answers: Mapping[str, Verdict], again: str, expected: tuple[Status, str]
 ) -> None:
-    """A row that comes back is not sent under the key that was given up for another."""
+    """A row that comes back is not sent under a key that was replaced."""
     orders, record = refused
     orders.rerun(record, answers, Selection(frozenset({Status.REJECTED}), new_keys=True))
 
-    assert orders.reported_rows(orders.night(order("PAY", again))) == [("PAY", *reported_rows)]
+    assert orders.reported_rows(orders.run(order("PAY", again))) == [("PAY", *expected)]
 
 
-def test_a_mended_row_that_was_delivered_gets_no_new_key(refused: tuple[Nights, RunRecord]) -> None:
-    """Where the row came back mended and was delivered, a rerun of the old run sends its old content under no key."""
+def test_a_fixed_row_that_was_delivered_gets_no_new_key(refused: tuple[JobRuns, RunRecord]) -> None:
+    """After a fixed row was delivered, a rerun of the old run does not send the old content."""
     orders, record = refused
-    orders.night(order("PAY", "2"))
+    orders.run(order("PAY", "2"))
     orders.keys_sent()
 
     rerun = orders.rerun(record, selection=Selection(frozenset({Status.REJECTED}), new_keys=True))
@@ -326,32 +328,32 @@ def test_a_mended_row_that_was_delivered_gets_no_new_key(refused: tuple[Nights, 
     assert orders.keys_sent() == []
 
 
-def test_a_delivery_in_doubt_keeps_its_key(nights: MakeNights) -> None:
-    """Of a task that was refused in part, the part in doubt is never given a new key."""
-    tasks = nights(Export.TASKS)
-    record = tasks.night(task("A", 3), answers={"A-1": ASKS_FOR_NEW_KEY, "A-2": THROTTLED})
+def test_a_delivery_in_doubt_keeps_its_key(new_job: NewJobRuns) -> None:
+    """The part of a task that is in doubt never gets a new key."""
+    tasks = new_job(Export.TASKS)
+    record = tasks.run(task("A", 3), answers={"A-1": ASKS_FOR_NEW_KEY, "A-2": THROTTLED})
     tasks.keys_sent()
     tasks.rerun(record, selection=NEW_KEYS)
 
     assert tasks.keys_sent() == ["A-1-k2", "A-2"]
 
 
-def test_a_rerun_of_balances_and_states_keeps_their_order(nights: MakeNights) -> None:
-    """Copies of balances and states are as old as the rows they were made from."""
-    points = nights(Export.POINTS, job="points")
-    old = points.night(balance("X", 5), answers={"X=5@": THROTTLED})
-    points.night(balance("X", 7))
-    states = nights(Export.STATES, job="states")
-    record = states.night(state("A", "SIGNED"), state("A", "ENDED"), answers={"A/SIGNED": LOST})
+def test_a_rerun_of_balances_and_states_keeps_their_order(new_job: NewJobRuns) -> None:
+    """Copies of balances and states are as old as their rows."""
+    points = new_job(Export.POINTS, job="points")
+    old = points.run(balance("X", 5), answers={"X=5@": THROTTLED})
+    points.run(balance("X", 7))
+    states = new_job(Export.STATES, job="states")
+    record = states.run(state("A", "SIGNED"), state("A", "ENDED"), answers={"A/SIGNED": LOST})
 
     assert points.reported_rows(points.rerun(old)) == [("X=5@", *SUPERSEDED)]
     assert [status for _, status, _ in states.reported_rows(states.rerun(record))] == [Status.SUCCEEDED] * 2
 
 
-def test_a_rerun_that_crashed_before_it_was_copied_is_copied_again(nights: MakeNights, opens: Opens) -> None:
-    """A rerun is copied whole or not at all, so that a crash in between leaves it to be copied."""
-    orders = nights()
-    record = orders.night(order("A"), answers={"A": LOST})
+def test_a_rerun_that_crashed_before_it_was_copied_is_copied_again(new_job: NewJobRuns, opens: Opens) -> None:
+    """A rerun is copied whole or not at all. After a crash it is copied again."""
+    orders = new_job()
+    record = orders.run(order("A"), answers={"A": LOST})
     orders.begin(parent=record.run_id)
 
     found = opens().find("last")
@@ -362,10 +364,10 @@ def test_a_rerun_that_crashed_before_it_was_copied_is_copied_again(nights: MakeN
     assert orders.reported_rows(orders.deliver(taken, {})) == [("A", *SENT)]
 
 
-def test_what_a_rerun_delivered_is_skipped_when_the_old_run_is_resumed(nights: MakeNights) -> None:
-    """A row that a rerun delivered is not sent again by the run it came from."""
-    orders = nights()
-    record = orders.night(order("A"), order("B"), answers={"A": THROTTLED}, most=1)
+def test_rows_delivered_by_a_rerun_are_skipped_by_a_resume(new_job: NewJobRuns) -> None:
+    """A row that a rerun delivered is not sent again by its first run."""
+    orders = new_job()
+    record = orders.run(order("A"), order("B"), answers={"A": THROTTLED}, most=1)
     orders.rerun(record)
     orders.keys_sent()
 
@@ -387,31 +389,31 @@ def test_what_a_rerun_delivered_is_skipped_when_the_old_run_is_resumed(nights: M
         pytest.param("ORDERS-00_1", "is no run in this ledger", id="no-wildcard"),
     ],
 )
-def test_a_run_is_found_by_its_id(nights: MakeNights, opens: Opens, wanted: str, found: str) -> None:
-    """A run is named by its id, a unique beginning of it, or `last`."""
-    orders = nights()
+def test_a_run_is_found_by_its_id(new_job: NewJobRuns, opens: Opens, wanted: str, found: str) -> None:
+    """A run is named by its id, a unique prefix of it, or `last`."""
+    orders = new_job()
     for key in "ABC":
-        orders.night(order(key))
+        orders.run(order(key))
 
     try:
-        reported_rows = opens().find(wanted).run_id
+        result = opens().find(wanted).run_id
     except SettingsError as exc:
-        reported_rows = str(exc).partition(" ")[2].partition(" ")[2].partition(";")[0]
+        result = str(exc).partition(" ")[2].partition(" ")[2].partition(";")[0]
 
-    assert reported_rows == found
+    assert result == found
 
 
-def test_runs_are_listed_newest_first(nights: MakeNights, opens: Opens) -> None:
-    """The newest runs come first, as many as asked for."""
-    orders = nights()
-    records = [orders.night(order(key)) for key in "ABC"]
+def test_runs_are_listed_newest_first(new_job: NewJobRuns, opens: Opens) -> None:
+    """The newest runs come first, up to the given number."""
+    orders = new_job()
+    records = [orders.run(order(key)) for key in "ABC"]
 
     assert opens().recent(2) == [records[2], records[1]]
 
 
-def test_progress_adds_up_and_the_exit_code_is_kept(nights: MakeNights, opens: Opens) -> None:
-    """Each execution adds its time and its throttled answers to the run, and the exit code is the last one's."""
-    orders = nights()
+def test_progress_adds_up_and_the_exit_code_is_kept(new_job: NewJobRuns, opens: Opens) -> None:
+    """Each execution adds its time and its throttled answers. The exit code is that of the last one."""
+    orders = new_job()
     run = orders.begin()
     orders.stage(run, [order("A")])
     for throttled in (2, 3):
@@ -437,11 +439,11 @@ def test_progress_adds_up_and_the_exit_code_is_kept(nights: MakeNights, opens: O
         pytest.param([invalid("A")], 0, False, id="nothing-that-can-be-sent"),
     ],
 )
-def test_a_run_knows_whether_anything_is_left(
-    nights: MakeNights, rows: Sequence[StagedRow], most: int, *, is_open: bool
+def test_a_run_knows_whether_dues_are_open(
+    new_job: NewJobRuns, rows: Sequence[StagedRow], most: int, *, is_open: bool
 ) -> None:
-    """A run that came to its end has nothing left, also where rows failed; one that was cut off has."""
-    orders = nights()
+    """A completed run has no open dues, also if rows failed. A run that was cut off has."""
+    orders = new_job()
     run = orders.begin()
     orders.stage(run, rows)
     for due in [due for lane in run.lanes() for due in lane][:most]:

@@ -1,4 +1,4 @@
-"""What several workers write at one moment: it comes to what each of them would have written alone."""
+"""Entries that several workers write at the same moment have the same result as one by one."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,8 +11,8 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.model import Export
 from pipeline.tables.outcome_page import Outcome
 from pipeline.write.answers.verdict import Verdict
-from tests.contract.nights import DONE, LOST, NOT_CONNECTED, REFUSED, THROTTLED, MakeNights, ended
-from tests.contract.staged_rows import StagedRow, balance, order, state
+from tests.ledger_runs.job_runs import DONE, LOST, NOT_CONNECTED, REFUSED, THROTTLED, NewJobRuns, ended
+from tests.ledger_runs.staged_rows import StagedRow, balance, order, state
 
 Ended = tuple[Due, Settlement]
 
@@ -45,26 +45,28 @@ def one_by_one(run: RunLedger, ended: Sequence[Ended], begun: Sequence[Due]) -> 
         pytest.param(Export.STATES, [state(key, "PAID") for key in "ABCDEF"], id="states"),
     ],
 )
-def test_together_is_as_one_by_one(export: Export, rows: Sequence[StagedRow], nights: MakeNights) -> None:
-    """Intents and ends of every kind, recorded at once, are admitted and told as when each is recorded alone."""
-    reported_rows: list[tuple[list[Admission], list[Outcome], list[Admission]]] = []
+def test_entries_written_together_give_the_same_result(
+    export: Export, rows: Sequence[StagedRow], new_job: NewJobRuns
+) -> None:
+    """Intents and settlements of every kind are admitted and reported the same, together or alone."""
+    results: list[tuple[list[Admission], list[Outcome], list[Admission]]] = []
     for job, record in (("together", at_once), ("alone", one_by_one)):
-        night = replace(nights(export), job=job, account=job, owner=f"{job}'s own")
-        run = night.begin()
-        night.stage(run, rows)
+        one_job = replace(new_job(export), job=job, account=job, owner=f"{job}'s own")
+        run = one_job.begin()
+        one_job.stage(run, rows)
         dues = first_of_each_lane(run)
         admissions = record(run, [], dues)
         again = record(run, [(due, ended(GO, answer)) for due, answer in zip(dues, ENDS, strict=False)], dues)
         run.keep_up()
-        reported_rows.append((admissions, list(night.opens().outcomes(run.run)), again))
+        results.append((admissions, list(one_job.opens().outcomes(run.run)), again))
 
-    assert reported_rows[0] == reported_rows[1]
-    assert reported_rows[0][0] == [GO] * len(reported_rows[0][0])
+    assert results[0] == results[1]
+    assert results[0][0] == [GO] * len(results[0][0])
 
 
-def test_what_ended_is_settled_before_what_begins(nights: MakeNights) -> None:
-    """A due goes out once the one before it is confirmed, also where both reach the disk at once."""
-    orders = nights()
+def test_settlements_are_written_before_intents(new_job: NewJobRuns) -> None:
+    """A due goes out after the one before it is confirmed, also if both are written in one transaction."""
+    orders = new_job()
     run = orders.begin()
     orders.stage(run, [order("P"), order("R", refund_of="P")])
     ((payment, refund),) = run.lanes()

@@ -1,4 +1,4 @@
-"""What a run leaves out: rows that were delivered, that come twice, or whose key stands for something else."""
+"""Rows that a run does not send: delivered ones, duplicates, and keys with other content."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from pipeline.ledger.records import RunState
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Export, Status
 from pipeline.write.answers.verdict import Verdict
-from tests.contract.nights import (
+from tests.ledger_runs.job_runs import (
     ASKS_FOR_NEW_KEY,
     CONFLICT,
     CONTRADICTION,
@@ -21,21 +21,21 @@ from tests.contract.nights import (
     SENT,
     SUPERSEDED,
     THROTTLED,
-    AnswerContent,
-    MakeNights,
+    NewJobRuns,
     Opens,
+    ReportedRow,
     conclude,
 )
-from tests.contract.staged_rows import StagedRow, balance, invalid, order, state, task
+from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, order, state, task
 
 
 @pytest.mark.parametrize(
-    ("answer", "again", "reported_rows"),
+    ("answer", "again", "expected"),
     [
         pytest.param(DONE, "1", DELIVERED, id="delivered"),
         pytest.param(DONE, "2", CONFLICT, id="delivered-with-other-content"),
         pytest.param(REFUSED, "1", SENT, id="refused"),
-        pytest.param(REFUSED, "2", SENT, id="refused-and-mended"),
+        pytest.param(REFUSED, "2", SENT, id="refused-and-fixed"),
         pytest.param(LOST, "1", SENT, id="in-doubt"),
         pytest.param(LOST, "2", CONFLICT, id="in-doubt-with-other-content"),
         pytest.param(THROTTLED, "1", SENT, id="throttled"),
@@ -44,28 +44,28 @@ from tests.contract.staged_rows import StagedRow, balance, invalid, order, state
         pytest.param(NOT_CONNECTED, "2", SENT, id="never-left-and-changed"),
     ],
 )
-def test_what_an_earlier_night_did_decides_about_the_same_key(
-    nights: MakeNights, answer: Verdict, again: str, reported_rows: tuple[Status, str]
+def test_an_earlier_run_decides_about_the_same_key(
+    new_job: NewJobRuns, answer: Verdict, again: str, expected: tuple[Status, str]
 ) -> None:
-    """What was delivered is not sent again, and what the platform may hold is sent with the same content only."""
-    orders = nights()
-    orders.night(order("A"), answers={"A": answer})
+    """A delivered row is not sent again. A row that the platform may have is sent with the same content only."""
+    orders = new_job()
+    orders.run(order("A"), answers={"A": answer})
 
-    assert orders.reported_rows(orders.night(order("A", again))) == [("A", *reported_rows)]
+    assert orders.reported_rows(orders.run(order("A", again))) == [("A", *expected)]
 
 
-def test_what_never_left_leaves_no_trace(nights: MakeNights) -> None:
-    """A request that never left its machine does not fix the content of its key."""
-    orders = nights()
-    orders.night(order("A", "1"), answers={"A": NOT_CONNECTED})
+def test_a_request_that_never_left_leaves_no_trace(new_job: NewJobRuns) -> None:
+    """A request that never left this machine does not fix the content of its key."""
+    orders = new_job()
+    orders.run(order("A", "1"), answers={"A": NOT_CONNECTED})
     orders.keys_sent()
 
-    assert orders.reported_rows(orders.night(order("A", "2"))) == [("A", *SENT)]
+    assert orders.reported_rows(orders.run(order("A", "2"))) == [("A", *SENT)]
     assert orders.keys_sent() == ["A"]
 
 
 @pytest.mark.parametrize(
-    ("export", "rows", "reported_rows"),
+    ("export", "rows", "expected"),
     [
         pytest.param(
             Export.ORDERS,
@@ -110,13 +110,13 @@ def test_what_never_left_leaves_no_trace(nights: MakeNights) -> None:
             Export.POINTS,
             [balance("X", 7, version="2026-03-02"), balance("X", 5, version="2026-03-01")],
             [("X=7@2026-03-02", *SENT), ("X=5@2026-03-01", *SUPERSEDED)],
-            id="the-newest-balance-where-the-export-says",
+            id="the-newest-balance-by-its-time",
         ),
         pytest.param(
             Export.POINTS,
             [balance("X", 7, version="2026-03-02"), balance("X", 5)],
             [("X=7@2026-03-02", *CONTRADICTION), ("X=5@", *CONTRADICTION)],
-            id="one-that-says-when-and-one-that-does-not",
+            id="one-with-and-one-without-a-time",
         ),
         pytest.param(
             Export.POINTS, [balance("X", 5, key="K"), balance("X", 5, key="K")], [("K", *DUPLICATE), ("K", *SENT)],
@@ -128,16 +128,16 @@ def test_what_never_left_leaves_no_trace(nights: MakeNights) -> None:
         ),
     ],
 )  # fmt: skip
-def test_within_a_run_each_thing_is_sent_once(
-    nights: MakeNights, export: Export, rows: Sequence[StagedRow], reported_rows: Sequence[AnswerContent]
+def test_duplicates_within_a_run_are_sent_once(
+    new_job: NewJobRuns, export: Export, rows: Sequence[StagedRow], expected: Sequence[ReportedRow]
 ) -> None:
-    """Of equal rows one is sent, of one key one content, of one card the newest balance; the others say why not."""
-    job = nights(export)
+    """A run sends one of equal rows, one content of a key, and the newest balance of a card."""
+    job = new_job(export)
 
-    assert job.reported_rows(job.night(*rows)) == reported_rows
+    assert job.reported_rows(job.run(*rows)) == expected
 
 
-NIGHTS_OF_POINTS = [
+RUNS_OF_POINTS = [
     pytest.param([[balance("X", 5)], [balance("X", 5)]], ["X=5@"], id="equal-to-what-was-confirmed"),
     pytest.param(
         [[balance("X", 5)], [balance("X", 7)], [balance("X", 5)]], ["X=5@", "X=7@", "X=5@-2"], id="a-balance-comes-back"
@@ -160,25 +160,25 @@ NIGHTS_OF_POINTS = [
 ]
 
 
-@pytest.mark.parametrize(("files", "sent"), NIGHTS_OF_POINTS)
+@pytest.mark.parametrize(("files", "sent"), RUNS_OF_POINTS)
 def test_balances_are_sent_when_they_change(
-    nights: MakeNights, files: Sequence[Sequence[StagedRow]], sent: Sequence[str]
+    new_job: NewJobRuns, files: Sequence[Sequence[StagedRow]], sent: Sequence[str]
 ) -> None:
-    """A balance goes out when the platform does not hold it, and one that comes back goes out under a fresh key."""
-    points = nights(Export.POINTS)
+    """A balance is sent if the platform does not hold it. One that comes back gets a fresh key."""
+    points = new_job(Export.POINTS)
     for rows in files:
-        points.night(*rows)
+        points.run(*rows)
 
     assert points.keys_sent() == sent
 
 
-def test_a_key_that_counts_is_told_and_stands_in_the_body(nights: MakeNights) -> None:
-    """A balance that comes back is told, and sent, under the key that the platform gets to know."""
-    points = nights(Export.POINTS)
+def test_a_fresh_key_is_reported_and_in_the_body(new_job: NewJobRuns) -> None:
+    """A balance that comes back is reported and sent under its fresh key."""
+    points = new_job(Export.POINTS)
     for number in (5, 7):
-        points.night(balance("X", number))
+        points.run(balance("X", number))
 
-    assert points.reported_rows(points.night(balance("X", 5))) == [("X=5@-2", *SENT)]
+    assert points.reported_rows(points.run(balance("X", 5))) == [("X=5@-2", *SENT)]
     assert points.sent[-1] == ("X=5@-2", b'{"card":"X","openid":"o","out_request_no":"X=5@-2","point_balance":5}')
 
 
@@ -195,20 +195,20 @@ def test_a_key_that_counts_is_told_and_stands_in_the_body(nights: MakeNights) ->
         pytest.param(LOST, DONE, 7, ["X=5@", "X=7@"], id="unchanged-after-a-doubt"),
     ],
 )
-def test_a_balance_is_unchanged_only_where_nothing_else_may_stand(
-    nights: MakeNights, first: Verdict, second: Verdict, again: int, sent: Sequence[str]
+def test_a_balance_is_unchanged_only_if_nothing_later_may_be_applied(
+    new_job: NewJobRuns, first: Verdict, second: Verdict, again: int, sent: Sequence[str]
 ) -> None:
-    """What was confirmed last counts as held by the platform only while nothing later may have been applied."""
-    points = nights(Export.POINTS)
-    points.night(balance("X", 5), answers={"X=5@": first})
-    points.night(balance("X", 7), answers={"X=7@": second})
-    points.night(balance("X", again))
+    """A confirmed balance counts as held by the platform only if nothing later may have been applied."""
+    points = new_job(Export.POINTS)
+    points.run(balance("X", 5), answers={"X=5@": first})
+    points.run(balance("X", 7), answers={"X=7@": second})
+    points.run(balance("X", again))
 
     assert points.keys_sent() == sent
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "reported_rows"),
+    ("first", "second", "expected"),
     [
         pytest.param(task("A", 1), task("A", 2), CONFLICT, id="once-then-twice"),
         pytest.param(task("A", 2), task("A", 1), CONFLICT, id="twice-then-once"),
@@ -219,17 +219,17 @@ def test_a_balance_is_unchanged_only_where_nothing_else_may_stand(
     ],
 )
 def test_a_task_is_not_counted_again_in_another_form(
-    nights: MakeNights, first: StagedRow, second: StagedRow, reported_rows: tuple[Status, str]
+    new_job: NewJobRuns, first: StagedRow, second: StagedRow, expected: tuple[Status, str]
 ) -> None:
-    """A task delivered under its key is not delivered again under numbered keys, nor the reverse; missing parts are."""
-    tasks = nights(Export.TASKS)
-    tasks.night(first)
+    """A task delivered under its key is not delivered under numbered keys, nor the reverse. Missing parts are."""
+    tasks = new_job(Export.TASKS)
+    tasks.run(first)
 
-    assert tasks.reported_rows(tasks.night(second)) == [(second.request_key, *reported_rows)]
+    assert tasks.reported_rows(tasks.run(second)) == [(second.request_key, *expected)]
 
 
 @pytest.mark.parametrize(
-    ("answer", "reported_rows"),
+    ("answer", "expected"),
     [
         pytest.param(DONE, CONFLICT, id="delivered"),
         pytest.param(LOST, CONFLICT, id="in-doubt"),
@@ -246,78 +246,78 @@ def test_a_task_is_not_counted_again_in_another_form(
     ],
 )
 @pytest.mark.parametrize("at_once", [pytest.param(False, id="one-by-one"), pytest.param(True, id="staged-at-once")])
-def test_what_became_of_a_task_decides_about_its_other_form(
-    nights: MakeNights,
+def test_a_task_that_may_count_in_one_form_is_not_sent_in_the_other(
+    new_job: NewJobRuns,
     first: StagedRow,
     second: StagedRow,
     answer: Verdict,
-    reported_rows: tuple[Status, str],
+    expected: tuple[Status, str],
     *,
     at_once: bool,
 ) -> None:
-    """A task that may be counted in one form is not counted in the other, also where both were staged before."""
-    tasks, others = nights(Export.TASKS, job="one"), nights(Export.TASKS, job="other")
-    waiting = others.night(second, most=0) if at_once else None
-    tasks.night(first, answers={"A": answer, "A-1": NOT_CONNECTED, "A-2": answer})
+    """This also holds if both forms were staged before either was sent."""
+    tasks, others = new_job(Export.TASKS, job="one"), new_job(Export.TASKS, job="other")
+    waiting = others.run(second, most=0) if at_once else None
+    tasks.run(first, answers={"A": answer, "A-1": NOT_CONNECTED, "A-2": answer})
 
-    record = others.night(second) if waiting is None else others.resume(waiting)
+    record = others.run(second) if waiting is None else others.resume(waiting)
 
-    assert others.reported_rows(record) == [("A", *reported_rows)]
+    assert others.reported_rows(record) == [("A", *expected)]
 
 
-def test_a_task_in_doubt_is_settled_in_its_own_form(nights: MakeNights) -> None:
-    """A delivery in doubt is sent again under its key, and not the parts that its other form would need."""
-    tasks = nights(Export.TASKS)
-    waiting = tasks.night(task("A", 2), most=0)
-    first = tasks.night(task("A", 1), answers={"A": LOST})
+def test_a_task_in_doubt_is_settled_in_its_own_form(new_job: NewJobRuns) -> None:
+    """A delivery in doubt is sent again under its key. The parts of the other form are not sent."""
+    tasks = new_job(Export.TASKS)
+    waiting = tasks.run(task("A", 2), most=0)
+    first = tasks.run(task("A", 1), answers={"A": LOST})
 
     assert tasks.reported_rows(tasks.resume(waiting)) == [("A", *CONFLICT)]
     assert tasks.reported_rows(tasks.rerun(first)) == [("A", *SENT)]
 
 
-def test_a_task_that_was_given_another_key_is_not_counted_in_another_form(nights: MakeNights) -> None:
-    """A task that went out under a key of `--new-keys` counts under that, and conflicts with its other form."""
-    tasks = nights(Export.TASKS)
-    refused = tasks.night(task("A", 1), answers={"A": ASKS_FOR_NEW_KEY})
+def test_a_task_with_a_new_key_is_not_counted_in_another_form(new_job: NewJobRuns) -> None:
+    """A task that was sent under a key of `--new-keys` conflicts with its other form."""
+    tasks = new_job(Export.TASKS)
+    refused = tasks.run(task("A", 1), answers={"A": ASKS_FOR_NEW_KEY})
     tasks.rerun(refused, selection=Selection(frozenset({Status.REJECTED}), new_keys=True))
 
-    assert tasks.reported_rows(tasks.night(task("A", 2))) == [("A", *CONFLICT)]
+    assert tasks.reported_rows(tasks.run(task("A", 2))) == [("A", *CONFLICT)]
 
 
-def test_only_the_missing_parts_of_a_task_are_sent(nights: MakeNights) -> None:
-    """Parts that were delivered before are left out, and the row ends as the worst of its parts."""
-    tasks = nights(Export.TASKS)
-    tasks.night(task("A", 3), answers={"A-2": LOST, "A-3": REFUSED})
+def test_only_the_missing_parts_of_a_task_are_sent(new_job: NewJobRuns) -> None:
+    """Delivered parts are left out, and the row ends as its worst part."""
+    tasks = new_job(Export.TASKS)
+    tasks.run(task("A", 3), answers={"A-2": LOST, "A-3": REFUSED})
     tasks.keys_sent()
 
-    record = tasks.night(task("A", 3), answers={"A-2": DONE, "A-3": REFUSED})
+    record = tasks.run(task("A", 3), answers={"A-2": DONE, "A-3": REFUSED})
 
     assert tasks.keys_sent() == ["A-2", "A-3"]
     assert tasks.reported_rows(record) == [("A", Status.REJECTED, "INVALID_PARAMETER")]
 
 
-def test_accounts_and_apis_do_not_know_each_others_keys(nights: MakeNights) -> None:
+def test_accounts_and_apis_do_not_share_keys(new_job: NewJobRuns) -> None:
     """A key that one account or API used is free for another."""
-    nights().night(order("A"))
-    other_account = nights(account="other", owner="Alipay app 2", job="other")
-    other_api = nights(Export.STATES, job="states")
+    new_job().run(order("A"))
+    other_account = new_job(account="other", owner="Alipay app 2", job="other")
+    other_api = new_job(Export.STATES, job="states")
 
-    assert other_account.reported_rows(other_account.night(order("A", "2"))) == [("A", *SENT)]
-    assert other_api.reported_rows(other_api.night(state("A", "SIGNED"))) == [("A", *SENT)]
-
-
-def test_one_holder_under_two_names_is_one_account(nights: MakeNights) -> None:
-    """An account that the config names anew knows what was delivered under its old name."""
-    nights().night(order("A"))
-    renamed = nights(account="renamed", job="renamed")
-
-    assert renamed.reported_rows(renamed.night(order("A"))) == [("A", *DELIVERED)]
-    assert renamed.reported_rows(renamed.night(order("A"))) == [("A", *DELIVERED)]
+    assert other_account.reported_rows(other_account.run(order("A", "2"))) == [("A", *SENT)]
+    assert other_api.reported_rows(other_api.run(state("A", "SIGNED"))) == [("A", *SENT)]
 
 
-def test_a_run_that_is_staged_anew_forgets_what_it_had_staged(nights: MakeNights, opens: Opens) -> None:
-    """Staging again leaves nothing of the first time: neither rows nor inputs nor what was due."""
-    orders = nights()
+def test_one_merchant_under_two_names_is_one_account(new_job: NewJobRuns) -> None:
+    """An account that is renamed in the config keeps its deliveries."""
+    new_job().run(order("A"))
+    renamed = new_job(account="renamed", job="renamed")
+
+    assert renamed.reported_rows(renamed.run(order("A"))) == [("A", *DELIVERED)]
+    assert renamed.reported_rows(renamed.run(order("A"))) == [("A", *DELIVERED)]
+
+
+def test_staging_again_deletes_the_first_staging(new_job: NewJobRuns, opens: Opens) -> None:
+    """Neither rows nor inputs nor dues of the first staging are left."""
+    orders = new_job()
     run = orders.begin()
     orders.stage(run, [order("A"), order("B")], decide=False)
     run.unstage()
@@ -329,9 +329,9 @@ def test_a_run_that_is_staged_anew_forgets_what_it_had_staged(nights: MakeNights
     assert [(source.name, source.rows) for source in opens().inputs(record)] == [("orders.csv", 1)]
 
 
-def test_rows_of_an_unfinished_staging_have_outcomes(nights: MakeNights) -> None:
-    """A run that ends while it is staged has an outcome for each row read so far, and stays to be staged."""
-    orders = nights()
+def test_rows_of_an_unfinished_staging_have_outcomes(new_job: NewJobRuns) -> None:
+    """A run that ends while it is staged has an outcome for each row read so far, and can be staged again."""
+    orders = new_job()
     run = orders.begin()
     orders.stage(run, [order("A"), invalid("B")], decide=False)
 
@@ -341,12 +341,12 @@ def test_rows_of_an_unfinished_staging_have_outcomes(nights: MakeNights) -> None
     assert (record.phase, record.state) == ("staging", RunState.INTERRUPTED)
 
 
-def test_an_older_balance_is_not_sent_by_a_run_that_is_staged_after_a_newer_one(nights: MakeNights) -> None:
-    """A night that died while it was staged, and is staged anew, leaves out a balance that a later night still owes."""
-    points = nights(Export.POINTS)
-    first = points.night(balance("X", 5), most=0)
+def test_a_run_staged_again_does_not_send_an_older_balance(new_job: NewJobRuns) -> None:
+    """A run that is staged again skips a balance if a later run still has one to send."""
+    points = new_job(Export.POINTS)
+    first = points.run(balance("X", 5), most=0)
     second = points.begin().run
-    third = points.night(balance("X", 5), most=0)
+    third = points.run(balance("X", 5), most=0)
 
     points.resume(first)
     late = points.opens().take_up(second, points.owner)

@@ -1,4 +1,4 @@
-"""Old runs are deleted; what was delivered, and what is confirmed, stays known."""
+"""Prune deletes old runs. Deliveries and confirmed balances and states stay known."""
 
 import sqlite3
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from pipeline.ledger.store.database import connect
 from pipeline.ledger.store.transactions import Transactions
 from pipeline.model import Export, Status
 from pipeline.write.answers.verdict import Verdict
-from tests.contract.nights import (
+from tests.ledger_runs.job_runs import (
     ALIVE,
     CONFLICT,
     DEAD,
@@ -26,11 +26,11 @@ from tests.contract.nights import (
     REFUSED,
     THROTTLED,
     UNCHANGED,
-    MakeNights,
+    NewJobRuns,
     Opens,
     conclude,
 )
-from tests.contract.staged_rows import StagedRow, balance, invalid, order, state, task
+from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, order, state, task
 from tests.moved_clock import NOON, MovedClock
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ def names(pruned: Pruned) -> tuple[list[str], list[tuple[str, Kept]]]:
 
 
 def lines(ledger: Ledger) -> dict[str, int]:
-    """Return how many lines there are of any run, by table."""
+    """Return the number of lines of all runs, by table."""
     with closing(sqlite3.connect(ledger.path)) as connection:
         return {t: connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in OF_A_RUN}
 
@@ -63,21 +63,21 @@ def lines(ledger: Ledger) -> dict[str, int]:
     ],
 )
 def test_a_pruned_run_is_gone_and_its_deliveries_are_known(
-    export: Export, rows: list[StagedRow], opens: Opens, nights: MakeNights
+    export: Export, rows: list[StagedRow], opens: Opens, new_job: NewJobRuns
 ) -> None:
-    """All lines of an old run are deleted. Its rows come again, and none of them is sent."""
-    job = nights(export)
-    first, last = job.night(*rows, invalid("X")), job.night()
+    """All lines of an old run are deleted. Its rows come again, and none is sent."""
+    job = new_job(export)
+    first, last = job.run(*rows, invalid("X")), job.run()
     only_last = {table: int(table in ("runs", "inputs")) for table in OF_A_RUN}
     job.keys_sent()
 
     pruned = prune(opens)
     left = lines(opens())
-    reported_rows = job.reported_rows(job.night(*rows))
+    reported = job.reported_rows(job.run(*rows))
 
     assert names(pruned) == ([first.run_id], [(last.run_id, Kept.LAST_OF_JOB)])
     assert left == only_last
-    assert ({status for _, status, _ in reported_rows}, job.keys_sent()) == ({Status.SKIPPED}, [])
+    assert ({status for _, status, _ in reported}, job.keys_sent()) == ({Status.SKIPPED}, [])
 
 
 @pytest.mark.parametrize(
@@ -89,25 +89,25 @@ def test_a_pruned_run_is_gone_and_its_deliveries_are_known(
         pytest.param(DONE, None, id="succeeded"),
     ],
 )
-def test_a_run_with_rows_left_is_kept(answer: Verdict, reason: Kept | None, opens: Opens, nights: MakeNights) -> None:
-    """A run is kept as long as a rerun would send one of its rows; who is to fix a row has done so by then."""
-    orders = nights()
-    first = orders.night(order("A"), order("B"), answers={"A": answer})
-    orders.night()
+def test_a_run_with_rows_left_is_kept(answer: Verdict, reason: Kept | None, opens: Opens, new_job: NewJobRuns) -> None:
+    """A run is kept as long as a rerun would send one of its rows. Rejected rows do not keep it."""
+    orders = new_job()
+    first = orders.run(order("A"), order("B"), answers={"A": answer})
+    orders.run()
 
     pruned = prune(opens)
 
     assert dict(names(pruned)[1]).get(first.run_id) == reason
 
 
-def test_a_rerun_that_settled_all_lets_both_runs_go(opens: Opens, nights: MakeNights) -> None:
-    """A run and its rerun are deleted together, once nothing is left of either."""
-    orders = nights()
-    first = orders.night(order("A"), order("B", refund_of="A"), answers={"A": LOST})
+def test_a_run_and_its_rerun_are_deleted_together(opens: Opens, new_job: NewJobRuns) -> None:
+    """A run and its rerun are deleted once neither has rows left."""
+    orders = new_job()
+    first = orders.run(order("A"), order("B", refund_of="A"), answers={"A": LOST})
     half = orders.rerun(first, {"A": LOST})
     kept = names(prune(opens))
     whole = orders.rerun(first)
-    last = orders.night()
+    last = orders.run()
 
     assert kept == ([], [(first.run_id, Kept.ROWS_LEFT), (half.run_id, Kept.ROWS_LEFT)])
     assert names(prune(opens)) == (
@@ -116,18 +116,18 @@ def test_a_rerun_that_settled_all_lets_both_runs_go(opens: Opens, nights: MakeNi
     )
 
 
-def test_a_run_stays_with_its_rerun(opens: Opens, nights: MakeNights) -> None:
-    """A run of which a rerun is kept is kept as well: `left` of both needs both."""
-    orders = nights()
-    first = orders.night(order("A"), answers={"A": LOST})
+def test_a_run_stays_with_its_rerun(opens: Opens, new_job: NewJobRuns) -> None:
+    """A run whose rerun is kept is kept as well: `left` of both needs both."""
+    orders = new_job()
+    first = orders.run(order("A"), answers={"A": LOST})
     rerun = orders.rerun(first)
 
     assert names(prune(opens)) == ([], [(first.run_id, Kept.FAMILY), (rerun.run_id, Kept.LAST_OF_JOB)])
 
 
-def test_what_runs_or_was_killed_is_kept(opens: Opens, nights: MakeNights) -> None:
-    """A run that a process executes, and one that a resume goes on with, are kept."""
-    killed, running = nights(), nights(job="refunds")
+def test_live_and_killed_runs_are_kept(opens: Opens, new_job: NewJobRuns) -> None:
+    """A live run is kept, and so is one that can be resumed."""
+    killed, running = new_job(), new_job(job="refunds")
     dead = killed.begin()
     killed.stage(dead, [order("A")])
     live = running.begin(opens(ALIVE))
@@ -135,61 +135,63 @@ def test_what_runs_or_was_killed_is_kept(opens: Opens, nights: MakeNights) -> No
     assert names(prune(opens)) == ([], [(dead.run.run_id, Kept.UNFINISHED), (live.run.run_id, Kept.RUNNING)])
 
 
-def test_a_young_run_is_neither_deleted_nor_named(opens: Opens, nights: MakeNights) -> None:
-    """A run that ended later than the moment is no old run."""
-    orders = nights()
-    orders.night(order("A"))
-    orders.night()
+def test_a_recent_run_is_neither_deleted_nor_listed(opens: Opens, new_job: NewJobRuns) -> None:
+    """A run that ended after the given time is not an old run."""
+    orders = new_job()
+    orders.run(order("A"))
+    orders.run()
 
     assert names(opens().prune(runs_before=NOON)) == ([], [])
 
 
-def test_an_overtaken_balance_does_not_keep_its_run(opens: Opens, nights: MakeNights) -> None:
-    """A night that was too short for all cards can go once the next night has sent the newer balances."""
-    points = nights(Export.POINTS)
-    short = points.night(balance("1", 5), balance("2", 5), most=1)
+def test_a_superseded_balance_does_not_keep_its_run(opens: Opens, new_job: NewJobRuns) -> None:
+    """A run that did not reach all cards is deleted after another run has sent newer balances."""
+    points = new_job(Export.POINTS)
+    short = points.run(balance("1", 5), balance("2", 5), most=1)
     kept = names(prune(opens))
-    points.night(balance("1", 6), balance("2", 6))
-    points.night()
+    points.run(balance("1", 6), balance("2", 6))
+    points.run()
 
     assert kept == ([], [(short.run_id, Kept.ROWS_LEFT)])
     assert short.run_id in names(prune(opens))[0]
 
 
-def test_a_balance_that_comes_back_gets_a_new_key_after_a_prune(opens: Opens, nights: MakeNights) -> None:
-    """The platform would answer the old key from memory: it is known also when its run is gone."""
-    points = nights(Export.POINTS)
+def test_a_balance_that_comes_back_gets_a_new_key_after_a_prune(opens: Opens, new_job: NewJobRuns) -> None:
+    """The platform would answer the old key from memory, so the key stays known without its run."""
+    points = new_job(Export.POINTS)
     for balance_now in (5, 6):
-        points.night(balance("1", balance_now))
-    points.night()
+        points.run(balance("1", balance_now))
+    points.run()
     prune(opens, deliveries=True)
     points.keys_sent()
 
-    points.night(balance("1", 5))
+    points.run(balance("1", 5))
 
     assert points.keys_sent() == ["1=5@-2"]
 
 
 @pytest.mark.parametrize(("before", "after"), [(3, 1), (1, 3)])
-def test_a_task_is_known_in_both_forms_after_a_prune(before: int, after: int, opens: Opens, nights: MakeNights) -> None:
-    """The same completions do not count twice, also when the run that counted them is gone."""
-    tasks = nights(Export.TASKS)
-    tasks.night(task("A", before))
-    tasks.night()
+def test_a_task_is_known_in_both_forms_after_a_prune(
+    before: int, after: int, opens: Opens, new_job: NewJobRuns
+) -> None:
+    """Completions do not count twice, also if the run that counted them was deleted."""
+    tasks = new_job(Export.TASKS)
+    tasks.run(task("A", before))
+    tasks.run()
     prune(opens)
-    # It takes the numbers that the dues of the pruned run had.
-    tasks.night(task("B"))
+    # It reuses the due numbers of the pruned run.
+    tasks.run(task("B"))
 
-    reported_rows = tasks.reported_rows(tasks.night(task("A", after)))
+    reported = tasks.reported_rows(tasks.run(task("A", after)))
 
-    assert reported_rows == [("A", *CONFLICT)]
+    assert reported == [("A", *CONFLICT)]
 
 
-def test_a_killed_prune_is_finished_by_the_next_one(opens: Opens, nights: MakeNights, clock: MovedClock) -> None:
-    """Wherever a prune dies, a run is either whole or gone, nothing is sent again, and the next prune does the rest."""
-    orders = nights()
-    orders.night(order("A"), invalid("X"), order("A"))
-    orders.night()
+def test_a_killed_prune_is_finished_by_the_next_one(opens: Opens, new_job: NewJobRuns, clock: MovedClock) -> None:
+    """A killed prune leaves each run whole or gone, nothing is sent again, and the next prune does the rest."""
+    orders = new_job()
+    orders.run(order("A"), invalid("X"), order("A"))
+    orders.run()
     path = opens().path
     deaths = 0
 
@@ -203,7 +205,7 @@ def test_a_killed_prune_is_finished_by_the_next_one(opens: Opens, nights: MakeNi
                     if not commits:
                         raise RuntimeError("killed")
                     commits -= 1
-                return super().execute(sql, parameters)  # type: ignore[arg-type] # as it came
+                return super().execute(sql, parameters)  # type: ignore[arg-type] # passed on unchanged
 
         def opened(path: object, *, durable: bool = True) -> sqlite3.Connection:
             return sqlite3.connect(str(path), isolation_level=None, check_same_thread=False, factory=Doomed)
@@ -214,7 +216,7 @@ def test_a_killed_prune_is_finished_by_the_next_one(opens: Opens, nights: MakeNi
             deaths += 1
             found = lines(opens())
             assert (found["runs"] == 2) == (found["pruned_runs"] == 0 and found["inputs"] == 2)
-            assert orders.reported_rows(orders.night(order("A"))) == [("A", *DELIVERED)]
+            assert orders.reported_rows(orders.run(order("A"))) == [("A", *DELIVERED)]
         else:
             break
 
@@ -234,49 +236,49 @@ def test_a_killed_prune_is_finished_by_the_next_one(opens: Opens, nights: MakeNi
         pytest.param(Export.STATES, [state("A", "BUY")], [], id="the state of an object"),
     ],
 )
-def test_old_deliveries_are_deleted_where_that_is_asked_for(
-    export: Export, rows: list[StagedRow], sent_again: list[str], opens: Opens, nights: MakeNights
+def test_old_deliveries_are_deleted_with_that_option(
+    export: Export, rows: list[StagedRow], sent_again: list[str], opens: Opens, new_job: NewJobRuns
 ) -> None:
-    """A row that comes again is then sent again, under the same key. What the platform holds stays confirmed."""
-    job = nights(export)
-    job.night(*rows)
-    job.night()
+    """A row that comes again is sent again under the same key. Balances and states stay confirmed."""
+    job = new_job(export)
+    job.run(*rows)
+    job.run()
     job.keys_sent()
 
     pruned = prune(opens, deliveries=True)
-    job.night(*rows)
+    job.run(*rows)
 
     assert (pruned.deliveries, job.keys_sent()) == (len(sent_again), sent_again)
 
 
-def test_of_an_object_only_older_states_are_forgotten(opens: Opens, nights: MakeNights) -> None:
-    """The newest state of an object stays confirmed; of those before it one may be forgotten."""
-    states = nights(Export.STATES)
-    states.night(*(state("A", code) for code in ("BUY", "USE", "END")))
-    states.night()
+def test_only_older_states_of_an_object_are_deleted(opens: Opens, new_job: NewJobRuns) -> None:
+    """The newest state of an object and the one before stay known."""
+    states = new_job(Export.STATES)
+    states.run(*(state("A", code) for code in ("BUY", "USE", "END")))
+    states.run()
 
     assert prune(opens, deliveries=True).deliveries == 1
-    assert states.reported_rows(states.night(state("A", "END"))) == [("A", *UNCHANGED)]
+    assert states.reported_rows(states.run(state("A", "END"))) == [("A", *UNCHANGED)]
 
 
-def test_deliveries_that_something_needs_are_kept(opens: Opens, nights: MakeNights) -> None:
-    """An intent without outcome stays, a delivery of a run that is kept, and a young one."""
-    orders = nights()
+def test_deliveries_in_use_are_kept(opens: Opens, new_job: NewJobRuns) -> None:
+    """An intent without outcome is kept, a delivery of a kept run, and a recent one."""
+    orders = new_job()
     first = orders.begin()
     orders.stage(first, [order("A"), order("B")])
     (due_of_a, *_) = (due for lane in first.lanes() for due in lane)
     orders.intend(first, due_of_a)
-    orders.night(order("C"))
+    orders.run(order("C"))
 
     assert prune(opens, deliveries=True).deliveries == 0
     assert opens().prune(runs_before=LATER, deliveries_before=NOON).deliveries == 0
 
 
-def test_the_age_of_a_delivery_of_an_older_ledger_is_that_of_its_run(opens: Opens, nights: MakeNights) -> None:
-    """A delivery that does not say when it was sent gets the time of its run, when that is deleted."""
-    orders = nights()
-    orders.night(order("A"))
-    orders.night()
+def test_the_age_of_a_delivery_of_an_older_ledger_is_that_of_its_run(opens: Opens, new_job: NewJobRuns) -> None:
+    """A delivery without a time gets the time of its run when the run is deleted."""
+    orders = new_job()
+    orders.run(order("A"))
+    orders.run()
     with closing(connect(opens().path)) as connection:
         connection.execute("UPDATE deliveries SET intended_at = NULL")
     pruned = prune(opens)
@@ -286,11 +288,11 @@ def test_the_age_of_a_delivery_of_an_older_ledger_is_that_of_its_run(opens: Open
     assert (len(pruned.runs), found) == (1, [("A", int(NOON.timestamp()))])
 
 
-def test_a_run_that_a_rerun_was_begun_of_meanwhile_is_kept(nights: MakeNights, opens: Opens) -> None:
-    """The runs are looked at once more in the transaction that deletes them."""
-    orders = nights()
-    first = orders.night(order("A"))
-    orders.night()
+def test_a_run_with_a_new_rerun_is_kept(new_job: NewJobRuns, opens: Opens) -> None:
+    """The runs are checked again in the transaction that deletes them."""
+    orders = new_job()
+    first = orders.run(order("A"))
+    orders.run()
     ledger = opens()
     transactions = Transactions(connect(ledger.path))
 
@@ -301,7 +303,7 @@ def test_a_run_that_a_rerun_was_begun_of_meanwhile_is_kept(nights: MakeNights, o
         conclude(orders.begin(parent=first.run_id), RunState.COMPLETED)
         return transactions.run(write)
 
-    file = PruneFile(read=read, commit=commit, is_live=lambda *_: False)
+    file = PruneFile(read=read, commit=commit, is_live=lambda *_: False, lines=9)
     pruned = prune_file(file, runs_before=LATER, deliveries_before=None)
 
     assert first.run_id not in names(pruned)[0]

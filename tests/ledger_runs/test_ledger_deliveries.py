@@ -1,4 +1,4 @@
-"""Intents and settlements: what survives a crash, what holds a row back, and what is never sent again."""
+"""Intents and settlements: what survives a crash, what blocks a row, and what is never sent again."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from pipeline.ledger.store.lease import LeaseOwner
 from pipeline.model import Export, Status
 from pipeline.tables.outcome_page import Outcome
 from pipeline.write.answers.verdict import Verdict
-from tests.contract.nights import (
+from tests.ledger_runs.job_runs import (
     ALIVE,
     DEAD,
     DELIVERED,
@@ -21,23 +21,23 @@ from tests.contract.nights import (
     SENT,
     SUPERSEDED,
     THROTTLED,
-    AnswerContent,
-    MakeNights,
-    Nights,
+    JobRuns,
+    NewJobRuns,
     Opens,
+    ReportedRow,
     conclude,
     ended,
     first_due,
 )
-from tests.contract.staged_rows import StagedRow, balance, invalid, order, task
+from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, order, task
 
 BLOCKED = (Status.BLOCKED, "payment_not_succeeded")
 HELD_BACK = (Status.BLOCKED, "earlier_state_open")
 
 
-def test_a_settlement_is_told_as_it_was_made(nights: MakeNights, opens: Opens) -> None:
-    """Every word of a settlement is in the row's outcome, together with where the row came from."""
-    orders = nights()
+def test_a_settlement_is_reported_whole(new_job: NewJobRuns, opens: Opens) -> None:
+    """Every field of a settlement is in the row's outcome, with the row's place."""
+    orders = new_job()
     run = orders.begin()
     orders.stage(run, [order("A", "first")])
     ((due,),) = run.lanes()
@@ -47,7 +47,7 @@ def test_a_settlement_is_told_as_it_was_made(nights: MakeNights, opens: Opens) -
         Settlement(
             status=Status.REJECTED,
             code="INVALID_PARAMETER",
-            message="mend it",
+            message="fix it",
             http_status=400,
             attempts=3,
             first_sent_at="2026-03-01T12:00:01.000Z",
@@ -67,7 +67,7 @@ def test_a_settlement_is_told_as_it_was_made(nights: MakeNights, opens: Opens) -
             request_key="A",
             status=Status.REJECTED,
             code="INVALID_PARAMETER",
-            message="mend it",
+            message="fix it",
             http_status=400,
             attempts=3,
             first_sent_at="2026-03-01T12:00:01.000Z",
@@ -81,12 +81,10 @@ def test_a_settlement_is_told_as_it_was_made(nights: MakeNights, opens: Opens) -
     ]
 
 
-def test_what_was_confirmed_is_kept_without_its_cells(nights: MakeNights, opens: Opens) -> None:
-    """The cells of a row, which name a user, are kept only while somebody may have to mend or send it."""
-    orders = nights()
-    record = orders.night(
-        order("A"), order("B"), order("C"), order("A"), invalid("D"), answers={"B": REFUSED, "C": LOST}
-    )
+def test_cells_of_confirmed_rows_are_deleted(new_job: NewJobRuns, opens: Opens) -> None:
+    """The cells of a row name a user. They are kept only while the row may be fixed or sent."""
+    orders = new_job()
+    record = orders.run(order("A"), order("B"), order("C"), order("A"), invalid("D"), answers={"B": REFUSED, "C": LOST})
 
     assert [(o.request_key, o.cells) for o in opens().outcomes(record)] == [
         ("A", None),
@@ -98,9 +96,9 @@ def test_what_was_confirmed_is_kept_without_its_cells(nights: MakeNights, opens:
 
 
 @pytest.fixture
-def begun(nights: MakeNights) -> tuple[Nights, Due]:
-    """A night whose only intent is on disk, and whose process has then died."""
-    orders = nights()
+def begun(new_job: NewJobRuns) -> tuple[JobRuns, Due]:
+    """A run whose only intent is on disk, and whose process then died."""
+    orders = new_job()
     run = orders.begin()
     orders.stage(run, [order("A"), order("B")])
     due = first_due(run)
@@ -108,8 +106,8 @@ def begun(nights: MakeNights) -> tuple[Nights, Due]:
     return orders, due
 
 
-def test_an_intent_survives_a_crash_as_doubt(begun: tuple[Nights, Due], opens: Opens) -> None:
-    """After a crash between intent and settlement the row is unknown, and the one behind it unsent."""
+def test_an_intent_survives_a_crash_as_doubt(begun: tuple[JobRuns, Due], opens: Opens) -> None:
+    """After a crash between intent and settlement the row is unknown, and the next one unsent."""
     orders, _ = begun
     record = opens().find("last")
 
@@ -117,8 +115,8 @@ def test_an_intent_survives_a_crash_as_doubt(begun: tuple[Nights, Due], opens: O
     assert orders.reported_rows(record) == [("A", Status.UNKNOWN, "interrupted"), ("B", Status.UNSENT, "interrupted")]
 
 
-def test_a_resumed_run_sends_the_same_bytes_and_knows_of_the_doubt(begun: tuple[Nights, Due], opens: Opens) -> None:
-    """What may have been applied goes out again with key and body as they were, and its doubt comes along."""
+def test_a_resumed_run_sends_the_same_bytes_and_keeps_the_doubt(begun: tuple[JobRuns, Due], opens: Opens) -> None:
+    """A delivery in doubt goes out again with the same key and body, and stays in doubt."""
     orders, due = begun
     run = opens().take_up(opens().find("last"), orders.owner)
 
@@ -128,8 +126,8 @@ def test_a_resumed_run_sends_the_same_bytes_and_knows_of_the_doubt(begun: tuple[
     assert run.intend([again]) == [Go(doubt=True, before=DeliveryState.SENDING)]
 
 
-def test_a_settlement_that_was_not_yet_on_disk_is_lost_whole(begun: tuple[Nights, Due], opens: Opens) -> None:
-    """A settlement that a crash takes leaves the intent as it was, and never a part of itself."""
+def test_a_settlement_that_was_not_yet_on_disk_is_lost_whole(begun: tuple[JobRuns, Due], opens: Opens) -> None:
+    """A settlement that a crash loses leaves the intent unchanged."""
     orders, _ = begun
     crashed = opens().take_up(opens().find("last"), orders.owner)
     due = first_due(crashed)
@@ -139,7 +137,7 @@ def test_a_settlement_that_was_not_yet_on_disk_is_lost_whole(begun: tuple[Nights
     assert orders.reported_rows(opens().find("last"))[0] == ("A", Status.UNKNOWN, "interrupted")
 
 
-def test_a_settlement_is_on_disk_with_the_next_intent(begun: tuple[Nights, Due], opens: Opens) -> None:
+def test_a_settlement_is_on_disk_with_the_next_intent(begun: tuple[JobRuns, Due], opens: Opens) -> None:
     """A settlement is durable as soon as any later intent is."""
     orders, _ = begun
     crashed = opens().take_up(opens().find("last"), orders.owner)
@@ -152,9 +150,9 @@ def test_a_settlement_is_on_disk_with_the_next_intent(begun: tuple[Nights, Due],
     assert orders.reported_rows(orders.resume(opens().find("last"))) == [("A", *SENT), ("B", *SENT)]
 
 
-def test_what_another_job_delivered_meanwhile_is_not_forgotten(nights: MakeNights) -> None:
-    """Where two jobs of one account send the same key at once, a success stays whatever the other one learns."""
-    one, other = nights(job="one"), nights(job="other")
+def test_a_success_of_another_job_stays(new_job: NewJobRuns) -> None:
+    """If 2 jobs of an account send the same key at once, a success stays, whatever the other job gets."""
+    one, other = new_job(job="one"), new_job(job="other")
     first, second = one.begin(), other.begin()
     one.stage(first, [order("A")])
     other.stage(second, [order("A")])
@@ -166,11 +164,11 @@ def test_what_another_job_delivered_meanwhile_is_not_forgotten(nights: MakeNight
     second.settle(same, Settlement(Status.UNKNOWN, "timeout", leaves=DeliveryState.UNKNOWN))
     conclude(second, RunState.COMPLETED)
 
-    assert one.reported_rows(one.night(order("A"))) == [("A", *DELIVERED)]
+    assert one.reported_rows(one.run(order("A"))) == [("A", *DELIVERED)]
 
 
 @pytest.mark.parametrize(
-    ("answer", "reported_rows"),
+    ("answer", "expected"),
     [
         pytest.param(DONE, SENT, id="succeeded"),
         pytest.param(REFUSED, BLOCKED, id="refused"),
@@ -181,22 +179,22 @@ def test_what_another_job_delivered_meanwhile_is_not_forgotten(nights: MakeNight
 )
 @pytest.mark.parametrize("apart", [pytest.param(False, id="one-run"), pytest.param(True, id="two-runs")])
 def test_a_refund_waits_for_its_payment(
-    nights: MakeNights, answer: Verdict, reported_rows: tuple[Status, str], *, apart: bool
+    new_job: NewJobRuns, answer: Verdict, expected: tuple[Status, str], *, apart: bool
 ) -> None:
-    """A refund goes out only once its payment succeeded, in the same run or in another."""
-    orders = nights()
+    """A refund goes out only after its payment succeeded, in the same run or in another."""
+    orders = new_job()
     payment, refund = order("PAY"), order("BACK", refund_of="PAY")
     if apart:
-        orders.night(payment, answers={"PAY": answer})
-        record = orders.night(refund)
+        orders.run(payment, answers={"PAY": answer})
+        record = orders.run(refund)
     else:
-        record = orders.night(payment, refund, answers={"PAY": answer})
+        record = orders.run(payment, refund, answers={"PAY": answer})
 
-    assert orders.reported_rows(record)[-1] == ("BACK", *reported_rows)
+    assert orders.reported_rows(record)[-1] == ("BACK", *expected)
 
 
 @pytest.mark.parametrize(
-    ("rows", "reported_rows"),
+    ("rows", "expected"),
     [
         pytest.param([order("BACK", refund_of="PAY")], [("BACK", *SENT)], id="a-payment-that-was-never-seen"),
         pytest.param(
@@ -222,48 +220,48 @@ def test_a_refund_waits_for_its_payment(
         ),
     ],
 )
-def test_a_refund_finds_its_payment_wherever_it_stands(
-    nights: MakeNights, rows: Sequence[StagedRow], reported_rows: Sequence[AnswerContent]
+def test_a_refund_finds_its_payment_in_any_place(
+    new_job: NewJobRuns, rows: Sequence[StagedRow], expected: Sequence[ReportedRow]
 ) -> None:
-    """A refund follows its payment whatever their order and lanes; one whose payment was never seen is sent."""
-    orders = nights()
+    """A refund follows its payment in any order and lane. One whose payment was never seen is sent."""
+    orders = new_job()
 
-    assert orders.reported_rows(orders.night(*rows)) == reported_rows
+    assert orders.reported_rows(orders.run(*rows)) == expected
 
 
-def test_a_refund_whose_payment_another_process_left_in_the_air_waits(nights: MakeNights) -> None:
-    """A payment whose intent a crash left behind has not succeeded yet."""
-    orders = nights()
+def test_a_refund_waits_for_a_payment_that_a_crash_left_in_doubt(new_job: NewJobRuns) -> None:
+    """A payment with an intent but no settlement has not succeeded."""
+    orders = new_job()
     crashed = orders.begin()
     orders.stage(crashed, [order("PAY")])
     ((due,),) = crashed.lanes()
     crashed.intend([due])
 
-    assert orders.reported_rows(orders.night(order("BACK", refund_of="PAY"))) == [("BACK", *BLOCKED)]
+    assert orders.reported_rows(orders.run(order("BACK", refund_of="PAY"))) == [("BACK", *BLOCKED)]
 
 
-def test_an_older_balance_is_not_sent_after_a_newer_one(nights: MakeNights) -> None:
-    """A balance that an earlier run left unknown is overtaken once a newer one of the card was sent."""
-    points = nights(Export.POINTS)
-    old = points.night(balance("X", 5), answers={"X=5@": LOST})
-    points.night(balance("X", 7))
+def test_an_older_balance_is_not_sent_after_a_newer_one(new_job: NewJobRuns) -> None:
+    """An unknown balance of an earlier run is superseded once a newer one of the card was sent."""
+    points = new_job(Export.POINTS)
+    old = points.run(balance("X", 5), answers={"X=5@": LOST})
+    points.run(balance("X", 7))
     points.keys_sent()
 
     assert points.reported_rows(points.rerun(old)) == [("X=5@", *SUPERSEDED)]
     assert points.keys_sent() == []
 
 
-def test_an_older_balance_goes_out_where_the_newer_one_surely_did_not(nights: MakeNights) -> None:
-    """A newer balance that the platform refused overtakes nothing."""
-    points = nights(Export.POINTS)
-    old = points.night(balance("X", 5), answers={"X=5@": LOST})
-    points.night(balance("X", 7), answers={"X=7@": REFUSED})
+def test_an_older_balance_is_sent_if_the_newer_one_was_refused(new_job: NewJobRuns) -> None:
+    """A newer balance that the platform refused supersedes nothing."""
+    points = new_job(Export.POINTS)
+    old = points.run(balance("X", 5), answers={"X=5@": LOST})
+    points.run(balance("X", 7), answers={"X=7@": REFUSED})
 
     assert points.reported_rows(points.rerun(old)) == [("X=5@", *SENT)]
 
 
 @pytest.mark.parametrize(
-    ("answers", "reported_rows"),
+    ("answers", "expected"),
     [
         pytest.param({}, [("A", *SENT)], id="all-new"),
         pytest.param({"A-2": LOST}, [("A", Status.UNKNOWN, "timeout")], id="doubt-weighs-most"),
@@ -276,21 +274,21 @@ def test_an_older_balance_goes_out_where_the_newer_one_surely_did_not(nights: Ma
         pytest.param({"A-2": THROTTLED}, [("A", Status.UNSENT, "throttled")], id="unsent-than-success"),
     ],
 )
-def test_a_task_ends_as_the_worst_of_its_parts(
-    nights: MakeNights, answers: Mapping[str, Verdict], reported_rows: Sequence[AnswerContent]
+def test_a_task_ends_as_its_worst_delivery(
+    new_job: NewJobRuns, answers: Mapping[str, Verdict], expected: Sequence[ReportedRow]
 ) -> None:
-    """A row with several deliveries has one outcome, that of the worst."""
-    tasks = nights(Export.TASKS)
+    """A row with several deliveries has the outcome of the worst one."""
+    tasks = new_job(Export.TASKS)
 
-    assert tasks.reported_rows(tasks.night(task("A", 2), answers=answers)) == reported_rows
+    assert tasks.reported_rows(tasks.run(task("A", 2), answers=answers)) == expected
 
 
-def test_skipping_at_the_last_moment_forgets_the_body(nights: MakeNights) -> None:
-    """A row that another job delivered since it was staged is skipped when its turn comes."""
-    one, other = nights(job="one"), nights(job="other")
+def test_a_row_delivered_by_another_job_is_skipped_at_its_intent(new_job: NewJobRuns) -> None:
+    """A row that another job delivered after it was staged is skipped."""
+    one, other = new_job(job="one"), new_job(job="other")
     run = one.begin()
     one.stage(run, [order("A")])
-    other.night(order("A"))
+    other.run(order("A"))
     ((due,),) = run.lanes()
 
     assert run.intend([due]) == [Skip("already_succeeded")]
@@ -303,11 +301,11 @@ def test_skipping_at_the_last_moment_forgets_the_body(nights: MakeNights) -> Non
         pytest.param(DEAD, Go, id="dead"),
     ],
 )
-def test_what_another_job_is_sending_is_not_sent_beside_it(
-    nights: MakeNights, opens: Opens, process: LeaseOwner, admitted: type
+def test_two_jobs_do_not_send_a_row_at_the_same_time(
+    new_job: NewJobRuns, opens: Opens, process: LeaseOwner, admitted: type
 ) -> None:
-    """Two jobs with the same rows, run at once, send each of them once; of a dead process nobody knows what it did."""
-    first, second = nights(job="a"), nights(job="b")
+    """2 jobs with the same row send it once, as long as the process of the first one lives."""
+    first, second = new_job(job="a"), new_job(job="b")
     ahead, behind = first.begin(opens(process)), second.begin()
     first.stage(ahead, [order("A")])
     second.stage(behind, [order("A")])

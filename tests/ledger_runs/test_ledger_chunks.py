@@ -1,4 +1,4 @@
-"""Runs of many chunks: rows wait until all are read, whatever happens meanwhile."""
+"""Runs of many chunks: rows wait until all inputs are read, and are then decided together."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,13 +12,13 @@ from pipeline.errors import LedgerError
 from pipeline.ledger.records import InputRecord, RunState
 from pipeline.ledger.rules.known_deliveries import balances_held
 from pipeline.ledger.run_ledger import RunLedger
-from pipeline.ledger.staging import decide as sifting
+from pipeline.ledger.staging import decide
 from pipeline.ledger.staging.staged_chunk import Fate
 from pipeline.ledger.store.lease import LeaseOwner
 from pipeline.ledger.store.spill_file import SpillFile
 from pipeline.map import retarget
 from pipeline.model import Export, Status, digest
-from tests.contract.nights import (
+from tests.ledger_runs.job_runs import (
     ALIVE,
     CONFLICT,
     DEAD,
@@ -30,16 +30,16 @@ from tests.contract.nights import (
     SENT,
     SUPERSEDED,
     UNCHANGED,
-    AnswerContent,
-    MakeNights,
-    Nights,
+    JobRuns,
+    NewJobRuns,
     Opens,
+    ReportedRow,
     conclude,
 )
-from tests.contract.staged_rows import StagedRow, balance, invalid, mapped_of, order, state, task
+from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, mapped_of, order, state, task
 
 
-def stage_chunks(job: Nights, run: RunLedger, chunks: Sequence[Sequence[StagedRow]]) -> None:
+def stage_chunks(job: JobRuns, run: RunLedger, chunks: Sequence[Sequence[StagedRow]]) -> None:
     """Stage rows in several chunks, without deciding on them."""
     run.add_input(
         InputRecord(
@@ -57,15 +57,15 @@ def stage_chunks(job: Nights, run: RunLedger, chunks: Sequence[Sequence[StagedRo
         first += len(rows)
 
 
-def night_of_chunks(job: Nights, *chunks: Sequence[StagedRow]) -> list[AnswerContent]:
+def run_of_chunks(job: JobRuns, *chunks: Sequence[StagedRow]) -> list[ReportedRow]:
     run = job.begin()
     stage_chunks(job, run, chunks)
-    run.start_delivering(job._rekey)
+    run.start_delivering(job.rekey)
     return [(key, status, code) for key, status, code in job.reported_rows(job.deliver(run, {}))]
 
 
 @pytest.mark.parametrize(
-    ("export", "chunks", "reported_rows"),
+    ("export", "chunks", "expected"),
     [
         pytest.param(
             Export.ORDERS, [[order("A"), order("B")], [order("A"), order("B", "2")], [order("C")]],
@@ -89,21 +89,21 @@ def night_of_chunks(job: Nights, *chunks: Sequence[StagedRow]) -> list[AnswerCon
         ),
     ],
 )  # fmt: skip
-def test_rows_of_several_chunks_are_decided_on_together(
-    nights: MakeNights, export: Export, chunks: Sequence[Sequence[StagedRow]], reported_rows: Sequence[AnswerContent]
+def test_rows_of_several_chunks_are_decided_together(
+    new_job: NewJobRuns, export: Export, chunks: Sequence[Sequence[StagedRow]], expected: Sequence[ReportedRow]
 ) -> None:
-    """What comes twice, or is older, is found over all chunks of a run."""
-    assert night_of_chunks(nights(export), *chunks) == reported_rows
+    """Duplicates and older balances are found over all chunks of a run."""
+    assert run_of_chunks(new_job(export), *chunks) == expected
 
 
-def test_a_night_again_tells_its_rows_in_source_order(nights: MakeNights, opens: Opens) -> None:
-    """Rows that are packed and rows that are not come in the order of the source; a pack by itself is read as one."""
-    orders = nights()
-    orders.night(*(order(f"{n}") for n in range(5)))
+def test_a_repeated_file_reports_its_rows_in_source_order(new_job: NewJobRuns, opens: Opens) -> None:
+    """Skipped rows and other rows are reported in source order. Skipped neighbours are read as one page."""
+    orders = new_job()
+    orders.run(*(order(f"{n}") for n in range(5)))
     run = orders.begin()
     chunks = [[order("0"), order("1")], [order("2"), order("X"), order("3", "2"), order("4")], [order("Y")]]
     stage_chunks(orders, run, chunks)
-    run.start_delivering(orders._rekey)
+    run.start_delivering(orders.rekey)
     record = orders.deliver(run, {})
 
     assert orders.reported_rows(record) == [
@@ -113,13 +113,13 @@ def test_a_night_again_tells_its_rows_in_source_order(nights: MakeNights, opens:
     assert [len(page) for page in opens().outcome_pages(record)] == [2, 3, 1, 1]
 
 
-def test_rows_among_packed_ones_keep_their_order_over_many_pages(nights: MakeNights, opens: Opens) -> None:
-    """However rows are packed, each is told once and in its place, also where a chunk is read in several pages."""
-    orders = nights()
+def test_rows_among_skipped_ones_keep_their_order_over_many_pages(new_job: NewJobRuns, opens: Opens) -> None:
+    """Each row is reported once and in its place, also if a chunk is read in several pages."""
+    orders = new_job()
     run = orders.begin()
     staged = [order(f"{n - n % 3 % 2}") for n in range(7000)]
     stage_chunks(orders, run, [staged[:6000], staged[6000:]])
-    run.start_delivering(orders._rekey)
+    run.start_delivering(orders.rekey)
     record = conclude(run, RunState.INTERRUPTED)
 
     unsent = (Status.UNSENT, "interrupted")
@@ -128,38 +128,38 @@ def test_rows_among_packed_ones_keep_their_order_over_many_pages(nights: MakeNig
     ]
 
 
-def test_rows_of_many_cells_are_read_few_at_a_time(nights: MakeNights, opens: Opens) -> None:
-    """What is read at once is bounded by what the rows hold, not by their number alone."""
-    orders = nights()
+def test_large_rows_are_read_few_at_a_time(new_job: NewJobRuns, opens: Opens) -> None:
+    """The size of a page is bounded by bytes as well as by rows."""
+    orders = new_job()
     large = replace(invalid(), cells=("x" * 600_000,))
-    record = orders.night(large, large, large, order("A"))
+    record = orders.run(large, large, large, order("A"))
 
     assert [len(page) for page in opens().outcome_pages(record)] == [2, 2]
 
 
-def test_the_parts_of_a_lane_go_in_source_order(nights: MakeNights) -> None:
-    """A task done twice goes before one done once that comes after it."""
-    tasks = nights(Export.TASKS)
-    tasks.night(task("B", 2), task("A", 1))
+def test_the_parts_of_a_lane_go_in_source_order(new_job: NewJobRuns) -> None:
+    """A task done twice goes before a later one done once."""
+    tasks = new_job(Export.TASKS)
+    tasks.run(task("B", 2), task("A", 1))
 
     assert tasks.keys_sent() == ["B-1", "B-2", "A"]
 
 
 @pytest.mark.parametrize("answer", [pytest.param(DONE, id="delivered"), pytest.param(LOST, id="in-doubt")])
-def test_a_task_in_its_own_form_is_not_refused_for_another_row(nights: MakeNights, answer: object) -> None:
-    """A row that counts a task as it was counted before stands, also beside one that counts it otherwise."""
-    tasks = nights(Export.TASKS)
-    tasks.night(task("A", 1), answers={"A": answer})  # type: ignore[dict-item] # both are verdicts
+def test_a_task_in_its_own_form_is_not_refused_for_another_row(new_job: NewJobRuns, answer: object) -> None:
+    """A row that counts a task in its known form stays valid beside a row that counts it in another form."""
+    tasks = new_job(Export.TASKS)
+    tasks.run(task("A", 1), answers={"A": answer})  # type: ignore[dict-item] # both are verdicts
 
-    assert night_of_chunks(tasks, [task("A", 1), task("A", 2)]) == [
+    assert run_of_chunks(tasks, [task("A", 1), task("A", 2)]) == [
         ("A", *(DELIVERED if answer is DONE else SENT)), ("A", *CONFLICT),
     ]  # fmt: skip
 
 
-def test_an_older_balance_stays_behind_while_a_later_run_is_still_written(nights: MakeNights) -> None:
-    """Of two jobs of one account the later one owes a balance as soon as its chunk is written, not when all are."""
-    earlier, later = nights(Export.POINTS, job="a"), nights(Export.POINTS, job="b")
-    earlier.night(balance("X", 7), answers={"X=7@": LOST})
+def test_an_older_balance_is_superseded_while_a_later_run_is_being_written(new_job: NewJobRuns) -> None:
+    """A later run of another job owes a balance as soon as its chunk is written, before the last chunk is."""
+    earlier, later = new_job(Export.POINTS, job="a"), new_job(Export.POINTS, job="b")
+    earlier.run(balance("X", 7), answers={"X=7@": LOST})
     first, second = earlier.begin(), later.begin()
     stage_chunks(earlier, first, [[balance("X", 5)]])
     stage_chunks(later, second, [[balance("X", 7)], [balance("Y", 1)]])
@@ -167,36 +167,36 @@ def test_an_older_balance_stays_behind_while_a_later_run_is_still_written(nights
     assert waiting is not None
     chunk = next(iter(waiting))
     findings = second._file.read(lambda c: waiting.findings(c, second.keep_up, is_gone=lambda _: False))
-    second._commit(lambda c: sifting.decide_and_write(c, second.run, chunk, findings, later._rekey))
+    second._commit(lambda c: decide.decide_and_write(c, second.run, chunk, findings, later.rekey))
 
-    first.start_delivering(earlier._rekey)
+    first.start_delivering(earlier.rekey)
 
     assert earlier.reported_rows(earlier.deliver(first, {})) == [("X=5@", *SUPERSEDED)]
 
 
-def test_what_was_found_unchanged_is_looked_at_again_once_another_job_began(nights: MakeNights) -> None:
-    """A balance that another job sends between the look at all rows and their writing is no longer unchanged."""
-    job, other = nights(Export.POINTS, job="a"), nights(Export.POINTS, job="b")
-    job.night(balance("X", 5), balance("Y", 1))
+def test_unchanged_balances_are_checked_again_after_another_job_began(new_job: NewJobRuns) -> None:
+    """A balance is not unchanged any more if another job sends one between the lookup and the writing."""
+    job, other = new_job(Export.POINTS, job="a"), new_job(Export.POINTS, job="b")
+    job.run(balance("X", 5), balance("Y", 1))
     run = job.begin()
     stage_chunks(job, run, [[balance("X", 5), balance("Y", 1)]])
     waiting = run._staging
     assert waiting is not None
     chunk = next(iter(waiting))
     findings = run._file.read(lambda c: waiting.findings(c, run.keep_up, is_gone=lambda _: False))
-    other.night(balance("X", 7))
+    other.run(balance("X", 7))
 
-    run._commit(lambda c: sifting.decide_and_write(c, run.run, chunk, findings, job._rekey))
+    run._commit(lambda c: decide.decide_and_write(c, run.run, chunk, findings, job.rekey))
 
     assert findings.unchanged is not None
     assert findings.unchanged.sure.all()
     assert [Fate(fate) for fate in chunk.fates] == [Fate.SUPERSEDED, Fate.UNCHANGED]
 
 
-def test_an_older_balance_stays_behind_whatever_two_jobs_write_in_turn(nights: MakeNights, opens: Opens) -> None:
-    """What is unchanged for a later run is still newer than what a job beside it writes after that was found out."""
-    earlier, later = nights(Export.POINTS, job="a"), nights(Export.POINTS, job="b")
-    earlier.night(balance("X", 7))
+def test_an_older_balance_is_superseded_if_two_jobs_write_in_turn(new_job: NewJobRuns, opens: Opens) -> None:
+    """A balance that is unchanged for a later run is newer than one that another job writes afterwards."""
+    earlier, later = new_job(Export.POINTS, job="a"), new_job(Export.POINTS, job="b")
+    earlier.run(balance("X", 7))
     first, second = earlier.begin(opens(ALIVE)), later.begin()
     stage_chunks(earlier, first, [[balance("X", 5)]])
     stage_chunks(later, second, [[balance("X", 7)]])
@@ -204,29 +204,29 @@ def test_an_older_balance_stays_behind_whatever_two_jobs_write_in_turn(nights: M
     assert waiting is not None
     findings = second._file.read(lambda c: waiting.findings(c, second.keep_up, is_gone=second._is_gone))
 
-    first.start_delivering(earlier._rekey)
+    first.start_delivering(earlier.rekey)
     for chunk in waiting:
         second._commit(
-            partial(sifting.decide_and_write, run=second.run, chunk=chunk, findings=findings, rekey=later._rekey)
+            partial(decide.decide_and_write, run=second.run, chunk=chunk, findings=findings, rekey=later.rekey)
         )
 
     assert earlier.reported_rows(earlier.deliver(first, {})) == [("X=5@", *SUPERSEDED)]
 
 
 @pytest.mark.parametrize("is_written", [True, False])
-def test_what_is_unchanged_counts_as_newer_than_what_is_still_to_be_sent(nights: MakeNights, is_written: bool) -> None:
-    """An earlier run may have written what it owes, or still be reading: either way it sends no older balance."""
-    earlier, later = nights(Export.POINTS, job="a"), nights(Export.POINTS, job="b")
-    earlier.night(balance("X", 7))
+def test_an_unchanged_balance_counts_as_newer_than_unsent_ones(new_job: NewJobRuns, is_written: bool) -> None:
+    """An earlier run sends no older balance, whether it has written its dues or still reads."""
+    earlier, later = new_job(Export.POINTS, job="a"), new_job(Export.POINTS, job="b")
+    earlier.run(balance("X", 7))
     first = earlier.begin()
     stage_chunks(earlier, first, [[balance("X", 5)]])
     if is_written:
-        first.start_delivering(earlier._rekey)
-    reported_rows = later.reported_rows(later.night(balance("X", 7)))
+        first.start_delivering(earlier.rekey)
+    reported = later.reported_rows(later.run(balance("X", 7)))
     if not is_written:
-        first.start_delivering(earlier._rekey)
+        first.start_delivering(earlier.rekey)
 
-    assert reported_rows == [("X=7@", *UNCHANGED)]
+    assert reported == [("X=7@", *UNCHANGED)]
     assert earlier.reported_rows(earlier.deliver(first, {})) == [("X=5@", *SUPERSEDED)]
 
 
@@ -239,12 +239,12 @@ def test_what_is_unchanged_counts_as_newer_than_what_is_still_to_be_sent(nights:
         pytest.param(ALIVE, Export.ORDERS, ME, True, id="another-api"),
     ],
 )
-def test_a_balance_is_surely_unchanged_where_no_other_job_may_send_one(
-    nights: MakeNights, opens: Opens, process: LeaseOwner, export: Export, owner: str, is_sure: bool
+def test_a_balance_is_surely_unchanged_if_no_other_job_may_send_one(
+    new_job: NewJobRuns, opens: Opens, process: LeaseOwner, export: Export, owner: str, is_sure: bool
 ) -> None:
-    """A job that is held keeps its account from the quick look, unless its process is dead."""
-    points, other = nights(Export.POINTS, job="a"), nights(export, job="b", account=owner, owner=owner)
-    points.night(balance("X", 7))
+    """A live job of the same account and API makes the quick lookup unsafe."""
+    points, other = new_job(Export.POINTS, job="a"), new_job(export, job="b", account=owner, owner=owner)
+    points.run(balance("X", 7))
     other.begin(opens(process))
     run = points.begin()
     stage_chunks(points, run, [[balance("X", 7)]])
@@ -257,19 +257,19 @@ def test_a_balance_is_surely_unchanged_where_no_other_job_may_send_one(
     assert findings.unchanged.sure.all() == is_sure
 
 
-def test_few_cards_among_many_are_asked_for_by_name(nights: MakeNights, opens: Opens) -> None:
-    """What the platform holds is told of the cards asked for, and of others only where there are few between them."""
-    points = nights(Export.POINTS)
-    record = points.night(*(balance(f"{n}", n) for n in range(20)))
+def test_a_few_cards_among_many_are_looked_up_one_by_one(new_job: NewJobRuns, opens: Opens) -> None:
+    """The lookup returns the given cards, for few or for many of them."""
+    points = new_job(Export.POINTS)
+    record = points.run(*(balance(f"{n}", n) for n in range(20)))
     cards = sorted((digest(f"{n}"), n) for n in range(20))
 
-    for asked in ([cards[0], cards[-1]], cards[3:9]):
-        found = balances_held(opens()._file.reader, record, [card for card, _ in asked])
-        assert [(card, held) for card, held, *_ in found] == asked
+    for wanted in ([cards[0], cards[-1]], cards[3:9]):
+        found = balances_held(opens()._file.reader, record, [card for card, _ in wanted])
+        assert [(card, held) for card, held, *_ in found] == wanted
 
 
 @pytest.mark.parametrize(
-    ("export", "before", "rows", "reported_rows"),
+    ("export", "before", "rows", "expected"),
     [
         pytest.param(
             Export.ORDERS, order("A"), [order("A"), order("B")],
@@ -282,26 +282,26 @@ def test_few_cards_among_many_are_asked_for_by_name(nights: MakeNights, opens: O
     ],
 )  # fmt: skip
 def test_a_run_that_ends_while_it_reads_keeps_doubt(
-    nights: MakeNights,
+    new_job: NewJobRuns,
     export: Export,
     before: StagedRow,
     rows: Sequence[StagedRow],
-    reported_rows: Sequence[AnswerContent],
+    expected: Sequence[ReportedRow],
 ) -> None:
-    """What may have been applied is unknown, never unsent, also where the run ends before its first request."""
-    job = nights(export)
-    job.night(before, answers={"A": LOST})
+    """A row in doubt stays unknown, never unsent, also if the run ends before its first request."""
+    job = new_job(export)
+    job.run(before, answers={"A": LOST})
     run = job.begin()
     job.stage(run, rows, decide=False)
 
-    assert job.reported_rows(conclude(run, RunState.INTERRUPTED, "deadline")) == reported_rows
+    assert job.reported_rows(conclude(run, RunState.INTERRUPTED, "deadline")) == expected
 
 
-def test_a_damaged_pack_is_told(nights: MakeNights, opens: Opens) -> None:
-    """Packed rows that can't be read are damage of the ledger, and no fault of the program."""
-    orders = nights()
-    orders.night(order("A"))
-    record = orders.night(order("A"))
+def test_damaged_skipped_rows_are_reported(new_job: NewJobRuns, opens: Opens) -> None:
+    """Skipped rows that cannot be read are reported as damage of the ledger."""
+    orders = new_job()
+    orders.run(order("A"))
+    record = orders.run(order("A"))
     ledger = opens()
     ledger._file.writer.execute("UPDATE packs SET rows = x'0011'")
 
@@ -310,7 +310,7 @@ def test_a_damaged_pack_is_told(nights: MakeNights, opens: Opens) -> None:
 
 
 class Full:
-    """A disk without room."""
+    """A disk without free space."""
 
     def seek(self, *_: int) -> None:
         return
@@ -319,11 +319,11 @@ class Full:
         raise OSError(28, "No space left on device")
 
 
-def test_no_room_for_waiting_rows_is_told(tmp_path: Path) -> None:
-    """Where rows can't be put aside the error says where there is no room, and what to do."""
+def test_a_full_disk_for_waiting_rows_is_reported(tmp_path: Path) -> None:
+    """The error names the folder and says to free space."""
     spill_file = SpillFile(tmp_path, 1)
     spill_file.close()
-    spill_file._file = Full()  # type: ignore[assignment] # all that is asked of it
+    spill_file._file = Full()  # type: ignore[assignment] # the only methods in use
 
     with pytest.raises(LedgerError, match=r"can't be put aside in .*No space left on device.*free space"):
         spill_file.add(b"rows")

@@ -1,10 +1,10 @@
-"""Which lanes go first, over every ledger."""
+"""The order of lanes, and which deliveries share one."""
 
 import pytest
 
 from pipeline.model import Export, LaneOrder
-from tests.contract.nights import MakeNights, named
-from tests.contract.staged_rows import StagedRow, balance, order, state
+from tests.ledger_runs.job_runs import NewJobRuns, named
+from tests.ledger_runs.staged_rows import StagedRow, balance, order, state
 
 EARLY, LATE, LATEST = (f"2025-11-20T{hour}:00:00Z" for hour in ("01", "12", "23"))
 
@@ -20,9 +20,9 @@ def changed(card: str, at: str | None) -> StagedRow:
         pytest.param(LaneOrder.NEWEST, ["c", "b", "e", "a", "d", "f"], id="the-newest-change-first"),
     ],
 )
-def test_which_lanes_go_first(nights: MakeNights, chosen: LaneOrder, keys: list[str]) -> None:
-    """Lanes go as they begin in the source, or the newest change first; those that do not say when come last."""
-    points = nights(Export.POINTS)
+def test_which_lanes_go_first(new_job: NewJobRuns, chosen: LaneOrder, keys: list[str]) -> None:
+    """Lanes go in source order, or newest change first. Rows without a time come last."""
+    points = new_job(Export.POINTS)
     run = points.begin()
     times = {"a": EARLY, "b": LATE, "c": LATEST, "d": None, "e": LATE, "f": None}
     points.stage(run, [changed(card, at) for card, at in times.items()])
@@ -31,18 +31,18 @@ def test_which_lanes_go_first(nights: MakeNights, chosen: LaneOrder, keys: list[
 
 
 @pytest.mark.parametrize("chosen", LaneOrder)
-def test_the_order_within_a_lane_is_that_of_the_source(nights: MakeNights, chosen: LaneOrder) -> None:
-    """Whichever lanes go first, none is torn apart or turned round."""
-    orders = nights()
+def test_a_lane_keeps_source_order(new_job: NewJobRuns, chosen: LaneOrder) -> None:
+    """No order of lanes splits a lane or reverses it."""
+    orders = new_job()
     run = orders.begin()
     orders.stage(run, [order("A", user="u"), order("B", user="v"), order("C", user="u"), order("D", user="v")])
 
     assert [[due.request_key for due in lane] for lane in run.lanes(chosen)] == [["A", "C"], ["B", "D"]]
 
 
-def test_refunds_that_name_other_users_share_the_lane_of_their_payment(nights: MakeNights) -> None:
-    """However many do, and however they hang together: what takes something back waits where that is sent."""
-    orders = nights()
+def test_refunds_that_name_other_users_share_the_lane_of_their_payment(new_job: NewJobRuns) -> None:
+    """All refunds of a payment share its lane, over any number of links."""
+    orders = new_job()
     run = orders.begin()
     payments = [order("P", user="u"), order("Q", user="v"), order("S", user="w")]
     refunds = [
@@ -57,9 +57,9 @@ def test_refunds_that_name_other_users_share_the_lane_of_their_payment(nights: M
     assert lanes == [["P", "Q", "R1", "R2", "R3"], ["S"]]
 
 
-def test_states_of_one_number_share_a_lane_whoever_they_are_of(nights: MakeNights) -> None:
-    """Users and principals may differ: the states of a number go one after another, by when they changed."""
-    states = nights(Export.STATES)
+def test_states_of_one_number_share_a_lane(new_job: NewJobRuns) -> None:
+    """Users and principals may differ: the states of a number go one after another, by the time of change."""
+    states = new_job(Export.STATES)
     run = states.begin()
     times = [f"2025-11-20T{hour}:00:00Z" for hour in ("03", "01", "02", "04")]
     rows = [
