@@ -120,7 +120,7 @@ def test_an_intent_survives_a_crash_as_doubt(begun: tuple[Nights, Due], opens: O
 def test_a_resumed_run_sends_the_same_bytes_and_knows_of_the_doubt(begun: tuple[Nights, Due], opens: Opens) -> None:
     """What may have been applied goes out again with key and body as they were, and its doubt comes along."""
     orders, due = begun
-    run = opens().take_up(opens().find("last"), orders.owner)
+    run = opens().resume(opens().find("last"), orders.owner)
 
     again = first_due(run)
 
@@ -131,7 +131,7 @@ def test_a_resumed_run_sends_the_same_bytes_and_knows_of_the_doubt(begun: tuple[
 def test_a_settlement_that_was_not_yet_on_disk_is_lost_whole(begun: tuple[Nights, Due], opens: Opens) -> None:
     """A settlement that a crash takes leaves the intent as it was, and never a part of itself."""
     orders, _ = begun
-    crashed = opens().take_up(opens().find("last"), orders.owner)
+    crashed = opens().resume(opens().find("last"), orders.owner)
     due = first_due(crashed)
     crashed.intend([due])
     crashed.settle(due, Settlement(Status.SUCCEEDED, "SUCCESS", leaves=DeliveryState.SUCCEEDED))
@@ -142,7 +142,7 @@ def test_a_settlement_that_was_not_yet_on_disk_is_lost_whole(begun: tuple[Nights
 def test_a_settlement_is_on_disk_with_the_next_intent(begun: tuple[Nights, Due], opens: Opens) -> None:
     """A settlement is durable as soon as any later intent is."""
     orders, _ = begun
-    crashed = opens().take_up(opens().find("last"), orders.owner)
+    crashed = opens().resume(opens().find("last"), orders.owner)
     first, second = next(crashed.lanes())
     crashed.intend([first])
     crashed.settle(first, Settlement(Status.SUCCEEDED, "SUCCESS", leaves=DeliveryState.SUCCEEDED))
@@ -317,7 +317,7 @@ def test_what_another_job_is_sending_is_not_sent_beside_it(
     ((other,),) = behind.lanes()
     (admission,) = behind.intend([other])
     ahead.settle(due, ended(Go(doubt=False), DONE))
-    ahead.keep_up()
+    ahead.heartbeat()
     (after,) = behind.intend([other])
 
     assert isinstance(admission, admitted)

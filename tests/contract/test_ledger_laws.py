@@ -100,7 +100,7 @@ class Story:
     def resume(self) -> None:
         reported_rows = self.data.draw(st.sampled_from(self.runs))
         record = self.record(reported_rows)
-        run = self.ledger.take_up(record, self.nights.owner)
+        run = self.ledger.resume(record, self.nights.owner)
         if record.phase is Phase.STAGING:
             self.stage(run, reported_rows)
         else:

@@ -33,7 +33,7 @@ def at_once(run: RunLedger, ended: Sequence[Ended], begun: Sequence[Due]) -> lis
 def one_by_one(run: RunLedger, ended: Sequence[Ended], begun: Sequence[Due]) -> list[Admission]:
     for due, end in ended:
         run.settle(due, end)
-        run.keep_up()
+        run.heartbeat()
     return [admission for due in begun for admission in run.intend([due])]
 
 
@@ -55,7 +55,7 @@ def test_together_is_as_one_by_one(export: Export, rows: Sequence[StagedRow], ni
         dues = first_of_each_lane(run)
         admissions = record(run, [], dues)
         again = record(run, [(due, ended(GO, answer)) for due, answer in zip(dues, ENDS, strict=False)], dues)
-        run.keep_up()
+        run.heartbeat()
         reported_rows.append((admissions, list(night.opens().outcomes(run.run)), again))
 
     assert reported_rows[0] == reported_rows[1]

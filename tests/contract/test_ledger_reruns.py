@@ -87,8 +87,8 @@ def test_a_run_that_moved_on_is_not_resumed_from_where_it_was(nights: MakeNights
     orders.stage(run, [order("A")])
     orders.deliver(run, {})
 
-    with pytest.raises(LedgerError, match="has gone on since"):
-        opens().take_up(seen, orders.owner)
+    with pytest.raises(LedgerError, match="another process went on with run"):
+        opens().resume(seen, orders.owner)
 
 
 def test_a_run_killed_in_mid_air_is_resumed_with_its_doubt(nights: MakeNights, opens: Opens) -> None:
@@ -355,7 +355,7 @@ def test_a_rerun_that_crashed_before_it_was_copied_is_copied_again(nights: MakeN
     orders.begin(parent=record.run_id)
 
     found = opens().find("last")
-    taken = opens().take_up(found, orders.owner)
+    taken = opens().resume(found, orders.owner)
     count = orders.copy(taken, record, Selection(OPEN))
 
     assert (found.phase, count) == (Phase.STAGING, 1)

@@ -102,7 +102,7 @@ def _finish(orders: Nights, opens: Opens) -> None:
     """Do what an operator does: go on with each run, or stage it anew; then run what is left."""
     ledger = opens()
     for record in reversed(ledger.recent(10)):
-        held = ledger.take_up(record, orders.owner)
+        held = ledger.resume(record, orders.owner)
         if record.parent is not None and record.phase == "staging":
             orders.copy(held, ledger.find(record.parent), Selection(OPEN))
         elif record.phase == "staging":

@@ -349,7 +349,7 @@ def test_an_older_balance_is_not_sent_by_a_run_that_is_staged_after_a_newer_one(
     third = points.night(balance("X", 5), most=0)
 
     points.resume(first)
-    late = points.opens().take_up(second, points.owner)
+    late = points.opens().resume(second, points.owner)
     points.stage(late, [balance("X", 7), balance("Y", 7)])
 
     assert points.reported_rows(points.deliver(late, {})) == [("X=7@", *SUPERSEDED), ("Y=7@", *SENT)]

@@ -7,7 +7,7 @@ import pytest
 from pipeline.ledger.records import DeliveryState, RunState
 from pipeline.ledger.rules.admission import Blocked, Go, Skip
 from pipeline.ledger.staging import decide as sifting
-from pipeline.ledger.staging.staged_chunk import Fate
+from pipeline.ledger.staging.staged_chunk import RowDecision
 from pipeline.model import Export, Status
 from pipeline.write.answers.verdict import Verdict
 from tests.contract.nights import (
@@ -417,7 +417,7 @@ def test_a_state_that_another_job_has_sent_meanwhile_is_unchanged(nights: MakeNi
     other.stage(second, [state("A", "FROZEN")])
     ((same,),) = second.lanes()
     one.carry(run, due, DONE)
-    run.keep_up()
+    run.heartbeat()
 
     assert same.identity == due.identity
     assert second.intend([same]) == [Skip("already_succeeded")]
@@ -435,12 +435,14 @@ def test_what_is_unchanged_is_looked_at_again_when_it_is_written(
     waiting = run._staging
     assert waiting is not None
     chunk = next(iter(waiting))
-    findings = run._file.read(lambda c: waiting.findings(c, run.keep_up, is_gone=lambda _: False))
+    findings = run._file.read(lambda c: waiting.findings(c, run.heartbeat, is_gone=lambda _: False))
     other.night(sends)
 
     run._commit(lambda c: sifting.decide_and_write(c, run.run, chunk, findings, job._rekey))
 
-    assert [Fate(fate) for fate in chunk.fates] == [Fate.UNCHANGED if sends is FROZEN else Fate.SUPERSEDED]
+    assert [RowDecision(decision) for decision in chunk.decisions] == [
+        RowDecision.UNCHANGED if sends is FROZEN else RowDecision.SUPERSEDED
+    ]
 
 
 def test_what_is_unchanged_no_more_is_sent_again(nights: MakeNights, opens: Opens) -> None:
@@ -454,9 +456,9 @@ def test_what_is_unchanged_no_more_is_sent_again(nights: MakeNights, opens: Open
     waiting = run._staging
     assert waiting is not None
     chunk = next(iter(waiting))
-    findings = run._file.read(lambda c: waiting.findings(c, run.keep_up, is_gone=lambda _: False))
+    findings = run._file.read(lambda c: waiting.findings(c, run.heartbeat, is_gone=lambda _: False))
     other.carry(earlier, first_due(earlier), DONE)
-    earlier.keep_up()
+    earlier.heartbeat()
 
     run._commit(lambda c: sifting.decide_and_write(c, run.run, chunk, findings, job._rekey))
 

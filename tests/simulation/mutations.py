@@ -123,7 +123,7 @@ MUTATIONS = (
     ),
     Mutation(
         "of several balances the oldest is sent", "pipeline/ledger/staging/duplicates/deduplicate.py",
-        "_BY_CARD(lines)[::-1]", "_BY_CARD(lines)",
+        "_BY_CARD(entries)[::-1]", "_BY_CARD(entries)",
     ),
     Mutation(
         "a balance in doubt counts as confirmed", "pipeline/ledger/rules/admission.py",
@@ -162,7 +162,7 @@ MUTATIONS = (
         "            rule_on_times(self.balances, rulings)\n", "",
     ),
     Mutation(
-        "a row that came back as it was is forgotten", "pipeline/ledger/staging/recognised.py",
+        "a row that came back as it was is forgotten", "pipeline/ledger/staging/recognition.py",
         "            if chunk.is_as_first(at):\n                chunk.note_unchanged(at, origin)\n            else:\n",
         "            if not chunk.is_as_first(at):\n",
     ),
@@ -257,7 +257,7 @@ MUTATIONS = (
         "SELECT g.generation > 1 AND NOT", "SELECT g.generation > 9 AND NOT",
     ),
     Mutation(
-        "a ledger that was replaced is written on", "pipeline/ledger/store/in_place.py",
+        "a ledger that was replaced is written on", "pipeline/ledger/store/lost_file.py",
         "if all(place.is_kept() for place in self._places):", "if self._places:",
     ),
     Mutation(
