@@ -82,7 +82,7 @@ def _run(config: Config, ledger: Ledger, clock: Clock, job: Job, source: str) ->
         stager = stager_of(job, rules, run, control, max_invalid=DEFAULT_MAX_INVALID, limit=None)
         stager.stage(find_inputs(inputs.patterns, base=inputs.base, date=inputs.day))
         with closing(_unsynced(ledger.path)) as connection:
-            _deliver(connection, run, clock.now(), run.keep_up)
+            _deliver(connection, run, clock.now(), run.heartbeat)
         seconds = clock.steady() - started
         run.conclude(
             state=RunState.COMPLETED,

@@ -104,7 +104,7 @@ class Runner:
         return self._open(self._ledger.begin(new, self._merchant(job), copied=parent), job, options)
 
     def _take_up(self, job: Job, record: RunRecord, options: RunOptions) -> Run:
-        ledger = self._ledger.take_up(record, self._merchant(job), options.kept)
+        ledger = self._ledger.resume(record, self._merchant(job), options.kept)
         return self._open(ledger, job, options, most_rows=options.limit)
 
     def _open(self, ledger: RunLedger, job: Job, options: RunOptions, *, most_rows: int | None = None) -> Run:

@@ -103,7 +103,7 @@ class Run:
             self.control.check_running()
             started = self.clock.steady()
             self.sender.deliver(self.ledger.lanes(self.order, self.most_rows), tick=self._tick)
-            self.ledger.keep_up()
+            self.ledger.heartbeat()
             if self.most_rows is not None:
                 reason = f"no more than {self.most_rows} rows were to be delivered (--limit)"
                 self.control.drain(Ending.INTERRUPTED, reason)
@@ -112,7 +112,7 @@ class Run:
     def conclude(self) -> ReportFiles:
         """Settle the rows that were not reached, write the report, and record the exit code."""
         record = self._conclude()
-        files = self.report.write(record, self.ledger.keep_up)
+        files = self.report.write(record, self.ledger.heartbeat)
         self.ledger.finish(files.summary.exit_code)
         return files
 
@@ -127,7 +127,7 @@ class Run:
         # All workers may be waiting when the deadline comes: draining wakes them.
         with suppress(Drained):
             self.control.check_running()
-        self.ledger.keep_up()
+        self.ledger.heartbeat()
         self._observe()
 
     def _observe(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from pipeline.ledger.history.origins import Origin
-from pipeline.ledger.records import Decided, InputRecord, let_pass
+from pipeline.ledger.records import InputRecord, StagedCounts, accept_any
 from pipeline.ledger.staging.refunds import Retarget
 from pipeline.map import MappingRules, UsedColumns, bind_chunks, check_columns, rekey, retarget
 from pipeline.model import DEFAULT_MAX_INVALID, CsvFormat, Int96, RowLimit, Status
@@ -34,12 +34,12 @@ class TakesRows(Protocol):
         """Take in a chunk of rows; return how many of them are invalid."""
         ...
 
-    def keep_up(self) -> None:
+    def heartbeat(self) -> None:
         """Keep the job; called after each chunk."""
         ...
 
     def start_delivering(
-        self, rekey: Callable[[bytes, str], bytes], check: Callable[[Decided], None] = let_pass
+        self, rekey: Callable[[bytes, str], bytes], check: Callable[[StagedCounts], None] = accept_any
     ) -> None:
         """Decide on all that was staged, and enter the second act unless `check` raises for what was decided."""
         ...
@@ -95,7 +95,7 @@ class Stager:
         self._ledger.start_delivering(lambda body, key: rekey(body, self._rules.api, key), self._check)
         return self._rows - self._filtered
 
-    def _check(self, decided: Decided) -> None:
+    def _check(self, decided: StagedCounts) -> None:
         """Raise Drained where the rows are wrong as a whole: then nothing is sent."""
         # Those whose key stands for other content; the others were counted when they were read.
         self._control.count(Status.INVALID, decided.invalid - self._invalid)
@@ -158,7 +158,7 @@ class Stager:
             if invalid:
                 self._invalid += invalid
                 self._control.count(Status.INVALID, invalid)
-            self._ledger.keep_up()
+            self._ledger.heartbeat()
             self._tick(self._rows)
             if self._rows == self._limit:
                 break

@@ -31,7 +31,7 @@ def test_a_run_keeps_its_job_while_its_report_is_written(tmp_path: Path) -> None
 
     def take_long() -> None:
         clock.move(LEASE_SECONDS - 1)
-        held.keep_up()
+        held.heartbeat()
 
     report_on(ledger, held.run, tmp_path / "report", None, tick=take_long)
 

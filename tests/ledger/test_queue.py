@@ -119,8 +119,8 @@ def test_a_lane_longer_than_a_page_is_read_as_it_is_gone_through(
             (number, number, name, name, digest(body), body, lane.encode()),
         )
 
-    def read(ask: Callable[[sqlite3.Connection], T]) -> T:
-        return ask(connection)
+    def read(query: Callable[[sqlite3.Connection], T]) -> T:
+        return query(connection)
 
     with closing(connection):
         found = [

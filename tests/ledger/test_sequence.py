@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.ledger.records import DeliveryState
-from pipeline.ledger.rules.objects import HeldState, KnownStates, identity_of
+from pipeline.ledger.rules.objects import KnownState, NewestState, identity_of
 from pipeline.ledger.staging.duplicates.rulings import Ruling
-from pipeline.ledger.staging.sequence import Correction, ReportedState, Sequence, overlap
+from pipeline.ledger.staging.sequence import Correction, Sequence, StagedState, overlap
 from pipeline.model import ObjectState
 
 OBJECT = "S1\x1ffilm"
@@ -25,34 +25,34 @@ class KnownDeliveries:
 
     states: Values[tuple[str, DeliveryState | None]]
 
-    def newest_first(self) -> Iterator[KnownStates]:
+    def newest_first(self) -> Iterator[KnownState]:
         return reversed(list(self._all()))
 
-    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownStates]:
+    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownState]:
         states = [state for state in self._all() if state.may_be_applied or not only_applied]
         return iter(states[len(states) - count :])
 
-    def _all(self) -> Iterator[KnownStates]:
+    def _all(self) -> Iterator[KnownState]:
         for n, (content, delivery) in enumerate(self.states):
-            yield KnownStates(identity_of(ObjectState(OBJECT), n), content.encode() * 16, delivery)
+            yield KnownState(identity_of(ObjectState(OBJECT), n), content.encode() * 16, delivery)
 
 
-def held_by(earlier: KnownDeliveries) -> HeldState | None:
+def held_by(earlier: KnownDeliveries) -> NewestState | None:
     """Return the newest state that the platform may hold."""
     applied = [state for state in earlier.last(len(earlier.states), only_applied=False) if state.may_be_applied]
     if not applied:
         return None
     sure: list[bytes | None] = [state.digest for state in applied if state.delivery is OK]
     newest = applied[-1]
-    return HeldState(
+    return NewestState(
         OBJECT, newest.identity, newest.digest, None, 1, newest.delivery is not OK, (sure or [None])[-1], None
     )
 
 
-def decided(contents: str, earlier: KnownDeliveries, held: HeldState | None = None) -> tuple[str, list[int]]:
+def decided(contents: str, earlier: KnownDeliveries, held: NewestState | None = None) -> tuple[str, list[int]]:
     """Return what is found about the rows, a letter each, and which of them are states of the history."""
     rulings = dict.fromkeys(range(1, len(contents) + 1), Ruling.NOTHING)
-    rows = [ReportedState(n, "", content.encode() * 16) for n, content in enumerate(contents, 1)]
+    rows = [StagedState(n, "", content.encode() * 16) for n, content in enumerate(contents, 1)]
     corrections = list(Sequence(rows, earlier, held or held_by(earlier), rulings.__setitem__).decide())
     letters = {
         Ruling.NOTHING: "s",
@@ -117,7 +117,7 @@ def test_a_run_that_is_done_again_sends_nothing(contents: str, before: list[tupl
 
 def test_a_duplicate_says_how_late_a_state_still_holds() -> None:
     """Of equal states next to each other the first is sent, and is as new as the last."""
-    rows = [ReportedState(1, EARLY, b"F" * 16), ReportedState(2, LATE, b"F" * 16)]
+    rows = [StagedState(1, EARLY, b"F" * 16), StagedState(2, LATE, b"F" * 16)]
     rulings: dict[int, Ruling] = {}
 
     assert list(Sequence(rows, KnownDeliveries([]), None, rulings.__setitem__).decide()) == [

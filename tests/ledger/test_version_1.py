@@ -20,11 +20,11 @@ NEW, PAID, DONE = (state("S1", code) for code in ("NEW", "PAID", "DONE"))
 RUN = "STATES-OLD"
 
 # A row's state, how its due ended, and how its delivery stands; None where nothing was sent.
-Line = tuple[StagedRow, str | None, str | None]
-Old = Callable[[Sequence[Line]], JobRuns]
+StagedLine = tuple[StagedRow, str | None, str | None]
+Old = Callable[[Sequence[StagedLine]], JobRuns]
 
 
-def write_version_1(connection: sqlite3.Connection, lines: Sequence[Line]) -> None:
+def write_version_1(connection: sqlite3.Connection, lines: Sequence[StagedLine]) -> None:
     """Write a ledger as version 1 did, with a run of states that was stopped while it sent."""
     for statement in MIGRATIONS[0].split(";"):
         connection.execute(statement)
@@ -65,7 +65,7 @@ def old(tmp_path: Path) -> Iterator[Old]:
         opened.append(Ledger(path, clock, owner))
         return opened[-1]
 
-    def made(lines: Sequence[Line]) -> JobRuns:
+    def made(lines: Sequence[StagedLine]) -> JobRuns:
         with closing(connect(path)) as connection:
             write_version_1(connection, lines)
         return JobRuns(open_again, Export.STATES, "zhima", ME, "states", clock)
@@ -126,7 +126,7 @@ def old(tmp_path: Path) -> Iterator[Old]:
 )
 def test_states_of_version_1_are_known(
     old: Old,
-    lines: Sequence[Line],
+    lines: Sequence[StagedLine],
     rows: Sequence[StagedRow],
     reported_rows: Sequence[tuple[Status, str]],
     sent: Sequence[str],

@@ -167,7 +167,7 @@ class JobRuns:
         self, record: RunRecord, answers: Mapping[str, Verdict] | None = None, most: int | None = None
     ) -> RunRecord:
         """Resume a run whose rows are staged."""
-        return self.deliver(self.opens().take_up(record, self.owner), answers or {}, most)
+        return self.deliver(self.opens().resume(record, self.owner), answers or {}, most)
 
     def rerun(
         self,

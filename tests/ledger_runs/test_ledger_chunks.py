@@ -13,7 +13,7 @@ from pipeline.ledger.records import InputRecord, RunState
 from pipeline.ledger.rules.known_deliveries import balances_held
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging import decide
-from pipeline.ledger.staging.staged_chunk import Fate
+from pipeline.ledger.staging.staged_chunk import RowDecision
 from pipeline.ledger.store.lease import LeaseOwner
 from pipeline.ledger.store.spill_file import SpillFile
 from pipeline.map import retarget
@@ -166,7 +166,7 @@ def test_an_older_balance_is_superseded_while_a_later_run_is_being_written(new_j
     waiting = second._staging
     assert waiting is not None
     chunk = next(iter(waiting))
-    findings = second._file.read(lambda c: waiting.findings(c, second.keep_up, is_gone=lambda _: False))
+    findings = second._file.read(lambda c: waiting.findings(c, second.heartbeat, is_gone=lambda _: False))
     second._commit(lambda c: decide.decide_and_write(c, second.run, chunk, findings, later.rekey))
 
     first.start_delivering(earlier.rekey)
@@ -183,14 +183,14 @@ def test_unchanged_balances_are_checked_again_after_another_job_began(new_job: N
     waiting = run._staging
     assert waiting is not None
     chunk = next(iter(waiting))
-    findings = run._file.read(lambda c: waiting.findings(c, run.keep_up, is_gone=lambda _: False))
+    findings = run._file.read(lambda c: waiting.findings(c, run.heartbeat, is_gone=lambda _: False))
     other.run(balance("X", 7))
 
     run._commit(lambda c: decide.decide_and_write(c, run.run, chunk, findings, job.rekey))
 
     assert findings.unchanged is not None
     assert findings.unchanged.sure.all()
-    assert [Fate(fate) for fate in chunk.fates] == [Fate.SUPERSEDED, Fate.UNCHANGED]
+    assert [RowDecision(decision) for decision in chunk.decisions] == [RowDecision.SUPERSEDED, RowDecision.UNCHANGED]
 
 
 def test_an_older_balance_is_superseded_if_two_jobs_write_in_turn(new_job: NewJobRuns, opens: Opens) -> None:
@@ -202,7 +202,7 @@ def test_an_older_balance_is_superseded_if_two_jobs_write_in_turn(new_job: NewJo
     stage_chunks(later, second, [[balance("X", 7)]])
     waiting = second._staging
     assert waiting is not None
-    findings = second._file.read(lambda c: waiting.findings(c, second.keep_up, is_gone=second._is_gone))
+    findings = second._file.read(lambda c: waiting.findings(c, second.heartbeat, is_gone=second._is_gone))
 
     first.start_delivering(earlier.rekey)
     for chunk in waiting:
@@ -251,7 +251,7 @@ def test_a_balance_is_surely_unchanged_if_no_other_job_may_send_one(
     waiting = run._staging
     assert waiting is not None
 
-    findings = run._file.read(lambda c: waiting.findings(c, run.keep_up, is_gone=run._is_gone))
+    findings = run._file.read(lambda c: waiting.findings(c, run.heartbeat, is_gone=run._is_gone))
 
     assert findings.unchanged is not None
     assert findings.unchanged.sure.all() == is_sure

@@ -349,7 +349,7 @@ def test_a_run_staged_again_does_not_send_an_older_balance(new_job: NewJobRuns) 
     third = points.run(balance("X", 5), most=0)
 
     points.resume(first)
-    late = points.opens().take_up(second, points.owner)
+    late = points.opens().resume(second, points.owner)
     points.stage(late, [balance("X", 7), balance("Y", 7)])
 
     assert points.reported_rows(points.deliver(late, {})) == [("X=7@", *SUPERSEDED), ("Y=7@", *SENT)]

@@ -30,7 +30,7 @@ def planned(
     nights = JobRuns(lambda owner=DEAD: ledger, export)
     with DryRun(ledger.path, nights.new(), nights.owner, ledger.path.parent) as rehearsal:
         nights.stage(rehearsal, rows)
-        return plan_of(rehearsal.prospect, 5.0, show_ids=show_ids)
+        return plan_of(rehearsal.result, 5.0, show_ids=show_ids)
 
 
 def test_a_plan_counts_what_a_run_would_do(ledger: Ledger) -> None:

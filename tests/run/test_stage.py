@@ -176,7 +176,7 @@ def test_a_batch_with_too_many_invalid_rows_is_not_delivered(scene: Scene) -> No
         Phase.STAGING, Ending.TOO_MANY_INVALID, {Status.INVALID: 1},
     )  # fmt: skip
     assert message == "too many rows of the run are invalid, so nothing was sent"
-    assert list(scene.ledger.take_up(record, ME).lanes()) == []
+    assert list(scene.ledger.resume(record, ME).lanes()) == []
 
 
 def test_rows_in_doubt_stay_unknown_where_nothing_is_sent(scene: Scene) -> None:

@@ -123,8 +123,8 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "of several balances the oldest is sent": (
         Code(
             "pipeline.ledger.staging.duplicates.deduplicate:_newest_first",
-            "_BY_CARD(lines)[::-1]",
-            "_BY_CARD(lines)",
+            "_BY_CARD(entries)[::-1]",
+            "_BY_CARD(entries)",
         ),
     ),
     "a balance in doubt counts as confirmed": (
@@ -180,7 +180,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     ),
     "a row that came back unfixed is forgotten": (
         Code(
-            "pipeline.ledger.staging.recognised:Recognition.recognise",
+            "pipeline.ledger.staging.recognition:Recognition.judge",
             "chunk.note_unchanged(at, origin)",
             "None",
         ),
@@ -293,7 +293,11 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         Text("pipeline.ledger.delivering.deliveries:_IS_UNPROVEN", "g.generation > 1", "g.generation > 9"),
     ),
     "a replaced ledger is written to": (
-        Code("pipeline.ledger.store.in_place:Guard.check", "all(place.is_kept() for place in self._places)", "True"),
+        Code(
+            "pipeline.ledger.store.lost_file:LostFileCheck.check",
+            "all(place.is_kept() for place in self._places)",
+            "True",
+        ),
     ),
     "a process that can't be seen counts as dead": (Body("pipeline.ledger.store.lease:_can_see", "return True"),),
     "a prune forgets the last balances and states": (

@@ -39,10 +39,10 @@ _TURN = {
 
 
 class Read(Protocol):
-    """How the ledger is asked; one thread at a time asks."""
+    """Runs a query on the ledger, for one thread at a time."""
 
-    def __call__(self, ask: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what a question is answered."""
+    def __call__(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Return the result of the query."""
         ...
 
 
@@ -55,7 +55,7 @@ class PageSize:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _QueuedDue:
     """A due, in a lane with this number, of so many."""
 
     lane_no: int
@@ -230,7 +230,7 @@ def moved(refunds: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
     yield from zip(*(column[is_moved].tolist() for column in (refund, last, behind - 1)), strict=True)
 
 
-def _page(connection: sqlite3.Connection, first: int, last: int, size: PageSize) -> list[_Line]:
+def _page(connection: sqlite3.Connection, first: int, last: int, size: PageSize) -> list[_QueuedDue]:
     """Return the dues of a page, from one place up to another at most."""
     bodies = connection.execute(
         "SELECT q.rowid, length(d.body) FROM temp.queue AS q JOIN dues AS d USING (due_no)"
@@ -245,7 +245,7 @@ def _page(connection: sqlite3.Connection, first: int, last: int, size: PageSize)
         " WHERE q.rowid BETWEEN ? AND ? ORDER BY q.rowid",
         (first, min(first + count - 1, last)),
     )
-    return [_Line(lane_no, lane_dues, _due(line)) for lane_no, lane_dues, *line in found]
+    return [_QueuedDue(lane_no, lane_dues, _due(line)) for lane_no, lane_dues, *line in found]
 
 
 def _due(line: Iterable[Any]) -> Due:

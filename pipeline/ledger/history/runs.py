@@ -168,7 +168,7 @@ def close_dues(
     )
 
 
-def take_back_dues(connection: sqlite3.Connection, first: int, last: int, run: RunRecord) -> None:
+def move_ends_to_rows(connection: sqlite3.Connection, first: int, last: int, run: RunRecord) -> None:
     """Give rows the ends of their dues, from one row to another, and forget these: nothing is due any more."""
     rows = (run.run_no, first, last)
     connection.execute(

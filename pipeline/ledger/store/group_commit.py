@@ -65,7 +65,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
         """Hand in an item that nobody waits for. Raises where nothing is written any more."""
         self._hand_in(_Ticket((item,)), leads=False)
 
-    def keep_up(self, most: int) -> None:
+    def limit_pending(self, most: int) -> None:
         """Return when no more items than these wait to be written. Raises where something was not."""
         if self._waiting > most or self._failure is not None:
             self.flush()

@@ -18,18 +18,18 @@ class Transactions:
     """
     One connection that writes, whichever thread asks it to.
 
-    `guard` runs first in each transaction, and may raise to refuse it. `lock` shows for how long another process keeps
+    `check` runs first in each transaction, and may raise to refuse it. `lock` shows for how long another process keeps
     the file locked.
     """
 
     def __init__(
         self,
         connection: sqlite3.Connection,
-        guard: Callable[[sqlite3.Connection], None] = _let_pass,
+        check: Callable[[sqlite3.Connection], None] = _let_pass,
         lock: WriteLock | None = None,
     ) -> None:
         self._connection = connection
-        self._guard = guard
+        self._guard = check
         self._lock = lock
         self._turn = threading.Lock()
 

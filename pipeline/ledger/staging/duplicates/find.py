@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.ledger.records import RunRecord
-from pipeline.ledger.rules.fixes import Line
+from pipeline.ledger.rules.fixes import VariantDelivery
 from pipeline.ledger.staging.duplicates.deduplicate import (
     contradicting_lanes,
     part_numbers,
@@ -23,7 +23,7 @@ from pipeline.ledger.staging.duplicates.deduplicate import (
 )
 from pipeline.ledger.staging.duplicates.partitions import Partitions, hashes, numbers
 from pipeline.ledger.staging.duplicates.rulings import Ruling, Rulings
-from pipeline.ledger.staging.staged_chunk import Fate, StagedChunk
+from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.model import Api, Export
 from pipeline.tables.mapped_chunk import DIGEST
 from pipeline.tables.rows import ArrowRows
@@ -62,10 +62,10 @@ class Duplicates:
         """Write into a leaf what was found about its rows."""
         self.rulings.apply(chunk)
         first = chunk.first_row_no
-        low, high = np.searchsorted(self.dropped, (first << 16, (first + len(chunk.fates)) << 16))
+        low, high = np.searchsorted(self.dropped, (first << 16, (first + len(chunk.decisions)) << 16))
         if low < high:
-            of_leaf = part_numbers(chunk.parts.numbers("at").astype(np.int64) + first, chunk.parts.numbers("part"))
-            chunk.dropped.update(np.flatnonzero(np.isin(of_leaf, self.dropped[low:high])).tolist())
+            of_chunk = part_numbers(chunk.parts.numbers("at").astype(np.int64) + first, chunk.parts.numbers("part"))
+            chunk.dropped.update(np.flatnonzero(np.isin(of_chunk, self.dropped[low:high])).tolist())
 
 
 class DuplicateFinder:
@@ -94,52 +94,52 @@ class DuplicateFinder:
 
     def _note_parts(self, chunk: StagedChunk, own: ArrowRows) -> None:
         at = own.numbers("at")
-        lines = np.empty(len(own), dtype=PART)
-        lines["identity"] = hashes(own.values("identity"))
-        lines["digest"] = numbers(own.column("digest"))
-        lines["row_no"] = _row_nos(chunk, own)
-        lines["part"] = own.numbers("part")
-        lines["parts"] = np.bincount(at)[at] if len(at) else 0
-        self._parts.add(lines)
+        entries = np.empty(len(own), dtype=PART)
+        entries["identity"] = hashes(own.values("identity"))
+        entries["digest"] = numbers(own.column("digest"))
+        entries["row_no"] = _row_nos(chunk, own)
+        entries["part"] = own.numbers("part")
+        entries["parts"] = np.bincount(at)[at] if len(at) else 0
+        self._parts.add(entries)
 
     def _note_agreements(self, chunk: StagedChunk) -> None:
         """Take in one line for each agreement and user of the rows that can be sent, or were."""
-        fates = chunk.fates_by_row()[chunk.parts.numbers("at")]
-        valid = np.flatnonzero((fates == Fate.DUE) | (fates == Fate.ALREADY_SUCCEEDED))
+        decisions = chunk.decisions_by_row()[chunk.parts.numbers("at")]
+        valid = np.flatnonzero((decisions == RowDecision.DUE) | (decisions == RowDecision.ALREADY_SUCCEEDED))
         lanes = numbers(chunk.parts.column("lane"))[valid]
         _, first = np.unique(lanes[:, 0], return_index=True)
-        lines = np.zeros(len(first), dtype=AGREEMENT)
+        entries = np.zeros(len(first), dtype=AGREEMENT)
         agreements = listed(chunk.parts.column("agreement").take(pa.array(valid[first])))
-        # Half a hash will do: two agreements that hash alike are refused, and are not in the next run.
-        lines["agreement"][:, 0] = np.fromiter(map(hash, agreements), np.int64, len(first)).view(np.uint64)
-        lines["lane"] = lanes[first]
-        self._agreements.add(lines)
+        # Half of the hash is enough: agreements of equal hash are refused in this run only.
+        entries["agreement"][:, 0] = np.fromiter(map(hash, agreements), np.int64, len(first)).view(np.uint64)
+        entries["lane"] = lanes[first]
+        self._agreements.add(entries)
 
     def _note_tasks(self, chunk: StagedChunk, due: ArrowRows) -> None:
         first = due.take(np.flatnonzero(due.numbers("part") == 0))
         keys = chunk.rows.take(first.numbers("at")).values("request_key")
-        lines = np.empty(len(first), dtype=TASK)
-        lines["key"] = hashes(keys)
-        lines["row_no"] = _row_nos(chunk, first)
-        lines["is_one"] = [identity == key for identity, key in zip(first.values("identity"), keys, strict=True)]
-        self._tasks.add(lines)
+        entries = np.empty(len(first), dtype=TASK)
+        entries["key"] = hashes(keys)
+        entries["row_no"] = _row_nos(chunk, first)
+        entries["is_one"] = [identity == key for identity, key in zip(first.values("identity"), keys, strict=True)]
+        self._tasks.add(entries)
 
     def _note_balances(self, chunk: StagedChunk, due: ArrowRows) -> None:
-        lines = np.zeros(len(due), dtype=BALANCE)
+        entries = np.zeros(len(due), dtype=BALANCE)
         is_derived = due.numbers("key_is_derived")
-        lines["card"] = numbers(due.column("card"))
+        entries["card"] = numbers(due.column("card"))
         if not is_derived.all():
-            lines["identity"][~is_derived] = hashes(due.take(np.flatnonzero(~is_derived)).values("identity"))
-        lines["version"] = [version or "" for version in due.values("version")]
-        lines["row_no"] = _row_nos(chunk, due)
-        lines["points"] = due.numbers("points")
+            entries["identity"][~is_derived] = hashes(due.take(np.flatnonzero(~is_derived)).values("identity"))
+        entries["version"] = [version or "" for version in due.values("version")]
+        entries["row_no"] = _row_nos(chunk, due)
+        entries["points"] = due.numbers("points")
         # 0 is nobody.
         openids = np.fromiter(map(hash, due.values("openid")), np.int64, len(due))
-        lines["openid"] = np.where(openids == 0, 1, openids).view(np.uint64)
-        lines["is_derived"] = is_derived
-        self.balances.add(lines)
+        entries["openid"] = np.where(openids == 0, 1, openids).view(np.uint64)
+        entries["is_derived"] = is_derived
+        self.balances.add(entries)
 
-    def note_fixed(self, chunk: StagedChunk, fixed: Mapping[int, Line]) -> None:
+    def note_fixed(self, chunk: StagedChunk, fixed: Mapping[int, VariantDelivery]) -> None:
         """Take in the balances that were delivered in the stead of rows: they stand in their places."""
         if not fixed or self._api is not Api.POINTS:
             return
@@ -170,9 +170,9 @@ class DuplicateFinder:
         """Rule out the rows of agreements that have several users. Mostly there are none, and no leaf is looked at."""
         for lanes in contradicting_lanes(self._agreements):
             for chunk in chunks:
-                of_leaf = numbers(chunk.parts.column("lane"))[:, 0]
-                at = np.minimum(np.searchsorted(lanes, of_leaf), len(lanes) - 1)
-                rulings.rule(_row_nos(chunk, chunk.parts)[lanes[at] == of_leaf], Ruling.TWO_USERS)
+                of_chunk = numbers(chunk.parts.column("lane"))[:, 0]
+                at = np.minimum(np.searchsorted(lanes, of_chunk), len(lanes) - 1)
+                rulings.rule(_row_nos(chunk, chunk.parts)[lanes[at] == of_chunk], Ruling.TWO_USERS)
 
     def close(self) -> None:
         """Forget what was noted."""

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from pipeline.ledger.staging.staged_chunk import KEY_CONFLICT, Fate, StagedChunk
+from pipeline.ledger.staging.staged_chunk import KEY_CONFLICT, RowDecision, StagedChunk
 from pipeline.model import Fault
 
 
@@ -25,11 +25,11 @@ class Ruling(IntEnum):
     TWO_USERS = 8
 
 
-_FATES: Mapping[Ruling, Fate] = {
-    Ruling.DUPLICATE: Fate.DUPLICATE_ROW,
-    Ruling.SUPERSEDED: Fate.SUPERSEDED,
-    Ruling.DELIVERED: Fate.ALREADY_SUCCEEDED,
-    Ruling.UNCHANGED: Fate.UNCHANGED,
+_DECISIONS: Mapping[Ruling, RowDecision] = {
+    Ruling.DUPLICATE: RowDecision.DUPLICATE_ROW,
+    Ruling.SUPERSEDED: RowDecision.SUPERSEDED,
+    Ruling.DELIVERED: RowDecision.ALREADY_SUCCEEDED,
+    Ruling.UNCHANGED: RowDecision.UNCHANGED,
 }
 CONTRADICTION = "contradiction"
 _SOME_TIMES = (
@@ -71,13 +71,13 @@ class Rulings:
 
     def apply(self, chunk: StagedChunk) -> None:
         """Write into a leaf what is found about its rows, where nothing else is decided about them."""
-        ruled = self.of_row[chunk.first_row_no - 1 : chunk.first_row_no - 1 + len(chunk.fates)]
+        ruled = self.of_row[chunk.first_row_no - 1 : chunk.first_row_no - 1 + len(chunk.decisions)]
         if not ruled.any():
             return
-        fates = chunk.fates_by_row()
-        is_due = fates == Fate.DUE
-        for ruling, fate in _FATES.items():
-            fates[is_due & (ruled == ruling)] = fate
+        decisions = chunk.decisions_by_row()
+        is_due = decisions == RowDecision.DUE
+        for ruling, decision in _DECISIONS.items():
+            decisions[is_due & (ruled == ruling)] = decision
         for ruling, fault in _FAULTS.items():
             for at in np.flatnonzero(is_due & (ruled == ruling)).tolist():
                 chunk.invalidate(at, fault)

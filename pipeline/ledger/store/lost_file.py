@@ -33,7 +33,7 @@ class Place:
         return (found.st_dev, found.st_ino) == (self.device, self.inode)
 
 
-class Guard:
+class LostFileCheck:
     """
     Notices that the ledger was deleted, moved or replaced while it is open, and saves what it holds.
 

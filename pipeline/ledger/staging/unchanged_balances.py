@@ -18,7 +18,7 @@ from pipeline.ledger.records import RunRecord
 from pipeline.ledger.records import position as position_of
 from pipeline.ledger.rules.known_deliveries import balances_held, open_cards_among
 from pipeline.ledger.staging.duplicates.partitions import Table, digests, numbers_of
-from pipeline.ledger.staging.staged_chunk import Fate, StagedChunk
+from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.ledger.store.lease import IsGone, fences_of_others, is_account_in_use
 
 _AT_ONCE = 5_000
@@ -47,11 +47,11 @@ class Unchanged:
 
     def apply(self, connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
         """Leave out the rows of a leaf that are unchanged, where nothing else is decided about them."""
-        sure = self.sure[chunk.first_row_no - 1 : chunk.first_row_no - 1 + len(chunk.fates)]
-        fates = chunk.fates_by_row()
-        found = (sure != Sure.NOTHING) & (fates == Fate.DUE)
+        sure = self.sure[chunk.first_row_no - 1 : chunk.first_row_no - 1 + len(chunk.decisions)]
+        decisions = chunk.decisions_by_row()
+        found = (sure != Sure.NOTHING) & (decisions == RowDecision.DUE)
         if found.any() and fences_of_others(connection, run.job) == self.fences:
-            fates[found] = Fate.UNCHANGED
+            decisions[found] = RowDecision.UNCHANGED
             later = np.flatnonzero((found & (sure == Sure.UNCHANGED_LATER))[chunk.parts.numbers("at")])
             chunk.confirmed.update(dict.fromkeys(later.tolist(), True))
 
@@ -61,30 +61,30 @@ def find_unchanged(
     run: RunRecord,
     balances: Iterable[Iterable[Table]],
     rows: int,
-    keep_up: Callable[[], None],
+    heartbeat: Callable[[], None],
     *,
     is_gone: IsGone,
 ) -> Unchanged:
     """
     Judge the balances of a run, parted by their cards; none while another job may send balances of the account.
 
-    `is_gone` tells whether the holder of a job is dead, `keep_up` is called now and then.
+    `is_gone` tells whether the holder of a job is dead, `heartbeat` is called now and then.
     """
     found = Unchanged(np.zeros(rows, np.uint8), fences_of_others(connection, run.job))
     if is_account_in_use(connection, run, is_gone):
         return found
-    for lines in chain.from_iterable(balances):
+    for entries in chain.from_iterable(balances):
         # A key of the row's own may have been used for something else.
-        derived = np.flatnonzero(lines["is_derived"])
-        derived = derived[np.argsort(lines["card"][derived, 0])]
+        derived = np.flatnonzero(entries["is_derived"])
+        derived = derived[np.argsort(entries["card"][derived, 0])]
         for start in range(0, len(derived), _AT_ONCE):
-            _judge(connection, run, lines[derived[start : start + _AT_ONCE]], found.sure)
-        keep_up()
+            _judge(connection, run, entries[derived[start : start + _AT_ONCE]], found.sure)
+        heartbeat()
     return found
 
 
-def _judge(connection: sqlite3.Connection, run: RunRecord, lines: Table, sure: npt.NDArray[np.uint8]) -> None:
-    card, version, row_no = lines["card"], lines["version"], lines["row_no"]
+def _judge(connection: sqlite3.Connection, run: RunRecord, entries: Table, sure: npt.NDArray[np.uint8]) -> None:
+    card, version, row_no = entries["card"], entries["version"], entries["row_no"]
     cards = digests(card)
     held = np.array(balances_held(connection, run, cards), _HELD)
     if not len(held):
@@ -97,7 +97,7 @@ def _judge(connection: sqlite3.Connection, run: RunRecord, lines: Table, sure: n
     # As `is_overtaken` and `is_unchanged` say of one balance.
     position = position_of(run.run_no, 0) + row_no
     is_newest = np.where(is_reported, version > newest, position > held["position"][at])
-    is_held = (of_cards[at] == card).all(axis=1) & (held["points"][at] == lines["points"])
+    is_held = (of_cards[at] == card).all(axis=1) & (held["points"][at] == entries["points"])
     is_open = np.isin(card[:, 0], numbers_of(open_cards_among(connection, cards))[:, 0])
     is_unchanged = is_held & is_newest & ~is_open
     sure[row_no[is_unchanged] - 1] = np.where(version > newest, Sure.UNCHANGED_LATER, Sure.UNCHANGED)[is_unchanged]

@@ -7,26 +7,26 @@ from dataclasses import dataclass, field
 from pipeline.ledger.records import ROW_BITS, DeliveryState, RunRecord, position
 from pipeline.ledger.rules.fixes import (
     DELIVERED_OTHERWISE,
-    Line,
-    Standing,
+    OtherVariants,
+    VariantDelivery,
     first_variant,
     is_whole,
     knows_fixes,
-    lines_of,
     own_contents,
     own_keys,
-    standing_of_others,
+    state_of_other_variants,
+    variant_deliveries,
     variants_with,
     write_contents,
     write_first_variant,
     write_variant,
 )
-from pipeline.ledger.staging.staged_chunk import Fate, StagedChunk, Variant
+from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk, Variant
 from pipeline.model import Api, digest
 from pipeline.tables.mapped_chunk import MappedChunk, OriginOfRow
 
 # What is delivered, or was: of other rows nobody asks which variant they are.
-_COUNTS = (Fate.DUE, Fate.ALREADY_SUCCEEDED, Fate.UNCHANGED, Fate.DUPLICATE_ROW)
+_COUNTS = (RowDecision.DUE, RowDecision.ALREADY_SUCCEEDED, RowDecision.UNCHANGED, RowDecision.DUPLICATE_ROW)
 # The places of the first row and of its variant.
 _Known = tuple[int, int]
 _Pair = tuple[str, bytes]
@@ -41,7 +41,9 @@ class Recognition:
         self._keys = own_keys(connection, run) if self._knows_fixes else set()
         self._taken = _Taken()
 
-    def recognise(self, connection: sqlite3.Connection, staged: StagedChunk, mapped: MappedChunk) -> dict[int, Line]:
+    def judge(
+        self, connection: sqlite3.Connection, staged: StagedChunk, mapped: MappedChunk
+    ) -> dict[int, VariantDelivery]:
         """
         Skip the rows of a leaf whose fix was delivered, and note what its fixed rows are variants of.
 
@@ -109,7 +111,7 @@ class _Candidates:
         said = [*self._contents.values(), *self._said_first.values()]
         self._variants = variants_with(connection, run, {content for several in said for content in several})
         firsts = {first for known in self._variants.values() for first, _ in known}
-        self._lines = lines_of(connection, run, firsts | set(stood_for.values()))
+        self._lines = variant_deliveries(connection, run, firsts | set(stood_for.values()))
         self._connection = connection
 
     def is_as_first(self, at: int) -> bool:
@@ -118,7 +120,7 @@ class _Candidates:
 
     def note_unchanged(self, at: int, origin: OriginOfRow) -> None:
         """Note a row that came back as it was: it may go out, or be left out, while another variant of it does."""
-        if self._chunk.fates[at] == Fate.DUE:
+        if self._chunk.decisions[at] == RowDecision.DUE:
             place = position(self._run.run_no, self._chunk.first_row_no + at)
             first = position(origin.run_no, origin.row_no)
             self._chunk.variants[at] = Variant(first, place, self._parts_at(at), (), origin)
@@ -126,38 +128,38 @@ class _Candidates:
     def judge_fix(self, at: int, origin: OriginOfRow) -> None:
         """Note a fixed row as a variant; skip it where it was delivered before, refuse it where another one was."""
         staged, first = self._chunk, self._first_of(at, origin)
-        if staged.fates[at] != Fate.DUE:
+        if staged.decisions[at] != RowDecision.DUE:
             return
         row = (origin.run_no, origin.row_no)
         lines = [*self._lines.get(first, ()), *first_variant(self._connection, self._run, first, row)]
         same = {variant for one, variant in self._known(at) if one == first and variant != first}
         if any(is_whole(lines, variant) for variant in same):
-            staged.fates[at] = Fate.ALREADY_SUCCEEDED
+            staged.decisions[at] = RowDecision.ALREADY_SUCCEEDED
             return
         place = position(self._run.run_no, staged.first_row_no + at)
-        standing = standing_of_others(lines, place, self._pairs(at))
-        if standing is Standing.DELIVERED and self._run.api is Api.CUMULATION:
+        standing = state_of_other_variants(lines, place, self._pairs(at))
+        if standing is OtherVariants.DELIVERED and self._run.api is Api.CUMULATION:
             staged.refuse(at, DELIVERED_OTHERWISE.message)
             return
         staged.variants[at] = Variant(first, place, self._parts_at(at), self._contents[at], origin)
 
-    def judge_unfixed(self, at: int) -> Line | None:
+    def judge_unfixed(self, at: int) -> VariantDelivery | None:
         """Skip a row that was fixed, where a fix was delivered, and return that; else let it wait for an open fix."""
         staged = self._chunk
-        if staged.fates[at] not in (Fate.DUE, Fate.INVALID):
+        if staged.decisions[at] not in (RowDecision.DUE, RowDecision.INVALID):
             return None
         for first in self._firsts(at):
             lines = self._lines.get(first, [])
             own = self._pairs(at) | {line.pair for line in lines if line.variant == first}
-            standing = standing_of_others(lines, first, own)
-            if standing is Standing.DELIVERED:
+            standing = state_of_other_variants(lines, first, own)
+            if standing is OtherVariants.DELIVERED:
                 self._taken.unfixed.add(first)
-                staged.fates[at] = Fate.FIXED_ALREADY
+                staged.decisions[at] = RowDecision.FIXED_ALREADY
                 staged.faults.pop(at, None)
                 place = position(self._run.run_no, staged.first_row_no + at)
                 staged.variants[at] = Variant(first, place, (), self._contents[at])
                 return next(line for line in lines if line.variant != first and _counts(line))
-            if standing is Standing.OPEN and staged.fates[at] == Fate.DUE:
+            if standing is OtherVariants.OPEN and staged.decisions[at] == RowDecision.DUE:
                 staged.variants[at] = Variant(first, first, self._parts_at(at))
         return None
 
@@ -186,7 +188,7 @@ class _Candidates:
         Of invalid rows that say the same each is one: nobody may have fixed as many as there are.
         """
         firsts = dict.fromkeys(first for first, variant in self._known(at) if first == variant)
-        is_invalid = self._chunk.fates[at] == Fate.INVALID
+        is_invalid = self._chunk.decisions[at] == RowDecision.INVALID
         return [first for first in firsts if not (is_invalid and first in self._taken.unfixed)]
 
     def _known(self, at: int) -> Iterator[_Known]:
@@ -200,7 +202,7 @@ class _Candidates:
         return {(str(identity), bytes(content)) for _, identity, content, *_ in self._parts.get(at, ())}  # type: ignore[call-overload]
 
 
-def _counts(line: Line) -> bool:
+def _counts(line: VariantDelivery) -> bool:
     return line.state is DeliveryState.SUCCEEDED and line.is_current
 
 
@@ -219,12 +221,12 @@ def write_variants(connection: sqlite3.Connection, run: RunRecord, staged: Stage
     """Write the variants that a leaf's rows are, where they count or may count."""
     if not staged.variants:
         return
-    parts = _parts_of(staged, {at for at in staged.variants if staged.fates[at] in _COUNTS})
+    parts = _parts_of(staged, {at for at in staged.variants if staged.decisions[at] in _COUNTS})
     for at, noted in staged.variants.items():
-        if staged.fates[at] == Fate.FIXED_ALREADY:
+        if staged.decisions[at] == RowDecision.FIXED_ALREADY:
             # A row of this run is that row: no other one is.
             write_contents(connection, run, origin=noted.first, variant=noted.place, contents=noted.contents)
-        if staged.fates[at] not in _COUNTS:
+        if staged.decisions[at] not in _COUNTS:
             continue
         if noted.origin is not None and noted.contents:
             row = (noted.origin.run_no, noted.origin.row_no)

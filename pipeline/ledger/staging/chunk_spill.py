@@ -1,4 +1,4 @@
-"""Where leaves lie between being read and being decided on, so that memory stays flat."""
+"""Chunks that wait for the decision, in memory or in a spill file, so that memory stays bounded."""
 
 import pickle
 from collections.abc import Iterator
@@ -7,22 +7,23 @@ from pathlib import Path
 from pipeline.ledger.staging.staged_chunk import StagedChunk
 from pipeline.ledger.store.spill_file import SpillFile
 
-_HELD_BYTES = 8 << 20
+# Bytes of chunks that are kept in memory.
+_MEMORY_BYTES = 8 << 20
 
 
 class ChunkSpill:
     """
-    Leaves, kept in order.
+    Staged chunks, in order.
 
-    Nothing here has to outlive a crash: a run that died while it was staged is staged anew.
+    They need not outlive a crash: a run that died while staging is staged again.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = SpillFile(folder, _HELD_BYTES)
+        self._file = SpillFile(folder, _MEMORY_BYTES)
         self._sizes: list[int] = []
 
     def add(self, chunk: StagedChunk) -> None:
-        """Keep a leaf."""
+        """Add a chunk."""
         data = pickle.dumps(chunk, protocol=pickle.HIGHEST_PROTOCOL)
         self._file.add(data)
         self._sizes.append(len(data))
@@ -36,5 +37,5 @@ class ChunkSpill:
             yield chunk
 
     def close(self) -> None:
-        """Forget the leaves."""
+        """Delete the chunks."""
         self._file.close()
