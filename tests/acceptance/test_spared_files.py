@@ -113,7 +113,7 @@ def test_rows_fixed_where_they_lay_are_kept_when_the_report_is_written_again(don
     ended = done.backfill("report", report.name)
 
     assert (ended.exit_code, file.read_bytes()) == (0, fixed)
-    assert f"{file} was given back as an input, and stays as it is" in ended.stderr
+    assert f"{file} is an input of a run and was not changed" in ended.stderr
     assert (report / "summary.json").is_file()
 
 
