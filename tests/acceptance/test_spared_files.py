@@ -152,7 +152,7 @@ def test_the_simulators_journal_is_added_to_no_other_file(done: Night) -> None:
     ended = done.backfill("simulate", "--port", "0", "--journal", "backfill.toml")
 
     assert (ended.exit_code, contents(done)) == (2, before)
-    assert "is there and is no journal" in ended.stderr
+    assert "exists and is not a journal" in ended.stderr
 
 
 def test_the_simulators_keys_replace_no_key(done: Night, tmp_path: Path) -> None:
@@ -166,4 +166,4 @@ def test_the_simulators_keys_replace_no_key(done: Night, tmp_path: Path) -> None
     ended = done.backfill("simulate", "--port", "0", "--keys", str(folder))
 
     assert (ended.exit_code, real.read_text()) == (2, "a real key")
-    assert "is there and is no test key" in ended.stderr
+    assert "exists and is not a test key" in ended.stderr
