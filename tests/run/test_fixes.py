@@ -13,7 +13,7 @@ from pipeline.run.fixes import Fixes
 from pipeline.tables.chunk import Chunk
 from pipeline.tables.mapped_chunk import OriginOfRow
 from pipeline.tables.text_columns import column_of
-from tests.acceptance.night import order
+from tests.acceptance.workspace import order
 
 COLUMNS = tuple(order(1))
 CONSTANTS = {"partner_id": "2088000000000000", "amount_name": "消费金额"}

@@ -304,4 +304,4 @@ def test_the_command_without_keys_prints_the_accounts(tmp_path: Path) -> None:
         run(parser.parse_args(options))
 
     assert '[accounts.card]\nplatform = "wechatpay"' in printed.getvalue()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["journal.jsonl", "faults.toml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["faults.toml", "journal.jsonl"]
