@@ -62,17 +62,21 @@ def _send_again(summary: Summary, tally: Tally) -> list[Step]:
     """Return the step that sends the open rows of a finished run again."""
     open_rows = sum(tally.counts[status] for status in _OPEN)
     if tally.new_keys_wanted:
-        text = f"The platform asks for new request keys for {_rows(tally.new_keys_wanted)}. Send them with new keys"
-        also = f", and {_rows(open_rows)} left open with their old keys" if open_rows else ""
+        text = f"Send {_rows(tally.new_keys_wanted)} with new request keys, as the platform demands"
+        also = f", and {_open_rows(open_rows)} with the old keys" if open_rows else ""
         return [Step(f"{text}{also}:", _command("rerun", summary.run_id, "--new-keys"))]
     if open_rows:
-        text = f"Send the {_rows(open_rows)} left open again, with the same keys (the platform counts each once):"
+        text = f"Send the {_open_rows(open_rows)} again with the same keys (the platform counts each once):"
         return [Step(text, _command("rerun", summary.run_id))]
     return []
 
 
 def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def _open_rows(count: int) -> str:
+    return "1 open row" if count == 1 else f"{count:,} open rows"
 
 
 def _command(*words: str) -> str:

@@ -17,7 +17,7 @@ _TEMPLATE = Path(__file__).with_name("report.html.template")
 _MEANINGS = {
     Status.SUCCEEDED: "Confirmed by the platform, signature verified.",
     Status.SKIPPED: "Nothing to send.",
-    Status.INVALID: "Not sent: the row is wrong. Fix the row.",
+    Status.INVALID: "Not sent: the row is wrong and needs a fix.",
     Status.REJECTED: "Refused by the platform for good.",
     Status.UNKNOWN: "May have been applied: no trusted answer came.",
     Status.BLOCKED: "Not sent: a row that it depends on did not succeed.",

@@ -60,7 +60,7 @@ def test_the_demo_shows_every_status_and_fixes_rows(tmp_path: Path, commands: Pa
         ("states", 0, "rows 2 succeeded 2"),
         ("points", 0, "rows 1 succeeded 1"),
     ]
-    assert "no key was applied twice, and what the reports call succeeded is what was applied" in demo.stdout
+    assert "OK: no key was applied twice; the rows reported as succeeded are exactly those applied" in demo.stdout
     assert len(list((tmp_path / ".demo" / "reports").glob("*/report.html"))) == len(ends)
     assert files_of(tmp_path / "sample_data") == files_of(CHECKOUT / "sample_data")
 
@@ -72,7 +72,7 @@ def test_the_demo_fails_after_an_unexpected_exit_code(tmp_path: Path, commands: 
 
     demo = run_demo(tmp_path, commands)
 
-    assert (demo.returncode, demo.stderr) == (1, "demo: exit code 1 where 3 was expected\n")
+    assert (demo.returncode, demo.stderr) == (1, "demo: exit code 1, expected 3\n")
 
 
 def load_audit() -> ModuleType:
@@ -119,6 +119,6 @@ def test_the_audit_finds_differences_of_reports_and_platform(tmp_path: Path) -> 
     journal = [*applied, entry("alipay.cumulation", "A", "repeated"), entry("alipay.cumulation", "B", "refused")]
 
     assert list(load_audit().contradictions(journal, tmp_path)) == [
-        "alipay.cumulation B was reported as succeeded, and never applied",
-        "alipay.cumulation D was applied, and never reported as such",
+        "alipay.cumulation B was reported as succeeded, but never applied",
+        "alipay.cumulation D was applied, but never reported as succeeded",
     ]

@@ -69,7 +69,7 @@ def tally_of(outcome: Callable[..., Outcome], new_keys: int, **counts: int) -> T
             3,
             0,
             {"unknown": 1, "blocked": 1, "unsent": 1},
-            [("Send the 3 rows left open again, with the same keys (the platform counts each once):", "rerun {run}")],
+            [("Send the 3 open rows again with the same keys (the platform counts each once):", "rerun {run}")],
             id="open-rows",
         ),
         pytest.param(
@@ -92,7 +92,7 @@ def tally_of(outcome: Callable[..., Outcome], new_keys: int, **counts: int) -> T
             {"rejected": 1},
             [
                 (
-                    "The platform asks for new request keys for 1 row. Send them with new keys:",
+                    "Send 1 row with new request keys, as the platform demands:",
                     "rerun {run} --new-keys",
                 )
             ],
@@ -105,8 +105,7 @@ def tally_of(outcome: Callable[..., Outcome], new_keys: int, **counts: int) -> T
             {"rejected": 2, "unknown": 1},
             [
                 (
-                    "The platform asks for new request keys for 1 row. Send them with new keys, and 1 row left "
-                    "open with their old keys:",
+                    "Send 1 row with new request keys, as the platform demands, and 1 open row with the old keys:",
                     "rerun {run} --new-keys",
                 ),
                 (
