@@ -40,8 +40,8 @@ _SETTINGS = ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -16384", "PRAGMA w
 _THESE = "FROM dues WHERE due_no BETWEEN :first AND :last"
 # The ledger's state of dues that the platform confirmed at the first attempt, at 1,000 per second.
 _DELIVER = (
-    "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no)"
-    f" SELECT :account_no, :api, identity, digest, :state, due_no {_THESE}",
+    "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no, intended_at)"
+    f" SELECT :account_no, :api, identity, digest, :state, due_no, CAST(:began AS INTEGER) {_THESE}",
     "INSERT INTO cards (account_no, card, confirmed_points, unsettled, newest_identity, newest_version,"
     " newest_position) SELECT :account_no, card, points, 0, identity, version, position"
     f" {_THESE} AND +card IS NOT NULL",
@@ -59,6 +59,8 @@ def make(folder: Path, job: str, source: str) -> int:
     clock = SystemClock()
     config = open_config(folder / "backfill.toml", {}, clock, job)
     with closing(Ledger(config.ledger_path, clock, this_process(), connect=_unsynced)) as ledger:
+        # Its file belongs to the past: a ledger without it counts as one that was restored.
+        ledger.quotas()
         return _run(config, ledger, clock, config.jobs[job], source)
 
 

@@ -55,11 +55,16 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A pause of sending: reason, begin, and end if known; times are steady seconds."""
+    """
+    A pause of sending: reason, begin, and end if known; times are steady seconds.
+
+    Without `holds_up`, sending goes on, and the reason is only reported.
+    """
 
     reason: str
     since: float
     until: float | None = None
+    holds_up: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +201,8 @@ class Payload:
     - `lane`: names the lane
     - `refund_of`: request key of the payment that must succeed first
     - `key_is_derived`: the key was made from the row
+    - `agreement`: the agreement of a report, marked if an open_id names its user; `openid`: the user of a card; neither
+      may have two users in one run
     """
 
     api: Api
@@ -207,6 +214,8 @@ class Payload:
     balance: Balance | None = None
     key_is_derived: bool = False
     state: ObjectState | None = None
+    agreement: str | None = field(default=None, repr=False)
+    openid: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

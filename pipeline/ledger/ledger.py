@@ -4,27 +4,36 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.clock import Clock
-from pipeline.errors import LedgerError
+from pipeline.errors import LedgerError, SettingsError
 from pipeline.ledger.history import left, origins, outcomes, runs
+from pipeline.ledger.history.prune import Pruned, PruneFile, prune
 from pipeline.ledger.records import InputRecord, NewRun, RunRecord, RunState
 from pipeline.ledger.run_ledger import OpenFile, RunLedger
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.ledger.store import generations, lease
-from pipeline.ledger.store.database import Connect, connect, open_ledger, wal_path, with_clear_errors
+from pipeline.ledger.store.database import Connect, connect, open_for_reading, open_ledger, wal_path, with_clear_errors
 from pipeline.ledger.store.in_place import Guard, Place
 from pipeline.ledger.store.lease import IsDead, Lease, LeaseOwner
+from pipeline.ledger.store.log_size import LogSize
 from pipeline.ledger.store.quotas import QuotaStore, quota_path
+from pipeline.ledger.store.space import Space, give_back
 from pipeline.ledger.store.traces import NO_TRACES, Traces, accept, has_sent, refuse_if_behind
 from pipeline.ledger.store.transactions import Transactions
+from pipeline.ledger.store.write_lock import WriteLock
 from pipeline.model import Api, Status
 from pipeline.tables.outcome_page import Outcome, OutcomePage
 from pipeline.tables.row_mark import RowMark
 
+T = TypeVar("T")
+
+# Between transactions that others may want to write between.
+_PAUSE_SECONDS = 0.05
 _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -34,7 +43,7 @@ class Ledger:
 
     Reading is done on a connection of its own, so that it neither waits for a commit nor sees half of one. `traces`
     show whether the file is the newest; `is_dead` tells whether the holder of a job surely runs no more; `connect`
-    opens the file.
+    opens the file. With `only_reads` nothing is written, and the file may lie on read-only media.
     """
 
     def __init__(
@@ -46,6 +55,7 @@ class Ledger:
         traces: Traces = NO_TRACES,
         is_dead: IsDead = lease.is_dead,
         connect: Connect = connect,
+        only_reads: bool = False,
     ) -> None:
         self.path = path
         self._traces = traces
@@ -53,7 +63,7 @@ class Ledger:
         self._owner = owner
         self._is_dead = is_dead
         self._connect = connect
-        self._file = self._open()
+        self._file = self._open_for_reading() if only_reads else self._open()
         self._quotas: QuotaStore | None = None
 
     def _open(self) -> OpenFile:
@@ -63,6 +73,8 @@ class Ledger:
             # The log is there since the version was looked at, and stays as long as the file is open.
             places = [Place.of(file) for file in (path, wal_path(path)) if file.exists()]
             reader, reading = self._connect(path), threading.Lock()
+            lock = WriteLock(self._clock)
+            lock.prepare(writer)
         return OpenFile(
             path=path,
             writer=writer,
@@ -70,6 +82,22 @@ class Ledger:
             reading=reading,
             marks=self._traces.marks(),
             guard=Guard(path, places, reader, reading),
+            lock=lock,
+            log=LogSize(path, self._clock, self._connect),
+        )
+
+    def _open_for_reading(self) -> OpenFile:
+        with with_clear_errors(self.path):
+            connection, reading = open_for_reading(self.path), threading.Lock()
+        return OpenFile(
+            path=self.path,
+            writer=connection,
+            reader=connection,
+            reading=reading,
+            marks=self._traces.marks(),
+            guard=Guard(self.path, [], connection, reading),
+            lock=WriteLock(self._clock),
+            log=LogSize(self.path, self._clock, self._connect),
         )
 
     def quotas(self) -> QuotaStore:
@@ -157,6 +185,37 @@ class Ledger:
         """Raise LedgerBehind where something was sent that the ledger does not know of."""
         self._file.read(lambda c: refuse_if_behind(c, self.path, self._traces))
 
+    def prune(self, *, runs_before: datetime, deliveries_before: datetime | None = None) -> Pruned:
+        """
+        Delete runs that ended before a moment, and deliveries older than another one, where one is given.
+
+        May be done while other processes run jobs. Raises LedgerBehind where a resync has to come first.
+        """
+        self.refuse_if_behind()
+        return prune(self._prune_file(), runs_before=runs_before, deliveries_before=deliveries_before)
+
+    def _prune_file(self) -> PruneFile:
+        transactions = Transactions(self._file.writer, lock=self._file.lock)
+
+        def commit(write: Callable[[sqlite3.Connection], T]) -> T:
+            began_at = self._clock.steady()
+            with with_clear_errors(self.path):
+                result = transactions.run(write)
+            # Jobs of other processes get at least half of the time.
+            self._clock.sleep(max(_PAUSE_SECONDS, self._clock.steady() - began_at))
+            return result
+
+        def is_live(connection: sqlite3.Connection, run: RunRecord) -> bool:
+            return lease.is_live(connection, run.run_id, self._owner, self._clock.now(), self._is_dead)
+
+        return PruneFile(read=self._file.read, commit=commit, is_live=is_live)
+
+    def give_back_space(self) -> Space:
+        """Give free pages of the file back to the disk, as far as no run of another process is disturbed."""
+        is_held = self._file.read(lambda c: lease.is_any_held(c, self._owner, self._clock.now(), self._is_dead))
+        with with_clear_errors(self.path):
+            return give_back(self._file.writer, self.path, lambda: self._clock.sleep(_PAUSE_SECONDS), is_held=is_held)
+
     def begin(self, new: NewRun, merchant: str, *, copied: RunRecord | None = None, resync: bool = False) -> RunLedger:
         """
         Take the job for a new run and write it down. The caller concludes or leaves it.
@@ -173,7 +232,8 @@ class Ledger:
                 refuse_if_behind(connection, self.path, self._traces)
             account_no = self._bind(connection, new.api, new.account, merchant)
             if copied is not None:
-                _refuse_of_before(copied, account_no)
+                # It may have been pruned since it was looked at.
+                _refuse_of_before(runs.find(connection, copied.run_id), account_no)
             return runs.begin(connection, new, account_no), held
 
         return RunLedger(self._file, self._clock, *self._take(write), self._is_dead)
@@ -224,15 +284,15 @@ class Ledger:
 
     def _take(self, write: Callable[[sqlite3.Connection], tuple[RunRecord, Lease]]) -> tuple[RunRecord, Lease]:
         with with_clear_errors(self.path):
-            run, held = Transactions(self._file.writer).run(write)
+            run, held = Transactions(self._file.writer, lock=self._file.lock).run(write)
         self._file.guard.check(run.run_id)
         return run, held
 
 
 def _refuse_of_before(run: RunRecord, account_no: int) -> None:
-    """Raise LedgerError where a run of balances or states is of a former generation: newer ones may have been sent."""
+    """Raise SettingsError where a run of balances or states is of a former generation: later ones may be sent."""
     if run.account_no != account_no:
-        raise LedgerError(
-            f"run {run.run_id} began before a `--resync`: what it left may be older than what the platform holds; "
-            f"`backfill run {run.job}` sends the newest export"
-        )
+        raise SettingsError(
+            [f"RUN {run.run_id} began before a `--resync`: what it left may be older than what the platform holds; "
+             f"`backfill run {run.job}` sends the newest export"]
+        )  # fmt: skip

@@ -129,7 +129,12 @@ def let_pass(_decided: Decided) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What a run still has to deliver. `position` orders balances and states by when they were first staged."""
+    """
+    What a run still has to deliver.
+
+    `position` orders balances and states by when they were first staged; for a state it is that of the last row which
+    says the same.
+    """
 
     due_no: int
     row_no: int

@@ -27,9 +27,11 @@ from pipeline.ledger.store.database import with_clear_errors
 from pipeline.ledger.store.group_commit import GroupCommit
 from pipeline.ledger.store.in_place import Guard
 from pipeline.ledger.store.lease import IsDead, IsGone, Lease
+from pipeline.ledger.store.log_size import LogSize
 from pipeline.ledger.store.marks import Mark, Marks
 from pipeline.ledger.store.transactions import Transactions
-from pipeline.model import LaneOrder
+from pipeline.ledger.store.write_lock import WriteLock
+from pipeline.model import LaneOrder, Wait
 from pipeline.tables.outcome_page import Outcome
 
 # numpy and Arrow take a tenth of a second to import, and only a run's first act needs them.
@@ -49,7 +51,11 @@ _DOUBT_SECONDS = lease.LEASE_SECONDS / 2
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """A ledger's file: connections that write and that read, marks outside of it, and whether it is in its place."""
+    """
+    A ledger's file: connections that write and that read, marks outside of it, and whether it is in its place.
+
+    `lock` is the file's write lock, `log` the size of its write-ahead log.
+    """
 
     path: Path
     writer: sqlite3.Connection
@@ -57,6 +63,8 @@ class OpenFile:
     reading: threading.Lock
     marks: Marks
     guard: Guard
+    lock: WriteLock
+    log: LogSize
 
     def read(self, ask: Callable[[sqlite3.Connection], T]) -> T:
         """Return what a question to the file is answered."""
@@ -97,8 +105,8 @@ class RunLedger:
         self._file = file
         self._lease = held
         self._clock = clock
-        self._transactions = Transactions(file.writer, lambda c: lease.check(c, held))
-        self._entries = GroupCommit(self._record)
+        self._transactions = Transactions(file.writer, lambda c: lease.check(c, held), file.lock)
+        self._entries = GroupCommit(self._record, self._on_look)
         self._renewed_at = self._clock.steady()
         self._staging: Staging | None = None
         self._file_names: dict[int, str] = {}
@@ -235,14 +243,13 @@ class RunLedger:
         self._commit_at_length(write)
         return count
 
-    def lanes(self, order: LaneOrder = LaneOrder.SOURCE, rows: int | None = None) -> Iterator[list[Due]]:
+    def lanes(self, order: LaneOrder = LaneOrder.SOURCE, rows: int | None = None) -> Iterator[Iterable[Due]]:
         """
-        Yield what is due, lane by lane; within a lane the order is always that of the source.
+        Return what is due, lane by lane; within a lane the order is that of the source, or by when a state changed.
 
         With `rows` it is what is due of so many rows, the first that are left.
         """
-        with with_clear_errors(self._file.path):
-            yield from queue.lanes(self._file.reader, self._file.reading, self.run, order, rows)
+        return queue.lanes(self._file.read, self.run, order, rows)
 
     def intend(self, dues: Sequence[Due]) -> list[Admission]:
         """Put the intents on disk, or say why one may not be sent."""
@@ -259,7 +266,12 @@ class RunLedger:
     def _record(self, entries: Sequence[Entry]) -> list[Admission | None]:
         def write(connection: sqlite3.Connection) -> tuple[list[Admission | None], Mark | None]:
             admissions = deliveries.record(
-                connection, self.run, entries, generation=self._generation, is_gone=self._is_gone
+                connection,
+                self.run,
+                entries,
+                generation=self._generation,
+                is_gone=self._is_gone,
+                now=int(self._clock.now().timestamp()),
             )
             is_sending = any(isinstance(admission, Go) for admission in admissions)
             return admissions, generations.count(connection) if is_sending else None
@@ -270,9 +282,22 @@ class RunLedger:
             self._file.marks.note(mark)
         return admissions
 
+    def on_look(self, call: Callable[[], None] | None) -> None:
+        """Have this called about once a second while a thread waits for another process; None: nobody is called."""
+        self._file.lock.on_look = call
+
+    def _on_look(self) -> None:
+        if self._file.lock.on_look is not None:
+            self._file.lock.on_look()
+
+    def waiting(self) -> list[Wait]:
+        """Return what writing to the ledger waits for, and whatever else others do to it."""
+        return [*self._file.lock.waiting(), *self._file.log.waiting()]
+
     def keep_up(self) -> None:
         """Put on disk what was settled, and keep the job; called a few times a second."""
         self._file.guard.check(self.run.run_id)
+        self._file.log.check(self.run.run_id)
         self._entries.flush()
         self._renew_after(_RENEW_SECONDS)
 

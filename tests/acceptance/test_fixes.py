@@ -139,6 +139,25 @@ def test_the_same_fixes_run_twice_are_sent_once(spoiled: Workspace) -> None:
     assert [shown(spoiled, run.name)["left"] for run in spoiled.reports()] == [0, 0, 0]
 
 
+def test_one_of_contradicting_rows_is_fixed_and_all_are_sent(workspace: Workspace) -> None:
+    """The other rows are run again unchanged; an equal row that was left out counts under no other key either."""
+    agreed = order(1)["agreement_no"]
+    workspace.export("orders.csv", [order(1), order(1), order(2, agreement_no=agreed)])
+    workspace.backfill("run", "orders")
+    first = workspace.reports()[-1].name
+    contradicted = workspace.results()
+    other_keys = fixed(workspace, {"A1": {"out_biz_no": "B1"}, "A2": order(2)}, "other-keys.csv")
+
+    workspace.backfill("run", "orders", fixed(workspace, {"A2": order(2)}))
+
+    assert contradicted == ["invalid contradiction"] * 3
+    assert workspace.results() == ["succeeded SUCCESS", "skipped duplicate_row", "succeeded SUCCESS"]
+    assert shown(workspace, first)["left"] == 0
+    workspace.backfill("run", "orders", other_keys)
+    assert workspace.results() == ["invalid key_conflict", "invalid key_conflict", "skipped already_succeeded"]
+    assert sorted(workspace.requests()) == ["A1", "A2"]
+
+
 def test_a_row_split_into_two_needs_both(spoiled: Workspace) -> None:
     """A row fixed as 2 rows is left until both succeeded; the second row alone is refused while it has its mark."""
     first = spoiled.reports()[-1].name

@@ -142,7 +142,7 @@ def test_open_balances_of_an_earlier_generation_are_not_sent(workspace: Workspac
 
     # No points are left to resume; this is reported before anything else.
     assert (rerun.exit_code, resumed.exit_code, went_on.exit_code) == (2, 3, 0)
-    assert f"run {points} began before a `--resync`: what it left may be older" in rerun.stderr
+    assert f"RUN {points} began before a `--resync`: what it left may be older" in rerun.stderr
 
 
 def test_an_export_key_confirms_a_balance_only_if_it_is_new(workspace: Workspace) -> None:

@@ -64,18 +64,18 @@ def test_columns_of_one_name_that_no_field_uses_are_read(
 @pytest.mark.parametrize(
     ("extra", "more", "says"),
     [
-        pytest.param([("point_balance", "1")], "", '2 columns are called "point_balance"', id="field"),
+        pytest.param([("point_balance", "1")], "", '2 columns are named "point_balance"', id="field"),
         pytest.param([("Updated_At", ""), ("updated_at ", "")], "", '"Updated_At" and "updated_at "', id="near names"),
         pytest.param(
             [("积分", "1"), ("积分", "2")],
             '[jobs.points.columns]\npoint_balance = "积分"',
-            '2 columns are called "积分", and point_balance can come from one only',
+            '2 columns are named "积分", but point_balance needs one',
             id="named column",
         ),
         pytest.param(
             [("state", "1"), ("state", "1")],
             '[jobs.points.filter]\nState = ["1"]',
-            '2 columns are called "state", and the filter',
+            '2 columns are named "state", and the filter',
             id="filter",
         ),
     ],

@@ -183,4 +183,4 @@ def test_a_filter_without_its_column_is_refused(player: Player) -> None:
     words = '[jobs.tasks.filter]\n"订单状态" = ["已完成"]\n'
     player.prepare(job("tasks", ["tasks.csv"], more=words), {"tasks.csv": csv_of([task(1, 单状态="已完成")])})
 
-    player.play([run("run tasks", 2, sent=[], says=['no column "订单状态", which the filter looks at', "单状态"])])
+    player.play([run("run tasks", 2, sent=[], says=['no column "订单状态" for the filter', "单状态"])])

@@ -18,7 +18,6 @@ from pipeline.map import rekey, retarget
 from pipeline.model import Api, Export, Status
 from pipeline.run.stage import TakesRows
 from pipeline.write.answers.verdict import Refused, Succeeded, TryAgain, Verdict
-from pipeline.write.lanes import payments_first
 from pipeline.write.settlement import History, settle
 from tests.contract.staged_rows import StagedRow, mapped_of
 from tests.moved_clock import MovedClock
@@ -133,7 +132,7 @@ class Nights:
 
     def deliver(self, run: RunLedger, answers: Mapping[str, Verdict], most: int | None = None) -> RunRecord:
         """Send what is due, but no more than so much, and conclude the run."""
-        dues = [due for lane in run.lanes() for due in payments_first(lane)]
+        dues = [due for lane in run.lanes() for due in lane]
         for due in dues[:most]:
             self.carry(run, due, answers.get(named(due), DONE))
         is_cut = most is not None and most < len(dues)
@@ -182,6 +181,11 @@ class Nights:
 def named(due: Due) -> str:
     """Return what a due is called here: its identity, or a state by its number and code."""
     return due.identity if due.state is None else f"{due.request_key}/{orjson.loads(due.body)['biz_state_code']}"
+
+
+def first_due(run: RunLedger) -> Due:
+    """Return the first due of the first lane of a run."""
+    return next(iter(next(run.lanes())))
 
 
 def ended(admission: Admission, answer: Verdict) -> Settlement:

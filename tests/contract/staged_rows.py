@@ -44,19 +44,28 @@ def _refused(row: StagedRow) -> Invalid:
     return Invalid((Fault(row.code or "", row.message or ""),), row.request_key)
 
 
-def order(key: str, content: str = "1", *, user: str = "u", refund_of: str | None = None) -> StagedRow:
-    fields = {"out_biz_no": key, "content": content}
-    body = orjson.dumps(fields if refund_of is None else fields | {"pay_out_biz_no": refund_of})
-    return StagedRow(
-        0,
-        (key, content),
-        (
-            Payload(
-                api=Api.CUMULATION, request_key=key, identity=key, body=body, lane=digest(user), refund_of=refund_of
-            ),
-        ),
-        key,
+def order(
+    key: str,
+    content: str = "1",
+    *,
+    user: str = "u",
+    refund_of: str | None = None,
+    agreement: str | None = None,
+    names: str = "user_id",
+) -> StagedRow:
+    """Return an order of an agreement, of one that each user has where none is named; `names` is the user's field."""
+    agreed = agreement or f"agreement of {user}"
+    fields = {"out_biz_no": key, "content": content, names: user}
+    payload = Payload(
+        api=Api.CUMULATION,
+        request_key=key,
+        identity=key,
+        body=orjson.dumps(fields if refund_of is None else fields | {"pay_out_biz_no": refund_of}),
+        lane=digest(agreed, user),
+        refund_of=refund_of,
+        agreement=agreed if names == "user_id" else f"{names} {agreed}",
     )
+    return StagedRow(0, (key, content), (payload,), key)
 
 
 def task(key: str, times: int = 1, content: str = "1") -> StagedRow:
@@ -65,12 +74,23 @@ def task(key: str, times: int = 1, content: str = "1") -> StagedRow:
     return StagedRow(0, (key, str(times)), tuple(payloads), key)
 
 
-def balance(card: str, points: int, *, key: str | None = None, version: str | None = None) -> StagedRow:
+def balance(
+    card: str, points: int, *, key: str | None = None, version: str | None = None, openid: str = "o"
+) -> StagedRow:
     """Return a balance; without a key it gets one that is made from the row."""
     number = key or f"{card}={points}@{version or ''}"
-    body = orjson.dumps({"card": card, "out_request_no": number, "point_balance": points})
+    fields = {"card": card, "out_request_no": number, "point_balance": points, "openid": openid}
     what = Balance(digest(card), points, version)
-    payload = Payload(Api.POINTS, number, number, body, what.card, balance=what, key_is_derived=key is None)
+    payload = Payload(
+        api=Api.POINTS,
+        request_key=number,
+        identity=number,
+        body=orjson.dumps(fields),
+        lane=what.card,
+        balance=what,
+        key_is_derived=key is None,
+        openid=openid,
+    )
     return StagedRow(0, (card, str(points)), (payload,), number)
 
 

@@ -27,6 +27,7 @@ from tests.contract.nights import (
     Opens,
     conclude,
     ended,
+    first_due,
 )
 from tests.contract.staged_rows import StagedRow, balance, invalid, order, task
 
@@ -102,7 +103,7 @@ def begun(nights: MakeNights) -> tuple[Nights, Due]:
     orders = nights()
     run = orders.begin()
     orders.stage(run, [order("A"), order("B")])
-    due = next(run.lanes())[0]
+    due = first_due(run)
     assert orders.intend(run, due) == Go(doubt=False)
     return orders, due
 
@@ -121,7 +122,7 @@ def test_a_resumed_run_sends_the_same_bytes_and_knows_of_the_doubt(begun: tuple[
     orders, due = begun
     run = opens().take_up(opens().find("last"), orders.owner)
 
-    again = next(run.lanes())[0]
+    again = first_due(run)
 
     assert again == due
     assert run.intend([again]) == [Go(doubt=True, before=DeliveryState.SENDING)]
@@ -131,9 +132,9 @@ def test_a_settlement_that_was_not_yet_on_disk_is_lost_whole(begun: tuple[Nights
     """A settlement that a crash takes leaves the intent as it was, and never a part of itself."""
     orders, _ = begun
     crashed = opens().take_up(opens().find("last"), orders.owner)
-    lane = next(crashed.lanes())
-    crashed.intend([lane[0]])
-    crashed.settle(lane[0], Settlement(Status.SUCCEEDED, "SUCCESS", leaves=DeliveryState.SUCCEEDED))
+    due = first_due(crashed)
+    crashed.intend([due])
+    crashed.settle(due, Settlement(Status.SUCCEEDED, "SUCCESS", leaves=DeliveryState.SUCCEEDED))
 
     assert orders.reported_rows(opens().find("last"))[0] == ("A", Status.UNKNOWN, "interrupted")
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from pipeline.errors import LedgerError, RunHeld
+from pipeline.errors import LedgerError, RunHeld, SettingsError
 from pipeline.ledger.records import RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Rewrites, Selection
@@ -257,8 +257,8 @@ def test_a_run_of_before_a_resync_is_not_gone_on_with(nights: MakeNights, opens:
     left, order_left = job.begin().run, orders.begin().run
     opens().begin(job.new(), ME, resync=True).release()
 
-    with pytest.raises(LedgerError, match=rf"^run {left.run_id} began before a `--resync`"):
+    with pytest.raises(SettingsError, match=rf"^RUN {left.run_id} began before a `--resync`"):
         opens().take_up(left, ME)
-    with pytest.raises(LedgerError, match=rf"^run {left.run_id} began before a `--resync`"):
+    with pytest.raises(SettingsError, match=rf"^RUN {left.run_id} began before a `--resync`"):
         opens().begin(job.new(left.run_id), ME, copied=left)
     assert opens().take_up(order_left, ME).run == order_left

@@ -15,7 +15,6 @@ from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Export, Status
 from pipeline.write.answers.verdict import Succeeded, Verdict
-from pipeline.write.lanes import payments_first
 from tests.contract.nights import (
     ASKS_FOR_NEW_KEY,
     DONE,
@@ -125,7 +124,7 @@ class Story:
 
     def send(self, run: RunLedger) -> None:
         """Send some of what is due; conclude the run, or die, perhaps with a request in the air."""
-        dues = [due for lane in run.lanes() for due in payments_first(lane)]
+        dues = [due for lane in run.lanes() for due in lane]
         most = self.data.draw(st.integers(0, len(dues))) if self.chance(4) else len(dues)
         for due in dues[:most]:
             self.carry(run, due)

@@ -21,7 +21,7 @@ ENDS: tuple[Verdict, ...] = (DONE, REFUSED, LOST, THROTTLED, NOT_CONNECTED)
 
 
 def first_of_each_lane(run: RunLedger) -> list[Due]:
-    return [lane[0] for lane in run.lanes()]
+    return [next(iter(lane)) for lane in run.lanes()]
 
 
 def at_once(run: RunLedger, ended: Sequence[Ended], begun: Sequence[Due]) -> list[Admission]:

@@ -26,6 +26,7 @@ from tests.contract.nights import (
     Nights,
     Opens,
     conclude,
+    first_due,
 )
 from tests.contract.staged_rows import StagedRow, balance, invalid, order, state, task
 
@@ -95,7 +96,7 @@ def test_a_run_killed_in_mid_air_is_resumed_with_its_doubt(nights: MakeNights, o
     orders = nights()
     run = orders.begin()
     orders.stage(run, [order("A"), order("B")])
-    orders.intend(run, next(run.lanes())[0])
+    orders.intend(run, first_due(run))
 
     cut = orders.resume(opens().find("last"), most=0)
     assert orders.reported_rows(cut) == [("A", Status.UNKNOWN, "interrupted"), ("B", Status.UNSENT, "interrupted")]
@@ -183,6 +184,11 @@ def refused(nights: MakeNights) -> tuple[Nights, RunRecord]:
     return orders, record
 
 
+def told_of(refund: str, *, of: str) -> bytes:
+    """Return what a refund says."""
+    return f'{{"content":"1","out_biz_no":"{refund}","pay_out_biz_no":"{of}","user_id":"u"}}'.encode()
+
+
 def test_a_new_key_is_told_and_its_refund_follows(refused: tuple[Nights, RunRecord]) -> None:
     """The payment goes out, and is told, under a key made from its own, and the refund takes back that one."""
     orders, record = refused
@@ -191,8 +197,8 @@ def test_a_new_key_is_told_and_its_refund_follows(refused: tuple[Nights, RunReco
 
     assert orders.reported_rows(rerun) == [("PAY-k2", *SENT), ("BACK", *SENT)]
     assert orders.sent == [
-        ("PAY-k2", b'{"content":"1","out_biz_no":"PAY-k2"}'),
-        ("BACK", b'{"content":"1","out_biz_no":"BACK","pay_out_biz_no":"PAY-k2"}'),
+        ("PAY-k2", b'{"content":"1","out_biz_no":"PAY-k2","user_id":"u"}'),
+        ("BACK", told_of("BACK", of="PAY-k2")),
     ]
 
 
@@ -203,7 +209,7 @@ def test_a_refund_follows_also_in_a_later_rerun(refused: tuple[Nights, RunRecord
 
     orders.rerun(record)
 
-    assert orders.sent[-1] == ("BACK", b'{"content":"1","out_biz_no":"BACK","pay_out_biz_no":"PAY-k2"}')
+    assert orders.sent[-1] == ("BACK", told_of("BACK", of="PAY-k2"))
 
 
 @pytest.mark.parametrize(
@@ -225,7 +231,7 @@ def test_a_refund_of_a_later_night_finds_its_payment_under_the_new_key(
 
     assert orders.reported_rows(later) == [("LATE", *reported_rows)]
     assert not answers or orders.sent[-1][0] == "PAY-k2"
-    assert answers or orders.sent[-1] == ("LATE", b'{"content":"1","out_biz_no":"LATE","pay_out_biz_no":"PAY-k2"}')
+    assert answers or orders.sent[-1] == ("LATE", told_of("LATE", of="PAY-k2"))
 
 
 def test_a_refund_that_followed_its_payment_is_known_by_its_row(refused: tuple[Nights, RunRecord]) -> None:

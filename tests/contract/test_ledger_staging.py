@@ -11,6 +11,7 @@ from pipeline.write.answers.verdict import Verdict
 from tests.contract.nights import (
     ASKS_FOR_NEW_KEY,
     CONFLICT,
+    CONTRADICTION,
     DELIVERED,
     DONE,
     DUPLICATE,
@@ -114,8 +115,8 @@ def test_what_never_left_leaves_no_trace(nights: MakeNights) -> None:
         pytest.param(
             Export.POINTS,
             [balance("X", 7, version="2026-03-02"), balance("X", 5)],
-            [("X=7@2026-03-02", *SENT), ("X=5@", *SUPERSEDED)],
-            id="one-that-says-when-before-one-that-does-not",
+            [("X=7@2026-03-02", *CONTRADICTION), ("X=5@", *CONTRADICTION)],
+            id="one-that-says-when-and-one-that-does-not",
         ),
         pytest.param(
             Export.POINTS, [balance("X", 5, key="K"), balance("X", 5, key="K")], [("K", *DUPLICATE), ("K", *SENT)],
@@ -178,7 +179,7 @@ def test_a_key_that_counts_is_told_and_stands_in_the_body(nights: MakeNights) ->
         points.night(balance("X", number))
 
     assert points.reported_rows(points.night(balance("X", 5))) == [("X=5@-2", *SENT)]
-    assert points.sent[-1] == ("X=5@-2", b'{"card":"X","out_request_no":"X=5@-2","point_balance":5}')
+    assert points.sent[-1] == ("X=5@-2", b'{"card":"X","openid":"o","out_request_no":"X=5@-2","point_balance":5}')
 
 
 @pytest.mark.parametrize(

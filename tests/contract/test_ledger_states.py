@@ -28,6 +28,7 @@ from tests.contract.nights import (
     Opens,
     conclude,
     ended,
+    first_due,
 )
 from tests.contract.staged_rows import StagedRow, state
 
@@ -440,6 +441,26 @@ def test_what_is_unchanged_is_looked_at_again_when_it_is_written(
     run._commit(lambda c: sifting.decide_and_write(c, run.run, chunk, findings, job._rekey))
 
     assert [Fate(fate) for fate in chunk.fates] == [Fate.UNCHANGED if sends is FROZEN else Fate.SUPERSEDED]
+
+
+def test_what_is_unchanged_no_more_is_sent_again(nights: MakeNights, opens: Opens) -> None:
+    """Where a run that began before sends another state meanwhile, the state comes back: as one of its own."""
+    job, other = nights(Export.STATES, job="a"), nights(Export.STATES, job="b")
+    job.night(FROZEN)
+    earlier = other.begin(opens(ALIVE))
+    other.stage(earlier, [ACTIVE])
+    run = job.begin(opens(ALIVE))
+    job.stage(run, [FROZEN], decide=False)
+    waiting = run._staging
+    assert waiting is not None
+    chunk = next(iter(waiting))
+    findings = run._file.read(lambda c: waiting.findings(c, run.keep_up, is_gone=lambda _: False))
+    other.carry(earlier, first_due(earlier), DONE)
+    earlier.keep_up()
+
+    run._commit(lambda c: sifting.decide_and_write(c, run.run, chunk, findings, job._rekey))
+
+    assert run.intend([first_due(run)]) == [Go(doubt=False)]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.main import main
-from pipeline.engines.garbage import look_seldom
+from pipeline.engines.garbage import collect_rarely
 
 SELDOM = 10_000
 
@@ -22,7 +22,7 @@ def _restore_threshold() -> Iterator[None]:
 
 def test_only_the_first_threshold_changes() -> None:
     """The threshold of new objects is raised; those of older generations stay."""
-    look_seldom()
+    collect_rarely()
 
     assert gc.get_threshold() == (SELDOM, 11, 12)
 

@@ -50,7 +50,7 @@ def held_by(earlier: KnownDeliveries) -> HeldState | None:
 
 
 def decided(contents: str, earlier: KnownDeliveries, held: HeldState | None = None) -> tuple[str, list[int]]:
-    """Return what is found about the rows, a letter each, and which of them stand for a state that is sent again."""
+    """Return what is found about the rows, a letter each, and which of them are states of the history."""
     rulings = dict.fromkeys(range(1, len(contents) + 1), Ruling.NOTHING)
     rows = [ReportedState(n, "", content.encode() * 16) for n, content in enumerate(contents, 1)]
     corrections = list(Sequence(rows, earlier, held or held_by(earlier), rulings.__setitem__).decide())
@@ -67,31 +67,31 @@ def decided(contents: str, earlier: KnownDeliveries, held: HeldState | None = No
 
 
 @pytest.mark.parametrize(
-    ("contents", "earlier", "found", "again"),
+    ("contents", "earlier", "found", "known"),
     [
         pytest.param("F", [], "s", [], id="nothing-is-known"),
         pytest.param("FAF", [], "sss", [], id="comes-back"),
         pytest.param("FFAAF", [], "s=s=s", [], id="next-to-each-other"),
-        pytest.param("F", [("F", OK)], "u", [], id="held"),
+        pytest.param("F", [("F", OK)], "u", [1], id="held"),
         pytest.param("A", [("F", OK)], "s", [], id="another"),
         pytest.param("AF", [("F", OK)], "ss", [], id="away-and-back"),
-        pytest.param("FAF", [("F", OK), ("A", OK), ("F", OK)], "ddu", [], id="again"),
-        pytest.param("FAFA", [("F", OK), ("A", OK), ("F", OK)], "ddus", [], id="grown"),
-        pytest.param("FA", [("F", OK), ("A", LOST)], "ds", [2], id="doubt"),
+        pytest.param("FAF", [("F", OK), ("A", OK), ("F", OK)], "ddu", [1, 2, 3], id="again"),
+        pytest.param("FAFA", [("F", OK), ("A", OK), ("F", OK)], "ddus", [1, 2, 3], id="grown"),
+        pytest.param("FA", [("F", OK), ("A", LOST)], "ds", [1, 2], id="doubt"),
         pytest.param("F", [("F", OK), ("A", LOST)], "s", [], id="before-doubt"),
-        pytest.param("FAB", [("F", OK), ("A", REFUSED), ("B", OK)], "dou", [], id="refused-in-between"),
-        pytest.param("FB", [("F", OK), ("A", REFUSED), ("B", OK)], "du", [], id="refused-and-gone"),
-        pytest.param("FA", [("F", OK), ("A", REFUSED)], "us", [2], id="refused-at-the-end"),
+        pytest.param("FAB", [("F", OK), ("A", REFUSED), ("B", OK)], "dou", [1, 2, 3], id="refused-in-between"),
+        pytest.param("FB", [("F", OK), ("A", REFUSED), ("B", OK)], "du", [1, 2], id="refused-and-gone"),
+        pytest.param("FA", [("F", OK), ("A", REFUSED)], "us", [1, 2], id="refused-at-the-end"),
         pytest.param("FA", [("F", OPEN), ("A", OPEN)], "ss", [1, 2], id="still-to-be-sent"),
         pytest.param("FAF", [("F", OPEN)], "sss", [1], id="the-first-of-them-is"),
-        pytest.param("FA", [("F", OK), ("A", OK), ("F", OK), ("A", OK)], "du", [], id="the-last-ones-count"),
+        pytest.param("FA", [("F", OK), ("A", OK), ("F", OK), ("A", OK)], "du", [1, 2], id="the-last-ones-count"),
     ],
 )
 def test_rows_stand_for_the_end_of_the_history(
-    contents: str, earlier: Values[tuple[str, DeliveryState | None]], found: str, again: list[int]
+    contents: str, earlier: Values[tuple[str, DeliveryState | None]], found: str, known: list[int]
 ) -> None:
     """The longest beginning of the rows that is the end of the history is not new; all behind it is."""
-    assert decided(contents, KnownDeliveries(earlier)) == (found, again)
+    assert decided(contents, KnownDeliveries(earlier)) == (found, known)
 
 
 @given(st.lists(st.integers(0, 2), max_size=8), st.lists(st.integers(0, 2), max_size=8))

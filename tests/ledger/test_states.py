@@ -75,7 +75,7 @@ def decided(
     """Return what is found about the rows, and their identities and times."""
     rulings, chunk = Rulings(len(rows)), staged_chunk(1, 1, mapped_of(rows, Api.STATE))
     with closing(StagedStates(now, folder, rows_at_once=rows_at_once)) as staged:
-        staged.note(chunk)
+        staged.note(chunk, {})
         staged.decide(connection, rulings, lambda: None)
         staged.apply(chunk)
     return np.asarray(rulings.of_row).tolist(), chunk.parts.values("identity"), chunk.parts.values("version")

@@ -95,7 +95,7 @@ def test_a_plan_knows_the_balances_that_were_sent(ledger: Ledger) -> None:
 def test_samples_show_no_user(ledger: Ledger) -> None:
     """The first payloads are shown as they would be sent, but for what tells who the user is."""
     body = {"out_biz_no": "A", "user_id": "2088000000000001", "agreement_no": "20230000000000000001", "biz_time": "now"}
-    payload = Payload(Api.CUMULATION, "A", "A", orjson.dumps(body), digest("u"))
+    payload = Payload(Api.CUMULATION, "A", "A", orjson.dumps(body), digest("u"), agreement="1")
     rows = [StagedRow(0, (), (payload,), "A"), *(order(key) for key in "BCD")]
 
     made = planned(ledger, rows)
@@ -109,6 +109,6 @@ def test_samples_show_no_user(ledger: Ledger) -> None:
 def test_samples_show_all_where_ids_are_asked_for(ledger: Ledger) -> None:
     """With ids the samples are the bodies as they would be sent, to the byte."""
     body = orjson.dumps({"out_biz_no": "D20251120000000001", "user_id": "2088000000000001"})
-    rows = [StagedRow(0, (), (Payload(Api.CUMULATION, "A", "A", body, digest("u")),), "A")]
+    rows = [StagedRow(0, (), (Payload(Api.CUMULATION, "A", "A", body, digest("u"), agreement="1"),), "A")]
 
     assert planned(ledger, rows, show_ids=True).samples == [body.decode()]

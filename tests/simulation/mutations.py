@@ -38,22 +38,23 @@ MUTATIONS = (
     Mutation(
         "the intent is written after the answer at the earliest",
         "pipeline/ledger/delivering/deliveries.py",
-        "(run.account_no, run.api, DeliveryState.SENDING, _json([due.due_no for due in going])),",
-        "(run.account_no, run.api, DeliveryState.REJECTED, _json([due.due_no for due in going])),",
+        "(run.account_no, run.api, DeliveryState.SENDING, now, _json([due.due_no for due in going])),",
+        "(run.account_no, run.api, DeliveryState.REJECTED, now, _json([due.due_no for due in going])),",
     ),
     Mutation(
         name="one permit serves all attempts of a row",
         file="pipeline/write/delivery.py",
-        old="turn = _Turn(means.quota, means.clock, self._check_running)",
-        new="turn = _Turn(means.quota, means.clock, self._check_running) if not self._history.attempts else "
+        old="current = _AttemptPermit(services.quota, services.clock, self._check_running)",
+        new="current = _AttemptPermit(services.quota, services.clock, self._check_running) "
+        "if not self._history.attempts else "
         "type('Turn', (), {'permit': None, 'depart': lambda self: None})()",
-        and_old="means.quota.give_back(turn.permit, answer",
-        and_new="turn.permit and means.quota.give_back(turn.permit, answer",
+        and_old="services.quota.give_back(current.permit, own",
+        and_new="current.permit and services.quota.give_back(current.permit, own",
     ),
     Mutation(
         "the nonce is that of the row",
         "pipeline/write/delivery.py",
-        'nonce=f"{means.chance.getrandbits(128):032x}")',
+        'nonce=f"{services.chance.getrandbits(128):032x}")',
         'nonce=f"{self._due.due_no:032x}")',
     ),
     Mutation(
@@ -107,7 +108,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a lane is not kept in order", "pipeline/ledger/delivering/queue.py",
-        '"first, version, position, due_no"', '"version, position, due_no"',
+        "{_LANE} AS lane, ", "d.due_no AS lane, ",
     ),
     Mutation(
         "other content may go out under a key in doubt", "pipeline/ledger/rules/admission.py",
@@ -143,7 +144,28 @@ MUTATIONS = (
     ),
     Mutation(
         "a state that comes back is taken for what is held", "pipeline/ledger/staging/sequence.py",
-        "elif at == 0 and self._is_held(state):", "elif self._is_held(state):",
+        "elif at == 0 and self._held is not None", "elif self._held is not None",
+    ),
+    Mutation(
+        "agreements of several users are sent", "pipeline/ledger/staging/duplicates/find.py",
+        "in contradicting_lanes(self._agreements)", "in contradicting_lanes([])",
+    ),
+    Mutation(
+        "cards of several users are sent", "pipeline/ledger/staging/duplicates/find.py",
+        "            rule_on_openids(self.balances, rulings)\n", "",
+    ),
+    Mutation(
+        "objects of which only some rows say when are sent", "pipeline/ledger/staging/states.py",
+        "if 0 < rows.dated < rows.rows:", "if rows.dated > rows.rows:",
+    ),
+    Mutation(
+        "cards of which only some rows say when are sent", "pipeline/ledger/staging/duplicates/find.py",
+        "            rule_on_times(self.balances, rulings)\n", "",
+    ),
+    Mutation(
+        "a row that came back as it was is forgotten", "pipeline/ledger/staging/recognised.py",
+        "            if chunk.is_as_first(at):\n                chunk.note_unchanged(at, origin)\n            else:\n",
+        "            if not chunk.is_as_first(at):\n",
     ),
     Mutation(
         "a file of states that runs again is new", "pipeline/ledger/staging/sequence.py",
@@ -167,11 +189,11 @@ MUTATIONS = (
     ),
     Mutation(
         "probes use up no attempts", "pipeline/write/delivery.py",
-        "policy = means.policy.after(self._history.attempts)", "policy = means.policy",
+        "policy = services.policy.after(self._history.attempts)", "policy = services.policy",
     ),
     Mutation(
         "a probe is the row that failed", "pipeline/write/delivery.py",
-        "if self._has_failed and self._means.breaker.is_open:", "if False:",
+        "if self._has_failed and self._services.breaker.is_open:", "if False:",
     ),
     Mutation(
         "each failure under way makes the pause longer", "pipeline/write/brakes/circuit_breaker.py",
@@ -219,6 +241,40 @@ MUTATIONS = (
     Mutation(
         "a run that was staged in part is delivered", "pipeline/ledger/history/runs.py",
         "act = CASE act WHEN 'staging' THEN act ELSE ? END", "act = ?",
+    ),
+    Mutation(
+        "a ledger that is behind is used", "pipeline/ledger/store/traces.py", "    if signs:", "    if False:",
+    ),
+    Mutation(
+        "a resync trusts what was confirmed before", "pipeline/ledger/store/generations.py",
+        "return _FIRST if api in _COUNTED else self.generation", "return _FIRST",
+    ),
+    Mutation(
+        "keys stay the same after a resync", "pipeline/ledger/store/generations.py",
+        'return "" if self.generation == _FIRST else self.name', 'return ""',
+    ),
+    Mutation(
+        "an old key of the export proves a balance", "pipeline/ledger/delivering/deliveries.py",
+        "SELECT g.generation > 1 AND NOT", "SELECT g.generation > 9 AND NOT",
+    ),
+    Mutation(
+        "a ledger that was replaced is written on", "pipeline/ledger/store/in_place.py",
+        "if all(place.is_kept() for place in self._places):", "if self._places:",
+    ),
+    Mutation(
+        "a process that can't be seen counts as dead", "pipeline/ledger/store/lease.py",
+        "return here.namespace != _UNKNOWN and sees ==", "return True or sees ==",
+    ),
+    Mutation(
+        "a prune forgets what cards and objects hold", "pipeline/ledger/history/prune.py",
+        'for table in ("inputs", "pruned_runs"):',
+        """connection.execute("DELETE FROM cards")
+        connection.execute("DELETE FROM objects")
+        for table in ("inputs", "pruned_runs"):""",
+    ),
+    Mutation(
+        "a prune deletes runs with rows left", "pipeline/ledger/history/prune.py",
+        "if file.read(lambda c: _has_rows_left(c, run)):", "if False:",
     ),
 )  # fmt: skip
 

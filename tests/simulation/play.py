@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 from unittest.mock import patch
 
+from pipeline.ledger.delivering.queue import PageSize, lanes
 from pipeline.read import open_source
 from tests.simulation.checker import check, check_run
 from tests.simulation.history import Evidence, History, memory_folder, remove
@@ -35,7 +36,9 @@ def _in_small_pieces() -> Iterator[None]:
     with (
         patch("pipeline.run.stage.open_source", partial(open_source, chunk_rows=8)),
         patch("pipeline.ledger.staging.slices._LINES", 5),
+        patch("pipeline.ledger.history.prune._LINES", 5),
         patch("pipeline.ledger.run_ledger._COPIED_AT_ONCE", 4),
+        patch("pipeline.ledger.delivering.queue.lanes", partial(lanes, size=PageSize(dues=3))),
     ):
         yield
 

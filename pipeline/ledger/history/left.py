@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from pipeline.ledger.history.origins import RowId, first_origins_between
 from pipeline.ledger.history.outcomes import outcome_pages
-from pipeline.ledger.history.runs import by_number
+from pipeline.ledger.history.runs import by_number, is_there
 from pipeline.ledger.records import RunRecord
 from pipeline.model import Status
 from pipeline.tables.outcome_page import OutcomePage
@@ -79,14 +79,17 @@ class DoneRows:
     def _is_done(self, origin: RowId) -> bool:
         run_no, row_no = origin
         if run_no not in self._of_runs:
-            self._of_runs[run_no] = _done_in_family(self._connection, by_number(self._connection, run_no), self._tick)
+            self._of_runs[run_no] = _done_in_family(self._connection, run_no, self._tick)
         of_run = self._of_runs[run_no]
         return row_no < len(of_run) and of_run[row_no] == _ALL
 
 
-def _done_in_family(connection: sqlite3.Connection, run: RunRecord, tick: Tick) -> bytearray:
-    """Return for each row of a first run whether some run of its family has done it."""
+def _done_in_family(connection: sqlite3.Connection, run_no: int, tick: Tick) -> bytearray:
+    """Return for each row of a first run whether some run of its family has done it; nothing of a pruned run."""
     done = bytearray()
+    if not is_there(connection, run_no):
+        return done
+    run = by_number(connection, run_no)
     for each in (run, *followers(connection, run)):
         by_this = _done_by(connection, each, run, tick)
         done.extend(bytes(max(0, len(by_this) - len(done))))

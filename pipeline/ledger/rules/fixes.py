@@ -15,6 +15,7 @@ import orjson
 
 from pipeline.ledger.records import ROW_BITS, DeliveryState, Due, RunRecord, position
 from pipeline.ledger.rules.admission import Blocked, Conflict, Skip
+from pipeline.ledger.rules.objects import object_in, thing_of
 from pipeline.model import Api
 
 FIXED_ALREADY = "fixed_already"
@@ -63,8 +64,8 @@ class Line:
 
     @property
     def pair(self) -> Pair:
-        """Key and content."""
-        return self.identity, self.digest
+        """Key and content; of a state, its object and content."""
+        return thing_of(self.identity), self.digest
 
 
 def knows_fixes(connection: sqlite3.Connection, run: RunRecord) -> bool:
@@ -98,8 +99,8 @@ _IS_CURRENT = {
         " WHERE c.account_no = v.account_no AND c.card = v.card), 0)"
     ),
     Api.STATE: (
-        "EXISTS (SELECT 1 FROM objects AS h WHERE h.account_no = v.account_no AND h.identity = v.identity"
-        " AND NOT h.unsettled)"
+        "coalesce((SELECT iif(h.unsettled, h.before_identity, h.identity) = v.identity FROM objects AS h"
+        f" WHERE h.account_no = v.account_no AND h.object = {object_in('v.identity')}), 0)"
     ),
 }
 
@@ -133,7 +134,9 @@ def judge_dues(
     for due in dues:
         if due.due_no in owns:
             origin, own = owns[due.due_no]
-            pairs = {line.pair for line in lines[origin] if line.variant == own} | {(due.identity, due.digest)}
+            pairs = {line.pair for line in lines[origin] if line.variant == own} | {
+                (thing_of(due.identity), due.digest)
+            }
             said = forbidden(run.api, standing_of_others(lines[origin], own, pairs), is_fix=own != origin)
             if said is not None:
                 judged[due.due_no] = said

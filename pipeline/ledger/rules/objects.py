@@ -33,6 +33,17 @@ def object_of(identity: str) -> str:
     return identity.rpartition(UNIT_SEPARATOR)[0]
 
 
+def object_in(identity: str) -> str:
+    """Return the SQL expression of the object that the state with an identity is of; that one is an expression too."""
+    first = f"instr({identity}, char(31))"
+    return f"substr({identity}, 1, {first} + instr(substr({identity}, {first} + 1), char(31)) - 1)"
+
+
+def thing_of(identity: str) -> str:
+    """Return what a delivery is about: the object of a state, staged or not; of anything else, the identity itself."""
+    return object_of(identity) if identity.count(UNIT_SEPARATOR) == 2 else identity
+
+
 def names_of(obj: str) -> tuple[str, str]:
     """Return the names of an object: its own, and that of all objects of its number in a ledger of version 1."""
     return obj, obj.partition(UNIT_SEPARATOR)[0] + UNIT_SEPARATOR
@@ -160,8 +171,8 @@ def is_earlier_open(connection: sqlite3.Connection, run: RunRecord, due: Due) ->
         return False
     found = connection.execute(
         f"SELECT EXISTS (SELECT 1 FROM dues AS d WHERE d.object = :object AND {_IS_OPEN}"
-        " AND d.status IN ('unsent', 'blocked') AND d.run_no = :run_no AND (coalesce(d.version, ''), d.position)"
-        " < (coalesce(:version, ''), :position))",
+        " AND d.status IN ('unsent', 'blocked') AND d.run_no = :run_no"
+        " AND (coalesce(d.version, ''), coalesce(d.last_position, d.position)) < (coalesce(:version, ''), :position))",
         {
             "object": due.state.object,
             "run_no": run.run_no,

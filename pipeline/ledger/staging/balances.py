@@ -157,4 +157,4 @@ def _is_due_before_another(connection: sqlite3.Connection, run: RunRecord, card:
 
 def place_of(run: RunRecord, chunk: StagedChunk, at: int) -> int:
     """Return the place of a row of a leaf among all rows ever staged."""
-    return position(run.run_no, chunk.last_rows.get(at, chunk.first_row_no + at))
+    return position(run.run_no, chunk.first_row_no + at)

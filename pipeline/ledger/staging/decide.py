@@ -8,11 +8,11 @@ import orjson
 
 from pipeline.ledger.history.origins import write_origins
 from pipeline.ledger.history.skipped_rows import SkippedRows, write_skipped_rows
-from pipeline.ledger.records import RunRecord
+from pipeline.ledger.records import RunRecord, position
 from pipeline.ledger.rules.admission import Admission, Go, Skip, admit
 from pipeline.ledger.rules.known_deliveries import known_deliveries_of
 from pipeline.ledger.rules.objects import object_of
-from pipeline.ledger.staging.balances import Rekey, decide_balances, give_unused_keys, note_confirmed, place_of
+from pipeline.ledger.staging.balances import Rekey, decide_balances, give_unused_keys, note_confirmed
 from pipeline.ledger.staging.recognised import write_variants
 from pipeline.ledger.staging.staged_chunk import Fate, StagedChunk
 from pipeline.ledger.staging.staging import Findings
@@ -129,19 +129,23 @@ def _fault(fault: Fault) -> tuple[str | None, ...]:
 
 def _insert_dues(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
     due = chunk.parts.take(chunk.due_parts())
-    places = due.values("at")
+    row_nos = [chunk.first_row_no + at for at in due.values("at")]
     reported = ("body", "lane", "refund_of", "card", "points", "version")
     connection.executemany(
         "INSERT INTO dues (run_no, row_no, part, position, request_key, identity, key_is_derived, digest, body, lane,"
-        " refund_of, card, points, version, object) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " refund_of, card, points, version, object, last_position)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         zip(
-            repeat(run.run_no), [chunk.first_row_no + at for at in places], due.values("part"),
-            [place_of(run, chunk, at) for at in places],
+            repeat(run.run_no), row_nos, due.values("part"), [position(run.run_no, row_no) for row_no in row_nos],
             due.values("request_key"), due.values("identity"), due.values("key_is_derived"), _digests(due),
-            *map(due.values, reported), _objects(run, due), strict=False,
+            *map(due.values, reported), *_of_states(run, chunk, due), strict=False,
         ),
     )  # fmt: skip
 
 
-def _objects(run: RunRecord, due: ArrowRows) -> Iterable[str | None]:
-    return map(object_of, due.values("identity")) if run.api is Api.STATE else repeat(None)
+def _of_states(run: RunRecord, chunk: StagedChunk, due: ArrowRows) -> tuple[Iterable[str | None], Iterable[int | None]]:
+    """Return the objects that states are of, and where a later row says the same as a state."""
+    if run.api is not Api.STATE:
+        return repeat(None), repeat(None)
+    last = (chunk.last_rows.get(at) for at in due.values("at"))
+    return map(object_of, due.values("identity")), (None if n is None else position(run.run_no, n) for n in last)

@@ -52,7 +52,9 @@ class Recognition:
             return {}
         chunk = _Candidates(connection, self._run, staged, mapped, candidates, self._taken)
         for at, origin in mapped.origins.items():
-            if not chunk.is_as_first(at):
+            if chunk.is_as_first(at):
+                chunk.note_unchanged(at, origin)
+            else:
                 chunk.judge_fix(at, origin)
         return {at: line for at in candidates if (line := chunk.judge_unfixed(at)) is not None}
 
@@ -113,6 +115,13 @@ class _Candidates:
     def is_as_first(self, at: int) -> bool:
         """Return whether a row says what the row said that it is to fix."""
         return not set(self._contents[at]).isdisjoint(self._said_first[at])
+
+    def note_unchanged(self, at: int, origin: OriginOfRow) -> None:
+        """Note a row that came back as it was: it may go out, or be left out, while another variant of it does."""
+        if self._chunk.fates[at] == Fate.DUE:
+            place = position(self._run.run_no, self._chunk.first_row_no + at)
+            first = position(origin.run_no, origin.row_no)
+            self._chunk.variants[at] = Variant(first, place, self._parts_at(at), (), origin)
 
     def judge_fix(self, at: int, origin: OriginOfRow) -> None:
         """Note a fixed row as a variant; skip it where it was delivered before, refuse it where another one was."""
@@ -210,18 +219,18 @@ def write_variants(connection: sqlite3.Connection, run: RunRecord, staged: Stage
     """Write the variants that a leaf's rows are, where they count or may count."""
     if not staged.variants:
         return
-    due = _parts_of(staged, {at for at in staged.variants if staged.fates[at] == Fate.DUE})
+    parts = _parts_of(staged, {at for at in staged.variants if staged.fates[at] in _COUNTS})
     for at, noted in staged.variants.items():
         if staged.fates[at] == Fate.FIXED_ALREADY:
             # A row of this run is that row: no other one is.
             write_contents(connection, run, origin=noted.first, variant=noted.place, contents=noted.contents)
         if staged.fates[at] not in _COUNTS:
             continue
-        if noted.origin is not None:
+        if noted.origin is not None and noted.contents:
             row = (noted.origin.run_no, noted.origin.row_no)
             first, key = noted.origin.contents, noted.origin.request_key
             write_contents(connection, run, origin=noted.first, variant=noted.first, contents=first, key=key)
             write_first_variant(connection, run, noted.first, row)
             write_contents(connection, run, origin=noted.first, variant=noted.place, contents=noted.contents)
-        # A balance that came back was given another key meanwhile.
-        write_variant(connection, run, noted.first, noted.place, due.get(at, noted.parts))
+        # A balance that came back was given another key meanwhile, and a state its place among those of its object.
+        write_variant(connection, run, noted.first, noted.place, parts.get(at, noted.parts))

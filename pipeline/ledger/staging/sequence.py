@@ -38,7 +38,7 @@ class History(Protocol):
 
 
 class Correction(NamedTuple):
-    """What a row's state is known by: its identity where it was staged before, when it changed, and in which row."""
+    """What a row's state is known by: the identity that it has in the ledger, if any, and when and where it is last."""
 
     row_no: int
     identity: str | None
@@ -68,9 +68,11 @@ class Sequence:
         for at, state in enumerate(self._steps()):
             earlier, identity = next(known, None), None
             if earlier is not None:
-                identity = self._stand_for(state, earlier, at - last_applied)
-            elif at == 0 and self._is_held(state):
+                self._rule_as_known(state, earlier, at - last_applied)
+                identity = earlier.identity
+            elif at == 0 and self._held is not None and self._is_held(state):
                 self._rule(state.row_no, Ruling.UNCHANGED)
+                identity = self._held.identity
             if identity is not None or state.last_row_no:
                 yield Correction(state.row_no, identity, state.version, state.last_row_no or state.row_no)
 
@@ -105,15 +107,12 @@ class Sequence:
         reported = (_number(state.digest, state.version) for state in self._steps())
         return overlap(reported, (_number(earlier.digest, earlier.version) for earlier in newest_first))
 
-    def _stand_for(self, state: ReportedState, earlier: KnownStates, after_applied: int) -> str | None:
-        """Rule on a row that stands for a state of the past; return that one's identity where it is sent again."""
+    def _rule_as_known(self, state: ReportedState, earlier: KnownStates, after_applied: int) -> None:
+        """Rule on a row that is a state of the past, so far behind the last one that may be applied."""
         if earlier.delivery is DeliveryState.SUCCEEDED:
             self._rule(state.row_no, Ruling.DELIVERED if after_applied < 0 else Ruling.UNCHANGED)
-            return None
-        if after_applied < 0 and not earlier.may_be_applied:
+        elif after_applied < 0 and not earlier.may_be_applied:
             self._rule(state.row_no, Ruling.SUPERSEDED)
-            return None
-        return earlier.identity
 
     def _is_held(self, state: ReportedState) -> bool:
         held = self._held

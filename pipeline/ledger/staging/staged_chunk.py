@@ -15,7 +15,7 @@ import pyarrow as pa
 from pipeline.ledger.records import Decided
 from pipeline.model import BadRow, Fault, Invalid, Status
 from pipeline.tables.fault_groups import FaultExample, FaultKind
-from pipeline.tables.mapped_chunk import MappedChunk, OriginOfRow
+from pipeline.tables.mapped_chunk import USERS, MappedChunk, OriginOfRow
 from pipeline.tables.rows import ArrowRows
 
 KEY_CONFLICT = "key_conflict"
@@ -46,7 +46,8 @@ class Variant:
     One variant of a row that was fixed, by the places of the first row and of the one that is staged now.
 
     `parts` are part, identity, digest, card, points and version of each delivery. Of a fix `contents` are those of the
-    row, and `origin` those of the first one; None where the row is as the first one was.
+    row, and `origin` those of the first one; None where the row is as the first one was. A fix that says what
+    the first row said has no contents.
     """
 
     first: int
@@ -69,7 +70,7 @@ class StagedChunk:
     written into `fates`, and why a row is invalid into `faults`, by its place. `dropped` are parts that an earlier
     row sends; `confirmed` are parts that say what the platform holds already, and whether that has to be noted: it is
     of a later time, or somebody has another balance of the card to send (of what was found unchanged for all rows at
-    once, only where it has to be). `last_rows` are, of states by place, the last rows of the run that say the same.
+    once, only where it has to be). `last_rows` are, by place, the last of the rows behind a state that say the same.
     `origins` are the rows that fixed rows stand for, by the place of these; `variants` what is noted of rows that were
     ever fixed.
     """
@@ -96,7 +97,7 @@ class StagedChunk:
 
     def decided(self) -> "StagedChunk":
         """Return the leaf as it waits: of rows that are decided on nobody asks what they would have sent."""
-        return replace(self, parts=self.parts.take(self.due_parts()))
+        return replace(self, parts=self.parts.without(*USERS).take(self.due_parts()))
 
     def fates_by_row(self) -> npt.NDArray[np.uint8]:
         """Return the fates in a form that numpy can read and write."""

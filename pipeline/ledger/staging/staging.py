@@ -60,8 +60,8 @@ class Staging:
         self._chunk_spill = ChunkSpill(folder)
         self._rows = 0
         self._finder = DuplicateFinder(run, folder)
-        self._recognition: Recognition | None = None
         self._states = StagedStates(run, folder) if run.api is Api.STATE else None
+        self._recognition: Recognition | None = None
 
     def add(self, connection: sqlite3.Connection, file_no: int, first_row_no: int, mapped: MappedChunk) -> int:
         """
@@ -84,7 +84,7 @@ class Staging:
             self._finder.note(chunk)
             self._finder.note_fixed(chunk, fixed)
         else:
-            self._states.note(chunk)
+            self._states.note(chunk, fixed)
         self._chunk_spill.add(chunk.decided())
         self._rows = first_row_no - 1 + len(chunk.fates)
         return len(chunk.faults)
@@ -95,7 +95,7 @@ class Staging:
 
         `keep_up` is called now and then, `is_gone` tells whether the holder of a job is dead.
         """
-        duplicates = self._finder.find(self._rows)
+        duplicates = self._finder.find(self._rows, self._chunk_spill)
         keep_up()
         if self._states is not None:
             self._states.decide(connection, duplicates.rulings, keep_up)

@@ -6,7 +6,7 @@ The rows wait in a table of their own until all are read. They are then decided 
 
 import sqlite3
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.ledger.records import RunRecord
+from pipeline.ledger.records import RunRecord, position
+from pipeline.ledger.rules.fixes import Line
 from pipeline.ledger.rules.objects import (
     HeldState,
     KnownStates,
@@ -28,7 +29,7 @@ from pipeline.ledger.rules.objects import (
     object_of,
     objects_with_dues,
 )
-from pipeline.ledger.staging.balances import may_stage_before, place_of
+from pipeline.ledger.staging.balances import may_stage_before
 from pipeline.ledger.staging.duplicates.rulings import Ruling, Rulings
 from pipeline.ledger.staging.sequence import ReportedState, Sequence
 from pipeline.ledger.staging.staged_chunk import Fate, StagedChunk
@@ -51,14 +52,17 @@ class StagedStates:
         self._table.execute("CREATE TABLE told (row_no INTEGER PRIMARY KEY, object TEXT, version TEXT, digest BLOB)")
         self._table.execute("CREATE TABLE corrected (row_no INTEGER, identity TEXT, version TEXT, last_row_no INTEGER)")
 
-    def note(self, chunk: StagedChunk) -> None:
-        """Take in the rows of a leaf that can be sent."""
+    def note(self, chunk: StagedChunk, fixed: Mapping[int, Line]) -> None:
+        """Take in the rows of a leaf that can be sent, and the states that were delivered in the stead of others."""
         due = chunk.parts.take(chunk.due_parts())
-        row_nos = [chunk.first_row_no + at for at in due.values("at")]
-        versions = [version or "" for version in due.values("version")]
+        reported = zip(*map(due.values, ("at", "identity", "version", "digest")), strict=True)
+        instead = ((at, object_of(line.identity), line.version, line.digest) for at, line in fixed.items())
         self._table.executemany(
             "INSERT INTO told VALUES (?, ?, ?, ?)",
-            zip(row_nos, due.values("identity"), versions, due.values("digest"), strict=True),
+            (
+                (chunk.first_row_no + at, obj, version or "", digest)
+                for at, obj, version, digest in (*reported, *instead)
+            ),
         )
 
     def decide(self, connection: sqlite3.Connection, rulings: Rulings, keep_up: Callable[[], None]) -> None:
@@ -132,7 +136,10 @@ class StagedStates:
         objects, versions = list(chunk.parts.values("identity")), list(chunk.parts.values("version"))
         for n, at in enumerate(chunk.parts.values("at")):
             identity, version = corrected.get(at, (None, versions[n]))
-            own = identity_of(ObjectState(objects[n], version), place_of(self._run, chunk, at))
+            if identity and chunk.fates[at] != Fate.DUE and object_of(identity) != objects[n]:
+                # Its object bears the name of version 1; whether it still holds is asked under both names.
+                identity = None
+            own = identity_of(ObjectState(objects[n], version), last_place_of(self._run, chunk, at))
             chunk.parts.change(n, identity=identity or own, version=version or None)
 
     def close(self) -> None:
@@ -195,6 +202,11 @@ class _StoredHistory:
         return last_states(self.connection, self.run, self.object, count, only_applied=only_applied)
 
 
+def last_place_of(run: RunRecord, chunk: StagedChunk, at: int) -> int:
+    """Return the place, among all rows ever staged, of the last row that says what a row says."""
+    return position(run.run_no, chunk.last_rows.get(at, chunk.first_row_no + at))
+
+
 def decide_states(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
     """Take back what is unchanged no more, since another job of the account sent a state of the object."""
     for reported in _unchanged(connection, run, chunk):
@@ -202,6 +214,9 @@ def decide_states(connection: sqlite3.Connection, run: RunRecord, chunk: StagedC
         if held is None or held.unsettled or held.confirmed != reported.digest:
             is_later = held is not None and held.is_later(reported.version, reported.position)
             chunk.fates[reported.at] = Fate.SUPERSEDED if is_later else Fate.DUE
+            # The state that it was found to be is delivered: it comes back as another one.
+            own = identity_of(ObjectState(reported.object, reported.version), reported.position)
+            chunk.parts.change(reported.part, identity=own)
 
 
 def give_up_states(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> set[int]:
@@ -244,7 +259,9 @@ def note_unchanged(connection: sqlite3.Connection, run: RunRecord, chunk: Staged
 
 
 class _Unchanged(NamedTuple):
+    part: int
     at: int
+    object: str
     digest: bytes
     version: str | None
     position: int
@@ -254,8 +271,10 @@ class _Unchanged(NamedTuple):
 def _unchanged(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> Iterator[_Unchanged]:
     """Yield the rows of a leaf that say what the platform holds already, beside what the ledger knows."""
     is_unchanged = (chunk.fates_by_row() == Fate.UNCHANGED)[chunk.parts.numbers("at")]
-    reported = chunk.parts.take(np.flatnonzero(is_unchanged))
+    parts = np.flatnonzero(is_unchanged)
+    reported = chunk.parts.take(parts)
     objects = [object_of(identity) for identity in reported.values("identity")]
     held = held_states(connection, run, set(objects))
-    for at, digest, version, obj in zip(*map(reported.values, ("at", "digest", "version")), objects, strict=True):
-        yield _Unchanged(at, digest, version, place_of(run, chunk, at), held.get(obj))
+    columns = (reported.values(name) for name in ("at", "digest", "version"))
+    for part, obj, at, digest, version in zip(parts.tolist(), objects, *columns, strict=True):
+        yield _Unchanged(part, at, obj, digest, version, last_place_of(run, chunk, at), held.get(obj))

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,8 @@ from pipeline.ledger.staging.duplicates.rulings import Ruling, Rulings
 
 # Sorts lines; those that are alike in the field that a part is made by then stand together, the first one first.
 Sort = Callable[[Table], Table]
+# Lanes that are ruled out together, 16 MiB: where there are more, all rows are read again.
+_LANES_AT_ONCE = 1 << 21
 
 
 def beside_first(part: Iterable[Table], name: str, sort: Sort) -> Iterator[tuple[Table, Table]]:
@@ -57,6 +60,7 @@ def sorted_by(*names: str) -> Sort:
     return sort
 
 
+_BY_AGREEMENT = sorted_by("agreement", "lane")
 _BY_CARD = sorted_by("card", "version", "row_no")
 _BY_IDENTITY = sorted_by("identity", "row_no", "part")
 _BY_KEY = sorted_by("key", "row_no")
@@ -66,22 +70,77 @@ def _newest_first(lines: Table) -> Table:
     return _BY_CARD(lines)[::-1]
 
 
-class _OpenLines:
-    """The lines of a part whose rows are not ruled on."""
+class _Some:
+    """Some lines of a part, which can be gone through as often as that."""
 
-    def __init__(self, part: Iterable[Table], rulings: Rulings) -> None:
+    def __init__(self, part: Iterable[Table], are_wanted: Callable[[Table], npt.NDArray[np.bool_]]) -> None:
         self._part = part
-        self._rulings = rulings
+        self._are_wanted = are_wanted
 
     def __iter__(self) -> Iterator[Table]:
         for table in self._part:
-            yield table[self._rulings.are_open(table["row_no"])]
+            yield table[self._are_wanted(table)]
+
+
+def _open_lines(part: Iterable[Table], rulings: Rulings) -> Iterable[Table]:
+    """Return the lines of a part whose rows are not ruled on."""
+    return _Some(part, lambda table: rulings.are_open(table["row_no"]))
+
+
+def rule_on_times(balances: Iterable[Iterable[Table]], rulings: Rulings) -> None:
+    """Rule out the rows of a card of which some say when it changed, and others do not."""
+    for part in balances:
+        _rule_where_different(part, lambda lines: lines["version"] != b"", rulings, Ruling.SOME_TIMES)
+
+
+def rule_on_openids(balances: Iterable[Iterable[Table]], rulings: Rulings) -> None:
+    """Rule out the rows of a card that several users have."""
+    for part in balances:
+        _rule_where_different(part, lambda lines: lines["openid"], rulings, Ruling.TWO_USERS)
+
+
+def _rule_where_different(
+    part: Iterable[Table], value: Callable[[Table], npt.NDArray[Any]], rulings: Rulings, ruling: Ruling
+) -> None:
+    # What was delivered in the stead of a row names nobody.
+    rows = _Some(part, lambda table: table["openid"] != 0)
+    cards = _with_different(rows, "card", value, _BY_CARD)
+    if len(cards):
+        for table in rows:
+            rulings.rule(table["row_no"][np.isin(table["card"][:, 0], cards)], ruling)
+
+
+def contradicting_lanes(
+    agreements: Iterable[Iterable[Table]], at_once: int = _LANES_AT_ONCE
+) -> Iterator[npt.NDArray[np.uint64]]:
+    """Yield the lanes of agreements that have several users, some at once: the first half of their hashes, in order."""
+    lanes, held = list[npt.NDArray[np.uint64]](), 0
+    for part in agreements:
+        found = _with_different(part, "agreement", lambda lines: lines["lane"][:, 0], _BY_AGREEMENT)
+        for table in part if len(found) else ():
+            lanes.append(np.unique(table["lane"][np.isin(table["agreement"][:, 0], found), 0]))
+            held += len(lanes[-1])
+            if held >= at_once:
+                yield np.unique(np.concatenate(lanes))
+                lanes, held = [], 0
+    if held:
+        yield np.unique(np.concatenate(lanes))
+
+
+def _with_different(
+    part: Iterable[Table], name: str, value: Callable[[Table], npt.NDArray[Any]], sort: Sort
+) -> npt.NDArray[np.uint64]:
+    """Return, by the first half of their hashes, the groups of lines that have different values."""
+    found = np.empty(0, np.uint64)
+    for lines, first in beside_first(part, name, sort):
+        found = np.union1d(found, lines[name][value(lines) != value(first), 0])
+    return found
 
 
 def rule_on_forms(tasks: Iterable[Iterable[Table]], rulings: Rulings) -> None:
     """Leave of each task the form of `times` that comes first."""
     for part in tasks:
-        for lines, first in beside_first(part, "key", _BY_KEY):
+        for lines, first in beside_first(_open_lines(part, rulings), "key", _BY_KEY):
             rulings.rule(lines["row_no"][lines["is_one"] != first["is_one"]], Ruling.OTHER_FORM)
 
 
@@ -130,7 +189,7 @@ def part_numbers(row_no: npt.NDArray[np.int64], part: npt.NDArray[np.int32]) -> 
 def rule_on_cards(balances: Iterable[Iterable[Table]], rulings: Rulings) -> None:
     """Leave of each card the newest balance; what says the very same under the same key is a duplicate of it."""
     for part in balances:
-        for lines, newest in beside_first(_OpenLines(part, rulings), "card", _newest_first):
+        for lines, newest in beside_first(_open_lines(part, rulings), "card", _newest_first):
             is_older = lines["row_no"] != newest["row_no"]
             is_same = (lines["identity"] == newest["identity"]).all(axis=1) & ~lines["is_derived"]
             rulings.rule(lines["row_no"][is_older & is_same], Ruling.DUPLICATE)
@@ -141,5 +200,5 @@ def _repeated(
     part: Iterable[Table], rulings: Rulings
 ) -> Iterator[tuple[Table, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
     """Yield lines, whether an earlier row has the identity of each as well, and whether with the same content."""
-    for lines, first in beside_first(_OpenLines(part, rulings), "identity", _BY_IDENTITY):
+    for lines, first in beside_first(_open_lines(part, rulings), "identity", _BY_IDENTITY):
         yield lines, lines["row_no"] != first["row_no"], (lines["digest"] == first["digest"]).all(axis=1)

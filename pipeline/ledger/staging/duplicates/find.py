@@ -1,6 +1,6 @@
 """What comes more than once in a run: equal rows, keys with several contents, older balances of a card."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,22 +11,27 @@ import pyarrow as pa
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.rules.fixes import Line
 from pipeline.ledger.staging.duplicates.deduplicate import (
+    contradicting_lanes,
     part_numbers,
     rule_on_cards,
     rule_on_contents,
     rule_on_forms,
     rule_on_keys,
+    rule_on_openids,
     rule_on_parts,
+    rule_on_times,
 )
 from pipeline.ledger.staging.duplicates.partitions import Partitions, hashes, numbers
-from pipeline.ledger.staging.duplicates.rulings import Rulings
-from pipeline.ledger.staging.staged_chunk import StagedChunk
+from pipeline.ledger.staging.duplicates.rulings import Ruling, Rulings
+from pipeline.ledger.staging.staged_chunk import Fate, StagedChunk
 from pipeline.model import Api, Export
 from pipeline.tables.mapped_chunk import DIGEST
 from pipeline.tables.rows import ArrowRows
+from pipeline.tables.text_columns import listed
 
 _HASH = ("u8", 2)
 PART = np.dtype([("identity", *_HASH), ("digest", *_HASH), ("row_no", "i8"), ("part", "i4"), ("parts", "i4")])
+AGREEMENT = np.dtype([("agreement", *_HASH), ("lane", *_HASH)])
 TASK = np.dtype([("key", *_HASH), ("row_no", "i8"), ("is_one", "?")])
 # A version is a time in ISO 8601, UTC, with microseconds, and sorts as text; none sorts before any.
 BALANCE = np.dtype(
@@ -36,6 +41,7 @@ BALANCE = np.dtype(
         ("version", "S32"),
         ("row_no", "i8"),
         ("points", "i8"),
+        ("openid", "u8"),
         ("is_derived", "?"),
     ]
 )
@@ -70,10 +76,13 @@ class DuplicateFinder:
         self._is_of_tasks = run.export is Export.TASKS
         self._parts = Partitions(PART, "identity", folder)
         self._tasks = Partitions(TASK, "key", folder)
+        self._agreements = Partitions(AGREEMENT, "agreement", folder)
         self.balances = Partitions(BALANCE, "card", folder)
 
     def note(self, chunk: StagedChunk) -> None:
-        """Take in the parts of a leaf that are still due."""
+        """Take in the parts of a leaf that are still due, and which users its agreements have."""
+        if self._api is Api.CUMULATION:
+            self._note_agreements(chunk)
         due = chunk.parts.take(chunk.due_parts())
         if len(due):
             # A derived key is left out: it says nothing but what the balance says.
@@ -93,6 +102,19 @@ class DuplicateFinder:
         lines["parts"] = np.bincount(at)[at] if len(at) else 0
         self._parts.add(lines)
 
+    def _note_agreements(self, chunk: StagedChunk) -> None:
+        """Take in one line for each agreement and user of the rows that can be sent, or were."""
+        fates = chunk.fates_by_row()[chunk.parts.numbers("at")]
+        valid = np.flatnonzero((fates == Fate.DUE) | (fates == Fate.ALREADY_SUCCEEDED))
+        lanes = numbers(chunk.parts.column("lane"))[valid]
+        _, first = np.unique(lanes[:, 0], return_index=True)
+        lines = np.zeros(len(first), dtype=AGREEMENT)
+        agreements = listed(chunk.parts.column("agreement").take(pa.array(valid[first])))
+        # Half a hash will do: two agreements that hash alike are refused, and are not in the next run.
+        lines["agreement"][:, 0] = np.fromiter(map(hash, agreements), np.int64, len(first)).view(np.uint64)
+        lines["lane"] = lanes[first]
+        self._agreements.add(lines)
+
     def _note_tasks(self, chunk: StagedChunk, due: ArrowRows) -> None:
         first = due.take(np.flatnonzero(due.numbers("part") == 0))
         keys = chunk.rows.take(first.numbers("at")).values("request_key")
@@ -111,6 +133,9 @@ class DuplicateFinder:
         lines["version"] = [version or "" for version in due.values("version")]
         lines["row_no"] = _row_nos(chunk, due)
         lines["points"] = due.numbers("points")
+        # 0 is nobody.
+        openids = np.fromiter(map(hash, due.values("openid")), np.int64, len(due))
+        lines["openid"] = np.where(openids == 0, 1, openids).view(np.uint64)
         lines["is_derived"] = is_derived
         self.balances.add(lines)
 
@@ -125,22 +150,33 @@ class DuplicateFinder:
         balances["row_no"] = [chunk.first_row_no + at for at in fixed]
         self.balances.add(balances)
 
-    def find(self, rows: int) -> Duplicates:
-        """Return what comes more than once among so many rows."""
+    def find(self, rows: int, chunks: Iterable[StagedChunk]) -> Duplicates:
+        """Return what is found among so many rows, those of the leaves."""
         rulings = Rulings(rows)
+        self._rule_on_users(chunks, rulings)
         rule_on_forms(self._tasks, rulings)
         if self._is_of_tasks:
             return Duplicates(rulings, rule_on_parts(self._parts, rulings, rows))
         if self._api is Api.POINTS:
+            rule_on_times(self.balances, rulings)
+            rule_on_openids(self.balances, rulings)
             rule_on_contents(self._parts, rulings)
             rule_on_cards(self.balances, rulings)
         else:
             rule_on_keys(self._parts, rulings)
         return Duplicates(rulings, np.empty(0, np.int64))
 
+    def _rule_on_users(self, chunks: Iterable[StagedChunk], rulings: Rulings) -> None:
+        """Rule out the rows of agreements that have several users. Mostly there are none, and no leaf is looked at."""
+        for lanes in contradicting_lanes(self._agreements):
+            for chunk in chunks:
+                of_leaf = numbers(chunk.parts.column("lane"))[:, 0]
+                at = np.minimum(np.searchsorted(lanes, of_leaf), len(lanes) - 1)
+                rulings.rule(_row_nos(chunk, chunk.parts)[lanes[at] == of_leaf], Ruling.TWO_USERS)
+
     def close(self) -> None:
         """Forget what was noted."""
-        for table in (self._parts, self._tasks, self.balances):
+        for table in (self._parts, self._tasks, self._agreements, self.balances):
             table.close()
 
 
