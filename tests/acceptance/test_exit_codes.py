@@ -86,8 +86,8 @@ def no_input(workspace: Workspace) -> None:
         pytest.param(no_private_key, ["run", "orders"], "[accounts.zhima] private_key_file", id="key"),
         pytest.param(no_input, ["run", "orders"], "no file matches 'orders.csv'", id="input"),
         pytest.param(nothing, ["resume", "last"], "RUN 'last'", id="no run to resume"),
-        pytest.param(nothing, ["show", "last"], "there are no runs yet", id="no run to show"),
-        pytest.param(nothing, ["simulate", "--port", "65536"], "port 65536 can't be", id="no port"),
+        pytest.param(nothing, ["show", "last"], "has no runs yet", id="no run to show"),
+        pytest.param(nothing, ["simulate", "--port", "65536"], "port 65536 is not between", id="no port"),
         pytest.param(
             nothing, ["simulate", "--port", "0", "--keys", "orders.csv"], "--keys orders.csv: Not a directory",
             id="a file for the simulator's keys",
@@ -118,7 +118,7 @@ def test_exit_2_when_the_working_directory_was_removed(command: list[str], named
     ended = workspace.command(*command, "--config", config, wrapper=IN_NO_FOLDER)
 
     assert (ended.exit_code, ended.stdout, workspace.requests()) == (2, "", [])
-    assert "the working directory can't be used (No such file or directory)" in ended.stderr
+    assert "can't use the working directory (No such file or directory)" in ended.stderr
 
 
 def test_past_runs_need_no_working_directory(workspace: Workspace) -> None:
@@ -127,7 +127,7 @@ def test_past_runs_need_no_working_directory(workspace: Workspace) -> None:
     lost = workspace.command("runs", wrapper=IN_NO_FOLDER)
 
     assert (ended.exit_code, ended.stdout, lost.exit_code) == (0, "no runs yet\n", 2)
-    assert "the working directory can't be used" in lost.stderr
+    assert "can't use the working directory" in lost.stderr
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_past_runs_need_no_working_directory(workspace: Workspace) -> None:
     [
         pytest.param(["show", LATIN], "RUN 'r\\udcff' is no run in this ledger", id="show"),
         pytest.param(["resume", LATIN], "RUN 'r\\udcff' is no run in this ledger", id="resume"),
-        pytest.param(["rerun", "last", "--code", LATIN], "'r\\udcff' is no code that an outcome", id="a code"),
+        pytest.param(["rerun", "last", "--code", LATIN], "'r\\udcff' is not a code of an outcome", id="a code"),
         pytest.param(["run", LATIN], 'no job has the name "r\\udcff"', id="a job"),
         pytest.param(["run", "orders", LATIN], "no file matches 'r\\udcff'", id="an input"),
         pytest.param(["runs", "--config", LATIN], "r\\udcff: no config file", id="the config"),
@@ -200,7 +200,7 @@ def test_exit_5_after_a_signal_and_resume_continues(number: signal.Signals, work
     succeeded = results.count("succeeded SUCCESS")
     assert (ended.exit_code, 10 <= succeeded < 60) == (5, True)
     assert results.count("unsent interrupted") == 60 - succeeded
-    assert f"{number.name}: finishing what is in flight" in ended.stderr
+    assert f"{number.name}: waiting for requests in flight" in ended.stderr
     assert (resumed.exit_code, workspace.results()) == (0, ["succeeded SUCCESS"] * 60)
     assert sorted(workspace.simulator.journal.applied_keys()) == sorted(f"A{n}" for n in range(60))
     assert len(workspace.requests()) == 60
@@ -222,6 +222,6 @@ def test_a_signal_is_logged_in_the_log_format(workspace: Workspace) -> None:
         5,
         [
             ("info", f"run {workspace.summary()['run_id']} of job orders"),
-            ("warning", "SIGTERM: finishing what is in flight; once more to end at once"),
+            ("warning", "SIGTERM: waiting for requests in flight; send it again to end at once"),
         ],
     )

@@ -185,7 +185,7 @@ def test_a_row_without_known_origin_is_an_ordinary_row(spoiled: Workspace, mark:
     ended = spoiled.backfill("run", "orders", fixed(spoiled, {"A2": {"trade_amount": "2.00", "_row": mark}}))
 
     assert (ended.exit_code, spoiled.results()) == (0, ["succeeded SUCCESS"] * 2)
-    assert "fixed.csv: 1 row with no known row in the column _row; handled like rows of an export" in ended.stderr
+    assert "fixed.csv: 1 row without a known origin in `_row`; processed like rows of an export" in ended.stderr
     assert (shown(spoiled, first)["left"], spoiled.summary()["parent"]) == (1, first)
 
 

@@ -118,7 +118,7 @@ def test_a_full_disk_under_stdout_is_reported(words: list[str], exit_code: int, 
     ended = workspace.command(*words, wrapper=redirected(">/dev/full"))
 
     assert ended.exit_code == exit_code
-    assert "the output could not be written to its end: No space left on device" in ended.stderr
+    assert "the output is incomplete: No space left on device" in ended.stderr
     assert "internal error" not in ended.stderr
     assert "Exception" not in ended.stderr
 

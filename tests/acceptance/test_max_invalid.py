@@ -35,7 +35,7 @@ def test_nothing_is_sent_and_the_most_frequent_fault_is_named(wrong: Workspace) 
 
     assert (ended.exit_code, wrong.results(), wrong.requests()) == (4, results(*WRONG), [])
     assert wrong.summary()["state"] == "stopped"
-    assert "25 of 30 rows are invalid, and max_invalid allows 20%: nothing is sent." in ended.stdout
+    assert "25 of 30 rows are invalid; max_invalid allows 20%. Nothing is sent." in ended.stdout
     assert f"Most frequent, in 25 rows: {NOTE} (field_invalid), first in orders.csv: row 1 (line 2)." in ended.stdout
     assert {line["message"] for line in wrong.outcomes() if line["code"] == "too_many_invalid"} == {
         "too many rows of the run are invalid, so nothing was sent"
@@ -89,7 +89,7 @@ def test_a_rerun_does_not_bypass_the_check(wrong: Workspace) -> None:
     ended = wrong.backfill("rerun", "last")
 
     assert (ended.exit_code, wrong.requests(), len(wrong.reports())) == (2, [], 1)
-    assert "ended before its first request; `backfill resume" in ended.stderr
+    assert "sent nothing yet; continue it with `backfill resume" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_json_logs_have_one_object_per_line(workspace: Workspace) -> None:
     [
         pytest.param(["run", "orders"], 2, "orders.csv is empty", id="an input"),
         pytest.param(["plan", "orders"], 2, "orders.csv is empty", id="a plan's input"),
-        pytest.param(["show", "last"], 2, "there are no runs yet", id="no run"),
+        pytest.param(["show", "last"], 2, "has no runs yet", id="no run"),
         pytest.param(["run", "orders", "--config", "no.toml"], 2, "no.toml: no config file", id="no config"),
     ],
 )

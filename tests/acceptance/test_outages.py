@@ -96,5 +96,5 @@ def test_a_wait_for_the_ledger_is_logged(workspace: Workspace) -> None:
     reason = "another process writes to the ledger, and keeps it locked"
     assert re.search(rf"waiting: {reason}, since \d\d:\d\d:\d\d UTC, until \d\d:\d\d:\d\d UTC\n$", said)
     assert ended.exit_code == 0
-    assert re.search(rf"goes on after \d+ s: {reason}\n", ended.stderr)
+    assert re.search(rf"continuing after \d+ s: {reason}\n", ended.stderr)
     assert re.search(rf"  waited \d+ s, from .* to .*: {reason}\n", ended.stdout)

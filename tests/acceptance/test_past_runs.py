@@ -73,20 +73,20 @@ def test_rerun_takes_the_selected_rows(words: list[str], keys: list[str], exit_c
     [
         pytest.param(
             ["--code", "INVALID_PARAMETER"],
-            "of those with such a code 1 is rejected; add --only rejected",
+            "of the rows with such a code 1 is rejected; add --only rejected",
             id="rejected",
         ),
         pytest.param(
             ["--code", "INVALID_PARAMETER,IDEMPOTENT_ERROR", "--only", "unknown"],
-            "of those with such a code 2 are rejected; add --only rejected",
+            "of the rows with such a code 2 are rejected; add --only rejected",
             id="another status explicit for",
         ),
         pytest.param(
             ["--code", "field_invalid"],
-            "of those with such a code 1 is invalid; a rerun takes none of these",
+            "of the rows with such a code 1 is invalid; a rerun takes none of these",
             id="invalid",
         ),
-        pytest.param(["--code", "timout"], "none of the run has such a code", id="no such code"),
+        pytest.param(["--code", "timout"], "no row of the run has such a code", id="no such code"),
     ],
 )
 def test_rerun_says_why_codes_selected_nothing(words: list[str], messages: str, mixed: Workspace) -> None:
@@ -105,7 +105,7 @@ def test_rerun_refuses_a_status_that_no_rerun_can_take(
         workspace.backfill("rerun", "last", "--only", "succeeded")
 
     assert ended.value.code == 2
-    assert "a rerun takes rows that are unknown, blocked, unsent, rejected" in capsys.readouterr().err
+    assert "is not a list of unknown, blocked, unsent, rejected" in capsys.readouterr().err
 
 
 def test_runs_lists_runs_newest_first(mixed: Workspace) -> None:
@@ -194,19 +194,19 @@ def test_report_writes_one_file_if_output_is_a_file(form: str, explicit: bool, m
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
-        pytest.param(["--output", "workspace.txt"], "workspace.txt: ends in no format", id="no format"),
-        pytest.param(["--output", "backfill.toml"], "backfill.toml: ends in no format", id="config, by its name"),
+        pytest.param(["--output", "workspace.txt"], "workspace.txt: unknown suffix", id="no format"),
+        pytest.param(["--output", "backfill.toml"], "backfill.toml: unknown suffix", id="config, by its name"),
         pytest.param(
-            ["--output", "backfill.toml", "--format", "csv"], "there is the config, and is not overwritten", id="config"
+            ["--output", "backfill.toml", "--format", "csv"], "is the config and is not overwritten", id="config"
         ),
         pytest.param(
             ["--output", "state/backfill.db", "--format", "csv"],
-            "there is the ledger, or a file of it, and is not overwritten",
+            "belongs to the ledger and is not overwritten",
             id="ledger",
         ),
         pytest.param(
             ["--output", "state/backfill.db-quota", "--format", "csv"],
-            "there is the ledger, or a file of it, and is not overwritten",
+            "belongs to the ledger and is not overwritten",
             id="quota",
         ),
     ],
@@ -336,7 +336,7 @@ def test_a_rerun_that_selects_nothing_says_what_is_left(mixed: Workspace) -> Non
     assert (
         "1 row is invalid: fix it in rows_to_fix.csv; 2 rows are rejected: fix them in rows_to_fix.csv" in ended.stdout
     )
-    assert "2 rows are unknown: rerun without --only, --code and --limit to take them" in ended.stdout
+    assert "2 rows are unknown: rerun without --only, --code and --limit to send them" in ended.stdout
 
 
 def test_a_rerun_of_rows_sent_by_another_rerun_makes_no_run(mixed: Workspace) -> None:

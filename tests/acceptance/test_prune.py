@@ -35,11 +35,11 @@ def test_prune_deletes_old_runs_and_lists_kept_ones(three: Workspace) -> None:
     assert said == [
         "deleted 1 run older than 0 days; their reports are kept",
         "  kept 2 older runs:",
-        f"    {second}: it has rows left; `backfill rerun {second}` sends them",
+        f"    {second}: it has rows left; send them with `backfill rerun {second}`",
         f"    {last}: it is the last run of job orders",
-        "  deliveries are kept: no row that was delivered is sent again",
+        "  deliveries are kept: no delivered row is sent again",
     ]
-    assert size.endswith("MB were given back to the disk")
+    assert size.endswith("MB were freed")
     assert len(three.reports()) == 3
     assert first not in three.backfill("runs").stdout
 

@@ -66,7 +66,7 @@ def test_a_report_folder_with_a_file_of_the_user_is_refused(done: Workspace, wor
     ended = done.backfill(*words, "--report", "out")
 
     assert (ended.exit_code, contents(done), done.backfill("runs").stdout) == (2, before, runs)
-    assert f"--report {done.folder / 'out'}: {name} there is the config, and is not overwritten" in ended.stderr
+    assert f"--report {done.folder / 'out'}: {name} is the config and is not overwritten" in ended.stderr
 
 
 def test_the_report_does_not_overwrite_its_input(done: Workspace) -> None:
@@ -80,7 +80,7 @@ def test_the_report_does_not_overwrite_its_input(done: Workspace) -> None:
     ended = done.backfill("run", "orders", "to fix/rows_to_fix.csv", "--report", "to fix")
 
     assert (ended.exit_code, contents(done), done.requests()) == (2, before, requests)
-    assert "rows_to_fix.csv there is an input of this run, and is not overwritten; name another folder" in ended.stderr
+    assert "rows_to_fix.csv is an input of this run and is not overwritten; choose another folder" in ended.stderr
 
 
 def test_an_input_of_an_earlier_run_is_not_overwritten(done: Workspace) -> None:
@@ -95,7 +95,7 @@ def test_an_input_of_an_earlier_run_is_not_overwritten(done: Workspace) -> None:
     ends = [done.backfill("run", "orders", "--report", "link"), done.backfill("report", "last", "--output", "out")]
 
     assert ([ended.exit_code for ended in ends], contents(done)) == ([2, 2], before)
-    assert all("there is an input of an earlier run, and is not overwritten" in ended.stderr for ended in ends)
+    assert all("is an input of an earlier run and is not overwritten" in ended.stderr for ended in ends)
 
 
 def test_rows_fixed_in_the_report_folder_are_kept(done: Workspace) -> None:
