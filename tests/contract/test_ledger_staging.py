@@ -340,6 +340,22 @@ def test_rows_of_an_unfinished_staging_have_outcomes(nights: MakeNights) -> None
     assert (record.phase, record.state) == ("staging", RunState.INTERRUPTED)
 
 
+def test_rows_of_an_unfinished_staging_keep_what_is_known_of_them(nights: MakeNights) -> None:
+    """A run that ends while it is staged skips what another job delivers meanwhile, and keeps the doubt of others."""
+    one, other = nights(job="one"), nights(job="other")
+    run = one.begin()
+    one.stage(run, [order("A"), order("B"), order("C")], decide=False)
+    other.night(order("A"), order("B"), answers={"B": LOST})
+
+    record = conclude(run, RunState.INTERRUPTED, "deadline")
+
+    assert one.reported_rows(record) == [
+        ("A", *DELIVERED),
+        ("B", Status.UNKNOWN, "deadline"),
+        ("C", Status.UNSENT, "deadline"),
+    ]
+
+
 def test_an_older_balance_is_not_sent_by_a_run_that_is_staged_after_a_newer_one(nights: MakeNights) -> None:
     """A night that died while it was staged, and is staged anew, leaves out a balance that a later night still owes."""
     points = nights(Export.POINTS)

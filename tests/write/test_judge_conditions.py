@@ -364,4 +364,4 @@ def test_what_was_asked_is_read_from_the_body(api: Api, body: dict[str, object],
     found = sent_request_of(api, sent.request_key, orjson.dumps(body))
 
     assert found == sent
-    assert repr(found) == f"Asked(api={api!r}, request_key={sent.request_key!r}, echo={dict(sent.echo)!r})"
+    assert repr(found) == f"SentRequest(api={api!r}, request_key={sent.request_key!r}, echo={dict(sent.echo)!r})"
