@@ -35,9 +35,8 @@ PIP_COMPILE := $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --strip-ex
 
 # The tests of the rules, without expensive property tests. They must reach each branch of the rules by themselves.
 RULE_TESTS := tests/map tests/limits tests/write/test_judge_*.py tests/write/test_catalogue_codes.py \
-	tests/ledger/test_admission.py tests/contract/test_ledger_staging.py \
-	--ignore=tests/map/by_columns --ignore=tests/map/test_map_sheets.py --ignore=tests/map/test_map_slots.py \
-	--ignore-glob='*_laws.py'
+	tests/ledger/test_admission.py tests/ledger_runs/test_ledger_staging.py \
+	--ignore=tests/map/by_columns --ignore-glob='*_laws.py'
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks import ledger, nights, plan, quota, report, send, start
+from benchmarks import growth, ledger, nights, plan, quota, report, send, start
 from benchmarks.scene import Scene, scene
 from benchmarks.table import Table, machine, page
 
@@ -29,6 +29,7 @@ _PARTS: Mapping[str, _Part] = {
     "plan": _Part(lambda here, args: [plan.measure(here, rows=args.rows, runs=args.runs)], ("rows", "runs")),
     "nights": _Part(lambda here, args: nights.measure(here, sizes=args.known, runs=args.runs), ("known", "runs")),
     "report": _Part(lambda here, args: [_report(here, nights.reported(args.known), args.runs)], ("known", "runs")),
+    "growth": _Part(lambda here, args: [growth.measure(here, rows=args.rows)], ("rows",)),
     "ledger": _Part(lambda here, args: [ledger.measure(here, rows=args.sent, runs=args.runs)], ("sent", "runs")),
     "points": _Part(lambda _here, args: [quota.measure(seconds=args.seconds, runs=args.runs)], ("seconds", "runs")),
     "start": _Part(lambda here, args: [start.measure(here, runs=3 * args.runs)], ("runs",)),

@@ -40,8 +40,8 @@ _SETTINGS = ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -16384", "PRAGMA w
 _THESE = "FROM dues WHERE due_no BETWEEN :first AND :last"
 # What the writer and the ledger leave of dues that the platform confirmed at the first attempt, a thousand a second.
 _DELIVER = (
-    "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no)"
-    f" SELECT :account_no, :api, identity, digest, :state, due_no {_THESE}",
+    "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no, intended_at)"
+    f" SELECT :account_no, :api, identity, digest, :state, due_no, CAST(:began AS INTEGER) {_THESE}",
     "INSERT INTO cards (account_no, card, confirmed_points, unsettled, newest_identity, newest_version,"
     " newest_position) SELECT :account_no, card, points, 0, identity, version, position"
     f" {_THESE} AND +card IS NOT NULL",
@@ -59,6 +59,8 @@ def make(folder: Path, job: str, source: str) -> int:
     clock = SystemClock()
     config = open_config(folder / "backfill.toml", {}, clock, job)
     with closing(Ledger(config.ledger_path, clock, this_process(), connect=_unsynced)) as ledger:
+        # Its file belongs to the past: a ledger without it counts as one that was restored.
+        ledger.quotas()
         return _run(config, ledger, clock, config.jobs[job], source)
 
 
@@ -80,7 +82,7 @@ def _run(config: Config, ledger: Ledger, clock: Clock, job: Job, source: str) ->
         stager = stager_of(job, rules, run, control, max_invalid=DEFAULT_MAX_INVALID, limit=None)
         stager.stage(find_inputs(inputs.patterns, base=inputs.base, date=inputs.day))
         with closing(_unsynced(ledger.path)) as connection:
-            _deliver(connection, run, clock.now(), run.keep_up)
+            _deliver(connection, run, clock.now(), run.heartbeat)
         seconds = clock.steady() - started
         run.conclude(
             state=RunState.COMPLETED,

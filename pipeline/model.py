@@ -54,11 +54,16 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What sending waits for, since when, and until when if that is known; times are steady seconds."""
+    """
+    What sending waits for, since when, and until when if that is known; times are steady seconds.
+
+    Without `holds_up` sending goes on, and somebody should know of it all the same.
+    """
 
     reason: str
     since: float
     until: float | None = None
+    holds_up: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +195,8 @@ class Payload:
     `identity` is what makes the delivery one and the same: the request key. For a state it is the object until the
     row is staged: an object has many states, and the ledger counts them. `body` is the JSON in UTF-8, and stays byte
     for byte; `lane` names its lane. `refund_of` is the request key of the payment that has to succeed first.
-    `key_is_derived` says that the key was made from the row.
+    `key_is_derived` says that the key was made from the row. `agreement` is the agreement of a report, marked where
+    an open_id names its user; `openid` is the user of a card. Neither may have two users in one run.
     """
 
     api: Api
@@ -202,6 +208,8 @@ class Payload:
     balance: Balance | None = None
     key_is_derived: bool = False
     state: ObjectState | None = None
+    agreement: str | None = field(default=None, repr=False)
+    openid: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

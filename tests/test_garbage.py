@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.main import main
-from pipeline.engines.garbage import look_seldom
+from pipeline.engines.garbage import collect_rarely
 
 SELDOM = 10_000
 
@@ -22,7 +22,7 @@ def _python_as_it_was() -> Iterator[None]:
 
 def test_circles_are_looked_for_seldom() -> None:
     """Only how many new objects there have to be is changed, not how the old ones are looked at."""
-    look_seldom()
+    collect_rarely()
 
     assert gc.get_threshold() == (SELDOM, 11, 12)
 

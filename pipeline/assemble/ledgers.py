@@ -7,6 +7,7 @@ from pipeline.assemble.traces import traces_of
 from pipeline.assemble.working_folder import working_folder
 from pipeline.clock import Clock
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.store.database import is_writable
 from pipeline.ledger.store.lease import this_process
 from pipeline.settings import Config
 
@@ -23,6 +24,12 @@ def config_path(named: Path | None, environ: Mapping[str, str]) -> Path:
     return path
 
 
-def open_the_ledger(config: Config, clock: Clock) -> Ledger:
-    """Open the ledger, made where there is none; raise LedgerError with cause and advice where it can't be used."""
-    return Ledger(config.ledger_path, clock, this_process(), traces=traces_of(config))
+def open_the_ledger(config: Config, clock: Clock, *, only_reads: bool = False) -> Ledger:
+    """
+    Open the ledger, made where there is none; raise LedgerError with cause and advice where it can't be used.
+
+    With `only_reads` one that can't be written is opened for reading alone.
+    """
+    path = config.ledger_path
+    only_reads = only_reads and path.is_file() and not is_writable(path)
+    return Ledger(path, clock, this_process(), traces=traces_of(config), only_reads=only_reads)

@@ -12,6 +12,7 @@ from pipeline.errors import SettingsError
 from pipeline.ledger.records import NewRun
 from pipeline.map import MappingRules
 from pipeline.model import Api, RowLimit
+from pipeline.read import CHUNK_ROWS
 from pipeline.run.stage import Stager, TakesRows
 from pipeline.settings import Account, AlipayAccount, Config, Job
 from pipeline.write.brakes.run_control import RunControl
@@ -88,6 +89,7 @@ def stager_of(
     *,
     max_invalid: RowLimit,
     limit: int | None,
+    chunk_rows: int = CHUNK_ROWS,
     tick: Callable[[int], None] = lambda _rows: None,
 ) -> Stager:
     """Return what reads and maps the inputs of a run, and stages their rows in `ledger`."""
@@ -100,5 +102,6 @@ def stager_of(
         int96=job.int96,
         max_invalid=max_invalid,
         limit=limit,
+        chunk_rows=chunk_rows,
         tick=tick,
     )

@@ -52,4 +52,4 @@ def plan(
         # A run that would stop before its first request has a plan, too.
         with suppress(Drained):
             stager.stage(found.files)
-        return plan_of(dry_run.prospect, job.rate, control.reason, ignored=found.ignored, show_ids=show_ids)
+        return plan_of(dry_run.result, job.rate, control.reason, ignored=found.ignored, show_ids=show_ids)

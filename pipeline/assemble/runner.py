@@ -17,7 +17,7 @@ from pipeline.ledger.records import Phase, RunRecord
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Status
-from pipeline.read import SourceFile, find, find_inputs, sha256_of
+from pipeline.read import CHUNK_ROWS, SourceFile, find, find_inputs, sha256_of
 from pipeline.report import ReportFiles, report_names
 from pipeline.run.events import RunEvents
 from pipeline.run.run import Run
@@ -33,14 +33,17 @@ class Runner:
     Runs the jobs of a config over one ledger.
 
     Each method raises SettingsError, SourceError or LedgerError before the first request, and RunHeld while another
-    run of the job is active.
+    run of the job is active. Inputs are read in chunks of `chunk_rows` rows.
     """
 
-    def __init__(self, config: Config, ledger: Ledger, system: System, events: RunEvents) -> None:
+    def __init__(
+        self, config: Config, ledger: Ledger, system: System, events: RunEvents, *, chunk_rows: int = CHUNK_ROWS
+    ) -> None:
         self._config = config
         self._ledger = ledger
         self._system = system
         self._events = events
+        self._chunk_rows = chunk_rows
 
     def run(self, name: str, inputs: Sequence[str], options: RunOptions) -> ReportFiles:
         """Run a job over its inputs, or over those named."""
@@ -101,7 +104,7 @@ class Runner:
         return self._open(self._ledger.begin(new, self._merchant(job), copied=parent), job, options)
 
     def _take_up(self, job: Job, record: RunRecord, options: RunOptions) -> Run:
-        ledger = self._ledger.take_up(record, self._merchant(job), options.kept)
+        ledger = self._ledger.resume(record, self._merchant(job), options.kept)
         return self._open(ledger, job, options, most_rows=options.limit)
 
     def _open(self, ledger: RunLedger, job: Job, options: RunOptions, *, most_rows: int | None = None) -> Run:
@@ -119,6 +122,7 @@ class Runner:
                     control,
                     max_invalid=limits.max_invalid,
                     limit=ledger.run.options.get("limit"),
+                    chunk_rows=self._chunk_rows,
                     tick=self._events.staged,
                 ),
                 sender=sender_of(job, account, ledger, self._ledger.quotas(), control, self._system),

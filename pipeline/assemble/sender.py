@@ -1,6 +1,6 @@
 """What sends the requests of a run, put together from its job and account."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from pipeline.assemble.platform import merchant_of
@@ -13,10 +13,9 @@ from pipeline.model import Wait
 from pipeline.run.ports import Engine
 from pipeline.settings import Account, Job
 from pipeline.write.brakes.circuit_breaker import CircuitBreaker
-from pipeline.write.brakes.failure_streaks import EqualEndings, RefusalStreak
+from pipeline.write.brakes.failure_streaks import FailureStreaks
 from pipeline.write.brakes.run_control import RunControl
-from pipeline.write.brakes.verdict_watch import FailureStreaks
-from pipeline.write.delivery import Means
+from pipeline.write.delivery import Services
 from pipeline.write.keys import Keys
 from pipeline.write.retry import RetryPolicy
 from pipeline.write.writer import Writer
@@ -33,10 +32,10 @@ class ThreadedSender:
     control: RunControl
     workers: int
 
-    def deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
+    def deliver(self, lanes: Iterator[Iterable[Due]], *, tick: Callable[[], None]) -> None:
         """Deliver all lanes; call `tick` a few times a second; raise the first exception once all workers are idle."""
-        queue = self.writer.handed_out(lanes, dues=self.workers)
-        self.engine.run(queue, queue.carry, workers=self.workers, tick=tick, give_up=self.control.give_up)
+        queue = self.writer.lane_queue(lanes, dues=self.workers)
+        self.engine.run(queue, queue.deliver, workers=self.workers, tick=tick, give_up=self.control.give_up)
 
     def throttled(self) -> int:
         """Return the number of throttled answers."""
@@ -55,14 +54,14 @@ def sender_of(
     permits = Permits(quotas, f"{job.api} {merchant_of(account)}", limit=job.rate, clock=clock, boot=system.boot)
     signer, transport = system.signer_of(account, job.api), system.transport_of(account, job)
     breaker = CircuitBreaker(clock, job.outage_limit_s)
-    means = Means(
+    services = Services(
         api=job.api,
         signer=signer,
         transport=transport,
         quota=permits,
         control=control,
         breaker=breaker,
-        streaks=FailureStreaks(RefusalStreak(), EqualEndings()),
+        streaks=FailureStreaks(),
         keys=Keys(signer, transport, clock, chance),
         policy=RetryPolicy(job.max_attempts),
         clock=clock,
@@ -71,7 +70,7 @@ def sender_of(
     return ThreadedSender(
         permits=permits,
         breaker=breaker,
-        writer=Writer(means, ledger, job.concurrency),
+        writer=Writer(services, ledger, job.concurrency),
         engine=system.engine,
         control=control,
         workers=job.concurrency,

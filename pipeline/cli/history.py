@@ -23,7 +23,7 @@ _RUNNING = "running"
 
 
 @contextmanager
-def _archive(args: argparse.Namespace) -> Iterator[tuple[Config, Ledger | None]]:
+def archive(args: argparse.Namespace, *, only_reads: bool = True) -> Iterator[tuple[Config, Ledger | None]]:
     """Open config and ledger without reading a key; no ledger where nothing was run yet."""
     clock = SystemClock()
     set_up_logs(args.log_format)
@@ -31,7 +31,7 @@ def _archive(args: argparse.Namespace) -> Iterator[tuple[Config, Ledger | None]]
     if not config.ledger_path.exists():
         yield config, None
         return
-    ledger = open_the_ledger(config, clock)
+    ledger = open_the_ledger(config, clock, only_reads=only_reads)
     try:
         yield config, ledger
     finally:
@@ -40,7 +40,7 @@ def _archive(args: argparse.Namespace) -> Iterator[tuple[Config, Ledger | None]]
 
 @contextmanager
 def _one_run(args: argparse.Namespace) -> Iterator[tuple[Config, Ledger, RunRecord]]:
-    with _archive(args) as (config, ledger):
+    with archive(args) as (config, ledger):
         if ledger is None:
             raise SettingsError([f"RUN {args.run!r}: there are no runs yet in ledger {config.ledger_path}"])
         yield config, ledger, ledger.find(args.run)
@@ -48,7 +48,7 @@ def _one_run(args: argparse.Namespace) -> Iterator[tuple[Config, Ledger, RunReco
 
 def runs(args: argparse.Namespace) -> int:
     """List past runs, newest first."""
-    with _archive(args) as (_, ledger):
+    with archive(args) as (_, ledger):
         found = ledger.recent(args.limit) if ledger is not None else []
         messages = [{"run_id": r.run_id, "job": r.job, "api": r.api, "account": r.account, "state": _state(ledger, r),
                  "exit_code": r.exit_code, "started_at": r.started_at, "finished_at": r.finished_at,

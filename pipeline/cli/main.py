@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from pipeline.cli.parser import build_parser
 from pipeline.cli.streams import output_streams
-from pipeline.engines.garbage import look_seldom
+from pipeline.engines.garbage import collect_rarely
 from pipeline.errors import LedgerError, PipelineError, RunHeld, SettingsError, SourceError
 from pipeline.redact import visible
 
@@ -32,7 +32,7 @@ def _asked(words: list[str]) -> argparse.Namespace:
 
 
 def _answer(args: argparse.Namespace) -> int:
-    look_seldom()
+    collect_rarely()
     try:
         return _command(args.command)(args)
     except PipelineError as exc:
@@ -74,6 +74,10 @@ def _command(name: str) -> Callable[[argparse.Namespace], int]:
         from pipeline.cli import simulate as simulating  # noqa: PLC0415
 
         return simulating.simulate
+    if name == "prune":
+        from pipeline.cli import prune  # noqa: PLC0415
+
+        return prune.prune
     from pipeline.cli import history as looking  # noqa: PLC0415
 
     return {"runs": looking.runs, "show": looking.show, "report": looking.report}[name]

@@ -28,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_rerun(commands)
     _add_resume(commands)
     _add_looking(commands)
+    _add_prune(commands)
     # The simulator brings its own options once it is chosen (simulating.py): `--help` does not load a server.
     commands.add_parser("simulate", help="a local server that behaves as the three APIs do", add_help=False)
     return parser
@@ -125,6 +126,21 @@ def _add_looking(commands: "_Commands[argparse.ArgumentParser]") -> None:
         _add_talk(command)
 
 
+def _add_prune(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    prune = commands.add_parser("prune", help="delete old runs from the ledger; what was delivered stays known")
+    prune.add_argument(
+        "--keep", type=_days, default=_KEEP_DAYS, metavar="DAYS",
+        help=f"delete runs that ended longer ago ({_KEEP_DAYS}); the last one of a job, and one with rows left, stay",
+    )  # fmt: skip
+    prune.add_argument(
+        "--deliveries-older-than", type=_days, metavar="DAYS",
+        help="also forget deliveries of orders, tasks and states that are older: a row that comes again is sent again",
+    )  # fmt: skip
+    prune.add_argument("--json", action="store_true", help="print JSON")
+    _add_config(prune)
+    _add_talk(prune)
+
+
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="default: $BACKFILL_CONFIG, or backfill.toml")
 
@@ -166,6 +182,16 @@ def _add_execution(parser: argparse.ArgumentParser) -> None:
 def _count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,12}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)
+
+
+# Three months: until then somebody may ask about a night.
+_KEEP_DAYS = 90
+
+
+def _days(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of days from 0 to 99999")
     return int(text)
 
 

@@ -53,7 +53,7 @@ class Progress:
         if control is None:
             return "starting"
         counted = ", ".join(f"{control.counts[s]} {s}" for s in Status if control.counts[s]) or "starting"
-        return f"{counted}; waiting: {control.waiting_for}" if control.waiting_for else counted
+        return f"{counted}; {control.waiting_for}" if control.waiting_for else counted
 
     def _show(self, text: Callable[[], str]) -> None:
         now = self._clock.steady()

@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
-from pipeline.ledger.dry_run import Prospect
+from pipeline.ledger.dry_run import DryRunResult
 from pipeline.ledger.records import InputRecord
-from pipeline.ledger.staging.staged_chunk import Fate
+from pipeline.ledger.staging.staged_chunk import RowDecision
 from pipeline.model import Status
 from pipeline.tables.fault_groups import GroupedFaults
 from pipeline.tables.outcome_page import Outcome
@@ -23,7 +23,7 @@ _PRIVATE = frozenset(
 @dataclass(frozen=True, slots=True)
 class Plan:
     """
-    What a run would do: rows by fate, faults, the first problems, sample payloads, and for how long.
+    What a run would do: rows by decision, faults, the first problems, sample payloads, and for how long.
 
     `to_send` counts requests, which are more than rows where a task was completed several times. `inputs` are those
     that were read, `ignored` the files in their folders that were not. With a `reason` the run would stop before its
@@ -52,7 +52,7 @@ class Plan:
 
 
 def plan_of(
-    seen: Prospect,
+    seen: DryRunResult,
     limit_per_s: float,
     reason: str | None = None,
     *,
@@ -64,15 +64,19 @@ def plan_of(
 
     The sample payloads are without ids of users; with `show_ids` they are what would be sent, to the byte.
     """
-    skipped = {fate.code: rows for fate, rows in seen.fates.items() if fate not in (Fate.DUE, Fate.INVALID)}
+    skipped = {
+        decision.code: rows
+        for decision, rows in seen.decisions.items()
+        if decision not in (RowDecision.DUE, RowDecision.INVALID)
+    }
     counts = {
-        "to_send": seen.fates[Fate.DUE],
+        "to_send": seen.decisions[RowDecision.DUE],
         Status.SKIPPED.value: sum(skipped.values()),
-        Status.INVALID.value: seen.fates[Fate.INVALID],
+        Status.INVALID.value: seen.decisions[RowDecision.INVALID],
     }
     codes = sorted((skipped | seen.faults).items(), key=lambda item: -item[1])
     return Plan(
-        rows=seen.fates.total(),
+        rows=seen.decisions.total(),
         counts=counts,
         codes=dict(codes),
         to_send=seen.to_send,

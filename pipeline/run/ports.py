@@ -1,6 +1,6 @@
 """What a run needs of others."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -39,7 +39,7 @@ class StagesFiles(Protocol):
 class Sender(Protocol):
     """Delivers the lanes of a run."""
 
-    def deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
+    def deliver(self, lanes: Iterator[Iterable[Due]], *, tick: Callable[[], None]) -> None:
         """Deliver all lanes; call `tick` a few times a second; raise the first exception once all workers are idle."""
         ...
 

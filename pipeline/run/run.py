@@ -5,6 +5,7 @@ One run, from its first row to its report.
 were not reached, and writes the report.
 """
 
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -60,6 +61,8 @@ class Run:
         if self.max_failures is not None and not self.max_failures.in_percent:
             self.control.allow_failures(self.max_failures.number)
         self.events.begun(self.ledger.run, self.control)
+        self._thread = threading.get_ident()
+        self.ledger.on_look(self._observe)
         return self
 
     def __exit__(
@@ -71,6 +74,7 @@ class Run:
                 self._conclude()
                 self.ledger.finish(2)
         finally:
+            self.ledger.on_look(None)
             self.ledger.leave()
 
     def stage(self, files: Sequence[SourceFile]) -> None:
@@ -99,7 +103,7 @@ class Run:
             self.control.check_running()
             started = self.clock.steady()
             self.sender.deliver(self.ledger.lanes(self.order, self.most_rows), tick=self._tick)
-            self.ledger.keep_up()
+            self.ledger.heartbeat()
             if self.most_rows is not None:
                 reason = f"no more than {self.most_rows} rows were to be delivered (--limit)"
                 self.control.drain(Ending.INTERRUPTED, reason)
@@ -108,7 +112,7 @@ class Run:
     def conclude(self) -> ReportFiles:
         """Settle the rows that were not reached, write the report, and record the exit code."""
         record = self._conclude()
-        files = self.report.write(record, self.ledger.keep_up)
+        files = self.report.write(record, self.ledger.heartbeat)
         self.ledger.finish(files.summary.exit_code)
         return files
 
@@ -123,13 +127,20 @@ class Run:
         # All workers may be waiting when the deadline comes: draining wakes them.
         with suppress(Drained):
             self.control.check_running()
-        self.ledger.keep_up()
-        lines = self._waits.observe(self.sender.waiting())
+        self.ledger.heartbeat()
+        self._observe()
+
+    def _observe(self) -> None:
+        """Log what the run waits for. The thread that holds the run also calls it while it waits for the ledger."""
+        if threading.get_ident() != self._thread:
+            return
+        lines = self._waits.observe([*self.ledger.waiting(), *self.sender.waiting()])
         self.control.waiting_for = self._waits.shown()
         # Last: these may write to a terminal that blocks.
         for line in lines:
             self.events.said(line)
-        self.events.tick()
+        if self._is_staged:
+            self.events.tick()
 
     def _conclude(self) -> RunRecord:
         self._is_concluded = True

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from pipeline.ledger.history.origins import Origin
-from pipeline.ledger.records import Decided, InputRecord, let_pass
+from pipeline.ledger.records import InputRecord, StagedCounts, accept_any
 from pipeline.ledger.staging.refunds import Retarget
 from pipeline.map import MappingRules, UsedColumns, bind_chunks, check_columns, rekey, retarget
 from pipeline.model import DEFAULT_MAX_INVALID, CsvFormat, Int96, RowLimit, Status
-from pipeline.read import Source, SourceFile, open_source, sha256_of, verify_unchanged
+from pipeline.read import CHUNK_ROWS, Source, SourceFile, open_source, sha256_of, verify_unchanged
 from pipeline.run.fixes import Fixes
 from pipeline.run.wrong_batch import is_wrong, too_many_invalid
 from pipeline.tables.mapped_chunk import MappedChunk
@@ -34,12 +34,12 @@ class TakesRows(Protocol):
         """Take in a chunk of rows; return how many of them are invalid."""
         ...
 
-    def keep_up(self) -> None:
+    def heartbeat(self) -> None:
         """Keep the job; called after each chunk."""
         ...
 
     def start_delivering(
-        self, rekey: Callable[[bytes, str], bytes], check: Callable[[Decided], None] = let_pass
+        self, rekey: Callable[[bytes, str], bytes], check: Callable[[StagedCounts], None] = accept_any
     ) -> None:
         """Decide on all that was staged, and enter the second act unless `check` raises for what was decided."""
         ...
@@ -64,6 +64,7 @@ class Stager:
         sheet: str | None = None,
         int96: Int96 | None = None,
         limit: int | None = None,
+        chunk_rows: int = CHUNK_ROWS,
         tick: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._ledger = ledger
@@ -75,6 +76,7 @@ class Stager:
         self._control = control
         self._max_invalid = max_invalid
         self._limit = limit
+        self._chunk_rows = chunk_rows
         self._tick = tick
         self._rows = 0
         self._invalid = 0
@@ -93,7 +95,7 @@ class Stager:
         self._ledger.start_delivering(lambda body, key: rekey(body, self._rules.api, key), self._check)
         return self._rows - self._filtered
 
-    def _check(self, decided: Decided) -> None:
+    def _check(self, decided: StagedCounts) -> None:
         """Raise Drained where the rows are wrong as a whole: then nothing is sent."""
         # Those whose key stands for other content; the others were counted when they were read.
         self._control.count(Status.INVALID, decided.invalid - self._invalid)
@@ -112,7 +114,9 @@ class Stager:
             check_columns(self._rules, source.columns, file.name)
 
     def _open(self, file: SourceFile) -> Source:
-        return open_source(file, self._csv, sheet=self._sheet, int96=self._int96, uses=self._uses)
+        return open_source(
+            file, self._csv, sheet=self._sheet, int96=self._int96, uses=self._uses, chunk_rows=self._chunk_rows
+        )
 
     def _stage_file(self, file_no: int, file: SourceFile) -> None:
         before = self._rows
@@ -154,7 +158,7 @@ class Stager:
             if invalid:
                 self._invalid += invalid
                 self._control.count(Status.INVALID, invalid)
-            self._ledger.keep_up()
+            self._ledger.heartbeat()
             self._tick(self._rows)
             if self._rows == self._limit:
                 break

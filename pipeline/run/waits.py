@@ -38,7 +38,7 @@ class Waits:
             noted.wait = wait
             if not noted.is_said and self._is_long(noted, now):
                 noted.is_said = True
-                lines.append(f"waiting: {self._text(wait)}")
+                lines.append(self._text(wait))
         return lines
 
     def shown(self) -> str:
@@ -59,12 +59,14 @@ class Waits:
             seconds = now - noted.wait.since
             if noted.is_said:
                 since, until = timestamp(self._at(noted.wait.since)), timestamp(self._at(now))
-                self._over.append({"reason": reason, "since": since, "until": until, "seconds": round(seconds, 1)})
-                yield f"goes on after {seconds:.0f} s: {reason}"
+                if noted.wait.holds_up:
+                    self._over.append({"reason": reason, "since": since, "until": until, "seconds": round(seconds, 1)})
+                yield f"{'goes on' if noted.wait.holds_up else 'over'} after {seconds:.0f} s: {reason}"
 
     def _text(self, wait: Wait) -> str:
         until = "" if wait.until is None else f", until {_clock_time(self._at(wait.until))}"
-        return f"{wait.reason}, since {_clock_time(self._at(wait.since))}{until}"
+        kind = "waiting" if wait.holds_up else "note"
+        return f"{kind}: {wait.reason}, since {_clock_time(self._at(wait.since))}{until}"
 
     def _at(self, steady: float) -> datetime:
         return self._clock.now() + timedelta(seconds=steady - self._clock.steady())

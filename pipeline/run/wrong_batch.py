@@ -1,19 +1,19 @@
 """Rows that are wrong as a whole: more of them are invalid than single mistakes explain, so none is sent."""
 
-from pipeline.ledger.records import Decided
+from pipeline.ledger.records import StagedCounts
 from pipeline.model import RowLimit
 
 # A share of few rows says little: 2 invalid rows of 5 may be 2 mistakes.
 _FEWEST_INVALID = 20
 
 
-def is_wrong(decided: Decided, allowed: RowLimit) -> bool:
+def is_wrong(decided: StagedCounts, allowed: RowLimit) -> bool:
     """Tell whether more rows are invalid than are allowed. A limit that is a number has no lower bound."""
     fewest = _FEWEST_INVALID if allowed.in_percent else 0
     return decided.invalid > allowed.of(decided.rows) and decided.invalid >= fewest
 
 
-def too_many_invalid(decided: Decided, allowed: RowLimit) -> str:
+def too_many_invalid(decided: StagedCounts, allowed: RowLimit) -> str:
     """Say how many rows are invalid, what most of them have in common, and what to do."""
     commonest = decided.faults.listed(1).groups[0]
     example = commonest.example

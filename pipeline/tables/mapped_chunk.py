@@ -26,7 +26,12 @@ _COLUMNS: dict[str, pa.DataType] = {
     "card": DIGEST,
     "points": pa.int64(),
     "version": pa.string(),
+    "agreement": pa.string(),
+    "openid": pa.string(),
 }
+
+USERS = ("agreement", "openid")
+"""The columns that are looked at once, when the rows are staged."""
 
 PAYLOAD = pa.schema(_COLUMNS)
 """
@@ -92,6 +97,7 @@ class MappedChunk:
         names = ("request_key", "identity", "body", "lane", "refund_of")
         key, identity, body, lane, refund_of = (self.payloads.values(name)[n] for name in names)
         card, points, version = (self.payloads.values(name)[n] for name in ("card", "points", "version"))
+        agreement, openid = (self.payloads.values(name)[n] for name in USERS)
         balance = None if card is None else Balance(card, int(points), version)
         is_derived = bool(self.payloads.values("key_is_derived")[n])
         return Payload(
@@ -104,6 +110,8 @@ class MappedChunk:
             balance=balance,
             key_is_derived=is_derived,
             state=ObjectState(identity, version) if self.api is Api.STATE else None,
+            agreement=agreement,
+            openid=openid,
         )
 
 
@@ -121,4 +129,5 @@ def line_of(at: int, part: int, payload: Payload) -> tuple[object, ...]:
         at, part, payload.request_key, payload.identity, payload.key_is_derived,
         None if payload.key_is_derived else digest(payload.body), payload.body, payload.lane, payload.refund_of,
         *((None, None, version) if balance is None else (balance.card, balance.points, balance.version)),
+        payload.agreement, payload.openid,
     )  # fmt: skip

@@ -68,6 +68,11 @@ class ArrowRows:
         is_all = len(places) == len(self)
         return ArrowRows(self.batch if is_all else self.batch.take(places))
 
+    def without(self, *names: str) -> "ArrowRows":
+        """Return the lines without some columns; what is changed there is not changed here."""
+        batch = self.batch
+        return ArrowRows(batch.select([name for name in batch.schema.names if name not in names]))
+
     def change(self, at: int, **values: Any) -> None:
         """Put other values into one line."""
         for name, value in values.items():

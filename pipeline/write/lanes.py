@@ -1,37 +1,40 @@
-"""The order within a lane, and which of its dues are admitted together."""
+"""The order of dues within a lane, and which of them are admitted together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.ledger.records import Due
 from pipeline.ledger.rules.admission import Admission
 
-# After a crash what was admitted counts as possibly sent: so no lane has all of its dues admitted at once.
+# Dues admitted by one commit. After a crash each admitted due counts as possibly sent, so the number is small.
 _LONGEST_STRETCH = 4
 
-# Dues of a lane that may be admitted together: none of them waits for what becomes of another.
+# Dues of a lane that may be admitted together: none waits for the outcome of another.
 Stretch = Sequence[Due]
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Dues that go one after another, one stretch at least; those of the first one are admitted, or are not."""
+    """Dues to send in order. `admissions` are those of the first stretch; other stretches are read in turn."""
 
-    stretches: Sequence[Stretch]
-    first: Sequence[Admission]
+    first: Stretch
+    admissions: Sequence[Admission]
+    others: Iterator[Stretch]
 
 
-def draw(lanes: Iterator[Sequence[Due]], dues: int) -> list[list[Stretch]]:
-    """Return the next lanes, as many as it takes until their first stretches hold so many dues."""
-    drawn: list[list[Stretch]] = []
-    while dues > 0 and (lane := next(lanes, None)):
-        drawn.append(list(stretches(payments_first(lane))))
-        dues -= len(drawn[-1][0])
+def draw(lanes: Iterator[Iterable[Due]], dues: int) -> list[tuple[Stretch, Iterator[Stretch]]]:
+    """Take lanes until their first stretches have `dues` dues in total; return each first stretch and the others."""
+    drawn: list[tuple[Stretch, Iterator[Stretch]]] = []
+    while dues > 0 and (lane := next(lanes, None)) is not None:
+        others = stretches(lane)
+        first = next(others)
+        drawn.append((first, others))
+        dues -= len(first)
     return drawn
 
 
-def stretches(dues: Iterator[Due]) -> Iterator[Stretch]:
-    """Cut the dues of a lane, in their order, where one has to wait for what becomes of those before it."""
+def stretches(dues: Iterable[Due]) -> Iterator[Stretch]:
+    """Split the dues of a lane before each due that may have to wait for an earlier outcome. Keep their order."""
     stretch: list[Due] = []
     for due in dues:
         if stretch and (len(stretch) == _LONGEST_STRETCH or _waits(due)):
@@ -45,30 +48,3 @@ def stretches(dues: Iterator[Due]) -> Iterator[Stretch]:
 def _waits(due: Due) -> bool:
     """Return whether a due may have to wait: a refund for its payment, a state or a balance for an earlier one."""
     return due.state is not None or due.refund_of is not None or due.balance is not None
-
-
-def payments_first(lane: Sequence[Due]) -> Iterator[Due]:
-    """
-    Yield the dues of a lane in source order, but a refund that comes before its payment right after that payment.
-
-    Refunds that name each other in a circle come last.
-    """
-    here = {due.identity for due in lane}
-    seen: set[str] = set()
-    waiting: dict[str, list[Due]] = {}
-    for due in lane:
-        if due.refund_of in here and due.refund_of not in seen:
-            waiting.setdefault(due.refund_of, []).append(due)
-        else:
-            yield from _with_those_that_wait(due, waiting, seen)
-    for circle in waiting.values():
-        yield from circle
-
-
-def _with_those_that_wait(due: Due, waiting: dict[str, list[Due]], seen: set[str]) -> Iterator[Due]:
-    ready = [due]
-    while ready:
-        due = ready.pop(0)
-        seen.add(due.identity)
-        yield due
-        ready.extend(waiting.pop(due.identity, ()))

@@ -23,7 +23,7 @@ def line(key: str) -> str:
     ("pattern", "messages"),
     [
         pytest.param("nightly-*.csv", "no file matches 'nightly-*.csv'", id="no file matches"),
-        pytest.param("empty.csv", "empty.csv is empty, not even a header is in it", id="empty file"),
+        pytest.param("empty.csv", "empty.csv is empty and has no header", id="empty file"),
         pytest.param("nothing", "folder nothing holds no exports", id="folder without exports"),
         pytest.param("blank.csv", "blank.csv holds nothing but blank lines", id="blank lines"),
         pytest.param("book.csv", "book.csv is a ZIP archive or a workbook, and damaged", id="workbook"),
@@ -57,7 +57,7 @@ def test_a_required_column_that_is_absent(night: Night) -> None:
 
     assert "no column or constant feeds agreement_no" in messages
     assert 'did you mean "agreement_nr"' in messages
-    assert "The columns there are: out_biz_no, agreement_nr, user_id" in messages
+    assert "The file has these columns: out_biz_no, agreement_nr, user_id" in messages
 
 
 def test_a_column_that_the_config_names_is_absent_in_the_second_file(night: Night) -> None:

@@ -139,6 +139,25 @@ def test_the_same_file_given_back_twice_sends_nothing_twice(spoiled: Night) -> N
     assert [shown(spoiled, run.name)["left"] for run in spoiled.reports()] == [0, 0, 0]
 
 
+def test_of_rows_that_contradict_each_other_one_is_fixed_and_all_go_out(night: Night) -> None:
+    """The others come back as they were; an equal row that was left out counts under no other key either."""
+    agreed = order(1)["agreement_no"]
+    night.export("orders.csv", [order(1), order(1), order(2, agreement_no=agreed)])
+    night.backfill("run", "orders")
+    first = night.reports()[-1].name
+    contradicted = night.fates()
+    other_keys = fixed(night, {"A1": {"out_biz_no": "B1"}, "A2": order(2)}, "other-keys.csv")
+
+    night.backfill("run", "orders", fixed(night, {"A2": order(2)}))
+
+    assert contradicted == ["invalid contradiction"] * 3
+    assert night.fates() == ["succeeded SUCCESS", "skipped duplicate_row", "succeeded SUCCESS"]
+    assert shown(night, first)["left"] == 0
+    night.backfill("run", "orders", other_keys)
+    assert night.fates() == ["invalid key_conflict", "invalid key_conflict", "skipped already_succeeded"]
+    assert sorted(night.requests()) == ["A1", "A2"]
+
+
 def test_of_a_row_that_was_parted_all_parts_count(spoiled: Night) -> None:
     """One row given back as two is left until both succeeded; the second half alone is refused while it is tied."""
     first = spoiled.reports()[-1].name

@@ -86,7 +86,7 @@ def test_a_sqlite_ledger_is_sent_by_one_process(words: Sequence[str], night: Nig
     ended = night.backfill(*words, "--processes", "2")
 
     assert ended == Ended(
-        2, "", "backfill: --processes 2: a SQLite ledger is sent by one process; write 1, or leave it out\n"
+        2, "", "backfill: --processes 2: with a SQLite ledger only one process sends; write 1, or leave it out\n"
     )
     assert sorted(night.folder.rglob("*")) == before
 

@@ -1,14 +1,16 @@
 """Rows that always fail, and outages: neither costs other rows their turn."""
 
 import re
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 
 from pipeline.simulator import InjectedFault, Kind
-from tests.acceptance.night import Night, balance, order
+from tests.acceptance.night import Night, balance, end_of, order, wait_until
 
 
 def poison(night: Night, numbers: Iterable[int]) -> None:
@@ -73,3 +75,23 @@ def test_a_wait_for_the_platform_is_said(night: Night) -> None:
     said = re.search(r"waited ([567]) s, from (\S+) to (\S+): the platform asked to wait \(Retry-After\)", ended.stdout)
     assert (ended.exit_code, said is not None) == (0, True)
     assert "waiting: the platform asked to wait (Retry-After), since " in ended.stderr
+
+
+def test_a_run_says_that_it_waits_for_the_ledger(night: Night) -> None:
+    """While another process holds the write lock, the log says what the run waits for, since when and until when."""
+    night.export("orders.csv", [order(number) for number in range(200)])
+    night.configure({"jobs.orders": {"concurrency": 1}})
+    process = night.start("run", "orders")
+    wait_until(lambda: len(night.requests()) >= 3)
+    assert process.stderr is not None
+    with closing(sqlite3.connect(night.folder / "state" / "backfill.db", isolation_level=None, timeout=30)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        said = next(line for line in process.stderr if "waiting: " in line)
+        other.execute("ROLLBACK")
+    ended = end_of(process)
+
+    reason = "another process writes to the ledger, and keeps it locked"
+    assert re.search(rf"waiting: {reason}, since \d\d:\d\d:\d\d UTC, until \d\d:\d\d:\d\d UTC\n$", said)
+    assert ended.exit_code == 0
+    assert re.search(rf"goes on after \d+ s: {reason}\n", ended.stderr)
+    assert re.search(rf"  waited \d+ s, from .* to .*: {reason}\n", ended.stdout)

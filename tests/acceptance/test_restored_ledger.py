@@ -140,7 +140,7 @@ def test_what_an_earlier_generation_left_open_is_not_sent(night: Night) -> None:
 
     # Nothing of the points is left to resume; that is said before anything else.
     assert (rerun.exit_code, resumed.exit_code, went_on.exit_code) == (2, 3, 0)
-    assert f"run {points} began before a `--resync`: what it left may be older" in rerun.stderr
+    assert f"RUN {points} began before a `--resync`: what it left may be older" in rerun.stderr
 
 
 def test_a_key_of_the_export_proves_a_balance_only_if_it_is_new(night: Night) -> None:

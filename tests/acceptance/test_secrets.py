@@ -191,4 +191,4 @@ def test_secrets_in_a_broken_config_are_not_shown(night: Night) -> None:
     ended = night.backfill("run", "orders")
 
     assert (ended.exit_code, PASSWORD in ended.stderr) == (2, False)
-    assert "a secret never stands in the config" in ended.stderr
+    assert "a secret must not be in the config" in ended.stderr

@@ -142,7 +142,7 @@ def test_a_platform_that_stays_down_stops_the_run(status: int, night: Night) -> 
     resumed = night.backfill("resume", "last")
 
     assert (ended.exit_code, counts["unknown"] + counts["unsent"], requests <= 25) == (4, 20, True)
-    assert "the platform has not answered as it should for" in ended.stdout
+    assert "the platform has not answered correctly for" in ended.stdout
     assert (resumed.exit_code, night.fates()) == (0, ["succeeded SUCCESS"] * 20)
     assert sorted(night.simulator.journal.applied_keys()) == sorted(f"A{number}" for number in range(20))
 

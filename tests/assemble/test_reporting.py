@@ -12,8 +12,8 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunState
 from pipeline.ledger.store.lease import LEASE_SECONDS, LeaseOwner, this_process
 from pipeline.report import QuotaUse, Tally
-from tests.contract.nights import Nights
-from tests.contract.staged_rows import invalid
+from tests.ledger_runs.job_runs import JobRuns
+from tests.ledger_runs.staged_rows import invalid
 from tests.moved_clock import NOON, MovedClock
 
 FAR = LeaseOwner(host="far", boot="boot", pid=1, began="1", namespace="one")
@@ -24,14 +24,14 @@ def test_a_run_keeps_its_job_while_its_report_is_written(tmp_path: Path) -> None
     """However long a report takes to write, no other run of the job begins meanwhile, and the run can be finished."""
     clock = MovedClock()
     ledger = Ledger(tmp_path / "backfill.db", clock, FAR)
-    orders = Nights(lambda holder=FAR: ledger, clock=clock)
+    orders = JobRuns(lambda holder=FAR: ledger, clock=clock)
     held = orders.begin()
     orders.stage(held, [invalid("A")] * 2001)
     held.conclude(state=RunState.COMPLETED, reason=None, finished_at="", open_as=("", ""), progress=NO_PROGRESS)
 
     def take_long() -> None:
         clock.move(LEASE_SECONDS - 1)
-        held.keep_up()
+        held.heartbeat()
 
     report_on(ledger, held.run, tmp_path / "report", None, tick=take_long)
 
@@ -62,7 +62,7 @@ def test_a_run_that_keeps_the_limit_is_told_to_have_kept_it(
 ) -> None:
     """However short a run, it never sent more a second than the quota, and used the share of it that this makes."""
     ledger = Ledger(tmp_path / "backfill.db", MovedClock(), FAR)
-    run = replace(Nights(lambda holder=FAR: ledger).begin().run, limit_per_s=limit, sending_s=seconds)
+    run = replace(JobRuns(lambda holder=FAR: ledger).begin().run, limit_per_s=limit, sending_s=seconds)
     tally = Tally()
     tally.attempts = requests
 

@@ -25,6 +25,7 @@ BY_CHANCE = {
     "jobs": {"run_id", "holder"},
     "generations": {"name", "begun_at", "sequence"},
     "dues": {"first_sent_at", "finished_at", "latency_ms", "trace_id"},
+    "deliveries": {"intended_at"},
 }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks.exports import ORDER_COLUMNS, orders, write
+from benchmarks.exports import ORDER_COLUMNS, Cells, orders, write
 from benchmarks.scene import JOBS
 from benchmarks.yes import Yes
 from pipeline.assemble.opening import open_config
@@ -73,10 +73,15 @@ class InLine:
 
 @dataclass
 class Night:
-    """A night of so many orders in a folder; `signer` and `transport` are a platform that says yes."""
+    """
+    A night of so many orders in a folder; `signer` and `transport` are a platform that says yes.
+
+    With `one_lane` all of them are of one agreement and its user.
+    """
 
     folder: Path
     rows: int
+    one_lane: bool = False
     trace: Callable[[str], None] | None = None
     enter: Callable[[Phase], None] = lambda _act: None
     delivers: bool = True
@@ -88,7 +93,8 @@ class Night:
         write_client_keys(self.folder / "keys")
         config = client_config("http://127.0.0.1:9") + JOBS.format(settings="")
         (self.folder / "backfill.toml").write_text(config, encoding="utf-8")
-        write(self.folder / "orders.csv", ORDER_COLUMNS, orders(self.rows))
+        rows = orders(self.rows)
+        write(self.folder / "orders.csv", ORDER_COLUMNS, _of_one_agreement(rows) if self.one_lane else rows)
 
     def run(self) -> None:
         """Run it from the first row to the report; every row has to end as it should."""
@@ -118,6 +124,14 @@ class Night:
         return connection
 
 
+def _of_one_agreement(rows: Iterator[Cells]) -> Iterator[Cells]:
+    first = dict(zip(ORDER_COLUMNS, next(rows), strict=True))
+    its = {name: first[name] for name in ("agreement_no", "user_id", "open_id")}
+    yield tuple(first.values())
+    for row in rows:
+        yield tuple((dict(zip(ORDER_COLUMNS, row, strict=True)) | its).values())
+
+
 def spent_a_row(folder: Path, rows: int, spend: Count) -> dict[Phase, float]:
     """Return what one row more costs in each act: what twice the rows cost more than once the rows, by the row."""
     once, twice = spend(folder / "once", rows), spend(folder / "twice", 2 * rows)
@@ -136,7 +150,7 @@ def statements(folder: Path, rows: int, *, only: str = "") -> Counter[Phase]:
     return spending.counted
 
 
-def peaks(folder: Path, rows: int, *, delivers: bool) -> dict[Phase, int]:
+def peaks(folder: Path, rows: int, *, delivers: bool, one_lane: bool = False) -> dict[Phase, int]:
     """Return the most memory, in bytes, that Python objects take at once in each act."""
     spending, peak = Spending(), dict.fromkeys(Phase, 0)
 
@@ -147,7 +161,7 @@ def peaks(folder: Path, rows: int, *, delivers: bool) -> dict[Phase, int]:
         gc.collect()
         tracemalloc.reset_peak()
 
-    night = Night(folder, rows, enter=enter, delivers=delivers)
+    night = Night(folder, rows, one_lane, enter=enter, delivers=delivers)
     tracemalloc.start()
     try:
         night.run()

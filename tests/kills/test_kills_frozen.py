@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.ledger.store.schema import VERSION
 from tests.kills import laws
 from tests.kills.children import Child, Ended
 from tests.kills.effects import Effect
@@ -17,6 +18,8 @@ from tests.kills.fixtures import MakeScene
 from tests.kills.scene import Scene, wait_until
 
 _LEASE_SECONDS = 0.5
+# Each step that builds a new ledger begins and commits once.
+BUILT = VERSION
 
 
 def frozen(one: Scene, effect: Effect, number: int) -> Child:
@@ -41,11 +44,11 @@ def insist(act: Callable[[], Ended]) -> Ended:
 @pytest.mark.parametrize(
     ("effect", "number"),
     [
-        pytest.param(Effect.AFTER_COMMIT, 10, id="while it stages"),
-        pytest.param(Effect.AFTER_COMMIT, 15, id="between intent and request"),
+        pytest.param(Effect.AFTER_COMMIT, BUILT + 3, id="while it stages"),
+        pytest.param(Effect.AFTER_COMMIT, BUILT + 8, id="between intent and request"),
         pytest.param(Effect.BEFORE_SEND, 3, id="before a request"),
         pytest.param(Effect.AFTER_SEND, 3, id="between answer and outcome"),
-        pytest.param(Effect.BEFORE_BEGIN, 20, id="between two deliveries"),
+        pytest.param(Effect.BEFORE_BEGIN, BUILT + 13, id="between two deliveries"),
         pytest.param(Effect.AFTER_SEND, 10, id="before it concludes"),
     ],
 )
@@ -72,7 +75,7 @@ def test_a_late_process_is_refused_and_nothing_is_lost(scene: MakeScene, effect:
 def test_a_process_frozen_inside_a_transaction_keeps_the_ledger_until_it_is_ended(scene: MakeScene) -> None:
     """Nobody can take over what is locked: that is said, and once the process is gone the run goes on."""
     one = scene(orders(14), concurrency=1)
-    stuck = frozen(one, Effect.BEFORE_COMMIT, 16)
+    stuck = frozen(one, Effect.BEFORE_COMMIT, BUILT + 9)
 
     refused = one.child("resume", "last", fate=Impatient())
     stuck.kill()

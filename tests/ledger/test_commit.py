@@ -211,7 +211,7 @@ def test_no_more_waits_than_may(book: Book, commits: GroupCommit[int, int]) -> N
     """Once more items wait than may, they are written; what is written waits no more."""
     for number in (1, 2, 3, 4):
         commits.later(number)
-        commits.keep_up(2)
+        commits.limit_pending(2)
 
     assert book.written == [[1, 2, 3]]
 
@@ -226,7 +226,7 @@ def test_what_is_being_written_waits_still() -> None:
     book.begun.wait()
     commits.later(2)
     threading.Timer(0.05, book.check_running.set).start()
-    commits.keep_up(1)
+    commits.limit_pending(1)
     writer.join()
 
     assert book.written == [[1], [2]]
@@ -240,4 +240,4 @@ def test_after_a_torn_page_nobody_keeps_up(commits: GroupCommit[int, int]) -> No
 
     for most in (0, 1000):
         with pytest.raises(Torn):
-            commits.keep_up(most)
+            commits.limit_pending(most)

@@ -12,9 +12,9 @@ from pipeline.errors import LedgerError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Due
 from pipeline.ledger.run_ledger import RunLedger
-from pipeline.ledger.store.in_place import Place
-from tests.contract.nights import DEAD, DONE, ME, Nights
-from tests.contract.staged_rows import order
+from pipeline.ledger.store.lost_file import Place
+from tests.ledger_runs.job_runs import DEAD, DONE, ME, JobRuns
+from tests.ledger_runs.staged_rows import order
 from tests.moved_clock import MovedClock
 
 
@@ -54,12 +54,12 @@ class Run:
         self.path.parent.mkdir()
         Ledger(folder / "backup.db", MovedClock(), DEAD).close()
         self.ledger = Ledger(self.path, MovedClock(), DEAD)
-        self.nights = Nights(lambda owner=DEAD: self.ledger)
+        self.nights = JobRuns(lambda owner=DEAD: self.ledger)
         self.run: RunLedger = self.nights.begin()
         self.nights.stage(self.run, [order(key, user=key) for key in "ABC"])
         first, *self.left = [due for lane in self.run.lanes() for due in lane]
         self.nights.carry(self.run, first, DONE)
-        self.run.keep_up()
+        self.run.heartbeat()
 
 
 @pytest.fixture
@@ -72,15 +72,15 @@ def intend(run: RunLedger, left: list[Due]) -> None:
     run.intend(left[:1])
 
 
-def keep_up(run: RunLedger, _left: list[Due]) -> None:
-    run.keep_up()
+def heartbeat(run: RunLedger, _left: list[Due]) -> None:
+    run.heartbeat()
 
 
 def keep_job(run: RunLedger, _left: list[Due]) -> None:
     run.keep_job()
 
 
-@pytest.mark.parametrize("act", [intend, keep_up, keep_job])
+@pytest.mark.parametrize("act", [intend, heartbeat, keep_job])
 @pytest.mark.parametrize("lose", LOSSES)
 def test_nothing_more_is_sent(
     lose: Callable[[Path], None], act: Callable[[RunLedger, list[Due]], None], run: Run
@@ -104,8 +104,8 @@ def test_nothing_more_is_sent(
     )
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
     with closing(Ledger(saved, MovedClock(), DEAD)) as again:
-        nights = Nights(lambda owner=DEAD: again)
-        resumed = again.take_up(again.find(run_id), ME)
+        nights = JobRuns(lambda owner=DEAD: again)
+        resumed = again.resume(again.find(run_id), ME)
         nights.deliver(resumed, {})
     assert nights.keys_sent() == ["B", "C"]
 
@@ -114,7 +114,7 @@ def test_a_file_put_in_its_place_is_not_spoiled(run: Run) -> None:
     """The write-ahead log of the lost file is not left for another one: SQLite would take it for its own."""
     replaced_by_an_older_one(run.path)
     with pytest.raises(LedgerError):
-        run.run.keep_up()
+        run.run.heartbeat()
     run.run.leave()
     run.ledger.close()
 
@@ -129,7 +129,7 @@ def test_a_copy_that_can_not_be_saved_is_not_told_of(run: Run) -> None:
     run.path.with_name(f"ledger.db-saved-{run.run.run.run_id}").mkdir()
 
     with pytest.raises(LedgerError, match=r"is sent\. Put it back, then `backfill resume"):
-        run.run.keep_up()
+        run.run.heartbeat()
     run.ledger.close()
 
 
@@ -139,7 +139,7 @@ def test_a_run_does_not_begin_in_a_file_that_is_gone(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").unlink()
 
     with closing(ledger), pytest.raises(LedgerError, match="it was deleted, moved or replaced"):
-        Nights(lambda owner=DEAD: ledger).begin()
+        JobRuns(lambda owner=DEAD: ledger).begin()
 
 
 def test_a_place_knows_its_file(tmp_path: Path) -> None:

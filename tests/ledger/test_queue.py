@@ -1,19 +1,27 @@
-"""Lanes that hang together become one, and dues are read so many at once as memory has room for."""
+"""Lanes that hang together become one, refunds follow their payments, and a long lane is read page by page."""
 
 import sqlite3
-import threading
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ledger.delivering.queue import _pages, joined
+from pipeline.ledger.delivering.queue import LongLane, PageSize, joined, lanes, moved
+from pipeline.ledger.history import runs
+from pipeline.ledger.records import NewRun
+from pipeline.ledger.store.database import open_for_reading
+from pipeline.model import Api, Export, LaneOrder, digest
 
-lanes = st.sampled_from("abcdefgh")
+T = TypeVar("T")
+
+NAMES = st.sampled_from("abcdefgh")
 
 
-@given(st.lists(st.tuples(lanes, lanes)))
+@given(st.lists(st.tuples(NAMES, NAMES)))
 def test_lanes_that_hang_together_become_one(pairs: list[tuple[str, str]]) -> None:
     """Two lanes become one where a chain of pairs leads from the one to the other, and only there."""
     together = {lane: {lane} for lane in "abcdefgh"}
@@ -28,25 +36,96 @@ def test_lanes_that_hang_together_become_one(pairs: list[tuple[str, str]]) -> No
     assert all(found[lane] != lane for lane in found)
 
 
+def in_order(lane: Sequence[tuple[str, str | None]]) -> list[str]:
+    """Return the dues of a lane in the order in which they go: each has a name, and a refund that of its payment."""
+    number = {name: n for n, (name, _) in enumerate(lane)}
+    refunds = [(n, number[payment]) for n, (_, payment) in enumerate(lane) if payment in number and payment is not None]
+    turns = {refund: (after, behind) for refund, after, behind in moved(refunds)}
+    return [lane[n][0] for n in sorted(range(len(lane)), key=lambda n: (*turns.get(n, (n, -1)), n))]
+
+
+@pytest.mark.parametrize(
+    ("lane", "order"),
+    [
+        pytest.param([("A", None), ("B", None)], "AB", id="source-order"),
+        pytest.param([("A", None), ("R", "A"), ("B", None)], "ARB", id="a-refund-in-its-place"),
+        pytest.param([("R", "A"), ("B", None), ("A", None), ("C", None)], "BARC", id="a-refund-too-early"),
+        pytest.param([("S", "R"), ("R", "A"), ("A", None), ("B", None)], "ARSB", id="a-chain"),
+        pytest.param([("R", "A"), ("S", "A"), ("A", None)], "ARS", id="two-of-one"),
+        pytest.param([("R", "A"), ("A", None), ("B", None), ("S", "R")], "ARBS", id="behind-one-that-moved"),
+        pytest.param([("R", "elsewhere"), ("A", None)], "RA", id="a-payment-elsewhere"),
+        pytest.param([("R", "S"), ("S", "R"), ("A", None)], "ARS", id="a-circle-comes-last"),
+        pytest.param([("R", "S"), ("S", "R"), ("T", "S"), ("A", None)], "ARST", id="and-what-hangs-on-it"),
+        pytest.param([("R", "R"), ("A", None)], "AR", id="of-itself"),
+    ],
+)
+def test_a_refund_follows_its_payment(lane: Sequence[tuple[str, str | None]], order: str) -> None:
+    """Dues go in source order, and a refund that stands above its payment goes right after it."""
+    assert in_order(lane) == list(order)
+
+
+@given(st.lists(st.tuples(st.sampled_from("ABCDEF"), st.none() | st.sampled_from("ABCDEFX")), unique_by=lambda d: d[0]))
+def test_no_refund_goes_before_its_payment(lane: list[tuple[str, str | None]]) -> None:
+    """Whatever names whatever, no due comes before its payment unless they run in a circle."""
+    payment_of = dict(lane)
+    place = {name: n for n, name in enumerate(in_order(lane))}
+
+    for name, payment in lane:
+        chain, above = {name}, payment
+        while above in payment_of and above not in chain:
+            chain.add(above)
+            above = payment_of[above]
+        if payment in place and above not in chain:
+            assert place[payment] < place[name]
+
+
+@pytest.fixture
+def connection() -> sqlite3.Connection:
+    """A ledger in memory, with a run."""
+    opened = open_for_reading(Path("nowhere"))
+    runs.bind_account(opened, "zhima", "an app", 1)
+    new = NewRun(
+        run_id="RUN",
+        job="orders",
+        export=Export.ORDERS,
+        api=Api.CUMULATION,
+        account="zhima",
+        limit_per_s=5.0,
+        started_at="2025-11-21T00:00:00.000Z",
+    )
+    runs.begin(opened, new, 1)
+    return opened
+
+
 @pytest.mark.parametrize(
     ("size", "pages"),
     [
-        pytest.param(10, [(1, 4), (5, 8), (9, 9)], id="small-bodies"),
-        pytest.param(60, [(1, 2), (3, 4), (5, 6), (7, 8), (9, 9)], id="large-bodies"),
-        pytest.param(500, [(n, n) for n in range(1, 10)], id="bodies-larger-than-a-page"),
+        pytest.param(PageSize(100, 1000), ["AB", "C", "DEFG", "H"], id="all-on-one-page"),
+        pytest.param(PageSize(3, 1000), ["AB", "C", "(DEFG)", "H"], id="a-lane-longer-than-a-page"),
+        pytest.param(PageSize(1, 1000), ["(AB)", "C", "(DEFG)", "H"], id="pages-of-one"),
+        pytest.param(PageSize(100, 15), ["AB", "C", "(DEFG)", "H"], id="large-bodies"),
+        pytest.param(PageSize(100, 1), ["(AB)", "C", "(DEFG)", "H"], id="bodies-larger-than-a-page"),
     ],
 )
-def test_a_page_of_dues_holds_no_more_than_there_is_room_for(
-    monkeypatch: pytest.MonkeyPatch, size: int, pages: list[tuple[int, int]]
+def test_a_lane_longer_than_a_page_is_read_as_it_is_gone_through(
+    connection: sqlite3.Connection, size: PageSize, pages: list[str]
 ) -> None:
-    """Few dues are read at once where their bodies are large."""
-    monkeypatch.setattr("pipeline.ledger.delivering.queue._PAGE", 4)
-    monkeypatch.setattr("pipeline.ledger.delivering.queue._HELD_BYTES", 100)
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.execute("CREATE TABLE dues (due_no INTEGER PRIMARY KEY, body BLOB)")
-        connection.execute("CREATE TEMP TABLE queue (due_no INTEGER)")
-        for due_no in range(1, 10):
-            connection.execute("INSERT INTO dues VALUES (?, ?)", (due_no, bytes(size)))
-            connection.execute("INSERT INTO queue VALUES (?)", (due_no,))
+    """Each lane comes whole and in order, however few dues there is room for; in brackets those that are not held."""
+    body = bytes(10)
+    for number, (name, lane) in enumerate(zip("ABCDEFGH", "11233334", strict=True), 1):
+        connection.execute(
+            "INSERT INTO dues (run_no, row_no, part, position, request_key, identity, key_is_derived, digest, body,"
+            " lane) VALUES (1, ?, 0, ?, ?, ?, 0, ?, ?, ?)",
+            (number, number, name, name, digest(body), body, lane.encode()),
+        )
 
-        assert list(_pages(connection, threading.Lock())) == pages
+    def read(query: Callable[[sqlite3.Connection], T]) -> T:
+        return query(connection)
+
+    with closing(connection):
+        found = [
+            ("({})" if isinstance(lane, LongLane) else "{}").format("".join(due.request_key for due in lane))
+            for lane in lanes(read, runs.find(connection, "RUN"), LaneOrder.SOURCE, size=size)
+        ]
+
+    assert found == pages

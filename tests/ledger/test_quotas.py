@@ -12,8 +12,8 @@ from pipeline.ledger.store.lease import this_process
 from pipeline.ledger.store.quotas import QuotaStore
 from pipeline.limits.permits import Permits
 from pipeline.limits.window import Window, after_restart, decode, encode
-from tests.contract.nights import DEAD, Nights
-from tests.contract.staged_rows import order
+from tests.ledger_runs.job_runs import DEAD, JobRuns
+from tests.ledger_runs.staged_rows import order
 from tests.moved_clock import MovedClock
 
 
@@ -150,9 +150,9 @@ def test_a_store_that_is_lost_gives_no_permit(lose: Callable[[Path], None], tmp_
 @pytest.mark.parametrize("has_sent", [False, True])
 def test_a_quota_that_was_lost_is_not_taken_for_a_new_one(tmp_path: Path, *, has_sent: bool) -> None:
     """The first run of a ledger begins at once; where its quotas are gone the next one begins cautiously."""
-    nights = Nights(lambda owner=DEAD: Ledger(tmp_path / "ledger.db", MovedClock(), owner))
+    nights = JobRuns(lambda owner=DEAD: Ledger(tmp_path / "ledger.db", MovedClock(), owner))
     if has_sent:
-        nights.night(order("A"))
+        nights.run(order("A"))
     ledger = nights.opens()
 
     found = ledger.quotas().change("a", to(b"1"))

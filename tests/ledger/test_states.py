@@ -17,7 +17,7 @@ from pipeline.ledger.staging.staged_chunk import staged_chunk
 from pipeline.ledger.staging.states import StagedStates
 from pipeline.ledger.store.database import open_for_reading
 from pipeline.model import Api, Export, ObjectState, digest
-from tests.contract.staged_rows import StagedRow, mapped_of, state
+from tests.ledger_runs.staged_rows import StagedRow, mapped_of, state
 
 KEYS = st.sampled_from(["A", "B"])
 CODES = st.sampled_from(["FROZEN", "ACTIVE"])
@@ -75,7 +75,7 @@ def decided(
     """Return what is found about the rows, and their identities and times."""
     rulings, chunk = Rulings(len(rows)), staged_chunk(1, 1, mapped_of(rows, Api.STATE))
     with closing(StagedStates(now, folder, rows_at_once=rows_at_once)) as staged:
-        staged.note(chunk)
+        staged.note(chunk, {})
         staged.decide(connection, rulings, lambda: None)
         staged.apply(chunk)
     return np.asarray(rulings.of_row).tolist(), chunk.parts.values("identity"), chunk.parts.values("version")

@@ -14,8 +14,8 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunState
 from pipeline.ledger.store.traces import ReportTrace, Traces
 from pipeline.model import Export
-from tests.contract.nights import DEAD, ME, Nights, conclude
-from tests.contract.staged_rows import StagedRow, balance, order
+from tests.ledger_runs.job_runs import DEAD, ME, JobRuns, conclude
+from tests.ledger_runs.staged_rows import StagedRow, balance, order
 from tests.moved_clock import MovedClock
 
 
@@ -54,7 +54,7 @@ class Place:
     def __post_init__(self) -> None:
         self.state.mkdir()
         (self.folder / "report").mkdir()
-        self.nights = Nights(lambda owner=DEAD: self.open(), Export.POINTS, clock=self.clock)
+        self.nights = JobRuns(lambda owner=DEAD: self.open(), Export.POINTS, clock=self.clock)
 
     @property
     def state(self) -> Path:
@@ -267,8 +267,8 @@ def test_a_resynced_ledger_that_is_restored_again_is_noticed(place: Place) -> No
 def test_orders_are_known_in_all_generations(tmp_path: Path) -> None:
     """A resync sends no order again that the ledger knows as delivered: the platform counts its key once."""
     with closing(Ledger(tmp_path / "ledger.db", MovedClock(), DEAD)) as ledger:
-        nights = Nights(lambda owner=DEAD: ledger)
-        nights.night(order("A"))
+        nights = JobRuns(lambda owner=DEAD: ledger)
+        nights.run(order("A"))
         run = ledger.begin(nights.new(), ME, resync=True)
         nights.stage(run, [order("A"), order("B")])
         nights.deliver(run, {})

@@ -8,13 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.ledger.staging.duplicates.deduplicate import (
+    contradicting_lanes,
     rule_on_cards,
     rule_on_contents,
     rule_on_forms,
     rule_on_keys,
+    rule_on_openids,
     rule_on_parts,
+    rule_on_times,
 )
-from pipeline.ledger.staging.duplicates.find import BALANCE, PART, TASK
+from pipeline.ledger.staging.duplicates.find import AGREEMENT, BALANCE, PART, TASK
 from pipeline.ledger.staging.duplicates.partitions import Table
 from pipeline.ledger.staging.duplicates.rulings import Rulings
 
@@ -24,7 +27,11 @@ Rule = Callable[[list[list[Table]], Rulings], object]
 hashes = st.sampled_from([(1, 1), (1, 2), (7, 1)])
 parts = st.tuples(hashes, hashes)
 tasks = st.tuples(hashes, st.booleans())
-balances = st.tuples(hashes, hashes, st.sampled_from([b"", b"2025-11-20", b"2025-11-21"]), st.booleans())
+times = st.sampled_from([b"", b"2025-11-20", b"2025-11-21"])
+# Nobody's balance was delivered in the stead of a row.
+openids = st.sampled_from([0, 1, 2])
+balances = st.tuples(hashes, hashes, times, openids, st.booleans())
+users = st.tuples(hashes, hashes)
 
 
 def part_lines(drawn: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> Table:
@@ -47,8 +54,16 @@ def task_lines(drawn: Sequence[tuple[tuple[int, int], bool]]) -> Table:
     return np.array([(key, n, is_one) for n, (key, is_one) in enumerate(drawn, 1)], TASK)
 
 
-def balance_lines(drawn: Sequence[tuple[tuple[int, int], tuple[int, int], bytes, bool]]) -> Table:
-    return np.array([(*each[:3], n, 0, each[3]) for n, each in enumerate(drawn, 1)], BALANCE)
+def balance_lines(drawn: Sequence[tuple[tuple[int, int], tuple[int, int], bytes, int, bool]]) -> Table:
+    return np.array([(*each[:3], n, 0, *each[3:]) for n, each in enumerate(drawn, 1)], BALANCE)
+
+
+def agreement_lines(drawn: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> Table:
+    return np.array(drawn, AGREEMENT)
+
+
+def lanes_of_several_users(reported: list[list[Table]], _rulings: Rulings) -> set[int]:
+    return {lane for lanes in contradicting_lanes(reported) for lane in lanes.tolist()}
 
 
 @pytest.mark.parametrize(
@@ -58,6 +73,9 @@ def balance_lines(drawn: Sequence[tuple[tuple[int, int], tuple[int, int], bytes,
         pytest.param(parts, part_lines, rule_on_contents, id="contents"),
         pytest.param(tasks, task_lines, rule_on_forms, id="forms-of-tasks"),
         pytest.param(balances, balance_lines, rule_on_cards, id="cards"),
+        pytest.param(balances, balance_lines, rule_on_times, id="times-of-cards"),
+        pytest.param(balances, balance_lines, rule_on_openids, id="users-of-cards"),
+        pytest.param(users, agreement_lines, lanes_of_several_users, id="users-of-agreements"),
         pytest.param(
             parts,
             lines_of_tasks,

@@ -15,11 +15,11 @@ from pipeline.ledger.records import NewRun, RunRecord, position
 from pipeline.ledger.rules.admission import is_overtaken, is_unchanged
 from pipeline.ledger.rules.known_deliveries import cards_of
 from pipeline.ledger.staging.staging import Staging
-from pipeline.ledger.staging.unchanged import Sure, Unchanged
+from pipeline.ledger.staging.unchanged_balances import Sure, Unchanged
 from pipeline.ledger.store.database import open_for_reading
 from pipeline.map import retarget
 from pipeline.model import Api, Balance, Export, Payload
-from tests.contract.staged_rows import StagedRow, mapped_of
+from tests.ledger_runs.staged_rows import StagedRow, mapped_of
 
 T = TypeVar("T")
 

@@ -12,19 +12,19 @@ from pipeline.ledger.store.database import connect
 from pipeline.ledger.store.lease import LeaseOwner
 from pipeline.ledger.store.schema import APPLICATION_ID, MIGRATIONS
 from pipeline.model import Export, Status, digest
-from tests.contract.nights import DEAD, DELIVERED, ME, SENT, SUPERSEDED, UNCHANGED, Nights
-from tests.contract.staged_rows import StagedRow, state
+from tests.ledger_runs.job_runs import DEAD, DELIVERED, ME, SENT, SUPERSEDED, UNCHANGED, JobRuns
+from tests.ledger_runs.staged_rows import StagedRow, state
 from tests.moved_clock import MovedClock
 
 NEW, PAID, DONE = (state("S1", code) for code in ("NEW", "PAID", "DONE"))
 RUN = "STATES-OLD"
 
 # A row's state, how its due ended, and how its delivery stands; None where nothing was sent.
-Line = tuple[StagedRow, str | None, str | None]
-Old = Callable[[Sequence[Line]], Nights]
+StagedLine = tuple[StagedRow, str | None, str | None]
+Old = Callable[[Sequence[StagedLine]], JobRuns]
 
 
-def write_version_1(connection: sqlite3.Connection, lines: Sequence[Line]) -> None:
+def write_version_1(connection: sqlite3.Connection, lines: Sequence[StagedLine]) -> None:
     """Write a ledger as version 1 did, with a run of states that was stopped while it sent."""
     for statement in MIGRATIONS[0].split(";"):
         connection.execute(statement)
@@ -65,10 +65,10 @@ def old(tmp_path: Path) -> Iterator[Old]:
         opened.append(Ledger(path, clock, owner))
         return opened[-1]
 
-    def made(lines: Sequence[Line]) -> Nights:
+    def made(lines: Sequence[StagedLine]) -> JobRuns:
         with closing(connect(path)) as connection:
             write_version_1(connection, lines)
-        return Nights(open_again, Export.STATES, "zhima", ME, "states", clock)
+        return JobRuns(open_again, Export.STATES, "zhima", ME, "states", clock)
 
     yield made
     for ledger in opened:
@@ -126,7 +126,7 @@ def old(tmp_path: Path) -> Iterator[Old]:
 )
 def test_states_of_version_1_are_known(
     old: Old,
-    lines: Sequence[Line],
+    lines: Sequence[StagedLine],
     rows: Sequence[StagedRow],
     reported_rows: Sequence[tuple[Status, str]],
     sent: Sequence[str],
@@ -134,7 +134,7 @@ def test_states_of_version_1_are_known(
     """What was confirmed last is not sent again, what is in doubt is settled, and what differs is new."""
     states = old(lines)
 
-    assert [(status, code) for _, status, code in states.reported_rows(states.night(*rows))] == reported_rows
+    assert [(status, code) for _, status, code in states.reported_rows(states.run(*rows))] == reported_rows
     assert states.keys_sent() == sent
 
 
@@ -146,7 +146,7 @@ def test_a_run_of_version_1_is_resumed(old: Old) -> None:
 
     assert [status for _, status, _ in states.reported_rows(record)] == [Status.SUCCEEDED] * 3
     assert states.keys_sent() == ["S1/PAID", "S1/DONE"]
-    assert [(status, code) for _, status, code in states.reported_rows(states.night(NEW, PAID, DONE))] == [
+    assert [(status, code) for _, status, code in states.reported_rows(states.run(NEW, PAID, DONE))] == [
         DELIVERED, DELIVERED, UNCHANGED,
     ]  # fmt: skip
     assert states.keys_sent() == []
@@ -155,7 +155,7 @@ def test_a_run_of_version_1_is_resumed(old: Old) -> None:
 def test_a_state_of_version_1_stays_behind_a_later_one(old: Old) -> None:
     """What a run of version 1 has still to send is not sent after what a run of now has sent."""
     states = old([(NEW, "succeeded", "succeeded"), (PAID, None, None)])
-    states.night(DONE)
+    states.run(DONE)
 
     record = states.resume(states.opens().find(RUN))
 

@@ -70,7 +70,7 @@ def test_a_disk_may_be_full_at_any_write(scene: MakeScene, write: int) -> None:
 
 @pytest.mark.parametrize(
     ("size", "has_sent"),
-    [pytest.param("256k", False, id="while it stages"), pytest.param("1536k", True, id="while it sends")],
+    [pytest.param("320k", False, id="while it stages"), pytest.param("1536k", True, id="while it sends")],
 )
 def test_a_small_disk_really_fills_up(scene: MakeScene, mount: Mount, size: str, *, has_sent: bool) -> None:
     """A ledger on a disk that is too small stops the run; with room made the run goes on where it was."""

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pipeline.map import Invalid, Mapped, MappingRules, RoundedIds, UsedColumns, bind_chunks, check_rules
-from pipeline.map.values.constraints import Unfamiliar, asked_at
+from pipeline.map.values.constraints import UnknownKeyword, rule_at
 from pipeline.map.values.time_forms import form_fault
 from pipeline.model import Api, Export, Row
 from pipeline.tables.chunk import Chunk
@@ -86,8 +86,8 @@ def test_a_path_through_an_unknown_keyword_is_unfamiliar() -> None:
     """Nothing is concluded from a schema with a keyword that the code does not know."""
     document: dict[str, Any] = {"properties": {"a": {"type": "object", "minProperties": 1}}}
 
-    with pytest.raises(Unfamiliar, match="minProperties"):
-        asked_at(document, ("a", "b"))
+    with pytest.raises(UnknownKeyword, match="minProperties"):
+        rule_at(document, ("a", "b"))
 
 
 def test_origins_with_the_same_columns_are_looked_up_once() -> None:

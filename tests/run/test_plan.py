@@ -10,8 +10,8 @@ from pipeline.ledger.dry_run import DryRun
 from pipeline.ledger.ledger import Ledger
 from pipeline.model import Api, Export, Payload, digest
 from pipeline.run.plan import Plan, plan_of
-from tests.contract.nights import DEAD, REFUSED, Nights
-from tests.contract.staged_rows import StagedRow, balance, invalid, order, task
+from tests.ledger_runs.job_runs import DEAD, REFUSED, JobRuns
+from tests.ledger_runs.staged_rows import StagedRow, balance, invalid, order, task
 from tests.moved_clock import MovedClock
 
 
@@ -27,10 +27,10 @@ def planned(
     ledger: Ledger, rows: Sequence[StagedRow], export: Export = Export.ORDERS, *, show_ids: bool = False
 ) -> Plan:
     """Plan a run over these rows, with the real ledger to look into."""
-    nights = Nights(lambda owner=DEAD: ledger, export)
+    nights = JobRuns(lambda owner=DEAD: ledger, export)
     with DryRun(ledger.path, nights.new(), nights.owner, ledger.path.parent) as rehearsal:
         nights.stage(rehearsal, rows)
-        return plan_of(rehearsal.prospect, 5.0, show_ids=show_ids)
+        return plan_of(rehearsal.result, 5.0, show_ids=show_ids)
 
 
 def test_a_plan_counts_what_a_run_would_do(ledger: Ledger) -> None:
@@ -63,15 +63,15 @@ def test_a_task_counts_as_often_as_it_is_sent(ledger: Ledger) -> None:
 )
 def test_a_plan_knows_how_a_task_was_counted(ledger: Ledger, delivered: StagedRow, planned_now: StagedRow) -> None:
     """A task that was delivered in another form of `times` is a conflict in the plan as it is in the run."""
-    Nights(lambda owner=DEAD: ledger, Export.TASKS).night(delivered)
+    JobRuns(lambda owner=DEAD: ledger, Export.TASKS).run(delivered)
 
     assert planned(ledger, [planned_now], Export.TASKS).codes == {"key_conflict": 1}
 
 
 def test_a_plan_knows_what_was_delivered_and_changes_nothing(ledger: Ledger) -> None:
     """What the real ledger knows counts in a plan, and the real ledger is the same before and after."""
-    orders = Nights(lambda owner=DEAD: ledger)
-    orders.night(order("A"), order("B"), answers={"B": REFUSED})
+    orders = JobRuns(lambda owner=DEAD: ledger)
+    orders.run(order("A"), order("B"), answers={"B": REFUSED})
     before = list(ledger.recent(9))
 
     made = planned(ledger, [order("A"), order("A", "2"), order("B", "2"), order("C")])
@@ -79,12 +79,12 @@ def test_a_plan_knows_what_was_delivered_and_changes_nothing(ledger: Ledger) -> 
     assert made.counts == {"to_send": 2, "skipped": 1, "invalid": 1}
     assert made.codes == {"already_succeeded": 1, "key_conflict": 1}
     assert list(ledger.recent(9)) == before
-    assert orders.reported_rows(orders.night(order("C")))[0][0] == "C"
+    assert orders.reported_rows(orders.run(order("C")))[0][0] == "C"
 
 
 def test_a_plan_knows_the_balances_that_were_sent(ledger: Ledger) -> None:
     """A plan of balances leaves out what a run would leave out."""
-    Nights(lambda owner=DEAD: ledger, Export.POINTS).night(balance("X", 5), balance("Y", 1))
+    JobRuns(lambda owner=DEAD: ledger, Export.POINTS).run(balance("X", 5), balance("Y", 1))
 
     made = planned(ledger, [balance("X", 5), balance("X", 4), balance("X", 5), balance("Y", 2)], Export.POINTS)
 
@@ -95,7 +95,7 @@ def test_a_plan_knows_the_balances_that_were_sent(ledger: Ledger) -> None:
 def test_samples_show_no_user(ledger: Ledger) -> None:
     """The first payloads are shown as they would be sent, but for what tells who the user is."""
     body = {"out_biz_no": "A", "user_id": "2088000000000001", "agreement_no": "20230000000000000001", "biz_time": "now"}
-    payload = Payload(Api.CUMULATION, "A", "A", orjson.dumps(body), digest("u"))
+    payload = Payload(Api.CUMULATION, "A", "A", orjson.dumps(body), digest("u"), agreement="1")
     rows = [StagedRow(0, (), (payload,), "A"), *(order(key) for key in "BCD")]
 
     made = planned(ledger, rows)
@@ -109,6 +109,6 @@ def test_samples_show_no_user(ledger: Ledger) -> None:
 def test_samples_show_all_where_ids_are_asked_for(ledger: Ledger) -> None:
     """With ids the samples are the bodies as they would be sent, to the byte."""
     body = orjson.dumps({"out_biz_no": "D20251120000000001", "user_id": "2088000000000001"})
-    rows = [StagedRow(0, (), (Payload(Api.CUMULATION, "A", "A", body, digest("u")),), "A")]
+    rows = [StagedRow(0, (), (Payload(Api.CUMULATION, "A", "A", body, digest("u"), agreement="1"),), "A")]
 
     assert planned(ledger, rows, show_ids=True).samples == [body.decode()]

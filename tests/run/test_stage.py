@@ -17,7 +17,7 @@ from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, RowLimit
 from pipeline.read import SourceFile, find_inputs
 from pipeline.run.stage import Stager
 from pipeline.write.brakes.run_control import Drained, Ending, RunControl
-from tests.contract.nights import DEAD, LOST, ME, Nights, conclude
+from tests.ledger_runs.job_runs import DEAD, LOST, ME, JobRuns, conclude
 from tests.moved_clock import MovedClock
 
 RULES = MappingRules(
@@ -41,7 +41,7 @@ class Scene:
     def __init__(self, folder: Path) -> None:
         self.clock = MovedClock()
         self.ledger = Ledger(folder / "backfill.db", self.clock, DEAD)
-        self.nights = Nights(lambda owner=DEAD: self.ledger, Export.TASKS, clock=self.clock)
+        self.nights = JobRuns(lambda owner=DEAD: self.ledger, Export.TASKS, clock=self.clock)
         self.run: RunLedger = self.nights.begin()
         self.control = RunControl(self.clock)
         self.folder = folder
@@ -176,7 +176,7 @@ def test_a_batch_with_too_many_invalid_rows_is_not_delivered(scene: Scene) -> No
         Phase.STAGING, Ending.TOO_MANY_INVALID, {Status.INVALID: 1},
     )  # fmt: skip
     assert message == "too many rows of the run are invalid, so nothing was sent"
-    assert list(scene.ledger.take_up(record, ME).lanes()) == []
+    assert list(scene.ledger.resume(record, ME).lanes()) == []
 
 
 def test_rows_in_doubt_stay_unknown_where_nothing_is_sent(scene: Scene) -> None:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,9 +25,9 @@ from pipeline.run.ports import T
 from pipeline.run.run import Run
 from pipeline.write.brakes.run_control import Ending, RunControl
 from pipeline.write.writer import Writer
-from tests.contract.nights import DEAD, AnswerContent, Nights
-from tests.contract.staged_rows import StagedRow, invalid, order
-from tests.write.rehearsal import BAD_SIGNATURE, REFUSED, TIMEOUT, Answer, DryRun
+from tests.ledger_runs.job_runs import DEAD, JobRuns, ReportedRow
+from tests.ledger_runs.staged_rows import StagedRow, invalid, order
+from tests.write.harness import BAD_SIGNATURE, REFUSED, TIMEOUT, Answer, WriterHarness
 
 SENT = (Status.SUCCEEDED, "SUCCESS")
 
@@ -74,9 +74,9 @@ class Sender:
 
     of: "Stage"
 
-    def deliver(self, lanes: Iterator[list[Due]], *, tick: Callable[[], None]) -> None:
-        queue = Writer(self.of.rehearsal.means, self.of.run, workers=1).handed_out(lanes, dues=1)
-        self.of.engine.run(queue, queue.carry, workers=1, tick=tick, give_up=self.of.control.give_up)
+    def deliver(self, lanes: Iterator[Iterable[Due]], *, tick: Callable[[], None]) -> None:
+        queue = Writer(self.of.harness.services, self.of.run, workers=1).lane_queue(lanes, dues=1)
+        self.of.engine.run(queue, queue.deliver, workers=1, tick=tick, give_up=self.of.control.give_up)
 
     def throttled(self) -> int:
         return self.of.throttled
@@ -104,23 +104,23 @@ class Stage:
     """A run and all that takes part in it, over a ledger of its own."""
 
     ledger: Ledger
-    rehearsal: DryRun = field(default_factory=DryRun)
+    harness: WriterHarness = field(default_factory=WriterHarness)
     engine: OneByOne = field(default_factory=OneByOne)
     reported: list[RunRecord] = field(default_factory=list)
     throttled: int = 3
     tick: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
-        self.nights = Nights(lambda owner=DEAD: self.ledger, clock=self.rehearsal.clock)
+        self.nights = JobRuns(lambda owner=DEAD: self.ledger, clock=self.harness.clock)
         self.run: RunLedger = self.nights.begin()
 
     @property
     def control(self) -> RunControl:
-        return self.rehearsal.control
+        return self.harness.control
 
     def answers(self, answers: Mapping[str, Answer | Callable[[], Answer]]) -> None:
         for key, answer in answers.items():
-            self.rehearsal.lay_out(key, [answer] * 9)
+            self.harness.plan_answers(key, [answer] * 9)
 
     def execute(self, act: Callable[[], object] | None = None) -> int:
         """Execute the run: from where it was staged, or with this as its stage."""
@@ -130,7 +130,7 @@ class Stage:
             sender=Sender(self),
             control=self.control,
             report=Report(self),
-            clock=self.rehearsal.clock,
+            clock=self.harness.clock,
             events=RunEvents(tick=self.tick),
         )
         with run:
@@ -154,16 +154,16 @@ class Stage:
         return self.ledger.find("last")
 
     @property
-    def reported_rows(self) -> list[AnswerContent]:
+    def reported_rows(self) -> list[ReportedRow]:
         return self.nights.reported_rows(self.record)
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     """A run that has begun, with a platform that accepts everything."""
-    rehearsal = DryRun(max_attempts=2)
-    ledger = Ledger(tmp_path / "backfill.db", rehearsal.clock, DEAD)
-    yield Stage(ledger, rehearsal)
+    harness = WriterHarness(max_attempts=2)
+    ledger = Ledger(tmp_path / "backfill.db", harness.clock, DEAD)
+    yield Stage(ledger, harness)
     ledger.close()
 
 
@@ -196,7 +196,7 @@ def test_a_run_that_is_staged_already_is_only_delivered(stage: Stage) -> None:
 def test_the_job_is_kept_before_anything_is_shown(stage: Stage) -> None:
     """What is shown may have to wait for a terminal: a tick first does all that others wait for."""
     stage.stage("A")
-    clock = stage.rehearsal.clock
+    clock = stage.harness.clock
     stage.engine.before_tick = lambda: clock.move(LEASE_SECONDS / 2)
     shown: list[bool] = []
     stage.tick = lambda: shown.append(stage.lease_ends_at() == clock.now() + timedelta(seconds=LEASE_SECONDS))
@@ -253,16 +253,16 @@ def test_a_drain_that_comes_when_all_is_done_takes_nothing_away(stage: Stage) ->
 
 def test_a_deadline_reaches_a_run_whose_workers_all_wait(tmp_path: Path) -> None:
     """The deadline is kept by the thread that watches, however long the workers are about to wait."""
-    rehearsal = DryRun(until_seconds=60.0)
-    ledger = Ledger(tmp_path / "backfill.db", rehearsal.clock, DEAD)
-    stage = Stage(ledger, rehearsal)
+    harness = WriterHarness(until_seconds=60.0)
+    ledger = Ledger(tmp_path / "backfill.db", harness.clock, DEAD)
+    stage = Stage(ledger, harness)
     stage.stage("A")
-    stage.engine.before_tick = lambda: stage.rehearsal.clock.move(61.0)
+    stage.engine.before_tick = lambda: stage.harness.clock.move(61.0)
     stage.execute()
     ledger.close()
 
     assert stage.control.ending is Ending.DEADLINE
-    assert stage.rehearsal.clock.is_woken
+    assert stage.harness.clock.is_woken
 
 
 @pytest.mark.parametrize(
@@ -272,11 +272,11 @@ def test_a_deadline_reaches_a_run_whose_workers_all_wait(tmp_path: Path) -> None
         pytest.param(invalid("A"), ("A", Status.INVALID, "field_missing"), id="nothing-to-send-so-far"),
     ],
 )
-def test_a_deadline_while_inputs_are_read(tmp_path: Path, row: StagedRow, reported_rows: AnswerContent) -> None:
+def test_a_deadline_while_inputs_are_read(tmp_path: Path, row: StagedRow, reported_rows: ReportedRow) -> None:
     """A run that ends while it is staged has an outcome for what was read, and is staged anew when it is resumed."""
-    rehearsal = DryRun(until_seconds=0.0)
-    ledger = Ledger(tmp_path / "backfill.db", rehearsal.clock, DEAD)
-    stage = Stage(ledger, rehearsal)
+    harness = WriterHarness(until_seconds=0.0)
+    ledger = Ledger(tmp_path / "backfill.db", harness.clock, DEAD)
+    stage = Stage(ledger, harness)
 
     def read() -> None:
         stage.nights.stage(stage.run, [row], decide=False)
@@ -287,7 +287,7 @@ def test_a_deadline_while_inputs_are_read(tmp_path: Path, row: StagedRow, report
 
     assert (exit_code, found) == (5, [reported_rows])
     assert (record.phase, record.state) == (Phase.STAGING, RunState.INTERRUPTED)
-    assert rehearsal.network.sent == []
+    assert harness.network.sent == []
 
 
 def test_an_input_at_fault_ends_the_run(stage: Stage) -> None:
@@ -329,7 +329,7 @@ def test_any_other_error_leaves_the_run_as_a_crash_would(stage: Stage) -> None:
 def test_a_run_that_lost_its_job_says_so(stage: Stage) -> None:
     """Who finds the job taken over does not hide that behind being unable to give it back."""
     stage.stage("A")
-    stage.rehearsal.clock.move(3600)
+    stage.harness.clock.move(3600)
     stage.nights.begin()
 
     with pytest.raises(LedgerError, match="was taken over by another run"):

@@ -13,7 +13,7 @@ def test_a_long_wait_is_said_when_it_begins_and_when_it_ends() -> None:
 
     assert waits.observe([closed]) == ["waiting: the platform asked to wait, since 12:00:00 UTC, until 12:01:30 UTC"]
     assert waits.observe([closed]) == []
-    assert waits.shown() == "the platform asked to wait, since 12:00:00 UTC, until 12:01:30 UTC"
+    assert waits.shown() == "waiting: the platform asked to wait, since 12:00:00 UTC, until 12:01:30 UTC"
 
     clock.move(90.0)
     assert waits.observe([]) == ["goes on after 90 s: the platform asked to wait"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.ledger.records import Decided
+from pipeline.ledger.records import StagedCounts
 from pipeline.model import DEFAULT_MAX_INVALID, RowLimit, Status
 from pipeline.run.wrong_batch import is_wrong, too_many_invalid
 from pipeline.tables.fault_groups import FaultExample, FaultGroups, FaultKind
@@ -32,7 +32,7 @@ def test_a_batch_is_wrong_if_more_rows_are_invalid_than_may_be(
     rows: int, invalid: int, limit: RowLimit, wrong: bool
 ) -> None:
     """A share counts from 20 invalid rows on, a number from the first."""
-    assert is_wrong(Decided(rows, invalid), limit) is wrong
+    assert is_wrong(StagedCounts(rows, invalid), limit) is wrong
 
 
 def test_the_commonest_fault_is_named() -> None:
@@ -42,7 +42,7 @@ def test_the_commonest_fault_is_named() -> None:
         example = FaultExample("a.csv", row, row + 1, "x", f'{kind.field} (column {kind.column}) "x" is odd')
         faults.add(kind, lambda example=example: example)  # type: ignore[misc]  # the example is bound at once
 
-    assert too_many_invalid(Decided(1234, 3, faults), RowLimit(2)) == (
+    assert too_many_invalid(StagedCounts(1234, 3, faults), RowLimit(2)) == (
         "3 of 1,234 rows are invalid, and max_invalid allows 2: nothing is sent. Most frequent, in 2 rows: "
         'trade_amount (column note) "x" is odd (field_invalid), first in a.csv: row 2 (line 3). '
         "Correct the config or the export; with --max-invalid the other rows are sent"

@@ -56,7 +56,7 @@ def plan(night: Night, *inputs: str) -> Measured:
         ),
         pytest.param(
             [HEADER.strip(), b"," + b"name" * (2 * MB), b",user_id\n"],
-            '2 columns are called "user_id", and user_id can come from one only',
+            '2 columns are named "user_id", but user_id needs one',
             id="a name of 8 MB",
         ),
         pytest.param([b'"' * (11 * MB), b"\n"], "no column or constant feeds out_biz_no", id="a header of quotes"),
@@ -195,10 +195,10 @@ def special(night: Night) -> Path:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        pytest.param("special/fifo.csv", "special/fifo.csv is no regular file", id="FIFO"),
-        pytest.param("special/zero.csv", "special/zero.csv is no regular file", id="device by a link"),
-        pytest.param("/dev/zero", "/dev/zero is no regular file", id="device"),
-        pytest.param("/dev/stdin", "/dev/stdin is no regular file", id="standard input"),
+        pytest.param("special/fifo.csv", "special/fifo.csv is not a regular file", id="FIFO"),
+        pytest.param("special/zero.csv", "special/zero.csv is not a regular file", id="device by a link"),
+        pytest.param("/dev/zero", "/dev/zero is not a regular file", id="device"),
+        pytest.param("/dev/stdin", "/dev/stdin is not a regular file", id="standard input"),
         pytest.param("/proc/self/mem", "/proc/self/mem is empty", id="memory"),
         pytest.param("special/loop.csv", "no file matches 'special/loop.csv'", id="link to itself"),
         pytest.param("special/folder.csv", "folder special/folder.csv holds no exports", id="folder called x.csv"),

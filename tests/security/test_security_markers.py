@@ -183,7 +183,7 @@ def failing(*_: object, **__: object) -> Any:
 @pytest.mark.parametrize(
     "place",
     [
-        pytest.param("pipeline.map.by_columns.chunks._SheetMapper.map", id="while a row is mapped"),
+        pytest.param("pipeline.map.by_columns.chunk_mapper._ChunkMapper.map", id="while a row is mapped"),
         pytest.param("pipeline.write.delivery.judge", id="in a worker"),
         pytest.param("pipeline.assemble.platform.AlipayV3.sign", id="while a request is signed"),
         pytest.param("pipeline.report.writing.render_page", id="while a report is written"),

@@ -66,12 +66,12 @@ def test_a_report_written_again_stays_the_owners(night: Night) -> None:
 @pytest.mark.parametrize(
     ("file", "bits", "told"),
     [
-        pytest.param("backfill.toml", 0o620, "others than its owner may change it; run chmod go-w on it", id="config"),
-        pytest.param("backfill.toml", 0o602, "others than its owner may change it; run chmod go-w on it", id="world"),
-        pytest.param("keys/app_private_key.pem", 0o640, "others than its owner may open", id="private key"),
-        pytest.param("keys/app_private_key.pem", 0o604, "others than its owner may open", id="key, world"),
-        pytest.param("keys/encrypt_key.txt", 0o640, "others than its owner may open", id="AES key"),
-        pytest.param("state/backfill.db", 0o640, "others than its owner may open", id="ledger"),
+        pytest.param("backfill.toml", 0o620, "users other than its owner may change it", id="config"),
+        pytest.param("backfill.toml", 0o602, "users other than its owner may change it", id="world"),
+        pytest.param("keys/app_private_key.pem", 0o640, "users other than its owner may open", id="private key"),
+        pytest.param("keys/app_private_key.pem", 0o604, "users other than its owner may open", id="key, world"),
+        pytest.param("keys/encrypt_key.txt", 0o640, "users other than its owner may open", id="AES key"),
+        pytest.param("state/backfill.db", 0o640, "users other than its owner may open", id="ledger"),
     ],
 )
 def test_open_files_are_warned_of(night: Night, file: str, bits: int, told: str) -> None:

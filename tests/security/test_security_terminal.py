@@ -126,7 +126,7 @@ def test_a_path_that_is_no_utf8_is_refused(night: Night) -> None:
     ended = night.backfill("run", "orders", "orders*.csv")
 
     assert (ended.exit_code, ended.stderr) == (
-        2, "backfill: the path orders\ufffd.csv is no UTF-8; rename the file or folder\n"
+        2, "backfill: the path orders\ufffd.csv is not UTF-8; rename the file or folder\n"
     )  # fmt: skip
 
 

@@ -85,8 +85,8 @@ def test_the_mark_in_any_mapped_field_is_a_fault(name: str, charset: str, mark: 
     mapped = bind(rules, list(row))(Row(1, tuple(cell or None for cell in row.values())))
 
     shown = "(2 characters)" if name == "agreement_no" else f'"1***{mark}" (2 characters)'
-    message = f"{name} {shown} holds U+FFFD, which stands for a character that could not be read"
-    rule = "holds U+FFFD, which stands for a character that could not be read"
+    message = f"{name} {shown} holds U+FFFD in place of a character that could not be read"
+    rule = "holds U+FFFD in place of a character that could not be read"
     fault = Fault("not_decodable", message, name, name, rule, shown.replace('"', ""))
     assert mapped == Invalid((fault,), None if name == "out_biz_no" else "A1")
 

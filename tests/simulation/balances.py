@@ -4,10 +4,13 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 
+from tests.simulation.contradictions import contradicted_cards
 from tests.simulation.evidence import (
+    Age,
     Broken,
     Line,
     exports,
+    is_resynced_between,
     lane_of,
     lines_of_runs,
     place_of,
@@ -19,9 +22,6 @@ from tests.simulation.evidence import (
 )
 from tests.simulation.history import Evidence
 from tests.simulation.platform import Entry
-
-# When the export says that a balance changed, and its night and row: what is greater is newer.
-Age = tuple[str, tuple[int, int]]
 
 
 def check_balances(evidence: Evidence) -> None:
@@ -39,16 +39,24 @@ def _by_card(evidence: Evidence) -> dict[str, list[Entry]]:
 
 
 def _none_goes_back(evidence: Evidence) -> None:
-    """Once a balance of a card may have been applied, none that the exports say before it is sent any more."""
+    """
+    Once a balance of a card may have been applied, none that the exports say before it is sent any more.
+
+    A resync trusts nothing that was sent before: whatever export the operator then runs is taken for the newest.
+    """
     ages = _ages(evidence)
     for card, entries in _by_card(evidence).items():
-        newest, newest_key = ("", (0, 0)), ""
+        newest, newest_key = Age("", (0, 0)), ""
+        last_sent_at = 0.0
         for entry in entries:
+            if is_resynced_between(evidence, last_sent_at, entry.sent_at):
+                newest, newest_key = Age("", (0, 0)), ""
+            last_sent_at = entry.sent_at
             age = ages.get((run_of(evidence, entry), entry.key), newest)
             # The same balance again, for whichever night, sets nothing back.
-            if age < newest and entry.key != newest_key:
+            if age.is_older(newest) and entry.key != newest_key:
                 raise Broken(f"card {card}: {entry.key} was sent after a newer balance")
-            if entry.decided == "accepted" and age >= newest:
+            if entry.decided == "accepted" and not age.is_older(newest):
                 newest, newest_key = age, entry.key
 
 
@@ -65,13 +73,13 @@ def _ages(evidence: Evidence) -> dict[tuple[str, str], Age]:
             continue
         for line in lines:
             key, age = (run_id, line["request_key"]), _age(row_of(evidence, line), place_of(line))
-            ages[key] = max(age, ages.get(key, age))
+            ages[key] = age if ages.get(key, age).is_older(age) else ages.get(key, age)
     return ages
 
 
 def _age(row: Line, place: tuple[int, int]) -> Age:
     changed_at = row["updated_at"]
-    return (changed_at if changed_at.isprintable() else "", place)
+    return Age(changed_at if changed_at.isprintable() else "", place)
 
 
 def _what_is_unchanged_is_held(evidence: Evidence) -> None:
@@ -107,7 +115,7 @@ def _the_last_one_holds(evidence: Evidence) -> None:
             if row["out_request_no"] in evidence.scenario.refusals or _is_any_refused(sent):
                 continue
             effective = that_took_effect(sent)
-            if _is_overtaken_by_part(evidence, effective, row["out_request_no"]):
+            if _is_overtaken(evidence, effective, row["out_request_no"]):
                 continue
             if not effective:
                 raise Broken(f"card {card}: nothing was ever accepted, and {row['point_balance']} is due")
@@ -115,25 +123,31 @@ def _the_last_one_holds(evidence: Evidence) -> None:
                 raise Broken(f"card {card}: {_points(effective[-1])} was set last, not {row['point_balance']}")
 
 
-def _is_overtaken_by_part(evidence: Evidence, effective: list[Entry], own_key: str) -> bool:
+def _is_overtaken(evidence: Evidence, effective: list[Entry], own_key: str) -> bool:
     """
-    Return whether a run that read an export in part sent a balance after this one of a key of the row's own.
+    Return whether another balance was sent after this one of a key of the row's own, by a run that did not know of it.
 
-    That run did not know of the newest row, and the key is delivered: the platform would not act on it again.
+    So it is with a run that read an export in part, and with one of an older export after a resync. The key is
+    delivered: the platform would not act on it again.
     """
     keys = [entry.key for entry in effective]
     if own_key not in keys:
         return False
+    own, *later = effective[keys.index(own_key) :]
     in_part = read_in_part(evidence)
-    return any(run_of(evidence, entry) in in_part for entry in effective[keys.index(own_key) + 1 :])
+    return any(
+        run_of(evidence, entry) in in_part or is_resynced_between(evidence, own.sent_at, entry.sent_at)
+        for entry in later
+    )
 
 
 def _newest(rows: list[Line]) -> dict[str, Line]:
-    newest: dict[str, tuple[tuple[bool, Age], Line]] = {}
-    for n, row in enumerate(rows):
-        age = (bool(row["updated_at"]), _age(row, (0, n)))
-        card = row["user_card_code"]
-        if _is_sendable(row) and (card not in newest or age > newest[card][0]):
+    newest: dict[str, tuple[Age, Line]] = {}
+    sendable = [row for row in rows if _is_sendable(row)]
+    contradicted = contradicted_cards(sendable)
+    for n, row in enumerate(sendable):
+        age, card = _age(row, (0, n)), row["user_card_code"]
+        if card not in contradicted and (card not in newest or newest[card][0].is_older(age)):
             newest[card] = (age, row)
     return {card: row for card, (_, row) in newest.items()}
 

@@ -12,8 +12,11 @@ from typing import Any
 
 from pipeline.model import Api, Export
 from tests.simulation.balances import check_balances
+from tests.simulation.contradictions import check_contradictions
 from tests.simulation.evidence import Broken, Line, export, lane_of, lines_of_runs, read, reports, row_of, run_of
 from tests.simulation.history import AnswerContent, Evidence
+from tests.simulation.holding import check_holding
+from tests.simulation.losses import check_losses, is_excused, may_be_lost
 from tests.simulation.options import check_options, family_of
 from tests.simulation.platform import POISON, Entry, state_identity
 from tests.simulation.states import check_states
@@ -37,6 +40,9 @@ def check(evidence: Evidence) -> None:
     _rows_that_always_fail_stop_no_others(evidence)
     _a_short_outage_is_soon_over(evidence)
     check_options(evidence)
+    check_contradictions(evidence)
+    check_losses(evidence)
+    check_holding(evidence)
     if evidence.scenario.fixes:
         check_fixes(evidence)
     if evidence.scenario.export is Export.ORDERS:
@@ -58,12 +64,16 @@ def check_run(evidence: Evidence) -> None:
     _lanes_are_kept(evidence)
 
 
+_NOT_IN_PLACE = "deleted, moved or replaced"
+
+
 def _no_internal_error(evidence: Evidence) -> None:
     """A command fails by itself only if it was held up, or the clock moved, until another run took its job."""
     steps = [reported.step for reported in evidence.reported]
     may_lose_its_job = any(step.frozen_after is not None or step.clock_step for step in steps)
+    may_fail = [text for text, may in (("taken over", may_lose_its_job), (_NOT_IN_PLACE, evidence.losses)) if may]
     for reported in evidence.reported:
-        if reported.exit_code == 1 and not (may_lose_its_job and "taken over" in (reported.error or "")):
+        if reported.exit_code == 1 and not any(text in (reported.error or "") for text in may_fail):
             raise Broken(f"a command failed: {reported.error}")
 
 
@@ -108,22 +118,27 @@ def _the_quota_was_kept(evidence: Evidence) -> None:
 
 
 def _one_key_one_body(evidence: Evidence) -> None:
-    """A key keeps its body, unless that was refused for good and told so: then the row may come back mended."""
+    """
+    A key keeps its body, unless that was refused for good and told so: then the row may come back mended.
+
+    A ledger that was lost can't tell that an export of another night says something else under the key.
+    """
     bodies: dict[str, str] = {}
     for entry in sorted(evidence.journal.entries, key=lambda entry: entry.sent_at):
         body = bodies.setdefault(entry.identity, entry.body)
         if body != entry.body:
-            if not _was_refused(evidence, entry.identity, body, entry.sent_at):
+            if not _is_free_again(evidence, entry.identity, body, entry.sent_at):
                 raise Broken(f"key {entry.identity} was sent with two bodies, the second at {entry.sent_at}")
             bodies[entry.identity] = entry.body
 
 
-def _was_refused(evidence: Evidence, identity: str, body: str, before: float) -> bool:
+def _is_free_again(evidence: Evidence, identity: str, body: str, before: float) -> bool:
     # What is refused now may be taken later.
     sent = (e for e in evidence.journal.entries if e.sent_at <= before)
     same = [e for e in sent if e.identity == identity and e.body == body]
     reported = any(e.decided in ("refused", "conflict") and (e.answered_at or before) <= before for e in same)
-    return reported and all(entry.decided != "accepted" for entry in same)
+    is_forgotten = all(may_be_lost(evidence, entry, before) for entry in same)
+    return is_forgotten or (reported and all(entry.decided != "accepted" for entry in same))
 
 
 def _no_nonce_twice(evidence: Evidence) -> None:
@@ -158,6 +173,7 @@ def _hold(evidence: Evidence, reported: AnswerContent, line: Line, identity: str
         asked = [e.sent_at for e in entries if run_of(evidence, e) == reported.run_id]
         last = max(asked) if asked and line["status"] == "rejected" else reported.ended_at
         mine = [e for e in accepted if e.sent_at < reported.ended_at and e.sent_at <= last]
+        mine = [e for e in mine if not is_excused(evidence, e, reported, line["status"])]
         # The platform was asked for other content under this key, or answered so itself.
         if mine and not any(entry.decided == "conflict" for entry in entries):
             raise Broken(where + f"{line['status']} {line['code']}, and the platform applied it")
@@ -194,14 +210,21 @@ def _is_refused_in_doubt(evidence: Evidence, line: Line) -> bool:
     """
     row = row_of(evidence, line)
     refusal = evidence.scenario.refusals.get(row[next(iter(row))])
-    return refusal is not None and (line["status"] == "unknown" or refusal == POISON)
+    # A lost ledger can't tell that the key was delivered with what an export of another night says.
+    is_contradiction = bool(evidence.losses) and line["code"] == "IDEMPOTENT_ERROR"
+    if line["status"] == "unknown":
+        return refusal is not None or is_contradiction
+    return refusal == POISON
 
 
 def _has_cause(evidence: Evidence, line: Line) -> bool:
     row = row_of(evidence, line)
     if evidence.scenario.export is Export.STATES:
         return row["out_biz_no"] in evidence.scenario.refusals
-    return row.get("pay_out_biz_no", "") not in map(family_of, evidence.journal.applied)
+    paid = row.get("pay_out_biz_no", "")
+    # A payment may stand under another key that was lost: that it is refused then leaves it in doubt.
+    is_in_doubt = bool(evidence.losses) and paid in evidence.scenario.refusals
+    return is_in_doubt or paid not in map(family_of, evidence.journal.applied)
 
 
 def _at_rest_nothing_is_sent(evidence: Evidence) -> None:
@@ -314,8 +337,10 @@ def _note_earlier(moments: dict[str, float], name: str, moment: float) -> None:
 
 
 def _no_task_counts_in_two_forms(evidence: Evidence) -> None:
-    """A task is applied under its key, or under numbered ones, and not under both."""
-    applied = evidence.journal.applied
+    """A task is applied under its key, or under numbered ones, and not under both, as far as the ledger knows."""
+    end = float("inf")
+    lost = {entry.identity for entry in evidence.journal.entries if may_be_lost(evidence, entry, end)}
+    applied = evidence.journal.applied.keys() - lost
     for numbered in (identity for identity in applied if "-" in identity):
         if numbered.rpartition("-")[0] in applied:
             raise Broken(f"{numbered} was applied, and so was the key that it is a number of")

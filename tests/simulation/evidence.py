@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +12,20 @@ from tests.simulation.history import AnswerContent, Evidence
 from tests.simulation.platform import Entry
 
 Line = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """How new a row is: when the export says that it changed, and where it stands, such as in which night and row."""
+
+    changed_at: str
+    place: tuple[int, int]
+
+    def is_older(self, other: "Age") -> bool:
+        """Return whether the other one is newer: by the export's own time where both have one."""
+        if self.changed_at and other.changed_at and self.changed_at != other.changed_at:
+            return self.changed_at < other.changed_at
+        return self.place < other.place
 
 
 class Broken(AssertionError):
@@ -77,6 +92,14 @@ def lines_of_runs(evidence: Evidence) -> dict[str, list[Line]]:
         if reported.run_id is not None:
             lines.setdefault(reported.run_id, []).extend(told_lines)
     return lines
+
+
+def is_resynced_between(evidence: Evidence, begins: float, ends: float) -> bool:
+    """Return whether the ledger was resynced between two moments."""
+    resyncs = (
+        reported.began_at for reported in evidence.reported if reported.step.resync and reported.run_id is not None
+    )
+    return any(begins <= resync <= ends for resync in resyncs)
 
 
 def read_in_part(evidence: Evidence) -> set[str]:

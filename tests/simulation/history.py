@@ -11,12 +11,16 @@ from pipeline.assemble.nothing_done import NothingDone
 from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.runner import OPEN_STATUSES, Runner
 from pipeline.assemble.system import System
-from pipeline.errors import PipelineError, RunHeld, SettingsError, SourceError
+from pipeline.assemble.traces import traces_of
+from pipeline.errors import LedgerBehind, PipelineError, RunHeld, SettingsError, SourceError
+from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
+from pipeline.ledger.delivering.queue import PageSize
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging.rerun import Selection
-from pipeline.ledger.store.lease import LeaseOwner
+from pipeline.ledger.store.lease import LeaseOwner, is_dead
 from pipeline.model import RowLimit, SignedRequest
+from pipeline.read import CHUNK_ROWS
 from pipeline.report import ReportFiles
 from pipeline.run.events import RunEvents
 from pipeline.write.brakes.run_control import Ending, RunControl
@@ -26,12 +30,14 @@ from tests.simulation.fixing import write_fixed_rows
 from tests.simulation.platform import Exchange, Journal, Platform, SimulatedSigner, SimulatedTransport
 from tests.simulation.scenario import Scenario, Step
 from tests.simulation.settings import config_of
+from tests.simulation.state_folder import StateFolder
 from tests.simulation.storage import SimulatedFiles
 from tests.simulation.strays import Strays
 from tests.simulation.wire import Wire, WiredTransport
 from tests.simulation.world import Killed, Process, ProcessClock, World
 
 _CALM_ROUNDS = 4
+_OF_THE_OPERATOR = ("back_up", "restore", "lose")
 _ALL = RowLimit(100, in_percent=True)
 # A row of several deliveries may fail more than once.
 _MANY = RowLimit(1_000_000)
@@ -39,10 +45,15 @@ _MANY = RowLimit(1_000_000)
 
 @dataclass(slots=True)
 class AnswerContent:
-    """What one command left behind: its report's folder and exit code, or that it was killed or refused."""
+    """
+    What one command left behind: its report's folder and exit code, or that it was killed or refused.
+
+    It has its job from `holds_since` to `ended_at`.
+    """
 
     step: Step
     began_at: float
+    holds_since: float = float("inf")
     run_id: str | None = None
     exit_code: int | None = None
     error: str | None = None
@@ -51,25 +62,51 @@ class AnswerContent:
     requests_before: int = 0
     requests_after: int = 0
     ended_at: float = float("inf")
+    is_behind: bool = False
+
+
+@dataclass(slots=True)
+class Loss:
+    """The ledger, or the file of its quotas, was lost: what was sent `since` is known to nobody any more."""
+
+    at: float
+    since: float
 
 
 @dataclass(slots=True)
 class Evidence:
-    """All that a checker may look at: inputs, reports, and the platform's own journal."""
+    """All that a checker may look at: inputs, reports, losses, and the platform's own journal."""
 
     scenario: Scenario
     folder: Path
     journal: Journal
     reported: list[AnswerContent] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
     sent: int = 0
     calm_since: float = float("inf")
 
 
-class History:
-    """One scenario, played out once; with a wire its requests leave over that."""
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """How many rows a run reads, stages and writes at once."""
 
-    def __init__(self, scenario: Scenario, folder: Path, wire: Wire | None = None) -> None:
+    chunk_rows: int = CHUNK_ROWS
+    ledger: BatchSizes = DEFAULT_SIZES
+
+
+ALL_AT_ONCE = Pieces()
+# A few rows go through as many pieces as millions do, and a crash may come between any two.
+SMALL_PIECES = Pieces(8, BatchSizes(slice_rows=5, copied_rows=4, pruned_lines=5, page=PageSize(dues=3)))
+
+
+class History:
+    """One scenario, played once. With a wire its requests leave over that."""
+
+    def __init__(
+        self, scenario: Scenario, folder: Path, wire: Wire | None = None, pieces: Pieces = ALL_AT_ONCE
+    ) -> None:
         self.folder = folder
+        self.pieces = pieces
         self._wire = wire
         self.scenario = scenario
         self.world = World(scenario.seed)
@@ -83,6 +120,9 @@ class History:
             strays=Strays(scenario.api, scenario.strays, scenario.seed),
         )
         self.evidence = Evidence(self.scenario, folder, self.platform.journal)
+        self.state = StateFolder(folder / "state")
+        self._backed_up_at: float | None = None
+        self._latest_offset = 0.0
         self._pids = 0
         self._fixes = 0
 
@@ -91,6 +131,8 @@ class History:
         self.step_by_step(self.scenario.steps)
         self.platform.calm()
         self.world.now += 120.0
+        # A lease that was given before the clock was set back ends later: wait for it.
+        self.world.wall_offset = self._latest_offset
         self.evidence.calm_since = self.world.now
         for job in self.scenario.jobs:
             self._calm_down(job)
@@ -125,21 +167,54 @@ class History:
         return Step("rerun", job, run_id=run_id, new_keys=self.scenario.new_keys)
 
     def _play(self, together: list[Step]) -> None:
+        before = len(self.evidence.reported)
         for step in together:
             self.world.now += step.pause_before
             self.world.wall_offset += step.clock_step
+            self._latest_offset = max(self._latest_offset, self.world.wall_offset)
             self._start(step)
         self.world.run()
+        refused = [reported.step.job for reported in self.evidence.reported[before:] if reported.is_behind]
+        if refused:
+            self._resync(refused[0])
+
+    def _resync(self, job: str) -> None:
+        """Do what the refusal says: run the newest export there is, and once more where that was cut short."""
+        nights = [
+            reported.step.night
+            for reported in self.evidence.reported
+            if reported.step.verb == "run" and reported.step.job == job
+        ]
+        night, dies_after = max(nights, default=1), self.scenario.resync_dies_after
+        for doomed in (dies_after, None) if dies_after is not None else (None,):
+            self._start(Step("run", job, night=night, resync=True, dies_after=doomed))
+            self.world.run()
 
     def _start(self, step: Step) -> None:
+        if step.verb in _OF_THE_OPERATOR:
+            self.world.at(self.world.now, lambda: self._handle_files(step))
+            return
         self._pids += 1
-        process = Process(self.world, self._pids, step.dies_after)
+        process = Process(self.world, self._pids, step.dies_after, step.namespace)
         reported = AnswerContent(step, self.world.now, requests_before=len(self.platform.journal.entries))
         self.evidence.reported.append(reported)
         if step.frozen_after is not None:
             frozen_for = step.frozen_for
             self.world.at(self.world.now + step.frozen_after, lambda: _freeze(process, frozen_for))
         process.spawn(lambda: _Command(self, process, reported).carry_out())
+
+    def _handle_files(self, step: Step) -> None:
+        now = self.world.now
+        match step.verb:
+            case "back_up":
+                self._backed_up_at = now if self.state.back_up() else None
+            case "restore" if self._backed_up_at is not None:
+                self.state.restore(step.what)
+                self.evidence.losses.append(Loss(now, self._backed_up_at))
+            case "lose":
+                self.state.lose(step.what)
+                # Nothing is forgotten with the quotas, but nobody can tell.
+                self.evidence.losses.append(Loss(now, float("-inf")))
 
     def fixed_rows(self, job: str) -> str | None:
         """Write the rows that the newest report of a job says are to be fixed, fixed; return the file's name."""
@@ -160,10 +235,13 @@ class History:
         simulated = _Counted(process, self.platform, 10.0, self.evidence)
         return simulated if self._wire is None else WiredTransport(simulated, self._wire)
 
-    def is_dead(self, holder: str, _here: LeaseOwner) -> bool:
-        """Return whether the process that holds a job is dead."""
-        pid = int(holder.split(" ")[2])
-        return next(p for p in self.world.processes if p.pid == pid).is_dead
+    def is_dead(self, holder: str, here: LeaseOwner) -> bool:
+        """Return whether the process that holds a job is dead, as far as that can be seen."""
+        return is_dead(holder, here, began=lambda pid: self._began(pid, here.namespace))
+
+    def _began(self, pid: int, namespace: str) -> str | None:
+        seen = [p for p in self.world.processes if (p.pid, p.namespace, p.is_dead) == (pid, namespace, False)]
+        return seen[0].holder.began if seen else None
 
 
 def _freeze(process: Process, seconds: float) -> None:
@@ -172,8 +250,9 @@ def _freeze(process: Process, seconds: float) -> None:
 
 def _copied(report: Path, world: World) -> Path:
     """Keep a report as it is now: a resume of the run will write it again."""
-    copy = report.with_name(f"{report.name} at {world.now}")
-    return Path(shutil.copytree(report, copy, dirs_exist_ok=True))
+    # Several commands may end at one moment.
+    copies = len(list(report.parent.glob(f"{report.name} at *")))
+    return Path(shutil.copytree(report, report.with_name(f"{report.name} at {world.now}, {copies}")))
 
 
 class _Counted(SimulatedTransport):
@@ -201,15 +280,18 @@ class _Command:
         reported, process = self._reported, self._process
         try:
             files = self._act()
-            if isinstance(files, NothingDone):
+            if files is None:
+                reported.exit_code = 0
+            elif isinstance(files, NothingDone):
                 reported.exit_code = files.exit_code
             else:
                 reported.exit_code = files.summary.exit_code
                 reported.report = _copied(files.folder, process.world)
         except Killed:
             reported.was_killed = True
-        except (RunHeld, SettingsError, SourceError) as exc:
+        except (RunHeld, LedgerBehind, SettingsError, SourceError) as exc:
             reported.error, reported.exit_code = str(exc), 2
+            reported.is_behind = isinstance(exc, LedgerBehind)
         except PipelineError as exc:
             reported.error, reported.exit_code = str(exc), 1
         # The command has ended, and its process with it.
@@ -217,12 +299,22 @@ class _Command:
         reported.requests_after = len(self._history.platform.journal.entries)
         process.end()
 
-    def _act(self) -> ReportFiles | NothingDone:
+    def _act(self) -> ReportFiles | NothingDone | None:
         history, step = self._history, self._reported.step
         files = SimulatedFiles(self._process)
-        path = history.folder / "ledger.db"
-        ledger = Ledger(path, self._clock, self._process.holder, is_dead=history.is_dead, connect=files)
         config = config_of(history.scenario, history.folder, step)
+        ledger = Ledger(
+            config.ledger_path,
+            self._clock,
+            self._process.holder,
+            traces=traces_of(config),
+            is_dead=history.is_dead,
+            connect=files,
+            sizes=history.pieces.ledger,
+        )
+        if step.verb == "prune":
+            ledger.prune(runs_before=self._clock.now() + timedelta(days=1))
+            return None
         system = System(
             clock=self._clock,
             chance=history.world.chance,
@@ -232,14 +324,19 @@ class _Command:
             boot="boot",
             folder=history.folder,
         )
-        runner = Runner(config, ledger, system, RunEvents(begun=self._begun))
+        events = RunEvents(begun=self._begun)
+        runner = Runner(config, ledger, system, events, chunk_rows=history.pieces.chunk_rows)
         return self._run(runner, ledger)
 
     def _run(self, runner: Runner, ledger: Ledger) -> ReportFiles | NothingDone:
         step = self._reported.step
         until = None if step.until_after is None else self._clock.now() + timedelta(seconds=step.until_after)
         options = RunOptions(
-            until=until, limit=step.limit, most_failures=step.most_failures, max_invalid=step.max_invalid
+            until=until,
+            limit=step.limit,
+            most_failures=step.most_failures,
+            max_invalid=step.max_invalid,
+            resync=step.resync,
         )
         last = self._last(ledger)
         if step.verb == "fix" and (fixed := self._history.fixed_rows(step.job)):
@@ -258,7 +355,7 @@ class _Command:
         return next((run for run in ledger.recent(100) if run.job == step.job), None)
 
     def _begun(self, run: RunRecord, control: RunControl) -> None:
-        self._reported.run_id = run.run_id
+        self._reported.run_id, self._reported.holds_since = run.run_id, self._process.world.now
         if self._reported.step.signal_after is not None:
             self._process.world.at(
                 self._process.world.now + self._reported.step.signal_after,

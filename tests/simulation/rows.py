@@ -33,18 +33,21 @@ class Exports:
 
     def write(self, folder: Path, job: str) -> None:
         """Write the files of one job."""
-        with_times = self._chance.random() < 0.5
+        usual = float(self._chance.random() < 0.5)
         for night in range(1, self._nights + 1):
-            rows = self._rows(job, night, with_times=with_times)
+            # Now and then some rows say when they changed and others do not.
+            rows = self._rows(job, night, times=0.8 if self._chance.random() < 0.15 else usual)
             self.keys += [row[COLUMNS[self._export][0]] for row in rows]
             write_export(folder / f"{job}-{night}.csv", self._export, rows)
 
-    def _rows(self, job: str, night: int, *, with_times: bool) -> list[Row]:
+    def _rows(self, job: str, night: int, *, times: float) -> list[Row]:
         chance = self._chance
         made: list[Row] = []
         with_keys = chance.random() < 0.3 and not self._swinging
         for n in range(chance.choice([1, 4, 12, 30])):
-            row = self._row(job, night, n, made, with_keys=with_keys, with_times=with_times)
+            row = self._row(job, night, n, made, with_keys=with_keys, with_times=chance.random() < times)
+            if chance.random() < 0.03:
+                self._contradict(row)
             if chance.random() < 0.05:
                 row[chance.choice(SPOILT_COLUMNS)] = "" if chance.random() < 0.5 else "wrong\x01"
             made.append(row)
@@ -64,6 +67,13 @@ class Exports:
                 return {**self._common(job), "out_biz_no": f"{job}{n}", "times": self._chance.choice(["", "1", "3"])}
             case Export.ORDERS:
                 return self._order(job, n, made)
+
+    def _contradict(self, row: Row) -> None:
+        """Let a row name another user for its agreement or card than all others do."""
+        if self._export is Export.POINTS:
+            row["openid"] += "x"
+        elif self._export is not Export.STATES:
+            row["user_id"] = row["user_id"][:-2] + "9" + row["user_id"][-1]
 
     def _common(self, job: str) -> Row:
         user = f"20880000000000{self._chance.randrange(4)}{job == 'a':d}"
@@ -108,6 +118,23 @@ def many_balances(folder: Path, job: str, count: int) -> None:
     columns = COLUMNS[Export.POINTS]
     cells = (("", f"o{job}{n}", f"{job}{n:08}", str(n % 7), "") for n in range(count))
     write_export(folder / f"{job}-1.csv", Export.POINTS, [dict(zip(columns, row, strict=True)) for row in cells])
+
+
+def balances_with_keys(folder: Path, job: str, nights: int, chance: random.Random) -> None:
+    """Write exports of some nights that hold the same few cards, each row with a request key of its own."""
+    with_times = chance.random() < 0.5
+    for night in range(1, nights + 1):
+        rows = [
+            {
+                "out_request_no": f"{job}{night}-{card}",
+                "openid": f"o{job}{card}",
+                "user_card_code": f"{job}{card:04}",
+                "point_balance": str(chance.randrange(2)),
+                "updated_at": f"2025-11-1{night} 08:00:00" if with_times else "",
+            }
+            for card in range(8)
+        ]
+        write_export(folder / f"{job}-{night}.csv", Export.POINTS, rows)
 
 
 def many_orders(folder: Path, job: str, count: int) -> None:

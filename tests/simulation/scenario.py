@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.model import Api, Export, RowLimit
 from tests.simulation.platform import POISON, Storm
-from tests.simulation.rows import Exports, many_balances, many_orders
+from tests.simulation.rows import Exports, balances_with_keys, many_balances, many_orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +15,14 @@ class Step:
     """
     One command, and what befalls it.
 
-    `verb` is run, rerun, resume or fix, which runs the newest rows to fix as somebody fixed them. `job` names one of
+    `verb` is run, rerun, resume, prune, which deletes all runs that may be deleted, or fix, which runs the newest rows
+    to fix as somebody fixed them. `job` names one of
     two; `run_id` is the run meant, the job's last one where it is None; `night` says which of the job's exports a run
     reads. `dies_after` counts effects until the process is killed; `signal_after`, `until_after`, `frozen_after` are
-    virtual seconds; `limit`, `most_failures`, `max_invalid` and `new_keys` are options of the command line.
+    virtual seconds; `limit`, `most_failures`, `max_invalid`, `new_keys` and `resync` are options of the command line. A
+    process can't see those of another `namespace`.
+
+    Or what the operator does with the files: `verb` is back_up, restore or lose, `what` is ledger, quota or state.
     """
 
     verb: str
@@ -38,6 +42,9 @@ class Step:
     most_failures: RowLimit | None = None
     max_invalid: RowLimit | None = None
     new_keys: bool = False
+    resync: bool = False
+    namespace: str = "one"
+    what: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,8 @@ class Scenario:
     With `new_keys` the platform asks for another key where it refuses one, and who looks after the runs gives it. With
     `fixes` somebody fixes rows in between, and after `refuses_until` the platform refuses no row any more. `rate` is
     what the config of job `a` says, `other_rate` what that of job `b` says, where it is another config. `strays` is
-    the share of answers that another one follows, which nobody asked for.
+    the share of answers that another one follows, which nobody asked for. The first attempt to resync a ledger that
+    was lost is killed after `resync_dies_after` effects.
     """
 
     seed: int
@@ -65,6 +73,7 @@ class Scenario:
     steps: tuple[Step, ...]
     refusals: dict[str, str]
     new_keys: bool = False
+    resync_dies_after: int | None = None
     fixes: bool = False
     refuses_until: float = float("inf")
     strays: float = 0.0
@@ -85,6 +94,8 @@ _API = {
 SHORT_SECONDS = 2.0
 # Share of the histories in which two configs name two rates; they have many rows and take long.
 _TWO_RATES = 0.01
+# Share of the histories in which all nights run again after a ledger was lost.
+_ALL_NIGHTS_AGAIN = 0.01
 _NIGHTS = {Export.ORDERS: [1], Export.POINTS: [1, 2, 3], Export.STATES: [1, 2, 3], Export.TASKS: [1, 2]}
 _REFUSALS = {
     Api.CUMULATION: ["INVALID_PARAMETER", "REFUND_ILLEGAL", "BUYER_INFO_ERROR"],
@@ -95,11 +106,20 @@ _REFUSALS = {
 
 def scenario_of(seed: int, folder: Path) -> Scenario:
     """Draw the story of a seed, and write its exports into the folder, one file for each job and night."""
+    story = _story_of(seed, folder)
+    story = _with_containers(story, random.Random(f"containers of {seed}"))
+    return _with_losses(story, random.Random(f"losses of {seed}"))
+
+
+def _story_of(seed: int, folder: Path) -> Scenario:
     if random.Random(f"rates of {seed}").random() < _TWO_RATES:
         return _two_rates(seed, folder)
+    if random.Random(f"nights again of {seed}").random() < _ALL_NIGHTS_AGAIN:
+        return _all_nights_again(seed, folder)
     story = _with_options(*_plain_story(seed, folder), random.Random(f"options of {seed}"))
     story = _with_fixes(story, random.Random(f"fixes of {seed}"))
-    return _with_max_invalid(story, random.Random(f"max_invalid of {seed}"))
+    story = _with_max_invalid(story, random.Random(f"max_invalid of {seed}"))
+    return _with_prunes(story, random.Random(f"prunes of {seed}"))
 
 
 def _two_rates(seed: int, folder: Path) -> Scenario:
@@ -114,6 +134,25 @@ def _two_rates(seed: int, folder: Path) -> Scenario:
         seed=seed, export=Export.ORDERS, api=Api.CUMULATION, rate=80.0, other_rate=79.0, limit=80.0, concurrency=40,
         max_attempts=6, outage_limit=300.0, jobs=jobs, nights=1, storms=(outage,) if chance.random() < 0.5 else (),
         refusals={}, steps=tuple(Step("run", job, alongside=True) for job in jobs),
+    )  # fmt: skip
+
+
+def _all_nights_again(seed: int, folder: Path) -> Scenario:
+    """
+    Return the story of an operator who lost the ledger, and lets the exports of all nights run again in their order.
+
+    The rows have keys of their own: the platform answers them from memory, and keeps the balance of the last night.
+    """
+    chance = random.Random(f"balances of {seed}")
+    balances_with_keys(folder, "a", 3, chance)
+    nights = [Step("run", "a", night=night) for night in (1, 2, 3)]
+    again = [replace(nights[0], resync=True), *nights[1:]]
+    dies_after = chance.choice([None, chance.randrange(60)])
+    doomed = [] if dies_after is None else [replace(again[0], dies_after=dies_after)]
+    lost = Step("lose", "", what=chance.choice(["ledger", "state"]))
+    return Scenario(
+        seed=seed, export=Export.POINTS, api=Api.POINTS, rate=5.0, limit=5.0, concurrency=3, max_attempts=4,
+        outage_limit=30.0, jobs=("a",), nights=3, storms=(), refusals={}, steps=(*nights, lost, *doomed, *again),
     )  # fmt: skip
 
 
@@ -184,6 +223,40 @@ def _step_with_options(step: Step, chance: random.Random, *, new_keys: bool) -> 
     )
 
 
+def _with_containers(plain: Scenario, chance: random.Random) -> Scenario:
+    """Let some steps be taken in another container, and maybe a second one begin while the first is at work."""
+    if chance.random() > 0.12:
+        return plain
+    steps = [replace(step, namespace=chance.choice(["one", "two"])) for step in plain.steps]
+    if chance.random() < 0.6:
+        verb, pause = chance.choice(["run", "run", "resume", "rerun"]), chance.choice([0.2, 1.0, 5.0, 40.0])
+        second = Step(verb, steps[0].job, alongside=True, pause_before=pause, namespace="two")
+        steps[:1] = [replace(steps[0], namespace="one"), second]
+    return replace(plain, steps=tuple(steps))
+
+
+def _with_losses(plain: Scenario, chance: random.Random) -> Scenario:
+    """Let the ledger be restored from a copy, or be lost, between two steps or in the midst of one."""
+    if chance.random() > 0.15:
+        return plain
+    # What was sent with other content in a time that nobody knows of is a contradiction that no ledger can tell.
+    steps = [replace(step, changed_mapping=False) for step in plain.steps]
+    verb = chance.choice(["restore", "restore", "restore", "lose"])
+    what = chance.choice(["ledger", "state"] if verb == "restore" else ["ledger", "state", "quota"])
+    is_amid = chance.random() < 0.5
+    # Most commands send for a second or two, and the first one has most to send.
+    at = 1 if is_amid and chance.random() < 0.5 else chance.randrange(len(steps)) + 1
+    pause = chance.choice([0.1, 0.3, 0.3, 1.0, 3.0] if is_amid else [0.0, 1.0, 8.0])
+    steps.insert(at, Step(verb, "", what=what, alongside=is_amid, pause_before=pause))
+    if verb == "restore":
+        # Whatever stands between a command and what befalls it would let it end before.
+        before, is_copied_amid = max(1, at - is_amid), (is_amid and at == 1) or chance.random() < 0.4
+        copied = Step("back_up", "", alongside=is_copied_amid, pause_before=chance.choice([0.0, 0.5, 4.0]))
+        steps.insert(chance.randrange(before) + 1, copied)
+    dies_after = chance.choice([None, None, chance.randrange(12), chance.randrange(60)])
+    return replace(plain, steps=tuple(steps), resync_dies_after=dies_after)
+
+
 def _with_max_invalid(story: Scenario, chance: random.Random) -> Scenario:
     """Let some steps say how many rows may be invalid."""
     limits = [RowLimit(0), RowLimit(2), RowLimit(10, in_percent=True), RowLimit(100, in_percent=True)]
@@ -192,6 +265,19 @@ def _with_max_invalid(story: Scenario, chance: random.Random) -> Scenario:
         replace(step, max_invalid=limit if step.verb != "rerun" else None)
         for step, limit in zip(story.steps, drawn, strict=True)
     )
+    return replace(story, steps=tuple(steps))
+
+
+def _with_prunes(story: Scenario, chance: random.Random) -> Scenario:
+    """Let somebody prune the ledger between the steps, or during one."""
+    if chance.random() < 0.6:
+        return story
+    steps = list(story.steps)
+    for _ in range(chance.choice([1, 2, 3])):
+        at = chance.randrange(1, len(steps) + 1)
+        dies_after = chance.randrange(40) if chance.random() < 0.3 else None
+        is_alone = at == len(steps) or not steps[at].alongside
+        steps.insert(at, Step("prune", "a", dies_after=dies_after, alongside=not is_alone or chance.random() < 0.3))
     return replace(story, steps=tuple(steps))
 
 

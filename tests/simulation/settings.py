@@ -30,7 +30,7 @@ def config_of(scenario: Scenario, folder: Path, step: Step) -> Config:
         constants=_constants(scenario.export, changed=step.changed_mapping),
     )
     account: Any = _account(scenario)
-    return Config(folder / "backfill.toml", folder / "ledger.db", {"account": account}, {step.job: job})
+    return Config(folder / "backfill.toml", folder / "state" / "ledger.db", {"account": account}, {step.job: job})
 
 
 def _constants(export: Export, *, changed: bool) -> Mapping[str, str]:

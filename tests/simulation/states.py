@@ -2,33 +2,29 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import reduce
 from itertools import pairwise
 
-from tests.simulation.evidence import Broken, Line, exports, lines_of_runs, read, reports, row_of, run_of
+from tests.simulation.contradictions import some_are_dated
+from tests.simulation.evidence import (
+    Age,
+    Broken,
+    Line,
+    exports,
+    is_resynced_between,
+    lines_of_runs,
+    read,
+    reports,
+    row_of,
+    run_of,
+)
 from tests.simulation.history import AnswerContent, Evidence
 from tests.simulation.platform import Entry, state_identity
 
 Object = tuple[str, str]
 
 _CUT_OFF = frozenset({"deadline", "interrupted", "stopped"})
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a state stands: when the export says that it changed, which command staged it, and in which row."""
-
-    changed_at: str
-    began: int
-    row: int
-
-    def is_older(self, other: "Place") -> bool:
-        """Return whether the other one is newer: by the export's own time where both have one."""
-        if self.changed_at and other.changed_at and self.changed_at != other.changed_at:
-            return self.changed_at < other.changed_at
-        return (self.began, self.row) < (other.began, other.row)
 
 
 def check_states(evidence: Evidence) -> None:
@@ -62,12 +58,20 @@ def _one_number_at_a_time(evidence: Evidence) -> None:
 
 
 def _none_goes_back(evidence: Evidence) -> None:
-    """No state is applied after one of the same object that the exports say later."""
+    """
+    No state is applied after one of the same object that the exports say later.
+
+    After a resync all states of an export go out once more, in their order.
+    """
     places = _places(evidence)
     unchanged = _unchanged(evidence)
     for thing, entries in _by_object(evidence).items():
-        newest: Place | None = None
+        newest: Age | None = None
+        last_sent_at = 0.0
         for entry in _changes(entries):
+            if is_resynced_between(evidence, last_sent_at, entry.sent_at):
+                newest = None
+            last_sent_at = entry.sent_at
             for ended_at, place in unchanged[thing]:
                 if ended_at <= entry.sent_at and newest is not None and newest.is_older(place):
                     newest = place
@@ -78,18 +82,18 @@ def _none_goes_back(evidence: Evidence) -> None:
             newest = reduce(_older, later) if later else newest
 
 
-def _older(one: Place, other: Place) -> Place:
+def _older(one: Age, other: Age) -> Age:
     return other if other.is_older(one) else one
 
 
-def _unchanged(evidence: Evidence) -> dict[Object, list[tuple[float, Place]]]:
+def _unchanged(evidence: Evidence) -> dict[Object, list[tuple[float, Age]]]:
     """Return when runs ended that said of an object that it is as it was, and where they say so."""
     began = _order_of_runs(evidence)
-    found: dict[Object, list[tuple[float, Place]]] = defaultdict(list)
+    found: dict[Object, list[tuple[float, Age]]] = defaultdict(list)
     for reported, lines in reports(evidence):
         for line in (line for line in lines if line["code"] == "unchanged" and reported.run_id):
             row = row_of(evidence, line)
-            place = Place(row["updated_at"], began[str(reported.run_id)], int(line["source_row"]))
+            place = Age(row["updated_at"], (began[str(reported.run_id)], int(line["source_row"])))
             found[_object_of(row)].append((reported.ended_at, place))
     return found
 
@@ -133,7 +137,7 @@ def _the_last_one_holds(evidence: Evidence) -> None:
     things = _by_object(evidence)
     for job in evidence.scenario.jobs:
         for thing, rows in _rows_by_object(exports(evidence, job)[-1]).items():
-            if thing[0] in evidence.scenario.refusals or is_mixed(row["updated_at"] for row in rows):
+            if thing[0] in evidence.scenario.refusals or some_are_dated(rows):
                 continue
             last = _identity_of(max(enumerate(rows), key=lambda row: (row[1]["updated_at"], row[0]))[1])
             changes = _changes(things[thing])
@@ -173,17 +177,12 @@ def _doubtful_since(evidence: Evidence) -> dict[Object, float]:
 def _in_fair_weather_nothing_is_sent_twice(evidence: Evidence) -> None:
     """Where every answer is heard, and no run is cut off, no object is told twice in a row what it holds."""
     steps = [reported.step for reported in evidence.reported]
-    is_fair = not evidence.scenario.storms and not evidence.scenario.refusals
+    is_fair = not (evidence.scenario.storms or evidence.scenario.refusals or evidence.losses)
     if is_fair and not any(step.dies_after or step.frozen_after or step.changed_mapping for step in steps):
         for thing, entries in _by_object(evidence).items():
             for before, after in pairwise(entry for entry in entries if entry.decided == "accepted"):
                 if before.body == after.body:
                     raise Broken(f"object {thing}: {after.identity} was sent twice")
-
-
-def is_mixed(times: Iterable[str]) -> bool:
-    """Return whether some rows say when they changed, and others do not."""
-    return len({bool(time) for time in times}) > 1
 
 
 def _changes(entries: list[Entry]) -> list[Entry]:
@@ -223,22 +222,22 @@ def is_sendable(row: Line) -> bool:
     return bool(row["user_id"]) and all(value.isprintable() for value in row.values())
 
 
-def _places(evidence: Evidence) -> dict[tuple[str, str], list[Place]]:
+def _places(evidence: Evidence) -> dict[tuple[str, str], list[Age]]:
     """
     Return where the states stand that a run sends: in rows that were not left out, if there are any.
 
     A rerun sends what another run staged. An old file that is run again counts as new.
     """
     began = _order_of_runs(evidence)
-    places: dict[tuple[str, str], list[tuple[bool, Place]]] = defaultdict(list)
+    places: dict[tuple[str, str], list[tuple[bool, Age]]] = defaultdict(list)
     for run_id, lines in lines_of_runs(evidence).items():
         # As the run told of each row last: one that ended while it read may tell a row as unsent that is then left out.
         reported_last = {line["source_row"]: line for line in lines}
         for line in (line for line in reported_last.values() if line["status"] != "invalid"):
             row = row_of(evidence, line)
-            place = Place(row["updated_at"], began[run_id], int(line["source_row"]))
+            place = Age(row["updated_at"], (began[run_id], int(line["source_row"])))
             places[run_id, _identity_of(row)].append((line["status"] == "skipped", place))
-    found: dict[tuple[str, str], list[Place]] = defaultdict(list)
+    found: dict[tuple[str, str], list[Age]] = defaultdict(list)
     for key, several in places.items():
         least = min(is_skipped for is_skipped, _ in several)
         found[key] = [place for is_skipped, place in several if is_skipped == least]

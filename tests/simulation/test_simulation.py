@@ -1,10 +1,7 @@
 """The promises of delivery, held against a thousand histories of faults, crashes and restarts."""
 
-from pathlib import Path
-
 import pytest
 
-from tests.simulation.mutations import MUTATIONS, Mutation
 from tests.simulation.platform import Storm
 from tests.simulation.play import play, play_night
 from tests.simulation.wire import TRANSPORTS, wired
@@ -60,12 +57,3 @@ def test_an_outage_is_waited_out_with_few_requests(kind: str) -> None:
 
     assert [reported.exit_code for reported in evidence.reported] == [0]
     assert evidence.sent <= 1.1 * 1800
-
-
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
-def test_each_deliberate_fault_has_its_place(mutation: Mutation) -> None:
-    """A fault that the simulation has to find can be put into the code as it is."""
-    text = (Path(__file__).parents[2] / mutation.file).read_text(encoding="utf-8")
-
-    assert text.count(mutation.old) == 1
-    assert mutation.and_old in text

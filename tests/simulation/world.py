@@ -122,11 +122,16 @@ class Sleep:
 
 
 class Process:
-    """A process: greenlets and files that die together, after so many effects if it is doomed."""
+    """
+    A process: greenlets and files that die together, after so many effects if it is doomed.
 
-    def __init__(self, world: World, pid: int, dies_after: int | None = None) -> None:
+    Those of another namespace can't be seen, as from one container into another on the same host.
+    """
+
+    def __init__(self, world: World, pid: int, dies_after: int | None = None, namespace: str = "one") -> None:
         self.world = world
         self.pid = pid
+        self.namespace = namespace
         self.is_dead = False
         self.frozen_until = 0.0
         self.asleep: list[Sleep] = []
@@ -138,7 +143,7 @@ class Process:
     @property
     def holder(self) -> LeaseOwner:
         """Who this is in the ledger."""
-        return LeaseOwner(host="host", boot="boot", pid=self.pid, began="0", namespace="one")
+        return LeaseOwner(host="host", boot="boot", pid=self.pid, began="0", namespace=self.namespace)
 
     def spawn(self, act: Callable[[], None]) -> None:
         """Start a greenlet of this process."""

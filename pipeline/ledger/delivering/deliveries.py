@@ -43,17 +43,19 @@ def record(
     *,
     generation: Generation,
     is_gone: IsGone,
+    now: int,
 ) -> list[Admission | None]:
     """
     Fix the outcomes of dues that ended, then write the intents to send the others; return an admission for each intent.
 
     Where the ledger does not let a due go out nothing is changed. One that does counts as possibly applied until it is
     settled. Dues of one lane that are to be sent have all of those before them settled, here at the latest, or wait for
-    none of them. `generation` is that of the ledger; `is_gone` tells whether the holder of a job is dead.
+    none of them. `generation` is that of the ledger; `is_gone` tells whether the holder of a job is dead; `now` is in
+    seconds since 1970.
     """
     _settle(connection, run, [(due, end) for due, end in entries if end is not None])
     going = [due for due, end in entries if end is None]
-    admissions = iter(_doubted(generation, run, going, _intend(connection, run, going, is_gone)))
+    admissions = iter(_doubted(generation, run, going, _intend(connection, run, going, is_gone, now)))
     return [next(admissions) if end is None else None for _, end in entries]
 
 
@@ -69,7 +71,9 @@ def _doubted(
     ]
 
 
-def _intend(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due], is_gone: IsGone) -> list[Admission]:
+def _intend(
+    connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due], is_gone: IsGone, now: int
+) -> list[Admission]:
     if not dues:
         return []
     earlier = known_deliveries_of(connection, run, [due.identity for due in dues])
@@ -78,11 +82,12 @@ def _intend(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due],
     admissions = [forbidden.get(due.due_no) or _admission(connection, run, due, earlier, is_gone) for due in dues]
     going = [due for due, admission in zip(dues, admissions, strict=True) if isinstance(admission, Go)]
     connection.execute(
-        "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no)"
-        " SELECT ?, ?, d.identity, d.digest, ?, d.due_no FROM json_each(?) AS asked CROSS JOIN dues AS d"
+        "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no, intended_at)"
+        " SELECT ?, ?, d.identity, d.digest, ?, d.due_no, ? FROM json_each(?) AS asked CROSS JOIN dues AS d"
         " ON d.due_no = asked.value WHERE true"
-        " ON CONFLICT DO UPDATE SET digest = excluded.digest, state = excluded.state, due_no = excluded.due_no",
-        (run.account_no, run.api, DeliveryState.SENDING, _json([due.due_no for due in going])),
+        " ON CONFLICT DO UPDATE SET digest = excluded.digest, state = excluded.state, due_no = excluded.due_no,"
+        " intended_at = excluded.intended_at",
+        (run.account_no, run.api, DeliveryState.SENDING, now, _json([due.due_no for due in going])),
     )
     if has_fixes:
         note_sent(connection, going)

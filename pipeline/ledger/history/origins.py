@@ -37,7 +37,8 @@ def find_origins(connection: sqlite3.Connection, run: RunRecord, marks: Iterable
     """
     Return what marks stand for; one that names no row, of the run's account, API and export, is left out.
 
-    Raises SettingsError where a mark names a run that has still to read its rows once more.
+    Raises SettingsError where a mark names a run that has still to read its rows once more, or one that was pruned:
+    handled like a row of an export, a fixed row would count besides the one that it stands for.
     """
     read = {text: mark for text in marks if (mark := RowMark.read(text)) is not None}
     by_run: dict[str, dict[str, RowMark]] = defaultdict(dict)
@@ -45,10 +46,20 @@ def find_origins(connection: sqlite3.Connection, run: RunRecord, marks: Iterable
         by_run[mark.run_id][text] = mark
     found: dict[str, Origin] = {}
     for run_id, named in by_run.items():
+        _refuse_pruned(connection, run_id)
         of_run = _run_of(connection, run, run_id)
         if of_run is not None:
             found |= _origins_in(connection, of_run, named)
     return found
+
+
+def _refuse_pruned(connection: sqlite3.Connection, run_id: str) -> None:
+    asked = "SELECT 1 FROM known_traces WHERE name = ? AND run_no IS NOT NULL"
+    if connection.execute(asked, (run_id,)).fetchone() is not None:
+        raise SettingsError(
+            [f"run {run_id}, whose rows are fixed here, was pruned; to send these rows like those of an export, "
+             "empty their cells _row"]
+        )  # fmt: skip
 
 
 def _run_of(connection: sqlite3.Connection, run: RunRecord, run_id: str) -> RunRecord | None:

@@ -103,6 +103,11 @@ def by_number(connection: sqlite3.Connection, run_no: int) -> RunRecord:
     return _record(connection.execute(f"SELECT {_COLUMNS} FROM runs WHERE run_no = ?", (run_no,)).fetchone())
 
 
+def is_there(connection: sqlite3.Connection, run_no: int) -> bool:
+    """Return whether there is a run with this number: it may have been pruned."""
+    return connection.execute("SELECT 1 FROM runs WHERE run_no = ?", (run_no,)).fetchone() is not None
+
+
 def recent(connection: sqlite3.Connection, limit: int) -> list[RunRecord]:
     """Return the newest runs, newest first."""
     lines = connection.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY run_no DESC LIMIT ?", (limit,))
@@ -163,7 +168,7 @@ def close_dues(
     )
 
 
-def take_back_dues(connection: sqlite3.Connection, first: int, last: int, run: RunRecord) -> None:
+def move_ends_to_rows(connection: sqlite3.Connection, first: int, last: int, run: RunRecord) -> None:
     """Give rows the ends of their dues, from one row to another, and forget these: nothing is due any more."""
     rows = (run.run_no, first, last)
     connection.execute(

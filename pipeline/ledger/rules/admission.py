@@ -1,4 +1,4 @@
-"""May this content go out under this identity? Decided the same way when a row is staged and when it is sent."""
+"""May this content go out under this identity? StagedCounts the same way when a row is staged and when it is sent."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from pipeline.model import Balance
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownDelivery:
     """
     What the ledger knows of a delivery.
 
@@ -54,7 +54,7 @@ class Blocked:
 Admission = Go | Skip | Conflict | Blocked
 
 
-def admit(known: Known | None, digest: bytes) -> Go | Skip | Conflict:
+def admit(known: KnownDelivery | None, digest: bytes) -> Go | Skip | Conflict:
     """
     Say whether content with this digest may be sent under an identity of which so much is known.
 
@@ -72,7 +72,7 @@ def admit(known: Known | None, digest: bytes) -> Go | Skip | Conflict:
     return Go(doubt=known.state is not DeliveryState.UNSENT, before=known.state)
 
 
-def _admit_refused(known: Known, digest: bytes) -> Go | Skip | Conflict:
+def _admit_refused(known: KnownDelivery, digest: bytes) -> Go | Skip | Conflict:
     """Let a refused key be used again, but not one that was given up for another: both would count."""
     if known.successor is None:
         return Go(doubt=False, before=known.state)

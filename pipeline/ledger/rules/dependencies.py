@@ -4,7 +4,7 @@ import sqlite3
 
 from pipeline.ledger.records import DeliveryState, Due, RunRecord
 from pipeline.ledger.rules.admission import Blocked, Skip
-from pipeline.ledger.rules.objects import held_states, is_earlier_open
+from pipeline.ledger.rules.objects import is_earlier_open, newest_states
 from pipeline.ledger.store.lease import IsGone
 from pipeline.model import Balance
 
@@ -77,7 +77,7 @@ def sequence_of_states(connection: sqlite3.Connection, run: RunRecord, due: Due)
     """
     if due.state is None:
         return None
-    held = held_states(connection, run, [due.state.object]).get(due.state.object)
+    held = newest_states(connection, run, [due.state.object]).get(due.state.object)
     if held is not None and held.identity != due.identity:
         if held.is_later(due.state.version, due.position):
             return Skip(SUPERSEDED)

@@ -15,6 +15,7 @@ import orjson
 
 from pipeline.ledger.records import ROW_BITS, DeliveryState, Due, RunRecord, position
 from pipeline.ledger.rules.admission import Blocked, Conflict, Skip
+from pipeline.ledger.rules.objects import object_in, subject_of
 from pipeline.model import Api
 
 FIXED_ALREADY = "fixed_already"
@@ -35,7 +36,7 @@ _OPEN = Blocked(
 )
 
 
-class Standing(Enum):
+class OtherVariants(Enum):
     """How the other variants of a row stand: none counts, some may count, one counts."""
 
     NONE = auto()
@@ -44,7 +45,7 @@ class Standing(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class VariantDelivery:
     """
     One delivery that stands for a part of a variant, and what is known of it.
 
@@ -63,8 +64,8 @@ class Line:
 
     @property
     def pair(self) -> Pair:
-        """Key and content."""
-        return self.identity, self.digest
+        """Key and content; of a state, its object and content."""
+        return subject_of(self.identity), self.digest
 
 
 def knows_fixes(connection: sqlite3.Connection, run: RunRecord) -> bool:
@@ -73,9 +74,11 @@ def knows_fixes(connection: sqlite3.Connection, run: RunRecord) -> bool:
     return bool(connection.execute(asked, (run.account_no, run.api)).fetchone()[0])
 
 
-def lines_of(connection: sqlite3.Connection, run: RunRecord, origins: Iterable[int]) -> dict[int, list[Line]]:
+def variant_deliveries(
+    connection: sqlite3.Connection, run: RunRecord, origins: Iterable[int]
+) -> dict[int, list[VariantDelivery]]:
     """Return what is known of all variants of some rows, by the place of the first one."""
-    found: dict[int, list[Line]] = defaultdict(list)
+    found: dict[int, list[VariantDelivery]] = defaultdict(list)
     asked = orjson.dumps(sorted(set(origins))).decode()
     for origin, variant, part, identity, digest, state, is_current, card, version in connection.execute(
         f"SELECT v.origin, v.variant, v.part, v.identity, v.digest, d.state, {_IS_CURRENT[run.api]}, v.card, v.version"
@@ -85,7 +88,7 @@ def lines_of(connection: sqlite3.Connection, run: RunRecord, origins: Iterable[i
         {"origins": asked},
     ):
         known = None if state is None else DeliveryState(state)
-        line = Line(variant, part, identity, digest, known, bool(is_current), card, version)
+        line = VariantDelivery(variant, part, identity, digest, known, bool(is_current), card, version)
         found[origin].append(line)
     return found
 
@@ -98,25 +101,25 @@ _IS_CURRENT = {
         " WHERE c.account_no = v.account_no AND c.card = v.card), 0)"
     ),
     Api.STATE: (
-        "EXISTS (SELECT 1 FROM objects AS h WHERE h.account_no = v.account_no AND h.identity = v.identity"
-        " AND NOT h.unsettled)"
+        "coalesce((SELECT iif(h.unsettled, h.before_identity, h.identity) = v.identity FROM objects AS h"
+        f" WHERE h.account_no = v.account_no AND h.object = {object_in('v.identity')}), 0)"
     ),
 }
 
 
-def standing_of_others(lines: Sequence[Line], own: int, pairs: Collection[Pair]) -> Standing:
+def state_of_other_variants(lines: Sequence[VariantDelivery], own: int, pairs: Collection[Pair]) -> OtherVariants:
     """Say how the variants of a row stand other than one, whose place is `own`, and which goes out as `pairs`."""
     others = [line for line in lines if line.variant != own and line.pair not in pairs]
     if any(line.state in (DeliveryState.SENDING, DeliveryState.UNKNOWN) for line in others):
-        return Standing.OPEN
+        return OtherVariants.OPEN
     delivered = {line.variant for line in others if line.state is DeliveryState.SUCCEEDED and line.is_current}
     if any(is_whole(lines, variant) for variant in delivered):
-        return Standing.DELIVERED
+        return OtherVariants.DELIVERED
     # Some of its parts count, and the others may yet.
-    return Standing.OPEN if delivered else Standing.NONE
+    return OtherVariants.OPEN if delivered else OtherVariants.NONE
 
 
-def is_whole(lines: Iterable[Line], variant: int) -> bool:
+def is_whole(lines: Iterable[VariantDelivery], variant: int) -> bool:
     """Return whether all parts of a variant were delivered."""
     own = [line for line in lines if line.variant == variant]
     delivered = {line.part for line in own if line.state is DeliveryState.SUCCEEDED}
@@ -128,24 +131,26 @@ def judge_dues(
 ) -> Mapping[int, Blocked | Conflict | Skip]:
     """Return, by their numbers, for which dues another variant of their row forbids that they go out, and why."""
     owns = _variants_of(connection, run, dues)
-    lines = lines_of(connection, run, (origin for origin, _ in owns.values()))
+    lines = variant_deliveries(connection, run, (origin for origin, _ in owns.values()))
     judged = {}
     for due in dues:
         if due.due_no in owns:
             origin, own = owns[due.due_no]
-            pairs = {line.pair for line in lines[origin] if line.variant == own} | {(due.identity, due.digest)}
-            said = forbidden(run.api, standing_of_others(lines[origin], own, pairs), is_fix=own != origin)
+            pairs = {line.pair for line in lines[origin] if line.variant == own} | {
+                (subject_of(due.identity), due.digest)
+            }
+            said = forbidden(run.api, state_of_other_variants(lines[origin], own, pairs), is_fix=own != origin)
             if said is not None:
                 judged[due.due_no] = said
     return judged
 
 
-def forbidden(api: Api, standing: Standing, *, is_fix: bool) -> Blocked | Conflict | Skip | None:
+def forbidden(api: Api, standing: OtherVariants, *, is_fix: bool) -> Blocked | Conflict | Skip | None:
     """Say why a variant of a row may not go out while the others stand so."""
-    if standing is Standing.NONE or (is_fix and api is not Api.CUMULATION):
+    if standing is OtherVariants.NONE or (is_fix and api is not Api.CUMULATION):
         # A fixed balance or state says what is so now, whatever was said before.
         return None
-    if standing is Standing.OPEN:
+    if standing is OtherVariants.OPEN:
         return _OPEN
     return DELIVERED_OTHERWISE if is_fix else Skip(FIXED_ALREADY)
 
@@ -265,7 +270,9 @@ def _reported(run: RunRecord, row: tuple[int, int]) -> dict[str, object]:
     }
 
 
-def first_variant(connection: sqlite3.Connection, run: RunRecord, origin: int, row: tuple[int, int]) -> list[Line]:
+def first_variant(
+    connection: sqlite3.Connection, run: RunRecord, origin: int, row: tuple[int, int]
+) -> list[VariantDelivery]:
     """Return as what a row went out before somebody fixed it, as `write_first_variant` would write it now."""
     found = connection.execute(
         f"{_OWN} SELECT d.part, d.identity, d.digest, (SELECT v.state FROM deliveries AS v"
@@ -274,7 +281,9 @@ def first_variant(connection: sqlite3.Connection, run: RunRecord, origin: int, r
         _reported(run, row),
     )
     return [
-        Line(origin, part, identity, digest, None if state is None else DeliveryState(state), True, card, version)
+        VariantDelivery(
+            origin, part, identity, digest, None if state is None else DeliveryState(state), True, card, version
+        )
         for part, identity, digest, state, card, version in found
     ]
 

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from pipeline.ledger.records import DeliveryState, RunRecord
-from pipeline.ledger.rules.admission import Card, Known
+from pipeline.ledger.rules.admission import Card, KnownDelivery
 
 # SQLite takes 32,766 values in one question.
 _ASKED_AT_ONCE = 10_000
@@ -28,12 +28,12 @@ class KnownDeliveries:
     """
 
     delivered: Mapping[str, bytes] = field(repr=False)
-    others: Mapping[str, Known] = field(repr=False)
+    others: Mapping[str, KnownDelivery] = field(repr=False)
 
-    def known(self, identity: str) -> Known | None:
+    def known(self, identity: str) -> KnownDelivery | None:
         """Return what is known of one identity."""
         digest = self.delivered.get(identity)
-        return self.others.get(identity) if digest is None else Known(DeliveryState.SUCCEEDED, digest)
+        return self.others.get(identity) if digest is None else KnownDelivery(DeliveryState.SUCCEEDED, digest)
 
     def __contains__(self, identity: str) -> bool:
         return identity in self.delivered or identity in self.others
@@ -55,10 +55,10 @@ def known_deliveries_of(connection: sqlite3.Connection, run: RunRecord, identiti
 
 def _others(
     connection: sqlite3.Connection, run: RunRecord, lines: Iterable[tuple[str, str, bytes, str | None]]
-) -> dict[str, Known]:
+) -> dict[str, KnownDelivery]:
     """Return what is known of deliveries told by identity, state, digest and successor."""
     return {
-        identity: Known(DeliveryState(state), digest, *last_successor(connection, run, successor))
+        identity: KnownDelivery(DeliveryState(state), digest, *last_successor(connection, run, successor))
         for identity, state, digest, successor in lines
     }
 

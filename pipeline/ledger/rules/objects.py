@@ -33,13 +33,24 @@ def object_of(identity: str) -> str:
     return identity.rpartition(UNIT_SEPARATOR)[0]
 
 
+def object_in(identity: str) -> str:
+    """Return the SQL expression of the object that the state with an identity is of; that one is an expression too."""
+    first = f"instr({identity}, char(31))"
+    return f"substr({identity}, 1, {first} + instr(substr({identity}, {first} + 1), char(31)) - 1)"
+
+
+def subject_of(identity: str) -> str:
+    """Return what a delivery is about: the object of a state, staged or not; of anything else, the identity itself."""
+    return object_of(identity) if identity.count(UNIT_SEPARATOR) == 2 else identity
+
+
 def names_of(obj: str) -> tuple[str, str]:
     """Return the names of an object: its own, and that of all objects of its number in a ledger of version 1."""
     return obj, obj.partition(UNIT_SEPARATOR)[0] + UNIT_SEPARATOR
 
 
 @dataclass(frozen=True, slots=True)
-class HeldState:
+class NewestState:
     """
     The newest state of an object that the platform may hold, and how new it is.
 
@@ -64,7 +75,7 @@ class HeldState:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownStates:
+class KnownState:
     """A state that an object had, or that some run has still to send: then without a delivery's state."""
 
     identity: str
@@ -89,12 +100,12 @@ _HELD = (
 )
 
 
-def held_states(connection: sqlite3.Connection, run: RunRecord, objects: Collection[str]) -> dict[str, HeldState]:
+def newest_states(connection: sqlite3.Connection, run: RunRecord, objects: Collection[str]) -> dict[str, NewestState]:
     """Return the newest state of each of these objects; objects that nothing was sent of are left out."""
     names = {name for obj in objects for name in names_of(obj)}
     lines = connection.execute(_HELD, (orjson.dumps(sorted(names)).decode(), run.account_no))
-    found = {name: HeldState(name, *reported) for name, *reported in lines}
-    newest: dict[str, HeldState] = {}
+    found = {name: NewestState(name, *reported) for name, *reported in lines}
+    newest: dict[str, NewestState] = {}
     for obj in objects:
         known = [found[name] for name in names_of(obj) if name in found]
         if known:
@@ -120,7 +131,7 @@ _APPLIED = f"WHERE state IN {tuple(map(str, sorted(_MAY_BE_APPLIED)))}"
 
 def history_of(
     connection: sqlite3.Connection, run: RunRecord, objects: Collection[str], *, newest_first: bool = False
-) -> Iterator[tuple[str, KnownStates]]:
+) -> Iterator[tuple[str, KnownState]]:
     """Yield the states that objects had, or that some run has still to send, in the order of staging or backwards."""
     order = f"ORDER BY identity{' DESC' if newest_first else ''}"
     return _known_states(connection, run, objects, f"{_HISTORY} {order}")
@@ -128,7 +139,7 @@ def history_of(
 
 def last_states(
     connection: sqlite3.Connection, run: RunRecord, obj: str, count: int, *, only_applied: bool
-) -> Iterator[KnownStates]:
+) -> Iterator[KnownState]:
     """Yield so many states of an object's history, the last ones; only those that may be applied, where asked for."""
     newest = f"SELECT * FROM ({_HISTORY}) {_APPLIED if only_applied else ''} ORDER BY identity DESC LIMIT {count:d}"
     found = _known_states(connection, run, [obj], f"SELECT * FROM ({newest}) ORDER BY identity")
@@ -137,11 +148,11 @@ def last_states(
 
 def _known_states(
     connection: sqlite3.Connection, run: RunRecord, objects: Collection[str], question: str
-) -> Iterator[tuple[str, KnownStates]]:
+) -> Iterator[tuple[str, KnownState]]:
     names = sorted({name for obj in objects for name in names_of(obj)})
     asked = {"objects": orjson.dumps(names).decode(), "account_no": run.account_no, "api": run.api}
     for name, identity, digest, state in connection.execute(question, asked):
-        yield name, KnownStates(identity, digest, None if state is None else DeliveryState(state))
+        yield name, KnownState(identity, digest, None if state is None else DeliveryState(state))
 
 
 def objects_with_dues(connection: sqlite3.Connection, objects: Collection[str]) -> set[str]:
@@ -160,8 +171,8 @@ def is_earlier_open(connection: sqlite3.Connection, run: RunRecord, due: Due) ->
         return False
     found = connection.execute(
         f"SELECT EXISTS (SELECT 1 FROM dues AS d WHERE d.object = :object AND {_IS_OPEN}"
-        " AND d.status IN ('unsent', 'blocked') AND d.run_no = :run_no AND (coalesce(d.version, ''), d.position)"
-        " < (coalesce(:version, ''), :position))",
+        " AND d.status IN ('unsent', 'blocked') AND d.run_no = :run_no"
+        " AND (coalesce(d.version, ''), coalesce(d.last_position, d.position)) < (coalesce(:version, ''), :position))",
         {
             "object": due.state.object,
             "run_no": run.run_no,
@@ -185,7 +196,7 @@ def intend_state(connection: sqlite3.Connection, run: RunRecord, due: Due) -> No
         " WHERE identity <> excluded.identity",
         (run.account_no, due.state.object, due.identity, due.digest, due.state.version, due.position),
     )
-    note_reported_again(connection, run, [(due.state.object, due.identity, due.state.version, due.position)])
+    note_repeated(connection, run, [(due.state.object, due.identity, due.state.version, due.position)])
 
 
 def settle_state(connection: sqlite3.Connection, run: RunRecord, due: Due, leaves: DeliveryState | None) -> None:
@@ -210,15 +221,13 @@ def note_unchanged(connection: sqlite3.Connection, run: RunRecord, dues: Sequenc
     """Note that dues are not sent, since the platform holds their states: no state from before may be sent any more."""
     states = [(due.state, due.position) for due in dues if due.state is not None]
     if states:
-        held = held_states(connection, run, {state.object for state, _ in states})
+        held = newest_states(connection, run, {state.object for state, _ in states})
         newest = [held[state.object] for state, _ in states]
         reported = zip(newest, states, strict=True)
-        note_reported_again(
-            connection, run, [(h.object, h.identity, s.version, position) for h, (s, position) in reported]
-        )
+        note_repeated(connection, run, [(h.object, h.identity, s.version, position) for h, (s, position) in reported])
 
 
-def note_reported_again(
+def note_repeated(
     connection: sqlite3.Connection, run: RunRecord, reported: Sequence[tuple[str, str, str | None, int]]
 ) -> None:
     """Note that states which are the newest of their objects are told again: object, identity, version and position."""

@@ -28,14 +28,17 @@ def sent_otherwise(
     What was refused for good, and given no other key,
     counts nowhere.
     """
-    # `.` follows `-` in ASCII. A key that only looks numbered belongs to a row of that very key.
+    # `.` follows `-` in ASCII. A key that only looks numbered belongs to a row of that very key. Of a pruned run the
+    # delivery itself knows its row's key, and another run may have taken the number of its due.
     found = connection.execute(
         "WITH asked AS (SELECT json_extract(value, '$[0]') AS key, json_extract(value, '$[1]') AS once"
         " FROM json_each(?)) SELECT a.key, a.once FROM asked AS a CROSS JOIN deliveries AS d"
         " ON d.account_no = ? AND d.api = ?"
         " AND d.identity >= iif(a.once, a.key || '-', a.key) AND d.identity <= iif(a.once, a.key || '.', a.key)"
-        " JOIN dues AS u USING (due_no) JOIN rows AS w ON w.run_no = u.run_no AND w.row_no = u.row_no"
-        " WHERE w.request_key = a.key AND (d.state <> 'rejected' OR d.successor IS NOT NULL)",
+        " LEFT JOIN dues AS u ON u.due_no = d.due_no AND u.identity = d.identity"
+        " LEFT JOIN rows AS w ON w.run_no = u.run_no AND w.row_no = u.row_no"
+        " WHERE coalesce(w.request_key, d.row_key, d.identity) = a.key"
+        " AND (d.state <> 'rejected' OR d.successor IS NOT NULL)",
         (orjson.dumps(list(rows)).decode(), run.account_no, run.api),
     )
     return {(key, bool(once)) for key, once in found}

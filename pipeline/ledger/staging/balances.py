@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.ledger.records import RunRecord, position
-from pipeline.ledger.rules.admission import Card, Conflict, Known, Skip, admit, is_overtaken, is_unchanged
+from pipeline.ledger.rules.admission import Card, Conflict, KnownDelivery, Skip, admit, is_overtaken, is_unchanged
 from pipeline.ledger.rules.dependencies import is_a_newer_one_due
 from pipeline.ledger.rules.known_deliveries import cards_of, cards_with_dues, known_deliveries_of
-from pipeline.ledger.staging.staged_chunk import Fate, StagedChunk
+from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.model import Balance
 
 Rekey = Callable[[bytes, str], bytes]
@@ -48,35 +48,35 @@ def decide_balances(connection: sqlite3.Connection, run: RunRecord, chunk: Stage
     for reported in _reported(chunk, places[is_met | is_own]):
         if reported.digest is not None:
             _judge_key(chunk, reported.at, earlier.known(reported.identity), reported.digest)
-        place, card = place_of(run, chunk, reported.at), cards.get(reported.balance.card)
+        place, card = row_position(run, chunk, reported.at), cards.get(reported.balance.card)
         is_contested = reported.balance.card in owed
         if is_contested and is_a_newer_one_due(connection, run, reported.balance, place):
-            _skip(chunk, reported.at, Fate.SUPERSEDED)
+            _skip(chunk, reported.at, RowDecision.SUPERSEDED)
         elif card is not None:
             _judge_balance(chunk, reported, place, card, is_contested=is_contested)
 
 
-def _judge_key(chunk: StagedChunk, at: int, known: Known | None, digest: bytes) -> None:
+def _judge_key(chunk: StagedChunk, at: int, known: KnownDelivery | None, digest: bytes) -> None:
     match admit(known, digest):
         case Conflict(message) if not chunk.waits_for_a_fix(at):
             chunk.refuse(at, message)
         case Skip():
-            chunk.fates[at] = Fate.ALREADY_SUCCEEDED
+            chunk.decisions[at] = RowDecision.ALREADY_SUCCEEDED
 
 
 def _judge_balance(chunk: StagedChunk, reported: _Reported, place: int, card: Card, *, is_contested: bool) -> None:
     # The very balance that was sent last, as most are, can't be overtaken.
     if reported.identity != card.newest_identity and is_overtaken(reported.balance, place, reported.identity, card):
-        _skip(chunk, reported.at, Fate.SUPERSEDED)
+        _skip(chunk, reported.at, RowDecision.SUPERSEDED)
     elif is_unchanged(reported.balance, card):
-        _skip(chunk, reported.at, Fate.UNCHANGED)
+        _skip(chunk, reported.at, RowDecision.UNCHANGED)
         chunk.confirmed[reported.n] = is_contested or (reported.balance.version or "") > (card.newest_version or "")
 
 
-def _skip(chunk: StagedChunk, at: int, fate: Fate) -> None:
+def _skip(chunk: StagedChunk, at: int, decision: RowDecision) -> None:
     """Leave a row out, where nothing else is decided about it yet."""
-    if chunk.fates[at] == Fate.DUE:
-        chunk.fates[at] = fate
+    if chunk.decisions[at] == RowDecision.DUE:
+        chunk.decisions[at] = decision
 
 
 def note_confirmed(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
@@ -86,11 +86,11 @@ def note_confirmed(connection: sqlite3.Connection, run: RunRecord, chunk: Staged
     Left out where it would change nothing: the export's own time says nothing new, and nobody has another balance of
     the card to send from before, nor may come to have one.
     """
-    if Fate.UNCHANGED not in chunk.fates and not chunk.confirmed:
+    if RowDecision.UNCHANGED not in chunk.decisions and not chunk.confirmed:
         return
     noted = {n for n, counts in chunk.confirmed.items() if counts}
     if may_stage_before(connection, run):
-        unchanged = np.flatnonzero((chunk.fates_by_row() == Fate.UNCHANGED)[chunk.parts.numbers("at")])
+        unchanged = np.flatnonzero((chunk.decisions_by_row() == RowDecision.UNCHANGED)[chunk.parts.numbers("at")])
         noted = {*chunk.confirmed, *unchanged.tolist()}
     reported = chunk.parts.take(np.array(sorted(noted), np.intp))
     connection.executemany(
@@ -98,7 +98,7 @@ def note_confirmed(connection: sqlite3.Connection, run: RunRecord, chunk: Staged
         " newest_version = CASE WHEN ? > newest_version THEN ? ELSE newest_version END"
         " WHERE account_no = ? AND card = ?",
         (
-            (place_of(run, chunk, at), version, version, run.account_no, card)
+            (row_position(run, chunk, at), version, version, run.account_no, card)
             for at, version, card in zip(*map(reported.values, ("at", "version", "card")), strict=True)
         ),
     )
@@ -124,7 +124,7 @@ def give_unused_keys(connection: sqlite3.Connection, run: RunRecord, chunk: Stag
     met = cards_with_dues(connection, [reported.balance.card for reported in derived], only_open=False)
     for reported in derived:
         if reported.identity in earlier or reported.balance.card in met:
-            key = _unused_key(connection, run, reported, place_of(run, chunk, reported.at))
+            key = _unused_key(connection, run, reported, row_position(run, chunk, reported.at))
             if key != reported.identity:
                 body = rekey(chunk.parts.values("body")[reported.n], key)
                 chunk.parts.change(reported.n, request_key=key, identity=key, body=body)
@@ -155,6 +155,6 @@ def _is_due_before_another(connection: sqlite3.Connection, run: RunRecord, card:
     return bool(found[0])
 
 
-def place_of(run: RunRecord, chunk: StagedChunk, at: int) -> int:
+def row_position(run: RunRecord, chunk: StagedChunk, at: int) -> int:
     """Return the place of a row of a leaf among all rows ever staged."""
-    return position(run.run_no, chunk.last_rows.get(at, chunk.first_row_no + at))
+    return position(run.run_no, chunk.first_row_no + at)

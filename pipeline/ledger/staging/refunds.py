@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pipeline.ledger.records import DeliveryState, RunRecord
-from pipeline.ledger.rules.admission import Known
+from pipeline.ledger.rules.admission import KnownDelivery
 from pipeline.ledger.rules.known_deliveries import known_deliveries_of, last_successor
 from pipeline.model import Api, digest
 
@@ -37,7 +37,7 @@ def follow_payments(connection: sqlite3.Connection, run: RunRecord, chunk: "Stag
             chunk.parts.change(n, refund_of=moved[refunds[n]], body=body, digest=digest(body))
 
 
-def _is_fixed(sent: Known | None, digest: bytes) -> bool:
+def _is_fixed(sent: KnownDelivery | None, digest: bytes) -> bool:
     # What may have been applied as it is stays as it is.
     return sent is not None and sent.state is not DeliveryState.REJECTED and sent.digest == digest
 

@@ -109,7 +109,9 @@ def complete(connection: sqlite3.Connection, run: RunRecord, retarget: Retarget)
     )
 
 
-_COPIED = "request_key, identity, key_is_derived, digest, body, lane, refund_of, card, points, version, object"
+_COPIED = (
+    "request_key, identity, key_is_derived, digest, body, lane, refund_of, card, points, version, object, last_position"
+)
 
 
 def _copy_row(connection: sqlite3.Connection, old: tuple[int, int], new: tuple[int, int]) -> None:

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from pipeline.ledger.records import DeliveryState
-from pipeline.ledger.rules.objects import HeldState, KnownStates
+from pipeline.ledger.rules.objects import KnownState, NewestState
 from pipeline.ledger.staging.duplicates.rulings import Ruling
 
 _PRIME = (1 << 127) - 1
 _BASE = 0x1E3779B97F4A7C15F39CC0605CEDC835
 
 
-class ReportedState(NamedTuple):
+class StagedState(NamedTuple):
     """A row's state: when it changed, or nothing, and its digest; and the last row behind it that says the same."""
 
     row_no: int
@@ -28,17 +28,17 @@ class ReportedState(NamedTuple):
 class History(Protocol):
     """The states that an object had, or that some run has still to send."""
 
-    def newest_first(self) -> Iterator[KnownStates]:
+    def newest_first(self) -> Iterator[KnownState]:
         """Yield them from the last to the first."""
         ...
 
-    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownStates]:
+    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownState]:
         """Yield so many, the last ones, from the first to the last; only those that may be applied, where asked for."""
         ...
 
 
 class Correction(NamedTuple):
-    """What a row's state is known by: its identity where it was staged before, when it changed, and in which row."""
+    """What a row's state is known by: the identity that it has in the ledger, if any, and when and where it is last."""
 
     row_no: int
     identity: str | None
@@ -56,7 +56,7 @@ class Sequence:
     `told` can be gone through several times; `rule` takes what is found about a row.
     """
 
-    def __init__(self, reported: Iterable[ReportedState], history: History, held: HeldState | None, rule: Rule) -> None:
+    def __init__(self, reported: Iterable[StagedState], history: History, held: NewestState | None, rule: Rule) -> None:
         self._reported = reported
         self._history = history
         self._held = held
@@ -68,16 +68,18 @@ class Sequence:
         for at, state in enumerate(self._steps()):
             earlier, identity = next(known, None), None
             if earlier is not None:
-                identity = self._stand_for(state, earlier, at - last_applied)
-            elif at == 0 and self._is_held(state):
+                self._rule_as_known(state, earlier, at - last_applied)
+                identity = earlier.identity
+            elif at == 0 and self._held is not None and self._is_held(state):
                 self._rule(state.row_no, Ruling.UNCHANGED)
+                identity = self._held.identity
             if identity is not None or state.last_row_no:
                 yield Correction(state.row_no, identity, state.version, state.last_row_no or state.row_no)
 
-    def _steps(self) -> Iterator[ReportedState]:
+    def _steps(self) -> Iterator[StagedState]:
         """Yield the rows that differ from the one before, but for those older than what the platform holds."""
         since = (self._held.confirmed_version if self._held else None) or ""
-        last: ReportedState | None = None
+        last: StagedState | None = None
         for state in self._reported:
             if state.version and state.version < since:
                 self._rule(state.row_no, Ruling.SUPERSEDED)
@@ -91,7 +93,7 @@ class Sequence:
         if last is not None:
             yield last
 
-    def _known(self) -> tuple[Iterator[KnownStates], int]:
+    def _known(self) -> tuple[Iterator[KnownState], int]:
         """Return the states that the first rows stand for, and the place of the last of them that may be applied."""
         whole = self._overlap(self._history.newest_first())
         applied = self._overlap(earlier for earlier in self._history.newest_first() if earlier.may_be_applied)
@@ -101,21 +103,18 @@ class Sequence:
         behind = next((n for n, earlier in enumerate(self._history.newest_first()) if earlier.may_be_applied), whole)
         return self._history.last(whole, only_applied=False), whole - 1 - behind
 
-    def _overlap(self, newest_first: Iterable[KnownStates]) -> int:
+    def _overlap(self, newest_first: Iterable[KnownState]) -> int:
         reported = (_number(state.digest, state.version) for state in self._steps())
         return overlap(reported, (_number(earlier.digest, earlier.version) for earlier in newest_first))
 
-    def _stand_for(self, state: ReportedState, earlier: KnownStates, after_applied: int) -> str | None:
-        """Rule on a row that stands for a state of the past; return that one's identity where it is sent again."""
+    def _rule_as_known(self, state: StagedState, earlier: KnownState, after_applied: int) -> None:
+        """Rule on a row that is a state of the past, so far behind the last one that may be applied."""
         if earlier.delivery is DeliveryState.SUCCEEDED:
             self._rule(state.row_no, Ruling.DELIVERED if after_applied < 0 else Ruling.UNCHANGED)
-            return None
-        if after_applied < 0 and not earlier.may_be_applied:
+        elif after_applied < 0 and not earlier.may_be_applied:
             self._rule(state.row_no, Ruling.SUPERSEDED)
-            return None
-        return earlier.identity
 
-    def _is_held(self, state: ReportedState) -> bool:
+    def _is_held(self, state: StagedState) -> bool:
         held = self._held
         return held is not None and not held.unsettled and held.confirmed == state.digest
 

@@ -6,7 +6,7 @@ The rows wait in a table of their own until all are read. They are then decided 
 
 import sqlite3
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -15,23 +15,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.ledger.records import RunRecord
+from pipeline.ledger.records import RunRecord, position
+from pipeline.ledger.rules.fixes import VariantDelivery
 from pipeline.ledger.rules.objects import (
-    HeldState,
-    KnownStates,
-    held_states,
+    KnownState,
+    NewestState,
     history_of,
     identity_of,
     last_states,
     names_of,
-    note_reported_again,
+    newest_states,
+    note_repeated,
     object_of,
     objects_with_dues,
 )
-from pipeline.ledger.staging.balances import may_stage_before, place_of
+from pipeline.ledger.staging.balances import may_stage_before
 from pipeline.ledger.staging.duplicates.rulings import Ruling, Rulings
-from pipeline.ledger.staging.sequence import ReportedState, Sequence
-from pipeline.ledger.staging.staged_chunk import Fate, StagedChunk
+from pipeline.ledger.staging.sequence import Sequence, StagedState
+from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.ledger.store.spill_file import scratch_database
 from pipeline.model import ObjectState
 
@@ -51,25 +52,28 @@ class StagedStates:
         self._table.execute("CREATE TABLE told (row_no INTEGER PRIMARY KEY, object TEXT, version TEXT, digest BLOB)")
         self._table.execute("CREATE TABLE corrected (row_no INTEGER, identity TEXT, version TEXT, last_row_no INTEGER)")
 
-    def note(self, chunk: StagedChunk) -> None:
-        """Take in the rows of a leaf that can be sent."""
+    def note(self, chunk: StagedChunk, fixed: Mapping[int, VariantDelivery]) -> None:
+        """Take in the rows of a leaf that can be sent, and the states that were delivered in the stead of others."""
         due = chunk.parts.take(chunk.due_parts())
-        row_nos = [chunk.first_row_no + at for at in due.values("at")]
-        versions = [version or "" for version in due.values("version")]
+        reported = zip(*map(due.values, ("at", "identity", "version", "digest")), strict=True)
+        instead = ((at, object_of(line.identity), line.version, line.digest) for at, line in fixed.items())
         self._table.executemany(
             "INSERT INTO told VALUES (?, ?, ?, ?)",
-            zip(row_nos, due.values("identity"), versions, due.values("digest"), strict=True),
+            (
+                (chunk.first_row_no + at, obj, version or "", digest)
+                for at, obj, version, digest in (*reported, *instead)
+            ),
         )
 
-    def decide(self, connection: sqlite3.Connection, rulings: Rulings, keep_up: Callable[[], None]) -> None:
-        """Rule on all rows; `connection` is the ledger's, and only read. `keep_up` is called now and then."""
+    def decide(self, connection: sqlite3.Connection, rulings: Rulings, heartbeat: Callable[[], None]) -> None:
+        """Rule on all rows; `connection` is the ledger's, and only read. `heartbeat` is called now and then."""
         self._table.execute("CREATE INDEX told_by_object ON told (object, version, row_no, digest)")
         for objects in self._batches():
             if len(objects) == 1:
                 self._decide_one(connection, rulings, objects[0])
             else:
                 self._decide_some(connection, rulings, objects)
-            keep_up()
+            heartbeat()
         self._table.execute("CREATE INDEX corrected_by_row ON corrected (row_no)")
 
     def _batches(self) -> Iterator[list["_Rows"]]:
@@ -88,9 +92,9 @@ class StagedStates:
     def _decide_some(self, connection: sqlite3.Connection, rulings: Rulings, objects: list["_Rows"]) -> None:
         """Rule on the rows of objects that are few enough to be held."""
         names = [rows.object for rows in objects]
-        held = held_states(connection, self._run, names)
+        held = newest_states(connection, self._run, names)
         # Of a history as much as there may be rows, and as much again: some of it may be gone from the export.
-        earlier = defaultdict[str, deque[KnownStates]](lambda: deque(maxlen=2 * self._rows_at_once))
+        earlier = defaultdict[str, deque[KnownState]](lambda: deque(maxlen=2 * self._rows_at_once))
         for name, state in history_of(connection, self._run, names):
             earlier[name].append(state)
         if not held and not earlier and len(objects) == sum(rows.rows for rows in objects):
@@ -103,18 +107,18 @@ class StagedStates:
         )
         for rows, (obj, lines) in zip(objects, groupby(found, key=itemgetter(0)), strict=True):
             history = _HeldHistory([state for name in sorted(names_of(obj)) for state in earlier.get(name, ())])
-            reported = [ReportedState(*line[1:]) for line in lines]
+            reported = [StagedState(*line[1:]) for line in lines]
             if rows.rows > 1 or history.states or obj in held:
                 self._rule(rulings, rows, Sequence(reported, history, held.get(obj), rulings.rule_one), reported)
 
     def _decide_one(self, connection: sqlite3.Connection, rulings: Rulings, rows: "_Rows") -> None:
         """Rule on the rows of one object, however many."""
-        held = held_states(connection, self._run, [rows.object]).get(rows.object)
+        held = newest_states(connection, self._run, [rows.object]).get(rows.object)
         reported = _StoredRows(self._table, rows.object)
         history = _StoredHistory(connection, self._run, rows.object)
         self._rule(rulings, rows, Sequence(reported, history, held, rulings.rule_one), reported)
 
-    def _rule(self, rulings: Rulings, rows: "_Rows", sequence: Sequence, reported: Iterable[ReportedState]) -> None:
+    def _rule(self, rulings: Rulings, rows: "_Rows", sequence: Sequence, reported: Iterable[StagedState]) -> None:
         if 0 < rows.dated < rows.rows:
             for state in reported:
                 rulings.rule_one(state.row_no, Ruling.SOME_TIMES)
@@ -123,7 +127,7 @@ class StagedStates:
 
     def apply(self, chunk: StagedChunk) -> None:
         """Give the states of a leaf their identities, and say when they changed."""
-        first, last = chunk.first_row_no, chunk.first_row_no + len(chunk.fates) - 1
+        first, last = chunk.first_row_no, chunk.first_row_no + len(chunk.decisions) - 1
         corrected: dict[int, tuple[str | None, str]] = {}
         found = self._table.execute("SELECT * FROM corrected WHERE row_no BETWEEN ? AND ?", (first, last))
         for row_no, identity, version, last_row_no in found:
@@ -132,7 +136,10 @@ class StagedStates:
         objects, versions = list(chunk.parts.values("identity")), list(chunk.parts.values("version"))
         for n, at in enumerate(chunk.parts.values("at")):
             identity, version = corrected.get(at, (None, versions[n]))
-            own = identity_of(ObjectState(objects[n], version), place_of(self._run, chunk, at))
+            if identity and chunk.decisions[at] != RowDecision.DUE and object_of(identity) != objects[n]:
+                # Its object bears the name of version 1; whether it still holds is asked under both names.
+                identity = None
+            own = identity_of(ObjectState(objects[n], version), last_position_of(self._run, chunk, at))
             chunk.parts.change(n, identity=identity or own, version=version or None)
 
     def close(self) -> None:
@@ -155,24 +162,24 @@ class _StoredRows:
     table: sqlite3.Connection
     object: str
 
-    def __iter__(self) -> Iterator[ReportedState]:
+    def __iter__(self) -> Iterator[StagedState]:
         found = self.table.execute(
             "SELECT row_no, version, digest FROM told WHERE object = ? ORDER BY version, row_no", (self.object,)
         )
-        return (ReportedState(*line) for line in found)
+        return (StagedState(*line) for line in found)
 
 
 @dataclass(frozen=True, slots=True)
 class _HeldHistory:
     """A history that is short enough to be held."""
 
-    states: list[KnownStates]
+    states: list[KnownState]
 
-    def newest_first(self) -> Iterator[KnownStates]:
+    def newest_first(self) -> Iterator[KnownState]:
         """Yield the states from the last to the first."""
         return reversed(self.states)
 
-    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownStates]:
+    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownState]:
         """Yield so many, the last ones."""
         states = [state for state in self.states if state.may_be_applied] if only_applied else self.states
         return iter(states[len(states) - count :])
@@ -186,13 +193,18 @@ class _StoredHistory:
     run: RunRecord
     object: str
 
-    def newest_first(self) -> Iterator[KnownStates]:
+    def newest_first(self) -> Iterator[KnownState]:
         """Yield the states from the last to the first."""
         return (earlier for _, earlier in history_of(self.connection, self.run, [self.object], newest_first=True))
 
-    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownStates]:
+    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownState]:
         """Yield so many, the last ones."""
         return last_states(self.connection, self.run, self.object, count, only_applied=only_applied)
+
+
+def last_position_of(run: RunRecord, chunk: StagedChunk, at: int) -> int:
+    """Return the place, among all rows ever staged, of the last row that says what a row says."""
+    return position(run.run_no, chunk.last_rows.get(at, chunk.first_row_no + at))
 
 
 def decide_states(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
@@ -201,24 +213,27 @@ def decide_states(connection: sqlite3.Connection, run: RunRecord, chunk: StagedC
         held = reported.held
         if held is None or held.unsettled or held.confirmed != reported.digest:
             is_later = held is not None and held.is_later(reported.version, reported.position)
-            chunk.fates[reported.at] = Fate.SUPERSEDED if is_later else Fate.DUE
+            chunk.decisions[reported.at] = RowDecision.SUPERSEDED if is_later else RowDecision.DUE
+            # The state that it was found to be is delivered: it comes back as another one.
+            own = identity_of(ObjectState(reported.object, reported.version), reported.position)
+            chunk.parts.change(reported.part, identity=own)
 
 
-def give_up_states(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> set[int]:
+def leave_out_states(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> set[int]:
     """
     Leave out, of a run that ends while it reads, the states that the platform holds, by what is read so far.
 
     Returns the places of the rows that an earlier attempt may have applied.
     """
     objects, digests = chunk.parts.values("identity"), chunk.parts.values("digest")
-    held, in_doubt = held_states(connection, run, set(objects)), set[int]()
+    held, in_doubt = newest_states(connection, run, set(objects)), set[int]()
     for n, at in enumerate(chunk.parts.values("at")):
         newest = held.get(objects[n])
         if newest is not None and newest.digest == digests[n]:
             if newest.unsettled:
                 in_doubt.add(at)
             else:
-                chunk.fates[at] = Fate.UNCHANGED
+                chunk.decisions[at] = RowDecision.UNCHANGED
     return in_doubt
 
 
@@ -232,7 +247,7 @@ def note_unchanged(connection: sqlite3.Connection, run: RunRecord, chunk: Staged
     unchanged = list(_unchanged(connection, run, chunk))
     objects = {held.object for reported in unchanged if (held := reported.held)}
     owed = objects if may_stage_before(connection, run) else objects_with_dues(connection, objects)
-    note_reported_again(
+    note_repeated(
         connection,
         run,
         [
@@ -244,18 +259,22 @@ def note_unchanged(connection: sqlite3.Connection, run: RunRecord, chunk: Staged
 
 
 class _Unchanged(NamedTuple):
+    part: int
     at: int
+    object: str
     digest: bytes
     version: str | None
     position: int
-    held: HeldState | None
+    held: NewestState | None
 
 
 def _unchanged(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> Iterator[_Unchanged]:
     """Yield the rows of a leaf that say what the platform holds already, beside what the ledger knows."""
-    is_unchanged = (chunk.fates_by_row() == Fate.UNCHANGED)[chunk.parts.numbers("at")]
-    reported = chunk.parts.take(np.flatnonzero(is_unchanged))
+    is_unchanged = (chunk.decisions_by_row() == RowDecision.UNCHANGED)[chunk.parts.numbers("at")]
+    parts = np.flatnonzero(is_unchanged)
+    reported = chunk.parts.take(parts)
     objects = [object_of(identity) for identity in reported.values("identity")]
-    held = held_states(connection, run, set(objects))
-    for at, digest, version, obj in zip(*map(reported.values, ("at", "digest", "version")), objects, strict=True):
-        yield _Unchanged(at, digest, version, place_of(run, chunk, at), held.get(obj))
+    held = newest_states(connection, run, set(objects))
+    columns = (reported.values(name) for name in ("at", "digest", "version"))
+    for part, obj, at, digest, version in zip(parts.tolist(), objects, *columns, strict=True):
+        yield _Unchanged(part, at, obj, digest, version, last_position_of(run, chunk, at), held.get(obj))

@@ -11,11 +11,18 @@ from pipeline.errors import LedgerError
 from pipeline.ledger.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
 _BUSY_SECONDS = 20.0
+# So long may the write-ahead log be after it was written to the file: what is beyond is given back to the disk.
+LOG_BYTES = 64 << 20
 _SWITCHES = 100
 _CACHE = "PRAGMA cache_size = -65536"
 # What the user can mend: the name of the file, the rights to it, or the process that is in the way.
 _USERS_FAULTS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOTADB")
 _GIVE_ACCESS = "give this user write access to the file and its folder"
+
+
+def busy_seconds() -> float:
+    """Return how long whoever finds the file locked waits."""
+    return _BUSY_SECONDS
 
 
 class Damaged(sqlite3.DatabaseError):
@@ -76,11 +83,15 @@ def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path.absolute().as_uri(), uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
+    if not path.exists() or not path.stat().st_size:
+        # Free pages can then be given back to the disk a few at a time. In an old file this would only cost a write.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     _write_ahead(connection)
     # NORMAL leaves out the sync of each commit, and still keeps the file whole when the machine loses power.
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     connection.execute(_CACHE)
     connection.execute("PRAGMA temp_store = FILE")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
     return connection
 
 
@@ -148,12 +159,48 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         _migrate(empty)
         return empty
     if _check_identity(path) < VERSION:
-        raise LedgerError(f"ledger {path}: it was written by an older backfill; `backfill runs` brings it up to date")
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
-    )
+        raise LedgerError(
+            f"ledger {path}: it was written by an older backfill; `backfill runs` brings it up to date, "
+            "where it can be written"
+        )
+    connection = _read_only(path)
     connection.execute(_CACHE)
     return connection
+
+
+def is_writable(path: Path) -> bool:
+    """Return whether a ledger that is there can be written: SQLite also makes files beside it."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    """
+    Return a connection that only reads. Raises LedgerError where the newest lines can't be read without writing.
+
+    SQLite reads a write-ahead log by means of a file beside it (`-shm`), which it makes if there is none. Where it may
+    not make one, and there is no log, nobody writes to the file: then it is read as it is.
+    """
+    uri = path.absolute().as_uri()
+    connection = _connected(f"{uri}?mode=ro")
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as exc:
+        connection.close()
+        if exc.sqlite_errorcode != sqlite3.SQLITE_CANTOPEN or is_writable(path):
+            raise
+    else:
+        return connection
+    log = wal_path(path)
+    if log.exists() and log.stat().st_size:
+        raise LedgerError(
+            f"ledger {path}: it can't be written, and its newest lines lie in {log.name}, which SQLite can't read "
+            f"there. Copy {path.name} and {log.name} into a folder that can be written, and name that in [ledger] url"
+        )
+    return _connected(f"{uri}?immutable=1")
+
+
+def _connected(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
 
 def wal_path(path: Path) -> Path:
@@ -179,7 +226,7 @@ def make_file(path: Path) -> None:
 def _check_identity(path: Path) -> int:
     """Return the file's version; raise LedgerError where it is no ledger, or newer than this program."""
     # Read-only: what is another program's must not even be switched to a write-ahead log.
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as connection:
+    with closing(_read_only(path)) as connection:
         # One snapshot: another process may be making the tables at this moment.
         connection.execute("BEGIN")
         application, version, tables = (

@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
+_LOOK_SECONDS = 1.0
+
 
 class _Ticket(Generic[ItemT, ResultT]):
     """Items that were handed in together; `is_done` once they are written, or could not be."""
@@ -23,9 +25,10 @@ class _Ticket(Generic[ItemT, ResultT]):
         self._called = threading.Lock()
         self._called.acquire()
 
-    def wait(self) -> None:
-        """Wait until all is done, or it is this thread's turn to write."""
-        self._called.acquire()
+    def wait(self, on_look: Callable[[], None]) -> None:
+        """Wait until all is done, or it is this thread's turn to write; call `on_look` about once a second."""
+        while not self._called.acquire(timeout=_LOOK_SECONDS):
+            on_look()
 
     def call(self) -> None:
         """Let who waits go on."""
@@ -38,11 +41,15 @@ class GroupCommit(Generic[ItemT, ResultT]):
 
     `run` returns when its items are written; `later` returns at once: they are written with those of the next `run` of
     any thread, or with `flush`. Once `write` has raised, nothing more is written: whoever waits raises the same, and so
-    does whoever comes later, since what nobody waited for is lost.
+    does whoever comes later, since what nobody waited for is lost. A thread that waits for another one calls `on_look`
+    about once a second.
     """
 
-    def __init__(self, write: Callable[[Sequence[ItemT]], list[ResultT]]) -> None:
+    def __init__(
+        self, write: Callable[[Sequence[ItemT]], list[ResultT]], on_look: Callable[[], None] = lambda: None
+    ) -> None:
         self._write = write
+        self._on_look = on_look
         self._lock = threading.Lock()
         self._pending: list[_Ticket[ItemT, ResultT]] = []
         # Items that are pending, or being written.
@@ -58,7 +65,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
         """Hand in an item that nobody waits for. Raises where nothing is written any more."""
         self._hand_in(_Ticket((item,)), leads=False)
 
-    def keep_up(self, most: int) -> None:
+    def limit_pending(self, most: int) -> None:
         """Return when no more items than these wait to be written. Raises where something was not."""
         if self._waiting > most or self._failure is not None:
             self.flush()
@@ -72,7 +79,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
 
     def _wait_for(self, ticket: _Ticket[ItemT, ResultT]) -> list[ResultT]:
         if not self._hand_in(ticket, leads=True):
-            ticket.wait()
+            ticket.wait(self._on_look)
         if not ticket.is_done:
             self._lead(ticket)
         if ticket.error is not None:

@@ -221,3 +221,9 @@ def is_live(
     """Return whether some process is executing this run at the moment."""
     line = connection.execute("SELECT holder, expires_at FROM jobs WHERE run_id = ?", (run_id,)).fetchone()
     return line is not None and line[1] > now.isoformat() and not is_dead(line[0], here)
+
+
+def is_any_held(connection: sqlite3.Connection, here: LeaseOwner, now: datetime, is_dead: IsDead = is_dead) -> bool:
+    """Return whether some process is executing a run at the moment."""
+    lines = connection.execute("SELECT holder, expires_at FROM jobs").fetchall()
+    return any(expires_at > now.isoformat() and not is_dead(owner, here) for owner, expires_at in lines)

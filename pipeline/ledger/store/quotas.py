@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pipeline.errors import LedgerError
 from pipeline.ledger.store.database import Connect, connect, make_file, with_clear_errors
-from pipeline.ledger.store.in_place import Place
+from pipeline.ledger.store.lost_file import Place
 from pipeline.ledger.store.transactions import Transactions
 
 T = TypeVar("T")

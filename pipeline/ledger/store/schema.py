@@ -239,6 +239,8 @@ UPDATE deliveries SET identity = n.identity FROM temp.renamed AS n
     WHERE deliveries.api = 'alipay.state' AND n.old = deliveries.identity AND n.account_no = deliveries.account_no;
 UPDATE dues SET object = n.object, identity = n.identity FROM temp.renamed AS n, runs AS r
     WHERE r.run_no = dues.run_no AND r.api = 'alipay.state' AND n.old = dues.identity AND n.account_no = r.account_no;
+UPDATE variants SET identity = n.identity FROM temp.renamed AS n
+    WHERE variants.api = 'alipay.state' AND n.old = variants.identity AND n.account_no = variants.account_no;
 INSERT INTO objects (account_no, object, identity, digest, position, unsettled)
     SELECT v.account_no, n.object, v.identity, v.digest, max(n.position), v.state <> 'succeeded'
     FROM temp.renamed AS n JOIN deliveries AS v ON v.account_no = n.account_no AND v.api = 'alipay.state'
@@ -249,6 +251,24 @@ CREATE INDEX dues_open_by_object ON dues (object, status)
     WHERE object IS NOT NULL AND coalesce(status, '') NOT IN ('succeeded', 'skipped');
 """
 
+# For a state: where the last row is that says the same, if a later row does. `position` is where its own row is.
+_LAST_POSITION = "ALTER TABLE dues ADD COLUMN last_position INTEGER"
+
+# `intended_at` is when the last intent was written, in seconds since 1970; null in lines of before, until their run is
+# pruned. `row_key` is the request key of a row that makes several deliveries; it is written when the row is pruned.
+# `pruned_runs` are runs that are deleted, some of whose lines are still there.
+_PRUNING = """
+ALTER TABLE deliveries ADD COLUMN intended_at INTEGER;
+ALTER TABLE deliveries ADD COLUMN row_key TEXT;
+CREATE TABLE pruned_runs (
+    run_no     INTEGER PRIMARY KEY,
+    account_no INTEGER NOT NULL,
+    api        TEXT NOT NULL,
+    export     TEXT NOT NULL,
+    started_at TEXT NOT NULL
+)
+"""
+
 # The step at index n brings a ledger from version n to n + 1. A step is never changed once released.
-MIGRATIONS = (_VERSION_1, _WAITS, _FAULTS, _FIXES, _GENERATIONS, _INPUT_ENCODING, _OBJECTS)
+MIGRATIONS = (_VERSION_1, _WAITS, _FAULTS, _FIXES, _GENERATIONS, _INPUT_ENCODING, _OBJECTS, _LAST_POSITION, _PRUNING)
 VERSION = len(MIGRATIONS)

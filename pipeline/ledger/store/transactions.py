@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from pipeline.ledger.store.write_lock import WriteLock
+
 T = TypeVar("T")
 
 
@@ -16,19 +18,26 @@ class Transactions:
     """
     One connection that writes, whichever thread asks it to.
 
-    `guard` runs first in each transaction, and may raise to refuse it.
+    `check` runs first in each transaction, and may raise to refuse it. `lock` shows for how long another process keeps
+    the file locked.
     """
 
-    def __init__(self, connection: sqlite3.Connection, guard: Callable[[sqlite3.Connection], None] = _let_pass) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        check: Callable[[sqlite3.Connection], None] = _let_pass,
+        lock: WriteLock | None = None,
+    ) -> None:
         self._connection = connection
-        self._guard = guard
+        self._guard = check
+        self._lock = lock
         self._turn = threading.Lock()
 
     def run(self, write: Callable[[sqlite3.Connection], T]) -> T:
         """Return what `write` returns once all that it wrote is on disk; where it raises nothing of it is kept."""
         with self._turn:
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._begin()
                 self._guard(self._connection)
                 result = write(self._connection)
                 self._connection.execute("COMMIT")
@@ -36,6 +45,12 @@ class Transactions:
                 self._roll_back()
                 raise
         return result
+
+    def _begin(self) -> None:
+        if self._lock is None:
+            self._connection.execute("BEGIN IMMEDIATE")
+        else:
+            self._lock.begin(self._connection)
 
     def _roll_back(self) -> None:
         try:

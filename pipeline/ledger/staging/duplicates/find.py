@@ -1,6 +1,6 @@
 """What comes more than once in a run: equal rows, keys with several contents, older balances of a card."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,24 +9,29 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.ledger.records import RunRecord
-from pipeline.ledger.rules.fixes import Line
+from pipeline.ledger.rules.fixes import VariantDelivery
 from pipeline.ledger.staging.duplicates.deduplicate import (
+    contradicting_lanes,
     part_numbers,
     rule_on_cards,
     rule_on_contents,
     rule_on_forms,
     rule_on_keys,
+    rule_on_openids,
     rule_on_parts,
+    rule_on_times,
 )
 from pipeline.ledger.staging.duplicates.partitions import Partitions, hashes, numbers
-from pipeline.ledger.staging.duplicates.rulings import Rulings
-from pipeline.ledger.staging.staged_chunk import StagedChunk
+from pipeline.ledger.staging.duplicates.rulings import Ruling, Rulings
+from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.model import Api, Export
 from pipeline.tables.mapped_chunk import DIGEST
 from pipeline.tables.rows import ArrowRows
+from pipeline.tables.text_columns import listed
 
 _HASH = ("u8", 2)
 PART = np.dtype([("identity", *_HASH), ("digest", *_HASH), ("row_no", "i8"), ("part", "i4"), ("parts", "i4")])
+AGREEMENT = np.dtype([("agreement", *_HASH), ("lane", *_HASH)])
 TASK = np.dtype([("key", *_HASH), ("row_no", "i8"), ("is_one", "?")])
 # A version is a time in ISO 8601, UTC, with microseconds, and sorts as text; none sorts before any.
 BALANCE = np.dtype(
@@ -36,6 +41,7 @@ BALANCE = np.dtype(
         ("version", "S32"),
         ("row_no", "i8"),
         ("points", "i8"),
+        ("openid", "u8"),
         ("is_derived", "?"),
     ]
 )
@@ -56,10 +62,10 @@ class Duplicates:
         """Write into a leaf what was found about its rows."""
         self.rulings.apply(chunk)
         first = chunk.first_row_no
-        low, high = np.searchsorted(self.dropped, (first << 16, (first + len(chunk.fates)) << 16))
+        low, high = np.searchsorted(self.dropped, (first << 16, (first + len(chunk.decisions)) << 16))
         if low < high:
-            of_leaf = part_numbers(chunk.parts.numbers("at").astype(np.int64) + first, chunk.parts.numbers("part"))
-            chunk.dropped.update(np.flatnonzero(np.isin(of_leaf, self.dropped[low:high])).tolist())
+            of_chunk = part_numbers(chunk.parts.numbers("at").astype(np.int64) + first, chunk.parts.numbers("part"))
+            chunk.dropped.update(np.flatnonzero(np.isin(of_chunk, self.dropped[low:high])).tolist())
 
 
 class DuplicateFinder:
@@ -70,10 +76,13 @@ class DuplicateFinder:
         self._is_of_tasks = run.export is Export.TASKS
         self._parts = Partitions(PART, "identity", folder)
         self._tasks = Partitions(TASK, "key", folder)
+        self._agreements = Partitions(AGREEMENT, "agreement", folder)
         self.balances = Partitions(BALANCE, "card", folder)
 
     def note(self, chunk: StagedChunk) -> None:
-        """Take in the parts of a leaf that are still due."""
+        """Take in the parts of a leaf that are still due, and which users its agreements have."""
+        if self._api is Api.CUMULATION:
+            self._note_agreements(chunk)
         due = chunk.parts.take(chunk.due_parts())
         if len(due):
             # A derived key is left out: it says nothing but what the balance says.
@@ -85,36 +94,52 @@ class DuplicateFinder:
 
     def _note_parts(self, chunk: StagedChunk, own: ArrowRows) -> None:
         at = own.numbers("at")
-        lines = np.empty(len(own), dtype=PART)
-        lines["identity"] = hashes(own.values("identity"))
-        lines["digest"] = numbers(own.column("digest"))
-        lines["row_no"] = _row_nos(chunk, own)
-        lines["part"] = own.numbers("part")
-        lines["parts"] = np.bincount(at)[at] if len(at) else 0
-        self._parts.add(lines)
+        entries = np.empty(len(own), dtype=PART)
+        entries["identity"] = hashes(own.values("identity"))
+        entries["digest"] = numbers(own.column("digest"))
+        entries["row_no"] = _row_nos(chunk, own)
+        entries["part"] = own.numbers("part")
+        entries["parts"] = np.bincount(at)[at] if len(at) else 0
+        self._parts.add(entries)
+
+    def _note_agreements(self, chunk: StagedChunk) -> None:
+        """Take in one line for each agreement and user of the rows that can be sent, or were."""
+        decisions = chunk.decisions_by_row()[chunk.parts.numbers("at")]
+        valid = np.flatnonzero((decisions == RowDecision.DUE) | (decisions == RowDecision.ALREADY_SUCCEEDED))
+        lanes = numbers(chunk.parts.column("lane"))[valid]
+        _, first = np.unique(lanes[:, 0], return_index=True)
+        entries = np.zeros(len(first), dtype=AGREEMENT)
+        agreements = listed(chunk.parts.column("agreement").take(pa.array(valid[first])))
+        # Half of the hash is enough: agreements of equal hash are refused in this run only.
+        entries["agreement"][:, 0] = np.fromiter(map(hash, agreements), np.int64, len(first)).view(np.uint64)
+        entries["lane"] = lanes[first]
+        self._agreements.add(entries)
 
     def _note_tasks(self, chunk: StagedChunk, due: ArrowRows) -> None:
         first = due.take(np.flatnonzero(due.numbers("part") == 0))
         keys = chunk.rows.take(first.numbers("at")).values("request_key")
-        lines = np.empty(len(first), dtype=TASK)
-        lines["key"] = hashes(keys)
-        lines["row_no"] = _row_nos(chunk, first)
-        lines["is_one"] = [identity == key for identity, key in zip(first.values("identity"), keys, strict=True)]
-        self._tasks.add(lines)
+        entries = np.empty(len(first), dtype=TASK)
+        entries["key"] = hashes(keys)
+        entries["row_no"] = _row_nos(chunk, first)
+        entries["is_one"] = [identity == key for identity, key in zip(first.values("identity"), keys, strict=True)]
+        self._tasks.add(entries)
 
     def _note_balances(self, chunk: StagedChunk, due: ArrowRows) -> None:
-        lines = np.zeros(len(due), dtype=BALANCE)
+        entries = np.zeros(len(due), dtype=BALANCE)
         is_derived = due.numbers("key_is_derived")
-        lines["card"] = numbers(due.column("card"))
+        entries["card"] = numbers(due.column("card"))
         if not is_derived.all():
-            lines["identity"][~is_derived] = hashes(due.take(np.flatnonzero(~is_derived)).values("identity"))
-        lines["version"] = [version or "" for version in due.values("version")]
-        lines["row_no"] = _row_nos(chunk, due)
-        lines["points"] = due.numbers("points")
-        lines["is_derived"] = is_derived
-        self.balances.add(lines)
+            entries["identity"][~is_derived] = hashes(due.take(np.flatnonzero(~is_derived)).values("identity"))
+        entries["version"] = [version or "" for version in due.values("version")]
+        entries["row_no"] = _row_nos(chunk, due)
+        entries["points"] = due.numbers("points")
+        # 0 is nobody.
+        openids = np.fromiter(map(hash, due.values("openid")), np.int64, len(due))
+        entries["openid"] = np.where(openids == 0, 1, openids).view(np.uint64)
+        entries["is_derived"] = is_derived
+        self.balances.add(entries)
 
-    def note_fixed(self, chunk: StagedChunk, fixed: Mapping[int, Line]) -> None:
+    def note_fixed(self, chunk: StagedChunk, fixed: Mapping[int, VariantDelivery]) -> None:
         """Take in the balances that were delivered in the stead of rows: they stand in their places."""
         if not fixed or self._api is not Api.POINTS:
             return
@@ -125,22 +150,33 @@ class DuplicateFinder:
         balances["row_no"] = [chunk.first_row_no + at for at in fixed]
         self.balances.add(balances)
 
-    def find(self, rows: int) -> Duplicates:
-        """Return what comes more than once among so many rows."""
+    def find(self, rows: int, chunks: Iterable[StagedChunk]) -> Duplicates:
+        """Return what is found among so many rows, those of the leaves."""
         rulings = Rulings(rows)
+        self._rule_on_users(chunks, rulings)
         rule_on_forms(self._tasks, rulings)
         if self._is_of_tasks:
             return Duplicates(rulings, rule_on_parts(self._parts, rulings, rows))
         if self._api is Api.POINTS:
+            rule_on_times(self.balances, rulings)
+            rule_on_openids(self.balances, rulings)
             rule_on_contents(self._parts, rulings)
             rule_on_cards(self.balances, rulings)
         else:
             rule_on_keys(self._parts, rulings)
         return Duplicates(rulings, np.empty(0, np.int64))
 
+    def _rule_on_users(self, chunks: Iterable[StagedChunk], rulings: Rulings) -> None:
+        """Rule out the rows of agreements that have several users. Mostly there are none, and no leaf is looked at."""
+        for lanes in contradicting_lanes(self._agreements):
+            for chunk in chunks:
+                of_chunk = numbers(chunk.parts.column("lane"))[:, 0]
+                at = np.minimum(np.searchsorted(lanes, of_chunk), len(lanes) - 1)
+                rulings.rule(_row_nos(chunk, chunk.parts)[lanes[at] == of_chunk], Ruling.TWO_USERS)
+
     def close(self) -> None:
         """Forget what was noted."""
-        for table in (self._parts, self._tasks, self.balances):
+        for table in (self._parts, self._tasks, self._agreements, self.balances):
             table.close()
 
 

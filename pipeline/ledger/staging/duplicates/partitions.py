@@ -20,9 +20,9 @@ Table = npt.NDArray[Any]
 _BITS = 8
 _PARTS = 1 << _BITS
 _STRETCH_BYTES = 16 << 10
-# Parts of a small table are handled together: each time costs as much as a thousand lines.
+# Parts of a small table are handled together: each time costs as much as a thousand entries.
 _LEAST_BYTES = 1 << 20
-# Larger is a part only where many lines are equal, or there are tens of millions: then it comes in several tables.
+# Larger is a part only where many entries are equal, or there are tens of millions: then it comes in several tables.
 _MOST_BYTES = 8 << 20
 _TABLE_BYTES = 4 << 20
 
@@ -30,7 +30,7 @@ _TABLE_BYTES = 4 << 20
 @dataclass(frozen=True, slots=True)
 class _Part:
     """
-    Lines of one part, as tables of a bounded size: one, but where very many lines are equal.
+    Lines of one part, as tables of a bounded size: one, but where very many entries are equal.
 
     It can be gone through several times.
     """
@@ -67,12 +67,12 @@ class Partitions:
         self._stretches = [array("q") for _ in range(_PARTS)]
         self._put = 0
 
-    def add(self, lines: Table) -> None:
-        """Keep lines."""
-        part = lines[self._by][:, 0] >> np.uint64(64 - _BITS)
+    def add(self, entries: Table) -> None:
+        """Keep entries."""
+        part = entries[self._by][:, 0] >> np.uint64(64 - _BITS)
         order = np.argsort(part, kind="stable")
         bounds = np.searchsorted(part[order], np.arange(_PARTS + 1))
-        data = memoryview(lines[order].tobytes())
+        data = memoryview(entries[order].tobytes())
         starts = (bounds * self._kind.itemsize).tolist()
         for n in np.flatnonzero(np.diff(bounds)).tolist():
             self._waiting[n] += data[starts[n] : starts[n + 1]]
@@ -107,7 +107,7 @@ class Partitions:
             yield self._waiting[n]
 
     def close(self) -> None:
-        """Forget the lines."""
+        """Forget the entries."""
         self._waiting.clear()
         self._spill_file.close()
 
@@ -138,20 +138,20 @@ def digests(table: Table) -> list[bytes]:
     return [data[start : start + 16] for start in range(0, len(data), 16)]
 
 
-def alike(lines: Table, name: str) -> Table:
-    """Return only the lines that have a twin in this field; quick where there are none."""
-    first = lines[name][:, 0]
+def with_duplicates(entries: Table, name: str) -> Table:
+    """Return only the entries that have a twin in this field; quick where there are none."""
+    first = entries[name][:, 0]
     order = np.argsort(first, kind="stable")
     ordered = first[order]
-    is_duplicate = np.zeros(len(lines), dtype=bool)
+    is_duplicate = np.zeros(len(entries), dtype=bool)
     equal = ordered[1:] == ordered[:-1]
     is_duplicate[1:] |= equal
     is_duplicate[:-1] |= equal
-    return lines[order[is_duplicate]]
+    return entries[order[is_duplicate]]
 
 
-def begins(*columns: Table) -> npt.NDArray[np.bool_]:
-    """Return where a new group begins in lines that are sorted by these columns of two numbers."""
+def group_starts(*columns: Table) -> npt.NDArray[np.bool_]:
+    """Return where a new group begins in entries that are sorted by these columns of two numbers."""
     starts = np.ones(len(columns[0]), dtype=bool)
     same = [(column[1:] == column[:-1]).all(axis=1) for column in columns]
     starts[1:] = ~np.logical_and.reduce(same)

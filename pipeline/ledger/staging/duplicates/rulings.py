@@ -5,8 +5,9 @@ from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
-from pipeline.ledger.staging.staged_chunk import KEY_CONFLICT, Fate, StagedChunk
+from pipeline.ledger.staging.staged_chunk import KEY_CONFLICT, RowDecision, StagedChunk
 from pipeline.model import Fault
 
 
@@ -21,15 +22,19 @@ class Ruling(IntEnum):
     DELIVERED = 5
     UNCHANGED = 6
     SOME_TIMES = 7
+    TWO_USERS = 8
 
 
-_FATES: Mapping[Ruling, Fate] = {
-    Ruling.DUPLICATE: Fate.DUPLICATE_ROW,
-    Ruling.SUPERSEDED: Fate.SUPERSEDED,
-    Ruling.DELIVERED: Fate.ALREADY_SUCCEEDED,
-    Ruling.UNCHANGED: Fate.UNCHANGED,
+_DECISIONS: Mapping[Ruling, RowDecision] = {
+    Ruling.DUPLICATE: RowDecision.DUPLICATE_ROW,
+    Ruling.SUPERSEDED: RowDecision.SUPERSEDED,
+    Ruling.DELIVERED: RowDecision.ALREADY_SUCCEEDED,
+    Ruling.UNCHANGED: RowDecision.UNCHANGED,
 }
 CONTRADICTION = "contradiction"
+_SOME_TIMES = (
+    "some rows of this card or object have it in this run and others do not; give it to all of them or to none"
+)
 # Why rows are made invalid.
 _FAULTS: Mapping[Ruling, Fault] = {
     Ruling.OTHER_FORM: Fault(
@@ -37,16 +42,12 @@ _FAULTS: Mapping[Ruling, Fault] = {
         "an earlier row of this run counts the same task in another form of `times`; give this row another key",
     ),
     Ruling.OTHER_CONTENT: Fault(
-        KEY_CONFLICT,
-        "an earlier row of this run has the same request key and other content; give this row another key",
+        KEY_CONFLICT, "an earlier row of this run has the same request key and other content; give this row another key"
     ),
-    Ruling.SOME_TIMES: Fault(
-        CONTRADICTION,
-        "updated_at: some rows of this card or object have it in this run and others do not; give it to all or none",
-        field="updated_at",
-        rule="some rows of a card or object have it and others do not",
-    ),
+    Ruling.SOME_TIMES: Fault(CONTRADICTION, f"updated_at: {_SOME_TIMES}", field="updated_at", rule=_SOME_TIMES),
 }
+# What may have one user only, by the field that names the user.
+_ONE_USER = {"user_id": "agreement_no", "open_id": "agreement_no", "openid": "card"}
 
 
 class Rulings:
@@ -70,13 +71,22 @@ class Rulings:
 
     def apply(self, chunk: StagedChunk) -> None:
         """Write into a leaf what is found about its rows, where nothing else is decided about them."""
-        ruled = self.of_row[chunk.first_row_no - 1 : chunk.first_row_no - 1 + len(chunk.fates)]
+        ruled = self.of_row[chunk.first_row_no - 1 : chunk.first_row_no - 1 + len(chunk.decisions)]
         if not ruled.any():
             return
-        fates = chunk.fates_by_row()
-        is_due = fates == Fate.DUE
-        for ruling, fate in _FATES.items():
-            fates[is_due & (ruled == ruling)] = fate
+        decisions = chunk.decisions_by_row()
+        is_due = decisions == RowDecision.DUE
+        for ruling, decision in _DECISIONS.items():
+            decisions[is_due & (ruled == ruling)] = decision
         for ruling, fault in _FAULTS.items():
             for at in np.flatnonzero(is_due & (ruled == ruling)).tolist():
                 chunk.invalidate(at, fault)
+        for at in np.flatnonzero(is_due & (ruled == Ruling.TWO_USERS)).tolist():
+            chunk.invalidate(at, _two_users(chunk, at))
+
+
+def _two_users(chunk: StagedChunk, at: int) -> Fault:
+    body = orjson.loads(chunk.parts.values("body")[int(np.searchsorted(chunk.parts.numbers("at"), at))])
+    name = next(name for name in _ONE_USER if name in body)
+    rule = f"rows of this run name more than one {name} for this {_ONE_USER[name]}; correct it where it is wrong"
+    return Fault(CONTRADICTION, f"{name}: {rule}", field=name, rule=rule)

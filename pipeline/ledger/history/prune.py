@@ -1,0 +1,343 @@
+"""
+Deleting old runs, in short transactions.
+
+A run is deleted together with its reruns and fixes, and only if no resume or rerun would send anything of it. What the
+ledger knows of deliveries, cards, objects and fixed rows stays: nothing is sent again because its run is gone.
+
+First the line in `runs` goes, and the id goes into `known_traces`: from there on the run is gone for everybody. Its
+other lines follow in slices. After a crash between two of them the next prune deletes the rest.
+"""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeVar
+
+import orjson
+
+from pipeline.ledger.history import runs
+from pipeline.ledger.records import Phase, RunRecord
+from pipeline.ledger.store import generations
+from pipeline.ledger.store.generations import Generation
+from pipeline.model import Api
+
+T = TypeVar("T")
+
+# All runs, newest first: a ledger of a year has some thousand.
+_ALL_RUNS = -1
+
+
+class Kept(StrEnum):
+    """Why an old run is kept."""
+
+    RUNNING = "running"
+    UNFINISHED = "unfinished"
+    ROWS_LEFT = "rows_left"
+    LAST_OF_JOB = "last_of_job"
+    FAMILY = "family"
+
+
+@dataclass(slots=True)
+class Pruned:
+    """The runs that were deleted, the old ones that were kept and why, and how many deliveries were deleted."""
+
+    runs: list[RunRecord] = field(default_factory=list)
+    kept: list[tuple[RunRecord, Kept]] = field(default_factory=list)
+    deliveries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PruneFile:
+    """
+    How the ledger is read and written here.
+
+    `commit` runs one transaction, and then leaves the write lock to others for a while. `is_live` says whether some
+    process executes a run. One transaction deletes at most `lines` lines.
+    """
+
+    read: Callable[[Callable[[sqlite3.Connection], T]], T]
+    commit: Callable[[Callable[[sqlite3.Connection], T]], T]
+    is_live: Callable[[sqlite3.Connection, RunRecord], bool]
+    lines: int
+
+
+def prune(file: PruneFile, *, runs_before: datetime, deliveries_before: datetime | None) -> Pruned:
+    """
+    Delete the runs that ended before a moment; return what was deleted and what was kept.
+
+    With `deliveries_before` also delete deliveries whose last intent is older, where no run is left that has them.
+    """
+    pruned = Pruned()
+    families = file.read(_families)
+    for family in families:
+        _judge(file, family, runs_before, pruned)
+    gone = {run.run_no for run in pruned.runs}
+    if gone:
+        whole = [family.runs for family in families if family.runs[0].run_no in gone]
+        refused = file.commit(lambda c: _delete_runs(c, whole, file.is_live))
+        pruned.kept += [(run, Kept.RUNNING) for run in pruned.runs if run.run_no in refused]
+        pruned.runs = [run for run in pruned.runs if run.run_no not in refused]
+    pruned.runs.sort(key=lambda run: run.run_no)
+    pruned.kept.sort(key=lambda kept: kept[0].run_no)
+    _delete_lines(file)
+    if deliveries_before is not None:
+        pruned.deliveries = _delete_deliveries(file, int(deliveries_before.timestamp()))
+    return pruned
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """Runs that are reruns or fixes of one another; `last` are those that are the last of their job."""
+
+    runs: Sequence[RunRecord]
+    last: frozenset[int]
+
+
+def _families(connection: sqlite3.Connection) -> list[_Family]:
+    """Return all runs, each with its reruns and fixes."""
+    found = runs.recent(connection, _ALL_RUNS)
+    by_id = {run.run_id: run.run_no for run in found}
+    first = {run.run_no: run.run_no for run in found}
+
+    def root(run_no: int) -> int:
+        while first[run_no] != run_no:
+            run_no = first[run_no]
+        return run_no
+
+    links = [(run.run_no, by_id[run.parent]) for run in found if run.parent in by_id]
+    links += connection.execute("SELECT DISTINCT run_no, origin_run_no FROM origins").fetchall()
+    for one, other in links:
+        if one in first and other in first:
+            first[root(one)] = root(other)
+    families: dict[int, list[RunRecord]] = defaultdict(list)
+    for run in found:
+        families[root(run.run_no)].append(run)
+    # The newest run of all is one of these, so that no number of a run is given twice.
+    last = frozenset({run.job: run.run_no for run in reversed(found)}.values())
+    return [_Family(family, last) for family in families.values()]
+
+
+def _judge(file: PruneFile, family: _Family, before: datetime, pruned: Pruned) -> None:
+    """Put the runs of a family where they belong: all of them are deleted, or none."""
+    old = [run for run in family.runs if _ended_at(run) < before]
+    if not old:
+        return
+    reasons = {run.run_no: _reason(file, run, family.last) for run in family.runs}
+    if len(old) == len(family.runs) and not any(reasons.values()):
+        pruned.runs += old
+    else:
+        pruned.kept += [(run, reasons[run.run_no] or Kept.FAMILY) for run in old]
+
+
+def _ended_at(run: RunRecord) -> datetime:
+    return datetime.fromisoformat(run.finished_at or run.started_at)
+
+
+def _reason(file: PruneFile, run: RunRecord, last: frozenset[int]) -> Kept | None:
+    """Say why a run may not be deleted."""
+    if file.read(lambda c: file.is_live(c, run)):
+        return Kept.RUNNING
+    if run.state is None or (run.phase is Phase.STAGING and run.exit_code != 2):
+        # A resume goes on with it, or stages it anew.
+        return None if file.read(lambda c: _is_of_former_generation(c, run)) else Kept.UNFINISHED
+    if file.read(lambda c: _has_rows_left(c, run)):
+        return Kept.ROWS_LEFT
+    return Kept.LAST_OF_JOB if run.run_no in last else None
+
+
+def _is_of_former_generation(connection: sqlite3.Connection, run: RunRecord) -> bool:
+    """Return whether a run is of balances or states from before a resync: these are neither resumed nor rerun."""
+    current: Generation = generations.current(connection)
+    generation = connection.execute(
+        "SELECT generation FROM accounts WHERE account_no = ?", (run.account_no,)
+    ).fetchone()
+    return generation is not None and generation[0] < current.of_account(run.api)
+
+
+# A due is closed where its key has come to an end, in whichever run, or where something newer of its card or object is
+# confirmed: then a resume or a rerun does not send it. A state in doubt is sent all the same.
+_OPEN = """
+SELECT EXISTS (
+    SELECT 1 FROM dues AS d
+    LEFT JOIN deliveries AS v ON v.account_no = :account_no AND v.api = :api AND v.identity = d.identity
+    LEFT JOIN cards AS c ON c.account_no = :account_no AND c.card = d.card AND NOT c.unsettled
+        AND c.newest_identity <> d.identity
+    LEFT JOIN objects AS h ON h.account_no = :account_no AND h.object = d.object AND NOT h.unsettled
+        AND h.identity <> d.identity
+    WHERE d.run_no = :run_no AND coalesce(d.status, 'unsent') IN ('unknown', 'blocked', 'unsent')
+        AND coalesce(v.state, 'unsent') NOT IN ('succeeded', 'rejected')
+        AND NOT coalesce(iif(d.version <> c.newest_version, d.version < c.newest_version,
+            d.position < c.newest_position), 0)
+        AND NOT (d.status <> 'unknown' AND coalesce(v.state, 'unsent') = 'unsent'
+            AND coalesce(iif(d.version <> h.version, d.version < h.version, d.position < h.position), 0))
+)
+"""
+
+
+def _has_rows_left(connection: sqlite3.Connection, run: RunRecord) -> bool:
+    """Return whether a resume or a rerun of a run would send anything."""
+    if _is_of_former_generation(connection, run):
+        return False
+    asked = {"run_no": run.run_no, "account_no": run.account_no, "api": run.api}
+    return bool(connection.execute(_OPEN, asked).fetchone()[0])
+
+
+def _delete_runs(
+    connection: sqlite3.Connection,
+    families: Iterable[Sequence[RunRecord]],
+    is_live: Callable[[sqlite3.Connection, RunRecord], bool],
+) -> set[int]:
+    """Delete runs, whole families of them; return the numbers of those that are in use since they were looked at."""
+    refused: set[int] = set()
+    for family in families:
+        numbers = {run.run_no for run in family}
+        if _is_in_use(connection, family, is_live):
+            refused |= numbers
+            continue
+        for run in family:
+            connection.execute(
+                "INSERT INTO known_traces (name, run_no) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET run_no = ?2",
+                (run.run_id, run.run_no),
+            )
+            connection.execute(
+                "INSERT INTO pruned_runs (run_no, account_no, api, export, started_at)"
+                " SELECT run_no, account_no, api, export, started_at FROM runs WHERE run_no = ?",
+                (run.run_no,),
+            )
+            connection.execute("DELETE FROM runs WHERE run_no = ?", (run.run_no,))
+    return refused
+
+
+def _is_in_use(
+    connection: sqlite3.Connection,
+    family: Sequence[RunRecord],
+    is_live: Callable[[sqlite3.Connection, RunRecord], bool],
+) -> bool:
+    """Return whether a run of a family has gone on, or has a new rerun or fix, since the family was looked at."""
+    numbers = orjson.dumps([run.run_no for run in family]).decode()
+    names = orjson.dumps([run.run_id for run in family]).decode()
+    is_followed = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM runs WHERE parent IN (SELECT value FROM json_each(?1))"
+        " AND run_no NOT IN (SELECT value FROM json_each(?2)))"
+        " OR EXISTS (SELECT 1 FROM json_each(?2) AS asked CROSS JOIN origins AS o ON o.origin_run_no = asked.value"
+        " WHERE o.run_no NOT IN (SELECT value FROM json_each(?2)))",
+        (names, numbers),
+    ).fetchone()[0]
+    return bool(is_followed) or any(
+        not runs.is_there(connection, run.run_no)
+        or runs.by_number(connection, run.run_no) != run
+        or is_live(connection, run)
+        for run in family
+    )
+
+
+def _delete_lines(file: PruneFile) -> None:
+    """Delete all lines of pruned runs, slice by slice; also those that a prune left which was killed."""
+    pruned = file.read(lambda c: c.execute("SELECT run_no FROM pruned_runs ORDER BY run_no").fetchall())
+    for (run_no,) in pruned:
+        for table, number in _TABLES.items():
+            for first, last in _slices(file, run_no, table, number):
+                file.commit(_deletion(run_no, table, number, first, last))
+        file.commit(_last_deletion(run_no))
+
+
+# Tables with lines of a run, and the column that orders these. `rows` goes after `dues`: tasks need the keys of rows.
+_TABLES: Mapping[str, str] = {"dues": "row_no", "rows": "row_no", "origins": "row_no", "packs": "first_row_no"}
+
+
+def _slices(file: PruneFile, run_no: int, table: str, number: str) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last row of each slice of a run's lines."""
+    asked = f"SELECT {number} FROM {table} WHERE run_no = ? AND {number} > ? ORDER BY {number} LIMIT {file.lines}"
+    last = -1
+    while found := file.read(lambda c: c.execute(asked, (run_no, last)).fetchall()):  # noqa: B023 - called at once
+        last = found[-1][0]
+        yield found[0][0], last
+
+
+def _deletion(run_no: int, table: str, number: str, first: int, last: int) -> Callable[[sqlite3.Connection], None]:
+    def delete(connection: sqlite3.Connection) -> None:
+        rows = {"run_no": run_no, "first": first, "last": last}
+        if table == "dues":
+            connection.execute(_KEEP_AGE, rows)
+            connection.execute(_KEEP_ROW_KEY, rows)
+        connection.execute(f"DELETE FROM {table} WHERE run_no = :run_no AND {number} BETWEEN :first AND :last", rows)
+
+    return delete
+
+
+# Deliveries of a ledger of version 7 do not say how old they are; their run does.
+_KEEP_AGE = """
+UPDATE deliveries SET intended_at = CAST(strftime('%s', p.started_at) AS INTEGER)
+FROM pruned_runs AS p CROSS JOIN dues AS d ON d.run_no = p.run_no
+WHERE p.run_no = :run_no AND d.row_no BETWEEN :first AND :last
+    AND deliveries.account_no = p.account_no AND deliveries.api = p.api AND deliveries.identity = d.identity
+    AND deliveries.intended_at IS NULL
+"""
+# A task that was done n times has n deliveries: later on the task in another form is known by its row's key.
+_KEEP_ROW_KEY = """
+UPDATE deliveries SET row_key = w.request_key
+FROM pruned_runs AS p CROSS JOIN dues AS d ON d.run_no = p.run_no
+CROSS JOIN rows AS w ON w.run_no = d.run_no AND w.row_no = d.row_no AND w.request_key <> d.request_key
+WHERE p.run_no = :run_no AND p.export = 'tasks' AND d.row_no BETWEEN :first AND :last
+    AND deliveries.account_no = p.account_no AND deliveries.api = p.api AND deliveries.identity = d.identity
+"""
+
+
+def _last_deletion(run_no: int) -> Callable[[sqlite3.Connection], None]:
+    def delete(connection: sqlite3.Connection) -> None:
+        for table in ("inputs", "pruned_runs"):
+            connection.execute(f"DELETE FROM {table} WHERE run_no = ?", (run_no,))
+
+    return delete
+
+
+# What may be deleted of deliveries: an old one, that is no intent without outcome, and that nothing needs. Balances
+# are left out: a balance that comes back would be sent under a key that the platform may answer from memory. So are
+# the newest state of each object and the one before, fixed rows, keys that were given another one, and whatever a run
+# has that is kept.
+_OBJECT = "rtrim(v.identity, replace(v.identity, char(31), ''))"
+_DELETABLE = (
+    "v.intended_at < :before AND v.state <> 'sending' AND v.api IN (:cumulation, :state)"
+    " AND NOT EXISTS (SELECT 1 FROM dues AS d WHERE d.identity = v.identity)"
+    " AND NOT EXISTS (SELECT 1 FROM variants AS x WHERE x.digest = v.digest AND x.identity = v.identity)"
+    " AND NOT EXISTS (SELECT 1 FROM deliveries AS s WHERE s.account_no = v.account_no AND s.api = v.api"
+    " AND s.identity = v.successor)"
+    " AND NOT EXISTS (SELECT 1 FROM objects AS h WHERE v.api = :state AND h.account_no = v.account_no"
+    f" AND h.object = substr({_OBJECT}, 1, length({_OBJECT}) - 1) AND v.identity IN (h.identity, h.before_identity))"
+)
+
+
+def _delete_deliveries(file: PruneFile, before: int) -> int:
+    """Delete old deliveries; return how many."""
+    asked = {"before": before, "cumulation": Api.CUMULATION, "state": Api.STATE, "lines": file.lines}
+    place: tuple[int, str, str] = (0, "", "")
+    count = 0
+    while found := file.read(lambda c: _deletable(c, asked, place)):  # noqa: B023 - called at once
+        place = found[-1]
+        count += file.commit(lambda c: _delete_some(c, asked, found))
+    return count
+
+
+def _deletable(
+    connection: sqlite3.Connection, asked: Mapping[str, object], place: tuple[int, str, str]
+) -> list[tuple[int, str, str]]:
+    return connection.execute(
+        "SELECT v.account_no, v.api, v.identity FROM deliveries AS v"
+        f" WHERE (v.account_no, v.api, v.identity) > (:account_no, :api, :identity) AND {_DELETABLE}"
+        " ORDER BY v.account_no, v.api, v.identity LIMIT :lines",
+        {**asked, "account_no": place[0], "api": place[1], "identity": place[2]},
+    ).fetchall()
+
+
+def _delete_some(
+    connection: sqlite3.Connection, asked: Mapping[str, object], found: Sequence[tuple[int, str, str]]
+) -> int:
+    # Looked at once more: a run may have begun to send one of them again.
+    return connection.execute(
+        "DELETE FROM deliveries AS v WHERE (v.account_no, v.api, v.identity) IN (SELECT json_extract(value, '$[0]'),"
+        f" json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(:found)) AND {_DELETABLE}",
+        {**asked, "found": orjson.dumps(found).decode()},
+    ).rowcount

@@ -1,0 +1,68 @@
+"""Ledgers under test, and jobs that run over them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+
+import pytest
+
+from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.store.database import Connect
+from pipeline.ledger.store.lease import LeaseOwner
+from pipeline.model import Export
+from tests.ledger_runs.job_runs import DEAD, ME, JobRuns, NewJobRuns, NewLedger, Opens, OpensWith, fast_connect
+from tests.moved_clock import MovedClock
+
+
+@pytest.fixture(scope="session", params=["sqlite"])
+def new_ledger(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NewLedger:
+    """Make an empty ledger that processes with this clock can open any number of times."""
+    folder, numbers = tmp_path_factory.mktemp("ledgers"), count()
+    Ledger(folder / "empty.db", MovedClock(), DEAD).close()
+    empty = (folder / "empty.db").read_bytes()
+
+    @contextmanager
+    def made(clock: MovedClock) -> Iterator[OpensWith]:
+        path = folder / f"{next(numbers)}.db"
+        path.write_bytes(empty)
+        opened: list[Ledger] = []
+
+        def open_again(
+            owner: LeaseOwner = DEAD, *, connect: Connect = fast_connect, sizes: BatchSizes = DEFAULT_SIZES
+        ) -> Ledger:
+            opened.append(Ledger(path, clock, owner, connect=connect, sizes=sizes))
+            return opened[-1]
+
+        yield open_again
+        for ledger in opened:
+            ledger.close()
+        path.unlink()
+
+    return made
+
+
+@pytest.fixture
+def clock() -> MovedClock:
+    """The clock of all processes."""
+    return MovedClock()
+
+
+@pytest.fixture
+def opens(new_ledger: NewLedger, clock: MovedClock) -> Iterator[OpensWith]:
+    """Open the ledger of the test, any number of times."""
+    with new_ledger(clock) as opens:
+        yield opens
+
+
+@pytest.fixture
+def new_job(opens: Opens, clock: MovedClock) -> NewJobRuns:
+    """Make the runs of a job, for an export."""
+    ids = count()
+
+    def made(
+        export: Export = Export.ORDERS, *, account: str = "zhima", owner: str = ME, job: str = "orders"
+    ) -> JobRuns:
+        return JobRuns(opens=opens, export=export, account=account, owner=owner, job=job, clock=clock, ids=ids)
+
+    return made
