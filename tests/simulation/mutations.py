@@ -38,8 +38,8 @@ MUTATIONS = (
     Mutation(
         "the intent is written after the answer at the earliest",
         "pipeline/ledger/delivering/deliveries.py",
-        "(run.account_no, run.api, DeliveryState.SENDING, now, _json([due.due_no for due in going])),",
-        "(run.account_no, run.api, DeliveryState.REJECTED, now, _json([due.due_no for due in going])),",
+        "(run.account_no, run.api, DeliveryState.SENDING, now, _json([due.due_no for due in admitted])),",
+        "(run.account_no, run.api, DeliveryState.REJECTED, now, _json([due.due_no for due in admitted])),",
     ),
     Mutation(
         name="one permit serves all attempts of a row",
@@ -103,7 +103,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a refund does not look at its payment", "pipeline/ledger/rules/dependencies.py",
-        "if stands in (None, DeliveryState.SUCCEEDED):", "if stands:",
+        "if state in (None, DeliveryState.SUCCEEDED):", "if state:",
     ),
     Mutation(
         "a lane is not kept in order", "pipeline/ledger/delivering/queue.py",
@@ -131,11 +131,11 @@ MUTATIONS = (
     ),
     Mutation(
         "a state is sent after a later one", "pipeline/ledger/rules/dependencies.py",
-        "if held.is_later(due.state.version, due.position):", "if False:",
+        "if newest.is_later(due.state.version, due.position):", "if False:",
     ),
     Mutation(
         "a state does not wait for an earlier one in doubt", "pipeline/ledger/rules/dependencies.py",
-        "        if held.unsettled:\n", "        if False:\n",
+        "        if newest.unsettled:\n", "        if False:\n",
     ),
     Mutation(
         "states of one number do not share a lane", "pipeline/ledger/delivering/queue.py",
@@ -143,7 +143,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a state that comes back is taken for what is held", "pipeline/ledger/staging/sequence.py",
-        "elif at == 0 and self._held is not None", "elif self._held is not None",
+        "elif at == 0 and self._newest is not None", "elif self._newest is not None",
     ),
     Mutation(
         "agreements of several users are sent", "pipeline/ledger/staging/duplicates/find.py",
@@ -155,7 +155,7 @@ MUTATIONS = (
     ),
     Mutation(
         "objects of which only some rows say when are sent", "pipeline/ledger/staging/states.py",
-        "if 0 < rows.dated < rows.rows:", "if rows.dated > rows.rows:",
+        "if 0 < obj.dated < obj.rows:", "if obj.dated > obj.rows:",
     ),
     Mutation(
         "cards of which only some rows say when are sent", "pipeline/ledger/staging/duplicates/find.py",
@@ -213,7 +213,7 @@ MUTATIONS = (
     Mutation(
         name="a row in doubt is given another key", file="pipeline/ledger/staging/rerun.py",
         old="yield row_no, selection.new_keys and outcome.wants_new_key", new="yield row_no, selection.new_keys",
-        and_old="AND v.state = 'rejected'\"", and_new="AND v.state IN ('rejected', 'unknown')\"",
+        and_old="AND v.state = 'rejected'", and_new="AND v.state IN ('rejected', 'unknown')",
     ),
     Mutation(
         "a resumed run forgets its limit", "pipeline/assemble/runner.py", 'limit=ledger.run.options.get("limit")',
@@ -253,7 +253,7 @@ MUTATIONS = (
         'return "" if self.generation == _FIRST else self.name', 'return ""',
     ),
     Mutation(
-        "an old key of the export proves a balance", "pipeline/ledger/delivering/deliveries.py",
+        "an old key of the export proves a balance", "pipeline/ledger/rules/cards.py",
         "SELECT g.generation > 1 AND NOT", "SELECT g.generation > 9 AND NOT",
     ),
     Mutation(
