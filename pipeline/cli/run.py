@@ -137,7 +137,7 @@ class _Command:
             day=args.date,
             until=args.until and deadline(args.until, zone, self._clock.now()),
             limit=args.limit,
-            most_failures=args.max_failures,
+            max_failures=args.max_failures,
             max_invalid=args.max_invalid,
             report=args.report and args.report.absolute(),
             outcome_format=OutcomeFormat(args.format),

@@ -98,7 +98,7 @@ def test_deleted_deliveries_are_sent_again(three: Workspace) -> None:
     three.backfill("run", "orders")
 
     assert "  deleted 120 deliveries older than 10 days\n" in ended.stdout
-    assert "a row of theirs that comes again in an export is sent again, under the same key\n" in ended.stdout
+    assert "if an export has their rows again, they are sent again with the same keys\n" in ended.stdout
     # The delivery in doubt and the last run are kept with their runs; what is in doubt is sent again anyway.
     assert sorted(three.requests()[before:]) == ["A1", "A5000"]
 
