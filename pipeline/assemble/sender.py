@@ -1,4 +1,4 @@
-"""What sends the requests of a run, put together from its job and account."""
+"""The sender of a run, built from its job and account."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class ThreadedSender:
     workers: int
 
     def deliver(self, lanes: Iterator[Iterable[Due]], *, tick: Callable[[], None]) -> None:
-        """Deliver all lanes; call `tick` a few times a second; raise the first exception once all workers are idle."""
+        """Deliver all lanes; call `tick` a few times per second; raise the first error once all workers are idle."""
         queue = self.writer.lane_queue(lanes, dues=self.workers)
         self.engine.run(queue, queue.deliver, workers=self.workers, tick=tick, give_up=self.control.give_up)
 
@@ -42,14 +42,14 @@ class ThreadedSender:
         return self.permits.throttled
 
     def waiting(self) -> list[Wait]:
-        """Return what all workers wait for now."""
+        """Return the waits that hold up all workers now."""
         return self.permits.waiting() or self.breaker.waiting()
 
 
 def sender_of(
     job: Job, account: Account, ledger: RunLedger, quotas: QuotaStore, control: RunControl, system: System
 ) -> ThreadedSender:
-    """Return what sends the requests of a run."""
+    """Return the sender of a run."""
     clock, chance = system.clock, system.chance
     permits = Permits(quotas, f"{job.api} {merchant_of(account)}", limit=job.rate, clock=clock, boot=system.boot)
     signer, transport = system.signer_of(account, job.api), system.transport_of(account, job)

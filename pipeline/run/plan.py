@@ -1,4 +1,4 @@
-"""The first act alone, with nothing written: what a run would do."""
+"""The plan of a run: the result of staging without sending."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from pipeline.tables.fault_groups import GroupedFaults
 from pipeline.tables.outcome_page import Outcome
 from pipeline.write.answers.masking import safe_text
 
-# Whoever reads a plan over somebody's shoulder should learn nothing of a user. In the last two there may be anything.
+# Fields that identify users; the last two may contain anything. A plan shows only their length.
 _PRIVATE = frozenset(
     {"user_id", "open_id", "openid", "user_card_code", "card_id", "agreement_no", "ext_info", "biz_data"}
 )
@@ -23,11 +23,14 @@ _PRIVATE = frozenset(
 @dataclass(frozen=True, slots=True)
 class Plan:
     """
-    What a run would do: rows by decision, faults, the first problems, sample payloads, and for how long.
+    The result of a run without sending.
 
-    `to_send` counts requests, which are more than rows where a task was completed several times. `inputs` are those
-    that were read, `ignored` the files in their folders that were not. With a `reason` the run would stop before its
-    first request.
+    - `rows`: rows read; `counts`: rows to send, skipped and invalid; `codes`: skipped and invalid rows by code
+    - `to_send`: requests, more than rows if tasks were done several times; `lanes`: their lanes
+    - `seconds`: sending time at the quota
+    - `problems`: the first invalid rows; `samples`: payloads as JSON
+    - `inputs`: files read; `ignored`: other files in the input folders
+    - `reason`: why the run would stop before its first request, else None
     """
 
     rows: int
@@ -45,7 +48,7 @@ class Plan:
 
     @property
     def exit_code(self) -> int:
-        """What a plan exits with: 4 where the run would stop itself, 3 where rows are invalid."""
+        """4 if the run would stop before its first request, 3 if rows are invalid, else 0."""
         if self.reason is not None:
             return 4
         return 3 if self.counts[Status.INVALID] else 0
@@ -60,9 +63,9 @@ def plan_of(
     show_ids: bool = False,
 ) -> Plan:
     """
-    Return the plan that a rehearsed run amounts to, at so many requests a second; `reason` is why it would stop.
+    Return the plan of a dry run, for a limit of requests per second.
 
-    The sample payloads are without ids of users; with `show_ids` they are what would be sent, to the byte.
+    `reason` is why the run would stop. Sample payloads have no ids of users; with `show_ids` they are the exact bytes.
     """
     skipped = {
         decision.code: rows
@@ -98,7 +101,7 @@ def _sample(body: bytes) -> str:
 
 
 def _safe(value: Any) -> Any:
-    """Return a value without what may be an id: a wrong mapping puts a user's id anywhere."""
+    """Return a value with possible ids masked, because a wrong mapping may put a user's id anywhere."""
     match value:
         case str():
             return safe_text(value)

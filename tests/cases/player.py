@@ -15,7 +15,7 @@ from pipeline.cli.main import main
 from pipeline.simulator import Simulator, client_config, write_client_keys
 from pipeline.simulator.apis.gateway_form import charset_of, parameters
 from pipeline.simulator.http.messages import Answer, Call
-from tests.acceptance.night import Ended, read_csv
+from tests.acceptance.workspace import CommandResult, read_csv
 
 Payload = dict[str, Any]
 Step = Mapping[str, Any]
@@ -94,13 +94,13 @@ class Player:
         """The payloads received since the last step began."""
         return list(self._simulator.payloads)
 
-    def backfill(self, words: str) -> Ended:
-        """Run the command in this process, with `--json` added."""
+    def backfill(self, words: str) -> CommandResult:
+        """Run the command in this process, to its end, with `--json` added."""
         self._capsys.readouterr()
         with chdir(self.folder):
             exit_code = main([*words.split(), "--json"])
         said = self._capsys.readouterr()
-        return Ended(exit_code, said.out, said.err)
+        return CommandResult(exit_code, said.out, said.err)
 
     def _run(self, step: Step) -> None:
         known = set(self.folder.glob("reports/*"))
@@ -119,7 +119,7 @@ class Player:
         if "runs" in step:
             assert len(json.loads(self.backfill("runs").stdout)) == step["runs"]
 
-    def _outcomes(self, ended: Ended) -> list[dict[str, str]]:
+    def _outcomes(self, ended: CommandResult) -> list[dict[str, str]]:
         report = json.loads(ended.stdout)["report"]
         return read_csv(self.folder / report / "outcome.csv")
 

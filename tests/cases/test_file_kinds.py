@@ -266,4 +266,4 @@ def test_files_that_are_not_read_are_listed(player: Player) -> None:
         {"file": "in/a.csv", "rows": 1, "encoding": "utf-8"},
         {"file": "in/b.parquet", "rows": 1, "encoding": None},
     ]
-    assert "not read: in/notes.txt" in player.backfill("run points").stderr
+    assert "ignored: in/notes.txt" in player.backfill("run points").stderr

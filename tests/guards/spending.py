@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.exports import ORDER_COLUMNS, Cells, orders, write
+from benchmarks.instant_platform import InstantPlatform
 from benchmarks.scene import JOBS
-from benchmarks.yes import Yes
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.runner import Runner
@@ -85,8 +85,8 @@ class Night:
     trace: Callable[[str], None] | None = None
     enter: Callable[[Phase], None] = lambda _act: None
     delivers: bool = True
-    signer: Signer = field(default_factory=Yes)
-    transport: Transport = field(default_factory=Yes)
+    signer: Signer = field(default_factory=InstantPlatform)
+    transport: Transport = field(default_factory=InstantPlatform)
 
     def __post_init__(self) -> None:
         self.folder.mkdir()

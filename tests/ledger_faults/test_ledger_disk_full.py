@@ -97,8 +97,8 @@ def test_a_disk_may_be_full_when_the_report_is_written(scene: MakeScene, mount: 
 
     assert (struck.exit_code, struck.stdout) == (1, "")
     assert struck.stderr.splitlines()[-1] == (
-        f"backfill: the report can't be written to {folder}: No space left on device; the ledger keeps every outcome: "
-        f"make room there, then `backfill report {folder.name}` writes it again"
+        f"backfill: can't write the report to {folder}: No space left on device. The ledger has every outcome: "
+        f"free space there, then write the report with `backfill report {folder.name}`"
     )
     assert list(folder.iterdir()) == []
     mount(one.folder / "reports", "64m", again=True)

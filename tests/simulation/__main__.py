@@ -1,4 +1,4 @@
-"""`python -m tests.simulation --seeds N`: play so many histories; a failing seed prints itself and replays exactly."""
+"""`python -m tests.simulation --seeds N` plays N histories. A failing seed is printed and can be played again."""
 
 import argparse
 import sys
@@ -7,29 +7,29 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 
-from tests.simulation.play import play, play_night
+from tests.simulation.play import play, play_long_run
 from tests.simulation.wire import TRANSPORTS, wired
 
 _BATCH = 10
-_TELL_EVERY = 1000
+_LOG_EVERY = 1000
 
 
 def main() -> int:
-    """Play the seeds; return 1 when a promise was broken."""
+    """Play the seeds; return 1 if a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=1000, help="how many (1000)")
-    parser.add_argument("--start", type=int, default=0, help="the first (0)")
+    parser.add_argument("--seeds", type=int, default=1000, help="number of histories (1000)")
+    parser.add_argument("--start", type=int, default=0, help="first seed (0)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument("--stop-at-first", action="store_true", help="end with the first seed that fails")
-    parser.add_argument("--transport", choices=TRANSPORTS, help="send over a real connection, with this transport")
-    parser.add_argument("--night", type=float, metavar="HOURS", help="play one run of so many virtual hours instead")
+    parser.add_argument("--transport", choices=TRANSPORTS, help="use a real connection and this transport")
+    parser.add_argument("--hours", type=float, metavar="HOURS", help="play one run of this many virtual hours instead")
     args = parser.parse_args()
-    if args.night is not None:
-        return _night(args.night)
+    if args.hours is not None:
+        return _long_run(args.hours)
     began = time.monotonic()
     batches = range(args.start, args.start + args.seeds, _BATCH)
     ends = [min(first + _BATCH, args.start + args.seeds) for first in batches]
-    failures, requests, reported = 0, 0, args.start
+    failures, requests, logged = 0, 0, args.start
     play_batch = partial(_play_batch, transport=args.transport)
     with ProcessPoolExecutor(args.jobs) as pool:
         for end, (failed, sent) in zip(ends, pool.map(play_batch, batches, ends), strict=True):
@@ -37,8 +37,8 @@ def main() -> int:
             for line in failed:
                 sys.stdout.write(line + "\n")
                 sys.stdout.flush()
-            if end - reported >= _TELL_EVERY:
-                reported = end
+            if end - logged >= _LOG_EVERY:
+                logged = end
                 sys.stderr.write(f"{end - args.start} seeds, {failures} failed, {time.monotonic() - began:.0f} s\n")
             if failed and args.stop_at_first:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -48,9 +48,9 @@ def main() -> int:
     return 1 if failures else 0
 
 
-def _night(hours: float) -> int:
+def _long_run(hours: float) -> int:
     began = time.monotonic()
-    entries = play_night(hours).journal.entries
+    entries = play_long_run(hours).journal.entries
     lasted = entries[-1].sent_at - entries[0].sent_at
     used = len(entries) / (5.0 * lasted)
     took = time.monotonic() - began
@@ -66,7 +66,7 @@ def _play_batch(first: int, end: int, *, transport: str | None) -> tuple[list[st
         for seed in range(first, end):
             try:
                 sent += len(play(seed, wire).journal.entries)
-            except Exception as exc:  # noqa: BLE001 - whatever goes wrong is told with its seed
+            except Exception as exc:  # noqa: BLE001 - any failure is printed with its seed
                 failed.append(f"seed {seed}: {type(exc).__name__}: {exc}")
     return failed, sent
 

@@ -1,4 +1,4 @@
-"""What must hold of balances: none goes back, and what is told of them is so."""
+"""Promises about balances: no older one after a newer one, and true reports."""
 
 import json
 from collections import defaultdict
@@ -9,6 +9,7 @@ from tests.simulation.evidence import (
     Age,
     Broken,
     Line,
+    effective_requests,
     exports,
     is_resynced_between,
     lane_of,
@@ -18,16 +19,15 @@ from tests.simulation.evidence import (
     reports,
     row_of,
     run_of,
-    that_took_effect,
 )
 from tests.simulation.history import Evidence
 from tests.simulation.platform import Entry
 
 
 def check_balances(evidence: Evidence) -> None:
-    """Raise Broken with the first promise about balances that the evidence contradicts."""
-    _none_goes_back(evidence)
-    _what_is_unchanged_is_held(evidence)
+    """Raise Broken for the first promise about balances that the evidence contradicts."""
+    _no_older_after_a_newer(evidence)
+    _unchanged_is_held(evidence)
     _the_last_one_holds(evidence)
 
 
@@ -38,11 +38,11 @@ def _by_card(evidence: Evidence) -> dict[str, list[Entry]]:
     return cards
 
 
-def _none_goes_back(evidence: Evidence) -> None:
+def _no_older_after_a_newer(evidence: Evidence) -> None:
     """
-    Once a balance of a card may have been applied, none that the exports say before it is sent any more.
+    After a balance of a card may be applied, no balance that the exports have before it is sent.
 
-    A resync trusts nothing that was sent before: whatever export the operator then runs is taken for the newest.
+    A resync trusts nothing that was sent before: the next export counts as the newest.
     """
     ages = _ages(evidence)
     for card, entries in _by_card(evidence).items():
@@ -53,7 +53,7 @@ def _none_goes_back(evidence: Evidence) -> None:
                 newest, newest_key = Age("", (0, 0)), ""
             last_sent_at = entry.sent_at
             age = ages.get((run_of(evidence, entry), entry.key), newest)
-            # The same balance again, for whichever night, sets nothing back.
+            # The same balance again changes nothing.
             if age.is_older(newest) and entry.key != newest_key:
                 raise Broken(f"card {card}: {entry.key} was sent after a newer balance")
             if entry.decided == "accepted" and not age.is_older(newest):
@@ -62,9 +62,9 @@ def _none_goes_back(evidence: Evidence) -> None:
 
 def _ages(evidence: Evidence) -> dict[tuple[str, str], Age]:
     """
-    Return how old a balance is that a run sends under a key: of equal rows the newest counts.
+    Return the age of each balance that a run sends under a key; of equal rows the newest.
 
-    Of runs that read an export in part nothing is said: for them the newest that they know of is the newest.
+    Runs that read an export in part are left out: they know no newer row.
     """
     ages: dict[tuple[str, str], Age] = {}
     in_part = read_in_part(evidence)
@@ -82,21 +82,21 @@ def _age(row: Line, place: tuple[int, int]) -> Age:
     return Age(changed_at if changed_at.isprintable() else "", place)
 
 
-def _what_is_unchanged_is_held(evidence: Evidence) -> None:
-    """A balance is left out as unchanged only where the platform holds it at some moment of the run."""
+def _unchanged_is_held(evidence: Evidence) -> None:
+    """A balance is `unchanged` only if the platform holds it at some time of the run."""
     cards = _by_card(evidence)
-    for reported, lines in reports(evidence):
-        began = min(other.began_at for other in evidence.reported if other.run_id == reported.run_id)
+    for result, lines in reports(evidence):
+        began = min(other.began_at for other in evidence.results if other.run_id == result.run_id)
         for line in (line for line in lines if line["code"] == "unchanged"):
             row = row_of(evidence, line)
-            held = list(_held(cards[row["user_card_code"]], began, reported.ended_at))
+            held = list(_held(cards[row["user_card_code"]], began, result.ended_at))
             if row["point_balance"] not in held:
-                raise Broken(f"{reported.run_id} row {line['source_row']}: unchanged, and the platform held {held}")
+                raise Broken(f"{result.run_id} row {line['source_row']}: unchanged, and the platform held {held}")
 
 
 def _held(entries: list[Entry], begins: float, ends: float) -> Iterator[str]:
-    """Yield the balances that the platform holds between two moments."""
-    effective = that_took_effect(entries)
+    """Yield the balances that the platform holds between two times."""
+    effective = effective_requests(entries)
     before = [entry for entry in effective if entry.sent_at < begins]
     for entry in before[-1:] + [entry for entry in effective if begins <= entry.sent_at <= ends]:
         yield _points(entry)
@@ -107,15 +107,15 @@ def _points(entry: Entry) -> str:
 
 
 def _the_last_one_holds(evidence: Evidence) -> None:
-    """In the end the platform holds, for each card, the balance that the export says last."""
+    """At the end the platform holds, for each card, the last balance of the export."""
     cards = _by_card(evidence)
     for job in evidence.scenario.jobs:
         for card, row in _newest(exports(evidence, job)[-1]).items():
             sent = cards[card]
             if row["out_request_no"] in evidence.scenario.refusals or _is_any_refused(sent):
                 continue
-            effective = that_took_effect(sent)
-            if _is_overtaken(evidence, effective, row["out_request_no"]):
+            effective = effective_requests(sent)
+            if _is_followed_by_another_run(evidence, effective, row["out_request_no"]):
                 continue
             if not effective:
                 raise Broken(f"card {card}: nothing was ever accepted, and {row['point_balance']} is due")
@@ -123,12 +123,12 @@ def _the_last_one_holds(evidence: Evidence) -> None:
                 raise Broken(f"card {card}: {_points(effective[-1])} was set last, not {row['point_balance']}")
 
 
-def _is_overtaken(evidence: Evidence, effective: list[Entry], own_key: str) -> bool:
+def _is_followed_by_another_run(evidence: Evidence, effective: list[Entry], own_key: str) -> bool:
     """
-    Return whether another balance was sent after this one of a key of the row's own, by a run that did not know of it.
+    Return whether another balance followed this one of a key of its own, from a run that did not know it.
 
-    So it is with a run that read an export in part, and with one of an older export after a resync. The key is
-    delivered: the platform would not act on it again.
+    Such a run read an export in part, or ran an older export after a resync. The key is delivered, so the platform
+    would not act on it again.
     """
     keys = [entry.key for entry in effective]
     if own_key not in keys:

@@ -1,4 +1,4 @@
-"""What must hold of rows that contradict each other: all are refused and none is sent, and no others are refused so."""
+"""Rows that contradict each other: all of them are refused, and no others."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ _NAMES = {
     Export.POINTS: ("user_card_code",),
     Export.STATES: ("out_biz_no", "out_principal_id"),
 }
-# What was decided by what is known of earlier runs takes no part.
+# These rows were decided by earlier runs.
 _DECIDED_BEFORE = frozenset({"key_conflict", "fixed_already"})
 _CONTRADICT: dict[Export, Callable[[list[Line]], bool]] = {
     Export.ORDERS: lambda rows: _several_are_named(rows, "user_id"),
@@ -24,28 +24,28 @@ _CONTRADICT: dict[Export, Callable[[list[Line]], bool]] = {
 
 
 def check_contradictions(evidence: Evidence) -> None:
-    """Raise Broken where rows of one run contradict each other and one is sent, or none do and one is refused so."""
+    """Raise Broken if a contradicted row was sent, or a row without contradiction was refused as one."""
     export = evidence.scenario.export
     for run_id, lines in lines_of_runs(evidence).items():
         rows = (row_of(evidence, line) for line in lines if line["code"] not in _DECIDED_BEFORE)
         contradicted = _contradicted(filter(_is_sendable, rows), export)
         for line in lines:
-            is_so = _name_of(row_of(evidence, line), export) in contradicted
-            if line["attempts"] != "0" and is_so:
+            is_contradicted = _name_of(row_of(evidence, line), export) in contradicted
+            if line["attempts"] != "0" and is_contradicted:
                 raise Broken(f"{run_id} row {line['source_row']}: sent, and other rows of the run contradict it")
-            if line["code"] in ("duplicate_row", "superseded") and is_so:
+            if line["code"] in ("duplicate_row", "superseded") and is_contradicted:
                 raise Broken(f"{run_id} row {line['source_row']}: {line['code']}, and other rows contradict it")
-            if line["code"] == "contradiction" and not is_so:
+            if line["code"] == "contradiction" and not is_contradicted:
                 raise Broken(f"{run_id} row {line['source_row']}: no row of the run contradicts it")
 
 
 def contradicted_cards(rows: Iterable[Line]) -> set[str]:
-    """Return the cards of which rows contradict each other."""
+    """Return the cards whose rows contradict each other."""
     return {card for (card,) in _contradicted(rows, Export.POINTS)}
 
 
 def some_are_dated(rows: Iterable[Line]) -> bool:
-    """Return whether some rows say when they changed, and others do not."""
+    """Return whether some rows have a time of change and others do not."""
     return len({bool(row["updated_at"]) for row in rows}) > 1
 
 

@@ -11,7 +11,7 @@ _TICK_SECONDS = 0.5
 
 
 class SimulatedEngine:
-    """Works off tasks with greenlets of one process; see `pipeline.run.execution.Engine`."""
+    """Runs tasks in greenlets of one process; see `pipeline.run.ports.Engine`."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -25,13 +25,13 @@ class SimulatedEngine:
         tick: Callable[[], None],
         give_up: Callable[[], None],
     ) -> None:
-        """Work off all tasks; raise the first exception once all is at rest."""
+        """Run all tasks; raise the first exception after all workers have stopped."""
         pool = _WorkerPool(self._process, tasks, work, give_up)
         pool.at_work = workers
         for _ in range(workers):
-            self._process.spawn(pool.labour)
+            self._process.spawn(pool.work)
         while pool.at_work:
-            pool.watch()
+            pool.wait_a_tick()
             pool.guarded(tick)
         if pool.errors:
             raise pool.errors[0]
@@ -45,27 +45,27 @@ class _WorkerPool(Generic[T]):
         self._tasks = tasks
         self._work = work
         self._give_up = give_up
-        self._watching: Sleep | None = None
+        self._sleep: Sleep | None = None
         self.errors: list[BaseException] = []
         self.at_work = 0
 
-    def labour(self) -> None:
+    def work(self) -> None:
         self.guarded(self._work_off)
         self.at_work -= 1
-        if self.at_work == 0 and self._watching is not None:
-            self._watching.end()
+        if self.at_work == 0 and self._sleep is not None:
+            self._sleep.end()
 
     def _work_off(self) -> None:
         while not self.errors and (task := next(self._tasks, None)) is not None:
             self._work(task)
 
-    def watch(self) -> None:
-        """Wait a while, or until the last worker is done."""
-        self._watching = Sleep(self._process.world, self._process)
-        self._watching.begin(_TICK_SECONDS)
+    def wait_a_tick(self) -> None:
+        """Wait for one tick, or until the last worker has stopped."""
+        self._sleep = Sleep(self._process.world, self._process)
+        self._sleep.begin(_TICK_SECONDS)
 
     def guarded(self, act: Callable[[], None]) -> None:
-        """Keep what is raised for the greenlet that waits, unless the process died."""
+        """Keep an exception for the waiting greenlet, unless the process died."""
         try:
             act()
         except Killed:

@@ -1,4 +1,4 @@
-"""What a history left behind, as any user could read it: exports, reports, and the platform's own journal."""
+"""What a history leaves behind, as a user could read it: exports, reports, and the platform's journal."""
 
 import csv
 import json
@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from pipeline.model import Api
-from tests.simulation.history import AnswerContent, Evidence
+from tests.simulation.history import CommandResult, Evidence
 from tests.simulation.platform import Entry
 
 Line = dict[str, str]
@@ -16,13 +16,13 @@ Line = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """How new a row is: when the export says that it changed, and where it stands, such as in which night and row."""
+    """How new a row is: its time of change in the export, and its place, for example day and row."""
 
     changed_at: str
     place: tuple[int, int]
 
     def is_older(self, other: "Age") -> bool:
-        """Return whether the other one is newer: by the export's own time where both have one."""
+        """Return whether the other one is newer: by the time of change if both have one, else by place."""
         if self.changed_at and other.changed_at and self.changed_at != other.changed_at:
             return self.changed_at < other.changed_at
         return self.place < other.place
@@ -32,14 +32,14 @@ class Broken(AssertionError):
     """A promise is broken; the text says which, and where."""
 
 
-def reports(evidence: Evidence) -> Iterator[tuple[AnswerContent, list[Line]]]:
-    """Yield the commands that left a report, and its lines."""
-    for reported in evidence.reported:
-        if reported.report is not None:
-            yield reported, read(reported.report / "outcome.csv")
+def reports(evidence: Evidence) -> Iterator[tuple[CommandResult, list[Line]]]:
+    """Yield each command that left a report, and its lines."""
+    for result in evidence.results:
+        if result.report is not None:
+            yield result, read(result.report / "outcome.csv")
 
 
-# The files of one history, all written by the time they are read.
+# All files of a history are written before they are read.
 @lru_cache(maxsize=64)
 def read(path: Path) -> list[Line]:
     """Return the lines of a CSV file."""
@@ -47,14 +47,14 @@ def read(path: Path) -> list[Line]:
         return list(csv.DictReader(file))
 
 
-def export(evidence: Evidence, job: str, night: int) -> list[Line]:
-    """Return the rows of the export of a job's night."""
-    return read(evidence.folder / f"{job}-{night}.csv")
+def export(evidence: Evidence, job: str, day: int) -> list[Line]:
+    """Return the rows of a job's export of one day."""
+    return read(evidence.folder / f"{job}-{day}.csv")
 
 
 def exports(evidence: Evidence, job: str) -> list[list[Line]]:
-    """Return the rows of a job's exports, night by night."""
-    return [export(evidence, job, night) for night in range(1, evidence.scenario.nights + 1)]
+    """Return the rows of a job's exports, day by day."""
+    return [export(evidence, job, day) for day in range(1, evidence.scenario.days + 1)]
 
 
 def row_of(evidence: Evidence, line: Line) -> Line:
@@ -63,12 +63,12 @@ def row_of(evidence: Evidence, line: Line) -> Line:
 
 
 def place_of(line: Line) -> tuple[int, int]:
-    """Return the night and the row that an outcome is about: of one job, what comes later is newer."""
+    """Return day and row of an outcome."""
     return int(line["source_file"].rpartition("-")[2].removesuffix(".csv")), int(line["source_row"])
 
 
 def lane_of(evidence: Evidence, entry: Entry) -> tuple[str, ...]:
-    """Return what makes the lane of a request."""
+    """Return the fields of a request that define its lane."""
     fields = json.loads(entry.body)
     names = {
         Api.CUMULATION: ("agreement_no", "user_id"),
@@ -79,43 +79,40 @@ def lane_of(evidence: Evidence, entry: Entry) -> tuple[str, ...]:
 
 
 def run_of(evidence: Evidence, entry: Entry) -> str:
-    """Return the run that a request was sent for."""
-    run_id = evidence.reported[entry.process - 1].run_id
+    """Return the run that sent a request."""
+    run_id = evidence.results[entry.process - 1].run_id
     assert run_id is not None
     return run_id
 
 
 def lines_of_runs(evidence: Evidence) -> dict[str, list[Line]]:
-    """Return what all reports of each run say of its rows."""
+    """Return the outcomes of each run, from all its reports."""
     lines: dict[str, list[Line]] = {}
-    for reported, told_lines in reports(evidence):
-        if reported.run_id is not None:
-            lines.setdefault(reported.run_id, []).extend(told_lines)
+    for result, of_report in reports(evidence):
+        if result.run_id is not None:
+            lines.setdefault(result.run_id, []).extend(of_report)
     return lines
 
 
 def is_resynced_between(evidence: Evidence, begins: float, ends: float) -> bool:
-    """Return whether the ledger was resynced between two moments."""
-    resyncs = (
-        reported.began_at for reported in evidence.reported if reported.step.resync and reported.run_id is not None
-    )
+    """Return whether the ledger was resynced between two times."""
+    resyncs = (result.began_at for result in evidence.results if result.step.resync and result.run_id is not None)
     return any(begins <= resync <= ends for resync in resyncs)
 
 
 def read_in_part(evidence: Evidence) -> set[str]:
-    """Return the runs that read only the first rows of an export: of what comes behind them they know nothing."""
+    """Return the runs that read only the first rows of an export."""
     return {
-        reported.run_id
-        for reported, lines in reports(evidence)
-        if reported.run_id is not None
-        and reported.step.verb != "rerun"
-        and len(lines)
-        < len(export(evidence, reported.step.job, place_of(lines[0])[0] if lines else reported.step.night))
+        result.run_id
+        for result, lines in reports(evidence)
+        if result.run_id is not None
+        and result.step.verb != "rerun"
+        and len(lines) < len(export(evidence, result.step.job, place_of(lines[0])[0] if lines else result.step.day))
     }
 
 
-def that_took_effect(entries: list[Entry]) -> list[Entry]:
-    """Return the requests that changed something: the platform acts on an identity once, however often it comes."""
+def effective_requests(entries: list[Entry]) -> list[Entry]:
+    """Return the requests that changed something: the platform applies an identity once."""
     acted: set[str] = set()
     effective = []
     for entry in sorted(entries, key=lambda entry: entry.sent_at):

@@ -1,4 +1,4 @@
-"""Somebody fixes the rows that a report says are to be fixed, in one way or another."""
+"""An operator fixes the rows of a report in various ways."""
 
 import csv
 import random
@@ -8,7 +8,7 @@ from tests.simulation.rows import Row
 
 
 def write_fixed_rows(report: Path, target: Path, number: int, seed: int) -> bool:
-    """Write the rows of a report that are to be fixed as somebody fixed them; return whether there are any."""
+    """Write the rows to fix of a report, fixed; return whether there are any."""
     with (report / "rows_to_fix.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     if not rows:
@@ -21,8 +21,8 @@ def write_fixed_rows(report: Path, target: Path, number: int, seed: int) -> bool
 
 
 def _fixed(row: Row, number: int, chance: random.Random) -> Row:
-    """Return a row as somebody fixed it. Rows of one key are the same row, and are fixed alike."""
-    # A row whose key was delivered with other content counts once more under another one: nobody means that here.
+    """Return a fixed row. Rows of one key are the same row, and are fixed alike."""
+    # Under another key a row with a key conflict would count twice, so it stays as it is.
     was_overlooked = chance.random() < 0.15
     if was_overlooked or row["_code"] == "key_conflict":
         return row

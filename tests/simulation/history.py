@@ -1,4 +1,4 @@
-"""Playing a scenario out: real reader, mapping, ledger, quota, writer and report, on simulated ground."""
+"""Plays a scenario: the real reader, mapping, ledger and writer, with simulated time, disk and network."""
 
 import shutil
 import tempfile
@@ -36,24 +36,24 @@ from tests.simulation.strays import Strays
 from tests.simulation.wire import Wire, WiredTransport
 from tests.simulation.world import Killed, Process, ProcessClock, World
 
-_CALM_ROUNDS = 4
-_OF_THE_OPERATOR = ("back_up", "restore", "lose")
+_FINAL_RERUNS = 4
+_FILE_STEPS = ("back_up", "restore", "lose")
 _ALL = RowLimit(100, in_percent=True)
-# A row of several deliveries may fail more than once.
-_MANY = RowLimit(1_000_000)
+# A row with several deliveries may fail more than once.
+_UNBOUNDED = RowLimit(1_000_000)
 
 
 @dataclass(slots=True)
-class AnswerContent:
+class CommandResult:
     """
-    What one command left behind: its report's folder and exit code, or that it was killed or refused.
+    The result of one command: report folder and exit code, or that it was killed or refused.
 
-    It has its job from `holds_since` to `ended_at`.
+    The command has its job from `has_job_since` to `ended_at`.
     """
 
     step: Step
     began_at: float
-    holds_since: float = float("inf")
+    has_job_since: float = float("inf")
     run_id: str | None = None
     exit_code: int | None = None
     error: str | None = None
@@ -66,8 +66,8 @@ class AnswerContent:
 
 
 @dataclass(slots=True)
-class Loss:
-    """The ledger, or the file of its quotas, was lost: what was sent `since` is known to nobody any more."""
+class LedgerLoss:
+    """The ledger, or the file of its quotas, was lost at `at`: requests `since` are not known to it."""
 
     at: float
     since: float
@@ -75,15 +75,15 @@ class Loss:
 
 @dataclass(slots=True)
 class Evidence:
-    """All that a checker may look at: inputs, reports, losses, and the platform's own journal."""
+    """All that the checker may read: inputs, reports, losses, and the platform's journal."""
 
     scenario: Scenario
     folder: Path
     journal: Journal
-    reported: list[AnswerContent] = field(default_factory=list)
-    losses: list[Loss] = field(default_factory=list)
+    results: list[CommandResult] = field(default_factory=list)
+    losses: list[LedgerLoss] = field(default_factory=list)
     sent: int = 0
-    calm_since: float = float("inf")
+    faults_ended_at: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Pieces:
 
 
 ALL_AT_ONCE = Pieces()
-# A few rows go through as many pieces as millions do, and a crash may come between any two.
+# A few rows pass through many pieces, as millions do, and a crash may come between any two.
 SMALL_PIECES = Pieces(8, BatchSizes(slice_rows=5, copied_rows=4, pruned_lines=5, page=PageSize(dues=3)))
 
 
@@ -114,7 +114,7 @@ class History:
             self.world,
             scenario.api,
             limit=scenario.limit,
-            storms=list(scenario.storms),
+            fault_periods=list(scenario.fault_periods),
             refusals=scenario.refusals,
             refuses_until=scenario.refuses_until,
             strays=Strays(scenario.api, scenario.strays, scenario.seed),
@@ -127,19 +127,19 @@ class History:
         self._fixes = 0
 
     def play(self) -> Evidence:
-        """Play all steps, then calm weather until nothing is left to do; return the evidence."""
-        self.step_by_step(self.scenario.steps)
-        self.platform.calm()
+        """Play all steps, then end all faults and run until nothing is left to do; return the evidence."""
+        self.play_steps(self.scenario.steps)
+        self.platform.end_faults()
         self.world.now += 120.0
-        # A lease that was given before the clock was set back ends later: wait for it.
+        # A lease from before the clock was set back ends later: wait for it.
         self.world.wall_offset = self._latest_offset
-        self.evidence.calm_since = self.world.now
+        self.evidence.faults_ended_at = self.world.now
         for job in self.scenario.jobs:
-            self._calm_down(job)
+            self._finish_job(job)
         return self.evidence
 
-    def step_by_step(self, steps: Sequence[Step]) -> None:
-        """Play steps one after another, and those alongside at once."""
+    def play_steps(self, steps: Sequence[Step]) -> None:
+        """Play steps one after another; those marked `alongside` run at the same time."""
         left = list(steps)
         while left:
             together = [left.pop(0)]
@@ -147,61 +147,59 @@ class History:
                 together.append(left.pop(0))
             self._play(together)
 
-    def _calm_down(self, job: str) -> None:
-        """Do what an operator does the next morning: see to each run that left something, then run the file again."""
-        for run_id in [reported.run_id for reported in self.evidence.reported if reported.step.job == job]:
+    def _finish_job(self, job: str) -> None:
+        """Do an operator's work of the next morning: resume and rerun each run, then run the file again."""
+        for run_id in [result.run_id for result in self.evidence.results if result.step.job == job]:
             if run_id is not None:
-                self._play([Step("resume", job, run_id=run_id, most_failures=_MANY, max_invalid=_ALL)])
+                self._play([Step("resume", job, run_id=run_id, most_failures=_UNBOUNDED, max_invalid=_ALL)])
                 self._play([self._rerun(job, run_id)])
         if self.scenario.fixes:
             self._play([Step("fix", job, max_invalid=_ALL)])
             self._play([self._rerun(job)])
-        self._play([Step("run", job, night=self.scenario.nights, max_invalid=_ALL)])
-        for _ in range(_CALM_ROUNDS):
-            if self.evidence.reported[-1].exit_code in (0, None):
+        self._play([Step("run", job, day=self.scenario.days, max_invalid=_ALL)])
+        for _ in range(_FINAL_RERUNS):
+            if self.evidence.results[-1].exit_code in (0, None):
                 break
             self._play([self._rerun(job)])
-        self._play([Step("run", job, night=self.scenario.nights, max_invalid=_ALL)])
+        self._play([Step("run", job, day=self.scenario.days, max_invalid=_ALL)])
 
     def _rerun(self, job: str, run_id: str | None = None) -> Step:
         return Step("rerun", job, run_id=run_id, new_keys=self.scenario.new_keys)
 
     def _play(self, together: list[Step]) -> None:
-        before = len(self.evidence.reported)
+        before = len(self.evidence.results)
         for step in together:
             self.world.now += step.pause_before
             self.world.wall_offset += step.clock_step
             self._latest_offset = max(self._latest_offset, self.world.wall_offset)
             self._start(step)
         self.world.run()
-        refused = [reported.step.job for reported in self.evidence.reported[before:] if reported.is_behind]
+        refused = [result.step.job for result in self.evidence.results[before:] if result.is_behind]
         if refused:
             self._resync(refused[0])
 
     def _resync(self, job: str) -> None:
-        """Do what the refusal says: run the newest export there is, and once more where that was cut short."""
-        nights = [
-            reported.step.night
-            for reported in self.evidence.reported
-            if reported.step.verb == "run" and reported.step.job == job
+        """Run the newest export with `--resync`, as the refusal says; again if the first one was killed."""
+        days = [
+            result.step.day for result in self.evidence.results if result.step.verb == "run" and result.step.job == job
         ]
-        night, dies_after = max(nights, default=1), self.scenario.resync_dies_after
+        day, dies_after = max(days, default=1), self.scenario.resync_dies_after
         for doomed in (dies_after, None) if dies_after is not None else (None,):
-            self._start(Step("run", job, night=night, resync=True, dies_after=doomed))
+            self._start(Step("run", job, day=day, resync=True, dies_after=doomed))
             self.world.run()
 
     def _start(self, step: Step) -> None:
-        if step.verb in _OF_THE_OPERATOR:
+        if step.verb in _FILE_STEPS:
             self.world.at(self.world.now, lambda: self._handle_files(step))
             return
         self._pids += 1
         process = Process(self.world, self._pids, step.dies_after, step.namespace)
-        reported = AnswerContent(step, self.world.now, requests_before=len(self.platform.journal.entries))
-        self.evidence.reported.append(reported)
+        result = CommandResult(step, self.world.now, requests_before=len(self.platform.journal.entries))
+        self.evidence.results.append(result)
         if step.frozen_after is not None:
             frozen_for = step.frozen_for
             self.world.at(self.world.now + step.frozen_after, lambda: _freeze(process, frozen_for))
-        process.spawn(lambda: _Command(self, process, reported).carry_out())
+        process.spawn(lambda: _Command(self, process, result).carry_out())
 
     def _handle_files(self, step: Step) -> None:
         now = self.world.now
@@ -210,18 +208,16 @@ class History:
                 self._backed_up_at = now if self.state.back_up() else None
             case "restore" if self._backed_up_at is not None:
                 self.state.restore(step.what)
-                self.evidence.losses.append(Loss(now, self._backed_up_at))
+                self.evidence.losses.append(LedgerLoss(now, self._backed_up_at))
             case "lose":
                 self.state.lose(step.what)
-                # Nothing is forgotten with the quotas, but nobody can tell.
-                self.evidence.losses.append(Loss(now, float("-inf")))
+                # Without the quotas nobody knows what was sent before.
+                self.evidence.losses.append(LedgerLoss(now, float("-inf")))
 
     def fixed_rows(self, job: str) -> str | None:
-        """Write the rows that the newest report of a job says are to be fixed, fixed; return the file's name."""
+        """Write the newest rows to fix of a job, fixed; return the file's name."""
         reports = [
-            reported.report
-            for reported in self.evidence.reported
-            if reported.step.job == job and reported.report is not None
+            result.report for result in self.evidence.results if result.step.job == job and result.report is not None
         ]
         self._fixes += 1
         name = f"{job}-fixed-{self._fixes}.csv"
@@ -231,17 +227,17 @@ class History:
         return None
 
     def transport(self, process: Process) -> Transport:
-        """Return a process's way to the platform."""
-        simulated = _Counted(process, self.platform, 10.0, self.evidence)
+        """Return a process's transport to the platform."""
+        simulated = _CountingTransport(process, self.platform, 10.0, self.evidence)
         return simulated if self._wire is None else WiredTransport(simulated, self._wire)
 
-    def is_dead(self, holder: str, here: LeaseOwner) -> bool:
-        """Return whether the process that holds a job is dead, as far as that can be seen."""
-        return is_dead(holder, here, began=lambda pid: self._began(pid, here.namespace))
+    def is_dead(self, owner: str, here: LeaseOwner) -> bool:
+        """Return whether the process that owns a job is dead, as far as `here` can see."""
+        return is_dead(owner, here, began=lambda pid: self._began(pid, here.namespace))
 
     def _began(self, pid: int, namespace: str) -> str | None:
         seen = [p for p in self.world.processes if (p.pid, p.namespace, p.is_dead) == (pid, namespace, False)]
-        return seen[0].holder.began if seen else None
+        return seen[0].owner.began if seen else None
 
 
 def _freeze(process: Process, seconds: float) -> None:
@@ -249,14 +245,14 @@ def _freeze(process: Process, seconds: float) -> None:
 
 
 def _copied(report: Path, world: World) -> Path:
-    """Keep a report as it is now: a resume of the run will write it again."""
-    # Several commands may end at one moment.
+    """Copy a report: a resume of the run will overwrite it."""
+    # Several commands may end at the same time.
     copies = len(list(report.parent.glob(f"{report.name} at *")))
     return Path(shutil.copytree(report, report.with_name(f"{report.name} at {world.now}, {copies}")))
 
 
-class _Counted(SimulatedTransport):
-    """Counts what leaves, whether it arrives or not."""
+class _CountingTransport(SimulatedTransport):
+    """Counts the requests that leave, whether they arrive or not."""
 
     def __init__(self, process: Process, platform: Platform, timeout: float, evidence: Evidence) -> None:
         super().__init__(process, platform, timeout)
@@ -270,43 +266,43 @@ class _Counted(SimulatedTransport):
 
 
 class _Command:
-    def __init__(self, history: History, process: Process, reported: AnswerContent) -> None:
+    def __init__(self, history: History, process: Process, result: CommandResult) -> None:
         self._history = history
         self._process = process
-        self._reported = reported
+        self._result = result
         self._clock = ProcessClock(process)
 
     def carry_out(self) -> None:
-        reported, process = self._reported, self._process
+        result, process = self._result, self._process
         try:
             files = self._act()
             if files is None:
-                reported.exit_code = 0
+                result.exit_code = 0
             elif isinstance(files, NothingDone):
-                reported.exit_code = files.exit_code
+                result.exit_code = files.exit_code
             else:
-                reported.exit_code = files.summary.exit_code
-                reported.report = _copied(files.folder, process.world)
+                result.exit_code = files.summary.exit_code
+                result.report = _copied(files.folder, process.world)
         except Killed:
-            reported.was_killed = True
+            result.was_killed = True
         except (RunHeld, LedgerBehind, SettingsError, SourceError) as exc:
-            reported.error, reported.exit_code = str(exc), 2
-            reported.is_behind = isinstance(exc, LedgerBehind)
+            result.error, result.exit_code = str(exc), 2
+            result.is_behind = isinstance(exc, LedgerBehind)
         except PipelineError as exc:
-            reported.error, reported.exit_code = str(exc), 1
-        # The command has ended, and its process with it.
-        reported.ended_at = self._process.world.now
-        reported.requests_after = len(self._history.platform.journal.entries)
+            result.error, result.exit_code = str(exc), 1
+        # The process ends with its command.
+        result.ended_at = self._process.world.now
+        result.requests_after = len(self._history.platform.journal.entries)
         process.end()
 
     def _act(self) -> ReportFiles | NothingDone | None:
-        history, step = self._history, self._reported.step
+        history, step = self._history, self._result.step
         files = SimulatedFiles(self._process)
         config = config_of(history.scenario, history.folder, step)
         ledger = Ledger(
             config.ledger_path,
             self._clock,
-            self._process.holder,
+            self._process.owner,
             traces=traces_of(config),
             is_dead=history.is_dead,
             connect=files,
@@ -329,7 +325,7 @@ class _Command:
         return self._run(runner, ledger)
 
     def _run(self, runner: Runner, ledger: Ledger) -> ReportFiles | NothingDone:
-        step = self._reported.step
+        step = self._result.step
         until = None if step.until_after is None else self._clock.now() + timedelta(seconds=step.until_after)
         options = RunOptions(
             until=until,
@@ -349,23 +345,23 @@ class _Command:
         return runner.rerun(last, selection, options)
 
     def _last(self, ledger: Ledger) -> RunRecord | None:
-        step = self._reported.step
+        step = self._result.step
         if step.run_id is not None:
             return ledger.find(step.run_id)
         return next((run for run in ledger.recent(100) if run.job == step.job), None)
 
     def _begun(self, run: RunRecord, control: RunControl) -> None:
-        self._reported.run_id, self._reported.holds_since = run.run_id, self._process.world.now
-        if self._reported.step.signal_after is not None:
+        self._result.run_id, self._result.has_job_since = run.run_id, self._process.world.now
+        if self._result.step.signal_after is not None:
             self._process.world.at(
-                self._process.world.now + self._reported.step.signal_after,
+                self._process.world.now + self._result.step.signal_after,
                 lambda: None if self._process.is_dead else control.drain(Ending.INTERRUPTED, "signal"),
                 self._process,
             )
 
 
 def memory_folder() -> Path:
-    """Return a new folder in memory where there is such a thing: then a sync costs nothing."""
+    """Return a new folder in memory if the system has one: a sync then costs nothing."""
     shared_memory = Path("/dev/shm")
     return Path(tempfile.mkdtemp(prefix="backfill-sim-", dir=shared_memory if shared_memory.is_dir() else None))
 

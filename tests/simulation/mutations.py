@@ -332,8 +332,10 @@ def find(changes: tuple[Change, ...], seeds: int) -> str:
             (copy / file).write_text(source, encoding="utf-8")
         command = [sys.executable, "-m", "tests.simulation", "--seeds", str(seeds), "--stop-at-first"]
         ended = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
-        first = next(iter(ended.stdout.splitlines()), ended.stderr[-200:])
-        return f"found: {first[:150]}" if ended.returncode else "NOT FOUND"
+        if ended.returncode == 0:
+            return "NOT FOUND"
+        first = next(iter(ended.stdout.splitlines()), "")
+        return f"found: {first[:150]}" if first.startswith("seed") else f"NOT PLAYED: {ended.stderr[-200:]}"
 
 
 def main() -> int:

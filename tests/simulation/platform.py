@@ -1,8 +1,8 @@
 """
-A model of the platforms, and the network to them, that keeps a journal of what really happened.
+A model of the platforms and of the network to them, with a journal of all requests.
 
-It is told apart from the client only by what goes over the wire: method, headers, body. Requests reach it within the
-jitter of the network; what it applies it may apply at once or long after the client stopped waiting.
+It knows of the client only method, headers and body of a request. Requests arrive with a random delay. The platform may
+apply a request at once, or long after the client stopped waiting.
 """
 
 import json
@@ -20,27 +20,27 @@ from pipeline.write.ports import at_once
 from tests.simulation.strays import Stray, Strays
 from tests.simulation.world import Process, World
 
-# A refusal by which a row always fails: an answer with status 500.
+# A refusal with status 500: the row always fails.
 POISON = "HTTP 500"
 KEY_OF = {Api.CUMULATION: "out_biz_no", Api.STATE: "out_biz_no", Api.POINTS: "out_request_no"}
 
 
 def state_identity(fields: Mapping[str, str]) -> str:
-    """Return what a state is known by here: all that a row says of it. There may be several of one."""
+    """Return the identity of a state here: all fields of its row. Several rows may have the same."""
     return "|".join(fields[name] for name in _STATE)
 
 
 _STATE = ("out_biz_no", "out_principal_id", "user_id", "biz_state_code", "biz_data")
 
-# One way; there and back a request takes 20 to 120 ms.
+# Seconds of one way; a round trip takes 20 to 120 ms.
 _LEAST_SECONDS, _MOST_SECONDS = 0.01, 0.06
-# A connection that carried its last request longer ago is not used again.
+# A connection that was idle longer is not used again.
 _IDLE_SECONDS = 25.0
 
 
 @dataclass(frozen=True, slots=True)
-class Storm:
-    """What goes wrong in a stretch of time, each with its share of requests."""
+class FaultPeriod:
+    """The faults of a period of time, each with its share of requests."""
 
     begins: float
     ends: float
@@ -77,7 +77,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Journal:
-    """All requests, in the order of their arrival, and what was applied in the end."""
+    """All requests in order of arrival, and what was applied."""
 
     entries: list[Entry] = field(default_factory=list)
     applied: dict[str, str] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class Platform:
         api: Api,
         *,
         limit: float | None,
-        storms: list[Storm],
+        fault_periods: list[FaultPeriod],
         refusals: dict[str, str],
         strays: Strays,
         refuses_until: float = float("inf"),
@@ -103,41 +103,41 @@ class Platform:
         self.api = api
         self.journal = Journal()
         self.strays = strays
-        # Of connections that are opened anew; apart, so that the rest of a story does not hang on how many there are.
+        # For handshakes of new connections: their number must not change the rest of a scenario.
         self.handshakes = random.Random(0)
         self._limit = limit
-        self._storms = storms
+        self._fault_periods = fault_periods
         self._refusals = refusals
         self._refuses_until = refuses_until
         self._recent: deque[float] = deque()
 
-    def storm(self) -> Storm | None:
-        """Return what goes wrong now."""
+    def faults_now(self) -> FaultPeriod | None:
+        """Return the faults of the present time."""
         now = self.world.now
-        return next((storm for storm in self._storms if storm.begins <= now < storm.ends), None)
+        return next((period for period in self._fault_periods if period.begins <= now < period.ends), None)
 
-    def calm(self) -> None:
-        """Let the weather be good from now on."""
-        self._storms.clear()
-        self.strays.calm()
+    def end_faults(self) -> None:
+        """End all faults."""
+        self._fault_periods.clear()
+        self.strays.end_faults()
 
-    def arrive(self, entry: Entry, fate: str, apply_after: float) -> tuple[int, dict[str, Any], dict[str, str]]:
-        """Take in a request; return status, body and headers of the answer."""
+    def arrive(self, entry: Entry, fault: str, apply_after: float) -> tuple[int, dict[str, Any], dict[str, str]]:
+        """Handle a request; return status, body and headers of the answer."""
         entry.arrived_at = self.world.now
         self.journal.entries.append(entry)
         if self._is_over_quota():
             self.journal.over_quota += 1
             return self._throttled(entry, {})
-        if fate == "caller_refused":
+        if fault == "caller_refused":
             entry.decided = "caller_refused"
             return self._error(401, {Api.POINTS: "SIGN_ERROR"}.get(self.api, "invalid-signature"))
-        if fate == "throttled":
+        if fault == "throttled":
             return self._throttled(entry, {"retry-after": str(self.world.chance.randint(1, 5))})
-        if fate == "error_before":
+        if fault == "error_before":
             entry.decided = "error"
             return self._error(self.world.chance.choice([500, 502, 503]), "")
         status, body = self._judge(entry, apply_after)
-        if fate == "error_after":
+        if fault == "error_after":
             return self._error(500, "")
         return status, body, {}
 
@@ -161,7 +161,7 @@ class Platform:
         return status, {"code": code, "message": "x"} if code else {}, {}
 
     def _judge(self, entry: Entry, apply_after: float) -> tuple[int, dict[str, Any]]:
-        """Look at the request's merits, and apply it, now or later."""
+        """Decide on a request by its content, and apply it now or later."""
         refusal = self._refusals.get(entry.key) if self.world.now < self._refuses_until else None
         if refusal == POISON:
             entry.decided = "poisoned"
@@ -170,7 +170,7 @@ class Platform:
             entry.decided = "refused"
             return self._refused(refusal)
         known = self.journal.applied.get(entry.identity)
-        # No key is known of states: whatever differs is a change.
+        # States have no request key: any difference is a change.
         if known not in (None, entry.body) and self.api is not Api.STATE:
             entry.decided = "conflict"
             return self._refused("IDEMPOTENT_ERROR")
@@ -206,10 +206,10 @@ class Platform:
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """
-    One request on the network, and what came of it.
+    One request on the network and its result.
 
-    `noticed` is a stray answer that came over the kept connection before the request left, so that it went out over a
-    new one. `is_stray`: what came back is not the request's own answer, which comes behind it.
+    `noticed` is a stray answer that came over the kept connection before the request left, so that a new connection was
+    used. `is_stray`: the answer is a stray one; the request's own answer comes after it.
     """
 
     ends: Reply | Lost
@@ -220,14 +220,14 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A connection that carried a request, since when, and what comes over it unasked."""
+    """A connection that carried a request at `left_at`, and the stray answer that comes over it."""
 
     left_at: float
     stray: Stray | None
 
 
 class SimulatedTransport:
-    """The network between one process and the platform. Each greenlet has a connection of its own."""
+    """The network between one process and the platform. Each greenlet has its own connection."""
 
     def __init__(self, process: Process, platform: Platform, timeout: float) -> None:
         self._process = process
@@ -239,7 +239,7 @@ class SimulatedTransport:
     def send(
         self, request: SignedRequest, depart: Callable[[], None] = at_once, *, fresh: bool = False
     ) -> Reply | Lost:
-        """Send once; the process may die before, while and after."""
+        """Send once; the process may die before, during and after."""
         return self.exchange(request, depart, fresh=fresh).ends
 
     def exchange(self, request: SignedRequest, depart: Callable[[], None], *, fresh: bool) -> Exchange:
@@ -264,13 +264,13 @@ class SimulatedTransport:
         return Exchange(ends, left_at, noticed, is_stray=is_stray)
 
     def _kept_by(self, worker: greenlet, *, fresh: bool) -> _Kept | None:
-        """Return the connection that a worker may use again; it keeps it no longer."""
+        """Take the kept connection of a worker, if it may be used again."""
         kept = self._kept.pop(worker, None)
         is_idle = kept is not None and self._process.world.now - kept.left_at > _IDLE_SECONDS
         return None if fresh or is_idle else kept
 
     def _round_trip(self, left_at: float, *, is_fresh: bool) -> RoundTrip:
-        """Return what the system measured: the least there and back, and of each connection its handshake."""
+        """Return the measured round trip: its shortest time, and the handshake of a new connection."""
         world, worker = self._process.world, getcurrent()
         is_first = worker not in self._connected
         self._connected.add(worker)
@@ -279,21 +279,21 @@ class SimulatedTransport:
         return RoundTrip(left_at, 2 * _LEAST_SECONDS, handshake)
 
     def _send(self, request: SignedRequest, stray: Stray | None, *, is_fresh: bool) -> tuple[Reply | Lost, bool]:
-        """Return what comes back, and whether that is the stray answer."""
+        """Return the answer, and whether it is a stray one."""
         world, chance = self._process.world, self._process.world.chance
-        fate = self._fate()
-        if fate == "not_connected":
+        fault = self._fault()
+        if fault == "not_connected":
             world.wait(0.01, self._process)
             return Lost(Loss.NOT_CONNECTED), False
         left_at, (forward, back) = world.steady(), _ways(chance)
         entry = self._entry(request)
         box: list[tuple[int, dict[str, Any], dict[str, str]]] = []
-        late = chance.uniform(0.0, 60.0) if fate == "late" else 0.0
-        if fate not in ("lost_before", "forged"):
-            world.at(world.now + forward, lambda: box.append(self._platform.arrive(entry, fate, late)))
-        is_lost = fate in ("lost_before", "lost_after", "late")
-        # Either the connection breaks, or nothing comes until the client stops waiting.
-        breaks = is_lost and fate != "late" and chance.random() < 0.5
+        late = chance.uniform(0.0, 60.0) if fault == "late" else 0.0
+        if fault not in ("lost_before", "forged"):
+            world.at(world.now + forward, lambda: box.append(self._platform.arrive(entry, fault, late)))
+        is_lost = fault in ("lost_before", "lost_after", "late")
+        # Either the connection breaks, or the client times out.
+        breaks = is_lost and fault != "late" and chance.random() < 0.5
         wait = self._timeout if is_lost and not breaks else forward if breaks else forward + back
         if stray is not None and stray.arrives_at < world.now + wait:
             world.wait(stray.arrives_at - world.now, self._process)
@@ -302,25 +302,25 @@ class SimulatedTransport:
         if is_lost:
             return Lost(Loss.CONNECTION_LOST if breaks else Loss.TIMEOUT), False
         round_trip = self._round_trip(left_at, is_fresh=is_fresh)
-        if fate == "forged":
-            # Somebody in between says that it was applied, and the platform never saw it.
-            forged = _reply(200, self._platform.success(json.loads(request.body)), {}, fate)
+        if fault == "forged":
+            # A forged answer: the platform never saw the request.
+            forged = _reply(200, self._platform.success(json.loads(request.body)), {}, fault)
             return replace(forged, round_trip=round_trip, is_fresh=is_fresh), False
         entry.answered, entry.answered_at = True, world.now
-        if fate == "cut":
+        if fault == "cut":
             return Lost(Loss.CUT_SHORT), False
-        return replace(_reply(*box[0], fate), round_trip=round_trip, is_fresh=is_fresh), False
+        return replace(_reply(*box[0], fault), round_trip=round_trip, is_fresh=is_fresh), False
 
-    def _fate(self) -> str:
-        storm = self._platform.storm()
-        if storm is None:
-            return "well"
+    def _fault(self) -> str:
+        faults = self._platform.faults_now()
+        if faults is None:
+            return "none"
         drawn = self._process.world.chance.random()
-        for name in storm.__slots__[2:]:
-            drawn -= getattr(storm, name)
+        for name in faults.__slots__[2:]:
+            drawn -= getattr(faults, name)
             if drawn < 0:
                 return name
-        return "well"
+        return "none"
 
     def _entry(self, request: SignedRequest) -> Entry:
         fields = json.loads(request.body)
@@ -339,41 +339,41 @@ class SimulatedTransport:
 
 
 def _ways(chance: random.Random) -> list[float]:
-    """Return how long a packet takes there, and another one back."""
+    """Return the delays of a packet, there and back, in seconds."""
     return [chance.uniform(_LEAST_SECONDS, _MOST_SECONDS) for _ in range(2)]
 
 
-def _reply(status: int, body: dict[str, Any], headers: dict[str, str], fate: str) -> Reply:
+def _reply(status: int, body: dict[str, Any], headers: dict[str, str], fault: str) -> Reply:
     is_success = status == 200 and body.get("code", "10000") == "10000"
     trust = Trust.VERIFIED if status == 200 else Trust.UNSIGNED_ERROR
-    if is_success and fate in ("bad_signature", "probe", "forged"):
-        trust = Trust.PROBE if fate == "probe" else Trust.BAD_SIGNATURE
+    if is_success and fault in ("bad_signature", "probe", "forged"):
+        trust = Trust.PROBE if fault == "probe" else Trust.BAD_SIGNATURE
     return Reply(status, {**headers, "trust": trust}, json.dumps(body).encode() if body else b"")
 
 
 class SimulatedSigner:
-    """Stands in for the signatures: the platform's answers say themselves how far they can be trusted."""
+    """Replaces signatures: each answer of the platform says how far it can be trusted."""
 
     def sign(self, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:
         """Return the request with its nonce."""
         return SignedRequest("POST", "/", {"nonce": nonce, "timestamp": at.isoformat()}, body)
 
     def open(self, reply: Reply, *, at: datetime) -> Opened:
-        """Return the answer as trusted as it says."""
+        """Return the answer with the trust that it names."""
         return Opened(Trust(reply.headers["trust"]), reply.body or None)
 
     def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:
-        """There are no keys to fetch."""
+        """Return None: there are no keys to fetch."""
         return None
 
     def can_verify(self) -> bool:
-        """There is nothing to verify with a key."""
+        """Return True: no key is needed."""
         return True
 
     def keys_due(self, at: datetime) -> bool:
-        """There are no keys to fetch."""
+        """Return False: there are no keys to fetch."""
         return False
 
     def learn_keys(self, reply: Reply, *, at: datetime) -> bool:
-        """There are no keys to learn."""
+        """Return False: there are no keys to learn."""
         return False

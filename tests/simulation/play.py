@@ -1,14 +1,14 @@
-"""Playing one seed from its start to the verdict of the checker."""
+"""Plays one seed and checks it."""
 
 from tests.simulation.checker import check, check_run
 from tests.simulation.history import SMALL_PIECES, Evidence, History, memory_folder, remove
-from tests.simulation.platform import Storm
-from tests.simulation.scenario import long_night, scenario_of
+from tests.simulation.platform import FaultPeriod
+from tests.simulation.scenario import long_run, scenario_of
 from tests.simulation.wire import Wire
 
 
 def play(seed: int, wire: Wire | None = None) -> Evidence:
-    """Play the history of a seed and check it; raise with the seed in the text when a promise is broken."""
+    """Play and check the history of a seed; an exception names the seed."""
     folder = memory_folder()
     try:
         evidence = History(scenario_of(seed, folder), folder, wire, SMALL_PIECES).play()
@@ -22,12 +22,14 @@ def play(seed: int, wire: Wire | None = None) -> Evidence:
         remove(folder)
 
 
-def play_night(hours: float, jobs: tuple[str, ...] = ("a",), storms: tuple[Storm, ...] = ()) -> Evidence:
-    """Play runs that share so many virtual hours of quota, one of each job, and check them."""
+def play_long_run(
+    hours: float, jobs: tuple[str, ...] = ("a",), fault_periods: tuple[FaultPeriod, ...] = ()
+) -> Evidence:
+    """Play and check runs that use this many virtual hours of quota, one run per job."""
     folder = memory_folder()
     try:
-        history = History(long_night(hours, folder, jobs, storms), folder)
-        history.step_by_step(history.scenario.steps)
+        history = History(long_run(hours, folder, jobs, fault_periods), folder)
+        history.play_steps(history.scenario.steps)
         check_run(history.evidence)
         return history.evidence
     finally:

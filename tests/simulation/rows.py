@@ -1,4 +1,4 @@
-"""What the exports of a history hold: rows that repeat, contradict each other, come in disorder, or can't be sent."""
+"""The exports of a history: duplicates, contradictions, disorder, and rows that cannot be sent."""
 
 import csv
 import random
@@ -14,7 +14,7 @@ COLUMNS = {
     Export.STATES: ["out_biz_no", "user_id", "out_principal_id", "biz_state_code", "biz_data", "updated_at"],
 }  # fmt: skip
 
-# Where a row is spoilt, and with what: then it can't be sent.
+# Columns and values that make a row invalid.
 SPOILT_COLUMNS = ["biz_time", "openid", "user_id"]
 SPOILT = frozenset({"", "wrong\x01"})
 
@@ -22,30 +22,30 @@ Row = dict[str, str]
 
 
 class Exports:
-    """The exports of a story: files for each job and night, and the keys of their rows."""
+    """The exports of a scenario: a file per job and day, and the keys of their rows."""
 
-    def __init__(self, export: Export, nights: int, chance: random.Random, *, swinging: bool) -> None:
+    def __init__(self, export: Export, days: int, chance: random.Random, *, alternating: bool) -> None:
         self._export = export
-        self._nights = nights
+        self._days = days
         self._chance = chance
-        self._swinging = swinging
+        self._alternating = alternating
         self.keys: list[str] = []
 
     def write(self, folder: Path, job: str) -> None:
         """Write the files of one job."""
         usual = float(self._chance.random() < 0.5)
-        for night in range(1, self._nights + 1):
-            # Now and then some rows say when they changed and others do not.
-            rows = self._rows(job, night, times=0.8 if self._chance.random() < 0.15 else usual)
+        for day in range(1, self._days + 1):
+            # Sometimes only some rows have a time of change.
+            rows = self._rows(job, day, times=0.8 if self._chance.random() < 0.15 else usual)
             self.keys += [row[COLUMNS[self._export][0]] for row in rows]
-            write_export(folder / f"{job}-{night}.csv", self._export, rows)
+            write_export(folder / f"{job}-{day}.csv", self._export, rows)
 
-    def _rows(self, job: str, night: int, *, times: float) -> list[Row]:
+    def _rows(self, job: str, day: int, *, times: float) -> list[Row]:
         chance = self._chance
         made: list[Row] = []
-        with_keys = chance.random() < 0.3 and not self._swinging
+        with_keys = chance.random() < 0.3 and not self._alternating
         for n in range(chance.choice([1, 4, 12, 30])):
-            row = self._row(job, night, n, made, with_keys=with_keys, with_times=chance.random() < times)
+            row = self._row(job, day, n, made, with_keys=with_keys, with_times=chance.random() < times)
             if chance.random() < 0.03:
                 self._contradict(row)
             if chance.random() < 0.05:
@@ -57,19 +57,19 @@ class Exports:
             chance.shuffle(made)
         return made
 
-    def _row(self, job: str, night: int, n: int, made: list[Row], *, with_keys: bool, with_times: bool) -> Row:
+    def _row(self, job: str, day: int, n: int, made: list[Row], *, with_keys: bool, with_times: bool) -> Row:
         match self._export:
             case Export.POINTS:
-                return self._balance(job, night, n, with_keys=with_keys, with_times=with_times)
+                return self._balance(job, day, n, with_keys=with_keys, with_times=with_times)
             case Export.STATES:
-                return self._state(job, night, with_times=with_times)
+                return self._state(job, day, with_times=with_times)
             case Export.TASKS:
                 return {**self._common(job), "out_biz_no": f"{job}{n}", "times": self._chance.choice(["", "1", "3"])}
             case Export.ORDERS:
                 return self._order(job, n, made)
 
     def _contradict(self, row: Row) -> None:
-        """Let a row name another user for its agreement or card than all others do."""
+        """Make a row name another user for its agreement or card."""
         if self._export is Export.POINTS:
             row["openid"] += "x"
         elif self._export is not Export.STATES:
@@ -79,20 +79,20 @@ class Exports:
         user = f"20880000000000{self._chance.randrange(4)}{job == 'a':d}"
         return {"user_id": user, "agreement_no": f"agr{user}", "biz_time": "2025-11-20 10:00:00"}
 
-    def _balance(self, job: str, night: int, n: int, *, with_keys: bool, with_times: bool) -> Row:
+    def _balance(self, job: str, day: int, n: int, *, with_keys: bool, with_times: bool) -> Row:
         card = self._chance.randrange(8)
-        # Swinging, all balances come back: those of the third night are those of the first.
-        points = night % 2 if self._swinging else self._chance.randrange(2)
+        # If alternating, the balances of the third day are those of the first.
+        points = day % 2 if self._alternating else self._chance.randrange(2)
         return {
-            "out_request_no": f"{job}{night}-{n}" if with_keys else "",
+            "out_request_no": f"{job}{day}-{n}" if with_keys else "",
             "openid": f"o{job}{card}",
             "user_card_code": f"{job}{card:04}",
             "point_balance": str(points),
-            "updated_at": f"2025-11-{20 + night} 0{self._chance.randrange(9)}:00:00" if with_times else "",
+            "updated_at": f"2025-11-{20 + day} 0{self._chance.randrange(9)}:00:00" if with_times else "",
         }
 
-    def _state(self, job: str, night: int, *, with_times: bool) -> Row:
-        """Return one of few states, so that they come back; now and then the object is another user's."""
+    def _state(self, job: str, day: int, *, with_times: bool) -> Row:
+        """Return one of a few states, so that they come back; sometimes the object has another user."""
         chance, thing = self._chance, self._chance.randrange(10)
         user = chance.randrange(3) if chance.random() < 0.1 else thing % 3
         return {
@@ -100,7 +100,7 @@ class Exports:
             "out_principal_id": chance.choice(["film"] * 9 + ["book"]),
             "biz_state_code": chance.choice(["NEW", "PAID", "DONE"]),
             "biz_data": chance.choice(['{"n":1}'] * 5 + ['{"n":2}']),
-            "updated_at": f"2025-11-{20 + night} 0{chance.randrange(6)}:00:00" if with_times else "",
+            "updated_at": f"2025-11-{20 + day} 0{chance.randrange(6)}:00:00" if with_times else "",
         }  # fmt: skip
 
     def _order(self, job: str, n: int, made: list[Row]) -> Row:
@@ -114,27 +114,27 @@ class Exports:
 
 
 def many_balances(folder: Path, job: str, count: int) -> None:
-    """Write an export of balances of so many cards."""
+    """Write an export of balances of `count` cards."""
     columns = COLUMNS[Export.POINTS]
     cells = (("", f"o{job}{n}", f"{job}{n:08}", str(n % 7), "") for n in range(count))
     write_export(folder / f"{job}-1.csv", Export.POINTS, [dict(zip(columns, row, strict=True)) for row in cells])
 
 
-def balances_with_keys(folder: Path, job: str, nights: int, chance: random.Random) -> None:
-    """Write exports of some nights that hold the same few cards, each row with a request key of its own."""
+def balances_with_keys(folder: Path, job: str, days: int, chance: random.Random) -> None:
+    """Write exports of several days with the same few cards; each row has its own request key."""
     with_times = chance.random() < 0.5
-    for night in range(1, nights + 1):
+    for day in range(1, days + 1):
         rows = [
             {
-                "out_request_no": f"{job}{night}-{card}",
+                "out_request_no": f"{job}{day}-{card}",
                 "openid": f"o{job}{card}",
                 "user_card_code": f"{job}{card:04}",
                 "point_balance": str(chance.randrange(2)),
-                "updated_at": f"2025-11-1{night} 08:00:00" if with_times else "",
+                "updated_at": f"2025-11-1{day} 08:00:00" if with_times else "",
             }
             for card in range(8)
         ]
-        write_export(folder / f"{job}-{night}.csv", Export.POINTS, rows)
+        write_export(folder / f"{job}-{day}.csv", Export.POINTS, rows)
 
 
 def many_orders(folder: Path, job: str, count: int) -> None:

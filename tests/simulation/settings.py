@@ -1,4 +1,4 @@
-"""The config of a simulated job: what a scenario says of it, and accounts that nobody signs for."""
+"""The config of a simulated job, with accounts that need no keys."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,13 +11,13 @@ from tests.simulation.scenario import Scenario, Step
 
 
 def config_of(scenario: Scenario, folder: Path, step: Step) -> Config:
-    """Return the config in a history's folder, as it is at one step of it."""
+    """Return the config of a history at one step."""
     job = Job(
         name=step.job,
         export=scenario.export,
         api=scenario.api,
         account="account",
-        inputs=(f"{step.job}-{step.night}.csv",),
+        inputs=(f"{step.job}-{step.day}.csv",),
         rate=scenario.rate_of(step.job),
         concurrency=scenario.concurrency,
         timeout_s=10.0,

@@ -1,4 +1,4 @@
-"""The folder of a ledger as an operator handles it: copies that are restored, and files that are deleted."""
+"""The state folder as an operator handles it: copies that are restored, and files that are deleted."""
 
 import shutil
 import sqlite3
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class StateFolder:
-    """The folder of the ledger, as an operator handles it."""
+    """The folder of the ledger."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -15,11 +15,11 @@ class StateFolder:
 
     @property
     def ledger(self) -> Path:
-        """Where the ledger is."""
+        """The path of the ledger."""
         return self.folder / "ledger.db"
 
     def back_up(self) -> bool:
-        """Copy all files as docs/backup.md says; return whether there is anything to copy."""
+        """Copy all files as docs/backup.md says; return whether there is a ledger."""
         shutil.rmtree(self._copy, ignore_errors=True)
         self._copy.mkdir()
         for name in ("ledger.db", "ledger.db-quota"):
@@ -37,14 +37,14 @@ class StateFolder:
         return folder / "ledger.db-mark"
 
     def restore(self, what: str) -> None:
-        """Put the copy in the place of the ledger, or of all that lies there."""
+        """Replace the ledger, or all files, by the copy."""
         self.lose(what)
         for copy in [self._copy / "ledger.db"] if what == "ledger" else sorted(self._copy.iterdir()):
             shutil.copy(copy, self.folder / "arriving")
             (self.folder / "arriving").replace(self.folder / copy.name)
 
     def lose(self, what: str) -> None:
-        """Delete the ledger, its quotas, or all that lies there."""
+        """Delete the ledger, its quotas, or all files."""
         pattern = {"ledger": "ledger.db*", "quota": "ledger.db-quota*", "state": "*"}[what]
         for file in list(self.folder.glob(pattern)):
             if what != "ledger" or file.name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):

@@ -1,4 +1,4 @@
-"""What must hold of states: no object goes back, none is left behind, and what is told of them is so."""
+"""Promises about states: no older one after a newer one, none is left out, and true reports."""
 
 import json
 from collections import defaultdict
@@ -19,7 +19,7 @@ from tests.simulation.evidence import (
     row_of,
     run_of,
 )
-from tests.simulation.history import AnswerContent, Evidence
+from tests.simulation.history import CommandResult, Evidence
 from tests.simulation.platform import Entry, state_identity
 
 Object = tuple[str, str]
@@ -28,18 +28,18 @@ _CUT_OFF = frozenset({"deadline", "interrupted", "stopped"})
 
 
 def check_states(evidence: Evidence) -> None:
-    """Raise Broken with the first promise about states that the evidence contradicts."""
+    """Raise Broken for the first promise about states that the evidence contradicts."""
     _one_run_one_body(evidence)
     _one_number_at_a_time(evidence)
-    _none_goes_back(evidence)
-    _what_is_unchanged_is_held(evidence)
+    _no_older_after_a_newer(evidence)
+    _unchanged_is_held(evidence)
     _the_last_one_holds(evidence)
-    _blocked_is_only_what_waits(evidence)
-    _in_fair_weather_nothing_is_sent_twice(evidence)
+    _blocked_states_wait_for_an_open_one(evidence)
+    _without_faults_nothing_is_sent_twice(evidence)
 
 
 def _one_run_one_body(evidence: Evidence) -> None:
-    """Whatever a run sends for a row keeps its bytes, also where the mapping has changed since."""
+    """All requests of a run for one state have the same bytes, also after the mapping changed."""
     bodies: dict[tuple[str, str], str] = {}
     for entry in evidence.journal.entries:
         if bodies.setdefault((run_of(evidence, entry), entry.identity), entry.body) != entry.body:
@@ -47,7 +47,7 @@ def _one_run_one_body(evidence: Evidence) -> None:
 
 
 def _one_number_at_a_time(evidence: Evidence) -> None:
-    """States of one number go one after another, whichever users and principals they name."""
+    """States of one number go one after another, also with different users and principals."""
     numbers: dict[tuple[int, str], list[Entry]] = defaultdict(list)
     for entry in sorted(evidence.journal.entries, key=lambda entry: entry.sent_at):
         numbers[entry.process, entry.key].append(entry)
@@ -57,11 +57,11 @@ def _one_number_at_a_time(evidence: Evidence) -> None:
                 raise Broken(f"two states of one number at once: {before.identity} and {after.identity}")
 
 
-def _none_goes_back(evidence: Evidence) -> None:
+def _no_older_after_a_newer(evidence: Evidence) -> None:
     """
-    No state is applied after one of the same object that the exports say later.
+    No state is applied after a later one of the same object, by the order of the exports.
 
-    After a resync all states of an export go out once more, in their order.
+    After a resync all states of an export are sent again, in order.
     """
     places = _places(evidence)
     unchanged = _unchanged(evidence)
@@ -75,7 +75,7 @@ def _none_goes_back(evidence: Evidence) -> None:
             for ended_at, place in unchanged[thing]:
                 if ended_at <= entry.sent_at and newest is not None and newest.is_older(place):
                     newest = place
-            found = [place for run in _may_be_of(evidence, entry) for place in places[run, entry.identity]]
+            found = [place for run in _possible_runs(evidence, entry) for place in places[run, entry.identity]]
             later = [place for place in found if newest is None or not place.is_older(newest)]
             if found and not later:
                 raise Broken(f"object {thing}: {entry.identity} was applied after a later state")
@@ -87,53 +87,53 @@ def _older(one: Age, other: Age) -> Age:
 
 
 def _unchanged(evidence: Evidence) -> dict[Object, list[tuple[float, Age]]]:
-    """Return when runs ended that said of an object that it is as it was, and where they say so."""
+    """Return, by object, when a run ended that reported it as unchanged, and the age of that row."""
     began = _order_of_runs(evidence)
     found: dict[Object, list[tuple[float, Age]]] = defaultdict(list)
-    for reported, lines in reports(evidence):
-        for line in (line for line in lines if line["code"] == "unchanged" and reported.run_id):
+    for result, lines in reports(evidence):
+        for line in (line for line in lines if line["code"] == "unchanged" and result.run_id):
             row = row_of(evidence, line)
-            place = Age(row["updated_at"], (began[str(reported.run_id)], int(line["source_row"])))
-            found[_object_of(row)].append((reported.ended_at, place))
+            place = Age(row["updated_at"], (began[str(result.run_id)], int(line["source_row"])))
+            found[_object_of(row)].append((result.ended_at, place))
     return found
 
 
-def _may_be_of(evidence: Evidence, entry: Entry) -> Iterator[str]:
+def _possible_runs(evidence: Evidence, entry: Entry) -> Iterator[str]:
     """
     Yield the runs whose row a request may be for.
 
-    A run that left it unknown may have delivered it, and one that was killed may have meant to: whoever sends it then
-    settles that doubt.
+    A run that left the state unknown may have sent it, and so may one that was killed. The next request settles that
+    doubt.
     """
     yield run_of(evidence, entry)
-    for reported in evidence.reported:
-        if reported.run_id and reported.ended_at <= entry.sent_at and _is_doubtful(evidence, reported, entry):
-            yield reported.run_id
+    for result in evidence.results:
+        if result.run_id and result.ended_at <= entry.sent_at and _is_doubtful(evidence, result, entry):
+            yield result.run_id
 
 
-def _is_doubtful(evidence: Evidence, reported: AnswerContent, entry: Entry) -> bool:
-    if reported.was_killed or reported.report is None:
-        return reported.was_killed
-    lines = read(reported.report / "outcome.csv")
+def _is_doubtful(evidence: Evidence, result: CommandResult, entry: Entry) -> bool:
+    if result.was_killed or result.report is None:
+        return result.was_killed
+    lines = read(result.report / "outcome.csv")
     return any(line["status"] == "unknown" and _identity_of(row_of(evidence, line)) == entry.identity for line in lines)
 
 
-def _what_is_unchanged_is_held(evidence: Evidence) -> None:
-    """A state is left out as unchanged only where the platform holds it at some moment of the run."""
+def _unchanged_is_held(evidence: Evidence) -> None:
+    """A state is `unchanged` only if the platform holds it at some time of the run."""
     things = _by_object(evidence)
-    for reported, lines in reports(evidence):
-        began = min(other.began_at for other in evidence.reported if other.run_id == reported.run_id)
+    for result, lines in reports(evidence):
+        began = min(other.began_at for other in evidence.results if other.run_id == result.run_id)
         for line in (line for line in lines if line["code"] == "unchanged"):
             row = row_of(evidence, line)
             changes = _changes(things[_object_of(row)])
             before = [change for change in changes if change.sent_at < began]
-            held = before[-1:] + [change for change in changes if began <= change.sent_at <= reported.ended_at]
+            held = before[-1:] + [change for change in changes if began <= change.sent_at <= result.ended_at]
             if _identity_of(row) not in {change.identity for change in held}:
-                raise Broken(f"{reported.run_id} row {line['source_row']}: unchanged, and the platform held {held}")
+                raise Broken(f"{result.run_id} row {line['source_row']}: unchanged, and the platform held {held}")
 
 
 def _the_last_one_holds(evidence: Evidence) -> None:
-    """In the end the platform holds, for each object, the state that the export says last."""
+    """At the end the platform holds, for each object, the last state of the export."""
     things = _by_object(evidence)
     for job in evidence.scenario.jobs:
         for thing, rows in _rows_by_object(exports(evidence, job)[-1]).items():
@@ -145,10 +145,10 @@ def _the_last_one_holds(evidence: Evidence) -> None:
                 raise Broken(f"object {thing}: {changes[-1:]} was set last, not {last}")
 
 
-def _blocked_is_only_what_waits(evidence: Evidence) -> None:
-    """A state is blocked only behind an earlier one of its object that is open, and for more than the run's own end."""
+def _blocked_states_wait_for_an_open_one(evidence: Evidence) -> None:
+    """A state is blocked only behind an open one of its object, and not only by the end of its run."""
     doubtful_since = _doubtful_since(evidence)
-    for reported, lines in reports(evidence):
+    for result, lines in reports(evidence):
         for line in (line for line in lines if line["code"] == "earlier_state_open"):
             thing = _object_of(row_of(evidence, line))
             before = [
@@ -159,26 +159,26 @@ def _blocked_is_only_what_waits(evidence: Evidence) -> None:
                 and _object_of(row_of(evidence, other)) == thing
             ]
             is_behind = any(other["status"] == "unknown" or other["code"] not in _CUT_OFF for other in before)
-            if not is_behind and doubtful_since.get(thing, float("inf")) > reported.ended_at:
-                raise Broken(f"{reported.run_id} row {line['source_row']} is blocked, and nothing before it is open")
+            if not is_behind and doubtful_since.get(thing, float("inf")) > result.ended_at:
+                raise Broken(f"{result.run_id} row {line['source_row']} is blocked, and nothing before it is open")
 
 
 def _doubtful_since(evidence: Evidence) -> dict[Object, float]:
-    """Return since when an object may have been in doubt: a run was killed, or left a state of it unknown."""
+    """Return since when an object may be in doubt: a run was killed, or left a state of it unknown."""
     since: dict[Object, float] = defaultdict(lambda: float("inf"))
-    killed = min((reported.ended_at for reported in evidence.reported if reported.was_killed), default=float("inf"))
-    for reported, lines in reports(evidence):
+    killed = min((result.ended_at for result in evidence.results if result.was_killed), default=float("inf"))
+    for result, lines in reports(evidence):
         for line in (line for line in lines if line["status"] == "unknown"):
             thing = _object_of(row_of(evidence, line))
-            since[thing] = min(since[thing], reported.ended_at)
+            since[thing] = min(since[thing], result.ended_at)
     return {thing: min(killed, since[thing]) for thing in _by_object(evidence)}
 
 
-def _in_fair_weather_nothing_is_sent_twice(evidence: Evidence) -> None:
-    """Where every answer is heard, and no run is cut off, no object is told twice in a row what it holds."""
-    steps = [reported.step for reported in evidence.reported]
-    is_fair = not (evidence.scenario.storms or evidence.scenario.refusals or evidence.losses)
-    if is_fair and not any(step.dies_after or step.frozen_after or step.changed_mapping for step in steps):
+def _without_faults_nothing_is_sent_twice(evidence: Evidence) -> None:
+    """Without faults and kills, no object is sent the state that it already has."""
+    steps = [result.step for result in evidence.results]
+    has_no_faults = not (evidence.scenario.fault_periods or evidence.scenario.refusals or evidence.losses)
+    if has_no_faults and not any(step.dies_after or step.frozen_after or step.changed_mapping for step in steps):
         for thing, entries in _by_object(evidence).items():
             for before, after in pairwise(entry for entry in entries if entry.decided == "accepted"):
                 if before.body == after.body:
@@ -186,7 +186,7 @@ def _in_fair_weather_nothing_is_sent_twice(evidence: Evidence) -> None:
 
 
 def _changes(entries: list[Entry]) -> list[Entry]:
-    """Return the requests that changed an object: all that were accepted, but for those that say what it held."""
+    """Return the accepted requests that changed an object."""
     changes: list[Entry] = []
     for entry in sorted(entries, key=lambda entry: entry.sent_at):
         if entry.decided == "accepted" and (not changes or changes[-1].body != entry.body):
@@ -218,22 +218,22 @@ def _identity_of(row: Line) -> str:
 
 
 def is_sendable(row: Line) -> bool:
-    """Return whether nothing is wrong with a row by itself."""
+    """Return whether a row is valid by itself."""
     return bool(row["user_id"]) and all(value.isprintable() for value in row.values())
 
 
 def _places(evidence: Evidence) -> dict[tuple[str, str], list[Age]]:
     """
-    Return where the states stand that a run sends: in rows that were not left out, if there are any.
+    Return the ages of the states that a run sends: of rows that were not skipped, if there are any.
 
-    A rerun sends what another run staged. An old file that is run again counts as new.
+    A rerun sends rows that another run staged. An old file that runs again counts as new.
     """
     began = _order_of_runs(evidence)
     places: dict[tuple[str, str], list[tuple[bool, Age]]] = defaultdict(list)
     for run_id, lines in lines_of_runs(evidence).items():
-        # As the run told of each row last: one that ended while it read may tell a row as unsent that is then left out.
-        reported_last = {line["source_row"]: line for line in lines}
-        for line in (line for line in reported_last.values() if line["status"] != "invalid"):
+        # The last report of a row counts: it may be unsent where a run ended while it read, and skipped later.
+        last_lines = {line["source_row"]: line for line in lines}
+        for line in (line for line in last_lines.values() if line["status"] != "invalid"):
             row = row_of(evidence, line)
             place = Age(row["updated_at"], (began[run_id], int(line["source_row"])))
             places[run_id, _identity_of(row)].append((line["status"] == "skipped", place))
@@ -246,21 +246,21 @@ def _places(evidence: Evidence) -> dict[tuple[str, str], list[Age]]:
 
 def _order_of_runs(evidence: Evidence) -> dict[str, int]:
     """
-    Return of each run which command staged its rows.
+    Return the number of the command that staged the rows of each run.
 
-    One that was killed before it told its run's id is known by that of the `resume` that comes next.
+    A run that was killed before its id was known is identified by the next `resume`.
     """
     order: dict[str, int] = {}
     last: dict[str, str] = {}
     unnamed: dict[str, int] = {}
-    for number, reported in enumerate(evidence.reported):
-        job = reported.step.job
-        staged_by = reported.step.run_id or last.get(job)
-        is_copy = reported.step.verb == "rerun" and staged_by in order
+    for number, result in enumerate(evidence.results):
+        job = result.step.job
+        staged_by = result.step.run_id or last.get(job)
+        is_copy = result.step.verb == "rerun" and staged_by in order
         place = order[staged_by] if is_copy and staged_by else number
-        if reported.run_id is None:
+        if result.run_id is None:
             unnamed[job] = place
             continue
-        order.setdefault(reported.run_id, unnamed.get(job, place) if reported.step.verb == "resume" else place)
-        last[job] = reported.run_id
+        order.setdefault(result.run_id, unnamed.get(job, place) if result.step.verb == "resume" else place)
+        last[job] = result.run_id
     return order

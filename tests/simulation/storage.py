@@ -1,4 +1,4 @@
-"""Storage that a process may lose between any two statements that matter: what was committed stays."""
+"""Storage for a process that may die between any two statements. Committed data stays."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ class _Connection(sqlite3.Connection):
 
     @property
     def in_transaction(self) -> bool:
-        # A dead process rolls nothing back: whoever opens the file next does.
+        # A dead process does not roll back: the next one that opens the file does.
         if self.process.is_dead:
             raise Killed
         return super().in_transaction
@@ -44,7 +44,7 @@ class SimulatedFiles:
         self._class = type("Connection", (_Connection,), {"process": process})
 
     def __call__(self, path: Path, *, durable: bool = True) -> sqlite3.Connection:
-        """Open a file; the folder is in memory, so that a commit costs no time."""
+        """Open a file. Its folder is in memory, so a commit costs no time."""
         self._process.check()
         connection: sqlite3.Connection = sqlite3.connect(
             path.absolute().as_uri(), uri=True, timeout=0.0, isolation_level=None, factory=self._class

@@ -1,4 +1,4 @@
-"""Answers that nobody asked for: some server or proxy sends them over a connection, behind the answer to a request."""
+"""Stray answers: a server or proxy sends them behind the answer to a request."""
 
 import random
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ _SOON_SECONDS, _LATER_SECONDS = 0.03, 3.0
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """A second answer, and when the client can hear it."""
+    """A second answer, and when the client can read it."""
 
     reply: Reply
     arrives_at: float
@@ -18,10 +18,10 @@ class Stray:
 
 class Strays:
     """
-    Says which answers are followed by a stray one.
+    Decides which answers are followed by a stray one.
 
-    It refuses a row or the caller, says that an idle connection is given up, or says the same once more, signed. Drawn
-    from a chance of its own, so that a story without strays is as it was.
+    A stray answer refuses a row or the caller, says that an idle connection is closed, or repeats the signed answer. A
+    generator of its own leaves scenarios without strays unchanged.
     """
 
     def __init__(self, api: Api, share: float, seed: int) -> None:
@@ -29,12 +29,12 @@ class Strays:
         self._share = share
         self._chance = random.Random(f"strays of {seed}")
 
-    def calm(self) -> None:
-        """Let none come any more."""
+    def end_faults(self) -> None:
+        """Send no more of them."""
         self._share = 0.0
 
     def after(self, reply: Reply, now: float) -> Stray | None:
-        """Return what follows this answer, which came now."""
+        """Return the stray answer behind this one, which came at `now`."""
         if not self._share or self._chance.random() >= self._share:
             return None
         delay = self._chance.uniform(0.0, self._chance.choice([_SOON_SECONDS, _LATER_SECONDS]))

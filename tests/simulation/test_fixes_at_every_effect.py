@@ -11,8 +11,8 @@ from tests.simulation.history import Evidence, History, memory_folder, remove
 from tests.simulation.rows import Row, write_export
 from tests.simulation.scenario import Scenario, Step
 
-# After this the platform takes rows that it refused before: what goes out twice counts twice.
-_FORGIVEN_AFTER = 5.0
+# Virtual seconds after which the platform accepts rows that it refused: a row sent twice counts twice.
+_ACCEPTED_AFTER = 5.0
 
 
 def row(number: int, **changes: str) -> Row:
@@ -24,22 +24,22 @@ def row(number: int, **changes: str) -> Row:
 
 
 def played(seed: int, steps: tuple[Step, ...]) -> Evidence:
-    """Play steps over an export of which two rows are invalid and three refused; return the evidence, checked."""
+    """Play steps over an export with 2 invalid and 3 refused rows; return the evidence, checked."""
     folder = memory_folder()
     try:
         invalid = [row(number, biz_time="") for number in (1, 2)]
         write_export(folder / "a-1.csv", Export.ORDERS, [row(0), *invalid, *(row(number) for number in (3, 4, 5))])
         scenario = Scenario(
             seed=seed, export=Export.ORDERS, api=Api.CUMULATION, rate=100.0, limit=100.0, concurrency=2,
-            max_attempts=2, outage_limit=30.0, jobs=("a",), nights=1, storms=(), steps=steps,
+            max_attempts=2, outage_limit=30.0, jobs=("a",), days=1, fault_periods=(), steps=steps,
             refusals=dict.fromkeys(("a3", "a4", "a5"), "INVALID_PARAMETER"), fixes=True,
-            refuses_until=_FORGIVEN_AFTER,
+            refuses_until=_ACCEPTED_AFTER,
         )  # fmt: skip
         evidence = History(scenario, folder).play()
         check(evidence)
-        last = evidence.reported[-1].report
+        last = evidence.results[-1].report
         assert last is not None
-        # Somebody may have overlooked a row each time.
+        # A row may stay unfixed each time.
         left = {(line["status"], line["code"]) for line in read(last / "outcome.csv")}
         assert {each for each in left if each[0] not in ("succeeded", "skipped")} <= {("invalid", "field_missing")}
     finally:
@@ -49,10 +49,10 @@ def played(seed: int, steps: tuple[Step, ...]) -> Evidence:
 
 @pytest.mark.parametrize("seed", [0, 2])
 def test_a_fixing_run_may_die_at_any_of_its_effects(seed: int) -> None:
-    """Whether the fix or the export is run next, and whatever the fix changed: at rest every row counted once."""
+    """Each row counts once at the end, for any fix, and whichever of fix and export runs next."""
     for dies_after in count():
-        fix = Step("fix", "a", dies_after=dies_after, pause_before=2 * _FORGIVEN_AFTER)
+        fix = Step("fix", "a", dies_after=dies_after, pause_before=2 * _ACCEPTED_AFTER)
         evidence = played(seed, (Step("run", "a"), fix, Step("run", "a")))
-        if not evidence.reported[1].was_killed:
+        if not evidence.results[1].was_killed:
             break
     assert dies_after > 10

@@ -1,9 +1,9 @@
-"""The promises of delivery, held against a thousand histories of faults, crashes and restarts."""
+"""The promises of delivery, checked over 1,000 histories of faults, crashes and restarts."""
 
 import pytest
 
-from tests.simulation.platform import Storm
-from tests.simulation.play import play, play_night
+from tests.simulation.platform import FaultPeriod
+from tests.simulation.play import play, play_long_run
 from tests.simulation.wire import TRANSPORTS, wired
 
 _SEEDS, _BATCH = 1000, 25
@@ -12,13 +12,13 @@ _WIRED_SEEDS = 50
 
 @pytest.mark.parametrize("first", range(0, _SEEDS, _BATCH))
 def test_every_promise_holds_in_every_history(first: int) -> None:
-    """Whatever goes wrong, in whatever order, no history contradicts a promise; see checker.py for the promises."""
+    """No history contradicts a promise; see checker.py for the promises."""
     for seed in range(first, first + _BATCH):
         play(seed)
 
 
 def test_a_seed_plays_the_same_history_again() -> None:
-    """A seed fixes all: the same requests leave at the same moments, with the same fate."""
+    """The same seed gives the same requests at the same times, with the same faults."""
     first, second = (play(seed) for seed in (11, 11))
 
     assert first.journal == second.journal
@@ -27,22 +27,22 @@ def test_a_seed_plays_the_same_history_again() -> None:
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_history_is_the_same_over_either_transport(transport: str) -> None:
-    """Whatever becomes of requests, each transport sends once what was signed, and tells what came of it."""
+    """Each transport sends a signed request once and returns the same result."""
     with wired(transport) as wire:
         for seed in range(_WIRED_SEEDS):
             assert play(seed, wire).journal == play(seed).journal
 
 
 def test_the_quota_is_used_and_never_exceeded() -> None:
-    """At round trips of 20 to 120 ms a run uses 95 % of its quota, and no second sees more than the limit."""
-    sent = [entry.sent_at for entry in play_night(hours=0.2).journal.entries]
+    """At round trips of 20 to 120 ms a run uses 95 % of its quota, and no second has more than the limit."""
+    sent = [entry.sent_at for entry in play_long_run(hours=0.2).journal.entries]
 
     assert len(sent) / (5.0 * (sent[-1] - sent[0])) >= 0.95
 
 
 def test_two_runs_share_a_quota_fairly() -> None:
-    """Of two runs on one merchant each gets between 40 and 60 % of the requests, as long as both have some left."""
-    entries = play_night(hours=0.1, jobs=("a", "b")).journal.entries
+    """2 runs of one merchant each get 40 to 60 % of the requests while both have rows left."""
+    entries = play_long_run(hours=0.1, jobs=("a", "b")).journal.entries
     both = entries[: int(len(entries) * 0.8)]
 
     share = sum(entry.process == 1 for entry in both) / len(both)
@@ -52,8 +52,8 @@ def test_two_runs_share_a_quota_fairly() -> None:
 
 @pytest.mark.parametrize("kind", ["error_before", "error_after", "lost_before", "lost_after", "not_connected"])
 def test_an_outage_is_waited_out_with_few_requests(kind: str) -> None:
-    """Over an outage of two hours a run sends at most a tenth more requests than it has rows, and ends well."""
-    evidence = play_night(hours=0.1, storms=(Storm(60.0, 7260.0, **{kind: 1.0}),))
+    """Over an outage of 2 hours a run sends at most 1.1 requests per row, and completes."""
+    evidence = play_long_run(hours=0.1, fault_periods=(FaultPeriod(60.0, 7260.0, **{kind: 1.0}),))
 
-    assert [reported.exit_code for reported in evidence.reported] == [0]
+    assert [result.exit_code for result in evidence.results] == [0]
     assert evidence.sent <= 1.1 * 1800

@@ -1,4 +1,4 @@
-"""What must hold of rows that somebody fixed: each counts once."""
+"""The promise about fixed rows: each counts once."""
 
 import re
 from collections import defaultdict
@@ -8,16 +8,16 @@ from tests.simulation.history import Evidence
 from tests.simulation.losses import may_be_lost
 from tests.simulation.options import family_of
 
-# What a fixed row's key has more than the export's, where it got another one, and the number of a task's completion.
+# Suffixes of a key: that of a fix, and the number of a task's completion.
 _OTHER_KEY = re.compile(r"f\d+")
 _PART = re.compile(r"-\d+$")
 
 
 def check_fixes(evidence: Evidence) -> None:
     """
-    Raise Broken where a row counts in two variants: as it was, and as somebody fixed it.
+    Raise Broken if a row counts in two variants: unfixed and fixed.
 
-    A ledger that was lost does not know of a fix; somebody may then fix the row once more, under another key.
+    A lost ledger does not know of a fix. The row may then be fixed again under another key.
     """
     variants: dict[str, set[str]] = defaultdict(set)
     end = float("inf")

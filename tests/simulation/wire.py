@@ -1,8 +1,8 @@
 """
-The program's own transports within a history: each answer reaches it over a real connection, from a server in here.
+The program's own transports in a history: each answer reaches them over a real connection.
 
-When and how an exchange ends is for the simulated network to say. It is then done once more, for real, in no virtual
-time: what the transport makes of it is what the program gets. So either transport has to come to the same history.
+The simulated network decides when and how an exchange ends. The exchange is then repeated over a real connection in no
+virtual time, and the program gets the result. So both transports must give the same history.
 """
 
 import socket
@@ -27,59 +27,59 @@ TRANSPORTS: dict[str, Callable[[Endpoint, Callable[[], float]], Network]] = {
 
 
 class Wire:
-    """Carries one exchange after another; how each ends was said before."""
+    """Repeats exchanges over a real connection."""
 
     def __init__(self, server: Loopback, open_network: Callable[[Endpoint, Callable[[], float]], Network]) -> None:
         self._server = server
         self._open_network = open_network
         self._now = 0.0
-        with socket.create_server(("127.0.0.1", 0)) as unheard:
-            self._nobody = f"http://127.0.0.1:{unheard.getsockname()[1]}"
+        with socket.create_server(("127.0.0.1", 0)) as unused:
+            self._unused_url = f"http://127.0.0.1:{unused.getsockname()[1]}"
 
-    def way(self, *, leads_nowhere: bool = False) -> "_Way":
-        """Return a way of one worker's own, with nothing kept yet."""
-        url = self._nobody if leads_nowhere else self._server.url
-        return _Way(self._open_network(Endpoint(url), lambda: self._now))
+    def client(self, *, is_unreachable: bool = False) -> "_Client":
+        """Return a client for one worker, without a connection yet."""
+        url = self._unused_url if is_unreachable else self._server.url
+        return _Client(self._open_network(Endpoint(url), lambda: self._now))
 
-    def carry(self, way: "_Way", request: SignedRequest, exchange: Exchange, *, fresh: bool) -> Reply | Lost:
-        """Send a request, have the exchange go like that, and return what the transport makes of it."""
+    def carry(self, client: "_Client", request: SignedRequest, exchange: Exchange, *, fresh: bool) -> Reply | Lost:
+        """Send a request, let the server act as in the exchange, and return the transport's result."""
         server, ends = self._server, exchange.ends
         if exchange.noticed is not None:
-            assert way.connection is not None
-            deliver(way.connection, _act(exchange.noticed))
+            assert client.connection is not None
+            deliver(client.connection, _act(exchange.noticed))
         own = says("200 OK", b"{}")
         server.acts[:] = [follows(_act(ends), own) if exchange.is_stray else _act(ends)]
         self._now = exchange.left_at
-        answer = way.network.send(request, fresh=fresh)
-        ((came, way.connection),) = zip(server.requests, server.came_over, strict=True)
+        answer = client.network.send(request, fresh=fresh)
+        ((came, client.connection),) = zip(server.requests, server.came_over, strict=True)
         server.requests.clear()
         server.came_over.clear()
         _check(came, request)
         if isinstance(answer, Reply) and isinstance(ends, Reply):
             assert answer.is_fresh == ends.is_fresh
-            # How long it took is virtual.
+            # Durations are virtual.
             return replace(answer, round_trip=ends.round_trip)
-        # Nobody waits for what never comes: the server ends the wait.
+        # The server closes instead of letting the client time out.
         is_late = isinstance(ends, Lost) and ends.cause is Loss.TIMEOUT
         is_lost = isinstance(answer, Lost) and answer.cause is Loss.CONNECTION_LOST
         return ends if is_late and is_lost else answer
 
 
 @dataclass(slots=True)
-class _Way:
-    """The transport of one worker, and the server's end of the connection that it used last."""
+class _Client:
+    """The transport of one worker, and the server's end of its last connection."""
 
     network: Network
     connection: socket.socket | None = None
 
 
 class WiredTransport:
-    """A simulated network at whose end there is a real one."""
+    """A simulated network that ends in a real one."""
 
     def __init__(self, simulated: SimulatedTransport, wire: Wire) -> None:
         self._simulated = simulated
         self._wire = wire
-        self._ways: dict[greenlet, _Way] = {}
+        self._clients: dict[greenlet, _Client] = {}
 
     def send(
         self, request: SignedRequest, depart: Callable[[], None] = at_once, *, fresh: bool = False
@@ -87,16 +87,16 @@ class WiredTransport:
         """Send once."""
         exchange, worker = self._simulated.exchange(request, depart, fresh=fresh), getcurrent()
         if exchange.ends == Lost(Loss.NOT_CONNECTED):
-            self._ways.pop(worker, None)
-            return self._wire.way(leads_nowhere=True).network.send(request)
-        if worker not in self._ways:
-            self._ways[worker] = self._wire.way()
-        return self._wire.carry(self._ways[worker], request, exchange, fresh=fresh)
+            self._clients.pop(worker, None)
+            return self._wire.client(is_unreachable=True).network.send(request)
+        if worker not in self._clients:
+            self._clients[worker] = self._wire.client()
+        return self._wire.carry(self._clients[worker], request, exchange, fresh=fresh)
 
 
 @contextmanager
 def wired(name: str) -> Iterator[Wire]:
-    """Set up a wire for one of the transports."""
+    """Make a wire for one of the transports."""
     with serving(Loopback()) as server:
         yield Wire(server, TRANSPORTS[name])
 
@@ -112,7 +112,7 @@ def _act(ends: Reply | Lost) -> Phase:
 
 
 def _check(came: bytes, request: SignedRequest) -> None:
-    """Make sure that what came is what was signed."""
+    """Assert that the bytes that came are the signed ones."""
     head, _, body = came.partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)

@@ -1,8 +1,8 @@
 """
 Virtual time: one thread, many greenlets, and one order of events that a seed fixes.
 
-Whoever waits hands over to the hub, which takes the next event; so nothing runs between two waits, every effect can be
-counted, and a process can die between any two of them.
+A waiting greenlet switches to the hub, which runs the next event. Nothing runs between two waits, so every effect can
+be counted, and a process can die between any two of them.
 """
 
 import heapq
@@ -21,7 +21,7 @@ _MOST_EVENTS = 2_000_000
 
 
 class Killed(BaseException):
-    """The process is dead: nothing it does has an effect any more."""
+    """The process is dead: it has no effects any more."""
 
 
 class Livelock(AssertionError):
@@ -39,7 +39,7 @@ class _Event:
 
 
 class World:
-    """Time, chance, and whatever is going to happen."""
+    """Time, randomness, and all future events."""
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -60,14 +60,14 @@ class World:
         return self.now + 1000.0
 
     def at(self, when: float, act: Callable[[], None], owner: "Process | None" = None) -> _Event:
-        """Let something happen; what happens at one moment happens in an order of chance."""
+        """Add an event; events of the same time run in random order."""
         self._serial += 1
         event = _Event(max(when, self.now), self.chance.random(), self._serial, act, owner)
         heapq.heappush(self._queue, event)
         return event
 
     def run(self) -> None:
-        """Let everything happen until nothing is left."""
+        """Run all events until none is left."""
         while self._queue:
             event = heapq.heappop(self._queue)
             if event.cancelled:
@@ -83,19 +83,19 @@ class World:
             event.act()
 
     def wait(self, seconds: float, owner: "Process") -> "Sleep":
-        """Hand over to the hub for that long; returns the sleep, so that others can end it early."""
+        """Switch to the hub for this many seconds; return the sleep, so that others can end it early."""
         sleep = Sleep(self, owner)
         sleep.begin(seconds)
         return sleep
 
     @property
     def hub(self) -> greenlet:
-        """The greenlet that takes events."""
+        """The greenlet that runs events."""
         return self._hub
 
 
 class Sleep:
-    """One greenlet's waiting."""
+    """The waiting of one greenlet."""
 
     def __init__(self, world: World, owner: "Process") -> None:
         self._world = world
@@ -115,7 +115,7 @@ class Sleep:
         owner.check()
 
     def end(self) -> None:
-        """Let the sleeper go on at once."""
+        """Wake the sleeper at once."""
         if self._event is not None:
             self._event.cancelled = True
         self._event = self._world.at(self._world.now, self._sleeper.switch, self._owner)
@@ -123,9 +123,9 @@ class Sleep:
 
 class Process:
     """
-    A process: greenlets and files that die together, after so many effects if it is doomed.
+    A process: greenlets and files that die together, after `dies_after` effects if given.
 
-    Those of another namespace can't be seen, as from one container into another on the same host.
+    Processes of another namespace cannot be seen, as from one container into another on the same host.
     """
 
     def __init__(self, world: World, pid: int, dies_after: int | None = None, namespace: str = "one") -> None:
@@ -141,8 +141,8 @@ class Process:
         world.processes.append(self)
 
     @property
-    def holder(self) -> LeaseOwner:
-        """Who this is in the ledger."""
+    def owner(self) -> LeaseOwner:
+        """This process as the ledger names it."""
         return LeaseOwner(host="host", boot="boot", pid=self.pid, began="0", namespace=self.namespace)
 
     def spawn(self, act: Callable[[], None]) -> None:
@@ -161,7 +161,7 @@ class Process:
         return body
 
     def check(self) -> None:
-        """Raise Killed once the process is dead."""
+        """Raise Killed if the process is dead."""
         if self.is_dead:
             raise Killed
 
@@ -174,12 +174,12 @@ class Process:
             raise Killed
 
     def end(self) -> None:
-        """End in good order: files are closed, and whoever still runs is stopped."""
+        """End normally: close files and stop all greenlets."""
         if not self.is_dead:
             self.kill()
 
     def kill(self) -> None:
-        """Die: what was not committed is gone."""
+        """Die: uncommitted data is lost."""
         self.is_dead = True
         self.frozen_until = 0.0
         for sleep in self.asleep:
@@ -205,7 +205,7 @@ class ProcessClock:
         return self._process.world.steady()
 
     def sleep(self, seconds: float) -> None:
-        """Wait that long, or until woken."""
+        """Wait for this many seconds, or until woken."""
         self._process.check()
         if self._woken:
             seconds = 0.0

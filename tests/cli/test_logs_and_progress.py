@@ -1,4 +1,4 @@
-"""Logs and progress: on stderr, in a form of their own, and without secrets."""
+"""Logs and progress on stderr, without secrets."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from tests.moved_clock import MovedClock
 
 
 class Terminal(io.StringIO):
-    """A stream that people look at."""
+    """A stream that is a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -23,7 +23,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def logs() -> Iterator[None]:
-    """Leave logging as it was."""
+    """Restore logging after the test."""
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     yield
@@ -35,50 +35,50 @@ def logs() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("logs")
-def test_logs_as_json_are_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each log line is one object, whatever its message holds, and none goes to stdout."""
+def test_json_logs_have_one_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each log line is one JSON object, for any message; nothing is written to stdout."""
     set_up_logs("json")
     log.warning('a "quoted"\nmessage 好')
-    said = capsys.readouterr()
-    messages = json.loads(said.err)
+    output = capsys.readouterr()
+    messages = json.loads(output.err)
 
-    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert (output.out, output.err.count("\n")) == ("", 1)
     assert (messages["level"], messages["logger"]) == ("warning", "backfill")
     assert messages["at"].endswith("+00:00")
 
 
 @pytest.mark.usefixtures("logs")
 @pytest.mark.parametrize("form", ["console", "json"])
-def test_no_log_line_holds_a_secret(form: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Secrets of the config are masked in whatever anybody logs."""
+def test_no_log_line_has_a_secret(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Secrets of the config are masked in all logs, also in those of libraries."""
     set_up_logs(form, ["s3cret", ""])
     log.info("proxy %s of %s", "http://u:s3cret@proxy", "s3cret")
     logging.getLogger("other.library").error("s3cret")
-    said = capsys.readouterr().err
+    stderr = capsys.readouterr().err
 
-    assert "s3cret" not in said
-    assert said.count("***") == 3
+    assert "s3cret" not in stderr
+    assert stderr.count("***") == 3
 
 
 @pytest.mark.usefixtures("logs")
 def test_connection_details_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
-    """What the HTTP library says of each connection is left out."""
+    """The HTTP library's messages about connections are not logged."""
     set_up_logs("console")
     logging.getLogger("urllib3.connectionpool").warning("Connection pool is full")
 
     assert capsys.readouterr().err == ""
 
 
-def followed(clock: MovedClock, stream: io.StringIO, *, shown: bool = True) -> tuple[Progress, RunControl]:
+def progress_of(clock: MovedClock, stream: io.StringIO, *, shown: bool = True) -> tuple[Progress, RunControl]:
     progress, control = Progress(clock, shown=shown, stream=stream), RunControl(clock)
     progress.follow(control)
     return progress, control
 
 
 def test_a_terminal_shows_one_line_that_is_redrawn() -> None:
-    """On a terminal the counts are redrawn in place, a few times a second at most, and taken away at the end."""
+    """On a terminal, the counts are redrawn in place, up to 5 times per second, and cleared at the end."""
     clock, stream = MovedClock(), Terminal()
-    progress, control = followed(clock, stream)
+    progress, control = progress_of(clock, stream)
     progress.staged(1000)
     clock.move(0.1)
     progress.staged(2000)
@@ -95,10 +95,10 @@ def test_a_terminal_shows_one_line_that_is_redrawn() -> None:
     ]  # fmt: skip
 
 
-def test_elsewhere_a_line_comes_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
-    """Where nobody watches, a short run says nothing, and a long one a line every ten seconds."""
+def test_without_a_terminal_a_line_comes_every_10_seconds(caplog: pytest.LogCaptureFixture) -> None:
+    """Without a terminal, a short run logs no progress, and a long one a line every 10 seconds."""
     clock, stream = MovedClock(), io.StringIO()
-    progress, control = followed(clock, stream)
+    progress, control = progress_of(clock, stream)
     control.count(Status.SUCCEEDED, 3)
     with caplog.at_level(logging.INFO, "backfill"):
         for _ in range(50):
@@ -110,10 +110,10 @@ def test_elsewhere_a_line_comes_now_and_then(caplog: pytest.LogCaptureFixture) -
     assert stream.getvalue() == ""
 
 
-def test_without_progress_nothing_is_said() -> None:
-    """Who asks for silence gets it."""
+def test_no_progress_shows_nothing() -> None:
+    """With `shown` false, nothing is written."""
     clock, stream = MovedClock(), Terminal()
-    progress, _ = followed(clock, stream, shown=False)
+    progress, _ = progress_of(clock, stream, shown=False)
     progress.staged(1)
     progress.tick()
     progress.end()

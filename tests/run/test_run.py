@@ -1,4 +1,4 @@
-"""What one execution of a run does, and how it leaves the run."""
+"""A run: stage, deliver, conclude, and its state afterwards."""
 
 import sqlite3
 from collections import Counter
@@ -34,7 +34,7 @@ SENT = (Status.SUCCEEDED, "SUCCESS")
 
 @dataclass
 class OneByOne:
-    """An engine that carries one lane after another, and ticks after each."""
+    """An engine that delivers one lane after another and ticks after each."""
 
     before_tick: Callable[[], None] = lambda: None
 
@@ -58,8 +58,8 @@ class OneByOne:
 
 
 @dataclass
-class Act:
-    """A stager that does this."""
+class FakeStager:
+    """A stager that calls a function."""
 
     act: Callable[[], object]
 
@@ -70,9 +70,9 @@ class Act:
 
 @dataclass
 class Sender:
-    """A sender that carries one lane after another."""
+    """A sender that delivers one lane after another."""
 
-    of: "Stage"
+    of: "Scene"
 
     def deliver(self, lanes: Iterator[Iterable[Due]], *, tick: Callable[[], None]) -> None:
         queue = Writer(self.of.harness.services, self.of.run, workers=1).lane_queue(lanes, dues=1)
@@ -87,9 +87,9 @@ class Sender:
 
 @dataclass
 class Report:
-    """A report that remembers which runs it was written for."""
+    """A report that records the runs it was written for."""
 
-    of: "Stage"
+    of: "Scene"
 
     def prepare(self) -> Path:
         return self.of.ledger.path.parent
@@ -100,8 +100,8 @@ class Report:
 
 
 @dataclass
-class Stage:
-    """A run and all that takes part in it, over a ledger of its own."""
+class Scene:
+    """A run with all its parts, and its own ledger."""
 
     ledger: Ledger
     harness: WriterHarness = field(default_factory=WriterHarness)
@@ -123,10 +123,10 @@ class Stage:
             self.harness.plan_answers(key, [answer] * 9)
 
     def execute(self, act: Callable[[], object] | None = None) -> int:
-        """Execute the run: from where it was staged, or with this as its stage."""
+        """Execute the run: continue the staged rows, or call `act` as its staging."""
         run = Run(
             ledger=self.run,
-            stager=Act(act or (lambda: None)),
+            stager=FakeStager(act or (lambda: None)),
             sender=Sender(self),
             control=self.control,
             report=Report(self),
@@ -142,7 +142,7 @@ class Stage:
             return run.conclude().summary.exit_code
 
     def lease_ends_at(self) -> datetime:
-        """Return until when the run holds its job."""
+        """Return the end of the run's lease."""
         with closing(sqlite3.connect(self.ledger.path)) as connection:
             return datetime.fromisoformat(connection.execute("SELECT expires_at FROM jobs").fetchone()[0])
 
@@ -159,21 +159,21 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    """A run that has begun, with a platform that accepts everything."""
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    """Return a run that has begun, with a platform that accepts everything."""
     harness = WriterHarness(max_attempts=2)
     ledger = Ledger(tmp_path / "backfill.db", harness.clock, DEAD)
-    yield Stage(ledger, harness)
+    yield Scene(ledger, harness)
     ledger.close()
 
 
-def test_a_run_that_comes_to_its_end(stage: Stage) -> None:
-    """A run is staged, delivered, concluded and reported; its exit code is kept and its job is free."""
-    exit_code = stage.execute(lambda: stage.stage("A", "B"))
-    record = stage.record
+def test_a_run_that_completes(scene: Scene) -> None:
+    """A run is staged, delivered, concluded and reported; its exit code is recorded and its job is free."""
+    exit_code = scene.execute(lambda: scene.stage("A", "B"))
+    record = scene.record
 
     assert exit_code == 0
-    assert stage.reported_rows == [("A", *SENT), ("B", *SENT)]
+    assert scene.reported_rows == [("A", *SENT), ("B", *SENT)]
     assert (record.phase, record.state, record.reason, record.exit_code) == (
         Phase.CONCLUDED,
         RunState.COMPLETED,
@@ -182,87 +182,87 @@ def test_a_run_that_comes_to_its_end(stage: Stage) -> None:
     )
     assert (record.throttled, record.finished_at) == (3, "2026-03-01T12:00:00.100Z")
     assert (record.elapsed_s, record.sending_s) == pytest.approx((0.1, 0.1))
-    assert [run.state for run in stage.reported] == [RunState.COMPLETED]
-    assert not stage.ledger.is_live(record)
+    assert [run.state for run in scene.reported] == [RunState.COMPLETED]
+    assert not scene.ledger.is_live(record)
 
 
-def test_a_run_that_is_staged_already_is_only_delivered(stage: Stage) -> None:
-    """Without a first act the run goes on with what is due."""
-    stage.stage("A")
+def test_a_staged_run_is_only_delivered(scene: Scene) -> None:
+    """Without staging, the run continues with its due rows."""
+    scene.stage("A")
 
-    assert (stage.execute(), stage.reported_rows) == (0, [("A", *SENT)])
+    assert (scene.execute(), scene.reported_rows) == (0, [("A", *SENT)])
 
 
-def test_the_job_is_kept_before_anything_is_shown(stage: Stage) -> None:
-    """What is shown may have to wait for a terminal: a tick first does all that others wait for."""
-    stage.stage("A")
-    clock = stage.harness.clock
-    stage.engine.before_tick = lambda: clock.move(LEASE_SECONDS / 2)
+def test_the_lease_is_renewed_before_progress_is_shown(scene: Scene) -> None:
+    """A tick shows progress last, because a terminal may block."""
+    scene.stage("A")
+    clock = scene.harness.clock
+    scene.engine.before_tick = lambda: clock.move(LEASE_SECONDS / 2)
     shown: list[bool] = []
-    stage.tick = lambda: shown.append(stage.lease_ends_at() == clock.now() + timedelta(seconds=LEASE_SECONDS))
+    scene.tick = lambda: shown.append(scene.lease_ends_at() == clock.now() + timedelta(seconds=LEASE_SECONDS))
 
-    assert (stage.execute(), shown) == (0, [True])
-
-
-def test_rows_that_fail_do_not_stop_a_run(stage: Stage) -> None:
-    """A run with refused, unknown and invalid rows comes to its end, and its exit code says that some are left."""
-    stage.nights.stage(stage.run, [order("A"), order("B", user="v"), invalid("C")])
-    stage.answers({"A": REFUSED, "B": TIMEOUT})
-
-    assert stage.execute() == 3
-    assert [status for _, status, _ in stage.reported_rows] == [Status.REJECTED, Status.UNKNOWN, Status.INVALID]
-    assert stage.record.state is RunState.COMPLETED
+    assert (scene.execute(), shown) == (0, [True])
 
 
-def test_a_refused_caller_stops_the_run(stage: Stage) -> None:
-    """Where the platform refuses the caller the run ends stopped, with the reason, and the rest is unsent."""
-    stage.stage("A", "B")
-    stage.answers({"A": BAD_SIGNATURE})
+def test_rows_that_fail_do_not_stop_a_run(scene: Scene) -> None:
+    """A run with rejected, unknown and invalid rows completes with exit code 3."""
+    scene.nights.stage(scene.run, [order("A"), order("B", user="v"), invalid("C")])
+    scene.answers({"A": REFUSED, "B": TIMEOUT})
 
-    assert stage.execute() == 4
-    assert stage.reported_rows == [("A", Status.UNSENT, "stopped"), ("B", Status.UNSENT, "stopped")]
-    assert stage.record.state is RunState.STOPPED
-    assert "refuses our signature" in str(stage.record.reason)
+    assert scene.execute() == 3
+    assert [status for _, status, _ in scene.reported_rows] == [Status.REJECTED, Status.UNKNOWN, Status.INVALID]
+    assert scene.record.state is RunState.COMPLETED
 
 
-def test_a_run_that_is_drained_can_be_resumed(stage: Stage) -> None:
-    """A run that is drained from outside is interrupted; what it left is unsent until it is resumed."""
-    stage.stage("A", "B")
+def test_a_refused_caller_stops_the_run(scene: Scene) -> None:
+    """If the platform refuses the caller, the run is stopped with the reason, and the rest is unsent."""
+    scene.stage("A", "B")
+    scene.answers({"A": BAD_SIGNATURE})
+
+    assert scene.execute() == 4
+    assert scene.reported_rows == [("A", Status.UNSENT, "stopped"), ("B", Status.UNSENT, "stopped")]
+    assert scene.record.state is RunState.STOPPED
+    assert "refuses our signature" in str(scene.record.reason)
+
+
+def test_a_run_that_is_drained_can_be_resumed(scene: Scene) -> None:
+    """A run drained by a signal is interrupted; its remaining rows are unsent until it is resumed."""
+    scene.stage("A", "B")
 
     def drain() -> Lost:
-        stage.control.drain(Ending.INTERRUPTED, "the run was stopped by SIGTERM")
+        scene.control.drain(Ending.INTERRUPTED, "the run was stopped by SIGTERM")
         return TIMEOUT
 
-    stage.answers({"A": drain})
+    scene.answers({"A": drain})
 
-    assert stage.execute() == 5
-    assert stage.reported_rows == [("A", Status.UNKNOWN, "timeout"), ("B", Status.UNSENT, "interrupted")]
-    assert (stage.record.state, stage.record.reason) == (RunState.INTERRUPTED, "the run was stopped by SIGTERM")
+    assert scene.execute() == 5
+    assert scene.reported_rows == [("A", Status.UNKNOWN, "timeout"), ("B", Status.UNSENT, "interrupted")]
+    assert (scene.record.state, scene.record.reason) == (RunState.INTERRUPTED, "the run was stopped by SIGTERM")
 
-    assert stage.nights.reported_rows(stage.nights.resume(stage.record)) == [("A", *SENT), ("B", *SENT)]
+    assert scene.nights.reported_rows(scene.nights.resume(scene.record)) == [("A", *SENT), ("B", *SENT)]
 
 
-def test_a_drain_that_comes_when_all_is_done_takes_nothing_away(stage: Stage) -> None:
-    """A run that was told to end after its last row had its outcome is complete."""
-    stage.stage("A")
-    stage.engine.before_tick = lambda: stage.control.drain(Ending.DEADLINE, "the deadline was reached")
+def test_a_drain_after_the_last_row_changes_nothing(scene: Scene) -> None:
+    """A run drained after its last outcome is complete."""
+    scene.stage("A")
+    scene.engine.before_tick = lambda: scene.control.drain(Ending.DEADLINE, "the deadline was reached")
 
-    assert stage.execute() == 0
-    assert (stage.record.state, stage.record.reason) == (RunState.COMPLETED, None)
+    assert scene.execute() == 0
+    assert (scene.record.state, scene.record.reason) == (RunState.COMPLETED, None)
 
 
 def test_a_deadline_reaches_a_run_whose_workers_all_wait(tmp_path: Path) -> None:
-    """The deadline is kept by the thread that watches, however long the workers are about to wait."""
+    """The main thread observes the deadline, even if all workers wait for long."""
     harness = WriterHarness(until_seconds=60.0)
     ledger = Ledger(tmp_path / "backfill.db", harness.clock, DEAD)
-    stage = Stage(ledger, harness)
-    stage.stage("A")
-    stage.engine.before_tick = lambda: stage.harness.clock.move(61.0)
-    stage.execute()
+    scene = Scene(ledger, harness)
+    scene.stage("A")
+    scene.engine.before_tick = lambda: scene.harness.clock.move(61.0)
+    scene.execute()
     ledger.close()
 
-    assert stage.control.ending is Ending.DEADLINE
-    assert stage.harness.clock.is_woken
+    assert scene.control.ending is Ending.DEADLINE
+    assert scene.harness.clock.is_woken
 
 
 @pytest.mark.parametrize(
@@ -273,16 +273,16 @@ def test_a_deadline_reaches_a_run_whose_workers_all_wait(tmp_path: Path) -> None
     ],
 )
 def test_a_deadline_while_inputs_are_read(tmp_path: Path, row: StagedRow, reported_rows: ReportedRow) -> None:
-    """A run that ends while it is staged has an outcome for what was read, and is staged anew when it is resumed."""
+    """A run that ends while staging has outcomes for the rows read, and is staged again by a resume."""
     harness = WriterHarness(until_seconds=0.0)
     ledger = Ledger(tmp_path / "backfill.db", harness.clock, DEAD)
-    stage = Stage(ledger, harness)
+    scene = Scene(ledger, harness)
 
     def read() -> None:
-        stage.nights.stage(stage.run, [row], decide=False)
-        stage.control.check_running()
+        scene.nights.stage(scene.run, [row], decide=False)
+        scene.control.check_running()
 
-    exit_code, found, record = stage.execute(read), stage.reported_rows, stage.record
+    exit_code, found, record = scene.execute(read), scene.reported_rows, scene.record
     ledger.close()
 
     assert (exit_code, found) == (5, [reported_rows])
@@ -290,50 +290,50 @@ def test_a_deadline_while_inputs_are_read(tmp_path: Path, row: StagedRow, report
     assert harness.network.sent == []
 
 
-def test_an_input_at_fault_ends_the_run(stage: Stage) -> None:
-    """A damaged input concludes the run with exit code 2, and is told to whoever started it; nothing is reported."""
+def test_a_damaged_input_ends_the_run(scene: Scene) -> None:
+    """A damaged input concludes the run with exit code 2 and raises; no report is written."""
 
     def read() -> None:
-        stage.nights.stage(stage.run, [order("A")], decide=False)
+        scene.nights.stage(scene.run, [order("A")], decide=False)
         raise SourceError("orders.csv.gz is cut short")
 
     with pytest.raises(SourceError):
-        stage.execute(read)
+        scene.execute(read)
 
-    record = stage.record
+    record = scene.record
     assert (record.phase, record.state, record.exit_code) == (Phase.STAGING, RunState.STOPPED, 2)
     assert record.reason == "orders.csv.gz is cut short"
-    assert stage.reported_rows == [("A", Status.UNSENT, "stopped")]
-    assert stage.reported == []
-    assert not stage.ledger.is_live(record)
+    assert scene.reported_rows == [("A", Status.UNSENT, "stopped")]
+    assert scene.reported == []
+    assert not scene.ledger.is_live(record)
 
 
-def test_any_other_error_leaves_the_run_as_a_crash_would(stage: Stage) -> None:
-    """A fault of the ledger or the program concludes nothing: what was in the air is in doubt, and the job is free."""
-    stage.stage("A", "B")
+def test_any_other_error_leaves_the_run_like_a_crash(scene: Scene) -> None:
+    """After an internal or ledger error the run is not concluded, rows in flight are in doubt, and the job is free."""
+    scene.stage("A", "B")
 
     def full() -> Lost:
         raise LedgerError("the disk is full", users_fault=False)
 
-    stage.answers({"A": full})
+    scene.answers({"A": full})
     with pytest.raises(LedgerError):
-        stage.execute()
+        scene.execute()
 
-    record = stage.record
+    record = scene.record
     assert (record.phase, record.state, record.exit_code) == (Phase.DELIVERING, None, None)
-    assert stage.reported_rows == [("A", Status.UNKNOWN, "interrupted"), ("B", Status.UNSENT, "interrupted")]
-    assert stage.control.ending is Ending.INTERRUPTED
-    assert not stage.ledger.is_live(record)
+    assert scene.reported_rows == [("A", Status.UNKNOWN, "interrupted"), ("B", Status.UNSENT, "interrupted")]
+    assert scene.control.ending is Ending.INTERRUPTED
+    assert not scene.ledger.is_live(record)
 
 
-def test_a_run_that_lost_its_job_says_so(stage: Stage) -> None:
-    """Who finds the job taken over does not hide that behind being unable to give it back."""
-    stage.stage("A")
-    stage.harness.clock.move(3600)
-    stage.nights.begin()
+def test_a_run_that_lost_its_lease_raises(scene: Scene) -> None:
+    """The error of a lost lease is not hidden by the failed release."""
+    scene.stage("A")
+    scene.harness.clock.move(3600)
+    scene.nights.begin()
 
     with pytest.raises(LedgerError, match="was taken over by another run"):
-        stage.execute()
+        scene.execute()
 
 
 @pytest.mark.parametrize(
@@ -351,5 +351,5 @@ def test_a_run_that_lost_its_job_says_so(stage: Stage) -> None:
     ],
 )
 def test_the_exit_code_says_how_a_run_ended(state: RunState, counts: Mapping[Status, int], exit_code: int) -> None:
-    """0 only where every row succeeded or was skipped with cause."""
+    """The exit code is 0 only if every row succeeded or was skipped."""
     assert exit_code_of(state, Counter(counts)) == exit_code

@@ -1,4 +1,4 @@
-"""A past that is made many rows at once is one that was delivered row by row."""
+"""A full ledger equals that of a run that delivered row by row."""
 
 import re
 import sqlite3
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import past, yes
+from benchmarks import full_ledger, instant_platform
 from benchmarks.exports import ORDER_COLUMNS, POINT_COLUMNS, Cells, orders, points, write
 from benchmarks.scene import JOBS
 from pipeline.model import Reply, SignedRequest
@@ -19,7 +19,7 @@ from pipeline.write.ports import at_once
 
 ROWS = 120
 TRACE_ID = "21461ccb16945632771521234e0a3b00"
-# What comes of the moment and of chance: of these the form is compared.
+# Columns that depend on time or chance: only their form is compared.
 BY_CHANCE = {
     "runs": {"run_id", "started_at", "finished_at", "elapsed_s", "sending_s", "limit_per_s", "concluded_at"},
     "jobs": {"run_id", "holder"},
@@ -29,15 +29,15 @@ BY_CHANCE = {
 }
 
 
-class Traced(yes.Yes):
-    """A platform whose answers have an id, as those of the real ones do."""
+class Traced(instant_platform.InstantPlatform):
+    """A platform whose answers have a trace id, as those of the real platforms."""
 
     def send(self, request: SignedRequest, depart: Callable[[], None] = at_once, *, fresh: bool = False) -> Reply:
         return replace(super().send(request, depart), headers={"alipay-trace-id": TRACE_ID, "request-id": TRACE_ID})
 
 
-def night(folder: Path, columns: Cells, rows: Iterator[Cells]) -> Path:
-    """Return a folder with a config, and an export that nothing was made of yet."""
+def workspace(folder: Path, columns: Cells, rows: Iterator[Cells]) -> Path:
+    """Return a folder with a config and an export."""
     write_client_keys(folder / "keys")
     config = client_config("http://127.0.0.1:9") + JOBS.format(settings="")
     (folder / "backfill.toml").write_text(config, encoding="utf-8")
@@ -45,8 +45,8 @@ def night(folder: Path, columns: Cells, rows: Iterator[Cells]) -> Path:
     return folder
 
 
-def kept(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """Return all that a ledger holds, table by table."""
+def content_of(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the content of a ledger, table by table."""
     with closing(sqlite3.connect(folder / "state" / "backfill.db")) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {table: lines(connection, table, folder) for table in tables}
@@ -64,7 +64,7 @@ def lines(connection: sqlite3.Connection, table: str, folder: Path) -> list[dict
 
 
 def comparable(value: object, folder: Path, is_by_chance: bool) -> object:
-    """Return a value that is the same in another folder, at another time."""
+    """Return a value that does not depend on the folder and the time."""
     if not isinstance(value, str):
         return type(value) if is_by_chance else value
     return re.sub(r"\w", "x", value) if is_by_chance else value.replace(str(folder), "FOLDER")
@@ -78,13 +78,13 @@ def comparable(value: object, folder: Path, is_by_chance: bool) -> object:
         pytest.param("points", POINT_COLUMNS, lambda: points(0), id="no rows at all"),
     ],
 )
-def test_a_past_is_what_a_run_leaves(
+def test_a_full_ledger_equals_that_of_a_run(
     job: str, columns: Cells, rows: Callable[[], Iterator[Cells]], tmp_path: Path
 ) -> None:
-    """Bodies, keys, states and outcomes are those of a run that sent every row, table by table."""
-    made, run = night(tmp_path / "made", columns, rows()), night(tmp_path / "run", columns, rows())
+    """Every table of the ledger equals that of a run that sent every row."""
+    made, run = workspace(tmp_path / "made", columns, rows()), workspace(tmp_path / "run", columns, rows())
 
-    codes = (past.make(made, job, "export.csv"), yes.run(run, job, "export.csv", Traced()))
+    codes = (full_ledger.make(made, job, "export.csv"), instant_platform.run(run, job, "export.csv", Traced()))
 
     assert codes == (0, 0)
-    assert kept(made) == kept(run)
+    assert content_of(made) == content_of(run)

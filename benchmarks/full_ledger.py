@@ -1,11 +1,11 @@
 """
-Nights that lie behind: an export that a job has read, staged and delivered, every row of it.
+A full ledger: every row of an export staged and delivered.
 
-    python -m benchmarks.past JOB INPUT      (in the folder of a config that has no ledger yet)
+    python -m benchmarks.full_ledger JOB INPUT      (in the folder of a config without a ledger)
 
-The first act is that of any run. What the second would leave is written for many rows at once, and nothing waits for
-the disk: so a ledger of millions takes minutes. It is what `benchmarks.yes` makes of the same export row by row;
-tests/benchmarks/test_bench_past.py holds one to the other.
+Rows are staged as in any run. The deliveries are then written for many rows at once, without waiting for the disk, so
+that a ledger of millions of rows takes minutes. The result equals that of `benchmarks.instant_platform`, which delivers
+row by row; tests/benchmarks/test_bench_full_ledger.py compares the two.
 """
 
 import random
@@ -32,13 +32,13 @@ from pipeline.settings import Config, Job
 from pipeline.write.brakes.run_control import RunControl
 from pipeline.write.delivery import timestamp
 
-# Cards and keys made from rows lie anywhere in the ledger's trees: one page is written for many of them.
-_AT_ONCE = 20_000
-# Three connections share the memory that is to stay flat; and what is written again soon is not copied meanwhile.
+# Rows of one transaction. Keys are spread over the ledger's trees, so that many rows share the write of a page.
+_BATCH_ROWS = 20_000
+# Small caches, because 3 connections share the memory; rare checkpoints, because pages are soon written again.
 _SETTINGS = ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -16384", "PRAGMA wal_autocheckpoint = 20000")
 
 _THESE = "FROM dues WHERE due_no BETWEEN :first AND :last"
-# What the writer and the ledger leave of dues that the platform confirmed at the first attempt, a thousand a second.
+# The ledger's state of dues that the platform confirmed at the first attempt, at 1,000 per second.
 _DELIVER = (
     "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no, intended_at)"
     f" SELECT :account_no, :api, identity, digest, :state, due_no, CAST(:began AS INTEGER) {_THESE}",
@@ -55,7 +55,7 @@ _DELIVER = (
 
 
 def make(folder: Path, job: str, source: str) -> int:
-    """Make the past of a job of a folder's config from one input; return the exit code of its run."""
+    """Deliver one input in the ledger of a folder's config; return the exit code of the run."""
     clock = SystemClock()
     config = open_config(folder / "backfill.toml", {}, clock, job)
     with closing(Ledger(config.ledger_path, clock, this_process(), connect=_unsynced)) as ledger:
@@ -100,17 +100,17 @@ def _run(config: Config, ledger: Ledger, clock: Clock, job: Job, source: str) ->
 
 def _deliver(connection: sqlite3.Connection, held: RunLedger, began: datetime, tick: Callable[[], None]) -> None:
     run = held.run
-    told = {
+    values = {
         "account_no": run.account_no, "api": run.api, "run_no": run.run_no, "state": DeliveryState.SUCCEEDED,
         "status": Status.SUCCEEDED, "began": began.timestamp(),
     }  # fmt: skip
-    # What is staged at one time has numbers that follow each other.
-    asked = "SELECT coalesce(min(due_no), 1), coalesce(max(due_no), 0) FROM dues WHERE run_no = ?"
-    first, last = connection.execute(asked, (run.run_no,)).fetchone()
-    for start in range(first, last + 1, _AT_ONCE):
+    # Dues of one run have consecutive numbers.
+    query = "SELECT coalesce(min(due_no), 1), coalesce(max(due_no), 0) FROM dues WHERE run_no = ?"
+    first, last = connection.execute(query, (run.run_no,)).fetchone()
+    for start in range(first, last + 1, _BATCH_ROWS):
         connection.execute("BEGIN IMMEDIATE")
         for statement in _DELIVER:
-            connection.execute(statement, {**told, "first": start, "last": min(start + _AT_ONCE - 1, last)})
+            connection.execute(statement, {**values, "first": start, "last": min(start + _BATCH_ROWS - 1, last)})
         connection.execute("COMMIT")
         tick()
 

@@ -1,4 +1,4 @@
-"""Reading a workbook back as it lies in the file, without a library that would make values of its cells."""
+"""The raw content of a workbook file; a library would convert the cells to values."""
 
 import re
 import zipfile
@@ -15,7 +15,7 @@ def sheet(path: Path, number: int = 1) -> ET.Element:
 
 
 def rows(path: Path, number: int = 1) -> list[dict[str, str]]:
-    """Return the cells of a sheet by their columns' letters, row by row; an empty cell is left out."""
+    """Return the rows of a sheet as dicts from column letter to text; empty cells are left out."""
     found = []
     for row in sheet(path, number).iter(f"{_MAIN}row"):
         cells = {re.sub(r"\d", "", cell.attrib["r"]): cell for cell in row.iter(f"{_MAIN}c")}
@@ -24,7 +24,7 @@ def rows(path: Path, number: int = 1) -> list[dict[str, str]]:
 
 
 def kinds(path: Path) -> set[str]:
-    """Return which types the cells of the first sheet have."""
+    """Return the cell types of the first sheet."""
     return {cell.attrib.get("t", "n") for cell in sheet(path).iter(f"{_MAIN}c")}
 
 

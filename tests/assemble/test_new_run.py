@@ -1,4 +1,4 @@
-"""Small rules of the workshop."""
+"""Run ids, the default day and row limits of a new run."""
 
 from datetime import UTC, date, datetime
 from random import Random
@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.assemble.new_run import new_run_id, yesterday
 from pipeline.model import Api, RowLimit
-from tests.assemble.test_platform_of_account import job
+from tests.assemble.test_platform import job
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -22,12 +22,12 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
     ],
 )
 def test_how_many_rows_may_fail(most: RowLimit, rows: int, number: float) -> None:
-    """A share is taken of the rows that a run has."""
+    """A percentage refers to the rows of the run."""
     assert most.of(rows) == number
 
 
-def test_a_run_id_sorts_by_time_and_is_its_own() -> None:
-    """Run ids of later runs come later, and those of one moment differ."""
+def test_a_run_id_sorts_by_time_and_is_unique() -> None:
+    """Run ids sort by time, and ids of the same time differ."""
     chance = Random(1)
     ids = [new_run_id(NOON.replace(hour=hour), chance) for hour in (1, 2, 2, 23)]
 
@@ -36,6 +36,6 @@ def test_a_run_id_sorts_by_time_and_is_its_own() -> None:
     assert all(len(run_id) == 26 for run_id in ids)
 
 
-def test_a_nightly_run_is_about_yesterday_where_the_job_is() -> None:
-    """Without a date the inputs are those of the day before, in the job's zone."""
+def test_the_default_day_is_yesterday_in_the_jobs_zone() -> None:
+    """Without --date, inputs are those of the day before, in the job's zone."""
     assert yesterday(job(Api.POINTS), NOON) == date(2026, 2, 28)

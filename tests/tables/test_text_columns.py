@@ -1,4 +1,4 @@
-"""What is around a text, and how it begins."""
+"""Columns of text: trimming, blank texts, first bytes."""
 
 import pytest
 from hypothesis import given
@@ -18,25 +18,25 @@ from pipeline.tables.text_columns import column_of, first_letters, is_blank, tri
         pytest.param("\ufeff \u200b", "", id="nothing else"),
     ],
 )
-def test_what_is_around_a_text_is_taken_off(text: str, bare: str) -> None:
-    """White space and invisible marks go at both ends, in any order, and nowhere else."""
+def test_text_is_trimmed(text: str, bare: str) -> None:
+    """White space and invisible marks are removed at both ends, in any order, and nowhere else."""
     assert trimmed(text) == bare
     assert is_blank(text) == (bare == "")
 
 
 @given(st.text())
-def test_all_white_space_is_taken_off(text: str) -> None:
-    """Whatever Python strips goes too."""
+def test_all_white_space_is_trimmed(text: str) -> None:
+    """Everything that `str.strip` removes is removed."""
     assert trimmed(text) == trimmed(text).strip()
 
 
 def test_no_text_is_blank() -> None:
-    """A cell without a value shows nothing."""
+    """A missing text is blank."""
     assert is_blank(None)
 
 
-def test_texts_are_told_by_their_first_byte() -> None:
-    """A text that is empty or missing begins with 0; a part of a column says the same."""
+def test_first_bytes_of_texts() -> None:
+    """Empty and missing texts give 0; slices of a column give the same bytes."""
     column = column_of(["ab", "", None, "\u5355", " a"])
 
     assert first_letters(column).tolist() == [ord("a"), 0, 0, 0xE5, 0x20]

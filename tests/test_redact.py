@@ -1,4 +1,4 @@
-"""What may be shown of a value, and how a row is named."""
+"""Redaction of values, and names of rows."""
 
 import pytest
 
@@ -9,7 +9,7 @@ ANY = tuple(Harmless)
 
 @pytest.mark.parametrize("value", ["0", "12.345", "1,280.00", "-5", "￥18.00", "12.5元", "1.2E+05", "1280000.5", "5%"])
 def test_a_number_is_shown(value: str) -> None:
-    """An amount or a count names nobody, also where it is wrong."""
+    """An amount or a count identifies nobody, even if it is wrong."""
     assert shown(value, harmless=(Harmless.NUMBER,)) == Shown(value)
 
 
@@ -22,13 +22,13 @@ def test_a_number_is_shown(value: str) -> None:
     ],
 )  # fmt: skip
 def test_a_time_is_shown(value: str) -> None:
-    """A time names nobody, also one that does not exist."""
+    """A time identifies nobody, even if it does not exist."""
     assert shown(value, harmless=(Harmless.TIME,)) == Shown(value)
 
 
 @pytest.mark.parametrize("value", ["PAID", "ORDER_PAID", "退款", "exclusive benefit", "maybe"])
 def test_a_word_is_shown(value: str) -> None:
-    """A word of letters, where the field holds one word of a list, names nobody."""
+    """A word of letters identifies nobody, if the field is a word of a list."""
     assert shown(value, harmless=(Harmless.WORD,)) == Shown(value)
 
 
@@ -52,18 +52,18 @@ def test_a_word_is_shown(value: str) -> None:
         pytest.param("9" * 40, id="many digits"),
     ],
 )
-def test_what_may_name_somebody_is_masked(value: str) -> None:
-    """Ids, keys, codes and phone numbers have no harmless form, whatever field they stand in."""
+def test_personal_data_is_masked(value: str) -> None:
+    """Ids, keys, codes and phone numbers are masked in any field."""
     assert shown(value, harmless=ANY) == shown(value) != Shown(value)
 
 
-def test_of_a_private_value_only_the_length_is_shown() -> None:
-    """A private field shows nothing of its value, in whatever form that is."""
+def test_a_private_value_shows_its_length_only() -> None:
+    """A private value of any form shows its length only."""
     assert shown("2025-11-20", harmless=ANY, is_private=True) == Shown(note="(10 characters)")
 
 
 @pytest.mark.parametrize(
-    ("what", "plain", "quoted"),
+    ("value", "plain", "quoted"),
     [
         (Shown("12.345"), "12.345", '"12.345"'),
         (Shown("1***5", "(5 characters)"), "1***5 (5 characters)", '"1***5" (5 characters)'),
@@ -71,12 +71,12 @@ def test_of_a_private_value_only_the_length_is_shown() -> None:
         (Shown(), "", ""),
     ],
 )
-def test_a_value_has_two_forms(what: Shown, plain: str, quoted: str) -> None:
-    """A value stands in quotes within a sentence, and without where it has a place of its own."""
-    assert (what.plain, what.quoted) == (plain, quoted)
+def test_a_value_has_two_forms(value: Shown, plain: str, quoted: str) -> None:
+    """A value has quotes in a sentence, and none in a column of its own."""
+    assert (value.plain, value.quoted) == (plain, quoted)
 
 
 @pytest.mark.parametrize(("line", "name"), [(None, "a.csv: row 8"), (8, "a.csv: row 8"), (9, "a.csv: row 8 (line 9)")])
-def test_a_row_is_named_with_its_line_where_that_is_another_number(line: int | None, name: str) -> None:
-    """A header or a cell over several lines moves the lines; a file without lines has none."""
+def test_a_row_is_named_with_its_line_if_that_differs(line: int | None, name: str) -> None:
+    """The name of a row has the file line if it differs from the row number."""
     assert shown_row("a.csv", 8, line) == name

@@ -1,4 +1,4 @@
-"""How often Python looks for garbage."""
+"""The frequency of garbage collection."""
 
 import gc
 from collections.abc import Iterator
@@ -13,22 +13,22 @@ SELDOM = 10_000
 
 
 @pytest.fixture(autouse=True)
-def _python_as_it_was() -> Iterator[None]:
+def _restore_threshold() -> Iterator[None]:
     before = gc.get_threshold()
     gc.set_threshold(700, 11, 12)
     yield
     gc.set_threshold(*before)
 
 
-def test_circles_are_looked_for_seldom() -> None:
-    """Only how many new objects there have to be is changed, not how the old ones are looked at."""
+def test_only_the_first_threshold_changes() -> None:
+    """The threshold of new objects is raised; those of older generations stay."""
     collect_rarely()
 
     assert gc.get_threshold() == (SELDOM, 11, 12)
 
 
-def test_the_command_looks_seldom(tmp_path: Path) -> None:
-    """Whatever the command does, it does with few looks; a program that only uses the library keeps its own ways."""
+def test_the_command_raises_the_threshold(tmp_path: Path) -> None:
+    """Every command raises the threshold; the library leaves it alone."""
     main(["runs", "--config", str(tmp_path / "none.toml")])
 
     assert gc.get_threshold()[0] == SELDOM

@@ -1,4 +1,4 @@
-"""Faults of rows in groups."""
+"""Groups of faults."""
 
 import pytest
 
@@ -16,15 +16,15 @@ def example(row: int) -> FaultExample:
 
 @pytest.fixture
 def groups() -> FaultGroups:
-    """Six rows with faults of three kinds."""
+    """Return groups of 6 rows with 3 kinds of faults."""
     found = FaultGroups()
     for row, kind in enumerate((TIME, AMOUNT, REFUSED, AMOUNT, REFUSED, AMOUNT), 1):
         found.add(kind, lambda row=row: example(row))  # type: ignore[misc]  # the row is bound at once
     return found
 
 
-def test_groups_come_by_how_many_rows_they_have(groups: FaultGroups) -> None:
-    """The group of most rows is first, and each has its first row as an example."""
+def test_the_largest_group_is_first(groups: FaultGroups) -> None:
+    """Groups are sorted by rows, and each has its first row as an example."""
     amount, refused, time = (
         FaultGroup(kind, rows, example(first)) for kind, rows, first in ((AMOUNT, 3, 2), (REFUSED, 2, 3), (TIME, 1, 1))
     )
@@ -33,7 +33,7 @@ def test_groups_come_by_how_many_rows_they_have(groups: FaultGroups) -> None:
 
 
 def test_rows_of_groups_that_are_not_listed_are_counted() -> None:
-    """However many kinds there are, few are kept, fewer are listed, and no row is lost."""
+    """Kinds beyond the limits are counted together, so that no row is lost."""
     few = FaultGroups(most_kinds=60)
     for number in range(100):
         few.add(FaultKind(Status.REJECTED, f"CODE_{number}"), lambda: example(1), rows=2)
@@ -46,7 +46,7 @@ def test_rows_of_groups_that_are_not_listed_are_counted() -> None:
     }  # fmt: skip
 
 
-def test_a_group_is_written_as_reports_promise(groups: FaultGroups) -> None:
+def test_a_group_has_the_promised_form(groups: FaultGroups) -> None:
     """A group has status, code, field, column, rule, rows, and an example of file, row and value."""
     assert groups.listed().as_dicts()[0] == {
         "status": "invalid", "code": "field_invalid", "field": "trade_amount", "column": "paid", "rule": "amount",
@@ -55,7 +55,7 @@ def test_a_group_is_written_as_reports_promise(groups: FaultGroups) -> None:
 
 
 def test_each_group_is_a_line(groups: FaultGroups) -> None:
-    """A line says how many rows, status and code, and of the first row where it is and what is wrong with it."""
+    """A line has the number of rows, status, code, and the place and message of the first row."""
     assert groups.listed().in_words(2) == [
         "        3 invalid field_invalid, first a.csv: row 2 (line 3): row 2 is odd",
         "        2 rejected INVALID_PARAMETER, first a.csv: row 3 (line 4): row 3 is odd",
@@ -64,5 +64,5 @@ def test_each_group_is_a_line(groups: FaultGroups) -> None:
 
 
 def test_groups_of_one_code_can_be_left_out(groups: FaultGroups) -> None:
-    """Without a code the groups of all others are left."""
+    """`without` leaves the groups of other codes."""
     assert [group.kind for group in groups.listed().without("field_invalid").groups] == [REFUSED]

@@ -1,10 +1,10 @@
 """
-A night to a platform in the same process that says yes at once: the real run of a job, with nothing between.
+A real run of a job against a platform in the same process that confirms at once.
 
-    python -m benchmarks.yes JOB INPUT      (in the folder of a config)
+    python -m benchmarks.instant_platform JOB INPUT      (in the folder of a config)
 
-Nothing is signed and no network is used, and the rate of the job does not count. All else is what a run does: what it
-takes is what reading, staging, the ledger, the writer and the report cost.
+Nothing is signed, no network is used, and the job's rate is ignored. All else is as in any run, so that the cost is
+that of reading, staging, ledger, writer and report.
 """
 
 import sys
@@ -27,12 +27,12 @@ from pipeline.run.events import RunEvents
 from pipeline.write.ports import at_once
 
 _ECHOED = ("out_biz_no", "out_request_no", "point_balance")
-# More than any ledger can take in.
+# Requests per second: more than any ledger can record.
 _RATE = 100_000.0
 
 
-class Yes:
-    """Signer and platform in one: takes every request as it is, and confirms it."""
+class InstantPlatform:
+    """Signer and transport in one: confirms every request at once."""
 
     def sign(self, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:  # noqa: ARG002 - the port's
         """Return a request without a signature."""
@@ -45,13 +45,13 @@ class Yes:
         *,
         fresh: bool = False,  # noqa: ARG002 - the port's
     ) -> Reply:
-        """Return the answer of a platform that took it."""
+        """Return the answer of a platform that accepted the request."""
         depart()
-        asked: Mapping[str, object] = orjson.loads(request.body)
-        return Reply(200, {}, orjson.dumps({name: asked[name] for name in _ECHOED if name in asked}))
+        content: Mapping[str, object] = orjson.loads(request.body)
+        return Reply(200, {}, orjson.dumps({name: content[name] for name in _ECHOED if name in content}))
 
     def open(self, reply: Reply, *, at: datetime) -> Opened:  # noqa: ARG002 - the port's
-        """Return the answer as one to be trusted."""
+        """Return the answer as verified."""
         return Opened(Trust.VERIFIED, reply.body)
 
     def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:  # noqa: ARG002 - the port's
@@ -71,7 +71,7 @@ class Yes:
         return False
 
 
-def run(folder: Path, job: str, source: str, platform: Yes) -> int:
+def run(folder: Path, job: str, source: str, platform: InstantPlatform) -> int:
     """Run the job of a folder's config over one input; return the exit code."""
     clock = SystemClock()
     config = open_config(folder / "backfill.toml", {}, clock, job)
@@ -90,4 +90,4 @@ def run(folder: Path, job: str, source: str, platform: Yes) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(Path.cwd(), sys.argv[1], sys.argv[2], Yes()))
+    sys.exit(run(Path.cwd(), sys.argv[1], sys.argv[2], InstantPlatform()))

@@ -1,10 +1,10 @@
-"""Outcomes one by one and side by side."""
+"""Outcomes of rows, single and as pages."""
 
 from dataclasses import replace
 
 from pipeline.model import Status
 from pipeline.tables.outcome_page import Outcome
-from tests.report.side_by_side import side_by_side
+from tests.report.outcome_pages import page_of
 
 GOOD = Outcome(
     source_file="a.csv",
@@ -24,17 +24,17 @@ GOOD = Outcome(
 BAD = replace(GOOD, source_row=2, status=Status.REJECTED, code="NO", wants_new_key=True, cells='["2088-secret"]')
 
 
-def test_outcomes_side_by_side_are_the_outcomes_that_they_are_of() -> None:
-    """Each of many outcomes is got back whole, by its place or one after another."""
-    outcomes = side_by_side(GOOD, BAD)
+def test_a_page_returns_its_outcomes() -> None:
+    """A page returns each outcome unchanged, by index and by iteration."""
+    outcomes = page_of(GOOD, BAD)
 
     assert (len(outcomes), outcomes[0], outcomes[1]) == (2, GOOD, BAD)
     assert list(outcomes) == [GOOD, BAD]
 
 
-def test_no_repr_of_many_outcomes_tells_keys_or_cells() -> None:
-    """What may name a user is left out where outcomes are printed."""
-    told = repr(side_by_side(GOOD, BAD))
+def test_the_repr_of_a_page_has_no_keys_or_cells() -> None:
+    """The repr leaves out values that may name a user."""
+    text = repr(page_of(GOOD, BAD))
 
-    assert "secret" not in told
-    assert "K-1" not in told
+    assert "secret" not in text
+    assert "K-1" not in text

@@ -1,4 +1,4 @@
-"""One night's work as a person sees it: a folder, the command, the platforms, and what was reported."""
+"""A workspace as a user has it: a folder with config and exports, the command, the platforms and the reports."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ from pipeline.simulator import Api, Simulator, client_config, write_client_keys
 CHECKOUT = Path(__file__).parents[2]
 ZONE = "Asia/Shanghai"
 CARD = "pTESTcardTemplate0000000001"
-_PATIENCE_SECONDS = 30.0
+_TIMEOUT_SECONDS = 30.0
 
 Tables = Mapping[str, Mapping[str, object]]
 
@@ -44,7 +44,7 @@ JOBS: Tables = {
 
 
 def order(number: int, **changes: str) -> dict[str, str]:
-    """Return a payment that is right, of a user of its own."""
+    """Return a right payment of a user of its own."""
     return {
         "out_biz_no": f"A{number}",
         "agreement_no": f"20255108518085{number:06d}",
@@ -63,7 +63,7 @@ def refund(number: int, of: int, **changes: str) -> dict[str, str]:
 
 
 def task(number: int, **changes: str) -> dict[str, str]:
-    """Return a task that was done once, by a user of its own."""
+    """Return a task done once by a user of its own."""
     return {
         "out_biz_no": f"K{number}",
         "agreement_no": f"20255108518085{number:06d}",
@@ -75,7 +75,7 @@ def task(number: int, **changes: str) -> dict[str, str]:
 
 
 def state(number: int, code: str = "BUY", **changes: str) -> dict[str, str]:
-    """Return a state of one film, seen by a user of its own."""
+    """Return a state of a film for a user of its own."""
     return {
         "user_id": f"208800000000{number:04d}",
         "out_biz_no": f"S{number}",
@@ -96,8 +96,8 @@ ROWS = {"orders": order(1), "tasks": task(1), "states": state(1), "points": bala
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a command ended, and what it said."""
+class CommandResult:
+    """Exit code and output of a command."""
 
     exit_code: int
     stdout: str
@@ -105,11 +105,11 @@ class Ended:
 
 
 @dataclass
-class Night:
+class Workspace:
     """
-    A folder with a config, its keys and exports; and the platforms that its jobs send to.
+    A folder with config, keys and exports, and the platforms that its jobs send to.
 
-    `backfill` runs the command here, in this process; `start` runs it in one of its own, for signals and exits.
+    `backfill` runs the command in this process; `start` and `command` run it in a process of its own.
     """
 
     folder: Path
@@ -122,7 +122,7 @@ class Night:
         self.configure()
 
     def configure(self, changes: Tables | None = None, *, certificates: bool = False) -> None:
-        """Write the config, with changes to its tables; None takes a key away."""
+        """Write the config, with changes to its tables; None removes a key."""
         accounts = tomllib.loads(client_config(self.simulator.url, certificates=certificates))["accounts"]
         tables = {f"accounts.{name}": keys for name, keys in accounts.items()} | dict(JOBS)
         for name, keys in (changes or {}).items():
@@ -135,7 +135,7 @@ class Night:
         return self.folder / "backfill.toml"
 
     def export(self, name: str, rows: Sequence[Mapping[str, str]], *, encoding: str = "utf-8") -> Path:
-        """Write a CSV file; its columns are those of all rows."""
+        """Write a CSV file with the columns of all rows."""
         path = self.folder / name
         columns = list(dict.fromkeys(column for row in rows for column in row))
         with path.open("w", encoding=encoding, newline="") as file:
@@ -144,20 +144,20 @@ class Night:
             writer.writerows(rows)
         return path
 
-    def backfill(self, *words: str) -> Ended:
+    def backfill(self, *words: str) -> CommandResult:
         """Run the command in this process, to its end."""
         self.capsys.readouterr()
         exit_code = main(words)
-        said = self.capsys.readouterr()
-        return Ended(exit_code, said.out, said.err)
+        output = self.capsys.readouterr()
+        return CommandResult(exit_code, output.out, output.err)
 
-    def fate_of_one_row(self, job: str) -> tuple[int, list[str]]:
-        """Run a job over one row that is right; return the exit code, and status and code of the row."""
+    def run_one_row(self, job: str) -> tuple[int, list[str]]:
+        """Run a job over one right row; return the exit code, and status and code of the row."""
         self.export(f"{job}.csv", [ROWS[job]])
-        return self.backfill("run", job).exit_code, self.fates()
+        return self.backfill("run", job).exit_code, self.results()
 
     def refused(self, *words: str) -> str:
-        """Run a job that has to end with exit 2 before anything is sent; return what it says."""
+        """Run a job that must exit with 2 before anything is sent; return its stderr."""
         before = self.requests()
         ended = self.backfill("run", *words)
         assert (ended.exit_code, ended.stdout, self.requests()) == (2, "", before)
@@ -170,7 +170,7 @@ class Night:
         wrapper: Sequence[str] = (),
         stderr: int = subprocess.PIPE,
     ) -> "subprocess.Popen[str]":
-        """Start the command as a process of its own."""
+        """Start the command in a process of its own."""
         command = [*wrapper, sys.executable, "-B", "-m", "pipeline", *words]
         known = {name: value for name, value in os.environ.items() if name != "BACKFILL_CONFIG"}
         process = subprocess.Popen(
@@ -184,26 +184,28 @@ class Night:
         self._started.append(process)
         return process
 
-    def command(self, *words: str, environ: Mapping[str, str] | None = None, wrapper: Sequence[str] = ()) -> Ended:
-        """Run the command as a process of its own, to its end."""
+    def command(
+        self, *words: str, environ: Mapping[str, str] | None = None, wrapper: Sequence[str] = ()
+    ) -> CommandResult:
+        """Run the command in a process of its own, to its end."""
         return end_of(self.start(*words, environ=environ, wrapper=wrapper))
 
     def close(self) -> None:
-        """End what a failed test has left running."""
+        """Kill processes that a failed test left running."""
         for process in self._started:
             if process.poll() is None:
                 process.kill()
             process.communicate()
 
     def reports(self) -> list[Path]:
-        """Return the folders of all reports, the newest last."""
+        """Return the folders of all reports, newest last."""
         return sorted(self.folder.glob("reports/*"))
 
     def outcomes(self) -> list[dict[str, str]]:
-        """Return the lines of the newest outcome file."""
+        """Return the rows of the newest outcome file."""
         return read_csv(self.reports()[-1] / "outcome.csv")
 
-    def fates(self) -> list[str]:
+    def results(self) -> list[str]:
         """Return status and code of each row of the newest run, in source order."""
         return [f"{line['status']} {line['code']}" for line in self.outcomes()]
 
@@ -212,7 +214,7 @@ class Night:
         return json.loads((self.reports()[-1] / "summary.json").read_bytes())
 
     def now(self) -> str:
-        """Return the time of day where the jobs are, as --until takes it."""
+        """Return the time of day in the jobs' zone, in the form of --until."""
         return datetime.now(ZoneInfo(ZONE)).strftime("%H:%M")
 
     def requests(self, api: Api | None = None) -> list[str]:
@@ -220,28 +222,28 @@ class Night:
         return [entry.key for entry in self.simulator.journal.entries if api in (None, entry.api)]
 
 
-def end_of(process: "subprocess.Popen[str]") -> Ended:
-    """Wait for a process to end."""
-    stdout, stderr = process.communicate(timeout=2 * _PATIENCE_SECONDS)
-    return Ended(process.returncode, stdout, stderr)
+def end_of(process: "subprocess.Popen[str]") -> CommandResult:
+    """Wait for the end of a process; return exit code and output."""
+    stdout, stderr = process.communicate(timeout=2 * _TIMEOUT_SECONDS)
+    return CommandResult(process.returncode, stdout, stderr)
 
 
 def first_line(process: "subprocess.Popen[str]") -> str:
-    """Return the first line that a process writes on stderr: that its run has begun."""
+    """Return the first line on stderr, which means that the run has begun."""
     assert process.stderr is not None
     return process.stderr.readline()
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Wait until something is so; fail where it does not come about."""
-    end = time.monotonic() + _PATIENCE_SECONDS
-    while not is_so():
-        assert time.monotonic() < end, "what the test waits for did not come about"
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition is true; fail after a time limit."""
+    end = time.monotonic() + _TIMEOUT_SECONDS
+    while not condition():
+        assert time.monotonic() < end, "the condition did not become true in time"
         time.sleep(0.01)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Return the lines of a CSV file by their columns."""
+    """Return the rows of a CSV file as dicts."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
@@ -252,6 +254,6 @@ def toml(tables: Tables) -> str:
 
 
 def _table(name: str, keys: Mapping[str, object]) -> str:
-    # What JSON and TOML write alike: texts, numbers, lists of them.
+    # JSON and TOML write texts, numbers and lists of them alike.
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items() if value is not None]
     return "\n".join((f"[{name}]", *lines, ""))

@@ -1,4 +1,4 @@
-"""stdout and stderr that may be lost."""
+"""Streams that never fail."""
 
 import errno
 import io
@@ -11,7 +11,7 @@ from pipeline.cli.streams import OutputStream, output_streams
 
 
 class Failing(io.StringIO):
-    """A stream that takes nothing, and says why."""
+    """A stream whose writes fail with an error."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -33,8 +33,8 @@ class Failing(io.StringIO):
         pytest.param(errno.ENOSPC, os.strerror(errno.ENOSPC), id="the disk is full"),
     ],
 )
-def test_what_can_not_be_written_is_dropped(number: int, loss: str | None) -> None:
-    """Writing and flushing never fail; a loss that somebody may mind keeps its reason."""
+def test_text_that_can_not_be_written_is_dropped(number: int, loss: str | None) -> None:
+    """Write and flush never fail; a relevant loss keeps its cause."""
     output = OutputStream(Failing(number))
 
     assert (output.write("lost"), output.loss) == (4, loss)
@@ -42,8 +42,8 @@ def test_what_can_not_be_written_is_dropped(number: int, loss: str | None) -> No
     assert output.loss == loss
 
 
-def test_an_outlet_writes_through_where_it_can() -> None:
-    """What can be written is written, and whether people look is told."""
+def test_text_is_written_if_possible() -> None:
+    """Text is written, and `isatty` is that of the stream."""
     stream = io.StringIO()
     output = OutputStream(stream)
     output.write("kept")
@@ -53,8 +53,8 @@ def test_an_outlet_writes_through_where_it_can() -> None:
     assert (stream.getvalue(), output.loss, output.isatty()) == ("kept", None, False)
 
 
-def test_an_outlet_without_a_stream_drops_all() -> None:
-    """Where the descriptor was closed from the start there is no stream, and nothing is missed."""
+def test_without_a_stream_all_text_is_dropped() -> None:
+    """Without a stream, because the descriptor was closed, text is dropped without a loss."""
     output = OutputStream(None)
     output.write("nothing")
     output.flush()
@@ -63,23 +63,23 @@ def test_an_outlet_without_a_stream_drops_all() -> None:
     assert (output.loss, output.isatty()) == (None, False)
 
 
-def test_what_is_held_back_at_the_end_fails_nobody() -> None:
-    """A pipe that nobody reads is led to the null device, so that the last flush of the process succeeds."""
+def test_buffered_text_at_the_end_causes_no_error() -> None:
+    """A pipe without a reader is redirected to the null device, so that the process's last flush succeeds."""
     ours, theirs = os.pipe()
     os.close(ours)
     with os.fdopen(theirs, "w") as stream:
         output = OutputStream(stream)
-        output.write("held back")
+        output.write("buffered")
         output.close()
 
     assert (stream.closed, output.loss) == (True, None)
 
 
-def test_stdout_and_stderr_are_put_back(capsys: pytest.CaptureFixture[str]) -> None:
-    """The streams of the process are outlets for the time of a command alone."""
+def test_stdout_and_stderr_are_restored(capsys: pytest.CaptureFixture[str]) -> None:
+    """The streams of the process are replaced during a command only."""
     before = sys.stdout, sys.stderr
     with output_streams() as out:
         assert sys.stdout is out
-        sys.stdout.write("told")
+        sys.stdout.write("text")
 
-    assert ((sys.stdout, sys.stderr), capsys.readouterr().out) == (before, "told")
+    assert ((sys.stdout, sys.stderr), capsys.readouterr().out) == (before, "text")

@@ -1,4 +1,4 @@
-"""The report's files appear whole or not at all, and memory does not grow with the rows."""
+"""The report folder: files appear whole or not at all, and memory does not grow with the rows."""
 
 import resource
 import tracemalloc
@@ -24,8 +24,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @contextmanager
-def room_for(size: int) -> Iterator[None]:
-    """Let no file of this process grow beyond a size: writing on fails as on a full disk."""
+def file_size_limit(size: int) -> Iterator[None]:
+    """Limit the files of this process to a size in bytes: further writes fail as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -37,7 +37,7 @@ def room_for(size: int) -> Iterator[None]:
 def test_the_files_of_a_report(
     tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
 ) -> None:
-    """A report is four files and no others, in a folder that is made with its parents."""
+    """A report is exactly 5 files, in a folder that is made with its parents."""
     folder = tmp_path / "reports" / "of today"
 
     files = report(folder, [outcome()])
@@ -62,10 +62,10 @@ def test_the_files_of_a_report(
     assert (folder / "summary.json").read_bytes() == files.summary.as_json()
 
 
-def test_a_page_that_is_not_wanted_is_not_written(
+def test_an_unwanted_page_is_not_written(
     tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
 ) -> None:
-    """Without a page there are the three files for scripts."""
+    """With html=False only the 4 other files are written."""
     assert report(tmp_path, [outcome()], html=False).page is None
     assert sorted(contents(tmp_path)) == ["outcome.csv", "rows_to_fix.csv", "rows_to_fix.xlsx", "summary.json"]
 
@@ -73,7 +73,7 @@ def test_a_page_that_is_not_wanted_is_not_written(
 def test_writing_again_gives_the_same_files(
     tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
 ) -> None:
-    """The same outcomes give the same bytes, in place of those from before."""
+    """The same outcomes give the same bytes again."""
     outcomes = [outcome(), outcome(status=Status.REJECTED, cells='["A-1","x"]')]
     report(tmp_path, outcomes)
     before = contents(tmp_path)
@@ -83,10 +83,10 @@ def test_writing_again_gives_the_same_files(
     assert contents(tmp_path) == before
 
 
-def test_what_a_killed_process_left_is_cleared_away(
+def test_temporary_files_of_a_killed_process_are_removed(
     tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
 ) -> None:
-    """Drafts of a process that died are gone once a report is written there again; other files stay."""
+    """The next report removes temporary files of a dead process; other files stay."""
     for name in (".outcome.csv.0123abcd.part", ".summary.json.00000000.part", ".mine.part", "notes.txt"):
         (tmp_path / name).write_text("x")
     (tmp_path / ".rows_to_fix.xlsx.0123abcd.part").mkdir()
@@ -100,10 +100,10 @@ def test_what_a_killed_process_left_is_cleared_away(
     ]  # fmt: skip
 
 
-def test_drafts_of_a_process_that_still_writes_stay(
+def test_temporary_files_of_a_live_process_stay(
     tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
 ) -> None:
-    """Two processes may write to one folder at once: each report is whole, and the last one stays."""
+    """2 reports may be written to one folder at once: each is whole, and the last one stays."""
     first, last = outcome(request_key="first"), outcome(request_key="last")
 
     def interrupted() -> Iterator[Outcome]:
@@ -123,22 +123,22 @@ def test_drafts_of_a_process_that_still_writes_stay(
 
 
 @EVERY_FORMAT
-def test_outcomes_that_break_off_leave_nothing_new(
+def test_an_error_midway_leaves_the_old_files(
     tmp_path: Path,
     report: Callable[..., ReportFiles],
     outcome: Callable[..., Outcome],
     outcome_format: OutcomeFormat,
 ) -> None:
-    """When the outcomes break off midway the files from before stay as they were, and no others are left."""
+    """If reading the outcomes fails midway, the old files stay unchanged and no new ones appear."""
     report(tmp_path, [outcome()], outcome_format=outcome_format)
     before = contents(tmp_path)
 
-    def breaking_off() -> Iterator[Outcome]:
+    def failing_midway() -> Iterator[Outcome]:
         yield from repeat(outcome(code="NEW"), 30_000)
         raise LookupError("the ledger is gone")
 
     with pytest.raises(LookupError, match="the ledger is gone"):
-        report(tmp_path, breaking_off(), outcome_format=outcome_format)
+        report(tmp_path, failing_midway(), outcome_format=outcome_format)
 
     assert contents(tmp_path) == before
 
@@ -149,7 +149,7 @@ def test_a_summary_that_does_not_add_up_leaves_nothing(
     outcome: Callable[..., Outcome],
     summary_of: Callable[..., Summary],
 ) -> None:
-    """Counts that do not add up stop the report before any of its files is seen."""
+    """Counts that do not add up stop the report before any file appears."""
 
     def miscounted(tally: Tally) -> Summary:
         return replace(summary_of(tally), rows=tally.rows + 1)
@@ -161,44 +161,42 @@ def test_a_summary_that_does_not_add_up_leaves_nothing(
 
 
 @EVERY_FORMAT
-def test_a_full_disk_leaves_nothing_and_says_what_to_do(
+def test_a_full_disk_leaves_no_files_and_says_what_to_do(
     tmp_path: Path,
     report: Callable[..., ReportFiles],
     outcome: Callable[..., Outcome],
     run_id: str,
     outcome_format: OutcomeFormat,
 ) -> None:
-    """A disk that takes no more is told with its cause and the command that writes the report again."""
+    """The error on a full disk names the cause and the command that writes the report again."""
     outcomes = (outcome(source_row=n, message=f"{n * n:x} {n**7:x}") for n in range(40_000))
 
-    with room_for(100_000), pytest.raises(PipelineError) as failure:
+    with file_size_limit(100_000), pytest.raises(PipelineError) as failure:
         report(tmp_path, outcomes, outcome_format=outcome_format)
 
     assert str(failure.value) == (
-        f"the report can't be written to {tmp_path}: File too large; the ledger keeps every outcome: "
-        f"make room there, then `backfill report {run_id}` writes it again"
+        f"can't write the report to {tmp_path}: File too large. The ledger has every outcome: "
+        f"free space there, then write the report with `backfill report {run_id}`"
     )
     assert contents(tmp_path) == {}
 
 
-def test_a_folder_that_can_not_be_made_is_told_before_anything_is_sent(
-    tmp_path: Path, report: Callable[..., ReportFiles]
-) -> None:
-    """Where a file stands in the folder's place, the error names the folder and the option that names another."""
+def test_a_folder_that_can_not_be_made_is_reported_early(tmp_path: Path, report: Callable[..., ReportFiles]) -> None:
+    """If the path is a file, the error names the path and the option that chooses another one."""
     (tmp_path / "taken").touch()
     folder = tmp_path / "taken" / "report"
-    told = (f"the report folder {folder} can't be written: Not a directory; name another one with --report",)
+    faults = (f"can't write to the report folder {folder}: Not a directory; choose another one with --report",)
 
     with pytest.raises(SettingsError) as early:
         make_folder(folder)
     with pytest.raises(SettingsError) as late:
         report(folder, [])
 
-    assert early.value.faults == late.value.faults == told
+    assert early.value.faults == late.value.faults == faults
 
 
 def test_making_a_folder_leaves_nothing_in_it(tmp_path: Path) -> None:
-    """The proof that a folder can be written leaves no trace, and a folder that is there already is fine."""
+    """The write test leaves no file, and an existing folder is accepted."""
     make_folder(tmp_path / "a" / "b")
     make_folder(tmp_path / "a" / "b")
 
@@ -220,7 +218,7 @@ def test_memory_does_not_grow_with_the_rows(
     outcome_format: OutcomeFormat,
     most_bytes: int,
 ) -> None:
-    """Two hundred thousand outcomes pass through less memory than a list of them alone would take."""
+    """A report of 200,000 outcomes takes less memory than a list of them."""
     outcomes = repeat(outcome(status=Status.REJECTED, cells='["A-1","x"]'), 200_000)
 
     tracemalloc.start()

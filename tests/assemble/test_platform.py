@@ -1,4 +1,4 @@
-"""From an account of the config to where it sends, and who it is."""
+"""Endpoint and merchant of an account."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -56,13 +56,13 @@ def job(api: Api) -> Job:
         ),
     ],
 )  # fmt: skip
-def test_where_an_api_is_reached(account: Account, api: Api, endpoint: Endpoint) -> None:
-    """Host, backup, proxy, CA bundle and patience come from account and job."""
+def test_the_endpoint_of_an_api(account: Account, api: Api, endpoint: Endpoint) -> None:
+    """Host, backup host, proxy, CA bundle and timeout come from account and job."""
     assert endpoint_of(account, job(api)) == endpoint
 
 
 @pytest.mark.parametrize(
-    ("account", "holder"),
+    ("account", "merchant"),
     [
         pytest.param(ALIPAY, "Alipay app 2021000000000001", id="alipay"),
         pytest.param(WECHAT, "WeChat Pay merchant 1900000001", id="wechat-pay"),
@@ -78,11 +78,11 @@ def test_where_an_api_is_reached(account: Account, api: Api, endpoint: Endpoint)
         ),
     ],
 )  # fmt: skip
-def test_who_an_account_is(account: Account, holder: str) -> None:
-    """A rehearsal against this machine is somebody else than the account itself, so that nothing of it counts."""
-    assert merchant_of(account) == holder
+def test_the_merchant_of_an_account(account: Account, merchant: str) -> None:
+    """With a server on this machine, the account is another merchant, so that trial deliveries do not count."""
+    assert merchant_of(account) == merchant
 
 
 def test_no_secret_is_in_an_endpoints_repr() -> None:
-    """A proxy's password is not told where an endpoint is printed."""
+    """The repr of an endpoint has no proxy password."""
     assert "u:p" not in repr(endpoint_of(WECHAT, job(Api.POINTS)))
