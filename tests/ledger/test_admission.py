@@ -52,7 +52,7 @@ def test_a_conflict_says_what_to_do() -> None:
             (SENDING, UNKNOWN),
             Conflict(
                 "the request key was sent with other content and it is not known whether that was applied; "
-                "rerun the run that left it unknown, and run this row again once that is settled"
+                "rerun the run that left it unknown, then run this row again"
             ),
         ),
         UNSENT: Conflict(

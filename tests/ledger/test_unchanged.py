@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.ledger.history import runs
 from pipeline.ledger.records import NewRun, RunRecord, position
 from pipeline.ledger.rules.admission import is_overtaken, is_unchanged
-from pipeline.ledger.rules.known_deliveries import cards_of
+from pipeline.ledger.rules.cards import cards_of
 from pipeline.ledger.staging.staging import Staging
 from pipeline.ledger.staging.unchanged_balances import Sure, Unchanged
 from pipeline.ledger.store.database import open_for_reading

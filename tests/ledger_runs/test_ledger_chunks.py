@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.errors import LedgerError
 from pipeline.ledger.records import InputRecord, RunState
-from pipeline.ledger.rules.known_deliveries import balances_held
+from pipeline.ledger.rules.cards import sure_balances
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging import decide
 from pipeline.ledger.staging.staged_chunk import RowDecision
@@ -264,7 +264,7 @@ def test_a_few_cards_among_many_are_looked_up_one_by_one(new_job: NewJobRuns, op
     cards = sorted((digest(f"{n}"), n) for n in range(20))
 
     for wanted in ([cards[0], cards[-1]], cards[3:9]):
-        found = balances_held(opens()._file.reader, record, [card for card, _ in wanted])
+        found = sure_balances(opens()._file.reader, record, [card for card, _ in wanted])
         assert [(card, held) for card, held, *_ in found] == wanted
 
 

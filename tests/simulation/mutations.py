@@ -100,7 +100,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         Code("pipeline.write.answers.judge:judge", "not answer.is_fresh", "False"),
     ),
     "a refund ignores its payment": (
-        Code("pipeline.ledger.rules.dependencies:payment_of", "stands in (None, DeliveryState.SUCCEEDED)", "stands"),
+        Code("pipeline.ledger.rules.dependencies:payment_of", "state in (None, DeliveryState.SUCCEEDED)", "state"),
     ),
     "a lane is not kept in order": (Code("pipeline.ledger.delivering.queue:_work_out", "_LANE", "'d.due_no'"),),
     "other content may go out under a key in doubt": (
@@ -133,14 +133,14 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "a state is sent after a later one": (
         Code(
             "pipeline.ledger.rules.dependencies:sequence_of_states",
-            "held.is_later(due.state.version, due.position)",
+            "newest.is_later(due.state.version, due.position)",
             "False",
         ),
     ),
     "a state does not wait for an earlier one in doubt": (
         Code(
             "pipeline.ledger.rules.dependencies:sequence_of_states",
-            "if held.unsettled:\n    return _EARLIER_STATE",
+            "if newest.unsettled:\n    return _EARLIER_STATE",
             "pass",
         ),
     ),
@@ -167,8 +167,8 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "objects are sent of which only some rows have a time": (
         Code(
             "pipeline.ledger.staging.states:StagedStates._rule",
-            "0 < rows.dated < rows.rows",
-            "rows.dated > rows.rows",
+            "0 < obj.dated < obj.rows",
+            "obj.dated > obj.rows",
         ),
     ),
     "cards are sent of which only some rows have a time": (
@@ -245,7 +245,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
             "selection.new_keys",
         ),
         Text(
-            "pipeline.ledger.staging.rerun:_give_new_keys",
+            "pipeline.ledger.staging.rerun:_REFUSED_DUES",
             "AND v.state = 'rejected'",
             "AND v.state IN ('rejected', 'unknown')",
         ),
@@ -290,7 +290,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     ),
     "keys stay the same after a resync": (Body("pipeline.ledger.store.generations:Generation.salt", "return ''"),),
     "an old key of the export proves a balance": (
-        Text("pipeline.ledger.delivering.deliveries:_IS_UNPROVEN", "g.generation > 1", "g.generation > 9"),
+        Text("pipeline.ledger.rules.cards:_CONFIRM", "g.generation > 1", "g.generation > 9"),
     ),
     "a replaced ledger is written to": (
         Code(

@@ -1,4 +1,4 @@
-"""Recognising rows that were fixed before, while a run is staged, and noting those that are fixed now."""
+"""Rows of a staged run that were fixed: recognises rows of an export whose fix was delivered, and notes new fixes."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,15 +25,16 @@ from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk, Varia
 from pipeline.model import Api, digest
 from pipeline.tables.mapped_chunk import MappedChunk, OriginOfRow
 
-# What is delivered, or was: of other rows nobody asks which variant they are.
+# Decisions of rows that are delivered, or were: only of these rows variants are written.
 _COUNTS = (RowDecision.DUE, RowDecision.ALREADY_SUCCEEDED, RowDecision.UNCHANGED, RowDecision.DUPLICATE_ROW)
-# The places of the first row and of its variant.
-_Known = tuple[int, int]
+# The positions of the first row and of its variant.
+_KnownVariant = tuple[int, int]
+# The identity and the digest of a delivery.
 _Pair = tuple[str, bytes]
 
 
 class Recognition:
-    """What a run knows of rows that were fixed before it; nothing is looked up where none ever was."""
+    """What a run knows of rows that were fixed before it. It looks up nothing if no row ever was."""
 
     def __init__(self, connection: sqlite3.Connection, run: RunRecord) -> None:
         self._run = run
@@ -45,9 +46,9 @@ class Recognition:
         self, connection: sqlite3.Connection, staged: StagedChunk, mapped: MappedChunk
     ) -> dict[int, VariantDelivery]:
         """
-        Skip the rows of a leaf whose fix was delivered, and note what its fixed rows are variants of.
+        Skip the rows of a chunk whose fix was delivered, and note what its fixed rows are variants of.
 
-        Returns by the places of the skipped rows what was delivered in their stead. `connection` is only read.
+        Returns what was delivered instead of skipped rows, by index. `connection` is only read.
         """
         candidates = self._candidates(staged, mapped)
         if not candidates:
@@ -58,10 +59,10 @@ class Recognition:
                 chunk.note_unchanged(at, origin)
             else:
                 chunk.judge_fix(at, origin)
-        return {at: line for at in candidates if (line := chunk.judge_unfixed(at)) is not None}
+        return {at: delivery for at in candidates if (delivery := chunk.judge_unfixed(at)) is not None}
 
     def _candidates(self, staged: StagedChunk, mapped: MappedChunk) -> list[int]:
-        """Return the places of rows that stand for another row, or may be one that was fixed: by key, or invalid."""
+        """Return the indexes of fixed rows, and of rows that may have been fixed: by key, or since they are invalid."""
         found = set(mapped.origins)
         if self._knows_fixes:
             found.update(staged.faults)
@@ -73,9 +74,9 @@ class Recognition:
 @dataclass(slots=True)
 class _Taken:
     """
-    Which rows of a run were found to be which fixed row, by the place of the first row.
+    Which rows of a run were found to be which fixed row, by the position of the first row.
 
-    `unfixed` are those found in an export, `fixed` those that came back fixed, each with the place of its origin.
+    `unfixed` are rows of an export, `fixed` are rows that came back fixed, with the position of their origin.
     """
 
     unfixed: set[int] = field(default_factory=set)
@@ -84,9 +85,9 @@ class _Taken:
 
 class _Candidates:
     """
-    Rows of one leaf that may be variants of rows that were fixed, with all that is known of these.
+    The rows of one chunk that may be variants of fixed rows, with all that is known of those.
 
-    `taken` says which rows of the run were found to be which fixed row.
+    `taken` are the rows of the run that were found to be a fixed row.
     """
 
     def __init__(
@@ -95,103 +96,103 @@ class _Candidates:
         run: RunRecord,
         staged: StagedChunk,
         mapped: MappedChunk,
-        places: Sequence[int],
+        indexes: Sequence[int],
         taken: "_Taken",
     ) -> None:
         self._run = run
         self._taken = taken
         self._chunk = staged
-        self._contents = {at: mapped.contents(at) for at in places}
-        self._parts = dict(_parts_of(staged, set(places)))
-        stood_for = {at: position(origin.run_no, origin.row_no) for at, origin in mapped.origins.items()}
-        known = own_contents(
-            connection, {stood_for[at] for at, origin in mapped.origins.items() if not origin.contents}
-        )
-        self._said_first = {at: origin.contents or known[stood_for[at]] for at, origin in mapped.origins.items()}
-        said = [*self._contents.values(), *self._said_first.values()]
-        self._variants = variants_with(connection, run, {content for several in said for content in several})
-        firsts = {first for known in self._variants.values() for first, _ in known}
-        self._lines = variant_deliveries(connection, run, firsts | set(stood_for.values()))
+        self._contents = {at: mapped.contents(at) for at in indexes}
+        self._parts = dict(_parts_of(staged, set(indexes)))
+        origins = {at: position(origin.run_no, origin.row_no) for at, origin in mapped.origins.items()}
+        known = own_contents(connection, {origins[at] for at, origin in mapped.origins.items() if not origin.contents})
+        self._first_contents = {at: origin.contents or known[origins[at]] for at, origin in mapped.origins.items()}
+        all_contents = [*self._contents.values(), *self._first_contents.values()]
+        self._variants = variants_with(connection, run, {content for contents in all_contents for content in contents})
+        firsts = {first for known_variants in self._variants.values() for first, _ in known_variants}
+        self._deliveries = variant_deliveries(connection, run, firsts | set(origins.values()))
         self._connection = connection
 
     def is_as_first(self, at: int) -> bool:
-        """Return whether a row says what the row said that it is to fix."""
-        return not set(self._contents[at]).isdisjoint(self._said_first[at])
+        """Return whether a fixed row says what its origin said."""
+        return not set(self._contents[at]).isdisjoint(self._first_contents[at])
 
     def note_unchanged(self, at: int, origin: OriginOfRow) -> None:
-        """Note a row that came back as it was: it may go out, or be left out, while another variant of it does."""
+        """Note a fixed row without a change: whether it is sent depends on the other variants of its origin."""
         if self._chunk.decisions[at] == RowDecision.DUE:
-            place = position(self._run.run_no, self._chunk.first_row_no + at)
+            own = position(self._run.run_no, self._chunk.first_row_no + at)
             first = position(origin.run_no, origin.row_no)
-            self._chunk.variants[at] = Variant(first, place, self._parts_at(at), (), origin)
+            self._chunk.variants[at] = Variant(first, own, self._parts_at(at), (), origin)
 
     def judge_fix(self, at: int, origin: OriginOfRow) -> None:
-        """Note a fixed row as a variant; skip it where it was delivered before, refuse it where another one was."""
+        """Note a fixed row as a variant; skip it if it was delivered before, refuse it if another variant was."""
         staged, first = self._chunk, self._first_of(at, origin)
         if staged.decisions[at] != RowDecision.DUE:
             return
         row = (origin.run_no, origin.row_no)
-        lines = [*self._lines.get(first, ()), *first_variant(self._connection, self._run, first, row)]
+        deliveries = [*self._deliveries.get(first, ()), *first_variant(self._connection, self._run, first, row)]
         same = {variant for one, variant in self._known(at) if one == first and variant != first}
-        if any(is_whole(lines, variant) for variant in same):
+        if any(is_whole(deliveries, variant) for variant in same):
             staged.decisions[at] = RowDecision.ALREADY_SUCCEEDED
             return
-        place = position(self._run.run_no, staged.first_row_no + at)
-        standing = state_of_other_variants(lines, place, self._pairs(at))
-        if standing is OtherVariants.DELIVERED and self._run.api is Api.CUMULATION:
+        own = position(self._run.run_no, staged.first_row_no + at)
+        others = state_of_other_variants(deliveries, own, self._pairs(at))
+        if others is OtherVariants.DELIVERED and self._run.api is Api.CUMULATION:
             staged.refuse(at, DELIVERED_OTHERWISE.message)
             return
-        staged.variants[at] = Variant(first, place, self._parts_at(at), self._contents[at], origin)
+        staged.variants[at] = Variant(first, own, self._parts_at(at), self._contents[at], origin)
 
     def judge_unfixed(self, at: int) -> VariantDelivery | None:
-        """Skip a row that was fixed, where a fix was delivered, and return that; else let it wait for an open fix."""
+        """Skip a row whose fix was delivered, and return that delivery; let a row wait whose fix is open."""
         staged = self._chunk
         if staged.decisions[at] not in (RowDecision.DUE, RowDecision.INVALID):
             return None
         for first in self._firsts(at):
-            lines = self._lines.get(first, [])
-            own = self._pairs(at) | {line.pair for line in lines if line.variant == first}
-            standing = state_of_other_variants(lines, first, own)
-            if standing is OtherVariants.DELIVERED:
+            deliveries = self._deliveries.get(first, [])
+            pairs = self._pairs(at) | {delivery.pair for delivery in deliveries if delivery.variant == first}
+            others = state_of_other_variants(deliveries, first, pairs)
+            if others is OtherVariants.DELIVERED:
                 self._taken.unfixed.add(first)
                 staged.decisions[at] = RowDecision.FIXED_ALREADY
                 staged.faults.pop(at, None)
-                place = position(self._run.run_no, staged.first_row_no + at)
-                staged.variants[at] = Variant(first, place, (), self._contents[at])
-                return next(line for line in lines if line.variant != first and _counts(line))
-            if standing is OtherVariants.OPEN and staged.decisions[at] == RowDecision.DUE:
+                own = position(self._run.run_no, staged.first_row_no + at)
+                staged.variants[at] = Variant(first, own, (), self._contents[at])
+                return next(
+                    delivery for delivery in deliveries if delivery.variant != first and _is_delivered(delivery)
+                )
+            if others is OtherVariants.OPEN and staged.decisions[at] == RowDecision.DUE:
                 staged.variants[at] = Variant(first, first, self._parts_at(at))
         return None
 
     def _first_of(self, at: int, origin: OriginOfRow) -> int:
         """
-        Return the place of the first row that a fixed row stands for.
+        Return the position of the first row that a fixed row stands for.
 
-        That is its origin; but a row of an earlier run that says the same, and was fixed, is the same row, unless
-        another row of the origin's run was found to be that.
+        That is its origin. But if a row of an earlier run says the same and was fixed, the origin is that row once
+        more, unless another row of the origin's run was found to be it.
         """
-        place = position(origin.run_no, origin.row_no)
-        known = [known for content in self._said_first[at] for known in self._variants.get(content, ())]
+        own = position(origin.run_no, origin.row_no)
+        known = [variant for content in self._first_contents[at] for variant in self._variants.get(content, ())]
         firsts = sorted({first for first, variant in known if first == variant})
-        if place in firsts:
-            return place
-        others = {first for first, variant in known if variant >> ROW_BITS == origin.run_no and variant != place}
+        if own in firsts:
+            return own
+        others = {first for first, variant in known if variant >> ROW_BITS == origin.run_no and variant != own}
         for first in firsts:
-            if first not in others and self._taken.fixed.setdefault(first, place) == place:
+            if first not in others and self._taken.fixed.setdefault(first, own) == own:
                 return first
-        return place
+        return own
 
     def _firsts(self, at: int) -> list[int]:
         """
-        Return the places of the rows that were fixed and that this row may be.
+        Return the positions of the fixed rows that this row may be.
 
-        Of invalid rows that say the same each is one: nobody may have fixed as many as there are.
+        Each invalid row is a different one, also where several say the same: not all of them may have been fixed.
         """
         firsts = dict.fromkeys(first for first, variant in self._known(at) if first == variant)
         is_invalid = self._chunk.decisions[at] == RowDecision.INVALID
         return [first for first in firsts if not (is_invalid and first in self._taken.unfixed)]
 
-    def _known(self, at: int) -> Iterator[_Known]:
+    def _known(self, at: int) -> Iterator[_KnownVariant]:
         for content in self._contents[at]:
             yield from self._variants.get(content, ())
 
@@ -202,30 +203,30 @@ class _Candidates:
         return {(str(identity), bytes(content)) for _, identity, content, *_ in self._parts.get(at, ())}  # type: ignore[call-overload]
 
 
-def _counts(line: VariantDelivery) -> bool:
-    return line.state is DeliveryState.SUCCEEDED and line.is_current
+def _is_delivered(delivery: VariantDelivery) -> bool:
+    return delivery.state is DeliveryState.SUCCEEDED and delivery.is_current
 
 
-def _parts_of(staged: StagedChunk, places: set[int]) -> Mapping[int, list[tuple[object, ...]]]:
-    """Return what the deliveries of some rows are, by their places: part, identity, digest, and what a balance says."""
+def _parts_of(staged: StagedChunk, indexes: set[int]) -> Mapping[int, list[tuple[object, ...]]]:
+    """Return part, identity, digest, card, points and version of the deliveries of some rows, by index."""
     found: dict[int, list[tuple[object, ...]]] = {}
     columns = [staged.parts.values(name) for name in ("at", "part", "identity", "digest", "card", "points", "version")]
     bodies = staged.parts.values("body")
     for n, (at, part, identity, content, *balance) in enumerate(zip(*columns, strict=True)):
-        if at in places:
+        if at in indexes:
             found.setdefault(at, []).append((part, identity, content or digest(bodies[n]), *balance))
     return found
 
 
 def write_variants(connection: sqlite3.Connection, run: RunRecord, staged: StagedChunk) -> None:
-    """Write the variants that a leaf's rows are, where they count or may count."""
+    """Write the variants of a chunk's rows that are delivered or may be."""
     if not staged.variants:
         return
     parts = _parts_of(staged, {at for at in staged.variants if staged.decisions[at] in _COUNTS})
     for at, noted in staged.variants.items():
         if staged.decisions[at] == RowDecision.FIXED_ALREADY:
-            # A row of this run is that row: no other one is.
-            write_contents(connection, run, origin=noted.first, variant=noted.place, contents=noted.contents)
+            # This row is the fixed row, so no other row of the run is.
+            write_contents(connection, run, origin=noted.first, variant=noted.position, contents=noted.contents)
         if staged.decisions[at] not in _COUNTS:
             continue
         if noted.origin is not None and noted.contents:
@@ -233,6 +234,6 @@ def write_variants(connection: sqlite3.Connection, run: RunRecord, staged: Stage
             first, key = noted.origin.contents, noted.origin.request_key
             write_contents(connection, run, origin=noted.first, variant=noted.first, contents=first, key=key)
             write_first_variant(connection, run, noted.first, row)
-            write_contents(connection, run, origin=noted.first, variant=noted.place, contents=noted.contents)
-        # A balance that came back was given another key meanwhile, and a state its place among those of its object.
-        write_variant(connection, run, noted.first, noted.place, parts.get(at, noted.parts))
+            write_contents(connection, run, origin=noted.first, variant=noted.position, contents=noted.contents)
+        # The decision may have given a balance another key, and a state another identity: these are written.
+        write_variant(connection, run, noted.first, noted.position, parts.get(at, noted.parts))

@@ -44,7 +44,7 @@ class RowDecision(IntEnum):
 @dataclass(frozen=True, slots=True)
 class Variant:
     """
-    A row as one variant of a row that was fixed; `first` and `place` are the positions of that row and of this one.
+    A row as one variant of a row that was fixed; `first` and `position` are the positions of that row and of this one.
 
     `parts` are part, identity, digest, card, points and version of each delivery. `contents` are the digests of what
     a fix says; empty where it says what the first row said. `origin` is the row that a fix names; None for a row of
@@ -52,7 +52,7 @@ class Variant:
     """
 
     first: int
-    place: int
+    position: int
     parts: tuple[tuple[object, ...], ...] = field(repr=False)
     contents: tuple[bytes, ...] = field(default=(), repr=False)
     origin: OriginOfRow | None = None

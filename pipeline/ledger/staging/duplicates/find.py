@@ -1,4 +1,4 @@
-"""What comes more than once in a run: equal rows, keys with several contents, older balances of a card."""
+"""`DuplicateFinder`: notes the rows of a run while it is staged, and finds what comes more than once."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -29,11 +29,16 @@ from pipeline.tables.mapped_chunk import DIGEST
 from pipeline.tables.rows import ArrowRows
 from pipeline.tables.text_columns import listed
 
+# Entries of the partitions. A hash is two numbers of 64 bits.
 _HASH = ("u8", 2)
+# A part with a key of the export; `parts` is the number of parts of its row.
 PART = np.dtype([("identity", *_HASH), ("digest", *_HASH), ("row_no", "i8"), ("part", "i4"), ("parts", "i4")])
+# An agreement and a user.
 AGREEMENT = np.dtype([("agreement", *_HASH), ("lane", *_HASH)])
+# A task; `is_one`: it was done once, so its key has no number.
 TASK = np.dtype([("key", *_HASH), ("row_no", "i8"), ("is_one", "?")])
-# A version is a time in ISO 8601, UTC, with microseconds, and sorts as text; none sorts before any.
+# A balance. `version` is a time in ISO 8601, UTC, with microseconds: it sorts as text, and "" comes first.
+# `is_derived`: its key was made from the row.
 BALANCE = np.dtype(
     [
         ("card", *_HASH),
@@ -50,16 +55,16 @@ BALANCE = np.dtype(
 @dataclass(frozen=True, slots=True)
 class Duplicates:
     """
-    What was found about the rows.
+    What was found about the rows of a run.
 
-    `dropped` are single parts that an earlier row sends already, as `part_numbers` numbers them, in order.
+    `dropped` are single parts that an earlier row sends: numbers of `part_numbers`, sorted.
     """
 
     rulings: Rulings
     dropped: npt.NDArray[np.int64]
 
     def apply(self, chunk: StagedChunk) -> None:
-        """Write into a leaf what was found about its rows."""
+        """Write what was found into a chunk."""
         self.rulings.apply(chunk)
         first = chunk.first_row_no
         low, high = np.searchsorted(self.dropped, (first << 16, (first + len(chunk.decisions)) << 16))
@@ -69,7 +74,7 @@ class Duplicates:
 
 
 class DuplicateFinder:
-    """Notes the rows of a run as they are staged, and finds what comes more than once."""
+    """Notes a few numbers for each row while a run is staged, and finds what comes more than once."""
 
     def __init__(self, run: RunRecord, folder: Path) -> None:
         self._api = run.api
@@ -80,12 +85,12 @@ class DuplicateFinder:
         self.balances = Partitions(BALANCE, "card", folder)
 
     def note(self, chunk: StagedChunk) -> None:
-        """Take in the parts of a leaf that are still due, and which users its agreements have."""
+        """Note the due parts of a chunk, and the users of its agreements."""
         if self._api is Api.CUMULATION:
             self._note_agreements(chunk)
         due = chunk.parts.take(chunk.due_parts())
         if len(due):
-            # A derived key is left out: it says nothing but what the balance says.
+            # A key made from a row says nothing that the balance does not say.
             self._note_parts(chunk, due.take(np.flatnonzero(~due.numbers("key_is_derived"))))
             if self._is_of_tasks:
                 self._note_tasks(chunk, due)
@@ -103,7 +108,7 @@ class DuplicateFinder:
         self._parts.add(entries)
 
     def _note_agreements(self, chunk: StagedChunk) -> None:
-        """Take in one line for each agreement and user of the rows that can be sent, or were."""
+        """Note each agreement and user once, of the rows that are due or delivered."""
         decisions = chunk.decisions_by_row()[chunk.parts.numbers("at")]
         valid = np.flatnonzero((decisions == RowDecision.DUE) | (decisions == RowDecision.ALREADY_SUCCEEDED))
         lanes = numbers(chunk.parts.column("lane"))[valid]
@@ -133,25 +138,25 @@ class DuplicateFinder:
         entries["version"] = [version or "" for version in due.values("version")]
         entries["row_no"] = _row_nos(chunk, due)
         entries["points"] = due.numbers("points")
-        # 0 is nobody.
+        # 0 means nobody.
         openids = np.fromiter(map(hash, due.values("openid")), np.int64, len(due))
         entries["openid"] = np.where(openids == 0, 1, openids).view(np.uint64)
         entries["is_derived"] = is_derived
         self.balances.add(entries)
 
     def note_fixed(self, chunk: StagedChunk, fixed: Mapping[int, VariantDelivery]) -> None:
-        """Take in the balances that were delivered in the stead of rows: they stand in their places."""
+        """Note the balances that were delivered instead of rows: they take the places of these."""
         if not fixed or self._api is not Api.POINTS:
             return
         balances = np.zeros(len(fixed), dtype=BALANCE)
-        balances["card"] = numbers(pa.array([line.card for line in fixed.values()], DIGEST))
-        balances["identity"] = hashes([line.identity for line in fixed.values()])
-        balances["version"] = [line.version or "" for line in fixed.values()]
+        balances["card"] = numbers(pa.array([delivery.card for delivery in fixed.values()], DIGEST))
+        balances["identity"] = hashes([delivery.identity for delivery in fixed.values()])
+        balances["version"] = [delivery.version or "" for delivery in fixed.values()]
         balances["row_no"] = [chunk.first_row_no + at for at in fixed]
         self.balances.add(balances)
 
     def find(self, rows: int, chunks: Iterable[StagedChunk]) -> Duplicates:
-        """Return what is found among so many rows, those of the leaves."""
+        """Return what is found; `rows` is the number of rows, `chunks` are all chunks of the run."""
         rulings = Rulings(rows)
         self._rule_on_users(chunks, rulings)
         rule_on_forms(self._tasks, rulings)
@@ -167,7 +172,7 @@ class DuplicateFinder:
         return Duplicates(rulings, np.empty(0, np.int64))
 
     def _rule_on_users(self, chunks: Iterable[StagedChunk], rulings: Rulings) -> None:
-        """Rule out the rows of agreements that have several users. Mostly there are none, and no leaf is looked at."""
+        """Rule out the rows of agreements with several users. Mostly there are none, and no chunk is read."""
         for lanes in contradicting_lanes(self._agreements):
             for chunk in chunks:
                 of_chunk = numbers(chunk.parts.column("lane"))[:, 0]
@@ -175,7 +180,7 @@ class DuplicateFinder:
                 rulings.rule(_row_nos(chunk, chunk.parts)[lanes[at] == of_chunk], Ruling.TWO_USERS)
 
     def close(self) -> None:
-        """Forget what was noted."""
+        """Delete what was noted."""
         for table in (self._parts, self._tasks, self._agreements, self.balances):
             table.close()
 
