@@ -107,7 +107,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a lane is not kept in order", "pipeline/ledger/delivering/queue.py",
-        "{_LANE} AS lane, ", "d.due_no AS lane, ",
+        "{lane} AS lane, ", "d.due_no AS lane, ",
     ),
     Mutation(
         "other content may go out under a key in doubt", "pipeline/ledger/rules/admission.py",
@@ -139,7 +139,7 @@ MUTATIONS = (
     ),
     Mutation(
         "states of one number do not share a lane", "pipeline/ledger/delivering/queue.py",
-        "    Api.STATE: (\n", "    Api.POINTS: (\n",
+        '    Api.STATE: """\n', '    Api.POINTS: """\n',
     ),
     Mutation(
         "a state that comes back is taken for what is held", "pipeline/ledger/staging/sequence.py",
@@ -175,11 +175,11 @@ MUTATIONS = (
         "return Conflict(COUNTED_OTHERWISE) if", "return Conflict(COUNTED_OTHERWISE) if not key and",
     ),
     Mutation(
-        "what the run did not reach counts as done", "pipeline/ledger/history/runs.py",
-        "\" ELSE 'unsent' END\"", "\" ELSE 'skipped' END\"",
+        "what the run did not reach counts as done", "pipeline/ledger/history/dues.py",
+        "ELSE 'unsent'", "ELSE 'skipped'",
     ),
     Mutation(
-        "a resume leaves out what was unsent", "pipeline/ledger/history/runs.py",
+        "a resume leaves out what was unsent", "pipeline/ledger/history/dues.py",
         "status IN ('unsent', 'blocked') OR", "status IN ('blocked') OR",
     ),
     Mutation(
