@@ -48,7 +48,7 @@ class DryRunResult:
     lanes: int = 0
     problems: list[Outcome] = field(default_factory=list)
     samples: list[bytes] = field(default_factory=list, repr=False)
-    decided: StagedCounts = field(default_factory=StagedCounts)
+    counts: StagedCounts = field(default_factory=StagedCounts)
     inputs: dict[int, InputRecord] = field(default_factory=dict, repr=False)
 
 
@@ -115,7 +115,7 @@ class DryRun:
         """Decide on all rows and count them. `check` gets the counts and may raise."""
         if self._staging is not None:
             self._decide(self._staging, rekey)
-        check(self.result.decided)
+        check(self.result.counts)
 
     def _decide(self, staging: Staging, rekey: Callable[[bytes, str], bytes]) -> None:
         is_gone = partial(is_dead, here=this_process())
@@ -134,7 +134,7 @@ class DryRun:
             {RowDecision(decision): chunk.decisions.count(decision) for decision in set(chunk.decisions)}
         )
         seen.faults.update(fault.code for fault in chunk.faults.values())
-        chunk.count(seen.decided, seen.inputs[chunk.file_no].name)
+        chunk.count(seen.counts, seen.inputs[chunk.file_no].name)
         for at in sorted(chunk.faults)[: _PROBLEMS - len(seen.problems)]:
             seen.problems.append(self._problem(chunk, at))
         due = chunk.parts.take(chunk.due_parts())

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError, SettingsError
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
-from pipeline.ledger.history import origins, outcomes, rows_left, runs
+from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, runs
 from pipeline.ledger.history.prune import Pruned, PruneFile, prune
 from pipeline.ledger.records import InputRecord, NewRun, RunRecord, RunState
 from pipeline.ledger.run_ledger import OpenFile, RunLedger
@@ -138,7 +138,7 @@ class Ledger:
 
     def inputs(self, run: RunRecord) -> list[InputRecord]:
         """Return a run's input files."""
-        return self._file.read(lambda c: runs.inputs(c, run))
+        return self._file.read(lambda c: inputs.inputs_of(c, run))
 
     def left(self, run: RunRecord, tick: Callable[[], None] = lambda: None) -> Counter[Status]:
         """
@@ -161,7 +161,7 @@ class Ledger:
         """Return whether a run is completed, with exit code, and `resume` would send nothing."""
         if run.state is not RunState.COMPLETED or run.exit_code is None:
             return False
-        return not self._file.read(lambda c: runs.has_dues_to_resume(c, run))
+        return not self._file.read(lambda c: dues.has_dues_to_resume(c, run))
 
     def takes_any(self, parent: RunRecord, selection: Selection) -> bool:
         """Return whether a rerun of a run with this selection would send any row."""
@@ -182,7 +182,7 @@ class Ledger:
 
     def input_locations(self) -> list[str]:
         """Return the locations of the inputs of all runs."""
-        return self._file.read(runs.input_locations)
+        return self._file.read(inputs.all_locations)
 
     def is_live(self, run: RunRecord) -> bool:
         """Return whether some process executes the run now."""

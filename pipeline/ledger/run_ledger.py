@@ -15,7 +15,7 @@ from pipeline.errors import LedgerError
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
 from pipeline.ledger.delivering import deliveries, queue
 from pipeline.ledger.delivering.deliveries import Entry
-from pipeline.ledger.history import inputs, origins, outcomes, rows_left, runs, skipped_rows
+from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, runs, skipped_rows
 from pipeline.ledger.history.origins import Origin
 from pipeline.ledger.records import Due, InputRecord, Phase, RunRecord, RunState, Settlement, StagedCounts, accept_any
 from pipeline.ledger.rules.admission import Admission, Go
@@ -239,7 +239,7 @@ class RunLedger:
 
     def reopen(self) -> None:
         """Make dues due again that the run left unsent, blocked or unfinished."""
-        self._commit_in_slices("dues", runs.LEFT_OPEN, partial(runs.reopen_dues, run=self.run))
+        self._commit_in_slices("dues", dues.LEFT_OPEN, partial(dues.reopen_dues, run=self.run))
 
     def follow_new_keys(self, retarget: Retarget) -> None:
         """Put the last key of their payment into refunds that are still to be sent."""
@@ -355,10 +355,10 @@ class RunLedger:
 
             self._commit_at_length(partial(decide.write_unsent, run=self.run, chunk=chunk, open_as=open_as))
         code, message = open_as
-        close = partial(runs.close_dues, run=self.run, code=code, message=message)
-        self._commit_in_slices("dues", runs.NOT_REACHED, close)
+        close = partial(dues.close_dues, run=self.run, code=code, message=message)
+        self._commit_in_slices("dues", dues.NOT_REACHED, close)
         if self._file.read(lambda c: runs.find(c, self.run.run_id)).phase is Phase.STAGING:
-            close_rows = partial(runs.move_ends_to_rows, run=self.run)
+            close_rows = partial(dues.move_ends_to_rows, run=self.run)
             self._commit_in_slices("dues", "TRUE", close_rows)
 
         def write(connection: sqlite3.Connection) -> RunRecord:
@@ -369,7 +369,8 @@ class RunLedger:
 
     def wanted_rows(self) -> int:
         """Return how many rows were read, without those that the job's filter left out."""
-        return sum(source.rows for source in self._file.read(lambda c: runs.inputs(c, self.run))) - self.filtered_rows()
+        files = self._file.read(lambda c: inputs.inputs_of(c, self.run))
+        return sum(file.rows for file in files) - self.filtered_rows()
 
     def filtered_rows(self) -> int:
         """Return how many of the rows the job's filter left out."""
@@ -378,7 +379,7 @@ class RunLedger:
     def has_open_dues(self) -> bool:
         """Return whether the run has dues that it did not reach or did not finish."""
         self._entries.flush()
-        return self._commit(lambda c: runs.has_open_dues(c, self.run))
+        return self._commit(lambda c: dues.has_open_dues(c, self.run))
 
     def finish(self, exit_code: int) -> None:
         """Write the exit code: the last write of a run."""

@@ -85,7 +85,7 @@ def plan_of(
         to_send=seen.to_send,
         lanes=seen.lanes,
         seconds=seen.to_send / limit_per_s,
-        faults=seen.decided.faults.listed(),
+        faults=seen.counts.faults.listed(),
         problems=seen.problems,
         samples=[body.decode() if show_ids else _sample(body) for body in seen.samples],
         inputs=list(seen.inputs.values()),

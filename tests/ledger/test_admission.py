@@ -23,7 +23,7 @@ SKIPPED = Skip("already_succeeded")
         pytest.param(KnownDelivery(SUCCEEDED, SAME), SKIPPED, id="delivered"),
         pytest.param(KnownDelivery(SUCCEEDED, OTHER), Conflict, id="delivered-with-other-content"),
         pytest.param(KnownDelivery(REJECTED, SAME), Go(doubt=False, before=REJECTED), id="refused"),
-        pytest.param(KnownDelivery(REJECTED, OTHER), Go(doubt=False, before=REJECTED), id="refused-and-mended"),
+        pytest.param(KnownDelivery(REJECTED, OTHER), Go(doubt=False, before=REJECTED), id="refused-and-fixed"),
         pytest.param(KnownDelivery(UNSENT, SAME), Go(doubt=False, before=UNSENT), id="surely-not-applied"),
         pytest.param(KnownDelivery(UNSENT, OTHER), Conflict, id="seen-with-other-content"),
         pytest.param(KnownDelivery(REJECTED, SAME, "K-k2", SUCCEEDED), SKIPPED, id="delivered-under-a-new-key"),
@@ -33,15 +33,17 @@ SKIPPED = Skip("already_succeeded")
         pytest.param(KnownDelivery(REJECTED, SAME, "K-k2"), Conflict, id="still-to-go-under-a-new-key"),
     ],
 )
-def test_what_is_known_of_a_key_decides(known: KnownDelivery | None, admission: Go | Skip | type[Conflict]) -> None:
-    """Content goes out under a key only where nothing else did, and nothing goes out twice."""
+def test_content_is_admitted_by_what_is_known(
+    known: KnownDelivery | None, admission: Go | Skip | type[Conflict]
+) -> None:
+    """Content is sent under a key only if no other content was, and nothing is sent twice."""
     reported = admit(known, SAME)
 
     assert isinstance(reported, Conflict) if admission is Conflict else reported == admission
 
 
 def test_a_conflict_says_what_to_do() -> None:
-    """A conflict's message tells what became of the key, and which way out there is."""
+    """The message of a conflict has the state of the key, and what to do."""
     reported = {state: admit(KnownDelivery(state, OTHER), SAME) for state in DeliveryState if state is not REJECTED}
 
     assert reported == {
@@ -84,7 +86,7 @@ def card(version: str | None = None, *, points: int | None = 5, unsettled: bool 
 def test_a_newer_balance_overtakes(
     version: str | None, position: int, identity: str, known: Card | None, *, overtaken: bool
 ) -> None:
-    """The export's own time decides where both have one, else the order of staging."""
+    """The time of change decides where both have one, else the order of staging."""
     assert is_overtaken(Balance(b"card", 5, version), position, identity, known) is overtaken
 
 
@@ -98,6 +100,6 @@ def test_a_newer_balance_overtakes(
         pytest.param(card(unsettled=True), False, id="something-later-may-stand"),
     ],
 )
-def test_a_balance_is_unchanged_where_it_surely_stands(known: Card | None, *, unchanged: bool) -> None:
-    """A balance need not be sent where it was the last one confirmed and nothing was sent since."""
+def test_a_confirmed_balance_is_unchanged(known: Card | None, *, unchanged: bool) -> None:
+    """A balance need not be sent if it was the last one confirmed and nothing was sent since."""
     assert is_unchanged(Balance(b"card", 5), known) is unchanged

@@ -325,5 +325,5 @@ def test_a_full_disk_for_waiting_rows_is_reported(tmp_path: Path) -> None:
     spill_file.close()
     spill_file._file = Full()  # type: ignore[assignment] # the only methods in use
 
-    with pytest.raises(LedgerError, match=r"can't be put aside in .*No space left on device.*free space"):
+    with pytest.raises(LedgerError, match=r"can't be kept in .*No space left on device.*free space"):
         spill_file.add(b"rows")

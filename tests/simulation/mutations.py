@@ -102,7 +102,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "a refund ignores its payment": (
         Code("pipeline.ledger.rules.dependencies:payment_of", "state in (None, DeliveryState.SUCCEEDED)", "state"),
     ),
-    "a lane is not kept in order": (Code("pipeline.ledger.delivering.queue:_work_out", "_LANE", "'d.due_no'"),),
+    "a lane is not kept in order": (Code("pipeline.ledger.delivering.queue:_create_queue", "_LANE", "'d.due_no'"),),
     "other content may go out under a key in doubt": (
         Code(
             "pipeline.ledger.rules.admission:admit",
@@ -145,7 +145,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "states of one number do not share a lane": (
-        Code("pipeline.ledger.delivering.queue:_APART", "Api.STATE", "Api.POINTS"),
+        Code("pipeline.ledger.delivering.queue:_LANES_TO_JOIN", "Api.STATE", "Api.POINTS"),
     ),
     "a state that comes back counts as unchanged": (
         Code("pipeline.ledger.staging.sequence:Sequence.decide", "at == 0", "True"),
@@ -196,10 +196,10 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "rows that the run did not reach count as done": (
-        Text("pipeline.ledger.history.runs:UNREACHED", "ELSE 'unsent' END", "ELSE 'skipped' END"),
+        Text("pipeline.ledger.history.dues:UNREACHED", "ELSE 'unsent'", "ELSE 'skipped'"),
     ),
     "a resume leaves out unsent rows": (
-        Text("pipeline.ledger.history.runs:LEFT_OPEN", "status IN ('unsent', 'blocked')", "status IN ('blocked')"),
+        Text("pipeline.ledger.history.dues:LEFT_OPEN", "status IN ('unsent', 'blocked')", "status IN ('blocked')"),
     ),
     "a refused caller does not stop the run": (
         Code(
@@ -278,7 +278,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         Code("pipeline.assemble.row_limits:RowLimits.of", "n in options", "n in options and n != 'max_invalid'"),
     ),
     "a run that was staged in part is delivered": (
-        Text("pipeline.ledger.history.runs:conclude", "act = CASE act WHEN 'staging' THEN act ELSE ? END", "act = ?"),
+        Text("pipeline.ledger.history.runs:_CONCLUDE", "act = CASE act WHEN 'staging' THEN act ELSE ? END", "act = ?"),
     ),
     "a ledger that is behind is used": (Body("pipeline.ledger.store.traces:refuse_if_behind", "return"),),
     "a resync trusts what was confirmed before": (

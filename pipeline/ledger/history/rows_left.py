@@ -1,4 +1,4 @@
-"""What is left of a run: its rows that neither it nor any rerun or fix of it has brought to an end."""
+"""What is left of a run: its rows that neither the run nor any rerun or fix of it has finished."""
 
 import sqlite3
 from collections import Counter
@@ -11,38 +11,48 @@ from pipeline.ledger.records import RunRecord
 from pipeline.model import Status
 from pipeline.tables.outcome_page import OutcomePage
 
-# Called now and then by what may take long.
+# Called now and then during a long operation.
 Tick = Callable[[], None]
 
 DONE = frozenset({Status.SUCCEEDED, Status.SKIPPED})
-# What a run did for a row of its family's first run; several of its rows may stand for one.
+# What a run did for a row of the first run: nothing, all of its rows for it are done, or not all. Several rows of one
+# run may stand for the same row.
 _NOTHING, _ALL, _NOT_ALL = range(3)
+
+# Whether a run has a rerun or a fix, or fixes rows itself.
+_HAS_FAMILY = """
+SELECT EXISTS (SELECT 1 FROM runs WHERE parent = ?1) OR EXISTS (SELECT 1 FROM origins WHERE run_no = ?2)
+    OR EXISTS (SELECT 1 FROM origins WHERE origin_run_no = ?2)
+"""
+# The reruns and fixes of a run, and the reruns and fixes of those.
+_FOLLOWERS = """
+WITH RECURSIVE family (run_no, run_id) AS (
+    SELECT ?1, ?2
+    UNION
+    SELECT r.run_no, r.run_id FROM family AS f JOIN runs AS r ON r.parent = f.run_id
+    UNION
+    SELECT r.run_no, r.run_id FROM family AS f
+    JOIN runs AS r ON r.run_no IN (SELECT o.run_no FROM origins AS o WHERE o.origin_run_no = f.run_no)
+)
+SELECT run_no FROM family WHERE run_no <> ?1 ORDER BY run_no
+"""
 
 
 def has_family(connection: sqlite3.Connection, run: RunRecord) -> bool:
-    """Return whether there are reruns or fixes of a run, or it is one itself."""
-    asked = (
-        "SELECT EXISTS (SELECT 1 FROM runs WHERE parent = ?1) OR EXISTS (SELECT 1 FROM origins WHERE run_no = ?2)"
-        " OR EXISTS (SELECT 1 FROM origins WHERE origin_run_no = ?2)"
-    )
-    return run.parent is not None or bool(connection.execute(asked, (run.run_id, run.run_no)).fetchone()[0])
+    """Return whether a run has reruns or fixes, or is one itself."""
+    if run.parent is not None:
+        return True
+    return bool(connection.execute(_HAS_FAMILY, (run.run_id, run.run_no)).fetchone()[0])
 
 
 def followers(connection: sqlite3.Connection, run: RunRecord) -> list[RunRecord]:
-    """Return the reruns and fixes of a run, and those of these, in the order in which they began."""
-    found = connection.execute(
-        "WITH RECURSIVE family (run_no, run_id) AS (SELECT ?1, ?2"
-        " UNION SELECT r.run_no, r.run_id FROM family AS f JOIN runs AS r ON r.parent = f.run_id"
-        " UNION SELECT r.run_no, r.run_id FROM family AS f JOIN runs AS r"
-        " ON r.run_no IN (SELECT o.run_no FROM origins AS o WHERE o.origin_run_no = f.run_no))"
-        " SELECT run_no FROM family WHERE run_no <> ?1 ORDER BY run_no",
-        (run.run_no, run.run_id),
-    ).fetchall()
+    """Return the reruns and fixes of a run, and the reruns and fixes of those, oldest first."""
+    found = connection.execute(_FOLLOWERS, (run.run_no, run.run_id)).fetchall()
     return [by_number(connection, run_no) for (run_no,) in found]
 
 
 def left_of(connection: sqlite3.Connection, run: RunRecord, tick: Tick = lambda: None) -> Counter[Status]:
-    """Return how many rows of a run are left, by the status that they have in it; `tick` is called on the way."""
+    """Count the rows of a run that are left, by their status in it; `tick` is called now and then."""
     if not has_family(connection, run):
         return Counter(
             status for _, page in _pages(connection, run, tick) for status in page.status if status not in DONE
@@ -58,7 +68,7 @@ def left_of(connection: sqlite3.Connection, run: RunRecord, tick: Tick = lambda:
 
 
 class DoneRows:
-    """Which rows of a run were brought to an end by it or another run of its family. A byte a row of the first run."""
+    """The rows of a run that it, or another run of its family, has finished. It takes a byte a row of the first run."""
 
     def __init__(self, connection: sqlite3.Connection, run: RunRecord, tick: Tick = lambda: None) -> None:
         self._tick = tick
@@ -67,7 +77,7 @@ class DoneRows:
         self._of_runs: dict[int, bytearray] = {}
 
     def among(self, first: int, last: int) -> set[int]:
-        """Return the numbers of the rows, from one to another, that are done."""
+        """Return the numbers of the done rows, from `first` to `last`."""
         origins = first_origins_between(self._connection, self._run, first, last)
         itself = ((row_no, (self._run.run_no, row_no)) for row_no in range(first, last + 1) if row_no not in origins)
         return {row_no for row_no, origin in (*origins.items(), *itself) if self._is_done(origin)}
@@ -85,7 +95,7 @@ class DoneRows:
 
 
 def _done_in_family(connection: sqlite3.Connection, run_no: int, tick: Tick) -> bytearray:
-    """Return for each row of a first run whether some run of its family has done it; nothing of a pruned run."""
+    """Return, for each row of a first run, whether a run of its family has finished it; nothing for a pruned run."""
     done = bytearray()
     if not is_there(connection, run_no):
         return done
@@ -99,7 +109,7 @@ def _done_in_family(connection: sqlite3.Connection, run_no: int, tick: Tick) -> 
 
 
 def _done_by(connection: sqlite3.Connection, run: RunRecord, root: RunRecord, tick: Tick) -> bytearray:
-    """Return what one run did for the rows of its family's first run."""
+    """Return what a run did for the rows of the first run of its family, a byte a row."""
     found = bytearray()
     for first, page in _pages(connection, run, tick):
         origins = first_origins_between(connection, run, first, first + len(page) - 1)
@@ -112,7 +122,7 @@ def _done_by(connection: sqlite3.Connection, run: RunRecord, root: RunRecord, ti
 
 
 def _pages(connection: sqlite3.Connection, run: RunRecord, tick: Tick) -> Iterator[tuple[int, OutcomePage]]:
-    """Yield the outcomes of a run with the number of the first row of each page."""
+    """Yield the outcomes of a run in pages, with the number of the first row of each."""
     first = 1
     for page in outcome_pages(connection, run):
         tick()

@@ -1,4 +1,4 @@
-"""Whether a file that is open still lies where it was opened: what is written to it otherwise, nobody finds again."""
+"""Detects that an open file was deleted, moved or replaced: what is written to it then would be lost."""
 
 import sqlite3
 import threading
@@ -12,7 +12,7 @@ from pipeline.errors import LedgerError
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A path, and which file was found there."""
+    """A path, with the file that was found there."""
 
     path: Path
     device: int
@@ -20,12 +20,12 @@ class Place:
 
     @classmethod
     def of(cls, path: Path) -> "Place":
-        """Return the place of a file that is there."""
+        """Return the place of a file that exists."""
         found = path.stat()
         return cls(path, found.st_dev, found.st_ino)
 
     def is_kept(self) -> bool:
-        """Return whether that file is still there. While it is open no other one gets its inode."""
+        """Return whether that file is still there. While it is open, no other file gets its inode."""
         try:
             found = self.path.stat()
         except OSError:
@@ -35,10 +35,9 @@ class Place:
 
 class LostFileCheck:
     """
-    Notices that the ledger was deleted, moved or replaced while it is open, and saves what it holds.
+    Detects that the ledger was deleted, moved or replaced while it is open, and saves what it holds.
 
-    `places` are that of the file, and then that of its write-ahead log. `reader` is a connection to it, for whoever
-    has `reading`.
+    `places` are the file, and its write-ahead log. `reader` is a connection to it; it is used under the lock `reading`.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class LostFileCheck:
         self._is_lost = False
 
     def check(self, run_id: str) -> None:
-        """Raise LedgerError where the ledger is not in its place any more; a copy is then saved beside that."""
+        """Raise LedgerError if the ledger is no longer in its place, after saving a copy beside that."""
         if all(place.is_kept() for place in self._places):
             return
         with self._turn:
@@ -70,7 +69,7 @@ class LostFileCheck:
         return f"All that it knew is saved in {self._saved}: put that in its place, then `backfill resume {run_id}`"
 
     def _save(self, run_id: str) -> Path | None:
-        """Return a copy of what was committed to the lost file; None where the disk does not take it."""
+        """Save a copy of what was committed to the lost file; return its path, or None if the disk refuses it."""
         copy = self._path.with_name(f"{self._path.name}-saved-{run_id}")
         try:
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +84,7 @@ class LostFileCheck:
         return copy
 
     def _remove_log(self) -> None:
-        """Remove the write-ahead log of the lost file, lest SQLite takes it for that of a file put in its place."""
+        """Delete the write-ahead log of the lost file: SQLite would use it for a file that is put in its place."""
         for log in self._places[1:]:
             if log.is_kept():
                 with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A ledger that is deleted, moved or replaced while a run is on: the next commit does not count."""
+"""A ledger that is deleted, moved or replaced during a run: the next commit does not count, and a copy is saved."""
 
 import shutil
 import stat
@@ -64,7 +64,7 @@ class Run:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Begin a run."""
+    """A run that has begun."""
     return Run(tmp_path)
 
 
@@ -85,7 +85,7 @@ def keep_job(run: RunLedger, _left: list[Due]) -> None:
 def test_nothing_more_is_sent(
     lose: Callable[[Path], None], act: Callable[[RunLedger, list[Due]], None], run: Run
 ) -> None:
-    """Whatever the run does next is refused: an intent, a tick, a look before an attempt. What it knew is saved."""
+    """The next step of the run is refused: an intent, a heartbeat, a check before an attempt. A copy is saved."""
     lose(run.path)
     run_id = run.run.run.run_id
     saved = run.path.with_name(f"ledger.db-saved-{run_id}")
@@ -110,8 +110,8 @@ def test_nothing_more_is_sent(
     assert nights.keys_sent() == ["B", "C"]
 
 
-def test_a_file_put_in_its_place_is_not_spoiled(run: Run) -> None:
-    """The write-ahead log of the lost file is not left for another one: SQLite would take it for its own."""
+def test_a_replacing_file_is_not_damaged(run: Run) -> None:
+    """The write-ahead log of the lost file is deleted: SQLite would use it for the file in its place."""
     replaced_by_an_older_one(run.path)
     with pytest.raises(LedgerError):
         run.run.heartbeat()
@@ -123,8 +123,8 @@ def test_a_file_put_in_its_place_is_not_spoiled(run: Run) -> None:
         assert other.recent(9) == []
 
 
-def test_a_copy_that_can_not_be_saved_is_not_told_of(run: Run) -> None:
-    """Where the copy can't be written the run ends all the same, and the advice is another one."""
+def test_the_advice_changes_without_a_copy(run: Run) -> None:
+    """If the copy can't be written, the run ends too, and the message does not name a copy."""
     deleted(run.path)
     run.path.with_name(f"ledger.db-saved-{run.run.run.run_id}").mkdir()
 
@@ -133,8 +133,8 @@ def test_a_copy_that_can_not_be_saved_is_not_told_of(run: Run) -> None:
     run.ledger.close()
 
 
-def test_a_run_does_not_begin_in_a_file_that_is_gone(tmp_path: Path) -> None:
-    """A ledger that was lost since it was opened takes no run."""
+def test_a_run_does_not_begin_in_a_lost_file(tmp_path: Path) -> None:
+    """A ledger that was lost after it was opened refuses a run."""
     ledger = Ledger(tmp_path / "ledger.db", MovedClock(), DEAD)
     (tmp_path / "ledger.db").unlink()
 
@@ -143,7 +143,7 @@ def test_a_run_does_not_begin_in_a_file_that_is_gone(tmp_path: Path) -> None:
 
 
 def test_a_place_knows_its_file(tmp_path: Path) -> None:
-    """A file that was written anew in its place is the same one; another file under its name is not."""
+    """A file whose content was replaced is the same file; another file under its name is not."""
     path = tmp_path / "file"
     path.write_text("one", encoding="utf-8")
     place = Place.of(path)

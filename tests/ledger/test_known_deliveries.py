@@ -1,4 +1,4 @@
-"""What the ledger knows of the keys of an export, asked for at once."""
+"""Lookups of the keys of an export in the ledger."""
 
 import sqlite3
 from contextlib import closing
@@ -13,24 +13,24 @@ from pipeline.ledger.rules.known_deliveries import known_deliveries_among, known
 from pipeline.ledger.store.database import open_for_reading
 from pipeline.model import Api, Export, digest
 
-# What is never made where all is in memory.
+# Temporary files, which no test makes with the ledger in memory.
 NOWHERE = Path("nowhere")
 API = Api.CUMULATION
-# Side by side and far apart, of letters of one byte to four.
+# Keys side by side and far apart, with letters of 1 to 4 bytes.
 KEYS = [*(f"D{number:03}" for number in range(40)), "", "A", "Z-9", "é", "消费", "～", "😀1", "😀2"]
 keys = st.lists(st.sampled_from(KEYS))
-# A key is given but later ones.
+# Only a later key is given as a successor, so that there is no circle.
 known = st.dictionaries(
     st.sampled_from(KEYS), st.tuples(st.sampled_from(DeliveryState), st.none() | st.sampled_from(KEYS))
 ).map(
-    lambda reported: {
-        key: (state, None if after is None or after <= key else after) for key, (state, after) in reported.items()
+    lambda drawn: {
+        key: (state, None if after is None or after <= key else after) for key, (state, after) in drawn.items()
     }
 )
 
 
 def ledger_of(deliveries: dict[str, tuple[DeliveryState, str | None]]) -> tuple[sqlite3.Connection, RunRecord]:
-    """Return a ledger of two accounts, each with the same keys, and a run of the one that knows of these deliveries."""
+    """Return a ledger of two accounts with the same keys, and a run of the account that has these deliveries."""
     connection = open_for_reading(NOWHERE)
     for name in ("zhima", "other"):
         runs.bind_account(connection, name, f"{name}'s merchant", 1)
@@ -56,23 +56,23 @@ def ledger_of(deliveries: dict[str, tuple[DeliveryState, str | None]]) -> tuple[
 
 
 @settings(deadline=None)
-@given(deliveries=known, asked=keys)
-def test_keys_of_an_export_are_known_as_each_is(
-    deliveries: dict[str, tuple[DeliveryState, str | None]], asked: list[str]
+@given(deliveries=known, wanted=keys)
+def test_many_keys_are_looked_up_as_each_is(
+    deliveries: dict[str, tuple[DeliveryState, str | None]], wanted: list[str]
 ) -> None:
-    """Of keys that stand anywhere in the ledger the same is known, together or each by itself."""
+    """A lookup of many keys returns the same as a lookup of each, wherever they lie in the ledger."""
     connection, run = ledger_of(deliveries)
     with closing(connection):
-        together = known_deliveries_among(connection, run, asked)
+        together = known_deliveries_among(connection, run, wanted)
 
-        assert {key: together.known(key) for key in asked} == {
-            key: known_deliveries_of(connection, run, [key]).known(key) for key in asked
+        assert {key: together.known(key) for key in wanted} == {
+            key: known_deliveries_of(connection, run, [key]).known(key) for key in wanted
         }
-        assert {key for key in asked if key in together} == set(asked) & deliveries.keys()
+        assert {key for key in wanted if key in together} == set(wanted) & deliveries.keys()
 
 
-def test_what_lies_between_is_passed_over_while_it_is_little() -> None:
-    """Keys that stand side by side are found by going along them; far apart, what lies between is not read."""
+def test_keys_between_are_read_only_while_few() -> None:
+    """Keys side by side are found by reading from the first to the last; with many others between, by name."""
     connection, run = ledger_of({f"D{number:03}": (DeliveryState.SUCCEEDED, None) for number in range(40)})
     with closing(connection):
         assert len(known_deliveries_among(connection, run, ["D003", "D000"]).delivered) == 4
