@@ -98,8 +98,8 @@ def _run(config: Config, ledger: Ledger, clock: Clock, job: Job, source: str) ->
     return exit_code
 
 
-def _deliver(connection: sqlite3.Connection, held: RunLedger, began: datetime, tick: Callable[[], None]) -> None:
-    run = held.run
+def _deliver(connection: sqlite3.Connection, run_ledger: RunLedger, began: datetime, tick: Callable[[], None]) -> None:
+    run = run_ledger.run
     values = {
         "account_no": run.account_no, "api": run.api, "run_no": run.run_no, "state": DeliveryState.SUCCEEDED,
         "status": Status.SUCCEEDED, "began": began.timestamp(),
