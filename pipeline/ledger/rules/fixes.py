@@ -340,7 +340,7 @@ def write_first_variant(connection: sqlite3.Connection, run: RunRecord, origin: 
 
 def own_contents(connection: sqlite3.Connection, positions: Iterable[int]) -> dict[int, tuple[bytes, ...]]:
     """Return the contents of rows before they were fixed, by position."""
-    return {place: tuple(content for (content,) in connection.execute(_OWN_CONTENTS, (place,))) for place in positions}
+    return {own: tuple(content for (content,) in connection.execute(_OWN_CONTENTS, (own,))) for own in positions}
 
 
 def forget_fixes(connection: sqlite3.Connection, first: int, end: int) -> None:

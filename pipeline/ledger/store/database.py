@@ -72,8 +72,8 @@ def _sentence(path: Path, exc: sqlite3.Error, if_damaged: str | None) -> str:
     }
     if if_damaged is not None:
         advice |= {"SQLITE_NOTADB": if_damaged, "SQLITE_CORRUPT": if_damaged}
-    reported = next((text for prefix, text in advice.items() if name.startswith(prefix)), str(exc))
-    return f"ledger {path}: {reported} ({name or type(exc).__name__})"
+    sentence = next((text for prefix, text in advice.items() if name.startswith(prefix)), str(exc))
+    return f"ledger {path}: {sentence} ({name or type(exc).__name__})"
 
 
 def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:

@@ -167,12 +167,12 @@ def acquire(
 
 
 def _refusal(job: str, run_id: str, expires_at: str, owner: LeaseOwner, here: LeaseOwner) -> str:
-    held = f"job {job} is held by run {run_id} (process {owner.pid} on {owner.host}); nothing was done: "
+    refusal = f"job {job} is held by run {run_id} (process {owner.pid} on {owner.host}); nothing was done: "
     advice = "wait for it, or end that process"
     if _can_see(here, owner):
-        return held + advice
+        return refusal + advice
     free_at = datetime.fromisoformat(expires_at)
-    return held + f"{advice}. It can't be seen from here: if it is dead, the job is free at {free_at:%H:%M:%S} UTC"
+    return refusal + f"{advice}. It can't be seen from here: if it is dead, the job is free at {free_at:%H:%M:%S} UTC"
 
 
 def end_others(

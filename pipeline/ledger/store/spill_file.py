@@ -26,13 +26,13 @@ class SpillFile:
 
     def add(self, data: bytes | bytearray) -> None:
         """Append bytes."""
-        with self._reported():
+        with self._with_clear_errors():
             self._file.seek(0, os.SEEK_END)
             self._file.write(data)
 
     def read_at(self, start: int, count: int) -> bytes:
         """Return `count` bytes from an offset."""
-        with self._reported():
+        with self._with_clear_errors():
             self._file.seek(start)
             return self._file.read(count)
 
@@ -41,7 +41,7 @@ class SpillFile:
         self._file.close()
 
     @contextmanager
-    def _reported(self) -> Iterator[None]:
+    def _with_clear_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as exc:
