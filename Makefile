@@ -2,13 +2,13 @@
 # A recipe stops at its first failing line.
 
 VENV  := .venv
-# Where `check` and `format` find their tools; an environment of your own does as well: make check BIN=/path/to/bin
+# Where `check` and `format` find their tools. Another environment: make check BIN=/path/to/bin
 BIN   ?= $(VENV)/bin
-# How many random courses of events `simulate-faults` plays.
+# Number of random histories that `simulate-faults` plays.
 SEEDS ?= 1000
-# How many rows `bench` plans, how many the ledger knows of when they are run again (several sizes, as in
-# KNOWN="1000000 5000000 20000000"; a quarter of ROWS, half and all where none is named), how many are sent, for how long
-# it looks at the quota, and how often it measures each; PEERS=1 installs what others use, and measures that as well.
+# For `bench`: rows to plan; sizes of the ledgers in which the same rows run again, as in KNOWN="1000000 5000000"
+# (default: a quarter of ROWS, half, all); rows to send; seconds to watch the quota; measurements of each figure.
+# PEERS=1 also installs and measures the programs that others use.
 ROWS    ?= 100000
 KNOWN   ?=
 SENT    ?= 3000
@@ -20,37 +20,59 @@ PEERS   ?=
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13 /usr/bin/python3,\
 	$(if $(shell $(name) -c 'import sys; print("yes" * (sys.version_info >= (3, 11)))' 2>/dev/null),$(name))))
 
+# The versions for `pythons`; where pyenv has them they need not be on the path.
+PYTHONS ?= 3.11 3.12 3.13
+empty :=
+PYENV_BINS := $(subst $(empty) $(empty),:,$(wildcard $(HOME)/.pyenv/versions/3.1[123].*/bin))
+
 PIP_INSTALL := $(VENV)/bin/python -m pip --quiet --quiet --disable-pip-version-check --no-input install
-# With the build tools of the lock file instead of ones fetched at this moment.
+# Builds with the tools of the lock file.
 INSTALL_PROJECT := $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 
 PIP_TOOLS   := 7.6.2
 PIP_COMPILE := $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-header --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(UPGRADE)
 
+# The tests of the rules, without expensive property tests. They must reach each branch of the rules by themselves.
+RULE_TESTS := tests/map tests/limits tests/write/test_judge_*.py tests/write/test_catalogue_codes.py \
+	tests/ledger/test_admission.py tests/ledger_runs/test_ledger_staging.py \
+	--ignore=tests/map/by_columns --ignore-glob='*_laws.py'
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check format bench simulate-faults lock clean
+.PHONY: help demo demo-page test check coverage pythons format bench simulate-faults lock clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/runtime ## send the sample exports to a simulated platform, and show what became of every row
+demo: $(VENV)/runtime ## send the sample exports to a simulated platform, and show the outcomes
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sample_data/demo.sh
+
+demo-page: $(VENV)/runtime ## run the demo, and write its output into docs/demo.md
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sample_data/demo.sh 2>&1 \
+		| $(VENV)/bin/python sample_data/demo_page.py docs/demo.md
 
 test: $(VENV)/dev ## set up .venv where the lock files ask for it, then check
 	@$(MAKE) --no-print-directory check BIN=$(VENV)/bin
 
-check: ## formatting, lint, types, layers and tests: what CI runs, in the environment as it is
+check: ## format, lint, types, import rules, tests, coverage of the rules; in the environment as it is
 	@test -x $(BIN)/ruff || { echo "check: $(BIN) has no ruff; 'make test' sets up $(VENV)" >&2; exit 1; }
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -n 2
+	@$(MAKE) --no-print-directory coverage BIN=$(BIN)
 
-format: ## put the code into its format, and mend what the linter can mend
+coverage: ## branches of the rules (map, judge, limits, admission, decide): 100 %, from their own tests alone
+	$(BIN)/coverage run -m pytest -n 0 -q --hypothesis-seed=0 $(RULE_TESTS)
+	$(BIN)/coverage report
+
+pythons: $(VENV)/dev ## the tests on each Python that the machine has; PYTHONS="3.12 3.13" ARGS="tests/map" for some
+	PATH="$$PATH:$(PYENV_BINS)" $(VENV)/bin/nox --pythons $(PYTHONS) $(if $(ARGS),-- $(ARGS))
+
+format: ## format the code, and fix what the linter can fix
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
@@ -58,7 +80,7 @@ bench: $(VENV)/dev ## measure speed and memory into docs/performance.md; long ni
 	$(VENV)/bin/python -m benchmarks --rows $(ROWS) $(if $(KNOWN),--known $(KNOWN)) --sent $(SENT) --seconds $(SECONDS) \
 		--runs $(RUNS) $(if $(PEERS),--peers $(VENV)/peers) --page docs/performance.md
 
-simulate-faults: $(VENV)/dev ## play SEEDS=1000 random faults, crashes and resumes, and hold the laws of delivery
+simulate-faults: $(VENV)/dev ## play SEEDS=1000 histories with random faults and crashes; check the guarantees
 	$(VENV)/bin/python -m tests.simulation --seeds $(SEEDS)
 
 lock: $(VENV)/made ## make requirements/*.lock from pyproject.toml; UPGRADE=--upgrade takes newer versions
@@ -71,12 +93,12 @@ lock: $(VENV)/made ## make requirements/*.lock from pyproject.toml; UPGRADE=--up
 	@$(PIP_COMPILE) -c requirements/dev.lock --only-build-deps --build-deps-for editable \
 		-o requirements/build.lock pyproject.toml
 
-clean: ## remove .venv and whatever was made by building, checking and the demo
+clean: ## remove .venv and all files made by building, checking and the demo
 	@rm -rf $(VENV) build dist *.egg-info .demo sample_data/reports sample_data/state .coverage \
-		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+		.nox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Each file below stands for a step of the set-up that was done to its end.
+# Each file below marks a finished step of the set-up.
 
 $(VENV)/made:
 	@test -n "$(PYTHON)" || { echo "set-up: no Python 3.11 or newer found; name one: make PYTHON=..." >&2; exit 1; }

@@ -1,4 +1,4 @@
-"""`make bench`: what a user waits for, beside what others do and what the machine can do; see docs/performance.md."""
+"""`make bench`: speed and memory of the program, of its peers and of the machine; see docs/performance.md."""
 
 import argparse
 import sys
@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks import growth, ledger, nights, plan, quota, report, send, start
+from benchmarks import growth, ledger, plan, quota, repeat, report, send, start
 from benchmarks.scene import Scene, scene
 from benchmarks.table import Table, machine, page
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One part of the page: how it is measured, and which sizes it goes by."""
+    """One part of the page: its measurement, and the options that it uses."""
 
     measure: Callable[[Scene, argparse.Namespace], list[Table]]
     sizes: tuple[str, ...]
@@ -27,8 +27,8 @@ _PARTS: Mapping[str, _Part] = {
         ("sent", "runs"),
     ),
     "plan": _Part(lambda here, args: [plan.measure(here, rows=args.rows, runs=args.runs)], ("rows", "runs")),
-    "nights": _Part(lambda here, args: nights.measure(here, sizes=args.known, runs=args.runs), ("known", "runs")),
-    "report": _Part(lambda here, args: [_report(here, nights.reported(args.known), args.runs)], ("known", "runs")),
+    "repeat": _Part(lambda here, args: repeat.measure(here, sizes=args.known, runs=args.runs), ("known", "runs")),
+    "report": _Part(lambda here, args: [_report(here, repeat.reported(args.known), args.runs)], ("known", "runs")),
     "growth": _Part(lambda here, args: [growth.measure(here, rows=args.rows)], ("rows",)),
     "ledger": _Part(lambda here, args: [ledger.measure(here, rows=args.sent, runs=args.runs)], ("sent", "runs")),
     "points": _Part(lambda _here, args: [quota.measure(seconds=args.seconds, runs=args.runs)], ("seconds", "runs")),
@@ -37,7 +37,7 @@ _PARTS: Mapping[str, _Part] = {
 
 
 def main() -> int:
-    """Measure, print each table as soon as it is there, and write the page."""
+    """Measure, print each table at once, and write the page."""
     args = arguments(sys.argv[1:])
     tables: list[Table] = []
     with scene() as here:
@@ -48,55 +48,53 @@ def main() -> int:
                 sys.stdout.write(f"\n{tables[-1].markdown()}")
             sys.stdout.flush()
     if args.page:
-        # What was not measured now stays as it is.
+        # Keep the tables that were not measured now.
         before = args.page.read_text(encoding="utf-8") if args.parts and args.page.exists() else ""
         args.page.write_text(page(tables, before), encoding="utf-8")
     return 0
 
 
 def _report(here: Scene, rows: int, runs: int) -> Table:
-    return report.measure(here, rows=rows, runs=nights.times(rows, runs))
+    return report.measure(here, rows=rows, runs=repeat.times(rows, runs))
 
 
 def command(args: argparse.Namespace) -> str:
-    """Return the line that measures the same again."""
+    """Return the command line that repeats the measurement."""
     used = {size for part in args.parts or _PARTS for size in _PARTS[part].sizes}
-    told = {name: _told(getattr(args, name)) for name in ("rows", "known", "sent", "seconds", "runs") if name in used}
+    sizes = {name: _text(getattr(args, name)) for name in ("rows", "known", "sent", "seconds", "runs") if name in used}
     if args.parts:
-        words = [*args.parts, *(f"--{name} {size}" for name, size in told.items())]
+        words = [*args.parts, *(f"--{name} {size}" for name, size in sizes.items())]
         return " ".join(["python -m benchmarks", *words, *(["--peers FOLDER"] if args.peers else [])])
-    words = [f'{name.upper()}="{size}"' if " " in size else f"{name.upper()}={size}" for name, size in told.items()]
+    words = [f'{name.upper()}="{size}"' if " " in size else f"{name.upper()}={size}" for name, size in sizes.items()]
     return " ".join(["make bench", *words, *(["PEERS=1"] if args.peers else [])])
 
 
-def _told(size: int | list[int]) -> str:
+def _text(size: int | list[int]) -> str:
     return " ".join(map(str, size)) if isinstance(size, list) else str(size)
 
 
 def arguments(words: Sequence[str]) -> argparse.Namespace:
-    """Return what a command line asks for."""
+    """Return the arguments of a command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("parts", nargs="*", choices=[[], *_PARTS], help="these only; all where none is named")
-    parser.add_argument("--rows", type=int, default=100_000, help="to plan (100,000)")
+    parser.add_argument("parts", nargs="*", choices=[[], *_PARTS], help="only these parts; default: all")
+    parser.add_argument("--rows", type=int, default=100_000, help="rows to plan (100,000)")
     parser.add_argument(
         "--known",
         type=int,
         nargs="+",
         metavar="KNOWN",
-        help="delivered before, to run again, in several sizes (a quarter of the rows to plan, half of them, all); the "
-        "size that is nearest to 5 million is reported on",
+        help="delivered rows to run again, in several sizes (1/4, 1/2 and all of --rows); the report is written for "
+        "the size nearest to 5 million",
     )
-    parser.add_argument("--sent", type=int, default=3_000, help="to send (3,000)")
-    parser.add_argument("--seconds", type=int, default=10, help="of each measurement of the quota (10)")
-    parser.add_argument(
-        "--runs", type=int, default=3, help="how often each is measured (3); above a million known twice"
-    )
-    parser.add_argument("--peers", type=Path, metavar="FOLDER", help="install other peers there, and measure them")
+    parser.add_argument("--sent", type=int, default=3_000, help="rows to send (3,000)")
+    parser.add_argument("--seconds", type=int, default=10, help="length of each quota measurement (10)")
+    parser.add_argument("--runs", type=int, default=3, help="measurements of each (3; above a million known rows 2)")
+    parser.add_argument("--peers", type=Path, metavar="FOLDER", help="install more peers there and measure them")
     parser.add_argument(
         "--page",
         type=Path,
         metavar="FILE",
-        help="write the tables there; of a page that is there, one part alone leaves the others as they are",
+        help="write the tables there; tables of an existing page that are not measured stay",
     )
     args = parser.parse_args(words)
     args.known = args.known or [args.rows // 4, args.rows // 2, args.rows]

@@ -1,10 +1,9 @@
 """
-Exports as merchants' systems write them, of any length, in even memory; the same call always makes the same.
+Exports as merchants' systems write them, of any length and in constant memory. The same call makes the same file.
 
     python -m benchmarks.exports orders|points FILE --rows N [--errors SHARE] [--json-discounts] [--changed SHARE]
 
-A FILE that ends in .parquet is one, with typed columns and no errors; any other is CSV. Nobody and nothing in them is
-real.
+A FILE with the suffix .parquet is Parquet, with typed columns and no errors; any other is CSV. All data is invented.
 """
 
 import argparse
@@ -32,10 +31,10 @@ Cells = tuple[str, ...]
 
 def orders(rows: int, *, errors: float = 0.0, json_discounts: bool = False, seed: int = 1) -> Iterator[Cells]:
     """
-    Yield sales, one a second: one in five with a discount, one in fifty a refund of an earlier sale.
+    Yield sales, one per second: 1 in 5 with a discount, 1 in 50 a refund of an earlier sale.
 
-    A member buys three times. `errors` is the share of rows that can't be sent as they are; with `json_discounts`
-    discounts are a JSON list in one cell, full of quotes. More rows begin with the same ones.
+    Each member buys 3 times. `errors` is the share of invalid rows, 0 to 1. With `json_discounts`, discounts are a JSON
+    list in one cell, with many quotes. A longer export begins with the rows of a shorter one.
     """
     chance = random.Random(seed)
     for number in range(rows):
@@ -43,7 +42,7 @@ def orders(rows: int, *, errors: float = 0.0, json_discounts: bool = False, seed
         if number % 5 == 0:
             _give_discount(cells, json_discounts=json_discounts)
         if number % 50 == 49:
-            _take_back(cells, number - 1 - chance.randrange(40))
+            _make_refund(cells, number - 1 - chance.randrange(40))
         if chance.random() < errors:
             _spoil(cells, chance)
         yield tuple(cells.values())
@@ -61,9 +60,9 @@ def _sale(number: int, chance: random.Random) -> Cells:
 
 
 def _member(number: int) -> Cells:
-    """Return who bought: agreement, user id, open id. In three thousand sales a thousand members buy in turn."""
+    """Return agreement, user id and open id of the buyer. In 3,000 sales, 1,000 members buy in turn."""
     member = number // 3000 * 1000 + number * 7919 % 1000
-    # One member in four is known by the newer id.
+    # One member in 4 has the newer id.
     user_id, open_id = ("", f"oTESTalipay{member:021d}") if member % 4 == 0 else (f"2088{member:012d}", "")
     return f"2025{member:016d}", user_id, open_id
 
@@ -77,7 +76,7 @@ def _give_discount(cells: dict[str, str], *, json_discounts: bool) -> None:
         cells |= {"discount_name": "会员日立减", "discount_fen": "300"}
 
 
-def _take_back(cells: dict[str, str], number: int) -> None:
+def _make_refund(cells: dict[str, str], number: int) -> None:
     sale = f"D20251120{number:09d}"
     cells |= {"action": "ORDER_REFUND", "refund_of": sale, "note": "退款"}
     cells |= dict.fromkeys(("discount_name", "discount_fen", "discounts"), "")
@@ -98,7 +97,7 @@ def _spoil(cells: dict[str, str], chance: random.Random) -> None:
 
 
 def points(rows: int, *, changed: float = 0.0, seed: int = 1) -> Iterator[Cells]:
-    """Yield the balance of every card; `changed` is the share that differs from what it was the night before."""
+    """Yield the balance of each card; `changed` is the share, 0 to 1, that differs from the day before."""
     balances, changes = random.Random(seed), random.Random(seed + 1)
     for number in range(rows):
         balance = balances.randrange(20_000)
@@ -110,7 +109,7 @@ def points(rows: int, *, changed: float = 0.0, seed: int = 1) -> Iterator[Cells]
 
 
 def write(path: Path, columns: Cells, rows: Iterator[Cells]) -> None:
-    """Write rows into a new file, in the form that its name says."""
+    """Write rows into a new file, in the format of its suffix."""
     if path.suffix == ".parquet":
         _write_parquet(path, columns, rows)
         return
@@ -121,11 +120,11 @@ def write(path: Path, columns: Cells, rows: Iterator[Cells]) -> None:
 
 
 def _write_parquet(path: Path, columns: Cells, rows: Iterator[Cells]) -> None:
-    # Imported here: whoever writes CSV stays small.
+    # Imported here, so that writing CSV takes little memory.
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    # As a warehouse types them; what is spoilt fits into none of these.
+    # Types as in a data warehouse; wrong values fit none of them.
     typed: dict[str, pa.DataType] = {
         "paid_at": pa.timestamp("ms"), "paid_yuan": pa.decimal128(12, 2), "discount_fen": pa.int32(),
         "point_balance": pa.int64(), "updated_at": pa.timestamp("ms"), "shop": pa.dictionary(pa.int32(), pa.string()),

@@ -1,5 +1,5 @@
 """
-Where the time of a command goes: a flame graph of it, made by py-spy, which has to be installed for that.
+A flame graph of a command, made by py-spy, which must be installed.
 
     python -m benchmarks.flame run|plan FILE.svg [--rows N] [--transport curl]
 """
@@ -15,7 +15,7 @@ from benchmarks.scene import scene
 
 
 def main() -> int:
-    """Record one command, threads and functions written in C included; return its exit code."""
+    """Record one command, with threads and C functions; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.flame")
     parser.add_argument("command", choices=("run", "plan"))
     parser.add_argument("file", type=Path)
@@ -24,13 +24,13 @@ def main() -> int:
     args = parser.parse_args()
     recorder = shutil.which("py-spy")
     if recorder is None:
-        parser.error("py-spy is not installed; `pip install py-spy` gets it")
+        parser.error("py-spy is not installed; install it with `pip install py-spy`")
     with scene() as here:
-        night = here.night("flame", f'transport = "{args.transport}"')
+        workspace = here.workspace("flame", f'transport = "{args.transport}"')
         orders = here.export("orders.csv", "orders", args.rows)
         record = [recorder, "record", "--native", "--subprocesses", "--output", str(args.file.absolute()), "--"]
         command = [*record, *python("-m", "pipeline", args.command, "orders", str(orders))]
-        return subprocess.run(command, cwd=night.folder, env=environ(), check=False).returncode
+        return subprocess.run(command, cwd=workspace.folder, env=environ(), check=False).returncode
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """
-What the machine can do: nothing but the one thing that can't be left out.
+Limits of the machine: each does one indispensable step and nothing else.
 
     python -m benchmarks.limits sign COUNT | read FILE TIMES | write FILE | sync COUNT | commit COUNT
 
-What is written goes into the folder it is called in.
+Files are written into the working directory.
 """
 
 import os
@@ -17,8 +17,8 @@ _TEXT = bytes(500)
 
 
 def sign(count: str) -> None:
-    """Make signatures, RSA-2048 over as many bytes as a request has."""
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415 - each limit imports what it is about
+    """Sign texts of the size of a request with RSA-2048."""
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415 - each limit imports only what it needs
     from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - as above
 
     from pipeline.simulator.identities import default_identities  # noqa: PLC0415 - as above
@@ -29,7 +29,7 @@ def sign(count: str) -> None:
 
 
 def read(name: str, times: str) -> None:
-    """Read a CSV or Parquet file batch by batch, all columns as text, and look at nothing."""
+    """Read a CSV or Parquet file batch by batch, all columns as text, and drop the batches."""
     for _ in range(int(times)):
         for _ in _parquet(name) if name.endswith(".parquet") else _csv(name):
             pass
@@ -53,7 +53,7 @@ def _csv(name: str) -> Iterator[object]:
 
 
 def write(name: str) -> None:
-    """Write a CSV file like this one again, batch by batch."""
+    """Copy a CSV file batch by batch."""
     from pyarrow import csv  # noqa: PLC0415 - as above
 
     with csv.open_csv(name) as batches, csv.CSVWriter("written.csv", batches.schema) as file:
@@ -62,7 +62,7 @@ def write(name: str) -> None:
 
 
 def sync(count: str) -> None:
-    """Append blocks to a file; each is on disk before the next."""
+    """Append blocks to a file and sync after each."""
     with Path("synced").open("wb", buffering=0) as file:
         for _ in range(int(count)):
             file.write(_BLOCK)
@@ -70,7 +70,7 @@ def sync(count: str) -> None:
 
 
 def commit(count: str) -> None:
-    """Commit rows one by one, as a ledger does that waits for the disk."""
+    """Commit rows one by one, each on disk before the next."""
     connection = sqlite3.connect("committed.db", isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")

@@ -1,4 +1,4 @@
-"""What a command costs, as the system accounts for it once it has ended, and how far several measurements spread."""
+"""The cost of a command as the system accounts it, and the spread of several measurements."""
 
 import os
 import statistics
@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).parents[1]
 
 
 class Unavailable(Exception):
-    """Something can't be measured here; the message says why, in the words of the table."""
+    """Something can't be measured here; the message is the reason for the table."""
 
     def __init__(self, message: str, exit_code: int | None = None) -> None:
         self.exit_code = exit_code
@@ -25,10 +25,10 @@ class Unavailable(Exception):
 @dataclass(frozen=True, slots=True)
 class Cost:
     """
-    What one process took, with the children it waited for.
+    The cost of a process and its children.
 
-    `peak_mib` is the memory of the largest of them. It can't be less than what the process that started it holds,
-    since the system counts from the fork: whoever measures imports little.
+    `peak_mib` is the memory of the largest process. It includes the memory of the starting process, because the system
+    counts from the fork; so the measuring process imports little.
     """
 
     wall_seconds: float
@@ -38,18 +38,18 @@ class Cost:
 
 
 def cost_of(command: Sequence[str], *, folder: Path, accept: Collection[int] = (0,)) -> Cost:
-    """Run a command in a folder, to its end; raise Unavailable when it fails, and pass on what it said then."""
+    """Run a command in a folder to its end. Raises Unavailable if it fails, and prints its stderr then."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         began = time.perf_counter()
         with subprocess.Popen(
             command, cwd=folder, env=environ(), stdin=subprocess.DEVNULL, stdout=out, stderr=err
         ) as process:
-            # Not Popen's own wait: the system's account of a process is given to whoever waits for it, once.
+            # Not Popen.wait, because only the first wait returns the process's resource usage.
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         wall = time.perf_counter() - began
         if process.returncode not in accept:
-            # To whoever is looking on, not into the message: it may name folders, and the message ends in a page.
+            # On stderr and not in the message, because it may name folders, and the message ends in the page.
             sys.stderr.write(_text(err))
             raise Unavailable(f"failed with exit code {process.returncode}", process.returncode)
         return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, _text(out))
@@ -61,19 +61,19 @@ def _text(file: IO[bytes]) -> str:
 
 
 def environ() -> dict[str, str]:
-    """Return the environment in which a Python finds this checkout from any folder."""
+    """Return an environment in which Python finds this checkout from any folder."""
     path = os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH"))))
     return {**os.environ, "PYTHONPATH": path}
 
 
 def python(*words: str) -> list[str]:
-    """Return the command that runs this Python with these words."""
+    """Return the command that runs this Python with these arguments."""
     return [sys.executable, *words]
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What one row more costs; and the memory of the whole, and of a tenth of it."""
+    """The cost of one more row, and the memory for all rows and for a tenth of them."""
 
     wall_seconds: float
     cpu_seconds: float
@@ -82,32 +82,32 @@ class Pace:
 
     @property
     def per_second(self) -> float:
-        """How many rows a second of wall time has room for."""
+        """Rows per second of wall time."""
         return 1 / self.wall_seconds
 
     def shared_by(self, count: int) -> "Pace":
-        """Return what one of so many costs, where this is what they cost together."""
+        """Return the cost of one of `count` items, if this is the cost of all of them."""
         return replace(self, wall_seconds=self.wall_seconds / count, cpu_seconds=self.cpu_seconds / count)
 
 
 def pace_of(act: Callable[[int], Cost], rows: int) -> Pace:
     """
-    Return what one row more costs: `act` is done for a tenth of the rows, and for all.
+    Return the cost of one more row: `act` runs for a tenth of the rows, and for all.
 
-    So neither the start of Python nor what is done once for a run is in the figure.
+    The difference excludes the start of Python and all work done once per run.
     """
     few = rows // 10
     small, large = act(few), act(rows)
     more = rows - few
     wall, cpu = large.wall_seconds - small.wall_seconds, large.cpu_seconds - small.cpu_seconds
     if wall <= 0 or cpu <= 0:
-        raise Unavailable("too few rows to be told from the start")
+        raise Unavailable("too few rows to measure")
     return Pace(wall / more, cpu / more, large.peak_mib, small.peak_mib)
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The least, the middle and the greatest of several measurements."""
+    """Least, median and greatest of several measurements."""
 
     low: float
     middle: float
@@ -115,7 +115,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
-        """Return the spread of one value or more."""
+        """Return the spread of at least one value."""
         return cls(min(values), statistics.median(values), max(values))
 
     def __str__(self) -> str:
@@ -125,17 +125,17 @@ class Spread:
 
 
 def number(value: float) -> str:
-    """Return a figure with as many digits as it deserves."""
+    """Return a figure with about 3 digits."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def spread(values: Sequence[float]) -> str:
-    """Return the middle of several measurements, and in brackets the least and the greatest."""
+    """Return the median of several measurements, with the least and the greatest in brackets."""
     return str(Spread.of(values))
 
 
 def ratios(values: Sequence[float], to: Sequence[float]) -> list[float]:
-    """Return measurement by measurement how many times the other one each is: the pairs were made side by side."""
+    """Return each value divided by its pair; pairs were measured one after the other."""
     return [one / other for one, other in zip(values, to, strict=True)]

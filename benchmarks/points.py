@@ -1,8 +1,8 @@
 """
-`python -m benchmarks.points`: how many of 5 permits a second are used, and how many requests are refused.
+`python -m benchmarks.points`: the used share of 5 permits per second, and the refused requests.
 
-A server of its own process stamps each request as it is read, counts by a strict window that slides, and answers after
-20 to 120 ms. Each sender signs and sends over the real transport, with 8 threads unless its name says otherwise.
+A server in its own process counts requests by arrival in a strict sliding window, and answers after 20 to 120 ms. Each
+sender signs and sends over the real transport, with 8 threads unless its name has another number.
 """
 
 import argparse
@@ -42,19 +42,19 @@ _REFUSED = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 2\r\n\r\n{}"
 
 
 class Over(Exception):
-    """The time is over."""
+    """The measuring time is over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """When requests were accepted, and how many were refused."""
+    """Arrival times of accepted requests (steady seconds), and the number of refused ones."""
 
     accepted: list[float]
     refused: int
 
 
-class Desk(asyncio.Protocol):
-    """One connection to the server; `accepted` and `refused` are those of all."""
+class ConnectionHandler(asyncio.Protocol):
+    """One connection to the server; all connections share `accepted` and `refused`."""
 
     def __init__(self, accepted: deque[float], refused: list[float]) -> None:
         self._accepted, self._refused = accepted, refused
@@ -86,14 +86,14 @@ class Desk(asyncio.Protocol):
 
 
 def serve(pipe: Connection) -> None:
-    """Tell the port, serve until something comes through the pipe, and send what was counted."""
+    """Send the port through the pipe, serve until a message comes, and send the counts."""
     asyncio.run(_serve(pipe))
 
 
 async def _serve(pipe: Connection) -> None:
     accepted, refused, over = deque[float](), list[float](), asyncio.Event()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Desk(accepted, refused), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: ConnectionHandler(accepted, refused), "127.0.0.1", 0)
     loop.add_reader(pipe.fileno(), over.set)
     pipe.send(server.sockets[0].getsockname()[1])
     await over.wait()
@@ -109,12 +109,12 @@ class Limiter(Protocol):
         ...
 
     def done(self, permit: Permit, answer: Reply | Lost, /) -> None:
-        """Take in what came back."""
+        """Learn from the answer."""
         ...
 
 
 class Ours:
-    """The quota of this program, in a file that processes share."""
+    """This program's quota, in a file that processes share."""
 
     def __init__(self, folder: Path) -> None:
         self._store = QuotaStore(folder / "quota")
@@ -130,7 +130,7 @@ class Ours:
 
 
 class Paced:
-    """One request after so many seconds, whatever comes back; `rests` counts them from the answer."""
+    """One request every `seconds`, for any answer; with `rests`, counted from the answer."""
 
     def __init__(self, seconds: float, *, rests: bool = False) -> None:
         self._seconds, self._rests = seconds, rests
@@ -152,7 +152,7 @@ class Paced:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who sends: a limiter for each process, made in a folder of its own."""
+    """A sender: its limiter for each process, made in a folder."""
 
     make: Callable[[Path], Limiter]
     processes: int = 1
@@ -169,7 +169,7 @@ SENDERS = {
 
 
 def send(who: str, port: int, folder: Path, since: float, until: float) -> None:
-    """Send from one moment to another."""
+    """Send from `since` until `until` (steady seconds)."""
     signer = WechatPay(mchid="1", serial_no="1", private_key=rsa.generate_private_key(65537, 2048))
     transport = RequestsTransport(Endpoint(f"http://127.0.0.1:{port}"))
     limiter = SENDERS[who].make(folder)
@@ -196,7 +196,7 @@ def send(who: str, port: int, folder: Path, since: float, until: float) -> None:
 
 
 def measure(who: str, seconds: float) -> tuple[float, int]:
-    """Return the share of permits that was used, of all that fit into the time, and how many were refused."""
+    """Return the used share of all permits of the time, and the number of refused requests."""
     spawn = multiprocessing.get_context("spawn")
     ours, its = spawn.Pipe()
     server = spawn.Process(target=serve, args=(its,), daemon=True)
@@ -218,11 +218,11 @@ def measure(who: str, seconds: float) -> tuple[float, int]:
 
 
 def main() -> int:
-    """Measure each sender several times; print the median share, its spread, and the refused of all times."""
+    """Measure each sender several times; print the median share, its spread, and all refused requests."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.points", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of each measurement (60)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of each measurement (60)")
     parser.add_argument("--times", type=int, default=3, help="measurements of each sender (3)")
-    parser.add_argument("--only", default="", help="senders whose name holds this")
+    parser.add_argument("--only", default="", help="only senders whose name contains this")
     args = parser.parse_args()
     for who in (who for who in SENDERS if args.only in who):
         measured = [measure(who, args.seconds) for _ in range(args.times)]

@@ -1,33 +1,33 @@
-"""Reports: the outcome of every row of a night, from the ledger into files."""
+"""Reports: the outcomes of a run, from the ledger into files."""
 
 from functools import partial
 
-from benchmarks.contest import Contestant, contest
+from benchmarks.comparison import Candidate, compare
 from benchmarks.measure import Cost, cost_of, python
 from benchmarks.scene import Scene
 from benchmarks.table import Table
 
 _TEXT = """\
-`backfill report RUN` of {rows:,} rows that were delivered: outcome file, page, summary and rows to fix. Whole
-commands, start included; {times} measurements. Aim: 5 million rows in 60 s, flat memory."""
+`backfill report RUN` of {rows:,} delivered rows: outcome file, page, summary and rows to fix. Whole commands, start
+included; {times} measurements. Aim: 5 million rows in 60 s, constant memory."""
 _LIMIT = "limit: pyarrow copies the CSV"
 
 
 def measure(scene: Scene, *, rows: int, runs: int) -> Table:
-    """Return what each format of the report costs."""
-    night = scene.past("orders", rows)
-    run = night.first_run()
-    night.backfill("report", run)
-    outcomes = night.folder / "reports" / run / "outcome.csv"
+    """Return the cost of each format of the report."""
+    workspace = scene.delivered("orders", rows)
+    run = workspace.first_run()
+    workspace.backfill("report", run)
+    outcomes = workspace.folder / "reports" / run / "outcome.csv"
     copy = python("-m", "benchmarks.limits", "write", str(outcomes))
-    contestants = [
-        Contestant(_LIMIT, partial(cost_of, copy, folder=scene.folder)),
+    candidates = [
+        Candidate(_LIMIT, partial(cost_of, copy, folder=scene.folder)),
         *(
-            Contestant(f"backfill, {form}", partial(night.backfill, "report", run, "--format", form))
+            Candidate(f"backfill, {form}", partial(workspace.backfill, "report", run, "--format", form))
             for form in ("csv", "parquet", "jsonl")
         ),
     ]
-    entries = contest(contestants, runs)
+    entries = compare(candidates, runs)
     lines = (
         (
             *entry.cells(

@@ -1,7 +1,7 @@
 """
-A folder to measure in: the server that says yes, keys, configs and exports.
+The scene of all measurements: a folder with keys, configs and exports, and a server that confirms every request.
 
-Everything is made by processes of its own, so that whoever measures stays small.
+Other processes make all files, so that the measuring process stays small.
 """
 
 import shutil
@@ -18,7 +18,7 @@ import orjson
 
 from benchmarks.measure import CHECKOUT, Cost, cost_of, python
 
-# What a run may exit with: all done, or some rows at fault.
+# Accepted exit codes of a run: all rows done, or some rows wrong.
 _DONE = (0, 3)
 
 JOBS = """
@@ -52,7 +52,7 @@ account = "card"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What the server has done since it was last asked."""
+    """Requests and CPU time of the server since the last call."""
 
     requests: int
     cpu_seconds: float
@@ -60,62 +60,62 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A folder with keys and accounts, and the address of the server that they are for."""
+    """A folder with keys and accounts, and the URL of their server."""
 
     folder: Path
     url: str
-    _past: dict[tuple[str, int], "Night"] = field(default_factory=dict, repr=False)
+    _delivered: dict[tuple[str, int], "Workspace"] = field(default_factory=dict, repr=False)
 
     @property
     def keys(self) -> Path:
-        """Where a client's keys are."""
+        """The folder of the client's keys."""
         return self.folder / "keys"
 
     def export(self, name: str, kind: str, rows: int, *options: str) -> Path:
-        """Return a new export of that name; made once, however often it is asked for."""
+        """Return the export of that name; it is made once."""
         path = self.folder / name
         if not path.exists():
             cost_of(python("-m", "benchmarks.exports", kind, str(path), "--rows", str(rows), *options), folder=CHECKOUT)
         return path
 
-    def night(self, name: str, settings: str = "") -> "Night":
-        """Return an empty night: a config, with these lines more in its job of orders, and no ledger yet."""
+    def workspace(self, name: str, settings: str = "") -> "Workspace":
+        """Return a new workspace without ledger; `settings` are more lines for its job of orders."""
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
         (folder / "keys").symlink_to(self.keys)
         accounts = (self.folder / "accounts.toml").read_text(encoding="utf-8")
         config = accounts + JOBS.format(settings=settings)
         (folder / "backfill.toml").write_text(config, encoding="utf-8")
-        return Night(folder)
+        return Workspace(folder)
 
     def of(self, kind: str, rows: int) -> Path:
-        """Return the export that the past with so many rows was made of."""
+        """Return the export of that kind and size."""
         return self.export(f"{kind}-{rows}.csv", kind, rows)
 
-    def past(self, kind: str, rows: int) -> "Night":
-        """Return a night on which so many rows were delivered, every one of them; made once."""
-        night = self._past.get((kind, rows))
-        if night is None:
-            night = self._past[kind, rows] = self.night("past")
-            command = python("-m", "benchmarks.past", kind, str(self.of(kind, rows)))
-            sys.stderr.write(f"  making a past of {rows:,} {kind}\n")
-            cost_of(command, folder=night.folder)
-        return night
+    def delivered(self, kind: str, rows: int) -> "Workspace":
+        """Return a workspace whose ledger has `rows` delivered rows; it is made once."""
+        workspace = self._delivered.get((kind, rows))
+        if workspace is None:
+            workspace = self._delivered[kind, rows] = self.workspace("delivered")
+            command = python("-m", "benchmarks.full_ledger", kind, str(self.of(kind, rows)))
+            sys.stderr.write(f"  filling a ledger with {rows:,} {kind}\n")
+            cost_of(command, folder=workspace.folder)
+        return workspace
 
     def forget(self, kind: str, rows: int) -> None:
-        """Clear away such a past, and the export that it was made of: a long one takes gigabytes."""
-        night = self._past.pop((kind, rows), None)
-        if night is not None:
-            shutil.rmtree(night.folder)
+        """Delete such a workspace and its export, because a long one takes gigabytes."""
+        workspace = self._delivered.pop((kind, rows), None)
+        if workspace is not None:
+            shutil.rmtree(workspace.folder)
             self.of(kind, rows).unlink()
 
     def account(self) -> Account:
-        """Return what came since this was last asked, and what it cost the server."""
+        """Return requests and CPU time of the server since the last call."""
         with urllib.request.urlopen(f"{self.url}/account") as answer:
             return Account(**orjson.loads(answer.read()))
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class Workspace:
     """A folder that `backfill` runs in."""
 
     folder: Path
@@ -126,22 +126,22 @@ class Night:
         return self.folder / "state" / "backfill.db"
 
     def backfill(self, *words: str) -> Cost:
-        """Run the command, to its end; raise Unavailable where it fails."""
+        """Run the command to its end. Raises Unavailable if it fails."""
         return cost_of(python("-m", "pipeline", *words), folder=self.folder, accept=_DONE)
 
     def first_run(self) -> str:
-        """Return the id of the first of its runs."""
+        """Return the id of the first run."""
         return str(orjson.loads(self.backfill("runs", "--json", "--limit", "1000").stdout)[-1]["run_id"])
 
     def summary(self, *words: str) -> tuple[Cost, Mapping[str, int]]:
-        """Run a command that prints JSON; return what it cost, and the counts it tells."""
+        """Run a command with --json; return its cost and its counts."""
         cost = self.backfill(*words, "--json")
         return cost, orjson.loads(cost.stdout)["counts"]
 
 
 @contextmanager
 def scene() -> Iterator[Scene]:
-    """Set the scene in a temporary folder; clear it away at the end."""
+    """Make the scene in a temporary folder; remove it at the end."""
     with tempfile.TemporaryDirectory(prefix="backfill-bench-") as name:
         command = python("-m", "benchmarks.server", name)
         with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, encoding="utf-8") as server:

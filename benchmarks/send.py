@@ -1,4 +1,4 @@
-"""Sending: the whole path of a row, from the export to its outcome, and what others do for the same."""
+"""Sending: the whole path of a row from export to outcome, compared with peers."""
 
 import re
 import subprocess
@@ -8,24 +8,23 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.contest import Contestant, contest
+from benchmarks.comparison import Candidate, compare
 from benchmarks.measure import CHECKOUT, Cost, Pace, Unavailable, cost_of, number, pace_of, python
 from benchmarks.peers.installed import PEERS, Peer, python_of
 from benchmarks.scene import Scene
 from benchmarks.table import Table
 
 _TEXT = """\
-One row: read, mapped, validated, signed, sent to a server on the same machine in a process of its own, its answer
-verified, all of it in the ledger, its outcome in the report. The server's CPU time, told in the last column, is in no
-other figure, but the same cores have to do it. Aim: 1.2 ms CPU a row and 1,400 rows/s on two cores with `requests`,
-0.75 ms and 2,000 rows/s with libcurl."""
+Each row is read, mapped, validated, signed, sent to a server in another process on the same machine, its answer
+verified, recorded in the ledger and reported. The server's CPU time is in the last column only, but uses the same
+cores. Aim: 1.2 ms CPU per row and 1,400 rows/s on 2 cores with `requests`, 0.75 ms and 2,000 rows/s with libcurl."""
 _SIGNATURE = "limit: signature alone, `cryptography`"
 _SCRIPT = "script, requests, 32 threads"
 
 
 @dataclass(slots=True)
 class _Sender:
-    """One way to send so many rows; the server keeps count of what came, and of what that cost it."""
+    """One way to send rows, with the server's requests and CPU time."""
 
     name: str
     scene: Scene
@@ -35,11 +34,11 @@ class _Sender:
     cpu_seconds: float = 0.0
 
     def pace(self) -> Pace:
-        """Send; raise Unavailable where not as many requests came as were to come."""
+        """Send. Raises Unavailable if the server received another number of requests."""
         return pace_of(self._counted, self.rows)
 
     def server_ms(self) -> str:
-        """Return what a request cost the server, on average, as a cell."""
+        """Return the server's average CPU time per request, as a cell."""
         return number(self.cpu_seconds / self.requests * 1000) if self.requests else ""
 
     def _counted(self, rows: int) -> Cost:
@@ -54,17 +53,17 @@ class _Sender:
 
 
 def measure(scene: Scene, *, rows: int, runs: int, environments: Path | None) -> Table:
-    """Return what each way of sending costs."""
+    """Return the cost of each way of sending."""
     orders = scene.export("orders-sent.csv", "orders", rows)
-    # The server signs each answer once: this run, which does not count, makes it do so.
-    scene.night("warm-up").backfill("run", "orders", str(orders))
+    # This run does not count: the server signs each answer once, here.
+    scene.workspace("warm-up").backfill("run", "orders", str(orders))
     senders = _senders(scene, orders, rows, environments)
-    contestants = [
-        Contestant("limit: signature alone, `openssl speed`, one core", _openssl),
-        Contestant(_SIGNATURE, partial(pace_of, partial(_sign, scene), rows)),
-        *(Contestant(sender.name, sender.pace) for sender in senders),
+    candidates = [
+        Candidate("limit: signature alone, `openssl speed`, one core", _openssl),
+        Candidate(_SIGNATURE, partial(pace_of, partial(_sign, scene), rows)),
+        *(Candidate(sender.name, sender.pace) for sender in senders),
     ]
-    entries = {entry.name: entry for entry in contest(contestants, runs)}
+    entries = {entry.name: entry for entry in compare(candidates, runs)}
     server = {sender.name: sender.server_ms() for sender in senders}
     lines = (
         (
@@ -97,9 +96,9 @@ def _senders(scene: Scene, orders: Path, rows: int, environments: Path | None) -
     ]
 
 
-# What a job says.
+# Settings of the job for each transport.
 _WAYS = {"requests": "", "libcurl": 'transport = "curl"'}
-# What the command exits with when it does not know a key of the config.
+# Exit code for an unknown key of the config.
 _USERS_FAULT = 2
 
 
@@ -114,19 +113,19 @@ def _sign(scene: Scene, count: int) -> Cost:
 def _openssl() -> Pace:
     try:
         command = ("openssl", "speed", "-seconds", "1", "rsa2048")
-        told = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
+        output = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
     except (OSError, subprocess.CalledProcessError) as exc:
-        raise Unavailable("not here") from exc
-    found = re.search(r"rsa +2048 bits +([0-9.]+)s +[0-9.]+s +([0-9.]+)", told)
+        raise Unavailable("openssl is missing") from exc
+    found = re.search(r"rsa +2048 bits +([0-9.]+)s +[0-9.]+s +([0-9.]+)", output)
     if found is None:
-        raise Unavailable("its answer is not understood")
+        raise Unavailable("unknown output of openssl")
     return Pace(1 / float(found[2]), 1 / float(found[2]), 0.0, 0.0)
 
 
 def _run(scene: Scene, orders: Path, settings: str, rows: int) -> Cost:
-    night = scene.night("send", settings)
+    workspace = scene.workspace("send", settings)
     try:
-        return night.backfill("run", "orders", str(orders), "--limit", str(rows), "--no-progress")
+        return workspace.backfill("run", "orders", str(orders), "--limit", str(rows), "--no-progress")
     except Unavailable as exc:
         if exc.exit_code == _USERS_FAULT and settings:
             raise Unavailable("not in this version") from exc
@@ -134,7 +133,7 @@ def _run(scene: Scene, orders: Path, settings: str, rows: int) -> Cost:
 
 
 def _call(scene: Scene, orders: Path, module: str, interpreter: str, rows: int) -> Cost:
-    outcomes = scene.night("peer").folder / "outcomes.csv"
+    outcomes = scene.workspace("peer").folder / "outcomes.csv"
     words = (scene.url, str(scene.keys), str(orders), str(outcomes), "--limit", str(rows))
     return cost_of([interpreter, "-m", f"benchmarks.peers.{module}", *words], folder=CHECKOUT)
 

@@ -1,13 +1,12 @@
 """
-A platform that costs next to nothing, in a process of its own: `python -m benchmarks.server FOLDER`.
+A platform in its own process that costs very little: `python -m benchmarks.server FOLDER`.
 
-It writes a client's keys and the config of its accounts into FOLDER, prints the port it listens on (loopback), keeps
-connections open, believes everybody and says yes to everything. An answer is signed when it is first asked for and
-kept, so that the next run of the same rows finds all of them signed: what is left is to read a request and to write an
-answer. `GET /account` tells how many requests came, and how much CPU time they took, since it was last asked.
+It writes client keys and accounts into FOLDER, prints its port (loopback), keeps connections open, verifies nothing and
+confirms every request. Each answer is signed once and kept, so that the next run of the same rows costs only reading
+and writing. `GET /account` returns requests and CPU time since the last call.
 
-It answers as three APIs do: POST of Alipay's v3 (the answer repeats out_biz_no, the signature stands in the headers),
-Alipay's gateway (the signature stands beside the answer), and any other path as WeChat Pay does.
+It answers like 3 APIs: Alipay v3 (the answer repeats out_biz_no, the signature is in the headers), Alipay's gateway
+(the signature is beside the answer), and WeChat Pay for any other path.
 """
 
 import asyncio
@@ -30,12 +29,12 @@ from pipeline.simulator.state.client_files import client_config, write_client_ke
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 _METHOD = re.compile(rb"[?&]method=([a-z.]+)")
-# WeChat Pay's clients refuse a timestamp that is five minutes old.
+# WeChat Pay's clients refuse timestamps older than 5 minutes.
 _FRESH_SECONDS = 60
 
 
 class Platform:
-    """Whatever is asked, yes is the answer, and it is signed."""
+    """Confirms every request with a signed answer."""
 
     def __init__(self, identities: Identities, wall: Callable[[], float]) -> None:
         self._identities = identities
@@ -47,7 +46,7 @@ class Platform:
         self._cpu_seconds = time.process_time()
 
     def answer(self, head: bytes, body: bytes) -> bytes:
-        """Return the whole answer to a request."""
+        """Return the complete HTTP answer to a request."""
         target = head.split(b" ", 2)[1]
         if target == b"/account":
             return _http(self._account())
@@ -65,22 +64,22 @@ class Platform:
         return orjson.dumps({"requests": requests, "cpu_seconds": cpu_seconds})
 
     def _v3_answer(self, key: str) -> bytes:
-        """Signed as alipay-v3-cumulation.md, section 3, says."""
+        """Return an answer signed as in alipay-v3-cumulation.md, section 3."""
         content = orjson.dumps({"out_biz_no": key})
         timestamp, nonce = str(int(self._wall() * 1000)), f"{len(self._v3):032x}"
         signature = _signature(self._identities.alipay, f"{timestamp}\n{nonce}\n".encode() + content + b"\n")
-        stamp = {"alipay-timestamp": timestamp, "alipay-nonce": nonce, "alipay-signature": signature}
-        return _http(content, {**stamp, "alipay-trace-id": nonce})
+        headers = {"alipay-timestamp": timestamp, "alipay-nonce": nonce, "alipay-signature": signature}
+        return _http(content, {**headers, "alipay-trace-id": nonce})
 
     def _gateway_answer(self, method: str) -> bytes:
-        """Signed as alipay-gateway-state-sync.md, section 4, says: the node alone, beside it."""
+        """Return an answer signed as in alipay-gateway-state-sync.md, section 4: the signature covers the node."""
         node = orjson.dumps({"code": "10000", "msg": "Success", "biz_result": "success"})
         name = method.replace(".", "_").encode() + b"_response"
         signature = _signature(self._identities.alipay, node).encode()
         return _http(b'{"%s":%s,"sign":"%s"}' % (name, node, signature))
 
     def _wechat_answer(self, age: int) -> bytes:
-        """Signed as wechatpay-v3-points.md, section 4, says; a new one once in a while, since its time counts."""
+        """Return an answer signed as in wechatpay-v3-points.md, section 4; a new one from time to time."""
         content, key = orjson.dumps({"age": age}), self._identities.wechatpay_public
         timestamp, nonce = str(int(self._wall())), f"{age:032x}"
         return _http(
@@ -96,7 +95,7 @@ class Platform:
 
 
 def _method_of(head: bytes, body: bytes) -> str:
-    # Clients put the parameters into the query, or into the form.
+    # Clients put the parameters into the query or into the form.
     found = _METHOD.search(head) or _METHOD.search(b"&" + body)
     return found[1].decode() if found else "unknown"
 
@@ -111,8 +110,8 @@ def _http(content: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> 
     return f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode() + content
 
 
-class Conversation(asyncio.Protocol):
-    """One connection: request by request, as the bytes come in."""
+class ConnectionHandler(asyncio.Protocol):
+    """One connection: answers requests one by one as their bytes arrive."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -120,12 +119,12 @@ class Conversation(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep hold of the way back."""
+        """Store the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer every request that is here whole."""
+        """Answer every complete request."""
         self._received += data
         while (end := self._received.find(b"\r\n\r\n")) >= 0:
             head, start = self._received[:end], end + 4
@@ -137,8 +136,8 @@ class Conversation(asyncio.Protocol):
             self._transport.write(self._platform.answer(head, body))
 
 
-def _hand_out(folder: Path, port: int) -> None:
-    """Write what a client needs: keys, the private one also in the form of the platform's SDK, and accounts."""
+def _write_client_files(folder: Path, port: int) -> None:
+    """Write accounts and client keys; the private key also in the form that the platform's SDK needs."""
     keys = folder / "keys"
     write_client_keys(keys)
     private = load_pem_private_key((keys / "app_private_key.pem").read_bytes(), None)
@@ -149,9 +148,9 @@ def _hand_out(folder: Path, port: int) -> None:
 
 async def _serve(folder: Path) -> None:
     platform = Platform(default_identities(), time.time)
-    server = await asyncio.get_running_loop().create_server(partial(Conversation, platform), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(partial(ConnectionHandler, platform), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    _hand_out(folder, port)
+    _write_client_files(folder, port)
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
     await server.serve_forever()

@@ -1,5 +1,15 @@
 """
-backfill: nightly batches of loyalty data to Alipay Zhima Go and WeChat Pay, with an outcome for every row.
+backfill: sends nightly batches of loyalty data to Alipay Zhima Go and WeChat Pay; every row gets an outcome.
 
-`pipeline.library` is its face for Python.
+Read in this order:
+
+- `cli` -> `assemble` -> `run`: the command, the parts it needs, and stage -> deliver -> conclude
+- `read`, `map`, `write`: the stages; none imports another
+- `settings`: the config; `signing`, `limits`, `ledger`, `report`, `engines`: services
+- `tables`: the data between the stages
+- `model`, `errors`, `clock`, `resources`, `redact`: the ground, which imports nothing of ours
+- `simulator`: a local stand-in for the platforms
+- `library`: the Python API
+
+Imports point down this list; import-linter checks it.
 """

@@ -1,4 +1,4 @@
-"""Time as a value that comes from outside, so that every rule about time can be tested without sleeping."""
+"""Time as a dependency, so that every rule about time can be tested without sleeping."""
 
 import time
 from contextlib import suppress
@@ -9,14 +9,14 @@ from typing import Protocol
 
 class Clock(Protocol):
     """
-    Wall time, steady time, and the right to wait.
+    Wall time, steady time and sleep.
 
-    `now` is UTC and may step; `steady` is in seconds, never goes back, and is shared by all processes of one
-    machine since its start. `sleep` may return early after `wake`.
+    `now` is UTC and may jump. `steady` is in seconds, never goes back, and is the same for all processes of a machine
+    since its start. `sleep` may return early after `wake`.
     """
 
     def now(self) -> datetime:
-        """Return the present moment, in UTC."""
+        """Return the current time in UTC."""
         ...
 
     def steady(self) -> float:
@@ -24,23 +24,23 @@ class Clock(Protocol):
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait that long, or until `wake` was called."""
+        """Wait for some seconds, or until `wake` is called."""
         ...
 
     def wake(self) -> None:
-        """End all sleeps, now and from here on: the run is draining. A signal may call it within any other call."""
+        """End all current and future sleeps, because the run is draining. Safe in a signal handler."""
         ...
 
 
 class SystemClock:
-    """The machine's own clocks. Sleeping threads wake as soon as one of them calls `wake`."""
+    """The machine's clocks. `wake` ends the sleep of all threads."""
 
     def __init__(self) -> None:
-        # Its `put` is reentrant, so a signal may come within it; what an Event does is not.
+        # `SimpleQueue.put` is reentrant, so a signal handler may call it; the methods of an Event are not.
         self._woken: SimpleQueue[None] = SimpleQueue()
 
     def now(self) -> datetime:
-        """Return the present moment, in UTC."""
+        """Return the current time in UTC."""
         return datetime.now(UTC)
 
     def steady(self) -> float:
@@ -48,12 +48,12 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait that long, or until `wake` was called."""
+        """Wait for some seconds, or until `wake` is called."""
         with suppress(Empty):
             self._woken.get(timeout=max(0.0, seconds))
-            # For the next one who sleeps.
+            # Put it back for the next sleeper.
             self._woken.put(None)
 
     def wake(self) -> None:
-        """End all sleeps, now and from here on. A signal may call it within any other call."""
+        """End all current and future sleeps. Safe in a signal handler."""
         self._woken.put(None)

@@ -1,27 +1,27 @@
 """
-What stops a run. An outcome is about a row; an exception is about the run.
+Errors that stop a run. An outcome is about a row; an exception is about the run.
 
 PipelineError
-├── SettingsError   told something impossible; lists every fault, nothing was read
-├── SourceError     a file is not what it claims to be; names file and row
-├── LedgerError     locked, damaged, not writable, too new, or kept for another account
-│   ├── LedgerBehind  restored or lost: something was sent that it does not know of
+├── SettingsError   the command line, the config or a key is wrong; lists every fault, nothing was read
+├── SourceError     an input is missing or damaged; names file and row
+├── LedgerError     the ledger is locked, damaged, not writable, too new, or of another account
+│   ├── LedgerBehind  the ledger is an old copy or was lost: requests were sent that it does not have
 │   └── RunHeld     another run of the job is active: exit code 6, nothing was done
-└── RunHalted       the API refuses us, whatever the row; or too many rows failed; or it is down
+└── RunHalted       the platform refuses the caller or is down, or too many rows failed
 """
 
 from collections.abc import Sequence
 
 
 class PipelineError(Exception):
-    """The root of everything that stops a run on purpose."""
+    """Base class of all errors that stop a run on purpose."""
 
 
 class SettingsError(PipelineError):
     """
-    The command line, the config or a key asks for something impossible.
+    The command line, the config or a key is wrong.
 
-    `faults` lists every fault found, each a sentence that names file, table and key.
+    `faults` lists every fault, each a sentence that names file, table and key.
     """
 
     def __init__(self, faults: Sequence[str]) -> None:
@@ -30,11 +30,11 @@ class SettingsError(PipelineError):
 
 
 class SourceError(PipelineError):
-    """An input is missing, damaged, changed while it was used, or lacks a column. Nothing of it was sent."""
+    """An input is missing or damaged, lacks a column, or changed during the run. None of its rows was sent."""
 
 
 class LedgerError(PipelineError):
-    """The ledger can't be used; what it holds is untouched. `users_fault` tells whether the user can mend it."""
+    """The ledger can't be used; its content is unchanged. `users_fault`: whether the user can fix the cause."""
 
     def __init__(self, message: str, *, users_fault: bool = True) -> None:
         self.users_fault = users_fault
@@ -42,19 +42,18 @@ class LedgerError(PipelineError):
 
 
 class LedgerBehind(LedgerError):
-    """Something was sent that the ledger does not know of; the message says what shows it. Nothing was sent now."""
+    """Requests were sent that the ledger does not have; the message names the evidence. Nothing was sent now."""
 
 
 class RunHeld(LedgerError):
-    """Another run of the same job is alive; the message says who holds it."""
+    """Another run of the same job is active; the message names the process."""
 
 
 class RunHalted(PipelineError):
     """
     The run stops for all rows.
 
-    `code` is the platform's code or a word of ours (too_many_failures, platform_down);
-    the message says what to do next.
+    `code` is the platform's code or our own (too_many_failures, platform_down). The message says what to do next.
     """
 
     def __init__(self, code: str, message: str) -> None:

@@ -1,5 +1,5 @@
 """
-The program from Python: run a job, and read what became of its rows as a pandas DataFrame.
+The Python API: run a job, and read the outcomes of its rows as a pandas DataFrame.
 
     from pipeline.library import read_outcome, run_job
 
@@ -37,9 +37,9 @@ __all__ = ["RunResult", "read_outcome", "rerun", "resume", "run_job"]
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """
-    How a run ended: `exit_code` and `summary` as the command gives them, and where its report lies.
+    The result of a run: `exit_code` and `summary` as for the command, and the report folder.
 
-    Where a rerun or resume had nothing to do the run is the one that was named.
+    If a rerun or resume had nothing to do, this is the given run.
     """
 
     run_id: str
@@ -64,11 +64,11 @@ def run_job(
     environ: Mapping[str, str] | None = None,
 ) -> RunResult:
     """
-    Run a job over its inputs, or over those named, and wait for its end.
+    Run a job over its inputs, or over the given ones, and wait for its end.
 
-    `until` stops it cleanly at a moment with a zone; `resync` is as the command's option. Raises SettingsError,
-    SourceError or LedgerError where the command would exit with 2, or 6; nothing was sent then. Signals are left to
-    the caller.
+    `until` (with a time zone) stops the run cleanly; the other parameters are the options of the command. Raises
+    SettingsError, SourceError or LedgerError if the command would exit with 2 or 6; nothing was sent then. Signals are
+    not handled.
     """
     with _runner(config, environ, job) as (runner, _):
         options = RunOptions(day=date, until=until, limit=limit, resync=resync)
@@ -76,14 +76,14 @@ def run_job(
 
 
 def rerun(config: str | Path, run: str = "last", *, environ: Mapping[str, str] | None = None) -> RunResult:
-    """Send again what a run left unknown, blocked or unsent, under the same keys; see `run_job` for what it raises."""
+    """Send the unknown, blocked and unsent rows of a run again, with the same keys. Raises the errors of `run_job`."""
     with _runner(config, environ) as (runner, ledger):
         ledger.refuse_if_behind()
         return _result(runner.rerun(ledger.find(run), Selection(OPEN_STATUSES), RunOptions()))
 
 
 def resume(config: str | Path, run: str = "last", *, environ: Mapping[str, str] | None = None) -> RunResult:
-    """Continue a run that was stopped or killed; see `run_job` for what it raises."""
+    """Continue a run that was stopped or killed. Raises the errors of `run_job`."""
     with _runner(config, environ) as (runner, ledger):
         ledger.refuse_if_behind()
         return _result(runner.resume(ledger.find(run), RunOptions()))

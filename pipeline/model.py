@@ -1,4 +1,4 @@
-"""The values that the whole house speaks of. Words are those of docs/glossary.md."""
+"""The values that all rooms share. docs/glossary.md explains the words."""
 
 import hashlib
 import re
@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 UNIT_SEPARATOR = "\x1f"
-"""Stands between the parts of a name; the schemas let no field hold it."""
+"""Separator of the parts of a name. The schemas allow it in no field."""
 
+# In characters.
 _LONGEST_MESSAGE = 500
 _ROW_LIMIT = re.compile(r"([0-9]{1,12})|([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
 
 NULL_WORDS = ("\\N", "NULL", "null", "(NULL)", "None", "nan", "NaN", "NaT", "<NA>", "#N/A")
-"""The words for "no value" where a job does not list its own: of databases, Python and spreadsheets."""
+"""Default null values: the words of databases, Python and spreadsheets for "no value"."""
 
 
 class Api(StrEnum):
@@ -25,7 +26,7 @@ class Api(StrEnum):
 
 
 class Export(StrEnum):
-    """What an export holds."""
+    """Kind of an export."""
 
     ORDERS = "orders"
     TASKS = "tasks"
@@ -34,14 +35,14 @@ class Export(StrEnum):
 
 
 class LaneOrder(StrEnum):
-    """Which lanes go first; what the end of the night cuts off is then what matters least."""
+    """Which lanes are sent first. A deadline cuts off the last ones."""
 
     SOURCE = "source"
     NEWEST = "newest"
 
 
 class Status(StrEnum):
-    """What became of a row."""
+    """Status of an outcome."""
 
     SUCCEEDED = "succeeded"
     SKIPPED = "skipped"
@@ -55,9 +56,9 @@ class Status(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Wait:
     """
-    What sending waits for, since when, and until when if that is known; times are steady seconds.
+    A pause of sending: reason, begin, and end if known; times are steady seconds.
 
-    Without `holds_up` sending goes on, and somebody should know of it all the same.
+    Without `holds_up`, sending goes on, and the reason is only reported.
     """
 
     reason: str
@@ -68,14 +69,14 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class RowLimit:
-    """How many rows may end in some way: a number, or a share in percent."""
+    """A limit of rows: a number, or a percentage of all rows."""
 
     number: float
     in_percent: bool = False
 
     @classmethod
     def parse(cls, text: str) -> "RowLimit":
-        """Return what `100` or `5%` says; raise ValueError, with the rest of a sentence about the text, otherwise."""
+        """Return the limit of a text such as `100` or `5%`. Raises ValueError with the end of a sentence about it."""
         found = _ROW_LIMIT.fullmatch(text)
         if not found:
             raise ValueError("is neither a number such as 100 nor a share such as 5%")
@@ -88,12 +89,12 @@ class RowLimit:
         return f"{self.number:.12g}{'%' * self.in_percent}"
 
     def of(self, rows: int) -> float:
-        """Return the number of rows, for a run of so many."""
+        """Return the limit for a run of `rows` rows."""
         return self.number * rows / 100 if self.in_percent else self.number
 
 
 DEFAULT_MAX_INVALID = RowLimit(20, in_percent=True)
-"""How many rows of a run may be invalid, where nobody says it: with more of them nothing is sent."""
+"""Default limit of invalid rows: with more of them, nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,8 @@ class Fault:
     """
     Why a row can't be sent as it is. `message` names field, column, rule and value, as far as they may be shown.
 
-    Faults of one kind share `code`, `field`, `column` and `rule`, which hold nothing that the row says. `field` and
-    `column` are None where the fault is not about one field. `value` is what may be shown of the value at fault.
+    Faults of one kind share `code`, `field`, `column` and `rule`, which have no values of the row. `field` and
+    `column` are None if the fault is not about one field. `value` is the wrong value, as far as it may be shown.
     """
 
     code: str
@@ -113,13 +114,13 @@ class Fault:
     value: str | None = None
 
     def __reduce__(self) -> tuple[type["Fault"], tuple[str | None, ...]]:
-        """Pickle as a call, because rows wait pickled, and a dataclass with slots would take three times as long."""
+        """Pickle as a call, because spill files pickle faults and the default of dataclasses takes 3 times as long."""
         return Fault, (self.code, self.message, self.field, self.column, self.rule, self.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record of an export: its number, from 1, and its cells as text, in the order of the file's columns."""
+    """One record of an export: its number, from 1, and its cells as text, in the order of the columns."""
 
     number: int
     cells: tuple[str | None, ...] = field(repr=False)
@@ -127,7 +128,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A record that can't be read as one; `cells` holds what could be made of it."""
+    """An unreadable record; `cells` are the cells that could be read."""
 
     number: int
     fault: Fault
@@ -135,7 +136,7 @@ class BadRow:
 
 
 class Int96(StrEnum):
-    """What an INT96 time in Parquet is: a moment in UTC, or what clocks show in the job's zone."""
+    """Meaning of an INT96 time in Parquet: UTC, or local time in the job's zone."""
 
     UTC = "utc"
     LOCAL = "local"
@@ -144,12 +145,14 @@ class Int96(StrEnum):
 @dataclass(frozen=True, slots=True)
 class CsvFormat:
     """
-    How CSV inputs are written.
+    The format of CSV inputs.
 
-    `encoding` is `auto` (UTF-8, a byte order mark, GB18030) or a codec's name. `null_values` are the words for "no
-    value", beside the empty cell; they apply to all file types. `delimiter` is `auto` or 1 to 10 characters. `escape`
-    takes the meaning from a quote, a delimiter, a line end or another `escape` behind it. Lines that begin with
-    `comment` are no rows. `skip_lines` are the lines above the header.
+    - `encoding`: `auto` (UTF-8, byte order mark, GB18030) or a codec's name
+    - `delimiter`: `auto`, or 1 to 10 characters
+    - `null_values`: texts that mean "no value", like an empty cell; they apply to all file types
+    - `escape`: makes a following quote, delimiter, line end or `escape` an ordinary character
+    - `comment`: lines that begin with it are ignored
+    - `skip_lines`: number of lines above the header
     """
 
     encoding: str = "auto"
@@ -166,8 +169,8 @@ class Balance:
     """
     The point balance of one card.
 
-    `card` names the card without its code being readable; `version` orders balances of one card by when they
-    changed (UTC, ISO 8601, sorts as text), None where the export does not say.
+    `card` is a digest that names the card. `version` orders the balances of one card by time of change (UTC, ISO 8601,
+    sorts as text); None if the export has no time.
     """
 
     card: bytes
@@ -178,9 +181,9 @@ class Balance:
 @dataclass(frozen=True, slots=True)
 class ObjectState:
     """
-    Which object a state is of: a business order and the merchant's id of what it is about.
+    The object of a state: business order and principal id.
 
-    `version` orders the states of one object by when they changed, as that of a Balance does.
+    `version` orders the states of one object by time of change, as for a Balance.
     """
 
     object: str
@@ -190,13 +193,16 @@ class ObjectState:
 @dataclass(frozen=True, slots=True)
 class Payload:
     """
-    What one API call carries.
+    The content of one API call.
 
-    `identity` is what makes the delivery one and the same: the request key. For a state it is the object until the
-    row is staged: an object has many states, and the ledger counts them. `body` is the JSON in UTF-8, and stays byte
-    for byte; `lane` names its lane. `refund_of` is the request key of the payment that has to succeed first.
-    `key_is_derived` says that the key was made from the row. `agreement` is the agreement of a report, after the name
-    of the field that names its user; `openid` is the user of a card. Neither may have two users in one run.
+    - `identity`: identifies the delivery. It is the request key; for a state, the object until the row is staged,
+      because an object has many states and the ledger numbers them
+    - `body`: the JSON in UTF-8, sent byte for byte
+    - `lane`: names the lane
+    - `refund_of`: request key of the payment that must succeed first
+    - `key_is_derived`: the key was made from the row
+    - `agreement`: the agreement of a report, marked if an open_id names its user; `openid`: the user of a card; neither
+      may have two users in one run
     """
 
     api: Api
@@ -215,9 +221,9 @@ class Payload:
 @dataclass(frozen=True, slots=True)
 class Invalid:
     """
-    A row that can't be sent, with all that is wrong with it.
+    A row that can't be sent, with all its faults.
 
-    `request_key` is there where it could be told, so that a refund of this payment can be blocked.
+    `request_key` is set if readable, so that a refund of this payment can be blocked.
     """
 
     faults: tuple[Fault, ...]
@@ -225,33 +231,33 @@ class Invalid:
 
     @property
     def code(self) -> str:
-        """The code of the first fault, which the outcome bears."""
+        """The code of the first fault, used for the outcome."""
         return self.faults[0].code
 
     @property
     def message(self) -> str:
-        """What all faults say, cut where it gets long."""
+        """The messages of all faults, cut to the longest message."""
         text = "; ".join(fault.message for fault in self.faults)
         return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 4] + " ..."
 
 
 @dataclass(frozen=True, slots=True)
 class Filtered:
-    """A row that the job does not want; `request_key` is there if the row says one."""
+    """A row that the job's filter excludes; `request_key` is set if the row has one."""
 
     request_key: str | None = None
 
 
 Mapped = tuple[Payload, ...] | Invalid | Filtered
-"""What a row was mapped to."""
+"""A mapped row."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """An HTTP request ready to be sent: `target` is path and query; `body` is what was signed."""
+    """An HTTP request ready to be sent: `target` is path and query; `body` has the signed bytes."""
 
     method: str
-    # The gateway's query carries a token.
+    # Not in the repr, because the gateway's query contains a token.
     target: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
@@ -260,12 +266,12 @@ class SignedRequest:
 @dataclass(frozen=True, slots=True)
 class RoundTrip:
     """
-    How a request travelled, as far as the system measured it.
+    Timing of an exchange, as far as the system measured it.
 
-    `left_at` is the steady time by which its last byte had left, once and for all; None where that can't be told, or
-    where something had to be sent again. `shortest` is the shortest round trip on its connection, in seconds.
-    `handshake` is how long the connection's first packet and its acknowledgement took: it is told once for each
-    connection, and only where that ends at the platform. Both are 0 where the system does not say.
+    - `left_at`: steady time when the last byte of the request had left; None if unknown or if a packet was sent again
+    - `shortest`: shortest round trip on the connection, in seconds; 0 if unknown
+    - `handshake`: seconds from the connection's first packet to its acknowledgement; given once for each connection,
+      and only if the connection ends at the platform, else 0
     """
 
     left_at: float | None = None
@@ -276,9 +282,9 @@ class RoundTrip:
 @dataclass(frozen=True, slots=True)
 class Reply:
     """
-    An HTTP answer: header names in lower case, body as received; `trip` is no part of what it says.
+    An HTTP answer: header names in lower case, body as received.
 
-    `is_fresh`: the connection carried no other request before, so the answer can't be that to another one.
+    `is_fresh`: the connection carried no earlier request, so that the answer can't belong to another one.
     """
 
     status: int
@@ -301,9 +307,9 @@ class Loss(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Lost:
     """
-    No answer, and what is known of why. Only NOT_CONNECTED and TLS_REFUSED prove that nothing was sent.
+    No answer, and its cause. Only NOT_CONNECTED and TLS_REFUSED prove that nothing was sent.
 
-    `detail` is in words of our own, with hosts and ports: it names nobody.
+    `detail` is our own text with hosts and ports; it has no personal data.
     """
 
     cause: Loss
@@ -326,7 +332,7 @@ class Trust(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An answer after its signature was checked: `content` is the plain JSON text, where there is one."""
+    """An answer after the check of its signature: `content` is the decrypted JSON text, if there is one."""
 
     trust: Trust
     content: bytes | None = field(default=None, repr=False)
@@ -334,7 +340,7 @@ class Opened:
 
 
 def digest(*parts: str | bytes) -> bytes:
-    """Return 16 bytes that stand for the parts, so that ids can be compared without being kept."""
+    """Return a 16-byte digest of the parts, so that ids can be compared without being stored."""
     state = hashlib.blake2b(digest_size=16)
     for part in parts:
         data = part.encode() if isinstance(part, str) else part

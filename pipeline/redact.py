@@ -1,4 +1,4 @@
-"""What may be shown of a value that may be a user's, and of a text that others wrote."""
+"""Redaction: values that may be personal data, and texts from elsewhere, in a form that may be shown."""
 
 import re
 import unicodedata
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+# Lengths in characters.
 _LONGEST_HEADING = 40
 _LONGEST_HARMLESS = 40
 _FEWEST_DIGITS_OF_AN_ID = 6
 _MOST_HEADINGS = 50
-# An open id: 28 letters, digits, _ and -; other tokens are alike. Names of columns are hardly ever.
+# Open ids have 28 letters, digits, _ and -; other tokens look similar. Column names hardly ever do.
 _LIKE_AN_ID = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?:[\w-]{28}|(?=.*\d)[\w-]{20,})", re.ASCII)
-# Control characters, invisible ones that turn the direction of what follows, halves of letters, line separators.
+# Unicode categories: control and format characters, surrogates, line and paragraph separators.
 _NOT_FOR_TERMINALS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-
 
 _YEAR = r"(?:19|20|21)\d\d"
 _DAY = rf"(?:{_YEAR}[-/.年]\d{{1,2}}[-/.月]\d{{1,2}}日?|\d{{1,2}}[-/.]\d{{1,2}}[-/.]{_YEAR})"
@@ -26,10 +26,13 @@ _CURRENCY = r"[¥￥$]"
 
 class Harmless(Enum):
     """
-    Forms of values that name nobody.
+    Forms of values that identify nobody.
 
-    No id, key or phone number has such a form: a swapped column may put one anywhere. A time need not exist. A number
-    has up to 7 digits in a row, and 10 in all. A word has letters only; one of 20 letters or more is in one case.
+    No id, key or phone number matches, because a swapped column may put one into any field.
+
+    - NUMBER: up to 7 digits in a row and 10 in all
+    - TIME: need not exist
+    - WORD: letters only; words of 20 letters or more have one case
     """
 
     NUMBER = re.compile(
@@ -41,28 +44,29 @@ class Harmless(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What may be shown of a value: a text that may be masked, and a note about its length."""
+    """The part of a value that may be shown: a text, possibly masked, and a note on its length."""
 
     text: str = ""
     note: str = ""
 
     @property
     def plain(self) -> str:
-        """The text and the note, for a place of its own."""
+        """Text and note without quotes, for a column of its own."""
         return " ".join(filter(None, (self.text, self.note)))
 
     @property
     def quoted(self) -> str:
-        """The same as part of a sentence."""
+        """Text in quotes and note, for a sentence."""
         return " ".join(filter(None, (f'"{self.text}"' if self.text else "", self.note)))
 
 
 def shown(value: object, *, harmless: Sequence[Harmless] = (), is_private: bool = False) -> Shown:
     """
-    Return what may be shown of a value: nothing where it is no text or empty.
+    Return the part of a value that may be shown; empty if the value is no text or empty.
 
-    A value of a harmless form is shown whole. Of any other one the first and the last character are shown, also where
-    the field is harmless: a swapped column may put a user's id anywhere. Of a private one only the length is shown.
+    - a value that matches one of the `harmless` forms: the whole value
+    - a private value: its length only
+    - any other value: first and last character and its length, because a swapped column may put an id into any field
     """
     if not isinstance(value, str) or not value:
         return Shown()
@@ -75,17 +79,17 @@ def shown(value: object, *, harmless: Sequence[Harmless] = (), is_private: bool 
 
 
 def masked(value: object, *, is_private: bool = False) -> str:
-    """Return what a message may show of a value of any form."""
+    """Return a value masked for a message."""
     return shown(value, is_private=is_private).quoted
 
 
 def shown_row(file: str, row: int, line: int | None = None) -> str:
-    """Return the name of a row: its number in its file, and the line where it begins if that is another number."""
+    """Return the name of a row for messages: file, row number, and file line if that differs."""
     return f"{file}: row {row}" if line in (None, row) else f"{file}: row {row} (line {line})"
 
 
 def shown_heading(heading: str) -> str:
-    """Return what a message may show of a column's name: a file without a header line has a user's data there."""
+    """Return a column's name for a message; mask it if it looks like data, as in a file without a header."""
     is_data = len(heading) > _LONGEST_HEADING or sum(map(str.isdigit, heading)) >= _FEWEST_DIGITS_OF_AN_ID
     if is_data or _LIKE_AN_ID.fullmatch(heading):
         return masked(heading)
@@ -93,7 +97,7 @@ def shown_heading(heading: str) -> str:
 
 
 def shown_headings(headings: Sequence[str]) -> str:
-    """Return the names of columns as a message shows them, of very many the first."""
+    """Return column names for a message, up to 50 of them."""
     shown = ", ".join(map(shown_heading, headings[:_MOST_HEADINGS]))
     left = len(headings) - _MOST_HEADINGS
     return f"{shown} and {left:,} more" if left > 0 else shown
@@ -101,10 +105,10 @@ def shown_headings(headings: Sequence[str]) -> str:
 
 def visible(text: str) -> str:
     r"""
-    Return a text as one line that any terminal may print.
+    Return a text as one line that is safe for any terminal.
 
-    A file, a path or a platform may hold what moves a cursor or hides what follows: such characters are written as
-    Python writes them, a line feed as `\n`.
+    Control characters from a file, a path or a platform could move the cursor or hide text. They are escaped as in
+    Python, for example a line feed as `\n`.
     """
     if text.isprintable():
         return text

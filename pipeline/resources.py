@@ -1,4 +1,4 @@
-"""Where the files that come along with the package lie: beside it in a wheel, at the top of a checkout."""
+"""Data files of the package: inside it in a wheel, at the top level of a checkout."""
 
 from functools import cache
 from pathlib import Path
@@ -17,5 +17,5 @@ def schema_path(name: str) -> Path:
 
 @cache
 def schema(name: str) -> dict[str, Any]:
-    """Return a JSON Schema (2020-12) as parsed; the caller does not change it."""
+    """Return a parsed JSON Schema (2020-12). Do not change it."""
     return cast("dict[str, Any]", orjson.loads(schema_path(name).read_bytes()))

@@ -1,7 +1,7 @@
 """
-One night of a coffee chain that does not exist, as its systems write it down.
+One day of an invented coffee chain, as its systems export it.
 
-No person, shop, card or id in here is real.
+No person, store, card or id here is real.
 """
 
 import random
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 DAY = "2025-11-20"
-STAMP = DAY.replace("-", "")
+DATE_DIGITS = DAY.replace("-", "")
 SHOPS = ("青石巷店", "滨江路店", "大学城店", "火车东站店", "望湖广场店")
 
 _OPENING = datetime.fromisoformat(f"{DAY} 07:00:00")
@@ -24,22 +24,22 @@ Row = dict[str, str]
 
 
 class Chance:
-    """Draws the same for the same seed in every version of Python: only `random()` promises that."""
+    """Draws from a seed, the same in every version of Python, because it uses `random()` only."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - it makes samples, not secrets
 
     def number(self, below: int) -> int:
-        """Return a number from 0."""
+        """Return a number from 0 to `below` - 1."""
         return int(self._random.random() * below)
 
     def times(self, count: int) -> Iterator[datetime]:
-        """Yield moments spread over the opening hours, in order."""
+        """Yield times spread over the opening hours, in order."""
         for place in range(count):
             yield _OPENING + timedelta(seconds=int((place + self._random.random()) / count * _OPEN_SECONDS))
 
-    def shop(self) -> str:
-        """Return a shop's name."""
+    def store(self) -> str:
+        """Return a store's name."""
         return SHOPS[self.number(len(SHOPS))]
 
     def member(self) -> "Member":
@@ -49,7 +49,7 @@ class Chance:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member, of whose number all ids are made: they have the platforms' form, and nobody has them."""
+    """A member. The ids are made from its number; they have the platforms' form and belong to nobody."""
 
     number: int
 
@@ -65,41 +65,41 @@ class Member:
 
     @property
     def agreement_no(self) -> str:
-        """The number of the Zhima Go agreement; longer than any float can hold."""
+        """The number of the Zhima Go agreement; more digits than a float can represent."""
         return f"2025000000000000{self.number:04d}"
 
 
-def payments(chance: Chance, *, first: int, count: int, shop: int) -> list[Row]:
-    """Return what one sales channel sold, in order; its shops are the one at this place and the next."""
-    return [_payment(chance, number, at, shop) for number, at in enumerate(chance.times(count), first)]
+def payments(chance: Chance, *, first: int, count: int, store: int) -> list[Row]:
+    """Return the sales of one channel, in order, in the store at this place of SHOPS and the next one."""
+    return [_payment(chance, number, at, store) for number, at in enumerate(chance.times(count), first)]
 
 
-def _payment(chance: Chance, number: int, at: datetime, shop: int) -> Row:
+def _payment(chance: Chance, number: int, at: datetime, store: int) -> Row:
     member = chance.member()
     item = tuple(_PRICES_FEN)[chance.number(len(_PRICES_FEN))]
     count = 1 + chance.number(3)
     off_fen = 300 if number % 5 == 0 else 0
     return {
-        "order_id": f"D{STAMP}{number:04d}",
+        "order_id": f"D{DATE_DIGITS}{number:04d}",
         "agreement_no": member.agreement_no,
         "user_id": member.user_id,
         "paid_at": f"{at}",
-        "trade_no": f"POS{STAMP}{number:06d}",
+        "trade_no": f"POS{DATE_DIGITS}{number:06d}",
         "paid_yuan": f"{Decimal(_PRICES_FEN[item] * count - off_fen) / 100:.2f}",
         "discount_name": "会员日立减" if off_fen else "",
         "discount_fen": str(off_fen or ""),
         "action": "ORDER_PAID",
         "refund_of": "",
-        "shop": SHOPS[(shop + number % 2) % len(SHOPS)],
+        "shop": SHOPS[(store + number % 2) % len(SHOPS)],
         "note": f"{item}×{count}",
     }
 
 
 def refund(number: int, of: Row) -> Row:
-    """Return what takes a payment back an hour later."""
+    """Return a refund of a payment, one hour later."""
     return {
         **of,
-        "order_id": f"R{STAMP}{number:04d}",
+        "order_id": f"R{DATE_DIGITS}{number:04d}",
         "paid_at": f"{datetime.fromisoformat(of['paid_at']) + timedelta(hours=1)}",
         "discount_name": "",
         "discount_fen": "",
@@ -110,14 +110,14 @@ def refund(number: int, of: Row) -> Row:
 
 
 def tasks(chance: Chance, count: int) -> list[Row]:
-    """Return tasks done, in order; every fortieth was done three times."""
+    """Return tasks done, in order; every 40th was done 3 times."""
     return [_task(chance, number, at) for number, at in enumerate(chance.times(count), 1)]
 
 
 def _task(chance: Chance, number: int, at: datetime) -> Row:
     member = chance.member()
     return {
-        "task_no": f"T{STAMP}{number:04d}",
+        "task_no": f"T{DATE_DIGITS}{number:04d}",
         "agreement_no": member.agreement_no,
         "open_id": member.open_id,
         "done_at": f"{at}",
@@ -127,27 +127,27 @@ def _task(chance: Chance, number: int, at: datetime) -> Row:
 
 
 def rentals(chance: Chance, count: int) -> list[Row]:
-    """Return the states of as many reusable cups, in order: each was lent, and given back within six hours."""
+    """Return the states of `count` reusable cups, in order: each was lent and returned within 6 hours."""
     states = [row for number, at in enumerate(chance.times(count), 1) for row in _rental(chance, number, at)]
     return sorted(states, key=lambda row: row["biz_data.happened_at"])
 
 
 def _rental(chance: Chance, number: int, at: datetime) -> tuple[Row, Row]:
     lent = {
-        "rental_no": f"L{STAMP}{number:04d}",
+        "rental_no": f"L{DATE_DIGITS}{number:04d}",
         "user_id": chance.member().user_id,
         "cup_no": f"CUP-{number:05d}",
         "state": "LENT",
-        "biz_data.shop": chance.shop(),
+        "biz_data.shop": chance.store(),
         "biz_data.deposit_yuan": "19.90",
         "biz_data.happened_at": f"{at}",
     }
     back_at = at + timedelta(minutes=20 + chance.number(340))
-    return lent, {**lent, "state": "RETURNED", "biz_data.shop": chance.shop(), "biz_data.happened_at": f"{back_at}"}
+    return lent, {**lent, "state": "RETURNED", "biz_data.shop": chance.store(), "biz_data.happened_at": f"{back_at}"}
 
 
 def balances(chance: Chance, *, first: int, cards: int) -> list[Row]:
-    """Return the balances of as many cards, in order; every third card changed twice."""
+    """Return the balances of `cards` cards, in order; every third card changed twice."""
     rows: list[Row] = []
     for number, at in enumerate(chance.times(cards), first):
         points = 10 + chance.number(2000)
@@ -164,5 +164,5 @@ def _balance(chance: Chance, number: int, points: int, at: datetime) -> Row:
         "user_card_code": f"{number:012d}",
         "point_balance": str(points),
         "updated_at": f"{at}",
-        "shop": chance.shop(),
+        "shop": chance.store(),
     }

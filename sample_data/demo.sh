@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Sends the sample night to a simulated platform on which things go wrong, and shows what became of every row.
+# Sends the sample exports to a simulated platform with faults, and shows the outcome of every row.
 #
-# Works in .demo/ beside this folder, which it makes anew each time. Needs `backfill` on the PATH; takes under a minute.
+# Works in .demo/ beside this folder and replaces it each time. Needs `backfill` on the PATH; takes under a minute.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -13,25 +13,25 @@ main() {
     prepare
     start_simulator
 
-    say "The night: four exports, some of whose rows and answers are not as they should be."
+    say "1. Send 4 exports. Some rows are wrong, and the platform has faults."
     expect 3 backfill run orders --date "$date"; orders=$run
     expect 3 backfill run tasks --date "$date"
     expect 3 backfill run states --date "$date"; states=$run
     expect 3 backfill run points --date "$date"; points=$run
 
-    say "What was left: unknown rows go out again under the same keys, and what was blocked follows."
+    say "2. Send the open rows again: unknown rows with the same keys, then the rows that they blocked."
     expect 3 backfill rerun "$orders" --new-keys
     expect 0 backfill rerun "$states"
     expect 0 backfill rerun "$points"
     expect 0 backfill runs
 
-    say "The platform's own account of the night:"
+    say "3. Compare the reports with the platform's journal."
     python3 "$here/audit.py" "$url" reports
-    say "Reports, with an HTML page and the rows to fix for each run: $demo/reports"
+    say "Reports (HTML page, outcomes, rows to fix) of each run: $demo/reports"
 }
 
 prepare() {
-    # A key that others can read brings a warning, and git does not keep that bit.
+    # Git does not keep file modes, and a key that others can read causes a warning.
     umask 077
     rm -rf "$demo"
     mkdir "$demo"
@@ -39,7 +39,7 @@ prepare() {
     cd "$demo"
 }
 
-# A free port, so that nothing else on the machine is in the way; the config's copy names it.
+# Use a free port, and put it into the copy of the config.
 start_simulator() {
     printf '$ backfill simulate --port 0 --faults faults.toml &\n'
     backfill simulate --port 0 --faults faults.toml >simulator.log 2>&1 &
@@ -61,16 +61,16 @@ stop_simulator() {
     wait "$simulator" 2>/dev/null || true
 }
 
-# expect CODE COMMAND...: shows the command and what it says, and goes on if it ends with that code.
-# Leaves the run's id in $run.
+# expect CODE COMMAND...: prints the command and its output; fails unless it exits with CODE.
+# Sets $run to the run's id.
 expect() {
-    local code=$1 ended=0 said
+    local code=$1 ended=0 output
     shift
     printf '\n$ %s\n' "$*"
-    said=$("$@") || ended=$?
-    printf '%s\n' "$said"
-    [ "$ended" = "$code" ] || fail "exit code $ended where $code was expected"
-    run=$(printf '%s\n' "$said" | sed -n 's/^run \([0-9A-Z]*\) of job .*/\1/p')
+    output=$("$@") || ended=$?
+    printf '%s\n' "$output"
+    [ "$ended" = "$code" ] || fail "exit code $ended, expected $code"
+    run=$(printf '%s\n' "$output" | sed -n 's/^run \([0-9A-Z]*\) of job .*/\1/p')
 }
 
 say() {

@@ -1,10 +1,10 @@
 """
-Makes the sample exports. The same call always makes the same.
+Makes the sample exports. The same call always makes the same files.
 
-    python sample_data/make_sample_data.py [FOLDER]      (default: the folder this file lies in)
+    python sample_data/make_sample_data.py [FOLDER]      (default: the folder of this file)
 
-Each export is written as another kind of system writes it, and has rows as they should be and a few as they come.
-faults.toml names some of them, so that more goes wrong once they are sent.
+Each export has the form of another kind of system, with right rows and a few wrong ones.
+faults.toml adds faults of the platform for some of them.
 """
 
 import csv
@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from coffee_chain import DAY, STAMP, Chance, Row, balances, payments, refund, rentals, tasks
+from coffee_chain import DATE_DIGITS, DAY, Chance, Row, balances, payments, refund, rentals, tasks
 
 SEED = 20251120
 
@@ -27,33 +27,33 @@ Column: TypeAlias = "pa.Array[Any]"
 
 
 def write_sample_data(folder: Path) -> None:
-    """Write every export below `folder`, in the place where backfill.toml looks for it."""
+    """Write every export below `folder`, at the paths of backfill.toml."""
     chance = Chance(SEED)
-    till = payments(chance, first=1, count=120, shop=0)
-    counter = payments(chance, first=121, count=80, shop=2)
-    app = payments(chance, first=201, count=70, shop=4)
+    till = payments(chance, first=1, count=120, store=0)
+    counter = payments(chance, first=121, count=80, store=2)
+    app = payments(chance, first=201, count=70, store=4)
     daily = folder / "exports" / DAY
     _write(daily / "orders-1-till.csv.gz", _gzipped(till_file(till, app)))
     _write(daily / "orders-2-counter.csv", counter_file(counter))
     _write_parquet(daily / "orders-3-app.parquet", app_table(app))
     _write(daily / "states.csv", states_file(rentals(chance, 60)))
-    for shop, table in task_tables(tasks(chance, 150)).items():
-        _write_parquet(folder / "exports" / "tasks" / f"dt={DAY}" / f"shop={shop}" / "part-00000.parquet", table)
+    for store, table in task_tables(tasks(chance, 150)).items():
+        _write_parquet(folder / "exports" / "tasks" / f"dt={DAY}" / f"shop={store}" / "part-00000.parquet", table)
     points = folder / "exports" / "points" / f"dt={DAY}"
     _write(points / "brand_id=1004" / "balances.csv", numbered_balances_file(balances(chance, first=1, cards=44)))
     _write(points / "brand_id=1005" / "balances.csv.gz", _gzipped(_csv(balances(chance, first=45, cards=16))))
 
 
 def till_file(till: Sequence[Row], app: Sequence[Row]) -> bytes:
-    """Return sales and refunds: three of payments that fail, one of a payment in a later file, one of another night."""
-    last_night = {**till[70], "order_id": "D202511190417", "trade_no": "POS20251119000417"}
-    taken_back = (till[9], till[29], till[39], till[49], app[4], last_night)
-    refunds = [refund(number, of) for number, of in enumerate(taken_back, 1)]
+    """Return sales and refunds, also of payments that fail, of a payment in a later file and of another day."""
+    day_before = {**till[70], "order_id": "D202511190417", "trade_no": "POS20251119000417"}
+    refunded = (till[9], till[29], till[39], till[49], app[4], day_before)
+    refunds = [refund(number, of) for number, of in enumerate(refunded, 1)]
     return _csv(_by_time([*till, *refunds]), "gb18030")
 
 
 def counter_file(rows: Sequence[Row]) -> bytes:
-    """Return an export that was put together by hand: nine rows can't be sent as they are, three came twice."""
+    """Return an export made by hand: 9 rows are invalid, 3 are duplicates."""
     odd = (
         {**rows[4], **_sale(1), "agreement_no": ""},
         {**rows[5], **_sale(2), "paid_yuan": "88.125"},
@@ -71,18 +71,18 @@ def counter_file(rows: Sequence[Row]) -> bytes:
         mixed.insert(20 + 5 * place, row)
     mixed[3] = {**mixed[3], "note": "少冰, 去糖\n自提"}
     data = _csv(mixed, "gb18030")
-    # A comma that nobody quoted, and a letter of which half is missing.
+    # An unquoted comma, and a character that lacks its second byte.
     ragged = data.replace('"大杯, 去冰"'.encode("gb18030"), "大杯, 去冰".encode("gb18030"))
     return ragged.replace("外带装".encode("gb18030"), "外带装".encode("gb18030")[:-1])
 
 
 def _sale(number: int) -> Row:
-    """Return what makes a row another sale."""
-    return {"order_id": f"D{STAMP}9{number:03d}", "trade_no": f"POS{STAMP}9{number:05d}"}
+    """Return the changes that make a row another sale."""
+    return {"order_id": f"D{DATE_DIGITS}9{number:03d}", "trade_no": f"POS{DATE_DIGITS}9{number:05d}"}
 
 
 def app_table(sold: Sequence[Row]) -> pa.Table:
-    """Return sales and two refunds with the types that a warehouse gives them."""
+    """Return sales and 2 refunds with the types of a data warehouse."""
     rows = _by_time([*sold, refund(11, sold[10]), refund(12, sold[12])])
     columns = _text_columns(rows)
     columns["paid_at"] = _moments(row["paid_at"] for row in rows)
@@ -93,12 +93,12 @@ def app_table(sold: Sequence[Row]) -> pa.Table:
 
 
 def task_tables(rows: list[Row]) -> dict[str, pa.Table]:
-    """Return tasks by shop: three can't be sent as they are, and one was reported by two shops."""
+    """Return tasks by store: 3 are invalid, and 2 stores report the same one."""
     for place, spoilt in ((20, {"times": "0"}), (50, {"task_name": ""}), (80, {"open_id": ""})):
         rows[place] |= spoilt
-    shops = {f"S00{number}": rows[number - 1 :: 3] for number in (1, 2, 3)}
-    shops["S002"] = [*shops["S002"], shops["S001"][5]]
-    return {shop: _tasks_table(done) for shop, done in shops.items()}
+    stores = {f"S00{number}": rows[number - 1 :: 3] for number in (1, 2, 3)}
+    stores["S002"] = [*stores["S002"], stores["S001"][5]]
+    return {store: _tasks_table(done) for store, done in stores.items()}
 
 
 def _tasks_table(rows: Sequence[Row]) -> pa.Table:
@@ -110,25 +110,25 @@ def _tasks_table(rows: Sequence[Row]) -> pa.Table:
 
 
 def states_file(rows: Sequence[Row]) -> bytes:
-    """Return states as a spreadsheet saves them (byte order mark, semicolons, CRLF), five of them odd."""
+    """Return states as a spreadsheet saves them (byte order mark, semicolons, CRLF), with 5 odd rows."""
     nothing_known = {name: "" for name in rows[0] if name.startswith("biz_data.")}
     odd = (
-        {**rows[30], "rental_no": f"L{STAMP}9001", "user_id": ""},
-        {**rows[40], "rental_no": f"L{STAMP}9002", **nothing_known},
+        {**rows[30], "rental_no": f"L{DATE_DIGITS}9001", "user_id": ""},
+        {**rows[40], "rental_no": f"L{DATE_DIGITS}9002", **nothing_known},
         {**rows[45]},
         {**rows[50], "biz_data.deposit_yuan": "9.90"},
-        {**rows[60], "rental_no": f"L{STAMP}9003", "state": "LEND_OUT"},
+        {**rows[60], "rental_no": f"L{DATE_DIGITS}9003", "state": "LEND_OUT"},
     )
     return _csv([*rows[:100], *odd, *rows[100:]], "utf-8-sig", delimiter=";", line_end="\r\n")
 
 
 def numbered_balances_file(changes: Sequence[Row]) -> bytes:
-    """Return balances of a brand that numbers its changes itself, five of them odd."""
-    rows = [{"out_request_no": f"P{STAMP}{number:04d}", **row} for number, row in enumerate(changes, 1)]
+    """Return balances of a brand that numbers its changes itself, with 5 wrong rows."""
+    rows = [{"out_request_no": f"P{DATE_DIGITS}{number:04d}", **row} for number, row in enumerate(changes, 1)]
     odd = (
-        {**rows[0], "out_request_no": f"P{STAMP}9001", "user_card_code": "000000009001", "point_balance": "-50"},
-        {**rows[1], "out_request_no": f"P{STAMP}9002", "user_card_code": "０００９００２"},
-        {**rows[2], "out_request_no": f"P{STAMP}9003", "user_card_code": "000000009003", "updated_at": "昨晚"},
+        {**rows[0], "out_request_no": f"P{DATE_DIGITS}9001", "user_card_code": "000000009001", "point_balance": "-50"},
+        {**rows[1], "out_request_no": f"P{DATE_DIGITS}9002", "user_card_code": "０００９００２"},
+        {**rows[2], "out_request_no": f"P{DATE_DIGITS}9003", "user_card_code": "000000009003", "updated_at": "昨晚"},
         {**rows[3]},
         {**rows[4], "user_card_code": "000000009005"},
     )
@@ -148,7 +148,7 @@ def _csv(rows: Sequence[Row], encoding: str = "utf-8", *, delimiter: str = ",", 
 
 
 def _gzipped(data: bytes) -> bytes:
-    # Without the time of compressing, which would make each file another one.
+    # Without the time of compression, which would make each file differ.
     return gzip.compress(data, mtime=0)
 
 

@@ -1,4 +1,4 @@
-"""The machine's own clocks."""
+"""The machine's clocks."""
 
 import sys
 import threading
@@ -12,7 +12,7 @@ from pipeline.clock import SystemClock
 
 
 def test_now_is_in_utc_and_goes_on() -> None:
-    """Wall time carries its zone."""
+    """Wall time has its zone and does not go back."""
     clock = SystemClock()
     first, second = clock.now(), clock.now()
 
@@ -21,15 +21,15 @@ def test_now_is_in_utc_and_goes_on() -> None:
 
 
 def test_steady_time_never_goes_back() -> None:
-    """Steady time is that of the whole machine: two clocks of one process agree."""
+    """Steady time is the machine's: 2 clocks of a process agree."""
     one, other = SystemClock(), SystemClock()
-    told = [one.steady(), other.steady(), one.steady()]
+    times = [one.steady(), other.steady(), one.steady()]
 
-    assert told == sorted(told)
+    assert times == sorted(times)
 
 
-def test_no_time_is_slept_through_at_once() -> None:
-    """A wait of nothing, or of less, is over at once."""
+def test_a_sleep_of_no_time_returns_at_once() -> None:
+    """A sleep of 0 or fewer seconds returns at once."""
     clock = SystemClock()
     before = clock.steady()
     clock.sleep(0.0)
@@ -39,7 +39,7 @@ def test_no_time_is_slept_through_at_once() -> None:
 
 
 def test_sleepers_wake_and_stay_awake() -> None:
-    """`wake` ends the sleep of every thread, and there is no sleep after it."""
+    """`wake` ends the sleep of all threads, and later sleeps return at once."""
     clock = SystemClock()
     sleepers = [threading.Thread(target=clock.sleep, args=(60.0,)) for _ in range(3)]
     for sleeper in sleepers:
@@ -57,7 +57,7 @@ def test_sleepers_wake_and_stay_awake() -> None:
     [pytest.param(SystemClock.wake, id="wake"), pytest.param(lambda clock: clock.sleep(60.0), id="sleep")],
 )
 def test_a_signal_may_wake_at_any_moment(call: Callable[[SystemClock], None]) -> None:
-    """Whatever line of the clock a thread is at, a signal that calls `wake` just then does not hold it up."""
+    """A signal handler may call `wake` at any line of `wake` and `sleep` without blocking the thread."""
     clock = SystemClock()
 
     def signal_comes(*_: Any) -> Any:
@@ -76,7 +76,7 @@ def test_a_signal_may_wake_at_any_moment(call: Callable[[SystemClock], None]) ->
 
 
 def test_a_sleep_takes_its_time() -> None:
-    """A sleep that nobody ends lasts as long as told."""
+    """Without `wake`, a sleep lasts the given time."""
     clock = SystemClock()
     before = clock.steady()
     clock.sleep(0.003)

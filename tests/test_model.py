@@ -1,4 +1,4 @@
-"""The values that the whole house speaks of."""
+"""The values that all rooms share."""
 
 import pickle
 from dataclasses import FrozenInstanceError, fields, is_dataclass
@@ -54,12 +54,12 @@ def as_bytes(values: list[str | bytes]) -> list[bytes]:
 
 @given(parts, parts)
 def test_parts_that_differ_have_other_digests(one: list[str | bytes], other: list[str | bytes]) -> None:
-    """A digest stands for its parts and for where each ends: ("ab", "c") is not ("a", "bc")."""
+    """A digest depends on its parts and their ends: ("ab", "c") differs from ("a", "bc")."""
     assert (digest(*one) == digest(*other)) == (as_bytes(one) == as_bytes(other))
 
 
-def test_a_digest_stays_what_it_is() -> None:
-    """Ledgers keep digests for years, so their values never change."""
+def test_digests_never_change() -> None:
+    """The digest of given parts never changes, because ledgers keep digests for years."""
     assert digest("cumulation", b"agreement", "").hex() == "7489455f112af6c13d8cf8f853fcbb56"
 
 
@@ -74,8 +74,8 @@ def test_a_digest_stays_what_it_is() -> None:
         pytest.param(OUTCOME, id="an-outcome"),
     ],
 )
-def test_no_repr_tells_what_a_value_carries(value: object) -> None:
-    """What may name a user or hold a secret is left out where a value is printed."""
+def test_no_repr_shows_secrets(value: object) -> None:
+    """The repr leaves out personal data and secrets."""
     assert SECRET not in repr(value)
 
 
@@ -89,21 +89,21 @@ def test_no_repr_tells_what_a_value_carries(value: object) -> None:
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_values_do_not_change(value: object) -> None:
-    """Values can be shared between threads: no field of them is ever set again."""
+    """Values are frozen, so that threads can share them."""
     assert is_dataclass(value)
     with pytest.raises(FrozenInstanceError):
         setattr(value, fields(value)[0].name, None)
 
 
-def test_every_word_of_the_contract_is_there() -> None:
-    """APIs and statuses are spelled as config files and reports spell them."""
+def test_every_name_of_the_contract_exists() -> None:
+    """APIs, statuses and exports have the names of config files and reports."""
     assert list(Api) == ["alipay.cumulation", "alipay.state", "wechatpay.points"]
     assert list(Status) == ["succeeded", "skipped", "invalid", "rejected", "unknown", "blocked", "unsent"]
     assert list(pipeline.model.Export) == ["orders", "tasks", "points", "states"]
 
 
-def test_a_fault_waits_with_its_row() -> None:
-    """A fault comes back whole from where rows wait until all are read."""
+def test_a_fault_can_be_pickled() -> None:
+    """A fault survives pickling, as in a spill file."""
     fault = Fault("field_invalid", "a is odd", "a", "column", "odd", "1.5")
 
     assert pickle.loads(pickle.dumps(fault)) == fault
@@ -122,12 +122,12 @@ def test_a_fault_waits_with_its_row() -> None:
     ],
 )
 def test_a_limit_of_rows_is_a_number_or_a_share(text: str, limit: RowLimit) -> None:
-    """A limit is written as it is read."""
+    """A limit is parsed, and its text is the same again."""
     assert (RowLimit.parse(text), str(limit)) == (limit, text)
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1.5", "5 %", "1e3", "%", "101%", "100.1%", "1" * 13, "٣"])
-def test_what_is_no_limit_of_rows_is_refused(text: str) -> None:
-    """A limit is neither less than nothing nor more than all."""
+def test_a_wrong_limit_of_rows_is_refused(text: str) -> None:
+    """A limit is a number of at least 0, or a share of at most 100%."""
     with pytest.raises(ValueError, match=r"is neither a number such as 100|is more than all rows"):
         RowLimit.parse(text)

@@ -1,4 +1,4 @@
-"""The wheel is held to what its users need: it installs by itself, runs anywhere, and brings its files along."""
+"""The wheel: it installs alone, runs from any folder, and contains its data files."""
 
 import json
 import subprocess
@@ -23,13 +23,13 @@ print(json.dumps({name: schema(name) for name in sys.argv[1:]}))
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A virtual environment with the wheel in it, and an empty folder to run its commands from."""
+    """A virtual environment with the wheel, and an empty folder to run its commands in."""
 
     environment: Path
     folder: Path
 
     def run(self, command: str, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Run a command of the environment; it sees neither the checkout nor the variables of the tests."""
+        """Run a command of the environment, without the checkout and the variables of the tests."""
         program = self.environment / "bin" / command
         return subprocess.run(
             [program, *arguments], cwd=self.folder, env={}, capture_output=True, encoding="utf-8", check=False
@@ -60,7 +60,7 @@ def run_python(*arguments: str) -> None:
 
 
 def borrow_dependencies(environment: Path) -> None:
-    # Python reads no .pth file inside a folder that a .pth file names, so an editable install stays behind.
+    # Python ignores .pth files in a folder that a .pth file names, so an editable install is not borrowed.
     (site_packages,) = environment.glob("lib/python*/site-packages")
     (site_packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
 
@@ -71,7 +71,7 @@ def files_below(folder: Path) -> set[str]:
 
 
 def test_the_wheel_holds_the_package_and_the_schemas_and_nothing_else(wheel: Path) -> None:
-    """Every file of the package and every schema is in the wheel, and no other file but what describes it."""
+    """The wheel has every file of the package and every schema, and no other files but its metadata."""
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
 
@@ -81,14 +81,14 @@ def test_the_wheel_holds_the_package_and_the_schemas_and_nothing_else(wheel: Pat
 
 
 def test_an_installed_package_loads_every_schema(installation: Installation) -> None:
-    """Outside the checkout each schema is found in the package, and is what the checkout holds."""
+    """Outside the checkout, each schema is found in the package and equals that of the checkout."""
     names = sorted(files_below(CHECKOUT / "schemas"))
 
     done = installation.run("python", ["-c", LOAD_SCHEMAS, *names])
 
     assert done.returncode == 0, done.stderr
-    held = {name: json.loads((CHECKOUT / "schemas" / name).read_text(encoding="utf-8")) for name in names}
-    assert json.loads(done.stdout) == held
+    expected = {name: json.loads((CHECKOUT / "schemas" / name).read_text(encoding="utf-8")) for name in names}
+    assert json.loads(done.stdout) == expected
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_an_installed_package_loads_every_schema(installation: Installation) -> 
 def test_the_installed_command_runs_from_an_empty_folder(
     installation: Installation, command: str, arguments: list[str]
 ) -> None:
-    """The command starts without the checkout, and leaves the folder it was called from as it was."""
+    """The command starts without the checkout, and writes nothing into the current folder."""
     done = installation.run(command, arguments)
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""The repository is held to its own word: what it needs is locked and explained, and what it points to is there."""
+"""The repository: dependencies are locked and explained, links work, and no file has local paths."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ CHECKOUT = Path(__file__).parents[1]
 REQUIREMENTS = CHECKOUT / "requirements"
 REASONS = CHECKOUT / "docs" / "decisions" / "0002-dependencies.md"
 
-# The brackets keep this file from being found by what it looks for.
+# The brackets keep these patterns from matching this file.
 STRAY = [
     pytest.param(r"(?<![\w.:/])/(?:hom[e]|roo[t]|tm[p]|wor[k]|User[s])/", id="a path of one machine"),
     pytest.param(r"pyp[i]\.org|pythonhoste[d]\.org|npmj[s]\.org|deb\.debia[n]\.org", id="the host of a registry"),
@@ -24,7 +24,7 @@ LOCKED = re.compile(r"^([a-z0-9-]+)==\S+(?: \\\n +--hash=sha256:[0-9a-f]{64})+$"
 
 
 def own_files() -> list[Path]:
-    """Return the project's files: those that git knows or would take; where there is no git, all but hidden ones."""
+    """Return the project's files: those that git tracks or would track; without git, all but hidden ones."""
     git = shutil.which("git")
     if git is None or not (CHECKOUT / ".git").exists():
         names = [path.relative_to(CHECKOUT) for path in CHECKOUT.rglob("*")]
@@ -45,7 +45,7 @@ def project_file() -> dict[str, Any]:
 
 
 def package_names(requirements: list[str]) -> set[str]:
-    """Return the names in requirements such as `requests>=2.32`, spelled as package indexes compare them."""
+    """Return the normalized package names of requirements such as `requests>=2.32`."""
     leading = (re.match(r"[\w.-]+", requirement) for requirement in requirements)
     return {re.sub(r"[-_.]+", "-", match[0]).lower() for match in leading if match}
 
@@ -59,7 +59,7 @@ def development() -> set[str]:
 
 
 def build() -> set[str]:
-    # Hatchling asks for editables when it installs a checkout.
+    # Hatchling needs editables to install a checkout.
     return package_names([*project_file()["build-system"]["requires"], "editables"])
 
 
@@ -68,8 +68,8 @@ def lock_file(name: str) -> str:
 
 
 @pytest.mark.parametrize("pattern", STRAY)
-def test_no_file_holds_what_is_true_in_one_place_only(pattern: str) -> None:
-    """No file names a path of one machine or a registry's host, and none leaves work open."""
+def test_no_file_has_local_paths_or_open_work(pattern: str) -> None:
+    """No file has a path of one machine, a registry's host, or a note of unfinished work."""
     stray = re.compile(pattern)
     found = [
         f"{path.relative_to(CHECKOUT)}:{number}: {line.strip()}"
@@ -82,8 +82,8 @@ def test_no_file_holds_what_is_true_in_one_place_only(pattern: str) -> None:
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda path: path.relative_to(CHECKOUT).as_posix())
-def test_every_link_of_a_document_leads_to_a_file(document: Path) -> None:
-    """What a document links to within the repository is there."""
+def test_every_link_of_a_document_works(document: Path) -> None:
+    """Every file that a document links to exists."""
     targets = (match[1] for match in LINK.finditer(document.read_text(encoding="utf-8")))
     inside = [target for target in targets if "://" not in target and not target.startswith("mailto:")]
 
@@ -91,7 +91,7 @@ def test_every_link_of_a_document_leads_to_a_file(document: Path) -> None:
 
 
 def test_every_dependency_has_its_reason() -> None:
-    """Each dependency, of the program as of its development, has one line in the decision about dependencies."""
+    """Each runtime and development dependency has one line in the decision about dependencies."""
     lines = re.findall(r"^\| `([^`]+)` \|", REASONS.read_text(encoding="utf-8"), re.MULTILINE)
 
     assert sorted(lines) == sorted(runtime() | development())
@@ -105,8 +105,8 @@ def test_every_dependency_has_its_reason() -> None:
         pytest.param("dev.lock", runtime() | development() | build(), id="dev"),
     ],
 )
-def test_a_lock_file_holds_every_dependency_with_its_hashes(name: str, needed: set[str]) -> None:
-    """A lock file pins all that pyproject.toml asks for, and every line of it has a hash."""
+def test_a_lock_file_has_every_dependency_with_its_hashes(name: str, needed: set[str]) -> None:
+    """A lock file pins every dependency of pyproject.toml, and each line has a hash."""
     text = lock_file(name)
     locked = set(LOCKED.findall(text))
 
@@ -116,15 +116,15 @@ def test_a_lock_file_holds_every_dependency_with_its_hashes(name: str, needed: s
 
 @pytest.mark.parametrize("name", ["runtime.lock", "build.lock"])
 def test_the_smaller_lock_files_are_parts_of_the_one_for_development(name: str) -> None:
-    """What is tested is what is installed: the same versions with the same hashes."""
+    """Users install the tested versions: the same versions with the same hashes."""
     tested = {match[0] for match in LOCKED.finditer(lock_file("dev.lock"))}
 
     assert {match[0] for match in LOCKED.finditer(lock_file(name))} - tested == set()
 
 
 @pytest.mark.parametrize("name", ["runtime.lock", "build.lock", "dev.lock"])
-def test_a_lock_file_says_nothing_of_where_packages_come_from(name: str) -> None:
-    """A lock file works with whatever index is set up: it holds pins, hashes and comments, and no option or address."""
+def test_a_lock_file_works_with_any_index(name: str) -> None:
+    """A lock file has pins, hashes and comments only, without options or addresses."""
     meant = re.compile(r"[a-z0-9-]+==\S+ \\|    --hash=sha256:[0-9a-f]{64}(?: \\)?|    # .*")
 
     assert [line for line in lock_file(name).splitlines() if not meant.fullmatch(line)] == []

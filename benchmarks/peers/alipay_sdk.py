@@ -1,9 +1,9 @@
 """
-The platform's own SDK for Python (alipay-sdk-python), one call after another: its signature holds the interpreter.
+The platform's own SDK (alipay-sdk-python), one call after another, because its signing blocks all threads.
 
     python -m benchmarks.peers.alipay_sdk URL KEYS ORDERS OUTCOMES [--limit N]
 
-An order that the platform does not take ends it; it keeps no outcomes.
+It stops at the first refused order, and writes no outcomes.
 """
 
 import json

@@ -1,5 +1,5 @@
 """
-The same script with asyncio and aiohttp, thirty-two requests at once.
+The script with asyncio and aiohttp, 32 requests in flight.
 
     python -m benchmarks.peers.async_http URL KEYS ORDERS OUTCOMES [--limit N]
 """
@@ -14,17 +14,17 @@ import aiohttp
 
 from benchmarks.peers.order import PATH, Order, Signer, arguments, is_success, payload_of, read_orders
 
-_AT_ONCE = 32
+_CONCURRENCY = 32
 
 
 async def main() -> int:
-    """Send all orders; return 1 where some did not succeed."""
+    """Send all orders; return 1 if some did not succeed."""
     args = arguments()
     left = 0
     orders, signer = read_orders(args.orders, args.limit), Signer(args.keys)
     with args.outcomes.open("a", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        connector = aiohttp.TCPConnector(limit=_AT_ONCE)
+        connector = aiohttp.TCPConnector(limit=_CONCURRENCY)
         async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(10)) as session:
             while some := list(islice(orders, 1000)):
                 outcomes = await asyncio.gather(*(_deliver(session, args.url, signer, order) for order in some))
@@ -47,8 +47,8 @@ async def _send(session: aiohttp.ClientSession, url: str, signer: Signer, body: 
     async with session.post(url, data=body, headers=signer.headers(body)) as answer:
         answer.raise_for_status()
         content: bytes = await answer.read()
-        stamp = answer.headers
-        signer.verify(content, stamp["alipay-timestamp"], stamp["alipay-nonce"], stamp["alipay-signature"])
+        named = answer.headers
+        signer.verify(content, named["alipay-timestamp"], named["alipay-nonce"], named["alipay-signature"])
         return content
 
 

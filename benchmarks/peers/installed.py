@@ -1,4 +1,4 @@
-"""The peers that need packages of their own: each in a virtual environment of its own, made when first asked for."""
+"""Peers that need packages, each in its own virtual environment, which is made on first use."""
 
 import subprocess
 import sys
@@ -11,9 +11,9 @@ from benchmarks.measure import Unavailable
 @dataclass(frozen=True, slots=True)
 class Peer:
     """
-    What others use, as a module of this folder, with the versions it was written for.
+    Another way to send, as a module of this folder, with the package versions it was written for.
 
-    `share` is how much of the rows it is given: the slowest one gets few.
+    `share` is its part of the rows, 0 to 1; slow peers get few.
     """
 
     name: str
@@ -33,11 +33,11 @@ PEERS = (
 
 
 def python_of(peer: Peer, environments: Path | None) -> Path:
-    """Return the Python that has what the peer needs, installed now if need be; raise Unavailable where it can't be."""
+    """Return the Python with the peer's packages, installed if needed. Raises Unavailable if it can't be installed."""
     if environments is None:
-        raise Unavailable("not asked for; `make bench PEERS=1` installs it")
+        raise Unavailable("not installed; `make bench PEERS=1` installs it")
     python = environments / peer.module / "bin" / "python"
-    # Written last: an environment whose installation was cut off is made anew.
+    # Written last, so that an incomplete environment is made again.
     done = environments / peer.module / "installed"
     if done.exists() and done.read_text() == "\n".join(peer.requirements):
         return python

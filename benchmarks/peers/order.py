@@ -1,4 +1,4 @@
-"""What the peers have in common: words of the command line, and how an order becomes a payload and that a request."""
+"""Code that the peers share: command line, payload of an order, signatures."""
 
 import argparse
 import base64
@@ -23,12 +23,12 @@ Order = dict[str, str]
 
 
 def arguments() -> argparse.Namespace:
-    """Return where to send, with which keys, which orders, and where to write what became of them."""
+    """Return the arguments: URL, keys, orders, and the file for outcomes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     for name in ("keys", "orders", "outcomes"):
         parser.add_argument(name, type=Path)
-    parser.add_argument("--limit", type=int, default=-1, help="the first so many orders only")
+    parser.add_argument("--limit", type=int, default=-1, help="send the first N orders only")
     parser.add_argument("--dry-run", action="store_true", help="count what would be sent")
     return parser.parse_args()
 
@@ -43,12 +43,12 @@ def read_orders(path: Path, limit: int) -> Iterator[Order]:
 
 
 def payload_of(order: Order) -> dict[str, object]:
-    """Return what the platform is told of an order; raise ValueError for one that can't be sent as it is."""
+    """Return the payload of an order. Raises ValueError for an order that can't be sent."""
     if not order["agreement_no"] or order["action"] not in ("ORDER_PAID", "ORDER_REFUND"):
         raise ValueError("a field is missing or unknown")
     amount = Decimal(order["paid_yuan"])
     if amount < 0 or amount != round(amount, 2):
-        raise ValueError("the amount can't be")
+        raise ValueError("the amount is wrong")
     data: dict[str, object] = {
         "name": "消费金额",
         "trade_info": {"trade_no": order["trade_no"], "amount": f"{amount:.2f}"},
@@ -101,5 +101,5 @@ class Signer:
 
 
 def is_success(order: Order, body: bytes) -> bool:
-    """Return whether the answer says that this order was taken."""
+    """Return whether the answer confirms this order."""
     return bool(json.loads(body).get("out_biz_no") == order["order_id"])

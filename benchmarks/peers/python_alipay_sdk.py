@@ -1,9 +1,9 @@
 """
-The SDK that most use instead of the platform's own (python-alipay-sdk), 32 threads.
+The most used SDK for Alipay (python-alipay-sdk), 32 threads.
 
     python -m benchmarks.peers.python_alipay_sdk URL KEYS ORDERS OUTCOMES [--limit N]
 
-An order that the platform does not take ends it; it keeps no outcomes.
+It stops at the first refused order, and writes no outcomes.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ from alipay import AliPay
 
 from benchmarks.peers.order import APP_ID, Order, arguments, payload_of, read_orders
 
-_AT_ONCE = 32
+_CONCURRENCY = 32
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
         app_private_key_string=(args.keys / "app_private_key.pem").read_text(),
         alipay_public_key_string=(args.keys / "alipay_public_key.pem").read_text(),
     )
-    # It has no setting for the address.
+    # The SDK has no setting for the URL.
     client._gateway = f"{args.url}/gateway.do"  # noqa: SLF001
 
     def deliver(order: Order) -> None:
@@ -34,7 +34,7 @@ def main() -> None:
             raise SystemExit(f"the platform says {answer['code']}")
 
     orders = read_orders(args.orders, args.limit)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_CONCURRENCY) as pool:
         while some := list(islice(orders, 1000)):
             list(pool.map(deliver, some))
 

@@ -1,9 +1,9 @@
 """
-The script that a good engineer writes in an afternoon: 32 threads, requests, tenacity, cryptography, csv.
+A simple script: 32 threads, requests, tenacity, cryptography, csv.
 
     python -m benchmarks.peers.threads URL KEYS ORDERS OUTCOMES [--limit N] [--dry-run]
 
-What succeeded stands in OUTCOMES and is not sent again. Two copies of the script would send it twice, and so does a
+Orders that succeeded are in OUTCOMES and not sent again. Two copies of the script send an order twice, and so does a
 crash between an answer and its line.
 """
 
@@ -23,20 +23,20 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 from benchmarks.peers.order import PATH, Order, Signer, arguments, is_success, payload_of, read_orders
 
 _local = threading.local()
-_AT_ONCE = 32
+_CONCURRENCY = 32
 
 
 def main() -> int:
-    """Send what was not sent yet; return 1 where some of it did not succeed."""
+    """Send all orders that are not in OUTCOMES; return 1 if some did not succeed."""
     args = arguments()
     signer, done = Signer(args.keys), _done(args.outcomes)
     orders = (order for order in read_orders(args.orders, args.limit) if order["order_id"] not in done)
     if args.dry_run:
         return _plan(orders)
     left = 0
-    with args.outcomes.open("a", encoding="utf-8", newline="") as file, ThreadPoolExecutor(_AT_ONCE) as pool:
+    with args.outcomes.open("a", encoding="utf-8", newline="") as file, ThreadPoolExecutor(_CONCURRENCY) as pool:
         writer = csv.writer(file)
-        # A pool takes in all work at once: a slice at a time, or five million orders lie in memory.
+        # In slices, because a pool queues all work at once, and 5 million orders would fill the memory.
         while some := list(islice(orders, 1000)):
             outcomes = list(pool.map(partial(_deliver, args.url, signer), some))
             writer.writerows((order["order_id"], outcome) for order, outcome in zip(some, outcomes, strict=True))
@@ -70,7 +70,7 @@ def _deliver(url: str, signer: Signer, order: Order) -> str:
         return "invalid"
     try:
         return "succeeded" if is_success(order, _send(url + PATH, signer, body)) else "rejected"
-    except Exception as exc:  # noqa: BLE001 - the night goes on
+    except Exception as exc:  # noqa: BLE001 - one order must not stop the others
         return f"failed: {type(exc).__name__}"
 
 
@@ -84,8 +84,8 @@ def _send(url: str, signer: Signer, body: bytes) -> bytes:
         _local.session = requests.Session()
     answer = _local.session.post(url, data=body, headers=signer.headers(body), timeout=10)
     answer.raise_for_status()
-    stamp = answer.headers
-    signer.verify(answer.content, stamp["alipay-timestamp"], stamp["alipay-nonce"], stamp["alipay-signature"])
+    named = answer.headers
+    signer.verify(answer.content, named["alipay-timestamp"], named["alipay-nonce"], named["alipay-signature"])
     return bytes(answer.content)
 
 

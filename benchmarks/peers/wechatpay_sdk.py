@@ -3,7 +3,7 @@ The usual SDK for WeChat Pay (wechatpayv3), 32 threads, with a payload of the sa
 
     python -m benchmarks.peers.wechatpay_sdk URL KEYS ORDERS OUTCOMES [--limit N]
 
-An order that the platform does not take ends it; it keeps no outcomes.
+It stops at the first refused order, and writes no outcomes.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from wechatpayv3.type import RequestType
 
 from benchmarks.peers.order import Order, arguments, payload_of, read_orders
 
-_AT_ONCE = 32
+_CONCURRENCY = 32
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
         public_key=(args.keys / "wechatpay_public_key.pem").read_text(),
         public_key_id="PUB_KEY_ID_0114232134912410000000000011111111",
     )
-    # It has no setting for the address, and no call for points.
+    # The SDK has no setting for the URL, and no call for points.
     core = client._core  # noqa: SLF001
     core._gate_way = args.url  # noqa: SLF001
 
@@ -40,7 +40,7 @@ def main() -> None:
             raise SystemExit(f"the platform says {code}")
 
     orders = read_orders(args.orders, args.limit)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_CONCURRENCY) as pool:
         while some := list(islice(orders, 1000)):
             list(pool.map(deliver, some))
 

@@ -1,4 +1,4 @@
-"""Finding the config, and opening the ledger that it names: all that looking at past runs needs."""
+"""The config file and its ledger: all that commands for past runs need."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +14,9 @@ from pipeline.settings import Config
 
 def config_path(named: Path | None, environ: Mapping[str, str]) -> Path:
     """
-    Return the config file: the one named, else that of the environment, else `backfill.toml`.
+    Return the config file: the given one, else $BACKFILL_CONFIG, else `backfill.toml`.
 
-    Raises SettingsError where it is relative to a working directory that is gone.
+    Raises SettingsError if it is relative and the working directory was removed.
     """
     path = named or Path(environ.get("BACKFILL_CONFIG") or "backfill.toml")
     if not path.is_absolute():
@@ -26,9 +26,9 @@ def config_path(named: Path | None, environ: Mapping[str, str]) -> Path:
 
 def open_the_ledger(config: Config, clock: Clock, *, only_reads: bool = False) -> Ledger:
     """
-    Open the ledger, made where there is none; raise LedgerError with cause and advice where it can't be used.
+    Open the ledger; create it if missing. Raises LedgerError with cause and advice if it can't be used.
 
-    With `only_reads` one that can't be written is opened for reading alone.
+    With `only_reads`, an unwritable ledger is opened for reading only.
     """
     path = config.ledger_path
     only_reads = only_reads and path.is_file() and not is_writable(path)

@@ -1,4 +1,4 @@
-"""What a new run is: its id, its inputs, its day and the rules for its rows."""
+"""A new run: its id, inputs, day and mapping rules."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from pipeline.ledger.records import NewRun
 from pipeline.map import MappingRules
 from pipeline.model import Api, RowLimit
 from pipeline.read import CHUNK_ROWS
-from pipeline.run.stage import Stager, TakesRows
+from pipeline.run.stage import Stager, StagingLedger
 from pipeline.settings import Account, AlipayAccount, Config, Job
 from pipeline.write.brakes.run_control import RunControl
 from pipeline.write.delivery import timestamp
@@ -22,7 +22,7 @@ from pipeline.write.delivery import timestamp
 def new_run(
     job: Job, now: datetime, chance: random.Random, options: Mapping[str, Any], parent: str | None = None
 ) -> NewRun:
-    """Return a run of the job that begins now, under a new id."""
+    """Return a run of the job that begins now, with a new id."""
     return NewRun(
         run_id=new_run_id(now, chance),
         job=job.name,
@@ -38,21 +38,21 @@ def new_run(
 
 def new_run_id(now: datetime, chance: random.Random) -> str:
     """Return an id that sorts by time: a ULID."""
-    from ulid import ULID  # noqa: PLC0415 - imports pydantic where that is installed: not for `--help`
+    from ulid import ULID  # noqa: PLC0415 - imports pydantic if installed, which is slow: not for `--help`
 
     return str(ULID(int(now.timestamp() * 1000).to_bytes(6, "big") + chance.randbytes(10)))
 
 
 @dataclass(frozen=True, slots=True)
 class RunInputs:
-    """Which inputs a run reads: patterns relative to `base`, and the day that fills `{date}`."""
+    """The inputs of a run: patterns relative to `base`, and the day that fills `{date}`."""
 
     patterns: Sequence[str]
     base: Path
     day: date
 
     def as_options(self) -> Mapping[str, Any]:
-        """Return what the run records, so that `resume` finds the same files."""
+        """Return the options that the run records, so that `resume` finds the same files."""
         return {"inputs": list(self.patterns), "base": str(self.base), "date": self.day.isoformat()}
 
     @classmethod
@@ -66,17 +66,17 @@ def inputs_of(config: Config, job: Job, named: Sequence[str], day: date, folder:
     if named:
         return RunInputs(named, folder, day)
     if not job.inputs:
-        raise SettingsError([f"{config.path} [jobs.{job.name}] input: missing; name it there or on the command line"])
+        raise SettingsError([f"{config.path} [jobs.{job.name}] input: missing; set it there or on the command line"])
     return RunInputs(job.inputs, config.folder, day)
 
 
 def yesterday(job: Job, now: datetime) -> date:
-    """Return the day that a nightly run is about: yesterday in the job's time zone."""
+    """Return the default day of a run: yesterday in the job's time zone."""
     return now.astimezone(job.timezone).date() - timedelta(days=1)
 
 
 def rules_of(job: Job, account: Account, now: datetime, salt: str) -> MappingRules:
-    """Return how a job's rows become payloads, from now on; `salt` is that of the ledger's generation."""
+    """Return the mapping rules of a job at time `now`; `salt` is that of the ledger's generation."""
     charset = account.charset if isinstance(account, AlipayAccount) and job.api is Api.STATE else "utf-8"
     return replace(mapping_rules(job), charset=charset, now=now, salt=salt)
 
@@ -84,7 +84,7 @@ def rules_of(job: Job, account: Account, now: datetime, salt: str) -> MappingRul
 def stager_of(
     job: Job,
     rules: MappingRules,
-    ledger: TakesRows,
+    ledger: StagingLedger,
     control: RunControl,
     *,
     max_invalid: RowLimit,
@@ -92,7 +92,7 @@ def stager_of(
     chunk_rows: int = CHUNK_ROWS,
     tick: Callable[[int], None] = lambda _rows: None,
 ) -> Stager:
-    """Return what reads and maps the inputs of a run, and stages their rows in `ledger`."""
+    """Return a stager that reads and maps inputs, and stages their rows in `ledger`."""
     return Stager(
         ledger,
         rules,

@@ -1,4 +1,4 @@
-"""A rerun or resume with nothing to do: no run, but an answer."""
+"""The result of a rerun or resume with nothing to do: no run, but a reason."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,19 +12,19 @@ from pipeline.model import Status
 from pipeline.report import CSV_NAME
 
 _ALL_DONE, _ROWS_LEFT = 0, 3
-_WAYS = {
+_ADVICE = {
     Status.INVALID: f"fix {{them}} in {CSV_NAME}",
     Status.REJECTED: f"fix {{them}} in {CSV_NAME}, or rerun with --only rejected or --new-keys",
 }
-_OTHER_WAY = "rerun without --only, --code and --limit to take {them}"
+_OTHER_ADVICE = "rerun without --only, --code and --limit to send {them}"
 
 
 @dataclass(frozen=True, slots=True)
 class NothingDone:
     """
-    Answer of a command that has nothing to do for a run: `reason` for people, `facts` for scripts.
+    The result of a command with nothing to do for a run: `reason` for people, `facts` for scripts.
 
-    `report` is the folder of that run's report.
+    `report` is the run's report folder.
     """
 
     run: RunRecord
@@ -35,11 +35,11 @@ class NothingDone:
 
 
 def nothing_to_send(ledger: Ledger, parent: RunRecord, folder: Path) -> NothingDone:
-    """Say of a run that a rerun of it would take no row, what is left of it, and what to do about that."""
+    """Return the result of a rerun that selects no row: the rows left, and what to do about them."""
     left = ledger.left(parent)
     exit_code = _ROWS_LEFT if left else _ALL_DONE
-    ways = [_way(status, left[status]) for status in Status if left[status]]
-    reason = f"nothing to send: {'; '.join(ways) or f'no row of run {parent.run_id} is left'}"
+    advice = [_advice(status, left[status]) for status in Status if left[status]]
+    reason = f"nothing to send: {'; '.join(advice) or f'no row of run {parent.run_id} is left'}"
     facts = {
         "run_id": None,
         "parent": parent.run_id,
@@ -54,13 +54,13 @@ def nothing_to_send(ledger: Ledger, parent: RunRecord, folder: Path) -> NothingD
 
 
 def already_finished(ledger: Ledger, run: RunRecord, folder: Path) -> NothingDone:
-    """Say of a run that came to its end that there is nothing to resume; the facts are its summary."""
+    """Return the result of a resume of a finished run; the facts are its summary."""
     summary, _ = summary_of(ledger, run, folder)
     reason = f"run {run.run_id} is finished (exit code {summary.exit_code}): nothing to resume"
     return NothingDone(run, folder, summary.exit_code, reason, summary.as_dict())
 
 
-def _way(status: Status, rows: int) -> str:
+def _advice(status: Status, rows: int) -> str:
     them = "it" if rows == 1 else "them"
     counted = f"1 row is {status}" if rows == 1 else f"{rows:,} rows are {status}"
-    return f"{counted}: {_WAYS.get(status, _OTHER_WAY).format(them=them)}"
+    return f"{counted}: {_ADVICE.get(status, _OTHER_ADVICE).format(them=them)}"

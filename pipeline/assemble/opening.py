@@ -1,4 +1,4 @@
-"""From the command line and the environment to a config without a fault."""
+"""A checked config."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from pipeline.settings import Config, Job, load
 
 
 def open_config(path: Path, environ: Mapping[str, str], clock: Clock, only_job: str | None = None) -> Config:
-    """Return the config with the keys of one job's account, or of all; raise SettingsError with every fault."""
+    """Return the config with the keys of one job's account, or of all. Raises SettingsError with every fault."""
     config = load(path, environ=environ, at=clock.now(), only_job=only_job)
     faults = [
         f"{config.path} [jobs.{job.name}] {fault}"
@@ -25,7 +25,7 @@ def open_config(path: Path, environ: Mapping[str, str], clock: Clock, only_job: 
 
 
 def mapping_rules(job: Job) -> MappingRules:
-    """Return what the job alone says of how its rows become payloads."""
+    """Return the mapping rules of the job's settings."""
     return MappingRules(
         export=job.export,
         api=job.api,

@@ -1,4 +1,4 @@
-"""`plan`: stage without sending, and without writing anything that stays."""
+"""`plan`: stage without sending, into a temporary folder."""
 
 import random
 import tempfile
@@ -30,7 +30,7 @@ def plan(
     folder: Path,
     show_ids: bool = False,
 ) -> Plan:
-    """Return what running the job would do now. Nothing is sent, and nothing is written that stays."""
+    """Return the plan of a run of the job now. Nothing is sent; temporary files are removed."""
     job, now = config.jobs[name], clock.now()
     account = config.accounts[job.account]
     source = inputs_of(config, job, inputs, options.day or yesterday(job, now), folder)
@@ -49,7 +49,7 @@ def plan(
             max_invalid=RowLimits.of(options.kept, job).max_invalid,
             limit=options.limit,
         )
-        # A run that would stop before its first request has a plan, too.
+        # A run that would stop before its first request has a plan too.
         with suppress(Drained):
             stager.stage(found.files)
-        return plan_of(dry_run.prospect, job.rate, control.reason, ignored=found.ignored, show_ids=show_ids)
+        return plan_of(dry_run.result, job.rate, control.reason, ignored=found.ignored, show_ids=show_ids)

@@ -1,4 +1,4 @@
-"""From an account of the config to what speaks with its platform."""
+"""The signer, endpoint and merchant of an account."""
 
 import ipaddress
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from pipeline.write.transport.network import Endpoint
 
 
 def signer_of(account: Account, api: Api) -> Signer:
-    """Return the protocol of an API with the account's keys."""
+    """Return the signer of an API, with the account's keys."""
     match account:
         case WechatAccount():
             return _wechatpay(account)
@@ -67,7 +67,7 @@ def _wechatpay(account: WechatAccount) -> WechatPay:
 
 
 def endpoint_of(account: Account, job: Job) -> Endpoint:
-    """Return where an API is reached, and how."""
+    """Return the URLs, proxy and timeout of an API."""
     base_url, backup_url = account.base_url, None
     if isinstance(account, WechatAccount):
         backup_url = account.backup_url
@@ -85,15 +85,15 @@ def endpoint_of(account: Account, job: Job) -> Endpoint:
 
 def merchant_of(account: Account) -> str:
     """
-    Return who the account is at its platform, as the ledger keeps it.
+    Return the merchant of an account, as the ledger records it.
 
-    A rehearsal against a server of this machine is somebody else: what it took was not delivered.
+    With a server on this machine it is another merchant, because rows sent there were not delivered.
     """
-    who = (
+    merchant = (
         f"WeChat Pay merchant {account.mchid}" if isinstance(account, WechatAccount) else f"Alipay app {account.app_id}"
     )
     urls = (account.base_url, account.gateway_url) if isinstance(account, AlipayAccount) else (account.base_url,)
-    return f"{who} (simulated)" if any(map(_is_loopback, urls)) else who
+    return f"{merchant} (simulated)" if any(map(_is_loopback, urls)) else merchant
 
 
 def _is_loopback(url: str) -> bool:

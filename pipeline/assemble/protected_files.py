@@ -1,4 +1,4 @@
-"""No command overwrites a file of the user: an input of any job, a key, the config or the ledger."""
+"""Files that no command overwrites: inputs of any job, keys, the config and the ledger."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -9,12 +9,12 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.read.find.claimed import ClaimedFiles
 from pipeline.settings import Config
 
-# What a file is known by, under any of its names.
+# Device and inode: the same for all names of a file.
 _Inode = tuple[int, int]
 
 
 class ProtectedFiles:
-    """The files that no report takes the place of. `inputs` are those that the command itself reads."""
+    """The files that no report replaces. `inputs` are those of the command itself."""
 
     def __init__(self, config: Config, ledger: Ledger, inputs: Iterable[str] = ()) -> None:
         self._config = config
@@ -23,16 +23,16 @@ class ProtectedFiles:
         self._claimed = {job.name: ClaimedFiles(job.inputs, config.folder) for job in config.jobs.values()}
 
     def check(self, targets: Iterable[Path], option: str, *, what: str = "folder") -> None:
-        """Raise SettingsError where a file to be written would take the place of one, or be read as an export."""
-        faults = [f"{option}: {target.name} {why}; name another {what}" for target, why in self._refused(targets)]
+        """Raise SettingsError if a target would replace a protected file, or would be read as an export."""
+        faults = [f"{option}: {target.name} {why}; choose another {what}" for target, why in self._refused(targets)]
         if faults:
             raise SettingsError(faults)
 
-    def given_back(self, targets: Iterable[Path]) -> list[Path]:
-        """Return those of a report's own files that some run has read: rows to fix, fixed where they lay."""
-        there = {inode: target for target in targets if (inode := _inode(target)) is not None}
-        read = {_inode(Path(name)) for name in self._ledger.input_locations()} if there else set()
-        return [target for inode, target in there.items() if inode in read]
+    def inputs_among(self, targets: Iterable[Path]) -> list[Path]:
+        """Return the report files that a run has read as inputs, such as rows fixed in the report folder."""
+        existing = {inode: target for target in targets if (inode := _inode(target)) is not None}
+        read = {_inode(Path(name)) for name in self._ledger.input_locations()} if existing else set()
+        return [target for inode, target in existing.items() if inode in read]
 
     def _refused(self, targets: Iterable[Path]) -> Iterator[tuple[Path, str]]:
         for target in targets:
@@ -45,10 +45,10 @@ class ProtectedFiles:
 
     def _why(self, target: Path) -> str | None:
         if _is_of_ledger(target, self._config.ledger_path):
-            return "there is the ledger, or a file of it, and is not overwritten"
+            return "belongs to the ledger and is not overwritten"
         inode = _inode(target)
         kind = next((kind for kind, path in self._all() if _inode(path) == inode), None)
-        return kind and f"there is {kind}, and is not overwritten"
+        return kind and f"is {kind} and is not overwritten"
 
     def _all(self) -> Iterator[tuple[str, Path]]:
         yield "the config", self._config.path
@@ -60,7 +60,7 @@ class ProtectedFiles:
 
 
 def _is_of_ledger(target: Path, ledger: Path) -> bool:
-    """Return whether a path is that of the ledger, or of a file that SQLite or the quota keeps beside it."""
+    """Return whether a path is the ledger, or a file of SQLite or the quota beside it."""
     path, of_ledger = Path(os.path.realpath(target)), Path(os.path.realpath(ledger))
     beside = [of_ledger.with_name(f"{of_ledger.name}{end}") for end in _BESIDE_LEDGER]
     return path in beside or any(_inode(target) == _inode(each) is not None for each in beside)

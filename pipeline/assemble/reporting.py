@@ -1,4 +1,4 @@
-"""The report of a run, from the ledger alone."""
+"""The report of a run, made from the ledger."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +27,7 @@ from pipeline.tables.outcome_page import OutcomePage
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """Where and how a run's report is written. `protected` are the files that it does not overwrite."""
+    """Folder and format of a run's report. `protected` are the files that it does not overwrite."""
 
     ledger: Ledger
     folder: Path
@@ -35,18 +35,18 @@ class RunReport:
     protected: ProtectedFiles
 
     def prepare(self) -> Path:
-        """Make the report's folder and return it; raise SettingsError if that fails."""
+        """Make the report's folder and return it. Raises SettingsError if that fails."""
         make_folder(self.folder)
         return self.folder
 
     def write(self, run: RunRecord, tick: Callable[[], None]) -> ReportFiles:
-        """Write the report of a concluded run; call `tick` on the way."""
-        kept = self.protected.given_back(self.folder / name for name in report_names(self.outcome_format))
+        """Write the report of a concluded run; call `tick` between pages."""
+        kept = self.protected.inputs_among(self.folder / name for name in report_names(self.outcome_format))
         return report_on(self.ledger, run, self.folder, self.outcome_format, kept=kept, tick=tick)
 
 
 def report_folder(config: Config, run: RunRecord) -> Path:
-    """Return where a run's report lies where nothing else is asked for: beside the config."""
+    """Return the default report folder of a run, beside the config."""
     return reports_folder(config) / run.run_id
 
 
@@ -60,7 +60,7 @@ def report_on(
     kept: Iterable[Path] = (),
     tick: Callable[[], None] = lambda: None,
 ) -> ReportFiles:
-    """Write the report of a run, from the ledger alone; may be done again at any time. `tick` is called on the way."""
+    """Write the report of a run from the ledger, at any time; call `tick` between pages."""
     return write_report(
         folder,
         outcome_format=outcome_format,
@@ -76,7 +76,7 @@ def report_on(
 
 
 def summary_of(ledger: Ledger, run: RunRecord, folder: Path) -> tuple[Summary, Tally]:
-    """Return the summary of a run as it is now, and what its outcomes count; `folder` is where its report lies."""
+    """Return the current summary and tally of a run; `folder` is its report folder."""
     tally = Tally()
     for page in ledger.outcome_pages(run):
         tally.add(page)
@@ -92,9 +92,9 @@ def _ticking(pages: Iterable[OutcomePage], tick: Callable[[], None]) -> Iterator
 def summarising(
     ledger: Ledger, run: RunRecord, folder: Path, tick: Callable[[], None] = lambda: None
 ) -> Callable[[Tally], Summary]:
-    """Return what makes a run's summary from its counted outcomes. A run that nobody concluded was interrupted."""
+    """Return a function that makes a run's summary from its tally. A run without a state counts as interrupted."""
     state = run.state or RunState.INTERRUPTED
-    # A run that was killed while it read has told nobody of its rows.
+    # A run killed while reading has reported no rows.
     is_unread = run.phase is Phase.STAGING and run.state is None
     inputs = tuple(InputFile(s.name, 0 if is_unread else s.rows, s.sha256, s.encoding) for s in ledger.inputs(run))
 
@@ -111,7 +111,7 @@ def summarising(
             exit_code=exit_code_of(state, tally.counts) if run.exit_code is None else run.exit_code,
             inputs=inputs,
             rows=tally.rows,
-            # Where every row is done nobody need look at other runs.
+            # If every row is done, reruns and fixes need no look-up.
             left=ledger.left(run, tick).total() if tally.left and ledger.has_family(run) else tally.left,
             counts=tally.counts,
             codes=tally.codes,
@@ -122,7 +122,7 @@ def summarising(
             elapsed_s=run.elapsed_s,
             sent_per_s=sent_per_s,
             quota=QuotaUse(run.limit_per_s, sent_per_s / run.limit_per_s, run.throttled),
-            # A path may hold bytes that are no letters, and JSON can't.
+            # A path may have bytes that are not UTF-8; JSON can't.
             report=os.fsencode(folder).decode(errors="replace"),
             reason=run.reason,
             waits=run.waits,
@@ -133,9 +133,9 @@ def summarising(
 
 def _quota_seconds(run: RunRecord, attempts: int) -> float:
     """
-    Return how long the run drew on its quota: from the first request to the last, and the place that one takes.
+    Return the seconds in which the run used its quota: from first to last request, plus one interval.
 
-    It is no less than the requests take at the limit. Until the first second is full they come a little faster, and a
-    run that kept the limit would seem to have exceeded it.
+    At least the time of the requests at the limit, because the first second allows a burst: otherwise a short run would
+    seem to exceed its quota.
     """
     return max(run.sending_s + 1.0 / run.limit_per_s, attempts / run.limit_per_s)

@@ -1,4 +1,4 @@
-"""How many rows of a run may fail, and how many may be invalid."""
+"""The limits of failed and of invalid rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -10,7 +10,7 @@ from pipeline.settings import Job
 
 @dataclass(frozen=True, slots=True)
 class RowLimits:
-    """The limits of one run, under the names that its options and its job's settings have."""
+    """The limits of a run, named as in its options and its job's settings."""
 
     max_failures: RowLimit | None
     max_invalid: RowLimit
@@ -22,5 +22,5 @@ class RowLimits:
 
     @classmethod
     def of(cls, options: Mapping[str, Any], job: Job) -> "RowLimits":
-        """Return the limits that the run's options say, else those of its job."""
+        """Return the limits of the run's options, else those of its job."""
         return cls(**{n: RowLimit.parse(options[n]) if n in options else getattr(job, n) for n in cls.names()})

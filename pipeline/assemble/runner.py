@@ -25,15 +25,15 @@ from pipeline.settings import Config, Job
 from pipeline.write.brakes.run_control import RunControl
 
 OPEN_STATUSES = frozenset({Status.UNKNOWN, Status.BLOCKED, Status.UNSENT})
-"""What a rerun sends again unless it is asked for other rows."""
+"""Statuses of rows that a rerun sends by default."""
 
 
 class Runner:
     """
     Runs the jobs of a config over one ledger.
 
-    Each method raises SettingsError, SourceError or LedgerError before the first request, and RunHeld while another
-    run of the job is active. Inputs are read in chunks of `chunk_rows` rows.
+    Each method may raise SettingsError, SourceError or LedgerError before the first request, and RunHeld if another run
+    of the job is active. Inputs are read in chunks of `chunk_rows` rows.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Runner:
         self._chunk_rows = chunk_rows
 
     def run(self, name: str, inputs: Sequence[str], options: RunOptions) -> ReportFiles:
-        """Run a job over its inputs, or over those named."""
+        """Run a job over its inputs, or over the given ones."""
         job = self._config.jobs[name]
         day = options.day or yesterday(job, self._system.clock.now())
         source = inputs_of(self._config, job, inputs, day, self._system.folder)
@@ -57,11 +57,11 @@ class Runner:
             return run.conclude()
 
     def rerun(self, parent: RunRecord, selection: Selection, options: RunOptions) -> ReportFiles | NothingDone:
-        """Send again what a run left open, as a new run; without a row to send there is none."""
+        """Send the selected rows of a run again, as a new run; without such rows there is no run."""
         job = self._job_of(parent)
         if parent.phase is Phase.STAGING:
             raise SettingsError(
-                [f"run {parent.run_id} ended before its first request; `backfill resume {parent.run_id}` goes on"]
+                [f"run {parent.run_id} sent nothing yet; continue it with `backfill resume {parent.run_id}`"]
             )
         self._protect_files(options)
         if not self._ledger.takes_any(parent, selection):
@@ -72,7 +72,7 @@ class Runner:
             return run.conclude()
 
     def resume(self, record: RunRecord, options: RunOptions) -> ReportFiles | NothingDone:
-        """Continue a run that was stopped or killed, or has rows left that are unsent or blocked."""
+        """Continue a run that was stopped or killed, or has unsent or blocked rows."""
         job = self._job_of(record)
         self._protect_files(options)
         if self._ledger.is_finished(record):
@@ -97,18 +97,18 @@ class Runner:
         return self._open(self._ledger.begin(new, self._merchant(job), resync=options.resync), job, options)
 
     def _begin_rerun(self, job: Job, parent: RunRecord, selection: Selection, options: RunOptions) -> Run:
-        # The limits of failing rows are given anew for each run.
+        # A rerun does not inherit the row limits.
         kept = {name: option for name, option in parent.options.items() if name not in RowLimits.names()}
         kept |= {**selection.as_options(), **options.kept}
         new = new_run(job, self._system.clock.now(), self._system.chance, kept, parent.run_id)
         return self._open(self._ledger.begin(new, self._merchant(job), copied=parent), job, options)
 
     def _take_up(self, job: Job, record: RunRecord, options: RunOptions) -> Run:
-        ledger = self._ledger.take_up(record, self._merchant(job), options.kept)
+        ledger = self._ledger.resume(record, self._merchant(job), options.kept)
         return self._open(ledger, job, options, most_rows=options.limit)
 
     def _open(self, ledger: RunLedger, job: Job, options: RunOptions, *, most_rows: int | None = None) -> Run:
-        """Put together the parts of a run that holds its job."""
+        """Build the parts of a run that has its job's lease."""
         clock, account = self._system.clock, self._config.accounts[job.account]
         control = RunControl(clock, until=options.until)
         limits = RowLimits.of(ledger.run.options, job)
@@ -150,7 +150,7 @@ class Runner:
         return found.files
 
     def _unchanged_inputs(self, record: RunRecord) -> Sequence[SourceFile]:
-        """Return the inputs of a run; raise SourceError if one is not as the run read it. A rerun has none."""
+        """Return the inputs of a run; empty for a rerun. Raises SourceError if one changed since the run read it."""
         if record.is_rerun:
             return ()
         source = RunInputs.from_options(record.options)
@@ -158,11 +158,11 @@ class Runner:
         found = {file.path: file for file in files}
         for read in self._ledger.inputs(record):
             file = found.get(read.location)
-            # Without a hash the run did not reach the end of this file, and reported none of its rows.
+            # Without a hash, the run did not read the whole file and reported none of its rows.
             if read.sha256 and (file is None or sha256_of(file) != read.sha256):
                 raise SourceError(
-                    f"{read.name} {'is gone' if file is None else 'changed'} since run {record.run_id} read it; "
-                    "nothing was sent: put the old file back and resume, or run the new one with "
+                    f"{read.name} {'was removed' if file is None else 'changed'} since run {record.run_id} read it; "
+                    "nothing was sent. Restore the old file and resume, or send the new one with "
                     f"`backfill run {record.job}`"
                 )
         return files
@@ -176,11 +176,11 @@ class Runner:
     def _job_of(self, run: RunRecord) -> Job:
         job = self._config.jobs.get(run.job)
         if job is None:
-            raise SettingsError([f"{self._config.path} has no job {run.job!r} any more, which run {run.run_id} was of"])
+            raise SettingsError([f"{self._config.path} has no job {run.job!r} of run {run.run_id}; restore it"])
         if (job.api, job.account) != (run.api, run.account):
             raise SettingsError(
-                [f"{self._config.path} [jobs.{run.job}] now sends to {job.api} with account {job.account}; run "
-                 f"{run.run_id} was for {run.api} with account {run.account}: put that back to go on with it"]
+                [f"{self._config.path} [jobs.{run.job}] sends to {job.api} with account {job.account}, but run "
+                 f"{run.run_id} to {run.api} with account {run.account}; restore these to continue the run"]
             )  # fmt: skip
         return job
 

@@ -1,4 +1,4 @@
-"""What sends the requests of a run, put together from its job and account."""
+"""The sender of a run, built from its job and account."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,10 +13,9 @@ from pipeline.model import Wait
 from pipeline.run.ports import Engine
 from pipeline.settings import Account, Job
 from pipeline.write.brakes.circuit_breaker import CircuitBreaker
-from pipeline.write.brakes.failure_streaks import EqualEndings, RefusalStreak
+from pipeline.write.brakes.failure_streaks import FailureStreaks
 from pipeline.write.brakes.run_control import RunControl
-from pipeline.write.brakes.verdict_watch import FailureStreaks
-from pipeline.write.delivery import Means
+from pipeline.write.delivery import Services
 from pipeline.write.keys import Keys
 from pipeline.write.retry import RetryPolicy
 from pipeline.write.writer import Writer
@@ -34,35 +33,35 @@ class ThreadedSender:
     workers: int
 
     def deliver(self, lanes: Iterator[Iterable[Due]], *, tick: Callable[[], None]) -> None:
-        """Deliver all lanes; call `tick` a few times a second; raise the first exception once all workers are idle."""
-        queue = self.writer.handed_out(lanes, dues=self.workers)
-        self.engine.run(queue, queue.carry, workers=self.workers, tick=tick, give_up=self.control.give_up)
+        """Deliver all lanes; call `tick` a few times per second; raise the first error once all workers are idle."""
+        queue = self.writer.lane_queue(lanes, dues=self.workers)
+        self.engine.run(queue, queue.deliver, workers=self.workers, tick=tick, give_up=self.control.give_up)
 
     def throttled(self) -> int:
         """Return the number of throttled answers."""
         return self.permits.throttled
 
     def waiting(self) -> list[Wait]:
-        """Return what all workers wait for now."""
+        """Return the waits that hold up all workers now."""
         return self.permits.waiting() or self.breaker.waiting()
 
 
 def sender_of(
     job: Job, account: Account, ledger: RunLedger, quotas: QuotaStore, control: RunControl, system: System
 ) -> ThreadedSender:
-    """Return what sends the requests of a run."""
+    """Return the sender of a run."""
     clock, chance = system.clock, system.chance
     permits = Permits(quotas, f"{job.api} {merchant_of(account)}", limit=job.rate, clock=clock, boot=system.boot)
     signer, transport = system.signer_of(account, job.api), system.transport_of(account, job)
     breaker = CircuitBreaker(clock, job.outage_limit_s)
-    means = Means(
+    services = Services(
         api=job.api,
         signer=signer,
         transport=transport,
         quota=permits,
         control=control,
         breaker=breaker,
-        streaks=FailureStreaks(RefusalStreak(), EqualEndings()),
+        streaks=FailureStreaks(),
         keys=Keys(signer, transport, clock, chance),
         policy=RetryPolicy(job.max_attempts),
         clock=clock,
@@ -71,7 +70,7 @@ def sender_of(
     return ThreadedSender(
         permits=permits,
         breaker=breaker,
-        writer=Writer(means, ledger, job.concurrency),
+        writer=Writer(services, ledger, job.concurrency),
         engine=system.engine,
         control=control,
         workers=job.concurrency,

@@ -20,9 +20,9 @@ from pipeline.write.ports import Signer, Transport
 @dataclass(frozen=True, slots=True)
 class System:
     """
-    Time, randomness, threads and the network. `boot` identifies the machine's last start.
+    The outside world of a run, as dependencies.
 
-    `folder` is the base of relative inputs on the command line.
+    `boot` identifies the machine's last start. `folder` is the base of relative inputs on the command line.
     """
 
     clock: Clock

@@ -1,4 +1,4 @@
-"""What runs of a config leave outside of its ledger, and where."""
+"""Traces: files that runs leave outside the ledger, as evidence of a lost or restored ledger."""
 
 import re
 from pathlib import Path
@@ -15,15 +15,15 @@ _RUN_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
 
 def reports_folder(config: Config) -> Path:
-    """Return where the reports of all runs lie where nothing else is asked for: beside the config."""
+    """Return the default folder of all reports, beside the config."""
     return config.folder / "reports"
 
 
 def traces_of(config: Config) -> Traces:
     """
-    Return where to look whether the ledger is the newest.
+    Return the traces that show whether the ledger is the newest.
 
-    State and reports lie in different folders, and often on different disks: whichever is restored, the other tells.
+    State and reports are in different folders, often on different disks: if one is restored, the other shows it.
     """
     return Traces(
         mark=mark_path(config.ledger_path),
@@ -41,14 +41,14 @@ class _ReportsOfConfig:
         self._sent_to = {(job.api, job.account) for job in config.jobs.values()}
 
     def run_ids(self) -> list[str]:
-        """Return the runs that have a folder there, the oldest first."""
+        """Return the ids of runs with a report folder, oldest first."""
         try:
             return sorted(entry.name for entry in self._folder.iterdir() if _RUN_ID.fullmatch(entry.name))
         except OSError:
             return []
 
     def read(self, run_id: str) -> ReportTrace | None:
-        """Return what a report says; None where there is none, or one of something that this config does not send."""
+        """Return the trace of a report; None if it is missing, or of an API or account that no job sends to."""
         summary = self._summary(run_id)
         if (summary.get("api"), summary.get("account")) not in self._sent_to:
             return None

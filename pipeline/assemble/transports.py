@@ -1,4 +1,4 @@
-"""Which library carries a job's requests. Imported only where it is asked for: one of them need not be there."""
+"""The transport of a job: `requests` or libcurl. Imported on use, because pycurl is optional."""
 
 from pipeline.assemble.platform import endpoint_of
 from pipeline.settings import Account, Job, TransportName
@@ -6,32 +6,32 @@ from pipeline.write.ports import Transport
 
 
 def transport_of(account: Account, job: Job) -> Transport:
-    """Return the network as a job asks for it; ImportError where `check_transport` tells a fault."""
+    """Return the transport of a job. Raises ImportError if `check_transport` returns a fault."""
     endpoint = endpoint_of(account, job)
     match job.transport:
         case TransportName.REQUESTS:
-            from pipeline.write.transport.requests_transport import RequestsTransport  # noqa: PLC0415 - only the one that is used
+            from pipeline.write.transport.requests_transport import RequestsTransport  # noqa: PLC0415 - imported on use
 
             return RequestsTransport(endpoint)
         case TransportName.CURL:
-            from pipeline.write.transport.curl_transport import CurlTransport  # noqa: PLC0415 - only the one that is used
+            from pipeline.write.transport.curl_transport import CurlTransport  # noqa: PLC0415 - imported on use
 
             return CurlTransport(endpoint)
 
 
 def check_transport(job: Job) -> list[str]:
-    """Return what is missing for the transport that a job asks for, and what to do about it."""
+    """Return the faults of a job's transport, with advice; empty if it can be used."""
     if job.transport is TransportName.CURL and not _has_curl():
         return [
             'transport: "curl" needs pycurl 7.45.7 or newer; '
-            "run `pip install loyalty-backfill[curl]`, or leave the key out"
+            "install it with `pip install loyalty-backfill[curl]`, or remove this key"
         ]
     return []
 
 
 def _has_curl() -> bool:
     try:
-        import pipeline.write.transport.curl_transport  # noqa: F401, PLC0415 - to see whether it can be
+        import pipeline.write.transport.curl_transport  # noqa: F401, PLC0415 - tests whether it can be imported
     except ImportError:
         return False
     return True

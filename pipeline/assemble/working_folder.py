@@ -1,4 +1,4 @@
-"""The folder that the command line's relative paths start from."""
+"""The working directory: the base of relative paths on the command line."""
 
 from pathlib import Path
 
@@ -6,10 +6,8 @@ from pipeline.errors import SettingsError
 
 
 def working_folder() -> Path:
-    """Return the working directory, or raise SettingsError where somebody has removed it."""
+    """Return the working directory. Raises SettingsError if it was removed."""
     try:
         return Path.cwd()
     except OSError as exc:
-        raise SettingsError(
-            [f"the working directory can't be used ({exc.strerror}); change to one that is there"]
-        ) from exc
+        raise SettingsError([f"can't use the working directory ({exc.strerror}); change to an existing one"]) from exc

@@ -1,4 +1,4 @@
-"""`backfill runs`, `show` and `report`: looking at what was done. No key is read, and nothing is sent."""
+"""`backfill runs`, `show` and `report`: past runs. No key is read, and nothing is sent."""
 
 import argparse
 import os
@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from pipeline.assemble.ledgers import config_path, open_the_ledger
 from pipeline.cli.logs import log, set_up_logs
-from pipeline.cli.summary import print_json, say
+from pipeline.cli.summary import print_json, print_line
 from pipeline.clock import SystemClock
 from pipeline.errors import SettingsError
 from pipeline.ledger.ledger import Ledger
@@ -24,7 +24,7 @@ _RUNNING = "running"
 
 @contextmanager
 def archive(args: argparse.Namespace, *, only_reads: bool = True) -> Iterator[tuple[Config, Ledger | None]]:
-    """Open config and ledger without reading a key; no ledger where nothing was run yet."""
+    """Open config and ledger without reading keys; the ledger is None before the first run."""
     clock = SystemClock()
     set_up_logs(args.log_format)
     config = load(config_path(args.config, os.environ), environ=os.environ, at=clock.now(), with_keys=False)
@@ -42,7 +42,7 @@ def archive(args: argparse.Namespace, *, only_reads: bool = True) -> Iterator[tu
 def _one_run(args: argparse.Namespace) -> Iterator[tuple[Config, Ledger, RunRecord]]:
     with archive(args) as (config, ledger):
         if ledger is None:
-            raise SettingsError([f"RUN {args.run!r}: there are no runs yet in ledger {config.ledger_path}"])
+            raise SettingsError([f"RUN {args.run!r}: ledger {config.ledger_path} has no runs yet"])
         yield config, ledger, ledger.find(args.run)
 
 
@@ -56,29 +56,29 @@ def runs(args: argparse.Namespace) -> int:
     if args.json:
         print_json(messages)
     elif not messages:
-        say("no runs yet")
+        print_line("no runs yet")
     else:
-        say(f"{'run':<26}  {'job':<16} {'state':<12} {'exit':>4}  {'started (UTC)':<20} {'seconds':>9}")
+        print_line(f"{'run':<26}  {'job':<16} {'state':<12} {'exit':>4}  {'started (UTC)':<20} {'seconds':>9}")
         for run, kind in zip(messages, ("rerun" if run.is_rerun else "fix" for run in found), strict=True):
             exit_code = "" if run["exit_code"] is None else run["exit_code"]
             started = str(run["started_at"])[:19].replace("T", " ")
             line = f"{run['run_id']:<26}  {run['job']:<16} {run['state']:<12} {exit_code:>4}  {started:<20}"
-            say(f"{line} {run['elapsed_s']:>9.1f}" + (f"  {kind} of {run['parent']}" if run["parent"] else ""))
+            print_line(f"{line} {run['elapsed_s']:>9.1f}" + (f"  {kind} of {run['parent']}" if run["parent"] else ""))
     return 0
 
 
 def _state(ledger: Ledger | None, run: RunRecord) -> str:
-    """Say how a run ended, or that it goes on, or that it died."""
+    """Return the state of a run: as recorded, or running, or killed."""
     if run.state is not None:
         return run.state
     return _RUNNING if ledger is not None and ledger.is_live(run) else "killed"
 
 
 def show(args: argparse.Namespace) -> int:
-    """Show one run: its counts and its faults."""
-    # Imported here: listing runs needs none of it.
+    """Show counts and faults of a run."""
+    # Imported here, because `runs` does not need it.
     from pipeline.assemble.reporting import report_folder, summary_of  # noqa: PLC0415
-    from pipeline.cli.summary import print_standing, print_summary  # noqa: PLC0415
+    from pipeline.cli.summary import print_running, print_summary  # noqa: PLC0415
     from pipeline.report import next_steps  # noqa: PLC0415
 
     with _one_run(args) as (config, ledger, run):
@@ -86,20 +86,20 @@ def show(args: argparse.Namespace) -> int:
         summary, tally = summary_of(ledger, run, report_folder(config, run))
         followers = _followers(ledger, run)
     if state == _RUNNING:
-        # What waits, or is on its way, is no fault.
+        # Rows that wait or are in flight are no faults.
         summary = replace(summary, faults=summary.faults.without(Ending.INTERRUPTED))
     if args.json:
-        # What goes on has no end yet, as in the list of runs.
-        standing = {"state": state, "exit_code": None} if state == _RUNNING else {}
-        print_json(summary.as_dict() | standing | {what: ids for what, ids in followers.items() if ids})
+        # An active run has no exit code yet, as in `runs`.
+        running = {"state": state, "exit_code": None} if state == _RUNNING else {}
+        print_json(summary.as_dict() | running | {what: ids for what, ids in followers.items() if ids})
         return 0
     if state == _RUNNING:
-        print_standing(summary)
+        print_running(summary)
     else:
         print_summary(summary, next_steps(summary, tally), state)
     for what, ids in followers.items():
         if ids:
-            say(f"  {what}: {', '.join(ids)}, {summary.left:,} rows left")
+            print_line(f"  {what}: {', '.join(ids)}, {summary.left:,} rows left")
     return 0
 
 
@@ -113,7 +113,7 @@ def _followers(ledger: Ledger, run: RunRecord) -> dict[str, list[str]]:
 
 
 def report(args: argparse.Namespace) -> int:
-    """Write a run's report again: the whole folder, or one file of it where --output names a file."""
+    """Write a run's report again: the whole folder, or one file if --output is a file."""
     from pipeline.assemble.protected_files import ProtectedFiles  # noqa: PLC0415
     from pipeline.assemble.reporting import report_folder, report_on  # noqa: PLC0415
     from pipeline.report import OutcomeFormat, report_names  # noqa: PLC0415
@@ -122,32 +122,30 @@ def report(args: argparse.Namespace) -> int:
         is_folder = args.output is None or args.output.is_dir() or not args.output.suffix
         named = args.format or ("csv" if is_folder else _format_of(args.output))
         chosen = None if named == "html" else OutcomeFormat(named)
-        spared = ProtectedFiles(config, ledger)
+        protected = ProtectedFiles(config, ledger)
         if is_folder:
             folder = args.output or report_folder(config, run)
             targets = [folder / name for name in report_names(chosen)]
             if args.output is not None:
-                spared.check(targets, f"--output {args.output}")
-            files = report_on(ledger, run, folder, chosen, kept=spared.given_back(targets))
+                protected.check(targets, f"--output {args.output}")
+            files = report_on(ledger, run, folder, chosen, kept=protected.inputs_among(targets))
             for note in files.notes:
                 log.warning(note)
-            say(str(files.folder))
+            print_line(str(files.folder))
             return 0
-        spared.check([args.output], f"--output {args.output}", what="file")
+        protected.check([args.output], f"--output {args.output}", what="file")
         with _folder_beside(args.output) as folder:
             files = report_on(ledger, run, folder, chosen)
             (files.outcome or folder / "report.html").replace(args.output)
-        say(str(args.output))
+        print_line(str(args.output))
     return 0
 
 
 def _format_of(output: Path) -> str:
-    """Return the format that a file's name ends in."""
+    """Return the format of a file name's suffix."""
     named = output.suffix.removeprefix(".").lower()
     if named not in _FORMATS:
-        raise SettingsError(
-            [f"--output {output}: ends in no format; end it in .{', .'.join(_FORMATS)}, or add --format"]
-        )
+        raise SettingsError([f"--output {output}: unknown suffix; use .{', .'.join(_FORMATS)}, or add --format"])
     return named
 
 
@@ -155,8 +153,8 @@ def _format_of(output: Path) -> str:
 def _folder_beside(output: Path) -> Iterator[Path]:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        # On the same file system, so that the file can take its place whole.
+        # On the same file system, so that the file can be renamed into place.
         with TemporaryDirectory(prefix=".backfill-", dir=output.parent) as folder:
             yield Path(folder)
     except OSError as exc:
-        raise SettingsError([f"--output {output}: {exc.strerror or exc}; name a folder that can be written"]) from exc
+        raise SettingsError([f"--output {output}: {exc.strerror or exc}; choose a writable folder"]) from exc

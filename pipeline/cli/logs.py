@@ -1,4 +1,4 @@
-"""Logs: on stderr, and without secrets."""
+"""Logs on stderr, without secrets."""
 
 import json
 import logging
@@ -21,9 +21,9 @@ class _JsonFormatter(logging.Formatter):
 
 class _WithoutSecrets(logging.Filter):
     """
-    Masks the config's secrets wherever they might turn up, also in what a library logs.
+    Masks the config's secrets in all logs, also in those of libraries.
 
-    Tracebacks are left out, since they may hold anything; what is left is one line that any terminal may print.
+    Tracebacks are removed, because they may contain anything. The result is one line that is safe for any terminal.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -40,21 +40,21 @@ class _WithoutSecrets(logging.Filter):
 
 
 def set_up_logs(log_format: str, secrets: Iterable[str] = ()) -> None:
-    """Send logs to stderr, as lines for people or as JSON."""
+    """Write logs to stderr, as text lines or as JSON."""
     handler = logging.StreamHandler(sys.stderr)
     console = logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     handler.setFormatter(_JsonFormatter() if log_format == "json" else console)
     handler.addFilter(_WithoutSecrets(secrets))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # Connection details of the HTTP library would name hosts and paths for every request.
+    # urllib3 would log host and path of every request.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 def log_at_once(text: str, log_format: str) -> None:
-    """Log from a signal handler: it writes at once, and enters no code that the signal may have interrupted."""
+    """Log from a signal handler: write directly, without code that the signal may have interrupted."""
     if log_format == "json":
         record = log.makeRecord(log.name, logging.WARNING, __file__, 0, text, (), None)
         write_at_once(f"{_JsonFormatter().format(record)}\n")
     else:
-        # A line of progress may stand there.
+        # Start a new line, because the progress line may be there.
         write_at_once(f"\n{text}\n")

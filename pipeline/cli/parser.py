@@ -1,4 +1,4 @@
-"""What the command line takes."""
+"""The command line: commands and options."""
 
 import argparse
 import re
@@ -9,16 +9,16 @@ from typing import Any, NoReturn
 from pipeline.model import RowLimit
 from pipeline.redact import visible
 
-_EPILOG = "RUN is a run id, a unique beginning of one, or `last`. Exit codes: 0 all done, 1 program fault, 2 usage, "
-_EPILOG += "config or input at fault, 3 some rows are left to do, 4 the run stopped itself, 5 stopped from outside, "
-_EPILOG += "6 another run of the job is active: try later."
+_EPILOG = "RUN is a run id, a unique prefix of one, or `last`. Exit codes: 0 all rows done, 1 internal error, 2 usage, "
+_EPILOG += "config, key or input error, 3 finished with rows left, 4 run aborted, 5 run interrupted, 6 another run of "
+_EPILOG += "the job is active: try later."
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of `backfill`."""
-    parser: argparse.ArgumentParser = CalmParser(
+    parser: argparse.ArgumentParser = Parser(
         prog="backfill",
-        description="Send a night's exports to Alipay Zhima Go and WeChat Pay; every row gets an outcome.",
+        description="Send exports to Alipay Zhima Go and WeChat Pay. Every row gets an outcome.",
         epilog=_EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"backfill {_version()}")
@@ -27,25 +27,25 @@ def build_parser() -> argparse.ArgumentParser:
     _add_plan(commands)
     _add_rerun(commands)
     _add_resume(commands)
-    _add_looking(commands)
+    _add_history(commands)
     _add_prune(commands)
-    # The simulator brings its own options once it is chosen (simulating.py): `--help` does not load a server.
-    commands.add_parser("simulate", help="a local server that behaves as the three APIs do", add_help=False)
+    # The simulator adds its own options on use (`cli/simulate.py`), so that `--help` does not load a server.
+    commands.add_parser("simulate", help="start a local server that behaves like the three APIs", add_help=False)
     return parser
 
 
-class CalmParser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """
-    Takes options by their whole names alone: an abbreviation would mean another option once there are more.
+    A parser without abbreviations, because new options would change their meaning.
 
-    Repeats wrong words, which may be names of files, so that any terminal may print them.
+    Errors show wrong words, which may be file names, in a form that is safe for any terminal.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
     def error(self, message: str) -> NoReturn:
-        """Tell what is wrong, and exit."""
+        """Print the error and exit with 2."""
         super().error(visible(message))
 
 
@@ -58,87 +58,89 @@ def _version() -> str:
         return "(not installed)"
 
 
-_Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse gives the type no public name
+_Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for this type
 
 
 def _add_run(commands: "_Commands[argparse.ArgumentParser]") -> None:
     run = commands.add_parser("run", help="read, map and send a job's exports")
     run.add_argument("job", metavar="JOB", help="a job of the config file")
     run.add_argument(
-        "inputs", metavar="INPUT", nargs="*", help="files, globs, folders or URIs instead of the job's own"
+        "inputs", metavar="INPUT", nargs="*", help="files, globs, folders or URIs instead of the job's inputs"
     )
     run.add_argument(
         "--resync", action="store_true",
-        help="trust no confirmed balance or state: after the ledger was lost or restored (docs/backup.md)",
+        help="for a lost or restored ledger: trust no confirmed balance or state (docs/backup.md)",
     )  # fmt: skip
     _add_execution(run)
 
 
 def _add_plan(commands: "_Commands[argparse.ArgumentParser]") -> None:
-    plan = commands.add_parser("plan", help="the same without sending: what would be sent, and how long it would take")
+    plan = commands.add_parser(
+        "plan", help="show what `run` would send, without sending: counts, faults, samples, time"
+    )
     plan.add_argument("job", metavar="JOB", help="a job of the config file")
     plan.add_argument(
-        "inputs", metavar="INPUT", nargs="*", help="files, globs, folders or URIs instead of the job's own"
+        "inputs", metavar="INPUT", nargs="*", help="files, globs, folders or URIs instead of the job's inputs"
     )
     _add_config(plan)
     _add_date(plan)
-    plan.add_argument("--limit", type=_count, metavar="N", help="look at the first N rows only")
-    plan.add_argument(
-        "--show-ids", action="store_true", help="show the sample payloads as they would be sent, ids included"
-    )
+    plan.add_argument("--limit", type=_count, metavar="N", help="read the first N rows only")
+    plan.add_argument("--show-ids", action="store_true", help="show sample payloads with users' ids")
     _add_max_invalid(plan)
     plan.add_argument("--json", action="store_true", help="print the plan as one JSON object")
-    _add_talk(plan)
+    _add_log_format(plan)
 
 
 def _add_rerun(commands: "_Commands[argparse.ArgumentParser]") -> None:
-    rerun = commands.add_parser("rerun", help="send again what a run left unknown, blocked or unsent")
+    rerun = commands.add_parser("rerun", help="send the unknown, blocked and unsent rows of a run again")
     rerun.add_argument("run", metavar="RUN")
-    rerun.add_argument("--only", type=_statuses, metavar="STATUS,...", help="rows of these statuses only")
-    rerun.add_argument("--code", type=_codes, metavar="CODE,...", default=(), help="rows with these codes only")
+    rerun.add_argument("--only", type=_statuses, metavar="STATUS,...", help="only rows with these statuses")
+    rerun.add_argument("--code", type=_codes, metavar="CODE,...", default=(), help="only rows with these codes")
     rerun.add_argument(
-        "--new-keys", action="store_true", help="also refused rows for which the platform asks for a new key, under one"
+        "--new-keys", action="store_true", help="also rejected rows that need a new request key, with a new one"
     )
     _add_execution(rerun)
 
 
 def _add_resume(commands: "_Commands[argparse.ArgumentParser]") -> None:
-    resume = commands.add_parser("resume", help="go on with a run that was stopped or killed")
+    resume = commands.add_parser("resume", help="continue a run that was stopped or killed")
     resume.add_argument("run", metavar="RUN")
     _add_execution(resume)
 
 
-def _add_looking(commands: "_Commands[argparse.ArgumentParser]") -> None:
-    runs = commands.add_parser("runs", help="past runs, newest first")
-    runs.add_argument("--limit", type=_count, default=20, metavar="N", help="how many (20)")
-    show = commands.add_parser("show", help="one run: its counts and its faults")
-    report = commands.add_parser("report", help="write a run's outcome report again")
+def _add_history(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    runs = commands.add_parser("runs", help="list past runs, newest first")
+    runs.add_argument("--limit", type=_count, default=20, metavar="N", help="list N runs (20)")
+    show = commands.add_parser("show", help="show counts and faults of a run")
+    report = commands.add_parser("report", help="write a run's report again")
     for command in (show, report):
         command.add_argument("run", metavar="RUN")
     for command in (runs, show):
         command.add_argument("--json", action="store_true", help="print JSON")
     report.add_argument(
-        "--format", choices=("csv", "parquet", "jsonl", "html"), help="of the outcomes; default: as PATH ends, or csv"
+        "--format",
+        choices=("csv", "parquet", "jsonl", "html"),
+        help="format of the outcomes; default: suffix of PATH, or csv",
     )
-    report.add_argument("--output", type=Path, metavar="PATH", help="this file, instead of the whole report folder")
+    report.add_argument("--output", type=Path, metavar="PATH", help="write this file or folder instead")
     for command in (runs, show, report):
         _add_config(command)
-        _add_talk(command)
+        _add_log_format(command)
 
 
 def _add_prune(commands: "_Commands[argparse.ArgumentParser]") -> None:
-    prune = commands.add_parser("prune", help="delete old runs from the ledger; what was delivered stays known")
+    prune = commands.add_parser("prune", help="delete old runs from the ledger; deliveries are kept")
     prune.add_argument(
         "--keep", type=_days, default=_KEEP_DAYS, metavar="DAYS",
-        help=f"delete runs that ended longer ago ({_KEEP_DAYS}); the last one of a job, and one with rows left, stay",
+        help=f"delete runs older than this ({_KEEP_DAYS}); each job's last run and runs with rows left are kept",
     )  # fmt: skip
     prune.add_argument(
         "--deliveries-older-than", type=_days, metavar="DAYS",
-        help="also forget deliveries of orders, tasks and states that are older: a row that comes again is sent again",
+        help="also delete older deliveries of orders, tasks and states: their rows would be sent again",
     )  # fmt: skip
     prune.add_argument("--json", action="store_true", help="print JSON")
     _add_config(prune)
-    _add_talk(prune)
+    _add_log_format(prune)
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -154,29 +156,33 @@ def _add_max_invalid(parser: argparse.ArgumentParser) -> None:
         "--max-invalid",
         type=_row_limit,
         metavar="N|N%",
-        help="send nothing if more rows than that are invalid (default: the job's `max_invalid`, or 20%%)",
+        help="send nothing if more rows are invalid (default: the job's `max_invalid`, or 20%%)",
     )
 
 
-def _add_talk(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--log-format", choices=("console", "json"), default="console", help="of the logs on stderr")
+def _add_log_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--log-format", choices=("console", "json"), default="console", help="format of the logs on stderr"
+    )
 
 
 def _add_execution(parser: argparse.ArgumentParser) -> None:
     _add_config(parser)
     _add_date(parser)
     parser.add_argument(
-        "--until", type=_clock_time, metavar="HH:MM", help="stop cleanly at that time of the job's zone"
+        "--until", type=_clock_time, metavar="HH:MM", help="stop cleanly at this time, in the job's zone"
     )
-    parser.add_argument("--limit", type=_count, metavar="N", help="handle the first N rows only")
-    parser.add_argument("--max-failures", type=_row_limit, metavar="N|N%", help="stop once more rows than that failed")
+    parser.add_argument("--limit", type=_count, metavar="N", help="process the first N rows only")
+    parser.add_argument("--max-failures", type=_row_limit, metavar="N|N%", help="stop if more rows fail")
     _add_max_invalid(parser)
     parser.add_argument("--processes", type=_processes, metavar="N", help="processes that send; 1 with a SQLite ledger")
     parser.add_argument("--report", type=Path, metavar="DIR", help="default: reports/<run id>/ beside the config")
-    parser.add_argument("--format", choices=("csv", "parquet", "jsonl"), default="csv", help="of the outcome file")
-    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object, and nothing else")
-    parser.add_argument("--no-progress", action="store_true", help="show no progress; logs still go to stderr")
-    _add_talk(parser)
+    parser.add_argument(
+        "--format", choices=("csv", "parquet", "jsonl"), default="csv", help="format of the outcome file"
+    )
+    parser.add_argument("--json", action="store_true", help="print only the summary, as one JSON object")
+    parser.add_argument("--no-progress", action="store_true", help="show no progress; logs stay on stderr")
+    _add_log_format(parser)
 
 
 def _count(text: str) -> int:
@@ -185,7 +191,7 @@ def _count(text: str) -> int:
     return int(text)
 
 
-# Three months: until then somebody may ask about a night.
+# Questions about a run may come for 3 months.
 _KEEP_DAYS = 90
 
 
@@ -206,7 +212,7 @@ def _day(text: str) -> date:
         day = date.fromisoformat(text)
     except ValueError:
         day = None
-    # Python takes other forms of ISO 8601, too.
+    # fromisoformat accepts other forms of ISO 8601 too.
     if day is None or day.isoformat() != text:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2025-11-20")
     return day
@@ -231,7 +237,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _codes(text: str) -> tuple[str, ...]:
     if not text.isprintable():
-        raise argparse.ArgumentTypeError(f"{text!r} is no code that an outcome can have")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a code of an outcome")
     return _words(text)
 
 
@@ -242,5 +248,5 @@ def _statuses(text: str) -> tuple[str, ...]:
     words = _words(text)
     wrong = [word for word in words if word not in RERUNNABLE]
     if wrong or not words:
-        raise argparse.ArgumentTypeError(f"{text!r}: a rerun takes rows that are {', '.join(RERUNNABLE)}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of {', '.join(RERUNNABLE)}")
     return words

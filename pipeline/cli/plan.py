@@ -13,7 +13,7 @@ from pipeline.assemble.plan import plan as make_plan
 from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.working_folder import working_folder
 from pipeline.cli.logs import log, set_up_logs
-from pipeline.cli.summary import first_of, print_faults, say
+from pipeline.cli.summary import first_of, print_faults, print_line
 from pipeline.clock import SystemClock
 from pipeline.ledger.records import InputRecord
 from pipeline.run.plan import Plan
@@ -21,7 +21,7 @@ from pipeline.settings import secrets, warnings
 
 
 def plan(args: argparse.Namespace) -> int:
-    """Tell what a run would do; exit 3 where rows could not be sent as they are, 4 where the run would send none."""
+    """Print the plan of a job; return 3 if rows are invalid, 4 if the run would stop before its first request."""
     clock = SystemClock()
     set_up_logs(args.log_format)
     config = open_config(config_path(args.config, os.environ), os.environ, clock, args.job)
@@ -36,7 +36,7 @@ def plan(args: argparse.Namespace) -> int:
     if args.json:
         sys.stdout.write(orjson.dumps(_as_dict(args.job, made), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
-        _tell(args.job, made, show_ids=args.show_ids)
+        _print(args.job, made, show_ids=args.show_ids)
     return made.exit_code
 
 
@@ -54,28 +54,28 @@ def _as_dict(job: str, made: Plan) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _tell(job: str, made: Plan, *, show_ids: bool) -> None:
-    say(f"plan of job {job}: nothing was sent")
+def _print(job: str, made: Plan, *, show_ids: bool) -> None:
+    print_line(f"plan of job {job}: nothing was sent")
     if made.reason:
-        say(f"  the run would stop before its first request: {made.reason}")
-    for line in first_of([_told_input(source) for source in made.inputs]):
-        say(f"  {line}")
+        print_line(f"  the run would stop before its first request: {made.reason}")
+    for line in first_of([_input(source) for source in made.inputs]):
+        print_line(f"  {line}")
     for line in first_of(made.ignored):
-        say(f"  not read: {line}")
-    say(f"  {'rows':<10} {made.rows:>9,}")
+        print_line(f"  ignored: {line}")
+    print_line(f"  {'rows':<10} {made.rows:>9,}")
     for what, count in made.counts.items():
-        say(f"  {what.replace('_', ' '):<10} {count:>9,}")
-    say(f"  {made.to_send:,} requests in {made.lanes:,} lanes, {_duration(made.seconds)} at the quota")
+        print_line(f"  {what.replace('_', ' '):<10} {count:>9,}")
+    print_line(f"  {made.to_send:,} requests in {made.lanes:,} lanes, {_duration(made.seconds)} at the quota")
     for code, count in made.codes.items():
-        say(f"  {count:>9,} {code}")
+        print_line(f"  {count:>9,} {code}")
     print_faults(made.faults)
     if made.samples:
-        say("sample payloads:" if show_ids else "sample payloads (users' ids left out; --show-ids shows them):")
+        print_line("sample payloads:" if show_ids else "sample payloads (without users' ids; --show-ids shows them):")
     for sample in made.samples:
-        say(f"  {sample}")
+        print_line(f"  {sample}")
 
 
-def _told_input(source: InputRecord) -> str:
+def _input(source: InputRecord) -> str:
     return f"{source.name}: {source.rows:,} rows" + (f", {source.encoding}" if source.encoding else "")
 
 

@@ -1,4 +1,4 @@
-"""Progress of a run: on a terminal a line that is redrawn, elsewhere a log line now and then."""
+"""Progress of a run: a redrawn line on a terminal, else a log line every 10 seconds."""
 
 import sys
 from collections.abc import Callable
@@ -15,9 +15,9 @@ _LINE_EVERY_SECONDS = 10.0
 
 class Progress:
     """
-    Shows rows read, and then rows by status. Nothing with `shown` false.
+    Shows rows read, then rows by status; nothing if `shown` is false.
 
-    Off a terminal the first line comes after a while: a short run needs none.
+    Without a terminal, the first line comes after 10 seconds, because a short run needs none.
     """
 
     def __init__(self, clock: Clock, *, shown: bool, stream: TextIO | None = None) -> None:
@@ -34,15 +34,15 @@ class Progress:
         self._show(lambda: f"read {rows} rows")
 
     def follow(self, control: RunControl) -> None:
-        """Show the counts of this run from here on."""
+        """Show the counts of this run from now on."""
         self._control = control
 
     def tick(self) -> None:
-        """Show rows by status; called a few times a second."""
+        """Show rows by status; called a few times per second."""
         self._show(lambda: f"sending: {self._counts()}")
 
     def end(self) -> None:
-        """Clear the line, so that the next output begins on its own."""
+        """Clear the line for the next output."""
         if self._drawn:
             self._stream.write("\r\x1b[K")
             self._stream.flush()

@@ -1,11 +1,11 @@
-"""`backfill prune`: deleting old runs from the ledger. No key is read, and nothing is sent."""
+"""`backfill prune`: delete old runs from the ledger. No key is read, and nothing is sent."""
 
 import argparse
 from datetime import timedelta
 from typing import Any
 
 from pipeline.cli.history import archive
-from pipeline.cli.summary import first_of, print_json, say
+from pipeline.cli.summary import first_of, print_json, print_line
 from pipeline.clock import SystemClock
 from pipeline.ledger.history.prune import Kept, Pruned
 from pipeline.ledger.records import RunRecord
@@ -13,16 +13,16 @@ from pipeline.ledger.store.space import Space
 
 _WHY = {
     Kept.RUNNING: "it is running",
-    Kept.UNFINISHED: "it is not finished; `backfill resume {run}` goes on with it",
-    Kept.ROWS_LEFT: "it has rows left; `backfill rerun {run}` sends them",
+    Kept.UNFINISHED: "it is not finished; continue it with `backfill resume {run}`",
+    Kept.ROWS_LEFT: "it has rows left; send them with `backfill rerun {run}`",
     Kept.LAST_OF_JOB: "it is the last run of job {job}",
-    Kept.FAMILY: "a run that it belongs to (rerun or fix) is kept",
+    Kept.FAMILY: "it belongs to a run that is kept (rerun or fix)",
 }
 _MEGABYTE = 1_000_000
 
 
 def prune(args: argparse.Namespace) -> int:
-    """Delete runs older than --keep days, and deliveries where --deliveries-older-than asks for it."""
+    """Delete runs older than --keep days, and deliveries older than --deliveries-older-than, if given."""
     now = SystemClock().now()
     older = args.deliveries_older_than
     with archive(args, only_reads=False) as (_, ledger):
@@ -37,7 +37,7 @@ def prune(args: argparse.Namespace) -> int:
     if args.json:
         print_json(_as_dict(args, pruned, space))
     else:
-        _tell(args, pruned, space)
+        _print(args, pruned, space)
     return 0
 
 
@@ -54,21 +54,25 @@ def _as_dict(args: argparse.Namespace, pruned: Pruned, space: Space) -> dict[str
     }
 
 
-def _tell(args: argparse.Namespace, pruned: Pruned, space: Space) -> None:
-    say(f"deleted {_count(len(pruned.runs), 'run')} older than {_count(args.keep, 'day')}; their reports are kept")
+def _print(args: argparse.Namespace, pruned: Pruned, space: Space) -> None:
+    print_line(
+        f"deleted {_count(len(pruned.runs), 'run')} older than {_count(args.keep, 'day')}; their reports are kept"
+    )
     if pruned.kept:
-        say(f"  kept {_count(len(pruned.kept), 'older run')}:")
+        print_line(f"  kept {_count(len(pruned.kept), 'older run')}:")
     for line in first_of([_kept(run, reason) for run, reason in pruned.kept]):
-        say(f"    {line}")
+        print_line(f"    {line}")
     if args.deliveries_older_than is None:
-        say("  deliveries are kept: no row that was delivered is sent again")
+        print_line("  deliveries are kept: no delivered row is sent again")
     else:
         older = _count(args.deliveries_older_than, "day")
-        say(f"  deleted {pruned.deliveries:,} deliveries older than {older}")
-        say("  a row of theirs that comes again in an export is sent again, under the same key")
-    say(f"  the ledger takes {_size(space.after)}; {_size(space.freed)} were given back to the disk")
+        print_line(f"  deleted {pruned.deliveries:,} deliveries older than {older}")
+        print_line("  if an export has their rows again, they are sent again with the same keys")
+    print_line(f"  the ledger has {_size(space.after)}; {_size(space.freed)} were freed")
     if space.free:
-        say(f"  {_size(space.free)} in the file are free for the next runs{f': {space.reason}' * bool(space.reason)}")
+        print_line(
+            f"  {_size(space.free)} of the file are free for later runs{f': {space.reason}' * bool(space.reason)}"
+        )
 
 
 def _kept(run: RunRecord, reason: Kept) -> str:

@@ -20,7 +20,7 @@ from pipeline.assemble.system import System
 from pipeline.cli.logs import log, log_at_once, set_up_logs
 from pipeline.cli.parser import RERUNNABLE
 from pipeline.cli.progress import Progress
-from pipeline.cli.summary import first_of, print_json, print_summary, say
+from pipeline.cli.summary import first_of, print_json, print_line, print_summary
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import SettingsError
 from pipeline.ledger.ledger import Ledger
@@ -32,7 +32,7 @@ from pipeline.run.events import RunEvents
 from pipeline.settings import ONE_PROCESS, Config, secrets, warnings
 from pipeline.write.brakes.run_control import Ending, RunControl
 
-# A scheduler that starts late must not run through the day: a time just passed was meant for today.
+# A time within the last hour means today, so that a late scheduler does not run until tomorrow.
 _JUST_PASSED = timedelta(hours=1)
 
 
@@ -54,7 +54,7 @@ def resume(args: argparse.Namespace) -> int:
 
 
 def rerun(args: argparse.Namespace) -> int:
-    """Send again what a run left open."""
+    """Send the open rows of a run again."""
     with _command(args) as command:
         command.ledger.refuse_if_behind()
         parent = command.ledger.find(args.run)
@@ -77,13 +77,13 @@ def _log_statuses_of_codes(ledger: Ledger, parent: RunRecord, selection: Selecti
 
 
 def nothing_selected(found: Mapping[Status, int]) -> str:
-    """Say why a selection took no row, though so many rows of each status have the codes that it asked for."""
+    """Return why a selection is empty; `found` are the rows with the selected codes, by status."""
     if not found:
-        return "no row was selected: none of the run has such a code"
+        return "no row was selected: no row of the run has such a code"
     counted = " and ".join(f"{count:,} {'is' if count == 1 else 'are'} {status}" for status, count in found.items())
-    takable = [status for status in found if status in RERUNNABLE]
-    advice = f"add --only {','.join(takable)}" if takable else "a rerun takes none of these"
-    return f"no row was selected: of those with such a code {counted}; {advice}"
+    rerunnable = [status for status in found if status in RERUNNABLE]
+    advice = f"add --only {','.join(rerunnable)}" if rerunnable else "a rerun takes none of these"
+    return f"no row was selected: of the rows with such a code {counted}; {advice}"
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def _command(args: argparse.Namespace, only_job: str | None = None) -> "Iterator
     """Open config and ledger for one command, and let signals drain its run."""
     clock = SystemClock()
     set_up_logs(args.log_format)
-    with _signals(args.log_format) as followed:
+    with _signals(args.log_format) as active:
         config = open_config(config_path(args.config, os.environ), os.environ, clock, only_job)
         if args.processes not in (None, 1):
             raise SettingsError([f"--processes {args.processes}: {ONE_PROCESS}"])
@@ -99,7 +99,7 @@ def _command(args: argparse.Namespace, only_job: str | None = None) -> "Iterator
         for warning in warnings(config, at=clock.now()):
             log.warning(warning)
         ledger = open_the_ledger(config, clock)
-        command = _Command(args, config, ledger, clock, followed)
+        command = _Command(args, config, ledger, clock, active)
         try:
             yield command
         finally:
@@ -111,19 +111,19 @@ class _Command:
     """A command that executes one run: its runner and progress, and what it prints at the end."""
 
     def __init__(
-        self, args: argparse.Namespace, config: Config, ledger: Ledger, clock: Clock, followed: list[RunControl]
+        self, args: argparse.Namespace, config: Config, ledger: Ledger, clock: Clock, active: list[RunControl]
     ) -> None:
         self._args = args
         self._config = config
         self._clock = clock
-        self._followed = followed
+        self._active = active
         self.ledger = ledger
         self.progress = Progress(clock, shown=not args.no_progress)
         events = RunEvents(
             begun=self._begun,
             staged=self.progress.staged,
             tick=self.progress.tick,
-            said=log.info,
+            log=log.info,
             ignored=_log_ignored,
         )
         self.runner = Runner(config, ledger, System.real(clock), events)
@@ -137,7 +137,7 @@ class _Command:
             day=args.date,
             until=args.until and deadline(args.until, zone, self._clock.now()),
             limit=args.limit,
-            most_failures=args.max_failures,
+            max_failures=args.max_failures,
             max_invalid=args.max_invalid,
             report=args.report and args.report.absolute(),
             outcome_format=OutcomeFormat(args.format),
@@ -145,7 +145,7 @@ class _Command:
         )
 
     def print_report(self, files: ReportFiles | NothingDone) -> int:
-        """Print how the run ended, or why there was none; return the exit code."""
+        """Print the summary of the run, or why there was none; return the exit code."""
         self.progress.end()
         if isinstance(files, NothingDone):
             return self._print_reason(files)
@@ -161,22 +161,22 @@ class _Command:
         if self._args.json:
             print_json(nothing.facts)
         else:
-            say(nothing.reason)
+            print_line(nothing.reason)
         return nothing.exit_code
 
     def _begun(self, run: RunRecord, control: RunControl) -> None:
-        self._followed.append(control)
+        self._active.append(control)
         self.progress.follow(control)
         log.info("run %s of job %s", run.run_id, run.job)
 
 
 def _log_ignored(names: Sequence[str]) -> None:
     for name in first_of(names):
-        log.warning("not read: %s", name)
+        log.warning("ignored: %s", name)
 
 
 def deadline(at: time, zone: ZoneInfo, now: datetime) -> datetime:
-    """Return the next moment at which clocks in the zone show this time; one that has just passed counts as reached."""
+    """Return the next time at which clocks in the zone show `at`; within the last hour, return the past one."""
     here = now.astimezone(zone)
     days = (datetime.combine(here.date() + timedelta(days=n), at, zone) for n in (-1, 0, 1))
     return next(moment for moment in days if moment > here - _JUST_PASSED)
@@ -185,26 +185,26 @@ def deadline(at: time, zone: ZoneInfo, now: datetime) -> datetime:
 @contextmanager
 def _signals(log_format: str) -> Iterator[list[RunControl]]:
     """
-    Let SIGINT and SIGTERM drain the run that is followed; a second one ends the process at once.
+    Yield the list for the active run. SIGINT and SIGTERM drain that run; a second signal ends the process at once.
 
-    That is safe, as a crash is. Before a run has begun they interrupt the command.
+    Ending at once is as safe as a crash. Before a run is active, signals interrupt the command.
     """
-    followed: list[RunControl] = []
-    asked: list[str] = []
+    active: list[RunControl] = []
+    received: list[str] = []
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         name = signal.Signals(number).name
-        if not followed:
+        if not active:
             raise KeyboardInterrupt
-        if asked:
+        if received:
             os._exit(5)
-        asked.append(name)
-        followed[0].drain(Ending.INTERRUPTED, f"the run was stopped by {name}; `backfill resume` goes on")
-        log_at_once(f"{name}: finishing what is in flight; once more to end at once", log_format)
+        received.append(name)
+        active[0].drain(Ending.INTERRUPTED, f"stopped by {name}; continue with `backfill resume`")
+        log_at_once(f"{name}: waiting for requests in flight; send it again to end at once", log_format)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield followed
+        yield active
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -2,12 +2,12 @@
 
 import argparse
 
-from pipeline.cli.parser import CalmParser
+from pipeline.cli.parser import Parser
 from pipeline.simulator import command
 
 
 def simulate(args: argparse.Namespace) -> int:
     """Serve the three APIs on this machine until stopped."""
-    parser = CalmParser(prog="backfill simulate")
+    parser = Parser(prog="backfill simulate")
     command.add_arguments(parser)
     return command.run(parser.parse_args(args.rest))

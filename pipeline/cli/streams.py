@@ -1,4 +1,4 @@
-"""stdout and stderr as a command has them: whoever reads them may go away, and the command goes on."""
+"""stdout and stderr that never fail: if the reader goes away, the command continues."""
 
 import errno
 import io
@@ -13,11 +13,10 @@ _STDERR = 2
 
 class OutputStream:
     """
-    A text stream that never fails: what can't be written is dropped.
+    A text stream that never fails: it drops text that can't be written.
 
-    So a run outlives a closed terminal, a pipe without a reader, and a full disk under its log. `loss` is the first
-    reason why something was dropped that somebody may still want: whoever closed the descriptor, or reads no more,
-    wants nothing. Without a stream all is dropped.
+    So a run survives a closed terminal, a pipe without a reader, and a full disk under its log. `loss` is the first
+    cause of dropped text, except a closed descriptor or pipe, where nobody reads. Without a stream all text is dropped.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -32,24 +31,24 @@ class OutputStream:
         return len(text)
 
     def flush(self) -> None:
-        """Write what is held back, or drop it."""
+        """Write buffered text, or drop it."""
         if self._stream is not None:
             with self._dropping():
                 self._stream.flush()
 
     def isatty(self) -> bool:
-        """Return whether people look at it."""
+        """Return whether the stream is a terminal."""
         return self._stream is not None and self._stream.isatty()
 
     def close(self) -> None:
-        """Write what is held back; where that fails lead it to nothing, as the end of the process will try again."""
+        """Write buffered text. If that fails, redirect it to the null device, because the process's end tries again."""
         if self._stream is None:
             return
         try:
             self._stream.flush()
         except OSError as error:
             self._note(error)
-            _lead_to_nothing(self._stream.fileno())
+            _redirect_to_null(self._stream.fileno())
             self._stream.flush()
 
     @contextmanager
@@ -66,10 +65,10 @@ class OutputStream:
 
 @contextmanager
 def output_streams() -> Iterator[OutputStream]:
-    """Put outlets in the places of stdout and stderr for a command, and hand out that of stdout."""
+    """Replace stdout and stderr during a command; yield the stream of stdout."""
     _fill_closed_descriptors()
     before = sys.stdout, sys.stderr
-    out, err = (OutputStream(_never_at_a_loss_for_letters(stream)) for stream in before)
+    out, err = (OutputStream(_with_escapes(stream)) for stream in before)
     sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
     try:
         yield out
@@ -81,34 +80,34 @@ def output_streams() -> Iterator[OutputStream]:
 
 def write_at_once(text: str) -> None:
     """
-    Write a text to stderr from within a signal's handler, or drop it.
+    Write a text to stderr from a signal handler, or drop it.
 
-    Not through sys.stderr: what the signal interrupts may be writing there, and that must not be entered twice.
+    Not through sys.stderr, because the signal may interrupt a write there, which is not reentrant.
     """
     with suppress(OSError):
         os.write(_STDERR, text.encode(errors="backslashreplace"))
 
 
 def _fill_closed_descriptors() -> None:
-    """Lead closed standard descriptors to the null device: a ledger or a report must not be opened in their place."""
+    """Open closed standard descriptors on the null device, so that no ledger or report gets their numbers."""
     for descriptor in range(_STDERR + 1):
         try:
             os.fstat(descriptor)
         except OSError:
-            _lead_to_nothing(descriptor)
+            _redirect_to_null(descriptor)
 
 
-def _lead_to_nothing(descriptor: int) -> None:
-    nothing = os.open(os.devnull, os.O_RDWR)
-    if nothing == descriptor:
-        os.set_inheritable(nothing, True)
+def _redirect_to_null(descriptor: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    if null == descriptor:
+        os.set_inheritable(null, True)
         return
-    os.dup2(nothing, descriptor)
-    os.close(nothing)
+    os.dup2(null, descriptor)
+    os.close(null)
 
 
-def _never_at_a_loss_for_letters(stream: TextIO | None) -> TextIO | None:
-    """Have a stream escape what its encoding lacks: a folder's name is no reason to end with an error."""
+def _with_escapes(stream: TextIO | None) -> TextIO | None:
+    """Make a stream escape characters that its encoding lacks, such as in a folder's name."""
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
     return stream

@@ -1,1 +1,5 @@
-"""How many things run at once."""
+"""
+Engines: run tasks concurrently, and settings of the Python process that runs them.
+
+Read `threads` (tasks on threads) and `garbage` (the garbage collector). It imports nothing of ours.
+"""

@@ -1,12 +1,12 @@
-"""How often Python looks for garbage that its counts of references miss: objects that hold each other in a circle."""
+"""The garbage collector: how often Python searches for reference cycles."""
 
 import gc
 
-# Pages of rows are many thousand tuples and no circles. Looked through for every 700 new ones, as is Python's way, they
-# cost a fifth of a night's points.
+# New objects between two searches. Rows are many thousand tuples without cycles; with Python's default of 700, the
+# searches cost a fifth of the CPU time of a points run.
 _NEW_OBJECTS = 10_000
 
 
-def look_seldom() -> None:
-    """Look for circles once in some thousand new objects, in this whole process."""
+def collect_rarely() -> None:
+    """Search for reference cycles once in 10,000 new objects, in this whole process."""
     gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])

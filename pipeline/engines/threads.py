@@ -1,4 +1,4 @@
-"""Plain functions, spread over threads."""
+"""Run tasks on threads."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 class ThreadEngine:
     """
-    Hands tasks to threads, each thread taking the next task when it is done with one.
+    Runs tasks on threads. A thread takes the next task when it has finished one.
 
-    The calling thread only watches: it calls `tick` a few times a second, so that signals reach it at once.
+    The calling thread only calls `tick`, a few times per second, so that signals reach it quickly.
     """
 
     def __init__(self, tick_seconds: float = 0.2) -> None:
@@ -28,14 +28,14 @@ class ThreadEngine:
         give_up: Callable[[], None],
     ) -> None:
         """
-        Work off all tasks; return when every thread is done.
+        Run all tasks; return when every thread has finished.
 
-        The first exception, of a task or of `tick`, is raised again once all threads have come to rest; `give_up` is
-        called at once, so that they soon do.
+        The first exception of a task, of `tasks` or of `tick` is raised once all threads have finished. `give_up` is
+        called immediately, so that they finish soon.
         """
-        worker_threads = _WorkerThreads(tasks, work, give_up)
+        pool = _ThreadPool(tasks, work, give_up)
         threads = [
-            threading.Thread(target=worker_threads.labour, name=f"worker-{n}", daemon=True) for n in range(workers)
+            threading.Thread(target=pool.work_until_done, name=f"worker-{n}", daemon=True) for n in range(workers)
         ]
         try:
             for thread in threads:
@@ -44,16 +44,16 @@ class ThreadEngine:
                 while thread.is_alive():
                     thread.join(self._tick_seconds)
                     tick()
-        except BaseException as exc:  # noqa: BLE001 - raised again below, once the threads are at rest
-            worker_threads.fail(exc)
+        except BaseException as exc:  # noqa: BLE001 - raised again below, once the threads have finished
+            pool.fail(exc)
             for thread in threads:
                 if thread.ident is not None:
                     thread.join()
-        if worker_threads.error is not None:
-            raise worker_threads.error
+        if pool.error is not None:
+            raise pool.error
 
 
-class _WorkerThreads(Generic[T]):
+class _ThreadPool(Generic[T]):
     def __init__(self, tasks: Iterator[T], work: Callable[[T], None], give_up: Callable[[], None]) -> None:
         self._tasks = tasks
         self._work = work
@@ -61,15 +61,15 @@ class _WorkerThreads(Generic[T]):
         self._lock = threading.Lock()
         self.error: BaseException | None = None
 
-    def labour(self) -> None:
+    def work_until_done(self) -> None:
         try:
             for task in iter(self._next, None):
                 self._work(task.value)
-        except BaseException as exc:  # noqa: BLE001 - handed to the calling thread, which raises it
+        except BaseException as exc:  # noqa: BLE001 - the calling thread raises it
             self.fail(exc)
 
     def _next(self) -> "_Task[T] | None":
-        # Generators can't be asked by two threads at once.
+        # Two threads must not call the same generator concurrently.
         with self._lock:
             return None if self.error is not None else next(map(_Task, self._tasks), None)
 

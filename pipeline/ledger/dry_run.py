@@ -1,4 +1,4 @@
-"""A run's first act with nothing written: what would become of its rows, by what the ledger knows now."""
+"""`DryRun`: stages a run for `plan` with the ledger only read, and counts what the run would do now."""
 
 import sqlite3
 from collections import Counter
@@ -13,12 +13,11 @@ import numpy as np
 
 from pipeline.ledger.history import runs
 from pipeline.ledger.history.origins import Origin, find_origins
-from pipeline.ledger.records import Decided, InputRecord, NewRun, Phase, RunRecord, let_pass
-from pipeline.ledger.staging import balances
-from pipeline.ledger.staging import decide as sifting
+from pipeline.ledger.records import InputRecord, NewRun, Phase, RunRecord, StagedCounts, accept_any
+from pipeline.ledger.staging import balances, decide
 from pipeline.ledger.staging.duplicates.partitions import Partitions, Table, numbers
 from pipeline.ledger.staging.refunds import Retarget
-from pipeline.ledger.staging.staged_chunk import Fate, StagedChunk
+from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.ledger.staging.staging import Staging
 from pipeline.ledger.store import generations
 from pipeline.ledger.store.database import open_for_reading, with_clear_errors
@@ -29,36 +28,36 @@ from pipeline.tables.mapped_chunk import MappedChunk
 from pipeline.tables.outcome_page import Outcome
 
 _LANE = np.dtype([("lane", "u8", 2)])
+# Invalid rows and request bodies that a plan shows.
 _PROBLEMS = 10
 _SAMPLES = 3
 
 
 @dataclass(slots=True)
-class Prospect:
+class DryRunResult:
     """
-    What would become of the rows: how many have each fate, the first that are invalid, the first bodies to be sent.
+    What a run would do: rows by decision, the first invalid rows, the first bodies.
 
-    `to_send` counts requests, more than rows where a task was done several times. Of `lanes`, a run joins those of a
-    refund and its payment where the export names other users for them. `inputs` are those read, by number.
+    `to_send` counts requests: more than rows where a task was done several times. `lanes` may be more than a run has:
+    a run joins the lanes of a refund and its payment. `inputs` are the files read, by number.
     """
 
-    fates: Counter[Fate] = field(default_factory=Counter)
+    decisions: Counter[RowDecision] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     to_send: int = 0
     lanes: int = 0
     problems: list[Outcome] = field(default_factory=list)
     samples: list[bytes] = field(default_factory=list, repr=False)
-    decided: Decided = field(default_factory=Decided)
+    counts: StagedCounts = field(default_factory=StagedCounts)
     inputs: dict[int, InputRecord] = field(default_factory=dict, repr=False)
 
 
 class DryRun:
     """
-    Takes in rows as a run's ledger does, and decides on them alike. Raises LedgerError as that does.
+    Stages rows as `RunLedger` does, and decides on them in the same way, but writes nothing. Use it as a context.
 
-    `path` is the ledger, which is only read and need not be there; `folder` is where rows wait when they are many.
-    `traces` show whether it is the newest; `salt` is what keys made from rows are made of besides. As a context it
-    lets go of both.
+    `path` is the ledger; it need not exist. `folder` holds the spill files. `traces` show whether the ledger is the
+    newest copy. `salt` is the text that keys made from rows are also made of. Raises LedgerError as `RunLedger` does.
     """
 
     def __init__(self, path: Path, new: NewRun, merchant: str, folder: Path, *, traces: Traces = NO_TRACES) -> None:
@@ -78,7 +77,7 @@ class DryRun:
         self._staging: Staging | None = None
         self._folder = folder
         self._lanes = Partitions(_LANE, "lane", folder)
-        self.prospect = Prospect()
+        self.result = DryRunResult()
 
     def __enter__(self) -> Self:
         return self
@@ -89,64 +88,66 @@ class DryRun:
                 self._staging.close()
 
     def unstage(self) -> None:
-        """Forget nothing: a rehearsal is staged once."""
+        """Do nothing: a dry run is staged once."""
 
-    def keep_up(self) -> None:
-        """Keep nothing: a rehearsal holds no job."""
+    def heartbeat(self) -> None:
+        """Do nothing: a dry run holds no lease."""
 
     def add_input(self, source: InputRecord) -> None:
-        """Note an input."""
-        self.prospect.inputs[source.file_no] = source
+        """Keep an input for the result."""
+        self.result.inputs[source.file_no] = source
 
     def origins(self, marks: Iterable[str]) -> dict[str, Origin]:
-        """Return the rows that marks stand for; one that names no row to fix is left out."""
+        """Return the origin that each mark of a fixed row names; marks that name no row are left out."""
         with with_clear_errors(self._path):
             return find_origins(self._connection, self._run, marks)
 
     def stage(self, file_no: int, first_row_no: int, mapped: MappedChunk, retarget: Retarget) -> int:
-        """Take in a chunk of rows; return how many of them are invalid."""
+        """Stage a chunk of rows; return how many of them are invalid."""
         if self._staging is None:
             self._staging = Staging(self._run, self._folder, retarget, keeps_cells=False)
         with with_clear_errors(self._path):
             return self._staging.add(self._connection, file_no, first_row_no, mapped)
 
     def start_delivering(
-        self, rekey: Callable[[bytes, str], bytes], check: Callable[[Decided], None] = let_pass
+        self, rekey: Callable[[bytes, str], bytes], check: Callable[[StagedCounts], None] = accept_any
     ) -> None:
-        """Decide on all rows, count, and let `check` raise for what was decided."""
+        """Decide on all rows and count them. `check` gets the counts and may raise."""
         if self._staging is not None:
             self._decide(self._staging, rekey)
-        check(self.prospect.decided)
+        check(self.result.counts)
 
     def _decide(self, staging: Staging, rekey: Callable[[bytes, str], bytes]) -> None:
         is_gone = partial(is_dead, here=this_process())
         with with_clear_errors(self._path):
-            findings = staging.findings(self._connection, self.keep_up, is_gone=is_gone)
+            findings = staging.findings(self._connection, self.heartbeat, is_gone=is_gone)
             for chunk in staging:
-                sifting.decide(self._connection, self._run, chunk, findings)
-                if self._run.api is Api.POINTS and len(self.prospect.samples) < _SAMPLES:
+                decide.decide(self._connection, self._run, chunk, findings)
+                if self._run.api is Api.POINTS and len(self.result.samples) < _SAMPLES:
                     balances.give_unused_keys(self._connection, self._run, chunk, rekey)
                 self._count(chunk)
-        self.prospect.lanes = sum(map(_lanes_of, self._lanes))
+        self.result.lanes = sum(map(_lanes_of, self._lanes))
 
     def _count(self, chunk: StagedChunk) -> None:
-        seen = self.prospect
-        seen.fates.update({Fate(fate): chunk.fates.count(fate) for fate in set(chunk.fates)})
+        seen = self.result
+        seen.decisions.update(
+            {RowDecision(decision): chunk.decisions.count(decision) for decision in set(chunk.decisions)}
+        )
         seen.faults.update(fault.code for fault in chunk.faults.values())
-        chunk.count(seen.decided, seen.inputs[chunk.file_no].name)
+        chunk.count(seen.counts, seen.inputs[chunk.file_no].name)
         for at in sorted(chunk.faults)[: _PROBLEMS - len(seen.problems)]:
             seen.problems.append(self._problem(chunk, at))
         due = chunk.parts.take(chunk.due_parts())
         seen.to_send += len(due)
         seen.samples += due.column("body").slice(0, _SAMPLES - len(seen.samples)).to_pylist()
-        lines = np.empty(len(due), dtype=_LANE)
-        lines["lane"] = numbers(due.column("lane"))
-        self._lanes.add(lines)
+        entries = np.empty(len(due), dtype=_LANE)
+        entries["lane"] = numbers(due.column("lane"))
+        self._lanes.add(entries)
 
     def _problem(self, chunk: StagedChunk, at: int) -> Outcome:
         fault = chunk.faults[at]
         return Outcome(
-            source_file=self.prospect.inputs[chunk.file_no].name,
+            source_file=self.result.inputs[chunk.file_no].name,
             source_row=chunk.source_rows[at],
             request_key=chunk.rows.values("request_key")[at] or "",
             status=Status.INVALID,
@@ -168,15 +169,15 @@ class DryRun:
 
 
 def _lanes_of(part: Iterable[Table]) -> int:
-    """Return how many lanes a part holds."""
+    """Count the lanes of a partition."""
     lanes = np.empty(0, np.uint64)
-    for lines in part:
-        lanes = np.unique(np.concatenate([lanes, lines["lane"][:, 0]]))
+    for entries in part:
+        lanes = np.unique(np.concatenate([lanes, entries["lane"][:, 0]]))
     return len(lanes)
 
 
 def _next_run(connection: sqlite3.Connection, new: NewRun, account_no: int) -> RunRecord:
-    """Return the run as it would begin now."""
+    """Return the run as the ledger would have it if it began now."""
     run_no = connection.execute("SELECT coalesce(max(run_no), 0) + 1 FROM runs").fetchone()[0]
     return RunRecord(
         run_no=run_no,

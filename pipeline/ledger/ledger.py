@@ -1,4 +1,4 @@
-"""The ledger as the rest of the house sees it: what is known of all runs, and how one takes its job."""
+"""`Ledger`: an open ledger file. It finds runs, reads their outcomes, starts new runs and resumes old ones."""
 
 import sqlite3
 import threading
@@ -12,16 +12,16 @@ from typing import Any, TypeVar
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError, SettingsError
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
-from pipeline.ledger.history import left, origins, outcomes, runs
+from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, runs
 from pipeline.ledger.history.prune import Pruned, PruneFile, prune
 from pipeline.ledger.records import InputRecord, NewRun, RunRecord, RunState
 from pipeline.ledger.run_ledger import OpenFile, RunLedger
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.ledger.store import generations, lease
 from pipeline.ledger.store.database import Connect, connect, open_for_reading, open_ledger, wal_path, with_clear_errors
-from pipeline.ledger.store.in_place import Guard, Place
 from pipeline.ledger.store.lease import IsDead, Lease, LeaseOwner
 from pipeline.ledger.store.log_size import LogSize
+from pipeline.ledger.store.lost_file import LostFileCheck, Place
 from pipeline.ledger.store.quotas import QuotaStore, quota_path
 from pipeline.ledger.store.space import Space, give_back
 from pipeline.ledger.store.traces import NO_TRACES, Traces, accept, has_sent, refuse_if_behind
@@ -33,18 +33,23 @@ from pipeline.tables.row_mark import RowMark
 
 T = TypeVar("T")
 
-# Between transactions that others may want to write between.
+# Pause between transactions of a long operation, so that other processes can write. Seconds.
 _PAUSE_SECONDS = 0.05
 _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Ledger:
     """
-    A ledger file. Raises LedgerError, with cause and advice, for whatever the file or the disk refuses.
+    An open ledger file; created where there is none. Close it at the end.
 
-    Reading is done on a connection of its own, so that it neither waits for a commit nor sees half of one. `traces`
-    show whether the file is the newest; `is_dead` tells whether the holder of a job surely runs no more; `connect`
-    opens the file. With `only_reads` nothing is written, and the file may lie on read-only media.
+    Queries use a connection of their own: they neither wait for a commit nor see half of one. `begin` and `resume`
+    return a `RunLedger`, through which one run writes. LedgerError is raised for each fault of file or disk; its
+    message has the cause and the next step.
+
+    - `owner` is this process, as the job leases name it; `is_dead` says whether the owner of a lease has ended.
+    - `traces` are files outside of the ledger that show whether it is the newest copy.
+    - `only_reads`: nothing is written; the file may be on read-only media.
+    - `connect` opens a file; tests pass one that fails.
     """
 
     def __init__(
@@ -73,7 +78,7 @@ class Ledger:
         path = self.path
         writer = open_ledger(path, self._connect)
         with with_clear_errors(path):
-            # The log is there since the version was looked at, and stays as long as the file is open.
+            # The log exists since `open_ledger` read the version. SQLite keeps it as long as the file is open.
             places = [Place.of(file) for file in (path, wal_path(path)) if file.exists()]
             reader, reading = self._connect(path), threading.Lock()
             lock = WriteLock(self._clock)
@@ -84,7 +89,7 @@ class Ledger:
             reader=reader,
             reading=reading,
             marks=self._traces.marks(),
-            guard=Guard(path, places, reader, reading),
+            lost_file=LostFileCheck(path, places, reader, reading),
             lock=lock,
             log=LogSize(path, self._clock, self._connect),
         )
@@ -98,13 +103,13 @@ class Ledger:
             reader=connection,
             reading=reading,
             marks=self._traces.marks(),
-            guard=Guard(self.path, [], connection, reading),
+            lost_file=LostFileCheck(self.path, [], connection, reading),
             lock=WriteLock(self._clock),
             log=LogSize(self.path, self._clock, self._connect),
         )
 
     def quotas(self) -> QuotaStore:
-        """Return where this ledger's quotas are kept: one store, which is closed with the ledger."""
+        """Return the store of this ledger's quotas. It is closed with the ledger."""
         if self._quotas is None:
             path = quota_path(self.path)
             is_lost = not path.exists() and self._file.read(has_sent)
@@ -114,13 +119,17 @@ class Ledger:
         return self._quotas
 
     def close(self) -> None:
-        """Let go of the file, and of that of its quotas."""
+        """Close the file, and the file of quotas."""
         if self._quotas is not None:
             self._quotas.close()
         self._file.close()
 
     def find(self, wanted: str) -> RunRecord:
-        """Return the run with this id, a unique prefix of it, or the `last`; else raise SettingsError."""
+        """
+        Return the run with this id, or a unique prefix of it, or the `last` one that did something.
+
+        Raises SettingsError where there is none, or more than one.
+        """
         return self._file.read(lambda c: runs.find(c, wanted))
 
     def recent(self, limit: int) -> list[RunRecord]:
@@ -129,37 +138,41 @@ class Ledger:
 
     def inputs(self, run: RunRecord) -> list[InputRecord]:
         """Return a run's input files."""
-        return self._file.read(lambda c: runs.inputs(c, run))
+        return self._file.read(lambda c: inputs.inputs_of(c, run))
 
     def left(self, run: RunRecord, tick: Callable[[], None] = lambda: None) -> Counter[Status]:
         """
-        Return how many rows of a run are left, over its reruns and fixes, by the status that they have in it.
+        Count the rows of a run that are not done, by their status in it. Its reruns and fixes count too.
 
-        `tick` is called on the way.
+        A row is done once it succeeded or was skipped, in any of these runs. `tick` is called now and then.
         """
         with with_clear_errors(self.path):
-            return left.left_of(self._file.reader, run, tick)
+            return rows_left.left_of(self._file.reader, run, tick)
 
     def has_family(self, run: RunRecord) -> bool:
-        """Return whether there are reruns or fixes of a run, or it is one itself."""
-        return self._file.read(lambda c: left.has_family(c, run))
+        """Return whether a run has reruns or fixes, or is one itself."""
+        return self._file.read(lambda c: rows_left.has_family(c, run))
 
     def followers(self, run: RunRecord) -> list[RunRecord]:
-        """Return the reruns and fixes of a run, and those of these, oldest first."""
-        return self._file.read(lambda c: left.followers(c, run))
+        """Return the reruns and fixes of a run, and the reruns and fixes of those, oldest first."""
+        return self._file.read(lambda c: rows_left.followers(c, run))
 
     def is_finished(self, run: RunRecord) -> bool:
-        """Return whether a run came to its end, report and all, and a resume of it would send nothing."""
+        """Return whether a run is completed, with exit code, and `resume` would send nothing."""
         if run.state is not RunState.COMPLETED or run.exit_code is None:
             return False
-        return not self._file.read(lambda c: runs.has_dues_to_resume(c, run))
+        return not self._file.read(lambda c: dues.has_dues_to_resume(c, run))
 
     def takes_any(self, parent: RunRecord, selection: Selection) -> bool:
-        """Return whether a rerun of a run would take any row of it."""
+        """Return whether a rerun of a run with this selection would send any row."""
         return next(self._file.chosen(parent, selection), None) is not None
 
     def marks(self, run: RunRecord) -> Callable[[int, Outcome], str]:
-        """Return what gives the mark of a row, by its number in the run and its outcome: that of its first origin."""
+        """
+        Return the function that makes the mark of a row, from its number in the run and its outcome.
+
+        A mark names the first origin of the row: see `RowMark`.
+        """
 
         def mark(row_no: int, outcome: Outcome) -> str:
             own = str(RowMark(run.run_id, outcome.file_no, outcome.source_row))
@@ -168,11 +181,11 @@ class Ledger:
         return mark
 
     def input_locations(self) -> list[str]:
-        """Return where the inputs of all runs were found."""
-        return self._file.read(runs.input_locations)
+        """Return the locations of the inputs of all runs."""
+        return self._file.read(inputs.all_locations)
 
     def is_live(self, run: RunRecord) -> bool:
-        """Return whether some process is executing the run."""
+        """Return whether some process executes the run now."""
         return self._file.read(lambda c: lease.is_live(c, run.run_id, self._owner, self._clock.now(), self._is_dead))
 
     def outcomes(self, run: RunRecord) -> Iterator[Outcome]:
@@ -180,19 +193,19 @@ class Ledger:
         return self._file.outcomes(run)
 
     def outcome_pages(self, run: RunRecord) -> Iterator[OutcomePage]:
-        """Yield the outcomes of all rows, in source order, many at once; no page is empty."""
+        """Yield the outcomes of all rows in pages, in source order. No page is empty."""
         with with_clear_errors(self.path):
             yield from outcomes.outcome_pages(self._file.reader, run)
 
     def refuse_if_behind(self) -> None:
-        """Raise LedgerBehind where something was sent that the ledger does not know of."""
+        """Raise LedgerBehind if something was sent that this ledger does not know."""
         self._file.read(lambda c: refuse_if_behind(c, self.path, self._traces))
 
     def prune(self, *, runs_before: datetime, deliveries_before: datetime | None = None) -> Pruned:
         """
-        Delete runs that ended before a moment, and deliveries older than another one, where one is given.
+        Delete runs that ended before a moment; with `deliveries_before` also deliveries whose last intent is older.
 
-        May be done while other processes run jobs. Raises LedgerBehind where a resync has to come first.
+        Other processes may run jobs meanwhile. Raises LedgerBehind if the ledger needs a resync first.
         """
         self.refuse_if_behind()
         return prune(self._prune_file(), runs_before=runs_before, deliveries_before=deliveries_before)
@@ -204,7 +217,7 @@ class Ledger:
             began_at = self._clock.steady()
             with with_clear_errors(self.path):
                 result = transactions.run(write)
-            # Jobs of other processes get at least half of the time.
+            # Leave at least half of the time to jobs of other processes.
             self._clock.sleep(max(_PAUSE_SECONDS, self._clock.steady() - began_at))
             return result
 
@@ -214,52 +227,57 @@ class Ledger:
         return PruneFile(read=self._file.read, commit=commit, is_live=is_live, lines=self._sizes.pruned_lines)
 
     def give_back_space(self) -> Space:
-        """Give free pages of the file back to the disk, as far as no run of another process is disturbed."""
+        """Return free pages of the file to the disk, without disturbing runs of other processes."""
         is_held = self._file.read(lambda c: lease.is_any_held(c, self._owner, self._clock.now(), self._is_dead))
         with with_clear_errors(self.path):
             return give_back(self._file.writer, self.path, lambda: self._clock.sleep(_PAUSE_SECONDS), is_held=is_held)
 
     def begin(self, new: NewRun, merchant: str, *, copied: RunRecord | None = None, resync: bool = False) -> RunLedger:
         """
-        Take the job for a new run and write it down. The caller concludes or leaves it.
+        Take the lease of the job for a new run, and write the run. The caller concludes or leaves it.
 
-        `copied` is the run whose rows it sends again. With `resync` it begins a generation of the ledger. Raises
-        RunHeld where a run is alive that may not be, and LedgerBehind where a resync has to come first.
+        `copied` is the run whose open rows this one sends again. `resync` begins a new generation of the ledger.
+        Raises RunHeld if another run of the job is alive (with `resync`: any other run), and LedgerBehind if the
+        ledger needs a resync first.
         """
 
         def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
-            held = self._acquire(connection, new.job, new.run_id)
+            job_lease = self._acquire(connection, new.job, new.run_id)
             if resync:
                 self._resync(connection, new)
             else:
                 refuse_if_behind(connection, self.path, self._traces)
             account_no = self._bind(connection, new.api, new.account, merchant)
             if copied is not None:
-                # It may have been pruned since it was looked at.
-                _refuse_of_before(runs.find(connection, copied.run_id), account_no)
-            return runs.begin(connection, new, account_no), held
+                # It may have been pruned since the caller read it.
+                _refuse_former_generation(runs.find(connection, copied.run_id), account_no)
+            return runs.begin(connection, new, account_no), job_lease
 
         return RunLedger(self._file, self._clock, *self._take(write), self._is_dead, self._sizes)
 
-    def take_up(self, run: RunRecord, merchant: str, options: Mapping[str, Any] = _NO_OPTIONS) -> RunLedger:
-        """Take the job for a run that was stopped or killed, or raise RunHeld. `options` are those given anew."""
+    def resume(self, run: RunRecord, merchant: str, options: Mapping[str, Any] = _NO_OPTIONS) -> RunLedger:
+        """
+        Take the lease of the job for a run that was stopped or killed; its open dues are due again.
+
+        `options` replace those that the run has. Raises RunHeld if another run of the job is alive.
+        """
 
         def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
-            held = self._acquire(connection, run.job, run.run_id)
+            job_lease = self._acquire(connection, run.job, run.run_id)
             refuse_if_behind(connection, self.path, self._traces)
-            _refuse_of_before(run, self._bind(connection, run.api, run.account, merchant))
+            _refuse_former_generation(run, self._bind(connection, run.api, run.account, merchant))
             if runs.find(connection, run.run_id).phase is not run.phase:
-                raise LedgerError(f"run {run.run_id} has gone on since it was looked at; try again")
+                raise LedgerError(f"another process went on with run {run.run_id} in the meantime; try again")
             runs.reopen(connection, run, options)
-            return runs.find(connection, run.run_id), held
+            return runs.find(connection, run.run_id), job_lease
 
-        held = RunLedger(self._file, self._clock, *self._take(write), self._is_dead, self._sizes)
+        resumed = RunLedger(self._file, self._clock, *self._take(write), self._is_dead, self._sizes)
         try:
-            held.reopen()
+            resumed.reopen()
         except BaseException:
-            held.leave()
+            resumed.leave()
             raise
-        return held
+        return resumed
 
     def _acquire(self, connection: sqlite3.Connection, job: str, run_id: str) -> Lease:
         return lease.acquire(
@@ -272,12 +290,12 @@ class Ledger:
         )
 
     def _resync(self, connection: sqlite3.Connection, new: NewRun) -> None:
-        """Begin a generation, named after the run: what was confirmed and what lies outside says nothing any more."""
+        """Begin a generation, named after the run. Earlier confirmations and existing traces no longer count."""
         lease.end_others(connection, new.job, self._owner, self._clock.now(), self._is_dead)
         accept(connection, self._traces)
         generations.begin(connection, new.run_id, new.started_at)
-        # The state of the quotas may be as old as the ledger. A file that is missing is made later on: else a crash
-        # here would hide that it was.
+        # The state of the quotas may be as old as the ledger. A missing file is left missing here: after a crash it
+        # still has to be seen that it was.
         if quota_path(self.path).exists():
             self.quotas().forget()
 
@@ -287,13 +305,13 @@ class Ledger:
 
     def _take(self, write: Callable[[sqlite3.Connection], tuple[RunRecord, Lease]]) -> tuple[RunRecord, Lease]:
         with with_clear_errors(self.path):
-            run, held = Transactions(self._file.writer, lock=self._file.lock).run(write)
-        self._file.guard.check(run.run_id)
-        return run, held
+            run, job_lease = Transactions(self._file.writer, lock=self._file.lock).run(write)
+        self._file.lost_file.check(run.run_id)
+        return run, job_lease
 
 
-def _refuse_of_before(run: RunRecord, account_no: int) -> None:
-    """Raise SettingsError where a run of balances or states is of a former generation: later ones may be sent."""
+def _refuse_former_generation(run: RunRecord, account_no: int) -> None:
+    """Raise SettingsError for a run of balances or states from before a resync: newer ones may have been sent."""
     if run.account_no != account_no:
         raise SettingsError(
             [f"RUN {run.run_id} began before a `--resync`: what it left may be older than what the platform holds; "

@@ -1,4 +1,4 @@
-"""The values that go into the ledger and come out of it."""
+"""Values that go into the ledger and come out of it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,12 +8,12 @@ from typing import Any
 from pipeline.model import Api, Balance, Export, ObjectState, Status
 from pipeline.tables.fault_groups import FaultGroups
 
-# A place among all rows ever staged: the run's number, and in the lower bits the row's number in its run.
+# Bits of a position that hold the row's number in its run; the run's number is above them.
 ROW_BITS = 40
 
 
 def position(run_no: int, row_no: int) -> int:
-    """Return the place of a row among all rows ever staged."""
+    """Return the position of a row among all rows ever staged: later runs, and later rows of a run, are larger."""
     return (run_no << ROW_BITS) | row_no
 
 
@@ -37,7 +37,7 @@ class DeliveryState(StrEnum):
     """
     What the ledger knows of a delivery that was attempted, or was about to be.
 
-    SENDING is the intent: after a crash it means that the platform may have applied it.
+    SENDING is the intent: after a crash it means that the platform may have applied the delivery.
     """
 
     SENDING = "sending"
@@ -50,9 +50,9 @@ class DeliveryState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class NewRun:
     """
-    What a run is about; `options` are those of the command line that `resume` has to know.
+    A run that is to begin. `options` are those of the command line that `resume` needs.
 
-    Inputs are among them, and a URI may hold credentials.
+    They include inputs, and a URI may hold credentials: so they are in no `repr`.
     """
 
     run_id: str
@@ -68,7 +68,7 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One line of the table `runs`. `state` and what follows are None until the run concludes."""
+    """One line of the table `runs`. `state` and later fields are None until the run concludes."""
 
     run_no: int
     run_id: str
@@ -93,16 +93,16 @@ class RunRecord:
 
     @property
     def is_rerun(self) -> bool:
-        """Whether its rows were copied from `parent`; else it read its own, and `parent` is the run that it fixes."""
+        """Whether its rows were copied from `parent`. Otherwise it read its inputs, and `parent` is a run it fixes."""
         return "only" in self.options
 
 
 @dataclass(frozen=True, slots=True)
 class InputRecord:
     """
-    One input file of a run: `name` as reports show it, `location` as it is found again.
+    An input file of a run: `name` for reports, `location` to open it again.
 
-    `encoding` is None where the format has one of its own.
+    `encoding` is None where the format defines it.
     """
 
     file_no: int
@@ -115,25 +115,24 @@ class InputRecord:
 
 
 @dataclass(slots=True)
-class Decided:
-    """What was decided on the rows of a run: how many there are but for filtered ones, and which are invalid."""
+class StagedCounts:
+    """Rows of a run after the decision, without filtered ones: all, the invalid ones, and their faults in groups."""
 
     rows: int = 0
     invalid: int = 0
     faults: FaultGroups = field(default_factory=FaultGroups)
 
 
-def let_pass(_decided: Decided) -> None:
-    """Let all rows be sent, whatever was decided."""
+def accept_any(_counts: StagedCounts) -> None:
+    """Raise nothing: all rows may be sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
     """
-    What a run still has to deliver.
+    What a run still has to deliver for a row.
 
-    `position` orders balances and states by when they were first staged; for a state it is that of the last row which
-    says the same.
+    `position` orders balances and states by staging; for a state it is that of the last row that says the same.
     """
 
     due_no: int
@@ -154,8 +153,8 @@ class Settlement:
     """
     How a due ended in this run.
 
-    `leaves` is what the ledger then knows of the delivery; None forgets an intent that nothing came of. `is_open`:
-    the run was stopped before this came to its end, so `resume` goes on with it.
+    `leaves` is what the ledger then knows of the delivery; None deletes its intent, since nothing was sent. `is_open`
+    means that the run was stopped before the due ended, so `resume` continues it.
     """
 
     status: Status

@@ -1,4 +1,4 @@
-"""The ledger in the hands of one run."""
+"""`RunLedger`: the ledger as one run uses it. The run holds the lease of its job, stages, delivers and concludes."""
 
 import sqlite3
 import threading
@@ -15,9 +15,9 @@ from pipeline.errors import LedgerError
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
 from pipeline.ledger.delivering import deliveries, queue
 from pipeline.ledger.delivering.deliveries import Entry
-from pipeline.ledger.history import inputs, left, origins, outcomes, runs, skipped_rows
+from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, runs, skipped_rows
 from pipeline.ledger.history.origins import Origin
-from pipeline.ledger.records import Decided, Due, InputRecord, Phase, RunRecord, RunState, Settlement, let_pass
+from pipeline.ledger.records import Due, InputRecord, Phase, RunRecord, RunState, Settlement, StagedCounts, accept_any
 from pipeline.ledger.rules.admission import Admission, Go
 from pipeline.ledger.staging import refunds
 from pipeline.ledger.staging import rerun as rerunning
@@ -26,34 +26,36 @@ from pipeline.ledger.staging.slices import last_row_of_slice
 from pipeline.ledger.store import generations, lease
 from pipeline.ledger.store.database import with_clear_errors
 from pipeline.ledger.store.group_commit import GroupCommit
-from pipeline.ledger.store.in_place import Guard
 from pipeline.ledger.store.lease import IsDead, IsGone, Lease
 from pipeline.ledger.store.log_size import LogSize
+from pipeline.ledger.store.lost_file import LostFileCheck
 from pipeline.ledger.store.marks import Mark, Marks
 from pipeline.ledger.store.transactions import Transactions
 from pipeline.ledger.store.write_lock import WriteLock
 from pipeline.model import LaneOrder, Wait
 from pipeline.tables.outcome_page import Outcome
 
-# numpy and Arrow take a tenth of a second to import, and only a run's first act needs them.
+# numpy and Arrow take a tenth of a second to import, and only staging needs them.
 if TYPE_CHECKING:
     from pipeline.ledger.staging.staging import Staging
     from pipeline.tables.mapped_chunk import MappedChunk
 
 T = TypeVar("T")
 
-# The lease is renewed long before it ends.
+# Interval between renewals of the lease, in seconds: well below the lease's own length.
 _RENEW_SECONDS = lease.LEASE_SECONDS / 6
-# A run that has not renewed it for so long was held up, and looks before it sends.
+# Age of the last renewal, in seconds, from which a run renews the lease before it sends: it was held up.
 _DOUBT_SECONDS = lease.LEASE_SECONDS / 2
 
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
     """
-    A ledger's file: connections that write and that read, marks outside of it, and whether it is in its place.
+    An open ledger file, shared by `Ledger` and `RunLedger`.
 
-    `lock` is the file's write lock, `log` the size of its write-ahead log.
+    `reader` is used only by the thread that has the lock `reading`. `marks` are files outside that say how far the
+    ledger has come, `lost_file` detects that the file was moved, `lock` is its write lock, `log` watches the size of
+    its write-ahead log.
     """
 
     path: Path
@@ -61,14 +63,14 @@ class OpenFile:
     reader: sqlite3.Connection
     reading: threading.Lock
     marks: Marks
-    guard: Guard
+    lost_file: LostFileCheck
     lock: WriteLock
     log: LogSize
 
-    def read(self, ask: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what a question to the file is answered."""
+    def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Return the result of a query."""
         with self.reading, with_clear_errors(self.path):
-            return ask(self.reader)
+            return query(self.reader)
 
     def outcomes(self, run: RunRecord) -> Iterator[Outcome]:
         """Yield the outcome of each row of a run, in source order."""
@@ -78,14 +80,14 @@ class OpenFile:
     def chosen(
         self, parent: RunRecord, selection: rerunning.Selection, tick: Callable[[], None] = lambda: None
     ) -> Iterator[rerunning.Chosen]:
-        """Yield the rows of a run that a rerun takes; `tick` is called on the way."""
+        """Yield the rows of a run that a rerun sends again; `tick` is called now and then."""
         with with_clear_errors(self.path):
-            done = left.DoneRows(self.reader, parent, tick) if left.has_family(self.reader, parent) else None
-            ended = outcomes.outcomes(self.reader, parent)
-            yield from rerunning.chosen(ended, selection, done.holds if done else lambda _row_no: False)
+            done = rows_left.DoneRows(self.reader, parent, tick) if rows_left.has_family(self.reader, parent) else None
+            outcomes_of_parent = outcomes.outcomes(self.reader, parent)
+            yield from rerunning.chosen(outcomes_of_parent, selection, done.holds if done else lambda _row_no: False)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the connections, and write the last marks."""
         self.reader.close()
         self.writer.close()
         self.marks.close()
@@ -93,9 +95,17 @@ class OpenFile:
 
 class RunLedger:
     """
-    The ledger in the hands of one run that holds its job.
+    The ledger as one run uses it, from the lease of its job to its end. Thread-safe.
 
-    Thread-safe. Every transaction first makes sure that no other run has taken the job.
+    The life of a run:
+
+    1. Staging: `add_input` and `stage` for each chunk that is read. `start_delivering` then decides on all rows and
+       writes them with their dues. A rerun uses `copy_from` instead.
+    2. Delivering: `lanes` yields the dues. `intend` writes an intent before each request, `settle` the outcome after.
+    3. The end: `conclude` settles the rest, `finish` writes the exit code, `release` returns the job.
+
+    Each transaction first checks that no other run has taken the job; if one has, LedgerError is raised and nothing
+    is written. `heartbeat` is called a few times a second: it commits settled outcomes and renews the lease.
     """
 
     def __init__(
@@ -103,38 +113,38 @@ class RunLedger:
         file: OpenFile,
         clock: Clock,
         run: RunRecord,
-        held: Lease,
+        job_lease: Lease,
         is_dead: IsDead,
         sizes: BatchSizes = DEFAULT_SIZES,
     ) -> None:
         self.run = run
         self._sizes = sizes
-        self._is_gone: IsGone = lambda owner: is_dead(owner, held.owner)
+        self._is_gone: IsGone = lambda owner: is_dead(owner, job_lease.owner)
         self._file = file
-        self._lease = held
+        self._lease = job_lease
         self._clock = clock
-        self._transactions = Transactions(file.writer, lambda c: lease.check(c, held), file.lock)
+        self._transactions = Transactions(file.writer, lambda c: lease.check(c, job_lease), file.lock)
         self._entries = GroupCommit(self._record, self._on_look)
         self._renewed_at = self._clock.steady()
         self._staging: Staging | None = None
         self._file_names: dict[int, str] = {}
-        # The run holds its job: nobody begins another one meanwhile.
+        # It can't change: a resync needs the leases of all jobs.
         self._generation = file.read(generations.current)
 
     @property
     def salt(self) -> str:
-        """Return what keys made from rows are made of besides; see `Generation`."""
+        """The text that keys made from rows are also made of; see `Generation`."""
         return self._generation.salt
 
     def _commit(self, write: Callable[[sqlite3.Connection], T]) -> T:
         with with_clear_errors(self._file.path):
             result = self._transactions.run(write)
         # A commit to a file that is not in its place does not count.
-        self._file.guard.check(self.run.run_id)
+        self._file.lost_file.check(self.run.run_id)
         return result
 
     def _commit_at_length(self, write: Callable[[sqlite3.Connection], T]) -> T:
-        """Commit what may take longer than the lease. Nobody can take the job meanwhile, and nobody may afterwards."""
+        """Commit what may take longer than the lease lasts. During the transaction nobody can take the job."""
 
         def write_and_renew(connection: sqlite3.Connection) -> T:
             result = write(connection)
@@ -145,10 +155,10 @@ class RunLedger:
 
     def _commit_in_slices(self, table: str, which: str, write: Callable[..., None]) -> None:
         """
-        Commit what concerns all lines of a table that `which` is true of, so many at once that others can write too.
+        Commit a change of all lines of a table for which `which` holds, slice by slice: others can write in between.
 
-        `write` is told `first` and `last`, the rows that a slice is from and to. After a crash some slices are
-        written: it is for what may then be done once more.
+        `write` gets `first` and `last`, the first and last row number of a slice. After a crash some slices are
+        written, and written once more later: the change has to allow that.
         """
         first = 0
         while True:
@@ -160,65 +170,66 @@ class RunLedger:
             first = last + 1
 
     def reports_to(self, folder: Path) -> None:
-        """Note where the report will lie."""
+        """Set the folder of the run's report, which the marks name."""
         self._file.marks.report = folder.absolute()
 
     def add_input(self, source: InputRecord) -> None:
-        """Write an input file, when it is opened and again when it was read to its end."""
+        """Write an input file: when it is opened, and again when it was read to its end."""
         self._file_names[source.file_no] = source.name
         self._commit(lambda c: inputs.add_input(c, self.run, source))
 
     def unstage(self) -> None:
-        """Forget what was staged: the run is to be staged anew."""
+        """Delete what was staged: the run will be staged again."""
         self._forget_staging()
         for table in ("dues", "rows", "origins"):
             self._commit_in_slices(table, "TRUE", partial(inputs.forget_rows, run=self.run, table=table))
         self._commit_at_length(lambda c: inputs.forget_inputs(c, self.run))
 
     def origins(self, marks: Iterable[str]) -> dict[str, Origin]:
-        """Return the rows that marks stand for; one that names no row to fix is left out."""
+        """Return the origin that each mark of a fixed row names; marks that name no row are left out."""
         return self._file.read(lambda c: origins.find_origins(c, self.run, marks))
 
     def stage(self, file_no: int, first_row_no: int, mapped: "MappedChunk", retarget: Retarget) -> int:
         """
-        Take in a chunk of rows; return how many of them are invalid.
+        Stage a chunk of rows; return how many of them are invalid.
 
-        What is to become of the others is decided when all are there.
+        The others are decided on in `start_delivering`, when all inputs are read.
         """
         from pipeline.ledger.staging.staging import Staging  # noqa: PLC0415 - see the top
 
         if self._staging is None:
             self._staging = Staging(self.run, self._file.path.parent, retarget)
-        waiting = self._staging
-        return self._file.read(lambda c: waiting.add(c, file_no, first_row_no, mapped))
+        staging = self._staging
+        return self._file.read(lambda c: staging.add(c, file_no, first_row_no, mapped))
 
     def start_delivering(
-        self, rekey: Callable[[bytes, str], bytes], check: Callable[[Decided], None] = let_pass
+        self, rekey: Callable[[bytes, str], bytes], check: Callable[[StagedCounts], None] = accept_any
     ) -> None:
         """
-        Decide on all that was staged, write what is due, and enter the second act.
+        Decide on all staged rows, write them with their dues, and begin to deliver.
 
-        `check` may raise for what was decided: then the run stays in its first act, and is staged anew by a resume.
+        `rekey` puts another request key into a body. `check` gets the counts and may raise: then the run stays in
+        staging, and a resume stages it again.
         """
-        waiting, decided = self._staging, Decided()
-        if waiting is not None:
-            from pipeline.ledger.staging import decide as sifting  # noqa: PLC0415 - see the top
+        staging, counts = self._staging, StagedCounts()
+        if staging is not None:
+            from pipeline.ledger.staging import decide  # noqa: PLC0415 - see the top
 
-            findings = self._file.read(lambda c: waiting.findings(c, self.keep_up, is_gone=self._is_gone))
-            self.keep_up()
-            for chunk in waiting:
+            findings = self._file.read(lambda c: staging.findings(c, self.heartbeat, is_gone=self._is_gone))
+            self.heartbeat()
+            for chunk in staging:
                 self._commit(
-                    partial(sifting.decide_and_write, run=self.run, chunk=chunk, findings=findings, rekey=rekey)
+                    partial(decide.decide_and_write, run=self.run, chunk=chunk, findings=findings, rekey=rekey)
                 )
-                chunk.count(decided, self._file_names[chunk.file_no])
-                self.keep_up()
+                chunk.count(counts, self._file_names[chunk.file_no])
+                self.heartbeat()
             self._forget_staging()
 
         def write(connection: sqlite3.Connection) -> None:
             origins.link_run(connection, self.run)
             runs.start_delivering(connection, self.run)
 
-        check(decided)
+        check(counts)
         self._commit_at_length(write)
 
     def _forget_staging(self) -> None:
@@ -227,19 +238,19 @@ class RunLedger:
             self._staging = None
 
     def reopen(self) -> None:
-        """Make due again what the run left unsent, blocked or unfinished."""
-        self._commit_in_slices("dues", runs.LEFT_OPEN, partial(runs.reopen_dues, run=self.run))
+        """Make dues due again that the run left unsent, blocked or unfinished."""
+        self._commit_in_slices("dues", dues.LEFT_OPEN, partial(dues.reopen_dues, run=self.run))
 
     def follow_new_keys(self, retarget: Retarget) -> None:
-        """Let the refunds that are still to be sent name the last key of their payment."""
+        """Put the last key of their payment into refunds that are still to be sent."""
         self._commit_at_length(lambda c: refunds.follow_new_keys(c, self.run, retarget))
 
     def copy_from(self, parent: RunRecord, selection: rerunning.Selection, rewrites: rerunning.Rewrites) -> int:
-        """Make due again what another run left open, and enter the second act; return how many rows that are."""
+        """Copy open rows of another run as dues of this one, and begin to deliver; return how many rows."""
         self.unstage()
         self._commit(lambda c: rerunning.copy_inputs(c, parent, self.run))
         count = 0
-        chosen = self._file.chosen(parent, selection, self.keep_up)
+        chosen = self._file.chosen(parent, selection, self.heartbeat)
         while rows := list(islice(chosen, self._sizes.copied_rows)):
             copy = partial(rerunning.copy_rows, parent=parent, run=self.run, rows=rows, rekey=rewrites.rekey)
             self._commit_at_length(partial(copy, first=count + 1))
@@ -254,23 +265,23 @@ class RunLedger:
 
     def lanes(self, order: LaneOrder = LaneOrder.SOURCE, rows: int | None = None) -> Iterator[Iterable[Due]]:
         """
-        Return what is due, lane by lane; within a lane the order is that of the source, or by when a state changed.
+        Yield the open dues, lane by lane; within a lane in source order, states by the time of change.
 
-        With `rows` it is what is due of so many rows, the first that are left.
+        `rows` limits them to the first rows that have open dues.
         """
         return queue.lanes(self._file.read, self.run, order, rows, self._sizes.page)
 
     def intend(self, dues: Sequence[Due]) -> list[Admission]:
-        """Put the intents on disk, or say why one may not be sent."""
+        """Write intents; return when they are on disk, with an admission each: only dues with `Go` may be sent."""
         return cast("list[Admission]", self._entries.run([(due, None) for due in dues]))
 
     def settle(self, due: Due, end: Settlement) -> None:
-        """Fix an outcome; it is on disk with the next intents of any worker, or the next `keep_up`."""
+        """Fix an outcome. It is on disk with the next intents of any thread, or after the next `heartbeat`."""
         self._entries.later((due, end))
 
     def limit_waiting(self, outcomes: int) -> None:
-        """Return when no more outcomes than these wait for their commit: after a crash they are sent again."""
-        self._entries.keep_up(outcomes)
+        """Wait until at most so many outcomes wait for their commit: after a crash these are sent again."""
+        self._entries.limit_pending(outcomes)
 
     def _record(self, entries: Sequence[Entry]) -> list[Admission | None]:
         def write(connection: sqlite3.Connection) -> tuple[list[Admission | None], Mark | None]:
@@ -287,12 +298,12 @@ class RunLedger:
 
         admissions, mark = self._commit(write)
         if mark is not None:
-            # Before a request leaves: an older copy of the ledger is to be known as one.
+            # Written before a request leaves, so that an older copy of the ledger is detected.
             self._file.marks.note(mark)
         return admissions
 
     def on_look(self, call: Callable[[], None] | None) -> None:
-        """Have this called about once a second while a thread waits for another process; None: nobody is called."""
+        """Set a function that is called about once a second while a thread waits for the write lock; None: none."""
         self._file.lock.on_look = call
 
     def _on_look(self) -> None:
@@ -300,26 +311,26 @@ class RunLedger:
             self._file.lock.on_look()
 
     def waiting(self) -> list[Wait]:
-        """Return what writing to the ledger waits for, and whatever else others do to it."""
+        """Return what blocks writing to the ledger now, and readers that let its log grow."""
         return [*self._file.lock.waiting(), *self._file.log.waiting()]
 
-    def keep_up(self) -> None:
-        """Put on disk what was settled, and keep the job; called a few times a second."""
-        self._file.guard.check(self.run.run_id)
+    def heartbeat(self) -> None:
+        """Commit settled outcomes, and keep the lease; called a few times a second."""
+        self._file.lost_file.check(self.run.run_id)
         self._file.log.check(self.run.run_id)
         self._entries.flush()
         self._renew_after(_RENEW_SECONDS)
 
     def keep_job(self) -> None:
-        """Make sure, before each attempt, that job and ledger are still this run's; raise LedgerError else."""
-        self._file.guard.check(self.run.run_id)
+        """Check, before each attempt, that the job and the ledger are still this run's; else raise LedgerError."""
+        self._file.lost_file.check(self.run.run_id)
         self._renew_after(_DOUBT_SECONDS)
 
     def _renew_after(self, seconds: float) -> None:
         began_at = self._clock.steady()
         if began_at - self._renewed_at >= seconds:
             self._commit(lambda c: lease.renew(c, self._lease, self._clock.now()))
-            # Not when it was done: the process may have been held up in between.
+            # The time before the commit: the process may have been held up during it.
             self._renewed_at = began_at
 
     def conclude(
@@ -333,22 +344,22 @@ class RunLedger:
         waits: Sequence[Mapping[str, Any]] = (),
     ) -> RunRecord:
         """
-        End the run: what it did not come to is settled, with code and message `open_as`.
+        End the run. Rows that it did not reach get the code and message `open_as`.
 
-        A run that ends in its first act has nothing due any more: a resume stages it anew.
-        `progress` is what this execution adds: throttled, elapsed_s, sending_s. `waits` is what it waited for.
+        A run that ends while staging keeps no dues: a resume stages it again. `progress` is added to the run's
+        totals: throttled, elapsed_s, sending_s. `waits` are the waits of this execution.
         """
         self._entries.flush()
         for chunk in self._staging or ():
-            from pipeline.ledger.staging import decide as sifting  # noqa: PLC0415 - see the top
+            from pipeline.ledger.staging import decide  # noqa: PLC0415 - see the top
 
-            self._commit_at_length(partial(sifting.give_up, run=self.run, chunk=chunk, open_as=open_as))
+            self._commit_at_length(partial(decide.write_unsent, run=self.run, chunk=chunk, open_as=open_as))
         code, message = open_as
-        close = partial(runs.close_dues, run=self.run, code=code, message=message)
-        self._commit_in_slices("dues", runs.NOT_REACHED, close)
+        close = partial(dues.close_dues, run=self.run, code=code, message=message)
+        self._commit_in_slices("dues", dues.NOT_REACHED, close)
         if self._file.read(lambda c: runs.find(c, self.run.run_id)).phase is Phase.STAGING:
-            take_back = partial(runs.take_back_dues, run=self.run)
-            self._commit_in_slices("dues", "TRUE", take_back)
+            close_rows = partial(dues.move_ends_to_rows, run=self.run)
+            self._commit_in_slices("dues", "TRUE", close_rows)
 
         def write(connection: sqlite3.Connection) -> RunRecord:
             runs.record_progress(connection, self.run, progress, waits)
@@ -357,29 +368,30 @@ class RunLedger:
         return self._commit_at_length(write)
 
     def wanted_rows(self) -> int:
-        """Return how many rows the job wants: those read, without those that its filter left out."""
-        return sum(source.rows for source in self._file.read(lambda c: runs.inputs(c, self.run))) - self.filtered_rows()
+        """Return how many rows were read, without those that the job's filter left out."""
+        files = self._file.read(lambda c: inputs.inputs_of(c, self.run))
+        return sum(file.rows for file in files) - self.filtered_rows()
 
     def filtered_rows(self) -> int:
         """Return how many of the rows the job's filter left out."""
         return self._file.read(lambda c: skipped_rows.skipped_rows_with(c, self.run, "filtered"))
 
     def has_open_dues(self) -> bool:
-        """Return whether there is anything that the run did not come to."""
+        """Return whether the run has dues that it did not reach or did not finish."""
         self._entries.flush()
-        return self._commit(lambda c: runs.has_open_dues(c, self.run))
+        return self._commit(lambda c: dues.has_open_dues(c, self.run))
 
     def finish(self, exit_code: int) -> None:
-        """Write down the exit code; the last thing a run does."""
+        """Write the exit code: the last write of a run."""
         self._commit(lambda c: runs.finish(c, self.run, exit_code))
 
     def release(self) -> None:
-        """Give the job back, concluded or not."""
+        """Return the lease of the job."""
         self._forget_staging()
         self._commit(lambda c: lease.release(c, self._lease))
 
     def leave(self) -> None:
-        """Give the job back as far as the ledger takes it: with an error under way that says more than this would."""
-        # A dead holder does not block the job.
+        """Return the lease if the ledger allows it: an error is being raised that says more than this one would."""
+        # A lease of a dead process does not block the job.
         with suppress(LedgerError):
             self.release()

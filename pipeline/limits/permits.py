@@ -1,4 +1,4 @@
-"""Permits: the right to start one attempt. Shared by the threads of a process, and by processes through a store."""
+"""Permits to start attempts, shared by threads, and by processes through a store."""
 
 import threading
 from collections.abc import Callable
@@ -12,18 +12,18 @@ from pipeline.model import RoundTrip, Wait
 
 T = TypeVar("T")
 
-# Permits of one slot that nobody took within this time are not used any more: the slot's time has passed.
+# Lifetime of untaken permits of a slot; later ones would exceed the pace of the window.
 _SLOT_SECONDS = 0.1
 
 
 class Store(Protocol):
-    """Where the state of quotas is kept for all processes."""
+    """The store of quota states, shared by all processes."""
 
     def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
         """
-        Replace a quota's state by what `step` makes of it; return what `step` says.
+        Replace a quota's state with the first result of `step`; return the second one.
 
-        That `step` raises ValueError means that the state is damaged.
+        A ValueError of `step` means that the state is damaged.
         """
         ...
 
@@ -31,9 +31,9 @@ class Store(Protocol):
 @dataclass(frozen=True, slots=True)
 class Permit:
     """
-    The right to start one attempt, now: its first byte has left by `leave_by`, or it leaves with another permit.
+    The right to start one attempt. Its first byte leaves by `leave_by`, or with another permit.
 
-    `given_at` is when the slot was given out that it is one of.
+    `given_at` is the start of its slot, in steady seconds.
     """
 
     serial: int
@@ -41,13 +41,13 @@ class Permit:
 
     @property
     def leave_by(self) -> float:
-        """The last moment, in steady seconds, at which a request may leave with it."""
+        """The last time, in steady seconds, at which a request may leave with this permit."""
         return self.given_at + quota.PERMIT_SECONDS
 
 
 @dataclass(slots=True)
 class _OpenSlot:
-    """A slot of this process: permits not yet taken, and answers not yet here."""
+    """A slot of this process: permits not yet taken, and answers not yet received."""
 
     serial: int
     started_at: float
@@ -61,9 +61,9 @@ class _OpenSlot:
 
 class Permits:
     """
-    Gives out permits within one quota.
+    Gives out permits of one quota. Thread-safe.
 
-    `take` waits for a permit; whoever took one says with `give_back` that its answer is here, or that none will come.
+    `take` waits for a permit. Each permit is later given back, when its answer came or will not come.
     """
 
     def __init__(self, store: Store, name: str, limit: float, clock: Clock, boot: str) -> None:
@@ -82,7 +82,7 @@ class Permits:
         self.throttled = 0
 
     def take(self, check_running: Callable[[], None]) -> Permit:
-        """Wait for a permit. `go_on` is asked before each wait and raises to give up."""
+        """Wait for a permit. `check_running` is called before each wait, and may raise to give up."""
         while True:
             check_running()
             with self._lock:
@@ -94,14 +94,14 @@ class Permits:
             self._sleep(wait)
 
     def waiting(self) -> list[Wait]:
-        """Return what all workers wait for: the time that the platform named, to this process or to an earlier one."""
+        """Return the reason why all workers wait: the platform's Retry-After. Empty if they do not wait."""
         with self._lock:
             if self._clock.steady() >= self._closed_until:
                 return []
             return [Wait("the platform asked to wait (Retry-After)", self._closed_since, self._closed_until)]
 
     def _sleep(self, seconds: float) -> None:
-        """Wait, and note how late this thread wakes: so busy is the machine."""
+        """Wait, and record how late this thread wakes, which is the local lag."""
         until = self._clock.steady() + seconds
         self._clock.sleep(seconds)
         late = self._clock.steady() - until
@@ -113,12 +113,12 @@ class Permits:
         if slot is None or slot.left == 0:
             return None
         if now > slot.started_at + _SLOT_SECONDS:
-            self._cut_short(slot, now)
+            self._end_slot(slot, now)
             return None
         slot.left -= 1
         return Permit(slot.serial, slot.started_at)
 
-    def _cut_short(self, slot: _OpenSlot, now: float) -> None:
+    def _end_slot(self, slot: _OpenSlot, now: float) -> None:
         slot.awaited -= slot.left
         slot.left = 0
         self._close_if_answered(slot, now)
@@ -126,7 +126,7 @@ class Permits:
     def _from_store(self, now: float) -> Permit | None:
         if now < self._not_before:
             return None
-        slot = self._store.change(self._name, self._step)
+        slot = self._store.change(self._name, self._reserve_slot)
         if isinstance(slot, float):
             self._not_before = slot
             return None
@@ -134,10 +134,10 @@ class Permits:
         self._current = self._slots[slot.serial] = _OpenSlot(slot.serial, slot.sent_at, size - 1, size)
         return Permit(slot.serial, slot.sent_at)
 
-    def _step(self, state: bytes | None) -> tuple[bytes, quota.Slot | float]:
-        # Read while nobody else may write: what others noted lies behind it, however long this thread stood still.
+    def _reserve_slot(self, state: bytes | None) -> tuple[bytes, quota.Slot | float]:
+        # Read under the store's lock: all times in the state are earlier, however long this thread was suspended.
         now = self._clock.steady()
-        window = quota.delayed_locally(quota.decode(state, self._boot, now), now, self._local_lag)
+        window = quota.record_local_lag(quota.decode(state, self._boot, now), now, self._local_lag)
         self._local_lag = 0.0
         start = quota.next_start(window, self._limit, now)
         if window.closed_until > max(now, self._closed_until):
@@ -145,14 +145,14 @@ class Permits:
             self._closed_until = window.closed_until
         if start > now:
             return quota.encode(window, self._boot), start
-        window, given = quota.started(window, self._limit, now)
+        window, given = quota.start_slot(window, self._limit, now)
         return quota.encode(window, self._boot), given
 
     def give_back(self, permit: Permit, round_trip: RoundTrip | None) -> None:
         """
-        Say that the answer is here, and how the request travelled; None says that no answer will come.
+        Give a permit back with the round trip of its request; None if no answer will come.
 
-        Without an answer nothing is known of when the platform sees the request: it may still be on its way.
+        Without an answer the request may still be in flight, so the time when the platform counts it is unknown.
         """
         with self._lock:
             slot = self._slots[permit.serial]
@@ -170,12 +170,12 @@ class Permits:
     def _close_if_answered(self, slot: _OpenSlot, now: float) -> None:
         if slot.awaited > 0 or self._slots.pop(slot.serial, None) is None or slot.is_lost:
             return
-        self._store.change(self._name, lambda state: (self._answered(state, slot, now), None))
-        # The answer may allow an earlier start than was told before it came.
+        self._store.change(self._name, lambda state: (self._with_answer(state, slot, now), None))
+        # The answer may allow an earlier start than was computed without it.
         self._not_before = 0.0
 
-    def _answered(self, state: bytes | None, slot: _OpenSlot, now: float) -> bytes:
-        window = quota.answered(
+    def _with_answer(self, state: bytes | None, slot: _OpenSlot, now: float) -> bytes:
+        window = quota.record_answer(
             quota.decode(state, self._boot, self._clock.steady()),
             slot.serial,
             now,
@@ -186,15 +186,17 @@ class Permits:
         return quota.encode(window, self._boot)
 
     def slow_down(self, wait_seconds: float | None) -> None:
-        """Take in that the platform throttled a request: the whole quota slows down, for all processes."""
+        """
+        Record a throttled request: the quota slows down in all processes. `wait_seconds` is its Retry-After.
+        """
         with self._lock:
             self.throttled += 1
             now = self._clock.steady()
             if self._current is not None:
-                self._cut_short(self._current, now)
-            self._store.change(self._name, lambda state: (self._slowed(state, now, wait_seconds), None))
+                self._end_slot(self._current, now)
+            self._store.change(self._name, lambda state: (self._with_slowdown(state, now, wait_seconds), None))
             self._not_before = 0.0
 
-    def _slowed(self, state: bytes | None, now: float, wait_seconds: float | None) -> bytes:
-        window: Window = quota.slowed(quota.decode(state, self._boot, self._clock.steady()), now, wait_seconds)
+    def _with_slowdown(self, state: bytes | None, now: float, wait_seconds: float | None) -> bytes:
+        window: Window = quota.slow_down(quota.decode(state, self._boot, self._clock.steady()), now, wait_seconds)
         return quota.encode(window, self._boot)

@@ -1,87 +1,94 @@
-"""What was measured of the way to the platform: how short a trip can be, and how much longer one may take."""
+"""Measurements of the way to the platform: the shortest round trip, path jitter, and times of answers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from pipeline.model import RoundTrip
 
+# Longest time of an answer before any was measured.
 UNKNOWN_WAIT_SECONDS = 0.5
+# Upper bound of the longest time of an answer that is remembered.
 LONGEST_WAIT_SECONDS = 2.0
-# A round trip may come in a little under the shortest so far.
+# A round trip may be a little shorter than the shortest so far.
 _SHORTEST_SHARE = 0.95
-# What was long is forgotten slowly: one slow answer or handshake must not slow down a night.
-_KEPT = 0.98
+# Decay of a maximum with each new value, so that one slow answer or handshake does not slow down a whole run.
+_DECAY = 0.98
+# Handshakes before path jitter is known.
 _ENOUGH_HANDSHAKES = 5
-# Taken on top, shared among the handshakes: five that differ by little may all have been lucky, fifty hardly.
-_DOUBT = 16
-# Of so many answers one takes longer than what is usual, and moves that by this much; the first may be slow by chance.
-_USUAL_AMONG = 20
-_USUAL_STEP = 0.1
-_USUAL_AT_FIRST_SECONDS = 0.02
-# What is only a little longer says nothing.
+# Extra margin of path jitter, divided by the number of handshakes: five similar ones may be chance, fifty are not.
+_JITTER_MARGIN = 16
+# One answer in 20 is above the 95th percentile, which moves by this share. The first answer may be slow by chance.
+_PERCENTILE_AMONG = 20
+_PERCENTILE_STEP = 0.1
+_FIRST_PERCENTILE_SECONDS = 0.02
+# An answer is slow beyond this multiple of the 95th percentile.
 _SLOW_FACTOR = 1.25
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """
-    Round trips to the platform and back, in seconds; `shortest_trip` is 0 where none was ever measured.
+    Measurements of round trips to the platform, in seconds; 0 before the first.
 
-    `longest_wait` is how long an answer may take, `usual_wait` what 19 of 20 take at most, from when the
-    request had left; 0 before the first. Handshakes are answered by the platform's system and not by the programs
-    behind it, so they show the network alone.
+    - `shortest_round_trip`: the shortest one measured.
+    - `longest_wait`: the longest recent time of an answer.
+    - `handshakes`, `slowest_handshake`: their number, and the slowest recent one. The platform's system answers a
+      handshake without its programs, so handshakes show the network alone.
+    - `wait_p95`: the 95th percentile of the time of an answer, since its request had left.
     """
 
     shortest_round_trip: float = 0.0
     longest_wait: float = UNKNOWN_WAIT_SECONDS
     handshakes: int = 0
     slowest_handshake: float = 0.0
-    usual_wait: float = 0.0
+    wait_p95: float = 0.0
 
 
-def quickest(route: Route) -> float:
-    """Return a time that no round trip stays below."""
+def least_round_trip(route: Route) -> float:
+    """Return a lower bound of all round trips, in seconds."""
     return route.shortest_round_trip * _SHORTEST_SHARE
 
 
 def path_jitter(route: Route) -> float | None:
     """
-    Return how much longer than the quickest a request may be on its way; None where too little was measured to say.
+    Return how much longer than the least round trip a request may travel, in seconds; None if too little is known.
 
-    That is what the handshakes differ by, several times where there were only a few of them.
+    It is the spread of the handshakes, with a larger margin the fewer there are.
     """
     if route.handshakes < _ENOUGH_HANDSHAKES:
         return None
     spread = route.slowest_handshake - route.shortest_round_trip
-    return route.shortest_round_trip - quickest(route) + spread * (1 + _DOUBT / route.handshakes)
+    return route.shortest_round_trip - least_round_trip(route) + spread * (1 + _JITTER_MARGIN / route.handshakes)
 
 
-def travelled(route: Route, round_trip: RoundTrip) -> Route:
-    """Take in what the system measured of one trip."""
+def with_round_trip(route: Route, round_trip: RoundTrip) -> Route:
+    """Add the system's measurements of one round trip."""
     shortest = min((t for t in (route.shortest_round_trip, round_trip.shortest) if t > 0.0), default=0.0)
     route = replace(route, shortest_round_trip=shortest)
     if round_trip.handshake <= 0.0:
         return route
-    slowest = max(round_trip.handshake, route.slowest_handshake * _KEPT)
+    slowest = max(round_trip.handshake, route.slowest_handshake * _DECAY)
     return replace(route, handshakes=route.handshakes + 1, slowest_handshake=slowest)
 
 
-def waited(route: Route, seconds: float) -> Route:
-    """Take in how long an answer took."""
-    return replace(route, longest_wait=min(LONGEST_WAIT_SECONDS, max(seconds, route.longest_wait * _KEPT)))
+def with_longest_wait(route: Route, seconds: float) -> Route:
+    """Add the longest time of an answer in a slot."""
+    return replace(route, longest_wait=min(LONGEST_WAIT_SECONDS, max(seconds, route.longest_wait * _DECAY)))
 
 
-def is_not_slow(route: Route, seconds: float) -> bool:
-    """Tell whether an answer that took so long from when its request had left may have come as all others do."""
-    return seconds <= route.usual_wait * _SLOW_FACTOR
+def is_slow_answer(route: Route, seconds: float) -> bool:
+    """
+    Return whether an answer is slow: it took over a quarter longer than 19 of 20 answers, since its request had left.
+    """
+    return seconds > route.wait_p95 * _SLOW_FACTOR
 
 
-def took(route: Route, waits: Iterable[float]) -> Route:
-    """Take in how long answers took from when their requests had left: what is usual moves a little with each."""
-    usual = route.usual_wait
+def with_waits(route: Route, waits: Iterable[float]) -> Route:
+    """Add times of answers since their requests had left; each moves the percentile a little."""
+    percentile = route.wait_p95
     for seconds in waits:
-        if seconds > usual:
-            usual = usual * (1 + _USUAL_STEP) or min(seconds, _USUAL_AT_FIRST_SECONDS)
+        if seconds > percentile:
+            percentile = percentile * (1 + _PERCENTILE_STEP) or min(seconds, _FIRST_PERCENTILE_SECONDS)
         else:
-            usual *= 1 - _USUAL_STEP / _USUAL_AMONG
-    return replace(route, usual_wait=usual)
+            percentile *= 1 - _PERCENTILE_STEP / _PERCENTILE_AMONG
+    return replace(route, wait_p95=percentile)

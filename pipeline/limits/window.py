@@ -1,24 +1,29 @@
 """
-The arithmetic of a quota: at most so many requests in any second, as the platform sees it.
+The arithmetic of a quota: in any second, at most `limit` requests as the platform sees them.
 
-The platform sees a request some time after it is sent. So a request may be sent once the one that is `limit` places
-before it was surely counted a full window ago, less the shortest round trip of the network: that much sooner than its
-answer the older one was counted, or that much later than it is sent the newer one will be.
+The platform counts a request some time after it leaves, and before its answer arrives. Travel there and back takes at
+least the shortest round trip. So if a new request leaves after the answer to an old one, the platform counts them that
+much further apart. The new one may leave once it will be counted a full window after the one `limit` places before it.
 
-When the older one was surely counted is the earlier of two times. One is its answer: nothing is lost then but the span
-of the answers. The other is when its last byte left, and on top of that
+The old request was certainly counted by the earlier of two times:
 
-- the detour: what the network was seen to vary by;
-- the hold: what platforms take before they count what has arrived. Of a platform that is not known yet the answer alone
-  is believed; with each request that was not throttled a little more than that. It doubles when the platform
-  throttles, since then it counts later than was believed, and comes back slowly;
-- the stall: how late threads woke lately. Where they do packets may leave late, and be read late by a server nearby.
+- its answer. This is safe, but wastes the time of the answer.
+- its departure, plus path jitter, server lag and local lag.
 
-An answer that takes unusually long says that something is held up, and maybe before it is counted: of its request the
-answer alone is believed. But two seconds after it left a request counts as seen, however much later its answer comes.
+Their meanings:
 
-A permit is for now: a request that has not left soon after takes another. One without an answer may still be on its
-way: from the last moment at which it may have left it counts as seen as late as the longest wait lately seen.
+- Path jitter is the variation of the network, measured by handshakes.
+- Server lag is the time from the arrival of a request until the platform counts it. For an unknown platform it starts
+  long, and shrinks with each request that is not throttled. It doubles when the platform throttles, and then shrinks
+  slowly.
+- Local lag is how late this machine's threads woke recently. On a busy machine packets leave late, and a server nearby
+  reads them late.
+
+After a slow answer, assume that the request was counted only when the answer came; but at most 2 seconds
+after the request had left.
+
+A permit is valid for a short time: a request that does not leave within it takes another permit. A request without an
+answer may still be in flight. It counts as seen after its last possible departure plus the longest recent wait.
 """
 
 import math
@@ -31,44 +36,47 @@ from pipeline.limits.route import (
     LONGEST_WAIT_SECONDS,
     UNKNOWN_WAIT_SECONDS,
     Route,
-    is_not_slow,
+    is_slow_answer,
+    least_round_trip,
     path_jitter,
-    quickest,
-    took,
-    travelled,
-    waited,
+    with_longest_wait,
+    with_round_trip,
+    with_waits,
 )
 from pipeline.model import RoundTrip
 
-# A request leaves within this time of when its slot was given out, or not with that permit.
+# Validity of a permit: a request leaves within this time after its slot started, or takes another permit.
 PERMIT_SECONDS = 0.5
-# A quota of many requests a second is handed out in slots of several permits, so that the state stays small.
+# Most slots in the state. A large quota has several permits per slot, so that the state stays small.
 _SLOTS = 40
-# Permits do not all come at once; much faster than the limit, so that the window and not the pace decides.
-_EVENNESS = 0.25
-_SLOWEST = 1 / 16
+# Least time between permits, as a share of the even pace. It spreads the first permits; later the window decides.
+_PACE = 0.25
+# Least share of the limit after throttled answers, and its recovery.
+_LEAST_SHARE = 1 / 16
 _RECOVERY_PER_SECOND = 1 / 60
-# What a busy server was seen to take from the arrival of a request to its look at the clock, and a little more.
+# Least server lag: measured on a busy server, plus a margin.
 _LEAST_SERVER_LAG_SECONDS = 0.012
 _MOST_SERVER_LAG_SECONDS = 0.5
-# Before anything is known, and how many slots without a throttled answer halve it.
+# Extra server lag of an unknown platform, and the number of slots without a throttled answer that halves it.
 _UNKNOWN_SERVER_LAG_SECONDS = 0.1
 _SLOTS_TO_TRUST = 20
-_SERVER_LAG_HALVES_IN_SECONDS = 3600.0
+# Half-lives of a learnt server lag and of a local lag.
+_SERVER_LAG_HALF_LIFE_SECONDS = 3600.0
+_LOCAL_LAG_HALF_LIFE_SECONDS = 5.0
 _LONGEST_LOCAL_LAG_SECONDS = 0.5
-_LOCAL_LAG_HALVES_IN_SECONDS = 5.0
-# Of a state nothing was noted later than now, but for the little by which the clocks of two cores may differ.
-_ASTRAY_SECONDS = 60.0
+# Times in the state later than now by more than this are of another boot. Clocks of two cores may differ a little.
+_CLOCK_TOLERANCE_SECONDS = 60.0
 # Format version of the state. Other versions are ignored.
-_FORM = 4
+_FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
     """
-    Some permits given out together: when the first was given, when the last was answered, and had left.
+    Permits given out together, at `sent_at`. All times are steady seconds.
 
-    `permits` is how many they are. `was_prompt`: no answer took unusually long.
+    - `answered_at`: time of the last answer. `left_at`: time when the last request had left, None if unknown.
+    - `was_prompt`: no answer was slow.
     """
 
     serial: int
@@ -82,12 +90,12 @@ class Slot:
 @dataclass(frozen=True, slots=True)
 class Window:
     """
-    What is known of a quota; all times are steady seconds of one machine.
+    The state of a quota; all times are steady seconds of one machine.
 
-    `share` of the limit is in use: less than 1 after the platform asked for it, at `changed_at` (0 where it never did).
-    `hold` is what was learnt then of how long the platform takes to count a request that has arrived. `stall` is how
-    long a thread was held up, at `stalled_at`. `limit` is the highest limit that any process used: so many permits
-    are remembered.
+    - `share`: share of the limit in use; less than 1 after the platform throttled at `changed_at` (0 if it never did).
+    - `server_lag`: learnt at `changed_at`, in seconds.
+    - `local_lag`: in seconds, measured at `local_lag_seen_at`.
+    - `limit`: the highest limit of any process; permits up to this number are remembered.
     """
 
     slots: tuple[Slot, ...] = ()
@@ -103,42 +111,42 @@ class Window:
 
 
 def permits_per_slot(limit: float) -> int:
-    """Return how many permits are given out together."""
+    """Return the number of permits in a slot."""
     return max(1, int(limit // _SLOTS))
 
 
 def share_at(window: Window, now: float) -> float:
-    """Return the share of the limit in use: after a slowdown it grows back steadily."""
+    """Return the share of the limit in use. After a slowdown it recovers steadily."""
     return min(1.0, window.share + max(0.0, now - window.changed_at) * _RECOVERY_PER_SECOND)
 
 
 def server_lag_at(window: Window, now: float) -> float:
     """
-    Return how long the platform may take to count what has arrived.
+    Return the server lag, in seconds.
 
-    It is long at first, and soon short where the platform never throttles; what was learnt is forgotten slowly.
+    It is long at first, and soon short if the platform never throttles. A learnt value decays slowly.
     """
     if not window.changed_at:
         return _LEAST_SERVER_LAG_SECONDS + _UNKNOWN_SERVER_LAG_SECONDS * math.exp2(-window.serial / _SLOTS_TO_TRUST)
-    halvings = max(0.0, now - window.changed_at) / _SERVER_LAG_HALVES_IN_SECONDS
+    halvings = max(0.0, now - window.changed_at) / _SERVER_LAG_HALF_LIFE_SECONDS
     return _LEAST_SERVER_LAG_SECONDS + (window.server_lag - _LEAST_SERVER_LAG_SECONDS) * math.exp2(-halvings)
 
 
 def local_lag_at(window: Window, now: float) -> float:
-    """Return how long what is on its way may be held up by a busy machine: that it was is forgotten soon."""
-    return window.local_lag * math.exp2(-max(0.0, now - window.local_lag_seen_at) / _LOCAL_LAG_HALVES_IN_SECONDS)
+    """Return the local lag, in seconds. It decays quickly."""
+    return window.local_lag * math.exp2(-max(0.0, now - window.local_lag_seen_at) / _LOCAL_LAG_HALF_LIFE_SECONDS)
 
 
 def next_start(window: Window, limit: float, now: float) -> float:
-    """Return when the next slot may start; not after `now` means at once."""
+    """Return the earliest start of the next slot; at or before `now` means immediately."""
     period = 1.0 / share_at(window, now)
     size = permits_per_slot(limit)
     if limit < 1:
         period /= limit
     start = window.closed_until
     if window.slots:
-        start = max(start, window.slots[-1].sent_at + period * _EVENNESS * size / max(1.0, limit))
-    # Permits are counted, not slots: a process with another limit gives out slots of another size.
+        start = max(start, window.slots[-1].sent_at + period * _PACE * size / max(1.0, limit))
+    # Count permits, not slots: the slots of a process with another limit have another size.
     oldest = _newest_slots(window.slots, max(1.0, limit) - size)[1]
     if oldest is not None:
         start = max(start, _seen_by(window, oldest, now) + period)
@@ -146,7 +154,7 @@ def next_start(window: Window, limit: float, now: float) -> float:
 
 
 def _newest_slots(slots: tuple[Slot, ...], permits: float) -> tuple[int, Slot | None]:
-    """Return how many of the newest slots hold no more than this many permits, and the slot before them if any."""
+    """Return the number of newest slots with at most this many permits, and the slot before them if any."""
     total = 0
     for count, slot in enumerate(reversed(slots)):
         total += slot.permits
@@ -156,22 +164,22 @@ def _newest_slots(slots: tuple[Slot, ...], permits: float) -> tuple[int, Slot | 
 
 
 def _seen_by(window: Window, slot: Slot, now: float) -> float:
-    """Return the time, less the shortest trip, by which the platform has surely counted the slot."""
+    """Return the time by which the platform has certainly counted the slot, less the least round trip."""
     if slot.answered_at is None:
         longest = max(window.route.longest_wait, UNKNOWN_WAIT_SECONDS)
-        latest = slot.sent_at + PERMIT_SECONDS + longest - quickest(window.route)
+        counted_by = slot.sent_at + PERMIT_SECONDS + longest - least_round_trip(window.route)
     else:
-        # An answer that took very long was slow at the platform: once it had left, the request was there before.
+        # A very slow answer was slow at the platform, so its request arrived long before.
         left_by = slot.sent_at + PERMIT_SECONDS if slot.left_at is None else slot.left_at
-        latest = min(slot.answered_at, left_by + LONGEST_WAIT_SECONDS) - quickest(window.route)
-        longer = path_jitter(window.route)
-        if slot.was_prompt and slot.left_at is not None and longer is not None:
-            latest = min(latest, slot.left_at + longer + server_lag_at(window, now) + local_lag_at(window, now))
-    return max(slot.sent_at, slot.left_at or 0.0, latest)
+        counted_by = min(slot.answered_at, left_by + LONGEST_WAIT_SECONDS) - least_round_trip(window.route)
+        jitter = path_jitter(window.route)
+        if slot.was_prompt and slot.left_at is not None and jitter is not None:
+            counted_by = min(counted_by, slot.left_at + jitter + server_lag_at(window, now) + local_lag_at(window, now))
+    return max(slot.sent_at, slot.left_at or 0.0, counted_by)
 
 
-def started(window: Window, limit: float, now: float) -> tuple[Window, Slot]:
-    """Give out the next slot, now."""
+def start_slot(window: Window, limit: float, now: float) -> tuple[Window, Slot]:
+    """Start the next slot now."""
     slot = Slot(window.serial + 1, permits_per_slot(limit), now)
     most = max(limit, window.limit)
     slots = (*window.slots, slot)
@@ -179,39 +187,40 @@ def started(window: Window, limit: float, now: float) -> tuple[Window, Slot]:
     return replace(window, slots=slots[-kept:], serial=slot.serial, limit=most), slot
 
 
-def answered(
+def record_answer(
     window: Window, serial: int, at: float, *, longest: float, round_trips: Iterable[RoundTrip], waits: Sequence[float]
 ) -> Window:
     """
-    Take in that a slot's last answer came, after the longest wait of the slot, and how its requests travelled.
+    Record the last answer of a slot, and the round trips of its requests.
 
-    `waits` is how long each answer took from when its request had left, as far as that is known.
+    `longest` is the longest wait of the slot. `waits` are the times from the departure of each request to its answer,
+    if known. All in seconds.
     """
-    round_trips, route = tuple(round_trips), waited(window.route, longest)
+    round_trips, route = tuple(round_trips), with_longest_wait(window.route, longest)
     for round_trip in round_trips:
-        route = travelled(route, round_trip)
+        route = with_round_trip(route, round_trip)
     left = [round_trip.left_at for round_trip in round_trips if round_trip.left_at is not None]
     left_at = max(left) if left and len(left) == len(round_trips) else None
-    was_prompt = left_at is not None and is_not_slow(route, max(waits))
+    was_prompt = left_at is not None and not is_slow_answer(route, max(waits))
     slots = tuple(
         replace(slot, answered_at=at, left_at=left_at, was_prompt=was_prompt) if slot.serial == serial else slot
         for slot in window.slots
     )
-    return replace(window, slots=slots, route=took(route, waits))
+    return replace(window, slots=slots, route=with_waits(route, waits))
 
 
-def delayed_locally(window: Window, now: float, seconds: float) -> Window:
-    """Take in that a thread of this machine was held up for so long."""
+def record_local_lag(window: Window, now: float, seconds: float) -> Window:
+    """Record how late a thread of this machine woke, in seconds."""
     if seconds <= local_lag_at(window, now):
         return window
     return replace(window, local_lag=min(_LONGEST_LOCAL_LAG_SECONDS, seconds), local_lag_seen_at=now)
 
 
-def slowed(window: Window, now: float, wait: float | None) -> Window:
+def slow_down(window: Window, now: float, wait: float | None) -> Window:
     """
-    Take in a throttled answer: half the rate, twice the hold, and nothing before what the platform asked to wait.
+    Record a throttled answer: halve the rate, double the server lag, and close the quota for `wait` seconds.
 
-    Several answers to requests that were under way at once are one sign, not several.
+    Several throttled answers to requests in flight together count once.
     """
     closed_until = max(window.closed_until, now + (wait or 0.0))
     period = 1.0 / share_at(window, now)
@@ -219,7 +228,7 @@ def slowed(window: Window, now: float, wait: float | None) -> Window:
         return replace(window, closed_until=closed_until)
     return replace(
         window,
-        share=max(_SLOWEST, share_at(window, now) / 2),
+        share=max(_LEAST_SHARE, share_at(window, now) / 2),
         server_lag=min(_MOST_SERVER_LAG_SECONDS, server_lag_at(window, now) * 2),
         changed_at=now,
         closed_until=closed_until,
@@ -227,47 +236,49 @@ def slowed(window: Window, now: float, wait: float | None) -> Window:
 
 
 def after_restart(now: float) -> Window:
-    """Return the window to go on with when what happened up to now can't be told: one that waits it out."""
+    """Return a window that waits until all requests of an unknown past were counted."""
     return Window(closed_until=now + 1.0 + UNKNOWN_WAIT_SECONDS)
 
 
 def encode(window: Window, boot: str) -> bytes:
-    """Return the window as bytes; `boot` tells which start of the machine its times belong to."""
+    """Return the window as bytes. `boot` names the boot of the machine to which its times belong."""
     slots = [(s.serial, s.permits, s.sent_at, s.answered_at, s.left_at, s.was_prompt) for s in window.slots]
-    rest = (window.serial, window.limit, window.share, window.changed_at, window.closed_until)
-    learnt = (window.server_lag, window.local_lag, window.local_lag_seen_at)
+    values = (window.serial, window.limit, window.share, window.changed_at, window.closed_until)
+    lags = (window.server_lag, window.local_lag, window.local_lag_seen_at)
     route = window.route
     measured = (
         route.shortest_round_trip,
         route.longest_wait,
         route.handshakes,
         route.slowest_handshake,
-        route.usual_wait,
+        route.wait_p95,
     )
-    return orjson.dumps([_FORM, boot, slots, (*rest, *learnt), measured])
+    return orjson.dumps([_FORMAT, boot, slots, (*values, *lags), measured])
 
 
 def decode(state: bytes | None, boot: str, now: float) -> Window:
     """
-    Return what `encode` made; a fresh window where there is none.
+    Return the window of `encode`'s bytes; a new window for None.
 
-    It is a cautious one where the state is of another start of the machine, or was written in another form. `now` was
-    read after the state, or while nobody else could write it: a state that was noted later than that is of another
-    start, also where `boot` can't tell. Raises ValueError where it is damaged.
+    The result is `after_restart` if the state is from another boot of the machine, or has another format. `now` must be
+    read after the state, or under the state's lock: a state with later times is from another boot, even if `boot` does
+    not show it.
+
+    Raises ValueError for damaged bytes.
     """
     if state is None:
         return Window()
     try:
-        form, kept_boot, *parts = orjson.loads(state)
-        if (form, kept_boot) != (_FORM, boot):
+        format_version, stored_boot, *parts = orjson.loads(state)
+        if (format_version, stored_boot) != (_FORMAT, boot):
             return after_restart(now)
-        slots, rest, measured = parts
-        window = Window(tuple(Slot(*slot) for slot in slots), *(*rest, Route(*measured)))
-        return after_restart(now) if _last_noted_at(window) > now + _ASTRAY_SECONDS else window
+        slots, values, measured = parts
+        window = Window(tuple(Slot(*slot) for slot in slots), *(*values, Route(*measured)))
+        return after_restart(now) if _newest_time(window) > now + _CLOCK_TOLERANCE_SECONDS else window
     except (TypeError, ValueError) as exc:
         raise ValueError("the state of the quota is damaged") from exc
 
 
-def _last_noted_at(window: Window) -> float:
-    """Return the latest of the times that were the present when they were noted; a quota may be closed for longer."""
+def _newest_time(window: Window) -> float:
+    """Return the latest past time in the state. `closed_until` is excluded, since it may be in the future."""
     return max(window.changed_at, window.local_lag_seen_at, *(slot.sent_at for slot in window.slots))

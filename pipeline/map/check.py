@@ -1,10 +1,10 @@
-"""Whether what a job says of its rows can be, before any file is read."""
+"""The check of a job's mapping rules, before any file is read."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pipeline.map.bind import RowMapper, bind
-from pipeline.map.columns.wiring import wire
+from pipeline.map.columns.field_sources import find_sources
 from pipeline.map.faults import MISSING
 from pipeline.map.fields import API_OF_EXPORT, Kind, field_of
 from pipeline.map.rules import UNITS, MappingRules
@@ -15,10 +15,9 @@ from pipeline.tables.text_columns import is_blank
 
 def check_rules(rules: MappingRules) -> list[str]:
     """
-    Return what can't be, whatever the file: a sentence each.
+    Return the faults of the rules, one sentence each.
 
-    Columns, units, constants, values and defaults are of fields that the export has; the config is refused where they
-    are not.
+    The settings have already checked that all named fields exist in the export.
     """
     return list(_contradictions(rules)) or [*_bad_constants(rules), *_bad_texts(rules)]
 
@@ -47,29 +46,29 @@ def _contradictions(rules: MappingRules) -> Iterator[str]:
 def _unit_faults(export: Export, name: str, unit: str) -> Iterator[str]:
     field = field_of(export, name)
     if field and field.kind is not Kind.AMOUNT:
-        yield f"units: {name} is no amount"
+        yield f"units: {name} is not an amount"
     if unit not in UNITS:
-        yield f'units: {name} is in "{unit}", which is none of {", ".join(UNITS)}'
+        yield f'units: {name} has the unit "{unit}"; write {" or ".join(UNITS)}'
 
 
 def _format_faults(export: Export, name: str, forms: Sequence[str]) -> Iterator[str]:
     field = field_of(export, name)
     if field and field.kind not in (Kind.TIME, Kind.INSTANT):
-        yield f"formats: {name} is no time"
+        yield f"formats: {name} is not a time"
     for form in forms:
         if fault := form_fault(form):
             yield f'formats: {name} "{form}" {fault}'
 
 
 def _bad_constants(rules: MappingRules) -> Iterator[str]:
-    """Map a row that holds nothing but the constants; what is missing then is for the columns to say."""
+    """Yield the faults of a row of constants only, except missing fields, which the columns may fill."""
     mapped = bind(replace(rules, columns={}, defaults={}), ())(Row(1, ()))
     if isinstance(mapped, Invalid):
         yield from (f"constants: {fault.message}" for fault in mapped.faults if fault.code != MISSING)
 
 
 def _bad_texts(rules: MappingRules) -> Iterator[str]:
-    """Read each default and each meaning of a word by itself."""
+    """Yield the faults of each default, and of each meaning of a word, by itself."""
     for name, text in rules.defaults.items():
         yield from (f"defaults: {fault}" for fault in _faults_of(rules, name, text))
     for name, words in rules.values.items():
@@ -81,4 +80,4 @@ def _faults_of(rules: MappingRules, name: str, text: str) -> list[str]:
     if not text.strip():
         return []
     alone = replace(rules, columns={}, constants={}, values={}, defaults={name: text}, filter={})
-    return [fault.message for fault in RowMapper(alone, wire(alone, ())).faults_of(name, text.strip())]
+    return [fault.message for fault in RowMapper(alone, find_sources(alone, ())).faults_of(name, text.strip())]

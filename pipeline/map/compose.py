@@ -17,14 +17,14 @@ _CARD = ("brand_id", "card_id", "openid", "user_card_code")
 _BALANCE = (*_CARD, "point_balance")
 
 SALT = "#salt"
-"""The name under which the rules' salt is found among the fields of points: no field of an export has it."""
+"""The name of the rules' salt among the fields of a points row. No field of an export has this name."""
 
 DECIDING = frozenset({"brand_id", "times"})
-"""The fields whose values shape the rest: a made number begins with its brand, and a task is done n times."""
+"""Fields whose values change the rest: a derived number begins with the brand id, and `times` multiplies payloads."""
 
 
 def order_body(fields: Fields) -> Body:
-    """Return the body that adds, or takes back, an amount; with AMOUNT_TASK a task as well."""
+    """Return the body that adds or refunds an amount; with AMOUNT_TASK a task as well."""
     body = _report(fields)
     body["amount_type_data"] = amounts = {"name": fields["amount_name"]}
     if "trade_amount" in fields:
@@ -39,7 +39,7 @@ def order_body(fields: Fields) -> Body:
 
 
 def task_body(fields: Fields) -> Body:
-    """Return the body that counts, or takes back, one task."""
+    """Return the body that counts or refunds one task."""
     body = _report(fields)
     body["cumulate_data_type"] = "TASK"
     body["task_type_data"] = {"name": fields["task_name"]}
@@ -47,14 +47,14 @@ def task_body(fields: Fields) -> Body:
 
 
 def points_body(fields: Fields) -> Body:
-    """Return the body that sets a card's balance, under the row's own number or one made from the row."""
+    """Return the body that sets a card's balance, under the row's own request number or a derived one."""
     body = {name: fields[name] for name in _BALANCE}
     body["out_request_no"] = fields.get("out_request_no") or _derived_number(fields)
     return body
 
 
 def state_body(fields: Fields) -> Body:
-    """Return the body that tells the state of a business object: all fields as they are, but for when it changed."""
+    """Return the body that sets the state of a business object: all fields except `updated_at`."""
     return {name: value for name, value in fields.items() if name != "updated_at"}
 
 
@@ -67,19 +67,19 @@ COMPOSE: Mapping[Export, Callable[[Fields], Body]] = {
 
 
 def _report(fields: Fields) -> Body:
-    """Return what every cumulation report holds."""
+    """Return the part that all cumulation bodies share."""
     body = {name: value for name, value in fields.items() if name in _REPORT}
     body["request_from"] = "ExternalMerchantSource"  # a fixed text of the platform
     return body
 
 
 def number_parts(fields: Fields) -> tuple[str, ...]:
-    """Return what a made request number is the digest of: all that a row of points may say, and a salt if any."""
+    """Return the texts that a derived request number is hashed from: the row's values, and the salt if any."""
     salt = (fields[SALT],) if fields.get(SALT) else ()
     return (*(fields[name] for name in _CARD), str(fields["point_balance"]), fields.get("updated_at", ""), *salt)
 
 
 def _derived_number(fields: Fields) -> str:
-    """Return a request number that the same row always gives, in the characters that WeChat Pay takes."""
+    """Return the request number derived from a row, always the same, in characters that WeChat Pay allows."""
     brand = "".join(c for c in fields["brand_id"] if c.isascii() and (c.isalnum() or c in "-_"))
     return f"{brand}-{digest(*number_parts(fields)).hex()}"

@@ -1,11 +1,11 @@
-"""What stands for the content of a row, so that it is known when another export has it again."""
+"""Digests of a row's content, by which the same row is found in another export."""
 
 from collections.abc import Mapping, Sequence
 
 import orjson
 
 from pipeline.map.bind import RowMapper
-from pipeline.map.columns.wiring import wire
+from pipeline.map.columns.field_sources import find_sources
 from pipeline.map.rules import MappingRules
 from pipeline.model import Invalid, Row, digest
 from pipeline.tables.mapped_chunk import key_of_row
@@ -13,30 +13,30 @@ from pipeline.tables.mapped_chunk import key_of_row
 
 class RowContents:
     """
-    Digests of what the rows of one file say in the columns that a field uses.
+    Digests of the rows of one file, over the columns that feed a field.
 
-    One is of the texts as they stand: it outlasts a change of how they are read. The other is of the values that they
-    are read as: it outlasts a change of how they are written, as from CSV to Parquet.
+    A row has two digests. The first is of its texts, and stays the same if the mapping changes. The second is of its
+    values, and stays the same if the texts change form, as from CSV to Parquet.
     """
 
     def __init__(self, rules: MappingRules, columns: Sequence[str]) -> None:
-        self._wiring = wire(rules, columns)
-        self._rows = RowMapper(rules, self._wiring)
+        self._sources = find_sources(rules, columns)
+        self._rows = RowMapper(rules, self._sources)
 
     def of(self, cells: Sequence[str | None]) -> tuple[bytes, ...]:
-        """Return the digests of a row's content; none where it says nothing by which it could be known."""
-        said = {name: cell for name, column in self._wiring.places if column < len(cells) and (cell := cells[column])}
+        """Return the digests of a row; none for a row without any text."""
+        said = {name: cell for name, column in self._sources.places if column < len(cells) and (cell := cells[column])}
         texts = {name: text for name, cell in said.items() if (text := cell.strip())}
         if not texts:
             return ()
-        values = {name: text for name, cell in said.items() if (text := self._wiring.text_of(name, cell))}
-        return digest("texts", _plain(texts)), digest("values", _plain(self._rows.read(values)))
+        values = {name: text for name, cell in said.items() if (text := self._sources.text_of(name, cell))}
+        return digest("texts", _canonical_json(texts)), digest("values", _canonical_json(self._rows.read(values)))
 
     def key_of(self, cells: tuple[str | None, ...]) -> str | None:
-        """Return the request key of a row, where it can be told."""
+        """Return the request key of a row; None without a valid one."""
         mapped = self._rows.map_wanted(Row(1, cells))
         return mapped.request_key if isinstance(mapped, Invalid) else key_of_row(mapped)
 
 
-def _plain(values: Mapping[str, object]) -> bytes:
+def _canonical_json(values: Mapping[str, object]) -> bytes:
     return orjson.dumps(values, option=orjson.OPT_SORT_KEYS, default=str)

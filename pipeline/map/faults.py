@@ -1,4 +1,4 @@
-"""What is wrong with a row, said without showing what it holds."""
+"""Faults of a row, described without the row's values."""
 
 from dataclasses import dataclass
 
@@ -15,9 +15,9 @@ Path = tuple[str | int, ...]
 
 class Unreadable(ValueError):
     """
-    A text is not what its field holds.
+    A text is not valid for its field.
 
-    `words` say what it is not, and never what it is; `rule` is the short name of the rule that it breaks.
+    `words` say which rule it breaks, without the text itself; `rule` is the rule's short name.
     """
 
     def __init__(self, words: str, rule: str, code: str = INVALID) -> None:
@@ -30,9 +30,9 @@ class Unreadable(ValueError):
 @dataclass(frozen=True, slots=True)
 class Breach:
     """
-    One broken rule: where, in words of ours, since those of a validator hold the value, and by its short name.
+    One broken rule: its code, the path to the faulty value, our words for it, and its short name.
 
-    `path` leads to the value at fault; it is empty where a rule between fields is broken.
+    The validator's own message is not used, because it shows the value. `path` is empty for a rule between fields.
     """
 
     code: str

@@ -1,4 +1,4 @@
-"""The fields of each export, as schemas/exports/ describes them."""
+"""The fields of each export, read from schemas/exports/."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ API_OF_EXPORT: Mapping[Export, Api] = {
 
 class Kind(StrEnum):
     """
-    How the text of a cell is read: the schemas' `x-kind`.
+    How the text of a cell is read; the schemas' `x-kind`.
 
-    An id is also a key, a code or a fixed word; a part of biz_data may be anything.
+    ID covers ids, keys, codes and enum words. PART is a part of biz_data, which may be any text.
     """
 
     TEXT = "text"
@@ -46,9 +46,11 @@ class Field:
     """
     One field of an export.
 
-    `default` is the text it has where the row says nothing, and `default_where` the one it has where another field
-    is there. A constant counts only where the field `companion` is there. `words` are the texts of a boolean. A field
-    that `is_word` holds one word of a list. The value of a private field is never shown.
+    - `default`: the text if the row has none. `default_where`: pairs of another field and a text; the text is the
+      default if that field has a value.
+    - `companion`: a constant or default of the field counts only if this other field has a value.
+    - `words`: the texts of a boolean. `is_word`: the field is an enum.
+    - `is_private`: the value is never shown.
     """
 
     name: str
@@ -62,12 +64,12 @@ class Field:
 
 
 def is_bare(described: Field | None) -> bool:
-    """Tell whether what is around a value is no part of it, beside white space: so for all but names and JSON."""
+    """Return whether text prefixes and invisible characters around a value are removed: for all but names and JSON."""
     return described is not None and described.kind not in _AS_WRITTEN
 
 
 def export_schema(export: Export) -> dict[str, Any]:
-    """Return the JSON Schema of an export's rows; the caller does not change it."""
+    """Return the JSON Schema of an export's rows; the caller must not change it."""
     return schema(f"exports/{export}.json")
 
 
@@ -79,7 +81,7 @@ def fields_of(export: Export) -> Mapping[str, Field]:
 
 
 def field_of(export: Export, name: str) -> Field | None:
-    """Return a field by its name, a part of biz_data among them; None where the export has none of that name."""
+    """Return a field by its name, which may be a part of biz_data; None if the export has no such field."""
     if export is Export.STATES and name.startswith(PART_OF_BIZ_DATA) and name != PART_OF_BIZ_DATA:
         return Field(name, Kind.PART)
     return fields_of(export).get(name)
@@ -87,7 +89,7 @@ def field_of(export: Export, name: str) -> Field | None:
 
 @cache
 def required_fields(export: Export) -> tuple[tuple[str, ...], ...]:
-    """Return what every row needs, each as the fields of which one has to be there."""
+    """Return the requirements of every row; each is a tuple of fields of which one must have a value."""
     document = export_schema(export)
     choices = (rule["oneOf"] for rule in document.get("allOf", ()) if "oneOf" in rule)
     either = (tuple(option["required"][0] for option in choice) for choice in choices)

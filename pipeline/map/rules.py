@@ -1,4 +1,4 @@
-"""What a job says of how its rows become payloads, and whether that can be."""
+"""The mapping rules of a job."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,18 +16,19 @@ class MappingRules:
     """
     How the rows of one job become payloads.
 
-    `columns` names the export's column for a field, where it does not bear the field's own name; `units` says in
-    what an amount is written; `constants` are texts, as if a column held them in every row, and win over a column
-    that merely bears the field's name. Times without an offset are in `timezone`. `charset` is what the request
-    will be encoded in: a text that it can't carry is a fault. `salt` goes into each request number that is made from
-    a row of points: the same row gives another number under another one.
-
-    `formats` are the forms of a field's times beside the built-in ones; `null_values` the words for `no value`. Ids
-    that look rounded are refused unless `sends_suspicious_ids`. `now` is the moment of mapping, None where it does
-    not matter.
-
-    `values` are the meanings of words, by field and word; `defaults` the texts of fields whose cells are empty;
-    `filter` the texts that a wanted row has, by column.
+    - `columns`: the export's column of a field, if it does not have the field's own name.
+    - `units`: the unit of an amount, `yuan` or `fen`.
+    - `constants`: texts of every row. A constant replaces a column that only has the field's name.
+    - `timezone`: the zone of times without an offset.
+    - `charset`: the encoding of the request. A text that it can't encode is a fault.
+    - `formats`: forms of a field's times, beside the built-in ones.
+    - `null_values`: texts that mean no value.
+    - `sends_suspicious_ids`: send ids that look rounded instead of refusing them.
+    - `now`: the moment of mapping, which limits times; None for no limit.
+    - `values`: meanings of words, by field and word.
+    - `defaults`: texts of fields with empty cells.
+    - `filter`: the texts of wanted rows, by column.
+    - `salt`: part of each derived request number, so that a new salt gives new numbers.
     """
 
     export: Export

@@ -1,4 +1,4 @@
-"""From a body to the payloads that go out: bytes, keys and lanes."""
+"""From a body to its payloads: bytes, request keys and lanes."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,27 +22,27 @@ def encode(body: Body) -> bytes:
 
 
 def rekey(body: bytes, api: Api, new_key: str) -> bytes:
-    """Return an encoded body under another request key, and otherwise as it was."""
+    """Return an encoded body with another request key."""
     return encode(_decoded(body) | {KEY_OF_API[api]: new_key})
 
 
 def retarget(body: bytes, new_pay_out_biz_no: str) -> bytes:
-    """Return the encoded body of a refund that takes back another payment, and otherwise as it was."""
+    """Return the encoded body of a refund for another payment."""
     return encode(_decoded(body) | {"pay_out_biz_no": new_pay_out_biz_no})
 
 
 def report_lane(fields: Fields) -> tuple[str, ...]:
-    """Return what makes the lane of a cumulation report: reports of one agreement and user go in order."""
+    """Return the parts of a cumulation's lane: deliveries of one agreement and user go in order."""
     return ("cumulation", fields["agreement_no"], _user(fields))
 
 
 def state_lane(fields: Fields) -> tuple[str, ...]:
-    """Return what makes the lane of a state: states of one user's object go in order."""
+    """Return the parts of a state's lane: states of one user and principal go in order."""
     return ("states", _user(fields), fields["out_principal_id"])
 
 
 def card_lane(fields: Fields) -> tuple[str, ...]:
-    """Return what makes the lane of a balance, and names its card."""
+    """Return the parts of a balance's lane, which identify its card."""
     return ("points", fields["brand_id"], fields["card_id"], fields["user_card_code"])
 
 
@@ -51,11 +51,11 @@ LANE: Mapping[Api, Callable[[Fields], tuple[str, ...]]] = {
     Api.STATE: state_lane,
     Api.POINTS: card_lane,
 }
-"""The parts that a lane is the digest of."""
+"""The function that returns the parts of a lane, by API. The lane is their digest."""
 
 
 def seal_report(fields: Fields, body: Body) -> tuple[Payload, ...]:
-    """Return the payload of a cumulation report; n of them for a task that was done n times."""
+    """Return the payload of a cumulation; n payloads for a task that was done n times."""
     lane = digest(*report_lane(fields))
     times = fields.get("times", 1)
     if times == 1:
@@ -115,12 +115,12 @@ def _report(body: Body, lane: bytes) -> Payload:
         body=encode(body),
         lane=lane,
         refund_of=body.get("pay_out_biz_no"),
-        agreement=f"{'user_id' if 'user_id' in body else 'open_id'} {body['agreement_no']}",
+        agreement=body["agreement_no"] if "user_id" in body else f"open_id {body['agreement_no']}",
     )
 
 
 def _numbered(body: Body, number: int) -> Body:
-    """Return a body under a numbered key; a refund then takes back the report of the same number."""
+    """Return a body with a numbered key; a refund then refers to the payment of the same number."""
     keys = {name: f"{body[name]}-{number}" for name in ("out_biz_no", "pay_out_biz_no") if name in body}
     return body | keys
 

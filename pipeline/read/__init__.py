@@ -1,4 +1,18 @@
-"""From exports to numbered rows of text: CSV, JSON lines, Parquet and workbooks, here or in a store."""
+"""
+Read exports into numbered rows of text: CSV, JSON lines, Parquet and workbooks, local or in a store.
+
+Read in this order:
+
+1. `find/`: the files that a job's inputs mean.
+2. `files/`: one file as stored: its content, decompression, hash and fingerprint.
+3. `source`, `open_source`: the interface of an open input, and the choice of its reader.
+4. `csv/`, `json_lines/`, `parquet/`, `workbook/`: one reader each. `text/` decodes for the first two.
+5. `filled_rows`, `fixed_rows`: a source without blank rows, and the rows of a `rows_to_fix` file.
+6. `ports`: `ColumnUse`, the one question that a reader asks about the job.
+
+It imports `tables`, `model`, `errors`, `redact`, and `report.files` for the format of `rows_to_fix`. It knows nothing
+of fields, payloads or the ledger.
+"""
 
 from pipeline.read.files.source_file import SourceFile, sha256_of, verify_unchanged
 from pipeline.read.find.inputs import FoundInputs, find, find_inputs

@@ -1,4 +1,4 @@
-"""The rows of an input that hold anything, numbered."""
+"""The rows of an input that are not blank, numbered."""
 
 from collections.abc import Iterator, Sequence
 from types import TracebackType
@@ -11,15 +11,16 @@ from pipeline.read.source import Source
 from pipeline.tables.chunk import Chunk
 from pipeline.tables.text_columns import Column, cells_of, first_letters, is_blank
 
-# No blank text begins with one of these, so that nearly all texts need no second look.
+# A text that begins within this range is not blank, so most texts need no further check.
 _FIRST_VISIBLE, _LAST_VISIBLE = 0x21, 0x7E
 
 
 class FilledRows:
     """
-    A source without its blank rows: each cell of the file is empty, or holds white space and invisible marks only.
+    A source without its blank rows; see `Source`.
 
-    Like a blank line, a blank row gets no number. The value of a hive partition fills no cell.
+    A row is blank if each cell of the file is empty, or holds only white space and invisible marks. It gets no number,
+    like a blank line. The value of a hive partition does not count.
     """
 
     def __init__(self, source: Source) -> None:
@@ -34,12 +35,12 @@ class FilledRows:
 
     @property
     def partitions(self) -> int:
-        """How many of the columns are hive partitions."""
+        """The number of columns that are hive partitions."""
         return self._source.partitions
 
     @property
     def encoding(self) -> str | None:
-        """The encoding of the text, as far as the file was read; None where the format has one of its own."""
+        """The encoding of the text, as far as it is known; None for formats with their own."""
         return self._source.encoding
 
     @property
@@ -49,7 +50,7 @@ class FilledRows:
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of the file, once it was read."""
+        """The SHA-256 of the file, once it was read to its end."""
         return self._source.sha256
 
     def __iter__(self) -> Iterator[Chunk]:
@@ -69,12 +70,12 @@ class FilledRows:
         self.close()
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self._source.close()
 
 
 def _blank_places(chunk: Chunk, texts: Sequence[Column]) -> list[int]:
-    """Return the places of the blank rows. A record that can't be read is not blank."""
+    """Return the places of the blank rows. A bad row is not blank."""
     places = np.arange(len(chunk))
     for column in texts:
         letters = first_letters(column)[places]

@@ -1,4 +1,4 @@
-"""Taking back rows_to_fix, the file of ours in which a person has fixed rows, whatever a spreadsheet made of it."""
+"""The rows of a `rows_to_fix` file, in which a person fixed rows of an earlier run."""
 
 import codecs
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.model import BadRow, CsvFormat, Fault
 from pipeline.read.source import Source
-from pipeline.read.text.decode import UNREAD
+from pipeline.read.text.decoder import UNREAD
 from pipeline.report.files.csv_lines import unguarded
 from pipeline.report.files.rows_to_fix import OWN_COLUMNS
 from pipeline.tables.chunk import Chunk
@@ -18,24 +18,22 @@ from pipeline.tables.row_mark import RowMark
 from pipeline.tables.text_columns import Column, column_of, listed, pc
 
 _MARK, *_FAULT = OWN_COLUMNS
-# A spreadsheet that saves the file puts what its country uses.
+# A spreadsheet saves the file with the delimiter of its locale.
 _DELIMITERS = ",;\t|"
 _GUARDED = r"^'+[=+\-@\t\r\n＝＋－＠]"
-_NOT_FIXED = Fault(
-    "not_decodable", f"a cell still holds {UNREAD}, which stands for what could not be read; fix the row"
-)
+_NOT_FIXED = Fault("not_decodable", f"a cell still holds {UNREAD} in place of text that could not be read; fix the row")
 
 
 def is_rows_to_fix(header: Sequence[str]) -> bool:
-    """Tell whether a header is one that the report has written; a person may have taken away what nobody needs."""
+    """Return whether a header is that of a `rows_to_fix` file, from which a person may have removed columns."""
     own = set(OWN_COLUMNS).intersection(header)
     return own.issuperset(_FAULT) or (_MARK in own and len(own) > 1)
 
 
 def format_of(head: bytes, form: CsvFormat) -> CsvFormat:
-    """Return how a file that begins like this is written: one of ours not as the job's exports are."""
+    """Return the CSV format of a file by its first bytes: its own for a `rows_to_fix` file, else the job's."""
     is_utf_16 = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    # Names of ours are ASCII, and stand alike in every other encoding.
+    # The names of our columns are ASCII, which has the same bytes in every other encoding.
     text = head.decode("utf-16", "replace") if is_utf_16 else head.removeprefix(codecs.BOM_UTF8).decode("latin-1")
     line = text.partition("\n")[0]
     for delimiter in _DELIMITERS:
@@ -46,10 +44,10 @@ def format_of(head: bytes, form: CsvFormat) -> CsvFormat:
 
 class FixedRows:
     """
-    The rows of an input of ours, as the export had them; see `Source`.
+    The rows of a `rows_to_fix` file with the columns of the export; see `Source`.
 
-    The report's own columns are taken away, and apostrophes against formulas. `marks` of a chunk say which rows they
-    stand for.
+    The report's own columns are removed, and apostrophes that guard against formulas. The `marks` of a chunk name the
+    rows that its rows fix.
     """
 
     def __init__(self, source: Source) -> None:
@@ -66,12 +64,12 @@ class FixedRows:
 
     @property
     def partitions(self) -> int:
-        """How many of the columns are hive partitions."""
+        """The number of columns that are hive partitions."""
         return self._source.partitions
 
     @property
     def encoding(self) -> str | None:
-        """The encoding of the text, as far as the file was read; None where the format has one of its own."""
+        """The encoding of the text, as far as it is known; None for formats with their own."""
         return self._source.encoding
 
     @property
@@ -81,16 +79,16 @@ class FixedRows:
 
     @property
     def rows(self) -> int:
-        """How many rows were read so far."""
+        """The number of rows read so far."""
         return self._source.rows
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 over the file's bytes as stored, in hex; empty before the end was read."""
+        """The SHA-256 of the stored bytes, in hex; empty until the end was read."""
         return self._source.sha256
 
     def __iter__(self) -> Iterator[Chunk]:
-        return map(self._taken_back, self._source)
+        return map(self._restored, self._source)
 
     def __enter__(self) -> Self:
         return self
@@ -101,22 +99,22 @@ class FixedRows:
         self.close()
 
     def close(self) -> None:
-        """Give the file back; more than once does no harm."""
+        """Close the file; a second call does nothing."""
         self._source.close()
 
-    def _taken_back(self, chunk: Chunk) -> Chunk:
+    def _restored(self, chunk: Chunk) -> Chunk:
         texts = tuple(_without_guards(chunk.texts[at]) for at in self._kept)
         bad = {at: self._bad_row(row) for at, row in chunk.bad.items()}
         marks: list[str | None] = [None] * len(chunk) if self._mark is None else listed(chunk.texts[self._mark])
         for at, row in chunk.bad.items():
-            # Its cells may stand in wrong columns, and several in one.
+            # The cells of a bad row may be in wrong columns, or several in one column.
             mark = RowMark.find("\n".join(filter(None, row.cells)))
             marks[at] = str(mark) if mark else None
         taken = Chunk(self._columns, chunk.first, texts, bad, chunk.file_lines, column_of(marks))
         return replace(taken, bad=bad | _not_fixed(taken))
 
     def _bad_row(self, row: BadRow) -> BadRow:
-        """Return a bad row without our columns. What could not be read of it is marked, wherever the mark stood."""
+        """Return a bad row without the report's columns. If one of these holds U+FFFD, the last cell gets it."""
         if len(row.cells) < len(self._kept) + len(self._dropped):
             return replace(row, cells=())
         kept = [cell and unguarded(cell) for cell in (row.cells[at] for at in self._kept)]
@@ -135,7 +133,7 @@ def _without_guards(column: Column) -> Column:
 
 
 def _not_fixed(chunk: Chunk) -> dict[int, BadRow]:
-    """Return the rows that still hold what could not be read: nobody can have meant that."""
+    """Return as bad rows those that still hold U+FFFD, which no real value contains."""
     is_unread = pa.array([False] * len(chunk))
     for column in chunk.texts:
         is_unread = pc.or_(is_unread, pc.match_substring(column, UNREAD).fill_null(fill_value=False))

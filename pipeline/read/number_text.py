@@ -1,17 +1,17 @@
-"""Binary floating-point numbers as text that hides no lost digit."""
+"""Floats as text that shows when digits may be lost."""
 
 from decimal import Decimal
 
-# A float tells all whole numbers of 15 digits apart; a spreadsheet keeps no more.
+# A float represents all whole numbers of up to 15 digits; a spreadsheet keeps no more digits.
 MOST_WHOLE = 10**15
 
 
 def number_text(shortest: str, most_whole: int = MOST_WHOLE) -> str:
     """
-    Return a number, given in the fewest digits that mean it, as text.
+    Return a number, given as its shortest decimal text, as text.
 
-    A whole number has no `.0`. One of `most_whole` or more may have lost digits, and is written as `2.02354E+19`, which
-    no id is. Any other number has no exponent.
+    A whole number has no `.0`. A whole number of `most_whole` or more may have lost digits: it becomes scientific, such
+    as `2.02354E+19`, which is no valid id. All other numbers have no exponent.
     """
     number = Decimal(shortest)
     if not number.is_finite():

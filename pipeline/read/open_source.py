@@ -1,11 +1,11 @@
-"""Opening an input as what its bytes say it is."""
+"""The reader of an input, chosen by its content."""
 
 from pipeline.errors import SettingsError
 from pipeline.model import CsvFormat, Int96
 from pipeline.read.csv.source import CsvSource
 from pipeline.read.files.bounds import Bounds
 from pipeline.read.files.content import content_of_file
-from pipeline.read.files.promise import Kind
+from pipeline.read.files.name_hint import Kind
 from pipeline.read.files.source_file import SourceFile
 from pipeline.read.filled_rows import FilledRows
 from pipeline.read.fixed_rows import FixedRows, is_rows_to_fix
@@ -13,7 +13,7 @@ from pipeline.read.json_lines.source import JsonLinesSource
 from pipeline.read.parquet.source import ParquetSource
 from pipeline.read.ports import ColumnUse, EveryColumn
 from pipeline.read.source import Source
-from pipeline.read.text.decode import AUTO, known_encoding
+from pipeline.read.text.decoder import AUTO, known_encoding
 from pipeline.read.workbook.source import WorkbookSource
 
 _NOT_IN_LINES = frozenset("\r\n\0")
@@ -34,11 +34,10 @@ def open_source(
     bounds: Bounds = _DEFAULT_BOUNDS,
 ) -> Source:
     """
-    Open an input and read its header; whoever opens it closes it, or reads it to its end.
+    Open an input and read its header. The caller closes it, or reads it to its end.
 
-    `uses` is what the job does with columns. A file of rows to fix gives its rows as the export had them, and says
-    which rows they stand for. Raises `SourceError` where the file is damaged, not what its name says, or has no usable
-    header, and `SettingsError` where the CSV format is impossible.
+    `uses` says which columns the job uses. A `rows_to_fix` file is read as `FixedRows`. Raises `SourceError` if the
+    file is damaged, not what its name says or without a usable header; `SettingsError` if the CSV format is impossible.
     """
     check_format(csv)
     source = FilledRows(_source(file, csv, sheet=sheet, int96=int96, uses=uses, chunk_rows=chunk_rows, bounds=bounds))
@@ -68,7 +67,7 @@ def _source(
 
 
 def check_format(csv: CsvFormat) -> None:
-    """Raise `SettingsError` with everything that is impossible in a CSV format."""
+    """Raise `SettingsError` with all faults of a CSV format."""
     faults: list[str] = []
     try:
         known_encoding(csv.encoding)

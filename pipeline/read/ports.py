@@ -1,4 +1,4 @@
-"""What reading asks of whoever goes on with the rows."""
+"""The interface that readers need from the mapping of rows."""
 
 from collections.abc import Collection, Sequence
 from typing import Protocol
@@ -6,27 +6,27 @@ from typing import Protocol
 
 class ColumnUse(Protocol):
     """
-    What a job does with the columns of a file.
+    The columns of a file that a job uses.
 
-    Its answers tell a header from a line above it, and text that matters from text that nobody sends.
+    Readers use it to find the header among the first lines, and to ignore doubtful text in unused columns.
     """
 
     def used(self, columns: Sequence[str]) -> Collection[int]:
-        """Return the positions of the columns whose text goes into a payload or decides about a row."""
+        """Return the positions of the columns that feed a payload or the job's filter."""
         ...
 
     def are_complete(self, columns: Sequence[str]) -> bool:
-        """Tell whether every column is there that the job needs."""
+        """Return whether the columns include all that the job needs."""
         ...
 
 
 class EveryColumn:
-    """The use of columns where no job is known: any header will do, and all text matters."""
+    """The use of columns without a job: every header is complete, and every column is used."""
 
     def used(self, columns: Sequence[str]) -> Collection[int]:
         """Return all positions."""
         return range(len(columns))
 
     def are_complete(self, columns: Sequence[str]) -> bool:  # noqa: ARG002 - the port's signature
-        """Tell that nothing is missing."""
+        """Return True."""
         return True

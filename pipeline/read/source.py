@@ -1,4 +1,4 @@
-"""What reading an input gives, whatever its format."""
+"""The interface of an open input of any format."""
 
 from collections.abc import Iterator
 from types import TracebackType
@@ -9,43 +9,42 @@ from pipeline.tables.chunk import Chunk
 
 class Source(Protocol):
     """
-    An open input, to be read once from its start to its end; a context that closes it, as reading to the end does.
+    An open input, to be read once. The end of reading closes it, and so does leaving its context.
 
-    A row has one cell for each column. So has a bad row, unless nothing could be made of it (no cells at all). What
-    could not be read of it is U+FFFD: bytes without a letter, a cell that is missing, and the end of a last cell that
-    took in those for which there is no column.
+    A row has one cell for each column. A bad row has as many, or none at all if nothing could be read. U+FFFD in its
+    cells marks undecodable bytes, a missing cell, and the end of a last cell that also holds surplus cells.
 
-    Reading raises `SourceError` where the file is damaged, or was changed since it was found.
+    Reading raises `SourceError` if the file is damaged, or was changed since it was found.
     """
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the columns: those of the file, then those of its hive partitions."""
+        """The names of the columns: first the file's own, then its hive partitions."""
         ...
 
     @property
     def partitions(self) -> int:
-        """How many of the columns, the last ones, are hive partitions."""
+        """The number of columns, at the end, that are hive partitions."""
         ...
 
     @property
     def float_columns(self) -> frozenset[str]:
-        """The columns that hold binary floating-point numbers, which an id or an amount may not survive."""
+        """The columns that hold floats, in which ids and amounts may have lost digits."""
         ...
 
     @property
     def encoding(self) -> str | None:
-        """The encoding by which text is read, once the end was read; None where the format has one of its own."""
+        """The encoding of the text, final once the end was read; None for formats with their own."""
         ...
 
     @property
     def rows(self) -> int:
-        """How many rows were read so far."""
+        """The number of rows read so far."""
         ...
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 over the file's bytes as stored, in hex; empty before the end was read."""
+        """The SHA-256 of the stored bytes, in hex; empty until the end was read."""
         ...
 
     def __iter__(self) -> Iterator[Chunk]: ...
@@ -57,5 +56,5 @@ class Source(Protocol):
     ) -> None: ...
 
     def close(self) -> None:
-        """Give the file back; more than once does no harm."""
+        """Close the file; a second call does nothing."""
         ...

@@ -1,4 +1,17 @@
-"""What a run leaves for people and scripts: every row's outcome, the rows to mend, the counts, one page to read."""
+"""
+The report of a run: each row's outcome, the rows to fix, the counts, and one page to read.
+
+Read in this order:
+
+- `writing`: writes all files in one pass over the outcomes
+- `tally`: counts of that pass
+- `summary`: the run in numbers, as `summary.json` has it
+- `advice`: the next steps, as sentences and commands
+- `page`: `report.html`
+- `files`: the file formats, and files that appear whole or not at all
+
+Imports `tables`, `model`, `errors` and `redact`; nothing else of ours.
+"""
 
 from pipeline.report.advice import Step, next_steps
 from pipeline.report.files.folder import make_folder

@@ -1,4 +1,4 @@
-"""What a person does after a run: sentences, and the commands that go with them."""
+"""The next steps after a run: a sentence and a command for each."""
 
 import shlex
 from dataclasses import dataclass
@@ -8,71 +8,75 @@ from pipeline.report.files.rows_to_fix import CSV_NAME, WORKBOOK_NAME
 from pipeline.report.summary import Summary
 from pipeline.report.tally import Tally
 
-# The code of rows that were not sent because too many others are invalid.
+# Code of rows that were not sent because too many other rows are invalid.
 _TOO_MANY_INVALID = "too_many_invalid"
 _OPEN = (Status.UNKNOWN, Status.BLOCKED, Status.UNSENT)
 _VERDICTS = {
-    0: "The run finished: every row succeeded, or was skipped with cause.",
-    1: "The run broke off through a fault of the program itself.",
-    2: "The run did not start: usage, config, a key or an input file is at fault. Nothing was sent.",
-    3: "The run finished, and some rows need attention.",
-    4: "The run stopped itself: the next rows would have fared no better.",
-    5: "The run was stopped from outside, with rows left.",
+    0: "Run finished: every row succeeded or was skipped.",
+    1: "Run failed: an internal error of the program.",
+    2: "Run not started: the command, the config, a key or an input file is wrong. Nothing was sent.",
+    3: "Run finished: some rows need attention.",
+    4: "Run aborted: the same error would hit every remaining row.",
+    5: "Run interrupted: rows are left.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do next, and the command for it."""
+    """One next step: a sentence and its command."""
 
     text: str
     command: str
 
 
 def verdict(summary: Summary) -> str:
-    """Say in plain words how the run ended."""
+    """Return one sentence: how the run ended."""
     return _VERDICTS.get(summary.exit_code, f"The run ended with exit code {summary.exit_code}.")
 
 
 def next_steps(summary: Summary, tally: Tally) -> list[Step]:
-    """Return what there is to do, in the order to do it; nothing where every row is done."""
+    """Return the next steps in order; empty if every row is done."""
     if summary.state == "completed" and not summary.left:
-        # Reruns and fixes have seen to whatever this run left.
+        # Reruns and fixes have done all rows that this run left.
         return []
-    steps = _ways_on(summary, tally) if summary.state == "completed" else _ways_back(summary, tally)
-    to_mend = tally.counts[Status.INVALID] + tally.counts[Status.REJECTED] - tally.new_keys_wanted
-    if to_mend > 0:
-        text = f"Fix the {_rows(to_mend)} in {WORKBOOK_NAME} or {CSV_NAME} (reason in `_message`), then run it:"
+    steps = _send_again(summary, tally) if summary.state == "completed" else _continue(summary, tally)
+    to_fix = tally.counts[Status.INVALID] + tally.counts[Status.REJECTED] - tally.new_keys_wanted
+    if to_fix > 0:
+        text = f"Fix the {_rows(to_fix)} in {CSV_NAME} or {WORKBOOK_NAME} (reason in `_message`), then run:"
         steps.append(Step(text, _command("run", summary.job, f"{summary.report}/{CSV_NAME}")))
     return steps
 
 
-def _ways_back(summary: Summary, tally: Tally) -> list[Step]:
-    """Say how a run that did not reach its end goes on."""
+def _continue(summary: Summary, tally: Tally) -> list[Step]:
+    """Return the steps that continue a run that was stopped."""
     if _TOO_MANY_INVALID in tally.codes:
         return [
-            Step("Correct the config, then read the rows again and send them:", _command("resume", summary.run_id)),
-            Step("Or send the other rows as they are:", _command("resume", summary.run_id, "--max-invalid", "100%")),
+            Step("Fix the config, then read and send the rows again:", _command("resume", summary.run_id)),
+            Step("Or send only the valid rows:", _command("resume", summary.run_id, "--max-invalid", "100%")),
         ]
-    first = "Mend what the run stopped for, then go" if summary.state == "stopped" else "Go"
-    return [Step(f"{first} on with the rows that are left:", _command("resume", summary.run_id))]
+    text = "Fix the cause, then send the rows that are left:" if summary.state == "stopped" else "Send the rest:"
+    return [Step(text, _command("resume", summary.run_id))]
 
 
-def _ways_on(summary: Summary, tally: Tally) -> list[Step]:
-    """Say how the open rows of a finished run are sent again."""
+def _send_again(summary: Summary, tally: Tally) -> list[Step]:
+    """Return the step that sends the open rows of a finished run again."""
     open_rows = sum(tally.counts[status] for status in _OPEN)
     if tally.new_keys_wanted:
-        text = f"The platform asks for a new request key for {_rows(tally.new_keys_wanted)}. Send them under new keys"
-        also = f", and {_rows(open_rows)} left open under the keys they have" if open_rows else ""
+        text = f"Send {_rows(tally.new_keys_wanted)} with new request keys, as the platform demands"
+        also = f", and {_open_rows(open_rows)} with the old keys" if open_rows else ""
         return [Step(f"{text}{also}:", _command("rerun", summary.run_id, "--new-keys"))]
     if open_rows:
-        text = f"Send {_rows(open_rows)} left open again; what the platform has already, it counts once:"
+        text = f"Send the {_open_rows(open_rows)} again with the same keys (the platform counts each once):"
         return [Step(text, _command("rerun", summary.run_id))]
     return []
 
 
 def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def _open_rows(count: int) -> str:
+    return "1 open row" if count == 1 else f"{count:,} open rows"
 
 
 def _command(*words: str) -> str:

@@ -1,4 +1,4 @@
-"""The page that a person opens in the morning: what ran, how it ended, what to do next."""
+"""`report.html`: one page with the run's result, the next steps, faults and counts."""
 
 from collections.abc import Iterable
 from html import escape
@@ -15,18 +15,22 @@ from pipeline.tables.fault_groups import FaultGroup
 
 _TEMPLATE = Path(__file__).with_name("report.html.template")
 _MEANINGS = {
-    Status.SUCCEEDED: "The platform confirmed it; its signature is verified.",
-    Status.SKIPPED: "There was nothing to send.",
-    Status.INVALID: "It can't be sent as it is. Mend the row.",
-    Status.REJECTED: "The platform refused it for good.",
-    Status.UNKNOWN: "It may have been applied: no answer that can be trusted.",
-    Status.BLOCKED: "What it depends on did not succeed.",
-    Status.UNSENT: "It was surely not applied.",
+    Status.SUCCEEDED: "Confirmed by the platform, signature verified.",
+    Status.SKIPPED: "Nothing to send.",
+    Status.INVALID: "Not sent: the row is wrong and needs a fix.",
+    Status.REJECTED: "Refused by the platform for good.",
+    Status.UNKNOWN: "May have been applied: no trusted answer came.",
+    Status.BLOCKED: "Not sent: a row that it depends on did not succeed.",
+    Status.UNSENT: "Certainly not applied.",
 }
 
 
 def render_page(summary: Summary, tally: Tally, outcome_name: str | None) -> str:
-    """Return the page: one document without scripts that needs no other file. `outcome_name` is the file beside it."""
+    """
+    Return the page: one HTML document, without scripts and without other files.
+
+    `outcome_name` is the outcome file in the same folder, if there is one.
+    """
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         {name: escape(text) for name, text in _texts(summary, tally).items()},
         mood={0: "good", 3: "fair", 5: "fair"}.get(summary.exit_code, "poor"),
@@ -71,7 +75,7 @@ def _steps(summary: Summary, tally: Tally) -> str:
         f"<li>{escape(step.text)}<pre><code>{escape(step.command)}</code></pre></li>"
         for step in next_steps(summary, tally)
     ]
-    return f"<ol>{''.join(steps)}</ol>" if steps else "<p>Nothing: every row is done.</p>"
+    return f"<ol>{''.join(steps)}</ol>" if steps else "<p>Nothing to do: every row is done.</p>"
 
 
 def _bar(summary: Summary) -> str:
@@ -129,19 +133,19 @@ def _inputs(summary: Summary) -> str:
             _text(file.file, "place") + _number(file.rows) + _text(file.encoding or "", "encoding") + _code(file.sha256)
             for file in summary.inputs
         ),
-        "None was read.",
+        "No file was read.",
     )
 
 
 def _files(outcome_name: str | None) -> str:
-    told = {
-        WORKBOOK_NAME: "the rows to fix, for a spreadsheet",
+    files = {
+        WORKBOOK_NAME: "rows to fix, for a spreadsheet",
         CSV_NAME: "the same rows as CSV",
-        "summary.json": "the numbers of this page",
+        "summary.json": "the numbers of this page, for scripts",
     }
     if outcome_name:
-        told = {outcome_name: "the outcome of every row"} | told
-    return "".join(f'<li><a href="{escape(name)}">{escape(name)}</a>: {text}</li>' for name, text in told.items())
+        files = {outcome_name: "the outcome of every row"} | files
+    return "".join(f'<li><a href="{escape(name)}">{escape(name)}</a>: {text}</li>' for name, text in files.items())
 
 
 def _body(rows: Iterable[str], nothing: str) -> str:
@@ -174,12 +178,12 @@ def _paragraph(text: str | None) -> str:
 
 
 def _moment(text: str | None) -> str:
-    """Return a moment (ISO 8601, UTC) as a person reads it."""
+    """Return a time (ISO 8601, UTC) for people."""
     return f"{text[:10]} {text[11:19]} UTC" if text else "not yet"
 
 
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    told = [f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(hours or minutes) + [f"{rest} s"]
-    return " ".join(told)
+    parts = [f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(hours or minutes) + [f"{rest} s"]
+    return " ".join(parts)

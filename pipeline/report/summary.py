@@ -1,4 +1,4 @@
-"""A run in numbers, for scripts."""
+"""The summary of a run: `summary.json`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ from pipeline.tables.fault_groups import GroupedFaults
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One input of a run; `encoding` is None where the format has one of its own."""
+    """One input of a run. `encoding` is None for formats that define their encoding."""
 
     file: str
     rows: int
@@ -22,7 +22,7 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class QuotaUse:
-    """How much of the requests that the platform allows was used, and how many it answered as too many."""
+    """Use of the quota: requests per second allowed, the fraction used (0 to 1), and throttled answers."""
 
     limit_per_s: float
     used_fraction: float
@@ -32,12 +32,15 @@ class QuotaUse:
 @dataclass(frozen=True, slots=True)
 class Summary:
     """
-    What `summary.json` says, in its order.
+    The content of `summary.json`, in its order, and `reason` and `waits`, which only page and terminal show.
 
-    `parent` is the run that this one is a rerun or a fix of, `date` the day that it is about. `left` are the rows that
-    neither succeeded nor were skipped, here or in a rerun or fix. The sum of `counts` is `rows`; anything else raises
-    ValueError. The file has no place for `reason`, why the run stopped, and `waits`, what sending waited for (reason,
-    since, until, seconds): page and terminal show them.
+    - `parent`: the run that this run reruns or fixes
+    - `date`: the business day of the run
+    - `left`: rows that neither succeeded nor were skipped, here or in a rerun or fix
+    - `reason`: why the run stopped
+    - `waits`: causes for which sending waited (reason, since, until, seconds)
+
+    Raises ValueError if the sum of `counts` is not `rows`.
     """
 
     run_id: str
@@ -67,10 +70,10 @@ class Summary:
     def __post_init__(self) -> None:
         if sum(self.counts.values()) != self.rows:
             counted = ", ".join(f"{status} {count}" for status, count in self.counts.items())
-            raise ValueError(f"{self.rows} rows were read, and their outcomes are {counted}")
+            raise ValueError(f"{self.rows} rows were read, but their outcomes are {counted}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what the file holds: every status has its count, and what was measured is rounded."""
+        """Return the file's content as a dict: a count for every status; measured values rounded."""
         return {
             "run_id": self.run_id,
             "parent": self.parent,
@@ -96,5 +99,5 @@ class Summary:
         }
 
     def as_json(self) -> bytes:
-        """Return the file's content: one object, indented."""
+        """Return the file's content: one JSON object, indented."""
         return orjson.dumps(self.as_dict(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

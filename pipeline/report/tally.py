@@ -1,4 +1,4 @@
-"""What one pass over the outcomes counts. Its size depends on how many codes there are, not on how many rows."""
+"""Counts of one pass over the outcomes. Memory grows with the number of codes, not with rows."""
 
 from collections import Counter
 from dataclasses import replace
@@ -14,7 +14,7 @@ _DONE = frozenset({Status.SUCCEEDED, Status.SKIPPED})
 
 
 class Tally:
-    """The counts of a run's outcomes, its faults in groups, and the first rows that need attention."""
+    """Counts of a run's outcomes, faults in groups, and the first LISTED_ROWS rows that need attention."""
 
     def __init__(self) -> None:
         self.rows = 0
@@ -30,8 +30,8 @@ class Tally:
         """Count rows."""
         self.attempts += sum(outcomes.attempts)
         at = 0
-        told = (outcomes.status, outcomes.code, outcomes.field, outcomes.column, outcomes.rule)
-        for kind, same in groupby(zip(*told, strict=True)):
+        kinds = zip(outcomes.status, outcomes.code, outcomes.field, outcomes.column, outcomes.rule, strict=True)
+        for kind, same in groupby(kinds):
             rows = len(list(same))
             self._count(FaultKind(*kind), outcomes, range(at, at + rows))
             at += rows
@@ -40,7 +40,7 @@ class Tally:
             self.new_keys_wanted += sum(wants and status is Status.REJECTED for status, wants in wanting)
 
     def _count(self, kind: FaultKind, outcomes: OutcomePage, entries: range) -> None:
-        """Count rows of one kind, which are neighbours."""
+        """Count neighbouring rows of one kind."""
         rows = len(entries)
         self.rows += rows
         self.counts[kind.status] += rows
@@ -56,17 +56,17 @@ class Tally:
 
     @property
     def faults(self) -> GroupedFaults:
-        """The faults of the rows that did not succeed, in groups."""
+        """Faults of the rows that did not succeed, in groups."""
         return self._faults.listed()
 
     @property
     def left(self) -> int:
-        """How many rows neither succeeded nor were skipped."""
+        """Number of rows that neither succeeded nor were skipped."""
         return sum(count for status, count in self.counts.items() if status not in _DONE)
 
     @property
     def codes(self) -> dict[str, int]:
-        """How many rows ended with each code, the most frequent first."""
+        """Number of rows by code, most frequent first."""
         codes: Counter[str] = Counter()
         for (_, code), rows in self._codes.items():
             codes[code] += rows
@@ -74,12 +74,12 @@ class Tally:
 
     @property
     def skipped(self) -> dict[str, int]:
-        """How many rows were skipped with each code, the most frequent first."""
+        """Number of skipped rows by code, most frequent first."""
         codes = {code: rows for (status, code), rows in self._codes.items() if status is Status.SKIPPED}
         return dict(sorted(codes.items(), key=lambda item: (-item[1], item[0])))
 
     def need_attention(self) -> list[Outcome]:
-        """Return the first rows that need attention, in source order; unsent ones, often whole files, come last."""
+        """Return the first rows that need attention, in source order; unsent rows, often whole files, come last."""
         return list(chain(self._failed, self._unsent))[:LISTED_ROWS]
 
 

@@ -1,4 +1,4 @@
-"""Writing a run's report, in one pass over its outcomes."""
+"""The report of a run, written in one pass over its outcomes."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -22,9 +22,9 @@ from pipeline.tables.outcome_page import OutcomePage
 @dataclass(frozen=True, slots=True)
 class ReportFiles:
     """
-    What was written, what it says in numbers, and what to do next.
+    The files written, the summary and the next steps.
 
-    `outcome` and `page` are None where they were not asked for. `notes` are sentences for the log.
+    `outcome` and `page` are None if not wanted. `notes` are sentences for the log.
     """
 
     folder: Path
@@ -39,7 +39,7 @@ class ReportFiles:
 
 
 def report_names(outcome_format: OutcomeFormat | None) -> tuple[str, ...]:
-    """Return the names of the files of a report."""
+    """Return the names of a report's files."""
     outcome = (f"outcome.{outcome_format}",) if outcome_format else ()
     return (*outcome, CSV_NAME, WORKBOOK_NAME, "report.html", "summary.json")
 
@@ -58,22 +58,25 @@ def write_report(
     kept: Iterable[Path] = (),
 ) -> ReportFiles:
     """
-    Write the files of a run's report into a folder, which is made where there is none.
+    Write the files of a run's report into a folder; make the folder if it is missing.
 
-    `outcomes` is read once, in source order, and never held; `columns` are those of each input, by its number;
-    `summarise` makes the summary from what the pass has counted, `mark` ties a row to fix to its origin. With no
-    `outcome_format` there is no outcome file. Files that are `kept` stay as they are.
+    - `outcomes`: read once, in source order, page by page
+    - `columns`: the columns of each input, by the input's number
+    - `summarise`: makes the summary from the counts
+    - `mark`: makes the row mark of a row to fix
+    - `outcome_format`: None writes no outcome file
+    - `kept`: files that are not replaced
 
-    The files take their places together at the end, `summary.json` last: whoever waits for it finds the others. If
-    anything fails, no new file is left and the old ones stay. Raises SettingsError where the folder can't be written,
-    PipelineError where the disk fails; what `outcomes` and `summarise` raise comes through.
+    All files appear together at the end, `summary.json` last, so that a script that waits for it finds the others.
+    If anything fails, no new file is left and the old files stay. Raises SettingsError if the folder can't be
+    written, PipelineError if the disk fails, and any exception of `outcomes` and `summarise`.
     """
     make_folder(folder)
     outcome_name = outcome_format and f"outcome.{outcome_format}"
     try:
-        with PendingFiles(folder, kept) as pending, _workbook(pending, columns) as book:
-            rows_to_fix = RowsToFix(pending.begin(CSV_NAME, private=True), book, columns, mark)
-            tally = _pass(
+        with PendingFiles(folder, kept) as pending, _workbook(pending, columns) as workbook:
+            rows_to_fix = RowsToFix(pending.begin(CSV_NAME, private=True), workbook, columns, mark)
+            tally = _write_rows(
                 pending=pending,
                 outcome_format=outcome_format,
                 run_id=run_id,
@@ -82,18 +85,18 @@ def write_report(
                 rows_to_fix=rows_to_fix,
             )
             summary = summarise(tally)
-            book.made_at = datetime.fromisoformat(summary.started_at).replace(tzinfo=None)
-            notes = [left_out_note(book.left_out)] if book.left_out else []
+            workbook.made_at = datetime.fromisoformat(summary.started_at).replace(tzinfo=None)
+            notes = [left_out_note(workbook.left_out)] if workbook.left_out else []
             for note in notes:
-                book.note(note)
-            notes += [f"{path} was given back as an input, and stays as it is" for path in kept]
+                workbook.note(note)
+            notes += [f"{path} is an input of a run and was not changed" for path in kept]
             if html:
                 pending.begin("report.html").write(render_page(summary, tally, outcome_name).encode())
             pending.begin("summary.json").write(summary.as_json())
     except OSError as exc:
         raise PipelineError(
-            f"the report can't be written to {folder}: {exc.strerror or exc}; the ledger keeps every outcome: "
-            f"make room there, then `backfill report {run_id}` writes it again"
+            f"can't write the report to {folder}: {exc.strerror or exc}. The ledger has every outcome: "
+            f"free space there, then write the report with `backfill report {run_id}`"
         ) from exc
     return ReportFiles(
         folder=folder,
@@ -110,10 +113,10 @@ def write_report(
 
 def _workbook(pending: PendingFiles, columns: Mapping[int, tuple[str, ...]]) -> TextWorkbook:
     file = pending.begin(WORKBOOK_NAME, private=True)
-    return TextWorkbook(file, pending.begin_room(WORKBOOK_NAME), header_of(columns))
+    return TextWorkbook(file, pending.begin_temporary_folder(WORKBOOK_NAME), header_of(columns))
 
 
-def _pass(
+def _write_rows(
     pending: PendingFiles,
     outcome_format: OutcomeFormat | None,
     run_id: str,

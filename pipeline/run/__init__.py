@@ -1,1 +1,12 @@
-"""The story of one run: stage, deliver, conclude."""
+"""
+One run: stage, deliver, conclude.
+
+Read in this order:
+
+- `run`: the run and its 3 steps; `ports`: the parts that it needs
+- `stage`: reading, mapping and staging the inputs; `fixes`: fixed rows; `wrong_batch`: too many invalid rows
+- `plan`: the result of staging without sending
+- `waits`: waits of a run for log and summary; `events`: progress callbacks; `exit_code`: exit codes
+
+Imports `read`, `map`, `write`, `ledger`, `report`, `tables` and the ground.
+"""

@@ -1,4 +1,4 @@
-"""Tying fixed rows to the rows that they stand for, before they are mapped."""
+"""Fixed rows: linked to their origins before they are mapped."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -15,26 +15,26 @@ from pipeline.tables.text_columns import listed
 _log = logging.getLogger("backfill")
 
 
-class KnowsOrigins(Protocol):
-    """Whatever knows the rows of earlier runs."""
+class OriginLookup(Protocol):
+    """Finds rows of earlier runs."""
 
     def origins(self, marks: Iterable[str]) -> Mapping[str, Origin]:
-        """Return the rows that marks stand for; one that names no row to fix is left out."""
+        """Return the origins by mark, without marks that name no row to fix."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Tied:
-    """A chunk, and by place the origins of its fixed rows."""
+class LinkedChunk:
+    """A chunk, and the origins of its fixed rows by place."""
 
     chunk: Chunk
     origins: Mapping[int, Origin]
 
 
 class Fixes:
-    """The fixed rows of one input: their origins, and the ids that a spreadsheet spoiled on the way."""
+    """The fixed rows of one input: finds their origins, and refuses ids that a spreadsheet rounded."""
 
-    def __init__(self, ledger: KnowsOrigins, rules: MappingRules, columns: tuple[str, ...]) -> None:
+    def __init__(self, ledger: OriginLookup, rules: MappingRules, columns: tuple[str, ...]) -> None:
         self._ledger = ledger
         self._rules = rules
         self._rounded = RoundedIds(rules, columns)
@@ -43,10 +43,10 @@ class Fixes:
         self._of_origins: dict[tuple[str, ...], RowContents] = {}
         self._unknown = 0
 
-    def tie(self, chunk: Chunk) -> Tied:
-        """Tie the rows of a chunk to their origins; refuse those with an id that came back rounded."""
+    def link(self, chunk: Chunk) -> LinkedChunk:
+        """Link the rows of a chunk to their origins; rows with a rounded id become bad rows."""
         if chunk.marks is None:
-            return Tied(chunk, {})
+            return LinkedChunk(chunk, {})
         marks = listed(chunk.marks)
         known = self._ledger.origins({mark for mark in marks if mark})
         origins = {at: known[mark] for at, mark in enumerate(marks) if mark in known}
@@ -54,20 +54,20 @@ class Fixes:
         places = [at for at in origins if at not in chunk.bad]
         judged = ((at, self._bad(row, origins[at])) for at, row in zip(places, chunk.rows_at(places), strict=True))
         refused = {at: bad for at, bad in judged if bad is not None}
-        return Tied(replace(chunk, bad={**chunk.bad, **refused}), origins)
+        return LinkedChunk(replace(chunk, bad={**chunk.bad, **refused}), origins)
 
     def _bad(self, row: Row, origin: Origin) -> BadRow | None:
-        """Return a row with its spoiled ids as they were: what is written for its next fix."""
-        spoiled = self._rounded.find(row.cells, origin.columns, origin.cells) if origin.cells is not None else []
-        if not spoiled:
+        """Return a bad row with the original ids, for its next fix; None if no id is rounded."""
+        rounded = self._rounded.find(row.cells, origin.columns, origin.cells) if origin.cells is not None else []
+        if not rounded:
             return None
         cells = list(row.cells)
-        for each in spoiled:
+        for each in rounded:
             cells[each.column] = each.original
-        return BadRow(row.number, _joined([each.fault for each in spoiled]), tuple(cells))
+        return BadRow(row.number, _joined([each.fault for each in rounded]), tuple(cells))
 
-    def known_by_content(self, mapped: MappedChunk, origins: Mapping[int, Origin]) -> MappedChunk:
-        """Return a sheet that tells by what its rows, and the rows that they fix, are known again."""
+    def with_contents(self, mapped: MappedChunk, origins: Mapping[int, Origin]) -> MappedChunk:
+        """Return the chunk with the content digests of its rows and of their origins."""
         return replace(
             mapped,
             origins={at: self._origin(origin) for at, origin in origins.items()},
@@ -75,7 +75,7 @@ class Fixes:
         )
 
     def _contents_of(self, cells: tuple[str | None, ...]) -> tuple[bytes, ...]:
-        # Where nothing was ever fixed nobody asks.
+        # Made on first use: nobody calls this if no row was ever fixed.
         if self._contents is None:
             self._contents = RowContents(self._rules, self._columns)
         return self._contents.of(cells)
@@ -89,11 +89,11 @@ class Fixes:
         key = of_origin.key_of(origin.cells)
         return OriginOfRow(origin.run_no, origin.row_no, of_origin.of(origin.cells), key)
 
-    def tell(self, name: str) -> None:
-        """Log how many rows of a file of fixed rows stand for none that is known."""
+    def log_unknown(self, name: str) -> None:
+        """Log the number of rows without a known origin in a file of fixed rows."""
         if self._unknown:
             rows = "1 row" if self._unknown == 1 else f"{self._unknown:,} rows"
-            _log.warning("%s: %s with no known row in the column _row; handled like rows of an export", name, rows)
+            _log.warning("%s: %s without a known origin in `_row`; processed like rows of an export", name, rows)
 
 
 def _joined(faults: list[Fault]) -> Fault:

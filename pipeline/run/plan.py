@@ -1,4 +1,4 @@
-"""The first act alone, with nothing written: what a run would do."""
+"""The plan of a run: the result of staging without sending."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,15 +6,15 @@ from typing import Any
 
 import orjson
 
-from pipeline.ledger.dry_run import Prospect
+from pipeline.ledger.dry_run import DryRunResult
 from pipeline.ledger.records import InputRecord
-from pipeline.ledger.staging.staged_chunk import Fate
+from pipeline.ledger.staging.staged_chunk import RowDecision
 from pipeline.model import Status
 from pipeline.tables.fault_groups import GroupedFaults
 from pipeline.tables.outcome_page import Outcome
 from pipeline.write.answers.masking import safe_text
 
-# Whoever reads a plan over somebody's shoulder should learn nothing of a user. In the last two there may be anything.
+# Fields that identify users; the last two may contain anything. A plan shows only their length.
 _PRIVATE = frozenset(
     {"user_id", "open_id", "openid", "user_card_code", "card_id", "agreement_no", "ext_info", "biz_data"}
 )
@@ -23,11 +23,14 @@ _PRIVATE = frozenset(
 @dataclass(frozen=True, slots=True)
 class Plan:
     """
-    What a run would do: rows by fate, faults, the first problems, sample payloads, and for how long.
+    The result of a run without sending.
 
-    `to_send` counts requests, which are more than rows where a task was completed several times. `inputs` are those
-    that were read, `ignored` the files in their folders that were not. With a `reason` the run would stop before its
-    first request.
+    - `rows`: rows read; `counts`: rows to send, skipped and invalid; `codes`: skipped and invalid rows by code
+    - `to_send`: requests, more than rows if tasks were done several times; `lanes`: their lanes
+    - `seconds`: sending time at the quota
+    - `problems`: the first invalid rows; `samples`: payloads as JSON
+    - `inputs`: files read; `ignored`: other files in the input folders
+    - `reason`: why the run would stop before its first request, else None
     """
 
     rows: int
@@ -45,14 +48,14 @@ class Plan:
 
     @property
     def exit_code(self) -> int:
-        """What a plan exits with: 4 where the run would stop itself, 3 where rows are invalid."""
+        """4 if the run would stop before its first request, 3 if rows are invalid, else 0."""
         if self.reason is not None:
             return 4
         return 3 if self.counts[Status.INVALID] else 0
 
 
 def plan_of(
-    seen: Prospect,
+    seen: DryRunResult,
     limit_per_s: float,
     reason: str | None = None,
     *,
@@ -60,25 +63,29 @@ def plan_of(
     show_ids: bool = False,
 ) -> Plan:
     """
-    Return the plan that a rehearsed run amounts to, at so many requests a second; `reason` is why it would stop.
+    Return the plan of a dry run, for a limit of requests per second.
 
-    The sample payloads are without ids of users; with `show_ids` they are what would be sent, to the byte.
+    `reason` is why the run would stop. Sample payloads have no ids of users; with `show_ids` they are the exact bytes.
     """
-    skipped = {fate.code: rows for fate, rows in seen.fates.items() if fate not in (Fate.DUE, Fate.INVALID)}
+    skipped = {
+        decision.code: rows
+        for decision, rows in seen.decisions.items()
+        if decision not in (RowDecision.DUE, RowDecision.INVALID)
+    }
     counts = {
-        "to_send": seen.fates[Fate.DUE],
+        "to_send": seen.decisions[RowDecision.DUE],
         Status.SKIPPED.value: sum(skipped.values()),
-        Status.INVALID.value: seen.fates[Fate.INVALID],
+        Status.INVALID.value: seen.decisions[RowDecision.INVALID],
     }
     codes = sorted((skipped | seen.faults).items(), key=lambda item: -item[1])
     return Plan(
-        rows=seen.fates.total(),
+        rows=seen.decisions.total(),
         counts=counts,
         codes=dict(codes),
         to_send=seen.to_send,
         lanes=seen.lanes,
         seconds=seen.to_send / limit_per_s,
-        faults=seen.decided.faults.listed(),
+        faults=seen.counts.faults.listed(),
         problems=seen.problems,
         samples=[body.decode() if show_ids else _sample(body) for body in seen.samples],
         inputs=list(seen.inputs.values()),
@@ -94,7 +101,7 @@ def _sample(body: bytes) -> str:
 
 
 def _safe(value: Any) -> Any:
-    """Return a value without what may be an id: a wrong mapping puts a user's id anywhere."""
+    """Return a value with possible ids masked, because a wrong mapping may put a user's id anywhere."""
     match value:
         case str():
             return safe_text(value)

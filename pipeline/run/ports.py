@@ -1,4 +1,4 @@
-"""What a run needs of others."""
+"""The parts that a run needs, as protocols."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -24,15 +24,15 @@ class Engine(Protocol):
         tick: Callable[[], None],
         give_up: Callable[[], None],
     ) -> None:
-        """Do all tasks; call `tick` a few times a second; raise the first exception once all workers are idle."""
+        """Do all tasks; call `tick` a few times per second; raise the first exception once all workers are idle."""
         ...
 
 
-class StagesFiles(Protocol):
-    """Reads, maps and decides on rows; see `Stager`."""
+class FileStager(Protocol):
+    """Reads, maps and stages rows; see `Stager`."""
 
     def stage(self, files: Sequence[SourceFile]) -> int:
-        """Stage all rows of all files; return how many rows the job wants."""
+        """Stage all rows of all files; return the number of rows that pass the job's filter."""
         ...
 
 
@@ -40,7 +40,7 @@ class Sender(Protocol):
     """Delivers the lanes of a run."""
 
     def deliver(self, lanes: Iterator[Iterable[Due]], *, tick: Callable[[], None]) -> None:
-        """Deliver all lanes; call `tick` a few times a second; raise the first exception once all workers are idle."""
+        """Deliver all lanes; call `tick` a few times per second; raise the first error once all workers are idle."""
         ...
 
     def throttled(self) -> int:
@@ -48,7 +48,7 @@ class Sender(Protocol):
         ...
 
     def waiting(self) -> Sequence[Wait]:
-        """Return what all workers wait for now."""
+        """Return the waits that hold up all workers now."""
         ...
 
 
@@ -56,9 +56,9 @@ class Report(Protocol):
     """The report of a run."""
 
     def prepare(self) -> Path:
-        """Make the report's folder and return it; raise SettingsError if that fails."""
+        """Make the report's folder and return it. Raises SettingsError if that fails."""
         ...
 
     def write(self, run: RunRecord, tick: Callable[[], None]) -> ReportFiles:
-        """Write the report of a concluded run; call `tick` on the way."""
+        """Write the report of a concluded run; call `tick` between pages."""
         ...

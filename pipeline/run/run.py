@@ -22,7 +22,7 @@ from pipeline.model import LaneOrder, RowLimit
 from pipeline.read import SourceFile
 from pipeline.report import ReportFiles
 from pipeline.run.events import RunEvents
-from pipeline.run.ports import Report, Sender, StagesFiles
+from pipeline.run.ports import FileStager, Report, Sender
 from pipeline.run.waits import Waits
 from pipeline.write.brakes.run_control import Drained, Ending, RunControl
 from pipeline.write.delivery import timestamp
@@ -31,16 +31,16 @@ from pipeline.write.delivery import timestamp
 @dataclass(kw_only=True)
 class Run:
     """
-    A run that holds its job. Use it in a `with` block: the end of the block gives the job back, whatever happened.
+    A run that has the lease of its job. Use it in a `with` block: the end of the block always releases the lease.
 
-    SourceError and SettingsError conclude the run, with exit code 2, and leave the block: nothing was sent. Any other
-    exception leaves the run as a crash would, and `resume` continues it.
+    SourceError and SettingsError conclude the run with exit code 2 and leave the block; nothing was sent. Any other
+    exception leaves the run like a crash, and `resume` continues it.
 
-    `max_failures` is the number of rows that may fail. With `most_rows` no more than that many rows are delivered.
+    `max_failures` limits failed rows; `most_rows` limits delivered rows.
     """
 
     ledger: RunLedger
-    stager: StagesFiles
+    stager: FileStager
     sender: Sender
     control: RunControl
     report: Report
@@ -83,41 +83,41 @@ class Run:
             self._get_ready(self.stager.stage(files))
 
     def stage_rerun(self, parent: RunRecord, selection: Selection) -> None:
-        """Take the selected rows of another run, with the same keys and bytes."""
+        """Stage the selected rows of another run, with the same keys and bytes."""
         rewrites = Rewrites(lambda body, key: rekey(body, parent.api, key), retarget)
         with suppress(Drained):
             self._get_ready(self.ledger.copy_from(parent, selection, rewrites))
 
     def continue_staged(self) -> None:
-        """Take the rows that an earlier execution staged and did not deliver."""
+        """Prepare the rows that were staged before and not delivered."""
         with suppress(Drained):
-            # Another run may have sent payments under new keys since.
+            # Another run may have sent payments with new keys since.
             self.ledger.follow_new_keys(retarget)
             self._get_ready(self.ledger.wanted_rows())
 
     def deliver(self) -> None:
-        """Send the staged rows, until all have an outcome or the run is to end."""
+        """Send the staged rows, until all have an outcome or the run is drained."""
         if not self._is_staged:
             return
         with suppress(Drained):
             self.control.check_running()
             started = self.clock.steady()
             self.sender.deliver(self.ledger.lanes(self.order, self.most_rows), tick=self._tick)
-            self.ledger.keep_up()
+            self.ledger.heartbeat()
             if self.most_rows is not None:
-                reason = f"no more than {self.most_rows} rows were to be delivered (--limit)"
+                reason = f"--limit {self.most_rows} reached"
                 self.control.drain(Ending.INTERRUPTED, reason)
             self._sending_seconds = self.clock.steady() - started
 
     def conclude(self) -> ReportFiles:
         """Settle the rows that were not reached, write the report, and record the exit code."""
         record = self._conclude()
-        files = self.report.write(record, self.ledger.keep_up)
+        files = self.report.write(record, self.ledger.heartbeat)
         self.ledger.finish(files.summary.exit_code)
         return files
 
     def _get_ready(self, rows: int) -> None:
-        """Prepare what sending needs, before the first request: a run must not end without a place for its report."""
+        """Prepare sending. Make the report folder first, so that a run never ends without a place for its report."""
         self.ledger.reports_to(self.report.prepare())
         if self.max_failures is not None:
             self.control.allow_failures(self.max_failures.of(rows))
@@ -127,7 +127,7 @@ class Run:
         # All workers may be waiting when the deadline comes: draining wakes them.
         with suppress(Drained):
             self.control.check_running()
-        self.ledger.keep_up()
+        self.ledger.heartbeat()
         self._observe()
 
     def _observe(self) -> None:
@@ -136,9 +136,9 @@ class Run:
             return
         lines = self._waits.observe([*self.ledger.waiting(), *self.sender.waiting()])
         self.control.waiting_for = self._waits.shown()
-        # Last: these may write to a terminal that blocks.
+        # Last, because these may write to a terminal that blocks.
         for line in lines:
-            self.events.said(line)
+            self.events.log(line)
         if self._is_staged:
             self.events.tick()
 
@@ -163,6 +163,6 @@ class Run:
             return RunState.STOPPED
         if self.control.ending is None:
             return RunState.COMPLETED
-        # A deadline or a signal that comes when all rows have an outcome changes nothing.
+        # A deadline or signal after the last row changes nothing.
         is_done = self._is_staged and not self.ledger.has_open_dues()
         return RunState.COMPLETED if is_done else RunState.INTERRUPTED

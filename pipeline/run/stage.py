@@ -1,10 +1,10 @@
-"""The first act: every input is read to its end, mapped, and decided on in the ledger, before the first request."""
+"""Staging: every input is read to its end, mapped, and decided in the ledger, before the first request."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from pipeline.ledger.history.origins import Origin
-from pipeline.ledger.records import Decided, InputRecord, let_pass
+from pipeline.ledger.records import InputRecord, StagedCounts, accept_any
 from pipeline.ledger.staging.refunds import Retarget
 from pipeline.map import MappingRules, UsedColumns, bind_chunks, check_columns, rekey, retarget
 from pipeline.model import DEFAULT_MAX_INVALID, CsvFormat, Int96, RowLimit, Status
@@ -15,33 +15,33 @@ from pipeline.tables.mapped_chunk import MappedChunk
 from pipeline.write.brakes.run_control import Drained, Ending, RunControl
 
 
-class TakesRows(Protocol):
-    """Whatever rows are staged into: a run's ledger, or a rehearsal of it."""
+class StagingLedger(Protocol):
+    """Receives staged rows: a run's ledger, or a dry run."""
 
     def unstage(self) -> None:
-        """Forget what was staged."""
+        """Delete all staged rows of the run."""
         ...
 
     def origins(self, marks: Iterable[str]) -> Mapping[str, Origin]:
-        """Return the rows that marks stand for; one that names no row to fix is left out."""
+        """Return the origins by mark, without marks that name no row to fix."""
         ...
 
     def add_input(self, source: InputRecord) -> None:
-        """Note an input file, when it is opened and again when it was read to its end."""
+        """Record an input file, when it is opened and again at its end."""
         ...
 
-    def stage(self, file_no: int, first_row_no: int, sheet: MappedChunk, retarget: Retarget) -> int:
-        """Take in a chunk of rows; return how many of them are invalid."""
+    def stage(self, file_no: int, first_row_no: int, chunk: MappedChunk, retarget: Retarget) -> int:
+        """Stage a chunk of rows; return the number of invalid ones."""
         ...
 
-    def keep_up(self) -> None:
-        """Keep the job; called after each chunk."""
+    def heartbeat(self) -> None:
+        """Renew the lease; called after each chunk."""
         ...
 
     def start_delivering(
-        self, rekey: Callable[[bytes, str], bytes], check: Callable[[Decided], None] = let_pass
+        self, rekey: Callable[[bytes, str], bytes], check: Callable[[StagedCounts], None] = accept_any
     ) -> None:
-        """Decide on all that was staged, and enter the second act unless `check` raises for what was decided."""
+        """Decide on all staged rows; then start delivering, unless `check` raises for the result."""
         ...
 
 
@@ -49,13 +49,13 @@ class Stager:
     """
     Reads, maps and stages the inputs of one run.
 
-    Raises SourceError, and leaves the run unstaged, when an input is damaged, lacks a column or changes meanwhile. So
-    does Drained, where more rows are invalid than `max_invalid` allows.
+    Raises SourceError if an input is damaged, lacks a column or changes meanwhile, and Drained if more rows are invalid
+    than `max_invalid` allows. The run then stays unstaged.
     """
 
     def __init__(
         self,
-        ledger: TakesRows,
+        ledger: StagingLedger,
         rules: MappingRules,
         csv: CsvFormat,
         control: RunControl,
@@ -83,7 +83,7 @@ class Stager:
         self._filtered = 0
 
     def stage(self, files: Sequence[SourceFile]) -> int:
-        """Stage all rows of all files and make the run ready to deliver; return how many rows the job wants."""
+        """Stage all rows of all files, and start delivering; return the number of rows that pass the job's filter."""
         self._ledger.unstage()
         for file in files:
             self._check_header(file)
@@ -95,9 +95,9 @@ class Stager:
         self._ledger.start_delivering(lambda body, key: rekey(body, self._rules.api, key), self._check)
         return self._rows - self._filtered
 
-    def _check(self, decided: Decided) -> None:
-        """Raise Drained where the rows are wrong as a whole: then nothing is sent."""
-        # Those whose key stands for other content; the others were counted when they were read.
+    def _check(self, decided: StagedCounts) -> None:
+        """Raise Drained if too many rows are invalid; then nothing is sent."""
+        # Rows found invalid by the decision, such as key conflicts; the others were counted while reading.
         self._control.count(Status.INVALID, decided.invalid - self._invalid)
         if is_wrong(decided, self._max_invalid):
             reason = too_many_invalid(decided, self._max_invalid)
@@ -105,7 +105,7 @@ class Stager:
             self._control.check_running()
 
     def _check_running(self) -> None:
-        """Go on with what is not yet read. A run that is to end when nothing is left to read has come to its end."""
+        """Raise Drained if the run is drained. Before the first row it never is, so that each run reads some rows."""
         if self._rows:
             self._control.check_running()
 
@@ -150,16 +150,16 @@ class Stager:
         for chunk in source:
             self._check_running()
             left = len(chunk) if self._limit is None else self._limit - self._rows
-            tied = fixes.tie(chunk.slice(0, left))
-            sheet = fixes.known_by_content(map_chunk(tied.chunk), tied.origins)
-            invalid = self._ledger.stage(file_no, self._rows + 1, sheet, retarget)
-            self._rows += len(sheet)
-            self._filtered += len(sheet.filtered)
+            linked = fixes.link(chunk.slice(0, left))
+            mapped = fixes.with_contents(map_chunk(linked.chunk), linked.origins)
+            invalid = self._ledger.stage(file_no, self._rows + 1, mapped, retarget)
+            self._rows += len(mapped)
+            self._filtered += len(mapped.filtered)
             if invalid:
                 self._invalid += invalid
                 self._control.count(Status.INVALID, invalid)
-            self._ledger.keep_up()
+            self._ledger.heartbeat()
             self._tick(self._rows)
             if self._rows == self._limit:
                 break
-        fixes.tell(name)
+        fixes.log_unknown(name)

@@ -1,4 +1,4 @@
-"""What does not stop a run and should not stay as it is; and what must never be shown."""
+"""Warnings that do not stop a run, and the secret texts that logs must mask."""
 
 import base64
 import stat
@@ -11,13 +11,14 @@ from cryptography import x509
 
 from pipeline.settings.jobs.zones import reversed_offset
 from pipeline.settings.model import Account, AlipayAccount, Config
-from pipeline.settings.words import quoted
+from pipeline.settings.wording import quoted
 
 SOON = timedelta(days=30)
+"""How long before a certificate expires a warning is given."""
 
 
 def warnings(config: Config, *, at: datetime) -> list[str]:
-    """Return what the user should see to: files that others can read or change, certificates about to expire."""
+    """Return warnings: files that others can read or change, certificates that expire soon, unused accounts."""
     found = list(_about_config(config))
     for account in config.accounts.values():
         found += _about_account(f"{config.path} [accounts.{quoted(account.name)}]", account, at)
@@ -26,14 +27,15 @@ def warnings(config: Config, *, at: datetime) -> list[str]:
 
 def _about_config(config: Config) -> Iterator[str]:
     if _mode(config.path) & (stat.S_IWGRP | stat.S_IWOTH):
-        yield f"{config.path}: others than its owner may change it; run chmod go-w on it"
+        yield f"{config.path}: users other than its owner may change it; run chmod go-w on it"
     if _mode(config.ledger_path) & (stat.S_IRWXG | stat.S_IRWXO):
-        yield f"{config.path} [ledger] url: others than its owner may open {config.ledger_path}; run chmod 600 on it"
+        ledger = config.ledger_path
+        yield f"{config.path} [ledger] url: users other than its owner may open {ledger}; run chmod 600 on it"
     for job in config.jobs.values():
         if offset := reversed_offset(job.timezone):
             where = f"{config.path} [jobs.{quoted(job.name)}] timezone"
             hint = "; for China's time write Asia/Shanghai" if offset in ("UTC-8", "UTC+8") else ""
-            yield f"{where}: {job.timezone.key} is {offset}, its sign is reversed{hint}"
+            yield f"{where}: {job.timezone.key} means {offset} (the sign is reversed){hint}"
     for name in config.unused_accounts:
         yield f"{config.path} [accounts.{quoted(name)}]: no job uses it, so its keys are not checked"
 
@@ -41,11 +43,11 @@ def _about_config(config: Config) -> Iterator[str]:
 def _about_account(where: str, account: Account, at: datetime) -> Iterator[str]:
     for file in account.secret_files:
         if _mode(file) & (stat.S_IRWXG | stat.S_IRWXO):
-            yield f"{where}: others than its owner may open {file}; run chmod 600 on it"
+            yield f"{where}: users other than its owner may open {file}; run chmod 600 on it"
     for key, certificate in _certificates(account):
         expiry = certificate.not_valid_after_utc
         if expiry - at <= SOON:
-            yield f"{where} {key}: a certificate expires on {expiry.date().isoformat()}; fetch a new one before"
+            yield f"{where} {key}: a certificate expires on {expiry.date().isoformat()}; replace it before that day"
     if isinstance(account, AlipayAccount) and account.sign_type == "RSA":
         yield f"{where} sign_type: RSA signs with SHA-1; Alipay advises RSA2"
 
@@ -63,11 +65,11 @@ def _mode(path: Path) -> int:
     try:
         return path.stat().st_mode
     except OSError:
-        return 0  # it was there a moment ago, and what it held is in memory
+        return 0  # removed after it was read
 
 
 def secrets(config: Config) -> tuple[str, ...]:
-    """Return every text that must never be shown, for whoever masks logs; private keys never turn into text."""
+    """Return the texts that logs must mask. Private keys are not among them: they never become text."""
     return tuple(dict.fromkeys(text for account in config.accounts.values() for text in _secret_texts(account)))
 
 

@@ -1,4 +1,4 @@
-"""The config file as TOML, before anything is known of its content."""
+"""The config file, parsed as TOML."""
 
 import re
 import tomllib
@@ -12,7 +12,7 @@ _PLACE = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Return the file's tables. Raises SettingsError that says where it was looked for, or line and column."""
+    """Return the file's tables. Raises SettingsError, with the full path or with line and column."""
     try:
         text = _read(path).decode("utf-8-sig")
         return tomllib.loads(text)
@@ -22,8 +22,8 @@ def read_document(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as exc:
         raise SettingsError([_messages(path, text, str(exc))]) from None
     except (ValueError, RecursionError):
-        # A number of thousands of digits, or brackets within brackets without end: tomllib does not say where.
-        raise SettingsError([f"{path}: not valid TOML: a number or a nesting is beyond all measure"]) from None
+        # tomllib gives no place for a number of thousands of digits, or for endless nesting.
+        raise SettingsError([f"{path}: not valid TOML: a number is too long, or values are nested too deep"]) from None
 
 
 def _read(path: Path) -> bytes:
@@ -31,15 +31,13 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
-        advice = (
-            "name yours with --config or BACKFILL_CONFIG, or let `backfill simulate --keys DIR` write one to start from"
-        )
+        advice = "name it with --config or BACKFILL_CONFIG, or write an example with `backfill simulate --keys DIR`"
         raise SettingsError([f"{path}: no config file at {path.absolute()}; {advice}"]) from None
     except (OSError, ValueError) as exc:
         cause = exc.strerror if isinstance(exc, OSError) else "no path"
         raise SettingsError([f"{path}: the config file can't be read: {cause}"]) from None
     if len(data) > _MAX_BYTES:
-        raise SettingsError([f"{path}: larger than {_MAX_BYTES:,} bytes; this is no config file"])
+        raise SettingsError([f"{path}: larger than {_MAX_BYTES:,} bytes; this is not a config file"])
     return data
 
 

@@ -1,4 +1,4 @@
-"""Where the ledger is kept, from its URL."""
+"""The ledger's file, from its URL."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ _SQLITE = "sqlite:///"
 
 
 def read_ledger_path(table: Table, folder: Path) -> Path:
-    """Return the path of the ledger's file, a relative one taken from `folder`; report what is wrong with its URL."""
+    """Return the path of the ledger's file, relative to `folder` unless absolute; report a faulty URL."""
     url = table.text("url") or DEFAULT_URL
     path = url.removeprefix(_SQLITE)
     if url.startswith("postgresql:"):

@@ -1,4 +1,4 @@
-"""From a config file to its values, every fault told in one go."""
+"""Load a config file; report all of its faults in one error."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -10,12 +10,12 @@ from pipeline.settings.accounts.alipay import check_alipay, open_alipay
 from pipeline.settings.accounts.wechatpay import check_wechatpay, open_wechatpay
 from pipeline.settings.document import read_document
 from pipeline.settings.jobs.job import read_job
+from pipeline.settings.key_material import LoadContext
 from pipeline.settings.ledger import read_ledger_path
 from pipeline.settings.model import Account, Config, Job
-from pipeline.settings.origin import Surroundings
 from pipeline.settings.structure import check_structure
 from pipeline.settings.table import Table
-from pipeline.settings.words import did_you_mean, listed, quoted
+from pipeline.settings.wording import did_you_mean, listed, quoted
 
 
 def load(
@@ -27,15 +27,15 @@ def load(
     with_keys: bool = True,
 ) -> Config:
     """
-    Return the config with the keys of the accounts that its jobs use, or that `only_job` uses.
+    Return the config. The keys of accounts that its jobs use are read; with `only_job`, of that job's account only.
 
-    Raises SettingsError with every fault of the file, and of those keys at the moment `at`. Without `with_keys` no
-    key is read and `accounts` is empty: enough for what sends nothing.
+    Without `with_keys` no key is read and `accounts` is empty; commands that send nothing need no more. Raises
+    SettingsError with every fault of the file and of those keys at the moment `at`.
     """
-    sound, faults = check_structure(read_document(path), str(path))
-    config = Table(str(path), (), sound, faults)
-    around = Surroundings(path.absolute().parent, environ, at)
-    ledger = read_ledger_path(config.table("ledger"), around.folder)
+    checked, faults = check_structure(read_document(path), str(path))
+    config = Table(str(path), (), checked, faults)
+    context = LoadContext(path.absolute().parent, environ, at)
+    ledger = read_ledger_path(config.table("ledger"), context.folder)
     tables = {table.name: table for table in config.table("accounts").tables()}
     for table in tables.values():
         _check_account(table)
@@ -45,7 +45,7 @@ def load(
         _check_job(config.table("jobs"), only_job)
     users = [job for job in config.table("jobs").tables() if with_keys and only_job in (None, job.name)]
     used = {job.text("account") for job in users}
-    accounts = _open_accounts([table for name, table in tables.items() if name in used], around)
+    accounts = _open_accounts([table for name, table in tables.items() if name in used], context)
     if faults:
         raise SettingsError(faults)
     idle = tables.keys() - {job.account for job in jobs.values()}
@@ -55,7 +55,7 @@ def load(
         accounts=MappingProxyType(accounts),
         jobs=MappingProxyType(jobs),
         unused_accounts=tuple(sorted(idle)),
-        key_files=tuple(around.folder / name for table in tables.values() for name in _named_files(table)),
+        key_files=tuple(context.folder / name for table in tables.values() for name in _named_files(table)),
     )
 
 
@@ -71,7 +71,7 @@ def _read_jobs(table: Table, accounts: Mapping[str, Table]) -> dict[str, Job]:
 
 
 def _check_rates(table: Table, jobs: Iterable[Job], accounts: Mapping[str, Table]) -> None:
-    """Refuse two rates for one quota: the platform counts the requests of all jobs of a merchant together."""
+    """Report two rates for one quota: the platform counts the requests of all jobs of a merchant together."""
     first: dict[tuple[str | None, ...], Job] = {}
     for job in jobs:
         if (account := accounts.get(job.account)) is None:
@@ -88,7 +88,7 @@ def _check_rates(table: Table, jobs: Iterable[Job], accounts: Mapping[str, Table
 
 def _check_job(jobs: Table, name: str) -> None:
     if name not in jobs:
-        hint = did_you_mean(name, jobs.values) or f"; there are {listed([*map(quoted, jobs.values)], 'and')}"
+        hint = did_you_mean(name, jobs.values) or f"; the config has {listed([*map(quoted, jobs.values)], 'and')}"
         jobs.faults.append(f"{jobs.file} [jobs]: no job has the name {quoted(name)}{hint}")
 
 
@@ -100,20 +100,20 @@ def _check_account(table: Table) -> None:
             check_wechatpay(table)
 
 
-def _open_accounts(tables: Iterable[Table], around: Surroundings) -> dict[str, Account]:
+def _open_accounts(tables: Iterable[Table], context: LoadContext) -> dict[str, Account]:
     accounts: dict[str, Account] = {}
     for table in tables:
-        account = _open_account(table, around)
+        account = _open_account(table, context)
         if account is not None:
             accounts[table.name] = account
     return accounts
 
 
-def _open_account(table: Table, around: Surroundings) -> Account | None:
+def _open_account(table: Table, context: LoadContext) -> Account | None:
     match table.text("platform"):
         case "alipay":
-            return open_alipay(table, around)
+            return open_alipay(table, context)
         case "wechatpay":
-            return open_wechatpay(table, around)
+            return open_wechatpay(table, context)
         case _:
             return None

@@ -1,4 +1,4 @@
-"""What the config file says, with its keys read: values that no longer need the file."""
+"""The values of a config, with its keys read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,11 +15,11 @@ from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, Int96, L
 @dataclass(frozen=True, slots=True)
 class AlipayAccount:
     """
-    An Alipay app and what it signs and verifies with.
+    An Alipay app, and the keys that it signs and verifies with.
 
     Public key mode has `public_key`; certificate mode has `app_cert`, `alipay_certs` and `root_certs` instead.
-    `proxy` and `ca_bundle_file` are settled between config and environment: nothing else reads HTTPS_PROXY or a CA
-    bundle's variable, None means none. `secret_files` are those that only the owner should be able to read.
+    `proxy` and `ca_bundle_file` come from the config, else from the environment; None means none. No other code reads
+    these environment variables. `secret_files` should be readable by their owner only.
     """
 
     name: str
@@ -43,10 +43,11 @@ class AlipayAccount:
 @dataclass(frozen=True, slots=True)
 class WechatAccount:
     """
-    A WeChat Pay merchant and what it signs and verifies with: a public key, certificates, the APIv3 key, or several.
+    A WeChat Pay merchant, and the keys that it signs and verifies with.
 
-    `serial_no` is in capitals, as the platform writes it. `proxy`, `ca_bundle_file` and `secret_files` are as in
-    `AlipayAccount`.
+    Answers are verified with `public_key`, `platform_certs`, certificates downloaded with `apiv3_key`, or several of
+    them. `serial_no` is in capitals, as the platform writes it. `proxy`, `ca_bundle_file` and `secret_files` are as
+    in `AlipayAccount`.
     """
 
     name: str
@@ -68,7 +69,7 @@ Account = AlipayAccount | WechatAccount
 
 
 class TransportName(StrEnum):
-    """What carries the requests of a job."""
+    """The HTTP client that sends the requests of a job."""
 
     REQUESTS = "requests"
     CURL = "curl"
@@ -79,11 +80,16 @@ class Job:
     """
     One export, read, mapped and sent to one API with one account.
 
-    `inputs` are as written, `{date}` unfilled, relative to the config file's folder; none means that the command
-    line names them. A dotted field such as `biz_data.city` stands in `columns` and `constants` under that name;
-    `units` are `yuan` or `fen`; `formats` are the forms of a field's times beside those that need none. `values` are
-    by field and word, `filter` are the wanted texts by column. `ready` names a file that must lie beside the inputs;
-    `sheet` is that of a workbook, None the first; `int96` says what INT96 times are where the file does not.
+    - `inputs` are as written, with `{date}` not filled in, relative to the config file's folder. None are given where
+      the command line names them.
+    - `rate` is in requests per second, `concurrency` the most requests in flight.
+    - `columns`, `units` (`yuan` or `fen`), `constants`, `defaults` and `formats` are by field. The name of a dotted
+      field is whole, such as `biz_data.city`.
+    - `formats` are forms of a field's times, beside the built-in ones.
+    - `values` are by field and word, `filter` holds the wanted texts by column.
+    - `ready` names a file that must be beside the inputs.
+    - `sheet` is that of a workbook, None the first one.
+    - `int96` says how INT96 times count where the file does not say.
     """
 
     name: str
@@ -121,7 +127,7 @@ class Config:
     """
     A config file without a fault.
 
-    `accounts` holds those whose keys were asked for and read; `unused_accounts` names those of no job. `key_files` are
+    `accounts` holds the accounts whose keys were read; `unused_accounts` names those that no job uses. `key_files` are
     all files that accounts name.
     """
 
@@ -134,5 +140,5 @@ class Config:
 
     @property
     def folder(self) -> Path:
-        """The folder that inputs start from and that `reports/` lies in."""
+        """The folder that relative inputs start from, and that holds `reports/`."""
         return self.path.absolute().parent

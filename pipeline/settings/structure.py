@@ -1,4 +1,4 @@
-"""Whether a config has the shape of schemas/config.json, with every fault in our own words."""
+"""The check of a config against schemas/config.json, with faults in our own words."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,9 +9,9 @@ from jsonschema_rs import Draft202012Validator, ValidationError
 from jsonschema_rs import ValidationErrorKind as Kind
 
 from pipeline.resources import schema
-from pipeline.settings.plain import plain
+from pipeline.settings.json_copy import json_copy
 from pipeline.settings.table import place
-from pipeline.settings.words import did_you_mean, listed, nearest, quoted
+from pipeline.settings.wording import did_you_mean, listed, nearest, quoted
 
 _SCHEMA = "config.json"
 _SECRETS = ("private_key", "encrypt_key", "app_auth_token", "apiv3_key")
@@ -22,21 +22,21 @@ Path = tuple[str, ...]
 
 def check_structure(document: Mapping[str, Any], file: str) -> tuple[dict[str, Any], list[str]]:
     """
-    Return the document without what is at fault, and the faults.
+    Return a copy of the document without faulty values, and the faults.
 
-    A key at fault holds None; so does one that a misspelt key was probably meant to be.
+    A key with a faulty value holds None. So does a known key that a misspelt key probably stands for.
     """
     faults: list[str] = []
-    sound: dict[str, Any] = plain(document, file, faults)
-    errors = list(_validator().iter_errors(sound))
-    # Unknown keys come first: what is only misspelt is not missing.
+    checked: dict[str, Any] = json_copy(document, file, faults)
+    errors = list(_validator().iter_errors(checked))
+    # Unknown keys come first, so that a misspelt key is not reported as missing too.
     for error in errors:
         if isinstance(error.kind, Kind.AdditionalProperties):
-            faults += _unknown_keys(error, error.kind.unexpected, sound, file)
+            faults += _unknown_keys(error, error.kind.unexpected, checked, file)
     for error in errors:
         if not isinstance(error.kind, Kind.AdditionalProperties):
-            faults += _other_faults(error, sound, document, file)
-    return sound, list(dict.fromkeys(faults))
+            faults += _other_faults(error, checked, document, file)
+    return checked, list(dict.fromkeys(faults))
 
 
 @cache
@@ -44,9 +44,9 @@ def _validator() -> Draft202012Validator:
     return Draft202012Validator(schema(_SCHEMA))
 
 
-def _unknown_keys(error: ValidationError, keys: Iterable[str], sound: dict[str, Any], file: str) -> list[str]:
+def _unknown_keys(error: ValidationError, keys: Iterable[str], checked: dict[str, Any], file: str) -> list[str]:
     path = _names(error)
-    table = _find(sound, path)
+    table = _find(checked, path)
     known = _rule(error)["properties"]
     faults = []
     for key in keys:
@@ -61,8 +61,8 @@ def _unknown_keys(error: ValidationError, keys: Iterable[str], sound: dict[str, 
 def _advice(key: str, path: Path, known: Mapping[str, Any], value: object) -> str:
     if key in _SECRETS and f"{key}_file" in known:
         return (
-            "a secret never stands in the config; put it into a file and name that in "
-            f"{key}_file, or into an environment variable and name that in {key}_env"
+            f"a secret must not be in the config; put it into a file and name the file in {key}_file, "
+            f"or into an environment variable and name the variable in {key}_env"
         )
     home = _home(key, path)
     if home is not None:
@@ -72,7 +72,7 @@ def _advice(key: str, path: Path, known: Mapping[str, Any], value: object) -> st
 
 
 def _home(key: str, path: Path) -> str | None:
-    """Return the table that does know the key: TOML puts a key into whatever table was opened last."""
+    """Return the table where the key is known. TOML puts a key into the table opened last, which is a common slip."""
     definitions = schema(_SCHEMA)["$defs"]
     match path:
         case ("jobs", job, "csv") if key in definitions["job"]["properties"]:
@@ -83,16 +83,16 @@ def _home(key: str, path: Path) -> str | None:
             return None
 
 
-def _other_faults(error: ValidationError, sound: dict[str, Any], document: Mapping[str, Any], file: str) -> list[str]:
+def _other_faults(error: ValidationError, checked: dict[str, Any], document: Mapping[str, Any], file: str) -> list[str]:
     path = _names(error)
     match error.kind:
         case Kind.Required(property=key):
-            return [] if key in _find(sound, path) else [f"{place(file, path, key)}: missing"]
+            return [] if key in _find(checked, path) else [f"{place(file, path, key)}: missing"]
         case Kind.PropertyNames(error=inner):
             rule = _rule(error)["description"]
             return [f"{place(file, path, str(inner.instance))}: the name must be {rule}"]
     *table, key = _up_to_list(path, document)
-    _find(sound, table)[key] = None
+    _find(checked, table)[key] = None
     return [f"{place(file, tuple(table), key)}: must be {_wanted(error, document, path)}"]
 
 
@@ -109,14 +109,14 @@ def _wanted(error: ValidationError, document: Mapping[str, Any], path: Path) -> 
 
 
 def kind_of(given: object) -> str:
-    """Say of which type a value is."""
+    """Return the type of a value in the words of a fault."""
     if isinstance(given, float) and not math.isfinite(given):
         return "not finite"
     return _TYPES.get(type(given), "a date or time")
 
 
 def _rule(error: ValidationError) -> dict[str, Any]:
-    """Return the part of the schema that was broken; its description follows `must be`."""
+    """Return the part of the schema that was broken. Its description completes `must be`."""
     part: Any = schema(_SCHEMA)
     for step in error.schema_path[:-1]:
         part = part[step]
@@ -124,12 +124,12 @@ def _rule(error: ValidationError) -> dict[str, Any]:
 
 
 def _names(error: ValidationError) -> Path:
-    # A key of digits comes back as a number.
+    # The validator returns a key of digits as a number.
     return tuple(str(step) for step in error.instance_path)
 
 
 def _up_to_list(path: Path, document: Any) -> Path:
-    """Return the path of the key itself where the fault is within its list."""
+    """Return the path up to the first list: a fault within a list is reported at the list's key."""
     for length, step in enumerate(path):
         if isinstance(document, list):
             return path[:length]

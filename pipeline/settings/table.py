@@ -1,19 +1,19 @@
-"""One table of the config, and the place where its faults are told."""
+"""One table of the config, and its faults."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from pipeline.settings.words import dotted, quoted
+from pipeline.settings.wording import dotted, quoted
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """
-    A table whose faults of structure are known already.
+    A table that `check_structure` has checked.
 
-    A key that was given but is at fault holds None: it counts as given and has no value. All tables of a config
-    share one list of faults.
+    A key with a faulty value holds None: it counts as given, but has no value. All tables of a config share one list
+    of faults.
     """
 
     file: str
@@ -23,18 +23,18 @@ class Table:
 
     @property
     def name(self) -> str:
-        """The table's own name, without those it stands in."""
+        """The last part of the table's dotted name."""
         return self.path[-1]
 
     def __contains__(self, key: str) -> bool:
         return key in self.values
 
     def text(self, key: str) -> str | None:
-        """Return a text; None where there is none, or none without a fault."""
+        """Return a text; None if there is none, or if it is at fault."""
         return cast("str | None", self.values.get(key))
 
     def table(self, key: str) -> "Table":
-        """Return a table within this one; an empty one where there is none, or none without a fault."""
+        """Return a table within this one; an empty one if there is none, or if it is at fault."""
         return Table(self.file, (*self.path, key), self.values.get(key) or {}, self.faults)
 
     def tables(self) -> "list[Table]":
@@ -42,15 +42,15 @@ class Table:
         return [self.table(key) for key, value in self.values.items() if value is not None]
 
     def at(self, key: str) -> str:
-        """Return where a key stands, as every fault begins."""
+        """Return file, table and key: the start of a fault."""
         return place(self.file, self.path, key)
 
     def fault(self, key: str, text: str) -> None:
-        """Tell a fault of one key."""
+        """Report a fault of one key."""
         self.faults.append(f"{self.at(key)}: {text}")
 
 
 def place(file: str, path: tuple[str, ...], key: str) -> str:
-    """Return the file, the table and the key as every fault begins."""
+    """Return file, table and key: the start of a fault."""
     header = f" [{dotted(path)}]" if path else ""
     return f"{file}{header} {quoted(key)}"

@@ -1,6 +1,11 @@
 """
-The platforms' protocols: requests signed, answers verified and opened, keys read and renewed.
+The platforms' protocols: sign requests, verify and decrypt answers, load and renew keys.
 
-A signer takes JSON bytes and gives a whole HTTP request, and takes a whole HTTP answer and gives its trust and its
-JSON. It sends nothing, waits for nothing and reads no clock.
+A signer turns JSON bytes into a complete HTTP request. It turns a complete HTTP answer into its trust and its JSON. It
+sends nothing, waits for nothing, and reads no clock.
+
+Read in this order: `signatures` and `aes` (the algorithms), `keys` and `certificates` (loading and checking), then one
+protocol: `alipay/v3`, `alipay/gateway` or `wechatpay/v3`. The facts are in docs/platform/.
+
+It may import `model` and `errors`, and no HTTP client.
 """

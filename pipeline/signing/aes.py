@@ -1,9 +1,9 @@
 """
-The two ciphers of the platforms.
+The ciphers of the platforms.
 
-Alipay encrypts whole bodies with AES-128-CBC, an IV of zero bytes and PKCS#7 padding, written as base64
-(alipay-v3-cumulation.md, section 3.3). WeChat Pay seals certificates with AES-256-GCM (wechatpay-v3-points.md,
-section 5).
+- Alipay encrypts whole bodies with AES-128-CBC, a zero IV and PKCS#7 padding, in base64
+  (docs/platform/alipay-v3-cumulation.md, Content encryption).
+- WeChat Pay encrypts certificates with AES-256-GCM (docs/platform/wechatpay-v3-points.md, Platform certificates).
 """
 
 import base64
@@ -23,7 +23,7 @@ _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
 
 
 def encrypt(key: bytes, plain: bytes) -> bytes:
-    """Return the base64 text that stands for these bytes under Alipay's content encryption."""
+    """Encrypt these bytes as Alipay does; return base64."""
     padder = _PADDING.padder()
     encryptor = Cipher(AES(key), _ZERO_IV).encryptor()
     padded = padder.update(plain) + padder.finalize()
@@ -31,7 +31,7 @@ def encrypt(key: bytes, plain: bytes) -> bytes:
 
 
 def decrypt(key: bytes, text: bytes) -> bytes | None:
-    """Return what `encrypt` was given, or None where the text was not made with this key."""
+    """Return the plain text of `encrypt`'s result; None if it was not made with this key."""
     try:
         decryptor = Cipher(AES(key), _ZERO_IV).decryptor()
         padded = decryptor.update(base64.b64decode(text, validate=True)) + decryptor.finalize()
@@ -42,12 +42,12 @@ def decrypt(key: bytes, text: bytes) -> bytes | None:
 
 
 def looks_encrypted(text: bytes) -> bool:
-    """Tell whether the text can be what `encrypt` returns, so that a proxy's page is not taken for ciphertext."""
+    """Return whether the text may be a result of `encrypt`. The page of a proxy is not."""
     return _BASE64.fullmatch(text) is not None
 
 
 def unseal(key: bytes, *, nonce: str, associated_data: str, ciphertext: str) -> bytes | None:
-    """Return the plain text of what WeChat Pay sealed with the APIv3 key, or None where seal or key do not fit."""
+    """Decrypt a text of WeChat Pay with the APIv3 key; return None if the key or the tag does not match."""
     try:
         sealed = base64.b64decode(ciphertext, validate=True)
         return AESGCM(key).decrypt(nonce.encode(), sealed, associated_data.encode())

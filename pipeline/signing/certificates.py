@@ -1,4 +1,4 @@
-"""What certificates are called on the wire, and whether a new one can be trusted."""
+"""Certificates: their serial texts in requests and answers, and the check of a new one against trusted roots."""
 
 import hashlib
 from collections.abc import Iterable
@@ -15,15 +15,17 @@ def certificate_sn(certificate: x509.Certificate) -> str:
     """
     Return the `app_cert_sn` or `alipay_cert_sn` of a certificate.
 
-    It is the MD5 of the issuer, last attribute first, and the serial number in decimal
-    (alipay-v3-cumulation.md, section 3.5).
+    It is the MD5 of the issuer (last attribute first) and the decimal serial number
+    (docs/platform/alipay-v3-cumulation.md, Certificate serial texts).
     """
     named = certificate.issuer.rfc4514_string() + str(certificate.serial_number)
     return hashlib.md5(named.encode(), usedforsecurity=False).hexdigest()
 
 
 def root_sn(certificates: Iterable[x509.Certificate]) -> str:
-    """Return the `alipay_root_cert_sn` of a root file: the SN of each certificate signed with RSA, in its order."""
+    """
+    Return the `alipay_root_cert_sn` of a root file: the SN of each certificate with an RSA signature, in file order.
+    """
     return "_".join(
         certificate_sn(certificate)
         for certificate in certificates
@@ -32,26 +34,26 @@ def root_sn(certificates: Iterable[x509.Certificate]) -> str:
 
 
 def serial_hex(certificate: x509.Certificate) -> str:
-    """Return the serial number as WeChat Pay writes it: hex, in capitals."""
+    """Return the serial number in WeChat Pay's form: hex with capital letters."""
     return f"{certificate.serial_number:X}"
 
 
 def is_valid(certificate: x509.Certificate, at: datetime) -> bool:
-    """Tell whether the moment lies within the certificate's dates."""
+    """Return whether the certificate is valid at this time."""
     return certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc
 
 
 def descends_from(chain: tuple[x509.Certificate, ...], roots: Iterable[x509.Certificate], at: datetime) -> bool:
     """
-    Tell whether the first certificate of the chain was issued under one of the roots, all being valid now.
+    Return whether the first certificate of the chain was issued under one of the roots, all of them valid now.
 
-    The others may stand in any order; one that issues must be allowed to.
+    The order of the others does not matter. Each issuer must be allowed to issue.
     """
     trusted, waiting = [root for root in roots if is_valid(root, at)], list(chain)
     if not chain or not all(is_valid(certificate, at) for certificate in chain):
         return False
-    leaf = chain[0]
-    while not any(_issued(issuer, leaf) for issuer in trusted):
+    subject = chain[0]
+    while not any(_issued(issuer, subject) for issuer in trusted):
         promoted = [one for one in waiting if _may_issue(one) and any(_issued(issuer, one) for issuer in trusted)]
         if not promoted:
             return False
@@ -64,7 +66,7 @@ def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        # A root file also holds roots of other kinds, such as SM2, that sign nothing of ours.
+        # A root file also has roots of other kinds, such as SM2, which are not used here.
         return False
     return True
 

@@ -1,8 +1,7 @@
 """
-Keys and certificates from what a user gives: PEM, or the bare base64 that Alipay's key tool writes.
+Loaders of keys and certificates, from PEM or from the bare base64 of Alipay's key tool.
 
-Every loader raises `SettingsError` with one sentence that names the file and says what to do. Key material never
-reaches a message.
+Each loader raises SettingsError with one sentence that names the file and what to do. No message contains key material.
 """
 
 import base64
@@ -18,55 +17,65 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key, l
 
 from pipeline.errors import SettingsError
 
+# Shortest RSA key that both platforms accept.
 MIN_BITS: Final = 2048
 
 _BLOCK = re.compile(rb"-----BEGIN (?P<label>[A-Z0-9 ]+)-----(?P<body>.*?)-----END (?P=label)-----", re.DOTALL)
 _NOT_THIS = (ValueError, UnsupportedAlgorithm)
-_LOCKED: Final = "a private key under a password"
+_LOCKED: Final = "a private key with a password"
 _UNREADABLE: Final = "nothing that can be read as a key"
 
 _Rsa = TypeVar("_Rsa", RSAPrivateKey, RSAPublicKey)
 
 
 def load_private_key(data: bytes, name: str) -> RSAPrivateKey:
-    """Return the RSA private key in `data`, PKCS#1 or PKCS#8, of 2048 bits or more; `name` is the file's name."""
-    held = _held(data)
-    keys = [item for item in held if isinstance(item, RSAPrivateKey)]
+    """
+    Return the RSA private key in `data` (PKCS#1 or PKCS#8, at least 2048 bits). `name` is the file's name.
+
+    Raises SettingsError.
+    """
+    items = _items_in(data)
+    keys = [item for item in items if isinstance(item, RSAPrivateKey)]
     if keys:
         return _large_enough(keys[0], name)
-    if _LOCKED in held:
-        raise SettingsError([f"{name} holds {_LOCKED}; take the password off (openssl pkcs8) and give the plain key"])
-    raise SettingsError([f"{name} holds {_what(held)}; give the RSA private key, as PEM or bare base64"])
+    if _LOCKED in items:
+        raise SettingsError([f"{name} holds {_LOCKED}; remove the password (openssl pkcs8) and give the plain key"])
+    raise SettingsError([f"{name} holds {_describe(items)}; give the RSA private key, as PEM or bare base64"])
 
 
 def load_public_key(data: bytes, name: str) -> RSAPublicKey:
     """
-    Return the RSA public key in `data`, of 2048 bits or more; `name` is the file's name.
+    Return the RSA public key in `data`, of at least 2048 bits. `name` is the file's name.
 
-    A certificate is refused: who has one is in certificate mode, where answers name it and it can expire.
+    Raises SettingsError, also for a certificate: it belongs to certificate mode, where answers name it and it can
+    expire.
     """
-    held = _held(data)
-    keys = [item for item in held if isinstance(item, RSAPublicKey)]
+    items = _items_in(data)
+    keys = [item for item in items if isinstance(item, RSAPublicKey)]
     if keys:
         return _large_enough(keys[0], name)
-    if any(isinstance(item, x509.Certificate) for item in held):
+    if any(isinstance(item, x509.Certificate) for item in items):
         raise SettingsError([f"{name} holds a certificate; give the public key, or name the file as a certificate"])
-    raise SettingsError([f"{name} holds {_what(held)}; give the platform's RSA public key, as PEM or bare base64"])
+    raise SettingsError([f"{name} holds {_describe(items)}; give the platform's RSA public key, as PEM or bare base64"])
 
 
 def load_certificates(data: bytes, name: str) -> tuple[x509.Certificate, ...]:
-    """Return all certificates in `data`, in the order of the file, whatever their keys; `name` is the file's name."""
-    held = _held(data)
-    certificates = tuple(item for item in held if isinstance(item, x509.Certificate))
+    """
+    Return all certificates in `data`, in file order, with keys of any kind. `name` is the file's name.
+
+    Raises SettingsError.
+    """
+    items = _items_in(data)
+    certificates = tuple(item for item in items if isinstance(item, x509.Certificate))
     if not certificates:
-        raise SettingsError([f"{name} holds {_what(held)}; give the certificate, as PEM"])
-    if _UNREADABLE in held:
-        raise SettingsError([f"{name}: part {held.index(_UNREADABLE) + 1} of it is damaged; fetch the file anew"])
+        raise SettingsError([f"{name} holds {_describe(items)}; give the certificate, as PEM"])
+    if _UNREADABLE in items:
+        raise SettingsError([f"{name}: part {items.index(_UNREADABLE) + 1} of it is damaged; fetch the file again"])
     return certificates
 
 
 def public_key_of(certificate: x509.Certificate, name: str) -> RSAPublicKey:
-    """Return the certificate's RSA key, of 2048 bits or more; `name` is the file's name."""
+    """Return the certificate's RSA key, of at least 2048 bits. `name` is the file's name. Raises SettingsError."""
     try:
         key = certificate.public_key()
     except _NOT_THIS:
@@ -77,7 +86,7 @@ def public_key_of(certificate: x509.Certificate, name: str) -> RSAPublicKey:
 
 
 def check_validity(certificate: x509.Certificate, name: str, at: datetime) -> str | None:
-    """Return the fault of a certificate that is not valid at this moment, naming file and date; None if it is."""
+    """Return the fault of a certificate that is not valid at this time, with file and date; None if it is valid."""
     if at > certificate.not_valid_after_utc:
         day = certificate.not_valid_after_utc.date().isoformat()
         return f"{name} expired on {day}; fetch a new certificate from the platform"
@@ -88,7 +97,7 @@ def check_validity(certificate: x509.Certificate, name: str, at: datetime) -> st
 
 
 def matches(private_key: RSAPrivateKey, other: x509.Certificate | RSAPublicKey) -> bool:
-    """Tell whether the certificate or public key belongs to the private key."""
+    """Return whether the certificate or public key belongs to the private key."""
     try:
         public_key = other.public_key() if isinstance(other, x509.Certificate) else other
     except _NOT_THIS:
@@ -97,7 +106,7 @@ def matches(private_key: RSAPrivateKey, other: x509.Certificate | RSAPublicKey) 
 
 
 def load_encrypt_key(data: bytes, name: str) -> bytes:
-    """Return the 16 bytes of Alipay's content encryption key, given as base64."""
+    """Return the 16 bytes of Alipay's content encryption key, given as base64. Raises SettingsError."""
     try:
         key = base64.b64decode(data.strip(), validate=True)
     except binascii.Error:
@@ -108,23 +117,25 @@ def load_encrypt_key(data: bytes, name: str) -> bytes:
 
 
 def load_apiv3_key(data: bytes, name: str) -> bytes:
-    """Return the APIv3 key: the 32 characters set in WeChat Pay's console, as bytes."""
+    """Return the 32 bytes of the APIv3 key, set in WeChat Pay's console. Raises SettingsError."""
     key = data.strip()
     if len(key) != 32 or not key.isascii():
         raise SettingsError([f"{name} is no APIv3 key; give the 32 characters set in the merchant console"])
     return key
 
 
-def _held(data: bytes) -> list[object]:
-    """Return what each PEM block, or else the bare base64, is: a key, a certificate, or the words for what else."""
-    # An environment variable often carries PEM in one line, its line feeds written as \n.
+def _items_in(data: bytes) -> list[object]:
+    """
+    Return the content of each PEM block, or of the bare base64: a key, a certificate, or a text for anything else.
+    """
+    # An environment variable often has PEM in one line, with line feeds written as \n.
     text = data.removeprefix(b"\xef\xbb\xbf").replace(b"\\n", b"\n")
     bodies = [match["body"] for match in _BLOCK.finditer(text)] or [text]
     return [_read(body) for body in bodies]
 
 
 def _read(body: bytes) -> object:
-    if b"Proc-Type:" in body:  # PKCS#1 with a password has header lines, and only then
+    if b"Proc-Type:" in body:  # only PKCS#1 with a password has header lines
         return _LOCKED
     try:
         der = base64.b64decode(b"".join(body.split()), validate=True)
@@ -144,17 +155,17 @@ def _private_key(der: bytes) -> object:
     return load_der_private_key(der, password=None)
 
 
-def _what(held: list[object]) -> str:
-    """Say what a file holds instead of what was asked for; of several parts, the first that says something."""
-    match next((item for item in held if item != _UNREADABLE), _UNREADABLE):
+def _describe(items: list[object]) -> str:
+    """Return a text for the wrong content of a file; for several blocks, of the first readable one."""
+    match next((item for item in items if item != _UNREADABLE), _UNREADABLE):
         case RSAPrivateKey():
             return "a private key"
         case RSAPublicKey():
             return "a public key"
         case x509.Certificate():
             return "a certificate"
-        case str() as words:
-            return words
+        case str() as text:
+            return text
         case _:
             return "no RSA key"
 

@@ -1,4 +1,4 @@
-"""RSA signatures as both platforms write them: PKCS#1 v1.5, base64 without line breaks."""
+"""RSA signatures of both platforms: PKCS#1 v1.5, as base64 without line breaks."""
 
 import base64
 from typing import Final
@@ -13,12 +13,12 @@ _SHA256: Final = SHA256()
 
 
 def sign(key: RSAPrivateKey, text: bytes, algorithm: HashAlgorithm = _SHA256) -> str:
-    """Return the signature over these very bytes."""
+    """Return the signature over exactly these bytes."""
     return base64.b64encode(key.sign(text, _PADDING, algorithm)).decode("ascii")
 
 
 def verifies(key: RSAPublicKey, signature: str, text: bytes, algorithm: HashAlgorithm = _SHA256) -> bool:
-    """Tell whether the signature is good over these very bytes; one that is not base64 is not."""
+    """Return whether the signature over exactly these bytes is valid. Bad base64 is not."""
     try:
         key.verify(base64.b64decode(signature, validate=True), text, _PADDING, algorithm)
     except (InvalidSignature, ValueError):

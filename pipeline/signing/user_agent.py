@@ -1,4 +1,6 @@
-"""What the program calls itself. WeChat Pay answers 400 to a request without it (wechatpay-v3-points.md, section 3)."""
+"""
+The User-Agent. WeChat Pay answers 400 without one (docs/platform/wechatpay-v3-points.md, Signature of the request).
+"""
 
 from typing import Final
 

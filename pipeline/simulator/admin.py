@@ -1,4 +1,4 @@
-"""The simulator's own paths, for scripts that watch it or change its weather."""
+"""The simulator's own paths, for scripts that read its journal or set its faults."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -28,7 +28,7 @@ class Admin:
         }
 
     def receive(self, call: Call) -> Reply:
-        """Answer one request; 404 for a path or method that is not known."""
+        """Answer one request; 404 for an unknown path or method."""
         answer = self._paths.get((call.method, call.path.removeprefix(PREFIX)))
         return answer(call) if answer else Reply(404)
 

@@ -1,4 +1,4 @@
-"""The shape that the three protocols have in common."""
+"""The interface of the three protocols."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -13,25 +13,25 @@ Rule = Callable[[Admission, Memory], tuple[Decision, Ruling]]
 
 
 class PlatformApi(Protocol):
-    """Where the calls of one protocol come in and their answers are made."""
+    """One protocol: reads calls and makes answers."""
 
     @property
     def rules(self) -> Mapping[Api, Rule]:
-        """Return what is done with the requests of each API."""
+        """Return the rule that decides requests, by API."""
         ...
 
     @property
     def throttled(self) -> Refusal:
-        """Return what a caller above its quota is told."""
+        """Return the refusal for a caller above its quota."""
         ...
 
     @property
     def replayed(self) -> Refusal:
-        """Return what a caller is told that uses a nonce twice."""
+        """Return the refusal for a nonce that was used before."""
         ...
 
     def claim(self, call: Call) -> Claim:
-        """Return what the call says of itself, as far as it can be read."""
+        """Return API, merchant and key that the call claims, as far as readable."""
         ...
 
     def admit(self, call: Call, claim: Claim) -> Admission | Refusal:
@@ -39,20 +39,20 @@ class PlatformApi(Protocol):
         ...
 
     def refusal(self, fault: InjectedFault) -> Ruling:
-        """Return the business refusal that a fault asks for."""
+        """Return the business refusal that a fault describes."""
         ...
 
-    def turn_away(self, call: Call, refusal: Refusal) -> Reply:
+    def unsigned_refusal(self, call: Call, refusal: Refusal) -> Reply:
         """Return the unsigned answer to a call that was not admitted."""
         ...
 
     def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Reply:
-        """Return the answer, signed and encrypted as the request asks, or as wrongly as the fault says."""
+        """Return the answer, signed and encrypted as the request demands; a fault makes it wrong."""
         ...
 
 
-def mislead(ruling: Ruling, name: str) -> Ruling:
-    """Return a success that echoes another value in that field than was sent."""
+def with_wrong_echo(ruling: Ruling, name: str) -> Ruling:
+    """Return the ruling; a success echoes a wrong value in the named field."""
     if isinstance(ruling, Refusal) or name not in ruling.content:
         return ruling
     return Accepted({**ruling.content, name: f"{ruling.content[name]}-other"})

@@ -1,4 +1,4 @@
-"""The platforms' cryptography, written from their documents for the simulator alone."""
+"""The platforms' cryptography, written from their documents, for the simulator only."""
 
 import base64
 import binascii
@@ -32,7 +32,7 @@ def sign(key: RSAPrivateKey, message: bytes, *, sha1: bool = False) -> str:
 
 
 def verifies(key: RSAPublicKey, signature: str, message: bytes, *, sha1: bool = False) -> bool:
-    """Tell whether the base64 text is this key's signature of the message."""
+    """Return whether the base64 text is this key's signature of the message."""
     try:
         key.verify(base64.b64decode(signature, validate=True), message, PKCS1v15(), _digest(sha1=sha1))
     except (InvalidSignature, binascii.Error, ValueError):
@@ -43,15 +43,15 @@ def verifies(key: RSAPublicKey, signature: str, message: bytes, *, sha1: bool = 
 def encrypt(key: bytes, plain: bytes) -> bytes:
     """Return AES-CBC with a zero IV and PKCS#7 padding, in base64 (alipay-v3-cumulation.md, section 3.3)."""
     padder = PKCS7(128).padder()
-    box = Cipher(algorithms.AES(key), modes.CBC(bytes(16))).encryptor()
-    return base64.b64encode(box.update(padder.update(plain) + padder.finalize()) + box.finalize())
+    cipher = Cipher(algorithms.AES(key), modes.CBC(bytes(16))).encryptor()
+    return base64.b64encode(cipher.update(padder.update(plain) + padder.finalize()) + cipher.finalize())
 
 
 def decrypt(key: bytes, text: bytes) -> bytes | None:
-    """Undo `encrypt`; None where the text was not made with this key."""
+    """Reverse `encrypt`; None if the text was not made with this key."""
     try:
-        box = Cipher(algorithms.AES(key), modes.CBC(bytes(16))).decryptor()
-        padded = box.update(base64.b64decode(text, validate=True)) + box.finalize()
+        cipher = Cipher(algorithms.AES(key), modes.CBC(bytes(16))).decryptor()
+        padded = cipher.update(base64.b64decode(text, validate=True)) + cipher.finalize()
         unpadder = PKCS7(128).unpadder()
         return unpadder.update(padded) + unpadder.finalize()
     except ValueError:
@@ -59,7 +59,7 @@ def decrypt(key: bytes, text: bytes) -> bytes | None:
 
 
 def seal(key: bytes, nonce: str, associated_data: str, plain: bytes) -> str:
-    """Return AES-256-GCM cipher text and tag in base64 (wechatpay-v3-points.md, section 5)."""
+    """Return AES-256-GCM ciphertext and tag in base64 (wechatpay-v3-points.md, section 5)."""
     return base64.b64encode(AESGCM(key).encrypt(nonce.encode(), plain, associated_data.encode())).decode()
 
 
@@ -71,7 +71,7 @@ def certificate_sn(certificate: x509.Certificate) -> str:
 
 
 def root_sn(certificates: Iterable[x509.Certificate]) -> str:
-    """Return the SN of a root file: those of its RSA-signed certificates, in file order."""
+    """Return the SN of a root file: the SNs of its RSA-signed certificates, in file order."""
     signed_by_rsa = (c for c in certificates if c.signature_algorithm_oid.dotted_string.startswith(_RSA_SIGNATURES))
     return "_".join(certificate_sn(certificate) for certificate in signed_by_rsa)
 

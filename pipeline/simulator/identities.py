@@ -1,4 +1,4 @@
-"""Who the simulator believes in, and whose keys it signs with."""
+"""The identities of the test merchant and of the platforms, with their keys."""
 
 import base64
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ KEYS = Path(__file__).parent / "keys"
 
 @dataclass(frozen=True, slots=True)
 class PlatformKey:
-    """A key that answers are signed with, the name that answers call it by, and its certificate where it has one."""
+    """A key that signs answers, its name in answers, and its certificate (PEM) if it has one."""
 
     name: str
     private: RSAPrivateKey = field(repr=False)
@@ -26,9 +26,9 @@ class PlatformKey:
 @dataclass(frozen=True, slots=True)
 class Identities:
     """
-    One merchant as the platforms know it, and the platforms themselves.
+    One merchant as the platforms know it, and the platforms' keys.
 
-    The `_next` keys are those that a platform changes over to; they are not served before a fault brings them.
+    The `_next` keys are the platforms' future keys; they are served only after a fault introduces them.
     """
 
     app_id: str
@@ -49,7 +49,7 @@ class Identities:
 
 @cache
 def default_identities() -> Identities:
-    """Return the test identities whose keys come along with the package. They guard nothing."""
+    """Return the test identities with the keys of the package. The keys protect nothing."""
     return Identities(
         app_id="2021000000000001",
         app_key=_public_key("alipay-app-public"),
@@ -93,14 +93,14 @@ def _certificate(name: str) -> x509.Certificate:
 def _public_key(name: str) -> RSAPublicKey:
     key = serialization.load_pem_public_key(_pem(name))
     if not isinstance(key, RSAPublicKey):
-        raise TypeError(f"{name} is no RSA key")
+        raise TypeError(f"{name} is not an RSA key")
     return key
 
 
 def _private_key(name: str) -> RSAPrivateKey:
     key = serialization.load_pem_private_key(_pem(name), password=None)
     if not isinstance(key, RSAPrivateKey):
-        raise TypeError(f"{name} is no RSA key")
+        raise TypeError(f"{name} is not an RSA key")
     return key
 
 

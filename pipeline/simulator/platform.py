@@ -1,4 +1,4 @@
-"""The way of one request through the simulated platforms."""
+"""The simulated platforms: one request from its arrival to its answer."""
 
 import hashlib
 import threading
@@ -10,10 +10,10 @@ from pipeline.clock import Clock
 from pipeline.simulator.api import PlatformApi
 from pipeline.simulator.apis import alipay_v3, gateway, wechatpay
 from pipeline.simulator.apis.fields import text
-from pipeline.simulator.false_answers import followed, instead, retry_after
-from pipeline.simulator.faults.answer_signature import Fresh
+from pipeline.simulator.false_answers import false_answer, retry_after, with_stray_answer
+from pipeline.simulator.faults.answer_signature import UniqueTexts
 from pipeline.simulator.faults.fault import InjectedFault, Kind, When
-from pipeline.simulator.faults.fault_injector import FaultInjector, Struck
+from pipeline.simulator.faults.fault_injector import ActiveFaults, FaultInjector
 from pipeline.simulator.http.messages import Answer, Call, Cut, Followed, Reply, Silence
 from pipeline.simulator.identities import Identities
 from pipeline.simulator.ruling import Admission, Api, Claim, Decision, Refusal, Ruling
@@ -24,10 +24,10 @@ from pipeline.simulator.state.quota import Quota
 
 class Platform:
     """
-    The three APIs behind one door. Thread-safe.
+    The three APIs. Thread-safe.
 
-    A request is struck by faults, admitted, decided and answered. Deciding and its journal entry are one step, so
-    the journal's order is the order of applying; and they come before the answer's first byte.
+    Each request gets its faults, is admitted, decided and answered. Decision and journal entry are one locked step, so
+    that the journal has the order of applying. Both precede the answer's first byte.
     """
 
     def __init__(
@@ -46,72 +46,74 @@ class Platform:
         self._limits = limits
         self._clock = clock
         self._seed = seed
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._fault_injector = FaultInjector(faults, seed=seed, at=clock.steady())
-        self._start_over()
+        self._clear()
 
     def set_faults(self, faults: Sequence[InjectedFault]) -> None:
-        """Replace the faults in force. Raises SettingsError for one that makes no sense."""
+        """Replace the faults in force. Raises SettingsError for a wrong one."""
         self._fault_injector.change(faults, at=self._clock.steady())
 
     def reset(self) -> None:
-        """Forget every request, key, nonce and arrival, and go back to the faults of the start."""
-        with self._turn:
-            self._start_over()
+        """Forget every request, key, nonce and arrival; restore the faults of the start."""
+        with self._lock:
+            self._clear()
             self.journal.clear()
         self.set_faults(self._faults)
 
     def receive(self, call: Call) -> Answer:
-        """Carry one request to its answer."""
+        """Return the answer to one request."""
         route = self._routes.get(call.path)
         if route is None or call.method != route[0]:
             return Reply(404 if route is None else 405)
         api = route[1]
         claim = api.claim(call)
-        struck = self._fault_injector.strike(claim, call.steady)
-        self._pause(struck.delay(When.BEFORE_APPLYING))
-        early = instead(api, call, struck, When.BEFORE_APPLYING)
+        faults = self._fault_injector.faults_of(claim, call.steady)
+        self._pause(faults.delay(When.BEFORE_APPLYING))
+        early = false_answer(api, call, faults, When.BEFORE_APPLYING)
         if early is not None:
-            self._note(call, struck, Decision.UNTOUCHED, _status(early), known=claim)
+            self._record(call, faults, Decision.UNTOUCHED, _status(early), known=claim)
             return early
         admission = api.admit(call, claim)
         if isinstance(admission, Refusal):
-            self._note(call, struck, Decision.REFUSED, admission.status, known=claim, code=admission.code)
-            return api.turn_away(call, admission)
-        return self._serve(api, call, admission, struck)
+            self._record(call, faults, Decision.REFUSED, admission.status, known=claim, code=admission.code)
+            return api.unsigned_refusal(call, admission)
+        return self._serve(api, call, admission, faults)
 
-    def _serve(self, api: PlatformApi, call: Call, admission: Admission, struck: Struck) -> Answer:
-        with self._turn:
-            decision, ruling = self._decide(api, call, admission, struck)
-            answer = instead(api, call, struck, When.AFTER_APPLYING)
+    def _serve(self, api: PlatformApi, call: Call, admission: Admission, faults: ActiveFaults) -> Answer:
+        with self._lock:
+            decision, ruling = self._decide(api, call, admission, faults)
+            answer = false_answer(api, call, faults, When.AFTER_APPLYING)
             code, status = (ruling.code, ruling.status) if isinstance(ruling, Refusal) else ("SUCCESS", 200)
             status_sent = _status(answer) if answer else status
-            self._note(call, struck, decision, status_sent, known=admission, code=code)
+            self._record(call, faults, decision, status_sent, known=admission, code=code)
         if answer is None:
-            # Signing takes longer than all the rest, and nobody has to wait their turn for it.
-            reply = api.answer(admission, ruling, self._clock.now(), struck.main)
-            stray = struck.kind(Kind.STRAY_ANSWER)
-            answer = followed(api, call, stray, reply) if stray else reply
-            answer = Cut(reply) if struck.kind(Kind.CUT_BODY) else answer
-        self._pause(struck.delay(When.AFTER_APPLYING))
+            # Outside the lock, because signing takes longer than all the rest.
+            reply = api.answer(admission, ruling, self._clock.now(), faults.main)
+            stray = faults.kind(Kind.STRAY_ANSWER)
+            answer = with_stray_answer(api, call, stray, reply) if stray else reply
+            answer = Cut(reply) if faults.kind(Kind.CUT_BODY) else answer
+        self._pause(faults.delay(When.AFTER_APPLYING))
         return answer
 
-    def _decide(self, api: PlatformApi, call: Call, admission: Admission, struck: Struck) -> tuple[Decision, Ruling]:
+    def _decide(
+        self, api: PlatformApi, call: Call, admission: Admission, faults: ActiveFaults
+    ) -> tuple[Decision, Ruling]:
         claim = admission.claim
         if admission.nonce and not self._memory.use_nonce(claim.merchant, admission.nonce):
             return Decision.REFUSED, api.replayed
-        throttle = struck.kind(Kind.THROTTLE)
+        throttle = faults.kind(Kind.THROTTLE)
         if throttle or not self._quota.admit(claim.api, claim.merchant, call.steady):
             return Decision.THROTTLED, replace(api.throttled, headers=retry_after(throttle))
-        refuse = struck.kind(Kind.REFUSE)
+        refuse = faults.kind(Kind.REFUSE)
         if refuse:
             return Decision.REFUSED, api.refusal(refuse)
         return api.rules[claim.api](admission, self._memory)
 
-    def _note(
+    def _record(
         self,
         call: Call,
-        struck: Struck,
+        faults: ActiveFaults,
         decision: Decision,
         status: int | None,
         *,
@@ -133,7 +135,7 @@ class Platform:
                 decision=decision,
                 code=code,
                 status=status,
-                fault=struck.name,
+                fault=faults.name,
                 card=card_digest(text(content, "card_id"), text(content, "user_card_code")) if content else None,
                 points=balance if isinstance(balance, int) else None,
             )
@@ -143,14 +145,14 @@ class Platform:
         if seconds > 0:
             self._clock.sleep(seconds)
 
-    def _start_over(self) -> None:
-        fresh = Fresh(self._seed)
-        wechat = wechatpay.WechatApi(self._identities, fresh)
+    def _clear(self) -> None:
+        unique_texts = UniqueTexts(self._seed)
+        wechat = wechatpay.WechatApi(self._identities, unique_texts)
         self._memory = Memory()
         self._quota = Quota(self._limits)
         self._routes: dict[str, tuple[str, PlatformApi]] = {
-            alipay_v3.PATH: ("POST", alipay_v3.V3Api(self._identities, fresh)),
-            gateway.PATH: ("POST", gateway.GatewayApi(self._identities, fresh)),
+            alipay_v3.PATH: ("POST", alipay_v3.V3Api(self._identities, unique_texts)),
+            gateway.PATH: ("POST", gateway.GatewayApi(self._identities, unique_texts)),
             wechatpay.POINTS_PATH: ("POST", wechat),
             wechatpay.CERTIFICATES_PATH: ("GET", wechat),
         }

@@ -1,4 +1,4 @@
-"""What a platform makes of a request."""
+"""Values between receiving and answering a request: claim, admission, terms, ruling, decision."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class Api(StrEnum):
 
 
 class Decision(StrEnum):
-    """What was done with a request."""
+    """The simulator's decision on a request, as the journal has it."""
 
     APPLIED = "applied"
     REPEATED = "repeated"
@@ -31,7 +31,7 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a request says of itself, before anything is checked."""
+    """API, merchant and key that a request claims, before any check."""
 
     api: Api
     merchant: str = ""
@@ -40,7 +40,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How the answer is to be made: whose key signs it, whether the key is named, and in which form it is sent."""
+    """Terms of the answer: the signing key, whether the answer names it, encryption, charset and hash."""
 
     key: PlatformKey
     names_key: bool = True
@@ -51,7 +51,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A request whose signature verified: the plain body, the object in it, and the nonce where there is one."""
+    """A request with a verified signature: the decrypted body, its JSON object, and the nonce if it has one."""
 
     claim: Claim
     terms: Terms
@@ -62,14 +62,14 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Yes, with what the answer carries."""
+    """Success, with the content of the answer."""
 
     content: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """No, and why. For the gateway `code` is the sub code."""
+    """Refusal, with its reason. For the gateway, `code` is the sub code."""
 
     code: str
     message: str = ""

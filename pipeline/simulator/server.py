@@ -1,4 +1,4 @@
-"""A local HTTP server that behaves as the three APIs do."""
+"""The simulator: a local HTTP server that behaves like the three APIs."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -22,17 +22,17 @@ from pipeline.simulator.state.journal import Journal
 
 __all__ = ["Simulator", "client_config", "load_faults", "write_client_keys"]
 
-# wechatpay-v3-points.md, section 1: 5 requests per second per service-provider merchant id.
+# Requests per second and service-provider merchant id (wechatpay-v3-points.md, section 1).
 _LIMITS: Mapping[str, int] = MappingProxyType({Api.POINTS.value: 5})
 
 
 class Simulator(AbstractContextManager["Simulator"]):
     """
-    Serves within its `with` block, on loopback; port 0 takes a free one.
+    Serves on loopback inside its `with` block; port 0 takes a free port.
 
-    `limits` are requests per second by API name; what is not named is not limited. `clock` tells arrivals and
-    timestamps and waits out `slow`; `seed` fixes what is drawn by chance. Raises SettingsError for faults that make
-    no sense, an API, journal or port that can't be, and a port that is taken.
+    `limits` are requests per second by API name; other APIs have no limit. `clock` gives arrivals and timestamps, and
+    waits for `slow`. `seed` fixes random faults. Raises SettingsError for wrong faults or limits, an unusable journal
+    or port, and a port in use.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Simulator(AbstractContextManager["Simulator"]):
         try:
             server = HttpServer(self._port, self._receive, self._clock)
         except OSError as error:
-            raise SettingsError([f"port {self._port} can't be listened on: {error.strerror}"]) from error
+            raise SettingsError([f"can't listen on port {self._port}: {error.strerror}"]) from error
         except OverflowError as error:
-            raise SettingsError([f"port {self._port} can't be: ports go from 0, for a free one, to 65535"]) from error
+            raise SettingsError([f"port {self._port} is not between 0 (a free port) and 65535"]) from error
         self._closing.callback(server.server_close)
         try:
             self._closing.enter_context(self.journal)
@@ -80,7 +80,7 @@ class Simulator(AbstractContextManager["Simulator"]):
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), name="simulator", daemon=True)
         thread.start()
         self._server = server
-        for step in (server.hang_up, thread.join, server.shutdown):
+        for step in (server.close_connections, thread.join, server.shutdown):
             self._closing.callback(step)
         return self
 
@@ -92,32 +92,32 @@ class Simulator(AbstractContextManager["Simulator"]):
 
     @property
     def url(self) -> str:
-        """Return where it listens, as `http://127.0.0.1:PORT`. Raises RuntimeError outside the `with` block."""
+        """Return the address, `http://127.0.0.1:PORT`. Raises RuntimeError outside the `with` block."""
         if self._server is None:
             raise RuntimeError("the simulator has an address only inside its `with` block")
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def journal(self) -> Journal:
-        """Return what was received and decided."""
+        """Return the requests received and the decisions."""
         return self._platform.journal
 
     def set_faults(self, faults: Sequence[InjectedFault]) -> None:
-        """Replace the faults in force; their counting starts anew."""
+        """Replace the faults in force, and reset their counts."""
         self._platform.set_faults(faults)
 
     def reset(self) -> None:
-        """Forget all that was received, and go back to the faults of the start."""
+        """Forget all requests; restore the faults of the start."""
         self._platform.reset()
 
     def serve_forever(self) -> None:
-        """Wait, serving, until `stop` is called."""
-        # In steps: a wait without end would not notice a signal that the system gave to another thread.
+        """Serve until `stop` is called."""
+        # In steps, because an endless wait would not notice a signal delivered to another thread.
         while not self._stopped.wait(0.2):
             pass
 
     def stop(self) -> None:
-        """End `serve_forever`. May be called from a signal handler."""
+        """End `serve_forever`; safe in a signal handler."""
         self._stopped.set()
 
     def _receive(self, call: Call) -> Answer:
@@ -125,5 +125,8 @@ class Simulator(AbstractContextManager["Simulator"]):
 
 
 def _wrong_limits(limits: Mapping[str, int]) -> list[str]:
-    unknown = [f"limits: {name!r} is no API; known are {', '.join(Api)}" for name in limits if name not in set(Api)]
-    return unknown + [f"limits: {name} is {limit}, but counts from 1" for name, limit in limits.items() if limit < 1]
+    unknown = [
+        f"limits: {name!r} is not an API; choose one of {', '.join(Api)}" for name in limits if name not in set(Api)
+    ]
+    low = [f"limits: {name} is {limit}, but must be at least 1" for name, limit in limits.items() if limit < 1]
+    return unknown + low

@@ -1,4 +1,4 @@
-"""Rows that are handled together, as columns of text: what reading gives and mapping takes."""
+"""A chunk: rows of one file as columns of text, passed from reading to mapping."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,12 +14,12 @@ from pipeline.tables.text_columns import Column, cells_of, column_of
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """
-    Rows of one file, numbered from `first` without a gap.
+    Rows of one file, numbered from `first` without gaps. A place is a row's index in the chunk, from 0.
 
-    `texts` hold the cells, one array for each column and one text for each row; null is no value. `bad` are, by their
-    places from 0, the records that can't be read as rows; what stands in their places of `texts` means nothing.
-    `file_lines` are the lines of the file where the rows begin, from 1; None where the file has no lines. `marks` say
-    of fixed rows which rows they stand for (`pipeline.tables.row_mark`); other inputs have none.
+    - `texts`: one array for each column, with one text for each row; null is no value
+    - `bad`: unreadable records by place; their cells in `texts` are meaningless
+    - `file_lines`: the file line where each row begins, from 1; None for files without lines
+    - `marks`: row marks of fixed rows (`pipeline.tables.row_mark`); None for other inputs
     """
 
     columns: tuple[str, ...]
@@ -33,7 +33,7 @@ class Chunk:
     def of_rows(
         cls, columns: tuple[str, ...], rows: Sequence[Row | BadRow], file_lines: Sequence[int] | None = None
     ) -> Self:
-        """Return a chunk of at least one row."""
+        """Return a chunk of rows; at least one row is needed."""
         no_cells = (None,) * len(columns)
         cells = [no_cells if isinstance(row, BadRow) else row.cells for row in rows]
         texts = tuple(column_of(texts) for texts in zip(*cells, strict=True))
@@ -49,13 +49,13 @@ class Chunk:
         return [self.bad.get(at) or Row(self.first + at, cells) for at, cells in enumerate(cells_of(self.texts))]
 
     def rows_at(self, places: Sequence[int]) -> list[Row]:
-        """Return the rows at some places, where none is bad."""
+        """Return the rows at these places; none of them may be bad."""
         taken = pa.array(places, pa.int64())
         cells = cells_of(column.take(taken) for column in self.texts)
         return [Row(self.first + at, of_row) for at, of_row in zip(places, cells, strict=True)]
 
     def slice(self, start: int, length: int) -> "Chunk":
-        """Return the part that begins at a place and is as long, or as what there is."""
+        """Return the part that begins at a place, with up to `length` rows."""
         bad = {at - start: row for at, row in self.bad.items() if start <= at < start + length}
         texts = tuple(text.slice(start, length) for text in self.texts)
         file_lines = None if self.file_lines is None else self.file_lines[start : start + length]
@@ -63,7 +63,7 @@ class Chunk:
         return Chunk(self.columns, self.first + start, texts, bad, file_lines, marks)
 
     def without(self, places: Sequence[int], *, first: int) -> "Chunk":
-        """Return the chunk without the rows at some places, numbered from `first`."""
+        """Return the chunk without the rows at these places, numbered from `first`."""
         if not places and first == self.first:
             return self
         is_kept = np.ones(len(self), np.bool_)
@@ -79,7 +79,7 @@ class Chunk:
         return Chunk(self.columns, first, texts, bad, file_lines, marks)
 
     def in_parts(self, length: int) -> Iterator["Chunk"]:
-        """Yield the chunk in parts of a length, the last one with what is left."""
+        """Yield the chunk in parts of `length` rows; the last part may be shorter."""
         if len(self) <= length:
             yield self
         else:

@@ -1,4 +1,4 @@
-"""Faults of rows, put together: those of one status and one code that break the same rule of the same field."""
+"""Groups of faults: same status and code, same rule of the same field."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,12 +8,12 @@ from pipeline.model import Status
 from pipeline.redact import shown_row
 
 LISTED_GROUPS = 50
-# Codes are the platforms' to invent: faults of more kinds are counted without telling them apart.
+# Limit of kinds in memory, because platforms may invent codes. Faults of further kinds are only counted.
 _MOST_KINDS = 1000
 
 
 class FaultKind(NamedTuple):
-    """What the faults of one group share; `field`, `column` and `rule` are None where they do not apply."""
+    """The common values of a group of faults; `field`, `column` and `rule` are None if they do not apply."""
 
     status: Status
     code: str
@@ -27,8 +27,8 @@ class FaultExample:
     """
     The first row of a group.
 
-    `value` is what may be shown of the value at fault, `message` all that is wrong with the row. `line` is the line of
-    the file where the row begins, if it has lines.
+    `value` is the wrong value, as far as it may be shown; `message` has all faults of the row. `line` is the file line
+    where the row begins, if the file has lines.
     """
 
     file: str
@@ -45,38 +45,38 @@ class FaultExample:
 
 @dataclass(frozen=True, slots=True)
 class FaultGroup:
-    """Faults of one kind, how many rows have one, and the first of these rows."""
+    """Faults of one kind: the number of rows and the first row."""
 
     kind: FaultKind
     rows: int
     example: FaultExample
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the group as reports write it."""
+        """Return the group in the form of `summary.json`."""
         example = {"file": self.example.file, "row": self.example.row, "value": self.example.value}
         return {**self.kind._asdict(), "rows": self.rows, "example": example}
 
 
 @dataclass(frozen=True, slots=True)
 class GroupedFaults:
-    """The groups of most rows, most rows first, and how many rows with faults are in none of them."""
+    """The largest groups, most rows first, and the number of rows in other groups."""
 
     groups: tuple[FaultGroup, ...] = ()
     rows_of_others: int = 0
 
     def without(self, code: str) -> "GroupedFaults":
-        """Return the groups of all other codes."""
+        """Return the groups with other codes."""
         return GroupedFaults(tuple(group for group in self.groups if group.kind.code != code), self.rows_of_others)
 
     def as_dicts(self) -> list[dict[str, Any]]:
-        """Return the groups as reports write them; rows that are in none come last, as a group of no kind."""
+        """Return the groups in the form of `summary.json`; other rows come last, as a group without kind."""
         groups = [group.as_dict() for group in self.groups]
         if self.rows_of_others:
             groups.append(dict.fromkeys(FaultKind._fields) | {"rows": self.rows_of_others, "example": None})
         return groups
 
     def in_words(self, limit: int) -> list[str]:
-        """Return a line for each of the first groups, and one for all others."""
+        """Return one line for each of the first `limit` groups, and one line for all others."""
         lines = [_line(group) for group in self.groups[:limit]]
         if rows := self.rows_of_others + sum(group.rows for group in self.groups[limit:]):
             lines.append(f"{rows:>9,} with other faults")
@@ -90,7 +90,7 @@ def _line(group: FaultGroup) -> str:
 
 
 class FaultGroups:
-    """Groups faults while rows pass by, in source order. Its size depends on how many kinds there are."""
+    """Groups faults of rows in source order. Memory grows with the number of kinds, up to a limit."""
 
     def __init__(self, most_kinds: int = _MOST_KINDS) -> None:
         self._most_kinds = most_kinds
@@ -99,7 +99,7 @@ class FaultGroups:
         self._rows_of_others = 0
 
     def add(self, kind: FaultKind, example: Callable[[], FaultExample], rows: int = 1) -> None:
-        """Count rows with a fault; `example` makes the first of them, and is called for the first of its kind only."""
+        """Count rows with a fault. `example` makes the first row; it is called only for a new kind."""
         if kind in self._rows:
             self._rows[kind] += rows
         elif len(self._rows) < self._most_kinds:
@@ -109,7 +109,7 @@ class FaultGroups:
             self._rows_of_others += rows
 
     def listed(self, limit: int = LISTED_GROUPS) -> GroupedFaults:
-        """Return the groups of most rows; of equal ones the first."""
+        """Return up to `limit` groups, most rows first; among equals the first one seen."""
         kinds = sorted(self._rows, key=lambda kind: -self._rows[kind])
         groups = tuple(FaultGroup(kind, self._rows[kind], self._examples[kind]) for kind in kinds[:limit])
         return GroupedFaults(groups, self._rows_of_others + sum(self._rows[kind] for kind in kinds[limit:]))

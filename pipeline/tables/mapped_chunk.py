@@ -1,4 +1,4 @@
-"""What the rows of a chunk became: what mapping gives and the ledger takes."""
+"""A mapped chunk: payloads and invalid rows of a chunk, passed from mapping to the ledger."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,20 +35,20 @@ USERS = ("agreement", "openid")
 
 PAYLOAD = pa.schema(_COLUMNS)
 """
-One payload of a row: `at` is the row's place, `part` the payload's among those of its row.
+One payload of a row: `at` is the place of its row, `part` its number within the row.
 
-`digest` is that of the body; it is left out where the key is derived, which nearly always tells all there is to tell. A
-balance is parted in card, points and version; of a state the identity is the object.
+`digest` is the body's digest; null if the key is derived, because the key then identifies the content. A balance is
+stored as card, points and version. The identity of a state is its object.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class OriginOfRow:
     """
-    The row that a fixed row stands for, by the numbers of its run and in its run.
+    The origin of a fixed row: its run's number and its row number in that run.
 
-    `contents` are digests of what it says, as `Sheet.contents` gives them, none where that is not known any more;
-    `request_key` is the key it was known by.
+    `contents` are digests of the origin's content (see `MappedChunk.contents`), empty if the ledger no longer has
+    them. `request_key` is the origin's key.
     """
 
     run_no: int
@@ -60,13 +60,17 @@ class OriginOfRow:
 @dataclass(frozen=True, slots=True)
 class MappedChunk:
     """
-    What the rows of a chunk became, numbered as in `numbers`.
+    The mapped rows of a chunk. A place is a row's index in the chunk, from 0.
 
-    `payloads` are lines of PAYLOAD in the order of their rows, `request_keys` those by which the rows themselves are
-    known, null where there is none. `others` says by place what is wrong with a row, or which record could not be
-    read. `cells` gives the cells of the row at a place. `filtered` are the places of rows that the job does not want.
-    `file_lines` are those of the chunk. `contents` gives the digests by which the row at a place is known wherever it
-    comes again, and `origins` say by place which row of an earlier run a fixed row stands for.
+    - `numbers`: row numbers in the file
+    - `request_keys`: the key of each row, null if it has none
+    - `payloads`: rows of PAYLOAD, in row order
+    - `others`: invalid rows and unreadable records, by place
+    - `cells`: returns the cells of the row at a place
+    - `filtered`: places of rows that the job's filter excludes
+    - `file_lines`: the file line where each row begins, if the file has lines
+    - `origins`: origins of fixed rows, by place
+    - `contents`: returns digests that identify the content of the row at a place in any later input
     """
 
     api: Api
@@ -84,7 +88,7 @@ class MappedChunk:
         return len(self.numbers)
 
     def at(self, place: int) -> Mapped | BadRow:
-        """Return what one row became."""
+        """Return the mapped row at a place."""
         other = self.others.get(place)
         if other is not None:
             return other
@@ -116,13 +120,13 @@ class MappedChunk:
 
 
 def key_of_row(payloads: tuple[Payload, ...]) -> str:
-    """Return the key by which a row is known: done n times, it goes out under <key>-1 ... <key>-n."""
+    """Return the key of a row. A row with several payloads has the keys <key>-1 ... <key>-n."""
     key = payloads[0].request_key
     return key if len(payloads) == 1 else key.rpartition("-")[0]
 
 
 def line_of(at: int, part: int, payload: Payload) -> tuple[object, ...]:
-    """Return a payload as a line of PAYLOAD."""
+    """Return a payload as a row of PAYLOAD."""
     balance, state = payload.balance, payload.state
     version = state.version if state else None
     return (

@@ -1,4 +1,4 @@
-"""What became of rows: of one, or of many side by side."""
+"""Outcomes of rows: one outcome, or a page of outcomes as columns."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
@@ -12,11 +12,12 @@ from pipeline.model import Status
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """
-    What became of one row, in the words of the report.
+    The outcome of one row, with the fields of the outcome file and of the report.
 
-    Times are UTC, ISO 8601 with milliseconds. `cells` are the row's own, in the order of its file's columns (JSON
-    text), kept while somebody may have to mend them. `file_line` is the line of the file where the row begins, if it
-    has lines. `field`, `column`, `rule` and `value` are those of the first fault of an invalid row.
+    - times: UTC, ISO 8601 with milliseconds; `latency_ms`: milliseconds
+    - `cells`: the row's cells in the order of its file's columns (JSON array), kept while the row may need a fix
+    - `file_line`: the file line where the row begins, if the file has lines
+    - `field`, `column`, `rule`, `value`: the first fault of an invalid row
     """
 
     source_file: str
@@ -47,9 +48,9 @@ _columns: Callable[[object], tuple[Sequence[Any], ...]] = attrgetter(*(each.name
 @dataclass(frozen=True, slots=True)
 class OutcomePage:
     """
-    What became of neighbouring rows, in source order, as columns: entry n of each is about the same row.
+    Outcomes of neighbouring rows in source order, as columns: entry n of each column belongs to the same row.
 
-    A column bears the name that `Outcome` has for an entry of it.
+    The columns have the names of the fields of `Outcome`.
     """
 
     source_file: Sequence[str]

@@ -1,16 +1,16 @@
-"""The text in the column `_row` of rows_to_fix: it says which row of which run a fixed row stands for."""
+"""The row mark: the text in the column `_row` of rows_to_fix, which names the origin of a fixed row."""
 
 import re
 from dataclasses import dataclass
 from typing import Self
 
-# Brackets and words around the numbers: no spreadsheet takes the text for a number, a date or a series to go on with.
+# Brackets and words around the numbers keep spreadsheets from reading a number, a date or a series.
 _WRITTEN = re.compile(r"\[run ([0-9A-Z]{26}) file ([1-9][0-9]{0,8}) row ([1-9][0-9]{0,17})\]")
 
 
 @dataclass(frozen=True, slots=True)
 class RowMark:
-    """One row of a run: the number of its input file in the run, and of the row in the file, both from 1."""
+    """One row of a run: the number of its file in the run, and its number in the file, both from 1."""
 
     run_id: str
     file_no: int
@@ -21,12 +21,12 @@ class RowMark:
 
     @classmethod
     def read(cls, text: str) -> Self | None:
-        """Return the mark that a cell holds; None where it holds none."""
+        """Return the mark in a cell; None if the cell is not exactly a mark."""
         return cls._of(_WRITTEN.fullmatch(text.strip()))
 
     @classmethod
     def find(cls, text: str) -> Self | None:
-        """Return the first mark that stands in a text."""
+        """Return the first mark within a text; None if there is none."""
         return cls._of(_WRITTEN.search(text))
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Lines of a table as Arrow holds them, by columns: small, quick to write and to read, and still to be changed."""
+"""Rows of an Arrow table that can be changed: compact, and fast to write and read."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
@@ -11,7 +11,7 @@ from pipeline.tables.text_columns import Column, listed
 
 
 class ArrowRows:
-    """Columns side by side; entry n of every column is about the same line."""
+    """Rows as Arrow columns: entry n of each column belongs to the same row."""
 
     __slots__ = ("_batch", "_changed", "_values")
 
@@ -22,14 +22,14 @@ class ArrowRows:
 
     @property
     def batch(self) -> pa.RecordBatch:
-        """The lines as Arrow holds them."""
+        """The rows as an Arrow record batch, with all changes."""
         for name in list(self._changed):
             self.column(name)
         return self._batch
 
     @classmethod
     def of(cls, kind: pa.Schema, lines: Iterable[Sequence[Any]]) -> Self:
-        """Return lines of that kind, each of which has a value for each column."""
+        """Return rows of a schema; each line has one value for each column."""
         columns = list(zip(*lines, strict=True)) or [()] * len(kind)
         arrays = [pa.array(values, field.type) for values, field in zip(columns, kind, strict=True)]
         return cls(pa.RecordBatch.from_arrays(arrays, schema=kind))
@@ -41,7 +41,7 @@ class ArrowRows:
         return f"{type(self).__name__}({len(self)} of {', '.join(self._batch.schema.names)})"
 
     def column(self, name: str) -> Column:
-        """Return a column."""
+        """Return a column as an Arrow array, with all changes."""
         if name in self._changed:
             at = self._batch.schema.get_field_index(name)
             kind = self._batch.schema.field(at)
@@ -50,21 +50,21 @@ class ArrowRows:
         return self._batch.column(name)
 
     def numbers(self, name: str) -> npt.NDArray[Any]:
-        """Return a column of numbers, or of truths, none of which may be missing."""
+        """Return a column of numbers or booleans without missing values, as a numpy array."""
         found: npt.NDArray[Any] = self.column(name).to_numpy(zero_copy_only=False)
         return found
 
     def values(self, name: str) -> list[Any]:
-        """Return a column value by value; it is only to be read."""
+        """Return a column as a list; do not change the list."""
         if name not in self._values:
             column = self._batch.column(name)
-            # numpy knows no missing numbers.
+            # numpy has no missing numbers.
             has_gaps = column.null_count and pa.types.is_primitive(column.type)
             self._values[name] = column.to_pylist() if has_gaps else listed(column)
         return self._values[name]
 
     def take(self, places: npt.NDArray[np.intp]) -> "ArrowRows":
-        """Return the lines at some places, in order and none twice; what is changed there is not changed here."""
+        """Return a copy of the rows at these places, which are in order and distinct."""
         is_all = len(places) == len(self)
         return ArrowRows(self.batch if is_all else self.batch.take(places))
 
@@ -74,7 +74,7 @@ class ArrowRows:
         return ArrowRows(batch.select([name for name in batch.schema.names if name not in names]))
 
     def change(self, at: int, **values: Any) -> None:
-        """Put other values into one line."""
+        """Replace values of one row."""
         for name, value in values.items():
             self.values(name)[at] = value
             self._changed.add(name)

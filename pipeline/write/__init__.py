@@ -1,1 +1,13 @@
-"""Carrying what is due to the platform, once."""
+"""
+Delivery: send each due of the ledger to its platform, at most once, and record its outcome.
+
+Read in this order:
+
+1. `ports`: the protocols that others implement.
+2. `writer`: lanes and admission. `lanes`: their order.
+3. `delivery`: the attempts of one due. `retry`, `keys`: their repeats and keys.
+4. `answers/`: from an answer to a verdict. `settlement`: from verdicts to an outcome.
+5. `brakes/`: pause and stop. `transport/`: HTTP.
+
+It may import `ledger` (records, rules), `limits` (permits), `model` and `clock`. It imports no other stage.
+"""

@@ -1,4 +1,4 @@
-"""One delivery under way: attempts, each with a permit and a signature of its own, until a verdict stands."""
+"""The delivery of one due: repeat attempts until a verdict is final. Each attempt has its own permit and signature."""
 
 import random
 from collections.abc import Callable
@@ -16,33 +16,33 @@ from pipeline.write.answers.judge import judge
 from pipeline.write.answers.sent_request import sent_request_of
 from pipeline.write.answers.verdict import Halt, TryAgain, Verdict
 from pipeline.write.brakes.circuit_breaker import CircuitBreaker, Clearance
+from pipeline.write.brakes.failure_streaks import FailureStreaks
 from pipeline.write.brakes.run_control import Drained, Ending, RunControl
-from pipeline.write.brakes.verdict_watch import FailureStreaks
 from pipeline.write.keys import Keys
 from pipeline.write.ports import Signer, Transport
-from pipeline.write.retry import RetryPolicy, carry
+from pipeline.write.retry import RetryPolicy, with_retries
 from pipeline.write.settlement import History, cut_short, settle
 
 
 class Quota(Protocol):
-    """What the writer asks of the quota."""
+    """The quota, as a delivery uses it."""
 
     def take(self, check_running: Callable[[], None]) -> Permit:
-        """Wait for the right to start one attempt."""
+        """Wait for the permit to start one attempt. Raises what `check_running` raises."""
         ...
 
     def give_back(self, permit: Permit, round_trip: RoundTrip | None) -> None:
-        """Say that the answer is here, and how the request travelled; None says that no answer will come."""
+        """Report the round trip of an answered request; None if no answer of its own came."""
         ...
 
     def slow_down(self, wait_seconds: float | None) -> None:
-        """Slow the whole quota down."""
+        """Lower the rate of the whole quota. `wait_seconds` is the platform's Retry-After, None if it gave none."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
-    """What deliveries of one run are carried out with; all of it is shared by the workers."""
+class Services:
+    """The services that all deliveries of a run share."""
 
     api: Api
     signer: Signer
@@ -59,38 +59,38 @@ class Means:
 
 class Delivery:
     """
-    Carries one due, whose intent is on disk, to a settlement.
+    Delivers one due, whose intent is durable.
 
-    `keep_job` is asked before each attempt and raises where the run may not send any more.
+    `keep_job` is called before each attempt. It raises LedgerError if the run may not send any more.
     """
 
-    def __init__(self, means: Means, due: Due, history: History, keep_job: Callable[[], None]) -> None:
-        self._means = means
+    def __init__(self, services: Services, due: Due, history: History, keep_job: Callable[[], None]) -> None:
+        self._services = services
         self._due = due
         self._history = history
         self._keep_job = keep_job
         self._has_failed = False
-        self._sent = sent_request_of(means.api, due.request_key, due.body)
+        self._sent = sent_request_of(services.api, due.request_key, due.body)
 
     def carry_out(self) -> Settlement | None:
         """
-        Attempt until a verdict stands, the attempts are used up, or the run ends; return how the delivery ended.
+        Attempt until a verdict is final, the attempts are used up, or the run ends. Return the settlement.
 
-        None says that it was deferred: the circuit breaker is open, and another row is to probe. Call it again later,
-        and it goes on with the attempts that are left.
+        Return None if the delivery is deferred: the circuit breaker is open, and another row probes. Call again later
+        to continue with the attempts that are left.
         """
-        means, control = self._means, self._means.control
+        services, control = self._services, self._services.control
         self._has_failed = False
-        policy = means.policy.after(self._history.attempts)
+        policy = services.policy.after(self._history.attempts)
         try:
-            verdict = carry(self._attempt, policy, sleep=means.clock.sleep, random=means.chance)
+            verdict = with_retries(self._attempt, policy, sleep=services.clock.sleep, random=services.chance)
         except Drained:
             history = self._history.after_halt(control.halt_code)
             return cut_short(history, control.ending or Ending.INTERRUPTED, control.reason or "")
         except _Deferred:
             return None
-        means.breaker.forget(self._due.due_no)
-        halt = verdict if isinstance(verdict, Halt) else means.streaks.settled(verdict)
+        services.breaker.forget(self._due.due_no)
+        halt = verdict if isinstance(verdict, Halt) else services.streaks.settled(verdict)
         if halt is not None:
             control.drain(Ending.STOPPED, halt.text, halt_code=halt.code)
         return settle(self._history, verdict)
@@ -100,70 +100,70 @@ class Delivery:
         clearance = self._clearance()
         verdict = self._send(clearance)
         self._has_failed = isinstance(verdict, TryAgain) and verdict.platform_down
-        if self._history.attempts < self._means.policy.max_attempts:
+        if self._history.attempts < self._services.policy.max_attempts:
             self._defer_if_failed()
         return verdict
 
     def _defer_if_failed(self) -> None:
-        """Make way for another row where this one has just failed and the platform seems to be down."""
-        if self._has_failed and self._means.breaker.is_open:
+        """Let another row probe if this one has just failed and the circuit is open."""
+        if self._has_failed and self._services.breaker.is_open:
             raise _Deferred
 
     def _clearance(self) -> Clearance:
-        """Wait for the right to make one attempt."""
+        """Wait for the circuit breaker's permission to make one attempt."""
         while True:
-            self._means.control.check_running()
-            clearance = self._means.breaker.start()
+            self._services.control.check_running()
+            clearance = self._services.breaker.start()
             if isinstance(clearance, Clearance):
                 return clearance
-            self._means.clock.sleep(clearance)
+            self._services.clock.sleep(clearance)
 
     def _send(self, clearance: Clearance) -> Verdict:
-        means = self._means
+        services = self._services
         try:
-            means.keys.refresh_if_due()
+            services.keys.refresh_if_due()
             answer, opened, at = self._exchange()
         except Drained:
-            means.breaker.cancel(clearance)
+            services.breaker.cancel(clearance)
             raise
         history = self._history
         verdict = judge(self._sent, answer, opened, doubt=history.doubt, at=at, unconfirmed=history.unconfirmed)
         self._history = history.after(verdict)
         if isinstance(verdict, TryAgain) and verdict.slow:
-            means.quota.slow_down(verdict.wait_seconds)
-        refused = means.keys.refresh_for(verdict, answer, opened)
-        outage = means.breaker.finish(clearance, self._due.due_no, verdict)
-        if 1 < self._history.attempts >= means.policy.max_attempts:
-            # The row may be at fault, and ends by itself: the next row's probe shows whether the platform is.
+            services.quota.slow_down(verdict.wait_seconds)
+        refused = services.keys.refresh_for(verdict, answer, opened)
+        outage = services.breaker.finish(clearance, self._due.due_no, verdict)
+        if 1 < self._history.attempts >= services.policy.max_attempts:
+            # The row itself may be at fault. It ends here, and the probe of the next row shows if the platform is down.
             outage = None
-        halt = outage or means.streaks.attempted(self._due.due_no, verdict) or refused
+        halt = outage or services.streaks.attempted(self._due.due_no, verdict) or refused
         return verdict if halt is None else halt
 
     def _exchange(self) -> tuple[Reply | Lost, Opened | None, datetime]:
-        """Send the request once and open what comes back; return when that was as well."""
-        means = self._means
-        turn = _Turn(means.quota, means.clock, self._check_running)
-        sent_at, started = means.clock.now(), means.clock.steady()
-        request = means.signer.sign(self._due.body, at=sent_at, nonce=f"{means.chance.getrandbits(128):032x}")
-        answer = means.transport.send(request, turn.depart, fresh=self._needs_fresh_connection())
-        seconds, at = means.clock.steady() - started, means.clock.now()
-        opened = means.signer.open(answer, at=at) if isinstance(answer, Reply) else None
-        # An answer to another request says nothing of when the platform sees this one.
-        is_own = isinstance(answer, Reply) and (answer.is_fresh or names_request(self._sent, opened))
-        means.quota.give_back(turn.permit, answer.round_trip if isinstance(answer, Reply) and is_own else None)
-        self._note(answer, opened, sent_at, at, seconds)
+        """Send the request once, and open the answer. Return both, with the time of the answer."""
+        services = self._services
+        current = _AttemptPermit(services.quota, services.clock, self._check_running)
+        sent_at, started = services.clock.now(), services.clock.steady()
+        request = services.signer.sign(self._due.body, at=sent_at, nonce=f"{services.chance.getrandbits(128):032x}")
+        answer = services.transport.send(request, current.depart, fresh=self._needs_fresh_connection())
+        seconds, at = services.clock.steady() - started, services.clock.now()
+        opened = services.signer.open(answer, at=at) if isinstance(answer, Reply) else None
+        # The answer to another request has no timing of this one.
+        own = answer if isinstance(answer, Reply) and (answer.is_fresh or names_request(self._sent, opened)) else None
+        services.quota.give_back(current.permit, own.round_trip if own else None)
+        self._record(answer, opened, sent_at, at, seconds)
         return answer, opened, at
 
     def _needs_fresh_connection(self) -> bool:
-        """Return whether an answer over a kept connection would not do, or could not be confirmed."""
-        return not self._sent.is_echoed or self._history.attempts > 0 or self._means.policy.max_attempts == 1
+        """Return whether only an answer over a fresh connection can count."""
+        return not self._sent.is_echoed or self._history.attempts > 0 or self._services.policy.max_attempts == 1
 
     def _check_running(self) -> None:
-        self._means.control.check_running()
-        # Whoever took the job may have sent something newer: what waited here must not undo that.
+        self._services.control.check_running()
+        # The new owner of the job may have sent a newer balance or state, which this request would undo.
         self._keep_job()
 
-    def _note(
+    def _record(
         self, answer: Reply | Lost, opened: Opened | None, sent_at: datetime, at: datetime, seconds: float
     ) -> None:
         history, reply = self._history, answer if isinstance(answer, Reply) else None
@@ -176,16 +176,16 @@ class Delivery:
             finished_at=timestamp(at),
             latency_ms=round(seconds * 1000),
             http_status=reply.status if reply else None,
-            trace_id=trace_id(self._means.api, reply, self._sent.private, content=content) if reply else None,
+            trace_id=trace_id(self._services.api, reply, self._sent.private, content=content) if reply else None,
         )
 
 
 class _Deferred(Exception):
-    """Another row is to make the next attempt."""
+    """Another row makes the next attempt."""
 
 
-class _Turn:
-    """The permit of one attempt, which may grow old while the connection comes about."""
+class _AttemptPermit:
+    """The permit of one attempt. It may expire while the connection opens."""
 
     def __init__(self, quota: Quota, clock: Clock, check_running: Callable[[], None]) -> None:
         self._quota = quota
@@ -195,10 +195,10 @@ class _Turn:
 
     def depart(self) -> None:
         """
-        Make sure of a permit that is good now, when the first byte is about to leave.
+        Ensure a valid permit, just before the first byte leaves.
 
-        A permit that was held up goes back unused and another is waited for: connections that hung and then stand all
-        at once would exceed the quota together.
+        An expired permit goes back unused and a new one is taken. Otherwise connections that hung, and opened at the
+        same moment, would exceed the quota together.
         """
         while self._clock.steady() > self.permit.leave_by:
             self._quota.give_back(self.permit, RoundTrip())
@@ -206,5 +206,5 @@ class _Turn:
 
 
 def timestamp(at: datetime) -> str:
-    """Return a moment as reports show it: UTC, ISO 8601, milliseconds."""
+    """Return a time as reports show it: UTC, ISO 8601, milliseconds."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -1,4 +1,4 @@
-"""Keeping the platform's keys fresh: before they age, and when an answer names one that is not known."""
+"""Refresh of the platform's keys: on schedule, and when an answer names an unknown key."""
 
 import random
 import threading
@@ -11,14 +11,14 @@ from pipeline.write.answers.answer_content import parse_answer
 from pipeline.write.answers.verdict import Halt, TryAgain, Verdict
 from pipeline.write.ports import Signer, Transport
 
-# After a download that brought nothing, the next one waits this long.
+# Wait after a scheduled download without a new key.
 _PAUSE_SECONDS = 60.0
-# Before each try to get the first keys.
+# Waits before each download of the first keys.
 _FIRST_PAUSES_SECONDS = (0.0, 1.0, 2.0, 4.0)
 
 
 class Keys:
-    """Fetches platform keys, one worker at a time. The fetch is a request of its own, not one of the quota's."""
+    """Fetches platform keys, by one worker at a time. A fetch takes no permit of the quota."""
 
     def __init__(self, signer: Signer, transport: Transport, clock: Clock, chance: random.Random) -> None:
         self._signer = signer
@@ -31,9 +31,9 @@ class Keys:
 
     def load(self, check_running: Callable[[], None]) -> Halt | None:
         """
-        Fetch keys where there is none yet to verify an answer with. `go_on` is asked before each try.
+        Fetch the first keys if none can verify an answer yet. Return a Halt if none is available.
 
-        Returns a Halt where none is to be had. A question that gets no answer is asked again.
+        `check_running` is called before each request, and may raise. A request without a usable answer is repeated.
         """
         why = ""
         for pause in _FIRST_PAUSES_SECONDS:
@@ -42,7 +42,7 @@ class Keys:
             if pause:
                 self._clock.sleep(pause)
             check_running()
-            answer = self._ask(None)
+            answer = self._request_keys(None)
             if isinstance(answer, Reply) and self._signer.learn_keys(answer, at=self._clock.now()):
                 return None
             why = _reason(answer)
@@ -56,7 +56,7 @@ class Keys:
         )
 
     def refresh_if_due(self) -> None:
-        """Fetch the keys when they are old enough; when that fails the old ones stay in use."""
+        """Fetch the keys if they are due. If that fails, the old keys stay in use."""
         if not self._signer.keys_due(self._clock.now()) or not self._lock.acquire(blocking=False):
             return
         try:
@@ -69,8 +69,8 @@ class Keys:
         """
         Fetch the key that an answer named, once for each name.
 
-        Returns a Halt when the platform has no such key to give, or none that can be trusted: the answers of all rows
-        name it. A fetch that is lost on the way is no such proof, and made again for the next answer.
+        Return a Halt if the platform offers no such key or an untrusted one: the answers to all rows name it.
+        A lost fetch proves nothing, and is repeated for the next answer.
         """
         if not (isinstance(verdict, TryAgain) and verdict.refresh_keys and opened is not None):
             return None
@@ -82,30 +82,30 @@ class Keys:
                 return None
         return Halt(
             Trust.UNKNOWN_SERIAL,
-            "the platform signs with a key that is not known here and can't be fetched; "
+            "the platform signs with a key that is unknown here and can't be fetched; "
             "put its newest public key or certificate into the account's key files, then resume",
             may_have_acted=True,
         )
 
     def _is_known(self, reply: Reply | Lost) -> bool:
-        """Return whether the key that an answer named is known by now, whoever fetched it."""
+        """Return whether the key that an answer named is known by now; another worker may have fetched it."""
         return isinstance(reply, Reply) and (
             self._signer.open(reply, at=self._clock.now()).trust is not Trust.UNKNOWN_SERIAL
         )
 
     def _fetch(self, opened: Opened | None) -> bool | None:
-        """Return whether there is a new key; None where the question itself got no answer."""
-        answer = self._ask(opened)
+        """Return whether a new key is known; None if the fetch got no answer."""
+        answer = self._request_keys(opened)
         if answer is None:
             return False
         if isinstance(answer, Lost) or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return None
         return self._signer.learn_keys(answer, at=self._clock.now())
 
-    def _ask(self, opened: Opened | None) -> Reply | Lost | None:
-        """Ask the platform for its keys; None where only a person can renew them."""
+    def _request_keys(self, opened: Opened | None) -> Reply | Lost | None:
+        """Request the platform's keys; return None if only a person can renew them."""
         request = self._signer.key_request(opened, at=self._clock.now(), nonce=f"{self._chance.getrandbits(128):032x}")
-        # An answer over a kept connection may be that to another request.
+        # An answer over a kept connection may belong to another request.
         return None if request is None else self._transport.send(request, fresh=True)
 
 
@@ -116,7 +116,7 @@ def _may_be_answered_later(answer: Reply | Lost | None) -> bool:
 
 
 def _reason(answer: Reply | Lost | None) -> str:
-    """Return why there is no key, in words that may be shown."""
+    """Return why there is no key, as a text that may be shown."""
     match answer:
         case None:
             return "there is nothing to fetch them with"
@@ -125,5 +125,5 @@ def _reason(answer: Reply | Lost | None) -> str:
         case Reply(status=HTTPStatus.OK):
             return "the answer holds none that the APIv3 key opens, or its time is more than five minutes off ours"
     content = parse_answer(Api.POINTS, answer.body)
-    said = ", ".join(filter(None, (content.code, content.message))) if content else ""
-    return f"status {answer.status}" + (f" ({said})" if said else "")
+    details = ", ".join(filter(None, (content.code, content.message))) if content else ""
+    return f"status {answer.status}" + (f" ({details})" if details else "")

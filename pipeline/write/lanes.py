@@ -1,4 +1,4 @@
-"""The order within a lane, and which of its dues are admitted together."""
+"""The order of dues within a lane, and which of them are admitted together."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pipeline.ledger.records import Due
 from pipeline.ledger.rules.admission import Admission
 
-# After a crash what was admitted counts as possibly sent: so no lane has all of its dues admitted at once.
+# Dues admitted by one commit. After a crash each admitted due counts as possibly sent, so the number is small.
 _LONGEST_STRETCH = 4
 
-# Dues of a lane that may be admitted together: none of them waits for what becomes of another.
+# Dues of a lane that may be admitted together: none waits for the outcome of another.
 Stretch = Sequence[Due]
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Dues that go one after another; those of the first stretch are admitted, or are not. Others are read in turn."""
+    """Dues to send in order. `admissions` are those of the first stretch; other stretches are read in turn."""
 
     first: Stretch
     admissions: Sequence[Admission]
@@ -23,7 +23,7 @@ class Lane:
 
 
 def draw(lanes: Iterator[Iterable[Due]], dues: int) -> list[tuple[Stretch, Iterator[Stretch]]]:
-    """Return the next lanes, as many as it takes until their first stretches hold so many dues; and their others."""
+    """Take lanes until their first stretches have `dues` dues in total; return each first stretch and the others."""
     drawn: list[tuple[Stretch, Iterator[Stretch]]] = []
     while dues > 0 and (lane := next(lanes, None)) is not None:
         others = stretches(lane)
@@ -34,7 +34,7 @@ def draw(lanes: Iterator[Iterable[Due]], dues: int) -> list[tuple[Stretch, Itera
 
 
 def stretches(dues: Iterable[Due]) -> Iterator[Stretch]:
-    """Cut the dues of a lane, in their order, where one has to wait for what becomes of those before it."""
+    """Split the dues of a lane before each due that may have to wait for an earlier outcome. Keep their order."""
     stretch: list[Due] = []
     for due in dues:
         if stretch and (len(stretch) == _LONGEST_STRETCH or _waits(due)):

@@ -1,4 +1,4 @@
-"""How often, and how long apart, the same request goes out again."""
+"""Retries of one request: how many attempts, and how long to wait between them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,9 +15,10 @@ from pipeline.write.answers.verdict import TryAgain, Verdict
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """
-    How patient a job is: attempts for one delivery at most, and the window of the waits between them.
+    Limits of the attempts for one delivery.
 
-    The window opens at `base_seconds`, doubles each time, and stays at `cap_seconds`.
+    Waits are random within a window. The window starts at `base_seconds`, doubles with each attempt, and stops growing
+    at `cap_seconds`.
     """
 
     max_attempts: int
@@ -25,37 +26,39 @@ class RetryPolicy:
     cap_seconds: float = 30.0
 
     def after(self, attempts: int) -> "RetryPolicy":
-        """Return the policy for a delivery that has made this many attempts; one more is always left."""
+        """Return the policy for a delivery after this many attempts; at least one attempt is left."""
         return replace(self, max_attempts=max(1, self.max_attempts - attempts))
 
 
-def carry(
+def with_retries(
     attempt: Callable[[], Verdict], policy: RetryPolicy, *, sleep: Callable[[float], None], random: Random
 ) -> Verdict:
     """
-    Carry one delivery through its attempts; return the last verdict.
+    Call `attempt` until its verdict is final or the attempts are used up; return the last verdict.
 
-    `attempt` is called again while it returns TryAgain, within `max_attempts` and the verdict's own `tries`; what it
-    raises goes through. The waits are exponential with full jitter, on top of what the platform asks for.
+    It is repeated while it returns TryAgain, within `max_attempts` and the verdict's own `tries`. Exceptions of
+    `attempt` are raised.
+
+    The wait is the platform's Retry-After plus an exponential backoff with full jitter.
     """
     first = attempt()
-    # Most deliveries end here, and what counts their attempts need not be made.
-    return _carry_on(first, attempt, policy, sleep, random) if isinstance(first, TryAgain) else first
+    # Most deliveries end here. Building tenacity's objects for them would be a waste.
+    return _retry(first, attempt, policy, sleep, random) if isinstance(first, TryAgain) else first
 
 
-def _carry_on(
+def _retry(
     first: TryAgain,
     attempt: Callable[[], Verdict],
     policy: RetryPolicy,
     sleep: Callable[[float], None],
     random: Random,
 ) -> Verdict:
-    """Go on after a first attempt, which counts as one."""
+    """Retry after a first attempt, which counts as one."""
     retrying = Retrying(
         sleep=sleep,
         retry=retry_if_result(lambda verdict: isinstance(verdict, TryAgain)),
         wait=_FullJitter(policy, random),
-        stop=_Patience(policy.max_attempts),
+        stop=_StopAfter(policy.max_attempts),
         retry_error_callback=_last_verdict,
     )
     made: list[Verdict] = [first]
@@ -64,9 +67,9 @@ def _carry_on(
 
 class _FullJitter(wait_exponential):
     """
-    Anything from nothing to the window, so that many callers do not come back at once; after what Retry-After says.
+    Random wait between 0 and the window, plus Retry-After, so that callers do not come back at the same moment.
 
-    As tenacity's wait_random_exponential, with chance from outside.
+    Like tenacity's wait_random_exponential, with a given source of randomness.
     """
 
     def __init__(self, policy: RetryPolicy, random: Random) -> None:
@@ -75,15 +78,15 @@ class _FullJitter(wait_exponential):
 
     def __call__(self, retry_state: RetryCallState) -> float:
         verdict = _last_verdict(retry_state)
-        asked = verdict.wait_seconds if isinstance(verdict, TryAgain) else None
-        return (asked or 0.0) + self._random.uniform(0.0, super().__call__(retry_state))
+        wanted = verdict.wait_seconds if isinstance(verdict, TryAgain) else None
+        return (wanted or 0.0) + self._random.uniform(0.0, super().__call__(retry_state))
 
 
-class _Patience(stop_base):
+class _StopAfter(stop_base):
     """
-    Ends at the most attempts, or once a verdict has come back as often as it allows.
+    Stops after `max_attempts`, or once a verdict came back `tries` times.
 
-    A verdict's own tries are counted by its code: two throttled attempts before it leave them untouched.
+    Tries are counted by the verdict's code: earlier attempts under another code do not count.
     """
 
     def __init__(self, max_attempts: int) -> None:
@@ -98,6 +101,6 @@ class _Patience(stop_base):
 
 
 def _last_verdict(retry_state: RetryCallState) -> Verdict:
-    """Return what the latest attempt returned; tenacity asks only once there is one."""
+    """Return the verdict of the latest attempt. Tenacity calls this only after an attempt."""
     outcome = cast("Future", retry_state.outcome)
     return cast("Verdict", outcome.result())

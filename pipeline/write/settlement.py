@@ -1,4 +1,4 @@
-"""How a delivery ends, from everything that was learnt about it. No effects."""
+"""The settlement of a delivery, computed from its history and its last verdict. No effects."""
 
 from dataclasses import dataclass, replace
 
@@ -10,12 +10,13 @@ from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAg
 @dataclass(frozen=True, slots=True)
 class History:
     """
-    What is known of a delivery so far.
+    The facts about a delivery so far.
 
-    `doubt`: some attempt, here or in an earlier run, may have been applied, and `doubt_code` says why. `before` is
-    how the ledger stood before this run's intent. `seen`: the platform may have seen the request. `unconfirmed`: the
-    code of an answer that may be that to another request, as long as no fresh connection brought it again;
-    `questions_caller`: that answer refuses the caller and not the row.
+    - `before`: its state in the ledger before this run's intent.
+    - `doubt`: some attempt, in this run or an earlier one, may have been applied; `doubt_code` says why.
+    - `seen`: the platform may have received the request.
+    - `unconfirmed`: code of an answer that may belong to another request, until a fresh connection repeats it.
+    - `questions_caller`: that answer refuses the caller, not the row.
     """
 
     before: DeliveryState | None = None
@@ -33,11 +34,11 @@ class History:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether the platform may have applied the delivery, and no trusted answer says."""
+        """Whether the platform may have applied the delivery, and no trusted answer says if it did."""
         return self.doubt or bool(self.unconfirmed)
 
     def after(self, verdict: Verdict) -> "History":
-        """Return the history with one more verdict taken in."""
+        """Return the history with one more verdict."""
         if isinstance(verdict, TryAgain) and verdict.is_unconfirmed:
             return replace(self, unconfirmed=verdict.code, questions_caller=verdict.questions_caller, seen=True)
         history = self._confirmed(verdict.code)
@@ -53,7 +54,9 @@ class History:
         )
 
     def after_halt(self, code: str | None) -> "History":
-        """Return the history after the run was stopped: a refusal of the caller, confirmed for one row, is for all."""
+        """
+        Return the history after the run halted: a refusal of the caller, confirmed for one row, applies to all rows.
+        """
         return self._confirmed(code) if self.questions_caller else self
 
     def _confirmed(self, code: str | None) -> "History":
@@ -62,7 +65,7 @@ class History:
 
 
 def settle(history: History, verdict: Verdict) -> Settlement:
-    """Return how a delivery ends whose last verdict this is."""
+    """Return the settlement of a delivery after its last verdict."""
     match verdict:
         case Succeeded(code):
             return _end(history, Status.SUCCEEDED, code, "", DeliveryState.SUCCEEDED)
@@ -94,7 +97,7 @@ def _as_before(history: History) -> DeliveryState | None:
 
 
 def cut_short(history: History, code: str, text: str) -> Settlement:
-    """Return how a delivery stands that the run's end has cut off, after an attempt or before the first."""
+    """Return the settlement of a delivery that the run's end interrupted, before or between attempts."""
     if history.is_in_doubt:
         code = history.doubt_code or history.unconfirmed or code
         end = _end(history, Status.UNKNOWN, code, text, DeliveryState.UNKNOWN)

@@ -1,4 +1,4 @@
-"""Carrying lanes of dues to outcomes that the ledger can stand by."""
+"""The writer: deliver lanes of dues, and settle each due in the ledger."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,37 +10,38 @@ from pipeline.ledger.rules.admission import Admission, Blocked, Conflict, Go, Sk
 from pipeline.model import Status
 from pipeline.write.brakes.circuit_breaker import CircuitBreaker
 from pipeline.write.brakes.run_control import Drained, Ending
-from pipeline.write.delivery import Delivery, Means
+from pipeline.write.delivery import Delivery, Services
 from pipeline.write.lanes import Lane, Stretch, draw
 from pipeline.write.settlement import History
 
 
 class Deliveries(Protocol):
-    """What the writer asks of the ledger."""
+    """The ledger, as the writer uses it."""
 
     def intend(self, dues: Sequence[Due]) -> list[Admission]:
-        """Put the intents on disk, all at once, or say why one may not be sent."""
+        """Write all intents in one durable commit. Return one admission for each due: `Go`, or why it is not sent."""
         ...
 
     def settle(self, due: Due, end: Settlement) -> None:
-        """Fix the outcome."""
+        """Record the outcome of a due."""
         ...
 
     def limit_waiting(self, outcomes: int) -> None:
-        """Return when no more outcomes than these wait to be put on disk."""
+        """Block until at most this many outcomes wait for their commit."""
         ...
 
     def keep_job(self) -> None:
-        """Return where the run may still send; raise where it was held up until another took its job."""
+        """Return if the run still owns its job. Raise LedgerError if another run took it."""
         ...
 
 
 class LaneQueue:
     """
-    The lanes of a run as workers take them, and as they put them back.
+    The lanes that wait for a worker, new ones and deferred ones.
 
-    A lane whose due was deferred comes again once the platform answers, or when there is no other lane to probe with.
-    `next` is called by one thread at a time, `carry` by all.
+    A lane with a deferred due comes back once the platform answers, or when no other lane is left to probe with.
+
+    One thread at a time calls `next`. All workers call `deliver`.
     """
 
     def __init__(self, lanes: Iterator[Iterator[None]], breaker: CircuitBreaker) -> None:
@@ -61,8 +62,8 @@ class LaneQueue:
             return self._deferred.popleft()
         raise StopIteration
 
-    def carry(self, lane: Iterator[None]) -> None:
-        """Deliver the dues of a lane up to its end, or until one is deferred."""
+    def deliver(self, lane: Iterator[None]) -> None:
+        """Deliver the dues of a lane until its end, or until one is deferred."""
         for _ in lane:
             self._deferred.append(lane)
             return
@@ -70,67 +71,68 @@ class LaneQueue:
 
 class Writer:
     """
-    Delivers dues to one API with one account. Thread-safe: lanes are carried side by side, by so many workers.
+    Delivers dues to one API with one account. Thread-safe: each worker delivers its own lane.
 
-    After a crash at most twice as many requests are repeated as there are workers: those under way, and as many whose
-    outcome is not on disk yet. How the run fares shows in the course of its means; exceptions are faults of the ledger
-    or of the program.
+    After a crash, up to twice as many requests as workers are repeated: those in flight, and those whose outcome was
+    not yet committed.
+
+    Failures of rows and halts of the run go to `RunControl`. An exception is an error of the ledger or of the program.
     """
 
-    def __init__(self, means: Means, deliveries: Deliveries, workers: int) -> None:
-        self._means = means
+    def __init__(self, services: Services, deliveries: Deliveries, workers: int) -> None:
+        self._services = services
         self._workers = workers
         self._deliveries = deliveries
 
-    def handed_out(self, lanes: Iterator[Iterable[Due]], *, dues: int) -> "LaneQueue":
-        """Return the lanes to carry, up to this many dues of them admitted, or not, by one commit."""
-        return LaneQueue(map(self._deliver, self._admitted(lanes, dues)), self._means.breaker)
+    def lane_queue(self, lanes: Iterator[Iterable[Due]], *, dues: int) -> "LaneQueue":
+        """Return the lanes for the workers. One commit admits the first stretches of lanes, with about `dues` dues."""
+        return LaneQueue(map(self._deliver_lane, self._admitted(lanes, dues)), self._services.breaker)
 
     def _admitted(self, lanes: Iterator[Iterable[Due]], dues: int) -> Iterator[Lane]:
-        """Yield lanes whose first dues are admitted, or not; no more once the run ends."""
+        """Yield lanes whose first dues have an admission. Stop when the run ends."""
         try:
-            self._means.control.check_running()
+            self._services.control.check_running()
             while drawn := draw(lanes, dues):
-                self._have_keys()
+                self._load_keys()
                 admissions = iter(self._deliveries.intend([due for first, _ in drawn for due in first]))
                 yield from [Lane(first, list(islice(admissions, len(first))), others) for first, others in drawn]
-                self._means.control.check_running()
+                self._services.control.check_running()
         except Drained:
             return
 
-    def _have_keys(self) -> None:
-        """End the run where no key is to be had by which its answers could be verified."""
-        control = self._means.control
-        halt = self._means.keys.load(control.check_running)
+    def _load_keys(self) -> None:
+        """Stop the run if no key is available to verify its answers."""
+        control = self._services.control
+        halt = self._services.keys.load(control.check_running)
         if halt is not None:
             control.drain(Ending.STOPPED, halt.text, halt_code=halt.code)
             control.check_running()
 
-    def _deliver(self, lane: Lane) -> Iterator[None]:
+    def _deliver_lane(self, lane: Lane) -> Iterator[None]:
         """
-        Deliver the dues of one lane, one after another; yield each time that one is deferred.
+        Deliver the dues of one lane in order; yield each time a due is deferred.
 
-        At the end of the run those that have no intent are left.
+        When the run ends, dues without an intent are left for `resume`.
         """
-        yield from self._write_all(lane.first, lane.admissions)
+        yield from self._deliver_stretch(lane.first, lane.admissions)
         try:
             for stretch in lane.others:
-                self._means.control.check_running()
-                yield from self._write_all(stretch, self._deliveries.intend(stretch))
+                self._services.control.check_running()
+                yield from self._deliver_stretch(stretch, self._deliveries.intend(stretch))
         except Drained:
             return
 
-    def _write_all(self, stretch: Stretch, admissions: Sequence[Admission]) -> Iterator[None]:
+    def _deliver_stretch(self, stretch: Stretch, admissions: Sequence[Admission]) -> Iterator[None]:
         for due, admission in zip(stretch, admissions, strict=True):
-            yield from self._write(due, admission)
+            yield from self._deliver_due(due, admission)
 
-    def _write(self, due: Due, admission: Admission) -> Iterator[None]:
-        """Carry one due to an outcome. Its intent is on disk, and brings back any doubt that an earlier run left."""
+    def _deliver_due(self, due: Due, admission: Admission) -> Iterator[None]:
+        """Deliver and settle one due. Its intent is durable; its admission has any doubt from an earlier run."""
         match admission:
             case Go(doubt, before):
                 self._deliveries.limit_waiting(self._workers)
                 history = History(before=before, doubt=doubt)
-                delivery = Delivery(self._means, due, history, self._deliveries.keep_job)
+                delivery = Delivery(self._services, due, history, self._deliveries.keep_job)
                 while (end := delivery.carry_out()) is None:
                     yield
             case Skip(code):
@@ -140,4 +142,4 @@ class Writer:
             case Blocked(code, message):
                 end = Settlement(Status.BLOCKED, code, message)
         self._deliveries.settle(due, end)
-        self._means.control.count(end.status)
+        self._services.control.count(end.status)

@@ -1,4 +1,4 @@
-"""A night for each test: simulated platforms, a config that sends to them, and an empty report folder."""
+"""Fixtures: simulated platforms and a workspace whose config sends to them."""
 
 import logging
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.simulator import Simulator
-from tests.acceptance.night import Night
+from tests.acceptance.workspace import Workspace
 
 
 @pytest.fixture
@@ -18,14 +18,14 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def night(
+def workspace(
     tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Night]:
-    """Work in a folder of its own, whose config sends to the simulator."""
+) -> Iterator[Workspace]:
+    """Return a workspace in a folder of its own; its config sends to the simulator."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("BACKFILL_CONFIG", raising=False)
     handlers = logging.getLogger().handlers[:]
-    one = Night(tmp_path, simulator, capsys)
+    one = Workspace(tmp_path, simulator, capsys)
     yield one
     one.close()
     logging.getLogger().handlers[:] = handlers

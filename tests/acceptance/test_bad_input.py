@@ -1,4 +1,4 @@
-"""Every kind of bad input, and the answer it gets."""
+"""Every kind of bad input, and its error."""
 
 import gzip
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.simulator import InjectedFault, Kind
-from tests.acceptance.night import Night, balance, end_of, first_line, order, state
+from tests.acceptance.workspace import Workspace, balance, end_of, first_line, order, state
 
 HEADER = "out_biz_no,agreement_no,user_id,biz_time,trade_no,trade_amount\n"
 LINE = "{key},20255108518085000001,2088000000000001,2025-11-20 10:00:00,T1,1.00\n"
@@ -23,96 +23,99 @@ def line(key: str) -> str:
     ("pattern", "messages"),
     [
         pytest.param("nightly-*.csv", "no file matches 'nightly-*.csv'", id="no file matches"),
-        pytest.param("empty.csv", "empty.csv is empty, not even a header is in it", id="empty file"),
+        pytest.param("empty.csv", "empty.csv is empty and has no header", id="empty file"),
         pytest.param("nothing", "folder nothing holds no exports", id="folder without exports"),
         pytest.param("blank.csv", "blank.csv holds nothing but blank lines", id="blank lines"),
         pytest.param("book.csv", "book.csv is a ZIP archive or a workbook, and damaged", id="workbook"),
     ],
 )
-def test_inputs_that_hold_nothing_to_read(pattern: str, messages: str, night: Night) -> None:
+def test_inputs_without_anything_to_read(pattern: str, messages: str, workspace: Workspace) -> None:
     """Exit 2, and the pattern or file is named."""
-    (night.folder / "empty.csv").touch()
-    (night.folder / "nothing").mkdir()
-    (night.folder / "blank.csv").write_text("\n\n\n")
-    (night.folder / "book.csv").write_bytes(b"PK\x03\x04" + bytes(100))
+    (workspace.folder / "empty.csv").touch()
+    (workspace.folder / "nothing").mkdir()
+    (workspace.folder / "blank.csv").write_text("\n\n\n")
+    (workspace.folder / "book.csv").write_bytes(b"PK\x03\x04" + bytes(100))
 
-    assert messages in night.refused("orders", pattern)
-
-
-def test_a_header_without_rows_is_a_run_of_no_rows(night: Night) -> None:
-    """A night on which nothing happened is no fault."""
-    (night.folder / "orders.csv").write_text(HEADER)
-
-    ended = night.backfill("run", "orders")
-
-    summary = night.summary()
-    assert (ended.exit_code, night.outcomes(), summary["rows"], sum(summary["counts"].values())) == (0, [], 0, 0)
+    assert messages in workspace.refused("orders", pattern)
 
 
-def test_a_required_column_that_is_absent(night: Night) -> None:
-    """The missing columns are named with the nearest there is, and those that are there."""
-    (night.folder / "orders.csv").write_text(HEADER.replace("agreement_no", "agreement_nr") + line("A1"))
+def test_a_header_without_rows_is_a_run_of_no_rows(workspace: Workspace) -> None:
+    """An export without rows is no error."""
+    (workspace.folder / "orders.csv").write_text(HEADER)
 
-    messages = night.refused("orders")
+    ended = workspace.backfill("run", "orders")
+
+    summary = workspace.summary()
+    assert (ended.exit_code, workspace.outcomes(), summary["rows"], sum(summary["counts"].values())) == (0, [], 0, 0)
+
+
+def test_a_required_column_that_is_absent(workspace: Workspace) -> None:
+    """The error names the missing columns, the nearest existing ones, and all existing ones."""
+    (workspace.folder / "orders.csv").write_text(HEADER.replace("agreement_no", "agreement_nr") + line("A1"))
+
+    messages = workspace.refused("orders")
 
     assert "no column or constant feeds agreement_no" in messages
     assert 'did you mean "agreement_nr"' in messages
-    assert "The columns there are: out_biz_no, agreement_nr, user_id" in messages
+    assert "The file has these columns: out_biz_no, agreement_nr, user_id" in messages
 
 
-def test_a_column_that_the_config_names_is_absent_in_the_second_file(night: Night) -> None:
-    """A file is checked before anything of an earlier one is sent."""
-    night.export("orders-1.csv", [order(1)])
-    (night.folder / "orders-2.csv").write_text("out_biz_no\nA2\n")
+def test_a_configured_column_missing_in_the_second_file(workspace: Workspace) -> None:
+    """All files are checked before anything is sent."""
+    workspace.export("orders-1.csv", [order(1)])
+    (workspace.folder / "orders-2.csv").write_text("out_biz_no\nA2\n")
 
-    assert "orders-2.csv: no column or constant feeds" in night.refused("orders", "orders-*.csv")
+    assert "orders-2.csv: no column or constant feeds" in workspace.refused("orders", "orders-*.csv")
 
 
-def test_undecodable_bytes_spoil_their_own_row_only(night: Night) -> None:
-    """A row whose bytes the encoding does not know is invalid, with file and row; the others go on."""
+def test_undecodable_bytes_make_only_their_row_invalid(workspace: Workspace) -> None:
+    """A row with undecodable bytes is invalid, with file and row; the other rows are sent."""
     rows = [HEADER.encode(), line("A1").encode(), line("A2").encode().replace(b"T1", b"T\xff\xfe"), line("A3").encode()]
-    (night.folder / "orders.csv").write_bytes(b"".join(rows))
+    (workspace.folder / "orders.csv").write_bytes(b"".join(rows))
 
-    ended = night.backfill("run", "orders")
+    ended = workspace.backfill("run", "orders")
 
-    assert (ended.exit_code, night.fates()) == (3, ["succeeded SUCCESS", "invalid not_decodable", "succeeded SUCCESS"])
-    assert [(found["source_file"], found["source_row"]) for found in night.outcomes()] == [
+    assert (ended.exit_code, workspace.results()) == (
+        3,
+        ["succeeded SUCCESS", "invalid not_decodable", "succeeded SUCCESS"],
+    )
+    assert [(found["source_file"], found["source_row"]) for found in workspace.outcomes()] == [
         ("orders.csv", "1"),
         ("orders.csv", "2"),
         ("orders.csv", "3"),
     ]
 
 
-def test_a_wrong_encoding_spoils_the_rows_that_it_cannot_read(night: Night) -> None:
-    """GB18030 text read as UTF-8 is not sent as rubbish; rows in plain ASCII are read all the same."""
-    night.configure({"jobs.states.csv": {"encoding": "utf-8"}})
-    night.export("states.csv", [state(1), state(2, biz_data='{"n":1}')], encoding="gb18030")
+def test_a_wrong_encoding_makes_unreadable_rows_invalid(workspace: Workspace) -> None:
+    """GB18030 text read as UTF-8 is invalid and not sent; ASCII rows are read."""
+    workspace.configure({"jobs.states.csv": {"encoding": "utf-8"}})
+    workspace.export("states.csv", [state(1), state(2, biz_data='{"n":1}')], encoding="gb18030")
 
-    ended = night.backfill("run", "states")
+    ended = workspace.backfill("run", "states")
 
-    assert (ended.exit_code, night.fates()) == (3, ["invalid not_decodable", "succeeded 10000"])
+    assert (ended.exit_code, workspace.results()) == (3, ["invalid not_decodable", "succeeded 10000"])
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
-def test_encodings_are_found_out(encoding: str, night: Night) -> None:
-    """Where the config says nothing, UTF-8, a byte order mark and GB18030 are told apart."""
-    night.export("states.csv", [state(1), state(2)], encoding=encoding)
+def test_encodings_are_detected(encoding: str, workspace: Workspace) -> None:
+    """Without an encoding in the config, UTF-8, a byte order mark and GB18030 are detected."""
+    workspace.export("states.csv", [state(1), state(2)], encoding=encoding)
 
-    assert (night.backfill("run", "states").exit_code, night.fates()) == (0, ["succeeded 10000"] * 2)
-    digests = {entry.body_digest for entry in night.simulator.journal.entries}
-    assert digests == bodies_as_in_utf8(night)
+    assert (workspace.backfill("run", "states").exit_code, workspace.results()) == (0, ["succeeded 10000"] * 2)
+    digests = {entry.body_digest for entry in workspace.simulator.journal.entries}
+    assert digests == bodies_as_in_utf8(workspace)
 
 
-def bodies_as_in_utf8(night: Night) -> set[str]:
-    """Send the same states, written in UTF-8, as a newcomer would; return the digests of their bodies."""
-    night.simulator.reset()
-    night.export("states.csv", [state(1), state(2)])
-    night.backfill("run", "states", "--resync")
-    return {entry.body_digest for entry in night.simulator.journal.entries}
+def bodies_as_in_utf8(workspace: Workspace) -> set[str]:
+    """Send the same states from a UTF-8 file; return the digests of their bodies."""
+    workspace.simulator.reset()
+    workspace.export("states.csv", [state(1), state(2)])
+    workspace.backfill("run", "states", "--resync")
+    return {entry.body_digest for entry in workspace.simulator.journal.entries}
 
 
 @pytest.mark.parametrize(
-    ("text", "fate"),
+    ("text", "result"),
     [
         pytest.param(line("A2").replace(",T1", ""), "invalid ragged", id="too few cells"),
         pytest.param(line("A2").replace(",T1", ",T1,T2"), "invalid ragged", id="too many cells"),
@@ -125,23 +128,23 @@ def bodies_as_in_utf8(night: Night) -> set[str]:
         pytest.param(line("A2").replace("T1", '"T\n1"'), "invalid field_invalid", id="embedded newline in a number"),
     ],
 )
-def test_a_broken_csv_line_spoils_itself_only(text: str, fate: str, night: Night) -> None:
-    """What RFC 4180 allows is read; what it does not makes its own row invalid, and the others go on."""
-    (night.folder / "orders.csv").write_text(HEADER + line("A1") + text + line("A3"), newline="")
+def test_a_broken_csv_line_makes_only_its_row_invalid(text: str, result: str, workspace: Workspace) -> None:
+    """RFC 4180 lines are read; any other line makes its own row invalid, and the other rows are sent."""
+    (workspace.folder / "orders.csv").write_text(HEADER + line("A1") + text + line("A3"), newline="")
 
-    exit_code = night.backfill("run", "orders").exit_code
+    exit_code = workspace.backfill("run", "orders").exit_code
 
-    assert (exit_code, night.fates()) == (
-        0 if fate.startswith("succeeded") else 3,
-        ["succeeded SUCCESS", fate, "succeeded SUCCESS"],
+    assert (exit_code, workspace.results()) == (
+        0 if result.startswith("succeeded") else 3,
+        ["succeeded SUCCESS", result, "succeeded SUCCESS"],
     )
 
 
-def test_an_embedded_newline_is_read(night: Night) -> None:
-    """A quoted cell over two lines is one cell of one row, and its white space inside JSON does no harm."""
-    night.export("states.csv", [state(1, biz_data='{"a":\n1}'), state(2)])
+def test_an_embedded_newline_is_read(workspace: Workspace) -> None:
+    """A quoted cell over 2 lines is one cell of one row; its white space inside JSON is harmless."""
+    workspace.export("states.csv", [state(1, biz_data='{"a":\n1}'), state(2)])
 
-    assert (night.backfill("run", "states").exit_code, night.fates()) == (0, ["succeeded 10000"] * 2)
+    assert (workspace.backfill("run", "states").exit_code, workspace.results()) == (0, ["succeeded 10000"] * 2)
 
 
 def truncated_gzip(path: Path) -> None:
@@ -173,12 +176,14 @@ def corrupt_parquet(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [truncated_gzip, corrupt_gzip, truncated_parquet, corrupt_parquet])
-def test_a_damaged_file_stops_the_run_before_anything_is_sent(damage: Callable[[Path], None], night: Night) -> None:
-    """Exit 2 names the file; nothing goes out, not even of a sound file before it."""
-    night.export("exports-1.csv", [order(1)])
-    damage(night.folder / "exports-2")
+def test_a_damaged_file_stops_the_run_before_anything_is_sent(
+    damage: Callable[[Path], None], workspace: Workspace
+) -> None:
+    """Exit 2 names the file; nothing is sent, not even from an intact file before it."""
+    workspace.export("exports-1.csv", [order(1)])
+    damage(workspace.folder / "exports-2")
 
-    messages = night.refused("orders", "exports-*")
+    messages = workspace.refused("orders", "exports-*")
 
     assert "exports-2." in messages
     assert "nothing was sent" in messages
@@ -199,63 +204,65 @@ def test_a_damaged_file_stops_the_run_before_anything_is_sent(damage: Callable[[
         pytest.param("states", state(2, biz_state_code="X" * 65), "biz_state_code", id="long code"),
     ],
 )
-def test_a_wrong_value_makes_its_row_invalid(job: str, row: Mapping[str, str], messages: str, night: Night) -> None:
-    """The message names the field, and shows the value where it names nobody, else no more than its ends."""
+def test_a_wrong_value_makes_its_row_invalid(
+    job: str, row: Mapping[str, str], messages: str, workspace: Workspace
+) -> None:
+    """The message names the field and shows the value if it identifies nobody, else its ends only."""
     sound = {"orders": order(1), "points": balance(1, 1), "states": state(1)}[job]
-    night.export(f"{job}.csv", [row, sound])
+    workspace.export(f"{job}.csv", [row, sound])
 
-    exit_code = night.backfill("run", job).exit_code
+    exit_code = workspace.backfill("run", job).exit_code
 
-    bad, good = night.outcomes()
+    bad, good = workspace.outcomes()
     assert (exit_code, bad["status"], good["status"]) == (3, "invalid", "succeeded")
     assert bad["message"].startswith(messages)
     names_nobody = messages in {"biz_time", "trade_amount", "biz_action", "point_balance"}
     assert (f'"{row[messages]}"' in bad["message"]) == names_nobody
 
 
-def test_a_file_that_changes_while_it_is_read_is_noticed(night: Night) -> None:
-    """A file that grows during the first act stops the run with exit 2, and nothing of it is sent."""
-    path = night.export("orders.csv", [order(number) for number in range(9000)])
+def test_a_file_that_changes_while_it_is_read_is_noticed(workspace: Workspace) -> None:
+    """A file that grows during staging stops the run with exit 2, and none of its rows is sent."""
+    path = workspace.export("orders.csv", [order(number) for number in range(9000)])
 
-    process = night.start("run", "orders", "--no-progress")
+    process = workspace.start("run", "orders", "--no-progress")
     assert "of job orders" in first_line(process)
     with path.open("a") as file:
         file.write("\n")
     ended = end_of(process)
 
-    assert (ended.exit_code, ended.stdout, night.requests()) == (2, "", [])
+    assert (ended.exit_code, ended.stdout, workspace.requests()) == (2, "", [])
     assert "orders.csv changed after it was found" in ended.stderr
 
 
-def test_a_file_that_changed_before_a_resume_is_noticed(night: Night) -> None:
-    """Resume sends nothing while an input is not what it was; with the old file back it goes on."""
-    path = night.export("orders.csv", [order(1), order(2)])
-    night.simulator.set_faults([InjectedFault(Kind.STATUS, status=403)])
-    night.backfill("run", "orders")
-    night.simulator.reset()
-    night.simulator.set_faults([])
+def test_a_file_that_changed_before_a_resume_is_noticed(workspace: Workspace) -> None:
+    """Resume sends nothing while an input differs; with the old file restored it continues."""
+    path = workspace.export("orders.csv", [order(1), order(2)])
+    workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=403)])
+    workspace.backfill("run", "orders")
+    workspace.simulator.reset()
+    workspace.simulator.set_faults([])
     before = path.read_bytes()
 
     path.write_bytes(before + line("A3").encode())
-    changed = night.backfill("resume", "last")
+    changed = workspace.backfill("resume", "last")
     path.unlink()
-    gone = night.backfill("resume", "last")
+    gone = workspace.backfill("resume", "last")
     path.write_bytes(before)
-    resumed = night.backfill("resume", "last")
+    resumed = workspace.backfill("resume", "last")
 
-    assert (changed.exit_code, gone.exit_code, resumed.exit_code, night.requests()) == (2, 2, 0, ["A1", "A2"])
+    assert (changed.exit_code, gone.exit_code, resumed.exit_code, workspace.requests()) == (2, 2, 0, ["A1", "A2"])
     assert "orders.csv changed since run" in changed.stderr
 
 
-def test_a_file_that_changed_since_a_deadline_in_the_first_act_is_noticed(night: Night) -> None:
-    """The rows that a run has reported as unsent are the rows that its resume sends, or it sends none."""
-    path = night.export("orders.csv", [order(1), order(2)])
-    more = night.export("returns.csv", [order(4)])
-    night.backfill("run", "orders", str(path), str(more), "--until", night.now())
-    assert night.fates() == ["unsent deadline"] * 2
-    night.export("orders.csv", [order(1), order(2), order(3)])
+def test_a_file_that_changed_after_a_deadline_during_staging_is_noticed(workspace: Workspace) -> None:
+    """Resume sends exactly the rows that the run reported as unsent, or none."""
+    path = workspace.export("orders.csv", [order(1), order(2)])
+    more = workspace.export("returns.csv", [order(4)])
+    workspace.backfill("run", "orders", str(path), str(more), "--until", workspace.now())
+    assert workspace.results() == ["unsent deadline"] * 2
+    workspace.export("orders.csv", [order(1), order(2), order(3)])
 
-    changed = night.backfill("resume", "last")
+    changed = workspace.backfill("resume", "last")
 
-    assert (changed.exit_code, night.requests()) == (2, [])
+    assert (changed.exit_code, workspace.requests()) == (2, [])
     assert f"{path.name} changed since run" in changed.stderr

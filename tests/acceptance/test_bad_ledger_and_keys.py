@@ -1,4 +1,4 @@
-"""Ledgers and keys that cannot be used: exit 2 says what is wrong, before anything is sent."""
+"""Unusable ledgers and keys: exit 2 names the cause before anything is sent."""
 
 import sqlite3
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from tests.acceptance.night import Night, order
+from tests.acceptance.workspace import Workspace, order
 
 
 def newer(ledger: Path) -> None:
@@ -45,48 +45,48 @@ def of_another_program(ledger: Path) -> None:
         pytest.param(of_another_program, "a database of another program", id="another program's"),
     ],
 )
-def test_a_ledger_that_cannot_be_used_is_told(change: Callable[[Path], None], messages: str, night: Night) -> None:
-    """Nothing is sent, the cause is named, and the file stays as it is."""
-    night.export("orders.csv", [order(1)])
-    night.backfill("run", "orders")
-    ledger = night.folder / "state" / "backfill.db"
+def test_an_unusable_ledger_is_reported(change: Callable[[Path], None], messages: str, workspace: Workspace) -> None:
+    """Nothing is sent, the cause is named, and the file is not changed."""
+    workspace.export("orders.csv", [order(1)])
+    workspace.backfill("run", "orders")
+    ledger = workspace.folder / "state" / "backfill.db"
     change(ledger)
     left = ledger.read_bytes()
 
-    assert messages in night.refused("orders")
+    assert messages in workspace.refused("orders")
     assert ledger.read_bytes() == left
 
 
-def test_a_ledger_that_cannot_be_written_is_told(night: Night) -> None:
-    """A ledger below something that is no folder is named, before anything is sent."""
-    night.configure({"ledger": {"url": "sqlite:///orders.csv/backfill.db"}})
-    night.export("orders.csv", [order(1)])
+def test_an_unwritable_ledger_is_reported(workspace: Workspace) -> None:
+    """A ledger path below a file is named before anything is sent."""
+    workspace.configure({"ledger": {"url": "sqlite:///orders.csv/backfill.db"}})
+    workspace.export("orders.csv", [order(1)])
 
-    assert "orders.csv/backfill.db: File exists; check [ledger] url" in night.refused("orders")
+    assert "orders.csv/backfill.db: File exists; check [ledger] url" in workspace.refused("orders")
 
 
 @pytest.mark.slow
-def test_a_locked_ledger_is_told(night: Night) -> None:
-    """Where another process keeps the ledger locked, the command gives up after a while, and nothing is sent."""
-    night.export("orders.csv", [order(1)])
-    night.backfill("plan", "orders")
-    (night.folder / "state").mkdir(exist_ok=True)
-    other = sqlite3.connect(night.folder / "state" / "backfill.db", isolation_level=None)
+def test_a_locked_ledger_is_reported(workspace: Workspace) -> None:
+    """If another process keeps the ledger locked, the command gives up after a while, and nothing is sent."""
+    workspace.export("orders.csv", [order(1)])
+    workspace.backfill("plan", "orders")
+    (workspace.folder / "state").mkdir(exist_ok=True)
+    other = sqlite3.connect(workspace.folder / "state" / "backfill.db", isolation_level=None)
     other.execute("PRAGMA locking_mode = EXCLUSIVE")
     other.execute("BEGIN EXCLUSIVE")
     try:
-        assert "another process keeps it locked" in night.refused("orders")
+        assert "another process keeps it locked" in workspace.refused("orders")
     finally:
         other.close()
 
 
-def test_a_ledger_kept_for_another_account_is_told(night: Night) -> None:
-    """What was delivered for one account says nothing of another: the name has to change with the account."""
-    night.export("orders.csv", [order(1)])
-    night.backfill("run", "orders")
-    night.configure({"accounts.zhima": {"app_id": "2021000000000002"}})
+def test_a_ledger_of_another_account_is_reported(workspace: Workspace) -> None:
+    """An account name with another merchant is refused: another merchant needs another name."""
+    workspace.export("orders.csv", [order(1)])
+    workspace.backfill("run", "orders")
+    workspace.configure({"accounts.zhima": {"app_id": "2021000000000002"}})
 
-    assert "the ledger keeps account zhima as Alipay app 2021000000000001" in night.refused("orders")
+    assert "the ledger keeps account zhima as Alipay app 2021000000000001" in workspace.refused("orders")
 
 
 def no_rsa_key(keys: Path) -> None:
@@ -124,12 +124,12 @@ def expired(keys: Path) -> None:
         pytest.param(expired, ["app_cert_file", "app_cert.pem", "2024-05-06"], id="expired"),
     ],
 )
-def test_a_key_that_cannot_be_used_is_told(spoil: Callable[[Path], None], messages: list[str], night: Night) -> None:
+def test_an_unusable_key_is_reported(spoil: Callable[[Path], None], messages: list[str], workspace: Workspace) -> None:
     """Exit 2 names the file, and the date of a certificate that has expired."""
-    night.configure(certificates=True)
-    night.export("orders.csv", [order(1)])
-    spoil(night.folder / "keys")
+    workspace.configure(certificates=True)
+    workspace.export("orders.csv", [order(1)])
+    spoil(workspace.folder / "keys")
 
-    said = night.refused("orders")
+    said = workspace.refused("orders")
 
     assert [part for part in messages if part not in said] == []

@@ -1,4 +1,4 @@
-"""The demo, as `make demo` runs it: the real command, the sample night, and a platform on which things go wrong."""
+"""The demo, as `make demo` runs it: the real command, the sample exports, and a platform with faults."""
 
 import importlib.util
 import os
@@ -17,7 +17,7 @@ END_OF_RUN = re.compile(r"run [0-9A-Z]{26} of job (\w+): completed, exit code (\
 
 @pytest.fixture
 def commands(tmp_path: Path) -> Path:
-    """Return a folder with `backfill` and `python3` as this test's own interpreter runs them."""
+    """Return a folder with `backfill` and `python3` that use this test's interpreter."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name, words in (("backfill", " -m pipeline"), ("python3", "")):
@@ -45,8 +45,8 @@ def files_of(folder: Path) -> set[str]:
 
 
 @pytest.mark.slow
-def test_the_demo_shows_every_kind_of_outcome_and_mends_what_can_be(tmp_path: Path, commands: Path) -> None:
-    """Four runs and three reruns end as they should, the platform agrees with the reports, and the samples stay."""
+def test_the_demo_shows_every_status_and_fixes_rows(tmp_path: Path, commands: Path) -> None:
+    """All commands end as expected, the audit passes, and the samples are not changed."""
     demo = run_demo(tmp_path, commands)
 
     assert (demo.returncode, demo.stderr.count("WARNING")) == (0, 0), demo.stdout + demo.stderr
@@ -60,19 +60,19 @@ def test_the_demo_shows_every_kind_of_outcome_and_mends_what_can_be(tmp_path: Pa
         ("states", 0, "rows 2 succeeded 2"),
         ("points", 0, "rows 1 succeeded 1"),
     ]
-    assert "no key was applied twice, and what the reports call succeeded is what was applied" in demo.stdout
+    assert "OK: no key was applied twice; the rows reported as succeeded are exactly those applied" in demo.stdout
     assert len(list((tmp_path / ".demo" / "reports").glob("*/report.html"))) == len(ends)
     assert files_of(tmp_path / "sample_data") == files_of(CHECKOUT / "sample_data")
 
 
-def test_the_demo_fails_where_a_command_ends_otherwise_than_it_should(tmp_path: Path, commands: Path) -> None:
-    """An exit code that was not expected ends the demo, and is named."""
+def test_the_demo_fails_after_an_unexpected_exit_code(tmp_path: Path, commands: Path) -> None:
+    """An unexpected exit code ends the demo and is named."""
     shutil.copy(commands / "backfill", commands / "real")
     (commands / "backfill").write_text('#!/bin/sh\n[ "$1" = run ] && exit 1\nexec real "$@"\n', encoding="utf-8")
 
     demo = run_demo(tmp_path, commands)
 
-    assert (demo.returncode, demo.stderr) == (1, "demo: exit code 1 where 3 was expected\n")
+    assert (demo.returncode, demo.stderr) == (1, "demo: exit code 1, expected 3\n")
 
 
 def load_audit() -> ModuleType:
@@ -94,8 +94,8 @@ def report(folder: Path, api: str, *lines: str) -> None:
     (folder / "outcome.csv").write_text("\n".join(["request_key,status", *lines, ""]), encoding="utf-8")
 
 
-def test_the_audit_notices_a_quota_that_was_exceeded_and_a_key_that_was_applied_twice() -> None:
-    """More than 5 points requests in one second, and a second application, are both told; what is in order is not."""
+def test_the_audit_finds_an_exceeded_quota_and_a_key_applied_twice() -> None:
+    """More than 5 points requests in a second and a key applied twice are reported; nothing else is."""
     journal = [
         *(entry("alipay.state", "A|LENT"), entry("alipay.state", "A|LENT"), entry("alipay.state", "A|RETURNED")),
         *(entry("alipay.state", "B|LENT"), entry("alipay.state", "B|LENT", content="2")),
@@ -111,14 +111,14 @@ def test_the_audit_notices_a_quota_that_was_exceeded_and_a_key_that_was_applied_
     ]
 
 
-def test_the_audit_notices_where_reports_and_platform_differ(tmp_path: Path) -> None:
-    """A success that was none and an application that nobody reports are both told; repeats and parts are not."""
+def test_the_audit_finds_differences_of_reports_and_platform(tmp_path: Path) -> None:
+    """A false success and an unreported application are reported; repeats and parts are not."""
     report(tmp_path / "1", "alipay.cumulation", "A,unknown", "B,succeeded", "C,succeeded", "D,rejected")
     report(tmp_path / "2", "alipay.cumulation", "A,succeeded")
     applied = [entry("alipay.cumulation", key) for key in ("A", "C-1", "C-2", "D")]
     journal = [*applied, entry("alipay.cumulation", "A", "repeated"), entry("alipay.cumulation", "B", "refused")]
 
     assert list(load_audit().contradictions(journal, tmp_path)) == [
-        "alipay.cumulation B was reported as succeeded, and never applied",
-        "alipay.cumulation D was applied, and never reported as such",
+        "alipay.cumulation B was reported as succeeded, but never applied",
+        "alipay.cumulation D was applied, but never reported as succeeded",
     ]

@@ -1,4 +1,4 @@
-"""Where the rows come from: inputs named and configured, folders, dates, and every kind of file."""
+"""Inputs: given and configured ones, folders, dates, and every kind of file."""
 
 import bz2
 import gzip
@@ -11,36 +11,38 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.acceptance.night import ZONE, Night, order, read_csv
+from tests.acceptance.workspace import ZONE, Workspace, order, read_csv
 
 
-def test_inputs_named_replace_the_jobs_own(night: Night) -> None:
-    """Only the files named are read."""
-    night.export("orders.csv", [order(1)])
-    night.export("late.csv", [order(2)])
-    night.export("later.csv", [order(3)])
+def test_given_inputs_replace_the_jobs_inputs(workspace: Workspace) -> None:
+    """Only the given files are read."""
+    workspace.export("orders.csv", [order(1)])
+    workspace.export("late.csv", [order(2)])
+    workspace.export("later.csv", [order(3)])
 
-    ended = night.backfill("run", "orders", "late.csv", "later.csv")
+    ended = workspace.backfill("run", "orders", "late.csv", "later.csv")
 
-    assert (ended.exit_code, sorted(night.requests())) == (0, ["A2", "A3"])
-    assert [line["source_file"] for line in night.outcomes()] == ["late.csv", "later.csv"]
+    assert (ended.exit_code, sorted(workspace.requests())) == (0, ["A2", "A3"])
+    assert [line["source_file"] for line in workspace.outcomes()] == ["late.csv", "later.csv"]
 
 
-def test_paths_of_the_command_line_start_where_one_stands(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_of_the_command_line_are_relative_to_the_working_directory(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Inputs, --config and --report are relative to the working directory; ledger and reports to the config."""
-    elsewhere = night.folder / "elsewhere"
+    elsewhere = workspace.folder / "elsewhere"
     elsewhere.mkdir()
-    night.export("elsewhere/orders.csv", [order(7)])
-    night.export("orders.csv", [order(1)])
+    workspace.export("elsewhere/orders.csv", [order(7)])
+    workspace.export("orders.csv", [order(1)])
     monkeypatch.chdir(elsewhere)
 
-    named = night.backfill("run", "orders", "orders.csv", "--config", "../backfill.toml", "--report", "mine")
-    own = night.backfill("run", "orders", "--config", "../backfill.toml")
+    named = workspace.backfill("run", "orders", "orders.csv", "--config", "../backfill.toml", "--report", "mine")
+    own = workspace.backfill("run", "orders", "--config", "../backfill.toml")
 
-    assert (named.exit_code, own.exit_code, night.requests()) == (0, 0, ["A7", "A1"])
+    assert (named.exit_code, own.exit_code, workspace.requests()) == (0, 0, ["A7", "A1"])
     assert [line["request_key"] for line in read_csv(elsewhere / "mine" / "outcome.csv")] == ["A7"]
-    assert [line["request_key"] for line in night.outcomes()] == ["A1"]
-    assert (night.folder / "state" / "backfill.db").is_file()
+    assert [line["request_key"] for line in workspace.outcomes()] == ["A1"]
+    assert (workspace.folder / "state" / "backfill.db").is_file()
 
 
 def as_gzip(folder: Path, data: bytes) -> None:
@@ -69,26 +71,26 @@ def as_partitions(folder: Path, _data: bytes) -> None:
 
 
 @pytest.mark.parametrize("write", [as_gzip, as_bz2, as_zstd, as_parquet, as_partitions])
-def test_a_folder_of_exports_of_any_kind(write: Callable[[Path, bytes], None], night: Night) -> None:
+def test_a_folder_of_exports_of_any_kind(write: Callable[[Path, bytes], None], workspace: Workspace) -> None:
     """CSV plain and compressed, Parquet, and folders with hive partitions are read alike."""
-    folder = night.folder / "exports"
+    folder = workspace.folder / "exports"
     folder.mkdir()
-    write(folder, night.export("orders.csv", [order(1), order(2)]).read_bytes())
+    write(folder, workspace.export("orders.csv", [order(1), order(2)]).read_bytes())
 
-    ended = night.backfill("run", "orders", "exports")
+    ended = workspace.backfill("run", "orders", "exports")
 
-    assert (ended.exit_code, sorted(night.requests())) == (0, ["A1", "A2"])
+    assert (ended.exit_code, sorted(workspace.requests())) == (0, ["A1", "A2"])
 
 
-def test_the_date_fills_the_inputs(night: Night) -> None:
-    """{date} is what --date says, and yesterday in the job's zone where it says nothing."""
-    night.configure({"jobs.orders": {"input": ["exports/{date}/orders-*.csv"]}})
+def test_the_date_fills_the_inputs(workspace: Workspace) -> None:
+    """{date} is the value of --date, or yesterday in the job's zone."""
+    workspace.configure({"jobs.orders": {"input": ["exports/{date}/orders-*.csv"]}})
     yesterday = (datetime.now(ZoneInfo(ZONE)) - timedelta(days=1)).date()
     for number, day in enumerate(("2025-11-20", yesterday.isoformat()), 1):
-        (night.folder / "exports" / day).mkdir(parents=True)
-        night.export(f"exports/{day}/orders-1.csv", [order(number)])
+        (workspace.folder / "exports" / day).mkdir(parents=True)
+        workspace.export(f"exports/{day}/orders-1.csv", [order(number)])
 
-    dated = night.backfill("run", "orders", "--date", "2025-11-20")
-    undated = night.backfill("run", "orders")
+    dated = workspace.backfill("run", "orders", "--date", "2025-11-20")
+    undated = workspace.backfill("run", "orders")
 
-    assert (dated.exit_code, undated.exit_code, night.requests()) == (0, 0, ["A1", "A2"])
+    assert (dated.exit_code, undated.exit_code, workspace.requests()) == (0, 0, ["A1", "A2"])

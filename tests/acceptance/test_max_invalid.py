@@ -1,4 +1,4 @@
-"""A batch that is wrong as a whole is not sent."""
+"""`max_invalid`: a batch with too many invalid rows is not sent."""
 
 import json
 from collections.abc import Sequence
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 import pytest
 
 from pipeline.simulator import InjectedFault, Kind
-from tests.acceptance.night import Night, order
+from tests.acceptance.workspace import Workspace, order
 
 COLUMNS = {"jobs.orders.columns": {"trade_amount": "note"}}
 NOTE = 'trade_amount (column note) "备***注" (2 characters) is not an amount in yuan with at most two decimals'
 TOO_MANY = "unsent too_many_invalid"
 
 
-def fates(*numbers: int, code: str = "invalid field_invalid", of: int = 30) -> list[str]:
-    """Return the fates of so many rows, of which those with these numbers are invalid and nothing was sent."""
+def results(*numbers: int, code: str = "invalid field_invalid", of: int = 30) -> list[str]:
+    """Return the results of `of` rows, of which those with these numbers are invalid, without any sent."""
     return [code if number in numbers else TOO_MANY for number in range(1, of + 1)]
 
 
@@ -22,28 +22,28 @@ WRONG = [number for number in range(1, 31) if number % 6]
 
 
 @pytest.fixture
-def wrong(night: Night) -> Night:
-    """A job that takes the amount from a wrong column: 25 of 30 rows are invalid."""
-    night.configure(COLUMNS)
-    night.export("orders.csv", [order(n, note="备注" if n in WRONG else "7.00") for n in range(1, 31)])
-    return night
+def wrong(workspace: Workspace) -> Workspace:
+    """Return a job that maps the amount to a wrong column: 25 of 30 rows are invalid."""
+    workspace.configure(COLUMNS)
+    workspace.export("orders.csv", [order(n, note="备注" if n in WRONG else "7.00") for n in range(1, 31)])
+    return workspace
 
 
-def test_nothing_is_sent_and_the_commonest_fault_is_named(wrong: Night) -> None:
-    """The run stops before its first request with exit 4, and says column, field, rule, count and a row."""
+def test_nothing_is_sent_and_the_most_frequent_fault_is_named(wrong: Workspace) -> None:
+    """The run exits with 4 before its first request, and names column, field, rule, count and a row."""
     ended = wrong.backfill("run", "orders")
 
-    assert (ended.exit_code, wrong.fates(), wrong.requests()) == (4, fates(*WRONG), [])
+    assert (ended.exit_code, wrong.results(), wrong.requests()) == (4, results(*WRONG), [])
     assert wrong.summary()["state"] == "stopped"
-    assert "25 of 30 rows are invalid, and max_invalid allows 20%: nothing is sent." in ended.stdout
+    assert "25 of 30 rows are invalid; max_invalid allows 20%. Nothing is sent." in ended.stdout
     assert f"Most frequent, in 25 rows: {NOTE} (field_invalid), first in orders.csv: row 1 (line 2)." in ended.stdout
     assert {line["message"] for line in wrong.outcomes() if line["code"] == "too_many_invalid"} == {
         "too many rows of the run are invalid, so nothing was sent"
     }
 
 
-def test_plan_says_the_same(wrong: Night) -> None:
-    """A plan of such a batch exits with 4 and has the same reason; one with a larger limit exits with 3."""
+def test_plan_gives_the_same_reason(wrong: Workspace) -> None:
+    """A plan of such a batch exits with 4 and the same reason; with a larger limit it exits with 3."""
     planned, allowed = (wrong.backfill("plan", "orders", *more) for more in ((), ("--max-invalid", "25")))
     as_json = json.loads(wrong.backfill("plan", "orders", "--json").stdout)
     reason = wrong.backfill("run", "orders").stdout.splitlines()[1].strip()
@@ -62,8 +62,8 @@ def test_plan_says_the_same(wrong: Night) -> None:
     ]  # fmt: skip
 
 
-def test_a_resume_checks_again_and_goes_on_where_more_is_allowed(wrong: Night) -> None:
-    """A resume reads the rows again and stops again; with a larger --max-invalid it sends those that are right."""
+def test_a_resume_checks_again_with_its_own_limit(wrong: Workspace) -> None:
+    """A resume reads the rows again and stops again; with a larger --max-invalid it sends the valid rows."""
     wrong.backfill("run", "orders")
 
     again, more = wrong.backfill("resume", "last"), wrong.backfill("resume", "last", "--max-invalid", "84%")
@@ -71,25 +71,25 @@ def test_a_resume_checks_again_and_goes_on_where_more_is_allowed(wrong: Night) -
     assert (again.exit_code, more.exit_code, len(wrong.reports())) == (4, 3, 1)
     sent = [f"A{number}" for number in range(1, 31) if number not in WRONG]
     assert sorted(wrong.requests()) == sorted(sent)
-    assert wrong.fates() == ["invalid field_invalid" if n in WRONG else "succeeded SUCCESS" for n in range(1, 31)]
+    assert wrong.results() == ["invalid field_invalid" if n in WRONG else "succeeded SUCCESS" for n in range(1, 31)]
 
 
-def test_a_resume_reads_the_corrected_config(wrong: Night) -> None:
-    """Nothing was sent, so the rows of a run that was stopped become what the corrected mapping makes of them."""
+def test_a_resume_reads_the_corrected_config(wrong: Workspace) -> None:
+    """Because nothing was sent, a resume maps the rows with the corrected config."""
     wrong.backfill("run", "orders")
     wrong.configure({"jobs.orders.columns": {"trade_amount": "trade_amount"}})
 
-    assert (wrong.backfill("resume", "last").exit_code, wrong.fates()) == (0, ["succeeded SUCCESS"] * 30)
+    assert (wrong.backfill("resume", "last").exit_code, wrong.results()) == (0, ["succeeded SUCCESS"] * 30)
 
 
-def test_a_rerun_does_not_get_round_the_check(wrong: Night) -> None:
-    """There is nothing to send again of a run that sent nothing: a rerun is refused, and names the resume."""
+def test_a_rerun_does_not_bypass_the_check(wrong: Workspace) -> None:
+    """A rerun of a run that sent nothing is refused, and names `resume`."""
     wrong.backfill("run", "orders")
 
     ended = wrong.backfill("rerun", "last")
 
     assert (ended.exit_code, wrong.requests(), len(wrong.reports())) == (2, [], 1)
-    assert "ended before its first request; `backfill resume" in ended.stderr
+    assert "sent nothing yet; continue it with `backfill resume" in ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -105,37 +105,37 @@ def test_a_rerun_does_not_get_round_the_check(wrong: Night) -> None:
         pytest.param({}, ["--limit", "19", "--max-invalid", "14"], 4, id="a number has no lower bound"),
     ],
 )
-def test_how_many_may_be_invalid_is_said_by_option_or_config(
-    settings: dict[str, object], words: Sequence[str], exit_code: int, wrong: Night
+def test_the_limit_comes_from_option_or_config(
+    settings: dict[str, object], words: Sequence[str], exit_code: int, wrong: Workspace
 ) -> None:
-    """The option goes before the setting of the job, and that before the default."""
+    """The option has precedence over the job's setting, and that over the default."""
     wrong.configure({**COLUMNS, "jobs.orders": settings})
 
     assert wrong.backfill("run", "orders", *words).exit_code == exit_code
     assert (wrong.requests() == []) is (exit_code == 4)
 
 
-def test_a_limit_that_can_not_be_is_refused(wrong: Night) -> None:
-    """More than all rows is no limit; the fault names file, table and key."""
+def test_a_limit_above_all_rows_is_refused(wrong: Workspace) -> None:
+    """A limit of more than 100% is refused; the fault names file, table and key."""
     wrong.configure({**COLUMNS, "jobs.orders": {"max_invalid": "120%"}})
 
     assert "[jobs.orders] max_invalid: '120%' is more than all rows" in wrong.refused("orders")
 
 
-def test_rows_that_contradict_what_was_delivered_count_too(night: Night) -> None:
-    """A row is invalid also where only the ledger knows it: keys that were delivered with other content."""
-    night.export("orders.csv", [order(number) for number in range(25)])
-    night.backfill("run", "orders")
-    night.export("orders.csv", [order(number, trade_amount="7.77") for number in range(30)])
+def test_rows_that_contradict_deliveries_count_too(workspace: Workspace) -> None:
+    """Rows that only the ledger finds invalid count: their keys were delivered with other content."""
+    workspace.export("orders.csv", [order(number) for number in range(25)])
+    workspace.backfill("run", "orders")
+    workspace.export("orders.csv", [order(number, trade_amount="7.77") for number in range(30)])
 
-    ended = night.backfill("run", "orders")
+    ended = workspace.backfill("run", "orders")
 
-    assert (ended.exit_code, night.fates()) == (4, ["invalid key_conflict"] * 25 + [TOO_MANY] * 5)
-    assert len(night.requests()) == 25
+    assert (ended.exit_code, workspace.results()) == (4, ["invalid key_conflict"] * 25 + [TOO_MANY] * 5)
+    assert len(workspace.requests()) == 25
 
 
-def test_a_resume_keeps_what_may_be_invalid(wrong: Night) -> None:
-    """--max-invalid belongs to the run, until a resume says it anew; that one is then kept."""
+def test_a_resume_keeps_max_invalid(wrong: Workspace) -> None:
+    """--max-invalid belongs to the run; a resume may replace it."""
     wrong.configure({**COLUMNS, "jobs.orders": {"max_invalid": "100%"}})
 
     first = wrong.backfill("run", "orders", "--max-invalid", "24")
@@ -149,29 +149,29 @@ def test_a_resume_keeps_what_may_be_invalid(wrong: Night) -> None:
     assert (ended, wrong.requests()) == ([(4, True)] * 4, [])
 
 
-def test_a_resume_keeps_how_many_may_fail(night: Night) -> None:
-    """--max-failures belongs to the run, until a resume says it anew; that one is then kept."""
-    night.configure({"jobs.orders": {"concurrency": 1}})
-    night.export("orders.csv", [order(number) for number in range(9)])
-    night.simulator.set_faults([InjectedFault(Kind.REFUSE, code="INVALID_PARAMETER")])
+def test_a_resume_keeps_max_failures(workspace: Workspace) -> None:
+    """--max-failures belongs to the run; a resume may replace it."""
+    workspace.configure({"jobs.orders": {"concurrency": 1}})
+    workspace.export("orders.csv", [order(number) for number in range(9)])
+    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code="INVALID_PARAMETER")])
     sent = []
 
     for words in (["run", "orders", "--max-failures", "1"], ["resume", "last"], ["resume", "last"]):
-        assert night.backfill(*words).exit_code == 4
-        sent.append(len(night.requests()))
-    night.backfill("resume", "last", "--max-failures", "0")
-    sent.append(len(night.requests()))
-    night.backfill("resume", "last")
-    sent.append(len(night.requests()))
+        assert workspace.backfill(*words).exit_code == 4
+        sent.append(len(workspace.requests()))
+    workspace.backfill("resume", "last", "--max-failures", "0")
+    sent.append(len(workspace.requests()))
+    workspace.backfill("resume", "last")
+    sent.append(len(workspace.requests()))
 
     assert sent == [2, 4, 6, 7, 8]
 
 
-def test_a_rerun_has_limits_of_its_own(night: Night) -> None:
-    """How many rows may fail is no matter of the rows: a rerun that says nothing takes what the job says."""
-    night.export("orders.csv", [order(1), order(2, trade_amount="x")])
-    night.backfill("run", "orders", "--max-failures", "0", "--max-invalid", "100%")
-    night.backfill("resume", "last", "--limit", "0", "--max-failures", "100%")
+def test_a_rerun_has_limits_of_its_own(workspace: Workspace) -> None:
+    """A rerun without the options has the job's limits."""
+    workspace.export("orders.csv", [order(1), order(2, trade_amount="x")])
+    workspace.backfill("run", "orders", "--max-failures", "0", "--max-invalid", "100%")
+    workspace.backfill("resume", "last", "--limit", "0", "--max-failures", "100%")
 
-    assert night.backfill("rerun", "last").exit_code == 0
-    assert night.fates() == ["succeeded SUCCESS"]
+    assert workspace.backfill("rerun", "last").exit_code == 0
+    assert workspace.results() == ["succeeded SUCCESS"]

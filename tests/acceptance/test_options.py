@@ -1,4 +1,4 @@
-"""The options of `run` and `plan`, as a person types them."""
+"""The options of `run` and `plan`."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.simulator import InjectedFault, Kind
-from tests.acceptance.night import Ended, Night, balance, order, read_csv
+from tests.acceptance.workspace import CommandResult, Workspace, balance, order, read_csv
 
 
 def lost(key: str) -> InjectedFault:
@@ -20,27 +20,27 @@ def refused(key: str, code: str) -> InjectedFault:
     return InjectedFault(Kind.REFUSE, key=key, code=code)
 
 
-def test_limit_handles_the_first_rows_only(night: Night) -> None:
-    """--limit reads so many rows and reports no others; the next run goes on from what the ledger knows."""
-    night.export("orders.csv", [order(number) for number in range(5)])
+def test_limit_handles_the_first_rows_only(workspace: Workspace) -> None:
+    """--limit N reads and reports N rows; the next run continues from the ledger."""
+    workspace.export("orders.csv", [order(number) for number in range(5)])
 
-    ended = night.backfill("run", "orders", "--limit", "2")
+    ended = workspace.backfill("run", "orders", "--limit", "2")
 
-    assert (ended.exit_code, night.fates(), night.requests()) == (0, ["succeeded SUCCESS"] * 2, ["A0", "A1"])
-    assert night.backfill("run", "orders").exit_code == 0
-    assert night.fates() == ["skipped already_succeeded"] * 2 + ["succeeded SUCCESS"] * 3
+    assert (ended.exit_code, workspace.results(), workspace.requests()) == (0, ["succeeded SUCCESS"] * 2, ["A0", "A1"])
+    assert workspace.backfill("run", "orders").exit_code == 0
+    assert workspace.results() == ["skipped already_succeeded"] * 2 + ["succeeded SUCCESS"] * 3
 
 
 @pytest.mark.parametrize("most", ["2", "30%"])
-def test_max_failures_stops_the_run(most: str, night: Night) -> None:
+def test_max_failures_stops_the_run(most: str, workspace: Workspace) -> None:
     """More failed rows than --max-failures allows stop the run with exit 4, and the rest is unsent."""
-    night.configure({"jobs.orders": {"concurrency": 1}})
-    night.export("orders.csv", [order(number) for number in range(9)])
-    night.simulator.set_faults([refused("A[123]", "INVALID_PARAMETER")])
+    workspace.configure({"jobs.orders": {"concurrency": 1}})
+    workspace.export("orders.csv", [order(number) for number in range(9)])
+    workspace.simulator.set_faults([refused("A[123]", "INVALID_PARAMETER")])
 
-    ended = night.backfill("run", "orders", "--max-failures", most)
+    ended = workspace.backfill("run", "orders", "--max-failures", most)
 
-    assert (ended.exit_code, night.fates()) == (
+    assert (ended.exit_code, workspace.results()) == (
         4,
         ["succeeded SUCCESS", *["rejected INVALID_PARAMETER"] * 3, *["unsent stopped"] * 5],
     )
@@ -48,87 +48,90 @@ def test_max_failures_stops_the_run(most: str, night: Night) -> None:
 
 
 @pytest.mark.parametrize("most", ["3", "34%"])
-def test_as_many_failures_as_allowed_do_not_stop(most: str, night: Night) -> None:
-    """A run goes on to its end at just as many failures as --max-failures names."""
-    night.export("orders.csv", [order(number) for number in range(9)])
-    night.simulator.set_faults([refused("A[123]", "INVALID_PARAMETER")])
+def test_as_many_failures_as_allowed_do_not_stop(most: str, workspace: Workspace) -> None:
+    """A run with exactly --max-failures failures continues to its end."""
+    workspace.export("orders.csv", [order(number) for number in range(9)])
+    workspace.simulator.set_faults([refused("A[123]", "INVALID_PARAMETER")])
 
-    assert night.backfill("run", "orders", "--max-failures", most).exit_code == 3
+    assert workspace.backfill("run", "orders", "--max-failures", most).exit_code == 3
 
 
-def test_invalid_rows_count_as_failures_before_anything_is_sent(night: Night) -> None:
-    """A spoilt export stops at --max-failures without a request."""
-    night.export("orders.csv", [order(1), *(order(number, trade_amount="x") for number in range(2, 6))])
+def test_invalid_rows_count_as_failures_before_anything_is_sent(workspace: Workspace) -> None:
+    """An export with too many invalid rows stops at --max-failures without a request."""
+    workspace.export("orders.csv", [order(1), *(order(number, trade_amount="x") for number in range(2, 6))])
 
-    ended = night.backfill("run", "orders", "--max-failures", "50%")
+    ended = workspace.backfill("run", "orders", "--max-failures", "50%")
 
-    assert (ended.exit_code, night.requests(), night.summary()["counts"]["invalid"]) == (4, [], 4)
+    assert (ended.exit_code, workspace.requests(), workspace.summary()["counts"]["invalid"]) == (4, [], 4)
 
 
 @pytest.mark.parametrize("most", ["1", "50%"])
-def test_rows_under_a_key_of_other_content_count_as_failures(most: str, night: Night) -> None:
-    """Rows that contradict what was delivered under their keys stop a run at --max-failures, before it sends any."""
-    night.export("orders.csv", [order(1), order(2)])
-    night.backfill("run", "orders")
-    night.export("orders.csv", [*(order(number, trade_amount="7.77") for number in (1, 2)), order(3)])
+def test_rows_under_a_key_of_other_content_count_as_failures(most: str, workspace: Workspace) -> None:
+    """Rows whose keys were delivered with other content stop a run at --max-failures before it sends any."""
+    workspace.export("orders.csv", [order(1), order(2)])
+    workspace.backfill("run", "orders")
+    workspace.export("orders.csv", [*(order(number, trade_amount="7.77") for number in (1, 2)), order(3)])
 
-    ended = night.backfill("run", "orders", "--max-failures", most)
+    ended = workspace.backfill("run", "orders", "--max-failures", most)
 
-    assert (ended.exit_code, night.fates()) == (4, ["invalid key_conflict"] * 2 + ["unsent stopped"])
+    assert (ended.exit_code, workspace.results()) == (4, ["invalid key_conflict"] * 2 + ["unsent stopped"])
 
 
 @pytest.mark.parametrize("words", [("run", "orders"), ("resume", "last"), ("rerun", "last")])
-def test_a_sqlite_ledger_is_sent_by_one_process(words: Sequence[str], night: Night) -> None:
-    """More processes than one are refused before anything is done, with the reason."""
-    night.export("orders.csv", [order(1)])
-    before = sorted(night.folder.rglob("*"))
+def test_a_sqlite_ledger_is_sent_by_one_process(words: Sequence[str], workspace: Workspace) -> None:
+    """More than 1 process is refused with the reason, before anything is done."""
+    workspace.export("orders.csv", [order(1)])
+    before = sorted(workspace.folder.rglob("*"))
 
-    ended = night.backfill(*words, "--processes", "2")
+    ended = workspace.backfill(*words, "--processes", "2")
 
-    assert ended == Ended(
-        2, "", "backfill: --processes 2: a SQLite ledger is sent by one process; write 1, or leave it out\n"
+    assert ended == CommandResult(
+        2, "", "backfill: --processes 2: with a SQLite ledger only one process sends; write 1, or leave it out\n"
     )
-    assert sorted(night.folder.rglob("*")) == before
+    assert sorted(workspace.folder.rglob("*")) == before
 
 
-def test_one_process_may_be_asked_for(night: Night) -> None:
+def test_one_process_is_accepted(workspace: Workspace) -> None:
     """`--processes 1` sends as a run without the option does."""
-    night.export("orders.csv", [order(1)])
+    workspace.export("orders.csv", [order(1)])
 
-    assert (night.backfill("run", "orders", "--processes", "1").exit_code, night.fates()) == (0, ["succeeded SUCCESS"])
+    assert (workspace.backfill("run", "orders", "--processes", "1").exit_code, workspace.results()) == (
+        0,
+        ["succeeded SUCCESS"],
+    )
 
 
 @pytest.mark.parametrize("number", ["0", "65", "two"])
-def test_a_number_of_processes_that_can_not_be(number: str, night: Night) -> None:
+def test_a_wrong_number_of_processes(number: str, workspace: Workspace) -> None:
     """Anything but 1 to 64 is a usage error."""
-    ended = night.command("run", "orders", "--processes", number)
+    ended = workspace.command("run", "orders", "--processes", number)
 
     assert (ended.exit_code, "is not a whole number from 1 to 64" in ended.stderr) == (2, True)
 
 
-def test_json_prints_the_summary_and_nothing_else(night: Night) -> None:
-    """With --json stdout holds the content of summary.json alone, for run, resume and rerun."""
-    night.export("orders.csv", [order(1), order(2)])
-    night.simulator.set_faults([lost("A1")])
+def test_json_prints_the_summary_and_nothing_else(workspace: Workspace) -> None:
+    """With --json, stdout has exactly the content of summary.json, for run, resume and rerun."""
+    workspace.export("orders.csv", [order(1), order(2)])
+    workspace.simulator.set_faults([lost("A1")])
 
-    ran = night.backfill("run", "orders", "--json", "--report", "one")
-    resumed = night.backfill("rerun", "last", "--json", "--report", "two")
+    ran = workspace.backfill("run", "orders", "--json", "--report", "one")
+    resumed = workspace.backfill("rerun", "last", "--json", "--report", "two")
 
     assert (ran.exit_code, resumed.exit_code) == (3, 3)
-    assert json.loads(ran.stdout) == json.loads((night.folder / "one" / "summary.json").read_bytes())
-    assert json.loads(resumed.stdout) == json.loads((night.folder / "two" / "summary.json").read_bytes())
+    assert json.loads(ran.stdout) == json.loads((workspace.folder / "one" / "summary.json").read_bytes())
+    assert json.loads(resumed.stdout) == json.loads((workspace.folder / "two" / "summary.json").read_bytes())
 
 
-def test_logs_as_json_are_a_line_each(night: Night) -> None:
-    """With --log-format json every line on stderr is an object with time, level and message."""
-    night.export("orders.csv", [order(1)])
+def test_json_logs_have_one_object_per_line(workspace: Workspace) -> None:
+    """With --log-format json, every line on stderr is an object with time, level and message."""
+    workspace.export("orders.csv", [order(1)])
 
-    ended = night.backfill("run", "orders", "--no-progress", "--log-format", "json")
+    ended = workspace.backfill("run", "orders", "--no-progress", "--log-format", "json")
 
     lines = [json.loads(line) for line in ended.stderr.splitlines()]
     assert ended.exit_code == 0
     assert [sorted(line) for line in lines] == [["at", "level", "logger", "message"]] * len(lines)
-    assert lines[0]["message"] == f"run {night.summary()['run_id']} of job orders"
+    assert lines[0]["message"] == f"run {workspace.summary()['run_id']} of job orders"
 
 
 @pytest.mark.parametrize(
@@ -136,15 +139,17 @@ def test_logs_as_json_are_a_line_each(night: Night) -> None:
     [
         pytest.param(["run", "orders"], 2, "orders.csv is empty", id="an input"),
         pytest.param(["plan", "orders"], 2, "orders.csv is empty", id="a plan's input"),
-        pytest.param(["show", "last"], 2, "there are no runs yet", id="no run"),
+        pytest.param(["show", "last"], 2, "has no runs yet", id="no run"),
         pytest.param(["run", "orders", "--config", "no.toml"], 2, "no.toml: no config file", id="no config"),
     ],
 )
-def test_what_ends_a_command_is_a_log_line_too(words: list[str], exit_code: int, messages: str, night: Night) -> None:
-    """With --log-format json the sentence that ends a command is an object like the others, of level error."""
-    (night.folder / "orders.csv").touch()
+def test_the_final_error_is_a_log_line_too(
+    words: list[str], exit_code: int, messages: str, workspace: Workspace
+) -> None:
+    """With --log-format json, the error that ends a command is an object of level error."""
+    (workspace.folder / "orders.csv").touch()
 
-    ended = night.backfill(*words, "--log-format", "json")
+    ended = workspace.backfill(*words, "--log-format", "json")
 
     lines = [json.loads(line) for line in ended.stderr.splitlines()]
     assert (ended.exit_code, lines[-1]["level"], lines[-1]["logger"]) == (exit_code, "error", "backfill")
@@ -152,7 +157,7 @@ def test_what_ends_a_command_is_a_log_line_too(words: list[str], exit_code: int,
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of an outcome file by its ending."""
+    """Return the rows of an outcome file of any format."""
     match path.suffix:
         case ".jsonl":
             return [json.loads(line) for line in path.read_text().splitlines()]
@@ -163,13 +168,13 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet", "jsonl"])
-def test_the_outcome_file_comes_in_the_format_asked_for(form: str, night: Night) -> None:
-    """--format names the ending of the one outcome file, and each holds the same lines."""
-    night.export("orders.csv", [order(1), order(2, trade_amount="x")])
+def test_the_outcome_file_has_the_wanted_format(form: str, workspace: Workspace) -> None:
+    """--format chooses the format of the outcome file; each format has the same rows."""
+    workspace.export("orders.csv", [order(1), order(2, trade_amount="x")])
 
-    night.backfill("run", "orders", "--format", form)
+    workspace.backfill("run", "orders", "--format", form)
 
-    (report,) = night.reports()
+    (report,) = workspace.reports()
     files = sorted(path.name for path in report.iterdir())
     assert files == sorted([f"outcome.{form}", "report.html", "rows_to_fix.csv", "rows_to_fix.xlsx", "summary.json"])
     lines = lines_of(report / f"outcome.{form}")
@@ -179,52 +184,54 @@ def test_the_outcome_file_comes_in_the_format_asked_for(form: str, night: Night)
     ]
 
 
-def test_the_config_may_be_named_by_the_environment(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    """$BACKFILL_CONFIG names the config where --config does not."""
-    night.export("orders.csv", [order(1)])
-    (night.folder / "backfill.toml").rename(night.folder / "other.toml")
+def test_the_environment_may_name_the_config(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """$BACKFILL_CONFIG names the config if --config is absent."""
+    workspace.export("orders.csv", [order(1)])
+    (workspace.folder / "backfill.toml").rename(workspace.folder / "other.toml")
     monkeypatch.setenv("BACKFILL_CONFIG", "other.toml")
 
-    assert night.backfill("run", "orders").exit_code == 0
-    assert night.backfill("run", "orders", "--config", "no.toml").exit_code == 2
+    assert workspace.backfill("run", "orders").exit_code == 0
+    assert workspace.backfill("run", "orders", "--config", "no.toml").exit_code == 2
 
 
-def test_secrets_may_come_from_the_environment(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    """private_key_env names the variable that holds the key; without it the variable is named in the error."""
-    pem = (night.folder / "keys" / "app_private_key.pem").read_text()
-    night.configure({"accounts.zhima": {"private_key_file": None, "private_key_env": "APP_KEY"}})
-    night.export("orders.csv", [order(1)])
+def test_secrets_may_come_from_the_environment(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """private_key_env names the variable with the key; if it is not set, the error names it."""
+    pem = (workspace.folder / "keys" / "app_private_key.pem").read_text()
+    workspace.configure({"accounts.zhima": {"private_key_file": None, "private_key_env": "APP_KEY"}})
+    workspace.export("orders.csv", [order(1)])
 
-    without = night.backfill("run", "orders")
+    without = workspace.backfill("run", "orders")
     monkeypatch.setenv("APP_KEY", pem)
 
-    assert (night.backfill("run", "orders").exit_code, without.exit_code) == (0, 2)
+    assert (workspace.backfill("run", "orders").exit_code, without.exit_code) == (0, 2)
     assert "private_key_env" in without.stderr
     assert "APP_KEY" in without.stderr
 
 
-def test_a_run_is_named_by_id_prefix_or_last(night: Night) -> None:
-    """A whole id, a unique beginning of it, or `last` find a run; what fits two or none is refused with exit 2."""
-    night.export("orders.csv", [order(1)])
+def test_a_run_is_named_by_id_prefix_or_last(workspace: Workspace) -> None:
+    """A run id, a unique prefix, or `last` names a run; an ambiguous or unknown prefix exits with 2."""
+    workspace.export("orders.csv", [order(1)])
     for _ in range(2):
-        night.backfill("run", "orders")
-    first, second = (report.name for report in night.reports())
+        workspace.backfill("run", "orders")
+    first, second = (report.name for report in workspace.reports())
     unique = second[: next(at for at in range(26) if first[at] != second[at]) + 1]
 
-    shown = [night.backfill("show", name) for name in (first, second, unique, unique.lower(), "last")]
+    shown = [workspace.backfill("show", name) for name in (first, second, unique, unique.lower(), "last")]
 
     assert [(one.exit_code, one.stdout.split()[1]) for one in shown] == [(0, first), *[(0, second)] * 4]
     for name, messages in ((first[:6], "more than one run"), ("ZZZ", "is no run in this ledger")):
-        ended = night.backfill("show", name)
+        ended = workspace.backfill("show", name)
         assert (ended.exit_code, messages in ended.stderr) == (2, True)
 
 
-def test_plan_tells_what_a_run_would_do_and_leaves_nothing(night: Night) -> None:
-    """Counts, the first problems, sample payloads and the time at the quota; no request, no ledger, no report."""
-    night.export("points.csv", [*(balance(card, 100) for card in range(10)), balance(0, 7), balance(1, 1, openid="")])
-    before = sorted(path.name for path in night.folder.iterdir())
+def test_plan_shows_a_run_and_writes_nothing(workspace: Workspace) -> None:
+    """`plan` prints counts, first faults, sample payloads and the time at the quota; it sends and writes nothing."""
+    workspace.export(
+        "points.csv", [*(balance(card, 100) for card in range(10)), balance(0, 7), balance(1, 1, openid="")]
+    )
+    before = sorted(path.name for path in workspace.folder.iterdir())
 
-    ended = night.backfill("plan", "points", "--json")
+    ended = workspace.backfill("plan", "points", "--json")
 
     messages = json.loads(ended.stdout)
     problems = messages.pop("problems")
@@ -260,17 +267,17 @@ def test_plan_tells_what_a_run_would_do_and_leaves_nothing(night: Night) -> None
     assert [sorted(one) for one in samples] == [
         ["brand_id", "card_id", "openid", "out_request_no", "point_balance", "user_card_code"]
     ] * 3
-    assert (night.requests(), sorted(path.name for path in night.folder.iterdir())) == ([], before)
+    assert (workspace.requests(), sorted(path.name for path in workspace.folder.iterdir())) == ([], before)
 
 
-def test_plan_knows_what_was_delivered(night: Night) -> None:
-    """Rows that the ledger knows as delivered are not planned again, and the ledger stays as it is."""
-    night.export("orders.csv", [order(1)])
-    night.backfill("run", "orders")
-    night.export("orders.csv", [order(1), order(2), order(3)])
-    runs = night.backfill("runs", "--json").stdout
+def test_plan_knows_what_was_delivered(workspace: Workspace) -> None:
+    """Delivered rows are not planned again, and the ledger is not changed."""
+    workspace.export("orders.csv", [order(1)])
+    workspace.backfill("run", "orders")
+    workspace.export("orders.csv", [order(1), order(2), order(3)])
+    runs = workspace.backfill("runs", "--json").stdout
 
-    ended = night.backfill("plan", "orders", "--limit", "2")
+    ended = workspace.backfill("plan", "orders", "--limit", "2")
 
     assert ended.exit_code == 0
     assert "plan of job orders: nothing was sent" in ended.stdout
@@ -281,4 +288,4 @@ def test_plan_knows_what_was_delivered(night: Night) -> None:
         ["skipped", "1"],
         ["invalid", "0"],
     ]
-    assert (night.requests(), night.backfill("runs", "--json").stdout) == (["A1"], runs)
+    assert (workspace.requests(), workspace.backfill("runs", "--json").stdout) == (["A1"], runs)

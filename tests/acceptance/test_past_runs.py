@@ -1,11 +1,11 @@
-"""What can be done with a past run: rerun, resume, runs, show and report."""
+"""Commands for past runs: rerun, resume, runs, show and report."""
 
 import json
 
 import pytest
 
 from pipeline.simulator import InjectedFault, Kind
-from tests.acceptance.night import Night, end_of, order, refund, state, wait_until
+from tests.acceptance.workspace import Workspace, end_of, order, refund, state, wait_until
 
 
 def lost(key: str) -> InjectedFault:
@@ -17,14 +17,18 @@ def refused(key: str, code: str) -> InjectedFault:
 
 
 @pytest.fixture
-def mixed(night: Night) -> Night:
-    """A finished run with a row of every status that a rerun may take, and the faults gone."""
-    night.configure({"jobs.orders": {"concurrency": 1}})
+def mixed(workspace: Workspace) -> Workspace:
+    """Return a finished run with a row of every status that a rerun may take; the faults are gone."""
+    workspace.configure({"jobs.orders": {"concurrency": 1}})
     faults = [lost("A1"), InjectedFault(Kind.CUT_BODY, key="A2"), refused("A3", "IDEMPOTENT_ERROR")]
-    night.simulator.set_faults([*faults, refused("A4", "INVALID_PARAMETER"), InjectedFault(Kind.THROTTLE, key="A5")])
-    night.export("orders.csv", [*(order(number) for number in range(6)), refund(1, of=1), order(9, trade_amount="x")])
-    night.backfill("run", "orders")
-    assert night.fates() == [
+    workspace.simulator.set_faults(
+        [*faults, refused("A4", "INVALID_PARAMETER"), InjectedFault(Kind.THROTTLE, key="A5")]
+    )
+    workspace.export(
+        "orders.csv", [*(order(number) for number in range(6)), refund(1, of=1), order(9, trade_amount="x")]
+    )
+    workspace.backfill("run", "orders")
+    assert workspace.results() == [
         "succeeded SUCCESS",
         "unknown connection_lost",
         "unknown cut_short",
@@ -34,8 +38,8 @@ def mixed(night: Night) -> Night:
         "blocked payment_not_succeeded",
         "invalid field_invalid",
     ]
-    night.simulator.set_faults([])
-    return night
+    workspace.simulator.set_faults([])
+    return workspace
 
 
 @pytest.mark.parametrize(
@@ -54,8 +58,8 @@ def mixed(night: Night) -> Night:
         pytest.param(["--new-keys", "--code", "IDEMPOTENT_ERROR"], ["A3-k2"], 0, id="new keys, a code"),
     ],
 )
-def test_rerun_takes_what_is_asked_for(words: list[str], keys: list[str], exit_code: int, mixed: Night) -> None:
-    """A rerun is a run of its own over the selected rows, under their keys; a new key is only where it is asked for."""
+def test_rerun_takes_the_selected_rows(words: list[str], keys: list[str], exit_code: int, mixed: Workspace) -> None:
+    """A rerun is a new run of the selected rows under their keys; --new-keys gives new ones only where wanted."""
     before = len(mixed.requests())
 
     ended = mixed.backfill("rerun", "last", *words)
@@ -69,41 +73,43 @@ def test_rerun_takes_what_is_asked_for(words: list[str], keys: list[str], exit_c
     [
         pytest.param(
             ["--code", "INVALID_PARAMETER"],
-            "of those with such a code 1 is rejected; add --only rejected",
+            "of the rows with such a code 1 is rejected; add --only rejected",
             id="rejected",
         ),
         pytest.param(
             ["--code", "INVALID_PARAMETER,IDEMPOTENT_ERROR", "--only", "unknown"],
-            "of those with such a code 2 are rejected; add --only rejected",
-            id="another status asked for",
+            "of the rows with such a code 2 are rejected; add --only rejected",
+            id="another status explicit for",
         ),
         pytest.param(
             ["--code", "field_invalid"],
-            "of those with such a code 1 is invalid; a rerun takes none of these",
+            "of the rows with such a code 1 is invalid; a rerun takes none of these",
             id="invalid",
         ),
-        pytest.param(["--code", "timout"], "none of the run has such a code", id="no such code"),
+        pytest.param(["--code", "timout"], "no row of the run has such a code", id="no such code"),
     ],
 )
-def test_rerun_says_why_codes_selected_nothing(words: list[str], messages: str, mixed: Night) -> None:
-    """Where no row is taken although codes were named, stderr tells how the rows with these codes ended."""
+def test_rerun_says_why_codes_selected_nothing(words: list[str], messages: str, mixed: Workspace) -> None:
+    """If --code selects no row, stderr lists how the rows with these codes ended."""
     ended = mixed.backfill("rerun", "last", *words, "--json")
 
     assert (ended.exit_code, json.loads(ended.stdout)["rows"], len(mixed.reports())) == (3, 0, 1)
     assert f"no row was selected: {messages}\n" in ended.stderr
 
 
-def test_rerun_refuses_a_status_that_no_rerun_can_take(night: Night, capsys: pytest.CaptureFixture[str]) -> None:
-    """--only succeeded is a fault of usage."""
+def test_rerun_refuses_a_status_that_no_rerun_can_take(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--only succeeded is a usage error."""
     with pytest.raises(SystemExit) as ended:
-        night.backfill("rerun", "last", "--only", "succeeded")
+        workspace.backfill("rerun", "last", "--only", "succeeded")
 
     assert ended.value.code == 2
-    assert "a rerun takes rows that are unknown, blocked, unsent, rejected" in capsys.readouterr().err
+    assert "is not a list of unknown, blocked, unsent, rejected" in capsys.readouterr().err
 
 
-def test_runs_lists_what_was_run_newest_first(mixed: Night) -> None:
-    """A line each with state and exit code; --limit cuts it, --json gives the same as objects."""
+def test_runs_lists_runs_newest_first(mixed: Workspace) -> None:
+    """Each run is a line with state and exit code; --limit N lists N runs, --json prints objects."""
     mixed.backfill("rerun", "last")
     first, second = (report.name for report in mixed.reports())
 
@@ -118,16 +124,16 @@ def test_runs_lists_what_was_run_newest_first(mixed: Night) -> None:
     assert lines[1].endswith(f"rerun of {first}")
 
 
-def test_runs_before_the_first_run(night: Night) -> None:
-    """There is nothing to list, which is no fault, and no ledger is made for it."""
-    ended = night.backfill("runs")
+def test_runs_before_the_first_run(workspace: Workspace) -> None:
+    """Without runs, nothing is listed, the exit code is 0, and no ledger is created."""
+    ended = workspace.backfill("runs")
 
     assert (ended.exit_code, ended.stdout) == (0, "no runs yet\n")
-    assert not (night.folder / "state").exists()
+    assert not (workspace.folder / "state").exists()
 
 
-def test_show_tells_counts_and_faults(mixed: Night) -> None:
-    """The counts by status, and the faults in groups, each on a line with its first row; --json is the summary."""
+def test_show_prints_counts_and_faults(mixed: Workspace) -> None:
+    """`show` prints counts by status and a line for each group of faults; --json prints the summary."""
     shown = mixed.backfill("show", "last")
     as_json = mixed.backfill("show", "last", "--json")
 
@@ -139,26 +145,29 @@ def test_show_tells_counts_and_faults(mixed: Night) -> None:
     assert '1 invalid field_invalid, first orders.csv: row 8 (line 9): trade_amount "x"' in shown.stdout
 
 
-def test_show_of_a_run_that_goes_on_tells_no_end(night: Night) -> None:
-    """A run that is alive has counts, but no exit code, no report and nothing to be done about it yet."""
-    night.export("orders.csv", [order(number) for number in range(6)])
-    # The run waits, and probes, until the test lets the platform come back.
-    night.simulator.set_faults([InjectedFault(Kind.STATUS, status=503)])
+def test_show_of_an_active_run_has_no_end(workspace: Workspace) -> None:
+    """An active run has counts, but no exit code, no report and no next steps."""
+    workspace.export("orders.csv", [order(number) for number in range(6)])
+    # The run waits and probes until the test restores the platform.
+    workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=503)])
 
-    process = night.start("run", "orders")
-    wait_until(lambda: len(night.requests()) >= 1)
-    shown, as_json = night.backfill("show", "last"), json.loads(night.backfill("show", "last", "--json").stdout)
-    night.simulator.set_faults([])
+    process = workspace.start("run", "orders")
+    wait_until(lambda: len(workspace.requests()) >= 1)
+    shown, as_json = workspace.backfill("show", "last"), json.loads(workspace.backfill("show", "last", "--json").stdout)
+    workspace.simulator.set_faults([])
     ended = end_of(process)
 
     assert shown.stdout.splitlines()[0].endswith(" of job orders: running")
     assert not any(word in shown.stdout for word in ("exit code", "resume", "report", "interrupted"))
     assert (as_json["state"], as_json["exit_code"], as_json["rows"]) == ("running", None, 6)
-    assert (ended.exit_code, json.loads(night.backfill("show", "last", "--json").stdout)) == (0, night.summary())
+    assert (ended.exit_code, json.loads(workspace.backfill("show", "last", "--json").stdout)) == (
+        0,
+        workspace.summary(),
+    )
 
 
-def test_report_writes_the_same_files_again(mixed: Night) -> None:
-    """Without options the report folder is made anew from the ledger alone, byte for byte."""
+def test_report_writes_the_same_files_again(mixed: Workspace) -> None:
+    """Without options, the report folder is written again from the ledger, byte for byte."""
     (report,) = mixed.reports()
     before = {path.name: path.read_bytes() for path in report.iterdir()}
     for path in report.iterdir():
@@ -169,13 +178,13 @@ def test_report_writes_the_same_files_again(mixed: Night) -> None:
     assert (ended.exit_code, {path.name: path.read_bytes() for path in report.iterdir()}) == (0, before)
 
 
-@pytest.mark.parametrize("asked", [pytest.param(True, id="asked-for"), pytest.param(False, id="by-its-name")])
+@pytest.mark.parametrize("explicit", [pytest.param(True, id="explicit-for"), pytest.param(False, id="by-its-name")])
 @pytest.mark.parametrize("form", ["csv", "parquet", "jsonl", "html"])
-def test_report_writes_one_file_where_output_names_one(form: str, asked: bool, mixed: Night) -> None:
-    """--output takes the path of the file, in the format asked for or that it ends in, and leaves nothing beside it."""
-    output = mixed.folder / "sent" / (f"night.{form.upper()}" if not asked else "night.txt")
+def test_report_writes_one_file_if_output_is_a_file(form: str, explicit: bool, mixed: Workspace) -> None:
+    """--output FILE writes only that file, in the format of --format or of its suffix."""
+    output = mixed.folder / "sent" / (f"workspace.{form.upper()}" if not explicit else "workspace.txt")
 
-    ended = mixed.backfill("report", "last", *(["--format", form] if asked else []), "--output", str(output))
+    ended = mixed.backfill("report", "last", *(["--format", form] if explicit else []), "--output", str(output))
 
     begins = {"csv": b"run_id,job,", "parquet": b"PAR1", "jsonl": b'{"run_id":', "html": b"<!"}[form]
     assert (ended.exit_code, [path.name for path in output.parent.iterdir()]) == (0, [output.name])
@@ -185,25 +194,25 @@ def test_report_writes_one_file_where_output_names_one(form: str, asked: bool, m
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
-        pytest.param(["--output", "night.txt"], "night.txt: ends in no format", id="no format"),
-        pytest.param(["--output", "backfill.toml"], "backfill.toml: ends in no format", id="config, by its name"),
+        pytest.param(["--output", "workspace.txt"], "workspace.txt: unknown suffix", id="no format"),
+        pytest.param(["--output", "backfill.toml"], "backfill.toml: unknown suffix", id="config, by its name"),
         pytest.param(
-            ["--output", "backfill.toml", "--format", "csv"], "there is the config, and is not overwritten", id="config"
+            ["--output", "backfill.toml", "--format", "csv"], "is the config and is not overwritten", id="config"
         ),
         pytest.param(
             ["--output", "state/backfill.db", "--format", "csv"],
-            "there is the ledger, or a file of it, and is not overwritten",
+            "belongs to the ledger and is not overwritten",
             id="ledger",
         ),
         pytest.param(
             ["--output", "state/backfill.db-quota", "--format", "csv"],
-            "there is the ledger, or a file of it, and is not overwritten",
+            "belongs to the ledger and is not overwritten",
             id="quota",
         ),
     ],
 )
-def test_report_refuses_to_write_what_would_mislead_or_destroy(words: list[str], fault: str, mixed: Night) -> None:
-    """No file gets a name that says nothing of its format, and none takes the place of config or ledger."""
+def test_report_refuses_misleading_or_destructive_names(words: list[str], fault: str, mixed: Workspace) -> None:
+    """A name without a known suffix is refused, and so are the paths of config and ledger."""
     before = (mixed.folder / "backfill.toml").read_bytes()
 
     ended = mixed.backfill("report", "last", *words)
@@ -212,11 +221,11 @@ def test_report_refuses_to_write_what_would_mislead_or_destroy(words: list[str],
     assert fault in ended.stderr
     assert (mixed.folder / "backfill.toml").read_bytes() == before
     assert mixed.backfill("show", "last").exit_code == 0
-    assert not (mixed.folder / "night.txt").exists()
+    assert not (mixed.folder / "workspace.txt").exists()
 
 
-def test_report_writes_a_folder_where_output_names_one(mixed: Night) -> None:
-    """--output may name a folder for the whole report."""
+def test_report_writes_a_folder_if_output_is_a_folder(mixed: Workspace) -> None:
+    """--output FOLDER writes the whole report there."""
     ended = mixed.backfill("report", "last", "--format", "jsonl", "--output", "again")
 
     names = sorted(path.name for path in (mixed.folder / "again").iterdir())
@@ -226,7 +235,7 @@ def test_report_writes_a_folder_where_output_names_one(mixed: Night) -> None:
     )
 
 
-def test_past_runs_can_be_looked_at_without_any_key(mixed: Night) -> None:
+def test_past_runs_can_be_read_without_any_key(mixed: Workspace) -> None:
     """runs, show and report need no key file."""
     for path in (mixed.folder / "keys").iterdir():
         path.unlink()
@@ -234,42 +243,42 @@ def test_past_runs_can_be_looked_at_without_any_key(mixed: Night) -> None:
     assert [mixed.backfill(*words).exit_code for words in (["runs"], ["show", "last"], ["report", "last"])] == [0, 0, 0]
 
 
-def test_resume_of_a_finished_run_sends_what_is_unsent(mixed: Night) -> None:
-    """Of a run that finished, resume sends the rows that are surely not applied, and leaves all others as they are."""
-    before, fates = mixed.requests(), mixed.fates()
+def test_resume_of_a_finished_run_sends_what_is_unsent(mixed: Workspace) -> None:
+    """Resume of a finished run sends the unsent rows and leaves all others unchanged."""
+    before, results = mixed.requests(), mixed.results()
 
     ended = mixed.backfill("resume", "last")
 
-    fates[fates.index("unsent throttled")] = "succeeded SUCCESS"
-    assert (ended.exit_code, mixed.requests(), mixed.fates()) == (3, [*before, "A5"], fates)
+    results[results.index("unsent throttled")] = "succeeded SUCCESS"
+    assert (ended.exit_code, mixed.requests(), mixed.results()) == (3, [*before, "A5"], results)
 
 
-def test_a_job_may_be_stopped_and_resumed_under_another_format(night: Night) -> None:
-    """resume takes the shared options too."""
-    night.export("states.csv", [state(1), state(2)])
-    night.backfill("run", "states", "--until", night.now())
+def test_a_job_may_be_resumed_with_another_format(workspace: Workspace) -> None:
+    """`resume` accepts the shared options too."""
+    workspace.export("states.csv", [state(1), state(2)])
+    workspace.backfill("run", "states", "--until", workspace.now())
 
-    ended = night.backfill("resume", "last", "--format", "jsonl", "--report", "second", "--json")
+    ended = workspace.backfill("resume", "last", "--format", "jsonl", "--report", "second", "--json")
 
     assert (ended.exit_code, json.loads(ended.stdout)["counts"]["succeeded"]) == (0, 2)
-    assert (night.folder / "second" / "outcome.jsonl").is_file()
+    assert (workspace.folder / "second" / "outcome.jsonl").is_file()
 
 
-def test_a_resume_may_be_of_the_first_rows_only(night: Night) -> None:
-    """With --limit so many of the rows that are left are sent, and the others stay for the next resume."""
-    night.export("orders.csv", [order(n) for n in range(1, 6)])
-    night.backfill("run", "orders", "--until", night.now())
+def test_a_resume_accepts_a_limit(workspace: Workspace) -> None:
+    """--limit N sends N of the rows left; the others stay for the next resume."""
+    workspace.export("orders.csv", [order(n) for n in range(1, 6)])
+    workspace.backfill("run", "orders", "--until", workspace.now())
 
-    some = (night.backfill("resume", "last", "--limit", "2").exit_code, night.fates())
-    more = (night.backfill("resume", "last", "--limit", "3").exit_code, night.fates())
+    some = (workspace.backfill("resume", "last", "--limit", "2").exit_code, workspace.results())
+    more = (workspace.backfill("resume", "last", "--limit", "3").exit_code, workspace.results())
 
     assert some == (5, ["succeeded SUCCESS"] * 2 + ["unsent interrupted"] * 3)
     assert more == (0, ["succeeded SUCCESS"] * 5)
-    assert sorted(night.requests()) == ["A1", "A2", "A3", "A4", "A5"]
+    assert sorted(workspace.requests()) == ["A1", "A2", "A3", "A4", "A5"]
 
 
-def test_a_rerun_is_resumed_without_the_exports(mixed: Night) -> None:
-    """What a rerun sends lies in the ledger: the exports may be gone by then."""
+def test_a_rerun_is_resumed_without_the_exports(mixed: Workspace) -> None:
+    """A rerun is sent from the ledger, so that the exports may be gone."""
     mixed.simulator.set_faults([InjectedFault(Kind.STATUS, status=403)])
     stopped = mixed.backfill("rerun", "last")
     mixed.simulator.set_faults([])
@@ -277,7 +286,7 @@ def test_a_rerun_is_resumed_without_the_exports(mixed: Night) -> None:
 
     resumed = mixed.backfill("resume", "last")
 
-    assert (stopped.exit_code, resumed.exit_code, mixed.fates()) == (4, 0, ["succeeded SUCCESS"] * 4)
+    assert (stopped.exit_code, resumed.exit_code, mixed.results()) == (4, 0, ["succeeded SUCCESS"] * 4)
 
 
 NOTHING = [
@@ -294,17 +303,17 @@ NOTHING = [
 
 @pytest.mark.parametrize(("row", "messages", "exit_code"), NOTHING)
 def test_a_rerun_with_nothing_to_send_makes_no_run(
-    row: dict[str, str], messages: str, exit_code: int, night: Night
+    row: dict[str, str], messages: str, exit_code: int, workspace: Workspace
 ) -> None:
-    """It says what is left and how to go on, with 3 where a person has to see to rows, and with --json as an object."""
+    """It prints the rows left and the next step, exits with 3 if rows need a person, and supports --json."""
     key = "refused" if "trade_no" in row else "A2"
-    night.simulator.set_faults([refused("refused", "INVALID_PARAMETER")])
-    night.export("orders.csv", [order(1), order(2, out_biz_no=key, **row)])
-    night.backfill("run", "orders")
-    (report,) = night.reports()
-    sent, messages = night.requests(), f"nothing to send: {messages.format(run=report.name)}"
+    workspace.simulator.set_faults([refused("refused", "INVALID_PARAMETER")])
+    workspace.export("orders.csv", [order(1), order(2, out_biz_no=key, **row)])
+    workspace.backfill("run", "orders")
+    (report,) = workspace.reports()
+    sent, messages = workspace.requests(), f"nothing to send: {messages.format(run=report.name)}"
 
-    text, as_json = night.backfill("rerun", "last"), night.backfill("rerun", "last", "--json")
+    text, as_json = workspace.backfill("rerun", "last"), workspace.backfill("rerun", "last", "--json")
 
     assert (text.exit_code, text.stdout) == (exit_code, f"{messages}\n")
     status = {"refused": "rejected", "A2": "invalid"}[key] if row else None
@@ -313,25 +322,25 @@ def test_a_rerun_with_nothing_to_send_makes_no_run(
         {
             "run_id": None, "parent": report.name, "job": "orders", "exit_code": exit_code, "rows": 0,
             "left": len(row), "reason": messages,
-            "counts": {each: int(each == status) for each in night.summary()["counts"]},
+            "counts": {each: int(each == status) for each in workspace.summary()["counts"]},
         },
     )  # fmt: skip
-    assert (night.requests(), night.reports()) == (sent, [report])
+    assert (workspace.requests(), workspace.reports()) == (sent, [report])
 
 
-def test_a_rerun_that_selects_nothing_says_what_is_left(mixed: Night) -> None:
-    """Rows that the selection leaves out are named with their status, and how to take them."""
+def test_a_rerun_that_selects_nothing_says_what_is_left(mixed: Workspace) -> None:
+    """Rows outside the selection are listed by status, with the command that selects them."""
     ended = mixed.backfill("rerun", "last", "--only", "unsent", "--code", "cut_short")
 
     assert (ended.exit_code, len(mixed.reports())) == (3, 1)
     assert (
         "1 row is invalid: fix it in rows_to_fix.csv; 2 rows are rejected: fix them in rows_to_fix.csv" in ended.stdout
     )
-    assert "2 rows are unknown: rerun without --only, --code and --limit to take them" in ended.stdout
+    assert "2 rows are unknown: rerun without --only, --code and --limit to send them" in ended.stdout
 
 
-def test_a_rerun_of_what_another_rerun_has_sent_makes_no_run(mixed: Night) -> None:
-    """Rows that a rerun brought to an end are not taken again from the first run."""
+def test_a_rerun_of_rows_sent_by_another_rerun_makes_no_run(mixed: Workspace) -> None:
+    """Rows that a rerun completed are not taken again from the first run."""
     (first,) = mixed.reports()
     mixed.backfill("rerun", "last", "--only", "unknown,unsent,blocked,rejected")
 
@@ -342,38 +351,41 @@ def test_a_rerun_of_what_another_rerun_has_sent_makes_no_run(mixed: Night) -> No
 
 
 @pytest.mark.parametrize(("amount", "exit_code"), [("1.00", 0), ("x", 3)])
-def test_a_resume_of_a_finished_run_says_so(amount: str, exit_code: int, night: Night) -> None:
-    """Nothing is read or sent, the exit code is that of the run, and --json gives its summary."""
-    night.export("orders.csv", [order(1), order(2, trade_amount=amount)])
-    night.backfill("run", "orders")
-    (night.folder / "orders.csv").unlink()
-    sent, summary, (report,) = night.requests(), night.summary(), night.reports()
+def test_a_resume_of_a_finished_run_says_so(amount: str, exit_code: int, workspace: Workspace) -> None:
+    """Nothing is read or sent, the exit code is that of the run, and --json prints its summary."""
+    workspace.export("orders.csv", [order(1), order(2, trade_amount=amount)])
+    workspace.backfill("run", "orders")
+    (workspace.folder / "orders.csv").unlink()
+    sent, summary, (report,) = workspace.requests(), workspace.summary(), workspace.reports()
 
-    text, as_json = night.backfill("resume", "last"), night.backfill("resume", "last", "--json")
+    text, as_json = workspace.backfill("resume", "last"), workspace.backfill("resume", "last", "--json")
 
     assert (text.exit_code, text.stdout) == (
         exit_code,
         f"run {report.name} is finished (exit code {exit_code}): nothing to resume\n",
     )
     assert (as_json.exit_code, json.loads(as_json.stdout)) == (exit_code, summary)
-    assert (night.requests(), night.reports()) == (sent, [report])
+    assert (workspace.requests(), workspace.reports()) == (sent, [report])
 
 
-def test_last_is_the_last_run_that_did_something(night: Night) -> None:
-    """A run that was refused for its inputs is not meant by `last`, as long as there is another."""
+def test_last_is_the_last_run_that_did_something(workspace: Workspace) -> None:
+    """`last` skips a run that was refused for its inputs, if there is another run."""
     refused = (
-        night.backfill("show", "last"),
-        night.backfill("run", "orders", "gone.csv"),
-        night.backfill("show", "last"),
+        workspace.backfill("show", "last"),
+        workspace.backfill("run", "orders", "gone.csv"),
+        workspace.backfill("show", "last"),
     )
-    (night.folder / "wrong.csv").write_text("a,b\n1,2\n")
-    night.backfill("run", "orders", "wrong.csv")
-    only = night.backfill("show", "last", "--json")
-    night.export("orders.csv", [order(1)])
-    night.backfill("run", "orders")
-    night.backfill("run", "orders", "wrong.csv")
+    (workspace.folder / "wrong.csv").write_text("a,b\n1,2\n")
+    workspace.backfill("run", "orders", "wrong.csv")
+    only = workspace.backfill("show", "last", "--json")
+    workspace.export("orders.csv", [order(1)])
+    workspace.backfill("run", "orders")
+    workspace.backfill("run", "orders", "wrong.csv")
 
-    shown = night.backfill("show", "last", "--json")
+    shown = workspace.backfill("show", "last", "--json")
 
     assert [ended.exit_code for ended in refused] == [2, 2, 2]
-    assert (json.loads(only.stdout)["exit_code"], json.loads(shown.stdout)["run_id"]) == (2, night.reports()[-1].name)
+    assert (json.loads(only.stdout)["exit_code"], json.loads(shown.stdout)["run_id"]) == (
+        2,
+        workspace.reports()[-1].name,
+    )

@@ -1,4 +1,4 @@
-"""The ways in which the platforms can be spoken to: keys, certificates, charsets, encryption, backup hosts."""
+"""Modes of the platforms: keys, certificates, charsets, encryption, backup hosts."""
 
 import re
 import shutil
@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.simulator import Api, InjectedFault, Kind, Simulator
-from tests.acceptance.night import Night, balance, order, state
+from tests.acceptance.workspace import Workspace, balance, order, state
 
 AES = {"accounts.zhima": {"encrypt_key_file": "keys/encrypt_key.txt"}}
 PLATFORM_CERT = {
@@ -17,12 +17,12 @@ PLATFORM_CERT = {
 APIV3 = {"accounts.card": {"public_key_id": None, "public_key_file": None, "apiv3_key_file": "keys/apiv3_key.txt"}}
 
 
-def run_three(night: Night, job: str) -> tuple[int, list[str]]:
-    """Run a job over three right rows; return its exit code and their statuses."""
+def run_three(workspace: Workspace, job: str) -> tuple[int, list[str]]:
+    """Run a job over 3 right rows; return its exit code and their statuses."""
     make = {"orders": order, "states": state}.get(job)
-    night.export(f"{job}.csv", [make(number) if make else balance(number, 5) for number in range(3)])
-    ended = night.backfill("run", job)
-    return ended.exit_code, [line["status"] for line in night.outcomes()]
+    workspace.export(f"{job}.csv", [make(number) if make else balance(number, 5) for number in range(3)])
+    ended = workspace.backfill("run", job)
+    return ended.exit_code, [line["status"] for line in workspace.outcomes()]
 
 
 ALL_DONE = (0, ["succeeded"] * 3)
@@ -46,30 +46,30 @@ ALL_DONE = (0, ["succeeded"] * 3)
         pytest.param("states", {"accounts.zhima": {"sign_type": "RSA"}}, False, id="gateway with SHA-1"),
     ],
 )
-def test_every_mode_is_understood(
-    job: str, tables: Mapping[str, Mapping[str, object]], certificates: bool, night: Night
+def test_every_mode_works(
+    job: str, tables: Mapping[str, Mapping[str, object]], certificates: bool, workspace: Workspace
 ) -> None:
-    """The simulator, which checks every signature by itself, accepts all rows, and its answers verify."""
-    night.configure(tables, certificates=certificates)
+    """The simulator checks every signature itself and accepts all rows, and its answers verify."""
+    workspace.configure(tables, certificates=certificates)
 
-    assert run_three(night, job) == ALL_DONE
+    assert run_three(workspace, job) == ALL_DONE
 
 
-def test_an_app_auth_token_is_sent_and_signed(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service provider's token goes along with both of Alipay's protocols."""
+def test_an_app_auth_token_is_sent_and_signed(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service provider's token is sent with both of Alipay's protocols."""
     monkeypatch.setenv("TOKEN", "202511BBtest")
-    night.configure({"accounts.zhima": {"app_auth_token_env": "TOKEN"}})
+    workspace.configure({"accounts.zhima": {"app_auth_token_env": "TOKEN"}})
 
-    assert [run_three(night, job) for job in ("orders", "states")] == [ALL_DONE] * 2
+    assert [run_three(workspace, job) for job in ("orders", "states")] == [ALL_DONE] * 2
 
 
-def test_wechat_pays_certificates_are_fetched_before_the_first_row(night: Night) -> None:
-    """With nothing but the APIv3 key the first request is for the certificates, once for the run."""
-    night.configure(APIV3)
+def test_wechat_pays_certificates_are_fetched_before_the_first_row(workspace: Workspace) -> None:
+    """With the APIv3 key only, the first request of a run fetches the certificates, once."""
+    workspace.configure(APIV3)
 
-    ended = run_three(night, "points")
+    ended = run_three(workspace, "points")
 
-    apis = [entry.api for entry in night.simulator.journal.entries]
+    apis = [entry.api for entry in workspace.simulator.journal.entries]
     assert (ended, apis) == (ALL_DONE, [Api.WECHATPAY_CERTIFICATES, *[Api.POINTS] * 3])
 
 
@@ -82,25 +82,25 @@ def test_wechat_pays_certificates_are_fetched_before_the_first_row(night: Night)
         pytest.param(InjectedFault(Kind.BAD_SIGNATURE), "none that the APIv3 key opens", id="signed wrongly"),
     ],
 )
-def test_without_wechat_pays_certificates_nothing_is_sent(fault: InjectedFault, why: str, night: Night) -> None:
-    """Where the first certificates can't be fetched the run stops with the reason, and no row has left."""
-    night.configure(APIV3)
-    night.simulator.set_faults([replace(fault, api=Api.WECHATPAY_CERTIFICATES)])
-    exit_code, statuses = run_three(night, "points")
-    (message,) = {line["message"] for line in night.outcomes()}
-    night.simulator.set_faults([])
+def test_without_wechat_pays_certificates_nothing_is_sent(fault: InjectedFault, why: str, workspace: Workspace) -> None:
+    """If the first certificates can't be fetched, the run stops with the reason, and no row is sent."""
+    workspace.configure(APIV3)
+    workspace.simulator.set_faults([replace(fault, api=Api.WECHATPAY_CERTIFICATES)])
+    exit_code, statuses = run_three(workspace, "points")
+    (message,) = {line["message"] for line in workspace.outcomes()}
+    workspace.simulator.set_faults([])
 
-    assert (exit_code, statuses, night.requests(Api.POINTS)) == (4, ["unsent"] * 3, [])
+    assert (exit_code, statuses, workspace.requests(Api.POINTS)) == (4, ["unsent"] * 3, [])
     assert re.search(why, message)
-    assert (night.backfill("resume", "last").exit_code, night.fates()) == (0, ["succeeded SUCCESS"] * 3)
+    assert (workspace.backfill("resume", "last").exit_code, workspace.results()) == (0, ["succeeded SUCCESS"] * 3)
 
 
-def test_one_lost_answer_does_not_keep_the_certificates_from_coming(night: Night) -> None:
-    """The question for the first certificates is asked again where it got no answer."""
-    night.configure(APIV3)
-    night.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, api=Api.WECHATPAY_CERTIFICATES, times=1)])
+def test_a_lost_certificate_answer_is_retried(workspace: Workspace) -> None:
+    """The request for the first certificates is sent again after a lost answer."""
+    workspace.configure(APIV3)
+    workspace.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, api=Api.WECHATPAY_CERTIFICATES, times=1)])
 
-    assert run_three(night, "points") == ALL_DONE
+    assert run_three(workspace, "points") == ALL_DONE
 
 
 @pytest.mark.parametrize(
@@ -110,76 +110,76 @@ def test_one_lost_answer_does_not_keep_the_certificates_from_coming(night: Night
         pytest.param("states", Api.STATE, Api.ALIPAY_CERTIFICATE, id="gateway"),
     ],
 )
-def test_a_platforms_new_key_is_fetched_once(job: str, api: Api, fetched: Api, night: Night) -> None:
-    """An answer signed with a key that is not known brings a download, and then every row succeeds."""
-    night.configure(certificates=True)
-    night.simulator.set_faults([InjectedFault(Kind.UNKNOWN_SERIAL, api=api, fetchable=True)])
+def test_a_platforms_new_key_is_fetched_once(job: str, api: Api, fetched: Api, workspace: Workspace) -> None:
+    """An answer signed with an unknown key causes a download, and then every row succeeds."""
+    workspace.configure(certificates=True)
+    workspace.simulator.set_faults([InjectedFault(Kind.UNKNOWN_SERIAL, api=api, fetchable=True)])
 
-    ended = run_three(night, job)
+    ended = run_three(workspace, job)
 
-    downloads = [entry for entry in night.simulator.journal.entries if entry.api is fetched]
+    downloads = [entry for entry in workspace.simulator.journal.entries if entry.api is fetched]
     assert (ended, len(downloads)) == (ALL_DONE, 1 + (job == "points"))
 
 
 @pytest.mark.parametrize(("job", "api"), [("orders", Api.CUMULATION), ("states", Api.STATE), ("points", Api.POINTS)])
-def test_a_key_that_cannot_be_fetched_stops_the_run(job: str, api: Api, night: Night) -> None:
-    """Answers under a key that nobody can vouch for prove nothing: the row in hand is unknown, the rest unsent."""
-    night.configure(certificates=True)
-    night.simulator.set_faults([InjectedFault(Kind.UNKNOWN_SERIAL, api=api)])
+def test_a_key_that_cannot_be_fetched_stops_the_run(job: str, api: Api, workspace: Workspace) -> None:
+    """Answers with a key that can't be fetched prove nothing: the row in flight is unknown, the rest unsent."""
+    workspace.configure(certificates=True)
+    workspace.simulator.set_faults([InjectedFault(Kind.UNKNOWN_SERIAL, api=api)])
 
-    exit_code, statuses = run_three(night, job)
+    exit_code, statuses = run_three(workspace, job)
 
     assert (exit_code, sorted(statuses)) == (4, ["unknown", "unsent", "unsent"])
 
 
 @pytest.mark.parametrize("job", ["orders", "states"])
-def test_an_answer_that_does_not_decrypt_stops_the_run(job: str, night: Night) -> None:
-    """With a wrong AES key no answer can be read: the row in hand is unknown, the rest unsent."""
-    night.configure(AES)
-    night.simulator.set_faults([InjectedFault(Kind.BAD_ENCRYPTION)])
+def test_an_answer_that_does_not_decrypt_stops_the_run(job: str, workspace: Workspace) -> None:
+    """With a wrong AES key no answer can be read: the row in flight is unknown, the rest unsent."""
+    workspace.configure(AES)
+    workspace.simulator.set_faults([InjectedFault(Kind.BAD_ENCRYPTION)])
 
-    assert run_three(night, job) == (4, ["unknown", "unsent", "unsent"])
-
-
-def test_a_probe_is_answered_by_asking_again(night: Night) -> None:
-    """WeChat Pay's answers with a wrong signature on purpose are no success, and their repeat is."""
-    night.simulator.set_faults([InjectedFault(Kind.PROBE_SIGNATURE, each_key=True, times=1)])
-
-    ended = run_three(night, "points")
-
-    assert (ended, [line["attempts"] for line in night.outcomes()]) == (ALL_DONE, ["2"] * 3)
+    assert run_three(workspace, job) == (4, ["unknown", "unsent", "unsent"])
 
 
-def test_an_answer_from_long_ago_is_not_believed(night: Night) -> None:
-    """An answer more than five minutes off may be a replay: asked again once, then the run stops."""
-    night.simulator.set_faults([InjectedFault(Kind.STALE_TIMESTAMP, times=1)])
-    once = run_three(night, "points")
-    night.simulator.reset()
-    shutil.rmtree(night.folder / "state")
-    shutil.rmtree(night.folder / "reports")
-    night.simulator.set_faults([InjectedFault(Kind.STALE_TIMESTAMP)])
+def test_a_probe_is_retried(workspace: Workspace) -> None:
+    """WeChat Pay's deliberately wrong signature is no success; the retry is."""
+    workspace.simulator.set_faults([InjectedFault(Kind.PROBE_SIGNATURE, each_key=True, times=1)])
 
-    exit_code, statuses = run_three(night, "points")
+    ended = run_three(workspace, "points")
+
+    assert (ended, [line["attempts"] for line in workspace.outcomes()]) == (ALL_DONE, ["2"] * 3)
+
+
+def test_an_old_answer_is_not_trusted(workspace: Workspace) -> None:
+    """An answer more than 5 minutes off may be a replay: it is retried once, then the run stops."""
+    workspace.simulator.set_faults([InjectedFault(Kind.STALE_TIMESTAMP, times=1)])
+    once = run_three(workspace, "points")
+    workspace.simulator.reset()
+    shutil.rmtree(workspace.folder / "state")
+    shutil.rmtree(workspace.folder / "reports")
+    workspace.simulator.set_faults([InjectedFault(Kind.STALE_TIMESTAMP)])
+
+    exit_code, statuses = run_three(workspace, "points")
 
     assert (once, exit_code, "succeeded" in statuses) == (ALL_DONE, 4, False)
 
 
-def test_the_backup_host_is_used_where_the_first_cannot_be_reached(night: Night) -> None:
-    """Where no connection comes about the same signed request goes to backup_url."""
+def test_the_backup_host_is_used_if_the_first_is_unreachable(workspace: Workspace) -> None:
+    """Without a connection, the same signed request is sent to backup_url."""
     with Simulator() as gone:
         url = gone.url
-    night.configure({"accounts.card": {"base_url": url, "backup_url": night.simulator.url}})
+    workspace.configure({"accounts.card": {"base_url": url, "backup_url": workspace.simulator.url}})
 
-    assert run_three(night, "points") == ALL_DONE
+    assert run_three(workspace, "points") == ALL_DONE
 
 
 @pytest.mark.parametrize("url", ["http://openapi.alipay.com", "http://192.168.0.7:8080"])
-def test_plain_http_is_for_this_machine_only(url: str, night: Night) -> None:
-    """A base URL that would carry requests in the clear over a network is refused."""
-    night.configure({"accounts.zhima": {"base_url": url}})
-    night.export("orders.csv", [order(1)])
+def test_plain_http_is_for_this_machine_only(url: str, workspace: Workspace) -> None:
+    """A base URL that would send unencrypted requests over a network is refused."""
+    workspace.configure({"accounts.zhima": {"base_url": url}})
+    workspace.export("orders.csv", [order(1)])
 
-    ended = night.backfill("run", "orders")
+    ended = workspace.backfill("run", "orders")
 
     assert (ended.exit_code, "http is for this machine only" in ended.stderr) == (2, True)
 
@@ -209,12 +209,12 @@ IN_FEN = {"jobs.orders.units": {"trade_amount": "fen"}, "jobs.orders.columns": {
     ],
 )
 def test_every_kind_of_row_is_accepted(
-    job: str, row: Mapping[str, str], tables: Mapping[str, Mapping[str, object]], night: Night
+    job: str, row: Mapping[str, str], tables: Mapping[str, Mapping[str, object]], workspace: Workspace
 ) -> None:
-    """What the contract lists as fields of an export makes a payload that the platform takes."""
-    night.configure(tables)
-    night.export(f"{job}.csv", [row])
+    """All fields of an export in the contract make a payload that the platform accepts."""
+    workspace.configure(tables)
+    workspace.export(f"{job}.csv", [row])
 
-    ended = night.backfill("run", job)
+    ended = workspace.backfill("run", job)
 
-    assert (ended.exit_code, [line["status"] for line in night.outcomes()]) == (0, ["succeeded"])
+    assert (ended.exit_code, [line["status"] for line in workspace.outcomes()]) == (0, ["succeeded"])

@@ -1,4 +1,4 @@
-"""`backfill prune`: what it deletes, keeps and says, and what runs know afterwards."""
+"""`backfill prune`: runs that it deletes and keeps, its output, and later runs."""
 
 import json
 import sqlite3
@@ -7,25 +7,25 @@ from contextlib import closing
 import pytest
 
 from pipeline.simulator import InjectedFault, Kind
-from tests.acceptance.night import Night, balance, order
+from tests.acceptance.workspace import Workspace, balance, order
 
 
 @pytest.fixture
-def three(night: Night) -> Night:
-    """Three nights: one that is done, one with a row left, and the last one."""
-    night.export("orders.csv", [order(number) for number in range(120)])
-    night.backfill("run", "orders")
-    night.simulator.set_faults([InjectedFault(Kind.CUT_BODY, key="A5000")])
-    night.export("orders.csv", [order(5000)])
-    night.backfill("run", "orders")
-    night.simulator.set_faults([])
-    night.export("orders.csv", [order(6000)])
-    night.backfill("run", "orders")
-    return night
+def three(workspace: Workspace) -> Workspace:
+    """Return a workspace with 3 runs: one done, one with a row left, and the last one."""
+    workspace.export("orders.csv", [order(number) for number in range(120)])
+    workspace.backfill("run", "orders")
+    workspace.simulator.set_faults([InjectedFault(Kind.CUT_BODY, key="A5000")])
+    workspace.export("orders.csv", [order(5000)])
+    workspace.backfill("run", "orders")
+    workspace.simulator.set_faults([])
+    workspace.export("orders.csv", [order(6000)])
+    workspace.backfill("run", "orders")
+    return workspace
 
 
-def test_prune_deletes_old_runs_and_says_what_it_kept(three: Night) -> None:
-    """Runs that are done are deleted, others are named with the reason; reports stay, and the file becomes smaller."""
+def test_prune_deletes_old_runs_and_lists_kept_ones(three: Workspace) -> None:
+    """Done runs are deleted, others are listed with the reason; reports stay, and the ledger file shrinks."""
     first, second, last = (report.name for report in three.reports())
 
     ended = three.backfill("prune", "--keep", "0")
@@ -35,28 +35,28 @@ def test_prune_deletes_old_runs_and_says_what_it_kept(three: Night) -> None:
     assert said == [
         "deleted 1 run older than 0 days; their reports are kept",
         "  kept 2 older runs:",
-        f"    {second}: it has rows left; `backfill rerun {second}` sends them",
+        f"    {second}: it has rows left; send them with `backfill rerun {second}`",
         f"    {last}: it is the last run of job orders",
-        "  deliveries are kept: no row that was delivered is sent again",
+        "  deliveries are kept: no delivered row is sent again",
     ]
-    assert size.endswith("MB were given back to the disk")
+    assert size.endswith("MB were freed")
     assert len(three.reports()) == 3
     assert first not in three.backfill("runs").stdout
 
 
-def test_a_pruned_run_is_no_sign_of_a_ledger_that_is_behind(three: Night) -> None:
-    """The report of a pruned run lies there, and the next run takes it for what it is; nothing is sent twice."""
+def test_a_pruned_run_is_no_evidence_of_a_lost_ledger(three: Workspace) -> None:
+    """The report of a pruned run is no evidence of a lost ledger: the next run starts, and sends nothing twice."""
     three.backfill("prune", "--keep", "0")
     three.export("orders.csv", [order(number) for number in range(10)])
     before = len(three.requests())
 
     assert three.backfill("run", "orders").exit_code == 0
-    assert set(three.fates()) == {"skipped already_succeeded"}
+    assert set(three.results()) == {"skipped already_succeeded"}
     assert len(three.requests()) == before
 
 
-def test_prune_prints_json(three: Night) -> None:
-    """--json has the ids, the reasons and the bytes."""
+def test_prune_prints_json(three: Workspace) -> None:
+    """--json prints ids, reasons and bytes."""
     first, second, last = (report.name for report in three.reports())
 
     messages = json.loads(three.backfill("prune", "--keep", "0", "--json").stdout)
@@ -78,16 +78,16 @@ def test_prune_prints_json(three: Night) -> None:
     }
 
 
-def test_prune_keeps_three_months_where_nothing_is_said(three: Night) -> None:
-    """Without --keep nothing younger than 90 days is deleted, or named."""
+def test_prune_keeps_90_days_by_default(three: Workspace) -> None:
+    """Without --keep, runs younger than 90 days are neither deleted nor listed."""
     ended = three.backfill("prune")
 
     assert ended.stdout.splitlines()[0] == "deleted 0 runs older than 90 days; their reports are kept"
     assert len(ended.stdout.splitlines()) == 3
 
 
-def test_deleted_deliveries_are_sent_again(three: Night) -> None:
-    """--deliveries-older-than says what it means, and the rows go out again under the same keys."""
+def test_deleted_deliveries_are_sent_again(three: Workspace) -> None:
+    """--deliveries-older-than prints a warning, and the rows are sent again with the same keys."""
     three.backfill("prune", "--keep", "0")
     with closing(sqlite3.connect(three.folder / "state" / "backfill.db")) as ledger:
         ledger.execute("UPDATE deliveries SET intended_at = intended_at - 86400 * 11")
@@ -98,27 +98,27 @@ def test_deleted_deliveries_are_sent_again(three: Night) -> None:
     three.backfill("run", "orders")
 
     assert "  deleted 120 deliveries older than 10 days\n" in ended.stdout
-    assert "a row of theirs that comes again in an export is sent again, under the same key\n" in ended.stdout
+    assert "if an export has their rows again, they are sent again with the same keys\n" in ended.stdout
     # The delivery in doubt and the last run are kept with their runs; what is in doubt is sent again anyway.
     assert sorted(three.requests()[before:]) == ["A1", "A5000"]
 
 
-def test_a_restored_ledger_is_not_pruned(night: Night) -> None:
-    """A ledger that is behind is left as it is until a resync."""
+def test_a_restored_ledger_is_not_pruned(workspace: Workspace) -> None:
+    """A ledger that is behind is not changed until a resync."""
     for points in (100, 200):
-        night.export("points.csv", [balance(1, points)])
-        night.backfill("run", "points")
+        workspace.export("points.csv", [balance(1, points)])
+        workspace.backfill("run", "points")
         if points == 100:
-            copy = (night.folder / "state" / "backfill.db").read_bytes()
-    (night.folder / "state" / "backfill.db").write_bytes(copy)
+            copy = (workspace.folder / "state" / "backfill.db").read_bytes()
+    (workspace.folder / "state" / "backfill.db").write_bytes(copy)
 
-    ended = night.backfill("prune")
+    ended = workspace.backfill("prune")
 
     assert (ended.exit_code, ended.stdout) == (2, "")
 
 
-def test_an_old_file_is_written_anew_once(three: Night) -> None:
-    """A ledger of an older version gives space back, too: the file is written anew where there is room."""
+def test_an_old_file_is_rewritten_once(three: Workspace) -> None:
+    """A ledger of an older version shrinks too: the file is rewritten if the disk has space."""
     path = three.folder / "state" / "backfill.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as ledger:
         ledger.execute("PRAGMA journal_mode = DELETE").fetchall()

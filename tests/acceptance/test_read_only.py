@@ -1,4 +1,4 @@
-"""`runs`, `show` and `report` on read-only media, as an auditor mounts them."""
+"""`runs`, `show` and `report` on read-only media."""
 
 import shutil
 import sqlite3
@@ -8,65 +8,65 @@ from contextlib import closing
 
 import pytest
 
-from tests.acceptance.night import Ended, Night, order
+from tests.acceptance.workspace import CommandResult, Workspace, order
 
 # A mount that belongs to these commands alone, on which not even the superuser writes.
 MOUNT = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && cd "$0" && exec "$@"'
 
 
 @pytest.fixture
-def read_only(night: Night) -> Sequence[str]:
-    """Return the command that runs another one where the night's folder is read-only."""
+def read_only(workspace: Workspace) -> Sequence[str]:
+    """Return a command prefix that makes the workspace's folder read-only."""
     if shutil.which("unshare") is None:
         pytest.skip("there are no mount namespaces here")
-    wrapper = ("unshare", "--map-root-user", "--mount", "sh", "-c", MOUNT, str(night.folder))
+    wrapper = ("unshare", "--map-root-user", "--mount", "sh", "-c", MOUNT, str(workspace.folder))
     if subprocess.run([*wrapper, "true"], check=False, capture_output=True).returncode:
         pytest.skip("no mount is allowed here")
     return wrapper
 
 
-def run_once(night: Night) -> None:
-    night.export("orders.csv", [order(1), order(2, trade_amount="x")])
-    night.backfill("run", "orders")
+def run_once(workspace: Workspace) -> None:
+    workspace.export("orders.csv", [order(1), order(2, trade_amount="x")])
+    workspace.backfill("run", "orders")
 
 
-def test_past_runs_are_shown_on_read_only_media(night: Night, read_only: Sequence[str]) -> None:
-    """What is said is the same as where the files can be written."""
-    run_once(night)
+def test_past_runs_are_shown_on_read_only_media(workspace: Workspace, read_only: Sequence[str]) -> None:
+    """The output is the same as on writable media."""
+    run_once(workspace)
     words = (["runs"], ["runs", "--json"], ["show", "last"], ["show", "last", "--json"])
 
-    writable = [night.backfill(*each) for each in words]
-    mounted = [night.command(*each, wrapper=read_only) for each in words]
+    writable = [workspace.backfill(*each) for each in words]
+    mounted = [workspace.command(*each, wrapper=read_only) for each in words]
 
     assert mounted == writable
     assert [ended.exit_code for ended in mounted] == [0] * 4
 
 
 def test_a_report_is_written_elsewhere(
-    night: Night, read_only: Sequence[str], tmp_path_factory: pytest.TempPathFactory
+    workspace: Workspace, read_only: Sequence[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """`report --output` names a place that can be written; without it the error names the folder."""
-    run_once(night)
+    """`report --output` may name a writable place; without it, the error names the folder."""
+    run_once(workspace)
     output = tmp_path_factory.mktemp("elsewhere") / "outcome.csv"
 
-    written = night.command("report", "last", "--output", str(output), wrapper=read_only)
-    refused = night.command("report", "last", wrapper=read_only)
+    written = workspace.command("report", "last", "--output", str(output), wrapper=read_only)
+    refused = workspace.command("report", "last", wrapper=read_only)
 
-    assert written == Ended(0, f"{output}\n", "")
-    assert output.read_bytes() == (night.reports()[-1] / "outcome.csv").read_bytes()
+    assert written == CommandResult(0, f"{output}\n", "")
+    assert output.read_bytes() == (workspace.reports()[-1] / "outcome.csv").read_bytes()
     assert refused.exit_code == 2
     assert "Traceback" not in refused.stderr
 
 
-def test_a_log_that_can_not_be_read_there_is_explained(night: Night, read_only: Sequence[str]) -> None:
-    """The newest lines may lie in the write-ahead log: nothing older is shown in their place."""
-    run_once(night)
-    ledger = night.folder / "state" / "backfill.db"
+def test_an_unreadable_write_ahead_log_is_reported(workspace: Workspace, read_only: Sequence[str]) -> None:
+    """If the newest rows are in an unreadable write-ahead log, older ones are not shown instead."""
+    run_once(workspace)
+    ledger = workspace.folder / "state" / "backfill.db"
     ledger.with_name("backfill.db-wal").write_bytes(b"frames of a process that was killed")
 
-    ended = night.command("runs", wrapper=read_only)
+    ended = workspace.command("runs", wrapper=read_only)
 
-    assert ended == Ended(
+    assert ended == CommandResult(
         2,
         "",
         f"backfill: ledger {ledger}: it can't be written, and its newest lines lie in backfill.db-wal, which SQLite "
@@ -75,14 +75,14 @@ def test_a_log_that_can_not_be_read_there_is_explained(night: Night, read_only: 
     )
 
 
-def test_the_newest_lines_are_read_from_the_log_of_a_live_ledger(night: Night, read_only: Sequence[str]) -> None:
-    """With log and shared memory beside it, as while a run is on elsewhere, the ledger is read to its newest line."""
-    run_once(night)
-    files = [night.folder / "state" / f"backfill.db{end}" for end in ("", "-wal", "-shm")]
+def test_the_newest_rows_are_read_from_the_write_ahead_log(workspace: Workspace, read_only: Sequence[str]) -> None:
+    """With write-ahead log and shared memory, as during a run elsewhere, the ledger is read to its newest row."""
+    run_once(workspace)
+    files = [workspace.folder / "state" / f"backfill.db{end}" for end in ("", "-wal", "-shm")]
     with closing(sqlite3.connect(files[0], isolation_level=None)) as writer:
         writer.execute("UPDATE runs SET job = 'renamed'")
         held = [file.read_bytes() for file in files]
     for file, content in zip(files, held, strict=True):
         file.write_bytes(content)
 
-    assert "renamed" in night.command("runs", wrapper=read_only).stdout
+    assert "renamed" in workspace.command("runs", wrapper=read_only).stdout

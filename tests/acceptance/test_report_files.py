@@ -7,7 +7,7 @@ import re
 import pytest
 
 from pipeline.simulator import InjectedFault, Kind
-from tests.acceptance.night import Night, balance, order, task
+from tests.acceptance.workspace import Workspace, balance, order, task
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 COLUMNS = (
@@ -21,26 +21,26 @@ SUMMARY = (
 STATUSES = ["succeeded", "skipped", "invalid", "rejected", "unknown", "blocked", "unsent"]
 
 
-def test_the_folder_holds_four_files(night: Night) -> None:
-    """The outcome, the summary, the page and the rows to fix; no half-written file beside them."""
-    night.export("orders.csv", [order(1)])
+def test_the_folder_has_the_promised_files(workspace: Workspace) -> None:
+    """The folder has outcome, summary, page and rows to fix, and no temporary files."""
+    workspace.export("orders.csv", [order(1)])
 
-    night.backfill("run", "orders")
+    workspace.backfill("run", "orders")
 
-    (report,) = night.reports()
+    (report,) = workspace.reports()
     names = sorted(path.name for path in report.iterdir())
     assert names == ["outcome.csv", "report.html", "rows_to_fix.csv", "rows_to_fix.xlsx", "summary.json"]
-    assert report.parent == night.folder / "reports"
+    assert report.parent == workspace.folder / "reports"
 
 
-def test_the_outcome_columns_stand_in_their_order(night: Night) -> None:
-    """The first line is the contract's, and a line of a delivered row fills all of its columns."""
-    night.export("orders.csv", [order(1)])
+def test_the_outcome_columns_have_their_order(workspace: Workspace) -> None:
+    """The header is that of the contract, and the line of a delivered row fills all columns."""
+    workspace.export("orders.csv", [order(1)])
 
-    night.backfill("run", "orders")
+    workspace.backfill("run", "orders")
 
-    (report,) = night.reports()
-    (line,) = night.outcomes()
+    (report,) = workspace.reports()
+    (line,) = workspace.outcomes()
     assert (report / "outcome.csv").read_text().splitlines()[0] == COLUMNS
     latency, trace_id = int(line["latency_ms"]), line["trace_id"]
     assert all(MOMENT.fullmatch(line[name]) for name in ("first_sent_at", "finished_at"))
@@ -60,39 +60,39 @@ def test_the_outcome_columns_stand_in_their_order(night: Night) -> None:
     }
 
 
-def test_the_trace_id_of_wechat_pay_is_its_request_id(night: Night) -> None:
-    """What the platform's support asks for stands in every line, also of a refusal."""
-    night.export("points.csv", [balance(1, 5)])
-    night.simulator.set_faults([InjectedFault(Kind.REFUSE, code="PARAM_ERROR")])
+def test_the_trace_id_of_wechat_pay_is_its_request_id(workspace: Workspace) -> None:
+    """Every line has the id that the platform's support needs, also after a refusal."""
+    workspace.export("points.csv", [balance(1, 5)])
+    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code="PARAM_ERROR")])
 
-    night.backfill("run", "points")
+    workspace.backfill("run", "points")
 
-    (line,) = night.outcomes()
+    (line,) = workspace.outcomes()
     assert (line["status"], line["http_status"], line["trace_id"].endswith("-0")) == ("rejected", "400", True)
 
 
-def test_there_is_one_line_for_each_row_in_source_order(night: Night) -> None:
-    """Over several files, whatever order the platform answered in, and whatever became of a row."""
-    night.export("orders-1.csv", [order(number) for number in range(6)])
-    night.export("orders-2.csv", [order(2), order(7, trade_amount="x"), order(8)])
-    night.simulator.set_faults([InjectedFault(Kind.SLOW, every=2, seconds=0.1)])
+def test_there_is_one_line_for_each_row_in_source_order(workspace: Workspace) -> None:
+    """Rows of several files are in source order, for any order of answers and any outcome."""
+    workspace.export("orders-1.csv", [order(number) for number in range(6)])
+    workspace.export("orders-2.csv", [order(2), order(7, trade_amount="x"), order(8)])
+    workspace.simulator.set_faults([InjectedFault(Kind.SLOW, every=2, seconds=0.1)])
 
-    night.backfill("run", "orders", "orders-2.csv", "orders-1.csv")
+    workspace.backfill("run", "orders", "orders-2.csv", "orders-1.csv")
 
-    places = [(line["source_file"], line["source_row"]) for line in night.outcomes()]
+    places = [(line["source_file"], line["source_row"]) for line in workspace.outcomes()]
     assert places == [("orders-1.csv", str(row)) for row in range(1, 7)] + [
         ("orders-2.csv", str(row)) for row in range(1, 4)
     ]
 
 
-def test_the_summary_has_its_keys_in_order_and_adds_up(night: Night) -> None:
-    """Every key of the contract, in its order; the counts of all seven statuses sum to the rows."""
-    files = [night.export(f"tasks-{number}.csv", [task(number), task(number + 2)]) for number in (1, 2)]
-    night.export("tasks-2.csv", [task(2, times="2"), task(4, biz_time=""), task(1)])
+def test_the_summary_has_its_keys_in_order_and_adds_up(workspace: Workspace) -> None:
+    """The summary has every key of the contract in order; the counts of all 7 statuses sum to the rows."""
+    files = [workspace.export(f"tasks-{number}.csv", [task(number), task(number + 2)]) for number in (1, 2)]
+    workspace.export("tasks-2.csv", [task(2, times="2"), task(4, biz_time=""), task(1)])
 
-    night.backfill("run", "tasks", "tasks-*.csv")
+    workspace.backfill("run", "tasks", "tasks-*.csv")
 
-    summary = night.summary()
+    summary = workspace.summary()
     assert ",".join(summary) == SUMMARY
     assert list(summary["counts"]) == STATUSES
     assert [list(source) for source in summary["inputs"]] == [["file", "rows", "sha256", "encoding"]] * 2
@@ -100,7 +100,7 @@ def test_the_summary_has_its_keys_in_order_and_adds_up(night: Night) -> None:
     assert sum(summary["counts"].values()) == summary["rows"] == sum(source["rows"] for source in summary["inputs"])
     assert all(MOMENT.fullmatch(summary[name]) for name in ("started_at", "finished_at"))
     measured = ("started_at", "finished_at", "elapsed_s", "sent_per_s", "quota")
-    (report,) = night.reports()
+    (report,) = workspace.reports()
     assert {name: value for name, value in summary.items() if name not in measured} == {
         "run_id": report.name,
         "job": "tasks",
@@ -139,65 +139,65 @@ def test_the_summary_has_its_keys_in_order_and_adds_up(night: Night) -> None:
     }
 
 
-def test_a_short_run_does_not_claim_more_than_its_quota(night: Night) -> None:
-    """Requests that go out before the first second is full are not reported as faster than the platform allows."""
-    night.export("points.csv", [balance(card, 1) for card in range(4)])
+def test_a_short_run_reports_no_more_than_its_quota(workspace: Workspace) -> None:
+    """A run shorter than a second does not report a rate above the quota."""
+    workspace.export("points.csv", [balance(card, 1) for card in range(4)])
 
-    night.backfill("run", "points")
+    workspace.backfill("run", "points")
 
-    summary = night.summary()
+    summary = workspace.summary()
     assert (summary["attempts"], summary["quota"]["limit_per_s"]) == (4, 5)
     assert summary["sent_per_s"] <= 5
     assert summary["quota"]["used_fraction"] == pytest.approx(summary["sent_per_s"] / 5, abs=0.001)
 
 
-def test_rows_to_fix_has_its_header_also_where_no_row_is(night: Night) -> None:
-    """Whoever reads the file every morning finds it."""
-    night.export("orders.csv", [order(1)])
+def test_rows_to_fix_without_rows_has_its_header(workspace: Workspace) -> None:
+    """The file exists after every run."""
+    workspace.export("orders.csv", [order(1)])
 
-    night.backfill("run", "orders")
+    workspace.backfill("run", "orders")
 
-    lines = (night.reports()[-1] / "rows_to_fix.csv").read_text(encoding="utf-8-sig").splitlines()
+    lines = (workspace.reports()[-1] / "rows_to_fix.csv").read_text(encoding="utf-8-sig").splitlines()
     assert lines == [",".join([*order(1), "_row", "_status", "_code", "_message"])]
 
 
-def test_a_report_that_cannot_be_written_is_told_before_anything_is_sent(night: Night) -> None:
-    """Where --report names a file, the command says so and sends nothing; `resume` goes on, to a folder that is one."""
-    night.export("orders.csv", [order(1)])
-    (night.folder / "taken").write_text("a file")
+def test_an_unwritable_report_folder_is_reported_early(workspace: Workspace) -> None:
+    """If --report is a file, the command fails and sends nothing; `resume` with a folder continues."""
+    workspace.export("orders.csv", [order(1)])
+    (workspace.folder / "taken").write_text("a file")
 
-    ended = night.backfill("run", "orders", "--report", "taken")
-    sent_before = night.requests()
-    resumed = night.backfill("resume", "last")
+    ended = workspace.backfill("run", "orders", "--report", "taken")
+    sent_before = workspace.requests()
+    resumed = workspace.backfill("resume", "last")
 
     assert (ended.exit_code, sent_before) == (2, [])
     assert "taken" in ended.stderr
-    assert (resumed.exit_code, night.requests(), night.fates()) == (0, ["A1"], ["succeeded SUCCESS"])
+    assert (resumed.exit_code, workspace.requests(), workspace.results()) == (0, ["A1"], ["succeeded SUCCESS"])
 
 
-def test_a_page_tells_the_same_numbers(night: Night) -> None:
-    """report.html needs no other file and no script, and shows what to do next."""
-    night.export("orders.csv", [order(1), order(2, trade_amount="x")])
+def test_the_page_has_the_same_numbers(workspace: Workspace) -> None:
+    """report.html needs no other file and no script, and shows the next steps."""
+    workspace.export("orders.csv", [order(1), order(2, trade_amount="x")])
 
-    night.backfill("run", "orders")
+    workspace.backfill("run", "orders")
 
-    page = (night.reports()[-1] / "report.html").read_text()
+    page = (workspace.reports()[-1] / "report.html").read_text()
     assert "field_invalid" in page
     assert "rows_to_fix.csv" in page
     assert re.search(r"<script|<link|src=|https?://", page) is None
 
 
-def test_a_rerun_reports_the_rows_that_it_took(night: Night) -> None:
-    """Its inputs are those of the first run, with the rows taken; places and cells are those of the export."""
-    night.export("orders.csv", [order(number) for number in range(4)])
-    night.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, key="A2")])
-    night.backfill("run", "orders")
-    night.simulator.set_faults([InjectedFault(Kind.REFUSE, code="INVALID_PARAMETER")])
+def test_a_rerun_reports_its_rows(workspace: Workspace) -> None:
+    """Its inputs are those of the first run; row numbers and cells are those of the export."""
+    workspace.export("orders.csv", [order(number) for number in range(4)])
+    workspace.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, key="A2")])
+    workspace.backfill("run", "orders")
+    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code="INVALID_PARAMETER")])
 
-    ended = night.backfill("rerun", "last", "--json")
+    ended = workspace.backfill("rerun", "last", "--json")
 
     messages = json.loads(ended.stdout)
-    (line,) = night.outcomes()
+    (line,) = workspace.outcomes()
     assert (messages["rows"], [source["rows"] for source in messages["inputs"]]) == (1, [1])
     assert (line["source_row"], line["request_key"], line["status"]) == ("3", "A2", "rejected")
-    assert (night.reports()[-1] / "rows_to_fix.csv").read_text().splitlines()[1].startswith("A2,")
+    assert (workspace.reports()[-1] / "rows_to_fix.csv").read_text().splitlines()[1].startswith("A2,")

@@ -1,4 +1,4 @@
-"""The sample exports are what their generator makes, so that nobody mends one by hand."""
+"""The sample exports equal the generator's output, so that nobody edits one by hand."""
 
 import gzip
 import subprocess
@@ -12,7 +12,7 @@ SAMPLE_DATA = Path(__file__).parents[2] / "sample_data"
 
 
 def content(path: Path) -> bytes | pa.Table:
-    """Return what a file holds; how it is compressed is its library's choice."""
+    """Return the decompressed content of a file, because the compression depends on the library's version."""
     if path.suffix == ".parquet":
         return pq.read_table(path, partitioning=None)
     return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -23,8 +23,8 @@ def exports(folder: Path) -> dict[str, bytes | pa.Table]:
     return {path.relative_to(folder).as_posix(): content(path) for path in files}
 
 
-def test_making_the_samples_anew_gives_the_samples_that_are_there(tmp_path: Path) -> None:
-    """The generator makes every export that the checkout holds, and no other, with the same content."""
+def test_the_generator_makes_the_same_samples(tmp_path: Path) -> None:
+    """The generator makes exactly the exports of the checkout, with the same content."""
     script = SAMPLE_DATA / "make_sample_data.py"
 
     subprocess.run([sys.executable, "-B", str(script), str(tmp_path)], check=True)

@@ -1,25 +1,25 @@
-"""No command overwrites a file of the user, by whatever name it is called."""
+"""No command overwrites a file of the user, under any of its names."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.night import Night, order, read_csv
+from tests.acceptance.workspace import Workspace, order, read_csv
 
 
 @pytest.fixture
-def done(night: Night) -> Night:
-    """A night with one run, whose export, keys, config and ledger lie there."""
-    night.export("orders.csv", [order(1), order(2, trade_amount="x")])
-    night.backfill("run", "orders")
-    return night
+def done(workspace: Workspace) -> Workspace:
+    """Return a workspace with one run, and its export, keys, config and ledger."""
+    workspace.export("orders.csv", [order(1), order(2, trade_amount="x")])
+    workspace.backfill("run", "orders")
+    return workspace
 
 
-def contents(night: Night) -> dict[str, bytes]:
-    """Return what all files hold but those of the ledger, which any command may touch, and a key of the test's own."""
-    files = [path for path in night.folder.rglob("*") if path.is_file() and "state" not in path.parts]
-    return {str(path.relative_to(night.folder)): path.read_bytes() for path in files}
+def contents(workspace: Workspace) -> dict[str, bytes]:
+    """Return the contents of all files, except those of the ledger, which any command may change."""
+    files = [path for path in workspace.folder.rglob("*") if path.is_file() and "state" not in path.parts]
+    return {str(path.relative_to(workspace.folder)): path.read_bytes() for path in files}
 
 
 USERS_FILES = [
@@ -34,18 +34,18 @@ USERS_FILES = [
 
 @pytest.mark.parametrize("alias", ["itself", "relative", "symlink", "hard link"])
 @pytest.mark.parametrize(("name", "what"), USERS_FILES)
-def test_report_takes_the_place_of_no_file_of_the_user(done: Night, name: str, what: str, alias: str) -> None:
+def test_report_replaces_no_file_of_the_user(done: Workspace, name: str, what: str, alias: str) -> None:
     """`report --output` refuses an export, a key, the config, the ledger and its files, also through links."""
-    file, link = done.folder / name, done.folder / "night.csv"
+    file, link = done.folder / name, done.folder / "workspace.csv"
     output = str(file)
     if alias == "relative":
         output = f"keys/../{name}"
     elif alias == "symlink":
         link.symlink_to(file)
-        output = "night.csv"
+        output = "workspace.csv"
     elif alias == "hard link":
         os.link(file, link)
-        output = "night.csv"
+        output = "workspace.csv"
     before = contents(done)
 
     ended = done.backfill("report", "last", "--format", "csv", "--output", output)
@@ -57,10 +57,8 @@ def test_report_takes_the_place_of_no_file_of_the_user(done: Night, name: str, w
 
 @pytest.mark.parametrize("words", [("run", "orders"), ("rerun", "last"), ("resume", "last")])
 @pytest.mark.parametrize("name", ["outcome.csv", "summary.json", "rows_to_fix.xlsx"])
-def test_a_report_folder_that_holds_a_file_of_the_user_is_refused(
-    done: Night, words: tuple[str, ...], name: str
-) -> None:
-    """`--report` refuses a folder in which the config, linked there, would be overwritten, before anything is done."""
+def test_a_report_folder_with_a_file_of_the_user_is_refused(done: Workspace, words: tuple[str, ...], name: str) -> None:
+    """`--report` refuses a folder with a link to the config, before anything is done."""
     (done.folder / "out").mkdir()
     os.link(done.folder / "backfill.toml", done.folder / "out" / name)
     before, runs = contents(done), done.backfill("runs").stdout
@@ -68,10 +66,10 @@ def test_a_report_folder_that_holds_a_file_of_the_user_is_refused(
     ended = done.backfill(*words, "--report", "out")
 
     assert (ended.exit_code, contents(done), done.backfill("runs").stdout) == (2, before, runs)
-    assert f"--report {done.folder / 'out'}: {name} there is the config, and is not overwritten" in ended.stderr
+    assert f"--report {done.folder / 'out'}: {name} is the config and is not overwritten" in ended.stderr
 
 
-def test_the_folder_of_the_input_is_no_folder_for_the_report(done: Night) -> None:
+def test_the_report_does_not_overwrite_its_input(done: Workspace) -> None:
     """rows_to_fix.csv is not overwritten by the report of the run that reads it."""
     folder = done.folder / "to fix"
     folder.mkdir()
@@ -82,11 +80,11 @@ def test_the_folder_of_the_input_is_no_folder_for_the_report(done: Night) -> Non
     ended = done.backfill("run", "orders", "to fix/rows_to_fix.csv", "--report", "to fix")
 
     assert (ended.exit_code, contents(done), done.requests()) == (2, before, requests)
-    assert "rows_to_fix.csv there is an input of this run, and is not overwritten; name another folder" in ended.stderr
+    assert "rows_to_fix.csv is an input of this run and is not overwritten; choose another folder" in ended.stderr
 
 
-def test_an_input_of_an_earlier_run_is_not_overwritten(done: Night) -> None:
-    """What some run has read is the user's, wherever it lay; also the folder itself may be a link."""
+def test_an_input_of_an_earlier_run_is_not_overwritten(done: Workspace) -> None:
+    """Inputs of earlier runs are protected in any folder, also through a linked folder."""
     rows = [row | {"trade_amount": "1.00"} for row in read_csv(done.reports()[-1] / "rows_to_fix.csv")]
     (done.folder / "out").mkdir()
     done.export("out/rows_to_fix.csv", rows)
@@ -97,11 +95,11 @@ def test_an_input_of_an_earlier_run_is_not_overwritten(done: Night) -> None:
     ends = [done.backfill("run", "orders", "--report", "link"), done.backfill("report", "last", "--output", "out")]
 
     assert ([ended.exit_code for ended in ends], contents(done)) == ([2, 2], before)
-    assert all("there is an input of an earlier run, and is not overwritten" in ended.stderr for ended in ends)
+    assert all("is an input of an earlier run and is not overwritten" in ended.stderr for ended in ends)
 
 
-def test_rows_fixed_where_they_lay_are_kept_when_the_report_is_written_again(done: Night) -> None:
-    """A report's own rows_to_fix.csv that was fixed in its place stays, and the log says so; the rest is written."""
+def test_rows_fixed_in_the_report_folder_are_kept(done: Workspace) -> None:
+    """A rows_to_fix.csv that was fixed in its report folder is kept and logged; the other files are written."""
     report = done.reports()[-1]
     file = report / "rows_to_fix.csv"
     rows = [row | {"trade_amount": "1.00"} for row in read_csv(file)]
@@ -113,7 +111,7 @@ def test_rows_fixed_where_they_lay_are_kept_when_the_report_is_written_again(don
     ended = done.backfill("report", report.name)
 
     assert (ended.exit_code, file.read_bytes()) == (0, fixed)
-    assert f"{file} was given back as an input, and stays as it is" in ended.stderr
+    assert f"{file} is an input of a run and was not changed" in ended.stderr
     assert (report / "summary.json").is_file()
 
 
@@ -121,13 +119,13 @@ def test_rows_fixed_where_they_lay_are_kept_when_the_report_is_written_again(don
     ("inputs", "output"),
     [
         pytest.param(["exports/{date}/orders-*.csv"], "exports/2025-11-21/orders-1.csv", id="a day to come"),
-        pytest.param(["in/{date:%Y/%m}/*.csv"], "in/2025/12/night.csv", id="a date with folders"),
-        pytest.param(["in/*.csv"], "in/night.csv", id="glob"),
-        pytest.param(["in"], "in/night.csv", id="folder"),
+        pytest.param(["in/{date:%Y/%m}/*.csv"], "in/2025/12/workspace.csv", id="a date with folders"),
+        pytest.param(["in/*.csv"], "in/workspace.csv", id="glob"),
+        pytest.param(["in"], "in/workspace.csv", id="folder"),
     ],
 )
-def test_no_report_is_written_where_it_would_be_read_as_an_export(done: Night, inputs: list[str], output: str) -> None:
-    """A path that a job's inputs mean, or will mean on another day, is refused."""
+def test_no_report_is_written_where_a_job_reads_exports(done: Workspace, inputs: list[str], output: str) -> None:
+    """A path that matches a job's inputs, on any day, is refused."""
     done.configure({"jobs.orders": {"input": inputs}})
 
     ended = done.backfill("report", "last", "--output", output)
@@ -136,27 +134,27 @@ def test_no_report_is_written_where_it_would_be_read_as_an_export(done: Night, i
     assert "would be read as an export of job orders" in ended.stderr
 
 
-def test_a_free_place_is_taken(done: Night) -> None:
-    """A folder of one's own is written to, time and again, also beside exports."""
+def test_a_free_folder_is_used(done: Workspace) -> None:
+    """A separate folder can be written again and again, also beside exports."""
     ends = [done.backfill("run", "orders", "--report", "out").exit_code for _ in range(2)]
     ends += [done.backfill("report", "last", "--output", "out").exit_code]
-    ends += [done.backfill("report", "last", "--output", "night.csv").exit_code for _ in range(2)]
+    ends += [done.backfill("report", "last", "--output", "workspace.csv").exit_code for _ in range(2)]
 
     assert ends == [3, 3, 0, 0, 0]
 
 
-def test_the_simulators_journal_is_added_to_no_other_file(done: Night) -> None:
-    """`simulate --journal` goes on with a journal, and refuses any other file."""
+def test_the_simulators_journal_changes_no_other_file(done: Workspace) -> None:
+    """`simulate --journal` appends to a journal, and refuses any other file."""
     before = contents(done)
 
     ended = done.backfill("simulate", "--port", "0", "--journal", "backfill.toml")
 
     assert (ended.exit_code, contents(done)) == (2, before)
-    assert "is there and is no journal" in ended.stderr
+    assert "exists and is not a journal" in ended.stderr
 
 
-def test_the_simulators_keys_replace_no_key(done: Night, tmp_path: Path) -> None:
-    """A key of the same name that is another one's stays, and so does a config, whatever links lead to them."""
+def test_the_simulators_keys_replace_no_key(done: Workspace, tmp_path: Path) -> None:
+    """`simulate --keys` replaces neither an existing other key nor a config, also through links."""
     real = tmp_path / "real.pem"
     real.write_text("a real key")
     folder = tmp_path / "sim"
@@ -166,4 +164,4 @@ def test_the_simulators_keys_replace_no_key(done: Night, tmp_path: Path) -> None
     ended = done.backfill("simulate", "--port", "0", "--keys", str(folder))
 
     assert (ended.exit_code, real.read_text()) == (2, "a real key")
-    assert "is there and is no test key" in ended.stderr
+    assert "exists and is not a test key" in ended.stderr

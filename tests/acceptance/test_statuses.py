@@ -1,11 +1,11 @@
-"""Every status, with its codes, as the outcome file tells them."""
+"""Every status and its codes in the outcome file."""
 
 from collections.abc import Mapping
 
 import pytest
 
 from pipeline.simulator import Api, InjectedFault, Kind
-from tests.acceptance.night import ROWS, Night, balance, order, state
+from tests.acceptance.workspace import ROWS, Workspace, balance, order, state
 
 LOST = InjectedFault(Kind.LOSE_AFTER_APPLYING)
 LOST_ONCE = InjectedFault(Kind.LOSE_AFTER_APPLYING, times=1)
@@ -14,61 +14,61 @@ LOST_ONCE = InjectedFault(Kind.LOSE_AFTER_APPLYING, times=1)
 @pytest.mark.parametrize(
     ("job", "code"), [("orders", "SUCCESS"), ("tasks", "SUCCESS"), ("states", "10000"), ("points", "SUCCESS")]
 )
-def test_succeeded_bears_the_platforms_code(job: str, code: str, night: Night) -> None:
-    """A row that the platform confirms has succeeded, with the platform's own code."""
-    assert night.fate_of_one_row(job) == (0, [f"succeeded {code}"])
+def test_succeeded_has_the_platforms_code(job: str, code: str, workspace: Workspace) -> None:
+    """A row that the platform confirms is succeeded, with the platform's code."""
+    assert workspace.run_one_row(job) == (0, [f"succeeded {code}"])
 
 
 @pytest.mark.parametrize(
     ("job", "code"),
     [("orders", "already_succeeded"), ("states", "unchanged"), ("points", "unchanged")],
 )
-def test_the_same_file_again_sends_nothing(job: str, code: str, night: Night) -> None:
-    """What the ledger knows as delivered is skipped, and no request goes out."""
-    night.fate_of_one_row(job)
-    first = night.requests()
+def test_the_same_file_again_sends_nothing(job: str, code: str, workspace: Workspace) -> None:
+    """Delivered rows are skipped, and no request is sent."""
+    workspace.run_one_row(job)
+    first = workspace.requests()
 
-    assert night.fate_of_one_row(job) == (0, [f"skipped {code}"])
-    assert night.requests() == first
+    assert workspace.run_one_row(job) == (0, [f"skipped {code}"])
+    assert workspace.requests() == first
 
 
-def test_of_several_balances_of_a_card_the_newest_is_sent(night: Night) -> None:
-    """Within a run older balances are superseded, by updated_at where it is there, else by their place."""
+def test_of_several_balances_of_a_card_the_newest_is_sent(workspace: Workspace) -> None:
+    """Within a run, older balances are superseded, by updated_at if present, else by their order."""
     rows = [balance(1, 10), balance(1, 20), balance(2, 7, updated_at="2025-11-20 10:00:00")]
-    night.export("points.csv", [*rows, balance(2, 5, updated_at="2025-11-20 09:00:00")])
+    workspace.export("points.csv", [*rows, balance(2, 5, updated_at="2025-11-20 09:00:00")])
 
-    ended = night.backfill("run", "points")
+    ended = workspace.backfill("run", "points")
 
-    assert (ended.exit_code, night.fates()) == (
+    assert (ended.exit_code, workspace.results()) == (
         0,
         ["skipped superseded", "succeeded SUCCESS", "succeeded SUCCESS", "skipped superseded"],
     )
-    assert [entry.points for entry in night.simulator.journal.entries] == [20, 7]
+    assert [entry.points for entry in workspace.simulator.journal.entries] == [20, 7]
 
 
-def test_a_row_twice_in_a_run_is_sent_once(night: Night) -> None:
-    """The same key and content a second time is a duplicate row."""
-    night.export("orders.csv", [order(1), order(1)])
+def test_a_row_twice_in_a_run_is_sent_once(workspace: Workspace) -> None:
+    """The same key and content again is a duplicate row."""
+    workspace.export("orders.csv", [order(1), order(1)])
 
-    ended = night.backfill("run", "orders")
+    ended = workspace.backfill("run", "orders")
 
-    assert (ended.exit_code, night.fates(), night.requests()) == (
+    assert (ended.exit_code, workspace.results(), workspace.requests()) == (
         0,
         ["succeeded SUCCESS", "skipped duplicate_row"],
         ["A1"],
     )
 
 
-def test_a_key_with_other_content_is_a_conflict_in_a_run_and_across_runs(night: Night) -> None:
+def test_a_key_with_other_content_is_a_conflict_in_a_run_and_across_runs(workspace: Workspace) -> None:
     """The same key with other content is invalid, whether the first was in this run or an earlier one."""
-    night.export("orders.csv", [order(1), order(1, trade_amount="9.99")])
-    in_one_run = (night.backfill("run", "orders").exit_code, night.fates())
-    night.export("orders.csv", [order(1, trade_amount="8.88")])
+    workspace.export("orders.csv", [order(1), order(1, trade_amount="9.99")])
+    in_one_run = (workspace.backfill("run", "orders").exit_code, workspace.results())
+    workspace.export("orders.csv", [order(1, trade_amount="8.88")])
 
-    across_runs = (night.backfill("run", "orders").exit_code, night.fates())
+    across_runs = (workspace.backfill("run", "orders").exit_code, workspace.results())
 
     assert in_one_run == (3, ["succeeded SUCCESS", "invalid key_conflict"])
-    assert (across_runs, night.requests()) == ((3, ["invalid key_conflict"]), ["A1"])
+    assert (across_runs, workspace.requests()) == ((3, ["invalid key_conflict"]), ["A1"])
 
 
 @pytest.mark.parametrize(
@@ -83,24 +83,28 @@ def test_a_key_with_other_content_is_a_conflict_in_a_run_and_across_runs(night: 
         pytest.param("points", balance(1, 1, openid="oTEST😀"), "field_invalid", id="emoji"),
     ],
 )
-def test_invalid_rows_say_what_is_wrong(job: str, row: Mapping[str, str], code: str, night: Night) -> None:
-    """A row that can't be sent as it is stays here; the others go on."""
-    night.export(f"{job}.csv", [row, dict(ROWS[job]) | {"out_biz_no": "B9"} if job != "points" else balance(9, 9)])
+def test_invalid_rows_have_their_fault(job: str, row: Mapping[str, str], code: str, workspace: Workspace) -> None:
+    """An invalid row is not sent; the other rows are."""
+    workspace.export(f"{job}.csv", [row, dict(ROWS[job]) | {"out_biz_no": "B9"} if job != "points" else balance(9, 9)])
 
-    ended = night.backfill("run", job)
+    ended = workspace.backfill("run", job)
 
-    assert (ended.exit_code, night.fates()[0], night.fates()[1].split()[0]) == (3, f"invalid {code}", "succeeded")
-    assert len(night.requests()) == 1
+    assert (ended.exit_code, workspace.results()[0], workspace.results()[1].split()[0]) == (
+        3,
+        f"invalid {code}",
+        "succeeded",
+    )
+    assert len(workspace.requests()) == 1
 
 
-def test_what_the_gateways_charset_cannot_carry_is_not_decodable(night: Night) -> None:
-    """A character that GBK does not know makes the row invalid before anything is sent."""
-    night.configure({"accounts.zhima": {"charset": "gbk"}})
-    night.export("states.csv", [state(1, biz_data='{"cinema":"光明😀"}'), state(2)])
+def test_a_character_that_the_charset_lacks_is_not_decodable(workspace: Workspace) -> None:
+    """A character that GBK lacks makes the row invalid before anything is sent."""
+    workspace.configure({"accounts.zhima": {"charset": "gbk"}})
+    workspace.export("states.csv", [state(1, biz_data='{"cinema":"光明😀"}'), state(2)])
 
-    ended = night.backfill("run", "states")
+    ended = workspace.backfill("run", "states")
 
-    assert (ended.exit_code, night.fates()) == (3, ["invalid not_decodable", "succeeded 10000"])
+    assert (ended.exit_code, workspace.results()) == (3, ["invalid not_decodable", "succeeded 10000"])
 
 
 @pytest.mark.parametrize(
@@ -116,26 +120,26 @@ def test_what_the_gateways_charset_cannot_carry_is_not_decodable(night: Night) -
         pytest.param("points", "RESOURCE_NOT_EXISTS", 404, id="wechat, not found"),
     ],
 )
-def test_rejected_bears_the_platforms_code(job: str, code: str, status: int, night: Night) -> None:
-    """A row that the platform refuses for good is rejected under the platform's code, with its HTTP status."""
-    night.simulator.set_faults([InjectedFault(Kind.REFUSE, code=code, status=status)])
+def test_rejected_has_the_platforms_code(job: str, code: str, status: int, workspace: Workspace) -> None:
+    """A row that the platform refuses for good is rejected, with the platform's code and HTTP status."""
+    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code=code, status=status)])
 
-    assert night.fate_of_one_row(job) == (3, [f"rejected {code}"])
-    assert night.outcomes()[0]["http_status"] == str(status)
+    assert workspace.run_one_row(job) == (3, [f"rejected {code}"])
+    assert workspace.outcomes()[0]["http_status"] == str(status)
 
 
-def test_rejected_by_its_status_alone(night: Night) -> None:
-    """A refusal without a code is told by its status."""
-    night.simulator.set_faults([InjectedFault(Kind.STATUS, status=422)])
+def test_rejected_by_its_status_alone(workspace: Workspace) -> None:
+    """A refusal without a code gets a code from its HTTP status."""
+    workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=422)])
 
-    assert night.fate_of_one_row("orders") == (3, ["rejected http_422"])
+    assert workspace.run_one_row("orders") == (3, ["rejected http_422"])
 
 
 @pytest.mark.parametrize(
     ("job", "api", "code"), [("orders", Api.CUMULATION, "FAIL_REASON"), ("states", Api.STATE, "BIZ_RESULT_FAILED")]
 )
-def test_a_success_that_says_it_was_not_taken_is_rejected(job: str, api: Api, code: str, night: Night) -> None:
-    """Status 200 with a failure text is no success."""
-    night.simulator.set_faults([InjectedFault(Kind.REFUSE, api=api, fail_reason="芝麻go协议已结束")])
+def test_a_success_that_reports_a_failure_is_rejected(job: str, api: Api, code: str, workspace: Workspace) -> None:
+    """Status 200 with a failure text is rejected."""
+    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, api=api, fail_reason="芝麻go协议已结束")])
 
-    assert night.fate_of_one_row(job) == (3, [f"rejected {code}"])
+    assert workspace.run_one_row(job) == (3, [f"rejected {code}"])

@@ -1,11 +1,11 @@
-"""Rows that are left open: unknown, blocked and unsent, with their codes."""
+"""Open rows: unknown, blocked and unsent, with their codes."""
 
 from collections.abc import Mapping, Sequence
 
 import pytest
 
 from pipeline.simulator import InjectedFault, Kind, Simulator
-from tests.acceptance.night import Night, order, refund, state
+from tests.acceptance.workspace import Workspace, order, refund, state
 
 LOST = InjectedFault(Kind.LOSE_AFTER_APPLYING)
 LOST_ONCE = InjectedFault(Kind.LOSE_AFTER_APPLYING, times=1)
@@ -46,27 +46,27 @@ SYSTEM_ERROR = InjectedFault(Kind.STATUS, status=500, code="SYSTEM_ERROR")
         ),
     ],
 )
-def test_unknown_keeps_the_doubt(job: str, faults: Sequence[InjectedFault], code: str, night: Night) -> None:
+def test_unknown_keeps_the_doubt(job: str, faults: Sequence[InjectedFault], code: str, workspace: Workspace) -> None:
     """A row that may have been applied is unknown, never rejected and never succeeded."""
-    night.configure({f"jobs.{job}": {"timeout_s": 0.3}} if code == "timeout" else None)
-    night.simulator.set_faults(faults)
+    workspace.configure({f"jobs.{job}": {"timeout_s": 0.3}} if code == "timeout" else None)
+    workspace.simulator.set_faults(faults)
 
-    assert night.fate_of_one_row(job) == (3, [f"unknown {code}"])
+    assert workspace.run_one_row(job) == (3, [f"unknown {code}"])
 
 
-def test_doubt_of_an_earlier_run_stays_until_an_answer_settles_it(night: Night) -> None:
-    """A row left unknown stays so through throttled reruns, and is settled by the first answer that counts."""
-    night.simulator.set_faults([LOST])
-    first = night.fate_of_one_row("orders")
-    night.simulator.set_faults([InjectedFault(Kind.THROTTLE)])
-    throttled = (night.backfill("rerun", "last").exit_code, night.fates())
-    night.simulator.set_faults([])
+def test_doubt_of_an_earlier_run_stays_until_an_answer_settles_it(workspace: Workspace) -> None:
+    """An unknown row stays unknown through throttled reruns; the first trusted answer settles it."""
+    workspace.simulator.set_faults([LOST])
+    first = workspace.run_one_row("orders")
+    workspace.simulator.set_faults([InjectedFault(Kind.THROTTLE)])
+    throttled = (workspace.backfill("rerun", "last").exit_code, workspace.results())
+    workspace.simulator.set_faults([])
 
-    settled = (night.backfill("rerun", "last").exit_code, night.fates())
+    settled = (workspace.backfill("rerun", "last").exit_code, workspace.results())
 
     assert (first[0], throttled[0], settled) == (3, 3, (0, ["succeeded SUCCESS"]))
     assert (first[1], throttled[1][0].split()[0]) == (["unknown connection_lost"], "unknown")
-    assert night.simulator.journal.applied_keys() == ["A1"]
+    assert workspace.simulator.journal.applied_keys() == ["A1"]
 
 
 @pytest.mark.parametrize(
@@ -77,47 +77,47 @@ def test_doubt_of_an_earlier_run_stays_until_an_answer_settles_it(night: Night) 
         pytest.param(order(1, trade_amount="-1"), None, id="invalid"),
     ],
 )
-def test_a_refund_is_blocked_where_its_payment_did_not_succeed(
-    payment: Mapping[str, str], fault: InjectedFault | None, night: Night
+def test_a_refund_is_blocked_if_its_payment_did_not_succeed(
+    payment: Mapping[str, str], fault: InjectedFault | None, workspace: Workspace
 ) -> None:
-    """The refund is not sent, whatever its payment failed of."""
-    night.simulator.set_faults([fault] if fault else [])
-    night.export("orders.csv", [payment, refund(1, of=1)])
+    """The refund is not sent, for any failure of its payment."""
+    workspace.simulator.set_faults([fault] if fault else [])
+    workspace.export("orders.csv", [payment, refund(1, of=1)])
 
-    ended = night.backfill("run", "orders")
+    ended = workspace.backfill("run", "orders")
 
-    assert (ended.exit_code, night.fates()[1]) == (3, "blocked payment_not_succeeded")
-    assert "R1" not in night.requests()
-
-
-@pytest.mark.parametrize("job", ["orders", "states", "points"])
-def test_throttled_to_the_last_attempt_is_unsent(job: str, night: Night) -> None:
-    """A row whose every attempt was throttled was surely not applied."""
-    night.simulator.set_faults([InjectedFault(Kind.THROTTLE)])
-
-    assert night.fate_of_one_row(job) == (3, ["unsent throttled"])
-    assert night.summary()["quota"]["throttled"] == 2
+    assert (ended.exit_code, workspace.results()[1]) == (3, "blocked payment_not_succeeded")
+    assert "R1" not in workspace.requests()
 
 
 @pytest.mark.parametrize("job", ["orders", "states", "points"])
-def test_never_connected_is_unsent(job: str, night: Night) -> None:
-    """A row for which no connection came about was surely not applied."""
+def test_throttled_to_the_last_attempt_is_unsent(job: str, workspace: Workspace) -> None:
+    """A row with throttled attempts only was certainly not applied."""
+    workspace.simulator.set_faults([InjectedFault(Kind.THROTTLE)])
+
+    assert workspace.run_one_row(job) == (3, ["unsent throttled"])
+    assert workspace.summary()["quota"]["throttled"] == 2
+
+
+@pytest.mark.parametrize("job", ["orders", "states", "points"])
+def test_never_connected_is_unsent(job: str, workspace: Workspace) -> None:
+    """A row without any connection was certainly not applied."""
     with Simulator() as gone:
         url = gone.url
-    night.configure({"accounts.zhima": {"base_url": url}, "accounts.card": {"base_url": url}})
+    workspace.configure({"accounts.zhima": {"base_url": url}, "accounts.card": {"base_url": url}})
 
-    assert night.fate_of_one_row(job) == (3, ["unsent not_connected"])
+    assert workspace.run_one_row(job) == (3, ["unsent not_connected"])
 
 
-def test_the_deadline_leaves_rows_unsent(night: Night) -> None:
-    """Rows whose turn did not come before --until are unsent for the deadline, and resume sends them."""
-    night.export("orders.csv", [order(1), order(2)])
+def test_the_deadline_leaves_rows_unsent(workspace: Workspace) -> None:
+    """Rows not sent before --until are unsent with code deadline, and resume sends them."""
+    workspace.export("orders.csv", [order(1), order(2)])
 
-    ended = night.backfill("run", "orders", "--until", night.now())
-    fates = night.fates()
-    resumed = night.backfill("resume", "last")
+    ended = workspace.backfill("run", "orders", "--until", workspace.now())
+    results = workspace.results()
+    resumed = workspace.backfill("resume", "last")
 
-    assert (ended.exit_code, fates, resumed.exit_code, night.fates()) == (
+    assert (ended.exit_code, results, resumed.exit_code, workspace.results()) == (
         5,
         ["unsent deadline"] * 2,
         0,
@@ -125,33 +125,33 @@ def test_the_deadline_leaves_rows_unsent(night: Night) -> None:
     )
 
 
-def test_a_deadline_takes_nothing_away_where_nothing_is_left(night: Night) -> None:
-    """A run that read everything, and has nothing to send, ends as it would have before its deadline."""
-    night.export("orders.csv", [order(1)])
-    night.backfill("run", "orders")
+def test_a_deadline_does_not_matter_if_nothing_is_left(workspace: Workspace) -> None:
+    """A run that read everything and has nothing to send ends normally after its deadline."""
+    workspace.export("orders.csv", [order(1)])
+    workspace.backfill("run", "orders")
 
-    delivered = (night.backfill("run", "orders", "--until", night.now()).exit_code, night.fates())
-    night.export("orders.csv", [{**order(1), "trade_amount": "wrong"}])
-    invalid = (night.backfill("run", "orders", "--until", night.now()).exit_code, night.fates())
+    delivered = (workspace.backfill("run", "orders", "--until", workspace.now()).exit_code, workspace.results())
+    workspace.export("orders.csv", [{**order(1), "trade_amount": "wrong"}])
+    invalid = (workspace.backfill("run", "orders", "--until", workspace.now()).exit_code, workspace.results())
 
     assert (delivered, invalid) == ((0, ["skipped already_succeeded"]), (3, ["invalid field_invalid"]))
 
 
-def test_rows_behind_a_halt_are_unsent_as_stopped(night: Night) -> None:
-    """Where the platform refuses the caller, the row in hand and all others are unsent."""
-    night.simulator.set_faults([InjectedFault(Kind.REFUSE, code="invalid-signature", status=401)])
-    night.export("orders.csv", [order(1), order(2), order(3)])
+def test_rows_behind_a_halt_are_unsent_as_stopped(workspace: Workspace) -> None:
+    """If the platform refuses the caller, the row in flight and all others are unsent."""
+    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code="invalid-signature", status=401)])
+    workspace.export("orders.csv", [order(1), order(2), order(3)])
 
-    ended = night.backfill("run", "orders")
+    ended = workspace.backfill("run", "orders")
 
-    assert (ended.exit_code, night.fates(), len(night.requests())) == (4, ["unsent stopped"] * 3, 1)
+    assert (ended.exit_code, workspace.results(), len(workspace.requests())) == (4, ["unsent stopped"] * 3, 1)
 
 
-def test_an_earlier_state_in_doubt_blocks_the_later_one(night: Night) -> None:
+def test_an_earlier_state_in_doubt_blocks_the_later_one(workspace: Workspace) -> None:
     """A later state of an object waits while an earlier one is unknown."""
-    night.simulator.set_faults([InjectedFault(Kind.LOSE_AFTER_APPLYING, key="S1|BUY")])
-    night.export("states.csv", [state(1), state(1, "DONE")])
+    workspace.simulator.set_faults([InjectedFault(Kind.LOSE_AFTER_APPLYING, key="S1|BUY")])
+    workspace.export("states.csv", [state(1), state(1, "DONE")])
 
-    ended = night.backfill("run", "states")
+    ended = workspace.backfill("run", "states")
 
-    assert (ended.exit_code, night.fates()) == (3, ["unknown connection_lost", "blocked earlier_state_open"])
+    assert (ended.exit_code, workspace.results()) == (3, ["unknown connection_lost", "blocked earlier_state_open"])

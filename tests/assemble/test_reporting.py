@@ -1,4 +1,4 @@
-"""A report is written while the run still holds its job."""
+"""Reports: written while the run still has its job's lease."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -21,25 +21,25 @@ NO_PROGRESS = {"throttled": 0.0, "elapsed_s": 0.0, "sending_s": 0.0}
 
 
 def test_a_run_keeps_its_job_while_its_report_is_written(tmp_path: Path) -> None:
-    """However long a report takes to write, no other run of the job begins meanwhile, and the run can be finished."""
+    """During a long report, no other run of the job begins, and the run can be finished."""
     clock = MovedClock()
     ledger = Ledger(tmp_path / "backfill.db", clock, FAR)
-    orders = JobRuns(lambda holder=FAR: ledger, clock=clock)
-    held = orders.begin()
-    orders.stage(held, [invalid("A")] * 2001)
-    held.conclude(state=RunState.COMPLETED, reason=None, finished_at="", open_as=("", ""), progress=NO_PROGRESS)
+    orders = JobRuns(lambda owner=FAR: ledger, clock=clock)
+    run_ledger = orders.begin()
+    orders.stage(run_ledger, [invalid("A")] * 2001)
+    run_ledger.conclude(state=RunState.COMPLETED, reason=None, finished_at="", open_as=("", ""), progress=NO_PROGRESS)
 
     def take_long() -> None:
         clock.move(LEASE_SECONDS - 1)
-        held.keep_up()
+        run_ledger.heartbeat()
 
-    report_on(ledger, held.run, tmp_path / "report", None, tick=take_long)
+    report_on(ledger, run_ledger.run, tmp_path / "report", None, tick=take_long)
 
     assert clock.now() - NOON > timedelta(seconds=2 * LEASE_SECONDS)
     other = Ledger(tmp_path / "backfill.db", clock, this_process())
     with pytest.raises(RunHeld):
         orders.begin(other)
-    held.finish(3)
+    run_ledger.finish(3)
     assert other.find("last").exit_code == 3
     ledger.close()
     other.close()
@@ -57,12 +57,12 @@ def test_a_run_keeps_its_job_while_its_report_is_written(tmp_path: Path) -> None
         pytest.param(0.5, 3, 4.0, 0.5, id="one in two seconds"),
     ],
 )
-def test_a_run_that_keeps_the_limit_is_told_to_have_kept_it(
+def test_a_run_within_the_limit_reports_no_more(
     tmp_path: Path, limit: float, requests: int, seconds: float, per_second: float
 ) -> None:
-    """However short a run, it never sent more a second than the quota, and used the share of it that this makes."""
+    """Even a short run reports no more requests per second than the quota, and the matching fraction."""
     ledger = Ledger(tmp_path / "backfill.db", MovedClock(), FAR)
-    run = replace(JobRuns(lambda holder=FAR: ledger).begin().run, limit_per_s=limit, sending_s=seconds)
+    run = replace(JobRuns(lambda owner=FAR: ledger).begin().run, limit_per_s=limit, sending_s=seconds)
     tally = Tally()
     tally.attempts = requests
 

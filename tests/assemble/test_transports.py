@@ -1,4 +1,4 @@
-"""Which library carries a job's requests."""
+"""The transport of a job."""
 
 import sys
 from dataclasses import replace
@@ -15,7 +15,7 @@ from pipeline.settings import TransportName
 from pipeline.simulator import client_config, write_client_keys
 from pipeline.write.transport.curl_transport import CurlTransport
 from pipeline.write.transport.requests_transport import RequestsTransport
-from tests.assemble.test_platform_of_account import ALIPAY, job
+from tests.assemble.test_platform import ALIPAY, job
 
 JOB = """
 [jobs.orders]
@@ -23,12 +23,12 @@ export = "orders"
 api = "alipay.cumulation"
 account = "zhima"
 """
-ADVICE = '"curl" needs pycurl 7.45.7 or newer; run `pip install loyalty-backfill[curl]`, or leave the key out'
+ADVICE = '"curl" needs pycurl 7.45.7 or newer; install it with `pip install loyalty-backfill[curl]`, or remove this key'
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """A config whose only job asks for libcurl."""
+    """Return a config whose only job uses libcurl."""
     write_client_keys(tmp_path / "keys")
     path = tmp_path / "backfill.toml"
     path.write_text(client_config("http://127.0.0.1:8") + JOB + 'transport = "curl"\n', encoding="utf-8")
@@ -39,18 +39,18 @@ def config(tmp_path: Path) -> Path:
     ("name", "kind"), [(TransportName.REQUESTS, RequestsTransport), (TransportName.CURL, CurlTransport)]
 )
 def test_the_transport_is_the_one_that_the_job_names(name: TransportName, kind: type) -> None:
-    """Each name of the config has its transport, and `requests` is the one of a job that names none."""
+    """Each name of the config has its transport; the default is `requests`."""
     assert type(transport_of(ALIPAY, replace(job(Api.CUMULATION), transport=name))) is kind
     assert job(Api.CUMULATION).transport is TransportName.REQUESTS
 
 
-def test_a_config_may_ask_for_libcurl(config: Path) -> None:
-    """`transport = "curl"` is taken where pycurl is installed."""
+def test_a_config_may_choose_libcurl(config: Path) -> None:
+    """`transport = "curl"` is accepted if pycurl is installed."""
     assert open_config(config, {}, SystemClock()).jobs["orders"].transport is TransportName.CURL
 
 
 def test_a_missing_library_is_a_fault_of_the_config(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where libcurl can't be used the fault names file, table and key, and says what to install."""
+    """Without pycurl, the fault names file, table and key, and the command that installs it."""
     monkeypatch.setitem(sys.modules, "pipeline.write.transport.curl_transport", None)
 
     with pytest.raises(SettingsError) as raised:

@@ -1,4 +1,4 @@
-"""The exports that benchmarks measure with are what they say they are."""
+"""The exports of the benchmarks."""
 
 import random
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ ROWS = 300
 
 
 def planned(folder: Path, job: str, name: str, columns: Cells, rows: Iterator[Cells]) -> Plan:
-    """Return what the program makes of an export."""
+    """Return the plan of an export."""
     write_client_keys(folder / "keys")
     config = client_config("http://127.0.0.1:9") + JOBS.format(settings="")
     (folder / "backfill.toml").write_text(config, encoding="utf-8")
@@ -38,14 +38,14 @@ def planned(folder: Path, job: str, name: str, columns: Cells, rows: Iterator[Ce
     ],
 )
 def test_every_order_can_be_sent(name: str, rows: Iterator[Cells], tmp_path: Path) -> None:
-    """An export without errors has none, whatever its form."""
+    """An export without errors has no invalid rows, in any format."""
     made = planned(tmp_path, "orders", name, ORDER_COLUMNS, rows)
 
     assert made.counts == {"to_send": ROWS, "skipped": 0, "invalid": 0}
 
 
 def test_a_share_of_errors_makes_as_many_rows_invalid(tmp_path: Path) -> None:
-    """Rows that were spoilt are invalid, and no others."""
+    """Only spoilt rows are invalid."""
     spoilt = sum(sound != given for sound, given in zip(orders(ROWS), orders(ROWS, errors=0.1), strict=True))
     made = planned(tmp_path, "orders", "orders.csv", ORDER_COLUMNS, orders(ROWS, errors=0.1))
 
@@ -54,19 +54,19 @@ def test_a_share_of_errors_makes_as_many_rows_invalid(tmp_path: Path) -> None:
 
 
 def test_every_balance_can_be_sent(tmp_path: Path) -> None:
-    """Each card has one balance, and each can be sent."""
+    """Each card has one balance, which can be sent."""
     made = planned(tmp_path, "points", "points.csv", POINT_COLUMNS, points(ROWS))
 
     assert made.counts == {"to_send": ROWS, "skipped": 0, "invalid": 0}
 
 
 def test_a_longer_export_begins_with_the_shorter_one() -> None:
-    """So what was delivered of the shorter one is delivered of the longer one too."""
+    """A longer export begins with the rows of a shorter one."""
     assert list(orders(2 * ROWS))[:ROWS] == list(orders(ROWS))
 
 
-def test_so_many_balances_change_and_the_others_stay() -> None:
-    """The share that changed differs in balance and time, and in nothing else."""
+def test_a_share_of_balances_changes() -> None:
+    """Changed rows differ in balance and time only."""
     changed = [(old, new) for old, new in zip(points(ROWS), points(ROWS, changed=0.1), strict=True) if old != new]
 
     assert 0.05 * ROWS < len(changed) < 0.15 * ROWS

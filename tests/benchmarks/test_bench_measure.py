@@ -1,10 +1,10 @@
-"""Figures: what is measured, how it is put together, and what a table says of it."""
+"""Figures: measuring, combining and formatting."""
 
 from pathlib import Path
 
 import pytest
 
-from benchmarks.contest import Contestant, contest
+from benchmarks.comparison import Candidate, compare
 from benchmarks.measure import Cost, Pace, Unavailable, cost_of, number, pace_of, python, ratios, spread
 from benchmarks.peers.installed import PEERS, python_of
 from benchmarks.quota import shares
@@ -19,18 +19,18 @@ from benchmarks.quota import shares
         pytest.param(0.004, "0.00", id="hardly any"),
     ],
 )
-def test_a_figure_has_as_many_digits_as_it_deserves(value: float, shown: str) -> None:
-    """Large figures are shown whole, small ones with two places."""
+def test_a_figure_has_about_three_digits(value: float, shown: str) -> None:
+    """Large figures are whole numbers, small ones have 2 places."""
     assert number(value) == shown
 
 
-def test_a_spread_tells_the_middle_the_least_and_the_greatest() -> None:
-    """The order of measuring does not matter, and a figure that never changed stands alone."""
+def test_a_spread_has_median_least_and_greatest() -> None:
+    """The order of measurements does not matter; equal measurements give one figure."""
     assert (spread([3.0, 1.0, 2.0]), spread([2.0])) == ("2.00 (1.00 to 3.00)", "2.00")
 
 
-def test_a_pace_leaves_out_what_is_done_once() -> None:
-    """Of a start of two seconds and so much a row, what a row takes is told, and the memory of both sizes."""
+def test_a_pace_excludes_the_start() -> None:
+    """A pace has the cost of a row without the start, and the memory of both sizes."""
 
     def act(rows: int) -> Cost:
         return Cost(2.0 + rows / 1024, 1.0 + rows / 2048, 100.0 + rows / 100)
@@ -38,14 +38,14 @@ def test_a_pace_leaves_out_what_is_done_once() -> None:
     assert pace_of(act, 1000) == Pace(1 / 1024, 1 / 2048, 110.0, 101.0)
 
 
-def test_what_costs_no_more_for_more_rows_is_not_measured() -> None:
-    """Where the start drowns the rows there is no figure, rather than a wrong one."""
+def test_too_few_rows_are_not_measured() -> None:
+    """If more rows cost no more, Unavailable is raised instead of a wrong figure."""
     with pytest.raises(Unavailable, match="too few rows"):
         pace_of(lambda _rows: Cost(1.0, 1.0, 1.0), 1000)
 
 
 def test_a_pace_is_shared_evenly() -> None:
-    """What was measured for several at once is told for one."""
+    """The cost of several items is divided evenly."""
     assert Pace(4.0, 2.0, 10.0, 5.0).shared_by(4) == Pace(1.0, 0.5, 10.0, 5.0)
 
 
@@ -58,8 +58,8 @@ def test_the_cost_of_a_command_is_that_of_its_process(tmp_path: Path) -> None:
     assert cost.peak_mib > 100
 
 
-def test_what_a_failed_command_said_is_in_no_message(tmp_path: Path) -> None:
-    """Its words may name folders, and the message ends in a table: only the exit code is in it."""
+def test_the_output_of_a_failed_command_is_in_no_message(tmp_path: Path) -> None:
+    """The message has the exit code only, because the output may name folders."""
     with pytest.raises(Unavailable) as failure:
         cost_of(python("-c", "import sys; sys.exit('/some/folder is missing')"), folder=tmp_path)
 
@@ -67,7 +67,7 @@ def test_what_a_failed_command_said_is_in_no_message(tmp_path: Path) -> None:
 
 
 def test_contestants_take_turns() -> None:
-    """Each is measured once before any is measured again, and one that can't be is excused from then on."""
+    """Each candidate is measured once before any is measured again; a failed one is skipped from then on."""
     turns: list[str] = []
 
     def measured(name: str, value: float) -> float:
@@ -76,11 +76,11 @@ def test_contestants_take_turns() -> None:
             raise Unavailable("not here")
         return value * len(turns)
 
-    able, unable, other = contest(
+    able, unable, other = compare(
         [
-            Contestant("able", lambda: measured("able", 1.0)),
-            Contestant("unable", lambda: measured("unable", -1.0)),
-            Contestant("other", lambda: measured("other", 2.0)),
+            Candidate("able", lambda: measured("able", 1.0)),
+            Candidate("unable", lambda: measured("unable", -1.0)),
+            Candidate("other", lambda: measured("other", 2.0)),
         ],
         2,
     )
@@ -94,18 +94,18 @@ def test_contestants_take_turns() -> None:
 
 
 def test_ratios_are_made_pair_by_pair() -> None:
-    """What was measured side by side is compared, so that a busy moment counts for both."""
+    """Measurements of one turn are compared, so that a busy moment counts for both."""
     assert ratios([2.0, 30.0], [1.0, 10.0]) == [2.0, 3.0]
 
 
-def test_a_peer_that_nobody_asked_for_is_told_so() -> None:
-    """Without a folder for environments nothing is installed, and the table says how it would be."""
+def test_an_unwanted_peer_is_not_installed() -> None:
+    """Without a folder for environments nothing is installed, and the reason names the command."""
     with pytest.raises(Unavailable, match="PEERS=1"):
         python_of(PEERS[0], None)
 
 
-def test_the_quota_is_told_as_it_was_printed() -> None:
-    """Every line of a sender becomes a line of the table; any other line is left out."""
-    told = "warming up\nours, 3 processes: 97.5% of the permits (97.1% to 98.0%), 0 refused in 3 times 60 s\n"
+def test_the_output_of_points_becomes_cells() -> None:
+    """Each line of a sender becomes a row of the table; other lines are ignored."""
+    output = "warming up\nours, 3 processes: 97.5% of the permits (97.1% to 98.0%), 0 refused in 3 times 60 s\n"
 
-    assert shares(told) == (("ours, 3 processes", "97.5% (97.1% to 98.0%)", "0"),)
+    assert shares(output) == (("ours, 3 processes", "97.5% (97.1% to 98.0%)", "0"),)

@@ -1,4 +1,4 @@
-"""The server that says yes says it as the platforms do: signed, whole, and in order."""
+"""The benchmark server: answers are signed, complete and in order."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from benchmarks.server import Conversation, Platform
+from benchmarks.server import ConnectionHandler, Platform
 from pipeline.model import Opened, Reply, Trust
 from pipeline.signing.alipay.gateway import AlipayGateway
 from pipeline.signing.alipay.v3 import AlipayV3
@@ -21,7 +21,7 @@ ORDER = orjson.dumps({"out_biz_no": "A-1"})
 
 
 class Wire(asyncio.Transport):
-    """Keeps what was written."""
+    """Keeps the bytes written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,18 +32,18 @@ class Wire(asyncio.Transport):
 
 
 @pytest.fixture
-def conversation() -> Conversation:
-    conversation = Conversation(Platform(default_identities(), NOW.timestamp))
-    conversation.connection_made(Wire())
-    return conversation
+def handler() -> ConnectionHandler:
+    handler = ConnectionHandler(Platform(default_identities(), NOW.timestamp))
+    handler.connection_made(Wire())
+    return handler
 
 
-def exchanged(conversation: Conversation, *pieces: bytes) -> list[Reply]:
-    """Return the answers to what comes in piece by piece."""
+def exchanged(handler: ConnectionHandler, *pieces: bytes) -> list[Reply]:
+    """Return the answers to bytes received in pieces."""
     wire = Wire()
-    conversation.connection_made(wire)
+    handler.connection_made(wire)
     for piece in pieces:
-        conversation.data_received(piece)
+        handler.data_received(piece)
     return list(map(parsed, wire.written))
 
 
@@ -77,39 +77,39 @@ def signers(folder: Path) -> dict[str, Signer]:
     }
 
 
-def test_answers_of_all_three_apis_verify(conversation: Conversation, tmp_path: Path) -> None:
-    """The program's own signers believe every answer."""
+def test_answers_of_all_three_apis_verify(handler: ConnectionHandler, tmp_path: Path) -> None:
+    """The program's own signers verify every answer."""
     trusted = {}
     for target, signer in signers(tmp_path).items():
-        (reply,) = exchanged(conversation, request(target, ORDER))
+        (reply,) = exchanged(handler, request(target, ORDER))
         trusted[target] = signer.open(reply, at=NOW).trust
 
     assert set(trusted.values()) == {Trust.VERIFIED}
     assert len(trusted) == 3
 
 
-def test_the_answer_to_an_order_repeats_its_key(conversation: Conversation, tmp_path: Path) -> None:
-    """What was asked is confirmed, and not something else."""
+def test_the_answer_to_an_order_has_its_key(handler: ConnectionHandler, tmp_path: Path) -> None:
+    """The answer confirms the request's key."""
     target, signer = next(iter(signers(tmp_path).items()))
-    (reply,) = exchanged(conversation, request(target, ORDER))
+    (reply,) = exchanged(handler, request(target, ORDER))
 
     assert signer.open(reply, at=NOW) == Opened(Trust.VERIFIED, ORDER)
 
 
-def test_requests_are_answered_however_their_bytes_come(conversation: Conversation) -> None:
-    """Two requests in one piece are two answers; one cut anywhere is answered once it is whole."""
+def test_requests_may_arrive_in_any_pieces(handler: ConnectionHandler) -> None:
+    """2 requests in one piece get 2 answers; a request in several pieces gets one."""
     whole = request("/v3/zhima/", ORDER)
     cut = [whole[place : place + 7] for place in range(0, len(whole), 7)]
 
-    assert len(exchanged(conversation, whole + whole)) == 2
-    assert len(exchanged(conversation, *cut)) == 1
+    assert len(exchanged(handler, whole + whole)) == 2
+    assert len(exchanged(handler, *cut)) == 1
 
 
-def test_the_account_counts_requests_since_it_was_asked(conversation: Conversation) -> None:
-    """Each request counts once, and asking begins anew."""
+def test_the_account_counts_requests_since_the_last_call(handler: ConnectionHandler) -> None:
+    """Each request counts once, and each call resets the count."""
     ask = b"GET /account HTTP/1.1\r\nHost: a\r\n\r\n"
-    exchanged(conversation, request("/v3/zhima/", ORDER), request("/v3/zhima/", ORDER))
+    exchanged(handler, request("/v3/zhima/", ORDER), request("/v3/zhima/", ORDER))
 
-    accounts = [orjson.loads(reply.body)["requests"] for reply in exchanged(conversation, ask, ask)]
+    accounts = [orjson.loads(reply.body)["requests"] for reply in exchanged(handler, ask, ask)]
 
     assert accounts == [2, 0]

@@ -11,7 +11,7 @@ from tests.cases.player import Player, RecordingSimulator
 
 @pytest.fixture
 def player(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Player]:
-    """Work in a folder of its own, whose config sends to a simulator that keeps what it was sent."""
+    """A player with its own folder, whose config sends to a recording simulator."""
     monkeypatch.delenv("BACKFILL_CONFIG", raising=False)
     handlers = logging.getLogger().handlers[:]
     with RecordingSimulator() as simulator:

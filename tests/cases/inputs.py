@@ -1,4 +1,4 @@
-"""What the members of a kind are made of: jobs, rows, input files, and the steps that are to be played."""
+"""Parts of a case: jobs, rows, input files and steps."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ _CONSTANTS = {
 
 
 def job(export: str, source: Sequence[str], *, name: str | None = None, more: str = "") -> str:
-    """Return a job as TOML; `more` stands between its own keys and its constants."""
+    """Return a job as TOML; `more` is inserted between its own keys and its constants."""
     api = _APIS[export]
     constants = "".join(f"{key} = {_text(value)}\n" for key, value in _CONSTANTS.get(export, {}).items())
     return (
@@ -35,7 +35,7 @@ def job(export: str, source: Sequence[str], *, name: str | None = None, more: st
 
 
 def _text(value: object) -> str:
-    # JSON and TOML write texts and lists of texts alike.
+    # JSON and TOML have the same form for texts and lists of texts.
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -45,7 +45,7 @@ def agreement(number: int) -> str:
 
 
 def order(number: int, **changes: Any) -> dict[str, Any]:
-    """Return a payment that is right."""
+    """Return a valid payment."""
     return {
         "out_biz_no": f"D{number}",
         "agreement_no": agreement(number),
@@ -57,7 +57,7 @@ def order(number: int, **changes: Any) -> dict[str, Any]:
 
 
 def task(number: int, **changes: Any) -> dict[str, Any]:
-    """Return a task that is right."""
+    """Return a valid task."""
     return {
         "out_biz_no": f"K{number}",
         "agreement_no": agreement(number),
@@ -92,7 +92,7 @@ def state(number: int, code: str, **changes: Any) -> dict[str, Any]:
 
 
 def csv_of(rows: Sequence[Mapping[str, Any]], *, delimiter: str = ",") -> str:
-    """Return rows as CSV; the columns are those of all rows."""
+    """Return rows as CSV, with the columns of all rows."""
     out = io.StringIO()
     columns = list(dict.fromkeys(column for row in rows for column in row))
     writer = csv.DictWriter(out, columns, restval="", delimiter=delimiter, lineterminator="\n")
@@ -123,7 +123,7 @@ def written_by(path: Path, created_by: str) -> None:
 
 
 def row(file: str, number: int, status: str, code: str | None = None, *message: str) -> dict[str, Any]:
-    """Return the wanted outcome of a row; `message` are regular expressions."""
+    """Return the expected outcome of a row; `message` are regular expressions."""
     wanted: dict[str, Any] = {"file": file, "row": number, "status": status}
     return wanted | ({"code": code} if code else {}) | ({"message": list(message)} if message else {})
 
@@ -135,6 +135,6 @@ def run(
     sent: Iterable[Mapping[str, Any]] | None = None,
     **more: Any,
 ) -> dict[str, Any]:
-    """Return a step: the words after `backfill`, and what is to come of them."""
+    """Return a step: the words after `backfill`, and the expected result."""
     step: dict[str, Any] = {"run": words, "exit": exit_code, **more}
     return step | ({} if rows is None else {"rows": rows}) | ({} if sent is None else {"sent": list(sent)})

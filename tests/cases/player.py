@@ -1,4 +1,4 @@
-"""Plays a case: jobs and inputs in a folder of its own, and steps as right.json writes them, against the simulator."""
+"""The player of a case: it runs the steps of right.json in a new folder, against the simulator."""
 
 import csv
 import json
@@ -15,12 +15,12 @@ from pipeline.cli.main import main
 from pipeline.simulator import Simulator, client_config, write_client_keys
 from pipeline.simulator.apis.gateway_form import charset_of, parameters
 from pipeline.simulator.http.messages import Answer, Call
-from tests.acceptance.night import Ended, read_csv
+from tests.acceptance.workspace import CommandResult, read_csv
 
 Payload = dict[str, Any]
 Step = Mapping[str, Any]
 Content = bytes | str | Callable[[Path], None]
-"""What an input file holds, or the function that writes it to a path."""
+"""The content of an input file, or a function that writes it to a path."""
 
 _LEDGER = '[ledger]\nurl = "sqlite:///state/backfill.db"\n'
 _NOT_INPUTS = frozenset({"job.toml", "right.json"})
@@ -47,9 +47,9 @@ def _payload_of(call: Call) -> Payload:
 
 class Player:
     """
-    A folder with a config, keys and a new ledger, and the platforms that its jobs send to.
+    A folder with a config, keys and a new ledger, and the simulator that its jobs send to.
 
-    `prepare` or `prepare_folder` once, then `play` the steps in order.
+    Call `prepare` or `prepare_folder` once, then `play`.
     """
 
     def __init__(self, folder: Path, simulator: RecordingSimulator, capsys: "pytest.CaptureFixture[str]") -> None:
@@ -73,7 +73,7 @@ class Player:
                 path.write_bytes(content.encode() if isinstance(content, str) else content)
 
     def prepare_folder(self, case: Path, *, base_url: str | None = None) -> None:
-        """Write the config with the jobs of a case's folder, and copy its input files."""
+        """Write the config with the jobs of a case folder, and copy its input files."""
         for item in case.iterdir():
             if item.is_dir():
                 shutil.copytree(item, self.folder / item.name)
@@ -82,7 +82,7 @@ class Player:
         self.prepare((case / "job.toml").read_text(encoding="utf-8"), base_url=base_url)
 
     def play(self, steps: Iterable[Step]) -> None:
-        """Do the steps in order; assert after each one what it asks for."""
+        """Run the steps in order, and assert the expectations of each one."""
         for step in steps:
             if "edit" in step:
                 self._edit(step)
@@ -91,16 +91,16 @@ class Player:
 
     @property
     def sent(self) -> list[Payload]:
-        """The payloads that came in since the last step began."""
+        """The payloads received since the last step began."""
         return list(self._simulator.payloads)
 
-    def backfill(self, words: str) -> Ended:
+    def backfill(self, words: str) -> CommandResult:
         """Run the command in this process, to its end, with `--json` added."""
         self._capsys.readouterr()
         with chdir(self.folder):
             exit_code = main([*words.split(), "--json"])
         said = self._capsys.readouterr()
-        return Ended(exit_code, said.out, said.err)
+        return CommandResult(exit_code, said.out, said.err)
 
     def _run(self, step: Step) -> None:
         known = set(self.folder.glob("reports/*"))
@@ -119,12 +119,12 @@ class Player:
         if "runs" in step:
             assert len(json.loads(self.backfill("runs").stdout)) == step["runs"]
 
-    def _outcomes(self, ended: Ended) -> list[dict[str, str]]:
+    def _outcomes(self, ended: CommandResult) -> list[dict[str, str]]:
         report = json.loads(ended.stdout)["report"]
         return read_csv(self.folder / report / "outcome.csv")
 
     def _edit(self, step: Step) -> None:
-        """Change cells of a file of the last report, and save it as a spreadsheet does: UTF-8 with a BOM."""
+        """Change cells of a file of the last report, and save it like a spreadsheet: UTF-8 with a BOM."""
         report = max(self.folder.glob("reports/*"))
         with (report / step["edit"]).open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -138,7 +138,7 @@ class Player:
 
 
 def _check_rows(wanted: Sequence[Step], outcomes: Sequence[Mapping[str, str]]) -> None:
-    """Assert the outcome of every row; code and message only where they are wanted."""
+    """Assert the status of every row, and code and message where they are given."""
     found = [
         {"file": line["source_file"], "row": int(line["source_row"]), "status": line["status"]} for line in outcomes
     ]
@@ -153,7 +153,7 @@ def _check_rows(wanted: Sequence[Step], outcomes: Sequence[Mapping[str, str]]) -
 
 
 def _check_sent(wanted: Sequence[Payload], payloads: Sequence[Payload], *, in_order: bool) -> None:
-    """Assert that each wanted payload was sent once, and no other."""
+    """Assert that exactly the wanted payloads were sent."""
     left = list(payloads)
     for payload in wanted:
         fitting = [at for at, sent in enumerate(left[:1] if in_order else left) if _holds(sent, payload)]
@@ -163,7 +163,7 @@ def _check_sent(wanted: Sequence[Payload], payloads: Sequence[Payload], *, in_or
 
 
 def _holds(sent: object, wanted: object) -> bool:
-    """Tell whether a payload has the wanted fields; one that is wanted as None is absent."""
+    """Return whether a payload has the wanted fields; a field wanted as None must be absent."""
     if isinstance(wanted, dict):
         return isinstance(sent, dict) and all(_holds(sent.get(name), value) for name, value in wanted.items())
     if isinstance(wanted, list):

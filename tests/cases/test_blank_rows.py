@@ -20,7 +20,7 @@ WRONG = {
 @pytest.mark.parametrize("blank", ["", " ", "\u3000"])
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_blank_rows_are_no_rows(kind: str, blank: str, export: str, player: Player) -> None:
-    """They get no outcome and no number, and count nowhere."""
+    """Blank rows have no outcome and no number, and are not counted."""
     nothing = dict.fromkeys(BLANK[export], blank)
     rows = [nothing, RIGHT[export], nothing, nothing, WRONG[export], nothing]
     name = f"{export}.{kind}"
@@ -41,15 +41,15 @@ def test_blank_rows_are_no_rows(kind: str, blank: str, export: str, player: Play
 
 
 def test_a_spreadsheet_s_empty_rows_are_no_rows(player: Player) -> None:
-    """Also where they have more cells than the header, and stand in front of it."""
+    """Empty rows before the header, or with more cells than it, are no rows."""
     text = csv_of([RIGHT["points"]])
     player.prepare(job("points", ["points.csv"]), {"points.csv": f",,\n{text},,,,,,,,,\n,,,,,,,,,\n"})
 
     player.play([run("run points", 0, [row("points.csv", 1, "succeeded")])])
 
 
-def test_a_file_of_blank_rows_is_a_run_of_none(player: Player) -> None:
-    """As is one with a header alone."""
+def test_a_file_of_blank_rows_is_a_run_of_0_rows(player: Player) -> None:
+    """A file with only a header and blank rows, or only a header, is a run of 0 rows."""
     rows = [dict.fromkeys(BLANK["tasks"]) for _ in range(3)]
     types = dict.fromkeys(BLANK["tasks"], pa.string())
     player.prepare(job("tasks", ["tasks.parquet"]), {"tasks.parquet": parquet_of(rows, types)})
@@ -57,8 +57,8 @@ def test_a_file_of_blank_rows_is_a_run_of_none(player: Player) -> None:
     player.play([run("run tasks", 0, [], [])])
 
 
-def test_a_row_of_null_words_is_a_row(player: Player) -> None:
-    """What a program writes for `no value` is something: such a row lacks its fields, and is told."""
+def test_a_row_of_null_values_is_a_row(player: Player) -> None:
+    """A row of null values is not blank: it is invalid, because its fields are missing."""
     rows = [RIGHT["tasks"], dict.fromkeys(BLANK["tasks"], "NULL")]
     more = '[jobs.tasks.csv]\nnull_values = ["NULL"]\n'
     player.prepare(job("tasks", ["tasks.csv"], more=more), {"tasks.csv": csv_of(rows)})

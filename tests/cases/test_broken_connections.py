@@ -1,4 +1,4 @@
-"""Members of the kind `cause-of-a-broken-connection`: what a row says where the platform was not reached, and why."""
+"""Variants of the case `cause-of-a-broken-connection`: the outcome names the cause."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,13 +18,13 @@ both = pytest.mark.parametrize("transport", ["requests", "curl"])
 
 @pytest.fixture
 def servers() -> Iterator[ExitStack]:
-    """Ends the servers of a test."""
+    """The servers of a test; they are closed at its end."""
     with ExitStack() as stack:
         yield stack
 
 
 def reach(player: Player, base_url: str, export: str, transport: str, *, account: str = "") -> None:
-    """Have a job of one row send to this address; `account` are more keys of its account."""
+    """Prepare a job of one row that sends to this address; `account` are more keys of its account."""
     more = f'{HARDLY}transport = "{transport}"\n'
     files = {f"{export}.csv": csv_of(ROWS[export])}
     player.prepare(job(export, [f"{export}.csv"], more=more), files, base_url=base_url)
@@ -34,7 +34,7 @@ def reach(player: Player, base_url: str, export: str, transport: str, *, account
 
 
 def check(player: Player, export: str, status: str, code: str, *message: str) -> None:
-    """Play the run, whose only row ends so, with these words in its message."""
+    """Run the job, and expect this status, code and message of its only row."""
     player.play([{**run(f"run {export}", 4, [row(f"{export}.csv", 1, status, code, *message)], []), "exit": [3, 4]}])
 
 
@@ -58,7 +58,7 @@ def test_a_certificate_that_does_not_verify(
     player: Player,
     tmp_path: Path,
 ) -> None:
-    """A certificate that is expired, of another name or of an unknown issuer is told as such, with host and port."""
+    """An expired certificate, another name or an unknown issuer is named in the message, with host and port."""
     path = write_certificate(tmp_path / "server.pem", **certificate)  # type: ignore[arg-type]
     server = servers.enter_context(serving(Loopback(context=context_of(path))))
     reach(player, server.url, export, transport, account=f'ca_bundle_file = "{path}"' if trusted else "")
@@ -76,7 +76,7 @@ def test_a_certificate_that_does_not_verify(
     ],
 )
 def test_a_proxy_that_refuses(act: Phase, message: str, transport: str, servers: ExitStack, player: Player) -> None:
-    """A proxy that lets nothing through is told with its host and port, and its status."""
+    """A proxy that refuses is named in the message, with its host, port and status."""
     proxy = servers.enter_context(serving(Loopback([act] * 9)))
     account = f'proxy = "http://127.0.0.1:{proxy.port}"'
     reach(player, "https://platform.invalid", "orders", transport, account=account)
@@ -85,8 +85,8 @@ def test_a_proxy_that_refuses(act: Phase, message: str, transport: str, servers:
 
 
 @both
-def test_a_proxy_that_is_not_there(transport: str, player: Player) -> None:
-    """Where nobody listens at the proxy's address that is told, and not the platform's."""
+def test_a_proxy_that_does_not_listen(transport: str, player: Player) -> None:
+    """If nothing listens at the proxy's address, the message names the proxy, not the platform."""
     reach(player, "https://platform.invalid", "points", transport, account='proxy = "http://127.0.0.1:1"')
 
     check(player, "points", "unsent", "not_connected", "refused", r"proxy 127\.0\.0\.1:1\b")
@@ -95,7 +95,7 @@ def test_a_proxy_that_is_not_there(transport: str, player: Player) -> None:
 @both
 @pytest.mark.parametrize(("act", "message"), [(resets, "reset"), (closes, "closed")])
 def test_a_connection_that_breaks(act: Phase, message: str, transport: str, servers: ExitStack, player: Player) -> None:
-    """A connection that breaks once the request has left leaves the row in doubt, and says who broke it."""
+    """A connection that breaks after the request was sent leaves the row unknown; the message says who closed it."""
     server = servers.enter_context(serving(Loopback([act] * 9)))
     reach(player, server.url, "orders", transport)
 

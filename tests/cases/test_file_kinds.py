@@ -1,4 +1,4 @@
-"""More members of the kinds that have to do with files: other exports, other fields, other file types."""
+"""Variants of the cases about files: other exports, other fields, other file types."""
 
 import gzip
 import json
@@ -33,16 +33,16 @@ def refused(job_name: str, *says: str) -> dict[str, Any]:
         pytest.param("states", "biz_data", [state(1, "DONE", biz_data='{"a":"学员"}')], id="states"),
     ],
 )
-def test_gbk_that_is_valid_utf8_is_asked_for(
+def test_gbk_that_is_valid_utf8_is_refused(
     player: Player, export: str, field: str, rows: Sequence[dict[str, Any]]
 ) -> None:
-    """A Chinese word that reads as odd letters in UTF-8 is never sent as those; the job's own word settles it."""
-    told = '[jobs.told.csv]\nencoding = "gbk"\n'
-    jobs = job(export, ["in.csv"]) + job(export, ["in.csv"], name="told", more=told)
+    """GBK text that is also valid UTF-8 is refused, until the job names the encoding."""
+    encoding = '[jobs.fixed.csv]\nencoding = "gbk"\n'
+    jobs = job(export, ["in.csv"]) + job(export, ["in.csv"], name="fixed", more=encoding)
     jobs = jobs.replace('amount_name = "消费金额"\n', "") if field == "amount_name" else jobs
     player.prepare(jobs, {"in.csv": csv_of(rows).encode("gbk")})
     player.play([refused(export, "encoding", "gb ?18030", "in\\.csv", "line 2")])
-    ended = player.backfill("run told")
+    ended = player.backfill("run fixed")
     assert (ended.exit_code, json.loads(ended.stdout)["inputs"][0]["encoding"]) == (0, "gbk")
 
 
@@ -56,18 +56,18 @@ def test_gbk_that_is_valid_utf8_is_asked_for(
         pytest.param([task(1, task_name="学习")], "utf-8", ["学习"], id="utf-8"),
     ],
 )
-def test_text_that_can_be_told_is_sent(
+def test_text_with_a_clear_encoding_is_sent(
     player: Player, rows: Sequence[dict[str, Any]], encoding: str, names: Sequence[str]
 ) -> None:
-    """One clear line decides for the file, accented letters in words are UTF-8, and the summary says what was used."""
+    """One clear line decides, accented letters in words are UTF-8, and the summary names the encoding."""
     player.prepare(job("tasks", ["in.csv"]), {"in.csv": csv_of(rows).encode(encoding)})
     sent = [{"task_type_data": {"name": name}} for name in names]
     player.play([run("run tasks", 0, sent=sent)])
     assert json.loads(player.backfill("show last").stdout)["inputs"][0]["encoding"] == encoding
 
 
-def test_a_column_that_no_field_uses_is_not_asked_about(player: Player) -> None:
-    """A doubtful word in a column of the shop's own does not stop the run."""
+def test_an_ambiguous_column_that_no_field_uses_is_accepted(player: Player) -> None:
+    """Ambiguous text in an unused column does not stop the run."""
     player.prepare(job("tasks", ["in.csv"]), {"in.csv": csv_of([task(1, task_name="a", note="学习")]).encode("gbk")})
     player.play([run("run tasks", 0, sent=[{"task_type_data": {"name": "a"}}])])
 
@@ -88,8 +88,8 @@ BALANCE = parquet_of([points(1, 10)])
         pytest.param("t/**/*.parquet", "t/_delta_log/00000000000000000000.json", "delta", id="glob-into-delta"),
     ],
 )
-def test_a_lake_folder_is_named(player: Player, pattern: str, mark: str, kind: str) -> None:
-    """A table whose log says which files count is refused by its kind, however the input comes to it."""
+def test_a_lake_folder_is_refused(player: Player, pattern: str, mark: str, kind: str) -> None:
+    """A Delta, Iceberg or Hudi table is refused by name, however the input reaches it."""
     player.prepare(job("points", [pattern]), {"t/data/p.parquet": BALANCE, mark: "{}"})
     player.play([refused("points", kind, "parquet|csv")])
 
@@ -123,25 +123,25 @@ def test_a_lake_folder_is_named(player: Player, pattern: str, mark: str, kind: s
     ],
 )
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
-def test_lines_above_the_header_are_told(
+def test_lines_above_the_header_are_reported(
     player: Player, export: str, data: str, setting: str, rows: Sequence[dict[str, Any]], packed: bool
 ) -> None:
-    """The line of the header and the setting are named, and with the setting the rows below it are sent."""
+    """The message names the header's line and the setting, and with that setting the rows are sent."""
     name = "in.csv.gz" if packed else "in.csv"
     stored = gzip.compress(data.encode()) if packed else data.encode()
-    jobs = job(export, [name]) + job(export, [name], name="told", more=f"[jobs.told.csv]\n{setting}\n")
+    jobs = job(export, [name]) + job(export, [name], name="fixed", more=f"[jobs.fixed.csv]\n{setting}\n")
     line = next(at for at, text in enumerate(data.splitlines(), 1) if "user_id" in text or "openid" in text)
     player.prepare(jobs, {name: stored})
     player.play(
         [
             refused(export, f"line {line}\\b", f"skip_lines = {line - 1}"),
-            run("run told", 0, [row(name, at, "succeeded") for at, _ in enumerate(rows, 1)]),
+            run("run fixed", 0, [row(name, at, "succeeded") for at, _ in enumerate(rows, 1)]),
         ]
     )
 
 
-def test_a_delimiter_that_can_not_be_told_is_named(player: Player) -> None:
-    """Blanks that part names and stand within values, too, are told as what they seem to be."""
+def test_a_delimiter_that_cannot_be_detected_is_reported(player: Player) -> None:
+    """If blanks seem to be the delimiter but are in values too, the message says so."""
     data = csv_of([points(1, 10)]).replace(",", " ") + "B001 card tpl 1 o 1 2\n"
     player.prepare(job("points", ["in.csv"]), {"in.csv": data + data.split("\n")[2] + "\n"})
     player.play([refused("points", "line 1", 'delimiter " "', "csv\\.delimiter")])
@@ -160,7 +160,7 @@ def test_a_delimiter_that_can_not_be_told_is_named(player: Player) -> None:
     ],
 )
 def test_dates_in_names(player: Player, pattern: str, name: str) -> None:
-    """The file of the day is read, and that of another day is not."""
+    """The file of the run's day is read, and files of other days are not."""
     other = name.replace("20", "21").replace("2125", "2025")
     player.prepare(job("points", [pattern]), {name: csv_of([points(1, 10)]), other: csv_of([points(2, 20)])})
     sent = [{"user_card_code": "000000000001"}]
@@ -168,7 +168,7 @@ def test_dates_in_names(player: Player, pattern: str, name: str) -> None:
 
 
 def test_an_export_that_is_not_ready_is_not_sent(player: Player) -> None:
-    """While the sign is missing nothing is sent; a file named by hand needs none."""
+    """Without the ready file nothing is sent; a file named on the command line needs none."""
     player.prepare(job("points", ["in/*.csv"], more='ready = "_SUCCESS"'), {"in/a.csv": csv_of([points(1, 10)])})
     player.play([refused("points", "_SUCCESS", "in/a\\.csv"), run("plan points in/a.csv", 0)])
     (player.folder / "in/_SUCCESS").touch()
@@ -210,7 +210,7 @@ EVENING = datetime(2025, 11, 20, 18, 30)  # noqa: DTZ001 - INT96 has no zone
 def test_int96_times(
     player: Player, export: str, made: dict[str, Any], column: str, utc: dict[str, Any], local: dict[str, Any]
 ) -> None:
-    """INT96 of Trino is UTC; that of another writer is what the job says, or refused by file and column."""
+    """INT96 of Trino is UTC; for other writers the job decides, or file and column are refused."""
     data = int96_of([made], column)
     key = "out_biz_no" if "out_biz_no" in made else "user_card_code"
     other = int96_of([made | {key: f"9{made[key]}"[:12]}], column)
@@ -234,7 +234,7 @@ def _written_by_trino(path: Path, data: bytes) -> None:
     written_by(path, "parquet-mr-trino version 440 (build n/a)")
 
 
-# ---------- files as people have them
+# ---------- common file types
 
 SHEET_ROW = [text(value) if isinstance(value, str) else number(str(value)) for value in points(1, 10).values()]
 
@@ -248,8 +248,8 @@ SHEET_ROW = [text(value) if isinstance(value, str) else number(str(value)) for v
         pytest.param("in.xlsx", xlsx({"明细": [list(map(text, points(1, 10))), SHEET_ROW]}), id="workbook"),
     ],
 )
-def test_files_as_people_have_them(player: Player, name: str, data: str | bytes) -> None:
-    """The same row comes out of each of these files."""
+def test_common_file_types(player: Player, name: str, data: str | bytes) -> None:
+    """Each of these files gives the same row."""
     player.prepare(job("points", [name]), {name: data})
     player.play(
         [run("run points", 0, [row(name, 1, "succeeded")], [{"user_card_code": "000000000001", "point_balance": 10}])]
@@ -257,7 +257,7 @@ def test_files_as_people_have_them(player: Player, name: str, data: str | bytes)
 
 
 def test_files_that_are_not_read_are_listed(player: Player) -> None:
-    """`plan` and the log of a run name what lies in the folder and is no export; a plan names the encodings."""
+    """`plan` and the log of a run name ignored files of the folder; a plan names the encodings."""
     files: dict[str, Content] = {"in/a.csv": csv_of([points(1, 10)]), "in/notes.txt": "x", "in/b.parquet": BALANCE}
     player.prepare(job("points", ["in"]), files)
     plan = json.loads(player.backfill("plan points").stdout)
@@ -266,4 +266,4 @@ def test_files_that_are_not_read_are_listed(player: Player) -> None:
         {"file": "in/a.csv", "rows": 1, "encoding": "utf-8"},
         {"file": "in/b.parquet", "rows": 1, "encoding": None},
     ]
-    assert "not read: in/notes.txt" in player.backfill("run points").stderr
+    assert "ignored: in/notes.txt" in player.backfill("run points").stderr

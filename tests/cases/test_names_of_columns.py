@@ -1,4 +1,4 @@
-"""Members of our own of `columns-of-one-name`, and of names that are written otherwise than the job writes them."""
+"""Variants of the case `columns-of-one-name`, and names that differ from those in the job."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ TWICE = [("备注", "x"), ("备注", "y"), ("", "z"), ("", "")]
 def test_columns_of_one_name_that_no_field_uses_are_read(
     kind: str, export: str, columns: Mapping[str, str], more: str, sent: Mapping[str, Any], player: Player
 ) -> None:
-    """Names that occur twice, and columns without a name, stand among the others."""
+    """Repeated and empty names do no harm if no field uses them."""
     extra = [*TWICE, ("partner_id", "a"), ("partner_id", "b")] if export == "tasks" else TWICE
     name, content = f"{export}.{kind}", (csv_line_of if kind == "csv" else parquet)([*columns.items(), *extra])
     player.prepare(job(export, [name], more=more), {name: content})
@@ -64,18 +64,18 @@ def test_columns_of_one_name_that_no_field_uses_are_read(
 @pytest.mark.parametrize(
     ("extra", "more", "says"),
     [
-        pytest.param([("point_balance", "1")], "", '2 columns are called "point_balance"', id="field"),
+        pytest.param([("point_balance", "1")], "", '2 columns are named "point_balance"', id="field"),
         pytest.param([("Updated_At", ""), ("updated_at ", "")], "", '"Updated_At" and "updated_at "', id="near names"),
         pytest.param(
             [("积分", "1"), ("积分", "2")],
             '[jobs.points.columns]\npoint_balance = "积分"',
-            '2 columns are called "积分", and point_balance can come from one only',
+            '2 columns are named "积分", but point_balance needs one',
             id="named column",
         ),
         pytest.param(
             [("state", "1"), ("state", "1")],
             '[jobs.points.filter]\nState = ["1"]',
-            '2 columns are called "state", and the filter',
+            '2 columns are named "state", but the filter',
             id="filter",
         ),
     ],
@@ -84,7 +84,7 @@ def test_columns_of_one_name_that_no_field_uses_are_read(
 def test_columns_of_one_name_that_are_used_are_refused(
     kind: str, extra: Sequence[tuple[str, str]], more: str, says: str, player: Player
 ) -> None:
-    """The name and what it is for are told, and nothing is sent."""
+    """The message names the column and its field, and nothing is sent."""
     name = f"points.{kind}"
     content = (csv_line_of if kind == "csv" else parquet)([*points(1, "10").items(), *extra])
     player.prepare(job("points", [name], more=more), {name: content})
@@ -94,7 +94,7 @@ def test_columns_of_one_name_that_are_used_are_refused(
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_names_are_found_without_regard_to_case_and_blanks(kind: str, player: Player) -> None:
-    """Marks and blanks around a name, and the case of its letters, do not matter where only one column fits."""
+    """Marks and blanks around a name, and its case, do not matter if only one column matches."""
     spelled = {"out_biz_no": "\ufeff订单号 ", "user_id": " User_ID", "trade_amount": "TRADE_AMOUNT\u200b"}
     columns = [(spelled.get(name, name), value) for name, value in order(1).items()]
     content = (csv_line_of if kind == "csv" else parquet)(columns)
@@ -106,7 +106,7 @@ def test_names_are_found_without_regard_to_case_and_blanks(kind: str, player: Pl
 
 
 def test_rows_to_fix_may_have_columns_of_one_name(player: Player) -> None:
-    """They come back with all their columns, and the fixed row is sent."""
+    """`rows_to_fix` has all of these columns, and the fixed row is sent."""
     columns = [*points(1, "x").items(), ("id", "1"), ("id", "2")]
     player.prepare(job("points", ["points.csv"]), {"points.csv": csv_line_of(columns)})
 
@@ -121,11 +121,11 @@ def test_rows_to_fix_may_have_columns_of_one_name(player: Player) -> None:
     assert lines[0].startswith("brand_id,card_id,openid,user_card_code,point_balance,id,id,")
 
 
-def test_what_is_missing_is_told_with_what_is_there(player: Player) -> None:
-    """The missing ones, the present ones without what is around them, and the nearest name."""
+def test_missing_columns_are_reported_with_the_present_ones(player: Player) -> None:
+    """The message names the missing columns, the present ones without marks, and the nearest name."""
     rows = [{{"biz_time": " Biz_Tme "}.get(name, name): value for name, value in task(1).items()}]
     player.prepare(job("tasks", ["tasks.csv"]), {"tasks.csv": csv_of(rows)})
 
     player.play(
-        [run("run tasks", 2, sent=[], says=['feeds biz_time; did you mean "Biz_Tme"', "there are: .*, Biz_Tme, "])]
+        [run("run tasks", 2, sent=[], says=['feeds biz_time; did you mean "Biz_Tme"', "these columns: .*, Biz_Tme, "])]
     )

@@ -1,4 +1,4 @@
-"""The player asserts all that a step asks for."""
+"""The player asserts all expectations of a step."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,13 +15,13 @@ RIGHT = run("run orders", 3, ROWS, SENT, says=["trade_amount"], runs=1)
 
 @pytest.fixture
 def ready(player: Player) -> Player:
-    """One row that is right, and one that is not."""
+    """A player with one valid and one invalid row."""
     player.prepare(job("orders", ["orders.csv"]), {"orders.csv": csv_of([order(1), order(2, trade_amount="12.345")])})
     return player
 
 
-def test_a_step_that_is_right_is_played(ready: Player) -> None:
-    """A step passes where exit code, outcomes, requests, words and runs are as it says."""
+def test_a_step_with_correct_expectations_passes(ready: Player) -> None:
+    """A step passes if exit code, outcomes, requests, words and runs are as expected."""
     ready.play([RIGHT])
 
 
@@ -40,14 +40,14 @@ def test_a_step_that_is_right_is_played(ready: Player) -> None:
         pytest.param({"runs": 2}, id="runs"),
     ],
 )
-def test_a_step_that_is_wrong_fails(wrong: Mapping[str, Any], ready: Player) -> None:
-    """A step fails where any one thing that it asks for is otherwise."""
+def test_a_step_with_a_wrong_expectation_fails(wrong: Mapping[str, Any], ready: Player) -> None:
+    """A step fails if one of its expectations is wrong."""
     with pytest.raises(AssertionError):
         ready.play([{**RIGHT, **wrong}])
 
 
 def test_a_row_is_fixed_between_two_runs(ready: Player) -> None:
-    """An edit changes a cell of the last report's file and saves it under a name that the next run takes."""
+    """An edit changes a cell of the last report's file, and saves it as an input of the next run."""
     ready.play(
         [
             RIGHT,

@@ -1,4 +1,4 @@
-"""States of an object go out in their order, also where one comes back; what the platform holds does not."""
+"""States of an object are sent in order, also repeated ones; the last confirmed state is not sent again."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,13 +14,13 @@ FROZEN, ACTIVE, ENDED = (state(1, code) for code in ("FROZEN", "ACTIVE", "ENDED"
 
 
 def at(hour: int, code: str, **changes: Any) -> dict[str, Any]:
-    """Return a state that says when the object came into it."""
+    """Return a state with the time of its change."""
     return state(1, code, updated_at=f"2025-11-20 {hour:02}:00:00", **changes)
 
 
-def night(rows: Rows, told: Sequence[str], sent: Rows, exit_code: int = 0) -> tuple[Rows, dict[str, Any]]:
-    """Return the rows of a night, and the step that is right: each row's status and code, and what is sent in order."""
-    wanted = [row("states.csv", n, *words.split()) for n, words in enumerate(told, 1)]
+def night(rows: Rows, outcomes: Sequence[str], sent: Rows, exit_code: int = 0) -> tuple[Rows, dict[str, Any]]:
+    """Return the rows of a night, and the expected step: each row's status and code, and the payloads in order."""
+    wanted = [row("states.csv", n, *words.split()) for n, words in enumerate(outcomes, 1)]
     payloads = [{name: value for name, value in each.items() if name != "updated_at"} for each in sent]
     return rows, run("run states", exit_code, wanted, payloads, in_order=True)
 
@@ -101,8 +101,10 @@ NIGHTS = [
 
 @pytest.mark.parametrize("file", [pytest.param(csv_of, id="csv"), pytest.param(parquet_of, id="parquet")])
 @pytest.mark.parametrize("nights", NIGHTS)
-def test_states_go_out_as_they_change(nights: Sequence[tuple[Rows, dict[str, Any]]], file: Any, player: Player) -> None:
-    """Each change is sent once, in its order; what was told before as a part of the same story is not sent again."""
+def test_states_are_sent_as_they_change(
+    nights: Sequence[tuple[Rows, dict[str, Any]]], file: Any, player: Player
+) -> None:
+    """Each change is sent once, in order; a sequence that an earlier run sent is not sent again."""
     name = "states.csv" if file is csv_of else "states.parquet"
     player.prepare(job("states", [name]))
     for rows, step in nights:

@@ -1,4 +1,4 @@
-"""More members of the kinds that are about values: other fields, other exports, Parquet."""
+"""Variants of the cases about values: other fields, other exports, Parquet."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ Rows = Sequence[Mapping[str, Any]]
 def play(
     player: Player, export: str, rows: Rows, wanted: Rows, sent: Rows, *, more: str = "", suffix: str = "csv"
 ) -> None:
-    """Run a job over rows in a file of that type; `wanted` has status, and code and words where they matter."""
+    """Run a job over rows in a file of that type; `wanted` has status, and code and message where they matter."""
     name = f"{export}.{suffix}"
     content = parquet_of(rows) if suffix == "parquet" else csv_of(rows)
     player.prepare(job(export, [name], more=more), {name: content})
@@ -59,13 +59,13 @@ def test_ids_rounded_by_spreadsheets(
     payload: Mapping[str, Any],
     suffix: str,
 ) -> None:
-    """Whichever id of whichever export lost digits, its row is not sent, and the other row is."""
+    """A row whose id lost digits, in any field and export, is not sent; the other row is."""
     play(player, export, [wrong, right], [ROUNDED, SENT], [payload], suffix=suffix)
 
 
 @pytest.mark.parametrize("code", ["12E4", "123.0", "7e10"])
-def test_codes_that_look_rounded_are_sent_where_the_job_says_so(player: Player, code: str) -> None:
-    """They go out as they are written, to the letter."""
+def test_codes_that_look_rounded_are_sent_if_the_job_allows_it(player: Player, code: str) -> None:
+    """With `suspicious_ids = "send"` such codes are sent as written."""
     rows = [order(1, trade_no=code)]
     sent = [{"amount_type_data": {"trade_info": {"trade_no": code}}}]
 
@@ -102,16 +102,16 @@ def test_codes_that_look_rounded_are_sent_where_the_job_says_so(player: Player, 
     ],
 )
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_null_words(player: Player, export: str, rows: Rows, wanted: Rows, sent: Rows, suffix: str) -> None:
-    """A word for no value is none in every export, and in a file that has real nulls as well."""
+def test_null_values(player: Player, export: str, rows: Rows, wanted: Rows, sent: Rows, suffix: str) -> None:
+    """Null values are no value in every export, also in files with real nulls."""
     texts = [{name: str(cell) for name, cell in one.items()} for one in rows]
 
     play(player, export, texts, wanted, sent, suffix=suffix)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_a_job_has_its_own_null_words(player: Player, suffix: str) -> None:
-    """A list of one's own replaces the usual words, whatever the type of the file."""
+def test_a_job_may_have_its_own_null_values(player: Player, suffix: str) -> None:
+    """The job's list replaces the default null values, in every file type."""
     rows = [order(1, open_id="无"), order(2, trade_no="NULL")]
     sent: Rows = [{"out_biz_no": "D1", "open_id": None}, {"amount_type_data": {"trade_info": {"trade_no": "NULL"}}}]
 
@@ -178,7 +178,7 @@ def test_a_job_has_its_own_null_words(player: Player, suffix: str) -> None:
 )
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_invisible_characters(player: Player, export: str, rows: Rows, wanted: Rows, sent: Rows, suffix: str) -> None:
-    """What nobody sees is stripped at the ends, and named inside; a name keeps it."""
+    """Invisible characters are stripped at the ends, and named inside; a name keeps them."""
     texts = [{name: str(cell) for name, cell in one.items()} for one in rows]
 
     play(player, export, texts, wanted, sent, suffix=suffix)
@@ -220,7 +220,7 @@ def test_invisible_characters(player: Player, export: str, rows: Rows, wanted: R
 )
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_spreadsheet_guards(player: Player, export: str, rows: Rows, sent: Rows, suffix: str) -> None:
-    """The mark that keeps a spreadsheet from eating digits is no part of any id, number or time."""
+    """Text prefixes are removed from ids, numbers and times."""
     play(player, export, rows, [SENT], sent, suffix=suffix)
 
 
@@ -232,7 +232,7 @@ TIMES = [
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_times_of_databases_and_spreadsheets(player: Player, suffix: str) -> None:
-    """However a database or a spreadsheet writes it, it is that moment."""
+    """All forms of databases and spreadsheets give the same moment."""
     rows = [order(n, biz_time=time) for n, time in enumerate(TIMES, 1)]
     sent = [{"out_biz_no": f"D{n}", "biz_time": "2025-11-20 10:00:00"} for n in range(1, len(TIMES) + 1)]
 
@@ -240,7 +240,7 @@ def test_times_of_databases_and_spreadsheets(player: Player, suffix: str) -> Non
 
 
 def test_a_moment_of_parquet(player: Player) -> None:
-    """A timestamp with a zone is that moment, to the second."""
+    """A timestamp with a zone is sent as its moment, to the second."""
     moment = pa.array([datetime(2025, 11, 20, 2, 0, 0, 999_000, tzinfo=UTC)], pa.timestamp("us", "UTC"))
     content = parquet_of([order(1, biz_time=moment[0].as_py())], {"biz_time": moment.type})
     player.prepare(job("orders", ["orders.parquet"]), {"orders.parquet": content})
@@ -259,15 +259,15 @@ def test_a_moment_of_parquet(player: Player) -> None:
     ],
 )
 def test_times_in_the_forms_of_a_job(player: Player, form: str, time: str) -> None:
-    """A job names the form that its export has, beside those that need no name."""
+    """A job may name the form of its export's times."""
     rows = [task(1, biz_time=time), task(2)]
     sent = [{"out_biz_no": f"K{n}", "biz_time": "2025-11-20 10:00:00"} for n in (1, 2)]
 
     play(player, "tasks", rows, [SENT, SENT], sent, more=f"[jobs.tasks.formats]\nbiz_time = {form}\n")
 
 
-def test_times_that_cannot_be(player: Player) -> None:
-    """A time before 2010 or in the future is no time of a sale; a bare day number is told for what it may be."""
+def test_times_out_of_range(player: Player) -> None:
+    """Times before 2010 or in the future are invalid; a day number is reported with its likely form."""
     rows = [
         *(order(n, biz_time=time) for n, time in enumerate(("1970-01-01 08:00:00", "2009-12-31 23:59:59"), 1)),
         *(order(n, biz_time=time) for n, time in enumerate(("2099-01-01 00:00:00", "45981", "2025-02-30 10:00:00"), 3)),
@@ -281,19 +281,19 @@ def test_times_that_cannot_be(player: Player) -> None:
 
 @pytest.mark.parametrize("zone", ["UTC+8", "+08:00", "CST", "Asia/Beijing", "北京", "China Standard Time"])
 def test_zone_names(player: Player, zone: str) -> None:
-    """Whatever is written for China's zone, the one that is suggested is not hours off."""
+    """Asia/Shanghai is suggested for all usual names of China's zone."""
     player.prepare(job("tasks", ["tasks.csv"], more=f'timezone = "{zone}"'), {"tasks.csv": csv_of([task(1)])})
 
     player.play([run("run tasks", 2, sent=[], says=["tasks.*timezone.*Asia/Shanghai"])])
 
 
 def test_a_zone_whose_sign_is_reversed(player: Player) -> None:
-    """Etc/GMT-8 is China's offset under a misleading name: it works, and is warned of."""
+    """Etc/GMT-8 is China's offset under a misleading name: it works, and gives a warning."""
     zone = 'timezone = "Etc/GMT-8"'
     player.prepare(job("tasks", ["tasks.csv"], more=zone), {"tasks.csv": csv_of([task(1)])})
 
     sent = [{"biz_time": "2025-11-20 10:00:00"}]
-    player.play([run("run tasks", 0, sent=sent, says=[r"Etc/GMT-8 is UTC\+8.*Asia/Shanghai"])])
+    player.play([run("run tasks", 0, sent=sent, says=[r"Etc/GMT-8 means UTC\+8.*Asia/Shanghai"])])
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ def test_a_zone_whose_sign_is_reversed(player: Player) -> None:
 def test_whole_numbers_in_decimals(
     player: Player, export: str, rows: Rows, types: Mapping[str, pa.DataType], sent: Rows
 ) -> None:
-    """A number that is exact is read at any scale and of any type."""
+    """An exact number is read at any scale and type."""
     name = f"{export}.parquet"
     player.prepare(job(export, [name]), {name: parquet_of(rows, types)})
 
@@ -347,7 +347,7 @@ def test_whole_numbers_in_decimals(
 
 
 def test_numbers_as_spreadsheets_show_them(player: Player) -> None:
-    """Separators, currency signs and zeros are read; what is not exact, or misplaced, makes its row invalid."""
+    """Separators, currency signs and zeros are read; inexact numbers and misplaced signs are invalid."""
     amounts = ["1,280.00", "￥18.00", "¥18", "12.5000", "1,28.00", "¥¥1", "12.345", "-1", "1，280.00"]
     rows = [order(n, trade_amount=amount) for n, amount in enumerate(amounts, 1)]
     sent = [
@@ -359,7 +359,7 @@ def test_numbers_as_spreadsheets_show_them(player: Player) -> None:
 
 
 def test_a_plan_shows_what_would_be_sent(player: Player) -> None:
-    """The sample payloads of a plan are, to the field, those that a run then sends."""
+    """The sample payloads of a plan are equal to those that a run sends."""
     rows = [
         order(
             1,

@@ -1,4 +1,4 @@
-"""Members of our own of `values-formats-filter`: words, wanted rows and empty cells, mapped by the config alone."""
+"""Variants of the case `values-formats-filter`: words, filters and defaults in the config."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def amount(yuan: str) -> dict[str, Any]:
 
 
 def test_orders_with_words_for_their_actions(player: Player) -> None:
-    """A word that is not listed stays; a filtered row is not invalid, not a duplicate, and has its key."""
+    """A word that is not listed stays; a filtered row is neither invalid nor a duplicate, and has its key."""
     orders = [
         order(1, biz_action="支付", 状态="已完成"),
         order(1, biz_action="支付", 状态="待付款", trade_amount="9.99"),
@@ -62,7 +62,7 @@ def test_orders_with_words_for_their_actions(player: Player) -> None:
 
 
 def test_tasks_of_a_warehouse(player: Player) -> None:
-    """In Parquet, too: words of a number column, a flag to filter by, and a default for a null."""
+    """In Parquet: words of a number column, a boolean to filter by, and a default for a null."""
     words = """
     [jobs.tasks.columns]
     biz_action = "kind"
@@ -99,8 +99,8 @@ def test_tasks_of_a_warehouse(player: Player) -> None:
     player.play([run("run tasks", 0, outcomes, sent)])
 
 
-def test_balances_that_are_not_wanted(player: Player) -> None:
-    """A balance that is filtered out does not supersede another one, and an empty one has the job's default."""
+def test_filtered_balances(player: Player) -> None:
+    """A filtered balance does not supersede another one, and an empty cell gets the job's default."""
     words = """
     [jobs.points.filter]
     status = ["1", ""]
@@ -133,7 +133,7 @@ def test_balances_that_are_not_wanted(player: Player) -> None:
 
 
 def test_states_with_codes_of_a_system(player: Player) -> None:
-    """Words may be numbers with zeros before them, and parts of biz_data have words of their own."""
+    """Words may be numbers with leading zeros, and parts of biz_data may have their own words."""
     words = """
     [jobs.states.values.biz_state_code]
     "01" = "SIGNED"
@@ -164,8 +164,8 @@ def test_states_with_codes_of_a_system(player: Player) -> None:
     player.play([run("run states", 0, outcomes, sent)])
 
 
-def test_a_share_of_failures_is_one_of_the_rows_that_are_wanted(player: Player) -> None:
-    """Filtered rows are no failures, and do not make the others look fewer."""
+def test_a_share_of_failures_counts_wanted_rows_only(player: Player) -> None:
+    """Filtered rows count neither as failures nor in the total."""
     rows = [task(number, state="x") for number in range(8)] + [task(8, state="ok"), task(9, state="ok", user_id="")]
     words = '[jobs.tasks.filter]\nstate = ["ok"]\n'
     player.prepare(job("tasks", ["tasks.csv"], more=words), {"tasks.csv": csv_of(rows)})
@@ -179,8 +179,8 @@ def test_a_share_of_failures_is_one_of_the_rows_that_are_wanted(player: Player) 
 
 
 def test_a_filter_without_its_column_is_refused(player: Player) -> None:
-    """The missing column is named with the nearest there is, and nothing is sent."""
+    """The message names the missing column and the nearest one, and nothing is sent."""
     words = '[jobs.tasks.filter]\n"订单状态" = ["已完成"]\n'
     player.prepare(job("tasks", ["tasks.csv"], more=words), {"tasks.csv": csv_of([task(1, 单状态="已完成")])})
 
-    player.play([run("run tasks", 2, sent=[], says=['no column "订单状态", which the filter looks at', "单状态"])])
+    player.play([run("run tasks", 2, sent=[], says=['no column "订单状态" for the filter', "单状态"])])

@@ -1,4 +1,4 @@
-"""Members of the kind wrong-mapping: most rows are invalid, so nothing is sent, and the commonest fault is named."""
+"""Variants of the case `wrong-mapping`: most rows are invalid, so nothing is sent."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ SAYS = ["too_many_invalid"]
 
 
 def wanted(file: str, rows: int, right: set[int], code: str = "field_invalid", *message: str) -> list[dict[str, Any]]:
-    """Return the outcomes of rows of which those with these numbers are right, and not sent."""
+    """Return the outcomes of rows; those with the numbers `right` are valid, but unsent."""
     return [
         row(file, n, "unsent", "too_many_invalid") if n in right else row(file, n, "invalid", code, *message)
         for n in range(1, rows + 1)
@@ -28,8 +28,8 @@ def fault(player: Player) -> Mapping[str, Any]:
     return found
 
 
-def test_a_task_that_takes_its_time_from_a_column_of_days(player: Player) -> None:
-    """Times that are none are shown, since they name nobody, in a file that is packed."""
+def test_tasks_with_times_from_a_column_of_days(player: Player) -> None:
+    """Invalid times are shown, because they identify nobody; the file is compressed."""
     rows = [task(n, day="2025-13-45" if n > 4 else "2025-11-20 10:00:00") for n in range(1, 41)]
     more = '[jobs.tasks.columns]\nbiz_time = "day"\n'
     player.prepare(job("tasks", ["tasks.csv.gz"], more=more), {"tasks.csv.gz": gzip.compress(csv_of(rows).encode())})
@@ -45,7 +45,7 @@ def test_a_task_that_takes_its_time_from_a_column_of_days(player: Player) -> Non
 
 
 def test_balances_taken_from_a_column_of_ids(player: Player) -> None:
-    """Ids in the place of numbers stay masked, in Parquet too."""
+    """Ids in place of numbers are masked, also in Parquet."""
     rows = [points(n, f"20880000000000000{n:03d}") for n in range(1, 26)]
     files = {"points.parquet": parquet_of(rows)}
     player.prepare(job("points", ["points.parquet"]), files)
@@ -57,8 +57,8 @@ def test_balances_taken_from_a_column_of_ids(player: Player) -> None:
     assert "208800" not in json.dumps(fault(player))
 
 
-def test_states_without_a_value_that_each_needs(player: Player) -> None:
-    """An empty column is the commonest fault; one row with another fault is a group of its own."""
+def test_states_without_a_required_value(player: Player) -> None:
+    """An empty column is the commonest fault; a row with another fault is a group of its own."""
     rows = [state(n, "NEW", out_principal_id="" if n > 5 else "P1") for n in range(1, 31)]
     rows[0]["biz_data"] = "[]"
     player.prepare(job("states", ["states.csv"]), {"states.csv": csv_of(rows)})
@@ -74,7 +74,7 @@ def test_states_without_a_value_that_each_needs(player: Player) -> None:
 
 @pytest.mark.parametrize(("invalid", "exit_code"), [(20, 3), (21, 4)])
 def test_a_fifth_of_the_rows_may_be_invalid(invalid: int, exit_code: int, player: Player) -> None:
-    """The share counts over all files of a run; the rows of a run with fewer invalid ones are sent."""
+    """The share counts over all files; a run with fewer invalid rows sends the others."""
     rows = [order(n, trade_amount="x" if n <= invalid else "1.00") for n in range(1, 101)]
     files = {"a.csv": csv_of(rows[:30]), "b.csv": csv_of(rows[30:])}
     player.prepare(job("orders", ["a.csv", "b.csv"]), files)
@@ -84,7 +84,7 @@ def test_a_fifth_of_the_rows_may_be_invalid(invalid: int, exit_code: int, player
 
 
 def test_a_limit_in_the_job_that_is_a_number(player: Player) -> None:
-    """A number has no lower bound: 3 invalid rows stop a run that may have 2, and a resume with more sends the rest."""
+    """A limit given as a number has no floor: 3 invalid rows exceed 2, and a resume with more sends the rest."""
     rows = [order(n, biz_time="today" if n <= 3 else "2025-11-20 10:00:00") for n in range(1, 6)]
     player.prepare(job("orders", ["orders.csv"], more="max_invalid = 2"), {"orders.csv": csv_of(rows)})
     sent = [row("orders.csv", n, "invalid" if n <= 3 else "succeeded") for n in range(1, 6)]

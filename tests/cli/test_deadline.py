@@ -1,4 +1,4 @@
-"""When `--until` is."""
+"""The deadline of `--until`."""
 
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
@@ -21,8 +21,8 @@ from pipeline.cli.run import deadline
         pytest.param("06:30", "Europe/Berlin", "2026-03-28T22:00+01:00", "2026-03-29T06:30+02:00", id="summer-begins"),
     ],
 )
-def test_the_next_time_that_clocks_show(at: str, zone: str, now: str, moment: str) -> None:
-    """The deadline is the next moment at which clocks of the job's zone show it; one just passed counts as reached."""
+def test_the_deadline_is_the_next_such_time(at: str, zone: str, now: str, moment: str) -> None:
+    """The deadline is the next such time in the job's zone; a time within the last hour counts as reached."""
     until = deadline(time.fromisoformat(at), ZoneInfo(zone), datetime.fromisoformat(now).astimezone(UTC))
 
     assert until.astimezone(UTC) == datetime.fromisoformat(moment).astimezone(UTC)

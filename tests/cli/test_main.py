@@ -1,16 +1,16 @@
-"""The entry point: every end of a command is an exit code and a sentence."""
+"""The entry point: every error has an exit code and a sentence."""
 
 from pathlib import Path
 
 import pytest
 
-from pipeline.cli import history as looking
+from pipeline.cli import history
 from pipeline.cli.main import main
 from pipeline.errors import LedgerError, PipelineError, RunHalted, RunHeld, SettingsError, SourceError
 
 
 @pytest.mark.parametrize(
-    ("error", "exit_code", "said"),
+    ("error", "exit_code", "stderr"),
     [
         pytest.param(
             SettingsError(["a.toml [jobs] rate: 6 is too much", "a.toml [jobs] api: missing"]), 2,
@@ -30,39 +30,37 @@ def test_an_error_is_a_sentence_and_an_exit_code(
     capsys: pytest.CaptureFixture[str],
     error: BaseException,
     exit_code: int,
-    said: str,
+    stderr: str,
 ) -> None:
-    """What stops a command is told on stderr, a line for each fault, and stdout stays empty."""
+    """The error is printed on stderr, one line for each fault; stdout stays empty."""
 
     def fails(_: object) -> int:
         raise error
 
-    monkeypatch.setattr(looking, "runs", fails)
+    monkeypatch.setattr(history, "runs", fails)
 
     assert main(["runs"]) == exit_code
-    assert capsys.readouterr() == ("", said)
+    assert capsys.readouterr() == ("", stderr)
 
 
-def test_a_fault_of_the_program_tells_no_values(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """An exception that nobody expected is told by its kind and place, never by its text: that may be a secret."""
+def test_an_internal_error_shows_no_values(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """An unexpected exception is reported by type and place, without its text, which may have a secret."""
 
     def fails(_: object) -> int:
         raise ValueError("2088000000000001")
 
-    monkeypatch.setattr(looking, "runs", fails)
+    monkeypatch.setattr(history, "runs", fails)
 
     assert main(["runs"]) == 1
-    said = capsys.readouterr().err
-    assert "internal error (ValueError)" in said
-    assert "in fails" in said
-    assert "2088000000000001" not in said
+    stderr = capsys.readouterr().err
+    assert "internal error (ValueError)" in stderr
+    assert "in fails" in stderr
+    assert "2088000000000001" not in stderr
 
 
 @pytest.mark.parametrize("command", ["run", "plan", "runs", "show", "report", "resume", "rerun"])
-def test_a_config_that_is_not_there_is_told(tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every command names the config file that it does not find."""
+def test_a_missing_config_is_reported(tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command names the missing config file."""
     words = [command] if command == "runs" else [command, "X"]
 
     assert main([*words, "--config", str(tmp_path / "none.toml")]) == 2
@@ -71,7 +69,7 @@ def test_a_config_that_is_not_there_is_told(tmp_path: Path, command: str, capsys
 
 @pytest.mark.parametrize("words", [["runs", "--jsno"], ["run", "a", "--rate", "9"], ["show", "a", "b"]])
 def test_a_word_too_many_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Words that no command takes end it with 2 before anything is read."""
+    """Unknown arguments exit with 2 before anything is read."""
     with pytest.raises(SystemExit) as ended:
         main(words)
 

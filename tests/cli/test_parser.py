@@ -1,4 +1,4 @@
-"""What the command line takes, and what it says of what it does not take."""
+"""The command line: accepted arguments and errors."""
 
 import argparse
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ EXECUTION: Mapping[str, object] = {
 
 
 @pytest.mark.parametrize(
-    ("words", "taken"),
+    ("words", "expected"),
     [
         pytest.param(["run", "orders"], {**EXECUTION, "job": "orders", "inputs": [], "resync": False}, id="run"),
         pytest.param(
@@ -64,18 +64,18 @@ EXECUTION: Mapping[str, object] = {
         ),
     ],
 )  # fmt: skip
-def test_what_is_taken(words: list[str], taken: Mapping[str, object]) -> None:
-    """Each command takes its words and options, and has its defaults."""
-    assert vars(build_parser().parse_args(words)) == {"command": words[0], **taken}
+def test_accepted_arguments(words: list[str], expected: Mapping[str, object]) -> None:
+    """Each command accepts its arguments and options, and has its defaults."""
+    assert vars(build_parser().parse_args(words)) == {"command": words[0], **expected}
 
 
 @pytest.mark.parametrize("option", ["--max-failures", "--max-invalid"])
-def test_rows_that_may_fail_are_a_number_or_a_share(option: str) -> None:
-    """`--max-failures` and `--max-invalid` take how many rows, or how many in a hundred."""
+def test_row_limits_are_a_number_or_a_share(option: str) -> None:
+    """`--max-failures` and `--max-invalid` accept a number or a percentage of rows."""
     name = option.removeprefix("--").replace("-", "_")
-    taken = [vars(build_parser().parse_args(["run", "orders", option, text]))[name] for text in ("100", "0", "0.5%")]
+    parsed = [vars(build_parser().parse_args(["run", "orders", option, text]))[name] for text in ("100", "0", "0.5%")]
 
-    assert taken == [RowLimit(100), RowLimit(0), RowLimit(0.5, in_percent=True)]
+    assert parsed == [RowLimit(100), RowLimit(0), RowLimit(0.5, in_percent=True)]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_rows_that_may_fail_are_a_number_or_a_share(option: str) -> None:
     ids=" ".join,
 )
 def test_options_are_not_abbreviated(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """The beginning of an option is no option, of no command: it could mean another one in the next version."""
+    """No command accepts the beginning of an option, because a new option could change its meaning."""
     with pytest.raises(SystemExit) as ended:
         build_parser().parse_args(words)
 
@@ -99,7 +99,7 @@ def test_options_are_not_abbreviated(words: list[str], capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         pytest.param([], "the following arguments are required: COMMAND", id="no-command"),
         pytest.param(["send"], "invalid choice: 'send'", id="no-such-command"),
@@ -120,26 +120,26 @@ def test_options_are_not_abbreviated(words: list[str], capsys: pytest.CaptureFix
         pytest.param(["plan", "a", "--max-invalid", "x"], "'x' is neither a number such as 100", id="no-limit"),
         pytest.param(["run", "a", "--format", "xlsx"], "invalid choice: 'xlsx'", id="no-format"),
         pytest.param(
-            ["rerun", "X", "--only", "succeeded"], "a rerun takes rows that are unknown, blocked, unsent, rejected",
+            ["rerun", "X", "--only", "succeeded"], "is not a list of unknown, blocked, unsent, rejected",
             id="what-is-done",
         ),
-        pytest.param(["rerun", "X", "--only", ","], "a rerun takes rows that are", id="no-status"),
+        pytest.param(["rerun", "X", "--only", ","], "is not a list of", id="no-status"),
     ],
 )  # fmt: skip
-def test_what_is_not_taken(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A word that is not taken ends the command with 2, and the last line says which one and what would be."""
+def test_refused_arguments(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong argument exits with 2, and the last line names it and what is accepted."""
     with pytest.raises(SystemExit) as ended:
         build_parser().parse_args(words)
 
     assert ended.value.code == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     "words", [[], *([command] for command in COMMANDS)], ids=lambda words: "-".join(words) or "all"
 )
-def test_help_is_there(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Each command tells its own options; the program tells its commands and its exit codes."""
+def test_every_command_has_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command lists its options; the program lists its commands and exit codes."""
     with pytest.raises(SystemExit) as ended:
         build_parser().parse_args([*words, "--help"])
     said = capsys.readouterr().out
@@ -149,8 +149,8 @@ def test_help_is_there(words: list[str], capsys: pytest.CaptureFixture[str]) -> 
     assert all(command in said for command in COMMANDS) if not words else "--config" in said
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """`--version` names program and version."""
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--version` prints program and version."""
     with pytest.raises(SystemExit) as ended:
         build_parser().parse_args(["--version"])
 
@@ -158,8 +158,8 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("backfill ")
 
 
-def test_words_can_do_nothing_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrong word is repeated without the characters that would move a cursor."""
+def test_errors_are_safe_for_terminals(capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong argument is shown without control characters."""
     with pytest.raises(SystemExit):
         build_parser().parse_args(["run", "a", "--date", "\x1b[2J"])
 
@@ -167,8 +167,8 @@ def test_words_can_do_nothing_to_a_terminal(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_options_shared_by_executions_are_the_same() -> None:
-    """`run`, `rerun` and `resume` share the options of an execution."""
-    taken = [vars(build_parser().parse_args([command, "X"])) for command in ("run", "rerun", "resume")]
+    """`run`, `rerun` and `resume` have the same shared options."""
+    parsed = [vars(build_parser().parse_args([command, "X"])) for command in ("run", "rerun", "resume")]
 
-    assert all({name: each[name] for name in EXECUTION} == EXECUTION for each in taken)
+    assert all({name: each[name] for name in EXECUTION} == EXECUTION for each in parsed)
     assert isinstance(build_parser(), argparse.ArgumentParser)

@@ -1,4 +1,4 @@
-"""Plain functions, spread over threads."""
+"""Tasks on threads."""
 
 import threading
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from pipeline.engines.threads import ThreadEngine
 
 
 class Failed(Exception):
-    """What a task of these tests raises."""
+    """The error of a failing task."""
 
 
-class Gang:
-    """What the engine was given, and what it made of it."""
+class EngineRun:
+    """One run of the engine, with its finished tasks, ticks and give-up."""
 
     def __init__(self) -> None:
         self.done: list[int] = []
@@ -33,32 +33,32 @@ class Gang:
 
 
 def test_every_task_is_done_once() -> None:
-    """All tasks are done, each once, and the engine returns when the last one is."""
-    worker_threads = Gang()
-    worker_threads.run(iter(range(500)))
+    """Each task runs once, and the engine returns after the last one."""
+    engine_run = EngineRun()
+    engine_run.run(iter(range(500)))
 
-    assert sorted(worker_threads.done) == list(range(500))
-    assert not worker_threads.given_up.is_set()
+    assert sorted(engine_run.done) == list(range(500))
+    assert not engine_run.given_up.is_set()
 
 
 def test_one_worker_keeps_the_order() -> None:
-    """With one worker tasks are done in their order."""
-    worker_threads = Gang()
-    worker_threads.run(iter(range(50)), workers=1)
+    """One worker runs the tasks in order."""
+    engine_run = EngineRun()
+    engine_run.run(iter(range(50)), workers=1)
 
-    assert worker_threads.done == list(range(50))
+    assert engine_run.done == list(range(50))
 
 
 def test_without_tasks_it_returns() -> None:
-    """Where there is nothing to do the engine returns at once."""
-    worker_threads = Gang()
-    worker_threads.run(iter(()))
+    """Without tasks the engine returns immediately."""
+    engine_run = EngineRun()
+    engine_run.run(iter(()))
 
-    assert worker_threads.done == []
+    assert engine_run.done == []
 
 
-def test_workers_work_side_by_side() -> None:
-    """As many tasks are under way at once as there are workers."""
+def test_workers_run_concurrently() -> None:
+    """As many tasks run at once as there are workers."""
     together = threading.Barrier(4)
 
     def work(_: int) -> None:
@@ -69,8 +69,8 @@ def test_workers_work_side_by_side() -> None:
     assert together.n_waiting == 0
 
 
-def test_tasks_are_taken_as_they_are_wanted() -> None:
-    """No task is taken before a worker is free for it."""
+def test_tasks_are_taken_on_demand() -> None:
+    """A task is taken only when a worker is free for it."""
     taken: list[int] = []
 
     def tasks() -> Iterator[int]:
@@ -86,40 +86,40 @@ def test_tasks_are_taken_as_they_are_wanted() -> None:
     assert max(seen) <= 2
 
 
-def test_a_task_that_fails_stops_the_others() -> None:
-    """The error of a task is raised once all threads are at rest; no further task is taken."""
-    worker_threads = Gang()
+def test_a_failing_task_stops_the_others() -> None:
+    """A task's error is raised once all threads have finished; no further task is taken."""
+    engine_run = EngineRun()
     threads_before = threading.active_count()
     with pytest.raises(Failed):
-        worker_threads.run(iter(range(10_000)), workers=4, fails_at=20)
+        engine_run.run(iter(range(10_000)), workers=4, fails_at=20)
 
-    assert worker_threads.given_up.is_set()
-    assert len(worker_threads.done) < 9_999
+    assert engine_run.given_up.is_set()
+    assert len(engine_run.done) < 9_999
     assert threading.active_count() == threads_before
 
 
-def test_tasks_that_can_not_be_read_stop_the_work() -> None:
-    """An error of the tasks themselves is raised as that of a task is."""
+def test_an_error_of_the_iterator_stops_the_run() -> None:
+    """An error of the task iterator is raised like that of a task."""
 
     def tasks() -> Iterator[int]:
         yield 1
         raise Failed
 
-    worker_threads = Gang()
+    engine_run = EngineRun()
     with pytest.raises(Failed):
-        worker_threads.run(tasks())
+        engine_run.run(tasks())
 
-    assert worker_threads.done == [1]
-    assert worker_threads.given_up.is_set()
+    assert engine_run.done == [1]
+    assert engine_run.given_up.is_set()
 
 
-def test_a_tick_that_fails_stops_the_work() -> None:
-    """Where the watching thread fails the workers are told to give up, and its error is raised when they have."""
-    given_up, at_rest = threading.Event(), threading.Event()
+def test_a_failing_tick_stops_the_run() -> None:
+    """An error of `tick` calls `give_up`, and is raised once the workers have finished."""
+    given_up, finished = threading.Event(), threading.Event()
 
     def work(_: int) -> None:
         given_up.wait()
-        at_rest.set()
+        finished.set()
 
     def tick() -> None:
         raise Failed
@@ -127,11 +127,11 @@ def test_a_tick_that_fails_stops_the_work() -> None:
     with pytest.raises(Failed):
         ThreadEngine(0.001).run(iter((1,)), work, workers=1, tick=tick, give_up=given_up.set)
 
-    assert at_rest.is_set()
+    assert finished.is_set()
 
 
-def test_the_first_error_is_the_one_that_is_raised() -> None:
-    """What fails because the others were told to give up does not hide why."""
+def test_the_first_error_is_raised() -> None:
+    """Errors caused by `give_up` do not hide the first error."""
     given_up = threading.Event()
 
     def work(task: int) -> None:
@@ -144,9 +144,9 @@ def test_the_first_error_is_the_one_that_is_raised() -> None:
         ThreadEngine(0.001).run(iter(range(3)), work, workers=3, tick=lambda: None, give_up=given_up.set)
 
 
-def test_the_calling_thread_only_watches() -> None:
-    """Work is done by threads of its own, and the calling thread ticks meanwhile."""
-    here, ticked = threading.get_ident(), threading.Event()
+def test_the_calling_thread_only_ticks() -> None:
+    """Tasks run on other threads, while the calling thread ticks."""
+    calling_thread, ticked = threading.get_ident(), threading.Event()
     workers: list[int] = []
 
     def work(_: int) -> None:
@@ -155,5 +155,5 @@ def test_the_calling_thread_only_watches() -> None:
 
     ThreadEngine(0.001).run(iter((1,)), work, workers=1, tick=ticked.set, give_up=lambda: None)
 
-    assert here not in workers
+    assert calling_thread not in workers
     assert ticked.is_set()

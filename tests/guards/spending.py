@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.exports import ORDER_COLUMNS, Cells, orders, write
+from benchmarks.instant_platform import InstantPlatform
 from benchmarks.scene import JOBS
-from benchmarks.yes import Yes
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.runner import Runner
@@ -85,8 +85,8 @@ class CountedRun:
     trace: Callable[[str], None] | None = None
     enter: Callable[[Phase], None] = lambda _phase: None
     delivers: bool = True
-    signer: Signer = field(default_factory=Yes)
-    transport: Transport = field(default_factory=Yes)
+    signer: Signer = field(default_factory=InstantPlatform)
+    transport: Transport = field(default_factory=InstantPlatform)
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
@@ -126,7 +126,7 @@ class CountedRun:
 
 def _of_one_agreement(rows: Iterator[Cells]) -> Iterator[Cells]:
     first = dict(zip(ORDER_COLUMNS, next(rows), strict=True))
-    its = {name: first[name] for name in ("agreement_no", "user_id")}
+    its = {name: first[name] for name in ("agreement_no", "user_id", "open_id")}
     yield tuple(first.values())
     for row in rows:
         yield tuple((dict(zip(ORDER_COLUMNS, row, strict=True)) | its).values())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.yes import Yes
+from benchmarks.instant_platform import InstantPlatform
 from pipeline.model import Opened, Reply, SignedRequest
 from pipeline.signing.alipay.v3 import AlipayV3
 from pipeline.signing.keys import load_private_key, load_public_key
@@ -20,7 +20,7 @@ MOST_BYTES = 1300
 
 
 @dataclass
-class Wire(Yes):
+class Wire(InstantPlatform):
     """A platform that confirms, behind the real signer; it counts signatures, requests and opened answers."""
 
     signer: AlipayV3

@@ -29,7 +29,7 @@ def test_a_signal_makes_a_run_drain(new_workspace: NewWorkspace, number: signal.
     process.send_signal(number)
     stopped = end_of(process)
 
-    assert (stopped.exit_code, f"{number.name}: finishing what is in flight" in stopped.stderr) == (5, True)
+    assert (stopped.exit_code, f"{number.name}: waiting for requests in flight" in stopped.stderr) == (5, True)
     assert (summary(one)["state"], summary(one)["rows"], summary(one)["counts"]["unknown"]) == ("interrupted", 120, 0)
     assert {line["code"] for line in one.outcomes() if line["status"] == "unsent"} == {"interrupted"}
     promises.statuses_are_true(one.outcomes(), one.simulator.journal.entries)

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.ledger.records import DeliveryState
-from pipeline.ledger.rules.admission import Card, Conflict, Go, Known, Skip, admit, is_overtaken, is_unchanged
+from pipeline.ledger.rules.admission import Card, Conflict, Go, KnownDelivery, Skip, admit, is_overtaken, is_unchanged
 from pipeline.model import Balance
 
 SAME, OTHER = b"same", b"other"
@@ -16,33 +16,35 @@ SKIPPED = Skip("already_succeeded")
     ("known", "admission"),
     [
         pytest.param(None, ADMITTED, id="new"),
-        pytest.param(Known(SENDING, SAME), Go(doubt=True, before=SENDING), id="in-the-air"),
-        pytest.param(Known(SENDING, OTHER), Conflict, id="in-the-air-with-other-content"),
-        pytest.param(Known(UNKNOWN, SAME), Go(doubt=True, before=UNKNOWN), id="in-doubt"),
-        pytest.param(Known(UNKNOWN, OTHER), Conflict, id="in-doubt-with-other-content"),
-        pytest.param(Known(SUCCEEDED, SAME), SKIPPED, id="delivered"),
-        pytest.param(Known(SUCCEEDED, OTHER), Conflict, id="delivered-with-other-content"),
-        pytest.param(Known(REJECTED, SAME), Go(doubt=False, before=REJECTED), id="refused"),
-        pytest.param(Known(REJECTED, OTHER), Go(doubt=False, before=REJECTED), id="refused-and-mended"),
-        pytest.param(Known(UNSENT, SAME), Go(doubt=False, before=UNSENT), id="surely-not-applied"),
-        pytest.param(Known(UNSENT, OTHER), Conflict, id="seen-with-other-content"),
-        pytest.param(Known(REJECTED, SAME, "K-k2", SUCCEEDED), SKIPPED, id="delivered-under-a-new-key"),
-        pytest.param(Known(REJECTED, OTHER, "K-k2", SUCCEEDED), Conflict, id="other-content-under-a-new-key"),
-        pytest.param(Known(REJECTED, SAME, "K-k2", UNKNOWN), Conflict, id="in-doubt-under-a-new-key"),
-        pytest.param(Known(REJECTED, SAME, "K-k2", REJECTED), Conflict, id="refused-under-a-new-key"),
-        pytest.param(Known(REJECTED, SAME, "K-k2"), Conflict, id="still-to-go-under-a-new-key"),
+        pytest.param(KnownDelivery(SENDING, SAME), Go(doubt=True, before=SENDING), id="in-the-air"),
+        pytest.param(KnownDelivery(SENDING, OTHER), Conflict, id="in-the-air-with-other-content"),
+        pytest.param(KnownDelivery(UNKNOWN, SAME), Go(doubt=True, before=UNKNOWN), id="in-doubt"),
+        pytest.param(KnownDelivery(UNKNOWN, OTHER), Conflict, id="in-doubt-with-other-content"),
+        pytest.param(KnownDelivery(SUCCEEDED, SAME), SKIPPED, id="delivered"),
+        pytest.param(KnownDelivery(SUCCEEDED, OTHER), Conflict, id="delivered-with-other-content"),
+        pytest.param(KnownDelivery(REJECTED, SAME), Go(doubt=False, before=REJECTED), id="refused"),
+        pytest.param(KnownDelivery(REJECTED, OTHER), Go(doubt=False, before=REJECTED), id="refused-and-fixed"),
+        pytest.param(KnownDelivery(UNSENT, SAME), Go(doubt=False, before=UNSENT), id="surely-not-applied"),
+        pytest.param(KnownDelivery(UNSENT, OTHER), Conflict, id="seen-with-other-content"),
+        pytest.param(KnownDelivery(REJECTED, SAME, "K-k2", SUCCEEDED), SKIPPED, id="delivered-under-a-new-key"),
+        pytest.param(KnownDelivery(REJECTED, OTHER, "K-k2", SUCCEEDED), Conflict, id="other-content-under-a-new-key"),
+        pytest.param(KnownDelivery(REJECTED, SAME, "K-k2", UNKNOWN), Conflict, id="in-doubt-under-a-new-key"),
+        pytest.param(KnownDelivery(REJECTED, SAME, "K-k2", REJECTED), Conflict, id="refused-under-a-new-key"),
+        pytest.param(KnownDelivery(REJECTED, SAME, "K-k2"), Conflict, id="still-to-go-under-a-new-key"),
     ],
 )
-def test_what_is_known_of_a_key_decides(known: Known | None, admission: Go | Skip | type[Conflict]) -> None:
-    """Content goes out under a key only where nothing else did, and nothing goes out twice."""
+def test_content_is_admitted_by_what_is_known(
+    known: KnownDelivery | None, admission: Go | Skip | type[Conflict]
+) -> None:
+    """Content is sent under a key only if no other content was, and nothing is sent twice."""
     reported = admit(known, SAME)
 
     assert isinstance(reported, Conflict) if admission is Conflict else reported == admission
 
 
 def test_a_conflict_says_what_to_do() -> None:
-    """A conflict's message tells what became of the key, and which way out there is."""
-    reported = {state: admit(Known(state, OTHER), SAME) for state in DeliveryState if state is not REJECTED}
+    """The message of a conflict has the state of the key, and what to do."""
+    reported = {state: admit(KnownDelivery(state, OTHER), SAME) for state in DeliveryState if state is not REJECTED}
 
     assert reported == {
         SUCCEEDED: Conflict(
@@ -52,7 +54,7 @@ def test_a_conflict_says_what_to_do() -> None:
             (SENDING, UNKNOWN),
             Conflict(
                 "the request key was sent with other content and it is not known whether that was applied; "
-                "rerun the run that left it unknown, and run this row again once that is settled"
+                "rerun the run that left it unknown, then run this row again"
             ),
         ),
         UNSENT: Conflict(
@@ -84,7 +86,7 @@ def card(version: str | None = None, *, points: int | None = 5, unsettled: bool 
 def test_a_newer_balance_overtakes(
     version: str | None, position: int, identity: str, known: Card | None, *, overtaken: bool
 ) -> None:
-    """The export's own time decides where both have one, else the order of staging."""
+    """The time of change decides where both have one, else the order of staging."""
     assert is_overtaken(Balance(b"card", 5, version), position, identity, known) is overtaken
 
 
@@ -98,6 +100,6 @@ def test_a_newer_balance_overtakes(
         pytest.param(card(unsettled=True), False, id="something-later-may-stand"),
     ],
 )
-def test_a_balance_is_unchanged_where_it_surely_stands(known: Card | None, *, unchanged: bool) -> None:
-    """A balance need not be sent where it was the last one confirmed and nothing was sent since."""
+def test_a_confirmed_balance_is_unchanged(known: Card | None, *, unchanged: bool) -> None:
+    """A balance need not be sent if it was the last one confirmed and nothing was sent since."""
     assert is_unchanged(Balance(b"card", 5), known) is unchanged

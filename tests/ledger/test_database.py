@@ -1,4 +1,4 @@
-"""Opening the ledger's file: made where there is none, refused with a sentence where it can't be used."""
+"""Opening the ledger's file: created where there is none, refused with a clear message where it can't be used."""
 
 import sqlite3
 import stat
@@ -19,8 +19,8 @@ from pipeline.model import Api, Export
 from tests.moved_clock import MovedClock
 
 
-def test_a_ledger_is_made_where_there_is_none(tmp_path: Path) -> None:
-    """A new ledger has its folder, its mark and its version, and nobody but its owner may read it."""
+def test_a_missing_ledger_is_created(tmp_path: Path) -> None:
+    """A new ledger has its folder, its mark and its version, and only its owner may read it."""
     path = tmp_path / "state" / "backfill.db"
     open_ledger(path).close()
 
@@ -31,7 +31,7 @@ def test_a_ledger_is_made_where_there_is_none(tmp_path: Path) -> None:
     assert marks == [APPLICATION_ID, VERSION]
 
 
-def test_a_ledger_is_opened_again_as_it_was(tmp_path: Path) -> None:
+def test_opening_changes_nothing(tmp_path: Path) -> None:
     """Opening a ledger of this version changes nothing in it."""
     path = tmp_path / "backfill.db"
     open_ledger(path).close()
@@ -42,7 +42,7 @@ def test_a_ledger_is_opened_again_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_commit_reaches_the_disk(tmp_path: Path) -> None:
-    """The ledger's connection waits for the disk at each commit, that of the quota does not."""
+    """A commit to the ledger waits for the disk, one to the file of quotas does not."""
     durable, quick = connect(tmp_path / "a.db"), connect(tmp_path / "b.db", durable=False)
     reported = [
         c.execute(f"PRAGMA {p}").fetchone()[0] for c in (durable, quick) for p in ("synchronous", "journal_mode")
@@ -53,8 +53,8 @@ def test_a_commit_reaches_the_disk(tmp_path: Path) -> None:
     assert reported == [2, "wal", 1, "wal"]
 
 
-def test_whoever_meets_another_in_a_new_file_waits_for_it(tmp_path: Path) -> None:
-    """Processes that begin at one moment all come to a file with a write-ahead log, none of them is turned away."""
+def test_processes_that_meet_in_a_new_file_wait(tmp_path: Path) -> None:
+    """Processes that open a new file at once all get it with a write-ahead log; none is refused."""
     path, modes = tmp_path / "backfill.db-quota", list[str]()
     first = sqlite3.connect(path, isolation_level=None)
     first.execute("BEGIN IMMEDIATE")
@@ -123,10 +123,10 @@ def folder(path: Path) -> None:
         pytest.param(folder, "that is a folder; name a file in [ledger] url", True, id="a-folder"),
     ],
 )  # fmt: skip
-def test_a_file_that_can_not_be_used_is_refused(
+def test_an_unusable_file_is_refused(
     tmp_path: Path, make: Callable[[Path], None], said: str, *, users_fault: bool
 ) -> None:
-    """The refusal names the file, what is wrong and what to do, and whose fault it is; the file stays as it is."""
+    """The message names the file, the cause and what to do, and says whose fault it is. The file does not change."""
     path = tmp_path / "backfill.db"
     make(path)
     before = path.is_file() and path.read_bytes()
@@ -139,15 +139,15 @@ def test_a_file_that_can_not_be_used_is_refused(
 
 
 def test_a_path_below_a_file_is_refused(tmp_path: Path) -> None:
-    """Where the folder can't be made the refusal says what the system says."""
+    """Where the folder can't be created, the message has the reason of the system."""
     (tmp_path / "file").touch()
 
     with pytest.raises(LedgerError, match=r"check \[ledger\] url and the folder's permissions"):
         open_ledger(tmp_path / "file" / "backfill.db")
 
 
-def test_a_ledger_that_is_read_only_is_refused(tmp_path: Path) -> None:
-    """A statement that the file refuses is told with what to do about it."""
+def test_a_read_only_ledger_is_refused(tmp_path: Path) -> None:
+    """If the file refuses a statement, the message says what to do."""
     path = tmp_path / "backfill.db"
     open_ledger(path).close()
     connection = connect(path)
@@ -163,8 +163,8 @@ def test_a_ledger_that_is_read_only_is_refused(tmp_path: Path) -> None:
     assert refused.value.users_fault
 
 
-def test_a_locked_ledger_is_told_so(tmp_path: Path) -> None:
-    """Another program that keeps the file locked is named as the cause."""
+def test_a_locked_ledger_is_reported(tmp_path: Path) -> None:
+    """The message names another program, which keeps the file locked, as the cause."""
     path = tmp_path / "backfill.db"
     open_ledger(path).close()
     holding, waiting = connect(path), connect(path)
@@ -177,8 +177,8 @@ def test_a_locked_ledger_is_told_so(tmp_path: Path) -> None:
     waiting.close()
 
 
-def test_a_full_disk_loses_nothing_that_was_written(tmp_path: Path) -> None:
-    """Where there is no room the write is refused whole, the cause is told, and what was there before stays."""
+def test_a_full_disk_loses_no_commit(tmp_path: Path) -> None:
+    """Without room the whole write is refused and the cause is reported. Earlier commits stay."""
     path = tmp_path / "backfill.db"
     ledger = Ledger(path, MovedClock(), this_process())
     new = NewRun(
@@ -202,8 +202,8 @@ def test_a_full_disk_loses_nothing_that_was_written(tmp_path: Path) -> None:
     assert reported == (False, [run.run], False)
 
 
-def test_each_version_leads_to_the_next(tmp_path: Path) -> None:
-    """A ledger of any earlier version is brought to this one, a step at a time."""
+def test_each_version_is_migrated(tmp_path: Path) -> None:
+    """A ledger of any earlier version is migrated to this one, step by step."""
     for version in range(VERSION):
         path = tmp_path / f"{version}.db"
         connection = connect(path)

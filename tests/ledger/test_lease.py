@@ -1,4 +1,4 @@
-"""Whether a holder still runs, as far as that can be seen from here."""
+"""Whether the owner of a lease still runs, as far as this process can see."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ HERE = LeaseOwner(host="here", boot="boot", pid=7, began="70", namespace="1/2")
 
 
 def test_this_process_is_not_dead() -> None:
-    """A process knows itself to be alive, by number and by when it began."""
+    """A process sees itself as alive, by its PID and the time it began."""
     here = this_process()
 
     assert not is_dead(str(here), here)
@@ -20,7 +20,7 @@ def test_this_process_is_not_dead() -> None:
 
 
 def test_a_process_that_ended_is_dead() -> None:
-    """A process that has ended, and was waited for, holds nothing any more."""
+    """A process that has ended, and was waited for, is dead."""
     here = this_process()
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()
@@ -44,26 +44,26 @@ def test_a_process_that_ended_is_dead() -> None:
         pytest.param(replace(HERE, namespace="-"), None, False, id="a namespace that it could not name"),
     ],
 )
-def test_only_a_process_that_can_be_seen_is_called_dead(owner: LeaseOwner, seen: str | None, dead: bool) -> None:
-    """A process is dead if it is of this machine, start and namespace, and gone. What can't be seen proves nothing."""
+def test_only_a_visible_process_is_called_dead(owner: LeaseOwner, seen: str | None, dead: bool) -> None:
+    """A process of this host, boot and namespace is dead if it is gone. Others count as alive."""
     assert is_dead(str(owner), HERE, began=lambda _pid: seen) is dead
 
 
-def test_a_process_that_can_not_name_its_namespace_calls_nobody_dead() -> None:
-    """Where /proc shows the processes of another namespace, or none, a number says nothing."""
+def test_a_process_without_namespace_calls_nobody_dead() -> None:
+    """If /proc shows other processes or none, a PID proves nothing."""
     blind = replace(HERE, namespace="-")
 
     assert not is_dead(str(blind), blind, began=lambda _pid: None)
 
 
-def test_a_line_of_an_older_ledger_names_no_namespace() -> None:
-    """A holder that an older version wrote is read, and waited for."""
+def test_an_owner_of_an_older_ledger_has_no_namespace() -> None:
+    """An owner that an older version wrote is read, and counts as alive."""
     assert LeaseOwner.parse("here boot 7 70") == replace(HERE, namespace="-")
     assert LeaseOwner.parse(str(HERE)) == HERE
 
 
-def test_a_new_namespace_is_told_apart() -> None:
-    """In a PID namespace of its own a process has a small number, and another namespace; without its /proc, none."""
+def test_a_new_namespace_is_recognised() -> None:
+    """In a PID namespace of its own a process has another namespace; without a /proc of its own it has none."""
     tell = "from pipeline.ledger.store.lease import this_process as me; print(me().pid, me().namespace)"
     unshare = ["unshare", "--map-root-user", "--pid", "--fork"]
     with_proc, without = (

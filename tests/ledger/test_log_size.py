@@ -1,4 +1,4 @@
-"""A reader that does not end lets the write-ahead log grow: the run says so, and stops before the disk is full."""
+"""A reader that does not end lets the write-ahead log grow: the run reports it, and stops before the disk is full."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ BOUND = 1 << 20
 
 
 class Disk:
-    """A ledger with a writer, and a disk with so much room."""
+    """A ledger with a writer, on a disk with a given free space."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -28,12 +28,12 @@ class Disk:
         self.log = LogSize(path, self.clock, connect, bound=BOUND, reserve=BOUND, free_bytes=lambda _: self.free)
 
     def write(self, count: int) -> None:
-        """Write so many bytes, some at once."""
+        """Write so many bytes, in pieces."""
         for _ in range(count // 10_000):
             self.writer.execute("INSERT INTO pages VALUES (randomblob(10000))")
 
     def look(self) -> list[Wait]:
-        """Let a few seconds pass, and look at the log."""
+        """Let a few seconds pass, and check the log."""
         self.clock.move(5.0)
         self.log.check("01RUN")
         return self.log.waiting()
@@ -46,8 +46,8 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     disk.writer.close()
 
 
-def test_a_reader_that_does_not_end_is_told(disk: Disk) -> None:
-    """It is told since when, and that sending goes on; once the reader has ended that is over."""
+def test_a_reader_that_does_not_end_is_reported(disk: Disk) -> None:
+    """The wait says since when, and that sending goes on. It ends with the reader."""
     disk.write(2 * BOUND)
     assert disk.look() == []
 
@@ -70,7 +70,7 @@ def test_a_reader_that_does_not_end_is_told(disk: Disk) -> None:
 
 
 def test_the_run_stops_before_the_disk_is_full(disk: Disk) -> None:
-    """With little room left the error says what fills the disk, and what to do."""
+    """With little free space the error says what fills the disk, and what to do."""
     with closing(sqlite3.connect(disk.path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM pages").fetchone()
@@ -88,16 +88,16 @@ def test_the_run_stops_before_the_disk_is_full(disk: Disk) -> None:
     )
 
 
-def test_a_full_disk_alone_is_no_sign_of_a_reader(disk: Disk) -> None:
-    """A long log that can be written to the file is none that grows."""
+def test_a_full_disk_is_no_sign_of_a_reader(disk: Disk) -> None:
+    """A long log that can be written to the file is not reported."""
     disk.free = 0
     disk.write(2 * BOUND)
 
     assert disk.look() == []
 
 
-def test_a_log_that_was_long_is_given_back(tmp_path: Path) -> None:
-    """Once a reader has ended, the log does not keep the size that it had grown to."""
+def test_a_long_log_is_cut_back(tmp_path: Path) -> None:
+    """Once a reader has ended, the log is cut back from the size that it had grown to."""
     path = tmp_path / "backfill.db"
     with closing(connect(path, durable=False)) as writer, closing(connect(path)) as reader:
         writer.execute("CREATE TABLE pages (page BLOB)")

@@ -1,4 +1,4 @@
-"""High-water marks: only ever raised, by several processes, and left out where they can't be written."""
+"""High-water marks are only ever raised, by several processes, and left out where they can't be written."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import pytest
 from pipeline.ledger.store.marks import Mark, Marks, mark_path, read_mark
 
 
-def test_a_mark_is_read_as_it_was_noted(tmp_path: Path) -> None:
-    """A mark says generation, number and the folder of the report, in each of its places."""
+def test_a_written_mark_is_read_back(tmp_path: Path) -> None:
+    """A mark has generation, number and report folder, in each of its places."""
     places = [tmp_path / "a-mark", tmp_path / "b-mark"]
     marks = Marks(places)
     marks.report = tmp_path / "reports" / "a\nb\udcff"
@@ -27,7 +27,7 @@ def test_a_mark_is_read_as_it_was_noted(tmp_path: Path) -> None:
     ],
 )
 def test_a_mark_is_only_raised(noted: Mark, left: Mark, tmp_path: Path) -> None:
-    """Of two processes the one that came further is remembered; what a shorter mark replaces leaves nothing behind."""
+    """The mark of the process that came further stays; a shorter mark leaves nothing of the longer one before."""
     Marks([tmp_path / "mark"]).note(Mark("one", 7))
     late = Marks([tmp_path / "mark"])
     late.note(noted)
@@ -37,7 +37,7 @@ def test_a_mark_is_only_raised(noted: Mark, left: Mark, tmp_path: Path) -> None:
 
 
 def test_a_mark_that_can_not_be_written_is_left_out(tmp_path: Path) -> None:
-    """A folder that is not there, or a folder in its place, keeps the other marks from nothing."""
+    """A missing folder, or a folder in the place of the mark, does not prevent the other marks."""
     (tmp_path / "folder").mkdir()
     marks = Marks([tmp_path / "gone" / "mark", tmp_path / "folder", tmp_path / "mark"])
     marks.note(Mark("one", 7))
@@ -48,8 +48,8 @@ def test_a_mark_that_can_not_be_written_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"one", b"one 7", b"one 7\n", b"\xff 7\n/\n", b"one x\n/\n"])
-def test_what_is_no_mark_says_nothing(text: bytes, tmp_path: Path) -> None:
-    """A file that was cut off, or holds something else, is no mark; the next one takes its place."""
+def test_other_content_is_no_mark(text: bytes, tmp_path: Path) -> None:
+    """A file that was cut off, or has other content, is no mark; the next mark replaces it."""
     (tmp_path / "mark").write_bytes(text)
     before = read_mark(tmp_path / "mark")
     Marks([tmp_path / "mark"]).note(Mark("one", 1))

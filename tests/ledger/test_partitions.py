@@ -1,4 +1,4 @@
-"""Digests as numbers, whichever way they come, and tables of them that are too large to be sorted as a whole."""
+"""Digests as numbers, and partitions of tables that are too large to be sorted at once."""
 
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +17,7 @@ from pipeline.tables.mapped_chunk import DIGEST
 @given(st.lists(st.binary(min_size=16, max_size=16)))
 @example([bytes(16), b"\x00" * 15 + b"\x01", b"\x01" + bytes(15), b"\xff" * 16])
 def test_digests_become_numbers_and_digests_again(reported: list[bytes]) -> None:
-    """Nothing of a digest is lost, also where it ends in zeros, and they sort as their numbers do."""
+    """A digest survives the conversion, also with zeros at the end, and digests sort as their numbers do."""
     table = numbers_of(reported)
 
     assert digests(table) == reported
@@ -37,11 +37,11 @@ LINE = np.dtype([("hash", "u8", 2), ("n", "i8")])
         pytest.param(1_200_000, 26, id="put-aside"),
     ],
 )
-def test_equal_lines_are_together_and_in_order(tmp_path: Path, rows: int, tables: int) -> None:
-    """However many lines there are each comes once, twins in one table and in order; they can be read again."""
+def test_equal_entries_share_a_partition_in_order(tmp_path: Path, rows: int, tables: int) -> None:
+    """Each entry comes once, equal ones in one table and in order, however many; they can be read again."""
     chance = np.random.default_rng(1)
     lines = np.empty(rows, LINE)
-    # Each hash twice.
+    # Each hash comes twice.
     lines["hash"] = chance.integers(0, 2**64, (rows // 2, 2), np.uint64)[chance.permutation(np.arange(rows) // 2)]
     lines["n"] = np.arange(rows)
     open_files = set(Path("/proc/self/fd").iterdir())

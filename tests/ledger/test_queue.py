@@ -1,4 +1,4 @@
-"""Lanes that hang together become one, refunds follow their payments, and a long lane is read page by page."""
+"""The queue of dues: connected lanes become one, refunds follow their payments, a long lane is read in pages."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -22,8 +22,8 @@ NAMES = st.sampled_from("abcdefgh")
 
 
 @given(st.lists(st.tuples(NAMES, NAMES)))
-def test_lanes_that_hang_together_become_one(pairs: list[tuple[str, str]]) -> None:
-    """Two lanes become one where a chain of pairs leads from the one to the other, and only there."""
+def test_connected_lanes_become_one(pairs: list[tuple[str, str]]) -> None:
+    """Two lanes become one exactly if a chain of pairs connects them."""
     together = {lane: {lane} for lane in "abcdefgh"}
     for one, other in pairs:
         both = together[one] | together[other]
@@ -37,7 +37,7 @@ def test_lanes_that_hang_together_become_one(pairs: list[tuple[str, str]]) -> No
 
 
 def in_order(lane: Sequence[tuple[str, str | None]]) -> list[str]:
-    """Return the dues of a lane in the order in which they go: each has a name, and a refund that of its payment."""
+    """Return the dues of a lane in the order of sending. Each has a name, and a refund the name of its payment."""
     number = {name: n for n, (name, _) in enumerate(lane)}
     refunds = [(n, number[payment]) for n, (_, payment) in enumerate(lane) if payment in number and payment is not None]
     turns = {refund: (after, behind) for refund, after, behind in moved(refunds)}
@@ -60,13 +60,13 @@ def in_order(lane: Sequence[tuple[str, str | None]]) -> list[str]:
     ],
 )
 def test_a_refund_follows_its_payment(lane: Sequence[tuple[str, str | None]], order: str) -> None:
-    """Dues go in source order, and a refund that stands above its payment goes right after it."""
+    """Dues are sent in source order; a refund that comes before its payment is sent right after it."""
     assert in_order(lane) == list(order)
 
 
 @given(st.lists(st.tuples(st.sampled_from("ABCDEF"), st.none() | st.sampled_from("ABCDEFX")), unique_by=lambda d: d[0]))
 def test_no_refund_goes_before_its_payment(lane: list[tuple[str, str | None]]) -> None:
-    """Whatever names whatever, no due comes before its payment unless they run in a circle."""
+    """No due is sent before its payment, whatever the rows name, except in a circle."""
     payment_of = dict(lane)
     place = {name: n for n, name in enumerate(in_order(lane))}
 
@@ -107,10 +107,10 @@ def connection() -> sqlite3.Connection:
         pytest.param(PageSize(100, 1), ["(AB)", "C", "(DEFG)", "H"], id="bodies-larger-than-a-page"),
     ],
 )
-def test_a_lane_longer_than_a_page_is_read_as_it_is_gone_through(
+def test_a_lane_longer_than_a_page_is_read_in_pages(
     connection: sqlite3.Connection, size: PageSize, pages: list[str]
 ) -> None:
-    """Each lane comes whole and in order, however few dues there is room for; in brackets those that are not held."""
+    """Each lane is complete and in order, for any size of page. Brackets mark lanes that are not in memory."""
     body = bytes(10)
     for number, (name, lane) in enumerate(zip("ABCDEFGH", "11233334", strict=True), 1):
         connection.execute(
@@ -119,8 +119,8 @@ def test_a_lane_longer_than_a_page_is_read_as_it_is_gone_through(
             (number, number, name, name, digest(body), body, lane.encode()),
         )
 
-    def read(ask: Callable[[sqlite3.Connection], T]) -> T:
-        return ask(connection)
+    def read(query: Callable[[sqlite3.Connection], T]) -> T:
+        return query(connection)
 
     with closing(connection):
         found = [

@@ -1,4 +1,4 @@
-"""Where quotas are kept: one state for all processes, changed whole or not at all."""
+"""The store of quotas: one state for all processes, changed as a whole or not at all."""
 
 import os
 from collections.abc import Callable
@@ -23,12 +23,12 @@ def replaced(path: Path) -> None:
 
 
 def to(state: bytes) -> Callable[[bytes | None], tuple[bytes, bytes | None]]:
-    """Return a step that leaves this state, and says which one it found."""
+    """Return a step that writes this state, and returns the state before."""
     return lambda found: (state, found)
 
 
-def test_a_state_is_found_by_the_next_process(tmp_path: Path) -> None:
-    """Each name has its own state, and whoever comes next finds what the last one left."""
+def test_the_next_process_finds_the_state(tmp_path: Path) -> None:
+    """Each name has a state of its own, and a process finds the state that the one before left."""
     one, other = QuotaStore(tmp_path / "quota"), QuotaStore(tmp_path / "quota")
     reported = [
         one.change("a", to(b"1")),
@@ -43,7 +43,7 @@ def test_a_state_is_found_by_the_next_process(tmp_path: Path) -> None:
 
 
 def test_a_step_that_fails_changes_nothing(tmp_path: Path) -> None:
-    """A state stays as it was where the step raises, and the store can be used on."""
+    """If the step raises, the state does not change, and the store still works."""
     store = QuotaStore(tmp_path / "quota")
     store.change("a", to(b"1"))
 
@@ -58,8 +58,8 @@ def test_a_step_that_fails_changes_nothing(tmp_path: Path) -> None:
     assert reported == b"1"
 
 
-def test_a_store_that_is_damaged_may_be_emptied(tmp_path: Path) -> None:
-    """A quota file that is none is refused, with the advice to empty it: nothing that lasts is in it."""
+def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
+    """The message advises to empty the file: nothing that lasts is in it."""
     (tmp_path / "quota").write_bytes(b"no database at all\n" * 99)
 
     with pytest.raises(LedgerError) as reported:
@@ -76,8 +76,8 @@ def test_a_store_that_is_damaged_may_be_emptied(tmp_path: Path) -> None:
     )
 
 
-def test_a_store_whose_pages_are_damaged_may_be_emptied(tmp_path: Path) -> None:
-    """A quota file that rots while it is in use is told in the same words."""
+def test_a_damaged_store_is_refused(tmp_path: Path) -> None:
+    """A file that is damaged during use is reported with the same advice."""
     store = QuotaStore(tmp_path / "quota")
     store.change("a", to(b"1" * 5000))
     store.close()
@@ -90,8 +90,8 @@ def test_a_store_whose_pages_are_damaged_may_be_emptied(tmp_path: Path) -> None:
     rotten.close()
 
 
-def test_a_state_that_is_damaged_may_be_emptied(tmp_path: Path) -> None:
-    """A state that its quota can't read is told as the file's damage, and stays as it is."""
+def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
+    """A state that its quota can't read is reported as damage of the file, and does not change."""
     store = QuotaStore(tmp_path / "quota")
     store.change("points", to(b'[2,"boot",[[1,99.0,'))
     permits = Permits(store, "points", 5.0, MovedClock(), "boot")
@@ -109,7 +109,7 @@ def test_a_state_that_is_damaged_may_be_emptied(tmp_path: Path) -> None:
 
 
 def test_a_ledger_has_one_store_and_closes_it(tmp_path: Path) -> None:
-    """The quotas of a ledger are opened once, and let go of with it."""
+    """The store of a ledger is opened once, and closed with the ledger."""
     ledger = Ledger(tmp_path / "ledger.db", MovedClock(), this_process())
     store = ledger.quotas()
     store.change("a", to(b"1"))
@@ -120,8 +120,8 @@ def test_a_ledger_has_one_store_and_closes_it(tmp_path: Path) -> None:
     assert not (tmp_path / "ledger.db-quota-wal").exists()
 
 
-def test_quotas_that_are_forgotten_begin_cautiously(tmp_path: Path) -> None:
-    """After `forget` each quota waits as after a restart of the machine, whatever it was and whoever asks first."""
+def test_forgotten_quotas_begin_cautiously(tmp_path: Path) -> None:
+    """After `forget` each quota waits as after a restart of the machine, whatever its state was."""
     store, clock = QuotaStore(tmp_path / "quota"), MovedClock()
     store.change("known", to(encode(Window(), "boot")))
     store.forget()
@@ -136,8 +136,8 @@ def test_quotas_that_are_forgotten_begin_cautiously(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lose", [Path.unlink, replaced], ids=["deleted", "replaced"])
-def test_a_store_that_is_lost_gives_no_permit(lose: Callable[[Path], None], tmp_path: Path) -> None:
-    """Another run would find another file, and share no quota: the change is refused."""
+def test_a_lost_store_gives_no_permit(lose: Callable[[Path], None], tmp_path: Path) -> None:
+    """A change is refused: another run would find another file, and use another quota."""
     store = QuotaStore(tmp_path / "quota")
     store.change("a", to(b"1"))
     lose(tmp_path / "quota")
@@ -148,8 +148,8 @@ def test_a_store_that_is_lost_gives_no_permit(lose: Callable[[Path], None], tmp_
 
 
 @pytest.mark.parametrize("has_sent", [False, True])
-def test_a_quota_that_was_lost_is_not_taken_for_a_new_one(tmp_path: Path, *, has_sent: bool) -> None:
-    """The first run of a ledger begins at once; where its quotas are gone the next one begins cautiously."""
+def test_a_lost_store_is_no_new_one(tmp_path: Path, *, has_sent: bool) -> None:
+    """The first run of a ledger begins at once. If the quotas are gone later, the next run begins cautiously."""
     nights = JobRuns(lambda owner=DEAD: Ledger(tmp_path / "ledger.db", MovedClock(), owner))
     if has_sent:
         nights.run(order("A"))

@@ -1,4 +1,4 @@
-"""What is sent of an object's states, by its rows and what the ledger knows of it."""
+"""Which states of an object are sent, by its rows and its history."""
 
 from collections.abc import Iterator
 from collections.abc import Sequence as Values
@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.ledger.records import DeliveryState
-from pipeline.ledger.rules.objects import HeldState, KnownStates, identity_of
+from pipeline.ledger.rules.objects import KnownState, NewestState, identity_of
 from pipeline.ledger.staging.duplicates.rulings import Ruling
-from pipeline.ledger.staging.sequence import Correction, ReportedState, Sequence, overlap
+from pipeline.ledger.staging.sequence import Correction, Sequence, StagedState, overlap
 from pipeline.model import ObjectState
 
 OBJECT = "S1\x1ffilm"
@@ -20,40 +20,40 @@ OK, LOST, REFUSED, OPEN = DeliveryState.SUCCEEDED, DeliveryState.UNKNOWN, Delive
 
 
 @dataclass
-class KnownDeliveries:
-    """A history of states, each told by a letter and how its delivery stands."""
+class FakeHistory:
+    """A history of states; each is a letter with the state of its delivery."""
 
     states: Values[tuple[str, DeliveryState | None]]
 
-    def newest_first(self) -> Iterator[KnownStates]:
+    def newest_first(self) -> Iterator[KnownState]:
         return reversed(list(self._all()))
 
-    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownStates]:
+    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownState]:
         states = [state for state in self._all() if state.may_be_applied or not only_applied]
         return iter(states[len(states) - count :])
 
-    def _all(self) -> Iterator[KnownStates]:
+    def _all(self) -> Iterator[KnownState]:
         for n, (content, delivery) in enumerate(self.states):
-            yield KnownStates(identity_of(ObjectState(OBJECT), n), content.encode() * 16, delivery)
+            yield KnownState(identity_of(ObjectState(OBJECT), n), content.encode() * 16, delivery)
 
 
-def held_by(earlier: KnownDeliveries) -> HeldState | None:
-    """Return the newest state that the platform may hold."""
-    applied = [state for state in earlier.last(len(earlier.states), only_applied=False) if state.may_be_applied]
+def newest_of(history: FakeHistory) -> NewestState | None:
+    """Return the newest state that the platform may have."""
+    applied = [state for state in history.last(len(history.states), only_applied=False) if state.may_be_applied]
     if not applied:
         return None
     sure: list[bytes | None] = [state.digest for state in applied if state.delivery is OK]
     newest = applied[-1]
-    return HeldState(
+    return NewestState(
         OBJECT, newest.identity, newest.digest, None, 1, newest.delivery is not OK, (sure or [None])[-1], None
     )
 
 
-def decided(contents: str, earlier: KnownDeliveries, held: HeldState | None = None) -> tuple[str, list[int]]:
-    """Return what is found about the rows, a letter each, and which of them are states of the history."""
+def decided(contents: str, history: FakeHistory, newest: NewestState | None = None) -> tuple[str, list[int]]:
+    """Return the ruling on each row, as a letter, and which rows are states of the history."""
     rulings = dict.fromkeys(range(1, len(contents) + 1), Ruling.NOTHING)
-    rows = [ReportedState(n, "", content.encode() * 16) for n, content in enumerate(contents, 1)]
-    corrections = list(Sequence(rows, earlier, held or held_by(earlier), rulings.__setitem__).decide())
+    rows = [StagedState(n, "", content.encode() * 16) for n, content in enumerate(contents, 1)]
+    corrections = list(Sequence(rows, history, newest or newest_of(history), rulings.__setitem__).decide())
     letters = {
         Ruling.NOTHING: "s",
         Ruling.DELIVERED: "d",
@@ -67,12 +67,12 @@ def decided(contents: str, earlier: KnownDeliveries, held: HeldState | None = No
 
 
 @pytest.mark.parametrize(
-    ("contents", "earlier", "found", "known"),
+    ("contents", "history", "found", "known"),
     [
         pytest.param("F", [], "s", [], id="nothing-is-known"),
         pytest.param("FAF", [], "sss", [], id="comes-back"),
         pytest.param("FFAAF", [], "s=s=s", [], id="next-to-each-other"),
-        pytest.param("F", [("F", OK)], "u", [1], id="held"),
+        pytest.param("F", [("F", OK)], "u", [1], id="newest"),
         pytest.param("A", [("F", OK)], "s", [], id="another"),
         pytest.param("AF", [("F", OK)], "ss", [], id="away-and-back"),
         pytest.param("FAF", [("F", OK), ("A", OK), ("F", OK)], "ddu", [1, 2, 3], id="again"),
@@ -88,39 +88,35 @@ def decided(contents: str, earlier: KnownDeliveries, held: HeldState | None = No
     ],
 )
 def test_rows_stand_for_the_end_of_the_history(
-    contents: str, earlier: Values[tuple[str, DeliveryState | None]], found: str, known: list[int]
+    contents: str, history: Values[tuple[str, DeliveryState | None]], found: str, known: list[int]
 ) -> None:
-    """The longest beginning of the rows that is the end of the history is not new; all behind it is."""
-    assert decided(contents, KnownDeliveries(earlier)) == (found, known)
+    """The longest beginning of the rows that is the end of the history is not new; all later rows are."""
+    assert decided(contents, FakeHistory(history)) == (found, known)
 
 
 @given(st.lists(st.integers(0, 2), max_size=8), st.lists(st.integers(0, 2), max_size=8))
-def test_the_longest_overlap_is_found(reported: list[int], earlier: list[int]) -> None:
-    """It is what comparing all lengths one by one gives."""
-    lengths = range(min(len(reported), len(earlier)) + 1)
+def test_the_longest_overlap_is_found(rows: list[int], history: list[int]) -> None:
+    """The result is the same as from comparing all lengths, one by one."""
+    lengths = range(min(len(rows), len(history)) + 1)
 
-    assert overlap(reported, reversed(earlier)) == max(
-        n for n in lengths if reported[:n] == earlier[len(earlier) - n :]
-    )
+    assert overlap(rows, reversed(history)) == max(n for n in lengths if rows[:n] == history[len(history) - n :])
 
 
 @given(st.text("FAB", min_size=1, max_size=6), st.lists(st.tuples(st.sampled_from("FAB"), st.just(OK)), max_size=6))
-def test_a_run_that_is_done_again_sends_nothing(contents: str, before: list[tuple[str, DeliveryState | None]]) -> None:
-    """Whatever was told before: what a run has sent is not sent again by the same rows."""
-    found, _ = decided(contents, KnownDeliveries(before))
+def test_a_repeated_run_sends_nothing(contents: str, before: list[tuple[str, DeliveryState | None]]) -> None:
+    """The states that a run has sent are not sent again by the same rows, whatever the history was before."""
+    found, _ = decided(contents, FakeHistory(before))
     sent = [(content, OK) for content, letter in zip(contents, found, strict=True) if letter == "s"]
 
-    again, _ = decided(contents, KnownDeliveries([*before, *sent]))
+    again, _ = decided(contents, FakeHistory([*before, *sent]))
 
     assert "s" not in again
 
 
-def test_a_duplicate_says_how_late_a_state_still_holds() -> None:
-    """Of equal states next to each other the first is sent, and is as new as the last."""
-    rows = [ReportedState(1, EARLY, b"F" * 16), ReportedState(2, LATE, b"F" * 16)]
+def test_equal_states_in_a_row_are_sent_once() -> None:
+    """Of equal states in a row the first is sent, and counts as new as the last."""
+    rows = [StagedState(1, EARLY, b"F" * 16), StagedState(2, LATE, b"F" * 16)]
     rulings: dict[int, Ruling] = {}
 
-    assert list(Sequence(rows, KnownDeliveries([]), None, rulings.__setitem__).decide()) == [
-        Correction(1, None, LATE, 2)
-    ]
+    assert list(Sequence(rows, FakeHistory([]), None, rulings.__setitem__).decide()) == [Correction(1, None, LATE, 2)]
     assert rulings == {2: Ruling.DUPLICATE}

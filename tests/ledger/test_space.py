@@ -1,4 +1,4 @@
-"""Free pages of the ledger's file are given back to the disk, a few at a time."""
+"""Free pages of the ledger's file are returned to the disk, a few at a time."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ PAGE = 4096
 
 
 def half_empty(path: Path, *, is_old: bool) -> sqlite3.Connection:
-    """Return a connection to a file of 20 MB of which half is free."""
+    """Return a connection to a file of 20 MB, half of which is free."""
     if is_old:
         with sqlite3.connect(path) as connection:
             connection.execute("CREATE TABLE old (n)")
@@ -41,8 +41,8 @@ def connection(path: Path, request: pytest.FixtureRequest) -> Iterator[sqlite3.C
     connection.close()
 
 
-def test_the_file_becomes_as_small_as_its_content(connection: sqlite3.Connection, path: Path) -> None:
-    """Half of the file goes back to the disk; others may write after each 2,000 pages."""
+def test_the_file_shrinks_to_its_content(connection: sqlite3.Connection, path: Path) -> None:
+    """Half of the file is returned to the disk; others may write after each 2,000 pages."""
     before = path.stat().st_size
     pauses: list[None] = []
 
@@ -55,8 +55,8 @@ def test_the_file_becomes_as_small_as_its_content(connection: sqlite3.Connection
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_an_old_file_stays_as_it_is_while_a_run_is_on(path: Path) -> None:
-    """Writing a file anew takes long: no run of another process has to wait for that."""
+def test_an_old_file_does_not_change_during_a_run(path: Path) -> None:
+    """Writing a file anew takes long: no run of another process has to wait for it."""
     connection = half_empty(path, is_old=True)
 
     space = give_back(connection, path, lambda: None, is_held=True)

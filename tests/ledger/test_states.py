@@ -1,4 +1,4 @@
-"""States of a whole run are decided on alike, whether an object's rows and history are held or gone through."""
+"""The states of a whole run are decided on in the same way whether rows and history are in memory or not."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ KEYS = st.sampled_from(["A", "B"])
 CODES = st.sampled_from(["FROZEN", "ACTIVE"])
 TIMES = st.sampled_from([None, "2025-11-20T01:00:00.000000Z", "2025-11-20T02:00:00.000000Z"])
 ROWS = st.lists(st.builds(lambda key, code, time: state(key, code, version=time), KEYS, CODES, TIMES), min_size=1)
-# Those of a ledger of version 1 do not name their principal.
+# Objects of a ledger of version 1 have no principal.
 PAST = st.lists(
     st.tuples(
         KEYS, CODES, st.sampled_from(["film", "film", ""]), st.sampled_from(["succeeded", "unknown", "rejected", None])
@@ -32,7 +32,7 @@ PAST = st.lists(
 
 
 def ledger_with(connection: sqlite3.Connection, earlier: Sequence[tuple[str, str, str, str | None]]) -> RunRecord:
-    """Write down the states of a run, the newest of each object as what the platform may hold; return the next run."""
+    """Write the states of a run, the newest of each object as that of the platform; return the next run."""
     runs.bind_account(connection, "zhima", "an app", 1)
     before, now = (runs.begin(connection, run(number), 1) for number in (1, 2))
     for n, (key, code, principal, delivery) in enumerate(earlier, 1):
@@ -72,7 +72,7 @@ def run(number: int) -> NewRun:
 def decided(
     connection: sqlite3.Connection, now: RunRecord, rows: Sequence[StagedRow], folder: Path, rows_at_once: int
 ) -> tuple[list[int], list[str], list[str]]:
-    """Return what is found about the rows, and their identities and times."""
+    """Return the rulings on the rows, and their identities and times."""
     rulings, chunk = Rulings(len(rows)), staged_chunk(1, 1, mapped_of(rows, Api.STATE))
     with closing(StagedStates(now, folder, rows_at_once=rows_at_once)) as staged:
         staged.note(chunk, {})
@@ -86,7 +86,7 @@ def decided(
 def test_an_object_of_many_rows_is_decided_on_as_one_of_few(
     tmp_path: Path, rows: list[StagedRow], earlier: list[tuple[str, str, str, str | None]]
 ) -> None:
-    """Row by row from the disk, or all at once: the same rows are sent, under the same identities."""
+    """Whether its rows are read from the disk or are in memory: the same rows are sent, under the same identities."""
     with closing(open_for_reading(tmp_path / "none.db")) as connection:
         now = ledger_with(connection, earlier)
 

@@ -1,4 +1,4 @@
-"""Whether a ledger knows all that was sent: by marks, by the file of its quotas, and by reports."""
+"""Whether a ledger knows all that was sent: by marks, the file of quotas, and reports."""
 
 import shutil
 import sqlite3
@@ -20,7 +20,7 @@ from tests.moved_clock import MovedClock
 
 
 def salted(points: int, salt: str) -> StagedRow:
-    """Return a balance under a key that is made from the row, and from the salt."""
+    """Return a balance under a key that is made from the row and the salt."""
     row = balance("X", points, key=f"X={points}@{salt}")
     (payload,) = row.payloads
     return replace(row, payloads=(replace(payload, key_is_derived=True),))
@@ -31,7 +31,7 @@ ENDED = "2026-03-01T12:00:09.000Z"
 
 @dataclass
 class Reports:
-    """Reports that lie there: when each says that its run ended."""
+    """Reports by run, with the end of each run."""
 
     ended: dict[str, str | None] = field(default_factory=dict)
     foreign: Mapping[str, str] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Reports:
 
 @dataclass
 class Place:
-    """A ledger with all that lies around it; each command opens it anew."""
+    """A ledger with all files around it; each command opens it again."""
 
     folder: Path
     reports: Reports = field(default_factory=Reports)
@@ -70,7 +70,7 @@ class Place:
         return Ledger(self.state / "ledger.db", self.clock, DEAD, traces=traces)
 
     def night(self, points: int, *, resync: bool = False) -> list[str]:
-        """Run a night with one balance; return how it ended. Leaves a report, and the file of the quotas."""
+        """Run a night with one balance; return how it ended. It leaves a report, and the file of quotas."""
         with closing(self.open()) as ledger:
             run = ledger.begin(self.nights.new(), ME, resync=resync)
             ledger.quotas()
@@ -91,7 +91,7 @@ class Place:
             shutil.copy(self.folder / "backup" / name, self.state / name)
 
     def signs(self) -> str:
-        """Return what is said to speak against the ledger; nothing where it may be used."""
+        """Return the signs that the ledger is behind; none if it may be used."""
         with closing(self.open()) as ledger:
             try:
                 ledger.refuse_if_behind()
@@ -103,7 +103,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """A ledger that has sent a balance and was backed up, and then sent another one."""
+    """A ledger that has sent a balance, was backed up, and has sent another one."""
     one = Place(tmp_path)
     one.night(100)
     one.back_up()
@@ -161,11 +161,11 @@ TWO_REPORTS = ONE_REPORT.replace("1 report", "2 reports")
         pytest.param(quota_lost, "state/ledger.db-quota is missing", id="no quota"),
     ],
 )
-def test_a_ledger_that_lacks_something_is_not_used(lose: Callable[[Place], None], signs: str, place: Place) -> None:
+def test_a_ledger_that_is_behind_is_refused(lose: Callable[[Place], None], signs: str, place: Place) -> None:
     """
-    Whatever was restored or lost, something else tells. A resync makes the ledger good again, for good.
+    Whatever was restored or lost, another file shows it. A resync makes the ledger usable again, for good.
 
-    The platform holds 200: a balance of 100 is sent, under a key that it never saw.
+    The platform has 200: a balance of 100 is sent, under a key that it never saw.
     """
     lose(place)
     place.nights.keys_sent()
@@ -182,8 +182,8 @@ def test_a_ledger_that_lacks_something_is_not_used(lose: Callable[[Place], None]
     assert key not in ("X=100@", "X=200@")
 
 
-def test_all_that_lies_outside_may_be_gone(place: Place) -> None:
-    """A ledger that is whole needs no mark and no report."""
+def test_a_complete_ledger_needs_no_traces(place: Place) -> None:
+    """A ledger that knows all needs no mark and no report."""
     place.reports.ended.clear()
     for mark in (place.state / "ledger.db-mark", place.folder / "config-mark"):
         mark.unlink()
@@ -191,8 +191,8 @@ def test_all_that_lies_outside_may_be_gone(place: Place) -> None:
     assert (place.signs(), place.night(200)) == ("", ["skipped unchanged"])
 
 
-def test_a_beginner_may_delete_all_and_begin_anew(place: Place) -> None:
-    """Where state and reports are gone nothing speaks of a former ledger."""
+def test_deleting_all_begins_anew(place: Place) -> None:
+    """Without state and reports nothing shows that there was another ledger."""
     state_lost(place)
     place.reports.ended.clear()
     shutil.rmtree(place.folder / "report")
@@ -200,15 +200,15 @@ def test_a_beginner_may_delete_all_and_begin_anew(place: Place) -> None:
     assert (place.signs(), place.night(200)) == ("", ["succeeded SUCCESS"])
 
 
-def test_reports_of_something_else_say_nothing(place: Place) -> None:
-    """A report of an account that this config does not have is passed over."""
+def test_reports_of_another_config_are_ignored(place: Place) -> None:
+    """A report of an account that this config does not have is no sign."""
     place.reports.foreign = {"POINTS-9999": ENDED}
 
     assert place.signs() == ""
 
 
 def test_the_last_report_may_be_newer_than_the_ledger(tmp_path: Path) -> None:
-    """Backed up while a run was on, a ledger knows that run, and not of its end."""
+    """A ledger that was backed up during a run knows the run, but not its end."""
     one = Place(tmp_path)
     with closing(one.open()) as ledger:
         run = one.nights.begin(ledger)
@@ -222,12 +222,12 @@ def test_the_last_report_may_be_newer_than_the_ledger(tmp_path: Path) -> None:
     signs = one.signs()
     one.night(100, resync=True)
 
-    assert signs == f"the report of run ORDERS-0000 tells of its end at {ENDED}, and the ledger does not"
+    assert signs == f"the report of run ORDERS-0000 says that it ended at {ENDED}, and the ledger does not"
     assert one.signs() == ""
 
 
-def test_a_ledger_of_the_time_of_the_last_request_is_used(tmp_path: Path) -> None:
-    """A backup that nothing was sent after is as good as the ledger itself."""
+def test_a_backup_after_the_last_request_is_used(tmp_path: Path) -> None:
+    """A backup after which nothing was sent is as good as the ledger itself."""
     one = Place(tmp_path)
     one.night(100)
     one.back_up()
@@ -236,8 +236,8 @@ def test_a_ledger_of_the_time_of_the_last_request_is_used(tmp_path: Path) -> Non
     assert (one.signs(), one.night(100)) == ("", ["skipped unchanged"])
 
 
-def test_a_backup_from_within_a_run_is_noticed(tmp_path: Path) -> None:
-    """Each commit after which requests leave is noted: also where the run was killed, and its report tells nothing."""
+def test_a_backup_from_within_a_run_is_detected(tmp_path: Path) -> None:
+    """Each commit after which requests leave is in the mark, also if the run was killed and has no report."""
     one = Place(tmp_path)
     with closing(one.open()) as ledger:
         run = one.nights.begin(ledger)
@@ -255,7 +255,7 @@ def test_a_backup_from_within_a_run_is_noticed(tmp_path: Path) -> None:
     assert one.signs() == LATER.format("state/ledger.db-mark")
 
 
-def test_a_resynced_ledger_that_is_restored_again_is_noticed(place: Place) -> None:
+def test_a_restored_resynced_ledger_is_detected(place: Place) -> None:
     """A state from before a resync is not taken for one from after it."""
     only_the_ledger(place)
     place.night(100, resync=True)
@@ -265,7 +265,7 @@ def test_a_resynced_ledger_that_is_restored_again_is_noticed(place: Place) -> No
 
 
 def test_orders_are_known_in_all_generations(tmp_path: Path) -> None:
-    """A resync sends no order again that the ledger knows as delivered: the platform counts its key once."""
+    """After a resync orders that the ledger knows as delivered are not sent again: the platform counts a key once."""
     with closing(Ledger(tmp_path / "ledger.db", MovedClock(), DEAD)) as ledger:
         nights = JobRuns(lambda owner=DEAD: ledger)
         nights.run(order("A"))

@@ -1,4 +1,4 @@
-"""Transactions: what is written is on disk, or nothing of it is."""
+"""Transactions: all that was written is on disk, or nothing of it."""
 
 import sqlite3
 import threading
@@ -12,8 +12,8 @@ from pipeline.ledger.store.database import connect
 from pipeline.ledger.store.transactions import Transactions
 
 
-class Torn(Exception):
-    """What a write of these tests raises."""
+class WriteFailed(Exception):
+    """The error of a write in these tests."""
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ def put(number: int) -> Callable[[sqlite3.Connection], int]:
     return write
 
 
-def tear(connection: sqlite3.Connection) -> int:
+def fail(connection: sqlite3.Connection) -> int:
     put(0)(connection)
-    raise Torn
+    raise WriteFailed
 
 
 def on_disk(path: Path) -> list[int]:
@@ -56,36 +56,36 @@ def on_disk(path: Path) -> list[int]:
         connection.close()
 
 
-def test_what_was_written_is_on_disk(connection: sqlite3.Connection, path: Path) -> None:
-    """`run` returns what the write returns, once others can see it."""
+def test_a_write_is_on_disk(connection: sqlite3.Connection, path: Path) -> None:
+    """`run` returns the result of the write once others can see it."""
     assert Transactions(connection).run(put(1)) == 1
     assert on_disk(path) == [1]
 
 
-def test_of_a_torn_write_nothing_is_kept(connection: sqlite3.Connection, path: Path) -> None:
-    """What a write raises is raised, nothing of it stays, and the next one goes on."""
+def test_nothing_is_kept_of_a_failed_write(connection: sqlite3.Connection, path: Path) -> None:
+    """The error of a write is raised, nothing of the write stays, and the next write works."""
     transactions = Transactions(connection)
-    with pytest.raises(Torn):
-        transactions.run(tear)
+    with pytest.raises(WriteFailed):
+        transactions.run(fail)
     transactions.run(put(1))
 
     assert on_disk(path) == [1]
 
 
-def test_the_guard_refuses_a_transaction_whole(connection: sqlite3.Connection, path: Path) -> None:
-    """Nothing is written that the guard, which comes first, does not let through."""
+def test_the_check_refuses_a_transaction(connection: sqlite3.Connection, path: Path) -> None:
+    """The check comes first; if it raises, nothing is written."""
 
     def refuse(_: sqlite3.Connection) -> None:
-        raise Torn
+        raise WriteFailed
 
-    with pytest.raises(Torn):
+    with pytest.raises(WriteFailed):
         Transactions(connection, refuse).run(put(1))
 
     assert on_disk(path) == []
 
 
 def test_threads_write_one_after_another(connection: sqlite3.Connection, path: Path) -> None:
-    """Each write of each thread has a transaction of its own."""
+    """Each write of each thread has its own transaction."""
     transactions = Transactions(connection)
 
     def work(worker: int) -> None:
@@ -102,7 +102,7 @@ def test_threads_write_one_after_another(connection: sqlite3.Connection, path: P
 
 
 class NoRollback(sqlite3.Connection):
-    """A connection to a disk that fails when it matters most."""
+    """A connection to a disk that fails at each commit and rollback."""
 
     def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
         if sql in ("COMMIT", "ROLLBACK"):
@@ -110,8 +110,8 @@ class NoRollback(sqlite3.Connection):
         return super().execute(sql, parameters)
 
 
-def test_after_a_disk_that_fails_in_mid_commit_nothing_is_written(path: Path) -> None:
-    """Where not even the rollback comes through the first error is told, and no transaction begins any more."""
+def test_nothing_is_written_after_a_failed_rollback(path: Path) -> None:
+    """If the rollback fails too, the first error is raised, and no transaction can begin any more."""
     connection = sqlite3.connect(path, factory=NoRollback, isolation_level=None)
     transactions = Transactions(connection)
     with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):

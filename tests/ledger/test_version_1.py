@@ -1,4 +1,4 @@
-"""A ledger of version 1 goes on: what it knows of states is found under the identities that they have now."""
+"""A ledger of version 1 is used on: its states are found under the identities of this version."""
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -19,13 +19,13 @@ from tests.moved_clock import MovedClock
 NEW, PAID, DONE = (state("S1", code) for code in ("NEW", "PAID", "DONE"))
 RUN = "STATES-OLD"
 
-# A row's state, how its due ended, and how its delivery stands; None where nothing was sent.
-Line = tuple[StagedRow, str | None, str | None]
-Old = Callable[[Sequence[Line]], JobRuns]
+# A row's state, the status of its due, and the state of its delivery; None where nothing was sent.
+StagedLine = tuple[StagedRow, str | None, str | None]
+Old = Callable[[Sequence[StagedLine]], JobRuns]
 
 
-def write_version_1(connection: sqlite3.Connection, lines: Sequence[Line]) -> None:
-    """Write a ledger as version 1 did, with a run of states that was stopped while it sent."""
+def write_version_1(connection: sqlite3.Connection, lines: Sequence[StagedLine]) -> None:
+    """Write a ledger as version 1 did, with a run of states that was stopped while delivering."""
     for statement in MIGRATIONS[0].split(";"):
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -58,14 +58,14 @@ def write_version_1(connection: sqlite3.Connection, lines: Sequence[Line]) -> No
 
 @pytest.fixture
 def old(tmp_path: Path) -> Iterator[Old]:
-    """Make the nights of a job whose ledger is of version 1."""
+    """Return a function that makes the nights of a job whose ledger is of version 1."""
     path, clock, opened = tmp_path / "ledger.db", MovedClock(), list[Ledger]()
 
     def open_again(owner: LeaseOwner = DEAD) -> Ledger:
         opened.append(Ledger(path, clock, owner))
         return opened[-1]
 
-    def made(lines: Sequence[Line]) -> JobRuns:
+    def made(lines: Sequence[StagedLine]) -> JobRuns:
         with closing(connect(path)) as connection:
             write_version_1(connection, lines)
         return JobRuns(open_again, Export.STATES, "zhima", ME, "states", clock)
@@ -126,12 +126,12 @@ def old(tmp_path: Path) -> Iterator[Old]:
 )
 def test_states_of_version_1_are_known(
     old: Old,
-    lines: Sequence[Line],
+    lines: Sequence[StagedLine],
     rows: Sequence[StagedRow],
     reported_rows: Sequence[tuple[Status, str]],
     sent: Sequence[str],
 ) -> None:
-    """What was confirmed last is not sent again, what is in doubt is settled, and what differs is new."""
+    """The state last confirmed is not sent again, one in doubt is settled, and a different one is new."""
     states = old(lines)
 
     assert [(status, code) for _, status, code in states.reported_rows(states.run(*rows))] == reported_rows
@@ -139,7 +139,7 @@ def test_states_of_version_1_are_known(
 
 
 def test_a_run_of_version_1_is_resumed(old: Old) -> None:
-    """What it had in the air goes out again, then what it had still to send; a later run finds both delivered."""
+    """Its requests in flight are sent again, then the rest; a later run finds both delivered."""
     states = old([(NEW, "succeeded", "succeeded"), (PAID, None, "sending"), (DONE, None, None)])
 
     record = states.resume(states.opens().find(RUN))
@@ -153,7 +153,7 @@ def test_a_run_of_version_1_is_resumed(old: Old) -> None:
 
 
 def test_a_state_of_version_1_stays_behind_a_later_one(old: Old) -> None:
-    """What a run of version 1 has still to send is not sent after what a run of now has sent."""
+    """A due of a run of version 1 is not sent after a later state that a run of this version has sent."""
     states = old([(NEW, "succeeded", "succeeded"), (PAID, None, None)])
     states.run(DONE)
 

@@ -1,4 +1,4 @@
-"""While another process holds the write lock, whoever waits for it is told."""
+"""While another process holds the write lock, the wait is reported."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from pipeline.model import Wait
 from tests.moved_clock import MovedClock
 
 REASON = "another process writes to the ledger, and keeps it locked"
-# Real: SQLite itself waits. Short, so that a test takes no time.
+# SQLite itself waits in real time, so these are short. Seconds.
 LOOK_SECONDS, BUSY_SECONDS = 0.01, 0.05
 
 
@@ -51,10 +51,10 @@ def transactions(path: Path, lock: WriteLock) -> Iterator[Transactions]:
     connection.close()
 
 
-def test_each_look_is_told_until_the_lock_is_free(
+def test_the_wait_is_reported_until_the_lock_is_free(
     transactions: Transactions, lock: WriteLock, other: sqlite3.Connection
 ) -> None:
-    """After each look it is known since when and until when; once the lock is free the transaction is written."""
+    """After each look the wait has its begin and its end; once the lock is free the transaction is written."""
     seen: list[list[Wait]] = []
 
     def look() -> None:
@@ -72,7 +72,7 @@ def test_each_look_is_told_until_the_lock_is_free(
 
 @pytest.mark.usefixtures("other")
 def test_a_lock_that_stays_taken_ends_the_wait(transactions: Transactions, lock: WriteLock) -> None:
-    """After so many looks the error of SQLite is raised, and nothing is waited for any more."""
+    """After the last look SQLite's error is raised, and the wait is over."""
     looks: list[None] = []
     lock.on_look = lambda: looks.append(None)
 
@@ -86,7 +86,7 @@ def test_a_lock_that_stays_taken_ends_the_wait(transactions: Transactions, lock:
 def test_a_wait_before_the_run_has_begun_is_logged(
     transactions: Transactions, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where nobody is called the wait is logged, once."""
+    """If no `on_look` is set, the wait is logged once."""
     with pytest.raises(sqlite3.OperationalError, match="locked"):
         transactions.run(lambda c: c.execute("INSERT INTO numbers VALUES (1)"))
 

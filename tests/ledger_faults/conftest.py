@@ -1,4 +1,4 @@
-"""A platform for each test, and scenes that play before it."""
+"""A platform for each test, and scenes that run commands before it."""
 
 from tests.kills.fixtures import new_workspace, simulator
 

@@ -1,4 +1,4 @@
-"""A disk that takes no more, in the middle of a command."""
+"""A disk that becomes full in the middle of a command."""
 
 import sqlite3
 import threading
@@ -10,7 +10,7 @@ _WRITES = ("BEGIN IMMEDIATE", "COMMIT", "CREATE TABLE", "INSERT", "UPDATE", "DEL
 
 
 class Full:
-    """Fails the write number `at`, counted from 1, and where it `stays` full all that come after it, as SQLite does."""
+    """Fails the write number `at`, counted from 1, as SQLite does; all later writes too, if it `stays` full."""
 
     def __init__(self, at: int, *, stays: bool) -> None:
         self._at = at
@@ -19,7 +19,7 @@ class Full:
         self._lock = threading.Lock()
 
     def __call__(self, sql: str) -> None:
-        """Take in one statement; raise what SQLite raises when it can't be carried out."""
+        """Count one statement; raise SQLite's error if it has to fail."""
         if not sql.lstrip().startswith(_WRITES):
             return
         with self._lock:
@@ -30,7 +30,7 @@ class Full:
 
 
 def full() -> sqlite3.OperationalError:
-    """Return what SQLite raises when the disk is full."""
+    """Return SQLite's error for a full disk."""
     error = sqlite3.OperationalError("database or disk is full")
     error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_FULL, "SQLITE_FULL"
     return error
@@ -38,11 +38,11 @@ def full() -> sqlite3.OperationalError:
 
 @dataclass(frozen=True, slots=True)
 class FullAt:
-    """The disk is full from one write on, or for that one only."""
+    """The disk is full from one write on, or for that write only."""
 
     write: int
     stays: bool
 
     def install(self) -> None:
-        """Make it so."""
+        """Replace the disk."""
         observe_statements(Full(self.write, stays=self.stays), quotas=True)

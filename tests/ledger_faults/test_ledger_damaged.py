@@ -22,7 +22,7 @@ _NO_LEDGER = "the file is no ledger; name another one in [ledger] url (SQLITE_NO
 
 @pytest.fixture
 def killed(new_workspace: NewWorkspace) -> Workspace:
-    """Return a new_workspace whose run was killed while it sent; all of its ledger is in the one file."""
+    """Return a workspace whose run was killed while delivering; its ledger is in one file, without a log."""
     one = new_workspace(orders(30), concurrency=2)
     one.child("run", "orders", fault=KilledAt(60))
     assert 0 < len(one.simulator.journal.entries) < len(one.export.keys)
@@ -32,7 +32,7 @@ def killed(new_workspace: NewWorkspace) -> Workspace:
 
 
 def replace(one: Workspace, content: bytes) -> None:
-    """Put other bytes in the place of the ledger, and take away what would tell that they are older."""
+    """Replace the bytes of the ledger, and delete the files that would show that they are older."""
     for name in ("backfill.db-wal", "backfill.db-shm", "backfill.db-mark"):
         one.ledger.with_name(name).unlink(missing_ok=True)
     (one.folder / "backfill.toml-mark").unlink(missing_ok=True)
@@ -44,8 +44,8 @@ def reported(ended: CommandResult, one: Workspace) -> str:
     return ended.stderr.splitlines()[-1].removeprefix(f"backfill: ledger {one.ledger}: ")
 
 
-def test_no_damaged_page_is_worked_with(killed: Workspace) -> None:
-    """Whichever page is overwritten, it is refused or was not needed; restored, the ledger is gone on with."""
+def test_a_damaged_page_is_never_used(killed: Workspace) -> None:
+    """Whichever page is overwritten, it is refused or was not needed. With the ledger restored the run goes on."""
     sound = killed.ledger.read_bytes()
     refused = 0
     for start in range(0, len(sound), 2 * _PAGE):
@@ -64,7 +64,7 @@ def test_no_damaged_page_is_worked_with(killed: Workspace) -> None:
 
 
 def test_a_body_that_has_changed_is_not_sent(killed: Workspace) -> None:
-    """An amount that rots on the disk makes a payload that is right in form; its digest gives it away."""
+    """A changed amount leaves a valid payload; its digest shows the change."""
     sound = killed.ledger.read_bytes()
     replace(killed, sound.replace(b"12.50", b"92.50"))
     sent = killed.simulator.journal.entries
@@ -80,7 +80,7 @@ def test_a_body_that_has_changed_is_not_sent(killed: Workspace) -> None:
 
 
 def test_a_text_that_has_changed_is_not_shown(killed: Workspace) -> None:
-    """What is told of a text that is none any more does not repeat it: it may name a user."""
+    """The message about a text that can't be decoded does not show it: it may name a user."""
     replace(killed, killed.ledger.read_bytes().replace(b'"2088', b'"\xff088'))
 
     ended = killed.child("report", "last")

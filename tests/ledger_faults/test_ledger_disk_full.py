@@ -1,4 +1,4 @@
-"""A disk that is full stops the run first, is told of in one line, and costs nothing that was delivered."""
+"""A full disk stops the run first, is reported in one line, and loses nothing that was delivered."""
 
 import shutil
 import subprocess
@@ -16,19 +16,19 @@ from tests.kills.workspace import Workspace
 from tests.ledger_faults.disk import FullAt
 
 _FULL = "the disk is full; free space and resume the run: what was delivered is kept (SQLITE_FULL)"
-# A run of four orders writes at least so often before it gives its job back, which it need not succeed in.
+# The least number of writes of a run of four orders before it returns its job. That last write may fail.
 _WRITES = 71
 
 
 class Mount(Protocol):
-    """Puts a disk of so many bytes, as `mount` words them, in the place of a folder; or gives it another size."""
+    """Mounts a disk of a size, as `mount` writes it, over a folder; or changes its size."""
 
     def __call__(self, folder: Path, size: str, *, again: bool = False) -> None: ...
 
 
 @pytest.fixture
 def mount() -> Iterator[Mount]:
-    """Mount small disks, and unmount them."""
+    """Mount small disks; unmount them at the end."""
     mounted: list[Path] = []
 
     def make(folder: Path, size: str, *, again: bool = False) -> None:
@@ -47,21 +47,21 @@ def mount() -> Iterator[Mount]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def said(one: Workspace) -> list[str]:
-    """Return what may be told: the ledger was written to, or the quotas beside it."""
+def messages(one: Workspace) -> list[str]:
+    """Return the possible messages: a write to the ledger failed, or to the quotas beside it."""
     return [f"backfill: ledger {one.ledger}{beside}: {_FULL}" for beside in ("", "-quota")]
 
 
-# Every seventh, alternately for good and for once, meets every kind of write; FullAt takes any.
+# Every seventh write, alternately full for good and once, meets each kind of write. FullAt takes any.
 @pytest.mark.parametrize("write", range(1, _WRITES + 1, 7))
 def test_a_disk_may_be_full_at_any_write(new_workspace: NewWorkspace, write: int) -> None:
-    """Whichever write fails, the command says so and ends with 1; the next one ends the run as if nothing had been."""
+    """Whichever write fails, the command reports it and exits with 1; the next one completes the run."""
     one = new_workspace(orders(4), concurrency=1)
     struck = one.child("run", "orders", fault=FullAt(write, stays=write % 2 == 0))
     ends = [time.monotonic()]
 
     assert struck.exit_code == 1
-    assert struck.stderr.splitlines()[-1] in said(one)
+    assert struck.stderr.splitlines()[-1] in messages(one)
     promises.nothing_counts_twice(one.simulator.journal.entries)
     assert one.resume_or_run().exit_code == one.export.exit_code
     promises.all_rows_are_done(one.export, one.outcomes(), one.simulator.journal.entries)
@@ -73,14 +73,14 @@ def test_a_disk_may_be_full_at_any_write(new_workspace: NewWorkspace, write: int
     [pytest.param("320k", False, id="while it stages"), pytest.param("1536k", True, id="while it sends")],
 )
 def test_a_small_disk_really_fills_up(new_workspace: NewWorkspace, mount: Mount, size: str, *, has_sent: bool) -> None:
-    """A ledger on a disk that is too small stops the run; with room made the run goes on where it was."""
+    """A ledger on a disk that is too small stops the run; once there is room the run goes on."""
     one = new_workspace(orders(300))
     mount(one.ledger.parent, size)
     struck = one.command("run", "orders")
     ends = [time.monotonic()]
 
     assert (struck.exit_code, struck.stdout) == (1, "")
-    assert struck.stderr.splitlines()[-1] in said(one)
+    assert struck.stderr.splitlines()[-1] in messages(one)
     assert bool(one.simulator.journal.entries) == has_sent
     mount(one.ledger.parent, "64m", again=True)
     assert one.command("resume", "last").exit_code == one.export.exit_code
@@ -89,7 +89,7 @@ def test_a_small_disk_really_fills_up(new_workspace: NewWorkspace, mount: Mount,
 
 
 def test_a_disk_may_be_full_when_the_report_is_written(new_workspace: NewWorkspace, mount: Mount) -> None:
-    """All was delivered and is in the ledger: nothing half is left, and `report` writes it once there is room."""
+    """All was delivered and is in the ledger: no partial report is left, and `report` writes it once there is room."""
     one = new_workspace(orders(200))
     mount(one.folder / "reports", "16k")
     struck = one.command("run", "orders")
@@ -97,8 +97,8 @@ def test_a_disk_may_be_full_when_the_report_is_written(new_workspace: NewWorkspa
 
     assert (struck.exit_code, struck.stdout) == (1, "")
     assert struck.stderr.splitlines()[-1] == (
-        f"backfill: the report can't be written to {folder}: No space left on device; the ledger keeps every outcome: "
-        f"make room there, then `backfill report {folder.name}` writes it again"
+        f"backfill: can't write the report to {folder}: No space left on device. The ledger has every outcome: "
+        f"free space there, then write the report with `backfill report {folder.name}`"
     )
     assert list(folder.iterdir()) == []
     mount(one.folder / "reports", "64m", again=True)

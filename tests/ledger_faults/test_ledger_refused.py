@@ -1,4 +1,4 @@
-"""A ledger that can't be used, at the start or in the middle: one line says why, and what it held is not forgotten."""
+"""A ledger that can't be used, at the start or during a run: one line says why, and its content is not lost."""
 
 import os
 import shutil
@@ -63,10 +63,10 @@ def cut_off(ledger: Path) -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_was_delivered_is_known_once_the_ledger_is_back(
+def test_deliveries_are_known_once_the_ledger_is_back(
     new_workspace: NewWorkspace, spoil: Callable[[Path], None], exit_code: int, said: str
 ) -> None:
-    """With a file in its place that is no ledger nothing is sent; with the ledger back nothing is sent again."""
+    """Nothing is sent while another file is in its place. With the ledger back nothing is sent again."""
     one = new_workspace(orders(8))
     one.child("run", "orders")
     sent = one.simulator.journal.entries
@@ -88,7 +88,7 @@ def test_what_was_delivered_is_known_once_the_ledger_is_back(
 
 @contextmanager
 def mode(path: Path, bits: int) -> Iterator[None]:
-    """Give a file or folder other rights for a while."""
+    """Give a file or folder other permissions for a while."""
     before = path.stat().st_mode
     path.chmod(bits)
     yield
@@ -97,7 +97,7 @@ def mode(path: Path, bits: int) -> Iterator[None]:
 
 @pytest.fixture
 def bound() -> Sequence[str]:
-    """Return the command that binds another to the rights of files, which the superuser is above otherwise."""
+    """Return the command under which permissions hold also for the superuser."""
     if os.geteuid() != 0:
         return ()
     program = shutil.which("setpriv")
@@ -106,8 +106,8 @@ def bound() -> Sequence[str]:
     return (program, "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
 
 
-def test_a_ledger_that_may_not_be_written_is_refused(new_workspace: NewWorkspace, bound: Sequence[str]) -> None:
-    """Whether the file is protected or its folder, the line says so; given the rights back, the next run goes on."""
+def test_a_ledger_without_write_permission_is_refused(new_workspace: NewWorkspace, bound: Sequence[str]) -> None:
+    """Whether the file is protected or its folder, the line says so. With the permissions back the next run works."""
     one = new_workspace(orders(8))
     with mode(one.folder, 0o500):
         no_folder = one.command("run", "orders", wrapper=bound)
@@ -131,8 +131,8 @@ def test_a_ledger_that_may_not_be_written_is_refused(new_workspace: NewWorkspace
     promises.all_rows_are_done(one.export, one.outcomes(), one.simulator.journal.entries)
 
 
-def test_a_ledger_that_is_locked_while_a_run_sends_stops_it(new_workspace: NewWorkspace) -> None:
-    """The run waits for a while, then ends with a line that says why; once the lock is gone the next one goes on."""
+def test_a_ledger_that_is_locked_during_a_run_stops_it(new_workspace: NewWorkspace) -> None:
+    """The run waits for a while, then ends with a line that says why. Once the lock is free the next run works."""
     one = new_workspace(orders(60))
     one.simulator.set_faults([InjectedFault(Kind.SLOW, seconds=0.2, when=When.AFTER_APPLYING)])
     running = one.begin("run", "orders", fault=Impatient())
@@ -154,8 +154,8 @@ def test_a_ledger_that_is_locked_while_a_run_sends_stops_it(new_workspace: NewWo
     assert promises.resent_by_end(one.simulator.journal.entries, ends)[0] <= 2 * one.concurrency
 
 
-def test_what_the_user_can_not_mend_is_a_fault_of_the_program(tmp_path: Path) -> None:
-    """A statement that breaks a rule of the tables is no matter of config or rights."""
+def test_a_broken_constraint_is_an_error_of_the_program(tmp_path: Path) -> None:
+    """A statement that breaks a constraint of the tables is no fault of config or permissions."""
     with (
         closing(open_ledger(tmp_path / "backfill.db")) as connection,
         pytest.raises(LedgerError) as reported,

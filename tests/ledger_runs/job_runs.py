@@ -20,7 +20,7 @@ from pipeline.ledger.store.database import Connect, connect
 from pipeline.ledger.store.lease import LeaseOwner, this_process
 from pipeline.map import rekey, retarget
 from pipeline.model import Api, Export, Status
-from pipeline.run.stage import TakesRows
+from pipeline.run.stage import StagingLedger
 from pipeline.write.answers.verdict import Refused, Succeeded, TryAgain, Verdict
 from pipeline.write.settlement import History, settle
 from tests.ledger_runs.staged_rows import StagedRow, mapped_of
@@ -121,7 +121,7 @@ class JobRuns:
     def begin(self, ledger: Ledger | None = None, parent: str | None = None) -> RunLedger:
         return (ledger or self.opens()).begin(self.new(parent), self.owner)
 
-    def stage(self, run: TakesRows, rows: Sequence[StagedRow], *, decide: bool = True) -> None:
+    def stage(self, run: StagingLedger, rows: Sequence[StagedRow], *, decide: bool = True) -> None:
         source = InputRecord(
             file_no=1,
             name="orders.csv",
@@ -167,7 +167,7 @@ class JobRuns:
         self, record: RunRecord, answers: Mapping[str, Verdict] | None = None, most: int | None = None
     ) -> RunRecord:
         """Resume a run whose rows are staged."""
-        return self.deliver(self.opens().take_up(record, self.owner), answers or {}, most)
+        return self.deliver(self.opens().resume(record, self.owner), answers or {}, most)
 
     def rerun(
         self,

@@ -63,7 +63,7 @@ def order(
         body=orjson.dumps(fields if refund_of is None else fields | {"pay_out_biz_no": refund_of}),
         lane=digest(agreed, user),
         refund_of=refund_of,
-        agreement=f"{names} {agreed}",
+        agreement=agreed if names == "user_id" else f"{names} {agreed}",
     )
     return StagedRow(0, (key, content), (payload,), key)
 

@@ -10,10 +10,10 @@ import pytest
 
 from pipeline.errors import LedgerError
 from pipeline.ledger.records import InputRecord, RunState
-from pipeline.ledger.rules.known_deliveries import balances_held
+from pipeline.ledger.rules.cards import sure_balances
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging import decide
-from pipeline.ledger.staging.staged_chunk import Fate
+from pipeline.ledger.staging.staged_chunk import RowDecision
 from pipeline.ledger.store.lease import LeaseOwner
 from pipeline.ledger.store.spill_file import SpillFile
 from pipeline.map import retarget
@@ -166,7 +166,7 @@ def test_an_older_balance_is_superseded_while_a_later_run_is_being_written(new_j
     waiting = second._staging
     assert waiting is not None
     chunk = next(iter(waiting))
-    findings = second._file.read(lambda c: waiting.findings(c, second.keep_up, is_gone=lambda _: False))
+    findings = second._file.read(lambda c: waiting.findings(c, second.heartbeat, is_gone=lambda _: False))
     second._commit(lambda c: decide.decide_and_write(c, second.run, chunk, findings, later.rekey))
 
     first.start_delivering(earlier.rekey)
@@ -183,14 +183,14 @@ def test_unchanged_balances_are_checked_again_after_another_job_began(new_job: N
     waiting = run._staging
     assert waiting is not None
     chunk = next(iter(waiting))
-    findings = run._file.read(lambda c: waiting.findings(c, run.keep_up, is_gone=lambda _: False))
+    findings = run._file.read(lambda c: waiting.findings(c, run.heartbeat, is_gone=lambda _: False))
     other.run(balance("X", 7))
 
     run._commit(lambda c: decide.decide_and_write(c, run.run, chunk, findings, job.rekey))
 
     assert findings.unchanged is not None
     assert findings.unchanged.sure.all()
-    assert [Fate(fate) for fate in chunk.fates] == [Fate.SUPERSEDED, Fate.UNCHANGED]
+    assert [RowDecision(decision) for decision in chunk.decisions] == [RowDecision.SUPERSEDED, RowDecision.UNCHANGED]
 
 
 def test_an_older_balance_is_superseded_if_two_jobs_write_in_turn(new_job: NewJobRuns, opens: Opens) -> None:
@@ -202,7 +202,7 @@ def test_an_older_balance_is_superseded_if_two_jobs_write_in_turn(new_job: NewJo
     stage_chunks(later, second, [[balance("X", 7)]])
     waiting = second._staging
     assert waiting is not None
-    findings = second._file.read(lambda c: waiting.findings(c, second.keep_up, is_gone=second._is_gone))
+    findings = second._file.read(lambda c: waiting.findings(c, second.heartbeat, is_gone=second._is_gone))
 
     first.start_delivering(earlier.rekey)
     for chunk in waiting:
@@ -251,7 +251,7 @@ def test_a_balance_is_surely_unchanged_if_no_other_job_may_send_one(
     waiting = run._staging
     assert waiting is not None
 
-    findings = run._file.read(lambda c: waiting.findings(c, run.keep_up, is_gone=run._is_gone))
+    findings = run._file.read(lambda c: waiting.findings(c, run.heartbeat, is_gone=run._is_gone))
 
     assert findings.unchanged is not None
     assert findings.unchanged.sure.all() == is_sure
@@ -264,7 +264,7 @@ def test_a_few_cards_among_many_are_looked_up_one_by_one(new_job: NewJobRuns, op
     cards = sorted((digest(f"{n}"), n) for n in range(20))
 
     for wanted in ([cards[0], cards[-1]], cards[3:9]):
-        found = balances_held(opens()._file.reader, record, [card for card, _ in wanted])
+        found = sure_balances(opens()._file.reader, record, [card for card, _ in wanted])
         assert [(card, held) for card, held, *_ in found] == wanted
 
 
@@ -325,5 +325,5 @@ def test_a_full_disk_for_waiting_rows_is_reported(tmp_path: Path) -> None:
     spill_file.close()
     spill_file._file = Full()  # type: ignore[assignment] # the only methods in use
 
-    with pytest.raises(LedgerError, match=r"can't be put aside in .*No space left on device.*free space"):
+    with pytest.raises(LedgerError, match=r"can't be kept in .*No space left on device.*free space"):
         spill_file.add(b"rows")

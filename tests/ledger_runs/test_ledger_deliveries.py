@@ -118,7 +118,7 @@ def test_an_intent_survives_a_crash_as_doubt(begun: tuple[JobRuns, Due], opens: 
 def test_a_resumed_run_sends_the_same_bytes_and_keeps_the_doubt(begun: tuple[JobRuns, Due], opens: Opens) -> None:
     """A delivery in doubt goes out again with the same key and body, and stays in doubt."""
     orders, due = begun
-    run = opens().take_up(opens().find("last"), orders.owner)
+    run = opens().resume(opens().find("last"), orders.owner)
 
     again = first_due(run)
 
@@ -129,7 +129,7 @@ def test_a_resumed_run_sends_the_same_bytes_and_keeps_the_doubt(begun: tuple[Job
 def test_a_settlement_that_was_not_yet_on_disk_is_lost_whole(begun: tuple[JobRuns, Due], opens: Opens) -> None:
     """A settlement that a crash loses leaves the intent unchanged."""
     orders, _ = begun
-    crashed = opens().take_up(opens().find("last"), orders.owner)
+    crashed = opens().resume(opens().find("last"), orders.owner)
     due = first_due(crashed)
     crashed.intend([due])
     crashed.settle(due, Settlement(Status.SUCCEEDED, "SUCCESS", leaves=DeliveryState.SUCCEEDED))
@@ -140,7 +140,7 @@ def test_a_settlement_that_was_not_yet_on_disk_is_lost_whole(begun: tuple[JobRun
 def test_a_settlement_is_on_disk_with_the_next_intent(begun: tuple[JobRuns, Due], opens: Opens) -> None:
     """A settlement is durable as soon as any later intent is."""
     orders, _ = begun
-    crashed = opens().take_up(opens().find("last"), orders.owner)
+    crashed = opens().resume(opens().find("last"), orders.owner)
     first, second = next(crashed.lanes())
     crashed.intend([first])
     crashed.settle(first, Settlement(Status.SUCCEEDED, "SUCCESS", leaves=DeliveryState.SUCCEEDED))
@@ -315,7 +315,7 @@ def test_two_jobs_do_not_send_a_row_at_the_same_time(
     ((other,),) = behind.lanes()
     (admission,) = behind.intend([other])
     ahead.settle(due, ended(Go(doubt=False), DONE))
-    ahead.keep_up()
+    ahead.heartbeat()
     (after,) = behind.intend([other])
 
     assert isinstance(admission, admitted)

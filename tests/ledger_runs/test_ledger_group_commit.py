@@ -33,7 +33,7 @@ def at_once(run: RunLedger, ended: Sequence[Ended], begun: Sequence[Due]) -> lis
 def one_by_one(run: RunLedger, ended: Sequence[Ended], begun: Sequence[Due]) -> list[Admission]:
     for due, end in ended:
         run.settle(due, end)
-        run.keep_up()
+        run.heartbeat()
     return [admission for due in begun for admission in run.intend([due])]
 
 
@@ -57,7 +57,7 @@ def test_entries_written_together_give_the_same_result(
         dues = first_of_each_lane(run)
         admissions = record(run, [], dues)
         again = record(run, [(due, ended(GO, answer)) for due, answer in zip(dues, ENDS, strict=False)], dues)
-        run.keep_up()
+        run.heartbeat()
         results.append((admissions, list(one_job.opens().outcomes(run.run)), again))
 
     assert results[0] == results[1]

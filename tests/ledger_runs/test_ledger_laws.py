@@ -100,7 +100,7 @@ class Scenario:
     def resume(self) -> None:
         planned = self.data.draw(st.sampled_from(self.runs))
         record = self.record(planned)
-        run = self.ledger.take_up(record, self.job_runs.owner)
+        run = self.ledger.resume(record, self.job_runs.owner)
         if record.phase is Phase.STAGING:
             self.stage(run, planned)
         else:

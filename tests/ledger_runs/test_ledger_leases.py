@@ -42,7 +42,7 @@ def test_a_held_run_is_not_resumed(new_job: NewJobRuns, opens: Opens) -> None:
     held = orders.begin(opens(ALIVE))
 
     with pytest.raises(RunHeld):
-        opens(ALIVE).take_up(held.run, ME)
+        opens(ALIVE).resume(held.run, ME)
 
 
 def test_a_refused_run_leaves_no_trace(new_job: NewJobRuns, opens: Opens) -> None:
@@ -102,7 +102,7 @@ def test_a_run_that_renews_its_lease_keeps_its_job(new_job: NewJobRuns, opens: O
     held = orders.begin(opens(replace(ALIVE, host="far")))
     for _ in range(5):
         clock.move(LEASE_SECONDS - 1)
-        held.keep_up()
+        held.heartbeat()
 
     with pytest.raises(RunHeld):
         orders.begin(opens(ALIVE))
@@ -127,7 +127,7 @@ def test_a_lease_starts_when_its_renewal_began(new_ledger: NewLedger) -> None:
         held = jobs.begin(opens(replace(ALIVE, host="far")))
         clock.move(LEASE_SECONDS / 2)
         clock.seconds = 2 * LEASE_SECONDS
-        held.keep_up()
+        held.heartbeat()
         clock.seconds = 0.0
         jobs.begin(opens(ALIVE))
 
@@ -142,7 +142,7 @@ def test_an_expired_lease_is_renewed_if_nobody_took_the_job(
     orders = new_job()
     held = orders.begin(opens(replace(ALIVE, host="far")))
     clock.move(LEASE_SECONDS + 1)
-    held.keep_up()
+    held.heartbeat()
 
     with pytest.raises(RunHeld):
         orders.begin(opens(ALIVE))
@@ -202,7 +202,7 @@ def test_a_late_run_writes_nothing(new_job: NewJobRuns, opens: Opens, clock: Mov
 
     for write in (
         lambda: late.intend([due]),
-        late.keep_up,
+        late.heartbeat,
         late.keep_job,
         lambda: late.conclude(state=RunState.COMPLETED, reason=None, finished_at="", open_as=("", ""), progress={}),
         lambda: late.finish(0),
@@ -247,7 +247,7 @@ def test_a_run_that_wakes_after_a_resync_writes_nothing(new_job: NewJobRuns, ope
     opens(ALIVE).begin(points.new(), ME, resync=True)
 
     with pytest.raises(LedgerError, match="job orders was taken over by another run"):
-        late.keep_up()
+        late.heartbeat()
 
 
 @pytest.mark.parametrize("export", [Export.POINTS, Export.STATES])
@@ -258,7 +258,7 @@ def test_a_run_from_before_a_resync_is_not_continued(new_job: NewJobRuns, opens:
     opens().begin(job.new(), ME, resync=True).release()
 
     with pytest.raises(SettingsError, match=rf"^RUN {left.run_id} began before a `--resync`"):
-        opens().take_up(left, ME)
+        opens().resume(left, ME)
     with pytest.raises(SettingsError, match=rf"^RUN {left.run_id} began before a `--resync`"):
         opens().begin(job.new(left.run_id), ME, copied=left)
-    assert opens().take_up(order_left, ME).run == order_left
+    assert opens().resume(order_left, ME).run == order_left

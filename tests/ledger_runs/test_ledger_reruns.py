@@ -87,8 +87,8 @@ def test_a_run_that_has_changed_since_is_not_resumed(new_job: NewJobRuns, opens:
     orders.stage(run, [order("A")])
     orders.deliver(run, {})
 
-    with pytest.raises(LedgerError, match="has gone on since"):
-        opens().take_up(seen, orders.owner)
+    with pytest.raises(LedgerError, match="another process went on with run"):
+        opens().resume(seen, orders.owner)
 
 
 def test_a_killed_run_is_resumed_with_its_doubt(new_job: NewJobRuns, opens: Opens) -> None:
@@ -357,7 +357,7 @@ def test_a_rerun_that_crashed_before_it_was_copied_is_copied_again(new_job: NewJ
     orders.begin(parent=record.run_id)
 
     found = opens().find("last")
-    taken = opens().take_up(found, orders.owner)
+    taken = opens().resume(found, orders.owner)
     count = orders.copy(taken, record, Selection(OPEN))
 
     assert (found.phase, count) == (Phase.STAGING, 1)

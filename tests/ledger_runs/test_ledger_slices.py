@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
-from pipeline.ledger.records import Decided, RunRecord, RunState
+from pipeline.ledger.records import RunRecord, RunState, StagedCounts
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.ledger.store.database import Connect
@@ -82,7 +82,7 @@ def rerun(orders: JobRuns) -> None:
 
 
 def stage_again(orders: JobRuns) -> None:
-    def refuse(_decided: Decided) -> None:
+    def refuse(_decided: StagedCounts) -> None:
         raise Refused
 
     run = orders.begin()
@@ -136,7 +136,7 @@ def _finish(orders: JobRuns, opens: OpensWith) -> None:
     """Do an operator's work: continue each run, or stage it again; then send what is left."""
     ledger = opens()
     for record in reversed([run for run in ledger.recent(1000) if run.job == orders.job]):
-        held = ledger.take_up(record, orders.owner)
+        held = ledger.resume(record, orders.owner)
         if record.parent is not None and record.phase == "staging":
             orders.copy(held, ledger.find(record.parent), Selection(OPEN))
         elif record.phase == "staging":

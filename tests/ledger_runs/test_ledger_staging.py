@@ -341,6 +341,22 @@ def test_rows_of_an_unfinished_staging_have_outcomes(new_job: NewJobRuns) -> Non
     assert (record.phase, record.state) == ("staging", RunState.INTERRUPTED)
 
 
+def test_rows_of_an_unfinished_staging_keep_what_is_known(new_job: NewJobRuns) -> None:
+    """A run that ends while it is staged skips rows that another job delivers meanwhile, and keeps their doubt."""
+    one, other = new_job(job="one"), new_job(job="other")
+    run = one.begin()
+    one.stage(run, [order("A"), order("B"), order("C")], decide=False)
+    other.run(order("A"), order("B"), answers={"B": LOST})
+
+    record = conclude(run, RunState.INTERRUPTED, "deadline")
+
+    assert one.reported_rows(record) == [
+        ("A", *DELIVERED),
+        ("B", Status.UNKNOWN, "deadline"),
+        ("C", Status.UNSENT, "deadline"),
+    ]
+
+
 def test_a_run_staged_again_does_not_send_an_older_balance(new_job: NewJobRuns) -> None:
     """A run that is staged again skips a balance if a later run still has one to send."""
     points = new_job(Export.POINTS)
@@ -349,7 +365,7 @@ def test_a_run_staged_again_does_not_send_an_older_balance(new_job: NewJobRuns) 
     third = points.run(balance("X", 5), most=0)
 
     points.resume(first)
-    late = points.opens().take_up(second, points.owner)
+    late = points.opens().resume(second, points.owner)
     points.stage(late, [balance("X", 7), balance("Y", 7)])
 
     assert points.reported_rows(points.deliver(late, {})) == [("X=7@", *SUPERSEDED), ("Y=7@", *SENT)]

@@ -7,7 +7,7 @@ import pytest
 from pipeline.ledger.records import DeliveryState, RunState
 from pipeline.ledger.rules.admission import Blocked, Go, Skip
 from pipeline.ledger.staging import decide
-from pipeline.ledger.staging.staged_chunk import Fate
+from pipeline.ledger.staging.staged_chunk import RowDecision
 from pipeline.model import Export, Status
 from pipeline.write.answers.verdict import Verdict
 from tests.ledger_runs.job_runs import (
@@ -420,7 +420,7 @@ def test_a_state_that_another_job_sent_is_skipped(new_job: NewJobRuns) -> None:
     other.stage(second, [state("A", "FROZEN")])
     ((same,),) = second.lanes()
     one.carry(run, due, DONE)
-    run.keep_up()
+    run.heartbeat()
 
     assert same.identity == due.identity
     assert second.intend([same]) == [Skip("already_succeeded")]
@@ -436,12 +436,14 @@ def test_unchanged_states_are_checked_again_when_written(new_job: NewJobRuns, op
     waiting = run._staging
     assert waiting is not None
     chunk = next(iter(waiting))
-    findings = run._file.read(lambda c: waiting.findings(c, run.keep_up, is_gone=lambda _: False))
+    findings = run._file.read(lambda c: waiting.findings(c, run.heartbeat, is_gone=lambda _: False))
     other.run(sends)
 
     run._commit(lambda c: decide.decide_and_write(c, run.run, chunk, findings, job.rekey))
 
-    assert [Fate(fate) for fate in chunk.fates] == [Fate.UNCHANGED if sends is FROZEN else Fate.SUPERSEDED]
+    assert [RowDecision(decision) for decision in chunk.decisions] == [
+        RowDecision.UNCHANGED if sends is FROZEN else RowDecision.SUPERSEDED
+    ]
 
 
 def test_a_state_that_is_not_unchanged_any_more_is_sent_again(new_job: NewJobRuns, opens: Opens) -> None:
@@ -455,9 +457,9 @@ def test_a_state_that_is_not_unchanged_any_more_is_sent_again(new_job: NewJobRun
     waiting = run._staging
     assert waiting is not None
     chunk = next(iter(waiting))
-    findings = run._file.read(lambda c: waiting.findings(c, run.keep_up, is_gone=lambda _: False))
+    findings = run._file.read(lambda c: waiting.findings(c, run.heartbeat, is_gone=lambda _: False))
     other.carry(earlier, first_due(earlier), DONE)
-    earlier.keep_up()
+    earlier.heartbeat()
 
     run._commit(lambda c: decide.decide_and_write(c, run.run, chunk, findings, job.rekey))
 

@@ -1,4 +1,4 @@
-"""The program from Python."""
+"""The Python API."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def config_for(folder: Path, url: str) -> Path:
 
 
 def test_a_job_runs_from_python_and_its_outcome_is_a_frame(tmp_path: Path) -> None:
-    """`run_job` gives exit code, summary and a DataFrame of outcomes; a `rerun` of it says what is left."""
+    """`run_job` returns exit code, summary and a DataFrame of outcomes; a `rerun` reports the rows left."""
     orders = tmp_path / "orders.csv"
     orders.write_text("out_biz_no,trade_no,trade_amount\nA-1,T1,12.50\nA-2,T2,wrong\n", encoding="utf-8")
     with Simulator() as simulator:
@@ -48,8 +48,8 @@ def test_a_job_runs_from_python_and_its_outcome_is_a_frame(tmp_path: Path) -> No
     assert result.summary["counts"]["succeeded"] == 1
 
 
-def test_a_run_that_could_not_begin_gives_its_job_back(tmp_path: Path) -> None:
-    """The process lives on, and may try again once what was in the way is mended."""
+def test_a_run_that_could_not_begin_releases_its_job(tmp_path: Path) -> None:
+    """The same process can run the job again once the cause is fixed."""
     orders = tmp_path / "orders.csv"
     orders.write_text("out_biz_no,trade_no,trade_amount\nA-1,T1,12.50\n", encoding="utf-8")
     with Simulator() as simulator:

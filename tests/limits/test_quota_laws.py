@@ -1,4 +1,4 @@
-"""The quota's law: whatever the network does, the platform never counts more than the limit within one second."""
+"""The law of the quota: over any network, the platform never counts more than the limit within one second."""
 
 from dataclasses import replace
 from random import Random
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.limits.window import decode
 from pipeline.model import RoundTrip
-from tests.limits.traffic import EVEN, EventClock, Network, Shelf, Traffic, check_running, most_within, process
+from tests.limits.traffic import EVEN, EventClock, MemoryStore, Network, Traffic, check_running, most_within, process
 
 networks = st.builds(
     Network,
@@ -39,12 +39,12 @@ networks = st.builds(
 def test_the_platform_never_counts_more_than_the_limit(
     network: Network, limit: float, processes: int, restarts: int, seed: int
 ) -> None:
-    """Over any network, with several processes and after crashes, no second holds more requests than the limit."""
-    clock, shelf, chance = EventClock(), Shelf(), Random(seed)
+    """Over any network, with several processes and after crashes, no second has more requests than the limit."""
+    clock, store, chance = EventClock(), MemoryStore(), Random(seed)
     traffic = Traffic(clock, network, chance)
     for _ in range(restarts + 1):
         for _ in range(processes):
-            traffic.start(process(shelf, clock, limit), workers=max(2, int(limit)))
+            traffic.start(process(store, clock, limit), workers=max(2, int(limit)))
         traffic.run(chance.uniform(0.1, 3.0))
         traffic.crash()
 
@@ -53,11 +53,11 @@ def test_the_platform_never_counts_more_than_the_limit(
 
 @pytest.mark.parametrize("limits", [(79.0, 80.0), (80.0, 79.0), (5.0, 100.0), (39.0, 200.0, 41.0), (0.5, 20.0)])
 def test_processes_with_different_limits_keep_to_the_highest(limits: tuple[float, ...]) -> None:
-    """Two configs may name two rates for one quota: together their processes send no more than the higher one."""
-    clock, shelf = EventClock(), Shelf()
+    """Processes with different limits for one quota together send at most the highest limit."""
+    clock, store = EventClock(), MemoryStore()
     traffic = Traffic(clock, Network(0.01, 0.01, jitter=0.01), Random(1))
     for limit in limits:
-        traffic.start(process(shelf, clock, limit), workers=max(2, int(limit)))
+        traffic.start(process(store, clock, limit), workers=max(2, int(limit)))
     traffic.run(10)
 
     assert most_within(traffic.counted, 1.0) <= max(limits)
@@ -77,10 +77,10 @@ def test_processes_with_different_limits_keep_to_the_highest(limits: tuple[float
     ],
 )
 def test_the_quota_is_used(network: Network, limit: float) -> None:
-    """At least 95 in a hundred of the permitted requests are sent, while all of them keep to the limit."""
+    """At least 95 % of the allowed requests are sent, within the limit."""
     clock = EventClock()
     traffic = Traffic(clock, network, Random(1))
-    traffic.start(process(Shelf(), clock, limit), workers=int(limit))
+    traffic.start(process(MemoryStore(), clock, limit), workers=int(limit))
     traffic.run(20)
 
     assert most_within(traffic.counted, 1.0) <= limit
@@ -94,20 +94,20 @@ FAR = Network(0.01, 0.01, jitter=0.05)
 @pytest.mark.parametrize(
     ("network", "processes", "share"),
     [
-        pytest.param(NEAR, 1, 0.98, id="the-platform-takes-its-time"),
-        pytest.param(NEAR, 3, 0.98, id="the-platform-takes-its-time-with-three-processes"),
+        pytest.param(NEAR, 1, 0.98, id="slow-platform"),
+        pytest.param(NEAR, 3, 0.98, id="slow-platform-three-processes"),
         pytest.param(replace(NEAR, there=0.01, back=0.01), 1, 0.98, id="far-away"),
-        pytest.param(replace(NEAR, silent=True), 1, 0.93, id="nothing-is-measured"),
-        pytest.param(FAR, 1, 0.95, id="the-network-takes-its-time"),
-        pytest.param(FAR, 3, 0.95, id="the-network-takes-its-time-with-three-processes"),
+        pytest.param(replace(NEAR, silent=True), 1, 0.93, id="no-measurements"),
+        pytest.param(FAR, 1, 0.95, id="slow-network"),
+        pytest.param(FAR, 3, 0.95, id="slow-network-three-processes"),
     ],
 )
 def test_answers_of_20_to_120_ms_cost_little(network: Network, processes: int, share: float) -> None:
-    """Where the platform takes 20 to 120 ms hardly a permit is lost, and few where the network itself does."""
-    clock, shelf = EventClock(), Shelf()
+    """With answers in 20 to 120 ms, few permits are lost."""
+    clock, store = EventClock(), MemoryStore()
     traffic = Traffic(clock, network, Random(1))
     for _ in range(processes):
-        traffic.start(process(shelf, clock), workers=8)
+        traffic.start(process(store, clock), workers=8)
     traffic.run(300)
 
     assert most_within(traffic.counted, 1.0) <= 5
@@ -116,12 +116,12 @@ def test_answers_of_20_to_120_ms_cost_little(network: Network, processes: int, s
 
 @pytest.mark.parametrize("network", [pytest.param(NEAR, id="near"), pytest.param(FAR, id="far")])
 def test_no_first_seconds_exceed_the_limit(network: Network) -> None:
-    """However lucky or unlucky the first handshakes are, nothing is taken for granted that they do not show."""
+    """The first seconds keep the limit, whatever the first handshakes show."""
     for seed in range(60):
-        clock, shelf = EventClock(), Shelf()
+        clock, store = EventClock(), MemoryStore()
         traffic = Traffic(clock, network, Random(seed))
         for _ in range(1 + seed % 3):
-            traffic.start(process(shelf, clock), workers=8)
+            traffic.start(process(store, clock), workers=8)
         traffic.run(20)
 
         assert most_within(traffic.counted, 1.0) <= 5, f"seed {seed}"
@@ -129,20 +129,20 @@ def test_no_first_seconds_exceed_the_limit(network: Network) -> None:
 
 @pytest.mark.parametrize("connect", [pytest.param(0.45, id="slowly"), pytest.param(3.0, id="hung")])
 def test_connections_that_take_long_do_not_exceed_the_limit(connect: float) -> None:
-    """Requests that waited for their connections are not followed too soon, whether their answers come or not."""
+    """Slow connections keep the limit, with and without answers."""
     network = Network(0.15, 0.0005, jitter=0.1, lost=0.3, connect=connect)
     for seed in range(40):
-        clock, shelf = EventClock(), Shelf()
+        clock, store = EventClock(), MemoryStore()
         traffic = Traffic(clock, network, Random(seed))
         for _ in range(2):
-            traffic.start(process(shelf, clock), workers=5)
+            traffic.start(process(store, clock), workers=5)
         traffic.run(20)
 
         assert most_within(traffic.counted, 1.0) <= 5, f"seed {seed}"
         assert traffic.counted
 
 
-AT_ONCE = Network(0.0002, 0.0002, work=0.002, least_work=0.001)
+FAST = Network(0.0002, 0.0002, work=0.002, least_work=0.001)
 
 
 @pytest.mark.parametrize(
@@ -153,37 +153,37 @@ AT_ONCE = Network(0.0002, 0.0002, work=0.002, least_work=0.001)
         pytest.param(0.01, 240.0, 60, 0.9, id="many-requests-a-second"),
     ],
 )
-def test_a_platform_that_is_held_up_now_and_then_is_not_exceeded(
+def test_a_platform_with_rare_slow_answers_keeps_the_limit(
     stuck: float, limit: float, seconds: int, share: float
 ) -> None:
-    """Where answers come at once, one that does not says that its request may have been counted late."""
+    """On a fast platform, a slow answer shows that its request may have been counted late."""
     clock = EventClock()
-    traffic = Traffic(clock, replace(AT_ONCE, stuck=stuck), Random(1))
-    traffic.start(process(Shelf(), clock, limit), workers=max(8, int(limit)))
+    traffic = Traffic(clock, replace(FAST, stuck=stuck), Random(1))
+    traffic.start(process(MemoryStore(), clock, limit), workers=max(8, int(limit)))
     traffic.run(seconds)
 
     assert most_within(traffic.counted, 1.0) <= limit
     assert len(traffic.counted) >= share * seconds * limit
 
 
-def test_rare_requests_do_not_hide_what_is_usual() -> None:
-    """A slot that was given out for many requests and got few says nothing of how long answers take."""
-    clock, shelf = EventClock(), Shelf()
-    permits = process(shelf, clock, 100.0)
+def test_rare_requests_do_not_raise_the_percentile() -> None:
+    """A large slot with few requests says nothing about the time of answers."""
+    clock, store = EventClock(), MemoryStore()
+    permits = process(store, clock, 100.0)
     for _ in range(50):
         permit = permits.take(check_running)
         clock.at += 0.002
         permits.give_back(permit, RoundTrip(clock.at - 0.0015, 0.0004))
         clock.at += 2.0
 
-    assert decode(shelf.states["points"], "boot", clock.at).route.usual_wait < 0.003
+    assert decode(store.states["points"], "boot", clock.at).route.wait_p95 < 0.003
 
 
-def test_a_platform_that_counts_late_is_learnt() -> None:
-    """A platform that counts requests long after they arrived throttles a few, and then one in a thousand at most."""
+def test_server_lag_is_learnt() -> None:
+    """A platform that counts late throttles a few requests at first, then at most one in 1000."""
     clock = EventClock()
     traffic = Traffic(clock, replace(NEAR, server_lag=0.06), Random(1), limit=5)
-    traffic.start(process(Shelf(), clock), workers=8)
+    traffic.start(process(MemoryStore(), clock), workers=8)
     traffic.run(300)
     at_first = len(traffic.throttled)
     traffic.counted.clear()
@@ -194,12 +194,12 @@ def test_a_platform_that_counts_late_is_learnt() -> None:
     assert len(traffic.counted) >= 0.92 * 900 * 5
 
 
-def test_two_processes_share_what_one_would_have() -> None:
-    """Two processes on one store send no more, and no less, than one does."""
-    clock, shelf = EventClock(), Shelf()
+def test_two_processes_send_as_much_as_one() -> None:
+    """Two processes on one store send as much as one does."""
+    clock, store = EventClock(), MemoryStore()
     traffic = Traffic(clock, EVEN, Random(1))
     for _ in range(2):
-        traffic.start(process(shelf, clock), workers=5)
+        traffic.start(process(store, clock), workers=5)
     traffic.run(60)
 
     assert 0.95 * 60 * 5 <= len(traffic.counted) <= 60 * 5 + 5

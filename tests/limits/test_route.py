@@ -1,32 +1,40 @@
-"""What is known of the way to the platform, one rule at a time."""
+"""Measurements of the way to the platform, one rule at a time."""
 
 from random import Random
 
 import pytest
 
-from pipeline.limits.route import Route, is_not_slow, path_jitter, quickest, took, travelled, waited
+from pipeline.limits.route import (
+    Route,
+    is_slow_answer,
+    least_round_trip,
+    path_jitter,
+    with_longest_wait,
+    with_round_trip,
+    with_waits,
+)
 from pipeline.model import RoundTrip
 
 
 @pytest.mark.parametrize(
-    ("known", "told", "kept"),
+    ("known", "measured", "kept"),
     [
-        pytest.param(0.0, 0.0, 0.0, id="never-told"),
-        pytest.param(0.0, 0.03, 0.03, id="told-first"),
+        pytest.param(0.0, 0.0, 0.0, id="never-measured"),
+        pytest.param(0.0, 0.03, 0.03, id="measured-first"),
         pytest.param(0.03, 0.02, 0.02, id="shorter"),
         pytest.param(0.03, 0.04, 0.03, id="longer"),
-        pytest.param(0.03, 0.0, 0.03, id="not-told-again"),
+        pytest.param(0.03, 0.0, 0.03, id="not-measured-again"),
     ],
 )
-def test_the_shortest_trip_ever_told_is_kept(known: float, told: float, kept: float) -> None:
-    """Only what the network was seen to take counts, and the shortest of it."""
-    assert travelled(Route(known), RoundTrip(shortest=told)) == Route(kept)
+def test_the_shortest_round_trip_is_kept(known: float, measured: float, kept: float) -> None:
+    """Only measured round trips count, and the shortest of them is kept."""
+    assert with_round_trip(Route(known), RoundTrip(shortest=measured)) == Route(kept)
 
 
 @pytest.mark.parametrize(
-    ("known", "told", "kept"),
+    ("known", "measured", "kept"),
     [
-        pytest.param(Route(0.01), 0.0, Route(0.01), id="not-told"),
+        pytest.param(Route(0.01), 0.0, Route(0.01), id="not-measured"),
         pytest.param(Route(), 0.03, Route(handshakes=1, slowest_handshake=0.03), id="the-first"),
         pytest.param(
             Route(0.01, handshakes=3, slowest_handshake=0.02), 0.05,
@@ -34,13 +42,13 @@ def test_the_shortest_trip_ever_told_is_kept(known: float, told: float, kept: fl
         ),
         pytest.param(
             Route(0.01, handshakes=3, slowest_handshake=0.05), 0.02,
-            Route(0.01, handshakes=4, slowest_handshake=0.049), id="what-was-slow-is-forgotten-slowly",
+            Route(0.01, handshakes=4, slowest_handshake=0.049), id="the-slowest-decays",
         ),
     ],
 )  # fmt: skip
-def test_handshakes_are_counted_and_the_slowest_kept(known: Route, told: float, kept: Route) -> None:
-    """Each handshake counts, and the slowest is remembered for a while."""
-    assert travelled(known, RoundTrip(handshake=told)) == kept
+def test_handshakes_are_counted_and_the_slowest_kept(known: Route, measured: float, kept: Route) -> None:
+    """Each handshake counts, and the slowest decays slowly."""
+    assert with_round_trip(known, RoundTrip(handshake=measured)) == kept
 
 
 @pytest.mark.parametrize(
@@ -48,21 +56,21 @@ def test_handshakes_are_counted_and_the_slowest_kept(known: Route, told: float, 
     [
         pytest.param(0, None, id="none"),
         pytest.param(4, None, id="too-few"),
-        pytest.param(5, 0.085, id="few-may-all-have-been-lucky"),
+        pytest.param(5, 0.085, id="few-may-be-chance"),
         pytest.param(16, 0.041, id="more"),
-        pytest.param(1600, 0.0212, id="many-show-what-they-show"),
+        pytest.param(1600, 0.0212, id="many"),
     ],
 )
-def test_how_much_longer_than_the_quickest_a_request_may_take(handshakes: int, longer: float | None) -> None:
-    """The spread of the handshakes bounds that of the requests, with the more in hand the fewer there were."""
+def test_path_jitter_is_the_spread_of_handshakes(handshakes: int, longer: float | None) -> None:
+    """The spread of the handshakes bounds path jitter, with a larger margin the fewer there are."""
     route = Route(0.02, handshakes=handshakes, slowest_handshake=0.04)
 
     assert path_jitter(route) == (longer if longer is None else pytest.approx(longer))
 
 
-def test_a_trip_may_come_in_under_the_shortest() -> None:
-    """A twentieth of the shortest trip is kept in hand."""
-    assert quickest(Route(0.04)) == pytest.approx(0.038)
+def test_a_round_trip_may_be_shorter_than_the_shortest() -> None:
+    """The least round trip is 5 % below the shortest one."""
+    assert least_round_trip(Route(0.04)) == pytest.approx(0.038)
 
 
 @pytest.mark.parametrize(
@@ -74,24 +82,24 @@ def test_a_trip_may_come_in_under_the_shortest() -> None:
     ],
 )
 def test_slow_answers_are_remembered_for_a_while(known: float, seen: float, kept: float) -> None:
-    """The longest wait fades, and one very slow answer does not slow down a night."""
-    assert waited(Route(longest_wait=known), seen).longest_wait == pytest.approx(kept)
+    """The longest wait decays, and is bounded."""
+    assert with_longest_wait(Route(longest_wait=known), seen).longest_wait == pytest.approx(kept)
 
 
 @pytest.mark.parametrize("longest", [pytest.param(0.12, id="quick"), pytest.param(0.6, id="slow")])
-def test_nineteen_of_twenty_answers_take_no_longer_than_what_is_usual(longest: float) -> None:
-    """Whatever answers take, what is usual follows them, and none that comes evenly is unusual."""
+def test_the_percentile_is_above_19_of_20_answers(longest: float) -> None:
+    """The percentile follows the times of answers, and evenly spread answers are never slow."""
     chance, route, longer, slow = Random(1), Route(), 0, 0
     for n in range(20_000):
         seconds = chance.uniform(0.02, longest)
-        longer += seconds > route.usual_wait
-        slow += not is_not_slow(route, seconds) and n > 100
-        route = took(route, [seconds])
+        longer += seconds > route.wait_p95
+        slow += is_slow_answer(route, seconds) and n > 100
+        route = with_waits(route, [seconds])
 
     assert longer == pytest.approx(1000, rel=0.15)
     assert slow < 20
 
 
-def test_a_first_answer_that_is_slow_is_not_taken_for_usual() -> None:
-    """What is slow by chance is not waited out for minutes."""
-    assert not is_not_slow(took(Route(), [2.0]), 0.03)
+def test_a_slow_first_answer_does_not_set_the_percentile() -> None:
+    """A first answer that is slow by chance does not hide later slow answers."""
+    assert is_slow_answer(with_waits(Route(), [2.0]), 0.03)

@@ -1,4 +1,4 @@
-"""Traffic in virtual time: workers that take permits, a network, and a platform that counts what arrives."""
+"""Traffic in virtual time: workers that take permits, a network, and a platform that counts requests."""
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +17,8 @@ T = TypeVar("T")
 TIMEOUT_SECONDS = 0.7
 
 
-class Shelf:
-    """Keeps the state of quotas in memory, for all processes of a test."""
+class MemoryStore:
+    """Keeps the states of quotas in memory, for all processes of a test."""
 
     def __init__(self) -> None:
         self.states: dict[str, bytes] = {}
@@ -26,12 +26,12 @@ class Shelf:
 
     def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
         self.changes += 1
-        self.states[name], told = step(self.states.get(name))
-        return told
+        self.states[name], result = step(self.states.get(name))
+        return result
 
 
 class Waits(Exception):
-    """Whoever asked has to wait for so many seconds, and to ask again then."""
+    """The caller has to wait for this many seconds, then try again."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -39,7 +39,7 @@ class Waits(Exception):
 
 
 class EventClock:
-    """A clock that the events move; nobody sleeps on it."""
+    """A clock moved by events; sleeping on it raises Waits."""
 
     def __init__(self, at: float = 1000.0) -> None:
         self.at = at
@@ -58,7 +58,7 @@ class EventClock:
 
 
 class SlowClock(EventClock):
-    """A clock on which whoever sleeps wakes up late."""
+    """A clock whose sleepers wake late."""
 
     def __init__(self, late: float) -> None:
         super().__init__()
@@ -69,19 +69,20 @@ class SlowClock(EventClock):
 
 
 def check_running() -> None:
-    """Never give up."""
+    """Never raise."""
 
 
 @dataclass(frozen=True)
 class Network:
     """
-    How long requests are under way: at least `there` and `back`, and up to `jitter` more each way.
+    A network, and the platform behind it. All times are seconds.
 
-    The platform counts a request up to `hold` after it has arrived, and works on it for `least_work` to `work`; to the
-    share `stuck` of all it does not come for 20 to 200 ms more. Of all answers the share `lost` never comes; the
-    platform counts such a request all the same. What the system can measure of a trip it tells unless the network is
-    `silent`. A connection that is not there yet stands at the next multiple of `connect` seconds, as all others that
-    were waited for until then: so does a front that hangs and goes on.
+    - A packet takes `there` or `back`, plus up to `jitter`.
+    - The platform counts a request up to `server_lag` after its arrival, and works on it for `least_work` to `work`.
+    - A share `stuck` of the requests arrives 20 to 200 ms later.
+    - A share `lost` of the answers is lost; the platform counts the request.
+    - A `silent` network has no measurements.
+    - A new connection opens at the next multiple of `connect`, together with all others that wait.
     """
 
     there: float
@@ -96,41 +97,43 @@ class Network:
     connect: float = 0.0
 
     def connected(self, at: float) -> float:
-        """Return when a connection stands that was asked for at this time."""
+        """Return when a connection opens that was requested at this time."""
         return (at // self.connect + 1) * self.connect if self.connect else at
 
-    def ways(self, chance: Random) -> tuple[float, float]:
-        """Return how long a packet takes there, and another one back."""
+    def one_way_times(self, chance: Random) -> tuple[float, float]:
+        """Return the travel times of a packet there, and of another one back."""
         return self.there + chance.uniform(0, self.jitter), self.back + chance.uniform(0, self.jitter)
 
     def round_trip(self, chance: Random) -> tuple[float, float | None]:
-        """Return when a request is counted, and when its answer is here, if it comes, from when it is sent."""
-        there, back = self.ways(chance)
-        held = chance.uniform(0, self.server_lag)
+        """Return the times from sending a request until it is counted, and until its answer (None if lost)."""
+        there, back = self.one_way_times(chance)
+        counted_after = chance.uniform(0, self.server_lag)
         if self.stuck and chance.random() < self.stuck:
             there += chance.uniform(0.02, 0.2)
         if chance.random() < self.lost:
-            return there + held, None
-        return there + held, there + max(held, chance.uniform(self.least_work, max(self.least_work, self.work))) + back
+            return there + counted_after, None
+        return there + counted_after, there + max(
+            counted_after, chance.uniform(self.least_work, max(self.least_work, self.work))
+        ) + back
 
     def measured(self, left_at: float, chance: Random, *, is_first: bool) -> RoundTrip:
-        """Return what the system says of a trip; the first over a connection comes with that one's handshake."""
+        """Return the system's measurements; the first request over a connection has its handshake."""
         if self.silent:
             return RoundTrip()
-        return RoundTrip(left_at, self.there + self.back, sum(self.ways(chance)) if is_first else 0.0)
+        return RoundTrip(left_at, self.there + self.back, sum(self.one_way_times(chance)) if is_first else 0.0)
 
 
 EVEN = Network(0.02, 0.02)
 
 
-def process(shelf: Shelf, clock: EventClock, limit: float = 5.0, boot: str = "boot") -> Permits:
-    """Return the permits of one process more."""
-    return Permits(shelf, "points", limit, clock, boot)
+def process(store: MemoryStore, clock: EventClock, limit: float = 5.0, boot: str = "boot") -> Permits:
+    """Return the permits of a new process."""
+    return Permits(store, "points", limit, clock, boot)
 
 
 @dataclass(eq=False)
 class _Worker:
-    """One worker of a process, with a connection of its own."""
+    """One worker of a process, with its own connection."""
 
     permits: Permits
     is_connected: bool = False
@@ -139,7 +142,7 @@ class _Worker:
 
 @dataclass(frozen=True)
 class _Sent:
-    """A request whose answer comes, as it travelled, or never comes; not counted where its permit went back unused."""
+    """A sent request, with its round trip if its answer comes. `counted_at` is None for an unused permit."""
 
     permit: Permit
     counted_at: float | None
@@ -149,9 +152,9 @@ class _Sent:
 @dataclass
 class Traffic:
     """
-    Workers of several processes, each with permits of its own, over one network.
+    Workers of several processes over one network.
 
-    With a `limit` the platform throttles what exceeds it.
+    With a `limit`, the platform throttles requests above it.
     """
 
     clock: EventClock
@@ -164,25 +167,25 @@ class Traffic:
     _numbers: Iterator[int] = field(default_factory=count)
 
     def start(self, permits: Permits, workers: int) -> None:
-        """Let a process begin, its workers one shortly after another."""
+        """Start a process; its workers start one shortly after another."""
         for worker in range(workers):
             self._at(self.clock.at + worker * 1e-4, _Worker(permits))
 
     def crash(self) -> None:
-        """Let all processes die; what they sent goes on to the platform."""
+        """End all processes; their requests in flight still reach the platform."""
         self._events.clear()
 
     def run(self, seconds: float) -> None:
-        """Let so much time pass."""
+        """Let this many seconds pass."""
         end = self.clock.at + seconds
         while self._events and self._events[0][0] < end:
             self.clock.at, _, worker, sent = heapq.heappop(self._events)
             if sent is not None:
                 self._answer(worker, sent)
-            self._ask(worker)
+            self._send(worker)
         self.clock.at = end
 
-    def _ask(self, worker: _Worker) -> None:
+    def _send(self, worker: _Worker) -> None:
         try:
             permit = worker.permits.take(check_running)
         except Waits as wait:
@@ -218,10 +221,10 @@ class Traffic:
 
 
 def most_within(counted: Sequence[float], seconds: float) -> int:
-    """Return the most requests that were counted within any span of so many seconds."""
+    """Return the largest number of requests within any span of this many seconds."""
     times, first, most = sorted(counted), 0, 0
     for last, at in enumerate(times):
-        # Sums of binary fractions are off by some billionths.
+        # Floating-point sums are off by a few billionths.
         while at - times[first] >= seconds - 1e-6:
             first += 1
         most = max(most, last - first + 1)

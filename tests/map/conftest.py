@@ -1,4 +1,4 @@
-"""One good row of each export, and the way from a row's fields to what it is mapped to."""
+"""A valid row of each export, and functions that map a row given by its fields."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -56,25 +56,25 @@ def map_fields(export: Export, fields: Mapping[str, str | None], **changes: Any)
 
 @pytest.fixture(scope="session")
 def good() -> Mapping[Export, Mapping[str, str | None]]:
-    """A row of each export that can be sent, by field."""
+    """A valid row of each export, by field."""
     return GOOD
 
 
 @pytest.fixture(scope="session")
 def rules() -> Callable[..., MappingRules]:
-    """Make the plainest rules for an export, with changes."""
+    """Return minimal rules for an export, with changes."""
     return rules_for
 
 
 @pytest.fixture(scope="session")
 def mapped() -> Callable[..., Mapped]:
-    """Map a row whose columns bear the fields' own names."""
+    """Map a row whose columns have the fields' own names."""
     return map_fields
 
 
 @pytest.fixture(scope="session")
 def sent() -> Callable[..., tuple[Payload, ...]]:
-    """Map the good row of an export with some fields changed (None takes one away), which can be sent."""
+    """Map the valid row of an export with changed fields (None removes one), and expect payloads."""
 
     def payloads(export: Export, changes: Mapping[str, str | None], **how: Any) -> tuple[Payload, ...]:
         mapped = map_fields(export, {**GOOD[export], **changes}, **how)
@@ -86,7 +86,7 @@ def sent() -> Callable[..., tuple[Payload, ...]]:
 
 @pytest.fixture(scope="session")
 def refused() -> Callable[..., Invalid]:
-    """Map the good row of an export with some fields changed (None takes one away), which can't be sent."""
+    """Map the valid row of an export with changed fields (None removes one), and expect faults."""
 
     def invalid(export: Export, changes: Mapping[str, str | None], **how: Any) -> Invalid:
         mapped = map_fields(export, {**GOOD[export], **changes}, **how)

@@ -1,4 +1,4 @@
-"""Inputs written for one test and read back."""
+"""Write an input for a test, and read it back."""
 
 import datetime
 from collections.abc import Callable

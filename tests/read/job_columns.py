@@ -1,4 +1,4 @@
-"""The use that a job of points makes of columns, for readers that ask."""
+"""The columns that a job of points uses, as `ColumnUse`."""
 
 from collections.abc import Collection, Sequence
 
@@ -6,7 +6,7 @@ NEEDED = ("code", "points")
 
 
 class JobColumns:
-    """Needs `code` and `points`; `name` is used where it is there."""
+    """Needs `code` and `points`; `name` is used if it is there."""
 
     def used(self, columns: Sequence[str]) -> Collection[int]:
         return [at for at, column in enumerate(columns) if column.strip() in (*NEEDED, "name")]

@@ -1,4 +1,4 @@
-"""A row whose cells are all blank is ignored like a blank line, whatever the file type."""
+"""A row whose cells are all blank is ignored like a blank line, in every file type."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -17,7 +17,7 @@ from pipeline.read.files.bounds import Bounds
 Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
 Write = Callable[..., SourceFile]
 
-# Line by line, since no block is that short.
+# No block is that short, so records are read one by one.
 RECORDS = Bounds(cell_chars=8)
 BLOCKS = Bounds()
 
@@ -38,7 +38,7 @@ BLOCKS = Bounds()
     ],
 )
 def test_a_blank_record_is_no_row(read: Read, line: str, bounds: Bounds) -> None:
-    """A record of blank cells, however many, gets no number, and the rows after it follow the ones before."""
+    """A record of any number of blank cells gets no number, and numbering continues after it."""
     data = f"a,b,c\n{line}\n1,,\n{line}\n{line}\n,,2\n{line}\n".encode()
 
     assert read(data, bounds=bounds) == (("a", "b", "c"), [Row(1, ("1", None, None)), Row(2, (None, None, "2"))])
@@ -46,7 +46,7 @@ def test_a_blank_record_is_no_row(read: Read, line: str, bounds: Bounds) -> None
 
 @pytest.mark.parametrize("bounds", [pytest.param(BLOCKS, id="blocks"), pytest.param(RECORDS, id="records")])
 def test_a_record_of_another_width_that_holds_anything_is_a_bad_row(read: Read, bounds: Bounds) -> None:
-    """What is too short or too long is told under its own number, also after blank records."""
+    """A filled record with too few or too many cells is a bad row with its own number, also after blank records."""
     ragged = Fault("ragged", "2 cells where the header has 3")
 
     _, rows = read(b"a,b,c\n,,\n1,\n,,,\n,,2\n", bounds=bounds)
@@ -55,7 +55,7 @@ def test_a_record_of_another_width_that_holds_anything_is_a_bad_row(read: Read, 
 
 
 def test_blank_rows_at_the_end_of_a_large_file_are_no_rows(write: Write) -> None:
-    """However many there are, over several chunks."""
+    """Blank rows over several chunks at the end of a file get no numbers."""
     data = b"a,b\n" + b"1,2\n" * 5 + b",\n" * 50_000
 
     with open_source(write(data), CsvFormat(), chunk_rows=1000) as source:
@@ -67,7 +67,7 @@ def test_blank_rows_at_the_end_of_a_large_file_are_no_rows(write: Write) -> None
 @settings(deadline=None)
 @given(lines=st.lists(st.sampled_from(["", ",", " ", ",,,", "1,2", "1", "\u3000,", "单,", '"",""', '"1","\u3000"'])))
 def test_blocks_and_records_have_the_same_blank_rows(read: Read, lines: list[str]) -> None:
-    """What is read by columns has the rows of what is read record by record."""
+    """Reading by columns gives the same rows as reading record by record."""
     data = "\n".join(["a,b", *lines, "1,last"]).encode()
 
     assert read(data, bounds=BLOCKS) == read(data, bounds=RECORDS)
@@ -80,7 +80,7 @@ def parquet(table: dict[str, Any]) -> bytes:
 
 
 def test_a_parquet_row_without_a_value_is_no_row(read: Read) -> None:
-    """Nulls and blank texts are no values; zero and false are."""
+    """Nulls and blank texts are no values, but zero and false are."""
     data = parquet(
         {
             "text": pa.array([None, "", "a", "\u3000 ", None, None]),
@@ -95,8 +95,8 @@ def test_a_parquet_row_without_a_value_is_no_row(read: Read) -> None:
     )
 
 
-def test_a_parquet_value_that_is_no_text_makes_a_bad_row(read: Read) -> None:
-    """A row with nothing but a value that can't be made into text is told, under its own number."""
+def test_a_parquet_value_without_a_text_makes_a_bad_row(read: Read) -> None:
+    """A row whose only value has no text is a bad row with its own number."""
     data = parquet({"x": pa.array([None, b"\xff", b"a"], pa.binary())})
 
     assert read(data, name="o.parquet")[1] == [
@@ -107,15 +107,15 @@ def test_a_parquet_value_that_is_no_text_makes_a_bad_row(read: Read) -> None:
 
 @pytest.mark.parametrize("name", ["dt=1/o.csv", "dt=1/o.parquet"])
 def test_a_partition_fills_no_cell(read: Read, name: str) -> None:
-    """A row is blank although its hive folder has a value for it."""
+    """A row is blank even if its hive folder gives it a value."""
     data = parquet({"a": pa.array([None, "x"])}) if name.endswith("parquet") else b"a\n \nx\n"
 
     assert read(data, name=name) == (("a", "dt"), [Row(1, ("x", "1"))])
 
 
 @pytest.mark.parametrize("name", ["dt=1/p.csv", "dt=1/p.parquet"])
-def test_a_column_of_the_file_fills_a_cell_also_where_a_partition_has_its_name(read: Read, name: str) -> None:
-    """The file's own column wins over the folder's."""
+def test_a_column_of_the_file_counts_before_a_partition_of_its_name(read: Read, name: str) -> None:
+    """A column of the file replaces a partition of the same name."""
     data = parquet({"a": pa.array([None, None]), "dt": ["1", None]}) if name.endswith("parquet") else b"a,dt\n,1\n,\n"
 
     assert read(data, name=name) == (("a", "dt"), [Row(1, (None, "1"))])

@@ -1,4 +1,4 @@
-"""The line of the file where each row begins, or the number that a sheet shows for it."""
+"""The line of the file where each row begins, or its row number in a sheet."""
 
 from collections.abc import Callable
 
@@ -38,7 +38,7 @@ TOO_LONG = b"x" * (13 << 20)
     ],
 )
 def test_a_row_knows_the_line_where_it_begins(data: bytes, lines: list[int], file_lines: FileLines) -> None:
-    """The header, blank lines and cells over several lines count as lines; they are no rows."""
+    """The header, blank lines and cells over several lines count as lines, not as rows."""
     assert file_lines(data) == lines
 
 
@@ -49,7 +49,7 @@ def test_lines_that_are_no_rows_are_counted(file_lines: FileLines) -> None:
     assert file_lines(data, CsvFormat(skip_lines=2, comment="#")) == [5, 7, 8]
 
 
-def test_a_file_of_many_blocks_goes_on_counting(file_lines: FileLines) -> None:
+def test_lines_are_counted_over_many_blocks(file_lines: FileLines) -> None:
     """Blocks read by columns, and texts read record by record, count the same lines."""
     odd = {5_000: 'x,"a\nb"\n', 9_000: "\n"}
     data = "a,b\n" + "".join(odd.get(n, f"{n},plain\n") for n in range(20_000))
@@ -59,8 +59,8 @@ def test_a_file_of_many_blocks_goes_on_counting(file_lines: FileLines) -> None:
     assert lines == [n + 2 + (n > 5_000) for n in range(20_000) if n != 9_000]
 
 
-def test_a_row_of_a_sheet_knows_the_number_that_the_sheet_shows(write: Callable[..., SourceFile]) -> None:
-    """Rows above the header, the header and blank rows have numbers in a sheet, and are no rows."""
+def test_a_row_of_a_sheet_knows_its_number_in_the_sheet(write: Callable[..., SourceFile]) -> None:
+    """Rows above the header, the header and blank rows count in the sheet's numbers, and are no rows."""
     title, header, blank = (text("Monday"), None), (text("a"), text("b")), (text(" "), None)
     rows = [title, (), header, (text("1"), None), blank, (text("2"), None)]
 
@@ -70,7 +70,7 @@ def test_a_row_of_a_sheet_knows_the_number_that_the_sheet_shows(write: Callable[
 
 @pytest.mark.parametrize("block_bytes", [1, 20, 1 << 16])
 def test_a_row_of_json_lines_knows_its_line(block_bytes: int, write: Callable[..., SourceFile]) -> None:
-    """Blank lines and objects without a value are counted, however the file falls into blocks."""
+    """Blank lines and objects without a value count as lines, in blocks of any size."""
     data = b'{"a":1}\n\n{"a":2}\r\n{"a":null}\nx\n{"a":3}'
     bounds = Bounds(block_bytes=block_bytes)
 
@@ -79,7 +79,7 @@ def test_a_row_of_json_lines_knows_its_line(block_bytes: int, write: Callable[..
 
 
 def test_a_parquet_file_has_no_lines(write: Callable[..., SourceFile]) -> None:
-    """The rows of a file that has no lines have none."""
+    """The rows of a Parquet file have no file line."""
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({"a": ["1"]}), sink)
     with open_source(write(sink.getvalue().to_pybytes(), "a.parquet"), CsvFormat()) as source:

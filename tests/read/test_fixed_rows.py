@@ -1,4 +1,4 @@
-"""Taking back rows_to_fix: what a spreadsheet, or a person, made of it."""
+"""`rows_to_fix` read back, after changes by a spreadsheet or a person."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -21,15 +21,15 @@ JOBS_OWN = CsvFormat(encoding="utf-16", delimiter="|", quote="")
 def taken_back(
     file: SourceFile, form: CsvFormat = JOBS_OWN
 ) -> tuple[tuple[str, ...], list[Row | BadRow], list[object]]:
-    """Return columns, rows and marks of a file."""
+    """Return the columns, rows and marks of a file."""
     with open_source(file, form, chunk_rows=2) as source:
         chunks = list(source)
         marks = [mark for chunk in chunks if chunk.marks is not None for mark in chunk.marks.to_pylist()]
         return source.columns, [row for chunk in chunks for row in chunk.rows], marks
 
 
-def test_what_the_report_added_is_taken_away(read: Read) -> None:
-    """The report's columns and apostrophes against formulas are gone; a broken record keeps its fault and its cells."""
+def test_the_additions_of_the_report_are_removed(read: Read) -> None:
+    """The report's columns and guard apostrophes are removed; a broken record keeps its fault and cells."""
     data = (
         f"a,b,_row,_status,_code,_message\n'=1,'x,{ONE},invalid,x,y\n'\t-1,'',,rejected,x,y\n1,2\n"
         f"''=2,''a,{OTHER},x,y,z\n'+1,\"2,,invalid,x,y\n"
@@ -64,8 +64,8 @@ HEADER = "a,b,_row,_status,_code,_message"
         pytest.param(f"_row;a;_message;b\n{ONE};单;;1,5\n".encode(), id="columns of ours left out"),
     ],
 )  # fmt: skip
-def test_rows_are_read_as_the_file_is_written_now(write: Write, data: bytes) -> None:
-    """Encoding, delimiter and quote are the file's own, whatever the job's exports have; columns go by their names."""
+def test_the_file_is_read_by_its_own_format(write: Write, data: bytes) -> None:
+    """Encoding, delimiter and quote are the file's own, not the job's; columns are found by name."""
     columns, rows, marks = taken_back(write(data))
 
     cells = dict(zip(columns, rows[0].cells, strict=True))
@@ -73,7 +73,7 @@ def test_rows_are_read_as_the_file_is_written_now(write: Write, data: bytes) -> 
 
 
 def test_rows_without_a_mark_have_none(write: Write) -> None:
-    """Files from before marks, cells that were emptied and rows that were added have no mark."""
+    """Files without marks, emptied cells and added rows have no mark."""
     old = taken_back(write(b"a,_status,_code,_message\n1,invalid,x,y\n"))
     new = taken_back(write(f"a,_row,_status\n1,{ONE},x\n2,,x\n3,8,x\n".encode()))
 
@@ -84,23 +84,23 @@ def test_rows_without_a_mark_have_none(write: Write) -> None:
 
 
 def test_a_broken_record_keeps_its_mark(write: Write) -> None:
-    """The mark of a record with too many or too few cells is found wherever it stands."""
+    """The mark of a record with too many or too few cells is found in any cell."""
     _, rows, marks = taken_back(write(f"a,b,_row,_status\n1,2,3,{ONE},x\n{OTHER}\n".encode()))
 
     assert ([type(row) for row in rows], marks) == ([BadRow, BadRow], [ONE, OTHER])
 
 
-def test_what_could_not_be_read_is_refused_while_it_is_marked(write: Write) -> None:
-    """A row that still holds U+FFFD is bad, in any column that is kept; the columns of ours may hold it."""
+def test_a_row_with_unread_text_is_refused(write: Write) -> None:
+    """A row with U+FFFD in a column of the export is bad; the report's columns may hold it."""
     _, rows, marks = taken_back(write(f"a,b,_row,_message\n1\ufffd,2,{ONE},x\n1,2,{OTHER},\ufffd\n".encode()))
 
-    message = "a cell still holds \ufffd, which stands for what could not be read; fix the row"
+    message = "a cell still holds \ufffd in place of text that could not be read; fix the row"
     assert rows == [BadRow(1, Fault("not_decodable", message), ("1\ufffd", "2")), Row(2, ("1", "2"))]
     assert marks == [ONE, OTHER]
 
 
-def test_any_kind_of_file_is_taken_back(write: Write) -> None:
-    """Rows to fix that came to be Parquet are known by their columns, too."""
+def test_rows_to_fix_may_have_any_format(write: Write) -> None:
+    """`rows_to_fix` saved as Parquet is recognised by its columns."""
     sink = BytesIO()
     pq.write_table(pa.table({"_row": [ONE, None], "_code": ["x", "y"], "a": ["'=1", "2"]}), sink)
 
@@ -112,6 +112,6 @@ def test_any_kind_of_file_is_taken_back(write: Write) -> None:
 
 
 def test_columns_and_apostrophes_of_others_stay(read: Read) -> None:
-    """A file that is not the report's keeps what looks like its columns and its apostrophes."""
+    """A file that is not a `rows_to_fix` file keeps similar columns and its apostrophes."""
     assert read(b"a,_status,_code\n'=1,x,y\n") == (("a", "_status", "_code"), [Row(1, ("'=1", "x", "y"))])
     assert read(b"_row,a\n8,'=1\n") == (("_row", "a"), [Row(1, ("8", "'=1"))])

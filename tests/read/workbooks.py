@@ -1,4 +1,4 @@
-"""Small workbooks, written letter by letter, so that a test needs no program that writes them."""
+"""Small workbooks, written as XML, so that tests need no program to write them."""
 
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ Raw = str
 
 
 def xlsx(sheets: Mapping[str, Sequence[Sequence[Raw | None]]], *, shared: Sequence[str] = ()) -> bytes:
-    """Return an .xlsx with sheets of cells; None is a cell that is not there."""
+    """Return an .xlsx with sheets of cells; None is a missing cell."""
     names = list(sheets)
     tags = "".join(f'<sheet name="{escape(name)}" sheetId="{at}" r:id="rId{at}"/>' for at, name in enumerate(names, 1))
     targets = "".join(
@@ -45,12 +45,12 @@ def text(value: str) -> Raw:
 
 
 def number(value: str) -> Raw:
-    """Return a cell of a number, as the file has it."""
+    """Return a cell of a number, as written in the file."""
     return f"><v>{value}</v>"
 
 
 def moment(serial: str) -> Raw:
-    """Return a cell of a day and time, which a sheet counts from 1900."""
+    """Return a cell of a date and time, counted in days from 1900."""
     return f' s="1"><v>{serial}</v>'
 
 

@@ -1,4 +1,4 @@
-"""One good outcome, a summary of whatever was counted, and the way from outcomes to a report."""
+"""Fixtures: a good outcome, a summary of a tally, and a report of outcomes."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -10,7 +10,7 @@ import pytest
 from pipeline.model import Api, Status
 from pipeline.report import InputFile, OutcomeFormat, QuotaUse, ReportFiles, Summary, Tally, write_report
 from pipeline.tables.outcome_page import Outcome
-from tests.report.side_by_side import in_pages
+from tests.report.outcome_pages import in_pages
 
 RUN_ID = "01JD4Q4Z8V3N5R6T7Y8M9B0C1D"
 GOOD = Outcome(
@@ -79,14 +79,14 @@ def make_report(
     columns: dict[int, tuple[str, ...]] | None = None,
     summarise: Callable[[Tally], Summary] = make_summary,
     html: bool = True,
-    at_once: int = 300,
+    page_rows: int = 300,
 ) -> ReportFiles:
     return write_report(
         folder,
         outcome_format=outcome_format,
         run_id=RUN_ID,
         job="orders",
-        outcomes=in_pages(outcomes, at_once),
+        outcomes=in_pages(outcomes, page_rows),
         columns={0: ("order_id", "amount")} if columns is None else columns,
         summarise=summarise,
         mark=lambda row_no, outcome: f"[row {row_no} of {outcome.source_file}]",
@@ -101,17 +101,17 @@ def run_id() -> str:
 
 @pytest.fixture(scope="session")
 def outcome() -> Callable[..., Outcome]:
-    """Gives a good outcome with some of its fields changed."""
+    """Return a function that makes a good outcome with some fields changed."""
     return make_outcome
 
 
 @pytest.fixture(scope="session")
 def summary_of() -> Callable[..., Summary]:
-    """Gives the summary of what a tally has counted, with some of its fields changed."""
+    """Return a function that makes the summary of a tally, with some fields changed."""
     return make_summary
 
 
 @pytest.fixture(scope="session")
 def report() -> Callable[..., ReportFiles]:
-    """Writes a report of outcomes into a folder."""
+    """Return a function that writes a report of outcomes into a folder."""
     return make_report

@@ -1,4 +1,4 @@
-"""Lines of CSV: what is quoted, what is guarded, and that nothing is lost."""
+"""CSV lines: quotes, guards against formulas, and nothing lost."""
 
 import csv
 import io
@@ -34,14 +34,14 @@ from pipeline.report.files.csv_lines import csv_line, csv_lines, guarded, unguar
         pytest.param("1=1", "1=1", id="sign-within"),
     ],
 )
-def test_a_cell_is_quoted_and_guarded_only_where_it_must_be(cell: str | int | None, written: str) -> None:
-    """A cell is quoted where RFC 4180 asks for it and gets an apostrophe where a spreadsheet would run it."""
+def test_a_cell_is_quoted_and_guarded_only_if_needed(cell: str | int | None, written: str) -> None:
+    """A cell is quoted if RFC 4180 requires it, and gets an apostrophe if a spreadsheet would run it."""
     assert csv_line(["x", cell]) == f"x,{written}\n".encode()
 
 
 @given(st.lists(st.lists(st.text(), min_size=2, max_size=4), max_size=5))
 def test_any_texts_survive_a_csv_reader(lines: list[list[str]]) -> None:
-    """Whatever texts are written, a CSV reader gives them back, guarded."""
+    """A CSV reader returns every text that was written, guarded."""
     written = b"".join(map(csv_line, lines)).decode()
 
     assert list(csv.reader(io.StringIO(written, newline=""))) == [[guarded(cell) for cell in line] for line in lines]
@@ -50,13 +50,13 @@ def test_any_texts_survive_a_csv_reader(lines: list[list[str]]) -> None:
 @given(
     st.lists(st.tuples(*[st.sampled_from([None, "", "a", "a,b", "=1", "%s", 0, 7, -5])] * 4), min_size=1, max_size=4)
 )
-def test_lines_by_columns_are_lines_one_by_one(lines: list[tuple[str | int | None, ...]]) -> None:
-    """Columns give the lines that each of their rows gives by itself, whatever the rows have in common."""
+def test_columns_give_the_lines_of_their_rows(lines: list[tuple[str | int | None, ...]]) -> None:
+    """`csv_lines` of columns equals `csv_line` of each row."""
     assert csv_lines(list(zip(*lines, strict=True))) == b"".join(map(csv_line, lines))
 
 
 @given(st.text(alphabet="'=+-@\t\ra") | st.text())
-def test_a_guard_is_taken_off_without_loss(text: str) -> None:
-    """Taking the guard off gives back every text, also one that looks guarded by itself."""
+def test_unguarding_restores_every_text(text: str) -> None:
+    """Removing the guard restores every text, also one that already looks guarded."""
     assert unguarded(guarded(text)) == text
     assert not guarded(text).startswith(("=", "+", "-", "@", "\t", "\r"))

@@ -1,4 +1,4 @@
-"""The outcome file: the same lines in every format, read back as they were written."""
+"""The outcome file: the same rows in every format, written and read back."""
 
 import json
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def sent_and_never_sent(run_id: str) -> list[dict[str, Any]]:
 def test_csv_is_written_as_promised(
     tmp_path: Path, report: Callable[..., ReportFiles], outcomes: list[Outcome], run_id: str
 ) -> None:
-    """The CSV has the promised columns in their order, empty cells for what there is not, and no formulas."""
+    """The CSV has the promised columns in order, empty cells for missing values, and no formulas."""
     report(tmp_path, outcomes)
 
     assert (tmp_path / "outcome.csv").read_text(encoding="utf-8") == (
@@ -58,7 +58,7 @@ def test_csv_is_written_as_promised(
 def test_jsonl_is_written_as_promised(
     tmp_path: Path, report: Callable[..., ReportFiles], outcomes: list[Outcome], run_id: str
 ) -> None:
-    """Each line is one object with the promised keys in their order, null for what there is not, texts as they are."""
+    """Each line is one object with the promised keys in order, null for missing values, texts unchanged."""
     report(tmp_path, outcomes, outcome_format=OutcomeFormat.JSONL)
 
     lines = (tmp_path / "outcome.jsonl").read_text(encoding="utf-8").splitlines()
@@ -70,7 +70,7 @@ def test_jsonl_is_written_as_promised(
 def test_parquet_is_written_as_promised(
     tmp_path: Path, report: Callable[..., ReportFiles], outcomes: list[Outcome], run_id: str
 ) -> None:
-    """The Parquet file has the promised columns in their order, whole numbers as such, texts as they are."""
+    """The Parquet file has the promised columns in order, whole numbers as int64, texts unchanged."""
     report(tmp_path, outcomes, outcome_format=OutcomeFormat.PARQUET)
 
     table = pq.read_table(tmp_path / "outcome.parquet")
@@ -93,7 +93,7 @@ def test_parquet_keeps_its_rows_over_many_groups(
 def test_without_a_format_there_is_no_outcome_file(
     tmp_path: Path, report: Callable[..., ReportFiles], outcomes: list[Outcome]
 ) -> None:
-    """A page can be asked for alone: then everything is written but the outcome file."""
+    """With format None, everything but the outcome file is written."""
     files = report(tmp_path, outcomes, outcome_format=None)
 
     assert files.outcome is None
@@ -114,7 +114,7 @@ def test_an_outcome_is_read_back_with_its_types(
     run_id: str,
     outcome_format: OutcomeFormat,
 ) -> None:
-    """Every format gives the same frame, wherever it lies: strings, integers that may be missing, moments in UTC."""
+    """Every format gives the same frame, in any folder: strings, nullable integers, UTC timestamps."""
     folder = tmp_path / "day=1"
     files = report(folder, outcomes, outcome_format=outcome_format)
 
@@ -134,7 +134,7 @@ def test_an_outcome_is_read_back_with_its_types(
 def test_a_run_without_rows_is_read_back(
     tmp_path: Path, report: Callable[..., ReportFiles], outcome_format: OutcomeFormat
 ) -> None:
-    """No rows give a frame with the promised columns and no lines."""
+    """An outcome file without rows gives a frame with the promised columns."""
     report(tmp_path, [], outcome_format=outcome_format)
 
     frame = read_outcome(tmp_path)
@@ -151,7 +151,7 @@ def test_any_text_is_read_back_as_it_was(
     outcome_format: OutcomeFormat,
     texts: list[tuple[str, str]],
 ) -> None:
-    """Whatever stands in a key or a message comes back from every format."""
+    """Every format returns keys and messages unchanged."""
     outcomes = [replace(outcome(), request_key=key, message=message) for key, message in texts]
     with TemporaryDirectory() as folder:
         report(Path(folder), outcomes, outcome_format=outcome_format)
@@ -164,7 +164,7 @@ def test_any_text_is_read_back_as_it_was(
 def test_of_several_outcome_files_the_newest_is_read(
     tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
 ) -> None:
-    """A report written again in another format stands for the run."""
+    """Of several outcome files in a folder, the newest is read."""
     report(tmp_path, [outcome(code="OLD")])
     report(tmp_path, [outcome(code="NEW")], outcome_format=OutcomeFormat.JSONL)
 
@@ -172,18 +172,18 @@ def test_of_several_outcome_files_the_newest_is_read(
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
-        pytest.param(".", "holds no outcome file", id="folder-without-one"),
+        pytest.param(".", "has no outcome file", id="folder-without-one"),
         pytest.param("outcome.csv", "does not exist", id="no-such-file"),
-        pytest.param("outcome.txt", "is no outcome file", id="another-kind-of-file"),
+        pytest.param("outcome.txt", "is not an outcome file", id="another-kind-of-file"),
     ],
 )
-def test_what_is_no_outcome_file_is_refused(tmp_path: Path, name: str, told: str) -> None:
-    """What can't be an outcome file is named in the error, with what to name instead."""
+def test_a_path_without_outcome_file_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    """The error names the path and what to give instead."""
     (tmp_path / "outcome.txt").touch()
 
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=message):
         read_outcome(tmp_path / name)
 
 
@@ -191,17 +191,17 @@ KEYS = ["A-1", "=1+1", "-5", 'a"b', "a,b", "'=x", "", "\0=x", "＝x", "50 %s", "
 
 
 @EVERY_FORMAT
-def test_it_does_not_matter_how_many_rows_come_at_once(
+def test_the_page_size_does_not_change_the_files(
     tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome], outcome_format: OutcomeFormat
 ) -> None:
-    """Lines, counts and pages are the same whether rows come one by one or together with others of the same outcome."""
+    """Files and counts are the same for pages of one row and for pages of many equal outcomes."""
     same = [outcome(source_row=n, request_key=key, status=Status.UNSENT, code="interrupted", message="=cut off")
             for n, key in enumerate(KEYS * 20, 7)]  # fmt: skip
     mixed = [outcome(source_row=n, request_key=key, status=status, code=key, message=key, cells="[]")
              for n, (key, status) in enumerate(product(KEYS, Status), 1000)]  # fmt: skip
 
     together = report(tmp_path / "together", same + mixed, outcome_format=outcome_format)
-    one_by_one = report(tmp_path / "one-by-one", same + mixed, outcome_format=outcome_format, at_once=1)
+    one_by_one = report(tmp_path / "one-by-one", same + mixed, outcome_format=outcome_format, page_rows=1)
 
     assert together.summary == one_by_one.summary
     for name in (f"outcome.{outcome_format}", "rows_to_fix.csv", "report.html"):

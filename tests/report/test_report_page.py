@@ -1,4 +1,4 @@
-"""The page, and what it advises."""
+"""The page and the next steps."""
 
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -11,13 +11,13 @@ from pipeline.report import Summary, Tally
 from pipeline.report.advice import Step, next_steps, verdict
 from pipeline.report.page import render_page
 from pipeline.tables.outcome_page import Outcome
-from tests.report.side_by_side import side_by_side
+from tests.report.outcome_pages import page_of
 
 VOID = frozenset({"meta"})
 
 
 class Page(HTMLParser):
-    """Reads a page: its tags, its texts, and whether every tag that opens is closed in its turn."""
+    """Tags and texts of a page; checks that every tag is closed in order."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -41,11 +41,11 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def page(outcome: Callable[..., Outcome], summary_of: Callable[..., Summary]) -> Callable[..., Page]:
-    """Gives the page of a run with one good row and those given."""
+    """Return a function that renders the page of one good row and the given ones."""
 
     def read(*outcomes: Outcome, **changes: Any) -> Page:
         tally = Tally()
-        tally.add(side_by_side(outcome(), *outcomes))
+        tally.add(page_of(outcome(), *outcomes))
         return Page(render_page(summary_of(tally, **changes), tally, "outcome.csv"))
 
     return read
@@ -55,7 +55,7 @@ def tally_of(outcome: Callable[..., Outcome], new_keys: int, **counts: int) -> T
     tally = Tally()
     for status, count in counts.items():
         for _ in range(count):
-            tally.add(side_by_side(outcome(status=Status(status), wants_new_key=status == "rejected" and new_keys > 0)))
+            tally.add(page_of(outcome(status=Status(status), wants_new_key=status == "rejected" and new_keys > 0)))
             new_keys -= status == "rejected"
     return tally
 
@@ -69,7 +69,7 @@ def tally_of(outcome: Callable[..., Outcome], new_keys: int, **counts: int) -> T
             3,
             0,
             {"unknown": 1, "blocked": 1, "unsent": 1},
-            [("Send 3 rows left open again; what the platform has already, it counts once:", "rerun {run}")],
+            [("Send the 3 open rows again with the same keys (the platform counts each once):", "rerun {run}")],
             id="open-rows",
         ),
         pytest.param(
@@ -79,11 +79,11 @@ def tally_of(outcome: Callable[..., Outcome], new_keys: int, **counts: int) -> T
             {"invalid": 1},
             [
                 (
-                    "Fix the 1 row in rows_to_fix.xlsx or rows_to_fix.csv (reason in `_message`), then run it:",
+                    "Fix the 1 row in rows_to_fix.csv or rows_to_fix.xlsx (reason in `_message`), then run:",
                     "run orders reports/{run}/rows_to_fix.csv",
                 )
             ],
-            id="rows-to-mend",
+            id="rows-to-fix",
         ),
         pytest.param(
             "completed",
@@ -92,7 +92,7 @@ def tally_of(outcome: Callable[..., Outcome], new_keys: int, **counts: int) -> T
             {"rejected": 1},
             [
                 (
-                    "The platform asks for a new request key for 1 row. Send them under new keys:",
+                    "Send 1 row with new request keys, as the platform demands:",
                     "rerun {run} --new-keys",
                 )
             ],
@@ -105,23 +105,22 @@ def tally_of(outcome: Callable[..., Outcome], new_keys: int, **counts: int) -> T
             {"rejected": 2, "unknown": 1},
             [
                 (
-                    "The platform asks for a new request key for 1 row. Send them under new keys, and 1 row left "
-                    "open under the keys they have:",
+                    "Send 1 row with new request keys, as the platform demands, and 1 open row with the old keys:",
                     "rerun {run} --new-keys",
                 ),
                 (
-                    "Fix the 1 row in rows_to_fix.xlsx or rows_to_fix.csv (reason in `_message`), then run it:",
+                    "Fix the 1 row in rows_to_fix.csv or rows_to_fix.xlsx (reason in `_message`), then run:",
                     "run orders reports/{run}/rows_to_fix.csv",
                 ),
             ],
-            id="new-keys-open-rows-and-rows-to-mend",
+            id="new-keys-open-rows-and-rows-to-fix",
         ),
         pytest.param(
             "interrupted",
             5,
             0,
             {"succeeded": 1, "unsent": 9},
-            [("Go on with the rows that are left:", "resume {run}")],
+            [("Send the rest:", "resume {run}")],
             id="interrupted",
         ),
         pytest.param(
@@ -129,7 +128,7 @@ def tally_of(outcome: Callable[..., Outcome], new_keys: int, **counts: int) -> T
             4,
             0,
             {"unsent": 9},
-            [("Mend what the run stopped for, then go on with the rows that are left:", "resume {run}")],
+            [("Fix the cause, then send the rows that are left:", "resume {run}")],
             id="stopped",
         ),
     ],
@@ -144,7 +143,7 @@ def test_the_steps_to_take_next(
     counts: dict[str, int],
     steps: list[tuple[str, str]],
 ) -> None:
-    """Each way that a run can end has its commands, in the order to give them."""
+    """Each end of a run has its steps, in the order to do them."""
     tally = tally_of(outcome, new_keys, **counts)
 
     found = next_steps(summary_of(tally, state=state, exit_code=exit_code), tally)
@@ -155,17 +154,17 @@ def test_the_steps_to_take_next(
 def test_the_steps_after_too_many_invalid_rows(
     outcome: Callable[..., Outcome], summary_of: Callable[..., Summary], run_id: str
 ) -> None:
-    """Where nothing was sent the config is corrected, or what is right is sent, or the rows are mended."""
+    """If too many rows are invalid: fix the config, or send the valid rows, or fix the rows."""
     tally = Tally()
-    tally.add(side_by_side(outcome(status=Status.INVALID), outcome(status=Status.UNSENT, code="too_many_invalid")))
+    tally.add(page_of(outcome(status=Status.INVALID), outcome(status=Status.UNSENT, code="too_many_invalid")))
 
     found = next_steps(summary_of(tally, state="stopped", exit_code=4), tally)
 
     assert found == [
-        Step("Correct the config, then read the rows again and send them:", f"backfill resume {run_id}"),
-        Step("Or send the other rows as they are:", f"backfill resume {run_id} --max-invalid 100%"),
+        Step("Fix the config, then read and send the rows again:", f"backfill resume {run_id}"),
+        Step("Or send only the valid rows:", f"backfill resume {run_id} --max-invalid 100%"),
         Step(
-            "Fix the 1 row in rows_to_fix.xlsx or rows_to_fix.csv (reason in `_message`), then run it:",
+            "Fix the 1 row in rows_to_fix.csv or rows_to_fix.xlsx (reason in `_message`), then run:",
             f"backfill run orders reports/{run_id}/rows_to_fix.csv",
         ),
     ]
@@ -174,7 +173,7 @@ def test_the_steps_after_too_many_invalid_rows(
 def test_a_command_can_be_pasted_into_a_shell(
     outcome: Callable[..., Outcome], summary_of: Callable[..., Summary]
 ) -> None:
-    """What a shell would take apart is quoted in a command."""
+    """Arguments with spaces or special characters are quoted for a shell."""
     tally = tally_of(outcome, 0, invalid=1)
 
     (step,) = next_steps(summary_of(tally, job="my job", report="/a b/$(c)"), tally)
@@ -183,16 +182,16 @@ def test_a_command_can_be_pasted_into_a_shell(
 
 
 @pytest.mark.parametrize("exit_code", range(7))
-def test_every_way_to_end_is_said_in_plain_words(summary_of: Callable[..., Summary], exit_code: int) -> None:
-    """Every exit code has a sentence, also one that is not known."""
-    said = verdict(summary_of(Tally(), exit_code=exit_code))
+def test_every_exit_code_has_a_sentence(summary_of: Callable[..., Summary], exit_code: int) -> None:
+    """Every exit code has a sentence, also an unknown one."""
+    sentence = verdict(summary_of(Tally(), exit_code=exit_code))
 
-    assert said.startswith("The run")
-    assert said.endswith(".")
+    assert sentence.startswith(("Run ", "The run "))
+    assert sentence.endswith(".")
 
 
 def test_markup_in_the_data_stays_text(page: Callable[..., Page], outcome: Callable[..., Outcome]) -> None:
-    """Whatever a platform or an export says is shown as text and never becomes part of the page."""
+    """Texts of platforms and exports are shown as text and never become markup."""
     evil = "<script>alert('&amp;')</script>\"><img src=x onerror=alert(1)>"
     row = outcome(status=Status.REJECTED, source_file=evil, request_key=evil, code=evil, message=evil)
 
@@ -205,7 +204,7 @@ def test_markup_in_the_data_stays_text(page: Callable[..., Page], outcome: Calla
 
 
 def test_the_page_needs_nothing_but_itself(page: Callable[..., Page]) -> None:
-    """No script, picture, style sheet or address: it works from disk and tells nobody that it was read."""
+    """The page has no script, picture, style sheet or address: it works from disk and sends no request."""
     read = page()
 
     links = [attributes["href"] for _, attributes in read.tags if "href" in attributes]
@@ -215,7 +214,7 @@ def test_the_page_needs_nothing_but_itself(page: Callable[..., Page]) -> None:
     assert not any("://" in text or "url(" in text or "@import" in text for text in read.texts)
 
 
-def test_the_page_can_be_used_without_seeing_it(page: Callable[..., Page], outcome: Callable[..., Outcome]) -> None:
+def test_the_page_is_accessible(page: Callable[..., Page], outcome: Callable[..., Outcome]) -> None:
     """The language is named, every table has a caption and headers with their scope, and statuses are words."""
     read = page(outcome(status=Status.UNKNOWN))
 
@@ -226,10 +225,10 @@ def test_the_page_can_be_used_without_seeing_it(page: Callable[..., Page], outco
     assert set(Status) <= set(read.texts)
 
 
-def test_what_ran_and_how_it_ended_is_told(
+def test_the_page_shows_the_run_and_its_end(
     page: Callable[..., Page], outcome: Callable[..., Outcome], run_id: str
 ) -> None:
-    """A reader finds the run, its end and its reason, the times, the quota's use and the rows to look at."""
+    """The page shows the run, its end and reason, the times, the use of the quota and the rows to look at."""
     unsent = outcome(
         source_row=7, file_line=8, request_key="A-7", status=Status.UNSENT, code="deadline", message="it is 06:00"
     )
@@ -240,7 +239,7 @@ def test_what_ran_and_how_it_ended_is_told(
     assert {
         "orders",
         f"Run {run_id}, alipay.cumulation with account zhima",
-        "The run was stopped from outside, with rows left.",
+        "Run interrupted: rows are left.",
         "State interrupted, exit code 5",
         f"backfill resume {run_id}",
         "2024-05-01 16:00:00 UTC",
@@ -258,17 +257,17 @@ def test_what_ran_and_how_it_ended_is_told(
 
 
 def test_of_many_rows_the_first_are_listed(page: Callable[..., Page], outcome: Callable[..., Outcome]) -> None:
-    """Fifty rows are listed, and the heading says of how many."""
+    """The page lists 50 rows, and the heading has the total."""
     read = page(*(outcome(source_row=n, status=Status.INVALID) for n in range(1, 1235)))
 
     assert "Rows that need attention: the first 50 of 1,234" in read.texts
     listed = [text for text in read.texts if text.startswith("orders-1.csv:")]
-    # Before them stands the first row of their group.
+    # The first entry is the example of the fault group.
     assert listed == [f"orders-1.csv: row {n}" for n in (1, *range(1, 51))]
 
 
-def test_faults_are_told_in_groups(page: Callable[..., Page], outcome: Callable[..., Outcome]) -> None:
-    """Each group has its rows, status, code, field and column, and its first row with what is wrong there."""
+def test_faults_are_shown_in_groups(page: Callable[..., Page], outcome: Callable[..., Outcome]) -> None:
+    """Each group has its rows, status, code, field and column, and the first row with its message."""
     fault = {"status": Status.INVALID, "code": "field_invalid", "field": "trade_amount", "column": "note"}
     rows = [outcome(source_row=n, file_line=n + 1, message=f"{n} is odd", **fault) for n in (3, 4)]
 
@@ -282,12 +281,12 @@ def test_faults_are_told_in_groups(page: Callable[..., Page], outcome: Callable[
 
 
 def test_a_run_without_rows_has_a_page(summary_of: Callable[..., Summary]) -> None:
-    """A run that found a header and no rows has a page that says so."""
+    """The page of a run without rows says so."""
     summary = summary_of(Tally(), exit_code=0, inputs=())
 
     read = Page(render_page(summary, Tally(), None))
 
-    assert {"Nothing: every row is done.", "None.", "None was read."} <= set(read.texts)
+    assert {"Nothing to do: every row is done.", "None.", "No file was read."} <= set(read.texts)
     assert [attributes["href"] for tag, attributes in read.tags if tag == "a"] == [
         "rows_to_fix.xlsx",
         "rows_to_fix.csv",

@@ -1,4 +1,4 @@
-"""The rows that somebody has to fix."""
+"""The rows to fix, as CSV."""
 
 import csv
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from pipeline.tables.outcome_page import Outcome
 def test_only_invalid_and_rejected_rows_are_to_be_fixed(
     tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
 ) -> None:
-    """Of all statuses, the rows that ended invalid or rejected are there, with cells, origin and fault."""
+    """Only invalid and rejected rows are written, with cells, row mark and fault."""
     report(
         tmp_path,
         [outcome(status=status, code=status.upper(), message="no", cells='["007","12,5"]') for status in Status],
@@ -28,7 +28,7 @@ def test_only_invalid_and_rejected_rows_are_to_be_fixed(
 def test_inputs_of_different_columns_share_one_header(
     tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
 ) -> None:
-    """The header has the columns of all inputs where each first appears; a row is empty where it has none of them."""
+    """The header has the columns of all inputs; cells of columns that a row lacks are empty."""
     columns = {0: ("order_id", "amount"), 1: ("amount", "memo", "order_id")}
 
     report(
@@ -51,7 +51,7 @@ def test_inputs_of_different_columns_share_one_header(
 def test_ragged_rows_keep_what_fits(
     tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
 ) -> None:
-    """Of a row with more or fewer cells than its file has columns, every cell that has a column is kept."""
+    """A row with more or fewer cells than columns keeps every cell that has a column."""
     cells = ['["A-1","x","surplus"]', '["A-2"]', "[]", None]
 
     report(tmp_path, [outcome(status=Status.INVALID, code="ragged", cells=text) for text in cells])
@@ -67,7 +67,7 @@ def test_ragged_rows_keep_what_fits(
 def test_columns_without_a_name_keep_their_cells(
     tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
 ) -> None:
-    """Columns that bear no name, as spreadsheets leave them, stay apart and keep their places."""
+    """Columns without a name stay separate and keep their places."""
     report(
         tmp_path,
         [outcome(status=Status.INVALID, code="ragged", cells='["A-1","b","c"]')],
@@ -82,7 +82,7 @@ def test_columns_without_a_name_keep_their_cells(
 def test_cells_and_names_are_no_formulas(
     tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
 ) -> None:
-    """What a spreadsheet would run gets an apostrophe in front, in the header as in the cells and messages."""
+    """Header, cells and messages that a spreadsheet would run get an apostrophe in front."""
     report(
         tmp_path,
         [outcome(status=Status.REJECTED, code="-", message="@x", cells='["=1+1","-5"]')],
@@ -94,10 +94,10 @@ def test_cells_and_names_are_no_formulas(
     )
 
 
-def test_the_file_is_there_when_nothing_is_to_be_fixed(
+def test_a_run_with_nothing_to_fix_writes_the_header(
     tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
 ) -> None:
-    """A run with no row to fix leaves a header alone, so that scripts can rely on the file."""
+    """Without rows to fix, the file has the header only, so that scripts always find it."""
     report(tmp_path, [outcome()])
 
     header = b"\xef\xbb\xbforder_id,amount,_row,_status,_code,_message\n"

@@ -1,4 +1,4 @@
-"""The numbers of a run."""
+"""The summary and the tally of a run."""
 
 import json
 from collections.abc import Callable
@@ -9,23 +9,21 @@ from pipeline.model import Status
 from pipeline.report import Summary, Tally
 from pipeline.tables.fault_groups import FaultExample, FaultGroup, FaultKind
 from pipeline.tables.outcome_page import Outcome
-from tests.report.side_by_side import side_by_side
+from tests.report.outcome_pages import page_of
 
 
 @pytest.fixture
 def tally(outcome: Callable[..., Outcome]) -> Tally:
-    """Three rows: two that succeeded, one of them at the second attempt, and one the platform wants a new key for."""
+    """Return a tally of 3 rows: 2 succeeded, 1 rejected with a request for a new key."""
     counted = Tally()
-    counted.add(side_by_side(outcome()))
-    counted.add(side_by_side(outcome(attempts=2)))
-    counted.add(side_by_side(outcome(status=Status.REJECTED, code="INVALID_PARAM", message="no", wants_new_key=True)))
+    counted.add(page_of(outcome()))
+    counted.add(page_of(outcome(attempts=2)))
+    counted.add(page_of(outcome(status=Status.REJECTED, code="INVALID_PARAM", message="no", wants_new_key=True)))
     return counted
 
 
-def test_the_summary_is_what_scripts_were_promised(
-    tally: Tally, summary_of: Callable[..., Summary], run_id: str
-) -> None:
-    """The file has the promised keys in their order, all seven statuses, and rounded measures."""
+def test_the_summary_has_the_promised_content(tally: Tally, summary_of: Callable[..., Summary], run_id: str) -> None:
+    """The file has the promised keys in order, all 7 statuses, and rounded measures."""
     written = summary_of(tally, reason="not for the file").as_json()
 
     assert written.endswith(b"}\n")
@@ -70,21 +68,21 @@ def test_the_summary_is_what_scripts_were_promised(
     ]
 
 
-def test_statuses_that_no_row_has_are_counted_too(summary_of: Callable[..., Summary]) -> None:
-    """A summary given fewer than the seven statuses still tells all of them."""
+def test_statuses_without_rows_count_0(summary_of: Callable[..., Summary]) -> None:
+    """The summary lists all 7 statuses, also those that no row has."""
     summary = summary_of(Tally(), rows=2, counts={Status.SKIPPED: 2})
 
     assert summary.as_dict()["counts"] == dict.fromkeys(Status, 0) | {Status.SKIPPED: 2}
 
 
-def test_outcomes_that_are_not_the_rows_read_are_refused(summary_of: Callable[..., Summary]) -> None:
-    """A summary whose counts are not the rows read can't be made."""
-    with pytest.raises(ValueError, match="3 rows were read, and their outcomes are succeeded 1, unsent 1"):
+def test_counts_that_differ_from_the_rows_read_are_refused(summary_of: Callable[..., Summary]) -> None:
+    """A summary raises ValueError if its counts do not add up to the rows read."""
+    with pytest.raises(ValueError, match="3 rows were read, but their outcomes are succeeded 1, unsent 1"):
         summary_of(Tally(), rows=3, counts={Status.SUCCEEDED: 1, Status.UNSENT: 1})
 
 
 def test_faults_are_grouped_and_codes_counted(tally: Tally, outcome: Callable[..., Outcome]) -> None:
-    """Rows that did not succeed are grouped, with the first row of each group; codes are counted for all rows."""
+    """Rows that did not succeed are grouped, with each group's first row; codes are counted for all rows."""
     amount = {"field": "trade_amount", "column": "paid", "rule": "amount"}
     rows = [
         outcome(source_row=4, file_line=5, status=Status.UNKNOWN, code="timeout", message="broken pipe"),
@@ -95,8 +93,8 @@ def test_faults_are_grouped_and_codes_counted(tally: Tally, outcome: Callable[..
         outcome(source_row=9, status=Status.SKIPPED, code="unchanged", message=""),
         outcome(source_row=10, status=Status.UNSENT, code="timeout", message=""),
     ]
-    tally.add(side_by_side(*rows[:3]))
-    tally.add(side_by_side(*rows[3:]))
+    tally.add(page_of(*rows[:3]))
+    tally.add(page_of(*rows[3:]))
 
     assert list(tally.faults.groups) == [
         FaultGroup(
@@ -115,20 +113,20 @@ def test_faults_are_grouped_and_codes_counted(tally: Tally, outcome: Callable[..
 
 
 def test_a_new_key_is_wanted_only_for_refused_rows(tally: Tally, outcome: Callable[..., Outcome]) -> None:
-    """A row in doubt keeps its key, whatever the platform asked for: it does not count as wanting a new one."""
-    tally.add(side_by_side(outcome(status=Status.UNKNOWN, wants_new_key=True)))
+    """A row in doubt keeps its key: it does not count as wanting a new one."""
+    tally.add(page_of(outcome(status=Status.UNKNOWN, wants_new_key=True)))
 
     assert tally.new_keys_wanted == 1
 
 
 def test_rows_that_need_attention_come_in_source_order_and_unsent_ones_last(outcome: Callable[..., Outcome]) -> None:
-    """A run that stopped early leaves whole files unsent; they do not hide the rows that failed."""
+    """Unsent rows, often whole files, do not hide the rows that failed."""
     tally = Tally()
     for number in range(1, 200):
-        tally.add(side_by_side(outcome(source_row=number, status=Status.UNSENT, cells='["A-1"]')))
-    tally.add(side_by_side(outcome(source_row=200)))
-    tally.add(side_by_side(outcome(source_row=201, status=Status.UNKNOWN, cells='["A-1"]')))
-    tally.add(side_by_side(outcome(source_row=202, status=Status.INVALID)))
+        tally.add(page_of(outcome(source_row=number, status=Status.UNSENT, cells='["A-1"]')))
+    tally.add(page_of(outcome(source_row=200)))
+    tally.add(page_of(outcome(source_row=201, status=Status.UNKNOWN, cells='["A-1"]')))
+    tally.add(page_of(outcome(source_row=202, status=Status.INVALID)))
 
     listed = tally.need_attention()
 

@@ -1,4 +1,4 @@
-"""Tying fixed rows to their origins before they are mapped."""
+"""Fixed rows: linked to their origins before they are mapped."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -13,15 +13,15 @@ from pipeline.run.fixes import Fixes
 from pipeline.tables.chunk import Chunk
 from pipeline.tables.mapped_chunk import OriginOfRow
 from pipeline.tables.text_columns import column_of
-from tests.acceptance.night import order
+from tests.acceptance.workspace import order
 
 COLUMNS = tuple(order(1))
 CONSTANTS = {"partner_id": "2088000000000000", "amount_name": "消费金额"}
 RULES = MappingRules(Export.ORDERS, Api.CUMULATION, {}, {}, CONSTANTS, ZoneInfo("Asia/Shanghai"))
 
 
-class Known:
-    """Knows the origins of some marks."""
+class FakeOrigins:
+    """Returns the origins of given marks."""
 
     def __init__(self, origins: Mapping[str, Origin]) -> None:
         self._origins = origins
@@ -39,41 +39,41 @@ def chunk_of(*rows: tuple[tuple[str | None, ...], str | None]) -> Chunk:
     return Chunk(chunk.columns, chunk.first, chunk.texts, chunk.bad, marks=column_of(mark for _, mark in rows))
 
 
-def test_rows_are_tied_and_spoiled_ones_refused_with_their_ids_put_back() -> None:
-    """A row whose id came back rounded is bad, and has the id as it was; the others are as they came."""
+def test_rows_are_linked_and_rounded_ids_are_refused() -> None:
+    """A row with a rounded id becomes a bad row with the original id; other rows are unchanged."""
     origins = {"one": Origin(1, 5, COLUMNS, cells(1)), "two": Origin(1, 7, COLUMNS, cells(2))}
-    fixes = Fixes(Known(origins), RULES, COLUMNS)
-    spoiled = cells(2, agreement_no="2.02551E+19", trade_amount="2.00")
+    fixes = Fixes(FakeOrigins(origins), RULES, COLUMNS)
+    rounded = cells(2, agreement_no="2.02551E+19", trade_amount="2.00")
 
-    tied = fixes.tie(chunk_of((cells(1, trade_amount="1.00"), "one"), (spoiled, "two"), (cells(3), None)))
+    linked = fixes.link(chunk_of((cells(1, trade_amount="1.00"), "one"), (rounded, "two"), (cells(3), None)))
 
-    assert tied.origins == {0: origins["one"], 1: origins["two"]}
-    assert list(tied.chunk.bad) == [1]
-    bad = tied.chunk.bad[1]
+    assert linked.origins == {0: origins["one"], 1: origins["two"]}
+    assert list(linked.chunk.bad) == [1]
+    bad = linked.chunk.bad[1]
     assert isinstance(bad, BadRow)
     assert (bad.number, bad.fault.code, bad.cells) == (2, "id_rounded", cells(2, trade_amount="2.00"))
 
 
-def test_rows_are_known_by_what_they_say() -> None:
-    """A row and its origin have the same contents where they say the same, in whatever order the columns stand."""
-    turned = tuple(reversed(COLUMNS))
-    origins = {"one": Origin(1, 5, turned, tuple(reversed(cells(1)))), "gone": Origin(1, 6, COLUMNS, None)}
-    fixes = Fixes(Known(origins), RULES, COLUMNS)
-    tied = fixes.tie(chunk_of((cells(1), "one"), (cells(2), "gone")))
+def test_rows_are_identified_by_their_content() -> None:
+    """A row and its origin with the same values have the same contents, for any order of columns."""
+    reversed_columns = tuple(reversed(COLUMNS))
+    origins = {"one": Origin(1, 5, reversed_columns, tuple(reversed(cells(1)))), "gone": Origin(1, 6, COLUMNS, None)}
+    fixes = Fixes(FakeOrigins(origins), RULES, COLUMNS)
+    linked = fixes.link(chunk_of((cells(1), "one"), (cells(2), "gone")))
 
-    mapped = fixes.known_by_content(bind_chunks(RULES, COLUMNS)(tied.chunk), tied.origins)
+    mapped = fixes.with_contents(bind_chunks(RULES, COLUMNS)(linked.chunk), linked.origins)
 
     assert mapped.origins == {0: OriginOfRow(1, 5, mapped.contents(0), "A1"), 1: OriginOfRow(1, 6, (), None)}
     assert (len(mapped.contents(0)), set(mapped.contents(0)).isdisjoint(mapped.contents(1))) == (2, True)
 
 
 def test_rows_without_a_known_origin_are_counted(caplog: pytest.LogCaptureFixture) -> None:
-    """The log says of a file how many rows stand for none that is known, and nothing of an export."""
-    fixes = Fixes(Known({}), RULES, COLUMNS)
-    fixes.tell("export.csv")
-    fixes.tie(chunk_of((cells(1), "one"), (cells(2), None)))
+    """The number of rows without a known origin is logged for a file of fixed rows, but not for an export."""
+    fixes = Fixes(FakeOrigins({}), RULES, COLUMNS)
+    fixes.log_unknown("export.csv")
+    fixes.link(chunk_of((cells(1), "one"), (cells(2), None)))
 
     with caplog.at_level(logging.WARNING, "backfill"):
-        fixes.tell("fixed.csv")
+        fixes.log_unknown("fixed.csv")
 
-    assert caplog.messages == ["fixed.csv: 2 rows with no known row in the column _row; handled like rows of an export"]
+    assert caplog.messages == ["fixed.csv: 2 rows without a known origin in `_row`; processed like rows of an export"]

@@ -1,4 +1,4 @@
-"""What a run would do, found out with nothing written."""
+"""The plan of a run: the result of staging without sending."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.moved_clock import MovedClock
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """The real ledger."""
+    """Return the real ledger."""
     ledger = Ledger(tmp_path / "backfill.db", MovedClock(), DEAD)
     yield ledger
     ledger.close()
@@ -26,15 +26,15 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def planned(
     ledger: Ledger, rows: Sequence[StagedRow], export: Export = Export.ORDERS, *, show_ids: bool = False
 ) -> Plan:
-    """Plan a run over these rows, with the real ledger to look into."""
-    nights = JobRuns(lambda owner=DEAD: ledger, export)
-    with DryRun(ledger.path, nights.new(), nights.owner, ledger.path.parent) as rehearsal:
-        nights.stage(rehearsal, rows)
-        return plan_of(rehearsal.prospect, 5.0, show_ids=show_ids)
+    """Return the plan of a run over these rows, with the real ledger."""
+    job_runs = JobRuns(lambda owner=DEAD: ledger, export)
+    with DryRun(ledger.path, job_runs.new(), job_runs.owner, ledger.path.parent) as dry_run:
+        job_runs.stage(dry_run, rows)
+        return plan_of(dry_run.result, 5.0, show_ids=show_ids)
 
 
 def test_a_plan_counts_what_a_run_would_do(ledger: Ledger) -> None:
-    """Rows are counted by their fate, requests and lanes as they would be sent, and the first problems are told."""
+    """A plan counts rows by result, requests and lanes, and has the first problems."""
     made = planned(ledger, [order("A"), order("A"), order("B"), invalid("C"), invalid("D"), order("E", user="v")])
 
     assert (made.rows, made.counts, made.codes) == (
@@ -48,7 +48,7 @@ def test_a_plan_counts_what_a_run_would_do(ledger: Ledger) -> None:
 
 
 def test_a_task_counts_as_often_as_it_is_sent(ledger: Ledger) -> None:
-    """A row of several deliveries takes as many requests."""
+    """A row with several deliveries counts as many requests."""
     made = planned(ledger, [task("A", 3), task("B")], Export.TASKS)
 
     assert (made.rows, made.counts["to_send"], made.to_send) == (2, 2, 4)
@@ -61,15 +61,15 @@ def test_a_task_counts_as_often_as_it_is_sent(ledger: Ledger) -> None:
         pytest.param(task("A", 2), task("A", 1), id="twice-then-once"),
     ],
 )
-def test_a_plan_knows_how_a_task_was_counted(ledger: Ledger, delivered: StagedRow, planned_now: StagedRow) -> None:
-    """A task that was delivered in another form of `times` is a conflict in the plan as it is in the run."""
+def test_a_plan_finds_conflicts_of_times(ledger: Ledger, delivered: StagedRow, planned_now: StagedRow) -> None:
+    """A task that was delivered with another form of `times` is a conflict, in a plan as in a run."""
     JobRuns(lambda owner=DEAD: ledger, Export.TASKS).run(delivered)
 
     assert planned(ledger, [planned_now], Export.TASKS).codes == {"key_conflict": 1}
 
 
-def test_a_plan_knows_what_was_delivered_and_changes_nothing(ledger: Ledger) -> None:
-    """What the real ledger knows counts in a plan, and the real ledger is the same before and after."""
+def test_a_plan_reads_the_ledger_and_changes_nothing(ledger: Ledger) -> None:
+    """A plan takes the real ledger's deliveries into account and does not change it."""
     orders = JobRuns(lambda owner=DEAD: ledger)
     orders.run(order("A"), order("B"), answers={"B": REFUSED})
     before = list(ledger.recent(9))
@@ -82,8 +82,8 @@ def test_a_plan_knows_what_was_delivered_and_changes_nothing(ledger: Ledger) -> 
     assert orders.reported_rows(orders.run(order("C")))[0][0] == "C"
 
 
-def test_a_plan_knows_the_balances_that_were_sent(ledger: Ledger) -> None:
-    """A plan of balances leaves out what a run would leave out."""
+def test_a_plan_skips_balances_that_were_sent(ledger: Ledger) -> None:
+    """A plan skips the balances that a run would skip."""
     JobRuns(lambda owner=DEAD: ledger, Export.POINTS).run(balance("X", 5), balance("Y", 1))
 
     made = planned(ledger, [balance("X", 5), balance("X", 4), balance("X", 5), balance("Y", 2)], Export.POINTS)
@@ -93,9 +93,9 @@ def test_a_plan_knows_the_balances_that_were_sent(ledger: Ledger) -> None:
 
 
 def test_samples_show_no_user(ledger: Ledger) -> None:
-    """The first payloads are shown as they would be sent, but for what tells who the user is."""
+    """Samples are the first payloads, without values that identify the user."""
     body = {"out_biz_no": "A", "user_id": "2088000000000001", "agreement_no": "20230000000000000001", "biz_time": "now"}
-    payload = Payload(Api.CUMULATION, "A", "A", orjson.dumps(body), digest("u"), agreement="user_id 1")
+    payload = Payload(Api.CUMULATION, "A", "A", orjson.dumps(body), digest("u"), agreement="1")
     rows = [StagedRow(0, (), (payload,), "A"), *(order(key) for key in "BCD")]
 
     made = planned(ledger, rows)
@@ -106,9 +106,9 @@ def test_samples_show_no_user(ledger: Ledger) -> None:
     assert len(made.samples) == 3
 
 
-def test_samples_show_all_where_ids_are_asked_for(ledger: Ledger) -> None:
-    """With ids the samples are the bodies as they would be sent, to the byte."""
+def test_samples_show_ids_with_show_ids(ledger: Ledger) -> None:
+    """With `show_ids`, samples are the exact bodies."""
     body = orjson.dumps({"out_biz_no": "D20251120000000001", "user_id": "2088000000000001"})
-    rows = [StagedRow(0, (), (Payload(Api.CUMULATION, "A", "A", body, digest("u"), agreement="user_id 1"),), "A")]
+    rows = [StagedRow(0, (), (Payload(Api.CUMULATION, "A", "A", body, digest("u"), agreement="1"),), "A")]
 
     assert planned(ledger, rows, show_ids=True).samples == [body.decode()]

@@ -1,4 +1,4 @@
-"""The first act: inputs are read, mapped and staged, or nothing of them is sent."""
+"""Staging: inputs are read, mapped and staged, or none of their rows is sent."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -36,7 +36,7 @@ def line(key: str, times: str = "1", time: str = "2026-02-28 10:00:00") -> str:
 
 
 class Scene:
-    """A run to stage, a folder of inputs, and the course of the run."""
+    """A run to stage, its control, and a folder of inputs."""
 
     def __init__(self, folder: Path) -> None:
         self.clock = MovedClock()
@@ -74,7 +74,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 
 def test_all_rows_of_all_files_are_staged(scene: Scene) -> None:
-    """Every row is in the ledger with its place, those that can be sent as due, and the inputs with their sums."""
+    """The ledger has every row with its place, valid rows as due, and the inputs with their hashes."""
     files = scene.files(a=HEADER + line("A") + line("B", time="soon") + line("C", "2"), b=HEADER + line("D"))
 
     assert scene.stager().stage(files) == 4
@@ -90,7 +90,7 @@ def test_all_rows_of_all_files_are_staged(scene: Scene) -> None:
 
 
 def test_a_row_that_can_not_be_read_is_invalid(scene: Scene) -> None:
-    """A ragged line ends as an invalid row, and the others go on."""
+    """A ragged line becomes an invalid row; other rows are staged."""
     files = scene.files(a=HEADER + "A,B\n" + line("C"))
     scene.stager().stage(files)
 
@@ -98,7 +98,7 @@ def test_a_row_that_can_not_be_read_is_invalid(scene: Scene) -> None:
 
 
 def test_a_header_without_rows_is_a_run_of_none(scene: Scene) -> None:
-    """A file that holds nothing but its header is staged."""
+    """A file with a header only is staged."""
     assert scene.stager().stage(scene.files(a=HEADER)) == 0
     assert (scene.phase, scene.outcomes()) == (Phase.DELIVERING, [])
 
@@ -106,7 +106,7 @@ def test_a_header_without_rows_is_a_run_of_none(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("limit", "rows"), [pytest.param(0, 0, id="none"), pytest.param(2, 2, id="some"), pytest.param(9, 3, id="all")]
 )
-def test_only_the_first_rows_are_staged_where_so_asked(scene: Scene, limit: int, rows: int) -> None:
+def test_a_limit_stages_the_first_rows_only(scene: Scene, limit: int, rows: int) -> None:
     """A limit counts rows over all files."""
     files = scene.files(a=HEADER + line("A"), b=HEADER + line("B") + line("C"))
 
@@ -115,7 +115,7 @@ def test_only_the_first_rows_are_staged_where_so_asked(scene: Scene, limit: int,
 
 
 def test_a_column_that_is_missing_is_found_before_any_row_is_staged(scene: Scene) -> None:
-    """The headers of all files are looked at first."""
+    """The headers of all files are checked first."""
     files = scene.files(a=HEADER + line("A"), b="out_biz_no,agreement_no\nB,1\n")
 
     with pytest.raises((SourceError, SettingsError), match=r"b\.csv"):
@@ -131,7 +131,7 @@ def test_a_column_that_is_missing_is_found_before_any_row_is_staged(scene: Scene
     ],
 )
 def test_a_file_that_changes_meanwhile_is_noticed(scene: Scene, change: Callable[[Path], object]) -> None:
-    """A file that is not what it was when it was read keeps the run from being staged."""
+    """A file that changed after it was read prevents staging."""
     files = scene.files(a=HEADER + line("A"), b=HEADER + line("B"))
 
     def meanwhile(rows: int) -> None:
@@ -145,7 +145,7 @@ def test_a_file_that_changes_meanwhile_is_noticed(scene: Scene, change: Callable
 
 
 def test_staging_stops_when_too_many_rows_are_invalid(scene: Scene) -> None:
-    """Invalid rows count as failures while they are read, so that a wrong mapping ends the run early."""
+    """Invalid rows count as failures while reading, so that a wrong mapping ends the run early."""
     scene.control.allow_failures(1)
     files = scene.files(a=HEADER + line("A", time="soon") * 3, b=HEADER + line("B"))
 
@@ -157,7 +157,7 @@ def test_staging_stops_when_too_many_rows_are_invalid(scene: Scene) -> None:
 
 
 def test_a_batch_with_too_many_invalid_rows_is_not_delivered(scene: Scene) -> None:
-    """Of such a run nothing is due; its rows have their outcomes, and a resume stages it anew."""
+    """Such a run has no due rows; its rows have outcomes, and a resume stages it again."""
     rows = line("A") + line("A") + line("B", time="soon") + line("C", "2")
     files = scene.files(a=HEADER + rows)
 
@@ -176,11 +176,11 @@ def test_a_batch_with_too_many_invalid_rows_is_not_delivered(scene: Scene) -> No
         Phase.STAGING, Ending.TOO_MANY_INVALID, {Status.INVALID: 1},
     )  # fmt: skip
     assert message == "too many rows of the run are invalid, so nothing was sent"
-    assert list(scene.ledger.take_up(record, ME).lanes()) == []
+    assert list(scene.ledger.resume(record, ME).lanes()) == []
 
 
-def test_rows_in_doubt_stay_unknown_where_nothing_is_sent(scene: Scene) -> None:
-    """A row that an earlier run may have delivered is not said to be unsent; one that was delivered is skipped."""
+def test_rows_in_doubt_stay_unknown_if_nothing_is_sent(scene: Scene) -> None:
+    """A row that an earlier run may have delivered stays unknown; a delivered one is skipped."""
     files = scene.files(a=HEADER + line("A") + line("B") + line("C", time="soon"))
     scene.stager().stage(files)
     scene.nights.deliver(scene.run, {"A": LOST})
@@ -198,15 +198,15 @@ def test_rows_in_doubt_stay_unknown_where_nothing_is_sent(scene: Scene) -> None:
 
 
 def test_as_many_invalid_rows_as_are_allowed_do_not_stop(scene: Scene) -> None:
-    """The rows that are right are due where the others are few."""
+    """With few invalid rows, the valid rows are due."""
     files = scene.files(a=HEADER + line("A") + line("B", time="soon"))
 
     assert scene.stager(max_invalid=RowLimit(1)).stage(files) == 2
     assert scene.phase is Phase.DELIVERING
 
 
-def test_staging_anew_forgets_the_first_time(scene: Scene) -> None:
-    """A run that died while it was staged is staged from the beginning."""
+def test_staging_again_replaces_the_first_attempt(scene: Scene) -> None:
+    """A run killed while staging is staged again from the start."""
     files = scene.files(a=HEADER + line("A"), b=HEADER + line("B"))
     scene.nights.stage(scene.run, [], decide=False)
     scene.stager(1).stage(files)
@@ -219,8 +219,8 @@ def test_staging_anew_forgets_the_first_time(scene: Scene) -> None:
 WANTED = replace(RULES, filter={"state": ("ok",)})
 
 
-def test_rows_that_are_not_wanted_are_filtered(scene: Scene) -> None:
-    """They are skipped under their keys, whatever they hold, and count neither as rows to send nor as failures."""
+def test_rows_outside_the_filter_are_skipped(scene: Scene) -> None:
+    """Filtered rows are skipped with their keys, for any content, and count neither as due nor as failed."""
     header = HEADER.strip() + ",state\n"
     texts = [("A", "1", "ok"), ("A", "0", "x"), ("B", "soon", "x"), ("B", "1", "ok"), ("", "", "x"), ("C", "x", "ok")]
     lines = [f"{line(key, times).strip()},{state}\n" for key, times, state in texts]
@@ -239,7 +239,7 @@ def test_rows_that_are_not_wanted_are_filtered(scene: Scene) -> None:
 
 
 def test_long_messages_are_cut(scene: Scene) -> None:
-    """However much is wrong with a row, its message stays readable."""
+    """The message of a row with many faults is cut."""
     files = scene.files(a="out_biz_no,agreement_no,user_id,biz_time,times,biz_action,ext_info\n,,,,0,," + "\n")
     scene.stager().stage(files)
     (outcome,) = scene.ledger.outcomes(scene.run.run)

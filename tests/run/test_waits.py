@@ -1,12 +1,12 @@
-"""What a run waits for is said, once it is long enough to wonder."""
+"""Waits of a run are reported if they are long."""
 
 from pipeline.model import Wait
 from pipeline.run.waits import Waits
 from tests.moved_clock import MovedClock
 
 
-def test_a_long_wait_is_said_when_it_begins_and_when_it_ends() -> None:
-    """A wait that is known to last is said at once, one that turns out long after five seconds."""
+def test_a_long_wait_is_reported_at_its_begin_and_end() -> None:
+    """A wait with a known long duration is reported at once."""
     clock = MovedClock()
     waits, began = Waits(clock), clock.steady()
     closed = Wait("the platform asked to wait", began, began + 90.0)
@@ -16,12 +16,12 @@ def test_a_long_wait_is_said_when_it_begins_and_when_it_ends() -> None:
     assert waits.shown() == "waiting: the platform asked to wait, since 12:00:00 UTC, until 12:01:30 UTC"
 
     clock.move(90.0)
-    assert waits.observe([]) == ["goes on after 90 s: the platform asked to wait"]
+    assert waits.observe([]) == ["continuing after 90 s: the platform asked to wait"]
     assert waits.shown() == ""
 
 
-def test_a_wait_without_an_end_is_said_after_a_while() -> None:
-    """Where nobody knows the end a wait is said once it is five seconds old; a shorter one never is."""
+def test_a_wait_without_known_end_is_reported_after_5_seconds() -> None:
+    """A wait without a known end is reported after 5 seconds; a shorter one never is."""
     clock = MovedClock()
     waits, throttled = Waits(clock), Wait("the platform throttles every request", clock.steady())
 
@@ -31,7 +31,7 @@ def test_a_wait_without_an_end_is_said_after_a_while() -> None:
 
 
 def test_the_summary_has_each_long_wait() -> None:
-    """At the end of a run each wait that was said is there with its times and seconds, also one that goes on."""
+    """At the end of a run, each long wait has its times and seconds, also a current one."""
     clock = MovedClock()
     waits, began = Waits(clock), clock.steady()
     waits.observe([Wait("an outage", began, began + 8.0), Wait("a short one", began, began + 1.0)])

@@ -1,8 +1,8 @@
-"""When a batch is wrong as a whole, and what is said of it."""
+"""A wrong batch, and its reason."""
 
 import pytest
 
-from pipeline.ledger.records import Decided
+from pipeline.ledger.records import StagedCounts
 from pipeline.model import DEFAULT_MAX_INVALID, RowLimit, Status
 from pipeline.run.wrong_batch import is_wrong, too_many_invalid
 from pipeline.tables.fault_groups import FaultExample, FaultGroups, FaultKind
@@ -28,22 +28,20 @@ TIME = FaultKind(Status.INVALID, "field_missing", "biz_time", "biz_time", "missi
         pytest.param(0, 0, RowLimit(0), False, id="no rows"),
     ],
 )
-def test_a_batch_is_wrong_if_more_rows_are_invalid_than_may_be(
-    rows: int, invalid: int, limit: RowLimit, wrong: bool
-) -> None:
-    """A share counts from 20 invalid rows on, a number from the first."""
-    assert is_wrong(Decided(rows, invalid), limit) is wrong
+def test_a_batch_is_wrong_if_too_many_rows_are_invalid(rows: int, invalid: int, limit: RowLimit, wrong: bool) -> None:
+    """A percentage needs at least 20 invalid rows; a number does not."""
+    assert is_wrong(StagedCounts(rows, invalid), limit) is wrong
 
 
-def test_the_commonest_fault_is_named() -> None:
-    """The reason has the counts, the limit, the fault of most rows with its first row, and what to do."""
+def test_the_most_frequent_fault_is_named() -> None:
+    """The reason has the counts, the limit, the most frequent fault with its first row, and what to do."""
     faults = FaultGroups()
     for row, kind in enumerate((TIME, AMOUNT, AMOUNT), 1):
         example = FaultExample("a.csv", row, row + 1, "x", f'{kind.field} (column {kind.column}) "x" is odd')
         faults.add(kind, lambda example=example: example)  # type: ignore[misc]  # the example is bound at once
 
-    assert too_many_invalid(Decided(1234, 3, faults), RowLimit(2)) == (
-        "3 of 1,234 rows are invalid, and max_invalid allows 2: nothing is sent. Most frequent, in 2 rows: "
+    assert too_many_invalid(StagedCounts(1234, 3, faults), RowLimit(2)) == (
+        "3 of 1,234 rows are invalid; max_invalid allows 2. Nothing is sent. Most frequent, in 2 rows: "
         'trade_amount (column note) "x" is odd (field_invalid), first in a.csv: row 2 (line 3). '
-        "Correct the config or the export; with --max-invalid the other rows are sent"
+        "Fix the config or the export, or send the valid rows with --max-invalid"
     )

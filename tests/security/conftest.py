@@ -1,5 +1,5 @@
-"""A night for each test, those of the acceptance tests: a folder, a config, and simulated platforms."""
+"""Fixtures of the acceptance tests: a workspace with config, keys and simulated platforms."""
 
-from tests.acceptance.conftest import night, simulator
+from tests.acceptance.conftest import simulator, workspace
 
-__all__ = ["night", "simulator"]
+__all__ = ["simulator", "workspace"]

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.report import read_outcome
 from pipeline.simulator import InjectedFault, Kind
-from tests.acceptance.night import Night, order, read_csv
+from tests.acceptance.workspace import Workspace, order, read_csv
 
 SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 # Each as a spreadsheet may meet it: bare, with an apostrophe of its own, and in need of quotes.
@@ -26,55 +26,55 @@ def original(path: Path) -> list[dict[str, str]]:
     return [{name: cell for name, cell in line.items() if name not in OWN} for line in read_csv(path)]
 
 
-def test_a_night_of_formulas_leaves_none_in_a_report(night: Night) -> None:
+def test_a_night_of_formulas_leaves_none_in_a_report(workspace: Workspace) -> None:
     """Keys, names of files, codes and messages that begin like formulas bear an apostrophe, and are read back whole."""
     name = "=exports.csv"
     rows = [order(number, out_biz_no=text, memo=text) for number, text in enumerate(HOSTILE)]
-    night.export(
+    workspace.export(
         name, [*rows, *(order(90 + number, memo=f"{sign}1", trade_amount="x") for number, sign in enumerate(SIGNS))]
     )
-    night.simulator.set_faults(
+    workspace.simulator.set_faults(
         [InjectedFault(Kind.REFUSE, code="@EXEC", message="=1+1", key=f"{sign}*") for sign in "+'"]
     )
 
-    assert night.backfill("run", "orders", name).exit_code == 3
+    assert workspace.backfill("run", "orders", name).exit_code == 3
 
-    report = night.reports()[-1]
+    report = workspace.reports()[-1]
     for file in ("outcome.csv", "rows_to_fix.csv"):
         assert [cell for cell in cells_of(report / file) if cell.startswith(SIGNS)] == []
     outcome = read_outcome(report)
     assert list(outcome["request_key"])[: len(HOSTILE)] == KEYS
     assert set(outcome["source_file"]) == {name}
     assert set(outcome["code"]) == {"SUCCESS", "@EXEC", "field_invalid"}
-    assert sorted(night.requests()) == sorted(KEYS)
+    assert sorted(workspace.requests()) == sorted(KEYS)
 
 
-def test_rows_to_fix_come_back_as_they_were(night: Night) -> None:
+def test_rows_to_fix_come_back_as_they_were(workspace: Workspace) -> None:
     """`rows_to_fix.csv`, run again untouched, gives the same rows to fix; mended, the values that the export had."""
     rows = [order(number, out_biz_no=text, memo=f"{text}\t") for number, text in enumerate(HOSTILE)]
     wrong = [row | {"trade_amount": "twelve"} for row in rows]
-    night.export("orders.csv", wrong)
-    night.backfill("run", "orders")
-    first = night.reports()[-1] / "rows_to_fix.csv"
+    workspace.export("orders.csv", wrong)
+    workspace.backfill("run", "orders")
+    first = workspace.reports()[-1] / "rows_to_fix.csv"
 
-    night.backfill("run", "orders", str(first))
-    second = night.reports()[-1] / "rows_to_fix.csv"
+    workspace.backfill("run", "orders", str(first))
+    second = workspace.reports()[-1] / "rows_to_fix.csv"
     assert (first != second, second.read_bytes()) == (True, first.read_bytes())
 
-    mended = night.folder / "mended.csv"
+    mended = workspace.folder / "mended.csv"
     mended.write_text(second.read_text(encoding="utf-8").replace("twelve", "12.50"), encoding="utf-8")
-    assert night.backfill("run", "orders", str(mended)).exit_code == 0
-    assert sorted(night.requests()) == sorted(KEYS)
-    assert original(night.reports()[-1] / "rows_to_fix.csv") == []
+    assert workspace.backfill("run", "orders", str(mended)).exit_code == 0
+    assert sorted(workspace.requests()) == sorted(KEYS)
+    assert original(workspace.reports()[-1] / "rows_to_fix.csv") == []
 
 
 @pytest.mark.parametrize("sign", SIGNS)
-def test_headings_are_guarded_too(night: Night, sign: str) -> None:
+def test_headings_are_guarded_too(workspace: Workspace, sign: str) -> None:
     """A column whose name begins like a formula is guarded in the header, and known again by its name."""
-    night.export("orders.csv", [order(1, trade_amount="x", **{f"{sign}a": "1"})])
-    night.backfill("run", "orders")
-    to_fix = night.reports()[-1] / "rows_to_fix.csv"
+    workspace.export("orders.csv", [order(1, trade_amount="x", **{f"{sign}a": "1"})])
+    workspace.backfill("run", "orders")
+    to_fix = workspace.reports()[-1] / "rows_to_fix.csv"
     assert [cell for cell in cells_of(to_fix) if cell.startswith(SIGNS)] == []
 
-    night.backfill("run", "orders", str(to_fix))
-    assert (night.reports()[-1] / "rows_to_fix.csv").read_bytes() == to_fix.read_bytes()
+    workspace.backfill("run", "orders", str(to_fix))
+    assert (workspace.reports()[-1] / "rows_to_fix.csv").read_bytes() == to_fix.read_bytes()

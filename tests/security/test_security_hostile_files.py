@@ -12,7 +12,7 @@ import pytest
 from pipeline.clock import SystemClock
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.lease import this_process
-from tests.acceptance.night import Night, order
+from tests.acceptance.workspace import Workspace, order
 from tests.security.measured import Measured, measured
 
 MB = 1 << 20
@@ -31,8 +31,8 @@ def pack(path: Path, blocks: Iterable[bytes]) -> None:
             file.write(block)
 
 
-def plan(night: Night, *inputs: str) -> Measured:
-    ended = measured(night.folder, "plan", "orders", *inputs, "--json")
+def plan(workspace: Workspace, *inputs: str) -> Measured:
+    ended = measured(workspace.folder, "plan", "orders", *inputs, "--json")
     assert ended.peak_mb < MOST_MB, ended.peak_mb
     assert len(ended.stdout) + len(ended.stderr) < 20_000
     return ended
@@ -56,23 +56,23 @@ def plan(night: Night, *inputs: str) -> Measured:
         ),
         pytest.param(
             [HEADER.strip(), b"," + b"name" * (2 * MB), b",user_id\n"],
-            '2 columns are called "user_id", and user_id can come from one only',
+            '2 columns are named "user_id", but user_id needs one',
             id="a name of 8 MB",
         ),
         pytest.param([b'"' * (11 * MB), b"\n"], "no column or constant feeds out_biz_no", id="a header of quotes"),
     ],
 )
-def test_a_hostile_header_is_refused(night: Night, blocks: Iterable[bytes], told: str) -> None:
+def test_a_hostile_header_is_refused(workspace: Workspace, blocks: Iterable[bytes], told: str) -> None:
     """A first line that is no header ends the command before anything is sent, with one sentence that is no flood."""
-    pack(night.folder / "bomb.csv.gz", blocks)
+    pack(workspace.folder / "bomb.csv.gz", blocks)
 
-    ended = plan(night, "bomb.csv.gz")
+    ended = plan(workspace, "bomb.csv.gz")
 
     assert (ended.exit_code, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
     assert told in ended.stderr
 
 
-def test_hostile_rows_are_invalid_and_the_others_go_on(night: Night) -> None:
+def test_hostile_rows_are_invalid_and_the_others_go_on(workspace: Workspace) -> None:
     """Rows without end, of a million cells, of quotes, or in the widest of letters cost themselves alone."""
     hostile: dict[str, tuple[list[bytes], str]] = {
         "long": ([b"x" * MB] * 120, "line_too_long"),
@@ -84,9 +84,9 @@ def test_hostile_rows_are_invalid_and_the_others_go_on(night: Night) -> None:
         "quoted": ([b'"', EMOJI, b'"",' * (3 * MB), b'"'], "ragged"),
     }
     for name, (blocks, _) in hostile.items():
-        pack(night.folder / f"{name}.csv.gz", [HEADER, *blocks, b"\n", line(1)])
+        pack(workspace.folder / f"{name}.csv.gz", [HEADER, *blocks, b"\n", line(1)])
 
-    ended = plan(night, "*.csv.gz")
+    ended = plan(workspace, "*.csv.gz")
 
     assert ended.exit_code == 3
     told = json.loads(ended.stdout)
@@ -96,26 +96,28 @@ def test_hostile_rows_are_invalid_and_the_others_go_on(night: Night) -> None:
     assert told["counts"] == {"to_send": 1, "skipped": len(hostile) - 1, "invalid": len(hostile)}
 
 
-def test_a_bomb_of_valid_rows_is_read_in_bounded_memory(night: Night) -> None:
+def test_a_bomb_of_valid_rows_is_read_in_bounded_memory(workspace: Workspace) -> None:
     """100 MB of rows that are valid and large, and as much of wide ones that are not, lie on disk and not in memory."""
     ext_info = '"{""a"":""' + "b" * 60_000 + '""}"'
     header = HEADER.strip() + b",ext_info\n"
-    pack(night.folder / "valid.csv.gz", [header, *(line(n).strip() + f",{ext_info}\n".encode() for n in range(1700))])
-    pack(night.folder / "wide.csv.gz", [HEADER, *[b"ab," * 60_000 + b"\n"] * 100])
+    pack(
+        workspace.folder / "valid.csv.gz", [header, *(line(n).strip() + f",{ext_info}\n".encode() for n in range(1700))]
+    )
+    pack(workspace.folder / "wide.csv.gz", [HEADER, *[b"ab," * 60_000 + b"\n"] * 100])
 
-    ended = plan(night, "valid.csv.gz", "wide.csv.gz")
+    ended = plan(workspace, "valid.csv.gz", "wide.csv.gz")
 
     assert ended.exit_code == 3
     assert json.loads(ended.stdout)["counts"] == {"to_send": 1700, "skipped": 0, "invalid": 100}
 
 
-def test_huge_rows_leave_the_ledger_one_by_one(night: Night) -> None:
+def test_huge_rows_leave_the_ledger_one_by_one(workspace: Workspace) -> None:
     """Rows of a megabyte each, kept for whoever mends them, are never in memory together."""
-    pack(night.folder / "huge.csv.gz", [HEADER, *[line(1, trade_no="T" * MB)] * 40])
-    night.backfill("run", "orders", "huge.csv.gz")
-    assert night.fates() == ["invalid field_too_long"] * 40
+    pack(workspace.folder / "huge.csv.gz", [HEADER, *[line(1, trade_no="T" * MB)] * 40])
+    workspace.backfill("run", "orders", "huge.csv.gz")
+    assert workspace.results() == ["invalid field_too_long"] * 40
 
-    ledger = Ledger(night.folder / "state" / "backfill.db", SystemClock(), this_process())
+    ledger = Ledger(workspace.folder / "state" / "backfill.db", SystemClock(), this_process())
     run = ledger.find("last")
     tracemalloc.start()
     lengths = [len(outcome.cells or "") for outcome in ledger.outcomes(run)]
@@ -150,12 +152,12 @@ DEEP = 100_000
         pytest.param({"out_biz_no": "K" * DEEP}, "invalid field_too_long", id="key"),
     ],
 )
-def test_hostile_values_are_invalid(night: Night, changes: dict[str, str], fate: str) -> None:
+def test_hostile_values_are_invalid(workspace: Workspace, changes: dict[str, str], fate: str) -> None:
     """JSON without end, numbers without end and the like make one row invalid."""
-    night.export("orders.csv", [order(1, **changes), order(2)])
+    workspace.export("orders.csv", [order(1, **changes), order(2)])
 
-    assert night.backfill("run", "orders").exit_code in (0, 3)
-    assert night.fates() == [fate, "succeeded SUCCESS"]
+    assert workspace.backfill("run", "orders").exit_code in (0, 3)
+    assert workspace.results() == [fate, "succeeded SUCCESS"]
 
 
 @pytest.mark.parametrize(
@@ -166,26 +168,26 @@ def test_hostile_values_are_invalid(night: Night, changes: dict[str, str], fate:
         pytest.param('{"a":' + "9" * 4000 + "}", id="digits"),
     ],
 )
-def test_hostile_objects_of_states_are_bounded(night: Night, biz_data: str) -> None:
+def test_hostile_objects_of_states_are_bounded(workspace: Workspace, biz_data: str) -> None:
     """biz_data is a JSON object of at most 4096 characters: what is no such thing makes an invalid row."""
     row = {"out_principal_id": "f", "biz_state_code": "BUY", "category_code": "WATCH", "service_id": "1"}
-    night.export("states.csv", [{"user_id": "2088000000000001", "out_biz_no": "S1", **row, "biz_data": biz_data}])
+    workspace.export("states.csv", [{"user_id": "2088000000000001", "out_biz_no": "S1", **row, "biz_data": biz_data}])
 
-    assert night.backfill("run", "states").exit_code in (0, 3)
-    assert night.fates()[0] in ("invalid field_invalid", "succeeded 10000")
+    assert workspace.backfill("run", "states").exit_code in (0, 3)
+    assert workspace.results()[0] in ("invalid field_invalid", "succeeded 10000")
 
 
 @pytest.fixture
-def special(night: Night) -> Path:
+def special(workspace: Workspace) -> Path:
     """A folder with all that is no file of rows."""
-    folder = night.folder / "special"
+    folder = workspace.folder / "special"
     folder.mkdir()
     os.mkfifo(folder / "fifo.csv")
     (folder / "loop.csv").symlink_to("loop.csv")
     (folder / "zero.csv").symlink_to("/dev/zero")
     (folder / "folder.csv").mkdir()
     (folder / "empty.csv").touch()
-    circle = night.folder / "circle"
+    circle = workspace.folder / "circle"
     circle.mkdir()
     (circle / "loop.csv").symlink_to("loop.csv")
     (circle / "up").symlink_to("..")
@@ -195,10 +197,10 @@ def special(night: Night) -> Path:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        pytest.param("special/fifo.csv", "special/fifo.csv is no regular file", id="FIFO"),
-        pytest.param("special/zero.csv", "special/zero.csv is no regular file", id="device by a link"),
-        pytest.param("/dev/zero", "/dev/zero is no regular file", id="device"),
-        pytest.param("/dev/stdin", "/dev/stdin is no regular file", id="standard input"),
+        pytest.param("special/fifo.csv", "special/fifo.csv is not a regular file", id="FIFO"),
+        pytest.param("special/zero.csv", "special/zero.csv is not a regular file", id="device by a link"),
+        pytest.param("/dev/zero", "/dev/zero is not a regular file", id="device"),
+        pytest.param("/dev/stdin", "/dev/stdin is not a regular file", id="standard input"),
         pytest.param("/proc/self/mem", "/proc/self/mem is empty", id="memory"),
         pytest.param("special/loop.csv", "no file matches 'special/loop.csv'", id="link to itself"),
         pytest.param("special/folder.csv", "folder special/folder.csv holds no exports", id="folder called x.csv"),
@@ -211,9 +213,9 @@ def special(night: Night) -> Path:
         pytest.param("", "no file matches ''", id="nothing"),
     ],
 )
-def test_what_is_no_export_is_refused(night: Night, special: Path, name: str, told: str) -> None:
+def test_what_is_no_export_is_refused(workspace: Workspace, special: Path, name: str, told: str) -> None:
     """A pipe, a device, a loop or a folder named as an input ends in a sentence, and is not waited for."""
-    ended = night.backfill("plan", "orders", name)
+    ended = workspace.backfill("plan", "orders", name)
 
     assert (ended.exit_code, ended.stdout) == (2, "")
     assert told in ended.stderr

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.cli.logs import set_up_logs
 from pipeline.simulator import Api, InjectedFault, Kind
-from tests.acceptance.night import Night, balance, state
+from tests.acceptance.workspace import Workspace, balance, state
 from tests.security.planted import (
     AGREEMENT,
     CARD,
@@ -102,24 +102,24 @@ STATES = [
 
 
 @pytest.fixture
-def marked(night: Night, monkeypatch: pytest.MonkeyPatch) -> Night:
-    """A night on which every id and every secret is a planted one, and the platforms repeat what they know."""
+def marked(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """Return a workspace with planted ids and secrets, and platforms that repeat them in answers."""
     monkeypatch.setenv("MARK_TOKEN", TOKEN)
     monkeypatch.setenv("HTTPS_PROXY", f"http://etl:{PROXY_PASSWORD}@127.0.0.1:1")
     zhima = {"encrypt_key_file": "keys/encrypt_key.txt", "app_auth_token_env": "MARK_TOKEN"}
-    night.configure({"accounts.zhima": zhima}, certificates=True)
-    (night.folder / "orders.csv").write_bytes(ORDERS)
-    night.export("points.csv", POINTS)
-    night.export("states.csv", STATES)
-    night.simulator.set_faults(REFUSED)
-    return night
+    workspace.configure({"accounts.zhima": zhima}, certificates=True)
+    (workspace.folder / "orders.csv").write_bytes(ORDERS)
+    workspace.export("points.csv", POINTS)
+    workspace.export("states.csv", STATES)
+    workspace.simulator.set_faults(REFUSED)
+    return workspace
 
 
-def assert_unmarked(night: Night, said: str) -> None:
+def assert_unmarked(workspace: Workspace, said: str) -> None:
     found = [
         f"{place}: {mark}"
-        for place, text in {"said": said, **written(night.folder)}.items()
-        for mark in (*IDS, *secrets(night.folder))
+        for place, text in {"said": said, **written(workspace.folder)}.items()
+        for mark in (*IDS, *secrets(workspace.folder))
         if mark in text
     ]
     assert found == []
@@ -137,7 +137,7 @@ def assert_unmarked(night: Night, said: str) -> None:
     ],
 )  # fmt: skip
 def test_nothing_said_or_written_names_a_user_or_a_secret(
-    marked: Night, job: str, talk: str, outcome_format: str, counts: Mapping[str, int]
+    marked: Workspace, job: str, talk: str, outcome_format: str, counts: Mapping[str, int]
 ) -> None:
     """Runs, plans, reruns and reports of rows gone wrong in every way hold no id beyond the request key."""
     ends = [marked.backfill(*words, "--log-format", talk) for words in (
@@ -165,7 +165,7 @@ def test_nothing_said_or_written_names_a_user_or_a_secret(
         pytest.param(f'out_biz_no,"{USER}', id="header with a stray quote"),
     ],
 )
-def test_a_file_without_a_header_is_refused_without_its_first_row(marked: Night, header: str) -> None:
+def test_a_file_without_a_header_is_refused_without_its_first_row(marked: Workspace, header: str) -> None:
     """The first line of a file that lacks its header holds a user's data, and is told as if it did."""
     (marked.folder / "orders.csv").write_text(f"{header}\n{header}\n", encoding="utf-8")
 
@@ -183,7 +183,7 @@ def failing(*_: object, **__: object) -> Any:
 @pytest.mark.parametrize(
     "place",
     [
-        pytest.param("pipeline.map.by_columns.chunks._SheetMapper.map", id="while a row is mapped"),
+        pytest.param("pipeline.map.by_columns.chunk_mapper._ChunkMapper.map", id="while a row is mapped"),
         pytest.param("pipeline.write.delivery.judge", id="in a worker"),
         pytest.param("pipeline.assemble.platform.AlipayV3.sign", id="while a request is signed"),
         pytest.param("pipeline.report.writing.render_page", id="while a report is written"),
@@ -193,7 +193,7 @@ def failing(*_: object, **__: object) -> Any:
 )
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_fault_of_the_program_is_told_without_values(
-    marked: Night, place: str, monkeypatch: pytest.MonkeyPatch
+    marked: Workspace, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever an unexpected exception holds, the user sees its kind and where it arose."""
     monkeypatch.setattr(place, failing)
@@ -219,7 +219,7 @@ def spoil(content: bytes) -> bytes:
         pytest.param(lambda content: content[:5000], id="cut short"),
     ],
 )
-def test_an_error_of_the_ledger_names_no_row(marked: Night, change: Callable[[bytes], bytes]) -> None:
+def test_an_error_of_the_ledger_names_no_row(marked: Workspace, change: Callable[[bytes], bytes]) -> None:
     """What SQLite says of a damaged ledger reaches the user without what the ledger holds."""
     marked.backfill("run", "states")
     ledger = marked.folder / "state" / "backfill.db"
@@ -235,7 +235,9 @@ def test_an_error_of_the_ledger_names_no_row(marked: Night, change: Callable[[by
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
-def test_what_a_library_logs_is_masked_too(log_format: str, night: Night, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_library_logs_is_masked_too(
+    log_format: str, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A secret of the config is masked in any log line, and a traceback, which may hold anything, is left out."""
     set_up_logs(log_format, [TOKEN])
     try:

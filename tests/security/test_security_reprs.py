@@ -27,7 +27,7 @@ from pipeline.write.answers.answer_content import parse_answer, trace_id
 from pipeline.write.answers.diagnosis import diagnose
 from pipeline.write.answers.judge import judge
 from pipeline.write.answers.sent_request import sent_request_of
-from tests.acceptance.night import Night, order
+from tests.acceptance.workspace import Workspace, order
 from tests.security.planted import ECHO, IDS, PROXY_PASSWORD, TOKEN, USER, secrets
 
 # What a repr may show although it is bytes: digests, from which nobody reads an id.
@@ -68,18 +68,18 @@ def test_no_field_that_holds_rows_or_secrets_is_shown() -> None:
     assert [place for place, name in binary if name not in DIGESTS] == []
 
 
-def config_of(night: Night, monkeypatch: pytest.MonkeyPatch) -> Any:
+def config_of(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("MARK_TOKEN", TOKEN)
     zhima = {"encrypt_key_file": "keys/encrypt_key.txt", "app_auth_token_env": "MARK_TOKEN"}
     inputs = {"input": [f"s3://KEY:{PROXY_PASSWORD}@bucket/orders.csv"]}
-    night.configure({"accounts.zhima": zhima, "jobs.orders": inputs}, certificates=True)
+    workspace.configure({"accounts.zhima": zhima, "jobs.orders": inputs}, certificates=True)
     environ = {"MARK_TOKEN": TOKEN, "HTTPS_PROXY": f"http://etl:{PROXY_PASSWORD}@proxy.example:1"}
-    return load(night.folder / "backfill.toml", environ=environ, at=datetime.now(UTC))
+    return load(workspace.folder / "backfill.toml", environ=environ, at=datetime.now(UTC))
 
 
-def test_no_value_on_the_way_of_a_row_shows_it(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_value_on_the_way_of_a_row_shows_it(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the cell to the outcome, no value's repr holds an id of the row's or a secret of the account's."""
-    config = config_of(night, monkeypatch)
+    config = config_of(workspace, monkeypatch)
     account = config.accounts["zhima"]
     assert isinstance(account, AlipayAccount)
     signer = signer_of(replace(account, proxy=f"http://etl:{PROXY_PASSWORD}@proxy.example:1"), Api.CUMULATION)
@@ -165,14 +165,14 @@ def test_no_value_on_the_way_of_a_row_shows_it(night: Night, monkeypatch: pytest
             options=options,
         ),
     ]
-    marks = (*IDS, *secrets(night.folder))
+    marks = (*IDS, *secrets(workspace.folder))
     assert [(type(value), mark) for value in values for mark in marks if mark in repr(value)] == []
     assert trace_id(Api.CUMULATION, reply, asked.private) == "id-***"
 
 
-def test_a_config_shows_where_secrets_are_and_not_what(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_config_shows_where_secrets_are_and_not_what(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """The paths of secret files may be told; what was read from them is not."""
-    shown = repr(config_of(night, monkeypatch))
+    shown = repr(config_of(workspace, monkeypatch))
 
     assert str(Path("keys") / "app_private_key.pem") in shown
-    assert [secret for secret in secrets(night.folder) if secret in shown] == []
+    assert [secret for secret in secrets(workspace.folder) if secret in shown] == []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.cli.main import main
 from pipeline.redact import visible
 from pipeline.simulator import InjectedFault, Kind
-from tests.acceptance.night import Ended, Night, order
+from tests.acceptance.workspace import CommandResult, Workspace, order
 
 # Colours, a window's title, a new line, letters in reverse order, the one-byte form of ESC [.
 MOVES = "\x1b[31m\x1b]0;owned\x07\n\u202egpj\x9b2J"
@@ -27,7 +27,7 @@ def is_calm(text: str) -> bool:
     return all(visible(line) == line for line in text.split("\n"))
 
 
-def assert_calm(*ends: Ended) -> None:
+def assert_calm(*ends: CommandResult) -> None:
     assert [text for ended in ends for text in (ended.stdout, ended.stderr) if not is_calm(text)] == []
 
 
@@ -42,21 +42,21 @@ def test_what_is_shown_is_one_line_that_moves_nothing(text: str) -> None:
     assert shown == text or "\\" in shown
 
 
-def test_files_of_hostile_names_are_read_and_told_calmly(night: Night) -> None:
+def test_files_of_hostile_names_are_read_and_told_calmly(workspace: Workspace) -> None:
     """A name is a name: nothing of it is run, followed or shown raw, and each row finds its file in the report."""
-    folder = night.folder / "exports"
+    folder = workspace.folder / "exports"
     folder.mkdir()
     for number, name in enumerate(NAMES):
-        (folder / name).write_bytes(night.export("one.csv", [order(number, trade_amount="x")]).read_bytes())
+        (folder / name).write_bytes(workspace.export("one.csv", [order(number, trade_amount="x")]).read_bytes())
 
-    ends = [night.backfill(*words) for words in (
+    ends = [workspace.backfill(*words) for words in (
         ("plan", "orders", "exports"), ("plan", "orders", "exports", "--json"), ("run", "orders", "exports"),
         ("show", "last"), ("run", "orders", "exports", "--json", "--log-format", "json"),
     )]  # fmt: skip
 
     assert [ended.exit_code for ended in ends] == [3, 3, 3, 0, 3]
     assert_calm(*ends)
-    report = night.reports()[-1]
+    report = workspace.reports()[-1]
     with (report / "outcome.csv").open(encoding="utf-8", newline="") as file:
         files = {line["source_file"] for line in csv.DictReader(file)}
     assert len(files) == len(NAMES)
@@ -64,7 +64,7 @@ def test_files_of_hostile_names_are_read_and_told_calmly(night: Night) -> None:
     page = (report / "report.html").read_text(encoding="utf-8")
     assert is_calm(page)
     assert "<script" not in page
-    assert sorted(path.name for path in night.folder.iterdir()) == [
+    assert sorted(path.name for path in workspace.folder.iterdir()) == [
         "backfill.toml", "exports", "keys", "one.csv", "reports", "state",
     ]  # fmt: skip
 
@@ -84,11 +84,11 @@ def test_files_of_hostile_names_are_read_and_told_calmly(night: Night) -> None:
     ],
 )
 def test_wrong_words_are_repeated_calmly(
-    night: Night, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+    workspace: Workspace, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What the command line says wrongly, perhaps by a glob of the shell's, is shown without its effects."""
-    night.export("orders.csv", [order(1)])
-    night.backfill("run", "orders")
+    workspace.export("orders.csv", [order(1)])
+    workspace.backfill("run", "orders")
     capsys.readouterr()
 
     try:
@@ -102,42 +102,42 @@ def test_wrong_words_are_repeated_calmly(
     assert "SECRET" not in said.err
 
 
-def test_words_of_a_platform_are_repeated_calmly(night: Night) -> None:
+def test_words_of_a_platform_are_repeated_calmly(workspace: Workspace) -> None:
     """Codes, messages and trace ids of a platform are told in one line each, in every report."""
     message = f"no{MOVES}<script>alert(1)</script>"
-    night.export("orders.csv", [order(number) for number in range(3)])
-    night.simulator.set_faults([InjectedFault(Kind.REFUSE, code=f"X{MOVES}", message=message, key="A1")])
+    workspace.export("orders.csv", [order(number) for number in range(3)])
+    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code=f"X{MOVES}", message=message, key="A1")])
 
-    ends = [night.backfill(*words) for words in (("run", "orders"), ("show", "last"), ("show", "last", "--json"))]
+    ends = [workspace.backfill(*words) for words in (("run", "orders"), ("show", "last"), ("show", "last", "--json"))]
 
     assert_calm(*ends)
-    (line,) = [line for line in night.outcomes() if line["status"] == "rejected"]
+    (line,) = [line for line in workspace.outcomes() if line["status"] == "rejected"]
     assert (line["code"].isprintable(), line["message"].isprintable()) == (True, True)
-    page = (night.reports()[-1] / "report.html").read_text(encoding="utf-8")
+    page = (workspace.reports()[-1] / "report.html").read_text(encoding="utf-8")
     assert is_calm(page)
     assert "<script" not in page
 
 
-def test_a_path_that_is_no_utf8_is_refused(night: Night) -> None:
+def test_a_path_that_is_no_utf8_is_refused(workspace: Workspace) -> None:
     """The ledger can't keep such a path to find the file again, so the file is named and refused."""
-    night.export("orders.csv", [order(1)])
-    (night.folder / "orders.csv").rename(os.fsdecode(os.fsencode(night.folder) + b"/orders\xff.csv"))
+    workspace.export("orders.csv", [order(1)])
+    (workspace.folder / "orders.csv").rename(os.fsdecode(os.fsencode(workspace.folder) + b"/orders\xff.csv"))
 
-    ended = night.backfill("run", "orders", "orders*.csv")
+    ended = workspace.backfill("run", "orders", "orders*.csv")
 
     assert (ended.exit_code, ended.stderr) == (
-        2, "backfill: the path orders\ufffd.csv is no UTF-8; rename the file or folder\n"
+        2, "backfill: the path orders\ufffd.csv is not UTF-8; rename the file or folder\n"
     )  # fmt: skip
 
 
-def test_a_report_folder_that_is_no_utf8_can_be_told(night: Night) -> None:
+def test_a_report_folder_that_is_no_utf8_can_be_told(workspace: Workspace) -> None:
     """A folder of any name takes a report, and the summary names it as text."""
-    night.export("orders.csv", [order(1)])
-    folder = os.fsdecode(os.fsencode(night.folder) + b"/again\xff\x1b[31m")
+    workspace.export("orders.csv", [order(1)])
+    folder = os.fsdecode(os.fsencode(workspace.folder) + b"/again\xff\x1b[31m")
 
-    ended = night.backfill("run", "orders", "--report", folder)
+    ended = workspace.backfill("run", "orders", "--report", folder)
 
     assert ended.exit_code == 0
     assert_calm(ended)
     summary = json.loads((Path(folder) / "summary.json").read_bytes())
-    assert summary["report"] == f"{night.folder}/again\ufffd\x1b[31m"
+    assert summary["report"] == f"{workspace.folder}/again\ufffd\x1b[31m"

@@ -13,7 +13,7 @@ from pipeline.simulator import InjectedFault, Kind, Simulator
 from pipeline.write.transport.curl_transport import CurlTransport
 from pipeline.write.transport.network import Endpoint, Network
 from pipeline.write.transport.requests_transport import RequestsTransport
-from tests.acceptance.night import Night, order
+from tests.acceptance.workspace import Workspace, order
 from tests.security.ends import End, answering, listening, relaying, write_certificate
 
 PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
@@ -43,18 +43,20 @@ def front(simulator: Simulator, certificate: Path) -> Iterator[End]:
         yield end
 
 
-def send_by_tls(night: Night, front: End, **keys: object) -> None:
-    night.export("orders.csv", [order(1), order(2)])
-    night.configure({"accounts.zhima": {"base_url": f"https://127.0.0.1:{front.port}", **keys}})
+def send_by_tls(workspace: Workspace, front: End, **keys: object) -> None:
+    workspace.export("orders.csv", [order(1), order(2)])
+    workspace.configure({"accounts.zhima": {"base_url": f"https://127.0.0.1:{front.port}", **keys}})
 
 
-def assert_refused(night: Night, front: End) -> None:
+def assert_refused(workspace: Workspace, front: End) -> None:
     """Two rows unsent, exit 4, and not a byte of a request on the wire."""
-    assert (night.summary()["state"], night.summary()["exit_code"]) == ("stopped", 4)
-    assert night.fates() == ["unsent stopped", "unsent stopped"]
-    assert all("certificate" in line["message"] and "does not verify" in line["message"] for line in night.outcomes())
-    assert any(line["message"].startswith("tls_refused: ") for line in night.outcomes())
-    assert (bytes(front.received), night.requests()) == (b"", [])
+    assert (workspace.summary()["state"], workspace.summary()["exit_code"]) == ("stopped", 4)
+    assert workspace.results() == ["unsent stopped", "unsent stopped"]
+    assert all(
+        "certificate" in line["message"] and "does not verify" in line["message"] for line in workspace.outcomes()
+    )
+    assert any(line["message"].startswith("tls_refused: ") for line in workspace.outcomes())
+    assert (bytes(front.received), workspace.requests()) == (b"", [])
 
 
 @pytest.mark.parametrize(
@@ -67,61 +69,65 @@ def assert_refused(night: Night, front: End) -> None:
     ],
 )
 def test_a_certificate_that_nobody_issued_stops_the_run(
-    night: Night, front: End, environ: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, front: End, environ: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server whose certificate does not verify gets no request, and every row stays unsent."""
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    send_by_tls(night, front)
+    send_by_tls(workspace, front)
 
-    assert night.backfill("run", "orders").exit_code == 4
-    assert_refused(night, front)
+    assert workspace.backfill("run", "orders").exit_code == 4
+    assert_refused(workspace, front)
 
 
-def test_no_variable_of_the_environment_turns_verification_off(night: Night, front: End, certificate: Path) -> None:
+def test_no_variable_of_the_environment_turns_verification_off(
+    workspace: Workspace, front: End, certificate: Path
+) -> None:
     """What turns verification off or names a bundle in other programs changes nothing here, from the start on."""
-    send_by_tls(night, front)
+    send_by_tls(workspace, front)
     environ = {
         "PYTHONHTTPSVERIFY": "0", "CURL_CA_BUNDLE": str(certificate), "REQUESTS_CA_BUNDLE": "",
         "NODE_TLS_REJECT_UNAUTHORIZED": "0", "GIT_SSL_NO_VERIFY": "1", "SSL_NO_VERIFY": "1",
     }  # fmt: skip
 
-    assert night.command("run", "orders", environ=environ).exit_code == 4
-    assert_refused(night, front)
+    assert workspace.command("run", "orders", environ=environ).exit_code == 4
+    assert_refused(workspace, front)
 
 
 @pytest.mark.parametrize("by", ["ca_bundle_file", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
 def test_a_certificate_of_the_bundle_is_accepted(
-    night: Night, front: End, certificate: Path, by: str, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, front: End, certificate: Path, by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bundle that the config or the environment names is what certificates are verified with."""
-    send_by_tls(night, front, **({by: str(certificate)} if by == "ca_bundle_file" else {}))
+    send_by_tls(workspace, front, **({by: str(certificate)} if by == "ca_bundle_file" else {}))
     if by != "ca_bundle_file":
         monkeypatch.setenv(by, str(certificate))
 
-    assert night.backfill("run", "orders").exit_code == 0
-    assert sorted(night.requests()) == ["A1", "A2"]
+    assert workspace.backfill("run", "orders").exit_code == 0
+    assert sorted(workspace.requests()) == ["A1", "A2"]
 
 
-def test_a_certificate_for_another_host_stops_the_run(night: Night, simulator: Simulator, tmp_path: Path) -> None:
+def test_a_certificate_for_another_host_stops_the_run(
+    workspace: Workspace, simulator: Simulator, tmp_path: Path
+) -> None:
     """That a certificate was issued is not enough: it has to be this host's."""
     elsewhere = write_certificate(tmp_path / "elsewhere.pem", host="127.0.0.2")
     with listening(relaying(simulator.url, elsewhere)) as front:
-        send_by_tls(night, front, ca_bundle_file=str(elsewhere))
+        send_by_tls(workspace, front, ca_bundle_file=str(elsewhere))
 
-        assert night.backfill("run", "orders").exit_code == 4
-    assert_refused(night, front)
+        assert workspace.backfill("run", "orders").exit_code == 4
+    assert_refused(workspace, front)
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
 def test_a_bundle_that_is_not_there_is_a_fault(
-    night: Night, front: End, variable: str, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, front: End, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bundle of the environment that can't be read stops the command before anything is sent."""
-    send_by_tls(night, front)
+    send_by_tls(workspace, front)
     monkeypatch.setenv(variable, "/nowhere/bundle.pem")
 
-    ended = night.backfill("run", "orders")
+    ended = workspace.backfill("run", "orders")
 
     assert (ended.exit_code, front.connections) == (2, 0)
     assert f"the environment variable {variable}: there is no such file" in ended.stderr
@@ -131,29 +137,29 @@ def test_a_bundle_that_is_not_there_is_a_fault(
     "key",
     ["verify", "verify_tls", "tls_verify", "insecure", "skip_verify", "ssl_verify", "trust_env", "check_hostname"],
 )
-def test_no_key_of_the_config_turns_verification_off(night: Night, key: str) -> None:
+def test_no_key_of_the_config_turns_verification_off(workspace: Workspace, key: str) -> None:
     """The config has no such key, in an account or in a job."""
-    night.export("orders.csv", [order(1)])
+    workspace.export("orders.csv", [order(1)])
     for table in ("accounts.zhima", "jobs.orders"):
-        night.configure({table: {key: False}})
-        ended = night.backfill("run", "orders")
+        workspace.configure({table: {key: False}})
+        ended = workspace.backfill("run", "orders")
         assert (ended.exit_code, f"[{table}] {key}: unknown key" in ended.stderr) == (2, True)
-        night.configure({table: {key: None}})
+        workspace.configure({table: {key: None}})
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_no_redirect_is_followed(night: Night, status: int) -> None:
+def test_no_redirect_is_followed(workspace: Workspace, status: int) -> None:
     """An answer that points elsewhere is judged as it stands; elsewhere nobody calls."""
-    night.export("orders.csv", [order(1)])
-    night.configure({"jobs.orders": {"max_attempts": 1}})
+    workspace.export("orders.csv", [order(1)])
+    workspace.configure({"jobs.orders": {"max_attempts": 1}})
     with listening(answering(OK)) as elsewhere:
         location = f"http://127.0.0.1:{elsewhere.port}/v3/"
-        night.simulator.set_faults([InjectedFault(Kind.STATUS, status=status, location=location)])
-        night.backfill("run", "orders")
+        workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=status, location=location)])
+        workspace.backfill("run", "orders")
 
-    assert (elsewhere.connections, night.requests()) == (0, ["A1"])
-    assert night.outcomes()[0]["http_status"] == str(status)
-    assert night.outcomes()[0]["status"] != "succeeded"
+    assert (elsewhere.connections, workspace.requests()) == (0, ["A1"])
+    assert workspace.outcomes()[0]["http_status"] == str(status)
+    assert workspace.outcomes()[0]["status"] != "succeeded"
 
 
 @pytest.fixture
@@ -184,26 +190,28 @@ def test_the_transport_looks_at_nothing_but_its_endpoint(kind: type[Network], te
     assert tempting.connections == 0
 
 
-def test_the_command_goes_to_this_machine_directly(night: Night, tempting: End) -> None:
+def test_the_command_goes_to_this_machine_directly(workspace: Workspace, tempting: End) -> None:
     """A run against a server of this machine leaves the environment's proxies and .netrc alone."""
-    night.export("orders.csv", [order(1)])
+    workspace.export("orders.csv", [order(1)])
 
-    assert night.backfill("run", "orders").exit_code == 0
-    assert (night.requests(), tempting.connections) == (["A1"], 0)
+    assert workspace.backfill("run", "orders").exit_code == 0
+    assert (workspace.requests(), tempting.connections) == (["A1"], 0)
 
 
-def test_a_proxy_is_the_one_that_the_settings_read(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_is_the_one_that_the_settings_read(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """HTTPS_PROXY of the start is asked for the platform's host, by its user's name; nothing goes past it."""
-    night.export("orders.csv", [order(1)])
-    night.configure({"accounts.zhima": {"base_url": "https://platform.invalid"}, "jobs.orders": {"max_attempts": 1}})
+    workspace.export("orders.csv", [order(1)])
+    workspace.configure(
+        {"accounts.zhima": {"base_url": "https://platform.invalid"}, "jobs.orders": {"max_attempts": 1}}
+    )
     with listening(answering(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://etl:MARKpassword@127.0.0.1:{proxy.port}")
-        ended = night.backfill("run", "orders", "--log-format", "json")
+        ended = workspace.backfill("run", "orders", "--log-format", "json")
 
-    assert (ended.exit_code, night.fates()) == (3, ["unsent not_connected"])
+    assert (ended.exit_code, workspace.results()) == (3, ["unsent not_connected"])
     assert bytes(proxy.received).startswith(b"CONNECT platform.invalid:443 HTTP/1.")
     assert b"Proxy-Authorization: Basic " in bytes(proxy.received)
-    said = ended.stdout + ended.stderr + json.dumps(night.outcomes()) + json.dumps(night.summary())
+    said = ended.stdout + ended.stderr + json.dumps(workspace.outcomes()) + json.dumps(workspace.summary())
     assert "MARKpassword" not in said
 
 

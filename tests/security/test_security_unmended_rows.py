@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.map import Invalid, MappingRules, bind
 from pipeline.model import Api, Export, Fault, Row
-from tests.acceptance.night import Night, order, read_csv
+from tests.acceptance.workspace import Workspace, order, read_csv
 
 UNREAD = "\ufffd"
 # What nobody maps comes last, so that cells which move to the right fall out of sight.
@@ -34,36 +34,38 @@ def with_byte(row: str, old: str, new: str) -> bytes:
         pytest.param(lambda row: row.replace("T1", "T\0").encode(), "nul_character", f"T{UNREAD}", id="NUL"),
     ],
 )  # fmt: skip
-def test_an_unmended_row_is_refused_again(night: Night, spoil: Callable[[str], bytes], code: str, seen: str) -> None:
+def test_an_unmended_row_is_refused_again(
+    workspace: Workspace, spoil: Callable[[str], bytes], code: str, seen: str
+) -> None:
     """What could not be read is marked in `rows_to_fix.csv`, and while the mark stands the row is not sent."""
     # A good row keeps the mark of an encoding: all of the file is UTF-8.
     good = ROW.replace("A1", "消费").encode()
-    (night.folder / "orders.csv").write_bytes(b"\n".join((HEADER.encode(), spoil(ROW), good, b"")))
-    night.backfill("run", "orders")
-    assert night.fates() == [f"invalid {code}", "succeeded SUCCESS"]
-    to_fix = night.reports()[-1] / "rows_to_fix.csv"
+    (workspace.folder / "orders.csv").write_bytes(b"\n".join((HEADER.encode(), spoil(ROW), good, b"")))
+    workspace.backfill("run", "orders")
+    assert workspace.results() == [f"invalid {code}", "succeeded SUCCESS"]
+    to_fix = workspace.reports()[-1] / "rows_to_fix.csv"
     assert seen in to_fix.read_text(encoding="utf-8")
 
     for _ in range(2):
-        night.backfill("run", "orders", str(to_fix))
-        assert night.fates() == ["invalid not_decodable"]
-        assert "still holds \ufffd" in night.outcomes()[0]["message"]
-        to_fix = night.reports()[-1] / "rows_to_fix.csv"
+        workspace.backfill("run", "orders", str(to_fix))
+        assert workspace.results() == ["invalid not_decodable"]
+        assert "still holds \ufffd" in workspace.outcomes()[0]["message"]
+        to_fix = workspace.reports()[-1] / "rows_to_fix.csv"
     assert seen in to_fix.read_text(encoding="utf-8")
-    assert night.requests() == ["消费"]
+    assert workspace.requests() == ["消费"]
 
 
-def test_a_mended_row_is_sent(night: Night) -> None:
+def test_a_mended_row_is_sent(workspace: Workspace) -> None:
     """Once the mark is gone the row is as good as any other."""
-    (night.folder / "orders.csv").write_text(f"{HEADER}\n{ROW},more\n", encoding="utf-8")
-    night.backfill("run", "orders")
-    to_fix = night.reports()[-1] / "rows_to_fix.csv"
+    (workspace.folder / "orders.csv").write_text(f"{HEADER}\n{ROW},more\n", encoding="utf-8")
+    workspace.backfill("run", "orders")
+    to_fix = workspace.reports()[-1] / "rows_to_fix.csv"
     (line,) = read_csv(to_fix)
     assert line["memo"] == f"thanks,more{UNREAD}"
 
     to_fix.write_text(to_fix.read_text(encoding="utf-8").replace(UNREAD, ""), encoding="utf-8")
 
-    assert (night.backfill("run", "orders", str(to_fix)).exit_code, night.requests()) == (0, ["A1"])
+    assert (workspace.backfill("run", "orders", str(to_fix)).exit_code, workspace.requests()) == (0, ["A1"])
 
 
 @pytest.mark.parametrize(("charset", "mark"), [("utf-8", UNREAD), ("gbk", "?")])
@@ -85,14 +87,14 @@ def test_the_mark_in_any_mapped_field_is_a_fault(name: str, charset: str, mark: 
     mapped = bind(rules, list(row))(Row(1, tuple(cell or None for cell in row.values())))
 
     shown = "(2 characters)" if name == "agreement_no" else f'"1***{mark}" (2 characters)'
-    message = f"{name} {shown} holds U+FFFD, which stands for a character that could not be read"
-    rule = "holds U+FFFD, which stands for a character that could not be read"
+    message = f"{name} {shown} holds U+FFFD in place of a character that could not be read"
+    rule = "holds U+FFFD in place of a character that could not be read"
     fault = Fault("not_decodable", message, name, name, rule, shown.replace('"', ""))
     assert mapped == Invalid((fault,), None if name == "out_biz_no" else "A1")
 
 
-def test_the_mark_in_a_column_that_nobody_maps_is_no_fault_of_an_export(night: Night) -> None:
+def test_the_mark_in_a_column_that_nobody_maps_is_no_fault_of_an_export(workspace: Workspace) -> None:
     """An export may hold the mark, since other programs write it too, where nothing of it is sent."""
-    night.export("orders.csv", [order(1, memo=UNREAD)])
+    workspace.export("orders.csv", [order(1, memo=UNREAD)])
 
-    assert (night.backfill("run", "orders").exit_code, night.requests()) == (0, ["A1"])
+    assert (workspace.backfill("run", "orders").exit_code, workspace.requests()) == (0, ["A1"])

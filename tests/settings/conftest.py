@@ -1,4 +1,4 @@
-"""Keys and certificates made for these tests, and a folder that a config of theirs loads from."""
+"""Keys and certificates for the tests of settings, and a folder from which a config loads."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from pipeline.settings import Config, load
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
-# What the contract with the users gives as its sample.
+# The sample of the contract (SPEC section 3).
 SAMPLE = """\
 [ledger]
 url = "sqlite:///state/backfill.db"
@@ -85,7 +85,7 @@ def _certificate(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, *, until: 
 
 @pytest.fixture(scope="session")
 def key_files() -> Mapping[str, bytes]:
-    """Every key file of the tests by its name."""
+    """The key files of the tests, by name."""
     app, alipay, merchant, wechat = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(4))
     curve = ec.generate_private_key(ec.SECP256R1())
     later, soon, past = NOW + timedelta(days=300), NOW + timedelta(days=9), NOW - timedelta(days=9)
@@ -114,7 +114,7 @@ def key_files() -> Mapping[str, bytes]:
 
 @pytest.fixture
 def folder(tmp_path: Path, key_files: Mapping[str, bytes]) -> Path:
-    """A folder with all the keys in `keys/`, readable by their owner alone."""
+    """A folder with all keys in `keys/`, readable only by their owner."""
     keys = tmp_path / "keys"
     keys.mkdir()
     for name, data in key_files.items():
@@ -125,13 +125,13 @@ def folder(tmp_path: Path, key_files: Mapping[str, bytes]) -> Path:
 
 @pytest.fixture
 def sample() -> str:
-    """The sample config of the contract with the users."""
+    """The sample config of the contract."""
     return SAMPLE
 
 
 @pytest.fixture
 def sample_with_points() -> str:
-    """The sample and a job of points, so that both accounts are in use."""
+    """The sample and a job of points, so that both accounts are used."""
     return SAMPLE + POINTS
 
 

@@ -23,12 +23,12 @@ def test_the_schema_is_a_schema() -> None:
 
 
 def test_the_sample_fits_the_schema(sample_with_points: str) -> None:
-    """The sample of the contract fits the schema as it stands."""
+    """The sample of the contract is valid by the schema."""
     assert jsonschema_rs.Draft202012Validator(CONFIG).is_valid(tomllib.loads(sample_with_points))
 
 
 def test_every_table_is_closed() -> None:
-    """No table of the config takes an unknown key, but for an account before its platform is known."""
+    """No table allows unknown keys, except an account before its platform is known."""
     account = CONFIG["$defs"]["account"]
     conditions = [branch["if"] for branch in account["allOf"]]
     is_open = [part for part in objects(CONFIG) if part.get("additionalProperties") is not False]
@@ -37,7 +37,7 @@ def test_every_table_is_closed() -> None:
 
 @pytest.mark.parametrize("keyword", ["pattern", "type"])
 def test_every_rule_has_words(keyword: str) -> None:
-    """Whatever a value can break has a description, which is what its fault says."""
+    """Every rule of the schema has a description, because the fault repeats it."""
 
     def unworded(part: Any) -> list[Any]:
         inner = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()

@@ -1,4 +1,4 @@
-"""What the tests of signing share: the golden vectors, one test for each, and the keys they name."""
+"""Shared fixtures of the signing tests: golden vectors, one test for each, and their keys."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ VECTORS = Path(__file__).parents[1] / "vectors"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes the name of a vector file once for each vector in that file."""
+    """Run a test that takes the name of a vector file once for each vector in it."""
     for name in metafunc.fixturenames:
         path = VECTORS / f"{name}.json"
         if path.exists():
@@ -62,13 +62,13 @@ def certificates() -> Callable[[str], tuple[x509.Certificate, ...]]:
 
 @pytest.fixture
 def rsa_sign() -> Callable[[RSAPrivateKey, bytes], str]:
-    """Sign as a platform does, with code that is not the client's."""
+    """Sign like a platform, with code that is not the client's."""
     return lambda key, text: base64.b64encode(key.sign(text, PKCS1v15(), SHA256())).decode()
 
 
 @pytest.fixture
 def issue() -> Callable[..., x509.Certificate]:
-    """Issue a certificate for a subject's key, by an issuer's name and key."""
+    """Issue a certificate for a subject's key, with an issuer's name and key."""
     return _issue
 
 
@@ -96,18 +96,18 @@ def _issue(
 
 @pytest.fixture
 def new_gateway() -> Callable[..., AlipayGateway]:
-    """Make a gateway signer of the test app; a test says what is different."""
-    usual = {
+    """Make a gateway signer of the test app; a test changes what it needs."""
+    defaults = {
         "app_id": "2021000000000001",
         "private_key": _private_key("keys/TEST-A-alipay-app-private-pkcs8.pem"),
         "platform": _private_key("keys/TEST-A-alipay-platform-private-pkcs8.pem").public_key(),
     }
-    return lambda **changed: AlipayGateway(**usual | changed)  # type: ignore[arg-type] # each test gives right types
+    return lambda **changed: AlipayGateway(**defaults | changed)  # type: ignore[arg-type] # each test gives right types
 
 
 @pytest.fixture
 def gateway_answer(rsa_sign: Callable[[RSAPrivateKey, bytes], str]) -> Callable[..., Reply]:
-    """Make an answer to the state sync, signed over the node or over other bytes in its stead."""
+    """Make an answer to the state sync, signed over the node or over other bytes."""
 
     def make(
         node: bytes, *, key: str = "alipay-platform", signed: bytes | None = None, cert_sn: str | None = None
@@ -123,18 +123,18 @@ def gateway_answer(rsa_sign: Callable[[RSAPrivateKey, bytes], str]) -> Callable[
 
 @pytest.fixture
 def new_wechatpay() -> Callable[..., WechatPay]:
-    """Make a signer of the test merchant; a test says what is different."""
-    usual = {
+    """Make a signer of the test merchant; a test changes what it needs."""
+    defaults = {
         "mchid": "1900000001",
         "serial_no": "3775B6",
         "private_key": _private_key("keys/TEST-A-wechatpay-merchant-private-pkcs8.pem"),
     }
-    return lambda **changed: WechatPay(**usual | changed)  # type: ignore[arg-type] # each test gives right types
+    return lambda **changed: WechatPay(**defaults | changed)  # type: ignore[arg-type] # each test gives right types
 
 
 @pytest.fixture
 def wechatpay_answer(rsa_sign: Callable[[RSAPrivateKey, bytes], str]) -> Callable[..., Reply]:
-    """Make an answer that WeChat Pay signed with platform certificate 1; a test says what is different."""
+    """Make an answer signed by WeChat Pay's platform certificate 1; a test changes what it needs."""
 
     def make(
         body: bytes,

@@ -1,4 +1,4 @@
-"""How the gateway's signer comes by a new Alipay certificate."""
+"""Download of new Alipay certificates by the gateway's signer."""
 
 import base64
 from collections.abc import Callable
@@ -35,7 +35,7 @@ Answer = Callable[..., Reply]
 
 @pytest.fixture
 def in_certificate_mode(new_gateway: NewGateway, certificates: Certificates) -> AlipayGateway:
-    """Return a signer that knows one Alipay certificate and the root file."""
+    """Return a signer with one Alipay certificate and the root file."""
     known = certificates(PLATFORM_CERTIFICATE)[0]
     return new_gateway(
         platform={certificate_sn(known): known},
@@ -53,14 +53,14 @@ def download_of(*chain: x509.Certificate) -> Reply:
     return Reply(200, {}, orjson.dumps({"alipay_open_app_alipaycert_download_response": content, "sign": "AA=="}))
 
 
-def test_an_unknown_certificate_is_asked_for_with_a_signed_plain_request(
+def test_an_unknown_certificate_is_requested(
     in_certificate_mode: AlipayGateway,
     gateway_answer: Answer,
     certificates: Certificates,
     private_key: PrivateKeys,
     rsa_sign: RsaSign,
 ) -> None:
-    """The download names the SN, is signed with the app's key, and carries neither encryption nor a token."""
+    """The download request names the SN, is signed with the app's key, and has neither encryption nor token."""
     sn = certificate_sn(certificates(OTHER_CERTIFICATE)[0])
 
     opened = in_certificate_mode.open(gateway_answer(DONE, key="alipay-platform-other", cert_sn=sn), at=AT)
@@ -93,16 +93,16 @@ def test_an_unknown_certificate_is_asked_for_with_a_signed_plain_request(
         pytest.param(Opened(Trust.UNKNOWN_SERIAL, DONE, '"},"x":{"'), id="a name that is no SN"),
     ],
 )
-def test_nothing_is_asked_for_without_a_name(in_certificate_mode: AlipayGateway, opened: Opened | None) -> None:
-    """A download is for one certificate that an answer named properly."""
+def test_nothing_is_requested_without_an_sn(in_certificate_mode: AlipayGateway, opened: Opened | None) -> None:
+    """Only a well-formed SN in an answer leads to a download."""
     assert in_certificate_mode.key_request(opened, at=AT, nonce="") is None
     assert not in_certificate_mode.keys_due(AT)
 
 
-def test_a_new_certificate_is_taken_in_beside_the_old_one(
+def test_a_new_certificate_is_added(
     in_certificate_mode: AlipayGateway, gateway_answer: Answer, certificates: Certificates
 ) -> None:
-    """Once the root file vouches for it, answers of both certificates verify; a second time it is not new."""
+    """After the download answers with both certificates verify. A second download adds nothing."""
     old, new = (certificates(path)[0] for path in (PLATFORM_CERTIFICATE, OTHER_CERTIFICATE))
 
     learned = [in_certificate_mode.learn_keys(download_of(new), at=AT) for _ in range(2)]
@@ -115,10 +115,10 @@ def test_a_new_certificate_is_taken_in_beside_the_old_one(
     assert [in_certificate_mode.open(one, at=AT) for one in answers] == [Opened(Trust.VERIFIED, DONE)] * 2
 
 
-def test_a_certificate_that_no_root_vouches_for_is_refused(
+def test_a_certificate_without_a_trusted_root_is_refused(
     in_certificate_mode: AlipayGateway, gateway_answer: Answer, certificates: Certificates
 ) -> None:
-    """A certificate of somebody else, alone or with its own root, changes nothing."""
+    """A certificate of another issuer, alone or with its own root, changes nothing."""
     foreign, known = certificates(MERCHANT_CERTIFICATE)[0], certificates(PLATFORM_CERTIFICATE)[0]
     certificates_of_others = [download_of(foreign), download_of(foreign, known)]
     no_certificates = [download_of(), gateway_answer(DONE), Reply(502, {}, b"<")]
@@ -132,13 +132,13 @@ def test_a_certificate_that_no_root_vouches_for_is_refused(
     assert in_certificate_mode.open(gateway_answer(DONE, cert_sn=sn), at=AT) == Opened(Trust.UNKNOWN_SERIAL, DONE, sn)
 
 
-def test_a_certificate_without_an_rsa_key_is_of_no_use(
+def test_a_certificate_without_an_rsa_key_is_not_added(
     new_gateway: NewGateway,
     certificates: Certificates,
     private_key: PrivateKeys,
     issue: Callable[..., x509.Certificate],
 ) -> None:
-    """A certificate that a root vouches for, but whose key can't have signed an answer, is not taken in."""
+    """A certificate under a trusted root, but without an RSA key, is not added."""
     root_key, known = private_key(OTHER_KEY), certificates(PLATFORM_CERTIFICATE)[0]
     root = issue("root", root_key.public_key(), "root", root_key, ca=True)
     of_another_kind = issue("alipay", ec.generate_private_key(ec.SECP256R1()).public_key(), "root", root_key)
@@ -150,7 +150,7 @@ def test_a_certificate_without_an_rsa_key_is_of_no_use(
 def test_with_a_public_key_nothing_is_fetched_or_learned(
     new_gateway: NewGateway, gateway_answer: Answer, certificates: Certificates
 ) -> None:
-    """In public key mode the configured key counts whatever an answer names, and no download replaces it."""
+    """In public key mode the configured key verifies each answer, and no download replaces it."""
     signer, other = new_gateway(root_certificates=certificates(ROOTS)), certificates(OTHER_CERTIFICATE)[0]
 
     opened = signer.open(gateway_answer(DONE, cert_sn=certificate_sn(other)), at=AT)

@@ -1,4 +1,4 @@
-"""The gateway of Alipay beside the golden vectors."""
+"""Alipay's gateway, beyond the golden vectors."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -25,8 +25,8 @@ def query_of(target: str) -> dict[str, str]:
     return dict(parse_qsl(target.partition("?")[2], strict_parsing=True))
 
 
-def test_time_is_that_of_beijing_and_signed(new_gateway: NewGateway) -> None:
-    """The timestamp is Beijing's whatever zone the moment has, and each attempt is signed anew over the same form."""
+def test_the_timestamp_is_beijing_time_and_signed(new_gateway: NewGateway) -> None:
+    """The timestamp is Beijing time, and each attempt has a new signature over the same form."""
     signer = new_gateway()
 
     first, second = (signer.sign(BODY, at=AT + timedelta(seconds=wait), nonce="") for wait in (0, 1))
@@ -37,41 +37,41 @@ def test_time_is_that_of_beijing_and_signed(new_gateway: NewGateway) -> None:
     assert first.body == second.body
 
 
-def test_the_gateway_is_called_where_the_account_says(new_gateway: NewGateway) -> None:
-    """The path of another gateway's address is kept, and the parameters stand behind it."""
+def test_the_path_of_another_gateway_is_kept(new_gateway: NewGateway) -> None:
+    """The path of another gateway's URL is kept before the parameters."""
     signed = new_gateway(target="/sandbox/gateway.do").sign(BODY, at=AT, nonce="")
 
     assert signed.target.startswith("/sandbox/gateway.do?app_id=2021000000000001&")
 
 
-def test_text_that_the_charset_lacks_is_never_sent(new_gateway: NewGateway) -> None:
-    """A character that GBK can't carry raises, for nothing else may go out in its place."""
+def test_text_not_in_the_charset_raises(new_gateway: NewGateway) -> None:
+    """A character outside GBK raises; nothing is sent in its place."""
     with pytest.raises(UnicodeEncodeError):
         new_gateway(charset="GBK").sign('{"biz_data":"🎬"}'.encode(), at=AT, nonce="")
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         pytest.param({"charset": "big5"}, "charset 'big5' is none of the gateway's; use utf-8 or gbk", id="charset"),
         pytest.param({"sign_type": "SM2"}, "sign_type 'SM2' is none of the gateway's; use RSA2 or RSA", id="sign type"),
     ],
 )
-def test_what_the_gateway_does_not_take_is_refused_at_once(
-    new_gateway: NewGateway, changed: dict[str, str], said: str
+def test_an_unknown_charset_or_sign_type_is_refused(
+    new_gateway: NewGateway, changed: dict[str, str], message: str
 ) -> None:
-    """A charset or sign type that the gateway lacks is a fault of the settings."""
+    """A charset or sign type unknown to the gateway is a SettingsError."""
     with pytest.raises(SettingsError) as caught:
         new_gateway(**changed)
 
-    assert caught.value.faults == (said,)
+    assert caught.value.faults == (message,)
 
 
 @pytest.mark.parametrize("signed_plain", [False, True], ids=["signed as received", "signed before escaping"])
 def test_a_gbk_answer_is_verified_in_its_bytes(
     new_gateway: NewGateway, gateway_answer: Answer, signed_plain: bool
 ) -> None:
-    r"""Characters whose second byte is a backslash disturb neither the cut nor the rule for `\/`."""
+    """Characters whose second byte is a backslash affect neither the scan nor the unescaping of slashes."""
     text = '{"code":"40004","sub_msg":"乗/亄\\/乗"}'
     node = text.encode("gbk")
     signed = text.replace("\\/", "/").encode("gbk") if signed_plain else node
@@ -81,8 +81,8 @@ def test_a_gbk_answer_is_verified_in_its_bytes(
     assert opened == Opened(Trust.VERIFIED, text.encode())
 
 
-def test_a_byte_that_is_no_character_spoils_no_verified_answer(new_gateway: NewGateway, gateway_answer: Answer) -> None:
-    """The signature is over bytes, so a message that can't be decoded leaves the code readable."""
+def test_an_undecodable_byte_keeps_the_answer_verified(new_gateway: NewGateway, gateway_answer: Answer) -> None:
+    """The signature covers bytes, so an undecodable message leaves the code readable."""
     opened = new_gateway().open(gateway_answer(b'{"code":"40004","sub_msg":"\xff"}'), at=AT)
 
     assert opened == Opened(Trust.VERIFIED, '{"code":"40004","sub_msg":"\ufffd"}'.encode())
@@ -108,10 +108,8 @@ def test_a_byte_that_is_no_character_spoils_no_verified_answer(new_gateway: NewG
         ),
     ],
 )
-def test_an_answer_without_a_good_signature_is_told_by_what_it_is(
-    new_gateway: NewGateway, body: bytes, opened: Opened
-) -> None:
-    """Only an answer that names an error may come unsigned; what is no answer to this call is unreadable."""
+def test_an_unverified_answer_is_classified(new_gateway: NewGateway, body: bytes, opened: Opened) -> None:
+    """Only an answer with an error code may be unsigned. An answer to another call is unreadable."""
     assert new_gateway().open(Reply(200, {}, body), at=AT) == opened
 
 
@@ -119,7 +117,7 @@ def test_an_answer_without_a_good_signature_is_told_by_what_it_is(
 def test_a_signed_node_that_is_no_object_is_unreadable(
     new_gateway: NewGateway, gateway_answer: Answer, node: bytes
 ) -> None:
-    """Also the platform's own signature makes no answer of what is none."""
+    """A signed node that is no JSON object is unreadable."""
     assert new_gateway().open(gateway_answer(node), at=AT) == Opened(Trust.UNREADABLE)
 
 
@@ -133,7 +131,7 @@ def test_an_escaped_slash_in_the_signature_is_base64(new_gateway: NewGateway, ga
 
 
 def test_an_encrypted_node_is_verified_and_then_decrypted(new_gateway: NewGateway, gateway_answer: Answer) -> None:
-    """The signature covers the quotation marks; a wrong key is told apart; a plain error is read as it is."""
+    """The signature covers the quotation marks. A wrong key is NOT_DECRYPTABLE, and an error is not encrypted."""
     reply = gateway_answer(b'"%s"' % encrypt(AES_KEY, DONE))
     error = b'{"code":"40002","sub_code":"isv.invalid-encrypt"}'
     signer = new_gateway(encrypt_key=AES_KEY)
@@ -146,7 +144,7 @@ def test_an_encrypted_node_is_verified_and_then_decrypted(new_gateway: NewGatewa
 
 
 def test_a_repr_shows_no_secret(new_gateway: NewGateway) -> None:
-    """The signer can be logged: it shows neither key nor token."""
+    """The repr shows neither key nor token."""
     signer = new_gateway(app_auth_token="hidden-token", encrypt_key=AES_KEY)
 
     assert repr(signer) == "AlipayGateway(app_id='2021000000000001', method='zhima.data.state.data.sync')"

@@ -1,4 +1,4 @@
-"""The gateway of Alipay against the golden vectors."""
+"""Alipay's gateway, compared with the golden vectors."""
 
 import base64
 from collections.abc import Callable
@@ -37,7 +37,7 @@ Certificates = Callable[[str], tuple[x509.Certificate, ...]]
 def signer(
     alipay_gateway_sign: dict[str, Any], private_key: PrivateKeys, public_key: PublicKeys, certificates: Certificates
 ) -> AlipayGateway:
-    """Return a signer for the account that the vector describes."""
+    """Return a signer for the account in the vector."""
     given = alipay_gateway_sign["input"]
     params = given["params"]
     return AlipayGateway(
@@ -54,10 +54,8 @@ def signer(
     )
 
 
-def test_a_request_is_signed_as_the_platforms_own_sdk_signs_it(
-    alipay_gateway_sign: dict[str, Any], signer: AlipayGateway
-) -> None:
-    """Query, form and signature hold the bytes of the vector, and what is signed is what is sent."""
+def test_a_request_has_the_signature_of_the_vector(alipay_gateway_sign: dict[str, Any], signer: AlipayGateway) -> None:
+    """Query, form and signature have the bytes of the vector, and the signed bytes are sent."""
     given, expect = alipay_gateway_sign["input"], alipay_gateway_sign["expect"]
     at = datetime.strptime(given["params"]["timestamp"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=BEIJING)
 
@@ -75,13 +73,13 @@ def test_a_request_is_signed_as_the_platforms_own_sdk_signs_it(
     assert sign == expect["sign"]
 
 
-def test_an_answer_is_believed_as_far_as_its_signature_goes(
+def test_an_answer_has_the_trust_of_the_vector(
     alipay_gateway_response: dict[str, Any],
     private_key: PrivateKeys,
     public_key: PublicKeys,
     certificates: Certificates,
 ) -> None:
-    """Trust, content and the bytes that are verified are those of the vector."""
+    """Trust, content and the verified bytes equal the vector."""
     given, expect = alipay_gateway_response["input"], alipay_gateway_response["expect"]
     known = given.get("known_alipay_certs", {})
     signer = AlipayGateway(
@@ -112,7 +110,7 @@ def test_an_answer_is_believed_as_far_as_its_signature_goes(
 
 
 def decoded(form: str) -> dict[str, str]:
-    """Return the names and values of a form, each byte of a value as one character."""
+    """Return names and values of a form, with one character for each byte of a value."""
     return dict(parse_qsl(form, keep_blank_values=True, strict_parsing=True, encoding="latin-1"))
 
 

@@ -1,4 +1,4 @@
-"""Protocol v3 of Alipay beside the golden vectors."""
+"""Alipay's protocol v3, beyond the golden vectors."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -31,18 +31,18 @@ Answer = Callable[..., Reply]
 
 @pytest.fixture
 def new_signer(private_key: PrivateKeys, public_key: PublicKeys) -> NewSigner:
-    """Make a signer of the test app; a test says what is different."""
+    """Make a signer of the test app; a test changes what it needs."""
 
     def new(**changed: object) -> AlipayV3:
-        usual = {"app_id": "2021000000000001", "private_key": private_key(APP_KEY), "platform": public_key(PLATFORM)}
-        return AlipayV3(**usual | changed)  # type: ignore[arg-type] # each test gives the types of the constructor
+        defaults = {"app_id": "2021000000000001", "private_key": private_key(APP_KEY), "platform": public_key(PLATFORM)}
+        return AlipayV3(**defaults | changed)  # type: ignore[arg-type] # each test gives the types of the constructor
 
     return new
 
 
 @pytest.fixture
 def answer(private_key: PrivateKeys, rsa_sign: RsaSign) -> Answer:
-    """Make an answer that the platform signed."""
+    """Make an answer signed by the platform."""
 
     def make(status: int, body: bytes, **headers: str) -> Reply:
         signature = rsa_sign(private_key(PLATFORM_KEY), b"1763632800000\nnonce\n" + body + b"\n")
@@ -52,10 +52,10 @@ def answer(private_key: PrivateKeys, rsa_sign: RsaSign) -> Answer:
     return make
 
 
-def test_a_request_carries_every_header_of_the_account(
+def test_a_request_has_every_header_of_the_account(
     new_signer: NewSigner, private_key: PrivateKeys, rsa_sign: RsaSign
 ) -> None:
-    """Certificate, token and root go along, and the Authorization items stand in the order they are signed in."""
+    """Certificate, token and root are sent, and the Authorization items have the order in which they are signed."""
     signer = new_signer(app_cert_sn="aa", root_cert_sn="bb_cc", app_auth_token="token")
 
     signed = signer.sign(BODY, at=AT, nonce="n1")
@@ -78,8 +78,8 @@ def test_a_request_carries_every_header_of_the_account(
     )
 
 
-def test_a_repeat_has_the_same_body_and_a_new_signature(new_signer: NewSigner) -> None:
-    """Time and nonce of each attempt are signed; the body stays."""
+def test_a_retry_has_the_same_body_and_a_new_signature(new_signer: NewSigner) -> None:
+    """The signature covers time and nonce of each attempt; the body stays."""
     signer = new_signer()
 
     attempts = [
@@ -93,7 +93,7 @@ def test_a_repeat_has_the_same_body_and_a_new_signature(new_signer: NewSigner) -
 
 
 def test_an_encrypted_answer_is_verified_and_then_decrypted(new_signer: NewSigner, answer: Answer) -> None:
-    """Only what Alipay signed is decrypted; a wrong key is told apart from a wrong signature."""
+    """Only bytes signed by Alipay are decrypted. A wrong key differs from a wrong signature."""
     ciphertext = encrypt(AES_KEY, BODY)
     reply = answer(200, ciphertext)
     tampered = Reply(200, reply.headers, encrypt(AES_KEY, b'{"out_biz_no":"A-18"}'))
@@ -107,7 +107,7 @@ def test_an_encrypted_answer_is_verified_and_then_decrypted(new_signer: NewSigne
 
 
 def test_a_plain_answer_is_read_also_with_encryption_on(new_signer: NewSigner, answer: Answer) -> None:
-    """Error bodies come in plain, and a signed plain success is Alipay's word as well."""
+    """Errors are not encrypted, and a signed success without encryption also counts."""
     signer = new_signer(encrypt_key=AES_KEY)
     error = b'{"code":"missing-encrypt-type","message":"m"}'
 
@@ -128,22 +128,20 @@ def test_a_plain_answer_is_read_also_with_encryption_on(new_signer: NewSigner, a
         pytest.param(404, b"", Opened(Trust.UNSIGNED_ERROR), id="empty error"),
     ],
 )
-def test_an_answer_without_a_signature_is_told_by_what_it_is(
-    new_signer: NewSigner, status: int, body: bytes, opened: Opened
-) -> None:
-    """What can't be Alipay's is unreadable, a success is refused, an error is left to its status."""
+def test_an_unsigned_answer_is_classified(new_signer: NewSigner, status: int, body: bytes, opened: Opened) -> None:
+    """An unsigned answer is unreadable, a success without signature, or an error."""
     assert new_signer().open(Reply(status, {}, body), at=AT) == opened
 
 
 def test_a_signed_error_that_is_no_json_is_unreadable(new_signer: NewSigner, answer: Answer) -> None:
-    """Also the platform's own signature makes no answer of what is none."""
+    """A signed body that is no JSON is unreadable."""
     assert new_signer().open(answer(500, b"busy"), at=AT) == Opened(Trust.UNREADABLE)
 
 
 def test_an_answer_that_names_an_unknown_certificate_needs_a_person(
     new_signer: NewSigner, answer: Answer, certificates: Certificates
 ) -> None:
-    """The SN is given, and no request can fetch the certificate."""
+    """The SN is returned, but no request can fetch the certificate."""
     known = certificates(PLATFORM_CERTIFICATE)[0]
     other = certificate_sn(certificates(OTHER_CERTIFICATE)[0])
     signer = new_signer(platform={certificate_sn(known): known})
@@ -157,7 +155,7 @@ def test_an_answer_that_names_an_unknown_certificate_needs_a_person(
 
 
 def test_a_repr_shows_no_secret(new_signer: NewSigner) -> None:
-    """The signer and what it signs can be logged: neither shows a key, a token or a body."""
+    """The reprs of signer and request show no key, token or body."""
     signer = new_signer(app_auth_token="hidden-token", encrypt_key=AES_KEY)
     signed = signer.sign(BODY, at=AT, nonce="n1")
 

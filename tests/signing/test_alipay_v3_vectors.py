@@ -1,4 +1,4 @@
-"""Protocol v3 of Alipay against the golden vectors."""
+"""Alipay's protocol v3, compared with the golden vectors."""
 
 import base64
 from collections.abc import Callable
@@ -27,14 +27,14 @@ PublicKeys = Callable[[str], RSAPublicKey]
 Certificates = Callable[[str], tuple[x509.Certificate, ...]]
 
 
-def moment(milliseconds: str) -> datetime:
+def time_of(milliseconds: str) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(milliseconds))
 
 
-def test_a_request_is_signed_as_the_platforms_own_sdk_signs_it(
+def test_a_request_has_the_signature_of_the_vector(
     alipay_v3_sign: dict[str, Any], private_key: PrivateKeys, public_key: PublicKeys, certificates: Certificates
 ) -> None:
-    """Text, signature and headers are those of the vector, and the body that is signed is the body that is sent."""
+    """Text, signature and headers equal the vector, and the signed body is sent."""
     given, expect = alipay_v3_sign["input"], alipay_v3_sign["expect"]
     body = base64.b64decode(given["body_base64"])
     app_cert_sn = certificate_sn(certificates(given["app_cert"])[0]) if given["app_cert"] else None
@@ -47,7 +47,7 @@ def test_a_request_is_signed_as_the_platforms_own_sdk_signs_it(
     )
     method, target = given["http_method"], given["request_uri"]
 
-    signed = signer.sign_call(method, target, body, at=moment(given["timestamp_ms"]), nonce=given["nonce"])
+    signed = signer.sign_call(method, target, body, at=time_of(given["timestamp_ms"]), nonce=given["nonce"])
 
     text = signed_text(expect["auth_string"], method, target, body, given["app_auth_token"])
     assert app_cert_sn == expect["app_cert_sn"]
@@ -60,7 +60,7 @@ def test_a_request_is_signed_as_the_platforms_own_sdk_signs_it(
 def test_a_body_is_encrypted_before_it_is_signed(
     alipay_v3_encrypt: dict[str, Any], private_key: PrivateKeys, public_key: PublicKeys
 ) -> None:
-    """The ciphertext is the body, is what is signed, and decrypts to the plain text."""
+    """The signed body is the ciphertext, which decrypts to the plain text."""
     given, expect = alipay_v3_encrypt["input"], alipay_v3_encrypt["expect"]
     plain, key = base64.b64decode(given["plaintext_base64"]), base64.b64decode(given["encrypt_key_base64"])
     signer = AlipayV3(
@@ -70,7 +70,7 @@ def test_a_body_is_encrypted_before_it_is_signed(
         encrypt_key=key,
     )
 
-    signed = signer.sign(plain, at=moment(given["timestamp_ms"]), nonce=given["nonce"])
+    signed = signer.sign(plain, at=time_of(given["timestamp_ms"]), nonce=given["nonce"])
 
     sent = expect["body"].encode()
     auth = f"app_id={given['app_id']},nonce={given['nonce']},timestamp={given['timestamp_ms']}"
@@ -85,13 +85,13 @@ def test_a_body_is_encrypted_before_it_is_signed(
     assert decrypt(key, sent) == plain
 
 
-def test_an_answer_is_believed_as_far_as_its_signature_goes(
+def test_an_answer_has_the_trust_of_the_vector(
     alipay_v3_response: dict[str, Any],
     private_key: PrivateKeys,
     public_key: PublicKeys,
     certificates: Certificates,
 ) -> None:
-    """Trust, content and the text that is verified are those of the vector."""
+    """Trust, content and the verified text equal the vector."""
     given, expect = alipay_v3_response["input"], alipay_v3_response["expect"]
     known = given.get("known_alipay_certs", {})
     signer = AlipayV3(

@@ -1,4 +1,4 @@
-"""What holds for all three protocols: they fit the writer's port, and no answer breaks them."""
+"""All three protocols: they implement the writer's port, and no answer breaks them."""
 
 import json
 import threading
@@ -55,7 +55,7 @@ JSON = st.recursive(
 
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
-    """Draw bytes of any kind, and JSON that looks like an answer, whole or cut, in one charset or another."""
+    """Draw random bytes, and JSON that resembles an answer, whole or cut, in several charsets."""
     if draw(st.booleans()):
         return draw(st.binary(max_size=60))
     text = json.dumps(draw(JSON), ensure_ascii=draw(st.booleans()))
@@ -72,7 +72,7 @@ REPLIES = st.builds(
 def signers(
     private_key: Callable[[str], RSAPrivateKey], certificates: Callable[[str], tuple[x509.Certificate, ...]]
 ) -> list[Signer]:
-    """Return signers of all three protocols, with every feature on, as the writer sees them."""
+    """Return signers of all three protocols, with every feature enabled."""
     key, certificate, roots = private_key(APP_KEY), certificates(CERTIFICATE)[0], certificates(ROOTS)
     platform = {certificate_sn(certificate): certificate}
     alipay_v3: Signer = AlipayV3(app_id="1", private_key=key, platform=platform)
@@ -95,8 +95,8 @@ def signers(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(reply=REPLIES)
-def test_nothing_a_server_sends_raises_or_is_believed(signers: list[Signer], reply: Reply) -> None:
-    """Without the platform's key no answer is verified, none breaks the signer, and none teaches it a key."""
+def test_no_answer_without_the_platform_key_is_trusted(signers: list[Signer], reply: Reply) -> None:
+    """Without the platform's key, no answer is verified, raises, or adds a key."""
     for signer in signers:
         opened = signer.open(reply, at=AT)
         signer.key_request(opened, at=AT, nonce="n")
@@ -106,8 +106,8 @@ def test_nothing_a_server_sends_raises_or_is_believed(signers: list[Signer], rep
         assert not signer.learn_keys(reply, at=AT)
 
 
-def test_signers_serve_many_threads(signers: list[Signer]) -> None:
-    """The same moment and nonce give the same request in every thread."""
+def test_signers_are_thread_safe(signers: list[Signer]) -> None:
+    """The same time and nonce give the same request in each thread."""
     reply = Reply(500, {}, b'{"code":"SYSTEM_ERROR"}')
     signed: list[list[object]] = [[] for _ in range(4)]
 

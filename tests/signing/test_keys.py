@@ -1,4 +1,4 @@
-"""Keys of every form that a user may give, and what is said of those that don't fit."""
+"""Loading of keys in each form, and messages for wrong ones."""
 
 import base64
 from collections.abc import Callable
@@ -53,7 +53,7 @@ FORMS = {
     "windows line ends": lambda pem: pem.replace(b"\n", b"\r\n"),
     "byte order mark": lambda pem: b"\xef\xbb\xbf" + pem,
     "text around it": lambda pem: b"Bag Attributes\n    friendlyName: app\n" + pem + b"\nend\n",
-    "one line with written line feeds": lambda pem: pem.replace(b"\n", b"\\n"),
+    "one line with escaped line feeds": lambda pem: pem.replace(b"\n", b"\\n"),
     "bare base64 in one line": bare,
     "bare base64 with line feeds": lambda pem: b"\n".join(pem.splitlines()[1:-1]) + b"\n",
 }
@@ -64,7 +64,7 @@ FORMS = {
 def test_a_private_key_is_read_in_every_form(
     key_file: ReadFile, private_key: PrivateKeys, path: str, form: Callable[[bytes], bytes]
 ) -> None:
-    """PKCS#1 and PKCS#8 give the same key, as PEM, from a variable, and as bare base64."""
+    """PKCS#1 and PKCS#8 give the same key, as PEM, in an environment variable, and as bare base64."""
     key = load_private_key(form(key_file(path)), "app.pem")
 
     assert key.private_numbers() == private_key(PKCS8).private_numbers()
@@ -75,7 +75,7 @@ def test_a_private_key_is_read_in_every_form(
 def test_a_public_key_is_read_in_every_form(
     private_key: PrivateKeys, layout: PublicFormat, form: Callable[[bytes], bytes]
 ) -> None:
-    """SubjectPublicKeyInfo and PKCS#1 give the same key, as PEM, from a variable, and as bare base64."""
+    """SubjectPublicKeyInfo and PKCS#1 give the same key, as PEM, in an environment variable, and as bare base64."""
     whole = private_key(PKCS8).public_key()
 
     key = load_public_key(form(whole.public_bytes(Encoding.PEM, layout)), "alipay.pem")
@@ -84,20 +84,20 @@ def test_a_public_key_is_read_in_every_form(
 
 
 def test_all_certificates_of_a_file_are_read_in_its_order(key_file: ReadFile) -> None:
-    """A root file gives its certificates as they stand, those of other kinds among them."""
+    """A root file gives its certificates in order, including other kinds."""
     first, second = (key_file(path) for path in (EC_CERTIFICATE, CERTIFICATE))
 
-    held = load_certificates(first + b"--- the next one ---\n" + second, "root.crt")
+    found = load_certificates(first + b"--- the next one ---\n" + second, "root.crt")
 
-    assert [certificate.serial_number for certificate in held] == [90210, 20251120000000000000000000012345]
+    assert [certificate.serial_number for certificate in found] == [90210, 20251120000000000000000000012345]
 
 
 def pem_of(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, password: bytes | None = None) -> bytes:
-    lock = BestAvailableEncryption(password) if password else NoEncryption()
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock)
+    encryption = BestAvailableEncryption(password) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
 
 
-def locked_pkcs1(key: RSAPrivateKey) -> bytes:
+def encrypted_pkcs1(key: RSAPrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"secret"))
 
 
@@ -109,25 +109,23 @@ PRIVATE_ADVICE = "give the RSA private key, as PEM or bare base64"
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "message"),
     [
         pytest.param(PUBLIC, f"x.pem holds a public key; {PRIVATE_ADVICE}", id="public key"),
         pytest.param(CERTIFICATE, f"x.pem holds a certificate; {PRIVATE_ADVICE}", id="certificate"),
     ],
 )
 @pytest.mark.parametrize("form", [FORMS["as it is"], bare], ids=["pem", "bare"])
-def test_what_is_no_private_key_is_named(
-    key_file: ReadFile, path: str, said: str, form: Callable[[bytes], bytes]
-) -> None:
-    """A swapped file is told by what it holds, also where no PEM label says so."""
+def test_a_wrong_file_is_named(key_file: ReadFile, path: str, message: str, form: Callable[[bytes], bytes]) -> None:
+    """The message says what a wrong file contains, also without a PEM label."""
     with pytest.raises(SettingsError) as caught:
         load_private_key(form(key_file(path)), "x.pem")
 
-    assert caught.value.faults == (said,)
+    assert caught.value.faults == (message,)
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         pytest.param(b"", f"x.pem holds nothing that can be read as a key; {PRIVATE_ADVICE}", id="empty"),
         pytest.param(b"-----BEGIN", f"x.pem holds nothing that can be read as a key; {PRIVATE_ADVICE}", id="cut"),
@@ -140,30 +138,30 @@ def test_what_is_no_private_key_is_named(
         ),
     ],
 )
-def test_what_is_no_private_key_of_use_is_refused(data: bytes, said: str) -> None:
-    """Damaged text, keys of other kinds and short keys are refused with what is there and what to give."""
+def test_an_unusable_private_key_is_refused(data: bytes, message: str) -> None:
+    """The message for damaged text, other kinds of keys and short keys says what to give."""
     with pytest.raises(SettingsError) as caught:
         load_private_key(data, "x.pem")
 
-    assert caught.value.faults == (said,)
+    assert caught.value.faults == (message,)
 
 
 @pytest.mark.parametrize("layout", ["pkcs1", "pkcs8", "pkcs8, bare"])
-def test_a_private_key_under_a_password_is_named_as_such(private_key: PrivateKeys, layout: str) -> None:
-    """An encrypted key is refused with the way to take the password off."""
+def test_a_private_key_with_a_password_is_refused(private_key: PrivateKeys, layout: str) -> None:
+    """The message for an encrypted key says how to remove the password."""
     key = private_key(PKCS8)
-    pem = locked_pkcs1(key) if layout == "pkcs1" else pem_of(key, b"secret")
+    pem = encrypted_pkcs1(key) if layout == "pkcs1" else pem_of(key, b"secret")
 
     with pytest.raises(SettingsError) as caught:
         load_private_key(bare(pem) if layout.endswith("bare") else pem, "x.pem")
 
     assert caught.value.faults == (
-        "x.pem holds a private key under a password; take the password off (openssl pkcs8) and give the plain key",
+        "x.pem holds a private key with a password; remove the password (openssl pkcs8) and give the plain key",
     )
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "message"),
     [
         pytest.param(
             PKCS8,
@@ -177,28 +175,28 @@ def test_a_private_key_under_a_password_is_named_as_such(private_key: PrivateKey
         ),
     ],
 )
-def test_what_is_no_public_key_is_named(key_file: ReadFile, path: str, said: str) -> None:
-    """A private key and a certificate are refused where the platform's public key is asked for."""
+def test_a_wrong_file_for_a_public_key_is_named(key_file: ReadFile, path: str, message: str) -> None:
+    """A private key and a certificate are refused as public keys."""
     with pytest.raises(SettingsError) as caught:
         load_public_key(key_file(path), "x.pem")
 
-    assert caught.value.faults == (said,)
+    assert caught.value.faults == (message,)
 
 
-def test_what_is_no_certificate_is_named(key_file: ReadFile) -> None:
-    """A key is refused where a certificate is asked for, and so is a file that is damaged in one part."""
+def test_a_wrong_file_for_a_certificate_is_named(key_file: ReadFile) -> None:
+    """A key is refused as a certificate, and so is a file with a damaged part."""
     with pytest.raises(SettingsError) as swapped:
         load_certificates(key_file(PKCS8), "x.crt")
     with pytest.raises(SettingsError) as damaged:
         load_certificates(key_file(CERTIFICATE) + key_file(CERTIFICATE).replace(b"MII", b"AAA"), "x.crt")
 
     assert swapped.value.faults == ("x.crt holds a private key; give the certificate, as PEM",)
-    assert damaged.value.faults == ("x.crt: part 2 of it is damaged; fetch the file anew",)
+    assert damaged.value.faults == ("x.crt: part 2 of it is damaged; fetch the file again",)
 
 
 @pytest.mark.parametrize("kind", ["ec", "sm2"])
-def test_a_certificate_without_an_rsa_key_gives_none(key_file: ReadFile, kind: str) -> None:
-    """The key of a certificate of another kind is refused by name, also one that no library here can read."""
+def test_a_certificate_without_an_rsa_key_is_refused(key_file: ReadFile, kind: str) -> None:
+    """A certificate with another kind of key is refused, also if no library here can read it."""
     certificate = load_certificates(SM2 if kind == "sm2" else key_file(EC_CERTIFICATE), "x.crt")[0]
 
     with pytest.raises(SettingsError) as caught:
@@ -209,14 +207,14 @@ def test_a_certificate_without_an_rsa_key_gives_none(key_file: ReadFile, kind: s
 
 @given(st.binary(max_size=60) | st.text(alphabet="MIIB-ENDG PRVTKY\n=", max_size=120).map(str.encode))
 def test_loaders_refuse_but_never_break(data: bytes) -> None:
-    """Whatever a file holds, a loader raises a SettingsError that names the file and shows nothing of the content."""
+    """For any content a loader raises SettingsError, which names the file and shows no content."""
     for load in (load_private_key, load_public_key, load_certificates):
         with pytest.raises(SettingsError, match=r"^x\.pem(:| holds) [a-zA-Z0-9 ();,'-]+$"):
             load(data, "x.pem")
 
 
 @pytest.mark.parametrize(
-    ("at", "said"),
+    ("at", "message"),
     [
         pytest.param(datetime(2025, 11, 20, tzinfo=UTC), None, id="valid"),
         pytest.param(
@@ -231,15 +229,15 @@ def test_loaders_refuse_but_never_break(data: bytes) -> None:
         ),
     ],
 )
-def test_validity_is_told_with_its_date(certificates: Certificates, at: datetime, said: str | None) -> None:
-    """A certificate that is not valid at the moment is told by file and date."""
-    assert check_validity(certificates(CERTIFICATE)[0], "x.crt", at) == said
+def test_an_expired_certificate_is_reported(certificates: Certificates, at: datetime, message: str | None) -> None:
+    """The message for a certificate that is not valid has file and date."""
+    assert check_validity(certificates(CERTIFICATE)[0], "x.crt", at) == message
 
 
 def test_a_private_key_matches_its_own_certificate_and_public_key_only(
     private_key: PrivateKeys, certificates: Certificates
 ) -> None:
-    """Whether key and certificate belong together is seen, also for a certificate of another kind."""
+    """A key matches its own certificate and public key, and no other kind."""
     key = private_key(PKCS8)
     others: list[x509.Certificate | RSAPublicKey] = [
         certificates(CERTIFICATE)[0],
@@ -253,7 +251,7 @@ def test_a_private_key_matches_its_own_certificate_and_public_key_only(
 
 
 def test_symmetric_keys_are_read() -> None:
-    """An AES key is base64 of 16 bytes, an APIv3 key is 32 characters; space around them is no part of them."""
+    """An AES key is base64 of 16 bytes, an APIv3 key is 32 characters; surrounding space is ignored."""
     aes, apiv3 = bytes(range(16)), b"TEST-A-apiv3-key-0123456789abcde"
 
     assert load_encrypt_key(base64.b64encode(aes) + b"\n", "aes.txt") == aes
@@ -261,7 +259,7 @@ def test_symmetric_keys_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("load", "data", "said"),
+    ("load", "data", "message"),
     [
         pytest.param(load_encrypt_key, b"AAAA", "x is no AES key; " + AES_ADVICE, id="aes, short"),
         pytest.param(load_encrypt_key, b"hunter2!", "x is no AES key; " + AES_ADVICE, id="aes, no base64"),
@@ -269,9 +267,9 @@ def test_symmetric_keys_are_read() -> None:
         pytest.param(load_apiv3_key, b"\xff" * 32, "x is no APIv3 key; " + APIV3_ADVICE, id="apiv3, no text"),
     ],
 )
-def test_what_is_no_symmetric_key_is_refused(load: Callable[[bytes, str], bytes], data: bytes, said: str) -> None:
-    """A key of the wrong form is refused without being shown."""
+def test_a_malformed_symmetric_key_is_refused(load: Callable[[bytes, str], bytes], data: bytes, message: str) -> None:
+    """A malformed key is refused, and not shown."""
     with pytest.raises(SettingsError) as caught:
         load(data, "x")
 
-    assert caught.value.faults == (said,)
+    assert caught.value.faults == (message,)

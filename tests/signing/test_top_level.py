@@ -27,8 +27,8 @@ OBJECTS = st.dictionaries(st.text(max_size=8), JSON, max_size=4)
         pytest.param(rb'{"a":"\\","b":"\\\""}', {b"a": rb'"\\"', b"b": rb'"\\\""'}, id="backslashes"),
     ],
 )
-def test_values_are_cut_out_as_they_came(body: bytes, members: dict[bytes, bytes]) -> None:
-    """Each top-level value keeps its very bytes, and what stands inside it fools nobody."""
+def test_values_keep_their_bytes(body: bytes, members: dict[bytes, bytes]) -> None:
+    """Each top-level value keeps its bytes; a name inside a value is ignored."""
     assert top_level(body) == members
 
 
@@ -52,8 +52,8 @@ def test_values_are_cut_out_as_they_came(body: bytes, members: dict[bytes, bytes
         pytest.param(b'{"a":1,"a":2}', id="a name twice"),
     ],
 )
-def test_what_is_no_whole_object_has_no_members(body: bytes) -> None:
-    """Pages, cut answers and ambiguous objects give nothing."""
+def test_an_incomplete_object_has_no_members(body: bytes) -> None:
+    """Pages, cut answers and ambiguous objects give None."""
     assert top_level(body) is None
 
 
@@ -68,8 +68,8 @@ def test_the_second_byte_of_a_gbk_character_is_no_syntax() -> None:
 
 
 @given(OBJECTS, st.sampled_from([None, orjson.OPT_INDENT_2]))
-def test_every_object_is_cut_as_a_parser_reads_it(content: dict[str, object], option: int | None) -> None:
-    """Names and values cut out of any JSON text parse to what the whole text parses to."""
+def test_members_equal_those_of_a_parser(content: dict[str, object], option: int | None) -> None:
+    """The cut names and values parse to the same object as the whole text."""
     members = top_level(orjson.dumps(content, option=option))
 
     assert members is not None
@@ -77,16 +77,16 @@ def test_every_object_is_cut_as_a_parser_reads_it(content: dict[str, object], op
 
 
 @given(OBJECTS, st.data())
-def test_no_part_of_an_object_passes_for_a_whole_one(content: dict[str, object], data: st.DataObject) -> None:
-    """An answer that was cut short anywhere is noticed."""
+def test_a_cut_object_is_refused(content: dict[str, object], data: st.DataObject) -> None:
+    """An answer cut anywhere gives None."""
     text = orjson.dumps(content)
 
     assert top_level(text[: data.draw(st.integers(0, len(text) - 1))]) is None
 
 
 @given(st.binary(max_size=80) | st.text(alphabet='{}[]",:\\ a1', max_size=40).map(str.encode), st.booleans())
-def test_any_bytes_are_scanned_without_a_raise(body: bytes, double_byte: bool) -> None:
-    """Whatever comes, the scan ends, and what it gives lies within the body."""
+def test_any_bytes_are_scanned(body: bytes, double_byte: bool) -> None:
+    """The scan ends for any bytes, and its results are parts of the body."""
     members = top_level(body, double_byte=double_byte) or {}
 
     assert all(name in body and value in body for name, value in members.items())

@@ -1,4 +1,4 @@
-"""APIv3 of WeChat Pay beside the golden vectors."""
+"""WeChat Pay's APIv3, beyond the golden vectors."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -25,10 +25,10 @@ NewWechatPay = Callable[..., WechatPay]
 Answer = Callable[..., Reply]
 
 
-def test_a_request_carries_every_header_the_platform_asks_for(
+def test_a_request_has_every_required_header(
     new_wechatpay: NewWechatPay, known: dict[str, RSAPublicKey], private_key: PrivateKeys, rsa_sign: RsaSign
 ) -> None:
-    """The five items, the User-Agent without which some calls fail, and the key to sign the answer with."""
+    """The request has the five items, the User-Agent, and the preferred key for the answer."""
     signed = new_wechatpay(platform_keys=known).sign(BODY, at=AT, nonce="N1")
 
     text = f"POST\n{POINTS_SYNC}\n{UNIX}\nN1\n{BODY.decode()}\n".encode()
@@ -50,8 +50,8 @@ def test_a_request_carries_every_header_the_platform_asks_for(
     )
 
 
-def test_a_repeat_has_the_same_body_and_a_new_signature(new_wechatpay: NewWechatPay) -> None:
-    """Time and nonce of each attempt are signed; the body stays."""
+def test_a_retry_has_the_same_body_and_a_new_signature(new_wechatpay: NewWechatPay) -> None:
+    """The signature covers time and nonce of each attempt; the body stays."""
     signer = new_wechatpay()
 
     attempts = [
@@ -64,17 +64,17 @@ def test_a_repeat_has_the_same_body_and_a_new_signature(new_wechatpay: NewWechat
     assert {attempt.body for attempt in attempts} == {BODY}
 
 
-def test_a_public_key_is_asked_for_before_any_certificate(
+def test_a_public_key_is_preferred_to_certificates(
     new_wechatpay: NewWechatPay, known: dict[str, RSAPublicKey], public_key: PublicKeys
 ) -> None:
-    """Where the merchant has both, answers shall be signed with the public key, and no certificates are fetched."""
+    """With a public key, requests prefer it, and no certificates are fetched."""
     signer = new_wechatpay(platform_keys={PUBLIC_KEY_ID: public_key(PUBLIC_KEY), **known}, apiv3_key=APIV3_KEY)
 
     assert signer.sign(BODY, at=AT, nonce="N1").headers["Wechatpay-Serial"] == PUBLIC_KEY_ID
     assert not signer.keys_due(AT)
 
 
-def test_without_a_key_none_is_asked_for(new_wechatpay: NewWechatPay) -> None:
+def test_without_a_key_none_is_named(new_wechatpay: NewWechatPay) -> None:
     """Before the first download the request names no key."""
     assert "Wechatpay-Serial" not in new_wechatpay(apiv3_key=APIV3_KEY).sign(BODY, at=AT, nonce="N1").headers
 
@@ -94,14 +94,14 @@ def test_without_a_key_none_is_asked_for(new_wechatpay: NewWechatPay) -> None:
         pytest.param({"serial": f"00{SERIAL_1}"}, Trust.VERIFIED, id="serial with leading zeros"),
     ],
 )
-def test_a_success_is_believed_if_fresh_and_signed(
+def test_a_success_is_verified_if_fresh_and_signed(
     new_wechatpay: NewWechatPay,
     known: dict[str, RSAPublicKey],
     wechatpay_answer: Answer,
     changed: dict[str, Any],
     trust: Trust,
 ) -> None:
-    """Age, probe and missing parts are each told apart."""
+    """Age, probe and missing headers each have their own trust."""
     assert new_wechatpay(platform_keys=known).open(wechatpay_answer(BODY, **changed), at=AT) == Opened(trust, BODY)
 
 
@@ -130,12 +130,12 @@ def test_an_answer_is_read_as_its_status_and_type_allow(
     body: bytes,
     opened: Opened,
 ) -> None:
-    """A success must be JSON and say so; an error is never verified, as the platform's own libraries do not."""
+    """A success must be JSON by its content type. An error is not verified, as in the platform's own SDKs."""
     reply = wechatpay_answer(body, status=status, content_type=content_type)
 
     assert new_wechatpay(platform_keys=known).open(reply, at=AT) == opened
 
 
 def test_a_repr_shows_no_secret(new_wechatpay: NewWechatPay) -> None:
-    """The signer can be logged."""
+    """The repr shows no key."""
     assert repr(new_wechatpay(apiv3_key=APIV3_KEY)) == "WechatPay(mchid='1900000001')"

@@ -1,4 +1,4 @@
-"""How WeChat Pay's platform certificates are fetched, checked and kept."""
+"""Download of WeChat Pay's platform certificates."""
 
 import base64
 import json
@@ -48,7 +48,7 @@ def download() -> Callable[[str], bytes]:
 def test_certificates_are_fetched_with_a_signed_request(
     new_wechatpay: NewWechatPay, private_key: PrivateKeys, rsa_sign: RsaSign
 ) -> None:
-    """The download is a signed GET, and only the APIv3 key makes it of use."""
+    """The download is a signed GET, and needs the APIv3 key."""
     request = new_wechatpay(apiv3_key=APIV3_KEY).key_request(None, at=AT, nonce="N1")
 
     signature = rsa_sign(private_key(MERCHANT_KEY), f"GET\n/v3/certificates\n{UNIX}\nN1\n\n".encode())
@@ -68,10 +68,10 @@ def test_certificates_are_fetched_with_a_signed_request(
     assert new_wechatpay().key_request(None, at=AT, nonce="N1") is None
 
 
-def test_the_first_download_is_verified_with_what_it_brings(
+def test_the_first_download_is_verified_with_its_own_certificate(
     new_wechatpay: NewWechatPay, wechatpay_answer: Answer, download: Callable[[str], bytes]
 ) -> None:
-    """Certificates that were sealed with the APIv3 key, in an answer signed with one of them, are taken in."""
+    """Certificates encrypted with the APIv3 key are added if the answer is signed with one of them."""
     signer = new_wechatpay(apiv3_key=APIV3_KEY)
     assert (signer.keys_due(AT), signer.can_verify()) == (True, False)
 
@@ -83,14 +83,14 @@ def test_the_first_download_is_verified_with_what_it_brings(
     assert signer.sign(BODY, at=AT, nonce="N1").headers["Wechatpay-Serial"] in {SERIAL_1, SERIAL_2}
 
 
-def test_a_new_certificate_stands_beside_the_old_one(
+def test_a_new_certificate_does_not_replace_the_old_one(
     new_wechatpay: NewWechatPay,
     known: dict[str, RSAPublicKey],
     certificates: Certificates,
     wechatpay_answer: Answer,
     download: Callable[[str], bytes],
 ) -> None:
-    """A key that a later download no longer names stays, for answers on their way may still be signed with it."""
+    """A key missing from a later download stays, since answers in flight may be signed with it."""
     second = {SERIAL_2: public_key_of(certificates(CERTIFICATE_2)[0], CERTIFICATE_2)}
     signer = new_wechatpay(platform_keys=second, apiv3_key=APIV3_KEY)
 
@@ -105,10 +105,10 @@ def test_a_new_certificate_stands_beside_the_old_one(
     assert signer.sign(BODY, at=AT, nonce="N1").headers["Wechatpay-Serial"] == SERIAL_1
 
 
-def test_keys_are_due_again_before_they_are_half_a_day_old(
+def test_keys_are_due_again_within_12_hours(
     new_wechatpay: NewWechatPay, wechatpay_answer: Answer, download: Callable[[str], bytes]
 ) -> None:
-    """A download that verified puts the next one off, also if it brought nothing new; one that failed does not."""
+    """A verified download postpones the next one, also without a new key; a failed one does not."""
     signer = new_wechatpay(apiv3_key=APIV3_KEY)
     later = AT + REFRESH_AFTER
 
@@ -130,16 +130,16 @@ def test_keys_are_due_again_before_they_are_half_a_day_old(
     [
         pytest.param("wxc-A01", {"wechatpay_signature": "AAAA"}, AT, id="bad signature"),
         pytest.param("wxc-A01", {"wechatpay_signature": "WECHATPAY/SIGNTEST/x"}, AT, id="probe"),
-        pytest.param("wxc-A01", {"wechatpay_serial": SERIAL_2}, AT, id="signed with a key of nobody"),
+        pytest.param("wxc-A01", {"wechatpay_serial": SERIAL_2}, AT, id="signed with an unknown key"),
         pytest.param("wxc-A01", {"unix": UNIX - 400}, AT, id="stale"),
         pytest.param("wxc-A01", {"status": 404}, AT, id="no certificates"),
         pytest.param("wxc-A03", {}, AT, id="empty list"),
-        pytest.param("wxc-A04", {}, AT, id="seal broken"),
-        pytest.param("wxc-A05", {}, AT, id="sealed for something else"),
+        pytest.param("wxc-A04", {}, AT, id="ciphertext broken"),
+        pytest.param("wxc-A05", {}, AT, id="other associated data"),
         pytest.param("wxc-A01", {"unix": 2335000000}, datetime.fromtimestamp(2335000000, UTC), id="expired"),
     ],
 )
-def test_a_download_that_proves_nothing_teaches_nothing(
+def test_an_unverified_download_adds_no_key(
     new_wechatpay: NewWechatPay,
     wechatpay_answer: Answer,
     download: Callable[[str], bytes],
@@ -147,7 +147,7 @@ def test_a_download_that_proves_nothing_teaches_nothing(
     changed: dict[str, Any],
     at: datetime,
 ) -> None:
-    """Broken seals, bad signatures and expired certificates leave the keys as they were."""
+    """Broken encryption, bad signatures and expired certificates leave the keys unchanged."""
     signer = new_wechatpay(apiv3_key=APIV3_KEY)
 
     assert not signer.learn_keys(wechatpay_answer(download(vector), **changed), at=at)
@@ -169,34 +169,34 @@ def test_a_download_that_proves_nothing_teaches_nothing(
         ),
     ],
 )
-def test_a_download_of_any_shape_is_read_without_a_raise(
+def test_a_malformed_download_adds_no_key(
     new_wechatpay: NewWechatPay, known: dict[str, RSAPublicKey], wechatpay_answer: Answer, body: bytes
 ) -> None:
-    """A signed answer that is no list of certificates teaches nothing."""
+    """A signed answer without a list of certificates adds no key, and does not raise."""
     assert not new_wechatpay(platform_keys=known, apiv3_key=APIV3_KEY).learn_keys(wechatpay_answer(body), at=AT)
 
 
-def test_an_entry_that_names_another_serial_number_is_left_out(
+def test_an_entry_with_another_serial_number_is_skipped(
     new_wechatpay: NewWechatPay,
     known: dict[str, RSAPublicKey],
     wechatpay_answer: Answer,
     download: Callable[[str], bytes],
 ) -> None:
-    """A certificate is known by its own serial number, not by what stands beside it."""
+    """An entry whose serial number differs from its certificate is skipped."""
     signer = new_wechatpay(platform_keys=known, apiv3_key=APIV3_KEY)
     body = download("wxc-A02").replace(SERIAL_2.encode(), b"41C8")
 
     assert not signer.learn_keys(wechatpay_answer(body), at=AT)
 
 
-def test_a_certificate_without_an_rsa_key_is_of_no_use(
+def test_a_certificate_without_an_rsa_key_is_skipped(
     new_wechatpay: NewWechatPay,
     known: dict[str, RSAPublicKey],
     wechatpay_answer: Answer,
     private_key: PrivateKeys,
     issue: Callable[..., x509.Certificate],
 ) -> None:
-    """A well sealed certificate whose key can't have signed an answer is left out."""
+    """A correctly encrypted certificate without an RSA key is skipped."""
     of_another_kind = issue("a", ec.generate_private_key(ec.SECP256R1()).public_key(), "a", private_key(PLATFORM_KEY))
     ciphertext = AESGCM(APIV3_KEY).encrypt(b"123456789012", of_another_kind.public_bytes(Encoding.PEM), None)
     sealed = {"nonce": "123456789012", "ciphertext": base64.b64encode(ciphertext).decode()}

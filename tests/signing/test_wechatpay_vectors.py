@@ -1,4 +1,4 @@
-"""APIv3 of WeChat Pay against the golden vectors."""
+"""WeChat Pay's APIv3, compared with the golden vectors."""
 
 import base64
 from collections.abc import Callable
@@ -29,16 +29,14 @@ Certificates = Callable[[str], tuple[x509.Certificate, ...]]
 
 
 def items(authorization: str) -> tuple[str, dict[str, str]]:
-    """Return the scheme and the five items, whose order is free."""
+    """Return the scheme and the five items, which may have any order."""
     scheme, _, rest = authorization.partition(" ")
     pairs = (item.partition("=") for item in rest.split(","))
     return scheme, {name: value for name, _, value in pairs}
 
 
-def test_a_request_is_signed_as_the_platforms_own_sdk_signs_it(
-    wechatpay_sign: dict[str, Any], private_key: PrivateKeys
-) -> None:
-    """Text, signature and Authorization header are those of the vector; the body that is signed is sent."""
+def test_a_request_has_the_signature_of_the_vector(wechatpay_sign: dict[str, Any], private_key: PrivateKeys) -> None:
+    """Text, signature and Authorization header equal the vector; the signed body is sent."""
     given, expect = wechatpay_sign["input"], wechatpay_sign["expect"]
     body, timestamp = base64.b64decode(given["body_base64"]), int(given["timestamp"])
     method, target = given["http_method"], given["request_uri"]
@@ -56,13 +54,13 @@ def test_a_request_is_signed_as_the_platforms_own_sdk_signs_it(
     assert (signed.method, signed.target, signed.body) == (method, target, body)
 
 
-def test_an_answer_is_believed_as_far_as_its_signature_goes(
+def test_an_answer_has_the_trust_of_the_vector(
     wechatpay_response: dict[str, Any],
     private_key: PrivateKeys,
     public_key: PublicKeys,
     certificates: Certificates,
 ) -> None:
-    """Trust, content and the text that is verified are those of the vector."""
+    """Trust, content and the verified text equal the vector."""
     given, expect = wechatpay_response["input"], wechatpay_response["expect"]
     platform_keys = {
         name: public_key(path) if name.startswith("PUB_KEY_ID_") else public_key_of(certificates(path)[0], path)
@@ -85,8 +83,8 @@ def test_an_answer_is_believed_as_far_as_its_signature_goes(
         assert answer_text(reply) == base64.b64decode(expect["verified_text_base64"])
 
 
-def test_a_sealed_certificate_opens_only_as_it_was_sealed(wechatpay_certificates: dict[str, Any]) -> None:
-    """Each entry gives the certificate of the vector, or none where the seal is broken."""
+def test_an_encrypted_certificate_is_that_of_the_vector(wechatpay_certificates: dict[str, Any]) -> None:
+    """Each entry gives the certificate of the vector, or None if it does not decrypt."""
     given, expect = wechatpay_certificates["input"], wechatpay_certificates["expect"]
 
     opened = [unsealed_certificate(entry, given["apiv3_key"].encode()) for entry in given["response_body"]["data"]]

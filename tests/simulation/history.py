@@ -330,7 +330,7 @@ class _Command:
         options = RunOptions(
             until=until,
             limit=step.limit,
-            most_failures=step.most_failures,
+            max_failures=step.most_failures,
             max_invalid=step.max_invalid,
             resync=step.resync,
         )

@@ -27,20 +27,20 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "one permit serves all attempts of a row": (
         Code(
             "pipeline.write.delivery:Delivery._exchange",
-            "_Turn(means.quota, means.clock, self._check_running)",
-            "_Turn(means.quota, means.clock, self._check_running) if not self._history.attempts else "
+            "_AttemptPermit(services.quota, services.clock, self._check_running)",
+            "_AttemptPermit(services.quota, services.clock, self._check_running) if not self._history.attempts else "
             "type('Turn', (), {'permit': None, 'depart': lambda self: None})()",
         ),
         Code(
             "pipeline.write.delivery:Delivery._exchange",
-            "means.quota.give_back",
-            "(means.quota.give_back if turn.permit else lambda *_: None)",
+            "services.quota.give_back",
+            "(services.quota.give_back if current.permit else lambda *_: None)",
         ),
     ),
     "all attempts of a row have one nonce": (
         Code(
             "pipeline.write.delivery:Delivery._exchange",
-            "f'{means.chance.getrandbits(128):032x}'",
+            "f'{services.chance.getrandbits(128):032x}'",
             "f'{self._due.due_no:032x}'",
         ),
     ),
@@ -100,9 +100,9 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         Code("pipeline.write.answers.judge:judge", "not answer.is_fresh", "False"),
     ),
     "a refund ignores its payment": (
-        Code("pipeline.ledger.rules.dependencies:payment_of", "stands in (None, DeliveryState.SUCCEEDED)", "stands"),
+        Code("pipeline.ledger.rules.dependencies:payment_of", "state in (None, DeliveryState.SUCCEEDED)", "state"),
     ),
-    "a lane is not kept in order": (Code("pipeline.ledger.delivering.queue:_work_out", "_LANE", "'d.due_no'"),),
+    "a lane is not kept in order": (Code("pipeline.ledger.delivering.queue:_create_queue", "_LANE", "'d.due_no'"),),
     "other content may go out under a key in doubt": (
         Code(
             "pipeline.ledger.rules.admission:admit",
@@ -123,8 +123,8 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "of several balances the oldest is sent": (
         Code(
             "pipeline.ledger.staging.duplicates.deduplicate:_newest_first",
-            "_BY_CARD(lines)[::-1]",
-            "_BY_CARD(lines)",
+            "_BY_CARD(entries)[::-1]",
+            "_BY_CARD(entries)",
         ),
     ),
     "a balance in doubt counts as confirmed": (
@@ -133,19 +133,19 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "a state is sent after a later one": (
         Code(
             "pipeline.ledger.rules.dependencies:sequence_of_states",
-            "held.is_later(due.state.version, due.position)",
+            "newest.is_later(due.state.version, due.position)",
             "False",
         ),
     ),
     "a state does not wait for an earlier one in doubt": (
         Code(
             "pipeline.ledger.rules.dependencies:sequence_of_states",
-            "if held.unsettled:\n    return _EARLIER_STATE",
+            "if newest.unsettled:\n    return _EARLIER_STATE",
             "pass",
         ),
     ),
     "states of one number do not share a lane": (
-        Code("pipeline.ledger.delivering.queue:_APART", "Api.STATE", "Api.POINTS"),
+        Code("pipeline.ledger.delivering.queue:_LANES_TO_JOIN", "Api.STATE", "Api.POINTS"),
     ),
     "a state that comes back counts as unchanged": (
         Code("pipeline.ledger.staging.sequence:Sequence.decide", "at == 0", "True"),
@@ -167,8 +167,8 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "objects are sent of which only some rows have a time": (
         Code(
             "pipeline.ledger.staging.states:StagedStates._rule",
-            "0 < rows.dated < rows.rows",
-            "rows.dated > rows.rows",
+            "0 < obj.dated < obj.rows",
+            "obj.dated > obj.rows",
         ),
     ),
     "cards are sent of which only some rows have a time": (
@@ -180,7 +180,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     ),
     "a row that came back unfixed is forgotten": (
         Code(
-            "pipeline.ledger.staging.recognised:Recognition.recognise",
+            "pipeline.ledger.staging.recognition:Recognition.judge",
             "chunk.note_unchanged(at, origin)",
             "None",
         ),
@@ -196,10 +196,10 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "rows that the run did not reach count as done": (
-        Text("pipeline.ledger.history.runs:UNREACHED", "ELSE 'unsent' END", "ELSE 'skipped' END"),
+        Text("pipeline.ledger.history.dues:UNREACHED", "ELSE 'unsent'", "ELSE 'skipped'"),
     ),
     "a resume leaves out unsent rows": (
-        Text("pipeline.ledger.history.runs:LEFT_OPEN", "status IN ('unsent', 'blocked')", "status IN ('blocked')"),
+        Text("pipeline.ledger.history.dues:LEFT_OPEN", "status IN ('unsent', 'blocked')", "status IN ('blocked')"),
     ),
     "a refused caller does not stop the run": (
         Code(
@@ -211,14 +211,14 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "probes use up no attempts": (
         Code(
             "pipeline.write.delivery:Delivery.carry_out",
-            "means.policy.after(self._history.attempts)",
-            "means.policy",
+            "services.policy.after(self._history.attempts)",
+            "services.policy",
         ),
     ),
     "a probe is the row that failed": (
         Code(
             "pipeline.write.delivery:Delivery._defer_if_failed",
-            "self._has_failed and self._means.breaker.is_open",
+            "self._has_failed and self._services.breaker.is_open",
             "False",
         ),
     ),
@@ -245,7 +245,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
             "selection.new_keys",
         ),
         Text(
-            "pipeline.ledger.staging.rerun:_give_new_keys",
+            "pipeline.ledger.staging.rerun:_REFUSED_DUES",
             "AND v.state = 'rejected'",
             "AND v.state IN ('rejected', 'unknown')",
         ),
@@ -278,7 +278,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         Code("pipeline.assemble.row_limits:RowLimits.of", "n in options", "n in options and n != 'max_invalid'"),
     ),
     "a run that was staged in part is delivered": (
-        Text("pipeline.ledger.history.runs:conclude", "act = CASE act WHEN 'staging' THEN act ELSE ? END", "act = ?"),
+        Text("pipeline.ledger.history.runs:_CONCLUDE", "act = CASE act WHEN 'staging' THEN act ELSE ? END", "act = ?"),
     ),
     "a ledger that is behind is used": (Body("pipeline.ledger.store.traces:refuse_if_behind", "return"),),
     "a resync trusts what was confirmed before": (
@@ -290,10 +290,14 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     ),
     "keys stay the same after a resync": (Body("pipeline.ledger.store.generations:Generation.salt", "return ''"),),
     "an old key of the export proves a balance": (
-        Text("pipeline.ledger.delivering.deliveries:_IS_UNPROVEN", "g.generation > 1", "g.generation > 9"),
+        Text("pipeline.ledger.rules.cards:_CONFIRM", "g.generation > 1", "g.generation > 9"),
     ),
     "a replaced ledger is written to": (
-        Code("pipeline.ledger.store.in_place:Guard.check", "all(place.is_kept() for place in self._places)", "True"),
+        Code(
+            "pipeline.ledger.store.lost_file:LostFileCheck.check",
+            "all(place.is_kept() for place in self._places)",
+            "True",
+        ),
     ),
     "a process that can't be seen counts as dead": (Body("pipeline.ledger.store.lease:_can_see", "return True"),),
     "a prune forgets the last balances and states": (

@@ -1,4 +1,4 @@
-"""A clock that tests move, and a small merchant that signs with `cryptography` alone and asks the simulator."""
+"""A movable clock, and a small merchant that signs with `cryptography` and calls the simulator."""
 
 import base64
 import http.client
@@ -57,12 +57,12 @@ class MovableClock:
             self.seconds += seconds
 
     def wake(self) -> None:
-        """Nobody sleeps here."""
+        """Do nothing: `sleep` never blocks."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, header names in lower case."""
+    """An answer, header names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -115,7 +115,7 @@ class Merchant:
         headers: Mapping[str, str] | None = None,
         **changes: str,
     ) -> Answer:
-        """Send a cumulation report; `changes` replace items of what is signed, `headers` come on top."""
+        """Send a cumulation report; `changes` replace signed items, `headers` replace headers."""
         body = json.dumps(report() if content is None else content, ensure_ascii=False).encode()
         body = encrypt(body) if encrypted else body
         items = {"app_id": "2021000000000001", **({"app_cert_sn": APP_CERT_SN} if certificates else {})}
@@ -185,7 +185,7 @@ class Merchant:
 
 
 def report(key: str = "ord-1", **changes: object) -> dict[str, object]:
-    """Return a report that is right, with changes; a change to None takes the field away."""
+    """Return a right report with changes; None removes a field."""
     content = {
         "agreement_no": "20255108518085620001",
         "user_id": "2088000000005001",
@@ -202,7 +202,7 @@ def report(key: str = "ord-1", **changes: object) -> dict[str, object]:
 
 
 def state(key: str = "st-1", **changes: object) -> dict[str, object]:
-    """Return a state that is right, with changes; a change to None takes the field away."""
+    """Return a right state with changes; None removes a field."""
     content = {
         "user_id": "2088000000005001",
         "out_biz_no": key,
@@ -217,7 +217,7 @@ def state(key: str = "st-1", **changes: object) -> dict[str, object]:
 
 
 def points(key: str = "pt-1", **changes: object) -> dict[str, object]:
-    """Return a balance that is right, with changes."""
+    """Return a right balance with changes."""
     return {
         "out_request_no": key,
         "brand_id": "1004",
@@ -230,14 +230,14 @@ def points(key: str = "pt-1", **changes: object) -> dict[str, object]:
 
 
 def encrypt(plain: bytes) -> bytes:
-    """Return what Alipay's content encryption makes of it."""
+    """Return the text encrypted by Alipay's content encryption."""
     padder = PKCS7(128).padder()
     box = Cipher(algorithms.AES(AES_KEY), modes.CBC(bytes(16))).encryptor()
     return base64.b64encode(box.update(padder.update(plain) + padder.finalize()) + box.finalize())
 
 
 def decrypt(text: bytes) -> bytes:
-    """Undo `encrypt`."""
+    """Reverse `encrypt`."""
     box = Cipher(algorithms.AES(AES_KEY), modes.CBC(bytes(16))).decryptor()
     unpadder = PKCS7(128).unpadder()
     return unpadder.update(box.update(base64.b64decode(text)) + box.finalize()) + unpadder.finalize()
@@ -270,7 +270,7 @@ def _public_key(name: str) -> RSAPublicKey:
 
 
 class Opened:
-    """Answers whose signatures were verified, as what they hold."""
+    """Contents of answers whose signatures were verified."""
 
     @staticmethod
     def alipay_v3(answer: Answer, key: str = "alipay-platform-public") -> Any:
@@ -304,7 +304,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Made:
-    """Contents that are right, to be changed by a test."""
+    """Right contents, to be changed by a test."""
 
     report: Callable[..., dict[str, object]] = report
     state: Callable[..., dict[str, object]] = state
@@ -338,5 +338,5 @@ def opened() -> type[Opened]:
 
 @pytest.fixture
 def make() -> Made:
-    """Make contents that are right."""
+    """Return functions that make right contents."""
     return Made()

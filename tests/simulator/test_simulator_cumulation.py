@@ -1,4 +1,4 @@
-"""The cumulation sync: whom it admits, what it accepts, what it remembers."""
+"""The cumulation sync: admission, content and memory."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_an_app_auth_token_belongs_to_the_signed_text(merchant: Merchant) -> Non
         pytest.param({"nonce": ""}, 401, "invalid-signature", id="no nonce"),
     ],
 )
-def test_a_caller_that_is_not_right_is_turned_away_unsigned(
+def test_a_wrong_caller_gets_an_unsigned_refusal(
     changes: dict[str, Any], status: int, code: str, simulator: Simulator, merchant: Merchant
 ) -> None:
     """A wrong signature, app, certificate or clock is refused without a signed answer, and nothing is applied."""
@@ -122,8 +122,8 @@ def test_a_nonce_is_good_for_one_request(merchant: Merchant) -> None:
     assert [answer.status for answer in answers] == [200, 401]
 
 
-def test_a_body_must_be_what_its_headers_say(merchant: Merchant, make: Made) -> None:
-    """Without `text/plain` encrypted content is refused, and so is plain content that is said to be encrypted."""
+def test_a_body_must_match_its_headers(merchant: Merchant, make: Made) -> None:
+    """Encrypted content without `text/plain` is refused, and so is plain content declared as encrypted."""
     plain = merchant.report(make.report(), headers={"alipay-encrypt-type": "AES", "Content-Type": "text/plain"})
     wrong_type = merchant.report(make.report(), headers={"Content-Type": "text/html"})
     other_cipher = merchant.report(make.report(), headers={"alipay-encrypt-type": "DES"})
@@ -166,7 +166,7 @@ def test_a_task_counts_by_its_name(merchant: Merchant, make: Made) -> None:
 def test_the_same_content_again_succeeds_and_is_not_applied_twice(
     simulator: Simulator, merchant: Merchant, make: Made
 ) -> None:
-    """A repeat, its members in another order, is answered like the first and counted as a repeat."""
+    """A repeat, even with members in another order, gets the same answer and counts as a repeat."""
     first = merchant.report(make.report())
     again = merchant.report(dict(reversed(make.report().items())))
 
@@ -185,16 +185,16 @@ def test_other_content_under_the_same_key_is_a_conflict(
     assert simulator.journal.entries[1].decision is Decision.CONFLICT
 
 
-def test_a_refused_key_may_come_again_mended(merchant: Merchant, make: Made) -> None:
-    """A key whose content was refused is not taken."""
+def test_a_refused_key_can_be_used_again(merchant: Merchant, make: Made) -> None:
+    """A key whose content was refused is free for fixed content."""
     refused = merchant.report(make.report(biz_action="PAID"))
-    mended = merchant.report(make.report())
+    fixed = merchant.report(make.report())
 
-    assert (refused.status, mended.status) == (400, 200)
+    assert (refused.status, fixed.status) == (400, 200)
 
 
 def test_a_refund_needs_its_payment(simulator: Simulator, merchant: Merchant, opened: Opened, make: Made) -> None:
-    """A refund is refused while its payment was not applied, and taken afterwards, under the same key."""
+    """A refund is refused before its payment is applied, and accepted afterwards under the same key."""
     refund = make.report("ref-1", biz_action="ORDER_REFUND", pay_out_biz_no="ord-1")
 
     early = merchant.report(refund)
@@ -206,7 +206,7 @@ def test_a_refund_needs_its_payment(simulator: Simulator, merchant: Merchant, op
 
 
 def test_a_refund_is_no_payment_of_another_refund(merchant: Merchant, make: Made) -> None:
-    """A refund can't be taken back as if it were a payment."""
+    """A refund of a refund is refused."""
     merchant.report(make.report("ord-1"))
     merchant.report(make.report("ref-1", biz_action="ORDER_REFUND", pay_out_biz_no="ord-1"))
 
@@ -215,8 +215,8 @@ def test_a_refund_is_no_payment_of_another_refund(merchant: Merchant, make: Made
     assert answer.json["code"] == "PAY_ORDER_NOT_EXIST"
 
 
-def test_the_clock_may_be_off_by_minutes_alone(merchant: Merchant, clock: MovableClock) -> None:
-    """A timestamp a quarter of an hour old is taken, a later one is not."""
+def test_the_clock_may_be_off_by_15_minutes(merchant: Merchant, clock: MovableClock) -> None:
+    """A timestamp 15 minutes old is accepted, an older one is not."""
     now = int(clock.now().timestamp() * 1000)
 
     answers = [merchant.report(timestamp=str(now - age * 1000)) for age in (900, 901)]

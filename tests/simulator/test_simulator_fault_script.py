@@ -1,4 +1,4 @@
-"""Fault scripts: what they can say, and what they are told when they say it wrongly."""
+"""Fault scripts: their content and their errors."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from pipeline.simulator import Api, InjectedFault, Kind, When, load_faults
 
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
-    """Name a script that is not there yet."""
-    return tmp_path / "weather.toml"
+    """Return the path of a script that does not exist yet."""
+    return tmp_path / "faults.toml"
 
 
 def test_a_script_gives_its_faults_in_order(script: Path) -> None:
-    """Every table is one fault with the fields of `Fault`."""
+    """Every table is one fault with the fields of `InjectedFault`."""
     script.write_text(
         """
         [[fault]]
@@ -40,14 +40,14 @@ def test_a_script_gives_its_faults_in_order(script: Path) -> None:
     )
 
 
-def test_an_empty_script_is_fair_weather(script: Path) -> None:
+def test_an_empty_script_has_no_faults(script: Path) -> None:
     """A script without tables has no faults."""
     script.write_text("# nothing yet\n", encoding="utf-8")
 
     assert load_faults(script) == ()
 
 
-def test_all_faults_of_a_script_are_told_at_once(script: Path) -> None:
+def test_all_errors_of_a_script_are_reported_at_once(script: Path) -> None:
     """Each sentence names file, table and key, and the nearest right name."""
     script.write_text(
         """
@@ -84,12 +84,12 @@ def test_all_faults_of_a_script_are_told_at_once(script: Path) -> None:
         f"{script}: [[fault]] 2: `statsu` is not known; did you mean `status`?",
         f"{script}: [[fault]] 3: `kind` is missing: it says what goes wrong",
         f"{script}: [[fault]] 3: `api` is 'wechatpay.point', which is not known; did you mean `wechatpay.points`?",
-        f"{script}: [[fault]] 3: `first` is 'two', but has to be a whole number",
-        f"{script}: [[fault]] 3: `each_key` is 1, but has to be true or false",
-        f"{script}: [[fault]] 3: `probability` is True, but has to be a number",
-        f"{script}: [[fault]] 3: `retry_after` is [], but has to be a number of seconds or an HTTP date",
-        f"{script}: [[fault]] 3: `code` is 5, but has to be a text",
-        f"{script}: [[fault]] 4: `seconds` means nothing to kind `cut_body`, which takes none of its own",
+        f"{script}: [[fault]] 3: `first` is 'two', but must be a whole number",
+        f"{script}: [[fault]] 3: `each_key` is 1, but must be true or false",
+        f"{script}: [[fault]] 3: `probability` is True, but must be a number",
+        f"{script}: [[fault]] 3: `retry_after` is [], but must be a number of seconds or an HTTP date",
+        f"{script}: [[fault]] 3: `code` is 5, but must be a text",
+        f"{script}: [[fault]] 4: `seconds` is not an option of kind `cut_body`, which takes no options",
         f"{script}: [[fault]] 5: `after_second` is not known; did you mean `after_seconds`?",
     )
 
@@ -97,20 +97,20 @@ def test_all_faults_of_a_script_are_told_at_once(script: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        pytest.param("[fault]\nkind = 'slow'", "`fault` has to be an array of tables", id="one table"),
-        pytest.param("fault = 'slow'", "`fault` has to be an array of tables", id="a text"),
+        pytest.param("[fault]\nkind = 'slow'", "`fault` must be an array of tables", id="one table"),
+        pytest.param("fault = 'slow'", "`fault` must be an array of tables", id="a text"),
         pytest.param("[[fault]", "not TOML", id="no TOML"),
     ],
 )
-def test_what_is_no_script_is_told_by_its_name(text: str, sentence: str, script: Path) -> None:
+def test_a_file_that_is_not_a_script_is_refused(text: str, sentence: str, script: Path) -> None:
     """A file of another shape is refused in one sentence."""
     script.write_text(text, encoding="utf-8")
 
-    with pytest.raises(SettingsError, match=f"weather.toml: {sentence}"):
+    with pytest.raises(SettingsError, match=f"faults.toml: {sentence}"):
         load_faults(script)
 
 
-def test_a_script_that_is_not_there_is_told_by_its_name(script: Path) -> None:
-    """A missing file is a fault of the settings."""
-    with pytest.raises(SettingsError, match=r"weather.toml: the fault script can't be read"):
+def test_a_missing_script_is_reported_by_name(script: Path) -> None:
+    """A missing file raises SettingsError."""
+    with pytest.raises(SettingsError, match=r"can't read the fault script .*faults.toml"):
         load_faults(script)

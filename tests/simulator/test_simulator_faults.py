@@ -1,4 +1,4 @@
-"""Every kind of fault, and which requests it strikes."""
+"""Every kind of fault, and the requests that it hits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ APPLIED, UNTOUCHED = Decision.APPLIED, Decision.UNTOUCHED
 
 
 def seen(simulator: Simulator) -> list[tuple[Decision, str | None, int | None]]:
-    """Return what the journal says of each request: decision, fault and status."""
+    """Return decision, fault and status of each request in the journal."""
     return [(entry.decision, entry.fault, entry.status) for entry in simulator.journal.entries]
 
 
@@ -56,7 +56,7 @@ def test_a_status_comes_bare(status: int, when: When, simulator: Simulator, merc
 
 
 def test_a_status_may_bring_a_body_or_a_platforms_error(simulator: Simulator, merchant: Merchant) -> None:
-    """A body is sent as it is written; a code is sent in the form of the platform that is asked, unsigned."""
+    """A body is sent as it is written; a code is sent in the platform's error form, unsigned."""
     simulator.set_faults(
         [
             InjectedFault(Kind.STATUS, status=503, body="down", retry_after=7, times=1),
@@ -74,7 +74,7 @@ def test_a_status_may_bring_a_body_or_a_platforms_error(simulator: Simulator, me
 
 
 def test_a_throttle_may_say_how_long_to_wait(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
-    """Each platform refuses in its own words, with `Retry-After` where the fault names it; nothing is applied."""
+    """Each platform refuses in its own form, with `Retry-After` if the fault has one; nothing is applied."""
     simulator.set_faults([InjectedFault(Kind.THROTTLE, retry_after=3)])
 
     v3, wechatpay, gateway = merchant.report(), merchant.points(), merchant.state()
@@ -88,7 +88,7 @@ def test_a_throttle_may_say_how_long_to_wait(simulator: Simulator, merchant: Mer
 def test_a_slow_answer_takes_its_time_before_or_after_applying(
     simulator: Simulator, merchant: Merchant, clock: MovableClock
 ) -> None:
-    """Seconds pass on the simulator's clock, on both sides where two faults say so, and the answer is good."""
+    """The delay passes on the simulator's clock, before and after applying, and the answer is right."""
     simulator.set_faults(
         [InjectedFault(Kind.SLOW, seconds=2), InjectedFault(Kind.SLOW, seconds=3, when=When.AFTER_APPLYING)],
     )
@@ -110,7 +110,7 @@ def test_a_cut_body_ends_before_its_length(simulator: Simulator, merchant: Merch
 
 
 def test_a_page_instead_of_json(simulator: Simulator, merchant: Merchant) -> None:
-    """A 200 with HTML comes from someone in between: nothing was applied, unless the fault says so."""
+    """A 200 with HTML comes from a proxy: nothing was applied, unless the fault says so."""
     simulator.set_faults(
         [InjectedFault(Kind.HTML_BODY, times=1), InjectedFault(Kind.HTML_BODY, when=When.AFTER_APPLYING)]
     )
@@ -137,8 +137,8 @@ def test_a_bad_signature_does_not_verify(
     assert seen(simulator) == [(APPLIED, kind, 200)]
 
 
-def test_a_probe_bears_its_mark(simulator: Simulator, merchant: Merchant) -> None:
-    """A probe is a right signature behind WECHATPAY/SIGNTEST/, so that only the mark makes it wrong."""
+def test_a_probe_has_its_prefix(simulator: Simulator, merchant: Merchant) -> None:
+    """A probe is a right signature after WECHATPAY/SIGNTEST/, so that only the prefix makes it wrong."""
     simulator.set_faults([InjectedFault(Kind.PROBE_SIGNATURE)])
 
     signature = merchant.points().headers["wechatpay-signature"]
@@ -162,7 +162,7 @@ def test_a_missing_signature_is_not_there(simulator: Simulator, merchant: Mercha
 def test_a_key_that_the_client_does_not_know(
     fetchable: bool, simulator: Simulator, merchant: Merchant, opened: Opened
 ) -> None:
-    """The answer names, and is signed with, the platform's next key, or bears a name that nobody can look up."""
+    """The answer is signed with the platform's next key, under its name or under an unknown name."""
     simulator.set_faults([InjectedFault(Kind.UNKNOWN_SERIAL, fetchable=fetchable)])
 
     v3, state, points = merchant.report(certificates=True), merchant.state(certificates=True), merchant.points()
@@ -204,7 +204,7 @@ def test_an_answer_sealed_with_another_key(simulator: Simulator, merchant: Merch
 
 
 def test_a_wrong_echo_is_well_signed(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
-    """The answer verifies and speaks of another request; the gateway's says neither success nor failure."""
+    """The answer verifies but echoes another request; the gateway's has neither success nor failure."""
     simulator.set_faults([InjectedFault(Kind.WRONG_ECHO)])
 
     assert opened.alipay_v3(merchant.report())["out_biz_no"] == "ord-1-other"
@@ -244,7 +244,7 @@ def test_a_refusal_by_key(simulator: Simulator, merchant: Merchant, opened: Open
     assert simulator.journal.applied_keys() == ["good-1"]
 
 
-def test_a_success_that_is_none(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
+def test_a_success_that_reports_a_failure(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
     """Alipay's 200 with a `fail_reason`, and the gateway's 10000 with `failed`, are signed refusals."""
     simulator.set_faults(
         [InjectedFault(Kind.REFUSE, api=api, fail_reason="未达标") for api in (Api.CUMULATION, Api.STATE)]
@@ -305,7 +305,7 @@ def statuses(merchant: Merchant, make: Made, keys: str) -> str:
 def test_matching_chooses_the_requests(
     matching: dict[str, Any], struck: str, simulator: Simulator, merchant: Merchant, make: Made
 ) -> None:
-    """What a fault is narrowed to decides which of the requests abcdabcd it strikes."""
+    """The conditions of a fault choose which of the requests abcdabcd it hits."""
     simulator.set_faults([InjectedFault(Kind.STATUS, status=500, **matching)])
 
     assert statuses(merchant, make, "abcdabcd") == struck
@@ -314,7 +314,7 @@ def test_matching_chooses_the_requests(
 def test_a_time_window_counts_from_when_the_faults_were_set(
     simulator: Simulator, merchant: Merchant, clock: MovableClock, make: Made
 ) -> None:
-    """A fault with a window strikes from its beginning on, and not from its end on."""
+    """A fault with a time window hits from its start, and no longer from its end."""
     clock.sleep(100)
     simulator.set_faults([InjectedFault(Kind.STATUS, status=500, after_seconds=10, until_seconds=20)])
 
@@ -327,7 +327,7 @@ def test_a_time_window_counts_from_when_the_faults_were_set(
 
 
 def test_chance_is_fixed_by_the_seed(simulator: Simulator, merchant: Merchant, make: Made) -> None:
-    """The same seed strikes the same requests, and about as many as the probability says."""
+    """The same seed hits the same requests, about as many as the probability says."""
     keys = "".join(chr(ord("A") + number) for number in range(40))
     patterns = []
     for _ in range(2):
@@ -339,8 +339,8 @@ def test_chance_is_fixed_by_the_seed(simulator: Simulator, merchant: Merchant, m
     assert 10 <= patterns[0].count("x") <= 30
 
 
-def test_of_several_faults_the_first_that_strikes_counts(simulator: Simulator, merchant: Merchant, make: Made) -> None:
-    """A request that one fault strikes is not seen by those after it."""
+def test_of_several_faults_the_first_hit_counts(simulator: Simulator, merchant: Merchant, make: Made) -> None:
+    """A request that one fault hits is not seen by later faults."""
     simulator.set_faults(
         [InjectedFault(Kind.STATUS, status=500, times=1), InjectedFault(Kind.STATUS, status=503, times=1)]
     )
@@ -361,35 +361,37 @@ def test_of_several_faults_the_first_that_strikes_counts(simulator: Simulator, m
         ),
         pytest.param(
             InjectedFault(Kind.REFUSE),
-            "fault 1: `code` or `fail_reason` is needed by kind `refuse`, one of them",
+            "fault 1: `code` or `fail_reason`: kind `refuse` needs exactly one of them",
             id="a refusal without words",
         ),
         pytest.param(
             InjectedFault(Kind.REFUSE, api=Api.POINTS, fail_reason="x"),
-            "fault 1: `fail_reason` is Alipay's: `api` has to be `alipay.cumulation` or `alipay.state`",
+            "fault 1: `fail_reason` needs `api` to be `alipay.cumulation` or `alipay.state`",
             id="Alipay's words for WeChat Pay",
         ),
         pytest.param(
             InjectedFault(Kind.SLOW, seconds=-1),
-            "fault 1: `seconds` is -1, but can't be less than 0",
+            "fault 1: `seconds` is -1, but must be at least 0",
             id="time backwards",
         ),
         pytest.param(
-            InjectedFault(Kind.CUT_BODY, every=0), "fault 1: `every` is 0, but counts from 1", id="every zeroth request"
+            InjectedFault(Kind.CUT_BODY, every=0),
+            "fault 1: `every` is 0, but must be at least 1",
+            id="every zeroth request",
         ),
         pytest.param(
             InjectedFault(Kind.CUT_BODY, probability=1.5),
-            "fault 1: `probability` is 1.5, but lies between 0 and 1",
+            "fault 1: `probability` is 1.5, but must be between 0 and 1",
             id="more than certain",
         ),
         pytest.param(
             InjectedFault(Kind.STATUS, status=99),
-            "fault 1: `status` is 99, but lies between 200 and 599",
+            "fault 1: `status` is 99, but must be between 200 and 599",
             id="no status",
         ),
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(fault: InjectedFault, sentence: str, simulator: Simulator) -> None:
+def test_a_wrong_fault_is_refused(fault: InjectedFault, sentence: str, simulator: Simulator) -> None:
     """Setting a wrong fault says what is wrong with it, and the faults in force stay."""
     with pytest.raises(SettingsError) as raised:
         simulator.set_faults([fault])

@@ -50,7 +50,7 @@ def test_errors_are_written_in_the_charset_of_the_request(merchant: Merchant, op
 
 
 def test_certificate_mode_names_the_certificate_of_the_answer(merchant: Merchant, opened: Opened) -> None:
-    """In certificate mode the SN of the platform's certificate stands between the node and the signature."""
+    """In certificate mode, the SN of the platform's certificate is between the node and the signature."""
     answer = merchant.state(certificates=True)
 
     assert list(answer.json) == ["zhima_data_state_data_sync_response", "alipay_cert_sn", "sign"]
@@ -80,7 +80,7 @@ def test_an_encrypted_state_gets_an_encrypted_answer(merchant: Merchant, opened:
         pytest.param({"app_cert_sn": "00"}, "40002", "isv.app-cert-not-exist", id="another certificate"),
     ],
 )
-def test_a_caller_that_is_not_right_is_turned_away_unsigned(
+def test_a_wrong_caller_gets_an_unsigned_refusal(
     changes: dict[str, Any], code: str, sub_code: str, simulator: Simulator, merchant: Merchant
 ) -> None:
     """Common parameters that are missing or wrong are refused with status 200, in the method's node, unsigned."""
@@ -101,7 +101,7 @@ def test_an_unknown_method_is_answered_in_the_error_node(merchant: Merchant) -> 
     assert merchant.state(method="zhima.other").json["error_response"]["sub_code"] == "isv.invalid-method"
 
 
-def test_the_charset_has_to_stand_in_the_query(merchant: Merchant) -> None:
+def test_the_charset_must_be_in_the_query(merchant: Merchant) -> None:
     """Without a charset the gateway can't decode the body."""
     answer = merchant.send("POST", "/gateway.do?method=zhima.data.state.data.sync", {})
 
@@ -135,10 +135,10 @@ def test_a_state_that_breaks_a_rule_is_refused_with_its_sub_code(
     assert (content["code"], content["sub_code"]) == ("40004", sub_code)
 
 
-def test_an_object_holds_what_was_told_last(
+def test_an_object_has_its_last_reported_state(
     simulator: Simulator, merchant: Merchant, opened: Opened, make: Made
 ) -> None:
-    """The same state again is a repeat; another one is applied, with other data and where it comes back as well."""
+    """The same state again is a repeat; a state with other data or an earlier state is applied."""
     sent = [{}, {}, {"biz_state_code": "WATCHED"}, {}, {"biz_data": '{"seat":2}'}, {"out_principal_id": "film-8"}]
     codes = [opened.gateway(merchant.state(make.state(**changes)))["code"] for changes in sent]
 
@@ -151,7 +151,7 @@ def test_an_object_holds_what_was_told_last(
 
 
 def test_the_platforms_certificates_can_be_downloaded(merchant: Merchant, opened: Opened) -> None:
-    """The download gives the certificate of an SN in base64, and refuses an SN that is nobody's."""
+    """The download returns the certificate of an SN in base64, and refuses an unknown SN."""
     node = "alipay_open_app_alipaycert_download_response"
     known = merchant.state({"alipay_cert_sn": "f569e3af6d82951194863fb1810a22b4"}, method=DOWNLOAD, certificates=True)
     unknown = merchant.state({"alipay_cert_sn": "00"}, method=DOWNLOAD, certificates=True)

@@ -33,12 +33,12 @@ def vectors(*names: str) -> list[Any]:
 
 @pytest.mark.parametrize("vector", vectors("alipay_v3_sign", "alipay_v3_encrypt"))
 def test_alipays_signatures_pass(vector: Any, simulator: Simulator, merchant: Merchant, clock: MovableClock) -> None:
-    """A report as Alipay's SDKs sign it is judged by its content alone."""
-    asked, wanted = vector["input"], vector["expect"]
-    clock.moment = datetime.fromtimestamp(int(asked["timestamp_ms"]) / 1000, UTC)
-    body = wanted["body"].encode() if "body" in wanted else base64.b64decode(asked["body_base64"])
+    """A report signed by Alipay's SDKs is decided by its content only."""
+    given, wanted = vector["input"], vector["expect"]
+    clock.moment = datetime.fromtimestamp(int(given["timestamp_ms"]) / 1000, UTC)
+    body = wanted["body"].encode() if "body" in wanted else base64.b64decode(given["body_base64"])
 
-    merchant.send("POST", asked["request_uri"], wanted["headers"], body)
+    merchant.send("POST", given["request_uri"], wanted["headers"], body)
 
     assert simulator.journal.entries[0].code in {"SUCCESS", "INVALID_PARAMETER", "PAY_ORDER_NOT_EXIST", "illegal-json"}
 
@@ -47,7 +47,7 @@ def test_alipays_signatures_pass(vector: Any, simulator: Simulator, merchant: Me
 def test_the_gateways_signatures_pass(
     vector: Any, simulator: Simulator, merchant: Merchant, clock: MovableClock
 ) -> None:
-    """A state as the SDKs sign and encode it is judged by its content alone, in every charset, sign type and mode."""
+    """A state signed by the SDKs is decided by its content only, in every charset, sign type and mode."""
     wanted = vector["expect"]
     clock.moment = datetime.fromisoformat(vector["input"]["params"]["timestamp"]).replace(tzinfo=BEIJING)
 
@@ -60,25 +60,25 @@ def test_the_gateways_signatures_pass(
 def test_wechat_pays_signatures_pass(
     vector: Any, simulator: Simulator, merchant: Merchant, clock: MovableClock
 ) -> None:
-    """A balance or a download as WeChat Pay's SDKs sign it is served."""
-    asked = vector["input"]
-    clock.moment = datetime.fromtimestamp(int(asked["timestamp"]), UTC)
+    """A balance or a download signed by WeChat Pay's SDKs is served."""
+    given = vector["input"]
+    clock.moment = datetime.fromtimestamp(int(given["timestamp"]), UTC)
     headers = {"Authorization": vector["expect"]["authorization_header"], "User-Agent": "golden", "Accept": "*/*"}
     headers |= {"Content-Type": "application/json"}
 
-    merchant.send(asked["http_method"], asked["request_uri"], headers, base64.b64decode(asked["body_base64"]))
+    merchant.send(given["http_method"], given["request_uri"], headers, base64.b64decode(given["body_base64"]))
 
     assert simulator.journal.entries[0].code == "SUCCESS"
 
 
-def test_what_is_signed_is_what_counts(simulator: Simulator, merchant: Merchant, clock: MovableClock) -> None:
-    """One digit of a golden body changed on the way is a signature error."""
-    asked = json.loads((VECTORS / "wechatpay_sign.json").read_bytes())["vectors"][0]
-    clock.moment = datetime.fromtimestamp(int(asked["input"]["timestamp"]), UTC)
-    headers = {"Authorization": asked["expect"]["authorization_header"], "User-Agent": "golden", "Accept": "*/*"}
+def test_a_changed_body_is_a_signature_error(simulator: Simulator, merchant: Merchant, clock: MovableClock) -> None:
+    """A golden body with one changed digit is a signature error."""
+    given = json.loads((VECTORS / "wechatpay_sign.json").read_bytes())["vectors"][0]
+    clock.moment = datetime.fromtimestamp(int(given["input"]["timestamp"]), UTC)
+    headers = {"Authorization": given["expect"]["authorization_header"], "User-Agent": "golden", "Accept": "*/*"}
     headers |= {"Content-Type": "application/json"}
-    body = re.sub(rb"1000}", b"1001}", base64.b64decode(asked["input"]["body_base64"]))
+    body = re.sub(rb"1000}", b"1001}", base64.b64decode(given["input"]["body_base64"]))
 
-    merchant.send("POST", asked["input"]["request_uri"], headers, body)
+    merchant.send("POST", given["input"]["request_uri"], headers, body)
 
     assert simulator.journal.entries[0].code == "SIGN_ERROR"

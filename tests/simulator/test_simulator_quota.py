@@ -10,7 +10,7 @@ ARRIVALS = st.lists(st.integers(min_value=0, max_value=5000), max_size=60)
 
 @given(arrivals=ARRIVALS, limit=st.integers(min_value=1, max_value=7))
 def test_no_second_holds_more_than_the_limit(arrivals: list[int], limit: int) -> None:
-    """In whatever order requests ask, those accepted never exceed the limit in any 1.000 s."""
+    """In any order of calls, accepted requests never exceed the limit in any 1.000 s."""
     quota = Quota({"api": limit})
 
     accepted = [at / 1024 for at in arrivals if quota.admit("api", "m", at / 1024)]
@@ -20,7 +20,7 @@ def test_no_second_holds_more_than_the_limit(arrivals: list[int], limit: int) ->
 
 @given(arrivals=ARRIVALS, limit=st.integers(min_value=1, max_value=7))
 def test_nothing_is_refused_that_fits(arrivals: list[int], limit: int) -> None:
-    """A request is refused only where it would be one too many in some second."""
+    """A request is refused only if it would exceed the limit in some second."""
     quota = Quota({"api": limit})
     accepted: list[float] = []
     for at in (arrival / 1024 for arrival in arrivals):
@@ -31,12 +31,12 @@ def test_nothing_is_refused_that_fits(arrivals: list[int], limit: int) -> None:
 
 
 def test_a_quota_is_kept_for_each_api_and_merchant() -> None:
-    """Merchants and APIs don't share room, and an API without a limit takes everything."""
+    """Merchants and APIs have separate quotas, and an API without a limit accepts everything."""
     quota = Quota({"points": 1})
 
-    asked = [("points", "m"), ("points", "n"), ("points", "m"), ("orders", "m"), ("orders", "m")]
+    calls = [("points", "m"), ("points", "n"), ("points", "m"), ("orders", "m"), ("orders", "m")]
 
-    assert [quota.admit(api, merchant, 0.0) for api, merchant in asked] == [True, True, False, True, True]
+    assert [quota.admit(api, merchant, 0.0) for api, merchant in calls] == [True, True, False, True, True]
 
 
 def test_a_second_is_half_open() -> None:

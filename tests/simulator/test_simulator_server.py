@@ -1,4 +1,4 @@
-"""The server around the platforms: its own paths, its journal file, the handout, the command."""
+"""The server: its own paths, journal file, client files and the command."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
 
 
 def test_it_listens_on_loopback_alone(simulator: Simulator) -> None:
-    """The address is one that no other machine reaches."""
+    """No other machine can reach the address."""
     assert urlsplit(simulator.url).hostname == "127.0.0.1"
 
 
 def test_health_and_unknown_paths(merchant: Merchant) -> None:
-    """Health says ok; an unknown path is 404 and a known path asked with the wrong method 405, both empty."""
+    """Health says ok; an unknown path is 404 and a wrong method 405, both with an empty body."""
     health = merchant.send("GET", "/_simulator/health", {})
     others = [
-        merchant.send(*asked, {}) for asked in (("GET", "/v3/x"), ("GET", "/gateway.do"), ("GET", "/_simulator/x"))
+        merchant.send(*request, {}) for request in (("GET", "/v3/x"), ("GET", "/gateway.do"), ("GET", "/_simulator/x"))
     ]
 
     assert health.json == {"status": "ok"}
     assert [(answer.status, answer.body) for answer in others] == [(404, b""), (405, b""), (404, b"")]
 
 
-def test_the_journal_and_its_summary_can_be_asked_for(merchant: Merchant, make: Made) -> None:
-    """Both tell in JSON what was asked and what became of it, and no user's id."""
+def test_the_journal_and_its_summary_can_be_read(merchant: Merchant, make: Made) -> None:
+    """Both list requests and decisions as JSON, without a user's id."""
     merchant.points(make.points("a"))
     merchant.points(make.points("a"))
     merchant.points(make.points("a", point_balance=1))
@@ -85,8 +85,8 @@ def test_the_journal_and_its_summary_can_be_asked_for(merchant: Merchant, make: 
     }
 
 
-def test_scripts_can_change_the_weather(simulator: Simulator, merchant: Merchant) -> None:
-    """A posted script replaces the faults; a wrong one is told so and changes nothing."""
+def test_a_posted_script_replaces_the_faults(simulator: Simulator, merchant: Merchant) -> None:
+    """A posted script replaces the faults; a wrong one is refused and changes nothing."""
     good = merchant.send("POST", "/_simulator/faults", {}, b"[[fault]]\nkind = 'status'\nstatus = 503")
     struck = merchant.report().status
     wrong = merchant.send("POST", "/_simulator/faults", {}, b"[[fault]]\nkind = 'rain'")
@@ -110,7 +110,7 @@ def test_reset_forgets_everything(simulator: Simulator, merchant: Merchant) -> N
 
 
 def test_the_journal_file_has_each_line_as_soon_as_its_answer(tmp_path: Path, clock: MovableClock) -> None:
-    """Lines of JSON are appended and there while the simulator still runs."""
+    """JSON lines are appended while the simulator runs."""
     path = tmp_path / "journal.jsonl"
     path.write_text('{"number":0}\n', encoding="utf-8")
     with Simulator(clock=clock, journal_path=path) as simulator:
@@ -149,7 +149,7 @@ def test_a_connection_stays_open_for_many_requests(simulator: Simulator) -> None
         ),
     ],
 )
-def test_what_is_no_request_is_answered_and_hung_up(
+def test_a_malformed_request_ends_its_connection(
     request_bytes: bytes, status_line: bytes, simulator: Simulator
 ) -> None:
     """Malformed requests get a status and the end of the connection."""
@@ -161,7 +161,7 @@ def test_what_is_no_request_is_answered_and_hung_up(
     assert answer.split(b"\r\n")[0] == status_line
 
 
-def test_a_simulator_that_ends_hangs_up(clock: MovableClock) -> None:
+def test_a_simulator_that_ends_closes_its_connections(clock: MovableClock) -> None:
     """Open connections end with the simulator, as with a server that goes down."""
     with Simulator(clock=clock) as simulator:
         connection = http.client.HTTPConnection(urlsplit(simulator.url).netloc, timeout=10)
@@ -173,14 +173,14 @@ def test_a_simulator_that_ends_hangs_up(clock: MovableClock) -> None:
     connection.close()
 
 
-def test_an_address_is_there_inside_the_block_alone() -> None:
-    """Asking for the address of a simulator that does not serve is a mistake, and said to be one."""
+def test_the_url_exists_inside_the_with_block_only() -> None:
+    """Reading the URL of a simulator that does not serve raises RuntimeError."""
     with pytest.raises(RuntimeError, match="only inside its `with` block"):
         _ = Simulator().url
 
 
 def test_threads_that_send_one_key_apply_it_once(simulator: Simulator, merchant: Merchant) -> None:
-    """However many arrive at once with the same key and content, one is applied and the others are repeats."""
+    """Of many simultaneous requests with one key and content, one is applied and the others are repeats."""
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda _: merchant.report().status, range(40)))
 
@@ -190,32 +190,32 @@ def test_threads_that_send_one_key_apply_it_once(simulator: Simulator, merchant:
     assert [entry.number for entry in simulator.journal.entries] == list(range(1, 41))
 
 
-def test_a_port_that_is_taken_and_limits_that_cannot_be_are_told(simulator: Simulator, tmp_path: Path) -> None:
-    """Impossible settings stop it with a sentence, before anything is served."""
+def test_wrong_ports_journals_and_limits_are_refused(simulator: Simulator, tmp_path: Path) -> None:
+    """Wrong settings raise SettingsError before anything is served."""
     port = urlsplit(simulator.url).port or 0
-    with pytest.raises(SettingsError, match=f"port {port} can't be listened on"), Simulator(port=port):
+    with pytest.raises(SettingsError, match=f"can't listen on port {port}"), Simulator(port=port):
         pass
     for port in (-1, 65536):
-        with pytest.raises(SettingsError, match=f"port {port} can't be: ports go from 0"), Simulator(port=port):
+        with pytest.raises(SettingsError, match=f"port {port} is not between 0"), Simulator(port=port):
             pass
-    with pytest.raises(SettingsError, match="the journal can't be written"), Simulator(journal_path=tmp_path):
+    with pytest.raises(SettingsError, match="can't write the journal"), Simulator(journal_path=tmp_path):
         pass
     with pytest.raises(SettingsError) as raised:
         Simulator(limits={"points": 5, "wechatpay.points": 0})
     assert [sentence.split(";")[0] for sentence in raised.value.faults] == [
-        "limits: 'points' is no API",
-        "limits: wechatpay.points is 0, but counts from 1",
+        "limits: 'points' is not an API",
+        "limits: wechatpay.points is 0, but must be at least 1",
     ]
 
 
-def test_the_clients_half_of_the_keys_is_written_and_never_over_other_keys(tmp_path: Path) -> None:
-    """The handout can be written again over itself, and refuses a folder that holds another key of that name."""
+def test_client_keys_never_replace_other_keys(tmp_path: Path) -> None:
+    """Client keys can be written again, and are refused for a folder with another key of that name."""
     write_client_keys(tmp_path / "keys")
     write_client_keys(tmp_path / "keys")
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "app_private_key.pem").write_text("precious", encoding="utf-8")
 
-    with pytest.raises(SettingsError, match=r"app_private_key.pem is there and is no test key"):
+    with pytest.raises(SettingsError, match=r"app_private_key.pem exists and is not a test key"):
         write_client_keys(tmp_path / "real")
 
     assert sorted(path.name for path in (tmp_path / "keys").iterdir()) == [
@@ -236,8 +236,8 @@ def test_the_clients_half_of_the_keys_is_written_and_never_over_other_keys(tmp_p
 
 
 @pytest.mark.parametrize("certificates", [False, True])
-def test_the_config_names_files_that_the_handout_wrote(certificates: bool, tmp_path: Path) -> None:
-    """Every file that the accounts name is there, and both ask the simulator's address."""
+def test_the_config_names_files_that_exist(certificates: bool, tmp_path: Path) -> None:
+    """Every file that the accounts name exists, and both accounts use the simulator's URL."""
     write_client_keys(tmp_path / "keys")
     accounts = tomllib.loads(client_config("http://127.0.0.1:1", certificates=certificates))["accounts"]
 
@@ -248,23 +248,23 @@ def test_the_config_names_files_that_the_handout_wrote(certificates: bool, tmp_p
 
 
 class Terminal(io.StringIO):
-    """Keeps what is printed, and sends this process a signal once the command has said all it says at the start."""
+    """Keeps the output, and sends this process a signal after the last text of the start."""
 
-    def __init__(self, last_words: str, number: signal.Signals) -> None:
+    def __init__(self, last_text: str, number: signal.Signals) -> None:
         super().__init__()
-        self._last_words = last_words
+        self._last_text = last_text
         self._number = number
 
     def write(self, text: str) -> int:
         written = super().write(text)
-        if self._last_words in text:
+        if self._last_text in text:
             os.kill(os.getpid(), self._number)
         return written
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_the_command_serves_until_it_is_told_to_end(number: signal.Signals, tmp_path: Path) -> None:
-    """It prints its address, writes config and keys, ends at a signal with a line of counts, and exits with 0."""
+def test_the_command_serves_until_a_signal(number: signal.Signals, tmp_path: Path) -> None:
+    """The command prints its URL, writes config and keys, and ends at a signal with counts and exit code 0."""
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     args = parser.parse_args(["--port", "0", "--keys", str(tmp_path), "--points-rate", "7", "--seed", "1"])
@@ -279,7 +279,7 @@ def test_the_command_serves_until_it_is_told_to_end(number: signal.Signals, tmp_
 
 
 def test_the_command_leaves_a_config_that_is_not_its_own(tmp_path: Path) -> None:
-    """An existing config stays as it is, and the accounts are printed in its place."""
+    """An existing config is not changed; the accounts are printed instead."""
     config = tmp_path / "backfill.toml"
     config.write_text("# mine\n", encoding="utf-8")
     parser = argparse.ArgumentParser()
@@ -289,12 +289,12 @@ def test_the_command_leaves_a_config_that_is_not_its_own(tmp_path: Path) -> None
         run(parser.parse_args(["--port", "0", "--keys", str(tmp_path)]))
 
     assert config.read_text(encoding="utf-8") == "# mine\n"
-    assert "stays as it is" in printed.getvalue()
+    assert "was not changed" in printed.getvalue()
 
 
 def test_the_command_without_keys_prints_the_accounts(tmp_path: Path) -> None:
-    """Faults and journal come from files; without a folder for keys the accounts are printed, and nothing written."""
-    faults = tmp_path / "weather.toml"
+    """Faults and journal come from files; without --keys the accounts are printed and nothing is written."""
+    faults = tmp_path / "faults.toml"
     faults.write_text("[[fault]]\nkind = 'cut_body'\n", encoding="utf-8")
     parser = argparse.ArgumentParser()
     add_arguments(parser)
@@ -304,4 +304,4 @@ def test_the_command_without_keys_prints_the_accounts(tmp_path: Path) -> None:
         run(parser.parse_args(options))
 
     assert '[accounts.card]\nplatform = "wechatpay"' in printed.getvalue()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["journal.jsonl", "weather.toml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["faults.toml", "journal.jsonl"]

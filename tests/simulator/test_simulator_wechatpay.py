@@ -46,7 +46,7 @@ def test_the_request_chooses_the_key_of_the_answer(serial: str, key: str, mercha
     assert (answer.headers["wechatpay-serial"], opened.wechatpay(answer, key)["out_request_no"]) == (serial, "pt-1")
 
 
-def test_a_serial_that_is_nobodys_is_refused(merchant: Merchant) -> None:
+def test_an_unknown_serial_is_refused(merchant: Merchant) -> None:
     """A `Wechatpay-Serial` that names no key is a parameter error."""
     answer = merchant.points(Wechatpay_Serial="AA")
 
@@ -66,7 +66,7 @@ def test_a_serial_that_is_nobodys_is_refused(merchant: Merchant) -> None:
         pytest.param({"more": "1"}, id="a sixth item"),
     ],
 )
-def test_a_caller_that_is_not_right_gets_sign_error_unsigned(
+def test_a_wrong_caller_gets_an_unsigned_sign_error(
     changes: dict[str, Any], simulator: Simulator, merchant: Merchant
 ) -> None:
     """A wrong signature, merchant, certificate or clock is 401 SIGN_ERROR without any Wechatpay header."""
@@ -77,8 +77,8 @@ def test_a_caller_that_is_not_right_gets_sign_error_unsigned(
     assert [entry.decision for entry in simulator.journal.entries] == [Decision.REFUSED]
 
 
-def test_five_minutes_are_near_enough(merchant: Merchant) -> None:
-    """A timestamp exactly five minutes off is taken."""
+def test_the_clock_may_be_off_by_5_minutes(merchant: Merchant) -> None:
+    """A timestamp exactly 5 minutes off is accepted."""
     assert merchant.points(timestamp="1763632500").status == 200
 
 
@@ -92,7 +92,7 @@ def test_a_nonce_is_good_for_one_request(simulator: Simulator, merchant: Merchan
 
 @pytest.mark.parametrize("missing", ["User-Agent", "Accept", "Content-Type"])
 def test_the_headers_of_the_basic_rules_are_required(missing: str, merchant: Merchant) -> None:
-    """Without one of these headers a request is refused before its signature is looked at."""
+    """Without one of these headers a request is refused before its signature is checked."""
     headers = {"User-Agent": "t", "Accept": "application/json", "Content-Type": "application/json"}
     headers["Accept-Encoding"] = "identity"
     del headers[missing]
@@ -125,7 +125,7 @@ def test_the_headers_of_the_basic_rules_are_required(missing: str, merchant: Mer
 def test_a_balance_that_breaks_a_rule_is_a_parameter_error(
     changes: dict[str, object], merchant: Merchant, opened: Opened, make: Made
 ) -> None:
-    """Each rule of the document is kept, and the refusal is signed."""
+    """Each rule of the document is enforced, and the refusal is signed."""
     answer = merchant.points({**make.points(), **changes})
 
     assert (answer.status, opened.wechatpay(answer)["code"]) == (400, "PARAM_ERROR")
@@ -149,7 +149,7 @@ def test_the_same_balance_again_succeeds_and_other_content_does_not(
 def test_a_balance_is_absolute_and_a_repeat_does_not_bring_back_an_old_one(
     simulator: Simulator, merchant: Merchant, make: Made
 ) -> None:
-    """The card's balance is the one last applied, zero included; a late repeat of an older one changes nothing."""
+    """The card's balance is the last one applied, also 0; a late repeat of an older one changes nothing."""
     for key, balance in (("a", 10), ("b", 0), ("a", 10)):
         merchant.points(make.points(key, point_balance=balance))
 
@@ -160,7 +160,7 @@ def test_a_balance_is_absolute_and_a_repeat_does_not_bring_back_an_old_one(
 def test_above_five_in_a_second_is_refused(
     simulator: Simulator, merchant: Merchant, clock: MovableClock, make: Made
 ) -> None:
-    """The sixth request within 1.000 s gets 429 and is not applied; once the first is a second old there is room."""
+    """The sixth request within 1.000 s gets 429 and is not applied; once the first is 1 s old, the next is accepted."""
     statuses = [merchant.points(make.points(f"a{number}")).status for number in range(6)]
     clock.sleep(0.999)
     statuses.append(merchant.points(make.points("b")).status)
@@ -174,8 +174,8 @@ def test_above_five_in_a_second_is_refused(
     ]
 
 
-def test_certificates_come_sealed_with_the_apiv3_key(merchant: Merchant, opened: Opened) -> None:
-    """The download holds the platform certificate, which the APIv3 key unseals."""
+def test_certificates_are_encrypted_with_the_apiv3_key(merchant: Merchant, opened: Opened) -> None:
+    """The APIv3 key decrypts the platform certificate of the download."""
     (entry,) = opened.wechatpay(merchant.certificates())["data"]
 
     assert (entry["serial_no"], _unsealed(entry)) == (
@@ -188,7 +188,7 @@ def test_certificates_come_sealed_with_the_apiv3_key(merchant: Merchant, opened:
 def test_a_change_of_keys_brings_the_new_certificate(
     simulator: Simulator, merchant: Merchant, opened: Opened, make: Made
 ) -> None:
-    """Once an answer is signed with the new key, the download holds old and new certificate, and the new verifies."""
+    """After an answer with the new key, the download has both certificates, and the new one verifies."""
     simulator.set_faults([InjectedFault(Kind.UNKNOWN_SERIAL, api=Api.POINTS, fetchable=True)])
 
     answer = merchant.points(Wechatpay_Serial=SERIAL_1)

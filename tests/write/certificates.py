@@ -1,4 +1,4 @@
-"""Certificates of servers on this machine: good, expired, or of another name."""
+"""Certificates for local servers: good, expired, or for another name."""
 
 import ipaddress
 import ssl
@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 
 def write_certificate(path: Path, *, host: str = "127.0.0.1", since: int = -1, until: int = 1) -> Path:
-    """Write a key and its own certificate, valid from and until so many days from now, into one file."""
+    """Write a key and its self-signed certificate to one file. `since` and `until` are days from now."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "TEST")])
     now = datetime.now(UTC)
@@ -31,7 +31,7 @@ def write_certificate(path: Path, *, host: str = "127.0.0.1", since: int = -1, u
 
 
 def context_of(certificate: Path) -> ssl.SSLContext:
-    """Return what a server with this certificate speaks TLS with."""
+    """Return the TLS context of a server with this certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context

@@ -1,4 +1,4 @@
-"""Servers on this machine, with and without TLS, and both transports to reach them with."""
+"""Fixtures for the tests of transports: local servers with and without TLS, and both transports."""
 
 import socket
 import ssl
@@ -16,12 +16,12 @@ from pipeline.write.transport.requests_transport import RequestsTransport
 from tests.write.certificates import context_of, write_certificate
 from tests.write.loopback import Loopback, Phase, serving
 
-Starts = Callable[..., Loopback]
+StartServer = Callable[..., Loopback]
 
 
 @pytest.fixture
-def starts() -> Iterator[Starts]:
-    """Start a server that does these acts, one for each request."""
+def start_server() -> Iterator[StartServer]:
+    """Start a server that performs these acts, one for each request."""
     with ExitStack() as stack:
 
         def started(*acts: Phase, greets: Phase | None = None, context: ssl.SSLContext | None = None) -> Loopback:
@@ -30,8 +30,8 @@ def starts() -> Iterator[Starts]:
         yield started
 
 
-class Reaches(Protocol):
-    """Makes the transport that a test is about."""
+class MakeTransport(Protocol):
+    """Creates the transport under test."""
 
     def __call__(
         self, url: str, *, timeout_seconds: float = 5.0, seconds: list[float] | None = None, **where: str | None
@@ -39,32 +39,32 @@ class Reaches(Protocol):
 
 
 @pytest.fixture(params=[RequestsTransport, CurlTransport], ids=["requests", "curl"])
-def reaches(request: pytest.FixtureRequest) -> Reaches:
-    """Each transport in turn; `seconds` holds the time of a clock that stands still."""
+def make_transport(request: pytest.FixtureRequest) -> MakeTransport:
+    """Each transport in turn. `seconds[0]` is the time of its clock, if given."""
 
-    def reached(
+    def made_for(
         url: str, *, timeout_seconds: float = 5.0, seconds: list[float] | None = None, **where: str | None
     ) -> Network:
         endpoint = Endpoint(url, timeout_seconds=timeout_seconds, **where)
         made: Network = request.param(endpoint, time.monotonic if seconds is None else lambda: seconds[0])
         return made
 
-    return reached
+    return made_for
 
 
 def unused_url() -> str:
-    """Return an address at which nobody listens."""
+    """Return a URL without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key and its own certificate for this machine, in one file."""
+    """A key with its self-signed certificate for 127.0.0.1, in one file."""
     return write_certificate(tmp_path_factory.mktemp("tls") / "server.pem")
 
 
 @pytest.fixture
 def context(certificate: Path) -> ssl.SSLContext:
-    """What a server speaks TLS with."""
+    """The TLS context of a server with that certificate."""
     return context_of(certificate)

@@ -1,4 +1,4 @@
-"""A server on this machine that does with each request exactly what the test says."""
+"""A local server whose answer to each request is planned by the test."""
 
 import fcntl
 import socket
@@ -20,9 +20,9 @@ class HangsUp(Exception):
 @dataclass
 class Loopback:
     """
-    A server under way: where it is, what it got, over how many connections, and over which one each request came.
+    A running server: its port, the requests it got, its connections, and the connection of each request.
 
-    For each request the next act is done; an act that raises HangsUp ends the connection. `greets` is done with a
+    It performs one act for each request; an act that raises HangsUp closes the connection. `greets` acts on a new
     connection before anything is read from it.
     """
 
@@ -44,7 +44,7 @@ class Loopback:
         return f"http://127.0.0.1:{self.port}"
 
     def stop(self) -> None:
-        """Take no more connections; wakes the thread that waits for one."""
+        """Accept no more connections. Wakes the thread that waits for one."""
         if self.listening is not None:
             self.listening.shutdown(socket.SHUT_RDWR)
             self.listening.close()
@@ -81,7 +81,7 @@ class Loopback:
 
 @contextmanager
 def serving(server: Loopback) -> Iterator[Loopback]:
-    """Let a server run until the test is over."""
+    """Run a server until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server.port, server.listening = listening.getsockname()[1], listening
         thread = threading.Thread(target=server.serve, args=(listening,), daemon=True)
@@ -92,7 +92,7 @@ def serving(server: Loopback) -> Iterator[Loopback]:
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """Return one whole request; nothing where the other end has closed."""
+    """Return one complete request; empty if the other end closed."""
     data = b""
     while b"\r\n\r\n" not in data:
         block = connection.recv(65536)
@@ -107,13 +107,13 @@ def read_request(connection: socket.socket) -> bytes:
 
 
 def says(status: str, body: bytes = b"", *headers: str, length: int | None = None) -> Phase:
-    """Answer, and keep the connection."""
+    """Answer, and keep the connection open."""
     lines = (f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}", *headers)
     return lambda connection: connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
 
 
 def follows(first: Phase, second: Phase) -> Phase:
-    """Do one thing, and then another."""
+    """Perform two acts in order."""
 
     def act(connection: socket.socket) -> None:
         first(connection)
@@ -123,7 +123,7 @@ def follows(first: Phase, second: Phase) -> Phase:
 
 
 def sends(data: bytes) -> Phase:
-    """Send these bytes, whatever they mean, and close."""
+    """Send these bytes, and close."""
 
     def act(connection: socket.socket) -> None:
         connection.sendall(data)
@@ -133,24 +133,24 @@ def sends(data: bytes) -> Phase:
 
 
 def closes(_: socket.socket) -> None:
-    """Close without a word."""
+    """Close without an answer."""
     raise HangsUp
 
 
 def resets(connection: socket.socket) -> None:
-    """Break the connection, so that the other end gets a reset."""
+    """Reset the connection."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     raise HangsUp
 
 
 def is_silent(connection: socket.socket) -> None:
-    """Say nothing until the other end has had enough."""
+    """Send nothing until the other end closes."""
     connection.recv(1)
     raise HangsUp
 
 
 def drips(pieces: Sequence[bytes], pause: Callable[[], None]) -> Phase:
-    """Send piece by piece, each after a pause."""
+    """Send piece by piece, with a pause after each."""
 
     def act(connection: socket.socket) -> None:
         for piece in pieces:
@@ -161,7 +161,7 @@ def drips(pieces: Sequence[bytes], pause: Callable[[], None]) -> Phase:
 
 
 def tunnels(context: ssl.SSLContext, act: Phase, *, seen: list[bytes]) -> Phase:
-    """Be a proxy and the server behind it: grant a CONNECT, speak TLS from then on, note a request and answer it."""
+    """Act as a proxy with the server behind it: grant CONNECT, start TLS, record the request and answer it."""
 
     def granted(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 Connection established\r\nX-Proxy: 1\r\n\r\n")
@@ -174,33 +174,33 @@ def tunnels(context: ssl.SSLContext, act: Phase, *, seen: list[bytes]) -> Phase:
 
 
 def deliver(connection: socket.socket, act: Phase) -> None:
-    """Do something over a connection; return once the other end's system has got it."""
+    """Perform an act on a connection; return once the other end's system has acknowledged all bytes."""
     act(connection)
     unacknowledged = bytearray(4)
     while fcntl.ioctl(connection, termios.TIOCOUTQ, unacknowledged) == 0 and any(unacknowledged):
         pass
 
 
-class Unasked:
-    """An act that a server does over an idle connection, in its own thread, when the test says `now`."""
+class OnDemand:
+    """An act on an idle connection, performed in the server's thread when the test calls `now`."""
 
     def __init__(self, act: Phase) -> None:
         self._act = act
-        self._asked, self._done = threading.Event(), threading.Event()
+        self._requested, self._done = threading.Event(), threading.Event()
 
     def __call__(self, connection: socket.socket) -> None:
-        self._asked.wait()
+        self._requested.wait()
         deliver(connection, self._act)
         self._done.set()
 
     def now(self) -> None:
-        """Have it done; return once the other end's system has got it."""
-        self._asked.set()
+        """Perform the act; return once the other end's system has acknowledged it."""
+        self._requested.set()
         self._done.wait()
 
 
 def breaks_tls(data: bytes) -> Phase:
-    """Send what is no TLS over a connection that speaks TLS."""
+    """Send raw bytes over a TLS connection."""
 
     def act(connection: socket.socket) -> None:
         with socket.socket(fileno=connection.detach()) as raw:

@@ -1,4 +1,4 @@
-"""Every code that the platforms' documents list, and the kind of verdict that it leads to."""
+"""Each code of the platforms' documents, and the kind of verdict that it gets."""
 
 from datetime import UTC, datetime
 
@@ -22,7 +22,7 @@ V3_CODES = {
         REQUEST_ACCESS_ILLEGAL PAY_ORDER_NOT_EXIST ORDER_AMOUNT_ILLEGAL REFUND_TIME_ILLEGAL REFUND_ILLEGAL
         BUYER_INFO_ERROR SELLER_INFO_ERROR TRADE_NOT_EXIST
     """,
-    "refused, whatever was before": """
+    "refused, settles doubt": """
         REQUEST_PARAM_ILLEGAL INVALID_PARAMETER INVALID_BIZ_ACTION INVALID_CUMULATE_MODE INVALID_CUMULATE_TYPE
         DISCOUNT_AMOUNT_ILLEGAL invalid-parameter illegal-json openid-error suspected-attack illegal-card-no
         invalid-charset invalid-encoding invalid-format
@@ -55,7 +55,7 @@ GATEWAY_CODES = {
     "throttled": "40005 40005/isv.app-call-limited 40005/isv.method-call-limited",
     "once more": "40002/isv.invalid-encrypt 40002/isv.decryption-error-unknown",
     "refused": "40002 40004 40004/unsupported-sdk-version 40002/isv.not-in-any-document",
-    "refused, whatever was before": """
+    "refused, settles doubt": """
         40002/isv.invalid-parameter 40002/isv.illegal-json 40002/isv.suspected-attack 40002/invalid-openid
         40004/ZMDATA.USER_ID_ERROR 40004/ZMDATA.OUT_BIZ_NO_NULL 40004/ZMDATA.OUT_PRINCIPAL_ID_ERROR
         40004/ZMDATA.BIZ_STATE_CODE_ERROR 40004/ZMDATA.CATEGORY_CODE_ERROR 40004/ZMDAT.SERVICE_ID_ERROR
@@ -87,21 +87,21 @@ WECHATPAY_CODES = {
         400/INVALID_REQUEST 400/OPENID_MISMATCH 403/REQUEST_BLOCKED 403/RULE_LIMIT 403/RULELIMIT
         404/RESOURCE_NOT_EXISTS 404/NOT_FOUND 404/ORDER_NOT_EXIST 400/ALREADY_EXISTS
     """,
-    "refused, whatever was before": "400/PARAM_ERROR",
+    "refused, settles doubt": "400/PARAM_ERROR",
     "halt": "400/APPID_MCHID_NOT_MATCH 400/MCH_NOT_EXISTS 401/SIGN_ERROR 403/NO_AUTH 403/NOAUTH 405/ 501/",
     "open": "204/",
 }
 
 
 def kind(verdict: Verdict) -> str:
-    """Return the words of the tables above for a verdict."""
+    """Return the name of a verdict's kind, as in the tables above."""
     match verdict:
         case Succeeded():
             return "succeeded"
         case Refused(wants_new_key=True):
             return "new key"
         case Refused(settles_doubt=True):
-            return "refused, whatever was before"
+            return "refused, settles doubt"
         case Refused():
             return "refused"
         case TryAgain(slow=True, may_have_acted=False):
@@ -122,7 +122,7 @@ def unsigned_error(api: Api, status: int, fields: dict[str, str]) -> Verdict:
 
 @pytest.mark.parametrize(("code", "means"), [(code, means) for means in V3_CODES for code in V3_CODES[means].split()])
 def test_each_code_of_alipay_v3(code: str, means: str) -> None:
-    """Each code in the v3 document leads to the verdict of its row there; the status, unreliable, plays no part."""
+    """Each code of the v3 document gets its verdict, with any status."""
     assert {kind(unsigned_error(Api.CUMULATION, status, {"code": code})) for status in (400, 401, 500)} == {means}
 
 
@@ -130,7 +130,7 @@ def test_each_code_of_alipay_v3(code: str, means: str) -> None:
     ("code", "means"), [(code, means) for means in GATEWAY_CODES for code in GATEWAY_CODES[means].split()]
 )
 def test_each_code_of_the_gateway(code: str, means: str) -> None:
-    """Each code and sub code in the gateway document leads to the verdict of its row there."""
+    """Each code and sub code of the gateway document gets its verdict."""
     number, _, sub_code = code.partition("/")
     fields = {"code": number, "msg": "..."} | ({"sub_code": sub_code} if sub_code else {})
 
@@ -141,7 +141,7 @@ def test_each_code_of_the_gateway(code: str, means: str) -> None:
     ("code", "means"), [(code, means) for means in WECHATPAY_CODES for code in WECHATPAY_CODES[means].split()]
 )
 def test_each_code_of_wechatpay(code: str, means: str) -> None:
-    """Each code in the WeChat Pay document leads to the verdict of its row there."""
+    """Each code of the WeChat Pay document gets its verdict."""
     status, _, name = code.partition("/")
 
     assert kind(unsigned_error(Api.POINTS, int(status), {"code": name} if name else {})) == means
@@ -162,7 +162,7 @@ def test_each_code_of_wechatpay(code: str, means: str) -> None:
     ],
 )
 def test_codes_are_compared_loosely(api: Api, spelt: str, documented: str) -> None:
-    """Case, prefix, and the choice of - or _ do not change what a code means."""
+    """Case, prefix, and - or _ do not change the meaning of a code."""
     assert find_codes(api, spelt) == find_codes(api, documented) is not None
 
 
@@ -177,5 +177,5 @@ def test_codes_are_compared_loosely(api: Api, spelt: str, documented: str) -> No
     ],
 )
 def test_a_code_is_known_only_where_it_is_documented(api: Api, code: str) -> None:
-    """A code of another API is an unknown one."""
+    """A code of another API is unknown."""
     assert find_codes(api, code) is None

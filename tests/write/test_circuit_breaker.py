@@ -1,4 +1,4 @@
-"""The breaker: one at a time until the platform knows us, and while it is down."""
+"""The circuit breaker: one request at a time until the platform accepts the caller, and during an outage."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ SLOW = TryAgain("http_429", "too many", may_have_acted=False, slow=True)
 FREE = Clearance(alone=False, probing=False)
 ALONE = Clearance(alone=True, probing=False)
 PROBE = Clearance(alone=True, probing=True)
-LOOK = 0.02
+CHECK = 0.02
 
 
 @pytest.fixture
@@ -25,12 +25,12 @@ def clock() -> MovedClock:
 
 @pytest.fixture
 def breaker(clock: MovedClock) -> CircuitBreaker:
-    """A breaker at which nobody was yet."""
+    """A breaker without any attempt so far."""
     return CircuitBreaker(clock, 300.0)
 
 
 def down(breaker: CircuitBreaker) -> None:
-    """Let the platform be down: five signs from three rows."""
+    """Open the circuit: 5 failures of 3 rows."""
     for row in (1, 2, 3, 1, 2):
         breaker.finish(FREE, row, DOWN)
 
@@ -47,28 +47,28 @@ def down(breaker: CircuitBreaker) -> None:
         pytest.param(Halt("X", ""), False, id="the-caller-refused"),
     ],
 )
-def test_the_first_requests_go_alone_until_the_platform_knows_us(
+def test_requests_go_alone_until_the_platform_accepts_the_caller(
     breaker: CircuitBreaker, verdict: Verdict, *, proves: bool
 ) -> None:
-    """Only an answer about the row itself opens the breaker for all."""
-    held = breaker.start()
-    assert (held, breaker.start()) == (ALONE, LOOK)
+    """Only an answer about the row itself allows several requests in flight."""
+    clearance = breaker.start()
+    assert (clearance, breaker.start()) == (ALONE, CHECK)
 
     assert breaker.finish(ALONE, 1, verdict) is None
     assert proves_acceptance(verdict) is proves
     assert breaker.start() == (FREE if proves else ALONE)
 
 
-def test_a_pass_that_was_not_used_is_free_again(breaker: CircuitBreaker) -> None:
-    """Who gives up before the request is sent lets the next one through."""
+def test_a_cancelled_clearance_is_free_again(breaker: CircuitBreaker) -> None:
+    """A worker that gives up before sending lets the next one send."""
     breaker.start()
     breaker.cancel(ALONE)
 
     assert breaker.start() == ALONE
 
 
-def test_an_open_gate_stays_open(breaker: CircuitBreaker) -> None:
-    """Once the platform knows us it is not asked again, whatever comes then."""
+def test_acceptance_lasts(breaker: CircuitBreaker) -> None:
+    """Once the platform accepted the caller, a later Halt does not change that."""
     breaker.finish(ALONE, 1, DONE)
     breaker.finish(FREE, 2, Halt("X", ""))
 
@@ -85,24 +85,24 @@ def test_an_open_gate_stays_open(breaker: CircuitBreaker) -> None:
         pytest.param([(1, DOWN), (2, DOWN), (3, DOWN), (1, SLOW), (2, DOWN), (3, DOWN)], False, id="throttled-between"),
     ],
 )  # fmt: skip
-def test_signs_of_an_outage_in_a_row_mean_one(
+def test_failures_of_several_rows_open_the_circuit(
     breaker: CircuitBreaker, signs: list[tuple[int, Verdict]], *, is_open: bool
 ) -> None:
-    """Several requests of several rows without an answer, and none with one between, mean that the platform is down."""
+    """Five failures of three rows, without an answer in between, open the circuit."""
     for row, verdict in signs:
         breaker.finish(FREE, row, verdict)
 
     assert breaker.is_open is is_open
 
 
-def test_a_platform_that_is_open_is_probed_by_one(breaker: CircuitBreaker, clock: MovedClock) -> None:
-    """Nobody goes before the pause is over, then one does and all others wait; each vain probe doubles the pause."""
+def test_one_request_at_a_time_probes(breaker: CircuitBreaker, clock: MovedClock) -> None:
+    """After each pause one request probes while the others wait; each failed probe doubles the pause."""
     breaker.finish(ALONE, 1, DONE)
     down(breaker)
     for pause in (1.0, 2.0, 4.0):
         assert breaker.start() == pause
         clock.move(pause)
-        assert (breaker.start(), breaker.start()) == (PROBE, LOOK)
+        assert (breaker.start(), breaker.start()) == (PROBE, CHECK)
         assert breaker.finish(PROBE, 1, DOWN) is None
 
     clock.move(8.0)
@@ -111,8 +111,8 @@ def test_a_platform_that_is_open_is_probed_by_one(breaker: CircuitBreaker, clock
     assert (breaker.is_open, breaker.start()) == (False, FREE)
 
 
-def test_a_probe_that_was_not_sent_is_left_to_another(breaker: CircuitBreaker, clock: MovedClock) -> None:
-    """A worker that gives up on its way to probe does not keep the others from it."""
+def test_a_cancelled_probe_is_left_to_another_worker(breaker: CircuitBreaker, clock: MovedClock) -> None:
+    """A worker that gives up before its probe does not block the others."""
     down(breaker)
     clock.move(1.0)
     breaker.start()
@@ -121,8 +121,8 @@ def test_a_probe_that_was_not_sent_is_left_to_another(breaker: CircuitBreaker, c
     assert breaker.start() == PROBE
 
 
-def test_an_answer_from_before_the_outage_ends_it(breaker: CircuitBreaker) -> None:
-    """A request that was under way when the others failed, and is answered, shows that the platform is there."""
+def test_a_late_answer_closes_the_circuit(breaker: CircuitBreaker) -> None:
+    """A request in flight when the circuit opened closes it with its answer."""
     breaker.finish(ALONE, 1, DONE)
     down(breaker)
     breaker.finish(FREE, 9, DONE)
@@ -131,7 +131,7 @@ def test_an_answer_from_before_the_outage_ends_it(breaker: CircuitBreaker) -> No
 
 
 def test_the_last_probe_comes_at_the_limit(clock: MovedClock) -> None:
-    """The pauses end with the outage limit, and the probe that is in vain then stops the run."""
+    """The last pause ends at the outage limit; if that probe fails, the run stops."""
     breaker = CircuitBreaker(clock, 10.0)
     down(breaker)
     for row, pause in enumerate((1.0, 2.0, 4.0, 3.0), 10):
@@ -142,13 +142,13 @@ def test_the_last_probe_comes_at_the_limit(clock: MovedClock) -> None:
 
     assert halt == Halt(
         "platform_down",
-        "the platform has not answered as it should for 10 s (last: timeout, no answer); if it is up, check the "
+        "the platform has not answered correctly for 10 s (last: timeout, no answer); if it is up, check the "
         "account's ids and keys; then resume the run",
     )
 
 
-def test_pauses_have_an_end(clock: MovedClock) -> None:
-    """However long the outage a probe goes out once a minute."""
+def test_the_longest_pause_is_one_minute(clock: MovedClock) -> None:
+    """In a long outage one probe is sent each minute."""
     breaker = CircuitBreaker(clock, 1e6)
     down(breaker)
     for _ in range(12):
@@ -162,7 +162,7 @@ def test_pauses_have_an_end(clock: MovedClock) -> None:
 
 
 def test_only_a_failed_probe_makes_the_pause_longer(breaker: CircuitBreaker, clock: MovedClock) -> None:
-    """Requests that were under way when the circuit opened fail without a longer pause."""
+    """Failures of requests in flight when the circuit opened do not lengthen the pause."""
     breaker.finish(ALONE, 1, DONE)
     down(breaker)
     for row in range(4, 20):
@@ -175,8 +175,8 @@ def test_only_a_failed_probe_makes_the_pause_longer(breaker: CircuitBreaker, clo
     assert breaker.start() == 2.0
 
 
-def test_what_the_platform_asks_to_wait_is_waited(breaker: CircuitBreaker) -> None:
-    """A failed answer with Retry-After is not followed by a probe before that time."""
+def test_retry_after_delays_the_probe(breaker: CircuitBreaker) -> None:
+    """No probe is sent before Retry-After of a failed answer."""
     for row in (1, 2, 3, 1):
         breaker.finish(FREE, row, DOWN)
     breaker.finish(FREE, 2, replace(DOWN, wait_seconds=30.0))
@@ -185,7 +185,7 @@ def test_what_the_platform_asks_to_wait_is_waited(breaker: CircuitBreaker) -> No
 
 
 def answered_beside(breaker: CircuitBreaker, rows: range, answers: int) -> None:
-    """Let rows fail, and then others be answered."""
+    """Let these rows fail, then others be answered."""
     for row in rows:
         breaker.finish(FREE, row, DOWN)
     for _ in range(answers):
@@ -198,15 +198,15 @@ def answered_beside(breaker: CircuitBreaker, rows: range, answers: int) -> None:
 def test_rows_that_fail_while_others_are_answered_mean_no_outage(
     breaker: CircuitBreaker, answers: int, *, is_open: bool
 ) -> None:
-    """Once three answers to others came after a row's first failure, its failures say nothing of the platform."""
+    """After three answers to others since a row's first failure, its failures do not count."""
     answered_beside(breaker, range(1, 4), answers)
     down(breaker)
 
     assert breaker.is_open is is_open
 
 
-def test_a_probe_of_a_row_at_fault_leaves_the_pause_as_it_is(breaker: CircuitBreaker, clock: MovedClock) -> None:
-    """A row that fails by itself does not lengthen an outage that it can tell nothing of."""
+def test_a_probe_of_a_row_at_fault_keeps_the_pause(breaker: CircuitBreaker, clock: MovedClock) -> None:
+    """A row that is at fault itself does not lengthen the pause."""
     answered_beside(breaker, range(1, 2), 3)
     for row in (2, 3, 4, 2, 3):
         breaker.finish(FREE, row, DOWN)
@@ -218,7 +218,7 @@ def test_a_probe_of_a_row_at_fault_leaves_the_pause_as_it_is(breaker: CircuitBre
 
 
 def test_a_row_that_ended_is_forgotten(breaker: CircuitBreaker) -> None:
-    """A row that comes again in a later lane is judged afresh."""
+    """A settled row that comes again in a later lane starts without failures."""
     answered_beside(breaker, range(1, 4), 3)
     for row in (1, 2, 3):
         breaker.forget(row)
@@ -228,7 +228,7 @@ def test_a_row_that_ended_is_forgotten(breaker: CircuitBreaker) -> None:
 
 
 def test_a_platform_that_throttles_everything_stops_the_run(breaker: CircuitBreaker, clock: MovedClock) -> None:
-    """When each request was throttled for the outage limit, another program probably uses the quota."""
+    """If every request was throttled up to the outage limit, the run stops."""
     assert breaker.finish(ALONE, 1, SLOW) is None
     clock.move(299.0)
     assert breaker.finish(ALONE, 2, SLOW) is None
@@ -243,7 +243,7 @@ def test_a_platform_that_throttles_everything_stops_the_run(breaker: CircuitBrea
 
 @pytest.mark.parametrize("between", [DONE, DOWN, Refused("X", "")])
 def test_another_answer_ends_the_throttling(breaker: CircuitBreaker, clock: MovedClock, between: Verdict) -> None:
-    """One request that was not throttled begins the time anew."""
+    """One request without throttling restarts the time."""
     breaker.finish(ALONE, 1, SLOW)
     clock.move(299.0)
     breaker.finish(ALONE, 2, between)
@@ -254,7 +254,7 @@ def test_another_answer_ends_the_throttling(breaker: CircuitBreaker, clock: Move
 
 
 def test_rows_that_failed_before_are_probed_with_more_often(clock: MovedClock) -> None:
-    """Where no other row is left the pause stays at a fiftieth of the limit: the rows use up their attempts."""
+    """If only rows that failed before are left, the pause stays at a fiftieth of the limit."""
     breaker = CircuitBreaker(clock, 300.0)
     down(breaker)
     pauses = []

@@ -1,4 +1,4 @@
-"""An answer that ends too early, at each of its bytes."""
+"""Answers that end too early, at each byte."""
 
 import pytest
 
@@ -21,24 +21,24 @@ CHUNKED = (
 @pytest.mark.parametrize(
     ("whole", "missing"),
     [
-        pytest.param(MEASURED, b"}", id="of-told-length"),
-        # What follows the last chunk holds nothing any more.
+        pytest.param(MEASURED, b"}", id="with-content-length"),
+        # The bytes after the last chunk have no content.
         pytest.param(CHUNKED, b"0\r\n\r\n", id="in-chunks"),
     ],
 )
-def test_an_answer_cut_anywhere_is_no_answer(kind: type[Network], whole: bytes, missing: bytes) -> None:
-    """Before its first line nothing has come, then a part, and only the whole is an answer; the next is heard again."""
+def test_an_answer_cut_anywhere_is_lost(kind: type[Network], whole: bytes, missing: bytes) -> None:
+    """Cut in its first line an answer has not begun; cut later it is cut short; only a complete one counts."""
     lengths = range(len(whole) + 1)
     with serving(Loopback([sends(whole[:length]) for length in lengths])) as server:
         transport = kind(Endpoint(server.url, timeout_seconds=5.0))
-        told = [told_of(transport.send(REQUEST)) for _ in lengths]
+        results = [result_of(transport.send(REQUEST)) for _ in lengths]
 
-    in_first_line, in_the_rest = told[: whole.index(b"\n") + 1], told[whole.index(b"\n") + 1 : -len(missing)]
+    in_first_line, in_the_rest = results[: whole.index(b"\n") + 1], results[whole.index(b"\n") + 1 : -len(missing)]
     assert in_first_line[:10] == [Loss.CONNECTION_LOST] * 10
     assert set(in_first_line) <= {Loss.CONNECTION_LOST, Loss.CUT_SHORT}
     assert set(in_the_rest) == {Loss.CUT_SHORT}
-    assert told[-1] == BODY
+    assert results[-1] == BODY
 
 
-def told_of(answer: Reply | Lost) -> Loss | bytes:
+def result_of(answer: Reply | Lost) -> Loss | bytes:
     return answer.cause if isinstance(answer, Lost) else answer.body

@@ -1,4 +1,4 @@
-"""The network: what is sent, what comes back, and what is known where nothing does."""
+"""Both transports: what they send, what they return, and how they report a lost answer."""
 
 import gzip
 import os
@@ -17,7 +17,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from pipeline.model import Loss, Lost, Reply, SignedRequest
 from pipeline.write.transport.curl_transport import CurlTransport
 from pipeline.write.transport.network import Endpoint, Network
-from tests.write.conftest import Reaches, Starts, unused_url
+from tests.write.conftest import MakeTransport, StartServer, unused_url
 from tests.write.loopback import Loopback, Phase, breaks_tls, closes, drips, is_silent, resets, says, sends, tunnels
 
 REQUEST = SignedRequest(
@@ -29,10 +29,10 @@ def cause_of(answer: Reply | Lost) -> Loss | int:
     return answer.cause if isinstance(answer, Lost) else answer.status
 
 
-def test_what_was_signed_is_what_is_sent(starts: Starts, reaches: Reaches) -> None:
-    """Method, path, query, headers and body reach the server byte for byte, and the answer comes back as it is."""
-    server = starts(says("200 OK", b'{"a":1}', "Alipay-Trace-ID: trace", "X-Two: 1", "x-two: 2"))
-    answer = reaches(server.url).send(REQUEST)
+def test_a_request_is_sent_byte_for_byte(start_server: StartServer, make_transport: MakeTransport) -> None:
+    """Method, path, query, headers and body reach the server unchanged, and the answer comes back unchanged."""
+    server = start_server(says("200 OK", b'{"a":1}', "Alipay-Trace-ID: trace", "X-Two: 1", "x-two: 2"))
+    answer = make_transport(server.url).send(REQUEST)
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     first, *headers = head.decode().split("\r\n")
 
@@ -44,28 +44,28 @@ def test_what_was_signed_is_what_is_sent(starts: Starts, reaches: Reaches) -> No
     )  # fmt: skip
 
 
-def test_head_and_body_leave_as_one(starts: Starts, reaches: Reaches) -> None:
-    """What the server hears first is the whole request, over a new connection as over a kept one."""
+def test_head_and_body_leave_as_one(start_server: StartServer, make_transport: MakeTransport) -> None:
+    """The server gets head and body in one read, over a new connection and over a kept one."""
     first: list[bytes] = []
 
-    def hears(connection: socket.socket) -> None:
+    def peek(connection: socket.socket) -> None:
         first.append(connection.recv(65536, socket.MSG_PEEK))
 
     def answers(connection: socket.socket) -> None:
         says("200 OK")(connection)
-        hears(connection)
+        peek(connection)
 
-    server = starts(*[answers] * 29, says("200 OK"), greets=hears)
-    transport = reaches(server.url)
+    server = start_server(*[answers] * 29, says("200 OK"), greets=peek)
+    transport = make_transport(server.url)
 
     assert [cause_of(transport.send(REQUEST)) for _ in range(30)] == [200] * 30
     assert first == server.requests
 
 
-def test_a_connection_is_used_again(starts: Starts, reaches: Reaches) -> None:
-    """Requests of one thread go over one connection, also after an answer without a body."""
-    server = starts(says("200 OK", b"{}"), says("204 No Content"), says("200 OK", b"{}"))
-    transport = reaches(server.url)
+def test_a_connection_is_reused(start_server: StartServer, make_transport: MakeTransport) -> None:
+    """Requests of one thread share a connection, also after an answer without a body."""
+    server = start_server(says("200 OK", b"{}"), says("204 No Content"), says("200 OK", b"{}"))
+    transport = make_transport(server.url)
 
     assert [cause_of(transport.send(REQUEST)) for _ in range(3)] == [200, 204, 200]
     assert server.connections == 1
@@ -80,15 +80,17 @@ def test_a_connection_is_used_again(starts: Starts, reaches: Reaches) -> None:
         pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + b"HTTP/1.1 102 Processing\r\n\r\n" * 3, id="several"),
     ],
 )
-def test_an_interim_answer_is_not_the_answer(starts: Starts, reaches: Reaches, interim: bytes) -> None:
-    """What a server says before it answers is passed over, and the next request gets its own answer."""
+def test_an_interim_answer_is_not_the_answer(
+    start_server: StartServer, make_transport: MakeTransport, interim: bytes
+) -> None:
+    """Interim answers are skipped, and the next request gets its own answer."""
 
     def says_more(connection: socket.socket) -> None:
         connection.sendall(interim)
         says("200 OK", b"first")(connection)
 
-    server = starts(says_more, says("200 OK", b"second"))
-    transport = reaches(server.url)
+    server = start_server(says_more, says("200 OK", b"second"))
+    transport = make_transport(server.url)
 
     assert [transport.send(REQUEST) for _ in range(2)] == [
         Reply(200, {"content-length": "5"}, b"first"),
@@ -97,11 +99,11 @@ def test_an_interim_answer_is_not_the_answer(starts: Starts, reaches: Reaches, i
     assert server.connections == 1
 
 
-def test_an_idle_connection_is_not_trusted(starts: Starts, reaches: Reaches) -> None:
-    """A connection that the server may have closed meanwhile is opened anew before anything is sent over it."""
+def test_an_idle_connection_is_replaced(start_server: StartServer, make_transport: MakeTransport) -> None:
+    """A connection that was idle too long is replaced before anything is sent."""
     seconds = [0.0]
-    server = starts(*[says("200 OK")] * 3)
-    transport = reaches(server.url, seconds=seconds)
+    server = start_server(*[says("200 OK")] * 3)
+    transport = make_transport(server.url, seconds=seconds)
     for at in (0.0, 25.0, 51.0):
         seconds[0] = at
         transport.send(REQUEST)
@@ -109,11 +111,11 @@ def test_an_idle_connection_is_not_trusted(starts: Starts, reaches: Reaches) -> 
     assert (len(server.requests), server.connections) == (3, 2)
 
 
-def test_threads_do_not_share_connections(starts: Starts, reaches: Reaches) -> None:
-    """Two threads that send at once each have a connection of their own."""
+def test_threads_do_not_share_connections(start_server: StartServer, make_transport: MakeTransport) -> None:
+    """Two threads that send at the same time use two connections."""
     together = threading.Barrier(2)
-    server = starts(*[says("200 OK")] * 2, greets=lambda _: together.wait() and None)
-    transport = reaches(server.url)
+    server = start_server(*[says("200 OK")] * 2, greets=lambda _: together.wait() and None)
+    transport = make_transport(server.url)
     threads = [threading.Thread(target=transport.send, args=(REQUEST,)) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -123,10 +125,10 @@ def test_threads_do_not_share_connections(starts: Starts, reaches: Reaches) -> N
     assert server.connections == 2
 
 
-def test_nothing_is_kept_of_an_answer(starts: Starts, reaches: Reaches) -> None:
-    """A cookie that a server sets is not sent back."""
-    server = starts(says("200 OK", b"", "Set-Cookie: a=1"), says("200 OK"))
-    transport = reaches(server.url)
+def test_cookies_are_not_kept(start_server: StartServer, make_transport: MakeTransport) -> None:
+    """A server's cookie is not sent back."""
+    server = start_server(says("200 OK", b"", "Set-Cookie: a=1"), says("200 OK"))
+    transport = make_transport(server.url)
     transport.send(REQUEST)
     transport.send(REQUEST)
 
@@ -134,21 +136,21 @@ def test_nothing_is_kept_of_an_answer(starts: Starts, reaches: Reaches) -> None:
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"])
-def test_a_redirect_is_not_followed(starts: Starts, reaches: Reaches, status: str) -> None:
-    """A signed request goes where it was meant to go; that it should go elsewhere is an answer."""
-    server = starts(says(status, b"", "Location: /elsewhere"))
+def test_a_redirect_is_not_followed(start_server: StartServer, make_transport: MakeTransport, status: str) -> None:
+    """A redirect is returned as an answer."""
+    server = start_server(says(status, b"", "Location: /elsewhere"))
 
-    assert cause_of(reaches(server.url).send(REQUEST)) == int(status[:3])
+    assert cause_of(make_transport(server.url).send(REQUEST)) == int(status[:3])
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
     ("act", "loss"),
     [
-        pytest.param(closes, Loss.CONNECTION_LOST, id="closed-without-a-word"),
+        pytest.param(closes, Loss.CONNECTION_LOST, id="closed-without-an-answer"),
         pytest.param(resets, Loss.CONNECTION_LOST, id="reset"),
         pytest.param(sends(b"SSH-2.0-OpenSSH\r\n"), Loss.CONNECTION_LOST, id="no-http"),
-        pytest.param(sends(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"), Loss.CUT_SHORT, id="shorter-than-told"),
+        pytest.param(sends(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"), Loss.CUT_SHORT, id="too-short"),
         pytest.param(
             sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{}"),
             Loss.CUT_SHORT,
@@ -172,64 +174,68 @@ def test_a_redirect_is_not_followed(starts: Starts, reaches: Reaches, status: st
             Loss.CUT_SHORT,
             id="another-protocol",
         ),
-        pytest.param(sends(b"HTTP/1.1 200 OK\r\n\r\n{}"), 200, id="as-long-as-it-lasts"),
+        pytest.param(sends(b"HTTP/1.1 200 OK\r\n\r\n{}"), 200, id="until-the-end-of-the-connection"),
         pytest.param(says("200 OK", b"no gzip", "Content-Encoding: gzip"), Loss.CUT_SHORT, id="no-gzip"),
         pytest.param(says("200 OK", b"x" * ((1 << 20) + 1)), Loss.CUT_SHORT, id="longer-than-any-answer"),
     ],
 )
-def test_what_is_known_of_an_answer_that_did_not_come(
-    starts: Starts, reaches: Reaches, act: Phase, loss: Loss | int
+def test_an_incomplete_answer_is_lost(
+    start_server: StartServer, make_transport: MakeTransport, act: Phase, loss: Loss | int
 ) -> None:
-    """An answer that is not whole is lost, and the request may have been carried out."""
-    server = starts(act)
+    """An incomplete answer is lost, and the request may have been applied."""
+    server = start_server(act)
 
-    assert cause_of(reaches(server.url).send(REQUEST)) == loss
+    assert cause_of(make_transport(server.url).send(REQUEST)) == loss
     assert len(server.requests) == 1
 
 
-def test_a_connection_that_breaks_before_the_request_is_read_is_lost(starts: Starts, reaches: Reaches) -> None:
-    """Whether the server read a request before it broke the connection can't be told."""
+def test_a_connection_that_breaks_before_the_request_is_read_is_lost(
+    start_server: StartServer, make_transport: MakeTransport
+) -> None:
+    """A server may have read the request before it broke the connection, so the answer is lost."""
 
     def resets_at_once(connection: socket.socket) -> None:
         connection.recv(1)
         resets(connection)
 
-    server = starts(greets=resets_at_once)
+    server = start_server(greets=resets_at_once)
 
-    assert cause_of(reaches(server.url).send(REQUEST)) is Loss.CONNECTION_LOST
+    assert cause_of(make_transport(server.url).send(REQUEST)) is Loss.CONNECTION_LOST
 
 
-def test_a_lost_answer_is_not_asked_for_again(starts: Starts, reaches: Reaches) -> None:
-    """A request is sent once, whatever becomes of it."""
-    server = starts(says("200 OK"), closes, says("200 OK"))
-    transport = reaches(server.url)
+def test_a_lost_answer_is_not_retried_by_the_transport(
+    start_server: StartServer, make_transport: MakeTransport
+) -> None:
+    """A request is sent once, also if its answer is lost."""
+    server = start_server(says("200 OK"), closes, says("200 OK"))
+    transport = make_transport(server.url)
 
     assert [cause_of(transport.send(REQUEST)) for _ in range(3)] == [200, Loss.CONNECTION_LOST, 200]
     assert len(server.requests) == 3
 
 
-def test_a_question_without_a_body(starts: Starts, reaches: Reaches) -> None:
-    """A GET carries no body and no word of one, also after a request that had one; and the next has its own again."""
-    server = starts(*[says("200 OK")] * 3)
-    transport = reaches(server.url)
+def test_a_get_has_no_body(start_server: StartServer, make_transport: MakeTransport) -> None:
+    """A GET has no body and no content headers, also between requests with a body."""
+    server = start_server(*[says("200 OK")] * 3)
+    transport = make_transport(server.url)
     for request in (REQUEST, SignedRequest("GET", "/v3/certificates", {"User-Agent": "tests"}, b""), REQUEST):
         transport.send(request)
-    posted, asked, posted_again = server.requests
+    posted, got, posted_again = server.requests
 
-    assert asked.partition(b" HTTP/")[0] == b"GET /v3/certificates"
-    assert asked.endswith(b"\r\n\r\n")
-    assert b"content-" not in asked.lower()
+    assert got.partition(b" HTTP/")[0] == b"GET /v3/certificates"
+    assert got.endswith(b"\r\n\r\n")
+    assert b"content-" not in got.lower()
     assert posted_again == posted
 
 
-def test_no_answer_in_time(starts: Starts, reaches: Reaches) -> None:
-    """A server that says nothing is not waited for longer than told."""
-    assert cause_of(reaches(starts(is_silent).url, timeout_seconds=0.03).send(REQUEST)) is Loss.TIMEOUT
+def test_no_answer_in_time(start_server: StartServer, make_transport: MakeTransport) -> None:
+    """The wait for a silent server ends at the timeout."""
+    assert cause_of(make_transport(start_server(is_silent).url, timeout_seconds=0.03).send(REQUEST)) is Loss.TIMEOUT
 
 
-def test_hardly_any_time(starts: Starts, reaches: Reaches) -> None:
-    """However short the time is, it does end."""
-    assert isinstance(reaches(starts(is_silent).url, timeout_seconds=0.0001).send(REQUEST), Lost)
+def test_a_tiny_timeout_ends(start_server: StartServer, make_transport: MakeTransport) -> None:
+    """Even the shortest timeout ends."""
+    assert isinstance(make_transport(start_server(is_silent).url, timeout_seconds=0.0001).send(REQUEST), Lost)
 
 
 @pytest.mark.parametrize(
@@ -241,24 +247,26 @@ def test_hardly_any_time(starts: Starts, reaches: Reaches) -> None:
         pytest.param([b"HTTP/1.1 102 Processing\r\n\r\n"] * 5000, id="before-it"),
     ],
 )
-def test_an_answer_that_comes_too_slowly(starts: Starts, reaches: Reaches, pieces: list[bytes]) -> None:
-    """An answer that comes byte by byte is given up when the time is up, although each byte comes in time."""
+def test_an_answer_that_comes_too_slowly(
+    start_server: StartServer, make_transport: MakeTransport, pieces: list[bytes]
+) -> None:
+    """A slow answer is abandoned at the timeout, although each byte comes in time."""
     dripped: list[float] = []
 
-    def later() -> None:
+    def wait() -> None:
         dripped.append(time.monotonic())
         threading.Event().wait(0.001)
 
-    server = starts(drips(pieces, later))
+    server = start_server(drips(pieces, wait))
 
-    assert cause_of(reaches(server.url, timeout_seconds=0.1).send(REQUEST)) is Loss.TIMEOUT
+    assert cause_of(make_transport(server.url, timeout_seconds=0.1).send(REQUEST)) is Loss.TIMEOUT
     assert len(dripped) < 2500
 
 
-def test_a_compressed_answer_is_read(starts: Starts, reaches: Reaches) -> None:
-    """A server that compresses although it was asked not to is understood."""
-    server = starts(says("200 OK", gzip.compress(b'{"a":1}'), "Content-Encoding: gzip"))
-    answer = reaches(server.url).send(REQUEST)
+def test_a_compressed_answer_is_read(start_server: StartServer, make_transport: MakeTransport) -> None:
+    """A compressed answer is decompressed, although the request asked for none."""
+    server = start_server(says("200 OK", gzip.compress(b'{"a":1}'), "Content-Encoding: gzip"))
+    answer = make_transport(server.url).send(REQUEST)
 
     assert isinstance(answer, Reply)
     assert answer.body == b'{"a":1}'
@@ -271,30 +279,34 @@ def test_a_compressed_answer_is_read(starts: Starts, reaches: Reaches) -> None:
         pytest.param(b"0\r\nX-Sum: 1\r\nX-Kind: 2\r\n\r\n", id="two"),
     ],
 )
-@pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"], ids=["soon", "later"])
-def test_trailers_are_no_part_of_the_answer(starts: Starts, reaches: Reaches, interim: bytes, end: bytes) -> None:
-    """Headers that come behind a chunked body are passed over: nothing is missing of the answer."""
+@pytest.mark.parametrize(
+    "interim", [b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"], ids=["final-only", "interim-first"]
+)
+def test_trailers_are_no_part_of_the_answer(
+    start_server: StartServer, make_transport: MakeTransport, interim: bytes, end: bytes
+) -> None:
+    """Trailers after a chunked body are skipped, and the answer is complete."""
     whole = interim + b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n" + end
-    server = starts(lambda connection: connection.sendall(whole), says("200 OK"))
-    transport = reaches(server.url)
+    server = start_server(lambda connection: connection.sendall(whole), says("200 OK"))
+    transport = make_transport(server.url)
 
     assert transport.send(REQUEST) == Reply(200, {"transfer-encoding": "chunked"}, b"{}")
     assert cause_of(transport.send(REQUEST)) == 200
     assert server.connections == 1
 
 
-def test_nobody_listens(reaches: Reaches) -> None:
-    """Where no connection comes about nothing was sent, and the address is told."""
+def test_a_refused_connection(make_transport: MakeTransport) -> None:
+    """If no connection opens, nothing was sent, and the address is reported."""
     url = unused_url()
 
-    assert reaches(url).send(REQUEST) == Lost(
+    assert make_transport(url).send(REQUEST) == Lost(
         Loss.NOT_CONNECTED, f"connection refused by {url.removeprefix('http://')}"
     )
 
 
-def test_a_name_that_does_not_resolve(reaches: Reaches) -> None:
-    """A host without an address was not connected to."""
-    answer = reaches("http://nowhere.invalid").send(REQUEST)
+def test_a_name_that_does_not_resolve(make_transport: MakeTransport) -> None:
+    """A host name without an address means that nothing was sent."""
+    answer = make_transport("http://nowhere.invalid").send(REQUEST)
 
     assert cause_of(answer) is Loss.NOT_CONNECTED
 
@@ -308,32 +320,34 @@ def test_a_name_that_does_not_resolve(reaches: Reaches) -> None:
     ],
 )
 def test_the_backup_host_is_for_requests_that_were_not_sent(
-    starts: Starts, reaches: Reaches, act: Phase | None, cause: Loss | int, used: int
+    start_server: StartServer, make_transport: MakeTransport, act: Phase | None, cause: Loss | int, used: int
 ) -> None:
-    """The same signed request goes to the backup host only where the main one was not reached."""
-    backup = starts(says("200 OK"))
-    main = unused_url() if act is None else starts(act).url
-    transport = reaches(main, backup_url=backup.url)
+    """The signed request goes to the backup host only if the main host was not reached."""
+    backup = start_server(says("200 OK"))
+    main = unused_url() if act is None else start_server(act).url
+    transport = make_transport(main, backup_url=backup.url)
 
     assert cause_of(transport.send(REQUEST)) == cause
     assert len(backup.requests) == used
 
 
-def test_the_environment_is_not_looked_at(starts: Starts, reaches: Reaches, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy or CA bundle that only the environment names is not used."""
+def test_the_environment_is_ignored(
+    start_server: StartServer, make_transport: MakeTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proxies and CA bundles of the environment are not used."""
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, unused_url())
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.setenv(name, "nowhere.pem")
 
-    assert cause_of(reaches(starts(says("200 OK")).url).send(REQUEST)) == 200
+    assert cause_of(make_transport(start_server(says("200 OK")).url).send(REQUEST)) == 200
 
 
-def test_a_proxy_is_used_where_it_is_named(starts: Starts, reaches: Reaches) -> None:
-    """The account's proxy gets the request; one that can't be reached means that nothing was sent."""
-    proxy, server = starts(says("200 OK")), starts()
-    answer = reaches(server.url, proxy=proxy.url).send(REQUEST)
-    without = reaches(server.url, proxy=unused_url()).send(REQUEST)
+def test_a_configured_proxy_is_used(start_server: StartServer, make_transport: MakeTransport) -> None:
+    """The account's proxy gets the request; if it can't be reached, nothing was sent."""
+    proxy, server = start_server(says("200 OK")), start_server()
+    answer = make_transport(server.url, proxy=proxy.url).send(REQUEST)
+    without = make_transport(server.url, proxy=unused_url()).send(REQUEST)
 
     assert cause_of(answer) == 200
     assert proxy.requests[0].startswith(f"POST {server.url}/v3/sync?a=%2Fb&c=%E5%A5%BD HTTP/1.1\r\n".encode())
@@ -345,45 +359,45 @@ def test_a_proxy_is_used_where_it_is_named(starts: Starts, reaches: Reaches) -> 
     "act",
     [
         pytest.param(says("403 Forbidden", b"no"), id="forbidden"),
-        pytest.param(says("407 Proxy Authentication Required"), id="who-are-you"),
-        pytest.param(sends(b"HTTP/1.1 502 Bad Gateway\r\n\r\n"), id="nothing-behind-it"),
-        pytest.param(closes, id="closed-without-a-word"),
-        pytest.param(sends(b"HTTP/1.1 200 OK\r\n\r\n"), id="closed-once-granted"),
+        pytest.param(says("407 Proxy Authentication Required"), id="authentication-required"),
+        pytest.param(sends(b"HTTP/1.1 502 Bad Gateway\r\n\r\n"), id="bad-gateway"),
+        pytest.param(closes, id="closed-without-an-answer"),
+        pytest.param(sends(b"HTTP/1.1 200 OK\r\n\r\n"), id="closed-after-connect"),
     ],
 )
-def test_a_proxy_that_does_not_let_through(starts: Starts, reaches: Reaches, act: Phase) -> None:
-    """A proxy is asked for a way and told no more: where it gives none, nothing of the request was sent."""
-    proxy = starts(act)
-    answer = reaches("https://platform.invalid", proxy=proxy.url).send(REQUEST)
+def test_a_proxy_without_a_tunnel(start_server: StartServer, make_transport: MakeTransport, act: Phase) -> None:
+    """If a proxy refuses CONNECT, nothing of the request was sent."""
+    proxy = start_server(act)
+    answer = make_transport("https://platform.invalid", proxy=proxy.url).send(REQUEST)
 
     assert cause_of(answer) is Loss.NOT_CONNECTED
     assert [request.split(b" HTTP/1.")[0] for request in proxy.requests] == [b"CONNECT platform.invalid:443"]
 
 
-def test_a_bundle_in_any_folder(
-    starts: Starts, reaches: Reaches, context: ssl.SSLContext, certificate: Path, tmp_path: Path
+def test_a_bundle_with_a_unicode_path(
+    start_server: StartServer, make_transport: MakeTransport, context: ssl.SSLContext, certificate: Path, tmp_path: Path
 ) -> None:
-    """The path of a CA bundle may hold any letters."""
+    """The path of a CA bundle may have any characters."""
     bundle = tmp_path / "证书.pem"
     bundle.write_bytes(certificate.read_bytes())
-    server = starts(says("200 OK"), context=context)
+    server = start_server(says("200 OK"), context=context)
 
-    assert cause_of(reaches(server.url, ca_bundle=str(bundle)).send(REQUEST)) == 200
+    assert cause_of(make_transport(server.url, ca_bundle=str(bundle)).send(REQUEST)) == 200
 
 
-def test_a_server_that_the_ca_bundle_vouches_for(
-    starts: Starts, reaches: Reaches, context: ssl.SSLContext, certificate: Path
+def test_a_server_trusted_by_the_ca_bundle(
+    start_server: StartServer, make_transport: MakeTransport, context: ssl.SSLContext, certificate: Path
 ) -> None:
-    """A certificate is checked against the account's CA bundle."""
-    server = starts(says("200 OK"), context=context)
+    """A server certificate is verified with the account's CA bundle."""
+    server = start_server(says("200 OK"), context=context)
 
-    assert cause_of(reaches(server.url, ca_bundle=str(certificate)).send(REQUEST)) == 200
+    assert cause_of(make_transport(server.url, ca_bundle=str(certificate)).send(REQUEST)) == 200
 
 
 @pytest.mark.parametrize("trusted", [pytest.param("folder", id="folder"), pytest.param("file", id="file")])
 @pytest.mark.parametrize("way", ["direct", "proxy"])
 def test_libcurl_trusts_no_more_than_the_ca_bundle(
-    starts: Starts,
+    start_server: StartServer,
     context: ssl.SSLContext,
     certificate: Path,
     tmp_path: Path,
@@ -391,7 +405,7 @@ def test_libcurl_trusts_no_more_than_the_ca_bundle(
     trusted: str,
     way: str,
 ) -> None:
-    """Where the account names whom it trusts, a server or proxy that libcurl was built to trust is refused."""
+    """With a CA bundle, libcurl refuses servers and proxies that only its built-in bundle trusts."""
     folder = tmp_path / "hashed"
     folder.mkdir()
     # OpenSSL finds an issuer in a folder by the hash of its name, which is that of CN=TEST.
@@ -409,7 +423,7 @@ def test_libcurl_trusts_no_more_than_the_ca_bundle(
 
     handle = pycurl.Curl
     monkeypatch.setattr(pycurl, "Curl", built)
-    server = starts(says("200 OK"), context=context)
+    server = start_server(says("200 OK"), context=context)
     url, proxy = (server.url, None) if way == "direct" else ("http://platform.invalid", server.url)
     answer = CurlTransport(Endpoint(url, proxy=proxy, ca_bundle=str(bundle))).send(REQUEST)
     by_folder = CurlTransport(Endpoint(url, proxy=proxy, ca_bundle=str(folder))).send(REQUEST)
@@ -421,11 +435,11 @@ def test_libcurl_trusts_no_more_than_the_ca_bundle(
 @pytest.mark.parametrize(
     "kind", ["requests_transport.RequestsTransport", "curl_transport.CurlTransport"], ids=["requests", "curl"]
 )
-def test_keys_of_connections_are_not_written_down(
-    starts: Starts, context: ssl.SSLContext, certificate: Path, tmp_path: Path, kind: str
+def test_tls_keys_are_not_logged(
+    start_server: StartServer, context: ssl.SSLContext, certificate: Path, tmp_path: Path, kind: str
 ) -> None:
-    """Where the environment asks for the keys of TLS connections to be logged, none is: who has them reads it all."""
-    server = starts(says("200 OK"), context=context)
+    """TLS keys are not logged, even if SSLKEYLOGFILE is set."""
+    server = start_server(says("200 OK"), context=context)
     module, _, name = kind.partition(".")
     program = f"""
 from pipeline.write.transport.{module} import {name}
@@ -433,7 +447,7 @@ from pipeline.write.transport.network import Endpoint
 from pipeline.model import SignedRequest
 print({name}(Endpoint({server.url!r}, ca_bundle={str(certificate)!r})).send(SignedRequest("POST", "/", {{}}, b"x")))
 """
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "SSLKEYLOGFILE": str(tmp_path / "keys")},
         capture_output=True,
@@ -441,43 +455,47 @@ print({name}(Endpoint({server.url!r}, ca_bundle={str(certificate)!r})).send(Sign
         check=True,
     ).stdout
 
-    assert said == "Reply(status=200)\n"
+    assert output == "Reply(status=200)\n"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_server_that_nobody_vouches_for(starts: Starts, reaches: Reaches, context: ssl.SSLContext) -> None:
-    """To a server whose certificate does not verify nothing is sent."""
-    server = starts(context=context)
+def test_an_untrusted_server(start_server: StartServer, make_transport: MakeTransport, context: ssl.SSLContext) -> None:
+    """Nothing is sent to a server whose certificate does not verify."""
+    server = start_server(context=context)
 
-    assert cause_of(reaches(server.url).send(REQUEST)) is Loss.TLS_REFUSED
+    assert cause_of(make_transport(server.url).send(REQUEST)) is Loss.TLS_REFUSED
     assert server.requests == []
 
 
-def test_a_tunnel_through_a_proxy(starts: Starts, reaches: Reaches, context: ssl.SSLContext, certificate: Path) -> None:
-    """Through a proxy the platform's own certificate is checked, and what the proxy says is no part of the answer."""
+def test_a_tunnel_through_a_proxy(
+    start_server: StartServer, make_transport: MakeTransport, context: ssl.SSLContext, certificate: Path
+) -> None:
+    """Through a proxy the platform's own certificate is verified, and the proxy's answer is skipped."""
     seen: list[bytes] = []
-    proxy = starts(tunnels(context, says("200 OK", b"{}"), seen=seen))
-    answer = reaches("https://127.0.0.1:9", proxy=proxy.url, ca_bundle=str(certificate)).send(REQUEST)
+    proxy = start_server(tunnels(context, says("200 OK", b"{}"), seen=seen))
+    answer = make_transport("https://127.0.0.1:9", proxy=proxy.url, ca_bundle=str(certificate)).send(REQUEST)
 
     assert answer == Reply(200, {"content-length": "2"}, b"{}")
     assert seen[0].startswith(b"POST /v3/sync?a=%2Fb&c=%E5%A5%BD HTTP/1.1\r\n")
 
 
-def test_a_tunnel_to_somebody_else(starts: Starts, reaches: Reaches, context: ssl.SSLContext) -> None:
-    """Where another answers at the end of the tunnel nothing is sent."""
+def test_a_tunnel_to_an_untrusted_server(
+    start_server: StartServer, make_transport: MakeTransport, context: ssl.SSLContext
+) -> None:
+    """Nothing is sent if the certificate at the end of the tunnel does not verify."""
     seen: list[bytes] = []
-    proxy = starts(tunnels(context, says("200 OK"), seen=seen))
+    proxy = start_server(tunnels(context, says("200 OK"), seen=seen))
 
-    assert cause_of(reaches("https://127.0.0.1:9", proxy=proxy.url).send(REQUEST)) is Loss.TLS_REFUSED
+    assert cause_of(make_transport("https://127.0.0.1:9", proxy=proxy.url).send(REQUEST)) is Loss.TLS_REFUSED
     assert b"".join(seen) == b""
 
 
-def test_a_handshake_that_fails(starts: Starts, reaches: Reaches) -> None:
-    """Where TLS does not come about nothing was sent."""
-    server = starts(greets=sends(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+def test_a_failed_handshake(start_server: StartServer, make_transport: MakeTransport) -> None:
+    """If the TLS handshake fails, nothing was sent."""
+    server = start_server(greets=sends(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     url = server.url.replace("http:", "https:")
 
-    assert cause_of(reaches(url).send(REQUEST)) is Loss.NOT_CONNECTED
+    assert cause_of(make_transport(url).send(REQUEST)) is Loss.NOT_CONNECTED
 
 
 @pytest.mark.parametrize(
@@ -489,55 +507,59 @@ def test_a_handshake_that_fails(starts: Starts, reaches: Reaches) -> None:
     ],
 )
 def test_tls_that_breaks_after_the_request(
-    starts: Starts, reaches: Reaches, context: ssl.SSLContext, certificate: Path, data: bytes
+    start_server: StartServer, make_transport: MakeTransport, context: ssl.SSLContext, certificate: Path, data: bytes
 ) -> None:
-    """A TLS error after the handshake proves nothing: the request may have been carried out."""
-    server = starts(breaks_tls(data), context=context)
+    """A TLS error after the handshake proves nothing: the request may have been applied."""
+    server = start_server(breaks_tls(data), context=context)
 
-    assert cause_of(reaches(server.url, ca_bundle=str(certificate)).send(REQUEST)) is Loss.CONNECTION_LOST
+    assert cause_of(make_transport(server.url, ca_bundle=str(certificate)).send(REQUEST)) is Loss.CONNECTION_LOST
     assert len(server.requests) == 1
 
 
 @pytest.fixture(params=["plain", "tls", "through-a-proxy"])
 def way(
-    request: pytest.FixtureRequest, starts: Starts, reaches: Reaches, context: ssl.SSLContext, certificate: Path
+    request: pytest.FixtureRequest,
+    start_server: StartServer,
+    make_transport: MakeTransport,
+    context: ssl.SSLContext,
+    certificate: Path,
 ) -> tuple[Loopback, Network, list[bytes]]:
-    """A server, a transport that reaches it one way or another, and what of requests the server has seen."""
+    """A server, a transport that reaches it (plain, TLS, through a proxy), and the requests that the server saw."""
     if request.param == "through-a-proxy":
         seen: list[bytes] = []
-        proxy = starts(*[tunnels(context, says("200 OK"), seen=seen)] * 2)
-        return proxy, reaches("https://127.0.0.1:9", proxy=proxy.url, ca_bundle=str(certificate)), seen
-    server = starts(*[says("200 OK")] * 2, context=context if request.param == "tls" else None)
-    return server, reaches(server.url, ca_bundle=str(certificate)), server.requests
+        proxy = start_server(*[tunnels(context, says("200 OK"), seen=seen)] * 2)
+        return proxy, make_transport("https://127.0.0.1:9", proxy=proxy.url, ca_bundle=str(certificate)), seen
+    server = start_server(*[says("200 OK")] * 2, context=context if request.param == "tls" else None)
+    return server, make_transport(server.url, ca_bundle=str(certificate)), server.requests
 
 
-def test_a_request_departs_once_its_connection_stands(way: tuple[Loopback, Network, list[bytes]]) -> None:
-    """Whoever may still hold a request back is asked once, after TCP, CONNECT and TLS, before its first byte leaves."""
+def test_a_request_departs_once_its_connection_is_open(way: tuple[Loopback, Network, list[bytes]]) -> None:
+    """`depart` is called once: after TCP, CONNECT and TLS, and before the first byte."""
     server, transport, seen = way
-    asked: list[tuple[int, int]] = []
+    departures: list[tuple[int, int]] = []
 
     def depart() -> None:
-        # What had left would be there by then.
+        # Bytes that had left would have arrived by then.
         threading.Event().wait(0.02)
-        asked.append((server.connections, len(b"".join(seen))))
+        departures.append((server.connections, len(b"".join(seen))))
 
     assert cause_of(transport.send(REQUEST, depart)) == 200
-    assert asked == [(1, 0)]
+    assert departures == [(1, 0)]
     assert len(seen) == 1
 
 
-def test_a_request_over_a_kept_connection_is_asked_for_as_well(starts: Starts, reaches: Reaches) -> None:
-    """Each request is asked for before it leaves, whether its connection is new or not."""
-    server = starts(*[says("200 OK")] * 3)
-    transport, asked = reaches(server.url), []
+def test_each_request_departs(start_server: StartServer, make_transport: MakeTransport) -> None:
+    """`depart` is called before each request, over a new connection and over a kept one."""
+    server = start_server(*[says("200 OK")] * 3)
+    transport, departures = make_transport(server.url), []
     for _ in range(3):
-        transport.send(REQUEST, lambda: asked.append(len(server.requests)))
+        transport.send(REQUEST, lambda: departures.append(len(server.requests)))
 
-    assert (asked, server.connections) == ([0, 1, 2], 1)
+    assert (departures, server.connections) == ([0, 1, 2], 1)
 
 
-def test_what_keeps_a_request_from_departing_is_raised(way: tuple[Loopback, Network, list[bytes]]) -> None:
-    """A request that may not leave after all is not sent, the reason comes out as it is, and the transport goes on."""
+def test_an_exception_of_depart_is_raised(way: tuple[Loopback, Network, list[bytes]]) -> None:
+    """An exception of `depart` is raised unchanged, nothing is sent, and the transport stays usable."""
     _, transport, seen = way
 
     def depart() -> None:
@@ -549,14 +571,14 @@ def test_what_keeps_a_request_from_departing_is_raised(way: tuple[Loopback, Netw
     transport.send(REQUEST)
 
 
-def test_a_request_whose_time_is_up_before_it_departs_is_not_sent(starts: Starts, reaches: Reaches) -> None:
-    """Where the right to leave comes after the time is up nothing is sent, not even to the backup host."""
+def test_a_request_that_departs_too_late_is_not_sent(start_server: StartServer, make_transport: MakeTransport) -> None:
+    """If the permit comes after the timeout, nothing is sent, not even to the backup host."""
 
-    def later() -> None:
+    def wait() -> None:
         threading.Event().wait(0.25)
 
-    server, backup = starts(says("200 OK")), starts(says("200 OK"))
-    answer = reaches(server.url, backup_url=backup.url, timeout_seconds=0.2).send(REQUEST, later)
+    server, backup = start_server(says("200 OK")), start_server(says("200 OK"))
+    answer = make_transport(server.url, backup_url=backup.url, timeout_seconds=0.2).send(REQUEST, wait)
 
-    assert answer == Lost(Loss.NOT_CONNECTED, f"no right to send to 127.0.0.1:{server.port} within 0.2 s")
+    assert answer == Lost(Loss.NOT_CONNECTED, f"no permit to send to 127.0.0.1:{server.port} within 0.2 s")
     assert (server.requests, backup.connections) == ([], 0)

@@ -1,4 +1,4 @@
-"""Every condition of the retry matrix, for every API where it occurs."""
+"""Each condition of the retry matrix, for each API where it occurs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -33,7 +33,7 @@ DONE = {Z3: Succeeded("SUCCESS"), GW: Succeeded("10000"), WX: Succeeded("SUCCESS
 
 @dataclass(frozen=True)
 class Case:
-    """One answer and what it means; the texts of verdicts are looked at elsewhere."""
+    """An answer and its verdict. Texts of verdicts are tested in test_judge_texts.py."""
 
     condition: Condition
     api: Api
@@ -49,7 +49,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer as the signer hands it on."""
+    """An HTTP answer as the signer opened it."""
 
     status: int = 200
     fields: dict[str, object] | None = None
@@ -80,7 +80,7 @@ def refused(code: str, **more: Any) -> Refused:
 
 
 def error(code: str, message: str = "no", *, api: Api = Z3, status: int = 400) -> Answer:
-    """Return an unsigned error answer, as early refusals are."""
+    """Return an unsigned error answer, like an early refusal."""
     if api is GW:
         fields: dict[str, object] = {"code": "40004", "msg": "Business Failed", "sub_code": code, "sub_msg": message}
         return Answer(200, fields, Trust.UNSIGNED_ERROR)
@@ -104,7 +104,7 @@ def without_an_answer() -> Iterator[Case]:
 
 
 def status_alone() -> Iterator[Case]:
-    """Conditions known by the status alone: at the gateway any of them is GATEWAY_STATUS as well."""
+    """Conditions known by the status alone. At the gateway each is also GATEWAY_STATUS."""
     table: tuple[tuple[Condition, int, Verdict], ...] = (
         (Condition.SERVER_ERROR, 500, down("http_500")),
         (Condition.SERVER_ERROR, 507, down("http_507")),
@@ -131,44 +131,44 @@ def status_alone() -> Iterator[Case]:
         yield page.means(Condition.CLIENT_ERROR, api, "404-with-a-page", refused("http_404"))
         yield replace(page, status=405).means(Condition.NO_SUCH_PATH, api, "405-with-a-page", Halt("http_405", ""))
     yield Answer(501, trust=Trust.UNSIGNED_ERROR).means(
-        Condition.NO_SUCH_PATH, WX, "501-is-never-mended", Halt("http_501", "")
+        Condition.NO_SUCH_PATH, WX, "501-is-never-retried", Halt("http_501", "")
     )
     yield Answer(501, trust=Trust.UNSIGNED_ERROR).means(Condition.SERVER_ERROR, Z3, "501", down("http_501"))
     coded = Answer(401, {"code": "WHO_KNOWS", "message": ""}, Trust.UNSIGNED_ERROR)
     yield coded.means(Condition.UNAUTHORIZED, Z3, "unknown-code", Halt("WHO_KNOWS", ""))
     yield Answer(503, trust=Trust.UNREADABLE, body=b"<html>").means(
-        Condition.GATEWAY_STATUS, GW, "503-as-10", down("http_503")
+        Condition.GATEWAY_STATUS, GW, "503-as-server-unavailable", down("http_503")
     )
     yield Answer(404, ACCEPTED[GW]).means(Condition.GATEWAY_STATUS, GW, "no-success-without-200", refused("10000"))
 
 
 def verification() -> Iterator[Case]:
-    """Conditions of an answer that is not trusted."""
+    """Conditions of an untrusted answer."""
     unproven = again("signature_invalid", halts_after=3)
     unknown_key = again("certificate_unknown", refresh_keys=True, tries=2, halts_after=2)
     for api in Api:
-        taken = Answer(fields=ACCEPTED[api])
-        yield replace(taken, trust=Trust.BAD_SIGNATURE).means(
+        accepted = Answer(fields=ACCEPTED[api])
+        yield replace(accepted, trust=Trust.BAD_SIGNATURE).means(
             Condition.SUCCESS_UNPROVEN, api, "bad-signature", unproven
         )
-        yield replace(taken, trust=Trust.MISSING_SIGNATURE).means(
+        yield replace(accepted, trust=Trust.MISSING_SIGNATURE).means(
             Condition.SUCCESS_UNPROVEN, api, "missing-signature", unproven
         )
-        yield replace(taken, trust=Trust.UNSIGNED_ERROR).means(
+        yield replace(accepted, trust=Trust.UNSIGNED_ERROR).means(
             Condition.SUCCESS_UNPROVEN, api, "no-error-at-all", unproven
         )
         yield Case(
             Condition.SUCCESS_UNPROVEN, api, "never-opened", Reply(200, {}, orjson.dumps(ACCEPTED[api])), unproven
         )
-        yield replace(taken, trust=Trust.UNKNOWN_SERIAL).means(
+        yield replace(accepted, trust=Trust.UNKNOWN_SERIAL).means(
             Condition.UNKNOWN_SERIAL, api, "unknown-serial", unknown_key
         )
     subbed = Answer(fields={**ACCEPTED[GW], "sub_code": "isv.invalid-parameter"}, trust=Trust.MISSING_SIGNATURE)
     yield subbed.means(Condition.SUCCESS_UNPROVEN, GW, "a-sub-code-makes-it-no-error", unproven)
-    taken = Answer(fields=ACCEPTED[WX])
-    yield replace(taken, trust=Trust.PROBE).means(Condition.SIGNATURE_PROBE, WX, "probe", again("signature_invalid"))
+    accepted = Answer(fields=ACCEPTED[WX])
+    yield replace(accepted, trust=Trust.PROBE).means(Condition.SIGNATURE_PROBE, WX, "probe", again("signature_invalid"))
     stale = again("answer_stale", tries=2, halts_after=2)
-    yield replace(taken, trust=Trust.STALE).means(Condition.ANSWER_STALE, WX, "stale", stale)
+    yield replace(accepted, trust=Trust.STALE).means(Condition.ANSWER_STALE, WX, "stale", stale)
     for api in (Z3, GW):
         refusal = error("INVALID_PARAMETER", api=api)
         yield replace(refusal, trust=Trust.BAD_SIGNATURE).means(
@@ -194,7 +194,7 @@ def verification() -> Iterator[Case]:
     )
 
 
-def half_success() -> Iterator[Case]:
+def successes() -> Iterator[Case]:
     """Conditions of a success."""
     for api in Api:
         yield Answer(fields=ACCEPTED[api]).means(Condition.SUCCESS, api, "success", DONE[api])
@@ -209,8 +209,8 @@ def half_success() -> Iterator[Case]:
     asks = Answer(fields={"fail_reason": "请更换幂等号后重试"})
     yield asks.means(Condition.NOT_TAKEN, Z3, "asks-for-a-new-number", refused("FAIL_REASON", wants_new_key=True))
     yield asks.means(Condition.NOT_TAKEN, Z3, "asks-for-a-new-number-in-doubt", Open("FAIL_REASON", ""), doubt=True)
-    not_taken = Answer(fields={**ACCEPTED[GW], "biz_result": "failed"})
-    yield not_taken.means(Condition.NOT_TAKEN, GW, "failed", refused("BIZ_RESULT_FAILED"))
+    failed_result = Answer(fields={**ACCEPTED[GW], "biz_result": "failed"})
+    yield failed_result.means(Condition.NOT_TAKEN, GW, "failed", refused("BIZ_RESULT_FAILED"))
     for why, more in (("missing", {}), ("other", {"biz_result": "processing"}), ("no-text", {"biz_result": True})):
         strange = Answer(fields={"code": "10000", "msg": "Success", **more})
         yield strange.means(Condition.RESULT_NOT_DESCRIBED, GW, f"biz-result-{why}", Open("biz_result_unknown", ""))
@@ -232,7 +232,7 @@ def half_success() -> Iterator[Case]:
 
 
 def codes() -> Iterator[Case]:
-    """Conditions known by a code; every single code is in test_catalogue_codes.py."""
+    """Conditions known by a code. test_catalogue_codes.py has each code."""
     yield error("SYSTEM_ERROR").means(Condition.SYSTEM_ERROR, Z3, "system-error", down("SYSTEM_ERROR"))
     yield error("SYSTEM_ERROR", api=GW).means(Condition.SYSTEM_ERROR, GW, "system-error", down("SYSTEM_ERROR"))
     yield error("SYSTEM_ERROR", status=500).means(Condition.SYSTEM_ERROR, WX, "system-error", down("SYSTEM_ERROR"))
@@ -288,7 +288,7 @@ def codes() -> Iterator[Case]:
 
 
 def unknown_codes() -> Iterator[Case]:
-    """Conditions of a code that is not known."""
+    """Conditions of an unknown code."""
     yield error("BRAND_NEW").means(Condition.UNKNOWN_CODE, Z3, "400", refused("BRAND_NEW"))
     yield error("BRAND_NEW", status=404).means(Condition.UNKNOWN_CODE, WX, "404", refused("BRAND_NEW"))
     yield error("isv.brand-new", api=GW).means(Condition.UNKNOWN_CODE, GW, "unknown-sub-code", refused("isv.brand-new"))
@@ -303,29 +303,29 @@ CASES = [
     *without_an_answer(),
     *status_alone(),
     *verification(),
-    *half_success(),
+    *successes(),
     *codes(),
     *unknown_codes(),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_an_answer_means_what_the_matrix_says(case: Case) -> None:
-    """Each condition of the matrix gives the verdict that the matrix asks for."""
+def test_an_answer_gets_the_verdict_of_the_matrix(case: Case) -> None:
+    """Each condition of the matrix gets its verdict."""
     verdict = judge(SENT[case.api], case.answer, case.opened, doubt=case.doubt, at=NOW)
 
     assert (verdict if isinstance(verdict, Succeeded) else replace(verdict, text="")) == case.means
 
 
 def test_true_is_not_the_balance_of_one_point() -> None:
-    """A truth value that a comparison would take for a number is not the echo of that number."""
+    """`true` is not the echo of the number 1."""
     sent = SentRequest(WX, "sync-1", {"point_balance": 1})
     opened = Opened(Trust.VERIFIED, b'{"point_balance":true}')
 
     assert isinstance(judge(sent, Reply(200, {}, b""), opened, doubt=False, at=NOW), Open)
 
 
-# The mapping, the settings, the suspicion and the lanes decide these.
+# Handled by the mapping, the settings, the failure streaks and the lanes.
 ELSEWHERE = {
     Condition.ROW_INVALID, Condition.OWN_KEY_UNUSABLE, Condition.SAME_CODE_FROM_START, Condition.OVERTAKEN,
 }  # fmt: skip
@@ -335,7 +335,7 @@ BY_ANOTHER_RULE = {
 
 
 def test_every_condition_is_in_the_data_and_tested() -> None:
-    """Each of the 49 conditions has a rule or is decided by others, and the judge's own have a case above."""
+    """Each of the 49 conditions has a rule or is handled elsewhere, and each of the judge's has a case above."""
     assert len(Condition) == 49
     assert set(RULES) == set(Condition) - ELSEWHERE - BY_ANOTHER_RULE
     assert {case.condition for case in CASES} == set(Condition) - ELSEWHERE
@@ -359,9 +359,9 @@ def test_every_condition_is_in_the_data_and_tested() -> None:
         ),
     ],
 )
-def test_what_was_asked_is_read_from_the_body(api: Api, body: dict[str, object], sent: SentRequest) -> None:
-    """The values to be echoed and the users' ids are those of the body that was sent; the ids show in no repr."""
+def test_the_sent_request_is_read_from_the_body(api: Api, body: dict[str, object], sent: SentRequest) -> None:
+    """Echoed values and users' ids come from the body that was sent; repr shows no id."""
     found = sent_request_of(api, sent.request_key, orjson.dumps(body))
 
     assert found == sent
-    assert repr(found) == f"Asked(api={api!r}, request_key={sent.request_key!r}, echo={dict(sent.echo)!r})"
+    assert repr(found) == f"SentRequest(api={api!r}, request_key={sent.request_key!r}, echo={dict(sent.echo)!r})"

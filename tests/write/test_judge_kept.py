@@ -1,4 +1,4 @@
-"""What an answer means that came over a kept connection: it may be that to another request."""
+"""Verdicts on answers over a kept connection, which may answer another request."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -44,7 +44,7 @@ def judged(
 
 
 def unconfirmed(verdict: Verdict) -> dict[str, Any]:
-    """Return what a verdict says, but for its text, of an answer that has to be confirmed."""
+    """Return the verdict on an unconfirmed answer, without its text."""
     assert isinstance(verdict, TryAgain)
     assert (verdict.may_have_acted, verdict.is_unconfirmed, verdict.platform_down) == (True, True, False)
     assert "came over a kept connection" in verdict.text
@@ -53,12 +53,12 @@ def unconfirmed(verdict: Verdict) -> dict[str, Any]:
 
 @pytest.mark.parametrize("api", [Z3, WX])
 def test_a_success_that_names_its_request_counts(api: Api) -> None:
-    """The echo tells an answer from those to other requests, whatever connection it came over."""
+    """An echo proves that a success belongs to its request, over any connection."""
     assert judged(api, fields=DONE[api]) == Succeeded("SUCCESS")
 
 
 def test_a_refusal_that_names_its_request_counts() -> None:
-    """A signed answer that repeats the number and says why it was not taken is that to this request."""
+    """A signed answer with an echo and a failure text belongs to its request."""
     verdict = judged(Z3, fields={**DONE[Z3], "fail_reason": "协议已失效"})
 
     assert isinstance(verdict, Refused)
@@ -69,14 +69,14 @@ def test_a_refusal_that_names_its_request_counts() -> None:
     ("api", "status", "fields", "means"),
     [
         pytest.param(GW, 200, DONE[GW], {"code": "10000"}, id="a-states-success"),
-        pytest.param(Z3, 200, {"out_biz_no": "ord-2"}, {"code": "echo_differs"}, id="anothers-success"),
+        pytest.param(Z3, 200, {"out_biz_no": "ord-2"}, {"code": "echo_differs"}, id="success-of-another-request"),
         pytest.param(
             WX, 200, {"out_request_no": "sync-1", "point_balance": 7}, {"code": "echo_differs"}, id="other-value"
         ),
-        pytest.param(Z3, 200, {"fail_reason": "x"}, {"code": "FAIL_REASON"}, id="not-taken-without-echo"),
+        pytest.param(Z3, 200, {"fail_reason": "x"}, {"code": "FAIL_REASON"}, id="failure-text-without-echo"),
         pytest.param(WX, 400, {"code": "PARAM_ERROR"}, {"code": "PARAM_ERROR"}, id="the-row-refused"),
         pytest.param(GW, 200, {"code": "40004", "sub_code": "ZMDATA.X"}, {"code": "ZMDATA.X"}, id="the-state-refused"),
-        pytest.param(Z3, 408, None, {"code": "http_408"}, id="an-idle-connection-given-up"),
+        pytest.param(Z3, 408, None, {"code": "http_408"}, id="an-idle-connection-closed"),
         pytest.param(Z3, 204, None, {"code": "http_204"}, id="not-described"),
         pytest.param(Z3, 403, None, {"code": "http_403", "caller": True}, id="the-caller-refused"),
         pytest.param(
@@ -89,17 +89,17 @@ def test_a_refusal_that_names_its_request_counts() -> None:
         ),
     ],
 )
-def test_an_answer_that_names_no_request_has_to_be_confirmed(
+def test_an_answer_without_an_echo_must_be_confirmed(
     api: Api, status: int, fields: dict[str, object] | None, means: dict[str, Any]
 ) -> None:
-    """Neither success nor refusal counts without an echo: the same request goes out again, and is in doubt so far."""
+    """Without an echo neither success nor refusal counts: the request is sent again, and is in doubt until then."""
     trust = Trust.VERIFIED if status == 200 else Trust.UNSIGNED_ERROR
 
     assert unconfirmed(judged(api, status, fields, trust=trust)) == {"slow": False, "caller": False} | means
 
 
-def test_a_wait_that_it_asks_for_is_kept() -> None:
-    """Before the request goes out again it waits as long as the answer says, whosever that was."""
+def test_retry_after_of_an_unconfirmed_answer_is_obeyed() -> None:
+    """The retry waits for Retry-After, even if the answer belongs to another request."""
     verdict = judged(WX, 429, {"code": "RATE_LIMITED"}, trust=Trust.UNSIGNED_ERROR, headers={"retry-after": "7"})
 
     assert isinstance(verdict, TryAgain)
@@ -114,8 +114,10 @@ def test_a_wait_that_it_asks_for_is_kept() -> None:
         pytest.param(200, {"out_biz_no": "ord-1"}, Trust.UNKNOWN_SERIAL, id="unknown-key"),
     ],
 )
-def test_what_leaves_doubt_anyway_means_the_same(status: int, fields: dict[str, object] | None, trust: Trust) -> None:
-    """An answer that claims nothing about the request means over a kept connection what it means over a fresh one."""
+def test_an_answer_that_leaves_doubt_has_the_same_verdict(
+    status: int, fields: dict[str, object] | None, trust: Trust
+) -> None:
+    """An answer that claims nothing about the request has the same verdict over any connection."""
     kept, fresh = (judged(Z3, status, fields, trust=trust, fresh=is_fresh) for is_fresh in (False, True))
 
     assert kept == fresh
@@ -132,14 +134,14 @@ def test_what_leaves_doubt_anyway_means_the_same(status: int, fields: dict[str, 
     ],
 )
 def test_a_refusal_over_a_fresh_connection_confirms_only_the_same(before: str, kind: type[Verdict]) -> None:
-    """After another answer, which was perhaps no answer to this request, that one stays in doubt."""
+    """A refusal under another code than before leaves the earlier attempt in doubt."""
     verdict = judged(Z3, 400, {"code": "REFUND_ILLEGAL"}, fresh=True, unconfirmed=before, trust=Trust.UNSIGNED_ERROR)
 
     assert isinstance(verdict, kind)
 
 
 def test_a_refusal_of_the_content_alone_settles_any_doubt() -> None:
-    """What the platform refuses for its content it would have refused the first time, whatever was heard then."""
+    """A refusal of the content also refuses each earlier attempt with the same bytes."""
     fields: dict[str, object] = {"code": "INVALID_PARAMETER"}
 
     assert isinstance(judged(Z3, 400, fields, fresh=True, unconfirmed="http_403", trust=Trust.UNSIGNED_ERROR), Refused)
@@ -155,7 +157,7 @@ fields_of_answers = st.dictionaries(
 
 @given(st.sampled_from(Api), st.integers(200, 599), fields_of_answers, st.sampled_from(Trust))
 def test_nothing_without_an_echo_ends_a_row(api: Api, status: int, fields: dict[str, object], trust: Trust) -> None:
-    """Over a kept connection an answer that names no request neither confirms, nor refuses, nor stops anything."""
+    """Over a kept connection, an answer without an echo neither confirms, refuses nor halts."""
     verdict = judged(api, status, fields, trust=trust)
 
     assert isinstance(verdict, TryAgain)
@@ -163,8 +165,8 @@ def test_nothing_without_an_echo_ends_a_row(api: Api, status: int, fields: dict[
     assert verdict.halts_after is None or not verdict.is_unconfirmed
 
 
-def test_a_lost_answer_has_no_connection_to_be_judged_by() -> None:
-    """That no answer came means the same whatever the connection was."""
+def test_a_lost_answer_has_the_same_verdict_over_any_connection() -> None:
+    """A lost answer needs no confirmation."""
     verdict = judge(SENT[Z3], Lost(Loss.NOT_CONNECTED), None, doubt=False, at=NOW, unconfirmed="http_403")
 
     assert isinstance(verdict, TryAgain)

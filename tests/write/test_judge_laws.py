@@ -1,4 +1,4 @@
-"""What holds for every verdict, whatever a server sends."""
+"""Properties of all verdicts, for any answer of a server."""
 
 from datetime import UTC, datetime
 
@@ -19,7 +19,7 @@ from pipeline.write.answers.verdict import Halt, Refused, Succeeded, TryAgain
 NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
 PRIVATE = ("2088102146225135", "oUpF8uMuAJO_M2pxb1Q9zNjWeSJk", "CARD-0007")
 
-ANY_ASKED = SentRequest(Api.STATE, "key", {}, PRIVATE)
+ANY_SENT = SentRequest(Api.STATE, "key", {}, PRIVATE)
 
 names = [name.replace("*", "x") for codes in ALIPAY_CODES + WECHATPAY_CODES for name in codes.names]
 scalars = st.one_of(
@@ -58,7 +58,7 @@ replies = st.builds(
 )
 answers = st.one_of(replies, st.builds(Lost, st.sampled_from(Loss), st.text(max_size=40)))
 opens = st.one_of(st.none(), st.builds(Opened, st.sampled_from(Trust), contents))
-askeds = st.builds(
+sent_requests = st.builds(
     SentRequest,
     st.sampled_from(Api),
     st.just("key"),
@@ -67,20 +67,21 @@ askeds = st.builds(
 )
 
 
-@given(askeds, answers, opens, st.booleans())
+@given(sent_requests, answers, opens, st.booleans())
 @example(
-    sent=ANY_ASKED,
+    sent=ANY_SENT,
     answer=Reply(400, {}, b""),
     opened=Opened(Trust.UNSIGNED_ERROR, b'{"code":"CARD-0007"}'),
     doubt=False,
 )
-@example(sent=ANY_ASKED, answer=Reply(200, {}, b""), opened=Opened(Trust.VERIFIED, b'{"code":"\\u0000"}'), doubt=False)
+@example(sent=ANY_SENT, answer=Reply(200, {}, b""), opened=Opened(Trust.VERIFIED, b'{"code":"\\u0000"}'), doubt=False)
 def test_any_answer_has_a_verdict(sent: SentRequest, answer: Reply | Lost, opened: Opened | None, doubt: bool) -> None:
     """
-    The judge never raises, and what it says keeps the promises of the verdicts.
+    The judge never raises, and each verdict has these properties.
 
-    Success takes a verified answer with status 200; a row in doubt is refused only where that settles the doubt; no
-    user's id is repeated; waits are sane; every text fits a line.
+    - Success requires a verified answer with status 200.
+    - A row in doubt is refused only if that settles the doubt.
+    - No user's id is repeated, waits are bounded, and each text is one line.
     """
     verdict = judge(sent, answer, opened, doubt=doubt, at=NOW)
 
@@ -102,11 +103,11 @@ def test_any_answer_has_a_verdict(sent: SentRequest, answer: Reply | Lost, opene
     assert 0 < len(verdict.code) <= 64
 
 
-@given(askeds, headers, st.sampled_from(sorted(set(Trust) - {Trust.VERIFIED, Trust.UNSIGNED_ERROR})), contents)
+@given(sent_requests, headers, st.sampled_from(sorted(set(Trust) - {Trust.VERIFIED, Trust.UNSIGNED_ERROR})), contents)
 def test_a_success_that_is_not_proven_leaves_the_row_open(
     sent: SentRequest, headers: dict[str, str], trust: Trust, content: bytes | None
 ) -> None:
-    """A status 200 that can't be trusted is no refusal either, unless it is the gateway's unsigned error."""
+    """An untrusted status 200 is no refusal either, unless it is the gateway's unsigned error."""
     verdict = judge(sent, Reply(200, headers, b""), Opened(trust, content), doubt=False, at=NOW)
 
     if sent.api is not Api.STATE:
@@ -116,17 +117,17 @@ def test_a_success_that_is_not_proven_leaves_the_row_open(
 
 @given(st.sampled_from(Api), replies)
 def test_a_trace_id_is_a_short_line(api: Api, reply: Reply) -> None:
-    """Whatever the header holds, the trace id is a line of at most 128 characters, or nothing."""
+    """The trace id is one line of at most 128 characters, or None, for any header."""
     found = trace_id(api, reply)
 
     assert found is None or (found.isprintable() and 0 < len(found) <= 128)
 
 
-def test_whatever_stops_or_refuses_says_what_to_do() -> None:
-    """Every rule of the judge has an advice of its own, or each of its codes has."""
+def test_each_rule_has_advice() -> None:
+    """Each rule has advice, or each of its codes does."""
     advised = {codes.condition for codes in ALIPAY_CODES + WECHATPAY_CODES if codes.advice}
     bare = {codes.condition for codes in ALIPAY_CODES + WECHATPAY_CODES if not codes.advice}
-    silent = {condition for condition, rule in RULES.items() if not rule.advice}
+    without_advice = {condition for condition, rule in RULES.items() if not rule.advice}
 
-    assert silent - advised == {Condition.SUCCESS}
-    assert not silent & bare
+    assert without_advice - advised == {Condition.SUCCESS}
+    assert not without_advice & bare

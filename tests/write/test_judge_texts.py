@@ -1,4 +1,4 @@
-"""What verdicts say to people, and what is read from the words of a platform."""
+"""Texts of verdicts for users, and the parsing of the platforms' texts."""
 
 from datetime import UTC, datetime
 
@@ -16,24 +16,24 @@ NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
 CARD = "HK-0007"
 
 
-def said(api: Api, fields: dict[str, object], *, status: int = 400, doubt: bool = False) -> Verdict:
+def verdict_on(api: Api, fields: dict[str, object], *, status: int = 400, doubt: bool = False) -> Verdict:
     opened = Opened(Trust.UNSIGNED_ERROR, orjson.dumps(fields))
     return judge(SentRequest(api, "key", private=(CARD,)), Reply(status, {}, b"{}"), opened, doubt=doubt, at=NOW)
 
 
-def test_a_refusal_says_what_to_mend() -> None:
-    """A refusal holds the platform's words and what its catalogue advises."""
-    assert said(Api.CUMULATION, {"code": "BUYER_INFO_ERROR", "message": "买家信息错误"}) == Refused(
+def test_a_refusal_says_what_to_fix() -> None:
+    """A refusal has the platform's message and the catalogue's advice."""
+    assert verdict_on(Api.CUMULATION, {"code": "BUYER_INFO_ERROR", "message": "买家信息错误"}) == Refused(
         "BUYER_INFO_ERROR",
-        "Alipay refuses the row (BUYER_INFO_ERROR): 买家信息错误; mend the row: with has_alipay_trade the trade "
-        "has to be this user's and this merchant's; it belongs to another user",
+        "Alipay refuses the row (BUYER_INFO_ERROR): 买家信息错误; fix the row: with has_alipay_trade, the trade "
+        "must belong to this user and this merchant; it belongs to another user",
         settles_doubt=False,
     )
 
 
 def test_a_halt_says_what_to_check() -> None:
-    """A halt names what the platform refuses and which setting to look at."""
-    assert said(Api.POINTS, {"code": "SIGN_ERROR", "message": "签名错误"}, status=401) == Halt(
+    """A halt says what the platform refuses, and which setting to check."""
+    assert verdict_on(Api.POINTS, {"code": "SIGN_ERROR", "message": "签名错误"}, status=401) == Halt(
         "SIGN_ERROR",
         "WeChat Pay refuses our signature (SIGN_ERROR): 签名错误; check mchid, serial_no and private_key_file of the "
         "account against the merchant API certificate",
@@ -41,16 +41,16 @@ def test_a_halt_says_what_to_check() -> None:
 
 
 def test_in_doubt_no_new_key_is_advised() -> None:
-    """Where an earlier attempt may have been applied, the text warns of a new key instead of advising one."""
-    assert said(Api.CUMULATION, {"code": "IDEMPOTENT_ERROR", "message": "幂等"}, doubt=True) == Open(
+    """If an earlier attempt may have been applied, the text warns against a new key."""
+    assert verdict_on(Api.CUMULATION, {"code": "IDEMPOTENT_ERROR", "message": "幂等"}, doubt=True) == Open(
         "IDEMPOTENT_ERROR",
         "Alipay refuses the row (IDEMPOTENT_ERROR): 幂等; an earlier attempt may have been applied; ask the platform "
-        "what it holds for this key, and send it under no other",
+        "which values it has for this key, and do not send it under another key",
     )
 
 
 def test_a_lost_answer_says_why() -> None:
-    """The detail of a lost answer is told, with host and port, and without what may be secret in it."""
+    """The text of a lost answer has host and port, without secrets."""
     lost = Lost(Loss.NOT_CONNECTED, "http://me:secret@proxy.example:3128 refused gateway-2-production-1.example:443")
 
     assert judge(SentRequest(Api.STATE, "key"), lost, None, doubt=False, at=NOW) == TryAgain(
@@ -65,13 +65,13 @@ def test_a_lost_answer_says_why() -> None:
 @pytest.mark.parametrize(
     ("doubt", "advice"),
     [
-        (False, "surely not applied; `backfill rerun` sends it later"),
+        (False, "it was not applied; `backfill rerun` sends it later"),
         (True, "it may have been applied; `backfill rerun` sends it again under the same key"),
     ],
 )
 def test_no_text_denies_a_doubt(doubt: bool, advice: str) -> None:
-    """That this attempt was surely not applied is not said of a row whose earlier attempt may have been."""
-    assert said(Api.POINTS, {"code": "RATE_LIMITED"}, status=429, doubt=doubt) == TryAgain(
+    """For a row in doubt the text says that it may have been applied."""
+    assert verdict_on(Api.POINTS, {"code": "RATE_LIMITED"}, status=429, doubt=doubt) == TryAgain(
         "RATE_LIMITED",
         f"WeChat Pay refuses the request as too many (RATE_LIMITED); {advice}",
         may_have_acted=False,
@@ -79,8 +79,8 @@ def test_no_text_denies_a_doubt(doubt: bool, advice: str) -> None:
     )
 
 
-def test_the_field_that_wechatpay_names_is_told_but_not_its_value() -> None:
-    """Of `detail` only field and issue are kept; the value may be a user's id."""
+def test_the_field_that_wechatpay_names_is_shown_without_its_value() -> None:
+    """Only `field` and `issue` of `detail` are kept; the value may be a user's id."""
     detail = {"field": "/user_card_code", "issue": "too long", "value": "someone"}
     content = orjson.dumps({"code": "PARAM_ERROR", "message": f"no card {CARD}", "detail": detail})
     parsed = parse_answer(Api.POINTS, content, [CARD])
@@ -90,13 +90,13 @@ def test_the_field_that_wechatpay_names_is_told_but_not_its_value() -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"<html>", b"[1]", b'"text"', b"\xff{}", b"[" * 5000])
-def test_what_is_no_json_object_says_nothing(content: bytes | None) -> None:
-    """Content that is no JSON object tells nothing, and does no harm."""
+def test_other_content_than_a_json_object_is_ignored(content: bytes | None) -> None:
+    """Content that is no JSON object gives None."""
     assert parse_answer(Api.CUMULATION, content) is None
 
 
-def test_content_without_words_is_told_as_such() -> None:
-    """Codes and texts of other types than text or number are not there."""
+def test_codes_and_messages_of_other_types_are_ignored() -> None:
+    """Codes and messages that are no text or number are ignored."""
     assert parse_answer(Api.STATE, b'{"code":["x"],"sub_code":null,"msg":true}') == AnswerContent(
         fields={"code": ["x"], "sub_code": None, "msg": True}
     )
@@ -125,14 +125,14 @@ def test_content_without_words_is_told_as_such() -> None:
         pytest.param("OupfAbcDefGhiJkl_MnoPqrStu", "***", id="no-name-of-a-class"),
         pytest.param("by gateway-2-production-01.example:443", "by gateway-2-production-01.example:443", id="a-host"),
         pytest.param("by 2088102146225135.example:443", "by ***.example:443", id="an-id-in-a-host"),
-        pytest.param("card K7-01 of K7-01", "card *** of ***", id="what-was-sent"),
+        pytest.param("card K7-01 of K7-01", "card *** of ***", id="sent-value"),
         pytest.param("a\x1b[31mb\r\nc\u202ed\x00", "a [31mb c d", id="control-characters"),
         pytest.param("字" * 301, "字" * 299 + "…", id="too-long"),
         pytest.param("1" * 900, "***", id="masked-before-it-is-cut"),
     ],
 )
-def test_foreign_texts_are_made_safe(text: str, safe: str) -> None:
-    """Users' ids are masked, control characters dropped, and the length is bounded."""
+def test_platform_texts_are_made_safe(text: str, safe: str) -> None:
+    """Users' ids are masked, control characters removed, and the length is bounded."""
     assert safe_text(text, ["K7-01", "car"]) == safe
 
 
@@ -150,8 +150,8 @@ def test_foreign_texts_are_made_safe(text: str, safe: str) -> None:
         ("协议已失效", False),
     ],
 )
-def test_the_wish_for_another_number_is_understood(reason: str, asks: bool) -> None:
-    """A text that asks for another idempotency number is told from one that does not or forbids it."""
+def test_a_request_for_another_number_is_recognised(reason: str, asks: bool) -> None:
+    """A text that asks for another idempotency number is recognised; one that forbids it is not."""
     parsed = parse_answer(Api.CUMULATION, orjson.dumps({"fail_reason": reason}))
 
     assert parsed is not None
@@ -177,12 +177,12 @@ def test_the_wish_for_another_number_is_understood(reason: str, asks: bool) -> N
     ],
 )
 def test_retry_after_is_read(header: str, seconds: float | None) -> None:
-    """Retry-After is read as seconds or as a date, and bounded; what is neither is left out."""
+    """Retry-After is a number of seconds or a date, and bounded; other values are ignored."""
     assert wait_seconds(Reply(429, {"retry-after": header}, b""), at=NOW) == seconds
 
 
-def test_a_wait_that_the_platform_asks_for_is_in_the_verdict() -> None:
-    """Whatever may go out again waits as long as the platform says, throttled or not."""
+def test_a_verdict_has_retry_after() -> None:
+    """A request that may go out again waits for Retry-After, throttled or not."""
     sent, opened = SentRequest(Api.POINTS, "key"), Opened(Trust.UNSIGNED_ERROR)
     replies = [Reply(status, {"retry-after": "9"}, b"") for status in (429, 503)]
     verdicts = [judge(sent, reply, opened, doubt=False, at=NOW) for reply in replies]
@@ -206,7 +206,7 @@ def test_a_wait_that_the_platform_asks_for_is_in_the_verdict() -> None:
     ],
 )
 def test_the_trace_id_is_the_platforms(api: Api, headers: dict[str, str], trace: str | None) -> None:
-    """The trace id is what the platform's support asks for: alipay-trace-id, trace_id at the gateway, or Request-ID."""
+    """The trace id comes from the header that the platform's support asks for."""
     assert trace_id(api, Reply(200, headers, b"")) == trace
 
 
@@ -221,12 +221,12 @@ LINK = "https://opensupport.alipay.com/support/diagnostic-tools/x"
         ),
         pytest.param(Api.CUMULATION, {"links": [{"link": f"{LINK}?traceId=2101ae57"}]}, "2101ae57", id="links"),
         pytest.param(Api.POINTS, {"message": f"{LINK}?traceId=2101ae58"}, None, id="not-of-this-platform"),
-        pytest.param(Api.STATE, {"sub_msg": f"{LINK}?traceId={CARD}"}, "***", id="what-was-sent"),
+        pytest.param(Api.STATE, {"sub_msg": f"{LINK}?traceId={CARD}"}, "***", id="sent-value"),
         pytest.param(Api.STATE, {"sub_msg": LINK}, None, id="none"),
     ],
 )
 def test_the_trace_id_is_in_the_help_link_too(api: Api, content: dict[str, object], trace: str | None) -> None:
-    """Where no header names it, the trace id is that of the link by which Alipay explains an error."""
+    """Without a header, the trace id comes from the help link of Alipay's error."""
     found = trace_id(api, Reply(200, {}, b""), (CARD,), content=orjson.dumps(content))
     in_header = trace_id(Api.STATE, Reply(200, {"trace_id": "0b01"}, b""), content=orjson.dumps(content))
 

@@ -1,4 +1,4 @@
-"""How often, and how long apart, the same request goes out again."""
+"""Retries: the number of attempts, and the waits between them."""
 
 from collections.abc import Sequence
 from random import Random
@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
-from pipeline.write.retry import RetryPolicy, carry
+from pipeline.write.retry import RetryPolicy, with_retries
 
 DONE = Succeeded("SUCCESS")
 LOST = TryAgain("timeout", "", may_have_acted=True)
@@ -14,19 +14,19 @@ THROTTLED = TryAgain("http_429", "", may_have_acted=False, slow=True, wait_secon
 ONCE_MORE = TryAgain("EASY_MEMBER_CONSULT_FAIL", "", may_have_acted=False, tries=2, refused_at_last=True)
 
 
-class Highest(Random):
-    """Chance that always takes the far end."""
+class LongestWaits(Random):
+    """Randomness that always picks the longest wait."""
 
     def uniform(self, a: float, b: float) -> float:
         return b
 
 
-def carried(
+def verdict_after(
     verdicts: Sequence[Verdict], policy: RetryPolicy, random: Random | None = None
 ) -> tuple[Verdict, int, list[float]]:
-    """Return the last verdict, how many attempts were made, and the waits between them."""
+    """Return the last verdict, the number of attempts, and the waits between them."""
     answers, waits = iter(verdicts), list[float]()
-    verdict = carry(lambda: next(answers), policy, sleep=waits.append, random=random or Highest())
+    verdict = with_retries(lambda: next(answers), policy, sleep=waits.append, random=random or LongestWaits())
     return verdict, len(verdicts) - len(list(answers)), waits
 
 
@@ -45,42 +45,42 @@ def carried(
     ],
 )
 def test_attempts_end_with_the_last_verdict(verdicts: list[Verdict], last: Verdict, made: int) -> None:
-    """Only TryAgain goes out again, within the most attempts and its own tries; the last verdict comes back."""
-    assert carried(verdicts, RetryPolicy(max_attempts=4))[:2] == (last, made)
+    """Only TryAgain is repeated, within the policy's attempts and its own tries. The last verdict is returned."""
+    assert verdict_after(verdicts, RetryPolicy(max_attempts=4))[:2] == (last, made)
 
 
 def test_the_window_doubles_up_to_the_cap() -> None:
-    """At most base, twice the base and so on are waited, and never more than the cap."""
+    """The longest waits are base, twice the base and so on, up to the cap."""
     policy = RetryPolicy(max_attempts=7, base_seconds=0.5, cap_seconds=5)
 
-    assert carried([LOST] * 7, policy)[2] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+    assert verdict_after([LOST] * 7, policy)[2] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
 
 
-def test_the_jitter_is_full_and_comes_from_outside() -> None:
-    """A wait is anything between nothing and the window, and the same chance gives the same waits."""
+def test_the_jitter_is_full_and_reproducible() -> None:
+    """A wait is between 0 and the window; the same seed gives the same waits."""
     policy = RetryPolicy(max_attempts=2)
-    waits = [carried([LOST] * 2, policy, Random(seed))[2][0] for seed in range(200)]
+    waits = [verdict_after([LOST] * 2, policy, Random(seed))[2][0] for seed in range(200)]
 
-    assert waits == [carried([LOST] * 2, policy, Random(seed))[2][0] for seed in range(200)]
+    assert waits == [verdict_after([LOST] * 2, policy, Random(seed))[2][0] for seed in range(200)]
     assert 0.0 <= min(waits) < 0.05
     assert 0.45 < max(waits) <= 0.5
 
 
-def test_the_platforms_own_wait_is_kept() -> None:
-    """After Retry-After the request waits at least that long, each time that it is told so."""
+def test_retry_after_is_added_to_the_wait() -> None:
+    """A request waits at least as long as Retry-After, each time it is given."""
     policy = RetryPolicy(max_attempts=4, base_seconds=1)
 
-    assert carried([THROTTLED, LOST, THROTTLED, DONE], policy)[2] == [7 + 1, 2, 7 + 4]
+    assert verdict_after([THROTTLED, LOST, THROTTLED, DONE], policy)[2] == [7 + 1, 2, 7 + 4]
 
 
-def test_with_one_attempt_nothing_is_waited_for() -> None:
-    """A policy of one attempt makes one, and does not sleep after it."""
-    assert carried([LOST, DONE], RetryPolicy(max_attempts=1)) == (LOST, 1, [])
+def test_one_attempt_has_no_wait() -> None:
+    """A policy of one attempt does not wait after it."""
+    assert verdict_after([LOST, DONE], RetryPolicy(max_attempts=1)) == (LOST, 1, [])
 
 
 @pytest.mark.parametrize("raised", [RuntimeError, KeyboardInterrupt])
-def test_what_an_attempt_raises_goes_through(raised: type[BaseException]) -> None:
-    """An exception is no verdict: it is not tried again, and reaches the caller as it is."""
+def test_an_exception_of_an_attempt_is_raised(raised: type[BaseException]) -> None:
+    """An exception is not retried, and is raised unchanged."""
     calls: list[None] = []
 
     def attempt() -> Verdict:
@@ -88,5 +88,5 @@ def test_what_an_attempt_raises_goes_through(raised: type[BaseException]) -> Non
         raise raised
 
     with pytest.raises(raised):
-        carry(attempt, RetryPolicy(5), sleep=lambda _: None, random=Random(1))
+        with_retries(attempt, RetryPolicy(5), sleep=lambda _: None, random=Random(1))
     assert len(calls) == 1

@@ -1,4 +1,4 @@
-"""How a delivery ends, from its history and its last verdict."""
+"""Settlements, from a delivery's history and its last verdict."""
 
 import pytest
 
@@ -122,8 +122,8 @@ AT_LAST = TryAgain("EASY_MEMBER_CONSULT_FAIL", "no", may_have_acted=False, refus
         ),
     ],
 )
-def test_how_a_delivery_ends(history: History, verdict: Verdict, settled: Settlement) -> None:
-    """Doubt weighs more than what the last verdict alone would mean, and only an answer that settles it ends it."""
+def test_a_verdict_and_its_history_give_a_settlement(history: History, verdict: Verdict, settled: Settlement) -> None:
+    """Doubt outweighs the last verdict; only an answer that settles it ends it."""
     assert settle(history, verdict) == settled
 
 
@@ -149,7 +149,7 @@ def test_how_a_delivery_ends(history: History, verdict: Verdict, settled: Settle
     ],
 )
 def test_a_delivery_that_is_cut_off_stays_open(history: History, settled: Settlement) -> None:
-    """A delivery that the run's end cuts off is for `resume`, and is never unsent where it may have been applied."""
+    """A delivery interrupted by the run's end is left for `resume`, and is unknown if it may have been applied."""
     assert cut_short(history, "deadline", "06:30") == settled
 
 
@@ -171,13 +171,13 @@ def test_a_delivery_that_is_cut_off_stays_open(history: History, settled: Settle
         ),
     ],
 )
-def test_doubt_once_there_stays(verdicts: list[Verdict], history: History) -> None:
-    """Each verdict adds to what is known, and takes nothing away."""
-    taken_in = History()
+def test_doubt_stays(verdicts: list[Verdict], history: History) -> None:
+    """A verdict only adds facts to the history."""
+    collected = History()
     for verdict in verdicts:
-        taken_in = taken_in.after(verdict)
+        collected = collected.after(verdict)
 
-    assert taken_in == history
+    assert collected == history
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_doubt_once_there_stays(verdicts: list[Verdict], history: History) -> No
 def test_an_answer_over_a_kept_connection_counts_once_it_is_confirmed(
     verdicts: list[Verdict], status: Status, code: str
 ) -> None:
-    """Until a fresh connection brings the same answer, that it may be another request's leaves the row in doubt."""
+    """An unconfirmed answer leaves the row in doubt until a fresh connection brings the same answer."""
     history = FRESH.after(UNCONFIRMED)
     for verdict in verdicts:
         history = history.after(verdict)
@@ -206,7 +206,7 @@ def test_an_answer_over_a_kept_connection_counts_once_it_is_confirmed(
 
 
 def test_throttled_again_over_a_fresh_connection_is_unsent() -> None:
-    """That a throttled answer came over a kept connection is no doubt any more once a fresh one brought the same."""
+    """A throttled answer over a kept connection leaves no doubt once a fresh connection brings the same."""
     first = TryAgain("http_429", "", may_have_acted=True, slow=True, is_unconfirmed=True)
     history = FRESH.after(first).after(THROTTLED)
 
@@ -217,15 +217,15 @@ def test_throttled_again_over_a_fresh_connection_is_unsent() -> None:
     ("halt_code", "status"),
     [("http_403", Status.UNSENT), ("too_many_failures", Status.UNKNOWN), (None, Status.UNKNOWN)],
 )
-def test_what_stops_the_run_confirms_a_refusal_of_the_caller(halt_code: str | None, status: Status) -> None:
-    """A row whose refusal was not confirmed yet is unsent if the run stops for that very refusal, else in doubt."""
+def test_a_halt_confirms_the_same_refusal_of_the_caller(halt_code: str | None, status: Status) -> None:
+    """A row with an unconfirmed refusal is unsent if the run halts for the same refusal, otherwise in doubt."""
     history = FRESH.after(UNCONFIRMED).after_halt(halt_code)
 
     assert cut_short(history, "stopped", "no").status is status
 
 
-def test_what_stops_the_run_confirms_no_refusal_of_a_row() -> None:
-    """That rows are refused alike, and the run stops for it, says nothing of what another row's request met."""
+def test_a_halt_confirms_no_refusal_of_a_row() -> None:
+    """A halt for equal refusals of rows does not confirm the refusal of another row."""
     refusal = TryAgain("PARAM_ERROR", "", may_have_acted=True, is_unconfirmed=True)
     history = FRESH.after(refusal).after_halt("PARAM_ERROR")
 

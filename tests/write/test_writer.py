@@ -1,4 +1,4 @@
-"""A lane, from its first due to its last."""
+"""The writer: lanes from their first due to their last."""
 
 import pytest
 
@@ -6,11 +6,11 @@ from pipeline.ledger.records import Due, Settlement
 from pipeline.ledger.rules.admission import Admission, Blocked, Conflict, Go, Skip
 from pipeline.model import Status
 from pipeline.write.brakes.run_control import Ending
-from tests.write.rehearsal import (
+from tests.write.harness import (
     BAD_SIGNATURE,
     REFUSED,
     TIMEOUT,
-    DryRun,
+    WriterHarness,
     due,
     reply,
 )
@@ -34,203 +34,203 @@ from tests.write.rehearsal import (
         ),
     ],
 )
-def test_what_may_not_be_sent_is_settled_unsent(admission: Admission, settled: Settlement) -> None:
-    """A due that the ledger does not let out takes no permit, and ends as the ledger says."""
-    rehearsal = DryRun()
-    rehearsal.book.admissions["A"] = admission
+def test_a_due_without_admission_is_settled_unsent(admission: Admission, settled: Settlement) -> None:
+    """A due without admission takes no permit, and ends as the ledger says."""
+    harness = WriterHarness()
+    harness.ledger.admissions["A"] = admission
 
-    assert rehearsal.carry(due("A")) == {"A": settled}
-    assert rehearsal.network.sent == []
-    assert rehearsal.quota.given == []
-    assert rehearsal.control.counts == {settled.status: 1}
+    assert harness.deliver(due("A")) == {"A": settled}
+    assert harness.network.sent == []
+    assert harness.quota.given == []
+    assert harness.control.counts == {settled.status: 1}
 
 
 def test_the_dues_of_a_lane_go_one_after_another() -> None:
-    """What need not wait is intended together; a refund is not even intended before its payment is settled."""
-    rehearsal = DryRun()
-    rehearsal.lay_out("A", [TIMEOUT])
-    rehearsal.lay_out("B", [REFUSED])
-    rehearsal.carry(due("A"), due("B", number=2), due("R", number=3, refund_of="B"))
+    """Independent dues are admitted together; a refund gets its intent only after its payment is settled."""
+    harness = WriterHarness()
+    harness.plan_answers("A", [TIMEOUT])
+    harness.plan_answers("B", [REFUSED])
+    harness.deliver(due("A"), due("B", number=2), due("R", number=3, refund_of="B"))
 
-    assert rehearsal.book.lines == [
+    assert harness.ledger.events == [
         *("intend A", "intend B", "settle A succeeded", "settle B rejected"),
         *("intend R", "settle R succeeded"),
     ]
-    assert rehearsal.control.counts == {Status.SUCCEEDED: 2, Status.REJECTED: 1}
+    assert harness.control.counts == {Status.SUCCEEDED: 2, Status.REJECTED: 1}
 
 
 def test_the_intent_comes_before_the_first_byte() -> None:
-    """When a request goes out its intent is in the ledger."""
-    rehearsal = DryRun()
+    """A request leaves after its intent is in the ledger."""
+    harness = WriterHarness()
 
-    def look() -> object:
-        assert rehearsal.book.lines == ["intend A"]
+    def check_intent() -> object:
+        assert harness.ledger.events == ["intend A"]
         return TIMEOUT
 
-    rehearsal.lay_out("A", [look])  # type: ignore[list-item] # what it returns is an answer
-    rehearsal.carry(due("A"))
+    harness.plan_answers("A", [check_intent])  # type: ignore[list-item] # what it returns is an answer
+    harness.deliver(due("A"))
 
-    assert rehearsal.network.keys_sent() == ["A", "A"]
+    assert harness.network.keys_sent() == ["A", "A"]
 
 
 def test_a_stopped_run_leaves_the_rest_of_a_lane_untouched() -> None:
-    """After the run was stopped no further due of the lane is intended, and what is intended already is not sent."""
-    rehearsal = DryRun()
-    rehearsal.lay_out("A", [BAD_SIGNATURE])
-    settled = rehearsal.carry(due("A"), due("B", number=2), due("R", number=3, refund_of="A"))
+    """After a halt, dues with an intent are settled unsent, and later ones get no intent."""
+    harness = WriterHarness()
+    harness.plan_answers("A", [BAD_SIGNATURE])
+    settled = harness.deliver(due("A"), due("B", number=2), due("R", number=3, refund_of="A"))
 
     assert list(settled) == ["A", "B"]
-    assert rehearsal.book.lines == ["intend A", "intend B", "settle A unsent", "settle B unsent"]
-    assert rehearsal.network.keys_sent() == ["A"]
+    assert harness.ledger.events == ["intend A", "intend B", "settle A unsent", "settle B unsent"]
+    assert harness.network.keys_sent() == ["A"]
 
 
 def test_the_first_dues_of_lanes_are_intended_at_once() -> None:
-    """As many dues as are asked for are admitted together, the next of them only when those are handed out."""
-    rehearsal = DryRun()
+    """The first dues of several lanes share a commit; later dues wait until those lanes are taken."""
+    harness = WriterHarness()
     lanes = [[due("A"), due("R", number=2, refund_of="A")], [due("B", number=3)], [due("C", number=4)]]
-    rehearsal.book.admissions["B"] = Skip("already_succeeded")
+    harness.ledger.admissions["B"] = Skip("already_succeeded")
 
-    ahead = rehearsal.handed_out(lanes, at_once=2)
-    first, second = next(ahead), next(ahead)
+    queue = harness.lane_queue(lanes, at_once=2)
+    first, second = next(queue), next(queue)
 
-    assert rehearsal.book.lines == ["intend A", "intend B"]
-    for lane in (first, second, *ahead):
-        ahead.carry(lane)
-    assert rehearsal.network.keys_sent() == ["A", "R", "C"]
-    assert rehearsal.book.lines == [
+    assert harness.ledger.events == ["intend A", "intend B"]
+    for lane in (first, second, *queue):
+        queue.deliver(lane)
+    assert harness.network.keys_sent() == ["A", "R", "C"]
+    assert harness.ledger.events == [
         "intend A", "intend B", "intend C", "settle A succeeded", "intend R", "settle R succeeded",
         "settle B skipped", "settle C succeeded",
     ]  # fmt: skip
 
 
-def test_few_outcomes_wait_for_the_disk_when_a_request_leaves() -> None:
-    """Before each delivery the ledger is told how many outcomes may wait: no more than there are workers."""
-    rehearsal = DryRun()
-    rehearsal.book.admissions["B"] = Skip("already_succeeded")
-    rehearsal.carry(due("A"), due("B", number=2), due("C", number=3))
+def test_at_most_one_outcome_per_worker_waits_for_its_commit() -> None:
+    """Before each delivery the writer limits the outcomes without a commit to the number of workers."""
+    harness = WriterHarness()
+    harness.ledger.admissions["B"] = Skip("already_succeeded")
+    harness.deliver(due("A"), due("B", number=2), due("C", number=3))
 
-    assert rehearsal.book.limits == [2, 2]
-
-
-def test_what_was_intended_ahead_is_given_up_once_the_run_ends() -> None:
-    """A lane that was admitted before the run's end sends nothing: its intent is taken back, and no other is made."""
-    rehearsal = DryRun()
-    ahead = rehearsal.handed_out([[due("A")], [due("B", number=2)]], at_once=1)
-    lane = next(ahead)
-    rehearsal.control.drain(Ending.INTERRUPTED, "stopped")
-    ahead.carry(lane)
-
-    assert list(ahead) == []
-    assert rehearsal.network.sent == []
-    assert rehearsal.book.settled == {"A": Settlement(Status.UNSENT, "interrupted", "stopped", is_open=True)}
+    assert harness.ledger.limits == [2, 2]
 
 
-def test_a_stopped_run_carries_no_lane() -> None:
-    """A lane that begins after the run was stopped is left as it is."""
-    rehearsal = DryRun()
-    rehearsal.control.drain(Ending.INTERRUPTED, "stopped")
+def test_an_admitted_lane_is_not_sent_after_the_run_ended() -> None:
+    """A lane admitted before the run's end sends nothing, and settles its intent as unsent."""
+    harness = WriterHarness()
+    queue = harness.lane_queue([[due("A")], [due("B", number=2)]], at_once=1)
+    lane = next(queue)
+    harness.control.drain(Ending.INTERRUPTED, "stopped")
+    queue.deliver(lane)
 
-    assert rehearsal.carry(due("A")) == {}
-    assert rehearsal.book.lines == []
+    assert list(queue) == []
+    assert harness.network.sent == []
+    assert harness.ledger.settled == {"A": Settlement(Status.UNSENT, "interrupted", "stopped", is_open=True)}
+
+
+def test_a_stopped_run_delivers_no_lane() -> None:
+    """A lane that starts after the halt is left for `resume`."""
+    harness = WriterHarness()
+    harness.control.drain(Ending.INTERRUPTED, "stopped")
+
+    assert harness.deliver(due("A")) == {}
+    assert harness.ledger.events == []
 
 
 def test_too_many_failures_stop_the_run() -> None:
-    """Once more rows failed than the run allows nothing new is started."""
-    rehearsal = DryRun()
-    rehearsal.control.allow_failures(1)
+    """Once more rows failed than allowed, nothing new starts."""
+    harness = WriterHarness()
+    harness.control.allow_failures(1)
     for key in "ABC":
-        rehearsal.lay_out(key, [REFUSED])
-    rehearsal.carry(*(due(key, number=n) for n, key in enumerate("ABC", 1)))
+        harness.plan_answers(key, [REFUSED])
+    harness.deliver(*(due(key, number=n) for n, key in enumerate("ABC", 1)))
 
-    assert rehearsal.network.keys_sent() == ["A", "B"]
-    assert (rehearsal.control.ending, rehearsal.control.halt_code) == (Ending.STOPPED, "too_many_failures")
+    assert harness.network.keys_sent() == ["A", "B"]
+    assert (harness.control.ending, harness.control.halt_code) == (Ending.STOPPED, "too_many_failures")
 
 
 def lanes_of(keys: str) -> list[list[Due]]:
-    """Return a lane for each key."""
+    """Return one lane for each key."""
     return [[due(key, number=n)] for n, key in enumerate(keys, 1)]
 
 
-def test_a_platform_that_is_down_is_probed_by_one_row_after_another() -> None:
-    """While the platform is down each probe is another row, with growing pauses; then all rows are delivered."""
-    rehearsal = DryRun(max_attempts=2)
-    rehearsal.network.down_until = rehearsal.clock.steady() + 20.0
-    settled = rehearsal.carry_all(lanes_of("ABCDEFGHI"))
+def test_an_outage_is_probed_with_one_row_after_another() -> None:
+    """During an outage each probe is another row, with growing pauses. Then all rows are delivered."""
+    harness = WriterHarness(max_attempts=2)
+    harness.network.down_until = harness.clock.steady() + 20.0
+    settled = harness.deliver_all(lanes_of("ABCDEFGHI"))
 
-    # One worker: it takes two rows that use up their attempts, and a third one, to see an outage.
-    assert rehearsal.network.keys_sent() == [*"AABBC", *"DEFGH", *"CDEFGI"]
+    # With one worker, two rows use up their attempts, and a third fails, before the circuit opens.
+    assert harness.network.keys_sent() == [*"AABBC", *"DEFGH", *"CDEFGI"]
     assert {key: (end.status, end.attempts) for key, end in settled.items()} == {
         **dict.fromkeys("AB", (Status.UNKNOWN, 2)),
         **dict.fromkeys("CDEFG", (Status.SUCCEEDED, 2)),
         **dict.fromkeys("HI", (Status.SUCCEEDED, 1)),
     }
-    assert [round(seconds) for seconds in rehearsal.clock.sleeps[2:]] == [1, 2, 4, 8, 16]
-    assert not rehearsal.breaker.is_open
+    assert [round(seconds) for seconds in harness.clock.sleeps[2:]] == [1, 2, 4, 8, 16]
+    assert not harness.breaker.is_open
 
 
 def test_a_platform_that_stays_down_stops_the_run() -> None:
-    """After the outage limit the run stops; rows that were tried stay open, and no others are sent."""
-    rehearsal = DryRun(max_attempts=2, outage_limit_seconds=30.0)
-    rehearsal.network.down_until = float("inf")
-    settled = rehearsal.carry_all(lanes_of("ABCDEFGHIJ"))
+    """At the outage limit the run stops: attempted rows stay open, and no others are sent."""
+    harness = WriterHarness(max_attempts=2, outage_limit_seconds=30.0)
+    harness.network.down_until = float("inf")
+    settled = harness.deliver_all(lanes_of("ABCDEFGHIJ"))
 
     assert {key: (end.status, end.is_open) for key, end in settled.items()} == {
         **dict.fromkeys("AB", (Status.UNKNOWN, False)),
         **dict.fromkeys("CDEFGH", (Status.UNKNOWN, True)),
     }
-    assert (rehearsal.control.ending, rehearsal.control.halt_code) == (Ending.STOPPED, "platform_down")
-    began, ended = rehearsal.network.sent[0].headers["at"], rehearsal.network.sent[-1].headers["at"]
+    assert (harness.control.ending, harness.control.halt_code) == (Ending.STOPPED, "platform_down")
+    began, ended = harness.network.sent[0].headers["at"], harness.network.sent[-1].headers["at"]
     assert (began[11:19], ended[11:19]) == ("12:00:00", "12:00:30")
 
 
-def test_what_a_stopped_run_deferred_is_settled() -> None:
-    """A row that waits for the end of an outage when the run is stopped ends as far as it had come."""
-    rehearsal = DryRun(max_attempts=6, until_seconds=60.0)
-    rehearsal.network.down_until = float("inf")
-    settled = rehearsal.carry_all(lanes_of("ABCDEFGHIJKL"))
+def test_a_deferred_due_is_settled_when_the_run_stops() -> None:
+    """A row deferred during an outage is settled by its attempts so far when the run stops."""
+    harness = WriterHarness(max_attempts=6, until_seconds=60.0)
+    harness.network.down_until = float("inf")
+    settled = harness.deliver_all(lanes_of("ABCDEFGHIJKL"))
 
-    assert {end.message for end in settled.values() if end.is_open} == {rehearsal.control.reason}
-    assert {key for key, end in settled.items() if end.is_open} >= {*rehearsal.network.keys_sent()} - {"A", "B"}
-    assert rehearsal.control.ending is Ending.DEADLINE
+    assert {end.message for end in settled.values() if end.is_open} == {harness.control.reason}
+    assert {key for key, end in settled.items() if end.is_open} >= {*harness.network.keys_sent()} - {"A", "B"}
+    assert harness.control.ending is Ending.DEADLINE
 
 
 def test_rows_that_always_fail_stop_no_others() -> None:
-    """Rows that the platform always fails on end unknown after their attempts; all others are delivered."""
-    rehearsal = DryRun(max_attempts=4, outage_limit_seconds=20.0)
+    """Rows that always fail end unknown after their attempts; all other rows are delivered."""
+    harness = WriterHarness(max_attempts=4, outage_limit_seconds=20.0)
     for key in "ABC":
-        rehearsal.lay_out(key, [reply(500)] * 99)
-    settled = rehearsal.carry_all(lanes_of("ABCDEFGH"))
+        harness.plan_answers(key, [reply(500)] * 99)
+    settled = harness.deliver_all(lanes_of("ABCDEFGH"))
 
     assert {key: (end.status, end.attempts) for key, end in settled.items()} == {
         **dict.fromkeys("ABC", (Status.UNKNOWN, 4)), **dict.fromkeys("DEFGH", (Status.SUCCEEDED, 1))
     }  # fmt: skip
-    assert rehearsal.control.ending is None
+    assert harness.control.ending is None
 
 
 def test_doubt_of_an_earlier_run_is_known_to_the_first_attempt() -> None:
-    """What the intent brings back of an earlier run decides how the first answer is read."""
-    rehearsal = DryRun()
-    rehearsal.book.admissions["A"] = Go(doubt=True)
-    rehearsal.lay_out("A", [reply(400, code="REFUND_ILLEGAL", message="taken back already")])
+    """Doubt in the admission affects the verdict on the first answer."""
+    harness = WriterHarness()
+    harness.ledger.admissions["A"] = Go(doubt=True)
+    harness.plan_answers("A", [reply(400, code="REFUND_ILLEGAL", message="taken back already")])
 
-    assert rehearsal.carry(due("A"))["A"].status is Status.UNKNOWN
-
-
-def test_nothing_is_intended_before_a_key_is_there() -> None:
-    """Where no key of the platform is to be had the run stops before the ledger lets anything out."""
-    rehearsal = DryRun()
-    rehearsal.signer.has_key = False
-    rehearsal.network.keys = [reply(403)]
-    rehearsal.carry(due("A"))
-
-    assert (rehearsal.book.lines, rehearsal.network.keys_sent()) == ([], [])
-    assert (rehearsal.control.ending, rehearsal.control.halt_code) == (Ending.STOPPED, "platform_key_missing")
+    assert harness.deliver(due("A"))["A"].status is Status.UNKNOWN
 
 
-def test_no_key_is_fetched_for_nothing() -> None:
-    """A run without anything to send asks for no key."""
-    rehearsal = DryRun()
-    rehearsal.signer.has_key = False
+def test_nothing_is_intended_without_a_platform_key() -> None:
+    """If no platform key is available, the run stops before any intent."""
+    harness = WriterHarness()
+    harness.signer.has_key = False
+    harness.network.keys = [reply(403)]
+    harness.deliver(due("A"))
 
-    assert list(rehearsal.handed_out([], at_once=1)) == []
-    assert (rehearsal.network.sent, rehearsal.control.ending) == ([], None)
+    assert (harness.ledger.events, harness.network.keys_sent()) == ([], [])
+    assert (harness.control.ending, harness.control.halt_code) == (Ending.STOPPED, "platform_key_missing")
+
+
+def test_an_empty_run_fetches_no_key() -> None:
+    """A run with nothing to send requests no key."""
+    harness = WriterHarness()
+    harness.signer.has_key = False
+
+    assert list(harness.lane_queue([], at_once=1)) == []
+    assert (harness.network.sent, harness.control.ending) == ([], None)

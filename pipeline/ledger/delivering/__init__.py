@@ -1,1 +1,6 @@
-"""ledger.delivering."""
+"""
+Delivering: the dues of a run as lanes, their intents, and their settled outcomes.
+
+Read `queue` first (which dues go in which order), then `deliveries` (intents and settlements in one transaction).
+Imports `rules`, `store` and `records`.
+"""

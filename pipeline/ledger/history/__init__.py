@@ -1,1 +1,15 @@
-"""ledger.history."""
+"""
+History: what the ledger keeps of runs, and how it is read again and deleted.
+
+Read in this order:
+
+1. `runs`: runs and accounts, and each change of a run's phase. `dues`: the dues of a run as a whole.
+2. `inputs`: the input files of a run, and how staged rows are deleted.
+3. `skipped_rows`: rows that share an outcome, many in one line of the ledger.
+4. `outcomes`: the outcome of each row, for reports.
+5. `origins`: which row of an earlier run a fixed row stands for.
+6. `rows_left`: how many rows of a run are not done, over its reruns and fixes.
+7. `prune`: deletes old runs.
+
+Imports `rules`, `store` and `records`.
+"""

@@ -1,4 +1,4 @@
-"""Which inputs a run reads, and how it forgets what it read of them."""
+"""The input files of a run, and how what was staged of them is deleted."""
 
 import sqlite3
 
@@ -7,24 +7,54 @@ import orjson
 from pipeline.ledger.records import InputRecord, RunRecord, position
 from pipeline.ledger.rules.fixes import forget_fixes
 
+_INSERT = """
+INSERT OR REPLACE INTO inputs (run_no, file_no, name, location, columns, rows, sha256, encoding)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+# The inputs of a run, in the order of reading.
+_OF_RUN = """
+SELECT file_no, name, location, columns, rows, sha256, encoding FROM inputs WHERE run_no = ? ORDER BY file_no
+"""
+
 
 def add_input(connection: sqlite3.Connection, run: RunRecord, source: InputRecord) -> None:
-    """Write an input file; once it was read to its end again, with what is known then."""
+    """Write an input file, or what is known of it once it was read to its end."""
+    columns = orjson.dumps(source.columns).decode()
     connection.execute(
-        "INSERT OR REPLACE INTO inputs (run_no, file_no, name, location, columns, rows, sha256, encoding)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (run.run_no, source.file_no, source.name, source.location, orjson.dumps(source.columns).decode(),
-         source.rows, source.sha256, source.encoding),
+        _INSERT,
+        (run.run_no, source.file_no, source.name, source.location, columns, source.rows, source.sha256,
+         source.encoding),
     )  # fmt: skip
 
 
+def inputs_of(connection: sqlite3.Connection, run: RunRecord) -> list[InputRecord]:
+    """Return the input files of a run, in the order of reading."""
+    return [
+        InputRecord(
+            file_no=file_no,
+            name=name,
+            location=location,
+            columns=tuple(orjson.loads(columns)),
+            rows=rows,
+            sha256=sha256,
+            encoding=encoding,
+        )
+        for file_no, name, location, columns, rows, sha256, encoding in connection.execute(_OF_RUN, (run.run_no,))
+    ]
+
+
+def all_locations(connection: sqlite3.Connection) -> list[str]:
+    """Return the locations of the inputs of all runs."""
+    return [location for (location,) in connection.execute("SELECT DISTINCT location FROM inputs")]
+
+
 def forget_rows(connection: sqlite3.Connection, first: int, last: int, run: RunRecord, *, table: str) -> None:
-    """Forget what was staged of a run that sent nothing, from one row to another, in `dues` or in `rows`."""
+    """Delete what was staged in a table, of rows from `first` to `last`, of a run that sent nothing."""
     connection.execute(f"DELETE FROM {table} WHERE run_no = ? AND row_no BETWEEN ? AND ?", (run.run_no, first, last))
 
 
 def forget_inputs(connection: sqlite3.Connection, run: RunRecord) -> None:
-    """Forget the inputs of such a run, and what was packed of them."""
+    """Delete the inputs of a run that sent nothing, its skipped rows, and what was noted of its fixed rows."""
     for table in ("packs", "inputs"):
         connection.execute(f"DELETE FROM {table} WHERE run_no = ?", (run.run_no,))
     forget_fixes(connection, position(run.run_no, 0), position(run.run_no + 1, 0))

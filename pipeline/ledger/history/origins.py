@@ -1,4 +1,4 @@
-"""Which row of an earlier run a row stands for: a fixed row for the one that was fixed, a rerun's for its parent's."""
+"""Origins: the row of an earlier run that a fixed row, or a row of a rerun, stands for."""
 
 import sqlite3
 from collections import defaultdict
@@ -13,18 +13,62 @@ from pipeline.ledger.history.runs import by_number
 from pipeline.ledger.records import ROW_BITS, Phase, RunRecord, position
 from pipeline.tables.row_mark import RowMark
 
+# The bits of a position that hold the number of a row in its run.
 _ROW = (1 << ROW_BITS) - 1
 
-# A row, by the numbers of its run and in its run.
+# A row, by the number of its run and its number in the run.
 RowId = tuple[int, int]
+
+# Whether a run was pruned.
+_IS_PRUNED = "SELECT 1 FROM known_traces WHERE name = ? AND run_no IS NOT NULL"
+# The run with an id, if it is of an account, an API and an export.
+_RUN = "SELECT run_no FROM runs WHERE run_id = ? AND account_no = ? AND api = ? AND export = ?"
+# The fixed row of an earlier run that a row was recognised as.
+_RECOGNISED_AS = "SELECT origin FROM contents WHERE variant = ? AND origin <> variant LIMIT 1"
+# The number of rows of each input of a run.
+_ROWS_OF_INPUTS = "SELECT file_no, rows FROM inputs WHERE run_no = ? ORDER BY file_no"
+# The number in its run of a row of a file: it is known exactly, or in a rerun at most.
+_ROW_NO = "SELECT row_no FROM rows WHERE run_no = ? AND row_no = ? AND file_no = ? AND source_row = ?"
+_ROW_NO_IN_RERUN = "SELECT row_no FROM rows WHERE run_no = ? AND row_no <= ? AND file_no = ? AND source_row = ?"
+# The origins of some rows of a run.
+_OF_FIX = "SELECT row_no, origin_run_no, origin_row_no FROM origins WHERE run_no = ? AND row_no BETWEEN ? AND ?"
+# The same for a rerun: its dues keep the position of the row that was staged first, which may be a fixed row itself.
+_OF_RERUN = f"""
+SELECT d.row_no, coalesce(o.origin_run_no, d.position >> {ROW_BITS}), coalesce(o.origin_row_no, d.position & {_ROW})
+FROM dues AS d
+LEFT JOIN origins AS o ON o.run_no = d.position >> {ROW_BITS} AND o.row_no = d.position & {_ROW}
+WHERE d.run_no = ? AND d.row_no BETWEEN ? AND ?
+"""
+# The cells of a row, and the columns of its file.
+_CELLS = """
+SELECT w.cells, i.columns FROM rows AS w JOIN inputs AS i USING (run_no, file_no) WHERE w.run_no = ? AND w.row_no = ?
+"""
+# The file of a row and its number there; for a skipped row by how many rows each file has.
+_PLACE_IN_FILE = """
+SELECT file_no, source_row FROM rows WHERE run_no = ?1 AND row_no = ?2
+UNION ALL
+SELECT file_no, ?2 - before FROM (
+    SELECT file_no, rows, sum(rows) OVER (ORDER BY file_no) - rows AS before FROM inputs WHERE run_no = ?1
+)
+WHERE ?2 > before AND ?2 <= before + rows LIMIT 1
+"""
+_INSERT = "INSERT OR REPLACE INTO origins (run_no, row_no, origin_run_no, origin_row_no) VALUES (?, ?, ?, ?)"
+# Write the run of the first fixed row as the parent of a run.
+_LINK = """
+UPDATE runs SET parent = (
+    SELECT r.run_id FROM origins AS o JOIN runs AS r ON r.run_no = o.origin_run_no
+    WHERE o.run_no = ?1 ORDER BY o.row_no LIMIT 1
+)
+WHERE run_no = ?1 AND parent IS NULL
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
     """
-    The row that a fixed row stands for, the first of all; with its cells, in the order of its file's columns.
+    The first row that a fixed row stands for, with its cells in the order of the columns of its file.
 
-    The cells are None where they were forgotten: the row has come to its end since.
+    The cells are None if they were deleted, since the row is done.
     """
 
     run_no: int
@@ -35,10 +79,10 @@ class Origin:
 
 def find_origins(connection: sqlite3.Connection, run: RunRecord, marks: Iterable[str]) -> dict[str, Origin]:
     """
-    Return what marks stand for; one that names no row, of the run's account, API and export, is left out.
+    Return the origin of each mark. A mark that names no row of the run's account, API and export is left out.
 
-    Raises SettingsError where a mark names a run that has still to read its rows once more, or one that was pruned:
-    handled like a row of an export, a fixed row would count besides the one that it stands for.
+    Raises SettingsError if a mark names a run that is still to read its rows again, or that was pruned: a fixed row
+    without its origin would count besides the row that it fixes.
     """
     read = {text: mark for text in marks if (mark := RowMark.read(text)) is not None}
     by_run: dict[str, dict[str, RowMark]] = defaultdict(dict)
@@ -54,8 +98,7 @@ def find_origins(connection: sqlite3.Connection, run: RunRecord, marks: Iterable
 
 
 def _refuse_pruned(connection: sqlite3.Connection, run_id: str) -> None:
-    asked = "SELECT 1 FROM known_traces WHERE name = ? AND run_no IS NOT NULL"
-    if connection.execute(asked, (run_id,)).fetchone() is not None:
+    if connection.execute(_IS_PRUNED, (run_id,)).fetchone() is not None:
         raise SettingsError(
             [f"run {run_id}, whose rows are fixed here, was pruned; to send these rows like those of an export, "
              "empty their cells _row"]
@@ -63,10 +106,7 @@ def _refuse_pruned(connection: sqlite3.Connection, run_id: str) -> None:
 
 
 def _run_of(connection: sqlite3.Connection, run: RunRecord, run_id: str) -> RunRecord | None:
-    line = connection.execute(
-        "SELECT run_no FROM runs WHERE run_id = ? AND account_no = ? AND api = ? AND export = ?",
-        (run_id, run.account_no, run.api, run.export),
-    ).fetchone()
+    line = connection.execute(_RUN, (run_id, run.account_no, run.api, run.export)).fetchone()
     return None if line is None else by_number(connection, line[0])
 
 
@@ -83,27 +123,21 @@ def _origins_in(connection: sqlite3.Connection, run: RunRecord, marks: Mapping[s
 
 
 def _recognised_as(connection: sqlite3.Connection, row: RowId) -> RowId | None:
-    """Return the fixed row of an earlier run that a row was recognised as; None where it is no such row."""
-    line = connection.execute(
-        "SELECT origin FROM contents WHERE variant = ? AND origin <> variant LIMIT 1", (position(*row),)
-    ).fetchone()
+    """Return the fixed row of an earlier run that a row was recognised as, if any."""
+    line = connection.execute(_RECOGNISED_AS, (position(*row),)).fetchone()
     return None if line is None else (line[0] >> ROW_BITS, line[0] & _ROW)
 
 
 def _row_nos(connection: sqlite3.Connection, run: RunRecord, marks: Iterable[RowMark]) -> dict[RowMark, int]:
-    """Return the numbers of rows in their run."""
-    inputs = connection.execute("SELECT file_no, rows FROM inputs WHERE run_no = ? ORDER BY file_no", (run.run_no,))
-    counts = dict(inputs.fetchall())
+    """Return the number in its run of each mark's row."""
+    counts = dict(connection.execute(_ROWS_OF_INPUTS, (run.run_no,)).fetchall())
     before = dict(zip(counts, accumulate(counts.values(), initial=0), strict=False))
-    # A run numbers the rows that it reads one after another. A rerun has taken some of them.
-    compared = "<=" if run.is_rerun else "="
+    # A run numbers its rows as it reads them. A rerun has only some of them.
+    query = _ROW_NO_IN_RERUN if run.is_rerun else _ROW_NO
     found: dict[RowMark, int] = {}
     for mark in marks:
         guess = before.get(mark.file_no, 0) + mark.source_row
-        line = connection.execute(
-            f"SELECT row_no FROM rows WHERE run_no = ? AND row_no {compared} ? AND file_no = ? AND source_row = ?",
-            (run.run_no, guess, mark.file_no, mark.source_row),
-        ).fetchone()
+        line = connection.execute(query, (run.run_no, guess, mark.file_no, mark.source_row)).fetchone()
         if line is not None:
             found[mark] = line[0]
         elif run.phase is Phase.STAGING:
@@ -111,13 +145,13 @@ def _row_nos(connection: sqlite3.Connection, run: RunRecord, marks: Iterable[Row
                 [f"run {run.run_id}, whose rows are fixed here, is not read to its end; resume it before this"]
             )
         elif not run.is_rerun and mark.source_row <= counts.get(mark.file_no, 0):
-            # It was skipped, and skipped rows are packed.
+            # The row was skipped: it has no line of its own.
             found[mark] = guess
     return found
 
 
 def first_origins(connection: sqlite3.Connection, run: RunRecord, row_nos: Sequence[int]) -> dict[int, RowId]:
-    """Return the first origin of each of these rows of a run, where it is another row; they are in order."""
+    """Return the first origin of each of these rows, where it is another row; `row_nos` are sorted."""
     if not row_nos:
         return {}
     between = first_origins_between(connection, run, row_nos[0], row_nos[-1])
@@ -125,34 +159,20 @@ def first_origins(connection: sqlite3.Connection, run: RunRecord, row_nos: Seque
 
 
 def first_origins_between(connection: sqlite3.Connection, run: RunRecord, first: int, last: int) -> dict[int, RowId]:
-    """Return the first origin of the rows of a run from one to another, where it is another row."""
+    """Return the first origins of the rows from `first` to `last`, where they are other rows."""
     found = connection.execute(_OF_RERUN if run.is_rerun else _OF_FIX, (run.run_no, first, last))
     return {row_no: (origin_run_no, origin_row_no) for row_no, origin_run_no, origin_row_no in found}
 
 
-_OF_FIX = "SELECT row_no, origin_run_no, origin_row_no FROM origins WHERE run_no = ? AND row_no BETWEEN ? AND ?"
-# Dues of a rerun keep the place of the row that was staged first, which may be a fixed row itself.
-_OF_RERUN = (
-    f"SELECT d.row_no, coalesce(o.origin_run_no, d.position >> {ROW_BITS}),"
-    f" coalesce(o.origin_row_no, d.position & {_ROW})"
-    f" FROM dues AS d LEFT JOIN origins AS o ON o.run_no = d.position >> {ROW_BITS} AND o.row_no = d.position & {_ROW}"
-    " WHERE d.run_no = ? AND d.row_no BETWEEN ? AND ?"
-)
-
-
 def _read(connection: sqlite3.Connection, row: RowId) -> Origin | None:
-    line = connection.execute(
-        "SELECT w.cells, i.columns FROM rows AS w JOIN inputs AS i USING (run_no, file_no)"
-        " WHERE w.run_no = ? AND w.row_no = ?",
-        row,
-    ).fetchone()
+    line = connection.execute(_CELLS, row).fetchone()
     if line is None:
         return None
     return Origin(*row, tuple(orjson.loads(line[1])), None if line[0] is None else tuple(orjson.loads(line[0])))
 
 
 def first_mark(connection: sqlite3.Connection, run: RunRecord, row_no: int) -> str | None:
-    """Return the mark of a row's first origin; None where it is its own, or its run is not known any more."""
+    """Return the mark of a row's first origin; None if it is the row itself, or its run was pruned."""
     origin = first_origins_between(connection, run, row_no, row_no).get(row_no)
     place = origin and _place_in_file(connection, origin)
     if origin is None or place is None:
@@ -161,28 +181,16 @@ def first_mark(connection: sqlite3.Connection, run: RunRecord, row_no: int) -> s
 
 
 def _place_in_file(connection: sqlite3.Connection, row: RowId) -> tuple[int, int] | None:
-    """Return file and row in the file; of a row that is packed by how many rows each file has."""
-    found = connection.execute(
-        "SELECT file_no, source_row FROM rows WHERE run_no = ?1 AND row_no = ?2 UNION ALL"
-        " SELECT file_no, ?2 - before FROM (SELECT file_no, rows, sum(rows) OVER (ORDER BY file_no) - rows AS before"
-        " FROM inputs WHERE run_no = ?1) WHERE ?2 > before AND ?2 <= before + rows LIMIT 1",
-        row,
-    ).fetchone()
+    """Return the number of the file and of the row in it."""
+    found = connection.execute(_PLACE_IN_FILE, row).fetchone()
     return None if found is None else (int(found[0]), int(found[1]))
 
 
 def write_origins(connection: sqlite3.Connection, run: RunRecord, origins: Mapping[int, RowId]) -> None:
-    """Tie rows of a run, by their numbers in it, to their origins."""
-    connection.executemany(
-        "INSERT OR REPLACE INTO origins (run_no, row_no, origin_run_no, origin_row_no) VALUES (?, ?, ?, ?)",
-        ((run.run_no, row_no, *origin) for row_no, origin in origins.items()),
-    )
+    """Write the origins of rows, by their number in the run."""
+    connection.executemany(_INSERT, ((run.run_no, row_no, *origin) for row_no, origin in origins.items()))
 
 
 def link_run(connection: sqlite3.Connection, run: RunRecord) -> None:
-    """Let a run that fixes rows name the run of the first of them as its parent."""
-    connection.execute(
-        "UPDATE runs SET parent = (SELECT r.run_id FROM origins AS o JOIN runs AS r ON r.run_no = o.origin_run_no"
-        " WHERE o.run_no = ?1 ORDER BY o.row_no LIMIT 1) WHERE run_no = ?1 AND parent IS NULL",
-        (run.run_no,),
-    )
+    """Make the run of the first fixed row the parent of a run, if it has none."""
+    connection.execute(_LINK, (run.run_no,))

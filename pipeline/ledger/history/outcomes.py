@@ -1,4 +1,4 @@
-"""Reading outcomes back: one for each row, in source order, with memory that does not grow."""
+"""The outcomes of a run: one for each row, in source order, read in pages of bounded size."""
 
 import sqlite3
 from bisect import bisect
@@ -8,13 +8,13 @@ from functools import partial
 from itertools import chain, repeat
 from typing import Any
 
-from pipeline.ledger.history.runs import IS_DELIVERED, UNREACHED
+from pipeline.ledger.history.dues import IS_DELIVERED, UNREACHED
 from pipeline.ledger.history.skipped_rows import SkippedRows, read_skipped_rows
 from pipeline.ledger.records import RunRecord
 from pipeline.model import Status
 from pipeline.tables.outcome_page import Outcome, OutcomePage
 
-# The worst last: doubt weighs most, since only it must not be answered by sending something else.
+# Statuses by severity, the worst last. Doubt is the worst: it must not be answered by sending something else.
 SEVERITY = (
     Status.SKIPPED,
     Status.SUCCEEDED,
@@ -26,34 +26,37 @@ SEVERITY = (
 )
 _STATUS = {status.value: status for status in Status}
 _RANK = {status.value: rank for rank, status in enumerate(SEVERITY)}
+# Rows of a page.
 _PAGE = 1000
-# Characters of cells that a page holds, and those of one row more: a single row's may be many megabytes.
+# Characters of cells after which a page ends. A single row may have megabytes.
 _PAGE_CELLS = 1 << 20
-# As far as SQLite's numbers go.
+# The largest integer of SQLite.
 _END = (1 << 63) - 1
 # Field, heading, rule and value of a row that is not invalid.
 _NO_FAULT = (None,) * 4
 
-_ROWS = (
-    "SELECT row_no, file_no, source_row, coalesce(request_key, ''), cells, status, code, message,"
-    " file_line, field, heading, rule, value FROM rows"
-    " WHERE run_no = ? AND row_no BETWEEN ? AND ? ORDER BY row_no LIMIT ?"
-)
-# A run that was killed has settled nothing for what it was at: what the intents say is said here.
-_DUES = (
-    f"SELECT row_no, coalesce(status, {UNREACHED}),"
-    f" coalesce(code, CASE WHEN {IS_DELIVERED} THEN 'already_succeeded' ELSE 'interrupted' END),"
-    " coalesce(message, ''), http_status, attempts, first_sent_at, finished_at,"
-    " latency_ms, trace_id, wants_new_key FROM dues WHERE run_no = ? AND row_no BETWEEN ? AND ? ORDER BY row_no, part"
-)
+# Some rows of a run.
+_ROWS = """
+SELECT row_no, file_no, source_row, coalesce(request_key, ''), cells, status, code, message,
+    file_line, field, heading, rule, value
+FROM rows WHERE run_no = ? AND row_no BETWEEN ? AND ? ORDER BY row_no LIMIT ?
+"""
+# How the dues of some rows ended. For dues of a killed run, which has settled nothing, it is what the intents say.
+_DUES = f"""
+SELECT row_no, coalesce(status, {UNREACHED}),
+    coalesce(code, CASE WHEN {IS_DELIVERED} THEN 'already_succeeded' ELSE 'interrupted' END),
+    coalesce(message, ''), http_status, attempts, first_sent_at, finished_at, latency_ms, trace_id, wants_new_key
+FROM dues WHERE run_no = ? AND row_no BETWEEN ? AND ? ORDER BY row_no, part
+"""
 
-# The columns of _ROWS. Those from the status on, but for the line, are there where the row itself is final.
+
+# The columns of `_ROWS`. The status and later columns, but for the line, are set only where the row itself is final.
 _RowLine = tuple[
     int, int, int, str, str | None, str | None, str | None, str | None, int | None, *tuple[str | None, ...]
 ]
-# The row's number, and how it ended, as `Outcomes` has it.
+# The columns of `_DUES`: the row's number, and how it ended.
 _End = tuple[int, str, str, str, int | None, int, str | None, str | None, int | None, str | None, int]
-# Rows, and the end of each.
+# Rows, and the end of each one.
 _Lines = tuple[Sequence[_RowLine], Sequence[_End]]
 
 
@@ -63,26 +66,26 @@ def outcomes(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Outcome
 
 
 def outcome_pages(connection: sqlite3.Connection, run: RunRecord) -> Iterator[OutcomePage]:
-    """Yield the outcomes of all rows, in source order, so many at once as are read at once; a page is never empty."""
+    """Yield the outcomes of all rows in pages, in source order. No page is empty."""
     names = dict(connection.execute("SELECT file_no, name FROM inputs WHERE run_no = ?", (run.run_no,)).fetchall())
-    tell = partial(_side_by_side, names=names)
+    page_of = partial(_page_of, names=names)
     first = 0
     for skipped_rows in _overlapping(read_skipped_rows(connection, run)):
         low = min(skipped.row_nos[0] for skipped in skipped_rows)
         high = max(skipped.row_nos[-1] for skipped in skipped_rows)
-        yield from map(tell, _pages_of_rows(connection, run, first, low - 1))
+        yield from map(page_of, _pages_of_rows(connection, run, first, low - 1))
         rows = _pages_of_rows(connection, run, low, high)
         between = next(rows, None)
         if between is None and len(skipped_rows) == 1:
             yield _unpacked(skipped_rows[0], names)
         else:
-            yield from map(tell, _merged(chain([between] if between else [], rows), skipped_rows))
+            yield from map(page_of, _merged(chain([between] if between else [], rows), skipped_rows))
         first = high + 1
-    yield from map(tell, _pages_of_rows(connection, run, first, _END))
+    yield from map(page_of, _pages_of_rows(connection, run, first, _END))
 
 
 def _overlapping(skipped_rows: Iterator[SkippedRows]) -> Iterator[list[SkippedRows]]:
-    """Put packs together whose rows lie among one another."""
+    """Group lines of skipped rows whose rows lie among one another."""
     group: list[SkippedRows] = []
     for skipped in skipped_rows:
         if group and skipped.row_nos[0] > max(other.row_nos[-1] for other in group):
@@ -121,7 +124,7 @@ def _unpacked(skipped: SkippedRows, names: Mapping[int, str]) -> OutcomePage:
 
 
 def _merged(pages: Iterator[_Lines], skipped_rows: Sequence[SkippedRows]) -> Iterator[_Lines]:
-    """Yield pages of rows, with the packed ones in their places."""
+    """Yield pages of rows, with skipped rows in their places."""
     packed = sorted(chain.from_iterable(map(_lines, skipped_rows)), key=_row_no)
     taken = 0
     for rows, ends in pages:
@@ -149,7 +152,7 @@ def _lines(skipped: SkippedRows) -> Iterator[tuple[_RowLine, _End]]:
         yield (row_no, skipped.file_no, source_row, key or "", None, None, None, None, line, *_NO_FAULT), end
 
 
-def _side_by_side(lines: _Lines, names: Mapping[int, str]) -> OutcomePage:
+def _page_of(lines: _Lines, names: Mapping[int, str]) -> OutcomePage:
     rows, ends = lines
     _, file_no, source_row, request_key, cells, _, _, _, file_line, field, column, rule, value = (
         _column(rows, at) for at in range(13)
@@ -188,7 +191,7 @@ def _column(lines: Sequence[tuple[Any, ...]], at: int) -> list[Any]:
 def _pages_of_rows(connection: sqlite3.Connection, run: RunRecord, first: int, last: int) -> Iterator[_Lines]:
     while rows := _rows(connection, run, first, last):
         high = rows[-1][0]
-        # Not all at once: a row may have a thousand.
+        # Iterated, not fetched at once: a row may have a thousand dues.
         ends = _ends(connection.execute(_DUES, (run.run_no, rows[0][0], high)))
         yield rows, [_end(row, ends.get(row[0])) for row in rows]
         first = high + 1
@@ -208,12 +211,12 @@ def _rows(connection: sqlite3.Connection, run: RunRecord, first: int, last: int)
 
 
 def _ends(dues: Iterable[_End]) -> Mapping[int, _End]:
-    """Return how each row ended, by what became of its dues."""
+    """Return how each row ended: as the worst of its dues."""
     ends: dict[int, _End] = {}
     for due in dues:
-        held = ends.setdefault(due[0], due)
-        if held is not due:
-            ends[due[0]] = _worse(held, due)
+        known = ends.setdefault(due[0], due)
+        if known is not due:
+            ends[due[0]] = _worse(known, due)
     return ends
 
 

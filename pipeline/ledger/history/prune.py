@@ -1,10 +1,10 @@
 """
-Deleting old runs, in short transactions.
+Deletes old runs, in short transactions.
 
-A run is deleted together with its reruns and fixes, and only if no resume or rerun would send anything of it. What the
-ledger knows of deliveries, cards, objects and fixed rows stays: nothing is sent again because its run is gone.
+A run is deleted together with its reruns and fixes, and only if no resume or rerun would send any row of it. What the
+ledger knows of deliveries, cards, objects and fixed rows stays: nothing is sent again because its run was deleted.
 
-First the line in `runs` goes, and the id goes into `known_traces`: from there on the run is gone for everybody. Its
+First the line in `runs` is deleted, and the id is written into `known_traces`: from then on nobody finds the run. Its
 other lines follow in slices. After a crash between two of them the next prune deletes the rest.
 """
 
@@ -26,8 +26,95 @@ from pipeline.model import Api
 
 T = TypeVar("T")
 
-# All runs, newest first: a ledger of a year has some thousand.
+# The limit of `recent` for all runs: a ledger of a year has a few thousand.
 _ALL_RUNS = -1
+
+# Whether a resume or rerun of a run would send any due. It does not send one whose key has ended in any run, nor one
+# that a newer confirmed balance or state has overtaken. A state in doubt is sent all the same.
+_HAS_ROWS_LEFT = """
+SELECT EXISTS (
+    SELECT 1 FROM dues AS d
+    LEFT JOIN deliveries AS v ON v.account_no = :account_no AND v.api = :api AND v.identity = d.identity
+    LEFT JOIN cards AS c ON c.account_no = :account_no AND c.card = d.card AND NOT c.unsettled
+        AND c.newest_identity <> d.identity
+    LEFT JOIN objects AS h ON h.account_no = :account_no AND h.object = d.object AND NOT h.unsettled
+        AND h.identity <> d.identity
+    WHERE d.run_no = :run_no AND coalesce(d.status, 'unsent') IN ('unknown', 'blocked', 'unsent')
+        AND coalesce(v.state, 'unsent') NOT IN ('succeeded', 'rejected')
+        AND NOT coalesce(iif(d.version <> c.newest_version, d.version < c.newest_version,
+            d.position < c.newest_position), 0)
+        AND NOT (d.status <> 'unknown' AND coalesce(v.state, 'unsent') = 'unsent'
+            AND coalesce(iif(d.version <> h.version, d.version < h.version, d.position < h.position), 0))
+)
+"""
+# Remember the report of a pruned run as no sign of a loss.
+_INSERT_TRACE = "INSERT INTO known_traces (name, run_no) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET run_no = ?2"
+# Remember that other lines of a run are still to be deleted.
+_INSERT_PRUNED = """
+INSERT INTO pruned_runs (run_no, account_no, api, export, started_at)
+SELECT run_no, account_no, api, export, started_at FROM runs WHERE run_no = ?
+"""
+# Whether a run outside of a family is a rerun or fix of one of its runs.
+_IS_FOLLOWED = """
+SELECT EXISTS (
+    SELECT 1 FROM runs
+    WHERE parent IN (SELECT value FROM json_each(?1)) AND run_no NOT IN (SELECT value FROM json_each(?2))
+) OR EXISTS (
+    SELECT 1 FROM json_each(?2) AS family CROSS JOIN origins AS o ON o.origin_run_no = family.value
+    WHERE o.run_no NOT IN (SELECT value FROM json_each(?2))
+)
+"""
+# Tables with lines of a run, and the column that orders these. `rows` comes after `dues`: tasks need the keys of rows.
+_TABLES: Mapping[str, str] = {"dues": "row_no", "rows": "row_no", "origins": "row_no", "packs": "first_row_no"}
+# Deliveries of a ledger of version 7 have no age; they get that of their run.
+_KEEP_AGE = """
+UPDATE deliveries SET intended_at = CAST(strftime('%s', p.started_at) AS INTEGER)
+FROM pruned_runs AS p CROSS JOIN dues AS d ON d.run_no = p.run_no
+WHERE p.run_no = :run_no AND d.row_no BETWEEN :first AND :last
+    AND deliveries.account_no = p.account_no AND deliveries.api = p.api AND deliveries.identity = d.identity
+    AND deliveries.intended_at IS NULL
+"""
+# A task that was done n times has n deliveries. Later the task is recognised in its other form by its row's key.
+_KEEP_ROW_KEY = """
+UPDATE deliveries SET row_key = w.request_key
+FROM pruned_runs AS p CROSS JOIN dues AS d ON d.run_no = p.run_no
+CROSS JOIN rows AS w ON w.run_no = d.run_no AND w.row_no = d.row_no AND w.request_key <> d.request_key
+WHERE p.run_no = :run_no AND p.export = 'tasks' AND d.row_no BETWEEN :first AND :last
+    AND deliveries.account_no = p.account_no AND deliveries.api = p.api AND deliveries.identity = d.identity
+"""
+# The object of a state with a separator behind it: its identity without what follows the last separator.
+_OBJECT = "rtrim(v.identity, replace(v.identity, char(31), ''))"
+# Deliveries that may be deleted: old ones that have ended and that nothing needs. These are kept:
+# - balances: one that comes back would be sent under a key that the platform may answer from memory;
+# - the newest state of each object and the one before, fixed rows, and keys that were given another key;
+# - deliveries with a due of a run that is kept.
+_DELETABLE = f"""
+v.intended_at < :before AND v.state <> 'sending' AND v.api IN (:cumulation, :state)
+AND NOT EXISTS (SELECT 1 FROM dues AS d WHERE d.identity = v.identity)
+AND NOT EXISTS (SELECT 1 FROM variants AS x WHERE x.digest = v.digest AND x.identity = v.identity)
+AND NOT EXISTS (
+    SELECT 1 FROM deliveries AS s
+    WHERE s.account_no = v.account_no AND s.api = v.api AND s.identity = v.successor
+)
+AND NOT EXISTS (
+    SELECT 1 FROM objects AS h
+    WHERE v.api = :state AND h.account_no = v.account_no
+        AND h.object = substr({_OBJECT}, 1, length({_OBJECT}) - 1) AND v.identity IN (h.identity, h.before_identity)
+)
+"""
+# The next deliveries that may be deleted, after one.
+_NEXT_DELETABLE = f"""
+SELECT v.account_no, v.api, v.identity FROM deliveries AS v
+WHERE (v.account_no, v.api, v.identity) > (:account_no, :api, :identity) AND {_DELETABLE}
+ORDER BY v.account_no, v.api, v.identity LIMIT :lines
+"""
+# Delete these, as far as they may still be deleted: a run may have begun to send one of them again.
+_DELETE_DELIVERIES = f"""
+DELETE FROM deliveries AS v
+WHERE (v.account_no, v.api, v.identity) IN (
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(:found)
+) AND {_DELETABLE}
+"""
 
 
 class Kept(StrEnum):
@@ -42,7 +129,7 @@ class Kept(StrEnum):
 
 @dataclass(slots=True)
 class Pruned:
-    """The runs that were deleted, the old ones that were kept and why, and how many deliveries were deleted."""
+    """The deleted runs, the old runs that were kept with the reason, and the number of deleted deliveries."""
 
     runs: list[RunRecord] = field(default_factory=list)
     kept: list[tuple[RunRecord, Kept]] = field(default_factory=list)
@@ -52,7 +139,7 @@ class Pruned:
 @dataclass(frozen=True, slots=True)
 class PruneFile:
     """
-    How the ledger is read and written here.
+    The ledger as pruning reads and writes it.
 
     `commit` runs one transaction, and then leaves the write lock to others for a while. `is_live` says whether some
     process executes a run. One transaction deletes at most `lines` lines.
@@ -68,7 +155,7 @@ def prune(file: PruneFile, *, runs_before: datetime, deliveries_before: datetime
     """
     Delete the runs that ended before a moment; return what was deleted and what was kept.
 
-    With `deliveries_before` also delete deliveries whose last intent is older, where no run is left that has them.
+    With `deliveries_before` also delete deliveries whose last intent is older, if no run has them any more.
     """
     pruned = Pruned()
     families = file.read(_families)
@@ -90,7 +177,7 @@ def prune(file: PruneFile, *, runs_before: datetime, deliveries_before: datetime
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """Runs that are reruns or fixes of one another; `last` are those that are the last of their job."""
+    """Runs that are reruns or fixes of one another; `last` are the numbers of runs that are the last of their job."""
 
     runs: Sequence[RunRecord]
     last: frozenset[int]
@@ -121,7 +208,7 @@ def _families(connection: sqlite3.Connection) -> list[_Family]:
 
 
 def _judge(file: PruneFile, family: _Family, before: datetime, pruned: Pruned) -> None:
-    """Put the runs of a family where they belong: all of them are deleted, or none."""
+    """Add the old runs of a family to the deleted or to the kept ones; all runs of a family are deleted, or none."""
     old = [run for run in family.runs if _ended_at(run) < before]
     if not old:
         return
@@ -137,11 +224,11 @@ def _ended_at(run: RunRecord) -> datetime:
 
 
 def _reason(file: PruneFile, run: RunRecord, last: frozenset[int]) -> Kept | None:
-    """Say why a run may not be deleted."""
+    """Return why a run may not be deleted, if so."""
     if file.read(lambda c: file.is_live(c, run)):
         return Kept.RUNNING
     if run.state is None or (run.phase is Phase.STAGING and run.exit_code != 2):
-        # A resume goes on with it, or stages it anew.
+        # A resume continues it, or stages it again.
         return None if file.read(lambda c: _is_of_former_generation(c, run)) else Kept.UNFINISHED
     if file.read(lambda c: _has_rows_left(c, run)):
         return Kept.ROWS_LEFT
@@ -149,7 +236,7 @@ def _reason(file: PruneFile, run: RunRecord, last: frozenset[int]) -> Kept | Non
 
 
 def _is_of_former_generation(connection: sqlite3.Connection, run: RunRecord) -> bool:
-    """Return whether a run is of balances or states from before a resync: these are neither resumed nor rerun."""
+    """Return whether a run has balances or states from before a resync: it is neither resumed nor rerun."""
     current: Generation = generations.current(connection)
     generation = connection.execute(
         "SELECT generation FROM accounts WHERE account_no = ?", (run.account_no,)
@@ -157,32 +244,12 @@ def _is_of_former_generation(connection: sqlite3.Connection, run: RunRecord) -> 
     return generation is not None and generation[0] < current.of_account(run.api)
 
 
-# A due is closed where its key has come to an end, in whichever run, or where something newer of its card or object is
-# confirmed: then a resume or a rerun does not send it. A state in doubt is sent all the same.
-_OPEN = """
-SELECT EXISTS (
-    SELECT 1 FROM dues AS d
-    LEFT JOIN deliveries AS v ON v.account_no = :account_no AND v.api = :api AND v.identity = d.identity
-    LEFT JOIN cards AS c ON c.account_no = :account_no AND c.card = d.card AND NOT c.unsettled
-        AND c.newest_identity <> d.identity
-    LEFT JOIN objects AS h ON h.account_no = :account_no AND h.object = d.object AND NOT h.unsettled
-        AND h.identity <> d.identity
-    WHERE d.run_no = :run_no AND coalesce(d.status, 'unsent') IN ('unknown', 'blocked', 'unsent')
-        AND coalesce(v.state, 'unsent') NOT IN ('succeeded', 'rejected')
-        AND NOT coalesce(iif(d.version <> c.newest_version, d.version < c.newest_version,
-            d.position < c.newest_position), 0)
-        AND NOT (d.status <> 'unknown' AND coalesce(v.state, 'unsent') = 'unsent'
-            AND coalesce(iif(d.version <> h.version, d.version < h.version, d.position < h.position), 0))
-)
-"""
-
-
 def _has_rows_left(connection: sqlite3.Connection, run: RunRecord) -> bool:
     """Return whether a resume or a rerun of a run would send anything."""
     if _is_of_former_generation(connection, run):
         return False
-    asked = {"run_no": run.run_no, "account_no": run.account_no, "api": run.api}
-    return bool(connection.execute(_OPEN, asked).fetchone()[0])
+    values = {"run_no": run.run_no, "account_no": run.account_no, "api": run.api}
+    return bool(connection.execute(_HAS_ROWS_LEFT, values).fetchone()[0])
 
 
 def _delete_runs(
@@ -190,7 +257,7 @@ def _delete_runs(
     families: Iterable[Sequence[RunRecord]],
     is_live: Callable[[sqlite3.Connection, RunRecord], bool],
 ) -> set[int]:
-    """Delete runs, whole families of them; return the numbers of those that are in use since they were looked at."""
+    """Delete runs, whole families of them; return the numbers of those that are in use by now."""
     refused: set[int] = set()
     for family in families:
         numbers = {run.run_no for run in family}
@@ -198,15 +265,8 @@ def _delete_runs(
             refused |= numbers
             continue
         for run in family:
-            connection.execute(
-                "INSERT INTO known_traces (name, run_no) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET run_no = ?2",
-                (run.run_id, run.run_no),
-            )
-            connection.execute(
-                "INSERT INTO pruned_runs (run_no, account_no, api, export, started_at)"
-                " SELECT run_no, account_no, api, export, started_at FROM runs WHERE run_no = ?",
-                (run.run_no,),
-            )
+            connection.execute(_INSERT_TRACE, (run.run_id, run.run_no))
+            connection.execute(_INSERT_PRUNED, (run.run_no,))
             connection.execute("DELETE FROM runs WHERE run_no = ?", (run.run_no,))
     return refused
 
@@ -216,16 +276,10 @@ def _is_in_use(
     family: Sequence[RunRecord],
     is_live: Callable[[sqlite3.Connection, RunRecord], bool],
 ) -> bool:
-    """Return whether a run of a family has gone on, or has a new rerun or fix, since the family was looked at."""
+    """Return whether a run of a family has changed, or has a new rerun or fix, since the family was read."""
     numbers = orjson.dumps([run.run_no for run in family]).decode()
     names = orjson.dumps([run.run_id for run in family]).decode()
-    is_followed = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM runs WHERE parent IN (SELECT value FROM json_each(?1))"
-        " AND run_no NOT IN (SELECT value FROM json_each(?2)))"
-        " OR EXISTS (SELECT 1 FROM json_each(?2) AS asked CROSS JOIN origins AS o ON o.origin_run_no = asked.value"
-        " WHERE o.run_no NOT IN (SELECT value FROM json_each(?2)))",
-        (names, numbers),
-    ).fetchone()[0]
+    is_followed = connection.execute(_IS_FOLLOWED, (names, numbers)).fetchone()[0]
     return bool(is_followed) or any(
         not runs.is_there(connection, run.run_no)
         or runs.by_number(connection, run.run_no) != run
@@ -235,7 +289,7 @@ def _is_in_use(
 
 
 def _delete_lines(file: PruneFile) -> None:
-    """Delete all lines of pruned runs, slice by slice; also those that a prune left which was killed."""
+    """Delete all lines of pruned runs, slice by slice; also those that a killed prune left."""
     pruned = file.read(lambda c: c.execute("SELECT run_no FROM pruned_runs ORDER BY run_no").fetchall())
     for (run_no,) in pruned:
         for table, number in _TABLES.items():
@@ -244,15 +298,11 @@ def _delete_lines(file: PruneFile) -> None:
         file.commit(_last_deletion(run_no))
 
 
-# Tables with lines of a run, and the column that orders these. `rows` goes after `dues`: tasks need the keys of rows.
-_TABLES: Mapping[str, str] = {"dues": "row_no", "rows": "row_no", "origins": "row_no", "packs": "first_row_no"}
-
-
 def _slices(file: PruneFile, run_no: int, table: str, number: str) -> Iterator[tuple[int, int]]:
     """Yield the first and the last row of each slice of a run's lines."""
-    asked = f"SELECT {number} FROM {table} WHERE run_no = ? AND {number} > ? ORDER BY {number} LIMIT {file.lines}"
+    query = f"SELECT {number} FROM {table} WHERE run_no = ? AND {number} > ? ORDER BY {number} LIMIT {file.lines}"
     last = -1
-    while found := file.read(lambda c: c.execute(asked, (run_no, last)).fetchall()):  # noqa: B023 - called at once
+    while found := file.read(lambda c: c.execute(query, (run_no, last)).fetchall()):  # noqa: B023 - called at once
         last = found[-1][0]
         yield found[0][0], last
 
@@ -268,24 +318,6 @@ def _deletion(run_no: int, table: str, number: str, first: int, last: int) -> Ca
     return delete
 
 
-# Deliveries of a ledger of version 7 do not say how old they are; their run does.
-_KEEP_AGE = """
-UPDATE deliveries SET intended_at = CAST(strftime('%s', p.started_at) AS INTEGER)
-FROM pruned_runs AS p CROSS JOIN dues AS d ON d.run_no = p.run_no
-WHERE p.run_no = :run_no AND d.row_no BETWEEN :first AND :last
-    AND deliveries.account_no = p.account_no AND deliveries.api = p.api AND deliveries.identity = d.identity
-    AND deliveries.intended_at IS NULL
-"""
-# A task that was done n times has n deliveries: later on the task in another form is known by its row's key.
-_KEEP_ROW_KEY = """
-UPDATE deliveries SET row_key = w.request_key
-FROM pruned_runs AS p CROSS JOIN dues AS d ON d.run_no = p.run_no
-CROSS JOIN rows AS w ON w.run_no = d.run_no AND w.row_no = d.row_no AND w.request_key <> d.request_key
-WHERE p.run_no = :run_no AND p.export = 'tasks' AND d.row_no BETWEEN :first AND :last
-    AND deliveries.account_no = p.account_no AND deliveries.api = p.api AND deliveries.identity = d.identity
-"""
-
-
 def _last_deletion(run_no: int) -> Callable[[sqlite3.Connection], None]:
     def delete(connection: sqlite3.Connection) -> None:
         for table in ("inputs", "pruned_runs"):
@@ -294,50 +326,25 @@ def _last_deletion(run_no: int) -> Callable[[sqlite3.Connection], None]:
     return delete
 
 
-# What may be deleted of deliveries: an old one, that is no intent without outcome, and that nothing needs. Balances
-# are left out: a balance that comes back would be sent under a key that the platform may answer from memory. So are
-# the newest state of each object and the one before, fixed rows, keys that were given another one, and whatever a run
-# has that is kept.
-_OBJECT = "rtrim(v.identity, replace(v.identity, char(31), ''))"
-_DELETABLE = (
-    "v.intended_at < :before AND v.state <> 'sending' AND v.api IN (:cumulation, :state)"
-    " AND NOT EXISTS (SELECT 1 FROM dues AS d WHERE d.identity = v.identity)"
-    " AND NOT EXISTS (SELECT 1 FROM variants AS x WHERE x.digest = v.digest AND x.identity = v.identity)"
-    " AND NOT EXISTS (SELECT 1 FROM deliveries AS s WHERE s.account_no = v.account_no AND s.api = v.api"
-    " AND s.identity = v.successor)"
-    " AND NOT EXISTS (SELECT 1 FROM objects AS h WHERE v.api = :state AND h.account_no = v.account_no"
-    f" AND h.object = substr({_OBJECT}, 1, length({_OBJECT}) - 1) AND v.identity IN (h.identity, h.before_identity))"
-)
-
-
 def _delete_deliveries(file: PruneFile, before: int) -> int:
     """Delete old deliveries; return how many."""
-    asked = {"before": before, "cumulation": Api.CUMULATION, "state": Api.STATE, "lines": file.lines}
-    place: tuple[int, str, str] = (0, "", "")
+    values = {"before": before, "cumulation": Api.CUMULATION, "state": Api.STATE, "lines": file.lines}
+    last: tuple[int, str, str] = (0, "", "")
     count = 0
-    while found := file.read(lambda c: _deletable(c, asked, place)):  # noqa: B023 - called at once
-        place = found[-1]
-        count += file.commit(lambda c: _delete_some(c, asked, found))
+    while found := file.read(lambda c: _next_deletable(c, values, last)):  # noqa: B023 - called at once
+        last = found[-1]
+        count += file.commit(lambda c: _delete_some(c, values, found))
     return count
 
 
-def _deletable(
-    connection: sqlite3.Connection, asked: Mapping[str, object], place: tuple[int, str, str]
+def _next_deletable(
+    connection: sqlite3.Connection, values: Mapping[str, object], last: tuple[int, str, str]
 ) -> list[tuple[int, str, str]]:
-    return connection.execute(
-        "SELECT v.account_no, v.api, v.identity FROM deliveries AS v"
-        f" WHERE (v.account_no, v.api, v.identity) > (:account_no, :api, :identity) AND {_DELETABLE}"
-        " ORDER BY v.account_no, v.api, v.identity LIMIT :lines",
-        {**asked, "account_no": place[0], "api": place[1], "identity": place[2]},
-    ).fetchall()
+    names = ("account_no", "api", "identity")
+    return connection.execute(_NEXT_DELETABLE, {**values, **dict(zip(names, last, strict=True))}).fetchall()
 
 
 def _delete_some(
-    connection: sqlite3.Connection, asked: Mapping[str, object], found: Sequence[tuple[int, str, str]]
+    connection: sqlite3.Connection, values: Mapping[str, object], found: Sequence[tuple[int, str, str]]
 ) -> int:
-    # Looked at once more: a run may have begun to send one of them again.
-    return connection.execute(
-        "DELETE FROM deliveries AS v WHERE (v.account_no, v.api, v.identity) IN (SELECT json_extract(value, '$[0]'),"
-        f" json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(:found)) AND {_DELETABLE}",
-        {**asked, "found": orjson.dumps(found).decode()},
-    ).rowcount
+    return connection.execute(_DELETE_DELIVERIES, {**values, "found": orjson.dumps(found).decode()}).rowcount

@@ -1,4 +1,4 @@
-"""Rows that share an outcome and need nothing more, packed: a line of the ledger for a chunk and not for each row."""
+"""Rows that share an outcome and need nothing more: one line of the table `packs` for many rows."""
 
 import sqlite3
 import zlib
@@ -12,8 +12,18 @@ from pipeline.ledger.records import RunRecord
 from pipeline.ledger.store.database import Damaged
 from pipeline.model import Status
 
-# The numbers are packed as steps, nearly all of them 1: the fastest level makes them vanish.
+# Level of compression, the fastest. Row numbers are stored as steps, which are nearly all 1.
 _LEVEL = 1
+
+_INSERT = """
+INSERT INTO packs (run_no, first_row_no, last_row_no, file_no, status, code, message, rows)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+# The next line of a run after one that begins with a row.
+_NEXT = """
+SELECT first_row_no, file_no, status, code, message, rows FROM packs
+WHERE run_no = ? AND first_row_no > ? ORDER BY first_row_no LIMIT 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +31,7 @@ class SkippedRows:
     """
     Rows of one file that share their outcome; entry n of every column is about the same row.
 
-    `file_lines` are kept of rows that somebody may look for in their file.
+    `file_lines` are kept only of rows that somebody may look for in their file.
     """
 
     file_no: int
@@ -35,27 +45,22 @@ class SkippedRows:
 
 
 def write_skipped_rows(connection: sqlite3.Connection, run: RunRecord, skipped: SkippedRows) -> None:
-    """Write rows that nothing is left to do for."""
+    """Write rows that need nothing more."""
     columns = [_steps(skipped.row_nos), _steps(skipped.source_rows), skipped.request_keys]
     if skipped.file_lines is not None:
         columns.append(_steps(skipped.file_lines))
     connection.execute(
-        "INSERT INTO packs (run_no, first_row_no, last_row_no, file_no, status, code, message, rows)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        _INSERT,
         (run.run_no, skipped.row_nos[0], skipped.row_nos[-1], skipped.file_no, skipped.status, skipped.code,
          skipped.message, zlib.compress(orjson.dumps(columns), _LEVEL)),
     )  # fmt: skip
 
 
 def read_skipped_rows(connection: sqlite3.Connection, run: RunRecord) -> Iterator[SkippedRows]:
-    """Yield the packs of a run, in the order of their first rows. Each is one short read."""
+    """Yield the skipped rows of a run, in the order of the first row of each line. Each is one short read."""
     last = -1
     while True:
-        line = connection.execute(
-            "SELECT first_row_no, file_no, status, code, message, rows FROM packs"
-            " WHERE run_no = ? AND first_row_no > ? ORDER BY first_row_no LIMIT 1",
-            (run.run_no, last),
-        ).fetchone()
+        line = connection.execute(_NEXT, (run.run_no, last)).fetchone()
         if line is None:
             return
         last, file_no, status, code, message, rows = line
@@ -63,7 +68,7 @@ def read_skipped_rows(connection: sqlite3.Connection, run: RunRecord) -> Iterato
 
 
 def skipped_rows_with(connection: sqlite3.Connection, run: RunRecord, code: str) -> int:
-    """Return how many packed rows of a run have a code."""
+    """Count the rows of a run with a code, among those that share a line."""
     return sum(len(skipped.row_nos) for skipped in read_skipped_rows(connection, run) if skipped.code == code)
 
 

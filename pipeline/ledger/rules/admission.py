@@ -1,4 +1,4 @@
-"""May this content go out under this identity? Decided the same way when a row is staged and when it is sent."""
+"""May this content be sent under this identity? Staging and delivering ask the same functions. No SQL, no effects."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from pipeline.model import Balance
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownDelivery:
     """
     What the ledger knows of a delivery.
 
-    `successor` is the last request key that it was given in place of its own, `successor_state` how it stands under
-    that: None where it has not gone out.
+    `successor` is the last request key that it was given instead of its own, `successor_state` the state under that
+    key: None where it was not sent.
     """
 
     state: DeliveryState
@@ -23,7 +23,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """It may be sent. `doubt`: an earlier attempt may have been applied; `before`: how the delivery stood."""
+    """It may be sent. `doubt`: an earlier attempt may have been applied. `before`: the state of the delivery before."""
 
     doubt: bool
     before: DeliveryState | None = None
@@ -31,7 +31,7 @@ class Go:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """There is nothing to send; `code` says why."""
+    """Nothing has to be sent; `code` is the reason."""
 
     code: str
 
@@ -45,7 +45,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """What it depends on did not succeed."""
+    """A row that it depends on did not succeed."""
 
     code: str
     message: str
@@ -54,12 +54,12 @@ class Blocked:
 Admission = Go | Skip | Conflict | Blocked
 
 
-def admit(known: Known | None, digest: bytes) -> Go | Skip | Conflict:
+def admit(known: KnownDelivery | None, digest: bytes) -> Go | Skip | Conflict:
     """
-    Say whether content with this digest may be sent under an identity of which so much is known.
+    Decide whether content with this digest may be sent under an identity, by what the ledger knows of that.
 
-    A refused delivery surely was not applied, so its row may come back mended, under the same key. Any other
-    attempt fixes the content for good: the platform may have seen it.
+    A refused delivery was surely not applied: its row may come back fixed, under the same key. Any other attempt fixes
+    the content for good, since the platform may have seen it.
     """
     if known is None:
         return Go(doubt=False)
@@ -72,8 +72,8 @@ def admit(known: Known | None, digest: bytes) -> Go | Skip | Conflict:
     return Go(doubt=known.state is not DeliveryState.UNSENT, before=known.state)
 
 
-def _admit_refused(known: Known, digest: bytes) -> Go | Skip | Conflict:
-    """Let a refused key be used again, but not one that was given up for another: both would count."""
+def _admit_refused(known: KnownDelivery, digest: bytes) -> Go | Skip | Conflict:
+    """Admit a refused key again, unless the row was given another key: both would count."""
     if known.successor is None:
         return Go(doubt=False, before=known.state)
     if known.successor_state is DeliveryState.SUCCEEDED and known.digest == digest:
@@ -86,7 +86,7 @@ def _admit_refused(known: Known, digest: bytes) -> Go | Skip | Conflict:
 
 _IN_DOUBT = (
     "the request key was sent with other content and it is not known whether that was applied; "
-    "rerun the run that left it unknown, and run this row again once that is settled"
+    "rerun the run that left it unknown, then run this row again"
 )
 _CONFLICTS = {
     DeliveryState.SUCCEEDED: (
@@ -104,9 +104,9 @@ _CONFLICTS = {
 @dataclass(frozen=True, slots=True)
 class Card:
     """
-    What the ledger knows of a card: the balance last confirmed, and which balance was last sent.
+    What the ledger knows of a card: the balance last confirmed, and the balance last sent (`newest_*`).
 
-    `unsettled`: something was sent after the last confirmation that may have been applied.
+    `unsettled`: a balance that was sent after the last confirmation may have been applied.
     """
 
     confirmed_points: int | None
@@ -117,7 +117,7 @@ class Card:
 
 
 def is_overtaken(balance: Balance, position: int, identity: str, card: Card | None) -> bool:
-    """Return whether a newer balance of this card was sent: by the export's own time where both have one."""
+    """Return whether a newer balance of this card was sent: by time of change if both have one, else by position."""
     if card is None or card.newest_identity == identity:
         return False
     if balance.version is not None and card.newest_version is not None and balance.version != card.newest_version:
@@ -126,5 +126,5 @@ def is_overtaken(balance: Balance, position: int, identity: str, card: Card | No
 
 
 def is_unchanged(balance: Balance, card: Card | None) -> bool:
-    """Return whether the platform surely holds this balance already."""
+    """Return whether the platform surely has this balance already."""
     return card is not None and not card.unsettled and card.confirmed_points == balance.points

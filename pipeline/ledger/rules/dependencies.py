@@ -1,10 +1,10 @@
-"""What goes before a due, and what has overtaken it: payments before refunds, states and balances in their order."""
+"""The order of deliveries: refunds wait for their payment; states and balances of one object or card go in order."""
 
 import sqlite3
 
 from pipeline.ledger.records import DeliveryState, Due, RunRecord
 from pipeline.ledger.rules.admission import Blocked, Skip
-from pipeline.ledger.rules.objects import held_states, is_earlier_open
+from pipeline.ledger.rules.objects import is_earlier_open, newest_states
 from pipeline.ledger.store.lease import IsGone
 from pipeline.model import Balance
 
@@ -19,86 +19,99 @@ _EARLIER_STATE = Blocked(
     "an earlier state of this out_biz_no is open; rerun the run that left it so, then this one",
 )
 
+# The owners of other jobs whose run has an intent for a delivery.
+_OTHER_SENDERS = """
+SELECT j.holder
+FROM deliveries AS v
+JOIN dues AS d USING (due_no)
+JOIN runs AS r ON r.run_no = d.run_no
+JOIN jobs AS j USING (run_id)
+WHERE v.account_no = ? AND v.api = ? AND v.identity = ? AND v.state = 'sending'
+    AND j.job <> ? AND j.expires_at <> ''
+"""
+# What the ledger knows of a payment: the state of its delivery,
+_STATE_OF_DELIVERY = "SELECT state FROM deliveries WHERE account_no = ? AND api = ? AND identity = ?"
+# else the status of its newest due,
+_STATUS_OF_NEWEST_DUE = """
+SELECT coalesce(d.status, 'unsent') FROM dues AS d JOIN runs AS r USING (run_no)
+WHERE r.account_no = ? AND r.api = ? AND d.identity = ? ORDER BY d.due_no DESC LIMIT 1
+"""
+# else whether it is an invalid row.
+_STATUS_OF_INVALID_ROW = """
+SELECT w.status FROM rows AS w JOIN runs AS r USING (run_no)
+WHERE r.account_no = ? AND r.api = ? AND w.request_key = ? AND w.status = 'invalid' LIMIT 1
+"""
+# Whether a later run is still to send a newer balance of a card.
+_IS_NEWER_BALANCE_DUE = """
+SELECT EXISTS (
+    SELECT 1 FROM dues AS d JOIN runs AS r USING (run_no)
+    WHERE d.card = :card AND d.position > :position AND r.account_no = :account_no
+        AND coalesce(d.status, 'unsent') = 'unsent' AND coalesce(d.version >= :version, 1)
+)
+"""
+
 
 def under_way_elsewhere(connection: sqlite3.Connection, run: RunRecord, due: Due, is_gone: IsGone) -> Blocked | None:
-    """Hold back what a run of another job has sent and not settled yet, while its process lives."""
-    holders = connection.execute(
-        "SELECT j.holder FROM deliveries AS v JOIN dues AS d USING (due_no) JOIN runs AS r ON r.run_no = d.run_no"
-        " JOIN jobs AS j USING (run_id) WHERE v.account_no = ? AND v.api = ? AND v.identity = ?"
-        " AND v.state = 'sending' AND j.job <> ? AND j.expires_at <> ''",
-        (run.account_no, run.api, due.identity, run.job),
-    ).fetchall()
-    if all(is_gone(holder) for (holder,) in holders):
+    """Block a due that a run of another job has sent and not settled, while the process of that run lives."""
+    owners = connection.execute(_OTHER_SENDERS, (run.account_no, run.api, due.identity, run.job)).fetchall()
+    if all(is_gone(owner) for (owner,) in owners):
         return None
     return Blocked(SENT_BY_ANOTHER_JOB, "a run of another job is sending this request key; once that has ended, rerun")
 
 
 def payment_of(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Blocked | None:
-    """Say why a refund has to wait. A payment that the ledger never saw is left for the platform to judge."""
+    """Block a refund whose payment did not succeed. A payment that the ledger never saw is left to the platform."""
     if due.refund_of is None:
         return None
-    stands = payment_state(connection, run, due.refund_of)
-    if stands in (None, DeliveryState.SUCCEEDED):
+    state = payment_state(connection, run, due.refund_of)
+    if state in (None, DeliveryState.SUCCEEDED):
         return None
     return Blocked(
         PAYMENT_NOT_SUCCEEDED,
-        f"the payment named in pay_out_biz_no is {stands}; deliver it, then rerun this run",
+        f"the payment named in pay_out_biz_no is {state}; deliver it, then rerun this run",
     )
 
 
 def payment_state(connection: sqlite3.Connection, run: RunRecord, key: str) -> str | None:
-    """Return how a payment stands: a delivery's state, else a status a run gave it, None where it was never seen."""
-    asked = (run.account_no, run.api, key)
-    delivery = connection.execute(
-        "SELECT state FROM deliveries WHERE account_no = ? AND api = ? AND identity = ?", asked
-    ).fetchone()
+    """Return the state of a payment's delivery, else the status that a run gave it; None where it was never seen."""
+    payment = (run.account_no, run.api, key)
+    delivery = connection.execute(_STATE_OF_DELIVERY, payment).fetchone()
     if delivery is not None:
         return DeliveryState(delivery[0])
-    seen = (
-        connection.execute(
-            "SELECT coalesce(d.status, 'unsent') FROM dues AS d JOIN runs AS r USING (run_no)"
-            " WHERE r.account_no = ? AND r.api = ? AND d.identity = ? ORDER BY d.due_no DESC LIMIT 1",
-            asked,
-        ).fetchone()
-        or connection.execute(
-            "SELECT w.status FROM rows AS w JOIN runs AS r USING (run_no)"
-            " WHERE r.account_no = ? AND r.api = ? AND w.request_key = ? AND w.status = 'invalid' LIMIT 1",
-            asked,
-        ).fetchone()
+    status = (
+        connection.execute(_STATUS_OF_NEWEST_DUE, payment).fetchone()
+        or connection.execute(_STATUS_OF_INVALID_ROW, payment).fetchone()
     )
-    return None if seen is None else str(seen[0])
+    return None if status is None else str(status[0])
 
 
 def sequence_of_states(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Skip | Blocked | None:
     """
-    Say why a state is not sent now: the platform may hold a later one of the object, or the same, or waits for one.
+    Return why a state is not sent now; None: it may be sent, or the due is no state.
 
-    Sent or applied after a later one it would undo that, and so would an earlier one that is open yet.
+    The platform may have a later state of the object, or the same. An earlier state may be open or in doubt: sent after
+    this one it would undo it.
     """
     if due.state is None:
         return None
-    held = held_states(connection, run, [due.state.object]).get(due.state.object)
-    if held is not None and held.identity != due.identity:
-        if held.is_later(due.state.version, due.position):
+    newest = newest_states(connection, run, [due.state.object]).get(due.state.object)
+    if newest is not None and newest.identity != due.identity:
+        if newest.is_later(due.state.version, due.position):
             return Skip(SUPERSEDED)
-        if held.unsettled:
+        if newest.unsettled:
             return _EARLIER_STATE
     if is_earlier_open(connection, run, due):
         return _EARLIER_STATE
-    return Skip(UNCHANGED) if held is not None and held.confirmed == due.digest and not held.unsettled else None
+    is_unchanged = newest is not None and newest.confirmed == due.digest and not newest.unsettled
+    return Skip(UNCHANGED) if is_unchanged else None
 
 
 def is_a_newer_one_due(connection: sqlite3.Connection, run: RunRecord, balance: Balance, position: int) -> bool:
     """
     Return whether a run that began later is still to send a newer balance of the card.
 
-    So it is for a run that is staged anew. The later one was given its key without knowing of this balance: sent in
-    between, this one would stay, where the later one has the key of an equal balance from before.
+    That happens to a run that is staged again. The later balance was given its key without knowing of this one. If it
+    has the key of an equal balance from before, the platform would answer it from memory, and keep this balance.
     """
-    found = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM dues AS d JOIN runs AS r USING (run_no) WHERE d.card = :card AND d.position > :at"
-        " AND r.account_no = :account_no AND coalesce(d.status, 'unsent') = 'unsent'"
-        " AND coalesce(d.version >= :version, 1))",
-        {"card": balance.card, "at": position, "account_no": run.account_no, "version": balance.version},
-    ).fetchone()
-    return bool(found[0])
+    values = {"card": balance.card, "position": position, "account_no": run.account_no, "version": balance.version}
+    return bool(connection.execute(_IS_NEWER_BALANCE_DUE, values).fetchone()[0])

@@ -1,9 +1,9 @@
 """
 What the ledger knows of the objects that states are of.
 
-The table `objects` has a line for each object: its newest state that the platform may hold, and the one before while
-it is not known whether the newest was applied. All states that an object had are in `deliveries`, and those that a run
-has still to send in `dues`: their identities begin with the object and sort as the states go out.
+The table `objects` has a line for each object: its newest state that the platform may have, and the state before while
+it is not known whether the newest was applied. All states that an object had are in `deliveries`; those that a run is
+still to send are in `dues`. Their identities begin with the object, and sort in the order of sending.
 """
 
 import sqlite3
@@ -17,45 +17,121 @@ from pipeline.model import UNIT_SEPARATOR, ObjectState
 
 _MAY_BE_APPLIED = frozenset({DeliveryState.SUCCEEDED, DeliveryState.SENDING, DeliveryState.UNKNOWN})
 
+# `coalesce(d.status, '') NOT IN ('succeeded', 'skipped')` below is the condition of the index `dues_open_by_object`,
+# word for word: otherwise SQLite does not use it.
+
+# The newest state of some objects; while that is unsettled, the state before is the last confirmed one.
+_NEWEST = """
+SELECT h.object, h.identity, h.digest, h.version, h.position, h.unsettled,
+    iif(h.unsettled, h.before_digest, h.digest), iif(h.unsettled, h.before_version, h.version)
+FROM json_each(?) AS wanted CROSS JOIN objects AS h ON h.account_no = ? AND h.object = wanted.value
+"""
+# All states that some objects had, and those that a run is still to send. Identities of an object lie between the
+# object with a separator, char(31), and the object with the next character, char(32).
+_HISTORY = """
+SELECT wanted.value AS object, v.identity, v.digest, v.state
+FROM json_each(:objects) AS wanted
+CROSS JOIN deliveries AS v ON v.account_no = :account_no AND v.api = :api
+    AND v.identity > wanted.value || char(31) AND v.identity < wanted.value || char(32)
+UNION
+SELECT wanted.value, d.identity, d.digest, NULL
+FROM json_each(:objects) AS wanted
+CROSS JOIN dues AS d ON d.object = wanted.value AND coalesce(d.status, '') NOT IN ('succeeded', 'skipped')
+JOIN runs AS r USING (run_no)
+WHERE r.account_no = :account_no AND NOT EXISTS (
+    SELECT 1 FROM deliveries AS v
+    WHERE v.account_no = :account_no AND v.api = :api AND v.identity = d.identity
+)
+"""
+_HISTORY_IN_ORDER = f"{_HISTORY} ORDER BY identity"
+_HISTORY_BACKWARDS = f"{_HISTORY} ORDER BY identity DESC"
+# The last states of a history, in order.
+_LAST = f"SELECT * FROM (SELECT * FROM ({_HISTORY}) ORDER BY identity DESC LIMIT :count) ORDER BY identity"
+# The last states of a history that may be applied, in order.
+_LAST_APPLIED = f"""
+SELECT * FROM (
+    SELECT * FROM ({_HISTORY}) WHERE state IN ('sending', 'succeeded', 'unknown') ORDER BY identity DESC LIMIT :count
+) ORDER BY identity
+"""
+# Objects, of some, that a run may still send a state of.
+_OBJECTS_WITH_DUES = """
+SELECT DISTINCT d.object
+FROM json_each(?) AS wanted
+CROSS JOIN dues AS d ON d.object = wanted.value AND coalesce(d.status, '') NOT IN ('succeeded', 'skipped')
+"""
+# Whether a run could not send an earlier state of an object.
+_IS_EARLIER_OPEN = """
+SELECT EXISTS (
+    SELECT 1 FROM dues AS d
+    WHERE d.object = :object AND coalesce(d.status, '') NOT IN ('succeeded', 'skipped')
+        AND d.status IN ('unsent', 'blocked') AND d.run_no = :run_no
+        AND (coalesce(d.version, ''), coalesce(d.last_position, d.position)) < (coalesce(:version, ''), :position)
+)
+"""
+# A state is about to be sent: it becomes the newest, and the newest becomes the one before.
+_INTEND = """
+INSERT INTO objects (account_no, object, identity, digest, version, position, unsettled)
+VALUES (?, ?, ?, ?, ?, ?, 1)
+ON CONFLICT DO UPDATE SET unsettled = 1, identity = excluded.identity, digest = excluded.digest,
+    version = excluded.version, position = excluded.position,
+    before_identity = identity, before_digest = digest, before_version = version, before_position = position
+WHERE identity <> excluded.identity
+"""
+# The newest state is confirmed.
+_CONFIRM = "UPDATE objects SET unsettled = 0 WHERE account_no = ? AND object = ? AND identity = ?"
+# The newest state was surely not applied, and there was none before: nothing is known of the object any more.
+_FORGET = "DELETE FROM objects WHERE account_no = ? AND object = ? AND identity = ? AND before_identity IS NULL"
+# The newest state was surely not applied: the one before is the newest again.
+_TAKE_BACK = """
+UPDATE objects SET unsettled = 0, identity = before_identity, digest = before_digest,
+    version = before_version, position = before_position
+WHERE account_no = ? AND object = ? AND identity = ?
+"""
+# A later export says the newest state again: the state counts as new as that export.
+_REPEAT = """
+UPDATE objects SET position = max(position, ?4), version = coalesce(max(version, ?3), version, ?3)
+WHERE account_no = ?5 AND object = ?1 AND identity = ?2
+"""
+
 
 def identity_of(state: ObjectState, position: int) -> str:
     """
-    Return what makes a state one and the same: its object, the run that staged it first, when it changed, and the row.
+    Return the identity of a state: its object, the run that staged it first, its time of change, and the row.
 
-    So identities of one object sort as its states go out.
+    So identities of one object sort in the order of sending.
     """
     run_no, row_no = divmod(position, 1 << 40)
     return f"{state.object}{UNIT_SEPARATOR}{run_no:08x}{state.version or ''}{row_no:010x}"
 
 
 def object_of(identity: str) -> str:
-    """Return the object that the state with this identity is of."""
+    """Return the object of the state with this identity."""
     return identity.rpartition(UNIT_SEPARATOR)[0]
 
 
 def object_in(identity: str) -> str:
-    """Return the SQL expression of the object that the state with an identity is of; that one is an expression too."""
+    """Return the SQL expression for the object of a state; `identity` is the SQL expression of its identity."""
     first = f"instr({identity}, char(31))"
     return f"substr({identity}, 1, {first} + instr(substr({identity}, {first} + 1), char(31)) - 1)"
 
 
-def thing_of(identity: str) -> str:
-    """Return what a delivery is about: the object of a state, staged or not; of anything else, the identity itself."""
+def subject_of(identity: str) -> str:
+    """Return the subject of a delivery: the object of a state, staged or not; otherwise the identity itself."""
     return object_of(identity) if identity.count(UNIT_SEPARATOR) == 2 else identity
 
 
 def names_of(obj: str) -> tuple[str, str]:
-    """Return the names of an object: its own, and that of all objects of its number in a ledger of version 1."""
+    """Return the names of an object: its own, and the name that ledgers of version 1 have for all of its number."""
     return obj, obj.partition(UNIT_SEPARATOR)[0] + UNIT_SEPARATOR
 
 
 @dataclass(frozen=True, slots=True)
-class HeldState:
+class NewestState:
     """
-    The newest state of an object that the platform may hold, and how new it is.
+    The newest state of an object that the platform may have.
 
     `unsettled`: it is not known whether it was applied. `confirmed` is the digest of the last state that surely was,
-    and `confirmed_version` when that one changed.
+    `confirmed_version` its time of change.
     """
 
     object: str
@@ -68,15 +144,15 @@ class HeldState:
     confirmed_version: str | None
 
     def is_later(self, version: str | None, position: int) -> bool:
-        """Return whether this state is newer: by the export's own time where both have one."""
+        """Return whether this state is newer: by the time of change where both have one, else by position."""
         if version is not None and self.version is not None and version != self.version:
             return self.version > version
         return self.position > position
 
 
 @dataclass(frozen=True, slots=True)
-class KnownStates:
-    """A state that an object had, or that some run has still to send: then without a delivery's state."""
+class KnownState:
+    """A state that an object had, or that a run is still to send; the latter has no delivery."""
 
     identity: str
     digest: bytes = field(repr=False)
@@ -84,7 +160,7 @@ class KnownStates:
 
     @property
     def version(self) -> str:
-        """When it changed, as far as an export said so."""
+        """The time of change, or an empty text if the export had none."""
         return self.identity.rpartition(UNIT_SEPARATOR)[2][8:-10]
 
     @property
@@ -93,75 +169,46 @@ class KnownStates:
         return self.delivery in _MAY_BE_APPLIED
 
 
-_HELD = (
-    "SELECT h.object, h.identity, h.digest, h.version, h.position, h.unsettled,"
-    " iif(h.unsettled, h.before_digest, h.digest), iif(h.unsettled, h.before_version, h.version)"
-    " FROM json_each(?) AS asked CROSS JOIN objects AS h ON h.account_no = ? AND h.object = asked.value"
-)
-
-
-def held_states(connection: sqlite3.Connection, run: RunRecord, objects: Collection[str]) -> dict[str, HeldState]:
-    """Return the newest state of each of these objects; objects that nothing was sent of are left out."""
+def newest_states(connection: sqlite3.Connection, run: RunRecord, objects: Collection[str]) -> dict[str, NewestState]:
+    """Return the newest state of each of these objects; objects of which nothing was sent are left out."""
     names = {name for obj in objects for name in names_of(obj)}
-    lines = connection.execute(_HELD, (orjson.dumps(sorted(names)).decode(), run.account_no))
-    found = {name: HeldState(name, *reported) for name, *reported in lines}
-    newest: dict[str, HeldState] = {}
+    lines = connection.execute(_NEWEST, (orjson.dumps(sorted(names)).decode(), run.account_no))
+    found = {name: NewestState(name, *columns) for name, *columns in lines}
+    newest: dict[str, NewestState] = {}
     for obj in objects:
         known = [found[name] for name in names_of(obj) if name in found]
         if known:
-            newest[obj] = max(known, key=lambda held: held.position)
+            newest[obj] = max(known, key=lambda state: state.position)
     return newest
-
-
-# What is open has an index of its own, which is found by these words.
-_IS_OPEN = "coalesce(d.status, '') NOT IN ('succeeded', 'skipped')"
-# `char(32)` follows the separator: these are the identities that begin with the object and the separator.
-_HISTORY = (
-    "SELECT asked.value AS object, v.identity, v.digest, v.state FROM json_each(:objects) AS asked"
-    " CROSS JOIN deliveries AS v ON v.account_no = :account_no AND v.api = :api"
-    " AND v.identity > asked.value || char(31) AND v.identity < asked.value || char(32)"
-    " UNION"
-    " SELECT asked.value, d.identity, d.digest, NULL FROM json_each(:objects) AS asked CROSS JOIN dues AS d"
-    f" ON d.object = asked.value AND {_IS_OPEN} JOIN runs AS r USING (run_no)"
-    " WHERE r.account_no = :account_no AND NOT EXISTS (SELECT 1 FROM deliveries AS v"
-    " WHERE v.account_no = :account_no AND v.api = :api AND v.identity = d.identity)"
-)
-_APPLIED = f"WHERE state IN {tuple(map(str, sorted(_MAY_BE_APPLIED)))}"
 
 
 def history_of(
     connection: sqlite3.Connection, run: RunRecord, objects: Collection[str], *, newest_first: bool = False
-) -> Iterator[tuple[str, KnownStates]]:
-    """Yield the states that objects had, or that some run has still to send, in the order of staging or backwards."""
-    order = f"ORDER BY identity{' DESC' if newest_first else ''}"
-    return _known_states(connection, run, objects, f"{_HISTORY} {order}")
+) -> Iterator[tuple[str, KnownState]]:
+    """Yield the states that objects had, or that a run is still to send, in the order of staging or backwards."""
+    return _known_states(connection, run, objects, _HISTORY_BACKWARDS if newest_first else _HISTORY_IN_ORDER)
 
 
 def last_states(
     connection: sqlite3.Connection, run: RunRecord, obj: str, count: int, *, only_applied: bool
-) -> Iterator[KnownStates]:
-    """Yield so many states of an object's history, the last ones; only those that may be applied, where asked for."""
-    newest = f"SELECT * FROM ({_HISTORY}) {_APPLIED if only_applied else ''} ORDER BY identity DESC LIMIT {count:d}"
-    found = _known_states(connection, run, [obj], f"SELECT * FROM ({newest}) ORDER BY identity")
-    return (earlier for _, earlier in found)
+) -> Iterator[KnownState]:
+    """Yield the last `count` states of an object in order; with `only_applied` only those that may be applied."""
+    found = _known_states(connection, run, [obj], _LAST_APPLIED if only_applied else _LAST, count)
+    return (state for _, state in found)
 
 
 def _known_states(
-    connection: sqlite3.Connection, run: RunRecord, objects: Collection[str], question: str
-) -> Iterator[tuple[str, KnownStates]]:
-    names = sorted({name for obj in objects for name in names_of(obj)})
-    asked = {"objects": orjson.dumps(names).decode(), "account_no": run.account_no, "api": run.api}
-    for name, identity, digest, state in connection.execute(question, asked):
-        yield name, KnownStates(identity, digest, None if state is None else DeliveryState(state))
+    connection: sqlite3.Connection, run: RunRecord, objects: Collection[str], query: str, count: int = 0
+) -> Iterator[tuple[str, KnownState]]:
+    names = orjson.dumps(sorted({name for obj in objects for name in names_of(obj)})).decode()
+    values = {"objects": names, "account_no": run.account_no, "api": run.api, "count": count}
+    for name, identity, digest, state in connection.execute(query, values):
+        yield name, KnownState(identity, digest, None if state is None else DeliveryState(state))
 
 
 def objects_with_dues(connection: sqlite3.Connection, objects: Collection[str]) -> set[str]:
-    """Return those of the objects that some run may yet send a state of."""
-    found = connection.execute(
-        "SELECT DISTINCT d.object FROM json_each(?) AS asked CROSS JOIN dues AS d"
-        f" ON d.object = asked.value AND {_IS_OPEN}",
-        (orjson.dumps(sorted(objects)).decode(),),
-    )
+    """Return those of the objects that a run may still send a state of."""
+    found = connection.execute(_OBJECTS_WITH_DUES, (orjson.dumps(sorted(objects)).decode(),))
     return {obj for (obj,) in found}
 
 
@@ -169,72 +216,51 @@ def is_earlier_open(connection: sqlite3.Connection, run: RunRecord, due: Due) ->
     """Return whether the run could not send an earlier state of the due's object."""
     if due.state is None:
         return False
-    found = connection.execute(
-        f"SELECT EXISTS (SELECT 1 FROM dues AS d WHERE d.object = :object AND {_IS_OPEN}"
-        " AND d.status IN ('unsent', 'blocked') AND d.run_no = :run_no"
-        " AND (coalesce(d.version, ''), coalesce(d.last_position, d.position)) < (coalesce(:version, ''), :position))",
-        {
-            "object": due.state.object,
-            "run_no": run.run_no,
-            "version": due.state.version,
-            "position": due.position,
-        },
-    ).fetchone()
-    return bool(found[0])
+    state = {
+        "object": due.state.object,
+        "run_no": run.run_no,
+        "version": due.state.version,
+        "position": due.position,
+    }
+    return bool(connection.execute(_IS_EARLIER_OPEN, state).fetchone()[0])
 
 
 def intend_state(connection: sqlite3.Connection, run: RunRecord, due: Due) -> None:
-    """Note that a state is about to be sent: from here on the platform may hold it."""
+    """Note that a state is about to be sent: from here on the platform may have it."""
     if due.state is None:
         return
     connection.execute(
-        "INSERT INTO objects (account_no, object, identity, digest, version, position, unsettled)"
-        " VALUES (?, ?, ?, ?, ?, ?, 1)"
-        " ON CONFLICT DO UPDATE SET unsettled = 1, identity = excluded.identity, digest = excluded.digest,"
-        " version = excluded.version, position = excluded.position, before_identity = identity,"
-        " before_digest = digest, before_version = version, before_position = position"
-        " WHERE identity <> excluded.identity",
+        _INTEND,
         (run.account_no, due.state.object, due.identity, due.digest, due.state.version, due.position),
     )
-    note_reported_again(connection, run, [(due.state.object, due.identity, due.state.version, due.position)])
+    note_repeated(connection, run, [(due.state.object, due.identity, due.state.version, due.position)])
 
 
 def settle_state(connection: sqlite3.Connection, run: RunRecord, due: Due, leaves: DeliveryState | None) -> None:
-    """Note what came of a state that was sent."""
+    """Note how the delivery of a state ended; `leaves` is what the ledger knows of it now."""
     if due.state is None or leaves is DeliveryState.UNKNOWN:
         return
-    where = " WHERE account_no = ? AND object = ? AND identity = ?"
     key = (run.account_no, due.state.object, due.identity)
     if leaves is DeliveryState.SUCCEEDED:
-        connection.execute("UPDATE objects SET unsettled = 0" + where, key)
-        return
-    # Surely not applied: the state before it is the newest again.
-    connection.execute("DELETE FROM objects" + where + " AND before_identity IS NULL", key)
-    connection.execute(
-        "UPDATE objects SET unsettled = 0, identity = before_identity, digest = before_digest,"
-        " version = before_version, position = before_position" + where,
-        key,
-    )
+        connection.execute(_CONFIRM, key)
+    else:
+        connection.execute(_FORGET, key)
+        connection.execute(_TAKE_BACK, key)
 
 
 def note_unchanged(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due]) -> None:
-    """Note that dues are not sent, since the platform holds their states: no state from before may be sent any more."""
+    """Note that dues are not sent since the platform has their states: no state from before may be sent after that."""
     states = [(due.state, due.position) for due in dues if due.state is not None]
     if states:
-        held = held_states(connection, run, {state.object for state, _ in states})
-        newest = [held[state.object] for state, _ in states]
-        reported = zip(newest, states, strict=True)
-        note_reported_again(
-            connection, run, [(h.object, h.identity, s.version, position) for h, (s, position) in reported]
+        newest_of = newest_states(connection, run, {state.object for state, _ in states})
+        repeated = [(newest_of[state.object], state.version, position) for state, position in states]
+        note_repeated(
+            connection, run, [(newest.object, newest.identity, version, at) for newest, version, at in repeated]
         )
 
 
-def note_reported_again(
-    connection: sqlite3.Connection, run: RunRecord, reported: Sequence[tuple[str, str, str | None, int]]
+def note_repeated(
+    connection: sqlite3.Connection, run: RunRecord, states: Sequence[tuple[str, str, str | None, int]]
 ) -> None:
-    """Note that states which are the newest of their objects are told again: object, identity, version and position."""
-    connection.executemany(
-        "UPDATE objects SET position = max(position, ?4), version = coalesce(max(version, ?3), version, ?3)"
-        " WHERE account_no = ?5 AND object = ?1 AND identity = ?2",
-        ((*each, run.account_no) for each in reported),
-    )
+    """Note that newest states are said again: object, identity, version and position of each."""
+    connection.executemany(_REPEAT, ((*state, run.account_no) for state in states))

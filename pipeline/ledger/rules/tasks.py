@@ -1,7 +1,7 @@
 """
-The two forms of a task's deliveries: `<key>` where it was done once, `<key>-1` ... `<key>-n` where it was done n times.
+The two forms of a task's keys: `<key>` if it was done once, `<key>-1` ... `<key>-n` if it was done n times.
 
-Sent in both, the same completions would count twice.
+Sent in both forms, the same completions would count twice.
 """
 
 import sqlite3
@@ -13,41 +13,41 @@ from pipeline.ledger.records import Due, RunRecord
 from pipeline.ledger.rules.admission import Conflict
 from pipeline.model import Export
 
-# A row's key, and whether it counts the task once.
+# A row's key, and whether the task was done once.
 Form = tuple[str, bool]
 
 COUNTED_OTHERWISE = "the task was delivered with another form of `times`; give this row another key"
 
+# Rows whose task was sent in the other form, and was not refused for good. For a row in the single form these are
+# deliveries from `<key>-` to `<key>.`, since `.` follows `-` in ASCII; for other rows it is `<key>`. A delivery counts
+# only if its row has this very key: a key may just look numbered. The key of a pruned row is kept in `row_key`; another
+# run may have the number of its due by now.
+_SENT_OTHERWISE = """
+WITH wanted AS (
+    SELECT json_extract(value, '$[0]') AS key, json_extract(value, '$[1]') AS once FROM json_each(?)
+)
+SELECT a.key, a.once
+FROM wanted AS a
+CROSS JOIN deliveries AS d ON d.account_no = ? AND d.api = ?
+    AND d.identity >= iif(a.once, a.key || '-', a.key) AND d.identity <= iif(a.once, a.key || '.', a.key)
+LEFT JOIN dues AS u ON u.due_no = d.due_no AND u.identity = d.identity
+LEFT JOIN rows AS w ON w.run_no = u.run_no AND w.row_no = u.row_no
+WHERE coalesce(w.request_key, d.row_key, d.identity) = a.key
+    AND (d.state <> 'rejected' OR d.successor IS NOT NULL)
+"""
 
-def sent_otherwise(
-    connection: sqlite3.Connection, run: RunRecord, rows: Iterable[tuple[str, bool]]
-) -> set[tuple[str, bool]]:
-    """
-    Return those of the rows under whose key the task went out in the other form.
 
-    What was refused for good, and given no other key,
-    counts nowhere.
-    """
-    # `.` follows `-` in ASCII. A key that only looks numbered belongs to a row of that very key. Of a pruned run the
-    # delivery itself knows its row's key, and another run may have taken the number of its due.
-    found = connection.execute(
-        "WITH asked AS (SELECT json_extract(value, '$[0]') AS key, json_extract(value, '$[1]') AS once"
-        " FROM json_each(?)) SELECT a.key, a.once FROM asked AS a CROSS JOIN deliveries AS d"
-        " ON d.account_no = ? AND d.api = ?"
-        " AND d.identity >= iif(a.once, a.key || '-', a.key) AND d.identity <= iif(a.once, a.key || '.', a.key)"
-        " LEFT JOIN dues AS u ON u.due_no = d.due_no AND u.identity = d.identity"
-        " LEFT JOIN rows AS w ON w.run_no = u.run_no AND w.row_no = u.row_no"
-        " WHERE coalesce(w.request_key, d.row_key, d.identity) = a.key"
-        " AND (d.state <> 'rejected' OR d.successor IS NOT NULL)",
-        (orjson.dumps(list(rows)).decode(), run.account_no, run.api),
-    )
+def sent_otherwise(connection: sqlite3.Connection, run: RunRecord, rows: Iterable[Form]) -> set[Form]:
+    """Return those of the rows whose task was sent in the other form, and may count."""
+    wanted = orjson.dumps(list(rows)).decode()
+    found = connection.execute(_SENT_OTHERWISE, (wanted, run.account_no, run.api))
     return {(key, bool(once)) for key, once in found}
 
 
 def form_conflict(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Conflict | None:
-    """Say whether another run has sent the task in the other form since this due was staged."""
+    """Return a conflict if another run has sent the task in the other form since this due was staged."""
     if run.export is not Export.TASKS:
         return None
-    asked = (run.run_no, due.row_no)
-    key = connection.execute("SELECT request_key FROM rows WHERE run_no = ? AND row_no = ?", asked).fetchone()[0]
+    row = (run.run_no, due.row_no)
+    key = connection.execute("SELECT request_key FROM rows WHERE run_no = ? AND row_no = ?", row).fetchone()[0]
     return Conflict(COUNTED_OTHERWISE) if sent_otherwise(connection, run, [(key, key == due.identity)]) else None

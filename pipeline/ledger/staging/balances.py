@@ -1,4 +1,4 @@
-"""Balances of cards: which of a staged leaf are sent, under which keys, and what else is noted of them."""
+"""Balances of cards in a staged chunk: which are sent, and under which keys."""
 
 import sqlite3
 from collections.abc import Callable
@@ -8,18 +8,32 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.ledger.records import RunRecord, position
-from pipeline.ledger.rules.admission import Card, Conflict, Known, Skip, admit, is_overtaken, is_unchanged
+from pipeline.ledger.rules.admission import Card, Conflict, KnownDelivery, Skip, admit, is_overtaken, is_unchanged
+from pipeline.ledger.rules.cards import cards_of, cards_with_dues, note_repeated_balances
 from pipeline.ledger.rules.dependencies import is_a_newer_one_due
-from pipeline.ledger.rules.known_deliveries import cards_of, cards_with_dues, known_deliveries_of
-from pipeline.ledger.staging.staged_chunk import Fate, StagedChunk
+from pipeline.ledger.rules.known_deliveries import known_deliveries_of
+from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.model import Balance
 
 Rekey = Callable[[bytes, str], bytes]
 """Puts another request key into a body."""
 
+# Whether a run that began earlier is still staging.
+_IS_EARLIER_RUN_STAGING = """
+SELECT EXISTS (SELECT 1 FROM runs WHERE account_no = ? AND api = ? AND run_no < ? AND act = 'staging')
+"""
+# Whether a run was to send a key and a later run, before a position, another balance of the card.
+_IS_DUE_BEFORE_ANOTHER = """
+SELECT EXISTS (
+    SELECT 1 FROM dues AS d JOIN runs AS r USING (run_no)
+    JOIN dues AS o ON o.card = d.card AND o.identity <> d.identity AND o.position > d.position
+    WHERE r.account_no = ? AND d.card = ? AND d.identity = ? AND o.position < ?
+)
+"""
 
-class _Reported(NamedTuple):
-    """A balance that a part of a leaf tells: `n` is the part's place, `at` its row's; a derived key needs no digest."""
+
+class _StagedBalance(NamedTuple):
+    """A balance in a chunk: `n` is the index of its part, `at` that of its row. A key made from a row has no digest."""
 
     n: int
     at: int
@@ -28,111 +42,115 @@ class _Reported(NamedTuple):
     balance: Balance
 
 
-def _reported(chunk: StagedChunk, places: npt.NDArray[np.intp]) -> list[_Reported]:
-    """Return the balances that some parts of a leaf tell."""
-    reported = chunk.parts.take(places)
-    balances = map(Balance, *map(reported.values, ("card", "points", "version")))
-    return list(map(_Reported, places.tolist(), *map(reported.values, ("at", "identity", "digest")), balances))
+def _balances_of(chunk: StagedChunk, indexes: npt.NDArray[np.intp]) -> list[_StagedBalance]:
+    """Return the balances of some parts of a chunk."""
+    parts = chunk.parts.take(indexes)
+    balances = map(Balance, *map(parts.values, ("card", "points", "version")))
+    return list(map(_StagedBalance, indexes.tolist(), *map(parts.values, ("at", "identity", "digest")), balances))
 
 
 def decide_balances(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
-    """Leave out what the platform holds already, or may not be told any more."""
-    places = chunk.due_parts()
-    due = chunk.parts.take(places)
-    of_rows = due.values("card")
-    cards = cards_of(connection, run, of_rows)
-    owed = cards_with_dues(connection, of_rows, only_open=True)
-    is_own = ~due.numbers("key_is_derived")
-    earlier = known_deliveries_of(connection, run, due.take(np.flatnonzero(is_own)).values("identity"))
-    is_met = np.fromiter((card in cards or card in owed for card in of_rows), np.bool_, len(of_rows))
-    for reported in _reported(chunk, places[is_met | is_own]):
-        if reported.digest is not None:
-            _judge_key(chunk, reported.at, earlier.known(reported.identity), reported.digest)
-        place, card = place_of(run, chunk, reported.at), cards.get(reported.balance.card)
-        is_contested = reported.balance.card in owed
-        if is_contested and is_a_newer_one_due(connection, run, reported.balance, place):
-            _skip(chunk, reported.at, Fate.SUPERSEDED)
+    """Skip balances that the platform has already, or that a newer one has overtaken."""
+    indexes = chunk.due_parts()
+    due = chunk.parts.take(indexes)
+    card_of_part = due.values("card")
+    cards = cards_of(connection, run, card_of_part)
+    cards_to_send = cards_with_dues(connection, card_of_part, only_open=True)
+    is_own_key = ~due.numbers("key_is_derived")
+    known = known_deliveries_of(connection, run, due.take(np.flatnonzero(is_own_key)).values("identity"))
+    is_known_card = np.fromiter(
+        (card in cards or card in cards_to_send for card in card_of_part), np.bool_, len(card_of_part)
+    )
+    for staged in _balances_of(chunk, indexes[is_known_card | is_own_key]):
+        if staged.digest is not None:
+            _judge_key(chunk, staged.at, known.known(staged.identity), staged.digest)
+        position, card = row_position(run, chunk, staged.at), cards.get(staged.balance.card)
+        is_contested = staged.balance.card in cards_to_send
+        if is_contested and is_a_newer_one_due(connection, run, staged.balance, position):
+            _skip(chunk, staged.at, RowDecision.SUPERSEDED)
         elif card is not None:
-            _judge_balance(chunk, reported, place, card, is_contested=is_contested)
+            _judge_balance(chunk, staged, position, card, is_contested=is_contested)
 
 
-def _judge_key(chunk: StagedChunk, at: int, known: Known | None, digest: bytes) -> None:
+def _judge_key(chunk: StagedChunk, at: int, known: KnownDelivery | None, digest: bytes) -> None:
     match admit(known, digest):
         case Conflict(message) if not chunk.waits_for_a_fix(at):
             chunk.refuse(at, message)
         case Skip():
-            chunk.fates[at] = Fate.ALREADY_SUCCEEDED
+            chunk.decisions[at] = RowDecision.ALREADY_SUCCEEDED
 
 
-def _judge_balance(chunk: StagedChunk, reported: _Reported, place: int, card: Card, *, is_contested: bool) -> None:
-    # The very balance that was sent last, as most are, can't be overtaken.
-    if reported.identity != card.newest_identity and is_overtaken(reported.balance, place, reported.identity, card):
-        _skip(chunk, reported.at, Fate.SUPERSEDED)
-    elif is_unchanged(reported.balance, card):
-        _skip(chunk, reported.at, Fate.UNCHANGED)
-        chunk.confirmed[reported.n] = is_contested or (reported.balance.version or "") > (card.newest_version or "")
+def _judge_balance(
+    chunk: StagedChunk, staged: _StagedBalance, position: int, card: Card, *, is_contested: bool
+) -> None:
+    # Most balances are the one that was sent last, which nothing can have overtaken.
+    if staged.identity != card.newest_identity and is_overtaken(staged.balance, position, staged.identity, card):
+        _skip(chunk, staged.at, RowDecision.SUPERSEDED)
+    elif is_unchanged(staged.balance, card):
+        _skip(chunk, staged.at, RowDecision.UNCHANGED)
+        chunk.confirmed[staged.n] = is_contested or (staged.balance.version or "") > (card.newest_version or "")
 
 
-def _skip(chunk: StagedChunk, at: int, fate: Fate) -> None:
-    """Leave a row out, where nothing else is decided about it yet."""
-    if chunk.fates[at] == Fate.DUE:
-        chunk.fates[at] = fate
+def _skip(chunk: StagedChunk, at: int, decision: RowDecision) -> None:
+    """Skip a row that is still due."""
+    if chunk.decisions[at] == RowDecision.DUE:
+        chunk.decisions[at] = decision
 
 
 def note_confirmed(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
     """
-    Note how late an export still says what the platform holds: no balance from before may be sent any more.
+    Note when an export says again what the platform has: no balance from before may be sent after that.
 
-    Left out where it would change nothing: the export's own time says nothing new, and nobody has another balance of
-    the card to send from before, nor may come to have one.
+    Nothing is written where it would change nothing: the export is not newer, and no run has an earlier balance of the
+    card to send, or may get one.
     """
-    if Fate.UNCHANGED not in chunk.fates and not chunk.confirmed:
+    if RowDecision.UNCHANGED not in chunk.decisions and not chunk.confirmed:
         return
-    noted = {n for n, counts in chunk.confirmed.items() if counts}
+    noted = {n for n, has_to_be_noted in chunk.confirmed.items() if has_to_be_noted}
     if may_stage_before(connection, run):
-        unchanged = np.flatnonzero((chunk.fates_by_row() == Fate.UNCHANGED)[chunk.parts.numbers("at")])
+        unchanged = np.flatnonzero((chunk.decisions_by_row() == RowDecision.UNCHANGED)[chunk.parts.numbers("at")])
         noted = {*chunk.confirmed, *unchanged.tolist()}
-    reported = chunk.parts.take(np.array(sorted(noted), np.intp))
-    connection.executemany(
-        "UPDATE cards SET newest_position = max(newest_position, ?),"
-        " newest_version = CASE WHEN ? > newest_version THEN ? ELSE newest_version END"
-        " WHERE account_no = ? AND card = ?",
+    parts = chunk.parts.take(np.array(sorted(noted), np.intp))
+    note_repeated_balances(
+        connection,
+        run,
         (
-            (place_of(run, chunk, at), version, version, run.account_no, card)
-            for at, version, card in zip(*map(reported.values, ("at", "version", "card")), strict=True)
+            (card, version, row_position(run, chunk, at))
+            for at, version, card in zip(*map(parts.values, ("at", "version", "card")), strict=True)
         ),
     )
 
 
 def may_stage_before(connection: sqlite3.Connection, run: RunRecord) -> bool:
-    """Return whether a run that began earlier has still to say what is due: it is staged now, or will be anew."""
-    asked = "SELECT EXISTS (SELECT 1 FROM runs WHERE account_no = ? AND api = ? AND run_no < ? AND act = 'staging')"
-    return bool(connection.execute(asked, (run.account_no, run.api, run.run_no)).fetchone()[0])
+    """Return whether a run that began earlier is still staging, or will stage again: it may get earlier dues."""
+    found = connection.execute(_IS_EARLIER_RUN_STAGING, (run.account_no, run.api, run.run_no))
+    return bool(found.fetchone()[0])
 
 
 def give_unused_keys(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, rekey: Rekey) -> None:
     """
-    Keep balances that come back from being taken for the ones sent earlier.
+    Give balances that come back another key than the one they were sent under before.
 
-    A key made from the row is the same whenever the row is. If another balance was sent since, or is still to be sent
-    by an earlier run, the platform would answer the old key from memory and keep that other balance; so the key counts
+    A key made from a row is the same whenever the row is. If another balance was sent since, or an earlier run is
+    still to send one, the platform would answer the old key from memory and keep that other balance. So the key counts
     how often the balance came back.
     """
-    places = chunk.due_parts()
-    derived = _reported(chunk, places[chunk.parts.numbers("key_is_derived")[places]])
-    earlier = known_deliveries_of(connection, run, [reported.identity for reported in derived])
-    met = cards_with_dues(connection, [reported.balance.card for reported in derived], only_open=False)
-    for reported in derived:
-        if reported.identity in earlier or reported.balance.card in met:
-            key = _unused_key(connection, run, reported, place_of(run, chunk, reported.at))
-            if key != reported.identity:
-                body = rekey(chunk.parts.values("body")[reported.n], key)
-                chunk.parts.change(reported.n, request_key=key, identity=key, body=body)
-                chunk.rows.change(reported.at, request_key=key)
+    indexes = chunk.due_parts()
+    derived = _balances_of(chunk, indexes[chunk.parts.numbers("key_is_derived")[indexes]])
+    known = known_deliveries_of(connection, run, [staged.identity for staged in derived])
+    known_cards = cards_with_dues(connection, [staged.balance.card for staged in derived], only_open=False)
+    for staged in derived:
+        if staged.identity in known or staged.balance.card in known_cards:
+            key = _unused_key(connection, run, staged, row_position(run, chunk, staged.at))
+            if key != staged.identity:
+                body = rekey(chunk.parts.values("body")[staged.n], key)
+                chunk.parts.change(staged.n, request_key=key, identity=key, body=body)
+                chunk.rows.change(staged.at, request_key=key)
 
 
-def _unused_key(connection: sqlite3.Connection, run: RunRecord, reported: _Reported, before: int) -> str:
-    identity, card = reported.identity, reported.balance.card
+def _unused_key(connection: sqlite3.Connection, run: RunRecord, staged: _StagedBalance, before: int) -> str:
+    """Return the first key that is unused; or the last used one, if that is the balance last sent for the card."""
+    identity, card = staged.identity, staged.balance.card
     last, times = None, 1
     key = identity
     while key in known_deliveries_of(connection, run, [key]) or _is_due_before_another(
@@ -145,16 +163,10 @@ def _unused_key(connection: sqlite3.Connection, run: RunRecord, reported: _Repor
 
 
 def _is_due_before_another(connection: sqlite3.Connection, run: RunRecord, card: bytes, key: str, before: int) -> bool:
-    """Return whether an earlier run was to send this key, and a later one, before this, another balance of the card."""
-    found = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM dues AS d JOIN runs AS r USING (run_no) JOIN dues AS o ON o.card = d.card"
-        " AND o.identity <> d.identity AND o.position > d.position WHERE r.account_no = ? AND d.card = ?"
-        " AND d.identity = ? AND o.position < ?)",
-        (run.account_no, card, key, before),
-    ).fetchone()
-    return bool(found[0])
+    found = connection.execute(_IS_DUE_BEFORE_ANOTHER, (run.account_no, card, key, before))
+    return bool(found.fetchone()[0])
 
 
-def place_of(run: RunRecord, chunk: StagedChunk, at: int) -> int:
-    """Return the place of a row of a leaf among all rows ever staged."""
+def row_position(run: RunRecord, chunk: StagedChunk, at: int) -> int:
+    """Return the position of a row of a chunk among all rows ever staged."""
     return position(run.run_no, chunk.first_row_no + at)

@@ -1,4 +1,4 @@
-"""Deciding what of a staged run must not, or need not, be sent, once all of it is read; and writing down the rest."""
+"""The decision on a staged chunk, once all inputs are read: what is due, invalid or skipped. Then it is written."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -13,21 +13,34 @@ from pipeline.ledger.rules.admission import Admission, Go, Skip, admit
 from pipeline.ledger.rules.known_deliveries import known_deliveries_of
 from pipeline.ledger.rules.objects import object_of
 from pipeline.ledger.staging.balances import Rekey, decide_balances, give_unused_keys, note_confirmed
-from pipeline.ledger.staging.recognised import write_variants
-from pipeline.ledger.staging.staged_chunk import Fate, StagedChunk
+from pipeline.ledger.staging.recognition import write_variants
+from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.ledger.staging.staging import Findings
-from pipeline.ledger.staging.states import decide_states, give_up_states, note_unchanged
+from pipeline.ledger.staging.states import decide_states, leave_out_states, note_unchanged
 from pipeline.model import Api, Fault, Status, digest
 from pipeline.tables.rows import ArrowRows
 
-# As `_fault` says it of a row that is not invalid.
+# The columns of `_fault_columns` for a row that is not invalid.
 _NOT_INVALID = (None,) * 7
+
+# Write a row that stays open, or is invalid.
+_INSERT_ROW = """
+INSERT INTO rows (run_no, row_no, file_no, source_row, request_key, cells, file_line, status, code, message,
+    field, heading, rule, value)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+# Write what has to be delivered for one part of a row.
+_INSERT_DUE = """
+INSERT INTO dues (run_no, row_no, part, position, request_key, identity, key_is_derived, digest, body, lane,
+    refund_of, card, points, version, object, last_position)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 
 
 def decide_and_write(
     connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, findings: Findings, rekey: Rekey
 ) -> None:
-    """Sift a leaf and write it: what is due with its bytes, what is invalid with its cells, the rest in packs."""
+    """Decide on a chunk and write it: dues with their bodies, invalid rows with their cells, skipped rows together."""
     decide(connection, run, chunk, findings)
     if run.api is Api.POINTS:
         note_confirmed(connection, run, chunk)
@@ -35,51 +48,51 @@ def decide_and_write(
     if run.api is Api.STATE:
         note_unchanged(connection, run, chunk)
     _write_skipped_rows(connection, run, chunk)
-    _insert_rows(connection, run, chunk, (Fate.DUE, Fate.INVALID))
+    _insert_rows(connection, run, chunk, (RowDecision.DUE, RowDecision.INVALID))
     _insert_dues(connection, run, chunk)
     write_variants(connection, run, chunk)
     write_origins(connection, run, {chunk.first_row_no + at: origin for at, origin in chunk.origins.items()})
 
 
-def give_up(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, open_as: tuple[str, str]) -> None:
+def write_unsent(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, open_as: tuple[str, str]) -> None:
     """
-    Write a leaf of a run that ends before its first request, with the code and message of what it did not come to.
+    Write a chunk of a run that ends before its first request; open rows get the code and message `open_as`.
 
-    That is unsent; unknown, where an earlier attempt may have been applied; skipped, where it was delivered.
+    They are unsent; unknown, where an earlier attempt may have been applied; skipped, where they were delivered.
     """
-    in_doubt = give_up_states(connection, run, chunk) if run.api is Api.STATE else set[int]()
+    in_doubt = leave_out_states(connection, run, chunk) if run.api is Api.STATE else set[int]()
     for at, admissions in _admissions(connection, run, chunk).items():
         if all(isinstance(admission, Skip) for admission in admissions):
-            chunk.fates[at] = Fate.ALREADY_SUCCEEDED
+            chunk.decisions[at] = RowDecision.ALREADY_SUCCEEDED
         elif any(isinstance(admission, Go) and admission.doubt for admission in admissions):
             in_doubt.add(at)
     _write_skipped_rows(connection, run, chunk)
-    _skipped(connection, run, chunk, sorted(in_doubt), (Status.UNKNOWN, *open_as))
-    unsent = [at for at in chunk.places_of(Fate.DUE) if at not in in_doubt]
-    _skipped(connection, run, chunk, unsent, (Status.UNSENT, *open_as))
-    _insert_rows(connection, run, chunk, (Fate.INVALID,))
+    _write_together(connection, run, chunk, sorted(in_doubt), (Status.UNKNOWN, *open_as))
+    unsent = [at for at in chunk.indexes_of(RowDecision.DUE) if at not in in_doubt]
+    _write_together(connection, run, chunk, unsent, (Status.UNSENT, *open_as))
+    _insert_rows(connection, run, chunk, (RowDecision.INVALID,))
     write_origins(connection, run, {chunk.first_row_no + at: origin for at, origin in chunk.origins.items()})
 
 
 def _admissions(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> dict[int, list[Admission]]:
-    """Return whether the ledger would let the parts of each due row go out."""
+    """Return, by row, whether the ledger admits each part of the due rows."""
     due = chunk.parts.take(chunk.due_parts())
     identities = due.values("identity")
-    earlier = known_deliveries_of(connection, run, identities)
+    known = known_deliveries_of(connection, run, identities)
     admissions: dict[int, list[Admission]] = {}
     for at, identity, content in zip(due.values("at"), identities, _digests(due), strict=True):
-        admissions.setdefault(at, []).append(admit(earlier.known(identity), content))
+        admissions.setdefault(at, []).append(admit(known.known(identity), content))
     return admissions
 
 
 def _digests(parts: ArrowRows) -> list[bytes]:
-    """Return the digest of each body, also where the key tells nearly as much."""
+    """Return the digest of each body; staging leaves out those of keys made from rows."""
     bodies = parts.values("body")
-    return [known or digest(bodies[n]) for n, known in enumerate(parts.values("digest"))]
+    return [staged or digest(bodies[n]) for n, staged in enumerate(parts.values("digest"))]
 
 
 def decide(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, findings: Findings) -> None:
-    """Decide the fates of a leaf's rows. The ledger is only read."""
+    """Decide on the rows of a chunk. The ledger is only read."""
     findings.apply(connection, run, chunk)
     if run.api is Api.POINTS:
         decide_balances(connection, run, chunk)
@@ -88,41 +101,43 @@ def decide(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, f
 
 
 def _write_skipped_rows(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
-    for fate in sorted(set(chunk.fates) - {Fate.DUE, Fate.INVALID}):
-        _skipped(connection, run, chunk, chunk.places_of(Fate(fate)), (Status.SKIPPED, Fate(fate).code, ""))
+    for decision in map(RowDecision, sorted(set(chunk.decisions) - {RowDecision.DUE, RowDecision.INVALID})):
+        _write_together(connection, run, chunk, chunk.indexes_of(decision), (Status.SKIPPED, decision.code, ""))
 
 
-def _skipped(
+def _write_together(
     connection: sqlite3.Connection,
     run: RunRecord,
     chunk: StagedChunk,
-    places: Sequence[int],
-    reported: tuple[Status, str, str],
+    indexes: Sequence[int],
+    end: tuple[Status, str, str],
 ) -> None:
-    if places:
+    """Write rows that share status, code and message as one line of the ledger."""
+    if indexes:
         keys, lines = chunk.rows.values("request_key"), chunk.file_lines
-        row_nos, source_rows = [chunk.first_row_no + at for at in places], [chunk.source_rows[at] for at in places]
-        # Nobody looks for a skipped row.
-        of_file = None if lines is None or reported[0] is Status.SKIPPED else [lines[at] for at in places]
-        skipped = SkippedRows(chunk.file_no, *reported, row_nos, source_rows, [keys[at] for at in places], of_file)
+        row_nos, source_rows = [chunk.first_row_no + at for at in indexes], [chunk.source_rows[at] for at in indexes]
+        # Nobody looks for a skipped row in its file.
+        file_lines = None if lines is None or end[0] is Status.SKIPPED else [lines[at] for at in indexes]
+        skipped = SkippedRows(chunk.file_no, *end, row_nos, source_rows, [keys[at] for at in indexes], file_lines)
         write_skipped_rows(connection, run, skipped)
 
 
-def _insert_rows(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, kept: Sequence[Fate]) -> None:
+def _insert_rows(
+    connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, kept: Sequence[RowDecision]
+) -> None:
     keys, lines = chunk.rows.values("request_key"), chunk.file_lines
     connection.executemany(
-        "INSERT INTO rows (run_no, row_no, file_no, source_row, request_key, cells, file_line, status, code, message,"
-        " field, heading, rule, value) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        _INSERT_ROW,
         (
             (run.run_no, chunk.first_row_no + at, chunk.file_no, chunk.source_rows[at], keys[at],
              orjson.dumps(chunk.cells[at]).decode(), lines and lines[at],
-             *(_fault(chunk.faults[at]) if at in chunk.faults else _NOT_INVALID))
-            for at in chunk.places_of(*kept)
+             *(_fault_columns(chunk.faults[at]) if at in chunk.faults else _NOT_INVALID))
+            for at in chunk.indexes_of(*kept)
         ),
     )  # fmt: skip
 
 
-def _fault(fault: Fault) -> tuple[str | None, ...]:
+def _fault_columns(fault: Fault) -> tuple[str | None, ...]:
     """Return status, code, message, field, heading, rule and value of an invalid row."""
     return (Status.INVALID, fault.code, fault.message, fault.field, fault.column, fault.rule, fault.value)
 
@@ -130,21 +145,21 @@ def _fault(fault: Fault) -> tuple[str | None, ...]:
 def _insert_dues(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
     due = chunk.parts.take(chunk.due_parts())
     row_nos = [chunk.first_row_no + at for at in due.values("at")]
-    reported = ("body", "lane", "refund_of", "card", "points", "version")
+    columns = ("body", "lane", "refund_of", "card", "points", "version")
     connection.executemany(
-        "INSERT INTO dues (run_no, row_no, part, position, request_key, identity, key_is_derived, digest, body, lane,"
-        " refund_of, card, points, version, object, last_position)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        _INSERT_DUE,
         zip(
             repeat(run.run_no), row_nos, due.values("part"), [position(run.run_no, row_no) for row_no in row_nos],
             due.values("request_key"), due.values("identity"), due.values("key_is_derived"), _digests(due),
-            *map(due.values, reported), *_of_states(run, chunk, due), strict=False,
+            *map(due.values, columns), *_columns_of_states(run, chunk, due), strict=False,
         ),
     )  # fmt: skip
 
 
-def _of_states(run: RunRecord, chunk: StagedChunk, due: ArrowRows) -> tuple[Iterable[str | None], Iterable[int | None]]:
-    """Return the objects that states are of, and where a later row says the same as a state."""
+def _columns_of_states(
+    run: RunRecord, chunk: StagedChunk, due: ArrowRows
+) -> tuple[Iterable[str | None], Iterable[int | None]]:
+    """Return `object` and `last_position` of states: the object of each, and the last row that says the same."""
     if run.api is not Api.STATE:
         return repeat(None), repeat(None)
     last = (chunk.last_rows.get(at) for at in due.values("at"))

@@ -1,23 +1,24 @@
 """
-Which states of one object a run sends, by its own rows and what the ledger knows of the object. No effects.
+Which states of one object a run sends, from the run's rows and the object's history. No effects.
 
-A run that tells again what was told before, and maybe more, tells the same states: where the first rows of an object
-are the last states of its history, these rows stand for them. All rows behind them are new.
+An export that repeats states, and maybe adds some, has the same states: if its first rows are the last states of the
+history, the rows stand for those. All later rows are new.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from pipeline.ledger.records import DeliveryState
-from pipeline.ledger.rules.objects import HeldState, KnownStates
+from pipeline.ledger.rules.objects import KnownState, NewestState
 from pipeline.ledger.staging.duplicates.rulings import Ruling
 
+# A prime, and a base below it, of the hash in `overlap`.
 _PRIME = (1 << 127) - 1
 _BASE = 0x1E3779B97F4A7C15F39CC0605CEDC835
 
 
-class ReportedState(NamedTuple):
-    """A row's state: when it changed, or nothing, and its digest; and the last row behind it that says the same."""
+class StagedState(NamedTuple):
+    """A row's state: its time of change or "", its digest, and the last following row that says the same, or 0."""
 
     row_no: int
     version: str
@@ -26,19 +27,19 @@ class ReportedState(NamedTuple):
 
 
 class History(Protocol):
-    """The states that an object had, or that some run has still to send."""
+    """The states that an object had, or that a run is still to send."""
 
-    def newest_first(self) -> Iterator[KnownStates]:
-        """Yield them from the last to the first."""
+    def newest_first(self) -> Iterator[KnownState]:
+        """Yield the states from the last to the first."""
         ...
 
-    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownStates]:
-        """Yield so many, the last ones, from the first to the last; only those that may be applied, where asked for."""
+    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownState]:
+        """Yield the last `count` states in order; with `only_applied` only those that may be applied."""
         ...
 
 
 class Correction(NamedTuple):
-    """What a row's state is known by: the identity that it has in the ledger, if any, and when and where it is last."""
+    """The identity that the ledger has for a row's state, if any; its time of change, and the last row that says so."""
 
     row_no: int
     identity: str | None
@@ -51,36 +52,37 @@ Rule = Callable[[int, Ruling], None]
 
 class Sequence:
     """
-    The states that a run tells of one object, in the order in which they are to be sent.
+    The states that a run has of one object, in the order in which they are sent.
 
-    `told` can be gone through several times; `rule` takes what is found about a row.
+    `rows` can be iterated several times; `newest` is the newest state that the ledger knows of the object; `rule`
+    takes what is found about a row.
     """
 
-    def __init__(self, reported: Iterable[ReportedState], history: History, held: HeldState | None, rule: Rule) -> None:
-        self._reported = reported
+    def __init__(self, rows: Iterable[StagedState], history: History, newest: NewestState | None, rule: Rule) -> None:
+        self._rows = rows
         self._history = history
-        self._held = held
+        self._newest = newest
         self._rule = rule
 
     def decide(self) -> Iterator[Correction]:
-        """Rule on the rows that are not sent, and yield what else is to be known of any."""
+        """Rule on the rows that are not sent; yield corrections of rows whose state has an identity or repeats."""
         known, last_applied = self._known()
-        for at, state in enumerate(self._steps()):
-            earlier, identity = next(known, None), None
-            if earlier is not None:
-                self._rule_as_known(state, earlier, at - last_applied)
-                identity = earlier.identity
-            elif at == 0 and self._held is not None and self._is_held(state):
+        for at, state in enumerate(self._changes()):
+            past, identity = next(known, None), None
+            if past is not None:
+                self._rule_as_known(state, past, at - last_applied)
+                identity = past.identity
+            elif at == 0 and self._newest is not None and self._is_confirmed(state):
                 self._rule(state.row_no, Ruling.UNCHANGED)
-                identity = self._held.identity
+                identity = self._newest.identity
             if identity is not None or state.last_row_no:
                 yield Correction(state.row_no, identity, state.version, state.last_row_no or state.row_no)
 
-    def _steps(self) -> Iterator[ReportedState]:
-        """Yield the rows that differ from the one before, but for those older than what the platform holds."""
-        since = (self._held.confirmed_version if self._held else None) or ""
-        last: ReportedState | None = None
-        for state in self._reported:
+    def _changes(self) -> Iterator[StagedState]:
+        """Yield the rows that differ from the row before, without those older than the last confirmed state."""
+        since = (self._newest.confirmed_version if self._newest else None) or ""
+        last: StagedState | None = None
+        for state in self._rows:
             if state.version and state.version < since:
                 self._rule(state.row_no, Ruling.SUPERSEDED)
             elif last is not None and last.digest == state.digest:
@@ -93,48 +95,48 @@ class Sequence:
         if last is not None:
             yield last
 
-    def _known(self) -> tuple[Iterator[KnownStates], int]:
-        """Return the states that the first rows stand for, and the place of the last of them that may be applied."""
+    def _known(self) -> tuple[Iterator[KnownState], int]:
+        """Return the states that the first rows stand for, and the index of the last of them that may be applied."""
         whole = self._overlap(self._history.newest_first())
-        applied = self._overlap(earlier for earlier in self._history.newest_first() if earlier.may_be_applied)
+        applied = self._overlap(past for past in self._history.newest_first() if past.may_be_applied)
         if applied > whole:
-            # What was refused, or never sent, may be gone from the export.
+            # Refused states, or states that were never sent, may be missing in the export.
             return self._history.last(applied, only_applied=True), applied - 1
-        behind = next((n for n, earlier in enumerate(self._history.newest_first()) if earlier.may_be_applied), whole)
+        behind = next((n for n, past in enumerate(self._history.newest_first()) if past.may_be_applied), whole)
         return self._history.last(whole, only_applied=False), whole - 1 - behind
 
-    def _overlap(self, newest_first: Iterable[KnownStates]) -> int:
-        reported = (_number(state.digest, state.version) for state in self._steps())
-        return overlap(reported, (_number(earlier.digest, earlier.version) for earlier in newest_first))
+    def _overlap(self, newest_first: Iterable[KnownState]) -> int:
+        rows = (_number(state.digest, state.version) for state in self._changes())
+        return overlap(rows, (_number(past.digest, past.version) for past in newest_first))
 
-    def _rule_as_known(self, state: ReportedState, earlier: KnownStates, after_applied: int) -> None:
-        """Rule on a row that is a state of the past, so far behind the last one that may be applied."""
-        if earlier.delivery is DeliveryState.SUCCEEDED:
+    def _rule_as_known(self, state: StagedState, past: KnownState, after_applied: int) -> None:
+        """Rule on a row that is a past state; `after_applied`: its distance to the last one that may be applied."""
+        if past.delivery is DeliveryState.SUCCEEDED:
             self._rule(state.row_no, Ruling.DELIVERED if after_applied < 0 else Ruling.UNCHANGED)
-        elif after_applied < 0 and not earlier.may_be_applied:
+        elif after_applied < 0 and not past.may_be_applied:
             self._rule(state.row_no, Ruling.SUPERSEDED)
 
-    def _is_held(self, state: ReportedState) -> bool:
-        held = self._held
-        return held is not None and not held.unsettled and held.confirmed == state.digest
+    def _is_confirmed(self, state: StagedState) -> bool:
+        newest = self._newest
+        return newest is not None and not newest.unsettled and newest.confirmed == state.digest
 
 
 def _number(digest: bytes, version: str) -> int:
     return int.from_bytes(digest, "big") ^ hash(version)
 
 
-def overlap(reported: Iterable[int], newest_first: Iterable[int]) -> int:
+def overlap(rows: Iterable[int], newest_first: Iterable[int]) -> int:
     """
-    Return how many numbers at most are the first ones that are told and, in the same order, the last ones of the past.
+    Return the largest count for which the first numbers of `rows` are the last numbers of the past, in order.
 
-    Both sides are hashed step by step, so that neither has to be held.
+    `newest_first` is the past backwards. Both sides are hashed step by step, so that neither has to be in memory.
     """
     most = first = last = 0
     power = 1
-    # The past first: where there is none, nothing is looked at.
-    for count, (earlier, number) in enumerate(zip(newest_first, reported, strict=False), 1):
+    # The past comes first in `zip`: where there is none, no row is read.
+    for count, (past, number) in enumerate(zip(newest_first, rows, strict=False), 1):
         first = (first * _BASE + number) % _PRIME
-        last = (earlier * power + last) % _PRIME
+        last = (past * power + last) % _PRIME
         power = power * _BASE % _PRIME
         if first == last:
             most = count

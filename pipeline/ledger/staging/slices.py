@@ -1,8 +1,7 @@
 """
-All that a run staged, in slices: whatever concerns every row of a run is written slice by slice.
+Slices of what a run staged, for changes that concern all of its rows.
 
-One transaction over millions of rows takes minutes, and a run of another job that wants to write to the same ledger
-meanwhile would give up.
+One transaction over millions of rows takes minutes. A run of another job that has to write would give up waiting.
 """
 
 import sqlite3
@@ -14,10 +13,9 @@ def last_row_of_slice(
     connection: sqlite3.Connection, run: RunRecord, table: str, which: str, first: int, *, rows: int
 ) -> int | None:
     """
-    Return the number of the row that a slice ends with, None where no line is left.
+    Return the number of the last row of the next slice; None if no line is left.
 
-    It begins with row `first`, and is of those lines of the table that `which` is true of, an SQL expression. It has
-    at most `rows` lines.
+    A slice begins with row `first`, and has at most `rows` lines of `table` for which `which`, an SQL condition, holds.
     """
     found = connection.execute(
         f"SELECT max(row_no) FROM (SELECT row_no FROM {table} WHERE run_no = ? AND row_no >= ? AND ({which})"

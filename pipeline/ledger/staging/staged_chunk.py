@@ -1,4 +1,4 @@
-"""One chunk of rows as it was read and mapped, column by column, and what is decided about each of its rows."""
+"""One chunk of rows, read and mapped, column by column, with the decision on each of its rows."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,18 +12,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.ledger.records import Decided
+from pipeline.ledger.records import StagedCounts
 from pipeline.model import BadRow, Fault, Invalid, Status
 from pipeline.tables.fault_groups import FaultExample, FaultKind
 from pipeline.tables.mapped_chunk import USERS, MappedChunk, OriginOfRow
 from pipeline.tables.rows import ArrowRows
 
 KEY_CONFLICT = "key_conflict"
-_parts_of_kind: Callable[[Fault], tuple[Any, ...]] = attrgetter("code", "field", "column", "rule")
+# The fields that group faults: faults that are equal in them are of one kind.
+_kind_of: Callable[[Fault], tuple[Any, ...]] = attrgetter("code", "field", "column", "rule")
 
 
-class Fate(IntEnum):
-    """What is to become of a row. All but DUE and INVALID are skipped, and bear the fate's name as their code."""
+class RowDecision(IntEnum):
+    """The decision on a row. All but DUE and INVALID are skipped; their code is the decision's name."""
 
     DUE = 0
     INVALID = 1
@@ -36,22 +37,22 @@ class Fate(IntEnum):
 
     @property
     def code(self) -> str:
-        """The code that the outcome of a skipped row bears."""
+        """The code of the outcome of a skipped row."""
         return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
     """
-    One variant of a row that was fixed, by the places of the first row and of the one that is staged now.
+    A row as one variant of a row that was fixed; `first` and `position` are the positions of that row and of this one.
 
-    `parts` are part, identity, digest, card, points and version of each delivery. Of a fix `contents` are those of the
-    row, and `origin` those of the first one; None where the row is as the first one was. A fix that says what
-    the first row said has no contents.
+    `parts` are part, identity, digest, card, points and version of each delivery. `contents` are the digests of what
+    a fix says; empty where it says what the first row said. `origin` is the row that a fix names; None for a row of
+    an export.
     """
 
     first: int
-    place: int
+    position: int
     parts: tuple[tuple[object, ...], ...] = field(repr=False)
     contents: tuple[bytes, ...] = field(default=(), repr=False)
     origin: OriginOfRow | None = None
@@ -65,14 +66,15 @@ class StagedChunk:
     """
     The rows of one chunk, numbered in the run from `first_row_no`; entry n of every column is about the same row.
 
-    `rows` has the key by which each row is known, `parts` are the payloads of all of them (lines of
-    `pipeline.tables.mapped_chunk.PAYLOAD`). `cells` are those of the rows that stay open, by place. What is decided is
-    written into `fates`, and why a row is invalid into `faults`, by its place. `dropped` are parts that an earlier
-    row sends; `confirmed` are parts that say what the platform holds already, and whether that has to be noted: it is
-    of a later time, or somebody has another balance of the card to send (of what was found unchanged for all rows at
-    once, only where it has to be). `last_rows` are, by place, the last of the rows behind a state that say the same.
-    `origins` are the rows that fixed rows stand for, by the place of these; `variants` what is noted of rows that were
-    ever fixed.
+    The index of a row in the chunk is called `at`, the index of a part `n`.
+
+    - `rows` has the request key of each row, `parts` the payloads of all rows (`pipeline.tables.mapped_chunk.PAYLOAD`).
+    - `cells` are kept of rows that stay open. `decisions` has a byte for each row, `faults` the faults of invalid rows.
+    - `dropped` are parts that an earlier row sends.
+    - `confirmed` are parts that say what the platform has already, with whether the ledger has to note it: the export
+      is of a later time, or a run has another balance of the card to send.
+    - `last_rows` are, for states, the last of the following rows that say the same.
+    - `origins` are the rows that fixed rows stand for, `variants` what is noted of rows that were ever fixed.
     """
 
     file_no: int
@@ -80,7 +82,7 @@ class StagedChunk:
     source_rows: range
     rows: ArrowRows
     cells: dict[int, tuple[str | None, ...]] = field(repr=False)
-    fates: bytearray
+    decisions: bytearray
     faults: dict[int, Fault]
     parts: ArrowRows
     dropped: set[int] = field(default_factory=set)
@@ -91,58 +93,58 @@ class StagedChunk:
     variants: dict[int, Variant] = field(default_factory=dict, repr=False)
 
     def due_parts(self) -> npt.NDArray[np.intp]:
-        """Return the places of the parts that are to be delivered."""
-        due = np.flatnonzero((self.fates_by_row() == Fate.DUE)[self.parts.numbers("at")])
+        """Return the indexes of the parts that are to be delivered."""
+        due = np.flatnonzero((self.decisions_by_row() == RowDecision.DUE)[self.parts.numbers("at")])
         return due[~np.isin(due, list(self.dropped))] if self.dropped else due
 
-    def decided(self) -> "StagedChunk":
-        """Return the leaf as it waits: of rows that are decided on nobody asks what they would have sent."""
+    def without_decided_parts(self) -> "StagedChunk":
+        """Return the chunk as it waits for the decision: only the parts of due rows are needed."""
         return replace(self, parts=self.parts.without(*USERS).take(self.due_parts()))
 
-    def fates_by_row(self) -> npt.NDArray[np.uint8]:
-        """Return the fates in a form that numpy can read and write."""
-        return np.frombuffer(self.fates, np.uint8)
+    def decisions_by_row(self) -> npt.NDArray[np.uint8]:
+        """Return the decisions as an array that numpy reads and writes in place."""
+        return np.frombuffer(self.decisions, np.uint8)
 
-    def places_of(self, *fates: Fate) -> list[int]:
-        """Return the places of the rows that have one of these fates."""
-        places: list[int] = np.flatnonzero(np.isin(self.fates_by_row(), fates)).tolist()
-        return places
+    def indexes_of(self, *decisions: RowDecision) -> list[int]:
+        """Return the indexes of the rows with one of these decisions."""
+        indexes: list[int] = np.flatnonzero(np.isin(self.decisions_by_row(), decisions)).tolist()
+        return indexes
 
     def waits_for_a_fix(self, at: int) -> bool:
-        """Return whether a row was fixed, and its fix may have been applied: it is due, and blocked until that ends."""
+        """Return whether a fix of this row may have been applied: the row stays due, and is blocked until that ends."""
         return at in self.variants and self.variants[at].origin is None
 
     def refuse(self, at: int, message: str) -> None:
-        """Make a row invalid, whose request key stands for something else."""
+        """Make a row invalid because its request key was used for something else."""
         self.invalidate(at, Fault(KEY_CONFLICT, message))
 
     def invalidate(self, at: int, fault: Fault) -> None:
         """Make a row invalid."""
-        self.fates[at] = Fate.INVALID
+        self.decisions[at] = RowDecision.INVALID
         self.faults[at] = fault
 
-    def count(self, decided: Decided, file: str) -> None:
-        """Count the rows of the leaf, which is of a file with this name."""
-        # Rows that the job does not want say nothing of whether its mapping is right.
-        decided.rows += len(self.fates) - self.fates.count(Fate.FILTERED)
-        decided.invalid += len(self.faults)
+    def count(self, counts: StagedCounts, file: str) -> None:
+        """Add the rows of this chunk, which is of the file with this name."""
+        # Filtered rows do not show whether the mapping is right.
+        counts.rows += len(self.decisions) - self.decisions.count(RowDecision.FILTERED)
+        counts.invalid += len(self.faults)
         in_order = (self.faults[at] for at in sorted(self.faults))
-        for parts, rows in Counter(map(_parts_of_kind, in_order)).items():
-            decided.faults.add(FaultKind(Status.INVALID, *parts), partial(self._first_with, parts, file), rows)
+        for kind, rows in Counter(map(_kind_of, in_order)).items():
+            counts.faults.add(FaultKind(Status.INVALID, *kind), partial(self._first_with, kind, file), rows)
 
-    def _first_with(self, parts: tuple[Any, ...], file: str) -> FaultExample:
+    def _first_with(self, kind: tuple[Any, ...], file: str) -> FaultExample:
         """Return the first row with a fault of this kind."""
-        at = min(at for at, fault in self.faults.items() if _parts_of_kind(fault) == parts)
+        at = min(at for at, fault in self.faults.items() if _kind_of(fault) == kind)
         fault, line = self.faults[at], self.line_at(at)
         return FaultExample(file, self.source_rows[at], line, fault.value, fault.message)
 
     def line_at(self, at: int) -> int | None:
-        """Return the line of the file where a row begins, if it has lines."""
+        """Return the line of the file where a row begins; None if the file has no lines."""
         return None if self.file_lines is None else self.file_lines[at]
 
 
 def staged_chunk(file_no: int, first_row_no: int, mapped: MappedChunk) -> StagedChunk:
-    """Return a sheet as it is staged, with no cells yet."""
+    """Return a mapped chunk as it is staged. Its cells are added later."""
     rows = ArrowRows(pa.RecordBatch.from_arrays([mapped.request_keys], schema=_ROW))
     chunk = StagedChunk(
         file_no=file_no,
@@ -150,7 +152,7 @@ def staged_chunk(file_no: int, first_row_no: int, mapped: MappedChunk) -> Staged
         source_rows=mapped.numbers,
         rows=rows,
         cells={},
-        fates=bytearray(len(mapped)),
+        decisions=bytearray(len(mapped)),
         faults={},
         parts=mapped.payloads,
         file_lines=mapped.file_lines,
@@ -158,16 +160,16 @@ def staged_chunk(file_no: int, first_row_no: int, mapped: MappedChunk) -> Staged
     )
     for at, other in mapped.others.items():
         chunk.invalidate(at, _fault_of_record(other) if isinstance(other, BadRow) else _fault_of_row(other))
-    chunk.fates_by_row()[list(mapped.filtered)] = Fate.FILTERED
+    chunk.decisions_by_row()[list(mapped.filtered)] = RowDecision.FILTERED
     return chunk
 
 
 def _fault_of_record(bad: BadRow) -> Fault:
-    """Return the fault of a record that can't be read: what the reader says of it holds nothing of the row."""
+    """Return the fault of a record that can't be read. Its message has nothing of the row, so it serves as the rule."""
     return replace(bad.fault, rule=bad.fault.rule or bad.fault.message)
 
 
 def _fault_of_row(invalid: Invalid) -> Fault:
-    """Return the first fault of a row, with the messages of all."""
+    """Return the first fault of a row, with the messages of all its faults."""
     first = invalid.faults[0]
     return first if len(invalid.faults) == 1 else replace(first, message=invalid.message)

@@ -1,4 +1,4 @@
-"""Taking in what was read and mapped: what the ledger knows of each row already, and what waits to be decided."""
+"""`Staging`: collects the chunks of a run until all inputs are read, then finds what only all rows together show."""
 
 import sqlite3
 from collections import Counter
@@ -12,31 +12,31 @@ from pipeline.ledger.records import RunRecord
 from pipeline.ledger.rules.admission import Conflict, Skip, admit
 from pipeline.ledger.rules.known_deliveries import KnownDeliveries, known_deliveries_among
 from pipeline.ledger.rules.tasks import COUNTED_OTHERWISE, sent_otherwise
+from pipeline.ledger.staging.chunk_spill import ChunkSpill
 from pipeline.ledger.staging.duplicates.find import DuplicateFinder, Duplicates
-from pipeline.ledger.staging.recognised import Recognition
+from pipeline.ledger.staging.recognition import Recognition
 from pipeline.ledger.staging.refunds import Retarget, follow_payments
-from pipeline.ledger.staging.staged_chunk import Fate, StagedChunk, staged_chunk
+from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk, staged_chunk
 from pipeline.ledger.staging.states import StagedStates
-from pipeline.ledger.staging.unchanged import Unchanged, find_unchanged
-from pipeline.ledger.staging.waiting_chunks import ChunkSpill
+from pipeline.ledger.staging.unchanged_balances import Unchanged, find_unchanged
 from pipeline.ledger.store.lease import IsGone
 from pipeline.model import Api, Export
 from pipeline.tables.mapped_chunk import MappedChunk
 
-# Whoever mends such a row, or looks why it is open, has to see it.
-_OPEN = (Fate.DUE, Fate.INVALID)
+# Rows that stay open: their cells are kept for whoever fixes them.
+_OPEN = (RowDecision.DUE, RowDecision.INVALID)
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What can be said of rows only once all of them are read."""
+    """What only all rows of a run together show."""
 
     duplicates: Duplicates
     unchanged: Unchanged | None = None
     states: StagedStates | None = None
 
     def apply(self, connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
-        """Write into a leaf what was found about its rows, as far as that still holds."""
+        """Write into a chunk what was found about its rows, where it still holds."""
         self.duplicates.apply(chunk)
         if self.unchanged is not None:
             self.unchanged.apply(connection, run, chunk)
@@ -46,11 +46,11 @@ class Findings:
 
 class Staging:
     """
-    The rows of one run on their way into the ledger.
+    The chunks of one run, before they are decided on.
 
-    They wait aside until all inputs are read: which row is the first of its key, or the newest of its card, is known
-    only then. `folder` is where they wait when they are many, with their cells only where these are to be kept;
-    `retarget` puts another payment into a refund, where that was given another key.
+    They wait until all inputs are read: only then the first row of a key and the newest balance of a card are known.
+    Many chunks wait in a spill file in `folder`, with the cells of open rows if `keeps_cells`. `retarget` puts
+    another payment into a refund whose payment was given another key.
     """
 
     def __init__(self, run: RunRecord, folder: Path, retarget: Retarget, *, keeps_cells: bool = True) -> None:
@@ -65,84 +65,85 @@ class Staging:
 
     def add(self, connection: sqlite3.Connection, file_no: int, first_row_no: int, mapped: MappedChunk) -> int:
         """
-        Take in rows, numbered from `first_row_no` in the run; return how many of them are invalid.
+        Stage rows, numbered from `first_row_no` in the run; return how many of them are invalid.
 
         `connection` is only read.
         """
         chunk = staged_chunk(file_no, first_row_no, mapped)
         if self._recognition is None:
             self._recognition = Recognition(connection, self._run)
-        fixed = self._recognition.recognise(connection, chunk, mapped)
+        fixed = self._recognition.judge(connection, chunk, mapped)
         follow_payments(connection, self._run, chunk, self._retarget)
-        # A balance is decided on when the newest of its card is known, and a state when all of its object are: were one
-        # left out here as delivered, an older one would seem the newest.
+        # Balances and states are decided on once all rows of a card or object are known: if a delivered one were left
+        # out here, an older one would look like the newest.
         if self._run.api is Api.CUMULATION:
-            _leave_out_delivered(connection, self._run, chunk)
+            _decide_delivered(connection, self._run, chunk)
         if self._keeps_cells:
-            chunk.cells.update((at, mapped.cells(at)) for at in chunk.places_of(*_OPEN))
+            chunk.cells.update((at, mapped.cells(at)) for at in chunk.indexes_of(*_OPEN))
         if self._states is None:
             self._finder.note(chunk)
             self._finder.note_fixed(chunk, fixed)
         else:
             self._states.note(chunk, fixed)
-        self._chunk_spill.add(chunk.decided())
-        self._rows = first_row_no - 1 + len(chunk.fates)
+        self._chunk_spill.add(chunk.without_decided_parts())
+        self._rows = first_row_no - 1 + len(chunk.decisions)
         return len(chunk.faults)
 
-    def findings(self, connection: sqlite3.Connection, keep_up: Callable[[], None], *, is_gone: IsGone) -> Findings:
+    def findings(self, connection: sqlite3.Connection, heartbeat: Callable[[], None], *, is_gone: IsGone) -> Findings:
         """
-        Return what can be said of the rows at once; `connection` is only read.
+        Return what only all rows together show; `connection` is only read.
 
-        `keep_up` is called now and then, `is_gone` tells whether the holder of a job is dead.
+        `heartbeat` is called now and then; `is_gone` says whether the owner of a lease is dead.
         """
         duplicates = self._finder.find(self._rows, self._chunk_spill)
-        keep_up()
+        heartbeat()
         if self._states is not None:
-            self._states.decide(connection, duplicates.rulings, keep_up)
+            self._states.decide(connection, duplicates.rulings, heartbeat)
         if self._run.api is not Api.POINTS:
             return Findings(duplicates, states=self._states)
-        unchanged = find_unchanged(connection, self._run, self._finder.balances, self._rows, keep_up, is_gone=is_gone)
+        unchanged = find_unchanged(connection, self._run, self._finder.balances, self._rows, heartbeat, is_gone=is_gone)
         return Findings(duplicates, unchanged)
 
     def __iter__(self) -> Iterator[StagedChunk]:
         return iter(self._chunk_spill)
 
     def close(self) -> None:
-        """Forget the rows."""
+        """Delete the chunks."""
         self._chunk_spill.close()
         self._finder.close()
         if self._states is not None:
             self._states.close()
 
 
-def _leave_out_delivered(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
-    earlier = known_deliveries_among(connection, run, chunk.parts.values("identity"))
-    for at in _sent_otherwise(connection, run, chunk):
+def _decide_delivered(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
+    """Decide on rows that were delivered, or whose key was used with other content."""
+    known = known_deliveries_among(connection, run, chunk.parts.values("identity"))
+    for at in _sent_in_other_form(connection, run, chunk):
         chunk.refuse(at, COUNTED_OTHERWISE)
-    if earlier:
-        _judge_known(chunk, earlier)
+    if known:
+        _judge_known(chunk, known)
 
 
-def _judge_known(chunk: StagedChunk, earlier: KnownDeliveries) -> None:
-    """Decide on rows of which the ledger knows; a row of several parts is left out once all of them are delivered."""
+def _judge_known(chunk: StagedChunk, known: KnownDeliveries) -> None:
+    """Decide on rows that the ledger knows. A row of several parts is skipped once all of them are delivered."""
     at, identities, digests = chunk.parts.values("at"), chunk.parts.values("identity"), chunk.parts.values("digest")
-    delivered = earlier.delivered.get
+    delivered = known.delivered.get
     is_done = np.array([delivered(identity) == digest for identity, digest in zip(identities, digests, strict=True)])
     for n in np.flatnonzero(~is_done).tolist():
-        if identities[n] in earlier and chunk.fates[at[n]] == Fate.DUE:
-            match admit(earlier.known(identities[n]), digests[n]):
+        if identities[n] in known and chunk.decisions[at[n]] == RowDecision.DUE:
+            match admit(known.known(identities[n]), digests[n]):
                 case Conflict(message) if not chunk.waits_for_a_fix(at[n]):
                     chunk.refuse(at[n], message)
                 case Skip():
                     is_done[n] = True
-    fates = chunk.fates_by_row()
-    is_left = np.zeros(len(fates), np.bool_)
+    decisions = chunk.decisions_by_row()
+    is_left = np.zeros(len(decisions), np.bool_)
     is_left[chunk.parts.numbers("at")[~is_done]] = True
-    fates[~is_left & (fates == Fate.DUE)] = Fate.ALREADY_SUCCEEDED
+    decisions[~is_left & (decisions == RowDecision.DUE)] = RowDecision.ALREADY_SUCCEEDED
 
 
-def _sent_otherwise(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> list[int]:
-    """Return the places of rows whose task went out in the other form of `times`."""
+def _sent_in_other_form(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> list[int]:
+    """Return the indexes of rows whose task was sent in the other form of `times`."""
     if run.export is not Export.TASKS:
         return []
     count, keys = Counter(chunk.parts.values("at")), chunk.rows.values("request_key")

@@ -1,4 +1,4 @@
-"""Opening the ledger's file, and turning SQLite's errors into sentences that say what to do."""
+"""Opens the ledger's file, and turns SQLite's errors into messages that say what to do."""
 
 import os
 import sqlite3
@@ -10,23 +10,26 @@ from typing import Protocol
 from pipeline.errors import LedgerError
 from pipeline.ledger.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
+# How long a process waits for a locked file.
 _BUSY_SECONDS = 20.0
-# So long may the write-ahead log be after it was written to the file: what is beyond is given back to the disk.
+# The size to which the write-ahead log is cut back once it was written to the file.
 LOG_BYTES = 64 << 20
+# Attempts to switch a new file to a write-ahead log, while other processes switch it too.
 _SWITCHES = 100
+# 64 MiB of pages in memory.
 _CACHE = "PRAGMA cache_size = -65536"
-# What the user can mend: the name of the file, the rights to it, or the process that is in the way.
+# Errors that the user can fix: the file's name, its permissions, or another process.
 _USERS_FAULTS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOTADB")
 _GIVE_ACCESS = "give this user write access to the file and its folder"
 
 
 def busy_seconds() -> float:
-    """Return how long whoever finds the file locked waits."""
+    """Return how long a process waits for a locked file, in seconds."""
     return _BUSY_SECONDS
 
 
 class Damaged(sqlite3.DatabaseError):
-    """What was read is not what was written; raised as SQLite raises it, so that it is told alike."""
+    """Data that was read is not the data that was written. It is an error of SQLite, so that it is reported as one."""
 
     sqlite_errorname = "SQLITE_CORRUPT"
 
@@ -34,9 +37,9 @@ class Damaged(sqlite3.DatabaseError):
 @contextmanager
 def with_clear_errors(path: Path, *, if_damaged: str | None = None) -> Iterator[None]:
     """
-    Raise LedgerError, with the cause and what to do next, for whatever SQLite raises inside.
+    Raise LedgerError, with the cause and the next step, for each error of SQLite inside.
 
-    `if_damaged` says what to do about a file that holds something else than it should, where that is not the ledger.
+    `if_damaged` is the next step for a damaged file, if that file is not the ledger itself.
     """
     try:
         yield
@@ -46,7 +49,7 @@ def with_clear_errors(path: Path, *, if_damaged: str | None = None) -> Iterator[
 
 def _error_name(exc: sqlite3.Error) -> str:
     if str(exc).startswith("Could not decode to UTF-8"):
-        # Python raises it without a code, and with the text that was read, which may name a user.
+        # Python gives this error no code, and its text has the data that was read, which may name a user.
         return "SQLITE_CORRUPT"
     return getattr(exc, "sqlite_errorname", None) or ""
 
@@ -77,17 +80,17 @@ def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
     """
     Open a connection in autocommit mode, usable from any one thread at a time.
 
-    With `durable` a commit returns only once it is on disk; without, a commit survives the death of the process
-    but not of the machine.
+    With `durable` a commit returns once it is on disk. Without it a commit survives the death of the process, but not
+    of the machine.
     """
     connection = sqlite3.connect(
         path.absolute().as_uri(), uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     if not path.exists() or not path.stat().st_size:
-        # Free pages can then be given back to the disk a few at a time. In an old file this would only cost a write.
+        # Free pages can then be returned to the disk a few at a time. In an existing file it has no effect.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     _write_ahead(connection)
-    # NORMAL leaves out the sync of each commit, and still keeps the file whole when the machine loses power.
+    # NORMAL does not sync each commit, and still keeps the file intact when the machine loses power.
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     connection.execute(_CACHE)
     connection.execute("PRAGMA temp_store = FILE")
@@ -97,10 +100,10 @@ def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
     """
-    Have the file keep a write-ahead log from now on, if it does not yet.
+    Switch the file to a write-ahead log, if it has none.
 
-    Of two processes that switch a new file at one moment SQLite turns one away at once, lest they wait for each other
-    for ever: it waits here, until the file is free, and finds it switched.
+    If two processes switch a new file at once, SQLite refuses one of them without waiting, to avoid a deadlock. That
+    one waits here until the file is free, and finds it switched.
     """
     switch = "PRAGMA journal_mode = WAL"
     for _ in range(_SWITCHES):
@@ -117,7 +120,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 class Connect(Protocol):
-    """How a file is opened; `connect` unless a test stands in for the disk."""
+    """Opens a file; `connect`, unless a test replaces it."""
 
     def __call__(self, path: Path, *, durable: bool = True) -> sqlite3.Connection:
         """Open a connection in autocommit mode."""
@@ -126,9 +129,9 @@ class Connect(Protocol):
 
 def open_ledger(path: Path, connect: Connect = connect) -> sqlite3.Connection:
     """
-    Open the ledger for writing; make it, readable by its owner alone, where there is none; bring it to this version.
+    Open the ledger for writing. Create it if there is none, readable only by its owner; migrate it to this version.
 
-    Raises LedgerError when the file is something else, newer than this program, damaged, locked or not writable.
+    Raises LedgerError if the file is no ledger, newer than this program, damaged, locked or not writable.
     """
     with with_clear_errors(path):
         make_file(path)
@@ -144,9 +147,9 @@ def open_ledger(path: Path, connect: Connect = connect) -> sqlite3.Connection:
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
     """
-    Open the ledger for reading alone, or, where there is none, an empty one that is kept nowhere.
+    Open the ledger read-only; if there is none, return an empty one in memory.
 
-    Raises LedgerError as `open_ledger` does, and where the file was written by an older version of this program.
+    Raises LedgerError as `open_ledger` does, and if an older version of this program wrote the file.
     """
     try:
         is_there = path.stat().st_size > 0
@@ -169,16 +172,16 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def is_writable(path: Path) -> bool:
-    """Return whether a ledger that is there can be written: SQLite also makes files beside it."""
+    """Return whether an existing ledger can be written. SQLite also creates files beside it."""
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
     """
-    Return a connection that only reads. Raises LedgerError where the newest lines can't be read without writing.
+    Return a read-only connection. Raises LedgerError if the newest lines can't be read without writing.
 
-    SQLite reads a write-ahead log by means of a file beside it (`-shm`), which it makes if there is none. Where it may
-    not make one, and there is no log, nobody writes to the file: then it is read as it is.
+    SQLite reads a write-ahead log through a file beside it (`-shm`), which it creates if there is none. If it may not
+    create one and there is no log, no process writes to the file: then it is read as it is.
     """
     uri = path.absolute().as_uri()
     connection = _connected(f"{uri}?mode=ro")
@@ -204,34 +207,34 @@ def _connected(uri: str) -> sqlite3.Connection:
 
 
 def wal_path(path: Path) -> Path:
-    """Return where SQLite keeps the write-ahead log of a file."""
+    """Return the path of the write-ahead log of a file."""
     return path.with_name(path.name + "-wal")
 
 
 def make_file(path: Path) -> None:
-    """Make the file, and its folder, where there is none; raise LedgerError where that can't be."""
+    """Create the file and its folder, if there is none; raise LedgerError if that is not possible."""
     if path.is_dir():
         raise LedgerError(f"ledger {path}: that is a folder; name a file in [ledger] url")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The ledger holds bodies of requests until they are confirmed: nobody but its owner may read them.
+        # The ledger has the bodies of requests until these are confirmed: only its owner may read them.
         path.touch(mode=0o600, exist_ok=True)
     except OSError as exc:
         raise LedgerError(f"ledger {path}: {exc.strerror}; check [ledger] url and the folder's permissions") from exc
-    # SQLite would open it all the same, and leave a log behind that stays read-only when the file is so no more.
+    # SQLite would open it, and leave a log that stays read-only after the file's permissions are fixed.
     if not os.access(path, os.W_OK):
         raise LedgerError(f"ledger {path}: it can't be written; {_GIVE_ACCESS}")
 
 
 def _check_identity(path: Path) -> int:
-    """Return the file's version; raise LedgerError where it is no ledger, or newer than this program."""
-    # Read-only: what is another program's must not even be switched to a write-ahead log.
+    """Return the version of the file; raise LedgerError if it is no ledger, or newer than this program."""
+    # Read-only: a file of another program must not even be switched to a write-ahead log.
     with closing(_read_only(path)) as connection:
-        # One snapshot: another process may be making the tables at this moment.
+        # In one transaction: another process may create the tables meanwhile.
         connection.execute("BEGIN")
         application, version, tables = (
-            connection.execute(question).fetchone()[0]
-            for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+            connection.execute(query).fetchone()[0]
+            for query in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
         )
     is_new = tables == 0
     if not is_new and application != APPLICATION_ID:
@@ -248,7 +251,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
     while True:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            # Asked inside the transaction: another process may have taken the step meanwhile.
+            # Read inside the transaction: another process may have migrated the file meanwhile.
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version < VERSION:
                 for statement in MIGRATIONS[version].split(";"):

@@ -1,8 +1,8 @@
 """
-Generations of the ledger. `--resync` begins one, in which no balance and no state confirmed before counts.
+Generations of the ledger. `--resync` begins a new one, in which earlier balances and states do not count.
 
-An account has a number of its own in each generation, for balances and states: all that the ledger keeps under the old
-number stays, and is not asked any more. Orders and tasks keep their number: the platform counts their keys once.
+For balances and states an account has another number in each generation. What the ledger has under the old number
+stays, and is not read any more. For orders and tasks the number stays: the platform counts their keys once.
 """
 
 import sqlite3
@@ -15,15 +15,17 @@ from pipeline.ledger.records import Due
 from pipeline.ledger.store.marks import Mark
 from pipeline.model import Api
 
-# What they report is counted, each key once: it needs no order, and no key of a generation.
+# APIs that count each key once: their deliveries need no order, and no keys of a generation.
 _COUNTED = (Api.CUMULATION,)
+# The number of the first generation.
 _FIRST = 1
+# The zone of `biz_time`.
 _BEIJING = timezone(timedelta(hours=8))
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One line of the table `generations`. `sequence` counts the commits after which requests left."""
+    """A line of the table `generations`. `sequence` counts the commits after which requests left."""
 
     generation: int
     name: str
@@ -32,16 +34,16 @@ class Generation:
 
     @property
     def salt(self) -> str:
-        """What keys made from rows are made of besides: nothing in the first generation."""
+        """The text that keys made from rows are also made of; empty in the first generation."""
         return "" if self.generation == _FIRST else self.name
 
     def of_account(self, api: Api) -> int:
-        """Return the generation whose number an account has for this API."""
+        """Return the generation whose account number is used for this API."""
         return _FIRST if api in _COUNTED else self.generation
 
 
 def current(connection: sqlite3.Connection) -> Generation:
-    """Return the generation that the ledger is in."""
+    """Return the ledger's current generation."""
     line = connection.execute(
         "SELECT generation, name, begun_at, sequence FROM generations ORDER BY generation DESC LIMIT 1"
     ).fetchone()
@@ -49,12 +51,12 @@ def current(connection: sqlite3.Connection) -> Generation:
 
 
 def begin(connection: sqlite3.Connection, name: str, begun_at: str) -> None:
-    """Begin a generation. No other one may ever have had the name."""
+    """Begin a generation; its name has to be new."""
     connection.execute("INSERT INTO generations (name, begun_at) VALUES (?, ?)", (name, begun_at))
 
 
 def count(connection: sqlite3.Connection) -> Mark:
-    """Count a commit after which requests leave; return the mark to note outside of the ledger before they do."""
+    """Count a commit after which requests leave; return the mark to write before they do."""
     line = connection.execute(
         "UPDATE generations SET sequence = sequence + 1 WHERE generation = (SELECT max(generation) FROM generations)"
         " RETURNING name, sequence"
@@ -66,8 +68,8 @@ def may_have_been_sent(generation: Generation, api: Api, due: Due) -> bool:
     """
     Return whether the platform may have counted a delivery that the ledger does not know.
 
-    So it is with one that happened before the ledger was resynced. A refusal then proves nothing: under another key
-    it would count twice.
+    That is possible if it happened before the resync. A refusal then proves nothing: under another key it would count
+    twice.
     """
     if generation.generation == _FIRST or api not in _COUNTED:
         return False

@@ -1,4 +1,4 @@
-"""Group commit: what several threads hand in while one of them writes is written as one, by the next of them."""
+"""Group commit: one thread writes the items of all threads in one commit, while the others wait."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -8,11 +8,12 @@ from typing import Generic, TypeVar
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
+# Interval between calls of `on_look` while a thread waits.
 _LOOK_SECONDS = 1.0
 
 
 class _Ticket(Generic[ItemT, ResultT]):
-    """Items that were handed in together; `is_done` once they are written, or could not be."""
+    """Items that one thread handed in together. `is_done`: they are written, or writing failed."""
 
     __slots__ = ("_called", "error", "is_done", "items", "may_lead", "results")
 
@@ -26,22 +27,22 @@ class _Ticket(Generic[ItemT, ResultT]):
         self._called.acquire()
 
     def wait(self, on_look: Callable[[], None]) -> None:
-        """Wait until all is done, or it is this thread's turn to write; call `on_look` about once a second."""
+        """Wait until the items are done, or this thread has to write; call `on_look` about once a second."""
         while not self._called.acquire(timeout=_LOOK_SECONDS):
             on_look()
 
     def call(self) -> None:
-        """Let who waits go on."""
+        """Wake the thread that waits."""
         self._called.release()
 
 
 class GroupCommit(Generic[ItemT, ResultT]):
     """
-    Hands items of many threads to `write`, many at once, in the order in which they came; that returns one result each.
+    Passes items of many threads to `write`, many at once and in order; `write` returns one result for each.
 
-    `run` returns when its items are written; `later` returns at once: they are written with those of the next `run` of
-    any thread, or with `flush`. Once `write` has raised, nothing more is written: whoever waits raises the same, and so
-    does whoever comes later, since what nobody waited for is lost. A thread that waits for another one calls `on_look`
+    `run` returns when its items are written. `later` returns at once: its item is written with the next `run` of any
+    thread, or with `flush`. Once `write` has raised, nothing more is written. All threads that wait raise the same
+    error, and so does each later call: items for which no thread waited are lost. A waiting thread calls `on_look`
     about once a second.
     """
 
@@ -52,26 +53,27 @@ class GroupCommit(Generic[ItemT, ResultT]):
         self._on_look = on_look
         self._lock = threading.Lock()
         self._pending: list[_Ticket[ItemT, ResultT]] = []
-        # Items that are pending, or being written.
+        # The number of items that are pending or being written.
         self._waiting = 0
+        # Whether some thread writes now.
         self._is_led = False
         self._failure: BaseException | None = None
 
     def run(self, items: Sequence[ItemT]) -> list[ResultT]:
-        """Return what was written of these items: a result each. Raises what `write` raises."""
+        """Write items and return a result for each. Raises what `write` raises."""
         return self._wait_for(_Ticket(items, may_lead=True))
 
     def later(self, item: ItemT) -> None:
-        """Hand in an item that nobody waits for. Raises where nothing is written any more."""
+        """Hand in an item without waiting for it. Raises if writing has failed before."""
         self._hand_in(_Ticket((item,)), leads=False)
 
-    def keep_up(self, most: int) -> None:
-        """Return when no more items than these wait to be written. Raises where something was not."""
+    def limit_pending(self, most: int) -> None:
+        """Wait until at most so many items are not written. Raises if writing has failed."""
         if self._waiting > most or self._failure is not None:
             self.flush()
 
     def flush(self) -> None:
-        """Return when all that was handed in is written. Raises where something was not."""
+        """Wait until all items are written. Raises if writing has failed."""
         with self._lock:
             is_idle = not self._pending and not self._is_led and self._failure is None
         if not is_idle:
@@ -87,7 +89,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
         return ticket.results
 
     def _hand_in(self, ticket: _Ticket[ItemT, ResultT], *, leads: bool) -> bool:
-        """Return whether it falls to this thread to write."""
+        """Add a ticket; return whether this thread has to write."""
         with self._lock:
             if self._failure is not None:
                 raise self._failure
@@ -98,7 +100,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
             return leads
 
     def _lead(self, own: _Ticket[ItemT, ResultT]) -> None:
-        """Write what is pending, until it is another's turn, or nobody waits for more."""
+        """Write what is pending, until another thread takes over or no thread waits."""
         is_ours = True
         while is_ours:
             with self._lock:
@@ -110,11 +112,11 @@ class GroupCommit(Generic[ItemT, ResultT]):
                     ticket.call()
 
     def _hand_over(self) -> bool:
-        """Let another write who waits; return whether it is still our turn."""
+        """Let a waiting thread write next; return whether this thread goes on instead."""
         with self._lock:
             self._waiting = sum(len(ticket.items) for ticket in self._pending)
             following = next((ticket for ticket in self._pending if ticket.may_lead), None)
-            # Whoever only flushes is not left to write: it may be the thread that watches all others.
+            # A thread that only flushes does not write: it may be the one that supervises all others.
             is_ours = following is None and any(not ticket.items for ticket in self._pending)
             self._is_led = following is not None or is_ours
         if following is not None:

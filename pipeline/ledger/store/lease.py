@@ -1,4 +1,4 @@
-"""Who holds a job. One run of a job at a time; a dead holder does not block; a late one is refused."""
+"""The lease of a job: one run of a job at a time. A dead owner does not block it; a late one can't write any more."""
 
 import os
 import re
@@ -13,16 +13,34 @@ from pathlib import Path
 from pipeline.errors import LedgerError, RunHeld
 from pipeline.ledger.records import RunRecord
 
+# How long a lease lasts without being renewed.
 LEASE_SECONDS = 30.0
+# What the system does not tell of a process.
 _UNKNOWN = "-"
+
+_JOB = "SELECT run_id, fence, holder, expires_at FROM jobs WHERE job = ?"
+# Give a job to a run.
+_TAKE = """
+INSERT INTO jobs (job, run_id, fence, holder, expires_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET run_id = excluded.run_id, fence = excluded.fence, holder = excluded.holder,
+    expires_at = excluded.expires_at
+"""
+_OTHER_JOBS = "SELECT job, run_id, expires_at, holder FROM jobs WHERE job <> ?"
+# End the leases of all other jobs. Their runs can't write any more, since their fences grow.
+_END_OTHERS = "UPDATE jobs SET fence = fence + 1, expires_at = '' WHERE job <> ?"
+# The owners of other jobs for an account and API whose lease was not returned.
+_OTHER_OWNERS = """
+SELECT j.holder FROM jobs AS j JOIN runs AS r USING (run_id)
+WHERE j.job <> ? AND j.expires_at <> '' AND r.account_no = ? AND r.api = ?
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseOwner:
     """
-    A process: its machine, the start of that machine, its number, and when it began.
+    A process: its host, the boot of that host, its PID, and when it began.
 
-    `namespace` names the PID and time namespaces that the number and the beginning belong to.
+    `namespace` names the PID and time namespaces in which the PID and the begin are valid.
     """
 
     host: str
@@ -32,25 +50,25 @@ class LeaseOwner:
     namespace: str
 
     def __str__(self) -> str:
-        """Return the form that the ledger keeps."""
+        """Return the text that the ledger keeps."""
         return f"{self.host} {self.boot} {self.pid} {self.began} {self.namespace}"
 
     @classmethod
     def parse(cls, text: str) -> "LeaseOwner":
-        """Return the holder that `str` wrote. Ledgers of version 1 keep no namespace."""
+        """Return the owner of a text that `str` made. Ledgers of version 1 have no namespace."""
         host, boot, pid, began, *namespace = text.split(" ")
         return cls(host=host, boot=boot, pid=int(pid), began=began, namespace=namespace[0] if namespace else _UNKNOWN)
 
 
 def this_process() -> LeaseOwner:
-    """Return the present process as a holder."""
+    """Return this process as an owner."""
     return LeaseOwner(
         host=socket.gethostname(), boot=boot_id(), pid=os.getpid(), began=_start_time("self"), namespace=_namespace()
     )
 
 
 def boot_id() -> str:
-    """Return what tells one start of this machine from the next; `-` where the system does not say."""
+    """Return the id of this boot of the machine; `-` if the system does not tell it."""
     return _read("/proc/sys/kernel/random/boot_id").strip() or _UNKNOWN
 
 
@@ -68,13 +86,13 @@ def _start_time(process: str) -> str:
 
 
 def _namespace() -> str:
-    """Return which namespaces this process sees others from; `-` where /proc does not show them."""
+    """Return the namespaces in which this process sees others; `-` if /proc does not show them."""
     if sys.platform != "linux":
         return sys.platform
-    # NSpid has a number for each namespace from that of /proc down to our own: with two, /proc shows other processes.
+        # NSpid has a number for each namespace from that of /proc to our own. Two numbers: /proc shows other PIDs.
     shows_ours = re.search(r"^NSpid:\t\d+$", _read("/proc/self/status"), re.MULTILINE) is not None
     pid_namespace = _inode("/proc/self/ns/pid")
-    # A boot id tells machines apart that have the same name.
+    # A boot id distinguishes machines with the same name.
     if not shows_ours or _UNKNOWN in (pid_namespace, boot_id()):
         return _UNKNOWN
     return f"{pid_namespace}/{_inode('/proc/self/ns/time')}"
@@ -93,42 +111,42 @@ def _can_see(here: LeaseOwner, other: LeaseOwner) -> bool:
 
 
 def began(pid: int) -> str | None:
-    """Return when a process began: None where there is no such process, `-` where it does not show that."""
+    """Return when a process began: None if there is no such process, `-` if the system does not show it."""
     try:
-        # Not every system has /proc; signal 0 only asks.
+        # Signal 0 only checks that the process exists. Not every system has /proc.
         os.kill(pid, 0)
     except ProcessLookupError:
         return None
     except PermissionError:
-        # A process that may not be asked is there.
+        # The process exists, and belongs to another user.
         return _start_time(str(pid))
     return _start_time(str(pid))
 
 
 def is_dead(owner: str, here: LeaseOwner, began: Callable[[int], str | None] = began) -> bool:
     """
-    Return whether the holder surely runs no more.
+    Return whether the owner has surely ended.
 
-    Only a process of this machine, this start of it and these namespaces can be seen. That another one can't be
-    seen proves nothing: it counts as alive until its lease ends.
+    Only processes of the same host, boot and namespaces can be seen. Any other owner counts as alive until its lease
+    ends.
     """
     other = LeaseOwner.parse(owner)
     if not _can_see(here, other):
         return False
     seen = began(other.pid)
-    # A number is given to another process later on.
+    # The PID may have been given to another process.
     return seen is None or (_UNKNOWN not in (seen, other.began) and seen != other.began)
 
 
-# Whether the holder, in the ledger's form, surely runs no more, as seen from a holder.
+# Says whether an owner, in the ledger's text, has surely ended, as seen from another owner.
 IsDead = Callable[[str, LeaseOwner], bool]
-# The same, as seen from here.
+# The same, as seen from this process.
 IsGone = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to write for a job, until another run takes it."""
+    """The right to write for a job, until another run takes it. `fence` grows with each run that takes the job."""
 
     job: str
     run_id: str
@@ -139,16 +157,12 @@ class Lease:
 def acquire(
     connection: sqlite3.Connection, job: str, run_id: str, owner: LeaseOwner, now: datetime, is_dead: IsDead = is_dead
 ) -> Lease:
-    """Take the job, or raise RunHeld, which says who holds it."""
-    line = connection.execute("SELECT run_id, fence, holder, expires_at FROM jobs WHERE job = ?", (job,)).fetchone()
+    """Take the lease of a job for a run. Raises RunHeld, naming the run that has it, if that may be alive."""
+    line = connection.execute(_JOB, (job,)).fetchone()
     if line is not None and line[3] > now.isoformat() and not is_dead(line[2], owner):
         raise RunHeld(_refusal(job, line[0], line[3], LeaseOwner.parse(line[2]), owner))
     fence = 1 if line is None else line[1] + 1
-    connection.execute(
-        "INSERT INTO jobs (job, run_id, fence, holder, expires_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-        " run_id = excluded.run_id, fence = excluded.fence, holder = excluded.holder, expires_at = excluded.expires_at",
-        (job, run_id, fence, str(owner), _expiry(now)),
-    )
+    connection.execute(_TAKE, (job, run_id, fence, str(owner), _expiry(now)))
     return Lease(job, run_id, fence, owner)
 
 
@@ -164,12 +178,12 @@ def _refusal(job: str, run_id: str, expires_at: str, owner: LeaseOwner, here: Le
 def end_others(
     connection: sqlite3.Connection, job: str, here: LeaseOwner, now: datetime, is_dead: IsDead = is_dead
 ) -> None:
-    """Take all other jobs from the runs that had them, lest one wakes and goes on; raise RunHeld where one is alive."""
-    lines = connection.execute("SELECT job, run_id, expires_at, holder FROM jobs WHERE job <> ?", (job,))
+    """End the leases of all other jobs, so that their runs can't go on. Raises RunHeld if one of them is alive."""
+    lines = connection.execute(_OTHER_JOBS, (job,))
     for other, run_id, expires_at, owner in lines.fetchall():
         if expires_at > now.isoformat() and not is_dead(owner, here):
             raise RunHeld(_refusal(other, run_id, expires_at, LeaseOwner.parse(owner), here))
-    connection.execute("UPDATE jobs SET fence = fence + 1, expires_at = '' WHERE job <> ?", (job,))
+    connection.execute(_END_OTHERS, (job,))
 
 
 def _expiry(now: datetime) -> str:
@@ -177,7 +191,7 @@ def _expiry(now: datetime) -> str:
 
 
 def check(connection: sqlite3.Connection, lease: Lease) -> None:
-    """Raise LedgerError when another run has taken the job since."""
+    """Raise LedgerError if another run has taken the job since."""
     line = connection.execute("SELECT fence FROM jobs WHERE job = ?", (lease.job,)).fetchone()
     if line is None or line[0] != lease.fence:
         raise LedgerError(
@@ -187,43 +201,39 @@ def check(connection: sqlite3.Connection, lease: Lease) -> None:
 
 
 def renew(connection: sqlite3.Connection, lease: Lease, now: datetime) -> None:
-    """Keep the job for another while; `check` comes first."""
+    """Extend the lease from now on; `check` comes first."""
     connection.execute("UPDATE jobs SET expires_at = ? WHERE job = ?", (_expiry(now), lease.job))
 
 
 def release(connection: sqlite3.Connection, lease: Lease) -> None:
-    """Give the job back; the fence stays, so that it only grows."""
+    """Return the lease; the fence stays in the ledger, so that it only grows."""
     connection.execute("UPDATE jobs SET expires_at = '' WHERE job = ? AND fence = ?", (lease.job, lease.fence))
 
 
 def fences_of_others(connection: sqlite3.Connection, job: str) -> tuple[tuple[str, int], ...]:
-    """Return the fence of every other job: as long as they stay, nobody has taken one."""
+    """Return the fence of each other job: while they stay the same, no run has taken one."""
     return tuple(connection.execute("SELECT job, fence FROM jobs WHERE job <> ? ORDER BY job", (job,)))
 
 
 def is_account_in_use(connection: sqlite3.Connection, run: RunRecord, is_gone: IsGone) -> bool:
     """
-    Return whether another job may be at work for the run's account and API: it is held, and not by a dead process.
+    Return whether another job may be sending for the run's account and API: its owner may be alive.
 
-    That its lease ran out says nothing: who was held up goes on where nobody took the job.
+    An expired lease proves nothing: a process that was held up goes on, if no other run took its job.
     """
-    holders = connection.execute(
-        "SELECT j.holder FROM jobs AS j JOIN runs AS r USING (run_id) WHERE j.job <> ? AND j.expires_at <> ''"
-        " AND r.account_no = ? AND r.api = ?",
-        (run.job, run.account_no, run.api),
-    )
-    return not all(is_gone(owner) for (owner,) in holders)
+    owners = connection.execute(_OTHER_OWNERS, (run.job, run.account_no, run.api))
+    return not all(is_gone(owner) for (owner,) in owners)
 
 
 def is_live(
     connection: sqlite3.Connection, run_id: str, here: LeaseOwner, now: datetime, is_dead: IsDead = is_dead
 ) -> bool:
-    """Return whether some process is executing this run at the moment."""
+    """Return whether some process executes this run now."""
     line = connection.execute("SELECT holder, expires_at FROM jobs WHERE run_id = ?", (run_id,)).fetchone()
     return line is not None and line[1] > now.isoformat() and not is_dead(line[0], here)
 
 
 def is_any_held(connection: sqlite3.Connection, here: LeaseOwner, now: datetime, is_dead: IsDead = is_dead) -> bool:
-    """Return whether some process is executing a run at the moment."""
+    """Return whether some process executes any run now."""
     lines = connection.execute("SELECT holder, expires_at FROM jobs").fetchall()
     return any(expires_at > now.isoformat() and not is_dead(owner, here) for owner, expires_at in lines)

@@ -1,4 +1,4 @@
-"""The size of the write-ahead log, which SQLite can't bound while another program reads the ledger without an end."""
+"""The size of the write-ahead log. SQLite can't bound it while another program reads the ledger in one transaction."""
 
 import shutil
 import sqlite3
@@ -11,8 +11,9 @@ from pipeline.errors import LedgerError
 from pipeline.ledger.store.database import LOG_BYTES, Connect, wal_path, with_clear_errors
 from pipeline.model import Wait
 
+# Interval between looks at the log.
 _LOOK_SECONDS = 5.0
-# What stays free on the disk, for the outcomes under way and the report.
+# Bytes that stay free on the disk, for the outcomes of requests in flight and the report.
 _RESERVE_BYTES = 256 << 20
 _MEGABYTE = 1_000_000
 
@@ -23,9 +24,10 @@ def _free_bytes(folder: Path) -> int:
 
 class LogSize:
     """
-    Notices that the log grows since a reader holds it, and stops the run before the disk is full.
+    Detects that the log grows because of a reader, and stops the run before the disk is full.
 
-    A log is long where it takes more than `bound` bytes. `free_bytes` returns what is free on the disk of a folder.
+    A log is long above `bound` bytes. The run stops when less than `reserve` bytes are free; `free_bytes` returns the
+    free bytes on the disk of a folder.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class LogSize:
         self._since: float | None = None
 
     def check(self, run_id: str) -> None:
-        """Look at the log, every few seconds; raise LedgerError where it would soon fill the disk."""
+        """Look at the log, every few seconds; raise LedgerError if it would soon fill the disk."""
         now = self._clock.steady()
         if now < self._next_look:
             return
@@ -72,12 +74,12 @@ class LogSize:
             try:
                 _, in_log, written = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             except sqlite3.OperationalError:
-                # Another process writes the log to the file at this moment.
+                # Another process writes the log to the file now.
                 return False
         return bool(written < in_log)
 
     def waiting(self) -> list[Wait]:
-        """Return since when a reader holds the log. Sending does not wait for that."""
+        """Return since when a reader keeps the log growing. Sending goes on meanwhile."""
         if self._since is None:
             return []
         log, ledger = wal_path(self._path).name, self._path

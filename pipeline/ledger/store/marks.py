@@ -1,4 +1,4 @@
-"""High-water marks: files outside of the ledger that say how far it had come, so that an older copy is noticed."""
+"""High-water marks: files outside of the ledger that say how far it has come, so that an older copy is detected."""
 
 import fcntl
 import os
@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-# A path has up to 4,096 bytes.
+# Bytes that are read of a mark. A path has up to 4,096.
 _MOST_BYTES = 5_000
 _WRITTEN = re.compile(rb"([!-~]+) ([0-9]+)\n(.*)\n", re.DOTALL)
 
@@ -16,9 +16,9 @@ _WRITTEN = re.compile(rb"([!-~]+) ([0-9]+)\n(.*)\n", re.DOTALL)
 @dataclass(frozen=True, slots=True)
 class Mark:
     """
-    How far a ledger had come: its generation, and how many commits of that let requests leave.
+    How far a ledger has come: its generation, and how many commits in it let requests leave.
 
-    `report` is the folder that the report of the run goes to.
+    `report` is the folder of the run's report.
     """
 
     generation: str
@@ -26,17 +26,17 @@ class Mark:
     report: Path = Path()
 
     def is_beyond(self, other: "Mark | None") -> bool:
-        """Return whether this one takes the place of the other."""
+        """Return whether this mark replaces the other one."""
         return other is None or self.generation != other.generation or self.sequence > other.sequence
 
 
 def mark_path(path: Path) -> Path:
-    """Return where the mark beside a file is."""
+    """Return the path of the mark beside a file."""
     return path.with_name(path.name + "-mark")
 
 
 def read_mark(path: Path) -> Mark | None:
-    """Return the mark in a file; None where there is none that can be read."""
+    """Return the mark in a file; None if there is none that can be read."""
     try:
         with path.open("rb") as file:
             return _parsed(file.read(_MOST_BYTES))
@@ -53,8 +53,8 @@ class Marks:
     """
     The marks of one ledger, in several places.
 
-    A mark outlives the process at once, and the machine with the first and the last of a run. Where a place can't be
-    written the mark is left out: it only helps to notice a loss.
+    A mark survives the death of the process. The first and the last mark of a run also survive a loss of power. If a
+    place can't be written, its mark is left out: it only helps to detect a loss.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -63,13 +63,13 @@ class Marks:
         self.report = Path()
 
     def note(self, mark: Mark) -> None:
-        """Raise all marks to this one, for a run whose report goes to the folder `report`."""
+        """Raise all marks to this one; they name the folder `report`."""
         mark = Mark(mark.generation, mark.sequence, self.report)
         self._write(mark, durable=self._last is None)
         self._last = mark
 
     def close(self) -> None:
-        """Put the last mark on disk."""
+        """Write the last mark to disk."""
         if self._last is not None:
             self._write(self._last, durable=True)
 
@@ -82,7 +82,7 @@ class Marks:
 def _raise_to(path: Path, mark: Mark, *, durable: bool) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        # Another run of the ledger may have come further. Not every file system knows locks.
+        # Another run on this ledger may have come further. Some file systems have no locks.
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         if mark.is_beyond(_parsed(os.pread(descriptor, _MOST_BYTES, 0))):

@@ -1,4 +1,4 @@
-"""Where the quotas of all processes on this machine are kept: beside the ledger, so that no commit delays a permit."""
+"""The store of the quotas of all processes on this machine: a file of its own, so that no commit delays a permit."""
 
 import sqlite3
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pipeline.errors import LedgerError
 from pipeline.ledger.store.database import Connect, connect, make_file, with_clear_errors
-from pipeline.ledger.store.in_place import Place
+from pipeline.ledger.store.lost_file import Place
 from pipeline.ledger.store.transactions import Transactions
 
 T = TypeVar("T")
@@ -16,23 +16,23 @@ _IF_DAMAGED = (
     "the file is damaged; while no run is on, empty it (`truncate -s 0`) and delete its -wal: it holds nothing but "
     "what was sent in the last seconds"
 )
-# No form of a state that is known: whoever reads it begins cautiously, as after a restart of the machine.
+# A state of no known format: it makes the limiter begin cautiously, as after a restart of the machine.
 _FORGOTTEN = b"[0, null]"
-# The name under which it is kept for all quotas that have no state.
+# The name of the state for all quotas that have none.
 _ALL = ""
 
 
 def quota_path(ledger: Path) -> Path:
-    """Return where the quotas of a ledger are kept."""
+    """Return the path of a ledger's quotas."""
     return ledger.with_name(ledger.name + "-quota")
 
 
 class QuotaStore:
     """
-    A few bytes per quota, changed by one process at a time.
+    A few bytes for each quota, changed by one process at a time.
 
-    What is committed here outlives the process, not the machine: after a restart of the machine more than the
-    quota's period has passed anyway.
+    A commit here survives the death of the process, but not of the machine: a restart takes longer than the period of
+    a quota.
     """
 
     def __init__(self, path: Path, connect: Connect = connect) -> None:
@@ -48,18 +48,18 @@ class QuotaStore:
 
     def change(self, name: str, step: Callable[[bytes | None], tuple[bytes, T]]) -> T:
         """
-        Replace a quota's state by what `step` makes of it; return what `step` says. Not for two threads at once.
+        Replace the state of a quota: `step` gets it and returns the new state and a result, which is returned.
 
-        Where `step` raises ValueError the state is damaged, and LedgerError says so.
+        Not for two threads at once. Raises LedgerError if `step` raises ValueError: the state is damaged.
         """
 
         def write(connection: sqlite3.Connection) -> T:
             line = connection.execute(
                 "SELECT state FROM quotas WHERE name IN (?, ?) ORDER BY name DESC LIMIT 1", (name, _ALL)
             ).fetchone()
-            state, reported = step(None if line is None else line[0])
+            state, result = step(None if line is None else line[0])
             connection.execute("INSERT OR REPLACE INTO quotas (name, state) VALUES (?, ?)", (name, state))
-            return reported
+            return result
 
         try:
             with with_clear_errors(self._path, if_damaged=_IF_DAMAGED):
@@ -70,7 +70,7 @@ class QuotaStore:
         return result
 
     def _check_place(self) -> None:
-        """Raise LedgerError where the file is not in its place any more: another run would share no quota with this."""
+        """Raise LedgerError if the file is no longer in its place: another run would use another quota."""
         if not self._place.is_kept():
             raise LedgerError(
                 f"ledger {self._path}: it was deleted, moved or replaced while a run was on; no further request is "
@@ -78,7 +78,7 @@ class QuotaStore:
             )
 
     def forget(self) -> None:
-        """Let every quota begin cautiously: what was sent in the last moments is not known."""
+        """Make every quota begin cautiously: what was sent in the last moments is not known."""
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM quotas")
@@ -88,5 +88,5 @@ class QuotaStore:
             self._transactions.run(write)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._connection.close()

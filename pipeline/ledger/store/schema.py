@@ -1,6 +1,6 @@
-"""The ledger's tables and the steps from one version to the next. What a line means is told in docs/ledger.md."""
+"""The ledger's tables, and the steps between versions. docs/ledger.md says what a line of each table means."""
 
-# Says "this SQLite file is a ledger of backfill" in the file's header: the letters b f i l.
+# Marks an SQLite file as a ledger of backfill, in the file's header: the letters b f i l.
 APPLICATION_ID = 0x6266696C
 
 _VERSION_1 = """
@@ -132,8 +132,8 @@ CREATE TABLE cards (
 
 _WAITS = "ALTER TABLE runs ADD COLUMN waits TEXT NOT NULL DEFAULT '[]'"
 
-# Where a row begins in its file, and the parts of the fault of an invalid row: the rule that is broken, by which faults
-# are grouped, and what may be shown of the value.
+# The line of the file where a row begins, and the fault of an invalid row: field, column, the broken rule, by which
+# faults are grouped, and the value as it may be shown.
 _FAULTS = """
 ALTER TABLE rows ADD COLUMN file_line INTEGER;
 ALTER TABLE rows ADD COLUMN field TEXT;
@@ -142,7 +142,7 @@ ALTER TABLE rows ADD COLUMN rule TEXT;
 ALTER TABLE rows ADD COLUMN value TEXT;
 """
 
-# Fixed rows: which rows they stand for, what was sent for any of these, and how such a row is known in an export.
+# Fixed rows: their origins, the deliveries of their variants, and the contents by which an export's row is recognised.
 _FIXES = """
 CREATE TABLE origins (
     run_no        INTEGER NOT NULL REFERENCES runs,
@@ -179,7 +179,7 @@ CREATE TABLE contents (
 CREATE INDEX contents_by_place ON contents (variant)
 """
 
-# `known_traces` are names of runs and generations that lie outside (in reports, in marks) and are no sign of a loss.
+# `known_traces` are names of runs and generations, in reports and marks, that are no sign of a loss.
 _GENERATIONS = """
 CREATE TABLE generations (
     generation INTEGER PRIMARY KEY,
@@ -206,12 +206,12 @@ ALTER TABLE runs ADD COLUMN concluded_at TEXT;
 UPDATE runs SET concluded_at = finished_at;
 """
 
-# The encoding of each input; null where the format has one of its own, and of runs before this version.
+# The encoding of each input; null where the format defines it, and for runs before this version.
 _INPUT_ENCODING = "ALTER TABLE inputs ADD COLUMN encoding TEXT"
 
-# States are counted by object: `<out_biz_no> <out_principal_id> <run and row>`, with char(31) between. Before, a state
-# was known by `<out_biz_no>/<biz_state_code>`. Whose principal was forgotten with the body, it stays empty: only what
-# was delivered is so. A state that several runs told is as new as the newest of them.
+# The identity of a state becomes `<out_biz_no> <out_principal_id> <run and row>`, with char(31) between; before it was
+# `<out_biz_no>/<biz_state_code>`. The principal of delivered states is empty: their bodies were deleted. A state of
+# several runs gets the position of the newest one.
 _OBJECTS = """
 ALTER TABLE dues ADD COLUMN object TEXT;
 CREATE TABLE objects (
@@ -251,12 +251,12 @@ CREATE INDEX dues_open_by_object ON dues (object, status)
     WHERE object IS NOT NULL AND coalesce(status, '') NOT IN ('succeeded', 'skipped');
 """
 
-# For a state: where the last row is that says the same, if a later row does. `position` is where its own row is.
+# For a state: the position of the last row that says the same, if a later row does. `position` is that of its own row.
 _LAST_POSITION = "ALTER TABLE dues ADD COLUMN last_position INTEGER"
 
-# `intended_at` is when the last intent was written, in seconds since 1970; null in lines of before, until their run is
-# pruned. `row_key` is the request key of a row that makes several deliveries; it is written when the row is pruned.
-# `pruned_runs` are runs that are deleted, some of whose lines are still there.
+# `intended_at` is the time of the last intent, in seconds since 1970; null in earlier lines until their run is pruned.
+# `row_key` is the request key of a row with several deliveries, written when the row is pruned. `pruned_runs` are
+# deleted runs that still have lines in other tables.
 _PRUNING = """
 ALTER TABLE deliveries ADD COLUMN intended_at INTEGER;
 ALTER TABLE deliveries ADD COLUMN row_key TEXT;
@@ -269,6 +269,6 @@ CREATE TABLE pruned_runs (
 )
 """
 
-# The step at index n brings a ledger from version n to n + 1. A step is never changed once released.
+# Step n migrates a ledger from version n to n + 1. A released step never changes.
 MIGRATIONS = (_VERSION_1, _WAITS, _FAULTS, _FIXES, _GENERATIONS, _INPUT_ENCODING, _OBJECTS, _LAST_POSITION, _PRUNING)
 VERSION = len(MIGRATIONS)

@@ -1,8 +1,8 @@
 """
-What runs left outside of the ledger, and whether the ledger knows of it all.
+Traces: what runs left outside of the ledger. They show whether the ledger knows all that was sent.
 
-A ledger that was restored from a backup, lost or replaced does not. What it then calls confirmed may not be what the
-platform holds: nothing is sent until `--resync`.
+A ledger that was restored from a backup, lost or replaced does not. Its confirmed balances and states may then not be
+those of the platform: nothing is sent until `--resync`.
 """
 
 import sqlite3
@@ -17,24 +17,37 @@ from pipeline.errors import LedgerBehind
 from pipeline.ledger.store import generations
 from pipeline.ledger.store.marks import Mark, Marks, read_mark
 
+# Whether requests have left.
+_HAS_SENT = "SELECT EXISTS (SELECT 1 FROM deliveries) OR (SELECT max(generation) > 1 FROM generations)"
+# Names that are no known traces, and not in the result of another query.
+_UNKNOWN = """
+SELECT value FROM json_each(?) AS wanted
+WHERE NOT EXISTS (SELECT 1 FROM known_traces AS k WHERE k.name = wanted.value) AND value NOT IN ({known}) ORDER BY value
+"""
+# Whether a run ended later than the ledger knows.
+_ENDED_LATER = """
+SELECT EXISTS (SELECT 1 FROM runs WHERE run_id = ?1 AND coalesce(concluded_at, '') < ?2)
+    AND NOT EXISTS (SELECT 1 FROM known_traces WHERE name = ?1)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class ReportTrace:
-    """A report that was found; `finished_at` is when it says that its run ended, None where it says nothing."""
+    """A report that was found; `finished_at` is the end of its run, None if the report does not have it."""
 
     run_id: str
     finished_at: str | None
 
 
 class Reports(Protocol):
-    """The reports that lie where those of this config do."""
+    """The reports in the report folder of this config."""
 
     def run_ids(self) -> Sequence[str]:
-        """Return the runs that have a folder there."""
+        """Return the ids of runs that have a folder there."""
         ...
 
     def read(self, run_id: str) -> ReportTrace | None:
-        """Return what a report says; None where there is none, or one of something else than this config sends."""
+        """Return what a report says; None if there is none, or its API and account are not in the config."""
         ...
 
 
@@ -42,7 +55,7 @@ class NoReports:
     """No report at all."""
 
     def run_ids(self) -> Sequence[str]:
-        """Return none."""
+        """Return nothing."""
         return ()
 
     def read(self, _run_id: str) -> ReportTrace | None:
@@ -53,10 +66,10 @@ class NoReports:
 @dataclass(frozen=True, slots=True)
 class Traces:
     """
-    Where to look: the mark beside the ledger, the one beside the reports, the file of the quotas, and the reports.
+    The places of traces: a mark beside the ledger, one beside the config, the file of the quotas, and the reports.
 
-    The mark beside the reports counts as long as the report of the run that left it is there: who deleted both state
-    and reports begins anew.
+    The mark beside the config counts only while the report of its run exists: deleting state and reports together
+    begins anew.
     """
 
     mark: Path | None = None
@@ -65,7 +78,7 @@ class Traces:
     reports: Reports = field(default_factory=NoReports)
 
     def marks(self) -> Marks:
-        """Return the marks to raise."""
+        """Return the marks that runs write."""
         return Marks([path for path in (self.mark, self.report_mark) if path is not None])
 
 
@@ -74,7 +87,7 @@ NO_TRACES = Traces()
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What was seen before the ledger was asked: the ledger may only have come further since."""
+    """Traces, read before the ledger: the ledger can only be ahead of them."""
 
     marks: Sequence[tuple[Path, Mark]]
     run_ids: Sequence[str]
@@ -91,7 +104,7 @@ def _look(traces: Traces) -> _Seen:
 
 
 def refuse_if_behind(connection: sqlite3.Connection, path: Path, traces: Traces) -> None:
-    """Raise LedgerBehind where something was sent that the ledger does not know of."""
+    """Raise LedgerBehind if something was sent that the ledger does not know."""
     seen = _look(traces)
     signs = [
         *_signs_of_marks(connection, seen.marks),
@@ -107,7 +120,7 @@ def refuse_if_behind(connection: sqlite3.Connection, path: Path, traces: Traces)
 
 
 def accept(connection: sqlite3.Connection, traces: Traces) -> None:
-    """Note what lies outside now: none of it speaks against the ledger any more."""
+    """Write all traces of now into the ledger: they are no sign of a loss any more."""
     seen = _look(traces)
     names = {*seen.run_ids, *(mark.generation for _, mark in seen.marks)}
     connection.executemany("INSERT OR IGNORE INTO known_traces (name) VALUES (?)", [(name,) for name in sorted(names)])
@@ -125,9 +138,8 @@ def _signs_of_marks(connection: sqlite3.Connection, marks: Sequence[tuple[Path, 
 
 
 def has_sent(connection: sqlite3.Connection) -> bool:
-    """Return whether requests have left, of this ledger or of one that was lost."""
-    asked = "SELECT EXISTS (SELECT 1 FROM deliveries) OR (SELECT max(generation) > 1 FROM generations)"
-    return bool(connection.execute(asked).fetchone()[0])
+    """Return whether requests have left, from this ledger or from one that was lost."""
+    return bool(connection.execute(_HAS_SENT).fetchone()[0])
 
 
 def _sign_of_quota(connection: sqlite3.Connection, quota: Path | None) -> Iterator[str]:
@@ -143,22 +155,14 @@ def _signs_of_reports(connection: sqlite3.Connection, run_ids: Sequence[str], re
         yield f"it lacks the run of {count}, the last one {max(unknown)} (if of another config, move them away)"
     last = reports.read(max(set(run_ids) - set(not_in_ledger), default=""))
     if last is not None and last.finished_at is not None and _ended_later(connection, last.run_id, last.finished_at):
-        yield f"the report of run {last.run_id} tells of its end at {last.finished_at}, and the ledger does not"
+        yield f"the report of run {last.run_id} says that it ended at {last.finished_at}, and the ledger does not"
 
 
 def _unknown(connection: sqlite3.Connection, names: Sequence[str], known: str) -> list[str]:
-    lines = connection.execute(
-        "SELECT value FROM json_each(?) AS asked WHERE NOT EXISTS (SELECT 1 FROM known_traces AS k"
-        f" WHERE k.name = asked.value) AND value NOT IN ({known}) ORDER BY value",
-        (orjson.dumps(list(names)).decode(),),
-    )
+    """Return the names that are neither known traces nor in the result of the query `known`."""
+    lines = connection.execute(_UNKNOWN.format(known=known), (orjson.dumps(list(names)).decode(),))
     return [name for (name,) in lines]
 
 
 def _ended_later(connection: sqlite3.Connection, run_id: str, finished_at: str) -> bool:
-    found = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM runs WHERE run_id = ?1 AND coalesce(concluded_at, '') < ?2)"
-        " AND NOT EXISTS (SELECT 1 FROM known_traces WHERE name = ?1)",
-        (run_id, finished_at),
-    ).fetchone()
-    return bool(found[0])
+    return bool(connection.execute(_ENDED_LATER, (run_id, finished_at)).fetchone()[0])

@@ -11,30 +11,30 @@ T = TypeVar("T")
 
 
 def _let_pass(_connection: sqlite3.Connection) -> None:
-    """Refuse nothing."""
+    """Allow each transaction."""
 
 
 class Transactions:
     """
-    One connection that writes, whichever thread asks it to.
+    The connection that writes, for all threads.
 
-    `guard` runs first in each transaction, and may raise to refuse it. `lock` shows for how long another process keeps
-    the file locked.
+    `check` runs first in each transaction, and may raise to refuse it. `lock` waits for the file's write lock, and
+    shows the wait.
     """
 
     def __init__(
         self,
         connection: sqlite3.Connection,
-        guard: Callable[[sqlite3.Connection], None] = _let_pass,
+        check: Callable[[sqlite3.Connection], None] = _let_pass,
         lock: WriteLock | None = None,
     ) -> None:
         self._connection = connection
-        self._guard = guard
+        self._guard = check
         self._lock = lock
         self._turn = threading.Lock()
 
     def run(self, write: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what `write` returns once all that it wrote is on disk; where it raises nothing of it is kept."""
+        """Run `write` in a transaction; return its result once the commit is on disk. If it raises, nothing is kept."""
         with self._turn:
             try:
                 self._begin()
@@ -57,5 +57,5 @@ class Transactions:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error:
-            # The error under way says more; the next transaction can't begin, and fails as well.
+            # The error being raised says more. The next transaction can't begin, and fails too.
             return

@@ -1,4 +1,4 @@
-"""Waiting for the ledger's write lock, a look at a time, so that the wait can be shown while it lasts."""
+"""Waits for the ledger's write lock, a second at a time, so that the wait can be shown."""
 
 import logging
 import math
@@ -11,6 +11,7 @@ from pipeline.model import Wait
 
 _log = logging.getLogger("backfill")
 
+# How long one look at the lock lasts.
 _LOOK_SECONDS = 1.0
 _REASON = "another process writes to the ledger, and keeps it locked"
 
@@ -19,8 +20,8 @@ class WriteLock:
     """
     Begins transactions that write. Not for two threads at once.
 
-    It looks for `busy_seconds` whether the lock is free, `look_seconds` at a time. `on_look` is called after each look
-    at a lock that another process holds: until a run sets it, the wait is logged.
+    It waits up to `busy_seconds` for the lock, in looks of `look_seconds`. `on_look` is called after each look that
+    found the lock taken; until a run sets it, the wait is logged instead.
     """
 
     def __init__(self, clock: Clock, *, look_seconds: float = _LOOK_SECONDS, busy_seconds: float | None = None) -> None:
@@ -31,11 +32,11 @@ class WriteLock:
         self.on_look: Callable[[], None] | None = None
 
     def prepare(self, connection: sqlite3.Connection) -> None:
-        """Let a connection wait for no longer than one look."""
+        """Make a connection wait for one look at most."""
         connection.execute(f"PRAGMA busy_timeout = {int(self._look_seconds * 1000)}")
 
     def begin(self, connection: sqlite3.Connection) -> None:
-        """Begin a transaction that writes; raise as SQLite does where the lock stays taken."""
+        """Begin a transaction that writes; raise SQLite's error if the lock stays taken."""
         looks = math.ceil(self._busy_seconds / self._look_seconds)
         try:
             while True:
@@ -61,6 +62,6 @@ class WriteLock:
             _log.warning("waiting: %s, for up to %.0f s", _REASON, self._busy_seconds)
 
     def waiting(self) -> list[Wait]:
-        """Return what a transaction waits for."""
+        """Return the wait of a transaction for the lock, if there is one."""
         since = self._since
         return [] if since is None else [Wait(_REASON, since, since + self._busy_seconds)]

@@ -1,4 +1,4 @@
-"""The cells of a whole column as texts: as `cell_text` gives them one by one."""
+"""The texts of a column's cells, the same as `cell_text` gives for each cell."""
 
 from collections.abc import Iterable, Set
 
@@ -13,21 +13,21 @@ _BLANK = " "
 
 
 class CellColumns:
-    """Reads the cells of fields that have the same words for `no value`, and that are bare or not."""
+    """Reads the cells of fields with these null values; all of the fields are bare, or none is."""
 
     def __init__(self, nulls: Set[str], *, is_bare: bool) -> None:
-        # An array of them is made when it is needed: the first array of a process imports pandas.
+        # A list, because the first Arrow array of a process imports pandas, which is slow.
         self._nulls = sorted(nulls)
         self._prefixes = _first_bytes(TEXT_PREFIXES) if is_bare else None
-        # A cell that begins otherwise, and ends without a blank, is its own text.
+        # A cell that begins with another byte, and does not end with a blank, is its own text.
         self._special = _first_bytes((_BLANK, *(TEXT_PREFIXES if is_bare else ""), *nulls))
 
-    def said(self, column: Column) -> Column:
+    def texts(self, column: Column) -> Column:
         """
-        Return the texts of the cells, null where one says nothing.
+        Return the texts of the cells, null for no value.
 
-        A text that still begins or ends with something invisible, or a blank other than U+0020, is not plain: the row
-        mapper has to see its cell.
+        A text may still begin or end with an invisible character, or with a blank other than U+0020. It is not plain,
+        so the row mapper reads its cell.
         """
         if self._is_usual(column):
             return column
@@ -55,14 +55,14 @@ class CellColumns:
 
 
 def _first_bytes(texts: Iterable[str]) -> npt.NDArray[np.bool_]:
-    """Return for each byte whether one of the texts begins with it."""
+    """Return, for each of the 256 bytes, whether one of the texts begins with it."""
     begins = np.zeros(256, np.bool_)
     begins[[text.encode()[0] for text in texts if text]] = True
     return begins
 
 
 def _firsts(column: Column) -> npt.NDArray[np.uint8]:
-    """Return the first byte of each text that has one."""
+    """Return the first byte of each text that is not empty."""
     ends, letters = letters_of(column)
     starts, ends = ends[:-1], ends[1:]
     return letters[starts[starts < ends]]

@@ -1,4 +1,4 @@
-"""Digests of whole columns: the same bytes as `pipeline.model.digest` gives, row by row."""
+"""Digests by columns, with the same bytes as `pipeline.model.digest` gives for each row."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -15,7 +15,7 @@ _PREFIX_BYTES = 4
 
 
 def digests_of_parts(parts: Sequence[Column | str], count: int) -> Column:
-    """Return the digest of each row's parts: those of a column of texts or bytes, or one text for all `count` rows."""
+    """Return the digest of each row's parts; a part is a column of texts or bytes, or one text for all rows."""
     alike = [part for part in parts if isinstance(part, str)]
     if len(alike) == len(parts):
         return pa.array([digest(*alike)] * count, DIGEST)
@@ -26,14 +26,14 @@ def digests_of_parts(parts: Sequence[Column | str], count: int) -> Column:
 
 
 def written(digests: Column) -> Column:
-    """Return digests as texts of hexadecimal digits."""
+    """Return digests as hexadecimal texts."""
     text = b"".join(listed(digests)).hex()
     width = 2 * DIGEST.byte_width
     return column_of([text[start : start + width] for start in range(0, len(text), width)])
 
 
 def _with_length(part: Column | str) -> tuple[Any, ...]:
-    """Return a part after its length in bytes."""
+    """Return a part with its length in bytes before it."""
     if isinstance(part, str):
         data = part.encode()
         return (pa.scalar(len(data).to_bytes(_PREFIX_BYTES, "big") + data, pa.binary()),)

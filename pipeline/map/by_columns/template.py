@@ -1,8 +1,8 @@
 """
-What becomes of rows that are alike: the texts of their payload, with a gap for each text of the row.
+Templates: the payload of rows that are alike, with a gap for each plain text.
 
-A template is learned from the row mapper, by mapping a row whose texts are markers, and cutting what comes of it at
-the markers: so nothing here knows how a body is made.
+`learner` makes a template by mapping a row of markers and cutting the result at the markers. So this code does not
+depend on how a body is composed.
 """
 
 import re
@@ -16,29 +16,29 @@ from pipeline.map.values.plain_texts import Mask
 from pipeline.model import Fault
 from pipeline.tables.text_columns import Column, joined, pc, repeated
 
-MADE_NUMBER = "#"
-"""The gap for what a request number is made of: no field has this name."""
+DERIVED_NUMBER = "#"
+"""The name of the gap for a request number made from the row. No field has this name."""
 
-# Constant texts and the names of gaps in turn: it begins and ends with a constant, which may be empty.
+# Constant texts and names of gaps alternate. The first and last are constants, which may be empty.
 Pieces = tuple[str, ...]
 Texts = Mapping[str, Column]
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Rows that can't be sent, for something that is the same in all of them."""
+    """Invalid rows with the same faults in all of them."""
 
     faults: tuple[Fault, ...]
     request_key: Pieces | None
 
     def filled_with(self) -> Set[str]:
-        """Return the names of the texts that its key is made of."""
+        """Return the names of the gaps in the request key."""
         return set(gaps_of(self.request_key or ()))
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Rows of one payload each. `made_of` are the parts of a made request number; without one there are none."""
+    """Rows of one payload each. `made_of` are the parts that a derived request number is hashed from, if any."""
 
     body: Pieces = field(repr=False)
     request_key: Pieces
@@ -53,16 +53,16 @@ class Template:
     openid: Pieces | None = field(default=None, repr=False)
 
     def filled_with(self) -> Set[str]:
-        """Return the names of the texts that its columns are made of."""
+        """Return the names of all gaps."""
         maybe = (self.refund_of, self.points, self.version, self.agreement, self.openid)
         every = (self.body, self.request_key, self.identity, *self.lane, *self.made_of, *filter(None, maybe))
         return {name for pieces in every for name in gaps_of(pieces)}
 
     def render(self, texts: Texts, count: int) -> dict[str, Column]:
-        """Return the columns of their payloads for rows that are alike, of which these are the texts."""
+        """Return the payload columns of `count` alike rows with these texts in the gaps."""
         if self.made_of:
             made = digests_of_parts(_parts(self.made_of, texts), count)
-            texts = {**texts, MADE_NUMBER: written(made)}
+            texts = {**texts, DERIVED_NUMBER: written(made)}
         keys = filled(self.request_key, texts, count)
         bodies = filled(self.body, texts, count).cast(pa.binary())
         lanes = digests_of_parts(_parts(self.lane, texts), count)
@@ -91,7 +91,7 @@ class Template:
         return {name: filled(pieces, texts, count) for name, pieces in several.items() if pieces}
 
     def refunds_of_themselves(self, texts: Texts, count: int) -> Mask | None:
-        """Return which rows would take back themselves, which is a fault; None where none can."""
+        """Return the mask of rows that refund themselves, which is a fault; None if there is none."""
         if self.refund_of is None:
             return None
         same = pc.equal(filled(self.refund_of, texts, count), filled(self.request_key, texts, count))
@@ -100,7 +100,7 @@ class Template:
 
 
 def filled(pieces: Pieces, texts: Texts, count: int) -> Column:
-    """Return the text of each row, with its own texts in the gaps."""
+    """Return the text of each row, with the row's own texts in the gaps."""
     if len(pieces) == 1:
         return repeated(pieces[0], count)
     if is_one_gap(pieces):
@@ -109,7 +109,7 @@ def filled(pieces: Pieces, texts: Texts, count: int) -> Column:
 
 
 def cut(text: str, markers: Mapping[str, str]) -> Pieces:
-    """Cut a text at the markers, and put in the place of each the name of its gap."""
+    """Cut a text at the markers, and replace each marker by the name of its gap."""
     if not markers:
         return (text,)
     found = re.split(f"({'|'.join(map(re.escape, markers))})", text)
@@ -122,7 +122,7 @@ def gaps_of(pieces: Pieces) -> Sequence[str]:
 
 
 def is_one_gap(pieces: Pieces) -> bool:
-    """Tell whether a text is that of one gap and nothing else."""
+    """Return whether a text is one gap and nothing else."""
     return len(pieces) == 3 and not (pieces[0] or pieces[2])
 
 

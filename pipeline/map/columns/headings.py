@@ -1,4 +1,4 @@
-"""The names of a file's columns, and how a name finds its column."""
+"""The names of a file's columns, and the search for a column by name."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from pipeline.tables.text_columns import trimmed
 
 
 class UnclearName(ValueError):
-    """A name that fits more than one column; `reason` names them, `advice` is the next step."""
+    """A name that matches more than one column; `reason` names them, `advice` says what to do."""
 
     def __init__(self, reason: str, advice: str) -> None:
         self.reason = reason
@@ -19,18 +19,18 @@ class Headings:
     """
     The names of a file's columns.
 
-    A name finds the column of exactly that name. Without one, it finds the only column whose name differs in nothing
-    but case, and white space and invisible marks around it.
+    A name finds the column with exactly that name. If there is none, it finds the only column that matches without
+    regard to case, and to white space and invisible marks at the ends.
     """
 
     def __init__(self, columns: Sequence[str]) -> None:
         self.columns = columns
         self._exact = _places_by(columns)
-        self._alike = _places_by(list(map(_plain, columns)))
+        self._alike = _places_by(list(map(_normalized, columns)))
 
     def find(self, name: str) -> int | None:
-        """Return the place of a name's column, None without one; raise UnclearName where several columns fit."""
-        places = self._exact.get(name) or self._alike.get(_plain(name), [])
+        """Return the place of a name's column, None if there is none; raise UnclearName if several match."""
+        places = self._exact.get(name) or self._alike.get(_normalized(name), [])
         if len(places) > 1:
             raise self._unclear(name, [self.columns[place] for place in places])
         return places[0] if places else None
@@ -38,9 +38,9 @@ class Headings:
     def _unclear(self, name: str, candidates: Sequence[str]) -> UnclearName:
         unlike = list(dict.fromkeys(candidates))
         if len(unlike) == 1:
-            return UnclearName(f"{len(candidates)} columns are called {_quoted(unlike[0])}", "rename all but one")
+            return UnclearName(f"{len(candidates)} columns are named {_quoted(unlike[0])}", "rename all but one")
         shown = " and ".join(map(_quoted, unlike))
-        return UnclearName(f"{shown} each fit {_quoted(name)}", "write the right one into the job as the file has it")
+        return UnclearName(f"{shown} each match {_quoted(name)}", "write the exact name of one into the job")
 
 
 def _places_by(names: Sequence[str]) -> dict[str, list[int]]:
@@ -56,5 +56,5 @@ def _quoted(heading: str) -> str:
     return shown if shown.startswith('"') else f'"{shown}"'
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     return trimmed(name).casefold()

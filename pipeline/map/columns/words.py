@@ -1,4 +1,4 @@
-"""The words of an export: their meaning for a field, and the texts that a wanted row has."""
+"""The words of an export: their meaning for a field, and the filter of rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,16 +9,16 @@ from pipeline.map.values.plain_texts import Mask, mask
 from pipeline.tables.text_columns import Column, column_of, is_blank, trimmed
 
 Words = Mapping[str, str]
-"""The meaning of a column's words for a field, empty for no value. Other words stay as they are."""
+"""The meanings of words for a field; an empty meaning is no value. Words that are not listed stay as they are."""
 
 
 def words_of(meanings: Words) -> Words:
-    """Return a job's meanings as they are looked up."""
+    """Return a job's meanings with trimmed words, for lookup."""
     return {trimmed(word): meaning.strip() for word, meaning in meanings.items() if not is_blank(word)}
 
 
 def meanings_of(words: Words, column: Column) -> Column:
-    """Return the meanings of a column's texts. No value stays none."""
+    """Return the meanings of a column's texts; null stays null."""
     unlike = column.dictionary_encode()
     meanings = [words.get(text, text) or None for text in unlike.dictionary.to_pylist()]
     return column_of(meanings).take(unlike.indices)
@@ -29,17 +29,18 @@ class Filter:
     """
     The rows that a job wants.
 
-    `wanted` are columns by position, each with its texts: a wanted row has one of them in each. An empty cell is "".
+    `wanted` are positions of columns, each with its texts. A wanted row has one of the texts in each column. An empty
+    cell counts as "".
     """
 
     wanted: tuple[tuple[int, frozenset[str]], ...] = field(default=(), repr=False)
 
     def wants(self, cells: Sequence[str | None]) -> bool:
-        """Return whether a job wants a row; `cells` has one for each column."""
+        """Return whether the job wants a row; `cells` has one cell for each column."""
         return all(_is_among(texts, cells[position]) for position, texts in self.wanted)
 
     def unwanted(self, texts: Sequence[Column]) -> Mask | None:
-        """Return which rows a job does not want; None for a job without a filter. `texts` are the file's columns."""
+        """Return the mask of excluded rows; None for a job without a filter. `texts` are the file's columns."""
         found: Mask | None = None
         for position, wanted in self.wanted:
             unlike = texts[position].dictionary_encode(null_encoding="encode")
@@ -50,7 +51,7 @@ class Filter:
 
 
 def texts_of(words: Iterable[str]) -> frozenset[str]:
-    """Return the texts of a filter as they are looked up."""
+    """Return the trimmed texts of a filter, for lookup."""
     return frozenset(map(trimmed, words))
 
 

@@ -1,9 +1,9 @@
-"""Amounts and whole numbers: decimals from end to end, never through a float."""
+"""Amounts and whole numbers, read as decimal digits, never as floats."""
 
 import re
 
 from pipeline.map.faults import Unreadable
-from pipeline.map.values.cells import refuse_unusual_number
+from pipeline.map.values.cells import refuse_confusable_number
 
 _NUMBER = r"([0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.([0-9]+))?"
 _YUAN = re.compile(rf"(?:[¥￥] *)?{_NUMBER}")
@@ -12,17 +12,17 @@ _MOST_DIGITS = 19
 
 
 def from_yuan(text: str) -> str:
-    """Return an amount in yuan with two decimals: `3.5`, `￥3.50` and `3.5000` are `3.50`."""
+    """Return an amount in yuan with two decimals: `3.5`, `￥3.50` and `3.5000` give `3.50`. Raises Unreadable."""
     match = _YUAN.fullmatch(text)
     cents = (match[2] or "").rstrip("0") if match else ""
     if match is None or len(cents) > 2:
-        refuse_unusual_number(text)
+        refuse_confusable_number(text)
         raise Unreadable("is not an amount in yuan with at most two decimals", "amount")
     return f"{_digits(match)}.{cents:0<2}"
 
 
 def from_fen(text: str) -> str:
-    """Return in yuan, with two decimals, an amount of whole fen: `350` is `3.50`."""
+    """Return an amount of whole fen in yuan with two decimals: `350` gives `3.50`. Raises Unreadable."""
     fen = _whole(text)
     if fen is None:
         raise Unreadable("is not an amount in fen, a whole number", "amount")
@@ -30,7 +30,7 @@ def from_fen(text: str) -> str:
 
 
 def whole_number(text: str) -> int:
-    """Return a whole number: `1,000` and `1000.00` are 1000."""
+    """Return a whole number: `1,000` and `1000.00` give 1000. Raises Unreadable."""
     digits = _whole(text)
     if digits is None or len(digits) > _MOST_DIGITS:
         raise Unreadable(f"is not a whole number of at most {_MOST_DIGITS} digits", "whole_number")
@@ -40,7 +40,7 @@ def whole_number(text: str) -> int:
 def _whole(text: str) -> str | None:
     match = _PLAIN.fullmatch(text)
     if match is None or (match[2] or "").strip("0"):
-        refuse_unusual_number(text)
+        refuse_confusable_number(text)
         return None
     return _digits(match)
 

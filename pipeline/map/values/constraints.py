@@ -1,4 +1,4 @@
-"""What a JSON Schema asks of one value by itself, and which values it looks at to judge others."""
+"""The rule of a JSON Schema for one value, and the fields whose values decide about other fields."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,62 +14,62 @@ _UPPER = {"maxLength", "maximum"}
 _LOWER = {"minLength", "minimum"}
 
 
-class Unfamiliar(ValueError):
-    """A schema says something that this module does not know the meaning of."""
+class UnknownKeyword(ValueError):
+    """A schema uses a keyword that this module does not know."""
 
 
-def looked_at(document: Rule) -> frozenset[str]:
+def deciding_fields(document: Rule) -> frozenset[str]:
     """
-    Return the names of the properties whose values, not only whose presence, decide about other properties.
+    Return the names of the properties whose values decide about other properties; presence alone does not count.
 
-    Raises Unfamiliar for a keyword that is not known.
+    Raises UnknownKeyword.
     """
     unknown = {keyword for keyword in document if not _is_note(keyword)} - _DOCUMENT
     if unknown:
-        raise Unfamiliar(", ".join(sorted(unknown)))
-    return frozenset(name for part in document.get("allOf", ()) for name in _looked_at(part))
+        raise UnknownKeyword(", ".join(sorted(unknown)))
+    return frozenset(name for part in document.get("allOf", ()) for name in _deciding_fields(part))
 
 
-def asked_at(document: Rule, path: tuple[str | int, ...]) -> Rule:
+def rule_at(document: Rule, path: tuple[str | int, ...]) -> Rule:
     """
-    Return what is asked of the value at a path, without notes; what conditions ask is not part of it.
+    Return the rule of the value at a path, without notes and without conditional rules.
 
-    Raises Unfamiliar where the way there passes a keyword that is not known.
+    Raises UnknownKeyword for an unknown keyword on the path.
     """
     node: Rule = {key: document[key] for key in document if key in _WAYS}
     for step in path:
         unknown = node.keys() - _WAYS
         if unknown:
-            raise Unfamiliar(", ".join(sorted(unknown)))
+            raise UnknownKeyword(", ".join(sorted(unknown)))
         node = _resolved(document, _inner(node, step))
     return node
 
 
-def asks_no_more(rule: Rule, than: Rule) -> bool:
-    """Tell whether each value that keeps one rule keeps the other."""
-    return all(key in than and _is_kept(key, asked, than[key]) for key, asked in rule.items())
+def is_implied(rule: Rule, than: Rule) -> bool:
+    """Return whether each value that keeps the rule `than` keeps `rule` too."""
+    return all(key in than and _is_kept(key, limit, than[key]) for key, limit in rule.items())
 
 
-def _is_kept(keyword: str, asked: Any, held: Any) -> bool:
+def _is_kept(keyword: str, limit: Any, given: Any) -> bool:
     if keyword in _UPPER:
-        return bool(held <= asked)
+        return bool(given <= limit)
     if keyword in _LOWER:
-        return bool(held >= asked)
-    return bool(held == asked)
+        return bool(given >= limit)
+    return bool(given == limit)
 
 
-def _looked_at(part: Rule | bool) -> Iterator[str]:
+def _deciding_fields(part: Rule | bool) -> Iterator[str]:
     for keyword, inner in {} if isinstance(part, bool) else part.items():
         if keyword == "properties":
             for name, schema in inner.items():
-                yield from _looked_at_within(name, schema)
+                yield from _deciding_within(name, schema)
         elif keyword not in _OF_PRESENCE and not _is_note(keyword):
             for schema in _schemas(keyword, inner):
-                yield from _looked_at(schema)
+                yield from _deciding_fields(schema)
 
 
 def _schemas(keyword: str, inner: Any) -> Iterable[Rule | bool]:
-    """Return the schemas that a keyword puts together."""
+    """Return the schemas within a keyword."""
     match keyword:
         case "allOf" | "anyOf" | "oneOf":
             schemas: Iterable[Rule | bool] = inner
@@ -78,14 +78,14 @@ def _schemas(keyword: str, inner: Any) -> Iterable[Rule | bool]:
         case "dependentSchemas" | "patternProperties":
             schemas = inner.values()
         case _:
-            raise Unfamiliar(keyword)
+            raise UnknownKeyword(keyword)
     return schemas
 
 
-def _looked_at_within(name: str, schema: Rule | bool) -> Iterator[str]:
+def _deciding_within(name: str, schema: Rule | bool) -> Iterator[str]:
     try:
-        yield from _looked_at(schema)
-    except Unfamiliar:  # it asks something of the value itself
+        yield from _deciding_fields(schema)
+    except UnknownKeyword:  # the keyword is about the value itself
         yield name
 
 
@@ -98,21 +98,21 @@ def _inner(node: Rule, step: str | int) -> Rule:
             if re.search(pattern, step):
                 found = schema if found is None else None
     if not isinstance(found, dict):
-        raise Unfamiliar(str(step))
+        raise UnknownKeyword(str(step))
     return found
 
 
 def _resolved(document: Rule, node: Rule) -> Rule:
-    """Return a node together with the definition that it refers to, without notes."""
+    """Return a node merged with the definition that it refers to, without notes."""
     name = node.get("$ref", "").removeprefix("#/$defs/")
     shared = document["$defs"].get(name) if name else {}
-    own = {key: asked for key, asked in node.items() if key != "$ref"}
+    own = {key: limit for key, limit in node.items() if key != "$ref"}
     if shared is None or "$ref" in shared:
-        raise Unfamiliar(name)
+        raise UnknownKeyword(name)
     both = {**shared, **own}
-    if any(key in shared and shared[key] != asked for key, asked in own.items() if not _is_note(key)):
-        raise Unfamiliar(name)
-    return {key: asked for key, asked in both.items() if not _is_note(key)}
+    if any(key in shared and shared[key] != limit for key, limit in own.items() if not _is_note(key)):
+        raise UnknownKeyword(name)
+    return {key: limit for key, limit in both.items() if not _is_note(key)}
 
 
 def _is_note(keyword: str) -> bool:

@@ -14,13 +14,13 @@ from pipeline.map.values.ids import read_id, read_suspicious_id, refuse_scientif
 from pipeline.map.values.times import TimeReader
 
 Convert = Callable[[str], Any]
-"""Reads a text, or raises Unreadable; None stands for a text that says nothing."""
+"""Converts a text, or raises Unreadable; None means no value."""
 
 
 def conversion(field: Field, rules: MappingRules) -> Convert | None:
-    """Return how the texts of a field are read; None where they stay as they are."""
+    """Return the function that converts the texts of a field; None if they stay text."""
     words = field.words or {}
-    # A list of discounts is written in the unit of the column that holds a single one.
+    # The amounts in a list of discounts have the unit of the column for a single discount.
     unit = rules.units.get("discount_amount" if field.kind is Kind.DISCOUNTS else field.name, "yuan")
     read_amount = from_fen if unit == "fen" else from_yuan
     times = TimeReader(rules.timezone, rules.formats.get(field.name, ()), rules.now)
@@ -53,15 +53,15 @@ def _json_object(text: str) -> str:
 
 
 def _discounts(text: str, read_amount: Convert) -> list[dict[str, Any]] | None:
-    """Read a JSON list of flat objects; what has to be in each is left to the schema. An empty list says nothing."""
+    """Read a JSON list of flat objects. The schema checks their keys. An empty list is no value."""
     items = _parsed(text)
     if not isinstance(items, list) or not all(map(_is_flat_object, items)):
         raise Unreadable("is not a JSON list of discounts", "json")
     try:
-        # Read again with numbers as texts: an amount never goes through a float.
+        # Parsed again with numbers as text, so that no amount becomes a float.
         items = json.loads(text, parse_float=str, parse_int=str)
         return [_with_amount_read(item, read_amount) for item in items] or None
-    except RecursionError:  # a key that comes twice can hide a deep value from the look above
+    except RecursionError:  # a repeated key can hide a deep value from the check above
         raise Unreadable("is nested too deep", "json") from None
 
 

@@ -1,23 +1,23 @@
-"""Ids, keys and codes: sent as they are written, unless a spreadsheet made a number of them."""
+"""Ids, keys and codes: sent as written, or refused if a spreadsheet may have rounded them."""
 
 import re
 
 from pipeline.map.faults import ROUNDED, Unreadable
-from pipeline.map.values.cells import refuse_unusual
+from pipeline.map.values.cells import refuse_confusable
 
 SCIENTIFIC = r"^[+-]?[0-9]+(?:[.,][0-9]*)?[eE][+-]?[0-9]{1,3}$"
 """A number in scientific notation, as spreadsheets write long ones."""
 ROUNDED_ID = rf"{SCIENTIFIC}|^[+-]?[0-9]+\.0+$"
-"""An id as a spreadsheet or a float writes it: in scientific notation, or with nothing but zeros after the point."""
+"""An id as a spreadsheet or a float writes it: in scientific notation, or with only zeros after the point."""
 
 _SCIENTIFIC = re.compile(SCIENTIFIC)
 _ROUNDED_ID = re.compile(ROUNDED_ID)
-_ADVICE = 'export the column as text; if codes really look so, set suspicious_ids = "send" in the job'
+_ADVICE = 'export the column as text; if codes really look like this, set suspicious_ids = "send" in the job'
 
 
 def read_id(text: str) -> str:
-    """Return an id as it is; raise Unreadable for one that may have lost digits, or that holds an unusual character."""
-    refuse_unusual(text)
+    """Return an id as it is; raise Unreadable if it may have lost digits, or holds a confusable character."""
+    refuse_confusable(text)
     refuse_scientific(text)
     if _ROUNDED_ID.fullmatch(text):
         raise Unreadable(f"ends in .0, as a number does, so digits may be lost: {_ADVICE}", "rounded", ROUNDED)
@@ -25,13 +25,13 @@ def read_id(text: str) -> str:
 
 
 def read_suspicious_id(text: str) -> str:
-    """Return an id as it is, also one that may have lost digits."""
-    refuse_unusual(text)
+    """Return an id as it is, even if it may have lost digits; raise Unreadable for a confusable character."""
+    refuse_confusable(text)
     return text
 
 
 def refuse_scientific(text: str) -> str:
-    """Return a text as it is; raise Unreadable for a number that lost digits."""
+    """Return a text as it is; raise Unreadable for a number in scientific notation."""
     if _SCIENTIFIC.fullmatch(text):
         raise Unreadable(f"is in scientific notation, so digits may be lost: {_ADVICE}", "rounded", ROUNDED)
     return text

@@ -1,35 +1,36 @@
-"""Which texts of a column surely keep the rule of their field, and stand in JSON as they are."""
+"""Plain texts of a column: they keep the rule of their field, and need no escape in JSON."""
 
 import re
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.map.values.cells import UNSEEN, WIDE
+from pipeline.map.values.cells import FULL_WIDTH, INVISIBLE
 from pipeline.map.values.constraints import Rule
 from pipeline.tables.text_columns import Column, letters_of, pc
 
 Mask = npt.NDArray[np.bool_]
 
 _KNOWN = {"type", "minLength", "maxLength", "pattern"}
-# A class of letters, repeated: then each letter can be looked at by itself.
+# A pattern that is one repeated character class, so that each character can be checked by itself.
 _LETTERS = re.compile(r"\^\[(\^?(?:[A-Za-z0-9_ !~-]|\\u[0-9a-f]{4})+)\]\*\$")
 _ASCII = "".join(letter for letter in map(chr, range(0x20, 0x7F)) if letter not in '"\\')
-# What JSON escapes, what a schema may refuse and what stands for something unread; and what str.strip() takes away
-# beside the blank and control characters.
+# Characters that JSON escapes or a schema may refuse, and U+FFFD. _BLANK: white space of str.strip() beside U+0020 and
+# control characters.
 _ODD = r'\x{0}-\x{1f}"\\\x{7f}-\x{9f}\x{fffd}'
 _BLANK = r"\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
 _PLAIN = f"^[^{_ODD}{_BLANK}](?:[^{_ODD}]*[^{_ODD}{_BLANK}])?$"
-_ODD_ID = f"{_ODD}{UNSEEN}{WIDE}"
+_ODD_ID = f"{_ODD}{INVISIBLE}{FULL_WIDTH}"
 _PLAIN_ID = f"^[^{_ODD_ID}{_BLANK}](?:[^{_ODD_ID}]*[^{_ODD_ID}{_BLANK}])?$"
 
 
 class PlainTexts:
     """
-    Tells plain texts from odd ones, which the caller has to look at one by one.
+    Separates plain texts from odd ones, which the caller reads one by one.
 
-    A plain text keeps the rule, has no white space around it, needs no escape in JSON, and the charset carries it. A
-    plain id has no invisible or full-width character either. `rounded` is how a text looks that may have lost digits.
+    A plain text keeps the rule, has no white space around it, needs no escape in JSON, and can be encoded in the
+    charset. A plain id also has no invisible or full-width character. `rounded` is the pattern of texts that may have
+    lost digits.
     """
 
     def __init__(self, rule: Rule, charset: str, *, is_id: bool = False, rounded: str | None = None) -> None:
@@ -41,13 +42,13 @@ class PlainTexts:
 
     @staticmethod
     def knows(rule: Rule, charset: str) -> bool:
-        """Tell whether this class knows what the rule asks, and the charset carries ASCII."""
+        """Return whether this class can check the rule, and the charset can encode ASCII."""
         pattern = rule.get("pattern")
         is_known = rule.keys() <= _KNOWN and rule.get("type") == "string" and rule.get("minLength", 0) <= 1
-        return is_known and (pattern is None or _is_of_letters(pattern)) and _is_carried(_ASCII, charset)
+        return is_known and (pattern is None or _is_of_letters(pattern)) and _is_encodable(_ASCII, charset)
 
     def odd(self, column: Column) -> Mask | None:
-        """Return which texts are not plain; None where all are. Expects what `CellColumns.said` returns."""
+        """Return the mask of odd texts; None if all are plain. Expects the result of `CellColumns.texts`."""
         letters = _bytes_of(column)
         odd = letters.translate(None, self._letters)
         may_be_rounded = self._rounded is not None and _may_be_rounded(letters)
@@ -65,27 +66,27 @@ class PlainTexts:
             found = either(found, mask(pc.invert(pc.match_substring_regex(column, self._pattern))))
         if self._charset and not odd.isascii():
             texts = column.to_pylist()
-            not_carried = [text is not None and not _is_carried(text, self._charset) for text in texts]
-            found = either(found, np.array(not_carried, np.bool_))
+            not_encodable = [text is not None and not _is_encodable(text, self._charset) for text in texts]
+            found = either(found, np.array(not_encodable, np.bool_))
         return found
 
 
 def mask(truths: Column) -> Mask:
-    """Return truths for numpy; what is not known is not true."""
+    """Return a boolean column as a numpy mask; null counts as false."""
     known = pc.fill_null(truths, False) if truths.null_count else truths
     found: Mask = known.to_numpy(zero_copy_only=False)
     return found
 
 
 def either(one: Mask | None, other: Mask | None) -> Mask | None:
-    """Return where one or the other is true."""
+    """Return the union of two masks; None is an empty mask."""
     if one is None or other is None:
         return other if one is None else one
     return one | other
 
 
 def _letters(rule: Rule) -> tuple[bytes, str | None]:
-    """Return the ASCII letters that a rule lets pass, and its pattern as RE2 writes it."""
+    """Return the ASCII characters that a rule allows, and its pattern in RE2 syntax."""
     pattern = rule.get("pattern")
     if pattern is None:
         return _ASCII.encode(), None
@@ -95,11 +96,11 @@ def _letters(rule: Rule) -> tuple[bytes, str | None]:
 
 def _is_of_letters(pattern: str) -> bool:
     match = _LETTERS.fullmatch(pattern)
-    # Doubled, some signs mean more than themselves to some engines.
+    # Some regex engines give these signs a meaning when they are doubled.
     return match is not None and not any(sign * 2 in match[1] for sign in "-~^ ")
 
 
-def _is_carried(text: str, charset: str) -> bool:
+def _is_encodable(text: str, charset: str) -> bool:
     try:
         text.encode(charset)
     except UnicodeEncodeError:
@@ -108,11 +109,11 @@ def _is_carried(text: str, charset: str) -> bool:
 
 
 def _may_be_rounded(data: bytes) -> bool:
-    """Tell whether there is a letter without which no text looks rounded."""
+    """Return whether the bytes hold a character that every rounded text has."""
     return b"." in data or b"e" in data or b"E" in data
 
 
 def _bytes_of(column: Column) -> bytes:
-    """Return the texts of a column one after the other."""
+    """Return the concatenated texts of a column."""
     ends, letters = letters_of(column)
     return letters[ends[0] : ends[-1]].tobytes()

@@ -1,13 +1,13 @@
-"""The forms in which exports write times: those known to everybody, and those that a job names."""
+"""The forms of times in exports: the built-in ones, and those that a job names."""
 
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 Written = tuple[datetime, timedelta | None]
-"""What clocks showed, and how far they were ahead of UTC; None where the text does not say."""
+"""The local time, and its offset from UTC; None if the text has no offset."""
 Form = Callable[[str], Written | None]
-"""Reads a text of one form; None where it has another one. Raises ValueError for a time that does not exist."""
+"""Reads a text of one form; returns None for other forms. Raises ValueError for a time that does not exist."""
 
 _DATE = r"(?P<year>[0-9]{4})(?P<sign>[-/])(?P<month>[0-9]{1,2})(?P=sign)(?P<day>[0-9]{1,2})"
 _FRACTION = r"(?:[.,](?P<fraction>[0-9]+))?"
@@ -19,14 +19,14 @@ _COMPACT = (
 _OFFSET = r"(?P<offset> ?(?:Z|UTC|(?P<ahead>[+-])(?P<hours>[0-9]{2})(?::?(?P<minutes>[0-9]{2}))?))?"
 _BUILT_IN = (re.compile(rf"{_DATE}[ T]{_CLOCK}{_OFFSET}"), re.compile(_COMPACT + _OFFSET))
 _NUMBER = re.compile(r"([0-9]{1,14})(?:\.([0-9]+))?")
-_GREENWICH = timedelta(0)
+_AT_UTC = timedelta(0)
 _UNIX_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC, as its offset says
-# Spreadsheets count 29 February 1900, which never was: from day 61 on, days count from here.
+# Spreadsheets count 29 February 1900, which did not exist, so from day 61 on days count from here.
 _SPREADSHEET_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - in the job's zone
 _SPREADSHEET_DAYS = range(61, 2_958_466)
-# A spreadsheet keeps 15 digits, so the microseconds of a time of day mean nothing.
+# Spreadsheets keep 15 digits, which is not enough for microseconds.
 _MILLISECONDS_OF_A_DAY = 86_400_000
-# %Z is none of them: strptime reads the name of a zone, and forgets it.
+# Without %Z: strptime reads the name of a zone, but drops it.
 _DIRECTIVES = "%Y %y %m %b %B %d %j %H %I %p %M %S %f %z %a %A"
 
 
@@ -42,9 +42,9 @@ def built_in(text: str) -> Written | None:
 
 
 def of_strptime(form: str, text: str) -> Written | None:
-    """Read a text of a form of strptime."""
+    """Read a text by a form of strptime."""
     if not text.isascii() and any(sign.isdecimal() and not sign.isascii() for sign in text):
-        return None  # strptime takes the digits of any script
+        return None  # strptime accepts the digits of any script
     try:
         written = datetime.strptime(text, form)  # noqa: DTZ007 - the job's zone follows
     except ValueError:
@@ -61,12 +61,12 @@ def _milliseconds(text: str) -> Written | None:
 
 
 def _since_1970(text: str, *, places: int) -> Written | None:
-    """Read a number whose microseconds end so many places behind the point."""
+    """Read a number of which `places` decimals count, the last one in microseconds."""
     match = _NUMBER.fullmatch(text)
     if match is None:
         return None
     microseconds = int(match[1] + f"{match[2] or '':0<{places}}"[:places])
-    return _UNIX_EPOCH + timedelta(microseconds=microseconds), _GREENWICH
+    return _UNIX_EPOCH + timedelta(microseconds=microseconds), _AT_UTC
 
 
 def _days(text: str) -> Written | None:
@@ -79,9 +79,9 @@ def _days(text: str) -> Written | None:
 
 
 NUMBERS: Mapping[str, Form] = {"epoch_s": _seconds, "epoch_ms": _milliseconds, "excel_serial": _days}
-"""How a number is read as a time, by the name that stands for a form in a job."""
+"""The forms of times as numbers, by the names that a job uses."""
 
-# What a bare number may be, by its digits before the point.
+# The likely meaning of a number, by its digits before the point.
 _MEANINGS = {
     5: ("a spreadsheet's day number", "excel_serial"),
     10: ("seconds since 1970", "epoch_s"),
@@ -90,7 +90,7 @@ _MEANINGS = {
 
 
 def number_hint(text: str) -> str:
-    """Return what to do where a text is a number that may be a time: `; if it is ...`, or nothing."""
+    """Return advice for a number that may be a time: `; if it is ...`, or an empty text."""
     match = _NUMBER.fullmatch(text)
     if match is None or len(match[1]) not in _MEANINGS:
         return ""
@@ -99,7 +99,7 @@ def number_hint(text: str) -> str:
 
 
 def form_fault(form: str) -> str | None:
-    """Return what is wrong with a form that a job names; None where it can be used."""
+    """Return the fault of a form that a job names; None if it can be used."""
     if form in NUMBERS:
         return None
     named = set(re.findall("%.", form.replace("%%", ""), re.DOTALL))
@@ -107,9 +107,9 @@ def form_fault(form: str) -> str | None:
     has_day = "%j" in named or ("%d" in named and named & {"%m", "%b", "%B"})
     faults = (
         (not named, f"is neither a form such as %Y/%m/%d %H:%M nor one of {', '.join(NUMBERS)}"),
-        (unknown, f"{', '.join(unknown)} can't be used; there are {_DIRECTIVES}"),
+        (unknown, f"{', '.join(unknown)} can't be used; use {_DIRECTIVES}"),
         (not (named & {"%Y", "%y"} and has_day), "names no day; it needs %Y, %m and %d"),
-        ("%I" in named and "%p" not in named, "%I needs %p; for a clock of 24 hours use %H"),
+        ("%I" in named and "%p" not in named, "%I needs %p; for 24 hours use %H"),
         (not _is_form(form), "names a part twice, or ends with a lone %"),
     )
     return next((words for is_so, words in faults if is_so), None)
@@ -117,7 +117,7 @@ def form_fault(form: str) -> str | None:
 
 def _is_form(form: str) -> bool:
     try:
-        datetime.strptime("", form)  # noqa: DTZ007 - only the form is looked at
+        datetime.strptime("", form)  # noqa: DTZ007 - only the form is checked
     except re.error:
         return False
     except ValueError as error:
@@ -127,7 +127,7 @@ def _is_form(form: str) -> bool:
 
 def _ahead(match: re.Match[str]) -> timedelta | None:
     if match["ahead"] is None:
-        return _GREENWICH if match["offset"] else None
+        return _AT_UTC if match["offset"] else None
     hours, minutes = int(match["hours"]), int(match["minutes"] or 0)
     if hours > 23 or minutes > 59:
         raise ValueError

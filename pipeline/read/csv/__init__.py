@@ -1,1 +1,7 @@
-"""read.csv."""
+"""
+CSV files.
+
+`source` is the reader. `layout` finds the header and the delimiter. `simple_blocks` reads most blocks by columns with
+Arrow. `records`, with `record_lines` and `placeholders`, reads the others record by record, and is the reference. It
+imports `read.files`, `read.text` and `read.ports`.
+"""

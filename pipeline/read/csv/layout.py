@@ -1,4 +1,4 @@
-"""Where the header of a CSV is, and what parts its cells: found by the columns that the job needs."""
+"""The header line and the delimiter of a CSV, found by the columns that the job needs."""
 
 import csv
 import json
@@ -11,25 +11,25 @@ from pipeline.model import CsvFormat
 from pipeline.read.ports import ColumnUse
 
 AUTO = "auto"
-_USUAL = (",", "\t", ";", "|", "\x01")
-# An unusual delimiter begins with what is no letter, no digit and no quote.
-_BEGINS = re.compile(r"[^\w\"'\r]")
-_LONGEST = 5
-_UNSOUND = re.compile(r"[\"'\r]")
-_MOST_MARKS = 200
-_LINES = 100
-# What a line without a cell is made of, as spreadsheets write it.
-_EMPTY = "".join(_USUAL) + "\"' \r\ufeff"
-_LONGEST_HEADER = 1 << 14
-# The share of even lines from which on a delimiter is believed.
-_MOSTLY = 0.5
-# Stands for a delimiter of several characters, so that csv can part cells by it.
-_STAND_IN = "\udbf9"
+_COMMON_DELIMITERS = (",", "\t", ";", "|", "\x01")
+# Other delimiters than the common ones do not begin with a letter, digit or quote.
+_DELIMITER_START = re.compile(r"[^\w\"'\r]")
+_LONGEST_DELIMITER = 5  # characters
+_NOT_ALLOWED = re.compile(r"[\"'\r]")
+_MOST_DELIMITERS = 200  # candidates that are tried
+_LINES = 100  # first lines that are searched
+# The characters of a line without a value, as spreadsheets write it.
+_EMPTY = "".join(_COMMON_DELIMITERS) + "\"' \r\ufeff"
+_LONGEST_HEADER = 1 << 14  # characters of a line that are read
+# The least share of lines that must have as many cells as the header.
+_LEAST_CONSISTENCY = 0.5
+# Replaces a delimiter of several characters, because the csv module takes only one. A lone surrogate is in no text.
+_PLACEHOLDER = "\udbf9"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line at the begin of a file, and its number there."""
+    """A line near the start of a file, and its number, from 1."""
 
     number: int
     text: str
@@ -37,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One way to read the header; `used` counts the columns that the job uses."""
+    """One way to read the header; `used` is the number of columns that the job uses."""
 
     header: Line
     delimiter: str
@@ -46,8 +46,8 @@ class Layout:
     used: int
 
 
-class ArrowRows:
-    """The first lines of a CSV, read in one way or another; `more_columns` are those that its folders give."""
+class HeaderFinder:
+    """Finds header and delimiter in the first lines of a CSV; `more_columns` are its hive partitions."""
 
     def __init__(self, text: str, form: CsvFormat, uses: ColumnUse, more_columns: Sequence[str] = ()) -> None:
         self._form = form
@@ -58,28 +58,28 @@ class ArrowRows:
         self._rows = [line for line in self._lines if self._is_row(line)]
 
     def delimiter(self) -> str | None:
-        """Return the delimiter of the header, None where it can't be told."""
+        """Return the delimiter of the header, None if it can't be detected."""
         if not self._rows:
-            return _USUAL[0]
+            return _COMMON_DELIMITERS[0]
         header = self._rows[0]
-        usual = self._usual(header)
+        usual = self._common_layouts(header)
         complete = [layout for layout in usual if layout.is_complete]
         if complete:
-            return max(complete, key=lambda layout: (self._evenness(layout), len(layout.names))).delimiter
+            return max(complete, key=lambda layout: (self._consistency(layout), len(layout.names))).delimiter
         if self._layout(header, None).is_complete:
-            return _USUAL[0]
-        unusual = self._best(layout for layout in self._unusual(header) if layout.is_complete)
-        if unusual:
-            return unusual.delimiter if self._evenness(unusual) >= _MOSTLY else None
-        return max(usual, key=lambda layout: (layout.used, self._evenness(layout))).delimiter if usual else None
+            return _COMMON_DELIMITERS[0]
+        other = self._best(layout for layout in self._other_layouts(header) if layout.is_complete)
+        if other:
+            return other.delimiter if self._consistency(other) >= _LEAST_CONSISTENCY else None
+        return max(usual, key=lambda layout: (layout.used, self._consistency(layout))).delimiter if usual else None
 
     def check(self, name: str, header: Sequence[str], delimiter: str) -> None:
-        """Raise `SourceError` where the header that was read lacks columns, and another line or delimiter has them."""
+        """Raise `SourceError` if the header lacks columns, and another line or delimiter has more of them."""
         if self._is_complete(header):
             return
         found = self._elsewhere(len(self._uses.used(header)), delimiter)
         if found is None and len(header) <= 1 and self._form.delimiter == AUTO:
-            found = self._by_evenness()
+            found = self._by_consistency()
         if found:
             raise SourceError(
                 f"{name}: the header seems to be line {found.header.number}, with the delimiter "
@@ -93,33 +93,33 @@ class ArrowRows:
     def _is_complete(self, names: Sequence[str]) -> bool:
         return self._uses.are_complete((*names, *self._more_columns))
 
-    def _usual(self, header: Line) -> list[Layout]:
-        """Return what the usual delimiters make of a header; one that is doubled wherever it stands counts as two."""
+    def _common_layouts(self, header: Line) -> list[Layout]:
+        """Return the layouts of a header by common delimiters; one that always comes doubled may be a pair."""
         found = []
-        for mark in (mark for mark in _USUAL if mark in header.text):
-            single = self._layout(header, mark)
-            is_doubled = mark not in header.text.replace(2 * mark, "")
-            double = self._layout(header, 2 * mark) if is_doubled else single
-            found.append(double if self._evenness(double) >= self._evenness(single) else single)
+        for delimiter in (delimiter for delimiter in _COMMON_DELIMITERS if delimiter in header.text):
+            single = self._layout(header, delimiter)
+            is_doubled = delimiter not in header.text.replace(2 * delimiter, "")
+            double = self._layout(header, 2 * delimiter) if is_doubled else single
+            found.append(double if self._consistency(double) >= self._consistency(single) else single)
         return found
 
-    def _unusual(self, header: Line) -> Iterator[Layout]:
+    def _other_layouts(self, header: Line) -> Iterator[Layout]:
         text = header.text
-        starts = [match.start() for match in _BEGINS.finditer(text)]
-        marks = {text[start : start + size] for start in starts for size in range(1, _LONGEST + 1)}
-        sound = (mark for mark in marks if not _UNSOUND.search(mark))
-        by_length = sorted(sound, key=lambda mark: (len(mark), mark))
-        return (self._layout(header, mark) for mark in by_length[:_MOST_MARKS])
+        starts = [match.start() for match in _DELIMITER_START.finditer(text)]
+        delimiters = {text[start : start + size] for start in starts for size in range(1, _LONGEST_DELIMITER + 1)}
+        allowed = (delimiter for delimiter in delimiters if not _NOT_ALLOWED.search(delimiter))
+        by_length = sorted(allowed, key=lambda delimiter: (len(delimiter), delimiter))
+        return (self._layout(header, delimiter) for delimiter in by_length[:_MOST_DELIMITERS])
 
     def _best(self, layouts: Iterable[Layout]) -> Layout | None:
-        """Return the likeliest; a part of a delimiter leaves columns without a name, so few columns are better."""
-        return max(layouts, key=lambda layout: (self._evenness(layout), -len(layout.names)), default=None)
+        """Return the likeliest layout. Fewer columns are better: a part of a delimiter leaves extra, empty ones."""
+        return max(layouts, key=lambda layout: (self._consistency(layout), -len(layout.names)), default=None)
 
     def _elsewhere(self, used: int, delimiter: str) -> Layout | None:
-        """Return a way to read a header that has more of the columns than the one that was read."""
+        """Return a layout, of any line, with more of the job's columns than the header that was read."""
         best: Layout | None = None
         for line in self._lines:
-            every = [*self._usual(line), *self._unusual(line)]
+            every = [*self._common_layouts(line), *self._other_layouts(line)]
             layouts = [layout for layout in every if (line, layout.delimiter) != (*self._rows[:1], delimiter)]
             complete = self._best(layout for layout in layouts if layout.is_complete)
             if complete:
@@ -129,19 +129,21 @@ class ArrowRows:
             best = max(more, key=lambda layout: layout.used, default=best)
         return best
 
-    def _by_evenness(self) -> Layout | None:
-        """Return what parts all lines into as many cells, where no name is known."""
+    def _by_consistency(self) -> Layout | None:
+        """Return the layout by which nearly all lines have the same number of cells, where no name is known."""
         if len(self._rows) < 2:
             return None
-        layouts = (layout for layout in self._unusual(self._rows[0]) if len(layout.names) > 1)
-        return self._best(layout for layout in layouts if self._evenness(layout) > 0.9)
+        layouts = (layout for layout in self._other_layouts(self._rows[0]) if len(layout.names) > 1)
+        return self._best(layout for layout in layouts if self._consistency(layout) > 0.9)
 
     def _layout(self, header: Line, delimiter: str | None) -> Layout:
         names = tuple(self._cells(header.text, delimiter))
-        return Layout(header, delimiter or _USUAL[0], names, self._is_complete(names), len(self._uses.used(names)))
+        return Layout(
+            header, delimiter or _COMMON_DELIMITERS[0], names, self._is_complete(names), len(self._uses.used(names))
+        )
 
-    def _evenness(self, layout: Layout) -> float:
-        """Return the share of the lines behind a header that have as many cells."""
+    def _consistency(self, layout: Layout) -> float:
+        """Return the share of the lines after a header that have as many cells as it has, from 0 to 1."""
         behind = (line.text for line in self._rows if line.number > layout.header.number)
         whole = [text for text in behind if self._quotes(text) % 2 == 0]
         even = sum(len(self._cells(text, layout.delimiter)) == len(layout.names) for text in whole)
@@ -155,20 +157,20 @@ class ArrowRows:
             return [text]
         if not self._quotes(text):
             return text.split(delimiter)
-        parted = text.replace(delimiter, _STAND_IN)
+        parted = text.replace(delimiter, _PLACEHOLDER)
         try:
-            return next(csv.reader([parted], delimiter=_STAND_IN, quotechar=self._form.quote))
+            return next(csv.reader([parted], delimiter=_PLACEHOLDER, quotechar=self._form.quote))
         except csv.Error:
-            return parted.split(_STAND_IN)
+            return parted.split(_PLACEHOLDER)
 
     def _settings(self, found: Layout) -> str:
-        """Return the settings with which the header is read."""
-        told = []
+        """Return the settings of the job that read this header."""
+        settings = []
         above = [line.text for line in self._lines if line.number < found.header.number]
         if found.header.number != self._form.skip_lines + 1:
             or_comment = ' (or csv.comment = "#")' if above and all(text.startswith("#") for text in above) else ""
-            told.append(f"csv.skip_lines = {found.header.number - 1}{or_comment}")
-        is_found_anyway = self._form.delimiter == AUTO and found.delimiter in _USUAL and told
+            settings.append(f"csv.skip_lines = {found.header.number - 1}{or_comment}")
+        is_found_anyway = self._form.delimiter == AUTO and found.delimiter in _COMMON_DELIMITERS and settings
         if found.delimiter != self._form.delimiter and not is_found_anyway:
-            told.append(f"csv.delimiter = {json.dumps(found.delimiter)}")
-        return " and ".join(told)
+            settings.append(f"csv.delimiter = {json.dumps(found.delimiter)}")
+        return " and ".join(settings)

@@ -1,19 +1,19 @@
-"""Which lines make a record."""
+"""The lines that make up a CSV record."""
 
 import re
 from itertools import zip_longest
 
 from pipeline.model import CsvFormat
 from pipeline.read.files.bounds import Bounds
-from pipeline.read.text.decode import LINE_TOO_LONG
+from pipeline.read.text.decoder import LINE_TOO_LONG
 
 
 def record_pattern(form: CsvFormat) -> re.Pattern[str]:
     """
-    Return what a record looks like (RFC 4180, section 2), without its line end.
+    Return the pattern of a record (RFC 4180, section 2) without its line end.
 
-    Quotes stand around a cell or, doubled, within a quoted one. A carriage return may stand in any cell. Nothing is
-    tried twice, so a match takes time in proportion to the text.
+    Quotes enclose a cell; inside a quoted cell they are doubled. Any cell may hold a carriage return. The pattern never
+    backtracks, so a match takes linear time.
     """
     delimiter, quote = re.escape(form.delimiter), re.escape(form.quote)
     cell = f"[^{delimiter}{quote}\\n]*+"
@@ -24,12 +24,11 @@ def record_pattern(form: CsvFormat) -> re.Pattern[str]:
 
 class RecordLines:
     """
-    Puts the lines of a record together.
+    Joins the lines of a record.
 
-    A record has an even number of quotes, so one that begins on a line with an odd number ends on the next such
-    line. Where what lies between is no record, its first line stands alone, to be found broken, and reading goes on
-    with the second. Thus a stray quote spoils its own line only, and no line is looked at more than twice, however
-    the quotes lie.
+    A record has an even number of quotes. So a record that begins on a line with an odd number ends on the next such
+    line. If the lines between them are no valid record, the first line is a record of its own, and broken; reading
+    goes on with the second line. So a stray quote spoils only its own line, and no line is read more than twice.
     """
 
     def __init__(self, form: CsvFormat, bounds: Bounds) -> None:
@@ -40,7 +39,7 @@ class RecordLines:
 
     @property
     def is_open(self) -> bool:
-        """Whether the last record may go on in the next text."""
+        """Whether the last record may continue in the next text."""
         return bool(self._open)
 
     def join(self, text: str) -> list[str]:
@@ -60,7 +59,7 @@ class RecordLines:
         return lines
 
     def _opens_or_closes(self, line: str) -> bool:
-        # What a line too long held is not known; it must not come to lie within a record.
+        # The content of a too long line is unknown, so it must not become part of a record.
         return line.count(self._quote) % 2 == 1 or line == LINE_TOO_LONG
 
     def _join_at(self, odd: list[int], lines: list[str]) -> list[str]:
@@ -69,7 +68,7 @@ class RecordLines:
         done = 0
         for start, end in zip_longest(odd, odd[1:]):
             if start < done:
-                continue  # the last line of the record before
+                continue  # the last line of the previous record
             records += lines[done:start]
             if end is None and self._may_go_on(lines[start:]):
                 self._open = lines[start:]

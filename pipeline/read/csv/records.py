@@ -1,4 +1,4 @@
-"""Text to records, by RFC 4180; what breaks its rules spoils one record and not its neighbours."""
+"""CSV text to records, by RFC 4180; a broken record does not affect its neighbours."""
 
 import csv
 import re
@@ -7,31 +7,31 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from pipeline.model import CsvFormat, Fault
+from pipeline.read.csv.placeholders import Placeholders
 from pipeline.read.csv.record_lines import RecordLines, record_pattern
-from pipeline.read.csv.stand_ins import StandIns
 from pipeline.read.files.bounds import Bounds
-from pipeline.read.text.decode import LINE_TOO_LONG, UNDECODABLE, UNREAD
+from pipeline.read.text.decoder import LINE_TOO_LONG, UNDECODABLE, UNREAD
 
 _NUL = "\0"
-# Stands for a carriage return while csv, which takes any outside quotes for a line end, is at work.
+# Replaces a carriage return while csv parses, because csv takes one outside quotes for a line end.
 _CARRIAGE_RETURN = "\udbfe"
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
-    """A record that can't be read as one, with the cells that can be made of it for whoever mends it."""
+class BrokenRecord:
+    """A record that breaks the rules, with its cells as far as they can be read, for the person who fixes it."""
 
     fault: Fault
     cells: list[str] = field(default_factory=list, repr=False)
 
 
 # A blank line is a record without cells.
-Record = list[str] | Broken
+Record = list[str] | BrokenRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Records in a row, and the lines of the file where they begin."""
+    """Consecutive records, and the lines of the file where they begin."""
 
     several: Sequence[Record] = field(repr=False)
     file_lines: Sequence[int]
@@ -39,7 +39,7 @@ class Records:
 
 class RecordReader:
     """
-    Takes one text of whole lines after the other apart, which holds stand-ins where the format needs them.
+    Reads records from texts of whole lines, given in order, with placeholders where the format needs them.
 
     `next_line` is the line of the file, from 1, where the next record begins.
     """
@@ -47,35 +47,35 @@ class RecordReader:
     def __init__(self, form: CsvFormat, bounds: Bounds) -> None:
         self.next_line = 1 + form.skip_lines
         self._comment = form.comment
-        self._stand_ins = StandIns(form, bounds)
-        form = self._stand_ins.form
+        self._placeholders = Placeholders(form, bounds)
+        form = self._placeholders.form
         self._lines = RecordLines(form, bounds)
         self._parser = _Parser(form, bounds)
 
     @property
     def is_within_record(self) -> bool:
-        """Whether the next text may go on with a record that began before it."""
+        """Whether the next text may continue a record that began before it."""
         return self._lines.is_open
 
     def prepared(self, texts: Iterator[str]) -> Iterator[str]:
-        """Return the texts of a file as they are to be read."""
-        return self._stand_ins.put_into(texts) if self._stand_ins.is_needed else texts
+        """Return the texts of a file with placeholders, if the format needs them."""
+        return self._placeholders.insert(texts) if self._placeholders.is_needed else texts
 
     def read(self, text: str) -> Records:
         """Return the records that end in a text."""
         return self._records(self._lines.join(text))
 
     def rest(self) -> Records:
-        """Return what the end of the file left open."""
+        """Return the records that were still open at the end of the file."""
         return self._records(self._lines.rest())
 
     def read_alone(self, line: str) -> Record:
-        """Return the record of a line that was counted elsewhere."""
+        """Return the record of one line, without counting the line."""
         (record,) = self._parsed([line])
         return record
 
-    def pass_over(self, lines: int) -> range:
-        """Return the numbers of lines that are read elsewhere, and count them."""
+    def skip(self, lines: int) -> range:
+        """Count lines that are read elsewhere, and return their numbers."""
         first = self.next_line
         self.next_line += lines
         return range(first, self.next_line)
@@ -89,23 +89,23 @@ class RecordReader:
 
     def _parsed(self, texts: list[str]) -> Sequence[Record]:
         if self._comment:
-            # Without cells, as a blank line: it is no row.
+            # A comment becomes a record without cells, like a blank line.
             texts = ["" if text.startswith(self._comment) else text for text in texts]
         records = self._parser.parse(texts)
-        return list(map(self._meant, records)) if self._stand_ins.is_needed else records
+        return list(map(self._without_placeholders, records)) if self._placeholders.is_needed else records
 
-    def _meant(self, record: Record) -> Record:
-        if isinstance(record, Broken):
-            return Broken(record.fault, self._stand_ins.taken_out(record.cells))
-        return self._stand_ins.taken_out(record)
+    def _without_placeholders(self, record: Record) -> Record:
+        if isinstance(record, BrokenRecord):
+            return BrokenRecord(record.fault, self._placeholders.remove(record.cells))
+        return self._placeholders.remove(record)
 
 
 class _Parser:
     """
-    Turns the text of each record into cells.
+    Splits the text of each record into cells.
 
-    csv reads all records of a block at once; where it stumbles, or where it would let something pass that RFC 4180
-    does not, the records of the block are looked at one by one.
+    csv reads all records of a block at once. If it fails, or accepts something that RFC 4180 forbids, the records are
+    read one by one.
     """
 
     def __init__(self, form: CsvFormat, bounds: Bounds) -> None:
@@ -113,7 +113,7 @@ class _Parser:
         self._bounds = bounds
         self._pattern = record_pattern(form)
         self._quoted = re.compile("{0}[^{0}]*+{0}".format(re.escape(form.quote))) if form.quote else None
-        # The limit holds for the whole process and is 128 KiB by default; ours are checked here, record by record.
+        # The limit is global and 128 KiB by default. Our own limits are checked here, record by record.
         csv.field_size_limit(max(csv.field_size_limit(), bounds.line_bytes, bounds.record_chars))
 
     def parse(self, texts: list[str]) -> Sequence[Record]:
@@ -130,7 +130,7 @@ class _Parser:
             parsed = list(self._read(texts))
         except csv.Error:
             return None
-        # Fewer, where a quoted cell without an end ran on into the next text.
+        # There are fewer if a quoted cell without an end continued into the next text.
         return parsed if len(parsed) == len(texts) else None
 
     def _read(self, texts: list[str]) -> Iterator[list[str]]:
@@ -149,28 +149,30 @@ class _Parser:
         ]
 
     def _is_rightly_quoted(self, text: str, cells: list[str]) -> bool:
-        """csv takes a quote within a cell that is not quoted for a letter; RFC 4180 does not allow it."""
+        """Return whether quotes keep RFC 4180; csv accepts a quote inside a cell that is not quoted."""
         return not self._has_quotes("".join(cells)) or self._pattern.fullmatch(text) is not None
 
     def _one(self, text: str) -> Record:
         if text == LINE_TOO_LONG:
-            return Broken(Fault("line_too_long", f"the line is longer than {self._bounds.line_bytes} bytes"))
+            return BrokenRecord(Fault("line_too_long", f"the line is longer than {self._bounds.line_bytes} bytes"))
         cells = self._cells(text)
         if UNDECODABLE in text:
-            return _broken("not_decodable", "bytes that the file's encoding does not know", cells or self._split(text))
+            return _broken(
+                "not_decodable", "bytes that are not valid in the file's encoding", cells or self._split(text)
+            )
         if _NUL in text:
             return _broken("nul_character", "a NUL character, which CSV can't hold", cells or self._split(text))
         if cells is None:
             return self._badly_quoted(text)
         if any(len(cell) > self._bounds.cell_chars for cell in cells):
-            return Broken(Fault("field_too_long", f"a cell is longer than {self._bounds.cell_chars} characters"))
+            return BrokenRecord(Fault("field_too_long", f"a cell is longer than {self._bounds.cell_chars} characters"))
         return cells
 
     def _is_crowded(self, text: str) -> bool:
         return text.count(self._form.delimiter) >= self._bounds.record_cells
 
-    def _crowded(self, text: str) -> Broken | None:
-        """Say why a record is not taken apart: its cells would take many times its room. None where they are few."""
+    def _crowded(self, text: str) -> BrokenRecord | None:
+        """Return a record with too many cells as broken, because cells need many times the memory; else None."""
         if not self._is_crowded(text):
             return None
         if self._pattern.fullmatch(text) is None:
@@ -178,10 +180,10 @@ class _Parser:
         bare = self._quoted.sub("", text) if self._quoted else text
         if not self._is_crowded(bare):
             return None
-        return Broken(Fault("too_many_cells", f"there are more than {self._bounds.record_cells:,} cells"))
+        return BrokenRecord(Fault("too_many_cells", f"there are more than {self._bounds.record_cells:,} cells"))
 
     def _cells(self, text: str) -> list[str] | None:
-        """Return the cells of one record; None where its quotes are not right."""
+        """Return the cells of one record; None if its quotes break the rules."""
         try:
             (cells,) = self._read([text.rstrip("\r").replace("\r", _CARRIAGE_RETURN)])
         except csv.Error:
@@ -190,12 +192,12 @@ class _Parser:
             return None
         return [cell.replace(_CARRIAGE_RETURN, "\r") for cell in cells]
 
-    def _badly_quoted(self, text: str) -> Broken:
+    def _badly_quoted(self, text: str) -> BrokenRecord:
         quote = self._form.quote
         return _broken(
             "bad_quote",
-            f"a quote {quote} stands within a cell that is not quoted, or the one that closes a cell is missing; "
-            f"put {quote} around the cell and write it twice within",
+            f"a quote {quote} is inside a cell that is not quoted, or a closing quote is missing; "
+            f"put {quote} around the cell and double each {quote} inside it",
             self._split(text),
         )
 
@@ -211,5 +213,7 @@ def _holds_a_mark(text: str) -> bool:
     return _NUL in text or UNDECODABLE in text or LINE_TOO_LONG in text
 
 
-def _broken(code: str, message: str, cells: list[str]) -> Broken:
-    return Broken(Fault(code, message), [cell.replace(UNDECODABLE, UNREAD).replace(_NUL, UNREAD) for cell in cells])
+def _broken(code: str, message: str, cells: list[str]) -> BrokenRecord:
+    return BrokenRecord(
+        Fault(code, message), [cell.replace(UNDECODABLE, UNREAD).replace(_NUL, UNREAD) for cell in cells]
+    )

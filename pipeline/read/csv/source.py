@@ -9,24 +9,24 @@ from typing import Self
 from pipeline.errors import SourceError
 from pipeline.model import BadRow, CsvFormat, Fault, Row
 from pipeline.read.columns import checked_columns, partition_columns
-from pipeline.read.csv.layout import ArrowRows
-from pipeline.read.csv.plain_blocks import Block, SimpleBlocks
-from pipeline.read.csv.records import Broken, Record, RecordReader, Records
+from pipeline.read.csv.layout import HeaderFinder
+from pipeline.read.csv.records import BrokenRecord, Record, RecordReader, Records
+from pipeline.read.csv.simple_blocks import Block, SimpleBlocks
 from pipeline.read.files.bounds import Bounds
 from pipeline.read.files.compressed import DecompressedBytes
-from pipeline.read.files.promise import Codec, promised_by
+from pipeline.read.files.name_hint import Codec, hint_of
 from pipeline.read.files.source_file import SourceFile, verify_unchanged
 from pipeline.read.fixed_rows import format_of
 from pipeline.read.ports import ColumnUse
-from pipeline.read.text.ambiguous_encoding import first_doubtful, settled_encoding
-from pipeline.read.text.decode import AUTO, UNREAD
+from pipeline.read.text.ambiguous_encoding import first_gb18030_line, resolved_encoding
+from pipeline.read.text.decoder import AUTO, UNREAD
 from pipeline.read.text.likely_encoding import UTF_8
 from pipeline.read.text.lines import in_pieces, whole_lines, without_first
 from pipeline.read.text.text_file import TextFile
 from pipeline.tables.chunk import Chunk
 from pipeline.tables.text_columns import is_blank, repeated
 
-# What has to be read record by record is little then, and stays in the processor's cache.
+# Characters. If a block can't be read by columns, only the pieces that prevent it are read record by record.
 _PIECE_CHARS = 1 << 16
 
 
@@ -34,7 +34,7 @@ class CsvSource:
     """
     The rows of one CSV file; see `Source`.
 
-    Blank lines are no rows; a blank record of another width is a row without a value. An empty cell is None.
+    A blank line is no row. A blank record with another number of cells is a row without a value. An empty cell is None.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class CsvSource:
         self._bytes = DecompressedBytes(file, codec)
         try:
             form = format_of(self._bytes.head, form)
-            self._text = TextFile(file.name, self._bytes, form.encoding, bounds, self._settle)
-            lines = ArrowRows(self._text.head, form, uses, tuple(file.partitions))
+            self._text = TextFile(file.name, self._bytes, form.encoding, bounds, self._resolve)
+            lines = HeaderFinder(self._text.head, form, uses, tuple(file.partitions))
             self._form = form = _with_delimiter(form, file.name, lines)
             self._records = RecordReader(form, bounds)
             self._texts = _first_line_alone(self._prepared(self._text, self._records))
@@ -80,7 +80,7 @@ class CsvSource:
 
     @property
     def encoding(self) -> str:
-        """The encoding, as far as the file was read."""
+        """The encoding, as far as it is known from the part that was read."""
         return self._text.encoding
 
     def __iter__(self) -> Iterator[Chunk]:
@@ -99,32 +99,32 @@ class CsvSource:
         self.close()
 
     def close(self) -> None:
-        """Give the file back; more than once does no harm."""
+        """Close the file; a second call does nothing."""
         self._bytes.close()
 
     def _prepared(self, text: TextFile, records: RecordReader) -> Iterator[str]:
-        """Return the texts that records are read from: without the lines to skip, with stand-ins."""
+        """Return the texts that records are read from: without skipped lines, with placeholders."""
         return records.prepared(without_first(text.texts(), self._form.skip_lines))
 
-    def _settle(self) -> str:
-        """Find the encoding in the whole file, where its first lines leave it open."""
+    def _resolve(self) -> str:
+        """Find the encoding in the whole file, if its first lines leave it open."""
         with closing(DecompressedBytes(self._file, self._codec)) as again:
             blocks = whole_lines(again.read, self._bounds)
-            return settled_encoding(self._file.name, blocks, self._first_doubtful_line)
+            return resolved_encoding(self._file.name, blocks, self._first_gb18030_line)
 
-    def _first_doubtful_line(self) -> int | None:
+    def _first_gb18030_line(self) -> int | None:
         with closing(DecompressedBytes(self._file, self._codec)) as again:
-            text = TextFile(self._file.name, again, UTF_8, self._bounds, self._settle)
+            text = TextFile(self._file.name, again, UTF_8, self._bounds, self._resolve)
             records = RecordReader(self._form, self._bounds)
             several = (record for part in self._prepared(text, records) for record in records.read(part).several)
-            cells = (record.cells if isinstance(record, Broken) else record for record in several)
-            return first_doubtful(cells, self._uses, self._form.skip_lines + 1)
+            cells = (record.cells if isinstance(record, BrokenRecord) else record for record in several)
+            return first_gb18030_line(cells, self._uses, self._form.skip_lines + 1)
 
-    def _read_header(self, lines: ArrowRows) -> tuple[list[str], Records]:
-        """Return the first record with a cell that is not blank, and those that follow it in the same text."""
+    def _read_header(self, lines: HeaderFinder) -> tuple[list[str], Records]:
+        """Return the first record with a filled cell, and the records that follow it in the same text."""
         for some in self._texts_of_records():
             for at, record in enumerate(some.several):
-                if isinstance(record, Broken):
+                if isinstance(record, BrokenRecord):
                     lines.check(self._file.name, (), self._form.delimiter)
                     raise SourceError(f"{self._file.name} has no readable header: {record.fault.message}")
                 if not all(map(is_blank, record)):
@@ -138,7 +138,7 @@ class CsvSource:
         yield self._records.rest()
 
     def _chunks(self) -> Iterator[Chunk]:
-        """Yield a chunk for each text that holds rows, taken apart by columns where that is safe."""
+        """Yield a chunk for each text that holds rows, read by columns where that is safe."""
         yield from self._chunk_of(self._begun)
         for text in self._texts:
             yield from self._chunks_of(text)
@@ -155,7 +155,7 @@ class CsvSource:
             yield from self._chunk_of(self._records.read(text))
 
     def _chunk_of_block(self, block: Block, text: str) -> Iterator[Chunk]:
-        lines = self._records.pass_over(block.lines)
+        lines = self._records.skip(block.lines)
         if len(block):
             constants = (repeated(text, len(block)) for text in self._constants)
             first = self.rows + 1
@@ -167,12 +167,12 @@ class CsvSource:
 
     def _ragged_row(self, number: int, text: str) -> Row | BadRow:
         record = self._records.read_alone(text)
-        if isinstance(record, Broken):
+        if isinstance(record, BrokenRecord):
             return self._bad_row(number, record.fault, record.cells)
         return self._row_of_another_width(number, record)
 
     def _row_of_another_width(self, number: int, record: list[str]) -> Row | BadRow:
-        """Return a bad row; a row without a value where the record is blank, since its width does not matter then."""
+        """Return a bad row, or a row without a value if the record is blank: its width does not matter then."""
         if all(map(is_blank, record)):
             return Row(number, (None,) * len(self.columns))
         return self._bad_row(number, _ragged(len(record), self._header_width), record)
@@ -180,7 +180,6 @@ class CsvSource:
     def _chunk_of(self, records: Records) -> Iterator[Chunk]:
         rows = self._rows(records.several)
         if rows:
-            # A blank line is no row.
             lines = [line for line, record in zip(records.file_lines, records.several, strict=True) if record]
             yield Chunk.of_rows(self.columns, rows, lines)
 
@@ -189,7 +188,7 @@ class CsvSource:
         number, header_width, constants = self.rows, self._header_width, self._constants
         text_or_none = self._nulls.get
         for record in several:
-            if isinstance(record, Broken):
+            if isinstance(record, BrokenRecord):
                 number += 1
                 rows.append(self._bad_row(number, record.fault, record.cells))
             elif len(record) == header_width:
@@ -208,15 +207,15 @@ class CsvSource:
         return BadRow(number, fault, (*own, *self._constants))
 
 
-def _with_delimiter(form: CsvFormat, name: str, lines: ArrowRows) -> CsvFormat:
-    """Return the format with its delimiter: the one that the name promises, or that the header shows."""
+def _with_delimiter(form: CsvFormat, name: str, lines: HeaderFinder) -> CsvFormat:
+    """Return the format with its delimiter: by the job, else by the file's name, else by the header."""
     if form.delimiter != AUTO:
         return form
-    return replace(form, delimiter="\t" if promised_by(name).is_tab_separated else lines.delimiter() or ",")
+    return replace(form, delimiter="\t" if hint_of(name).is_tab_separated else lines.delimiter() or ",")
 
 
 def _first_line_alone(texts: Iterator[str]) -> Iterator[str]:
-    """Part the header from what follows it in its text, which may then be taken apart by columns."""
+    """Yield the first line as a text of its own, so that the rest of its text can be read by columns."""
     for first in texts:
         after = first.find("\n") + 1
         yield from filter(None, (first[:after], first[after:]))
@@ -229,9 +228,9 @@ def _lines_that_are_not_blank(text: str, lines: range) -> list[int]:
 
 def _fitted(cells: list[str], width: int) -> list[str]:
     """
-    Return one cell for each column, marked where there were too few or too many.
+    Return one cell for each column, with U+FFFD where there were too few or too many.
 
-    Whoever sends the row again as it is must not pass off a part of a value as the whole.
+    The mark keeps an unfixed row from being sent with a part of a value.
     """
     if len(cells) <= width:
         return cells + [UNREAD] * (width - len(cells))

@@ -1,4 +1,4 @@
-"""How much of a file is held at once, whatever the file tries."""
+"""Limits of memory for reading CSV and JSON lines."""
 
 from dataclasses import dataclass
 
@@ -6,17 +6,15 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """
-    The bounds of reading CSV.
+    The limits of reading text.
 
-    A file is read in blocks of `block_bytes`, and no chunk is made of more than one. A line longer than `line_bytes`,
-    a record over more than `record_lines` lines or longer than `record_chars` or of more than `record_cells` cells,
-    and a cell longer than `cell_chars` make an invalid row. `sample_bytes` are looked at to tell UTF-8 from GB18030.
+    A file is read in blocks of `block_bytes`; a chunk comes from one block at most. A line, record or cell beyond its
+    limit makes an invalid row. `sample_bytes` is how much is read to choose between UTF-8 and GB18030.
     """
 
-    # Enough rows for work by columns to pay; where it has to go cell by cell, a cell of two letters takes twenty times
-    # the room that it has in the file.
+    # Enough rows to make reading by columns worthwhile. Read cell by cell, short cells take 20 times their bytes.
     block_bytes: int = 1 << 20
-    # Room for a field of 10 MB; with one letter of four bytes among them, text takes four times its bytes.
+    # Room for a field of 10 MB. Python text takes 4 bytes per character as soon as one character needs them.
     line_bytes: int = 12 << 20
     record_lines: int = 10_000
     record_chars: int = 12 << 20

@@ -1,4 +1,4 @@
-"""From stored bytes to plain ones: hashed as stored, and decompressed."""
+"""The decompressed bytes of a file, with the hash of its stored bytes."""
 
 import hashlib
 import io
@@ -8,8 +8,8 @@ from typing import cast
 import pyarrow as pa
 
 from pipeline.read.files.content import check_text
-from pipeline.read.files.promise import Codec
-from pipeline.read.files.source_file import Bytes, SourceFile, blaming, open_bytes
+from pipeline.read.files.name_hint import Codec
+from pipeline.read.files.source_file import Bytes, SourceFile, as_source_errors, open_bytes
 
 _HEAD_BYTES = 1 << 16
 
@@ -18,9 +18,9 @@ class DecompressedBytes:
     """
     The decompressed bytes of one file.
 
-    Memory is bounded whatever the ratio: no more is decompressed than is asked for. A stream that is cut short or
-    damaged raises `SourceError` at the first `read` that meets it. `head` holds the first bytes, which `read` gives
-    too; `given` counts what it gave so far.
+    Memory is bounded at any compression ratio: `read` decompresses no more than it returns. A truncated or damaged
+    stream raises `SourceError` at the `read` that reaches the fault. `head` holds the first bytes, which `read` returns
+    too. `given` is the number of bytes returned so far.
     """
 
     def __init__(self, file: SourceFile, codec: Codec | None) -> None:
@@ -42,12 +42,12 @@ class DecompressedBytes:
         return data
 
     def sha256(self) -> str:
-        """Return the SHA-256 of the file as stored, in hex; what was not read yet is read for it."""
-        with blaming(self._name):
+        """Return the SHA-256 of the file as stored, in hex; reads the rest of the file."""
+        with as_source_errors(self._name):
             return self._stored.sha256()
 
     def close(self) -> None:
-        """Give the file back; more than once does no harm."""
+        """Close the file; a second call does nothing."""
         self._plain.close()
         self._stored.close()
 
@@ -58,12 +58,12 @@ class DecompressedBytes:
             missing -= len(data)
 
     def _read(self, size: int) -> bytes:
-        with blaming(self._name):
+        with as_source_errors(self._name):
             return self._plain.read(size)
 
 
 class _Hashed(io.RawIOBase):
-    """Stored bytes that are hashed as they pass."""
+    """Stored bytes, hashed as they are read."""
 
     def __init__(self, stored: Bytes) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the first bytes of a file say that it is, and whether its name says the same."""
+"""The content of a file by its first bytes, compared with its name."""
 
 import re
 import zipfile
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import IO, cast
 
 from pipeline.errors import SourceError
-from pipeline.read.files.promise import Codec, Kind, promised_by
-from pipeline.read.files.source_file import Bytes, SourceFile, blaming, open_bytes
+from pipeline.read.files.name_hint import Codec, Kind, hint_of
+from pipeline.read.files.source_file import Bytes, SourceFile, as_source_errors, open_bytes
 
 _HEAD_BYTES = 1 << 10
 _TAR_MARK = slice(257, 262)
@@ -16,16 +16,16 @@ _CODECS = (
     (Codec.ZSTD, re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")),
     (Codec.BZ2, re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")),
 )
-# A Parquet file goes on in binary after its four letters, a CSV whose first column is called PAR1 does not.
+# Binary data follows the 4 letters in a Parquet file, but not in a CSV whose first column is named PAR1.
 _PARQUET = re.compile(rb"PAR[1E](?![\t\r\n\x20-\x7e])")
 _ZIP = re.compile(rb"PK\x03\x04")
-# The container of .xls, of .doc, and of each workbook that has a password.
+# The container of .xls and .doc files, and of every workbook with a password.
 _OLE = re.compile(rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 _PACKED = ((_PARQUET, "Parquet"), (_ZIP, "a ZIP archive or a workbook"), (_OLE, "a workbook"))
 _UNPACK = "unpack it, or compress it with gzip, zstd or bzip2"
 _EXPORT_AGAIN = "export it again, as CSV, Parquet or JSON lines"
 _SAVE_AS_WORKBOOK = "open it in a spreadsheet and save it as .xlsx, or as CSV"
-# What nobody reads here: how it begins, what it is, and what to do with it.
+# Formats that are not read: first bytes, name, advice.
 _FOREIGN = (
     (re.compile(rb"\xfd7zXZ\0"), "an xz archive", _UNPACK),
     (re.compile(rb"7z\xbc\xaf\x27\x1c"), "a 7z archive", _UNPACK),
@@ -57,17 +57,17 @@ _ENDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a file is: how it is compressed, and what it then holds."""
+    """The content of a file: its compression, and the kind of data inside."""
 
     codec: Codec | None
     kind: Kind
 
 
 def content_of_file(file: SourceFile) -> Content:
-    """Look at a stored file. Raises `SourceError` where it is not what its name says, or nothing that is read here."""
+    """Return the content of a file. Raises `SourceError` if its name says otherwise, or if it can't be read."""
     stored = open_bytes(file)
     try:
-        with blaming(file.name):
+        with as_source_errors(file.name):
             head = stored.read(_HEAD_BYTES)
             binary = _binary_kind(file.name, head, stored)
     finally:
@@ -77,12 +77,12 @@ def content_of_file(file: SourceFile) -> Content:
     _check_codec(file.name, codec)
     if codec is None:
         _check_kind(file.name, binary)
-    is_json = promised_by(file.name).kind is Kind.JSON_LINES
+    is_json = hint_of(file.name).kind is Kind.JSON_LINES
     return Content(codec, binary or (Kind.JSON_LINES if is_json else Kind.CSV))
 
 
 def check_text(name: str, head: bytes) -> None:
-    """Raise `SourceError` where text, once it is decompressed, turns out to be something else."""
+    """Raise `SourceError` if the decompressed bytes, which should be text, are something else."""
     inner = _codec_of(head) or next((what for mark, what in _PACKED if mark.match(head)), None)
     if inner or head[_TAR_MARK] == b"ustar":
         raise SourceError(f"{name} holds {inner or 'a tar archive'} where text is expected; unpack it first")
@@ -95,7 +95,7 @@ def _codec_of(head: bytes) -> Codec | None:
 
 
 def _binary_kind(name: str, head: bytes, stored: Bytes) -> Kind | None:
-    """Return what a file is that is no text, None otherwise; a ZIP archive that is no workbook is refused."""
+    """Return the kind of a binary file, None for text; raise `SourceError` for a ZIP archive that is no workbook."""
     if _PARQUET.match(head):
         return Kind.PARQUET
     if _OLE.match(head):
@@ -115,7 +115,7 @@ def _binary_kind(name: str, head: bytes, stored: Bytes) -> Kind | None:
 
 
 def _names_in_archive(stored: Bytes) -> set[str]:
-    """Return the names of an archive's members; none where it is cut short."""
+    """Return the names of an archive's members; none if it is truncated."""
     try:
         with zipfile.ZipFile(cast("IO[bytes]", stored)) as archive:
             return set(archive.namelist())
@@ -129,39 +129,39 @@ def _check_foreign(name: str, head: bytes) -> None:
             raise SourceError(f"{name} is {what}; {advice}")
     for mark, what in _MARKUP:
         if mark.match(_text_of(head)):
-            is_workbook = promised_by(name).kind is Kind.WORKBOOK
+            is_workbook = hint_of(name).kind is Kind.WORKBOOK
             advice = _SAVE_AS_WORKBOOK if is_workbook else _EXPORT_AGAIN
-            raise SourceError(f"{name} is {what}, whatever its name says; {advice}")
+            raise SourceError(f"{name} is {what}, despite its name; {advice}")
 
 
 def _text_of(head: bytes) -> bytes:
-    """Return the first bytes without what stands before a text. UTF-16 has a NUL beside each letter of the marks."""
+    """Return the first bytes without a byte order mark and white space, and without the NULs of UTF-16."""
     start = head[:_HEAD_BYTES].replace(b"\0", b"")
     return _BEFORE_TEXT.sub(b"", start, count=1)
 
 
 def _check_codec(name: str, codec: Codec | None) -> None:
-    promise = promised_by(name)
-    if codec is None and promise.codec:
-        raise SourceError(f"{name} is damaged or misnamed: it does not begin as {promise.codec} does; fetch it again")
-    if codec and codec is not promise.codec and (promise.codec or promise.kind):
+    hint = hint_of(name)
+    if codec is None and hint.codec:
+        raise SourceError(f"{name} is damaged or misnamed: it does not begin as {hint.codec} does; fetch it again")
+    if codec and codec is not hint.codec and (hint.codec or hint.kind):
         raise SourceError(f"{name} is compressed with {codec}; rename it so that it ends in {_ENDINGS[codec]}")
 
 
 def _check_kind(name: str, binary: Kind | None) -> None:
-    promised = promised_by(name).kind
-    if promised is None or binary is promised:
+    expected = hint_of(name).kind
+    if expected is None or binary is expected:
         return
     if binary:
-        raise SourceError(f"{name} is {binary}, not {promised}; rename it so that it ends in {_ENDINGS[binary]}")
-    if promised is Kind.PARQUET:
+        raise SourceError(f"{name} is {binary}, not {expected}; rename it so that it ends in {_ENDINGS[binary]}")
+    if expected is Kind.PARQUET:
         raise SourceError(f"{name} is damaged or misnamed: it does not begin as Parquet does; fetch it again")
-    if promised is Kind.WORKBOOK:
+    if expected is Kind.WORKBOOK:
         raise SourceError(f"{name} is text and not a workbook; rename it so that it ends in .csv, or save it as .xlsx")
 
 
 def _check_json(name: str, text: bytes) -> None:
-    if promised_by(name).kind is not Kind.JSON_LINES:
+    if hint_of(name).kind is not Kind.JSON_LINES:
         if _JSON.match(text):
             raise SourceError(f"{name} holds JSON; JSON lines are read from a file that ends in .jsonl")
     elif text.startswith(b"[") or _JSON_OVER_LINES.match(text):

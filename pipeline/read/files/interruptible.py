@@ -1,4 +1,4 @@
-"""Calls to a store, which may wait for the network within a library that hears no signal."""
+"""Calls to a store that a signal can interrupt, although the library waits for the network."""
 
 import atexit
 from collections.abc import Callable
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 def interruptible(call: Callable[[], T]) -> T:
     """
-    Return what a call returns, or raise what it raises; meanwhile this thread hears signals.
+    Run a call in another thread, and return its result or raise its exception.
 
-    The call goes on in a thread that ends with the process, so a signal that ends the command does not wait for it.
+    The calling thread keeps receiving signals. The other thread is a daemon, so the process can end without it.
     """
     future: Future[T] = Future()
 
@@ -33,7 +33,7 @@ def interruptible(call: Callable[[], T]) -> T:
 
 
 def _leave_s3_open() -> None:
-    """Let the process end: pyarrow closes S3 at its end, and waits there for the call that was given up."""
+    """Keep pyarrow from closing S3 at exit, where it would wait for the abandoned call."""
     with suppress(ImportError):  # built without S3
         from pyarrow.fs import ensure_s3_finalized  # noqa: PLC0415 - as above
 

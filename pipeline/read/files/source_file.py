@@ -1,4 +1,4 @@
-"""One input as it was found: its name, where it lies, and what it looked like then."""
+"""One input file: its name, its place, and its fingerprint when it was found."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from pyarrow import fs
 from pipeline.errors import PipelineError, SourceError
 from pipeline.read.files.interruptible import interruptible
 
-_HASHED_AT_ONCE = 1 << 20
+_HASHED_AT_ONCE = 1 << 20  # bytes
 
 
 class Bytes(Protocol):
@@ -24,17 +24,17 @@ class Bytes(Protocol):
         ...
 
     def seek(self, place: int, /) -> object:
-        """Go on reading at a place."""
+        """Continue reading at a byte offset."""
         ...
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What tells a file that was changed or replaced; `inode` and `mtime_ns` are None where the store has none."""
+    """The facts that change when a file is changed or replaced; None where the store has none."""
 
     size: int
     mtime_ns: int | None
@@ -46,8 +46,8 @@ class SourceFile:
     """
     An input file.
 
-    `name` is what reports call it: never with the credentials of a URI. `partitions` are the values that its hive
-    directories (`name=value`) give to all of its rows. `filesystem` is None for files of this machine.
+    `name` is for reports, without the credentials of a URI. `partitions` are the values of its hive folders
+    (`name=value`), which hold for all rows. `filesystem` is None for a local file.
     """
 
     name: str
@@ -58,8 +58,8 @@ class SourceFile:
 
 
 @contextmanager
-def blaming(name: str) -> Iterator[None]:
-    """Turn what a file system, a decompressor or a Parquet reader raises into a `SourceError` that names the file."""
+def as_source_errors(name: str) -> Iterator[None]:
+    """Turn errors of file systems, decompressors and Parquet readers into a `SourceError` that names the file."""
     try:
         yield
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
@@ -68,10 +68,10 @@ def blaming(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def blaming_store(name: str) -> Iterator[None]:
-    """As `blaming`, for a store, which is reached by libraries of many kinds: whatever they raise counts."""
+def as_store_errors(name: str) -> Iterator[None]:
+    """As `as_source_errors`, but for any exception: stores are reached by libraries of many kinds."""
     try:
-        with blaming(name):
+        with as_source_errors(name):
             yield
     except PipelineError:
         raise
@@ -79,27 +79,27 @@ def blaming_store(name: str) -> Iterator[None]:
         raise SourceError(f"{name} can't be read: {type(error).__name__}: {error}; nothing was sent from it") from error
 
 
-def reported(name: str) -> str:
-    """Return a file's name as any report can hold it: what is not printable becomes U+FFFD."""
+def printable_name(name: str) -> str:
+    """Return a file's name with U+FFFD for each character that is not printable."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
 
 
 def open_bytes(file: SourceFile) -> Bytes:
-    """Open the file as it is stored, not decompressed."""
+    """Open the stored bytes of a file; raise `SourceError` if it can't be opened."""
     if file.filesystem is None:
-        with blaming(file.name):
+        with as_source_errors(file.name):
             return Path(file.path).open("rb")
     filesystem = file.filesystem
-    with blaming_store(file.name):
+    with as_store_errors(file.name):
         return cast("Bytes", interruptible(lambda: filesystem.open_input_file(file.path)))
 
 
 def sha256_of(file: SourceFile) -> str:
-    """Return the SHA-256 over the bytes as stored, in hex, without reading any row."""
+    """Return the SHA-256 of the stored bytes, in hex."""
     digest = hashlib.sha256()
     stored = open_bytes(file)
     try:
-        with blaming(file.name):
+        with as_source_errors(file.name):
             while data := stored.read(_HASHED_AT_ONCE):
                 digest.update(data)
     finally:
@@ -109,7 +109,7 @@ def sha256_of(file: SourceFile) -> str:
 
 def verify_unchanged(file: SourceFile) -> None:
     """Raise `SourceError` if the file was changed, replaced or removed since it was found."""
-    with blaming_store(file.name):
+    with as_store_errors(file.name):
         now = _look_again(file)
     if now != file.fingerprint:
         raise SourceError(
@@ -119,13 +119,13 @@ def verify_unchanged(file: SourceFile) -> None:
 
 
 def local_fingerprint(path: Path) -> Fingerprint:
-    """Return what a file of this machine looks like now; raises `OSError`."""
+    """Return the current fingerprint of a local file; raises `OSError`."""
     seen = path.stat()
     return Fingerprint(seen.st_size, seen.st_mtime_ns, seen.st_ino)
 
 
 def remote_fingerprint(info: fs.FileInfo) -> Fingerprint:
-    """Return what a store says of a file."""
+    """Return the fingerprint of a file in a store."""
     return Fingerprint(info.size or 0, info.mtime_ns)
 
 
@@ -139,4 +139,4 @@ def _look_again(file: SourceFile) -> Fingerprint:
 def _differences(then: Fingerprint, now: Fingerprint) -> str:
     if then.size != now.size:
         return f"{then.size} bytes then, {now.size} now"
-    return "it was written anew" if then.inode == now.inode else "another file took its place"
+    return "it was rewritten" if then.inode == now.inode else "another file replaced it"

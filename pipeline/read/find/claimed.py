@@ -1,4 +1,4 @@
-"""Which files of this machine the inputs of a job mean, whatever the day: those that are there, and those to come."""
+"""The local files that a job's inputs may mean on any day."""
 
 import os
 import re
@@ -13,26 +13,26 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class ClaimedFiles:
-    """The files that patterns mean, with any date; relative ones start from `base`."""
+    """The files that patterns mean, with any date. Relative patterns start from `base`."""
 
     def __init__(self, patterns: Iterable[str], base: Path) -> None:
         local = [pattern for pattern in patterns if pattern and "\0" not in pattern and not _URI.match(pattern)]
-        # A date may hold folders of its own.
+        # A date form may contain slashes.
         self._patterns = [_DATE.sub(lambda form: "*" + "/*" * (form[1] or "").count("/"), each) for each in local]
         self._base = base.absolute()
 
     def claims(self, path: Path) -> bool:
-        """Return whether a file of this path is, or would be, an input."""
+        """Return whether this path is an input, or would be one if it existed."""
         return any(self._means(self._base / pattern, one) for pattern in self._patterns for one in _names_of(path))
 
     def existing(self) -> Iterator[Path]:
-        """Yield the files that are there."""
+        """Yield the files that exist."""
         for pattern in self._patterns:
             for path in self._found(self._base / pattern):
                 yield from _exports_below(path) if path.is_dir() else (path,)
 
     def _means(self, pattern: Path, path: Path) -> bool:
-        """Return whether a pattern means a path: by its parts, or as the folder that it lies in."""
+        """Return whether a pattern means a path, or a folder that holds it."""
         wanted = [part if part == "**" else _STARS.sub("*", part) for part in pattern.parts]
         if matches(path.parts, wanted):
             return True
@@ -50,7 +50,7 @@ class ClaimedFiles:
 
 
 def _names_of(path: Path) -> set[Path]:
-    """Return a path as it was named, and as its links lead."""
+    """Return a path as given, and with its links resolved."""
     return {Path(os.path.normpath(path.absolute())), Path(os.path.realpath(path))}
 
 

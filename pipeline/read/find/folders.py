@@ -1,38 +1,38 @@
-"""What counts within a folder of exports."""
+"""Rules for the names within a folder of exports."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
-from pipeline.read.files.promise import EXPORT_ENDINGS
+from pipeline.read.files.name_hint import EXPORT_ENDINGS
 
-# What Hive writes for a partition whose column has no value.
+# Hive's name of a partition without a value.
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 def is_export(parts: Sequence[str]) -> bool:
-    """Tell whether a file, by its path below a folder, is an export: no `_SUCCESS`, nothing hidden or in the making."""
-    return not any(map(is_aside, parts)) and _ends_as_export(parts)
+    """Return whether a file, by its path below a folder, is an export and not hidden or temporary."""
+    return not any(map(is_hidden, parts)) and _ends_as_export(parts)
 
 
 def is_left_out(parts: Sequence[str]) -> bool:
-    """Tell whether a file that is not read may be meant as an export: one set aside, or with another ending."""
-    return any(map(is_aside, parts)) == _ends_as_export(parts)
+    """Return whether a file that is not read may be meant as one: a hidden export, or one with another ending."""
+    return any(map(is_hidden, parts)) == _ends_as_export(parts)
 
 
 def _ends_as_export(parts: Sequence[str]) -> bool:
     return parts[-1].lower().endswith(EXPORT_ENDINGS)
 
 
-def is_aside(part: str) -> bool:
-    """Tell whether a name is one that engines and editors give to what is not data."""
+def is_hidden(part: str) -> bool:
+    """Return whether a name begins like those of hidden and temporary files of engines and editors."""
     return part.startswith(("_", ".", "~$"))
 
 
-def is_matched_by_chance(parts: Sequence[str], patterns: Sequence[str]) -> bool:
-    """Tell whether a glob took in something set aside that it does not ask for."""
-    return any(is_aside(part) and not any(_asks_for(pattern, part) for pattern in patterns) for part in parts)
+def is_matched_only_by_wildcard(parts: Sequence[str], patterns: Sequence[str]) -> bool:
+    """Return whether a part of a path is hidden, and no part of the glob names it or begins alike."""
+    return any(is_hidden(part) and not any(_asks_for(pattern, part) for pattern in patterns) for part in parts)
 
 
 def _asks_for(pattern: str, part: str) -> bool:
@@ -40,7 +40,7 @@ def _asks_for(pattern: str, part: str) -> bool:
 
 
 def matches(parts: Sequence[str], patterns: Sequence[str]) -> bool:
-    """Tell whether a path matches a glob, both in parts; `**` stands for any number of folders."""
+    """Return whether a path matches a glob, both in parts; `**` matches any number of folders."""
     if not patterns:
         return not parts
     if patterns[0] == "**":

@@ -1,4 +1,4 @@
-"""Which files a job's inputs mean."""
+"""The files that a job's inputs mean."""
 
 import datetime
 import os
@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.read.files.promise import SHOWN_ENDINGS
+from pipeline.read.files.name_hint import SHOWN_ENDINGS
 from pipeline.read.files.source_file import SourceFile
-from pipeline.read.find.beside import Exists, check_no_lake, check_ready
-from pipeline.read.find.date_names import with_date
+from pipeline.read.find.date_patterns import with_date
+from pipeline.read.find.folder_checks import Exists, check_no_lake, check_ready
 from pipeline.read.find.local import check_path, exists_locally, find_local
 from pipeline.read.find.matches import Matches
 from pipeline.read.find.remote import find_remote, shown_uri
@@ -21,7 +21,7 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 @dataclass(frozen=True, slots=True)
 class FoundInputs:
-    """The inputs of a run, and the files in their folders that are none of them."""
+    """The inputs of a run; `ignored` names files in their folders that look meant but are not read."""
 
     files: list[SourceFile]
     ignored: list[str] = field(default_factory=list)
@@ -29,11 +29,11 @@ class FoundInputs:
 
 def find(patterns: Sequence[str], *, base: Path, date: datetime.date, ready: str | None = None) -> FoundInputs:
     """
-    Return the files that the patterns mean, sorted by name, none twice.
+    Return the files that the patterns mean, sorted by name, without duplicates.
 
-    A pattern is a file, a folder (its exports, at any depth), a glob or a URI; `{date}` becomes the date, in the form
-    that it names, and relative ones are relative to `base`. Raises `SourceError` where a pattern means no file, a file
-    is empty, lies in a lake table, is not `ready`, or a store can't be reached.
+    A pattern is a file, a folder (its exports, at any depth), a glob or a URI. `{date}` becomes the date. Relative
+    patterns start from `base`. Raises `SourceError` if a pattern means no file, or if a store can't be reached. It is
+    also raised for a file that is empty, is in a lake table or lacks its `ready` file.
     """
     base = base.absolute()
     check_path(base, base)
@@ -50,19 +50,19 @@ def find(patterns: Sequence[str], *, base: Path, date: datetime.date, ready: str
             check_ready(matches, sign, exists)
         for file in matches.files:
             if file.fingerprint.size == 0:
-                raise SourceError(f"{file.name} is empty, not even a header is in it; export it again")
+                raise SourceError(f"{file.name} is empty and has no header; export it again")
             found.setdefault(_place(file), file)
         ignored += (name for name in matches.ignored if name.rpartition("/")[2] != sign)
     return FoundInputs(sorted(found.values(), key=lambda file: file.name), sorted(set(ignored)))
 
 
 def find_inputs(patterns: Sequence[str], *, base: Path, date: datetime.date) -> list[SourceFile]:
-    """Return the files alone that patterns mean; see `find`."""
+    """Return only the files that the patterns mean; see `find`."""
     return find(patterns, base=base, date=date).files
 
 
 def _matches(pattern: str, base: Path) -> tuple[Matches, Exists]:
-    """Return what a pattern means, and what tells whether there is a file beside it."""
+    """Return the matches of a pattern, and a function that checks for other files in the same store."""
     return find_remote(pattern) if _URI.match(pattern) else (find_local(pattern, base), exists_locally)
 
 

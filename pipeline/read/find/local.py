@@ -1,4 +1,4 @@
-"""Exports on this machine."""
+"""Local exports."""
 
 import os
 import re
@@ -7,8 +7,8 @@ from pathlib import Path
 from stat import S_ISREG
 
 from pipeline.errors import SourceError
-from pipeline.read.files.source_file import SourceFile, blaming, local_fingerprint, reported
-from pipeline.read.find.folders import hive_partitions, is_export, is_left_out, is_matched_by_chance
+from pipeline.read.files.source_file import SourceFile, as_source_errors, local_fingerprint, printable_name
+from pipeline.read.find.folders import hive_partitions, is_export, is_left_out, is_matched_only_by_wildcard
 from pipeline.read.find.matches import Matches
 
 # pathlib refuses `a**b`; in all other globs it means `a*b`.
@@ -16,12 +16,12 @@ _STARS = re.compile(r"\*+")
 
 
 def find_local(pattern: str, base: Path) -> Matches:
-    """Return what a path or glob means: files, and the exports of folders at any depth."""
+    """Return the files of a path or glob, with the exports of folders at any depth."""
     files: list[SourceFile] = []
     ignored: list[str] = []
     if not pattern or "\0" in pattern:
         return Matches(files, str(base))
-    with blaming(pattern):
+    with as_source_errors(pattern):
         for path in _matched(pattern, base):
             if not path.is_dir():
                 files.append(_local_file(path, base))
@@ -36,39 +36,39 @@ def find_local(pattern: str, base: Path) -> Matches:
 
 
 def exists_locally(path: str) -> bool:
-    """Tell whether there is a file or folder of this path, or one that a glob in its last part matches."""
+    """Return whether a file or folder of this path exists. The last part of the path may be a glob."""
     folder, _, name = path.rpartition("/")
     return any(Path(folder).glob(name)) if "*" in name else os.path.exists(path)  # noqa: PTH110 - it never raises
 
 
 def check_path(path: Path, base: Path) -> None:
-    """Refuse a path that the ledger can't keep, as text, to find the file again."""
+    """Raise `SourceError` for a path that is not UTF-8, because the ledger keeps paths as text."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        raise SourceError(f"the path {shown_path(path, base)} is no UTF-8; rename the file or folder") from None
+        raise SourceError(f"the path {shown_path(path, base)} is not UTF-8; rename the file or folder") from None
 
 
 def shown_path(path: Path, base: Path) -> str:
-    """Return a path as the user would know it, and as any terminal and report can hold it."""
+    """Return a path for messages: relative to `base` if it is below, and printable."""
     known = path.relative_to(base) if path.is_relative_to(base) else path
-    return reported(os.fsencode(known).decode(errors="replace"))
+    return printable_name(os.fsencode(known).decode(errors="replace"))
 
 
 def _matched(pattern: str, base: Path) -> list[Path]:
-    # A file may be called `orders[1].csv`: what is there is taken by its name first.
+    # A file may be named `orders[1].csv`, so an existing path is not read as a glob.
     if (base / pattern).exists():
         return [base / pattern]
     root, parts = base, Path(pattern).parts
     if Path(pattern).is_absolute():
         root, parts = Path(parts[0]), parts[1:]
-    # pathlib's glob does not follow links to folders below `**`, so that none can be walked in circles.
+    # pathlib's glob does not follow links to folders below `**`, so circular links do no harm.
     matched = root.glob("/".join(part if part == "**" else _STARS.sub("*", part) for part in parts))
-    return [path for path in matched if not is_matched_by_chance(path.relative_to(root).parts, parts)]
+    return [path for path in matched if not is_matched_only_by_wildcard(path.relative_to(root).parts, parts)]
 
 
 def _root(pattern: str, base: Path) -> Path:
-    """Return the folder that a pattern names, or the last one above its glob or its file."""
+    """Return the folder that a pattern names, or the nearest one above its file or glob."""
     place = (base / pattern).absolute()
     if place.exists():
         return place if place.is_dir() else place.parent
@@ -77,7 +77,7 @@ def _root(pattern: str, base: Path) -> Path:
 
 def _walk(folder: Path, base: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
-        with blaming(shown_path(folder, base)):
+        with as_source_errors(shown_path(folder, base)):
             raise error
 
     for parent, _, names in os.walk(folder, onerror=refuse):
@@ -87,7 +87,7 @@ def _walk(folder: Path, base: Path) -> Iterator[Path]:
 def _local_file(path: Path, base: Path) -> SourceFile:
     name = shown_path(path, base)
     check_path(path.absolute(), base)
-    with blaming(name):
+    with as_source_errors(name):
         if not S_ISREG(path.stat().st_mode):
-            raise SourceError(f"{name} is no regular file; name a file or a folder")
+            raise SourceError(f"{name} is not a regular file; name a file or a folder")
         return SourceFile(name, str(path.absolute()), local_fingerprint(path), hive_partitions(name))

@@ -1,4 +1,4 @@
-"""What one pattern of a job's inputs means."""
+"""The files that one pattern of a job's inputs means."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ class Matches:
     """
     The files that a pattern means.
 
-    `root` is the folder that the pattern names, or the last one above its glob, as the file system has it; `ignored`
-    are the files within folders that look like somebody's work and are none of the exports.
+    `root` is the folder that the pattern names, or the nearest one above its glob, in the file system's own form.
+    `ignored` names files in folders that look meant but are not read.
     """
 
     files: Sequence[SourceFile]

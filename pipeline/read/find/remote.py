@@ -9,28 +9,28 @@ from pyarrow import fs
 
 from pipeline.errors import SourceError
 from pipeline.read.files.interruptible import interruptible
-from pipeline.read.files.source_file import SourceFile, blaming_store, remote_fingerprint, reported
-from pipeline.read.find.beside import Exists
-from pipeline.read.find.folders import hive_partitions, is_export, is_left_out, is_matched_by_chance, matches
+from pipeline.read.files.source_file import SourceFile, as_store_errors, printable_name, remote_fingerprint
+from pipeline.read.find.folder_checks import Exists
+from pipeline.read.find.folders import hive_partitions, is_export, is_left_out, is_matched_only_by_wildcard, matches
 from pipeline.read.find.matches import Matches
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/]*@")
 
 
 def shown_uri(uri: str) -> str:
-    """Return a URI without user, password and query: those may be secret."""
+    """Return a URI without user, password and query, which may be secret."""
     return _CREDENTIALS.sub("", uri.partition("?")[0])
 
 
 def find_remote(uri: str) -> tuple[Matches, Exists]:
     """
-    Return what a URI means: a file, a folder's exports, or what a glob (`*`, `**`, `[...]`) matches.
+    Return the files of a URI: a file, the exports of a folder, or the matches of a glob (`*`, `**`, `[...]`).
 
-    Also returned is what tells whether a file is there, in the same store.
+    The second value is a function that checks whether a file exists in the same store.
     """
     stem, patterns = _split_glob(uri)
     filesystem, root = _connect(stem, uri)
-    with blaming_store(shown_uri(uri)):
+    with as_store_errors(shown_uri(uri)):
         entry, *below = interruptible(lambda: _listed(filesystem, root))
     shown = shown_uri(stem).rstrip("/")
     exists = partial(_exists, filesystem, shown_uri(uri))
@@ -44,12 +44,12 @@ def find_remote(uri: str) -> tuple[Matches, Exists]:
         if _is_meant(parts, patterns):
             files.append(_remote_file(name, info, filesystem))
         elif not patterns and is_left_out(parts):
-            ignored.append(reported(name))
+            ignored.append(printable_name(name))
     return Matches(files, root.rstrip("/"), ignored), exists
 
 
 def _listed(filesystem: fs.FileSystem, root: str) -> list[fs.FileInfo]:
-    """Return what is known of a path, and of all files below it where it is a folder."""
+    """Return the facts of a path and, if it is a folder, of all files below it."""
     entry = filesystem.get_file_info(root)
     if entry.type != fs.FileType.Directory:
         return [entry]
@@ -66,12 +66,12 @@ def _exists(filesystem: fs.FileSystem, shown: str, path: str) -> bool:
         selector = fs.FileSelector(folder, allow_not_found=True)
         return any(fnmatchcase(info.base_name, name) for info in filesystem.get_file_info(selector))
 
-    with blaming_store(shown):
+    with as_store_errors(shown):
         return interruptible(look)
 
 
 def _split_glob(uri: str) -> tuple[str, tuple[str, ...]]:
-    """Return the URI up to its first part with a glob, query and all, and the parts from there."""
+    """Return the URI up to its first part with a glob, including the query, and the parts from there."""
     path, mark, query = uri.partition("?")
     parts = path.split("/")
     first = next((at for at, part in enumerate(parts) if re.search(r"[*\[]", part)), len(parts))
@@ -82,7 +82,7 @@ def _connect(stem: str, uri: str) -> tuple[fs.FileSystem, str]:
     try:
         return interruptible(lambda: fs.FileSystem.from_uri(stem))
     except Exception as error:  # noqa: BLE001 - stores are opened by libraries of many kinds, which may be missing
-        # A library repeats the URI; where that may hold a secret, neither text nor traceback may show it.
+        # A library's message repeats the URI. If that may hold a secret, neither message nor traceback may show it.
         reason = f": {_first_line(error)}" if shown_uri(stem) == stem else ""
         kind = type(error).__name__
     raise SourceError(f"{shown_uri(uri)} can't be opened ({kind}){reason}; check the address and your access to it")
@@ -93,10 +93,10 @@ def _first_line(error: Exception) -> str:
 
 
 def _is_meant(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
-    """Tell whether a file is an export of the folder, is matched, or is an export of a folder that is matched."""
+    """Return whether a file is an export of the folder, matches the glob, or is an export of a matching folder."""
     if not patterns:
         return is_export(parts)
-    if is_matched_by_chance(parts, patterns):
+    if is_matched_only_by_wildcard(parts, patterns):
         return False
     return matches(parts, patterns) or (
         is_export(parts) and any(matches(parts[:depth], patterns) for depth in range(1, len(parts)))
@@ -104,5 +104,5 @@ def _is_meant(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
 
 
 def _remote_file(name: str, info: fs.FileInfo, filesystem: fs.FileSystem) -> SourceFile:
-    shown = reported(name)
+    shown = printable_name(name)
     return SourceFile(shown, info.path, remote_fingerprint(info), hive_partitions(shown), filesystem)

@@ -1,1 +1,5 @@
-"""read.json_lines."""
+"""
+JSON lines.
+
+`source` is the reader, `values` parses one line. It imports `read.files`, `read.text` and `read.ports`.
+"""

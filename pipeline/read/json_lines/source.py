@@ -10,20 +10,20 @@ from pipeline.model import BadRow, CsvFormat, Fault, Row
 from pipeline.read.columns import partition_columns
 from pipeline.read.files.bounds import Bounds
 from pipeline.read.files.compressed import DecompressedBytes
-from pipeline.read.files.promise import Codec
+from pipeline.read.files.name_hint import Codec
 from pipeline.read.files.source_file import SourceFile, verify_unchanged
 from pipeline.read.json_lines.values import NotAnObject, is_text, names_in, values_in
 from pipeline.read.ports import ColumnUse
-from pipeline.read.text.ambiguous_encoding import settled_encoding
-from pipeline.read.text.decode import LINE_TOO_LONG, UNDECODABLE, UNREAD
-from pipeline.read.text.likely_encoding import UTF_8, is_doubtful
+from pipeline.read.text.ambiguous_encoding import resolved_encoding
+from pipeline.read.text.decoder import LINE_TOO_LONG, UNDECODABLE, UNREAD
+from pipeline.read.text.likely_encoding import UTF_8, is_likely_gb18030
 from pipeline.read.text.lines import whole_lines
 from pipeline.read.text.text_file import TextFile
 from pipeline.tables.chunk import Chunk
 
 _NUL = "\0"
-_MOST_COLUMNS = 1 << 14
-# Where each line has names of its own, a chunk has a cell for every line and name.
+_MOST_COLUMNS = 1 << 14  # different names in one file
+# The most cells of a chunk. A chunk has a cell for each line and name, even if each line has its own names.
 _CELLS_OF_CHUNK = 1 << 20
 
 
@@ -31,8 +31,8 @@ class JsonLinesSource:
     """
     The rows of one file with a JSON object on each line; see `Source`.
 
-    The columns are the names of all objects in the file, for which it is read once more. A number is the text that the
-    file has for it, and so is a list or an object.
+    The columns are the names of all objects in the file, so the file is read twice. Numbers, lists and objects keep the
+    text that they have in the file.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class JsonLinesSource:
 
     @property
     def encoding(self) -> str:
-        """The encoding, as far as the file was read."""
+        """The encoding, as far as it is known from the part that was read."""
         return self._text.encoding
 
     def __iter__(self) -> Iterator[Chunk]:
@@ -89,15 +89,15 @@ class JsonLinesSource:
         self.close()
 
     def close(self) -> None:
-        """Give the file back; more than once does no harm."""
+        """Close the file; a second call does nothing."""
         self._bytes.close()
 
     def _text_of(self, plain: DecompressedBytes, encoding: str) -> TextFile:
-        return TextFile(self._file.name, plain, encoding, self._bounds, self._settle)
+        return TextFile(self._file.name, plain, encoding, self._bounds, self._resolve)
 
     @staticmethod
     def _lines(text: TextFile) -> Iterator[list[tuple[int, str]]]:
-        """Yield the lines that are not blank with their numbers, from 1, text by text."""
+        """Yield, for each text, its lines that are not blank, with their numbers from 1."""
         first = 1
         for part in text.texts():
             lines = part.removesuffix("\n").split("\n")
@@ -112,24 +112,24 @@ class JsonLinesSource:
                     names |= dict.fromkeys(names_in(line))
                 if len(names) > _MOST_COLUMNS:
                     raise SourceError(
-                        f"{self._file.name} has more than {_MOST_COLUMNS:,} names in its objects; write values into "
-                        "lists or objects, not into names"
+                        f"{self._file.name} has more than {_MOST_COLUMNS:,} names in its objects; write data as "
+                        "values, not as names"
                     )
         if not names:
             raise SourceError(f"{self._file.name} holds no JSON object with a name in it; export it again")
         return tuple(names)
 
-    def _settle(self) -> str:
+    def _resolve(self) -> str:
         with closing(DecompressedBytes(self._file, self._codec)) as again:
-            return settled_encoding(self._file.name, whole_lines(again.read, self._bounds), self._first_doubtful_line)
+            return resolved_encoding(self._file.name, whole_lines(again.read, self._bounds), self._first_gb18030_line)
 
-    def _first_doubtful_line(self) -> int | None:
+    def _first_gb18030_line(self) -> int | None:
         used = {name for name in self._names(UTF_8) if self._uses.used((name,))}
         with closing(DecompressedBytes(self._file, self._codec)) as again:
             texts = self._text_of(again, UTF_8).texts()
             lines = (line for part in texts for line in part.removesuffix("\n").split("\n"))
             for number, line in enumerate(lines, 1):
-                if any(is_doubtful(text or "") for name, text in _found_in(line).items() if name in used):
+                if any(is_likely_gb18030(text or "") for name, text in _found_in(line).items() if name in used):
                     return number
         return None
 
@@ -156,10 +156,10 @@ class JsonLinesSource:
 
     def _fault(self, line: str, found: Mapping[str, str | None]) -> Fault | None:
         if UNDECODABLE in line:
-            return Fault("not_decodable", "bytes that the file's encoding does not know")
+            return Fault("not_decodable", "bytes that are not valid in the file's encoding")
         for text in filter(None, found.values()):
             if _NUL in text:
-                return Fault("nul_character", "a NUL character, which no field takes")
+                return Fault("nul_character", "a NUL character, which no field allows")
             if len(text) > self._bounds.cell_chars:
                 return Fault("field_too_long", f"a value is longer than {self._bounds.cell_chars} characters")
             if not is_text(text):

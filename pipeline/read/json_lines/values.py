@@ -1,4 +1,4 @@
-"""The names and values of one JSON object, each value as text that says the same to the last digit."""
+"""The names and values of one JSON object, with each value as text that loses no digit."""
 
 import json
 import re
@@ -11,11 +11,11 @@ _BETWEEN = re.compile(r"[ \t\n\r]*[:,]?[ \t\n\r]*")
 
 
 class NotAnObject(ValueError):
-    """A line is no JSON object with each name once."""
+    """A line is not a JSON object, or an object with a repeated name."""
 
 
 class _Twice(dict[str, Any]):
-    """An object that has a name twice."""
+    """An object with a repeated name."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -23,16 +23,16 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found if len(found) == len(pairs) else _Twice(found)
 
 
-# Numbers stay the texts that they are.
+# Numbers stay text.
 _DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str, object_pairs_hook=_object)
 
 
 def names_in(line: str) -> Iterable[str]:
-    """Return the names of an object; none where a line holds none."""
+    """Return the names of an object; none if the line is not an object."""
     try:
         found = orjson.loads(line)
     except (orjson.JSONDecodeError, UnicodeEncodeError):
-        # NaN, which is no JSON and often written, half a character, or a bad line, of which reading says so.
+        # NaN, which is common but not JSON, a lone surrogate, or a bad line, which is reported when it is read.
         try:
             found = {name: None for name in values_in(line) if is_text(name)}
         except NotAnObject:
@@ -41,7 +41,7 @@ def names_in(line: str) -> Iterable[str]:
 
 
 def is_text(text: str) -> bool:
-    """Tell whether a text holds no half of a character."""
+    """Return whether a text has no lone surrogate."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -50,7 +50,7 @@ def is_text(text: str) -> bool:
 
 
 def values_in(line: str) -> Mapping[str, str | None]:
-    """Return the values of an object: a number, a list and an object as written, a truth as `true` or `false`."""
+    """Return the values of an object: numbers, lists and objects as written, booleans as `true` or `false`."""
     try:
         found = _DECODER.decode(line)
     except RecursionError:
@@ -67,7 +67,7 @@ def values_in(line: str) -> Mapping[str, str | None]:
 
 
 def _as_written(line: str) -> dict[str, str]:
-    """Return the values of an object, which was found in order, as the line has them."""
+    """Return the values of a valid object as they are written in the line."""
     written = {}
     at = _after(line, line.index("{") + 1)
     while line[at] != "}":
@@ -80,6 +80,6 @@ def _as_written(line: str) -> dict[str, str]:
 
 
 def _after(line: str, at: int) -> int:
-    """Return the place after blanks and at most one sign that parts names and values."""
+    """Return the place after white space and at most one colon or comma."""
     found = _BETWEEN.match(line, at)
     return found.end() if found else at

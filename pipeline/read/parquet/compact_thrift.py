@@ -1,15 +1,15 @@
 """
-The compact protocol of Thrift, as far as footer and page headers of Parquet need it.
+Thrift's compact protocol, as far as Parquet's footer and page headers need it.
 
-Only page headers say how much a page unpacks to before it does, and no library at hand reads them. pyarrow ends the
-process where what a footer says of a column is damaged.
+Only a page header gives the unpacked size of a page before it is unpacked, and pyarrow does not expose it. pyarrow also
+aborts the process for some damaged footers, so footers are read here first.
 """
 
 from typing import Any
 
 Struct = dict[int, Any]
 
-_DEEPEST = 8
+_DEEPEST = 8  # levels of nested structs
 
 
 class CutShortError(Exception):
@@ -21,7 +21,7 @@ class MalformedError(Exception):
 
 
 def read_struct(data: bytes) -> tuple[Struct, int]:
-    """Return the fields of the struct that bytes begin with, by number, and how many bytes it takes."""
+    """Return the fields, by number, of the struct at the start of the bytes, and its length in bytes."""
     reader = _Reader(data)
     return reader.struct(0), reader.at
 
@@ -57,14 +57,14 @@ class _Reader:
                 value = self._list(depth)
             case 12:
                 value = self.struct(depth + 1)
-            case _:  # sets and maps, which Parquet has nowhere
+            case _:  # sets and maps, which Parquet does not use
                 raise MalformedError
         return value
 
     def _list(self, depth: int) -> list[Any]:
         head = self._byte()
         size = head >> 4 if head >> 4 != 15 else self._varint()
-        if self.at + size > len(self._data):  # each item takes a byte at least
+        if self.at + size > len(self._data):  # each item takes at least one byte
             raise CutShortError
         kind = 3 if head & 15 in (1, 2) else head & 15
         return [self._value(kind, depth) for _ in range(size)]

@@ -1,27 +1,27 @@
-"""Whether INT96 times in a Parquet file are moments in UTC, as far as its footer says who wrote it."""
+"""INT96 times in Parquet: the columns that have them, and whether they are in UTC by the file's writer."""
 
 import re
 
 import pyarrow.parquet as pq
 
-# Spark names itself in keys of its own; Hive and Trino keep the zone that they convert from.
+# Keys of Spark; and the key in which Hive and Trino keep the zone that they convert from.
 _UTC_KEYS = re.compile(r"org\.apache\.(?:spark|hive)\.|writer\.time\.zone$|trino")
 _UTC_WRITERS = ("spark", "hive", "trino")
-# The library that all three write with. Another program that uses it says so in this key.
+# The library that all three write with. Other programs that use it name themselves in this key.
 _THEIR_LIBRARY = "parquet-mr"
 _MODEL_KEY = "writer.model.name"
 _ROOT = re.compile(r"group field_id=\S+ (\S+) \{")
 
 
 def int96_columns(parquet: pq.ParquetFile) -> frozenset[str]:
-    """Return the columns of a file that are INT96; those within lists and structs are left out."""
+    """Return the INT96 columns of a file, without those within lists and structs."""
     schema = parquet.schema
     columns = (schema.column(at) for at in range(len(schema.names)))
     return frozenset(column.path for column in columns if column.physical_type == "INT96")
 
 
 def is_int96_in_utc(parquet: pq.ParquetFile) -> bool:
-    """Tell whether the footer shows that Spark, Hive or Trino wrote the file: they write INT96 in UTC."""
+    """Return whether the footer shows that Spark, Hive or Trino wrote the file; they write INT96 in UTC."""
     metadata = parquet.metadata
     keys = {key.decode("utf-8", "replace"): value for key, value in (metadata.metadata or {}).items()}
     if any(map(_UTC_KEYS.match, keys)):

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from pipeline.errors import SourceError
 from pipeline.model import BadRow, Int96
 from pipeline.read.columns import checked_columns, partition_columns
-from pipeline.read.files.source_file import SourceFile, blaming, open_bytes, verify_unchanged
+from pipeline.read.files.source_file import SourceFile, as_source_errors, open_bytes, verify_unchanged
 from pipeline.read.parquet.int96 import int96_columns, is_int96_in_utc
-from pipeline.read.parquet.pages import GroupPages, ParquetBounds, look_at_pages
+from pipeline.read.parquet.page_sizes import GroupPages, ParquetBounds, measured_pages
 from pipeline.read.parquet.text import column_texts, is_float
 from pipeline.read.ports import ColumnUse
 from pipeline.tables.chunk import Chunk
@@ -30,8 +30,8 @@ class ParquetSource:
     """
     The rows of one Parquet file as text; see `Source`.
 
-    It is read in pieces of `chunk_rows`, column by column through small buffers, whatever the size of its row groups.
-    `int96` says what INT96 times are, where neither the footer does nor it matters.
+    Chunks have up to `chunk_rows` rows, at any size of row groups. `int96` says how INT96 times count if the footer
+    does not show it.
     """
 
     encoding: str | None = None
@@ -52,7 +52,7 @@ class ParquetSource:
         self._bounds = bounds
         self._bytes = open_bytes(file)
         try:
-            with blaming(file.name):
+            with as_source_errors(file.name):
                 self._parquet = self._opened()
                 schema = self._parquet.schema_arrow
                 own = checked_columns(file.name, schema.names)
@@ -68,8 +68,8 @@ class ParquetSource:
 
     def __iter__(self) -> Iterator[Chunk]:
         with closing(self):
-            groups, sha256 = look_at_pages(self._file, self._bounds)
-            with blaming(self._file.name):
+            groups, sha256 = measured_pages(self._file, self._bounds)
+            with as_source_errors(self._file.name):
                 for batch in self._batches(groups):
                     if batch.num_rows:
                         yield self._chunk(batch)
@@ -85,7 +85,7 @@ class ParquetSource:
         self.close()
 
     def close(self) -> None:
-        """Give the file back; more than once does no harm."""
+        """Close the file; a second call does nothing."""
         self._bytes.close()
 
     def _opened(self, **options: Any) -> pq.ParquetFile:
@@ -94,19 +94,19 @@ class ParquetSource:
             buffer_size=_BUFFER_BYTES,
             pre_buffer=False,
             page_checksum_verification=True,
-            # Nanoseconds, in which Arrow reads them otherwise, end with the year 2262.
+            # Arrow's default, nanoseconds, ends in the year 2262.
             coerce_int96_timestamp_unit="us",
             **options,
         )
 
     def _batches(self, groups: list[GroupPages]) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of neighbouring row groups together, in batches that their values allow."""
+        """Yield the rows in batches, of neighbouring row groups together if their batches have the same size."""
         sizes = (self._rows_at_once(number, group) for number, group in enumerate(groups))
         for rows, several in groupby(enumerate(sizes), key=lambda numbered: numbered[1]):
             yield from self._parquet.iter_batches(rows, [group for group, _ in several], use_threads=False)
 
     def _rows_at_once(self, number: int, group: GroupPages) -> int:
-        """Return how many rows of a row group make a chunk: fewer where values are large."""
+        """Return how many rows of a row group make a chunk; large values allow fewer."""
         longest = self._longest_in_dictionaries(number, group)
         of_row = 0
         for column in group.columns:
@@ -116,15 +116,15 @@ class ParquetSource:
 
     def _longest_in_dictionaries(self, number: int, group: GroupPages) -> dict[str, int]:
         """
-        Return, by column, the bytes of the longest value in a dictionary, which any number of rows may have.
+        Return, by column, the bytes of the longest value in its dictionary, because all rows may have that value.
 
-        Where values are of one length the average says it. Those of large dictionaries of texts are looked at.
+        For small dictionaries, and for types of fixed size, the average is used. Large dictionaries of text are read.
         """
         longest = {column.name: column.dictionary_bytes // max(1, column.dictionary_values) for column in group.columns}
         small = self._bounds.chunk_bytes // self._chunk_rows
         large = [c.name for c in group.columns if c.dictionary_bytes > small and c.name in self._texts]
         for name in large if group.rows else ():
-            # One after the other: each takes the room of the one before.
+            # One at a time, so that only one is in memory.
             batch = next(self._dictionaries.iter_batches(1, [number], columns=[name], use_threads=False))
             longest[name] = _longest(batch.column(0))
         return longest
@@ -135,11 +135,13 @@ class ParquetSource:
 
     @cached_property
     def _dictionaries(self) -> pq.ParquetFile:
-        """The file once more, of which texts come with their dictionaries."""
+        """The same file, opened so that text columns keep their dictionaries."""
         return self._opened(read_dictionary=self._texts)
 
     def _chunk(self, batch: pa.RecordBatch) -> Chunk:
-        columns = [column_texts(name, self._told(name, batch.column(at))) for at, name in enumerate(batch.schema.names)]
+        columns = [
+            column_texts(name, self._in_utc(name, batch.column(at))) for at, name in enumerate(batch.schema.names)
+        ]
         constants = (repeated(text, batch.num_rows) for text in self._constants)
         texts = (*(column.values for column in columns), *constants)
         faults = {at: fault for column in reversed(columns) for at, fault in column.faults.items()}
@@ -149,13 +151,17 @@ class ParquetSource:
         self.rows += batch.num_rows
         return Chunk(self.columns, first, texts, bad)
 
-    def _told(self, name: str, column: Any) -> Any:
-        """Return a column as it is, or as moments in UTC."""
+    def _in_utc(self, name: str, column: Any) -> Any:
+        """Return a column of INT96 moments with the zone UTC, any other column as it is."""
         return column.cast(_MOMENT) if name in self._moments else column
 
 
 def _moments(name: str, parquet: pq.ParquetFile, int96: Int96 | None, used: set[str]) -> frozenset[str]:
-    """Return the columns whose INT96 times are moments in UTC; in others they are what clocks show."""
+    """
+    Return the columns whose INT96 times are in UTC; the others hold local times.
+
+    Raises `SourceError` if that is unknown for a column that the job uses.
+    """
     columns = int96_columns(parquet)
     if is_int96_in_utc(parquet) or int96 is Int96.UTC:
         return columns

@@ -1,4 +1,4 @@
-"""Parquet's typed values as text that says the same, to the last digit."""
+"""Parquet's typed values as text that loses no digit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,17 +14,17 @@ from pipeline.read.number_text import MOST_WHOLE, number_text
 from pipeline.tables.text_columns import Column, column_of, joined, pc
 
 _NUL = "\0"
-# Of a decimal with more places Arrow may write the exponent.
+# Arrow may write decimals with more places with an exponent.
 _PLAIN_PLACES = range(7)
-# Money is written with as many; the zeros of a type with more say nothing of the value.
+# Trailing zeros of decimal types with more places are removed: they come from the type, not from the value.
 _PLACES_OF_MONEY = 2
-# Shorter floats tell fewer whole numbers apart.
+# The whole numbers that shorter floats represent exactly.
 _MOST_WHOLE = {pa.float32(): 1 << 24, pa.float16(): 1 << 11}
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The values of one column as text, and why those at some places could not be made into any."""
+    """The values of one column as text, and the faults of values that have none, by place."""
 
     values: Column = field(repr=False)
     faults: dict[int, Fault] = field(default_factory=dict)
@@ -34,9 +34,9 @@ def column_texts(name: str, column: Column) -> Texts:
     """
     Return a column's values as text; `name` is for messages.
 
-    Decimals are written out, without an exponent and the zeros of a type with more than two places; floats as
-    `number_text` says. Times are ISO 8601, those with a zone in UTC. Lists, structs and maps
-    are JSON. An empty text is no value, as in CSV.
+    Decimals have no exponent, and no trailing zeros if their type has more than two places. Floats are written by
+    `number_text`. Times are ISO 8601, in UTC if they have a zone. Lists, structs and maps are JSON. An empty text is no
+    value, as in CSV.
     """
     column = _unwrapped(column)
     kind = column.type
@@ -52,12 +52,12 @@ def column_texts(name: str, column: Column) -> Texts:
 
 
 def is_float(kind: pa.DataType) -> bool:
-    """Tell whether values of this type are binary floating-point numbers."""
+    """Return whether a type is a float, also within a dictionary."""
     return types.is_floating(kind.value_type if isinstance(kind, pa.DictionaryType) else kind)
 
 
 def _unwrapped(column: Column) -> Column:
-    """Return what is stored behind a dictionary or a type of its own; UUIDs are stored as bytes, and stay."""
+    """Return the values behind dictionaries and extension types, except UUIDs, whose storage is bytes."""
     if isinstance(column, pa.DictionaryArray):
         return _unwrapped(column.dictionary_decode())
     if isinstance(column, pa.ExtensionArray) and not isinstance(column.type, pa.UuidType):
@@ -66,7 +66,7 @@ def _unwrapped(column: Column) -> Column:
 
 
 def _plain_values(column: Column) -> Column:
-    """Return the values of a type for which each value has a text."""
+    """Return the values of a type whose values all have a text."""
     kind = column.type
     if types.is_floating(kind):
         most_whole = _MOST_WHOLE.get(kind, MOST_WHOLE)
@@ -92,7 +92,7 @@ def _strings(name: str, column: Column) -> Texts:
     try:
         texts = column.cast(pa.string())
         texts.validate(full=True)
-    except pa.ArrowInvalid:  # the file calls text what is none
+    except pa.ArrowInvalid:  # not UTF-8, although the type says so
         return _one_by_one(name, column.cast(pa.large_binary()), _decoded)
     if pc.any(pc.match_substring(texts, _NUL)).as_py():
         return _one_by_one(name, column.cast(pa.large_binary()), _decoded)
@@ -101,7 +101,7 @@ def _strings(name: str, column: Column) -> Texts:
 
 
 def _one_by_one(name: str, column: Column, to_text: Callable[["pa.Scalar[Any]"], str]) -> Texts:
-    """Make text of each value by itself, so that one that can't be made into any spoils only its own row."""
+    """Convert each value by itself, so that a value without a text affects only its own row."""
     values: list[str | None] = []
     faults: dict[int, Fault] = {}
     for at, scalar in enumerate(column):
@@ -128,7 +128,7 @@ def _moments(column: Column) -> Column:
     kind = column.type
     zoned = isinstance(kind, pa.TimestampType) and kind.tz is not None
     if zoned:
-        # Taken as counted, in UTC: the name of a zone means nothing without a zone database of Arrow's liking.
+        # Read as the stored count, which is UTC, because Arrow may lack a database for the zone's name.
         column = column.cast(pa.int64()).cast(pa.timestamp(kind.unit))
     texts = _whole_seconds(column)
     if texts is None:
@@ -138,7 +138,7 @@ def _moments(column: Column) -> Column:
 
 
 def _whole_seconds(column: Column) -> Column | None:
-    """Return times as text at once, where none has a fraction of a second."""
+    """Return times as text by columns; None if one has a fraction of a second."""
     if not types.is_timestamp(column.type):
         return None
     try:
@@ -148,7 +148,7 @@ def _whole_seconds(column: Column) -> Column | None:
 
 
 def _moment(value: str) -> str:
-    """Write no fraction where there is none, and at least microseconds where there is one."""
+    """Return a time without an empty fraction; other fractions have at least 6 digits."""
     whole, _, fraction = value.partition(".")
     fraction = fraction.rstrip("0")
     return f"{whole}.{fraction:0<6}" if fraction else whole

@@ -1,7 +1,7 @@
 """
-Which encoding a text is likely in, where its bytes are good UTF-8 and good GB18030 alike.
+The likely encoding of text whose bytes are valid in UTF-8 and in GB18030.
 
-The two bytes of a Chinese character in GB18030 may be one letter of UTF-8 that no Chinese text holds: 学习 is ѧϰ.
+The 2 bytes of a Chinese character in GB18030 may be a letter in UTF-8 that Chinese text never has: 学习 reads as ѧϰ.
 """
 
 import codecs
@@ -13,11 +13,11 @@ UTF_8, GB18030 = "utf-8", "gb18030"
 _NOT_ASCII_BYTES = re.compile(rb"[\x80-\xff]+")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _LONG_IN_UTF8 = re.compile(r"[\u0800-\uffff]+")
-# The hanzi of GB 2312, which are those in use; and its signs, of which hanzi need some.
+# The hanzi of GB 2312, which are the common ones; and hanzi with its punctuation.
 _HANZI = re.compile(rb"(?:[\xb0-\xf7][\xa1-\xfe])+")
 _CHINESE = re.compile(rb"(?:[\xa1\xa3][\xa1-\xfe])*[\xb0-\xf7][\xa1-\xfe](?:[\xa1\xa3\xb0-\xf7][\xa1-\xfe])*")
 _LATIN = "\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u017f\u01a0\u01a1\u01af\u01b0"
-# What text in UTF-8 that is not Chinese holds beside letters and digits of ASCII.
+# Characters, with their context, that are common in UTF-8 text that is not Chinese.
 _IN_PLACE = re.compile(
     f"(?<=[A-Za-z])[{_LATIN}]+|[{_LATIN}]+(?=[A-Za-z])"  # José
     r"|[¢£¤¥](?= ?[0-9])|(?<=[0-9])[°ªº¼½¾]|±(?=[0-9])|§(?= ?[0-9])"  # ¥12, 25°, 1½
@@ -28,9 +28,9 @@ _IN_PLACE = re.compile(
 
 def clear_encoding(line: bytes) -> str | None:
     """
-    Return the encoding that a line decides for, None where it leaves both open.
+    Return the encoding that a line decides for, None if it leaves both open.
 
-    A line decides for the one encoding in which its bytes are good, or for UTF-8 where that makes them Chinese.
+    A line decides for the only encoding in which it is valid, or for UTF-8 if it is then Chinese.
     """
     as_utf8, as_gb18030 = _decoded(line, UTF_8), _decoded(line, GB18030)
     if as_utf8 is None:
@@ -39,27 +39,27 @@ def clear_encoding(line: bytes) -> str | None:
     return UTF_8 if as_gb18030 is None or is_chinese else None
 
 
-def is_doubtful(text: str) -> bool:
-    """Tell whether a text that was decoded as UTF-8 is more likely GB18030: hanzi there, and odd letters here."""
+def is_likely_gb18030(text: str) -> bool:
+    """Return whether text decoded as UTF-8 is more likely GB18030: hanzi in GB18030, rare letters in UTF-8."""
     if text.isascii() or not _are_hanzi(text.encode(UTF_8, "surrogatepass")):
         return False
     return not all(map(_is_chinese, _NOT_ASCII.findall(_IN_PLACE.sub("", text))))
 
 
 def likelier_encoding(lines: Sequence[bytes]) -> str | None:
-    """Return the encoding that most of the lines decide for; None where they leave it open."""
+    """Return the encoding that most of the lines decide for; None if they leave it open."""
     valid = [line for line in lines if _decoded(line, UTF_8) is not None]
     if len(valid) == len(lines):
         return UTF_8 if any(clear_encoding(line) for line in lines) else None
-    told = [clear_encoding(line) for line in lines]
-    for_utf8, for_gb18030 = told.count(UTF_8), told.count(GB18030)
+    decided = [clear_encoding(line) for line in lines]
+    for_utf8, for_gb18030 = decided.count(UTF_8), decided.count(GB18030)
     if for_utf8 or for_gb18030:
         return UTF_8 if for_utf8 >= for_gb18030 else GB18030
     return None if valid else GB18030
 
 
 def _decoded(line: bytes, encoding: str) -> str | None:
-    """Return the text of a line, None where there is none; what a sample cuts may end within a letter."""
+    """Return the text of a line, None if invalid; the last character may be cut off by the end of the sample."""
     try:
         return codecs.getincrementaldecoder(encoding)().decode(line)
     except UnicodeDecodeError:
@@ -67,10 +67,10 @@ def _decoded(line: bytes, encoding: str) -> str | None:
 
 
 def _are_hanzi(line: bytes) -> bool:
-    """Tell whether all that is not ASCII is, in GB18030, hanzi that are in use."""
+    """Return whether all bytes that are not ASCII are common hanzi in GB18030."""
     return all(map(_HANZI.fullmatch, _NOT_ASCII_BYTES.findall(line)))
 
 
 def _is_chinese(text: str) -> bool:
-    """Tell whether a text is hanzi that are in use, with Chinese signs."""
+    """Return whether a text is common hanzi, with or without Chinese punctuation."""
     return _CHINESE.fullmatch(text.encode("gbk", "replace")) is not None

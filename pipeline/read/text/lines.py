@@ -1,4 +1,4 @@
-"""Plain bytes, cut at line feeds."""
+"""Bytes and text, cut at line feeds."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,10 +9,10 @@ def whole_lines(read: Callable[[int], bytes], bounds: Bounds) -> Iterator[bytes 
     """
     Yield blocks of whole lines, and None in place of each line longer than `bounds.line_bytes`.
 
-    Each block ends with a line feed, the file's last one perhaps without. A long line is passed over in pieces, so
-    that a file without any line feed needs no more memory than the bound.
+    Each block ends with a line feed, except perhaps the last one. A too long line is skipped in pieces, so that a file
+    without line feeds needs no more memory than the bound.
     """
-    # A block is never longer than a line may be: so only lines over several blocks have to be measured.
+    # No block is longer than a line may be, so only lines over several blocks need measuring.
     size = min(bounds.block_bytes, bounds.line_bytes)
     begun: list[bytes] = []
     begun_bytes = 0
@@ -40,7 +40,7 @@ def whole_lines(read: Callable[[int], bytes], bounds: Bounds) -> Iterator[bytes 
 
 
 def without_first(texts: Iterator[str], lines: int) -> Iterator[str]:
-    """Yield texts of whole lines without the first lines of the file."""
+    """Yield texts of whole lines without the first `lines` lines."""
     for text in texts:
         start = 0
         while lines and start < len(text):
@@ -53,7 +53,7 @@ def without_first(texts: Iterator[str], lines: int) -> Iterator[str]:
 
 
 def in_pieces(text: str, size: int) -> list[str]:
-    """Cut a text after line feeds, into pieces of about a size; a line longer than that stays whole."""
+    """Cut a text after line feeds into pieces of about `size` characters; a longer line stays whole."""
     pieces = []
     start = 0
     while start < len(text):

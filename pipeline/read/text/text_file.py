@@ -1,4 +1,4 @@
-"""The text of a file, whatever its encoding, in blocks of whole lines."""
+"""The text of a file of any encoding, in blocks of whole lines."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -6,24 +6,25 @@ from collections.abc import Callable, Iterator
 from pipeline.errors import SourceError
 from pipeline.read.files.bounds import Bounds
 from pipeline.read.files.compressed import DecompressedBytes
-from pipeline.read.text.decode import Decoder, encoding_by_mark, known_encoding, linewise, text_of_head
+from pipeline.read.text.decoder import Decoder, encoding_by_mark, known_encoding, linewise, text_of_head
 from pipeline.read.text.lines import whole_lines
 
 _QUOTED = re.compile(r'"[^"]*"')
+# Bytes that are searched for NULs, and how many NULs it takes.
 _NULS_LOOKED_FOR = 1 << 12
 _FEWEST_NULS = 4
 
 
 class TextFile:
     """
-    The text of one file, to be read once; `head` is what it begins with.
+    The text of one file, to be read once; `head` is its start.
 
-    `settle` returns the encoding where the file's first lines leave it open. Raises `SourceError` where the file has
-    no line feeds, or is UTF-16 and does not say so.
+    `resolve` returns the encoding if the file's first lines leave it open. Raises `SourceError` for a file whose lines
+    end in CR only, and for UTF-16 and UTF-32 without a byte order mark.
     """
 
     def __init__(
-        self, name: str, plain: DecompressedBytes, encoding: str, bounds: Bounds, settle: Callable[[], str]
+        self, name: str, plain: DecompressedBytes, encoding: str, bounds: Bounds, resolve: Callable[[], str]
     ) -> None:
         self._bounds = bounds
         self._encoding = encoding_by_mark(plain.head, known_encoding(encoding))
@@ -32,11 +33,11 @@ class TextFile:
         _check_line_ends(name, self.head)
         self._read, decoded_as = linewise(name, plain.read, self._encoding)
         self._is_brought_into_utf8 = decoded_as != self._encoding
-        self._decoder = Decoder(decoded_as, bounds.sample_bytes, settle)
+        self._decoder = Decoder(decoded_as, bounds.sample_bytes, resolve)
 
     @property
     def encoding(self) -> str:
-        """The encoding by which the text is read, as far as it was read."""
+        """The encoding of the text, as far as it is known from the part that was read."""
         if not self._is_brought_into_utf8:
             return self._decoder.encoding
         return re.sub(r"-[lb]e$", "", self._encoding)
@@ -47,7 +48,7 @@ class TextFile:
 
 
 def _check_nuls(name: str, head: bytes, encoding: str) -> None:
-    """Refuse what has a NUL in every second place, or in three of four: no CSV has, but UTF-16 and UTF-32."""
+    """Raise `SourceError` for text with NULs at regular places, as UTF-16 and UTF-32 have."""
     if encoding.startswith(("utf-16", "utf-32")):
         return
     sample = head[:_NULS_LOOKED_FOR]
@@ -62,7 +63,7 @@ def _check_nuls(name: str, head: bytes, encoding: str) -> None:
             )
 
 
-# Where four bytes of ASCII text have no NUL, and where they have.
+# The places within 4 bytes of ASCII text without and with a NUL.
 _NULS = {
     "utf-32-le": ((0,), (1, 2, 3)),
     "utf-32-be": ((3,), (0, 1, 2)),

@@ -12,11 +12,11 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from pipeline.errors import PipelineError, SourceError
 from pipeline.model import CsvFormat, Row
 from pipeline.read.columns import checked_columns, partition_columns
-from pipeline.read.files.source_file import SourceFile, blaming, open_bytes, sha256_of, verify_unchanged
+from pipeline.read.files.source_file import SourceFile, as_source_errors, open_bytes, sha256_of, verify_unchanged
 from pipeline.read.fixed_rows import is_rows_to_fix
 from pipeline.read.number_text import number_text
-from pipeline.read.text.decode import UNREAD
-from pipeline.read.workbook.facts import Place, WorkbookBounds, WorkbookFacts
+from pipeline.read.text.decoder import UNREAD
+from pipeline.read.workbook.archive import Place, WorkbookArchive, WorkbookBounds
 from pipeline.redact import shown_headings
 from pipeline.tables.chunk import Chunk
 
@@ -32,8 +32,8 @@ class WorkbookSource:
     """
     The rows of one sheet; see `Source`.
 
-    The header is the first row with a cell in it, behind those that the job skips. A cell becomes the text that it
-    holds; a number of more than 15 digits shows that it may have lost some, and a failed formula that nobody knows it.
+    The header is the first row with a cell, after the rows that the job skips. A number with more than 15 digits
+    becomes scientific, because it may have lost digits. A failed formula is marked with U+FFFD.
     """
 
     encoding: str | None = None
@@ -80,11 +80,11 @@ class WorkbookSource:
         self.close()
 
     def close(self) -> None:
-        """Let go of the sheet; more than once does no harm."""
+        """End reading; a second call does nothing."""
         self._lines = iter(())
 
     def _texts(self) -> Iterator[tuple[int, list[str | None]]]:
-        """Yield the rows of the sheet from its first one, each with the number that the sheet shows for it, as text."""
+        """Yield the rows of the sheet as text, each with its row number in the sheet."""
         left = (self._sheet.start or (0, 0))[1]
         for row, cells in enumerate(self._sheet.iter_rows()):
             texts = [text or None for text in map(text_of_cell, cells)]
@@ -102,12 +102,12 @@ class WorkbookSource:
 
 
 def text_of_cell(cell: Cell) -> str:
-    """Return what a cell says: times as ISO 8601, truths as `true` or `false`, whole numbers without `.0`."""
+    """Return a cell as text: times as ISO 8601, booleans as `true` or `false`, whole numbers without `.0`."""
     return _TEXTS[type(cell)](cell)
 
 
 def _moment(value: datetime) -> str:
-    """Write milliseconds where there are any: the number that a sheet holds for a time has no more."""
+    """Return a time rounded to milliseconds, because the number in the sheet is not more precise."""
     rounded = value + timedelta(microseconds=500)
     rounded = rounded.replace(microsecond=rounded.microsecond // 1000 * 1000)
     return rounded.isoformat(" ", "milliseconds" if rounded.microsecond else "seconds")
@@ -131,29 +131,29 @@ _TEXTS: Mapping[type, Callable[[Any], str]] = {
 
 
 def _opened(file: SourceFile, sheet: str | None, bounds: WorkbookBounds) -> "tuple[CalamineSheet, dict[Place, str]]":
-    """Return the sheet to read, and the places of its failed formulas."""
+    """Return the sheet to read, and its failed formulas by place."""
     load_workbook, worksheet = _reader(file.name)
     data = _stored(file, bounds)
-    facts = WorkbookFacts(file.name, data, bounds) if zipfile.is_zipfile(data) else None
+    facts = WorkbookArchive(file.name, data, bounds) if zipfile.is_zipfile(data) else None
     data.seek(0)
-    book = load_workbook(data)
-    names = [found.name for found in book.sheets_metadata if found.typ == worksheet]
+    workbook = load_workbook(data)
+    names = [found.name for found in workbook.sheets_metadata if found.typ == worksheet]
     if not names:
         raise SourceError(f"{file.name} has no sheet with cells; export it again")
     if sheet is not None and sheet not in names:
         raise SourceError(f"{file.name} has no sheet {sheet!r}; its sheets are {shown_headings(names)}: change `sheet`")
     chosen = names[0] if sheet is None else sheet
     failed = facts.failed_cells(chosen) if facts else {}
-    return book.get_sheet_by_name(chosen), failed
+    return workbook.get_sheet_by_name(chosen), failed
 
 
 def _reader(name: str) -> tuple[Any, Any]:
-    """Return what reads workbooks; it comes with an extra."""
+    """Return the functions of the workbook reader, which is an optional dependency."""
     try:
         from python_calamine import SheetTypeEnum, load_workbook  # noqa: PLC0415 - few need it, and it may be missing
     except ImportError:
         raise SourceError(
-            f"{name} is a workbook, and what reads workbooks is not installed: pip install loyalty-backfill[excel]"
+            f"{name} is a workbook, and the workbook reader is not installed: pip install loyalty-backfill[excel]"
         ) from None
     return load_workbook, SheetTypeEnum.WorkSheet
 
@@ -167,9 +167,9 @@ def _stored(file: SourceFile, bounds: WorkbookBounds) -> IO[bytes]:
 
 @contextmanager
 def _readable(name: str) -> Iterator[None]:
-    """Turn what the readers of archives and workbooks raise, panics included, into a `SourceError`."""
+    """Turn errors of archive and workbook readers, including Rust panics, into a `SourceError`."""
     try:
-        with blaming(name):
+        with as_source_errors(name):
             yield
     except (PipelineError, KeyboardInterrupt, GeneratorExit):
         raise

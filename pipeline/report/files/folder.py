@@ -1,4 +1,4 @@
-"""The report's folder, and files in it that appear whole or not at all."""
+"""The report folder, and files in it that appear whole or not at all."""
 
 import fcntl
 import os
@@ -18,54 +18,57 @@ _TOKEN_BYTES = 4
 
 def make_folder(folder: Path) -> None:
     """
-    Make the folder of a report, with its parents, and prove that files can be written there.
+    Make a report folder with its parents, and check that files can be written there.
 
-    Raises SettingsError where they can't. A run asks before it sends anything.
+    Raises SettingsError if not. A run calls this before it sends anything.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as exc:
-        fault = f"the report folder {folder} can't be written: {exc.strerror or exc}; name another one with --report"
+        fault = f"can't write to the report folder {folder}: {exc.strerror or exc}; choose another one with --report"
         raise SettingsError([fault]) from exc
 
 
 class PendingFiles:
     """
-    Files of one folder that are written aside and take their places together, in the order they were begun.
+    Files of one folder, written under temporary names and renamed together at the end, in the order they were begun.
 
-    As a context: left in peace, all of them are on disk before the first takes its place; left by an exception,
-    nothing of them remains and what stood in their places still does. A place in `kept` is not taken. What a killed
-    process left is cleared away when the next one enters, unless somebody else is writing there.
+    Use as a context manager:
+
+    - Without an exception, all files are on disk before the first one is renamed.
+    - After an exception, the temporary files are removed and the old files stay.
+    - Files at paths in `kept` are not replaced.
+    - Entering removes temporary files of a killed process, unless another process writes in the folder.
     """
 
     def __init__(self, folder: Path, kept: Iterable[Path] = ()) -> None:
         self._folder = folder
         self._kept = frozenset(kept)
         self._files: dict[Path, BinaryIO] = {}
-        self._rooms: list[Path] = []
+        self._temporary_folders: list[Path] = []
 
     def begin(self, name: str, *, private: bool = False) -> BinaryIO:
-        """Return a new file that will bear this name; a private one is readable by its owner alone, from the start."""
+        """Return a new file that will get this name. Only the owner can read a private one, from the start."""
         mode = 0o600 if private else 0o666
         pending = self._pending(name)
-        file = open(pending, "xb", opener=lambda path, flags: os.open(path, flags, mode))  # noqa: SIM115 - closed with all others
+        file = open(pending, "xb", opener=lambda path, flags: os.open(path, flags, mode))  # noqa: SIM115 - closed in __exit__
         self._files[self._folder / name] = file
         return file
 
-    def begin_room(self, name: str) -> Path:
-        """Return a new folder, open to its owner alone, for what is put aside while this file is written."""
-        room = self._pending(name)
-        room.mkdir(mode=0o700)
-        self._rooms.append(room)
-        return room
+    def begin_temporary_folder(self, name: str) -> Path:
+        """Return a new folder, open to its owner alone, for temporary files while the named file is written."""
+        folder = self._pending(name)
+        folder.mkdir(mode=0o700)
+        self._temporary_folders.append(folder)
+        return folder
 
     def _pending(self, name: str) -> Path:
         return self._folder / f".{name}.{secrets.token_hex(_TOKEN_BYTES)}.part"
 
     def __enter__(self) -> Self:
-        self._folder_lock = _clear_away(self._folder)
+        self._folder_lock = _lock_and_clean(self._folder)
         return self
 
     def __exit__(
@@ -90,22 +93,22 @@ class PendingFiles:
 
     def _discard(self) -> None:
         for file in self._files.values():
-            # What can't be written at the end goes to waste with the file.
+            # The file is removed anyway, so a failed last write does not matter.
             with suppress(OSError):
                 file.close()
             Path(file.name).unlink(missing_ok=True)
-        for room in self._rooms:
-            shutil.rmtree(room, ignore_errors=True)
+        for folder in self._temporary_folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _clear_away(folder: Path) -> int:
+def _lock_and_clean(folder: Path) -> int:
     """
-    Remove drafts that nobody writes any more; return the open folder, which says "somebody writes here" until closed.
+    Remove temporary files of dead processes; return a descriptor of the folder that holds a shared lock until closed.
 
-    Whoever writes shares a lock that ends with its process; alone with the folder, what lies there is left over.
+    Each writer holds the shared lock. Who gets the exclusive lock is alone, so all temporary files are left over.
     """
     descriptor = os.open(folder, os.O_RDONLY)
-    # In use, or a file system that knows no locks: then leftovers stay, which harms nobody.
+    # Another process writes, or the file system has no locks: leftovers stay, which is harmless.
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for pending in folder.glob(f".*.{'[0-9a-f]' * (2 * _TOKEN_BYTES)}.part"):
@@ -119,7 +122,7 @@ def _clear_away(folder: Path) -> int:
 
 
 def _sync(folder: Path) -> None:
-    """Put the names in a folder on disk: a rename is durable only then."""
+    """Write the folder's entries to disk, because a rename is durable only then."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

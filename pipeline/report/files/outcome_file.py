@@ -1,4 +1,4 @@
-"""The outcome file: a context for each format, that takes lines as columns."""
+"""The outcome file: a context manager for each format; rows are added as columns."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -19,21 +19,21 @@ class OutcomeFile(Protocol):
 
 
 class NoFile:
-    """Takes lines for a file that nobody asked for."""
+    """No outcome file: drops all rows."""
 
     def add(self, columns: Columns) -> None:
-        """Leave the lines out."""
+        """Do nothing."""
 
 
 def outcome_file(file: BinaryIO, outcome_format: OutcomeFormat) -> AbstractContextManager[OutcomeFile]:
-    """Return a context that gives the file to add records to; leaving it completes the file's content."""
+    """Return a context manager for an outcome file; leaving it completes the content."""
     match outcome_format:
         case OutcomeFormat.CSV:
             return _csv(file)
         case OutcomeFormat.JSONL:
             return _jsonl(file)
         case OutcomeFormat.PARQUET:
-            # Here, because pyarrow takes a good part of a second to import and the default is CSV.
+            # Imported here: pyarrow takes a good part of a second, and the default is CSV.
             from pipeline.report.files.parquet_file import parquet_file  # noqa: PLC0415 - as said above
 
             return parquet_file(file)

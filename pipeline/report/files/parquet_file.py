@@ -9,13 +9,14 @@ import pyarrow.parquet as pq
 
 from pipeline.report.files.record import OUTCOME_COLUMNS, WHOLE_NUMBERS, Columns
 
+# Rows of one row group.
 _GROUP_ROWS = 16_384
 _SCHEMA = pa.schema([(name, pa.int64() if name in WHOLE_NUMBERS else pa.string()) for name in OUTCOME_COLUMNS])
 
 
 @contextmanager
 def parquet_file(file: BinaryIO) -> Iterator["_Parquet"]:
-    """Give the file to add records to; leaving the context in peace writes the last group and the footer."""
+    """Yield an outcome file to add rows to; at the end write the last row group and the footer."""
     writer = pq.ParquetWriter(file, _SCHEMA, compression="zstd")
     lines = _Parquet(writer)
     try:
@@ -23,7 +24,7 @@ def parquet_file(file: BinaryIO) -> Iterator["_Parquet"]:
         lines.write_rest()
         writer.close()
     except BaseException:
-        # The file is given up, yet a writer that stays open would close itself later, and noisily.
+        # The file is discarded. Close the writer now, because its own later close would print an error.
         with suppress(OSError):
             writer.close()
         raise

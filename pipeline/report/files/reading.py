@@ -1,4 +1,4 @@
-"""Reading an outcome file back, for notebooks and scripts."""
+"""The outcome file as a DataFrame, for notebooks and scripts."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,22 +9,22 @@ from pipeline.errors import SourceError
 from pipeline.report.files.csv_lines import unguarded
 from pipeline.report.files.record import MOMENTS, OUTCOME_COLUMNS, WHOLE_NUMBERS, OutcomeFormat
 
-# pandas takes a good part of a second to import, and only those who read an outcome back need it.
+# pandas takes a good part of a second to import, and only `read_outcome` needs it.
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def read_outcome(path: Path) -> "pd.DataFrame":
     """
-    Return the outcomes of a run, one line for each row read, from an outcome file or a report's folder.
+    Return the outcomes of a run, one line for each row read, from an outcome file or a report folder.
 
-    All formats give the same: texts as strings, whole numbers as integers that may be missing, times as moments in
-    UTC, no trace id as a missing value. Of several outcome files in a folder the newest is read. Raises SourceError
-    where there is none.
+    All formats give the same types: texts as `string`, whole numbers as nullable `Int64`, times as UTC timestamps; an
+    empty trace id is missing. If a folder has several outcome files, the newest is read. Raises SourceError if there
+    is none.
     """
     file = _newest_outcome_file(path) if path.is_dir() else path
     if not file.is_file():
-        raise SourceError(f"{file} does not exist; name an outcome file or a report's folder")
+        raise SourceError(f"{file} does not exist; give an outcome file or a report folder")
     match file.suffix.removeprefix("."):
         case OutcomeFormat.CSV:
             return _typed(_read_csv(file))
@@ -32,13 +32,13 @@ def read_outcome(path: Path) -> "pd.DataFrame":
             return _typed(_read_jsonl(file))
         case OutcomeFormat.PARQUET:
             return _typed(_read_parquet(file))
-    raise SourceError(f"{file} is no outcome file; the name of one ends in {', '.join(OutcomeFormat)}")
+    raise SourceError(f"{file} is not an outcome file; its name must end in {', '.join(OutcomeFormat)}")
 
 
 def _newest_outcome_file(folder: Path) -> Path:
     files = [file for form in OutcomeFormat if (file := folder / f"outcome.{form}").is_file()]
     if not files:
-        raise SourceError(f"{folder} holds no outcome file; `backfill report RUN --output {folder}` writes one")
+        raise SourceError(f"{folder} has no outcome file; `backfill report RUN --output {folder}` writes one")
     return max(files, key=lambda file: file.stat().st_mtime_ns)
 
 
@@ -61,7 +61,7 @@ def _read_jsonl(file: Path) -> "pd.DataFrame":
 def _read_parquet(file: Path) -> "pd.DataFrame":
     import pandas as pd  # noqa: PLC0415 - see the top
 
-    # A folder such as run=1 above the file is no column of it.
+    # Without this, a parent folder such as run=1 would become a column.
     return pd.read_parquet(file, dtype_backend="numpy_nullable", partitioning=None)
 
 

@@ -1,4 +1,4 @@
-"""The lines of the outcome file, whatever its format."""
+"""The columns of the outcome file, the same in all formats."""
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -8,15 +8,15 @@ from pipeline.tables.outcome_page import OutcomePage
 
 
 class OutcomeFormat(StrEnum):
-    """How the outcome file is written; also the ending of its name."""
+    """Format of the outcome file, and the suffix of its name."""
 
     CSV = "csv"
     PARQUET = "parquet"
     JSONL = "jsonl"
 
 
-_OF_THE_RUN = ("run_id", "job")
-_OF_THE_ROW = (
+_RUN_COLUMNS = ("run_id", "job")
+_ROW_COLUMNS = (
     "source_file",
     "source_row",
     "request_key",
@@ -30,16 +30,16 @@ _OF_THE_ROW = (
     "latency_ms",
     "trace_id",
 )
-OUTCOME_COLUMNS = (*_OF_THE_RUN, *_OF_THE_ROW)
+OUTCOME_COLUMNS = (*_RUN_COLUMNS, *_ROW_COLUMNS)
 WHOLE_NUMBERS = frozenset({"source_row", "http_status", "attempts", "latency_ms"})
 MOMENTS = frozenset({"first_sent_at", "finished_at"})
 
-# A column for each of OUTCOME_COLUMNS.
+# One sequence for each of OUTCOME_COLUMNS, all of one length.
 Columns = tuple[Sequence[str | int | None], ...]
-_of_the_rows: Callable[[OutcomePage], Columns] = attrgetter(*_OF_THE_ROW)
+_row_columns: Callable[[OutcomePage], Columns] = attrgetter(*_ROW_COLUMNS)
 
 
 def columns_of(run_id: str, job: str, outcomes: OutcomePage) -> Columns:
-    """Return the lines of outcomes, as columns."""
+    """Return outcomes as columns of the outcome file."""
     rows = len(outcomes)
-    return ([run_id] * rows, [job] * rows, *_of_the_rows(outcomes))
+    return ([run_id] * rows, [job] * rows, *_row_columns(outcomes))

@@ -1,4 +1,4 @@
-"""The rows that somebody has to fix, in two files that the pipeline takes back: CSV and a workbook."""
+"""The rows to fix, as CSV and as a workbook; `backfill run` accepts both as inputs."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,40 +15,42 @@ CSV_NAME = "rows_to_fix.csv"
 WORKBOOK_NAME = "rows_to_fix.xlsx"
 OWN_COLUMNS = ("_row", "_status", "_code", "_message")
 _TO_FIX = frozenset({Status.INVALID, Status.REJECTED})
-# Without it spreadsheets take UTF-8 for the country's old encoding.
+# Without it, spreadsheets read UTF-8 in the country's old encoding.
 _BYTE_ORDER_MARK = "\ufeff".encode()
 
-# Returns what ties a row to its origin, from its number in the run and its outcome.
+# Returns the row mark, from the row's number in the run and its outcome.
 Mark = Callable[[int, Outcome], str]
-# A column by its name and how many of that name stood before it: columns may lack names, several in one file.
+# A column's name and the number of earlier columns with the same name; names may be empty or occur several times.
 _Column = tuple[str, int]
 
 
 def header_of(columns: Mapping[int, tuple[str, ...]]) -> list[str]:
-    """Return the header: the columns of all inputs, each where it first appears, then those of our own."""
+    """Return the header: the columns of all inputs in order of first appearance, then our own columns."""
     return [*(name for name, _ in _in_order(columns)), *OWN_COLUMNS]
 
 
 class RowsToFix:
     """
-    Writes the rows that ended invalid or rejected: their own cells, what ties them to their origin, and what is wrong.
+    Writes the rows that ended invalid or rejected: original cells, row mark, status, code and message.
 
-    A cell that a row's file has no column for is empty. What could not be read is U+FFFD, as the readers leave it, and
-    a row that comes back with it is refused. The header is there also where no row is.
+    Cells of columns that the row's file lacks are empty. Unreadable characters are U+FFFD; a fixed row that still has
+    one is refused. The header is written even without rows.
     """
 
-    def __init__(self, file: BinaryIO, book: TextWorkbook, columns: Mapping[int, tuple[str, ...]], mark: Mark) -> None:
+    def __init__(
+        self, file: BinaryIO, workbook: TextWorkbook, columns: Mapping[int, tuple[str, ...]], mark: Mark
+    ) -> None:
         place = {column: at for at, column in enumerate(_in_order(columns))}
         self._file = file
-        self._book = book
+        self._workbook = workbook
         self._mark = mark
-        self._places = {file_no: [place[column] for column in _told_apart(own)] for file_no, own in columns.items()}
+        self._places = {file_no: [place[column] for column in _numbered(own)] for file_no, own in columns.items()}
         self._width = len(place)
         self._rows = 0
         file.write(_BYTE_ORDER_MARK + csv_line(header_of(columns)))
 
     def add(self, outcomes: OutcomePage) -> None:
-        """Write those of the rows that have to be fixed."""
+        """Write the rows that have to be fixed."""
         if not _TO_FIX.isdisjoint(outcomes.status):
             for at, status in enumerate(outcomes.status):
                 if status in _TO_FIX:
@@ -62,25 +64,25 @@ class RowsToFix:
             cells[place] = cell
         cells += (self._mark(row_no, outcome), outcome.status.value, outcome.code, outcome.message)
         self._file.write(csv_line(cells))
-        self._book.add([_in_workbook(cell) for cell in cells])
+        self._workbook.add([_in_workbook(cell) for cell in cells])
 
 
 def left_out_note(rows: int) -> str:
-    """Say that rows are not in the workbook."""
+    """Return a note that the workbook lacks rows."""
     are = "1 row is" if rows == 1 else f"{rows:,} rows are"
-    return f"{are} not in {WORKBOOK_NAME}, since a spreadsheet can't hold them; {CSV_NAME} has all rows"
+    return f"{are} not in {WORKBOOK_NAME}: too large for a spreadsheet. {CSV_NAME} has all rows"
 
 
 def _in_workbook(cell: str | None) -> str | None:
-    """Return a cell as it stands: in a cell of text nothing is a formula. Only what looks guarded gets a guard."""
+    """Return a cell unchanged, because text cells hold no formulas; but guard a cell that already looks guarded."""
     return guarded(cell) if cell and unguarded(cell) != cell else cell
 
 
 def _in_order(columns: Mapping[int, tuple[str, ...]]) -> Sequence[_Column]:
-    return list(dict.fromkeys(column for own in columns.values() for column in _told_apart(own)))
+    return list(dict.fromkeys(column for own in columns.values() for column in _numbered(own)))
 
 
-def _told_apart(names: tuple[str, ...]) -> list[_Column]:
+def _numbered(names: tuple[str, ...]) -> list[_Column]:
     before: Counter[str] = Counter()
     columns: list[_Column] = []
     for name in names:

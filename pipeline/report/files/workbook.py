@@ -1,4 +1,4 @@
-"""Rows of text as an .xlsx file, as far as a spreadsheet takes them."""
+"""An .xlsx file of text cells, within the limits of spreadsheets."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -7,37 +7,38 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-# What Excel and its like can hold; the header is one of the rows.
+# Limits of Excel, per sheet and cell; the header counts as a row.
 MOST_ROWS = 1_048_576
 MOST_COLUMNS = 16_384
 MOST_CHARACTERS = 32_767
-# Beyond this the file would need a form of zip that some spreadsheets repair, or refuse.
+# Uncompressed bytes of the sheet. A larger file would need ZIP64, which some spreadsheets repair or refuse.
 _MOST_BYTES = 1 << 31
-# A character of a cell takes up to six bytes, where it is escaped; the markup of a cell takes less than this.
+# Upper bounds in bytes: an escaped character, and the markup of a cell.
 _BYTES_OF_CHARACTER = 6
 _BYTES_OF_CELL = 64
+# In characters.
 _COLUMN_WIDTH = 22
-# The number of the format that every spreadsheet knows as text.
+# Number of the built-in format "text".
 _TEXT_FORMAT = 49
 
 
 class TextWorkbook(AbstractContextManager["TextWorkbook"]):
     """
-    An .xlsx file whose cells are all text, so that no spreadsheet takes an id for a number.
+    An .xlsx file whose cells are all text, so that no spreadsheet reads an id as a number.
 
-    The columns have the format text too: what a person types stays as typed. A row that does not fit is left out and
-    counted in `left_out`; a second sheet then says so. `folder` takes the rows until the end; `rows` is how many fit.
+    The columns have the format text too, so that typed values stay as typed. Rows that do not fit are counted in
+    `left_out`. `folder` holds the rows until the end; `rows` is the maximum number of rows, header included.
     """
 
     def __init__(self, file: BinaryIO, folder: Path, header: Sequence[str], *, rows: int = MOST_ROWS) -> None:
-        # It takes 50 ms to import, and only a report needs it.
+        # Takes 50 ms to import, and only a report needs it.
         import xlsxwriter  # noqa: PLC0415 - as said above
 
         self.left_out = 0
         self.made_at: datetime | None = None
-        self._book = xlsxwriter.Workbook(file, {"constant_memory": True, "tmpdir": str(folder)})
-        self._text = self._book.add_format({"num_format": _TEXT_FORMAT})
-        self._sheet = self._book.add_worksheet("rows to fix")
+        self._workbook = xlsxwriter.Workbook(file, {"constant_memory": True, "tmpdir": str(folder)})
+        self._text = self._workbook.add_format({"num_format": _TEXT_FORMAT})
+        self._sheet = self._workbook.add_worksheet("rows to fix")
         self._rows = 0
         self._bytes = 0
         self._most_rows = rows if len(header) <= MOST_COLUMNS else 0
@@ -58,20 +59,20 @@ class TextWorkbook(AbstractContextManager["TextWorkbook"]):
         self._bytes += size
 
     def note(self, text: str) -> None:
-        """Put a note on a sheet of its own."""
-        self._book.add_worksheet("note").write_string(0, 0, text)
+        """Add a sheet with a note."""
+        self._workbook.add_worksheet("note").write_string(0, 0, text)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         from xlsxwriter.exceptions import FileCreateError  # noqa: PLC0415 - as above
 
-        # The moment of writing would make two files of one run differ.
-        self._book.set_properties({"created": self.made_at} if self.made_at else {})
+        # With the time of writing, two files of one run would differ.
+        self._workbook.set_properties({"created": self.made_at} if self.made_at else {})
         try:
-            self._book.close()
+            self._workbook.close()
         except FileCreateError as failed:
-            # It stands around what the disk said. An earlier error says more.
+            # Raise the wrapped OSError; after an earlier error, keep that one.
             if error is None:
                 raise failed.args[0] from failed
 
@@ -80,7 +81,7 @@ class TextWorkbook(AbstractContextManager["TextWorkbook"]):
 
 
 def _is_too_long(cell: str | None) -> bool:
-    """Return whether a cell is more than a spreadsheet takes, which counts a letter beyond U+FFFF as two."""
+    """Return whether a cell exceeds a spreadsheet's limit, where characters beyond U+FFFF count as two."""
     if cell is None or len(cell) * 2 <= MOST_CHARACTERS:
         return False
     return len(cell.encode("utf-16-le")) // 2 > MOST_CHARACTERS

@@ -1,4 +1,4 @@
-"""Accounts of Alipay: which keys go together, and the account with its keys read."""
+"""Alipay accounts: a check of which keys go together, and the account with its keys read."""
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -6,10 +6,17 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from pipeline.errors import SettingsError
 from pipeline.settings.accounts.certificates import find_certificates
 from pipeline.settings.accounts.network import ca_bundle_file, check_url, proxy, url
+from pipeline.settings.key_material import (
+    LoadContext,
+    check_named_once,
+    load_file,
+    load_secret,
+    load_token,
+    secret_files,
+)
 from pipeline.settings.model import AlipayAccount
-from pipeline.settings.origin import Surroundings, check_one_origin, load_file, load_secret, load_token, secret_files
 from pipeline.settings.table import Table
-from pipeline.settings.words import listed
+from pipeline.settings.wording import listed
 from pipeline.signing.certificates import root_sn
 from pipeline.signing.keys import load_certificates, load_encrypt_key, load_private_key, load_public_key, matches
 
@@ -22,9 +29,9 @@ _Chain = tuple[x509.Certificate, ...]
 
 
 def check_alipay(table: Table) -> None:
-    """Tell the faults that show without opening a key file."""
+    """Report the faults that can be found without opening a key file."""
     for name in _SECRETS:
-        check_one_origin(table, name, needed=name == "private_key")
+        check_named_once(table, name, needed=name == "private_key")
     _check_mode(table)
     check_url(table, "base_url")
     check_url(table, "gateway_url")
@@ -47,15 +54,15 @@ def _check_mode(table: Table) -> None:
         table.fault("sign_type", "certificates work with RSA2 only; remove sign_type")
 
 
-def open_alipay(table: Table, around: Surroundings) -> AlipayAccount | None:
-    """Return the account with its keys read; None, the faults told, where it has no private key."""
-    private_key = load_secret(table, "private_key", around, load_private_key)
-    public_key = _public_key(table, around, private_key)
-    app_cert, alipay_certs, root_certs = _certificates(table, around, private_key)
-    encrypt_key = load_secret(table, "encrypt_key", around, load_encrypt_key)
-    app_auth_token = load_secret(table, "app_auth_token", around, load_token)
+def open_alipay(table: Table, context: LoadContext) -> AlipayAccount | None:
+    """Return the account with its keys read, and report faults; return None without a private key."""
+    private_key = load_secret(table, "private_key", context, load_private_key)
+    public_key = _public_key(table, context, private_key)
+    app_cert, alipay_certs, root_certs = _certificates(table, context, private_key)
+    encrypt_key = load_secret(table, "encrypt_key", context, load_encrypt_key)
+    app_auth_token = load_secret(table, "app_auth_token", context, load_token)
     base_url = url(table, "base_url", DEFAULT_BASE_URL)
-    proxy_url, bundle = proxy(table, base_url, around), ca_bundle_file(table, around)
+    proxy_url, bundle = proxy(table, base_url, context), ca_bundle_file(table, context)
     if private_key is None:
         return None
     return AlipayAccount(
@@ -74,12 +81,12 @@ def open_alipay(table: Table, around: Surroundings) -> AlipayAccount | None:
         sign_type=table.text("sign_type") or "RSA2",
         proxy=proxy_url,
         ca_bundle_file=bundle,
-        secret_files=secret_files(table, _SECRETS, around),
+        secret_files=secret_files(table, _SECRETS, context),
     )
 
 
-def _public_key(table: Table, around: Surroundings, private_key: RSAPrivateKey | None) -> RSAPublicKey | None:
-    public_key = load_file(table, _PUBLIC_KEY, around, load_public_key)
+def _public_key(table: Table, context: LoadContext, private_key: RSAPrivateKey | None) -> RSAPublicKey | None:
+    public_key = load_file(table, _PUBLIC_KEY, context, load_public_key)
     if private_key is not None and public_key is not None and matches(private_key, public_key):
         advice = "put Alipay's public key there, which the console shows next to the app's"
         table.fault(_PUBLIC_KEY, f"{table.text(_PUBLIC_KEY)} holds the app's own public key; {advice}")
@@ -87,10 +94,10 @@ def _public_key(table: Table, around: Surroundings, private_key: RSAPrivateKey |
 
 
 def _certificates(
-    table: Table, around: Surroundings, private_key: RSAPrivateKey | None
+    table: Table, context: LoadContext, private_key: RSAPrivateKey | None
 ) -> tuple[x509.Certificate | None, _Chain, _Chain]:
-    app_certs, alipay_certs = (find_certificates(table, key, around) for key in (_APP_CERT, _ALIPAY_CERT))
-    root_certs = load_file(table, _ROOT_CERT, around, _load_roots) or ()
+    app_certs, alipay_certs = (find_certificates(table, key, context) for key in (_APP_CERT, _ALIPAY_CERT))
+    root_certs = load_file(table, _ROOT_CERT, context, _load_roots) or ()
     if private_key is None:
         return None, alipay_certs, root_certs
     app_cert = next((one for one in app_certs if matches(private_key, one)), None)
@@ -98,7 +105,7 @@ def _certificates(
         advice = "put Alipay's certificate there (alipayCertPublicKey_RSA2.crt)"
         table.fault(_ALIPAY_CERT, f"{table.text(_ALIPAY_CERT)} holds the app's own certificate; {advice}")
     if app_certs and app_cert is None:
-        advice = "put the certificate there that the console gave out for this key (appCertPublicKey_*.crt)"
+        advice = "put the certificate there that the console issued for this key (appCertPublicKey_*.crt)"
         table.fault(_APP_CERT, f"{table.text(_APP_CERT)} does not belong to the app's private key; {advice}")
     return app_cert, alipay_certs, root_certs
 

@@ -1,4 +1,4 @@
-"""Certificate files: those of a file that are of use now."""
+"""The valid certificates of a certificate file."""
 
 from datetime import datetime
 from functools import partial
@@ -6,19 +6,19 @@ from functools import partial
 from cryptography import x509
 
 from pipeline.errors import SettingsError
-from pipeline.settings.origin import Surroundings, load_file
+from pipeline.settings.key_material import LoadContext, load_file
 from pipeline.settings.table import Table
 from pipeline.signing.keys import check_validity, load_certificates, public_key_of
 
 
-def find_certificates(table: Table, key: str, around: Surroundings) -> tuple[x509.Certificate, ...]:
+def find_certificates(table: Table, key: str, context: LoadContext) -> tuple[x509.Certificate, ...]:
     """
-    Return the RSA certificates that the named file holds and that are valid now; its fault is told if none is.
+    Return the RSA certificates of the named file that are valid now; report a fault if there is none.
 
-    During a change a platform's file rightly holds an old certificate beside the new one.
+    During a change of certificates a file may hold the old one and the new one.
     """
-    load = partial(_load_valid, at=around.at)
-    return load_file(table, key, around, load) or ()
+    load = partial(_load_valid, at=context.at)
+    return load_file(table, key, context, load) or ()
 
 
 def _load_valid(data: bytes, name: str, *, at: datetime) -> tuple[x509.Certificate, ...]:

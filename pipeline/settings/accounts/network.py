@@ -1,4 +1,4 @@
-"""Base URLs, proxies and CA bundles: what is safe to talk to, and through what."""
+"""Base URLs, proxies and CA bundles of an account."""
 
 import ssl
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from pipeline.settings.origin import Surroundings
+from pipeline.settings.key_material import LoadContext
 from pipeline.settings.table import Table
 
 _PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY")
@@ -15,7 +15,7 @@ _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 def check_url(table: Table, key: str) -> None:
-    """Tell the fault of a URL that names no host, or that would carry requests in the clear over a network."""
+    """Report a URL that names no host, or that would send requests unencrypted over a network."""
     text = table.text(key)
     if text is None:
         return
@@ -27,37 +27,37 @@ def check_url(table: Table, key: str) -> None:
 
 
 def url(table: Table, key: str, default: str) -> str:
-    """Return a URL without the slash at its end."""
+    """Return the URL without a trailing slash."""
     return (table.text(key) or default).rstrip("/")
 
 
-def proxy(table: Table, base_url: str, around: Surroundings) -> str | None:
-    """Return the account's own proxy, else the environment's for this URL; its fault is told."""
+def proxy(table: Table, base_url: str, context: LoadContext) -> str | None:
+    """Return the account's own proxy, else the environment's for this URL; report a faulty one."""
     own = table.text("proxy")
     if own is not None:
         if _split(own) is None:
             table.fault("proxy", "must name a host, and a port from 1 to 65535 if any")
         return own
-    variable = _first(_PROXY_VARIABLES, around.environ)
-    if variable is None or "proxy" in table or _is_direct(base_url, around.environ):
+    variable = _first(_PROXY_VARIABLES, context.environ)
+    if variable is None or "proxy" in table or _is_direct(base_url, context.environ):
         return None
-    text = around.environ[variable]
+    text = context.environ[variable]
     text = text if "://" in text else f"http://{text}"
     parts = _split(text)
     if parts is None or parts.scheme not in ("http", "https"):
-        table.fault("proxy", f"the environment variable {variable} must be http://HOST:PORT; mend it or unset it")
+        table.fault("proxy", f"the environment variable {variable} must be http://HOST:PORT; fix it or unset it")
     return text
 
 
-def ca_bundle_file(table: Table, around: Surroundings) -> Path | None:
-    """Return the account's own CA bundle, else the environment's; its fault is told."""
+def ca_bundle_file(table: Table, context: LoadContext) -> Path | None:
+    """Return the account's own CA bundle, else the environment's; report a faulty one."""
     own = table.text("ca_bundle_file")
     if own is not None:
-        return _checked_bundle(table, around.folder / own, own)
-    variable = _first(_CA_VARIABLES, around.environ)
+        return _checked_bundle(table, context.folder / own, own)
+    variable = _first(_CA_VARIABLES, context.environ)
     if variable is None or "ca_bundle_file" in table:
         return None
-    return _checked_bundle(table, Path(around.environ[variable]), f"the environment variable {variable}")
+    return _checked_bundle(table, Path(context.environ[variable]), f"the environment variable {variable}")
 
 
 def _checked_bundle(table: Table, path: Path, shown: str) -> Path:
@@ -80,10 +80,10 @@ def _checked_bundle(table: Table, path: Path, shown: str) -> Path:
 def _split(text: str) -> SplitResult | None:
     try:
         parts = urlsplit(text)
-        is_sound = bool(parts.hostname) and parts.port != 0
+        is_valid = bool(parts.hostname) and parts.port != 0
     except ValueError:
         return None
-    return parts if is_sound else None
+    return parts if is_valid else None
 
 
 def _is_loopback(host: str) -> bool:
@@ -96,7 +96,7 @@ def _is_loopback(host: str) -> bool:
 def _is_direct(base_url: str, environ: Mapping[str, str]) -> bool:
     parts = _split(base_url)
     if parts is None:
-        return True  # its fault is told already
+        return True  # its fault is already reported
     host, port = parts.hostname or "", parts.port or 443
     listed = environ.get(_first(_BYPASS_VARIABLES, environ) or "", "")
     entries = [entry.strip().casefold().lstrip(".") for entry in listed.split(",")]

@@ -1,12 +1,12 @@
-"""Accounts of WeChat Pay: which keys go together, and the account with its keys read."""
+"""WeChat Pay accounts: a check of which keys go together, and the account with its keys read."""
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from pipeline.settings.accounts.certificates import find_certificates
 from pipeline.settings.accounts.network import ca_bundle_file, check_url, proxy, url
+from pipeline.settings.key_material import LoadContext, check_named_once, load_file, load_secret, secret_files
 from pipeline.settings.model import WechatAccount
-from pipeline.settings.origin import Surroundings, check_one_origin, load_file, load_secret, secret_files
 from pipeline.settings.table import Table
 from pipeline.signing.keys import load_apiv3_key, load_private_key, load_public_key, matches
 
@@ -16,27 +16,27 @@ _SECRETS = ("private_key", "apiv3_key")
 
 
 def check_wechatpay(table: Table) -> None:
-    """Tell the faults that show without opening a key file."""
+    """Report the faults that can be found without opening a key file."""
     for name in _SECRETS:
-        check_one_origin(table, name, needed=name == "private_key")
+        check_named_once(table, name, needed=name == "private_key")
     for key, other in ((_KEY_ID, _PUBLIC_KEY), (_PUBLIC_KEY, _KEY_ID)):
         if key not in table and other in table:
             table.fault(key, f"missing; {other} goes with it")
     if not any(key in table for key in (_KEY_ID, _PUBLIC_KEY, _PLATFORM_CERT, "apiv3_key_file", "apiv3_key_env")):
-        advice = f"name it here with {_KEY_ID}, or give {_PLATFORM_CERT}, or apiv3_key_file or apiv3_key_env"
-        table.fault(_PUBLIC_KEY, f"missing; WeChat Pay's answers are verified with its public key: {advice}")
+        advice = f"name the key here with {_KEY_ID}, or give {_PLATFORM_CERT}, apiv3_key_file or apiv3_key_env"
+        table.fault(_PUBLIC_KEY, f"missing; its public key verifies WeChat Pay's answers: {advice}")
     check_url(table, "base_url")
     check_url(table, "backup_url")
 
 
-def open_wechatpay(table: Table, around: Surroundings) -> WechatAccount | None:
-    """Return the account with its keys read; None, the faults told, where it has no private key."""
-    private_key = load_secret(table, "private_key", around, load_private_key)
-    public_key = load_file(table, _PUBLIC_KEY, around, load_public_key)
-    platform_certs = find_certificates(table, _PLATFORM_CERT, around)
-    apiv3_key = load_secret(table, "apiv3_key", around, load_apiv3_key)
+def open_wechatpay(table: Table, context: LoadContext) -> WechatAccount | None:
+    """Return the account with its keys read, and report faults; return None without a private key."""
+    private_key = load_secret(table, "private_key", context, load_private_key)
+    public_key = load_file(table, _PUBLIC_KEY, context, load_public_key)
+    platform_certs = find_certificates(table, _PLATFORM_CERT, context)
+    apiv3_key = load_secret(table, "apiv3_key", context, load_apiv3_key)
     base_url = url(table, "base_url", DEFAULT_BASE_URL)
-    proxy_url, bundle = proxy(table, base_url, around), ca_bundle_file(table, around)
+    proxy_url, bundle = proxy(table, base_url, context), ca_bundle_file(table, context)
     if private_key is None:
         return None
     _check_not_own(table, private_key, public_key, platform_certs)
@@ -53,7 +53,7 @@ def open_wechatpay(table: Table, around: Surroundings) -> WechatAccount | None:
         backup_url=url(table, "backup_url", "") or None,
         proxy=proxy_url,
         ca_bundle_file=bundle,
-        secret_files=secret_files(table, _SECRETS, around),
+        secret_files=secret_files(table, _SECRETS, context),
     )
 
 

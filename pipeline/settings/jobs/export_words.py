@@ -1,4 +1,4 @@
-"""The tables of a job that hold words of its export: their meaning for a field, and the filter of rows."""
+"""The tables of a job whose keys or texts come from its export: `values` and `filter`."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -9,18 +9,18 @@ from pipeline.settings.table import Table
 
 
 def read_values(table: Table) -> Mapping[str, Mapping[str, str]]:
-    """Return the meaning of the export's words, by field and word."""
+    """Return the meaning of the export's words, by field and word; report words without a usable meaning."""
     return MappingProxyType({field: _meanings(words) for field, words in _fields(table) if words.values})
 
 
 def read_filter(table: Table) -> Mapping[str, tuple[str, ...]]:
-    """Return the texts that a wanted row has, by column."""
+    """Return the texts that a wanted row may have, by column; report entries that are no list of texts."""
     texts = {column: _texts(table, column, wanted) for column, wanted in table.values.items()}
     return MappingProxyType({column: wanted for column, wanted in texts.items() if wanted})
 
 
 def _fields(table: Table) -> Iterator[tuple[str, Table]]:
-    """Yield fields and their tables; a dotted TOML key such as biz_data.city opens a table within a table."""
+    """Yield fields and their tables. TOML turns a dotted key such as biz_data.city into a table within a table."""
     for inner in table.tables():
         parts = {name: value for name, value in inner.values.items() if isinstance(value, dict)}
         yield from ((f"{inner.name}.{part}", inner.table(part)) for part in parts)
@@ -48,5 +48,5 @@ def _texts(table: Table, column: str, wanted: Any) -> tuple[str, ...]:
 
 
 def text_of(value: str | int) -> str:
-    """Return a value of the config as a cell would hold it."""
+    """Return a config value as the text that a cell would hold."""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""Jobs: what goes together, and the job with its defaults filled in."""
+"""One job: its settings checked against each other, with defaults filled in."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -12,14 +12,15 @@ from pipeline.settings.jobs.export_words import read_filter, read_values, text_o
 from pipeline.settings.jobs.zones import suggested_zone
 from pipeline.settings.model import Job, TransportName
 from pipeline.settings.table import Table
-from pipeline.settings.words import did_you_mean, listed, quoted
+from pipeline.settings.wording import did_you_mean, listed, quoted
 
 # wechatpay-v3-points.md, section 1: 5 requests per second per service-provider merchant id.
 POINTS_RATE = 5.0
 DEFAULT_RATE = 20.0
+"""Requests per second of the other APIs where the job gives no rate."""
 DEFAULT_ZONE = "Asia/Shanghai"
-# Every write to a SQLite ledger belongs to the one process that holds the lease.
-ONE_PROCESS = "a SQLite ledger is sent by one process; write 1, or leave it out"
+# Only the process that owns the job's lease may write to a SQLite ledger.
+ONE_PROCESS = "with a SQLite ledger only one process sends; write 1, or leave it out"
 
 _PLATFORMS = {Api.CUMULATION: "alipay", Api.STATE: "alipay", Api.POINTS: "wechatpay"}
 _APIS = {
@@ -33,9 +34,9 @@ _ENCODINGS = ("auto", "utf-8", "utf-8-sig", "utf-16", "gb18030", "gbk", "gb2312"
 
 def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
     """
-    Return a job; None, its faults told, where it does not say what to send where.
+    Return a job, and report its faults; return None without an export or an API.
 
-    `platforms` holds the platform of each account, None where that is at fault itself.
+    `platforms` holds the platform of each account, None where the account names no valid one.
     """
     zone = _zone(table)
     csv = _csv(table.table("csv"))
@@ -63,7 +64,7 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
         timezone=zone,
         csv=csv,
         columns=_flat(table.table("columns")),
-        units=MappingProxyType(dict(_sound(table.table("units")))),
+        units=MappingProxyType(dict(_given_items(table.table("units")))),
         constants=_flat(table.table("constants")),
         values=meanings,
         defaults=_flat(table.table("defaults")),
@@ -85,7 +86,7 @@ def _check_account(table: Table, platforms: Mapping[str, str | None]) -> None:
     if account is None:
         return
     if account not in platforms:
-        hint = did_you_mean(account, platforms) or f"; there are {listed([*map(quoted, platforms)], 'and')}"
+        hint = did_you_mean(account, platforms) or f"; the config has {listed([*map(quoted, platforms)], 'and')}"
         table.fault("account", f"no account has the name {quoted(account)}{hint}")
     elif api is not None and platforms[account] not in (None, _PLATFORMS[Api(api)]):
         table.fault("account", f"{quoted(account)} is an account of {platforms[account]}, and api is {api}")
@@ -122,7 +123,7 @@ def _rate(table: Table) -> float:
 def _order(table: Table) -> LaneOrder:
     order = LaneOrder(table.text("order") or LaneOrder.SOURCE)
     if order is LaneOrder.NEWEST and table.text("export") != Export.POINTS:
-        table.fault("order", "only points say when they changed, in updated_at; leave it out, or write source")
+        table.fault("order", "newest is for points only; leave it out, or write source")
     return order
 
 
@@ -147,27 +148,27 @@ def _zone(table: Table) -> ZoneInfo:
 
 
 def _csv(table: Table) -> CsvFormat:
-    plain = CsvFormat()
-    encoding = table.text("encoding") or plain.encoding
-    if encoding != plain.encoding and not _is_codec(encoding):
+    default = CsvFormat()
+    encoding = table.text("encoding") or default.encoding
+    if encoding != default.encoding and not _is_codec(encoding):
         table.fault(
-            "encoding", f"no known encoding{did_you_mean(encoding, _ENCODINGS) or '; auto finds the usual ones'}"
+            "encoding", f"unknown encoding{did_you_mean(encoding, _ENCODINGS) or '; auto detects the usual ones'}"
         )
-    delimiter = table.text("delimiter") or plain.delimiter
-    quote = _given(table.values, "quote", plain.quote)
-    escape = _given(table.values, "escape", plain.escape)
-    if quote and quote in delimiter and delimiter != plain.delimiter:
-        table.fault("quote", "the same as delimiter, or a part of it; they have to differ")
-    if escape and escape in delimiter and delimiter != plain.delimiter:
-        table.fault("escape", "the same as delimiter, or a part of it; they have to differ")
+    delimiter = table.text("delimiter") or default.delimiter
+    quote = _given(table.values, "quote", default.quote)
+    escape = _given(table.values, "escape", default.escape)
+    if quote and quote in delimiter and delimiter != default.delimiter:
+        table.fault("quote", "must differ from delimiter and not be a part of it")
+    if escape and escape in delimiter and delimiter != default.delimiter:
+        table.fault("escape", "must differ from delimiter and not be a part of it")
     return CsvFormat(
         encoding=encoding,
         delimiter=delimiter,
         quote=quote,
-        null_values=tuple(_given(table.values, "null_values", plain.null_values)),
-        escape="" if escape == quote else escape,  # then a quote is doubled, as it is without
-        comment=_given(table.values, "comment", plain.comment),
-        skip_lines=int(_given(table.values, "skip_lines", plain.skip_lines)),
+        null_values=tuple(_given(table.values, "null_values", default.null_values)),
+        escape="" if escape == quote else escape,  # a doubled quote needs no escape
+        comment=_given(table.values, "comment", default.comment),
+        skip_lines=int(_given(table.values, "skip_lines", default.skip_lines)),
     )
 
 
@@ -184,21 +185,21 @@ def _inputs(value: Any) -> tuple[str, ...]:
 
 
 def _flat(table: Table) -> Mapping[str, str]:
-    """Return field and value; a dotted TOML key, which opens a table, counts as one field."""
+    """Return field and value. A dotted TOML key, which TOML turns into a table, counts as one field."""
     flat: dict[str, str] = {}
-    for field, value in _sound(table):
+    for field, value in _given_items(table):
         nested = value if isinstance(value, dict) else {"": value}
         flat |= {f"{field}.{name}" if name else field: text_of(one) for name, one in nested.items() if one is not None}
     return MappingProxyType(flat)
 
 
 def _formats(table: Table) -> Mapping[str, tuple[str, ...]]:
-    """Return the forms of each field's times, without white space around them: a value has none."""
-    forms = {field: [value] if isinstance(value, str) else value for field, value in _sound(table)}
+    """Return the forms of each field's times, stripped, because values are stripped too."""
+    forms = {field: [value] if isinstance(value, str) else value for field, value in _given_items(table)}
     return MappingProxyType({field: tuple(form.strip() for form in several) for field, several in forms.items()})
 
 
-def _sound(table: Table) -> list[tuple[str, Any]]:
+def _given_items(table: Table) -> list[tuple[str, Any]]:
     return [(key, value) for key, value in table.values.items() if value is not None]
 
 

@@ -1,10 +1,14 @@
-"""Names that people give to time zones, and the IANA name that is meant: never one whose clocks show another time."""
+"""
+Suggestions for names that are no IANA time zones.
+
+A suggestion never names a zone whose clocks show another time than the name given.
+"""
 
 import re
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo, available_timezones
 
-from pipeline.settings.words import quoted
+from pipeline.settings.wording import quoted
 
 _SHANGHAI = "Asia/Shanghai"
 # GMT+8, UTC+08:00, +0800, UTC8; and CST-8, as POSIX writes China's time.
@@ -13,17 +17,17 @@ _OF_CHINA = re.compile(
     r"cst|.*(?:beijing|peking|shanghai|china|prc|hangzhou|guangzhou|shenzhen|nanjing|tianjin|chengdu|wuhan).*"
     r"|.*(?:北京|上海|中国|东八|东8|杭州|广州|深圳).*"
 )
-# Cities of China that are no zones, so that their misspelt names are not taken for another city's.
+# Chinese cities without a zone of their own, so that a misspelt one is not matched to a zone elsewhere.
 _CITIES_OF_CHINA = ("Asia/Beijing", "Asia/Peking", "Asia/Hangzhou", "Asia/Guangzhou", "Asia/Shenzhen")
 _REVERSED = re.compile(r"Etc/GMT([+-])([1-9][0-9]*)")
-# A misspelt city is nearer to its name than that of another city is.
+# Cutoff of difflib: a misspelt name passes, the name of another city does not.
 _NEAR = 0.88
 
 
 def suggested_zone(name: str) -> str:
-    """Return the end of a fault: which zone was probably meant, or what the name of one looks like."""
-    plain = re.sub(r"[\s_]", "", name).lower()
-    if _EIGHT_AHEAD.fullmatch(plain) or _OF_CHINA.fullmatch(plain):
+    """Return the end of a fault: the zone probably meant, or an example of an IANA name."""
+    compact = re.sub(r"[\s_]", "", name).lower()
+    if _EIGHT_AHEAD.fullmatch(compact) or _OF_CHINA.fullmatch(compact):
         return f"; for China's time write {_SHANGHAI}"
     meant = _near(name)
     if meant is not None:
@@ -32,13 +36,13 @@ def suggested_zone(name: str) -> str:
 
 
 def reversed_offset(zone: ZoneInfo) -> str | None:
-    """Return what the clocks of Etc/GMT+8 and its like show, whose names have the other sign; None for other zones."""
+    """Return the real offset of Etc/GMT+8 and its like, whose names have the other sign; None for other zones."""
     match = _REVERSED.fullmatch(zone.key)
     return f"UTC{'-' if match[1] == '+' else '+'}{match[2]}" if match else None
 
 
 def _near(name: str) -> str | None:
-    """Return the zone whose name is misspelt; an offset or an abbreviation is near to many that are hours off."""
+    """Return the zone whose name is misspelt. Offsets and abbreviations resemble zones that are hours away."""
     if "/" not in name or re.search("[0-9]", name):
         return None
     zones = {zone.casefold(): zone for zone in available_timezones()}

@@ -1,4 +1,4 @@
-"""The charsets of gateway.do: bytes are signed, sent and answered in the one the request names."""
+"""Charsets of gateway.do. Requests name the charset in which bytes are signed, sent and answered."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,23 +10,23 @@ _CODECS: Final = {"utf-8": "utf-8", "utf8": "utf-8", "gbk": "gbk", "gb2312": "gb
 
 @dataclass(frozen=True, slots=True)
 class Charset:
-    """A charset as the request names it."""
+    """A charset under the name used in the request."""
 
     name: str
     codec: str
 
     @property
     def double_byte(self) -> bool:
-        """Whether the second byte of a character can look like ASCII."""
+        """Whether the second byte of a character may look like ASCII."""
         return self.codec != "utf-8"
 
     def encode(self, text: bytes) -> bytes:
-        """Return UTF-8 text in this charset; a character that it lacks is a UnicodeEncodeError."""
+        """Convert UTF-8 to this charset. Raises UnicodeEncodeError for a missing character."""
         return text.decode("utf-8").encode(self.codec) if self.double_byte else text
 
     def decode(self, text: bytes) -> bytes:
-        """Return text of this charset in UTF-8, with a mark in place of what can't be decoded."""
-        # GB18030 holds all of GBK and GB2312, so an answer may use more than its charset's name promises.
+        """Convert this charset to UTF-8, with a replacement character for each undecodable byte."""
+        # GB18030 includes GBK and GB2312, and an answer may use more than its charset's name promises.
         return text.decode("gb18030" if self.double_byte else "utf-8", errors="replace").encode()
 
     def without_escaped_slashes(self, text: bytes) -> bytes:
@@ -38,7 +38,7 @@ class Charset:
 
 
 def charset_named(name: str) -> Charset:
-    """Return the charset; `SettingsError` for one that the gateway does not take or that can't be scanned safely."""
+    """Return the charset of this name. Raises SettingsError for one that the gateway or the scan does not support."""
     codec = _CODECS.get(name.lower())
     if codec is None:
         raise SettingsError([f"charset {name!r} is none of the gateway's; use utf-8 or gbk"])

@@ -1,7 +1,8 @@
 """
-Alipay's old gateway: every parameter is signed, the JSON is one of them, and the answer is signed in part.
+Alipay's gateway: the JSON is one of the signed parameters, and part of the answer is signed.
 
-Facts are those of alipay-gateway-state-sync.md, sections 1 and 3 to 6.
+The facts: docs/platform/alipay-gateway-state-sync.md, Common parameters, Signature of the request, Answer, Certificate
+mode.
 """
 
 import re
@@ -23,7 +24,7 @@ from pipeline.signing.alipay.download import CERTIFICATE_DOWNLOAD, downloaded_ch
 from pipeline.signing.alipay.gateway_answer import GatewayAnswer, is_error, read_answer, text_of
 from pipeline.signing.alipay.keys import AlipayKeys
 from pipeline.signing.certificates import descends_from
-from pipeline.signing.plain import parse_object
+from pipeline.signing.json_object import parse_object
 from pipeline.signing.signatures import sign, verifies
 from pipeline.signing.user_agent import USER_AGENT
 
@@ -36,10 +37,10 @@ _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 class AlipayGateway:
     """
-    Signs and opens for one method of gateway.do with one app's keys. Thread-safe.
+    Signs requests and opens answers of one gateway.do method, with one app's keys. Thread-safe.
 
-    `platform` is Alipay's public key, or its certificates by SN; with certificates and `root_certificates` the
-    signer can renew the former. `extra` are further common parameters; empty ones are left out.
+    `platform` is Alipay's public key, or its certificates by SN. With `root_certificates` certificates can be renewed.
+    `extra` are further common parameters; empty ones are omitted.
     """
 
     def __init__(
@@ -74,8 +75,8 @@ class AlipayGateway:
         }
         account = {"app_id": app_id, "charset": charset, "sign_type": sign_type, "format": "JSON", "version": "1.0"}
         certificates = {"app_cert_sn": app_cert_sn or "", "alipay_root_cert_sn": root_cert_sn or ""}
-        only_here = {"app_auth_token": app_auth_token or "", "encrypt_type": "AES" if encrypt_key else ""}
-        self._call = self._encoded({**extra, **account, **certificates, **only_here, "method": method})
+        options = {"app_auth_token": app_auth_token or "", "encrypt_type": "AES" if encrypt_key else ""}
+        self._call = self._encoded({**extra, **account, **certificates, **options, "method": method})
         self._download = self._encoded({**account, **certificates, "method": CERTIFICATE_DOWNLOAD})
 
     def __repr__(self) -> str:
@@ -83,9 +84,9 @@ class AlipayGateway:
 
     def sign(self, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:  # noqa: ARG002 - gateway.do has none
         """
-        Return the request that carries this `biz_content`, given as JSON in UTF-8.
+        Return the signed request with this `biz_content`, given as JSON in UTF-8.
 
-        Text that the request's charset lacks is a UnicodeEncodeError: mapping refuses such rows before.
+        Raises UnicodeEncodeError for text outside the request's charset; the mapping refuses such rows earlier.
         """
         biz_content = self._charset.encode(body)
         if self._encrypt_key:
@@ -94,10 +95,10 @@ class AlipayGateway:
 
     def open(self, reply: Reply, *, at: datetime) -> Opened:  # noqa: ARG002 - its answers carry no time
         """
-        Check the signature over the response node and decrypt the node. Never raises for what a server can send.
+        Verify the signature over the response node, and decrypt the node. Never raises, whatever a server sends.
 
-        The content is the node's JSON in UTF-8. That of an answer that is not verified is given to be classified and
-        never believed. The HTTP status is left to the caller: the gateway itself always answers 200.
+        The content is the node's JSON in UTF-8. That of an unverified answer is returned to classify it, and is never
+        trusted. The HTTP status is left to the caller: the gateway itself always answers 200.
         """
         answer = read_answer(reply.body, self._method, double_byte=self._charset.double_byte)
         if answer is None:
@@ -111,22 +112,24 @@ class AlipayGateway:
         return Opened(trust, content, serial)
 
     def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:  # noqa: ARG002 - the port's
-        """Return the request that downloads the certificate an answer named; None where it names none, or no root."""
+        """
+        Return the request that downloads the certificate named in an answer; None without a name or without roots.
+        """
         serial = opened.serial if opened is not None and opened.trust is Trust.UNKNOWN_SERIAL else None
         if serial is None or not self._roots or not _SN.fullmatch(serial):
             return None
         return self._request(self._download, f'{{"alipay_cert_sn":"{serial}"}}'.encode(), at)
 
     def can_verify(self) -> bool:
-        """Return True: the account names Alipay's key, or a certificate at least."""
+        """Return True: the account has Alipay's key or certificate."""
         return True
 
     def keys_due(self, at: datetime) -> bool:  # noqa: ARG002 - the port's
-        """Return False: certificates are fetched when an answer names one, not by the clock."""
+        """Return False: certificates are fetched when an answer names one, not on a schedule."""
         return False
 
     def learn_keys(self, reply: Reply, *, at: datetime) -> bool:
-        """Take in the certificate that was downloaded, if it was issued under a root of the root file."""
+        """Add the downloaded certificate if it was issued under a root of the root file; return whether it is new."""
         chain = downloaded_chain(reply.body, double_byte=self._charset.double_byte)
         if not descends_from(chain, self._roots, at):
             return False
@@ -154,17 +157,17 @@ class AlipayGateway:
     def _is_signed(self, node: bytes, signature: str, key: RSAPublicKey) -> bool:
         if verifies(key, signature, node, self._hash):
             return True
-        # Some answers are signed before their slashes are escaped; the platform's own SDKs try both.
-        plain = self._charset.without_escaped_slashes(node)
-        return plain != node and verifies(key, signature, plain, self._hash)
+        # Some answers are signed before their slashes are escaped. The platform's own SDKs try both forms.
+        unescaped = self._charset.without_escaped_slashes(node)
+        return unescaped != node and verifies(key, signature, unescaped, self._hash)
 
     def _verified(self, answer: GatewayAnswer) -> Opened:
         if not answer.is_encrypted:
             content = self._json(answer.node)
             return Opened(Trust.UNREADABLE) if content is None else Opened(Trust.VERIFIED, content)
         text = text_of(answer.node)
-        plain = decrypt(self._encrypt_key, text.encode()) if self._encrypt_key and text else None
-        content = None if plain is None else self._json(plain)
+        decrypted = decrypt(self._encrypt_key, text.encode()) if self._encrypt_key and text else None
+        content = None if decrypted is None else self._json(decrypted)
         return Opened(Trust.NOT_DECRYPTABLE) if content is None else Opened(Trust.VERIFIED, content)
 
     def _json(self, text: bytes) -> bytes | None:
@@ -173,7 +176,9 @@ class AlipayGateway:
 
 
 def signed_text(params: Mapping[str, bytes]) -> bytes:
-    """Return the bytes a request is signed over: its parameters without `sign`, sorted, raw; empty ones left out."""
+    """
+    Return the bytes that a request's signature covers: its sorted raw parameters without `sign` and without empty ones.
+    """
     return b"&".join(name.encode() + b"=" + value for name, value in sorted(params.items()) if value)
 
 

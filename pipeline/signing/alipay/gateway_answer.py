@@ -1,11 +1,11 @@
-"""What a gateway.do answer holds (alipay-gateway-state-sync.md, section 4)."""
+"""The parts of a gateway.do answer (docs/platform/alipay-gateway-state-sync.md, Answer)."""
 
 from dataclasses import dataclass, field
 
 import orjson
 
 from pipeline.signing.alipay.top_level import top_level
-from pipeline.signing.plain import parse_object
+from pipeline.signing.json_object import parse_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,8 @@ class GatewayAnswer:
     """
     The parts of an answer.
 
-    `node` is the raw value of the response node: these bytes are signed, quotation marks of an encrypted one included.
+    `node` is the raw value of the response node. The signature covers exactly these bytes, including the quotation
+    marks of an encrypted node.
     """
 
     node: bytes = field(repr=False)
@@ -22,12 +23,12 @@ class GatewayAnswer:
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether the node is a text, as an encrypted one is, and not an object."""
+        """Whether the node is a text (encrypted) and not an object."""
         return self.node.startswith(b'"')
 
 
 def read_answer(body: bytes, method: str, *, double_byte: bool) -> GatewayAnswer | None:
-    """Return the parts of an answer to this method, or None where the body is no such answer."""
+    """Return the parts of an answer to this method; None if the body is no such answer."""
     members = top_level(body, double_byte=double_byte)
     if members is None:
         return None
@@ -38,13 +39,13 @@ def read_answer(body: bytes, method: str, *, double_byte: bool) -> GatewayAnswer
 
 
 def is_error(content: bytes | None) -> bool:
-    """Tell whether the JSON names a code other than that of a call that was done."""
+    """Return whether the JSON has another code than that of a successful call."""
     code = (parse_object(content) or {}).get("code") if content is not None else None
     return code is not None and str(code) != "10000"
 
 
 def text_of(raw: bytes) -> str | None:
-    """Return the text that a raw JSON value is, or None where it is none or an empty one."""
+    """Return the text of a raw JSON value; None if it is empty or no text."""
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:

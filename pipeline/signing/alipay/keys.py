@@ -1,4 +1,4 @@
-"""The keys that Alipay's answers are verified with."""
+"""The keys that verify Alipay's answers."""
 
 import threading
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ from pipeline.signing.keys import public_key_of
 
 class AlipayKeys:
     """
-    One public key, or in certificate mode the keys of certificates by SN. Thread-safe.
+    One public key; or, in certificate mode, the keys of certificates by SN. Thread-safe.
 
-    Certificates that are added stand beside the old ones: while Alipay changes over, both sign.
+    Added certificates do not replace the old ones: during a change-over Alipay signs with both.
     """
 
     def __init__(self, given: RSAPublicKey | Mapping[str, x509.Certificate]) -> None:
-        self._adding = threading.Lock()
+        self._add_lock = threading.Lock()
         self._by_sn: Mapping[str, RSAPublicKey] | None = None
         if isinstance(given, RSAPublicKey):
             self._first = given
@@ -31,18 +31,19 @@ class AlipayKeys:
 
     def find(self, sn: str | None) -> RSAPublicKey | None:
         """
-        Return the key for an answer that names this SN, or None where it is not known.
+        Return the key for an answer with this SN; None if it is unknown.
 
-        An answer that names none is checked with the configured certificate (alipay-v3-cumulation.md, section 3.4).
+        An answer without SN uses the configured certificate (docs/platform/alipay-v3-cumulation.md, Verification of the
+        answer).
         """
         if self._by_sn is None or not sn:
             return self._first
         return self._by_sn.get(sn)
 
     def add(self, certificate: x509.Certificate) -> bool:
-        """Take in a certificate that the caller trusts; return whether it is a new one with a key of use."""
+        """Add a certificate that the caller trusts; return whether it is new and has an RSA key."""
         sn = certificate_sn(certificate)
-        with self._adding:
+        with self._add_lock:
             if self._by_sn is None or sn in self._by_sn:
                 return False
             try:

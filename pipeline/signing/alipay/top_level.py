@@ -1,8 +1,8 @@
 """
-The members of a JSON object as the bytes they came in.
+The raw bytes of the members of a JSON object.
 
-A gateway answer is signed over the raw bytes of one member's value, in the charset of the answer, so the value has to
-be cut out before anything is decoded. A scan of the top level can't be fooled by texts that repeat a member's name.
+A gateway answer's signature covers the raw bytes of one member's value, in the answer's charset. So the value is cut
+out before decoding. The scan only reads the top level, so texts that repeat a member's name do not mislead it.
 """
 
 from typing import Final
@@ -19,11 +19,10 @@ _FIRST_LEAD_BYTE: Final = 0x81
 
 def top_level(body: bytes, *, double_byte: bool = False) -> dict[bytes, bytes] | None:
     """
-    Return the raw value of each top-level member by its raw name; None where the body is no whole JSON object.
+    Return the raw value of each top-level member by its raw name; None if the body is no complete JSON object.
 
-    `double_byte` is for GBK and its kin, where the second byte of a character can look like a backslash or a brace.
-    A name that comes twice makes the body ambiguous, so it counts as no object. The values themselves are cut out,
-    not checked.
+    `double_byte` is for GBK and related charsets, where the second byte of a character may look like a backslash or a
+    brace. An object with a repeated name is ambiguous, so the result is None. Values are not validated.
     """
     try:
         return _Scan(body, double_byte=double_byte).members()
@@ -36,7 +35,7 @@ class _NotAnObject(Exception):
 
 
 class _Scan:
-    """One walk over the bytes; running off their end is an IndexError."""
+    """One scan over the bytes. Their early end raises IndexError."""
 
     __slots__ = ("_at", "_body", "_double_byte")
 
@@ -60,7 +59,7 @@ class _Scan:
         return found
 
     def _next_is_member(self, *, first: bool) -> bool:
-        """Step over the comma before a member, or over the brace that ends the object."""
+        """Skip the comma before a member, or the brace at the end of the object; return whether a member follows."""
         self._skip_space()
         if self._body[self._at] == _CLOSE_OBJECT:
             self._at += 1

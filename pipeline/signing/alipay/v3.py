@@ -1,7 +1,7 @@
 """
-Alipay's protocol v3: the signature stands in the Authorization header, the body is the JSON itself.
+Alipay's protocol v3: the signature is in the Authorization header, and the body is the JSON itself.
 
-Facts are those of alipay-v3-cumulation.md, section 3.
+The facts: docs/platform/alipay-v3-cumulation.md, Protocol v3.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from pipeline.model import Opened, Reply, SignedRequest, Trust
 from pipeline.signing.aes import decrypt, encrypt, looks_encrypted
 from pipeline.signing.alipay.keys import AlipayKeys
-from pipeline.signing.plain import parse_object
+from pipeline.signing.json_object import parse_object
 from pipeline.signing.signatures import sign, verifies
 from pipeline.signing.user_agent import USER_AGENT
 
@@ -26,10 +26,10 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 class AlipayV3:
     """
-    Signs and opens for `POST /v3/zhima/credit/pe/zmgo/cumulation/sync` with one app's keys. Thread-safe.
+    Signs requests and opens answers of `POST /v3/zhima/credit/pe/zmgo/cumulation/sync`. Thread-safe.
 
-    `platform` is Alipay's public key, or its certificates by SN; `encrypt_key` are the 16 bytes that switch content
-    encryption on.
+    It uses one app's keys. `platform` is Alipay's public key, or its certificates by SN. `encrypt_key` (16 bytes)
+    enables content encryption.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class AlipayV3:
         return f"AlipayV3(app_id={self._app_id!r})"
 
     def sign(self, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:
-        """Return the request that carries this JSON body, encrypted where the account asks for it."""
+        """Return the signed request with this JSON body, encrypted if the account has an encrypt key."""
         return self.sign_call("POST", CUMULATION_SYNC, body, at=at, nonce=nonce)
 
     def sign_call(self, method: str, target: str, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:
-        """Return the signed request for any call of v3; `target` is path and query as they are sent."""
+        """Return the signed request of any v3 call; `target` is path and query as sent."""
         sent = encrypt(self._encrypt_key, body) if self._encrypt_key and body else body
         auth = f"{self._identity},nonce={nonce},timestamp={(at - _EPOCH) // _MILLISECOND}"
         text = signed_text(auth, method, target, sent, self._app_auth_token)
@@ -69,10 +69,10 @@ class AlipayV3:
 
     def open(self, reply: Reply, *, at: datetime) -> Opened:  # noqa: ARG002 - the port's; no SDK checks the age
         """
-        Check the answer's signature and decrypt it. Never raises for what a server can send.
+        Verify and decrypt an answer. Never raises, whatever a server sends.
 
-        A 2xx must be signed. Another status may come without a signature; one that is there must be good. The JSON
-        of an answer that is not verified is given too, to be classified and never believed.
+        A 2xx answer must be signed. Another status may be unsigned, but a present signature must be valid. The JSON of
+        an unverified answer is returned to classify it, and is never trusted.
         """
         content = reply.body if parse_object(reply.body) is not None else None
         encrypted = content is None and self._encrypt_key is not None and looks_encrypted(reply.body)
@@ -84,11 +84,11 @@ class AlipayV3:
         return Opened(trust, content, serial)
 
     def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:  # noqa: ARG002 - the port's
-        """Return None: an unknown Alipay certificate has to be fetched from the console by a person."""
+        """Return None: only a person can fetch an unknown Alipay certificate, from the console."""
         return None
 
     def can_verify(self) -> bool:
-        """Return True: the account names Alipay's key, or a certificate at least."""
+        """Return True: the account has Alipay's key or certificate."""
         return True
 
     def keys_due(self, at: datetime) -> bool:  # noqa: ARG002 - the port's
@@ -96,7 +96,7 @@ class AlipayV3:
         return False
 
     def learn_keys(self, reply: Reply, *, at: datetime) -> bool:  # noqa: ARG002 - the port's
-        """Return False: there is nothing to learn where nothing is asked."""
+        """Return False: see `key_request`."""
         return False
 
     def _trust(self, reply: Reply) -> tuple[Trust, str | None]:
@@ -110,22 +110,24 @@ class AlipayV3:
         return (Trust.VERIFIED if verifies(key, signature, answer_text(reply)) else Trust.BAD_SIGNATURE), None
 
     def _decrypted(self, body: bytes) -> Opened:
-        plain = decrypt(self._encrypt_key, body) if self._encrypt_key else None
-        if plain is None or parse_object(plain) is None:
+        decrypted = decrypt(self._encrypt_key, body) if self._encrypt_key else None
+        if decrypted is None or parse_object(decrypted) is None:
             return Opened(Trust.NOT_DECRYPTABLE)
-        return Opened(Trust.VERIFIED, plain)
+        return Opened(Trust.VERIFIED, decrypted)
 
 
 def signed_text(auth: str, method: str, target: str, body: bytes, app_auth_token: str | None = None) -> bytes:
-    """Return the bytes a request is signed over; every line ends with a line feed, also that of an empty body."""
+    """
+    Return the bytes that a request's signature covers. Each line ends with a line feed, also that of an empty body.
+    """
     last_line = f"{app_auth_token}\n" if app_auth_token else ""
     return b"".join((f"{auth}\n{method}\n{target}\n".encode(), body, b"\n", last_line.encode()))
 
 
 def answer_text(reply: Reply) -> bytes:
-    """Return the bytes an answer is signed over."""
+    """Return the bytes that an answer's signature covers."""
     timestamp, nonce = reply.headers.get("alipay-timestamp", ""), reply.headers.get("alipay-nonce", "")
-    # Whatever a header holds must not raise; what is replaced here does not verify.
+    # No header may raise here. A text with a replaced character does not verify.
     return b"".join((f"{timestamp}\n{nonce}\n".encode(errors="replace"), reply.body, b"\n"))
 
 

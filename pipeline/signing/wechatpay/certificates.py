@@ -1,4 +1,4 @@
-"""The answer to `GET /v3/certificates` (wechatpay-v3-points.md, section 5)."""
+"""The answer to `GET /v3/certificates` (docs/platform/wechatpay-v3-points.md, Platform certificates)."""
 
 from datetime import datetime
 from typing import Final
@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from pipeline.errors import SettingsError
 from pipeline.signing.aes import unseal
 from pipeline.signing.certificates import is_valid, serial_hex
+from pipeline.signing.json_object import parse_object
 from pipeline.signing.keys import load_certificates, public_key_of
-from pipeline.signing.plain import parse_object
 
 CERTIFICATES: Final = "/v3/certificates"
 
@@ -19,10 +19,10 @@ _NAME: Final = "the downloaded certificate"
 
 def downloaded_keys(body: bytes, apiv3_key: bytes, at: datetime) -> dict[str, RSAPublicKey]:
     """
-    Return the keys of the certificates in the answer that are valid now, by serial number, the newest last.
+    Return the keys of the currently valid certificates in the answer, by serial number, the newest last.
 
-    An entry that was not sealed with this APIv3 key is left out. No entries is an answer too: a merchant with a
-    public key only has no certificates.
+    An entry that this APIv3 key does not decrypt is skipped. An empty list is valid: a merchant with only a public key
+    has no certificates.
     """
     entries = (parse_object(body) or {}).get("data")
     unsealed = [unsealed_certificate(entry, apiv3_key) for entry in entries] if isinstance(entries, list) else []
@@ -33,7 +33,7 @@ def downloaded_keys(body: bytes, apiv3_key: bytes, at: datetime) -> dict[str, RS
 
 
 def unsealed_certificate(entry: object, apiv3_key: bytes) -> x509.Certificate | None:
-    """Return the certificate in an entry; None where the seal is broken or the entry names another serial number."""
+    """Return the certificate in an entry; None if it does not decrypt, or names another serial number."""
     match entry:
         case {"serial_no": str(serial), "encrypt_certificate": {"nonce": str(nonce), "ciphertext": str(text), **rest}}:
             associated_data = str(rest.get("associated_data") or "")
@@ -48,7 +48,9 @@ def unsealed_certificate(entry: object, apiv3_key: bytes) -> x509.Certificate | 
 
 
 def canonical_serial(serial: str) -> str:
-    """Return a serial number as it is compared: programs differ in case and in leading zeros. Other names stay."""
+    """
+    Return a serial number in one form, since programs differ in case and leading zeros. Public key ids are unchanged.
+    """
     return serial if serial.startswith("PUB_KEY_ID_") else serial.upper().lstrip("0")
 
 

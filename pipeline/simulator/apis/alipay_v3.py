@@ -1,4 +1,4 @@
-"""Alipay's protocol v3, as the platform sees it (alipay-v3-cumulation.md, sections 2 and 3)."""
+"""Alipay's protocol v3 on the platform's side (alipay-v3-cumulation.md, sections 2 and 3)."""
 
 import re
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 import orjson
 
 from pipeline.simulator import crypto
-from pipeline.simulator.api import Rule, mislead
+from pipeline.simulator.api import Rule, with_wrong_echo
 from pipeline.simulator.apis import cumulation
 from pipeline.simulator.apis.fields import json_object, text
-from pipeline.simulator.faults.answer_signature import Fresh, is_hit, signature, with_other_key
+from pipeline.simulator.faults.answer_signature import UniqueTexts, is_hit, signature, with_other_key
 from pipeline.simulator.faults.fault import InjectedFault, Kind
 from pipeline.simulator.http.messages import Call, Reply
 from pipeline.simulator.identities import Identities
@@ -19,7 +19,7 @@ from pipeline.simulator.ruling import Accepted, Admission, Api, Claim, Refusal, 
 
 PATH = "/v3/zhima/credit/pe/zmgo/cumulation/sync"
 _SCHEME = "ALIPAY-SHA256withRSA "
-# The documents give no figure; a quarter of an hour is enough to show a clock or a zone that is wrong.
+# The documents give no figure. 15 minutes is enough to detect a wrong clock or time zone.
 _TOLERANCE = timedelta(minutes=15)
 _MILLISECONDS = re.compile(r"\d{13}", re.ASCII)
 _LINKS = [{"link": "https://open.alipay.com/", "desc": "解决方案"}]
@@ -38,20 +38,20 @@ class V3Api:
     throttled = Refusal("app-call-limited", "应用调用次数超限", 429)
     replayed = Refusal("invalid-signature", "nonce重复使用", 401)
 
-    def __init__(self, identities: Identities, fresh: Fresh) -> None:
+    def __init__(self, identities: Identities, unique_texts: UniqueTexts) -> None:
         self._identities = identities
-        self._fresh = fresh
+        self._unique_texts = unique_texts
         self.rules: Mapping[Api, Rule] = {Api.CUMULATION: cumulation.rule}
 
     def claim(self, call: Call) -> Claim:
-        """Return app id and `out_biz_no` as far as they can be read."""
+        """Return app id and `out_biz_no`, as far as readable."""
         authorization = _authorization(call)
         app_id = authorization.items.get("app_id", "") if authorization else ""
         content = json_object(self._plain(call) or b"") or {}
         return Claim(Api.CUMULATION, app_id, text(content, "out_biz_no"))
 
     def admit(self, call: Call, claim: Claim) -> Admission | Refusal:
-        """Check who calls before the signature, and decrypt after it."""
+        """Check the caller, then the signature, then decrypt."""
         authorization = _authorization(call)
         if authorization is None:
             return Refusal("missing-signature", "缺少签名参数", 401)
@@ -63,22 +63,22 @@ class V3Api:
         return self._content(call, claim, authorization)
 
     def refusal(self, fault: InjectedFault) -> Ruling:
-        """Return the fault's code with status 400, or the 200 that is none."""
+        """Return the fault's code with status 400, or a 200 with `fail_reason`."""
         if fault.fail_reason is not None:
             return Accepted({"fail_reason": fault.fail_reason})
         return Refusal(fault.code or "", fault.message or "", fault.status or 400)
 
-    def turn_away(self, call: Call, refusal: Refusal) -> Reply:  # noqa: ARG002 - another protocol answers by the call
-        """Return an error without `alipay-signature`, as seen for early refusals."""
+    def unsigned_refusal(self, call: Call, refusal: Refusal) -> Reply:  # noqa: ARG002 - another protocol answers by the call
+        """Return an error without `alipay-signature`, as the platform does for early refusals."""
         return Reply(refusal.status, (*self._headers(), *refusal.headers), _error(refusal))
 
     def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Reply:
-        """Sign whatever the business answers; encrypt what has status 200."""
+        """Sign every answer; encrypt those with status 200."""
         terms = admission.terms
         if fault and fault.kind is Kind.UNKNOWN_SERIAL:
             terms = with_other_key(terms, self._identities.alipay_next, fault)
         if is_hit(fault, Kind.WRONG_ECHO):
-            ruling = mislead(ruling, "out_biz_no")
+            ruling = with_wrong_echo(ruling, "out_biz_no")
         if fault and fault.kind is Kind.STALE_TIMESTAMP:
             at -= timedelta(seconds=600 if fault.seconds is None else fault.seconds)
         status, body = (
@@ -124,12 +124,12 @@ class V3Api:
         return crypto.decrypt(self._identities.encrypt_key, call.body)
 
     def _headers(self) -> tuple[tuple[str, str], ...]:
-        return ("Content-Type", "application/json;charset=utf-8"), ("alipay-trace-id", self._fresh.take())
+        return ("Content-Type", "application/json;charset=utf-8"), ("alipay-trace-id", self._unique_texts.take())
 
     def _signature(
         self, body: bytes, terms: Terms, at: datetime, fault: InjectedFault | None
     ) -> tuple[tuple[str, str], ...]:
-        timestamp, nonce = str(int(at.timestamp() * 1000)), self._fresh.take()
+        timestamp, nonce = str(int(at.timestamp() * 1000)), self._unique_texts.take()
         mark = signature(f"{timestamp}\n{nonce}\n".encode() + body + b"\n", terms, fault)
         headers = [("alipay-timestamp", timestamp), ("alipay-nonce", nonce)]
         if terms.names_key:

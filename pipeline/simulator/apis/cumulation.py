@@ -1,4 +1,4 @@
-"""What Zhima Go accepts as a report (alipay-v3-cumulation.md, sections 1 and 2)."""
+"""Reports that Zhima Go accepts (alipay-v3-cumulation.md, sections 1 and 2)."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,17 +13,17 @@ _PAID, _REFUND = "ORDER_PAID", "ORDER_REFUND"
 
 
 def rule(admission: Admission, memory: Memory) -> tuple[Decision, Ruling]:
-    """Apply a report, or say why not."""
+    """Apply a report, or return the refusal."""
     content = admission.content
     problem = next(_problems(content), None)
     if problem:
         return Decision.REFUSED, problem
-    standing = memory.standing(admission)
-    if standing is Decision.CONFLICT:
-        return standing, Refusal("IDEMPOTENT_ERROR", "幂等号已被其他内容使用, 请更换幂等号")
-    if standing is None and _lacks_payment(admission, memory):
+    known = memory.compare(admission)
+    if known is Decision.CONFLICT:
+        return known, Refusal("IDEMPOTENT_ERROR", "幂等号已被其他内容使用, 请更换幂等号")
+    if known is None and _lacks_payment(admission, memory):
         return Decision.REFUSED, Refusal("PAY_ORDER_NOT_EXIST", "正向单据不存在")
-    decision = standing or memory.apply(admission, mark=text(content, "biz_action"))
+    decision = known or memory.apply(admission, kind=text(content, "biz_action"))
     return decision, Accepted(
         {name: content[name] for name in ("agreement_no", "out_biz_no", "user_id", "open_id") if name in content}
     )
@@ -32,7 +32,7 @@ def rule(admission: Admission, memory: Memory) -> tuple[Decision, Ruling]:
 def _lacks_payment(admission: Admission, memory: Memory) -> bool:
     content = admission.content
     refund = content["biz_action"] == _REFUND
-    return refund and not memory.knows(admission, text(content, "pay_out_biz_no"), mark=_PAID)
+    return refund and not memory.knows(admission, text(content, "pay_out_biz_no"), kind=_PAID)
 
 
 def _problems(content: Mapping[str, object]) -> Iterator[Refusal]:
@@ -56,7 +56,7 @@ def _id_problems(content: Mapping[str, object]) -> Iterator[Refusal]:
     for name in ("user_id", "partner_id"):
         if name in content and not is_member(text(content, name)):
             yield _invalid(f"{name}格式错误")
-    # The one example has 20 digits; that it holds nothing but letters and digits is inferred.
+    # The only example has 20 digits. Letters and digits only: inferred.
     agreement = text(content, "agreement_no")
     if not (agreement.isascii() and agreement.isalnum()):
         yield _invalid("agreement_no格式错误")

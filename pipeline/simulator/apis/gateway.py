@@ -1,4 +1,4 @@
-"""Alipay's gateway, as the platform sees it (alipay-gateway-state-sync.md)."""
+"""Alipay's gateway on the platform's side (alipay-gateway-state-sync.md)."""
 
 import base64
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from pipeline.simulator.api import Rule
 from pipeline.simulator.apis import states
 from pipeline.simulator.apis.fields import is_time, json_object, text
 from pipeline.simulator.apis.gateway_form import charset_of, parameters, signed_text
-from pipeline.simulator.faults.answer_signature import Fresh, is_hit, signature, with_other_key
+from pipeline.simulator.faults.answer_signature import UniqueTexts, is_hit, signature, with_other_key
 from pipeline.simulator.faults.fault import InjectedFault, Kind
 from pipeline.simulator.http.messages import Call, Reply
 from pipeline.simulator.identities import Identities
@@ -41,25 +41,25 @@ _MESSAGES = {
     "40005": "Call Limited",
     "40006": "Insufficient Permissions",
 }
-# The documents give no figure; a quarter of an hour is enough to show a clock or a zone that is wrong.
+# The documents give no figure. 15 minutes is enough to detect a wrong clock or time zone.
 _TOLERANCE = timedelta(minutes=15)
 _BEIJING = timezone(timedelta(hours=8))
 
 
 class GatewayApi:
-    """The state sync and the certificate download. The gateway answers 200 whatever happens."""
+    """The state sync and the certificate download. The gateway always answers with status 200."""
 
     throttled = Refusal("isv.app-call-limited", "应用调用次数超限", 200)
-    # Requests to the gateway carry no nonce; nothing is ever a replay.
+    # Never used: requests to the gateway carry no nonce.
     replayed = Refusal("isv.invalid-signature", "", 200)
 
-    def __init__(self, identities: Identities, fresh: Fresh) -> None:
+    def __init__(self, identities: Identities, unique_texts: UniqueTexts) -> None:
         self._identities = identities
-        self._fresh = fresh
+        self._unique_texts = unique_texts
         self.rules: Mapping[Api, Rule] = {Api.STATE: states.rule, Api.ALIPAY_CERTIFICATE: self._download}
 
     def claim(self, call: Call) -> Claim:
-        """Return app id, method and key as far as they can be read."""
+        """Return app id, method and key, as far as readable."""
         charset = charset_of(call) or "utf-8"
         given = parameters(call, charset) or {}
         api = _METHODS.get(given.get("method", ""), Api.STATE)
@@ -68,7 +68,7 @@ class GatewayApi:
         return Claim(api, given.get("app_id", ""), key)
 
     def admit(self, call: Call, claim: Claim) -> Admission | Refusal:
-        """Check the app before the signature, as the gateway does, and decrypt after it."""
+        """Check the app, then the signature, as the gateway does; then decrypt."""
         charset = charset_of(call)
         if charset is None:
             return Refusal("isv.invalid-charset", "字符集错误, 须在URL中传utf-8或gbk", 200)
@@ -87,13 +87,13 @@ class GatewayApi:
         return self._content(given, claim, terms)
 
     def refusal(self, fault: InjectedFault) -> Ruling:
-        """Return the fault's sub code under the five digits it belongs to, or the 10000 that is none."""
+        """Return the fault's sub code, or a 10000 with biz_result `failed`."""
         if fault.fail_reason is not None:
             return Accepted({"biz_result": "failed"})
         return Refusal(fault.code or "", fault.message or "", 200)
 
-    def turn_away(self, call: Call, refusal: Refusal) -> Reply:
-        """Return an error node without `sign`, as seen for early refusals."""
+    def unsigned_refusal(self, call: Call, refusal: Refusal) -> Reply:
+        """Return an error node without `sign`, as the gateway does for early refusals."""
         charset = charset_of(call) or "utf-8"
         method = (parameters(call, charset) or {}).get("method", "")
         node = _NODES[_METHODS[method]] if method in _METHODS else "error_response"
@@ -101,7 +101,7 @@ class GatewayApi:
         return Reply(200, (*self._headers(charset), *refusal.headers), body)
 
     def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Reply:  # noqa: ARG002 - gateway answers bear no time
-        """Sign the node's value as it is sent, in the request's charset and by its sign_type."""
+        """Sign the node's value exactly as sent, in the request's charset, with its sign_type."""
         terms = admission.terms
         if fault and fault.kind is Kind.UNKNOWN_SERIAL:
             terms = with_other_key(terms, self._identities.alipay_next, fault)
@@ -150,21 +150,21 @@ class GatewayApi:
         content = given.get("biz_content", "").encode()
         if not given.get("encrypt_type"):
             return content
-        # Encrypted are the bytes of the request's charset (alipay-sdk-java-all, AlipayEncrypt).
+        # The SDK encrypts the bytes of the request's charset (alipay-sdk-java-all, AlipayEncrypt).
         plain = crypto.decrypt(self._identities.encrypt_key, content)
         return plain and plain.decode(charset, "replace").encode()
 
     def _download(self, admission: Admission, _memory: Memory) -> tuple[Decision, Ruling]:
-        asked = text(admission.content, "alipay_cert_sn")
+        wanted = text(admission.content, "alipay_cert_sn")
         keys = (self._identities.alipay, self._identities.alipay_next)
-        pem = next((key.certificate for key in keys if key.name == asked), None)
+        pem = next((key.certificate for key in keys if key.name == wanted), None)
         if pem is None:
             return Decision.REFUSED, Refusal("CERT_NOT_EXIST", "证书不存在", 200)
         return Decision.SERVED, Accepted({"alipay_cert_content": base64.b64encode(pem).decode()})
 
     def _headers(self, charset: str) -> tuple[tuple[str, str], ...]:
-        # The platform itself declares text/html, although the text is JSON.
-        return ("Content-Type", f"text/html;charset={charset}"), ("trace_id", self._fresh.take())
+        # The platform declares text/html, although the body is JSON.
+        return ("Content-Type", f"text/html;charset={charset}"), ("trace_id", self._unique_texts.take())
 
 
 def _form_refusal(given: Mapping[str, str], call: Call) -> Refusal | None:

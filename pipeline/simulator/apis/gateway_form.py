@@ -9,13 +9,13 @@ CHARSETS = frozenset({"utf-8", "gbk", "gb2312"})
 
 
 def charset_of(call: Call) -> str | None:
-    """Return the charset that the query names, None for one that the gateway does not support."""
+    """Return the charset in the query; None if the gateway does not support it."""
     named = dict(parse_qsl(call.query, encoding="latin-1")).get("charset", "").lower()
     return named if named in CHARSETS else None
 
 
 def parameters(call: Call, charset: str) -> Mapping[str, str] | None:
-    """Return the parameters of query and form; None where bytes are not of the charset or a name comes twice."""
+    """Return the parameters of query and form; None if bytes do not fit the charset or a name occurs twice."""
     try:
         pairs = [
             *parse_qsl(call.query, keep_blank_values=True, encoding=charset, errors="strict"),
@@ -28,6 +28,6 @@ def parameters(call: Call, charset: str) -> Mapping[str, str] | None:
 
 
 def signed_text(given: Mapping[str, str], charset: str) -> bytes:
-    """Return what the signature covers: all but `sign` and what is empty, by name, raw, in the charset."""
+    """Return the signed bytes: all nonempty parameters but `sign`, sorted by name, unescaped, in the charset."""
     pairs = sorted((name, value) for name, value in given.items() if name != "sign" and value)
     return "&".join(f"{name}={value}" for name, value in pairs).encode(charset)

@@ -1,4 +1,4 @@
-"""What WeChat Pay accepts as the point balance of a card (wechatpay-v3-points.md, section 2)."""
+"""Point balances that WeChat Pay accepts (wechatpay-v3-points.md, section 2)."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,19 +10,20 @@ from pipeline.simulator.state.memory import Memory
 _TEXTS = {"out_request_no": 128, "brand_id": 16, "card_id": 32, "openid": 128, "user_card_code": 32}
 _REQUEST_NO = re.compile(r"[0-9A-Za-z_-]+", re.ASCII)
 _CARD_CODE = re.compile(r"[!-~]+", re.ASCII)
+# The greatest integer that JSON numbers carry exactly.
 _HIGHEST = 2**53 - 1
 
 
 def rule(admission: Admission, memory: Memory) -> tuple[Decision, Ruling]:
-    """Apply a balance, or say why not."""
+    """Apply a balance, or return the refusal."""
     problem = next(_problems(admission.content), None)
     if problem:
         return Decision.REFUSED, Refusal("PARAM_ERROR", problem)
-    standing = memory.standing(admission)
-    if standing is Decision.CONFLICT:
-        return standing, Refusal("ALREADY_EXISTS", "out_request_no已被其他内容使用")
+    known = memory.compare(admission)
+    if known is Decision.CONFLICT:
+        return known, Refusal("ALREADY_EXISTS", "out_request_no已被其他内容使用")
     echoed = {name: admission.content[name] for name in (*_TEXTS, "point_balance")}
-    return standing or memory.apply(admission), Accepted(echoed)
+    return known or memory.apply(admission), Accepted(echoed)
 
 
 def _problems(content: Mapping[str, object]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What Zhima accepts as the state of a business object (alipay-gateway-state-sync.md, sections 2 and 5)."""
+"""States of business objects that Zhima accepts (alipay-gateway-state-sync.md, sections 2 and 5)."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,30 +11,30 @@ _LENGTHS = {
     "out_principal_id": (128, "ZMDATA.OUT_PRINCIPAL_ID_ERROR"),
     "biz_state_code": (64, "ZMDATA.BIZ_STATE_CODE_ERROR"),
     "category_code": (64, "ZMDATA.CATEGORY_CODE_ERROR"),
-    # Spelt without the second A by the platform.
+    # The platform spells it without the second A.
     "service_id": (128, "ZMDAT.SERVICE_ID_ERROR"),
     "biz_data": (4096, "ZMDATA.BIZ_DATA_ERROR"),
 }
 
 
 def key_of(content: Mapping[str, object]) -> str:
-    """Return what a request is known by: the merchant's number and the state code."""
+    """Return the key of a request: the merchant's number and the state code."""
     return f"{text(content, 'out_biz_no')}|{text(content, 'biz_state_code')}"
 
 
 def rule(admission: Admission, memory: Memory) -> tuple[Decision, Ruling]:
     """
-    Apply a state, or say why not.
+    Apply a state, or return the refusal.
 
-    No document names an idempotency key. An object holds what was told last: that again changes nothing, and whatever
-    differs is a change, also where the object was in that state before.
+    No document names an idempotency key. An object has its last reported state. The same report again changes nothing;
+    any other report is a change, even back to an earlier state.
     """
     problem = next(_problems(admission.content), None)
     if problem:
         return Decision.REFUSED, problem
-    thing = f"{text(admission.content, 'out_biz_no')}|{text(admission.content, 'out_principal_id')}"
-    is_held = memory.standing(admission, key=thing) is Decision.REPEATED
-    decision = Decision.REPEATED if is_held else memory.apply(admission, key=thing)
+    object_key = f"{text(admission.content, 'out_biz_no')}|{text(admission.content, 'out_principal_id')}"
+    is_repeated = memory.compare(admission, key=object_key) is Decision.REPEATED
+    decision = Decision.REPEATED if is_repeated else memory.apply(admission, key=object_key)
     return decision, Accepted({"biz_result": "success"})
 
 

@@ -1,4 +1,4 @@
-"""WeChat Pay's APIv3, as the platform sees it (wechatpay-v3-points.md, sections 3 to 6)."""
+"""WeChat Pay's APIv3 on the platform's side (wechatpay-v3-points.md, sections 3 to 6)."""
 
 import re
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ import orjson
 from cryptography import x509
 
 from pipeline.simulator import crypto
-from pipeline.simulator.api import Rule, mislead
+from pipeline.simulator.api import Rule, with_wrong_echo
 from pipeline.simulator.apis import points
 from pipeline.simulator.apis.fields import json_object, text
-from pipeline.simulator.faults.answer_signature import Fresh, is_hit, signature, with_other_key
+from pipeline.simulator.faults.answer_signature import UniqueTexts, is_hit, signature, with_other_key
 from pipeline.simulator.faults.fault import InjectedFault, Kind
 from pipeline.simulator.http.messages import Call, Reply
 from pipeline.simulator.identities import Identities, PlatformKey
@@ -34,17 +34,17 @@ class WechatApi:
     throttled = Refusal("RATELIMIT_EXCEEDED", "频率超限", 429)
     replayed = Refusal("SIGN_ERROR", "nonce_str重复使用", 401)
 
-    def __init__(self, identities: Identities, fresh: Fresh) -> None:
+    def __init__(self, identities: Identities, unique_texts: UniqueTexts) -> None:
         self._identities = identities
-        self._fresh = fresh
-        self._next_is_out = False
+        self._unique_texts = unique_texts
+        self._next_is_served = False
         self.rules: Mapping[Api, Rule] = {
             Api.POINTS: points.rule,
             Api.WECHATPAY_CERTIFICATES: self._certificates,
         }
 
     def claim(self, call: Call) -> Claim:
-        """Return merchant id and `out_request_no` as far as they can be read."""
+        """Return merchant id and `out_request_no`, as far as readable."""
         mchid = (_authorization(call) or {}).get("mchid", "")
         if call.path == CERTIFICATES_PATH:
             return Claim(Api.WECHATPAY_CERTIFICATES, mchid)
@@ -70,18 +70,18 @@ class WechatApi:
         """Return the fault's code with status 400 or its own."""
         return Refusal(fault.code or "", fault.message or "", fault.status or 400)
 
-    def turn_away(self, call: Call, refusal: Refusal) -> Reply:  # noqa: ARG002 - another protocol answers by the call
-        """Return an error without any `Wechatpay-*` header, as seen for early refusals."""
+    def unsigned_refusal(self, call: Call, refusal: Refusal) -> Reply:  # noqa: ARG002 - another protocol answers by the call
+        """Return an error without `Wechatpay-*` headers, as the platform does for early refusals."""
         return Reply(refusal.status, (*self._headers(), *refusal.headers), _error(refusal))
 
     def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Reply:
-        """Sign with the key that the request's `Wechatpay-Serial` chose."""
+        """Sign with the key that the request's `Wechatpay-Serial` names."""
         terms = admission.terms
         if fault and fault.kind is Kind.UNKNOWN_SERIAL:
-            self._next_is_out = self._next_is_out or fault.fetchable
+            self._next_is_served = self._next_is_served or fault.fetchable
             terms = with_other_key(terms, self._identities.wechatpay_next, fault)
         if is_hit(fault, Kind.WRONG_ECHO):
-            ruling = mislead(ruling, "out_request_no")
+            ruling = with_wrong_echo(ruling, "out_request_no")
         if fault and fault.kind is Kind.STALE_TIMESTAMP:
             at -= timedelta(seconds=600 if fault.seconds is None else fault.seconds)
         if isinstance(ruling, Refusal):
@@ -92,12 +92,12 @@ class WechatApi:
 
     def _certificates(self, _admission: Admission, _memory: Memory) -> tuple[Decision, Ruling]:
         known = self._identities
-        served = (known.wechatpay, known.wechatpay_next) if self._next_is_out else (known.wechatpay,)
+        served = (known.wechatpay, known.wechatpay_next) if self._next_is_served else (known.wechatpay,)
         return Decision.SERVED, Accepted({"data": [self._sealed(key) for key in served]})
 
     def _sealed(self, key: PlatformKey) -> dict[str, object]:
         certificate = x509.load_pem_x509_certificate(key.certificate)
-        nonce = self._fresh.take()[:12]
+        nonce = self._unique_texts.take()[:12]
         return {
             "serial_no": key.name,
             "effective_time": _beijing_text(certificate.not_valid_before_utc),
@@ -112,9 +112,9 @@ class WechatApi:
 
     def _answering_key(self, call: Call) -> PlatformKey | None:
         known = self._identities
-        asked = call.headers.get("wechatpay-serial", known.wechatpay.name)
+        serial = call.headers.get("wechatpay-serial", known.wechatpay.name)
         keys = (known.wechatpay, known.wechatpay_next, known.wechatpay_public)
-        return next((key for key in keys if key.name == asked), None)
+        return next((key for key in keys if key.name == serial), None)
 
     def _caller_refusal(self, call: Call, items: Mapping[str, str] | None) -> Refusal | None:
         if items is None:
@@ -129,12 +129,15 @@ class WechatApi:
         return None
 
     def _headers(self) -> tuple[tuple[str, str], ...]:
-        return ("Content-Type", "application/json; charset=utf-8"), ("Request-ID", self._fresh.take().upper() + "-0")
+        return ("Content-Type", "application/json; charset=utf-8"), (
+            "Request-ID",
+            self._unique_texts.take().upper() + "-0",
+        )
 
     def _signature(
         self, body: bytes, terms: Terms, at: datetime, fault: InjectedFault | None
     ) -> tuple[tuple[str, str], ...]:
-        timestamp, nonce = str(int(at.astimezone(UTC).timestamp())), self._fresh.take()
+        timestamp, nonce = str(int(at.astimezone(UTC).timestamp())), self._unique_texts.take()
         mark = signature(f"{timestamp}\n{nonce}\n".encode() + body + b"\n", terms, fault)
         if mark.signature is None:
             return ()

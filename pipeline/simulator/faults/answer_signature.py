@@ -1,4 +1,4 @@
-"""The signature of an answer, and what faults do to it."""
+"""The signature of an answer, right or spoilt by a fault."""
 
 import base64
 import hashlib
@@ -10,36 +10,37 @@ from pipeline.simulator.faults.fault import InjectedFault, Kind
 from pipeline.simulator.identities import PlatformKey
 from pipeline.simulator.ruling import Terms
 
-NOBODY = "7F00000000000000000000000000000000000000"
+# A key name that no download returns.
+UNKNOWN_NAME = "7F00000000000000000000000000000000000000"
 
 
-class Fresh:
-    """Texts that no other answer bears; the seed fixes them."""
+class UniqueTexts:
+    """Unique texts for nonces and trace ids, fixed by the seed."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._count = itertools.count()
 
     def take(self) -> str:
-        """Return 32 hex digits that were never returned before."""
+        """Return 32 hex digits, new with each call."""
         return hashlib.blake2b(f"{self._seed}/{next(self._count)}".encode(), digest_size=16).hexdigest()
 
 
 def is_hit(fault: InjectedFault | None, kind: Kind) -> bool:
-    """Tell whether that kind of fault strikes this answer."""
+    """Return whether this answer has a fault of that kind."""
     return fault is not None and fault.kind is kind
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerSignature:
-    """Whose name an answer bears, and its signature; None where a fault takes it away."""
+    """The key name and the signature of an answer; None if a fault removes the signature."""
 
     name: str
     signature: str | None
 
 
 def signature(message: bytes, terms: Terms, fault: InjectedFault | None) -> AnswerSignature:
-    """Sign as the terms say, or as wrongly as the fault says. The terms' key is that of `key_for`."""
+    """Sign a message by the terms; a signature fault spoils the result."""
     signature = crypto.sign(terms.key.private, message, sha1=terms.sha1)
     kind = fault.kind if fault else None
     if kind is Kind.MISSING_SIGNATURE:
@@ -51,9 +52,9 @@ def signature(message: bytes, terms: Terms, fault: InjectedFault | None) -> Answ
     return AnswerSignature(terms.key.name, signature)
 
 
-def with_other_key(terms: Terms, coming: PlatformKey, fault: InjectedFault) -> Terms:
-    """Return the terms of an answer whose key the client can't know yet: fetchable, or nobody's."""
-    return replace(terms, key=coming if fault.fetchable else replace(coming, name=NOBODY))
+def with_other_key(terms: Terms, next_key: PlatformKey, fault: InjectedFault) -> Terms:
+    """Return terms with a key that the client does not know yet: the next key, or one that can't be fetched."""
+    return replace(terms, key=next_key if fault.fetchable else replace(next_key, name=UNKNOWN_NAME))
 
 
 def _spoilt(signature: str) -> str:

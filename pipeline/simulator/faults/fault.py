@@ -1,4 +1,4 @@
-"""What can be made to go wrong, and for which requests."""
+"""Injected faults: their kinds, their options and which requests they hit."""
 
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -8,7 +8,7 @@ from pipeline.simulator.ruling import Api
 
 
 class Kind(StrEnum):
-    """What goes wrong."""
+    """Kind of an injected fault."""
 
     LOSE_BEFORE_APPLYING = "lose_before_applying"
     LOSE_AFTER_APPLYING = "lose_after_applying"
@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 
 class When(StrEnum):
-    """On which side of applying a fault strikes."""
+    """Whether a fault hits before or after the request is applied."""
 
     BEFORE_APPLYING = "before_applying"
     AFTER_APPLYING = "after_applying"
@@ -38,19 +38,28 @@ class When(StrEnum):
 @dataclass(frozen=True, slots=True)
 class InjectedFault:
     """
-    One thing that goes wrong, and for which requests.
+    One fault, and the requests that it hits.
 
-    Matching: `api` and `key` (a glob) choose the requests. Of those, counted from 1, it strikes: the `first` n;
-    every `every`-th; each by `probability`, which the seed fixes; those that arrive from `after_seconds` on and
-    before `until_seconds`, counted from when the faults were set. What is left out does not restrict. It strikes
-    `times` times at most. With `each_key` the counting is done for each key by itself.
+    Requests: all conditions given must hold; requests are counted from 1.
 
-    What: `kind`, and what that kind takes. `status`: `status`, `body` or `code` and `message` (a platform's error),
-    `location`, `retry_after`, `when`. `throttle`: `retry_after`. `refuse`: `code`, `message` and `status`, or
-    `fail_reason` (Alipay's success that is none). `slow`: `seconds`, `when`. `html_body`: `when`.
-    `unknown_serial`: `fetchable`, whether the client can fetch the new key. `stale_timestamp`: `seconds`.
-    `stray_answer`: a second answer follows over the same connection, `seconds` after the first (0), with `status` and
-    `body` or `code` and `message`; without a `status` it is the first one again.
+    - `api`, `key` (a glob): which requests are counted
+    - `first`: the first n of them; `every`: each n-th
+    - `probability`: 0 to 1, drawn from the seed
+    - `after_seconds`, `until_seconds`: arrival since the faults were set
+    - `times`: at most n hits
+    - `each_key`: count for each key separately
+
+    Options by kind:
+
+    - `status`: `status`, `body` or `code` and `message` (the platform's error form), `location`, `retry_after`, `when`
+    - `throttle`: `retry_after`
+    - `refuse`: `code`, `message` and `status`, or `fail_reason` (Alipay's success that reports a failure)
+    - `slow`: `seconds`, `when`
+    - `html_body`: `when`
+    - `unknown_serial`: `fetchable`, whether the client can fetch the new key
+    - `stale_timestamp`: `seconds`
+    - `stray_answer`: a second answer on the same connection, `seconds` (0) after the first; `status` with `body` or
+      `code` and `message`; without `status` it repeats the first answer
     """
 
     kind: Kind
@@ -86,27 +95,27 @@ _TAKES: dict[Kind, frozenset[str]] = {
     Kind.STRAY_ANSWER: frozenset({"seconds", "status", "body", "code", "message"}),
 }
 _NEEDS: dict[Kind, str] = {Kind.STATUS: "status", Kind.SLOW: "seconds"}
-_OF_A_KIND: frozenset[str] = frozenset().union(*_TAKES.values())
+_KIND_OPTIONS: frozenset[str] = frozenset().union(*_TAKES.values())
 _ALIPAY = frozenset({Api.CUMULATION, Api.STATE})
 
 
-def misfits(fault: InjectedFault) -> list[str]:
-    """Return what is wrong with a fault, each a phrase that begins with the key at fault; empty where nothing is."""
+def errors_of(fault: InjectedFault) -> list[str]:
+    """Return the errors of a fault, each a phrase that begins with the option; empty if it is right."""
     return [*_wrong_keys(fault), *_wrong_numbers(fault), *_wrong_refusal(fault)]
 
 
 def nearest(word: str, right: list[str]) -> str:
-    """Return the end of a sentence about an unknown word: the right one that is near, else all that are right."""
+    """Return the end of a sentence about an unknown word: the nearest right word, else all right words."""
     close = get_close_matches(word, right, n=1)
-    return f"; did you mean `{close[0]}`?" if close else f"; known are {', '.join(sorted(right))}"
+    return f"; did you mean `{close[0]}`?" if close else f"; choose one of {', '.join(sorted(right))}"
 
 
 def _wrong_keys(fault: InjectedFault) -> list[str]:
     given = {field.name for field in fields(fault) if getattr(fault, field.name) not in (None, False)}
     takes = _TAKES.get(fault.kind, frozenset())
-    useless = sorted((given & _OF_A_KIND) - takes)
-    taken = ", ".join(f"`{name}`" for name in sorted(takes)) or "none of its own"
-    wrong = [f"`{name}` means nothing to kind `{fault.kind}`, which takes {taken}" for name in useless]
+    useless = sorted((given & _KIND_OPTIONS) - takes)
+    taken = ", ".join(f"`{name}`" for name in sorted(takes)) or "no options"
+    wrong = [f"`{name}` is not an option of kind `{fault.kind}`, which takes {taken}" for name in useless]
     needed = _NEEDS.get(fault.kind)
     if needed and getattr(fault, needed) is None:
         wrong.append(f"`{needed}` is missing: kind `{fault.kind}` needs it")
@@ -115,16 +124,16 @@ def _wrong_keys(fault: InjectedFault) -> list[str]:
 
 def _wrong_numbers(fault: InjectedFault) -> list[str]:
     wrong = [
-        f"`{name}` is {value}, but counts from 1"
+        f"`{name}` is {value}, but must be at least 1"
         for name in ("first", "every", "times")
         if (value := getattr(fault, name)) is not None and value < 1
     ]
     if fault.probability is not None and not 0 <= fault.probability <= 1:
-        wrong.append(f"`probability` is {fault.probability}, but lies between 0 and 1")
+        wrong.append(f"`probability` is {fault.probability}, but must be between 0 and 1")
     if fault.status is not None and not 200 <= fault.status <= 599:
-        wrong.append(f"`status` is {fault.status}, but lies between 200 and 599")
+        wrong.append(f"`status` is {fault.status}, but must be between 200 and 599")
     if fault.seconds is not None and fault.seconds < 0:
-        wrong.append(f"`seconds` is {fault.seconds}, but can't be less than 0")
+        wrong.append(f"`seconds` is {fault.seconds}, but must be at least 0")
     return wrong
 
 
@@ -132,7 +141,7 @@ def _wrong_refusal(fault: InjectedFault) -> list[str]:
     if fault.kind is not Kind.REFUSE:
         return []
     if (fault.code is None) == (fault.fail_reason is None):
-        return ["`code` or `fail_reason` is needed by kind `refuse`, one of them"]
+        return ["`code` or `fail_reason`: kind `refuse` needs exactly one of them"]
     if fault.fail_reason is not None and fault.api not in _ALIPAY:
-        return ["`fail_reason` is Alipay's: `api` has to be `alipay.cumulation` or `alipay.state`"]
+        return ["`fail_reason` needs `api` to be `alipay.cumulation` or `alipay.state`"]
     return []

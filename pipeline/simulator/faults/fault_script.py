@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from pipeline.errors import SettingsError
-from pipeline.simulator.faults.fault import InjectedFault, Kind, When, misfits, nearest
+from pipeline.simulator.faults.fault import InjectedFault, Kind, When, errors_of, nearest
 from pipeline.simulator.ruling import Api
 
 _ENUMS: dict[str, type[StrEnum]] = {"kind": Kind, "api": Api, "when": When}
@@ -16,32 +16,32 @@ _WHOLE = frozenset({"first", "every", "times", "status"})
 _NUMBERS = frozenset({"probability", "after_seconds", "until_seconds", "seconds"})
 _FLAGS = frozenset({"each_key", "fetchable"})
 _NAMES = [field.name for field in fields(InjectedFault)]
-# More than any count or time makes sense for; infinity and what is no number are out as well.
+# Upper bound of counts and seconds; it also excludes infinity and NaN.
 _MOST = 1e12
 
 
 def load_faults(path: Path) -> tuple[InjectedFault, ...]:
-    """Read a fault script. Raises SettingsError with every fault of the script itself."""
+    """Read a fault script. Raises SettingsError with every error in the script."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path}: the fault script can't be read: {error}"]) from error
+        raise SettingsError([f"can't read the fault script {path}: {error}"]) from error
     return parse_faults(text, str(path))
 
 
 def parse_faults(text: str, source: str) -> tuple[InjectedFault, ...]:
-    """Read a fault script's text: `[[fault]]` tables with the fields of `Fault`. `source` names it in errors."""
+    """Read a fault script: `[[fault]]` tables with the fields of `InjectedFault`. `source` names it in errors."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError([f"{source}: not TOML: {error}"]) from error
     except (ValueError, RecursionError) as error:
         # tomllib does not say where.
-        raise SettingsError([f"{source}: not TOML: a number or a nesting is beyond all measure"]) from error
+        raise SettingsError([f"{source}: not TOML: a number is too large or tables are nested too deeply"]) from error
     wrong = [f"{source}: `{name}` is not known{nearest(name, ['fault'])}" for name in document if name != "fault"]
     tables = document.get("fault", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise SettingsError([*wrong, f"{source}: `fault` has to be an array of tables, each headed `[[fault]]`"])
+        raise SettingsError([*wrong, f"{source}: `fault` must be an array of tables, each headed `[[fault]]`"])
     faults = [_fault(table, f"{source}: [[fault]] {place}: ", wrong) for place, table in enumerate(tables, 1)]
     if wrong:
         raise SettingsError(wrong)
@@ -55,7 +55,7 @@ def _fault(table: Mapping[str, Any], place: str, wrong: list[str]) -> InjectedFa
             name: _ENUMS[name](value) if name in _ENUMS else value for name, value in table.items()
         }
         fault = InjectedFault(**values)
-        found = misfits(fault)
+        found = errors_of(fault)
         if not found:
             return fault
     wrong.extend(place + sentence for sentence in found)
@@ -74,11 +74,11 @@ def _wrong_types(table: Mapping[str, Any]) -> list[str]:
             right = [member.value for member in _ENUMS[name]]
             if value not in right:
                 near = nearest(value if isinstance(value, str) else "", right)
-                wrong.append(f"`{name}` is {_told(value)}, which is not known{near}")
+                wrong.append(f"`{name}` is {_shown(value)}, which is not known{near}")
         elif name in _NAMES:
             label, fits = _type_of(name)
             if not fits(value):
-                wrong.append(f"`{name}` is {_told(value)}, but has to be {label}")
+                wrong.append(f"`{name}` is {_shown(value)}, but must be {label}")
     return wrong
 
 
@@ -98,8 +98,8 @@ def _is_number(value: object) -> bool:
     return type(value) in (int, float) and -_MOST <= cast("float", value) <= _MOST
 
 
-def _told(value: object) -> str:
+def _shown(value: object) -> str:
     try:
         return repr(value)
-    except ValueError:  # a whole number of thousands of digits
-        return "beyond all measure"
+    except ValueError:  # an integer of thousands of digits
+        return "too large"

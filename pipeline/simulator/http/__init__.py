@@ -1,1 +1,1 @@
-"""simulator.http."""
+"""HTTP on loopback: `messages` are requests and answers, `server` reads and writes them."""

@@ -1,4 +1,4 @@
-"""What goes over the wire, apart from how it gets there."""
+"""HTTP requests and answers, independent of sockets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,12 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP request as received: `target` is path and query as sent, header names are in lower case."""
+    """
+    One HTTP request as received.
+
+    `target` is path and query as sent; header names are in lower case. `wall` (UTC) and `steady` (seconds) are the
+    arrival of its first line.
+    """
 
     method: str
     target: str
@@ -38,7 +43,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """An answer that announces all of its body, sends half of it and hangs up."""
+    """An answer with the full Content-Length but half of the body; then the connection closes."""
 
     reply: Reply
 
@@ -50,7 +55,7 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """An answer, and so many seconds later another one that nobody asked for, over the same connection."""
+    """An answer, and `seconds` later a stray answer on the same connection."""
 
     reply: Reply
     stray: Reply

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on a loopback socket: just what the platforms' clients need."""
+"""An HTTP/1.1 server on loopback, as far as the platforms' clients need it."""
 
 import contextlib
 import socket
@@ -11,13 +11,14 @@ from typing import cast
 from pipeline.clock import Clock
 from pipeline.simulator.http.messages import Answer, Call, Cut, Followed, Reply, Silence
 
+# Limits of a request, in bytes; and the number of header lines.
 _LONGEST_LINE = 64 * 1024
 _MOST_HEADERS = 200
 _LARGEST_BODY = 16 * 1024 * 1024
 
 
 class HttpServer(socketserver.ThreadingTCPServer):
-    """Takes connections on 127.0.0.1 and nowhere else, one thread each, and hands every request to `receive`."""
+    """Listens on 127.0.0.1, one thread for each connection, and passes each request to `receive`."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -28,10 +29,10 @@ class HttpServer(socketserver.ThreadingTCPServer):
         self.clock = clock
         self._open: set[socket.socket] = set()
         self._guard = threading.Lock()
-        super().__init__(("127.0.0.1", port), _Conversation)
+        super().__init__(("127.0.0.1", port), _ConnectionHandler)
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
-        """Start a thread for the connection, and remember it so that `hang_up` can end it."""
+        """Start a thread for the connection; `close_connections` can end it."""
         with self._guard:
             self._open.add(cast("socket.socket", request))
         super().process_request(request, client_address)
@@ -42,21 +43,21 @@ class HttpServer(socketserver.ThreadingTCPServer):
             self._open.discard(cast("socket.socket", request))
         super().shutdown_request(request)
 
-    def hang_up(self) -> None:
-        """End every open connection, as a server that goes down does."""
+    def close_connections(self) -> None:
+        """Close every open connection, as a server that goes down does."""
         with self._guard:
             for connection in self._open:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
 
-class _Conversation(socketserver.StreamRequestHandler):
+class _ConnectionHandler(socketserver.StreamRequestHandler):
     disable_nagle_algorithm = True
     rbufsize = 64 * 1024
 
     def handle(self) -> None:
-        """Answer one request after the other until either side hangs up."""
-        # A client that vanishes is no fault of the server's.
+        """Answer requests one after another until either side closes."""
+        # A client may disappear at any time.
         with contextlib.suppress(OSError):
             while self._answer_one():
                 pass
@@ -64,7 +65,7 @@ class _Conversation(socketserver.StreamRequestHandler):
     def _answer_one(self) -> bool:
         server = cast("HttpServer", self.server)
         line = self.rfile.readline(_LONGEST_LINE)
-        # Taken before anything else, so that work on other requests does not move the arrival.
+        # Read the clocks first, so that work on other requests does not delay the arrival time.
         steady, wall = server.clock.steady(), server.clock.now()
         parts = line.decode("latin-1").split()
         if len(parts) != 3:

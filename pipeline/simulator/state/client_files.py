@@ -1,4 +1,4 @@
-"""What a client of the simulator needs: the merchant's half of the keys, and the accounts that use them."""
+"""Files for a client of the simulator: the merchant's keys, and the accounts of a config."""
 
 import base64
 from pathlib import Path
@@ -27,30 +27,31 @@ _WECHATPAY_CERTIFICATES = 'apiv3_key_file = "keys/apiv3_key.txt"'
 
 def write_client_keys(folder: Path) -> None:
     """
-    Write the merchant's half of the test keys into a folder.
+    Write the merchant's test keys into a folder, with `encrypt_key.txt` (base64) and `apiv3_key.txt`.
 
-    The secrets that are texts are there too: `encrypt_key.txt` (base64) and `apiv3_key.txt`. Raises SettingsError
-    where a file of one of these names holds something else: it may be a real key.
+    Raises SettingsError if a file of such a name has other content, because it may be a real key.
     """
     wanted = {name: (KEYS / f"TEST-A-{source}.pem").read_bytes() for name, source in _FILES.items()}
     wanted["encrypt_key.txt"] = base64.b64encode(default_identities().encrypt_key)
     wanted["apiv3_key.txt"] = default_identities().apiv3_key
     foreign = [name for name, data in wanted.items() if _holds_other(folder / name, data)]
     if foreign:
-        raise SettingsError([f"{folder / name} is there and is no test key; choose another folder" for name in foreign])
+        raise SettingsError(
+            [f"{folder / name} exists and is not a test key; choose another folder" for name in foreign]
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in wanted.items():
         (folder / name).write_bytes(data)
-        # As a client may ask of a private key.
+        # A client may require this mode of a private key.
         (folder / name).chmod(0o600)
 
 
 def client_config(url: str, *, certificates: bool = False) -> str:
     """
-    Return the accounts `zhima` and `card` for a simulator at that address, as TOML.
+    Return the accounts `zhima` and `card` for a simulator at that URL, as TOML.
 
-    The keys are those of `write_client_keys`, in a folder `keys` beside the config. With `certificates` both
-    accounts use certificates in place of bare public keys.
+    The keys are those of `write_client_keys`, in a folder `keys` beside the config. With `certificates`, both accounts
+    use certificates instead of public keys.
     """
     known = default_identities()
     alipay = _ALIPAY_CERTIFICATES if certificates else _ALIPAY_KEY

@@ -1,4 +1,4 @@
-"""What the simulator did, for whoever wants to check on the client."""
+"""The journal: every request and its decision, for checks of the client."""
 
 import hashlib
 import threading
@@ -28,18 +28,18 @@ _COUNTED_AS = {
 }
 
 
-# How each line begins: nothing is added to a file that is something else.
+# Each line begins so. A file that begins otherwise is not a journal, and nothing is appended to it.
 _BEGINNING = b'{"number":'
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """
-    One request and what became of it.
+    One request and its decision.
 
-    `body_digest` is the SHA-256 of the plain body; `steady` and `arrived_at` are when its first line came in;
-    `status` is None where no answer was sent; `fault` names the fault that struck. `card` stands for the card of a
-    balance without being readable (`card_digest`), `points` is the balance itself.
+    `body_digest` is the SHA-256 of the decrypted body. `arrived_at` and `steady` are the arrival of its first line.
+    `status` is None if no answer was sent. `fault` is the kind of the fault that hit. For a balance, `card` is the
+    `card_digest` and `points` the balance.
     """
 
     number: int
@@ -59,9 +59,9 @@ class Entry:
 
 class Journal(AbstractContextManager["Journal"]):
     """
-    Every request in the order in which it was decided. Thread-safe.
+    All requests in the order of their decisions. Thread-safe.
 
-    An entry is there before the first byte of its answer leaves. With a path, each is also a line of JSON there.
+    An entry is added before the first byte of its answer is sent. With a path, each entry is also a JSON line there.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -74,14 +74,14 @@ class Journal(AbstractContextManager["Journal"]):
         try:
             self._file = self._opened(self._path) if self._path else None
         except OSError as error:
-            raise SettingsError([f"{self._path}: the journal can't be written: {error.strerror}"]) from error
+            raise SettingsError([f"can't write the journal {self._path}: {error.strerror}"]) from error
         return self
 
     def _opened(self, path: Path) -> TextIO:
         if path.exists():
-            with path.open("rb") as there:
-                if there.read(len(_BEGINNING)) not in (b"", _BEGINNING):
-                    raise SettingsError([f"{path} is there and is no journal; name another file"])
+            with path.open("rb") as existing:
+                if existing.read(len(_BEGINNING)) not in (b"", _BEGINNING):
+                    raise SettingsError([f"{path} exists and is not a journal; choose another file"])
         return path.open("a", encoding="utf-8")
 
     def __exit__(
@@ -93,7 +93,7 @@ class Journal(AbstractContextManager["Journal"]):
             self._file = None
 
     def add(self, entry: Entry) -> None:
-        """Note one request. Its number is the journal's to give: that of `entry` is replaced."""
+        """Add one request; the journal replaces the number of `entry`."""
         with self._lock:
             numbered = replace(entry, number=len(self._entries) + 1)
             self._entries.append(numbered)
@@ -102,31 +102,31 @@ class Journal(AbstractContextManager["Journal"]):
                 self._file.flush()
 
     def clear(self) -> None:
-        """Forget every entry. Lines written to a file stay there."""
+        """Remove all entries; lines in the file stay."""
         with self._lock:
             self._entries.clear()
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """Return all entries, the oldest first."""
+        """Return all entries, oldest first."""
         with self._lock:
             return tuple(self._entries)
 
     def decided(self, *decisions: Decision, api: Api | None = None) -> tuple[Entry, ...]:
-        """Return the entries that were decided so, of one API or of all."""
+        """Return the entries with one of these decisions, of one API or of all."""
         return tuple(e for e in self.entries if e.decision in decisions and api in (None, e.api))
 
     def applied_keys(self, api: Api | None = None) -> list[str]:
-        """Return the keys that were applied, in order; a key that were there twice was counted twice."""
+        """Return the applied keys in order; a key that appears twice was counted twice."""
         return [entry.key for entry in self.decided(Decision.APPLIED, api=api)]
 
     def balance(self, card_id: str, user_card_code: str) -> int | None:
-        """Return the balance last applied to a card, None where none was."""
+        """Return the last balance applied to a card; None if there is none."""
         card = card_digest(card_id, user_card_code)
         return next((e.points for e in reversed(self.decided(Decision.APPLIED)) if e.card == card), None)
 
     def summary(self) -> dict[str, object]:
-        """Return counts of what was decided, of the faults that struck, and the most requests in any 1.000 s."""
+        """Return counts of decisions and of faults, and the most requests in any 1.000 s."""
         entries = self.entries
         decisions = Counter(entry.decision for entry in entries)
         return {
@@ -138,7 +138,7 @@ class Journal(AbstractContextManager["Journal"]):
 
 
 def card_digest(card_id: str, user_card_code: str) -> str:
-    """Return what stands for a card in the journal."""
+    """Return the digest that names a card in the journal."""
     return hashlib.sha256(f"{card_id}\n{user_card_code}".encode()).hexdigest()[:32]
 
 

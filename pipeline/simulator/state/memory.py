@@ -1,4 +1,4 @@
-"""What a platform remembers of its callers: keys with their content, and nonces."""
+"""The platforms' memory: applied keys with their content, and nonces."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,48 +9,52 @@ from pipeline.simulator.ruling import Admission, Decision
 
 
 @dataclass(frozen=True, slots=True)
-class _Remembered:
+class _Applied:
     content: bytes
-    mark: str
+    kind: str
 
 
 class Memory:
     """
-    The durable memory of the platforms. Not thread-safe: the caller takes turns.
+    The platforms' memory. Not thread-safe: the caller locks.
 
-    A key is remembered only once its content was applied; a refused request leaves no trace.
+    Only applied requests are remembered; a refused request leaves no trace.
     """
 
     def __init__(self) -> None:
-        self._pages: dict[tuple[str, str, str], _Remembered] = {}
+        self._applied: dict[tuple[str, str, str], _Applied] = {}
         self._nonces: set[tuple[str, str]] = set()
 
-    def standing(self, admission: Admission, *, key: str | None = None) -> Decision | None:
-        """Return REPEATED or CONFLICT where the key was applied before with this or other content, else None."""
-        page = self._pages.get(_place(admission, key or admission.claim.key))
-        if page is None:
-            return None
-        return Decision.REPEATED if page.content == content_digest(admission) else Decision.CONFLICT
+    def compare(self, admission: Admission, *, key: str | None = None) -> Decision | None:
+        """
+        Compare a request with the one applied under its key; `key` defaults to the request's own.
 
-    def apply(self, admission: Admission, *, mark: str = "", key: str | None = None) -> Decision:
-        """Remember the key, that of the request where none is named, with its content; `mark` says what it did."""
-        self._pages[_place(admission, key or admission.claim.key)] = _Remembered(content_digest(admission), mark)
+        Return REPEATED for the same content, CONFLICT for other content, None for a new key.
+        """
+        applied = self._applied.get(_place(admission, key or admission.claim.key))
+        if applied is None:
+            return None
+        return Decision.REPEATED if applied.content == content_digest(admission) else Decision.CONFLICT
+
+    def apply(self, admission: Admission, *, kind: str = "", key: str | None = None) -> Decision:
+        """Remember the request's content and kind under its key; `key` defaults to the request's own."""
+        self._applied[_place(admission, key or admission.claim.key)] = _Applied(content_digest(admission), kind)
         return Decision.APPLIED
 
-    def knows(self, admission: Admission, key: str, *, mark: str) -> bool:
-        """Tell whether the same merchant had this key applied as a deed of that kind."""
-        page = self._pages.get(_place(admission, key))
-        return page is not None and page.mark == mark
+    def knows(self, admission: Admission, key: str, *, kind: str) -> bool:
+        """Return whether the same merchant applied a request of that kind under this key."""
+        applied = self._applied.get(_place(admission, key))
+        return applied is not None and applied.kind == kind
 
     def use_nonce(self, merchant: str, nonce: str) -> bool:
-        """Return whether the merchant uses this nonce for the first time, and remember it."""
+        """Remember a nonce; return whether the merchant uses it for the first time."""
         used = (merchant, nonce) in self._nonces
         self._nonces.add((merchant, nonce))
         return not used
 
 
 def content_digest(admission: Admission) -> bytes:
-    """Return what is the same for the same content, whatever the order of its keys or its white space."""
+    """Return a digest of the content that ignores the order of keys and white space."""
     text = orjson.dumps(admission.content, option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(text, digest_size=16).digest()
 

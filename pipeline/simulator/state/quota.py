@@ -1,4 +1,4 @@
-"""The requests per second that a platform takes."""
+"""The quota of a platform: requests per second."""
 
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 class Quota:
     """
-    A strict sliding window for each (API, merchant). Not thread-safe: the caller takes turns.
+    A strict sliding window for each (API, merchant). Not thread-safe: the caller locks.
 
-    Of the accepted requests no more than the limit arrived within any 1.000 s, of which one end is open: two
-    arrivals exactly one second apart don't share a window. A refused request takes no room; the documents leave
-    open whether it does (wechatpay-v3-points.md, section 7).
+    Within any 1.000 s, up to the limit of requests are accepted. Two arrivals exactly 1 s apart are in different
+    windows. Refused requests do not count; the documents leave this open (wechatpay-v3-points.md, section 7).
     """
 
     def __init__(self, limits: Mapping[str, int]) -> None:
@@ -18,19 +17,19 @@ class Quota:
         self._accepted: dict[tuple[str, str], list[float]] = {}
 
     def admit(self, api: str, merchant: str, arrived: float) -> bool:
-        """Return whether there is room for a request that arrived then, and take it."""
+        """Return whether a request with this arrival (steady seconds) is accepted, and count it if so."""
         limit = self._limits.get(api)
         if limit is None:
             return True
         times = self._accepted.setdefault((api, merchant), [])
         place = bisect_right(times, arrived)
-        # Threads may ask out of order of arrival, so every window that holds this arrival is looked at.
+        # Threads may call out of arrival order, so every window with this arrival is checked.
         times.insert(place, arrived)
         starts = range(max(0, place - limit), len(times) - limit)
         if any(times[start + limit] - times[start] < 1.0 for start in starts):
             del times[place]
             return False
-        # Two limits' worth back is more than a second, and no thread lags that far behind.
+        # Twice the limit reaches back more than a second, and no thread lags that far behind.
         del times[: max(0, len(times) - 2 * limit - 64)]
         return True
 

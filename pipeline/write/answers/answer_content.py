@@ -1,4 +1,4 @@
-"""What a platform says in an answer, whichever way it says it."""
+"""The content of an answer: code, message, trace id and waiting time, for each platform's format."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,22 +9,22 @@ from email.utils import parsedate_to_datetime
 import orjson
 
 from pipeline.model import Api, Reply
-from pipeline.write.answers.masking import printable, safe_text, without
+from pipeline.write.answers.masking import mask_values, printable, safe_text
 
 _LONGEST_WAIT_SECONDS = 3600.0
 _SECONDS = re.compile(r"[0-9]+")
 
 _CODES = {Api.CUMULATION: ("code",), Api.STATE: ("sub_code", "code"), Api.POINTS: ("code",)}
-# alipay-gateway-state-sync.md, section 4: the gateway's own header first.
+# docs/platform/alipay-gateway-state-sync.md, Answer: the gateway's own header comes first.
 _TRACE_HEADERS = {
     Api.CUMULATION: ("alipay-trace-id", "trace_id"),
     Api.STATE: ("trace_id", "alipay-trace-id"),
     Api.POINTS: ("request-id",),
 }
-# In the help link of an error: of `sub_msg` at the gateway, of `links` in v3.
+# In the help link of an error: in `sub_msg` at the gateway, in `links` in v3.
 _TRACE_IN_LINK = re.compile(rb"traceId=([\w.-]+)")
 
-# Alipay's words on out_biz_no (更换幂等号: change the number), and those it uses elsewhere for the contrary.
+# Alipay's phrases for "use another out_biz_no" (更换幂等号), and for its contrary.
 _NUMBER = r"(?:幂等|out_biz_no|业务单?号|流水号|单号|idempoten\w*)"
 _CHANGE = r"(?:更换|变更|替换|修改|换|使用新|change|replace|another|different|(?:use a )?new)"
 _NEW_NUMBER = re.compile(rf"{_CHANGE}.{{0,24}}?{_NUMBER}|{_NUMBER}.{{0,12}}?(?:更换|变更|替换|换)", re.IGNORECASE)
@@ -34,10 +34,12 @@ _NEGATED = re.compile(r"勿|不要|不可|不能|不得|无需|do not|don't|must
 @dataclass(frozen=True, slots=True)
 class AnswerContent:
     """
-    What an answer's content says.
+    The content of an answer.
 
-    `codes` stand from the most telling to the least and are for comparing; `code` is the first as it may be shown, and
-    so is the message. `fields` holds the content itself. `asks_for_new_key`: the platform asks for another request key.
+    - `codes`: the platform's codes, the most specific first. For comparison only.
+    - `code`: the first code, safe to show. `message` is safe to show as well.
+    - `fields`: the JSON object itself.
+    - `asks_for_new_key`: the platform asks for another request key.
     """
 
     codes: tuple[str, ...] = field(default=(), repr=False)
@@ -48,44 +50,44 @@ class AnswerContent:
 
 
 def parse_answer(api: Api, content: bytes | None, private: Iterable[str] = ()) -> AnswerContent | None:
-    """Return what the content says, None where it is no JSON object. `private` values are masked in the message."""
+    """Return the content of an answer; None if it is no JSON object. `private` values are masked in the message."""
     fields = _json_object(content)
     if fields is None:
         return None
     texts = (_text(fields.get(name)) for name in ("msg", "sub_msg", "message", "fail_reason"))
-    said = "; ".join(filter(None, (*texts, _detail(fields.get("detail")))))
+    message = "; ".join(filter(None, (*texts, _detail(fields.get("detail")))))
     codes = tuple(filter(None, (_text(fields.get(name)).strip() for name in _CODES[api])))
     return AnswerContent(
         codes=codes,
         code=(safe_text(codes[0], private, limit=64) or "unprintable") if codes else "",
-        message=safe_text(said, private),
+        message=safe_text(message, private),
         fields=fields,
-        asks_for_new_key=api is Api.CUMULATION and _asks_for_new_key(said),
+        asks_for_new_key=api is Api.CUMULATION and _asks_for_new_key(message),
     )
 
 
 def trace_id(api: Api, reply: Reply, private: Iterable[str] = (), *, content: bytes | None = None) -> str | None:
     """
-    Return the platform's id of the request, which its support asks for.
+    Return the platform's id of the request, which its support needs.
 
     It is in a header (alipay-trace-id; trace_id at the gateway; Request-ID), else in the help link of the content.
-    `private` values are masked in it, should a server repeat them there.
+    `private` values are masked in it, in case a server repeats them there.
     """
-    named = (_line(private, reply.headers.get(name, "")) for name in _TRACE_HEADERS[api])
+    named = (_safe_id(private, reply.headers.get(name, "")) for name in _TRACE_HEADERS[api])
     return next(filter(None, named), None) or (None if api is Api.POINTS else _trace_in_link(private, content or b""))
 
 
 def _trace_in_link(private: Iterable[str], content: bytes) -> str | None:
     link = _TRACE_IN_LINK.search(content)
-    return None if link is None else _line(private, link[1].decode("ascii", "replace"))
+    return None if link is None else _safe_id(private, link[1].decode("ascii", "replace"))
 
 
-def _line(private: Iterable[str], value: str) -> str | None:
-    return printable(without(private, value)).strip()[:128] or None
+def _safe_id(private: Iterable[str], value: str) -> str | None:
+    return printable(mask_values(private, value)).strip()[:128] or None
 
 
 def wait_seconds(reply: Reply, *, at: datetime) -> float | None:
-    """Return how long the platform asks to wait (Retry-After, in seconds or as a date), at most an hour."""
+    """Return the seconds to wait that Retry-After asks for (a number or a date), at most an hour; None without it."""
     value = reply.headers.get("retry-after", "").strip()
     until = None if _SECONDS.fullmatch(value) else _date(value)
     if until is not None:
@@ -110,19 +112,21 @@ def _json_object(content: bytes | None) -> dict[str, object] | None:
 
 
 def _text(value: object) -> str:
-    """Return a text for what should be one; an empty one for nothing."""
+    """Return the value as text; an empty text for null, booleans, lists and objects."""
     if value is None or isinstance(value, bool | dict | list):
         return ""
     return str(value)
 
 
 def _detail(detail: object) -> str:
-    """Return the field that WeChat Pay names in `detail`; its `value` may be a user's id and is left out."""
+    """
+    Return the field that WeChat Pay names in `detail`, with the issue. Omit its `value`, which may be a user's id.
+    """
     if not isinstance(detail, dict):
         return ""
     return " ".join(filter(None, (_text(detail.get(name)) for name in ("field", "issue"))))
 
 
-def _asks_for_new_key(said: str) -> bool:
-    sent = _NEW_NUMBER.search(said)
-    return sent is not None and not _NEGATED.search(said[max(0, sent.start() - 12) : sent.end()])
+def _asks_for_new_key(message: str) -> bool:
+    found = _NEW_NUMBER.search(message)
+    return found is not None and not _NEGATED.search(message[max(0, found.start() - 12) : found.end()])

@@ -1,4 +1,4 @@
-"""The retry matrix as one: the rule of each condition, and the condition that a code belongs to."""
+"""Lookups in the retry matrix: the rule of each condition, and the condition of each platform code."""
 
 from fnmatch import fnmatchcase
 from itertools import chain
@@ -19,28 +19,28 @@ BY_STATUS = {status: rule for rule in RULES.values() for status in rule.statuses
 
 def find_codes(api: Api, code: str, message: str = "") -> Codes | None:
     """
-    Return what is known of a code at an API, None for an unknown one.
+    Return the entry of a platform code; None if the code is unknown.
 
-    An exact name comes before a pattern, and one that looks at the message before one that does not.
+    An exact name precedes a pattern. An entry restricted to some messages precedes one for all messages.
     """
-    plain = _plain(code)
-    exact = _EXACT[api].get(plain, ())
-    patterned = (codes for pattern, codes in _PATTERNS[api] if fnmatchcase(plain, pattern))
+    normalized = _normalize(code)
+    exact = _EXACT[api].get(normalized, ())
+    patterned = (codes for pattern, codes in _PATTERNS[api] if fnmatchcase(normalized, pattern))
     fitting = (codes for codes in chain(exact, patterned) if not codes.only_if or codes.only_if.search(message))
     return next(fitting, None)
 
 
-def _plain(code: str) -> str:
-    """Drop what a platform spells now so, now otherwise: case, the class before the dot, - or _."""
-    plain = code.strip().casefold().replace("_", "-")
+def _normalize(code: str) -> str:
+    """Remove differences of spelling: case, the class before the dot, `-` or `_`."""
+    normalized = code.strip().casefold().replace("_", "-")
     for prefix in ("isv.", "isp.", "aop."):
-        plain = plain.removeprefix(prefix)
-    return plain
+        normalized = normalized.removeprefix(prefix)
+    return normalized
 
 
 def _names(api: Api) -> list[tuple[str, Codes]]:
     known = ALIPAY_CODES + WECHATPAY_CODES
-    return [(_plain(name), codes) for codes in known if api in codes.apis for name in codes.names]
+    return [(_normalize(name), codes) for codes in known if api in codes.apis for name in codes.names]
 
 
 def _exact(api: Api) -> dict[str, tuple[Codes, ...]]:

@@ -1,4 +1,4 @@
-"""Which condition of the retry matrix an answer is in."""
+"""Diagnosis: find the condition of the retry matrix that an answer is in."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from pipeline.write.answers.matrix.condition import Codes, Condition, Rule
 from pipeline.write.answers.sent_request import JsonScalar, SentRequest
 
 _CONFIRMED = {Api.CUMULATION: "SUCCESS", Api.STATE: "10000", Api.POINTS: "SUCCESS"}
-_NOT_TAKEN = {Api.CUMULATION: "FAIL_REASON", Api.STATE: "BIZ_RESULT_FAILED", Api.POINTS: "FAIL_REASON"}
+_FAILED = {Api.CUMULATION: "FAIL_REASON", Api.STATE: "BIZ_RESULT_FAILED", Api.POINTS: "FAIL_REASON"}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The rule of the condition that an answer is in, with what was said about it."""
+    """The rule of an answer's condition, with the platform's code and message."""
 
     rule: Rule
     code: str
@@ -33,24 +33,24 @@ def diagnose(sent: SentRequest, answer: Reply | Lost, opened: Opened | None) -> 
     content = parse_answer(sent.api, opened.content if opened else None, sent.private)
     trust = opened.trust if opened else Trust.MISSING_SIGNATURE
     return (
-        _distrusted(sent.api, answer, trust, content)
-        or _coded(sent.api, answer, content)
-        or (_taken(sent, content) if answer.status == 200 else _status_alone(sent.api, answer, content))
+        _by_signature(sent.api, answer, trust, content)
+        or _by_code(sent.api, answer, content)
+        or (_by_success(sent, content) if answer.status == 200 else _by_status(sent.api, answer, content))
     )
 
 
 def names_request(sent: SentRequest, opened: Opened | None) -> bool:
-    """Return whether an answer repeats what was sent, so that it can't be the answer to another request."""
+    """Return whether an answer repeats values of its request, which proves that it belongs to this request."""
     content = parse_answer(sent.api, opened.content) if opened else None
-    return sent.is_echoed and content is not None and not _different(sent, content)
+    return sent.is_echoed and content is not None and not _echo_differences(sent, content)
 
 
-def _distrusted(api: Api, reply: Reply, trust: Trust, content: AnswerContent | None) -> Finding | None:
+def _by_signature(api: Api, reply: Reply, trust: Trust, content: AnswerContent | None) -> Finding | None:
     """
-    Find what is wrong with the answer's signature, None where the answer may be read.
+    Return the finding for a bad signature; None if the answer may be read.
 
-    A success is read only if verified. An error may be unsigned: early refusals are. WeChat Pay's own libraries verify
-    no error, so its errors are read as they come.
+    A success is read only if verified. An error may be unsigned, since early refusals are. WeChat Pay's own libraries
+    verify no error, so its errors are always read.
     """
     if trust is Trust.VERIFIED:
         return None
@@ -66,38 +66,38 @@ def _distrusted(api: Api, reply: Reply, trust: Trust, content: AnswerContent | N
 
 
 def _is_gateway_error(api: Api, content: AnswerContent | None) -> bool:
-    """Say whether it is the gateway's error answer, which has status 200 as its successes have."""
+    """Return whether this is an error answer of the gateway. Its errors have status 200, like its successes."""
     return api is Api.STATE and content is not None and content.codes != () and content.codes[-1] != _CONFIRMED[api]
 
 
-def _coded(api: Api, reply: Reply, content: AnswerContent | None) -> Finding | None:
-    """Find the first known code. Codes are read before the status, the gateway's sub code before its code."""
+def _by_code(api: Api, reply: Reply, content: AnswerContent | None) -> Finding | None:
+    """Return the finding for the first known code. Codes precede the status, and a sub code precedes its code."""
     if content is None:
         return None
     known = filter(None, (find_codes(api, code, content.message) for code in content.codes))
     codes = next(known, None)
     if codes is None:
         return None
-    return _said(codes.condition, content.code, content, codes=codes, status=reply.status)
+    return _finding(codes.condition, content.code, content, codes=codes, status=reply.status)
 
 
-def _taken(sent: SentRequest, content: AnswerContent | None) -> Finding:
-    """Find what a trusted answer with status 200 and no known code says of the row."""
+def _by_success(sent: SentRequest, content: AnswerContent | None) -> Finding:
+    """Return the finding for a trusted answer with status 200 and no known code."""
     if content is None:
         return Finding(BY_TRUST[Trust.UNREADABLE], BY_TRUST[Trust.UNREADABLE].code, status=200)
     if sent.api is Api.STATE:
         return _gateway_result(sent.api, content)
     if content.fields.get("fail_reason") not in (None, ""):
-        return _said(Condition.NOT_TAKEN, _NOT_TAKEN[sent.api], content)
-    if different := _different(sent, content):
+        return _finding(Condition.NOT_TAKEN, _FAILED[sent.api], content)
+    if different := _echo_differences(sent, content):
         rule = RULES[Condition.ECHO_DIFFERS]
         return Finding(rule, rule.code, f"{', '.join(different)} missing or different", status=200)
     return Finding(RULES[Condition.SUCCESS], _CONFIRMED[sent.api])
 
 
-def _different(sent: SentRequest, content: AnswerContent) -> list[str]:
-    """Return the fields that an answer does not repeat as they were sent."""
-    return [name for name, sent in sent.echo.items() if not _is_same(content.fields.get(name), sent)]
+def _echo_differences(sent: SentRequest, content: AnswerContent) -> list[str]:
+    """Return the names of the fields that an answer does not repeat as they were sent."""
+    return [name for name, value in sent.echo.items() if not _is_same(content.fields.get(name), value)]
 
 
 def _gateway_result(api: Api, content: AnswerContent) -> Finding:
@@ -105,14 +105,14 @@ def _gateway_result(api: Api, content: AnswerContent) -> Finding:
         case ("10000",), "success":
             return Finding(RULES[Condition.SUCCESS], _CONFIRMED[api])
         case ("10000",), "failed":
-            return _said(Condition.NOT_TAKEN, _NOT_TAKEN[api], content)
+            return _finding(Condition.NOT_TAKEN, _FAILED[api], content)
         case (*_, code), _ if code != "10000":
-            return _said(Condition.UNKNOWN_CODE, content.code, content)
+            return _finding(Condition.UNKNOWN_CODE, content.code, content)
         case _:
-            return _said(Condition.RESULT_NOT_DESCRIBED, RULES[Condition.RESULT_NOT_DESCRIBED].code, content)
+            return _finding(Condition.RESULT_NOT_DESCRIBED, RULES[Condition.RESULT_NOT_DESCRIBED].code, content)
 
 
-def _said(
+def _finding(
     condition: Condition, code: str, content: AnswerContent, *, codes: Codes | None = None, status: int = 200
 ) -> Finding:
     return Finding(
@@ -126,21 +126,21 @@ def _said(
 
 
 def _is_same(echoed: object, sent: JsonScalar) -> bool:
-    """Compare as JSON does: 1 is 1.0, but neither is true nor "1"."""
+    """Compare as JSON does: 1 equals 1.0, but neither true nor "1"."""
     return echoed == sent and isinstance(echoed, bool) == isinstance(sent, bool)
 
 
-def _status_alone(api: Api, reply: Reply, content: AnswerContent | None) -> Finding:
-    """Find what the status says where no known code does; a code that is not known is kept."""
+def _by_status(api: Api, reply: Reply, content: AnswerContent | None) -> Finding:
+    """Return the finding for a status without a known code. An unknown code is kept in it."""
     code = content.code if content else ""
     rule = BY_STATUS.get(reply.status, RULES[Condition.STATUS_NOT_DESCRIBED])
     match rule.condition:
         case Condition.NO_SUCH_PATH | Condition.CLIENT_ERROR if code:
             rule = RULES[Condition.UNKNOWN_CODE]
-        # A wrong method is systemic whatever the body; a page not found may be a proxy's.
+        # A wrong method fails for each row, with any body. A page not found may come from a proxy.
         case Condition.NO_SUCH_PATH if reply.status == 404 and reply.body.strip():
             rule = RULES[Condition.CLIENT_ERROR]
-        # WeChat Pay lists 501 among its faults, but as one that no repeat mends.
+        # WeChat Pay lists 501 as a server fault that no retry fixes.
         case Condition.SERVER_ERROR if reply.status == 501 and api is Api.POINTS and not code:
             rule = RULES[Condition.NO_SUCH_PATH]
         case Condition.SERVER_ERROR | Condition.SERVER_UNAVAILABLE if code:

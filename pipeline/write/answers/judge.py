@@ -1,8 +1,7 @@
 """
-What an answer means for the request it answers.
+The judge: turn an answer into a verdict on its request.
 
-The rules are data (catalogue.py). An answer is matched to its condition (diagnosis.py); here the condition becomes a
-verdict.
+The rules are data (`catalogue`). `diagnosis` finds the condition of an answer; this module turns it into a verdict.
 """
 
 from dataclasses import replace
@@ -16,11 +15,12 @@ from pipeline.write.answers.sent_request import SentRequest
 from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 
 _ADVICE_IN_DOUBT = (
-    "an earlier attempt may have been applied; ask the platform what it holds for this key, and send it under no other"
+    "an earlier attempt may have been applied; ask the platform which values it has for this key, and do not send it "
+    "under another key"
 )
 _ADVICE_UNCONFIRMED = (
-    "it came over a kept connection and may be the answer to another request, so it counts for nothing; "
-    "`backfill rerun` sends the same again over a fresh one"
+    "it came over a kept connection and may answer another request, so it is ignored; "
+    "`backfill rerun` sends the same request over a fresh connection"
 )
 _PLATFORM = {Api.CUMULATION: "Alipay", Api.STATE: "Alipay", Api.POINTS: "WeChat Pay"}
 
@@ -29,17 +29,17 @@ def judge(
     sent: SentRequest, answer: Reply | Lost, opened: Opened | None, *, doubt: bool, at: datetime, unconfirmed: str = ""
 ) -> Verdict:
     """
-    Say what an answer means for the request it answers. Never raises, whatever a server sends.
+    Return the verdict of an answer on its request. Never raises.
 
-    An answer over a kept connection may be a late one to another request. It counts if it names its own request by the
-    echo; else the verdict is TryAgain, and the same request has to go out over a fresh connection. `unconfirmed` is the
-    code of such an answer to an earlier attempt: under another code that attempt stays in doubt.
+    An answer over a kept connection may be a late answer to another request. It counts if its echo names this request.
+    Otherwise the verdict is TryAgain, and the same request goes out over a fresh connection. `unconfirmed` is the code
+    of such an answer to an earlier attempt; under another code, that attempt stays in doubt.
 
-    `doubt` says that an earlier attempt of this delivery may have been applied. A refusal then settles the row only if
-    it rests on the content alone: the same bytes were refused the first time as well, so nothing was applied. One that
-    rests on the platform's state (a refund taken back already, a key used already, an agreement ended since) may be the
-    very trace of the first attempt, so the row stays open. For the same reason a code that is in no document settles
-    nothing.
+    `doubt`: an earlier attempt of this delivery may have been applied. A refusal then settles the row only if it rests
+    on the content alone: the platform refused the same bytes the first time, too.
+
+    A refusal may rest on the platform's state: key used already, refund taken back already, agreement ended. It may be
+    an effect of the first attempt, so the row stays open. An undocumented code settles nothing, for the same reason.
     """
     finding = diagnose(sent, answer, opened)
     verdict = _verdict(sent.api, finding, doubt=doubt or unconfirmed not in ("", finding.code))
@@ -51,13 +51,13 @@ def judge(
 
 
 def _is_claim(verdict: Verdict, sent: SentRequest) -> bool:
-    """Return whether a verdict claims that the request was applied, or was not, without an echo that proves it."""
+    """Return whether a verdict claims that the request was applied or refused, and no echo proves it."""
     is_proven = isinstance(verdict, Succeeded) and sent.is_echoed
     return not is_proven and not (isinstance(verdict, TryAgain) and verdict.may_have_acted)
 
 
 def _unconfirmed(api: Api, finding: Finding, verdict: Verdict) -> TryAgain:
-    """Return the verdict on an answer that may be that to another request."""
+    """Return the verdict on an answer that may belong to another request."""
     return TryAgain(
         finding.code,
         _text(api, finding, _ADVICE_UNCONFIRMED),
@@ -69,7 +69,7 @@ def _unconfirmed(api: Api, finding: Finding, verdict: Verdict) -> TryAgain:
 
 
 def _verdict(api: Api, finding: Finding, *, doubt: bool) -> Verdict:
-    """Return what the condition asks for, as a verdict."""
+    """Return the verdict that the condition asks for."""
     rule, codes = finding.rule, finding.codes
     advice = (codes and codes.advice) or rule.advice
     match (codes and codes.action) or rule.action(api):
@@ -80,7 +80,7 @@ def _verdict(api: Api, finding: Finding, *, doubt: bool) -> Verdict:
             is_open = doubt and not refused.settles_doubt
             return Open(finding.code, _text(api, finding, _ADVICE_IN_DOUBT)) if is_open else refused
         case Action.RETRY | Action.RETRY_SLOW as action:
-            # "Surely not applied" would be true of this attempt only.
+            # "Not applied" would be true for this attempt only.
             advice = RERUN if doubt and not rule.may_have_acted else advice
             return _try_again(finding, _text(api, finding, advice), slow=action is Action.RETRY_SLOW, doubt=doubt)
         case Action.STOP:
@@ -95,7 +95,7 @@ def _refused(finding: Finding, text: str, *, wants_new_key: bool) -> Refused:
     return Refused(
         finding.code,
         text,
-        # Who asks for a new key holds something under the old one, perhaps from the first attempt.
+        # A platform that asks for a new key has a record under the old one, perhaps from the first attempt.
         settles_doubt=codes is not None and codes.settles_doubt and not wants_new_key,
         wants_new_key=wants_new_key,
         halts_after=(codes and codes.halts_after) or finding.rule.halts_after,
@@ -118,7 +118,7 @@ def _try_again(finding: Finding, text: str, *, slow: bool, doubt: bool) -> TryAg
 
 
 def _text(api: Api, finding: Finding, advice: str) -> str:
-    """Return what happened, in the platform's words where it gave any, and what to do next."""
+    """Return what happened, with the platform's message if any, and what to do next."""
     happened = finding.rule.happened.format(platform=_PLATFORM[api], code=finding.code, status=finding.status)
-    said = f": {finding.message}" if finding.message else ""
-    return f"{happened}{said}; {advice}"
+    message = f": {finding.message}" if finding.message else ""
+    return f"{happened}{message}; {advice}"

@@ -1,47 +1,51 @@
-"""How the platforms' own words are made fit for ledger, report and log."""
+"""Masking of platform texts, so that ledger, report and log show no user's id."""
 
 import re
 from collections.abc import Iterable
 
 _MASK = "***"
-_SHORTEST_PRIVATE = 4  # a shorter value would mask half of every sentence
+_SHORTEST_PRIVATE = 4  # characters; masking shorter values would destroy ordinary words
 _USER_INFO = re.compile(r"//[^/\s@]+@")
 _DIGITS = re.compile(r"\d{12,}")
 _HOST = r"//[a-z0-9.-]+(?::\d{1,5})?(?![\w.-])|(?<![\w.-])[a-z0-9][a-z0-9.-]*:\d{2,5}(?![\w.-])"
 _ID_LIKE = r"(?=[\w-]*\d|[\w-]*[A-Z][\w-]*[a-z]|[\w-]*[a-z][\w-]*[A-Z])[\w-]{20,}"
 _HOST_OR_ID = re.compile(rf"(?P<host>{_HOST})|{_ID_LIKE}", re.ASCII)
-# An exception's name: capitals and at least two small letters in turn, maybe after an acronym. No random id is such.
+# The name of an exception: capitalised words, perhaps after an acronym. No random id looks like this.
 _CLASS_NAME = re.compile(r"[A-Z]{0,6}(?:[A-Z][a-z]{2,})+")
 
 
 def safe_text(text: str, private: Iterable[str] = (), *, limit: int = 300) -> str:
     """
-    Return a foreign text that may be kept and shown: one line, at most `limit` characters, no user's id in it.
+    Return a platform's text that may be stored and shown: one line, at most `limit` characters, without user ids.
 
-    Masked are the `private` values that were sent (of four characters or more), digits from twelve in a row
-    (user ids, agreements, cards), words of twenty or more characters that hold a digit or both cases (open ids,
-    tokens), and what stands before @ in a URL. A word all in one case stays: the platforms' own codes are such. So do
-    the names of exceptions, and of hosts with their ports.
+    It masks:
+
+    - the `private` values that were sent, of 4 characters or more
+    - 12 or more digits in a row (user ids, agreements, cards)
+    - words of 20 or more characters with a digit or both cases (open ids, tokens)
+    - user and password before @ in a URL
+
+    Words in one case stay, since the platforms' codes look so. Names of exceptions and `host:port` stay as well.
     """
     if not text:
         return text
-    line = " ".join(printable(without(private, text), in_place=" ").split())
+    line = " ".join(printable(mask_values(private, text), in_place=" ").split())
     line = _USER_INFO.sub(f"//{_MASK}@", line)
-    line = _HOST_OR_ID.sub(_shown, _DIGITS.sub(_MASK, line))
+    line = _HOST_OR_ID.sub(_mask_unless_shown, _DIGITS.sub(_MASK, line))
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
-def _shown(found: re.Match[str]) -> str:
+def _mask_unless_shown(found: re.Match[str]) -> str:
     return found[0] if found["host"] or _CLASS_NAME.fullmatch(found[0]) else _MASK
 
 
 def printable(text: str, in_place: str = "") -> str:
-    """Return a text in which something harmless, or nothing, stands for each sign that can't be printed."""
-    return text if text.isprintable() else "".join(sign if sign.isprintable() else in_place for sign in text)
+    """Return the text with each unprintable character replaced by `in_place`."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else in_place for char in text)
 
 
-def without(private: Iterable[str], text: str) -> str:
-    """Return a text in which the private values of four characters or more are masked."""
+def mask_values(private: Iterable[str], text: str) -> str:
+    """Return the text with private values of 4 characters or more masked."""
     if not text:
         return text
     for value in sorted(private, key=len, reverse=True):

@@ -1,4 +1,4 @@
-"""What was sent, as far as it helps to read the answer."""
+"""The facts about a request that are needed to read its answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ _PRIVATE = ("user_id", "open_id", "openid", "user_card_code", "agreement_no")
 @dataclass(frozen=True, slots=True)
 class SentRequest:
     """
-    What was sent, as far as it helps to read the answer.
+    The facts about a request that are needed to read its answer.
 
-    `echo` holds the values that a true answer repeats; `private` the users' ids, which no text may repeat.
+    `echo` has the values that a true answer repeats. `private` has the users' ids, which no text may repeat.
     """
 
     api: Api
@@ -28,12 +28,12 @@ class SentRequest:
 
     @property
     def is_echoed(self) -> bool:
-        """Whether a true answer names its request."""
+        """Whether a true answer repeats values of its request."""
         return bool(self.echo)
 
 
 def sent_request_of(api: Api, request_key: str, body: bytes) -> SentRequest:
-    """Return what the judge has to know of a body that the mapping made."""
+    """Return the facts about a JSON body that the mapping made."""
     fields = orjson.loads(body)
     return SentRequest(
         api=api,

@@ -1,11 +1,11 @@
-"""What an answer means for the request it answers."""
+"""Verdicts: the possible meanings of an answer for its request."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """The platform confirmed it, and the confirmation is signed."""
+    """The platform confirmed the delivery, and its signature is verified."""
 
     code: str
 
@@ -15,9 +15,9 @@ class Refused:
     """
     The platform refuses this content for good.
 
-    `settles_doubt`: the platform would have refused an earlier attempt alike, so none can have been applied.
-    `wants_new_key`: the platform asks for another request key. `halts_after`: so many of these in a row, with
-    nothing accepted between, mean that the caller is refused and not the row.
+    - `settles_doubt`: an earlier attempt was refused for the same reason, so none was applied.
+    - `wants_new_key`: the platform asks for another request key.
+    - `halts_after`: number of such verdicts in a row, without a success in between, that shows a refused caller.
     """
 
     code: str
@@ -30,14 +30,17 @@ class Refused:
 @dataclass(frozen=True, slots=True)
 class TryAgain:
     """
-    The same request may go out again, signed anew.
+    The same request may be sent again, with a new signature.
 
-    `may_have_acted`: the platform may have applied it. `slow`: the platform asks for a lower rate.
-    `wait_seconds`: what it said of how long to wait. `tries`: attempts after which no more help, where fewer than
-    the job's own. `platform_down`: a sign that the platform and not the row is at fault. `halts_after`: see
-    `Refused`. `refresh_keys`: fetch the platform's newest key before the next attempt. `refused_at_last`: when the
-    tries are used up the row counts as refused. `is_unconfirmed`: the answer may be that to another request, and counts
-    once the same request gets it over a fresh connection. `questions_caller`: if it counts it refuses the caller.
+    - `may_have_acted`: the platform may have applied it.
+    - `slow`: the platform asks for a lower rate. `wait_seconds`: its Retry-After.
+    - `tries`: attempts after which a repeat is useless, if fewer than the job's own limit.
+    - `platform_down`: a sign that the platform is at fault, not the row.
+    - `halts_after`: see `Refused`.
+    - `refresh_keys`: fetch the platform's newest key before the next attempt.
+    - `refused_at_last`: once the tries are used up, the row counts as refused.
+    - `is_unconfirmed`: the answer may belong to another request. It counts if a fresh connection repeats it.
+    - `questions_caller`: once confirmed, it refuses the caller.
     """
 
     code: str
@@ -56,7 +59,7 @@ class TryAgain:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """It may have been applied, no repeat will tell, and a person has to look."""
+    """The platform may have applied it, no repeat can clarify that, and a person has to check."""
 
     code: str
     text: str
@@ -64,7 +67,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """The platform refuses the caller, or can't be trusted: the next rows would fare alike."""
+    """The platform refuses the caller, or is not trusted. The next rows would get the same answer."""
 
     code: str
     text: str

@@ -1,13 +1,13 @@
 """
-Pauses sending while the platform is down, and probes whether it is back. One circuit breaker serves all workers.
+Circuit breaker: pauses sending while the platform is down, and probes whether it is back. All workers share it.
 
-Until the platform has accepted or refused a row on its merits, one request is under way at a time: if it refuses the
-caller, a run stops after that one and not after as many as there are workers. The same holds while an answer that
-refuses the caller waits to be confirmed.
+Until the platform has accepted or refused a row on its merits, one request is in flight at a time. If the platform
+refuses the caller, the run then stops after that one request. The same applies while a refusal of the caller is
+unconfirmed.
 
-Failures of several rows in a row open the circuit. While it is open one request at a time probes, and only a failed
-probe makes the pause longer. A row that keeps failing while the platform answers others is at fault itself, and its
-failures do not count.
+Failures of several rows in a row open the circuit. While it is open, one request at a time probes, and only a failed
+probe lengthens the pause. A row that keeps failing while others get answers is itself at fault, so its failures do not
+count.
 """
 
 import threading
@@ -17,38 +17,38 @@ from pipeline.clock import Clock
 from pipeline.model import Wait
 from pipeline.write.answers.verdict import Halt, Refused, Succeeded, TryAgain, Verdict
 
-# Failures, and different rows among them, without any answer in between: these open the circuit.
+# Failures without an answer in between, and different rows among them, that open the circuit.
 _FAILURES_TO_OPEN = 5
 _ROWS_TO_OPEN = 3
-# A row is at fault itself once this many answers to others came after its first failure: one or two may be late.
+# Answers to other rows, after a row's first failure, that show that the row is at fault. One or two may be late.
 _ANSWERS_TO_BLAME_ROW = 3
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
-# Where all rows that are left failed before, this many probes fit into the outage limit. So these rows use up their
-# attempts, and what comes after them in their lanes has its turn before the run stops.
+# Probes within the outage limit if all remaining rows have failed before. These rows then use up their attempts, and
+# the dues behind them in their lanes are tried before the run stops.
 _PROBES_OF_SAME_ROWS = 50
-# How often a waiting worker asks again while another one probes.
-_LOOK_SECONDS = 0.02
+# Interval at which a waiting worker checks again while another one probes.
+_CHECK_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Clearance:
-    """The right to make one attempt. `alone`: no other one is under way; `probing`: the circuit is open."""
+    """The permission to make one attempt. `alone`: no other attempt is in flight. `probing`: the circuit is open."""
 
     alone: bool
     probing: bool
 
 
 def proves_acceptance(verdict: Verdict) -> bool:
-    """Return whether the platform has looked at the row itself, so that it accepts the caller."""
+    """Return whether the platform judged the row itself, which shows that it accepts the caller."""
     return isinstance(verdict, Succeeded) or (isinstance(verdict, Refused) and verdict.halts_after is None)
 
 
 class CircuitBreaker:
     """
-    Clears attempts. Thread-safe; `start` answers at once, and only its caller waits.
+    Gives clearances. Thread-safe; `start` returns immediately; its caller waits.
 
-    `finish` returns a Halt when the platform was down, or throttled every request, for `outage_limit_seconds`.
+    `finish` returns a Halt once the platform was down, or throttled every request, for `outage_limit_seconds`.
     """
 
     def __init__(self, clock: Clock, outage_limit_seconds: float) -> None:
@@ -58,11 +58,11 @@ class CircuitBreaker:
         self._accepted = False
         self._alone = False
         self._answers = 0
-        # What counts towards an outage: failures since the last answer.
+        # Failures since the last answer.
         self._failures = 0
         self._failing_rows: set[int] = set()
         self._failing_since = 0.0
-        # How many answers there were when a row first failed.
+        # Number of answers when a row first failed, by row.
         self._answers_before: dict[int, int] = {}
         self._throttled_since: float | None = None
         self._pause = 0.0
@@ -70,25 +70,25 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Return whether the platform counts as down."""
+        """Whether the platform counts as down."""
         return self._pause > 0
 
     def waiting(self) -> list[Wait]:
-        """Return what all workers wait for: the end of an outage, or an answer that is not throttled."""
+        """Return the reason why all workers wait: an outage, or throttling of every request. Empty if they do not."""
         with self._lock:
             if self.is_open:
-                return [Wait("the platform does not answer as it should", self._failing_since, self._probe_at)]
+                return [Wait("the platform is not answering correctly", self._failing_since, self._probe_at)]
             if self._throttled_since is not None:
                 return [Wait("the platform throttles every request", self._throttled_since)]
             return []
 
     def start(self) -> Clearance | float:
-        """Return a clearance, or how many seconds to wait before asking again."""
+        """Return a clearance, or the seconds to wait before the next call."""
         with self._lock:
             if self._accepted and not self.is_open:
                 return Clearance(alone=False, probing=False)
             if self._alone:
-                return _LOOK_SECONDS
+                return _CHECK_SECONDS
             wait = self._probe_at - self._clock.steady()
             if self.is_open and wait > 0:
                 return wait
@@ -96,12 +96,12 @@ class CircuitBreaker:
             return Clearance(alone=True, probing=self.is_open)
 
     def cancel(self, clearance: Clearance) -> None:
-        """Give a clearance back unused."""
+        """Return a clearance unused."""
         with self._lock:
             self._alone = self._alone and not clearance.alone
 
     def finish(self, clearance: Clearance, row: int, verdict: Verdict) -> Halt | None:
-        """Record the verdict on an attempt for this row; return a Halt when the outage limit is reached."""
+        """Record the verdict on an attempt for this row; return a Halt once the outage limit is reached."""
         with self._lock:
             self._alone = self._alone and not clearance.alone
             is_slow = isinstance(verdict, TryAgain) and verdict.slow
@@ -112,7 +112,7 @@ class CircuitBreaker:
             return self._always_throttled()
 
     def forget(self, row: int) -> None:
-        """Forget a row that has its outcome."""
+        """Forget a settled row."""
         with self._lock:
             self._answers_before.pop(row, None)
 
@@ -128,7 +128,7 @@ class CircuitBreaker:
         now = self._clock.steady()
         before = self._answers_before.setdefault(row, self._answers)
         if self._answers - before >= _ANSWERS_TO_BLAME_ROW:
-            # Its probe proves nothing: the pause stays as long as it is.
+            # Its probe proves nothing, so the pause keeps its length.
             return self._probe_in(self._pause, verdict, now) if clearance.probing else None
         if self._failures == 0:
             self._failing_since = now
@@ -145,16 +145,16 @@ class CircuitBreaker:
         return None
 
     def _probe_in(self, seconds: float, verdict: TryAgain, now: float) -> Halt | None:
-        """Pause until the next probe, or until the outage limit if that comes first; return a Halt where it is over."""
+        """Pause until the next probe, at most until the outage limit; return a Halt if the limit is reached."""
         self._pause = min(_LONGEST_PAUSE_SECONDS, seconds)
         left = self._failing_since + self._limit - now
-        # What the platform asks for (Retry-After) is waited for in any case.
+        # Retry-After is obeyed even beyond the outage limit.
         self._probe_at = now + max(min(self._pause, left), verdict.wait_seconds or 0.0)
         if left > 0:
             return None
         return Halt(
             "platform_down",
-            f"the platform has not answered as it should for {now - self._failing_since:.0f} s (last: {verdict.code}"
+            f"the platform has not answered correctly for {now - self._failing_since:.0f} s (last: {verdict.code}"
             f"{', ' + verdict.text if verdict.text else ''}); if it is up, check the account's ids and keys; "
             "then resume the run",
         )

@@ -1,27 +1,49 @@
-"""When refusals of rows stop being about the rows. Neither class is thread-safe: the caller holds a lock."""
+"""Streaks of equal failures, which show that the caller or the setup is at fault and not the rows."""
 
+import threading
 from collections import Counter
 from collections.abc import Hashable
 
 from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 
+# Deliveries from the start of a run; if all end under one code, the run halts.
+_EQUAL_ENDINGS = 20
 
-class RefusalStreak:
+
+class FailureStreaks:
+    """Counts the verdicts of all workers, and returns a Halt when no row would succeed. Thread-safe."""
+
+    def __init__(self, equal_endings: int = _EQUAL_ENDINGS) -> None:
+        self._lock = threading.Lock()
+        self._refusals = _RefusalStreak()
+        self._endings = _EqualEndings(equal_endings)
+
+    def attempted(self, row: Hashable, verdict: Verdict) -> Halt | None:
+        """Count the verdict on one attempt for this row; return a Halt when its streak is `halts_after` long."""
+        with self._lock:
+            return self._refusals.count(row, verdict)
+
+    def settled(self, verdict: Verdict) -> Halt | None:
+        """Count the last verdict on one delivery; return a Halt when all deliveries so far ended under one code."""
+        with self._lock:
+            return self._endings.count(verdict)
+
+
+class _RefusalStreak:
     """
-    Counts verdicts that carry `halts_after`, and says when there are enough in a row to stop the run.
+    Streaks of verdicts with `halts_after`.
 
-    Counted are rows: a row whose answer can't be trusted three times over counts once. Where the tries of one row are
-    bounded, that row's attempts are counted instead: what its repeat did not mend is not the row's fault.
+    It counts rows: three untrusted answers to one row count once. If the verdict limits a row's `tries`, it counts the
+    attempts of that row: the repeat did not help, so the caller is at fault.
 
-    A row of equal verdicts ends with a success, a refusal under another code, or an open verdict, since the platform
-    then dealt with a row. An attempt that may be made again (lost, throttled) proves nothing and ends nothing.
+    A success, a refusal under another code, or an open verdict ends a streak, since the platform then handled a row. An
+    attempt that may be repeated (lost, throttled) proves nothing, so the streak continues.
     """
 
     def __init__(self) -> None:
         self._attempts: dict[str, Counter[Hashable]] = {}
 
-    def note(self, row: Hashable, verdict: Verdict) -> Halt | None:
-        """Take in what came of an attempt for this row; return a Halt when it is one too many."""
+    def count(self, row: Hashable, verdict: Verdict) -> Halt | None:
         if not isinstance(verdict, TryAgain):
             same = verdict.code if isinstance(verdict, Refused) else None
             self._attempts = {code: counted for code, counted in self._attempts.items() if code == same}
@@ -32,28 +54,26 @@ class RefusalStreak:
         is_bounded = isinstance(verdict, TryAgain) and verdict.tries is not None
         if (attempts[row] if is_bounded else len(attempts)) < verdict.halts_after:
             return None
-        many = f"{attempts[row]} attempts of one row" if is_bounded else f"{len(attempts)} rows in a row"
+        streak = f"{attempts[row]} attempts of one row" if is_bounded else f"{len(attempts)} rows in a row"
         may_have_acted = isinstance(verdict, TryAgain) and verdict.may_have_acted
-        return Halt(verdict.code, f"{many} ended alike: {verdict.text}", may_have_acted=may_have_acted)
+        return Halt(verdict.code, f"{streak} failed the same way: {verdict.text}", may_have_acted=may_have_acted)
 
 
-class EqualEndings:
+class _EqualEndings:
     """
-    Watches whether all rows from the start end alike: then the mapping or the setup is at fault, not the rows.
+    Whether all deliveries from the start of the run end under one code: then the mapping or the setup is at fault.
 
-    Told the last verdict of each delivery. Counted are refusals, open verdicts, and attempts used up that may have
-    acted (a system error for every row is what WeChat Pay answers to a wrong setup), all under one code. The first
-    delivery that ends otherwise ends the watch for good.
+    It counts refusals, open verdicts, and attempts used up that may have acted. WeChat Pay answers a system error for
+    every row to a wrong setup. The first delivery that ends otherwise ends the count for good.
     """
 
-    def __init__(self, limit: int = 20) -> None:
+    def __init__(self, limit: int) -> None:
         self._limit = limit
         self._code: str | None = None
         self._count = 0
         self._is_over = False
 
-    def note(self, verdict: Verdict) -> Halt | None:
-        """Take in how a delivery ended; return a Halt once `limit` deliveries from the start all ended alike."""
+    def count(self, verdict: Verdict) -> Halt | None:
         match verdict:
             case Refused() | Open() | TryAgain(may_have_acted=True) if self._code in (None, verdict.code):
                 self._code, self._count = verdict.code, self._count + 1

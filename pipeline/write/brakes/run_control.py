@@ -1,4 +1,6 @@
-"""Whether the run goes on: asked before every step that starts something new."""
+"""
+The flag that ends a run, with its reason and the counts of outcomes. Each step checks it before it starts new work.
+"""
 
 import threading
 from collections import Counter
@@ -12,7 +14,7 @@ _FAILURES = (Status.INVALID, Status.REJECTED, Status.UNKNOWN)
 
 
 class Ending(StrEnum):
-    """Why a run ends with rows left; also the code of the rows that it leaves unsent."""
+    """The reason why a run ends with rows left; also the code of the rows left unsent."""
 
     DEADLINE = "deadline"
     INTERRUPTED = "interrupted"
@@ -20,66 +22,66 @@ class Ending(StrEnum):
     TOO_MANY_INVALID = "too_many_invalid"
 
 
-# What is said of each row that was not sent, where that is not the reason why the run ends: it would be long.
-_OF_ROWS = {Ending.TOO_MANY_INVALID: "too many rows of the run are invalid, so nothing was sent"}
+# Messages of unsent rows, if shorter than the reason why the run ended.
+_ROW_MESSAGES = {Ending.TOO_MANY_INVALID: "too many rows of the run are invalid, so nothing was sent"}
 
 
 class Drained(Exception):
-    """Nothing new is started any more."""
+    """The run is ending: start nothing new."""
 
 
 class RunControl:
     """
-    The run's way: on, or draining, with the first reason that came up.
+    Whether the run continues or drains, and the first reason to drain.
 
-    `counts` are the outcomes so far of this execution.
+    `counts` has the number of outcomes of this execution, by status.
     """
 
     def __init__(self, clock: Clock, *, until: datetime | None = None) -> None:
         self._clock = clock
         self._until = until
         self._most_failures: float | None = None
-        # Reentrant: a signal drains the run from within whatever its thread is at.
+        # Reentrant: a signal handler may drain the run while its own thread holds the lock.
         self._lock = threading.RLock()
         self.counts: Counter[Status] = Counter()
         self.ending: Ending | None = None
         self.halt_code: str | None = None
         self.reason: str | None = None
-        # What sending waits for at the moment, for whoever shows progress; empty where it goes on.
+        # Reason why sending waits now, for the progress display; empty if it does not wait.
         self.waiting_for = ""
 
     @property
     def open_as(self) -> tuple[str, str]:
         """Code and message of the rows that the run leaves unsent."""
         ending = self.ending or Ending.INTERRUPTED
-        return ending, _OF_ROWS.get(ending, self.reason or "")
+        return ending, _ROW_MESSAGES.get(ending, self.reason or "")
 
     def drain(self, ending: Ending, reason: str, *, halt_code: str | None = None) -> None:
-        """Start nothing new from here on; sleeping threads wake up. Only the first reason counts."""
+        """End the run: start nothing new, and wake sleeping threads. Only the first reason counts."""
         with self._lock:
             if self.ending is None:
-                # The ending last: who sees it finds the reason too.
+                # Set the ending last: a thread that sees it must find the reason too.
                 self.reason, self.halt_code, self.ending = reason, halt_code, ending
         self._clock.wake()
 
     def give_up(self) -> None:
-        """Drain because the program itself failed; the exception tells the rest."""
+        """Drain because the program itself failed. The exception has the reason."""
         self.drain(Ending.INTERRUPTED, "the run was interrupted by an error")
 
     def check_running(self) -> None:
-        """Raise Drained once the run is to end."""
+        """Raise Drained if the run is ending."""
         if self.ending is None and self._until is not None and self._clock.now() >= self._until:
             self.drain(Ending.DEADLINE, f"the deadline {self._until:%H:%M} was reached; `backfill resume` goes on")
         if self.ending is not None:
             raise Drained
 
     def allow_failures(self, most: float) -> None:
-        """Say how many rows may fail before the run stops itself; as many as there are, where nothing is said."""
+        """Set how many rows may fail before the run stops itself. The default is no limit."""
         self._most_failures = most
         self._stop_if_too_many()
 
     def count(self, status: Status, rows: int = 1) -> None:
-        """Take in the outcome of rows, and stop the run where too many failed."""
+        """Count outcomes of rows, and stop the run if too many failed."""
         with self._lock:
             self.counts[status] += rows
         self._stop_if_too_many()
@@ -89,7 +91,6 @@ class RunControl:
         if self._most_failures is not None and failures > self._most_failures:
             self.drain(
                 Ending.STOPPED,
-                f"{failures} rows failed, more than --max-failures allows; look at the report, "
-                "mend the cause, then resume",
+                f"{failures} rows failed, more than --max-failures allows; see the report, fix the cause, then resume",
                 halt_code="too_many_failures",
             )

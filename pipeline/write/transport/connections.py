@@ -1,7 +1,7 @@
 """
-Connections of `urllib3` that tell when a request left and how it travelled, and wait for an answer no longer.
+Connections of `urllib3` that record departures and round trips, and bound the time for an answer.
 
-A kept connection is used again only where nothing came over it after its last answer.
+A kept connection is reused only if nothing came over it after its last answer.
 """
 
 import http
@@ -18,55 +18,57 @@ from urllib3.response import BaseHTTPResponse
 
 from pipeline.model import RoundTrip
 from pipeline.write.transport.network import Departure
-from pipeline.write.transport.round_trip import Meter, measured, unmetered
+from pipeline.write.transport.round_trip import Meter, measured, partial_round_trip
 
 
 def prepare(pool: HTTPConnectionPool, departure: Departure) -> None:
-    """Have a pool make connections that note departures, and measure trips where they lead to the platform itself."""
+    """
+    Make a pool open connections that record departures, and measure round trips if they lead to the platform itself.
+    """
     made: Any = type("Connection", (_Connection, pool.ConnectionCls), {"departure": departure})
     pool.ConnectionCls = made
 
 
-def _pending(wire: object) -> bool:
-    """Return whether TLS has decrypted something that nobody has read yet."""
-    return isinstance(wire, ssl.SSLSocket) and wire.pending() > 0
+def _pending(sock: object) -> bool:
+    """Return whether TLS has decrypted bytes that were not read yet."""
+    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
 
 
 def is_fresh(connection: object) -> bool:
-    """Return whether the request that is being answered is the first one over its connection."""
+    """Return whether the request in flight is the first one over its connection."""
     return isinstance(connection, _Connection) and connection.requests == 1
 
 
-def trip_over(connection: object) -> RoundTrip:
-    """Return how the request travelled that is being answered over a connection of `urllib3`."""
-    meter, wire = getattr(connection, "meter", None), getattr(connection, "sock", None)
-    known = measured(wire)
+def round_trip_of(connection: object) -> RoundTrip:
+    """Return the round trip of the request in flight over a connection of `urllib3`."""
+    meter, sock = getattr(connection, "meter", None), getattr(connection, "sock", None)
+    known = measured(sock)
     if isinstance(meter, Meter):
         return meter.round_trip(known)
-    return unmetered(known)
+    return partial_round_trip(known)
 
 
-class _Patient(io.RawIOBase):
-    """Reads from a socket until its timeout, counted from now, is over; that each byte comes in time is not enough."""
+class _DeadlineReader(io.RawIOBase):
+    """Reads from a socket until its timeout, counted from now, has passed in total."""
 
-    def __init__(self, wire: socket.socket, raw: io.RawIOBase) -> None:
-        self._wire = wire
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
+        self._sock = sock
         self._raw = raw
-        self._until = time.monotonic() + (wire.gettimeout() or 0.0)
+        self._until = time.monotonic() + (sock.gettimeout() or 0.0)
         self.at_end = False
-        self.is_read = False
+        self.is_complete = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        if self.is_read:
-            # The buffer may still be looked at, but nothing is waited for.
+        if self.is_complete:
+            # The buffer may still be read, but do not wait for more.
             return None
         left = self._until - time.monotonic()
         if left <= 0.0:
             raise TimeoutError("the answer came too slowly")
-        self._wire.settimeout(left)
+        self._sock.settimeout(left)
         count = self._raw.readinto(buffer)
         self.at_end = count == 0
         return count
@@ -76,19 +78,19 @@ class _Patient(io.RawIOBase):
         super().close()
 
 
-class _Answer(http.client.HTTPResponse):
-    """An answer whose head has to come whole, and in time."""
+class _Response(http.client.HTTPResponse):
+    """A response whose head must arrive in full, and in time."""
 
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
-        self._patient = _Patient(sock, self.fp.detach())
-        self.fp = io.BufferedReader(self._patient)
-        self.is_followed = False
+        self._reader = _DeadlineReader(sock, self.fp.detach())
+        self.fp = io.BufferedReader(self._reader)
+        self.has_surplus_bytes = False
 
     def _read_status(self) -> tuple[str, int, str]:
-        # The standard library passes over 100 alone; the answer behind another would be taken for that to the next.
+        # The standard library skips status 100 only. The answer after another interim one would go to the next request.
         while True:
-            version, status, reason = super()._read_status()  # type: ignore[misc] # it is not told to type checkers
+            version, status, reason = super()._read_status()  # type: ignore[misc] # it is unknown to type checkers
             if not http.HTTPStatus.PROCESSING <= status < http.HTTPStatus.OK:
                 return version, status, reason
             http.client.parse_headers(self.fp)
@@ -97,56 +99,56 @@ class _Answer(http.client.HTTPResponse):
         try:
             super().begin()
         except OSError as exc:
-            # The status is a number from when the first line was read.
+            # The status is a number once the first line was read.
             if isinstance(self.status, int):
                 raise http.client.IncompleteRead(b"") from exc
             raise
-        # The standard library takes the end of a connection for the end of the headers.
-        if self._patient.at_end:
+        # The standard library treats the end of a connection as the end of the headers.
+        if self._reader.at_end:
             raise http.client.IncompleteRead(b"")
 
     def _close_conn(self) -> None:
-        # Called at the end of the body. Bytes behind it would be lost with the buffer, unseen.
-        self._patient.is_read = True
-        self.is_followed = bool(self.fp.peek(1))
-        super()._close_conn()  # type: ignore[misc] # it is not told to type checkers
+        # Called at the end of the body. Bytes after it would be lost with the buffer, unnoticed.
+        self._reader.is_complete = True
+        self.has_surplus_bytes = bool(self.fp.peek(1))
+        super()._close_conn()  # type: ignore[misc] # it is unknown to type checkers
 
 
 class _Connection(HTTPConnection):
     """
-    Notes when a request begins to leave, which is after a proxy's CONNECT and TLS, and when it has left.
+    Records when a request begins to leave (after CONNECT and TLS), and when it has left.
 
-    Head and body leave as one: the platform is woken once, and so are we.
+    Head and body leave in one write, so that both sides wake up once.
     """
 
     departure: Departure
     meter: Meter | None = None
     requests = 0
     _is_ready = False
-    _answer: _Answer | None = None
+    _response: _Response | None = None
     _unsent: list[bytes]
 
     def _new_conn(self) -> socket.socket:
-        wire = super()._new_conn()
-        # What is measured on the way to a proxy ends there.
-        self.meter = None if self.proxy else Meter(measured(wire))
-        return wire
+        sock = super()._new_conn()
+        # A measurement over a proxy ends at the proxy.
+        self.meter = None if self.proxy else Meter(measured(sock))
+        return sock
 
     @property
     def is_connected(self) -> bool:
-        # Asked by the pool, which opens the connection anew where it is not.
+        # The pool reads this, and opens a new connection if it is false.
         return not self.departure.wants_fresh and self._is_quiet()
 
     def _is_quiet(self) -> bool:
-        """Return whether the connection stands, and nothing came over it since its last answer."""
-        is_followed = self._answer is not None and self._answer.is_followed
-        return super().is_connected and not is_followed and not _pending(self.sock)
+        """Return whether the connection is open, and nothing came over it since its last answer."""
+        has_surplus_bytes = self._response is not None and self._response.has_surplus_bytes
+        return super().is_connected and not has_surplus_bytes and not _pending(self.sock)
 
     def connect(self) -> None:
         super().connect()
         self._is_ready = True
         self.requests = 0
-        self._answer = None
+        self._response = None
 
     def _tunnel(self) -> None:
         super()._tunnel()
@@ -159,15 +161,15 @@ class _Connection(HTTPConnection):
     def request(self, *args: Any, **options: Any) -> None:
         self._unsent = []
         super().request(*args, **options)
-        # Over a new TLS connection the server may have sent tickets by now, which are no answer.
+        # Over a new TLS connection the server may have sent session tickets, which are no answer.
         self.departure.begin(lambda: self.requests == 0 or self._is_quiet())
         self.requests += 1
         super().send(b"".join(self._unsent))
 
-    def response_class(self, *args: Any, **options: Any) -> _Answer:  # type: ignore[override]
-        """Return what reads the answer; called by the standard library as if it were a class."""
-        self._answer = _Answer(*args, **options)
-        return self._answer
+    def response_class(self, *args: Any, **options: Any) -> _Response:  # type: ignore[override]
+        """Return the reader of the answer. The standard library calls this like a class."""
+        self._response = _Response(*args, **options)
+        return self._response
 
     def send(self, data: Any) -> None:
         if self.sock is None:
@@ -175,11 +177,11 @@ class _Connection(HTTPConnection):
         if self._is_ready:
             self._unsent.append(data)
         else:
-            # To the proxy, for the connection itself.
+            # The CONNECT request to the proxy.
             super().send(data)
 
     def getresponse(self) -> BaseHTTPResponse:  # type: ignore[override]
-        # Whoever asks for the answer has sent all of the request.
+        # The whole request was sent by now.
         if self.meter is not None:
             self.meter.left(time.monotonic())
         return super().getresponse()

@@ -1,7 +1,7 @@
 """
-What a connection failed of, in the same words whichever library carries the requests.
+Texts for failed connections, the same for both transports.
 
-The words hold hosts, ports and times: they name nobody.
+They contain hosts, ports and times only, so no user's id.
 """
 
 import errno
@@ -16,14 +16,14 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 
 class Failure(StrEnum):
-    """What went wrong; `{peer}` stands for the host and port at which it did."""
+    """A kind of failure; `{peer}` is the host and port where it happened."""
 
     REFUSED = "connection refused by {peer}"
     RESET = "connection reset or closed by {peer}"
     NAME_NOT_FOUND = "name not found: {peer}"
     NO_ROUTE = "no route to {peer}"
     LATE_CONNECTION = "timeout while connecting to {peer}, after {seconds:g} s"
-    LATE_DEPARTURE = "no right to send to {peer} within {seconds:g} s"
+    LATE_DEPARTURE = "no permit to send to {peer} within {seconds:g} s"
     LATE_ANSWER = "no answer from {peer} within {seconds:g} s"
     TLS_EXPIRED = "the TLS certificate of {peer} has expired"
     TLS_NOT_YET_VALID = "the TLS certificate of {peer} is not valid yet; check this machine's clock"
@@ -32,7 +32,7 @@ class Failure(StrEnum):
     TLS_NOT_TRUSTED = "the TLS certificate of {peer} is not trusted"
     TLS_HANDSHAKE = "the TLS handshake with {peer} failed"
     TLS_BROKEN = "the TLS connection to {peer} broke"
-    NO_HTTP = "{peer} answered with something that is no HTTP"
+    NO_HTTP = "{peer} did not answer with HTTP"
     CUT_SHORT = "the answer of {peer} broke off or is malformed"
     UNKNOWN = "the connection to {peer} failed"
 
@@ -49,7 +49,7 @@ _BY_ERRNO: Final = {
     errno.EHOSTDOWN: Failure.NO_ROUTE,
 }
 
-# X509_V_ERR_* of OpenSSL (x509_vfy.h).
+# Keys are X509_V_ERR_* of OpenSSL (x509_vfy.h).
 _BY_VERIFY_CODE: Final = {
     2: Failure.TLS_UNKNOWN_ISSUER,
     9: Failure.TLS_NOT_YET_VALID,
@@ -64,42 +64,42 @@ _BY_VERIFY_CODE: Final = {
 
 
 def failure_of(loss: Loss) -> Failure | None:
-    """Return what went wrong where that shows by when it did; None where the library has to tell."""
+    """Return the failure if the time of the loss shows it; None if only the library knows."""
     return _BY_LOSS.get(loss)
 
 
 def by_errno(number: int | None) -> Failure | None:
-    """Return what an error of the system means for a connection; None where it says nothing of one."""
+    """Return the failure for a system error; None if it says nothing about a connection."""
     return None if number is None else _BY_ERRNO.get(number)
 
 
 def by_verify_code(code: int) -> Failure:
-    """Return what OpenSSL found wrong with a certificate."""
+    """Return the failure for OpenSSL's verification error."""
     return _BY_VERIFY_CODE.get(code, Failure.TLS_NOT_TRUSTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The hosts that a request passes, each as host:port (`via` a proxy), and the seconds that an exchange may take."""
+    """The hosts on the way of a request, as host:port; `via` is the proxy. `seconds` is the timeout of an exchange."""
 
     platform: str
     via: str | None
     seconds: float
 
-    def say(self, failure: Failure, *, at_platform: bool) -> str:
-        """Return what happened and where; `at_platform` says that a proxy had granted the way."""
+    def describe(self, failure: Failure, *, at_platform: bool) -> str:
+        """Return what happened and where. `at_platform`: the proxy had opened the way to the platform."""
         peer = self.platform if at_platform or self.via is None else f"proxy {self.via}"
         through = f" (through proxy {self.via})" if at_platform and self.via else ""
         return failure.format(peer=peer, seconds=self.seconds) + through
 
-    def say_refused(self, status: int) -> str:
-        """Return that the proxy refused the way to the platform, and with which status."""
-        wish = ", it asks for a user and password" if status == 407 else ""
-        return f"proxy {self.via} refused the connection to {self.platform} (status {status}{wish})"
+    def describe_refusal(self, status: int) -> str:
+        """Return that the proxy refused the connection to the platform, with its status."""
+        hint = ", it asks for a user and password" if status == 407 else ""
+        return f"proxy {self.via} refused the connection to {self.platform} (status {status}{hint})"
 
 
 def route_to(base_url: str, proxy: str | None, seconds: float) -> Route:
-    """Return the route to a URL, without the user and password that a proxy's URL may hold."""
+    """Return the route to a URL, without the user and password that the proxy's URL may contain."""
     return Route(_host_and_port(base_url), _host_and_port(proxy) if proxy else None, seconds)
 
 

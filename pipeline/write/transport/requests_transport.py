@@ -1,4 +1,4 @@
-"""The network, by `requests`: its adapter makes the connections; what is the same for all requests is made once."""
+"""Transport with `requests`: its adapter makes the connections. Work common to all requests is done once."""
 
 import http.client
 import re
@@ -18,14 +18,14 @@ from urllib3.response import BaseHTTPResponse
 from urllib3.util.ssl_ import create_urllib3_context
 
 from pipeline.model import Loss, Lost, Reply, SignedRequest
-from pipeline.write.transport.connections import is_fresh, prepare, trip_over
+from pipeline.write.transport.connections import is_fresh, prepare, round_trip_of
 from pipeline.write.transport.failure import Failure, by_errno, by_verify_code, failure_of, route_to
 from pipeline.write.transport.network import MOST_BYTES, TOO_LONG, Departure, Endpoint, Network, loss_of
 
 _NEVER_AGAIN: Final = Retry(total=False, redirect=False)
-# What the standard library says where a proxy answers CONNECT otherwise than with 200.
+# The standard library's message if a proxy answers CONNECT with another status than 200.
 _TUNNEL_REFUSED: Final = re.compile(r"Tunnel connection failed: (\d{3})")
-# The first that fits is right.
+# The first match counts.
 _FAILURES: Final = (
     (socket.gaierror, Failure.NAME_NOT_FOUND),
     (http.client.RemoteDisconnected, Failure.RESET),
@@ -38,19 +38,19 @@ _FAILURES: Final = (
 
 
 class RequestsTransport(Network):
-    """Sends signed requests with `requests`. Thread-safe: each thread has connections of its own."""
+    """Sends signed requests with `requests`. Thread-safe: each thread has its own connections."""
 
-    def open_line(self, base_url: str) -> "RequestsConnection":
-        """Return a line to a host, over which nothing was sent yet."""
+    def open_connection(self, base_url: str) -> "RequestsConnection":
+        """Return a connection to a host, not used yet."""
         return RequestsConnection(self._endpoint, base_url)
 
 
 class RequestsConnection:
     """
-    One thread's way to one host, by the adapter that `requests` has for it.
+    One thread's connection to one host, with the adapter of `requests`.
 
-    The session's own `send`, and most of the adapter's, are passed by: they keep cookies, follow hooks, look at the
-    environment, and cost as much as a signature.
+    It bypasses the session's `send`, and most of the adapter's. They keep cookies, follow hooks, read the environment,
+    and cost as much CPU as a signature.
     """
 
     def __init__(self, endpoint: Endpoint, base_url: str) -> None:
@@ -64,26 +64,26 @@ class RequestsConnection:
         self._departure = Departure()
 
     def send(self, request: SignedRequest, depart: Callable[[], None], *, fresh: bool) -> Reply | Lost | None:
-        """Send once and return what came back, within the endpoint's time; None where nothing was sent."""
-        self._departure.await_next(depart, time.monotonic() + self._endpoint.timeout_seconds, fresh=fresh)
+        """Send once and return the answer, within the endpoint's timeout; None if nothing was sent."""
+        self._departure.reset(depart, time.monotonic() + self._endpoint.timeout_seconds, fresh=fresh)
         try:
-            response = self._ask(request)
+            response = self._request(request)
         except (HTTPError, OSError) as exc:
-            return None if self._departure.is_spoilt else self._lost(exc, is_answered=False)
+            return None if self._departure.has_stray_bytes else self._lost(exc, is_answered=False)
         try:
             return self._read(response)
         except (HTTPError, OSError, ValueError, http.client.HTTPException) as exc:
-            # A chunk whose length is no length is no more than a ValueError to the standard library.
+            # The standard library raises ValueError for a chunk with a malformed length.
             return self._lost(exc, is_answered=True)
         finally:
-            # Nothing where the answer was read to its end; else the rest of it is not waited for.
+            # No effect after a complete answer; otherwise do not wait for its rest.
             response.close()
 
     def close(self) -> None:
         """Close the connection."""
         self._adapter.close()
 
-    def _ask(self, request: SignedRequest) -> BaseHTTPResponse:
+    def _request(self, request: SignedRequest) -> BaseHTTPResponse:
         pool = self._pool or self._open_pool()
         return pool.urlopen(
             request.method,
@@ -98,7 +98,7 @@ class RequestsConnection:
         )
 
     def _open_pool(self) -> HTTPConnectionPool:
-        """Let the adapter choose proxy, certificates and form of address, as it does for each request otherwise."""
+        """Let the adapter choose proxy, certificates and URL form, once instead of for each request."""
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url = "POST", f"{self._base_url}/"
         proxy, verify = self._endpoint.proxy, self._endpoint.ca_bundle or True
@@ -116,10 +116,10 @@ class RequestsConnection:
 
     def _read(self, response: BaseHTTPResponse) -> Reply | Lost:
         if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
-            return Lost(Loss.CUT_SHORT, "the connection speaks another protocol from here")
-        # Asked before the body is read: with its last byte the connection goes back to the pool.
-        round_trip, fresh = trip_over(response.connection), is_fresh(response.connection)
-        # The signature is over the body as it is before any compression.
+            return Lost(Loss.CUT_SHORT, "the server switched to another protocol")
+        # Read before the body: after its last byte the connection goes back to the pool.
+        round_trip, fresh = round_trip_of(response.connection), is_fresh(response.connection)
+        # The signature covers the uncompressed body.
         body = response.read(MOST_BYTES + 1, decode_content=True)
         if len(body) > MOST_BYTES:
             return Lost(Loss.CUT_SHORT, TOO_LONG)
@@ -138,14 +138,14 @@ class RequestsConnection:
         )
         refused = next(filter(None, map(_TUNNEL_REFUSED.match, map(str, chain))), None)
         if loss is Loss.NOT_CONNECTED and refused is not None:
-            return Lost(loss, self._route.say_refused(int(refused[1])))
+            return Lost(loss, self._route.describe_refusal(int(refused[1])))
         failure = departure.failure or failure_of(loss) or _failure(chain, has_left=departure.has_begun)
-        words = self._route.say(failure, at_platform=departure.has_begun or departure.is_tunnelled)
-        return Lost(loss, words if failure is not Failure.UNKNOWN else f"{words} ({type(chain[-1]).__name__})")
+        text = self._route.describe(failure, at_platform=departure.has_begun or departure.is_tunnelled)
+        return Lost(loss, text if failure is not Failure.UNKNOWN else f"{text} ({type(chain[-1]).__name__})")
 
 
 def _failure(chain: list[BaseException], *, has_left: bool) -> Failure:
-    """Return what went wrong in an exchange that ended with these exceptions; the innermost one tells most."""
+    """Return the failure for these exceptions; the innermost one is the most specific."""
     for exc in reversed(chain):
         if isinstance(exc, ssl.SSLCertVerificationError):
             return by_verify_code(exc.verify_code)
@@ -160,8 +160,8 @@ def _failure(chain: list[BaseException], *, has_left: bool) -> Failure:
 
 
 def _read_issuers_once(pool: HTTPConnectionPool) -> None:
-    """Have the connections of a pool share what they trust: to read a CA bundle costs more than a handshake."""
-    # A proxy that speaks TLS is checked against the bundle that the pool names.
+    """Share the trusted issuers between the connections of a pool: reading a CA bundle costs more than a handshake."""
+    # A TLS proxy is verified with the bundle that the pool names.
     if not isinstance(pool, HTTPSConnectionPool) or (pool.proxy is not None and pool.proxy.scheme == "https"):
         return
     context = create_urllib3_context()
@@ -171,7 +171,7 @@ def _read_issuers_once(pool: HTTPConnectionPool) -> None:
 
 
 def _chain(exc: BaseException) -> list[BaseException]:
-    """Return the exception and all that `requests` and `urllib3` have wrapped in it."""
+    """Return the exception and all exceptions that `requests` and `urllib3` wrapped in it."""
     seen: list[BaseException] = []
     todo: list[BaseException] = [exc]
     while todo:

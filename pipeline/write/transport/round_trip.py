@@ -1,4 +1,4 @@
-"""What the system knows of a connection's round trips, and when a request had left."""
+"""Round trips: the system's measurements of a TCP connection, and the time when a request had left."""
 
 import socket
 import struct
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from pipeline.model import RoundTrip
 
-# struct tcp_info of linux/tcp.h: 8 single bytes, 24 numbers of 4 bytes, the 16th of them tcpi_rtt and the last
-# tcpi_total_retrans, 4 of 8 bytes, 3 of 4 bytes, then tcpi_min_rtt.
+# Offsets in struct tcp_info of linux/tcp.h: 8 single bytes; 24 numbers of 4 bytes, of which the 16th is tcpi_rtt and
+# the last is tcpi_total_retrans; 4 numbers of 8 bytes; 3 of 4 bytes; then tcpi_min_rtt.
 _RTT_AT = 8 + 15 * 4
 _RESENT_AT = 8 + 23 * 4
 _MIN_RTT_AT = 8 + 24 * 4 + 4 * 8 + 3 * 4
@@ -18,7 +18,9 @@ _NOT_MEASURED = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the system says of a TCP connection: round trips in seconds, and how many packets it had to send again."""
+    """
+    The system's measurements of a TCP connection: round trips in seconds, and the number of retransmitted packets.
+    """
 
     shortest: float
     smoothed: float
@@ -27,10 +29,10 @@ class Measured:
 
 def measured(connection: object) -> Measured | None:
     """
-    Ask the system about a TCP connection; None where it does not say.
+    Return the system's measurements of a TCP connection; None if it has none.
 
-    The other end's system acknowledges what arrives without waiting for the program behind it, but it may hold an
-    acknowledgement back for some time: only the shortest round trip, and the very first, show the network alone.
+    The other end's system acknowledges packets without waiting for the program behind it, but may delay an
+    acknowledgement. So only the shortest round trip, and the very first, show the network alone.
     """
     if not isinstance(connection, socket.socket) or not hasattr(socket, "TCP_INFO"):
         return None
@@ -45,16 +47,16 @@ def measured(connection: object) -> Measured | None:
     return Measured(shortest * _MICROSECONDS, smoothed * _MICROSECONDS, resent)
 
 
-def unmetered(known: Measured | None) -> RoundTrip:
-    """Return what is told of a trip over a connection that does not end at the platform, or not surely."""
+def partial_round_trip(known: Measured | None) -> RoundTrip:
+    """Return the round trip over a connection that may end before the platform."""
     return RoundTrip() if known is None else RoundTrip(shortest=known.shortest)
 
 
 class Meter:
     """
-    Tells of each trip over one connection, which ends at the platform.
+    Measures the round trips over one connection, which ends at the platform.
 
-    `opened` is what was measured as soon as the connection was open: of its handshake and nothing else.
+    `opened` is measured directly after the connection opened, so it covers the handshake only.
     """
 
     def __init__(self, opened: Measured | None) -> None:
@@ -64,14 +66,14 @@ class Meter:
         self._left_at: float | None = None
 
     def left(self, at: float) -> None:
-        """Note that by now all of a request was handed to the system."""
+        """Record the steady time at which the whole request was handed to the system."""
         self._left_at = at
 
     def round_trip(self, known: Measured | None) -> RoundTrip:
-        """Return how the request that was just answered travelled, from what is measured now."""
+        """Return the round trip of the request that was just answered. `known` is measured now."""
         if known is None:
             return RoundTrip()
-        # What was sent again arrived long after it left.
+        # A retransmitted request arrived long after it left.
         left_at = self._left_at if known.resent == self._resent else None
         handshake, self._handshake = self._handshake, 0.0
         self._left_at, self._resent = None, known.resent

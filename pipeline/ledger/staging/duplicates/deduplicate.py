@@ -1,4 +1,4 @@
-"""What comes more than once in one part of a table: lines that are alike always stand in the same part."""
+"""Finds duplicates and contradictions in partitions: entries that are equal in a field are in the same partition."""
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator
@@ -7,21 +7,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ledger.staging.duplicates.partitions import Table, alike, begins, group_firsts
+from pipeline.ledger.staging.duplicates.partitions import Table, group_firsts, group_starts, with_duplicates
 from pipeline.ledger.staging.duplicates.rulings import Ruling, Rulings
 
-# Sorts lines; those that are alike in the field that a part is made by then stand together, the first one first.
+# Sorts entries so that equal ones are adjacent, in the field of the partition; the one that counts comes first.
 Sort = Callable[[Table], Table]
-# Lanes that are ruled out together, 16 MiB: where there are more, all rows are read again.
+# Lanes that are ruled out in one reading of all rows; they take 16 MiB.
 _LANES_AT_ONCE = 1 << 21
 
 
-def beside_first(part: Iterable[Table], name: str, sort: Sort) -> Iterator[tuple[Table, Table]]:
+def pair_with_first(part: Iterable[Table], name: str, sort: Sort) -> Iterator[tuple[Table, Table]]:
     """
-    Yield the lines of a part that have a twin in a field, some at once, and beside each the first of its kind.
+    Yield the entries of a partition that are equal in a field to another one, each with the first of its group.
 
-    A part that comes in several tables, as where most lines of a run are alike, is gone through twice: to find the
-    first ones, and to hold all others against them. Its lines are then all yielded.
+    A partition that comes in several tables, since most entries of a run are equal, is read twice: first to find the
+    first of each group, then to compare the others with it. All of its entries are then yielded.
     """
     tables = iter(part)
     firsts = next(tables, None)
@@ -29,33 +29,33 @@ def beside_first(part: Iterable[Table], name: str, sort: Sort) -> Iterator[tuple
         return
     others = next(tables, None)
     if others is None:
-        lines = sort(alike(firsts, name))
-        yield lines, _first_of_each(lines, name)
+        entries = sort(with_duplicates(firsts, name))
+        yield entries, _first_of_each(entries, name)
         return
     firsts = _only_firsts(firsts, name, sort)
     while others is not None:
         firsts = _only_firsts(np.concatenate([firsts, others]), name, sort)
         others = next(tables, None)
     for table in part:
-        lines = sort(np.concatenate([firsts, table]))
-        yield lines, _first_of_each(lines, name)
+        entries = sort(np.concatenate([firsts, table]))
+        yield entries, _first_of_each(entries, name)
 
 
-def _only_firsts(lines: Table, name: str, sort: Sort) -> Table:
-    ordered = sort(lines)
-    return ordered[begins(ordered[name])]
+def _only_firsts(entries: Table, name: str, sort: Sort) -> Table:
+    ordered = sort(entries)
+    return ordered[group_starts(ordered[name])]
 
 
-def _first_of_each(lines: Table, name: str) -> Table:
-    return lines[group_firsts(begins(lines[name]))] if len(lines) else lines
+def _first_of_each(entries: Table, name: str) -> Table:
+    return entries[group_firsts(group_starts(entries[name]))] if len(entries) else entries
 
 
 def sorted_by(*names: str) -> Sort:
-    """Return the function that sorts lines by these fields, the first one before all."""
+    """Return the function that sorts entries by these fields, the first field first."""
 
-    def sort(lines: Table) -> Table:
-        columns = [column for name in names for column in np.atleast_2d(lines[name].T)]
-        return lines[np.lexsort(columns[::-1])]
+    def sort(entries: Table) -> Table:
+        columns = [column for name in names for column in np.atleast_2d(entries[name].T)]
+        return entries[np.lexsort(columns[::-1])]
 
     return sort
 
@@ -66,12 +66,12 @@ _BY_IDENTITY = sorted_by("identity", "row_no", "part")
 _BY_KEY = sorted_by("key", "row_no")
 
 
-def _newest_first(lines: Table) -> Table:
-    return _BY_CARD(lines)[::-1]
+def _newest_first(entries: Table) -> Table:
+    return _BY_CARD(entries)[::-1]
 
 
-class _Some:
-    """Some lines of a part, which can be gone through as often as that."""
+class _FilteredPart:
+    """Some entries of a partition; it can be iterated several times."""
 
     def __init__(self, part: Iterable[Table], are_wanted: Callable[[Table], npt.NDArray[np.bool_]]) -> None:
         self._part = part
@@ -82,28 +82,28 @@ class _Some:
             yield table[self._are_wanted(table)]
 
 
-def _open_lines(part: Iterable[Table], rulings: Rulings) -> Iterable[Table]:
-    """Return the lines of a part whose rows are not ruled on."""
-    return _Some(part, lambda table: rulings.are_open(table["row_no"]))
+def _open_entries(part: Iterable[Table], rulings: Rulings) -> Iterable[Table]:
+    """Return the entries of a partition whose rows have no ruling."""
+    return _FilteredPart(part, lambda table: rulings.are_open(table["row_no"]))
 
 
 def rule_on_times(balances: Iterable[Iterable[Table]], rulings: Rulings) -> None:
-    """Rule out the rows of a card of which some say when it changed, and others do not."""
+    """Rule out the rows of cards where some rows have a time of change and others do not."""
     for part in balances:
-        _rule_where_different(part, lambda lines: lines["version"] != b"", rulings, Ruling.SOME_TIMES)
+        _rule_where_different(part, lambda entries: entries["version"] != b"", rulings, Ruling.SOME_TIMES)
 
 
 def rule_on_openids(balances: Iterable[Iterable[Table]], rulings: Rulings) -> None:
-    """Rule out the rows of a card that several users have."""
+    """Rule out the rows of cards with several users."""
     for part in balances:
-        _rule_where_different(part, lambda lines: lines["openid"], rulings, Ruling.TWO_USERS)
+        _rule_where_different(part, lambda entries: entries["openid"], rulings, Ruling.TWO_USERS)
 
 
 def _rule_where_different(
     part: Iterable[Table], value: Callable[[Table], npt.NDArray[Any]], rulings: Rulings, ruling: Ruling
 ) -> None:
-    # What was delivered in the stead of a row names nobody.
-    rows = _Some(part, lambda table: table["openid"] != 0)
+    # Entries of deliveries that stand for a row have no user.
+    rows = _FilteredPart(part, lambda table: table["openid"] != 0)
     cards = _with_different(rows, "card", value, _BY_CARD)
     if len(cards):
         for table in rows:
@@ -113,68 +113,68 @@ def _rule_where_different(
 def contradicting_lanes(
     agreements: Iterable[Iterable[Table]], at_once: int = _LANES_AT_ONCE
 ) -> Iterator[npt.NDArray[np.uint64]]:
-    """Yield the lanes of agreements that have several users, some at once: the first half of their hashes, in order."""
-    lanes, held = list[npt.NDArray[np.uint64]](), 0
+    """Yield the lanes of agreements with several users, some at a time: the first half of their hashes, sorted."""
+    lanes, count = list[npt.NDArray[np.uint64]](), 0
     for part in agreements:
-        found = _with_different(part, "agreement", lambda lines: lines["lane"][:, 0], _BY_AGREEMENT)
+        found = _with_different(part, "agreement", lambda entries: entries["lane"][:, 0], _BY_AGREEMENT)
         for table in part if len(found) else ():
             lanes.append(np.unique(table["lane"][np.isin(table["agreement"][:, 0], found), 0]))
-            held += len(lanes[-1])
-            if held >= at_once:
+            count += len(lanes[-1])
+            if count >= at_once:
                 yield np.unique(np.concatenate(lanes))
-                lanes, held = [], 0
-    if held:
+                lanes, count = [], 0
+    if count:
         yield np.unique(np.concatenate(lanes))
 
 
 def _with_different(
     part: Iterable[Table], name: str, value: Callable[[Table], npt.NDArray[Any]], sort: Sort
 ) -> npt.NDArray[np.uint64]:
-    """Return, by the first half of their hashes, the groups of lines that have different values."""
+    """Return the groups whose entries differ in a value, by the first half of their hashes."""
     found = np.empty(0, np.uint64)
-    for lines, first in beside_first(part, name, sort):
-        found = np.union1d(found, lines[name][value(lines) != value(first), 0])
+    for entries, first in pair_with_first(part, name, sort):
+        found = np.union1d(found, entries[name][value(entries) != value(first), 0])
     return found
 
 
 def rule_on_forms(tasks: Iterable[Iterable[Table]], rulings: Rulings) -> None:
-    """Leave of each task the form of `times` that comes first."""
+    """Keep the first form of `times` of each task."""
     for part in tasks:
-        for lines, first in beside_first(_open_lines(part, rulings), "key", _BY_KEY):
-            rulings.rule(lines["row_no"][lines["is_one"] != first["is_one"]], Ruling.OTHER_FORM)
+        for entries, first in pair_with_first(_open_entries(part, rulings), "key", _BY_KEY):
+            rulings.rule(entries["row_no"][entries["is_one"] != first["is_one"]], Ruling.OTHER_FORM)
 
 
 def rule_on_keys(parts: Iterable[Iterable[Table]], rulings: Rulings) -> None:
-    """Leave of each identity the row that comes first, where each row has one."""
+    """Keep the first row of each identity, where each row has one identity."""
     for part in parts:
-        for lines, is_later, is_same in _repeated(part, rulings):
-            rulings.rule(lines["row_no"][is_later & ~is_same], Ruling.OTHER_CONTENT)
-            rulings.rule(lines["row_no"][is_later & is_same], Ruling.DUPLICATE)
+        for entries, is_later, is_same in _repeated(part, rulings):
+            rulings.rule(entries["row_no"][is_later & ~is_same], Ruling.OTHER_CONTENT)
+            rulings.rule(entries["row_no"][is_later & is_same], Ruling.DUPLICATE)
 
 
 def rule_on_contents(parts: Iterable[Iterable[Table]], rulings: Rulings) -> None:
-    """Leave of each identity the content that comes first."""
+    """Keep the first content of each identity."""
     for part in parts:
-        for lines, is_later, is_same in _repeated(part, rulings):
-            rulings.rule(lines["row_no"][is_later & ~is_same], Ruling.OTHER_CONTENT)
+        for entries, is_later, is_same in _repeated(part, rulings):
+            rulings.rule(entries["row_no"][is_later & ~is_same], Ruling.OTHER_CONTENT)
 
 
 def rule_on_parts(parts: Iterable[Iterable[Table]], rulings: Rulings, rows: int) -> npt.NDArray[np.int64]:
     """
-    Leave of each identity the row that comes first, where a row has several: it is left out when nothing of it is new.
+    Keep the first row of each identity, where a row has several. A row is a duplicate if none of its parts is new.
 
-    Returns the parts that an earlier row sends, of rows that are sent otherwise: see `Repeats`.
+    Returns the parts of other rows that an earlier row sends, as in `Duplicates`.
     """
     rule_on_contents(parts, rulings)
-    # Only now: a row with other content may have been the first of some of its parts.
+    # After the rulings above: a row with other content may have been the first with some of its parts.
     count = np.zeros(rows + 1, np.uint16)
     for part in parts:
-        for lines, is_later, _ in _repeated(part, rulings):
-            np.add.at(count, lines["row_no"][is_later], 1)
+        for entries, is_later, _ in _repeated(part, rulings):
+            np.add.at(count, entries["row_no"][is_later], 1)
     dropped = array("q")
     for part in parts:
-        for lines, is_later, _ in _repeated(part, rulings):
-            later = lines[is_later]
+        for entries, is_later, _ in _repeated(part, rulings):
+            later = entries[is_later]
             is_whole = count[later["row_no"]] == later["parts"]
             dropped.frombytes(part_numbers(later["row_no"][~is_whole], later["part"][~is_whole]).tobytes())
             rulings.rule(later["row_no"][is_whole], Ruling.DUPLICATE)
@@ -182,23 +182,23 @@ def rule_on_parts(parts: Iterable[Iterable[Table]], rulings: Rulings, rows: int)
 
 
 def part_numbers(row_no: npt.NDArray[np.int64], part: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """Return numbers for parts of rows, which sort as those do."""
+    """Return a number for each part of a row; the numbers sort as rows and parts do."""
     return row_no << 16 | part
 
 
 def rule_on_cards(balances: Iterable[Iterable[Table]], rulings: Rulings) -> None:
-    """Leave of each card the newest balance; what says the very same under the same key is a duplicate of it."""
+    """Keep the newest balance of each card; an equal balance under the same key of the export is a duplicate of it."""
     for part in balances:
-        for lines, newest in beside_first(_open_lines(part, rulings), "card", _newest_first):
-            is_older = lines["row_no"] != newest["row_no"]
-            is_same = (lines["identity"] == newest["identity"]).all(axis=1) & ~lines["is_derived"]
-            rulings.rule(lines["row_no"][is_older & is_same], Ruling.DUPLICATE)
-            rulings.rule(lines["row_no"][is_older & ~is_same], Ruling.SUPERSEDED)
+        for entries, newest in pair_with_first(_open_entries(part, rulings), "card", _newest_first):
+            is_older = entries["row_no"] != newest["row_no"]
+            is_same = (entries["identity"] == newest["identity"]).all(axis=1) & ~entries["is_derived"]
+            rulings.rule(entries["row_no"][is_older & is_same], Ruling.DUPLICATE)
+            rulings.rule(entries["row_no"][is_older & ~is_same], Ruling.SUPERSEDED)
 
 
 def _repeated(
     part: Iterable[Table], rulings: Rulings
 ) -> Iterator[tuple[Table, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
-    """Yield lines, whether an earlier row has the identity of each as well, and whether with the same content."""
-    for lines, first in beside_first(_open_lines(part, rulings), "identity", _BY_IDENTITY):
-        yield lines, lines["row_no"] != first["row_no"], (lines["digest"] == first["digest"]).all(axis=1)
+    """Yield entries; whether an earlier row has the identity of each; and whether with the same content."""
+    for entries, first in pair_with_first(_open_entries(part, rulings), "identity", _BY_IDENTITY):
+        yield entries, entries["row_no"] != first["row_no"], (entries["digest"] == first["digest"]).all(axis=1)

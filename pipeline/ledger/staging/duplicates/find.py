@@ -1,4 +1,4 @@
-"""What comes more than once in a run: equal rows, keys with several contents, older balances of a card."""
+"""`DuplicateFinder`: notes the rows of a run while it is staged, and finds what comes more than once."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.ledger.records import RunRecord
-from pipeline.ledger.rules.fixes import Line
+from pipeline.ledger.rules.fixes import VariantDelivery
 from pipeline.ledger.staging.duplicates.deduplicate import (
     contradicting_lanes,
     part_numbers,
@@ -23,17 +23,22 @@ from pipeline.ledger.staging.duplicates.deduplicate import (
 )
 from pipeline.ledger.staging.duplicates.partitions import Partitions, hashes, numbers
 from pipeline.ledger.staging.duplicates.rulings import Ruling, Rulings
-from pipeline.ledger.staging.staged_chunk import Fate, StagedChunk
+from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.model import Api, Export
 from pipeline.tables.mapped_chunk import DIGEST
 from pipeline.tables.rows import ArrowRows
 from pipeline.tables.text_columns import listed
 
+# Entries of the partitions. A hash is two numbers of 64 bits.
 _HASH = ("u8", 2)
+# A part with a key of the export; `parts` is the number of parts of its row.
 PART = np.dtype([("identity", *_HASH), ("digest", *_HASH), ("row_no", "i8"), ("part", "i4"), ("parts", "i4")])
+# An agreement and a user.
 AGREEMENT = np.dtype([("agreement", *_HASH), ("lane", *_HASH)])
+# A task; `is_one`: it was done once, so its key has no number.
 TASK = np.dtype([("key", *_HASH), ("row_no", "i8"), ("is_one", "?")])
-# A version is a time in ISO 8601, UTC, with microseconds, and sorts as text; none sorts before any.
+# A balance. `version` is a time in ISO 8601, UTC, with microseconds: it sorts as text, and "" comes first.
+# `is_derived`: its key was made from the row.
 BALANCE = np.dtype(
     [
         ("card", *_HASH),
@@ -50,26 +55,26 @@ BALANCE = np.dtype(
 @dataclass(frozen=True, slots=True)
 class Duplicates:
     """
-    What was found about the rows.
+    What was found about the rows of a run.
 
-    `dropped` are single parts that an earlier row sends already, as `part_numbers` numbers them, in order.
+    `dropped` are single parts that an earlier row sends: numbers of `part_numbers`, sorted.
     """
 
     rulings: Rulings
     dropped: npt.NDArray[np.int64]
 
     def apply(self, chunk: StagedChunk) -> None:
-        """Write into a leaf what was found about its rows."""
+        """Write what was found into a chunk."""
         self.rulings.apply(chunk)
         first = chunk.first_row_no
-        low, high = np.searchsorted(self.dropped, (first << 16, (first + len(chunk.fates)) << 16))
+        low, high = np.searchsorted(self.dropped, (first << 16, (first + len(chunk.decisions)) << 16))
         if low < high:
-            of_leaf = part_numbers(chunk.parts.numbers("at").astype(np.int64) + first, chunk.parts.numbers("part"))
-            chunk.dropped.update(np.flatnonzero(np.isin(of_leaf, self.dropped[low:high])).tolist())
+            of_chunk = part_numbers(chunk.parts.numbers("at").astype(np.int64) + first, chunk.parts.numbers("part"))
+            chunk.dropped.update(np.flatnonzero(np.isin(of_chunk, self.dropped[low:high])).tolist())
 
 
 class DuplicateFinder:
-    """Notes the rows of a run as they are staged, and finds what comes more than once."""
+    """Notes a few numbers for each row while a run is staged, and finds what comes more than once."""
 
     def __init__(self, run: RunRecord, folder: Path) -> None:
         self._api = run.api
@@ -80,12 +85,12 @@ class DuplicateFinder:
         self.balances = Partitions(BALANCE, "card", folder)
 
     def note(self, chunk: StagedChunk) -> None:
-        """Take in the parts of a leaf that are still due, and which users its agreements have."""
+        """Note the due parts of a chunk, and the users of its agreements."""
         if self._api is Api.CUMULATION:
             self._note_agreements(chunk)
         due = chunk.parts.take(chunk.due_parts())
         if len(due):
-            # A derived key is left out: it says nothing but what the balance says.
+            # A key made from a row says nothing that the balance does not say.
             self._note_parts(chunk, due.take(np.flatnonzero(~due.numbers("key_is_derived"))))
             if self._is_of_tasks:
                 self._note_tasks(chunk, due)
@@ -94,62 +99,64 @@ class DuplicateFinder:
 
     def _note_parts(self, chunk: StagedChunk, own: ArrowRows) -> None:
         at = own.numbers("at")
-        lines = np.empty(len(own), dtype=PART)
-        lines["identity"] = hashes(own.values("identity"))
-        lines["digest"] = numbers(own.column("digest"))
-        lines["row_no"] = _row_nos(chunk, own)
-        lines["part"] = own.numbers("part")
-        lines["parts"] = np.bincount(at)[at] if len(at) else 0
-        self._parts.add(lines)
+        entries = np.empty(len(own), dtype=PART)
+        entries["identity"] = hashes(own.values("identity"))
+        entries["digest"] = numbers(own.column("digest"))
+        entries["row_no"] = _row_nos(chunk, own)
+        entries["part"] = own.numbers("part")
+        entries["parts"] = np.bincount(at)[at] if len(at) else 0
+        self._parts.add(entries)
 
     def _note_agreements(self, chunk: StagedChunk) -> None:
-        """Take in one line for each agreement and user of the rows that can be sent, or were."""
-        fates = chunk.fates_by_row()[chunk.parts.numbers("at")]
-        valid = np.flatnonzero((fates == Fate.DUE) | (fates == Fate.ALREADY_SUCCEEDED))
+        """Note each agreement and user once, of the rows that are due or delivered."""
+        decisions = chunk.decisions_by_row()[chunk.parts.numbers("at")]
+        valid = np.flatnonzero((decisions == RowDecision.DUE) | (decisions == RowDecision.ALREADY_SUCCEEDED))
         lanes = numbers(chunk.parts.column("lane"))[valid]
         _, first = np.unique(lanes[:, 0], return_index=True)
-        lines = np.empty(len(first), dtype=AGREEMENT)
-        lines["agreement"] = hashes(listed(chunk.parts.column("agreement").take(pa.array(valid[first]))))
-        lines["lane"] = lanes[first]
-        self._agreements.add(lines)
+        entries = np.zeros(len(first), dtype=AGREEMENT)
+        agreements = listed(chunk.parts.column("agreement").take(pa.array(valid[first])))
+        # Half of the hash is enough: agreements of equal hash are refused in this run only.
+        entries["agreement"][:, 0] = np.fromiter(map(hash, agreements), np.int64, len(first)).view(np.uint64)
+        entries["lane"] = lanes[first]
+        self._agreements.add(entries)
 
     def _note_tasks(self, chunk: StagedChunk, due: ArrowRows) -> None:
         first = due.take(np.flatnonzero(due.numbers("part") == 0))
         keys = chunk.rows.take(first.numbers("at")).values("request_key")
-        lines = np.empty(len(first), dtype=TASK)
-        lines["key"] = hashes(keys)
-        lines["row_no"] = _row_nos(chunk, first)
-        lines["is_one"] = [identity == key for identity, key in zip(first.values("identity"), keys, strict=True)]
-        self._tasks.add(lines)
+        entries = np.empty(len(first), dtype=TASK)
+        entries["key"] = hashes(keys)
+        entries["row_no"] = _row_nos(chunk, first)
+        entries["is_one"] = [identity == key for identity, key in zip(first.values("identity"), keys, strict=True)]
+        self._tasks.add(entries)
 
     def _note_balances(self, chunk: StagedChunk, due: ArrowRows) -> None:
-        lines = np.zeros(len(due), dtype=BALANCE)
+        entries = np.zeros(len(due), dtype=BALANCE)
         is_derived = due.numbers("key_is_derived")
-        lines["card"] = numbers(due.column("card"))
+        entries["card"] = numbers(due.column("card"))
         if not is_derived.all():
-            lines["identity"][~is_derived] = hashes(due.take(np.flatnonzero(~is_derived)).values("identity"))
-        lines["version"] = [version or "" for version in due.values("version")]
-        lines["row_no"] = _row_nos(chunk, due)
-        lines["points"] = due.numbers("points")
-        # 0 is nobody.
+            entries["identity"][~is_derived] = hashes(due.take(np.flatnonzero(~is_derived)).values("identity"))
+        entries["version"] = [version or "" for version in due.values("version")]
+        entries["row_no"] = _row_nos(chunk, due)
+        entries["points"] = due.numbers("points")
+        # 0 means nobody.
         openids = np.fromiter(map(hash, due.values("openid")), np.int64, len(due))
-        lines["openid"] = np.where(openids == 0, 1, openids).view(np.uint64)
-        lines["is_derived"] = is_derived
-        self.balances.add(lines)
+        entries["openid"] = np.where(openids == 0, 1, openids).view(np.uint64)
+        entries["is_derived"] = is_derived
+        self.balances.add(entries)
 
-    def note_fixed(self, chunk: StagedChunk, fixed: Mapping[int, Line]) -> None:
-        """Take in the balances that were delivered in the stead of rows: they stand in their places."""
+    def note_fixed(self, chunk: StagedChunk, fixed: Mapping[int, VariantDelivery]) -> None:
+        """Note the balances that were delivered instead of rows: they take the places of these."""
         if not fixed or self._api is not Api.POINTS:
             return
         balances = np.zeros(len(fixed), dtype=BALANCE)
-        balances["card"] = numbers(pa.array([line.card for line in fixed.values()], DIGEST))
-        balances["identity"] = hashes([line.identity for line in fixed.values()])
-        balances["version"] = [line.version or "" for line in fixed.values()]
+        balances["card"] = numbers(pa.array([delivery.card for delivery in fixed.values()], DIGEST))
+        balances["identity"] = hashes([delivery.identity for delivery in fixed.values()])
+        balances["version"] = [delivery.version or "" for delivery in fixed.values()]
         balances["row_no"] = [chunk.first_row_no + at for at in fixed]
         self.balances.add(balances)
 
     def find(self, rows: int, chunks: Iterable[StagedChunk]) -> Duplicates:
-        """Return what is found among so many rows, those of the leaves."""
+        """Return what is found; `rows` is the number of rows, `chunks` are all chunks of the run."""
         rulings = Rulings(rows)
         self._rule_on_users(chunks, rulings)
         rule_on_forms(self._tasks, rulings)
@@ -165,15 +172,15 @@ class DuplicateFinder:
         return Duplicates(rulings, np.empty(0, np.int64))
 
     def _rule_on_users(self, chunks: Iterable[StagedChunk], rulings: Rulings) -> None:
-        """Rule out the rows of agreements that have several users. Mostly there are none, and no leaf is looked at."""
+        """Rule out the rows of agreements with several users. Mostly there are none, and no chunk is read."""
         for lanes in contradicting_lanes(self._agreements):
             for chunk in chunks:
-                of_leaf = numbers(chunk.parts.column("lane"))[:, 0]
-                at = np.minimum(np.searchsorted(lanes, of_leaf), len(lanes) - 1)
-                rulings.rule(_row_nos(chunk, chunk.parts)[lanes[at] == of_leaf], Ruling.TWO_USERS)
+                of_chunk = numbers(chunk.parts.column("lane"))[:, 0]
+                at = np.minimum(np.searchsorted(lanes, of_chunk), len(lanes) - 1)
+                rulings.rule(_row_nos(chunk, chunk.parts)[lanes[at] == of_chunk], Ruling.TWO_USERS)
 
     def close(self) -> None:
-        """Forget what was noted."""
+        """Delete what was noted."""
         for table in (self._parts, self._tasks, self._agreements, self.balances):
             table.close()
 

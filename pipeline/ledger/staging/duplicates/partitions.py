@@ -1,4 +1,4 @@
-"""Tables of numbers that are grouped by a hash, whatever their size, with little memory."""
+"""Tables of numbers in partitions by a hash: of any size, with bounded memory."""
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,26 +14,23 @@ from pipeline.ledger.store.spill_file import SpillFile
 from pipeline.tables.text_columns import Column
 
 Table = npt.NDArray[Any]
-"""A structured array; a hash in it is two unsigned numbers of 64 bits."""
+"""A structured array of entries; a hash in it is two unsigned numbers of 64 bits."""
 
-# Parted by the first bits of the hash. What waits of a part is put aside in stretches, each written and read at once.
+# The first bits of the hash choose the partition. Waiting entries of a partition are spilled in blocks of this size.
 _BITS = 8
 _PARTS = 1 << _BITS
-_STRETCH_BYTES = 16 << 10
-# Parts of a small table are handled together: each time costs as much as a thousand lines.
+_BLOCK_BYTES = 16 << 10
+# Partitions of a small table are read together up to this size: each reading costs as much as a thousand entries.
 _LEAST_BYTES = 1 << 20
-# Larger is a part only where many lines are equal, or there are tens of millions: then it comes in several tables.
+# A larger partition comes in tables of a smaller size. That happens where many entries are equal, or with tens of
+# millions of rows.
 _MOST_BYTES = 8 << 20
 _TABLE_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """
-    Lines of one part, as tables of a bounded size: one, but where very many lines are equal.
-
-    It can be gone through several times.
-    """
+class _Partition:
+    """The entries of one partition, as tables of bounded size: mostly one. It can be iterated several times."""
 
     kind: np.dtype[Any]
     pieces: Callable[[], Iterator[bytes | bytearray]]
@@ -53,9 +50,9 @@ class _Part:
 
 class Partitions:
     """
-    Lines of a table, parted by the hash in one of its fields, in its order: equal ones are always in one part.
+    A table in partitions by the hash in its field `by`, in the order of the hash. Equal hashes share a partition.
 
-    A part is gone through table by table.
+    Iteration yields the partitions, each an iterable of tables.
     """
 
     def __init__(self, kind: np.dtype[Any], by: str, folder: Path) -> None:
@@ -63,33 +60,33 @@ class Partitions:
         self._by = by
         self._waiting = [bytearray() for _ in range(_PARTS)]
         self._spill_file = SpillFile(folder, _LEAST_BYTES)
-        # Of each part, which stretches of what is put aside are its own; and how many there are in all.
-        self._stretches = [array("q") for _ in range(_PARTS)]
-        self._put = 0
+        # The numbers of the spilled blocks of each partition, and how many blocks there are.
+        self._blocks = [array("q") for _ in range(_PARTS)]
+        self._block_count = 0
 
-    def add(self, lines: Table) -> None:
-        """Keep lines."""
-        part = lines[self._by][:, 0] >> np.uint64(64 - _BITS)
+    def add(self, entries: Table) -> None:
+        """Add entries."""
+        part = entries[self._by][:, 0] >> np.uint64(64 - _BITS)
         order = np.argsort(part, kind="stable")
         bounds = np.searchsorted(part[order], np.arange(_PARTS + 1))
-        data = memoryview(lines[order].tobytes())
+        data = memoryview(entries[order].tobytes())
         starts = (bounds * self._kind.itemsize).tolist()
         for n in np.flatnonzero(np.diff(bounds)).tolist():
             self._waiting[n] += data[starts[n] : starts[n + 1]]
-            while len(self._waiting[n]) >= _STRETCH_BYTES:
-                self._put_aside(n)
+            while len(self._waiting[n]) >= _BLOCK_BYTES:
+                self._spill(n)
 
-    def _put_aside(self, n: int) -> None:
-        self._spill_file.add(self._waiting[n][:_STRETCH_BYTES])
-        del self._waiting[n][:_STRETCH_BYTES]
-        self._stretches[n].append(self._put)
-        self._put += 1
+    def _spill(self, n: int) -> None:
+        self._spill_file.add(self._waiting[n][:_BLOCK_BYTES])
+        del self._waiting[n][:_BLOCK_BYTES]
+        self._blocks[n].append(self._block_count)
+        self._block_count += 1
 
     def __iter__(self) -> Iterator[Iterable[Table]]:
         several, size = list[int](), 0
         for n, waiting in enumerate(self._waiting):
             several.append(n)
-            size += len(self._stretches[n]) * _STRETCH_BYTES + len(waiting)
+            size += len(self._blocks[n]) * _BLOCK_BYTES + len(waiting)
             if size >= _LEAST_BYTES:
                 yield self._part(several, size)
                 several, size = [], 0
@@ -98,22 +95,22 @@ class Partitions:
 
     def _part(self, several: Sequence[int], size: int) -> Iterable[Table]:
         at_once = size if size <= _MOST_BYTES else _TABLE_BYTES
-        return _Part(self._kind, partial(self._pieces, several), at_once)
+        return _Partition(self._kind, partial(self._pieces, several), at_once)
 
     def _pieces(self, parts: Iterable[int]) -> Iterator[bytes | bytearray]:
         for n in parts:
-            for stretch in self._stretches[n]:
-                yield self._spill_file.read_at(stretch * _STRETCH_BYTES, _STRETCH_BYTES)
+            for block in self._blocks[n]:
+                yield self._spill_file.read_at(block * _BLOCK_BYTES, _BLOCK_BYTES)
             yield self._waiting[n]
 
     def close(self) -> None:
-        """Forget the lines."""
+        """Delete the entries."""
         self._waiting.clear()
         self._spill_file.close()
 
 
 def hashes(texts: Sequence[str]) -> Table:
-    """Return a hash of 128 bits for each text: good within this process, which alone knows its key."""
+    """Return a hash of 128 bits for each text. Hashes of different processes can't be compared."""
     table = np.empty((len(texts), 2), dtype=np.int64)
     table[:, 0] = np.fromiter(map(hash, texts), dtype=np.int64, count=len(texts))
     table[:, 1] = np.fromiter(map(hash, map("~".__add__, texts)), dtype=np.int64, count=len(texts))
@@ -121,37 +118,37 @@ def hashes(texts: Sequence[str]) -> Table:
 
 
 def numbers(digests: Column) -> Table:
-    """Return a column of digests as two numbers each, which sort as the digests do."""
+    """Return two numbers for each digest of a column; they sort as the digests do."""
     _, data = digests.buffers()
     width = digests.type.byte_width
     return numbers_of(np.frombuffer(data, dtype="S16", count=len(digests), offset=digests.offset * width))
 
 
 def numbers_of(digests: npt.NDArray[np.bytes_] | Sequence[bytes]) -> Table:
-    """Return digests as `numbers` returns a column of them."""
+    """Return two numbers for each digest, as `numbers` does for a column."""
     return np.ascontiguousarray(digests, dtype="S16").view(">u8").astype(np.uint64).reshape(-1, 2)
 
 
 def digests(table: Table) -> list[bytes]:
-    """Return the digests that were made into these numbers."""
+    """Return the digests of these numbers."""
     data = table.astype(">u8").tobytes()
     return [data[start : start + 16] for start in range(0, len(data), 16)]
 
 
-def alike(lines: Table, name: str) -> Table:
-    """Return only the lines that have a twin in this field; quick where there are none."""
-    first = lines[name][:, 0]
+def with_duplicates(entries: Table, name: str) -> Table:
+    """Return the entries whose hash in this field comes twice, by its first half; quick where there are none."""
+    first = entries[name][:, 0]
     order = np.argsort(first, kind="stable")
     ordered = first[order]
-    is_duplicate = np.zeros(len(lines), dtype=bool)
+    is_duplicate = np.zeros(len(entries), dtype=bool)
     equal = ordered[1:] == ordered[:-1]
     is_duplicate[1:] |= equal
     is_duplicate[:-1] |= equal
-    return lines[order[is_duplicate]]
+    return entries[order[is_duplicate]]
 
 
-def begins(*columns: Table) -> npt.NDArray[np.bool_]:
-    """Return where a new group begins in lines that are sorted by these columns of two numbers."""
+def group_starts(*columns: Table) -> npt.NDArray[np.bool_]:
+    """Return where a new group begins in sorted entries; `columns` are their hashes."""
     starts = np.ones(len(columns[0]), dtype=bool)
     same = [(column[1:] == column[:-1]).all(axis=1) for column in columns]
     starts[1:] = ~np.logical_and.reduce(same)
@@ -159,5 +156,5 @@ def begins(*columns: Table) -> npt.NDArray[np.bool_]:
 
 
 def group_firsts(starts: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-    """Return for each line where its group begins."""
+    """Return, for each entry, the index where its group begins."""
     return np.maximum.accumulate(np.where(starts, np.arange(len(starts)), 0))

@@ -1,4 +1,4 @@
-"""What is found about the rows of a run once all of them are read: a byte for each row, however many."""
+"""Rulings: what is found about each row of a run once all are read, in a byte a row."""
 
 from collections.abc import Mapping
 from enum import IntEnum
@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from pipeline.ledger.staging.staged_chunk import KEY_CONFLICT, Fate, StagedChunk
+from pipeline.ledger.staging.staged_chunk import KEY_CONFLICT, RowDecision, StagedChunk
 from pipeline.model import Fault
 
 
 class Ruling(IntEnum):
-    """What is found about a row; nothing where it is to be sent, as far as the run's own rows go."""
+    """What is found about a row among all rows of its run. NOTHING: as far as these go, it is to be sent."""
 
     NOTHING = 0
     OTHER_FORM = 1
@@ -25,17 +25,19 @@ class Ruling(IntEnum):
     TWO_USERS = 8
 
 
-_FATES: Mapping[Ruling, Fate] = {
-    Ruling.DUPLICATE: Fate.DUPLICATE_ROW,
-    Ruling.SUPERSEDED: Fate.SUPERSEDED,
-    Ruling.DELIVERED: Fate.ALREADY_SUCCEEDED,
-    Ruling.UNCHANGED: Fate.UNCHANGED,
+# The decisions on rows that are skipped.
+_DECISIONS: Mapping[Ruling, RowDecision] = {
+    Ruling.DUPLICATE: RowDecision.DUPLICATE_ROW,
+    Ruling.SUPERSEDED: RowDecision.SUPERSEDED,
+    Ruling.DELIVERED: RowDecision.ALREADY_SUCCEEDED,
+    Ruling.UNCHANGED: RowDecision.UNCHANGED,
 }
 CONTRADICTION = "contradiction"
+# The rule of `updated_at` that is broken.
 _SOME_TIMES = (
     "some rows of this card or object have it in this run and others do not; give it to all of them or to none"
 )
-# Why rows are made invalid.
+# The faults of rows that become invalid.
 _FAULTS: Mapping[Ruling, Fault] = {
     Ruling.OTHER_FORM: Fault(
         KEY_CONFLICT,
@@ -46,18 +48,18 @@ _FAULTS: Mapping[Ruling, Fault] = {
     ),
     Ruling.SOME_TIMES: Fault(CONTRADICTION, f"updated_at: {_SOME_TIMES}", field="updated_at", rule=_SOME_TIMES),
 }
-# What may have one user only, by the field that names the user.
+# What may have only one user, by the field that names the user.
 _ONE_USER = {"user_id": "agreement_no", "open_id": "agreement_no", "openid": "card"}
 
 
 class Rulings:
-    """The rulings on the rows of a run, which are numbered from 1."""
+    """The rulings on the rows of a run; row 1 is at index 0."""
 
     def __init__(self, rows: int) -> None:
         self.of_row = np.zeros(rows, np.uint8)
 
     def rule(self, row_nos: npt.NDArray[np.int64], ruling: Ruling) -> None:
-        """Rule on rows; a later ruling on a row takes the place of an earlier one."""
+        """Rule on rows; a later ruling replaces an earlier one."""
         self.of_row[row_nos - 1] = ruling
 
     def rule_one(self, row_no: int, ruling: Ruling) -> None:
@@ -65,19 +67,19 @@ class Rulings:
         self.of_row[row_no - 1] = ruling
 
     def are_open(self, row_nos: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Return for each of the rows whether nothing is found about it."""
+        """Return for each of the rows whether nothing was found about it."""
         is_open: npt.NDArray[np.bool_] = self.of_row[row_nos - 1] == Ruling.NOTHING
         return is_open
 
     def apply(self, chunk: StagedChunk) -> None:
-        """Write into a leaf what is found about its rows, where nothing else is decided about them."""
-        ruled = self.of_row[chunk.first_row_no - 1 : chunk.first_row_no - 1 + len(chunk.fates)]
+        """Write what was found into a chunk, for rows that are still due."""
+        ruled = self.of_row[chunk.first_row_no - 1 : chunk.first_row_no - 1 + len(chunk.decisions)]
         if not ruled.any():
             return
-        fates = chunk.fates_by_row()
-        is_due = fates == Fate.DUE
-        for ruling, fate in _FATES.items():
-            fates[is_due & (ruled == ruling)] = fate
+        decisions = chunk.decisions_by_row()
+        is_due = decisions == RowDecision.DUE
+        for ruling, decision in _DECISIONS.items():
+            decisions[is_due & (ruled == ruling)] = decision
         for ruling, fault in _FAULTS.items():
             for at in np.flatnonzero(is_due & (ruled == ruling)).tolist():
                 chunk.invalidate(at, fault)

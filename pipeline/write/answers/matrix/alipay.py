@@ -1,9 +1,13 @@
 """
-What the codes of Alipay mean: the cumulation sync (v3) and the state sync (gateway).
+Meanings of Alipay's codes: the cumulation sync (v3) and the state sync (gateway).
 
-The names and meanings are those of the platform's documents: the v3 call's own codes and the common codes of every v3
-call, the gateway's code classes (common error codes, 105806) and the business sub codes of
-zhima.data.state.data.sync. The advice follows their meaning.
+Names and meanings come from the platform's documents:
+
+- the codes of the v3 call, and the common codes of v3 calls
+- the gateway's code classes (common error codes, 105806)
+- the business sub codes of zhima.data.state.data.sync
+
+The advice follows their meaning.
 """
 
 from pipeline.model import Api
@@ -23,8 +27,8 @@ _PERMISSION = (
 _TOKEN = "renew the token behind app_auth_token_env, then resume"  # noqa: S105 (advice, not a token)
 _CIPHER = "check encrypt_key_env of the account against the AES key in the platform's console"
 _PROGRAM = "the request itself is built wrongly; report this with the trace id"
-_FIELDS = "mend the row: a field is missing, malformed or not allowed"
-_TRADE = "mend the row: with has_alipay_trade the trade has to be this user's and this merchant's"
+_FIELDS = "fix the row: a field is missing, malformed or not allowed"
+_TRADE = "fix the row: with has_alipay_trade, the trade must belong to this user and this merchant"
 
 _FAULTS = (
     Codes(
@@ -48,19 +52,24 @@ _ROW_V3 = (
     ),
     Codes(CONTENT_REFUSED, V3, ("INVALID_PARAMETER", "REQUEST_PARAM_ILLEGAL"), _FIELDS, settles_doubt=True),
     Codes(
-        CONTENT_REFUSED, V3, ("INVALID_BIZ_ACTION",), "mend biz_action: ORDER_PAID or ORDER_REFUND", settles_doubt=True
+        CONTENT_REFUSED, V3, ("INVALID_BIZ_ACTION",), "fix biz_action: ORDER_PAID or ORDER_REFUND", settles_doubt=True
     ),
     Codes(
         CONTENT_REFUSED,
         V3,
         ("INVALID_CUMULATE_MODE", "INVALID_CUMULATE_TYPE"),
-        "mend cumulate_data_type: a decoupled template takes AMOUNT or TASK, a bound one AMOUNT_TASK",
+        "fix cumulate_data_type: a decoupled template takes AMOUNT or TASK, a bound one AMOUNT_TASK",
         settles_doubt=True,
     ),
-    Codes(CONTENT_REFUSED, V3, ("ORDER_AMOUNT_ILLEGAL",), "mend trade_amount: its form, or a refund above the payment"),
-    Codes(CONTENT_REFUSED, V3, ("DISCOUNT_AMOUNT_ILLEGAL",), "mend discount_amount", settles_doubt=True),
     Codes(
-        CONTENT_REFUSED, V3, ("REFUND_TIME_ILLEGAL",), "mend biz_time: the refund lies before the payment or too late"
+        CONTENT_REFUSED,
+        V3,
+        ("ORDER_AMOUNT_ILLEGAL",),
+        "fix trade_amount: its form is wrong, or the refund exceeds the payment",
+    ),
+    Codes(CONTENT_REFUSED, V3, ("DISCOUNT_AMOUNT_ILLEGAL",), "fix discount_amount", settles_doubt=True),
+    Codes(
+        CONTENT_REFUSED, V3, ("REFUND_TIME_ILLEGAL",), "fix biz_time: the refund lies before the payment or too late"
     ),
     Codes(CONTENT_REFUSED, V3, ("REFUND_ILLEGAL",), "this refund is not allowed; it may have been taken back already"),
     Codes(CONTENT_REFUSED, V3, ("BUYER_INFO_ERROR",), f"{_TRADE}; it belongs to another user"),
@@ -68,7 +77,7 @@ _ROW_V3 = (
         CONTENT_REFUSED,
         V3,
         ("SELLER_INFO_ERROR",),
-        f"{_TRADE}; it belongs to another merchant, so check partner_id too",
+        f"{_TRADE}; it belongs to another merchant, so check partner_id as well",
     ),
     Codes(CONTENT_REFUSED, V3, ("TRADE_NOT_EXIST",), f"{_TRADE}; this trade_no is not known, or too new"),
     Codes(
@@ -103,36 +112,34 @@ _ROW_COMMON = (
 )
 
 _ROW_GATEWAY = (
-    Codes(
-        CONTENT_REFUSED, GATEWAY, ("ZMDATA.USER_ID_ERROR",), "mend user_id: it is empty or wrong", settles_doubt=True
-    ),
-    Codes(CONTENT_REFUSED, GATEWAY, ("ZMDATA.OUT_BIZ_NO_NULL",), "mend out_biz_no: it is empty", settles_doubt=True),
-    Codes(CONTENT_REFUSED, GATEWAY, ("ZMDATA.OUT_PRINCIPAL_ID_ERROR",), "mend out_principal_id", settles_doubt=True),
+    Codes(CONTENT_REFUSED, GATEWAY, ("ZMDATA.USER_ID_ERROR",), "fix user_id: it is empty or wrong", settles_doubt=True),
+    Codes(CONTENT_REFUSED, GATEWAY, ("ZMDATA.OUT_BIZ_NO_NULL",), "fix out_biz_no: it is empty", settles_doubt=True),
+    Codes(CONTENT_REFUSED, GATEWAY, ("ZMDATA.OUT_PRINCIPAL_ID_ERROR",), "fix out_principal_id", settles_doubt=True),
     Codes(
         CONTENT_REFUSED,
         GATEWAY,
         ("ZMDATA.BIZ_STATE_CODE_ERROR",),
-        "mend biz_state_code: ask the product side which codes were agreed",
+        "fix biz_state_code: ask the product side which codes were agreed",
         settles_doubt=True,
     ),
-    Codes(CONTENT_REFUSED, GATEWAY, ("ZMDATA.CATEGORY_CODE_ERROR",), "mend category_code", settles_doubt=True),
-    # The platform spells it without the second A; its documents may mend that one day.
+    Codes(CONTENT_REFUSED, GATEWAY, ("ZMDATA.CATEGORY_CODE_ERROR",), "fix category_code", settles_doubt=True),
+    # The platform spells it without the second A; its documents may correct that later.
     Codes(
         CONTENT_REFUSED,
         GATEWAY,
         ("ZMDAT.SERVICE_ID_ERROR", "ZMDATA.SERVICE_ID_ERROR"),
-        "mend service_id",
+        "fix service_id",
         settles_doubt=True,
     ),
     Codes(
         CONTENT_REFUSED,
         GATEWAY,
         ("ZMDATA.BIZ_DATA_ERROR",),
-        "mend biz_data: it is wrong or not in the agreed form",
+        "fix biz_data: it is wrong or not in the agreed form",
         settles_doubt=True,
     ),
     Codes(CONTENT_REFUSED, GATEWAY, ("ZMDATA.*",), _FIELDS, settles_doubt=True),
-    # By these alone nobody can tell a static fault of the content from one that time may bring.
+    # These codes do not show whether the fault is in the content alone, or may depend on time.
     Codes(CONTENT_REFUSED, GATEWAY, ("40002",), _FIELDS),
     Codes(Condition.UNKNOWN_CODE, GATEWAY, ("40004",), "ask the platform's support with the trace id"),
     Codes(Condition.UNKNOWN_CODE, GATEWAY, ("unsupported-sdk-version",), _PROGRAM, halts_after=3),
@@ -209,7 +216,7 @@ _ACCOUNT = (
 )
 
 _ENCRYPTION = (
-    # The gateway's page advises to repeat after these two.
+    # The gateway's page advises a retry after these two.
     Codes(
         Condition.ENCRYPTION_REFUSED,
         GATEWAY,

@@ -1,4 +1,4 @@
-"""Conditions known by whether an answer came, and how far it can be believed."""
+"""Rules of conditions known by whether an answer came, and whether it can be trusted."""
 
 from pipeline.model import Loss, Trust
 from pipeline.write.answers.matrix.condition import RERUN, RETRY_ALL, STOP_ALL, Action, Condition, Rule
@@ -8,7 +8,7 @@ DONE_ALL = (Action.DONE, Action.DONE, Action.DONE)
 
 _PLATFORM_KEY = (
     "check the platform's key in the account (alipay_public_key_file or alipay_cert_file; public_key_file, "
-    "platform_cert_file or apiv3_key_env) and that nothing between here and the platform alters answers"
+    "platform_cert_file or apiv3_key_env), and check that no proxy alters answers"
 )
 
 _WITHOUT_AN_ANSWER = (
@@ -26,7 +26,7 @@ _WITHOUT_AN_ANSWER = (
         STOP_ALL,
         code="tls_refused",
         happened="the TLS certificate of the server that answers for {platform} does not verify",
-        advice="nothing was sent; check base_url, proxy and ca_bundle_file, and who stands in between",
+        advice="nothing was sent; check base_url, proxy, ca_bundle_file and any TLS-inspecting proxy",
         losses=frozenset({Loss.TLS_REFUSED}),
     ),
     Rule(
@@ -84,7 +84,7 @@ _VERIFICATION = (
         Condition.SIGNATURE_PROBE,
         (None, None, RETRY),
         code="signature_invalid",
-        happened="{platform} probed whether a wrong signature is noticed",
+        happened="{platform} sent a wrong signature on purpose, to test this program",
         advice=RERUN,
         trusts=frozenset({Trust.PROBE}),
         may_have_acted=True,
@@ -136,13 +136,13 @@ _SUCCESS = (
     Rule(
         Condition.NOT_TAKEN,
         (FAIL, FAIL, None),
-        advice="mend what the platform names, or ask its support with the trace id",
+        advice="fix what the platform names, or ask its support with the trace id",
     ),
     Rule(
         Condition.RESULT_NOT_DESCRIBED,
         (None, UNKNOWN, None),
         code="biz_result_unknown",
-        happened="{platform} accepted the call, but its answer does not say what became of it",
+        happened="{platform} accepted the call, but its answer does not say whether the row was applied",
         advice="ask the platform whether the row was applied before sending it again",
     ),
     Rule(
@@ -150,7 +150,7 @@ _SUCCESS = (
         (UNKNOWN, None, UNKNOWN),
         code="echo_differs",
         happened="the success that {platform} answers is not about what was sent",
-        advice="ask the platform what it holds for this key before sending it again",
+        advice="ask the platform which values it has for this key before sending it again",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Conditions known by the code that the platform answers."""
+"""Rules of conditions known by the platform's code."""
 
 from pipeline.write.answers.matrix.condition import (
     FAIL_ALL,

@@ -1,14 +1,14 @@
-"""What a line of the retry matrix holds, and what a code of the platforms says."""
+"""Types of the retry matrix: conditions, rules and platform codes."""
 
 import re
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import StrEnum, auto
 
 from pipeline.model import Api, Loss, Trust
 
 
 class Action(StrEnum):
-    """What a condition asks for, in the words of the retry matrix."""
+    """The action that a condition asks for, in the words of the retry matrix."""
 
     RETRY = "retry"
     RETRY_SLOW = "retry_slow"
@@ -27,85 +27,88 @@ SLOW_ALL = (Action.RETRY_SLOW, Action.RETRY_SLOW, Action.RETRY_SLOW)
 STOP_ALL = (Action.STOP, Action.STOP, Action.STOP)
 
 RERUN = "it may have been applied; `backfill rerun` sends it again under the same key"
-LATER = "surely not applied; `backfill rerun` sends it later"
+LATER = "it was not applied; `backfill rerun` sends it later"
 
 
-class Condition(IntEnum):
+class Condition(StrEnum):
     """
-    The conditions that an attempt can end in; the number is the line of the retry matrix.
+    A condition that an attempt can end in: one line of docs/platform/retry-matrix.md.
 
-    A comment names who decides a condition that has no rule here.
+    A comment names the module that handles a condition without a rule here.
     """
 
-    ROW_INVALID = 1  # the mapping: the row breaks a local rule
-    OWN_KEY_UNUSABLE = 2  # the settings: own key or certificate missing, unreadable or expired
+    ROW_INVALID = auto()  # in the mapping: the row breaks a local rule
+    OWN_KEY_UNUSABLE = auto()  # in the settings: own key or certificate missing, unreadable or expired
     # Without an answer.
-    NOT_CONNECTED = 3  # DNS, refused, handshake, connect timeout
-    TLS_REFUSED = 4  # the server's TLS certificate does not verify
-    CONNECTION_LOST = 5  # nobody knows whether the request was fully written
-    TIMEOUT = 6  # no answer in time after the request was written
-    CUT_SHORT = 7
-    NOT_JSON = 8  # status 200, but the body is no JSON
+    NOT_CONNECTED = auto()  # DNS, refused, handshake, connect timeout
+    TLS_REFUSED = auto()  # the server's TLS certificate does not verify
+    CONNECTION_LOST = auto()  # the request may have been written in part or in full
+    TIMEOUT = auto()  # no answer in time after the request was written
+    CUT_SHORT = auto()
+    NOT_JSON = auto()  # status 200, but the body is no JSON
     # Status alone, no known code.
-    SERVER_ERROR = 9  # 500
-    SERVER_UNAVAILABLE = 10  # 502, 503, 504
-    STATUS_THROTTLED = 11  # 429
-    ACCEPTED_ONLY = 12  # 202: accepted, not done yet
-    STATUS_NOT_DESCRIBED = 13  # 204, and any other status that is not described for these calls
-    REDIRECT = 14  # 3xx
-    UNAUTHORIZED = 15  # 401
-    FORBIDDEN = 16  # 403
-    NO_SUCH_PATH = 17  # 404 or 405 with an empty body
-    CLIENT_ERROR = 18  # other 4xx
-    GATEWAY_STATUS = 19  # the rules above: any status but 200 from the gateway
+    SERVER_ERROR = auto()  # 500
+    SERVER_UNAVAILABLE = auto()  # 502, 503, 504
+    STATUS_THROTTLED = auto()  # 429
+    ACCEPTED_ONLY = auto()  # 202: accepted, not applied yet
+    STATUS_NOT_DESCRIBED = auto()  # 204, and any other status without a description for these calls
+    REDIRECT = auto()  # 3xx
+    UNAUTHORIZED = auto()  # 401
+    FORBIDDEN = auto()  # 403
+    NO_SUCH_PATH = auto()  # 404 or 405 with an empty body
+    CLIENT_ERROR = auto()  # other 4xx
+    GATEWAY_STATUS = auto()  # by the rules above: any status but 200 from the gateway
     # Verification of the answer.
-    SUCCESS_UNPROVEN = 20  # the signature of a success is bad or missing
-    SIGNATURE_PROBE = 21  # an answer with a wrong signature on purpose
-    UNKNOWN_SERIAL = 22  # certificate serial of the answer unknown
-    ANSWER_STALE = 23  # time of the answer more than five minutes off
-    ERROR_FORGED = 24  # the signature of an error is bad
-    ERROR_UNSIGNED = 25  # the rule of its code: an error without a signature
-    NOT_DECRYPTABLE = 26
-    # Success and half success.
-    SUCCESS = 27  # verified
-    NOT_TAKEN = 28  # success status, but the text says it was not taken
-    RESULT_NOT_DESCRIBED = 29  # 10000 without a biz_result that is described
-    ECHO_DIFFERS = 30  # echoed values differ from what was sent
-    SUCCESS_ON_REPEAT = 31  # as SUCCESS: the row was open before
+    SUCCESS_UNPROVEN = auto()  # the signature of a success is bad or missing
+    SIGNATURE_PROBE = auto()  # a deliberately wrong signature
+    UNKNOWN_SERIAL = auto()  # certificate serial of the answer unknown
+    ANSWER_STALE = auto()  # time of the answer differs by more than five minutes
+    ERROR_FORGED = auto()  # the signature of an error is bad
+    ERROR_UNSIGNED = auto()  # by the rule of its code: an error without a signature
+    NOT_DECRYPTABLE = auto()
+    # Success, and success with a problem.
+    SUCCESS = auto()  # verified
+    NOT_TAKEN = auto()  # success status, but the text reports a failure
+    RESULT_NOT_DESCRIBED = auto()  # 10000 without a biz_result that is described
+    ECHO_DIFFERS = auto()  # echoed values differ from what was sent
+    SUCCESS_ON_REPEAT = auto()  # by the rule of SUCCESS: the row was open before
     # Codes of the platforms.
-    SYSTEM_ERROR = 32  # outcome unknown
-    KEY_USED = 33  # first attempt
-    KEY_USED_IN_DOUBT = 34  # the judge, by doubt: the same after an open attempt
-    CONTENT_REFUSED = 35
-    SAME_CODE_FROM_START = 36  # the suspicion: every row from the start ends alike
-    PAYMENT_UNKNOWN = 37  # the payment of a refund is not known
-    AGREEMENT_UNCONFIRMED = 38
-    THROTTLED = 39
-    OVERTAKEN = 40  # the lanes: a newer balance or state was sent meanwhile
-    SIGNATURE_REFUSED = 41
-    CLOCK_REFUSED = 42
-    APP_REFUSED = 43  # app or permission
-    ACCESS_REFUSED = 44  # for this agreement or for the app
-    TOKEN_REFUSED = 45
-    ENCRYPTION_REFUSED = 46
-    HEADER_MISSING = 47
-    UNKNOWN_CODE = 48  # the status is no server fault
-    UNKNOWN_CODE_5XX = 49
+    SYSTEM_ERROR = auto()  # whether it was applied is unknown
+    KEY_USED = auto()  # first attempt
+    KEY_USED_IN_DOUBT = auto()  # in the judge, by doubt: the same after an open attempt
+    CONTENT_REFUSED = auto()
+    SAME_CODE_FROM_START = auto()  # in failure_streaks: all rows from the start end under one code
+    PAYMENT_UNKNOWN = auto()  # the payment of a refund is not known
+    AGREEMENT_UNCONFIRMED = auto()
+    THROTTLED = auto()
+    OVERTAKEN = auto()  # in the lanes: a newer balance or state was sent since then
+    SIGNATURE_REFUSED = auto()
+    CLOCK_REFUSED = auto()
+    APP_REFUSED = auto()  # app or permission
+    ACCESS_REFUSED = auto()  # for this agreement or for the app
+    TOKEN_REFUSED = auto()
+    ENCRYPTION_REFUSED = auto()
+    HEADER_MISSING = auto()
+    UNKNOWN_CODE = auto()  # the status is no server fault
+    UNKNOWN_CODE_5XX = auto()
 
 
-# Most codes mean this one.
+# The condition of most codes.
 CONTENT_REFUSED = Condition.CONTENT_REFUSED
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """
-    What the judge does in one condition.
+    The judge's rule for one condition.
 
-    `actions` holds what cumulation, state and points ask for, in this order; None where the condition does not occur.
-    It is known by `losses`, `trusts`, `statuses`, or by codes (catalogue.py). `code` is our word for it where the
-    platform has none; `happened` says what happened, `advice` what to do next ({platform}, {code} and {status} are
-    filled in). The rest goes into the verdict as it stands.
+    - `actions`: the action for cumulation, state and points, in this order; None if the condition does not occur there.
+    - `losses`, `trusts`, `statuses`: how the condition is recognised. Other conditions are recognised by codes
+      (`catalogue`).
+    - `code`: our own code, if the platform has none.
+    - `happened`, `advice`: what happened, and what to do next. {platform}, {code} and {status} are filled in.
+
+    The other fields are those of the verdict.
     """
 
     condition: Condition
@@ -124,7 +127,7 @@ class Rule:
     halts_after: int | None = None
 
     def action(self, api: Api) -> Action:
-        """Return what this API asks for; where the condition should not occur, what another API does then."""
+        """Return the action for this API; if the condition should not occur there, the action of another API."""
         own = self.actions[_PLACES[api]]
         return own or next(filter(None, self.actions), Action.UNKNOWN)
 
@@ -132,12 +135,16 @@ class Rule:
 @dataclass(frozen=True, slots=True)
 class Codes:
     """
-    Codes of the platforms that mean the same.
+    Platform codes with the same meaning.
 
-    `names` are written as in the platforms' documents, `*` standing for anything; case, a leading isv., isp. or aop.
-    and the choice of - or _ do not matter. `advice` says what to do next. `settles_doubt`: see `Refused`; true only
-    where the refusal rests on the content alone, so that an earlier attempt with the same bytes was refused as well.
-    `only_if` restricts them to answers whose message matches. The rest stands above the rule's own.
+    - `names`: written as in the platforms' documents, `*` for any text. Case, a leading isv., isp. or aop., and - or _
+      do not matter.
+    - `advice`: what to do next.
+    - `settles_doubt`: see `Refused`. True only if the refusal rests on the content alone, so that an earlier attempt
+      with the same bytes was refused as well.
+    - `only_if`: a pattern that the message must match.
+
+    The other fields override those of the rule.
     """
 
     condition: Condition

@@ -1,4 +1,4 @@
-"""Conditions known by the HTTP status, where the body holds no known code."""
+"""Rules of conditions known by the HTTP status, if the body has no known code."""
 
 from pipeline.write.answers.matrix.condition import (
     FAIL_ALL,

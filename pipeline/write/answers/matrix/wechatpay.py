@@ -1,7 +1,7 @@
 """
-What the codes of WeChat Pay mean: the common ones of APIv3, since no table of the points sync itself is known.
+Meanings of WeChat Pay's codes: the common codes of APIv3, since the points sync documents none of its own.
 
-Names and meanings are those of the platform's pages on HTTP statuses, basic rules and error codes.
+Names and meanings come from the platform's pages on HTTP statuses, basic rules and error codes.
 """
 
 import re
@@ -13,7 +13,7 @@ _POINTS = (Api.POINTS,)
 _ABOUT_TIME = re.compile(r"time[ _-]?stamp|clock|时间", re.IGNORECASE)
 _ABOUT_HEADERS = re.compile(r"(?i:user-?agent|content-type|http\s?header|请求头|头部)|\bAccept\b")
 _SIGNING = "check mchid, serial_no and private_key_file of the account against the merchant API certificate"
-_FIELDS = "mend the row: the message names what is wrong"
+_FIELDS = "fix the row: the message names what is wrong"
 
 WECHATPAY_CODES = (
     Codes(Condition.SERVER_UNAVAILABLE, _POINTS, ("SERVICE_UNAVAILABLE",), ""),
@@ -25,7 +25,7 @@ WECHATPAY_CODES = (
         "this out_request_no was used before; compare the card's balance with the row before sending anything again",
     ),
     Codes(CONTENT_REFUSED, _POINTS, ("PARAM_ERROR",), _FIELDS, settles_doubt=True),
-    # One code, several reasons; only the message tells them apart (basic rules).
+    # One code with several reasons, which only the message distinguishes (basic rules).
     Codes(
         Condition.HEADER_MISSING,
         _POINTS,
@@ -35,13 +35,13 @@ WECHATPAY_CODES = (
     ),
     Codes(CONTENT_REFUSED, _POINTS, ("INVALID_REQUEST",), _FIELDS),
     Codes(
-        CONTENT_REFUSED, _POINTS, ("OPENID_MISMATCH",), "mend openid: it has to be under the AppID of the card template"
+        CONTENT_REFUSED, _POINTS, ("OPENID_MISMATCH",), "fix openid: it has to be under the AppID of the card template"
     ),
     Codes(
         CONTENT_REFUSED,
         _POINTS,
         ("RESOURCE_NOT_EXISTS", "NOT_FOUND", "ORDER_NOT_EXIST"),
-        "mend brand_id, card_id, openid or user_card_code: the platform does not know one of them",
+        "fix brand_id, card_id, openid or user_card_code: the platform does not know one of them",
     ),
     Codes(
         Condition.THROTTLED,

@@ -1,0 +1,174 @@
+"""
+What the ledger knows of cards: their balances are sent as they are, not as differences.
+
+The table `cards` has a line for each card: the balance last confirmed, and which balance was last sent. `unsettled`
+means that something was sent since which may have been applied. While it is, `before_*` keep the balance sent before.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from pipeline.ledger.records import DeliveryState, Due, RunRecord
+from pipeline.ledger.rules.admission import Card
+
+# Values in one query: SQLite takes up to 32,766.
+_VALUES_AT_ONCE = 10_000
+# Other cards that may lie between those wanted, as a multiple of these. Reading past a card is a few times cheaper
+# than finding it by name.
+_MOST_BETWEEN = 4
+
+# What the ledger knows of some cards.
+_CARDS = """
+SELECT card, confirmed_points, unsettled, newest_identity, newest_version, newest_position FROM cards
+WHERE account_no = ? AND card IN ({values})
+"""
+# Cards, of some, that a run had a balance to send for.
+_CARDS_WITH_DUES = "SELECT DISTINCT card FROM dues WHERE card IS NOT NULL AND card IN ({values})"
+# The same, only where that balance may still be sent. The condition is that of the index `dues_open_by_card`, word for
+# word: otherwise SQLite does not use it.
+_CARDS_WITH_OPEN_DUES = """
+SELECT DISTINCT card FROM dues
+WHERE card IS NOT NULL AND coalesce(status, '') NOT IN ('succeeded', 'skipped') AND card IN ({values})
+"""
+# Balances that the platform surely has; a condition on `card` follows.
+_SURE_BALANCES = """
+SELECT card, confirmed_points, coalesce(newest_version, ''), newest_position FROM cards
+WHERE account_no = ? AND NOT unsettled AND confirmed_points IS NOT NULL AND card
+"""
+# Cards for which a run may still send a balance; a condition on `card` follows.
+_OPEN_CARDS = """
+SELECT DISTINCT card FROM dues
+WHERE card IS NOT NULL AND coalesce(status, '') NOT IN ('succeeded', 'skipped') AND card
+"""
+# A balance is about to be sent: it becomes the newest, and the newest becomes the one before.
+_INTEND = """
+INSERT INTO cards (account_no, card, unsettled, newest_identity, newest_version, newest_position)
+VALUES (?, ?, 1, ?, ?, ?)
+ON CONFLICT DO UPDATE SET unsettled = 1, newest_identity = excluded.newest_identity,
+    newest_version = excluded.newest_version, newest_position = excluded.newest_position,
+    before_identity = newest_identity, before_version = newest_version, before_position = newest_position,
+    before_unsettled = unsettled
+WHERE newest_identity <> excluded.newest_identity
+"""
+# The newest balance is sent again: it counts as new as the later export.
+_INTEND_AGAIN = """
+UPDATE cards SET newest_position = max(newest_position, ?),
+    newest_version = CASE WHEN ? > newest_version THEN ? ELSE newest_version END
+WHERE account_no = ? AND card = ? AND newest_identity = ?
+"""
+# A later export says what the platform has already: the balance counts as new as that export.
+_REPEAT = """
+UPDATE cards SET newest_position = max(newest_position, ?),
+    newest_version = CASE WHEN ? > newest_version THEN ? ELSE newest_version END
+WHERE account_no = ? AND card = ?
+"""
+# The newest balance is confirmed. After a resync the platform may answer a key of the export from memory, while it has
+# a balance that was sent later. So such a key proves only a balance that changed after the resync.
+_CONFIRM = """
+UPDATE cards SET confirmed_points = ?, unsettled = (
+    SELECT g.generation > 1 AND NOT d.key_is_derived AND coalesce(d.version, '') <= g.begun_at
+    FROM dues AS d JOIN generations AS g WHERE d.due_no = ? ORDER BY g.generation DESC LIMIT 1
+)
+WHERE account_no = ? AND card = ? AND newest_identity = ?
+"""
+# The newest balance was surely not applied: the one sent before is the newest again.
+_TAKE_BACK = """
+UPDATE cards SET newest_identity = before_identity, newest_version = before_version,
+    newest_position = before_position, unsettled = before_unsettled
+WHERE account_no = ? AND card = ? AND newest_identity = ? AND before_identity IS NOT NULL
+"""
+# The same, where none was sent before: nothing is known of the card any more.
+_FORGET = """
+DELETE FROM cards
+WHERE account_no = ? AND card = ? AND newest_identity = ? AND before_identity IS NULL AND confirmed_points IS NULL
+"""
+
+
+def cards_of(connection: sqlite3.Connection, run: RunRecord, cards: Sequence[bytes]) -> dict[bytes, Card]:
+    """Return what the ledger knows of these cards; cards for which nothing was ever sent are left out."""
+    return {
+        card: Card(points, bool(unsettled), *newest)
+        for some in _some_at_once(cards)
+        for card, points, unsettled, *newest in connection.execute(
+            _CARDS.format(values=_placeholders(some)), (run.account_no, *some)
+        )
+    }
+
+
+def cards_with_dues(connection: sqlite3.Connection, cards: Sequence[bytes], *, only_open: bool) -> set[bytes]:
+    """Return those of the cards that a run has or had a balance for; with `only_open` one that may still be sent."""
+    query = _CARDS_WITH_OPEN_DUES if only_open else _CARDS_WITH_DUES
+    return {
+        card
+        for some in _some_at_once(cards)
+        for (card,) in connection.execute(query.format(values=_placeholders(some)), some)
+    }
+
+
+def sure_balances(
+    connection: sqlite3.Connection, run: RunRecord, cards: Sequence[bytes]
+) -> list[tuple[bytes, int, str, int]]:
+    """
+    Return card, points, version and position of the balances that the platform surely has.
+
+    `cards` are in order. The result has these cards and maybe some between them.
+    """
+    return _in_order(connection, _SURE_BALANCES, cards, run.account_no)
+
+
+def open_cards_among(connection: sqlite3.Connection, cards: Sequence[bytes]) -> list[bytes]:
+    """Return cards for which a run may still send a balance: of these cards, and maybe some between them."""
+    return [card for (card,) in _in_order(connection, _OPEN_CARDS, cards)]
+
+
+def _in_order(connection: sqlite3.Connection, query: str, cards: Sequence[bytes], *values: object) -> list[Any]:
+    """Read all cards from the first to the last. If there are many others between them, read them by name."""
+    most = _MOST_BETWEEN * len(cards)
+    found = connection.execute(
+        f"{query} BETWEEN ? AND ? ORDER BY card LIMIT ?", (*values, cards[0], cards[-1], most)
+    ).fetchall()
+    if len(found) < most:
+        return found
+    return connection.execute(f"{query} IN ({_placeholders(cards)}) ORDER BY card", (*values, *cards)).fetchall()
+
+
+def _placeholders(values: Sequence[bytes]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _some_at_once(values: Sequence[bytes]) -> Iterator[tuple[bytes, ...]]:
+    left = iter(values)
+    while some := tuple(islice(left, _VALUES_AT_ONCE)):
+        yield some
+
+
+def intend_balance(connection: sqlite3.Connection, run: RunRecord, due: Due) -> None:
+    """Note that a balance is about to be sent: from here on the platform may have it."""
+    if due.balance is None:
+        return
+    card, version = due.balance.card, due.balance.version
+    connection.execute(_INTEND, (run.account_no, card, due.identity, version, due.position))
+    connection.execute(_INTEND_AGAIN, (due.position, version, version, run.account_no, card, due.identity))
+
+
+def settle_balance(connection: sqlite3.Connection, run: RunRecord, due: Due, leaves: DeliveryState | None) -> None:
+    """Note how the delivery of a balance ended; `leaves` is what the ledger knows of it now."""
+    if due.balance is None or leaves is DeliveryState.UNKNOWN:
+        return
+    key = (run.account_no, due.balance.card, due.identity)
+    if leaves is DeliveryState.SUCCEEDED:
+        connection.execute(_CONFIRM, (due.balance.points, due.due_no, *key))
+    else:
+        connection.execute(_TAKE_BACK, key)
+        connection.execute(_FORGET, key)
+
+
+def note_repeated_balances(
+    connection: sqlite3.Connection, run: RunRecord, balances: Iterable[tuple[bytes, str | None, int]]
+) -> None:
+    """Note that a later export says what the platform has already: card, version and position of each balance."""
+    connection.executemany(
+        _REPEAT, ((position, version, version, run.account_no, card) for card, version, position in balances)
+    )

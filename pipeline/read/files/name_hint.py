@@ -1,0 +1,64 @@
+"""The compression and the kind of data that a file's name suggests."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+Meaning = TypeVar("Meaning")
+
+
+class Codec(StrEnum):
+    """How a file is compressed."""
+
+    GZIP = "gzip"
+    ZSTD = "zstd"
+    BZ2 = "bz2"
+
+
+class Kind(StrEnum):
+    """The kind of data in a file; the values are words for messages."""
+
+    CSV = "CSV"
+    JSON_LINES = "JSON lines"
+    PARQUET = "Parquet"
+    WORKBOOK = "a workbook"
+
+
+_CODECS = {".gz": Codec.GZIP, ".zst": Codec.ZSTD, ".bz2": Codec.BZ2}
+_TEXTS = {".csv": Kind.CSV, ".tsv": Kind.CSV, ".jsonl": Kind.JSON_LINES, ".ndjson": Kind.JSON_LINES}
+_BINARIES = {
+    ".parquet": Kind.PARQUET,
+    ".pq": Kind.PARQUET,
+    ".xlsx": Kind.WORKBOOK,
+    ".xls": Kind.WORKBOOK,
+    ".ods": Kind.WORKBOOK,
+}
+# Spark writes JSON lines as `.json`. In a folder such files are not read, because they may hold anything.
+_KINDS = _TEXTS | _BINARIES | {".txt": Kind.CSV, ".json": Kind.JSON_LINES}
+
+EXPORT_ENDINGS = (*(text + codec for text in _TEXTS for codec in ("", *_CODECS)), *_BINARIES)
+"""The endings of files that are read from a folder."""
+SHOWN_ENDINGS = ".csv, .tsv, .jsonl, .ndjson (each also .gz, .zst, .bz2), .parquet, .xlsx, .xls or .ods"
+"""`EXPORT_ENDINGS` for messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameHint:
+    """The suggestion of a name. None means no suggestion: the bytes decide."""
+
+    codec: Codec | None
+    kind: Kind | None
+    is_tab_separated: bool = False
+
+
+def hint_of(name: str) -> NameHint:
+    """Return the suggestion of a file name's endings."""
+    stem, codec = _parted(name.lower(), _CODECS)
+    _, kind = _parted(stem, _KINDS)
+    return NameHint(codec, kind, stem.endswith(".tsv"))
+
+
+def _parted(name: str, endings: Mapping[str, Meaning]) -> tuple[str, Meaning | None]:
+    dot = name.rfind(".")
+    return (name[:dot], endings[name[dot:]]) if name[dot:] in endings else (name, None)
