@@ -1,4 +1,4 @@
-"""A clock that the test moves: whoever sleeps on it moves it as far as it sleeps."""
+"""A clock that the test moves; sleeping on it moves it as well."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,7 +6,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class MovedClock:
-    """Wall time and steady time that go on together, and what was slept."""
+    """Wall time and steady time that move together, and a list of all sleeps."""
 
     def __init__(self, now: datetime = NOON, steady: float = 1000.0) -> None:
         self._now = now
@@ -29,6 +29,6 @@ class MovedClock:
         self.is_woken = True
 
     def move(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move both times forward."""
         self._now += timedelta(seconds=seconds)
         self._steady += seconds

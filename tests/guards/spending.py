@@ -1,4 +1,4 @@
-"""A real run in one thread, to a platform that says yes at once, under a clock that nothing but waiting moves."""
+"""A real run in one thread, with a platform that confirms at once and a clock that only waiting moves."""
 
 import gc
 import random
@@ -29,27 +29,27 @@ from tests.moved_clock import MovedClock
 
 T = TypeVar("T")
 
-# Runs so many rows in a new folder, and returns what each act took of something.
+# Runs this many rows in a new folder; returns a count for each phase.
 Count = Callable[[Path, int], Counter[Phase]]
 
 
 @dataclass
 class Spending:
-    """What was spent in each act of a run, by whatever a test counts."""
+    """Counts for each phase of a run."""
 
-    act: Phase = Phase.STAGING
+    phase: Phase = Phase.STAGING
     counted: Counter[Phase] = field(default_factory=Counter)
 
     def note(self, _what: object = None) -> None:
-        """Count one, in the act that the run is in."""
-        self.counted[self.act] += 1
+        """Count one, in the present phase."""
+        self.counted[self.phase] += 1
 
 
-class InLine:
+class SequentialEngine:
     """
-    An engine that carries one lane after another in the calling thread, and says when it begins and ends.
+    An engine that works off tasks in the calling thread, and reports the phase.
 
-    Without `carries` it leaves all lanes as they are.
+    Without `carries` it runs no task.
     """
 
     def __init__(self, enter: Callable[[Phase], None], *, carries: bool) -> None:
@@ -72,18 +72,18 @@ class InLine:
 
 
 @dataclass
-class Night:
+class CountedRun:
     """
-    A night of so many orders in a folder; `signer` and `transport` are a platform that says yes.
+    A run of `rows` orders in a folder; `signer` and `transport` are a platform that confirms.
 
-    With `one_lane` all of them are of one agreement and its user.
+    With `one_lane` all orders have one agreement and one user.
     """
 
     folder: Path
     rows: int
     one_lane: bool = False
     trace: Callable[[str], None] | None = None
-    enter: Callable[[Phase], None] = lambda _act: None
+    enter: Callable[[Phase], None] = lambda _phase: None
     delivers: bool = True
     signer: Signer = field(default_factory=InstantPlatform)
     transport: Transport = field(default_factory=InstantPlatform)
@@ -97,13 +97,13 @@ class Night:
         write(self.folder / "orders.csv", ORDER_COLUMNS, _of_one_agreement(rows) if self.one_lane else rows)
 
     def run(self) -> None:
-        """Run it from the first row to the report; every row has to end as it should."""
+        """Run the job to its report; assert that each row ends as expected."""
         clock = MovedClock()
         config = open_config(self.folder / "backfill.toml", {}, clock, "orders")
         system = replace(
             System.real(clock),
             chance=random.Random(1),
-            engine=InLine(self.enter, carries=self.delivers),
+            engine=SequentialEngine(self.enter, carries=self.delivers),
             signer_of=lambda _account, _api: self.signer,
             transport_of=lambda _account, _job: self.transport,
             boot="this",
@@ -118,7 +118,7 @@ class Night:
 
     def _connect(self, path: Path, *, durable: bool = True) -> sqlite3.Connection:
         connection = connect(path, durable=durable)
-        # What is counted does not depend on the disk, and need not wait for it.
+        # The counts do not depend on the disk, so do not wait for it.
         connection.execute("PRAGMA synchronous = OFF")
         connection.set_trace_callback(self.trace)
         return connection
@@ -133,38 +133,38 @@ def _of_one_agreement(rows: Iterator[Cells]) -> Iterator[Cells]:
 
 
 def spent_a_row(folder: Path, rows: int, spend: Count) -> dict[Phase, float]:
-    """Return what one row more costs in each act: what twice the rows cost more than once the rows, by the row."""
+    """Return the cost of one row for each phase: the difference of 2n and n rows, divided by n."""
     once, twice = spend(folder / "once", rows), spend(folder / "twice", 2 * rows)
-    return {act: (twice[act] - once[act]) / rows for act in Phase}
+    return {phase: (twice[phase] - once[phase]) / rows for phase in Phase}
 
 
 def statements(folder: Path, rows: int, *, only: str = "") -> Counter[Phase]:
-    """Return how many statements the ledger executes in each act; those that begin so, where that is given."""
+    """Return the statements that the ledger executes in each phase; with `only`, those that begin with it."""
     spending = Spending()
 
     def trace(statement: str) -> None:
         if statement.startswith(only):
             spending.note()
 
-    Night(folder, rows, trace=trace, enter=lambda act: setattr(spending, "act", act)).run()
+    CountedRun(folder, rows, trace=trace, enter=lambda phase: setattr(spending, "phase", phase)).run()
     return spending.counted
 
 
 def peaks(folder: Path, rows: int, *, delivers: bool, one_lane: bool = False) -> dict[Phase, int]:
-    """Return the most memory, in bytes, that Python objects take at once in each act."""
+    """Return the peak memory of Python objects in each phase, in bytes."""
     spending, peak = Spending(), dict.fromkeys(Phase, 0)
 
-    def enter(act: Phase) -> None:
-        peak[spending.act] = tracemalloc.get_traced_memory()[1]
-        spending.act = act
-        # The collector runs at moments that depend on earlier tests; the garbage of one act must not count in the next.
+    def enter(phase: Phase) -> None:
+        peak[spending.phase] = tracemalloc.get_traced_memory()[1]
+        spending.phase = phase
+        # Collect now, so that the garbage of one phase does not count in the next.
         gc.collect()
         tracemalloc.reset_peak()
 
-    night = Night(folder, rows, one_lane, enter=enter, delivers=delivers)
+    counted_run = CountedRun(folder, rows, one_lane, enter=enter, delivers=delivers)
     tracemalloc.start()
     try:
-        night.run()
+        counted_run.run()
         enter(Phase.CONCLUDED)
     finally:
         tracemalloc.stop()

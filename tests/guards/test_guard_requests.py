@@ -1,4 +1,4 @@
-"""What goes over the wire, and through RSA, for one row."""
+"""Bytes on the wire and RSA operations of one row."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from pipeline.signing.alipay.v3 import AlipayV3
 from pipeline.signing.keys import load_private_key, load_public_key
 from pipeline.simulator import write_client_keys
 from pipeline.write.ports import at_once
-from tests.guards.spending import Night
+from tests.guards.spending import CountedRun
 
 ROWS = 200
 MOST_BYTES = 1300
@@ -21,7 +21,7 @@ MOST_BYTES = 1300
 
 @dataclass
 class Wire(InstantPlatform):
-    """A platform that says yes, behind the real signer; it counts what is signed, sent and opened."""
+    """A platform that confirms, behind the real signer; it counts signatures, requests and opened answers."""
 
     signer: AlipayV3
     sent: list[int] = field(default_factory=list)
@@ -52,14 +52,14 @@ def wire(tmp_path: Path) -> Wire:
 
 
 def test_a_row_is_signed_sent_and_opened_once(tmp_path: Path, wire: Wire) -> None:
-    """Where all goes well each row takes one signature, one request and one check of an answer."""
-    Night(tmp_path / "night", ROWS, signer=wire, transport=wire).run()
+    """Without faults each row takes one signature, one request and one check of an answer."""
+    CountedRun(tmp_path / "run", ROWS, signer=wire, transport=wire).run()
 
     assert (wire.signed, len(wire.sent), wire.opened) == (ROWS, ROWS, ROWS)
 
 
-def test_a_request_carries_little_but_its_payload(tmp_path: Path, wire: Wire) -> None:
-    """A request for an order, with its signature and all headers of ours, fits into one packet."""
-    Night(tmp_path / "night", ROWS, signer=wire, transport=wire).run()
+def test_a_request_fits_into_one_packet(tmp_path: Path, wire: Wire) -> None:
+    """A request for an order, with its signature and all our headers, stays below one packet."""
+    CountedRun(tmp_path / "run", ROWS, signer=wire, transport=wire).run()
 
     assert max(wire.sent) < MOST_BYTES

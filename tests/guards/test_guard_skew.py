@@ -1,4 +1,4 @@
-"""Memory does not grow with equal rows: a run of one key, card, agreement, object or task takes as little as any."""
+"""Memory does not grow with equal rows: a run of one key, card, agreement, object or task needs no more."""
 
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ from tests.ledger_runs.staged_rows import mapped_of, state
 
 ROWS = 600_000
 CHUNK = 8192
-# A byte for each row, and some tables of four megabytes. All lines are 34 MB and more, and would be held several times.
+# A byte for each row, and some tables of 4 MB. All lines are 34 MB and more, and would be held several times.
 MOST_BYTES = 40 << 20
 
 Rule = Callable[[Partitions, Rulings], object]
@@ -48,7 +48,7 @@ NEW = NewRun(
 
 
 def numbered(kind: np.dtype[np.void]) -> Callable[[int, int], Table]:
-    """Return the function that makes equal lines of that kind, but for their rows' numbers."""
+    """Return a function that makes equal lines of this type with different row numbers."""
 
     def made(first: int, count: int) -> Table:
         lines = np.zeros(count, kind)
@@ -64,7 +64,7 @@ def numbered(kind: np.dtype[np.void]) -> Callable[[int, int], Table]:
 
 @contextmanager
 def peak_of() -> Iterator[Callable[[], int]]:
-    """Return how much memory, in bytes, Python objects and arrays take at most."""
+    """Yield a function that returns the peak memory of Python objects and arrays, in bytes."""
     peak = 0
     tracemalloc.start()
     try:
@@ -78,7 +78,7 @@ def peak_of() -> Iterator[Callable[[], int]]:
     ("kind", "by", "rule", "ruling"),
     [
         pytest.param(PART, "identity", rule_on_keys, Ruling.DUPLICATE, id="one-key"),
-        pytest.param(PART, "identity", lambda told, rulings: rule_on_parts(told, rulings, ROWS), Ruling.DUPLICATE,
+        pytest.param(PART, "identity", lambda parts, rulings: rule_on_parts(parts, rulings, ROWS), Ruling.DUPLICATE,
                      id="one-key-of-tasks"),
         pytest.param(TASK, "key", rule_on_forms, Ruling.NOTHING, id="one-task"),
         pytest.param(BALANCE, "card", rule_on_cards, Ruling.DUPLICATE, id="one-card"),
@@ -87,7 +87,7 @@ def peak_of() -> Iterator[Callable[[], int]]:
 def test_equal_rows_take_no_more_memory(
     tmp_path: Path, kind: np.dtype[np.void], by: str, rule: Rule, ruling: Ruling
 ) -> None:
-    """Rows that all hash alike are found with the memory of a few tables, and all but one of them are left out."""
+    """Rows with equal hashes are found with the memory of a few tables. All but one are skipped."""
     make = numbered(kind)
     with closing(Partitions(kind, by, tmp_path)) as parted:
         for first in range(1, ROWS + 1, CHUNK):
@@ -101,7 +101,7 @@ def test_equal_rows_take_no_more_memory(
 
 
 def test_two_users_of_one_card_take_no_more_memory(tmp_path: Path) -> None:
-    """Where every other row of one card names another user, some at other times, all rows are ruled out."""
+    """If every other row of a card names another user, some at other times, all rows are invalid."""
     make = numbered(BALANCE)
     with closing(Partitions(BALANCE, "card", tmp_path)) as parted:
         for first in range(1, ROWS + 1, CHUNK):
@@ -118,8 +118,8 @@ def test_two_users_of_one_card_take_no_more_memory(tmp_path: Path) -> None:
     assert peak() < MOST_BYTES
 
 
-def test_an_agreement_of_as_many_users_as_rows_takes_no_more_memory(tmp_path: Path) -> None:
-    """The lanes of an agreement are found some at once, where each row names another user for it."""
+def test_many_users_of_one_agreement_take_no_more_memory(tmp_path: Path) -> None:
+    """The lanes of an agreement are found in batches if each row names another user."""
     found = 0
     with closing(Partitions(AGREEMENT, "agreement", tmp_path)) as parted:
         for first in range(1, ROWS + 1, CHUNK):
@@ -135,15 +135,15 @@ def test_an_agreement_of_as_many_users_as_rows_takes_no_more_memory(tmp_path: Pa
 
 
 def test_states_of_one_object_take_no_more_memory(tmp_path: Path) -> None:
-    """Where all rows are states of one object, they are decided on without being held."""
+    """If all rows are states of one object, they are decided without being held."""
     rows, chunk = 100_000, 5_000
-    leaf = staged_chunk(1, 1, mapped_of([state("A", "01"[n % 2]) for n in range(chunk)], Api.STATE))
+    staged_rows = staged_chunk(1, 1, mapped_of([state("A", "01"[n % 2]) for n in range(chunk)], Api.STATE))
     with closing(open_for_reading(tmp_path / "none.db")) as connection:
         runs.bind_account(connection, "zhima", "an app", 1)
         now = runs.begin(connection, NEW, 1)
         with closing(StagedStates(now, tmp_path)) as staged:
             for first in range(1, rows + 1, chunk):
-                staged.note(replace(leaf, first_row_no=first), {})
+                staged.note(replace(staged_rows, first_row_no=first), {})
             rulings = Rulings(rows)
             with peak_of() as peak:
                 staged.decide(connection, rulings, lambda: None)

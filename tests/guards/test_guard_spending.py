@@ -1,7 +1,7 @@
 """
-What a row costs, in things that can be counted: the same count on every machine, however busy.
+The cost of a row in countable things: the same count on every machine, however busy.
 
-A bound is a little above what is spent. One that is exceeded says that rows became dearer; `make bench` says by how
+A bound is a little above the present cost. If it is exceeded, rows became more expensive; `make bench` measures by how
 much.
 """
 
@@ -22,17 +22,17 @@ ROWS = 512
         pytest.param(
             statements,
             {Phase.STAGING: 2.1, Phase.DELIVERING: 0.7, Phase.CONCLUDED: 0.1},
-            id="statements: a row and its due; look, intend, settle and forget, for 32 at once; pages",
+            id="statements: a row and its due; look up, intend, settle and delete, for 32 at once; pages",
         ),
         pytest.param(
             partial(statements, only="COMMIT"),
             {Phase.STAGING: 0.1, Phase.DELIVERING: 0.09, Phase.CONCLUDED: 0.1},
-            id="commits: the intents of 32 are what makes the outcomes of those before durable",
+            id="commits: one for 32 intents and the outcomes before them",
         ),
     ],
 )
-def test_a_row_costs_no_more_than_it_did(count: Count, bounds: dict[Phase, float], tmp_path: Path) -> None:
-    """What one row more takes in each act of a run stays within its bound."""
+def test_the_cost_of_a_row_stays_within_its_bounds(count: Count, bounds: dict[Phase, float], tmp_path: Path) -> None:
+    """One more row stays within the bound of each phase of a run."""
     spent = spent_a_row(tmp_path, ROWS, count)
 
-    assert {act: spent[act] for act in Phase if spent[act] > bounds[act]} == {}
+    assert {phase: spent[phase] for phase in Phase if spent[phase] > bounds[phase]} == {}

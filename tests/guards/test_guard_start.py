@@ -1,4 +1,4 @@
-"""What a command loads before it says anything: nothing that only sending or mapping needs."""
+"""Modules that a command loads at its start: none that only sending or mapping needs."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from benchmarks.scene import JOBS
 from pipeline.simulator import client_config, write_client_keys
 
 CHECKOUT = Path(__file__).parents[2]
-TELL = """
+PRINT_LOADED = """
 import contextlib, sys
 from pipeline.cli.main import main
 with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(SystemExit):
@@ -30,13 +30,13 @@ print(*sorted(loaded & heavy))
     ],
 )
 def test_a_command_loads_only_what_it_needs(words: list[str], loaded: set[str], tmp_path: Path) -> None:
-    """Of the packages that take long to load, a command that does not send loads those of config and ledger at most."""
+    """Of the slow packages, a command that does not send loads at most those of config and ledger."""
     write_client_keys(tmp_path / "keys")
     config = client_config("http://127.0.0.1:9") + JOBS.format(settings="")
     (tmp_path / "backfill.toml").write_text(config, encoding="utf-8")
 
     done = subprocess.run(
-        [sys.executable, "-c", TELL, *words],
+        [sys.executable, "-c", PRINT_LOADED, *words],
         cwd=tmp_path, env={"PYTHONPATH": str(CHECKOUT)}, capture_output=True, encoding="utf-8", check=True,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""`python -m tests.kills --kills N`: kill the real command N times at random moments, and tell what was seen."""
+"""`python -m tests.kills --kills N` kills the real command N times at random moments and prints figures."""
 
 import argparse
 import sys
@@ -12,23 +12,23 @@ from tests.kills.histories import Killer
 
 
 def main() -> int:
-    """Play the histories; an AssertionError says which law was broken."""
+    """Play the histories; an AssertionError names the broken promise."""
     parser = argparse.ArgumentParser(prog="python -m tests.kills", description=__doc__)
-    parser.add_argument("--kills", type=int, default=200, help="how many, of runs that send orders (200)")
-    parser.add_argument("--points-kills", type=int, default=20, help="how many, of runs at the quota of points (20)")
-    parser.add_argument("--rows", type=int, default=400, help="how many orders a run has (400)")
-    parser.add_argument("--seed", type=int, default=0, help="fixes when and whom (0)")
+    parser.add_argument("--kills", type=int, default=200, help="kills of runs that send orders (200)")
+    parser.add_argument("--points-kills", type=int, default=20, help="kills of runs at the quota of points (20)")
+    parser.add_argument("--rows", type=int, default=400, help="orders of a run (400)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the kills (0)")
     parser.add_argument("--transport", type=TransportName, default=TransportName.REQUESTS, help="requests or curl")
     args = parser.parse_args()
     for export, kills in ((orders(args.rows), args.kills), (points(20), args.points_kills)):
         with tempfile.TemporaryDirectory() as folder, Simulator() as simulator:
             killer = Killer(Path(folder), simulator, export, seed=args.seed, transport=args.transport)
-            figures = killer.play(kills, _tell)
+            figures = killer.play(kills, _log)
         sys.stdout.write(f"{export.job}: {figures}\n")
     return 0
 
 
-def _tell(text: str) -> None:
+def _log(text: str) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{text}")
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""The command in forked processes: hundreds of them, and each may be given a fate."""
+"""The command in forked processes: fast to start, and with a fault if wanted."""
 
 import multiprocessing
 import os
@@ -12,32 +12,32 @@ from typing import Protocol
 _FORKS = multiprocessing.get_context("forkserver")
 # Imported once, before the fork.
 _FORKS.set_forkserver_preload(["pipeline.cli.run", "pipeline.cli.history", "ulid", __name__])
-_PATIENCE_SECONDS = 60.0
+_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a command ended, and what it said; killed by a signal, the exit code is that signal's negative number."""
+class CommandResult:
+    """Exit code and output of a command. The exit code is negative after a signal."""
 
     exit_code: int
     stdout: str
     stderr: str
 
 
-class Fate(Protocol):
-    """What befalls a command: a value that can be handed to its process."""
+class ProcessFault(Protocol):
+    """A fault of a process. It can be pickled."""
 
-    def befall(self) -> None:
-        """Prepare the process that this is called in, before the command begins."""
+    def install(self) -> None:
+        """Install the fault in the present process, before the command begins."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Unharmed:
-    """Nothing happens."""
+class NoFault:
+    """No fault."""
 
-    def befall(self) -> None:
-        """Leave the process as it is."""
+    def install(self) -> None:
+        """Change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +49,30 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Return the number of the process."""
+        """The process id."""
         return self.process.pid or 0
 
-    def end(self) -> Ended:
-        """Wait for the end; fail where it does not come."""
-        self.process.join(_PATIENCE_SECONDS)
+    def end(self) -> CommandResult:
+        """Wait for the end; fail if it takes too long."""
+        self.process.join(_TIMEOUT_SECONDS)
         assert self.process.exitcode is not None, "the command hangs"
         said = [(self.folder / f"child-{self.pid}.{name}") for name in ("out", "err")]
-        return Ended(self.process.exitcode, *(path.read_text(encoding="utf-8") for path in said))
+        return CommandResult(self.process.exitcode, *(path.read_text(encoding="utf-8") for path in said))
 
     def kill(self) -> None:
-        """End it, also where it was stopped."""
+        """Kill it, also if it is stopped."""
         self.process.kill()
         self.process.join()
 
 
-def live(folder: Path, words: Sequence[str], fate: Fate) -> Child:
-    """Start the command in a folder, under a fate."""
-    process = _FORKS.Process(target=_live, args=(folder, tuple(words), fate))
+def start_child(folder: Path, words: Sequence[str], fault: ProcessFault) -> Child:
+    """Start the command in a folder, with a fault."""
+    process = _FORKS.Process(target=_run_child, args=(folder, tuple(words), fault))
     process.start()
     return Child(process, folder)
 
 
-def _live(folder: Path, words: Sequence[str], fate: Fate) -> None:
+def _run_child(folder: Path, words: Sequence[str], fault: ProcessFault) -> None:
     from pipeline.cli.main import main  # noqa: PLC0415 - only the forked process needs it
 
     os.chdir(folder)
@@ -81,5 +81,5 @@ def _live(folder: Path, words: Sequence[str], fate: Fate) -> None:
         file = os.open(f"child-{os.getpid()}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, stream.fileno())
         os.close(file)
-    fate.befall()
+    fault.install()
     sys.exit(main(words))

@@ -1,5 +1,5 @@
-"""A platform for each test, and scenes that play before it."""
+"""Fixtures: the simulator and new workspaces."""
 
-from tests.kills.fixtures import scene, simulator
+from tests.kills.fixtures import new_workspace, simulator
 
-__all__ = ["scene", "simulator"]
+__all__ = ["new_workspace", "simulator"]

@@ -1,4 +1,4 @@
-"""The steps of a command that outlive it, made visible to whoever wants to end it between two of them."""
+"""The effects of a command that outlive it: commits and requests. A test may end the process between any two."""
 
 import sqlite3
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from pipeline.write.ports import Transport, at_once
 
 
 class Effect(StrEnum):
-    """A moment just before or after something that stays."""
+    """A moment before or after an effect."""
 
     BEFORE_BEGIN = "before BEGIN"
     BEFORE_COMMIT = "before COMMIT"
@@ -27,76 +27,76 @@ class Effect(StrEnum):
     AFTER_SEND = "after the answer is here"
 
 
-Tell = Callable[[Effect], None]
-Say = Callable[[str], None]
+OnEffect = Callable[[Effect], None]
+OnStatement = Callable[[str], None]
 SetUp = Callable[[sqlite3.Connection], object]
 
 
-def watch(tell: Tell, set_up: SetUp = lambda _: None) -> None:
+def observe(on_effect: OnEffect, set_up: SetUp = lambda _: None) -> None:
     """
-    Have the command of this process tell each effect on the ledger and the platform, in the thread that has it.
+    Call `on_effect` for each effect on ledger and platform, in the thread that has it.
 
-    `set_up` is given each connection to the ledger.
+    `set_up` gets each connection to the ledger.
     """
 
-    def telling(account: Account, job: Job) -> Transport:
-        return _Telling(transport_of(account, job), tell)
+    def observed(account: Account, job: Job) -> Transport:
+        return _ObservedTransport(transport_of(account, job), on_effect)
 
-    _replace(system, transport_of, telling)
+    _replace(system, transport_of, observed)
 
     def before(sql: str) -> None:
         if sql in ("BEGIN IMMEDIATE", "COMMIT"):
-            tell(Effect.BEFORE_COMMIT if sql == "COMMIT" else Effect.BEFORE_BEGIN)
+            on_effect(Effect.BEFORE_COMMIT if sql == "COMMIT" else Effect.BEFORE_BEGIN)
 
     def after(sql: str) -> None:
         if sql == "COMMIT":
-            tell(Effect.AFTER_COMMIT)
+            on_effect(Effect.AFTER_COMMIT)
 
-    stand_in_for_the_disk(before, after, set_up)
+    observe_statements(before, after, set_up)
 
 
-class _Telling:
-    """A transport whose sending is told."""
+class _ObservedTransport:
+    """A transport whose requests are observed."""
 
-    def __init__(self, transport: Transport, tell: Tell) -> None:
+    def __init__(self, transport: Transport, on_effect: OnEffect) -> None:
         self._transport = transport
-        self._tell = tell
+        self._on_effect = on_effect
 
     def send(
         self, request: SignedRequest, depart: Callable[[], None] = at_once, *, fresh: bool = False
     ) -> Reply | Lost:
-        self._tell(Effect.BEFORE_SEND)
+        self._on_effect(Effect.BEFORE_SEND)
         answer = self._transport.send(request, depart, fresh=fresh)
-        self._tell(Effect.AFTER_SEND)
+        self._on_effect(Effect.AFTER_SEND)
         return answer
 
 
-def stand_in_for_the_disk(
-    before: Say, after: Say = lambda _: None, set_up: SetUp = lambda _: None, *, quotas: bool = False
+def observe_statements(
+    before: OnStatement, after: OnStatement = lambda _: None, set_up: SetUp = lambda _: None, *, quotas: bool = False
 ) -> None:
-    """Have `before` and `after` called around each statement on the ledger, and on the quotas where that is asked."""
+    """Call `before` and `after` around each statement on the ledger, and on the quotas if wanted."""
 
     def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
         connection = database.connect(path, durable=durable)
-        # The quotas are what need not be durable.
+        # Only the quotas are opened without `durable`.
         if not durable and not quotas:
             return connection
         set_up(connection)
-        return cast("sqlite3.Connection", _Watched(connection, before, after))
+        return cast("sqlite3.Connection", _ObservedConnection(connection, before, after))
 
     _replace(ledgers, Ledger, partial(Ledger, connect=connect))
 
 
-def _replace(module: ModuleType, used: Callable[..., object], stands_in: Callable[..., object]) -> None:
-    """Have a module use something else in the place of a class or function, until this process ends."""
+def _replace(module: ModuleType, used: Callable[..., object], replacement: Callable[..., object]) -> None:
+    """Replace a class or function that a module uses, until this process ends."""
     assert vars(module)[used.__name__] is used, f"{module.__name__} does not use {used.__name__}"
-    vars(module)[used.__name__] = stands_in
+    vars(module)[used.__name__] = replacement
 
 
-class _Watched:
-    """A connection that tells of its statements, and otherwise is the one it stands for."""
+class _ObservedConnection:
+    """A connection whose statements are observed."""
 
-    def __init__(self, connection: sqlite3.Connection, before: Say, after: Say) -> None:
+    def __init__(self, connection: sqlite3.Connection, before: OnStatement, after: OnStatement) -> None:
         self._connection = connection
         self._before = before
         self._after = after

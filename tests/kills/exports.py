@@ -1,4 +1,4 @@
-"""Exports of which it is known beforehand what must become of every row."""
+"""Exports with known outcomes."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -11,17 +11,17 @@ _SENT = "succeeded"
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """The rows for one job; `fates` are their statuses once all is done, `keys` the request keys that are delivered."""
+    """The rows of one job. `statuses` are their final statuses, `keys` the request keys that are delivered."""
 
     job: str
     rows: Sequence[Row]
-    fates: Sequence[str]
+    statuses: Sequence[str]
     keys: Sequence[str]
 
     @property
     def exit_code(self) -> int:
-        """Return how a run ends that has done all it can."""
-        return 3 if "invalid" in self.fates else 0
+        """The exit code of a completed run."""
+        return 3 if "invalid" in self.statuses else 0
 
     def write(self, folder: Path) -> None:
         """Write the rows as the job's CSV file."""
@@ -32,24 +32,24 @@ class Export:
 
 
 def orders(count: int) -> Export:
-    """Return so many orders. Of twelve, one repeats a row, one refunds another, and one can't be sent."""
+    """Return orders. Of 12 rows, one is a duplicate, one is a refund, and one is invalid."""
     rows: list[Row] = []
-    fates: list[str] = []
+    statuses: list[str] = []
     for number in range(count):
-        fate = _SENT
+        fault = _SENT
         match number % 12:
             case 1:
-                row, fate = rows[-1], "skipped"
+                row, fault = rows[-1], "skipped"
             case 3:
                 row = {**rows[-1], "out_biz_no": f"R{number}", "biz_action": "ORDER_REFUND"}
                 row["pay_out_biz_no"] = rows[-1]["out_biz_no"]
             case 5:
-                row, fate = _payment(number, user=""), "invalid"
+                row, fault = _payment(number, user=""), "invalid"
             case _:
                 row = _payment(number, user=f"2088000000{number % 97:06d}")
         rows.append(row)
-        fates.append(fate)
-    return Export("orders", rows, fates, _keys(rows, fates, "out_biz_no"))
+        statuses.append(fault)
+    return Export("orders", rows, statuses, _keys(rows, statuses, "out_biz_no"))
 
 
 def _payment(number: int, *, user: str) -> dict[str, str]:
@@ -66,10 +66,10 @@ def _payment(number: int, *, user: str) -> dict[str, str]:
 
 
 def points(count: int) -> Export:
-    """Return so many balances, each of a card of its own but for every fifth, which the next one overtakes."""
+    """Return balances. Every fifth one is superseded by the next, the others have a card of their own."""
     rows = [_balance(number + (number % 5 == 0), number) for number in range(count)]
-    fates = ["skipped" if number % 5 == 0 and number + 1 < count else _SENT for number in range(count)]
-    return Export("points", rows, fates, _keys(rows, fates, "out_request_no"))
+    statuses = ["skipped" if number % 5 == 0 and number + 1 < count else _SENT for number in range(count)]
+    return Export("points", rows, statuses, _keys(rows, statuses, "out_request_no"))
 
 
 def _balance(card: int, number: int) -> dict[str, str]:
@@ -81,5 +81,5 @@ def _balance(card: int, number: int) -> dict[str, str]:
     }
 
 
-def _keys(rows: Sequence[Row], fates: Sequence[str], column: str) -> list[str]:
-    return [row[column] for row, fate in zip(rows, fates, strict=True) if fate == _SENT]
+def _keys(rows: Sequence[Row], statuses: Sequence[str], column: str) -> list[str]:
+    return [row[column] for row, fault in zip(rows, statuses, strict=True) if fault == _SENT]

@@ -1,4 +1,4 @@
-"""A platform for each test, and scenes that play before it."""
+"""Fixtures: the simulator and new workspaces."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,13 +8,13 @@ import pytest
 
 from pipeline.simulator import Simulator
 from tests.kills.exports import Export
-from tests.kills.scene import Scene
+from tests.kills.workspace import Workspace
 
 
-class MakeScene(Protocol):
-    """Makes a scene in a folder of its own."""
+class NewWorkspace(Protocol):
+    """Makes a workspace in a folder of its own."""
 
-    def __call__(self, export: Export, *, concurrency: int = 4, rate: int = 2000) -> Scene: ...
+    def __call__(self, export: Export, *, concurrency: int = 4, rate: int = 2000) -> Workspace: ...
 
 
 @pytest.fixture
@@ -25,13 +25,13 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, simulator: Simulator) -> Iterator[MakeScene]:
-    """Make scenes, one after another, and end what they leave running."""
-    made: list[Scene] = []
+def new_workspace(tmp_path: Path, simulator: Simulator) -> Iterator[NewWorkspace]:
+    """Make workspaces, one after another, and end their processes."""
+    made: list[Workspace] = []
 
-    def make(export: Export, *, concurrency: int = 4, rate: int = 2000) -> Scene:
+    def make(export: Export, *, concurrency: int = 4, rate: int = 2000) -> Workspace:
         folder = tmp_path / str(len(made))
-        made.append(Scene(folder, simulator, export, concurrency=concurrency, rate=rate))
+        made.append(Workspace(folder, simulator, export, concurrency=concurrency, rate=rate))
         return made[-1]
 
     yield make

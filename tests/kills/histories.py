@@ -1,4 +1,4 @@
-"""Histories in which the real command is killed at random moments, until a process is left to end by itself."""
+"""Histories in which the real command is killed at random moments, until one process may complete."""
 
 import random
 import time
@@ -8,43 +8,43 @@ from pathlib import Path
 
 from pipeline.settings import TransportName
 from pipeline.simulator import Decision, Entry, Simulator
-from tests.kills import laws
-from tests.kills.children import Ended
+from tests.kills import promises
+from tests.kills.children import CommandResult
 from tests.kills.exports import Export
-from tests.kills.scene import NO_RUN, Scene, end_of, wait_until
+from tests.kills.workspace import NO_RUN, Workspace, end_of, wait_until
 
-# So often the next process is killed too.
+# Share of the processes that are killed after the first one.
 _KILLED_AGAIN = 0.7
-# And so often it is while requests go out, which is the smaller part of a process's time.
+# Share of the kills while requests are sent, which takes the smaller part of the time.
 _WHILE_SENDING = 0.7
-# Of the time that an undisturbed run takes: before that a process has not even opened its ledger.
+# Share of an usual_seconds run's time before which no ledger is open.
 _EARLIEST = 0.2
 
 
 @dataclass(slots=True)
 class Figures:
-    """What was seen over many histories; `repeats` has one number for each kill."""
+    """Figures of many histories; `resent` has one number for each kill."""
 
     bound: int
     kills: int = 0
     while_sending: int = 0
     histories: int = 0
     requests: int = 0
-    repeats: list[int] = field(default_factory=list)
+    resent: list[int] = field(default_factory=list)
     seconds: float = 0.0
 
     def __str__(self) -> str:
         """Return the figures as one line."""
-        mean = sum(self.repeats) / max(1, len(self.repeats))
+        mean = sum(self.resent) / max(1, len(self.resent))
         return (
             f"{self.kills} kills ({self.while_sending} while sending) in {self.histories} histories, "
-            f"{self.requests} requests; repeats after a kill: at most {max(self.repeats, default=0)}, "
+            f"{self.requests} requests; sent again after a kill: at most {max(self.resent, default=0)}, "
             f"mean {mean:.2f}, bound {self.bound}; {self.seconds:.0f} s"
         )
 
 
 class Killer:
-    """Plays histories of one export, with kills drawn from a seed, and holds each against the laws."""
+    """Plays histories of one export, with kills drawn from a seed, and checks the promises."""
 
     def __init__(
         self,
@@ -66,47 +66,49 @@ class Killer:
         self._ends: list[float] = []
         self.figures = Figures(bound=2 * concurrency)
 
-    def play(self, kills: int, tell: Callable[[str], None] = lambda _: None) -> Figures:
-        """Play histories until that many processes were killed; raise AssertionError where a law is broken."""
+    def play(self, kills: int, log: Callable[[str], None] = lambda _: None) -> Figures:
+        """Play histories until `kills` processes were killed; raise AssertionError if a promise is broken."""
         began = time.monotonic()
-        undisturbed = self._seconds_undisturbed()
+        usual_seconds = self._seconds_undisturbed()
         while self.figures.kills < kills:
             try:
-                self._play_one(undisturbed, kills)
+                self._play_one(usual_seconds, kills)
             except AssertionError as exc:
                 exc.add_note(
                     f"seed {self._seed}, history {self.figures.histories}, after {len(self._ends)} kills in it"
                 )
                 raise
             self.figures.seconds = time.monotonic() - began
-            tell(str(self.figures))
+            log(str(self.figures))
         return self.figures
 
-    def _scene(self) -> Scene:
+    def _new_workspace(self) -> Workspace:
         folder = self._folder / str(self.figures.histories)
         self.figures.histories += 1
         self._ends = []
-        return Scene(folder, self._simulator, self._export, concurrency=self._concurrency, transport=self._transport)
+        return Workspace(
+            folder, self._simulator, self._export, concurrency=self._concurrency, transport=self._transport
+        )
 
     def _seconds_undisturbed(self) -> float:
         began = time.monotonic()
-        scene = self._scene()
-        self._hold(scene, scene.command("run", self._export.job))
+        workspace = self._new_workspace()
+        self._check(workspace, workspace.command("run", self._export.job))
         return time.monotonic() - began
 
-    def _play_one(self, undisturbed: float, kills: int) -> None:
-        scene = self._scene()
-        ended = self._kill_or_end(scene, undisturbed, "run", self._export.job)
+    def _play_one(self, usual_seconds: float, kills: int) -> None:
+        workspace = self._new_workspace()
+        ended = self._kill_or_end(workspace, usual_seconds, "run", self._export.job)
         while ended is None or NO_RUN in ended.stderr:
             words = ("resume", "last") if ended is None else ("run", self._export.job)
-            is_spared = self.figures.kills >= kills or self._chance.random() > _KILLED_AGAIN
-            ended = scene.command(*words) if is_spared else self._kill_or_end(scene, undisturbed, *words)
-        self._hold(scene, ended)
+            may_complete = self.figures.kills >= kills or self._chance.random() > _KILLED_AGAIN
+            ended = workspace.command(*words) if may_complete else self._kill_or_end(workspace, usual_seconds, *words)
+        self._check(workspace, ended)
 
-    def _kill_or_end(self, scene: Scene, undisturbed: float, *words: str) -> Ended | None:
-        """Kill the command at a random moment; return how it ended where it was sooner."""
-        process = scene.start(*words)
-        is_due = self._while_it_sends() if self._chance.random() < _WHILE_SENDING else self._any_time(undisturbed)
+    def _kill_or_end(self, workspace: Workspace, usual_seconds: float, *words: str) -> CommandResult | None:
+        """Kill the command at a random moment; return its result if it ended before."""
+        process = workspace.start(*words)
+        is_due = self._while_it_sends() if self._chance.random() < _WHILE_SENDING else self._any_time(usual_seconds)
         wait_until(lambda: process.poll() is not None or is_due())
         if process.poll() is not None:
             return end_of(process)
@@ -115,12 +117,12 @@ class Killer:
         self._note_kill()
         return None
 
-    def _any_time(self, undisturbed: float) -> Callable[[], bool]:
-        due = time.monotonic() + undisturbed * self._chance.uniform(_EARLIEST, 1.0)
+    def _any_time(self, usual_seconds: float) -> Callable[[], bool]:
+        due = time.monotonic() + usual_seconds * self._chance.uniform(_EARLIEST, 1.0)
         return lambda: time.monotonic() >= due
 
     def _while_it_sends(self) -> Callable[[], bool]:
-        """Return what tells that so many of the requests that are left have come."""
+        """Return a condition that is true after a random number of the remaining requests."""
         journal = self._simulator.journal
         seen = len(journal.entries)
         wanted = seen + self._chance.randint(1, max(1, len(self._export.keys) - len(journal.applied_keys())))
@@ -132,16 +134,16 @@ class Killer:
         applied = len(self._simulator.journal.decided(Decision.APPLIED))
         self.figures.while_sending += 0 < applied < len(self._export.keys)
 
-    def _hold(self, scene: Scene, ended: Ended) -> None:
+    def _check(self, workspace: Workspace, ended: CommandResult) -> None:
         entries = self._simulator.journal.entries
         assert ended.exit_code == self._export.exit_code, ended.stderr
-        laws.all_is_done(self._export, scene.outcomes(), entries)
+        promises.all_rows_are_done(self._export, workspace.outcomes(), entries)
         if self._export.job == "points":
-            laws.the_quota_was_kept(entries)
+            promises.the_quota_was_kept(entries)
         self._count(entries)
 
     def _count(self, entries: tuple[Entry, ...]) -> None:
-        repeats = laws.duplicates_by_end(entries, self._ends)
-        assert max(repeats, default=0) <= self.figures.bound, f"after one kill {max(repeats)} requests were repeated"
-        self.figures.repeats += repeats
+        resent = promises.resent_by_end(entries, self._ends)
+        assert max(resent, default=0) <= self.figures.bound, f"after one kill {max(resent)} requests were sent again"
+        self.figures.resent += resent
         self.figures.requests += len(entries)

@@ -1,4 +1,4 @@
-"""What a disk may hold of a ledger after the power failed."""
+"""The disk content of a ledger after a power loss."""
 
 import random
 import sqlite3
@@ -13,25 +13,25 @@ _LOG_HEADER = 32
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """The bytes of a ledger: its database, and the write-ahead log beside it."""
+    """The bytes of a ledger: its database and its write-ahead log."""
 
     database: bytes
     log: bytes
 
     @classmethod
     def read(cls, ledger: Path) -> "Disk":
-        """Return what is in the files now."""
+        """Return the present content of the files."""
         return cls(ledger.read_bytes(), _log(ledger).read_bytes())
 
     def write(self, ledger: Path) -> None:
-        """Make it what the machine finds after its restart: the index in shared memory is gone."""
+        """Write the files as after a restart: without the index in shared memory."""
         ledger.parent.mkdir(parents=True, exist_ok=True)
         ledger.write_bytes(self.database)
         _log(ledger).write_bytes(self.log)
         ledger.with_name(f"{ledger.name}-shm").unlink(missing_ok=True)
 
     def content(self, folder: Path) -> Sequence[str]:
-        """Return all lines of all tables, as SQLite reads them; fail where it finds the file damaged."""
+        """Return all lines of all tables; fail if SQLite finds damage."""
         copy = folder / "copy.db"
         self.write(copy)
         with closing(sqlite3.connect(copy)) as connection:
@@ -45,10 +45,10 @@ def _log(ledger: Path) -> Path:
 
 def torn(before: Disk, after: Disk, chance: random.Random) -> Disk:
     """
-    Return what may be on disk when the power fails between two states that were synced.
+    Return possible disk content if the power fails between two synced states.
 
-    Sectors reach the disk in any order between two syncs. A commit syncs the log; a checkpoint, which may follow it,
-    then writes to the database. A log that begins anew has its header synced before the rest.
+    Sectors reach the disk in any order between two syncs. A commit syncs the log; a checkpoint after it writes to the
+    database. A log that begins anew has its header synced before the rest.
     """
     if chance.random() < 0.5:
         return Disk(_mixed(before.database, after.database, chance), after.log)
@@ -59,7 +59,7 @@ def torn(before: Disk, after: Disk, chance: random.Random) -> Disk:
 
 
 def _mixed(old: bytes, new: bytes, chance: random.Random) -> bytes:
-    """Return a file of which some sectors are new already; of what was appended, a part or garbage may be there."""
+    """Return a file with some new sectors; an appended part may be missing or garbage."""
     length = chance.randint(min(len(old), len(new)), max(len(old), len(new)))
     share = chance.random()
     mixed = bytearray(old[:length].ljust(length, b"\0"))

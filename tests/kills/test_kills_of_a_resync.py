@@ -1,4 +1,4 @@
-"""A process that dies while it resyncs a restored ledger leaves none that calls a wrong balance confirmed."""
+"""A process that dies during a resync leaves no wrong balance that counts as confirmed."""
 
 import shutil
 import signal
@@ -8,9 +8,9 @@ import pytest
 from pipeline.simulator import Decision
 from tests.kills.effects import Effect
 from tests.kills.exports import Export
-from tests.kills.fates import KilledAt
-from tests.kills.fixtures import MakeScene
-from tests.kills.scene import Scene
+from tests.kills.fixtures import NewWorkspace
+from tests.kills.process_faults import KilledAt
+from tests.kills.workspace import Workspace
 
 
 def balance(points: int) -> Export:
@@ -19,28 +19,28 @@ def balance(points: int) -> Export:
     return Export("points", [row], ["succeeded"], [])
 
 
-def say(one: Scene, points: int, *words: str, fate: KilledAt | None = None) -> int:
+def run_points(one: Workspace, points: int, *words: str, fault: KilledAt | None = None) -> int:
     """Run the points with one balance; return the exit code."""
     balance(points).write(one.folder)
-    return one.child("run", "points", *words, fate=fate).exit_code
+    return one.child("run", "points", *words, fault=fault).exit_code
 
 
-def restored(one: Scene) -> Scene:
+def restored(one: Workspace) -> Workspace:
     """Send 100, back up, send 200, restore the ledger."""
     copy = one.folder / "backup.db"
-    assert say(one, 100) == 0
+    assert run_points(one, 100) == 0
     shutil.copy(one.ledger, copy)
-    assert say(one, 200) == 0
+    assert run_points(one, 200) == 0
     shutil.copy(copy, one.ledger)
     return one
 
 
-def held(one: Scene) -> int | None:
+def balance_at_platform(one: Workspace) -> int | None:
     """Return the balance that the platform holds."""
     return [entry.points for entry in one.simulator.journal.entries if entry.decision is Decision.APPLIED][-1]
 
 
-# The first commit is that of opening the ledger.
+# The first commit opens the ledger.
 @pytest.mark.parametrize(
     ("effect", "number", "is_resynced"),
     [
@@ -50,16 +50,16 @@ def held(one: Scene) -> int | None:
         pytest.param(Effect.AFTER_SEND, 1, True, id="after the answer"),
     ],
 )
-def test_a_resync_may_die(scene: MakeScene, effect: Effect, number: int, *, is_resynced: bool) -> None:
-    """The ledger is either refused still, or sends the balance: in the end the platform holds it."""
-    one = restored(scene(balance(0)))
-    killed = say(one, 100, "--resync", fate=KilledAt(number, only=effect))
+def test_a_resync_may_die(new_workspace: NewWorkspace, effect: Effect, number: int, *, is_resynced: bool) -> None:
+    """The ledger is still refused, or sends the balance: at the end the platform holds it."""
+    one = restored(new_workspace(balance(0)))
+    killed = run_points(one, 100, "--resync", fault=KilledAt(number, only=effect))
 
-    ended = say(one, 100)
+    ended = run_points(one, 100)
     if not is_resynced:
         assert ended == 2
-        ended = say(one, 100, "--resync")
-    done = (ended, held(one), one.simulator.journal.entries)
+        ended = run_points(one, 100, "--resync")
+    done = (ended, balance_at_platform(one), one.simulator.journal.entries)
 
     assert (killed, done[:2]) == (-signal.SIGKILL, (0, 100))
-    assert (say(one, 100), one.simulator.journal.entries) == (0, done[2])
+    assert (run_points(one, 100), one.simulator.journal.entries) == (0, done[2])

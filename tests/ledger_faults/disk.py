@@ -4,7 +4,7 @@ import sqlite3
 import threading
 from dataclasses import dataclass
 
-from tests.kills.effects import stand_in_for_the_disk
+from tests.kills.effects import observe_statements
 
 _WRITES = ("BEGIN IMMEDIATE", "COMMIT", "CREATE TABLE", "INSERT", "UPDATE", "DELETE")
 
@@ -43,6 +43,6 @@ class FullAt:
     write: int
     stays: bool
 
-    def befall(self) -> None:
+    def install(self) -> None:
         """Replace the disk."""
-        stand_in_for_the_disk(Full(self.write, stays=self.stays), quotas=True)
+        observe_statements(Full(self.write, stays=self.stays), quotas=True)

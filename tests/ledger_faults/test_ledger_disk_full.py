@@ -9,10 +9,10 @@ from typing import Protocol
 
 import pytest
 
-from tests.kills import laws
+from tests.kills import promises
 from tests.kills.exports import orders
-from tests.kills.fixtures import MakeScene
-from tests.kills.scene import Scene
+from tests.kills.fixtures import NewWorkspace
+from tests.kills.workspace import Workspace
 from tests.ledger_faults.disk import FullAt
 
 _FULL = "the disk is full; free space and resume the run: what was delivered is kept (SQLITE_FULL)"
@@ -47,34 +47,34 @@ def mount() -> Iterator[Mount]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def messages(one: Scene) -> list[str]:
+def messages(one: Workspace) -> list[str]:
     """Return the possible messages: a write to the ledger failed, or to the quotas beside it."""
     return [f"backfill: ledger {one.ledger}{beside}: {_FULL}" for beside in ("", "-quota")]
 
 
 # Every seventh write, alternately full for good and once, meets each kind of write. FullAt takes any.
 @pytest.mark.parametrize("write", range(1, _WRITES + 1, 7))
-def test_a_disk_may_be_full_at_any_write(scene: MakeScene, write: int) -> None:
+def test_a_disk_may_be_full_at_any_write(new_workspace: NewWorkspace, write: int) -> None:
     """Whichever write fails, the command reports it and exits with 1; the next one completes the run."""
-    one = scene(orders(4), concurrency=1)
-    struck = one.child("run", "orders", fate=FullAt(write, stays=write % 2 == 0))
+    one = new_workspace(orders(4), concurrency=1)
+    struck = one.child("run", "orders", fault=FullAt(write, stays=write % 2 == 0))
     ends = [time.monotonic()]
 
     assert struck.exit_code == 1
     assert struck.stderr.splitlines()[-1] in messages(one)
-    laws.nothing_twice(one.simulator.journal.entries)
-    assert one.carry_on().exit_code == one.export.exit_code
-    laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
-    assert laws.duplicates_by_end(one.simulator.journal.entries, ends)[0] <= 2 * one.concurrency
+    promises.nothing_counts_twice(one.simulator.journal.entries)
+    assert one.resume_or_run().exit_code == one.export.exit_code
+    promises.all_rows_are_done(one.export, one.outcomes(), one.simulator.journal.entries)
+    assert promises.resent_by_end(one.simulator.journal.entries, ends)[0] <= 2 * one.concurrency
 
 
 @pytest.mark.parametrize(
     ("size", "has_sent"),
-    [pytest.param("320k", False, id="while it stages"), pytest.param("1536k", True, id="while it sends")],
+    [pytest.param("352k", False, id="while it stages"), pytest.param("1536k", True, id="while it sends")],
 )
-def test_a_small_disk_really_fills_up(scene: MakeScene, mount: Mount, size: str, *, has_sent: bool) -> None:
+def test_a_small_disk_really_fills_up(new_workspace: NewWorkspace, mount: Mount, size: str, *, has_sent: bool) -> None:
     """A ledger on a disk that is too small stops the run; once there is room the run goes on."""
-    one = scene(orders(300))
+    one = new_workspace(orders(300))
     mount(one.ledger.parent, size)
     struck = one.command("run", "orders")
     ends = [time.monotonic()]
@@ -84,13 +84,13 @@ def test_a_small_disk_really_fills_up(scene: MakeScene, mount: Mount, size: str,
     assert bool(one.simulator.journal.entries) == has_sent
     mount(one.ledger.parent, "64m", again=True)
     assert one.command("resume", "last").exit_code == one.export.exit_code
-    laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
-    assert laws.duplicates_by_end(one.simulator.journal.entries, ends)[0] <= 2 * one.concurrency
+    promises.all_rows_are_done(one.export, one.outcomes(), one.simulator.journal.entries)
+    assert promises.resent_by_end(one.simulator.journal.entries, ends)[0] <= 2 * one.concurrency
 
 
-def test_a_disk_may_be_full_when_the_report_is_written(scene: MakeScene, mount: Mount) -> None:
+def test_a_disk_may_be_full_when_the_report_is_written(new_workspace: NewWorkspace, mount: Mount) -> None:
     """All was delivered and is in the ledger: no partial report is left, and `report` writes it once there is room."""
-    one = scene(orders(200))
+    one = new_workspace(orders(200))
     mount(one.folder / "reports", "16k")
     struck = one.command("run", "orders")
     (folder,) = (one.folder / "reports").iterdir()
@@ -103,5 +103,5 @@ def test_a_disk_may_be_full_when_the_report_is_written(scene: MakeScene, mount: 
     assert list(folder.iterdir()) == []
     mount(one.folder / "reports", "64m", again=True)
     assert one.command("report", folder.name).exit_code == 0
-    laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
-    assert laws.duplicates_by_end(one.simulator.journal.entries, []) == []
+    promises.all_rows_are_done(one.export, one.outcomes(), one.simulator.journal.entries)
+    assert promises.resent_by_end(one.simulator.journal.entries, []) == []

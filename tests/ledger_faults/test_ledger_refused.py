@@ -14,12 +14,12 @@ from pipeline.errors import LedgerError
 from pipeline.ledger.store.database import open_ledger, with_clear_errors
 from pipeline.ledger.store.schema import VERSION
 from pipeline.simulator import InjectedFault, Kind, When
-from tests.kills import laws
-from tests.kills.children import Ended
+from tests.kills import promises
+from tests.kills.children import CommandResult
 from tests.kills.exports import orders
-from tests.kills.fates import Impatient
-from tests.kills.fixtures import MakeScene
-from tests.kills.scene import NO_RUN, wait_until
+from tests.kills.fixtures import NewWorkspace
+from tests.kills.process_faults import Impatient
+from tests.kills.workspace import NO_RUN, wait_until
 
 
 def no_database(ledger: Path) -> None:
@@ -64,10 +64,10 @@ def cut_off(ledger: Path) -> None:
     ],
 )  # fmt: skip
 def test_deliveries_are_known_once_the_ledger_is_back(
-    scene: MakeScene, spoil: Callable[[Path], None], exit_code: int, said: str
+    new_workspace: NewWorkspace, spoil: Callable[[Path], None], exit_code: int, said: str
 ) -> None:
     """Nothing is sent while another file is in its place. With the ledger back nothing is sent again."""
-    one = scene(orders(8))
+    one = new_workspace(orders(8))
     one.child("run", "orders")
     sent = one.simulator.journal.entries
     kept = shutil.copy(one.ledger, one.folder / "kept.db")
@@ -75,14 +75,14 @@ def test_deliveries_are_known_once_the_ledger_is_back(
 
     refused = one.child("run", "orders")
 
-    assert refused == Ended(exit_code, "", f"backfill: ledger {one.ledger}: {said}\n")
+    assert refused == CommandResult(exit_code, "", f"backfill: ledger {one.ledger}: {said}\n")
     shutil.copy(kept, one.ledger)
     again = one.child("run", "orders", "--report", "again")
     reported = [(line["status"], line["code"]) for line in one.outcomes(one.folder / "again")]
     assert (again.exit_code, one.simulator.journal.entries) == (one.export.exit_code, sent)
     assert reported == [
-        ("invalid", "field_missing") if fate == "invalid" else ("skipped", "already_succeeded")
-        for fate in one.export.fates
+        ("invalid", "field_missing") if fault == "invalid" else ("skipped", "already_succeeded")
+        for fault in one.export.statuses
     ]
 
 
@@ -106,9 +106,9 @@ def bound() -> Sequence[str]:
     return (program, "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
 
 
-def test_a_ledger_without_write_permission_is_refused(scene: MakeScene, bound: Sequence[str]) -> None:
+def test_a_ledger_without_write_permission_is_refused(new_workspace: NewWorkspace, bound: Sequence[str]) -> None:
     """Whether the file is protected or its folder, the line says so. With the permissions back the next run works."""
-    one = scene(orders(8))
+    one = new_workspace(orders(8))
     with mode(one.folder, 0o500):
         no_folder = one.command("run", "orders", wrapper=bound)
     one.ledger.parent.mkdir()
@@ -121,17 +121,21 @@ def test_a_ledger_without_write_permission_is_refused(scene: MakeScene, bound: S
     reported = f"backfill: ledger {one.ledger}: "
     denied = reported + "Permission denied; check [ledger] url and the folder's permissions\n"
     rights = reported + "it can't be written; give this user write access to the file and its folder\n"
-    assert [no_folder, no_file, read_only] == [Ended(2, "", denied), Ended(2, "", denied), Ended(2, "", rights)]
+    assert [no_folder, no_file, read_only] == [
+        CommandResult(2, "", denied),
+        CommandResult(2, "", denied),
+        CommandResult(2, "", rights),
+    ]
     assert one.simulator.journal.entries == ()
     assert one.command("run", "orders", wrapper=bound).exit_code == one.export.exit_code
-    laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
+    promises.all_rows_are_done(one.export, one.outcomes(), one.simulator.journal.entries)
 
 
-def test_a_ledger_that_is_locked_during_a_run_stops_it(scene: MakeScene) -> None:
+def test_a_ledger_that_is_locked_during_a_run_stops_it(new_workspace: NewWorkspace) -> None:
     """The run waits for a while, then ends with a line that says why. Once the lock is free the next run works."""
-    one = scene(orders(60))
+    one = new_workspace(orders(60))
     one.simulator.set_faults([InjectedFault(Kind.SLOW, seconds=0.2, when=When.AFTER_APPLYING)])
-    running = one.begin("run", "orders", fate=Impatient())
+    running = one.begin("run", "orders", fault=Impatient())
     wait_until(lambda: len(one.simulator.journal.entries) > one.concurrency)
     with closing(sqlite3.connect(one.ledger, isolation_level=None, timeout=60)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -146,8 +150,8 @@ def test_a_ledger_that_is_locked_during_a_run_stops_it(scene: MakeScene) -> None
         "then try again (SQLITE_BUSY)"
     )
     assert one.child("resume", "last").exit_code == one.export.exit_code
-    laws.all_is_done(one.export, one.outcomes(), one.simulator.journal.entries)
-    assert laws.duplicates_by_end(one.simulator.journal.entries, ends)[0] <= 2 * one.concurrency
+    promises.all_rows_are_done(one.export, one.outcomes(), one.simulator.journal.entries)
+    assert promises.resent_by_end(one.simulator.journal.entries, ends)[0] <= 2 * one.concurrency
 
 
 def test_a_broken_constraint_is_an_error_of_the_program(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Far ends of connections, made for these tests: they note what reaches them."""
+"""Servers for these tests, which record the bytes that reach them."""
 
 import contextlib
 import datetime
@@ -22,8 +22,8 @@ _LOOPBACK = "127.0.0.1"
 
 
 @dataclass
-class End:
-    """A listener on this machine: its port, how many connections came, and all bytes that were read from them."""
+class Listener:
+    """A listener on this machine: its port, its number of connections, and all bytes read from them."""
 
     port: int
     connections: int = 0
@@ -31,25 +31,25 @@ class End:
 
 
 @contextmanager
-def listening(converse: Callable[[socket.socket, End], None]) -> Iterator[End]:
-    """Listen on a free port, and hand each connection to `converse` in a thread of its own."""
+def listening(converse: Callable[[socket.socket, Listener], None]) -> Iterator[Listener]:
+    """Listen on a free port; run `converse` for each connection in a thread of its own."""
     with socket.create_server((_LOOPBACK, 0)) as server:
-        end = End(server.getsockname()[1])
+        listener = Listener(server.getsockname()[1])
         threads: list[threading.Thread] = []
 
         def accept() -> None:
-            # Ends with the socket.
+            # Ends when the socket is closed.
             with contextlib.suppress(OSError):
                 while True:
                     connection, _ = server.accept()
-                    end.connections += 1
-                    threads.append(threading.Thread(target=_hold, args=(converse, connection, end)))
+                    listener.connections += 1
+                    threads.append(threading.Thread(target=_converse, args=(converse, connection, listener)))
                     threads[-1].start()
 
         accepting = threading.Thread(target=accept)
         accepting.start()
         try:
-            yield end
+            yield listener
         finally:
             server.shutdown(socket.SHUT_RDWR)
             accepting.join()
@@ -57,19 +57,21 @@ def listening(converse: Callable[[socket.socket, End], None]) -> Iterator[End]:
                 thread.join()
 
 
-def _hold(converse: Callable[[socket.socket, End], None], connection: socket.socket, end: End) -> None:
-    # Whoever hangs up is no fault of the end's.
+def _converse(
+    converse: Callable[[socket.socket, Listener], None], connection: socket.socket, listener: Listener
+) -> None:
+    # A client may hang up at any time.
     with connection, contextlib.suppress(OSError):
         connection.settimeout(10)
-        converse(connection, end)
+        converse(connection, listener)
 
 
-def answering(reply: bytes, *, then_hang_up: bool = False) -> Callable[[socket.socket, End], None]:
-    """Return a conversation that answers each thing that it is sent with these bytes, or only the first."""
+def answering(reply: bytes, *, then_hang_up: bool = False) -> Callable[[socket.socket, Listener], None]:
+    """Return a conversation that answers each received block, or only the first, with these bytes."""
 
-    def converse(connection: socket.socket, end: End) -> None:
+    def converse(connection: socket.socket, listener: Listener) -> None:
         while data := connection.recv(1 << 16):
-            end.received += data
+            listener.received += data
             connection.sendall(reply)
             if then_hang_up:
                 return
@@ -77,20 +79,20 @@ def answering(reply: bytes, *, then_hang_up: bool = False) -> Callable[[socket.s
     return converse
 
 
-def relaying(url: str, certificate: Path) -> Callable[[socket.socket, End], None]:
-    """Return a conversation that speaks TLS with a certificate and passes all on to a server without TLS."""
+def relaying(url: str, certificate: Path) -> Callable[[socket.socket, Listener], None]:
+    """Return a conversation that ends TLS with a certificate, and relays to a server without TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     port = urlsplit(url).port
 
-    def converse(connection: socket.socket, end: End) -> None:
+    def converse(connection: socket.socket, listener: Listener) -> None:
         with (
             context.wrap_socket(connection, server_side=True) as near,
             socket.create_connection((_LOOPBACK, port)) as far,
         ):
             back = threading.Thread(target=_pump, args=(far, near, bytearray()))
             back.start()
-            _pump(near, far, end.received)
+            _pump(near, far, listener.received)
             far.shutdown(socket.SHUT_WR)
             back.join()
 
@@ -105,7 +107,7 @@ def _pump(source: socket.socket, sink: socket.socket, seen: bytearray) -> None:
 
 
 def write_certificate(path: Path, host: str = _LOOPBACK) -> Path:
-    """Write a key and a certificate that it signed itself, for a host, into one PEM file."""
+    """Write a key and its self-signed certificate for a host into one PEM file."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "TEST")])
     now = datetime.datetime.now(datetime.UTC)

@@ -1,4 +1,4 @@
-"""The real command in a process of its own, and how much memory it took at most."""
+"""The real command in a process of its own, with its peak memory."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
-# getrusage would tell the greatest of this process and of the one that started it; VmHWM is this process's own.
+# VmHWM is the peak of this process alone; getrusage includes the process that started it.
 _LAUNCHER = """
 import sys
 from pathlib import Path
@@ -24,7 +24,7 @@ sys.exit(exit_code)
 
 @dataclass(frozen=True)
 class Measured:
-    """How a command ended, what it said, and its greatest memory in megabytes."""
+    """Exit code and output of a command, and its peak memory in MB."""
 
     exit_code: int
     stdout: str
@@ -33,7 +33,7 @@ class Measured:
 
 
 def measured(folder: Path, *words: str, environ: Mapping[str, str] | None = None) -> Measured:
-    """Run the command in a folder, within a minute, and measure it."""
+    """Run the command in a folder for at most a minute, and measure it."""
     place = folder.parent / f"{folder.name}.peak"
     ended = subprocess.run(
         [sys.executable, "-B", "-c", _LAUNCHER, str(place), *words],

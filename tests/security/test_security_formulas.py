@@ -1,4 +1,4 @@
-"""No cell of a report is a formula to a spreadsheet, and nothing is lost over it."""
+"""No cell of a report is a formula for a spreadsheet, and no character is lost."""
 
 import csv
 from pathlib import Path
@@ -10,9 +10,9 @@ from pipeline.simulator import InjectedFault, Kind
 from tests.acceptance.workspace import Workspace, order, read_csv
 
 SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-# Each as a spreadsheet may meet it: bare, with an apostrophe of its own, and in need of quotes.
+# Plain, with an apostrophe, and with characters that need quotes.
 HOSTILE = ("=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "'=1", "''@x", '=HYPERLINK("a,b";"c")', "＝1+1", "1=1")
-# What an apostrophe of a spreadsheet stands before, where it is a key.
+# The keys without the apostrophe of a spreadsheet.
 KEYS = [text.removeprefix("'") for text in HOSTILE]
 OWN = {"_status", "_code", "_message"}
 
@@ -26,8 +26,8 @@ def original(path: Path) -> list[dict[str, str]]:
     return [{name: cell for name, cell in line.items() if name not in OWN} for line in read_csv(path)]
 
 
-def test_a_night_of_formulas_leaves_none_in_a_report(workspace: Workspace) -> None:
-    """Keys, names of files, codes and messages that begin like formulas bear an apostrophe, and are read back whole."""
+def test_no_report_has_a_formula(workspace: Workspace) -> None:
+    """Keys, file names, codes and messages that begin like formulas get an apostrophe, and are read back whole."""
     name = "=exports.csv"
     rows = [order(number, out_biz_no=text, memo=text) for number, text in enumerate(HOSTILE)]
     workspace.export(
@@ -49,8 +49,8 @@ def test_a_night_of_formulas_leaves_none_in_a_report(workspace: Workspace) -> No
     assert sorted(workspace.requests()) == sorted(KEYS)
 
 
-def test_rows_to_fix_come_back_as_they_were(workspace: Workspace) -> None:
-    """`rows_to_fix.csv`, run again untouched, gives the same rows to fix; mended, the values that the export had."""
+def test_rows_to_fix_come_back_unchanged(workspace: Workspace) -> None:
+    """`rows_to_fix.csv` run again unchanged gives the same file; fixed, it gives the values of the export."""
     rows = [order(number, out_biz_no=text, memo=f"{text}\t") for number, text in enumerate(HOSTILE)]
     wrong = [row | {"trade_amount": "twelve"} for row in rows]
     workspace.export("orders.csv", wrong)
@@ -61,16 +61,16 @@ def test_rows_to_fix_come_back_as_they_were(workspace: Workspace) -> None:
     second = workspace.reports()[-1] / "rows_to_fix.csv"
     assert (first != second, second.read_bytes()) == (True, first.read_bytes())
 
-    mended = workspace.folder / "mended.csv"
-    mended.write_text(second.read_text(encoding="utf-8").replace("twelve", "12.50"), encoding="utf-8")
-    assert workspace.backfill("run", "orders", str(mended)).exit_code == 0
+    fixed = workspace.folder / "fixed.csv"
+    fixed.write_text(second.read_text(encoding="utf-8").replace("twelve", "12.50"), encoding="utf-8")
+    assert workspace.backfill("run", "orders", str(fixed)).exit_code == 0
     assert sorted(workspace.requests()) == sorted(KEYS)
     assert original(workspace.reports()[-1] / "rows_to_fix.csv") == []
 
 
 @pytest.mark.parametrize("sign", SIGNS)
 def test_headings_are_guarded_too(workspace: Workspace, sign: str) -> None:
-    """A column whose name begins like a formula is guarded in the header, and known again by its name."""
+    """A column name that begins like a formula is guarded in the header, and recognised again."""
     workspace.export("orders.csv", [order(1, trade_amount="x", **{f"{sign}a": "1"})])
     workspace.backfill("run", "orders")
     to_fix = workspace.reports()[-1] / "rows_to_fix.csv"

@@ -1,4 +1,4 @@
-"""Whatever a server sends, no answer raises, and none is a success unless the platform's key signed it."""
+"""No answer of a server raises, and only one that the platform's key signed is a success."""
 
 import base64
 import gzip
@@ -34,7 +34,7 @@ from pipeline.write.transport.requests_transport import RequestsTransport
 from tests.security.ends import answering, listening
 
 AT = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
-STAMP = str(int(AT.timestamp()))
+TIMESTAMP = str(int(AT.timestamp()))
 AES_KEY = bytes(range(16))
 KEY_ID = "PUB_KEY_ID_0114232134912410000000000000000001"
 SENT: Mapping[Api, dict[str, object]] = {
@@ -42,8 +42,8 @@ SENT: Mapping[Api, dict[str, object]] = {
     Api.STATE: {"out_biz_no": "A1", "open_id": "oTESTopenid0000000000000001x"},
     Api.POINTS: {"out_request_no": "A1", "point_balance": 7, "openid": "o1"},
 }
-# What a platform answers to a request that it took.
-TAKEN: Mapping[Api, dict[str, object]] = {
+# The platform's answer to an accepted request.
+ACCEPTED: Mapping[Api, dict[str, object]] = {
     Api.CUMULATION: {"out_biz_no": "A1"},
     Api.STATE: {"code": "10000", "msg": "Success", "biz_result": "success"},
     Api.POINTS: {"out_request_no": "A1", "point_balance": 7},
@@ -76,32 +76,32 @@ def signer(api: Api, *, encrypted: bool = False) -> Signer:
 
 
 def answer(api: Api, content: bytes, *, by: str, status: int = 200) -> Reply:
-    """Return an answer as the protocol has it, signed by someone."""
+    """Return an answer in the form of the protocol, signed with a key."""
     if api is Api.STATE:
         body = b'{"zhima_data_state_data_sync_response":%b,"sign":"%b"}' % (content, signature(by, content).encode())
         return Reply(status, {"content-type": "text/html"}, body)
     prefix = "alipay" if api is Api.CUMULATION else "wechatpay"
-    text = f"{STAMP}\nnonce\n".encode() + content + b"\n"
-    named = {"signature": signature(by, text), "timestamp": STAMP, "nonce": "nonce", "serial": KEY_ID}
+    text = f"{TIMESTAMP}\nnonce\n".encode() + content + b"\n"
+    named = {"signature": signature(by, text), "timestamp": TIMESTAMP, "nonce": "nonce", "serial": KEY_ID}
     headers = {f"{prefix}-{name}": value for name, value in named.items()}
     return Reply(status, {"content-type": "application/json", **headers}, content)
 
 
 def verdict_on(api: Api, reply: Reply, *, encrypted: bool = False, doubt: bool = False) -> object:
-    """Open and judge an answer as the writer does, and let everything else look at it too."""
-    asked = sent_request_of(api, "A1", orjson.dumps(SENT[api]))
+    """Open and judge an answer as the writer does, and call all other readers of it."""
+    sent = sent_request_of(api, "A1", orjson.dumps(SENT[api]))
     one = signer(api, encrypted=encrypted)
     opened = one.open(reply, at=AT)
     one.key_request(opened, at=AT, nonce="1")
-    trace_id(api, reply, asked.private)
-    return judge(asked, reply, opened, doubt=doubt, at=AT)
+    trace_id(api, reply, sent.private)
+    return judge(sent, reply, opened, doubt=doubt, at=AT)
 
 
 @pytest.mark.parametrize("api", Api)
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_what_the_platform_signed_is_a_success(api: Api, encrypted: bool) -> None:
-    """The answers that are forged below are successes when the platform's key signs them."""
-    content = orjson.dumps(TAKEN[api])
+def test_an_answer_signed_by_the_platform_is_a_success(api: Api, encrypted: bool) -> None:
+    """The answers that are forged below are successes if the platform's key signs them."""
+    content = orjson.dumps(ACCEPTED[api])
     if encrypted and api is not Api.POINTS:
         cipher = encrypt(AES_KEY, content)
         content = b'"' + cipher + b'"' if api is Api.STATE else cipher
@@ -109,10 +109,10 @@ def test_what_the_platform_signed_is_a_success(api: Api, encrypted: bool) -> Non
     assert isinstance(verdict_on(api, answer(api, content, by="platform"), encrypted=encrypted), Succeeded)
 
 
-def test_a_success_without_the_platforms_signature_is_none() -> None:
-    """The same answers signed by another, unsigned, or with a signature that was made for something else are none."""
+def test_no_success_without_the_platforms_signature() -> None:
+    """Answers signed by another key, unsigned, or with the signature of other content are no successes."""
     for api in Api:
-        content = orjson.dumps(TAKEN[api])
+        content = orjson.dumps(ACCEPTED[api])
         signed, replayed = answer(api, content, by="platform"), answer(api, content + b" ", by="platform")
         if api is Api.STATE:
             sign = orjson.loads(signed.body)["sign"].encode()
@@ -177,7 +177,9 @@ HEADERS = st.dictionaries(
         ]
     ),
     st.text(max_size=30)
-    | st.sampled_from([STAMP, "null", "AAAA", KEY_ID, "application/json", "9" * 5000, "WECHATPAY/SIGNTEST/x", "\ud800"])
+    | st.sampled_from(
+        [TIMESTAMP, "null", "AAAA", KEY_ID, "application/json", "9" * 5000, "WECHATPAY/SIGNTEST/x", "\ud800"]
+    )
     | st.sampled_from(["Fri, 31 Dec 9999 23:59:59 -2359", "-1", "1e9", "Thu, 01 Jan 1970 00:00:00 GMT", "\x00"]),
     max_size=8,
 )
@@ -187,7 +189,7 @@ REPLIES = st.builds(Reply, st.sampled_from([200, 201, 202, 204]) | st.integers(-
 @given(reply=REPLIES, encrypted=st.booleans(), doubt=st.booleans())
 @settings(max_examples=400, deadline=None)
 def test_no_answer_raises_and_none_unsigned_is_a_success(reply: Reply, encrypted: bool, doubt: bool) -> None:
-    """Any status, headers and body end in a verdict of each API, and in no success."""
+    """Any status, headers and body give a verdict of each API, but no success."""
     for api in Api:
         verdict = verdict_on(api, reply, encrypted=encrypted, doubt=doubt)
 
@@ -199,12 +201,12 @@ def test_no_answer_raises_and_none_unsigned_is_a_success(reply: Reply, encrypted
 
 @given(content=OBJECTS, status=st.integers(100, 599), by=st.sampled_from(["platform", "forger"]), doubt=st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_only_what_the_platform_signed_can_be_a_success(
+def test_only_answers_signed_by_the_platform_can_be_a_success(
     content: dict[str, object], status: int, by: str, doubt: bool
 ) -> None:
-    """Of signed answers of any content, those signed by another are no success, whatever they say."""
+    """A signed answer of any content is no success if another key signed it."""
     for api in Api:
-        said = {**TAKEN[api], **content} if doubt else content
+        said = {**ACCEPTED[api], **content} if doubt else content
         verdict = verdict_on(api, answer(api, orjson.dumps(said), by=by, status=status), doubt=doubt)
 
         assert not isinstance(verdict, Succeeded) or (by == "platform" and status == 200)
@@ -239,8 +241,8 @@ RAW = st.binary(max_size=120) | st.lists(
 
 @given(raw=RAW)
 @settings(max_examples=80, deadline=None)
-def test_no_bytes_of_a_server_bring_the_transport_down(speak: Callable[[bytes], object], raw: bytes) -> None:
-    """Whatever a server says before it hangs up, an answer or its loss comes back, and soon."""
+def test_no_bytes_of_a_server_break_the_transport(speak: Callable[[bytes], object], raw: bytes) -> None:
+    """For any bytes before the server hangs up, the transport soon returns an answer or its loss."""
     started = time.monotonic()
 
     assert isinstance(speak(raw), Reply | Lost)
@@ -249,7 +251,7 @@ def test_no_bytes_of_a_server_bring_the_transport_down(speak: Callable[[bytes], 
 
 @pytest.mark.parametrize("times", [1, 2], ids=["gzip", "gzip within gzip"])
 def test_a_bomb_of_an_answer_is_not_unpacked(speak: Callable[[bytes], object], times: int) -> None:
-    """An answer that unpacks to far more than any of these APIs sends is given up, in bounded memory."""
+    """An answer that unpacks to far more than any API sends is dropped, in bounded memory."""
     body = bytes(60 << 20)
     for _ in range(times):
         body = gzip.compress(body, compresslevel=1)
@@ -268,7 +270,7 @@ def test_a_bomb_of_an_answer_is_not_unpacked(speak: Callable[[bytes], object], t
 
 @pytest.fixture(scope="module", params=[RequestsTransport, CurlTransport], ids=["requests", "curl"])
 def speak(request: pytest.FixtureRequest) -> Callable[[bytes], object]:
-    """Send a request to a server that answers with these bytes and hangs up; return what came back."""
+    """Send a request to a server that answers with these bytes and hangs up; return the result."""
 
     def spoken(raw: bytes) -> object:
         with listening(answering(raw, then_hang_up=True)) as server:

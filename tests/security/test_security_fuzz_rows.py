@@ -1,4 +1,4 @@
-"""Whatever a file holds, it is read or refused, and whatever a row holds, it is mapped or invalid."""
+"""Any file is read or refused, and any row is mapped or invalid."""
 
 import bz2
 import contextlib
@@ -20,7 +20,7 @@ from pipeline.model import CsvFormat, Export, Payload, Row
 from pipeline.read import find_inputs, open_source
 
 ZONE = ZoneInfo("Asia/Shanghai")
-# Encodings with states, shifts, surrogates and names; and some that are none.
+# Encodings with states, shifts and surrogates, and some unknown names.
 ENCODINGS = (
     "auto", "utf-8", "utf-8-sig", "utf-7", "utf-16", "utf-16-be", "utf-32", "gb18030", "gbk", "hz", "big5hkscs",
     "iso2022_jp_2", "shift_jisx0213", "euc_kr", "cp037", "cp1252", "latin-1", "ascii", "unicode_escape", "punycode",
@@ -29,7 +29,7 @@ ENCODINGS = (
 PIECES = st.sampled_from(
     [
         *(b"a", b",", b'"', b'""', b"\n", b"\r\n", b"\r", b"\0", b"=1+1", b"\x1a", b"_status,_code,_message"),
-        # Letters and halves of letters of several encodings, their shifts and marks.
+        # Whole and half characters of several encodings, their shifts and marks.
         *(b"\xff", b"\xd2\xbb", b"\xe4\xb8\x80", b"\xed\xa0\x80", b"+2AA-", b"\x1b$B", b"~{", b"\x84\x31\xa4\x37"),
         *(b"\xef\xbb\xbf", b"\xff\xfe"),
     ]
@@ -43,7 +43,7 @@ FORMS = st.builds(
 )
 
 
-def pack(data: bytes, how: str) -> bytes:
+def compress(data: bytes, how: str) -> bytes:
     match how:
         case "gzip":
             return gzip.compress(data)
@@ -55,7 +55,7 @@ def pack(data: bytes, how: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def read(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bytes, CsvFormat], None]:
-    """Read a file to its end, and map its rows as if they were of any export."""
+    """Read a file to its end, and map its rows for each export."""
     base = tmp_path_factory.mktemp("files")
 
     def read(name: str, data: bytes, form: CsvFormat) -> None:
@@ -97,11 +97,11 @@ def rules(export: Export, charset: str = "utf-8") -> MappingRules:
 def test_any_bytes_are_read_or_refused(
     read: Callable[[str, bytes, CsvFormat], None], data: bytes, form: CsvFormat, how: str, suffix: str, cut: int
 ) -> None:
-    """Bytes of any kind, packed or cut, under any name and format, raise SourceError or SettingsError or nothing."""
-    packed = pack(data, how)
+    """Any bytes, compressed or cut, under any name and format, raise SourceError, SettingsError or nothing."""
+    compressed = compress(data, how)
 
     with contextlib.suppress(SourceError, SettingsError):
-        read(f"fuzz{suffix}", packed[: max(1, len(packed) - cut)], form)
+        read(f"fuzz{suffix}", compressed[: max(1, len(compressed) - cut)], form)
 
 
 @given(data=st.binary(max_size=200), at=st.integers(0, 400))
@@ -109,7 +109,7 @@ def test_any_bytes_are_read_or_refused(
 def test_spoilt_parquet_is_read_or_refused(
     parquet: bytes, read: Callable[[str, bytes, CsvFormat], None], data: bytes, at: int
 ) -> None:
-    """A Parquet file with any bytes in the place of some of its own raises SourceError or nothing."""
+    """A Parquet file with replaced bytes raises SourceError or nothing."""
     spoilt = parquet[: len(parquet) - at] + data + parquet[len(parquet) - at + len(data) :]
 
     with contextlib.suppress(SourceError):
@@ -125,7 +125,7 @@ def parquet(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 TIMES = ("2025-11-20 10:00:00", "2025-11-20T10:00:00Z", "9999-12-31 23:59:59-23:59", "0001-01-01 00:00:00+23:59")
-# Near to what each kind of field takes.
+# Close to valid values of each kind of field.
 CELLS = st.text(max_size=12) | st.sampled_from(
     [
         *TIMES,
@@ -139,7 +139,7 @@ CELLS = st.text(max_size=12) | st.sampled_from(
 @given(data=st.data(), export=st.sampled_from(Export), charset=st.sampled_from(["utf-8", "gbk"]))
 @settings(max_examples=400, deadline=None)
 def test_any_row_is_mapped_or_invalid(data: st.DataObject, export: Export, charset: str) -> None:
-    """A row of any cells gives payloads or faults, never an exception, and twice the same."""
+    """A row of any cells gives payloads or faults, never an exception, and the same twice."""
     names = [*fields_of(export), "biz_data.a", "other"]
     columns = data.draw(st.lists(st.sampled_from(names), unique=True, max_size=len(names)))
     cells = tuple(data.draw(st.none() | CELLS) for _ in columns)
@@ -151,9 +151,9 @@ def test_any_row_is_mapped_or_invalid(data: st.DataObject, export: Export, chars
     if isinstance(mapped, Invalid):
         assert mapped.faults
         assert all(fault.code and fault.message for fault in mapped.faults)
-        told = [cell for cell in cells if cell and len(cell) > 12 and cell in mapped.message]
-        # A time names nobody.
-        assert set(told) <= set(TIMES)
+        shown = [cell for cell in cells if cell and len(cell) > 12 and cell in mapped.message]
+        # A time does not identify anybody.
+        assert set(shown) <= set(TIMES)
     else:
         assert isinstance(mapped, tuple)
         assert all(isinstance(payload, Payload) and payload.request_key for payload in mapped)
@@ -161,7 +161,7 @@ def test_any_row_is_mapped_or_invalid(data: st.DataObject, export: Export, chars
 
 
 def test_a_part_of_biz_data_that_lost_digits_is_invalid() -> None:
-    """A number in scientific notation is no more what a part of biz_data was than what an id was."""
+    """A number in scientific notation is invalid in a part of biz_data, as in an id."""
     mapped = bind(rules(Export.STATES), ["biz_data.a"])(Row(1, ("1.38E+10",)))
 
     assert isinstance(mapped, Invalid)
@@ -171,6 +171,6 @@ def test_a_part_of_biz_data_that_lost_digits_is_invalid() -> None:
 @given(header=st.lists(st.text(max_size=60), max_size=80), export=st.sampled_from(Export))
 @example(header=["user_id"] * 2, export=Export.ORDERS)
 @settings(max_examples=100, deadline=None)
-def test_any_header_is_taken_or_refused(header: list[str], export: Export) -> None:
-    """Columns of any names are taken, or refused in a sentence of bounded length."""
+def test_any_header_is_accepted_or_refused(header: list[str], export: Export) -> None:
+    """Columns of any names are accepted, or refused with a message of bounded length."""
     assert len(refusal(lambda: check_columns(rules(export), header, "fuzz.csv"))) < 2000

@@ -1,4 +1,4 @@
-"""Whatever a config or a fault script holds, it is taken or refused, and refused in one way."""
+"""Any config or fault script is accepted, or refused with SettingsError."""
 
 import contextlib
 from datetime import UTC, datetime
@@ -49,7 +49,7 @@ seconds = 0.5
 probability = 0.1
 each_key = true
 """
-# What a value may be, in TOML: of the wrong type, out of every bound, or a path to somewhere else.
+# TOML values of a wrong type, out of bounds, or with a path to another place.
 SCALARS = st.sampled_from(
     [
         *("0", "-1", "1e400", "nan", "inf", "-inf", "true", '""', "[]", "{}", "[[]]", '["a", 1]', "{a = {b = {}}}"),
@@ -62,7 +62,7 @@ FRAGMENTS = st.sampled_from(["[", "]", "[[", "{", '"', "'''", "=", ".", "\n", "a
 
 @st.composite
 def mutated(draw: st.DrawFn, text: str) -> str:
-    """Give the text with some of its lines dropped, doubled, or with another name or value."""
+    """Give the text with some lines dropped, doubled, or with another name or value."""
     lines = text.splitlines()
     for at in sorted(draw(st.sets(st.integers(0, len(lines) - 1), max_size=4)), reverse=True):
         name, _, value = lines[at].partition("=")
@@ -86,7 +86,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def assert_told(refused: SettingsError, folder: Path) -> None:
+def assert_faults_without_secrets(refused: SettingsError, folder: Path) -> None:
     assert refused.faults
     assert all(fault and "Traceback" not in fault for fault in refused.faults)
     assert [secret for secret in secrets(folder) if secret in str(refused)] == []
@@ -100,14 +100,14 @@ def assert_told(refused: SettingsError, folder: Path) -> None:
 @example(data=b"[jobs." + b"x." * 400 + b"y]")
 @settings(max_examples=200, deadline=None)
 def test_a_config_loads_or_is_refused(folder: Path, data: bytes) -> None:
-    """Any file is a config or raises SettingsError, whose faults hold no key."""
+    """Any file is a config or raises SettingsError, whose faults contain no key."""
     path = folder / "backfill.toml"
     path.write_bytes(data)
 
     try:
         load(path, environ={}, at=AT)
     except SettingsError as refused:
-        assert_told(refused, folder)
+        assert_faults_without_secrets(refused, folder)
     else:
         assert b"accounts" in data
 
@@ -122,7 +122,7 @@ def test_a_config_loads_or_is_refused(folder: Path, data: bytes) -> None:
 )
 @pytest.mark.parametrize("key", ["private_key_file", "encrypt_key_file", "encrypt_key_env"])
 def test_a_secret_in_the_place_of_its_file_is_not_repeated(folder: Path, key: str, secret: str) -> None:
-    """A key that was pasted where its file or its variable belongs does not come back in a fault."""
+    """A key that was pasted in place of its file or variable is not in the fault."""
     path = folder / "pasted.toml"
     lines = [line for line in CONFIG.splitlines() if not line.startswith(key)]
     lines.insert(lines.index("[accounts.zhima]") + 1, f'{key} = "{secret}"')
@@ -137,7 +137,7 @@ def test_a_secret_in_the_place_of_its_file_is_not_repeated(folder: Path, key: st
 @given(name=st.text(min_size=1, max_size=40), value=st.text(max_size=60))
 @settings(max_examples=60, deadline=None)
 def test_an_environment_loads_or_is_refused(folder: Path, name: str, value: str) -> None:
-    """Whatever the environment says of secrets, proxies and bundles, SettingsError is all that is raised."""
+    """Any environment variables for secrets, proxies and bundles raise SettingsError or nothing."""
     path = folder / "environment.toml"
     text = CONFIG.replace('private_key_file = "keys/app_private_key.pem"', 'private_key_env = "KEY"')
     path.write_text(text, encoding="utf-8")
@@ -153,13 +153,13 @@ def test_an_environment_loads_or_is_refused(folder: Path, name: str, value: str)
 @example(data=b"[[fault]]\nkind = " + b"9" * 5000)
 @settings(max_examples=200, deadline=None)
 def test_a_fault_script_loads_or_is_refused(folder: Path, data: bytes) -> None:
-    """Any file is a script of faults for the simulator or raises SettingsError."""
+    """Any file is a fault script of the simulator or raises SettingsError."""
     path = folder / "faults.toml"
     path.write_bytes(data)
 
     try:
         faults = load_faults(path)
     except SettingsError as refused:
-        assert_told(refused, folder)
+        assert_faults_without_secrets(refused, folder)
     else:
         assert faults == parse_faults(path.read_text(encoding="utf-8"), "again")

@@ -1,4 +1,4 @@
-"""Files made to do harm end in a sentence or in invalid rows, soon and within bounded memory."""
+"""Hostile files end in a message or in invalid rows, soon and in bounded memory."""
 
 import gzip
 import json
@@ -18,14 +18,14 @@ from tests.security.measured import Measured, measured
 MB = 1 << 20
 MOST_MB = 400
 HEADER = ",".join(order(1)).encode() + b"\n"
-EMOJI = "😀".encode()  # makes each character of a text take four bytes
+EMOJI = "😀".encode()  # each character of a text with it takes 4 bytes
 
 
 def line(number: int, **changes: str) -> bytes:
     return ",".join(order(number, **changes).values()).encode() + b"\n"
 
 
-def pack(path: Path, blocks: Iterable[bytes]) -> None:
+def write_gzip(path: Path, blocks: Iterable[bytes]) -> None:
     with gzip.open(path, "wb", compresslevel=1) as file:
         for block in blocks:
             file.write(block)
@@ -39,7 +39,7 @@ def plan(workspace: Workspace, *inputs: str) -> Measured:
 
 
 @pytest.mark.parametrize(
-    ("blocks", "told"),
+    ("blocks", "text"),
     [
         pytest.param(
             (bytes(MB) for _ in range(150)),
@@ -62,18 +62,18 @@ def plan(workspace: Workspace, *inputs: str) -> Measured:
         pytest.param([b'"' * (11 * MB), b"\n"], "no column or constant feeds out_biz_no", id="a header of quotes"),
     ],
 )
-def test_a_hostile_header_is_refused(workspace: Workspace, blocks: Iterable[bytes], told: str) -> None:
-    """A first line that is no header ends the command before anything is sent, with one sentence that is no flood."""
-    pack(workspace.folder / "bomb.csv.gz", blocks)
+def test_a_hostile_header_is_refused(workspace: Workspace, blocks: Iterable[bytes], text: str) -> None:
+    """A first line that is no header ends the command before anything is sent, with one short line."""
+    write_gzip(workspace.folder / "bomb.csv.gz", blocks)
 
     ended = plan(workspace, "bomb.csv.gz")
 
     assert (ended.exit_code, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
-    assert told in ended.stderr
+    assert text in ended.stderr
 
 
 def test_hostile_rows_are_invalid_and_the_others_go_on(workspace: Workspace) -> None:
-    """Rows without end, of a million cells, of quotes, or in the widest of letters cost themselves alone."""
+    """Endless rows, rows of a million cells or of quotes are invalid, and the other rows are sent."""
     hostile: dict[str, tuple[list[bytes], str]] = {
         "long": ([b"x" * MB] * 120, "line_too_long"),
         "crowded": ([b"," * (11 * MB)], "too_many_cells"),
@@ -84,26 +84,26 @@ def test_hostile_rows_are_invalid_and_the_others_go_on(workspace: Workspace) -> 
         "quoted": ([b'"', EMOJI, b'"",' * (3 * MB), b'"'], "ragged"),
     }
     for name, (blocks, _) in hostile.items():
-        pack(workspace.folder / f"{name}.csv.gz", [HEADER, *blocks, b"\n", line(1)])
+        write_gzip(workspace.folder / f"{name}.csv.gz", [HEADER, *blocks, b"\n", line(1)])
 
     ended = plan(workspace, "*.csv.gz")
 
     assert ended.exit_code == 3
-    told = json.loads(ended.stdout)
-    assert [(one["source_file"], one["code"]) for one in told["problems"]] == sorted(
+    planned = json.loads(ended.stdout)
+    assert [(one["source_file"], one["code"]) for one in planned["problems"]] == sorted(
         (f"{name}.csv.gz", code) for name, (_, code) in hostile.items()
     )
-    assert told["counts"] == {"to_send": 1, "skipped": len(hostile) - 1, "invalid": len(hostile)}
+    assert planned["counts"] == {"to_send": 1, "skipped": len(hostile) - 1, "invalid": len(hostile)}
 
 
 def test_a_bomb_of_valid_rows_is_read_in_bounded_memory(workspace: Workspace) -> None:
-    """100 MB of rows that are valid and large, and as much of wide ones that are not, lie on disk and not in memory."""
+    """100 MB of large valid rows, and as much of wide invalid ones, are on disk and not in memory."""
     ext_info = '"{""a"":""' + "b" * 60_000 + '""}"'
     header = HEADER.strip() + b",ext_info\n"
-    pack(
+    write_gzip(
         workspace.folder / "valid.csv.gz", [header, *(line(n).strip() + f",{ext_info}\n".encode() for n in range(1700))]
     )
-    pack(workspace.folder / "wide.csv.gz", [HEADER, *[b"ab," * 60_000 + b"\n"] * 100])
+    write_gzip(workspace.folder / "wide.csv.gz", [HEADER, *[b"ab," * 60_000 + b"\n"] * 100])
 
     ended = plan(workspace, "valid.csv.gz", "wide.csv.gz")
 
@@ -111,9 +111,9 @@ def test_a_bomb_of_valid_rows_is_read_in_bounded_memory(workspace: Workspace) ->
     assert json.loads(ended.stdout)["counts"] == {"to_send": 1700, "skipped": 0, "invalid": 100}
 
 
-def test_huge_rows_leave_the_ledger_one_by_one(workspace: Workspace) -> None:
-    """Rows of a megabyte each, kept for whoever mends them, are never in memory together."""
-    pack(workspace.folder / "huge.csv.gz", [HEADER, *[line(1, trade_no="T" * MB)] * 40])
+def test_huge_rows_are_read_from_the_ledger_one_by_one(workspace: Workspace) -> None:
+    """Invalid rows of 1 MB each are never in memory together."""
+    write_gzip(workspace.folder / "huge.csv.gz", [HEADER, *[line(1, trade_no="T" * MB)] * 40])
     workspace.backfill("run", "orders", "huge.csv.gz")
     assert workspace.results() == ["invalid field_too_long"] * 40
 
@@ -133,7 +133,7 @@ DEEP = 100_000
 
 
 @pytest.mark.parametrize(
-    ("changes", "fate"),
+    ("changes", "result"),
     [
         pytest.param({"discounts": "[" * DEEP}, "invalid field_invalid", id="lists that never end"),
         pytest.param({"discounts": "[" * DEEP + "]" * DEEP}, "invalid field_invalid", id="lists within lists"),
@@ -152,12 +152,12 @@ DEEP = 100_000
         pytest.param({"out_biz_no": "K" * DEEP}, "invalid field_too_long", id="key"),
     ],
 )
-def test_hostile_values_are_invalid(workspace: Workspace, changes: dict[str, str], fate: str) -> None:
-    """JSON without end, numbers without end and the like make one row invalid."""
+def test_hostile_values_are_invalid(workspace: Workspace, changes: dict[str, str], result: str) -> None:
+    """Endless JSON, endless numbers and the like make one row invalid."""
     workspace.export("orders.csv", [order(1, **changes), order(2)])
 
     assert workspace.backfill("run", "orders").exit_code in (0, 3)
-    assert workspace.results() == [fate, "succeeded SUCCESS"]
+    assert workspace.results() == [result, "succeeded SUCCESS"]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_hostile_values_are_invalid(workspace: Workspace, changes: dict[str, str
     ],
 )
 def test_hostile_objects_of_states_are_bounded(workspace: Workspace, biz_data: str) -> None:
-    """biz_data is a JSON object of at most 4096 characters: what is no such thing makes an invalid row."""
+    """biz_data is a JSON object of at most 4096 characters: anything else makes the row invalid."""
     row = {"out_principal_id": "f", "biz_state_code": "BUY", "category_code": "WATCH", "service_id": "1"}
     workspace.export("states.csv", [{"user_id": "2088000000000001", "out_biz_no": "S1", **row, "biz_data": biz_data}])
 
@@ -179,7 +179,7 @@ def test_hostile_objects_of_states_are_bounded(workspace: Workspace, biz_data: s
 
 @pytest.fixture
 def special(workspace: Workspace) -> Path:
-    """A folder with all that is no file of rows."""
+    """A folder with things that are not files of rows."""
     folder = workspace.folder / "special"
     folder.mkdir()
     os.mkfifo(folder / "fifo.csv")
@@ -195,7 +195,7 @@ def special(workspace: Workspace) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "text"),
     [
         pytest.param("special/fifo.csv", "special/fifo.csv is not a regular file", id="FIFO"),
         pytest.param("special/zero.csv", "special/zero.csv is not a regular file", id="device by a link"),
@@ -213,9 +213,9 @@ def special(workspace: Workspace) -> Path:
         pytest.param("", "no file matches ''", id="nothing"),
     ],
 )
-def test_what_is_no_export_is_refused(workspace: Workspace, special: Path, name: str, told: str) -> None:
-    """A pipe, a device, a loop or a folder named as an input ends in a sentence, and is not waited for."""
+def test_inputs_that_are_no_files_are_refused(workspace: Workspace, special: Path, name: str, text: str) -> None:
+    """A pipe, a device, a loop or a folder as input gives an error message at once."""
     ended = workspace.backfill("plan", "orders", name)
 
     assert (ended.exit_code, ended.stdout) == (2, "")
-    assert told in ended.stderr
+    assert text in ended.stderr

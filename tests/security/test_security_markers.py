@@ -1,4 +1,4 @@
-"""No user's id and no secret is in anything that is said or written, however rows and platforms misplace them."""
+"""No user id and no secret is in any output or file, wherever rows and platforms put them."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -103,7 +103,7 @@ STATES = [
 
 @pytest.fixture
 def marked(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """Return a workspace with planted ids and secrets, and platforms that repeat them in answers."""
+    """A workspace in which every id and secret is a planted one, and the platforms repeat them."""
     monkeypatch.setenv("MARK_TOKEN", TOKEN)
     monkeypatch.setenv("HTTPS_PROXY", f"http://etl:{PROXY_PASSWORD}@127.0.0.1:1")
     zhima = {"encrypt_key_file": "keys/encrypt_key.txt", "app_auth_token_env": "MARK_TOKEN"}
@@ -126,7 +126,7 @@ def assert_unmarked(workspace: Workspace, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("job", "talk", "outcome_format", "counts"),
+    ("job", "log_format", "outcome_format", "counts"),
     [
         pytest.param(
             "orders", "json", "csv", {"succeeded": 4, "invalid": 16, "rejected": 5, "unknown": 1, "blocked": 1},
@@ -136,20 +136,20 @@ def assert_unmarked(workspace: Workspace, said: str) -> None:
         pytest.param("points", "json", "parquet", {"succeeded": 1, "invalid": 5, "rejected": 2}, id="points"),
     ],
 )  # fmt: skip
-def test_nothing_said_or_written_names_a_user_or_a_secret(
-    marked: Workspace, job: str, talk: str, outcome_format: str, counts: Mapping[str, int]
+def test_no_output_or_file_has_a_user_id_or_a_secret(
+    marked: Workspace, job: str, log_format: str, outcome_format: str, counts: Mapping[str, int]
 ) -> None:
-    """Runs, plans, reruns and reports of rows gone wrong in every way hold no id beyond the request key."""
-    ends = [marked.backfill(*words, "--log-format", talk) for words in (
+    """Runs, plans, reruns and reports of rows with all kinds of faults show no id except the request key."""
+    ends = [marked.backfill(*words, "--log-format", log_format) for words in (
         ("plan", job), ("plan", job, "--json"), ("run", job, "--format", outcome_format),
     )]  # fmt: skip
     assert {name: count for name, count in marked.summary()["counts"].items() if count} == counts
-    mended = str(marked.reports()[-1] / "rows_to_fix.csv")
+    to_fix = str(marked.reports()[-1] / "rows_to_fix.csv")
     again = marked.folder / "again"
-    ends += [marked.backfill(*words, "--log-format", talk) for words in (
+    ends += [marked.backfill(*words, "--log-format", log_format) for words in (
         ("show", "last"), ("show", "last", "--json"), ("runs",), ("rerun", "last", "--new-keys", "--json"),
         ("report", "last", "--format", "html"), ("report", "last", "--output", str(again)),
-        ("report", "last", "--format", "parquet", "--output", str(again / "outcome.parquet")), ("run", job, mended),
+        ("report", "last", "--format", "parquet", "--output", str(again / "outcome.parquet")), ("run", job, to_fix),
     )]  # fmt: skip
 
     assert {end.exit_code for end in ends} <= {0, 3}
@@ -166,7 +166,7 @@ def test_nothing_said_or_written_names_a_user_or_a_secret(
     ],
 )
 def test_a_file_without_a_header_is_refused_without_its_first_row(marked: Workspace, header: str) -> None:
-    """The first line of a file that lacks its header holds a user's data, and is told as if it did."""
+    """The first line of a file without a header has a user's data, and is not shown."""
     (marked.folder / "orders.csv").write_text(f"{header}\n{header}\n", encoding="utf-8")
 
     ends = [marked.backfill(verb, "orders") for verb in ("plan", "run")]
@@ -176,7 +176,7 @@ def test_a_file_without_a_header_is_refused_without_its_first_row(marked: Worksp
 
 
 def failing(*_: object, **__: object) -> Any:
-    """Fail as a fault of the program may, with everything that it knows in its text and in that of its cause."""
+    """Raise an exception that has all secrets in its text and in that of its cause."""
     raise RuntimeError(f"{ECHO} {TOKEN} {PROXY_PASSWORD}") from ValueError(ECHO, TOKEN)
 
 
@@ -192,10 +192,10 @@ def failing(*_: object, **__: object) -> Any:
     ],
 )
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_fault_of_the_program_is_told_without_values(
+def test_an_internal_error_is_reported_without_values(
     marked: Workspace, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever an unexpected exception holds, the user sees its kind and where it arose."""
+    """The user sees the type and place of an unexpected exception, but not its text."""
     monkeypatch.setattr(place, failing)
 
     ended = marked.backfill("run", "orders")
@@ -207,7 +207,7 @@ def test_a_fault_of_the_program_is_told_without_values(
 
 
 def spoil(content: bytes) -> bytes:
-    """Overwrite every page of a database but the first, where the ids stand too."""
+    """Overwrite each page of a database except the first, also where the ids are."""
     return content[:4096] + (ECHO.encode() * len(content))[: len(content) - 4096]
 
 
@@ -220,7 +220,7 @@ def spoil(content: bytes) -> bytes:
     ],
 )
 def test_an_error_of_the_ledger_names_no_row(marked: Workspace, change: Callable[[bytes], bytes]) -> None:
-    """What SQLite says of a damaged ledger reaches the user without what the ledger holds."""
+    """An error of SQLite about a damaged ledger is shown without data of the ledger."""
     marked.backfill("run", "states")
     ledger = marked.folder / "state" / "backfill.db"
     for beside in ("-wal", "-shm"):
@@ -235,10 +235,10 @@ def test_an_error_of_the_ledger_names_no_row(marked: Workspace, change: Callable
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
-def test_what_a_library_logs_is_masked_too(
+def test_log_lines_of_a_library_are_masked(
     log_format: str, workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A secret of the config is masked in any log line, and a traceback, which may hold anything, is left out."""
+    """A secret of the config is masked in any log line, and a traceback is left out."""
     set_up_logs(log_format, [TOKEN])
     try:
         failing()

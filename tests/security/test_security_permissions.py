@@ -1,4 +1,4 @@
-"""What holds rows or secrets is its owner's alone, and what others may open is told."""
+"""Files with rows or secrets are readable by their owner alone, and open ones are reported."""
 
 import os
 import re
@@ -12,8 +12,8 @@ from tests.acceptance.workspace import Workspace, order
 
 
 @pytest.fixture(autouse=True)
-def generous_umask() -> Iterator[None]:
-    """A process that leaves it to each program who may read its files."""
+def open_umask() -> Iterator[None]:
+    """A process without a umask."""
     before = os.umask(0)
     yield
     os.umask(before)
@@ -23,19 +23,21 @@ def mode(path: Path) -> str:
     return f"{path.stat().st_mode & 0o777:o}"
 
 
-def test_rows_and_ledger_are_the_owners_alone(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rows to fix, the ledger, what lies beside it, and the mark beside the config are opened by nobody else."""
+def test_rows_and_ledger_are_readable_by_their_owner_alone(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This holds for rows to fix, the ledger, the files beside it, and the mark beside the config."""
     workspace.export("orders.csv", [order(1), order(2, trade_amount="x")])
     seen: dict[str, set[str]] = {}
 
-    def look(*_: object) -> None:
+    def note_modes(*_: object) -> None:
         for path in (*workspace.folder.glob("state/*"), *workspace.folder.glob("reports/*/.rows_to_fix*")):
             seen.setdefault(re.sub(r"\.[0-9a-f]{8}\.part$", "/" * path.is_dir(), path.name), set()).add(mode(path))
 
-    monkeypatch.setattr("pipeline.report.writing.RowsToFix.add", look)
+    monkeypatch.setattr("pipeline.report.writing.RowsToFix.add", note_modes)
     workspace.backfill("run", "orders")
     monkeypatch.undo()
-    look()
+    note_modes()
 
     beside = ["", "-mark", "-quota", "-quota-shm", "-quota-wal", "-shm", "-wal"]
     private = [*(f"backfill.db{name}" for name in beside), ".rows_to_fix.csv", ".rows_to_fix.xlsx"]
@@ -51,8 +53,8 @@ def test_rows_and_ledger_are_the_owners_alone(workspace: Workspace, monkeypatch:
     }
 
 
-def test_a_report_written_again_stays_the_owners(workspace: Workspace) -> None:
-    """Taking the place of a file that others could read does not keep it readable."""
+def test_a_rewritten_report_is_readable_by_its_owner_alone(workspace: Workspace) -> None:
+    """Replacing a file that others could read does not keep its permissions."""
     workspace.export("orders.csv", [order(1, trade_amount="x")])
     workspace.backfill("run", "orders")
     to_fix = workspace.reports()[-1] / "rows_to_fix.csv"
@@ -64,7 +66,7 @@ def test_a_report_written_again_stays_the_owners(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "bits", "told"),
+    ("file", "bits", "text"),
     [
         pytest.param("backfill.toml", 0o620, "users other than its owner may change it", id="config"),
         pytest.param("backfill.toml", 0o602, "users other than its owner may change it", id="world"),
@@ -74,8 +76,8 @@ def test_a_report_written_again_stays_the_owners(workspace: Workspace) -> None:
         pytest.param("state/backfill.db", 0o640, "users other than its owner may open", id="ledger"),
     ],
 )
-def test_open_files_are_warned_of(workspace: Workspace, file: str, bits: int, told: str) -> None:
-    """Of a config that others may change, and a key or ledger that others may read, a plan and a run warn."""
+def test_open_files_give_a_warning(workspace: Workspace, file: str, bits: int, text: str) -> None:
+    """A plan and a run warn if others may change the config, or read a key or the ledger."""
     workspace.configure({"accounts.zhima": {"encrypt_key_file": "keys/encrypt_key.txt"}})
     workspace.export("orders.csv", [order(1)])
     quiet = workspace.backfill("run", "orders").stderr
@@ -86,13 +88,13 @@ def test_open_files_are_warned_of(workspace: Workspace, file: str, bits: int, to
         ended = workspace.backfill(command, "orders")
         assert (ended.exit_code, "WARNING" in quiet) == (0, False)
         (line,) = [line for line in ended.stderr.splitlines() if "WARNING" in line]
-        assert told in line
+        assert text in line
         assert file.rpartition("/")[2] in line
         assert "; run chmod " in line
 
 
-def test_keys_of_the_simulator_and_drafts_leave_nothing_open(workspace: Workspace) -> None:
-    """The keys that the simulator hands out are the owner's, and a run leaves no draft behind."""
+def test_keys_of_the_simulator_are_private_and_no_temporary_file_stays(workspace: Workspace) -> None:
+    """The simulator's keys are readable by their owner alone, and a run leaves no temporary file."""
     workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code="NO", message="no")])
     workspace.export("orders.csv", [order(1)])
     workspace.backfill("run", "orders")

@@ -1,4 +1,4 @@
-"""A repr, which ends up in tracebacks and debuggers, shows no row, no answer and no secret."""
+"""A repr, which may be in tracebacks and debuggers, shows no row, no answer and no secret."""
 
 import importlib
 import pkgutil
@@ -30,21 +30,21 @@ from pipeline.write.answers.sent_request import sent_request_of
 from tests.acceptance.workspace import Workspace, order
 from tests.security.planted import ECHO, IDS, PROXY_PASSWORD, TOKEN, USER, secrets
 
-# What a repr may show although it is bytes: digests, from which nobody reads an id.
+# Bytes that a repr may show: digests, which reveal no id.
 DIGESTS = {"lane", "card", "digest"}
-# Names under which rows, bodies, answers, secrets and whatever a user wrote are kept.
+# Names of fields with rows, bodies, answers, secrets and texts of a user.
 PRIVATE = {
     "apiv3_key", "app_auth_token", "body", "cells", "constants", "content", "data", "encrypt_key", "environ",
     "fields", "headers", "inputs", "node", "options", "otherwise", "partitions", "private", "private_key", "proxy",
     "sign", "target", "values",
 }  # fmt: skip
-# Names of files as reports show them.
+# File names, as reports show them.
 SHOWABLE = {"pipeline.report.summary.Summary.inputs"}
 AT = datetime(2025, 11, 20, tzinfo=UTC)
 ROW = order(1, user_id=USER, agreement_no=IDS[3], trade_no=IDS[1], ext_info=orjson.dumps({"card": IDS[2]}).decode())
 
 
-def dataclasses_of_ours() -> Iterator[type]:
+def own_classes() -> Iterator[type]:
     for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
         if not module.name.startswith(("pipeline.simulator", "pipeline.__main__")):
             found = vars(importlib.import_module(module.name)).values()
@@ -53,7 +53,7 @@ def dataclasses_of_ours() -> Iterator[type]:
 
 SHOWN = [
     (f"{kind.__module__}.{kind.__qualname__}.{field.name}", field.name, field.type)
-    for kind in dataclasses_of_ours()
+    for kind in own_classes()
     if is_dataclass(kind)
     for field in fields(kind)
     if field.repr
@@ -61,7 +61,7 @@ SHOWN = [
 
 
 def test_no_field_that_holds_rows_or_secrets_is_shown() -> None:
-    """Each field of a value that can hold a row, a body, an answer or a secret is left out of its repr."""
+    """Each field that can have a row, a body, an answer or a secret is left out of the repr."""
     assert len(SHOWN) > 200
     assert [place for place, name, _ in SHOWN if name in PRIVATE and place not in SHOWABLE] == []
     binary = [(place, name) for place, name, kind in SHOWN if "bytes" in str(kind) and "Callable" not in str(kind)]
@@ -77,8 +77,8 @@ def config_of(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Any:
     return load(workspace.folder / "backfill.toml", environ=environ, at=datetime.now(UTC))
 
 
-def test_no_value_on_the_way_of_a_row_shows_it(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the cell to the outcome, no value's repr holds an id of the row's or a secret of the account's."""
+def test_no_value_between_cell_and_outcome_shows_its_row(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From cell to outcome, no repr has an id of the row or a secret of the account."""
     config = config_of(workspace, monkeypatch)
     account = config.accounts["zhima"]
     assert isinstance(account, AlipayAccount)
@@ -94,7 +94,7 @@ def test_no_value_on_the_way_of_a_row_shows_it(workspace: Workspace, monkeypatch
     (payload,) = mapped
     chunk = bind_chunks(rules, tuple(ROW))(Chunk.of_rows(tuple(ROW), [row]))
     reply = Reply(400, {"alipay-trace-id": f"id-{USER}"}, orjson.dumps({"code": f"NO_{USER}", "message": ECHO}))
-    asked = sent_request_of(Api.CUMULATION, payload.request_key, payload.body)
+    sent = sent_request_of(Api.CUMULATION, payload.request_key, payload.body)
     opened = Opened(Trust.VERIFIED, reply.body, IDS[0])
     due = Due(
         due_no=1,
@@ -146,12 +146,12 @@ def test_no_value_on_the_way_of_a_row_shows_it(workspace: Workspace, monkeypatch
         due,
         reply,
         replace(opened, serial=None),
-        asked,
-        parse_answer(Api.CUMULATION, reply.body, asked.private),
-        diagnose(asked, reply, opened),
-        judge(asked, reply, opened, doubt=False, at=AT),
-        judge(asked, lost, None, doubt=True, at=AT),
-        trace_id(Api.CUMULATION, reply, asked.private),
+        sent,
+        parse_answer(Api.CUMULATION, reply.body, sent.private),
+        diagnose(sent, reply, opened),
+        judge(sent, reply, opened, doubt=False, at=AT),
+        judge(sent, lost, None, doubt=True, at=AT),
+        trace_id(Api.CUMULATION, reply, sent.private),
         outcome,
         InputRecord(file_no=1, name="a.csv", location="a.csv", columns=("a",), rows=1, sha256=""),
         NewRun(
@@ -167,11 +167,11 @@ def test_no_value_on_the_way_of_a_row_shows_it(workspace: Workspace, monkeypatch
     ]
     marks = (*IDS, *secrets(workspace.folder))
     assert [(type(value), mark) for value in values for mark in marks if mark in repr(value)] == []
-    assert trace_id(Api.CUMULATION, reply, asked.private) == "id-***"
+    assert trace_id(Api.CUMULATION, reply, sent.private) == "id-***"
 
 
-def test_a_config_shows_where_secrets_are_and_not_what(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The paths of secret files may be told; what was read from them is not."""
+def test_a_config_shows_the_paths_of_secrets_only(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The paths of secret files may be shown, but not their content."""
     shown = repr(config_of(workspace, monkeypatch))
 
     assert str(Path("keys") / "app_private_key.pem") in shown

@@ -1,4 +1,4 @@
-"""Names of files and words of platforms reach terminal and report as text, and do nothing there."""
+"""File names and texts of platforms are printed as text, and have no effect on a terminal."""
 
 import csv
 import json
@@ -14,26 +14,26 @@ from pipeline.redact import visible
 from pipeline.simulator import InjectedFault, Kind
 from tests.acceptance.workspace import CommandResult, Workspace, order
 
-# Colours, a window's title, a new line, letters in reverse order, the one-byte form of ESC [.
-MOVES = "\x1b[31m\x1b]0;owned\x07\n\u202egpj\x9b2J"
+# Colours, a window title, a line feed, reversed text, the one-byte form of ESC [.
+CONTROLS = "\x1b[31m\x1b]0;owned\x07\n\u202egpj\x9b2J"
 NAMES = (
-    f"orders{MOVES}.csv", "=cmd|' calc'!A0.csv", "+x.csv", "@x.csv", "-x.csv", "a b;'\"$(id).csv", "a..csv",
+    f"orders{CONTROLS}.csv", "=cmd|' calc'!A0.csv", "+x.csv", "@x.csv", "-x.csv", "a b;'\"$(id).csv", "a..csv",
     "%2e%2e%2fx.csv", "<script>alert(1).csv", "*.csv", "[1].csv", "~.csv", "x=1&y.csv",
 )  # fmt: skip
 
 
-def is_calm(text: str) -> bool:
-    """Tell whether a text holds no character that a terminal obeys, but for line feeds between lines."""
+def is_safe(text: str) -> bool:
+    """Return whether a text has no control character except line feeds."""
     return all(visible(line) == line for line in text.split("\n"))
 
 
-def assert_calm(*ends: CommandResult) -> None:
-    assert [text for ended in ends for text in (ended.stdout, ended.stderr) if not is_calm(text)] == []
+def assert_safe(*ends: CommandResult) -> None:
+    assert [text for ended in ends for text in (ended.stdout, ended.stderr) if not is_safe(text)] == []
 
 
 @given(st.text(alphabet=st.characters()) | st.sampled_from(NAMES))
-def test_what_is_shown_is_one_line_that_moves_nothing(text: str) -> None:
-    """Any text becomes one line without control characters, and a calm one stays as it is."""
+def test_any_text_is_shown_as_one_safe_line(text: str) -> None:
+    """Any text becomes one line without control characters, and a safe one stays unchanged."""
     shown = visible(text)
 
     assert shown.encode().decode() == shown
@@ -42,8 +42,8 @@ def test_what_is_shown_is_one_line_that_moves_nothing(text: str) -> None:
     assert shown == text or "\\" in shown
 
 
-def test_files_of_hostile_names_are_read_and_told_calmly(workspace: Workspace) -> None:
-    """A name is a name: nothing of it is run, followed or shown raw, and each row finds its file in the report."""
+def test_files_with_hostile_names_are_read_and_shown_safely(workspace: Workspace) -> None:
+    """No part of a name is run, followed or shown raw, and each row has its file in the report."""
     folder = workspace.folder / "exports"
     folder.mkdir()
     for number, name in enumerate(NAMES):
@@ -55,14 +55,14 @@ def test_files_of_hostile_names_are_read_and_told_calmly(workspace: Workspace) -
     )]  # fmt: skip
 
     assert [ended.exit_code for ended in ends] == [3, 3, 3, 0, 3]
-    assert_calm(*ends)
+    assert_safe(*ends)
     report = workspace.reports()[-1]
     with (report / "outcome.csv").open(encoding="utf-8", newline="") as file:
         files = {line["source_file"] for line in csv.DictReader(file)}
     assert len(files) == len(NAMES)
     assert all(name.isprintable() for name in files)
     page = (report / "report.html").read_text(encoding="utf-8")
-    assert is_calm(page)
+    assert is_safe(page)
     assert "<script" not in page
     assert sorted(path.name for path in workspace.folder.iterdir()) == [
         "backfill.toml", "exports", "keys", "one.csv", "reports", "state",
@@ -72,21 +72,21 @@ def test_files_of_hostile_names_are_read_and_told_calmly(workspace: Workspace) -
 @pytest.mark.parametrize(
     "words",
     [
-        pytest.param(("run", "orders", f"nothing{MOVES}.csv"), id="no such input"),
-        pytest.param(("run", "orders", f"s3://KEY:SECRET@{MOVES}/x"), id="no such store"),
-        pytest.param(("run", f"job{MOVES}"), id="no such job"),
-        pytest.param(("run", "orders", "--config", f"no{MOVES}.toml"), id="no such config"),
-        pytest.param(("run", "orders", f"--{MOVES}"), id="no such option"),
-        pytest.param((f"run{MOVES}",), id="no such command"),
-        pytest.param(("rerun", f"run{MOVES}"), id="no such run"),
-        pytest.param(("run", "orders", "--date", MOVES), id="no date"),
-        pytest.param(("report", "last", "--output", f"/proc/{MOVES}/x.csv"), id="no such folder"),
+        pytest.param(("run", "orders", f"nothing{CONTROLS}.csv"), id="no such input"),
+        pytest.param(("run", "orders", f"s3://KEY:SECRET@{CONTROLS}/x"), id="no such store"),
+        pytest.param(("run", f"job{CONTROLS}"), id="no such job"),
+        pytest.param(("run", "orders", "--config", f"no{CONTROLS}.toml"), id="no such config"),
+        pytest.param(("run", "orders", f"--{CONTROLS}"), id="no such option"),
+        pytest.param((f"run{CONTROLS}",), id="no such command"),
+        pytest.param(("rerun", f"run{CONTROLS}"), id="no such run"),
+        pytest.param(("run", "orders", "--date", CONTROLS), id="no date"),
+        pytest.param(("report", "last", "--output", f"/proc/{CONTROLS}/x.csv"), id="no such folder"),
     ],
 )
-def test_wrong_words_are_repeated_calmly(
+def test_wrong_arguments_are_shown_safely(
     workspace: Workspace, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the command line says wrongly, perhaps by a glob of the shell's, is shown without its effects."""
+    """Wrong words on the command line, perhaps from a glob, are shown without their effects."""
     workspace.export("orders.csv", [order(1)])
     workspace.backfill("run", "orders")
     capsys.readouterr()
@@ -98,28 +98,28 @@ def test_wrong_words_are_repeated_calmly(
 
     said = capsys.readouterr()
     assert (exit_code, said.out) == (2, "")
-    assert is_calm(said.err)
+    assert is_safe(said.err)
     assert "SECRET" not in said.err
 
 
-def test_words_of_a_platform_are_repeated_calmly(workspace: Workspace) -> None:
-    """Codes, messages and trace ids of a platform are told in one line each, in every report."""
-    message = f"no{MOVES}<script>alert(1)</script>"
+def test_texts_of_a_platform_are_shown_safely(workspace: Workspace) -> None:
+    """Codes, messages and trace ids of a platform are one line each, in every report."""
+    message = f"no{CONTROLS}<script>alert(1)</script>"
     workspace.export("orders.csv", [order(number) for number in range(3)])
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code=f"X{MOVES}", message=message, key="A1")])
+    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code=f"X{CONTROLS}", message=message, key="A1")])
 
     ends = [workspace.backfill(*words) for words in (("run", "orders"), ("show", "last"), ("show", "last", "--json"))]
 
-    assert_calm(*ends)
+    assert_safe(*ends)
     (line,) = [line for line in workspace.outcomes() if line["status"] == "rejected"]
     assert (line["code"].isprintable(), line["message"].isprintable()) == (True, True)
     page = (workspace.reports()[-1] / "report.html").read_text(encoding="utf-8")
-    assert is_calm(page)
+    assert is_safe(page)
     assert "<script" not in page
 
 
-def test_a_path_that_is_no_utf8_is_refused(workspace: Workspace) -> None:
-    """The ledger can't keep such a path to find the file again, so the file is named and refused."""
+def test_a_path_that_is_not_utf8_is_refused(workspace: Workspace) -> None:
+    """The ledger cannot store such a path, so the file is named and refused."""
     workspace.export("orders.csv", [order(1)])
     (workspace.folder / "orders.csv").rename(os.fsdecode(os.fsencode(workspace.folder) + b"/orders\xff.csv"))
 
@@ -130,14 +130,14 @@ def test_a_path_that_is_no_utf8_is_refused(workspace: Workspace) -> None:
     )  # fmt: skip
 
 
-def test_a_report_folder_that_is_no_utf8_can_be_told(workspace: Workspace) -> None:
-    """A folder of any name takes a report, and the summary names it as text."""
+def test_a_report_folder_that_is_not_utf8_is_shown(workspace: Workspace) -> None:
+    """A folder of any name can have a report, and the summary names it as text."""
     workspace.export("orders.csv", [order(1)])
     folder = os.fsdecode(os.fsencode(workspace.folder) + b"/again\xff\x1b[31m")
 
     ended = workspace.backfill("run", "orders", "--report", folder)
 
     assert ended.exit_code == 0
-    assert_calm(ended)
+    assert_safe(ended)
     summary = json.loads((Path(folder) / "summary.json").read_bytes())
     assert summary["report"] == f"{workspace.folder}/again\ufffd\x1b[31m"

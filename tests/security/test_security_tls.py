@@ -1,4 +1,4 @@
-"""Who is at the other end is always verified, and nobody else is spoken to."""
+"""The server's identity is always verified, and no other server is contacted."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from pipeline.write.transport.curl_transport import CurlTransport
 from pipeline.write.transport.network import Endpoint, Network
 from pipeline.write.transport.requests_transport import RequestsTransport
 from tests.acceptance.workspace import Workspace, order
-from tests.security.ends import End, answering, listening, relaying, write_certificate
+from tests.security.ends import Listener, answering, listening, relaying, write_certificate
 
 PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 BYPASSES = ("no_proxy", "NO_PROXY")
@@ -26,7 +26,7 @@ OK = b"HTTP/1.1 200 OK\r\nSet-Cookie: session=MARK\r\nContent-Length: 2\r\n\r\n{
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the machine that runs the tests says of proxies and bundles does not count."""
+    """Ignore the proxies and bundles of the machine that runs the tests."""
     for name in (*PROXIES, *BYPASSES, *BUNDLES):
         monkeypatch.delenv(name, raising=False)
 
@@ -37,19 +37,19 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def front(simulator: Simulator, certificate: Path) -> Iterator[End]:
-    """A TLS server before the simulator, with a certificate that nobody issued."""
+def front(simulator: Simulator, certificate: Path) -> Iterator[Listener]:
+    """A TLS server in front of the simulator, with a self-signed certificate."""
     with listening(relaying(simulator.url, certificate)) as end:
         yield end
 
 
-def send_by_tls(workspace: Workspace, front: End, **keys: object) -> None:
+def send_by_tls(workspace: Workspace, front: Listener, **keys: object) -> None:
     workspace.export("orders.csv", [order(1), order(2)])
     workspace.configure({"accounts.zhima": {"base_url": f"https://127.0.0.1:{front.port}", **keys}})
 
 
-def assert_refused(workspace: Workspace, front: End) -> None:
-    """Two rows unsent, exit 4, and not a byte of a request on the wire."""
+def assert_refused(workspace: Workspace, front: Listener) -> None:
+    """Assert 2 unsent rows, exit code 4, and no byte of a request on the wire."""
     assert (workspace.summary()["state"], workspace.summary()["exit_code"]) == ("stopped", 4)
     assert workspace.results() == ["unsent stopped", "unsent stopped"]
     assert all(
@@ -68,10 +68,10 @@ def assert_refused(workspace: Workspace, front: End) -> None:
         pytest.param({"SSL_CERT_FILE": ""}, id="empty SSL_CERT_FILE"),
     ],
 )
-def test_a_certificate_that_nobody_issued_stops_the_run(
-    workspace: Workspace, front: End, environ: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+def test_a_self_signed_certificate_stops_the_run(
+    workspace: Workspace, front: Listener, environ: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server whose certificate does not verify gets no request, and every row stays unsent."""
+    """A server whose certificate does not verify gets no request, and each row stays unsent."""
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     send_by_tls(workspace, front)
@@ -81,9 +81,9 @@ def test_a_certificate_that_nobody_issued_stops_the_run(
 
 
 def test_no_variable_of_the_environment_turns_verification_off(
-    workspace: Workspace, front: End, certificate: Path
+    workspace: Workspace, front: Listener, certificate: Path
 ) -> None:
-    """What turns verification off or names a bundle in other programs changes nothing here, from the start on."""
+    """Variables that turn verification off or name a bundle in other programs have no effect."""
     send_by_tls(workspace, front)
     environ = {
         "PYTHONHTTPSVERIFY": "0", "CURL_CA_BUNDLE": str(certificate), "REQUESTS_CA_BUNDLE": "",
@@ -96,9 +96,9 @@ def test_no_variable_of_the_environment_turns_verification_off(
 
 @pytest.mark.parametrize("by", ["ca_bundle_file", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
 def test_a_certificate_of_the_bundle_is_accepted(
-    workspace: Workspace, front: End, certificate: Path, by: str, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, front: Listener, certificate: Path, by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bundle that the config or the environment names is what certificates are verified with."""
+    """Certificates are verified with the bundle of the config or the environment."""
     send_by_tls(workspace, front, **({by: str(certificate)} if by == "ca_bundle_file" else {}))
     if by != "ca_bundle_file":
         monkeypatch.setenv(by, str(certificate))
@@ -110,7 +110,7 @@ def test_a_certificate_of_the_bundle_is_accepted(
 def test_a_certificate_for_another_host_stops_the_run(
     workspace: Workspace, simulator: Simulator, tmp_path: Path
 ) -> None:
-    """That a certificate was issued is not enough: it has to be this host's."""
+    """A trusted certificate must also be for this host."""
     elsewhere = write_certificate(tmp_path / "elsewhere.pem", host="127.0.0.2")
     with listening(relaying(simulator.url, elsewhere)) as front:
         send_by_tls(workspace, front, ca_bundle_file=str(elsewhere))
@@ -120,10 +120,10 @@ def test_a_certificate_for_another_host_stops_the_run(
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
-def test_a_bundle_that_is_not_there_is_a_fault(
-    workspace: Workspace, front: End, variable: str, monkeypatch: pytest.MonkeyPatch
+def test_a_missing_bundle_is_an_error(
+    workspace: Workspace, front: Listener, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bundle of the environment that can't be read stops the command before anything is sent."""
+    """A bundle of the environment that cannot be read stops the command before anything is sent."""
     send_by_tls(workspace, front)
     monkeypatch.setenv(variable, "/nowhere/bundle.pem")
 
@@ -149,7 +149,7 @@ def test_no_key_of_the_config_turns_verification_off(workspace: Workspace, key: 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_redirect_is_followed(workspace: Workspace, status: int) -> None:
-    """An answer that points elsewhere is judged as it stands; elsewhere nobody calls."""
+    """A redirect is judged as an answer; its target is not contacted."""
     workspace.export("orders.csv", [order(1)])
     workspace.configure({"jobs.orders": {"max_attempts": 1}})
     with listening(answering(OK)) as elsewhere:
@@ -163,8 +163,8 @@ def test_no_redirect_is_followed(workspace: Workspace, status: int) -> None:
 
 
 @pytest.fixture
-def tempting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[End]:
-    """An environment full of proxies, and a .netrc with credentials for this machine."""
+def tempting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
+    """An environment with proxies, and a .netrc with credentials for this machine."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login MARKlogin password MARKpassword\n", encoding="utf-8")
     netrc.chmod(0o600)
@@ -176,7 +176,7 @@ def tempting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[End]:
 
 
 @both
-def test_the_transport_looks_at_nothing_but_its_endpoint(kind: type[Network], tempting: End) -> None:
+def test_the_transport_uses_only_its_endpoint(kind: type[Network], tempting: Listener) -> None:
     """Proxies and .netrc of the environment are not used, and a cookie is not sent back."""
     with listening(answering(OK)) as server:
         transport = kind(Endpoint(f"http://127.0.0.1:{server.port}"))
@@ -190,16 +190,16 @@ def test_the_transport_looks_at_nothing_but_its_endpoint(kind: type[Network], te
     assert tempting.connections == 0
 
 
-def test_the_command_goes_to_this_machine_directly(workspace: Workspace, tempting: End) -> None:
-    """A run against a server of this machine leaves the environment's proxies and .netrc alone."""
+def test_the_command_contacts_this_machine_directly(workspace: Workspace, tempting: Listener) -> None:
+    """A run against a server of this machine ignores proxies and .netrc."""
     workspace.export("orders.csv", [order(1)])
 
     assert workspace.backfill("run", "orders").exit_code == 0
     assert (workspace.requests(), tempting.connections) == (["A1"], 0)
 
 
-def test_a_proxy_is_the_one_that_the_settings_read(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """HTTPS_PROXY of the start is asked for the platform's host, by its user's name; nothing goes past it."""
+def test_the_proxy_of_the_environment_is_used(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTPS_PROXY is verify_given for the platform's host with its user name, and nothing bypasses it."""
     workspace.export("orders.csv", [order(1)])
     workspace.configure(
         {"accounts.zhima": {"base_url": "https://platform.invalid"}, "jobs.orders": {"max_attempts": 1}}
@@ -216,26 +216,26 @@ def test_a_proxy_is_the_one_that_the_settings_read(workspace: Workspace, monkeyp
 
 
 @pytest.mark.parametrize(("bundle", "verify"), [(None, True), ("", True), ("bundle.pem", "bundle.pem")])
-def test_the_library_is_told_to_verify(bundle: str | None, verify: bool | str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is handed on as `verify` is the path of a bundle or True, whatever the endpoint says."""
-    told: list[object] = []
+def test_the_library_has_to_verify(bundle: str | None, verify: bool | str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The `verify` argument of requests is the path of a bundle or True, for any endpoint."""
+    given: list[object] = []
 
     def connection(
-        _adapter: HTTPAdapter, _request: requests.PreparedRequest, asked: object, **_options: object
+        _adapter: HTTPAdapter, _request: requests.PreparedRequest, verify_given: object, **_options: object
     ) -> None:
-        told.append(asked)
+        given.append(verify_given)
         raise requests.ConnectionError
 
     monkeypatch.setattr(HTTPAdapter, "get_connection_with_tls_context", connection)
 
     RequestsTransport(Endpoint("https://platform.invalid", ca_bundle=bundle)).send(REQUEST)
 
-    assert told == [verify]
+    assert given == [verify]
 
 
 @both
-def test_a_lost_answer_names_hosts_and_nothing_of_the_library(kind: type[Network]) -> None:
-    """The texts of the HTTP library, which hold URLs and proxies with their passwords, end in the transport."""
+def test_a_lost_answer_names_only_hosts(kind: type[Network]) -> None:
+    """Texts of the HTTP library may have URLs and passwords of proxies, so they are not passed on."""
     lost = kind(
         Endpoint("https://platform.invalid", proxy="http://etl:MARKpassword@127.0.0.1:1", timeout_seconds=1)
     ).send(REQUEST)

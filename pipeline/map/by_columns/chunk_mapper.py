@@ -34,14 +34,20 @@ _MOST_KNOWN = 256
 
 
 def bind_chunks(
-    rules: MappingRules, columns: Sequence[str], *, worth_learning: int = 16
+    rules: MappingRules,
+    columns: Sequence[str],
+    *,
+    worth_learning: int = 16,
+    most_known: int = _MOST_KNOWN,
+    learner: type[Learner] = Learner,
 ) -> Callable[[Chunk], MappedChunk]:
     """
     Return the function that maps the chunks of one file, with the same result for each row as `bind`.
 
-    In a group of fewer than `worth_learning` rows each row is mapped by itself.
+    In a group of fewer than `worth_learning` rows each row is mapped by itself. At most
+    `most_known` templates are kept; `learner` makes them.
     """
-    return _ChunkMapper(rules, columns, worth_learning).map
+    return _ChunkMapper(rules, columns, worth_learning, most_known, learner).map
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,14 @@ class _Column:
 
 
 class _ChunkMapper:
-    def __init__(self, rules: MappingRules, columns: Sequence[str], worth_learning: int) -> None:
+    def __init__(
+        self,
+        rules: MappingRules,
+        columns: Sequence[str],
+        worth_learning: int,
+        most_known: int,
+        learner: type[Learner],
+    ) -> None:
         sources = find_sources(rules, columns)
         self._rows = RowMapper(rules, sources)
         self._api = rules.api
@@ -68,7 +81,8 @@ class _ChunkMapper:
         self._filter = sources.filter
         self._has_key = self._rows.key in sources.fed()
         self._feeds = feeds_of(rules, sources, self._rows.conversions)
-        self._learner = Learner(rules, self._rows)
+        self._most_known = most_known
+        self._learner = learner(rules, self._rows)
         self._known: dict[Likeness, Template | Refusal | None] = {}
 
     def map(self, chunk: Chunk) -> MappedChunk:
@@ -122,7 +136,7 @@ class _ChunkMapper:
     def _known_or_learned(self, chunk: Chunk, columns: Sequence[_Column], at: int) -> Template | Refusal | None:
         likeness = tuple(c.kinds[0 if c.kind_of_row is None else c.kind_of_row[at]] for c in columns)
         if likeness not in self._known:
-            if len(self._known) >= _MOST_KNOWN:
+            if len(self._known) >= self._most_known:
                 self._known.clear()
             (row,) = chunk.rows_at([at])
             # A column may feed several fields. Its text is a gap only if it is plain for each of them.

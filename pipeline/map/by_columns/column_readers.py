@@ -64,8 +64,14 @@ class ColumnReader(Protocol):
         ...
 
 
-def reader_of_column(described: Field, rule: Rule, rules: MappingRules, convert: Convert | None) -> ColumnReader | None:
-    """Return the column reader of a field; None if it has none, so that each of its texts counts as different."""
+def reader_of_column(
+    described: Field, rule: Rule, rules: MappingRules, convert: Convert | None, *, most_minutes: int = _MOST_MINUTES
+) -> ColumnReader | None:
+    """
+    Return the column reader of a field; None if it has none, so that each of its texts counts as different.
+
+    A reader of times keeps at most `most_minutes` converted minutes.
+    """
     match described.kind:
         case Kind.ID if is_implied(rule, _MEMBER_ID):
             return _MemberId()
@@ -74,7 +80,9 @@ def reader_of_column(described: Field, rule: Rule, rules: MappingRules, convert:
         case Kind.OBJECT if convert and rule.keys() <= {"type", "maxLength"} and "maxLength" in rule:
             return _Object(rule, convert, rules.charset)
         case _:
-            return convert and _converting_reader(described, rule, rules, _OneByOne(convert, rules.charset))
+            return convert and _converting_reader(
+                described, rule, rules, _OneByOne(convert, rules.charset), most_minutes
+            )
 
 
 def _text_reader(kind: Kind, rule: Rule, rules: MappingRules) -> ColumnReader | None:
@@ -86,7 +94,7 @@ def _text_reader(kind: Kind, rule: Rule, rules: MappingRules) -> ColumnReader | 
 
 
 def _converting_reader(
-    described: Field, rule: Rule, rules: MappingRules, one_by_one: "_OneByOne"
+    described: Field, rule: Rule, rules: MappingRules, one_by_one: "_OneByOne", most_minutes: int
 ) -> ColumnReader | None:
     match described.kind:
         case Kind.AMOUNT if is_implied(rule, _AMOUNT):
@@ -94,7 +102,8 @@ def _converting_reader(
         case Kind.INTEGER if is_implied(rule, _WHOLE):
             return _Whole(one_by_one)
         case Kind.TIME | Kind.INSTANT if is_implied(rule, _WRITTEN[described.kind]):
-            return _Time(rule, one_by_one, rules.timezone, has_formats=described.name in rules.formats)
+            has_formats = described.name in rules.formats
+            return _Time(rule, one_by_one, rules.timezone, has_formats=has_formats, most_minutes=most_minutes)
     return None
 
 
@@ -209,11 +218,14 @@ class _Time:
     That needs a day with one offset. Other forms, and all times of a job with its own forms, are read one by one.
     """
 
-    def __init__(self, rule: Rule, one_by_one: _OneByOne, zone: ZoneInfo, *, has_formats: bool) -> None:
+    def __init__(
+        self, rule: Rule, one_by_one: _OneByOne, zone: ZoneInfo, *, has_formats: bool, most_minutes: int
+    ) -> None:
         self.rule = rule
         self._one_by_one = one_by_one
         self._zone = zone
         self._has_formats = has_formats
+        self._most_minutes = most_minutes
         self._minutes: dict[str, tuple[str, str] | None] = {}
 
     def read(self, column: Column) -> Reading:
@@ -240,7 +252,7 @@ class _Time:
     def _minute(self, key: str) -> tuple[str, str] | None:
         """Return the text before and after the seconds of a minute; None if its seconds differ in more."""
         if key not in self._minutes:
-            if len(self._minutes) >= _MOST_MINUTES:
+            if len(self._minutes) >= self._most_minutes:
                 self._minutes.clear()
             self._minutes[key] = self._converted(key)
         return self._minutes[key]

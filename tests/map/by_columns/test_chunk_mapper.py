@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.map import MappingRules, bind, bind_chunks
-from pipeline.map.by_columns import chunk_mapper
 from pipeline.map.by_columns.feeds import Feed
 from pipeline.map.by_columns.learner import Learner
 from pipeline.map.by_columns.template import Refusal, Template
@@ -407,14 +406,10 @@ class Noting(Learner):
         return super().learn(cells, gaps)
 
 
-def test_the_number_of_kept_templates_is_bounded(
-    monkeypatch: pytest.MonkeyPatch, rules: Callable[..., MappingRules], good: Good
-) -> None:
+def test_the_number_of_kept_templates_is_bounded(rules: Callable[..., MappingRules], good: Good) -> None:
     """A template is learned once, and again if it was dropped after many others."""
-    monkeypatch.setattr(chunk_mapper, "_MOST_KNOWN", 2)
-    monkeypatch.setattr(chunk_mapper, "Learner", Noting)
     columns = ("user_card_code", *(name for name in good[Export.POINTS] if name != "user_card_code"))
-    map_chunk = bind_chunks(rules(Export.POINTS), columns, worth_learning=1)
+    map_chunk = bind_chunks(rules(Export.POINTS), columns, worth_learning=1, most_known=2, learner=Noting)
     # None of them is plain, so no two are alike.
     cards = ["a\u00e9", "b\u00e9", "a\u00e9", "c\u00e9", "a\u00e9"]
     for number, card in enumerate(cards, 1):

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.map.by_columns import column_readers
 from pipeline.map.by_columns.cell_columns import CellColumns
 from pipeline.map.by_columns.column_readers import ColumnReader, Reading, reader_of_column
 from pipeline.map.faults import Unreadable
@@ -177,9 +176,8 @@ def test_the_minute_in_which_the_future_begins_is_read_second_by_second() -> Non
     assert [text for text, _ in plain(column_reader.read(column_of(texts)), texts)] == texts[:2]
 
 
-def test_the_number_of_kept_minutes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_kept_minutes_is_bounded() -> None:
     """A minute is converted once, and again if it was dropped after many others."""
-    monkeypatch.setattr(column_readers, "_MOST_MINUTES", 2)
     converted_minutes: list[str] = []
 
     def convert(text: str) -> str:
@@ -187,7 +185,7 @@ def test_the_number_of_kept_minutes_is_bounded(monkeypatch: pytest.MonkeyPatch) 
         return text
 
     rules = MappingRules(Export.ORDERS, Api.CUMULATION, {}, {}, {}, SHANGHAI)
-    column_reader = reader_of_column(Field("x", Kind.TIME), RULE_OF_KIND[Kind.TIME], rules, convert)
+    column_reader = reader_of_column(Field("x", Kind.TIME), RULE_OF_KIND[Kind.TIME], rules, convert, most_minutes=2)
     assert column_reader is not None
     texts = [f"2024-05-01 12:{minute}:07" for minute in ("00", "01", "00", "02", "00")]
 

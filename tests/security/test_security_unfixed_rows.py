@@ -1,4 +1,4 @@
-"""A row that could not be read does not become valid by being sent again as it is."""
+"""A row that could not be read does not become valid if it is sent again unchanged."""
 
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
@@ -10,7 +10,7 @@ from pipeline.model import Api, Export, Fault, Row
 from tests.acceptance.workspace import Workspace, order, read_csv
 
 UNREAD = "\ufffd"
-# What nobody maps comes last, so that cells which move to the right fall out of sight.
+# The unmapped column is last, so that cells that move to the right are not mapped.
 ROW = ",".join({**order(1), "memo": "thanks"}.values())
 HEADER = ",".join({**order(1), "memo": ""})
 
@@ -34,11 +34,11 @@ def with_byte(row: str, old: str, new: str) -> bytes:
         pytest.param(lambda row: row.replace("T1", "T\0").encode(), "nul_character", f"T{UNREAD}", id="NUL"),
     ],
 )  # fmt: skip
-def test_an_unmended_row_is_refused_again(
+def test_an_unfixed_row_is_refused_again(
     workspace: Workspace, spoil: Callable[[str], bytes], code: str, seen: str
 ) -> None:
-    """What could not be read is marked in `rows_to_fix.csv`, and while the mark stands the row is not sent."""
-    # A good row keeps the mark of an encoding: all of the file is UTF-8.
+    """Unreadable parts are marked in `rows_to_fix.csv`. A row with the mark is not sent."""
+    # A good row with Chinese text makes the file UTF-8.
     good = ROW.replace("A1", "消费").encode()
     (workspace.folder / "orders.csv").write_bytes(b"\n".join((HEADER.encode(), spoil(ROW), good, b"")))
     workspace.backfill("run", "orders")
@@ -55,8 +55,8 @@ def test_an_unmended_row_is_refused_again(
     assert workspace.requests() == ["消费"]
 
 
-def test_a_mended_row_is_sent(workspace: Workspace) -> None:
-    """Once the mark is gone the row is as good as any other."""
+def test_a_fixed_row_is_sent(workspace: Workspace) -> None:
+    """Without the mark the row is sent as any other."""
     (workspace.folder / "orders.csv").write_text(f"{HEADER}\n{ROW},more\n", encoding="utf-8")
     workspace.backfill("run", "orders")
     to_fix = workspace.reports()[-1] / "rows_to_fix.csv"
@@ -71,7 +71,7 @@ def test_a_mended_row_is_sent(workspace: Workspace) -> None:
 @pytest.mark.parametrize(("charset", "mark"), [("utf-8", UNREAD), ("gbk", "?")])
 @pytest.mark.parametrize("name", ["out_biz_no", "trade_no", "trade_amount", "biz_time", "agreement_no"])
 def test_the_mark_in_any_mapped_field_is_a_fault(name: str, charset: str, mark: str) -> None:
-    """U+FFFD can't be what a value was: a mapped field that holds it makes the row invalid, in every file."""
+    """U+FFFD is never a real value: a mapped field that has it makes the row invalid, in any file."""
     constants = {"partner_id": "2088000000000000", "amount_name": "消费金额"}
     rules = MappingRules(
         export=Export.ORDERS,
@@ -93,8 +93,8 @@ def test_the_mark_in_any_mapped_field_is_a_fault(name: str, charset: str, mark: 
     assert mapped == Invalid((fault,), None if name == "out_biz_no" else "A1")
 
 
-def test_the_mark_in_a_column_that_nobody_maps_is_no_fault_of_an_export(workspace: Workspace) -> None:
-    """An export may hold the mark, since other programs write it too, where nothing of it is sent."""
+def test_the_mark_in_an_unmapped_column_is_ignored(workspace: Workspace) -> None:
+    """An export may have the mark in a column that is not sent, since other programs write it too."""
     workspace.export("orders.csv", [order(1, memo=UNREAD)])
 
     assert (workspace.backfill("run", "orders").exit_code, workspace.requests()) == (0, ["A1"])

@@ -1,4 +1,4 @@
-"""What must hold after any history, seen from outside: in the reports, and in the platform's own journal."""
+"""Promises that hold after any history, checked from reports and the platform's journal."""
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
@@ -10,21 +10,21 @@ from tests.kills.exports import Export
 Line = Mapping[str, str]
 
 _POINTS_A_SECOND = 5
-# What a process sent before its end may arrive so much later; the next process sends nothing as soon as that.
+# Seconds that a request may arrive after its process ended; the next process starts later.
 _LATE_SECONDS = 0.05
 
 
-def all_is_done(export: Export, lines: Sequence[Line], entries: Sequence[Entry]) -> None:
-    """Hold that each row has its one outcome, and that the platform counted each key once, with one body."""
+def all_rows_are_done(export: Export, lines: Sequence[Line], entries: Sequence[Entry]) -> None:
+    """Assert that each row has one outcome, and that the platform counted each key once, with one body."""
     _same("rows", [int(line["source_row"]) for line in lines], list(range(1, len(export.rows) + 1)))
-    _same("statuses", [line["status"] for line in lines], list(export.fates))
-    nothing_twice(entries)
+    _same("statuses", [line["status"] for line in lines], list(export.statuses))
+    nothing_counts_twice(entries)
     applied = sorted(entry.key for entry in entries if entry.decision is Decision.APPLIED)
     _same("keys that the platform counted", applied, sorted(export.keys))
 
 
-def nothing_twice(entries: Sequence[Entry]) -> None:
-    """Hold that no key was counted twice, that each came with one body, and that nothing else was asked."""
+def nothing_counts_twice(entries: Sequence[Entry]) -> None:
+    """Assert that no key counts twice, that each has one body, and that there is no other decision."""
     applied = Counter(entry.key for entry in entries if entry.decision is Decision.APPLIED)
     bodies: dict[str, set[str]] = defaultdict(set)
     for entry in entries:
@@ -35,18 +35,18 @@ def nothing_twice(entries: Sequence[Entry]) -> None:
     _same("other decisions of the platform", others, set())
 
 
-def what_is_told_is_so(lines: Sequence[Line], entries: Sequence[Entry]) -> None:
-    """Hold that nothing is called succeeded which the platform did not count, and nothing unsent which it did."""
+def statuses_are_true(lines: Sequence[Line], entries: Sequence[Entry]) -> None:
+    """Assert that succeeded keys were counted by the platform, and unsent ones were not."""
     applied = {entry.key for entry in entries if entry.decision is Decision.APPLIED}
     reported: dict[str, set[str]] = defaultdict(set)
     for line in lines:
         reported[line["status"]].add(line["request_key"])
-    _same("keys told as succeeded that were not counted", reported["succeeded"] - applied, set())
-    _same("keys told as unsent that were counted", reported["unsent"] & applied, set())
+    _same("keys reported as succeeded that were not counted", reported["succeeded"] - applied, set())
+    _same("keys reported as unsent that were counted", reported["unsent"] & applied, set())
 
 
 def the_quota_was_kept(entries: Sequence[Entry]) -> None:
-    """Hold that no second of the platform's clock saw more balances than it allows."""
+    """Assert that no second of the platform's clock has more balances than the quota."""
     arrived = sorted(entry.steady for entry in entries)
     spans = [later - first for first, later in zip(arrived, arrived[_POINTS_A_SECOND:], strict=False)]
     assert min(spans, default=1.0) >= 1.0, f"{_POINTS_A_SECOND + 1} balances came within {min(spans):.4f} s"
@@ -56,22 +56,22 @@ def _same(what: str, found: object, wanted: object) -> None:
     assert found == wanted, f"{what}: {found}, not {wanted}"
 
 
-def duplicates_by_end(entries: Sequence[Entry], ends: Sequence[float]) -> list[int]:
+def resent_by_end(entries: Sequence[Entry], ends: Sequence[float]) -> list[int]:
     """
-    Return how many requests were sent again because of each violent end of a process; `ends` are steady seconds.
+    Return how many requests were sent again because of each violent end; `ends` are steady seconds.
 
-    A request is sent again because of the end that came next after it was sent before. Where none did, a process
-    has repeated what it knew: that fails.
+    A request is sent again because of the first end after it was sent before. Without such an end the process sent it
+    twice, and the assertion fails.
     """
-    repeats = [0] * len(ends)
+    resent = [0] * len(ends)
     last_arrivals = [end + _LATE_SECONDS for end in ends]
     sent_before: dict[str, float] = {}
     for entry in sorted(entries, key=lambda entry: entry.steady):
         before = sent_before.get(entry.key)
         if before is not None:
             end = bisect_right(last_arrivals, before)
-            assert end < len(ends), f"{entry.key} was sent again though nothing had ended its process"
+            assert end < len(ends), f"{entry.key} was sent again and no process had ended"
             assert ends[end] < entry.steady, f"{entry.key} was sent twice by one process"
-            repeats[end] += 1
+            resent[end] += 1
         sent_before[entry.key] = entry.steady
-    return repeats
+    return resent

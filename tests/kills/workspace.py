@@ -1,4 +1,4 @@
-"""Where a history plays: a folder with a config and an export, the simulated platform, and the real command."""
+"""A folder with a config and an export, the simulated platform, and the real command."""
 
 import csv
 import os
@@ -10,12 +10,12 @@ from pathlib import Path
 
 from pipeline.settings import TransportName
 from pipeline.simulator import Simulator, client_config, write_client_keys
-from tests.kills.children import Child, Ended, Fate, Unharmed, live
+from tests.kills.children import Child, CommandResult, NoFault, ProcessFault, start_child
 from tests.kills.exports import Export
 
 _CHECKOUT = Path(__file__).parents[2]
-_PATIENCE_SECONDS = 60.0
-# What a command says that was to go on with a run where none was begun.
+_TIMEOUT_SECONDS = 60.0
+# Part of the error of `resume last` without a run.
 NO_RUN = "'last' is no run in this ledger"
 _JOBS = """
 [jobs.orders]
@@ -42,12 +42,12 @@ card_id = "pTESTcardTemplate0000000001"
 """
 
 
-class Scene:
+class Workspace:
     """
     One export, from the first command to the last report. The platform begins with an empty memory.
 
-    `start` and `command` run the program as a process of its own; `begin` and `child` do so in a forked one, which is
-    there sooner and may be given a fate.
+    `start` and `command` run the program in a new process. `begin` and `child` run it in a forked one, which starts
+    faster and may have a fault.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class Scene:
 
     @property
     def ledger(self) -> Path:
-        """Return where the config has the ledger."""
+        """The path of the ledger."""
         return self.folder / "state" / "backfill.db"
 
     def start(self, *words: str, wrapper: Sequence[str] = ()) -> "subprocess.Popen[str]":
-        """Start the command as a process of its own, by way of another command where one is given."""
+        """Start the command in a new process, through `wrapper` if given."""
         environ = {name: value for name, value in os.environ.items() if name != "BACKFILL_CONFIG"}
         process = subprocess.Popen(
             [*wrapper, sys.executable, "-m", "pipeline", *words],
@@ -92,32 +92,32 @@ class Scene:
         self._started.append(process)
         return process
 
-    def command(self, *words: str, wrapper: Sequence[str] = ()) -> Ended:
-        """Run the command as a process of its own, to its end."""
+    def command(self, *words: str, wrapper: Sequence[str] = ()) -> CommandResult:
+        """Run the command in a new process, to its end."""
         return end_of(self.start(*words, wrapper=wrapper))
 
-    def child(self, *words: str, fate: Fate | None = None) -> Ended:
+    def child(self, *words: str, fault: ProcessFault | None = None) -> CommandResult:
         """Run the command in a forked process, to its end."""
-        return self.begin(*words, fate=fate).end()
+        return self.begin(*words, fault=fault).end()
 
-    def begin(self, *words: str, fate: Fate | None = None) -> Child:
+    def begin(self, *words: str, fault: ProcessFault | None = None) -> Child:
         """Start the command in a forked process."""
-        self._children.append(live(self.folder, words, fate or Unharmed()))
+        self._children.append(start_child(self.folder, words, fault or NoFault()))
         return self._children[-1]
 
-    def carry_on(self) -> Ended:
-        """Resume the run that was begun; where none was, begin it."""
+    def resume_or_run(self) -> CommandResult:
+        """Resume the run, or begin it if there is none."""
         ended = self.child("resume", "last")
         return self.child("run", self.export.job) if NO_RUN in ended.stderr else ended
 
     def outcomes(self, folder: Path | None = None) -> list[dict[str, str]]:
-        """Return the lines of the only outcome file, or of the one in a folder."""
+        """Return the lines of the only outcome file, or of the one in `folder`."""
         (path,) = [folder / "outcome.csv"] if folder else self.folder.glob("reports/*/outcome.csv")
         with path.open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
 
     def close(self) -> None:
-        """End what a failed test has left running."""
+        """End the processes that a failed test has left."""
         for process in self._started:
             if process.poll() is None:
                 process.kill()
@@ -126,15 +126,15 @@ class Scene:
             child.kill()
 
 
-def end_of(process: "subprocess.Popen[str]") -> Ended:
-    """Wait for a process to end."""
-    stdout, stderr = process.communicate(timeout=_PATIENCE_SECONDS)
-    return Ended(process.returncode, stdout, stderr)
+def end_of(process: "subprocess.Popen[str]") -> CommandResult:
+    """Wait for the end of a process."""
+    stdout, stderr = process.communicate(timeout=_TIMEOUT_SECONDS)
+    return CommandResult(process.returncode, stdout, stderr)
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Wait until something is so; fail where it does not come about."""
-    end = time.monotonic() + _PATIENCE_SECONDS
-    while not is_so():
-        assert time.monotonic() < end, "what the test waits for did not come about"
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition is true; fail after a timeout."""
+    end = time.monotonic() + _TIMEOUT_SECONDS
+    while not condition():
+        assert time.monotonic() < end, "the condition did not become true"
         time.sleep(0.002)
