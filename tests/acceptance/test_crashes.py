@@ -175,7 +175,7 @@ def test_a_second_signal_ends_the_process_at_once(workspace: Workspace) -> None:
     process = workspace.start("run", "orders", "--no-progress")
     wait_until(lambda: len(workspace.requests()) >= 1)
     process.send_signal(signal.SIGINT)
-    wait_until(lambda: "once more to end at once" in first_line(process))
+    wait_until(lambda: "again to end at once" in first_line(process))
     process.send_signal(signal.SIGINT)
     ended = end_of(process)
     workspace.simulator.set_faults([])
