@@ -71,8 +71,8 @@ WHERE account_no = ? AND api = ? AND identity IN (SELECT value FROM json_each(?)
 # Delete the cells of rows whose dues are all done.
 _DELETE_CELLS = """
 UPDATE rows SET cells = NULL
-WHERE run_no = ?1 AND row_no IN (SELECT value FROM json_each(?2))
-    AND NOT EXISTS (SELECT 1 FROM dues AS d WHERE d.run_no = ?1 AND d.row_no = rows.row_no
+WHERE run_no = :run_no AND row_no IN (SELECT value FROM json_each(:row_nos))
+    AND NOT EXISTS (SELECT 1 FROM dues AS d WHERE d.run_no = :run_no AND d.row_no = rows.row_no
         AND (status IS NULL OR status NOT IN ('succeeded', 'skipped')))
 """
 
@@ -171,7 +171,7 @@ def _settle(connection: sqlite3.Connection, run: RunRecord, ended: Sequence[tupl
     connection.execute(_SETTLE, (_json([(*_due_fields_of(end), due.due_no) for due, end in ended]),))
     _settle_deliveries(connection, run, [(due, end) for due, end in ended if end.status not in _WITHOUT_INTENT])
     done = [due.row_no for due, end in ended if end.status in _DONE]
-    connection.execute(_DELETE_CELLS, (run.run_no, _json(done)))
+    connection.execute(_DELETE_CELLS, {"run_no": run.run_no, "row_nos": _json(done)})
 
 
 def _settle_deliveries(connection: sqlite3.Connection, run: RunRecord, ended: Sequence[tuple[Due, Settlement]]) -> None:

@@ -45,21 +45,21 @@ SELECT w.cells, i.columns FROM rows AS w JOIN inputs AS i USING (run_no, file_no
 """
 # The file of a row and its number there; for a skipped row by how many rows each file has.
 _PLACE_IN_FILE = """
-SELECT file_no, source_row FROM rows WHERE run_no = ?1 AND row_no = ?2
+SELECT file_no, source_row FROM rows WHERE run_no = :run_no AND row_no = :row_no
 UNION ALL
-SELECT file_no, ?2 - before FROM (
-    SELECT file_no, rows, sum(rows) OVER (ORDER BY file_no) - rows AS before FROM inputs WHERE run_no = ?1
+SELECT file_no, :row_no - before FROM (
+    SELECT file_no, rows, sum(rows) OVER (ORDER BY file_no) - rows AS before FROM inputs WHERE run_no = :run_no
 )
-WHERE ?2 > before AND ?2 <= before + rows LIMIT 1
+WHERE :row_no > before AND :row_no <= before + rows LIMIT 1
 """
 _INSERT = "INSERT OR REPLACE INTO origins (run_no, row_no, origin_run_no, origin_row_no) VALUES (?, ?, ?, ?)"
 # Write the run of the first fixed row as the parent of a run.
 _LINK = """
 UPDATE runs SET parent = (
     SELECT r.run_id FROM origins AS o JOIN runs AS r ON r.run_no = o.origin_run_no
-    WHERE o.run_no = ?1 ORDER BY o.row_no LIMIT 1
+    WHERE o.run_no = :run_no ORDER BY o.row_no LIMIT 1
 )
-WHERE run_no = ?1 AND parent IS NULL
+WHERE run_no = :run_no AND parent IS NULL
 """
 
 
@@ -182,7 +182,7 @@ def first_mark(connection: sqlite3.Connection, run: RunRecord, row_no: int) -> s
 
 def _place_in_file(connection: sqlite3.Connection, row: RowId) -> tuple[int, int] | None:
     """Return the number of the file and of the row in it."""
-    found = connection.execute(_PLACE_IN_FILE, row).fetchone()
+    found = connection.execute(_PLACE_IN_FILE, {"run_no": row[0], "row_no": row[1]}).fetchone()
     return None if found is None else (int(found[0]), int(found[1]))
 
 
@@ -193,4 +193,4 @@ def write_origins(connection: sqlite3.Connection, run: RunRecord, origins: Mappi
 
 def link_run(connection: sqlite3.Connection, run: RunRecord) -> None:
     """Make the run of the first fixed row the parent of a run, if it has none."""
-    connection.execute(_LINK, (run.run_no,))
+    connection.execute(_LINK, {"run_no": run.run_no})

@@ -48,7 +48,9 @@ SELECT EXISTS (
 )
 """
 # Remember the report of a pruned run as no sign of a loss.
-_INSERT_TRACE = "INSERT INTO known_traces (name, run_no) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET run_no = ?2"
+_INSERT_TRACE = (
+    "INSERT INTO known_traces (name, run_no) VALUES (?, ?) ON CONFLICT DO UPDATE SET run_no = excluded.run_no"
+)
 # Remember that other lines of a run are still to be deleted.
 _INSERT_PRUNED = """
 INSERT INTO pruned_runs (run_no, account_no, api, export, started_at)
@@ -58,10 +60,10 @@ SELECT run_no, account_no, api, export, started_at FROM runs WHERE run_no = ?
 _IS_FOLLOWED = """
 SELECT EXISTS (
     SELECT 1 FROM runs
-    WHERE parent IN (SELECT value FROM json_each(?1)) AND run_no NOT IN (SELECT value FROM json_each(?2))
+    WHERE parent IN (SELECT value FROM json_each(:names)) AND run_no NOT IN (SELECT value FROM json_each(:numbers))
 ) OR EXISTS (
-    SELECT 1 FROM json_each(?2) AS family CROSS JOIN origins AS o ON o.origin_run_no = family.value
-    WHERE o.run_no NOT IN (SELECT value FROM json_each(?2))
+    SELECT 1 FROM json_each(:numbers) AS family CROSS JOIN origins AS o ON o.origin_run_no = family.value
+    WHERE o.run_no NOT IN (SELECT value FROM json_each(:numbers))
 )
 """
 # Tables with lines of a run, and the column that orders these. `rows` comes after `dues`: tasks need the keys of rows.
@@ -279,7 +281,7 @@ def _is_in_use(
     """Return whether a run of a family has changed, or has a new rerun or fix, since the family was read."""
     numbers = orjson.dumps([run.run_no for run in family]).decode()
     names = orjson.dumps([run.run_id for run in family]).decode()
-    is_followed = connection.execute(_IS_FOLLOWED, (names, numbers)).fetchone()[0]
+    is_followed = connection.execute(_IS_FOLLOWED, {"names": names, "numbers": numbers}).fetchone()[0]
     return bool(is_followed) or any(
         not runs.is_there(connection, run.run_no)
         or runs.by_number(connection, run.run_no) != run

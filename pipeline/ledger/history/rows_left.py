@@ -21,20 +21,20 @@ _NOTHING, _ALL, _NOT_ALL = range(3)
 
 # Whether a run has a rerun or a fix, or fixes rows itself.
 _HAS_FAMILY = """
-SELECT EXISTS (SELECT 1 FROM runs WHERE parent = ?1) OR EXISTS (SELECT 1 FROM origins WHERE run_no = ?2)
-    OR EXISTS (SELECT 1 FROM origins WHERE origin_run_no = ?2)
+SELECT EXISTS (SELECT 1 FROM runs WHERE parent = :run_id) OR EXISTS (SELECT 1 FROM origins WHERE run_no = :run_no)
+    OR EXISTS (SELECT 1 FROM origins WHERE origin_run_no = :run_no)
 """
 # The reruns and fixes of a run, and the reruns and fixes of those.
 _FOLLOWERS = """
 WITH RECURSIVE family (run_no, run_id) AS (
-    SELECT ?1, ?2
+    SELECT :run_no, :run_id
     UNION
     SELECT r.run_no, r.run_id FROM family AS f JOIN runs AS r ON r.parent = f.run_id
     UNION
     SELECT r.run_no, r.run_id FROM family AS f
     JOIN runs AS r ON r.run_no IN (SELECT o.run_no FROM origins AS o WHERE o.origin_run_no = f.run_no)
 )
-SELECT run_no FROM family WHERE run_no <> ?1 ORDER BY run_no
+SELECT run_no FROM family WHERE run_no <> :run_no ORDER BY run_no
 """
 
 
@@ -42,12 +42,12 @@ def has_family(connection: sqlite3.Connection, run: RunRecord) -> bool:
     """Return whether a run has reruns or fixes, or is one itself."""
     if run.parent is not None:
         return True
-    return bool(connection.execute(_HAS_FAMILY, (run.run_id, run.run_no)).fetchone()[0])
+    return bool(connection.execute(_HAS_FAMILY, {"run_id": run.run_id, "run_no": run.run_no}).fetchone()[0])
 
 
 def followers(connection: sqlite3.Connection, run: RunRecord) -> list[RunRecord]:
     """Return the reruns and fixes of a run, and the reruns and fixes of those, oldest first."""
-    found = connection.execute(_FOLLOWERS, (run.run_no, run.run_id)).fetchall()
+    found = connection.execute(_FOLLOWERS, {"run_no": run.run_no, "run_id": run.run_id}).fetchall()
     return [by_number(connection, run_no) for (run_no,) in found]
 
 

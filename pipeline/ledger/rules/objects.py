@@ -89,8 +89,9 @@ WHERE account_no = ? AND object = ? AND identity = ?
 """
 # A later export says the newest state again: the state counts as new as that export.
 _REPEAT = """
-UPDATE objects SET position = max(position, ?4), version = coalesce(max(version, ?3), version, ?3)
-WHERE account_no = ?5 AND object = ?1 AND identity = ?2
+UPDATE objects
+SET position = max(position, :position), version = coalesce(max(version, :version), version, :version)
+WHERE account_no = :account_no AND object = :object AND identity = :identity
 """
 
 
@@ -263,4 +264,16 @@ def note_repeated(
     connection: sqlite3.Connection, run: RunRecord, states: Sequence[tuple[str, str, str | None, int]]
 ) -> None:
     """Note that newest states are said again: object, identity, version and position of each."""
-    connection.executemany(_REPEAT, ((*state, run.account_no) for state in states))
+    connection.executemany(
+        _REPEAT,
+        (
+            {
+                "account_no": run.account_no,
+                "object": key,
+                "identity": identity,
+                "version": version,
+                "position": position,
+            }
+            for key, identity, version, position in states
+        ),
+    )

@@ -26,8 +26,8 @@ WHERE NOT EXISTS (SELECT 1 FROM known_traces AS k WHERE k.name = wanted.value) A
 """
 # Whether a run ended later than the ledger knows.
 _ENDED_LATER = """
-SELECT EXISTS (SELECT 1 FROM runs WHERE run_id = ?1 AND coalesce(concluded_at, '') < ?2)
-    AND NOT EXISTS (SELECT 1 FROM known_traces WHERE name = ?1)
+SELECT EXISTS (SELECT 1 FROM runs WHERE run_id = :run_id AND coalesce(concluded_at, '') < :finished_at)
+    AND NOT EXISTS (SELECT 1 FROM known_traces WHERE name = :run_id)
 """
 
 
@@ -165,4 +165,4 @@ def _unknown(connection: sqlite3.Connection, names: Sequence[str], known: str) -
 
 
 def _ended_later(connection: sqlite3.Connection, run_id: str, finished_at: str) -> bool:
-    return bool(connection.execute(_ENDED_LATER, (run_id, finished_at)).fetchone()[0])
+    return bool(connection.execute(_ENDED_LATER, {"run_id": run_id, "finished_at": finished_at}).fetchone()[0])
