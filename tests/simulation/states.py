@@ -33,6 +33,7 @@ def check_states(evidence: Evidence) -> None:
     _one_number_at_a_time(evidence)
     _no_older_after_a_newer(evidence)
     _unchanged_is_held(evidence)
+    _last_unchanged_is_held_last(evidence)
     _the_last_one_holds(evidence)
     _blocked_states_wait_for_an_open_one(evidence)
     _without_faults_nothing_is_sent_twice(evidence)
@@ -130,6 +131,25 @@ def _unchanged_is_held(evidence: Evidence) -> None:
             held = before[-1:] + [change for change in changes if began <= change.sent_at <= result.ended_at]
             if _identity_of(row) not in {change.identity for change in held}:
                 raise Broken(f"{result.run_id} row {line['source_row']}: unchanged, and the platform held {held}")
+
+
+def _last_unchanged_is_held_last(evidence: Evidence) -> None:
+    """If a run skips the last state of an object as unchanged, the platform holds that state when the run ends."""
+    things = _by_object(evidence)
+    # A resume or rerun may have decided on its rows before another run sent a later state.
+    for result, lines in ((result, lines) for result, lines in reports(evidence) if result.step.verb == "run"):
+        rows: dict[Object, list[tuple[Line, str]]] = defaultdict(list)
+        for line in (line for line in lines if line["status"] != "invalid" and line["code"] != "duplicate_row"):
+            row = row_of(evidence, line)
+            rows[_object_of(row)].append((row, line["code"]))
+        for thing, several in rows.items():
+            if some_are_dated(row for row, _ in several):
+                continue
+            row, code = max(enumerate(several), key=lambda item: (item[1][0]["updated_at"], item[0]))[1]
+            # Another command may send at the moment in which this one ends.
+            changes = [change for change in _changes(things[thing]) if change.sent_at < result.ended_at]
+            if code == "unchanged" and (not changes or changes[-1].identity != _identity_of(row)):
+                raise Broken(f"{result.run_id}: object {thing} is unchanged, and the platform held {changes[-1:]} last")
 
 
 def _the_last_one_holds(evidence: Evidence) -> None:
