@@ -56,17 +56,17 @@ KINDS = [
 
 
 @pytest.mark.parametrize("file", [pytest.param(csv_of, id="csv"), pytest.param(parquet_of, id="parquet")])
-@pytest.mark.parametrize(("export", "rows", "told"), KINDS)
+@pytest.mark.parametrize(("export", "rows", "results"), KINDS)
 def test_what_contradicts_is_invalid_in_plan_and_run(
-    export: str, rows: Rows, told: Sequence[str], file: Any, player: Player
+    export: str, rows: Rows, results: Sequence[str], file: Any, player: Player
 ) -> None:
     """`plan` counts the rows as `run` refuses them, the message names the field and no id, and all others are sent."""
     name = f"{export}.{'csv' if file is csv_of else 'parquet'}"
     player.prepare(
         job(export, [name]), {name: file([{k: v for k, v in each.items() if v is not None} for each in rows])}
     )
-    wanted = [row(name, n, *words.split()) for n, words in enumerate(told, 1)]
-    invalid = sum(words.startswith("invalid") for words in told)
+    wanted = [row(name, n, *words.split()) for n, words in enumerate(results, 1)]
+    invalid = sum(words.startswith("invalid") for words in results)
 
     planned = json.loads(player.backfill(f"plan {export}").stdout)
     player.play([run(f"run {export}", 3 if invalid else 0, wanted)])

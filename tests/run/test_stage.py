@@ -219,7 +219,7 @@ def test_staging_again_replaces_the_first_attempt(scene: Scene) -> None:
 WANTED = replace(RULES, filter={"state": ("ok",)})
 
 
-def test_rows_outside_the_filter_are_skipped(scene: Scene) -> None:
+def test_rows_that_the_filter_excludes_are_skipped(scene: Scene) -> None:
     """Filtered rows are skipped with their keys, for any content, and count neither as due nor as failed."""
     header = HEADER.strip() + ",state\n"
     texts = [("A", "1", "ok"), ("A", "0", "x"), ("B", "soon", "x"), ("B", "1", "ok"), ("", "", "x"), ("C", "x", "ok")]

@@ -50,7 +50,7 @@ def test_a_payment_becomes_one_payload(sent: Sent) -> None:
     )
 
 
-def test_an_agreement_is_told_after_the_field_that_names_its_user(sent: Sent) -> None:
+def test_an_agreement_is_named_after_the_field_of_its_user(sent: Sent) -> None:
     """One user of an agreement may be known by either field, so each is looked at by itself."""
     (payload,) = sent(Export.ORDERS, {"user_id": None, "open_id": "abc"})
 
