@@ -3,13 +3,16 @@
 import json
 import signal
 import socket
+from pathlib import Path
 
 from pipeline.simulator import Decision, InjectedFault, Kind, When
-from tests.acceptance.workspace import Workspace, balance, end_of, first_line, order, task, wait_until
+from tests.acceptance.workspace import Workspace, end_of, first_line, order, read_csv, task, wait_until
 
 SLOW = InjectedFault(Kind.SLOW, seconds=0.05)
 # A PID namespace of its own, under the same host name.
 IN_A_CONTAINER = ("unshare", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child")
+# The case that is played here: its steps need two containers.
+TWO_CONTAINERS = Path(__file__).parents[1] / "cases" / "two-containers-one-host-name"
 
 
 def kill_after(requests: int, workspace: Workspace, *words: str) -> None:
@@ -116,7 +119,7 @@ def test_a_second_run_of_a_job_is_refused_and_names_the_first(workspace: Workspa
 
 def test_a_run_in_another_container_is_not_taken_over(workspace: Workspace) -> None:
     """In a second container with the same host name and volume, the first process is invisible: exit 6."""
-    workspace.export("points.csv", [balance(card, card) for card in range(1, 41)])
+    workspace.export("points.csv", read_csv(TWO_CONTAINERS / "points.csv"))
 
     first = workspace.start("run", "points", "--no-progress", wrapper=IN_A_CONTAINER)
     run_id = first_line(first).split("run ")[1].split()[0]
