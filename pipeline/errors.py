@@ -2,7 +2,7 @@
 Errors that stop a run. An outcome is about a row; an exception is about the run.
 
 PipelineError
-├── SettingsError   the command line, the config or a key is wrong; lists every fault, nothing was read
+├── SettingsError   the command line, the config or a key is wrong; lists every fault; nothing was sent
 ├── SourceError     an input is missing or damaged; names file and row
 ├── LedgerError     the ledger is locked, damaged, not writable, too new, or of another account
 │   ├── LedgerBehind  the ledger is an old copy or was lost: requests were sent that it does not have
@@ -34,7 +34,7 @@ class SourceError(PipelineError):
 
 
 class LedgerError(PipelineError):
-    """The ledger can't be used; its content is unchanged. `users_fault`: whether the user can fix the cause."""
+    """The ledger can't be used. What was committed before stays. `users_fault`: whether the user can fix the cause."""
 
     def __init__(self, message: str, *, users_fault: bool = True) -> None:
         self.users_fault = users_fault

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from pipeline.clock import Clock
-from pipeline.limits import window as quota
+from pipeline.limits import window as arithmetic
 from pipeline.limits.window import Window
 from pipeline.model import RoundTrip, Wait
 
 T = TypeVar("T")
 
-# Lifetime of untaken permits of a slot; later ones would exceed the pace of the window.
+# Seconds after which permits of a slot that nobody took expire.
 _SLOT_SECONDS = 0.1
 
 
@@ -42,7 +42,7 @@ class Permit:
     @property
     def leave_by(self) -> float:
         """The last time, in steady seconds, at which a request may leave with this permit."""
-        return self.given_at + quota.PERMIT_SECONDS
+        return self.given_at + arithmetic.PERMIT_SECONDS
 
 
 @dataclass(slots=True)
@@ -130,23 +130,23 @@ class Permits:
         if isinstance(slot, float):
             self._not_before = slot
             return None
-        size = quota.permits_per_slot(self._limit)
+        size = arithmetic.permits_per_slot(self._limit)
         self._current = self._slots[slot.serial] = _OpenSlot(slot.serial, slot.sent_at, size - 1, size)
         return Permit(slot.serial, slot.sent_at)
 
-    def _reserve_slot(self, state: bytes | None) -> tuple[bytes, quota.Slot | float]:
+    def _reserve_slot(self, state: bytes | None) -> tuple[bytes, arithmetic.Slot | float]:
         # Read under the store's lock: all times in the state are earlier, however long this thread was suspended.
         now = self._clock.steady()
-        window = quota.record_local_lag(quota.decode(state, self._boot, now), now, self._local_lag)
+        window = arithmetic.record_local_lag(arithmetic.decode(state, self._boot, now), now, self._local_lag)
         self._local_lag = 0.0
-        start = quota.next_start(window, self._limit, now)
+        start = arithmetic.next_start(window, self._limit, now)
         if window.closed_until > max(now, self._closed_until):
             self._closed_since = self._closed_since if now < self._closed_until else now
             self._closed_until = window.closed_until
         if start > now:
-            return quota.encode(window, self._boot), start
-        window, given = quota.start_slot(window, self._limit, now)
-        return quota.encode(window, self._boot), given
+            return arithmetic.encode(window, self._boot), start
+        window, given = arithmetic.start_slot(window, self._limit, now)
+        return arithmetic.encode(window, self._boot), given
 
     def give_back(self, permit: Permit, round_trip: RoundTrip | None) -> None:
         """
@@ -175,15 +175,15 @@ class Permits:
         self._not_before = 0.0
 
     def _with_answer(self, state: bytes | None, slot: _OpenSlot, now: float) -> bytes:
-        window = quota.record_answer(
-            quota.decode(state, self._boot, self._clock.steady()),
+        window = arithmetic.record_answer(
+            arithmetic.decode(state, self._boot, self._clock.steady()),
             slot.serial,
             now,
             longest=slot.longest_wait,
             round_trips=slot.round_trips,
             waits=slot.waits,
         )
-        return quota.encode(window, self._boot)
+        return arithmetic.encode(window, self._boot)
 
     def slow_down(self, wait_seconds: float | None) -> None:
         """
@@ -198,5 +198,7 @@ class Permits:
             self._not_before = 0.0
 
     def _with_slowdown(self, state: bytes | None, now: float, wait_seconds: float | None) -> bytes:
-        window: Window = quota.slow_down(quota.decode(state, self._boot, self._clock.steady()), now, wait_seconds)
-        return quota.encode(window, self._boot)
+        window: Window = arithmetic.slow_down(
+            arithmetic.decode(state, self._boot, self._clock.steady()), now, wait_seconds
+        )
+        return arithmetic.encode(window, self._boot)

@@ -1,4 +1,4 @@
-"""The exit code of a run: 0, 3, 4 or 5."""
+"""The exit code of a run: 0, 3, 4 or 5. `Run` itself ends with 2 for a fault of an input."""
 
 from collections.abc import Mapping
 

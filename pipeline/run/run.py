@@ -52,7 +52,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self._waits = Waits(self.clock)
-        self._is_staged = False
+        self._is_ready = False
         self._is_concluded = False
         self._sending_seconds = 0.0
 
@@ -97,7 +97,7 @@ class Run:
 
     def deliver(self) -> None:
         """Send the staged rows, until all have an outcome or the run is drained."""
-        if not self._is_staged:
+        if not self._is_ready:
             return
         with suppress(Drained):
             self.control.check_running()
@@ -121,7 +121,7 @@ class Run:
         self.ledger.reports_to(self.report.prepare())
         if self.max_failures is not None:
             self.control.allow_failures(self.max_failures.of(rows))
-        self._is_staged = True
+        self._is_ready = True
 
     def _tick(self) -> None:
         # All workers may be waiting when the deadline comes: draining wakes them.
@@ -139,7 +139,7 @@ class Run:
         # Last, because these may write to a terminal that blocks.
         for line in lines:
             self.events.log(line)
-        if self._is_staged:
+        if self._is_ready:
             self.events.tick()
 
     def _conclude(self) -> RunRecord:
@@ -164,5 +164,5 @@ class Run:
         if self.control.ending is None:
             return RunState.COMPLETED
         # A deadline or signal after the last row changes nothing.
-        is_done = self._is_staged and not self.ledger.has_open_dues()
+        is_done = self._is_ready and not self.ledger.has_open_dues()
         return RunState.COMPLETED if is_done else RunState.INTERRUPTED

@@ -1,4 +1,4 @@
-"""The order of dues within a lane, and which of them are admitted together."""
+"""Splits a lane into stretches of dues that are admitted together."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ledger.delivering.queue import LongLane, PageSize, joined, lanes, moved
+from pipeline.ledger.delivering.queue import LongLane, PageSize, joined, lanes, refunds_after_payments
 from pipeline.ledger.history import runs
 from pipeline.ledger.records import NewRun
 from pipeline.ledger.store.database import open_for_reading
@@ -40,7 +40,7 @@ def in_order(lane: Sequence[tuple[str, str | None]]) -> list[str]:
     """Return the dues of a lane in the order of sending. Each has a name, and a refund the name of its payment."""
     number = {name: n for n, (name, _) in enumerate(lane)}
     refunds = [(n, number[payment]) for n, (_, payment) in enumerate(lane) if payment in number and payment is not None]
-    turns = {refund: (after, behind) for refund, after, behind in moved(refunds)}
+    turns = {refund: (after, behind) for refund, after, behind in refunds_after_payments(refunds)}
     return [lane[n][0] for n in sorted(range(len(lane)), key=lambda n: (*turns.get(n, (n, -1)), n))]
 
 

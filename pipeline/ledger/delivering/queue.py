@@ -18,7 +18,7 @@ LaneT = TypeVar("LaneT", bytes, str)
 
 # The largest integer of SQLite.
 _END = (1 << 63) - 1
-# No index, in the arrays of `moved`.
+# No index, in the arrays of `refunds_after_payments`.
 _NOWHERE = -1
 
 # The lane of a due, or the lane that it was joined to.
@@ -221,11 +221,11 @@ def _move_refunds(connection: sqlite3.Connection, run: RunRecord) -> None:
     if run.api is Api.CUMULATION:
         values = {"run_no": run.run_no}
         connection.execute(_MOVE_SIMPLE_REFUNDS, values)
-        chained = moved(connection.execute(_CHAINED_REFUNDS, values))
+        chained = refunds_after_payments(connection.execute(_CHAINED_REFUNDS, values))
         connection.executemany("INSERT OR IGNORE INTO temp.moved VALUES (?, ?, ?)", chained)
 
 
-def moved(refunds: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+def refunds_after_payments(refunds: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
     """
     Yield the refunds that come before their payment, the due after which each goes, and its rank among those.
 

@@ -41,16 +41,16 @@ def follow_payments(connection: sqlite3.Connection, run: RunRecord, chunk: "Stag
     if column.null_count == len(column):
         return
     refunds = chunk.parts.values("refund_of")
-    moved = _moved(connection, run, set(refunds) - {None})
-    if not moved:
+    rekeyed = _payments_with_new_keys(connection, run, set(refunds) - {None})
+    if not rekeyed:
         return
-    indexes = [n for n, payment in enumerate(refunds) if payment in moved]
+    indexes = [n for n, payment in enumerate(refunds) if payment in rekeyed]
     identities, bodies, digests = (chunk.parts.values(name) for name in ("identity", "body", "digest"))
     known = known_deliveries_of(connection, run, [identities[n] for n in indexes])
     for n in indexes:
         if not _has_to_stay(known.known(identities[n]), digests[n]):
-            body = retarget(bodies[n], moved[refunds[n]])
-            chunk.parts.change(n, refund_of=moved[refunds[n]], body=body, digest=digest(body))
+            body = retarget(bodies[n], rekeyed[refunds[n]])
+            chunk.parts.change(n, refund_of=rekeyed[refunds[n]], body=body, digest=digest(body))
 
 
 def _has_to_stay(sent: KnownDelivery | None, digest: bytes) -> bool:
@@ -58,7 +58,7 @@ def _has_to_stay(sent: KnownDelivery | None, digest: bytes) -> bool:
     return sent is not None and sent.state is not DeliveryState.REJECTED and sent.digest == digest
 
 
-def _moved(connection: sqlite3.Connection, run: RunRecord, payments: set[str]) -> dict[str, str]:
+def _payments_with_new_keys(connection: sqlite3.Connection, run: RunRecord, payments: set[str]) -> dict[str, str]:
     """Return the last key of each payment that was given another one."""
     wanted = orjson.dumps(sorted(payments)).decode()
     found = connection.execute(_MOVED_PAYMENTS, (wanted, run.account_no, run.api)).fetchall()

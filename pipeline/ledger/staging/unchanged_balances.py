@@ -2,7 +2,7 @@
 Balances that the platform surely has already, found for all rows of a run at once.
 
 In most nights nearly all balances are unchanged. Cards are looked up in the order in which the ledger keeps them: in
-the order of the export each would be read from another page. The module `balances` judges what is not sure here.
+the order of the export each would be read from another page. The module `balances` judges all other balances.
 """
 
 import sqlite3
