@@ -184,9 +184,12 @@ def _blocked_states_wait_for_an_open_one(evidence: Evidence) -> None:
 
 
 def _doubtful_since(evidence: Evidence) -> dict[Object, float]:
-    """Return since when an object may be in doubt: a run was killed, or left a state of it unknown."""
+    """Return since when an object may be in doubt: a run was killed, lost its job, or left a state of it unknown."""
     since: dict[Object, float] = defaultdict(lambda: float("inf"))
-    killed = min((result.ended_at for result in evidence.results if result.was_killed), default=float("inf"))
+    # A run that was held up until another took its job reports nothing. Its states were open for that other one.
+    ends = [result.ended_at for result in evidence.results if result.was_killed]
+    ends += [r.began_at for r in evidence.results if r.run_id and r.report is None and r.step.frozen_after is not None]
+    killed = min(ends, default=float("inf"))
     for result, lines in reports(evidence):
         for line in (line for line in lines if line["status"] == "unknown"):
             thing = _object_of(row_of(evidence, line))
