@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from pipeline.model import Export
-from tests.simulation.evidence import Broken, Line, lines_of_runs, row_of
+from tests.simulation.evidence import Broken, Line, reports, row_of
 from tests.simulation.history import Evidence
 
 _NAMES = {
@@ -26,7 +26,9 @@ _CONTRADICT: dict[Export, Callable[[list[Line]], bool]] = {
 def check_contradictions(evidence: Evidence) -> None:
     """Raise Broken if a contradicted row was sent, or a row without contradiction was refused as one."""
     export = evidence.scenario.export
-    for run_id, lines in lines_of_runs(evidence).items():
+    # Each report by itself: a resume may stage a run again, after a row that contradicts others was fixed elsewhere.
+    for result, lines in reports(evidence):
+        run_id = result.run_id
         rows = (row_of(evidence, line) for line in lines if line["code"] not in _DECIDED_BEFORE)
         contradicted = _contradicted(filter(_is_sendable, rows), export)
         for line in lines:
