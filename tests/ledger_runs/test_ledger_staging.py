@@ -371,3 +371,17 @@ def test_a_run_staged_again_does_not_send_an_older_balance(new_job: NewJobRuns) 
     assert points.reported_rows(points.deliver(late, {})) == [("X=7@", *SUPERSEDED), ("Y=7@", *SENT)]
     assert points.reported_rows(points.resume(third)) == [("X=5@", *DELIVERED)]
     assert points.keys_sent() == ["X=5@", "Y=7@"]
+
+
+def test_a_run_staged_again_does_not_take_states_of_a_later_run(new_job: NewJobRuns) -> None:
+    """A run of states that died while staging comes before a later run, which still sends its own last state."""
+    states = new_job(Export.STATES)
+    first = states.begin().run
+    second = states.run(state("A", "ACTIVE"), state("A", "FROZEN"), most=0)
+
+    late = states.opens().resume(first, states.owner)
+    states.stage(late, [state("A", "FROZEN")])
+
+    assert states.reported_rows(states.deliver(late, {})) == [("A", *SENT)]
+    assert states.reported_rows(states.resume(second)) == [("A", *SENT), ("A", *SENT)]
+    assert states.keys_sent() == ["A/FROZEN", "A/ACTIVE", "A/FROZEN"]

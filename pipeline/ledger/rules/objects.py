@@ -27,7 +27,8 @@ SELECT h.object, h.identity, h.digest, h.version, h.position, h.unsettled,
 FROM json_each(?) AS wanted CROSS JOIN objects AS h ON h.account_no = ? AND h.object = wanted.value
 """
 # All states that some objects had, and those that a run is still to send. Identities of an object lie between the
-# object with a separator, char(31), and the object with the next character, char(32).
+# object with a separator, char(31), and the object with the next character, char(32). Dues of a later run are left out:
+# a run that is staged again comes before that run.
 _HISTORY = """
 SELECT wanted.value AS object, v.identity, v.digest, v.state
 FROM json_each(:objects) AS wanted
@@ -38,7 +39,7 @@ SELECT wanted.value, d.identity, d.digest, NULL
 FROM json_each(:objects) AS wanted
 CROSS JOIN dues AS d ON d.object = wanted.value AND coalesce(d.status, '') NOT IN ('succeeded', 'skipped')
 JOIN runs AS r USING (run_no)
-WHERE r.account_no = :account_no AND NOT EXISTS (
+WHERE r.account_no = :account_no AND d.run_no <= :run_no AND NOT EXISTS (
     SELECT 1 FROM deliveries AS v
     WHERE v.account_no = :account_no AND v.api = :api AND v.identity = d.identity
 )
@@ -202,7 +203,7 @@ def _known_states(
     connection: sqlite3.Connection, run: RunRecord, objects: Collection[str], query: str, count: int = 0
 ) -> Iterator[tuple[str, KnownState]]:
     names = orjson.dumps(sorted({name for obj in objects for name in names_of(obj)})).decode()
-    values = {"objects": names, "account_no": run.account_no, "api": run.api, "count": count}
+    values = {"objects": names, "account_no": run.account_no, "api": run.api, "run_no": run.run_no, "count": count}
     for name, identity, digest, state in connection.execute(query, values):
         yield name, KnownState(identity, digest, None if state is None else DeliveryState(state))
 
