@@ -111,8 +111,8 @@ class Runner:
         """Build the parts of a run that has its job's lease."""
         clock, account = self._system.clock, self._config.accounts[job.account]
         control = RunControl(clock, until=options.until)
-        limits = RowLimits.of(ledger.run.options, job)
         try:
+            limits = RowLimits.of(ledger.run.options, job)
             return Run(
                 ledger=ledger,
                 stager=stager_of(
