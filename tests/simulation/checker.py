@@ -7,7 +7,7 @@ It shares no code with the program, and reads the files as a user could.
 import json
 import re
 from collections import Counter, defaultdict
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 from pipeline.model import Api, Export
@@ -38,6 +38,7 @@ def check(evidence: Evidence) -> None:
     _lanes_are_kept(evidence)
     _attempts_are_bounded(evidence)
     _failing_rows_stop_no_others(evidence)
+    _a_probe_is_of_another_row(evidence)
     _a_short_outage_is_soon_over(evidence)
     check_options(evidence)
     check_contradictions(evidence)
@@ -275,6 +276,29 @@ def _failing_rows_stop_no_others(evidence: Evidence) -> None:
             row = row_of(evidence, line)
             if evidence.scenario.refusals.get(row[next(iter(row))]) != POISON:
                 raise Broken(f"{result.run_id} row {line['source_row']} is unsent, since other rows failed")
+
+
+def _a_probe_is_of_another_row(evidence: Evidence) -> None:
+    """
+    Without faults, rows that always fail do not hold up a row of another lane.
+
+    Up to 5 failures open the circuit while other requests are in flight. Each failing row then probes at most once.
+    """
+    by_process: dict[int, list[Entry]] = defaultdict(list)
+    for entry in evidence.journal.entries:
+        by_process[entry.process].append(entry)
+    for entries in by_process.values():
+        if entries[0].sent_at < evidence.faults_ended_at:
+            continue
+        end = 0
+        for decided, group in groupby(entries, key=lambda entry: entry.decided):
+            streak = list(group)
+            end += len(streak)
+            lanes = {lane_of(evidence, entry) for entry in streak}
+            others = (entry for entry in entries[end:] if lane_of(evidence, entry) not in lanes)
+            most = 5 + evidence.scenario.concurrency + len({entry.identity for entry in streak})
+            if decided == "poisoned" and len(streak) > most and any(entry.decided != "poisoned" for entry in others):
+                raise Broken(f"{len(streak)} requests in a row were for rows that always fail; others had to wait")
 
 
 def _a_short_outage_is_soon_over(evidence: Evidence) -> None:
