@@ -59,7 +59,7 @@ def balance_entries(drawn: Sequence[tuple[tuple[int, int], tuple[int, int], byte
 
 
 def agreement_entries(drawn: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> Table:
-    return np.array(drawn, AGREEMENT)
+    return np.array([(agreement[:1], lane[:1]) for agreement, lane in drawn], AGREEMENT)
 
 
 def lanes_of_several_users(tables: list[list[Table]], _rulings: Rulings) -> set[int]:

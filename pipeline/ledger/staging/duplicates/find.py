@@ -33,8 +33,8 @@ from pipeline.tables.text_columns import listed
 _HASH = ("u8", 2)
 # A part with a key of the export; `parts` is the number of parts of its row.
 PART = np.dtype([("identity", *_HASH), ("digest", *_HASH), ("row_no", "i8"), ("part", "i4"), ("parts", "i4")])
-# An agreement and a user.
-AGREEMENT = np.dtype([("agreement", *_HASH), ("lane", *_HASH)])
+# An agreement and a user. Half of a hash is enough: agreements of equal hash are refused in this run only.
+AGREEMENT = np.dtype([("agreement", "u8", (1,)), ("lane", "u8", (1,))])
 # A task; `is_one`: it was done once, so its key has no number.
 TASK = np.dtype([("key", *_HASH), ("row_no", "i8"), ("is_one", "?")])
 # A balance. `version` is a time in ISO 8601, UTC, with microseconds: it sorts as text, and "" comes first.
@@ -111,11 +111,12 @@ class DuplicateFinder:
         """Note each agreement and user once, of the rows that are due or delivered."""
         decisions = chunk.decisions_by_row()[chunk.parts.numbers("at")]
         valid = np.flatnonzero((decisions == RowDecision.DUE) | (decisions == RowDecision.ALREADY_SUCCEEDED))
-        lanes = numbers(chunk.parts.column("lane"))[valid]
-        _, first = np.unique(lanes[:, 0], return_index=True)
-        entries = np.zeros(len(first), dtype=AGREEMENT)
+        lanes = numbers(chunk.parts.column("lane"))[valid, :1]
+        # The dictionary numbers lanes in the order in which they come first.
+        numbered = pa.array(lanes[:, 0]).dictionary_encode().indices.to_numpy()
+        first = np.flatnonzero(np.diff(np.maximum.accumulate(numbered), prepend=-1))
+        entries = np.empty(len(first), dtype=AGREEMENT)
         agreements = listed(chunk.parts.column("agreement").take(pa.array(valid[first])))
-        # Half of the hash is enough: agreements of equal hash are refused in this run only.
         entries["agreement"][:, 0] = np.fromiter(map(hash, agreements), np.int64, len(first)).view(np.uint64)
         entries["lane"] = lanes[first]
         self._agreements.add(entries)

@@ -66,7 +66,8 @@ class Partitions:
 
     def add(self, entries: Table) -> None:
         """Add entries."""
-        part = entries[self._by][:, 0] >> np.uint64(64 - _BITS)
+        # numpy sorts numbers of one byte by counting, several times as fast.
+        part = (entries[self._by][:, 0] >> np.uint64(64 - _BITS)).astype(np.uint8)
         order = np.argsort(part, kind="stable")
         bounds = np.searchsorted(part[order], np.arange(_PARTS + 1))
         data = memoryview(entries[order].tobytes())
