@@ -75,6 +75,10 @@ def _command(name: str) -> Callable[[argparse.Namespace], int]:
         from pipeline.cli import simulate  # noqa: PLC0415
 
         return simulate.simulate
+    if name == "check":
+        from pipeline.cli import check  # noqa: PLC0415
+
+        return check.check_config
     if name == "prune":
         from pipeline.cli import prune  # noqa: PLC0415
 

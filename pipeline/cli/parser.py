@@ -29,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_resume(commands)
     _add_history(commands)
     _add_prune(commands)
+    _add_check(commands)
     # The simulator adds its own options on use (`cli/simulate.py`), so that `--help` does not load a server.
     commands.add_parser("simulate", help="start a local server that behaves like the three APIs", add_help=False)
     return parser
@@ -141,6 +142,18 @@ def _add_prune(commands: "_Commands[argparse.ArgumentParser]") -> None:
     prune.add_argument("--json", action="store_true", help="print JSON")
     _add_config(prune)
     _add_log_format(prune)
+
+
+def _add_check(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    check = commands.add_parser(
+        "check", help="check config, keys, input columns, clock, quota, ledger and disk before a run"
+    )
+    check.add_argument("job", metavar="JOB", nargs="?", help="a job of the config file (default: all)")
+    _add_config(check)
+    _add_date(check)
+    check.add_argument("--show-ids", action="store_true", help="show sample values with users' ids")
+    check.add_argument("--json", action="store_true", help="print JSON")
+    _add_log_format(check)
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from pipeline.model import Wait
 # Interval between looks at the log.
 _LOOK_SECONDS = 5.0
 # Bytes that stay free on the disk, for the outcomes of requests in flight and the report.
-_RESERVE_BYTES = 256 << 20
+RESERVE_BYTES = 256 << 20
 _MEGABYTE = 1_000_000
 
 
@@ -37,7 +37,7 @@ class LogSize:
         connect: Connect,
         *,
         bound: int = LOG_BYTES,
-        reserve: int = _RESERVE_BYTES,
+        reserve: int = RESERVE_BYTES,
         free_bytes: Callable[[Path], int] = _free_bytes,
     ) -> None:
         self._path = path

@@ -5,6 +5,8 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable
+from datetime import UTC
+from email.utils import format_datetime
 from http import HTTPStatus
 from typing import cast
 
@@ -97,25 +99,27 @@ class _ConnectionHandler(socketserver.StreamRequestHandler):
         return None
 
     def _send(self, answer: Answer, *, keep: bool) -> bool:
+        clock = cast("HttpServer", self.server).clock
         match answer:
             case Silence():
                 return False
             case Cut(reply):
-                self.wfile.write(_head(reply, keep=keep) + reply.body[: len(reply.body) // 2])
+                self.wfile.write(_head(reply, clock, keep=keep) + reply.body[: len(reply.body) // 2])
                 return False
             case Followed(reply, stray, seconds):
-                self.wfile.write(_head(reply, keep=True) + reply.body)
-                cast("HttpServer", self.server).clock.sleep(seconds)
-                self.wfile.write(_head(stray, keep=True) + stray.body)
+                self.wfile.write(_head(reply, clock, keep=True) + reply.body)
+                clock.sleep(seconds)
+                self.wfile.write(_head(stray, clock, keep=True) + stray.body)
                 return keep
             case Reply():
-                self.wfile.write(_head(answer, keep=keep) + answer.body)
+                self.wfile.write(_head(answer, clock, keep=keep) + answer.body)
                 return keep
 
 
-def _head(reply: Reply, *, keep: bool) -> bytes:
+def _head(reply: Reply, clock: Clock, *, keep: bool) -> bytes:
     known = {status.value: status.phrase for status in HTTPStatus}
     lines = [f"HTTP/1.1 {reply.status} {known.get(reply.status, '')}"]
+    lines.append(f"Date: {format_datetime(clock.now().astimezone(UTC), usegmt=True)}")
     lines += [f"{name}: {value}" for name, value in reply.headers]
     if reply.status != 204:
         lines.append(f"Content-Length: {len(reply.body)}")

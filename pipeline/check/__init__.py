@@ -1,0 +1,18 @@
+"""
+`check`: what would hinder a run, found before it.
+
+Read in this order:
+
+1. `finding`: one finding, and the exit code of all.
+2. `checks`: the entry; it loads the config and collects all findings.
+3. `inputs`: the files of a job, and the columns that feed its fields.
+4. `accounts`, `clock_offset`: certificates and serials; the platform's clock.
+5. `quotas`, `ledger_file`: jobs that share a quota; the ledger's version, size and disk.
+
+It reads only. It imports `assemble` and all rooms below; only `cli` imports it.
+"""
+
+from pipeline.check.checks import Check, check
+from pipeline.check.finding import Finding, Level, exit_code
+
+__all__ = ["Check", "Finding", "Level", "check", "exit_code"]

@@ -1,0 +1,46 @@
+"""The ledger's file: its version, and the free disk beside it."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pipeline.assemble.ledgers import open_the_ledger
+from pipeline.check.finding import Finding, Level
+from pipeline.clock import Clock
+from pipeline.errors import LedgerError
+from pipeline.ledger.store.log_size import RESERVE_BYTES
+from pipeline.settings import Config
+
+_MEGABYTE = 1_000_000
+_LITTLE_BYTES = 2_000_000_000
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the free bytes of the disk that holds a folder."""
+    return shutil.disk_usage(folder).free
+
+
+def check_ledger(config: Config, clock: Clock, free: Callable[[Path], int] = free_bytes) -> Iterator[Finding]:
+    """Yield findings about the ledger and its disk. A missing ledger is not created."""
+    path = config.ledger_path
+    if path.exists():
+        try:
+            open_the_ledger(config, clock, only_reads=True).close()
+        except LedgerError as exc:
+            yield Finding(Level.ERROR, "ledger", str(exc))
+            return
+        yield Finding(Level.OK, "ledger", f"{path} has {path.stat().st_size / _MEGABYTE:,.1f} MB and can be read")
+    else:
+        yield Finding(Level.OK, "ledger", f"{path} does not exist yet; the first run creates it")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    yield _disk(folder, free(folder))
+
+
+def _disk(folder: Path, free: int) -> Finding:
+    text = f"{free / _MEGABYTE:,.0f} MB are free on the disk of {folder}"
+    if free < RESERVE_BYTES:
+        return Finding(
+            Level.ERROR, "ledger", f"{text}; a run stops below {RESERVE_BYTES / _MEGABYTE:,.0f} MB: free space"
+        )
+    level = Level.WARNING if free < _LITTLE_BYTES else Level.OK
+    return Finding(level, "ledger", text)

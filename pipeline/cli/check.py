@@ -1,0 +1,52 @@
+"""`backfill check`."""
+
+import argparse
+import os
+from dataclasses import asdict
+
+from pipeline.assemble.ledgers import config_path
+from pipeline.assemble.system import System
+from pipeline.check import Check, Level, check, exit_code
+from pipeline.check.inputs import shown_columns
+from pipeline.cli.logs import set_up_logs
+from pipeline.cli.summary import print_json, print_line
+from pipeline.clock import SystemClock
+
+
+def check_config(args: argparse.Namespace) -> int:
+    """Print all findings; return 2 if something must be fixed, 3 if there are warnings, else 0."""
+    set_up_logs(args.log_format)
+    found = check(
+        config_path(args.config, os.environ), os.environ, System.real(SystemClock()),
+        only_job=args.job, day=args.date, show_ids=args.show_ids,
+    )  # fmt: skip
+    code = exit_code(found.findings)
+    if args.json:
+        print_json({"exit_code": code, **_as_dict(found)})
+    else:
+        _print(found)
+    return code
+
+
+def _as_dict(found: Check) -> dict[str, object]:
+    return {
+        "findings": [asdict(finding) for finding in found.findings],
+        "columns": {job: asdict(columns) for job, columns in found.columns.items()},
+    }
+
+
+def _print(found: Check) -> None:
+    for job, columns in found.columns.items():
+        print_line(f"columns of job {job}, in {columns.file}:")
+        for line in shown_columns(columns):
+            print_line(f"  {line}")
+    for finding in found.findings:
+        print_line(f"{finding.level:<7} {finding.what}: {finding.message}")
+    counts = [f"{count} {what}" for what, count in _counts(found).items()]
+    print_line(f"{', '.join(counts)}: nothing was sent")
+
+
+def _counts(found: Check) -> dict[str, int]:
+    levels = [finding.level for finding in found.findings]
+    names = {"to fix": Level.ERROR, "warnings": Level.WARNING, "ok": Level.OK}
+    return {name: levels.count(level) for name, level in names.items()}
