@@ -4,6 +4,7 @@ import argparse
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 from pipeline.cli.parser import build_parser
 from pipeline.cli.streams import output_streams
@@ -61,31 +62,27 @@ def _exit_code(exc: PipelineError) -> int:
     return USER_FAULT if is_users_fault else PROGRAM_FAULT
 
 
+# Module and function of each command. Modules are imported on use, so that `--help` and `runs` do not load those of
+# `run`.
+_COMMANDS = {
+    "check": ("check", "check_config"),
+    "init": ("init", "init"),
+    "plan": ("plan", "plan"),
+    "prune": ("prune", "prune"),
+    "report": ("history", "report"),
+    "rerun": ("run", "rerun"),
+    "resume": ("run", "resume"),
+    "run": ("run", "run"),
+    "runs": ("history", "runs"),
+    "show": ("history", "show"),
+    "simulate": ("simulate", "simulate"),
+}
+
+
 def _command(name: str) -> Callable[[argparse.Namespace], int]:
-    # Imported on use, so that `--help` and `runs` do not load the imports of `run`.
-    if name in ("run", "rerun", "resume"):
-        from pipeline.cli import run  # noqa: PLC0415
-
-        return {"run": run.run, "rerun": run.rerun, "resume": run.resume}[name]
-    if name == "plan":
-        from pipeline.cli import plan  # noqa: PLC0415
-
-        return plan.plan
-    if name == "simulate":
-        from pipeline.cli import simulate  # noqa: PLC0415
-
-        return simulate.simulate
-    if name == "check":
-        from pipeline.cli import check  # noqa: PLC0415
-
-        return check.check_config
-    if name == "prune":
-        from pipeline.cli import prune  # noqa: PLC0415
-
-        return prune.prune
-    from pipeline.cli import history  # noqa: PLC0415
-
-    return {"runs": history.runs, "show": history.show, "report": history.report}[name]
+    module, function = _COMMANDS[name]
+    command: Callable[[argparse.Namespace], int] = getattr(import_module(f"pipeline.cli.{module}"), function)
+    return command
 
 
 def _print_errors(args: argparse.Namespace, exit_code: int, lines: Sequence[str]) -> int:

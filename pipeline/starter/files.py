@@ -1,0 +1,53 @@
+"""The files of a new folder. An existing file is never replaced."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pipeline.errors import SettingsError
+from pipeline.simulator import write_client_keys
+from pipeline.starter.samples import write_balances, write_orders, write_states, write_tasks
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_OWNER_ONLY = 0o600
+
+
+def _text(name: str) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        path.write_bytes((_TEMPLATES / name).read_bytes())
+        path.chmod(_OWNER_ONLY)
+
+    return write
+
+
+# Writers by path within the folder.
+_FILES: Mapping[str, Callable[[Path], None]] = {
+    "backfill.toml": _text("backfill.toml"),
+    "README.md": _text("README.md"),
+    ".gitignore": _text("gitignore"),
+    "exports/orders.csv": write_orders,
+    "exports/tasks.parquet": write_tasks,
+    "exports/states.csv": write_states,
+    "exports/points.xlsx": write_balances,
+}
+
+
+def write_starter(folder: Path) -> list[Path]:
+    """
+    Write the files into a new or existing folder; return their paths, and that of the key folder.
+
+    Raises SettingsError, before anything is written, if one of them exists or the folder cannot be written.
+    """
+    there = [name for name in (*_FILES, "keys") if (folder / name).exists()]
+    if there:
+        raise SettingsError(
+            [f"init: {folder} has {', '.join(there)} already, and nothing is replaced; choose another folder"]
+        )
+    try:
+        for name, write in _FILES.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(path)
+        write_client_keys(folder / "keys")
+    except OSError as exc:
+        raise SettingsError([f"init: {exc.filename or folder}: {exc.strerror}; choose a writable folder"]) from exc
+    return [*(folder / name for name in _FILES), folder / "keys"]
