@@ -18,6 +18,8 @@ _ORDER_COLUMNS = ("订单号", "协议号", "用户", "付款时间", "交易号
 _STATE_COLUMNS = ("rental_no", "user_id", "cup_no", "state", "biz_data.shop", "happened_at")
 _BALANCE_COLUMNS = ("brand_id", "card_id", "openid", "user_card_code", "point_balance", "updated_at")
 
+Row = tuple[str, ...]
+
 
 def _at(number: int) -> datetime:
     return _MORNING + timedelta(minutes=7 * number)
@@ -31,19 +33,19 @@ def _agreement(number: int) -> str:
     return f"2025{number:016d}"
 
 
+def _order(number: int, user: int, paid: str, kind: str = "付款", refund_of: str = "", state: str = "已完成") -> Row:
+    at = f"{_at(number):%Y/%m/%d %H:%M}"
+    return (f"A{number:04d}", _agreement(user), _user(user), at, f"T{number:04d}", paid, "", kind, refund_of, state)
+
+
 def write_orders(path: Path) -> None:
     """Write sales of a till as CSV in GB18030 with Chinese column names: a refund, and an amount of 3 decimals."""
-    rows = [
-        (f"A{number:04d}", _agreement(number), _user(number), f"{_at(number):%Y/%m/%d %H:%M}", f"T{number:04d}",
-         f"{1280 + number}.50", "", "付款", "", "已完成")
-        for number in range(1, _ROWS + 1)
-    ]  # fmt: skip
-    rows.append(("A0011", _agreement(1), _user(1), f"{_at(20):%Y/%m/%d %H:%M}", "T0011", "10.00", "", "退款", "A0001",
-                 "已退款"))  # fmt: skip
-    rows.append(("A0012", _agreement(2), _user(2), f"{_at(21):%Y/%m/%d %H:%M}", "T0012", "18.005", "", "付款", "",
-                 "已完成"))  # fmt: skip
-    rows.append(("A0013", _agreement(3), _user(3), f"{_at(22):%Y/%m/%d %H:%M}", "T0013", "9.00", "", "付款", "",
-                 "已取消"))  # fmt: skip
+    rows = [_order(number, number, f"{1280 + number}.50") for number in range(1, _ROWS + 1)]
+    rows += [
+        _order(11, 1, "10.00", "退款", "A0001", "已退款"),
+        _order(12, 2, "18.005"),
+        _order(13, 3, "9.00", state="已取消"),
+    ]
     _write_csv(path, _ORDER_COLUMNS, rows, "gb18030")
 
 
@@ -83,11 +85,11 @@ def write_tasks(path: Path) -> None:
 
 def write_balances(path: Path) -> None:
     """Write balances as a workbook of text cells; one is negative."""
-    with tempfile.TemporaryDirectory() as folder, path.open("wb") as file:
-        with TextWorkbook(file, Path(folder), _BALANCE_COLUMNS) as workbook:
-            for number in range(1, _ROWS + 1):
-                points = "-5" if number == _ROWS else str(100 * number)
-                at = f"{_at(number):%Y-%m-%d %H:%M:%S}"
-                workbook.add(
-                    ("1004", "pTESTcardTemplate0000000001", f"oTEST{number:023d}", f"{number:012d}", points, at)
-                )
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        path.open("wb") as file,
+        TextWorkbook(file, Path(folder), _BALANCE_COLUMNS) as workbook,
+    ):
+        for number in range(1, _ROWS + 1):
+            points, at = "-5" if number == _ROWS else str(100 * number), f"{_at(number):%Y-%m-%d %H:%M:%S}"
+            workbook.add(("1004", "pTESTcardTemplate0000000001", f"oTEST{number:023d}", f"{number:012d}", points, at))
