@@ -13,7 +13,9 @@ from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.traces import traces_of
 from pipeline.clock import Clock
 from pipeline.ledger.dry_run import DryRun
-from pipeline.read import find
+from pipeline.map import UsedColumns
+from pipeline.read import find, open_source
+from pipeline.run.input_columns import columns_of
 from pipeline.run.plan import Plan, plan_of
 from pipeline.settings import Config
 from pipeline.write.brakes.run_control import Drained, RunControl
@@ -41,9 +43,10 @@ def plan(
         DryRun(config.ledger_path, new, merchant, Path(scratch), traces=traces_of(config)) as dry_run,
     ):
         control = RunControl(clock)
+        rules = rules_of(job, account, now, dry_run.salt)
         stager = stager_of(
             job,
-            rules_of(job, account, now, dry_run.salt),
+            rules,
             dry_run,
             control,
             max_invalid=RowLimits.of(options.kept, job).max_invalid,
@@ -52,4 +55,8 @@ def plan(
         # A run that would stop before its first request has a plan too.
         with suppress(Drained):
             stager.stage(found.files)
-        return plan_of(dry_run.result, job.rate, control.reason, ignored=found.ignored, show_ids=show_ids)
+        with open_source(found.files[0], job.csv, sheet=job.sheet, int96=job.int96, uses=UsedColumns(rules)) as first:
+            columns = columns_of(found.files[0].name, first, rules, show_ids=show_ids)
+        return plan_of(
+            dry_run.result, job.rate, control.reason, ignored=found.ignored, columns=columns, show_ids=show_ids
+        )

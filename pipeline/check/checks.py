@@ -10,10 +10,11 @@ from pipeline.assemble.system import System
 from pipeline.check.accounts import check_account
 from pipeline.check.clock_offset import check_clock
 from pipeline.check.finding import Finding, Level
-from pipeline.check.inputs import InputColumns, check_inputs
+from pipeline.check.inputs import check_inputs
 from pipeline.check.ledger_file import check_ledger
 from pipeline.check.quotas import check_quotas
 from pipeline.errors import SettingsError
+from pipeline.run.input_columns import InputColumns
 from pipeline.settings import Config, Job, load, warnings
 
 

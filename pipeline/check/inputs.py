@@ -1,7 +1,7 @@
 """The inputs of a job: its files, and the columns that feed its fields."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
@@ -11,43 +11,11 @@ from pipeline.assemble.opening import mapping_rules
 from pipeline.check.finding import Finding, Level
 from pipeline.errors import SettingsError, SourceError
 from pipeline.map import MappingRules, UsedColumns, check_columns
-from pipeline.map.columns.field_sources import find_sources
-from pipeline.map.fields import field_of, fields_of
-from pipeline.model import Export
 from pipeline.read import FoundInputs, Source, SourceFile, find, open_source
-from pipeline.redact import shown_heading
+from pipeline.run.input_columns import InputColumns, columns_of
 from pipeline.settings import Account, Config, Job
-from pipeline.tables.text_columns import Column, listed
-from pipeline.write.answers.masking import safe_text
 
-_SAMPLES = 3
-_SAMPLE_CHARACTERS = 40
-
-
-@dataclass(frozen=True, slots=True)
-class MappedColumn:
-    """A column that feeds a field, with the first different values."""
-
-    field: str
-    column: str
-    samples: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class InputColumns:
-    """
-    The columns of a job's first input.
-
-    `mapped` feed fields, `filter` the job's filter, `unused` nothing. `constants` and `absent` name fields: those with
-    a constant, and optional ones without a value.
-    """
-
-    file: str
-    mapped: tuple[MappedColumn, ...]
-    filter: tuple[str, ...]
-    constants: tuple[str, ...]
-    absent: tuple[str, ...]
-    unused: tuple[str, ...]
+_LISTED = 3
 
 
 def check_inputs(
@@ -68,7 +36,7 @@ def check_inputs(
         try:
             with _open(file, job, rules) as opened:
                 check_columns(rules, opened.columns, file.name)
-                columns = columns or _columns(file.name, opened, rules, show_ids=show_ids)
+                columns = columns or columns_of(file.name, opened, rules, show_ids=show_ids)
         except SourceError as exc:
             findings.append(Finding(Level.ERROR, what, str(exc)))
     return findings, columns
@@ -79,72 +47,10 @@ def _files(what: str, found: FoundInputs) -> Iterator[Finding]:
     others = f" and {len(names) - 1} more" if len(names) > 1 else ""
     yield Finding(Level.OK, what, f"inputs: {names[0]}{others}")
     if found.ignored:
-        ignored = ", ".join(islice(found.ignored, _SAMPLES))
-        more = f" and {len(found.ignored) - _SAMPLES} more" if len(found.ignored) > _SAMPLES else ""
+        ignored = ", ".join(islice(found.ignored, _LISTED))
+        more = f" and {len(found.ignored) - _LISTED} more" if len(found.ignored) > _LISTED else ""
         yield Finding(Level.WARNING, what, f"ignored files in the input folders: {ignored}{more}")
 
 
 def _open(file: SourceFile, job: Job, rules: MappingRules) -> Source:
     return open_source(file, job.csv, sheet=job.sheet, int96=job.int96, uses=UsedColumns(rules))
-
-
-def _columns(name: str, opened: Source, rules: MappingRules, *, show_ids: bool) -> InputColumns:
-    columns = opened.columns
-    sources = find_sources(rules, columns)
-    used = UsedColumns(rules).used(columns)
-    first = next(iter(opened), None)
-    mapped = [
-        MappedColumn(
-            field,
-            shown_heading(columns[at]),
-            () if first is None else _samples(first.texts[at], rules.export, field, show_ids=show_ids),
-        )
-        for field, at in sources.places
-    ]
-    of_fields = {at for _, at in sources.places}
-    return InputColumns(
-        file=name,
-        mapped=tuple(mapped),
-        filter=tuple(shown_heading(columns[at]) for at in sorted(used - of_fields)),
-        constants=tuple(sources.constants),
-        absent=_absent(rules.export, sources.fed()),
-        unused=tuple(shown_heading(column) for at, column in enumerate(columns) if at not in used),
-    )
-
-
-def _absent(export: Export, fed: Iterable[str]) -> tuple[str, ...]:
-    having = {name for field in fed for name in (field, field.partition(".")[0])}
-    return tuple(name for name in fields_of(export) if name not in having)
-
-
-def _samples(column: Column, export: Export, field: str, *, show_ids: bool) -> tuple[str, ...]:
-    described = field_of(export, field)
-    is_private = not show_ids and (described is None or described.is_private)
-    texts = (text for text in listed(column) if text and text.strip())
-    shown = dict.fromkeys(_shown(text, is_private=is_private, show_ids=show_ids) for text in texts)
-    return tuple(islice(shown, _SAMPLES))
-
-
-def _shown(text: str, *, is_private: bool, show_ids: bool) -> str:
-    if is_private:
-        return f"<{len(text)} characters>"
-    return text[:_SAMPLE_CHARACTERS] if show_ids else safe_text(text, limit=_SAMPLE_CHARACTERS)
-
-
-def shown_columns(columns: InputColumns) -> Sequence[str]:
-    """Return the columns of an input as lines of text."""
-    width = max((len(mapped.field) for mapped in columns.mapped), default=0)
-    lines = [
-        f"{mapped.field:<{width}} = {mapped.column}: {', '.join(mapped.samples) or '(empty)'}"
-        for mapped in columns.mapped
-    ]
-    others = {
-        "columns of the filter": columns.filter,
-        "fields with a constant": columns.constants,
-        "fields without a value": columns.absent,
-        "unused columns": columns.unused,
-    }
-    for name, words in others.items():
-        if words:
-            lines.append(f"{name}: {', '.join(words)}")
-    return lines

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pipeline.assemble.ledgers import config_path
 from pipeline.assemble.system import System
 from pipeline.check import Check, Level, check, exit_code
-from pipeline.check.inputs import shown_columns
 from pipeline.cli.logs import set_up_logs
 from pipeline.cli.summary import print_json, print_line
 from pipeline.clock import SystemClock
+from pipeline.run.input_columns import shown_columns
 
 
 def check_config(args: argparse.Namespace) -> int:

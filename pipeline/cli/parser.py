@@ -87,6 +87,9 @@ def _add_plan(commands: "_Commands[argparse.ArgumentParser]") -> None:
     )
     _add_config(plan)
     _add_date(plan)
+    plan.add_argument(
+        "--until", type=_clock_time, metavar="HH:MM", help="say what is left at this time, in the job's zone"
+    )
     plan.add_argument("--limit", type=_count, metavar="N", help="read the first N rows only")
     plan.add_argument("--show-ids", action="store_true", help="show sample payloads with users' ids")
     _add_max_invalid(plan)

@@ -3,7 +3,8 @@
 import argparse
 import os
 import random
-import sys
+from dataclasses import asdict
+from datetime import datetime
 
 import orjson
 
@@ -12,12 +13,15 @@ from pipeline.assemble.opening import open_config
 from pipeline.assemble.plan import plan as make_plan
 from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.working_folder import working_folder
+from pipeline.cli.deadline import deadline
 from pipeline.cli.logs import log, set_up_logs
-from pipeline.cli.summary import first_of, print_faults, print_line
+from pipeline.cli.summary import first_of, print_faults, print_json, print_line
 from pipeline.clock import SystemClock
 from pipeline.ledger.records import InputRecord
-from pipeline.run.plan import Plan
+from pipeline.run.input_columns import shown_columns
+from pipeline.run.plan import Night, Plan, night_of
 from pipeline.settings import secrets, warnings
+from pipeline.write.delivery import timestamp
 
 
 def plan(args: argparse.Namespace) -> int:
@@ -33,14 +37,17 @@ def plan(args: argparse.Namespace) -> int:
         config, args.job, args.inputs, options,
         clock=clock, chance=random.SystemRandom(), folder=working_folder(), show_ids=args.show_ids,
     )  # fmt: skip
+    job, now = config.jobs[args.job], clock.now()
+    until = args.until and deadline(args.until, job.timezone, now)
+    night = night_of(made.to_send, job.rate, now.astimezone(job.timezone), until)
     if args.json:
-        sys.stdout.write(orjson.dumps(_as_dict(args.job, made), option=orjson.OPT_INDENT_2).decode() + "\n")
+        print_json(_as_dict(args.job, made, night))
     else:
-        _print(args.job, made, show_ids=args.show_ids)
+        _print(args.job, made, night, show_ids=args.show_ids)
     return made.exit_code
 
 
-def _as_dict(job: str, made: Plan) -> dict[str, object]:
+def _as_dict(job: str, made: Plan, night: Night) -> dict[str, object]:
     problems = [
         {"source_file": p.source_file, "source_row": p.source_row, "code": p.code, "message": p.message}
         for p in made.problems
@@ -49,23 +56,27 @@ def _as_dict(job: str, made: Plan) -> dict[str, object]:
     return {
         "job": job, "exit_code": made.exit_code, "reason": made.reason, "rows": made.rows, "counts": made.counts,
         "codes": made.codes, "faults": made.faults.as_dicts(), "requests": made.to_send, "lanes": made.lanes,
-        "seconds": round(made.seconds, 1), "inputs": inputs, "ignored": made.ignored, "problems": problems,
-        "samples": [orjson.loads(sample) for sample in made.samples],
+        "seconds": round(made.seconds, 1), "ends_at": timestamp(night.ends_at),
+        "until": night.until and timestamp(night.until), "requests_left": night.left,
+        "columns": made.columns and asdict(made.columns), "inputs": inputs, "ignored": made.ignored,
+        "problems": problems, "samples": [orjson.loads(sample) for sample in made.samples],
     }  # fmt: skip
 
 
-def _print(job: str, made: Plan, *, show_ids: bool) -> None:
+def _print(job: str, made: Plan, night: Night, *, show_ids: bool) -> None:
     print_line(f"plan of job {job}: nothing was sent")
     if made.reason:
         print_line(f"  the run would stop before its first request: {made.reason}")
-    for line in first_of([_input(source) for source in made.inputs]):
-        print_line(f"  {line}")
-    for line in first_of(made.ignored):
-        print_line(f"  ignored: {line}")
+    _print_inputs(made)
     print_line(f"  {'rows':<10} {made.rows:>9,}")
     for what, count in made.counts.items():
         print_line(f"  {what.replace('_', ' '):<10} {count:>9,}")
-    print_line(f"  {made.to_send:,} requests in {made.lanes:,} lanes, {_duration(made.seconds)} at the quota")
+    print_line(
+        f"  {made.to_send:,} requests in {made.lanes:,} lanes, {_duration(made.seconds)} at the quota: "
+        f"until {_shown(night.ends_at)} if sent now"
+    )
+    if night.until:
+        print_line(f"  {night.left:,} requests are left at {_shown(night.until)}")
     for code, count in made.codes.items():
         print_line(f"  {count:>9,} {code}")
     print_faults(made.faults)
@@ -75,8 +86,23 @@ def _print(job: str, made: Plan, *, show_ids: bool) -> None:
         print_line(f"  {sample}")
 
 
+def _print_inputs(made: Plan) -> None:
+    for line in first_of([_input(source) for source in made.inputs]):
+        print_line(f"  {line}")
+    for line in first_of(made.ignored):
+        print_line(f"  ignored: {line}")
+    if made.columns:
+        print_line(f"  columns of {made.columns.file}:")
+        for line in shown_columns(made.columns):
+            print_line(f"    {line}")
+
+
 def _input(source: InputRecord) -> str:
     return f"{source.name}: {source.rows:,} rows" + (f", {source.encoding}" if source.encoding else "")
+
+
+def _shown(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M %Z}"
 
 
 def _duration(seconds: float) -> str:

@@ -7,7 +7,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, time, timedelta
 from types import FrameType
 from zoneinfo import ZoneInfo
 
@@ -17,6 +16,7 @@ from pipeline.assemble.opening import open_config
 from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.runner import OPEN_STATUSES, Runner
 from pipeline.assemble.system import System
+from pipeline.cli.deadline import deadline
 from pipeline.cli.logs import log, log_at_once, set_up_logs
 from pipeline.cli.parser import RERUNNABLE
 from pipeline.cli.progress import Progress
@@ -31,9 +31,6 @@ from pipeline.report import OutcomeFormat, ReportFiles
 from pipeline.run.events import RunEvents
 from pipeline.settings import ONE_PROCESS, Config, secrets, warnings
 from pipeline.write.brakes.run_control import Ending, RunControl
-
-# A time within the last hour means today, so that a late scheduler does not run until tomorrow.
-_JUST_PASSED = timedelta(hours=1)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -173,13 +170,6 @@ class _Command:
 def _log_ignored(names: Sequence[str]) -> None:
     for name in first_of(names):
         log.warning("ignored: %s", name)
-
-
-def deadline(at: time, zone: ZoneInfo, now: datetime) -> datetime:
-    """Return the next time at which clocks in the zone show `at`; within the last hour, return the past one."""
-    here = now.astimezone(zone)
-    days = (datetime.combine(here.date() + timedelta(days=n), at, zone) for n in (-1, 0, 1))
-    return next(moment for moment in days if moment > here - _JUST_PASSED)
 
 
 @contextmanager

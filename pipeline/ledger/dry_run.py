@@ -30,7 +30,7 @@ from pipeline.tables.outcome_page import Outcome
 _LANE = np.dtype([("lane", "u8", 2)])
 # Invalid rows and request bodies that a plan shows.
 _PROBLEMS = 10
-_SAMPLES = 3
+_SAMPLES = 5
 
 
 @dataclass(slots=True)

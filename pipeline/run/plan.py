@@ -1,7 +1,9 @@
 """The plan of a run: the result of staging without sending."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -10,6 +12,7 @@ from pipeline.ledger.dry_run import DryRunResult
 from pipeline.ledger.records import InputRecord
 from pipeline.ledger.staging.staged_chunk import RowDecision
 from pipeline.model import Status
+from pipeline.run.input_columns import InputColumns
 from pipeline.tables.fault_groups import GroupedFaults
 from pipeline.tables.outcome_page import Outcome
 from pipeline.write.answers.masking import safe_text
@@ -30,6 +33,7 @@ class Plan:
     - `seconds`: sending time at the quota
     - `problems`: the first invalid rows; `samples`: payloads as JSON
     - `inputs`: files read; `ignored`: other files in the input folders
+    - `columns`: those of the first input
     - `reason`: why the run would stop before its first request, else None
     """
 
@@ -45,6 +49,7 @@ class Plan:
     inputs: Sequence[InputRecord] = field(repr=False)
     ignored: Sequence[str] = ()
     reason: str | None = None
+    columns: InputColumns | None = None
 
     @property
     def exit_code(self) -> int:
@@ -54,12 +59,31 @@ class Plan:
         return 3 if self.counts[Status.INVALID] else 0
 
 
+@dataclass(frozen=True, slots=True)
+class Night:
+    """When sending ends at the quota if it begins now; a deadline, and the requests that it leaves over."""
+
+    ends_at: datetime
+    until: datetime | None
+    left: int
+
+
+def night_of(requests: int, rate: float, now: datetime, until: datetime | None) -> Night:
+    """Return the night of these requests, for a rate of requests per second."""
+    ends_at = now + timedelta(seconds=requests / rate)
+    if until is None:
+        return Night(ends_at, None, 0)
+    seconds = max(0.0, (until - now).total_seconds())
+    return Night(ends_at, until, max(0, requests - math.floor(seconds * rate)))
+
+
 def plan_of(
     seen: DryRunResult,
     limit_per_s: float,
     reason: str | None = None,
     *,
     ignored: Sequence[str] = (),
+    columns: InputColumns | None = None,
     show_ids: bool = False,
 ) -> Plan:
     """
@@ -91,6 +115,7 @@ def plan_of(
         inputs=list(seen.inputs.values()),
         ignored=ignored,
         reason=reason,
+        columns=columns,
     )
 
 

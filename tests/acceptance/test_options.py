@@ -236,6 +236,8 @@ def test_plan_shows_a_run_and_writes_nothing(workspace: Workspace) -> None:
     messages = json.loads(ended.stdout)
     problems = messages.pop("problems")
     samples = messages.pop("samples")
+    columns, ends_at = messages.pop("columns"), messages.pop("ends_at")
+    assert (columns["file"], ends_at[-1]) == ("points.csv", "Z")
     assert ended.exit_code == 3
     assert messages == {
         "job": "points",
@@ -258,6 +260,8 @@ def test_plan_shows_a_run_and_writes_nothing(workspace: Workspace) -> None:
         "requests": 10,
         "lanes": 10,
         "seconds": 2.0,
+        "until": None,
+        "requests_left": 0,
         "inputs": [{"file": "points.csv", "rows": 12, "encoding": "utf-8"}],
         "ignored": [],
     }
@@ -266,7 +270,7 @@ def test_plan_shows_a_run_and_writes_nothing(workspace: Workspace) -> None:
     ]
     assert [sorted(one) for one in samples] == [
         ["brand_id", "card_id", "openid", "out_request_no", "point_balance", "user_card_code"]
-    ] * 3
+    ] * 5
     assert (workspace.requests(), sorted(path.name for path in workspace.folder.iterdir())) == ([], before)
 
 
@@ -281,11 +285,45 @@ def test_plan_knows_what_was_delivered(workspace: Workspace) -> None:
 
     assert ended.exit_code == 0
     assert "plan of job orders: nothing was sent" in ended.stdout
-    assert [line.split() for line in ended.stdout.splitlines()[1:6]] == [
-        ["orders.csv:", "2", "rows,", "utf-8"],
-        ["rows", "2"],
+    lines = [line.split() for line in ended.stdout.splitlines()]
+    assert lines[1:3] == [["orders.csv:", "2", "rows,", "utf-8"], ["columns", "of", "orders.csv:"]]
+    at = lines.index(["rows", "2"])
+    assert lines[at + 1 : at + 4] == [
         ["to", "send", "1"],
         ["skipped", "1"],
         ["invalid", "0"],
     ]
     assert (workspace.requests(), workspace.backfill("runs", "--json").stdout) == (["A1"], runs)
+
+
+def test_plan_takes_a_deadline(workspace: Workspace) -> None:
+    """`plan --until` prints the end of sending and what is left then, as JSON and as text."""
+    workspace.export("points.csv", [balance(1, 1)])
+
+    as_json = json.loads(workspace.backfill("plan", "points", "--until", "23:00", "--json").stdout)
+    as_text = workspace.backfill("plan", "points", "--until", "23:00").stdout
+
+    assert as_json["ends_at"].endswith("Z")
+    assert as_json["until"].endswith("T15:00:00.000Z")
+    assert as_json["requests_left"] in (0, 1)
+    assert " requests are left at " in as_text
+
+
+def test_plan_lists_the_columns_of_the_first_input(workspace: Workspace) -> None:
+    """Columns that feed fields have sample values; unused columns are named."""
+    workspace.export("points.csv", [balance(1, 100, note="A")])
+
+    plan = json.loads(workspace.backfill("plan", "points", "--json").stdout)
+
+    assert plan["columns"] == {
+        "file": "points.csv",
+        "mapped": [
+            {"field": "openid", "column": "openid", "samples": ["<28 characters>"]},
+            {"field": "user_card_code", "column": "user_card_code", "samples": ["<12 characters>"]},
+            {"field": "point_balance", "column": "point_balance", "samples": ["100"]},
+        ],
+        "filter": [],
+        "constants": ["brand_id", "card_id"],
+        "absent": ["out_request_no", "updated_at"],
+        "unused": ["note"],
+    }

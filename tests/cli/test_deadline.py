@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pipeline.cli.run import deadline
+from pipeline.cli.deadline import deadline
 
 
 @pytest.mark.parametrize(

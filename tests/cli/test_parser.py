@@ -47,8 +47,8 @@ EXECUTION: Mapping[str, object] = {
         pytest.param(
             ["plan", "orders"],
             {
-                "job": "orders", "inputs": [], "config": None, "date": None, "limit": None, "max_invalid": None,
-                "json": False, "show_ids": False, "log_format": "console",
+                "job": "orders", "inputs": [], "config": None, "date": None, "until": None, "limit": None,
+                "max_invalid": None, "json": False, "show_ids": False, "log_format": "console",
             },
             id="plan",
         ),
