@@ -25,9 +25,13 @@ _NOT_FIXED = Fault("not_decodable", f"a cell still holds {UNREAD} in place of te
 
 
 def is_rows_to_fix(header: Sequence[str]) -> bool:
-    """Return whether a header is that of a `rows_to_fix` file, from which a person may have removed columns."""
+    """
+    Return whether a header is that of a `rows_to_fix` file, from which a person may have removed columns.
+
+    Without a column of the export it is an ordinary file, which lacks the columns of the job.
+    """
     own = set(OWN_COLUMNS).intersection(header)
-    return own.issuperset(_FAULT) or (_MARK in own and len(own) > 1)
+    return len(own) < len(set(header)) and (own.issuperset(_FAULT) or (_MARK in own and len(own) > 1))
 
 
 def format_of(head: bytes, form: CsvFormat) -> CsvFormat:

@@ -115,3 +115,12 @@ def test_columns_and_apostrophes_of_others_stay(read: Read) -> None:
     """A file that is not a `rows_to_fix` file keeps similar columns and its apostrophes."""
     assert read(b"a,_status,_code\n'=1,x,y\n") == (("a", "_status", "_code"), [Row(1, ("'=1", "x", "y"))])
     assert read(b"_row,a\n8,'=1\n") == (("_row", "a"), [Row(1, ("8", "'=1"))])
+
+
+@pytest.mark.parametrize("header", ["_status,_code,_message", "_row,_status", "_row,_status,_code,_message"])
+def test_a_file_with_columns_of_the_report_alone_is_an_ordinary_file(read: Read, header: str) -> None:
+    """Without a column of the export nothing is removed, so that the missing columns are named."""
+    columns, rows = read(f"{header}\n{'1,' * header.count(',')}2\n".encode())
+
+    assert columns == tuple(header.split(","))
+    assert [row.number for row in rows] == [1]

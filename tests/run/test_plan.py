@@ -103,7 +103,7 @@ def test_samples_show_no_user(ledger: Ledger) -> None:
     assert made.samples[0] == (
         '{"out_biz_no":"A","user_id":"<16 characters>","agreement_no":"<20 characters>","biz_time":"now"}'
     )
-    assert len(made.samples) == 3
+    assert len(made.samples) == 4
 
 
 def test_samples_show_ids_with_show_ids(ledger: Ledger) -> None:
