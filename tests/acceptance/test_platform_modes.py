@@ -149,7 +149,8 @@ def test_a_public_key_alone_stops_before_the_switch(workspace: Workspace) -> Non
     assert (exit_code, sorted(statuses)) == (4, ["unknown", "unsent", "unsent"])
     assert message == (
         f"unknown_serial: WeChat Pay signs with a platform certificate: {NOT_OPEN}; open it in the merchant platform "
-        "(API security), or add platform_cert_file or apiv3_key_env to the account, then resume"
+        "(API security), or name the newest certificate in platform_cert_file, or set apiv3_key_env to download it, "
+        "then resume"
     )
     assert (workspace.backfill("resume", "last").exit_code, workspace.results()) == (0, ["succeeded SUCCESS"] * 3)
     assert len(workspace.simulator.journal.applied_keys()) == 3

@@ -107,7 +107,9 @@ def test_the_answer_chooses_the_key_during_the_change_over(
     ("changed", "note"),
     [
         pytest.param(
-            {}, f"{NOT_OPEN}, or add platform_cert_file or apiv3_key_env to the account", id="public key only"
+            {},
+            f"{NOT_OPEN}, or name the newest certificate in platform_cert_file, or set apiv3_key_env to download it",
+            id="public key only",
         ),
         pytest.param({"apiv3_key": APIV3_KEY}, NOT_OPEN, id="certificates can be fetched"),
     ],

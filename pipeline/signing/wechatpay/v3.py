@@ -32,6 +32,7 @@ _NOT_OPEN: Final = (
     "WeChat Pay signs with a platform certificate: the switch to the public key is not open yet; open it in the "
     "merchant platform (API security)"
 )
+_OR_ADD_IT: Final = ", or name the newest certificate in platform_cert_file, or set apiv3_key_env to download it"
 _NO_SUCH_PUBLIC_KEY: Final = (
     "WeChat Pay signs with a public key that is not in the account; download it in the merchant platform (API "
     "security), and set public_key_id and public_key_file"
@@ -143,8 +144,7 @@ class WechatPay:
             return _NO_SUCH_PUBLIC_KEY if is_unknown else ""
         if not self._has_public_key() or not (is_unknown or trust is Trust.VERIFIED):
             return ""
-        or_more = ", or add platform_cert_file or apiv3_key_env to the account" if self._apiv3_key is None else ""
-        return _NOT_OPEN + (or_more if is_unknown else "")
+        return _NOT_OPEN + (_OR_ADD_IT if is_unknown and self._apiv3_key is None else "")
 
     def _has_public_key(self) -> bool:
         return (self._platform_keys.preferred or "").startswith(_PUBLIC_KEY)
