@@ -332,11 +332,17 @@ class Trust(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An answer after the check of its signature: `content` is the decrypted JSON text, if there is one."""
+    """
+    An answer after the check of its signature: `content` is the decrypted JSON text, if there is one.
+
+    `serial` names the key of an answer that no known key could verify. `note` says what a person should do about the
+    platform's keys; it is empty if nothing.
+    """
 
     trust: Trust
     content: bytes | None = field(default=None, repr=False)
     serial: str | None = None
+    note: str = ""
 
 
 def digest(*parts: str | bytes) -> bytes:

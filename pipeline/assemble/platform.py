@@ -26,12 +26,16 @@ def signer_of(account: Account, api: Api) -> Signer:
 
 
 def _alipay_v3(account: AlipayAccount) -> AlipayV3:
+    gateway = urlsplit(account.gateway_url)
     return AlipayV3(
         app_id=account.app_id,
         private_key=account.private_key,
         platform=account.public_key or {certificate_sn(c): c for c in account.alipay_certs},
         app_cert_sn=certificate_sn(account.app_cert) if account.app_cert else None,
         root_cert_sn=root_sn(account.root_certs) if account.root_certs else None,
+        # A transport has one host, so certificates can be downloaded only from a gateway there.
+        root_certificates=account.root_certs if gateway[:2] == urlsplit(account.base_url)[:2] else (),
+        gateway_target=gateway.path or "/",
         app_auth_token=account.app_auth_token,
         encrypt_key=account.encrypt_key,
     )

@@ -27,6 +27,7 @@ class ThreadedSender:
 
     permits: Permits
     breaker: CircuitBreaker
+    keys: Keys
     writer: Writer
     engine: Engine
     control: RunControl
@@ -41,6 +42,10 @@ class ThreadedSender:
         """Return the number of throttled answers."""
         return self.permits.throttled
 
+    def notes(self) -> list[str]:
+        """Return what a person should do about the platform's keys."""
+        return self.keys.notes()
+
     def waiting(self) -> list[Wait]:
         """Return the waits that hold up all workers now."""
         return self.permits.waiting() or self.breaker.waiting()
@@ -54,6 +59,7 @@ def sender_of(
     permits = Permits(quotas, f"{job.api} {merchant_of(account)}", limit=job.rate, clock=clock, boot=system.boot)
     signer, transport = system.signer_of(account, job.api), system.transport_of(account, job)
     breaker = CircuitBreaker(clock, job.outage_limit_s)
+    keys = Keys(signer, transport, clock, chance)
     services = Services(
         api=job.api,
         signer=signer,
@@ -62,7 +68,7 @@ def sender_of(
         control=control,
         breaker=breaker,
         streaks=FailureStreaks(),
-        keys=Keys(signer, transport, clock, chance),
+        keys=keys,
         policy=RetryPolicy(job.max_attempts),
         clock=clock,
         chance=chance,
@@ -70,6 +76,7 @@ def sender_of(
     return ThreadedSender(
         permits=permits,
         breaker=breaker,
+        keys=keys,
         writer=Writer(services, ledger, job.concurrency),
         engine=system.engine,
         control=control,

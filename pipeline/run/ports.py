@@ -47,6 +47,10 @@ class Sender(Protocol):
         """Return the number of throttled answers."""
         ...
 
+    def notes(self) -> Sequence[str]:
+        """Return what a person should do before the next run, each once."""
+        ...
+
     def waiting(self) -> Sequence[Wait]:
         """Return the waits that hold up all workers now."""
         ...

@@ -111,6 +111,8 @@ class Run:
 
     def conclude(self) -> ReportFiles:
         """Settle the rows that were not reached, write the report, and record the exit code."""
+        for note in self.sender.notes():
+            self.events.log(note)
         record = self._conclude()
         files = self.report.write(record, self.ledger.heartbeat)
         self.ledger.finish(files.summary.exit_code)

@@ -2,7 +2,7 @@
 
 import base64
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -44,21 +44,21 @@ def _about_account(where: str, account: Account, at: datetime) -> Iterator[str]:
     for file in account.secret_files:
         if _mode(file) & (stat.S_IRWXG | stat.S_IRWXO):
             yield f"{where}: users other than its owner may open {file}; run chmod 600 on it"
-    for key, certificate in _certificates(account):
-        expiry = certificate.not_valid_after_utc
-        if expiry - at <= SOON:
+    for key, certificates in _certificates(account):
+        # Of several certificates the last one counts: the others are about to be replaced by it.
+        expiry = max((one.not_valid_after_utc for one in certificates), default=None)
+        if expiry is not None and expiry - at <= SOON:
             yield f"{where} {key}: a certificate expires on {expiry.date().isoformat()}; replace it before that day"
     if isinstance(account, AlipayAccount) and account.sign_type == "RSA":
         yield f"{where} sign_type: RSA signs with SHA-1; Alipay advises RSA2"
 
 
-def _certificates(account: Account) -> Iterator[tuple[str, x509.Certificate]]:
+def _certificates(account: Account) -> Iterator[tuple[str, Sequence[x509.Certificate]]]:
     if isinstance(account, AlipayAccount):
-        if account.app_cert is not None:
-            yield "app_cert_file", account.app_cert
-        yield from (("alipay_cert_file", one) for one in account.alipay_certs)
+        yield "app_cert_file", [account.app_cert] if account.app_cert is not None else []
+        yield "alipay_cert_file", account.alipay_certs
     else:
-        yield from (("platform_cert_file", one) for one in account.platform_certs)
+        yield "platform_cert_file", account.platform_certs
 
 
 def _mode(path: Path) -> int:

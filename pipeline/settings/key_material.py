@@ -51,7 +51,13 @@ def load_secret(table: Table, secret: str, context: LoadContext, load: Callable[
 
 def load_file(table: Table, key: str, context: LoadContext, load: Callable[[bytes, str], _T]) -> _T | None:
     """Return a named file as `load` parses it; None if none is named, or if it is at fault, which is reported."""
-    return _loaded(table, _find_file(table, key, context), load)
+    return next(iter(load_files(table, key, context, load)), None)
+
+
+def load_files(table: Table, key: str, context: LoadContext, load: Callable[[bytes, str], _T]) -> list[_T]:
+    """Return each named file as `load` parses it; those at fault are reported and left out."""
+    loaded = (_loaded(table, _find_file(table, key, name, context), load) for name in table.texts(key))
+    return [one for one in loaded if one is not None]
 
 
 def secret_files(table: Table, secrets: Iterable[str], context: LoadContext) -> tuple[Path, ...]:
@@ -68,10 +74,7 @@ def _loaded(table: Table, found: _Found | None, load: Callable[[bytes, str], _T]
         return None
 
 
-def _find_file(table: Table, key: str, context: LoadContext) -> _Found | None:
-    value = table.text(key)
-    if value is None:
-        return None
+def _find_file(table: Table, key: str, value: str, context: LoadContext) -> _Found | None:
     # A key pasted in place of its file name must not appear in a fault.
     shown = "the file" if looks_secret(value) else value
     path = context.folder / value

@@ -33,6 +33,11 @@ class Table:
         """Return a text; None if there is none, or if it is at fault."""
         return cast("str | None", self.values.get(key))
 
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Return the texts of a list, or one text alone; none if there is none, or if the value is at fault."""
+        value = self.values.get(key) or ()
+        return (value,) if isinstance(value, str) else tuple(value)
+
     def table(self, key: str) -> "Table":
         """Return a table within this one; an empty one if there is none, or if it is at fault."""
         return Table(self.file, (*self.path, key), self.values.get(key) or {}, self.faults)

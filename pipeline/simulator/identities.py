@@ -28,7 +28,8 @@ class Identities:
     """
     One merchant as the platforms know it, and the platforms' keys.
 
-    The `_next` keys are the platforms' future keys; they are served only after a fault introduces them.
+    The `_next` keys are the platforms' future keys; they are served only after a fault introduces them. The reissued
+    certificate of Alipay has the key of the present one.
     """
 
     app_id: str
@@ -38,6 +39,7 @@ class Identities:
     encrypt_key: bytes = field(repr=False)
     alipay: PlatformKey
     alipay_next: PlatformKey
+    alipay_reissued: PlatformKey
     mchid: str
     merchant_serial: str
     merchant_key: RSAPublicKey = field(repr=False)
@@ -58,6 +60,7 @@ def default_identities() -> Identities:
         encrypt_key=base64.b64decode("AAECAwQFBgcICQoLDA0ODw=="),
         alipay=_alipay_key("platform"),
         alipay_next=_alipay_key("platform-other"),
+        alipay_reissued=_alipay_key("platform", certificate="platform-reissued"),
         mchid="1900000001",
         merchant_serial=_serial(_certificate("wechatpay-merchant-cert")),
         merchant_key=_public_key("wechatpay-merchant-public"),
@@ -70,8 +73,8 @@ def default_identities() -> Identities:
     )
 
 
-def _alipay_key(name: str) -> PlatformKey:
-    pem = _pem(f"alipay-{name}-cert")
+def _alipay_key(name: str, *, certificate: str | None = None) -> PlatformKey:
+    pem = _pem(f"alipay-{certificate or name}-cert")
     sn = crypto.certificate_sn(x509.load_pem_x509_certificate(pem))
     return PlatformKey(sn, _private_key(f"alipay-{name}-private-pkcs8"), pem)
 

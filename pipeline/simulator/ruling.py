@@ -69,12 +69,17 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Refusal, with its reason. For the gateway, `code` is the sub code."""
+    """
+    Refusal, with its reason.
+
+    For the gateway, `code` is the sub code. `number` is WeChat Pay's inner error number, which ends the Request-ID.
+    """
 
     code: str
     message: str = ""
     status: int = 400
     headers: tuple[tuple[str, str], ...] = ()
+    number: int = 0
 
 
 Ruling = Accepted | Refusal

@@ -126,6 +126,7 @@ class Delivery:
         except Drained:
             services.breaker.cancel(clearance)
             raise
+        services.keys.note(opened)
         history = self._history
         verdict = judge(self._sent, answer, opened, doubt=history.doubt, at=at, unconfirmed=history.unconfirmed)
         self._history = history.after(verdict)

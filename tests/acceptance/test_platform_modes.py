@@ -103,11 +103,165 @@ def test_a_lost_certificate_answer_is_retried(workspace: Workspace) -> None:
     assert run_three(workspace, "points") == ALL_DONE
 
 
+NOT_OPEN = "the switch to the public key is not open yet"
+BOTH_KINDS = {"accounts.card": {"platform_cert_file": "keys/wechatpay_cert.pem"}}
+BEFORE_THE_SWITCH = InjectedFault(Kind.PLATFORM_CERTIFICATE)
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_noted"),
+    [
+        pytest.param(BEFORE_THE_SWITCH, True, id="before the switch"),
+        pytest.param(replace(BEFORE_THE_SWITCH, every=2), True, id="answers of both kinds"),
+        pytest.param(None, False, id="after the switch"),
+    ],
+)
+def test_both_kinds_of_keys_work_together(fault: InjectedFault | None, is_noted: bool, workspace: Workspace) -> None:
+    """With public key and certificate every row succeeds; the log has one line while the switch is not open."""
+    workspace.configure(BOTH_KINDS)
+    workspace.simulator.set_faults([fault] if fault else [])
+    workspace.export("points.csv", [balance(number, 5) for number in range(3)])
+
+    ended = workspace.backfill("run", "points")
+
+    assert (ended.exit_code, workspace.results()) == (0, ["succeeded SUCCESS"] * 3)
+    assert ended.stderr.count(NOT_OPEN) == is_noted
+
+
+def test_a_public_key_and_the_apiv3_key_work_together(workspace: Workspace) -> None:
+    """Before the switch the certificate is fetched once, when the first answer names it."""
+    workspace.configure({"accounts.card": {"apiv3_key_file": "keys/apiv3_key.txt"}})
+    workspace.simulator.set_faults([BEFORE_THE_SWITCH])
+
+    ended = run_three(workspace, "points")
+
+    downloads = [entry for entry in workspace.simulator.journal.entries if entry.api is Api.WECHATPAY_CERTIFICATES]
+    assert (ended, len(downloads)) == (ALL_DONE, 1)
+
+
+def test_a_public_key_alone_stops_before_the_switch(workspace: Workspace) -> None:
+    """No answer can be verified: the run stops with the reason; with the certificate, `resume` sends the same again."""
+    workspace.simulator.set_faults([BEFORE_THE_SWITCH])
+    exit_code, statuses = run_three(workspace, "points")
+    (message,) = {line["message"] for line in workspace.outcomes() if line["status"] == "unknown"}
+    workspace.configure(BOTH_KINDS)
+
+    assert (exit_code, sorted(statuses)) == (4, ["unknown", "unsent", "unsent"])
+    assert message == (
+        f"unknown_serial: WeChat Pay signs with a platform certificate: {NOT_OPEN}; open it in the merchant platform "
+        "(API security), or name the newest certificate in platform_cert_file, or set apiv3_key_env to download it, "
+        "then resume"
+    )
+    assert (workspace.backfill("resume", "last").exit_code, workspace.results()) == (0, ["succeeded SUCCESS"] * 3)
+    assert len(workspace.simulator.journal.applied_keys()) == 3
+
+
+def test_a_wrong_public_key_id_stops_the_run(workspace: Workspace) -> None:
+    """The platform refuses a `Wechatpay-Serial` that it does not know: the run stops, and no row is rejected for it."""
+    workspace.configure({"accounts.card": {"public_key_id": "PUB_KEY_ID_01"}})
+    exit_code, statuses = run_three(workspace, "points")
+
+    messages = [line["message"] for line in workspace.outcomes()]
+    assert (exit_code, statuses, workspace.simulator.journal.applied_keys()) == (4, ["unsent"] * 3, [])
+    assert all("check public_key_id of the account" in message for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("tables", "statuses", "said"),
+    [
+        pytest.param(
+            APIV3, ["unsent"] * 3,
+            "nothing was sent; set public_key_id and public_key_file of the account, then resume",
+            id="no public key",
+        ),
+        pytest.param(
+            {"accounts.card": {"apiv3_key_file": "keys/apiv3_key.txt"}}, ["unknown", "unsent", "unsent"],
+            f"{NOT_OPEN}; open it in the merchant platform (API security), then resume; fetching certificates failed",
+            id="public key before the switch",
+        ),
+    ],
+)  # fmt: skip
+def test_an_expired_platform_certificate_needs_the_public_key(
+    tables: Mapping[str, Mapping[str, object]], statuses: list[str], said: str, workspace: Workspace
+) -> None:
+    """403 NOT_ENOUGH says that there is no certificate any more, and what to do instead."""
+    workspace.configure(tables)
+    expired = InjectedFault(Kind.STATUS, api=Api.WECHATPAY_CERTIFICATES, status=403, code="NOT_ENOUGH")
+    workspace.simulator.set_faults([expired, BEFORE_THE_SWITCH])
+
+    exit_code, ended = run_three(workspace, "points")
+
+    messages = " ".join(line["message"] for line in workspace.outcomes())
+    assert (exit_code, sorted(ended)) == (4, statuses)
+    assert said in messages
+    assert "the merchant's platform certificate has expired, status 403 (NOT_ENOUGH)" in messages
+
+
+SEVERAL = {"accounts.zhima": {"alipay_cert_file": ["keys/alipay_cert.pem", "keys/alipay_cert_reissued.pem"]}}
+
+
+@pytest.mark.parametrize(
+    ("tables", "downloads"), [pytest.param({}, 1, id="downloaded"), pytest.param(SEVERAL, 0, id="configured")]
+)
+@pytest.mark.parametrize("job", ["orders", "states"])
+def test_a_reissued_alipay_certificate_verifies(
+    job: str, tables: Mapping[str, Mapping[str, object]], downloads: int, workspace: Workspace
+) -> None:
+    """A certificate with the same key and another SN is downloaded once, or is in the config beside the old one."""
+    workspace.configure(tables, certificates=True)
+    api = Api.CUMULATION if job == "orders" else Api.STATE
+    workspace.simulator.set_faults([InjectedFault(Kind.REISSUED_CERTIFICATE, api=api)])
+
+    ended = run_three(workspace, job)
+
+    fetched = [entry for entry in workspace.simulator.journal.entries if entry.api is Api.ALIPAY_CERTIFICATE]
+    assert (ended, len(fetched)) == (ALL_DONE, downloads)
+
+
+def test_a_reissued_certificate_without_its_root_is_not_believed(workspace: Workspace) -> None:
+    """The chain of a downloaded certificate must lead to the root file, although its key is the old one's."""
+    workspace.configure(certificates=True)
+    roots = workspace.folder / "keys" / "alipay_root_cert.pem"
+    begin = b"-----BEGIN CERTIFICATE-----"
+    roots.write_bytes(begin.join(roots.read_bytes().split(begin)[:-1]))
+    workspace.simulator.set_faults([InjectedFault(Kind.REISSUED_CERTIFICATE, api=Api.CUMULATION)])
+
+    exit_code, statuses = run_three(workspace, "orders")
+
+    assert (exit_code, sorted(statuses)) == (4, ["unknown", "unsent", "unsent"])
+
+
+@pytest.mark.parametrize(
+    ("number", "exit_code", "result", "said"),
+    [
+        pytest.param(
+            268575528, 3, "rejected PARAM_ERROR", "inner error number 268575528 (the card waits for activation)",
+            id="of the row",
+        ),
+        pytest.param(270924358, 4, "unsent stopped", "a field that the platform's document lacks", id="of the program"),
+        pytest.param(270924289, 3, "unsent throttled", "every attempt was throttled", id="too many requests"),
+    ],
+)  # fmt: skip
+def test_an_inner_error_number_of_wechat_pay_is_shown(
+    number: int, exit_code: int, result: str, said: str, workspace: Workspace
+) -> None:
+    """The number at the end of the Request-ID is in the message; three of them decide how the row ends."""
+    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, api=Api.POINTS, code="PARAM_ERROR", number=number)])
+    workspace.export("points.csv", [balance(1, 5)])
+
+    ended = workspace.backfill("run", "points")
+
+    (line,) = workspace.outcomes()
+    assert (ended.exit_code, workspace.results()) == (exit_code, [result])
+    assert said in line["message"]
+
+
 @pytest.mark.parametrize(
     ("job", "api", "fetched"),
     [
         pytest.param("points", Api.POINTS, Api.WECHATPAY_CERTIFICATES, id="wechat"),
         pytest.param("states", Api.STATE, Api.ALIPAY_CERTIFICATE, id="gateway"),
+        pytest.param("orders", Api.CUMULATION, Api.ALIPAY_CERTIFICATE, id="v3"),
     ],
 )
 def test_a_platforms_new_key_is_fetched_once(job: str, api: Api, fetched: Api, workspace: Workspace) -> None:

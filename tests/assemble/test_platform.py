@@ -1,17 +1,21 @@
-"""Endpoint and merchant of an account."""
+"""Signer, endpoint and merchant of an account."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from pipeline.assemble.platform import endpoint_of, merchant_of
-from pipeline.model import Api, CsvFormat, Export
+from pipeline.assemble.platform import endpoint_of, merchant_of, signer_of
+from pipeline.model import Api, CsvFormat, Export, Opened, Trust
 from pipeline.settings import Account, AlipayAccount, Job, WechatAccount
 from pipeline.write.transport.network import Endpoint
 
+AT = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
+KEYS = Path(__file__).parents[1] / "vectors" / "keys"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 ALIPAY = AlipayAccount(
     name="zhima", app_id="2021000000000001", private_key=KEY, public_key=KEY.public_key(), app_cert=None,
@@ -81,6 +85,25 @@ def test_the_endpoint_of_an_api(account: Account, api: Api, endpoint: Endpoint) 
 def test_the_merchant_of_an_account(account: Account, merchant: str) -> None:
     """With a server on this machine, the account is another merchant, so that trial deliveries do not count."""
     assert merchant_of(account) == merchant
+
+
+@pytest.mark.parametrize(
+    ("gateway", "target"),
+    [
+        pytest.param("https://openapi.alipay.com/gateway.do", "/gateway.do?", id="same-host"),
+        pytest.param("https://openapi.alipay.com/gate/way.do", "/gate/way.do?", id="another-path"),
+        pytest.param("https://gateway.example/gateway.do", None, id="another-host"),
+    ],
+)
+def test_v3_downloads_certificates_from_a_gateway_on_its_host(gateway: str, target: str | None) -> None:
+    """A transport has one host, so an unknown certificate is downloaded only if the gateway is there too."""
+    certificates = x509.load_pem_x509_certificates((KEYS / "TEST-A-alipay-platform-cert.pem").read_bytes())
+    account = replace(ALIPAY, public_key=None, alipay_certs=tuple(certificates), root_certs=tuple(certificates))
+    signer = signer_of(replace(account, gateway_url=gateway), Api.CUMULATION)
+
+    request = signer.key_request(Opened(Trust.UNKNOWN_SERIAL, serial="0" * 32), at=AT, nonce="")
+
+    assert (request and request.target[: len(target or "")]) == target
 
 
 def test_no_secret_is_in_an_endpoints_repr() -> None:

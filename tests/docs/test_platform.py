@@ -9,7 +9,7 @@ from pipeline.model import Api
 from pipeline.write.answers.catalogue import RULES
 from pipeline.write.answers.matrix.alipay import ALIPAY_CODES
 from pipeline.write.answers.matrix.condition import Codes, Condition
-from pipeline.write.answers.matrix.wechatpay import WECHATPAY_CODES
+from pipeline.write.answers.matrix.wechatpay import INNER_NUMBERS, WECHATPAY_CODES
 
 CHECKOUT = Path(__file__).parents[2]
 PLATFORM = CHECKOUT / "docs" / "platform"
@@ -94,3 +94,11 @@ def test_the_pages_have_each_code(codes: Codes) -> None:
     texts = {api: "".join(page(name) for name in PAGES_OF[api]) for api in codes.apis}
 
     assert [(api, name) for api, text in texts.items() for name in codes.names if f"`{name}`" not in text] == []
+
+
+def test_the_page_has_each_inner_error_number() -> None:
+    """Each inner error number that the program knows stands on the page of the points sync."""
+    text = page("wechatpay-v3-points.md")
+
+    assert INNER_NUMBERS
+    assert [number for number in INNER_NUMBERS if f"`{number}`" not in text] == []

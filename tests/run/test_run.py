@@ -81,6 +81,9 @@ class Sender:
     def throttled(self) -> int:
         return self.of.throttled
 
+    def notes(self) -> Sequence[str]:
+        return self.of.notes
+
     def waiting(self) -> Sequence[Wait]:
         return ()
 
@@ -108,6 +111,8 @@ class Scene:
     engine: OneByOne = field(default_factory=OneByOne)
     reported: list[RunRecord] = field(default_factory=list)
     throttled: int = 3
+    notes: Sequence[str] = ()
+    logged: list[str] = field(default_factory=list)
     tick: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
@@ -131,7 +136,7 @@ class Scene:
             control=self.control,
             report=Report(self),
             clock=self.harness.clock,
-            events=RunEvents(tick=self.tick),
+            events=RunEvents(tick=self.tick, log=self.logged.append),
         )
         with run:
             if act is None:
@@ -165,6 +170,14 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     ledger = Ledger(tmp_path / "backfill.db", harness.clock, DEAD)
     yield Scene(ledger, harness)
     ledger.close()
+
+
+def test_notes_are_logged_once_sending_is_over(scene: Scene) -> None:
+    """What a person should do about the platform's keys is in the log."""
+    scene.notes = ("open the switch",)
+    scene.execute(lambda: scene.stage("A"))
+
+    assert scene.logged == ["open the switch"]
 
 
 def test_a_run_that_completes(scene: Scene) -> None:

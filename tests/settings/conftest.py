@@ -98,6 +98,8 @@ def key_files() -> Mapping[str, bytes]:
         "alipay_public_key.pem": _public(alipay),
         "alipay_cert.crt": _certificate(alipay, until=later),
         "alipay_cert_past_and_new.crt": _certificate(alipay, until=past) + _certificate(alipay, until=later),
+        "alipay_cert_reissued.crt": _certificate(alipay, until=later + timedelta(days=30)),
+        "alipay_cert_soon.crt": _certificate(alipay, until=soon),
         "alipay_cert_past.crt": _certificate(alipay, until=past),
         "root_cert.crt": _certificate(curve, until=later) + _certificate(alipay, until=later),
         "curve_cert.crt": _certificate(curve, until=later),

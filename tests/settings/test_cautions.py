@@ -48,6 +48,18 @@ def test_certificates_about_to_expire_are_warned_of(sample_with_points: str, loa
     ]
 
 
+def test_a_reissued_certificate_ends_the_warning(sample: str, load_text: Load, now: datetime) -> None:
+    """A certificate that expires soon is no reason to act once its successor is beside it."""
+    certificates = """\
+        app_cert_file = "keys/app_cert.crt"
+        alipay_cert_file = ["keys/alipay_cert_soon.crt", "keys/alipay_cert_reissued.crt"]
+        alipay_root_cert_file = "keys/root_cert.crt"
+        """
+    config = load_text(sample.replace('alipay_public_key_file = "keys/alipay_public_key.pem"', certificates))
+
+    assert [text for text in warnings(config, at=now) if "expires" in text] == []
+
+
 @pytest.mark.parametrize(
     ("zone", "warning"),
     [

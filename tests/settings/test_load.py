@@ -21,6 +21,11 @@ app_auth_token_env = "APP_TOKEN"
 gateway_url = "https://gateway.example/api/gateway.do"
 charset = "gbk"
 """
+CERTIFICATES_ONLY = """\
+app_cert_file = "keys/app_cert.crt"
+alipay_cert_file = "keys/alipay_cert.crt"
+alipay_root_cert_file = "keys/root_cert.crt"
+"""
 PUBLIC_KEY = 'alipay_public_key_file = "keys/alipay_public_key.pem"\n'
 WECHAT_PUBLIC_KEY = """\
 public_key_id = "PUB_KEY_ID_0000000000000024101100397200000006"
@@ -117,6 +122,24 @@ def test_certificate_mode_loads(folder: Path, key_files: Mapping[str, bytes], sa
         gateway_url="https://gateway.example/api/gateway.do",
         charset="gbk",
     )
+
+
+def test_several_alipay_certificates_load(
+    folder: Path, key_files: Mapping[str, bytes], sample: str, load_text: Load
+) -> None:
+    """A list of files gives the valid certificates of all of them; each file is a key file."""
+    files = ["alipay_cert.crt", "alipay_cert_past.crt", "alipay_cert_reissued.crt"]
+    listed = ", ".join(f'"keys/{name}"' for name in files)
+    text = sample.replace(PUBLIC_KEY, CERTIFICATES_ONLY.replace('"keys/alipay_cert.crt"', f"[{listed}]"))
+
+    config = load_text(text)
+
+    account = config.accounts["zhima"]
+    assert isinstance(account, AlipayAccount)
+    assert account.alipay_certs == tuple(
+        load_pem_x509_certificates(key_files[name])[0] for name in ("alipay_cert.crt", "alipay_cert_reissued.crt")
+    )
+    assert [path for path in config.key_files if path.name in files] == [folder / "keys" / name for name in files]
 
 
 def test_points_load_with_the_rate_of_the_platform(

@@ -53,6 +53,20 @@ FAULTS = [
         f"{ORDERS} export: must be orders, tasks, points or states; did you mean orders?",
         id="enum",
     ),
+    *(
+        pytest.param(
+            'alipay_public_key_file = "keys/alipay_public_key.pem"',
+            f'app_cert_file = "keys/app_cert.crt"\nalipay_cert_file = {value}\n'
+            'alipay_root_cert_file = "keys/root_cert.crt"',
+            f"{ZHIMA} alipay_cert_file: must be the path of a file{what}",
+            id=f"alipay_cert_file of {value}",
+        )
+        for value, what in (
+            ("7", " or a list of paths, relative to the config file; it is a whole number"),
+            ("[]", " or a list of paths, relative to the config file"),
+            ("[7]", ", relative to the config file; it is a whole number"),
+        )
+    ),
     pytest.param(
         "concurrency = 16",
         "concurrency = 257",

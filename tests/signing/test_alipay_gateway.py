@@ -81,6 +81,31 @@ def test_a_gbk_answer_is_verified_in_its_bytes(
     assert opened == Opened(Trust.VERIFIED, text.encode())
 
 
+@pytest.mark.parametrize(
+    ("charset", "received", "signed"),
+    [
+        pytest.param("utf-8", '{"a":"x\\/y/z"}', '{"a":"x/y/z"}', id="signed unescaped"),
+        pytest.param("utf-8", '{"a":"x/y/z"}', '{"a":"x\\/y\\/z"}', id="signed escaped"),
+        pytest.param("utf-8", '{"a":"x\\/y/z"}', '{"a":"x\\/y\\/z"}', id="signed wholly escaped"),
+        pytest.param("gbk", '{"a":"乗/亄/乗"}', '{"a":"乗\\/亄\\/乗"}', id="signed escaped, in GBK"),
+    ],
+)
+def test_slashes_may_be_signed_in_either_form(
+    new_gateway: NewGateway, gateway_answer: Answer, charset: str, received: str, signed: str
+) -> None:
+    """A signature over the same text with its slashes escaped, or not, is valid; one over another text is not."""
+    node = received.encode(charset)
+    signer = new_gateway(charset=charset)
+
+    opened = signer.open(gateway_answer(node, signed=signed.encode(charset)), at=AT)
+    other = signer.open(gateway_answer(node, signed=signed.replace("/", "|").encode(charset)), at=AT)
+
+    assert (opened, other) == (
+        Opened(Trust.VERIFIED, received.encode()),
+        Opened(Trust.BAD_SIGNATURE, received.encode()),
+    )
+
+
 def test_an_undecodable_byte_keeps_the_answer_verified(new_gateway: NewGateway, gateway_answer: Answer) -> None:
     """The signature covers bytes, so an undecodable message leaves the code readable."""
     opened = new_gateway().open(gateway_answer(b'{"code":"40004","sub_msg":"\xff"}'), at=AT)

@@ -1,11 +1,14 @@
 """Alipay's protocol v3, beyond the golden vectors."""
 
+import base64
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import orjson
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from pipeline.model import Opened, Reply, SignedRequest, Trust
 from pipeline.signing.aes import encrypt
@@ -18,6 +21,9 @@ PLATFORM_KEY = "keys/TEST-A-alipay-platform-private-pkcs8.pem"
 PLATFORM = "keys/TEST-A-alipay-platform-public.pem"
 PLATFORM_CERTIFICATE = "keys/TEST-A-alipay-platform-cert.pem"
 OTHER_CERTIFICATE = "keys/TEST-A-alipay-platform-other-cert.pem"
+OTHER_KEY = "keys/TEST-A-alipay-platform-other-private-pkcs8.pem"
+# Issuer and serial number of an old certificate, of its successor, and of one under a foreign root.
+NAMES_AND_SERIALS = (("root", 7), ("root", 8), ("foreign", 9))
 AES_KEY = bytes(range(16))
 BODY = b'{"out_biz_no":"A-17"}'
 
@@ -27,6 +33,13 @@ Certificates = Callable[[str], tuple[x509.Certificate, ...]]
 RsaSign = Callable[[RSAPrivateKey, bytes], str]
 NewSigner = Callable[..., AlipayV3]
 Answer = Callable[..., Reply]
+Issue = Callable[..., x509.Certificate]
+
+
+def download_of(*chain: x509.Certificate) -> Reply:
+    pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)
+    content = {"code": "10000", "alipay_cert_content": base64.b64encode(pem).decode()}
+    return Reply(200, {}, orjson.dumps({"alipay_open_app_alipaycert_download_response": content, "sign": "AA=="}))
 
 
 @pytest.fixture
@@ -138,10 +151,10 @@ def test_a_signed_error_that_is_no_json_is_unreadable(new_signer: NewSigner, ans
     assert new_signer().open(answer(500, b"busy"), at=AT) == Opened(Trust.UNREADABLE)
 
 
-def test_an_answer_that_names_an_unknown_certificate_needs_a_person(
+def test_without_roots_an_unknown_certificate_needs_a_person(
     new_signer: NewSigner, answer: Answer, certificates: Certificates
 ) -> None:
-    """The SN is returned, but no request can fetch the certificate."""
+    """The SN is returned, but no request can fetch the certificate, since nothing could prove it."""
     known = certificates(PLATFORM_CERTIFICATE)[0]
     other = certificate_sn(certificates(OTHER_CERTIFICATE)[0])
     signer = new_signer(platform={certificate_sn(known): known})
@@ -152,6 +165,64 @@ def test_an_answer_that_names_an_unknown_certificate_needs_a_person(
     assert signer.key_request(opened, at=AT, nonce="n") is None
     assert not signer.keys_due(AT)
     assert not signer.learn_keys(answer(200, BODY), at=AT)
+
+
+def test_an_unknown_certificate_is_downloaded_through_the_gateway(
+    new_signer: NewSigner, answer: Answer, certificates: Certificates, private_key: PrivateKeys, issue: Issue
+) -> None:
+    """
+    A reissued certificate has the key of the old one and another SN.
+
+    It is requested from the gateway. It counts once it is there and its chain holds; the old one stays valid.
+    """
+    root_key, key = private_key(OTHER_KEY), private_key(PLATFORM_KEY).public_key()
+    root, foreign = (issue(name, root_key.public_key(), name, root_key, ca=True) for name in ("root", "foreign"))
+    old, reissued, forged = (issue("alipay", key, name, root_key, serial=n) for name, n in NAMES_AND_SERIALS)
+    signer = new_signer(
+        platform={certificate_sn(old): old}, root_certificates=(root,), gateway_target="/sandbox/gateway.do"
+    )
+    named = answer(200, BODY, alipay_sn=certificate_sn(reissued))
+
+    before = signer.open(named, at=AT)
+    request = signer.key_request(before, at=AT, nonce="n")
+    learned = [signer.learn_keys(download_of(*chain), at=AT) for chain in ((forged, foreign), (reissued,))]
+
+    assert before == Opened(Trust.UNKNOWN_SERIAL, BODY, certificate_sn(reissued))
+    assert request is not None
+    assert request.target.startswith("/sandbox/gateway.do?app_id=2021000000000001&")
+    assert "method=alipay.open.app.alipaycert.download&" in request.target
+    assert learned == [False, True]
+    answers = [answer(200, BODY, alipay_sn=certificate_sn(one)) for one in (old, reissued, forged)]
+    assert [signer.open(one, at=AT).trust for one in answers] == [
+        Trust.VERIFIED,
+        Trust.VERIFIED,
+        Trust.UNKNOWN_SERIAL,
+    ]
+
+
+def test_several_certificates_can_be_configured(
+    new_signer: NewSigner, answer: Answer, certificates: Certificates, private_key: PrivateKeys, rsa_sign: RsaSign
+) -> None:
+    """An answer is verified with the certificate that it names; without a name, with any of them."""
+    both = [certificates(path)[0] for path in (OTHER_CERTIFICATE, PLATFORM_CERTIFICATE)]
+    other, first = (certificate_sn(one) for one in both)
+    signer = new_signer(platform=dict(zip((other, first), both, strict=True)))
+    by_other = rsa_sign(private_key(OTHER_KEY), b"1763632800000\nnonce\n" + BODY + b"\n")
+    by_merchant = rsa_sign(private_key(APP_KEY), b"1763632800000\nnonce\n" + BODY + b"\n")
+
+    answers = [
+        answer(200, BODY, alipay_sn=first),
+        answer(200, BODY, alipay_sn=other, alipay_signature=by_other),
+        answer(200, BODY),
+        answer(200, BODY, alipay_signature=by_other),
+        answer(200, BODY, alipay_sn=other),
+        answer(200, BODY, alipay_signature=by_merchant),
+    ]
+
+    assert [signer.open(one, at=AT).trust for one in answers] == [
+        *[Trust.VERIFIED] * 4,
+        *[Trust.BAD_SIGNATURE] * 2,
+    ]
 
 
 def test_a_repr_shows_no_secret(new_signer: NewSigner) -> None:

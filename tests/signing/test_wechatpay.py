@@ -74,6 +74,83 @@ def test_a_public_key_is_preferred_to_certificates(
     assert not signer.keys_due(AT)
 
 
+NOT_OPEN = (
+    "WeChat Pay signs with a platform certificate: the switch to the public key is not open yet; open it in the "
+    "merchant platform (API security)"
+)
+
+
+@pytest.fixture
+def wechatpay_key(public_key: PublicKeys) -> dict[str, RSAPublicKey]:
+    """Return WeChat Pay's public key by its id."""
+    return {PUBLIC_KEY_ID: public_key(PUBLIC_KEY)}
+
+
+def test_the_answer_chooses_the_key_during_the_change_over(
+    new_wechatpay: NewWechatPay,
+    known: dict[str, RSAPublicKey],
+    wechatpay_key: dict[str, RSAPublicKey],
+    wechatpay_answer: Answer,
+) -> None:
+    """With both kinds of keys each answer verifies; one by a certificate has the note that the switch is not open."""
+    signer = new_wechatpay(platform_keys={**known, **wechatpay_key})
+    by_public_key = {"key": "wechatpay-pubkey", "serial": PUBLIC_KEY_ID}
+
+    opened = [signer.open(wechatpay_answer(BODY, **key), at=AT) for key in (by_public_key, {})]
+    mixed_up = signer.open(wechatpay_answer(BODY, key="wechatpay-pubkey"), at=AT)
+
+    assert opened == [Opened(Trust.VERIFIED, BODY), Opened(Trust.VERIFIED, BODY, note=NOT_OPEN)]
+    assert mixed_up == Opened(Trust.BAD_SIGNATURE, BODY)
+
+
+@pytest.mark.parametrize(
+    ("changed", "note"),
+    [
+        pytest.param(
+            {},
+            f"{NOT_OPEN}, or name the newest certificate in platform_cert_file, or set apiv3_key_env to download it",
+            id="public key only",
+        ),
+        pytest.param({"apiv3_key": APIV3_KEY}, NOT_OPEN, id="certificates can be fetched"),
+    ],
+)
+def test_before_the_switch_a_public_key_alone_verifies_nothing(
+    new_wechatpay: NewWechatPay,
+    wechatpay_key: dict[str, RSAPublicKey],
+    wechatpay_answer: Answer,
+    changed: dict[str, Any],
+    note: str,
+) -> None:
+    """An answer by an unknown certificate says what to do: open the switch, or add the certificates."""
+    opened = new_wechatpay(platform_keys=wechatpay_key, **changed).open(wechatpay_answer(BODY), at=AT)
+
+    assert opened == Opened(Trust.UNKNOWN_SERIAL, BODY, SERIAL_1, note)
+
+
+def test_after_the_switch_certificates_alone_verify_nothing(
+    new_wechatpay: NewWechatPay, known: dict[str, RSAPublicKey], wechatpay_answer: Answer
+) -> None:
+    """An answer by an unknown public key says to download that key."""
+    reply = wechatpay_answer(BODY, key="wechatpay-pubkey", serial=PUBLIC_KEY_ID)
+
+    assert new_wechatpay(platform_keys=known).open(reply, at=AT) == Opened(
+        Trust.UNKNOWN_SERIAL,
+        BODY,
+        PUBLIC_KEY_ID,
+        "WeChat Pay signs with a public key that is not in the account; download it in the merchant platform (API "
+        "security), and set public_key_id and public_key_file",
+    )
+
+
+def test_without_a_public_key_a_certificate_is_nothing_to_note(
+    new_wechatpay: NewWechatPay, known: dict[str, RSAPublicKey], wechatpay_answer: Answer
+) -> None:
+    """An account that uses certificates gets no note, whether the certificate is known or not."""
+    opened = [new_wechatpay(platform_keys=keys).open(wechatpay_answer(BODY), at=AT) for keys in (known, {})]
+
+    assert opened == [Opened(Trust.VERIFIED, BODY), Opened(Trust.UNKNOWN_SERIAL, BODY, SERIAL_1)]
+
+
 def test_without_a_key_none_is_named(new_wechatpay: NewWechatPay) -> None:
     """Before the first download the request names no key."""
     assert "Wechatpay-Serial" not in new_wechatpay(apiv3_key=APIV3_KEY).sign(BODY, at=AT, nonce="N1").headers

@@ -26,6 +26,7 @@ PLATFORM_KEY = "keys/TEST-A-wechatpay-platform-1-private-pkcs8.pem"
 CERTIFICATE_2 = "keys/TEST-A-wechatpay-platform-2-cert.pem"
 SERIAL_1 = "5157F09EFDC096DE15EBE81A47057A7200000A02"
 SERIAL_2 = "41C8F5D2E0B7A6949382716051423300000000A3"
+PUBLIC_KEY, PUBLIC_KEY_ID = "keys/TEST-A-wechatpay-pubkey-public.pem", "PUB_KEY_ID_0114232134912410000000000011111111"
 APIV3_KEY = b"TEST-A-apiv3-key-0123456789abcde"
 BODY = b'{"out_request_no":"p-17","point_balance":1000}'
 DOWNLOADS = Path(__file__).parents[1] / "vectors" / "wechatpay_certificates.json"
@@ -81,6 +82,27 @@ def test_the_first_download_is_verified_with_its_own_certificate(
     answers = [wechatpay_answer(BODY), wechatpay_answer(BODY, key="wechatpay-platform-2", serial=SERIAL_2)]
     assert [signer.open(one, at=AT) for one in answers] == [Opened(Trust.VERIFIED, BODY)] * 2
     assert signer.sign(BODY, at=AT, nonce="N1").headers["Wechatpay-Serial"] in {SERIAL_1, SERIAL_2}
+
+
+def test_with_a_public_key_certificates_are_fetched_when_an_answer_names_one(
+    new_wechatpay: NewWechatPay,
+    public_key: Callable[[str], RSAPublicKey],
+    wechatpay_answer: Answer,
+    download: Callable[[str], bytes],
+) -> None:
+    """Before the switch the certificate is fetched for an answer, and requests still ask for the public key."""
+    signer = new_wechatpay(platform_keys={PUBLIC_KEY_ID: public_key(PUBLIC_KEY)}, apiv3_key=APIV3_KEY)
+
+    before = signer.open(wechatpay_answer(BODY), at=AT)
+    request = signer.key_request(before, at=AT, nonce="N1")
+    learned = signer.learn_keys(wechatpay_answer(download("wxc-A01")), at=AT)
+
+    assert (before.trust, learned) == (Trust.UNKNOWN_SERIAL, True)
+    assert request is not None
+    assert request.headers["Wechatpay-Serial"] == PUBLIC_KEY_ID
+    assert signer.open(wechatpay_answer(BODY), at=AT).trust is Trust.VERIFIED
+    assert signer.sign(BODY, at=AT, nonce="N1").headers["Wechatpay-Serial"] == PUBLIC_KEY_ID
+    assert not signer.keys_due(AT + REFRESH_AFTER)
 
 
 def test_a_new_certificate_does_not_replace_the_old_one(

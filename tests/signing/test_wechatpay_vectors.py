@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pipeline.model import Opened, Reply, Trust
+from pipeline.model import Reply, Trust
 from pipeline.signing.keys import public_key_of
 from pipeline.signing.wechatpay.certificates import unsealed_certificate
 from pipeline.signing.wechatpay.v3 import WechatPay, answer_text, signed_text
@@ -77,7 +77,7 @@ def test_an_answer_has_the_trust_of_the_vector(
     unsigned = Trust.UNSIGNED_ERROR if expect["result"] == "unsigned_error" else Trust.MISSING_SIGNATURE
     trust = TRUST.get(expect["reason"], unsigned)
     serial = headers["wechatpay-serial"] if trust is Trust.UNKNOWN_SERIAL else None
-    assert opened == Opened(trust, reply.body or None, serial)
+    assert (opened.trust, opened.content, opened.serial) == (trust, reply.body or None, serial)
     assert (trust is Trust.VERIFIED) == (expect["result"] == "valid")
     if expect["verified_text_base64"] is not None:
         assert answer_text(reply) == base64.b64decode(expect["verified_text_base64"])

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import base64
 import http.client
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
+import pipeline.simulator as simulator_package
 from pipeline.errors import SettingsError
 from pipeline.simulator import Api, Decision, InjectedFault, Kind, Simulator, When
 
 if TYPE_CHECKING:
     from tests.simulator.conftest import Made, Merchant, MovableClock, Opened
 
+KEYS = Path(simulator_package.__file__).parent / "keys"
+PRESENT = KEYS / "TEST-A-alipay-platform-cert.pem"
+ALIPAY_SN, REISSUED_SN = "50449db5bd68e2f4a5f49a8d7327ed49", "295364d90103f11bfcc6251190628ad2"
+PUBLIC_KEY_ID = "PUB_KEY_ID_0114232134912410000000000011111111"
+SERIAL_1 = "5157F09EFDC096DE15EBE81A47057A7200000A02"
 APPLIED, UNTOUCHED = Decision.APPLIED, Decision.UNTOUCHED
 
 
@@ -81,6 +89,7 @@ def test_a_throttle_may_say_how_long_to_wait(simulator: Simulator, merchant: Mer
 
     assert (v3.status, v3.json["code"], v3.headers["retry-after"]) == (429, "app-call-limited", "3")
     assert (wechatpay.status, wechatpay.json["code"]) == (429, "RATELIMIT_EXCEEDED")
+    assert wechatpay.headers["request-id"].endswith("-268575819")
     assert opened.gateway(gateway)["code"] == "40005"
     assert {entry.decision for entry in simulator.journal.entries} == {Decision.THROTTLED}
 
@@ -177,6 +186,53 @@ def test_a_key_that_the_client_does_not_know(
         next_sn,
         next_serial,
     )
+
+
+def test_before_the_switch_a_certificate_signs(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
+    """WeChat Pay signs with its certificate although the request names the public key; other platforms are as ever."""
+    simulator.set_faults([InjectedFault(Kind.PLATFORM_CERTIFICATE, every=2)])
+
+    answers = [merchant.points(Wechatpay_Serial=PUBLIC_KEY_ID) for _ in range(2)]
+    v3 = [merchant.report(certificates=True) for _ in range(2)]
+
+    assert [answer.headers["wechatpay-serial"] for answer in answers] == [PUBLIC_KEY_ID, SERIAL_1]
+    opened.wechatpay(answers[0])
+    opened.wechatpay(answers[1], "wechatpay-platform-1-cert")
+    assert [answer.headers["alipay-sn"] for answer in v3] == [ALIPAY_SN] * 2
+
+
+def test_a_reissued_certificate_has_the_same_key_and_another_name(
+    simulator: Simulator, merchant: Merchant, opened: Opened
+) -> None:
+    """Alipay names its reissued certificate; the present key verifies, and the certificate can be downloaded."""
+    simulator.set_faults([InjectedFault(Kind.REISSUED_CERTIFICATE)])
+    pem = (KEYS / "TEST-A-alipay-platform-reissued-cert.pem").read_bytes()
+
+    v3, state, points = merchant.report(certificates=True), merchant.state(certificates=True), merchant.points()
+    simulator.set_faults([])
+    download = "alipay.open.app.alipaycert.download"
+    fetched = merchant.state({"alipay_cert_sn": REISSUED_SN}, method=download, certificates=True)
+
+    assert (v3.headers["alipay-sn"], state.json["alipay_cert_sn"]) == (REISSUED_SN, REISSUED_SN)
+    opened.alipay_v3(v3)
+    opened.gateway(state)
+    opened.wechatpay(points)
+    content = opened.gateway(fetched, "alipay_open_app_alipaycert_download_response")["alipay_cert_content"]
+    assert base64.b64decode(content) == pem
+    reissued, present = (x509.load_pem_x509_certificate(one) for one in (pem, PRESENT.read_bytes()))
+    assert reissued.public_key() == present.public_key()
+
+
+@pytest.mark.parametrize(("number", "ending"), [(268575528, "-268575528"), (None, "-0")])
+def test_a_refusal_may_have_an_inner_error_number(
+    number: int | None, ending: str, simulator: Simulator, merchant: Merchant
+) -> None:
+    """The Request-ID of a refusal ends in the fault's number, else in 0."""
+    simulator.set_faults([InjectedFault(Kind.REFUSE, code="INVALID_REQUEST", number=number)])
+
+    request_id = merchant.points().headers["request-id"]
+
+    assert (request_id[32:], request_id.count("-")) == (ending, 1)
 
 
 def test_a_stale_answer_is_well_signed(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:

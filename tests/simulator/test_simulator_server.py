@@ -220,6 +220,7 @@ def test_client_keys_never_replace_other_keys(tmp_path: Path) -> None:
 
     assert sorted(path.name for path in (tmp_path / "keys").iterdir()) == [
         "alipay_cert.pem",
+        "alipay_cert_reissued.pem",
         "alipay_public_key.pem",
         "alipay_root_cert.pem",
         "apiclient_cert.pem",

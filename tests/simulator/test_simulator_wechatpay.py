@@ -47,10 +47,11 @@ def test_the_request_chooses_the_key_of_the_answer(serial: str, key: str, mercha
 
 
 def test_an_unknown_serial_is_refused(merchant: Merchant) -> None:
-    """A `Wechatpay-Serial` that names no key is a parameter error."""
+    """A `Wechatpay-Serial` that names no key is refused, and the message names the header."""
     answer = merchant.points(Wechatpay_Serial="AA")
 
-    assert (answer.status, answer.json["code"]) == (400, "PARAM_ERROR")
+    assert (answer.status, answer.json["code"]) == (400, "INVALID_REQUEST")
+    assert "Wechatpay-Serial" in answer.json["message"]
 
 
 @pytest.mark.parametrize(

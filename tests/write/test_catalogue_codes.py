@@ -48,6 +48,8 @@ V3_CODES = {
         decryption-error-unknown invalid-request-data
         missing-method invalid-method missing-version invalid-version unsupported-version invalid-digest
         invalid-digest-type missing-platform invalid-platform invalid-app-method
+        invalid-content-type invalid-http-method method-forbidden-batch-invoke exist-blank-sub-request-id
+        exist-repeated-sub-request-id upload-fail file-check-fail invalid-file-extension invalid-file-size
     """,
 }
 GATEWAY_CODES = {
@@ -72,6 +74,8 @@ GATEWAY_CODES = {
         40002/isv.invalid-app-id 40002/isv.invalid-token 40002/isv.app-cert-expired 40002/app-cert-expired
         40002/not-online-app 40002/isv.invalid-encrypt-type 40002/isv.decryption-error-not-valid-encrypt-type
         40002/isv.decryption-error-not-valid-encrypt-key 40002/isv.forbidden-api 40002/isv.invalid-method
+        40002/isv.invalid-alipay-root-cert-sn 40002/isv.app-cert-not-exist 40002/isv.alipay-cert-not-exist
+        40001/isv.missing-encrypt-type 40002/isv.invalid-http-method
         40002/isv.invalid-format 40002/isv.invalid-charset 40002/isv.not-support-app-auth 40002/isv.invalid-timestamp
         40003 40003/invalid-auth-relations 40003/isv.missing-signature-config
         40006 40006/isv.insufficient-isv-permissions 40006/isv.insufficient-user-permissions
@@ -84,11 +88,13 @@ WECHATPAY_CODES = {
         429/RATELIMIT_EXCEEDED 429/FREQUENCY_LIMITED 429/FREQUENCY_LIMIT_EXCEED 429/RATE_LIMITED 429/FREQENCY_LIMIT
     """,
     "refused": """
-        400/INVALID_REQUEST 400/OPENID_MISMATCH 403/REQUEST_BLOCKED 403/RULE_LIMIT 403/RULELIMIT
+        400/INVALID_REQUEST 400/OPENID_MISMATCH 403/RULE_LIMIT 403/RULELIMIT
         404/RESOURCE_NOT_EXISTS 404/NOT_FOUND 404/ORDER_NOT_EXIST 400/ALREADY_EXISTS
     """,
     "refused, settles doubt": "400/PARAM_ERROR",
-    "halt": "400/APPID_MCHID_NOT_MATCH 400/MCH_NOT_EXISTS 401/SIGN_ERROR 403/NO_AUTH 403/NOAUTH 405/ 501/",
+    "halt": """
+        400/APPID_MCHID_NOT_MATCH 400/MCH_NOT_EXISTS 401/SIGN_ERROR 403/NO_AUTH 403/NOAUTH 403/REQUEST_BLOCKED 405/ 501/
+    """,
     "open": "204/",
 }
 
@@ -114,10 +120,11 @@ def kind(verdict: Verdict) -> str:
             return type(verdict).__name__.lower()
 
 
-def unsigned_error(api: Api, status: int, fields: dict[str, str]) -> Verdict:
+def unsigned_error(api: Api, status: int, fields: dict[str, str], *, request_id: str = "") -> Verdict:
     content = orjson.dumps(fields) if fields else None
     opened = Opened(Trust.UNSIGNED_ERROR, content)
-    return judge(SentRequest(api, "key"), Reply(status, {}, content or b""), opened, doubt=False, at=NOW)
+    reply = Reply(status, {"request-id": request_id}, content or b"")
+    return judge(SentRequest(api, "key"), reply, opened, doubt=False, at=NOW)
 
 
 @pytest.mark.parametrize(("code", "means"), [(code, means) for means in V3_CODES for code in V3_CODES[means].split()])
@@ -145,6 +152,58 @@ def test_each_code_of_wechatpay(code: str, means: str) -> None:
     status, _, name = code.partition("/")
 
     assert kind(unsigned_error(Api.POINTS, int(status), {"code": name} if name else {})) == means
+
+
+# Inner error numbers, with the status and the code that they come with, and the verdict.
+INNER_NUMBERS = {
+    "refused": """
+        400/INVALID_REQUEST/268575528 400/INVALID_REQUEST/268575529 404/NOT_FOUND/268575533
+        400/INVALID_REQUEST/268575635 404/NOT_FOUND/268578608 400/INVALID_REQUEST/0 400/INVALID_REQUEST/268570001
+        400/BRAND_NEW/268575528
+    """,
+    "refused, settles doubt": """
+        400/PARAM_ERROR/268575822 400/PARAM_ERROR/268576040 400/PARAM_ERROR/268435461 400/PARAM_ERROR/268435462
+        400/PARAM_ERROR/268435463 400/PARAM_ERROR/268435464 400/PARAM_ERROR/268578532 400/PARAM_ERROR/268578704
+    """,
+    "throttled": """
+        429/RATELIMIT_EXCEEDED/268575819 429/BRAND_NEW/270924289 403/RULE_LIMIT/268575819 400/PARAM_ERROR/270924289
+    """,
+    "halt": "400/PARAM_ERROR/270924358 400/BRAND_NEW/270924358",
+    "unknown outcome": "500/SYSTEM_ERROR/268575819 500/SYSTEM_ERROR/270924358 503/BRAND_NEW/270924289",
+}
+
+
+@pytest.mark.parametrize(
+    ("case", "means"), [(case, means) for means in INNER_NUMBERS for case in INNER_NUMBERS[means].split()]
+)
+def test_an_inner_error_number_decides_where_it_says_more(case: str, means: str) -> None:
+    """
+    Two numbers slow the quota down, and one stops the run, whatever their code.
+
+    With another number the code decides. With a status from 500, the outcome stays unknown.
+    """
+    status, code, number = case.split("/")
+
+    assert kind(unsigned_error(Api.POINTS, int(status), {"code": code}, request_id=f"08F78BB5AF06-{number}")) == means
+
+
+@pytest.mark.parametrize(
+    ("api", "request_id"),
+    [
+        pytest.param(Api.POINTS, "5d6b8a90-1f2e-4c3d-8e7f-270924358", id="UUID form"),
+        pytest.param(Api.POINTS, "270924358", id="no hyphen"),
+        pytest.param(Api.POINTS, "-270924358", id="nothing before the hyphen"),
+        pytest.param(Api.POINTS, "08F78BB5-0270924358", id="leading zero"),
+        pytest.param(Api.POINTS, "08F78BB5-270924358x", id="no number"),
+        pytest.param(Api.POINTS, "08F78BB5-٢٧٠٩٢٤٣٥٨", id="other digits"),
+        pytest.param(Api.CUMULATION, "08F78BB5-270924358", id="a proxy's header on Alipay's answer"),
+    ],
+)
+def test_other_request_ids_have_no_number(api: Api, request_id: str) -> None:
+    """Only WeChat Pay's id with one hyphen and a number behind it has an inner error number."""
+    code = {"code": "INVALID_PARAMETER" if api is Api.CUMULATION else "PARAM_ERROR"}
+
+    assert unsigned_error(api, 400, code, request_id=request_id) == unsigned_error(api, 400, code)
 
 
 @pytest.mark.parametrize(

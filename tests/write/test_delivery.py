@@ -1,5 +1,6 @@
 """One delivery, from its first attempt to its settlement."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -83,6 +84,8 @@ def test_a_lost_answer_is_retried_with_the_same_bytes() -> None:
     )  # fmt: skip
     assert first.body == second.body == due("A").body
     assert first.headers["nonce"] != second.headers["nonce"]
+    # Alipay's request id is the nonce: at most 32 letters, digits, hyphens and underscores.
+    assert all(re.fullmatch("[0-9a-f]{32}", attempt.headers["nonce"]) for attempt in (first, second))
     assert [sent.headers["at"] for sent in (first, second)] == [
         "2026-03-01T12:00:00+00:00",
         "2026-03-01T12:00:01.050000+00:00",

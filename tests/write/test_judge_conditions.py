@@ -281,7 +281,14 @@ def codes() -> Iterator[Case]:
     once = again("isv.invalid-encrypt", may_have_acted=False, tries=2, halts_after=2)
     yield error("isv.invalid-encrypt", api=GW).means(Condition.ENCRYPTION_REFUSED, GW, "once-more", once)
     header = error("INVALID_REQUEST", "Http头缺少Accept或User-Agent")
-    yield header.means(Condition.HEADER_MISSING, WX, "header", Halt("INVALID_REQUEST", ""))
+    yield header.means(Condition.REQUEST_MALFORMED, WX, "header", Halt("INVALID_REQUEST", ""))
+    key_name = error("INVALID_REQUEST", "Http头Wechatpay-Serial错误, 请检查微信支付公钥ID")
+    yield key_name.means(Condition.REQUEST_MALFORMED, WX, "wechatpay-serial", Halt("INVALID_REQUEST", ""))
+    field = replace(error("PARAM_ERROR"), headers={"request-id": "08F78BB5AF06-270924358"})
+    yield field.means(Condition.REQUEST_MALFORMED, WX, "unknown-field", Halt("PARAM_ERROR", ""))
+    yield error("REQUEST_BLOCKED", "商户权限校验失败", status=403).means(
+        Condition.APP_REFUSED, WX, "REQUEST_BLOCKED", Halt("REQUEST_BLOCKED", "")
+    )
     yield error("INVALID_REQUEST", "会员卡未激活").means(
         Condition.CONTENT_REFUSED, WX, "business-rule", refused("INVALID_REQUEST")
     )

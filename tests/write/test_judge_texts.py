@@ -16,9 +16,11 @@ NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
 CARD = "HK-0007"
 
 
-def verdict_on(api: Api, fields: dict[str, object], *, status: int = 400, doubt: bool = False) -> Verdict:
-    opened = Opened(Trust.UNSIGNED_ERROR, orjson.dumps(fields))
-    return judge(SentRequest(api, "key", private=(CARD,)), Reply(status, {}, b"{}"), opened, doubt=doubt, at=NOW)
+def verdict_on(
+    api: Api, fields: dict[str, object], *, status: int = 400, doubt: bool = False, request_id: str = ""
+) -> Verdict:
+    opened, reply = Opened(Trust.UNSIGNED_ERROR, orjson.dumps(fields)), Reply(status, {"request-id": request_id}, b"{}")
+    return judge(SentRequest(api, "key", private=(CARD,)), reply, opened, doubt=doubt, at=NOW)
 
 
 def test_a_refusal_says_what_to_fix() -> None:
@@ -37,6 +39,47 @@ def test_a_halt_says_what_to_check() -> None:
         "SIGN_ERROR",
         "WeChat Pay refuses our signature (SIGN_ERROR): 签名错误; check mchid, serial_no and private_key_file of the "
         "account against the merchant API certificate",
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        ("268575528", "; inner error number 268575528 (the card waits for activation)"),
+        ("268570001", "; inner error number 268570001"),
+        ("0", ""),
+    ],
+)
+def test_an_inner_error_number_is_shown_with_its_meaning(number: str, shown: str) -> None:
+    """The number at the end of Request-ID is in the message; 0 means no error. The code stays the platform's."""
+    fields: dict[str, object] = {"code": "INVALID_REQUEST", "message": "会员卡未激活"}
+
+    assert verdict_on(Api.POINTS, fields, request_id=f"08F78BB5AF0610D3-{number}") == Refused(
+        "INVALID_REQUEST",
+        f"WeChat Pay refuses the row (INVALID_REQUEST): 会员卡未激活{shown}; fix the row: the message names what is "
+        "wrong",
+        settles_doubt=False,
+    )
+
+
+def test_a_field_that_the_document_lacks_is_the_programs_fault() -> None:
+    """An inner error number that every row would get stops the run, and says so."""
+    assert verdict_on(Api.POINTS, {"code": "PARAM_ERROR"}, request_id="08F78BB5AF0610D3-270924358") == Halt(
+        "PARAM_ERROR",
+        "WeChat Pay refuses the form of the request (PARAM_ERROR): inner error number 270924358 (a field that the "
+        "platform's document lacks); the program sends a field that this API does not know; report this with the "
+        "trace id",
+    )
+
+
+def test_a_wrong_key_name_is_a_fault_of_the_setup() -> None:
+    """A refusal that speaks of Wechatpay-Serial stops the run, and names the setting to check."""
+    fields: dict[str, object] = {"code": "INVALID_REQUEST", "message": "Http头Wechatpay-Serial错误"}
+
+    assert verdict_on(Api.POINTS, fields) == Halt(
+        "INVALID_REQUEST",
+        "WeChat Pay refuses the form of the request (INVALID_REQUEST): Http头Wechatpay-Serial错误; check public_key_id "
+        "of the account against the merchant platform (API security), then resume",
     )
 
 

@@ -1,10 +1,11 @@
 """Refresh of the platform's keys: on schedule, and when an answer names an unknown key."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 
-from pipeline.model import Loss, Lost, Opened, Trust
+from pipeline.model import Loss, Lost, Opened, Reply, Trust
 from pipeline.write.answers.verdict import Halt, TryAgain, Verdict
 from pipeline.write.brakes.run_control import Drained
 from pipeline.write.keys import Keys
@@ -88,6 +89,48 @@ def test_a_key_that_only_a_person_can_renew_stops_the_run() -> None:
     assert harness.refused()
 
 
+@pytest.mark.parametrize(
+    ("opened", "answer", "text"),
+    [
+        pytest.param(
+            UNKNOWN, reply(200),
+            "the platform signs with a key that is unknown here and can't be fetched; put its newest public key or "
+            "certificate into the account's key files, then resume",
+            id="no-note",
+        ),
+        pytest.param(
+            replace(UNKNOWN, note="open the switch"), reply(403, code="NOT_ENOUGH", message="证书已过期"),
+            "open the switch, then resume; fetching certificates failed: the merchant's platform certificate has "
+            "expired, status 403 (NOT_ENOUGH, 证书已过期)",
+            id="a-note-and-an-expired-certificate",
+        ),
+        pytest.param(
+            replace(UNKNOWN, note="open the switch"), reply(401, code="SIGN_ERROR"),
+            "open the switch, then resume; fetching certificates failed: status 401 (SIGN_ERROR)",
+            id="a-note-and-a-refusal",
+        ),
+    ],
+)  # fmt: skip
+def test_the_halt_says_what_to_do(opened: Opened, answer: Answer, text: str) -> None:
+    """The signer's note says what to do about an unknown key, and a refused download says why there is none."""
+    harness = KeysHarness(answer)
+    harness.signer.learns = False
+
+    halt = harness.keys.refresh_for(NAMES_NEW_KEY, UNKNOWN_KEY, opened)
+
+    assert halt == Halt("unknown_serial", text, may_have_acted=True)
+
+
+def test_notes_of_verified_answers_are_kept_once() -> None:
+    """A note of a verified answer is kept once; one of an answer that proves nothing is not."""
+    harness = KeysHarness()
+    noted = Opened(Trust.VERIFIED, note="open the switch")
+    for opened in (None, Opened(Trust.VERIFIED), noted, noted, replace(noted, trust=Trust.BAD_SIGNATURE, note="no")):
+        harness.keys.note(opened)
+
+    assert harness.keys.notes() == ["open the switch"]
+
+
 def test_a_lost_fetch_proves_nothing() -> None:
     """A fetch without an answer is repeated for the next row."""
     harness = KeysHarness(LOST, reply(200))
@@ -157,6 +200,40 @@ def test_without_a_first_key_nothing_is_sent(answers: list[Answer], why: str) ->
         "public_key_id and public_key_file",
     )
     assert harness.network.keys == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        pytest.param(
+            reply(403, code="NOT_ENOUGH", message="证书已过期"),
+            "the merchant's platform certificate has expired, status 403 (NOT_ENOUGH, 证书已过期)",
+            id="expired",
+        ),
+        pytest.param(
+            reply(404, code="RESOURCE_NOT_EXISTS"),
+            "the merchant has no platform certificate, status 404 (RESOURCE_NOT_EXISTS)",
+            id="never-had-one",
+        ),
+        pytest.param(
+            reply(404, code="NOT_FOUND"),
+            "the merchant has no platform certificate, status 404 (NOT_FOUND)",
+            id="not-found",
+        ),
+        pytest.param(Reply(200, {}, b'{"data":[]}'), "the merchant has no platform certificate", id="empty-list"),
+    ],
+)
+def test_a_merchant_without_certificates_needs_the_public_key(answer: Reply, why: str) -> None:
+    """All four forms of "no certificates" say so, and advise the public key."""
+    harness = KeysHarness(answer)
+    harness.signer.learns = False
+
+    assert harness.load() == Halt(
+        "platform_key_missing",
+        f"the platform's certificates could not be fetched: {why}; without one no answer can be verified, so nothing "
+        "was sent; set public_key_id and public_key_file of the account, then resume",
+    )
+    assert harness.fetched == 1
 
 
 def test_an_unusable_first_key_is_reported() -> None:

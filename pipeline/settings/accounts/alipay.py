@@ -103,7 +103,8 @@ def _certificates(
     app_cert = next((one for one in app_certs if matches(private_key, one)), None)
     if any(matches(private_key, one) for one in alipay_certs):
         advice = "put Alipay's certificate there (alipayCertPublicKey_RSA2.crt)"
-        table.fault(_ALIPAY_CERT, f"{table.text(_ALIPAY_CERT)} holds the app's own certificate; {advice}")
+        files = listed(table.texts(_ALIPAY_CERT), "or")
+        table.fault(_ALIPAY_CERT, f"{files} holds the app's own certificate; {advice}")
     if app_certs and app_cert is None:
         advice = "put the certificate there that the console issued for this key (appCertPublicKey_*.crt)"
         table.fault(_APP_CERT, f"{table.text(_APP_CERT)} does not belong to the app's private key; {advice}")

@@ -62,7 +62,7 @@ class AlipayGateway:
     ) -> None:
         self._app_id = app_id
         self._private_key = private_key
-        self._keys = AlipayKeys(platform)
+        self.keys = AlipayKeys(platform)
         self._method = method
         self._target = target
         self._charset = charset_named(charset)
@@ -133,7 +133,7 @@ class AlipayGateway:
         chain = downloaded_chain(reply.body, double_byte=self._charset.double_byte)
         if not descends_from(chain, self._roots, at):
             return False
-        return self._keys.add(chain[0])
+        return self.keys.add(chain[0])
 
     def _request(self, call: Mapping[str, bytes], biz_content: bytes, at: datetime) -> SignedRequest:
         timestamp = at.astimezone(_BEIJING).strftime("%Y-%m-%d %H:%M:%S").encode()
@@ -149,17 +149,19 @@ class AlipayGateway:
     def _trust(self, answer: GatewayAnswer) -> tuple[Trust, str | None]:
         if answer.sign is None:
             return Trust.MISSING_SIGNATURE, None
-        key = self._keys.find(answer.cert_sn)
-        if key is None:
+        keys = self.keys.find(answer.cert_sn)
+        if not keys:
             return Trust.UNKNOWN_SERIAL, answer.cert_sn
-        return (Trust.VERIFIED if self._is_signed(answer.node, answer.sign, key) else Trust.BAD_SIGNATURE), None
+        is_signed = any(self._is_signed(answer.node, answer.sign, key) for key in keys)
+        return (Trust.VERIFIED if is_signed else Trust.BAD_SIGNATURE), None
 
     def _is_signed(self, node: bytes, signature: str, key: RSAPublicKey) -> bool:
         if verifies(key, signature, node, self._hash):
             return True
-        # Some answers are signed before their slashes are escaped. The platform's own SDKs try both forms.
+        # Some answers are signed before their slashes are escaped, others before they are unescaped.
         unescaped = self._charset.without_escaped_slashes(node)
-        return unescaped != node and verifies(key, signature, unescaped, self._hash)
+        escaped = unescaped.replace(b"/", b"\\/")  # a slash is no second byte in any of the charsets
+        return any(verifies(key, signature, text, self._hash) for text in {unescaped, escaped} - {node})
 
     def _verified(self, answer: GatewayAnswer) -> Opened:
         if not answer.is_encrypted:

@@ -14,31 +14,33 @@ from pipeline.signing.keys import public_key_of
 
 class AlipayKeys:
     """
-    One public key; or, in certificate mode, the keys of certificates by SN. Thread-safe.
+    One public key; or, in certificate mode, the keys of one or more certificates by SN. Thread-safe.
 
-    Added certificates do not replace the old ones: during a change-over Alipay signs with both.
+    Added certificates do not replace the old ones: during a change-over Alipay signs with both. A reissued certificate
+    has the key of the old one, and another SN.
     """
 
     def __init__(self, given: RSAPublicKey | Mapping[str, x509.Certificate]) -> None:
         self._add_lock = threading.Lock()
         self._by_sn: Mapping[str, RSAPublicKey] | None = None
         if isinstance(given, RSAPublicKey):
-            self._first = given
+            self._configured: tuple[RSAPublicKey, ...] = (given,)
             return
         keys = {sn: public_key_of(certificate, f"the Alipay certificate {sn}") for sn, certificate in given.items()}
-        self._first = next(iter(keys.values()))
+        self._configured = tuple(keys.values())
         self._by_sn = MappingProxyType(keys)
 
-    def find(self, sn: str | None) -> RSAPublicKey | None:
+    def find(self, sn: str | None) -> tuple[RSAPublicKey, ...]:
         """
-        Return the key for an answer with this SN; None if it is unknown.
+        Return the keys that may have signed an answer with this SN; none if the SN is unknown.
 
-        An answer without SN uses the configured certificate (docs/platform/alipay-v3-cumulation.md, Verification of the
-        answer).
+        An answer without SN may be signed with any configured key (docs/platform/alipay-v3-cumulation.md, Verification
+        of the answer).
         """
         if self._by_sn is None or not sn:
-            return self._first
-        return self._by_sn.get(sn)
+            return self._configured
+        key = self._by_sn.get(sn)
+        return () if key is None else (key,)
 
     def add(self, certificate: x509.Certificate) -> bool:
         """Add a certificate that the caller trusts; return whether it is new and has an RSA key."""

@@ -4,7 +4,7 @@ Alipay's protocol v3: the signature is in the Authorization header, and the body
 The facts: docs/platform/alipay-v3-cumulation.md, Protocol v3.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 
 from pipeline.model import Opened, Reply, SignedRequest, Trust
 from pipeline.signing.aes import decrypt, encrypt, looks_encrypted
-from pipeline.signing.alipay.keys import AlipayKeys
+from pipeline.signing.alipay.gateway import AlipayGateway
 from pipeline.signing.json_object import parse_object
 from pipeline.signing.signatures import sign, verifies
 from pipeline.signing.user_agent import USER_AGENT
@@ -29,7 +29,8 @@ class AlipayV3:
     Signs requests and opens answers of `POST /v3/zhima/credit/pe/zmgo/cumulation/sync`. Thread-safe.
 
     It uses one app's keys. `platform` is Alipay's public key, or its certificates by SN. `encrypt_key` (16 bytes)
-    enables content encryption.
+    enables content encryption. With `root_certificates`, an unknown certificate is downloaded through the gateway at
+    `gateway_target`, since v3 documents no such call.
     """
 
     def __init__(
@@ -40,12 +41,22 @@ class AlipayV3:
         platform: RSAPublicKey | Mapping[str, x509.Certificate],
         app_cert_sn: str | None = None,
         root_cert_sn: str | None = None,
+        root_certificates: Sequence[x509.Certificate] = (),
+        gateway_target: str = "/gateway.do",
         app_auth_token: str | None = None,
         encrypt_key: bytes | None = None,
     ) -> None:
         self._app_id = app_id
         self._private_key = private_key
-        self._keys = AlipayKeys(platform)
+        self._gateway = AlipayGateway(
+            app_id=app_id,
+            private_key=private_key,
+            platform=platform,
+            target=gateway_target,
+            app_cert_sn=app_cert_sn,
+            root_cert_sn=root_cert_sn,
+            root_certificates=root_certificates,
+        )
         self._encrypt_key = encrypt_key
         self._identity = f"app_id={app_id}" + (f",app_cert_sn={app_cert_sn}" if app_cert_sn else "")
         self._app_auth_token = app_auth_token
@@ -83,31 +94,35 @@ class AlipayV3:
             return self._decrypted(reply.body) if encrypted else Opened(Trust.UNREADABLE)
         return Opened(trust, content, serial)
 
-    def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:  # noqa: ARG002 - the port's
-        """Return None: only a person can fetch an unknown Alipay certificate, from the console."""
-        return None
+    def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:
+        """
+        Return the gateway's request for the certificate named in an answer; None without a name or without roots.
+        """
+        return self._gateway.key_request(opened, at=at, nonce=nonce)
 
     def can_verify(self) -> bool:
         """Return True: the account has Alipay's key or certificate."""
         return True
 
     def keys_due(self, at: datetime) -> bool:  # noqa: ARG002 - the port's
-        """Return False: see `key_request`."""
+        """Return False: certificates are fetched when an answer names one, not on a schedule."""
         return False
 
-    def learn_keys(self, reply: Reply, *, at: datetime) -> bool:  # noqa: ARG002 - the port's
-        """Return False: see `key_request`."""
-        return False
+    def learn_keys(self, reply: Reply, *, at: datetime) -> bool:
+        """Add the downloaded certificate if it was issued under a root of the root file; return whether it is new."""
+        return self._gateway.learn_keys(reply, at=at)
 
     def _trust(self, reply: Reply) -> tuple[Trust, str | None]:
         signature = reply.headers.get("alipay-signature")
         if not signature or signature == "null":
             return (Trust.MISSING_SIGNATURE if _claims_success(reply) else Trust.UNSIGNED_ERROR), None
         serial = reply.headers.get("alipay-sn")
-        key = self._keys.find(serial)
-        if key is None:
+        keys = self._gateway.keys.find(serial)
+        if not keys:
             return Trust.UNKNOWN_SERIAL, serial
-        return (Trust.VERIFIED if verifies(key, signature, answer_text(reply)) else Trust.BAD_SIGNATURE), None
+        text = answer_text(reply)
+        is_signed = any(verifies(key, signature, text) for key in keys)
+        return (Trust.VERIFIED if is_signed else Trust.BAD_SIGNATURE), None
 
     def _decrypted(self, body: bytes) -> Opened:
         decrypted = decrypt(self._encrypt_key, body) if self._encrypt_key else None

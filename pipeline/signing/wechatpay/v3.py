@@ -27,6 +27,16 @@ REFRESH_AFTER: Final = timedelta(hours=6)
 
 _CLOCK_TOLERANCE_SECONDS: Final = 300
 _PROBE: Final = "WECHATPAY/SIGNTEST/"
+_PUBLIC_KEY: Final = "PUB_KEY_ID_"
+_NOT_OPEN: Final = (
+    "WeChat Pay signs with a platform certificate: the switch to the public key is not open yet; open it in the "
+    "merchant platform (API security)"
+)
+_OR_ADD_IT: Final = ", or name the newest certificate in platform_cert_file, or set apiv3_key_env to download it"
+_NO_SUCH_PUBLIC_KEY: Final = (
+    "WeChat Pay signs with a public key that is not in the account; download it in the merchant platform (API "
+    "security), and set public_key_id and public_key_file"
+)
 _NONE: Final[Mapping[str, RSAPublicKey]] = MappingProxyType({})
 
 
@@ -43,8 +53,9 @@ class WechatPay:
     """
     Signs requests and opens answers of `POST /v3/brand/partner/card-member/user-points/sync`. Thread-safe.
 
-    `platform_keys` are the platform's keys by certificate serial number or public key id. Requests prefer a public key
-    id, else the last certificate. With `apiv3_key` (32 bytes) certificates can be fetched.
+    `platform_keys` are the platform's keys by certificate serial number or public key id, or both. Requests prefer a
+    public key id, else the last certificate; each answer names its key. With `apiv3_key` (32 bytes) certificates can be
+    fetched.
     """
 
     def __init__(
@@ -91,7 +102,8 @@ class WechatPay:
         Verify the answer's signature. Never raises, whatever a server sends.
 
         A 2xx answer must be signed and JSON. Other statuses are not verified, as in the platform's own SDKs. The JSON
-        of an unverified answer is returned to classify it, and is never trusted.
+        of an unverified answer is returned to classify it, and is never trusted. The note is about the change-over from
+        certificates to the public key.
         """
         content = reply.body if parse_object(reply.body) is not None else None
         if not 200 <= reply.status < 300:
@@ -99,7 +111,7 @@ class WechatPay:
         if not _is_json_as_declared(reply, content):
             return Opened(Trust.UNREADABLE)
         trust, serial = _trust(reply, self._platform_keys.keys, at)
-        return Opened(trust, content, serial)
+        return Opened(trust, content, serial, self._note(trust, reply.headers.get("wechatpay-serial", "")))
 
     def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:  # noqa: ARG002 - the port's
         """Return the request that fetches the platform's certificates; None without an APIv3 key to decrypt them."""
@@ -125,14 +137,30 @@ class WechatPay:
             self._platform_keys = _PlatformKeys(MappingProxyType(keys), preferred, fetched_at=at)
         return len(keys) > len(current.keys)
 
+    def _note(self, trust: Trust, serial: str) -> str:
+        """Return what to do about the key that an answer names; empty if nothing."""
+        is_unknown = trust is Trust.UNKNOWN_SERIAL
+        if serial.startswith(_PUBLIC_KEY):
+            return _NO_SUCH_PUBLIC_KEY if is_unknown else ""
+        if not self._has_public_key() or not (is_unknown or trust is Trust.VERIFIED):
+            return ""
+        return _NOT_OPEN + (_OR_ADD_IT if is_unknown and self._apiv3_key is None else "")
+
+    def _has_public_key(self) -> bool:
+        return (self._platform_keys.preferred or "").startswith(_PUBLIC_KEY)
+
     def can_verify(self) -> bool:
         """Return whether a key is known. With only the APIv3 key there is none before the first download."""
         return bool(self._platform_keys.keys)
 
     def keys_due(self, at: datetime) -> bool:
-        """Return whether to fetch certificates: none were fetched yet, or long ago. Never with a public key."""
+        """
+        Return whether to fetch certificates: none were fetched yet, or long ago.
+
+        Never with a public key. Certificates are then fetched when an answer names one.
+        """
         current = self._platform_keys
-        if self._apiv3_key is None or (current.preferred or "").startswith("PUB_KEY_ID_"):
+        if self._apiv3_key is None or self._has_public_key():
             return False
         return current.fetched_at is None or at - current.fetched_at >= REFRESH_AFTER
 
@@ -182,5 +210,5 @@ def _is_json_as_declared(reply: Reply, content: bytes | None) -> bool:
 
 def _preferred(serials: list[str]) -> str | None:
     """Return the public key id if there is one, else the last serial number."""
-    ids = [serial for serial in serials if serial.startswith("PUB_KEY_ID_")]
+    ids = [serial for serial in serials if serial.startswith(_PUBLIC_KEY)]
     return next(iter(ids or serials[-1:]), None)

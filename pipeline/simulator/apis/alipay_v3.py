@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import orjson
@@ -77,6 +77,8 @@ class V3Api:
         terms = admission.terms
         if fault and fault.kind is Kind.UNKNOWN_SERIAL:
             terms = with_other_key(terms, self._identities.alipay_next, fault)
+        if is_hit(fault, Kind.REISSUED_CERTIFICATE):
+            terms = replace(terms, key=self._identities.alipay_reissued)
         if is_hit(fault, Kind.WRONG_ECHO):
             ruling = with_wrong_echo(ruling, "out_biz_no")
         if fault and fault.kind is Kind.STALE_TIMESTAMP:

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import orjson
@@ -105,6 +106,8 @@ class GatewayApi:
         terms = admission.terms
         if fault and fault.kind is Kind.UNKNOWN_SERIAL:
             terms = with_other_key(terms, self._identities.alipay_next, fault)
+        if is_hit(fault, Kind.REISSUED_CERTIFICATE):
+            terms = replace(terms, key=self._identities.alipay_reissued)
         if is_hit(fault, Kind.WRONG_ECHO) and isinstance(ruling, Accepted):
             ruling = Accepted({"biz_result": "unclear"})
         value = _node_text(ruling).encode(terms.charset, "replace")
@@ -156,7 +159,8 @@ class GatewayApi:
 
     def _download(self, admission: Admission, _memory: Memory) -> tuple[Decision, Ruling]:
         wanted = text(admission.content, "alipay_cert_sn")
-        keys = (self._identities.alipay, self._identities.alipay_next)
+        known = self._identities
+        keys = (known.alipay, known.alipay_next, known.alipay_reissued)
         pem = next((key.certificate for key in keys if key.name == wanted), None)
         if pem is None:
             return Decision.REFUSED, Refusal("CERT_NOT_EXIST", "证书不存在", 200)

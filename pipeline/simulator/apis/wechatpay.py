@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import orjson
@@ -31,7 +32,7 @@ _BEIJING = timezone(timedelta(hours=8))
 class WechatApi:
     """The points sync, and the download of the platform certificates."""
 
-    throttled = Refusal("RATELIMIT_EXCEEDED", "频率超限", 429)
+    throttled = Refusal("RATELIMIT_EXCEEDED", "频率超限", 429, number=268575819)
     replayed = Refusal("SIGN_ERROR", "nonce_str重复使用", 401)
 
     def __init__(self, identities: Identities, unique_texts: UniqueTexts) -> None:
@@ -60,7 +61,7 @@ class WechatApi:
             return Refusal("SIGN_ERROR", "签名错误", 401)
         key = self._answering_key(call)
         if key is None:
-            return Refusal("PARAM_ERROR", "平台证书序列号Wechatpay-Serial错误")
+            return Refusal("INVALID_REQUEST", "Http头Wechatpay-Serial错误, 请检查平台证书序列号或微信支付公钥ID")
         content = json_object(call.body) if call.method == "POST" else {}
         if content is None:
             return Refusal("PARAM_ERROR", "请求体不是JSON对象")
@@ -68,27 +69,29 @@ class WechatApi:
 
     def refusal(self, fault: InjectedFault) -> Ruling:
         """Return the fault's code with status 400 or its own."""
-        return Refusal(fault.code or "", fault.message or "", fault.status or 400)
+        return Refusal(fault.code or "", fault.message or "", fault.status or 400, number=fault.number or 0)
 
     def unsigned_refusal(self, call: Call, refusal: Refusal) -> Reply:  # noqa: ARG002 - another protocol answers by the call
         """Return an error without `Wechatpay-*` headers, as the platform does for early refusals."""
-        return Reply(refusal.status, (*self._headers(), *refusal.headers), _error(refusal))
+        return Reply(refusal.status, (*self._headers(refusal.number), *refusal.headers), _error(refusal))
 
     def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Reply:
-        """Sign with the key that the request's `Wechatpay-Serial` names."""
+        """Sign with the key that the request's `Wechatpay-Serial` names, unless a fault says otherwise."""
         terms = admission.terms
         if fault and fault.kind is Kind.UNKNOWN_SERIAL:
             self._next_is_served = self._next_is_served or fault.fetchable
             terms = with_other_key(terms, self._identities.wechatpay_next, fault)
+        if is_hit(fault, Kind.PLATFORM_CERTIFICATE):
+            terms = replace(terms, key=self._identities.wechatpay)
         if is_hit(fault, Kind.WRONG_ECHO):
             ruling = with_wrong_echo(ruling, "out_request_no")
         if fault and fault.kind is Kind.STALE_TIMESTAMP:
             at -= timedelta(seconds=600 if fault.seconds is None else fault.seconds)
         if isinstance(ruling, Refusal):
-            status, more, body = ruling.status, ruling.headers, _error(ruling)
+            status, number, more, body = ruling.status, ruling.number, ruling.headers, _error(ruling)
         else:
-            status, more, body = 200, (), orjson.dumps(ruling.content)
-        return Reply(status, (*self._headers(), *more, *self._signature(body, terms, at, fault)), body)
+            status, number, more, body = 200, 0, (), orjson.dumps(ruling.content)
+        return Reply(status, (*self._headers(number), *more, *self._signature(body, terms, at, fault)), body)
 
     def _certificates(self, _admission: Admission, _memory: Memory) -> tuple[Decision, Ruling]:
         known = self._identities
@@ -128,11 +131,9 @@ class WechatApi:
             return Refusal("SIGN_ERROR", "商户号或商户证书序列号错误", 401)
         return None
 
-    def _headers(self) -> tuple[tuple[str, str], ...]:
-        return ("Content-Type", "application/json; charset=utf-8"), (
-            "Request-ID",
-            self._unique_texts.take().upper() + "-0",
-        )
+    def _headers(self, number: int) -> tuple[tuple[str, str], ...]:
+        request_id = f"{self._unique_texts.take().upper()}-{number}"
+        return ("Content-Type", "application/json; charset=utf-8"), ("Request-ID", request_id)
 
     def _signature(
         self, body: bytes, terms: Terms, at: datetime, fault: InjectedFault | None

@@ -22,6 +22,8 @@ class Kind(StrEnum):
     MISSING_SIGNATURE = "missing_signature"
     PROBE_SIGNATURE = "probe_signature"
     UNKNOWN_SERIAL = "unknown_serial"
+    PLATFORM_CERTIFICATE = "platform_certificate"
+    REISSUED_CERTIFICATE = "reissued_certificate"
     STALE_TIMESTAMP = "stale_timestamp"
     BAD_ENCRYPTION = "bad_encryption"
     WRONG_ECHO = "wrong_echo"
@@ -53,10 +55,13 @@ class InjectedFault:
 
     - `status`: `status`, `body` or `code` and `message` (the platform's error form), `location`, `retry_after`, `when`
     - `throttle`: `retry_after`
-    - `refuse`: `code`, `message` and `status`, or `fail_reason` (Alipay's success that reports a failure)
+    - `refuse`: `code`, `message` and `status`, or `fail_reason` (Alipay's success that reports a failure); `number`,
+      WeChat Pay's inner error number
     - `slow`: `seconds`, `when`
     - `html_body`: `when`
     - `unknown_serial`: `fetchable`, whether the client can fetch the new key
+    - `platform_certificate`: none; WeChat Pay signs with its certificate, as before the switch to the public key
+    - `reissued_certificate`: none; Alipay names its reissued certificate, which has the same key and can be downloaded
     - `stale_timestamp`: `seconds`
     - `stray_answer`: a second answer on the same connection, `seconds` (0) after the first; `status` with `body` or
       `code` and `message`; without `status` it repeats the first answer
@@ -81,13 +86,14 @@ class InjectedFault:
     fail_reason: str | None = None
     retry_after: float | str | None = None
     seconds: float | None = None
+    number: int | None = None
     fetchable: bool = False
 
 
 _TAKES: dict[Kind, frozenset[str]] = {
     Kind.STATUS: frozenset({"status", "body", "code", "message", "location", "retry_after", "when"}),
     Kind.THROTTLE: frozenset({"retry_after"}),
-    Kind.REFUSE: frozenset({"code", "message", "status", "fail_reason"}),
+    Kind.REFUSE: frozenset({"code", "message", "status", "fail_reason", "number"}),
     Kind.SLOW: frozenset({"seconds", "when"}),
     Kind.HTML_BODY: frozenset({"when"}),
     Kind.UNKNOWN_SERIAL: frozenset({"fetchable"}),

@@ -12,7 +12,7 @@ from pipeline.simulator.faults.fault import InjectedFault, Kind, When, errors_of
 from pipeline.simulator.ruling import Api
 
 _ENUMS: dict[str, type[StrEnum]] = {"kind": Kind, "api": Api, "when": When}
-_WHOLE = frozenset({"first", "every", "times", "status"})
+_WHOLE = frozenset({"first", "every", "times", "status", "number"})
 _NUMBERS = frozenset({"probability", "after_seconds", "until_seconds", "seconds"})
 _FLAGS = frozenset({"each_key", "fetchable"})
 _NAMES = [field.name for field in fields(InjectedFault)]

@@ -11,7 +11,7 @@ _FILES = {
     "app_cert.pem": "alipay-app-cert",
     "alipay_public_key.pem": "alipay-platform-public",
     "alipay_cert.pem": "alipay-platform-cert",
-    "alipay_root_cert.pem": "alipay-root-bundle",
+    "alipay_cert_reissued.pem": "alipay-platform-reissued-cert",
     "apiclient_key.pem": "wechatpay-merchant-private-pkcs8",
     "apiclient_cert.pem": "wechatpay-merchant-cert",
     "wechatpay_public_key.pem": "wechatpay-pubkey-public",
@@ -31,7 +31,9 @@ def write_client_keys(folder: Path) -> None:
 
     Raises SettingsError if a file of such a name has other content, because it may be a real key.
     """
-    wanted = {name: (KEYS / f"TEST-A-{source}.pem").read_bytes() for name, source in _FILES.items()}
+    wanted = {name: _pem(source) for name, source in _FILES.items()}
+    # No private key of the bundle's roots is here, so the reissued certificate has a root of its own.
+    wanted["alipay_root_cert.pem"] = _pem("alipay-root-bundle") + _pem("alipay-reissue-root")
     wanted["encrypt_key.txt"] = base64.b64encode(default_identities().encrypt_key)
     wanted["apiv3_key.txt"] = default_identities().apiv3_key
     foreign = [name for name, data in wanted.items() if _holds_other(folder / name, data)]
@@ -76,6 +78,10 @@ base_url = "{url}"
 
 def _public_key(known: Identities) -> str:
     return f'public_key_id = "{known.wechatpay_public.name}"\npublic_key_file = "keys/wechatpay_public_key.pem"'
+
+
+def _pem(name: str) -> bytes:
+    return (KEYS / f"TEST-A-{name}.pem").read_bytes()
 
 
 def _holds_other(path: Path, data: bytes) -> bool:

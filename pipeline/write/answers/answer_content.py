@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -10,6 +10,7 @@ import orjson
 
 from pipeline.model import Api, Reply
 from pipeline.write.answers.masking import mask_values, printable, safe_text
+from pipeline.write.answers.matrix.wechatpay import INNER_NUMBERS
 
 _LONGEST_WAIT_SECONDS = 3600.0
 _SECONDS = re.compile(r"[0-9]+")
@@ -21,6 +22,8 @@ _TRACE_HEADERS = {
     Api.STATE: ("trace_id", "alipay-trace-id"),
     Api.POINTS: ("request-id",),
 }
+# The inner error number at the end of a Request-ID. An id in the form of a UUID has more hyphens, and no number.
+_INNER_NUMBER = re.compile(r"[^-]+-([1-9][0-9]{0,10})")
 # In the help link of an error: in `sub_msg` at the gateway, in `links` in v3.
 _TRACE_IN_LINK = re.compile(rb"traceId=([\w.-]+)")
 
@@ -64,6 +67,25 @@ def parse_answer(api: Api, content: bytes | None, private: Iterable[str] = ()) -
         fields=fields,
         asks_for_new_key=api is Api.CUMULATION and _asks_for_new_key(message),
     )
+
+
+def with_inner_number(api: Api, content: AnswerContent | None, reply: Reply) -> AnswerContent | None:
+    """
+    Return the content of a refusal with the inner error number of its `Request-ID`, if it has one.
+
+    The number comes first in `codes`, and stands with its meaning in `message`. `code` stays the platform's code.
+    """
+    # A server fault stays one, since its outcome is unknown whatever the number says.
+    if content is None or not content.codes or not 400 <= reply.status < 500:
+        return content
+    named = reply.headers.get("request-id", "") if "request-id" in _TRACE_HEADERS[api] else ""
+    found = _INNER_NUMBER.fullmatch(named.strip())
+    if found is None:
+        return content
+    meaning = INNER_NUMBERS.get(found[1])
+    shown = f"inner error number {found[1]}" + (f" ({meaning})" if meaning else "")
+    message = "; ".join(filter(None, (content.message, shown)))
+    return replace(content, codes=(found[1], *content.codes), message=message)
 
 
 def trace_id(api: Api, reply: Reply, private: Iterable[str] = (), *, content: bytes | None = None) -> str | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.model import Api, Lost, Opened, Reply, Trust
-from pipeline.write.answers.answer_content import AnswerContent, parse_answer
+from pipeline.write.answers.answer_content import AnswerContent, parse_answer, with_inner_number
 from pipeline.write.answers.catalogue import BY_LOSS, BY_STATUS, BY_TRUST, RULES, find_codes
 from pipeline.write.answers.masking import safe_text
 from pipeline.write.answers.matrix.condition import Codes, Condition, Rule
@@ -31,6 +31,7 @@ def diagnose(sent: SentRequest, answer: Reply | Lost, opened: Opened | None) -> 
         rule = BY_LOSS[answer.cause]
         return Finding(rule, rule.code, safe_text(answer.detail, sent.private))
     content = parse_answer(sent.api, opened.content if opened else None, sent.private)
+    content = with_inner_number(sent.api, content, answer)
     trust = opened.trust if opened else Trust.MISSING_SIGNATURE
     return (
         _by_signature(sent.api, answer, trust, content)

@@ -18,6 +18,12 @@ def certificates(app: str = "app_cert.crt", alipay: str = "alipay_cert.crt", roo
     return "\n".join(f'{key} = "keys/{file}"' for key, file in files.items())
 
 
+def several(*alipay: str) -> str:
+    """Return the lines of certificate mode with several Alipay certificates."""
+    listed = ", ".join(f'"keys/{file}"' for file in alipay)
+    return certificates().replace('"keys/alipay_cert.crt"', f"[{listed}]")
+
+
 PRIVATE, PUBLIC = "app_private_key.pem", "alipay_public_key.pem"
 FAULTS = [
     pytest.param(
@@ -124,6 +130,26 @@ FAULTS = [
         f"{ZHIMA} alipay_cert_file: keys/alipay_cert_past.crt expired on 2026-02-20; "
         "fetch a new certificate from the platform",
         id="expired platform certificate",
+    ),
+    pytest.param(
+        PUBLIC_KEY_LINE,
+        several("alipay_cert.crt", "app_cert.crt"),
+        f"{ZHIMA} alipay_cert_file: keys/alipay_cert.crt or keys/app_cert.crt holds the app's own certificate; "
+        "put Alipay's certificate there (alipayCertPublicKey_RSA2.crt)",
+        id="the app's certificate among Alipay's",
+    ),
+    pytest.param(
+        PUBLIC_KEY_LINE,
+        several("alipay_cert.crt", "gone.crt"),
+        f"{ZHIMA} alipay_cert_file: keys/gone.crt does not exist; paths start from the config file's folder",
+        id="one of several files missing",
+    ),
+    pytest.param(
+        PUBLIC_KEY_LINE,
+        several("alipay_cert_past.crt", "alipay_cert_past.crt"),
+        f"{ZHIMA} alipay_cert_file: keys/alipay_cert_past.crt expired on 2026-02-20; "
+        "fetch a new certificate from the platform",
+        id="all of several expired",
     ),
     pytest.param(
         PUBLIC_KEY_LINE,

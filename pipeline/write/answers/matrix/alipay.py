@@ -193,6 +193,9 @@ _ACCOUNT = (
         (
             *("missing-method", "invalid-method", "missing-version", "invalid-version", "unsupported-version"),
             *("invalid-digest", "invalid-digest-type", "missing-platform", "invalid-platform", "invalid-app-method"),
+            *("invalid-content-type", "invalid-http-method", "method-forbidden-batch-invoke"),
+            *("exist-blank-sub-request-id", "exist-repeated-sub-request-id", "upload-fail", "file-check-fail"),
+            *("invalid-file-extension", "invalid-file-size"),
         ),
         _PROGRAM,
     ),

@@ -53,7 +53,11 @@ CODE_RULES = (
         (STOP, STOP, None),
         happened="{platform} refuses our encryption ({code})",
     ),
-    Rule(Condition.HEADER_MISSING, (None, None, STOP), happened="{platform} misses a header ({code})"),
+    Rule(
+        Condition.REQUEST_MALFORMED,
+        (None, None, STOP),
+        happened="{platform} refuses the form of the request ({code})",
+    ),
     Rule(
         Condition.UNKNOWN_CODE,
         FAIL_ALL,

@@ -88,7 +88,7 @@ class Condition(StrEnum):
     ACCESS_REFUSED = auto()  # for this agreement or for the app
     TOKEN_REFUSED = auto()
     ENCRYPTION_REFUSED = auto()
-    HEADER_MISSING = auto()
+    REQUEST_MALFORMED = auto()  # a header or a field of it: a fault of the program, a proxy or the setup
     UNKNOWN_CODE = auto()  # the status is no server fault
     UNKNOWN_CODE_5XX = auto()
 

@@ -1,10 +1,14 @@
 """
-Meanings of WeChat Pay's codes: the common codes of APIv3, since the points sync documents none of its own.
+Meanings of WeChat Pay's codes: the common codes of APIv3, and the inner error numbers of the family of card calls.
 
-Names and meanings come from the platform's pages on HTTP statuses, basic rules and error codes.
+Names and meanings come from the platform's pages on HTTP statuses, basic rules and error codes. A number counts as a
+code where it decides more than the code that it comes with.
 """
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
 from pipeline.model import Api
 from pipeline.write.answers.matrix.condition import CONTENT_REFUSED, Codes, Condition
@@ -13,7 +17,30 @@ _POINTS = (Api.POINTS,)
 _ABOUT_TIME = re.compile(r"time[ _-]?stamp|clock|时间", re.IGNORECASE)
 _ABOUT_HEADERS = re.compile(r"(?i:user-?agent|content-type|http\s?header|请求头|头部)|\bAccept\b")
 _SIGNING = "check mchid, serial_no and private_key_file of the account against the merchant API certificate"
+_ABOUT_KEY_NAME = re.compile(r"wechatpay[ _-]?serial", re.IGNORECASE)
 _FIELDS = "fix the row: the message names what is wrong"
+
+# docs/platform/wechatpay-v3-points.md, Inner error numbers.
+INNER_NUMBERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "268435461": "a parameter is not allowed",
+        "268435462": "a parameter is too long",
+        "268435463": "a parameter is too short",
+        "268435464": "a parameter is out of range",
+        "268575528": "the card waits for activation",
+        "268575529": "the user has such a card already",
+        "268575533": "there is no card to activate",
+        "268575635": "the openid is wrong",
+        "268575819": "too many requests",
+        "268575822": "a parameter is wrong",
+        "268576040": "a time is wrong",
+        "268578532": "the openid is wrong",
+        "268578608": "there is no such object",
+        "268578704": "the AppID is not linked to the merchant",
+        "270924289": "too many requests",
+        "270924358": "a field that the platform's document lacks",
+    }
+)
 
 WECHATPAY_CODES = (
     Codes(Condition.SERVER_UNAVAILABLE, _POINTS, ("SERVICE_UNAVAILABLE",), ""),
@@ -25,9 +52,22 @@ WECHATPAY_CODES = (
         "this out_request_no was used before; compare the card's balance with the row before sending anything again",
     ),
     Codes(CONTENT_REFUSED, _POINTS, ("PARAM_ERROR",), _FIELDS, settles_doubt=True),
+    Codes(
+        Condition.REQUEST_MALFORMED,
+        _POINTS,
+        ("270924358",),
+        "the program sends a field that this API does not know; report this with the trace id",
+    ),
     # One code with several reasons, which only the message distinguishes (basic rules).
     Codes(
-        Condition.HEADER_MISSING,
+        Condition.REQUEST_MALFORMED,
+        _POINTS,
+        ("INVALID_REQUEST",),
+        "check public_key_id of the account against the merchant platform (API security), then resume",
+        only_if=_ABOUT_KEY_NAME,
+    ),
+    Codes(
+        Condition.REQUEST_MALFORMED,
         _POINTS,
         ("INVALID_REQUEST",),
         "the request lacks a header; a proxy may drop it, else report this with the trace id",
@@ -48,7 +88,7 @@ WECHATPAY_CODES = (
         _POINTS,
         (
             *("RATELIMIT_EXCEEDED", "FREQUENCY_LIMITED", "FREQUENCY_LIMIT_EXCEED", "RATE_LIMITED"),
-            "FREQENCY_LIMIT",
+            *("FREQENCY_LIMIT", "268575819", "270924289"),
         ),
         "",
     ),
@@ -63,7 +103,7 @@ WECHATPAY_CODES = (
     Codes(
         Condition.APP_REFUSED,
         _POINTS,
-        ("NO_AUTH", "NOAUTH"),
+        ("NO_AUTH", "NOAUTH", "REQUEST_BLOCKED"),
         "ask for the permission of the product in the platform's console, and check mchid and brand_id",
     ),
     Codes(
@@ -75,7 +115,7 @@ WECHATPAY_CODES = (
     Codes(
         Condition.UNKNOWN_CODE,
         _POINTS,
-        ("REQUEST_BLOCKED", "RULE_LIMIT", "RULELIMIT"),
+        ("RULE_LIMIT", "RULELIMIT"),
         "the platform's rules refuse it; ask its support with the trace id",
         halts_after=3,
     ),
