@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from cryptography import x509
 
 from pipeline.settings.jobs.zones import reversed_offset
-from pipeline.settings.model import Account, AlipayAccount, Config
+from pipeline.settings.model import Account, AlipayAccount, Config, WechatAccount
 from pipeline.settings.wording import quoted
 
 SOON = timedelta(days=30)
@@ -57,7 +57,7 @@ def _certificates(account: Account) -> Iterator[tuple[str, x509.Certificate]]:
         if account.app_cert is not None:
             yield "app_cert_file", account.app_cert
         yield from (("alipay_cert_file", one) for one in account.alipay_certs)
-    else:
+    elif isinstance(account, WechatAccount):
         yield from (("platform_cert_file", one) for one in account.platform_certs)
 
 
@@ -79,7 +79,7 @@ def _secret_texts(account: Account) -> Iterator[str]:
             yield base64.b64encode(account.encrypt_key).decode()
         if account.app_auth_token is not None:
             yield account.app_auth_token
-    elif account.apiv3_key is not None:
+    elif isinstance(account, WechatAccount) and account.apiv3_key is not None:
         yield account.apiv3_key.decode()
     password = urlsplit(account.proxy or "").password
     if password:

@@ -1,5 +1,5 @@
 """
-Meanings of WeChat Pay's codes: the common codes of APIv3, since the points sync documents none of its own.
+Meanings of WeChat Pay's codes: the common codes of APIv3, since neither points sync documents its own.
 
 Names and meanings come from the platform's pages on HTTP statuses, basic rules and error codes.
 """
@@ -9,9 +9,10 @@ import re
 from pipeline.model import Api
 from pipeline.write.answers.matrix.condition import CONTENT_REFUSED, Codes, Condition
 
-_POINTS = (Api.POINTS,)
+_POINTS, _BRAND = (Api.POINTS, Api.BRAND_POINTS), (Api.BRAND_POINTS,)
 _ABOUT_TIME = re.compile(r"time[ _-]?stamp|clock|时间", re.IGNORECASE)
 _ABOUT_HEADERS = re.compile(r"(?i:user-?agent|content-type|http\s?header|请求头|头部)|\bAccept\b")
+_ABOUT_KEY_ID = re.compile(r"wechatpay-serial", re.IGNORECASE)
 _SIGNING = "check mchid, serial_no and private_key_file of the account against the merchant API certificate"
 _FIELDS = "fix the row: the message names what is wrong"
 
@@ -26,6 +27,13 @@ WECHATPAY_CODES = (
     ),
     Codes(CONTENT_REFUSED, _POINTS, ("PARAM_ERROR",), _FIELDS, settles_doubt=True),
     # One code with several reasons, which only the message distinguishes (basic rules).
+    Codes(
+        Condition.APP_REFUSED,
+        _BRAND,
+        ("INVALID_REQUEST",),
+        "check public_key_id of the account: it must be the id of this brand's own WeChat Pay public key",
+        only_if=_ABOUT_KEY_ID,
+    ),
     Codes(
         Condition.HEADER_MISSING,
         _POINTS,
@@ -59,12 +67,19 @@ WECHATPAY_CODES = (
         "set this machine's clock, by NTP for example, then resume",
         only_if=_ABOUT_TIME,
     ),
+    Codes(
+        Condition.SIGNATURE_REFUSED,
+        _BRAND,
+        ("SIGN_ERROR",),
+        "check brand_id, serial_no and private_key_file of the account against the brand API certificate; that of a "
+        "merchant (mchid) is refused",
+    ),
     Codes(Condition.SIGNATURE_REFUSED, _POINTS, ("SIGN_ERROR",), _SIGNING),
     Codes(
         Condition.APP_REFUSED,
         _POINTS,
         ("NO_AUTH", "NOAUTH"),
-        "ask for the permission of the product in the platform's console, and check mchid and brand_id",
+        "ask for the permission of the product in the platform's console, and check brand_id and mchid",
     ),
     Codes(
         Condition.APP_REFUSED,
