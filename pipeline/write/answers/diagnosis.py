@@ -99,7 +99,7 @@ def _by_success(sent: SentRequest, content: AnswerContent | None) -> Finding:
 def _echo_differences(sent: SentRequest, content: AnswerContent) -> list[str]:
     """Return the names of the fields that an answer does not repeat as they were sent."""
     different = [name for name, value in sent.echo.items() if not _is_same(content.fields.get(name), value)]
-    names_other_brand = sent.brand_id is not None and content.fields.get("brand_id", sent.brand_id) != sent.brand_id
+    names_other_brand = sent.brand_id is not None and content.fields.get("brand_id") not in (None, sent.brand_id)
     return [*different, "brand_id"] if names_other_brand else different
 
 
