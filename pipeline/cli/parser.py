@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_history(commands)
     _add_prune(commands)
     # The simulator adds its own options on use (`cli/simulate.py`), so that `--help` does not load a server.
-    commands.add_parser("simulate", help="start a local server that behaves like the three APIs", add_help=False)
+    commands.add_parser("simulate", help="start a local server that behaves like the four APIs", add_help=False)
     return parser
 
 

@@ -13,6 +13,7 @@ class Api(StrEnum):
     CUMULATION = "alipay.cumulation"
     STATE = "alipay.state"
     POINTS = "wechatpay.points"
+    BRAND_POINTS = "wechatpay.brand_points"
     ALIPAY_CERTIFICATE = "alipay.certificate"
     WECHATPAY_CERTIFICATES = "wechatpay.certificates"
 
@@ -69,12 +70,17 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Refusal, with its reason. For the gateway, `code` is the sub code."""
+    """
+    Refusal, with its reason.
+
+    For the gateway, `code` is the sub code. `number` is WeChat Pay's inner error number, which ends the Request-ID.
+    """
 
     code: str
     message: str = ""
     status: int = 400
     headers: tuple[tuple[str, str], ...] = ()
+    number: int = 0
 
 
 Ruling = Accepted | Refusal
