@@ -91,6 +91,8 @@ _API = {
 SHORT_SECONDS = 2.0
 # Share of the histories with 2 configs and 2 rates. They have many rows and are slow.
 _TWO_RATES = 0.01
+# Share of the histories of points in which the brand sends them itself.
+_OF_BRANDS = 0.3
 # Share of the histories in which all days run again after the ledger was lost.
 _ALL_DAYS_AGAIN = 0.01
 _DAYS = {Export.ORDERS: [1], Export.POINTS: [1, 2, 3], Export.STATES: [1, 2, 3], Export.TASKS: [1, 2]}
@@ -105,7 +107,8 @@ def scenario_of(seed: int, folder: Path) -> Scenario:
     """Draw the scenario of a seed; write its exports into the folder, one file per job and day."""
     scenario = _without_losses(seed, folder)
     scenario = _with_containers(scenario, random.Random(f"containers of {seed}"))
-    return _with_losses(scenario, random.Random(f"losses of {seed}"))
+    scenario = _with_losses(scenario, random.Random(f"losses of {seed}"))
+    return _with_brand(scenario, random.Random(f"brand of {seed}"))
 
 
 def _without_losses(seed: int, folder: Path) -> Scenario:
@@ -252,6 +255,13 @@ def _with_losses(plain: Scenario, chance: random.Random) -> Scenario:
         steps.insert(chance.randrange(before) + 1, copied)
     dies_after = chance.choice([None, None, chance.randrange(12), chance.randrange(60)])
     return replace(plain, steps=tuple(steps), resync_dies_after=dies_after)
+
+
+def _with_brand(scenario: Scenario, chance: random.Random) -> Scenario:
+    """Let some points be sent by the brand itself, at the quota of brands."""
+    if scenario.api is not Api.POINTS or chance.random() >= _OF_BRANDS:
+        return scenario
+    return replace(scenario, api=Api.BRAND_POINTS, rate=10.0, limit=10.0)
 
 
 def _with_max_invalid(scenario: Scenario, chance: random.Random) -> Scenario:
