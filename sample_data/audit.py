@@ -3,8 +3,8 @@ Compares the reports of runs with the journal of the simulated platform.
 
     python sample_data/audit.py URL REPORTS
 
-Prints the platform's counts. Exits with 1 if they contradict the reports or the promises of `backfill`: more
-points requests in a second than the quota, a key applied twice, a false success, or an application that is not reported.
+Prints the platform's counts. Exits with 1 if they contradict the reports or the promises of `backfill`: more points
+requests in a second than a quota allows, a key applied twice, a false success, or an application that is not reported.
 """
 
 import csv
