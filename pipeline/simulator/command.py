@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_start(url: str, folder: Path | None) -> None:
-    accounts = client_config(url)
+    accounts = client_config(url, brand=True)
     text = f"put these accounts into the config (--keys DIR writes their keys):\n\n{accounts}"
     if folder is not None:
         try:

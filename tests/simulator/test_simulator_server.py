@@ -242,7 +242,7 @@ def test_client_keys_never_replace_other_keys(tmp_path: Path) -> None:
 def test_the_config_names_files_that_exist(certificates: bool, tmp_path: Path) -> None:
     """Every file that the accounts name exists, and all accounts use the simulator's URL."""
     write_client_keys(tmp_path / "keys")
-    accounts = tomllib.loads(client_config("http://127.0.0.1:1", certificates=certificates))["accounts"]
+    accounts = tomllib.loads(client_config("http://127.0.0.1:1", certificates=certificates, brand=True))["accounts"]
 
     named = [value for account in accounts.values() for key, value in account.items() if key.endswith("_file")]
 

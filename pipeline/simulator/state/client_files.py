@@ -49,9 +49,9 @@ def write_client_keys(folder: Path) -> None:
         (folder / name).chmod(0o600)
 
 
-def client_config(url: str, *, certificates: bool = False) -> str:
+def client_config(url: str, *, certificates: bool = False, brand: bool = False) -> str:
     """
-    Return the accounts `zhima`, `card` and `brand` for a simulator at that URL, as TOML.
+    Return the accounts `zhima` and `card`, and maybe `brand`, for a simulator at that URL, as TOML.
 
     The keys are those of `write_client_keys`, in a folder `keys` beside the config. With `certificates`, the first two
     use certificates instead of public keys; a brand has none.
@@ -74,7 +74,11 @@ serial_no = "{known.merchant_serial}"
 private_key_file = "keys/apiclient_key.pem"
 {wechatpay}
 base_url = "{url}"
+{_brand(known, url) if brand else ""}"""
 
+
+def _brand(known: Identities, url: str) -> str:
+    return f"""
 [accounts.brand]
 platform = "wechatpay"
 brand_id = "{known.brand_id}"
