@@ -218,3 +218,17 @@ def test_a_wrong_account_is_refused(
     refused = workspace.refused("brand")
 
     assert [word for word in words if word not in refused] == []
+
+
+def test_a_fixed_balance_counts_for_its_old_row(brand: Workspace) -> None:
+    """A fix sends the balance; the next export that still has the unfixed row skips it."""
+    send(brand, balance(1, -5))
+    fixes = brand.reports()[-1] / "rows_to_fix.csv"
+    fixes.write_text(fixes.read_text(encoding="utf-8-sig").replace("-5", "5"), encoding="utf-8")
+
+    fixed = brand.backfill("run", "brand", str(fixes))
+    after_fix = brand.results()
+    send(brand, balance(1, -5))
+
+    assert (fixed.exit_code, after_fix, brand.results()) == (0, [DONE], ["skipped fixed_already"])
+    assert [entry.points for entry in brand.simulator.journal.entries] == [5]
