@@ -23,6 +23,17 @@ class Api(StrEnum):
     CUMULATION = "alipay.cumulation"
     STATE = "alipay.state"
     POINTS = "wechatpay.points"
+    BRAND_POINTS = "wechatpay.brand_points"
+
+    @property
+    def platform(self) -> str:
+        """The platform's name in the config: `alipay` or `wechatpay`."""
+        return self.value.partition(".")[0]
+
+    @property
+    def sends_balances(self) -> bool:
+        """Whether it sets balances of cards: only a card's newest one counts, and an equal one changes nothing."""
+        return self in (Api.POINTS, Api.BRAND_POINTS)
 
 
 class Export(StrEnum):

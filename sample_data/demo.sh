@@ -13,11 +13,12 @@ main() {
     prepare
     start_simulator
 
-    say "1. Send 4 exports. Some rows are wrong, and the platform has faults."
+    say "1. Send 5 exports. Some rows are wrong, and the platform has faults."
     expect 3 backfill run orders --date "$date"; orders=$run
     expect 3 backfill run tasks --date "$date"
     expect 3 backfill run states --date "$date"; states=$run
     expect 3 backfill run points --date "$date"; points=$run
+    expect 3 backfill run brand --date "$date"
 
     say "2. Send the open rows again: unknown rows with the same keys, then the rows that they blocked."
     expect 3 backfill rerun "$orders" --new-keys

@@ -42,6 +42,8 @@ def write_sample_data(folder: Path) -> None:
     points = folder / "exports" / "points" / f"dt={DAY}"
     _write(points / "brand_id=1004" / "balances.csv", numbered_balances_file(balances(chance, first=1, cards=44)))
     _write(points / "brand_id=1005" / "balances.csv.gz", _gzipped(_csv(balances(chance, first=45, cards=16))))
+    # From a seed of its own, so that the other exports do not depend on it.
+    _write(daily / "brand-balances.csv", brand_balances_file(balances(Chance(SEED + 1), first=61, cards=18)))
 
 
 def till_file(till: Sequence[Row], app: Sequence[Row]) -> bytes:
@@ -133,6 +135,12 @@ def numbered_balances_file(changes: Sequence[Row]) -> bytes:
         {**rows[4], "user_card_code": "000000009005"},
     )
     return _csv([*rows[:30], *odd, *rows[30:]])
+
+
+def brand_balances_file(changes: Sequence[Row]) -> bytes:
+    """Return balances that a brand sends itself, with a row of another brand."""
+    rows = [{"brand_id": "1004", **row} for row in changes]
+    return _csv([*rows[:9], {**rows[0], "brand_id": "1005", "user_card_code": "000000009006"}, *rows[9:]])
 
 
 def _by_time(rows: Sequence[Row]) -> list[Row]:

@@ -97,7 +97,7 @@ def test_values_do_not_change(value: object) -> None:
 
 def test_every_name_of_the_contract_exists() -> None:
     """APIs, statuses and exports have the names of config files and reports."""
-    assert list(Api) == ["alipay.cumulation", "alipay.state", "wechatpay.points"]
+    assert list(Api) == ["alipay.cumulation", "alipay.state", "wechatpay.points", "wechatpay.brand_points"]
     assert list(Status) == ["succeeded", "skipped", "invalid", "rejected", "unknown", "blocked", "unsent"]
     assert list(pipeline.model.Export) == ["orders", "tasks", "points", "states"]
 
@@ -131,3 +131,13 @@ def test_a_wrong_limit_of_rows_is_refused(text: str) -> None:
     """A limit is a number of at least 0, or a share of at most 100%."""
     with pytest.raises(ValueError, match=r"is neither a number such as 100|is more than all rows"):
         RowLimit.parse(text)
+
+
+def test_an_api_knows_its_platform_and_whether_it_sends_balances() -> None:
+    """The platform is the part before the dot; both points APIs send balances."""
+    assert {api: (api.platform, api.sends_balances) for api in Api} == {
+        Api.CUMULATION: ("alipay", False),
+        Api.STATE: ("alipay", False),
+        Api.POINTS: ("wechatpay", True),
+        Api.BRAND_POINTS: ("wechatpay", True),
+    }

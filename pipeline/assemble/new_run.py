@@ -78,7 +78,7 @@ def yesterday(job: Job, now: datetime) -> date:
 def rules_of(job: Job, account: Account, now: datetime, salt: str) -> MappingRules:
     """Return the mapping rules of a job at time `now`; `salt` is that of the ledger's generation."""
     charset = account.charset if isinstance(account, AlipayAccount) and job.api is Api.STATE else "utf-8"
-    return replace(mapping_rules(job), charset=charset, now=now, salt=salt)
+    return replace(mapping_rules(job, account), charset=charset, now=now, salt=salt)
 
 
 def stager_of(

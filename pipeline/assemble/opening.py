@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.assemble.platform import brand_of
 from pipeline.assemble.transports import check_transport
 from pipeline.clock import Clock
 from pipeline.errors import SettingsError
 from pipeline.map import MappingRules, check_rules
-from pipeline.settings import Config, Job, load
+from pipeline.settings import Account, Config, Job, load
 
 
 def open_config(path: Path, environ: Mapping[str, str], clock: Clock, only_job: str | None = None) -> Config:
@@ -17,15 +18,15 @@ def open_config(path: Path, environ: Mapping[str, str], clock: Clock, only_job: 
         f"{config.path} [jobs.{job.name}] {fault}"
         for job in config.jobs.values()
         if only_job in (None, job.name)
-        for fault in [*check_rules(mapping_rules(job)), *check_transport(job)]
+        for fault in [*check_rules(mapping_rules(job, config.accounts[job.account])), *check_transport(job)]
     ]
     if faults:
         raise SettingsError(faults)
     return config
 
 
-def mapping_rules(job: Job) -> MappingRules:
-    """Return the mapping rules of the job's settings."""
+def mapping_rules(job: Job, account: Account | None) -> MappingRules:
+    """Return the mapping rules of the settings of a job and its account, if its keys could be read."""
     return MappingRules(
         export=job.export,
         api=job.api,
@@ -39,4 +40,5 @@ def mapping_rules(job: Job) -> MappingRules:
         values=job.values,
         defaults=job.defaults,
         filter=job.filter,
+        brand_id=None if account is None else brand_of(account),
     )

@@ -4,11 +4,12 @@ import ipaddress
 from urllib.parse import urlsplit
 
 from pipeline.model import Api
-from pipeline.settings import Account, AlipayAccount, Job, WechatAccount
+from pipeline.settings import Account, AlipayAccount, BrandAccount, Job, WechatAccount
 from pipeline.signing.alipay.gateway import AlipayGateway
 from pipeline.signing.alipay.v3 import AlipayV3
 from pipeline.signing.certificates import certificate_sn, root_sn, serial_hex
 from pipeline.signing.keys import public_key_of
+from pipeline.signing.wechatpay.brand import WechatPayBrand
 from pipeline.signing.wechatpay.v3 import WechatPay
 from pipeline.write.ports import Signer
 from pipeline.write.transport.network import Endpoint
@@ -19,6 +20,8 @@ def signer_of(account: Account, api: Api) -> Signer:
     match account:
         case WechatAccount():
             return _wechatpay(account)
+        case BrandAccount():
+            return _brand(account)
         case AlipayAccount() if api is Api.STATE:
             return _gateway(account)
         case AlipayAccount():
@@ -70,10 +73,25 @@ def _wechatpay(account: WechatAccount) -> WechatPay:
     )
 
 
+def _brand(account: BrandAccount) -> WechatPayBrand:
+    return WechatPayBrand(
+        brand_id=account.brand_id,
+        serial_no=account.serial_no,
+        private_key=account.private_key,
+        public_key_id=account.public_key_id,
+        public_key=account.public_key,
+    )
+
+
+def brand_of(account: Account) -> str | None:
+    """Return the brand that an account calls for itself; None if it does not."""
+    return account.brand_id if isinstance(account, BrandAccount) else None
+
+
 def endpoint_of(account: Account, job: Job) -> Endpoint:
     """Return the URLs, proxy and timeout of an API."""
     base_url, backup_url = account.base_url, None
-    if isinstance(account, WechatAccount):
+    if not isinstance(account, AlipayAccount):
         backup_url = account.backup_url
     elif job.api is Api.STATE:
         parts = urlsplit(account.gateway_url)
@@ -93,11 +111,18 @@ def merchant_of(account: Account) -> str:
 
     With a server on this machine it is another merchant, because rows sent there were not delivered.
     """
-    merchant = (
-        f"WeChat Pay merchant {account.mchid}" if isinstance(account, WechatAccount) else f"Alipay app {account.app_id}"
-    )
     urls = (account.base_url, account.gateway_url) if isinstance(account, AlipayAccount) else (account.base_url,)
-    return f"{merchant} (simulated)" if any(map(_is_loopback, urls)) else merchant
+    return f"{_real_merchant(account)} (simulated)" if any(map(_is_loopback, urls)) else _real_merchant(account)
+
+
+def _real_merchant(account: Account) -> str:
+    match account:
+        case WechatAccount(mchid=mchid):
+            return f"WeChat Pay merchant {mchid}"
+        case BrandAccount(brand_id=brand_id):
+            return f"WeChat Pay brand {brand_id}"
+        case AlipayAccount(app_id=app_id):
+            return f"Alipay app {app_id}"
 
 
 def _is_loopback(url: str) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from pipeline.assemble.platform import merchant_of
+from pipeline.assemble.platform import brand_of, merchant_of
 from pipeline.assemble.system import System
 from pipeline.ledger.records import Due
 from pipeline.ledger.run_ledger import RunLedger
@@ -72,6 +72,7 @@ def sender_of(
         policy=RetryPolicy(job.max_attempts),
         clock=clock,
         chance=chance,
+        brand_id=brand_of(account),
     )
     return ThreadedSender(
         permits=permits,

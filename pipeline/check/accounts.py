@@ -6,15 +6,26 @@ from cryptography import x509
 
 from pipeline.assemble.platform import merchant_of
 from pipeline.check.finding import Finding, Level
-from pipeline.settings import Account, AlipayAccount, WechatAccount
+from pipeline.settings import Account, AlipayAccount, BrandAccount, WechatAccount
 from pipeline.signing.certificates import serial_hex
 
 
 def check_account(account: Account) -> Finding:
     """Return what the keys of an account are: their kind, size, serials and last days."""
-    facts = _alipay(account) if isinstance(account, AlipayAccount) else _wechat(account)
     private = f"private key RSA {account.private_key.key_size}"
-    return Finding(Level.OK, f"account {account.name}", f"{merchant_of(account)}: {'; '.join((private, *facts))}")
+    return Finding(
+        Level.OK, f"account {account.name}", f"{merchant_of(account)}: {'; '.join((private, *_facts(account)))}"
+    )
+
+
+def _facts(account: Account) -> Iterable[str]:
+    match account:
+        case AlipayAccount():
+            return _alipay(account)
+        case WechatAccount():
+            return _wechat(account)
+        case BrandAccount():
+            return (f"brand certificate {account.serial_no}", f"public key {account.public_key_id}")
 
 
 def _alipay(account: AlipayAccount) -> Iterator[str]:

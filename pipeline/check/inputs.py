@@ -30,7 +30,7 @@ def check_inputs(
         return [Finding(Level.ERROR, what, fault) for fault in exc.faults], None
     except SourceError as exc:
         return [Finding(Level.ERROR, what, str(exc))], None
-    rules = rules_of(job, account, now, "") if account else replace(mapping_rules(job), now=now)
+    rules = rules_of(job, account, now, "") if account else replace(mapping_rules(job, None), now=now)
     findings, columns = list(_files(what, found)), None
     for file in found.files:
         try:

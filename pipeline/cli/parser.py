@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     init = commands.add_parser("init", help="write a commented config, test keys and sample exports to start from")
     init.add_argument("folder", metavar="DIR", type=Path, help="a new folder")
     # The simulator adds its own options on use (`cli/simulate.py`), so that `--help` does not load a server.
-    commands.add_parser("simulate", help="start a local server that behaves like the three APIs", add_help=False)
+    commands.add_parser("simulate", help="start a local server that behaves like the four APIs", add_help=False)
     return parser
 
 

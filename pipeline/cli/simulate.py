@@ -7,7 +7,7 @@ from pipeline.simulator import command
 
 
 def simulate(args: argparse.Namespace) -> int:
-    """Serve the three APIs on this machine until stopped."""
+    """Serve the four APIs on this machine until stopped."""
     parser = Parser(prog="backfill simulate")
     command.add_arguments(parser)
     return command.run(parser.parse_args(args.rest))

@@ -23,7 +23,7 @@ from pipeline.ledger.store import generations
 from pipeline.ledger.store.database import open_for_reading, with_clear_errors
 from pipeline.ledger.store.lease import is_dead, this_process
 from pipeline.ledger.store.traces import NO_TRACES, Traces, refuse_if_behind
-from pipeline.model import Api, Status
+from pipeline.model import Status
 from pipeline.tables.mapped_chunk import MappedChunk
 from pipeline.tables.outcome_page import Outcome
 
@@ -123,7 +123,7 @@ class DryRun:
             findings = staging.findings(self._connection, self.heartbeat, is_gone=is_gone)
             for chunk in staging:
                 decide.decide(self._connection, self._run, chunk, findings)
-                if self._run.api is Api.POINTS and len(self.result.samples) < _SAMPLES:
+                if self._run.api.sends_balances and len(self.result.samples) < _SAMPLES:
                     balances.give_unused_keys(self._connection, self._run, chunk, rekey)
                 self._count(chunk)
         self.result.lanes = sum(map(_lanes_of, self._lanes))

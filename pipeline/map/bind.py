@@ -16,11 +16,12 @@ from pipeline.map.fields import PART_OF_BIZ_DATA, export_schema, field_of
 from pipeline.map.rules import MappingRules
 from pipeline.map.seal import KEY_OF_API, SEAL
 from pipeline.map.values.conversion import Convert, conversion
-from pipeline.model import Api, Export, Fault, Filtered, Invalid, Mapped, Payload, Row
+from pipeline.model import Export, Fault, Filtered, Invalid, Mapped, Payload, Row
 from pipeline.resources import schema
 
 # Readers and other programs write it for undecodable bytes, so it is never part of the real value.
 _UNREAD = "\ufffd"
+_OTHER_BRAND = "is not the brand_id of the account; send this row by a job with that brand's account"
 _NOT_READ = "holds U+FFFD in place of a character that could not be read"
 
 
@@ -56,8 +57,9 @@ class RowMapper:
         self._export = rules.export
         self._rows = CompiledSchema(export_schema(rules.export))
         self._bodies = CompiledSchema(schema(f"payloads/{rules.api.partition('.')[2]}.json"))
-        self._compose = COMPOSE[rules.export]
-        self._salt = rules.salt if rules.api is Api.POINTS else ""
+        self._compose = COMPOSE[rules.export, rules.api]
+        self._salt = rules.salt if rules.api.sends_balances else ""
+        self._brand_id = rules.brand_id
         self._seal = SEAL[rules.api]
         self.key = KEY_OF_API[rules.api]
         self._fault_texts = FaultTexts(rules.export, sources)
@@ -106,6 +108,7 @@ class RowMapper:
         if breaches := self._rows.breaches(fields):
             at_fault = {breach.path[0] for breach in found}
             found += (breach for breach in breaches if at_fault.isdisjoint(breach.path[:1]))
+        found += self._other_brand(fields, found)
         if found:
             return self._invalid(found, texts, fields)
         if self._salt:
@@ -113,6 +116,13 @@ class RowMapper:
         body = self._compose(fields)
         found += self._bodies.breaches(body) or _refund_of_itself(body)
         return self._invalid(found, texts, body) if found else Composed(fields, body)
+
+    def _other_brand(self, fields: Mapping[str, Any], found: Sequence[Breach]) -> tuple[Breach, ...]:
+        """Return the breach of a row that names another brand than the account's."""
+        is_at_fault = any(breach.path[:1] == ("brand_id",) for breach in found)
+        if self._brand_id is None or is_at_fault or fields.get("brand_id") == self._brand_id:
+            return ()
+        return (Breach(INVALID, ("brand_id",), _OTHER_BRAND, "other_brand"),)
 
     def _encodable(self, texts: dict[str, str], found: list[Breach]) -> dict[str, str]:
         """Return the texts, with `?` for characters that the request's charset can't encode, and note these faults."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pipeline.map.bind import RowMapper, bind
 from pipeline.map.columns.field_sources import find_sources
 from pipeline.map.faults import MISSING
-from pipeline.map.fields import API_OF_EXPORT, Kind, field_of
+from pipeline.map.fields import APIS_OF_EXPORT, Kind, field_of
 from pipeline.map.rules import UNITS, MappingRules
 from pipeline.map.values.time_forms import form_fault
 from pipeline.model import Export, Invalid, Row
@@ -23,9 +23,10 @@ def check_rules(rules: MappingRules) -> list[str]:
 
 
 def _contradictions(rules: MappingRules) -> Iterator[str]:
-    right = API_OF_EXPORT[rules.export]
-    if rules.api is not right:
-        yield f'export "{rules.export}" goes to api "{right}", not to "{rules.api}"'
+    right = APIS_OF_EXPORT[rules.export]
+    if rules.api not in right:
+        listed = " or ".join(f'"{api}"' for api in right)
+        yield f'export "{rules.export}" goes to api {listed}, not to "{rules.api}"'
     for name in sorted(rules.columns.keys() & rules.constants.keys()):
         yield f"{name} has both a column and a constant; keep one of them"
     for name, unit in rules.units.items():

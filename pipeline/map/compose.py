@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.model import Export, digest
+from pipeline.model import Api, Export, digest
 
 Fields = Mapping[str, Any]
 Body = dict[str, Any]
@@ -53,16 +53,22 @@ def points_body(fields: Fields) -> Body:
     return body
 
 
+def brand_points_body(fields: Fields) -> Body:
+    """Return the body of a brand's own call: as `points_body`, without the brand, which the header names."""
+    return {name: value for name, value in points_body(fields).items() if name != "brand_id"}
+
+
 def state_body(fields: Fields) -> Body:
     """Return the body that sets the state of a business object: all fields except `updated_at`."""
     return {name: value for name, value in fields.items() if name != "updated_at"}
 
 
-COMPOSE: Mapping[Export, Callable[[Fields], Body]] = {
-    Export.ORDERS: order_body,
-    Export.TASKS: task_body,
-    Export.POINTS: points_body,
-    Export.STATES: state_body,
+COMPOSE: Mapping[tuple[Export, Api], Callable[[Fields], Body]] = {
+    (Export.ORDERS, Api.CUMULATION): order_body,
+    (Export.TASKS, Api.CUMULATION): task_body,
+    (Export.POINTS, Api.POINTS): points_body,
+    (Export.POINTS, Api.BRAND_POINTS): brand_points_body,
+    (Export.STATES, Api.STATE): state_body,
 }
 
 

@@ -11,11 +11,11 @@ from pipeline.resources import schema
 
 PART_OF_BIZ_DATA = "biz_data."
 
-API_OF_EXPORT: Mapping[Export, Api] = {
-    Export.ORDERS: Api.CUMULATION,
-    Export.TASKS: Api.CUMULATION,
-    Export.POINTS: Api.POINTS,
-    Export.STATES: Api.STATE,
+APIS_OF_EXPORT: Mapping[Export, tuple[Api, ...]] = {
+    Export.ORDERS: (Api.CUMULATION,),
+    Export.TASKS: (Api.CUMULATION,),
+    Export.POINTS: (Api.POINTS, Api.BRAND_POINTS),
+    Export.STATES: (Api.STATE,),
 }
 
 

@@ -29,6 +29,7 @@ class MappingRules:
     - `defaults`: texts of fields with empty cells.
     - `filter`: the texts of wanted rows, by column.
     - `salt`: part of each derived request number, so that a new salt gives new numbers.
+    - `brand_id`: the brand of a brand's own account. Rows without a brand are of this one; a row of another is a fault.
     """
 
     export: Export
@@ -46,6 +47,7 @@ class MappingRules:
     defaults: Mapping[str, str] = field(default_factory=dict, repr=False)
     filter: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     salt: str = ""
+    brand_id: str | None = None
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -1,6 +1,7 @@
 """From a body to its payloads: bytes, request keys and lanes."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ KEY_OF_API: Mapping[Api, str] = {
     Api.CUMULATION: "out_biz_no",
     Api.STATE: "out_biz_no",
     Api.POINTS: "out_request_no",
+    Api.BRAND_POINTS: "out_request_no",
 }
 """The field of each body that holds the request key."""
 
@@ -50,6 +52,7 @@ LANE: Mapping[Api, Callable[[Fields], tuple[str, ...]]] = {
     Api.CUMULATION: report_lane,
     Api.STATE: state_lane,
     Api.POINTS: card_lane,
+    Api.BRAND_POINTS: card_lane,
 }
 """The function that returns the parts of a lane, by API. The lane is their digest."""
 
@@ -75,14 +78,14 @@ def object_of(out_biz_no: str, out_principal_id: str) -> str:
     return f"{out_biz_no}{UNIT_SEPARATOR}{out_principal_id}"
 
 
-def seal_balance(fields: Fields, body: Body) -> tuple[Payload, ...]:
-    """Return the payload of a balance."""
+def seal_balance(api: Api, fields: Fields, body: Body) -> tuple[Payload, ...]:
+    """Return the payload of a balance, for either API that sends balances."""
     key = body["out_request_no"]
     card = digest(*card_lane(fields))
     balance = Balance(card, fields["point_balance"], fields.get("updated_at"))
     is_derived = "out_request_no" not in fields
     payload = Payload(
-        api=Api.POINTS,
+        api=api,
         request_key=key,
         identity=key,
         body=encode(body),
@@ -97,7 +100,8 @@ def seal_balance(fields: Fields, body: Body) -> tuple[Payload, ...]:
 SEAL: Mapping[Api, Callable[[Fields, Body], tuple[Payload, ...]]] = {
     Api.CUMULATION: seal_report,
     Api.STATE: seal_state,
-    Api.POINTS: seal_balance,
+    Api.POINTS: partial(seal_balance, Api.POINTS),
+    Api.BRAND_POINTS: partial(seal_balance, Api.BRAND_POINTS),
 }
 
 

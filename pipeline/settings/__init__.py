@@ -20,6 +20,7 @@ from pipeline.settings.load import load
 from pipeline.settings.model import (
     Account,
     AlipayAccount,
+    BrandAccount,
     Config,
     Job,
     TransportName,
@@ -30,6 +31,7 @@ __all__ = [
     "ONE_PROCESS",
     "Account",
     "AlipayAccount",
+    "BrandAccount",
     "Config",
     "Job",
     "TransportName",

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from cryptography import x509
 
 from pipeline.settings.jobs.zones import reversed_offset
-from pipeline.settings.model import Account, AlipayAccount, Config
+from pipeline.settings.model import Account, AlipayAccount, Config, WechatAccount
 from pipeline.settings.wording import quoted
 
 SOON = timedelta(days=30)
@@ -57,7 +57,7 @@ def _certificates(account: Account) -> Iterator[tuple[str, Sequence[x509.Certifi
     if isinstance(account, AlipayAccount):
         yield "app_cert_file", [account.app_cert] if account.app_cert is not None else []
         yield "alipay_cert_file", account.alipay_certs
-    else:
+    elif isinstance(account, WechatAccount):
         yield "platform_cert_file", account.platform_certs
 
 
@@ -79,7 +79,7 @@ def _secret_texts(account: Account) -> Iterator[str]:
             yield base64.b64encode(account.encrypt_key).decode()
         if account.app_auth_token is not None:
             yield account.app_auth_token
-    elif account.apiv3_key is not None:
+    elif isinstance(account, WechatAccount) and account.apiv3_key is not None:
         yield account.apiv3_key.decode()
     password = urlsplit(account.proxy or "").password
     if password:

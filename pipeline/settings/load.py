@@ -7,12 +7,13 @@ from types import MappingProxyType
 
 from pipeline.errors import SettingsError
 from pipeline.settings.accounts.alipay import check_alipay, open_alipay
+from pipeline.settings.accounts.brand import check_brand, open_brand
 from pipeline.settings.accounts.wechatpay import check_wechatpay, open_wechatpay
 from pipeline.settings.document import read_document
 from pipeline.settings.jobs.job import read_job
 from pipeline.settings.key_material import LoadContext
 from pipeline.settings.ledger import read_ledger_path
-from pipeline.settings.model import Account, Config, Job
+from pipeline.settings.model import Account, AccountKind, Config, Job
 from pipeline.settings.structure import check_structure
 from pipeline.settings.table import Table
 from pipeline.settings.wording import did_you_mean, listed, quoted
@@ -65,8 +66,8 @@ def _named_files(account: Table) -> list[str]:
 
 
 def _read_jobs(table: Table, accounts: Mapping[str, Table]) -> dict[str, Job]:
-    platforms = {name: account.text("platform") for name, account in accounts.items()}
-    jobs = (read_job(job, platforms) for job in table.tables())
+    kinds = {name: _kind(account) for name, account in accounts.items()}
+    jobs = (read_job(job, kinds) for job in table.tables())
     return {job.name: job for job in jobs if job is not None}
 
 
@@ -76,7 +77,7 @@ def _check_rates(table: Table, jobs: Iterable[Job], accounts: Mapping[str, Table
     for job in jobs:
         if (account := accounts.get(job.account)) is None:
             continue
-        merchant = account.text("app_id") or account.text("mchid")
+        merchant = next(filter(None, map(account.text, ("app_id", "brand_id", "mchid"))), None)
         other = first.setdefault((job.api, merchant, account.text("base_url")), job)
         if other.rate != job.rate:
             table.table(job.name).fault(
@@ -92,12 +93,25 @@ def _check_job(jobs: Table, name: str) -> None:
         jobs.faults.append(f"{jobs.file} [jobs]: no job has the name {quoted(name)}{hint}")
 
 
-def _check_account(table: Table) -> None:
+def _kind(table: Table) -> AccountKind | None:
+    """Return the kind of an account; None if its platform is at fault."""
     match table.text("platform"):
         case "alipay":
-            check_alipay(table)
+            return AccountKind.ALIPAY
         case "wechatpay":
+            return AccountKind.BRAND if "brand_id" in table else AccountKind.MERCHANT
+        case _:
+            return None
+
+
+def _check_account(table: Table) -> None:
+    match _kind(table):
+        case AccountKind.ALIPAY:
+            check_alipay(table)
+        case AccountKind.MERCHANT:
             check_wechatpay(table)
+        case AccountKind.BRAND:
+            check_brand(table)
 
 
 def _open_accounts(tables: Iterable[Table], context: LoadContext) -> dict[str, Account]:
@@ -110,10 +124,12 @@ def _open_accounts(tables: Iterable[Table], context: LoadContext) -> dict[str, A
 
 
 def _open_account(table: Table, context: LoadContext) -> Account | None:
-    match table.text("platform"):
-        case "alipay":
+    match _kind(table):
+        case AccountKind.ALIPAY:
             return open_alipay(table, context)
-        case "wechatpay":
+        case AccountKind.MERCHANT:
             return open_wechatpay(table, context)
-        case _:
+        case AccountKind.BRAND:
+            return open_brand(table, context)
+        case None:
             return None

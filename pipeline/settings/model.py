@@ -65,7 +65,37 @@ class WechatAccount:
     secret_files: tuple[Path, ...]
 
 
-Account = AlipayAccount | WechatAccount
+@dataclass(frozen=True, slots=True)
+class BrandAccount:
+    """
+    A brand that calls WeChat Pay itself, and the keys that it signs and verifies with.
+
+    All of them are the brand's own, apart from those of any merchant. There are no platform certificates. The other
+    fields are as in `WechatAccount`.
+    """
+
+    name: str
+    brand_id: str
+    serial_no: str
+    private_key: RSAPrivateKey = field(repr=False)
+    public_key_id: str
+    public_key: RSAPublicKey
+    base_url: str
+    backup_url: str | None
+    proxy: str | None = field(repr=False)
+    ca_bundle_file: Path | None
+    secret_files: tuple[Path, ...]
+
+
+Account = AlipayAccount | WechatAccount | BrandAccount
+
+
+class AccountKind(StrEnum):
+    """The kind of an account, in the words of a fault."""
+
+    ALIPAY = "alipay"
+    MERCHANT = "wechatpay with mchid"
+    BRAND = "wechatpay with brand_id"
 
 
 class TransportName(StrEnum):

@@ -1,11 +1,11 @@
 """
-A local stand-in for the three APIs, for tests and trials. It shares no code with the client.
+A local stand-in for the four APIs, for tests and trials. It shares no code with the client.
 
 Read in this order:
 
 - `server`: starts and stops the simulator; `command`: `backfill simulate`
 - `platform`: one request from its arrival to its answer
-- `api`, `ruling`: the interface of the three protocols, and the values they pass on
+- `api`, `ruling`: the interface of the protocols, and the values they pass on
 - `apis`: the protocols and what each API accepts
 - `faults`: what can go wrong, for which requests; `false_answers`: answers that a fault sends instead
 - `state`: memory of keys and nonces, quota, journal, client files

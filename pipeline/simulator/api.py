@@ -1,4 +1,4 @@
-"""The interface of the three protocols."""
+"""The interface of the protocols."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime

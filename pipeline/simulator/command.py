@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.errors import SettingsError
 from pipeline.simulator.ruling import Api
-from pipeline.simulator.server import Simulator, client_config, load_faults, write_client_keys
+from pipeline.simulator.server import LIMITS, Simulator, client_config, load_faults, write_client_keys
 from pipeline.simulator.state.journal import Journal
 
 
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     simulator = Simulator(
         port=args.port,
         faults=load_faults(args.faults) if args.faults else (),
-        limits={Api.POINTS: args.points_rate},
+        limits={**LIMITS, Api.POINTS: args.points_rate},
         seed=args.seed,
         journal_path=args.journal,
     )
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_start(url: str, folder: Path | None) -> None:
-    accounts = client_config(url)
+    accounts = client_config(url, brand=True)
     text = f"put these accounts into the config (--keys DIR writes their keys):\n\n{accounts}"
     if folder is not None:
         try:

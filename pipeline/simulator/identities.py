@@ -26,7 +26,7 @@ class PlatformKey:
 @dataclass(frozen=True, slots=True)
 class Identities:
     """
-    One merchant as the platforms know it, and the platforms' keys.
+    One merchant as the platforms know it, also as a brand of its own, and the platforms' keys.
 
     The `_next` keys are the platforms' future keys; they are served only after a fault introduces them. The reissued
     certificate of Alipay has the key of the present one.
@@ -47,6 +47,10 @@ class Identities:
     wechatpay: PlatformKey
     wechatpay_next: PlatformKey
     wechatpay_public: PlatformKey
+    brand_id: str
+    brand_serial: str
+    brand_key: RSAPublicKey = field(repr=False)
+    brand_public: PlatformKey
 
 
 @cache
@@ -69,6 +73,12 @@ def default_identities() -> Identities:
         wechatpay_next=_wechatpay_key("platform-2"),
         wechatpay_public=PlatformKey(
             "PUB_KEY_ID_0114232134912410000000000011111111", _private_key("wechatpay-pubkey-private-pkcs8")
+        ),
+        brand_id="1004",
+        brand_serial=_serial(_certificate("wechatpay-brand-cert")),
+        brand_key=_public_key("wechatpay-brand-public"),
+        brand_public=PlatformKey(
+            "PUB_KEY_ID_01142321349124100000000000222222", _private_key("wechatpay-brand-pubkey-private-pkcs8")
         ),
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.clock import Clock
 from pipeline.simulator.api import PlatformApi
-from pipeline.simulator.apis import alipay_v3, gateway, wechatpay
+from pipeline.simulator.apis import alipay_v3, brand, gateway, wechatpay
 from pipeline.simulator.apis.fields import text
 from pipeline.simulator.false_answers import false_answer, retry_after, with_stray_answer
 from pipeline.simulator.faults.answer_signature import UniqueTexts
@@ -21,10 +21,12 @@ from pipeline.simulator.state.journal import Entry, Journal, card_digest
 from pipeline.simulator.state.memory import Memory
 from pipeline.simulator.state.quota import Quota
 
+_BALANCES = frozenset({Api.POINTS, Api.BRAND_POINTS})
+
 
 class Platform:
     """
-    The three APIs. Thread-safe.
+    The four APIs. Thread-safe.
 
     Each request gets its faults, is admitted, decided and answered. Decision and journal entry are one locked step, so
     that the journal has the order of applying. Both precede the answer's first byte.
@@ -121,7 +123,7 @@ class Platform:
         code: str = "",
     ) -> None:
         claim, body = (known.claim, known.body) if isinstance(known, Admission) else (known, call.body)
-        content = known.content if isinstance(known, Admission) and claim.api is Api.POINTS else {}
+        content = known.content if isinstance(known, Admission) and claim.api in _BALANCES else {}
         balance = content.get("point_balance")
         self.journal.add(
             Entry(
@@ -155,6 +157,7 @@ class Platform:
             gateway.PATH: ("POST", gateway.GatewayApi(self._identities, unique_texts)),
             wechatpay.POINTS_PATH: ("POST", wechat),
             wechatpay.CERTIFICATES_PATH: ("GET", wechat),
+            brand.BRAND_POINTS_PATH: ("POST", brand.BrandApi(self._identities, unique_texts)),
         }
 
 

@@ -13,6 +13,7 @@ class Api(StrEnum):
     CUMULATION = "alipay.cumulation"
     STATE = "alipay.state"
     POINTS = "wechatpay.points"
+    BRAND_POINTS = "wechatpay.brand_points"
     ALIPAY_CERTIFICATE = "alipay.certificate"
     WECHATPAY_CERTIFICATES = "wechatpay.certificates"
 

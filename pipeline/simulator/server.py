@@ -1,4 +1,4 @@
-"""The simulator: a local HTTP server that behaves like the three APIs."""
+"""The simulator: a local HTTP server that behaves like the four APIs."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -22,8 +22,9 @@ from pipeline.simulator.state.journal import Journal
 
 __all__ = ["Simulator", "client_config", "load_faults", "write_client_keys"]
 
-# Requests per second and service-provider merchant id (wechatpay-v3-points.md, section 1).
-_LIMITS: Mapping[str, int] = MappingProxyType({Api.POINTS.value: 5})
+# Requests per second: per service-provider merchant id (wechatpay-v3-points.md, section 1), and per brand id
+# (wechatpay-brand-points.md, section 1).
+LIMITS: Mapping[str, int] = MappingProxyType({Api.POINTS.value: 5, Api.BRAND_POINTS.value: 10})
 
 
 class Simulator(AbstractContextManager["Simulator"]):
@@ -41,7 +42,7 @@ class Simulator(AbstractContextManager["Simulator"]):
         port: int = 0,
         identities: Identities | None = None,
         faults: Sequence[InjectedFault] = (),
-        limits: Mapping[str, int] = _LIMITS,
+        limits: Mapping[str, int] = LIMITS,
         clock: Clock | None = None,
         seed: int = 0,
         journal_path: Path | None = None,

@@ -42,7 +42,7 @@ class Quota(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The services that all deliveries of a run share."""
+    """The services that all deliveries of a run share; `brand_id` is that of a brand's own account."""
 
     api: Api
     signer: Signer
@@ -55,6 +55,7 @@ class Services:
     policy: RetryPolicy
     clock: Clock
     chance: random.Random
+    brand_id: str | None = None
 
 
 class Delivery:
@@ -70,7 +71,7 @@ class Delivery:
         self._history = history
         self._keep_job = keep_job
         self._has_failed = False
-        self._sent = sent_request_of(services.api, due.request_key, due.body)
+        self._sent = sent_request_of(services.api, due.request_key, due.body, services.brand_id)
 
     def carry_out(self) -> Settlement | None:
         """

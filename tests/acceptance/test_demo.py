@@ -56,6 +56,7 @@ def test_the_demo_shows_every_status_and_fixes_rows(tmp_path: Path, commands: Pa
         ("tasks", 3, "rows 151 succeeded 146 skipped 1 invalid 3 rejected 1"),
         ("states", 3, "rows 125 succeeded 118 skipped 1 invalid 2 rejected 2 unknown 1 blocked 1"),
         ("points", 3, "rows 85 succeeded 58 skipped 21 invalid 4 rejected 1 unknown 1"),
+        ("brand", 3, "rows 25 succeeded 18 skipped 6 invalid 1"),
         ("orders", 3, "rows 5 succeeded 4 blocked 1"),
         ("states", 0, "rows 2 succeeded 2"),
         ("points", 0, "rows 1 succeeded 1"),
@@ -95,17 +96,17 @@ def report(folder: Path, api: str, *lines: str) -> None:
 
 
 def test_the_audit_finds_an_exceeded_quota_and_a_key_applied_twice() -> None:
-    """More than 5 points requests in a second and a key applied twice are reported; nothing else is."""
+    """More points requests in a second than a quota allows and a key applied twice are reported; nothing else is."""
     journal = [
         *(entry("alipay.state", "A|LENT"), entry("alipay.state", "A|LENT"), entry("alipay.state", "A|RETURNED")),
         *(entry("alipay.state", "B|LENT"), entry("alipay.state", "B|LENT", content="2")),
         *(entry("alipay.cumulation", "C"), entry("alipay.cumulation", "C", content="2")),
     ]
-    peaks = [("alipay.state", 50), ("wechatpay.points", 6)]
+    peaks = [("alipay.state", 50), ("wechatpay.points", 6), ("wechatpay.brand_points", 10)]
     summary = {"peaks": [{"api": api, "requests_in_one_second": most} for api, most in peaks]}
 
     assert list(load_audit().broken_promises(journal, summary)) == [
-        "6 points requests in one second; 5 are allowed",
+        "6 requests of wechatpay.points in one second; 5 are allowed",
         "alipay.state A|LENT was applied 2 times",
         "alipay.cumulation C was applied 2 times",
     ]

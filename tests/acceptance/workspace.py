@@ -122,8 +122,9 @@ class Workspace:
         self.configure()
 
     def configure(self, changes: Tables | None = None, *, certificates: bool = False) -> None:
-        """Write the config, with changes to its tables; None removes a key."""
-        accounts = tomllib.loads(client_config(self.simulator.url, certificates=certificates))["accounts"]
+        """Write the config, with changes to its tables; None removes a key. A job of the brand gets its account."""
+        brand = "jobs.brand" in (changes or {})
+        accounts = tomllib.loads(client_config(self.simulator.url, certificates=certificates, brand=brand))["accounts"]
         tables = {f"accounts.{name}": keys for name, keys in accounts.items()} | dict(JOBS)
         for name, keys in (changes or {}).items():
             tables[name] = {**tables.get(name, {}), **keys}

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pipeline.assemble.platform import endpoint_of, merchant_of, signer_of
 from pipeline.model import Api, CsvFormat, Export, Opened, Trust
-from pipeline.settings import Account, AlipayAccount, Job, WechatAccount
+from pipeline.settings import Account, AlipayAccount, BrandAccount, Job, WechatAccount
 from pipeline.write.transport.network import Endpoint
 
 AT = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
@@ -28,6 +28,12 @@ WECHAT = WechatAccount(
     platform_certs=(), apiv3_key=None, base_url="https://api.mch.weixin.qq.com",
     backup_url="https://api2.mch.weixin.qq.com/", proxy="http://u:p@proxy:3128", ca_bundle_file=Path("ca.pem"),
     secret_files=(),
+)  # fmt: skip
+
+BRAND = BrandAccount(
+    name="brand", brand_id="1004", serial_no="4A", private_key=KEY, public_key_id="PUB_KEY_ID_1",
+    public_key=KEY.public_key(), base_url="https://api.mch.weixin.qq.com", backup_url="https://api2.mch.weixin.qq.com",
+    proxy=None, ca_bundle_file=None, secret_files=(),
 )  # fmt: skip
 
 
@@ -58,6 +64,11 @@ def job(api: Api) -> Job:
             ),
             id="points",
         ),
+        pytest.param(
+            BRAND, Api.BRAND_POINTS,
+            Endpoint("https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com", timeout_seconds=7.0),
+            id="points of a brand",
+        ),
     ],
 )  # fmt: skip
 def test_the_endpoint_of_an_api(account: Account, api: Api, endpoint: Endpoint) -> None:
@@ -70,6 +81,10 @@ def test_the_endpoint_of_an_api(account: Account, api: Api, endpoint: Endpoint) 
     [
         pytest.param(ALIPAY, "Alipay app 2021000000000001", id="alipay"),
         pytest.param(WECHAT, "WeChat Pay merchant 1900000001", id="wechat-pay"),
+        pytest.param(BRAND, "WeChat Pay brand 1004", id="brand"),
+        pytest.param(
+            replace(BRAND, base_url="http://127.0.0.1:8080"), "WeChat Pay brand 1004 (simulated)", id="loopback-brand"
+        ),
         pytest.param(
             replace(ALIPAY, base_url="http://127.0.0.1:8080"), "Alipay app 2021000000000001 (simulated)", id="loopback"
         ),

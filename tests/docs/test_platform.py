@@ -23,6 +23,7 @@ PAGES_OF = {
     # The common codes of v3 hold at the gateway too.
     Api.STATE: ["alipay-gateway-state-sync.md", "alipay-v3-cumulation.md"],
     Api.POINTS: ["wechatpay-v3-points.md"],
+    Api.BRAND_POINTS: ["wechatpay-brand-points.md", "wechatpay-v3-points.md"],
 }
 
 

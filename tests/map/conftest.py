@@ -46,7 +46,7 @@ GOOD: Mapping[Export, Mapping[str, str | None]] = {
 
 def rules_for(export: Export, **changes: Any) -> MappingRules:
     plain: dict[str, Any] = {"columns": {}, "units": {}, "constants": {}, "timezone": ZoneInfo("Asia/Shanghai")}
-    return MappingRules(export, API[export], **(plain | changes))
+    return MappingRules(export, **({"api": API[export]} | plain | changes))
 
 
 def map_fields(export: Export, fields: Mapping[str, str | None], **changes: Any) -> Mapped:

@@ -133,5 +133,16 @@ def test_a_contradiction_is_reported(rules: Rules, export: Export, changes: dict
 def test_an_export_goes_to_its_own_api(rules: Rules) -> None:
     """Points can't go to the cumulation API."""
     assert check_rules(replace(rules(Export.POINTS), api=Api.CUMULATION)) == [
-        'export "points" goes to api "wechatpay.points", not to "alipay.cumulation"'
+        'export "points" goes to api "wechatpay.points" or "wechatpay.brand_points", not to "alipay.cumulation"'
+    ]
+
+
+def test_a_constant_brand_is_the_account_s(rules: Rules) -> None:
+    """With a brand's own account, a constant brand_id must be the account's; without one, nothing is missing."""
+    own = replace(rules(Export.POINTS), api=Api.BRAND_POINTS, brand_id="40001")
+
+    assert check_rules(own) == check_rules(replace(own, constants={"brand_id": "40001"})) == []
+    assert check_rules(replace(own, constants={"brand_id": "40002"})) == [
+        'constants: brand_id (a constant) "4***2" (5 characters) is not the brand_id of the account; '
+        "send this row by a job with that brand's account"
     ]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from pipeline.map import Invalid, Mapped, MappingRules, bind, rekey
 from pipeline.map.compiled_schema import CompiledSchema
-from pipeline.map.fields import API_OF_EXPORT, fields_of
-from pipeline.model import Export, Payload, Row
+from pipeline.map.fields import APIS_OF_EXPORT, fields_of
+from pipeline.model import Api, Export, Payload, Row
 from pipeline.resources import schema
 
 Good = Mapping[Export, Mapping[str, str | None]]
@@ -49,9 +49,7 @@ REVEALING = st.sampled_from(
 )
 ANYTHING = st.characters(codec=None)
 CELL = st.none() | REVEALING | st.text(ANYTHING, max_size=20)
-PAYLOADS = {
-    export: CompiledSchema(schema(f"payloads/{API_OF_EXPORT[export].partition('.')[2]}.json")) for export in Export
-}
+PAYLOADS = {api: CompiledSchema(schema(f"payloads/{api.partition('.')[2]}.json")) for api in Api}
 
 
 def columns_of(export: Export) -> tuple[str, ...]:
@@ -59,21 +57,23 @@ def columns_of(export: Export) -> tuple[str, ...]:
     return (*fields_of(export), *parts)
 
 
-def mapper(export: Export, charset: str) -> Callable[[Row], Mapped]:
+def mapper(export: Export, api: Api, charset: str) -> Callable[[Row], Mapped]:
     rules = MappingRules(
         export=export,
-        api=API_OF_EXPORT[export],
+        api=api,
         columns={},
         units={},
         constants={},
         timezone=ZoneInfo("Europe/Berlin"),
         charset=charset,
+        brand_id="40001" if api is Api.BRAND_POINTS else None,
     )
     return bind(rules, columns_of(export))
 
 
 CHARSETS = ("utf-8", "gbk")
-MAPPERS = {how: mapper(*how) for how in product(Export, CHARSETS)}
+WAYS = [(export, api) for export, apis in APIS_OF_EXPORT.items() for api in apis]
+MAPPERS = {(*way, charset): mapper(*way, charset) for way, charset in product(WAYS, CHARSETS)}
 
 
 @st.composite
@@ -86,11 +86,13 @@ def rows(draw: st.DrawFn, good: Good, export: Export) -> Row:
 
 @settings(deadline=None)
 @given(data=st.data(), charset=st.sampled_from(CHARSETS))
-@pytest.mark.parametrize("export", Export)
-def test_every_row_is_mapped_or_refused(data: st.DataObject, charset: str, good: Good, export: Export) -> None:
+@pytest.mark.parametrize(("export", "api"), WAYS)
+def test_every_row_is_mapped_or_refused(
+    data: st.DataObject, charset: str, good: Good, export: Export, api: Api
+) -> None:
     """No row raises, the same row gives the same bytes, and every body keeps the payload's schema."""
     row = data.draw(rows(good, export))
-    map_row = MAPPERS[export, charset]
+    map_row = MAPPERS[export, api, charset]
 
     mapped = map_row(row)
 
@@ -104,15 +106,15 @@ def test_every_row_is_mapped_or_refused(data: st.DataObject, charset: str, good:
     assert len({payload.identity for payload in mapped}) == len(mapped) > 0
     for payload in mapped:
         body: dict[str, Any] = orjson.loads(payload.body)
-        assert PAYLOADS[export].breaches(body) == ()
+        assert PAYLOADS[api].breaches(body) == ()
         assert rekey(payload.body, payload.api, payload.request_key) == payload.body
         payload.body.decode().encode(charset)
 
 
 @settings(deadline=None)
 @given(data=st.data())
-@pytest.mark.parametrize("export", Export)
-def test_no_fault_shows_a_cell(data: st.DataObject, good: Good, export: Export) -> None:
+@pytest.mark.parametrize(("export", "api"), WAYS)
+def test_no_fault_shows_a_cell(data: st.DataObject, good: Good, export: Export, api: Api) -> None:
     """No fault shows a secret in any column, whatever else is wrong with the row."""
     row = data.draw(rows(good, export))
     planted = data.draw(st.sets(st.integers(0, len(row.cells) - 1), min_size=1))
@@ -121,7 +123,7 @@ def test_no_fault_shows_a_cell(data: st.DataObject, good: Good, export: Export) 
     )
     cells = tuple(wrap.replace("{}", MARKER) if i in planted else cell for i, cell in enumerate(row.cells))
 
-    mapped = MAPPERS[export, "gbk"](Row(1, cells))
+    mapped = MAPPERS[export, api, "gbk"](Row(1, cells))
 
     faults = mapped.faults if isinstance(mapped, Invalid) else ()
     assert [fault for fault in faults if MARKER[1:-1] in fault.message] == []

@@ -12,7 +12,7 @@ from pipeline.resources import schema
 
 NAMES = (
     *(f"exports/{export}.json" for export in Export),
-    *(f"payloads/{name}.json" for name in ("cumulation", "state", "points")),
+    *(f"payloads/{name}.json" for name in ("cumulation", "state", "points", "brand_points")),
 )
 
 

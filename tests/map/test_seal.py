@@ -16,6 +16,7 @@ from pipeline.model import Api, Export, Payload
         (Export.TASKS, Api.CUMULATION, "out_biz_no"),
         (Export.STATES, Api.STATE, "out_biz_no"),
         (Export.POINTS, Api.POINTS, "out_request_no"),
+        (Export.POINTS, Api.BRAND_POINTS, "out_request_no"),
     ],
 )
 def test_a_body_gets_another_key_and_no_other_change(

@@ -22,6 +22,7 @@ from pipeline.model import Api, Loss, Lost, Reply, SignedRequest
 from pipeline.signing.aes import encrypt
 from pipeline.signing.alipay.gateway import AlipayGateway
 from pipeline.signing.alipay.v3 import AlipayV3
+from pipeline.signing.wechatpay.brand import WechatPayBrand
 from pipeline.signing.wechatpay.v3 import WechatPay
 from pipeline.write.answers.answer_content import trace_id
 from pipeline.write.answers.judge import judge
@@ -41,12 +42,14 @@ SENT: Mapping[Api, dict[str, object]] = {
     Api.CUMULATION: {"out_biz_no": "A1", "user_id": "2088000000000001"},
     Api.STATE: {"out_biz_no": "A1", "open_id": "oTESTopenid0000000000000001x"},
     Api.POINTS: {"out_request_no": "A1", "point_balance": 7, "openid": "o1"},
+    Api.BRAND_POINTS: {"out_request_no": "A1", "point_balance": 7, "openid": "o1"},
 }
 # The platform's answer to an accepted request.
 ACCEPTED: Mapping[Api, dict[str, object]] = {
     Api.CUMULATION: {"out_biz_no": "A1"},
     Api.STATE: {"code": "10000", "msg": "Success", "biz_result": "success"},
     Api.POINTS: {"out_request_no": "A1", "point_balance": 7},
+    Api.BRAND_POINTS: {"out_request_no": "A1", "point_balance": 7, "brand_id": "1"},
 }
 
 
@@ -73,6 +76,10 @@ def signer(api: Api, *, encrypted: bool = False) -> Signer:
         case Api.POINTS:
             keys = {KEY_ID: platform}
             return WechatPay(mchid="1", serial_no="1", private_key=app, platform_keys=keys, apiv3_key=bytes(32))
+        case Api.BRAND_POINTS:
+            return WechatPayBrand(
+                brand_id="1", serial_no="1", private_key=app, public_key_id=KEY_ID, public_key=platform
+            )
 
 
 def answer(api: Api, content: bytes, *, by: str, status: int = 200) -> Reply:
@@ -89,7 +96,7 @@ def answer(api: Api, content: bytes, *, by: str, status: int = 200) -> Reply:
 
 def verdict_on(api: Api, reply: Reply, *, encrypted: bool = False, doubt: bool = False) -> object:
     """Open and judge an answer as the writer does, and call all other readers of it."""
-    sent = sent_request_of(api, "A1", orjson.dumps(SENT[api]))
+    sent = sent_request_of(api, "A1", orjson.dumps(SENT[api]), "1" if api is Api.BRAND_POINTS else None)
     one = signer(api, encrypted=encrypted)
     opened = one.open(reply, at=AT)
     one.key_request(opened, at=AT, nonce="1")
@@ -102,7 +109,7 @@ def verdict_on(api: Api, reply: Reply, *, encrypted: bool = False, doubt: bool =
 def test_an_answer_signed_by_the_platform_is_a_success(api: Api, encrypted: bool) -> None:
     """The answers that are forged below are successes if the platform's key signs them."""
     content = orjson.dumps(ACCEPTED[api])
-    if encrypted and api is not Api.POINTS:
+    if encrypted and api.platform == "alipay":
         cipher = encrypt(AES_KEY, content)
         content = b'"' + cipher + b'"' if api is Api.STATE else cipher
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SettingsError, SourceError
 from pipeline.map import Invalid, MappingRules, bind, check_columns
-from pipeline.map.fields import API_OF_EXPORT, fields_of
+from pipeline.map.fields import APIS_OF_EXPORT, fields_of
 from pipeline.model import CsvFormat, Export, Payload, Row
 from pipeline.read import find_inputs, open_source
 
@@ -82,7 +82,7 @@ def refusal(act: Callable[[], object]) -> str:
 
 def rules(export: Export, charset: str = "utf-8") -> MappingRules:
     return MappingRules(
-        export=export, api=API_OF_EXPORT[export], columns={}, units={}, constants={}, timezone=ZONE, charset=charset
+        export=export, api=APIS_OF_EXPORT[export][0], columns={}, units={}, constants={}, timezone=ZONE, charset=charset
     )
 
 

@@ -45,7 +45,8 @@ FAULTS = [
     pytest.param(
         'account = "zhima"',
         'account = "card"',
-        f"{ORDERS} account: card is an account of wechatpay, and api is alipay.cumulation",
+        f"{ORDERS} account: card is an account of wechatpay with mchid, and api is alipay.cumulation, which needs one "
+        "of alipay",
         id="api and platform",
     ),
     pytest.param(

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509 import load_pem_x509_certificates
 
 from pipeline.model import Api, CsvFormat, Export, Int96, RowLimit
-from pipeline.settings import AlipayAccount, Config, Job, WechatAccount
+from pipeline.settings import Account, AlipayAccount, Config, Job, WechatAccount
 
 Load = Callable[..., Config]
 
@@ -97,7 +97,7 @@ def test_the_sample_loads_as_written(
     )
 
 
-def private_pem(account: AlipayAccount | WechatAccount) -> bytes:
+def private_pem(account: Account) -> bytes:
     """Return an account's private key as the key files of the tests hold it."""
     return account.private_key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
 

@@ -1,4 +1,4 @@
-"""All three protocols: they implement the writer's port, and no answer breaks them."""
+"""All protocols: they implement the writer's port, and no answer breaks them."""
 
 import json
 import threading
@@ -16,6 +16,7 @@ from pipeline.signing.alipay.gateway import AlipayGateway
 from pipeline.signing.alipay.v3 import AlipayV3
 from pipeline.signing.certificates import certificate_sn, serial_hex
 from pipeline.signing.keys import public_key_of
+from pipeline.signing.wechatpay.brand import WechatPayBrand
 from pipeline.signing.wechatpay.v3 import WechatPay
 from pipeline.write.ports import Signer
 
@@ -72,7 +73,7 @@ REPLIES = st.builds(
 def signers(
     private_key: Callable[[str], RSAPrivateKey], certificates: Callable[[str], tuple[x509.Certificate, ...]]
 ) -> list[Signer]:
-    """Return signers of all three protocols, with every feature enabled."""
+    """Return signers of all protocols, with every feature enabled."""
     key, certificate, roots = private_key(APP_KEY), certificates(CERTIFICATE)[0], certificates(ROOTS)
     platform = {certificate_sn(certificate): certificate}
     alipay_v3: Signer = AlipayV3(app_id="1", private_key=key, platform=platform)
@@ -90,7 +91,14 @@ def signers(
         platform_keys={serial_hex(certificate): public_key_of(certificate, CERTIFICATE)},
         apiv3_key=bytes(32),
     )
-    return [alipay_v3, encrypted, gateway, in_gbk, wechatpay]
+    brand: Signer = WechatPayBrand(
+        brand_id="1",
+        serial_no="1",
+        private_key=key,
+        public_key_id=SERIAL,
+        public_key=public_key_of(certificate, CERTIFICATE),
+    )
+    return [alipay_v3, encrypted, gateway, in_gbk, wechatpay, brand]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -123,4 +131,4 @@ def test_signers_are_thread_safe(signers: list[Signer]) -> None:
         thread.join()
 
     assert signed[1:] == signed[:1] * 3
-    assert signed[0][5] == Opened(Trust.UNSIGNED_ERROR, reply.body)
+    assert signed[0][len(signers)] == Opened(Trust.UNSIGNED_ERROR, reply.body)

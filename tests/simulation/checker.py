@@ -50,7 +50,7 @@ def check(evidence: Evidence) -> None:
         _no_refund_before_its_payment(evidence)
     if evidence.scenario.export is Export.TASKS:
         _no_task_counts_in_two_forms(evidence)
-    if evidence.scenario.api is Api.POINTS:
+    if evidence.scenario.api.sends_balances:
         check_balances(evidence)
     if evidence.scenario.api is Api.STATE:
         check_states(evidence)

@@ -74,6 +74,7 @@ def lane_of(evidence: Evidence, entry: Entry) -> tuple[str, ...]:
         Api.CUMULATION: ("agreement_no", "user_id"),
         Api.STATE: ("user_id", "out_principal_id"),
         Api.POINTS: ("card_id", "user_card_code"),
+        Api.BRAND_POINTS: ("card_id", "user_card_code"),
     }[evidence.scenario.api]
     return tuple(str(fields.get(name)) for name in names)
 

@@ -144,6 +144,9 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
             "pass",
         ),
     ),
+    "balances of a brand are sent like reports": (
+        Code("pipeline.model:Api.sends_balances", "(Api.POINTS, Api.BRAND_POINTS)", "(Api.POINTS,)"),
+    ),
     "states of one number do not share a lane": (
         Code("pipeline.ledger.delivering.queue:_LANES_TO_JOIN", "Api.STATE", "Api.POINTS"),
     ),

@@ -22,7 +22,13 @@ from tests.simulation.world import Process, World
 
 # A refusal with status 500: the row always fails.
 POISON = "HTTP 500"
-KEY_OF = {Api.CUMULATION: "out_biz_no", Api.STATE: "out_biz_no", Api.POINTS: "out_request_no"}
+KEY_OF = {
+    Api.CUMULATION: "out_biz_no",
+    Api.STATE: "out_biz_no",
+    Api.POINTS: "out_request_no",
+    Api.BRAND_POINTS: "out_request_no",
+}
+BRAND_ID = "1004"
 
 
 def state_identity(fields: Mapping[str, str]) -> str:
@@ -130,7 +136,7 @@ class Platform:
             return self._throttled(entry, {})
         if fault == "caller_refused":
             entry.decided = "caller_refused"
-            return self._error(401, {Api.POINTS: "SIGN_ERROR"}.get(self.api, "invalid-signature"))
+            return self._error(401, "SIGN_ERROR" if self.api.sends_balances else "invalid-signature")
         if fault == "throttled":
             return self._throttled(entry, {"retry-after": str(self.world.chance.randint(1, 5))})
         if fault == "error_before":
@@ -152,7 +158,7 @@ class Platform:
         entry.decided = "throttled"
         if self.api is Api.STATE:
             return 200, {"code": "40005", "msg": "x", "sub_code": "isv.app-call-limited"}, headers
-        code = "RATELIMIT_EXCEEDED" if self.api is Api.POINTS else "app-call-limited"
+        code = "RATELIMIT_EXCEEDED" if self.api.sends_balances else "app-call-limited"
         return 429, {"code": code, "message": "slow down"}, headers
 
     def _error(self, status: int, code: str) -> tuple[int, dict[str, Any], dict[str, str]]:
@@ -175,6 +181,9 @@ class Platform:
             entry.decided = "conflict"
             return self._refused("IDEMPOTENT_ERROR")
         fields = json.loads(entry.body)
+        if self.api is Api.BRAND_POINTS and "brand_id" in fields:
+            entry.decided = "refused"
+            return self._refused("PARAM_ERROR")
         if fields.get("biz_action") == "ORDER_REFUND" and fields["pay_out_biz_no"] not in self.journal.applied:
             entry.decided = "refused"
             return self._refused("PAY_ORDER_NOT_EXIST")
@@ -200,7 +209,7 @@ class Platform:
         """Return the body of an answer that confirms a request."""
         if self.api is Api.STATE:
             return {"code": "10000", "msg": "Success", "biz_result": "success"}
-        return fields
+        return fields | ({"brand_id": BRAND_ID} if self.api is Api.BRAND_POINTS else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Plays one seed and checks it."""
 
+from pipeline.model import Api
 from tests.simulation.checker import check, check_run
 from tests.simulation.history import SMALL_PIECES, Evidence, History, memory_folder, remove
 from tests.simulation.platform import FaultPeriod
@@ -23,12 +24,15 @@ def play(seed: int, wire: Wire | None = None) -> Evidence:
 
 
 def play_long_run(
-    hours: float, jobs: tuple[str, ...] = ("a",), fault_periods: tuple[FaultPeriod, ...] = ()
+    hours: float,
+    jobs: tuple[str, ...] = ("a",),
+    fault_periods: tuple[FaultPeriod, ...] = (),
+    api: Api = Api.POINTS,
 ) -> Evidence:
     """Play and check runs that use this many virtual hours of quota, one run per job."""
     folder = memory_folder()
     try:
-        history = History(long_run(hours, folder, jobs, fault_periods), folder)
+        history = History(long_run(hours, folder, jobs, fault_periods, api), folder)
         history.play_steps(history.scenario.steps)
         check_run(history.evidence)
         return history.evidence

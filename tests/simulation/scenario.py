@@ -91,6 +91,9 @@ _API = {
 SHORT_SECONDS = 2.0
 # Share of the histories with 2 configs and 2 rates. They have many rows and are slow.
 _TWO_RATES = 0.01
+_RATE_OF_POINTS = {Api.POINTS: 5.0, Api.BRAND_POINTS: 10.0}
+# Share of the histories of points in which the brand sends them itself.
+_OF_BRANDS = 0.3
 # Share of the histories in which all days run again after the ledger was lost.
 _ALL_DAYS_AGAIN = 0.01
 _DAYS = {Export.ORDERS: [1], Export.POINTS: [1, 2, 3], Export.STATES: [1, 2, 3], Export.TASKS: [1, 2]}
@@ -105,7 +108,8 @@ def scenario_of(seed: int, folder: Path) -> Scenario:
     """Draw the scenario of a seed; write its exports into the folder, one file per job and day."""
     scenario = _without_losses(seed, folder)
     scenario = _with_containers(scenario, random.Random(f"containers of {seed}"))
-    return _with_losses(scenario, random.Random(f"losses of {seed}"))
+    scenario = _with_losses(scenario, random.Random(f"losses of {seed}"))
+    return _with_brand(scenario, random.Random(f"brand of {seed}"))
 
 
 def _without_losses(seed: int, folder: Path) -> Scenario:
@@ -254,6 +258,14 @@ def _with_losses(plain: Scenario, chance: random.Random) -> Scenario:
     return replace(plain, steps=tuple(steps), resync_dies_after=dies_after)
 
 
+def _with_brand(scenario: Scenario, chance: random.Random) -> Scenario:
+    """Let some points be sent by the brand itself, at the quota of brands."""
+    if scenario.api is not Api.POINTS or chance.random() >= _OF_BRANDS:
+        return scenario
+    rate = _RATE_OF_POINTS[Api.BRAND_POINTS]
+    return replace(scenario, api=Api.BRAND_POINTS, rate=rate, limit=rate)
+
+
 def _with_max_invalid(scenario: Scenario, chance: random.Random) -> Scenario:
     """Give some steps a `max_invalid`."""
     limits = [RowLimit(0), RowLimit(2), RowLimit(10, in_percent=True), RowLimit(100, in_percent=True)]
@@ -279,14 +291,19 @@ def _with_prunes(scenario: Scenario, chance: random.Random) -> Scenario:
 
 
 def long_run(
-    hours: float, folder: Path, jobs: tuple[str, ...] = ("a",), fault_periods: tuple[FaultPeriod, ...] = ()
+    hours: float,
+    folder: Path,
+    jobs: tuple[str, ...] = ("a",),
+    fault_periods: tuple[FaultPeriod, ...] = (),
+    api: Api = Api.POINTS,
 ) -> Scenario:
     """Return a scenario of one run per job for this many hours: balances of many cards, with these faults."""
-    count = int(hours * 3600 * 5 / len(jobs))
+    rate = _RATE_OF_POINTS[api]
+    count = int(hours * 3600 * rate / len(jobs))
     for job in jobs:
         many_balances(folder, job, count)
     return Scenario(
-        seed=0, export=Export.POINTS, api=Api.POINTS, rate=5.0, limit=5.0, concurrency=8, max_attempts=6,
+        seed=0, export=Export.POINTS, api=api, rate=rate, limit=rate, concurrency=8, max_attempts=6,
         outage_limit=4 * 3600.0, jobs=jobs, days=1, fault_periods=fault_periods,
         steps=tuple(Step("run", job, alongside=True) for job in jobs), refusals={},
     )  # fmt: skip

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from pipeline.model import CsvFormat, Export
-from pipeline.settings import AlipayAccount, Config, Job, WechatAccount
+from pipeline.model import Api, CsvFormat, Export
+from pipeline.settings import Account, AlipayAccount, BrandAccount, Config, Job, WechatAccount
+from tests.simulation.platform import BRAND_ID
 from tests.simulation.scenario import Scenario, Step
 
 
@@ -27,26 +28,32 @@ def config_of(scenario: Scenario, folder: Path, step: Step) -> Config:
         csv=CsvFormat(),
         columns={},
         units={},
-        constants=_constants(scenario.export, changed=step.changed_mapping),
+        constants=_constants(scenario, changed=step.changed_mapping),
     )
     account: Any = _account(scenario)
     return Config(folder / "backfill.toml", folder / "state" / "ledger.db", {"account": account}, {step.job: job})
 
 
-def _constants(export: Export, *, changed: bool) -> Mapping[str, str]:
+def _constants(scenario: Scenario, *, changed: bool) -> Mapping[str, str]:
     name = "changed" if changed else "name"
+    brand = {"brand_id": BRAND_ID} if scenario.api is Api.POINTS else {}
     return {
         Export.ORDERS: {"partner_id": "2088000000000000", "amount_name": name},
         Export.TASKS: {"partner_id": "2088000000000000", "task_name": name},
-        Export.POINTS: {"brand_id": "1004", "card_id": "card"},
+        Export.POINTS: {**brand, "card_id": "card"},
         Export.STATES: {"category_code": name, "service_id": "1"},
-    }[export]
+    }[scenario.export]
 
 
 _NO_KEY = cast("Any", None)
 
 
-def _account(scenario: Scenario) -> AlipayAccount | WechatAccount:
+def _account(scenario: Scenario) -> Account:
+    if scenario.api is Api.BRAND_POINTS:
+        return BrandAccount(
+            name="account", brand_id=BRAND_ID, serial_no="A", private_key=_NO_KEY, public_key_id="", public_key=_NO_KEY,
+            base_url="https://x", backup_url=None, proxy=None, ca_bundle_file=None, secret_files=(),
+        )  # fmt: skip
     if scenario.export is Export.POINTS:
         return WechatAccount(
             name="account", mchid="1", serial_no="A", private_key=_NO_KEY, public_key_id=None, public_key=None,

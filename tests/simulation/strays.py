@@ -46,7 +46,7 @@ def _refusal(api: Api) -> Reply:
     if api is Api.STATE:
         body = b'{"code": "40004", "msg": "Business Failed", "sub_code": "ZMDATA.BIZ_DATA_ERROR"}'
         return Reply(200, {"trust": Trust.VERIFIED}, body)
-    code = b"PARAM_ERROR" if api is Api.POINTS else b"INVALID_PARAMETER"
+    code = b"PARAM_ERROR" if api.sends_balances else b"INVALID_PARAMETER"
     return Reply(400, {"trust": Trust.UNSIGNED_ERROR}, b'{"code": "%s", "message": "x"}' % code)
 
 

@@ -35,6 +35,9 @@ MERCHANT_SERIAL = "3775B6A45ACD588826D15E583A95F5DD00000A01"
 AES_KEY = bytes(range(16))
 CUMULATION = "/v3/zhima/credit/pe/zmgo/cumulation/sync"
 POINTS = "/v3/brand/partner/card-member/user-points/sync"
+BRAND_POINTS = "/brand/card-member/user-points/sync"
+BRAND_KEY_ID = "PUB_KEY_ID_01142321349124100000000000222222"
+BRAND_SERIAL = "5B0A1C2D3E4F60718293A4B5C6D7E8F900000B01"
 
 
 class MovableClock:
@@ -74,7 +77,7 @@ class Answer:
 
 
 class Merchant:
-    """Signs requests of the three APIs and sends each on a connection of its own."""
+    """Signs requests of the four APIs and sends each on a connection of its own."""
 
     def __init__(self, simulator: Simulator, clock: MovableClock) -> None:
         self._address = urlsplit(simulator.url).netloc
@@ -160,20 +163,27 @@ class Merchant:
         """Send a balance; `changes` replace items of the authorization, or a header with `Wechatpay_Serial`."""
         return self._wechatpay("POST", POINTS, json.dumps(points() if content is None else content).encode(), **changes)
 
+    def brand_points(self, content: Mapping[str, object] | None = None, **changes: str) -> Answer:
+        """Send a balance as a brand; `changes` are as in `points`, and `scheme`."""
+        right = {"scheme": "WECHATPAY-BRAND-SHA256-RSA2048", "key": "wechatpay-brand", "serial_no": BRAND_SERIAL}
+        right |= {"caller": "brand_id", "brand_id": "1004", "Wechatpay_Serial": BRAND_KEY_ID}
+        body = json.dumps(brand_points() if content is None else content).encode()
+        return self._wechatpay("POST", BRAND_POINTS, body, **right | changes)
+
     def certificates(self, **changes: str) -> Answer:
         """Fetch the platform certificates of WeChat Pay."""
         return self._wechatpay("GET", "/v3/certificates", b"", **changes)
 
     def _wechatpay(self, method: str, target: str, body: bytes, **changes: str) -> Answer:
         serial = changes.pop("Wechatpay_Serial", PUBLIC_KEY_ID)
-        key = changes.pop("key", "wechatpay-merchant")
-        items = {"mchid": "1900000001", "serial_no": MERCHANT_SERIAL}
+        key, scheme = changes.pop("key", "wechatpay-merchant"), changes.pop("scheme", "WECHATPAY2-SHA256-RSA2048")
+        items = {changes.pop("caller", "mchid"): "1900000001", "serial_no": MERCHANT_SERIAL}
         items |= {"timestamp": str(int(self._clock.now().timestamp())), "nonce_str": f"nonce{next(self._nonces)}"}
         items |= changes
         text = f"{method}\n{target}\n{items['timestamp']}\n{items['nonce_str']}\n".encode() + body + b"\n"
         items["signature"] = sign(key, text)
         authorization = ",".join(f'{name}="{value}"' for name, value in items.items())
-        headers = {"Authorization": f"WECHATPAY2-SHA256-RSA2048 {authorization}", "Wechatpay-Serial": serial}
+        headers = {"Authorization": f"{scheme} {authorization}", "Wechatpay-Serial": serial}
         headers |= {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "test"}
         return self.send(method, target, headers, body)
 
@@ -227,6 +237,11 @@ def points(key: str = "pt-1", **changes: object) -> dict[str, object]:
         "point_balance": 1000,
         **changes,
     }
+
+
+def brand_points(key: str = "bp-1", **changes: object) -> dict[str, object]:
+    """Return a right balance of a brand with changes."""
+    return {name: value for name, value in points(key).items() if name != "brand_id"} | changes
 
 
 def encrypt(plain: bytes) -> bytes:
@@ -309,6 +324,7 @@ class Made:
     report: Callable[..., dict[str, object]] = report
     state: Callable[..., dict[str, object]] = state
     points: Callable[..., dict[str, object]] = points
+    brand_points: Callable[..., dict[str, object]] = brand_points
 
 
 @pytest.fixture

@@ -228,6 +228,9 @@ def test_client_keys_never_replace_other_keys(tmp_path: Path) -> None:
         "apiv3_key.txt",
         "app_cert.pem",
         "app_private_key.pem",
+        "brand_cert.pem",
+        "brand_key.pem",
+        "brand_wechatpay_public_key.pem",
         "encrypt_key.txt",
         "wechatpay_cert.pem",
         "wechatpay_public_key.pem",
@@ -238,13 +241,13 @@ def test_client_keys_never_replace_other_keys(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("certificates", [False, True])
 def test_the_config_names_files_that_exist(certificates: bool, tmp_path: Path) -> None:
-    """Every file that the accounts name exists, and both accounts use the simulator's URL."""
+    """Every file that the accounts name exists, and all accounts use the simulator's URL."""
     write_client_keys(tmp_path / "keys")
-    accounts = tomllib.loads(client_config("http://127.0.0.1:1", certificates=certificates))["accounts"]
+    accounts = tomllib.loads(client_config("http://127.0.0.1:1", certificates=certificates, brand=True))["accounts"]
 
     named = [value for account in accounts.values() for key, value in account.items() if key.endswith("_file")]
 
-    assert [(tmp_path / name).is_file() for name in named] == [True] * (6 if certificates else 4)
+    assert [(tmp_path / name).is_file() for name in named] == [True] * (8 if certificates else 6)
     assert {account["base_url"] for account in accounts.values()} == {"http://127.0.0.1:1"}
 
 

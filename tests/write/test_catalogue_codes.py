@@ -147,11 +147,12 @@ def test_each_code_of_the_gateway(code: str, means: str) -> None:
 @pytest.mark.parametrize(
     ("code", "means"), [(code, means) for means in WECHATPAY_CODES for code in WECHATPAY_CODES[means].split()]
 )
-def test_each_code_of_wechatpay(code: str, means: str) -> None:
-    """Each code of the WeChat Pay document gets its verdict."""
+@pytest.mark.parametrize("api", [Api.POINTS, Api.BRAND_POINTS])
+def test_each_code_of_wechatpay(api: Api, code: str, means: str) -> None:
+    """Each code of the WeChat Pay document gets its verdict, at both points calls."""
     status, _, name = code.partition("/")
 
-    assert kind(unsigned_error(Api.POINTS, int(status), {"code": name} if name else {})) == means
+    assert kind(unsigned_error(api, int(status), {"code": name} if name else {})) == means
 
 
 # Inner error numbers, with the status and the code that they come with, and the verdict.

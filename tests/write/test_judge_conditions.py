@@ -16,12 +16,13 @@ from pipeline.write.answers.sent_request import SentRequest, sent_request_of
 from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
 
 NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
-Z3, GW, WX = Api.CUMULATION, Api.STATE, Api.POINTS
-TAG = {Z3: "Z3", GW: "GW", WX: "WX"}
+Z3, GW, WX, BR = Api.CUMULATION, Api.STATE, Api.POINTS, Api.BRAND_POINTS
+TAG = {Z3: "Z3", GW: "GW", WX: "WX", BR: "BR"}
 SENT = {
     Z3: SentRequest(Z3, "ord-1", {"out_biz_no": "ord-1"}),
     GW: SentRequest(GW, "film-1"),
     WX: SentRequest(WX, "sync-1", {"out_request_no": "sync-1", "point_balance": 70}),
+    BR: SentRequest(BR, "sync-1", {"out_request_no": "sync-1", "point_balance": 70}, brand_id="1004"),
 }
 ACCEPTED: dict[Api, dict[str, object]] = {
     Z3: {"out_biz_no": "ord-1", "agreement_no": "20250000000000000001"},
@@ -89,7 +90,7 @@ def error(code: str, message: str = "no", *, api: Api = Z3, status: int = 400) -
 
 def without_an_answer() -> Iterator[Case]:
     """Conditions without an answer."""
-    for api in Api:
+    for api in (Z3, GW, WX):
         for condition, loss, means in (
             (Condition.NOT_CONNECTED, Loss.NOT_CONNECTED, down("not_connected", may_have_acted=False)),
             (Condition.TLS_REFUSED, Loss.TLS_REFUSED, Halt("tls_refused", "")),
@@ -123,7 +124,7 @@ def status_alone() -> Iterator[Case]:
         (Condition.CLIENT_ERROR, 400, refused("http_400")),
         (Condition.CLIENT_ERROR, 422, refused("http_422")),
     )
-    for api in Api:
+    for api in (Z3, GW, WX):
         for condition, status, means in table:
             trust = Trust.VERIFIED if status < 300 else Trust.UNSIGNED_ERROR
             yield Answer(status, trust=trust).means(condition, api, str(status), means)
@@ -146,7 +147,7 @@ def verification() -> Iterator[Case]:
     """Conditions of an untrusted answer."""
     unproven = again("signature_invalid", halts_after=3)
     unknown_key = again("certificate_unknown", refresh_keys=True, tries=2, halts_after=2)
-    for api in Api:
+    for api in (Z3, GW, WX):
         accepted = Answer(fields=ACCEPTED[api])
         yield replace(accepted, trust=Trust.BAD_SIGNATURE).means(
             Condition.SUCCESS_UNPROVEN, api, "bad-signature", unproven
@@ -196,7 +197,7 @@ def verification() -> Iterator[Case]:
 
 def successes() -> Iterator[Case]:
     """Conditions of a success."""
-    for api in Api:
+    for api in (Z3, GW, WX):
         yield Answer(fields=ACCEPTED[api]).means(Condition.SUCCESS, api, "success", DONE[api])
         yield Answer(fields=ACCEPTED[api]).means(
             Condition.SUCCESS_ON_REPEAT, api, "success-on-a-repeat", DONE[api], doubt=True
@@ -306,7 +307,19 @@ def unknown_codes() -> Iterator[Case]:
     yield error("BRAND_NEW", status=503).means(Condition.UNKNOWN_CODE_5XX, WX, "503", down("BRAND_NEW"))
 
 
-CASES = [
+def at_the_brand_api(cases: list[Case]) -> Iterator[Case]:
+    """Each case of the provider's points call, at the brand's, and what only a brand's answer has."""
+    yield from (replace(case, api=BR) for case in cases if case.api is WX)
+    for brand_id in ("1004", None):
+        own = Answer(fields={**ACCEPTED[WX], "brand_id": brand_id})
+        yield own.means(Condition.SUCCESS, BR, f"brand-{brand_id!r}", DONE[WX])
+    other = Answer(fields={**ACCEPTED[WX], "brand_id": "1005"})
+    yield other.means(Condition.ECHO_DIFFERS, BR, "another-brand", Open("echo_differs", ""))
+    key_id = error("INVALID_REQUEST", "Http头Wechatpay-Serial与品牌不匹配")
+    yield key_id.means(Condition.APP_REFUSED, BR, "another-brand-s-key", Halt("INVALID_REQUEST", ""))
+
+
+OF_PROVIDERS = [
     *without_an_answer(),
     *status_alone(),
     *verification(),
@@ -314,6 +327,7 @@ CASES = [
     *codes(),
     *unknown_codes(),
 ]
+CASES = [*OF_PROVIDERS, *at_the_brand_api(OF_PROVIDERS)]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -363,6 +377,12 @@ def test_every_condition_is_in_the_data_and_tested() -> None:
             {"out_request_no": "r", "point_balance": 0, "openid": "o", "user_card_code": "c", "card_id": "p"},
             SentRequest(WX, "r", {"out_request_no": "r", "point_balance": 0}, ("o", "c")),
             id="points",
+        ),
+        pytest.param(
+            BR,
+            {"out_request_no": "r", "point_balance": 0, "openid": "o", "user_card_code": "c", "card_id": "p"},
+            SentRequest(BR, "r", {"out_request_no": "r", "point_balance": 0}, ("o", "c")),
+            id="brand points",
         ),
     ],
 )

@@ -14,16 +14,18 @@ from pipeline.write.answers.sent_request import SentRequest
 from pipeline.write.answers.verdict import Open, Refused, Succeeded, TryAgain, Verdict
 
 NOW = datetime(2025, 11, 20, 10, 0, tzinfo=UTC)
-Z3, GW, WX = Api.CUMULATION, Api.STATE, Api.POINTS
+Z3, GW, WX, BR = Api.CUMULATION, Api.STATE, Api.POINTS, Api.BRAND_POINTS
 SENT = {
     Z3: SentRequest(Z3, "ord-1", {"out_biz_no": "ord-1"}),
     GW: SentRequest(GW, "film-1"),
     WX: SentRequest(WX, "sync-1", {"out_request_no": "sync-1", "point_balance": 70}),
+    BR: SentRequest(BR, "sync-1", {"out_request_no": "sync-1", "point_balance": 70}, brand_id="1004"),
 }
 DONE: dict[Api, dict[str, object]] = {
     Z3: {"out_biz_no": "ord-1"},
     GW: {"code": "10000", "biz_result": "success"},
     WX: {"out_request_no": "sync-1", "point_balance": 70},
+    BR: {"out_request_no": "sync-1", "point_balance": 70, "brand_id": "1004"},
 }
 
 
@@ -51,7 +53,7 @@ def unconfirmed(verdict: Verdict) -> dict[str, Any]:
     return {"code": verdict.code, "slow": verdict.slow, "caller": verdict.questions_caller}
 
 
-@pytest.mark.parametrize("api", [Z3, WX])
+@pytest.mark.parametrize("api", [Z3, WX, BR])
 def test_a_success_that_names_its_request_counts(api: Api) -> None:
     """An echo proves that a success belongs to its request, over any connection."""
     assert judged(api, fields=DONE[api]) == Succeeded("SUCCESS")
@@ -72,6 +74,9 @@ def test_a_refusal_that_names_its_request_counts() -> None:
         pytest.param(Z3, 200, {"out_biz_no": "ord-2"}, {"code": "echo_differs"}, id="success-of-another-request"),
         pytest.param(
             WX, 200, {"out_request_no": "sync-1", "point_balance": 7}, {"code": "echo_differs"}, id="other-value"
+        ),
+        pytest.param(
+            BR, 200, {**DONE[BR], "brand_id": "1005"}, {"code": "echo_differs"}, id="success-of-another-brand"
         ),
         pytest.param(Z3, 200, {"fail_reason": "x"}, {"code": "FAIL_REASON"}, id="failure-text-without-echo"),
         pytest.param(WX, 400, {"code": "PARAM_ERROR"}, {"code": "PARAM_ERROR"}, id="the-row-refused"),

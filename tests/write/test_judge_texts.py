@@ -40,6 +40,16 @@ def test_a_halt_says_what_to_check() -> None:
         "WeChat Pay refuses our signature (SIGN_ERROR): 签名错误; check mchid, serial_no and private_key_file of the "
         "account against the merchant API certificate",
     )
+    assert verdict_on(Api.BRAND_POINTS, {"code": "SIGN_ERROR", "message": "签名错误"}, status=401) == Halt(
+        "SIGN_ERROR",
+        "WeChat Pay refuses our signature (SIGN_ERROR): 签名错误; check brand_id, serial_no and private_key_file of "
+        "the account against the brand API certificate; that of a merchant (mchid) is refused",
+    )
+    assert verdict_on(Api.BRAND_POINTS, {"code": "INVALID_REQUEST", "message": "Wechatpay-Serial错误"}) == Halt(
+        "INVALID_REQUEST",
+        "WeChat Pay refuses our account (INVALID_REQUEST): Wechatpay-Serial错误; check public_key_id of the account: "
+        "it must be the id of this brand's own WeChat Pay public key",
+    )
 
 
 @pytest.mark.parametrize(

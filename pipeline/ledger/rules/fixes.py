@@ -49,13 +49,15 @@ CROSS JOIN variants AS v ON v.origin = wanted.value
 LEFT JOIN deliveries AS d ON d.account_no = v.account_no AND d.api = v.api AND d.identity = v.identity
     AND d.digest = v.digest
 """
+_IS_CONFIRMED_BALANCE = """coalesce((
+    SELECT c.confirmed_points = v.points AND NOT c.unsettled FROM cards AS c
+    WHERE c.account_no = v.account_no AND c.card = v.card
+), 0)"""
 # Cumulation is always current. A balance or a state is current until another one is confirmed.
 _IS_CURRENT = {
     Api.CUMULATION: "1",
-    Api.POINTS: """coalesce((
-        SELECT c.confirmed_points = v.points AND NOT c.unsettled FROM cards AS c
-        WHERE c.account_no = v.account_no AND c.card = v.card
-    ), 0)""",
+    Api.POINTS: _IS_CONFIRMED_BALANCE,
+    Api.BRAND_POINTS: _IS_CONFIRMED_BALANCE,
     Api.STATE: f"""coalesce((
         SELECT iif(h.unsettled, h.before_identity, h.identity) = v.identity FROM objects AS h
         WHERE h.account_no = v.account_no AND h.object = {object_in("v.identity")}

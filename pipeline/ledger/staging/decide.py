@@ -42,7 +42,7 @@ def decide_and_write(
 ) -> None:
     """Decide on a chunk and write it: dues with their bodies, invalid rows with their cells, skipped rows together."""
     decide(connection, run, chunk, findings)
-    if run.api is Api.POINTS:
+    if run.api.sends_balances:
         note_confirmed(connection, run, chunk)
         give_unused_keys(connection, run, chunk, rekey)
     if run.api is Api.STATE:
@@ -94,7 +94,7 @@ def _digests(parts: ArrowRows) -> list[bytes]:
 def decide(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, findings: Findings) -> None:
     """Decide on the rows of a chunk. The ledger is only read."""
     findings.apply(connection, run, chunk)
-    if run.api is Api.POINTS:
+    if run.api.sends_balances:
         decide_balances(connection, run, chunk)
     if run.api is Api.STATE:
         decide_states(connection, run, chunk)

@@ -99,7 +99,7 @@ class Staging:
         heartbeat()
         if self._states is not None:
             self._states.decide(connection, duplicates.rulings, heartbeat)
-        if self._run.api is not Api.POINTS:
+        if not self._run.api.sends_balances:
             return Findings(duplicates, states=self._states)
         unchanged = find_unchanged(connection, self._run, self._finder.balances, self._rows, heartbeat, is_gone=is_gone)
         return Findings(duplicates, unchanged)

@@ -125,6 +125,7 @@ def find_sources(rules: MappingRules, columns: Sequence[str]) -> FieldSources:
             *with_companion,
             *((name, None, text) for name, text in defaults.items()),
             *defaults_with_companion,
+            *_brand(rules),
             *_defaults(rules.export),
         ),
         headings={name: columns[place] for name, place in found.items()},
@@ -147,6 +148,12 @@ def _parted(export: Export, texts: Mapping[str, str]) -> tuple[dict[str, str], l
         elif text and known:
             always[name] = text
     return always, with_companion
+
+
+def _brand(rules: MappingRules) -> Iterator[tuple[str, str | None, str]]:
+    """Yield the account's brand, which rows need not name."""
+    if rules.brand_id is not None:
+        yield "brand_id", None, rules.brand_id
 
 
 def _defaults(export: Export) -> Iterator[tuple[str, str | None, str]]:
@@ -199,7 +206,7 @@ def _missing_columns(rules: MappingRules, columns: Sequence[str], fed: set[str],
 
 
 def _missing_fields(rules: MappingRules, columns: Sequence[str], found: set[str]) -> Iterator[str]:
-    fed = {*found, *rules.columns, *rules.constants}
+    fed = {*found, *rules.columns, *rules.constants, *(name for name, _, _ in _brand(rules))}
     fed |= {name.partition(".")[0] for name in fed}  # a part of biz_data feeds biz_data
     for names in required_fields(rules.export):
         if fed.isdisjoint(names):

@@ -1,6 +1,6 @@
 """
 Accounts: their tables checked, and their keys read.
 
-`alipay` and `wechatpay` each check a table and open the account. `certificates` and `network` help both. It imports
-`signing` and the modules of `settings` above it, but not `jobs`.
+`alipay`, `wechatpay` and `brand` each check a table and open the account. `certificates` and `network` help them. It
+imports `signing` and the modules of `settings` above it, but not `jobs`.
 """

@@ -17,6 +17,8 @@ _SECRETS = ("private_key", "apiv3_key")
 
 def check_wechatpay(table: Table) -> None:
     """Report the faults that can be found without opening a key file."""
+    if "mchid" not in table:
+        table.fault("mchid", "missing; a brand that calls WeChat Pay itself has brand_id instead")
     for name in _SECRETS:
         check_named_once(table, name, needed=name == "private_key")
     for key, other in ((_KEY_ID, _PUBLIC_KEY), (_PUBLIC_KEY, _KEY_ID)):

@@ -10,37 +10,43 @@ from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, Int96, L
 from pipeline.resources import schema
 from pipeline.settings.jobs.export_words import read_filter, read_values, text_of
 from pipeline.settings.jobs.zones import suggested_zone
-from pipeline.settings.model import Job, TransportName
+from pipeline.settings.model import AccountKind, Job, TransportName
 from pipeline.settings.table import Table
 from pipeline.settings.wording import did_you_mean, listed, quoted
 
-# wechatpay-v3-points.md, section 1: 5 requests per second per service-provider merchant id.
-POINTS_RATE = 5.0
+# Most requests per second: wechatpay-v3-points.md, section 1 (per service-provider merchant id), and
+# wechatpay-brand-points.md, section 1 (per brand id).
+_MOST = {Api.POINTS: 5.0, Api.BRAND_POINTS: 10.0}
 DEFAULT_RATE = 20.0
 """Requests per second of the other APIs where the job gives no rate."""
 DEFAULT_ZONE = "Asia/Shanghai"
 # Only the process that owns the job's lease may write to a SQLite ledger.
 ONE_PROCESS = "with a SQLite ledger only one process sends; write 1, or leave it out"
 
-_PLATFORMS = {Api.CUMULATION: "alipay", Api.STATE: "alipay", Api.POINTS: "wechatpay"}
+_KINDS = {
+    Api.CUMULATION: AccountKind.ALIPAY,
+    Api.STATE: AccountKind.ALIPAY,
+    Api.POINTS: AccountKind.MERCHANT,
+    Api.BRAND_POINTS: AccountKind.BRAND,
+}
 _APIS = {
-    Export.ORDERS: Api.CUMULATION,
-    Export.TASKS: Api.CUMULATION,
-    Export.POINTS: Api.POINTS,
-    Export.STATES: Api.STATE,
+    Export.ORDERS: (Api.CUMULATION,),
+    Export.TASKS: (Api.CUMULATION,),
+    Export.POINTS: (Api.POINTS, Api.BRAND_POINTS),
+    Export.STATES: (Api.STATE,),
 }
 _ENCODINGS = ("auto", "utf-8", "utf-8-sig", "utf-16", "gb18030", "gbk", "gb2312", "big5", "latin-1", "cp1252")
 
 
-def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
+def read_job(table: Table, kinds: Mapping[str, AccountKind | None]) -> Job | None:
     """
     Return a job, and report its faults; return None without an export or an API.
 
-    `platforms` holds the platform of each account, None where the account names no valid one.
+    `kinds` holds the kind of each account, None where the account names no valid platform.
     """
     zone = _zone(table)
     csv = _csv(table.table("csv"))
-    _check_account(table, platforms)
+    _check_account(table, kinds)
     _check_processes(table)
     rate = _rate(table)
     export, api = table.text("export"), table.text("api")
@@ -81,15 +87,16 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
     )
 
 
-def _check_account(table: Table, platforms: Mapping[str, str | None]) -> None:
+def _check_account(table: Table, kinds: Mapping[str, AccountKind | None]) -> None:
     account, api = table.text("account"), table.text("api")
     if account is None:
         return
-    if account not in platforms:
-        hint = did_you_mean(account, platforms) or f"; the config has {listed([*map(quoted, platforms)], 'and')}"
+    if account not in kinds:
+        hint = did_you_mean(account, kinds) or f"; the config has {listed([*map(quoted, kinds)], 'and')}"
         table.fault("account", f"no account has the name {quoted(account)}{hint}")
-    elif api is not None and platforms[account] not in (None, _PLATFORMS[Api(api)]):
-        table.fault("account", f"{quoted(account)} is an account of {platforms[account]}, and api is {api}")
+    elif api is not None and kinds[account] not in (None, needed := _KINDS[Api(api)]):
+        given = f"{quoted(account)} is an account of {kinds[account]}"
+        table.fault("account", f"{given}, and api is {api}, which needs one of {needed}")
 
 
 def _check_processes(table: Table) -> None:
@@ -98,8 +105,8 @@ def _check_processes(table: Table) -> None:
 
 
 def _check_api(table: Table, export: Export, api: Api) -> None:
-    if _APIS[export] is not api:
-        table.fault("api", f"{export} go to {_APIS[export]}; change api or export")
+    if api not in _APIS[export]:
+        table.fault("api", f"{export} go to {listed(_APIS[export], 'or')}; change api or export")
 
 
 def _check_fields(table: Table, export: Export, meanings: Iterable[str]) -> None:
@@ -113,10 +120,11 @@ def _check_fields(table: Table, export: Export, meanings: Iterable[str]) -> None
 
 
 def _rate(table: Table) -> float:
-    is_points = table.text("api") == Api.POINTS
-    rate = float(_given(table.values, "rate", POINTS_RATE if is_points else DEFAULT_RATE))
-    if is_points and rate > POINTS_RATE:
-        table.fault("rate", f"WeChat Pay allows {POINTS_RATE:g} requests per second for points; write that or less")
+    most = _MOST.get(Api(api)) if (api := table.text("api")) else None
+    rate = float(_given(table.values, "rate", most or DEFAULT_RATE))
+    if most is not None and rate > most:
+        whose = " that the brand itself sends" if api == Api.BRAND_POINTS else ""
+        table.fault("rate", f"WeChat Pay allows {most:g} requests per second for points{whose}; write that or less")
     return rate
 
 

@@ -1,1 +1,1 @@
-"""WeChat Pay's protocol: `v3` (requests and answers) and `certificates` (download of platform certificates)."""
+"""WeChat Pay's protocol: `v3` (requests and answers), `brand` (those of brands), `certificates` (their download)."""

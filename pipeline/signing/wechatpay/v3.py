@@ -7,7 +7,7 @@ certificates.
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
@@ -84,18 +84,9 @@ class WechatPay:
 
     def sign_call(self, method: str, target: str, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:
         """Return the signed request of any APIv3 call; `target` is path and query as sent."""
-        timestamp = int(at.timestamp())
-        signature = sign(self._private_key, signed_text(method, target, timestamp, nonce, body))
-        headers = {
-            "Accept": "application/json",
-            "Authorization": f'{self._identity},timestamp="{timestamp}",nonce_str="{nonce}",signature="{signature}"',
-            "User-Agent": USER_AGENT,
-        }
-        if body:
-            headers["Content-Type"] = "application/json"
-        if (preferred := self._platform_keys.preferred) is not None:
-            headers["Wechatpay-Serial"] = preferred
-        return SignedRequest(method=method, target=target, headers=headers, body=body)
+        unsigned = SignedRequest(method, target, {}, body)
+        preferred = self._platform_keys.preferred
+        return signed_request(unsigned, self._identity, self._private_key, at=at, nonce=nonce, preferred=preferred)
 
     def open(self, reply: Reply, *, at: datetime) -> Opened:
         """
@@ -105,13 +96,8 @@ class WechatPay:
         of an unverified answer is returned to classify it, and is never trusted. The note is about the change-over from
         certificates to the public key.
         """
-        content = reply.body if parse_object(reply.body) is not None else None
-        if not 200 <= reply.status < 300:
-            return Opened(Trust.UNSIGNED_ERROR, content)
-        if not _is_json_as_declared(reply, content):
-            return Opened(Trust.UNREADABLE)
-        trust, serial = _trust(reply, self._platform_keys.keys, at)
-        return Opened(trust, content, serial, self._note(trust, reply.headers.get("wechatpay-serial", "")))
+        opened = open_answer(reply, self._platform_keys.keys, at)
+        return replace(opened, note=self._note(opened.trust, reply.headers.get("wechatpay-serial", "")))
 
     def key_request(self, opened: Opened | None, *, at: datetime, nonce: str) -> SignedRequest | None:  # noqa: ARG002 - the port's
         """Return the request that fetches the platform's certificates; None without an APIv3 key to decrypt them."""
@@ -170,6 +156,46 @@ def signed_text(method: str, target: str, timestamp: int, nonce: str, body: byte
     Return the bytes that a request's signature covers. Each line ends with a line feed, also that of an empty body.
     """
     return b"".join((f"{method}\n{target}\n{timestamp}\n{nonce}\n".encode(), body, b"\n"))
+
+
+def signed_request(
+    unsigned: SignedRequest,
+    identity: str,
+    private_key: RSAPrivateKey,
+    *,
+    at: datetime,
+    nonce: str,
+    preferred: str | None,
+) -> SignedRequest:
+    """
+    Return the request with all its headers.
+
+    `identity` is the Authorization up to the serial number. `preferred` names the key that should sign the answer.
+    """
+    timestamp = int(at.timestamp())
+    text = signed_text(unsigned.method, unsigned.target, timestamp, nonce, unsigned.body)
+    signature = sign(private_key, text)
+    headers = {
+        "Accept": "application/json",
+        "Authorization": f'{identity},timestamp="{timestamp}",nonce_str="{nonce}",signature="{signature}"',
+        "User-Agent": USER_AGENT,
+    }
+    if unsigned.body:
+        headers["Content-Type"] = "application/json"
+    if preferred is not None:
+        headers["Wechatpay-Serial"] = preferred
+    return replace(unsigned, headers=headers)
+
+
+def open_answer(reply: Reply, keys: Mapping[str, RSAPublicKey], at: datetime) -> Opened:
+    """Return the answer and its trust, with the platform's keys by serial number or public key id."""
+    content = reply.body if parse_object(reply.body) is not None else None
+    if not 200 <= reply.status < 300:
+        return Opened(Trust.UNSIGNED_ERROR, content)
+    if not _is_json_as_declared(reply, content):
+        return Opened(Trust.UNREADABLE)
+    trust, serial = _trust(reply, keys, at)
+    return Opened(trust, content, serial)
 
 
 def answer_text(reply: Reply) -> bytes:

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import orjson
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from pipeline.simulator import crypto
 from pipeline.simulator.api import Rule, with_wrong_echo
@@ -21,22 +22,41 @@ from pipeline.simulator.state.memory import Memory
 
 POINTS_PATH = "/v3/brand/partner/card-member/user-points/sync"
 CERTIFICATES_PATH = "/v3/certificates"
-_SCHEME = "WECHATPAY2-SHA256-RSA2048 "
 _ITEM = re.compile(r'(\w+)="([^"]*)"')
 _SECONDS = re.compile(r"\d{1,12}", re.ASCII)
-_ITEMS = {"mchid", "serial_no", "timestamp", "nonce_str", "signature"}
 _TOLERANCE_SECONDS = 300
 _BEIJING = timezone(timedelta(hours=8))
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: the scheme of its signatures, the name and value of its id, its certificate and key."""
+
+    scheme: str
+    id_name: str
+    name: str
+    serial: str
+    key: RSAPublicKey = field(repr=False)
+
+    def items(self, call: Call) -> Mapping[str, str] | None:
+        """Return the five items of the Authorization header; None if it is malformed or of another scheme."""
+        scheme, _, rest = call.headers.get("authorization", "").partition(" ")
+        items = [_ITEM.fullmatch(item) for item in rest.split(",")]
+        found = {item[1]: item[2] for item in items if item}
+        wanted = {self.id_name, "serial_no", "timestamp", "nonce_str", "signature"}
+        return found if scheme == self.scheme and len(items) == len(wanted) and set(found) == wanted else None
 
 
 class WechatApi:
     """The points sync, and the download of the platform certificates."""
 
+    wrong_serial = Refusal("INVALID_REQUEST", "Http头Wechatpay-Serial错误, 请检查平台证书序列号或微信支付公钥ID")
     throttled = Refusal("RATELIMIT_EXCEEDED", "频率超限", 429, number=268575819)
     replayed = Refusal("SIGN_ERROR", "nonce_str重复使用", 401)
 
     def __init__(self, identities: Identities, unique_texts: UniqueTexts) -> None:
         self._identities = identities
+        self._caller = self._caller_of(identities)
         self._unique_texts = unique_texts
         self._next_is_served = False
         self.rules: Mapping[Api, Rule] = {
@@ -46,22 +66,22 @@ class WechatApi:
 
     def claim(self, call: Call) -> Claim:
         """Return merchant id and `out_request_no`, as far as readable."""
-        mchid = (_authorization(call) or {}).get("mchid", "")
+        mchid = (self._caller.items(call) or {}).get("mchid", "")
         if call.path == CERTIFICATES_PATH:
             return Claim(Api.WECHATPAY_CERTIFICATES, mchid)
         return Claim(Api.POINTS, mchid, text(json_object(call.body) or {}, "out_request_no"))
 
     def admit(self, call: Call, claim: Claim) -> Admission | Refusal:
         """Check headers, then the clock, then the signature, as the platform does."""
-        items = _authorization(call)
+        items = self._caller.items(call)
         refusal = _header_refusal(call) or self._caller_refusal(call, items)
         if refusal or items is None:
             return refusal or Refusal("SIGN_ERROR", "Authorization格式错误", 401)
-        if not crypto.verifies(self._identities.merchant_key, items["signature"], _signed_text(call, items)):
+        if not crypto.verifies(self._caller.key, items["signature"], _signed_text(call, items)):
             return Refusal("SIGN_ERROR", "签名错误", 401)
         key = self._answering_key(call)
         if key is None:
-            return Refusal("INVALID_REQUEST", "Http头Wechatpay-Serial错误, 请检查平台证书序列号或微信支付公钥ID")
+            return self.wrong_serial
         content = json_object(call.body) if call.method == "POST" else {}
         if content is None:
             return Refusal("PARAM_ERROR", "请求体不是JSON对象")
@@ -92,6 +112,9 @@ class WechatApi:
         else:
             status, number, more, body = 200, 0, (), orjson.dumps(ruling.content)
         return Reply(status, (*self._headers(number), *more, *self._signature(body, terms, at, fault)), body)
+
+    def _caller_of(self, known: Identities) -> Caller:
+        return Caller("WECHATPAY2-SHA256-RSA2048", "mchid", known.mchid, known.merchant_serial, known.merchant_key)
 
     def _certificates(self, _admission: Admission, _memory: Memory) -> tuple[Decision, Ruling]:
         known = self._identities
@@ -127,7 +150,8 @@ class WechatApi:
             return Refusal("SIGN_ERROR", "时间戳格式错误", 401)
         if abs(int(timestamp) - call.wall.timestamp()) > _TOLERANCE_SECONDS:
             return Refusal("SIGN_ERROR", "Http头Authorization中的timestamp与发起请求的时间不得超过5分钟", 401)
-        if items["mchid"] != self._identities.mchid or items["serial_no"] != self._identities.merchant_serial:
+        caller = self._caller
+        if items[caller.id_name] != caller.name or items["serial_no"] != caller.serial:
             return Refusal("SIGN_ERROR", "商户号或商户证书序列号错误", 401)
         return None
 
@@ -147,15 +171,8 @@ class WechatApi:
             ("Wechatpay-Nonce", nonce),
             ("Wechatpay-Serial", mark.name),
             ("Wechatpay-Signature", mark.signature),
-            ("Wechatpay-Signature-Type", _SCHEME.strip()),
+            ("Wechatpay-Signature-Type", self._caller.scheme),
         )
-
-
-def _authorization(call: Call) -> Mapping[str, str] | None:
-    header = call.headers.get("authorization", "")
-    items = [_ITEM.fullmatch(item) for item in header.removeprefix(_SCHEME).split(",")]
-    found = {item[1]: item[2] for item in items if item}
-    return found if header.startswith(_SCHEME) and len(items) == len(_ITEMS) and set(found) == _ITEMS else None
 
 
 def _header_refusal(call: Call) -> Refusal | None:

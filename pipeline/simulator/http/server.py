@@ -100,26 +100,27 @@ class _ConnectionHandler(socketserver.StreamRequestHandler):
 
     def _send(self, answer: Answer, *, keep: bool) -> bool:
         clock = cast("HttpServer", self.server).clock
+        date = format_datetime(clock.now().astimezone(UTC), usegmt=True)
         match answer:
             case Silence():
                 return False
             case Cut(reply):
-                self.wfile.write(_head(reply, clock, keep=keep) + reply.body[: len(reply.body) // 2])
+                self.wfile.write(_head(reply, date, keep=keep) + reply.body[: len(reply.body) // 2])
                 return False
             case Followed(reply, stray, seconds):
-                self.wfile.write(_head(reply, clock, keep=True) + reply.body)
+                self.wfile.write(_head(reply, date, keep=True) + reply.body)
                 clock.sleep(seconds)
-                self.wfile.write(_head(stray, clock, keep=True) + stray.body)
+                self.wfile.write(_head(stray, date, keep=True) + stray.body)
                 return keep
             case Reply():
-                self.wfile.write(_head(answer, clock, keep=keep) + answer.body)
+                self.wfile.write(_head(answer, date, keep=keep) + answer.body)
                 return keep
 
 
-def _head(reply: Reply, clock: Clock, *, keep: bool) -> bytes:
+def _head(reply: Reply, date: str, *, keep: bool) -> bytes:
     known = {status.value: status.phrase for status in HTTPStatus}
     lines = [f"HTTP/1.1 {reply.status} {known.get(reply.status, '')}"]
-    lines.append(f"Date: {format_datetime(clock.now().astimezone(UTC), usegmt=True)}")
+    lines.append(f"Date: {date}")
     lines += [f"{name}: {value}" for name, value in reply.headers]
     if reply.status != 204:
         lines.append(f"Content-Length: {len(reply.body)}")

@@ -16,6 +16,9 @@ _FILES = {
     "apiclient_cert.pem": "wechatpay-merchant-cert",
     "wechatpay_public_key.pem": "wechatpay-pubkey-public",
     "wechatpay_cert.pem": "wechatpay-platform-1-cert",
+    "brand_key.pem": "wechatpay-brand-private-pkcs8",
+    "brand_cert.pem": "wechatpay-brand-cert",
+    "brand_wechatpay_public_key.pem": "wechatpay-brand-pubkey-public",
 }
 _ALIPAY_KEY = 'alipay_public_key_file = "keys/alipay_public_key.pem"'
 _ALIPAY_CERTIFICATES = """\
@@ -48,12 +51,12 @@ def write_client_keys(folder: Path) -> None:
         (folder / name).chmod(0o600)
 
 
-def client_config(url: str, *, certificates: bool = False) -> str:
+def client_config(url: str, *, certificates: bool = False, brand: bool = False) -> str:
     """
-    Return the accounts `zhima` and `card` for a simulator at that URL, as TOML.
+    Return the accounts `zhima` and `card`, and maybe `brand`, for a simulator at that URL, as TOML.
 
-    The keys are those of `write_client_keys`, in a folder `keys` beside the config. With `certificates`, both accounts
-    use certificates instead of public keys.
+    The keys are those of `write_client_keys`, in a folder `keys` beside the config. With `certificates`, the first two
+    use certificates instead of public keys; a brand has none.
     """
     known = default_identities()
     alipay = _ALIPAY_CERTIFICATES if certificates else _ALIPAY_KEY
@@ -72,6 +75,19 @@ mchid = "{known.mchid}"
 serial_no = "{known.merchant_serial}"
 private_key_file = "keys/apiclient_key.pem"
 {wechatpay}
+base_url = "{url}"
+{_brand(known, url) if brand else ""}"""
+
+
+def _brand(known: Identities, url: str) -> str:
+    return f"""
+[accounts.brand]
+platform = "wechatpay"
+brand_id = "{known.brand_id}"
+serial_no = "{known.brand_serial}"
+private_key_file = "keys/brand_key.pem"
+public_key_id = "{known.brand_public.name}"
+public_key_file = "keys/brand_wechatpay_public_key.pem"
 base_url = "{url}"
 """
 

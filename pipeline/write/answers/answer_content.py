@@ -15,12 +15,18 @@ from pipeline.write.answers.matrix.wechatpay import INNER_NUMBERS
 _LONGEST_WAIT_SECONDS = 3600.0
 _SECONDS = re.compile(r"[0-9]+")
 
-_CODES = {Api.CUMULATION: ("code",), Api.STATE: ("sub_code", "code"), Api.POINTS: ("code",)}
+_CODES = {
+    Api.CUMULATION: ("code",),
+    Api.STATE: ("sub_code", "code"),
+    Api.POINTS: ("code",),
+    Api.BRAND_POINTS: ("code",),
+}
 # docs/platform/alipay-gateway-state-sync.md, Answer: the gateway's own header comes first.
 _TRACE_HEADERS = {
     Api.CUMULATION: ("alipay-trace-id", "trace_id"),
     Api.STATE: ("trace_id", "alipay-trace-id"),
     Api.POINTS: ("request-id",),
+    Api.BRAND_POINTS: ("request-id",),
 }
 # The inner error number at the end of a Request-ID. An id in the form of a UUID has more hyphens, and no number.
 _INNER_NUMBER = re.compile(r"[^-]+-([1-9][0-9]{0,10})")
@@ -96,7 +102,9 @@ def trace_id(api: Api, reply: Reply, private: Iterable[str] = (), *, content: by
     `private` values are masked in it, in case a server repeats them there.
     """
     named = (_safe_id(private, reply.headers.get(name, "")) for name in _TRACE_HEADERS[api])
-    return next(filter(None, named), None) or (None if api is Api.POINTS else _trace_in_link(private, content or b""))
+    return next(filter(None, named), None) or (
+        None if api.platform == "wechatpay" else _trace_in_link(private, content or b"")
+    )
 
 
 def _trace_in_link(private: Iterable[str], content: bytes) -> str | None:

@@ -9,8 +9,8 @@ from pipeline.write.answers.masking import safe_text
 from pipeline.write.answers.matrix.condition import Codes, Condition, Rule
 from pipeline.write.answers.sent_request import JsonScalar, SentRequest
 
-_CONFIRMED = {Api.CUMULATION: "SUCCESS", Api.STATE: "10000", Api.POINTS: "SUCCESS"}
-_FAILED = {Api.CUMULATION: "FAIL_REASON", Api.STATE: "BIZ_RESULT_FAILED", Api.POINTS: "FAIL_REASON"}
+_CONFIRMED = {api: "10000" if api is Api.STATE else "SUCCESS" for api in Api}
+_FAILED = {api: "BIZ_RESULT_FAILED" if api is Api.STATE else "FAIL_REASON" for api in Api}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,14 @@ def _by_signature(api: Api, reply: Reply, trust: Trust, content: AnswerContent |
     A success is read only if verified. An error may be unsigned, since early refusals are. WeChat Pay's own libraries
     verify no error, so its errors are always read.
     """
+    is_wechat = api.platform == "wechatpay"
     if trust is Trust.VERIFIED:
         return None
     if reply.status == 200 and not _is_gateway_error(api, content):
         rule = BY_TRUST[trust]
-    elif api is not Api.POINTS and trust in {Trust.BAD_SIGNATURE, Trust.PROBE}:
+    elif not is_wechat and trust in {Trust.BAD_SIGNATURE, Trust.PROBE}:
         rule = RULES[Condition.ERROR_FORGED]
-    elif api is not Api.POINTS and trust in {Trust.UNKNOWN_SERIAL, Trust.STALE}:
+    elif not is_wechat and trust in {Trust.UNKNOWN_SERIAL, Trust.STALE}:
         rule = BY_TRUST[trust]
     else:
         return None
@@ -98,7 +99,9 @@ def _by_success(sent: SentRequest, content: AnswerContent | None) -> Finding:
 
 def _echo_differences(sent: SentRequest, content: AnswerContent) -> list[str]:
     """Return the names of the fields that an answer does not repeat as they were sent."""
-    return [name for name, value in sent.echo.items() if not _is_same(content.fields.get(name), value)]
+    different = [name for name, value in sent.echo.items() if not _is_same(content.fields.get(name), value)]
+    names_other_brand = sent.brand_id is not None and content.fields.get("brand_id") not in (None, sent.brand_id)
+    return [*different, "brand_id"] if names_other_brand else different
 
 
 def _gateway_result(api: Api, content: AnswerContent) -> Finding:
@@ -142,7 +145,7 @@ def _by_status(api: Api, reply: Reply, content: AnswerContent | None) -> Finding
         case Condition.NO_SUCH_PATH if reply.status == 404 and reply.body.strip():
             rule = RULES[Condition.CLIENT_ERROR]
         # WeChat Pay lists 501 as a server fault that no retry fixes.
-        case Condition.SERVER_ERROR if reply.status == 501 and api is Api.POINTS and not code:
+        case Condition.SERVER_ERROR if reply.status == 501 and api.platform == "wechatpay" and not code:
             rule = RULES[Condition.NO_SUCH_PATH]
         case Condition.SERVER_ERROR | Condition.SERVER_UNAVAILABLE if code:
             rule = RULES[Condition.UNKNOWN_CODE_5XX]

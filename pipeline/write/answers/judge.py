@@ -22,7 +22,7 @@ _ADVICE_UNCONFIRMED = (
     "it came over a kept connection and may answer another request, so it is ignored; "
     "`backfill rerun` sends the same request over a fresh connection"
 )
-_PLATFORM = {Api.CUMULATION: "Alipay", Api.STATE: "Alipay", Api.POINTS: "WeChat Pay"}
+_PLATFORM = {"alipay": "Alipay", "wechatpay": "WeChat Pay"}
 
 
 def judge(
@@ -119,6 +119,6 @@ def _try_again(finding: Finding, text: str, *, slow: bool, doubt: bool) -> TryAg
 
 def _text(api: Api, finding: Finding, advice: str) -> str:
     """Return what happened, with the platform's message if any, and what to do next."""
-    happened = finding.rule.happened.format(platform=_PLATFORM[api], code=finding.code, status=finding.status)
+    happened = finding.rule.happened.format(platform=_PLATFORM[api.platform], code=finding.code, status=finding.status)
     message = f": {finding.message}" if finding.message else ""
     return f"{happened}{message}; {advice}"

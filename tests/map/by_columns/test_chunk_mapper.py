@@ -13,8 +13,8 @@ from pipeline.map import MappingRules, bind, bind_chunks
 from pipeline.map.by_columns.feeds import Feed
 from pipeline.map.by_columns.learner import Learner
 from pipeline.map.by_columns.template import Refusal, Template
-from pipeline.map.fields import API_OF_EXPORT, Kind, field_of, fields_of
-from pipeline.model import NULL_WORDS, BadRow, Export, Fault, Filtered, Invalid, Mapped, Row, digest
+from pipeline.map.fields import APIS_OF_EXPORT, Kind, field_of, fields_of
+from pipeline.model import NULL_WORDS, Api, BadRow, Export, Fault, Filtered, Invalid, Mapped, Row, digest
 from pipeline.tables.chunk import Chunk
 from pipeline.tables.mapped_chunk import MappedChunk, key_of_row
 from pipeline.tables.text_columns import trimmed
@@ -265,9 +265,10 @@ def jobs(draw: Draw, good: Good, export: Export) -> tuple[MappingRules, tuple[st
         return draw(cells_of_field(export, name, good[export].get(name))) or ""
 
     some = st.sets(st.sampled_from(names), max_size=2)
+    api = draw(st.sampled_from(APIS_OF_EXPORT[export]))
     rules = MappingRules(
         export=export,
-        api=API_OF_EXPORT[export],
+        api=api,
         columns=named,
         units=units,
         constants=constants,
@@ -281,6 +282,7 @@ def jobs(draw: Draw, good: Good, export: Export) -> tuple[MappingRules, tuple[st
         defaults={n: text_of(n) for n in draw(some) - from_constant},
         filter=draw(filters(good, export, columns)),
         salt=draw(st.sampled_from(["", "01M8KG2H0MY14ZXRSEJDR9A89K"])),
+        brand_id=draw(st.sampled_from([good[export]["brand_id"], "1"])) if api is Api.BRAND_POINTS else None,
     )
     return rules, (*columns, "memo")
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.map import Invalid
-from pipeline.model import Api, Balance, Export, Payload, digest
+from pipeline.errors import SourceError
+from pipeline.map import Invalid, MappingRules, check_columns
+from pipeline.model import Api, Balance, Export, Fault, Payload, digest
 
 Sent = Callable[..., tuple[Payload, ...]]
 Refused = Callable[..., Invalid]
@@ -198,3 +199,61 @@ def test_lengths_are_kept_to_the_character(sent: Sent) -> None:
     (payload,) = sent(Export.POINTS, changes)
 
     assert json.loads(payload.body) == changes | {"point_balance": 120}
+
+
+def test_a_brand_sends_a_balance_without_its_brand(sent: Sent) -> None:
+    """With a brand's own account the row need not name the brand: lane and derived number have it, the body has not."""
+    own = {"api": Api.BRAND_POINTS, "brand_id": "40001"}
+    (named,) = sent(Export.POINTS, {}, **own)
+    (unnamed,) = sent(Export.POINTS, {"brand_id": None}, **own)
+
+    values = ("40001", "pbLatjk4xxxx", "oUpF8uMuAJO", "000123", "120", "")
+    key = f"40001-{digest(*values).hex()}"
+    body = {name: value for name, value in BODY.items() if name != "brand_id"} | {"out_request_no": key}
+    assert named == unnamed
+    assert named == Payload(
+        api=Api.BRAND_POINTS,
+        request_key=key,
+        identity=key,
+        body=json.dumps(body, separators=(",", ":"), sort_keys=True).encode(),
+        lane=CARD,
+        balance=Balance(CARD, 120),
+        key_is_derived=True,
+        openid="oUpF8uMuAJO",
+    )
+
+
+def test_a_row_of_another_brand_is_invalid(refused: Refused) -> None:
+    """A brand's own account sends no row of another brand; the fault names field and rule, and masks the value."""
+    invalid = refused(Export.POINTS, {"brand_id": "40002", "out_request_no": "R-1"}, api=Api.BRAND_POINTS, brand_id="1")
+
+    rule = "is not the brand_id of the account; send this row by a job with that brand's account"
+    assert invalid == Invalid(
+        (
+            Fault(
+                "field_invalid",
+                f'brand_id "4***2" (5 characters) {rule}',
+                field="brand_id",
+                column="brand_id",
+                rule=rule,
+                value="4***2 (5 characters)",
+            ),
+        ),
+        "R-1",
+    )
+
+
+def test_a_wrong_brand_has_one_fault(refused: Refused) -> None:
+    """A brand that breaks the field's own rule is not reported as another brand too."""
+    invalid = refused(Export.POINTS, {"brand_id": "4" * 17}, api=Api.BRAND_POINTS, brand_id="40001")
+
+    assert [fault.code for fault in invalid.faults] == ["field_too_long"]
+
+
+def test_a_brand_file_needs_no_column_of_the_brand(rules: Callable[..., MappingRules]) -> None:
+    """With a brand's own account, an export without the column brand_id is complete; with a merchant's it is not."""
+    columns = ("card_id", "openid", "user_card_code", "point_balance")
+
+    check_columns(rules(Export.POINTS, api=Api.BRAND_POINTS, brand_id="40001"), columns, "a.csv")
+    with pytest.raises(SourceError, match="no column or constant feeds brand_id"):
+        check_columns(rules(Export.POINTS), columns, "a.csv")

@@ -94,7 +94,7 @@ class DuplicateFinder:
             self._note_parts(chunk, due.take(np.flatnonzero(~due.numbers("key_is_derived"))))
             if self._is_of_tasks:
                 self._note_tasks(chunk, due)
-            if self._api is Api.POINTS:
+            if self._api.sends_balances:
                 self._note_balances(chunk, due)
 
     def _note_parts(self, chunk: StagedChunk, own: ArrowRows) -> None:
@@ -147,7 +147,7 @@ class DuplicateFinder:
 
     def note_fixed(self, chunk: StagedChunk, fixed: Mapping[int, VariantDelivery]) -> None:
         """Note the balances that were delivered instead of rows: they take the places of these."""
-        if not fixed or self._api is not Api.POINTS:
+        if not fixed or not self._api.sends_balances:
             return
         balances = np.zeros(len(fixed), dtype=BALANCE)
         balances["card"] = numbers(pa.array([delivery.card for delivery in fixed.values()], DIGEST))
@@ -163,7 +163,7 @@ class DuplicateFinder:
         rule_on_forms(self._tasks, rulings)
         if self._is_of_tasks:
             return Duplicates(rulings, rule_on_parts(self._parts, rulings, rows))
-        if self._api is Api.POINTS:
+        if self._api.sends_balances:
             rule_on_times(self.balances, rulings)
             rule_on_openids(self.balances, rulings)
             rule_on_contents(self._parts, rulings)

@@ -19,7 +19,8 @@ class Action(StrEnum):
     UNKNOWN = "unknown"
 
 
-_PLACES = {api: place for place, api in enumerate(Api)}
+# Both APIs that send balances share a column of the matrix.
+_PLACES = {Api.CUMULATION: 0, Api.STATE: 1, Api.POINTS: 2, Api.BRAND_POINTS: 2}
 
 FAIL_ALL = (Action.FAIL, Action.FAIL, Action.FAIL)
 RETRY_ALL = (Action.RETRY, Action.RETRY, Action.RETRY)

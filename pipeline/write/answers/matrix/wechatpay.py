@@ -13,7 +13,7 @@ from typing import Final
 from pipeline.model import Api
 from pipeline.write.answers.matrix.condition import CONTENT_REFUSED, Codes, Condition
 
-_POINTS = (Api.POINTS,)
+_POINTS, _BRAND = (Api.POINTS, Api.BRAND_POINTS), (Api.BRAND_POINTS,)
 _ABOUT_TIME = re.compile(r"time[ _-]?stamp|clock|时间", re.IGNORECASE)
 _ABOUT_HEADERS = re.compile(r"(?i:user-?agent|content-type|http\s?header|请求头|头部)|\bAccept\b")
 _SIGNING = "check mchid, serial_no and private_key_file of the account against the merchant API certificate"
@@ -60,6 +60,13 @@ WECHATPAY_CODES = (
     ),
     # One code with several reasons, which only the message distinguishes (basic rules).
     Codes(
+        Condition.APP_REFUSED,
+        _BRAND,
+        ("INVALID_REQUEST",),
+        "check public_key_id of the account: it must be the id of this brand's own WeChat Pay public key",
+        only_if=_ABOUT_KEY_NAME,
+    ),
+    Codes(
         Condition.REQUEST_MALFORMED,
         _POINTS,
         ("INVALID_REQUEST",),
@@ -99,12 +106,19 @@ WECHATPAY_CODES = (
         "set this machine's clock, by NTP for example, then resume",
         only_if=_ABOUT_TIME,
     ),
+    Codes(
+        Condition.SIGNATURE_REFUSED,
+        _BRAND,
+        ("SIGN_ERROR",),
+        "check brand_id, serial_no and private_key_file of the account against the brand API certificate; that of a "
+        "merchant (mchid) is refused",
+    ),
     Codes(Condition.SIGNATURE_REFUSED, _POINTS, ("SIGN_ERROR",), _SIGNING),
     Codes(
         Condition.APP_REFUSED,
         _POINTS,
         ("NO_AUTH", "NOAUTH", "REQUEST_BLOCKED"),
-        "ask for the permission of the product in the platform's console, and check mchid and brand_id",
+        "ask for the permission of the product in the platform's console, and check brand_id and mchid",
     ),
     Codes(
         Condition.APP_REFUSED,
