@@ -3,7 +3,7 @@
 import hashlib
 import io
 from collections.abc import Iterator
-from typing import cast
+from typing import Self, cast
 
 import pyarrow as pa
 
@@ -25,12 +25,13 @@ class DecompressedBytes:
 
     def __init__(self, file: SourceFile, codec: Codec | None) -> None:
         self.given = 0
-        self._name = file.name
+        self._file = file
+        self._codec = codec
         self._stored = _Hashed(open_bytes(file))
         self._plain = _decompressed(self._stored, codec)
         try:
             self.head = b"".join(self._read_head())
-            check_text(self._name, self.head)
+            check_text(self._file.name, self.head)
         except BaseException:
             self.close()
             raise
@@ -43,8 +44,12 @@ class DecompressedBytes:
 
     def sha256(self) -> str:
         """Return the SHA-256 of the file as stored, in hex; reads the rest of the file."""
-        with as_source_errors(self._name):
+        with as_source_errors(self._file.name):
             return self._stored.sha256()
+
+    def again(self) -> Self:
+        """Open the file once more, at its start."""
+        return type(self)(self._file, self._codec)
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
@@ -58,7 +63,7 @@ class DecompressedBytes:
             missing -= len(data)
 
     def _read(self, size: int) -> bytes:
-        with as_source_errors(self._name):
+        with as_source_errors(self._file.name):
             return self._plain.read(size)
 
 

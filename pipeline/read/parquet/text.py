@@ -51,11 +51,6 @@ def column_texts(name: str, column: Column) -> Texts:
     return Texts(_plain_values(column).cast(pa.string()))
 
 
-def is_float(kind: pa.DataType) -> bool:
-    """Return whether a type is a float, also within a dictionary."""
-    return types.is_floating(kind.value_type if isinstance(kind, pa.DictionaryType) else kind)
-
-
 def _unwrapped(column: Column) -> Column:
     """Return the values behind dictionaries and extension types, except UUIDs, whose storage is bytes."""
     if isinstance(column, pa.DictionaryArray):
