@@ -14,6 +14,8 @@ from pipeline.read.find.folder_checks import Exists
 from pipeline.read.find.folders import hive_partitions, is_export, is_left_out, is_matched_only_by_wildcard, matches
 from pipeline.read.find.matches import Matches
 
+URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+"""The start of an input that is a URI."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/]*@")
 
 
@@ -98,9 +100,8 @@ def _is_meant(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
         return is_export(parts)
     if is_matched_only_by_wildcard(parts, patterns):
         return False
-    return matches(parts, patterns) or (
-        is_export(parts) and any(matches(parts[:depth], patterns) for depth in range(1, len(parts)))
-    )
+    depths = range(1 if is_export(parts) else len(parts), len(parts) + 1)
+    return any(matches(parts[:depth], patterns) for depth in depths)
 
 
 def _remote_file(name: str, info: fs.FileInfo, filesystem: fs.FileSystem) -> SourceFile:

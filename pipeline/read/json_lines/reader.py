@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from itertools import chain
 
 from pipeline.errors import SourceError
 from pipeline.model import BadRow, CsvFormat, Fault, Row
@@ -104,9 +105,7 @@ class JsonLinesReader:
     def _first_gb18030_line(self) -> int | None:
         used = {name for name in self._names(UTF_8) if self._uses.used((name,))}
         with closing(self._bytes.again()) as again:
-            texts = self._text_of(again, UTF_8).texts()
-            lines = (line for part in texts for line in part.removesuffix("\n").split("\n"))
-            for number, line in enumerate(lines, 1):
+            for number, line in chain.from_iterable(self._lines(self._text_of(again, UTF_8))):
                 if any(is_likely_gb18030(text or "") for name, text in _found_in(line).items() if name in used):
                     return number
         return None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import groupby
-from typing import IO, Any, cast
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -75,7 +75,7 @@ class ParquetReader:
 
     def _opened(self, **options: Any) -> pq.ParquetFile:
         return pq.ParquetFile(
-            cast("IO[bytes]", self._bytes),
+            self._bytes,
             buffer_size=_BUFFER_BYTES,
             pre_buffer=False,
             page_checksum_verification=True,
