@@ -11,12 +11,10 @@ from pipeline.redact import Harmless, Shown, shown, shown_heading
 from pipeline.tables.text_columns import trimmed
 
 # A time identifies nobody, in any field.
-_HARMLESS = {
-    Kind.AMOUNT: (Harmless.NUMBER, Harmless.TIME),
-    Kind.INTEGER: (Harmless.NUMBER, Harmless.TIME),
-    Kind.TIME: (Harmless.NUMBER, Harmless.TIME),
-    Kind.INSTANT: (Harmless.NUMBER, Harmless.TIME),
-    Kind.BOOLEAN: (Harmless.NUMBER, Harmless.TIME, Harmless.WORD),
+_OF_NUMBERS = (Harmless.NUMBER, Harmless.TIME)
+_HARMLESS: Mapping[Kind, Sequence[Harmless]] = {
+    **dict.fromkeys((Kind.AMOUNT, Kind.INTEGER, Kind.TIME, Kind.INSTANT), _OF_NUMBERS),
+    Kind.BOOLEAN: (*_OF_NUMBERS, Harmless.WORD),
 }
 _OF_WORDS = (Harmless.TIME, Harmless.WORD)
 _OF_TEXT = (Harmless.TIME,)

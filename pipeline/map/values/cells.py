@@ -9,6 +9,7 @@ import re
 from collections.abc import Set
 
 from pipeline.map.faults import Unreadable
+from pipeline.tables.text_columns import WHITE_SPACE
 
 INVISIBLE = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
 """Soft hyphen, zero-width characters, direction marks and BOM, as a class of a regular expression."""
@@ -19,14 +20,11 @@ TEXT_PREFIXES = "'`="
 PREFIXED = r"""(?s)^(?:['`](.*)|="(.*)")$"""
 """The pattern of a cell with a text prefix. One group is the value, the other one is empty."""
 
-_WHITE_SPACE = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
-    map(chr, range(0x2000, 0x200B))
-)
-_AROUND = _WHITE_SPACE + "".join(
+_AROUND = WHITE_SPACE + "".join(
     chr(code)
     for first, last in re.findall("(.)(?:-(.))?", INVISIBLE)
     for code in range(ord(first), ord(last or first) + 1)
-)  # fmt: skip
+)
 _PREFIXED = re.compile(PREFIXED)
 _INVISIBLE = re.compile(f"[{INVISIBLE}]")
 _FULL_WIDTH = re.compile(f"[{FULL_WIDTH}]")
