@@ -43,16 +43,17 @@ def cell_text(cell: str, nulls: Set[str], *, is_bare: bool) -> str:
     return "" if inner in nulls else inner
 
 
-def refuse_confusable(text: str, wide: re.Pattern[str] = _FULL_WIDTH) -> None:
-    """Raise Unreadable for an invisible or full-width character; the fault names its code point."""
+def refuse_confusable(text: str, wide: re.Pattern[str] = _FULL_WIDTH) -> str:
+    """Return a text as it is; raise Unreadable for an invisible or full-width character, with its code point."""
     if text.isascii():
-        return
+        return text
     if unseen := _INVISIBLE.search(text):
         raise Unreadable(f"holds {_code_point(unseen[0])}, an invisible character; remove it", "unseen_character")
     if found := wide.search(text):
         raise Unreadable(
             f"holds {_code_point(found[0])}, a full-width character; write it half-width", "full_width_character"
         )
+    return text
 
 
 def refuse_confusable_number(text: str) -> None:

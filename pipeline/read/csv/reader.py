@@ -153,7 +153,9 @@ class CsvReader:
             if isinstance(record, BrokenRecord):
                 bad[at] = BadRow(at + 1, record.fault, self._fitted(record.cells))
             elif not all(map(is_blank, record)):
-                bad[at] = BadRow(at + 1, _ragged(len(record), len(self.columns)), self._fitted(record))
+                found = f"{len(record)} {'cell' if len(record) == 1 else 'cells'}"
+                fault = Fault("ragged", f"{found} where the header has {len(self.columns)}")
+                bad[at] = BadRow(at + 1, fault, self._fitted(record))
         return bad
 
     def _fitted(self, cells: list[str]) -> tuple[str | None, ...]:
@@ -185,7 +187,3 @@ def _first_line_alone(texts: Iterator[str]) -> Iterator[str]:
 
 def _lines_that_are_not_blank(text: str, lines: range) -> list[int]:
     return [number for number, line in zip(lines, text.split("\n"), strict=False) if line.rstrip("\r")]
-
-
-def _ragged(found: int, expected: int) -> Fault:
-    return Fault("ragged", f"{found} {'cell' if found == 1 else 'cells'} where the header has {expected}")

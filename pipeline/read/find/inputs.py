@@ -10,9 +10,8 @@ from pipeline.errors import SourceError
 from pipeline.read.files.name_hint import SHOWN_ENDINGS
 from pipeline.read.files.source_file import SourceFile
 from pipeline.read.find.date_patterns import with_date
-from pipeline.read.find.folder_checks import Exists, check_no_lake, check_ready
+from pipeline.read.find.folder_checks import Exists, Matches, check_no_lake, check_ready
 from pipeline.read.find.local import check_path, exists_locally, find_local
-from pipeline.read.find.matches import Matches
 from pipeline.read.find.remote import URI, find_remote, shown_uri
 
 

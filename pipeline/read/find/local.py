@@ -8,8 +8,8 @@ from stat import S_ISREG
 
 from pipeline.errors import SourceError
 from pipeline.read.files.source_file import SourceFile, as_source_errors, local_fingerprint, printable_name
+from pipeline.read.find.folder_checks import Matches
 from pipeline.read.find.folders import glob_parts, hive_partitions, is_export, is_left_out, is_matched_only_by_wildcard
-from pipeline.read.find.matches import Matches
 
 
 def find_local(pattern: str, base: Path) -> Matches:

@@ -10,9 +10,8 @@ from pyarrow import fs
 from pipeline.errors import SourceError
 from pipeline.read.files.interruptible import interruptible
 from pipeline.read.files.source_file import SourceFile, as_store_errors, printable_name, remote_fingerprint
-from pipeline.read.find.folder_checks import Exists
+from pipeline.read.find.folder_checks import Exists, Matches
 from pipeline.read.find.folders import hive_partitions, is_export, is_left_out, is_matched_only_by_wildcard, matches
-from pipeline.read.find.matches import Matches
 
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 """The start of an input that is a URI."""

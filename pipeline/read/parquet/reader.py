@@ -124,18 +124,17 @@ class ParquetReader:
         return self._opened(read_dictionary=self._texts)
 
     def _chunk(self, batch: pa.RecordBatch) -> Chunk:
-        columns = [
-            column_texts(name, self._in_utc(name, batch.column(at))) for at, name in enumerate(batch.schema.names)
-        ]
+        # INT96 moments have no zone in Arrow.
+        values = (
+            column.cast(_MOMENT) if name in self._moments else column
+            for name, column in zip(self.columns, batch.columns, strict=True)
+        )
+        columns = list(map(column_texts, self.columns, values))
         texts = tuple(column.values for column in columns)
         faults = {at: fault for column in reversed(columns) for at, fault in column.faults.items()}
         cells = cells_of(text.take(pa.array(faults, pa.int64())) for text in texts) if faults else ()
         bad = {at: BadRow(at + 1, fault, of_row) for (at, fault), of_row in zip(faults.items(), cells, strict=True)}
         return Chunk(self.columns, 1, texts, bad)
-
-    def _in_utc(self, name: str, column: Any) -> Any:
-        """Return a column of INT96 moments with the zone UTC, any other column as it is."""
-        return column.cast(_MOMENT) if name in self._moments else column
 
 
 def _moments(name: str, parquet: pq.ParquetFile, int96: Int96 | None, used: set[str]) -> frozenset[str]:
