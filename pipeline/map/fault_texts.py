@@ -39,7 +39,7 @@ class FaultTexts:
         return Fault(
             breach.code,
             message,
-            field=_name(breach.path),
+            field=".".join(step for step in breach.path if isinstance(step, str)),
             column=self._column(breach.path),
             rule=breach.words,
             value=value.plain or None,
@@ -67,8 +67,3 @@ class FaultTexts:
         if heading not in ("", name):
             return f"{label} (column {shown_heading(heading)})"
         return f"{label} (a constant)" if name in self._constants and not heading else label
-
-
-def _name(path: Path) -> str:
-    """Return the dotted name of a field, without indexes of lists."""
-    return ".".join(step for step in path if isinstance(step, str))

@@ -6,6 +6,7 @@ A text that neither can read is left to the row mapper, which reports what is wr
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -220,8 +221,7 @@ class _Time:
         self._one_by_one = one_by_one
         self._zone = zone
         self._has_formats = has_formats
-        self._most_minutes = most_minutes
-        self._minutes: dict[str, tuple[str, str] | None] = {}
+        self._minute = lru_cache(most_minutes)(self._converted)
 
     def read(self, column: Column) -> Reading:
         reading = Reading(column, mask(column.is_valid())) if self._has_formats else self._by_minutes(column)
@@ -244,15 +244,8 @@ class _Time:
         # An unlikely day for real data, and in range in every zone.
         return f"2010-02-03 {number // 60 % 24:02}:{number % 60:02}:06{'Z' if number >= 1000 else ''}"
 
-    def _minute(self, key: str) -> tuple[str, str] | None:
-        """Return the text before and after the seconds of a minute; None if its seconds differ in more."""
-        if key not in self._minutes:
-            if len(self._minutes) >= self._most_minutes:
-                self._minutes.clear()
-            self._minutes[key] = self._converted(key)
-        return self._minutes[key]
-
     def _converted(self, key: str) -> tuple[str, str] | None:
+        """Return the text before and after the seconds of a minute; None if its seconds differ in more."""
         first, last = (self._one_by_one.text(f"{key[:16]}:{second}{key[16:]}") for second in ("00", "59"))
         # The limit of valid times may be within the minute.
         if first is None or last is None or first[16:19] != ":00":

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pipeline.errors import SourceError
 from pipeline.map.columns.headings import Headings, UnclearName
-from pipeline.map.columns.words import Filter, Words, texts_of, words_of
+from pipeline.map.columns.words import Filter, Words, words_of
 from pipeline.map.fields import PART_OF_BIZ_DATA, field_of, fields_of, is_bare, required_fields
 from pipeline.map.rules import MappingRules, nearest
 from pipeline.map.values.cells import cell_text
@@ -122,7 +122,7 @@ def find_sources(rules: MappingRules, columns: Sequence[str]) -> FieldSources:
         nulls=rules.null_values,
         bare=frozenset(name for name in found.fields if is_bare(field_of(rules.export, name))),
         words={name: words_of(meanings) for name, meanings in rules.values.items()},
-        filter=Filter(tuple((at, texts_of(rules.filter[column])) for column, at in found.filter.items())),
+        filter=Filter(tuple((at, frozenset(map(trimmed, rules.filter[name]))) for name, at in found.filter.items())),
     )
 
 

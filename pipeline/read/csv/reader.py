@@ -44,14 +44,13 @@ class CsvReader:
         chunk_rows: int,
         bounds: Bounds,
     ) -> None:
-        self._name = file.name
         self._uses = uses
         self._bounds = bounds
         self._chunk_rows = chunk_rows
         self._bytes = DecompressedBytes(file, codec)
         try:
             form = format_of(self._bytes.head, form)
-            self._text = TextFile(file.name, self._bytes, form.encoding, bounds, self._first_gb18030_line)
+            self._text = TextFile(self._bytes, form.encoding, bounds, self._first_gb18030_line)
             lines = HeaderFinder(self._text.head, form, uses, tuple(file.partitions))
             self._form = form = _with_delimiter(form, file.name, lines)
             self._records = RecordReader(form, bounds)
@@ -72,7 +71,7 @@ class CsvReader:
     def chunks(self) -> Iterator[Chunk]:
         """Yield the rows; see `Reader`."""
         for chunk in self._chunks():
-            yield from chunk.in_parts(self._chunk_rows)
+            yield from (chunk.slice(start, self._chunk_rows) for start in range(0, len(chunk), self._chunk_rows))
 
     def sha256(self) -> str:
         """Return the SHA-256 of the file as stored, in hex."""
@@ -88,7 +87,7 @@ class CsvReader:
 
     def _first_gb18030_line(self) -> int | None:
         with closing(self._bytes.again()) as again:
-            text = TextFile(self._name, again, UTF_8, self._bounds, self._first_gb18030_line)
+            text = TextFile(again, UTF_8, self._bounds, self._first_gb18030_line)
             records = RecordReader(self._form, self._bounds)
             several = (record for part in self._prepared(text, records) for record in records.read(part).several)
             cells = (record.cells if isinstance(record, BrokenRecord) else record for record in several)
@@ -99,12 +98,12 @@ class CsvReader:
         for some in self._texts_of_records():
             for at, record in enumerate(some.several):
                 if isinstance(record, BrokenRecord):
-                    lines.check(self._name, (), self._form.delimiter)
-                    raise SourceError(f"{self._name} has no readable header: {record.fault.message}")
+                    lines.check(self._bytes.name, (), self._form.delimiter)
+                    raise SourceError(f"{self._bytes.name} has no readable header: {record.fault.message}")
                 if not all(map(is_blank, record)):
                     return record, Records(some.several[at + 1 :], some.file_lines[at + 1 :])
-        lines.check(self._name, (), self._form.delimiter)
-        raise SourceError(f"{self._name} holds nothing but blank lines; export it again, with a header")
+        lines.check(self._bytes.name, (), self._form.delimiter)
+        raise SourceError(f"{self._bytes.name} holds nothing but blank lines; export it again, with a header")
 
     def _texts_of_records(self) -> Iterator[Records]:
         for text in self._texts:

@@ -24,6 +24,7 @@ class DecompressedBytes:
     """
 
     def __init__(self, file: SourceFile, codec: Codec | None) -> None:
+        self.name = file.name
         self._given = 0
         self._file = file
         self._codec = codec
@@ -31,7 +32,7 @@ class DecompressedBytes:
         self._plain = _decompressed(self._stored, codec)
         try:
             self.head = b"".join(self._read_head())
-            check_text(self._file.name, self.head)
+            check_text(self.name, self.head)
         except BaseException:
             self.close()
             raise
@@ -44,7 +45,7 @@ class DecompressedBytes:
 
     def sha256(self) -> str:
         """Return the SHA-256 of the file as stored, in hex; reads the rest of the file."""
-        with as_source_errors(self._file.name):
+        with as_source_errors(self.name):
             return self._stored.sha256()
 
     def again(self) -> Self:
@@ -63,7 +64,7 @@ class DecompressedBytes:
             missing -= len(data)
 
     def _read(self, size: int) -> bytes:
-        with as_source_errors(self._file.name):
+        with as_source_errors(self.name):
             return self._plain.read(size)
 
 

@@ -84,13 +84,9 @@ def _connect(stem: str, uri: str) -> tuple[fs.FileSystem, str]:
         return interruptible(lambda: fs.FileSystem.from_uri(stem))
     except Exception as error:  # noqa: BLE001 - stores are opened by libraries of many kinds, which may be missing
         # A library's message repeats the URI. If that may hold a secret, neither message nor traceback may show it.
-        reason = f": {_first_line(error)}" if shown_uri(stem) == stem else ""
+        reason = f": {next(iter(str(error).splitlines()), 'no reason given')}" if shown_uri(stem) == stem else ""
         kind = type(error).__name__
     raise SourceError(f"{shown_uri(uri)} can't be opened ({kind}){reason}; check the address and your access to it")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or ["no reason given"])[0]
 
 
 def _is_meant(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:

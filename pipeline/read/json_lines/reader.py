@@ -42,7 +42,6 @@ class JsonLinesReader:
         chunk_rows: int,
         bounds: Bounds,
     ) -> None:
-        self._name = file.name
         self._uses = uses
         self._bounds = bounds
         self._bytes = DecompressedBytes(file, codec)
@@ -76,7 +75,7 @@ class JsonLinesReader:
         self._bytes.close()
 
     def _text_of(self, plain: DecompressedBytes, encoding: str) -> TextFile:
-        return TextFile(self._name, plain, encoding, self._bounds, self._first_gb18030_line)
+        return TextFile(plain, encoding, self._bounds, self._first_gb18030_line)
 
     @staticmethod
     def _lines(text: TextFile) -> Iterator[list[tuple[int, str]]]:
@@ -95,11 +94,11 @@ class JsonLinesReader:
                     names |= dict.fromkeys(names_in(line))
                 if len(names) > _MOST_COLUMNS:
                     raise SourceError(
-                        f"{self._name} has more than {_MOST_COLUMNS:,} names in its objects; write data as "
+                        f"{self._bytes.name} has more than {_MOST_COLUMNS:,} names in its objects; write data as "
                         "values, not as names"
                     )
         if all(map(is_blank, names)):
-            raise SourceError(f"{self._name} holds no JSON object with a name in it; export it again")
+            raise SourceError(f"{self._bytes.name} holds no JSON object with a name in it; export it again")
         return tuple(names)
 
     def _first_gb18030_line(self) -> int | None:

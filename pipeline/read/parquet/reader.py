@@ -20,6 +20,7 @@ from pipeline.tables.text_columns import cells_of, pc
 
 _BUFFER_BYTES = 1 << 20
 _BOUNDS = ParquetBounds()
+_TEXTS = (pa.string(), pa.large_string(), pa.binary())
 _MOMENT = pa.timestamp("us", "UTC")
 
 
@@ -116,7 +117,7 @@ class ParquetReader:
 
     @cached_property
     def _texts(self) -> list[str]:
-        return [field.name for field in self._parquet.schema_arrow if _is_text(field.type)]
+        return [field.name for field in self._parquet.schema_arrow if field.type in _TEXTS]
 
     @cached_property
     def _dictionaries(self) -> pq.ParquetFile:
@@ -152,10 +153,6 @@ def _moments(name: str, parquet: pq.ParquetFile, int96: Int96 | None, used: set[
             'which write them in UTC; write int96 = "utc" or int96 = "local" for the job'
         )
     return frozenset()
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind)
 
 
 def _longest(column: Any) -> int:

@@ -27,22 +27,16 @@ class TextFile:
     """
 
     def __init__(
-        self,
-        name: str,
-        plain: DecompressedBytes,
-        encoding: str,
-        bounds: Bounds,
-        first_gb18030_line: Callable[[], int | None],
+        self, plain: DecompressedBytes, encoding: str, bounds: Bounds, first_gb18030_line: Callable[[], int | None]
     ) -> None:
-        self._name = name
         self._plain = plain
         self._bounds = bounds
         self._first_gb18030_line = first_gb18030_line
         self._encoding = encoding_by_mark(plain.head, known_encoding(encoding))
-        _check_nuls(name, plain.head, self._encoding)
+        _check_nuls(plain.name, plain.head, self._encoding)
         self.head = text_of_head(plain.head, self._encoding)
-        _check_line_ends(name, self.head)
-        self._read, decoded_as = linewise(name, plain.read, self._encoding)
+        _check_line_ends(plain.name, self.head)
+        self._read, decoded_as = linewise(plain.name, plain.read, self._encoding)
         self._is_brought_into_utf8 = decoded_as != self._encoding
         self._decoder = Decoder(decoded_as, bounds.sample_bytes, self._resolved)
 
@@ -60,7 +54,7 @@ class TextFile:
     def _resolved(self) -> str:
         """Return the encoding by the whole file, if its first lines leave it open."""
         with closing(self._plain.again()) as again:
-            return resolved_encoding(self._name, whole_lines(again.read, self._bounds), self._first_gb18030_line)
+            return resolved_encoding(self._plain.name, whole_lines(again.read, self._bounds), self._first_gb18030_line)
 
 
 def _check_nuls(name: str, head: bytes, encoding: str) -> None:
