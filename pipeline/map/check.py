@@ -33,12 +33,11 @@ def _contradictions(rules: MappingRules) -> Iterator[str]:
         yield from _unit_faults(rules.export, name, unit)
     for name, forms in rules.formats.items():
         yield from _format_faults(rules.export, name, forms)
-    for name in sorted(rules.defaults.keys() & rules.constants.keys()):
-        yield f"{name} has both a default and a constant; keep one of them"
-    for name in sorted(rules.values.keys() & rules.constants.keys()):
-        yield f"{name} has both values and a constant; keep one of them"
-    yield from (f"constants: {name} is empty" for name, text in rules.constants.items() if not text.strip())
-    yield from (f"defaults: {name} is empty" for name, text in rules.defaults.items() if not text.strip())
+    for table, names in (("a default", rules.defaults), ("values", rules.values)):
+        for name in sorted(names.keys() & rules.constants.keys()):
+            yield f"{name} has both {table} and a constant; keep one of them"
+    for table, texts in (("constants", rules.constants), ("defaults", rules.defaults)):
+        yield from (f"{table}: {name} is empty" for name, text in texts.items() if not text.strip())
     for name, words in rules.values.items():
         if any(map(is_blank, words)):
             yield f"values: a word of {name} is blank; use defaults for empty cells"

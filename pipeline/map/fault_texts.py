@@ -11,12 +11,10 @@ from pipeline.redact import Harmless, Shown, shown, shown_heading
 from pipeline.tables.text_columns import trimmed
 
 # A time identifies nobody, in any field.
-_HARMLESS = {
-    Kind.AMOUNT: (Harmless.NUMBER, Harmless.TIME),
-    Kind.INTEGER: (Harmless.NUMBER, Harmless.TIME),
-    Kind.TIME: (Harmless.NUMBER, Harmless.TIME),
-    Kind.INSTANT: (Harmless.NUMBER, Harmless.TIME),
-    Kind.BOOLEAN: (Harmless.NUMBER, Harmless.TIME, Harmless.WORD),
+_OF_NUMBERS = (Harmless.NUMBER, Harmless.TIME)
+_HARMLESS: Mapping[Kind, Sequence[Harmless]] = {
+    **dict.fromkeys((Kind.AMOUNT, Kind.INTEGER, Kind.TIME, Kind.INSTANT), _OF_NUMBERS),
+    Kind.BOOLEAN: (*_OF_NUMBERS, Harmless.WORD),
 }
 _OF_WORDS = (Harmless.TIME, Harmless.WORD)
 _OF_TEXT = (Harmless.TIME,)
@@ -41,7 +39,7 @@ class FaultTexts:
         return Fault(
             breach.code,
             message,
-            field=_name(breach.path),
+            field=".".join(step for step in breach.path if isinstance(step, str)),
             column=self._column(breach.path),
             rule=breach.words,
             value=value.plain or None,
@@ -69,8 +67,3 @@ class FaultTexts:
         if heading not in ("", name):
             return f"{label} (column {shown_heading(heading)})"
         return f"{label} (a constant)" if name in self._constants and not heading else label
-
-
-def _name(path: Path) -> str:
-    """Return the dotted name of a field, without indexes of lists."""
-    return ".".join(step for step in path if isinstance(step, str))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 import orjson
 
@@ -25,12 +24,12 @@ def encode(body: Body) -> bytes:
 
 def rekey(body: bytes, api: Api, new_key: str) -> bytes:
     """Return an encoded body with another request key."""
-    return encode(_decoded(body) | {KEY_OF_API[api]: new_key})
+    return encode({**orjson.loads(body), KEY_OF_API[api]: new_key})
 
 
 def retarget(body: bytes, new_pay_out_biz_no: str) -> bytes:
     """Return the encoded body of a refund for another payment."""
-    return encode(_decoded(body) | {"pay_out_biz_no": new_pay_out_biz_no})
+    return encode({**orjson.loads(body), "pay_out_biz_no": new_pay_out_biz_no})
 
 
 def report_lane(fields: Fields) -> tuple[str, ...]:
@@ -127,8 +126,3 @@ def _numbered(body: Body, number: int) -> Body:
     """Return a body with a numbered key; a refund then refers to the payment of the same number."""
     keys = {name: f"{body[name]}-{number}" for name in ("out_biz_no", "pay_out_biz_no") if name in body}
     return body | keys
-
-
-def _decoded(body: bytes) -> dict[str, Any]:
-    decoded: dict[str, Any] = orjson.loads(body)
-    return decoded

@@ -5,9 +5,9 @@ Read in this order:
 
 1. `find/`: the files that a job's inputs mean.
 2. `files/`: one file as stored: its content, decompression, hash and fingerprint.
-3. `source`, `open_source`: the interface of an open input, and the choice of its reader.
+3. `source`, `open_source`: an open input with numbered rows, without blank ones; the choice of its reader.
 4. `csv/`, `json_lines/`, `parquet/`, `workbook/`: one reader each. `text/` decodes for the first two.
-5. `filled_rows`, `fixed_rows`: a source without blank rows, and the rows of a `rows_to_fix` file.
+5. `fixed_rows`: the rows of a `rows_to_fix` file.
 6. `ports`: `ColumnUse`, the one question that a reader asks about the job.
 
 It imports `tables`, `model`, `errors`, `redact`, and `report.files` for the format of `rows_to_fix`. It knows nothing

@@ -1,15 +1,12 @@
 """The rows of a `rows_to_fix` file, in which a person fixed rows of an earlier run."""
 
 import codecs
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 import pyarrow as pa
 
 from pipeline.model import BadRow, CsvFormat, Fault
-from pipeline.read.source import Source
 from pipeline.read.text.decoder import UNREAD
 from pipeline.report.files.csv_lines import unguarded
 from pipeline.report.files.rows_to_fix import OWN_COLUMNS
@@ -48,65 +45,20 @@ def format_of(head: bytes, form: CsvFormat) -> CsvFormat:
 
 class FixedRows:
     """
-    The rows of a `rows_to_fix` file with the columns of the export; see `Source`.
+    The rows of a `rows_to_fix` file with the columns of the export.
 
-    The report's own columns are removed, and apostrophes that guard against formulas. The `marks` of a chunk name the
-    rows that its rows fix.
+    `columns` are those of the export. The report's own columns are removed, and apostrophes that guard against
+    formulas.
     """
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._kept = [at for at, name in enumerate(source.columns) if name not in OWN_COLUMNS]
-        self._dropped = [at for at, name in enumerate(source.columns) if name in OWN_COLUMNS]
-        self._mark = source.columns.index(_MARK) if _MARK in source.columns else None
-        self._columns = tuple(unguarded(source.columns[at]) for at in self._kept)
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._kept = [at for at, name in enumerate(columns) if name not in OWN_COLUMNS]
+        self._dropped = [at for at, name in enumerate(columns) if name in OWN_COLUMNS]
+        self._mark = columns.index(_MARK) if _MARK in columns else None
+        self.columns = tuple(unguarded(columns[at]) for at in self._kept)
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of the export's columns."""
-        return self._columns
-
-    @property
-    def partitions(self) -> int:
-        """The number of columns that are hive partitions."""
-        return self._source.partitions
-
-    @property
-    def encoding(self) -> str | None:
-        """The encoding of the text, as far as it is known; None for formats with their own."""
-        return self._source.encoding
-
-    @property
-    def float_columns(self) -> frozenset[str]:
-        """The columns that hold binary floating-point numbers."""
-        return self._source.float_columns
-
-    @property
-    def rows(self) -> int:
-        """The number of rows read so far."""
-        return self._source.rows
-
-    @property
-    def sha256(self) -> str:
-        """The SHA-256 of the stored bytes, in hex; empty until the end was read."""
-        return self._source.sha256
-
-    def __iter__(self) -> Iterator[Chunk]:
-        return map(self._restored, self._source)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; a second call does nothing."""
-        self._source.close()
-
-    def _restored(self, chunk: Chunk) -> Chunk:
+    def restored(self, chunk: Chunk) -> Chunk:
+        """Return the rows of the export; `marks` name the rows that they fix."""
         texts = tuple(_without_guards(chunk.texts[at]) for at in self._kept)
         bad = {at: self._bad_row(row) for at, row in chunk.bad.items()}
         marks: list[str | None] = [None] * len(chunk) if self._mark is None else listed(chunk.texts[self._mark])
@@ -114,7 +66,7 @@ class FixedRows:
             # The cells of a bad row may be in wrong columns, or several in one column.
             mark = RowMark.find("\n".join(filter(None, row.cells)))
             marks[at] = str(mark) if mark else None
-        taken = Chunk(self._columns, chunk.first, texts, bad, chunk.file_lines, column_of(marks))
+        taken = Chunk(self.columns, chunk.first, texts, bad, chunk.file_lines, column_of(marks))
         return replace(taken, bad=bad | _not_fixed(taken))
 
     def _bad_row(self, row: BadRow) -> BadRow:

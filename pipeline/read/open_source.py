@@ -2,19 +2,17 @@
 
 from pipeline.errors import SettingsError
 from pipeline.model import CsvFormat, Int96
-from pipeline.read.csv.source import CsvSource
+from pipeline.read.csv.reader import CsvReader
 from pipeline.read.files.bounds import Bounds
 from pipeline.read.files.content import content_of_file
 from pipeline.read.files.name_hint import Kind
 from pipeline.read.files.source_file import SourceFile
-from pipeline.read.filled_rows import FilledRows
-from pipeline.read.fixed_rows import FixedRows, is_rows_to_fix
-from pipeline.read.json_lines.source import JsonLinesSource
-from pipeline.read.parquet.source import ParquetSource
+from pipeline.read.json_lines.reader import JsonLinesReader
+from pipeline.read.parquet.reader import ParquetReader
 from pipeline.read.ports import ColumnUse, EveryColumn
-from pipeline.read.source import Source
+from pipeline.read.source import Reader, Source
 from pipeline.read.text.decoder import AUTO, known_encoding
-from pipeline.read.workbook.source import WorkbookSource
+from pipeline.read.workbook.reader import WorkbookReader
 
 _NOT_IN_LINES = frozenset("\r\n\0")
 _EVERY_COLUMN = EveryColumn()
@@ -36,37 +34,25 @@ def open_source(
     """
     Open an input and read its header. The caller closes it, or reads it to its end.
 
-    `uses` says which columns the job uses. A `rows_to_fix` file is read as `FixedRows`. Raises `SourceError` if the
-    file is damaged, not what its name says or without a usable header; `SettingsError` if the CSV format is impossible.
+    `uses` says which columns the job uses. Raises `SourceError` if the file is damaged, not what its name says or
+    without a usable header; `SettingsError` if the CSV format is impossible.
     """
-    check_format(csv)
-    source = FilledRows(_source(file, csv, sheet=sheet, int96=int96, uses=uses, chunk_rows=chunk_rows, bounds=bounds))
-    return FixedRows(source) if is_rows_to_fix(source.columns) else source
-
-
-def _source(
-    file: SourceFile,
-    csv: CsvFormat,
-    *,
-    sheet: str | None,
-    int96: Int96 | None,
-    uses: ColumnUse,
-    chunk_rows: int,
-    bounds: Bounds,
-) -> Source:
+    _check_format(csv)
     content = content_of_file(file)
+    reader: Reader
     match content.kind:
         case Kind.PARQUET:
-            return ParquetSource(file, int96=int96, uses=uses, chunk_rows=chunk_rows)
+            reader = ParquetReader(file, int96=int96, uses=uses, chunk_rows=chunk_rows)
         case Kind.WORKBOOK:
-            return WorkbookSource(file, sheet, csv, chunk_rows=chunk_rows)
+            reader = WorkbookReader(file, sheet, csv, chunk_rows=chunk_rows)
         case Kind.JSON_LINES:
-            return JsonLinesSource(file, content.codec, csv, uses=uses, chunk_rows=chunk_rows, bounds=bounds)
+            reader = JsonLinesReader(file, content.codec, csv, uses=uses, chunk_rows=chunk_rows, bounds=bounds)
         case Kind.CSV:
-            return CsvSource(file, content.codec, csv, uses=uses, chunk_rows=chunk_rows, bounds=bounds)
+            reader = CsvReader(file, content.codec, csv, uses=uses, chunk_rows=chunk_rows, bounds=bounds)
+    return Source(file, reader)
 
 
-def check_format(csv: CsvFormat) -> None:
+def _check_format(csv: CsvFormat) -> None:
     """Raise `SettingsError` with all faults of a CSV format."""
     faults: list[str] = []
     try:

@@ -1,6 +1,6 @@
 """A chunk: rows of one file as columns of text, passed from reading to mapping."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -77,10 +77,3 @@ class Chunk:
         file_lines = None if self.file_lines is None else np.asarray(self.file_lines)[is_kept].tolist()
         marks = None if self.marks is None else self.marks.filter(kept)
         return Chunk(self.columns, first, texts, bad, file_lines, marks)
-
-    def in_parts(self, length: int) -> Iterator["Chunk"]:
-        """Yield the chunk in parts of `length` rows; the last part may be shorter."""
-        if len(self) <= length:
-            yield self
-        else:
-            yield from (self.slice(start, length) for start in range(0, len(self), length))

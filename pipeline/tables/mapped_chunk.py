@@ -98,24 +98,15 @@ class MappedChunk:
         return tuple(self._payload(n) for n in range(low, high))
 
     def _payload(self, n: int) -> Payload:
-        names = ("request_key", "identity", "body", "lane", "refund_of")
-        key, identity, body, lane, refund_of = (self.payloads.values(name)[n] for name in names)
-        card, points, version = (self.payloads.values(name)[n] for name in ("card", "points", "version"))
-        agreement, openid = (self.payloads.values(name)[n] for name in USERS)
-        balance = None if card is None else Balance(card, int(points), version)
-        is_derived = bool(self.payloads.values("key_is_derived")[n])
+        found = {name: self.payloads.values(name)[n] for name in PAYLOAD.names}
+        card, points, version = found["card"], found["points"], found["version"]
+        same = ("request_key", "identity", "body", "lane", "refund_of", *USERS)
         return Payload(
             api=self.api,
-            request_key=key,
-            identity=identity,
-            body=body,
-            lane=lane,
-            refund_of=refund_of,
-            balance=balance,
-            key_is_derived=is_derived,
-            state=ObjectState(identity, version) if self.api is Api.STATE else None,
-            agreement=agreement,
-            openid=openid,
+            **{name: found[name] for name in same},
+            balance=None if card is None else Balance(card, int(points), version),
+            key_is_derived=bool(found["key_is_derived"]),
+            state=ObjectState(found["identity"], version) if self.api is Api.STATE else None,
         )
 
 

@@ -15,13 +15,14 @@ pc: Any = pyarrow.compute
 Column: TypeAlias = Any
 """A `pyarrow.StringArray`: a text or null for each row."""
 
-_WHITE_SPACE = (
+WHITE_SPACE = (
     "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
+"""The characters that `str.strip` removes."""
 # Byte order mark, zero-width characters, direction marks.
 _MARKS = "\ufeff\u180e\u200b\u200c\u200d\u2060\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-_INVISIBLE = _WHITE_SPACE + _MARKS
+_INVISIBLE = WHITE_SPACE + _MARKS
 
 
 def trimmed(text: str) -> str:

@@ -16,8 +16,6 @@ def test_a_chunk_holds_rows_and_bad_rows() -> None:
 
 def test_a_part_of_a_chunk_keeps_its_numbers() -> None:
     """A chunk can be cut at any place, also at a bad row, and into an empty part."""
-    assert [part.rows for part in CHUNK.in_parts(3)] == [ROWS[:3], ROWS[3:]]
-    assert [part.rows for part in CHUNK.in_parts(4)] == [ROWS]
     assert CHUNK.slice(1, 2).rows == ROWS[1:3]
     assert CHUNK.slice(2, 0).rows == []
 

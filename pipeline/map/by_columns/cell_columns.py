@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from pipeline.map.values.cells import PREFIXED, TEXT_PREFIXES
 from pipeline.map.values.plain_texts import mask
-from pipeline.tables.text_columns import Column, column_of, letters_of, pc
+from pipeline.tables.text_columns import Column, column_of, first_letters, letters_of, pc
 
 _BLANK = " "
 
@@ -32,7 +32,7 @@ class CellColumns:
         if self._is_usual(column):
             return column
         texts = self._without_blanks(column)
-        if self._prefixes is not None and self._prefixes[_firsts(texts)].any():
+        if self._prefixes is not None and self._prefixes[first_letters(texts)].any():
             texts = self._without_blanks(pc.replace_substring_regex(texts, PREFIXED, r"\1\2"))
         return texts
 
@@ -59,10 +59,3 @@ def _first_bytes(texts: Iterable[str]) -> npt.NDArray[np.bool_]:
     begins = np.zeros(256, np.bool_)
     begins[[text.encode()[0] for text in texts if text]] = True
     return begins
-
-
-def _firsts(column: Column) -> npt.NDArray[np.uint8]:
-    """Return the first byte of each text that is not empty."""
-    ends, letters = letters_of(column)
-    starts, ends = ends[:-1], ends[1:]
-    return letters[starts[starts < ends]]

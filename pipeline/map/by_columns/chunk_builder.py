@@ -111,13 +111,10 @@ class ChunkBuilder:
             places[payloads.numbers("at")] = np.arange(len(payloads))
             keys = keys.take(pa.array(places, mask=places < 0))
         if self._own_keys:
-            own = sorted(self._own_keys)
-            is_own = np.zeros(count, np.bool_)
-            is_own[own] = True
-            keys = pc.replace_with_mask(keys, is_own, column_of(self._own_keys[place] for place in own))
+            own = column_of(self._own_keys[place] for place in sorted(self._own_keys))
+            keys = pc.replace_with_mask(keys, np.isin(np.arange(count), list(self._own_keys)), own)
         if self._filtered:
-            is_filtered = np.zeros(count, np.bool_)
-            is_filtered[list(self._filtered)] = True
+            is_filtered = np.isin(np.arange(count), list(self._filtered))
             keys = pc.replace_with_mask(keys, is_filtered, self._keys_of_filtered)
         return keys
 

@@ -4,7 +4,9 @@ Readers of a field's whole column: the commonest forms by columns, other forms t
 A text that neither can read is left to the row mapper, which reports what is wrong with it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -23,6 +25,7 @@ from pipeline.tables.text_columns import Column, column_of, joined, pc
 
 _AMOUNT = {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,12})\.[0-9]{2}$"}
 _WHOLE = {"type": "integer", "minimum": 0, "maximum": 999_999_999_999_999}
+_YUAN = r"^(?:0|[1-9][0-9]{0,12})(?:\.[0-9]{1,2})?$"
 _DIGITS = "^(?:0|[1-9][0-9]{0,14})$"
 _MEMBER_ID = {"type": "string", "pattern": "^2088[0-9]{12}$"}
 _TIME = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"}
@@ -78,7 +81,7 @@ def reader_of_column(
         case Kind.TEXT | Kind.ID | Kind.PART:
             return _text_reader(described.kind, rule, rules)
         case Kind.OBJECT if convert and rule.keys() <= {"type", "maxLength"} and "maxLength" in rule:
-            return _Object(rule, convert, rules.charset)
+            return _Object(rule, _OneByOne(convert, rules.charset))
         case _:
             return convert and _converting_reader(
                 described, rule, rules, _OneByOne(convert, rules.charset), most_minutes
@@ -98,9 +101,11 @@ def _converting_reader(
 ) -> ColumnReader | None:
     match described.kind:
         case Kind.AMOUNT if is_implied(rule, _AMOUNT):
-            return (_Fen if rules.units.get(described.name) == "fen" else _Yuan)(one_by_one)
+            if rules.units.get(described.name) == "fen":
+                return _Numbers(_AMOUNT, _AMOUNT["pattern"], _DIGITS, _in_yuan, "7{:03}3146", one_by_one)
+            return _Numbers(_AMOUNT, _AMOUNT["pattern"], _YUAN, _with_cents, "7{:03}31.46", one_by_one)
         case Kind.INTEGER if is_implied(rule, _WHOLE):
-            return _Whole(one_by_one)
+            return _Numbers(_WHOLE, _DIGITS, _DIGITS, _as_written, "5{:03}555", one_by_one)
         case Kind.TIME | Kind.INSTANT if is_implied(rule, _WRITTEN[described.kind]):
             has_formats = described.name in rules.formats
             return _Time(rule, one_by_one, rules.timezone, has_formats=has_formats, most_minutes=most_minutes)
@@ -159,56 +164,47 @@ class _MemberId:
         return f"2088{471_000_000_000 + number + number // 1000}"
 
 
-class _Yuan:
-    rule = _AMOUNT
-    _forms = r"^(?:0|[1-9][0-9]{0,12})(?:\.[0-9]{1,2})?$"
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """
+    Reads numbers of the form `read_by_columns` with `written`, others one by one.
 
-    def __init__(self, one_by_one: _OneByOne) -> None:
-        self._one_by_one = one_by_one
+    `rule` holds for the body's value, and `result` is the pattern of its text. `mark` is the form of the markers.
+    """
 
-    def read(self, column: Column) -> Reading:
-        odd = mask(pc.invert(pc.match_substring_regex(column, self._forms)))
-        point = pc.find_substring(column, ".")
-        # The number of characters from the point on: 0 in 12, 2 in 12.5, 3 in 12.50.
-        tail = pc.if_else(pc.equal(point, -1), 0, pc.subtract(pc.binary_length(column), point))
-        if pc.all(pc.equal(tail, 3)).as_py():
-            texts = column
-        else:
-            texts = joined(column, column_of([".00", "00", "0", ""]).take(pc.min_element_wise(tail, 3)))
-        return self._one_by_one.finish(Reading(texts, odd), column, _AMOUNT["pattern"])
-
-    def marker(self, number: int) -> str:
-        return f"7{number:03}31.46"
-
-
-class _Fen:
-    rule = _AMOUNT
-
-    def __init__(self, one_by_one: _OneByOne) -> None:
-        self._one_by_one = one_by_one
+    rule: Rule
+    result: str
+    read_by_columns: str
+    written: Callable[[Column], Column]
+    mark: str
+    one_by_one: _OneByOne
 
     def read(self, column: Column) -> Reading:
-        odd = mask(pc.invert(pc.match_substring_regex(column, _DIGITS)))
-        padded = pc.utf8_lpad(column, 3, "0")
-        yuan, fen = pc.utf8_slice_codeunits(padded, 0, -2), pc.utf8_slice_codeunits(padded, -2)
-        return self._one_by_one.finish(Reading(joined(yuan, ".", fen), odd), column, _AMOUNT["pattern"])
+        odd = mask(pc.invert(pc.match_substring_regex(column, self.read_by_columns)))
+        return self.one_by_one.finish(Reading(self.written(column), odd), column, self.result)
 
     def marker(self, number: int) -> str:
-        return f"7{number:03}3146"
+        return self.mark.format(number)
 
 
-class _Whole:
-    rule = _WHOLE
+def _with_cents(column: Column) -> Column:
+    """Return amounts in yuan with two decimals."""
+    point = pc.find_substring(column, ".")
+    # The number of characters from the point on: 0 in 12, 2 in 12.5, 3 in 12.50.
+    tail = pc.if_else(pc.equal(point, -1), 0, pc.subtract(pc.binary_length(column), point))
+    if pc.all(pc.equal(tail, 3)).as_py():
+        return column
+    return joined(column, column_of([".00", "00", "0", ""]).take(pc.min_element_wise(tail, 3)))
 
-    def __init__(self, one_by_one: _OneByOne) -> None:
-        self._one_by_one = one_by_one
 
-    def read(self, column: Column) -> Reading:
-        odd = mask(pc.invert(pc.match_substring_regex(column, _DIGITS)))
-        return self._one_by_one.finish(Reading(column, odd), column, _DIGITS)
+def _in_yuan(column: Column) -> Column:
+    """Return amounts in fen as yuan with two decimals."""
+    padded = pc.utf8_lpad(column, 3, "0")
+    return joined(pc.utf8_slice_codeunits(padded, 0, -2), ".", pc.utf8_slice_codeunits(padded, -2))
 
-    def marker(self, number: int) -> str:
-        return f"5{number:03}555"
+
+def _as_written(column: Column) -> Column:
+    return column
 
 
 class _Time:
@@ -225,8 +221,7 @@ class _Time:
         self._one_by_one = one_by_one
         self._zone = zone
         self._has_formats = has_formats
-        self._most_minutes = most_minutes
-        self._minutes: dict[str, tuple[str, str] | None] = {}
+        self._minute = lru_cache(most_minutes)(self._converted)
 
     def read(self, column: Column) -> Reading:
         reading = Reading(column, mask(column.is_valid())) if self._has_formats else self._by_minutes(column)
@@ -249,15 +244,8 @@ class _Time:
         # An unlikely day for real data, and in range in every zone.
         return f"2010-02-03 {number // 60 % 24:02}:{number % 60:02}:06{'Z' if number >= 1000 else ''}"
 
-    def _minute(self, key: str) -> tuple[str, str] | None:
-        """Return the text before and after the seconds of a minute; None if its seconds differ in more."""
-        if key not in self._minutes:
-            if len(self._minutes) >= self._most_minutes:
-                self._minutes.clear()
-            self._minutes[key] = self._converted(key)
-        return self._minutes[key]
-
     def _converted(self, key: str) -> tuple[str, str] | None:
+        """Return the text before and after the seconds of a minute; None if its seconds differ in more."""
         first, last = (self._one_by_one.text(f"{key[:16]}:{second}{key[16:]}") for second in ("00", "59"))
         # The limit of valid times may be within the minute.
         if first is None or last is None or first[16:19] != ":00":
@@ -270,10 +258,9 @@ class _Time:
 class _Object:
     """JSON objects that are sent as text: each is checked by itself, and escaped as a JSON string."""
 
-    def __init__(self, rule: Rule, convert: Convert, charset: str) -> None:
+    def __init__(self, rule: Rule, one_by_one: _OneByOne) -> None:
         self.rule = rule
-        self._convert = convert
-        self._charset = charset
+        self._one_by_one = one_by_one
 
     def read(self, column: Column) -> Reading:
         unlike = column.dictionary_encode()
@@ -285,11 +272,7 @@ class _Object:
         return f'{{"o{number:03}Z":"7"}}'
 
     def _written(self, text: str) -> str | None:
-        if len(text) > self.rule["maxLength"] or text != text.strip() or _UNREAD in text:
+        if len(text) > self.rule["maxLength"] or text != text.strip():
             return None
-        try:
-            self._convert(text)
-            text.encode(self._charset)
-        except (Unreadable, UnicodeEncodeError):
-            return None
-        return orjson.dumps(text)[1:-1].decode()
+        valid = self._one_by_one.text(text)
+        return valid and orjson.dumps(valid)[1:-1].decode()

@@ -54,7 +54,8 @@ class Learner:
             markers.setdefault(text, feed.name)
         composed = self._rows.compose(Row(1, tuple(marked)))
         if isinstance(composed, Invalid):
-            return _refusal(composed, markers)
+            key = composed.request_key
+            return Refusal(composed.faults, None if key is None else cut(key, markers))
         return self._template(
             composed, markers, {feed.name: feed.column_reader.rule for feed in gaps if feed.column_reader}
         )
@@ -64,9 +65,8 @@ class Learner:
         if len(payloads) != 1:
             return None
         (payload,) = payloads
-        made_of: tuple[str, ...] = ()
-        if payload.key_is_derived:
-            made_of = number_parts(composed.fields)
+        made_of = number_parts(composed.fields) if payload.key_is_derived else ()
+        if made_of:
             markers[digest(*made_of).hex()] = DERIVED_NUMBER
         template = _cut(payload, LANE[self._api](composed.fields), made_of, markers)
         parts = (*template.lane, *template.made_of)
@@ -107,31 +107,24 @@ def _as_read(feed: Feed, marker: str | None) -> str | None:
     return text
 
 
-def _refusal(invalid: Invalid, markers: Mapping[str, str]) -> Refusal:
-    key = invalid.request_key
-    return Refusal(invalid.faults, None if key is None else cut(key, markers))
-
-
 def _cut(payload: Payload, lane: Sequence[str], made_of: Sequence[str], markers: Mapping[str, str]) -> Template:
     balance = payload.balance
     dated = balance or payload.state
+    texts = {
+        "body": payload.body.decode(),
+        "request_key": payload.request_key,
+        "identity": payload.identity,
+        "refund_of": payload.refund_of,
+        "points": str(balance.points) if balance else None,
+        "version": dated.version if dated else None,
+        "agreement": payload.agreement,
+        "openid": payload.openid,
+    }
     return Template(
-        body=cut(payload.body.decode(), markers),
-        request_key=cut(payload.request_key, markers),
-        identity=cut(payload.identity, markers),
+        texts={name: cut(text, markers) for name, text in texts.items() if text is not None},
         lane=tuple(cut(part, markers) for part in lane),
-        refund_of=_cut_some(payload.refund_of, markers),
-        points=None if balance is None else cut(str(balance.points), markers),
-        version=None if dated is None else _cut_some(dated.version, markers),
         made_of=tuple(cut(part, markers) for part in made_of),
-        key_is_derived=payload.key_is_derived,
-        agreement=_cut_some(payload.agreement, markers),
-        openid=_cut_some(payload.openid, markers),
     )
-
-
-def _cut_some(text: str | None, markers: Mapping[str, str]) -> Pieces | None:
-    return None if text is None else cut(text, markers)
 
 
 def _values_of(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:

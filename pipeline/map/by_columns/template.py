@@ -38,63 +38,45 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Rows of one payload each. `made_of` are the parts that a derived request number is hashed from, if any."""
+    """
+    Rows of one payload each.
 
-    body: Pieces = field(repr=False)
-    request_key: Pieces
-    identity: Pieces
+    - `texts`: body, request key and identity, and those that the payload has of `refund_of`, points, version,
+      agreement and openid
+    - `lane`: the parts that the lane is hashed from
+    - `made_of`: the parts that the request key is hashed from; empty if it is not derived
+    """
+
+    texts: Mapping[str, Pieces] = field(repr=False)
     lane: tuple[Pieces, ...] = field(repr=False)
-    refund_of: Pieces | None
-    points: Pieces | None
-    version: Pieces | None
     made_of: tuple[Pieces, ...] = field(repr=False)
-    key_is_derived: bool
-    agreement: Pieces | None = field(default=None, repr=False)
-    openid: Pieces | None = field(default=None, repr=False)
 
     def filled_with(self) -> Set[str]:
         """Return the names of all gaps."""
-        maybe = (self.refund_of, self.points, self.version, self.agreement, self.openid)
-        every = (self.body, self.request_key, self.identity, *self.lane, *self.made_of, *filter(None, maybe))
-        return {name for pieces in every for name in gaps_of(pieces)}
+        return {name for pieces in (*self.texts.values(), *self.lane, *self.made_of) for name in gaps_of(pieces)}
 
     def render(self, texts: Texts, count: int) -> dict[str, Column]:
         """Return the payload columns of `count` alike rows with these texts in the gaps."""
         if self.made_of:
             made = digests_of_parts(_parts(self.made_of, texts), count)
             texts = {**texts, DERIVED_NUMBER: written(made)}
-        keys = filled(self.request_key, texts, count)
-        bodies = filled(self.body, texts, count).cast(pa.binary())
-        lanes = digests_of_parts(_parts(self.lane, texts), count)
-        columns = {
-            "request_key": keys,
-            "identity": keys if self.identity == self.request_key else filled(self.identity, texts, count),
-            "key_is_derived": pa.repeat(self.key_is_derived, count),
-            "body": bodies,
-            "lane": lanes,
-        }
-        if not self.key_is_derived:
-            columns["digest"] = digests_of_parts([bodies], count)
-        if self.points:
-            columns["card"] = lanes
-            columns["points"] = filled(self.points, texts, count).cast(pa.int64())
-        return columns | self._texts_alone(texts, count)
-
-    def _texts_alone(self, texts: Texts, count: int) -> dict[str, Column]:
-        """Return the columns that are a text of each row, of those that there are."""
-        several = {
-            "refund_of": self.refund_of,
-            "version": self.version,
-            "agreement": self.agreement,
-            "openid": self.openid,
-        }
-        return {name: filled(pieces, texts, count) for name, pieces in several.items() if pieces}
+        unlike = {pieces: filled(pieces, texts, count) for pieces in set(self.texts.values())}
+        columns = {name: unlike[pieces] for name, pieces in self.texts.items()}
+        columns["body"] = columns["body"].cast(pa.binary())
+        columns["lane"] = digests_of_parts(_parts(self.lane, texts), count)
+        columns["key_is_derived"] = pa.repeat(bool(self.made_of), count)
+        if not self.made_of:
+            columns["digest"] = digests_of_parts([columns["body"]], count)
+        if "points" in columns:
+            columns["card"] = columns["lane"]
+            columns["points"] = columns["points"].cast(pa.int64())
+        return columns
 
     def refunds_of_themselves(self, texts: Texts, count: int) -> Mask | None:
         """Return the mask of rows that refund themselves, which is a fault; None if there is none."""
-        if self.refund_of is None:
+        if "refund_of" not in self.texts:
             return None
-        same = pc.equal(filled(self.refund_of, texts, count), filled(self.request_key, texts, count))
+        same = pc.equal(*(filled(self.texts[name], texts, count) for name in ("refund_of", "request_key")))
         found: Mask = same.to_numpy(zero_copy_only=False)
         return found if found.any() else None
 

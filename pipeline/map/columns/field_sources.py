@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pipeline.errors import SourceError
 from pipeline.map.columns.headings import Headings, UnclearName
-from pipeline.map.columns.words import Filter, Words, texts_of, words_of
+from pipeline.map.columns.words import Filter, Words, words_of
 from pipeline.map.fields import PART_OF_BIZ_DATA, field_of, fields_of, is_bare, required_fields
 from pipeline.map.rules import MappingRules, nearest
 from pipeline.map.values.cells import cell_text
@@ -66,30 +66,25 @@ def check_columns(rules: MappingRules, columns: Sequence[str], name: str) -> Non
 
     Raises SourceError, which names the file, each missing column with the nearest name, and the columns of the file.
     """
-    headings = Headings(columns)
-    found, unclear = _find(headings, _columns_of_fields(rules, columns))
-    _, unclear_filters = _find(headings, ((column, column) for column in rules.filter))
+    found = _Found(rules, columns)
     faults = [
-        *_missing(rules, columns),
-        *(f"{why.reason}, but {fed} needs one; {why.advice}" for fed, why in unclear.items()),
-        *(f"{why.reason}, but the filter needs one; {why.advice}" for why in unclear_filters.values()),
-        *_parts_not_encodable(rules, found),
+        *_missing(rules, columns, found),
+        *(f"{why.reason}, but {fed} needs one; {why.advice}" for fed, why in found.unclear_fields.items()),
+        *(f"{why.reason}, but the filter needs one; {why.advice}" for why in found.unclear_filter.values()),
+        *_parts_not_encodable(rules, found.fields),
     ]
     if faults:
         there = shown_headings(list(map(trimmed, columns)))
         raise SourceError(f"{name}: {'; '.join(faults)}. The file has these columns: {there}")
 
 
-def _missing(rules: MappingRules, columns: Sequence[str]) -> list[str]:
-    """Return what the job needs and the columns lack."""
-    headings = Headings(columns)
-    found, unclear = _find(headings, _columns_of_fields(rules, columns))
-    filtered, unclear_filters = _find(headings, ((column, column) for column in rules.filter))
-    fed = {*found, *unclear}
-    return [
-        *_missing_columns(rules, columns, fed, {*filtered, *unclear_filters}),
-        *_missing_fields(rules, columns, fed),
-    ]
+class _Found:
+    """The places of the columns that a job uses, and the names that match several, for its fields and its filter."""
+
+    def __init__(self, rules: MappingRules, columns: Sequence[str]) -> None:
+        headings = Headings(columns)
+        self.fields, self.unclear_fields = _find(headings, _columns_of_fields(rules, columns))
+        self.filter, self.unclear_filter = _find(headings, ((column, column) for column in rules.filter))
 
 
 class UsedColumns:
@@ -100,54 +95,42 @@ class UsedColumns:
 
     def used(self, columns: Sequence[str]) -> frozenset[int]:
         """Return the positions of the columns that feed a field or the filter."""
-        headings = Headings(columns)
-        found, _ = _find(headings, _columns_of_fields(self._rules, columns))
-        filtered, _ = _find(headings, ((column, column) for column in self._rules.filter))
-        return frozenset((*found.values(), *filtered.values()))
+        found = _Found(self._rules, columns)
+        return frozenset((*found.fields.values(), *found.filter.values()))
 
     def are_complete(self, columns: Sequence[str]) -> bool:
         """Return whether all columns exist that the job names or that every row needs."""
-        return not _missing(self._rules, columns)
+        return not list(_missing(self._rules, columns, _Found(self._rules, columns)))
 
 
 def find_sources(rules: MappingRules, columns: Sequence[str]) -> FieldSources:
     """Return the sources of each field, for a file that passed `check_columns`."""
-    headings = Headings(columns)
-    found, _ = _find(headings, _columns_of_fields(rules, columns))
-    filtered, _ = _find(headings, ((column, column) for column in rules.filter))
-    always, with_companion = _parted(rules.export, rules.constants)
-    defaults, defaults_with_companion = _parted(rules.export, rules.defaults)
-
+    found = _Found(rules, columns)
+    constants = _fixed_texts(rules.export, rules.constants)
+    defaults = _fixed_texts(rules.export, rules.defaults)
     return FieldSources(
-        places=tuple(found.items()),
-        constants=always,
+        places=tuple(found.fields.items()),
+        constants={name: text for name, companion, text in constants if companion is None},
         otherwise=(
-            *with_companion,
-            *((name, None, text) for name, text in defaults.items()),
-            *defaults_with_companion,
+            *(constant for constant in constants if constant[1] is not None),
+            # A default may be the companion of another one.
+            *sorted(defaults, key=lambda default: default[1] is not None),
             *_brand(rules),
             *_defaults(rules.export),
         ),
-        headings={name: columns[place] for name, place in found.items()},
+        headings={name: columns[place] for name, place in found.fields.items()},
         width=len(columns),
         nulls=rules.null_values,
-        bare=frozenset(name for name in found if is_bare(field_of(rules.export, name))),
+        bare=frozenset(name for name in found.fields if is_bare(field_of(rules.export, name))),
         words={name: words_of(meanings) for name, meanings in rules.values.items()},
-        filter=Filter(tuple((at, texts_of(rules.filter[column])) for column, at in filtered.items())),
+        filter=Filter(tuple((at, frozenset(map(trimmed, rules.filter[name]))) for name, at in found.filter.items())),
     )
 
 
-def _parted(export: Export, texts: Mapping[str, str]) -> tuple[dict[str, str], list[tuple[str, str | None, str]]]:
-    """Separate the texts that always count from those that count only with their companion field."""
-    always: dict[str, str] = {}
-    with_companion: list[tuple[str, str | None, str]] = []
-    for name, raw in texts.items():
-        known, text = field_of(export, name), raw.strip()
-        if text and known and known.companion:
-            with_companion.append((name, known.companion, text))
-        elif text and known:
-            always[name] = text
-    return always, with_companion
+def _fixed_texts(export: Export, texts: Mapping[str, str]) -> list[tuple[str, str | None, str]]:
+    """Return a job's constants or defaults: field, companion and text."""
+    known = ((field_of(export, name), text.strip()) for name, text in texts.items())
+    return [(described.name, described.companion, text) for described, text in known if described and text]
 
 
 def _brand(rules: MappingRules) -> Iterator[tuple[str, str | None, str]]:
@@ -196,13 +179,16 @@ def _parts_of_biz_data(export: Export, columns: Sequence[str]) -> dict[str, str]
     return parts
 
 
-def _missing_columns(rules: MappingRules, columns: Sequence[str], fed: set[str], filtered: set[str]) -> Iterator[str]:
+def _missing(rules: MappingRules, columns: Sequence[str], found: _Found) -> Iterator[str]:
+    """Yield what the job needs and the columns lack."""
+    fed = {*found.fields, *found.unclear_fields}
     for name, column in rules.columns.items():
         if name not in fed:
             yield f'there is no column "{column}" for {name}{_nearest_shown(column, columns)}'
     for column in rules.filter:
-        if column not in filtered:
+        if column not in {*found.filter, *found.unclear_filter}:
             yield f'there is no column "{column}" for the filter{_nearest_shown(column, columns)}'
+    yield from _missing_fields(rules, columns, fed)
 
 
 def _missing_fields(rules: MappingRules, columns: Sequence[str], found: set[str]) -> Iterator[str]:

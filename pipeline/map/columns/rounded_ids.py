@@ -111,10 +111,7 @@ def _number(text: str) -> Decimal | None:
 def _roundings(number: Decimal, now: str) -> set[Decimal]:
     """Return the roundings of a number to the digits that a text like `now` keeps."""
     mantissa, _, exponent = now.upper().partition("E")
-    if exponent:
-        digits: tuple[int, ...] = (max(1, sum(map(str.isdigit, mantissa))),)
-    else:
-        digits = _KEPT_DIGITS
+    digits = (max(1, sum(map(str.isdigit, mantissa))),) if exponent else _KEPT_DIGITS
     modes = (ROUND_HALF_UP, ROUND_DOWN)
     kept = {Context(prec=some, rounding=mode).create_decimal(number) for some in digits for mode in modes}
     return kept if exponent else kept | {Decimal(float(number))}

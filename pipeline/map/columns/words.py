@@ -1,6 +1,6 @@
 """The words of an export: their meaning for a field, and the filter of rows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -29,8 +29,8 @@ class Filter:
     """
     The rows that a job wants.
 
-    `wanted` are positions of columns, each with its texts. A wanted row has one of the texts in each column. An empty
-    cell counts as "".
+    `wanted` are positions of columns, each with its trimmed texts. A wanted row has one of the texts in each column. An
+    empty cell counts as "".
     """
 
     wanted: tuple[tuple[int, frozenset[str]], ...] = field(default=(), repr=False)
@@ -48,11 +48,6 @@ class Filter:
             others = ~mask(pa.array(is_wanted, pa.bool_()).take(unlike.indices))
             found = others if found is None else found | others
         return found
-
-
-def texts_of(words: Iterable[str]) -> frozenset[str]:
-    """Return the trimmed texts of a filter, for lookup."""
-    return frozenset(map(trimmed, words))
 
 
 def _is_among(wanted: frozenset[str], cell: str | None) -> bool:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Set
 
 from pipeline.map.faults import Unreadable
+from pipeline.tables.text_columns import WHITE_SPACE
 
 INVISIBLE = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
 """Soft hyphen, zero-width characters, direction marks and BOM, as a class of a regular expression."""
@@ -19,14 +20,11 @@ TEXT_PREFIXES = "'`="
 PREFIXED = r"""(?s)^(?:['`](.*)|="(.*)")$"""
 """The pattern of a cell with a text prefix. One group is the value, the other one is empty."""
 
-_WHITE_SPACE = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
-    map(chr, range(0x2000, 0x200B))
-)
-_AROUND = _WHITE_SPACE + "".join(
+_AROUND = WHITE_SPACE + "".join(
     chr(code)
     for first, last in re.findall("(.)(?:-(.))?", INVISIBLE)
     for code in range(ord(first), ord(last or first) + 1)
-)  # fmt: skip
+)
 _PREFIXED = re.compile(PREFIXED)
 _INVISIBLE = re.compile(f"[{INVISIBLE}]")
 _FULL_WIDTH = re.compile(f"[{FULL_WIDTH}]")
@@ -45,16 +43,17 @@ def cell_text(cell: str, nulls: Set[str], *, is_bare: bool) -> str:
     return "" if inner in nulls else inner
 
 
-def refuse_confusable(text: str, wide: re.Pattern[str] = _FULL_WIDTH) -> None:
-    """Raise Unreadable for an invisible or full-width character; the fault names its code point."""
+def refuse_confusable(text: str, wide: re.Pattern[str] = _FULL_WIDTH) -> str:
+    """Return a text as it is; raise Unreadable for an invisible or full-width character, with its code point."""
     if text.isascii():
-        return
+        return text
     if unseen := _INVISIBLE.search(text):
         raise Unreadable(f"holds {_code_point(unseen[0])}, an invisible character; remove it", "unseen_character")
     if found := wide.search(text):
         raise Unreadable(
             f"holds {_code_point(found[0])}, a full-width character; write it half-width", "full_width_character"
         )
+    return text
 
 
 def refuse_confusable_number(text: str) -> None:

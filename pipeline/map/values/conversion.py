@@ -10,7 +10,8 @@ from pipeline.map.faults import Unreadable
 from pipeline.map.fields import Field, Kind
 from pipeline.map.rules import MappingRules
 from pipeline.map.values.amounts import from_fen, from_yuan, whole_number
-from pipeline.map.values.ids import read_id, read_suspicious_id, refuse_scientific
+from pipeline.map.values.cells import refuse_confusable
+from pipeline.map.values.ids import read_id, refuse_scientific
 from pipeline.map.values.times import TimeReader
 
 Convert = Callable[[str], Any]
@@ -26,7 +27,7 @@ def conversion(field: Field, rules: MappingRules) -> Convert | None:
     times = TimeReader(rules.timezone, rules.formats.get(field.name, ()), rules.now)
     readers: Mapping[Kind, Convert | None] = {
         Kind.TEXT: None,
-        Kind.ID: read_suspicious_id if rules.sends_suspicious_ids else read_id,
+        Kind.ID: refuse_confusable if rules.sends_suspicious_ids else read_id,
         Kind.PART: None if rules.sends_suspicious_ids else refuse_scientific,
         Kind.AMOUNT: read_amount,
         Kind.TIME: times.beijing_time,

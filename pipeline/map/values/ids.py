@@ -24,12 +24,6 @@ def read_id(text: str) -> str:
     return text
 
 
-def read_suspicious_id(text: str) -> str:
-    """Return an id as it is, even if it may have lost digits; raise Unreadable for a confusable character."""
-    refuse_confusable(text)
-    return text
-
-
 def refuse_scientific(text: str) -> str:
     """Return a text as it is; raise Unreadable for a number in scientific notation."""
     if _SCIENTIFIC.fullmatch(text):

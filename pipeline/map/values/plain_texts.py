@@ -49,9 +49,11 @@ class PlainTexts:
 
     def odd(self, column: Column) -> Mask | None:
         """Return the mask of odd texts; None if all are plain. Expects the result of `CellColumns.texts`."""
-        letters = _bytes_of(column)
+        ends, data = letters_of(column)
+        letters = data[ends[0] : ends[-1]].tobytes()
         odd = letters.translate(None, self._letters)
-        may_be_rounded = self._rounded is not None and _may_be_rounded(letters)
+        # Every rounded text has one of these characters.
+        may_be_rounded = self._rounded is not None and any(sign in letters for sign in (b".", b"e", b"E"))
         del letters  # a column may hold very long texts
         found = self._with_odd_letters(column, odd) if odd else None
         if may_be_rounded:
@@ -106,14 +108,3 @@ def _is_encodable(text: str, charset: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _may_be_rounded(data: bytes) -> bool:
-    """Return whether the bytes hold a character that every rounded text has."""
-    return b"." in data or b"e" in data or b"E" in data
-
-
-def _bytes_of(column: Column) -> bytes:
-    """Return the concatenated texts of a column."""
-    ends, letters = letters_of(column)
-    return letters[ends[0] : ends[-1]].tobytes()

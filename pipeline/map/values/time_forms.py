@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
 Written = tuple[datetime, timedelta | None]
 """The local time, and its offset from UTC; None if the text has no offset."""
@@ -52,14 +53,6 @@ def of_strptime(form: str, text: str) -> Written | None:
     return written.replace(tzinfo=None), written.utcoffset()
 
 
-def _seconds(text: str) -> Written | None:
-    return _since_1970(text, places=6)
-
-
-def _milliseconds(text: str) -> Written | None:
-    return _since_1970(text, places=3)
-
-
 def _since_1970(text: str, *, places: int) -> Written | None:
     """Read a number of which `places` decimals count, the last one in microseconds."""
     match = _NUMBER.fullmatch(text)
@@ -78,7 +71,11 @@ def _days(text: str) -> Written | None:
     return _SPREADSHEET_EPOCH + timedelta(days=int(match[1]), milliseconds=milliseconds), None
 
 
-NUMBERS: Mapping[str, Form] = {"epoch_s": _seconds, "epoch_ms": _milliseconds, "excel_serial": _days}
+NUMBERS: Mapping[str, Form] = {
+    "epoch_s": partial(_since_1970, places=6),
+    "epoch_ms": partial(_since_1970, places=3),
+    "excel_serial": _days,
+}
 """The forms of times as numbers, by the names that a job uses."""
 
 # The likely meaning of a number, by its digits before the point.

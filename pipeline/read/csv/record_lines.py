@@ -70,16 +70,13 @@ class RecordLines:
             if start < done:
                 continue  # the last line of the previous record
             records += lines[done:start]
-            if end is None and self._may_go_on(lines[start:]):
+            if end is None and lines[start] != LINE_TOO_LONG and self._is_within_bounds(lines[start:]):
                 self._open = lines[start:]
                 return records
             record = None if end is None else self._record(lines[start : end + 1])
             records.append(lines[start] if record is None else record)
             done = start + 1 if end is None or record is None else end + 1
         return records + lines[done:]
-
-    def _may_go_on(self, lines: list[str]) -> bool:
-        return lines[0] != LINE_TOO_LONG and self._is_within_bounds(lines)
 
     def _record(self, lines: list[str]) -> str | None:
         if not self._is_within_bounds(lines):

@@ -83,7 +83,8 @@ class RecordReader:
     def _records(self, texts: list[str]) -> Records:
         first = self.next_line
         # Most records are one line each.
-        ends = [*accumulate((text.count("\n") + 1 for text in texts), initial=first)] if _have_lines(texts) else None
+        have_lines = any("\n" in text for text in texts)
+        ends = [*accumulate((text.count("\n") + 1 for text in texts), initial=first)] if have_lines else None
         self.next_line = ends[-1] if ends else first + len(texts)
         return Records(self._parsed(texts), ends[:-1] if ends else range(first, self.next_line))
 
@@ -119,7 +120,8 @@ class _Parser:
     def parse(self, texts: list[str]) -> Sequence[Record]:
         """Return one record for each text."""
         together = "".join(texts)
-        if len(together) <= self._bounds.cell_chars and not _holds_a_mark(together) and not self._is_crowded(together):
+        has_marks = any(mark in together for mark in (_NUL, UNDECODABLE, LINE_TOO_LONG))
+        if len(together) <= self._bounds.cell_chars and not has_marks and not self._is_crowded(together):
             parsed = self._all_at_once(texts)
             if parsed is not None:
                 return self._without_stray_quotes(texts, parsed) if self._has_quotes(together) else parsed
@@ -203,14 +205,6 @@ class _Parser:
 
     def _split(self, text: str) -> list[str]:
         return [] if self._is_crowded(text) else text.rstrip("\r").split(self._form.delimiter)
-
-
-def _have_lines(texts: list[str]) -> bool:
-    return any("\n" in text for text in texts)
-
-
-def _holds_a_mark(text: str) -> bool:
-    return _NUL in text or UNDECODABLE in text or LINE_TOO_LONG in text
 
 
 def _broken(code: str, message: str, cells: list[str]) -> BrokenRecord:

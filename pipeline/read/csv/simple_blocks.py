@@ -39,7 +39,7 @@ class SimpleBlocks:
     The result is the same as that of `RecordReader`. A block where it may differ is not read.
     """
 
-    def __init__(self, form: CsvFormat, width: int, nulls: Iterable[str], bounds: Bounds) -> None:
+    def __init__(self, form: CsvFormat, width: int, bounds: Bounds) -> None:
         self._form = form
         self._cell_chars = bounds.cell_chars
         is_plain = len(form.delimiter) == 1 and form.delimiter.isascii() and form.quote.isascii()
@@ -49,7 +49,7 @@ class SimpleBlocks:
         self._values = csv.ConvertOptions(
             check_utf8=False,  # it was encoded here
             column_types=dict.fromkeys(self._names, pa.string()),
-            null_values=list(nulls),
+            null_values=[""],
             strings_can_be_null=True,
             quoted_strings_can_be_null=True,
         )

@@ -2,12 +2,13 @@
 
 import re
 import zipfile
+from contextlib import closing
 from dataclasses import dataclass
-from typing import IO, cast
+from typing import IO
 
 from pipeline.errors import SourceError
 from pipeline.read.files.name_hint import Codec, Kind, hint_of
-from pipeline.read.files.source_file import Bytes, SourceFile, as_source_errors, open_bytes
+from pipeline.read.files.source_file import SourceFile, as_source_errors, open_bytes
 
 _HEAD_BYTES = 1 << 10
 _TAR_MARK = slice(257, 262)
@@ -65,13 +66,9 @@ class Content:
 
 def content_of_file(file: SourceFile) -> Content:
     """Return the content of a file. Raises `SourceError` if its name says otherwise, or if it can't be read."""
-    stored = open_bytes(file)
-    try:
-        with as_source_errors(file.name):
-            head = stored.read(_HEAD_BYTES)
-            binary = _binary_kind(file.name, head, stored)
-    finally:
-        stored.close()
+    with closing(open_bytes(file)) as stored, as_source_errors(file.name):
+        head = stored.read(_HEAD_BYTES)
+        binary = _binary_kind(file.name, head, stored)
     codec = _codec_of(head)
     _check_foreign(file.name, head)
     _check_codec(file.name, codec)
@@ -94,7 +91,7 @@ def _codec_of(head: bytes) -> Codec | None:
     return next((codec for codec, mark in _CODECS if mark.match(head)), None)
 
 
-def _binary_kind(name: str, head: bytes, stored: Bytes) -> Kind | None:
+def _binary_kind(name: str, head: bytes, stored: IO[bytes]) -> Kind | None:
     """Return the kind of a binary file, None for text; raise `SourceError` for a ZIP archive that is no workbook."""
     if _PARQUET.match(head):
         return Kind.PARQUET
@@ -114,10 +111,10 @@ def _binary_kind(name: str, head: bytes, stored: Bytes) -> Kind | None:
     return Kind.WORKBOOK
 
 
-def _names_in_archive(stored: Bytes) -> set[str]:
+def _names_in_archive(stored: IO[bytes]) -> set[str]:
     """Return the names of an archive's members; none if it is truncated."""
     try:
-        with zipfile.ZipFile(cast("IO[bytes]", stored)) as archive:
+        with zipfile.ZipFile(stored) as archive:
             return set(archive.namelist())
     except zipfile.BadZipFile:
         return set()

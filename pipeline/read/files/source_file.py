@@ -2,34 +2,17 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
-from typing import Protocol, cast
+from typing import IO, cast
 
 import pyarrow as pa
 from pyarrow import fs
 
 from pipeline.errors import PipelineError, SourceError
 from pipeline.read.files.interruptible import interruptible
-
-_HASHED_AT_ONCE = 1 << 20  # bytes
-
-
-class Bytes(Protocol):
-    """An open file, to be read from its start to its end."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return up to `size` bytes; none at the end."""
-        ...
-
-    def seek(self, place: int, /) -> object:
-        """Continue reading at a byte offset."""
-        ...
-
-    def close(self) -> None:
-        """Close the file."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +67,20 @@ def printable_name(name: str) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
 
 
-def open_bytes(file: SourceFile) -> Bytes:
+def open_bytes(file: SourceFile) -> IO[bytes]:
     """Open the stored bytes of a file; raise `SourceError` if it can't be opened."""
     if file.filesystem is None:
         with as_source_errors(file.name):
             return Path(file.path).open("rb")
     filesystem = file.filesystem
     with as_store_errors(file.name):
-        return cast("Bytes", interruptible(lambda: filesystem.open_input_file(file.path)))
+        return cast("IO[bytes]", interruptible(lambda: filesystem.open_input_file(file.path)))
 
 
 def sha256_of(file: SourceFile) -> str:
     """Return the SHA-256 of the stored bytes, in hex."""
-    digest = hashlib.sha256()
-    stored = open_bytes(file)
-    try:
-        with as_source_errors(file.name):
-            while data := stored.read(_HASHED_AT_ONCE):
-                digest.update(data)
-    finally:
-        stored.close()
-    return digest.hexdigest()
+    with closing(open_bytes(file)) as stored, as_source_errors(file.name):
+        return hashlib.file_digest(cast("BufferedReader", stored), "sha256").hexdigest()
 
 
 def verify_unchanged(file: SourceFile) -> None:

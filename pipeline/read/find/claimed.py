@@ -1,24 +1,21 @@
 """The local files that a job's inputs may mean on any day."""
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pipeline.read.find.folders import is_export, matches
-
-_DATE = re.compile(r"\{date(?::([^{}]*))?\}")
-_STARS = re.compile(r"\*\*?")
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+from pipeline.read.find.date_patterns import DATE
+from pipeline.read.find.folders import glob_parts, is_export, matches
+from pipeline.read.find.remote import URI
 
 
 class ClaimedFiles:
     """The files that patterns mean, with any date. Relative patterns start from `base`."""
 
     def __init__(self, patterns: Iterable[str], base: Path) -> None:
-        local = [pattern for pattern in patterns if pattern and "\0" not in pattern and not _URI.match(pattern)]
+        local = [pattern for pattern in patterns if pattern and "\0" not in pattern and not URI.match(pattern)]
         # A date form may contain slashes.
-        self._patterns = [_DATE.sub(lambda form: "*" + "/*" * (form[1] or "").count("/"), each) for each in local]
+        self._patterns = [DATE.sub(lambda form: "*" + "/*" * (form[1] or "").count("/"), each) for each in local]
         self._base = base.absolute()
 
     def claims(self, path: Path) -> bool:
@@ -33,18 +30,16 @@ class ClaimedFiles:
 
     def _means(self, pattern: Path, path: Path) -> bool:
         """Return whether a pattern means a path, or a folder that holds it."""
-        wanted = [part if part == "**" else _STARS.sub("*", part) for part in pattern.parts]
-        if matches(path.parts, wanted):
-            return True
-        above = range(1, len(path.parts))
-        return is_export(path.parts[-1:]) and any(matches(path.parts[:count], wanted) for count in above)
+        parts, wanted = path.parts, glob_parts(pattern.parts)
+        depths = range(1 if is_export(parts[-1:]) else len(parts), len(parts) + 1)
+        return any(matches(parts[:depth], wanted) for depth in depths)
 
     def _found(self, pattern: Path) -> list[Path]:
         if pattern.exists():
             return [pattern]
         root, *parts = pattern.parts
         try:
-            return list(Path(root).glob("/".join(part if part == "**" else _STARS.sub("*", part) for part in parts)))
+            return list(Path(root).glob("/".join(glob_parts(parts))))
         except (ValueError, OSError):
             return []
 

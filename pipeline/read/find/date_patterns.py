@@ -5,7 +5,8 @@ import re
 
 from pipeline.errors import SourceError
 
-_DATE = re.compile(r"\{date(?::([^{}]*))?\}")
+DATE = re.compile(r"\{date(?::([^{}]*))?\}")
+"""The pattern of `{date}` and `{date:FORM}`; its group is the form."""
 
 
 def with_date(pattern: str, date: datetime.date) -> str:
@@ -23,4 +24,4 @@ def with_date(pattern: str, date: datetime.date) -> str:
             raise SourceError(f"{found[0]} in an input has no date form; write for example {{date:%Y%m%d}}")
         return date.strftime(form)
 
-    return _DATE.sub(written, pattern)
+    return DATE.sub(written, pattern)

@@ -1,16 +1,31 @@
 """Checks of the folders around the inputs: a ready file must be there, a lake table must not."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pipeline.errors import SourceError
-from pipeline.read.find.matches import Matches
+from pipeline.read.files.source_file import SourceFile
 
 Exists = Callable[[str], bool]
 """Returns whether a file or folder of this path exists. The last part of the path may be a glob."""
 
 # A path that only tables of this kind have in their folder.
 _LAKES = (("_delta_log", "Delta"), (".hoodie", "Hudi"), ("metadata/*.metadata.json", "Iceberg"))
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """
+    The files that a pattern means.
+
+    `root` is the folder that the pattern names, or the nearest one above its glob, in the file system's own form.
+    `ignored` names files in folders that look meant but are not read.
+    """
+
+    files: Sequence[SourceFile]
+    root: str
+    ignored: Sequence[str] = ()
 
 
 def check_ready(matches: Matches, ready: str, exists: Exists) -> None:

@@ -1,5 +1,6 @@
 """Rules for the names within a folder of exports."""
 
+import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -7,6 +8,7 @@ from urllib.parse import unquote
 
 from pipeline.read.files.name_hint import EXPORT_ENDINGS
 
+_STARS = re.compile(r"\*+")
 # Hive's name of a partition without a value.
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
@@ -37,6 +39,11 @@ def is_matched_only_by_wildcard(parts: Sequence[str], patterns: Sequence[str]) -
 
 def _asks_for(pattern: str, part: str) -> bool:
     return pattern == part or (pattern[:1] == part[0] and fnmatchcase(part, pattern))
+
+
+def glob_parts(parts: Sequence[str]) -> list[str]:
+    """Return the parts of a glob as pathlib accepts them: it refuses `a**b`, which means `a*b`."""
+    return [part if part == "**" else _STARS.sub("*", part) for part in parts]
 
 
 def matches(parts: Sequence[str], patterns: Sequence[str]) -> bool:

@@ -2,7 +2,6 @@
 
 import datetime
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +10,9 @@ from pipeline.errors import SourceError
 from pipeline.read.files.name_hint import SHOWN_ENDINGS
 from pipeline.read.files.source_file import SourceFile
 from pipeline.read.find.date_patterns import with_date
-from pipeline.read.find.folder_checks import Exists, check_no_lake, check_ready
+from pipeline.read.find.folder_checks import Exists, Matches, check_no_lake, check_ready
 from pipeline.read.find.local import check_path, exists_locally, find_local
-from pipeline.read.find.matches import Matches
-from pipeline.read.find.remote import find_remote, shown_uri
-
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+from pipeline.read.find.remote import URI, find_remote, shown_uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +59,7 @@ def find_inputs(patterns: Sequence[str], *, base: Path, date: datetime.date) -> 
 
 def _matches(pattern: str, base: Path) -> tuple[Matches, Exists]:
     """Return the matches of a pattern, and a function that checks for other files in the same store."""
-    return find_remote(pattern) if _URI.match(pattern) else (find_local(pattern, base), exists_locally)
+    return find_remote(pattern) if URI.match(pattern) else (find_local(pattern, base), exists_locally)
 
 
 def _place(file: SourceFile) -> str:
@@ -72,7 +68,7 @@ def _place(file: SourceFile) -> str:
 
 
 def _nothing(pattern: str, base: Path) -> str:
-    if _URI.match(pattern):
+    if URI.match(pattern):
         return f"no export matches {shown_uri(pattern)}"
     if pattern and "\0" not in pattern and (base / pattern).is_dir():
         return f"folder {pattern} holds no exports; they end in {SHOWN_ENDINGS}"

@@ -8,11 +8,8 @@ from stat import S_ISREG
 
 from pipeline.errors import SourceError
 from pipeline.read.files.source_file import SourceFile, as_source_errors, local_fingerprint, printable_name
-from pipeline.read.find.folders import hive_partitions, is_export, is_left_out, is_matched_only_by_wildcard
-from pipeline.read.find.matches import Matches
-
-# pathlib refuses `a**b`; in all other globs it means `a*b`.
-_STARS = re.compile(r"\*+")
+from pipeline.read.find.folder_checks import Matches
+from pipeline.read.find.folders import glob_parts, hive_partitions, is_export, is_left_out, is_matched_only_by_wildcard
 
 
 def find_local(pattern: str, base: Path) -> Matches:
@@ -63,7 +60,7 @@ def _matched(pattern: str, base: Path) -> list[Path]:
     if Path(pattern).is_absolute():
         root, parts = Path(parts[0]), parts[1:]
     # pathlib's glob does not follow links to folders below `**`, so circular links do no harm.
-    matched = root.glob("/".join(part if part == "**" else _STARS.sub("*", part) for part in parts))
+    matched = root.glob("/".join(glob_parts(parts)))
     return [path for path in matched if not is_matched_only_by_wildcard(path.relative_to(root).parts, parts)]
 
 

@@ -10,10 +10,11 @@ from pyarrow import fs
 from pipeline.errors import SourceError
 from pipeline.read.files.interruptible import interruptible
 from pipeline.read.files.source_file import SourceFile, as_store_errors, printable_name, remote_fingerprint
-from pipeline.read.find.folder_checks import Exists
+from pipeline.read.find.folder_checks import Exists, Matches
 from pipeline.read.find.folders import hive_partitions, is_export, is_left_out, is_matched_only_by_wildcard, matches
-from pipeline.read.find.matches import Matches
 
+URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+"""The start of an input that is a URI."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/]*@")
 
 
@@ -83,13 +84,9 @@ def _connect(stem: str, uri: str) -> tuple[fs.FileSystem, str]:
         return interruptible(lambda: fs.FileSystem.from_uri(stem))
     except Exception as error:  # noqa: BLE001 - stores are opened by libraries of many kinds, which may be missing
         # A library's message repeats the URI. If that may hold a secret, neither message nor traceback may show it.
-        reason = f": {_first_line(error)}" if shown_uri(stem) == stem else ""
+        reason = f": {next(iter(str(error).splitlines()), 'no reason given')}" if shown_uri(stem) == stem else ""
         kind = type(error).__name__
     raise SourceError(f"{shown_uri(uri)} can't be opened ({kind}){reason}; check the address and your access to it")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or ["no reason given"])[0]
 
 
 def _is_meant(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
@@ -98,9 +95,8 @@ def _is_meant(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
         return is_export(parts)
     if is_matched_only_by_wildcard(parts, patterns):
         return False
-    return matches(parts, patterns) or (
-        is_export(parts) and any(matches(parts[:depth], patterns) for depth in range(1, len(parts)))
-    )
+    depths = range(1 if is_export(parts) else len(parts), len(parts) + 1)
+    return any(matches(parts[:depth], patterns) for depth in depths)
 
 
 def _remote_file(name: str, info: fs.FileInfo, filesystem: fs.FileSystem) -> SourceFile:

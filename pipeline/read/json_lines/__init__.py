@@ -1,5 +1,5 @@
 """
 JSON lines.
 
-`source` is the reader, `values` parses one line. It imports `read.files`, `read.text` and `read.ports`.
+`reader` is the entry, `values` parses one line. It imports `read.files`, `read.text` and `read.ports`.
 """

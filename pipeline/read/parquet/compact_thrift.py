@@ -70,10 +70,7 @@ class _Reader:
         return [self._value(kind, depth) for _ in range(size)]
 
     def _byte(self) -> int:
-        if self.at >= len(self._data):
-            raise CutShortError
-        self.at += 1
-        return self._data[self.at - 1]
+        return self._bytes(1)[0]
 
     def _bytes(self, size: int) -> bytes:
         if self.at + size > len(self._data):

@@ -1,12 +1,12 @@
 """The unpacked sizes of a Parquet file's pages, read from their headers before any page is unpacked."""
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
 from pipeline.errors import SourceError
-from pipeline.read.files.source_file import Bytes, SourceFile, as_source_errors, open_bytes
+from pipeline.read.files.compressed import HashedBytes
+from pipeline.read.files.source_file import SourceFile, as_source_errors, open_bytes
 from pipeline.read.parquet.compact_thrift import CutShortError, MalformedError, Struct, read_struct
 
 _PIECE_BYTES = 1 << 20
@@ -93,13 +93,13 @@ def measured_pages(file: SourceFile, bounds: ParquetBounds) -> tuple[list[GroupP
     try:
         with as_source_errors(file.name):
             groups, chunks = _columns(_footer(file, bounds))
-            with closing(open_bytes(file)) as stored:
+            with closing(HashedBytes(open_bytes(file))) as stored:
                 window = _Window(stored)
                 for first, end, pages in sorted(chunks, key=lambda chunk: chunk[:2]):
                     for header in _headers(window, first, end):
                         pages.add(header)
                     _check_pages(file.name, pages, bounds)
-                sha256 = window.sha256()
+                sha256 = stored.sha256()
     except (CutShortError, MalformedError, KeyError, TypeError, AttributeError):
         raise SourceError(f"{file.name} is damaged: it has pages without a header; fetch it again") from None
     for group in groups:
@@ -134,11 +134,10 @@ def _columns(footer: Struct) -> tuple[list[GroupPages], list[tuple[int, int, Col
 
 
 class _Window:
-    """A forward-only view of a file's bytes, which hashes them as they are read."""
+    """A forward-only view of a file's bytes."""
 
-    def __init__(self, stored: Bytes) -> None:
+    def __init__(self, stored: HashedBytes) -> None:
         self._stored = stored
-        self._digest = hashlib.sha256()
         self._start = 0
         self._data = b""
 
@@ -146,22 +145,11 @@ class _Window:
         """Return up to `size` bytes from an offset that is not before the previous one."""
         if place < self._start:
             raise MalformedError
-        while self._start + len(self._data) < place + size and (piece := self._next()):
+        while self._start + len(self._data) < place + size and (piece := self._stored.read(_PIECE_BYTES)):
             kept = self._data[max(0, place - self._start) :]
             self._start += len(self._data) - len(kept)
             self._data = kept + piece
         return self._data[place - self._start : place - self._start + size]
-
-    def sha256(self) -> str:
-        """Return the SHA-256 of the file, in hex; reads the rest of it."""
-        while self._next():
-            pass
-        return self._digest.hexdigest()
-
-    def _next(self) -> bytes:
-        piece = self._stored.read(_PIECE_BYTES)
-        self._digest.update(piece)
-        return piece
 
 
 def _check_pages(name: str, pages: ColumnPages, bounds: ParquetBounds) -> None:

@@ -51,11 +51,6 @@ def column_texts(name: str, column: Column) -> Texts:
     return Texts(_plain_values(column).cast(pa.string()))
 
 
-def is_float(kind: pa.DataType) -> bool:
-    """Return whether a type is a float, also within a dictionary."""
-    return types.is_floating(kind.value_type if isinstance(kind, pa.DictionaryType) else kind)
-
-
 def _unwrapped(column: Column) -> Column:
     """Return the values behind dictionaries and extension types, except UUIDs, whose storage is bytes."""
     if isinstance(column, pa.DictionaryArray):
@@ -70,7 +65,8 @@ def _plain_values(column: Column) -> Column:
     kind = column.type
     if types.is_floating(kind):
         most_whole = _MOST_WHOLE.get(kind, MOST_WHOLE)
-        return column_of([_float_text(value, most_whole) for value in column.cast(pa.string()).to_pylist()])
+        texts = (None if text == "nan" else text for text in column.cast(pa.string()).to_pylist())
+        return column_of(text and number_text(text, most_whole) for text in texts)
     if types.is_decimal(kind):
         return _decimals(column)
     if types.is_timestamp(kind) or types.is_time(kind):
@@ -118,10 +114,6 @@ def _decoded(scalar: "pa.Scalar[Any]") -> str:
     if _NUL in text:
         raise ValueError
     return text
-
-
-def _float_text(value: str | None, most_whole: int) -> str | None:
-    return None if value is None or value == "nan" else number_text(value, most_whole)
 
 
 def _moments(column: Column) -> Column:

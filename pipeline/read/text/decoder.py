@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pipeline.errors import SettingsError, SourceError
-from pipeline.read.text.likely_encoding import GB18030, UTF_8, likelier_encoding
+from pipeline.read.text.likely_encoding import GB18030, UTF_8, decoded, likelier_encoding
 
 AUTO = "auto"
 
@@ -127,11 +127,7 @@ class Decoder:
 def text_of_head(head: bytes, encoding: str) -> str:
     """Return the text of a file's first bytes, by which header and delimiter are detected."""
     if encoding == AUTO:
-        try:
-            codecs.getincrementaldecoder(UTF_8)().decode(head)
-            encoding = UTF_8
-        except UnicodeDecodeError:
-            encoding = GB18030
+        encoding = GB18030 if decoded(head, UTF_8) is None else UTF_8
     return head.decode(encoding, "ignore").removeprefix("\ufeff")
 
 

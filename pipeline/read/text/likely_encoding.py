@@ -32,7 +32,7 @@ def clear_encoding(line: bytes) -> str | None:
 
     A line decides for the only encoding in which it is valid, or for UTF-8 if it is then Chinese.
     """
-    as_utf8, as_gb18030 = _decoded(line, UTF_8), _decoded(line, GB18030)
+    as_utf8, as_gb18030 = decoded(line, UTF_8), decoded(line, GB18030)
     if as_utf8 is None:
         return None if as_gb18030 is None else GB18030
     is_chinese = any(map(_is_chinese, _LONG_IN_UTF8.findall(as_utf8))) and not _are_hanzi(line)
@@ -48,7 +48,7 @@ def is_likely_gb18030(text: str) -> bool:
 
 def likelier_encoding(lines: Sequence[bytes]) -> str | None:
     """Return the encoding that most of the lines decide for; None if they leave it open."""
-    valid = [line for line in lines if _decoded(line, UTF_8) is not None]
+    valid = [line for line in lines if decoded(line, UTF_8) is not None]
     if len(valid) == len(lines):
         return UTF_8 if any(clear_encoding(line) for line in lines) else None
     decided = [clear_encoding(line) for line in lines]
@@ -58,8 +58,8 @@ def likelier_encoding(lines: Sequence[bytes]) -> str | None:
     return None if valid else GB18030
 
 
-def _decoded(line: bytes, encoding: str) -> str | None:
-    """Return the text of a line, None if invalid; the last character may be cut off by the end of the sample."""
+def decoded(line: bytes, encoding: str) -> str | None:
+    """Return bytes as text, None if invalid; the last character may be cut off."""
     try:
         return codecs.getincrementaldecoder(encoding)().decode(line)
     except UnicodeDecodeError:

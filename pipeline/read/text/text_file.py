@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 from pipeline.errors import SourceError
 from pipeline.read.files.bounds import Bounds
 from pipeline.read.files.compressed import DecompressedBytes
+from pipeline.read.text.ambiguous_encoding import resolved_encoding
 from pipeline.read.text.decoder import Decoder, encoding_by_mark, known_encoding, linewise, text_of_head
 from pipeline.read.text.lines import whole_lines
 
@@ -19,21 +21,24 @@ class TextFile:
     """
     The text of one file, to be read once; `head` is its start.
 
-    `resolve` returns the encoding if the file's first lines leave it open. Raises `SourceError` for a file whose lines
-    end in CR only, and for UTF-16 and UTF-32 without a byte order mark.
+    `first_gb18030_line` returns the number of the first line that is likely GB18030; it is called if no line of the
+    file is valid in only one encoding. Raises `SourceError` for a file whose lines end in CR only, and for UTF-16 and
+    UTF-32 without a byte order mark.
     """
 
     def __init__(
-        self, name: str, plain: DecompressedBytes, encoding: str, bounds: Bounds, resolve: Callable[[], str]
+        self, plain: DecompressedBytes, encoding: str, bounds: Bounds, first_gb18030_line: Callable[[], int | None]
     ) -> None:
+        self._plain = plain
         self._bounds = bounds
+        self._first_gb18030_line = first_gb18030_line
         self._encoding = encoding_by_mark(plain.head, known_encoding(encoding))
-        _check_nuls(name, plain.head, self._encoding)
+        _check_nuls(plain.name, plain.head, self._encoding)
         self.head = text_of_head(plain.head, self._encoding)
-        _check_line_ends(name, self.head)
-        self._read, decoded_as = linewise(name, plain.read, self._encoding)
+        _check_line_ends(plain.name, self.head)
+        self._read, decoded_as = linewise(plain.name, plain.read, self._encoding)
         self._is_brought_into_utf8 = decoded_as != self._encoding
-        self._decoder = Decoder(decoded_as, bounds.sample_bytes, resolve)
+        self._decoder = Decoder(decoded_as, bounds.sample_bytes, self._resolved)
 
     @property
     def encoding(self) -> str:
@@ -45,6 +50,11 @@ class TextFile:
     def texts(self) -> Iterator[str]:
         """Yield the text block by block."""
         return self._decoder.texts(whole_lines(self._read, self._bounds))
+
+    def _resolved(self) -> str:
+        """Return the encoding by the whole file, if its first lines leave it open."""
+        with closing(self._plain.again()) as again:
+            return resolved_encoding(self._plain.name, whole_lines(again.read, self._bounds), self._first_gb18030_line)
 
 
 def _check_nuls(name: str, head: bytes, encoding: str) -> None:

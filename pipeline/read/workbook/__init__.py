@@ -1,6 +1,6 @@
 """
 Workbooks (.xlsx, .xls, .ods).
 
-`source` is the reader. `archive` checks sizes and finds failed formulas before it. It imports `read.files`,
+`reader` is the entry. `archive` checks sizes and finds failed formulas before it. It imports `read.files`,
 `read.fixed_rows` and `read.text`.
 """

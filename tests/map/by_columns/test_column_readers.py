@@ -187,7 +187,7 @@ def test_the_number_of_kept_minutes_is_bounded() -> None:
     rules = MappingRules(Export.ORDERS, Api.CUMULATION, {}, {}, {}, SHANGHAI)
     column_reader = reader_of_column(Field("x", Kind.TIME), RULE_OF_KIND[Kind.TIME], rules, convert, most_minutes=2)
     assert column_reader is not None
-    texts = [f"2024-05-01 12:{minute}:07" for minute in ("00", "01", "00", "02", "00")]
+    texts = [f"2024-05-01 12:{minute}:07" for minute in ("00", "00", "01", "02", "00")]
 
     assert [listed(column_reader.read(column_of([text])).texts) for text in texts] == [[text] for text in texts]
     # Each minute is converted at its first and its last second.

@@ -39,26 +39,24 @@ def learn(rules: Callable[..., MappingRules]) -> Learn:
 def test_the_texts_of_an_order_are_gaps(learn: Learn, good: Mapping[Export, Fields]) -> None:
     """The texts of a row are gaps; defaults, names and fixed texts are constants."""
     assert learn(Export.ORDERS, good[Export.ORDERS]) == Template(
-        body=(
-            *('{"agreement_no":"', "agreement_no", '","amount_type_data":{"name":"', "amount_name"),
-            *('","trade_info":{"amount":"', "trade_amount", '","trade_no":"', "trade_no"),
-            *(
-                '"}},"biz_action":"ORDER_PAID","biz_time":"',
-                "biz_time",
-                '","cumulate_data_type":"AMOUNT","out_biz_no":"',
+        texts={
+            "body": (
+                *('{"agreement_no":"', "agreement_no", '","amount_type_data":{"name":"', "amount_name"),
+                *('","trade_info":{"amount":"', "trade_amount", '","trade_no":"', "trade_no"),
+                *(
+                    '"}},"biz_action":"ORDER_PAID","biz_time":"',
+                    "biz_time",
+                    '","cumulate_data_type":"AMOUNT","out_biz_no":"',
+                ),
+                *("out_biz_no", '","partner_id":"', "partner_id"),
+                *('","request_from":"ExternalMerchantSource","user_id":"', "user_id", '"}'),
             ),
-            *("out_biz_no", '","partner_id":"', "partner_id"),
-            *('","request_from":"ExternalMerchantSource","user_id":"', "user_id", '"}'),
-        ),
-        request_key=gap("out_biz_no"),
-        identity=gap("out_biz_no"),
+            "request_key": gap("out_biz_no"),
+            "identity": gap("out_biz_no"),
+            "agreement": gap("agreement_no"),
+        },
         lane=(("cumulation",), gap("agreement_no"), gap("user_id")),
-        refund_of=None,
-        points=None,
-        version=None,
         made_of=(),
-        key_is_derived=False,
-        agreement=gap("agreement_no"),
     )
 
 
@@ -68,9 +66,9 @@ def test_a_derived_number_is_a_gap_of_its_own(learn: Learn, good: Mapping[Export
     template = learn(Export.POINTS, {**good[Export.POINTS], "updated_at": "2024-05-01 12:00:00"})
 
     assert isinstance(template, Template)
-    assert (template.request_key, template.key_is_derived) == (("40001-", DERIVED_NUMBER, ""), True)
+    assert template.texts["request_key"] == ("40001-", DERIVED_NUMBER, "")
     assert template.made_of == (("40001",), *card, gap("point_balance"), gap("updated_at"))
-    assert (template.points, template.version) == (gap("point_balance"), gap("updated_at"))
+    assert (template.texts["points"], template.texts["version"]) == (gap("point_balance"), gap("updated_at"))
     assert template.lane == (("points",), ("40001",), gap("card_id"), gap("user_card_code"))
 
 
@@ -79,7 +77,7 @@ def test_a_state_is_identified_by_its_object(learn: Learn, good: Mapping[Export,
     template = learn(Export.STATES, good[Export.STATES])
 
     assert isinstance(template, Template)
-    assert template.identity == ("", "out_biz_no", "\x1f", "out_principal_id", "")
+    assert template.texts["identity"] == ("", "out_biz_no", "\x1f", "out_principal_id", "")
 
 
 def test_alike_rows_break_a_rule_of_presence_together(learn: Learn, good: Mapping[Export, Fields]) -> None:

@@ -9,7 +9,8 @@ import pytest
 from pipeline.map import Invalid
 from pipeline.map.faults import Unreadable
 from pipeline.map.fields import Kind, fields_of
-from pipeline.map.values.ids import read_id, read_suspicious_id
+from pipeline.map.values.cells import refuse_confusable
+from pipeline.map.values.ids import read_id
 from pipeline.model import Export, Payload
 
 Sent = Callable[..., tuple[Payload, ...]]
@@ -41,7 +42,7 @@ def test_an_id_that_a_spreadsheet_rounded_is_refused(text: str) -> None:
         read_id(text)
 
     assert (refused.value.code, refused.value.rule) == ("id_rounded", "rounded")
-    assert read_suspicious_id(text) == text
+    assert refuse_confusable(text) == text
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ FORMS = st.builds(
     CsvFormat,
     delimiter=st.sampled_from([",", "\t", ";", "|", " ", "a", "-", "^", "]", "单"]),
     quote=st.sampled_from(['"', "'", "", "`", "\\"]),
-    null_values=st.sampled_from([(), ("NULL",), ("b", " b")]),
 )
 # D and Q stand for delimiter and quote. The texts are close to CSV, so that not all blocks are refused.
 CELL = st.sampled_from(
@@ -44,14 +43,13 @@ def by_blocks(block: Block) -> list[Any]:
 def by_records(text: str, form: CsvFormat, ragged: dict[int, str]) -> list[Any]:
     """Read a text record by record; take a ragged record from `ragged`."""
     reader = RecordReader(form, BOUNDS)
-    nulls = {"", *form.null_values}
     found: list[Any] = []
     for record in (*reader.read(text).several, *reader.rest().several):
         again = RecordReader(form, BOUNDS).read(ragged.get(len(found), "")).several
         if isinstance(record, BrokenRecord) or (record and len(record) != 2):
             found.append(ragged[len(found)] if list(again) == [record] else record)
         elif record:
-            found.append(tuple(None if cell in nulls else cell for cell in record))
+            found.append(tuple(cell or None for cell in record))
     return found
 
 
@@ -63,7 +61,7 @@ def test_a_block_is_read_as_its_records_are(text: str, form: CsvFormat) -> None:
         return
     text = text.replace("D", form.delimiter).replace("Q", form.quote)
 
-    block = SimpleBlocks(form, 2, ("", *form.null_values), BOUNDS).block(text)
+    block = SimpleBlocks(form, 2, BOUNDS).block(text)
 
     event(f"taken apart: {block is not None}")
     if block is not None:
@@ -85,7 +83,7 @@ def test_a_simple_block_is_read_by_columns(
     text: str, rows: list[tuple[str | None, ...]], ragged: dict[int, str]
 ) -> None:
     """Lines with or without quotes, blank ones and ragged ones are read by columns."""
-    block = SimpleBlocks(CsvFormat(delimiter=","), 2, ("",), BOUNDS).block(text)
+    block = SimpleBlocks(CsvFormat(delimiter=","), 2, BOUNDS).block(text)
 
     assert block is not None
     assert (cells_of(block.texts), dict(block.ragged)) == (rows, ragged)
@@ -108,7 +106,7 @@ def test_a_simple_block_is_read_by_columns(
 )
 def test_an_ambiguous_block_is_not_read_by_columns(text: str) -> None:
     """A block that two readers may read differently is read record by record."""
-    assert SimpleBlocks(CsvFormat(delimiter=","), 2, ("",), BOUNDS).block(text) is None
+    assert SimpleBlocks(CsvFormat(delimiter=","), 2, BOUNDS).block(text) is None
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.read import SourceFile, sha256_of
+from pipeline.read import Source, SourceFile, sha256_of
 from pipeline.read.parquet.page_sizes import ParquetBounds, measured_pages
-from pipeline.read.parquet.source import ParquetSource
+from pipeline.read.parquet.reader import ParquetReader
 from pipeline.read.ports import EveryColumn
 
 Write = Callable[..., SourceFile]
@@ -36,7 +36,8 @@ def repeated(value: str, rows: int) -> Any:
 
 def read(file: SourceFile, bounds: ParquetBounds, chunk_rows: int = 8192) -> list[int]:
     """Return the number of rows of each chunk."""
-    with ParquetSource(file, int96=None, uses=EveryColumn(), chunk_rows=chunk_rows, bounds=bounds) as source:
+    reader = ParquetReader(file, int96=None, uses=EveryColumn(), chunk_rows=chunk_rows, bounds=bounds)
+    with Source(file, reader) as source:
         return [len(chunk) for chunk in source]
 
 

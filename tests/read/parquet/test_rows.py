@@ -163,19 +163,6 @@ def test_a_value_without_a_text_affects_only_its_row(
     assert read(parquet({"x": column, "y": pa.array([1, 2])}), name="o.parquet") == (("x", "y"), rows)
 
 
-def test_float_columns_are_reported(write: Write) -> None:
-    """A source names its float columns, also those in dictionaries, so that no id is read from one."""
-    table: dict[str, pa.Array[Any]] = {
-        "float": pa.array([1.5]),
-        "short": pa.array([1.5], pa.float32()),
-        "coded": pa.array([1.5]).dictionary_encode(),
-        "exact": pa.array([Decimal("1.5")]),
-        "text": pa.array(["1.5"]),
-    }
-    with open_source(write(parquet(table), "o.parquet"), CsvFormat()) as source:
-        assert source.float_columns == {"float", "short", "coded"}
-
-
 def test_rows_are_numbered_through_row_groups_and_chunks(write: Write) -> None:
     """Chunks hold at most `chunk_rows` rows at any size of row groups, and numbers continue."""
     data = parquet({"x": pa.array(range(1, 8))}, row_group_size=5)

@@ -11,7 +11,7 @@ from pipeline.errors import SourceError
 from pipeline.model import BadRow, CsvFormat, Row
 from pipeline.read import SourceFile, open_source, sha256_of
 from pipeline.read.workbook.archive import WorkbookBounds
-from pipeline.read.workbook.source import WorkbookSource
+from pipeline.read.workbook.reader import WorkbookReader
 from tests.read.workbooks import archive, failed, moment, number, ods, text, truth, xlsx
 
 Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
@@ -176,7 +176,7 @@ def test_a_workbook_that_can_not_be_read_is_refused_by_name(write: Write, data: 
 def test_a_large_workbook_is_not_opened(write: Write) -> None:
     """A file over the bound is refused by its size."""
     with pytest.raises(SourceError, match=r"^o\.xlsx is a workbook of more than 100 bytes; export it as CSV$"):
-        WorkbookSource(write(GOOD, "o.xlsx"), None, CsvFormat(), chunk_rows=10, bounds=WorkbookBounds(stored_bytes=100))
+        WorkbookReader(write(GOOD, "o.xlsx"), None, CsvFormat(), chunk_rows=10, bounds=WorkbookBounds(stored_bytes=100))
 
 
 def test_without_the_extra_a_workbook_is_refused(write: Write) -> None:

@@ -1,4 +1,4 @@
-"""A sheet of a workbook (.xlsx, .xls, .ods) as a source of rows."""
+"""The reader of a sheet of a workbook (.xlsx, .xls, .ods)."""
 
 import io
 import zipfile
@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import date, datetime, time, timedelta
 from itertools import islice
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.errors import PipelineError, SourceError
 from pipeline.model import CsvFormat, Row
-from pipeline.read.columns import checked_columns, partition_columns
-from pipeline.read.files.source_file import SourceFile, as_source_errors, open_bytes, sha256_of, verify_unchanged
+from pipeline.read.files.source_file import SourceFile, as_source_errors, open_bytes, sha256_of
 from pipeline.read.fixed_rows import is_rows_to_fix
 from pipeline.read.number_text import number_text
 from pipeline.read.text.decoder import UNREAD
@@ -28,9 +26,9 @@ _BOUNDS = WorkbookBounds()
 Cell = str | float | bool | date | time | timedelta
 
 
-class WorkbookSource:
+class WorkbookReader:
     """
-    The rows of one sheet; see `Source`.
+    Reads one sheet; see `Reader`.
 
     The header is the first row with a cell, after the rows that the job skips. A number with more than 15 digits
     becomes scientific, because it may have lost digits. A failed formula is marked with U+FFFD.
@@ -47,37 +45,23 @@ class WorkbookSource:
         chunk_rows: int,
         bounds: WorkbookBounds = _BOUNDS,
     ) -> None:
-        self.float_columns: frozenset[str] = frozenset()
-        self.rows = 0
-        self.sha256 = ""
         self._file = file
         self._chunk_rows = chunk_rows
         with _readable(file.name):
             self._sheet, self._failed = _opened(file, sheet, bounds)
             self._lines = self._texts()
-            header = self._header(form.skip_lines)
-        own = checked_columns(file.name, header)
-        partitions = partition_columns(own, file.partitions)
-        self.columns = (*own, *partitions)
-        self.partitions = len(partitions)
-        self._constants = tuple(partitions.values())
+            self.columns = self._header(form.skip_lines)
 
-    def __iter__(self) -> Iterator[Chunk]:
-        with closing(self), _readable(self._file.name):
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the rows; see `Reader`."""
+        with _readable(self._file.name):
             while lines := list(islice(self._lines, self._chunk_rows)):
-                rows = [Row(at, (*cells, *self._constants)) for at, (_, cells) in enumerate(lines, self.rows + 1)]
-                self.rows += len(rows)
+                rows = [Row(at, tuple(cells)) for at, (_, cells) in enumerate(lines, 1)]
                 yield Chunk.of_rows(self.columns, rows, [number for number, _ in lines])
-            self.sha256 = sha256_of(self._file)
-            verify_unchanged(self._file)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def sha256(self) -> str:
+        """Return the SHA-256 of the file, in hex."""
+        return sha256_of(self._file)
 
     def close(self) -> None:
         """End reading; a second call does nothing."""
@@ -93,9 +77,9 @@ class WorkbookSource:
                     texts[column] = f"{shown}{UNREAD}"
             yield row + 1, texts
 
-    def _header(self, skipped: int) -> list[str]:
+    def _header(self, skipped: int) -> tuple[str, ...]:
         for number, texts in self._lines:
-            header = [text or "" for text in texts]
+            header = tuple(text or "" for text in texts)
             if any(header) and (number > skipped or is_rows_to_fix(header)):
                 return header
         raise SourceError(f"{self._file.name} has no cell in the sheet {self._sheet.name}; name another in `sheet`")

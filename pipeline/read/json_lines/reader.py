@@ -1,25 +1,22 @@
-"""A file of JSON lines as a source of rows."""
+"""The reader of a file of JSON lines."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from types import TracebackType
-from typing import Self
+from itertools import chain
 
 from pipeline.errors import SourceError
 from pipeline.model import BadRow, CsvFormat, Fault, Row
-from pipeline.read.columns import partition_columns
 from pipeline.read.files.bounds import Bounds
 from pipeline.read.files.compressed import DecompressedBytes
 from pipeline.read.files.name_hint import Codec
-from pipeline.read.files.source_file import SourceFile, verify_unchanged
+from pipeline.read.files.source_file import SourceFile
 from pipeline.read.json_lines.values import NotAnObject, is_text, names_in, values_in
 from pipeline.read.ports import ColumnUse
-from pipeline.read.text.ambiguous_encoding import resolved_encoding
 from pipeline.read.text.decoder import LINE_TOO_LONG, UNDECODABLE, UNREAD
 from pipeline.read.text.likely_encoding import UTF_8, is_likely_gb18030
-from pipeline.read.text.lines import whole_lines
 from pipeline.read.text.text_file import TextFile
 from pipeline.tables.chunk import Chunk
+from pipeline.tables.text_columns import is_blank
 
 _NUL = "\0"
 _MOST_COLUMNS = 1 << 14  # different names in one file
@@ -27,9 +24,9 @@ _MOST_COLUMNS = 1 << 14  # different names in one file
 _CELLS_OF_CHUNK = 1 << 20
 
 
-class JsonLinesSource:
+class JsonLinesReader:
     """
-    The rows of one file with a JSON object on each line; see `Source`.
+    Reads one file with a JSON object on each line; see `Reader`.
 
     The columns are the names of all objects in the file, so the file is read twice. Numbers, lists and objects keep the
     text that they have in the file.
@@ -45,24 +42,15 @@ class JsonLinesSource:
         chunk_rows: int,
         bounds: Bounds,
     ) -> None:
-        self.float_columns: frozenset[str] = frozenset()
-        self.rows = 0
-        self.sha256 = ""
-        self._file = file
-        self._codec = codec
         self._uses = uses
         self._bounds = bounds
         self._bytes = DecompressedBytes(file, codec)
         try:
             self._text = self._text_of(self._bytes, form.encoding)
-            self._own = self._names(form.encoding)
+            self.columns = self._names(form.encoding)
         except BaseException:
             self.close()
             raise
-        partitions = partition_columns(self._own, file.partitions)
-        self.columns = (*self._own, *partitions)
-        self.partitions = len(partitions)
-        self._constants = tuple(partitions.values())
         self._chunk_rows = max(1, min(chunk_rows, _CELLS_OF_CHUNK // len(self.columns)))
 
     @property
@@ -70,30 +58,24 @@ class JsonLinesSource:
         """The encoding, as far as it is known from the part that was read."""
         return self._text.encoding
 
-    def __iter__(self) -> Iterator[Chunk]:
-        with closing(self):
-            for lines in self._lines(self._text):
-                for start in range(0, len(lines), self._chunk_rows):
-                    some = lines[start : start + self._chunk_rows]
-                    rows = self._rows_of([line for _, line in some])
-                    yield Chunk.of_rows(self.columns, rows, [number for number, _ in some])
-            self.sha256 = self._bytes.sha256()
-            verify_unchanged(self._file)
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the rows; see `Reader`."""
+        for lines in self._lines(self._text):
+            for start in range(0, len(lines), self._chunk_rows):
+                some = lines[start : start + self._chunk_rows]
+                rows = [self._row(number, line) for number, (_, line) in enumerate(some, 1)]
+                yield Chunk.of_rows(self.columns, rows, [number for number, _ in some])
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def sha256(self) -> str:
+        """Return the SHA-256 of the file as stored, in hex."""
+        return self._bytes.sha256()
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         self._bytes.close()
 
     def _text_of(self, plain: DecompressedBytes, encoding: str) -> TextFile:
-        return TextFile(self._file.name, plain, encoding, self._bounds, self._resolve)
+        return TextFile(plain, encoding, self._bounds, self._first_gb18030_line)
 
     @staticmethod
     def _lines(text: TextFile) -> Iterator[list[tuple[int, str]]]:
@@ -106,37 +88,26 @@ class JsonLinesSource:
 
     def _names(self, encoding: str) -> tuple[str, ...]:
         names: dict[str, None] = {}
-        with closing(DecompressedBytes(self._file, self._codec)) as again:
+        with closing(self._bytes.again()) as again:
             for lines in self._lines(self._text_of(again, encoding)):
                 for _, line in lines:
                     names |= dict.fromkeys(names_in(line))
                 if len(names) > _MOST_COLUMNS:
                     raise SourceError(
-                        f"{self._file.name} has more than {_MOST_COLUMNS:,} names in its objects; write data as "
+                        f"{self._bytes.name} has more than {_MOST_COLUMNS:,} names in its objects; write data as "
                         "values, not as names"
                     )
-        if not names:
-            raise SourceError(f"{self._file.name} holds no JSON object with a name in it; export it again")
+        if all(map(is_blank, names)):
+            raise SourceError(f"{self._bytes.name} holds no JSON object with a name in it; export it again")
         return tuple(names)
-
-    def _resolve(self) -> str:
-        with closing(DecompressedBytes(self._file, self._codec)) as again:
-            return resolved_encoding(self._file.name, whole_lines(again.read, self._bounds), self._first_gb18030_line)
 
     def _first_gb18030_line(self) -> int | None:
         used = {name for name in self._names(UTF_8) if self._uses.used((name,))}
-        with closing(DecompressedBytes(self._file, self._codec)) as again:
-            texts = self._text_of(again, UTF_8).texts()
-            lines = (line for part in texts for line in part.removesuffix("\n").split("\n"))
-            for number, line in enumerate(lines, 1):
+        with closing(self._bytes.again()) as again:
+            for number, line in chain.from_iterable(self._lines(self._text_of(again, UTF_8))):
                 if any(is_likely_gb18030(text or "") for name, text in _found_in(line).items() if name in used):
                     return number
         return None
-
-    def _rows_of(self, lines: Sequence[str]) -> list[Row | BadRow]:
-        first = self.rows + 1
-        self.rows += len(lines)
-        return [self._row(number, line) for number, line in enumerate(lines, first)]
 
     def _row(self, number: int, line: str) -> Row | BadRow:
         if line == LINE_TOO_LONG:
@@ -151,8 +122,7 @@ class JsonLinesSource:
         return BadRow(number, fault, self._cells({name: _readable(text) for name, text in found.items()}))
 
     def _cells(self, found: Mapping[str, str | None]) -> tuple[str | None, ...]:
-        texts = map(found.get, self._own)
-        return (*(text or None for text in texts), *self._constants)
+        return tuple(text or None for text in map(found.get, self.columns))
 
     def _fault(self, line: str, found: Mapping[str, str | None]) -> Fault | None:
         if UNDECODABLE in line:

@@ -1,34 +1,32 @@
-"""A Parquet file as a source of rows."""
+"""The reader of a Parquet file."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from functools import cached_property
 from itertools import groupby
-from types import TracebackType
-from typing import IO, Any, Self, cast
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import SourceError
 from pipeline.model import BadRow, Int96
-from pipeline.read.columns import checked_columns, partition_columns
-from pipeline.read.files.source_file import SourceFile, as_source_errors, open_bytes, verify_unchanged
+from pipeline.read.files.source_file import SourceFile, as_source_errors, open_bytes
 from pipeline.read.parquet.int96 import int96_columns, is_int96_in_utc
 from pipeline.read.parquet.page_sizes import GroupPages, ParquetBounds, measured_pages
-from pipeline.read.parquet.text import column_texts, is_float
+from pipeline.read.parquet.text import column_texts
 from pipeline.read.ports import ColumnUse
 from pipeline.tables.chunk import Chunk
-from pipeline.tables.text_columns import cells_of, pc, repeated
+from pipeline.tables.text_columns import cells_of, pc
 
 _BUFFER_BYTES = 1 << 20
 _BOUNDS = ParquetBounds()
+_TEXTS = (pa.string(), pa.large_string(), pa.binary())
 _MOMENT = pa.timestamp("us", "UTC")
 
 
-class ParquetSource:
+class ParquetReader:
     """
-    The rows of one Parquet file as text; see `Source`.
+    Reads one Parquet file as text; see `Reader`.
 
     Chunks have up to `chunk_rows` rows, at any size of row groups. `int96` says how INT96 times count if the footer
     does not show it.
@@ -45,8 +43,7 @@ class ParquetSource:
         chunk_rows: int,
         bounds: ParquetBounds = _BOUNDS,
     ) -> None:
-        self.rows = 0
-        self.sha256 = ""
+        self._sha256 = ""
         self._file = file
         self._chunk_rows = chunk_rows
         self._bounds = bounds
@@ -54,35 +51,24 @@ class ParquetSource:
         try:
             with as_source_errors(file.name):
                 self._parquet = self._opened()
-                schema = self._parquet.schema_arrow
-                own = checked_columns(file.name, schema.names)
-                self._moments = _moments(file.name, self._parquet, int96, {own[at] for at in uses.used(own)})
+                self.columns = tuple(self._parquet.schema_arrow.names)
+                used = {self.columns[at] for at in uses.used(self.columns)}
+                self._moments = _moments(file.name, self._parquet, int96, used)
         except BaseException:
             self.close()
             raise
-        partitions = partition_columns(own, file.partitions)
-        self.columns = (*own, *partitions)
-        self.partitions = len(partitions)
-        self.float_columns = frozenset(field.name for field in schema if is_float(field.type))
-        self._constants = tuple(partitions.values())
 
-    def __iter__(self) -> Iterator[Chunk]:
-        with closing(self):
-            groups, sha256 = measured_pages(self._file, self._bounds)
-            with as_source_errors(self._file.name):
-                for batch in self._batches(groups):
-                    if batch.num_rows:
-                        yield self._chunk(batch)
-            verify_unchanged(self._file)
-            self.sha256 = sha256
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the rows; see `Reader`."""
+        groups, self._sha256 = measured_pages(self._file, self._bounds)
+        with as_source_errors(self._file.name):
+            for batch in self._batches(groups):
+                if batch.num_rows:
+                    yield self._chunk(batch)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def sha256(self) -> str:
+        """Return the SHA-256 of the file, in hex."""
+        return self._sha256
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
@@ -90,7 +76,7 @@ class ParquetSource:
 
     def _opened(self, **options: Any) -> pq.ParquetFile:
         return pq.ParquetFile(
-            cast("IO[bytes]", self._bytes),
+            self._bytes,
             buffer_size=_BUFFER_BYTES,
             pre_buffer=False,
             page_checksum_verification=True,
@@ -131,7 +117,7 @@ class ParquetSource:
 
     @cached_property
     def _texts(self) -> list[str]:
-        return [field.name for field in self._parquet.schema_arrow if _is_text(field.type)]
+        return [field.name for field in self._parquet.schema_arrow if field.type in _TEXTS]
 
     @cached_property
     def _dictionaries(self) -> pq.ParquetFile:
@@ -139,21 +125,17 @@ class ParquetSource:
         return self._opened(read_dictionary=self._texts)
 
     def _chunk(self, batch: pa.RecordBatch) -> Chunk:
-        columns = [
-            column_texts(name, self._in_utc(name, batch.column(at))) for at, name in enumerate(batch.schema.names)
-        ]
-        constants = (repeated(text, batch.num_rows) for text in self._constants)
-        texts = (*(column.values for column in columns), *constants)
+        # INT96 moments have no zone in Arrow.
+        values = (
+            column.cast(_MOMENT) if name in self._moments else column
+            for name, column in zip(self.columns, batch.columns, strict=True)
+        )
+        columns = list(map(column_texts, self.columns, values))
+        texts = tuple(column.values for column in columns)
         faults = {at: fault for column in reversed(columns) for at, fault in column.faults.items()}
         cells = cells_of(text.take(pa.array(faults, pa.int64())) for text in texts) if faults else ()
-        first = self.rows + 1
-        bad = {at: BadRow(first + at, fault, of_row) for (at, fault), of_row in zip(faults.items(), cells, strict=True)}
-        self.rows += batch.num_rows
-        return Chunk(self.columns, first, texts, bad)
-
-    def _in_utc(self, name: str, column: Any) -> Any:
-        """Return a column of INT96 moments with the zone UTC, any other column as it is."""
-        return column.cast(_MOMENT) if name in self._moments else column
+        bad = {at: BadRow(at + 1, fault, of_row) for (at, fault), of_row in zip(faults.items(), cells, strict=True)}
+        return Chunk(self.columns, 1, texts, bad)
 
 
 def _moments(name: str, parquet: pq.ParquetFile, int96: Int96 | None, used: set[str]) -> frozenset[str]:
@@ -171,10 +153,6 @@ def _moments(name: str, parquet: pq.ParquetFile, int96: Int96 | None, used: set[
             'which write them in UTC; write int96 = "utc" or int96 = "local" for the job'
         )
     return frozenset()
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind)
 
 
 def _longest(column: Any) -> int:
