@@ -78,7 +78,11 @@ class OutcomePage:
         return len(self.source_row)
 
     def __getitem__(self, at: int) -> Outcome:
-        return Outcome(*(column[at] for column in _columns(self)))
+        return Outcome(*(column[at] for column in self.columns()))
 
     def __iter__(self) -> Iterator[Outcome]:
-        return map(Outcome, *_columns(self))
+        return map(Outcome, *self.columns())
+
+    def columns(self) -> tuple[Sequence[Any], ...]:
+        """Return the columns, in the order of the fields of `Outcome`."""
+        return _columns(self)

@@ -16,11 +16,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
 
-import orjson
-
 from pipeline.ledger.history import runs
 from pipeline.ledger.records import Phase, RunRecord
 from pipeline.ledger.store import generations
+from pipeline.ledger.store.database import json_of
 from pipeline.ledger.store.generations import Generation
 from pipeline.model import Api
 
@@ -279,8 +278,8 @@ def _is_in_use(
     is_live: Callable[[sqlite3.Connection, RunRecord], bool],
 ) -> bool:
     """Return whether a run of a family has changed, or has a new rerun or fix, since the family was read."""
-    numbers = orjson.dumps([run.run_no for run in family]).decode()
-    names = orjson.dumps([run.run_id for run in family]).decode()
+    numbers = json_of([run.run_no for run in family])
+    names = json_of([run.run_id for run in family])
     is_followed = connection.execute(_IS_FOLLOWED, {"names": names, "numbers": numbers}).fetchone()[0]
     return bool(is_followed) or any(
         not runs.is_there(connection, run.run_no)
@@ -349,4 +348,4 @@ def _next_deletable(
 def _delete_some(
     connection: sqlite3.Connection, values: Mapping[str, object], found: Sequence[tuple[int, str, str]]
 ) -> int:
-    return connection.execute(_DELETE_DELIVERIES, {**values, "found": orjson.dumps(found).decode()}).rowcount
+    return connection.execute(_DELETE_DELIVERIES, {**values, "found": json_of(found)}).rowcount

@@ -14,11 +14,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-import orjson
-
 from pipeline.ledger.records import ROW_BITS, DeliveryState, Due, RunRecord, position
 from pipeline.ledger.rules.admission import Blocked, Conflict, Skip
 from pipeline.ledger.rules.objects import object_in, subject_of
+from pipeline.ledger.store.database import json_of
 from pipeline.model import Api
 
 FIXED_ALREADY = "fixed_already"
@@ -194,7 +193,7 @@ def variant_deliveries(
     found: dict[int, list[VariantDelivery]] = defaultdict(list)
     query = _VARIANT_DELIVERIES.format(is_current=_IS_CURRENT[run.api])
     for origin, variant, part, identity, digest, state, is_current, card, version in connection.execute(
-        query, {"origins": orjson.dumps(sorted(set(origins))).decode()}
+        query, {"origins": json_of(sorted(set(origins)))}
     ):
         known = None if state is None else DeliveryState(state)
         delivery = VariantDelivery(variant, part, identity, digest, known, bool(is_current), card, version)
@@ -254,14 +253,14 @@ def forbidden(api: Api, others: OtherVariants, *, is_fix: bool) -> Blocked | Con
 
 def _variants_of(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due]) -> dict[int, tuple[int, int]]:
     """Return the origin and the variant of dues that belong to a fixed row, by the number of the due."""
-    values = {"dues": _json([due.due_no for due in dues]), "account_no": run.account_no, "api": run.api}
+    values = {"dues": json_of([due.due_no for due in dues]), "account_no": run.account_no, "api": run.api}
     found = connection.execute(_VARIANTS_OF_DUES, values)
     return {due_no: (origin, variant) for due_no, origin, variant, _ in found}
 
 
 def note_sent(connection: sqlite3.Connection, dues: Sequence[Due]) -> None:
     """Note the keys and contents under which variants are about to be sent."""
-    due_nos = (_json([due.due_no for due in dues]),)
+    due_nos = (json_of([due.due_no for due in dues]),)
     connection.execute(_NOTE_SENT_VARIANTS, due_nos)
     connection.execute(_NOTE_SENT_FIXES, due_nos)
 
@@ -349,7 +348,3 @@ def forget_fixes(connection: sqlite3.Connection, first: int, end: int) -> None:
         connection.execute(
             f"DELETE FROM {table} WHERE variant >= ? AND variant < ? AND origin <> variant", (first, end)
         )
-
-
-def _json(values: Sequence[object]) -> str:
-    return orjson.dumps(values).decode()

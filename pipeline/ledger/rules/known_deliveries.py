@@ -4,10 +4,9 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import orjson
-
 from pipeline.ledger.records import DeliveryState, RunRecord
 from pipeline.ledger.rules.admission import KnownDelivery
+from pipeline.ledger.store.database import json_of
 
 # Other deliveries that may lie between those wanted, as a multiple of these. Reading past a delivery is a few times
 # cheaper than finding it by its identity.
@@ -64,7 +63,7 @@ class KnownDeliveries:
 
 def known_deliveries_of(connection: sqlite3.Connection, run: RunRecord, identities: Iterable[str]) -> KnownDeliveries:
     """Return what the ledger knows of these identities, for the run's account and API."""
-    wanted = orjson.dumps(list(identities)).decode()
+    wanted = json_of(identities)
     found = connection.execute(_BY_IDENTITY, (wanted, run.account_no, run.api)).fetchall()
     delivered = {identity: digest for identity, state, digest, _ in found if state == DeliveryState.SUCCEEDED}
     return KnownDeliveries(delivered, _others(connection, run, [line for line in found if line[0] not in delivered]))

@@ -4,11 +4,10 @@ import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import orjson
-
 from pipeline.ledger.records import DeliveryState, RunRecord
 from pipeline.ledger.rules.admission import KnownDelivery
 from pipeline.ledger.rules.known_deliveries import known_deliveries_of, last_successor
+from pipeline.ledger.store.database import json_of
 from pipeline.model import Api, digest
 
 # It imports Arrow, which takes a tenth of a second, and only staging needs that.
@@ -60,7 +59,7 @@ def _has_to_stay(sent: KnownDelivery | None, digest: bytes) -> bool:
 
 def _payments_with_new_keys(connection: sqlite3.Connection, run: RunRecord, payments: set[str]) -> dict[str, str]:
     """Return the last key of each payment that was given another one."""
-    wanted = orjson.dumps(sorted(payments)).decode()
+    wanted = json_of(sorted(payments))
     found = connection.execute(_MOVED_PAYMENTS, (wanted, run.account_no, run.api)).fetchall()
     return {key: last_successor(connection, run, successor)[0] or successor for key, successor in found}
 

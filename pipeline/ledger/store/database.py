@@ -2,10 +2,12 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
+
+import orjson
 
 from pipeline.errors import LedgerError
 from pipeline.ledger.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
@@ -265,3 +267,8 @@ def _migrate(connection: sqlite3.Connection) -> None:
             raise
         if version >= VERSION:
             return
+
+
+def json_of(values: Iterable[object]) -> str:
+    """Return values as JSON, for `json_each` in a statement."""
+    return orjson.dumps(list(values)).decode()

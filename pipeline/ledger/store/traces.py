@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import orjson
-
 from pipeline.errors import LedgerBehind
 from pipeline.ledger.store import generations
+from pipeline.ledger.store.database import json_of
 from pipeline.ledger.store.marks import Mark, Marks, read_mark
 
 # Whether requests have left.
@@ -160,7 +159,7 @@ def _signs_of_reports(connection: sqlite3.Connection, run_ids: Sequence[str], re
 
 def _unknown(connection: sqlite3.Connection, names: Sequence[str], known: str) -> list[str]:
     """Return the names that are neither known traces nor in the result of the query `known`."""
-    lines = connection.execute(_UNKNOWN.format(known=known), (orjson.dumps(list(names)).decode(),))
+    lines = connection.execute(_UNKNOWN.format(known=known), (json_of(names),))
     return [name for (name,) in lines]
 
 
