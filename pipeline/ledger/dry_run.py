@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.ledger.history import runs
 from pipeline.ledger.history.origins import Origin, find_origins
-from pipeline.ledger.records import InputRecord, NewRun, Phase, RunRecord, StagedCounts, accept_any
+from pipeline.ledger.records import InputRecord, NewRun, RunRecord, StagedCounts, accept_any
 from pipeline.ledger.staging import balances, decide
 from pipeline.ledger.staging.duplicates.partitions import Partitions, Table, numbers
 from pipeline.ledger.staging.refunds import Retarget
@@ -189,14 +189,6 @@ def _next_run(connection: sqlite3.Connection, new: NewRun, account_no: int) -> R
         account_no=account_no,
         parent=new.parent,
         options=new.options,
-        phase=Phase.STAGING,
-        state=None,
-        exit_code=None,
-        reason=None,
-        throttled=0,
         limit_per_s=new.limit_per_s,
         started_at=new.started_at,
-        finished_at=None,
-        elapsed_s=0.0,
-        sending_s=0.0,
     )

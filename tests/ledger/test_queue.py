@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ledger.delivering.queue import LongLane, PageSize, joined, lanes, refunds_after_payments
+from pipeline.ledger.delivering.queue import PageSize, joined, lanes, refunds_after_payments
 from pipeline.ledger.history import runs
 from pipeline.ledger.records import NewRun
 from pipeline.ledger.store.database import open_for_reading
@@ -124,7 +124,7 @@ def test_a_lane_longer_than_a_page_is_read_in_pages(
 
     with closing(connection):
         found = [
-            ("({})" if isinstance(lane, LongLane) else "{}").format("".join(due.request_key for due in lane))
+            ("{}" if isinstance(lane, list) else "({})").format("".join(due.request_key for due in lane))
             for lane in lanes(read, runs.find(connection, "RUN"), LaneOrder.SOURCE, size=size)
         ]
 

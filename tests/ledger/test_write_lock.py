@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.ledger.store.database import connect
-from pipeline.ledger.store.transactions import Transactions
-from pipeline.ledger.store.write_lock import WriteLock
+from pipeline.ledger.store.transactions import Transactions, WriteLock
 from pipeline.model import Wait
 from tests.moved_clock import MovedClock
 
@@ -47,7 +46,7 @@ def transactions(path: Path, lock: WriteLock) -> Iterator[Transactions]:
     """Transactions of this process."""
     connection = connect(path)
     lock.prepare(connection)
-    yield Transactions(connection, lock=lock)
+    yield Transactions(connection, begin=lock.begin)
     connection.close()
 
 

@@ -126,8 +126,7 @@ def _intend(
     admissions = [forbidden.get(due.due_no) or _admission(connection, run, due, known, is_gone) for due in dues]
     admitted = [due for due, admission in zip(dues, admissions, strict=True) if isinstance(admission, Go)]
     connection.execute(
-        _INTEND,
-        (run.account_no, run.api, DeliveryState.SENDING, now, json_of([due.due_no for due in admitted])),
+        _INTEND, (run.account_no, run.api, DeliveryState.SENDING, now, json_of([due.due_no for due in admitted]))
     )
     if has_fixes:
         note_sent(connection, admitted)

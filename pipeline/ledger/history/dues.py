@@ -51,11 +51,9 @@ _HAS_OPEN = "SELECT EXISTS (SELECT 1 FROM dues WHERE run_no = ? AND (status IS N
 _HAS_TO_RESUME = f"SELECT EXISTS (SELECT 1 FROM dues WHERE run_no = ? AND ({NOT_REACHED} OR {LEFT_OPEN}))"
 
 
-def close_dues(
-    connection: sqlite3.Connection, first: int, last: int, run: RunRecord, *, code: str, message: str
-) -> None:
-    """Settle the dues that the run did not reach, of rows from `first` to `last`."""
-    connection.execute(_CLOSE, (code, message, run.run_no, first, last))
+def close_dues(connection: sqlite3.Connection, first: int, last: int, run: RunRecord, open_as: tuple[str, str]) -> None:
+    """Settle the dues that the run did not reach, of rows from `first` to `last`, with code and message `open_as`."""
+    connection.execute(_CLOSE, (*open_as, run.run_no, first, last))
 
 
 def move_ends_to_rows(connection: sqlite3.Connection, first: int, last: int, run: RunRecord) -> None:

@@ -20,8 +20,6 @@ from pipeline.ledger.rules.objects import object_in, subject_of
 from pipeline.ledger.store.database import json_of
 from pipeline.model import Api
 
-FIXED_ALREADY = "fixed_already"
-FIX_OPEN = "fix_open"
 # Values in one query: SQLite takes up to 32,766.
 _VALUES_AT_ONCE = 10_000
 
@@ -33,7 +31,7 @@ DELIVERED_OTHERWISE = Conflict(
     "if this row is to count as well, empty its cell _row and give it a key of its own"
 )
 _OPEN = Blocked(
-    FIX_OPEN,
+    "fix_open",
     "another variant of this row, fixed or not, was sent and it is not known whether that was applied; "
     "rerun the run that left it unknown, then rerun this one",
 )
@@ -176,6 +174,11 @@ class VariantDelivery:
     version: str | None
 
     @property
+    def counts(self) -> bool:
+        """Whether the platform has it."""
+        return self.state is DeliveryState.SUCCEEDED and self.is_current
+
+    @property
     def pair(self) -> Pair:
         """The subject and the digest."""
         return subject_of(self.identity), self.digest
@@ -206,9 +209,7 @@ def state_of_other_variants(deliveries: Sequence[VariantDelivery], own: int, pai
     others = [delivery for delivery in deliveries if delivery.variant != own and delivery.pair not in pairs]
     if any(delivery.state in (DeliveryState.SENDING, DeliveryState.UNKNOWN) for delivery in others):
         return OtherVariants.OPEN
-    delivered = {
-        delivery.variant for delivery in others if delivery.state is DeliveryState.SUCCEEDED and delivery.is_current
-    }
+    delivered = {delivery.variant for delivery in others if delivery.counts}
     if any(is_whole(deliveries, variant) for variant in delivered):
         return OtherVariants.DELIVERED
     # Some parts of a variant count, and its other parts may still be sent.
@@ -248,7 +249,7 @@ def forbidden(api: Api, others: OtherVariants, *, is_fix: bool) -> Blocked | Con
         return None
     if others is OtherVariants.OPEN:
         return _OPEN
-    return DELIVERED_OTHERWISE if is_fix else Skip(FIXED_ALREADY)
+    return DELIVERED_OTHERWISE if is_fix else Skip("fixed_already")
 
 
 def _variants_of(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due]) -> dict[int, tuple[int, int]]:
@@ -307,13 +308,8 @@ def write_variant(
 
 
 def _values_of(run: RunRecord, row: tuple[int, int]) -> dict[str, object]:
-    return {
-        "run_no": row[0],
-        "row_no": row[1],
-        "position": position(*row),
-        "account_no": run.account_no,
-        "api": run.api,
-    }
+    account = {"account_no": run.account_no, "api": run.api}
+    return {**account, "run_no": row[0], "row_no": row[1], "position": position(*row)}
 
 
 def first_variant(

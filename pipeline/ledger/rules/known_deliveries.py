@@ -35,7 +35,7 @@ SELECT identity, state, digest, successor FROM deliveries
 WHERE account_no = ? AND api = ? AND identity BETWEEN ? AND ? AND state <> 'succeeded'
 """
 # The state of one delivery, and the key that it was given instead.
-_SUCCESSOR = "SELECT state, successor FROM deliveries WHERE account_no = ? AND api = ? AND identity = ?"
+_STATE = "SELECT state, successor FROM deliveries WHERE account_no = ? AND api = ? AND identity = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +102,18 @@ def known_deliveries_among(
     return KnownDeliveries(delivered, _others(connection, run, connection.execute(_OTHERS_BETWEEN, between).fetchall()))
 
 
+def state_of(connection: sqlite3.Connection, run: RunRecord, identity: str) -> tuple[DeliveryState | None, str | None]:
+    """Return the state of a delivery, and the key that it was given instead; None where there is none."""
+    state, successor = connection.execute(_STATE, (run.account_no, run.api, identity)).fetchone() or (None, None)
+    return None if state is None else DeliveryState(state), successor
+
+
 def last_successor(
     connection: sqlite3.Connection, run: RunRecord, successor: str | None
 ) -> tuple[str | None, DeliveryState | None]:
     """Follow the keys that a delivery was given, one instead of another; return the last one and its state."""
     last, state = None, None
     while successor is not None:
-        line = connection.execute(_SUCCESSOR, (run.account_no, run.api, successor)).fetchone()
-        last, (state, successor) = successor, line or (None, None)
-    return last, None if state is None else DeliveryState(state)
+        last = successor
+        state, successor = state_of(connection, run, last)
+    return last, state

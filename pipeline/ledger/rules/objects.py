@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.ledger.records import DeliveryState, Due, RunRecord
+from pipeline.ledger.records import ROW_BITS, DeliveryState, Due, RunRecord
 from pipeline.ledger.store.database import json_of
 from pipeline.model import UNIT_SEPARATOR, ObjectState
 
@@ -92,7 +92,7 @@ def identity_of(state: ObjectState, position: int) -> str:
 
     So identities of one object sort in the order of sending.
     """
-    run_no, row_no = divmod(position, 1 << 40)
+    run_no, row_no = divmod(position, 1 << ROW_BITS)
     return f"{state.object}{UNIT_SEPARATOR}{run_no:08x}{state.version or ''}{row_no:010x}"
 
 
@@ -134,6 +134,10 @@ class NewestState:
     unsettled: int
     confirmed: bytes | None = field(repr=False)
     confirmed_version: str | None
+
+    def is_confirmed(self, digest: bytes) -> bool:
+        """Return whether the platform surely has this content as its newest state."""
+        return not self.unsettled and self.confirmed == digest
 
     def is_later(self, version: str | None, position: int) -> bool:
         """Return whether this state is newer: by the time of change where both have one, else by position."""
@@ -205,8 +209,7 @@ def intend_state(connection: sqlite3.Connection, run: RunRecord, due: Due) -> No
     if due.state is None:
         return
     connection.execute(
-        _INTEND,
-        (run.account_no, due.state.object, due.identity, due.digest, due.state.version, due.position),
+        _INTEND, (run.account_no, due.state.object, due.identity, due.digest, due.state.version, due.position)
     )
     note_repeated(connection, run, [(due.state.object, due.identity, due.state.version, due.position)])
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.ledger.records import DeliveryState, RunRecord
-from pipeline.ledger.rules.known_deliveries import last_successor
+from pipeline.ledger.rules.known_deliveries import last_successor, state_of
 from pipeline.ledger.staging.refunds import Retarget, follow_new_keys
 from pipeline.model import Status, digest
 from pipeline.tables.outcome_page import Outcome
@@ -49,8 +49,6 @@ _GIVE_KEY = "UPDATE dues SET request_key = ?, identity = ?, body = ?, digest = ?
 _GIVE_ROW_KEY = "UPDATE rows SET request_key = ? WHERE run_no = ? AND row_no = ? AND request_key = ?"
 # Note which key a refused delivery was given.
 _SET_SUCCESSOR = "UPDATE deliveries SET successor = ? WHERE account_no = ? AND api = ? AND identity = ?"
-# Whether a key was used.
-_IS_USED = "SELECT 1 FROM deliveries WHERE account_no = ? AND api = ? AND identity = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,9 @@ def copy_rows(
 ) -> None:
     """Copy rows of `parent` into a new run, numbered from `first`."""
     for number, (row_no, wants_new_key) in enumerate(rows, first):
-        _copy_row(connection, (parent.run_no, row_no), (run.run_no, number))
+        places = (run.run_no, number, parent.run_no, row_no)
+        connection.execute(_COPY_ROW, places)
+        connection.execute(_COPY_DUES, places)
         if wants_new_key:
             _give_new_keys(connection, run, number, rekey)
 
@@ -144,11 +144,6 @@ def complete(connection: sqlite3.Connection, run: RunRecord, retarget: Retarget)
     """Complete a rerun once all rows are copied: refunds name the last keys, inputs have their numbers of rows."""
     follow_new_keys(connection, run, retarget)
     connection.execute(_COUNT_ROWS, (run.run_no,))
-
-
-def _copy_row(connection: sqlite3.Connection, old: tuple[int, int], new: tuple[int, int]) -> None:
-    connection.execute(_COPY_ROW, (*new, *old))
-    connection.execute(_COPY_DUES, (*new, *old))
 
 
 def _give_new_keys(
@@ -185,6 +180,6 @@ def _key_after(connection: sqlite3.Connection, run: RunRecord, key: str, success
 
 def _unused_key(connection: sqlite3.Connection, run: RunRecord, key: str) -> str:
     count = 2
-    while connection.execute(_IS_USED, (run.account_no, run.api, f"{key}-k{count}")).fetchone():
+    while state_of(connection, run, f"{key}-k{count}")[0] is not None:
         count += 1
     return f"{key}-k{count}"

@@ -65,7 +65,7 @@ class Sequence:
             if past is not None:
                 self._rule_as_known(state, past, at - last_applied)
                 identity = past.identity
-            elif at == 0 and self._newest is not None and self._is_confirmed(state):
+            elif at == 0 and self._newest is not None and self._newest.is_confirmed(state.digest):
                 self._rule(state.row_no, Ruling.UNCHANGED)
                 identity = self._newest.identity
             if identity is not None or state.last_row_no:
@@ -111,10 +111,6 @@ class Sequence:
             self._rule(state.row_no, Ruling.DELIVERED if after_applied < 0 else Ruling.UNCHANGED)
         elif after_applied < 0 and not past.may_be_applied:
             self._rule(state.row_no, Ruling.SUPERSEDED)
-
-    def _is_confirmed(self, state: StagedState) -> bool:
-        newest = self._newest
-        return newest is not None and not newest.unsettled and newest.confirmed == state.digest
 
 
 def _in_order(newest_first: Iterator[KnownState], count: int) -> Iterator[KnownState]:

@@ -138,9 +138,9 @@ class StagedStates:
     ) -> None:
         if 0 < obj.dated < obj.rows:
             for state in rows():
-                rulings.rule_one(state.row_no, Ruling.SOME_TIMES)
+                rulings.rule(state.row_no, Ruling.SOME_TIMES)
         else:
-            corrections = Sequence(rows, newest_first, newest, rulings.rule_one).decide()
+            corrections = Sequence(rows, newest_first, newest, rulings.rule).decide()
             self._table.executemany("INSERT INTO corrected VALUES (?, ?, ?, ?)", corrections)
 
     def apply(self, chunk: StagedChunk) -> None:
@@ -182,7 +182,7 @@ def decide_states(connection: sqlite3.Connection, run: RunRecord, chunk: StagedC
     """Make states due again that are no longer unchanged, since another job sent a state of the object meanwhile."""
     for row in _unchanged_rows(connection, run, chunk):
         newest = row.newest
-        if newest is None or newest.unsettled or newest.confirmed != row.digest:
+        if newest is None or not newest.is_confirmed(row.digest):
             is_later = newest is not None and newest.is_later(row.version, row.position)
             chunk.decisions[row.at] = RowDecision.SUPERSEDED if is_later else RowDecision.DUE
             # The state that the row was found to be is delivered. It comes back, as another state.

@@ -80,35 +80,27 @@ class Traces:
         """Return the marks that runs write."""
         return Marks([path for path in (self.mark, self.report_mark) if path is not None])
 
+    def written_marks(self) -> list[tuple[Path, Mark]]:
+        """Return the marks that count, each with its file."""
+        found = [(path, read_mark(path)) for path in (self.mark, self.report_mark) if path is not None]
+        return [
+            (path, mark)
+            for path, mark in found
+            if mark is not None and (path != self.report_mark or mark.report.is_dir())
+        ]
+
 
 NO_TRACES = Traces()
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """Traces, read before the ledger: the ledger can only be ahead of them."""
-
-    marks: Sequence[tuple[Path, Mark]]
-    run_ids: Sequence[str]
-
-
-def _look(traces: Traces) -> _Seen:
-    found = [(path, read_mark(path)) for path in (traces.mark, traces.report_mark) if path is not None]
-    marks = [
-        (path, mark)
-        for path, mark in found
-        if mark is not None and (path != traces.report_mark or mark.report.is_dir())
-    ]
-    return _Seen(marks, traces.reports.run_ids())
-
-
 def refuse_if_behind(connection: sqlite3.Connection, path: Path, traces: Traces) -> None:
     """Raise LedgerBehind if something was sent that the ledger does not know."""
-    seen = _look(traces)
+    # Read before the ledger: that can only be ahead of its traces.
+    marks, run_ids = traces.written_marks(), traces.reports.run_ids()
     signs = [
-        *_signs_of_marks(connection, seen.marks),
+        *_signs_of_marks(connection, marks),
         *_sign_of_quota(connection, traces.quota),
-        *_signs_of_reports(connection, seen.run_ids, traces.reports),
+        *_signs_of_reports(connection, run_ids, traces.reports),
     ]
     if signs:
         raise LedgerBehind(
@@ -120,8 +112,7 @@ def refuse_if_behind(connection: sqlite3.Connection, path: Path, traces: Traces)
 
 def accept(connection: sqlite3.Connection, traces: Traces) -> None:
     """Write all traces of now into the ledger: they are no sign of a loss any more."""
-    seen = _look(traces)
-    names = {*seen.run_ids, *(mark.generation for _, mark in seen.marks)}
+    names = {*traces.reports.run_ids(), *(mark.generation for _, mark in traces.written_marks())}
     connection.executemany("INSERT OR IGNORE INTO known_traces (name) VALUES (?)", [(name,) for name in sorted(names)])
 
 
@@ -153,7 +144,9 @@ def _signs_of_reports(connection: sqlite3.Connection, run_ids: Sequence[str], re
         count = f"{len(unknown)} report{'s' if len(unknown) > 1 else ''}"
         yield f"it lacks the run of {count}, the last one {max(unknown)} (if of another config, move them away)"
     last = reports.read(max(set(run_ids) - set(not_in_ledger), default=""))
-    if last is not None and last.finished_at is not None and _ended_later(connection, last.run_id, last.finished_at):
+    if last is None or last.finished_at is None:
+        return
+    if connection.execute(_ENDED_LATER, {"run_id": last.run_id, "finished_at": last.finished_at}).fetchone()[0]:
         yield f"the report of run {last.run_id} says that it ended at {last.finished_at}, and the ledger does not"
 
 
@@ -161,7 +154,3 @@ def _unknown(connection: sqlite3.Connection, names: Sequence[str], known: str) -
     """Return the names that are neither known traces nor in the result of the query `known`."""
     lines = connection.execute(_UNKNOWN.format(known=known), (json_of(names),))
     return [name for (name,) in lines]
-
-
-def _ended_later(connection: sqlite3.Connection, run_id: str, finished_at: str) -> bool:
-    return bool(connection.execute(_ENDED_LATER, {"run_id": run_id, "finished_at": finished_at}).fetchone()[0])
