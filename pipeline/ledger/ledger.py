@@ -19,7 +19,7 @@ from pipeline.ledger.run_ledger import OpenFile, RunLedger
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.ledger.store import generations, lease
 from pipeline.ledger.store.database import Connect, connect, open_for_reading, open_ledger, wal_path, with_clear_errors
-from pipeline.ledger.store.lease import IsDead, Lease, LeaseOwner
+from pipeline.ledger.store.lease import IsDead, IsGone, Lease, LeaseOwner
 from pipeline.ledger.store.lost_file import LostFileCheck, Place
 from pipeline.ledger.store.quotas import QuotaStore, quota_path
 from pipeline.ledger.store.space import LogSize, Space, give_back
@@ -33,7 +33,6 @@ T = TypeVar("T")
 
 # Pause between transactions of a long operation, so that other processes can write. Seconds.
 _PAUSE_SECONDS = 0.05
-_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Ledger:
@@ -66,7 +65,7 @@ class Ledger:
         self._traces = traces
         self._clock = clock
         self._owner = owner
-        self._is_dead = is_dead
+        self._is_gone: IsGone = lambda other: is_dead(other, owner)
         self._connect = connect
         self._sizes = sizes
         self._file = self._open(only_reads=only_reads)
@@ -173,7 +172,7 @@ class Ledger:
         return run.run_id in self._file.read(self._live_runs)
 
     def _live_runs(self, connection: sqlite3.Connection) -> set[str]:
-        return lease.live_runs(connection, self._owner, self._clock.now(), self._is_dead)
+        return lease.live_runs(connection, self._clock.now(), self._is_gone)
 
     def outcomes(self, run: RunRecord) -> Iterator[Outcome]:
         """Yield the outcome of each row, in source order."""
@@ -196,9 +195,6 @@ class Ledger:
         Other processes may run jobs meanwhile. Raises LedgerBehind if the ledger needs a resync first.
         """
         self.refuse_if_behind()
-        return prune(self._prune_file(), runs_before=runs_before, deliveries_before=deliveries_before)
-
-    def _prune_file(self) -> PruneFile:
         transactions = Transactions(self._file.writer, begin=self._file.lock.begin)
 
         def commit(write: Callable[[sqlite3.Connection], T]) -> T:
@@ -209,7 +205,8 @@ class Ledger:
             self._clock.sleep(max(_PAUSE_SECONDS, self._clock.steady() - began_at))
             return result
 
-        return PruneFile(read=self._file.read, commit=commit, live_runs=self._live_runs, lines=self._sizes.pruned_lines)
+        file = PruneFile(read=self._file.read, commit=commit, live_runs=self._live_runs, lines=self._sizes.pruned_lines)
+        return prune(file, runs_before=runs_before, deliveries_before=deliveries_before)
 
     def give_back_space(self) -> Space:
         """Return free pages of the file to the disk, without disturbing runs of other processes."""
@@ -240,7 +237,7 @@ class Ledger:
 
         return self._take(write)
 
-    def resume(self, run: RunRecord, merchant: str, options: Mapping[str, Any] = _NO_OPTIONS) -> RunLedger:
+    def resume(self, run: RunRecord, merchant: str, options: Mapping[str, Any] = MappingProxyType({})) -> RunLedger:
         """
         Take the lease of the job for a run that was stopped or killed; its open dues are due again.
 
@@ -271,12 +268,12 @@ class Ledger:
             run_id=run_id,
             owner=self._owner,
             now=self._clock.now(),
-            is_dead=self._is_dead,
+            is_gone=self._is_gone,
         )
 
     def _resync(self, connection: sqlite3.Connection, new: NewRun) -> None:
         """Begin a generation, named after the run. Earlier confirmations and existing traces no longer count."""
-        lease.end_others(connection, new.job, self._owner, self._clock.now(), self._is_dead)
+        lease.end_others(connection, new.job, self._owner, self._clock.now(), self._is_gone)
         accept(connection, self._traces)
         generations.begin(connection, new.run_id, new.started_at)
         # The state of the quotas may be as old as the ledger. A missing file is left missing here: after a crash it
@@ -292,7 +289,7 @@ class Ledger:
         with with_clear_errors(self.path):
             run, job_lease = Transactions(self._file.writer, begin=self._file.lock.begin).run(write)
         self._file.lost_file.check(run.run_id)
-        return RunLedger(self._file, self._clock, run, job_lease, is_dead=self._is_dead, sizes=self._sizes)
+        return RunLedger(self._file, self._clock, run, job_lease, is_gone=self._is_gone, sizes=self._sizes)
 
 
 def _refuse_former_generation(run: RunRecord, account_no: int) -> None:

@@ -1,6 +1,6 @@
 """Values that go into the ledger and come out of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -121,6 +121,10 @@ class StagedCounts:
     rows: int = 0
     invalid: int = 0
     faults: FaultGroups = field(default_factory=FaultGroups)
+
+
+# Puts another request key into a body.
+Rekey = Callable[[bytes, str], bytes]
 
 
 def accept_any(_counts: StagedCounts) -> None:

@@ -17,8 +17,18 @@ from pipeline.ledger.delivering import deliveries, queue
 from pipeline.ledger.delivering.deliveries import Entry
 from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, runs, skipped_rows
 from pipeline.ledger.history.origins import Origin
-from pipeline.ledger.history.slices import slices
-from pipeline.ledger.records import Due, InputRecord, Phase, RunRecord, RunState, Settlement, StagedCounts, accept_any
+from pipeline.ledger.history.slices import delete_slice, slices
+from pipeline.ledger.records import (
+    Due,
+    InputRecord,
+    Phase,
+    Rekey,
+    RunRecord,
+    RunState,
+    Settlement,
+    StagedCounts,
+    accept_any,
+)
 from pipeline.ledger.rules.admission import Admission, Go
 from pipeline.ledger.staging import refunds
 from pipeline.ledger.staging import rerun as rerunning
@@ -26,7 +36,7 @@ from pipeline.ledger.staging.refunds import Retarget
 from pipeline.ledger.store import generations, lease
 from pipeline.ledger.store.database import with_clear_errors
 from pipeline.ledger.store.group_commit import GroupCommit
-from pipeline.ledger.store.lease import IsDead, IsGone, Lease
+from pipeline.ledger.store.lease import IsGone, Lease
 from pipeline.ledger.store.lost_file import LostFileCheck
 from pipeline.ledger.store.marks import Mark, Marks
 from pipeline.ledger.store.space import LogSize
@@ -102,11 +112,11 @@ class RunLedger:
     """
 
     def __init__(
-        self, file: OpenFile, clock: Clock, run: RunRecord, job_lease: Lease, *, is_dead: IsDead, sizes: BatchSizes
+        self, file: OpenFile, clock: Clock, run: RunRecord, job_lease: Lease, *, is_gone: IsGone, sizes: BatchSizes
     ) -> None:
         self.run = run
         self._sizes = sizes
-        self._is_gone: IsGone = lambda owner: is_dead(owner, job_lease.owner)
+        self._is_gone = is_gone
         self._file = file
         self._lease = job_lease
         self._clock = clock
@@ -163,7 +173,7 @@ class RunLedger:
         """Delete what was staged: the run will be staged again."""
         self._forget_staging()
         for table in ("dues", "rows", "origins"):
-            self._commit_in_slices(table, "TRUE", partial(inputs.forget_rows, run=self.run, table=table))
+            self._commit_in_slices(table, "TRUE", partial(delete_slice, run_no=self.run.run_no, table=table))
         self._commit_at_length(lambda c: inputs.forget_inputs(c, self.run))
 
     def origins(self, marks: Iterable[str]) -> dict[str, Origin]:
@@ -183,9 +193,7 @@ class RunLedger:
         staging = self._staging
         return self._file.read(lambda c: staging.add(c, file_no, first_row_no, mapped))
 
-    def start_delivering(
-        self, rekey: Callable[[bytes, str], bytes], check: Callable[[StagedCounts], None] = accept_any
-    ) -> None:
+    def start_delivering(self, rekey: Rekey, check: Callable[[StagedCounts], None] = accept_any) -> None:
         """
         Decide on all staged rows, write them with their dues, and begin to deliver.
 
@@ -250,7 +258,7 @@ class RunLedger:
 
         `rows` limits them to the first rows that have open dues.
         """
-        return queue.lanes(self._file.read, self.run, order, rows, self._sizes.page)
+        return queue.lanes(self._file.read, self.run, order, rows, self._sizes)
 
     def intend(self, dues: Sequence[Due]) -> list[Admission]:
         """Write intents; return when they are on disk, with an admission each: only dues with `Go` may be sent."""
@@ -339,11 +347,8 @@ class RunLedger:
         if self._file.read(lambda c: runs.find(c, self.run.run_id)).phase is Phase.STAGING:
             self._commit_in_slices("dues", "TRUE", partial(dues.move_ends_to_rows, run=self.run))
 
-        def write(connection: sqlite3.Connection) -> RunRecord:
-            runs.record_progress(connection, self.run, progress, waits)
-            return runs.conclude(connection, self.run, state=state, reason=reason, finished_at=finished_at)
-
-        return self._commit_at_length(write)
+        conclude = partial(runs.conclude, run=self.run, state=state, reason=reason, finished_at=finished_at)
+        return self._commit_at_length(partial(conclude, progress=progress, waits=waits))
 
     def wanted_rows(self) -> int:
         """Return how many rows were read, without those that the job's filter left out."""

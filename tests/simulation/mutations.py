@@ -230,7 +230,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "the fence is ignored": (
-        Code("pipeline.ledger.store.lease:check", "line is None or line[0] != lease.fence", "line is None"),
+        Code("pipeline.ledger.store.lease:check", "line is None or line[-1] != lease.fence", "line is None"),
     ),
     "a process that was held up sends on": (
         Code("pipeline.write.delivery:Delivery._check_running", "self._keep_job()", "None"),

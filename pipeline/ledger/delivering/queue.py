@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
 from pipeline.ledger.records import Due, RunRecord
 from pipeline.ledger.store.database import Damaged, Read
 from pipeline.model import Api, Balance, LaneOrder, ObjectState, digest
@@ -103,14 +104,6 @@ WHERE q.rowid BETWEEN ? AND ? ORDER BY q.rowid
 
 
 @dataclass(frozen=True, slots=True)
-class PageSize:
-    """The largest page that is read at once: its number of dues, and the bytes of their bodies."""
-
-    dues: int = 1000
-    body_bytes: int = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
 class _QueuedDue:
     """A due in the queue, with the number of its lane and how many dues that has."""
 
@@ -120,7 +113,7 @@ class _QueuedDue:
 
 
 def lanes(
-    read: Read, run: RunRecord, order: LaneOrder, rows: int | None = None, size: PageSize = PageSize()
+    read: Read, run: RunRecord, order: LaneOrder, rows: int | None = None, sizes: BatchSizes = DEFAULT_SIZES
 ) -> Iterator[Iterable[Due]]:
     """
     Yield the open dues of each lane, within the lane in source order, states by time of change.
@@ -133,10 +126,10 @@ def lanes(
     """
     read(partial(_create_queue, run=run, order=order, rows=rows))
     at = 1
-    while page := read(partial(_page, first=at, last=_END, size=size)):
+    while page := read(partial(_page, first=at, last=_END, sizes=sizes)):
         first = page[0]
         if first.lane_dues > len(page):
-            yield _long_lane(read, at, at + first.lane_dues - 1, size)
+            yield _long_lane(read, at, at + first.lane_dues - 1, sizes)
             at += first.lane_dues
             continue
         for _, queued in groupby(page, key=lambda queued: queued.lane_no):
@@ -147,9 +140,9 @@ def lanes(
                 at += len(lane)
 
 
-def _long_lane(read: Read, first: int, last: int, size: PageSize) -> Iterator[Due]:
+def _long_lane(read: Read, first: int, last: int, sizes: BatchSizes) -> Iterator[Due]:
     """Yield the dues of a lane that is longer than a page; they are read as they are iterated."""
-    while page := read(partial(_page, first=first, last=last, size=size)):
+    while page := read(partial(_page, first=first, last=last, sizes=sizes)):
         yield from (queued.due for queued in page)
         first += len(page)
 
@@ -223,12 +216,12 @@ def refunds_after_payments(refunds: Iterable[tuple[int, int]]) -> Iterator[tuple
     yield from zip(*(column[is_moved].tolist() for column in (refund, last, behind - 1)), strict=True)
 
 
-def _page(connection: sqlite3.Connection, first: int, last: int, size: PageSize) -> list[_QueuedDue]:
+def _page(connection: sqlite3.Connection, first: int, last: int, sizes: BatchSizes) -> list[_QueuedDue]:
     """Return the dues of a page, at places of the queue from `first` to `last` at most."""
-    sizes = connection.execute(_BODY_SIZES, (first, last, size.dues)).fetchall()
-    totals = accumulate(length or 0 for _, length in sizes)
+    bodies = connection.execute(_BODY_SIZES, (first, last, sizes.page_dues)).fetchall()
+    totals = accumulate(length or 0 for _, length in bodies)
     # At least one due, however large its body.
-    count = min(len(sizes), 1 + sum(1 for total in totals if total < size.body_bytes))
+    count = min(len(bodies), 1 + sum(1 for total in totals if total < sizes.page_bytes))
     found = connection.execute(_PAGE, (first, min(first + count - 1, last)))
     return [_QueuedDue(lane_no, lane_dues, _due(line)) for lane_no, lane_dues, *line in found]
 

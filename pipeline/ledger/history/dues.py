@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from pipeline.ledger.history.slices import delete_slice
 from pipeline.ledger.records import RunRecord
 
 # The state of a delivery with the content of a due, for use on the table `dues`.
@@ -38,8 +39,6 @@ UPDATE rows SET (status, code, message) = (
 )
 WHERE run_no = ? AND row_no BETWEEN ? AND ? AND status IS NULL
 """
-# Delete the dues of some rows.
-_DELETE = "DELETE FROM dues WHERE run_no = ? AND row_no BETWEEN ? AND ?"
 # Make dues of some rows due again.
 _REOPEN = f"""
 UPDATE dues SET status = NULL, code = NULL, message = NULL, is_open = 0
@@ -58,9 +57,8 @@ def close_dues(connection: sqlite3.Connection, first: int, last: int, run: RunRe
 
 def move_ends_to_rows(connection: sqlite3.Connection, first: int, last: int, run: RunRecord) -> None:
     """Write the ends of dues into their rows, from `first` to `last`, and delete the dues: nothing is due any more."""
-    rows = (run.run_no, first, last)
-    connection.execute(_MOVE_ENDS, rows)
-    connection.execute(_DELETE, rows)
+    connection.execute(_MOVE_ENDS, (run.run_no, first, last))
+    delete_slice(connection, first, last, run.run_no, "dues")
 
 
 def has_open_dues(connection: sqlite3.Connection, run: RunRecord) -> bool:

@@ -9,6 +9,7 @@ from itertools import accumulate
 import orjson
 
 from pipeline.errors import SettingsError
+from pipeline.ledger.history.inputs import inputs_of
 from pipeline.ledger.history.runs import with_numbers
 from pipeline.ledger.records import ROW_BITS, Phase, RunRecord, position
 from pipeline.tables.row_mark import RowMark
@@ -25,11 +26,8 @@ _IS_PRUNED = "SELECT 1 FROM known_traces WHERE name = ? AND run_no IS NOT NULL"
 _RUN = "SELECT run_no FROM runs WHERE run_id = ? AND account_no = ? AND api = ? AND export = ?"
 # The fixed row of an earlier run that a row was recognised as.
 _RECOGNISED_AS = "SELECT origin FROM contents WHERE variant = ? AND origin <> variant LIMIT 1"
-# The number of rows of each input of a run.
-_ROWS_OF_INPUTS = "SELECT file_no, rows FROM inputs WHERE run_no = ? ORDER BY file_no"
 # The number in its run of a row of a file: it is known exactly, or in a rerun at most.
-_ROW_NO = "SELECT row_no FROM rows WHERE run_no = ? AND row_no = ? AND file_no = ? AND source_row = ?"
-_ROW_NO_IN_RERUN = "SELECT row_no FROM rows WHERE run_no = ? AND row_no <= ? AND file_no = ? AND source_row = ?"
+_ROW_NO = "SELECT row_no FROM rows WHERE run_no = ? AND row_no {is_known_as} ? AND file_no = ? AND source_row = ?"
 # The origins of some rows of a run.
 _OF_FIX = "SELECT row_no, origin_run_no, origin_row_no FROM origins WHERE run_no = ? AND row_no BETWEEN ? AND ?"
 # The same for a rerun: its dues keep the position of the row that was staged first, which may be a fixed row itself.
@@ -115,7 +113,7 @@ def _origins_in(connection: sqlite3.Connection, run: RunRecord, marks: Mapping[s
         if mark in row_nos:
             own = (run.run_no, row_nos[mark])
             row = first.get(row_nos[mark]) or _recognised_as(connection, own) or own
-            found[text] = _read(connection, row) or Origin(*row, (), None)
+            found[text] = _read(connection, row)
     return found
 
 
@@ -127,10 +125,10 @@ def _recognised_as(connection: sqlite3.Connection, row: RowId) -> RowId | None:
 
 def _row_nos(connection: sqlite3.Connection, run: RunRecord, marks: Iterable[RowMark]) -> dict[RowMark, int]:
     """Return the number in its run of each mark's row."""
-    counts = dict(connection.execute(_ROWS_OF_INPUTS, (run.run_no,)).fetchall())
+    counts = {source.file_no: source.rows for source in inputs_of(connection, run)}
     before = dict(zip(counts, accumulate(counts.values(), initial=0), strict=False))
     # A run numbers its rows as it reads them. A rerun has only some of them.
-    query = _ROW_NO_IN_RERUN if run.is_rerun else _ROW_NO
+    query = _ROW_NO.format(is_known_as="<=" if run.is_rerun else "=")
     found: dict[RowMark, int] = {}
     for mark in marks:
         guess = before.get(mark.file_no, 0) + mark.source_row
@@ -153,11 +151,9 @@ def first_origins_between(connection: sqlite3.Connection, run: RunRecord, first:
     return {row_no: (origin_run_no, origin_row_no) for row_no, origin_run_no, origin_row_no in found}
 
 
-def _read(connection: sqlite3.Connection, row: RowId) -> Origin | None:
-    line = connection.execute(_CELLS, row).fetchone()
-    if line is None:
-        return None
-    return Origin(*row, tuple(orjson.loads(line[1])), None if line[0] is None else tuple(orjson.loads(line[0])))
+def _read(connection: sqlite3.Connection, row: RowId) -> Origin:
+    cells, columns = connection.execute(_CELLS, row).fetchone() or (None, "[]")
+    return Origin(*row, tuple(orjson.loads(columns)), None if cells is None else tuple(orjson.loads(cells)))
 
 
 def first_mark(connection: sqlite3.Connection, run: RunRecord, row_no: int) -> str | None:

@@ -10,23 +10,16 @@ from operator import itemgetter
 from typing import Any
 
 from pipeline.ledger.history.dues import IS_DELIVERED, UNREACHED
+from pipeline.ledger.history.inputs import inputs_of
 from pipeline.ledger.history.skipped_rows import SkippedRows, read_skipped_rows
 from pipeline.ledger.records import RunRecord
 from pipeline.model import Status
 from pipeline.tables.outcome_page import Outcome, OutcomePage
 
 # Statuses by severity, the worst last. Doubt is the worst: it must not be answered by sending something else.
-SEVERITY = (
-    Status.SKIPPED,
-    Status.SUCCEEDED,
-    Status.UNSENT,
-    Status.BLOCKED,
-    Status.INVALID,
-    Status.REJECTED,
-    Status.UNKNOWN,
-)
+_SEVERITY = ("skipped", "succeeded", "unsent", "blocked", "invalid", "rejected", "unknown")
+_RANK = {status: rank for rank, status in enumerate(_SEVERITY)}
 _STATUS = {status.value: status for status in Status}
-_RANK = {status.value: rank for rank, status in enumerate(SEVERITY)}
 # Rows of a page.
 _PAGE = 1000
 # Characters of cells after which a page ends. A single row may have megabytes.
@@ -34,7 +27,7 @@ _PAGE_CELLS = 1 << 20
 # The largest integer of SQLite.
 _END = (1 << 63) - 1
 # HTTP status to trace id, and whether a new key is wanted, of a row that was not sent.
-_NOT_SENT = (None, 0, None, None, None, None, 0)
+_NOT_SENT = (None, 0, None, None, None, None, False)
 
 # Some rows of a run. The status and the columns after the line are set only where the row itself is final.
 _ROWS = """
@@ -64,7 +57,7 @@ def outcomes(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Outcome
 
 def outcome_pages(connection: sqlite3.Connection, run: RunRecord) -> Iterator[OutcomePage]:
     """Yield the outcomes of all rows in pages, in source order. No page is empty."""
-    names = dict(connection.execute("SELECT file_no, name FROM inputs WHERE run_no = ?", (run.run_no,)).fetchall())
+    names = {source.file_no: source.name for source in inputs_of(connection, run)}
     pages_of = partial(_pages_of_rows, connection, run, names)
     first = 0
     for skipped_rows in _overlapping(read_skipped_rows(connection, run)):
@@ -181,13 +174,10 @@ def _worst_dues(dues: Iterable[_Found]) -> Mapping[int, _Found]:
 
 def _line(row: _Found, due: _Found | None, names: Mapping[int, str]) -> _Line:
     """Return the outcome of a row: its own if it is final, else that of its worst due."""
-    row_no, file_no, source_row, key, status, code, message, *cells_and_fault = row
+    row_no, file_no, source_row, key, status, code, message = row[:7]
     if status is None and due is not None:
-        _, status, code, message, *sent, wants_new_key = due
+        status, code, message = due[1:4]
+        sent = (*due[4:10], bool(due[10]))
     else:
-        status, code, message = status or "unsent", code or "interrupted", message or ""
-        *sent, wants_new_key = _NOT_SENT
-    return (
-        row_no, names[file_no], source_row, key, _STATUS[status], code, message, *sent, file_no, bool(wants_new_key),
-        *cells_and_fault,
-    )  # fmt: skip
+        status, code, message, sent = status or "unsent", code or "interrupted", message or "", _NOT_SENT
+    return (row_no, names[file_no], source_row, key, _STATUS[status], code, message, file_no, *sent, *row[7:])

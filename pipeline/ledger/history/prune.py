@@ -18,7 +18,7 @@ from functools import partial
 from itertools import chain
 
 from pipeline.ledger.history import runs
-from pipeline.ledger.history.slices import slices
+from pipeline.ledger.history.slices import delete_slice, slices
 from pipeline.ledger.records import Phase, RunRecord
 from pipeline.ledger.store import generations
 from pipeline.ledger.store.database import Read, json_of
@@ -281,16 +281,16 @@ def _delete_lines(file: PruneFile) -> None:
     for (run_no,) in pruned:
         for table, number in _TABLES.items():
             for first, last in slices(file.read, run_no, table, number=number, lines=file.lines):
-                rows = {"run_no": run_no, "first": first, "last": last}
-                file.commit(partial(_delete_slice, table=table, number=number, rows=rows))
+                file.commit(partial(_delete_slice, first=first, last=last, run_no=run_no, table=table))
         file.commit(partial(_delete_last_lines, run_no=run_no))
 
 
-def _delete_slice(connection: sqlite3.Connection, table: str, number: str, rows: Mapping[str, int]) -> None:
+def _delete_slice(connection: sqlite3.Connection, first: int, last: int, run_no: int, table: str) -> None:
     if table == "dues":
+        rows = {"run_no": run_no, "first": first, "last": last}
         connection.execute(_KEEP_AGE, rows)
         connection.execute(_KEEP_ROW_KEY, rows)
-    connection.execute(f"DELETE FROM {table} WHERE run_no = :run_no AND {number} BETWEEN :first AND :last", rows)
+    delete_slice(connection, first, last, run_no, table, number=_TABLES[table])
 
 
 def _delete_last_lines(connection: sqlite3.Connection, run_no: int) -> None:

@@ -146,18 +146,23 @@ def reopen(connection: sqlite3.Connection, run: RunRecord, options: Mapping[str,
     connection.execute(_REOPEN, (orjson.dumps({**run.options, **options}).decode(), run.run_no))
 
 
-def record_progress(
-    connection: sqlite3.Connection, run: RunRecord, done: Mapping[str, float], waits: Sequence[Mapping[str, Any]]
-) -> None:
-    """Add to a run's totals (throttled, elapsed_s, sending_s) and to its waits."""
-    all_waits = orjson.dumps([*find(connection, run.run_id).waits, *waits]).decode()
-    connection.execute(_ADD_PROGRESS, {**done, "waits": all_waits, "run_no": run.run_no})
-
-
 def conclude(
-    connection: sqlite3.Connection, run: RunRecord, *, state: RunState, reason: str | None, finished_at: str
+    connection: sqlite3.Connection,
+    run: RunRecord,
+    *,
+    state: RunState,
+    reason: str | None,
+    finished_at: str,
+    progress: Mapping[str, float],
+    waits: Sequence[Mapping[str, Any]],
 ) -> RunRecord:
-    """End a run. If it ends while staging, `resume` stages it again."""
+    """
+    End a run. If it ends while staging, `resume` stages it again.
+
+    `progress` is added to its totals (throttled, elapsed_s, sending_s), and `waits` to its waits.
+    """
+    all_waits = orjson.dumps([*find(connection, run.run_id).waits, *waits]).decode()
+    connection.execute(_ADD_PROGRESS, {**progress, "waits": all_waits, "run_no": run.run_no})
     connection.execute(_CONCLUDE, (Phase.CONCLUDED, state, reason, finished_at, finished_at, run.run_no))
     return find(connection, run.run_id)
 

@@ -4,6 +4,7 @@ Slices of the lines of a run, for changes that concern all of them.
 One transaction over millions of lines takes minutes. A run of another job that has to write would give up waiting.
 """
 
+import sqlite3
 from collections.abc import Iterator
 
 from pipeline.ledger.store.database import Read
@@ -29,3 +30,10 @@ def slices(
             return
         yield first, last
         first = last + 1
+
+
+def delete_slice(
+    connection: sqlite3.Connection, first: int, last: int, run_no: int, table: str, *, number: str = "row_no"
+) -> None:
+    """Delete the lines of a table of rows from `first` to `last`."""
+    connection.execute(f"DELETE FROM {table} WHERE run_no = ? AND {number} BETWEEN ? AND ?", (run_no, first, last))

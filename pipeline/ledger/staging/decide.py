@@ -8,11 +8,11 @@ import orjson
 
 from pipeline.ledger.history.origins import write_origins
 from pipeline.ledger.history.skipped_rows import SkippedRows, write_skipped_rows
-from pipeline.ledger.records import RunRecord, position
+from pipeline.ledger.records import Rekey, RunRecord, position
 from pipeline.ledger.rules.admission import Admission, Go, Skip, admit
 from pipeline.ledger.rules.known_deliveries import known_deliveries_of
 from pipeline.ledger.rules.objects import object_of
-from pipeline.ledger.staging.balances import Rekey, decide_balances, give_unused_keys, note_confirmed
+from pipeline.ledger.staging.balances import decide_balances, give_unused_keys, note_confirmed
 from pipeline.ledger.staging.recognition import write_variants
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.ledger.staging.staging import Findings

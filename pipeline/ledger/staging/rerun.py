@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.ledger.records import DeliveryState, RunRecord
+from pipeline.ledger.records import DeliveryState, Rekey, RunRecord
 from pipeline.ledger.rules.known_deliveries import last_successor, state_of
 from pipeline.ledger.staging.refunds import Retarget, follow_new_keys
 from pipeline.model import Status, digest
@@ -92,7 +92,7 @@ class Selection:
 class Rewrites:
     """The functions that put another request key into a body, and another payment into a refund."""
 
-    rekey: Callable[[bytes, str], bytes]
+    rekey: Rekey
     retarget: Retarget
 
 
@@ -129,7 +129,7 @@ def copy_rows(
     rows: Sequence[Chosen],
     *,
     first: int,
-    rekey: Callable[[bytes, str], bytes],
+    rekey: Rekey,
 ) -> None:
     """Copy rows of `parent` into a new run, numbered from `first`."""
     for number, (row_no, wants_new_key) in enumerate(rows, first):
@@ -146,9 +146,7 @@ def complete(connection: sqlite3.Connection, run: RunRecord, retarget: Retarget)
     connection.execute(_COUNT_ROWS, (run.run_no,))
 
 
-def _give_new_keys(
-    connection: sqlite3.Connection, run: RunRecord, row_no: int, rekey: Callable[[bytes, str], bytes]
-) -> None:
+def _give_new_keys(connection: sqlite3.Connection, run: RunRecord, row_no: int, rekey: Rekey) -> None:
     """
     Derive another key for each due of a row that was refused, where the platform asked for one.
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -12,19 +13,20 @@ ResultT = TypeVar("ResultT")
 _LOOK_SECONDS = 1.0
 
 
+@dataclass(eq=False, slots=True)
 class _Ticket(Generic[ItemT, ResultT]):
-    """Items that one thread handed in together. `is_done`: they are written, or writing failed."""
+    """
+    Items that one thread handed in together. `is_done`: they are written, or writing failed.
 
-    __slots__ = ("called", "error", "is_done", "items", "may_lead", "results")
+    `called` is set once they are done, or the thread that waits has to write.
+    """
 
-    def __init__(self, items: Sequence[ItemT], *, may_lead: bool = False) -> None:
-        self.items = items
-        self.may_lead = may_lead
-        self.results: list[ResultT] = []
-        self.error: BaseException | None = None
-        self.is_done = False
-        # Set once the items are done, or the thread that waits has to write.
-        self.called = threading.Event()
+    items: Sequence[ItemT]
+    may_lead: bool = False
+    results: list[ResultT] = field(default_factory=list)
+    error: BaseException | None = None
+    is_done: bool = False
+    called: threading.Event = field(default_factory=threading.Event)
 
 
 class GroupCommit(Generic[ItemT, ResultT]):

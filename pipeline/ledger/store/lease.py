@@ -19,9 +19,10 @@ LEASE_SECONDS = 30.0
 # What the system does not tell of a process.
 _UNKNOWN = "-"
 
-# The run of a job, and its lease; the same for all other jobs.
-_JOB = "SELECT job, run_id, holder, expires_at, fence FROM jobs WHERE job = ?"
-_OTHER_JOBS = "SELECT job, run_id, holder, expires_at, fence FROM jobs WHERE job <> ?"
+# The run of each job, and its lease; of one job; of all other jobs.
+_JOBS = "SELECT job, run_id, holder, expires_at, fence FROM jobs"
+_JOB = f"{_JOBS} WHERE job = ?"
+_OTHER_JOBS = f"{_JOBS} WHERE job <> ? ORDER BY job"
 # Give a job to a run.
 _TAKE = """
 INSERT INTO jobs (job, run_id, fence, holder, expires_at) VALUES (?, ?, ?, ?, ?)
@@ -155,28 +156,28 @@ class Lease:
 
 
 def acquire(
-    connection: sqlite3.Connection, job: str, run_id: str, owner: LeaseOwner, now: datetime, is_dead: IsDead
+    connection: sqlite3.Connection, job: str, run_id: str, owner: LeaseOwner, now: datetime, is_gone: IsGone
 ) -> Lease:
     """Take the lease of a job for a run. Raises RunHeld, naming the run that has it, if that may be alive."""
     lines = connection.execute(_JOB, (job,)).fetchall()
-    _refuse_live(lines, owner, now, is_dead)
+    _refuse_live(lines, owner, now, is_gone)
     fence = 1 + max((fence for *_, fence in lines), default=0)
     connection.execute(_TAKE, (job, run_id, fence, str(owner), _expiry(now)))
     return Lease(job, run_id, fence, owner)
 
 
-def end_others(connection: sqlite3.Connection, job: str, here: LeaseOwner, now: datetime, is_dead: IsDead) -> None:
+def end_others(connection: sqlite3.Connection, job: str, here: LeaseOwner, now: datetime, is_gone: IsGone) -> None:
     """End the leases of all other jobs, so that their runs can't go on. Raises RunHeld if one of them is alive."""
-    _refuse_live(connection.execute(_OTHER_JOBS, (job,)).fetchall(), here, now, is_dead)
+    _refuse_live(connection.execute(_OTHER_JOBS, (job,)).fetchall(), here, now, is_gone)
     connection.execute(_END_OTHERS, (job,))
 
 
 def _refuse_live(
-    lines: Iterable[tuple[str, str, str, str, int]], here: LeaseOwner, now: datetime, is_dead: IsDead
+    lines: Iterable[tuple[str, str, str, str, int]], here: LeaseOwner, now: datetime, is_gone: IsGone
 ) -> None:
     """Raise RunHeld for the first job, of lines of `_JOB`, whose run may be alive."""
     for job, run_id, owner, expires_at, _ in lines:
-        if expires_at > now.isoformat() and not is_dead(owner, here):
+        if expires_at > now.isoformat() and not is_gone(owner):
             other = LeaseOwner.parse(owner)
             refusal = f"job {job} is held by run {run_id} (process {other.pid} on {other.host}); nothing was done: "
             advice = "wait for it, or end that process"
@@ -192,8 +193,8 @@ def _expiry(now: datetime) -> str:
 
 def check(connection: sqlite3.Connection, lease: Lease) -> None:
     """Raise LedgerError if another run has taken the job since."""
-    line = connection.execute("SELECT fence FROM jobs WHERE job = ?", (lease.job,)).fetchone()
-    if line is None or line[0] != lease.fence:
+    line = connection.execute(_JOB, (lease.job,)).fetchone()
+    if line is None or line[-1] != lease.fence:
         raise LedgerError(
             f"job {lease.job} was taken over by another run while this one was held up; nothing more is sent here; "
             "`backfill runs` shows the other run"
@@ -212,7 +213,7 @@ def release(connection: sqlite3.Connection, lease: Lease) -> None:
 
 def fences_of_others(connection: sqlite3.Connection, job: str) -> tuple[tuple[str, int], ...]:
     """Return the fence of each other job: while they stay the same, no run has taken one."""
-    return tuple(connection.execute("SELECT job, fence FROM jobs WHERE job <> ? ORDER BY job", (job,)))
+    return tuple((other, fence) for other, *_, fence in connection.execute(_OTHER_JOBS, (job,)))
 
 
 def is_account_in_use(connection: sqlite3.Connection, run: RunRecord, is_gone: IsGone) -> bool:
@@ -225,7 +226,7 @@ def is_account_in_use(connection: sqlite3.Connection, run: RunRecord, is_gone: I
     return not all(is_gone(owner) for (owner,) in owners)
 
 
-def live_runs(connection: sqlite3.Connection, here: LeaseOwner, now: datetime, is_dead: IsDead) -> set[str]:
+def live_runs(connection: sqlite3.Connection, now: datetime, is_gone: IsGone) -> set[str]:
     """Return the ids of the runs that some process executes now."""
-    lines = connection.execute("SELECT run_id, holder, expires_at FROM jobs").fetchall()
-    return {run_id for run_id, owner, expires_at in lines if expires_at > now.isoformat() and not is_dead(owner, here)}
+    lines = connection.execute(_JOBS).fetchall()
+    return {run_id for _, run_id, owner, expires_at, _ in lines if expires_at > now.isoformat() and not is_gone(owner)}

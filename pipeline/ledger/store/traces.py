@@ -7,7 +7,7 @@ those of the platform: nothing is sent until `--resync`.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -50,18 +50,6 @@ class Reports(Protocol):
         ...
 
 
-class NoReports:
-    """No report at all."""
-
-    def run_ids(self) -> Sequence[str]:
-        """Return nothing."""
-        return ()
-
-    def read(self, _run_id: str) -> ReportTrace | None:
-        """Return nothing."""
-        return None
-
-
 @dataclass(frozen=True, slots=True)
 class Traces:
     """
@@ -74,11 +62,15 @@ class Traces:
     mark: Path | None = None
     report_mark: Path | None = None
     quota: Path | None = None
-    reports: Reports = field(default_factory=NoReports)
+    reports: Reports | None = None
 
     def marks(self) -> Marks:
         """Return the marks that runs write."""
         return Marks([path for path in (self.mark, self.report_mark) if path is not None])
+
+    def run_ids(self) -> Sequence[str]:
+        """Return the ids of the runs that have a report."""
+        return () if self.reports is None else self.reports.run_ids()
 
     def written_marks(self) -> list[tuple[Path, Mark]]:
         """Return the marks that count, each with its file."""
@@ -96,11 +88,11 @@ NO_TRACES = Traces()
 def refuse_if_behind(connection: sqlite3.Connection, path: Path, traces: Traces) -> None:
     """Raise LedgerBehind if something was sent that the ledger does not know."""
     # Read before the ledger: that can only be ahead of its traces.
-    marks, run_ids = traces.written_marks(), traces.reports.run_ids()
+    marks, run_ids = traces.written_marks(), traces.run_ids()
     signs = [
         *_signs_of_marks(connection, marks),
         *_sign_of_quota(connection, traces.quota),
-        *_signs_of_reports(connection, run_ids, traces.reports),
+        *(_signs_of_reports(connection, run_ids, traces.reports) if traces.reports is not None else ()),
     ]
     if signs:
         raise LedgerBehind(
@@ -112,7 +104,7 @@ def refuse_if_behind(connection: sqlite3.Connection, path: Path, traces: Traces)
 
 def accept(connection: sqlite3.Connection, traces: Traces) -> None:
     """Write all traces of now into the ledger: they are no sign of a loss any more."""
-    names = {*traces.reports.run_ids(), *(mark.generation for _, mark in traces.written_marks())}
+    names = {*traces.run_ids(), *(mark.generation for _, mark in traces.written_marks())}
     connection.executemany("INSERT OR IGNORE INTO known_traces (name) VALUES (?)", [(name,) for name in sorted(names)])
 
 
