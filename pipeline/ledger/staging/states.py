@@ -53,7 +53,7 @@ class StagedStates:
     The states of a run's rows while it is staging.
 
     Objects are decided on in batches of up to `rows_at_once` rows, so that one query serves many objects. An object
-    with more rows is decided on alone, and its rows are never all in memory.
+    with more rows is decided on alone, and its rows are never all in memory: only the past states that they repeat.
     """
 
     def __init__(self, run: RunRecord, folder: Path, *, rows_at_once: int = 5_000) -> None:
