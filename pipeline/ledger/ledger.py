@@ -73,8 +73,8 @@ class Ledger:
 
     def _open(self, *, only_reads: bool) -> OpenFile:
         path, lock = self.path, WriteLock(self._clock)
-        writer = open_for_reading(path) if only_reads else open_ledger(path, self._connect)
         with with_clear_errors(path):
+            writer = open_for_reading(path) if only_reads else open_ledger(path, self._connect)
             # The log exists since `open_ledger` read the version. SQLite keeps it as long as the file is open.
             places = [] if only_reads else [Place.of(file) for file in (path, wal_path(path)) if file.exists()]
             reader, reading = writer if only_reads else self._connect(path), threading.Lock()
