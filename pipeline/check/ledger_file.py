@@ -8,7 +8,7 @@ from pipeline.assemble.ledgers import open_the_ledger
 from pipeline.check.finding import Finding, Level
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
-from pipeline.ledger.store.log_size import RESERVE_BYTES
+from pipeline.ledger.store.space import RESERVE_BYTES
 from pipeline.settings import Config
 
 _MEGABYTE = 1_000_000

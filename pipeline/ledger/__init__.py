@@ -19,5 +19,5 @@ Read in this order:
 
 Imports: `ledger` and `run_ledger` import all rooms here; `staging` imports `history`, `rules` and `store`; `delivering`
 imports `rules` and `store`; `history` imports `rules` and `store`; `rules` imports `store`. All may import `records`,
-and `pipeline.tables`, `pipeline.model`, `pipeline.errors` and `pipeline.clock`.
+`batch_sizes`, `pipeline.tables`, `pipeline.model`, `pipeline.errors` and `pipeline.clock`.
 """

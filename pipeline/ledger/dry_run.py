@@ -4,7 +4,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.ledger.history import runs
 from pipeline.ledger.history.origins import Origin, find_origins
-from pipeline.ledger.records import InputRecord, NewRun, Phase, RunRecord, StagedCounts, accept_any
+from pipeline.ledger.records import InputRecord, NewRun, Rekey, RunRecord, StagedCounts, accept_any
 from pipeline.ledger.staging import balances, decide
 from pipeline.ledger.staging.duplicates.partitions import Partitions, Table, numbers
 from pipeline.ledger.staging.refunds import Retarget
@@ -109,15 +109,13 @@ class DryRun:
         with with_clear_errors(self._path):
             return self._staging.add(self._connection, file_no, first_row_no, mapped)
 
-    def start_delivering(
-        self, rekey: Callable[[bytes, str], bytes], check: Callable[[StagedCounts], None] = accept_any
-    ) -> None:
+    def start_delivering(self, rekey: Rekey, check: Callable[[StagedCounts], None] = accept_any) -> None:
         """Decide on all rows and count them. `check` gets the counts and may raise."""
         if self._staging is not None:
             self._decide(self._staging, rekey)
         check(self.result.counts)
 
-    def _decide(self, staging: Staging, rekey: Callable[[bytes, str], bytes]) -> None:
+    def _decide(self, staging: Staging, rekey: Rekey) -> None:
         is_gone = partial(is_dead, here=this_process())
         with with_clear_errors(self._path):
             findings = staging.findings(self._connection, self.heartbeat, is_gone=is_gone)
@@ -153,12 +151,6 @@ class DryRun:
             status=Status.INVALID,
             code=fault.code,
             message=fault.message,
-            http_status=None,
-            attempts=0,
-            first_sent_at=None,
-            finished_at=None,
-            latency_ms=None,
-            trace_id=None,
             file_no=chunk.file_no,
             file_line=chunk.line_at(at),
             field=fault.field,
@@ -179,24 +171,6 @@ def _lanes_of(part: Iterable[Table]) -> int:
 def _next_run(connection: sqlite3.Connection, new: NewRun, account_no: int) -> RunRecord:
     """Return the run as the ledger would have it if it began now."""
     run_no = connection.execute("SELECT coalesce(max(run_no), 0) + 1 FROM runs").fetchone()[0]
-    return RunRecord(
-        run_no=run_no,
-        run_id=new.run_id,
-        job=new.job,
-        export=new.export,
-        api=new.api,
-        account=new.account,
-        account_no=account_no,
-        parent=new.parent,
-        options=new.options,
-        phase=Phase.STAGING,
-        state=None,
-        exit_code=None,
-        reason=None,
-        throttled=0,
-        limit_per_s=new.limit_per_s,
-        started_at=new.started_at,
-        finished_at=None,
-        elapsed_s=0.0,
-        sending_s=0.0,
-    )
+    # A run has all fields of a new run.
+    begun = {each.name: getattr(new, each.name) for each in fields(new)}
+    return RunRecord(run_no=run_no, account_no=account_no, **begun)

@@ -19,14 +19,12 @@ from pipeline.ledger.run_ledger import OpenFile, RunLedger
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.ledger.store import generations, lease
 from pipeline.ledger.store.database import Connect, connect, open_for_reading, open_ledger, wal_path, with_clear_errors
-from pipeline.ledger.store.lease import IsDead, Lease, LeaseOwner
-from pipeline.ledger.store.log_size import LogSize
+from pipeline.ledger.store.lease import IsDead, IsGone, Lease, LeaseOwner
 from pipeline.ledger.store.lost_file import LostFileCheck, Place
 from pipeline.ledger.store.quotas import QuotaStore, quota_path
-from pipeline.ledger.store.space import Space, give_back
+from pipeline.ledger.store.space import LogSize, Space, give_back
 from pipeline.ledger.store.traces import NO_TRACES, Traces, accept, has_sent, refuse_if_behind
-from pipeline.ledger.store.transactions import Transactions
-from pipeline.ledger.store.write_lock import WriteLock
+from pipeline.ledger.store.transactions import Transactions, WriteLock
 from pipeline.model import Api, Status
 from pipeline.tables.outcome_page import Outcome, OutcomePage
 from pipeline.tables.row_mark import RowMark
@@ -35,7 +33,6 @@ T = TypeVar("T")
 
 # Pause between transactions of a long operation, so that other processes can write. Seconds.
 _PAUSE_SECONDS = 0.05
-_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Ledger:
@@ -68,21 +65,21 @@ class Ledger:
         self._traces = traces
         self._clock = clock
         self._owner = owner
-        self._is_dead = is_dead
+        self._is_gone: IsGone = lambda other: is_dead(other, owner)
         self._connect = connect
         self._sizes = sizes
-        self._file = self._open_for_reading() if only_reads else self._open()
+        self._file = self._open(only_reads=only_reads)
         self._quotas: QuotaStore | None = None
 
-    def _open(self) -> OpenFile:
-        path = self.path
-        writer = open_ledger(path, self._connect)
+    def _open(self, *, only_reads: bool) -> OpenFile:
+        path, lock = self.path, WriteLock(self._clock)
         with with_clear_errors(path):
+            writer = open_for_reading(path) if only_reads else open_ledger(path, self._connect)
             # The log exists since `open_ledger` read the version. SQLite keeps it as long as the file is open.
-            places = [Place.of(file) for file in (path, wal_path(path)) if file.exists()]
-            reader, reading = self._connect(path), threading.Lock()
-            lock = WriteLock(self._clock)
-            lock.prepare(writer)
+            places = [] if only_reads else [Place.of(file) for file in (path, wal_path(path)) if file.exists()]
+            reader, reading = writer if only_reads else self._connect(path), threading.Lock()
+            if not only_reads:
+                lock.prepare(writer)
         return OpenFile(
             path=path,
             writer=writer,
@@ -92,20 +89,6 @@ class Ledger:
             lost_file=LostFileCheck(path, places, reader, reading),
             lock=lock,
             log=LogSize(path, self._clock, self._connect),
-        )
-
-    def _open_for_reading(self) -> OpenFile:
-        with with_clear_errors(self.path):
-            connection, reading = open_for_reading(self.path), threading.Lock()
-        return OpenFile(
-            path=self.path,
-            writer=connection,
-            reader=connection,
-            reading=reading,
-            marks=self._traces.marks(),
-            lost_file=LostFileCheck(self.path, [], connection, reading),
-            lock=WriteLock(self._clock),
-            log=LogSize(self.path, self._clock, self._connect),
         )
 
     def quotas(self) -> QuotaStore:
@@ -186,11 +169,15 @@ class Ledger:
 
     def is_live(self, run: RunRecord) -> bool:
         """Return whether some process executes the run now."""
-        return self._file.read(lambda c: lease.is_live(c, run.run_id, self._owner, self._clock.now(), self._is_dead))
+        return run.run_id in self._file.read(self._live_runs)
+
+    def _live_runs(self, connection: sqlite3.Connection) -> set[str]:
+        return lease.live_runs(connection, self._clock.now(), self._is_gone)
 
     def outcomes(self, run: RunRecord) -> Iterator[Outcome]:
         """Yield the outcome of each row, in source order."""
-        return self._file.outcomes(run)
+        with with_clear_errors(self.path):
+            yield from outcomes.outcomes(self._file.reader, run)
 
     def outcome_pages(self, run: RunRecord) -> Iterator[OutcomePage]:
         """Yield the outcomes of all rows in pages, in source order. No page is empty."""
@@ -208,10 +195,7 @@ class Ledger:
         Other processes may run jobs meanwhile. Raises LedgerBehind if the ledger needs a resync first.
         """
         self.refuse_if_behind()
-        return prune(self._prune_file(), runs_before=runs_before, deliveries_before=deliveries_before)
-
-    def _prune_file(self) -> PruneFile:
-        transactions = Transactions(self._file.writer, lock=self._file.lock)
+        transactions = Transactions(self._file.writer, begin=self._file.lock.begin)
 
         def commit(write: Callable[[sqlite3.Connection], T]) -> T:
             began_at = self._clock.steady()
@@ -221,14 +205,12 @@ class Ledger:
             self._clock.sleep(max(_PAUSE_SECONDS, self._clock.steady() - began_at))
             return result
 
-        def is_live(connection: sqlite3.Connection, run: RunRecord) -> bool:
-            return lease.is_live(connection, run.run_id, self._owner, self._clock.now(), self._is_dead)
-
-        return PruneFile(read=self._file.read, commit=commit, is_live=is_live, lines=self._sizes.pruned_lines)
+        file = PruneFile(read=self._file.read, commit=commit, live_runs=self._live_runs, lines=self._sizes.pruned_lines)
+        return prune(file, runs_before=runs_before, deliveries_before=deliveries_before)
 
     def give_back_space(self) -> Space:
         """Return free pages of the file to the disk, without disturbing runs of other processes."""
-        is_held = self._file.read(lambda c: lease.is_any_held(c, self._owner, self._clock.now(), self._is_dead))
+        is_held = bool(self._file.read(self._live_runs))
         with with_clear_errors(self.path):
             return give_back(self._file.writer, self.path, lambda: self._clock.sleep(_PAUSE_SECONDS), is_held=is_held)
 
@@ -253,9 +235,9 @@ class Ledger:
                 _refuse_former_generation(runs.find(connection, copied.run_id), account_no)
             return runs.begin(connection, new, account_no), job_lease
 
-        return RunLedger(self._file, self._clock, *self._take(write), self._is_dead, self._sizes)
+        return self._take(write)
 
-    def resume(self, run: RunRecord, merchant: str, options: Mapping[str, Any] = _NO_OPTIONS) -> RunLedger:
+    def resume(self, run: RunRecord, merchant: str, options: Mapping[str, Any] = MappingProxyType({})) -> RunLedger:
         """
         Take the lease of the job for a run that was stopped or killed; its open dues are due again.
 
@@ -271,7 +253,7 @@ class Ledger:
             runs.reopen(connection, run, options)
             return runs.find(connection, run.run_id), job_lease
 
-        resumed = RunLedger(self._file, self._clock, *self._take(write), self._is_dead, self._sizes)
+        resumed = self._take(write)
         try:
             resumed.reopen()
         except BaseException:
@@ -286,12 +268,12 @@ class Ledger:
             run_id=run_id,
             owner=self._owner,
             now=self._clock.now(),
-            is_dead=self._is_dead,
+            is_gone=self._is_gone,
         )
 
     def _resync(self, connection: sqlite3.Connection, new: NewRun) -> None:
         """Begin a generation, named after the run. Earlier confirmations and existing traces no longer count."""
-        lease.end_others(connection, new.job, self._owner, self._clock.now(), self._is_dead)
+        lease.end_others(connection, new.job, self._owner, self._clock.now(), self._is_gone)
         accept(connection, self._traces)
         generations.begin(connection, new.run_id, new.started_at)
         # The state of the quotas may be as old as the ledger. A missing file is left missing here: after a crash it
@@ -303,11 +285,11 @@ class Ledger:
         generation = generations.current(connection).of_account(api)
         return runs.bind_account(connection, account, merchant, generation)
 
-    def _take(self, write: Callable[[sqlite3.Connection], tuple[RunRecord, Lease]]) -> tuple[RunRecord, Lease]:
+    def _take(self, write: Callable[[sqlite3.Connection], tuple[RunRecord, Lease]]) -> RunLedger:
         with with_clear_errors(self.path):
-            run, job_lease = Transactions(self._file.writer, lock=self._file.lock).run(write)
+            run, job_lease = Transactions(self._file.writer, begin=self._file.lock.begin).run(write)
         self._file.lost_file.check(run.run_id)
-        return run, job_lease
+        return RunLedger(self._file, self._clock, run, job_lease, is_gone=self._is_gone, sizes=self._sizes)
 
 
 def _refuse_former_generation(run: RunRecord, account_no: int) -> None:

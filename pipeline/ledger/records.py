@@ -1,6 +1,6 @@
 """Values that go into the ledger and come out of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -68,7 +68,7 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One line of the table `runs`. `state` and later fields are None until the run concludes."""
+    """One line of the table `runs`. `state` and later fields have these values until the run concludes."""
 
     run_no: int
     run_id: str
@@ -79,16 +79,16 @@ class RunRecord:
     account_no: int
     parent: str | None
     options: Mapping[str, Any] = field(repr=False)
-    phase: Phase
-    state: RunState | None
-    exit_code: int | None
-    reason: str | None
-    throttled: int
     limit_per_s: float
     started_at: str
-    finished_at: str | None
-    elapsed_s: float
-    sending_s: float
+    phase: Phase = Phase.STAGING
+    state: RunState | None = None
+    exit_code: int | None = None
+    reason: str | None = None
+    throttled: int = 0
+    finished_at: str | None = None
+    elapsed_s: float = 0.0
+    sending_s: float = 0.0
     waits: Sequence[Mapping[str, Any]] = ()
 
     @property
@@ -121,6 +121,10 @@ class StagedCounts:
     rows: int = 0
     invalid: int = 0
     faults: FaultGroups = field(default_factory=FaultGroups)
+
+
+# Puts another request key into a body.
+Rekey = Callable[[bytes, str], bytes]
 
 
 def accept_any(_counts: StagedCounts) -> None:

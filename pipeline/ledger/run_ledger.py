@@ -12,28 +12,36 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
-from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
+from pipeline.ledger.batch_sizes import BatchSizes
 from pipeline.ledger.delivering import deliveries, queue
 from pipeline.ledger.delivering.deliveries import Entry
 from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, runs, skipped_rows
 from pipeline.ledger.history.origins import Origin
-from pipeline.ledger.records import Due, InputRecord, Phase, RunRecord, RunState, Settlement, StagedCounts, accept_any
+from pipeline.ledger.history.slices import delete_slice, slices
+from pipeline.ledger.records import (
+    Due,
+    InputRecord,
+    Phase,
+    Rekey,
+    RunRecord,
+    RunState,
+    Settlement,
+    StagedCounts,
+    accept_any,
+)
 from pipeline.ledger.rules.admission import Admission, Go
 from pipeline.ledger.staging import refunds
 from pipeline.ledger.staging import rerun as rerunning
 from pipeline.ledger.staging.refunds import Retarget
-from pipeline.ledger.staging.slices import last_row_of_slice
 from pipeline.ledger.store import generations, lease
 from pipeline.ledger.store.database import with_clear_errors
 from pipeline.ledger.store.group_commit import GroupCommit
-from pipeline.ledger.store.lease import IsDead, IsGone, Lease
-from pipeline.ledger.store.log_size import LogSize
+from pipeline.ledger.store.lease import IsGone, Lease
 from pipeline.ledger.store.lost_file import LostFileCheck
 from pipeline.ledger.store.marks import Mark, Marks
-from pipeline.ledger.store.transactions import Transactions
-from pipeline.ledger.store.write_lock import WriteLock
+from pipeline.ledger.store.space import LogSize
+from pipeline.ledger.store.transactions import Transactions, WriteLock
 from pipeline.model import LaneOrder, Wait
-from pipeline.tables.outcome_page import Outcome
 
 # numpy and Arrow take a tenth of a second to import, and only staging needs them.
 if TYPE_CHECKING:
@@ -72,11 +80,6 @@ class OpenFile:
         with self.reading, with_clear_errors(self.path):
             return query(self.reader)
 
-    def outcomes(self, run: RunRecord) -> Iterator[Outcome]:
-        """Yield the outcome of each row of a run, in source order."""
-        with with_clear_errors(self.path):
-            yield from outcomes.outcomes(self.reader, run)
-
     def chosen(
         self, parent: RunRecord, selection: rerunning.Selection, tick: Callable[[], None] = lambda: None
     ) -> Iterator[rerunning.Chosen]:
@@ -109,21 +112,15 @@ class RunLedger:
     """
 
     def __init__(
-        self,
-        file: OpenFile,
-        clock: Clock,
-        run: RunRecord,
-        job_lease: Lease,
-        is_dead: IsDead,
-        sizes: BatchSizes = DEFAULT_SIZES,
+        self, file: OpenFile, clock: Clock, run: RunRecord, job_lease: Lease, *, is_gone: IsGone, sizes: BatchSizes
     ) -> None:
         self.run = run
         self._sizes = sizes
-        self._is_gone: IsGone = lambda owner: is_dead(owner, job_lease.owner)
+        self._is_gone = is_gone
         self._file = file
         self._lease = job_lease
         self._clock = clock
-        self._transactions = Transactions(file.writer, lambda c: lease.check(c, job_lease), file.lock)
+        self._transactions = Transactions(file.writer, lambda c: lease.check(c, job_lease), begin=file.lock.begin)
         self._entries = GroupCommit(self._record, self._on_look)
         self._renewed_at = self._clock.steady()
         self._staging: Staging | None = None
@@ -160,14 +157,8 @@ class RunLedger:
         `write` gets `first` and `last`, the first and last row number of a slice. After a crash some slices are
         written, and written once more later: the change has to allow that.
         """
-        first = 0
-        while True:
-            find = partial(last_row_of_slice, run=self.run, table=table, which=which, rows=self._sizes.slice_rows)
-            last = self._file.read(partial(find, first=first))
-            if last is None:
-                return
+        for first, last in slices(self._file.read, self.run.run_no, table, which, lines=self._sizes.slice_rows):
             self._commit_at_length(partial(write, first=first, last=last))
-            first = last + 1
 
     def reports_to(self, folder: Path) -> None:
         """Set the folder of the run's report, which the marks name."""
@@ -182,7 +173,7 @@ class RunLedger:
         """Delete what was staged: the run will be staged again."""
         self._forget_staging()
         for table in ("dues", "rows", "origins"):
-            self._commit_in_slices(table, "TRUE", partial(inputs.forget_rows, run=self.run, table=table))
+            self._commit_in_slices(table, "TRUE", partial(delete_slice, run_no=self.run.run_no, table=table))
         self._commit_at_length(lambda c: inputs.forget_inputs(c, self.run))
 
     def origins(self, marks: Iterable[str]) -> dict[str, Origin]:
@@ -202,9 +193,7 @@ class RunLedger:
         staging = self._staging
         return self._file.read(lambda c: staging.add(c, file_no, first_row_no, mapped))
 
-    def start_delivering(
-        self, rekey: Callable[[bytes, str], bytes], check: Callable[[StagedCounts], None] = accept_any
-    ) -> None:
+    def start_delivering(self, rekey: Rekey, check: Callable[[StagedCounts], None] = accept_any) -> None:
         """
         Decide on all staged rows, write them with their dues, and begin to deliver.
 
@@ -269,7 +258,7 @@ class RunLedger:
 
         `rows` limits them to the first rows that have open dues.
         """
-        return queue.lanes(self._file.read, self.run, order, rows, self._sizes.page)
+        return queue.lanes(self._file.read, self.run, order, rows, self._sizes)
 
     def intend(self, dues: Sequence[Due]) -> list[Admission]:
         """Write intents; return when they are on disk, with an admission each: only dues with `Go` may be sent."""
@@ -354,18 +343,12 @@ class RunLedger:
             from pipeline.ledger.staging import decide  # noqa: PLC0415 - see the top
 
             self._commit_at_length(partial(decide.write_unsent, run=self.run, chunk=chunk, open_as=open_as))
-        code, message = open_as
-        close = partial(dues.close_dues, run=self.run, code=code, message=message)
-        self._commit_in_slices("dues", dues.NOT_REACHED, close)
+        self._commit_in_slices("dues", dues.NOT_REACHED, partial(dues.close_dues, run=self.run, open_as=open_as))
         if self._file.read(lambda c: runs.find(c, self.run.run_id)).phase is Phase.STAGING:
-            close_rows = partial(dues.move_ends_to_rows, run=self.run)
-            self._commit_in_slices("dues", "TRUE", close_rows)
+            self._commit_in_slices("dues", "TRUE", partial(dues.move_ends_to_rows, run=self.run))
 
-        def write(connection: sqlite3.Connection) -> RunRecord:
-            runs.record_progress(connection, self.run, progress, waits)
-            return runs.conclude(connection, self.run, state=state, reason=reason, finished_at=finished_at)
-
-        return self._commit_at_length(write)
+        conclude = partial(runs.conclude, run=self.run, state=state, reason=reason, finished_at=finished_at)
+        return self._commit_at_length(partial(conclude, progress=progress, waits=waits))
 
     def wanted_rows(self) -> int:
         """Return how many rows were read, without those that the job's filter left out."""

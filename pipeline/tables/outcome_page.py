@@ -26,13 +26,13 @@ class Outcome:
     status: Status
     code: str
     message: str
-    http_status: int | None
-    attempts: int
-    first_sent_at: str | None
-    finished_at: str | None
-    latency_ms: int | None
-    trace_id: str | None
     file_no: int
+    http_status: int | None = None
+    attempts: int = 0
+    first_sent_at: str | None = None
+    finished_at: str | None = None
+    latency_ms: int | None = None
+    trace_id: str | None = None
     wants_new_key: bool = False
     cells: str | None = dataclasses.field(default=None, repr=False)
     file_line: int | None = None
@@ -59,13 +59,13 @@ class OutcomePage:
     status: Sequence[Status]
     code: Sequence[str]
     message: Sequence[str]
+    file_no: Sequence[int]
     http_status: Sequence[int | None]
     attempts: Sequence[int]
     first_sent_at: Sequence[str | None]
     finished_at: Sequence[str | None]
     latency_ms: Sequence[int | None]
     trace_id: Sequence[str | None]
-    file_no: Sequence[int]
     wants_new_key: Sequence[bool]
     cells: Sequence[str | None] = dataclasses.field(repr=False)
     file_line: Sequence[int | None]
@@ -78,7 +78,11 @@ class OutcomePage:
         return len(self.source_row)
 
     def __getitem__(self, at: int) -> Outcome:
-        return Outcome(*(column[at] for column in _columns(self)))
+        return Outcome(*(column[at] for column in self.columns()))
 
     def __iter__(self) -> Iterator[Outcome]:
-        return map(Outcome, *_columns(self))
+        return map(Outcome, *self.columns())
+
+    def columns(self) -> tuple[Sequence[Any], ...]:
+        """Return the columns, in the order of the fields of `Outcome`."""
+        return _columns(self)

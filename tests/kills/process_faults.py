@@ -87,7 +87,7 @@ class Impatient:
 
     def install(self) -> None:
         """Shorten the wait."""
-        database._BUSY_SECONDS = 0.2
+        database.BUSY_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import LedgerError
 from pipeline.ledger.store.database import LOG_BYTES, connect, wal_path
-from pipeline.ledger.store.log_size import LogSize
+from pipeline.ledger.store.space import LogSize
 from pipeline.model import Wait
 from tests.moved_clock import MovedClock
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ledger.delivering.queue import LongLane, PageSize, joined, lanes, refunds_after_payments
+from pipeline.ledger.batch_sizes import BatchSizes
+from pipeline.ledger.delivering.queue import joined, lanes, refunds_after_payments
 from pipeline.ledger.history import runs
 from pipeline.ledger.records import NewRun
 from pipeline.ledger.store.database import open_for_reading
@@ -98,17 +99,21 @@ def connection() -> sqlite3.Connection:
 
 
 @pytest.mark.parametrize(
-    ("size", "pages"),
+    ("sizes", "pages"),
     [
-        pytest.param(PageSize(100, 1000), ["AB", "C", "DEFG", "H"], id="all-on-one-page"),
-        pytest.param(PageSize(3, 1000), ["AB", "C", "(DEFG)", "H"], id="a-lane-longer-than-a-page"),
-        pytest.param(PageSize(1, 1000), ["(AB)", "C", "(DEFG)", "H"], id="pages-of-one"),
-        pytest.param(PageSize(100, 15), ["AB", "C", "(DEFG)", "H"], id="large-bodies"),
-        pytest.param(PageSize(100, 1), ["(AB)", "C", "(DEFG)", "H"], id="bodies-larger-than-a-page"),
+        pytest.param(BatchSizes(page_dues=100, page_bytes=1000), ["AB", "C", "DEFG", "H"], id="all-on-one-page"),
+        pytest.param(
+            BatchSizes(page_dues=3, page_bytes=1000), ["AB", "C", "(DEFG)", "H"], id="a-lane-longer-than-a-page"
+        ),
+        pytest.param(BatchSizes(page_dues=1, page_bytes=1000), ["(AB)", "C", "(DEFG)", "H"], id="pages-of-one"),
+        pytest.param(BatchSizes(page_dues=100, page_bytes=15), ["AB", "C", "(DEFG)", "H"], id="large-bodies"),
+        pytest.param(
+            BatchSizes(page_dues=100, page_bytes=1), ["(AB)", "C", "(DEFG)", "H"], id="bodies-larger-than-a-page"
+        ),
     ],
 )
 def test_a_lane_longer_than_a_page_is_read_in_pages(
-    connection: sqlite3.Connection, size: PageSize, pages: list[str]
+    connection: sqlite3.Connection, sizes: BatchSizes, pages: list[str]
 ) -> None:
     """Each lane is complete and in order, for any size of page. Brackets mark lanes that are not in memory."""
     body = bytes(10)
@@ -124,8 +129,8 @@ def test_a_lane_longer_than_a_page_is_read_in_pages(
 
     with closing(connection):
         found = [
-            ("({})" if isinstance(lane, LongLane) else "{}").format("".join(due.request_key for due in lane))
-            for lane in lanes(read, runs.find(connection, "RUN"), LaneOrder.SOURCE, size=size)
+            ("{}" if isinstance(lane, list) else "({})").format("".join(due.request_key for due in lane))
+            for lane in lanes(read, runs.find(connection, "RUN"), LaneOrder.SOURCE, sizes=sizes)
         ]
 
     assert found == pages

@@ -28,10 +28,6 @@ class FakeHistory:
     def newest_first(self) -> Iterator[KnownState]:
         return reversed(list(self._all()))
 
-    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownState]:
-        states = [state for state in self._all() if state.may_be_applied or not only_applied]
-        return iter(states[len(states) - count :])
-
     def _all(self) -> Iterator[KnownState]:
         for n, (content, delivery) in enumerate(self.states):
             yield KnownState(identity_of(ObjectState(OBJECT), n), content.encode() * 16, delivery)
@@ -39,13 +35,13 @@ class FakeHistory:
 
 def newest_of(history: FakeHistory) -> NewestState | None:
     """Return the newest state that the platform may have."""
-    applied = [state for state in history.last(len(history.states), only_applied=False) if state.may_be_applied]
+    applied = [state for state in history.newest_first() if state.may_be_applied]
     if not applied:
         return None
     sure: list[bytes | None] = [state.digest for state in applied if state.delivery is OK]
-    newest = applied[-1]
+    newest = applied[0]
     return NewestState(
-        OBJECT, newest.identity, newest.digest, None, 1, newest.delivery is not OK, (sure or [None])[-1], None
+        OBJECT, newest.identity, newest.digest, None, 1, newest.delivery is not OK, (sure or [None])[0], None
     )
 
 
@@ -53,7 +49,8 @@ def decided(contents: str, history: FakeHistory, newest: NewestState | None = No
     """Return the ruling on each row, as a letter, and which rows are states of the history."""
     rulings = dict.fromkeys(range(1, len(contents) + 1), Ruling.NOTHING)
     rows = [StagedState(n, "", content.encode() * 16) for n, content in enumerate(contents, 1)]
-    corrections = list(Sequence(rows, history, newest or newest_of(history), rulings.__setitem__).decide())
+    newest = newest or newest_of(history)
+    corrections = list(Sequence(lambda: rows, history.newest_first, newest, rulings.__setitem__).decide())
     letters = {
         Ruling.NOTHING: "s",
         Ruling.DELIVERED: "d",
@@ -118,5 +115,7 @@ def test_equal_states_in_a_row_are_sent_once() -> None:
     rows = [StagedState(1, EARLY, b"F" * 16), StagedState(2, LATE, b"F" * 16)]
     rulings: dict[int, Ruling] = {}
 
-    assert list(Sequence(rows, FakeHistory([]), None, rulings.__setitem__).decide()) == [Correction(1, None, LATE, 2)]
+    corrections = list(Sequence(lambda: rows, FakeHistory([]).newest_first, None, rulings.__setitem__).decide())
+
+    assert corrections == [Correction(1, None, LATE, 2)]
     assert rulings == {2: Ruling.DUPLICATE}

@@ -303,7 +303,7 @@ def test_a_run_with_a_new_rerun_is_kept(new_job: NewJobRuns, opens: Opens) -> No
         conclude(orders.begin(parent=first.run_id), RunState.COMPLETED)
         return transactions.run(write)
 
-    file = PruneFile(read=read, commit=commit, is_live=lambda *_: False, lines=9)
+    file = PruneFile(read=read, commit=commit, live_runs=lambda _: (), lines=9)
     pruned = prune_file(file, runs_before=LATER, deliveries_before=None)
 
     assert first.run_id not in names(pruned)[0]

@@ -14,7 +14,6 @@ from pipeline.assemble.system import System
 from pipeline.assemble.traces import traces_of
 from pipeline.errors import LedgerBehind, PipelineError, RunHeld, SettingsError, SourceError
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
-from pipeline.ledger.delivering.queue import PageSize
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging.rerun import Selection
@@ -96,7 +95,7 @@ class Pieces:
 
 ALL_AT_ONCE = Pieces()
 # A few rows pass through many pieces, as millions do, and a crash may come between any two.
-SMALL_PIECES = Pieces(8, BatchSizes(slice_rows=5, copied_rows=4, pruned_lines=5, page=PageSize(dues=3)))
+SMALL_PIECES = Pieces(8, BatchSizes(slice_rows=5, copied_rows=4, pruned_lines=5, page_dues=3))
 
 
 class History:

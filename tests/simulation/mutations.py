@@ -233,13 +233,13 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "the fence is ignored": (
-        Code("pipeline.ledger.store.lease:check", "line is None or line[0] != lease.fence", "line is None"),
+        Code("pipeline.ledger.store.lease:check", "line is None or line[-1] != lease.fence", "line is None"),
     ),
     "a process that was held up sends on": (
         Code("pipeline.write.delivery:Delivery._check_running", "self._keep_job()", "None"),
     ),
     "a live run's job may be taken": (
-        Code("pipeline.ledger.store.lease:acquire", "line[3] > now.isoformat()", "False"),
+        Code("pipeline.ledger.store.lease:_refuse_live", "expires_at > now.isoformat()", "False"),
     ),
     "a row in doubt is given another key": (
         Code(
@@ -305,7 +305,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "a process that can't be seen counts as dead": (Body("pipeline.ledger.store.lease:_can_see", "return True"),),
     "a prune forgets the last balances and states": (
         Code(
-            "pipeline.ledger.history.prune:_last_deletion",
+            "pipeline.ledger.history.prune:_delete_last_lines",
             "connection.execute(f'DELETE FROM {table} WHERE run_no = ?', (run_no,))",
             "[connection.execute(f'DELETE FROM {table} WHERE run_no = ?', (run_no,)), "
             "*(connection.execute(f'DELETE FROM {each}') for each in ('cards', 'objects'))]",

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import fields
 from operator import attrgetter
 
-import orjson
-
 from pipeline.ledger.records import DeliveryState, Due, RunRecord, Settlement
 from pipeline.ledger.rules.admission import Admission, Blocked, Conflict, Go, Skip, admit, is_overtaken
 from pipeline.ledger.rules.cards import cards_of, intend_balance, settle_balance
@@ -21,6 +19,7 @@ from pipeline.ledger.rules.fixes import judge_dues, knows_fixes, note_sent
 from pipeline.ledger.rules.known_deliveries import KnownDeliveries, known_deliveries_of
 from pipeline.ledger.rules.objects import intend_state, note_unchanged, settle_state
 from pipeline.ledger.rules.tasks import form_conflict
+from pipeline.ledger.store.database import json_of
 from pipeline.ledger.store.generations import Generation, may_have_been_sent
 from pipeline.ledger.store.lease import IsGone
 from pipeline.model import Status
@@ -127,8 +126,7 @@ def _intend(
     admissions = [forbidden.get(due.due_no) or _admission(connection, run, due, known, is_gone) for due in dues]
     admitted = [due for due, admission in zip(dues, admissions, strict=True) if isinstance(admission, Go)]
     connection.execute(
-        _INTEND,
-        (run.account_no, run.api, DeliveryState.SENDING, now, _json([due.due_no for due in admitted])),
+        _INTEND, (run.account_no, run.api, DeliveryState.SENDING, now, json_of([due.due_no for due in admitted]))
     )
     if has_fixes:
         note_sent(connection, admitted)
@@ -168,15 +166,15 @@ def _settle(connection: sqlite3.Connection, run: RunRecord, ended: Sequence[tupl
     """Write how dues ended, and what the ledger knows of their deliveries from now on."""
     if not ended:
         return
-    connection.execute(_SETTLE, (_json([(*_due_fields_of(end), due.due_no) for due, end in ended]),))
+    connection.execute(_SETTLE, (json_of([(*_due_fields_of(end), due.due_no) for due, end in ended]),))
     _settle_deliveries(connection, run, [(due, end) for due, end in ended if end.status not in _WITHOUT_INTENT])
     done = [due.row_no for due, end in ended if end.status in _DONE]
-    connection.execute(_DELETE_CELLS, {"run_no": run.run_no, "row_nos": _json(done)})
+    connection.execute(_DELETE_CELLS, {"run_no": run.run_no, "row_nos": json_of(done)})
 
 
 def _settle_deliveries(connection: sqlite3.Connection, run: RunRecord, ended: Sequence[tuple[Due, Settlement]]) -> None:
     for state in {end.leaves for _, end in ended}:
-        deliveries = (run.account_no, run.api, _json([due.identity for due, end in ended if end.leaves is state]))
+        deliveries = (run.account_no, run.api, json_of([due.identity for due, end in ended if end.leaves is state]))
         if state is None:
             connection.execute(_DELETE_INTENTS, deliveries)
         else:
@@ -184,7 +182,3 @@ def _settle_deliveries(connection: sqlite3.Connection, run: RunRecord, ended: Se
     for due, end in ended:
         settle_balance(connection, run, due, end.leaves)
         settle_state(connection, run, due, end.leaves)
-
-
-def _json(values: Sequence[object]) -> str:
-    return orjson.dumps(values).decode()

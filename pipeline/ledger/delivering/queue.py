@@ -1,19 +1,19 @@
 """The dues of a run, lane by lane: lanes in a chosen order, within a lane in source order."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, groupby
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
+from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
 from pipeline.ledger.records import Due, RunRecord
-from pipeline.ledger.store.database import Damaged
+from pipeline.ledger.store.database import Damaged, Read
 from pipeline.model import Api, Balance, LaneOrder, ObjectState, digest
 
-T = TypeVar("T")
 LaneT = TypeVar("LaneT", bytes, str)
 
 # The largest integer of SQLite.
@@ -21,13 +21,15 @@ _END = (1 << 63) - 1
 # No index, in the arrays of `refunds_after_payments`.
 _NOWHERE = -1
 
+# The temporary tables of a queue: the lanes that are joined, and the refunds that go after another due.
+_TEMPORARY = {
+    "joined": "(lane BLOB PRIMARY KEY, joined_to BLOB) WITHOUT ROWID",
+    "moved": "(due_no INTEGER PRIMARY KEY, after INTEGER, behind INTEGER)",
+}
 # The lane of a due, or the lane that it was joined to.
 _LANE = "coalesce((SELECT j.joined_to FROM temp.joined AS j WHERE j.lane = d.lane), d.lane)"
 # The order within a lane: a refund above its payment comes after that, states come by time of change.
-_TURN = {
-    Api.CUMULATION: "coalesce(m.after, d.due_no)",
-    Api.STATE: "coalesce(d.last_position, d.position)",
-}
+_TURN = {Api.CUMULATION: "coalesce(m.after, d.due_no)", Api.STATE: "coalesce(d.last_position, d.position)"}
 # The order of lanes, and of dues in them. `lane_no` is the first due of a lane, in source order; `newest` is the latest
 # time of change in it, NULL if it has none.
 _ORDERS = {
@@ -101,22 +103,6 @@ WHERE q.rowid BETWEEN ? AND ? ORDER BY q.rowid
 """
 
 
-class Read(Protocol):
-    """Runs a query on the ledger, for one thread at a time."""
-
-    def __call__(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Return the result of the query."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class PageSize:
-    """The largest page that is read at once: its number of dues, and the bytes of their bodies."""
-
-    dues: int = 1000
-    body_bytes: int = 1 << 20
-
-
 @dataclass(frozen=True, slots=True)
 class _QueuedDue:
     """A due in the queue, with the number of its lane and how many dues that has."""
@@ -126,24 +112,8 @@ class _QueuedDue:
     due: Due
 
 
-@dataclass(frozen=True, slots=True)
-class LongLane:
-    """The dues of a lane that is longer than a page; they are read as they are iterated."""
-
-    read: Read
-    first: int
-    last: int
-    size: PageSize
-
-    def __iter__(self) -> Iterator[Due]:
-        at = self.first
-        while page := self.read(partial(_page, first=at, last=self.last, size=self.size)):
-            yield from (queued.due for queued in page)
-            at += len(page)
-
-
 def lanes(
-    read: Read, run: RunRecord, order: LaneOrder, rows: int | None = None, size: PageSize = PageSize()
+    read: Read, run: RunRecord, order: LaneOrder, rows: int | None = None, sizes: BatchSizes = DEFAULT_SIZES
 ) -> Iterator[Iterable[Due]]:
     """
     Yield the open dues of each lane, within the lane in source order, states by time of change.
@@ -156,10 +126,10 @@ def lanes(
     """
     read(partial(_create_queue, run=run, order=order, rows=rows))
     at = 1
-    while page := read(partial(_page, first=at, last=_END, size=size)):
+    while page := read(partial(_page, first=at, last=_END, sizes=sizes)):
         first = page[0]
         if first.lane_dues > len(page):
-            yield LongLane(read, at, at + first.lane_dues - 1, size)
+            yield _long_lane(read, at, at + first.lane_dues - 1, sizes)
             at += first.lane_dues
             continue
         for _, queued in groupby(page, key=lambda queued: queued.lane_no):
@@ -170,25 +140,27 @@ def lanes(
                 at += len(lane)
 
 
+def _long_lane(read: Read, first: int, last: int, sizes: BatchSizes) -> Iterator[Due]:
+    """Yield the dues of a lane that is longer than a page; they are read as they are iterated."""
+    while page := read(partial(_page, first=first, last=last, sizes=sizes)):
+        yield from (queued.due for queued in page)
+        first += len(page)
+
+
 def _create_queue(connection: sqlite3.Connection, run: RunRecord, order: LaneOrder, rows: int | None) -> None:
+    for table, columns in _TEMPORARY.items():
+        connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {table} {columns}")
+        connection.execute(f"DELETE FROM temp.{table}")
     _join_lanes(connection, run)
     _move_refunds(connection, run)
-    last_row = _END if rows is None else _last_of_first_rows(connection, run, rows)
+    last_row = _END if rows is None else connection.execute(_LAST_OF_FIRST_ROWS, (run.run_no, rows)).fetchone()[0] or 0
     query = _CREATE_QUEUE.format(lane=_LANE, turn=_TURN.get(run.api, "d.due_no"), order=_ORDERS[order])
     connection.execute("DROP TABLE IF EXISTS temp.queue")
     connection.execute(query, (run.run_no, last_row))
 
 
-def _last_of_first_rows(connection: sqlite3.Connection, run: RunRecord, rows: int) -> int:
-    """Return the number of the last of the first `rows` rows that have open dues."""
-    found = connection.execute(_LAST_OF_FIRST_ROWS, (run.run_no, rows)).fetchone()
-    return int(found[0] or 0)
-
-
 def _join_lanes(connection: sqlite3.Connection, run: RunRecord) -> None:
     """Write into a temporary table which lanes are joined to which one."""
-    connection.execute("CREATE TEMP TABLE IF NOT EXISTS joined (lane BLOB PRIMARY KEY, joined_to BLOB) WITHOUT ROWID")
-    connection.execute("DELETE FROM temp.joined")
     if run.api in _LANES_TO_JOIN:
         pairs = connection.execute(_LANES_TO_JOIN[run.api], (run.run_no,))
         connection.executemany("INSERT INTO temp.joined VALUES (?, ?)", joined(pairs).items())
@@ -214,10 +186,6 @@ def _top(above: dict[LaneT, LaneT], lane: LaneT) -> LaneT:
 
 def _move_refunds(connection: sqlite3.Connection, run: RunRecord) -> None:
     """Write into a temporary table which refunds come before their payments, and the dues after which they go."""
-    connection.execute(
-        "CREATE TEMP TABLE IF NOT EXISTS moved (due_no INTEGER PRIMARY KEY, after INTEGER, behind INTEGER)"
-    )
-    connection.execute("DELETE FROM temp.moved")
     if run.api is Api.CUMULATION:
         values = {"run_no": run.run_no}
         connection.execute(_MOVE_SIMPLE_REFUNDS, values)
@@ -248,12 +216,12 @@ def refunds_after_payments(refunds: Iterable[tuple[int, int]]) -> Iterator[tuple
     yield from zip(*(column[is_moved].tolist() for column in (refund, last, behind - 1)), strict=True)
 
 
-def _page(connection: sqlite3.Connection, first: int, last: int, size: PageSize) -> list[_QueuedDue]:
+def _page(connection: sqlite3.Connection, first: int, last: int, sizes: BatchSizes) -> list[_QueuedDue]:
     """Return the dues of a page, at places of the queue from `first` to `last` at most."""
-    sizes = connection.execute(_BODY_SIZES, (first, last, size.dues)).fetchall()
-    totals = accumulate(length or 0 for _, length in sizes)
+    bodies = connection.execute(_BODY_SIZES, (first, last, sizes.page_dues)).fetchall()
+    totals = accumulate(length or 0 for _, length in bodies)
     # At least one due, however large its body.
-    count = min(len(sizes), 1 + sum(1 for total in totals if total < size.body_bytes))
+    count = min(len(bodies), 1 + sum(1 for total in totals if total < sizes.page_bytes))
     found = connection.execute(_PAGE, (first, min(first + count - 1, last)))
     return [_QueuedDue(lane_no, lane_dues, _due(line)) for lane_no, lane_dues, *line in found]
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from pipeline.ledger.history.slices import delete_slice
 from pipeline.ledger.records import RunRecord
 
 # The state of a delivery with the content of a due, for use on the table `dues`.
@@ -38,8 +39,6 @@ UPDATE rows SET (status, code, message) = (
 )
 WHERE run_no = ? AND row_no BETWEEN ? AND ? AND status IS NULL
 """
-# Delete the dues of some rows.
-_DELETE = "DELETE FROM dues WHERE run_no = ? AND row_no BETWEEN ? AND ?"
 # Make dues of some rows due again.
 _REOPEN = f"""
 UPDATE dues SET status = NULL, code = NULL, message = NULL, is_open = 0
@@ -51,18 +50,15 @@ _HAS_OPEN = "SELECT EXISTS (SELECT 1 FROM dues WHERE run_no = ? AND (status IS N
 _HAS_TO_RESUME = f"SELECT EXISTS (SELECT 1 FROM dues WHERE run_no = ? AND ({NOT_REACHED} OR {LEFT_OPEN}))"
 
 
-def close_dues(
-    connection: sqlite3.Connection, first: int, last: int, run: RunRecord, *, code: str, message: str
-) -> None:
-    """Settle the dues that the run did not reach, of rows from `first` to `last`."""
-    connection.execute(_CLOSE, (code, message, run.run_no, first, last))
+def close_dues(connection: sqlite3.Connection, first: int, last: int, run: RunRecord, open_as: tuple[str, str]) -> None:
+    """Settle the dues that the run did not reach, of rows from `first` to `last`, with code and message `open_as`."""
+    connection.execute(_CLOSE, (*open_as, run.run_no, first, last))
 
 
 def move_ends_to_rows(connection: sqlite3.Connection, first: int, last: int, run: RunRecord) -> None:
     """Write the ends of dues into their rows, from `first` to `last`, and delete the dues: nothing is due any more."""
-    rows = (run.run_no, first, last)
-    connection.execute(_MOVE_ENDS, rows)
-    connection.execute(_DELETE, rows)
+    connection.execute(_MOVE_ENDS, (run.run_no, first, last))
+    delete_slice(connection, first, last, run.run_no, "dues")
 
 
 def has_open_dues(connection: sqlite3.Connection, run: RunRecord) -> bool:

@@ -48,11 +48,6 @@ def all_locations(connection: sqlite3.Connection) -> list[str]:
     return [location for (location,) in connection.execute("SELECT DISTINCT location FROM inputs")]
 
 
-def forget_rows(connection: sqlite3.Connection, first: int, last: int, run: RunRecord, *, table: str) -> None:
-    """Delete what was staged in a table, of rows from `first` to `last`, of a run that sent nothing."""
-    connection.execute(f"DELETE FROM {table} WHERE run_no = ? AND row_no BETWEEN ? AND ?", (run.run_no, first, last))
-
-
 def forget_inputs(connection: sqlite3.Connection, run: RunRecord) -> None:
     """Delete the inputs of a run that sent nothing, its skipped rows, and what was noted of its fixed rows."""
     for table in ("packs", "inputs"):

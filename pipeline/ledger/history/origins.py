@@ -2,14 +2,15 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 
 import orjson
 
 from pipeline.errors import SettingsError
-from pipeline.ledger.history.runs import by_number
+from pipeline.ledger.history.inputs import inputs_of
+from pipeline.ledger.history.runs import with_numbers
 from pipeline.ledger.records import ROW_BITS, Phase, RunRecord, position
 from pipeline.tables.row_mark import RowMark
 
@@ -25,11 +26,8 @@ _IS_PRUNED = "SELECT 1 FROM known_traces WHERE name = ? AND run_no IS NOT NULL"
 _RUN = "SELECT run_no FROM runs WHERE run_id = ? AND account_no = ? AND api = ? AND export = ?"
 # The fixed row of an earlier run that a row was recognised as.
 _RECOGNISED_AS = "SELECT origin FROM contents WHERE variant = ? AND origin <> variant LIMIT 1"
-# The number of rows of each input of a run.
-_ROWS_OF_INPUTS = "SELECT file_no, rows FROM inputs WHERE run_no = ? ORDER BY file_no"
 # The number in its run of a row of a file: it is known exactly, or in a rerun at most.
-_ROW_NO = "SELECT row_no FROM rows WHERE run_no = ? AND row_no = ? AND file_no = ? AND source_row = ?"
-_ROW_NO_IN_RERUN = "SELECT row_no FROM rows WHERE run_no = ? AND row_no <= ? AND file_no = ? AND source_row = ?"
+_ROW_NO = "SELECT row_no FROM rows WHERE run_no = ? AND row_no {is_known_as} ? AND file_no = ? AND source_row = ?"
 # The origins of some rows of a run.
 _OF_FIX = "SELECT row_no, origin_run_no, origin_row_no FROM origins WHERE run_no = ? AND row_no BETWEEN ? AND ?"
 # The same for a rerun: its dues keep the position of the row that was staged first, which may be a fixed row itself.
@@ -43,14 +41,15 @@ WHERE d.run_no = ? AND d.row_no BETWEEN ? AND ?
 _CELLS = """
 SELECT w.cells, i.columns FROM rows AS w JOIN inputs AS i USING (run_no, file_no) WHERE w.run_no = ? AND w.row_no = ?
 """
-# The file of a row and its number there; for a skipped row by how many rows each file has.
-_PLACE_IN_FILE = """
-SELECT file_no, source_row FROM rows WHERE run_no = :run_no AND row_no = :row_no
+# The run and the file of a row, and its number there; for a skipped row by how many rows each file has.
+_MARK = """
+SELECT r.run_id, w.file_no, w.source_row FROM runs AS r JOIN rows AS w USING (run_no)
+WHERE r.run_no = :run_no AND w.row_no = :row_no
 UNION ALL
-SELECT file_no, :row_no - before FROM (
-    SELECT file_no, rows, sum(rows) OVER (ORDER BY file_no) - rows AS before FROM inputs WHERE run_no = :run_no
-)
-WHERE :row_no > before AND :row_no <= before + rows LIMIT 1
+SELECT r.run_id, i.file_no, :row_no - i.before FROM runs AS r JOIN (
+    SELECT run_no, file_no, rows, sum(rows) OVER (ORDER BY file_no) - rows AS before FROM inputs WHERE run_no = :run_no
+) AS i USING (run_no)
+WHERE :row_no > i.before AND :row_no <= i.before + i.rows LIMIT 1
 """
 _INSERT = "INSERT OR REPLACE INTO origins (run_no, row_no, origin_run_no, origin_row_no) VALUES (?, ?, ?, ?)"
 # Write the run of the first fixed row as the parent of a run.
@@ -84,15 +83,15 @@ def find_origins(connection: sqlite3.Connection, run: RunRecord, marks: Iterable
     Raises SettingsError if a mark names a run that is still to read its rows again, or that was pruned: a fixed row
     without its origin would count besides the row that it fixes.
     """
-    read = {text: mark for text in marks if (mark := RowMark.read(text)) is not None}
     by_run: dict[str, dict[str, RowMark]] = defaultdict(dict)
-    for text, mark in read.items():
-        by_run[mark.run_id][text] = mark
+    for text in marks:
+        if (mark := RowMark.read(text)) is not None:
+            by_run[mark.run_id][text] = mark
     found: dict[str, Origin] = {}
     for run_id, named in by_run.items():
         _refuse_pruned(connection, run_id)
-        of_run = _run_of(connection, run, run_id)
-        if of_run is not None:
+        numbers = connection.execute(_RUN, (run_id, run.account_no, run.api, run.export)).fetchall()
+        for of_run in with_numbers(connection, (run_no for (run_no,) in numbers)):
             found |= _origins_in(connection, of_run, named)
     return found
 
@@ -105,20 +104,16 @@ def _refuse_pruned(connection: sqlite3.Connection, run_id: str) -> None:
         )  # fmt: skip
 
 
-def _run_of(connection: sqlite3.Connection, run: RunRecord, run_id: str) -> RunRecord | None:
-    line = connection.execute(_RUN, (run_id, run.account_no, run.api, run.export)).fetchone()
-    return None if line is None else by_number(connection, line[0])
-
-
 def _origins_in(connection: sqlite3.Connection, run: RunRecord, marks: Mapping[str, RowMark]) -> dict[str, Origin]:
     row_nos = _row_nos(connection, run, set(marks.values()))
-    first = first_origins(connection, run, sorted(set(row_nos.values())))
+    numbers = row_nos.values()
+    first = first_origins_between(connection, run, min(numbers), max(numbers)) if numbers else {}
     found: dict[str, Origin] = {}
     for text, mark in marks.items():
         if mark in row_nos:
             own = (run.run_no, row_nos[mark])
             row = first.get(row_nos[mark]) or _recognised_as(connection, own) or own
-            found[text] = _read(connection, row) or Origin(*row, (), None)
+            found[text] = _read(connection, row)
     return found
 
 
@@ -130,10 +125,10 @@ def _recognised_as(connection: sqlite3.Connection, row: RowId) -> RowId | None:
 
 def _row_nos(connection: sqlite3.Connection, run: RunRecord, marks: Iterable[RowMark]) -> dict[RowMark, int]:
     """Return the number in its run of each mark's row."""
-    counts = dict(connection.execute(_ROWS_OF_INPUTS, (run.run_no,)).fetchall())
+    counts = {source.file_no: source.rows for source in inputs_of(connection, run)}
     before = dict(zip(counts, accumulate(counts.values(), initial=0), strict=False))
     # A run numbers its rows as it reads them. A rerun has only some of them.
-    query = _ROW_NO_IN_RERUN if run.is_rerun else _ROW_NO
+    query = _ROW_NO.format(is_known_as="<=" if run.is_rerun else "=")
     found: dict[RowMark, int] = {}
     for mark in marks:
         guess = before.get(mark.file_no, 0) + mark.source_row
@@ -150,40 +145,24 @@ def _row_nos(connection: sqlite3.Connection, run: RunRecord, marks: Iterable[Row
     return found
 
 
-def first_origins(connection: sqlite3.Connection, run: RunRecord, row_nos: Sequence[int]) -> dict[int, RowId]:
-    """Return the first origin of each of these rows, where it is another row; `row_nos` are sorted."""
-    if not row_nos:
-        return {}
-    between = first_origins_between(connection, run, row_nos[0], row_nos[-1])
-    return {row_no: between[row_no] for row_no in row_nos if row_no in between}
-
-
 def first_origins_between(connection: sqlite3.Connection, run: RunRecord, first: int, last: int) -> dict[int, RowId]:
     """Return the first origins of the rows from `first` to `last`, where they are other rows."""
     found = connection.execute(_OF_RERUN if run.is_rerun else _OF_FIX, (run.run_no, first, last))
     return {row_no: (origin_run_no, origin_row_no) for row_no, origin_run_no, origin_row_no in found}
 
 
-def _read(connection: sqlite3.Connection, row: RowId) -> Origin | None:
-    line = connection.execute(_CELLS, row).fetchone()
-    if line is None:
-        return None
-    return Origin(*row, tuple(orjson.loads(line[1])), None if line[0] is None else tuple(orjson.loads(line[0])))
+def _read(connection: sqlite3.Connection, row: RowId) -> Origin:
+    cells, columns = connection.execute(_CELLS, row).fetchone() or (None, "[]")
+    return Origin(*row, tuple(orjson.loads(columns)), None if cells is None else tuple(orjson.loads(cells)))
 
 
 def first_mark(connection: sqlite3.Connection, run: RunRecord, row_no: int) -> str | None:
     """Return the mark of a row's first origin; None if it is the row itself, or its run was pruned."""
     origin = first_origins_between(connection, run, row_no, row_no).get(row_no)
-    place = origin and _place_in_file(connection, origin)
-    if origin is None or place is None:
+    if origin is None:
         return None
-    return str(RowMark(by_number(connection, origin[0]).run_id, *place))
-
-
-def _place_in_file(connection: sqlite3.Connection, row: RowId) -> tuple[int, int] | None:
-    """Return the number of the file and of the row in it."""
-    found = connection.execute(_PLACE_IN_FILE, {"run_no": row[0], "row_no": row[1]}).fetchone()
-    return None if found is None else (int(found[0]), int(found[1]))
+    line = connection.execute(_MARK, {"run_no": origin[0], "row_no": origin[1]}).fetchone()
+    return None if line is None else str(RowMark(*line))
 
 
 def write_origins(connection: sqlite3.Connection, run: RunRecord, origins: Mapping[int, RowId]) -> None:

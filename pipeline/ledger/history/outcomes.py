@@ -2,43 +2,37 @@
 
 import sqlite3
 from bisect import bisect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
-from itertools import chain, repeat
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from pipeline.ledger.history.dues import IS_DELIVERED, UNREACHED
+from pipeline.ledger.history.inputs import inputs_of
 from pipeline.ledger.history.skipped_rows import SkippedRows, read_skipped_rows
 from pipeline.ledger.records import RunRecord
 from pipeline.model import Status
 from pipeline.tables.outcome_page import Outcome, OutcomePage
 
 # Statuses by severity, the worst last. Doubt is the worst: it must not be answered by sending something else.
-SEVERITY = (
-    Status.SKIPPED,
-    Status.SUCCEEDED,
-    Status.UNSENT,
-    Status.BLOCKED,
-    Status.INVALID,
-    Status.REJECTED,
-    Status.UNKNOWN,
-)
+_SEVERITY = ("skipped", "succeeded", "unsent", "blocked", "invalid", "rejected", "unknown")
+_RANK = {status: rank for rank, status in enumerate(_SEVERITY)}
 _STATUS = {status.value: status for status in Status}
-_RANK = {status.value: rank for rank, status in enumerate(SEVERITY)}
 # Rows of a page.
 _PAGE = 1000
 # Characters of cells after which a page ends. A single row may have megabytes.
 _PAGE_CELLS = 1 << 20
 # The largest integer of SQLite.
 _END = (1 << 63) - 1
-# Field, heading, rule and value of a row that is not invalid.
-_NO_FAULT = (None,) * 4
+# HTTP status to trace id, and whether a new key is wanted, of a row that was not sent.
+_NOT_SENT = (None, 0, None, None, None, None, False)
 
-# Some rows of a run.
+# Some rows of a run. The status and the columns after the line are set only where the row itself is final.
 _ROWS = """
-SELECT row_no, file_no, source_row, coalesce(request_key, ''), cells, status, code, message,
-    file_line, field, heading, rule, value
+SELECT row_no, file_no, source_row, coalesce(request_key, ''), status, code, message,
+    cells, file_line, field, heading, rule, value
 FROM rows WHERE run_no = ? AND row_no BETWEEN ? AND ? ORDER BY row_no LIMIT ?
 """
 # How the dues of some rows ended. For dues of a killed run, which has settled nothing, it is what the intents say.
@@ -50,14 +44,10 @@ FROM dues WHERE run_no = ? AND row_no BETWEEN ? AND ? ORDER BY row_no, part
 """
 
 
-# The columns of `_ROWS`. The status and later columns, but for the line, are set only where the row itself is final.
-_RowLine = tuple[
-    int, int, int, str, str | None, str | None, str | None, str | None, int | None, *tuple[str | None, ...]
-]
-# The columns of `_DUES`: the row's number, and how it ended.
-_End = tuple[int, str, str, str, int | None, int, str | None, str | None, int | None, str | None, int]
-# Rows, and the end of each one.
-_Lines = tuple[Sequence[_RowLine], Sequence[_End]]
+# A line of a statement above.
+_Found = tuple[Any, ...]
+# The number of a row in its run, and its values in the columns of `OutcomePage`.
+_Line = tuple[Any, ...]
 
 
 def outcomes(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Outcome]:
@@ -67,21 +57,22 @@ def outcomes(connection: sqlite3.Connection, run: RunRecord) -> Iterator[Outcome
 
 def outcome_pages(connection: sqlite3.Connection, run: RunRecord) -> Iterator[OutcomePage]:
     """Yield the outcomes of all rows in pages, in source order. No page is empty."""
-    names = dict(connection.execute("SELECT file_no, name FROM inputs WHERE run_no = ?", (run.run_no,)).fetchall())
-    page_of = partial(_page_of, names=names)
+    names = {source.file_no: source.name for source in inputs_of(connection, run)}
+    pages_of = partial(_pages_of_rows, connection, run, names)
     first = 0
     for skipped_rows in _overlapping(read_skipped_rows(connection, run)):
         low = min(skipped.row_nos[0] for skipped in skipped_rows)
         high = max(skipped.row_nos[-1] for skipped in skipped_rows)
-        yield from map(page_of, _pages_of_rows(connection, run, first, low - 1))
-        rows = _pages_of_rows(connection, run, low, high)
+        yield from map(_page_of, pages_of(first, low - 1))
+        rows = pages_of(low, high)
         between = next(rows, None)
         if between is None and len(skipped_rows) == 1:
             yield _unpacked(skipped_rows[0], names)
         else:
-            yield from map(page_of, _merged(chain([between] if between else [], rows), skipped_rows))
+            skipped_lines = chain.from_iterable(_lines(skipped, names) for skipped in skipped_rows)
+            yield from map(_page_of, _merged(chain([between] if between else [], rows), skipped_lines))
         first = high + 1
-    yield from map(page_of, _pages_of_rows(connection, run, first, _END))
+    yield from map(_page_of, pages_of(first, _END))
 
 
 def _overlapping(skipped_rows: Iterator[SkippedRows]) -> Iterator[list[SkippedRows]]:
@@ -123,115 +114,70 @@ def _unpacked(skipped: SkippedRows, names: Mapping[int, str]) -> OutcomePage:
     )
 
 
-def _merged(pages: Iterator[_Lines], skipped_rows: Sequence[SkippedRows]) -> Iterator[_Lines]:
+def _lines(skipped: SkippedRows, names: Mapping[int, str]) -> Iterator[_Line]:
+    return zip(skipped.row_nos, *_unpacked(skipped, names).columns(), strict=True)
+
+
+def _merged(pages: Iterator[list[_Line]], skipped_lines: Iterable[_Line]) -> Iterator[list[_Line]]:
     """Yield pages of rows, with skipped rows in their places."""
-    packed = sorted(chain.from_iterable(map(_lines, skipped_rows)), key=_row_no)
+    packed = sorted(skipped_lines, key=_row_no)
     taken = 0
-    for rows, ends in pages:
-        upto = bisect(packed, rows[-1][0], key=_row_no)
-        yield _apart(sorted(chain(packed[taken:upto], zip(rows, ends, strict=True)), key=_row_no))
+    for rows in pages:
+        upto = bisect(packed, _row_no(rows[-1]), key=_row_no)
+        yield sorted(chain(packed[taken:upto], rows), key=_row_no)
         taken = upto
     if taken < len(packed):
-        yield _apart(packed[taken:])
+        yield packed[taken:]
 
 
-def _row_no(line: tuple[_RowLine, _End]) -> int:
-    return line[0][0]
+_row_no: Callable[[_Line], int] = itemgetter(0)
 
 
-def _apart(lines: Sequence[tuple[_RowLine, _End]]) -> _Lines:
-    return [row for row, _ in lines], [end for _, end in lines]
+def _page_of(lines: list[_Line]) -> OutcomePage:
+    _, *columns = zip(*lines, strict=True)
+    return OutcomePage(*columns)
 
 
-def _lines(skipped: SkippedRows) -> Iterator[tuple[_RowLine, _End]]:
-    end = _final(skipped.status, skipped.code, skipped.message)
-    lines = repeat(None) if skipped.file_lines is None else skipped.file_lines
-    for row_no, source_row, key, line in zip(
-        skipped.row_nos, skipped.source_rows, skipped.request_keys, lines, strict=False
-    ):
-        yield (row_no, skipped.file_no, source_row, key or "", None, None, None, None, line, *_NO_FAULT), end
-
-
-def _page_of(lines: _Lines, names: Mapping[int, str]) -> OutcomePage:
-    rows, ends = lines
-    _, file_no, source_row, request_key, cells, _, _, _, file_line, field, column, rule, value = (
-        _column(rows, at) for at in range(13)
-    )
-    _, status, code, message, http_status, attempts, first, finished, latency, trace, wants_new_key = (
-        _column(ends, at) for at in range(11)
-    )
-    return OutcomePage(
-        source_file=[names[number] for number in file_no],
-        source_row=source_row,
-        request_key=request_key,
-        status=[_STATUS[text] for text in status],
-        code=code,
-        message=message,
-        http_status=http_status,
-        attempts=attempts,
-        first_sent_at=first,
-        finished_at=finished,
-        latency_ms=latency,
-        trace_id=trace,
-        file_no=file_no,
-        wants_new_key=list(map(bool, wants_new_key)),
-        cells=cells,
-        file_line=file_line,
-        field=field,
-        column=column,
-        rule=rule,
-        value=value,
-    )
-
-
-def _column(lines: Sequence[tuple[Any, ...]], at: int) -> list[Any]:
-    return [line[at] for line in lines]
-
-
-def _pages_of_rows(connection: sqlite3.Connection, run: RunRecord, first: int, last: int) -> Iterator[_Lines]:
+def _pages_of_rows(
+    connection: sqlite3.Connection, run: RunRecord, names: Mapping[int, str], first: int, last: int
+) -> Iterator[list[_Line]]:
     while rows := _rows(connection, run, first, last):
         high = rows[-1][0]
         # Iterated, not fetched at once: a row may have a thousand dues.
-        ends = _ends(connection.execute(_DUES, (run.run_no, rows[0][0], high)))
-        yield rows, [_end(row, ends.get(row[0])) for row in rows]
+        dues = _worst_dues(connection.execute(_DUES, (run.run_no, rows[0][0], high)))
+        yield [_line(row, dues.get(row[0]), names) for row in rows]
         first = high + 1
 
 
-def _rows(connection: sqlite3.Connection, run: RunRecord, first: int, last: int) -> list[_RowLine]:
-    rows: list[_RowLine] = []
+def _rows(connection: sqlite3.Connection, run: RunRecord, first: int, last: int) -> list[_Found]:
+    rows: list[_Found] = []
     room = _PAGE_CELLS
     with closing(connection.execute(_ROWS, (run.run_no, first, last, _PAGE))) as lines:
         for line in lines:
             rows.append(line)
-            if line[4]:
-                room -= len(line[4])
-                if room < 0:
-                    break
+            room -= len(line[7] or "")
+            if room < 0:
+                break
     return rows
 
 
-def _ends(dues: Iterable[_End]) -> Mapping[int, _End]:
-    """Return how each row ended: as the worst of its dues."""
-    ends: dict[int, _End] = {}
+def _worst_dues(dues: Iterable[_Found]) -> Mapping[int, _Found]:
+    """Return the worst due of each row, with the attempts of all."""
+    worst: dict[int, _Found] = {}
     for due in dues:
-        known = ends.setdefault(due[0], due)
+        known = worst.setdefault(due[0], due)
         if known is not due:
-            ends[due[0]] = _worse(known, due)
-    return ends
+            worse = max(known, due, key=lambda end: _RANK[end[1]])
+            worst[due[0]] = (*worse[:5], known[5] + due[5], *worse[6:])
+    return worst
 
 
-def _worse(one: _End, other: _End) -> _End:
-    worse = max(one, other, key=lambda end: _RANK[end[1]])
-    return (*worse[:5], one[5] + other[5], *worse[6:])
-
-
-def _end(row: _RowLine, end: _End | None) -> _End:
-    status, code, message = row[5:8]
-    if status is None and end is not None:
-        return end
-    return _final(status or "unsent", code or "interrupted", message or "")
-
-
-def _final(status: str, code: str, message: str) -> _End:
-    """Return the end of a row that was not sent."""
-    return (0, status, code, message, None, 0, None, None, None, None, 0)
+def _line(row: _Found, due: _Found | None, names: Mapping[int, str]) -> _Line:
+    """Return the outcome of a row: its own if it is final, else that of its worst due."""
+    row_no, file_no, source_row, key, status, code, message = row[:7]
+    if status is None and due is not None:
+        status, code, message = due[1:4]
+        sent = (*due[4:10], bool(due[10]))
+    else:
+        status, code, message, sent = status or "unsent", code or "interrupted", message or "", _NOT_SENT
+    return (row_no, names[file_no], source_row, key, _STATUS[status], code, message, file_no, *sent, *row[7:])

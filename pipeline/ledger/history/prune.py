@@ -10,21 +10,19 @@ other lines follow in slices. After a crash between two of them the next prune d
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
-
-import orjson
+from functools import partial
+from itertools import chain
 
 from pipeline.ledger.history import runs
+from pipeline.ledger.history.slices import delete_slice, slices
 from pipeline.ledger.records import Phase, RunRecord
 from pipeline.ledger.store import generations
-from pipeline.ledger.store.generations import Generation
+from pipeline.ledger.store.database import Read, json_of
 from pipeline.model import Api
-
-T = TypeVar("T")
 
 # The limit of `recent` for all runs: a ledger of a year has a few thousand.
 _ALL_RUNS = -1
@@ -143,14 +141,18 @@ class PruneFile:
     """
     The ledger as pruning reads and writes it.
 
-    `commit` runs one transaction, and then leaves the write lock to others for a while. `is_live` says whether some
-    process executes a run. One transaction deletes at most `lines` lines.
+    `commit` runs one transaction, and then leaves the write lock to others for a while. `live_runs` returns the ids of
+    the runs that some process executes. One transaction deletes at most `lines` lines.
     """
 
-    read: Callable[[Callable[[sqlite3.Connection], T]], T]
-    commit: Callable[[Callable[[sqlite3.Connection], T]], T]
-    is_live: Callable[[sqlite3.Connection, RunRecord], bool]
+    read: Read
+    commit: Read
+    live_runs: Callable[[sqlite3.Connection], Collection[str]]
     lines: int
+
+
+# Runs that are reruns or fixes of one another, oldest first: all of them are deleted, or none.
+_Family = list[RunRecord]
 
 
 def prune(file: PruneFile, *, runs_before: datetime, deliveries_before: datetime | None) -> Pruned:
@@ -160,15 +162,13 @@ def prune(file: PruneFile, *, runs_before: datetime, deliveries_before: datetime
     With `deliveries_before` also delete deliveries whose last intent is older, if no run has them any more.
     """
     pruned = Pruned()
-    families = file.read(_families)
-    for family in families:
-        _judge(file, family, runs_before, pruned)
-    gone = {run.run_no for run in pruned.runs}
-    if gone:
-        whole = [family.runs for family in families if family.runs[0].run_no in gone]
-        refused = file.commit(lambda c: _delete_runs(c, whole, file.is_live))
-        pruned.kept += [(run, Kept.RUNNING) for run in pruned.runs if run.run_no in refused]
-        pruned.runs = [run for run in pruned.runs if run.run_no not in refused]
+    old_families = _judge_all(file, runs_before, pruned)
+    refused = file.commit(lambda c: _delete_runs(c, old_families, file.live_runs)) if old_families else set[int]()
+    for run in chain.from_iterable(old_families):
+        if run.run_no in refused:
+            pruned.kept.append((run, Kept.RUNNING))
+        else:
+            pruned.runs.append(run)
     pruned.runs.sort(key=lambda run: run.run_no)
     pruned.kept.sort(key=lambda kept: kept[0].run_no)
     _delete_lines(file)
@@ -177,12 +177,22 @@ def prune(file: PruneFile, *, runs_before: datetime, deliveries_before: datetime
     return pruned
 
 
-@dataclass(frozen=True, slots=True)
-class _Family:
-    """Runs that are reruns or fixes of one another; `last` are the numbers of runs that are the last of their job."""
-
-    runs: Sequence[RunRecord]
-    last: frozenset[int]
+def _judge_all(file: PruneFile, before: datetime, pruned: Pruned) -> list[_Family]:
+    """Return the families that may be deleted; add the old runs of the others to the kept ones."""
+    families = file.read(_families)
+    # The newest run of all is one of these, so that no number of a run is given twice.
+    in_order = sorted(chain.from_iterable(families), key=lambda run: run.run_no)
+    last_of_jobs = set({run.job: run.run_no for run in in_order}.values())
+    deletable: list[_Family] = []
+    for family in families:
+        old = [run for run in family if _ended_at(run) < before]
+        if old:
+            reasons = {run.run_no: _reason(file, run, last_of_jobs) for run in family}
+            if len(old) == len(family) and not any(reasons.values()):
+                deletable.append(family)
+            else:
+                pruned.kept += [(run, reasons[run.run_no] or Kept.FAMILY) for run in old]
+    return deletable
 
 
 def _families(connection: sqlite3.Connection) -> list[_Family]:
@@ -201,49 +211,33 @@ def _families(connection: sqlite3.Connection) -> list[_Family]:
     for one, other in links:
         if one in first and other in first:
             first[root(one)] = root(other)
-    families: dict[int, list[RunRecord]] = defaultdict(list)
-    for run in found:
+    families: dict[int, _Family] = defaultdict(list)
+    for run in reversed(found):
         families[root(run.run_no)].append(run)
-    # The newest run of all is one of these, so that no number of a run is given twice.
-    last = frozenset({run.job: run.run_no for run in reversed(found)}.values())
-    return [_Family(family, last) for family in families.values()]
-
-
-def _judge(file: PruneFile, family: _Family, before: datetime, pruned: Pruned) -> None:
-    """Add the old runs of a family to the deleted or to the kept ones; all runs of a family are deleted, or none."""
-    old = [run for run in family.runs if _ended_at(run) < before]
-    if not old:
-        return
-    reasons = {run.run_no: _reason(file, run, family.last) for run in family.runs}
-    if len(old) == len(family.runs) and not any(reasons.values()):
-        pruned.runs += old
-    else:
-        pruned.kept += [(run, reasons[run.run_no] or Kept.FAMILY) for run in old]
+    return list(families.values())
 
 
 def _ended_at(run: RunRecord) -> datetime:
     return datetime.fromisoformat(run.finished_at or run.started_at)
 
 
-def _reason(file: PruneFile, run: RunRecord, last: frozenset[int]) -> Kept | None:
+def _reason(file: PruneFile, run: RunRecord, last_of_jobs: Collection[int]) -> Kept | None:
     """Return why a run may not be deleted, if so."""
-    if file.read(lambda c: file.is_live(c, run)):
+    if run.run_id in file.read(file.live_runs):
         return Kept.RUNNING
     if run.state is None or (run.phase is Phase.STAGING and run.exit_code != 2):
         # A resume continues it, or stages it again.
         return None if file.read(lambda c: _is_of_former_generation(c, run)) else Kept.UNFINISHED
     if file.read(lambda c: _has_rows_left(c, run)):
         return Kept.ROWS_LEFT
-    return Kept.LAST_OF_JOB if run.run_no in last else None
+    return Kept.LAST_OF_JOB if run.run_no in last_of_jobs else None
 
 
 def _is_of_former_generation(connection: sqlite3.Connection, run: RunRecord) -> bool:
     """Return whether a run has balances or states from before a resync: it is neither resumed nor rerun."""
-    current: Generation = generations.current(connection)
-    generation = connection.execute(
-        "SELECT generation FROM accounts WHERE account_no = ?", (run.account_no,)
-    ).fetchone()
-    return generation is not None and generation[0] < current.of_account(run.api)
+    query = "SELECT generation FROM accounts WHERE account_no = ?"
+    generation = connection.execute(query, (run.account_no,)).fetchone()
+    return generation is not None and generation[0] < generations.current(connection).of_account(run.api)
 
 
 def _has_rows_left(connection: sqlite3.Connection, run: RunRecord) -> bool:
@@ -256,15 +250,15 @@ def _has_rows_left(connection: sqlite3.Connection, run: RunRecord) -> bool:
 
 def _delete_runs(
     connection: sqlite3.Connection,
-    families: Iterable[Sequence[RunRecord]],
-    is_live: Callable[[sqlite3.Connection, RunRecord], bool],
+    families: Iterable[_Family],
+    live_runs: Callable[[sqlite3.Connection], Collection[str]],
 ) -> set[int]:
-    """Delete runs, whole families of them; return the numbers of those that are in use by now."""
+    """Delete whole families of runs; return the numbers of those that are in use by now."""
     refused: set[int] = set()
+    live = live_runs(connection)
     for family in families:
-        numbers = {run.run_no for run in family}
-        if _is_in_use(connection, family, is_live):
-            refused |= numbers
+        if _has_changed(connection, family) or any(run.run_id in live for run in family):
+            refused.update(run.run_no for run in family)
             continue
         for run in family:
             connection.execute(_INSERT_TRACE, (run.run_id, run.run_no))
@@ -273,21 +267,12 @@ def _delete_runs(
     return refused
 
 
-def _is_in_use(
-    connection: sqlite3.Connection,
-    family: Sequence[RunRecord],
-    is_live: Callable[[sqlite3.Connection, RunRecord], bool],
-) -> bool:
+def _has_changed(connection: sqlite3.Connection, family: _Family) -> bool:
     """Return whether a run of a family has changed, or has a new rerun or fix, since the family was read."""
-    numbers = orjson.dumps([run.run_no for run in family]).decode()
-    names = orjson.dumps([run.run_id for run in family]).decode()
-    is_followed = connection.execute(_IS_FOLLOWED, {"names": names, "numbers": numbers}).fetchone()[0]
-    return bool(is_followed) or any(
-        not runs.is_there(connection, run.run_no)
-        or runs.by_number(connection, run.run_no) != run
-        or is_live(connection, run)
-        for run in family
-    )
+    numbers, names = [run.run_no for run in family], [run.run_id for run in family]
+    values = {"numbers": json_of(numbers), "names": json_of(names)}
+    is_followed = connection.execute(_IS_FOLLOWED, values).fetchone()[0]
+    return bool(is_followed) or runs.with_numbers(connection, numbers) != family
 
 
 def _delete_lines(file: PruneFile) -> None:
@@ -295,58 +280,30 @@ def _delete_lines(file: PruneFile) -> None:
     pruned = file.read(lambda c: c.execute("SELECT run_no FROM pruned_runs ORDER BY run_no").fetchall())
     for (run_no,) in pruned:
         for table, number in _TABLES.items():
-            for first, last in _slices(file, run_no, table, number):
-                file.commit(_deletion(run_no, table, number, first, last))
-        file.commit(_last_deletion(run_no))
+            for first, last in slices(file.read, run_no, table, number=number, lines=file.lines):
+                file.commit(partial(_delete_slice, first=first, last=last, run_no=run_no, table=table))
+        file.commit(partial(_delete_last_lines, run_no=run_no))
 
 
-def _slices(file: PruneFile, run_no: int, table: str, number: str) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last row of each slice of a run's lines."""
-    query = f"SELECT {number} FROM {table} WHERE run_no = ? AND {number} > ? ORDER BY {number} LIMIT {file.lines}"
-    last = -1
-    while found := file.read(lambda c: c.execute(query, (run_no, last)).fetchall()):  # noqa: B023 - called at once
-        last = found[-1][0]
-        yield found[0][0], last
-
-
-def _deletion(run_no: int, table: str, number: str, first: int, last: int) -> Callable[[sqlite3.Connection], None]:
-    def delete(connection: sqlite3.Connection) -> None:
+def _delete_slice(connection: sqlite3.Connection, first: int, last: int, run_no: int, table: str) -> None:
+    if table == "dues":
         rows = {"run_no": run_no, "first": first, "last": last}
-        if table == "dues":
-            connection.execute(_KEEP_AGE, rows)
-            connection.execute(_KEEP_ROW_KEY, rows)
-        connection.execute(f"DELETE FROM {table} WHERE run_no = :run_no AND {number} BETWEEN :first AND :last", rows)
-
-    return delete
+        connection.execute(_KEEP_AGE, rows)
+        connection.execute(_KEEP_ROW_KEY, rows)
+    delete_slice(connection, first, last, run_no, table, number=_TABLES[table])
 
 
-def _last_deletion(run_no: int) -> Callable[[sqlite3.Connection], None]:
-    def delete(connection: sqlite3.Connection) -> None:
-        for table in ("inputs", "pruned_runs"):
-            connection.execute(f"DELETE FROM {table} WHERE run_no = ?", (run_no,))
-
-    return delete
+def _delete_last_lines(connection: sqlite3.Connection, run_no: int) -> None:
+    for table in ("inputs", "pruned_runs"):
+        connection.execute(f"DELETE FROM {table} WHERE run_no = ?", (run_no,))
 
 
 def _delete_deliveries(file: PruneFile, before: int) -> int:
     """Delete old deliveries; return how many."""
     values = {"before": before, "cumulation": Api.CUMULATION, "state": Api.STATE, "lines": file.lines}
-    last: tuple[int, str, str] = (0, "", "")
-    count = 0
-    while found := file.read(lambda c: _next_deletable(c, values, last)):  # noqa: B023 - called at once
-        last = found[-1]
-        count += file.commit(lambda c: _delete_some(c, values, found))
+    last, count = {"account_no": 0, "api": "", "identity": ""}, 0
+    while found := file.read(lambda c: c.execute(_NEXT_DELETABLE, values | last).fetchall()):  # noqa: B023 - as above
+        last = dict(zip(last, found[-1], strict=True))
+        some = values | {"found": json_of(found)}
+        count += file.commit(lambda c: c.execute(_DELETE_DELIVERIES, some).rowcount)  # noqa: B023 - as above
     return count
-
-
-def _next_deletable(
-    connection: sqlite3.Connection, values: Mapping[str, object], last: tuple[int, str, str]
-) -> list[tuple[int, str, str]]:
-    names = ("account_no", "api", "identity")
-    return connection.execute(_NEXT_DELETABLE, {**values, **dict(zip(names, last, strict=True))}).fetchall()
-
-
-def _delete_some(
-    connection: sqlite3.Connection, values: Mapping[str, object], found: Sequence[tuple[int, str, str]]
-) -> int:
-    return connection.execute(_DELETE_DELIVERIES, {**values, "found": orjson.dumps(found).decode()}).rowcount

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from pipeline.ledger.history.origins import RowId, first_origins_between
 from pipeline.ledger.history.outcomes import outcome_pages
-from pipeline.ledger.history.runs import by_number, is_there
+from pipeline.ledger.history.runs import with_numbers
 from pipeline.ledger.records import RunRecord
 from pipeline.model import Status
 from pipeline.tables.outcome_page import OutcomePage
@@ -47,23 +47,18 @@ def has_family(connection: sqlite3.Connection, run: RunRecord) -> bool:
 
 def followers(connection: sqlite3.Connection, run: RunRecord) -> list[RunRecord]:
     """Return the reruns and fixes of a run, and the reruns and fixes of those, oldest first."""
-    found = connection.execute(_FOLLOWERS, {"run_no": run.run_no, "run_id": run.run_id}).fetchall()
-    return [by_number(connection, run_no) for (run_no,) in found]
+    found = connection.execute(_FOLLOWERS, {"run_no": run.run_no, "run_id": run.run_id})
+    return with_numbers(connection, (run_no for (run_no,) in found))
 
 
 def left_of(connection: sqlite3.Connection, run: RunRecord, tick: Tick = lambda: None) -> Counter[Status]:
     """Count the rows of a run that are left, by their status in it; `tick` is called now and then."""
-    if not has_family(connection, run):
-        return Counter(
-            status for _, page in _pages(connection, run, tick) for status in page.status if status not in DONE
-        )
-    done = DoneRows(connection, run, tick)
+    done = DoneRows(connection, run, tick) if has_family(connection, run) else None
     left: Counter[Status] = Counter()
     for first, page in _pages(connection, run, tick):
         open_rows = [first + at for at, status in enumerate(page.status) if status not in DONE]
-        if open_rows:
-            is_done = done.among(first, first + len(page) - 1)
-            left.update(page.status[row_no - first] for row_no in open_rows if row_no not in is_done)
+        is_done = done.among(first, first + len(page) - 1) if done is not None and open_rows else ()
+        left.update(page.status[row_no - first] for row_no in open_rows if row_no not in is_done)
     return left
 
 
@@ -97,25 +92,23 @@ class DoneRows:
 def _done_in_family(connection: sqlite3.Connection, run_no: int, tick: Tick) -> bytearray:
     """Return, for each row of a first run, whether a run of its family has finished it; nothing for a pruned run."""
     done = bytearray()
-    if not is_there(connection, run_no):
-        return done
-    run = by_number(connection, run_no)
-    for each in (run, *followers(connection, run)):
-        by_this = _done_by(connection, each, run, tick)
+    family = [each for run in with_numbers(connection, [run_no]) for each in (run, *followers(connection, run))]
+    for run in family:
+        by_this = _done_by(connection, run, run_no, tick)
         done.extend(bytes(max(0, len(by_this) - len(done))))
         for row_no in (at for at, what in enumerate(by_this) if what == _ALL):
             done[row_no] = _ALL
     return done
 
 
-def _done_by(connection: sqlite3.Connection, run: RunRecord, root: RunRecord, tick: Tick) -> bytearray:
-    """Return what a run did for the rows of the first run of its family, a byte a row."""
+def _done_by(connection: sqlite3.Connection, run: RunRecord, root: int, tick: Tick) -> bytearray:
+    """Return what a run did for the rows of `root`, the number of the first run of its family, a byte a row."""
     found = bytearray()
     for first, page in _pages(connection, run, tick):
         origins = first_origins_between(connection, run, first, first + len(page) - 1)
         for row_no, status in enumerate(page.status, first):
             run_no, at = origins.get(row_no, (run.run_no, row_no))
-            if run_no == root.run_no:
+            if run_no == root:
                 found.extend(bytes(max(0, at + 1 - len(found))))
                 found[at] = max(found[at], _ALL if status in DONE else _NOT_ALL)
     return found

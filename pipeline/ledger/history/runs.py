@@ -1,7 +1,7 @@
 """Runs and accounts: a run's line in the ledger from its begin to its exit code, and how runs are found."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -9,6 +9,7 @@ import orjson
 
 from pipeline.errors import LedgerError, SettingsError
 from pipeline.ledger.records import NewRun, Phase, RunRecord, RunState
+from pipeline.ledger.store.database import json_of
 from pipeline.model import Api, Export
 
 # The columns of a `RunRecord`. The column `act` is the phase.
@@ -35,7 +36,8 @@ ORDER BY coalesce(exit_code = 2 AND act = 'staging', 0) OR (
 """
 # Two runs at most whose id begins with a text.
 _BY_PREFIX = f"SELECT {_COLUMNS} FROM runs WHERE substr(run_id, 1, length(?)) = ? ORDER BY run_no LIMIT 2"
-_BY_NUMBER = f"SELECT {_COLUMNS} FROM runs WHERE run_no = ?"
+# The runs with some numbers, oldest first.
+_WITH_NUMBERS = f"SELECT {_COLUMNS} FROM runs WHERE run_no IN (SELECT value FROM json_each(?)) ORDER BY run_no"
 # The newest runs, newest first.
 _RECENT = f"SELECT {_COLUMNS} FROM runs ORDER BY run_no DESC LIMIT ?"
 # Open a run again: in staging, if it ended there, else in delivering.
@@ -124,14 +126,9 @@ def find(connection: sqlite3.Connection, wanted: str) -> RunRecord:
     raise SettingsError([f"RUN {wanted!r} {what}; `backfill runs` lists them"])
 
 
-def by_number(connection: sqlite3.Connection, run_no: int) -> RunRecord:
-    """Return the run with this number, which exists."""
-    return _record(connection.execute(_BY_NUMBER, (run_no,)).fetchone())
-
-
-def is_there(connection: sqlite3.Connection, run_no: int) -> bool:
-    """Return whether a run with this number exists: it may have been pruned."""
-    return connection.execute("SELECT 1 FROM runs WHERE run_no = ?", (run_no,)).fetchone() is not None
+def with_numbers(connection: sqlite3.Connection, run_nos: Iterable[int]) -> list[RunRecord]:
+    """Return the runs with these numbers, oldest first; pruned ones are left out."""
+    return [_record(line) for line in connection.execute(_WITH_NUMBERS, (json_of(run_nos),))]
 
 
 def recent(connection: sqlite3.Connection, limit: int) -> list[RunRecord]:
@@ -149,14 +146,6 @@ def reopen(connection: sqlite3.Connection, run: RunRecord, options: Mapping[str,
     connection.execute(_REOPEN, (orjson.dumps({**run.options, **options}).decode(), run.run_no))
 
 
-def record_progress(
-    connection: sqlite3.Connection, run: RunRecord, done: Mapping[str, float], waits: Sequence[Mapping[str, Any]]
-) -> None:
-    """Add to a run's totals (throttled, elapsed_s, sending_s) and to its waits."""
-    all_waits = orjson.dumps([*find(connection, run.run_id).waits, *waits]).decode()
-    connection.execute(_ADD_PROGRESS, {**done, "waits": all_waits, "run_no": run.run_no})
-
-
 def conclude(
     connection: sqlite3.Connection,
     run: RunRecord,
@@ -164,8 +153,16 @@ def conclude(
     state: RunState,
     reason: str | None,
     finished_at: str,
+    progress: Mapping[str, float],
+    waits: Sequence[Mapping[str, Any]],
 ) -> RunRecord:
-    """End a run. If it ends while staging, `resume` stages it again."""
+    """
+    End a run. If it ends while staging, `resume` stages it again.
+
+    `progress` is added to its totals (throttled, elapsed_s, sending_s), and `waits` to its waits.
+    """
+    all_waits = orjson.dumps([*find(connection, run.run_id).waits, *waits]).decode()
+    connection.execute(_ADD_PROGRESS, {**progress, "waits": all_waits, "run_no": run.run_no})
     connection.execute(_CONCLUDE, (Phase.CONCLUDED, state, reason, finished_at, finished_at, run.run_no))
     return find(connection, run.run_id)
 

@@ -59,34 +59,27 @@ def write_skipped_rows(connection: sqlite3.Connection, run: RunRecord, skipped: 
 def read_skipped_rows(connection: sqlite3.Connection, run: RunRecord) -> Iterator[SkippedRows]:
     """Yield the skipped rows of a run, in the order of the first row of each line. Each is one short read."""
     last = -1
-    while True:
-        line = connection.execute(_NEXT, (run.run_no, last)).fetchone()
-        if line is None:
-            return
+    while line := connection.execute(_NEXT, (run.run_no, last)).fetchone():
         last, file_no, status, code, message, rows = line
-        yield _skipped(file_no, Status(status), code, message, rows)
+        try:
+            row_nos, source_rows, keys, *file_lines = orjson.loads(zlib.decompress(rows))
+        except (zlib.error, ValueError) as exc:
+            raise Damaged("a pack of rows is not the one that was written") from exc
+        yield SkippedRows(
+            file_no=file_no,
+            status=Status(status),
+            code=code,
+            message=message,
+            row_nos=_added(row_nos),
+            source_rows=_added(source_rows),
+            request_keys=keys,
+            file_lines=_added(file_lines[0]) if file_lines else None,
+        )
 
 
 def skipped_rows_with(connection: sqlite3.Connection, run: RunRecord, code: str) -> int:
     """Count the rows of a run with a code, among those that share a line."""
     return sum(len(skipped.row_nos) for skipped in read_skipped_rows(connection, run) if skipped.code == code)
-
-
-def _skipped(file_no: int, status: Status, code: str, message: str, rows: bytes) -> SkippedRows:
-    try:
-        row_nos, source_rows, keys, *file_lines = orjson.loads(zlib.decompress(rows))
-    except (zlib.error, ValueError) as exc:
-        raise Damaged("a pack of rows is not the one that was written") from exc
-    return SkippedRows(
-        file_no=file_no,
-        status=status,
-        code=code,
-        message=message,
-        row_nos=_added(row_nos),
-        source_rows=_added(source_rows),
-        request_keys=keys,
-        file_lines=_added(file_lines[0]) if file_lines else None,
-    )
 
 
 def _steps(numbers: Sequence[int]) -> list[int]:

@@ -10,5 +10,5 @@ Read in this order:
 5. `fixes`: fixed rows; at most one variant of a row counts.
 6. `tasks`: the two forms of a task's keys.
 
-Imports `records`, and the type of a function from `store.lease`.
+Imports `records` and `store`.
 """

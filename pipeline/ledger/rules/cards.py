@@ -6,38 +6,30 @@ means that something was sent since which may have been applied. While it is, `b
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pipeline.ledger.records import DeliveryState, Due, RunRecord
 from pipeline.ledger.rules.admission import Card
 
-# Values in one query: SQLite takes up to 32,766.
-_VALUES_AT_ONCE = 10_000
 # Other cards that may lie between those wanted, as a multiple of these. Reading past a card is a few times cheaper
 # than finding it by name.
 _MOST_BETWEEN = 4
 
-# What the ledger knows of some cards.
+# What the ledger knows of some cards; a condition on `card` follows, as in the next three.
 _CARDS = """
 SELECT card, confirmed_points, unsettled, newest_identity, newest_version, newest_position FROM cards
-WHERE account_no = ? AND card IN ({values})
+WHERE account_no = ? AND card
 """
-# Cards, of some, that a run had a balance to send for.
-_CARDS_WITH_DUES = "SELECT DISTINCT card FROM dues WHERE card IS NOT NULL AND card IN ({values})"
-# The same, only where that balance may still be sent. The condition is that of the index `dues_open_by_card`, word for
-# word: otherwise SQLite does not use it.
-_CARDS_WITH_OPEN_DUES = """
-SELECT DISTINCT card FROM dues
-WHERE card IS NOT NULL AND coalesce(status, '') NOT IN ('succeeded', 'skipped') AND card IN ({values})
-"""
-# Balances that the platform surely has; a condition on `card` follows.
+# Balances that the platform surely has.
 _SURE_BALANCES = """
 SELECT card, confirmed_points, coalesce(newest_version, ''), newest_position FROM cards
 WHERE account_no = ? AND NOT unsettled AND confirmed_points IS NOT NULL AND card
 """
-# Cards for which a run may still send a balance; a condition on `card` follows.
+# Cards for which a run had a balance to send.
+_CARDS_WITH_DUES = "SELECT DISTINCT card FROM dues WHERE card IS NOT NULL AND card"
+# Cards for which a run may still send a balance. The condition is that of the index `dues_open_by_card`, word for word:
+# otherwise SQLite does not use it.
 _OPEN_CARDS = """
 SELECT DISTINCT card FROM dues
 WHERE card IS NOT NULL AND coalesce(status, '') NOT IN ('succeeded', 'skipped') AND card
@@ -52,18 +44,14 @@ ON CONFLICT DO UPDATE SET unsettled = 1, newest_identity = excluded.newest_ident
     before_unsettled = unsettled
 WHERE newest_identity <> excluded.newest_identity
 """
-# The newest balance is sent again: it counts as new as the later export.
-_INTEND_AGAIN = """
-UPDATE cards SET newest_position = max(newest_position, ?),
-    newest_version = CASE WHEN ? > newest_version THEN ? ELSE newest_version END
-WHERE account_no = ? AND card = ? AND newest_identity = ?
-"""
 # A later export says what the platform has already: the balance counts as new as that export.
 _REPEAT = """
 UPDATE cards SET newest_position = max(newest_position, ?),
     newest_version = CASE WHEN ? > newest_version THEN ? ELSE newest_version END
 WHERE account_no = ? AND card = ?
 """
+# The newest balance is sent again: it counts as new as the later export.
+_INTEND_AGAIN = f"{_REPEAT} AND newest_identity = ?"
 # The newest balance is confirmed. After a resync the platform may answer a key of the export from memory, while it has
 # a balance that was sent later. So such a key proves only a balance that changed after the resync.
 _CONFIRM = """
@@ -88,23 +76,15 @@ WHERE account_no = ? AND card = ? AND newest_identity = ? AND before_identity IS
 
 def cards_of(connection: sqlite3.Connection, run: RunRecord, cards: Sequence[bytes]) -> dict[bytes, Card]:
     """Return what the ledger knows of these cards; cards for which nothing was ever sent are left out."""
-    return {
-        card: Card(points, bool(unsettled), *newest)
-        for some in _some_at_once(cards)
-        for card, points, unsettled, *newest in connection.execute(
-            _CARDS.format(values=_placeholders(some)), (run.account_no, *some)
-        )
-    }
+    query = f"{_CARDS} {_among(cards)}"
+    found = connection.execute(query, (run.account_no, *cards))
+    return {card: Card(points, bool(unsettled), *newest) for card, points, unsettled, *newest in found}
 
 
 def cards_with_dues(connection: sqlite3.Connection, cards: Sequence[bytes], *, only_open: bool) -> set[bytes]:
     """Return those of the cards that a run has or had a balance for; with `only_open` one that may still be sent."""
-    query = _CARDS_WITH_OPEN_DUES if only_open else _CARDS_WITH_DUES
-    return {
-        card
-        for some in _some_at_once(cards)
-        for (card,) in connection.execute(query.format(values=_placeholders(some)), some)
-    }
+    query = f"{_OPEN_CARDS if only_open else _CARDS_WITH_DUES} {_among(cards)}"
+    return {card for (card,) in connection.execute(query, cards)}
 
 
 def sure_balances(
@@ -131,17 +111,12 @@ def _in_order(connection: sqlite3.Connection, query: str, cards: Sequence[bytes]
     ).fetchall()
     if len(found) < most:
         return found
-    return connection.execute(f"{query} IN ({_placeholders(cards)}) ORDER BY card", (*values, *cards)).fetchall()
+    return connection.execute(f"{query} {_among(cards)} ORDER BY card", (*values, *cards)).fetchall()
 
 
-def _placeholders(values: Sequence[bytes]) -> str:
-    return ", ".join("?" * len(values))
-
-
-def _some_at_once(values: Sequence[bytes]) -> Iterator[tuple[bytes, ...]]:
-    left = iter(values)
-    while some := tuple(islice(left, _VALUES_AT_ONCE)):
-        yield some
+def _among(cards: Sequence[bytes]) -> str:
+    """Return the condition for these cards, which are those of a chunk at most: SQLite takes up to 32,766 values."""
+    return f"IN ({', '.join('?' * len(cards))})"
 
 
 def intend_balance(connection: sqlite3.Connection, run: RunRecord, due: Due) -> None:

@@ -4,19 +4,16 @@ import sqlite3
 
 from pipeline.ledger.records import DeliveryState, Due, RunRecord
 from pipeline.ledger.rules.admission import Blocked, Skip
+from pipeline.ledger.rules.known_deliveries import state_of
 from pipeline.ledger.rules.objects import is_earlier_open, newest_states
 from pipeline.ledger.store.lease import IsGone
 from pipeline.model import Balance
 
-PAYMENT_NOT_SUCCEEDED = "payment_not_succeeded"
-EARLIER_STATE_OPEN = "earlier_state_open"
-SENT_BY_ANOTHER_JOB = "sent_by_another_job"
 SUPERSEDED = "superseded"
 UNCHANGED = "unchanged"
 
 _EARLIER_STATE = Blocked(
-    EARLIER_STATE_OPEN,
-    "an earlier state of this out_biz_no is open; rerun the run that left it so, then this one",
+    "earlier_state_open", "an earlier state of this out_biz_no is open; rerun the run that left it so, then this one"
 )
 
 # The owners of other jobs whose run has an intent for a delivery.
@@ -29,9 +26,7 @@ JOIN jobs AS j USING (run_id)
 WHERE v.account_no = ? AND v.api = ? AND v.identity = ? AND v.state = 'sending'
     AND j.job <> ? AND j.expires_at <> ''
 """
-# What the ledger knows of a payment: the state of its delivery,
-_STATE_OF_DELIVERY = "SELECT state FROM deliveries WHERE account_no = ? AND api = ? AND identity = ?"
-# else the status of its newest due,
+# The status of a payment without delivery: that of its newest due,
 _STATUS_OF_NEWEST_DUE = """
 SELECT coalesce(d.status, 'unsent') FROM dues AS d JOIN runs AS r USING (run_no)
 WHERE r.account_no = ? AND r.api = ? AND d.identity = ? ORDER BY d.due_no DESC LIMIT 1
@@ -56,7 +51,9 @@ def under_way_elsewhere(connection: sqlite3.Connection, run: RunRecord, due: Due
     owners = connection.execute(_OTHER_SENDERS, (run.account_no, run.api, due.identity, run.job)).fetchall()
     if all(is_gone(owner) for (owner,) in owners):
         return None
-    return Blocked(SENT_BY_ANOTHER_JOB, "a run of another job is sending this request key; once that has ended, rerun")
+    return Blocked(
+        "sent_by_another_job", "a run of another job is sending this request key; once that has ended, rerun"
+    )
 
 
 def payment_of(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Blocked | None:
@@ -67,17 +64,16 @@ def payment_of(connection: sqlite3.Connection, run: RunRecord, due: Due) -> Bloc
     if state in (None, DeliveryState.SUCCEEDED):
         return None
     return Blocked(
-        PAYMENT_NOT_SUCCEEDED,
-        f"the payment named in pay_out_biz_no is {state}; deliver it, then rerun this run",
+        "payment_not_succeeded", f"the payment named in pay_out_biz_no is {state}; deliver it, then rerun this run"
     )
 
 
 def payment_state(connection: sqlite3.Connection, run: RunRecord, key: str) -> str | None:
     """Return the state of a payment's delivery, else the status that a run gave it; None where it was never seen."""
+    state, _ = state_of(connection, run, key)
+    if state is not None:
+        return state
     payment = (run.account_no, run.api, key)
-    delivery = connection.execute(_STATE_OF_DELIVERY, payment).fetchone()
-    if delivery is not None:
-        return DeliveryState(delivery[0])
     status = (
         connection.execute(_STATUS_OF_NEWEST_DUE, payment).fetchone()
         or connection.execute(_STATUS_OF_INVALID_ROW, payment).fetchone()
@@ -102,8 +98,7 @@ def sequence_of_states(connection: sqlite3.Connection, run: RunRecord, due: Due)
             return _EARLIER_STATE
     if is_earlier_open(connection, run, due):
         return _EARLIER_STATE
-    is_unchanged = newest is not None and newest.confirmed == due.digest and not newest.unsettled
-    return Skip(UNCHANGED) if is_unchanged else None
+    return Skip(UNCHANGED) if newest is not None and newest.is_confirmed(due.digest) else None
 
 
 def is_a_newer_one_due(connection: sqlite3.Connection, run: RunRecord, balance: Balance, position: int) -> bool:

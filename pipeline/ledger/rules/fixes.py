@@ -14,15 +14,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-import orjson
-
 from pipeline.ledger.records import ROW_BITS, DeliveryState, Due, RunRecord, position
 from pipeline.ledger.rules.admission import Blocked, Conflict, Skip
 from pipeline.ledger.rules.objects import object_in, subject_of
+from pipeline.ledger.store.database import json_of
 from pipeline.model import Api
 
-FIXED_ALREADY = "fixed_already"
-FIX_OPEN = "fix_open"
 # Values in one query: SQLite takes up to 32,766.
 _VALUES_AT_ONCE = 10_000
 
@@ -34,7 +31,7 @@ DELIVERED_OTHERWISE = Conflict(
     "if this row is to count as well, empty its cell _row and give it a key of its own"
 )
 _OPEN = Blocked(
-    FIX_OPEN,
+    "fix_open",
     "another variant of this row, fixed or not, was sent and it is not known whether that was applied; "
     "rerun the run that left it unknown, then rerun this one",
 )
@@ -179,6 +176,11 @@ class VariantDelivery:
     version: str | None
 
     @property
+    def counts(self) -> bool:
+        """Whether the platform has it."""
+        return self.state is DeliveryState.SUCCEEDED and self.is_current
+
+    @property
     def pair(self) -> Pair:
         """The subject and the digest."""
         return subject_of(self.identity), self.digest
@@ -196,7 +198,7 @@ def variant_deliveries(
     found: dict[int, list[VariantDelivery]] = defaultdict(list)
     query = _VARIANT_DELIVERIES.format(is_current=_IS_CURRENT[run.api])
     for origin, variant, part, identity, digest, state, is_current, card, version in connection.execute(
-        query, {"origins": orjson.dumps(sorted(set(origins))).decode()}
+        query, {"origins": json_of(sorted(set(origins)))}
     ):
         known = None if state is None else DeliveryState(state)
         delivery = VariantDelivery(variant, part, identity, digest, known, bool(is_current), card, version)
@@ -209,9 +211,7 @@ def state_of_other_variants(deliveries: Sequence[VariantDelivery], own: int, pai
     others = [delivery for delivery in deliveries if delivery.variant != own and delivery.pair not in pairs]
     if any(delivery.state in (DeliveryState.SENDING, DeliveryState.UNKNOWN) for delivery in others):
         return OtherVariants.OPEN
-    delivered = {
-        delivery.variant for delivery in others if delivery.state is DeliveryState.SUCCEEDED and delivery.is_current
-    }
+    delivered = {delivery.variant for delivery in others if delivery.counts}
     if any(is_whole(deliveries, variant) for variant in delivered):
         return OtherVariants.DELIVERED
     # Some parts of a variant count, and its other parts may still be sent.
@@ -251,19 +251,19 @@ def forbidden(api: Api, others: OtherVariants, *, is_fix: bool) -> Blocked | Con
         return None
     if others is OtherVariants.OPEN:
         return _OPEN
-    return DELIVERED_OTHERWISE if is_fix else Skip(FIXED_ALREADY)
+    return DELIVERED_OTHERWISE if is_fix else Skip("fixed_already")
 
 
 def _variants_of(connection: sqlite3.Connection, run: RunRecord, dues: Sequence[Due]) -> dict[int, tuple[int, int]]:
     """Return the origin and the variant of dues that belong to a fixed row, by the number of the due."""
-    values = {"dues": _json([due.due_no for due in dues]), "account_no": run.account_no, "api": run.api}
+    values = {"dues": json_of([due.due_no for due in dues]), "account_no": run.account_no, "api": run.api}
     found = connection.execute(_VARIANTS_OF_DUES, values)
     return {due_no: (origin, variant) for due_no, origin, variant, _ in found}
 
 
 def note_sent(connection: sqlite3.Connection, dues: Sequence[Due]) -> None:
     """Note the keys and contents under which variants are about to be sent."""
-    due_nos = (_json([due.due_no for due in dues]),)
+    due_nos = (json_of([due.due_no for due in dues]),)
     connection.execute(_NOTE_SENT_VARIANTS, due_nos)
     connection.execute(_NOTE_SENT_FIXES, due_nos)
 
@@ -310,13 +310,8 @@ def write_variant(
 
 
 def _values_of(run: RunRecord, row: tuple[int, int]) -> dict[str, object]:
-    return {
-        "run_no": row[0],
-        "row_no": row[1],
-        "position": position(*row),
-        "account_no": run.account_no,
-        "api": run.api,
-    }
+    account = {"account_no": run.account_no, "api": run.api}
+    return {**account, "run_no": row[0], "row_no": row[1], "position": position(*row)}
 
 
 def first_variant(
@@ -351,7 +346,3 @@ def forget_fixes(connection: sqlite3.Connection, first: int, end: int) -> None:
         connection.execute(
             f"DELETE FROM {table} WHERE variant >= ? AND variant < ? AND origin <> variant", (first, end)
         )
-
-
-def _json(values: Sequence[object]) -> str:
-    return orjson.dumps(values).decode()

@@ -4,10 +4,9 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import orjson
-
 from pipeline.ledger.records import DeliveryState, RunRecord
 from pipeline.ledger.rules.admission import KnownDelivery
+from pipeline.ledger.store.database import json_of
 
 # Other deliveries that may lie between those wanted, as a multiple of these. Reading past a delivery is a few times
 # cheaper than finding it by its identity.
@@ -36,7 +35,7 @@ SELECT identity, state, digest, successor FROM deliveries
 WHERE account_no = ? AND api = ? AND identity BETWEEN ? AND ? AND state <> 'succeeded'
 """
 # The state of one delivery, and the key that it was given instead.
-_SUCCESSOR = "SELECT state, successor FROM deliveries WHERE account_no = ? AND api = ? AND identity = ?"
+_STATE = "SELECT state, successor FROM deliveries WHERE account_no = ? AND api = ? AND identity = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class KnownDeliveries:
 
 def known_deliveries_of(connection: sqlite3.Connection, run: RunRecord, identities: Iterable[str]) -> KnownDeliveries:
     """Return what the ledger knows of these identities, for the run's account and API."""
-    wanted = orjson.dumps(list(identities)).decode()
+    wanted = json_of(identities)
     found = connection.execute(_BY_IDENTITY, (wanted, run.account_no, run.api)).fetchall()
     delivered = {identity: digest for identity, state, digest, _ in found if state == DeliveryState.SUCCEEDED}
     return KnownDeliveries(delivered, _others(connection, run, [line for line in found if line[0] not in delivered]))
@@ -103,12 +102,18 @@ def known_deliveries_among(
     return KnownDeliveries(delivered, _others(connection, run, connection.execute(_OTHERS_BETWEEN, between).fetchall()))
 
 
+def state_of(connection: sqlite3.Connection, run: RunRecord, identity: str) -> tuple[DeliveryState | None, str | None]:
+    """Return the state of a delivery, and the key that it was given instead; None where there is none."""
+    state, successor = connection.execute(_STATE, (run.account_no, run.api, identity)).fetchone() or (None, None)
+    return None if state is None else DeliveryState(state), successor
+
+
 def last_successor(
     connection: sqlite3.Connection, run: RunRecord, successor: str | None
 ) -> tuple[str | None, DeliveryState | None]:
     """Follow the keys that a delivery was given, one instead of another; return the last one and its state."""
     last, state = None, None
     while successor is not None:
-        line = connection.execute(_SUCCESSOR, (run.account_no, run.api, successor)).fetchone()
-        last, (state, successor) = successor, line or (None, None)
-    return last, None if state is None else DeliveryState(state)
+        last = successor
+        state, successor = state_of(connection, run, last)
+    return last, state

@@ -10,9 +10,8 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import orjson
-
-from pipeline.ledger.records import DeliveryState, Due, RunRecord
+from pipeline.ledger.records import ROW_BITS, DeliveryState, Due, RunRecord
+from pipeline.ledger.store.database import json_of
 from pipeline.model import UNIT_SEPARATOR, ObjectState
 
 _MAY_BE_APPLIED = frozenset({DeliveryState.SUCCEEDED, DeliveryState.SENDING, DeliveryState.UNKNOWN})
@@ -43,16 +42,7 @@ WHERE r.account_no = :account_no AND d.run_no <= :run_no AND NOT EXISTS (
     SELECT 1 FROM deliveries AS v
     WHERE v.account_no = :account_no AND v.api = :api AND v.identity = d.identity
 )
-"""
-_HISTORY_IN_ORDER = f"{_HISTORY} ORDER BY identity"
-_HISTORY_BACKWARDS = f"{_HISTORY} ORDER BY identity DESC"
-# The last states of a history, in order.
-_LAST = f"SELECT * FROM (SELECT * FROM ({_HISTORY}) ORDER BY identity DESC LIMIT :count) ORDER BY identity"
-# The last states of a history that may be applied, in order.
-_LAST_APPLIED = f"""
-SELECT * FROM (
-    SELECT * FROM ({_HISTORY}) WHERE state IN ('sending', 'succeeded', 'unknown') ORDER BY identity DESC LIMIT :count
-) ORDER BY identity
+ORDER BY identity {order}
 """
 # Objects, of some, that a run may still send a state of.
 _OBJECTS_WITH_DUES = """
@@ -102,7 +92,7 @@ def identity_of(state: ObjectState, position: int) -> str:
 
     So identities of one object sort in the order of sending.
     """
-    run_no, row_no = divmod(position, 1 << 40)
+    run_no, row_no = divmod(position, 1 << ROW_BITS)
     return f"{state.object}{UNIT_SEPARATOR}{run_no:08x}{state.version or ''}{row_no:010x}"
 
 
@@ -145,6 +135,10 @@ class NewestState:
     confirmed: bytes | None = field(repr=False)
     confirmed_version: str | None
 
+    def is_confirmed(self, digest: bytes) -> bool:
+        """Return whether the platform surely has this content as its newest state."""
+        return not self.unsettled and self.confirmed == digest
+
     def is_later(self, version: str | None, position: int) -> bool:
         """Return whether this state is newer: by the time of change where both have one, else by position."""
         if version is not None and self.version is not None and version != self.version:
@@ -174,7 +168,7 @@ class KnownState:
 def newest_states(connection: sqlite3.Connection, run: RunRecord, objects: Collection[str]) -> dict[str, NewestState]:
     """Return the newest state of each of these objects; objects of which nothing was sent are left out."""
     names = {name for obj in objects for name in names_of(obj)}
-    lines = connection.execute(_NEWEST, (orjson.dumps(sorted(names)).decode(), run.account_no))
+    lines = connection.execute(_NEWEST, (json_of(sorted(names)), run.account_no))
     found = {name: NewestState(name, *columns) for name, *columns in lines}
     newest: dict[str, NewestState] = {}
     for obj in objects:
@@ -187,30 +181,18 @@ def newest_states(connection: sqlite3.Connection, run: RunRecord, objects: Colle
 def history_of(
     connection: sqlite3.Connection, run: RunRecord, objects: Collection[str], *, newest_first: bool = False
 ) -> Iterator[tuple[str, KnownState]]:
-    """Yield the states that objects had, or that a run is still to send, in the order of staging or backwards."""
-    return _known_states(connection, run, objects, _HISTORY_BACKWARDS if newest_first else _HISTORY_IN_ORDER)
-
-
-def last_states(
-    connection: sqlite3.Connection, run: RunRecord, obj: str, count: int, *, only_applied: bool
-) -> Iterator[KnownState]:
-    """Yield the last `count` states of an object in order; with `only_applied` only those that may be applied."""
-    found = _known_states(connection, run, [obj], _LAST_APPLIED if only_applied else _LAST, count)
-    return (state for _, state in found)
-
-
-def _known_states(
-    connection: sqlite3.Connection, run: RunRecord, objects: Collection[str], query: str, count: int = 0
-) -> Iterator[tuple[str, KnownState]]:
-    names = orjson.dumps(sorted({name for obj in objects for name in names_of(obj)})).decode()
-    values = {"objects": names, "account_no": run.account_no, "api": run.api, "run_no": run.run_no, "count": count}
-    for name, identity, digest, state in connection.execute(query, values):
+    """Yield the states that objects had, or that a run is still to send, with their object; in order or backwards."""
+    names = json_of(sorted({name for obj in objects for name in names_of(obj)}))
+    values = {"objects": names, "account_no": run.account_no, "api": run.api, "run_no": run.run_no}
+    for name, identity, digest, state in connection.execute(
+        _HISTORY.format(order="DESC" if newest_first else "ASC"), values
+    ):
         yield name, KnownState(identity, digest, None if state is None else DeliveryState(state))
 
 
 def objects_with_dues(connection: sqlite3.Connection, objects: Collection[str]) -> set[str]:
     """Return those of the objects that a run may still send a state of."""
-    found = connection.execute(_OBJECTS_WITH_DUES, (orjson.dumps(sorted(objects)).decode(),))
+    found = connection.execute(_OBJECTS_WITH_DUES, (json_of(sorted(objects)),))
     return {obj for (obj,) in found}
 
 
@@ -218,12 +200,7 @@ def is_earlier_open(connection: sqlite3.Connection, run: RunRecord, due: Due) ->
     """Return whether the run could not send an earlier state of the due's object."""
     if due.state is None:
         return False
-    state = {
-        "object": due.state.object,
-        "run_no": run.run_no,
-        "version": due.state.version,
-        "position": due.position,
-    }
+    state = {"object": due.state.object, "version": due.state.version, "position": due.position, "run_no": run.run_no}
     return bool(connection.execute(_IS_EARLIER_OPEN, state).fetchone()[0])
 
 
@@ -232,8 +209,7 @@ def intend_state(connection: sqlite3.Connection, run: RunRecord, due: Due) -> No
     if due.state is None:
         return
     connection.execute(
-        _INTEND,
-        (run.account_no, due.state.object, due.identity, due.digest, due.state.version, due.position),
+        _INTEND, (run.account_no, due.state.object, due.identity, due.digest, due.state.version, due.position)
     )
     note_repeated(connection, run, [(due.state.object, due.identity, due.state.version, due.position)])
 
@@ -265,16 +241,7 @@ def note_repeated(
     connection: sqlite3.Connection, run: RunRecord, states: Sequence[tuple[str, str, str | None, int]]
 ) -> None:
     """Note that newest states are said again: object, identity, version and position of each."""
+    names = ("object", "identity", "version", "position")
     connection.executemany(
-        _REPEAT,
-        (
-            {
-                "account_no": run.account_no,
-                "object": key,
-                "identity": identity,
-                "version": version,
-                "position": position,
-            }
-            for key, identity, version, position in states
-        ),
+        _REPEAT, ({"account_no": run.account_no, **dict(zip(names, state, strict=True))} for state in states)
     )

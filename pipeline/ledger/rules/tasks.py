@@ -7,10 +7,9 @@ Sent in both forms, the same completions would count twice.
 import sqlite3
 from collections.abc import Iterable
 
-import orjson
-
 from pipeline.ledger.records import Due, RunRecord
 from pipeline.ledger.rules.admission import Conflict
+from pipeline.ledger.store.database import json_of
 from pipeline.model import Export
 
 # A row's key, and whether the task was done once.
@@ -39,7 +38,7 @@ WHERE coalesce(w.request_key, d.row_key, d.identity) = a.key
 
 def sent_otherwise(connection: sqlite3.Connection, run: RunRecord, rows: Iterable[Form]) -> set[Form]:
     """Return those of the rows whose task was sent in the other form, and may count."""
-    wanted = orjson.dumps(list(rows)).decode()
+    wanted = json_of(rows)
     found = connection.execute(_SENT_OTHERWISE, (wanted, run.account_no, run.api))
     return {(key, bool(once)) for key, once in found}
 

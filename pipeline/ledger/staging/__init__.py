@@ -12,7 +12,6 @@ Read in this order:
 4. `duplicates`: rows that come twice.
 5. `balances`, `unchanged_balances`: points. `states`, `sequence`: states. `refunds`. `recognition`: fixed rows.
 6. `rerun`: copies open rows of another run, instead of reading inputs.
-7. `chunk_spill`, `slices`: bounded memory and short transactions.
 
 Imports `history`, `rules`, `store` and `records`.
 """

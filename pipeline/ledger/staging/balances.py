@@ -1,22 +1,18 @@
 """Balances of cards in a staged chunk: which are sent, and under which keys."""
 
 import sqlite3
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ledger.records import RunRecord, position
+from pipeline.ledger.records import Rekey, RunRecord, position
 from pipeline.ledger.rules.admission import Card, Conflict, KnownDelivery, Skip, admit, is_overtaken, is_unchanged
 from pipeline.ledger.rules.cards import cards_of, cards_with_dues, note_repeated_balances
 from pipeline.ledger.rules.dependencies import is_a_newer_one_due
 from pipeline.ledger.rules.known_deliveries import known_deliveries_of
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.model import Balance
-
-Rekey = Callable[[bytes, str], bytes]
-"""Puts another request key into a body."""
 
 # Whether a run that began earlier is still staging.
 _IS_EARLIER_RUN_STAGING = """

@@ -8,20 +8,17 @@ import orjson
 
 from pipeline.ledger.history.origins import write_origins
 from pipeline.ledger.history.skipped_rows import SkippedRows, write_skipped_rows
-from pipeline.ledger.records import RunRecord, position
+from pipeline.ledger.records import Rekey, RunRecord, position
 from pipeline.ledger.rules.admission import Admission, Go, Skip, admit
 from pipeline.ledger.rules.known_deliveries import known_deliveries_of
 from pipeline.ledger.rules.objects import object_of
-from pipeline.ledger.staging.balances import Rekey, decide_balances, give_unused_keys, note_confirmed
+from pipeline.ledger.staging.balances import decide_balances, give_unused_keys, note_confirmed
 from pipeline.ledger.staging.recognition import write_variants
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.ledger.staging.staging import Findings
 from pipeline.ledger.staging.states import decide_states, leave_out_states, note_unchanged
 from pipeline.model import Api, Fault, Status, digest
 from pipeline.tables.rows import ArrowRows
-
-# The columns of `_fault_columns` for a row that is not invalid.
-_NOT_INVALID = (None,) * 7
 
 # Write a row that stays open, or is invalid.
 _INSERT_ROW = """
@@ -51,7 +48,7 @@ def decide_and_write(
     _insert_rows(connection, run, chunk, (RowDecision.DUE, RowDecision.INVALID))
     _insert_dues(connection, run, chunk)
     write_variants(connection, run, chunk)
-    write_origins(connection, run, {chunk.first_row_no + at: origin for at, origin in chunk.origins.items()})
+    write_origins(connection, run, chunk.origins)
 
 
 def write_unsent(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, open_as: tuple[str, str]) -> None:
@@ -71,7 +68,7 @@ def write_unsent(connection: sqlite3.Connection, run: RunRecord, chunk: StagedCh
     unsent = [at for at in chunk.indexes_of(RowDecision.DUE) if at not in in_doubt]
     _write_together(connection, run, chunk, unsent, (Status.UNSENT, *open_as))
     _insert_rows(connection, run, chunk, (RowDecision.INVALID,))
-    write_origins(connection, run, {chunk.first_row_no + at: origin for at, origin in chunk.origins.items()})
+    write_origins(connection, run, chunk.origins)
 
 
 def _admissions(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> dict[int, list[Admission]]:
@@ -131,14 +128,16 @@ def _insert_rows(
         (
             (run.run_no, chunk.first_row_no + at, chunk.file_no, chunk.source_rows[at], keys[at],
              orjson.dumps(chunk.cells[at]).decode(), lines and lines[at],
-             *(_fault_columns(chunk.faults[at]) if at in chunk.faults else _NOT_INVALID))
+             *_fault_columns(chunk.faults.get(at)))
             for at in chunk.indexes_of(*kept)
         ),
     )  # fmt: skip
 
 
-def _fault_columns(fault: Fault) -> tuple[str | None, ...]:
-    """Return status, code, message, field, heading, rule and value of an invalid row."""
+def _fault_columns(fault: Fault | None) -> tuple[str | None, ...]:
+    """Return status, code, message, field, heading, rule and value of a row, which are set if it is invalid."""
+    if fault is None:
+        return (None,) * 7
     return (Status.INVALID, fault.code, fault.message, fault.field, fault.column, fault.rule, fault.value)
 
 

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.ledger.records import ROW_BITS, DeliveryState, RunRecord, position
+from pipeline.ledger.records import ROW_BITS, RunRecord, position
 from pipeline.ledger.rules.fixes import (
     DELIVERED_OTHERWISE,
     OtherVariants,
@@ -157,9 +157,7 @@ class _Candidates:
                 staged.faults.pop(at, None)
                 own = position(self._run.run_no, staged.first_row_no + at)
                 staged.variants[at] = Variant(first, own, (), self._contents[at])
-                return next(
-                    delivery for delivery in deliveries if delivery.variant != first and _is_delivered(delivery)
-                )
+                return next(delivery for delivery in deliveries if delivery.variant != first and delivery.counts)
             if others is OtherVariants.OPEN and staged.decisions[at] == RowDecision.DUE:
                 staged.variants[at] = Variant(first, first, self._parts_at(at))
         return None
@@ -201,10 +199,6 @@ class _Candidates:
 
     def _pairs(self, at: int) -> set[_Pair]:
         return {(str(identity), bytes(content)) for _, identity, content, *_ in self._parts.get(at, ())}  # type: ignore[call-overload]
-
-
-def _is_delivered(delivery: VariantDelivery) -> bool:
-    return delivery.state is DeliveryState.SUCCEEDED and delivery.is_current
 
 
 def _parts_of(staged: StagedChunk, indexes: set[int]) -> Mapping[int, list[tuple[object, ...]]]:

@@ -4,8 +4,6 @@ import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import orjson
-
 from pipeline.ledger.records import DeliveryState, RunRecord
 from pipeline.ledger.rules.admission import KnownDelivery
 from pipeline.ledger.rules.known_deliveries import known_deliveries_of, last_successor
@@ -18,13 +16,6 @@ if TYPE_CHECKING:
 # Puts another payment into the body of a refund.
 Retarget = Callable[[bytes, str], bytes]
 
-# Payments, of some, that were given another key.
-_MOVED_PAYMENTS = """
-SELECT d.identity, d.successor
-FROM json_each(?) AS wanted
-CROSS JOIN deliveries AS d ON d.account_no = ? AND d.api = ? AND d.identity = wanted.value
-WHERE d.successor IS NOT NULL
-"""
 # Open refunds of a run whose payment was given another key.
 _REFUNDS_OF_MOVED_PAYMENTS = """
 SELECT d.due_no, d.identity, d.digest, d.body, p.successor
@@ -41,7 +32,8 @@ def follow_payments(connection: sqlite3.Connection, run: RunRecord, chunk: "Stag
     if column.null_count == len(column):
         return
     refunds = chunk.parts.values("refund_of")
-    rekeyed = _payments_with_new_keys(connection, run, set(refunds) - {None})
+    payments = known_deliveries_of(connection, run, sorted(set(refunds) - {None}))
+    rekeyed = {key: payment.successor for key, payment in payments.others.items() if payment.successor is not None}
     if not rekeyed:
         return
     indexes = [n for n, payment in enumerate(refunds) if payment in rekeyed]
@@ -56,13 +48,6 @@ def follow_payments(connection: sqlite3.Connection, run: RunRecord, chunk: "Stag
 def _has_to_stay(sent: KnownDelivery | None, digest: bytes) -> bool:
     """Return whether a refund was sent with this content and may have been applied: it is repeated as it is."""
     return sent is not None and sent.state is not DeliveryState.REJECTED and sent.digest == digest
-
-
-def _payments_with_new_keys(connection: sqlite3.Connection, run: RunRecord, payments: set[str]) -> dict[str, str]:
-    """Return the last key of each payment that was given another one."""
-    wanted = orjson.dumps(sorted(payments)).decode()
-    found = connection.execute(_MOVED_PAYMENTS, (wanted, run.account_no, run.api)).fetchall()
-    return {key: last_successor(connection, run, successor)[0] or successor for key, successor in found}
 
 
 def follow_new_keys(connection: sqlite3.Connection, run: RunRecord, retarget: Retarget) -> None:

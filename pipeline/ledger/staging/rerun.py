@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.ledger.records import DeliveryState, RunRecord
-from pipeline.ledger.rules.known_deliveries import last_successor
+from pipeline.ledger.records import DeliveryState, Rekey, RunRecord
+from pipeline.ledger.rules.known_deliveries import last_successor, state_of
 from pipeline.ledger.staging.refunds import Retarget, follow_new_keys
 from pipeline.model import Status, digest
 from pipeline.tables.outcome_page import Outcome
@@ -49,8 +49,6 @@ _GIVE_KEY = "UPDATE dues SET request_key = ?, identity = ?, body = ?, digest = ?
 _GIVE_ROW_KEY = "UPDATE rows SET request_key = ? WHERE run_no = ? AND row_no = ? AND request_key = ?"
 # Note which key a refused delivery was given.
 _SET_SUCCESSOR = "UPDATE deliveries SET successor = ? WHERE account_no = ? AND api = ? AND identity = ?"
-# Whether a key was used.
-_IS_USED = "SELECT 1 FROM deliveries WHERE account_no = ? AND api = ? AND identity = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,7 @@ class Selection:
 class Rewrites:
     """The functions that put another request key into a body, and another payment into a refund."""
 
-    rekey: Callable[[bytes, str], bytes]
+    rekey: Rekey
     retarget: Retarget
 
 
@@ -131,11 +129,13 @@ def copy_rows(
     rows: Sequence[Chosen],
     *,
     first: int,
-    rekey: Callable[[bytes, str], bytes],
+    rekey: Rekey,
 ) -> None:
     """Copy rows of `parent` into a new run, numbered from `first`."""
     for number, (row_no, wants_new_key) in enumerate(rows, first):
-        _copy_row(connection, (parent.run_no, row_no), (run.run_no, number))
+        places = (run.run_no, number, parent.run_no, row_no)
+        connection.execute(_COPY_ROW, places)
+        connection.execute(_COPY_DUES, places)
         if wants_new_key:
             _give_new_keys(connection, run, number, rekey)
 
@@ -146,14 +146,7 @@ def complete(connection: sqlite3.Connection, run: RunRecord, retarget: Retarget)
     connection.execute(_COUNT_ROWS, (run.run_no,))
 
 
-def _copy_row(connection: sqlite3.Connection, old: tuple[int, int], new: tuple[int, int]) -> None:
-    connection.execute(_COPY_ROW, (*new, *old))
-    connection.execute(_COPY_DUES, (*new, *old))
-
-
-def _give_new_keys(
-    connection: sqlite3.Connection, run: RunRecord, row_no: int, rekey: Callable[[bytes, str], bytes]
-) -> None:
+def _give_new_keys(connection: sqlite3.Connection, run: RunRecord, row_no: int, rekey: Rekey) -> None:
     """
     Derive another key for each due of a row that was refused, where the platform asked for one.
 
@@ -185,6 +178,6 @@ def _key_after(connection: sqlite3.Connection, run: RunRecord, key: str, success
 
 def _unused_key(connection: sqlite3.Connection, run: RunRecord, key: str) -> str:
     count = 2
-    while connection.execute(_IS_USED, (run.account_no, run.api, f"{key}-k{count}")).fetchone():
+    while state_of(connection, run, f"{key}-k{count}")[0] is not None:
         count += 1
     return f"{key}-k{count}"

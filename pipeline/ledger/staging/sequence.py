@@ -6,7 +6,8 @@ history, the rows stand for those. All later rows are new.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, Protocol
+from itertools import islice
+from typing import NamedTuple
 
 from pipeline.ledger.records import DeliveryState
 from pipeline.ledger.rules.objects import KnownState, NewestState
@@ -26,18 +27,6 @@ class StagedState(NamedTuple):
     last_row_no: int = 0
 
 
-class History(Protocol):
-    """The states that an object had, or that a run is still to send."""
-
-    def newest_first(self) -> Iterator[KnownState]:
-        """Yield the states from the last to the first."""
-        ...
-
-    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownState]:
-        """Yield the last `count` states in order; with `only_applied` only those that may be applied."""
-        ...
-
-
 class Correction(NamedTuple):
     """The identity that the ledger has for a row's state, if any; its time of change, and the last row that says so."""
 
@@ -47,20 +36,24 @@ class Correction(NamedTuple):
     last_row_no: int
 
 
-Rule = Callable[[int, Ruling], None]
-
-
 class Sequence:
     """
     The states that a run has of one object, in the order in which they are sent.
 
-    `rows` can be iterated several times; `newest` is the newest state that the ledger knows of the object; `rule`
-    takes what is found about a row.
+    `rows` reads the run's rows, `newest_first` the object's history backwards: the states that it had, or that a run is
+    still to send. `newest` is the newest state that the ledger knows of the object; `rule` takes what is found about a
+    row.
     """
 
-    def __init__(self, rows: Iterable[StagedState], history: History, newest: NewestState | None, rule: Rule) -> None:
+    def __init__(
+        self,
+        rows: Callable[[], Iterable[StagedState]],
+        newest_first: Callable[[], Iterator[KnownState]],
+        newest: NewestState | None,
+        rule: Callable[[int, Ruling], None],
+    ) -> None:
         self._rows = rows
-        self._history = history
+        self._newest_first = newest_first
         self._newest = newest
         self._rule = rule
 
@@ -72,7 +65,7 @@ class Sequence:
             if past is not None:
                 self._rule_as_known(state, past, at - last_applied)
                 identity = past.identity
-            elif at == 0 and self._newest is not None and self._is_confirmed(state):
+            elif at == 0 and self._newest is not None and self._newest.is_confirmed(state.digest):
                 self._rule(state.row_no, Ruling.UNCHANGED)
                 identity = self._newest.identity
             if identity is not None or state.last_row_no:
@@ -82,7 +75,7 @@ class Sequence:
         """Yield the rows that differ from the row before, without those older than the last confirmed state."""
         since = (self._newest.confirmed_version if self._newest else None) or ""
         last: StagedState | None = None
-        for state in self._rows:
+        for state in self._rows():
             if state.version and state.version < since:
                 self._rule(state.row_no, Ruling.SUPERSEDED)
             elif last is not None and last.digest == state.digest:
@@ -97,13 +90,16 @@ class Sequence:
 
     def _known(self) -> tuple[Iterator[KnownState], int]:
         """Return the states that the first rows stand for, and the index of the last of them that may be applied."""
-        whole = self._overlap(self._history.newest_first())
-        applied = self._overlap(past for past in self._history.newest_first() if past.may_be_applied)
+        whole = self._overlap(self._newest_first())
+        applied = self._overlap(self._applied())
         if applied > whole:
             # Refused states, or states that were never sent, may be missing in the export.
-            return self._history.last(applied, only_applied=True), applied - 1
-        behind = next((n for n, past in enumerate(self._history.newest_first()) if past.may_be_applied), whole)
-        return self._history.last(whole, only_applied=False), whole - 1 - behind
+            return _in_order(self._applied(), applied), applied - 1
+        behind = next((n for n, past in enumerate(self._newest_first()) if past.may_be_applied), whole)
+        return _in_order(self._newest_first(), whole), whole - 1 - behind
+
+    def _applied(self) -> Iterator[KnownState]:
+        return (past for past in self._newest_first() if past.may_be_applied)
 
     def _overlap(self, newest_first: Iterable[KnownState]) -> int:
         rows = (_number(state.digest, state.version) for state in self._changes())
@@ -116,9 +112,10 @@ class Sequence:
         elif after_applied < 0 and not past.may_be_applied:
             self._rule(state.row_no, Ruling.SUPERSEDED)
 
-    def _is_confirmed(self, state: StagedState) -> bool:
-        newest = self._newest
-        return newest is not None and not newest.unsettled and newest.confirmed == state.digest
+
+def _in_order(newest_first: Iterator[KnownState], count: int) -> Iterator[KnownState]:
+    """Return the last `count` states of a history that is read backwards, in order."""
+    return reversed(list(islice(newest_first, count)))
 
 
 def _number(digest: bytes, version: str) -> int:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from pipeline.ledger.records import StagedCounts
 from pipeline.model import BadRow, Fault, Invalid, Status
 from pipeline.tables.fault_groups import FaultExample, FaultKind
-from pipeline.tables.mapped_chunk import USERS, MappedChunk, OriginOfRow
+from pipeline.tables.mapped_chunk import MappedChunk, OriginOfRow
 from pipeline.tables.rows import ArrowRows
 
 KEY_CONFLICT = "key_conflict"
@@ -74,7 +74,8 @@ class StagedChunk:
     - `confirmed` are parts that say what the platform has already, with whether the ledger has to note it: the export
       is of a later time, or a run has another balance of the card to send.
     - `last_rows` are, for states, the last of the following rows that say the same.
-    - `origins` are the rows that fixed rows stand for, `variants` what is noted of rows that were ever fixed.
+    - `origins` are the rows that fixed rows stand for, by number in the run; `variants` what is noted of rows that were
+      ever fixed.
     """
 
     file_no: int
@@ -96,10 +97,6 @@ class StagedChunk:
         """Return the indexes of the parts that are to be delivered."""
         due = np.flatnonzero((self.decisions_by_row() == RowDecision.DUE)[self.parts.numbers("at")])
         return due[~np.isin(due, list(self.dropped))] if self.dropped else due
-
-    def without_decided_parts(self) -> "StagedChunk":
-        """Return the chunk as it waits for the decision: only the parts of due rows are needed."""
-        return replace(self, parts=self.parts.without(*USERS).take(self.due_parts()))
 
     def decisions_by_row(self) -> npt.NDArray[np.uint8]:
         """Return the decisions as an array that numpy reads and writes in place."""
@@ -156,7 +153,7 @@ def staged_chunk(file_no: int, first_row_no: int, mapped: MappedChunk) -> Staged
         faults={},
         parts=mapped.payloads,
         file_lines=mapped.file_lines,
-        origins={at: (origin.run_no, origin.row_no) for at, origin in mapped.origins.items()},
+        origins={first_row_no + at: (origin.run_no, origin.row_no) for at, origin in mapped.origins.items()},
     )
     for at, other in mapped.others.items():
         chunk.invalidate(at, _fault_of_record(other) if isinstance(other, BadRow) else _fault_of_row(other))

@@ -1,9 +1,10 @@
 """`Staging`: collects the chunks of a run until all inputs are read, then finds what only all rows together show."""
 
+import pickle
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,6 @@ from pipeline.ledger.records import RunRecord
 from pipeline.ledger.rules.admission import Conflict, Skip, admit
 from pipeline.ledger.rules.known_deliveries import KnownDeliveries, known_deliveries_among
 from pipeline.ledger.rules.tasks import COUNTED_OTHERWISE, sent_otherwise
-from pipeline.ledger.staging.chunk_spill import ChunkSpill
 from pipeline.ledger.staging.duplicates.find import DuplicateFinder, Duplicates
 from pipeline.ledger.staging.recognition import Recognition
 from pipeline.ledger.staging.refunds import Retarget, follow_payments
@@ -20,9 +20,12 @@ from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk, stage
 from pipeline.ledger.staging.states import StagedStates
 from pipeline.ledger.staging.unchanged_balances import Unchanged, find_unchanged
 from pipeline.ledger.store.lease import IsGone
+from pipeline.ledger.store.spill_file import SpillFile
 from pipeline.model import Api, Export
-from pipeline.tables.mapped_chunk import MappedChunk
+from pipeline.tables.mapped_chunk import USERS, MappedChunk
 
+# Bytes of waiting chunks that are kept in memory.
+_MEMORY_BYTES = 8 << 20
 # Rows that stay open: their cells are kept for whoever fixes them.
 _OPEN = (RowDecision.DUE, RowDecision.INVALID)
 
@@ -49,15 +52,16 @@ class Staging:
     The chunks of one run, before they are decided on.
 
     They wait until all inputs are read: only then the first row of a key and the newest balance of a card are known.
-    Many chunks wait in a spill file in `folder`, with the cells of open rows if `keeps_cells`. `retarget` puts
-    another payment into a refund whose payment was given another key.
+    Many chunks wait in a spill file in `folder`, with the cells of open rows if `keeps_cells`. They need not outlive a
+    crash: the run is staged again. `retarget` puts another payment into a refund whose payment was given another key.
     """
 
     def __init__(self, run: RunRecord, folder: Path, retarget: Retarget, *, keeps_cells: bool = True) -> None:
         self._run = run
         self._retarget = retarget
         self._keeps_cells = keeps_cells
-        self._chunk_spill = ChunkSpill(folder)
+        self._spill_file = SpillFile(folder, _MEMORY_BYTES)
+        self._sizes: list[int] = []
         self._rows = 0
         self._finder = DuplicateFinder(run, folder)
         self._states = StagedStates(run, folder) if run.api is Api.STATE else None
@@ -85,7 +89,11 @@ class Staging:
             self._finder.note_fixed(chunk, fixed)
         else:
             self._states.note(chunk, fixed)
-        self._chunk_spill.add(chunk.without_decided_parts())
+        # Only the parts of due rows wait.
+        waiting = replace(chunk, parts=chunk.parts.without(*USERS).take(chunk.due_parts()))
+        data = pickle.dumps(waiting, protocol=pickle.HIGHEST_PROTOCOL)
+        self._spill_file.add(data)
+        self._sizes.append(len(data))
         self._rows = first_row_no - 1 + len(chunk.decisions)
         return len(chunk.faults)
 
@@ -95,7 +103,7 @@ class Staging:
 
         `heartbeat` is called now and then; `is_gone` says whether the owner of a lease is dead.
         """
-        duplicates = self._finder.find(self._rows, self._chunk_spill)
+        duplicates = self._finder.find(self._rows, self)
         heartbeat()
         if self._states is not None:
             self._states.decide(connection, duplicates.rulings, heartbeat)
@@ -105,11 +113,16 @@ class Staging:
         return Findings(duplicates, unchanged)
 
     def __iter__(self) -> Iterator[StagedChunk]:
-        return iter(self._chunk_spill)
+        start = 0
+        for size in self._sizes:
+            data = self._spill_file.read_at(start, size)
+            chunk: StagedChunk = pickle.loads(data)  # noqa: S301 - written by this very process, nobody else can
+            start += size
+            yield chunk
 
     def close(self) -> None:
         """Delete the chunks."""
-        self._chunk_spill.close()
+        self._spill_file.close()
         self._finder.close()
         if self._states is not None:
             self._states.close()

@@ -7,7 +7,7 @@ Rows wait in a scratch database until all are read. They are then decided on, ob
 import sqlite3
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -22,7 +22,6 @@ from pipeline.ledger.rules.objects import (
     NewestState,
     history_of,
     identity_of,
-    last_states,
     names_of,
     newest_states,
     note_repeated,
@@ -54,7 +53,7 @@ class StagedStates:
     The states of a run's rows while it is staging.
 
     Objects are decided on in batches of up to `rows_at_once` rows, so that one query serves many objects. An object
-    with more rows is decided on alone, and its rows are never all in memory.
+    with more rows is decided on alone, and its rows are never all in memory: only the past states that they repeat.
     """
 
     def __init__(self, run: RunRecord, folder: Path, *, rows_at_once: int = 5_000) -> None:
@@ -112,24 +111,37 @@ class StagedStates:
             return
         found = self._table.execute(_ROWS_BETWEEN, (names[0], names[-1]))
         for obj, (name, lines) in zip(objects, groupby(found, key=itemgetter(0)), strict=True):
-            history = _ShortHistory([state for alias in sorted(names_of(name)) for state in histories.get(alias, ())])
+            history = [state for alias in sorted(names_of(name)) for state in histories.get(alias, ())]
             rows = [StagedState(*line[1:]) for line in lines]
-            if obj.rows > 1 or history.states or name in newest:
-                self._rule(rulings, obj, Sequence(rows, history, newest.get(name), rulings.rule_one), rows)
+            if obj.rows > 1 or history or name in newest:
+                self._rule(rulings, obj, partial(iter, rows), partial(reversed, history), newest.get(name))
 
     def _decide_one(self, connection: sqlite3.Connection, rulings: Rulings, obj: "_Object") -> None:
         """Rule on the rows of one object, however many."""
         newest = newest_states(connection, self._run, [obj.name]).get(obj.name)
-        rows = _StoredRows(self._table, obj.name)
-        history = _StoredHistory(connection, self._run, obj.name)
-        self._rule(rulings, obj, Sequence(rows, history, newest, rulings.rule_one), rows)
 
-    def _rule(self, rulings: Rulings, obj: "_Object", sequence: Sequence, rows: Iterable[StagedState]) -> None:
+        def rows() -> Iterator[StagedState]:
+            return (StagedState(*line) for line in self._table.execute(_ROWS_OF_OBJECT, (obj.name,)))
+
+        def newest_first() -> Iterator[KnownState]:
+            return (state for _, state in history_of(connection, self._run, [obj.name], newest_first=True))
+
+        self._rule(rulings, obj, rows, newest_first, newest)
+
+    def _rule(
+        self,
+        rulings: Rulings,
+        obj: "_Object",
+        rows: Callable[[], Iterable[StagedState]],
+        newest_first: Callable[[], Iterator[KnownState]],
+        newest: NewestState | None,
+    ) -> None:
         if 0 < obj.dated < obj.rows:
-            for state in rows:
-                rulings.rule_one(state.row_no, Ruling.SOME_TIMES)
+            for state in rows():
+                rulings.rule(state.row_no, Ruling.SOME_TIMES)
         else:
-            self._table.executemany("INSERT INTO corrected VALUES (?, ?, ?, ?)", sequence.decide())
+            corrections = Sequence(rows, newest_first, newest, rulings.rule).decide()
+            self._table.executemany("INSERT INTO corrected VALUES (?, ?, ?, ?)", corrections)
 
     def apply(self, chunk: StagedChunk) -> None:
         """Write their identities into the states of a chunk, with the time of change."""
@@ -161,50 +173,6 @@ class _Object(NamedTuple):
     dated: int
 
 
-@dataclass(frozen=True, slots=True)
-class _StoredRows:
-    """The rows of one object, in the order in which they are sent; read from the scratch database each time."""
-
-    table: sqlite3.Connection
-    object: str
-
-    def __iter__(self) -> Iterator[StagedState]:
-        return (StagedState(*line) for line in self.table.execute(_ROWS_OF_OBJECT, (self.object,)))
-
-
-@dataclass(frozen=True, slots=True)
-class _ShortHistory:
-    """The history of an object, in memory."""
-
-    states: list[KnownState]
-
-    def newest_first(self) -> Iterator[KnownState]:
-        """Yield the states from the last to the first."""
-        return reversed(self.states)
-
-    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownState]:
-        """Yield the last `count` states."""
-        states = [state for state in self.states if state.may_be_applied] if only_applied else self.states
-        return iter(states[len(states) - count :])
-
-
-@dataclass(frozen=True, slots=True)
-class _StoredHistory:
-    """The history of an object of any length; read from the ledger each time."""
-
-    connection: sqlite3.Connection
-    run: RunRecord
-    object: str
-
-    def newest_first(self) -> Iterator[KnownState]:
-        """Yield the states from the last to the first."""
-        return (state for _, state in history_of(self.connection, self.run, [self.object], newest_first=True))
-
-    def last(self, count: int, *, only_applied: bool) -> Iterator[KnownState]:
-        """Yield the last `count` states."""
-        return last_states(self.connection, self.run, self.object, count, only_applied=only_applied)
-
-
 def last_position_of(run: RunRecord, chunk: StagedChunk, at: int) -> int:
     """Return the position of the last row that says the same as a row of a chunk."""
     return position(run.run_no, chunk.last_rows.get(at, chunk.first_row_no + at))
@@ -214,7 +182,7 @@ def decide_states(connection: sqlite3.Connection, run: RunRecord, chunk: StagedC
     """Make states due again that are no longer unchanged, since another job sent a state of the object meanwhile."""
     for row in _unchanged_rows(connection, run, chunk):
         newest = row.newest
-        if newest is None or newest.unsettled or newest.confirmed != row.digest:
+        if newest is None or not newest.is_confirmed(row.digest):
             is_later = newest is not None and newest.is_later(row.version, row.position)
             chunk.decisions[row.at] = RowDecision.SUPERSEDED if is_later else RowDecision.DUE
             # The state that the row was found to be is delivered. It comes back, as another state.

@@ -2,16 +2,20 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+import orjson
 
 from pipeline.errors import LedgerError
 from pipeline.ledger.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
+T = TypeVar("T")
+
 # How long a process waits for a locked file.
-_BUSY_SECONDS = 20.0
+BUSY_SECONDS = 20.0
 # The size to which the write-ahead log is cut back once it was written to the file.
 LOG_BYTES = 64 << 20
 # Attempts to switch a new file to a write-ahead log, while other processes switch it too.
@@ -21,11 +25,6 @@ _CACHE = "PRAGMA cache_size = -65536"
 # Errors that the user can fix: the file's name, its permissions, or another process.
 _USERS_FAULTS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOTADB")
 _GIVE_ACCESS = "give this user write access to the file and its folder"
-
-
-def busy_seconds() -> float:
-    """Return how long a process waits for a locked file, in seconds."""
-    return _BUSY_SECONDS
 
 
 class Damaged(sqlite3.DatabaseError):
@@ -44,7 +43,8 @@ def with_clear_errors(path: Path, *, if_damaged: str | None = None) -> Iterator[
     try:
         yield
     except sqlite3.Error as exc:
-        raise LedgerError(_sentence(path, exc, if_damaged), users_fault=_is_users_fault(exc)) from exc
+        name = _error_name(exc)
+        raise LedgerError(_sentence(path, exc, name, if_damaged), users_fault=name.startswith(_USERS_FAULTS)) from exc
 
 
 def _error_name(exc: sqlite3.Error) -> str:
@@ -54,12 +54,7 @@ def _error_name(exc: sqlite3.Error) -> str:
     return getattr(exc, "sqlite_errorname", None) or ""
 
 
-def _is_users_fault(exc: sqlite3.Error) -> bool:
-    return _error_name(exc).startswith(_USERS_FAULTS)
-
-
-def _sentence(path: Path, exc: sqlite3.Error, if_damaged: str | None) -> str:
-    name = _error_name(exc)
+def _sentence(path: Path, exc: sqlite3.Error, name: str, if_damaged: str | None) -> str:
     advice = {
         "SQLITE_FULL": "the disk is full; free space and resume the run: what was delivered is kept",
         "SQLITE_READONLY": f"it can't be written; {_GIVE_ACCESS}",
@@ -83,9 +78,7 @@ def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
     With `durable` a commit returns once it is on disk. Without it a commit survives the death of the process, but not
     of the machine.
     """
-    connection = sqlite3.connect(
-        path.absolute().as_uri(), uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
+    connection = _connected(path.absolute().as_uri())
     if not path.exists() or not path.stat().st_size:
         # Free pages can then be returned to the disk a few at a time. In an existing file it has no effect.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -117,6 +110,14 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
         else:
             return
     connection.execute(switch)
+
+
+class Read(Protocol):
+    """Runs a query on the ledger, for one thread at a time."""
+
+    def __call__(self, query: Callable[[sqlite3.Connection], T], /) -> T:
+        """Return the result of the query."""
+        ...
 
 
 class Connect(Protocol):
@@ -203,7 +204,7 @@ def _read_only(path: Path) -> sqlite3.Connection:
 
 
 def _connected(uri: str) -> sqlite3.Connection:
-    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
 
 def wal_path(path: Path) -> Path:
@@ -265,3 +266,8 @@ def _migrate(connection: sqlite3.Connection) -> None:
             raise
         if version >= VERSION:
             return
+
+
+def json_of(values: Iterable[object]) -> str:
+    """Return values as JSON, for `json_each` in a statement."""
+    return orjson.dumps(list(values)).decode()

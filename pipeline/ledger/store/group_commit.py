@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -12,28 +13,20 @@ ResultT = TypeVar("ResultT")
 _LOOK_SECONDS = 1.0
 
 
+@dataclass(eq=False, slots=True)
 class _Ticket(Generic[ItemT, ResultT]):
-    """Items that one thread handed in together. `is_done`: they are written, or writing failed."""
+    """
+    Items that one thread handed in together. `is_done`: they are written, or writing failed.
 
-    __slots__ = ("_called", "error", "is_done", "items", "may_lead", "results")
+    `called` is set once they are done, or the thread that waits has to write.
+    """
 
-    def __init__(self, items: Sequence[ItemT], *, may_lead: bool = False) -> None:
-        self.items = items
-        self.may_lead = may_lead
-        self.results: list[ResultT] = []
-        self.error: BaseException | None = None
-        self.is_done = False
-        self._called = threading.Lock()
-        self._called.acquire()
-
-    def wait(self, on_look: Callable[[], None]) -> None:
-        """Wait until the items are done, or this thread has to write; call `on_look` about once a second."""
-        while not self._called.acquire(timeout=_LOOK_SECONDS):
-            on_look()
-
-    def call(self) -> None:
-        """Wake the thread that waits."""
-        self._called.release()
+    items: Sequence[ItemT]
+    may_lead: bool = False
+    results: list[ResultT] = field(default_factory=list)
+    error: BaseException | None = None
+    is_done: bool = False
+    called: threading.Event = field(default_factory=threading.Event)
 
 
 class GroupCommit(Generic[ItemT, ResultT]):
@@ -81,7 +74,8 @@ class GroupCommit(Generic[ItemT, ResultT]):
 
     def _wait_for(self, ticket: _Ticket[ItemT, ResultT]) -> list[ResultT]:
         if not self._hand_in(ticket, leads=True):
-            ticket.wait(self._on_look)
+            while not ticket.called.wait(_LOOK_SECONDS):
+                self._on_look()
         if not ticket.is_done:
             self._lead(ticket)
         if ticket.error is not None:
@@ -109,7 +103,7 @@ class GroupCommit(Generic[ItemT, ResultT]):
             is_ours = self._hand_over()
             for ticket in batch:
                 if ticket is not own:
-                    ticket.call()
+                    ticket.called.set()
 
     def _hand_over(self) -> bool:
         """Let a waiting thread write next; return whether this thread goes on instead."""
@@ -120,12 +114,15 @@ class GroupCommit(Generic[ItemT, ResultT]):
             is_ours = following is None and any(not ticket.items for ticket in self._pending)
             self._is_led = following is not None or is_ours
         if following is not None:
-            following.call()
+            following.called.set()
         return is_ours
 
     def _write_batch(self, batch: list[_Ticket[ItemT, ResultT]]) -> None:
         try:
-            self._fill(batch)
+            items = [item for ticket in batch for item in ticket.items]
+            results = iter(self._write(items) if items else ())
+            for ticket in batch:
+                ticket.results = list(islice(results, len(ticket.items)))
         except BaseException as exc:  # noqa: BLE001 - every waiting thread has to learn of it, whatever it is
             with self._lock:
                 self._failure = exc
@@ -135,9 +132,3 @@ class GroupCommit(Generic[ItemT, ResultT]):
                 ticket.error = exc
         for ticket in batch:
             ticket.is_done = True
-
-    def _fill(self, batch: list[_Ticket[ItemT, ResultT]]) -> None:
-        items = [item for ticket in batch for item in ticket.items]
-        results = iter(self._write(items) if items else ())
-        for ticket in batch:
-            ticket.results = list(islice(results, len(ticket.items)))

@@ -5,7 +5,8 @@ import re
 import socket
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,14 +19,16 @@ LEASE_SECONDS = 30.0
 # What the system does not tell of a process.
 _UNKNOWN = "-"
 
-_JOB = "SELECT run_id, fence, holder, expires_at FROM jobs WHERE job = ?"
+# The run of each job, and its lease; of one job; of all other jobs.
+_JOBS = "SELECT job, run_id, holder, expires_at, fence FROM jobs"
+_JOB = f"{_JOBS} WHERE job = ?"
+_OTHER_JOBS = f"{_JOBS} WHERE job <> ? ORDER BY job"
 # Give a job to a run.
 _TAKE = """
 INSERT INTO jobs (job, run_id, fence, holder, expires_at) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET run_id = excluded.run_id, fence = excluded.fence, holder = excluded.holder,
     expires_at = excluded.expires_at
 """
-_OTHER_JOBS = "SELECT job, run_id, expires_at, holder FROM jobs WHERE job <> ?"
 # End the leases of all other jobs. Their runs can't write any more, since their fences grow.
 _END_OTHERS = "UPDATE jobs SET fence = fence + 1, expires_at = '' WHERE job <> ?"
 # The owners of other jobs for an account and API whose lease was not returned.
@@ -113,13 +116,11 @@ def _can_see(here: LeaseOwner, other: LeaseOwner) -> bool:
 def began(pid: int) -> str | None:
     """Return when a process began: None if there is no such process, `-` if the system does not show it."""
     try:
-        # Signal 0 only checks that the process exists. Not every system has /proc.
-        os.kill(pid, 0)
+        # Signal 0 only checks that the process exists, maybe as one of another user. Not every system has /proc.
+        with suppress(PermissionError):
+            os.kill(pid, 0)
     except ProcessLookupError:
         return None
-    except PermissionError:
-        # The process exists, and belongs to another user.
-        return _start_time(str(pid))
     return _start_time(str(pid))
 
 
@@ -155,35 +156,35 @@ class Lease:
 
 
 def acquire(
-    connection: sqlite3.Connection, job: str, run_id: str, owner: LeaseOwner, now: datetime, is_dead: IsDead = is_dead
+    connection: sqlite3.Connection, job: str, run_id: str, owner: LeaseOwner, now: datetime, is_gone: IsGone
 ) -> Lease:
     """Take the lease of a job for a run. Raises RunHeld, naming the run that has it, if that may be alive."""
-    line = connection.execute(_JOB, (job,)).fetchone()
-    if line is not None and line[3] > now.isoformat() and not is_dead(line[2], owner):
-        raise RunHeld(_refusal(job, line[0], line[3], LeaseOwner.parse(line[2]), owner))
-    fence = 1 if line is None else line[1] + 1
+    lines = connection.execute(_JOB, (job,)).fetchall()
+    _refuse_live(lines, owner, now, is_gone)
+    fence = 1 + max((fence for *_, fence in lines), default=0)
     connection.execute(_TAKE, (job, run_id, fence, str(owner), _expiry(now)))
     return Lease(job, run_id, fence, owner)
 
 
-def _refusal(job: str, run_id: str, expires_at: str, owner: LeaseOwner, here: LeaseOwner) -> str:
-    refusal = f"job {job} is held by run {run_id} (process {owner.pid} on {owner.host}); nothing was done: "
-    advice = "wait for it, or end that process"
-    if _can_see(here, owner):
-        return refusal + advice
-    free_at = datetime.fromisoformat(expires_at)
-    return refusal + f"{advice}. It can't be seen from here: if it is dead, the job is free at {free_at:%H:%M:%S} UTC"
-
-
-def end_others(
-    connection: sqlite3.Connection, job: str, here: LeaseOwner, now: datetime, is_dead: IsDead = is_dead
-) -> None:
+def end_others(connection: sqlite3.Connection, job: str, here: LeaseOwner, now: datetime, is_gone: IsGone) -> None:
     """End the leases of all other jobs, so that their runs can't go on. Raises RunHeld if one of them is alive."""
-    lines = connection.execute(_OTHER_JOBS, (job,))
-    for other, run_id, expires_at, owner in lines.fetchall():
-        if expires_at > now.isoformat() and not is_dead(owner, here):
-            raise RunHeld(_refusal(other, run_id, expires_at, LeaseOwner.parse(owner), here))
+    _refuse_live(connection.execute(_OTHER_JOBS, (job,)).fetchall(), here, now, is_gone)
     connection.execute(_END_OTHERS, (job,))
+
+
+def _refuse_live(
+    lines: Iterable[tuple[str, str, str, str, int]], here: LeaseOwner, now: datetime, is_gone: IsGone
+) -> None:
+    """Raise RunHeld for the first job, of lines of `_JOB`, whose run may be alive."""
+    for job, run_id, owner, expires_at, _ in lines:
+        if expires_at > now.isoformat() and not is_gone(owner):
+            other = LeaseOwner.parse(owner)
+            refusal = f"job {job} is held by run {run_id} (process {other.pid} on {other.host}); nothing was done: "
+            advice = "wait for it, or end that process"
+            if not _can_see(here, other):
+                free_at = datetime.fromisoformat(expires_at)
+                advice += f". It can't be seen from here: if it is dead, the job is free at {free_at:%H:%M:%S} UTC"
+            raise RunHeld(refusal + advice)
 
 
 def _expiry(now: datetime) -> str:
@@ -192,8 +193,8 @@ def _expiry(now: datetime) -> str:
 
 def check(connection: sqlite3.Connection, lease: Lease) -> None:
     """Raise LedgerError if another run has taken the job since."""
-    line = connection.execute("SELECT fence FROM jobs WHERE job = ?", (lease.job,)).fetchone()
-    if line is None or line[0] != lease.fence:
+    line = connection.execute(_JOB, (lease.job,)).fetchone()
+    if line is None or line[-1] != lease.fence:
         raise LedgerError(
             f"job {lease.job} was taken over by another run while this one was held up; nothing more is sent here; "
             "`backfill runs` shows the other run"
@@ -212,7 +213,7 @@ def release(connection: sqlite3.Connection, lease: Lease) -> None:
 
 def fences_of_others(connection: sqlite3.Connection, job: str) -> tuple[tuple[str, int], ...]:
     """Return the fence of each other job: while they stay the same, no run has taken one."""
-    return tuple(connection.execute("SELECT job, fence FROM jobs WHERE job <> ? ORDER BY job", (job,)))
+    return tuple((other, fence) for other, *_, fence in connection.execute(_OTHER_JOBS, (job,)))
 
 
 def is_account_in_use(connection: sqlite3.Connection, run: RunRecord, is_gone: IsGone) -> bool:
@@ -225,15 +226,7 @@ def is_account_in_use(connection: sqlite3.Connection, run: RunRecord, is_gone: I
     return not all(is_gone(owner) for (owner,) in owners)
 
 
-def is_live(
-    connection: sqlite3.Connection, run_id: str, here: LeaseOwner, now: datetime, is_dead: IsDead = is_dead
-) -> bool:
-    """Return whether some process executes this run now."""
-    line = connection.execute("SELECT holder, expires_at FROM jobs WHERE run_id = ?", (run_id,)).fetchone()
-    return line is not None and line[1] > now.isoformat() and not is_dead(line[0], here)
-
-
-def is_any_held(connection: sqlite3.Connection, here: LeaseOwner, now: datetime, is_dead: IsDead = is_dead) -> bool:
-    """Return whether some process executes any run now."""
-    lines = connection.execute("SELECT holder, expires_at FROM jobs").fetchall()
-    return any(expires_at > now.isoformat() and not is_dead(owner, here) for owner, expires_at in lines)
+def live_runs(connection: sqlite3.Connection, now: datetime, is_gone: IsGone) -> set[str]:
+    """Return the ids of the runs that some process executes now."""
+    lines = connection.execute(_JOBS).fetchall()
+    return {run_id for _, run_id, owner, expires_at, _ in lines if expires_at > now.isoformat() and not is_gone(owner)}

@@ -58,15 +58,11 @@ class LostFileCheck:
         with self._turn:
             if not self._is_lost:
                 self._is_lost, self._saved = True, self._save(run_id)
+        advice = f"All that it knew is saved in {self._saved}: put that in its place" if self._saved else "Put it back"
         raise LedgerError(
             f"ledger {self._path}: it was deleted, moved or replaced while run {run_id} was on; no further request is "
-            f"sent. {self._advice(run_id)}; see docs/backup.md"
+            f"sent. {advice}, then `backfill resume {run_id}`; see docs/backup.md"
         )
-
-    def _advice(self, run_id: str) -> str:
-        if self._saved is None:
-            return f"Put it back, then `backfill resume {run_id}`"
-        return f"All that it knew is saved in {self._saved}: put that in its place, then `backfill resume {run_id}`"
 
     def _save(self, run_id: str) -> Path | None:
         """Save a copy of what was committed to the lost file; return its path, or None if the disk refuses it."""
@@ -80,12 +76,9 @@ class LostFileCheck:
             with suppress(OSError):
                 copy.unlink()
             return None
-        self._remove_log()
-        return copy
-
-    def _remove_log(self) -> None:
-        """Delete the write-ahead log of the lost file: SQLite would use it for a file that is put in its place."""
         for log in self._places[1:]:
+            # SQLite would use the log of the lost file for a file that is put in its place.
             if log.is_kept():
                 with suppress(OSError):
                     log.path.unlink()
+        return copy

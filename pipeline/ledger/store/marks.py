@@ -25,10 +25,6 @@ class Mark:
     sequence: int
     report: Path = Path()
 
-    def is_beyond(self, other: "Mark | None") -> bool:
-        """Return whether this mark replaces the other one."""
-        return other is None or self.generation != other.generation or self.sequence > other.sequence
-
 
 def mark_path(path: Path) -> Path:
     """Return the path of the mark beside a file."""
@@ -85,7 +81,8 @@ def _raise_to(path: Path, mark: Mark, *, durable: bool) -> None:
         # Another run on this ledger may have come further. Some file systems have no locks.
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if mark.is_beyond(_parsed(os.pread(descriptor, _MOST_BYTES, 0))):
+        last = _parsed(os.pread(descriptor, _MOST_BYTES, 0))
+        if last is None or last.generation != mark.generation or last.sequence < mark.sequence:
             text = f"{mark.generation} {mark.sequence}\n".encode() + os.fsencode(mark.report) + b"\n"
             os.pwrite(descriptor, text, 0)
             os.ftruncate(descriptor, len(text))

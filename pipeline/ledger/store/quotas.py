@@ -66,16 +66,13 @@ class QuotaStore:
                 result = self._transactions.run(write)
         except ValueError as exc:
             raise LedgerError(f"ledger {self._path}: {_IF_DAMAGED} ({exc})", users_fault=False) from exc
-        self._check_place()
-        return result
-
-    def _check_place(self) -> None:
-        """Raise LedgerError if the file is no longer in its place: another run would use another quota."""
         if not self._place.is_kept():
+            # Another run would use another quota.
             raise LedgerError(
                 f"ledger {self._path}: it was deleted, moved or replaced while a run was on; no further request is "
                 "sent. Put it back, then resume the run"
             )
+        return result
 
     def forget(self) -> None:
         """Make every quota begin cautiously: what was sent in the last moments is not known."""

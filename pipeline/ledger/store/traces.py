@@ -7,14 +7,13 @@ those of the platform: nothing is sent until `--resync`.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import orjson
-
 from pipeline.errors import LedgerBehind
 from pipeline.ledger.store import generations
+from pipeline.ledger.store.database import json_of
 from pipeline.ledger.store.marks import Mark, Marks, read_mark
 
 # Whether requests have left.
@@ -51,18 +50,6 @@ class Reports(Protocol):
         ...
 
 
-class NoReports:
-    """No report at all."""
-
-    def run_ids(self) -> Sequence[str]:
-        """Return nothing."""
-        return ()
-
-    def read(self, _run_id: str) -> ReportTrace | None:
-        """Return nothing."""
-        return None
-
-
 @dataclass(frozen=True, slots=True)
 class Traces:
     """
@@ -75,41 +62,37 @@ class Traces:
     mark: Path | None = None
     report_mark: Path | None = None
     quota: Path | None = None
-    reports: Reports = field(default_factory=NoReports)
+    reports: Reports | None = None
 
     def marks(self) -> Marks:
         """Return the marks that runs write."""
         return Marks([path for path in (self.mark, self.report_mark) if path is not None])
 
+    def run_ids(self) -> Sequence[str]:
+        """Return the ids of the runs that have a report."""
+        return () if self.reports is None else self.reports.run_ids()
+
+    def written_marks(self) -> list[tuple[Path, Mark]]:
+        """Return the marks that count, each with its file."""
+        found = [(path, read_mark(path)) for path in (self.mark, self.report_mark) if path is not None]
+        return [
+            (path, mark)
+            for path, mark in found
+            if mark is not None and (path != self.report_mark or mark.report.is_dir())
+        ]
+
 
 NO_TRACES = Traces()
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """Traces, read before the ledger: the ledger can only be ahead of them."""
-
-    marks: Sequence[tuple[Path, Mark]]
-    run_ids: Sequence[str]
-
-
-def _look(traces: Traces) -> _Seen:
-    found = [(path, read_mark(path)) for path in (traces.mark, traces.report_mark) if path is not None]
-    marks = [
-        (path, mark)
-        for path, mark in found
-        if mark is not None and (path != traces.report_mark or mark.report.is_dir())
-    ]
-    return _Seen(marks, traces.reports.run_ids())
-
-
 def refuse_if_behind(connection: sqlite3.Connection, path: Path, traces: Traces) -> None:
     """Raise LedgerBehind if something was sent that the ledger does not know."""
-    seen = _look(traces)
+    # Read before the ledger: that can only be ahead of its traces.
+    marks, run_ids = traces.written_marks(), traces.run_ids()
     signs = [
-        *_signs_of_marks(connection, seen.marks),
+        *_signs_of_marks(connection, marks),
         *_sign_of_quota(connection, traces.quota),
-        *_signs_of_reports(connection, seen.run_ids, traces.reports),
+        *(_signs_of_reports(connection, run_ids, traces.reports) if traces.reports is not None else ()),
     ]
     if signs:
         raise LedgerBehind(
@@ -121,8 +104,7 @@ def refuse_if_behind(connection: sqlite3.Connection, path: Path, traces: Traces)
 
 def accept(connection: sqlite3.Connection, traces: Traces) -> None:
     """Write all traces of now into the ledger: they are no sign of a loss any more."""
-    seen = _look(traces)
-    names = {*seen.run_ids, *(mark.generation for _, mark in seen.marks)}
+    names = {*traces.run_ids(), *(mark.generation for _, mark in traces.written_marks())}
     connection.executemany("INSERT OR IGNORE INTO known_traces (name) VALUES (?)", [(name,) for name in sorted(names)])
 
 
@@ -154,15 +136,13 @@ def _signs_of_reports(connection: sqlite3.Connection, run_ids: Sequence[str], re
         count = f"{len(unknown)} report{'s' if len(unknown) > 1 else ''}"
         yield f"it lacks the run of {count}, the last one {max(unknown)} (if of another config, move them away)"
     last = reports.read(max(set(run_ids) - set(not_in_ledger), default=""))
-    if last is not None and last.finished_at is not None and _ended_later(connection, last.run_id, last.finished_at):
+    if last is None or last.finished_at is None:
+        return
+    if connection.execute(_ENDED_LATER, {"run_id": last.run_id, "finished_at": last.finished_at}).fetchone()[0]:
         yield f"the report of run {last.run_id} says that it ended at {last.finished_at}, and the ledger does not"
 
 
 def _unknown(connection: sqlite3.Connection, names: Sequence[str], known: str) -> list[str]:
     """Return the names that are neither known traces nor in the result of the query `known`."""
-    lines = connection.execute(_UNKNOWN.format(known=known), (orjson.dumps(list(names)).decode(),))
+    lines = connection.execute(_UNKNOWN.format(known=known), (json_of(names),))
     return [name for (name,) in lines]
-
-
-def _ended_later(connection: sqlite3.Connection, run_id: str, finished_at: str) -> bool:
-    return bool(connection.execute(_ENDED_LATER, {"run_id": run_id, "finished_at": finished_at}).fetchone()[0])

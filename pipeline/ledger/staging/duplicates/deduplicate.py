@@ -89,24 +89,22 @@ def _open_entries(part: Iterable[Table], rulings: Rulings) -> Iterable[Table]:
 
 def rule_on_times(balances: Iterable[Iterable[Table]], rulings: Rulings) -> None:
     """Rule out the rows of cards where some rows have a time of change and others do not."""
-    for part in balances:
-        _rule_where_different(part, lambda entries: entries["version"] != b"", rulings, Ruling.SOME_TIMES)
+    _rule_where_different(balances, lambda entries: entries["version"] != b"", rulings, Ruling.SOME_TIMES)
 
 
 def rule_on_openids(balances: Iterable[Iterable[Table]], rulings: Rulings) -> None:
     """Rule out the rows of cards with several users."""
-    for part in balances:
-        _rule_where_different(part, lambda entries: entries["openid"], rulings, Ruling.TWO_USERS)
+    _rule_where_different(balances, lambda entries: entries["openid"], rulings, Ruling.TWO_USERS)
 
 
 def _rule_where_different(
-    part: Iterable[Table], value: Callable[[Table], npt.NDArray[Any]], rulings: Rulings, ruling: Ruling
+    balances: Iterable[Iterable[Table]], value: Callable[[Table], npt.NDArray[Any]], rulings: Rulings, ruling: Ruling
 ) -> None:
-    # Entries of deliveries that stand for a row have no user.
-    rows = _FilteredPart(part, lambda table: table["openid"] != 0)
-    cards = _with_different(rows, "card", value, _BY_CARD)
-    if len(cards):
-        for table in rows:
+    for part in balances:
+        # Entries of deliveries that stand for a row have no user.
+        rows = _FilteredPart(part, lambda table: table["openid"] != 0)
+        cards = _with_different(rows, "card", value, _BY_CARD)
+        for table in rows if len(cards) else ():
             rulings.rule(table["row_no"][np.isin(table["card"][:, 0], cards)], ruling)
 
 

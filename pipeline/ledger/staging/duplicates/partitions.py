@@ -34,13 +34,14 @@ class _Partition:
 
     kind: np.dtype[Any]
     pieces: Callable[[], Iterator[bytes | bytearray]]
-    bytes_at_once: int
+    size: int
 
     def __iter__(self) -> Iterator[Table]:
+        at_once = self.size if self.size <= _MOST_BYTES else _TABLE_BYTES
         data = bytearray()
         for piece in self.pieces():
             data += piece
-            if len(data) >= self.bytes_at_once:
+            if len(data) >= at_once:
                 whole = len(data) - len(data) % self.kind.itemsize
                 yield np.frombuffer(data[:whole], dtype=self.kind)
                 del data[:whole]
@@ -88,15 +89,9 @@ class Partitions:
         for n, waiting in enumerate(self._waiting):
             several.append(n)
             size += len(self._blocks[n]) * _BLOCK_BYTES + len(waiting)
-            if size >= _LEAST_BYTES:
-                yield self._part(several, size)
+            if size >= _LEAST_BYTES or (size and n == _PARTS - 1):
+                yield _Partition(self._kind, partial(self._pieces, several), size)
                 several, size = [], 0
-        if size:
-            yield self._part(several, size)
-
-    def _part(self, several: Sequence[int], size: int) -> Iterable[Table]:
-        at_once = size if size <= _MOST_BYTES else _TABLE_BYTES
-        return _Partition(self._kind, partial(self._pieces, several), at_once)
 
     def _pieces(self, parts: Iterable[int]) -> Iterator[bytes | bytearray]:
         for n in parts:

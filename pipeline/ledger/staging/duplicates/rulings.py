@@ -58,13 +58,9 @@ class Rulings:
     def __init__(self, rows: int) -> None:
         self.of_row = np.zeros(rows, np.uint8)
 
-    def rule(self, row_nos: npt.NDArray[np.int64], ruling: Ruling) -> None:
-        """Rule on rows; a later ruling replaces an earlier one."""
+    def rule(self, row_nos: npt.NDArray[np.int64] | int, ruling: Ruling) -> None:
+        """Rule on rows, or on one; a later ruling replaces an earlier one."""
         self.of_row[row_nos - 1] = ruling
-
-    def rule_one(self, row_no: int, ruling: Ruling) -> None:
-        """Rule on one row."""
-        self.of_row[row_no - 1] = ruling
 
     def are_open(self, row_nos: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Return for each of the rows whether nothing was found about it."""
