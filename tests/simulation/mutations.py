@@ -27,8 +27,8 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "one permit serves all attempts of a row": (
         Code(
             "pipeline.write.delivery:Delivery._exchange",
-            "_AttemptPermit(services.quota, services.clock, self._check_running)",
-            "_AttemptPermit(services.quota, services.clock, self._check_running) if not self._history.attempts else "
+            "AttemptPermit(services.quota, services.clock, self._check_running)",
+            "AttemptPermit(services.quota, services.clock, self._check_running) if not self._history.attempts else "
             "type('Turn', (), {'permit': None, 'depart': lambda self: None})()",
         ),
         Code(
