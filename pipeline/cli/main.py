@@ -75,6 +75,10 @@ def _command(name: str) -> Callable[[argparse.Namespace], int]:
         from pipeline.cli import simulate  # noqa: PLC0415
 
         return simulate.simulate
+    if name == "reconcile":
+        from pipeline.cli import reconcile  # noqa: PLC0415
+
+        return reconcile.reconcile_run
     if name == "prune":
         from pipeline.cli import prune  # noqa: PLC0415
 

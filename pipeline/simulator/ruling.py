@@ -13,6 +13,8 @@ class Api(StrEnum):
     CUMULATION = "alipay.cumulation"
     STATE = "alipay.state"
     POINTS = "wechatpay.points"
+    CUMULATE_QUERY = "alipay.cumulate_query"
+    AGREEMENT_QUERY = "alipay.agreement_query"
     ALIPAY_CERTIFICATE = "alipay.certificate"
     WECHATPAY_CERTIFICATES = "wechatpay.certificates"
 
