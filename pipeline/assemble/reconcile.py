@@ -74,9 +74,9 @@ def reconcile(
     try:
         control = RunControl(system.clock)
         begun(run, control)
-        asked = _reconciliation(config, job, held, ledger, control, system)
+        questions = _reconciliation(config, job, held, ledger, control, system)
         if held.run.phase is not Phase.STAGING:
-            _ask(asked, held, control, agreement_status=agreement_status)
+            _ask(questions, held, control, agreement_status=agreement_status)
         files = _report_again(report, held)
     finally:
         held.leave()
@@ -85,9 +85,9 @@ def reconcile(
         run=run,
         exit_code=_exit_code(control, left),
         left=left,
-        findings=sorted(asked.findings, key=_place),
-        agreements=sorted(asked.agreements, key=_place),
-        obstacle=None if control.ending else asked.obstacle,
+        findings=sorted(questions.findings, key=_place),
+        agreements=sorted(questions.agreements, key=_place),
+        obstacle=None if control.ending else questions.obstacle,
         reason=control.reason,
         report=files,
     )
@@ -108,11 +108,11 @@ def _reconciliation(
     return Reconciliation(held, queries, for_each)
 
 
-def _ask(asked: Reconciliation, held: RunLedger, control: RunControl, *, agreement_status: bool) -> None:
-    if next(held.dues_in_doubt(), None) is not None and asked.calibrate():
-        asked.settle()
+def _ask(questions: Reconciliation, held: RunLedger, control: RunControl, *, agreement_status: bool) -> None:
+    if next(held.dues_in_doubt(), None) is not None and questions.calibrate():
+        questions.settle()
     if agreement_status and control.ending is None:
-        asked.ask_for_agreements()
+        questions.ask_for_agreements()
     held.heartbeat()
 
 

@@ -220,7 +220,7 @@ def test_a_query_that_shows_no_confirmed_report_proves_nothing(
     assert set(doubtful.requests(QUERY)) == {order(0)["agreement_no"]}
 
 
-def test_without_a_confirmed_report_nothing_is_asked(workspace: Workspace) -> None:
+def test_without_a_confirmed_report_no_query_is_sent(workspace: Workspace) -> None:
     """An account whose ledger knows no confirmed report cannot calibrate the query."""
     workspace.simulator.set_faults([lost("A1")])
     workspace.export("orders.csv", [order(1)])
@@ -247,7 +247,7 @@ def test_a_refused_caller_stops_it(doubtful: Workspace) -> None:
 @pytest.mark.parametrize(
     ("job", "row"), [pytest.param("points", balance(1, 5), id="points"), pytest.param("states", state(1), id="states")]
 )
-def test_other_apis_cannot_be_asked(job: str, row: dict[str, str], workspace: Workspace) -> None:
+def test_other_apis_have_no_query(job: str, row: dict[str, str], workspace: Workspace) -> None:
     """For points and states no query exists: exit code 2, with the command that helps."""
     workspace.export(f"{job}.csv", [row])
     workspace.backfill("run", job)
@@ -289,7 +289,7 @@ def test_a_signal_ends_it_with_5(doubtful: Workspace) -> None:
 
 
 def test_the_state_of_the_agreement_joins_the_message_of_a_refusal(workspace: Workspace) -> None:
-    """`--agreement-status` tells an ended agreement from a broken check, once, also if it is asked again."""
+    """`--agreement-status` names the state of the agreement, the newest one only if it is asked twice."""
     refusals = [
         InjectedFault(Kind.REFUSE, key="A1", code="EASY_MEMBER_CONSULT_FAIL"),
         InjectedFault(Kind.REFUSE, key="A2", code="INVALID_PARAMETER"),
@@ -314,7 +314,7 @@ def test_the_state_of_the_agreement_joins_the_message_of_a_refusal(workspace: Wo
     assert workspace.requests(Api.AGREEMENT_QUERY) == [order(1)["agreement_no"]] * 2
 
 
-def test_a_killed_run_is_asked_about_as_it_is(workspace: Workspace) -> None:
+def test_rows_of_a_killed_run_are_settled(workspace: Workspace) -> None:
     """Rows of a killed run can be settled too; `resume` then sends only the others."""
     workspace.export("orders.csv", [order(0)])
     workspace.backfill("run", "orders")

@@ -163,11 +163,11 @@ class Platform:
             return 429, {"code": "app-call-limited", "message": "slow down"}, {"retry-after": "1"}
         if fault.startswith("error"):
             return self._error(500, "")
-        asked = dict(parse_qsl(target.partition("?")[2]))
-        entries = [*self._listed(asked["agreement_id"]), *self._used_otherwise(asked["agreement_id"])]
-        first, size = int(asked["page_no"]) - 1, int(asked["page_size"])
+        query = dict(parse_qsl(target.partition("?")[2]))
+        entries = [*self._listed(query["agreement_id"]), *self._used_otherwise(query["agreement_id"])]
+        first, size = int(query["page_no"]) - 1, int(query["page_size"])
         page = entries[first * size : (first + 1) * size]
-        return 200, {"agreement_id": asked["agreement_id"], "page_no": first + 1, "detail_list": page}, {}
+        return 200, {"agreement_id": query["agreement_id"], "page_no": first + 1, "detail_list": page}, {}
 
     def _listed(self, agreement: str) -> Iterator[dict[str, Any]]:
         """Yield the applied reports of an agreement that are old enough to be listed."""

@@ -306,9 +306,9 @@ def _with_lost_answers(scenario: Scenario, chance: random.Random) -> Scenario:
     """Lose answers for a minute, give each row few attempts, and reconcile the first run after that."""
     lost = FaultPeriod(0.0, 60.0, lost_after=chance.choice([0.3, 0.6]), lost_before=chance.choice([0.1, 0.3]))
     begun = replace(scenario.steps[0], until_after=None, limit=None, dies_after=None)
-    asked = replace(_step("reconcile", begun.job, chance), pause_before=90.0)
+    question = replace(_step("reconcile", begun.job, chance), pause_before=90.0)
     at = next((n for n, step in enumerate(scenario.steps) if n and not step.alongside), len(scenario.steps))
-    steps = (begun, *scenario.steps[1:at], asked, *scenario.steps[at:])
+    steps = (begun, *scenario.steps[1:at], question, *scenario.steps[at:])
     return replace(scenario, fault_periods=(lost,), steps=steps, max_attempts=chance.choice([2, 4]))
 
 

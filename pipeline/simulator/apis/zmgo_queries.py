@@ -38,13 +38,13 @@ def agreement_rule(admission: Admission, _memory: Memory) -> tuple[Decision, Rul
 
 def cumulate_rule(admission: Admission, memory: Memory) -> tuple[Decision, Ruling]:
     """Return the reports of an agreement, which `rendered` makes the answer from."""
-    asked = admission.content
-    wrong = next((name for name in ("agreement_id", "provider_pid") if not text(asked, name)), None)
-    if wrong is None and asked.get("need_detail") == "true" and _page(asked) is None:
+    query = admission.content
+    wrong = next((name for name in ("agreement_id", "provider_pid") if not text(query, name)), None)
+    if wrong is None and query.get("need_detail") == "true" and _page(query) is None:
         wrong = "page_no"
     if wrong is not None:
         return Decision.REFUSED, _invalid(wrong)
-    reports = [report for report in memory.reports_of(text(asked, "agreement_id")) if _is_asked(report, asked)]
+    reports = [report for report in memory.reports_of(text(query, "agreement_id")) if _is_wanted(report, query)]
     return Decision.SERVED, Accepted({_REPORTS: reports})
 
 
@@ -56,10 +56,10 @@ def rendered(admission: Admission, ruling: Ruling, at: datetime, fault: Injected
         return Accepted({**ruling.content, "agreement_status": fault.code})
     if _REPORTS not in ruling.content:
         return ruling
-    asked = admission.content
+    query = admission.content
     reports = _with_fault(cast("list[AppliedReport]", ruling.content[_REPORTS]), fault, at)
-    content = _totals(asked, reports)
-    page = _page(asked) if asked.get("need_detail") == "true" else None
+    content = _totals(query, reports)
+    page = _page(query) if query.get("need_detail") == "true" else None
     if page is not None:
         number, size = page
         entries = [_entry(report) for report in reports[(number - 1) * size : number * size]]
@@ -69,10 +69,10 @@ def rendered(admission: Admission, ruling: Ruling, at: datetime, fault: Injected
     return Accepted(content)
 
 
-def _is_asked(report: AppliedReport, asked: Mapping[str, object]) -> bool:
-    users = [name for name in ("user_id", "open_id") if name in asked]
-    same_user = all(asked[name] == report.content.get(name) for name in users)
-    return same_user and asked["provider_pid"] == report.content["partner_id"]
+def _is_wanted(report: AppliedReport, query: Mapping[str, object]) -> bool:
+    users = [name for name in ("user_id", "open_id") if name in query]
+    same_user = all(query[name] == report.content.get(name) for name in users)
+    return same_user and query["provider_pid"] == report.content["partner_id"]
 
 
 def _with_fault(reports: Sequence[AppliedReport], fault: InjectedFault | None, at: datetime) -> Sequence[AppliedReport]:
@@ -88,16 +88,16 @@ def _with_fault(reports: Sequence[AppliedReport], fault: InjectedFault | None, a
     return reports
 
 
-def _page(asked: Mapping[str, object]) -> tuple[int, int] | None:
-    number, size = text(asked, "page_no"), text(asked, "page_size")
+def _page(query: Mapping[str, object]) -> tuple[int, int] | None:
+    number, size = text(query, "page_no"), text(query, "page_size")
     if not (_NUMBER.fullmatch(number) and _NUMBER.fullmatch(size)) or int(size) > _MOST_ON_PAGE:
         return None
     return int(number), int(size)
 
 
-def _totals(asked: Mapping[str, object], reports: Sequence[AppliedReport]) -> dict[str, object]:
+def _totals(query: Mapping[str, object], reports: Sequence[AppliedReport]) -> dict[str, object]:
     return {
-        "agreement_id": asked["agreement_id"],
+        "agreement_id": query["agreement_id"],
         "aggr_amount": _number(sum((report.sign * report.amount for report in reports), Decimal(0))),
         "aggr_discount_amount": _number(sum((report.sign * report.discount for report in reports), Decimal(0))),
         "aggr_times": sum(report.sign * report.times for report in reports),
