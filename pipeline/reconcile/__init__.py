@@ -3,7 +3,7 @@ Reconciliation: ask Zhima Go which reports it holds, and settle rows in doubt th
 
 Read in this order:
 
-1. `requests`: the two queries, as targets made from a report's body.
+1. `targets`: path and query of the two queries, made from a report's body.
 2. `listing`: the reports on a page of an answer.
 3. `conclusion`: what the listed reports prove about one report.
 4. `queries`: one query with its permits and retries.

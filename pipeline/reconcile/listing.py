@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from pipeline.reconcile.requests import PAGE_SIZE
+from pipeline.reconcile.targets import PAGE_SIZE
 
 # Digits before and after the point: far more than an amount in yuan has, and few enough for exact arithmetic.
 _DECIMAL = re.compile(r"[0-9]{1,15}(\.[0-9]{1,10})?")

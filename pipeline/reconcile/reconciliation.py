@@ -12,7 +12,7 @@ from pipeline.model import Api, Status
 from pipeline.reconcile.conclusion import Conclusion, conclude
 from pipeline.reconcile.listing import ListedReport, agreement_status, read_page
 from pipeline.reconcile.queries import NotAnswered, Queries
-from pipeline.reconcile.requests import Agreement, agreement_of, agreement_target, reports_target
+from pipeline.reconcile.targets import Agreement, agreement_of, agreement_target, reports_target
 from pipeline.write.answers.sent_request import SentRequest
 from pipeline.write.brakes.run_control import Drained
 

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from pipeline.reconcile.requests import agreement_of, agreement_target, reports_target
+from pipeline.reconcile.targets import agreement_of, agreement_target, reports_target
 
 BODY = {"agreement_no": "20255108518085620001", "partner_id": "2088000000000504", "out_biz_no": "A1"}
 
