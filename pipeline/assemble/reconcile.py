@@ -63,17 +63,12 @@ def reconcile(
     once the run has its job. Raises SettingsError if the platform cannot be asked, RunHeld if a run of the job is
     active, and LedgerError.
     """
-    job = job_of(config, run)
-    if job.api is not Api.CUMULATION:
-        raise SettingsError(
-            [f"RUN {run.run_id} is of job {run.job} ({job.api}): the platform has no query for what it holds; "
-             f"`backfill rerun {run.run_id}` sends the unknown rows again, with the same keys and bytes"]
-        )  # fmt: skip
-    report = _report_of(config, ledger, run)
+    job = _job_with_query(config, run)
     held = ledger.hold(run, merchant_of(config.accounts[job.account]))
     try:
         control = RunControl(system.clock)
         begun(run, control)
+        report = _report_of(config, ledger, held.run)
         questions = _reconciliation(config, job, held, ledger, control, system)
         if held.run.phase is not Phase.STAGING:
             _ask(questions, held, control, agreement_status=agreement_status)
@@ -93,13 +88,23 @@ def reconcile(
     )
 
 
+def _job_with_query(config: Config, run: RunRecord) -> Job:
+    job = job_of(config, run)
+    if job.api is not Api.CUMULATION:
+        raise SettingsError(
+            [f"RUN {run.run_id} is of job {run.job} ({job.api}): the platform has no query for what it holds; "
+             f"`backfill rerun {run.run_id}` sends the unknown rows again, with the same keys and bytes"]
+        )  # fmt: skip
+    return job
+
+
 def _reconciliation(
     config: Config, job: Job, held: RunLedger, ledger: Ledger, control: RunControl, system: System
 ) -> Reconciliation:
     account = config.accounts[job.account]
     services = services_of(job, account, permits_of(job, account, ledger.quotas(), system), control, system)
     # The signer of cumulation signs all calls of Alipay v3.
-    queries = Queries(services, cast("QuerySigner", services.signer), held)
+    queries = Queries(services, cast("QuerySigner", services.signer), held.keep_job)
 
     def for_each(tasks: Iterator[T], work: Callable[[T], None]) -> None:
         """Do tasks as the sender does, and keep the lease."""
@@ -129,7 +134,7 @@ def _report_of(config: Config, ledger: Ledger, run: RunRecord) -> RunReport | No
 
 def _report_again(report: RunReport | None, held: RunLedger) -> ReportFiles | None:
     """Write the report and the exit code of a run as they are now. Only a completed run's exit code may change."""
-    if report is None or held.run.phase is not Phase.CONCLUDED:
+    if report is None:
         return None
     is_completed = held.run.state is RunState.COMPLETED
     files = report.write(replace(held.run, exit_code=None) if is_completed else held.run, held.heartbeat)

@@ -66,14 +66,12 @@ def _finding_as_dict(finding: Finding) -> dict[str, object]:
 
 
 def _print(done: Reconciled) -> None:
-    settled = sum(finding.settles for finding in done.findings)
     print_line(f"run {done.run.run_id} of job {done.run.job}: exit code {done.exit_code}")
     for reason in filter(None, (done.reason, done.obstacle and f"nothing was settled: {done.obstacle}")):
         print_line(f"  {reason}")
     if done.findings:
-        print_line(
-            f"  asked for {len(done.findings):,} deliveries in doubt; {settled:,} are now succeeded (reconciled)"
-        )
+        settled = sum(finding.settles for finding in done.findings)
+        print_line(f"  deliveries in doubt: {len(done.findings):,}; found at the platform, now succeeded: {settled:,}")
     elif not done.obstacle and not done.reason:
         print_line("  no row is unknown: there is nothing to ask for")
     for line in first_of([_shown(finding) for finding in done.findings if not finding.settles]):

@@ -1,5 +1,6 @@
 """One query of the platform: attempts with permits, clearances and retries, as for sending."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -28,14 +29,6 @@ class QuerySigner(Protocol):
         ...
 
 
-class Job(Protocol):
-    """The lease of the job whose run asks."""
-
-    def keep_job(self) -> None:
-        """Return if the run still owns its job. Raise LedgerError if another run took it."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class NotAnswered:
     """A query without a usable answer: code, and the platform's message as far as it may be shown."""
@@ -48,12 +41,16 @@ class NotAnswered:
 
 
 class Queries:
-    """Asks the platform. Thread-safe. A query changes nothing there, so it may be repeated freely."""
+    """
+    Asks the platform. Thread-safe. A query changes nothing there, so it may be repeated freely.
 
-    def __init__(self, services: Services, signer: QuerySigner, job: Job) -> None:
+    `keep_job` is called before each attempt. It raises LedgerError if the run may not send any more.
+    """
+
+    def __init__(self, services: Services, signer: QuerySigner, keep_job: Callable[[], None]) -> None:
         self._services = services
         self._signer = signer
-        self._job = job
+        self._keep_job = keep_job
 
     def ask(self, target: str, sent: SentRequest, number: int) -> bytes | NotAnswered:
         """
@@ -107,4 +104,4 @@ class Queries:
 
     def _check_running(self) -> None:
         self._services.control.check_running()
-        self._job.keep_job()
+        self._keep_job()

@@ -138,7 +138,7 @@ class Reconciliation:
             if isinstance(content, NotAnswered):
                 return content
             page = read_page(content, page_no)
-            if page is None:
+            if page is None or (page.reports and reports[-len(page.reports) :] == list(page.reports)):
                 return NotAnswered("answer_unreadable", f"it is not page {page_no} of a list of reports")
             reports += page.reports
             if page.is_last:

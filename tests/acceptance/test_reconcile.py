@@ -51,7 +51,7 @@ def test_a_listed_row_succeeds_and_an_absent_one_stays_unknown(doubtful: Workspa
         3,
         [
             f"run {run_id} of job orders: exit code 3",
-            "  asked for 2 deliveries in doubt; 1 are now succeeded (reconciled)",
+            "  deliveries in doubt: 2; found at the platform, now succeeded: 1",
             '    orders.csv: row 3 (line 4), key "A***2" (2 characters): not listed, which proves nothing; '
             "`backfill rerun` sends the same bytes under the same key",
             f"  2 rows of the run are left; `backfill show {run_id}` says what to do",
