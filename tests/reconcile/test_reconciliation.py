@@ -113,7 +113,9 @@ def test_a_second_entry_on_a_later_page_is_found(writer: WriterHarness) -> None:
         pytest.param(2, [f"x{number}" for number in range(20)], id="the reports of page 1 again"),
     ],
 )
-def test_a_platform_that_repeats_a_page_settles_nothing(number: int, keys: list[str], writer: WriterHarness) -> None:
+def test_a_platform_that_sends_a_page_again_settles_nothing(
+    number: int, keys: list[str], writer: WriterHarness
+) -> None:
     """A server that ignores `page_no` would otherwise be queried without end."""
     ledger = DoubtLedger(in_doubt(1, "x1", "1"), confirmed=None)
     reconciliation = questions(writer, ledger, page("1", 1, keys), page("1", number, keys))
