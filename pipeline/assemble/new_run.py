@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.assemble.opening import mapping_rules
 from pipeline.errors import SettingsError
-from pipeline.ledger.records import NewRun
+from pipeline.ledger.records import NewRun, RunRecord
 from pipeline.map import MappingRules
 from pipeline.model import Api, RowLimit
 from pipeline.read import CHUNK_ROWS
@@ -68,6 +68,19 @@ def inputs_of(config: Config, job: Job, named: Sequence[str], day: date, folder:
     if not job.inputs:
         raise SettingsError([f"{config.path} [jobs.{job.name}] input: missing; set it there or on the command line"])
     return RunInputs(job.inputs, config.folder, day)
+
+
+def job_of(config: Config, run: RunRecord) -> Job:
+    """Return the job of an earlier run. Raises SettingsError if the config lacks it, or sends it elsewhere now."""
+    job = config.jobs.get(run.job)
+    if job is None:
+        raise SettingsError([f"{config.path} has no job {run.job!r} of run {run.run_id}; restore it"])
+    if (job.api, job.account) != (run.api, run.account):
+        raise SettingsError(
+            [f"{config.path} [jobs.{run.job}] sends to {job.api} with account {job.account}, but run "
+             f"{run.run_id} to {run.api} with account {run.account}; restore these to continue the run"]
+        )  # fmt: skip
+    return job
 
 
 def yesterday(job: Job, now: datetime) -> date:

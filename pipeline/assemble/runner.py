@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipeline.assemble.new_run import RunInputs, inputs_of, new_run, rules_of, stager_of, yesterday
+from pipeline.assemble.new_run import RunInputs, inputs_of, job_of, new_run, rules_of, stager_of, yesterday
 from pipeline.assemble.nothing_done import NothingDone, already_finished, nothing_to_send
 from pipeline.assemble.platform import merchant_of
 from pipeline.assemble.protected_files import ProtectedFiles
@@ -58,7 +58,7 @@ class Runner:
 
     def rerun(self, parent: RunRecord, selection: Selection, options: RunOptions) -> ReportFiles | NothingDone:
         """Send the selected rows of a run again, as a new run; without such rows there is no run."""
-        job = self._job_of(parent)
+        job = job_of(self._config, parent)
         if parent.phase is Phase.STAGING:
             raise SettingsError(
                 [f"run {parent.run_id} sent nothing yet; continue it with `backfill resume {parent.run_id}`"]
@@ -73,7 +73,7 @@ class Runner:
 
     def resume(self, record: RunRecord, options: RunOptions) -> ReportFiles | NothingDone:
         """Continue a run that was stopped or killed, or has unsent or blocked rows."""
-        job = self._job_of(record)
+        job = job_of(self._config, record)
         self._protect_files(options)
         if self._ledger.is_finished(record):
             return already_finished(self._ledger, record, report_folder(self._config, record))
@@ -172,17 +172,6 @@ class Runner:
         if options.report is not None:
             targets = [options.report / name for name in report_names(options.outcome_format)]
             ProtectedFiles(self._config, self._ledger, inputs).check(targets, f"--report {options.report}")
-
-    def _job_of(self, run: RunRecord) -> Job:
-        job = self._config.jobs.get(run.job)
-        if job is None:
-            raise SettingsError([f"{self._config.path} has no job {run.job!r} of run {run.run_id}; restore it"])
-        if (job.api, job.account) != (run.api, run.account):
-            raise SettingsError(
-                [f"{self._config.path} [jobs.{run.job}] sends to {job.api} with account {job.account}, but run "
-                 f"{run.run_id} to {run.api} with account {run.account}; restore these to continue the run"]
-            )  # fmt: skip
-        return job
 
     def _merchant(self, job: Job) -> str:
         return merchant_of(self._config.accounts[job.account])

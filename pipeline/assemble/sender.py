@@ -55,31 +55,40 @@ def sender_of(
     job: Job, account: Account, ledger: RunLedger, quotas: QuotaStore, control: RunControl, system: System
 ) -> ThreadedSender:
     """Return the sender of a run."""
+    permits = permits_of(job, account, quotas, system)
+    services = services_of(job, account, permits, control, system)
+    return ThreadedSender(
+        permits=permits,
+        breaker=services.breaker,
+        keys=services.keys,
+        writer=Writer(services, ledger, job.concurrency),
+        engine=system.engine,
+        control=control,
+        workers=job.concurrency,
+    )
+
+
+def permits_of(job: Job, account: Account, quotas: QuotaStore, system: System) -> Permits:
+    """Return the permits of the quota that all requests of an account share."""
+    name = f"{job.api} {merchant_of(account)}"
+    return Permits(quotas, name, limit=job.rate, clock=system.clock, boot=system.boot)
+
+
+def services_of(job: Job, account: Account, permits: Permits, control: RunControl, system: System) -> Services:
+    """Return the services that all requests of a run share."""
     clock, chance = system.clock, system.chance
-    permits = Permits(quotas, f"{job.api} {merchant_of(account)}", limit=job.rate, clock=clock, boot=system.boot)
     signer, transport = system.signer_of(account, job.api), system.transport_of(account, job)
-    breaker = CircuitBreaker(clock, job.outage_limit_s)
-    keys = Keys(signer, transport, clock, chance)
-    services = Services(
+    return Services(
         api=job.api,
         signer=signer,
         transport=transport,
         quota=permits,
         control=control,
-        breaker=breaker,
+        breaker=CircuitBreaker(clock, job.outage_limit_s),
         streaks=FailureStreaks(),
-        keys=keys,
+        keys=Keys(signer, transport, clock, chance),
         policy=RetryPolicy(job.max_attempts),
         clock=clock,
         chance=chance,
         brand_id=brand_of(account),
-    )
-    return ThreadedSender(
-        permits=permits,
-        breaker=breaker,
-        keys=keys,
-        writer=Writer(services, ledger, job.concurrency),
-        engine=system.engine,
-        control=control,
-        workers=job.concurrency,
     )

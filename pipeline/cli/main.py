@@ -70,6 +70,7 @@ _COMMANDS = {
     "plan": ("plan", "plan"),
     "prune": ("prune", "prune"),
     "report": ("history", "report"),
+    "reconcile": ("reconcile", "reconcile_run"),
     "rerun": ("run", "rerun"),
     "resume": ("run", "resume"),
     "run": ("run", "run"),

@@ -27,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_plan(commands)
     _add_rerun(commands)
     _add_resume(commands)
+    _add_reconcile(commands)
     _add_history(commands)
     _add_prune(commands)
     _add_check(commands)
@@ -112,6 +113,23 @@ def _add_resume(commands: "_Commands[argparse.ArgumentParser]") -> None:
     resume = commands.add_parser("resume", help="continue a run that was stopped or killed")
     resume.add_argument("run", metavar="RUN")
     _add_execution(resume)
+
+
+def _add_reconcile(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    reconcile = commands.add_parser(
+        "reconcile",
+        help="ask the platform what it holds for a run's unknown rows, where it can be asked",
+        description="Ask Zhima Go which reports it lists, and settle the unknown rows of a run that it lists as they "
+        "were sent. A row that is not listed stays unknown.",
+        epilog="Example: backfill reconcile last --agreement-status",
+    )
+    reconcile.add_argument("run", metavar="RUN")
+    reconcile.add_argument(
+        "--agreement-status", action="store_true", help="also ask for the agreements of rows that were refused for them"
+    )
+    reconcile.add_argument("--json", action="store_true", help="print JSON")
+    _add_config(reconcile)
+    _add_log_format(reconcile)
 
 
 def _add_history(commands: "_Commands[argparse.ArgumentParser]") -> None:

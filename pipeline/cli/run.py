@@ -88,7 +88,7 @@ def _command(args: argparse.Namespace, only_job: str | None = None) -> "Iterator
     """Open config and ledger for one command, and let signals drain its run."""
     clock = SystemClock()
     set_up_logs(args.log_format)
-    with _signals(args.log_format) as active:
+    with draining_signals(args.log_format, "continue with `backfill resume`") as active:
         config = open_config(config_path(args.config, os.environ), os.environ, clock, only_job)
         if args.processes not in (None, 1):
             raise SettingsError([f"--processes {args.processes}: {ONE_PROCESS}"])
@@ -173,11 +173,12 @@ def _log_ignored(names: Sequence[str]) -> None:
 
 
 @contextmanager
-def _signals(log_format: str) -> Iterator[list[RunControl]]:
+def draining_signals(log_format: str, advice: str) -> Iterator[list[RunControl]]:
     """
     Yield the list for the active run. SIGINT and SIGTERM drain that run; a second signal ends the process at once.
 
-    Ending at once is as safe as a crash. Before a run is active, signals interrupt the command.
+    `advice` says how to continue after a signal. Ending at once is as safe as a crash. Before a run is active, signals
+    interrupt the command.
     """
     active: list[RunControl] = []
     received: list[str] = []
@@ -189,7 +190,7 @@ def _signals(log_format: str) -> Iterator[list[RunControl]]:
         if received:
             os._exit(5)
         received.append(name)
-        active[0].drain(Ending.INTERRUPTED, f"stopped by {name}; continue with `backfill resume`")
+        active[0].drain(Ending.INTERRUPTED, f"stopped by {name}; {advice}")
         log_at_once(f"{name}: waiting for requests in flight; send it again to end at once", log_format)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}

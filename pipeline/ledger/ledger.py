@@ -245,9 +245,7 @@ class Ledger:
         """
 
         def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
-            job_lease = self._acquire(connection, run.job, run.run_id)
-            refuse_if_behind(connection, self.path, self._traces)
-            _refuse_former_generation(run, self._bind(connection, run.api, run.account, merchant))
+            job_lease = self._acquire_for(connection, run, merchant)
             if runs.find(connection, run.run_id).phase is not run.phase:
                 raise LedgerError(f"another process went on with run {run.run_id} in the meantime; try again")
             runs.reopen(connection, run, options)
@@ -260,6 +258,25 @@ class Ledger:
             resumed.leave()
             raise
         return resumed
+
+    def hold(self, run: RunRecord, merchant: str) -> RunLedger:
+        """
+        Take the lease of the job for a run whose rows are asked about. The run stays as it is; nothing is due again.
+
+        Raises RunHeld if another run of the job is alive.
+        """
+
+        def write(connection: sqlite3.Connection) -> tuple[RunRecord, Lease]:
+            return runs.find(connection, run.run_id), self._acquire_for(connection, run, merchant)
+
+        return self._take(write)
+
+    def _acquire_for(self, connection: sqlite3.Connection, run: RunRecord, merchant: str) -> Lease:
+        """Take the lease of the job for an earlier run, unless the ledger needs a resync or has had one since."""
+        job_lease = self._acquire(connection, run.job, run.run_id)
+        refuse_if_behind(connection, self.path, self._traces)
+        _refuse_former_generation(run, self._bind(connection, run.api, run.account, merchant))
+        return job_lease
 
     def _acquire(self, connection: sqlite3.Connection, job: str, run_id: str) -> Lease:
         return lease.acquire(

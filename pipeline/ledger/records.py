@@ -153,6 +153,18 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedDue:
+    """A due with the name of its row (file, row number, line of the file), and code and message if it ended."""
+
+    file: str
+    source_row: int
+    file_line: int | None
+    code: str
+    message: str
+    due: Due
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
     """
     How a due ended in this run.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
 from pipeline.ledger.batch_sizes import BatchSizes
-from pipeline.ledger.delivering import deliveries, queue
+from pipeline.ledger.delivering import deliveries, questions, queue
 from pipeline.ledger.delivering.deliveries import Entry
 from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, runs, skipped_rows
 from pipeline.ledger.history.origins import Origin
@@ -21,6 +21,7 @@ from pipeline.ledger.history.slices import delete_slice, slices
 from pipeline.ledger.records import (
     Due,
     InputRecord,
+    NamedDue,
     Phase,
     Rekey,
     RunRecord,
@@ -290,6 +291,22 @@ class RunLedger:
             # Written before a request leaves, so that an older copy of the ledger is detected.
             self._file.marks.note(mark)
         return admissions
+
+    def dues_in_doubt(self) -> Iterator[NamedDue]:
+        """Yield the dues of the run that may have been applied, lane by lane. None was settled by another run."""
+        return questions.dues_in_doubt(self._file.read, self.run)
+
+    def refused_dues(self, codes: Sequence[str]) -> Iterator[NamedDue]:
+        """Yield the dues of the run that were refused with one of these codes, lane by lane."""
+        return questions.refused_dues(self._file.read, self.run, codes)
+
+    def confirmed_report(self) -> bytes | None:
+        """Return the body of the account's newest confirmed report to Zhima Go; None if none is known."""
+        return self._file.read(lambda c: questions.confirmed_report(c, self.run))
+
+    def note(self, due: Due, message: str) -> None:
+        """Replace the message of a due that ended."""
+        self._commit(lambda c: questions.note(c, due.due_no, message))
 
     def on_look(self, call: Callable[[], None] | None) -> None:
         """Set a function that is called about once a second while a thread waits for the write lock; None: none."""

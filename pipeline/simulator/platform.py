@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.clock import Clock
 from pipeline.simulator.api import PlatformApi
-from pipeline.simulator.apis import alipay_v3, brand, gateway, wechatpay
+from pipeline.simulator.apis import alipay_v3, brand, gateway, wechatpay, zmgo_queries
 from pipeline.simulator.apis.fields import text
 from pipeline.simulator.false_answers import false_answer, retry_after, with_stray_answer
 from pipeline.simulator.faults.answer_signature import UniqueTexts
@@ -149,11 +149,14 @@ class Platform:
 
     def _clear(self) -> None:
         unique_texts = UniqueTexts(self._seed)
+        v3 = alipay_v3.V3Api(self._identities, unique_texts)
         wechat = wechatpay.WechatApi(self._identities, unique_texts)
-        self._memory = Memory()
+        self._memory = Memory(self._clock.now)
         self._quota = Quota(self._limits)
         self._routes: dict[str, tuple[str, PlatformApi]] = {
-            alipay_v3.PATH: ("POST", alipay_v3.V3Api(self._identities, unique_texts)),
+            alipay_v3.PATH: ("POST", v3),
+            zmgo_queries.CUMULATE_QUERY_PATH: ("GET", v3),
+            zmgo_queries.AGREEMENT_QUERY_PATH: ("GET", v3),
             gateway.PATH: ("POST", gateway.GatewayApi(self._identities, unique_texts)),
             wechatpay.POINTS_PATH: ("POST", wechat),
             wechatpay.CERTIFICATES_PATH: ("GET", wechat),

@@ -14,6 +14,8 @@ class Api(StrEnum):
     STATE = "alipay.state"
     POINTS = "wechatpay.points"
     BRAND_POINTS = "wechatpay.brand_points"
+    CUMULATE_QUERY = "alipay.cumulate_query"
+    AGREEMENT_QUERY = "alipay.agreement_query"
     ALIPAY_CERTIFICATE = "alipay.certificate"
     WECHATPAY_CERTIFICATES = "wechatpay.certificates"
 

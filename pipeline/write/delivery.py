@@ -4,17 +4,16 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 from pipeline.clock import Clock
 from pipeline.ledger.records import Due, Settlement
-from pipeline.limits.permits import Permit
-from pipeline.model import Api, Lost, Opened, Reply, RoundTrip
+from pipeline.model import Api, Lost, Opened, Reply
 from pipeline.write.answers.answer_content import trace_id
 from pipeline.write.answers.diagnosis import names_request
 from pipeline.write.answers.judge import judge
 from pipeline.write.answers.sent_request import sent_request_of
 from pipeline.write.answers.verdict import Halt, TryAgain, Verdict
+from pipeline.write.attempt import AttemptPermit, Quota, wait_for_clearance
 from pipeline.write.brakes.circuit_breaker import CircuitBreaker, Clearance
 from pipeline.write.brakes.failure_streaks import FailureStreaks
 from pipeline.write.brakes.run_control import Drained, Ending, RunControl
@@ -22,22 +21,6 @@ from pipeline.write.keys import Keys
 from pipeline.write.ports import Signer, Transport
 from pipeline.write.retry import RetryPolicy, with_retries
 from pipeline.write.settlement import History, cut_short, settle
-
-
-class Quota(Protocol):
-    """The quota, as a delivery uses it."""
-
-    def take(self, check_running: Callable[[], None]) -> Permit:
-        """Wait for the permit to start one attempt. Raises what `check_running` raises."""
-        ...
-
-    def give_back(self, permit: Permit, round_trip: RoundTrip | None) -> None:
-        """Report the round trip of an answered request; None if no answer of its own came."""
-        ...
-
-    def slow_down(self, wait_seconds: float | None) -> None:
-        """Lower the rate of the whole quota. `wait_seconds` is the platform's Retry-After, None if it gave none."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +81,8 @@ class Delivery:
 
     def _attempt(self) -> Verdict:
         self._defer_if_failed()
-        clearance = self._clearance()
+        services = self._services
+        clearance = wait_for_clearance(services.breaker, services.clock, services.control.check_running)
         verdict = self._send(clearance)
         self._has_failed = isinstance(verdict, TryAgain) and verdict.platform_down
         if self._history.attempts < self._services.policy.max_attempts:
@@ -109,15 +93,6 @@ class Delivery:
         """Let another row probe if this one has just failed and the circuit is open."""
         if self._has_failed and self._services.breaker.is_open:
             raise _Deferred
-
-    def _clearance(self) -> Clearance:
-        """Wait for the circuit breaker's permission to make one attempt."""
-        while True:
-            self._services.control.check_running()
-            clearance = self._services.breaker.start()
-            if isinstance(clearance, Clearance):
-                return clearance
-            self._services.clock.sleep(clearance)
 
     def _send(self, clearance: Clearance) -> Verdict:
         services = self._services
@@ -144,7 +119,7 @@ class Delivery:
     def _exchange(self) -> tuple[Reply | Lost, Opened | None, datetime]:
         """Send the request once, and open the answer. Return both, with the time of the answer."""
         services = self._services
-        current = _AttemptPermit(services.quota, services.clock, self._check_running)
+        current = AttemptPermit(services.quota, services.clock, self._check_running)
         sent_at, started = services.clock.now(), services.clock.steady()
         request = services.signer.sign(self._due.body, at=sent_at, nonce=f"{services.chance.getrandbits(128):032x}")
         answer = services.transport.send(request, current.depart, fresh=self._needs_fresh_connection())
@@ -184,27 +159,6 @@ class Delivery:
 
 class _Deferred(Exception):
     """Another row makes the next attempt."""
-
-
-class _AttemptPermit:
-    """The permit of one attempt. It may expire while the connection opens."""
-
-    def __init__(self, quota: Quota, clock: Clock, check_running: Callable[[], None]) -> None:
-        self._quota = quota
-        self._clock = clock
-        self._check_running = check_running
-        self.permit = quota.take(check_running)
-
-    def depart(self) -> None:
-        """
-        Ensure a valid permit, just before the first byte leaves.
-
-        An expired permit goes back unused and a new one is taken. Otherwise connections that hung, and opened at the
-        same moment, would exceed the quota together.
-        """
-        while self._clock.steady() > self.permit.leave_by:
-            self._quota.give_back(self.permit, RoundTrip())
-            self.permit = self._quota.take(self._check_running)
 
 
 def timestamp(at: datetime) -> str:

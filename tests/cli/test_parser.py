@@ -10,7 +10,7 @@ import pytest
 from pipeline.cli.parser import build_parser
 from pipeline.model import RowLimit
 
-COMMANDS = ["run", "plan", "rerun", "resume", "runs", "show", "report"]
+COMMANDS = ["run", "plan", "rerun", "resume", "reconcile", "runs", "show", "report"]
 EXECUTION: Mapping[str, object] = {
     "config": None, "date": None, "until": None, "limit": None, "max_failures": None, "max_invalid": None,
     "report": None, "format": "csv", "json": False, "no_progress": False, "processes": None, "log_format": "console",
@@ -51,6 +51,11 @@ EXECUTION: Mapping[str, object] = {
                 "max_invalid": None, "json": False, "show_ids": False, "log_format": "console",
             },
             id="plan",
+        ),
+        pytest.param(
+            ["reconcile", "last", "--agreement-status"],
+            {"run": "last", "agreement_status": True, "json": False, "config": None, "log_format": "console"},
+            id="reconcile",
         ),
         pytest.param(["runs"], {"limit": 20, "json": False, "config": None, "log_format": "console"}, id="runs"),
         pytest.param(["show", "X"], {"run": "X", "json": False, "config": None, "log_format": "console"}, id="show"),

@@ -195,7 +195,7 @@ def test_a_full_disk_loses_no_commit(tmp_path: Path) -> None:
     ledger._file.writer.execute(f"PRAGMA max_page_count = {pages}")
 
     with pytest.raises(LedgerError, match="the disk is full; free space and resume the run") as refused:
-        run._commit(lambda c: c.execute("INSERT INTO accounts VALUES (7, ?, '', 1)", ("x" * 100_000,)))
+        run._commit(lambda c: c.execute("INSERT INTO accounts VALUES (7, ?, '', 1, NULL)", ("x" * 100_000,)))
     reported = (refused.value.users_fault, ledger.recent(9), ledger._file.writer.in_transaction)
     ledger.close()
 

@@ -91,6 +91,36 @@ def test_a_request_has_every_header_of_the_account(
     )
 
 
+@pytest.mark.parametrize(
+    ("token", "last_line"),
+    [pytest.param(None, "", id="own app"), pytest.param("token", "token\n", id="for a merchant")],
+)
+@pytest.mark.parametrize("encrypt_key", [pytest.param(None, id="plain"), pytest.param(AES_KEY, id="encryption on")])
+def test_a_query_signs_its_target_and_an_empty_body(
+    token: str | None,
+    last_line: str,
+    encrypt_key: bytes | None,
+    new_signer: NewSigner,
+    private_key: PrivateKeys,
+    rsa_sign: RsaSign,
+) -> None:
+    """The text has path and query as sent and an empty body line. No header speaks of a body."""
+    target = "/v3/zhima/merchant/zmgo/cumulate/query?agreement_id=2025&open_id=a%2Bb&need_detail=true"
+    signer = new_signer(app_auth_token=token, encrypt_key=encrypt_key)
+
+    signed = signer.sign_call("GET", target, b"", at=AT, nonce="n1")
+
+    auth = "app_id=2021000000000001,nonce=n1,timestamp=1763632800007"
+    text = f"{auth}\nGET\n{target}\n\n{last_line}".encode()
+    headers = {
+        "Accept": "application/json",
+        "Authorization": f"ALIPAY-SHA256withRSA {auth},sign={rsa_sign(private_key(APP_KEY), text)}",
+        "User-Agent": "loyalty-backfill",
+        "alipay-request-id": "n1",
+    } | ({"alipay-app-auth-token": token} if token else {})
+    assert signed == SignedRequest(method="GET", target=target, headers=headers, body=b"")
+
+
 def test_a_retry_has_the_same_body_and_a_new_signature(new_signer: NewSigner) -> None:
     """The signature covers time and nonce of each attempt; the body stays."""
     signer = new_signer()

@@ -111,7 +111,7 @@ def _summary(result: CommandResult) -> dict[str, Any]:
 
 def _the_quota_was_kept(evidence: Evidence) -> None:
     limit = evidence.scenario.limit
-    arrived = [entry.arrived_at for entry in evidence.journal.entries]
+    arrived = sorted([*(entry.arrived_at for entry in evidence.journal.entries), *evidence.journal.queried])
     for n, first in enumerate(arrived):
         last = n + int(limit or 0)
         if limit is not None and last < len(arrived) and arrived[last] < first + 1.0:
@@ -163,17 +163,21 @@ def _check_line(evidence: Evidence, result: CommandResult, line: Line, identity:
     """Check an outcome against the requests under its key, and under keys made from it or that it was made from."""
     entries = [e for e in family if e.identity == identity]
     accepted = [e for e in entries if e.decided == "accepted"]
-    is_confirmed = any(e.answered for e in family if e.decided == "accepted")
+    listed = evidence.journal.listed
+    is_confirmed = any(e.answered or e.identity in listed for e in family if e.decided == "accepted")
     where = f"{result.run_id} row {line['source_row']} ({identity}): "
     if line["status"] == "succeeded" and not is_confirmed:
         raise Broken(where + "succeeded, and the platform never confirmed it")
+    if line["code"] == "reconciled" and evidence.journal.applied.get(identity) not in {e.body for e in accepted}:
+        raise Broken(where + "reconciled, and the platform never applied it with this body")
     if line["code"] == "already_succeeded" and not is_confirmed:
         raise Broken(where + "already succeeded, and the platform never confirmed it")
     if line["status"] in ("rejected", "unsent", "blocked") and evidence.scenario.api is not Api.STATE:
         # Requests after this command ended, or after a final refusal, are of another run.
         sent_at = [e.sent_at for e in entries if run_of(evidence, e) == result.run_id]
-        last = max(sent_at) if sent_at and line["status"] == "rejected" else result.ended_at
-        mine = [e for e in accepted if e.sent_at < result.ended_at and e.sent_at <= last]
+        ended_at = _sent_until(evidence, result)
+        last = max(sent_at) if sent_at and line["status"] == "rejected" else ended_at
+        mine = [e for e in accepted if e.sent_at < ended_at and e.sent_at <= last]
         mine = [e for e in mine if not is_excused(evidence, e, result, line["status"])]
         if line["code"] == "fix_open":
             # A person may fix a row twice, each time under the same key. The fix that waits was not sent. What the
@@ -182,6 +186,15 @@ def _check_line(evidence: Evidence, result: CommandResult, line: Line, identity:
         # The platform saw other content under this key, or says so.
         if mine and not any(entry.decided == "conflict" for entry in entries):
             raise Broken(where + f"{line['status']} {line['code']}, and the platform applied it")
+
+
+def _sent_until(evidence: Evidence, result: CommandResult) -> float:
+    """Return when the last command ended that could send for a report's run: a reconciliation sends nothing."""
+    if result.step.verb != "reconcile":
+        return result.ended_at
+    of_run = (each for each in evidence.results if each.run_id == result.run_id and each.step.verb != "reconcile")
+    # A command that was frozen may end later, and sends nothing after it lost its job.
+    return max((each.ended_at for each in of_run if each.ended_at <= result.ended_at), default=result.ended_at)
 
 
 def _identities(evidence: Evidence, line: Line) -> list[str]:
@@ -334,10 +347,13 @@ def _no_refund_before_its_payment(evidence: Evidence) -> None:
         known = known_at.get(family_of(paid), float("inf")) <= entry.sent_at
         if fields["biz_action"] == "ORDER_REFUND" and known:
             # A payment may be fixed under another key. Its refund names the first key, and is refused.
-            confirmed = [
-                e for e in entries if _FIXED.sub("", e.identity) == paid and e.decided == "accepted" and e.answered
+            paid_entries = [e for e in entries if _FIXED.sub("", e.identity) == paid and e.decided == "accepted"]
+            confirmed = [e for e in paid_entries if e.answered]
+            since = [e.answered_at for e in confirmed if e.answered_at is not None]
+            since += [
+                evidence.journal.listed[e.identity] for e in paid_entries if e.identity in evidence.journal.listed
             ]
-            if not any(e.answered_at is not None and e.answered_at <= entry.sent_at for e in confirmed):
+            if not any(at <= entry.sent_at for at in since):
                 raise Broken(f"refund {entry.key} was sent before its payment {paid} was confirmed")
 
 

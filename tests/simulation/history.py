@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from pipeline.assemble.nothing_done import NothingDone
+from pipeline.assemble.reconcile import Reconciled, reconcile
 from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.runner import OPEN_STATUSES, Runner
 from pipeline.assemble.system import System
@@ -116,6 +117,7 @@ class History:
             fault_periods=list(scenario.fault_periods),
             refusals=scenario.refusals,
             refuses_until=scenario.refuses_until,
+            lists_after=scenario.lists_after,
             strays=Strays(scenario.api, scenario.strays, scenario.seed),
         )
         self.evidence = Evidence(self.scenario, folder, self.platform.journal)
@@ -148,7 +150,8 @@ class History:
 
     def _finish_job(self, job: str) -> None:
         """Do an operator's work of the next morning: resume and rerun each run, then run the file again."""
-        for run_id in [result.run_id for result in self.evidence.results if result.step.job == job]:
+        own = [result for result in self.evidence.results if result.step.job == job]
+        for run_id in [result.run_id for result in own if result.step.verb != "reconcile"]:
             if run_id is not None:
                 self._play([Step("resume", job, run_id=run_id, most_failures=_UNBOUNDED, max_invalid=_ALL)])
                 self._play([self._rerun(job, run_id)])
@@ -279,6 +282,9 @@ class _Command:
                 result.exit_code = 0
             elif isinstance(files, NothingDone):
                 result.exit_code = files.exit_code
+            elif isinstance(files, Reconciled):
+                result.exit_code = files.exit_code
+                result.report = _copied(files.report.folder, process.world) if files.report else None
             else:
                 result.exit_code = files.summary.exit_code
                 result.report = _copied(files.folder, process.world)
@@ -294,7 +300,7 @@ class _Command:
         result.requests_after = len(self._history.platform.journal.entries)
         process.end()
 
-    def _act(self) -> ReportFiles | NothingDone | None:
+    def _act(self) -> ReportFiles | NothingDone | Reconciled | None:
         history, step = self._history, self._result.step
         files = SimulatedFiles(self._process)
         config = config_of(history.scenario, history.folder, step)
@@ -319,6 +325,8 @@ class _Command:
             boot="boot",
             folder=history.folder,
         )
+        if step.verb == "reconcile" and (last := self._last(ledger)) is not None:
+            return reconcile(config, ledger, system, last, begun=self._begun)
         events = RunEvents(begun=self._begun)
         runner = Runner(config, ledger, system, events, chunk_rows=history.pieces.chunk_rows)
         return self._run(runner, ledger)

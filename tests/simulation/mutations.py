@@ -27,8 +27,8 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
     "one permit serves all attempts of a row": (
         Code(
             "pipeline.write.delivery:Delivery._exchange",
-            "_AttemptPermit(services.quota, services.clock, self._check_running)",
-            "_AttemptPermit(services.quota, services.clock, self._check_running) if not self._history.attempts else "
+            "AttemptPermit(services.quota, services.clock, self._check_running)",
+            "AttemptPermit(services.quota, services.clock, self._check_running) if not self._history.attempts else "
             "type('Turn', (), {'permit': None, 'depart': lambda self: None})()",
         ),
         Code(
@@ -309,6 +309,20 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
             "connection.execute(f'DELETE FROM {table} WHERE run_no = ?', (run_no,))",
             "[connection.execute(f'DELETE FROM {table} WHERE run_no = ?', (run_no,)), "
             "*(connection.execute(f'DELETE FROM {each}') for each in ('cards', 'objects'))]",
+        ),
+    ),
+    "a row that the platform does not list counts as applied": (
+        Code(
+            "pipeline.reconcile.conclusion:conclude",
+            "return Conclusion.ABSENT",
+            "return Conclusion.APPLIED",
+        ),
+    ),
+    "amounts of a listed report are not compared": (
+        Code(
+            "pipeline.reconcile.conclusion:_is_same",
+            "(report.amount, report.discount) != _amounts(fields.get('amount_type_data', {}))",
+            "False",
         ),
     ),
     "a prune deletes runs with rows left": (

@@ -8,10 +8,11 @@ apply a request at once, or long after the client stopped waiting.
 import json
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 from greenlet import getcurrent, greenlet
 
@@ -83,12 +84,19 @@ class Entry:
 
 @dataclass(slots=True)
 class Journal:
-    """All requests in order of arrival, and what was applied."""
+    """
+    All requests in order of arrival, and what was applied.
+
+    `listed` has the time at which a query first listed an applied identity; `queried` the arrivals of all queries.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     applied: dict[str, str] = field(default_factory=dict)
     times_applied: Counter[str] = field(default_factory=Counter)
     over_quota: int = 0
+    applied_at: dict[str, float] = field(default_factory=dict)
+    listed: dict[str, float] = field(default_factory=dict)
+    queried: list[float] = field(default_factory=list)
 
 
 class Platform:
@@ -104,6 +112,7 @@ class Platform:
         refusals: dict[str, str],
         strays: Strays,
         refuses_until: float = float("inf"),
+        lists_after: float = 0.0,
     ) -> None:
         self.world = world
         self.api = api
@@ -115,6 +124,7 @@ class Platform:
         self._fault_periods = fault_periods
         self._refusals = refusals
         self._refuses_until = refuses_until
+        self._lists_after = lists_after
         self._recent: deque[float] = deque()
 
     def faults_now(self) -> FaultPeriod | None:
@@ -136,7 +146,7 @@ class Platform:
             return self._throttled(entry, {})
         if fault == "caller_refused":
             entry.decided = "caller_refused"
-            return self._error(401, "SIGN_ERROR" if self.api.sends_balances else "invalid-signature")
+            return self._caller_refused()
         if fault == "throttled":
             return self._throttled(entry, {"retry-after": str(self.world.chance.randint(1, 5))})
         if fault == "error_before":
@@ -146,6 +156,44 @@ class Platform:
         if fault == "error_after":
             return self._error(500, "")
         return status, body, {}
+
+    def list_reports(self, target: str, fault: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+        """Answer a query for the reports of an agreement."""
+        self.journal.queried.append(self.world.now)
+        if self._is_over_quota():
+            self.journal.over_quota += 1
+            return 429, {"code": "app-call-limited", "message": "slow down"}, {}
+        if fault == "caller_refused":
+            return self._caller_refused()
+        if fault == "throttled":
+            return 429, {"code": "app-call-limited", "message": "slow down"}, {"retry-after": "1"}
+        if fault.startswith("error"):
+            return self._error(500, "")
+        query = dict(parse_qsl(target.partition("?")[2]))
+        entries = [*self._listed(query["agreement_id"]), *self._used_otherwise(query["agreement_id"])]
+        first, size = int(query["page_no"]) - 1, int(query["page_size"])
+        page = entries[first * size : (first + 1) * size]
+        return 200, {"agreement_id": query["agreement_id"], "page_no": first + 1, "detail_list": page}, {}
+
+    def _listed(self, agreement: str) -> Iterator[dict[str, Any]]:
+        """Yield the applied reports of an agreement that are old enough to be listed."""
+        for identity, body in self.journal.applied.items():
+            fields = json.loads(body)
+            is_old = self.world.now - self.journal.applied_at[identity] >= self._lists_after
+            if fields["agreement_no"] == agreement and is_old:
+                self.journal.listed.setdefault(identity, self.world.now)
+                yield _listed_report(fields)
+
+    def _used_otherwise(self, agreement: str) -> Iterator[dict[str, Any]]:
+        """Yield the reports of somebody else under keys that are refused for that: the amount is another one."""
+        bodies = {entry.key: entry.body for entry in self.journal.entries if entry.decided in ("refused", "none")}
+        for key, body in bodies.items():
+            fields, was_used = json.loads(body), self._refusals.get(key) == "IDEMPOTENT_ERROR"
+            if was_used and fields["agreement_no"] == agreement and key not in self.journal.applied:
+                yield _listed_report(fields) | {"task_amount": "987654.32"}
+
+    def _caller_refused(self) -> tuple[int, dict[str, Any], dict[str, str]]:
+        return self._error(401, "SIGN_ERROR" if self.api.sends_balances else "invalid-signature")
 
     def _is_over_quota(self) -> bool:
         now = self.world.now
@@ -196,6 +244,7 @@ class Platform:
 
     def _apply(self, entry: Entry) -> None:
         entry.applied_at = self.world.now
+        self.journal.applied_at.setdefault(entry.identity, self.world.now)
         if entry.identity not in self.journal.applied:
             self.journal.times_applied[entry.identity] += 1
         self.journal.applied[entry.identity] = entry.body
@@ -289,6 +338,8 @@ class SimulatedTransport:
 
     def _send(self, request: SignedRequest, stray: Stray | None, *, is_fresh: bool) -> tuple[Reply | Lost, bool]:
         """Return the answer, and whether it is a stray one."""
+        if request.method == "GET":
+            return self._ask(request), False
         world, chance = self._process.world, self._process.world.chance
         fault = self._fault()
         if fault == "not_connected":
@@ -320,6 +371,23 @@ class SimulatedTransport:
             return Lost(Loss.CUT_SHORT), False
         return replace(_reply(*box[0], fault), round_trip=round_trip, is_fresh=is_fresh), False
 
+    def _ask(self, request: SignedRequest) -> Reply | Lost:
+        """Return the answer to a query, over a fresh connection."""
+        world, fault = self._process.world, self._fault()
+        if fault == "not_connected":
+            world.wait(0.01, self._process)
+            return Lost(Loss.NOT_CONNECTED)
+        left_at, (forward, back) = world.steady(), _ways(world.chance)
+        box: list[tuple[int, dict[str, Any], dict[str, str]]] = []
+        world.at(world.now + forward, lambda: box.append(self._platform.list_reports(request.target, fault)))
+        is_lost = fault in ("lost_before", "lost_after", "late")
+        world.wait(self._timeout if is_lost else forward + back, self._process)
+        if is_lost:
+            return Lost(Loss.TIMEOUT)
+        if fault == "cut":
+            return Lost(Loss.CUT_SHORT)
+        return replace(_reply(*box[0], fault), round_trip=self._round_trip(left_at, is_fresh=True))
+
     def _fault(self) -> str:
         faults = self._platform.faults_now()
         if faults is None:
@@ -347,6 +415,18 @@ class SimulatedTransport:
         )
 
 
+def _listed_report(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a report as the platform lists it."""
+    amounts, task = fields.get("amount_type_data", {}), fields.get("task_type_data", {})
+    return {
+        "out_biz_no": fields["out_biz_no"],
+        "action_type": "POSITIVE" if fields["biz_action"] == "ORDER_PAID" else "REVERSE",
+        "task_amount": amounts.get("trade_info", {}).get("amount"),
+        "task_times": 1 if task else None,
+        "task_desc": task.get("name") or amounts.get("name"),
+    }
+
+
 def _ways(chance: random.Random) -> list[float]:
     """Return the delays of a packet, there and back, in seconds."""
     return [chance.uniform(_LEAST_SECONDS, _MOST_SECONDS) for _ in range(2)]
@@ -366,6 +446,10 @@ class SimulatedSigner:
     def sign(self, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:
         """Return the request with its nonce."""
         return SignedRequest("POST", "/", {"nonce": nonce, "timestamp": at.isoformat()}, body)
+
+    def sign_call(self, method: str, target: str, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:
+        """Return a query with its nonce."""
+        return SignedRequest(method, target, {"nonce": nonce, "timestamp": at.isoformat()}, body)
 
     def open(self, reply: Reply, *, at: datetime) -> Opened:
         """Return the answer with the trust that it names."""

@@ -15,8 +15,8 @@ class Step:
     """
     One command and its faults.
 
-    `verb` is run, rerun, resume, prune (delete all runs that may be deleted) or fix (run the newest rows to fix,
-    fixed). `job` is `a` or `b`. `run_id` is the run meant, None for the job's last one. `day` is the number of the
+    `verb` is run, rerun, resume, reconcile, prune (delete all runs that may be deleted) or fix (run the newest rows to
+    fix, fixed). `job` is `a` or `b`. `run_id` is the run meant, None for the job's last one. `day` is the number of the
     export that a run reads. `dies_after` counts effects until the process is killed. `signal_after`, `until_after` and
     `frozen_after` are virtual seconds. `limit`, `most_failures`, `max_invalid`, `new_keys` and `resync` are options of
     the command line. A process cannot see those of another `namespace`. Or the operator handles files: `verb` is
@@ -53,7 +53,8 @@ class Scenario:
     With `new_keys` the platform refuses rows by asking for another key, and the operator gives one. With `fixes` the
     operator fixes rows in between; after `refuses_until` the platform refuses no row. `rate` is in the config of job
     `a`, `other_rate` in that of job `b`, if it has another config. `strays` is the share of answers that a stray one
-    follows. The first resync of a lost ledger is killed after `resync_dies_after` effects.
+    follows. A query lists a report `lists_after` seconds after it was applied. The first resync of a lost ledger is
+    killed after `resync_dies_after` effects.
     """
 
     seed: int
@@ -75,6 +76,7 @@ class Scenario:
     refuses_until: float = float("inf")
     strays: float = 0.0
     other_rate: float | None = None
+    lists_after: float = 0.0
 
     def rate_of(self, job: str) -> float:
         """Return the requests per second in the config of a job."""
@@ -120,7 +122,8 @@ def _without_losses(seed: int, folder: Path) -> Scenario:
     scenario = _with_options(*_basic_scenario(seed, folder), random.Random(f"options of {seed}"))
     scenario = _with_fixes(scenario, random.Random(f"fixes of {seed}"))
     scenario = _with_max_invalid(scenario, random.Random(f"max_invalid of {seed}"))
-    return _with_prunes(scenario, random.Random(f"prunes of {seed}"))
+    scenario = _with_prunes(scenario, random.Random(f"prunes of {seed}"))
+    return _with_reconcile(scenario, random.Random(f"reconcile of {seed}"))
 
 
 def _two_rates(seed: int, folder: Path) -> Scenario:
@@ -288,6 +291,37 @@ def _with_prunes(scenario: Scenario, chance: random.Random) -> Scenario:
         is_alone = at == len(steps) or not steps[at].alongside
         steps.insert(at, Step("prune", "a", dies_after=dies_after, alongside=not is_alone or chance.random() < 0.3))
     return replace(scenario, steps=tuple(steps))
+
+
+def _with_reconcile(scenario: Scenario, chance: random.Random) -> Scenario:
+    """
+    Ask the platform between the steps what it lists.
+
+    In most of these scenarios many answers of the first minute are lost, and rows stay unknown. Somebody else may have
+    used some keys, for other amounts.
+    """
+    if scenario.api is not Api.CUMULATION or chance.random() < 0.5:
+        return scenario
+    steps = list(scenario.steps)
+    for _ in range(chance.choice([1, 2, 3])):
+        at = chance.randrange(1, len(steps) + 1)
+        if at == len(steps) or not steps[at].alongside:
+            steps.insert(at, _step("reconcile", chance.choice(scenario.jobs), chance))
+    used = {f"{chance.choice(scenario.jobs)}{chance.randrange(12)}" for _ in range(chance.choice([0, 1, 3]))}
+    refusals = scenario.refusals | dict.fromkeys(used - scenario.refusals.keys(), "IDEMPOTENT_ERROR")
+    lists_after = chance.choice([0.0, 0.0, 0.0, 2.0, float("inf")])
+    scenario = replace(scenario, steps=tuple(steps), refusals=refusals, lists_after=lists_after)
+    return _with_lost_answers(scenario, chance) if chance.random() < 0.8 else scenario
+
+
+def _with_lost_answers(scenario: Scenario, chance: random.Random) -> Scenario:
+    """Lose answers for a minute, give each row few attempts, and reconcile the first run after that."""
+    lost = FaultPeriod(0.0, 60.0, lost_after=chance.choice([0.3, 0.6]), lost_before=chance.choice([0.1, 0.3]))
+    begun = replace(scenario.steps[0], until_after=None, limit=None, dies_after=None)
+    question = replace(_step("reconcile", begun.job, chance), pause_before=90.0)
+    at = next((n for n, step in enumerate(scenario.steps) if n and not step.alongside), len(scenario.steps))
+    steps = (begun, *scenario.steps[1:at], question, *scenario.steps[at:])
+    return replace(scenario, fault_periods=(lost,), steps=steps, max_attempts=chance.choice([2, 4]))
 
 
 def long_run(

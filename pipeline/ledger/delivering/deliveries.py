@@ -22,7 +22,7 @@ from pipeline.ledger.rules.tasks import form_conflict
 from pipeline.ledger.store.database import json_of
 from pipeline.ledger.store.generations import Generation, may_have_been_sent
 from pipeline.ledger.store.lease import IsGone
-from pipeline.model import Status
+from pipeline.model import Api, Status
 
 # What a settlement writes into its due: all of its fields but the state of the delivery, in this order.
 _DUE_FIELDS = tuple(field.name for field in fields(Settlement) if field.name != "leaves")
@@ -67,6 +67,8 @@ _DELETE_INTENTS = """
 DELETE FROM deliveries
 WHERE account_no = ? AND api = ? AND identity IN (SELECT value FROM json_each(?)) AND state <> 'succeeded'
 """
+# Keep the body of an account's newest confirmed report.
+_KEEP_CONFIRMED = "UPDATE accounts SET confirmed_report = ? WHERE account_no = ?"
 # Delete the cells of rows whose dues are all done.
 _DELETE_CELLS = """
 UPDATE rows SET cells = NULL
@@ -168,8 +170,15 @@ def _settle(connection: sqlite3.Connection, run: RunRecord, ended: Sequence[tupl
         return
     connection.execute(_SETTLE, (json_of([(*_due_fields_of(end), due.due_no) for due, end in ended]),))
     _settle_deliveries(connection, run, [(due, end) for due, end in ended if end.status not in _WITHOUT_INTENT])
+    _keep_confirmed(connection, run, [due for due, end in ended if end.status is Status.SUCCEEDED and end.attempts])
     done = [due.row_no for due, end in ended if end.status in _DONE]
     connection.execute(_DELETE_CELLS, {"run_no": run.run_no, "row_nos": json_of(done)})
+
+
+def _keep_confirmed(connection: sqlite3.Connection, run: RunRecord, confirmed: Sequence[Due]) -> None:
+    """Keep the body of the newest report whose answer was verified. Only cumulations can be asked for."""
+    if confirmed and run.api is Api.CUMULATION:
+        connection.execute(_KEEP_CONFIRMED, (confirmed[-1].body, run.account_no))
 
 
 def _settle_deliveries(connection: sqlite3.Connection, run: RunRecord, ended: Sequence[tuple[Due, Settlement]]) -> None:

@@ -223,10 +223,11 @@ def _page(connection: sqlite3.Connection, first: int, last: int, sizes: BatchSiz
     # At least one due, however large its body.
     count = min(len(bodies), 1 + sum(1 for total in totals if total < sizes.page_bytes))
     found = connection.execute(_PAGE, (first, min(first + count - 1, last)))
-    return [_QueuedDue(lane_no, lane_dues, _due(line)) for lane_no, lane_dues, *line in found]
+    return [_QueuedDue(lane_no, lane_dues, due_of(line)) for lane_no, lane_dues, *line in found]
 
 
-def _due(line: Iterable[Any]) -> Due:
+def due_of(line: Iterable[Any]) -> Due:
+    """Return the due of a line of `_PAGE`, without its first two columns. Raises Damaged for a wrong body."""
     due_no, row_no, key, identity, staged, body, lane, refund_of, card, points, version, position, obj = line
     if digest(body) != staged:
         # SQLite has no checksums of pages: a damaged body may still be valid JSON.

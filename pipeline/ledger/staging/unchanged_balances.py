@@ -79,7 +79,8 @@ def find_unchanged(
     for entries in chain.from_iterable(balances):
         # A key of the export may have been used with other content: `balances` looks it up.
         derived = np.flatnonzero(entries["is_derived"])
-        derived = derived[np.argsort(entries["card"][derived, 0])]
+        card = entries["card"][derived]
+        derived = derived[np.lexsort((card[:, 1], card[:, 0]))]
         for start in range(0, len(derived), _CARDS_AT_ONCE):
             _judge(connection, run, entries[derived[start : start + _CARDS_AT_ONCE]], found.sure)
         heartbeat()

@@ -269,6 +269,20 @@ CREATE TABLE pruned_runs (
 )
 """
 
+# The body of an account's newest report to Zhima Go whose answer was verified: `reconcile` looks for it first.
+_CONFIRMED_REPORT = "ALTER TABLE accounts ADD COLUMN confirmed_report BLOB"
+
 # Step n migrates a ledger from version n to n + 1. A released step never changes.
-MIGRATIONS = (_VERSION_1, _WAITS, _FAULTS, _FIXES, _GENERATIONS, _INPUT_ENCODING, _OBJECTS, _LAST_POSITION, _PRUNING)
+MIGRATIONS = (
+    _VERSION_1,
+    _WAITS,
+    _FAULTS,
+    _FIXES,
+    _GENERATIONS,
+    _INPUT_ENCODING,
+    _OBJECTS,
+    _LAST_POSITION,
+    _PRUNING,
+    _CONFIRMED_REPORT,
+)
 VERSION = len(MIGRATIONS)

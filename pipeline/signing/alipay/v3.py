@@ -20,6 +20,8 @@ from pipeline.signing.user_agent import USER_AGENT
 
 CUMULATION_SYNC: Final = "/v3/zhima/credit/pe/zmgo/cumulation/sync"
 
+# Headers that describe the body. A request without a body has none of them.
+_HEADERS_OF_BODY: Final = ("Content-Type", "alipay-encrypt-type")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -70,12 +72,14 @@ class AlipayV3:
         return self.sign_call("POST", CUMULATION_SYNC, body, at=at, nonce=nonce)
 
     def sign_call(self, method: str, target: str, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:
-        """Return the signed request of any v3 call; `target` is path and query as sent."""
+        """Return the signed request of any v3 call; `target` is path and query as sent. A query has an empty body."""
         sent = encrypt(self._encrypt_key, body) if self._encrypt_key and body else body
         auth = f"{self._identity},nonce={nonce},timestamp={(at - _EPOCH) // _MILLISECOND}"
         text = signed_text(auth, method, target, sent, self._app_auth_token)
         authorization = f"ALIPAY-SHA256withRSA {auth},sign={sign(self._private_key, text)}"
         headers = {**self._headers, "Authorization": authorization, "alipay-request-id": nonce}
+        if not body:
+            headers = {name: value for name, value in headers.items() if name not in _HEADERS_OF_BODY}
         return SignedRequest(method=method, target=target, headers=headers, body=sent)
 
     def open(self, reply: Reply, *, at: datetime) -> Opened:  # noqa: ARG002 - the port's; no SDK checks the age

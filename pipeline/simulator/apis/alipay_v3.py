@@ -9,7 +9,7 @@ import orjson
 
 from pipeline.simulator import crypto
 from pipeline.simulator.api import Rule, with_wrong_echo
-from pipeline.simulator.apis import cumulation
+from pipeline.simulator.apis import cumulation, zmgo_queries
 from pipeline.simulator.apis.fields import json_object, text
 from pipeline.simulator.faults.answer_signature import UniqueTexts, is_hit, signature, with_other_key
 from pipeline.simulator.faults.fault import InjectedFault, Kind
@@ -18,6 +18,10 @@ from pipeline.simulator.identities import Identities
 from pipeline.simulator.ruling import Accepted, Admission, Api, Claim, Refusal, Ruling, Terms
 
 PATH = "/v3/zhima/credit/pe/zmgo/cumulation/sync"
+_QUERIES = {
+    zmgo_queries.CUMULATE_QUERY_PATH: Api.CUMULATE_QUERY,
+    zmgo_queries.AGREEMENT_QUERY_PATH: Api.AGREEMENT_QUERY,
+}
 _SCHEME = "ALIPAY-SHA256withRSA "
 # The documents give no figure. 15 minutes is enough to detect a wrong clock or time zone.
 _TOLERANCE = timedelta(minutes=15)
@@ -33,7 +37,7 @@ class _Authorization:
 
 
 class V3Api:
-    """POST of the cumulation sync, in key mode or certificate mode."""
+    """POST of the cumulation sync, and GET of the two queries, in key mode or certificate mode."""
 
     throttled = Refusal("app-call-limited", "应用调用次数超限", 429)
     replayed = Refusal("invalid-signature", "nonce重复使用", 401)
@@ -41,12 +45,18 @@ class V3Api:
     def __init__(self, identities: Identities, unique_texts: UniqueTexts) -> None:
         self._identities = identities
         self._unique_texts = unique_texts
-        self.rules: Mapping[Api, Rule] = {Api.CUMULATION: cumulation.rule}
+        self.rules: Mapping[Api, Rule] = {
+            Api.CUMULATION: cumulation.rule,
+            Api.CUMULATE_QUERY: zmgo_queries.cumulate_rule,
+            Api.AGREEMENT_QUERY: zmgo_queries.agreement_rule,
+        }
 
     def claim(self, call: Call) -> Claim:
-        """Return app id and `out_biz_no`, as far as readable."""
+        """Return app id and `out_biz_no`, or the agreement that is asked for, as far as readable."""
         authorization = _authorization(call)
         app_id = authorization.items.get("app_id", "") if authorization else ""
+        if call.path in _QUERIES:
+            return Claim(_QUERIES[call.path], app_id, text(zmgo_queries.parameters(call.query), "agreement_id"))
         content = json_object(self._plain(call) or b"") or {}
         return Claim(Api.CUMULATION, app_id, text(content, "out_biz_no"))
 
@@ -75,12 +85,14 @@ class V3Api:
     def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Reply:
         """Sign every answer; encrypt those with status 200."""
         terms = admission.terms
+        if admission.claim.api is not Api.CUMULATION:
+            ruling = zmgo_queries.rendered(admission, ruling, at, fault)
         if fault and fault.kind is Kind.UNKNOWN_SERIAL:
             terms = with_other_key(terms, self._identities.alipay_next, fault)
         if is_hit(fault, Kind.REISSUED_CERTIFICATE):
             terms = replace(terms, key=self._identities.alipay_reissued)
         if is_hit(fault, Kind.WRONG_ECHO):
-            ruling = with_wrong_echo(ruling, "out_biz_no")
+            ruling = with_wrong_echo(with_wrong_echo(ruling, "out_biz_no"), "agreement_id")
         if fault and fault.kind is Kind.STALE_TIMESTAMP:
             at -= timedelta(seconds=600 if fault.seconds is None else fault.seconds)
         status, body = (
@@ -105,6 +117,8 @@ class V3Api:
         return None
 
     def _content(self, call: Call, claim: Claim, authorization: _Authorization) -> Admission | Refusal:
+        if call.method == "GET":
+            return self._query(call, claim, authorization)
         encrypted = "alipay-encrypt-type" in call.headers
         if encrypted and call.headers["alipay-encrypt-type"] != "AES":
             return Refusal("invalid-encrypt-type", "加密算法错误")
@@ -119,6 +133,12 @@ class V3Api:
             return Refusal("illegal-json", "请求体不是JSON")
         terms = Terms(self._identities.alipay, names_key="app_cert_sn" in authorization.items, encrypted=encrypted)
         return Admission(claim, terms, authorization.items["nonce"], plain, content)
+
+    def _query(self, call: Call, claim: Claim, authorization: _Authorization) -> Admission | Refusal:
+        if call.body:
+            return Refusal("invalid-format", "GET请求不能有请求体")
+        terms = Terms(self._identities.alipay, names_key="app_cert_sn" in authorization.items)
+        return Admission(claim, terms, authorization.items["nonce"], content=zmgo_queries.parameters(call.query))
 
     def _plain(self, call: Call) -> bytes | None:
         if "alipay-encrypt-type" not in call.headers:

@@ -24,6 +24,8 @@ def rule(admission: Admission, memory: Memory) -> tuple[Decision, Ruling]:
     if known is None and _lacks_payment(admission, memory):
         return Decision.REFUSED, Refusal("PAY_ORDER_NOT_EXIST", "正向单据不存在")
     decision = known or memory.apply(admission, kind=text(content, "biz_action"))
+    if decision is Decision.APPLIED:
+        memory.keep_report(admission)
     return decision, Accepted(
         {name: content[name] for name in ("agreement_no", "out_biz_no", "user_id", "open_id") if name in content}
     )

@@ -28,6 +28,11 @@ class Kind(StrEnum):
     BAD_ENCRYPTION = "bad_encryption"
     WRONG_ECHO = "wrong_echo"
     STRAY_ANSWER = "stray_answer"
+    UNLISTED = "unlisted"
+    LISTED_TWICE = "listed_twice"
+    WRONG_AMOUNT = "wrong_amount"
+    FAIL_REASON_BESIDE = "fail_reason_beside"
+    AGREEMENT_STATUS = "agreement_status"
 
 
 class When(StrEnum):
@@ -65,6 +70,14 @@ class InjectedFault:
     - `stale_timestamp`: `seconds`
     - `stray_answer`: a second answer on the same connection, `seconds` (0) after the first; `status` with `body` or
       `code` and `message`; without `status` it repeats the first answer
+
+    Kinds for `api = "alipay.cumulate_query"`; the key is the agreement:
+
+    - `unlisted`: no report is listed; with `seconds`, none that was applied less than that ago
+    - `listed_twice`, `wrong_amount`: each report is listed twice; with a cent more
+    - `fail_reason_beside`: `fail_reason`, beside the data
+
+    For `api = "alipay.agreement_query"`: `agreement_status`, with `code` as the state (`P` ending, `N` ended)
     """
 
     kind: Kind
@@ -99,8 +112,16 @@ _TAKES: dict[Kind, frozenset[str]] = {
     Kind.UNKNOWN_SERIAL: frozenset({"fetchable"}),
     Kind.STALE_TIMESTAMP: frozenset({"seconds"}),
     Kind.STRAY_ANSWER: frozenset({"seconds", "status", "body", "code", "message"}),
+    Kind.UNLISTED: frozenset({"seconds"}),
+    Kind.FAIL_REASON_BESIDE: frozenset({"fail_reason"}),
+    Kind.AGREEMENT_STATUS: frozenset({"code"}),
 }
-_NEEDS: dict[Kind, str] = {Kind.STATUS: "status", Kind.SLOW: "seconds"}
+_NEEDS: dict[Kind, str] = {
+    Kind.STATUS: "status",
+    Kind.SLOW: "seconds",
+    Kind.FAIL_REASON_BESIDE: "fail_reason",
+    Kind.AGREEMENT_STATUS: "code",
+}
 _KIND_OPTIONS: frozenset[str] = frozenset().union(*_TAKES.values())
 _ALIPAY = frozenset({Api.CUMULATION, Api.STATE})
 

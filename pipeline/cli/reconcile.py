@@ -1,0 +1,90 @@
+"""`backfill reconcile`: ask the platform what it holds for the unknown rows of a run."""
+
+import argparse
+import os
+
+from pipeline.assemble.ledgers import config_path, open_the_ledger
+from pipeline.assemble.opening import open_config
+from pipeline.assemble.reconcile import Reconciled, reconcile
+from pipeline.assemble.system import System
+from pipeline.cli.logs import log, set_up_logs
+from pipeline.cli.run import draining_signals
+from pipeline.cli.summary import first_of, print_json, print_line
+from pipeline.clock import SystemClock
+from pipeline.reconcile.reconciliation import Finding
+from pipeline.redact import masked, shown_row
+from pipeline.settings import secrets, warnings
+
+
+def reconcile_run(args: argparse.Namespace) -> int:
+    """Ask the platform, settle the rows that it lists, and print what is left."""
+    clock = SystemClock()
+    set_up_logs(args.log_format)
+    again = f"run `backfill reconcile {args.run}` again"
+    with draining_signals(args.log_format, again) as active:
+        config = open_config(config_path(args.config, os.environ), os.environ, clock)
+        set_up_logs(args.log_format, secrets(config))
+        for warning in warnings(config, at=clock.now()):
+            log.warning(warning)
+        ledger = open_the_ledger(config, clock)
+        try:
+            ledger.refuse_if_behind()
+            done = reconcile(
+                config,
+                ledger,
+                System.real(clock),
+                ledger.find(args.run),
+                agreement_status=args.agreement_status,
+                begun=lambda _run, control: active.append(control),
+            )
+        finally:
+            ledger.close()
+    if args.json:
+        print_json(_as_dict(done))
+    else:
+        _print(done)
+    return done.exit_code
+
+
+def _as_dict(done: Reconciled) -> dict[str, object]:
+    return {
+        "run_id": done.run.run_id,
+        "job": done.run.job,
+        "exit_code": done.exit_code,
+        "asked": len(done.findings),
+        "settled": sum(finding.settles for finding in done.findings),
+        "left": done.left,
+        "reason": done.reason or done.obstacle,
+        "open": [_finding_as_dict(finding) for finding in done.findings if not finding.settles],
+        "agreements": [_finding_as_dict(finding) for finding in done.agreements],
+        "report": str(done.report.folder) if done.report else None,
+    }
+
+
+def _finding_as_dict(finding: Finding) -> dict[str, object]:
+    return {"file": finding.due.file, "row": finding.due.source_row, "text": finding.text}
+
+
+def _print(done: Reconciled) -> None:
+    print_line(f"run {done.run.run_id} of job {done.run.job}: exit code {done.exit_code}")
+    for reason in filter(None, (done.reason, done.obstacle and f"nothing was settled: {done.obstacle}")):
+        print_line(f"  {reason}")
+    if done.findings:
+        settled = sum(finding.settles for finding in done.findings)
+        print_line(f"  deliveries in doubt: {len(done.findings):,}; found at the platform, now succeeded: {settled:,}")
+    elif not done.obstacle and not done.reason:
+        print_line("  no row is unknown: there is nothing to ask for")
+    for line in first_of([_shown(finding) for finding in done.findings if not finding.settles]):
+        print_line(f"    {line}")
+    for line in first_of([_shown(finding) for finding in done.agreements]):
+        print_line(f"    {line}")
+    if done.left:
+        print_line(f"  {done.left:,} rows of the run are left; `backfill show {done.run.run_id}` says what to do")
+    if done.report:
+        print_line(f"  report: {done.report.folder}")
+
+
+def _shown(finding: Finding) -> str:
+    due = finding.due
+    row = shown_row(due.file, due.source_row, due.file_line)
+    return f"{row}, key {masked(due.due.request_key)}: {finding.text}"
