@@ -48,7 +48,7 @@ def _execute(args: argparse.Namespace) -> int:
 def _report_lost_output(args: argparse.Namespace, exit_code: int, cause: str) -> int:
     """Report that stdout is incomplete. The exit code changes only for commands that do nothing but print."""
     error = f"the output is incomplete: {cause}"
-    if args.command in ("plan", "runs", "show"):
+    if args.command in ("plan", "runs", "show", "totals"):
         return _print_errors(args, PROGRAM_FAULT, [f"{error}; free space, then run the command again"])
     advice = "the work and its report are complete; `backfill show` prints the summary again"
     return _print_errors(args, exit_code, [f"{error}; {advice}"])
@@ -75,6 +75,10 @@ def _command(name: str) -> Callable[[argparse.Namespace], int]:
         from pipeline.cli import simulate  # noqa: PLC0415
 
         return simulate.simulate
+    if name == "totals":
+        from pipeline.cli import totals  # noqa: PLC0415
+
+        return totals.totals
     if name == "prune":
         from pipeline.cli import prune  # noqa: PLC0415
 

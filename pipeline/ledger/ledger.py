@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError, SettingsError
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
-from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, runs
+from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, runs, totals
 from pipeline.ledger.history.prune import Pruned, PruneFile, prune
+from pipeline.ledger.history.totals import ReadRow, Wanted
 from pipeline.ledger.records import InputRecord, NewRun, RunRecord, RunState
 from pipeline.ledger.run_ledger import OpenFile, RunLedger
 from pipeline.ledger.staging.rerun import Selection
@@ -28,6 +29,7 @@ from pipeline.ledger.store.traces import NO_TRACES, Traces, accept, has_sent, re
 from pipeline.ledger.store.transactions import Transactions
 from pipeline.ledger.store.write_lock import WriteLock
 from pipeline.model import Api, Status
+from pipeline.tables.agreement_totals import OpenAgreements, StatusTotals
 from pipeline.tables.outcome_page import Outcome, OutcomePage
 from pipeline.tables.row_mark import RowMark
 
@@ -196,6 +198,16 @@ class Ledger:
         """Yield the outcomes of all rows in pages, in source order. No page is empty."""
         with with_clear_errors(self.path):
             yield from outcomes.outcome_pages(self._file.reader, run)
+
+    def totals(self, wanted: Wanted, read_row: ReadRow) -> Iterator[StatusTotals]:
+        """Yield the totals of agreements, sorted by account and agreement; see `history.totals`."""
+        with with_clear_errors(self.path):
+            yield from totals.totals(self._file.reader, wanted, read_row)
+
+    def open_agreements(self, run: RunRecord, read_row: ReadRow) -> OpenAgreements:
+        """Return the agreements of a run whose totals are not final because of its rows."""
+        with with_clear_errors(self.path):
+            return totals.open_agreements(self._file.reader, run, read_row)
 
     def refuse_if_behind(self) -> None:
         """Raise LedgerBehind if something was sent that this ledger does not know."""
