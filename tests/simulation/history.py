@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -148,7 +148,10 @@ class History:
     def _write_totals(self) -> None:
         """Write the totals of agreements, as `backfill totals --output` does."""
         clock = ProcessClock(Process(self.world, self._pids + 1))
-        config = config_of(self.scenario, self.folder, Step("totals", self.scenario.jobs[0]))
+        configs = [config_of(self.scenario, self.folder, Step("totals", job)) for job in self.scenario.jobs]
+        config = replace(
+            configs[0], jobs={job: one.jobs[job] for job, one in zip(self.scenario.jobs, configs, strict=True)}
+        )
         with closing(Ledger(config.ledger_path, clock, this_process())) as ledger:
             totals = Totals(config, ledger, Wanted(0, 99991231))
             with (self.folder / TOTALS_NAME).open("wb") as file:

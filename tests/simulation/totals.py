@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from decimal import Decimal
 
 from pipeline.model import Export
-from tests.simulation.evidence import Broken, Line, exports, read
+from tests.simulation.evidence import Broken, Line, exports, read, reports, row_of
 from tests.simulation.history import TOTALS_NAME, Evidence
 
 # Reports, tasks, amount and discount.
@@ -32,6 +32,7 @@ def check_totals(evidence: Evidence) -> None:
                 raise Broken(f"totals of {agreement}: {key} is {least} to {most}, and the platform has {has}")
     if not evidence.losses:
         _each_row_counts_once(evidence, lines)
+    _no_open_row_is_final(evidence, lines)
 
 
 def _sums(lines: list[Line], status: str) -> dict[str, _Sums]:
@@ -64,10 +65,15 @@ def _applied(evidence: Evidence) -> dict[str, _Sums]:
 
 
 def _each_row_counts_once(evidence: Evidence, lines: list[Line]) -> None:
-    """A row that was sent counts once, also if it was fixed or given another key, whatever its status."""
+    """
+    A row counts once, also if it was fixed or given another key, whatever its status.
+
+    A row and its fix may both wait until one of them is sent.
+    """
+    is_left_out = ("invalid", "blocked", "unsent") if evidence.scenario.fixes else ("invalid",)
     counted: Counter[str] = Counter()
     for line in lines:
-        if line["status"] != "invalid":
+        if line["status"] not in is_left_out:
             counted[line["agreement_no"]] += int(line["reports"]) + 2 * int(line["reverse_reports"])
     forms = {
         (row["agreement_no"], row["out_biz_no"], row.get("times") or "1")
@@ -81,3 +87,14 @@ def _each_row_counts_once(evidence: Evidence, lines: list[Line]) -> None:
     for agreement, count in counted.items():
         if count > rows[agreement]:
             raise Broken(f"totals of {agreement}: {count} reports, and its exports have {rows[agreement]} rows")
+
+
+def _no_open_row_is_final(evidence: Evidence, lines: list[Line]) -> None:
+    """The totals of an agreement are not final while the last report of a job has an open row of it."""
+    final = {line["agreement_no"] for line in lines if line["final"] == "true"}
+    for job in evidence.scenario.jobs:
+        *_, (result, last) = [(result, of_job) for result, of_job in reports(evidence) if result.step.job == job]
+        for line in last:
+            row = row_of(evidence, line)
+            if line["status"] not in ("succeeded", "skipped") and row["agreement_no"] in final:
+                raise Broken(f"{result.run_id} row {line['source_row']} is {line['status']}, and its totals are final")

@@ -55,29 +55,34 @@ WHERE {_IS_OPEN} AND coalesce(d.status, '') <> 'invalid' AND r.api = :api AND r.
         WHERE n.identity = d.identity AND n.due_no > d.due_no AND nr.account_no = r.account_no AND nr.api = r.api
             AND nr.act <> 'staging')
 """
-# Whether a report `t`, which was surely not applied, is a variant of a fixed row that counts in another variant: one
-# that was applied or may be, else the newest.
+# Whether a report `t`, which was surely not applied, is of a fixed row that counts in another variant: one that was
+# applied or may be, else the newest. Two variants with the same deliveries are one.
 _COUNTS_OTHERWISE = """
 EXISTS (
-    SELECT 1 FROM variants AS own JOIN variants AS other ON other.origin = own.origin AND other.variant <> own.variant
+    SELECT 1 FROM (
+        SELECT origin, max(variant) AS variant FROM variants
+        WHERE digest = t.digest AND identity = t.identity AND account_no = t.account_no AND api = :api GROUP BY origin
+    ) AS own
+    JOIN variants AS other ON other.origin = own.origin AND NOT EXISTS (
+        SELECT 1 FROM variants AS same WHERE same.origin = own.origin AND same.variant = own.variant
+            AND same.identity = other.identity AND same.digest = other.digest
+    )
     LEFT JOIN deliveries AS o ON o.account_no = other.account_no AND o.api = other.api
         AND o.identity = other.identity AND o.digest = other.digest AND o.state IN ('succeeded', 'sending', 'unknown')
-    WHERE own.digest = t.digest AND own.identity = t.identity AND own.account_no = t.account_no AND own.api = :api
-        AND (o.identity IS NOT NULL OR other.variant > own.variant AND NOT EXISTS (
-            SELECT 1 FROM variants AS part JOIN deliveries AS p ON p.account_no = part.account_no AND p.api = part.api
-                AND p.identity = part.identity AND p.digest = part.digest
-            WHERE part.origin = own.origin AND part.variant = own.variant
-                AND p.state IN ('succeeded', 'sending', 'unknown')
-        ))
+    WHERE o.identity IS NOT NULL OR other.variant > own.variant AND NOT EXISTS (
+        SELECT 1 FROM variants AS part JOIN deliveries AS p ON p.account_no = part.account_no AND p.api = part.api
+            AND p.identity = part.identity AND p.digest = part.digest
+        WHERE part.origin = own.origin AND part.variant = own.variant
+            AND p.state IN ('succeeded', 'sending', 'unknown')
+    )
 )
 """
-# Invalid rows, each with whether it is a fix or was fixed: another row stands for it then.
+# Invalid rows, each with whether a valid fix of it was staged, which then stands for it. A fix that is invalid itself
+# does not count: the row that it fixes does.
 _INVALID_ROWS = f"""
-SELECT r.account_no, r.api, r.job, i.columns, w.run_no, w.row_no, w.request_key, w.code, w.cells, (
-        EXISTS (SELECT 1 FROM origins AS o WHERE o.run_no = w.run_no AND o.row_no = w.row_no)
-        OR EXISTS (SELECT 1 FROM variants AS x
-            WHERE x.origin = (w.run_no << {ROW_BITS}) | w.row_no AND x.variant <> x.origin)
-    ) AS is_fixed
+SELECT r.account_no, r.api, r.job, i.columns, w.run_no, w.row_no, w.request_key, w.code, w.cells,
+    EXISTS (SELECT 1 FROM variants AS x
+        WHERE x.origin = (w.run_no << {ROW_BITS}) | w.row_no AND x.variant <> x.origin) AS is_fixed
 FROM (
     SELECT run_no, row_no FROM rows WHERE status = 'invalid'
     UNION
@@ -87,6 +92,7 @@ CROSS JOIN rows AS w ON w.run_no = found.run_no AND w.row_no = found.row_no
 CROSS JOIN runs AS r ON r.run_no = w.run_no
 CROSS JOIN inputs AS i ON i.run_no = w.run_no AND i.file_no = w.file_no
 WHERE r.api = :api AND r.act <> 'staging'
+    AND NOT EXISTS (SELECT 1 FROM origins AS o WHERE o.run_no = w.run_no AND o.row_no = w.row_no)
 """
 # Of invalid rows with one key, or without a key with equal cells, the newest; unless a valid row has the key.
 _NEWEST_INVALID = f"""
