@@ -49,10 +49,7 @@ class Totals:
 
     def __init__(self, config: Config, ledger: Ledger, wanted: Wanted) -> None:
         self._totals = ledger.totals(wanted, row_reader(config))
-        self.notes = [
-            f"the rows of run {run_id} are missing: it sent nothing; run or resume job {job}"
-            for run_id, job in _unsent_runs(ledger, wanted)
-        ]
+        self.notes = [*_lost(ledger), *_unsent_runs(ledger, wanted)]
 
     def __iter__(self) -> Iterator[StatusTotals]:
         for totals in self._totals:
@@ -69,10 +66,19 @@ class Totals:
         self.notes.append(f"account {totals.account}: missing in these totals: {missing}")
 
 
-def _unsent_runs(ledger: Ledger, wanted: Wanted) -> Iterator[tuple[str, str]]:
-    """Yield id and job of runs with orders or tasks that sent nothing, where they are the newest of their job."""
+def _lost(ledger: Ledger) -> Iterator[str]:
+    resynced_at = ledger.resynced_at()
+    if resynced_at is not None:
+        yield (
+            f"the ledger was lost and resynced at {resynced_at}: reports that it does not know are missing in these "
+            "totals; run the exports from before again, the platform counts each row once"
+        )
+
+
+def _unsent_runs(ledger: Ledger, wanted: Wanted) -> Iterator[str]:
+    """Yield a sentence for each run with orders or tasks that sent nothing, if it is the newest of its job."""
     newest = {run.job: run for run in reversed(ledger.recent(_ALL_RUNS))}
     for run in newest.values():
         is_wanted = run.api is Api.CUMULATION and wanted.account in (None, run.account)
         if is_wanted and run.phase is Phase.STAGING:
-            yield run.run_id, run.job
+            yield f"the rows of run {run.run_id} are missing in these totals: it sent nothing; run job {run.job} again"

@@ -209,6 +209,10 @@ class Ledger:
         with with_clear_errors(self.path):
             return totals.open_agreements(self._file.reader, run, read_row)
 
+    def resynced_at(self) -> str | None:
+        """Return when the ledger was last resynced (ISO 8601); None if it never was."""
+        return self._file.read(generations.current).begun_at or None
+
     def refuse_if_behind(self) -> None:
         """Raise LedgerBehind if something was sent that this ledger does not know."""
         self._file.read(lambda c: refuse_if_behind(c, self.path, self._traces))

@@ -33,7 +33,7 @@ _IS_OPEN = "d.card IS NULL AND d.object IS NULL AND coalesce(d.status, '') NOT I
 
 # Deliveries. A refused one that was given another key counts under that.
 _DELIVERIES = f"""
-SELECT v.account_no, v.identity, v.digest, iif(v.state = 'sending', 'unknown', v.state) AS status,
+SELECT a.name AS account, v.account_no, v.identity, v.digest, iif(v.state = 'sending', 'unknown', v.state) AS status,
     {", ".join(f"v.{column.strip()}" for column in COLUMNS.split(","))}
 FROM accounts AS a CROSS JOIN deliveries AS v ON v.account_no = a.account_no AND v.api = :api
 WHERE (v.biz_day IS NULL OR v.biz_day BETWEEN :first AND :last)
@@ -46,7 +46,7 @@ WHERE (v.biz_day IS NULL OR v.biz_day BETWEEN :first AND :last)
 """
 # The newest dues of what was never attempted.
 _WAITING_DUES = f"""
-SELECT r.account_no, d.identity, d.digest, coalesce(d.status, 'unsent') AS status, {MEASURES}
+SELECT r.account, r.account_no, d.identity, d.digest, coalesce(d.status, 'unsent') AS status, {MEASURES}
 FROM dues AS d CROSS JOIN runs AS r ON r.run_no = d.run_no
 WHERE {_IS_OPEN} AND coalesce(d.status, '') <> 'invalid' AND r.api = :api AND r.act <> 'staging'
     AND NOT EXISTS (SELECT 1 FROM deliveries AS v
@@ -80,7 +80,7 @@ EXISTS (
 # Invalid rows, each with whether a valid fix of it was staged, which then stands for it. A fix that is invalid itself
 # does not count: the row that it fixes does.
 _INVALID_ROWS = f"""
-SELECT r.account_no, r.api, r.job, i.columns, w.run_no, w.row_no, w.request_key, w.code, w.cells,
+SELECT r.account, r.account_no, r.api, r.job, i.columns, w.run_no, w.row_no, w.request_key, w.code, w.cells,
     EXISTS (SELECT 1 FROM variants AS x
         WHERE x.origin = (w.run_no << {ROW_BITS}) | w.row_no AND x.variant <> x.origin) AS is_fixed
 FROM (
@@ -96,9 +96,10 @@ WHERE r.api = :api AND r.act <> 'staging'
 """
 # Of invalid rows with one key, or without a key with equal cells, the newest; unless a valid row has the key.
 _NEWEST_INVALID = f"""
-SELECT e.account_no, e.agreement_and_day ->> '$[0]' AS agreement, e.agreement_and_day ->> '$[1]' AS biz_day
+SELECT e.account, e.agreement_and_day ->> '$[0]' AS agreement, e.agreement_and_day ->> '$[1]' AS biz_day
 FROM (
-    SELECT account_no, api, request_key, code, max(run_no), agreement_and_day(job, columns, cells) AS agreement_and_day
+    SELECT account, account_no, api, request_key, code, max(run_no),
+        agreement_and_day(job, columns, cells) AS agreement_and_day
     FROM ({_INVALID_ROWS}) GROUP BY account_no, coalesce(request_key, cells) HAVING total(is_fixed) = 0
 ) AS e
 WHERE e.code = 'key_conflict' OR e.request_key IS NULL OR NOT EXISTS (
@@ -112,24 +113,23 @@ WHERE e.code = 'key_conflict' OR e.request_key IS NULL OR NOT EXISTS (
 # By account, agreement and status: numbers of reports and tasks, amount and discount; forward, then reverse. A report
 # that was confirmed before its measures were kept has no direction.
 _TOTALS = f"""
-SELECT a.name, t.agreement, t.status,
+SELECT t.account, t.agreement, t.status,
     sum(direction IS NOT -1), sum(iif(direction = -1, 0, coalesce(tasks, 0))),
     sum(iif(direction = -1, 0, coalesce(amount, 0))), sum(iif(direction = -1, 0, coalesce(discount, 0))),
     sum(direction IS -1), sum(iif(direction = -1, tasks, 0)),
     sum(iif(direction = -1, coalesce(amount, 0), 0)), sum(iif(direction = -1, coalesce(discount, 0), 0))
 FROM (
-    SELECT account_no, agreement, status, direction, tasks, amount, discount
+    SELECT account, agreement, status, direction, tasks, amount, discount
     FROM ({_DELIVERIES} UNION ALL {_WAITING_DUES}) AS t
     WHERE (biz_day IS NULL OR biz_day BETWEEN :first AND :last)
         AND (status IN ('succeeded', 'unknown') OR NOT {_COUNTS_OTHERWISE})
     UNION ALL
-    SELECT account_no, agreement, 'invalid', 1, 0, 0, 0 FROM ({_NEWEST_INVALID})
+    SELECT account, agreement, 'invalid', 1, 0, 0, 0 FROM ({_NEWEST_INVALID})
     WHERE biz_day IS NULL OR biz_day BETWEEN :first AND :last
 ) AS t
-JOIN accounts AS a USING (account_no)
-WHERE (:account IS NULL OR a.name = :account)
+WHERE (:account IS NULL OR t.account = :account)
     AND (:agreements IS NULL OR t.agreement IS NULL OR t.agreement IN (SELECT value FROM json_each(:agreements)))
-GROUP BY a.name, t.agreement, t.status ORDER BY a.name, t.agreement
+GROUP BY t.account, t.agreement, t.status ORDER BY t.account, t.agreement, t.status
 """
 # The rows of a run whose agreement is known and that are not final: neither they nor their fixes succeeded since.
 _OPEN_ROWS_OF_RUN = f"""
@@ -206,7 +206,8 @@ def open_agreements(connection: sqlite3.Connection, run: RunRecord, read_row: Re
 def _register(connection: sqlite3.Connection, read_row: ReadRow) -> None:
     """Make `read_row` a function of SQL, which returns agreement and day as a JSON list."""
 
-    def agreement_and_day(job: str, columns: str, cells: str) -> str:
-        return orjson.dumps(read_row(job, tuple(orjson.loads(columns)), tuple(orjson.loads(cells)))).decode()
+    def agreement_and_day(job: str, columns: str, cells: str | None) -> str:
+        found = read_row(job, tuple(orjson.loads(columns)), tuple(orjson.loads(cells or "[]")))
+        return orjson.dumps(found).decode()
 
     connection.create_function("agreement_and_day", 3, agreement_and_day)
