@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from itertools import groupby
 
 from pipeline.model import Status
@@ -107,6 +108,8 @@ def _line(account: str, agreement: str, totals: StatusTotals, *, final: bool) ->
     )
 
 
+# Cached, because most amounts of refunds and discounts are 0 or equal to others.
+@lru_cache(maxsize=4096)
 def _yuan(fen: int) -> Decimal:
     """Return an amount of fen in yuan, with two decimals."""
     return Decimal(fen).scaleb(-2)
