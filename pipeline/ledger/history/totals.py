@@ -34,7 +34,7 @@ _IS_OPEN = "d.card IS NULL AND d.object IS NULL AND coalesce(d.status, '') NOT I
 # Deliveries. A refused one that was given another key counts under that.
 _DELIVERIES = f"""
 SELECT a.name AS account, v.account_no, v.identity, v.digest, iif(v.state = 'sending', 'unknown', v.state) AS status,
-    {", ".join(f"v.{column.strip()}" for column in COLUMNS.split(","))}
+    {COLUMNS}
 FROM accounts AS a CROSS JOIN deliveries AS v ON v.account_no = a.account_no AND v.api = :api
 WHERE (v.biz_day IS NULL OR v.biz_day BETWEEN :first AND :last)
     AND NOT (v.state = 'rejected' AND v.successor IS NOT NULL AND (
