@@ -32,7 +32,7 @@ def check_totals(evidence: Evidence) -> None:
                 raise Broken(f"totals of {agreement}: {key} is {least} to {most}, and the platform has {has}")
     if not evidence.losses:
         _each_row_counts_once(evidence, lines)
-    _no_open_row_is_final(evidence, lines)
+    _open_rows_decide(evidence, lines)
 
 
 def _sums(lines: list[Line], status: str) -> dict[str, _Sums]:
@@ -89,12 +89,18 @@ def _each_row_counts_once(evidence: Evidence, lines: list[Line]) -> None:
             raise Broken(f"totals of {agreement}: {count} reports, and its exports have {rows[agreement]} rows")
 
 
-def _no_open_row_is_final(evidence: Evidence, lines: list[Line]) -> None:
-    """The totals of an agreement are not final while the last report of a job has an open row of it."""
-    final = {line["agreement_no"] for line in lines if line["final"] == "true"}
+def _open_rows_decide(evidence: Evidence, lines: list[Line]) -> None:
+    """Totals are final if and only if the last reports have no open row of the agreement, where these have all rows."""
+    by_agreement: dict[str, set[str]] = defaultdict(set)
     for job in evidence.scenario.jobs:
-        *_, (result, last) = [(result, of_job) for result, of_job in reports(evidence) if result.step.job == job]
+        last = [of_job for result, of_job in reports(evidence) if result.step.job == job][-1]
         for line in last:
-            row = row_of(evidence, line)
-            if line["status"] not in ("succeeded", "skipped") and row["agreement_no"] in final:
-                raise Broken(f"{result.run_id} row {line['source_row']} is {line['status']}, and its totals are final")
+            by_agreement[row_of(evidence, line)["agreement_no"]].add(line["status"])
+    for line in lines:
+        open_statuses = by_agreement[line["agreement_no"]] - {"succeeded", "skipped"}
+        if line["final"] == "true" and open_statuses:
+            raise Broken(f"totals of {line['agreement_no']} are final, and it has rows that are {open_statuses}")
+        if line["final"] == "false" and not open_statuses and evidence.scenario.days == 1 and not evidence.losses:
+            raise Broken(
+                f"totals of {line['agreement_no']} are not final ({line['status']}), and all its rows are done"
+            )
