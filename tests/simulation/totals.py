@@ -90,17 +90,20 @@ def _each_row_counts_once(evidence: Evidence, lines: list[Line]) -> None:
 
 
 def _open_rows_decide(evidence: Evidence, lines: list[Line]) -> None:
-    """Totals are final if and only if the last reports have no open row of the agreement, where these have all rows."""
+    """
+    Totals are final only if the last reports have no open row of the agreement; then no row is left to be sent.
+
+    A row that was invalid once, because its key had other content, stays in the totals.
+    """
     by_agreement: dict[str, set[str]] = defaultdict(set)
     for job in evidence.scenario.jobs:
         last = [of_job for result, of_job in reports(evidence) if result.step.job == job][-1]
         for line in last:
             by_agreement[row_of(evidence, line)["agreement_no"]].add(line["status"])
+    has_all_rows = evidence.scenario.days == 1 and not evidence.losses
     for line in lines:
         open_statuses = by_agreement[line["agreement_no"]] - {"succeeded", "skipped"}
         if line["final"] == "true" and open_statuses:
             raise Broken(f"totals of {line['agreement_no']} are final, and it has rows that are {open_statuses}")
-        if line["final"] == "false" and not open_statuses and evidence.scenario.days == 1 and not evidence.losses:
-            raise Broken(
-                f"totals of {line['agreement_no']} are not final ({line['status']}), and all its rows are done"
-            )
+        if line["status"] not in ("succeeded", "invalid") and has_all_rows and not open_statuses:
+            raise Broken(f"totals of {line['agreement_no']} have {line['status']} rows, and all its rows are done")
