@@ -56,14 +56,14 @@ WHERE {_IS_OPEN} AND coalesce(d.status, '') <> 'invalid' AND r.api = :api AND r.
             AND nr.act <> 'staging')
 """
 # Whether a report `t`, which was surely not applied, is of a fixed row that counts in another variant: one that was
-# applied or may be, else the newest. Two variants with the same deliveries are one.
+# applied or may be, else the newest. Two variants with the same deliveries are one; a key has one line only.
 _COUNTS_OTHERWISE = """
 EXISTS (
     SELECT 1 FROM (
         SELECT origin, max(variant) AS variant FROM variants
         WHERE digest = t.digest AND identity = t.identity AND account_no = t.account_no AND api = :api GROUP BY origin
     ) AS own
-    JOIN variants AS other ON other.origin = own.origin AND NOT EXISTS (
+    JOIN variants AS other ON other.origin = own.origin AND other.identity <> t.identity AND NOT EXISTS (
         SELECT 1 FROM variants AS same WHERE same.origin = own.origin AND same.variant = own.variant
             AND same.identity = other.identity AND same.digest = other.digest
     )
