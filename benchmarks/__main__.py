@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks import growth, ledger, plan, quota, repeat, report, send, start
+from benchmarks import growth, ledger, plan, quota, repeat, report, send, start, totals
 from benchmarks.scene import Scene, scene
 from benchmarks.table import Table, machine, page
 
@@ -29,6 +29,7 @@ _PARTS: Mapping[str, _Part] = {
     "plan": _Part(lambda here, args: [plan.measure(here, rows=args.rows, runs=args.runs)], ("rows", "runs")),
     "repeat": _Part(lambda here, args: repeat.measure(here, sizes=args.known, runs=args.runs), ("known", "runs")),
     "report": _Part(lambda here, args: [_report(here, repeat.reported(args.known), args.runs)], ("known", "runs")),
+    "totals": _Part(lambda here, args: [_totals(here, repeat.reported(args.known), args.runs)], ("known", "runs")),
     "growth": _Part(lambda here, args: [growth.measure(here, rows=args.rows)], ("rows",)),
     "ledger": _Part(lambda here, args: [ledger.measure(here, rows=args.sent, runs=args.runs)], ("sent", "runs")),
     "points": _Part(lambda _here, args: [quota.measure(seconds=args.seconds, runs=args.runs)], ("seconds", "runs")),
@@ -56,6 +57,10 @@ def main() -> int:
 
 def _report(here: Scene, rows: int, runs: int) -> Table:
     return report.measure(here, rows=rows, runs=repeat.times(rows, runs))
+
+
+def _totals(here: Scene, rows: int, runs: int) -> Table:
+    return totals.measure(here, rows=rows, runs=repeat.times(rows, runs))
 
 
 def command(args: argparse.Namespace) -> str:

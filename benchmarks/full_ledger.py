@@ -22,6 +22,7 @@ from pipeline.assemble.platform import merchant_of
 from pipeline.clock import Clock, SystemClock
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import DeliveryState, RunState
+from pipeline.ledger.rules.measures import COLUMNS, MEASURES
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.store.database import connect
 from pipeline.ledger.store.lease import this_process
@@ -37,11 +38,11 @@ _BATCH_ROWS = 20_000
 # Small caches, because 3 connections share the memory; rare checkpoints, because pages are soon written again.
 _SETTINGS = ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -16384", "PRAGMA wal_autocheckpoint = 20000")
 
-_THESE = "FROM dues WHERE due_no BETWEEN :first AND :last"
+_THESE = "FROM dues AS d WHERE due_no BETWEEN :first AND :last"
 # The ledger's state of dues that the platform confirmed at the first attempt, at 1,000 per second.
 _DELIVER = (
-    "INSERT INTO deliveries (account_no, api, identity, digest, state, due_no, intended_at)"
-    f" SELECT :account_no, :api, identity, digest, :state, due_no, CAST(:began AS INTEGER) {_THESE}",
+    f"INSERT INTO deliveries (account_no, api, identity, digest, state, due_no, intended_at, {COLUMNS})"
+    f" SELECT :account_no, :api, identity, digest, :state, due_no, CAST(:began AS INTEGER), {MEASURES} {_THESE}",
     "INSERT INTO cards (account_no, card, confirmed_points, unsettled, newest_identity, newest_version,"
     " newest_position) SELECT :account_no, card, points, 0, identity, version, position"
     f" {_THESE} AND +card IS NOT NULL",

@@ -10,6 +10,7 @@ from pipeline.assemble.protected_files import ProtectedFiles
 from pipeline.assemble.reporting import RunReport, report_folder
 from pipeline.assemble.sender import permits_of, services_of
 from pipeline.assemble.system import System
+from pipeline.assemble.totals import row_reader
 from pipeline.errors import SettingsError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunRecord, RunState
@@ -127,7 +128,13 @@ def _report_of(config: Config, ledger: Ledger, run: RunRecord) -> RunReport | No
         return None
     folder = report_folder(config, run)
     known = (each for each in OutcomeFormat if (folder / f"outcome.{each}").exists())
-    report = RunReport(ledger, folder, next(known, OutcomeFormat.CSV), ProtectedFiles(config, ledger))
+    report = RunReport(
+        ledger=ledger,
+        folder=folder,
+        outcome_format=next(known, OutcomeFormat.CSV),
+        protected=ProtectedFiles(config, ledger),
+        read_row=row_reader(config),
+    )
     report.prepare()
     return report
 

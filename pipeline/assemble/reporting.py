@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.assemble.protected_files import ProtectedFiles
+from pipeline.assemble.totals import no_agreement
 from pipeline.assemble.traces import reports_folder
+from pipeline.ledger.history.totals import ReadRow
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunRecord, RunState
 from pipeline.report import (
@@ -22,17 +24,23 @@ from pipeline.report import (
 )
 from pipeline.run.exit_code import exit_code_of
 from pipeline.settings import Config
+from pipeline.tables.agreement_totals import OpenAgreements
 from pipeline.tables.outcome_page import OutcomePage
 
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """Folder and format of a run's report. `protected` are the files that it does not overwrite."""
+    """
+    Folder and format of a run's report.
+
+    `protected` are the files that it does not overwrite; `read_row` reads the agreements of invalid rows.
+    """
 
     ledger: Ledger
     folder: Path
     outcome_format: OutcomeFormat
     protected: ProtectedFiles
+    read_row: ReadRow
 
     def prepare(self) -> Path:
         """Make the report's folder and return it. Raises SettingsError if that fails."""
@@ -42,7 +50,9 @@ class RunReport:
     def write(self, run: RunRecord, tick: Callable[[], None]) -> ReportFiles:
         """Write the report of a concluded run; call `tick` between pages."""
         kept = self.protected.inputs_among(self.folder / name for name in report_names(self.outcome_format))
-        return report_on(self.ledger, run, self.folder, self.outcome_format, kept=kept, tick=tick)
+        return report_on(
+            self.ledger, run, self.folder, self.outcome_format, read_row=self.read_row, kept=kept, tick=tick
+        )
 
 
 def report_folder(config: Config, run: RunRecord) -> Path:
@@ -56,6 +66,7 @@ def report_on(
     folder: Path,
     outcome_format: OutcomeFormat | None,
     *,
+    read_row: ReadRow = no_agreement,
     html: bool = True,
     kept: Iterable[Path] = (),
     tick: Callable[[], None] = lambda: None,
@@ -68,19 +79,21 @@ def report_on(
         job=run.job,
         outcomes=_ticking(ledger.outcome_pages(run), tick),
         columns={source.file_no: source.columns for source in ledger.inputs(run)},
-        summarise=summarising(ledger, run, folder, tick),
+        summarise=summarising(ledger, run, folder, tick, read_row=read_row),
         mark=ledger.marks(run),
         html=html,
         kept=kept,
     )
 
 
-def summary_of(ledger: Ledger, run: RunRecord, folder: Path) -> tuple[Summary, Tally]:
+def summary_of(
+    ledger: Ledger, run: RunRecord, folder: Path, *, read_row: ReadRow = no_agreement
+) -> tuple[Summary, Tally]:
     """Return the current summary and tally of a run; `folder` is its report folder."""
     tally = Tally()
     for page in ledger.outcome_pages(run):
         tally.add(page)
-    return summarising(ledger, run, folder)(tally), tally
+    return summarising(ledger, run, folder, read_row=read_row)(tally), tally
 
 
 def _ticking(pages: Iterable[OutcomePage], tick: Callable[[], None]) -> Iterator[OutcomePage]:
@@ -90,7 +103,12 @@ def _ticking(pages: Iterable[OutcomePage], tick: Callable[[], None]) -> Iterator
 
 
 def summarising(
-    ledger: Ledger, run: RunRecord, folder: Path, tick: Callable[[], None] = lambda: None
+    ledger: Ledger,
+    run: RunRecord,
+    folder: Path,
+    tick: Callable[[], None] = lambda: None,
+    *,
+    read_row: ReadRow = no_agreement,
 ) -> Callable[[Tally], Summary]:
     """Return a function that makes a run's summary from its tally. A run without a state counts as interrupted."""
     state = run.state or RunState.INTERRUPTED
@@ -126,6 +144,7 @@ def summarising(
             report=os.fsencode(folder).decode(errors="replace"),
             reason=run.reason,
             waits=run.waits,
+            open_agreements=ledger.open_agreements(run, read_row) if tally.left else OpenAgreements(),
         )
 
     return summarise

@@ -11,6 +11,7 @@ from pipeline.assemble.row_limits import RowLimits
 from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.sender import sender_of
 from pipeline.assemble.system import System
+from pipeline.assemble.totals import row_reader
 from pipeline.errors import SettingsError, SourceError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunRecord
@@ -132,6 +133,7 @@ class Runner:
                     folder=options.report or report_folder(self._config, ledger.run),
                     outcome_format=options.outcome_format,
                     protected=ProtectedFiles(self._config, self._ledger),
+                    read_row=row_reader(self._config),
                 ),
                 clock=clock,
                 events=self._events,

@@ -78,12 +78,13 @@ def show(args: argparse.Namespace) -> int:
     """Show counts and faults of a run."""
     # Imported here, because `runs` does not need it.
     from pipeline.assemble.reporting import report_folder, summary_of  # noqa: PLC0415
+    from pipeline.assemble.totals import row_reader  # noqa: PLC0415
     from pipeline.cli.summary import print_running, print_summary  # noqa: PLC0415
     from pipeline.report import next_steps  # noqa: PLC0415
 
     with _one_run(args) as (config, ledger, run):
         state = _state(ledger, run)
-        summary, tally = summary_of(ledger, run, report_folder(config, run))
+        summary, tally = summary_of(ledger, run, report_folder(config, run), read_row=row_reader(config))
         followers = _followers(ledger, run)
     if state == _RUNNING:
         # Rows that wait or are in flight are no faults.
@@ -116,26 +117,27 @@ def report(args: argparse.Namespace) -> int:
     """Write a run's report again: the whole folder, or one file if --output is a file."""
     from pipeline.assemble.protected_files import ProtectedFiles  # noqa: PLC0415
     from pipeline.assemble.reporting import report_folder, report_on  # noqa: PLC0415
+    from pipeline.assemble.totals import row_reader  # noqa: PLC0415
     from pipeline.report import OutcomeFormat, report_names  # noqa: PLC0415
 
     with _one_run(args) as (config, ledger, run):
         is_folder = args.output is None or args.output.is_dir() or not args.output.suffix
         named = args.format or ("csv" if is_folder else _format_of(args.output))
         chosen = None if named == "html" else OutcomeFormat(named)
-        protected = ProtectedFiles(config, ledger)
+        protected, read_row = ProtectedFiles(config, ledger), row_reader(config)
         if is_folder:
             folder = args.output or report_folder(config, run)
             targets = [folder / name for name in report_names(chosen)]
             if args.output is not None:
                 protected.check(targets, f"--output {args.output}")
-            files = report_on(ledger, run, folder, chosen, kept=protected.inputs_among(targets))
+            files = report_on(ledger, run, folder, chosen, read_row=read_row, kept=protected.inputs_among(targets))
             for note in files.notes:
                 log.warning(note)
             print_line(str(files.folder))
             return 0
         protected.check([args.output], f"--output {args.output}", what="file")
-        with _folder_beside(args.output) as folder:
-            files = report_on(ledger, run, folder, chosen)
+        with folder_beside(args.output) as folder:
+            files = report_on(ledger, run, folder, chosen, read_row=read_row)
             (files.outcome or folder / "report.html").replace(args.output)
         print_line(str(args.output))
     return 0
@@ -150,7 +152,8 @@ def _format_of(output: Path) -> str:
 
 
 @contextmanager
-def _folder_beside(output: Path) -> Iterator[Path]:
+def folder_beside(output: Path) -> Iterator[Path]:
+    """Make a folder beside a file that is to be written, and remove it at the end."""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         # On the same file system, so that the file can be renamed into place.

@@ -49,7 +49,7 @@ def _execute(args: argparse.Namespace) -> int:
 def _report_lost_output(args: argparse.Namespace, exit_code: int, cause: str) -> int:
     """Report that stdout is incomplete. The exit code changes only for commands that do nothing but print."""
     error = f"the output is incomplete: {cause}"
-    if args.command in ("plan", "runs", "show"):
+    if args.command in ("plan", "runs", "show", "totals"):
         return _print_errors(args, PROGRAM_FAULT, [f"{error}; free space, then run the command again"])
     advice = "the work and its report are complete; `backfill show` prints the summary again"
     return _print_errors(args, exit_code, [f"{error}; {advice}"])
@@ -77,6 +77,7 @@ _COMMANDS = {
     "runs": ("history", "runs"),
     "show": ("history", "show"),
     "simulate": ("simulate", "simulate"),
+    "totals": ("totals", "totals"),
 }
 
 

@@ -29,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_resume(commands)
     _add_reconcile(commands)
     _add_history(commands)
+    _add_totals(commands)
     _add_prune(commands)
     _add_check(commands)
     init = commands.add_parser("init", help="write a commented config, test keys and sample exports to start from")
@@ -150,6 +151,34 @@ def _add_history(commands: "_Commands[argparse.ArgumentParser]") -> None:
     for command in (runs, show, report):
         _add_config(command)
         _add_log_format(command)
+
+
+def _add_totals(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    totals = commands.add_parser(
+        "totals",
+        help="per agreement and period: what succeeded, and what is not final",
+        description="Add up orders and tasks per agreement, from the ledger: payments minus refunds. What succeeded "
+        "is what Alipay compares with a settlement. Other lines are not final: settle them first.",
+        epilog="Example: backfill totals --from 2025-11-01 --to 2025-11-30 --output november.csv",
+    )
+    totals.add_argument(
+        "--from", dest="first", type=_day, metavar="YYYY-MM-DD",
+        help="first day of biz_time, in Beijing time (default: all)",
+    )  # fmt: skip
+    totals.add_argument(
+        "--to", dest="last", type=_day, metavar="YYYY-MM-DD", help="last day, included (default: all)"
+    )  # fmt: skip
+    totals.add_argument(
+        "--agreement", action="append", metavar="NO", help="only this agreement; may be given several times"
+    )
+    totals.add_argument("--account", metavar="NAME", help="only this account of the config")
+    totals.add_argument(
+        "--format", choices=("table", "csv", "parquet", "json"), help="default: suffix of PATH, or table"
+    )
+    totals.add_argument("--output", type=Path, metavar="PATH", help="write this file instead of stdout")
+    totals.add_argument("--show-ids", action="store_true", help="show agreement numbers in the table on stdout")
+    _add_config(totals)
+    _add_log_format(totals)
 
 
 def _add_prune(commands: "_Commands[argparse.ArgumentParser]") -> None:

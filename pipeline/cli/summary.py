@@ -44,6 +44,8 @@ def print_summary(summary: Summary, steps: Iterable[Step], state: str | None = N
     )
     for wait in summary.waits:
         print_line(f"  waited {wait['seconds']:.0f} s, from {wait['since']} to {wait['until']}: {wait['reason']}")
+    if summary.open_agreements.count:
+        print_line(f"  totals not final: {_agreements(summary.open_agreements.count)} (`backfill totals`)")
     print_line(f"  report: {summary.report}")
     print_faults(summary.faults)
     for step in steps:
@@ -74,6 +76,10 @@ def _print_counts(summary: Summary) -> None:
     for status in Status:
         if summary.counts[status]:
             print_line(f"  {status:<10} {summary.counts[status]:>9,}")
+
+
+def _agreements(count: int) -> str:
+    return "1 agreement" if count == 1 else f"{count:,} agreements"
 
 
 def _requests(summary: Summary) -> str:

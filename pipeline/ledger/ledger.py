@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError, SettingsError
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
-from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, runs
+from pipeline.ledger.history import dues, inputs, origins, outcomes, rows_left, runs, totals
 from pipeline.ledger.history.prune import Pruned, PruneFile, prune
+from pipeline.ledger.history.totals import ReadRow, Wanted
 from pipeline.ledger.records import InputRecord, NewRun, RunRecord, RunState
 from pipeline.ledger.run_ledger import OpenFile, RunLedger
 from pipeline.ledger.staging.rerun import Selection
@@ -26,6 +27,7 @@ from pipeline.ledger.store.space import LogSize, Space, give_back
 from pipeline.ledger.store.traces import NO_TRACES, Traces, accept, has_sent, refuse_if_behind
 from pipeline.ledger.store.transactions import Transactions, WriteLock
 from pipeline.model import Api, Status
+from pipeline.tables.agreement_totals import OpenAgreements, StatusTotals
 from pipeline.tables.outcome_page import Outcome, OutcomePage
 from pipeline.tables.row_mark import RowMark
 
@@ -183,6 +185,20 @@ class Ledger:
         """Yield the outcomes of all rows in pages, in source order. No page is empty."""
         with with_clear_errors(self.path):
             yield from outcomes.outcome_pages(self._file.reader, run)
+
+    def totals(self, wanted: Wanted, read_row: ReadRow) -> Iterator[StatusTotals]:
+        """Yield the totals of agreements, sorted by account and agreement; see `history.totals`."""
+        with with_clear_errors(self.path):
+            yield from totals.totals(self._file.reader, wanted, read_row)
+
+    def open_agreements(self, run: RunRecord, read_row: ReadRow) -> OpenAgreements:
+        """Return the agreements of a run whose totals are not final because of its rows."""
+        with with_clear_errors(self.path):
+            return totals.open_agreements(self._file.reader, run, read_row)
+
+    def resynced_at(self) -> str | None:
+        """Return when the ledger was last resynced (ISO 8601); None if it never was."""
+        return self._file.read(generations.current).begun_at or None
 
     def refuse_if_behind(self) -> None:
         """Raise LedgerBehind if something was sent that this ledger does not know."""

@@ -10,10 +10,12 @@ Read in this order:
 5. `faults`, `compiled_schema`, `fault_texts`: broken rules and their messages.
 6. `by_columns/`: the same result for whole chunks, fast.
 7. `check`: the check of a job's rules before any file is read. `contents`: digests by which fixed rows are found again.
+   `agreements`: agreement and day of an invalid row.
 
 It imports `tables`, `model`, `errors`, `resources`, `redact`, and no other room.
 """
 
+from pipeline.map.agreements import read_agreements
 from pipeline.map.bind import bind
 from pipeline.map.by_columns.chunk_mapper import bind_chunks
 from pipeline.map.check import check_rules
@@ -35,6 +37,7 @@ __all__ = [
     "bind_chunks",
     "check_columns",
     "check_rules",
+    "read_agreements",
     "rekey",
     "retarget",
 ]

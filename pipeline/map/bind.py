@@ -77,11 +77,16 @@ class RowMapper:
 
     def key_of(self, cells: Sequence[str | None]) -> str | None:
         """Return the request key of a row, even if the row is otherwise invalid; None without a valid key."""
-        text = self._sources.texts(cells).get(self.key)
+        key: str | None = self.value_of(self.key, cells)
+        return key
+
+    def value_of(self, name: str, cells: Sequence[str | None]) -> Any:
+        """Return the value of one field of a row, even if the row is otherwise invalid; None without a valid value."""
+        text = self._sources.texts(cells).get(name)
         if text is None:
             return None
-        fields, breaches = self._read_alone(self.key, text)
-        return None if breaches else fields.get(self.key)
+        fields, breaches = self._read_alone(name, text)
+        return None if breaches else fields.get(name)
 
     def faults_of(self, name: str, text: str) -> list[Fault]:
         """Return the faults of one field's text by itself."""

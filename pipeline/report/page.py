@@ -6,14 +6,16 @@ from pathlib import Path
 from string import Template
 
 from pipeline.model import Status
-from pipeline.redact import shown_row
+from pipeline.redact import shown, shown_row
 from pipeline.report.advice import next_steps, verdict
 from pipeline.report.files.rows_to_fix import CSV_NAME, WORKBOOK_NAME
 from pipeline.report.summary import Summary
 from pipeline.report.tally import Tally
+from pipeline.tables.agreement_totals import OpenAgreements
 from pipeline.tables.fault_groups import FaultGroup
 
 _TEMPLATE = Path(__file__).with_name("report.html.template")
+_AGREEMENTS = Path(__file__).with_name("report_agreements.html.template")
 _MEANINGS = {
     Status.SUCCEEDED: "Confirmed by the platform, signature verified.",
     Status.SKIPPED: "Nothing to send.",
@@ -39,6 +41,7 @@ def render_page(summary: Summary, tally: Tally, outcome_name: str | None) -> str
         bar=_bar(summary),
         counts=_counts(summary),
         faults=_faults(summary),
+        agreements=_agreements(summary.open_agreements),
         skipped=_skipped(tally),
         rows=_attention(tally),
         inputs=_inputs(summary),
@@ -107,6 +110,24 @@ def _fault(group: FaultGroup) -> str:
     name = field if column in (None, field) else f"{field} (column {column})"
     example = _text(group.example.place, "place") + _text(group.example.message, "message")
     return _number(group.rows) + _cell(_badge(status)) + _code(code) + _text(name or "", "place") + example
+
+
+def _agreements(found: OpenAgreements) -> str:
+    """Return the section on agreements whose totals are not final; nothing if there are none."""
+    if not found.count:
+        return ""
+    listed = len(found.first)
+    rows = _body(
+        (
+            _text(shown(each.agreement).plain, "place")
+            + _number(each.rows)
+            + _text(shown_row(each.file, each.row), "place")
+            for each in found.first
+        ),
+        "None.",
+    )
+    count = f"{found.count:,}" if found.count == listed else f"the first {listed} of {found.count:,}"
+    return Template(_AGREEMENTS.read_text(encoding="utf-8")).substitute(count=count, rows=rows)
 
 
 def _skipped(tally: Tally) -> str:

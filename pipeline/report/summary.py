@@ -1,12 +1,13 @@
 """The summary of a run: `summary.json`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
 
 from pipeline.model import Api, Status
+from pipeline.tables.agreement_totals import OpenAgreements
 from pipeline.tables.fault_groups import GroupedFaults
 
 
@@ -32,13 +33,15 @@ class QuotaUse:
 @dataclass(frozen=True, slots=True)
 class Summary:
     """
-    The content of `summary.json`, in its order, and `reason` and `waits`, which only page and terminal show.
+    The content of `summary.json`, in its order, and `reason`, `waits` and `open_agreements`, which only page and
+    terminal show.
 
     - `parent`: the run that this run reruns or fixes
     - `date`: the business day of the run
     - `left`: rows that neither succeeded nor were skipped, here or in a rerun or fix
     - `reason`: why the run stopped
     - `waits`: causes for which sending waited (reason, since, until, seconds)
+    - `open_agreements`: agreements whose totals are not final
 
     Raises ValueError if the sum of `counts` is not `rows`.
     """
@@ -66,6 +69,7 @@ class Summary:
     report: str
     reason: str | None = None
     waits: Sequence[Mapping[str, Any]] = ()
+    open_agreements: OpenAgreements = field(default_factory=OpenAgreements)
 
     def __post_init__(self) -> None:
         if sum(self.counts.values()) != self.rows:

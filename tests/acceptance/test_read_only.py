@@ -1,4 +1,4 @@
-"""`runs`, `show` and `report` on read-only media."""
+"""`runs`, `show`, `totals` and `report` on read-only media."""
 
 import shutil
 import sqlite3
@@ -33,13 +33,13 @@ def run_once(workspace: Workspace) -> None:
 def test_past_runs_are_shown_on_read_only_media(workspace: Workspace, read_only: Sequence[str]) -> None:
     """The output is the same as on writable media."""
     run_once(workspace)
-    words = (["runs"], ["runs", "--json"], ["show", "last"], ["show", "last", "--json"])
+    words = (["runs"], ["runs", "--json"], ["show", "last"], ["show", "last", "--json"], ["totals", "--show-ids"])
 
     writable = [workspace.backfill(*each) for each in words]
     mounted = [workspace.command(*each, wrapper=read_only) for each in words]
 
     assert mounted == writable
-    assert [ended.exit_code for ended in mounted] == [0] * 4
+    assert [ended.exit_code for ended in mounted] == [0] * 5
 
 
 def test_a_report_is_written_elsewhere(

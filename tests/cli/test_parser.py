@@ -10,7 +10,7 @@ import pytest
 from pipeline.cli.parser import build_parser
 from pipeline.model import RowLimit
 
-COMMANDS = ["run", "plan", "rerun", "resume", "reconcile", "runs", "show", "report"]
+COMMANDS = ["run", "plan", "rerun", "resume", "reconcile", "runs", "show", "report", "totals"]
 EXECUTION: Mapping[str, object] = {
     "config": None, "date": None, "until": None, "limit": None, "max_failures": None, "max_invalid": None,
     "report": None, "format": "csv", "json": False, "no_progress": False, "processes": None, "log_format": "console",
@@ -31,6 +31,14 @@ EXECUTION: Mapping[str, object] = {
                 "until": time(6, 30), "limit": 10, "config": Path("c"), "resync": False,
             },
             id="run-with-much",
+        ),
+        pytest.param(
+            ["totals", "--from", "2026-02-01", "--to", "2026-02-28", "--agreement", "1", "--agreement", "2"],
+            {
+                "first": date(2026, 2, 1), "last": date(2026, 2, 28), "agreement": ["1", "2"], "account": None,
+                "format": None, "output": None, "show_ids": False, "config": None, "log_format": "console",
+            },
+            id="totals",
         ),
         pytest.param(["resume", "last"], {**EXECUTION, "run": "last"}, id="resume"),
         pytest.param(

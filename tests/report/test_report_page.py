@@ -10,6 +10,7 @@ from pipeline.model import Status
 from pipeline.report import Summary, Tally
 from pipeline.report.advice import Step, next_steps, verdict
 from pipeline.report.page import render_page
+from pipeline.tables.agreement_totals import OpenAgreement, OpenAgreements
 from pipeline.tables.outcome_page import Outcome
 from tests.report.outcome_pages import page_of
 
@@ -292,3 +293,19 @@ def test_a_run_without_rows_has_a_page(summary_of: Callable[..., Summary]) -> No
         "rows_to_fix.csv",
         "summary.json",
     ]
+
+
+def test_agreements_that_are_not_final_are_listed(page: Callable[..., Page]) -> None:
+    """Their numbers are masked, and the first row of each is named, as it is in the report."""
+    listed = OpenAgreement("20255108518085000001", 2, "<b>.csv", 8)
+
+    read = page(open_agreements=OpenAgreements(1200, (listed,)))
+
+    assert "Agreements whose totals are not final: the first 1 of 1,200" in read.texts
+    at = read.texts.index("2***1 (20 characters)")
+    assert read.texts[at : at + 3] == ["2***1 (20 characters)", "2", "<b>.csv: row 8"]
+
+
+def test_final_totals_are_not_mentioned(page: Callable[..., Page]) -> None:
+    """Without such agreements the page has no section about them."""
+    assert not any("totals" in text for text in page().texts)

@@ -20,6 +20,7 @@ from tests.simulation.losses import check_losses, is_excused, may_be_lost
 from tests.simulation.options import check_options, family_of
 from tests.simulation.platform import POISON, Entry, state_identity
 from tests.simulation.states import check_states
+from tests.simulation.totals import check_totals
 from tests.simulation.variants import check_fixes, says
 
 
@@ -46,6 +47,8 @@ def check(evidence: Evidence) -> None:
     check_leases(evidence)
     if evidence.scenario.fixes:
         check_fixes(evidence)
+    if evidence.scenario.api is Api.CUMULATION:
+        check_totals(evidence)
     if evidence.scenario.export is Export.ORDERS:
         _no_refund_before_its_payment(evidence)
     if evidence.scenario.export is Export.TASKS:

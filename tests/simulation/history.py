@@ -3,7 +3,8 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,17 +13,21 @@ from pipeline.assemble.reconcile import Reconciled, reconcile
 from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.runner import OPEN_STATUSES, Runner
 from pipeline.assemble.system import System
+from pipeline.assemble.totals import Totals
 from pipeline.assemble.traces import traces_of
 from pipeline.errors import LedgerBehind, PipelineError, RunHeld, SettingsError, SourceError
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
+from pipeline.ledger.history.totals import Wanted
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.staging.rerun import Selection
-from pipeline.ledger.store.lease import LeaseOwner, is_dead
+from pipeline.ledger.store.lease import LeaseOwner, is_dead, this_process
 from pipeline.model import RowLimit, SignedRequest
 from pipeline.read import CHUNK_ROWS
 from pipeline.report import ReportFiles
+from pipeline.report.files.totals_file import TotalsFormat, write_totals
 from pipeline.run.events import RunEvents
+from pipeline.tables.agreement_totals import totals_lines
 from pipeline.write.brakes.run_control import Ending, RunControl
 from pipeline.write.ports import Transport, at_once
 from tests.simulation.engine import SimulatedEngine
@@ -36,6 +41,7 @@ from tests.simulation.strays import Strays
 from tests.simulation.wire import Wire, WiredTransport
 from tests.simulation.world import Killed, Process, ProcessClock, World
 
+TOTALS_NAME = "totals.csv"
 _FINAL_RERUNS = 4
 _FILE_STEPS = ("back_up", "restore", "lose")
 _ALL = RowLimit(100, in_percent=True)
@@ -137,7 +143,20 @@ class History:
         self.evidence.faults_ended_at = self.world.now
         for job in self.scenario.jobs:
             self._finish_job(job)
+        self._write_totals()
         return self.evidence
+
+    def _write_totals(self) -> None:
+        """Write the totals of agreements, as `backfill totals --output` does."""
+        clock = ProcessClock(Process(self.world, self._pids + 1))
+        configs = [config_of(self.scenario, self.folder, Step("totals", job)) for job in self.scenario.jobs]
+        config = replace(
+            configs[0], jobs={job: one.jobs[job] for job, one in zip(self.scenario.jobs, configs, strict=True)}
+        )
+        with closing(Ledger(config.ledger_path, clock, this_process())) as ledger:
+            totals = Totals(config, ledger, Wanted(0, 99991231))
+            with (self.folder / TOTALS_NAME).open("wb") as file:
+                write_totals(totals_lines(totals), file, TotalsFormat.CSV)
 
     def play_steps(self, steps: Sequence[Step]) -> None:
         """Play steps one after another; those marked `alongside` run at the same time."""

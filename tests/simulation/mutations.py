@@ -332,6 +332,26 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
             "False",
         ),
     ),
+    "refunds are not subtracted from totals": (
+        Text("pipeline.ledger.rules.measures:MEASURES", "'ORDER_REFUND', -1, 1", "'ORDER_REFUND', 1, 1"),
+    ),
+    "unknown reports count in totals as succeeded": (
+        Text(
+            "pipeline.ledger.history.totals:_DELIVERIES",
+            "iif(v.state = 'sending', 'unknown', v.state)",
+            "iif(v.state IN ('sending', 'unknown'), 'succeeded', v.state)",
+        ),
+    ),
+    "a fixed row counts in totals as each of its variants": (
+        Text(
+            "pipeline.ledger.history.totals:_TOTALS",
+            "status IN ('succeeded', 'unknown') OR NOT",
+            "status <> 'invalid' OR NOT",
+        ),
+    ),
+    "invalid rows do not keep totals open": (
+        Text("pipeline.ledger.history.totals:_INVALID_ROWS", "WHERE status = 'invalid'", "WHERE status = 'none'"),
+    ),
 }
 
 

@@ -17,6 +17,7 @@ from pipeline.ledger.rules.dependencies import (
 )
 from pipeline.ledger.rules.fixes import judge_dues, knows_fixes, note_sent
 from pipeline.ledger.rules.known_deliveries import KnownDeliveries, known_deliveries_of
+from pipeline.ledger.rules.measures import COLUMNS, MEASURES
 from pipeline.ledger.rules.objects import intend_state, note_unchanged, settle_state
 from pipeline.ledger.rules.tasks import form_conflict
 from pipeline.ledger.store.database import json_of
@@ -34,13 +35,14 @@ _DONE = (Status.SUCCEEDED, Status.SKIPPED)
 
 _UNCHANGED = Skip(UNCHANGED)
 
-# Write the intents to send some dues.
-_INTEND = """
-INSERT INTO deliveries (account_no, api, identity, digest, state, due_no, intended_at)
-SELECT ?, ?, d.identity, d.digest, ?, d.due_no, ?
+# Write the intents to send some dues, with their measures.
+_INTEND = f"""
+INSERT INTO deliveries (account_no, api, identity, digest, state, due_no, intended_at, {COLUMNS})
+SELECT ?, ?, d.identity, d.digest, ?, d.due_no, ?, {MEASURES}
 FROM json_each(?) AS wanted CROSS JOIN dues AS d ON d.due_no = wanted.value WHERE true
 ON CONFLICT DO UPDATE SET digest = excluded.digest, state = excluded.state, due_no = excluded.due_no,
-    intended_at = excluded.intended_at
+    intended_at = excluded.intended_at, agreement = excluded.agreement, biz_day = excluded.biz_day,
+    direction = excluded.direction, tasks = excluded.tasks, amount = excluded.amount, discount = excluded.discount
 """
 # A field of a settlement, as `_SETTLE` reads it: each element of its JSON has the fields, and then the due's number.
 _FIELD = {name: f"json_extract(ended.value, '$[{n}]')" for n, name in enumerate((*_DUE_FIELDS, "due_no"))}

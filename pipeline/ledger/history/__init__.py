@@ -9,7 +9,8 @@ Read in this order:
 4. `outcomes`: the outcome of each row, for reports.
 5. `origins`: which row of an earlier run a fixed row stands for.
 6. `rows_left`: how many rows of a run are not done, over its reruns and fixes.
-7. `prune`: deletes old runs. `slices`: short transactions for changes of all lines of a run.
+7. `totals`: the totals of agreements, over all runs.
+8. `prune`: deletes old runs. `slices`: short transactions for changes of all lines of a run.
 
 Imports `rules`, `store` and `records`.
 """

@@ -9,6 +9,7 @@ Read in this order:
 4. `objects`: the states of an object.
 5. `fixes`: fixed rows; at most one variant of a row counts.
 6. `tasks`: the two forms of a task's keys.
+7. `measures`: what a delivery adds to the totals of its agreement.
 
 Imports `records` and `store`.
 """

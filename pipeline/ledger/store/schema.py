@@ -271,6 +271,30 @@ CREATE TABLE pruned_runs (
 
 # The body of an account's newest report to Zhima Go whose answer was verified: `reconcile` looks for it first.
 _CONFIRMED_REPORT = "ALTER TABLE accounts ADD COLUMN confirmed_report BLOB"
+# What a delivery of orders or tasks adds to the totals of its agreement: see `rules/measures.py`. Amounts are in fen.
+# Deliveries confirmed before have nulls, since their bodies were deleted. `dues_open` has the dues of orders and tasks
+# that are not done.
+_MEASURES = """
+ALTER TABLE deliveries ADD COLUMN agreement TEXT;
+ALTER TABLE deliveries ADD COLUMN biz_day INTEGER;
+ALTER TABLE deliveries ADD COLUMN direction INTEGER;
+ALTER TABLE deliveries ADD COLUMN tasks INTEGER;
+ALTER TABLE deliveries ADD COLUMN amount INTEGER;
+ALTER TABLE deliveries ADD COLUMN discount INTEGER;
+CREATE INDEX dues_open ON dues (run_no)
+    WHERE card IS NULL AND object IS NULL AND coalesce(status, '') NOT IN ('succeeded', 'skipped');
+UPDATE deliveries SET (agreement, biz_day, direction, tasks, amount, discount) = (
+    SELECT json_extract(said, '$.agreement_no'),
+        CAST(replace(substr(json_extract(said, '$.biz_time'), 1, 10), '-', '') AS INTEGER),
+        iif(json_extract(said, '$.biz_action') = 'ORDER_REFUND', -1, 1),
+        json_extract(said, '$.task_type_data') IS NOT NULL,
+        CAST(replace(json_extract(said, '$.amount_type_data.trade_info.amount'), '.', '') AS INTEGER),
+        (SELECT sum(CAST(replace(json_extract(value, '$.discount_amount'), '.', '') AS INTEGER))
+            FROM json_each(said, '$.amount_type_data.out_discount_infos'))
+    FROM (SELECT CAST(d.body AS TEXT) AS said FROM dues AS d WHERE d.due_no = deliveries.due_no)
+)
+WHERE api = 'alipay.cumulation' AND state <> 'succeeded'
+"""
 
 # Step n migrates a ledger from version n to n + 1. A released step never changes.
 MIGRATIONS = (
@@ -284,5 +308,6 @@ MIGRATIONS = (
     _LAST_POSITION,
     _PRUNING,
     _CONFIRMED_REPORT,
+    _MEASURES,
 )
 VERSION = len(MIGRATIONS)

@@ -1,0 +1,112 @@
+"""The promise about totals: they are what the platform has, as far as all rows of an agreement are settled."""
+
+import json
+from collections import Counter, defaultdict
+from decimal import Decimal
+
+from pipeline.model import Export
+from tests.simulation.evidence import Broken, Line, exports, read, reports, row_of
+from tests.simulation.history import TOTALS_NAME, Evidence
+
+# Reports, tasks, amount and discount.
+_MEASURES = ("reports", "tasks", "amount", "discount")
+# The sums of one agreement, by direction and measure.
+_Sums = dict[tuple[str, str], Decimal]
+
+
+def check_totals(evidence: Evidence) -> None:
+    """
+    Raise Broken if the totals are not those of what the platform applied.
+
+    Forward and reverse, the platform has all that succeeded, and at most what is unknown besides. A ledger that was
+    lost may not know of reports that the platform has.
+    """
+    lines = read(evidence.folder / TOTALS_NAME)
+    succeeded, unknown = (_sums(lines, status) for status in ("succeeded", "unknown"))
+    applied = _applied(evidence)
+    for agreement in {*applied, *succeeded, *unknown}:
+        for key in {*applied[agreement], *succeeded[agreement], *unknown[agreement]}:
+            least, has = succeeded[agreement][key], applied[agreement][key]
+            most = has if evidence.losses else least + unknown[agreement][key]
+            if not least <= has <= most:
+                raise Broken(f"totals of {agreement}: {key} is {least} to {most}, and the platform has {has}")
+    if not evidence.losses:
+        _each_row_counts_once(evidence, lines)
+    _open_rows_decide(evidence, lines)
+
+
+def _sums(lines: list[Line], status: str) -> dict[str, _Sums]:
+    sums: dict[str, _Sums] = defaultdict(lambda: defaultdict(Decimal))
+    for line in lines:
+        if line["status"] == status:
+            if line["agreement_no"] in sums:
+                raise Broken(f"totals of {line['agreement_no']}: two lines are {status}")
+            of_agreement = sums[line["agreement_no"]]
+            for measure in _MEASURES:
+                reverse = Decimal(line[f"reverse_{measure}"])
+                of_agreement["reverse", measure] += reverse
+                of_agreement["forward", measure] += Decimal(line[measure]) + reverse
+    return sums
+
+
+def _applied(evidence: Evidence) -> dict[str, _Sums]:
+    sums: dict[str, _Sums] = defaultdict(lambda: defaultdict(Decimal))
+    for body in evidence.journal.applied.values():
+        fields = json.loads(body)
+        direction = "reverse" if fields["biz_action"] == "ORDER_REFUND" else "forward"
+        amounts = fields.get("amount_type_data", {})
+        of_agreement = sums[fields["agreement_no"]]
+        of_agreement[direction, "reports"] += 1
+        of_agreement[direction, "tasks"] += "task_type_data" in fields
+        of_agreement[direction, "amount"] += Decimal(amounts.get("trade_info", {}).get("amount", 0))
+        for discount in amounts.get("out_discount_infos", []):
+            of_agreement[direction, "discount"] += Decimal(discount["discount_amount"])
+    return sums
+
+
+def _each_row_counts_once(evidence: Evidence, lines: list[Line]) -> None:
+    """
+    A row counts once, also if it was fixed or given another key, whatever its status.
+
+    A row and its fix may both wait until one of them is sent.
+    """
+    is_left_out = ("invalid", "blocked", "unsent") if evidence.scenario.fixes else ("invalid",)
+    counted: Counter[str] = Counter()
+    for line in lines:
+        if line["status"] not in is_left_out:
+            counted[line["agreement_no"]] += int(line["reports"]) + 2 * int(line["reverse_reports"])
+    forms = {
+        (row["agreement_no"], row["out_biz_no"], row.get("times") or "1")
+        for job in evidence.scenario.jobs
+        for day in exports(evidence, job)
+        for row in day
+    }
+    rows: Counter[str] = Counter()
+    for agreement, _, times in forms:
+        rows[agreement] += int(times) if evidence.scenario.export is Export.TASKS else 1
+    for agreement, count in counted.items():
+        if count > rows[agreement]:
+            raise Broken(f"totals of {agreement}: {count} reports, and its exports have {rows[agreement]} rows")
+
+
+def _open_rows_decide(evidence: Evidence, lines: list[Line]) -> None:
+    """
+    Totals are final only if the last reports have no open row of the agreement; then no row is left to be sent.
+
+    A row that was invalid once, because its key had other content, stays in the totals.
+    """
+    by_agreement: dict[str, set[str]] = defaultdict(set)
+    for job in evidence.scenario.jobs:
+        last = [of_job for result, of_job in reports(evidence) if result.step.job == job][-1]
+        for line in last:
+            # A fixed row counts as its fix does, also if its key has other content by now.
+            if evidence.scenario.fixes and line["code"] == "key_conflict":
+                continue
+            by_agreement[row_of(evidence, line)["agreement_no"]].add(line["status"])
+    has_all_rows = evidence.scenario.days == 1 and not evidence.losses
+    for line in lines:
+        open_statuses = by_agreement[line["agreement_no"]] - {"succeeded", "skipped"}
+        if line["final"] == "true" and open_statuses:
+            raise Broken(f"totals of {line['agreement_no']} are final, and it has rows that are {open_statuses}")
+        if line["status"] not in ("succeeded", "invalid") and has_all_rows and not open_statuses:
+            raise Broken(f"totals of {line['agreement_no']} have {line['status']} rows, and all its rows are done")
