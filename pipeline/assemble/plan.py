@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.assemble.new_run import inputs_of, new_run, rules_of, stager_of, yesterday
+from pipeline.assemble.new_run import inputs_of, new_run, others_of, rules_of, stager_of, yesterday
 from pipeline.assemble.platform import merchant_of
 from pipeline.assemble.row_limits import RowLimits
 from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.traces import traces_of
 from pipeline.clock import Clock
 from pipeline.ledger.dry_run import DryRun
+from pipeline.limits.window import most_per_second
 from pipeline.read import find
 from pipeline.run.plan import Plan, plan_of
 from pipeline.settings import Config
@@ -48,8 +49,11 @@ def plan(
             control,
             max_invalid=RowLimits.of(options.kept, job).max_invalid,
             limit=options.limit,
+            others=others_of(job, now),
         )
         # A run that would stop before its first request has a plan too.
         with suppress(Drained):
             stager.stage(found.files)
-        return plan_of(dry_run.result, job.rate, control.reason, ignored=found.ignored, show_ids=show_ids)
+        return plan_of(
+            dry_run.result, most_per_second(job.limit_per_s), control.reason, ignored=found.ignored, show_ids=show_ids
+        )

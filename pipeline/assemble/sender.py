@@ -51,7 +51,7 @@ def sender_of(
 ) -> ThreadedSender:
     """Return the sender of a run."""
     clock, chance = system.clock, system.chance
-    permits = Permits(quotas, f"{job.api} {merchant_of(account)}", limit=job.rate, clock=clock, boot=system.boot)
+    permits = Permits(quotas, f"{job.api} {merchant_of(account)}", limit=job.limit_per_s, clock=clock, boot=system.boot)
     signer, transport = system.signer_of(account, job.api), system.transport_of(account, job)
     breaker = CircuitBreaker(clock, job.outage_limit_s)
     services = Services(

@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.ledger.history import runs
 from pipeline.ledger.history.origins import Origin, find_origins
 from pipeline.ledger.records import InputRecord, NewRun, Phase, RunRecord, StagedCounts, accept_any
+from pipeline.ledger.rules.admission import OtherSenders
 from pipeline.ledger.staging import balances, decide
 from pipeline.ledger.staging.duplicates.partitions import Partitions, Table, numbers
 from pipeline.ledger.staging.refunds import Retarget
@@ -110,21 +111,24 @@ class DryRun:
             return self._staging.add(self._connection, file_no, first_row_no, mapped)
 
     def start_delivering(
-        self, rekey: Callable[[bytes, str], bytes], check: Callable[[StagedCounts], None] = accept_any
+        self,
+        rekey: Callable[[bytes, str], bytes],
+        check: Callable[[StagedCounts], None] = accept_any,
+        others: OtherSenders | None = None,
     ) -> None:
-        """Decide on all rows and count them. `check` gets the counts and may raise."""
+        """Decide on all rows and count them. `check` gets the counts and may raise. `others` send balances too."""
         if self._staging is not None:
-            self._decide(self._staging, rekey)
+            self._decide(self._staging, rekey, others)
         check(self.result.counts)
 
-    def _decide(self, staging: Staging, rekey: Callable[[bytes, str], bytes]) -> None:
+    def _decide(self, staging: Staging, rekey: Callable[[bytes, str], bytes], others: OtherSenders | None) -> None:
         is_gone = partial(is_dead, here=this_process())
         with with_clear_errors(self._path):
-            findings = staging.findings(self._connection, self.heartbeat, is_gone=is_gone)
+            findings = staging.findings(self._connection, self.heartbeat, is_gone=is_gone, others=others)
             for chunk in staging:
                 decide.decide(self._connection, self._run, chunk, findings)
                 if self._run.api is Api.POINTS and len(self.result.samples) < _SAMPLES:
-                    balances.give_unused_keys(self._connection, self._run, chunk, rekey)
+                    balances.give_unused_keys(self._connection, self._run, chunk, rekey, others)
                 self._count(chunk)
         self.result.lanes = sum(map(_lanes_of, self._lanes))
 

@@ -269,6 +269,20 @@ CREATE TABLE pruned_runs (
 )
 """
 
+# When the newest balance of a card was first about to be sent, in seconds since 1970; null where that is not known.
+_SENT_AT = "ALTER TABLE cards ADD COLUMN sent_at INTEGER"
+
 # Step n migrates a ledger from version n to n + 1. A released step never changes.
-MIGRATIONS = (_VERSION_1, _WAITS, _FAULTS, _FIXES, _GENERATIONS, _INPUT_ENCODING, _OBJECTS, _LAST_POSITION, _PRUNING)
+MIGRATIONS = (
+    _VERSION_1,
+    _WAITS,
+    _FAULTS,
+    _FIXES,
+    _GENERATIONS,
+    _INPUT_ENCODING,
+    _OBJECTS,
+    _LAST_POSITION,
+    _PRUNING,
+    _SENT_AT,
+)
 VERSION = len(MIGRATIONS)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,6 +30,10 @@ _APIS = {
     Export.POINTS: Api.POINTS,
     Export.STATES: Api.STATE,
 }
+# The unit of a duration.
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+# Settings for balances that others send too.
+_OF_SENDERS = ("other_senders", "unchanged_for", "share")
 _ENCODINGS = ("auto", "utf-8", "utf-8-sig", "utf-16", "gb18030", "gbk", "gb2312", "big5", "latin-1", "cp1252")
 
 
@@ -43,6 +48,7 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
     _check_account(table, platforms)
     _check_processes(table)
     rate = _rate(table)
+    _check_senders(table)
     export, api = table.text("export"), table.text("api")
     if export is None or api is None:
         return None
@@ -78,6 +84,8 @@ def read_job(table: Table, platforms: Mapping[str, str | None]) -> Job | None:
         ready=table.text("ready"),
         sheet=table.text("sheet"),
         int96=None if table.text("int96") is None else Int96(table.text("int96") or ""),
+        share=float(_given(values, "share", 1)),
+        trusted_for=_duration(table.text("unchanged_for")) if values.get("other_senders") else None,
     )
 
 
@@ -118,6 +126,19 @@ def _rate(table: Table) -> float:
     if is_points and rate > POINTS_RATE:
         table.fault("rate", f"WeChat Pay allows {POINTS_RATE:g} requests per second for points; write that or less")
     return rate
+
+
+def _check_senders(table: Table) -> None:
+    for key in _OF_SENDERS:
+        if key in table and table.text("api") not in (None, Api.POINTS):
+            table.fault(key, "is for points only; leave it out")
+    if "unchanged_for" in table and not table.values.get("other_senders"):
+        table.fault("unchanged_for", "is for points that others send too; add other_senders = true, or leave it out")
+
+
+def _duration(text: str | None) -> timedelta:
+    """Return the duration of a text such as `12h`; zero for None."""
+    return timedelta() if text is None else timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
 
 
 def _order(table: Table) -> LaneOrder:
