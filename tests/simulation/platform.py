@@ -75,11 +75,21 @@ class Entry:
     answered_at: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OnlineBalance:
+    """A balance that the merchant's online system set."""
+
+    at: float
+    card: str
+    points: str
+
+
 @dataclass(slots=True)
 class Journal:
-    """All requests in order of arrival, and what was applied."""
+    """All requests of this program in order of arrival, what was applied, and what the online system set."""
 
     entries: list[Entry] = field(default_factory=list)
+    online: list[OnlineBalance] = field(default_factory=list)
     applied: dict[str, str] = field(default_factory=dict)
     times_applied: Counter[str] = field(default_factory=Counter)
     over_quota: int = 0
@@ -140,6 +150,11 @@ class Platform:
         if fault == "error_after":
             return self._error(500, "")
         return status, body, {}
+
+    def arrive_online(self, card: str, points: str) -> None:
+        """Take a balance from the merchant's online system; nobody repeats a throttled one."""
+        if not self._is_over_quota():
+            self.journal.online.append(OnlineBalance(self.world.now, card, points))
 
     def _is_over_quota(self) -> bool:
         now = self.world.now

@@ -2,6 +2,7 @@
 
 import csv
 import random
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.model import Export
@@ -146,6 +147,15 @@ def many_orders(folder: Path, job: str, count: int) -> None:
         for n, user in enumerate(users)
     ]  # fmt: skip
     write_export(folder / f"{job}-1.csv", Export.ORDERS, rows)
+
+
+def cards_in(exports: Iterable[Path]) -> list[str]:
+    """Return the cards of some exports of points."""
+    cards = set()
+    for path in exports:
+        with path.open(encoding="utf-8", newline="") as file:
+            cards |= {row["user_card_code"] for row in csv.DictReader(file)}
+    return sorted(cards)
 
 
 def write_export(path: Path, export: Export, rows: list[Row]) -> None:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from pipeline.model import Api, Export, RowLimit
@@ -53,7 +54,8 @@ class Scenario:
     With `new_keys` the platform refuses rows by asking for another key, and the operator gives one. With `fixes` the
     operator fixes rows in between; after `refuses_until` the platform refuses no row. `rate` is in the config of job
     `a`, `other_rate` in that of job `b`, if it has another config. `strays` is the share of answers that a stray one
-    follows. The first resync of a lost ledger is killed after `resync_dies_after` effects.
+    follows. The first resync of a lost ledger is killed after `resync_dies_after` effects. With `trusted_for` an online
+    system sends balances too, and a confirmed one is unchanged for that long; `share` is this program's of the quota.
     """
 
     seed: int
@@ -75,6 +77,8 @@ class Scenario:
     refuses_until: float = float("inf")
     strays: float = 0.0
     other_rate: float | None = None
+    trusted_for: timedelta | None = None
+    share: float = 1.0
 
     def rate_of(self, job: str) -> float:
         """Return the requests per second in the config of a job."""
@@ -93,6 +97,8 @@ SHORT_SECONDS = 2.0
 _TWO_RATES = 0.01
 # Share of the histories in which all days run again after the ledger was lost.
 _ALL_DAYS_AGAIN = 0.01
+# Share of the histories of points in which an online system sends balances too.
+_ONLINE_SYSTEM = 0.3
 _DAYS = {Export.ORDERS: [1], Export.POINTS: [1, 2, 3], Export.STATES: [1, 2, 3], Export.TASKS: [1, 2]}
 _REFUSALS = {
     Api.CUMULATION: ["INVALID_PARAMETER", "REFUND_ILLEGAL", "BUYER_INFO_ERROR"],
@@ -104,6 +110,7 @@ _REFUSALS = {
 def scenario_of(seed: int, folder: Path) -> Scenario:
     """Draw the scenario of a seed; write its exports into the folder, one file per job and day."""
     scenario = _without_losses(seed, folder)
+    scenario = _with_senders(scenario, random.Random(f"senders of {seed}"))
     scenario = _with_containers(scenario, random.Random(f"containers of {seed}"))
     return _with_losses(scenario, random.Random(f"losses of {seed}"))
 
@@ -252,6 +259,17 @@ def _with_losses(plain: Scenario, chance: random.Random) -> Scenario:
         steps.insert(chance.randrange(before) + 1, copied)
     dies_after = chance.choice([None, None, chance.randrange(12), chance.randrange(60)])
     return replace(plain, steps=tuple(steps), resync_dies_after=dies_after)
+
+
+def _with_senders(scenario: Scenario, chance: random.Random) -> Scenario:
+    """Let an online system send balances too."""
+    if scenario.api is not Api.POINTS or chance.random() > _ONLINE_SYSTEM:
+        return scenario
+    seconds = chance.choice([0.0, 0.0, 30.0, 400.0, 1000.0])
+    # How long a balance is trusted is measured by the wall clock, and the checker has another one.
+    steps = tuple(replace(step, clock_step=0.0) for step in scenario.steps)
+    share = chance.choice([1.0, 0.6, 0.4, 0.2])
+    return replace(scenario, steps=steps, trusted_for=timedelta(seconds=seconds), share=share)
 
 
 def _with_max_invalid(scenario: Scenario, chance: random.Random) -> Scenario:

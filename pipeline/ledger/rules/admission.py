@@ -154,6 +154,6 @@ def is_overtaken(balance: Balance, position: int, identity: str, card: Card | No
 
 def is_unchanged(balance: Balance, card: Card | None, others: OtherSenders | None = None) -> bool:
     """Return whether the platform surely has this balance already."""
-    if card is None or card.unsettled or card.confirmed_points != balance.points:
+    if card is None or (others is not None and not others.leave(card.sent_at)):
         return False
-    return others is None or others.leave(card.sent_at)
+    return not card.unsettled and card.confirmed_points == balance.points
