@@ -14,7 +14,9 @@ from pipeline.assemble.traces import traces_of
 from pipeline.clock import Clock
 from pipeline.ledger.dry_run import DryRun
 from pipeline.limits.window import most_per_second
+from pipeline.model import Api
 from pipeline.read import find
+from pipeline.run.parameter_names import ParameterNames
 from pipeline.run.plan import Plan, plan_of
 from pipeline.settings import Config
 from pipeline.write.brakes.run_control import Drained, RunControl
@@ -36,10 +38,11 @@ def plan(
     account = config.accounts[job.account]
     source = inputs_of(config, job, inputs, options.day or yesterday(job, now), folder)
     found = find(source.patterns, base=source.base, date=source.day, ready=None if inputs else job.ready)
-    new, merchant = new_run(job, now, chance, {}), merchant_of(account)
+    new, merchant, names = new_run(job, now, chance, {}), merchant_of(account), ParameterNames()
+    look = names.look if job.api is Api.STATE else lambda _bodies: None
     with (
         tempfile.TemporaryDirectory(prefix="backfill-plan-") as scratch,
-        DryRun(config.ledger_path, new, merchant, Path(scratch), traces=traces_of(config)) as dry_run,
+        DryRun(config.ledger_path, new, merchant, Path(scratch), traces=traces_of(config), look=look) as dry_run,
     ):
         control = RunControl(clock)
         stager = stager_of(
@@ -55,5 +58,10 @@ def plan(
         with suppress(Drained):
             stager.stage(found.files)
         return plan_of(
-            dry_run.result, most_per_second(job.limit_per_s), control.reason, ignored=found.ignored, show_ids=show_ids
+            dry_run.result,
+            most_per_second(job.limit_per_s),
+            control.reason,
+            ignored=found.ignored,
+            warnings=names.warnings(),
+            show_ids=show_ids,
         )

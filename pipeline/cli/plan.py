@@ -50,6 +50,7 @@ def _as_dict(job: str, made: Plan) -> dict[str, object]:
         "job": job, "exit_code": made.exit_code, "reason": made.reason, "rows": made.rows, "counts": made.counts,
         "codes": made.codes, "faults": made.faults.as_dicts(), "requests": made.to_send, "lanes": made.lanes,
         "seconds": round(made.seconds, 1), "inputs": inputs, "ignored": made.ignored, "problems": problems,
+        "warnings": made.warnings,
         "samples": [orjson.loads(sample) for sample in made.samples],
     }  # fmt: skip
 
@@ -69,6 +70,8 @@ def _print(job: str, made: Plan, *, show_ids: bool) -> None:
     for code, count in made.codes.items():
         print_line(f"  {count:>9,} {code}")
     print_faults(made.faults)
+    for warning in made.warnings:
+        print_line(f"  warning: {warning}")
     if made.samples:
         print_line("sample payloads:" if show_ids else "sample payloads (without users' ids; --show-ids shows them):")
     for sample in made.samples:

@@ -58,10 +58,20 @@ class DryRun:
     Stages rows as `RunLedger` does, and decides on them in the same way, but writes nothing. Use it as a context.
 
     `path` is the ledger; it need not exist. `folder` holds the spill files. `traces` show whether the ledger is the
-    newest copy. `salt` is the text that keys made from rows are also made of. Raises LedgerError as `RunLedger` does.
+    newest copy. `look` sees the bodies that a run would send. `salt` is the text that keys made from rows are also made
+    of. Raises LedgerError as `RunLedger` does.
     """
 
-    def __init__(self, path: Path, new: NewRun, merchant: str, folder: Path, *, traces: Traces = NO_TRACES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        new: NewRun,
+        merchant: str,
+        folder: Path,
+        *,
+        traces: Traces = NO_TRACES,
+        look: Callable[[Iterable[bytes]], None] = lambda _bodies: None,
+    ) -> None:
         self._path = path
         with with_clear_errors(path):
             self._connection = open_for_reading(path)
@@ -75,6 +85,7 @@ class DryRun:
                 self._connection.close()
                 raise
         self.salt = generation.salt
+        self._look = look
         self._staging: Staging | None = None
         self._folder = folder
         self._lanes = Partitions(_LANE, "lane", folder)
@@ -143,6 +154,7 @@ class DryRun:
             seen.problems.append(self._problem(chunk, at))
         due = chunk.parts.take(chunk.due_parts())
         seen.to_send += len(due)
+        self._look(body.as_py() for body in due.column("body"))
         seen.samples += due.column("body").slice(0, _SAMPLES - len(seen.samples)).to_pylist()
         entries = np.empty(len(due), dtype=_LANE)
         entries["lane"] = numbers(due.column("lane"))

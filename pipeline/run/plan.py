@@ -30,6 +30,7 @@ class Plan:
     - `seconds`: sending time at the quota
     - `problems`: the first invalid rows; `samples`: payloads as JSON
     - `inputs`: files read; `ignored`: other files in the input folders
+    - `warnings`: what the platform may refuse, though the rows are valid
     - `reason`: why the run would stop before its first request, else None
     """
 
@@ -44,6 +45,7 @@ class Plan:
     samples: Sequence[str]
     inputs: Sequence[InputRecord] = field(repr=False)
     ignored: Sequence[str] = ()
+    warnings: Sequence[str] = ()
     reason: str | None = None
 
     @property
@@ -60,6 +62,7 @@ def plan_of(
     reason: str | None = None,
     *,
     ignored: Sequence[str] = (),
+    warnings: Sequence[str] = (),
     show_ids: bool = False,
 ) -> Plan:
     """
@@ -90,6 +93,7 @@ def plan_of(
         samples=[body.decode() if show_ids else _sample(body) for body in seen.samples],
         inputs=list(seen.inputs.values()),
         ignored=ignored,
+        warnings=warnings,
         reason=reason,
     )
 

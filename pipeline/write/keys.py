@@ -123,7 +123,7 @@ def _reason(answer: Reply | Lost | None) -> str:
         case Lost(_, detail):
             return detail or "there was no answer"
         case Reply(status=HTTPStatus.OK):
-            return "the answer holds none that the APIv3 key opens, or its time is more than five minutes off ours"
+            return "the answer holds none that the APIv3 key opens, or its time is more than 5 minutes off ours"
     content = parse_answer(Api.POINTS, answer.body)
     details = ", ".join(filter(None, (content.code, content.message))) if content else ""
     return f"status {answer.status}" + (f" ({details})" if details else "")

@@ -18,7 +18,10 @@ from pipeline.settings.wording import did_you_mean, listed, quoted
 # wechatpay-v3-points.md, section 1: 5 requests per second per service-provider merchant id.
 POINTS_RATE = 5.0
 DEFAULT_RATE = 20.0
-"""Requests per second of the other APIs where the job gives no rate."""
+"""
+This project's default for the other APIs, in requests per second. Alipay publishes no limit (alipay-v3-cumulation.md,
+section 4).
+"""
 DEFAULT_ZONE = "Asia/Shanghai"
 # Only the process that owns the job's lease may write to a SQLite ledger.
 ONE_PROCESS = "with a SQLite ledger only one process sends; write 1, or leave it out"

@@ -14,6 +14,7 @@ _ABOUT_TIME = re.compile(r"time[ _-]?stamp|clock|时间", re.IGNORECASE)
 _ABOUT_HEADERS = re.compile(r"(?i:user-?agent|content-type|http\s?header|请求头|头部)|\bAccept\b")
 _SIGNING = "check mchid, serial_no and private_key_file of the account against the merchant API certificate"
 _FIELDS = "fix the row: the message names what is wrong"
+_CLOCK = "set this machine's clock, by NTP for example, then resume; WeChat Pay refuses a time more than 5 minutes off"
 
 WECHATPAY_CODES = (
     Codes(Condition.SERVER_UNAVAILABLE, _POINTS, ("SERVICE_UNAVAILABLE",), ""),
@@ -56,7 +57,7 @@ WECHATPAY_CODES = (
         Condition.CLOCK_REFUSED,
         _POINTS,
         ("SIGN_ERROR",),
-        "set this machine's clock, by NTP for example, then resume",
+        _CLOCK,
         only_if=_ABOUT_TIME,
     ),
     Codes(Condition.SIGNATURE_REFUSED, _POINTS, ("SIGN_ERROR",), _SIGNING),
