@@ -110,7 +110,6 @@ _REFUSALS = {
 def scenario_of(seed: int, folder: Path) -> Scenario:
     """Draw the scenario of a seed; write its exports into the folder, one file per job and day."""
     scenario = _without_losses(seed, folder)
-    scenario = _with_senders(scenario, random.Random(f"senders of {seed}"))
     scenario = _with_containers(scenario, random.Random(f"containers of {seed}"))
     return _with_losses(scenario, random.Random(f"losses of {seed}"))
 
@@ -122,6 +121,7 @@ def _without_losses(seed: int, folder: Path) -> Scenario:
         return _all_days_again(seed, folder)
     scenario = _with_options(*_basic_scenario(seed, folder), random.Random(f"options of {seed}"))
     scenario = _with_fixes(scenario, random.Random(f"fixes of {seed}"))
+    scenario = _with_senders(scenario, random.Random(f"senders of {seed}"))
     scenario = _with_max_invalid(scenario, random.Random(f"max_invalid of {seed}"))
     return _with_prunes(scenario, random.Random(f"prunes of {seed}"))
 
