@@ -107,14 +107,19 @@ def _succeeded_is_held(evidence: Evidence) -> None:
 
 
 def _unchanged_is_recent(evidence: Evidence) -> None:
-    """If others send too, a balance is `unchanged` only if this program set it less than `trusted_for` ago."""
+    """
+    If others send too, a balance is `unchanged` only if this program set it less than `trusted_for` ago.
+
+    A resync trusts nothing that was set before.
+    """
     assert evidence.scenario.trusted_for is not None
     trusted_for = evidence.scenario.trusted_for.total_seconds()
     for result, line in _lines(evidence, code="unchanged"):
         row, began = row_of(evidence, line), _began(evidence, result)
         own = [change for change in _changes(evidence, row["user_card_code"]) if change.entry is not None]
         set_at = [change.at for change in own if change.points == row["point_balance"]]
-        if not any(began - trusted_for < at <= result.ended_at for at in set_at):
+        recent = [at for at in set_at if began - trusted_for < at <= result.ended_at]
+        if all(is_resynced_between(evidence, at, began) for at in recent):
             raise Broken(f"{result.run_id} row {line['source_row']}: unchanged at {began}, and set at {set_at}")
 
 

@@ -74,7 +74,7 @@ class Exports:
         if self._export is Export.POINTS:
             row["openid"] += "x"
         elif self._export is not Export.STATES:
-            row["user_id"] = row["user_id"][:-2] + "9" + row["user_id"][-1]
+            row["user_id"] = row["user_id"][:-2] + "9" + row["user_id"][-1:]
 
     def _common(self, job: str) -> Row:
         user = f"20880000000000{self._chance.randrange(4)}{job == 'a':d}"
