@@ -98,7 +98,7 @@ _TWO_RATES = 0.01
 # Share of the histories in which all days run again after the ledger was lost.
 _ALL_DAYS_AGAIN = 0.01
 # Share of the histories of points in which an online system sends balances too.
-_ONLINE_SYSTEM = 0.3
+_ONLINE_SYSTEM = 0.2
 _DAYS = {Export.ORDERS: [1], Export.POINTS: [1, 2, 3], Export.STATES: [1, 2, 3], Export.TASKS: [1, 2]}
 _REFUSALS = {
     Api.CUMULATION: ["INVALID_PARAMETER", "REFUND_ILLEGAL", "BUYER_INFO_ERROR"],
