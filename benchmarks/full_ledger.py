@@ -44,8 +44,8 @@ _DELIVER = (
     f"INSERT INTO deliveries (account_no, api, identity, digest, state, due_no, intended_at, {COLUMNS})"
     f" SELECT :account_no, :api, identity, digest, :state, due_no, CAST(:began AS INTEGER), {MEASURES} {_THESE}",
     "INSERT INTO cards (account_no, card, confirmed_points, unsettled, newest_identity, newest_version,"
-    " newest_position) SELECT :account_no, card, points, 0, identity, version, position"
-    f" {_THESE} AND +card IS NOT NULL",
+    " newest_position, sent_at) SELECT :account_no, card, points, 0, identity, version, position,"
+    f" CAST(:began AS INTEGER) {_THESE} AND +card IS NOT NULL",
     f"UPDATE rows SET cells = NULL WHERE run_no = :run_no AND row_no IN (SELECT row_no {_THESE})",
     "UPDATE dues SET status = :status, code = 'SUCCESS', message = '', http_status = 200, attempts = 1, body = NULL,"
     " latency_ms = 20 + due_no % 80, trace_id = lower(hex(randomblob(16))),"

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.assemble.opening import mapping_rules
 from pipeline.errors import SettingsError
 from pipeline.ledger.records import NewRun, RunRecord
+from pipeline.ledger.rules.admission import OtherSenders
 from pipeline.map import MappingRules
 from pipeline.model import Api, RowLimit
 from pipeline.read import CHUNK_ROWS
@@ -29,7 +30,7 @@ def new_run(
         export=job.export,
         api=job.api,
         account=job.account,
-        limit_per_s=job.rate,
+        limit_per_s=job.limit_per_s,
         started_at=timestamp(now),
         parent=parent,
         options=options,
@@ -94,6 +95,11 @@ def rules_of(job: Job, account: Account, now: datetime, salt: str) -> MappingRul
     return replace(mapping_rules(job, account), charset=charset, now=now, salt=salt)
 
 
+def others_of(job: Job, now: datetime) -> OtherSenders | None:
+    """Return the other senders of the job's balances, for decisions at time `now`; None: there are none."""
+    return None if job.trusted_for is None else OtherSenders.at(now, job.trusted_for)
+
+
 def stager_of(
     job: Job,
     rules: MappingRules,
@@ -102,6 +108,7 @@ def stager_of(
     *,
     max_invalid: RowLimit,
     limit: int | None,
+    others: OtherSenders | None = None,
     chunk_rows: int = CHUNK_ROWS,
     tick: Callable[[int], None] = lambda _rows: None,
 ) -> Stager:
@@ -115,6 +122,7 @@ def stager_of(
         int96=job.int96,
         max_invalid=max_invalid,
         limit=limit,
+        others=others,
         chunk_rows=chunk_rows,
         tick=tick,
     )

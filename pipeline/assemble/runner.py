@@ -2,7 +2,16 @@
 
 from collections.abc import Sequence
 
-from pipeline.assemble.new_run import RunInputs, inputs_of, job_of, new_run, rules_of, stager_of, yesterday
+from pipeline.assemble.new_run import (
+    RunInputs,
+    inputs_of,
+    job_of,
+    new_run,
+    others_of,
+    rules_of,
+    stager_of,
+    yesterday,
+)
 from pipeline.assemble.nothing_done import NothingDone, already_finished, nothing_to_send
 from pipeline.assemble.platform import merchant_of
 from pipeline.assemble.protected_files import ProtectedFiles
@@ -111,6 +120,7 @@ class Runner:
     def _open(self, ledger: RunLedger, job: Job, options: RunOptions, *, most_rows: int | None = None) -> Run:
         """Build the parts of a run that has its job's lease."""
         clock, account = self._system.clock, self._config.accounts[job.account]
+        now = clock.now()
         control = RunControl(clock, until=options.until)
         try:
             limits = RowLimits.of(ledger.run.options, job)
@@ -118,11 +128,12 @@ class Runner:
                 ledger=ledger,
                 stager=stager_of(
                     job,
-                    rules_of(job, account, clock.now(), ledger.salt),
+                    rules_of(job, account, now, ledger.salt),
                     ledger,
                     control,
                     max_invalid=limits.max_invalid,
                     limit=ledger.run.options.get("limit"),
+                    others=others_of(job, now),
                     chunk_rows=self._chunk_rows,
                     tick=self._events.staged,
                 ),

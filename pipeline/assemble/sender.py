@@ -71,7 +71,7 @@ def sender_of(
 def permits_of(job: Job, account: Account, quotas: QuotaStore, system: System) -> Permits:
     """Return the permits of the quota that all requests of an account share."""
     name = f"{job.api} {merchant_of(account)}"
-    return Permits(quotas, name, limit=job.rate, clock=system.clock, boot=system.boot)
+    return Permits(quotas, name, limit=job.limit_per_s, clock=system.clock, boot=system.boot)
 
 
 def services_of(job: Job, account: Account, permits: Permits, control: RunControl, system: System) -> Services:

@@ -17,7 +17,7 @@ def check_quotas(config: Config) -> Iterator[Finding]:
     for (api, merchant), jobs in users.items():
         if len(jobs) < 2:
             continue
-        names, rates = ", ".join(job.name for job in jobs), sorted({f"{job.rate:g}" for job in jobs})
+        names, rates = ", ".join(job.name for job in jobs), sorted({f"{job.limit_per_s:g}" for job in jobs})
         what = f"quota of {api}"
         if len(rates) > 1:
             text = f"jobs {names} share the quota of {merchant}, but have the rates {', '.join(rates)}; write one rate"

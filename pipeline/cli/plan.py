@@ -18,6 +18,7 @@ from pipeline.cli.logs import log, set_up_logs
 from pipeline.cli.summary import first_of, print_faults, print_json, print_line
 from pipeline.clock import SystemClock
 from pipeline.ledger.records import InputRecord
+from pipeline.limits.window import most_per_second
 from pipeline.run.input_columns import shown_columns
 from pipeline.run.plan import Night, Plan, night_of
 from pipeline.settings import secrets, warnings
@@ -39,7 +40,7 @@ def plan(args: argparse.Namespace) -> int:
     )  # fmt: skip
     job, now = config.jobs[args.job], clock.now()
     until = args.until and deadline(args.until, job.timezone, now)
-    night = night_of(made.to_send, job.rate, now.astimezone(job.timezone), until)
+    night = night_of(made.to_send, most_per_second(job.limit_per_s), now.astimezone(job.timezone), until)
     if args.json:
         print_json(_as_dict(args.job, made, night))
     else:
@@ -59,7 +60,7 @@ def _as_dict(job: str, made: Plan, night: Night) -> dict[str, object]:
         "seconds": round(made.seconds, 1), "ends_at": timestamp(night.ends_at),
         "until": night.until and timestamp(night.until), "requests_left": night.left,
         "columns": made.columns and asdict(made.columns), "inputs": inputs, "ignored": made.ignored,
-        "problems": problems, "samples": [orjson.loads(sample) for sample in made.samples],
+        "problems": problems, "warnings": made.warnings, "samples": [orjson.loads(sample) for sample in made.samples],
     }  # fmt: skip
 
 
@@ -80,6 +81,8 @@ def _print(job: str, made: Plan, night: Night, *, show_ids: bool) -> None:
     for code, count in made.codes.items():
         print_line(f"  {count:>9,} {code}")
     print_faults(made.faults)
+    for warning in made.warnings:
+        print_line(f"  warning: {warning}")
     if made.samples:
         print_line("sample payloads:" if show_ids else "sample payloads (without users' ids; --show-ids shows them):")
     for sample in made.samples:

@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.ledger.history import runs
 from pipeline.ledger.history.origins import Origin, find_origins
 from pipeline.ledger.records import InputRecord, NewRun, Rekey, RunRecord, StagedCounts, accept_any
+from pipeline.ledger.rules.admission import OtherSenders
 from pipeline.ledger.staging import balances, decide
 from pipeline.ledger.staging.duplicates.partitions import Partitions, Table, numbers
 from pipeline.ledger.staging.refunds import Retarget
@@ -57,10 +58,20 @@ class DryRun:
     Stages rows as `RunLedger` does, and decides on them in the same way, but writes nothing. Use it as a context.
 
     `path` is the ledger; it need not exist. `folder` holds the spill files. `traces` show whether the ledger is the
-    newest copy. `salt` is the text that keys made from rows are also made of. Raises LedgerError as `RunLedger` does.
+    newest copy. `look` sees the bodies that a run would send. `salt` is the text that keys made from rows are also made
+    of. Raises LedgerError as `RunLedger` does.
     """
 
-    def __init__(self, path: Path, new: NewRun, merchant: str, folder: Path, *, traces: Traces = NO_TRACES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        new: NewRun,
+        merchant: str,
+        folder: Path,
+        *,
+        traces: Traces = NO_TRACES,
+        look: Callable[[Iterable[bytes]], None] = lambda _bodies: None,
+    ) -> None:
         self._path = path
         with with_clear_errors(path):
             self._connection = open_for_reading(path)
@@ -74,6 +85,7 @@ class DryRun:
                 self._connection.close()
                 raise
         self.salt = generation.salt
+        self._look = look
         self._staging: Staging | None = None
         self._folder = folder
         self._lanes = Partitions(_LANE, "lane", folder)
@@ -109,20 +121,25 @@ class DryRun:
         with with_clear_errors(self._path):
             return self._staging.add(self._connection, file_no, first_row_no, mapped)
 
-    def start_delivering(self, rekey: Rekey, check: Callable[[StagedCounts], None] = accept_any) -> None:
-        """Decide on all rows and count them. `check` gets the counts and may raise."""
+    def start_delivering(
+        self,
+        rekey: Rekey,
+        check: Callable[[StagedCounts], None] = accept_any,
+        others: OtherSenders | None = None,
+    ) -> None:
+        """Decide on all rows and count them. `check` gets the counts and may raise. `others` send balances too."""
         if self._staging is not None:
-            self._decide(self._staging, rekey)
+            self._decide(self._staging, rekey, others)
         check(self.result.counts)
 
-    def _decide(self, staging: Staging, rekey: Rekey) -> None:
+    def _decide(self, staging: Staging, rekey: Rekey, others: OtherSenders | None) -> None:
         is_gone = partial(is_dead, here=this_process())
         with with_clear_errors(self._path):
-            findings = staging.findings(self._connection, self.heartbeat, is_gone=is_gone)
+            findings = staging.findings(self._connection, self.heartbeat, is_gone=is_gone, others=others)
             for chunk in staging:
                 decide.decide(self._connection, self._run, chunk, findings)
                 if self._run.api.sends_balances and len(self.result.samples) < _SAMPLES:
-                    balances.give_unused_keys(self._connection, self._run, chunk, rekey)
+                    balances.give_unused_keys(self._connection, self._run, chunk, rekey, others)
                 self._count(chunk)
         self.result.lanes = sum(map(_lanes_of, self._lanes))
 
@@ -137,6 +154,7 @@ class DryRun:
             seen.problems.append(self._problem(chunk, at))
         due = chunk.parts.take(chunk.due_parts())
         seen.to_send += len(due)
+        self._look(body.as_py() for body in due.column("body"))
         seen.samples += due.column("body").slice(0, _SAMPLES - len(seen.samples)).to_pylist()
         entries = np.empty(len(due), dtype=_LANE)
         entries["lane"] = numbers(due.column("lane"))

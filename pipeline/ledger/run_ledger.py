@@ -30,7 +30,7 @@ from pipeline.ledger.records import (
     StagedCounts,
     accept_any,
 )
-from pipeline.ledger.rules.admission import Admission, Go
+from pipeline.ledger.rules.admission import Admission, Go, OtherSenders
 from pipeline.ledger.staging import refunds
 from pipeline.ledger.staging import rerun as rerunning
 from pipeline.ledger.staging.refunds import Retarget
@@ -194,18 +194,24 @@ class RunLedger:
         staging = self._staging
         return self._file.read(lambda c: staging.add(c, file_no, first_row_no, mapped))
 
-    def start_delivering(self, rekey: Rekey, check: Callable[[StagedCounts], None] = accept_any) -> None:
+    def start_delivering(
+        self,
+        rekey: Rekey,
+        check: Callable[[StagedCounts], None] = accept_any,
+        others: OtherSenders | None = None,
+    ) -> None:
         """
         Decide on all staged rows, write them with their dues, and begin to deliver.
 
         `rekey` puts another request key into a body. `check` gets the counts and may raise: then the run stays in
-        staging, and a resume stages it again.
+        staging, and a resume stages it again. `others` are other senders of balances.
         """
         staging, counts = self._staging, StagedCounts()
         if staging is not None:
             from pipeline.ledger.staging import decide  # noqa: PLC0415 - see the top
 
-            findings = self._file.read(lambda c: staging.findings(c, self.heartbeat, is_gone=self._is_gone))
+            find = partial(staging.findings, heartbeat=self.heartbeat, is_gone=self._is_gone, others=others)
+            findings = self._file.read(find)
             self.heartbeat()
             for chunk in staging:
                 self._commit(

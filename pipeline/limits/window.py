@@ -110,6 +110,11 @@ class Window:
     route: Route = field(default_factory=Route)
 
 
+def most_per_second(limit: float) -> float:
+    """Return the requests per second that a limit leaves in a long time: no second has a part of a request."""
+    return math.floor(limit) if limit >= 1 else limit
+
+
 def permits_per_slot(limit: float) -> int:
     """Return the number of permits in a slot."""
     return max(1, int(limit // _SLOTS))

@@ -34,6 +34,7 @@ class Plan:
     - `problems`: the first invalid rows; `samples`: payloads as JSON
     - `inputs`: files read; `ignored`: other files in the input folders
     - `columns`: those of the first input
+    - `warnings`: what the platform may refuse, though the rows are valid
     - `reason`: why the run would stop before its first request, else None
     """
 
@@ -48,6 +49,7 @@ class Plan:
     samples: Sequence[str]
     inputs: Sequence[InputRecord] = field(repr=False)
     ignored: Sequence[str] = ()
+    warnings: Sequence[str] = ()
     reason: str | None = None
     columns: InputColumns | None = None
 
@@ -84,6 +86,7 @@ def plan_of(
     *,
     ignored: Sequence[str] = (),
     columns: InputColumns | None = None,
+    warnings: Sequence[str] = (),
     show_ids: bool = False,
 ) -> Plan:
     """
@@ -114,6 +117,7 @@ def plan_of(
         samples=[body.decode() if show_ids else _sample(body) for body in seen.samples],
         inputs=list(seen.inputs.values()),
         ignored=ignored,
+        warnings=warnings,
         reason=reason,
         columns=columns,
     )

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from pipeline.ledger.history.origins import Origin
 from pipeline.ledger.records import InputRecord, StagedCounts, accept_any
+from pipeline.ledger.rules.admission import OtherSenders
 from pipeline.ledger.staging.refunds import Retarget
 from pipeline.map import MappingRules, UsedColumns, bind_chunks, check_columns, rekey, retarget
 from pipeline.model import DEFAULT_MAX_INVALID, CsvFormat, Int96, RowLimit, Status
@@ -39,7 +40,10 @@ class StagingLedger(Protocol):
         ...
 
     def start_delivering(
-        self, rekey: Callable[[bytes, str], bytes], check: Callable[[StagedCounts], None] = accept_any
+        self,
+        rekey: Callable[[bytes, str], bytes],
+        check: Callable[[StagedCounts], None] = accept_any,
+        others: OtherSenders | None = None,
     ) -> None:
         """Decide on all staged rows; then start delivering, unless `check` raises for the result."""
         ...
@@ -50,7 +54,7 @@ class Stager:
     Reads, maps and stages the inputs of one run.
 
     Raises SourceError if an input is damaged, lacks a column or changes meanwhile, and Drained if more rows are invalid
-    than `max_invalid` allows. The run then stays unstaged.
+    than `max_invalid` allows. The run then stays unstaged. `others` are other senders of the balances.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Stager:
         sheet: str | None = None,
         int96: Int96 | None = None,
         limit: int | None = None,
+        others: OtherSenders | None = None,
         chunk_rows: int = CHUNK_ROWS,
         tick: Callable[[int], None] = lambda _: None,
     ) -> None:
@@ -76,6 +81,7 @@ class Stager:
         self._control = control
         self._max_invalid = max_invalid
         self._limit = limit
+        self._others = others
         self._chunk_rows = chunk_rows
         self._tick = tick
         self._rows = 0
@@ -92,7 +98,7 @@ class Stager:
             self._stage_file(file_no, file)
         for file in files:
             verify_unchanged(file)
-        self._ledger.start_delivering(lambda body, key: rekey(body, self._rules.api, key), self._check)
+        self._ledger.start_delivering(lambda body, key: rekey(body, self._rules.api, key), self._check, self._others)
         return self._rows - self._filtered
 
     def _check(self, decided: StagedCounts) -> None:

@@ -72,19 +72,20 @@ def _read_jobs(table: Table, accounts: Mapping[str, Table]) -> dict[str, Job]:
 
 
 def _check_rates(table: Table, jobs: Iterable[Job], accounts: Mapping[str, Table]) -> None:
-    """Report two rates for one quota: the platform counts the requests of all jobs of a merchant together."""
+    """Report two rates or shares of one quota: the platform counts the requests of all jobs of a merchant together."""
     first: dict[tuple[str | None, ...], Job] = {}
     for job in jobs:
         if (account := accounts.get(job.account)) is None:
             continue
         merchant = next(filter(None, map(account.text, ("app_id", "brand_id", "mchid"))), None)
         other = first.setdefault((job.api, merchant, account.text("base_url")), job)
-        if other.rate != job.rate:
-            table.table(job.name).fault(
-                "rate",
-                f"{job.rate:g}, but job {quoted(other.name)} has {other.rate:g} for the same quota ({job.api}, "
-                f"merchant {merchant}); write one rate in both jobs",
-            )
+        for key, own, others in (("rate", job.rate, other.rate), ("share", job.share, other.share)):
+            if own != others:
+                table.table(job.name).fault(
+                    key,
+                    f"{own:g}, but job {quoted(other.name)} has {others:g} for the same quota ({job.api}, "
+                    f"merchant {merchant}); write one {key} in both jobs",
+                )
 
 
 def _check_job(jobs: Table, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -112,7 +113,7 @@ class Job:
 
     - `inputs` are as written, with `{date}` not filled in, relative to the config file's folder. None are given where
       the command line names them.
-    - `rate` is in requests per second, `concurrency` the most requests in flight.
+    - `rate` is in requests per second; this program uses `share` of it. `concurrency` is the most requests in flight.
     - `columns`, `units` (`yuan` or `fen`), `constants`, `defaults` and `formats` are by field. The name of a dotted
       field is whole, such as `biz_data.city`.
     - `formats` are forms of a field's times, beside the built-in ones.
@@ -120,6 +121,8 @@ class Job:
     - `ready` names a file that must be beside the inputs.
     - `sheet` is that of a workbook, None the first one.
     - `int96` says how INT96 times count where the file does not say.
+    - `trusted_for` is how long a confirmed balance counts as what the platform has. None is for ever: nobody else sends
+      balances. If others do, it is `unchanged_for`, or zero.
     """
 
     name: str
@@ -150,6 +153,14 @@ class Job:
     ready: str | None = None
     sheet: str | None = None
     int96: Int96 | None = None
+    share: float = 1.0
+    trusted_for: timedelta | None = None
+
+    @property
+    def limit_per_s(self) -> float:
+        """The requests per second of this program."""
+        # 100 * 0.29 is a little less than 29, which would allow 28.
+        return float(f"{self.rate * self.share:.9g}")
 
 
 @dataclass(frozen=True, slots=True)

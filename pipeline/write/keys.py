@@ -150,7 +150,7 @@ def _reason(answer: Reply | Lost | None) -> str:
         case Lost(_, detail):
             return detail or "there was no answer"
         case Reply(status=HTTPStatus.OK):
-            unusable = "the answer holds none that the APIv3 key opens, or its time is more than five minutes off ours"
+            unusable = "the answer holds none that the APIv3 key opens, or its time is more than 5 minutes off ours"
             return none_left or unusable
     content = parse_answer(Api.POINTS, answer.body)
     details = ", ".join(filter(None, (content.code, content.message))) if content else ""

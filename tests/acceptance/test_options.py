@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.simulator import InjectedFault, Kind
-from tests.acceptance.workspace import CommandResult, Workspace, balance, order, read_csv
+from tests.acceptance.workspace import CommandResult, Workspace, balance, order, read_csv, state
 
 
 def lost(key: str) -> InjectedFault:
@@ -264,6 +264,7 @@ def test_plan_shows_a_run_and_writes_nothing(workspace: Workspace) -> None:
         "requests_left": 0,
         "inputs": [{"file": "points.csv", "rows": 12, "encoding": "utf-8"}],
         "ignored": [],
+        "warnings": [],
     }
     assert [(one["source_file"], one["source_row"], one["code"]) for one in problems] == [
         ("points.csv", 12, "field_missing")
@@ -327,3 +328,18 @@ def test_plan_lists_the_columns_of_the_first_input(workspace: Workspace) -> None
         "absent": ["out_request_no", "updated_at"],
         "unused": ["note"],
     }
+
+
+def test_a_plan_warns_of_names_that_the_gateway_may_refuse(workspace: Workspace) -> None:
+    """A plan counts the states whose biz_data has names of Alipay parameters, and shows one name; it exits with 0."""
+    rows = [state(1), state(2, biz_data='{"subject":"光明"}'), state(3, biz_data='{"seat":{"service":1}}')]
+    workspace.export("states.csv", rows)
+
+    planned, as_json = workspace.backfill("plan", "states"), workspace.backfill("plan", "states", "--json")
+
+    warning = (
+        "2 rows to send have the name of an Alipay parameter in biz_data, first subject; Alipay may refuse such a row "
+        "(isv.suspected-attack). Try one with --limit, or agree on other names with the product's owner"
+    )
+    assert (planned.exit_code, f"  warning: {warning}\n" in planned.stdout) == (0, True)
+    assert json.loads(as_json.stdout)["warnings"] == [warning]

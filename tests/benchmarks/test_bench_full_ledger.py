@@ -26,6 +26,7 @@ BY_CHANCE = {
     "generations": {"name", "begun_at", "sequence"},
     "dues": {"first_sent_at", "finished_at", "latency_ms", "trace_id"},
     "deliveries": {"intended_at"},
+    "cards": {"sent_at"},
 }
 
 

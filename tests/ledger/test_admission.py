@@ -1,9 +1,22 @@
 """The rules of admission, one by one."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from pipeline.ledger.records import DeliveryState
-from pipeline.ledger.rules.admission import Card, Conflict, Go, KnownDelivery, Skip, admit, is_overtaken, is_unchanged
+from pipeline.ledger.rules.admission import (
+    Card,
+    Conflict,
+    Go,
+    KnownDelivery,
+    OtherSenders,
+    Skip,
+    admit,
+    is_overtaken,
+    is_unchanged,
+)
 from pipeline.model import Balance
 
 SAME, OTHER = b"same", b"other"
@@ -103,3 +116,27 @@ def test_a_newer_balance_overtakes(
 def test_a_confirmed_balance_is_unchanged(known: Card | None, *, unchanged: bool) -> None:
     """A balance need not be sent if it was the last one confirmed and nothing was sent since."""
     assert is_unchanged(Balance(b"card", 5), known) is unchanged
+
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 600_000, tzinfo=UTC)
+NOW_SECONDS = int(NOW.timestamp())
+
+
+@pytest.mark.parametrize(
+    ("sent_at", "unchanged_for", "unchanged"),
+    [
+        pytest.param(NOW_SECONDS - 59, timedelta(minutes=1), True, id="less-than-that-ago"),
+        pytest.param(NOW_SECONDS - 60, timedelta(minutes=1), False, id="that-long-ago"),
+        pytest.param(NOW_SECONDS, timedelta(minutes=1), True, id="now"),
+        pytest.param(NOW_SECONDS + 1, timedelta(minutes=1), False, id="later-than-now"),
+        pytest.param(None, timedelta(days=99_999), False, id="nobody-knows-when"),
+        pytest.param(NOW_SECONDS, timedelta(), False, id="never"),
+    ],
+)
+def test_others_leave_a_balance_unchanged_for_a_time(
+    sent_at: int | None, unchanged_for: timedelta, *, unchanged: bool
+) -> None:
+    """If others send balances too, a confirmed one is unchanged if it was sent less than that long ago."""
+    known = replace(card(), sent_at=sent_at)
+
+    assert is_unchanged(Balance(b"card", 5), known, OtherSenders.at(NOW, unchanged_for)) is unchanged

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.ledger.history import runs
 from pipeline.ledger.records import NewRun, RunRecord, position
-from pipeline.ledger.rules.admission import is_overtaken, is_unchanged
+from pipeline.ledger.rules.admission import OtherSenders, is_overtaken, is_unchanged
 from pipeline.ledger.rules.cards import cards_of
 from pipeline.ledger.staging.staging import Staging
 from pipeline.ledger.staging.unchanged_balances import Sure, Unchanged
@@ -52,6 +52,7 @@ class KnownCard:
     confirmed: int | None
     unsettled: bool
     account_no: int
+    sent_at: int | None = 100
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ known_cards = st.lists(
         mostly(7, 6, 8, None),
         mostly(False, True),
         mostly(ACCOUNT, ANOTHER),
+        mostly(100, 99, 301, None),
     ),
     unique_by=lambda known: (known.account_no, known.card),
     max_size=16,
@@ -98,6 +100,7 @@ due_balances = st.lists(
     ),
     max_size=3,
 )
+others_now = st.sampled_from([None, None, OtherSenders(since=100, now=300), OtherSenders(since=301, now=300)])
 exports = st.lists(st.builds(ExportBalance, balances, mostly(True, False)), min_size=1, max_size=12)
 
 
@@ -114,9 +117,18 @@ def ledger_with(
     _, now, _ = (runs.begin(connection, run(number), ACCOUNT) for number in (BEFORE, NOW, AFTER))
     connection.executemany(
         "INSERT INTO cards (account_no, card, confirmed_points, unsettled, newest_identity, newest_version,"
-        " newest_position) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        " newest_position, sent_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (h.account_no, h.card, h.confirmed, h.unsettled, key_of(h.newest), h.newest.version, position(h.run_no, 1))
+            (
+                h.account_no,
+                h.card,
+                h.confirmed,
+                h.unsettled,
+                key_of(h.newest),
+                h.newest.version,
+                position(h.run_no, 1),
+                h.sent_at,
+            )
             for h in (*known_cards, *CROWD)
         ],
     )
@@ -140,11 +152,13 @@ def run(number: int) -> NewRun:
     )
 
 
-def judged_at_once(connection: sqlite3.Connection, now: RunRecord, export: Sequence[ExportBalance]) -> Unchanged:
+def judged_at_once(
+    connection: sqlite3.Connection, now: RunRecord, export: Sequence[ExportBalance], others: OtherSenders | None
+) -> Unchanged:
     staging = Staging(now, NOWHERE, retarget)
     with closing(staging):
         staging.add(connection, 1, 1, mapped_of([staged_row(row) for row in export], Api.POINTS))
-        found = staging.findings(connection, lambda: None, is_gone=lambda _: False).unchanged
+        found = staging.findings(connection, lambda: None, is_gone=lambda _: False, others=others).unchanged
     assert found is not None
     return found
 
@@ -162,6 +176,7 @@ def judged_one_by_one(
     now: RunRecord,
     export: Sequence[ExportBalance],
     to_send: Set[bytes],
+    others: OtherSenders | None,
     *,
     with_identity: bool,
 ) -> set[int]:
@@ -171,7 +186,7 @@ def judged_one_by_one(
         balance, place = row.balance, position(now.run_no, at + 1)
         card = cards_of(connection, now, [balance.card]).get(balance.card)
         identity = key_of(balance) if with_identity else ""
-        if row.key_is_derived and balance.card not in to_send and is_unchanged(balance, card):
+        if row.key_is_derived and balance.card not in to_send and is_unchanged(balance, card, others):
             unchanged |= set() if is_overtaken(balance, place, identity, card) else {at}
     return unchanged
 
@@ -192,11 +207,15 @@ def with_equal_beginning(cards: Iterable[bytes]) -> set[bytes]:
         ExportBalance(Balance(bytes([first] * 8 + [last] * 8), 7), True)
         for first, last in ((64, 1), (66, 0), (67, 0), (64, 0))
     ],
+    None,
 )
-@given(known_cards, due_balances, exports)
+@given(known_cards, due_balances, exports, others_now)
 @settings(deadline=None, max_examples=300)
 def test_balances_are_judged_at_once_as_one_by_one(
-    known_cards: Sequence[KnownCard], due_balances: Sequence[DueBalance], export: Sequence[ExportBalance]
+    known_cards: Sequence[KnownCard],
+    due_balances: Sequence[DueBalance],
+    export: Sequence[ExportBalance],
+    others: OtherSenders | None,
 ) -> None:
     """
     Rows found unchanged are so by the rules for one balance, and all that surely are so are found.
@@ -206,7 +225,7 @@ def test_balances_are_judged_at_once_as_one_by_one(
     """
     with closing(open_for_reading(NOWHERE)) as connection:
         now = ledger_with(connection, known_cards, due_balances)
-        found = judged_at_once(connection, now, export)
+        found = judged_at_once(connection, now, export, others)
         to_send = {one.card for one in due_balances if one.status not in ("succeeded", "skipped")}
         known = cards_of(connection, now, [row.balance.card for row in export])
         ambiguous = with_equal_beginning(
@@ -218,8 +237,8 @@ def test_balances_are_judged_at_once_as_one_by_one(
         )
 
         unchanged = set(found.sure.nonzero()[0].tolist())
-        assert unchanged <= judged_one_by_one(connection, now, export, to_send, with_identity=True)
-        surely = judged_one_by_one(connection, now, export, to_send, with_identity=False)
+        assert unchanged <= judged_one_by_one(connection, now, export, to_send, others, with_identity=True)
+        surely = judged_one_by_one(connection, now, export, to_send, others, with_identity=False)
         assert unchanged >= {at for at in surely if export[at].balance.card not in ambiguous}
         newest = {at: known[export[at].balance.card].newest_version or "" for at in unchanged}
         later = {at for at in unchanged if (export[at].balance.version or "") > newest[at]}

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +14,7 @@ import orjson
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Due, InputRecord, NewRun, RunRecord, RunState, Settlement
-from pipeline.ledger.rules.admission import Admission, Blocked, Conflict, Go, Skip
+from pipeline.ledger.rules.admission import Admission, Blocked, Conflict, Go, OtherSenders, Skip
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Rewrites, Selection
 from pipeline.ledger.store.database import Connect, connect
@@ -89,7 +90,7 @@ class JobRuns:
     The runs of one job over a ledger. Each is a process of its own, and dies unless it is concluded.
 
     `answers` are the platform's answers by the name of a due; the default is success. `sent` lists name and body of
-    each request, in order.
+    each request, in order. `unchanged_for` is how long a balance is trusted that others send too; None: nobody does.
     """
 
     opens: Opens
@@ -100,6 +101,7 @@ class JobRuns:
     clock: MovedClock = field(default_factory=MovedClock)
     sent: list[tuple[str, bytes]] = field(default_factory=list)
     ids: Iterator[int] = field(default_factory=count)
+    unchanged_for: timedelta | None = None
 
     @property
     def api(self) -> Api:
@@ -133,7 +135,8 @@ class JobRuns:
         run.add_input(source)
         run.stage(1, 1, mapped_of(rows, self.api), retarget)
         if decide:
-            run.start_delivering(self.rekey)
+            others = None if self.unchanged_for is None else OtherSenders.at(self.clock.now(), self.unchanged_for)
+            run.start_delivering(self.rekey, others=others)
 
     def rekey(self, body: bytes, key: str) -> bytes:
         return rekey(body, self.api, key)

@@ -14,6 +14,7 @@ from pipeline.limits.window import (
     decode,
     encode,
     local_lag_at,
+    most_per_second,
     next_start,
     permits_per_slot,
     record_answer,
@@ -94,6 +95,18 @@ def test_when_the_next_slot_may_start(window: Window, limit: float, start: float
 def test_large_quotas_have_slots_of_several_permits(limit: float, size: int) -> None:
     """A large quota gives out several permits together."""
     assert permits_per_slot(limit) == size
+
+
+@pytest.mark.parametrize(("limit", "requests"), [(5.0, 5.0), (2.5, 2.0), (1.5, 1.0), (0.5, 0.5)])
+def test_no_second_has_a_part_of_a_request(limit: float, requests: float) -> None:
+    """In a long time a limit with a fraction allows the whole number per second; below 1 it allows its fraction."""
+    window, now = Window(), NOW
+    for _ in range(100):
+        window, slot = start_slot(window, limit, now)
+        window = record_answer(window, slot.serial, now, longest=0.0, round_trips=[], waits=[])
+        now = next_start(window, limit, now)
+
+    assert most_per_second(limit) == requests == pytest.approx(100 / (now - NOW), abs=0.001)
 
 
 def test_a_new_slot_replaces_the_oldest() -> None:

@@ -35,6 +35,8 @@ def again(account: str, rate: int) -> str:
     )
 
 
+POINTS_AGAIN = '[jobs.again]\nexport = "points"\napi = "wechatpay.points"\naccount = "card"\ninput = "x.csv"\n'
+
 FAULTS = [
     pytest.param(
         'api = "alipay.cumulation"',
@@ -134,6 +136,32 @@ FAULTS = [
         "backfill.toml [jobs.again] rate: 19, but job orders has 20 for the same quota (alipay.cumulation, merchant "
         "2021000000000001); write one rate in both jobs",
         id="two rates of one merchant",
+    ),
+    pytest.param(
+        "[jobs.points]",
+        f"{POINTS_AGAIN}share = 0.5\n[jobs.points]",
+        "backfill.toml [jobs.points] share: 1, but job again has 0.5 for the same quota (wechatpay.points, merchant "
+        "1900000001); write one share in both jobs",
+        id="two shares of one merchant",
+    ),
+    *(
+        pytest.param(
+            "rate = 20",
+            f"rate = 20\n{key} = {value}",
+            f"{ORDERS} {key}: is for points only; leave it out",
+            id=f"{key} of orders",
+        )
+        for key, value in (("other_senders", "true"), ("other_senders", "false"), ("share", "0.5"))
+    ),
+    *(
+        pytest.param(
+            'account = "card"\n',
+            f'account = "card"\nunchanged_for = "12h"\n{given}',
+            "backfill.toml [jobs.points] unchanged_for: is for points that others send too; add other_senders = true, "
+            "or leave it out",
+            id=f"unchanged_for with {given or 'nothing'}",
+        )
+        for given in ("", "other_senders = false\n")
     ),
     pytest.param(
         "rate = 20",

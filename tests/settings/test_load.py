@@ -1,5 +1,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -185,6 +186,32 @@ def test_points_load_with_the_rate_of_the_platform(
         units={},
         constants={},
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "trusted_for", "limit_per_s"),
+    [
+        pytest.param("", None, 5.0, id="nobody else"),
+        pytest.param("other_senders = false", None, 5.0, id="nobody else by name"),
+        pytest.param("other_senders = true", timedelta(), 5.0, id="others"),
+        pytest.param('other_senders = true\nunchanged_for = "90s"', timedelta(seconds=90), 5.0, id="seconds"),
+        pytest.param('other_senders = true\nunchanged_for = "30m"', timedelta(minutes=30), 5.0, id="minutes"),
+        pytest.param('other_senders = true\nunchanged_for = "12h"', timedelta(hours=12), 5.0, id="hours"),
+        pytest.param('other_senders = true\nunchanged_for = "2d"', timedelta(days=2), 5.0, id="days"),
+        pytest.param("share = 0.6", None, 3.0, id="a share of the quota"),
+        pytest.param("rate = 4.3\nshare = 0.7", None, 3.01, id="a share of a rate"),
+        pytest.param("share = 1", None, 5.0, id="the whole quota"),
+    ],
+)
+def test_points_may_have_other_senders(
+    sample_with_points: str, load_text: Load, given: str, trusted_for: timedelta | None, limit_per_s: float
+) -> None:
+    """A job of points says whether others send balances too, how long one stays, and its share of the quota."""
+    text = sample_with_points.replace('account = "card"\n', f'account = "card"\n{given}\n')
+
+    job = load_text(text, only_job="points").jobs["points"]
+
+    assert (job.trusted_for, job.limit_per_s) == (trusted_for, limit_per_s)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 FaultsOf = Callable[..., list[str]]
 
 ZHIMA, CARD, ORDERS = (f"backfill.toml [{table}]" for table in ("accounts.zhima", "accounts.card", "jobs.orders"))
+POINTS = "backfill.toml [jobs.points]"
 
 FAULTS = [
     pytest.param(
@@ -90,6 +91,25 @@ FAULTS = [
         'order = "newst"',
         f"{ORDERS} order: must be source or newest; did you mean newest?",
         id="order",
+    ),
+    *(
+        pytest.param(
+            'input = "exports/points.parquet"',
+            f"other_senders = true\nunchanged_for = {value}",
+            f"{POINTS} unchanged_for: must be a whole number from 1 to 99999 with a unit, in quotes: s, m, h or d, "
+            f'such as "12h"{it}',
+            id=f"unchanged_for of {value}",
+        )
+        for value, it in (("12", "; it is a whole number"), ('"0h"', ""), ('"12"', ""), ('"1.5h"', ""), ('"1w"', ""))
+    ),
+    *(
+        pytest.param(
+            'input = "exports/points.parquet"',
+            f"share = {value}",
+            f"{POINTS} share: must be a number above 0, 1 at most (the share of rate that this program uses){it}",
+            id=f"share of {value}",
+        )
+        for value, it in (("0", ""), ("1.01", ""), ('"50%"', "; it is text"))
     ),
     pytest.param(
         "rate = 20",

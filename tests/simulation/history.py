@@ -32,7 +32,9 @@ from pipeline.write.brakes.run_control import Ending, RunControl
 from pipeline.write.ports import Transport, at_once
 from tests.simulation.engine import SimulatedEngine
 from tests.simulation.fixing import write_fixed_rows
+from tests.simulation.online import OnlineSystem
 from tests.simulation.platform import Exchange, Journal, Platform, SimulatedSigner, SimulatedTransport
+from tests.simulation.rows import cards_in
 from tests.simulation.scenario import Scenario, Step
 from tests.simulation.settings import config_of
 from tests.simulation.state_folder import StateFolder
@@ -127,6 +129,11 @@ class History:
             strays=Strays(scenario.api, scenario.strays, scenario.seed),
         )
         self.evidence = Evidence(self.scenario, folder, self.platform.journal)
+        self._online: OnlineSystem | None = None
+        if scenario.trusted_for is not None:
+            self._online = OnlineSystem(
+                self.world, self.platform, cards_in(sorted(folder.glob("*.csv"))), scenario.seed
+            )
         self.state = StateFolder(folder / "state")
         self._backed_up_at: float | None = None
         self._latest_offset = 0.0
@@ -138,6 +145,10 @@ class History:
         self.play_steps(self.scenario.steps)
         self.platform.end_faults()
         self.world.now += 120.0
+        if self.scenario.trusted_for is not None:
+            # The online system has ended. What was confirmed before may no longer be what the platform has.
+            self._online = None
+            self.world.now += self.scenario.trusted_for.total_seconds()
         # A lease from before the clock was set back ends later: wait for it.
         self.world.wall_offset = self._latest_offset
         self.evidence.faults_ended_at = self.world.now
@@ -189,6 +200,8 @@ class History:
 
     def _play(self, together: list[Step]) -> None:
         before = len(self.evidence.results)
+        if self._online is not None:
+            self._online.send_some()
         for step in together:
             self.world.now += step.pause_before
             self.world.wall_offset += step.clock_step

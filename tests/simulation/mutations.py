@@ -303,6 +303,23 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "a process that can't be seen counts as dead": (Body("pipeline.ledger.store.lease:_can_see", "return True"),),
+    "other senders of balances are ignored": (Body("pipeline.assemble.new_run:others_of", "return None"),),
+    "a used key serves another export though others send too": (
+        Code(
+            "pipeline.ledger.staging.balances:_unused_key",
+            "times > 1 and is_newest and others is None",
+            "times > 1 and is_newest",
+        ),
+    ),
+    "a balance in doubt that others send too counts from its last request": (
+        Code(
+            "pipeline.ledger.rules.cards:intend_balance",
+            "connection.execute(_INTEND_AGAIN, (due.position, version, version, run.account_no, card, due.identity))",
+            "[connection.execute(_INTEND_AGAIN, (due.position, version, version, run.account_no, card, due.identity)), "
+            "connection.execute('UPDATE cards SET sent_at = ? WHERE newest_identity = ?', (now, due.identity))]",
+        ),
+    ),
+    "the share of the quota is ignored": (Body("pipeline.settings.model:Job.limit_per_s", "return self.rate"),),
     "a prune forgets the last balances and states": (
         Code(
             "pipeline.ledger.history.prune:_delete_last_lines",

@@ -82,15 +82,25 @@ class Entry:
     answered_at: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OnlineBalance:
+    """A balance that the merchant's online system set."""
+
+    at: float
+    card: str
+    points: str
+
+
 @dataclass(slots=True)
 class Journal:
     """
-    All requests in order of arrival, and what was applied.
+    All requests of this program in order of arrival, what was applied, and what the online system set.
 
     `listed` has the time at which a query first listed an applied identity; `queried` the arrivals of all queries.
     """
 
     entries: list[Entry] = field(default_factory=list)
+    online: list[OnlineBalance] = field(default_factory=list)
     applied: dict[str, str] = field(default_factory=dict)
     times_applied: Counter[str] = field(default_factory=Counter)
     over_quota: int = 0
@@ -194,6 +204,11 @@ class Platform:
 
     def _caller_refused(self) -> tuple[int, dict[str, Any], dict[str, str]]:
         return self._error(401, "SIGN_ERROR" if self.api.sends_balances else "invalid-signature")
+
+    def arrive_online(self, card: str, points: str) -> None:
+        """Take a balance from the merchant's online system; nobody repeats a throttled one."""
+        if not self._is_over_quota():
+            self.journal.online.append(OnlineBalance(self.world.now, card, points))
 
     def _is_over_quota(self) -> bool:
         now = self.world.now

@@ -2,6 +2,7 @@
 
 import csv
 import random
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.model import Export
@@ -73,7 +74,7 @@ class Exports:
         if self._export is Export.POINTS:
             row["openid"] += "x"
         elif self._export is not Export.STATES:
-            row["user_id"] = row["user_id"][:-2] + "9" + row["user_id"][-1]
+            row["user_id"] = row["user_id"][:-2] + "9" + row["user_id"][-1:]
 
     def _common(self, job: str) -> Row:
         user = f"20880000000000{self._chance.randrange(4)}{job == 'a':d}"
@@ -146,6 +147,15 @@ def many_orders(folder: Path, job: str, count: int) -> None:
         for n, user in enumerate(users)
     ]  # fmt: skip
     write_export(folder / f"{job}-1.csv", Export.ORDERS, rows)
+
+
+def cards_in(exports: Iterable[Path]) -> list[str]:
+    """Return the cards of some exports of points."""
+    cards = set()
+    for path in exports:
+        with path.open(encoding="utf-8", newline="") as file:
+            cards |= {row["user_card_code"] for row in csv.DictReader(file)}
+    return sorted(cards)
 
 
 def write_export(path: Path, export: Export, rows: list[Row]) -> None:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from pipeline.model import Api, Export, RowLimit
@@ -54,7 +55,8 @@ class Scenario:
     operator fixes rows in between; after `refuses_until` the platform refuses no row. `rate` is in the config of job
     `a`, `other_rate` in that of job `b`, if it has another config. `strays` is the share of answers that a stray one
     follows. A query lists a report `lists_after` seconds after it was applied. The first resync of a lost ledger is
-    killed after `resync_dies_after` effects.
+    killed after `resync_dies_after` effects. With `trusted_for` an online system sends balances too, and a confirmed
+    one is unchanged for that long; `share` is this program's of the quota.
     """
 
     seed: int
@@ -77,6 +79,8 @@ class Scenario:
     strays: float = 0.0
     other_rate: float | None = None
     lists_after: float = 0.0
+    trusted_for: timedelta | None = None
+    share: float = 1.0
 
     def rate_of(self, job: str) -> float:
         """Return the requests per second in the config of a job."""
@@ -98,6 +102,8 @@ _RATE_OF_POINTS = {Api.POINTS: 5.0, Api.BRAND_POINTS: 10.0}
 _OF_BRANDS = 0.3
 # Share of the histories in which all days run again after the ledger was lost.
 _ALL_DAYS_AGAIN = 0.01
+# Share of the histories of points in which an online system sends balances too.
+_ONLINE_SYSTEM = 0.2
 _DAYS = {Export.ORDERS: [1], Export.POINTS: [1, 2, 3], Export.STATES: [1, 2, 3], Export.TASKS: [1, 2]}
 _REFUSALS = {
     Api.CUMULATION: ["INVALID_PARAMETER", "REFUND_ILLEGAL", "BUYER_INFO_ERROR"],
@@ -121,6 +127,7 @@ def _without_losses(seed: int, folder: Path) -> Scenario:
         return _all_days_again(seed, folder)
     scenario = _with_options(*_basic_scenario(seed, folder), random.Random(f"options of {seed}"))
     scenario = _with_fixes(scenario, random.Random(f"fixes of {seed}"))
+    scenario = _with_senders(scenario, random.Random(f"senders of {seed}"))
     scenario = _with_max_invalid(scenario, random.Random(f"max_invalid of {seed}"))
     scenario = _with_prunes(scenario, random.Random(f"prunes of {seed}"))
     return _with_reconcile(scenario, random.Random(f"reconcile of {seed}"))
@@ -267,6 +274,17 @@ def _with_brand(scenario: Scenario, chance: random.Random) -> Scenario:
         return scenario
     rate = _RATE_OF_POINTS[Api.BRAND_POINTS]
     return replace(scenario, api=Api.BRAND_POINTS, rate=rate, limit=rate)
+
+
+def _with_senders(scenario: Scenario, chance: random.Random) -> Scenario:
+    """Let an online system send balances too."""
+    if scenario.api is not Api.POINTS or chance.random() > _ONLINE_SYSTEM:
+        return scenario
+    seconds = chance.choice([0.0, 0.0, 30.0, 400.0, 1000.0])
+    # How long a balance is trusted is measured by the wall clock, and the checker has another one.
+    steps = tuple(replace(step, clock_step=0.0) for step in scenario.steps)
+    share = chance.choice([1.0, 0.6, 0.4, 0.2])
+    return replace(scenario, steps=steps, trusted_for=timedelta(seconds=seconds), share=share)
 
 
 def _with_max_invalid(scenario: Scenario, chance: random.Random) -> Scenario:

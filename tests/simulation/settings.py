@@ -29,6 +29,8 @@ def config_of(scenario: Scenario, folder: Path, step: Step) -> Config:
         columns={},
         units={},
         constants=_constants(scenario, changed=step.changed_mapping),
+        share=scenario.share,
+        trusted_for=scenario.trusted_for,
     )
     account: Any = _account(scenario)
     return Config(folder / "backfill.toml", folder / "state" / "ledger.db", {"account": account}, {step.job: job})

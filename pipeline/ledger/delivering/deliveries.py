@@ -135,7 +135,7 @@ def _intend(
     if has_fixes:
         note_sent(connection, admitted)
     for due in admitted:
-        intend_balance(connection, run, due)
+        intend_balance(connection, run, due, now)
         intend_state(connection, run, due)
     note_unchanged(connection, run, [due for due, found in zip(dues, admissions, strict=True) if found == _UNCHANGED])
     return admissions

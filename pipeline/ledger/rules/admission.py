@@ -1,6 +1,8 @@
 """May this content be sent under this identity? Staging and delivering ask the same functions. No SQL, no effects."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Self
 
 from pipeline.ledger.records import DeliveryState
 from pipeline.model import Balance
@@ -106,7 +108,8 @@ class Card:
     """
     What the ledger knows of a card: the balance last confirmed, and the balance last sent (`newest_*`).
 
-    `unsettled`: a balance that was sent after the last confirmation may have been applied.
+    `unsettled`: a balance that was sent after the last confirmation may have been applied. `sent_at` is the first
+    intent of the newest balance, in seconds since 1970; None where it is not known.
     """
 
     confirmed_points: int | None
@@ -114,6 +117,30 @@ class Card:
     newest_identity: str
     newest_version: str | None
     newest_position: int
+    sent_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherSenders:
+    """
+    Other programs send balances of the same cards.
+
+    A confirmed balance surely is what the platform has only if it was sent from `since` to `now`, in seconds since
+    1970. It counts from its first intent: the platform may answer a repeat from memory, and keep what others sent.
+    """
+
+    since: int
+    now: int
+
+    @classmethod
+    def at(cls, now: datetime, unchanged_for: timedelta) -> Self:
+        """Return the others at a time; a balance sent less than `unchanged_for` ago is trusted."""
+        # Whole seconds: the intents in the ledger have no fractions.
+        return cls(int((now - unchanged_for).timestamp()) + 1, int(now.timestamp()))
+
+    def leave(self, sent_at: int | None) -> bool:
+        """Return whether what was sent then surely is what the platform has. A time that is not known is not."""
+        return sent_at is not None and self.since <= sent_at <= self.now
 
 
 def is_overtaken(balance: Balance, position: int, identity: str, card: Card | None) -> bool:
@@ -125,6 +152,8 @@ def is_overtaken(balance: Balance, position: int, identity: str, card: Card | No
     return position < card.newest_position
 
 
-def is_unchanged(balance: Balance, card: Card | None) -> bool:
+def is_unchanged(balance: Balance, card: Card | None, others: OtherSenders | None = None) -> bool:
     """Return whether the platform surely has this balance already."""
-    return card is not None and not card.unsettled and card.confirmed_points == balance.points
+    if card is None or (others is not None and not others.leave(card.sent_at)):
+        return False
+    return not card.unsettled and card.confirmed_points == balance.points

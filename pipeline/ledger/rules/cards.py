@@ -3,6 +3,7 @@ What the ledger knows of cards: their balances are sent as they are, not as diff
 
 The table `cards` has a line for each card: the balance last confirmed, and which balance was last sent. `unsettled`
 means that something was sent since which may have been applied. While it is, `before_*` keep the balance sent before.
+`sent_at` is the first intent of the balance last sent.
 """
 
 import sqlite3
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pipeline.ledger.records import DeliveryState, Due, RunRecord
-from pipeline.ledger.rules.admission import Card
+from pipeline.ledger.rules.admission import Card, OtherSenders
 
 # Other cards that may lie between those wanted, as a multiple of these. Reading past a card is a few times cheaper
 # than finding it by name.
@@ -18,13 +19,18 @@ _MOST_BETWEEN = 4
 
 # What the ledger knows of some cards; a condition on `card` follows, as in the next three.
 _CARDS = """
-SELECT card, confirmed_points, unsettled, newest_identity, newest_version, newest_position FROM cards
+SELECT card, confirmed_points, unsettled, newest_identity, newest_version, newest_position, sent_at FROM cards
 WHERE account_no = ? AND card
 """
 # Balances that the platform surely has.
 _SURE_BALANCES = """
 SELECT card, confirmed_points, coalesce(newest_version, ''), newest_position FROM cards
 WHERE account_no = ? AND NOT unsettled AND confirmed_points IS NOT NULL AND card
+"""
+# The same, where others may send balances too: only those sent within a time.
+_SURE_BALANCES_SENT = """
+SELECT card, confirmed_points, coalesce(newest_version, ''), newest_position FROM cards
+WHERE account_no = ? AND NOT unsettled AND confirmed_points IS NOT NULL AND sent_at BETWEEN ? AND ? AND card
 """
 # Cards for which a run had a balance to send.
 _CARDS_WITH_DUES = "SELECT DISTINCT card FROM dues WHERE card IS NOT NULL AND card"
@@ -36,10 +42,11 @@ WHERE card IS NOT NULL AND coalesce(status, '') NOT IN ('succeeded', 'skipped') 
 """
 # A balance is about to be sent: it becomes the newest, and the newest becomes the one before.
 _INTEND = """
-INSERT INTO cards (account_no, card, unsettled, newest_identity, newest_version, newest_position)
-VALUES (?, ?, 1, ?, ?, ?)
+INSERT INTO cards (account_no, card, unsettled, newest_identity, newest_version, newest_position, sent_at)
+VALUES (?, ?, 1, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET unsettled = 1, newest_identity = excluded.newest_identity,
     newest_version = excluded.newest_version, newest_position = excluded.newest_position,
+    sent_at = excluded.sent_at,
     before_identity = newest_identity, before_version = newest_version, before_position = newest_position,
     before_unsettled = unsettled
 WHERE newest_identity <> excluded.newest_identity
@@ -61,10 +68,10 @@ UPDATE cards SET confirmed_points = ?, unsettled = (
 )
 WHERE account_no = ? AND card = ? AND newest_identity = ?
 """
-# The newest balance was surely not applied: the one sent before is the newest again.
+# The newest balance was surely not applied: the one sent before is the newest again. When that was is not kept.
 _TAKE_BACK = """
 UPDATE cards SET newest_identity = before_identity, newest_version = before_version,
-    newest_position = before_position, unsettled = before_unsettled
+    newest_position = before_position, unsettled = before_unsettled, sent_at = NULL
 WHERE account_no = ? AND card = ? AND newest_identity = ? AND before_identity IS NOT NULL
 """
 # The same, where none was sent before: nothing is known of the card any more.
@@ -88,14 +95,16 @@ def cards_with_dues(connection: sqlite3.Connection, cards: Sequence[bytes], *, o
 
 
 def sure_balances(
-    connection: sqlite3.Connection, run: RunRecord, cards: Sequence[bytes]
+    connection: sqlite3.Connection, run: RunRecord, cards: Sequence[bytes], others: OtherSenders | None = None
 ) -> list[tuple[bytes, int, str, int]]:
     """
     Return card, points, version and position of the balances that the platform surely has.
 
     `cards` are in order. The result has these cards and maybe some between them.
     """
-    return _in_order(connection, _SURE_BALANCES, cards, run.account_no)
+    if others is None:
+        return _in_order(connection, _SURE_BALANCES, cards, run.account_no)
+    return _in_order(connection, _SURE_BALANCES_SENT, cards, run.account_no, others.since, others.now)
 
 
 def open_cards_among(connection: sqlite3.Connection, cards: Sequence[bytes]) -> list[bytes]:
@@ -119,12 +128,12 @@ def _among(cards: Sequence[bytes]) -> str:
     return f"IN ({', '.join('?' * len(cards))})"
 
 
-def intend_balance(connection: sqlite3.Connection, run: RunRecord, due: Due) -> None:
-    """Note that a balance is about to be sent: from here on the platform may have it."""
+def intend_balance(connection: sqlite3.Connection, run: RunRecord, due: Due, now: int) -> None:
+    """Note that a balance is about to be sent: from here on the platform may have it. `now`: seconds since 1970."""
     if due.balance is None:
         return
     card, version = due.balance.card, due.balance.version
-    connection.execute(_INTEND, (run.account_no, card, due.identity, version, due.position))
+    connection.execute(_INTEND, (run.account_no, card, due.identity, version, due.position, now))
     connection.execute(_INTEND_AGAIN, (due.position, version, version, run.account_no, card, due.identity))
 
 

@@ -1,13 +1,23 @@
 """Balances of cards in a staged chunk: which are sent, and under which keys."""
 
 import sqlite3
+from bisect import bisect_left
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.ledger.records import Rekey, RunRecord, position
-from pipeline.ledger.rules.admission import Card, Conflict, KnownDelivery, Skip, admit, is_overtaken, is_unchanged
+from pipeline.ledger.rules.admission import (
+    Card,
+    Conflict,
+    KnownDelivery,
+    OtherSenders,
+    Skip,
+    admit,
+    is_overtaken,
+    is_unchanged,
+)
 from pipeline.ledger.rules.cards import cards_of, cards_with_dues, note_repeated_balances
 from pipeline.ledger.rules.dependencies import is_a_newer_one_due
 from pipeline.ledger.rules.known_deliveries import known_deliveries_of
@@ -25,6 +35,10 @@ SELECT EXISTS (
     JOIN dues AS o ON o.card = d.card AND o.identity <> d.identity AND o.position > d.position
     WHERE r.account_no = ? AND d.card = ? AND d.identity = ? AND o.position < ?
 )
+"""
+# Whether any run was to send a key.
+_IS_DUE = """
+SELECT EXISTS (SELECT 1 FROM dues AS d JOIN runs AS r USING (run_no) WHERE r.account_no = ? AND d.identity = ?)
 """
 
 
@@ -45,7 +59,9 @@ def _balances_of(chunk: StagedChunk, indexes: npt.NDArray[np.intp]) -> list[_Sta
     return list(map(_StagedBalance, indexes.tolist(), *map(parts.values, ("at", "identity", "digest")), balances))
 
 
-def decide_balances(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
+def decide_balances(
+    connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, others: OtherSenders | None
+) -> None:
     """Skip balances that the platform has already, or that a newer one has overtaken."""
     indexes = chunk.due_parts()
     due = chunk.parts.take(indexes)
@@ -65,7 +81,7 @@ def decide_balances(connection: sqlite3.Connection, run: RunRecord, chunk: Stage
         if is_contested and is_a_newer_one_due(connection, run, staged.balance, position):
             _skip(chunk, staged.at, RowDecision.SUPERSEDED)
         elif card is not None:
-            _judge_balance(chunk, staged, position, card, is_contested=is_contested)
+            _judge_balance(chunk, staged, position, card, others, is_contested=is_contested)
 
 
 def _judge_key(chunk: StagedChunk, at: int, known: KnownDelivery | None, digest: bytes) -> None:
@@ -77,12 +93,18 @@ def _judge_key(chunk: StagedChunk, at: int, known: KnownDelivery | None, digest:
 
 
 def _judge_balance(
-    chunk: StagedChunk, staged: _StagedBalance, position: int, card: Card, *, is_contested: bool
+    chunk: StagedChunk,
+    staged: _StagedBalance,
+    position: int,
+    card: Card,
+    others: OtherSenders | None,
+    *,
+    is_contested: bool,
 ) -> None:
     # Most balances are the one that was sent last, which nothing can have overtaken.
     if staged.identity != card.newest_identity and is_overtaken(staged.balance, position, staged.identity, card):
         _skip(chunk, staged.at, RowDecision.SUPERSEDED)
-    elif is_unchanged(staged.balance, card):
+    elif is_unchanged(staged.balance, card, others):
         _skip(chunk, staged.at, RowDecision.UNCHANGED)
         chunk.confirmed[staged.n] = is_contested or (staged.balance.version or "") > (card.newest_version or "")
 
@@ -123,13 +145,16 @@ def may_stage_before(connection: sqlite3.Connection, run: RunRecord) -> bool:
     return bool(found.fetchone()[0])
 
 
-def give_unused_keys(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, rekey: Rekey) -> None:
+def give_unused_keys(
+    connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, rekey: Rekey, others: OtherSenders | None
+) -> None:
     """
     Give balances that come back another key than the one they were sent under before.
 
     A key made from a row is the same whenever the row is. If another balance was sent since, or an earlier run is
     still to send one, the platform would answer the old key from memory and keep that other balance. So the key counts
-    how often the balance came back.
+    how often the balance came back. If others send balances too, no key serves two exports: another balance may have
+    been sent after any request.
     """
     indexes = chunk.due_parts()
     derived = _balances_of(chunk, indexes[chunk.parts.numbers("key_is_derived")[indexes]])
@@ -137,30 +162,51 @@ def give_unused_keys(connection: sqlite3.Connection, run: RunRecord, chunk: Stag
     known_cards = cards_with_dues(connection, [staged.balance.card for staged in derived], only_open=False)
     for staged in derived:
         if staged.identity in known or staged.balance.card in known_cards:
-            key = _unused_key(connection, run, staged, row_position(run, chunk, staged.at))
+            key = _unused_key(connection, run, staged, row_position(run, chunk, staged.at), others)
             if key != staged.identity:
                 body = rekey(chunk.parts.values("body")[staged.n], key)
                 chunk.parts.change(staged.n, request_key=key, identity=key, body=body)
                 chunk.rows.change(staged.at, request_key=key)
 
 
-def _unused_key(connection: sqlite3.Connection, run: RunRecord, staged: _StagedBalance, before: int) -> str:
-    """Return the first key that is unused; or the last used one, if that is the balance last sent for the card."""
+def _unused_key(
+    connection: sqlite3.Connection, run: RunRecord, staged: _StagedBalance, before: int, others: OtherSenders | None
+) -> str:
+    """
+    Return the first key that is unused; or the last used one, if that is the balance last sent for the card.
+
+    If others send balances too, the key is unused.
+    """
     identity, card = staged.identity, staged.balance.card
-    last, times = None, 1
-    key = identity
-    while key in known_deliveries_of(connection, run, [key]) or _is_due_before_another(
-        connection, run, card, key, before
-    ):
-        last, times = key, times + 1
-        key = f"{identity}-{times}"
+
+    def numbered(times: int) -> str:
+        return identity if times == 1 else f"{identity}-{times}"
+
+    def is_used(times: int) -> bool:
+        key = numbered(times)
+        if key in known_deliveries_of(connection, run, [key]):
+            return True
+        if others is not None:
+            return _is_due(connection, run, key)
+        return _is_due_before_another(connection, run, card, key, before)
+
+    # A balance that is sent each night has hundreds of keys after a year: double, then bisect.
+    most = 1
+    while is_used(most):
+        most *= 2
+    times = bisect_left(range(most), True, most // 2 + 1, key=lambda n: not is_used(n))
     newest = cards_of(connection, run, [card]).get(card)
-    return last if last is not None and newest is not None and last == newest.newest_identity else key
+    is_newest = newest is not None and newest.newest_identity == numbered(times - 1)
+    return numbered(times - 1) if times > 1 and is_newest and others is None else numbered(times)
 
 
 def _is_due_before_another(connection: sqlite3.Connection, run: RunRecord, card: bytes, key: str, before: int) -> bool:
     found = connection.execute(_IS_DUE_BEFORE_ANOTHER, (run.account_no, card, key, before))
     return bool(found.fetchone()[0])
+
+
+def _is_due(connection: sqlite3.Connection, run: RunRecord, key: str) -> bool:
+    return bool(connection.execute(_IS_DUE, (run.account_no, key)).fetchone()[0])
 
 
 def row_position(run: RunRecord, chunk: StagedChunk, at: int) -> int:

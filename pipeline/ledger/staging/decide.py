@@ -41,7 +41,7 @@ def decide_and_write(
     decide(connection, run, chunk, findings)
     if run.api.sends_balances:
         note_confirmed(connection, run, chunk)
-        give_unused_keys(connection, run, chunk, rekey)
+        give_unused_keys(connection, run, chunk, rekey, findings.others)
     if run.api is Api.STATE:
         note_unchanged(connection, run, chunk)
     _write_skipped_rows(connection, run, chunk)
@@ -92,7 +92,7 @@ def decide(connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk, f
     """Decide on the rows of a chunk. The ledger is only read."""
     findings.apply(connection, run, chunk)
     if run.api.sends_balances:
-        decide_balances(connection, run, chunk)
+        decide_balances(connection, run, chunk, findings.others)
     if run.api is Api.STATE:
         decide_states(connection, run, chunk)
 

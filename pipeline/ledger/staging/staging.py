@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.ledger.records import RunRecord
-from pipeline.ledger.rules.admission import Conflict, Skip, admit
+from pipeline.ledger.rules.admission import Conflict, OtherSenders, Skip, admit
 from pipeline.ledger.rules.known_deliveries import KnownDeliveries, known_deliveries_among
 from pipeline.ledger.rules.tasks import COUNTED_OTHERWISE, sent_otherwise
 from pipeline.ledger.staging.duplicates.find import DuplicateFinder, Duplicates
@@ -32,11 +32,12 @@ _OPEN = (RowDecision.DUE, RowDecision.INVALID)
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What only all rows of a run together show."""
+    """What only all rows of a run together show; and `others`, if others send balances too."""
 
     duplicates: Duplicates
     unchanged: Unchanged | None = None
     states: StagedStates | None = None
+    others: OtherSenders | None = None
 
     def apply(self, connection: sqlite3.Connection, run: RunRecord, chunk: StagedChunk) -> None:
         """Write into a chunk what was found about its rows, where it still holds."""
@@ -97,11 +98,19 @@ class Staging:
         self._rows = first_row_no - 1 + len(chunk.decisions)
         return len(chunk.faults)
 
-    def findings(self, connection: sqlite3.Connection, heartbeat: Callable[[], None], *, is_gone: IsGone) -> Findings:
+    def findings(
+        self,
+        connection: sqlite3.Connection,
+        heartbeat: Callable[[], None],
+        *,
+        is_gone: IsGone,
+        others: OtherSenders | None = None,
+    ) -> Findings:
         """
         Return what only all rows together show; `connection` is only read.
 
-        `heartbeat` is called now and then; `is_gone` says whether the owner of a lease is dead.
+        `heartbeat` is called now and then; `is_gone` says whether the owner of a lease is dead. `others` are other
+        senders of balances.
         """
         duplicates = self._finder.find(self._rows, self)
         heartbeat()
@@ -109,8 +118,10 @@ class Staging:
             self._states.decide(connection, duplicates.rulings, heartbeat)
         if not self._run.api.sends_balances:
             return Findings(duplicates, states=self._states)
-        unchanged = find_unchanged(connection, self._run, self._finder.balances, self._rows, heartbeat, is_gone=is_gone)
-        return Findings(duplicates, unchanged)
+        unchanged = find_unchanged(
+            connection, self._run, self._finder.balances, self._rows, heartbeat, is_gone=is_gone, others=others
+        )
+        return Findings(duplicates, unchanged, others=others)
 
     def __iter__(self) -> Iterator[StagedChunk]:
         start = 0

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.records import position as position_of
+from pipeline.ledger.rules.admission import OtherSenders
 from pipeline.ledger.rules.cards import open_cards_among, sure_balances
 from pipeline.ledger.staging.duplicates.partitions import Table, digests, numbers_of
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
@@ -66,12 +67,13 @@ def find_unchanged(
     heartbeat: Callable[[], None],
     *,
     is_gone: IsGone,
+    others: OtherSenders | None = None,
 ) -> Unchanged:
     """
     Find the unchanged balances of a run; none while another job may send balances of the account.
 
     `balances` are the entries of all rows in parts by card, `rows` is the number of rows. `heartbeat` is called now
-    and then; `is_gone` says whether the owner of a lease is dead.
+    and then; `is_gone` says whether the owner of a lease is dead. `others` are other senders of balances.
     """
     found = Unchanged(np.zeros(rows, np.uint8), fences_of_others(connection, run.job))
     if is_account_in_use(connection, run, is_gone):
@@ -82,15 +84,21 @@ def find_unchanged(
         card = entries["card"][derived]
         derived = derived[np.lexsort((card[:, 1], card[:, 0]))]
         for start in range(0, len(derived), _CARDS_AT_ONCE):
-            _judge(connection, run, entries[derived[start : start + _CARDS_AT_ONCE]], found.sure)
+            _judge(connection, run, entries[derived[start : start + _CARDS_AT_ONCE]], found.sure, others)
         heartbeat()
     return found
 
 
-def _judge(connection: sqlite3.Connection, run: RunRecord, entries: Table, sure: npt.NDArray[np.uint8]) -> None:
+def _judge(
+    connection: sqlite3.Connection,
+    run: RunRecord,
+    entries: Table,
+    sure: npt.NDArray[np.uint8],
+    others: OtherSenders | None,
+) -> None:
     card, version, row_no = entries["card"], entries["version"], entries["row_no"]
     cards = digests(card)
-    known = np.array(sure_balances(connection, run, cards), _SURE_BALANCE)
+    known = np.array(sure_balances(connection, run, cards, others), _SURE_BALANCE)
     if not len(known):
         return
     known_cards = numbers_of(known["card"])

@@ -295,6 +295,8 @@ UPDATE deliveries SET (agreement, biz_day, direction, tasks, amount, discount) =
 )
 WHERE api = 'alipay.cumulation' AND state <> 'succeeded'
 """
+# When the newest balance of a card was first about to be sent, in seconds since 1970; null where that is not known.
+_SENT_AT = "ALTER TABLE cards ADD COLUMN sent_at INTEGER"
 
 # Step n migrates a ledger from version n to n + 1. A released step never changes.
 MIGRATIONS = (
@@ -309,5 +311,6 @@ MIGRATIONS = (
     _PRUNING,
     _CONFIRMED_REPORT,
     _MEASURES,
+    _SENT_AT,
 )
 VERSION = len(MIGRATIONS)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +19,10 @@ from pipeline.settings.wording import did_you_mean, listed, quoted
 # wechatpay-brand-points.md, section 1 (per brand id).
 _MOST = {Api.POINTS: 5.0, Api.BRAND_POINTS: 10.0}
 DEFAULT_RATE = 20.0
-"""Requests per second of the other APIs where the job gives no rate."""
+"""
+This project's default for the other APIs, in requests per second. Alipay publishes no limit (alipay-v3-cumulation.md,
+section 4).
+"""
 DEFAULT_ZONE = "Asia/Shanghai"
 # Only the process that owns the job's lease may write to a SQLite ledger.
 ONE_PROCESS = "with a SQLite ledger only one process sends; write 1, or leave it out"
@@ -35,6 +39,10 @@ _APIS = {
     Export.POINTS: (Api.POINTS, Api.BRAND_POINTS),
     Export.STATES: (Api.STATE,),
 }
+# The unit of a duration.
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+# Settings for balances that others send too.
+_OF_SENDERS = ("other_senders", "unchanged_for", "share")
 _ENCODINGS = ("auto", "utf-8", "utf-8-sig", "utf-16", "gb18030", "gbk", "gb2312", "big5", "latin-1", "cp1252")
 
 
@@ -49,6 +57,7 @@ def read_job(table: Table, kinds: Mapping[str, AccountKind | None]) -> Job | Non
     _check_account(table, kinds)
     _check_processes(table)
     rate = _rate(table)
+    _check_senders(table)
     export, api = table.text("export"), table.text("api")
     if export is None or api is None:
         return None
@@ -84,6 +93,8 @@ def read_job(table: Table, kinds: Mapping[str, AccountKind | None]) -> Job | Non
         ready=table.text("ready"),
         sheet=table.text("sheet"),
         int96=None if table.text("int96") is None else Int96(table.text("int96") or ""),
+        share=float(_given(values, "share", 1)),
+        trusted_for=_duration(table.text("unchanged_for")) if values.get("other_senders") else None,
     )
 
 
@@ -126,6 +137,19 @@ def _rate(table: Table) -> float:
         whose = " that the brand itself sends" if api == Api.BRAND_POINTS else ""
         table.fault("rate", f"WeChat Pay allows {most:g} requests per second for points{whose}; write that or less")
     return rate
+
+
+def _check_senders(table: Table) -> None:
+    for key in _OF_SENDERS:
+        if key in table and table.text("api") not in (None, Api.POINTS, Api.BRAND_POINTS):
+            table.fault(key, "is for points only; leave it out")
+    if "unchanged_for" in table and not table.values.get("other_senders"):
+        table.fault("unchanged_for", "is for points that others send too; add other_senders = true, or leave it out")
+
+
+def _duration(text: str | None) -> timedelta:
+    """Return the duration of a text such as `12h`; zero for None."""
+    return timedelta() if text is None else timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
 
 
 def _order(table: Table) -> LaneOrder:

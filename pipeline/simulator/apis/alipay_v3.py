@@ -23,8 +23,8 @@ _QUERIES = {
     zmgo_queries.AGREEMENT_QUERY_PATH: Api.AGREEMENT_QUERY,
 }
 _SCHEME = "ALIPAY-SHA256withRSA "
-# The documents give no figure. 15 minutes is enough to detect a wrong clock or time zone.
-_TOLERANCE = timedelta(minutes=15)
+# A third party's reading of the documents: section 3.2.
+_TOLERANCE = timedelta(minutes=10)
 _MILLISECONDS = re.compile(r"\d{13}", re.ASCII)
 _LINKS = [{"link": "https://open.alipay.com/", "desc": "解决方案"}]
 

@@ -42,8 +42,8 @@ _MESSAGES = {
     "40005": "Call Limited",
     "40006": "Insufficient Permissions",
 }
-# The documents give no figure. 15 minutes is enough to detect a wrong clock or time zone.
-_TOLERANCE = timedelta(minutes=15)
+# No source gives a figure for the gateway; this is that of v3.
+_TOLERANCE = timedelta(minutes=10)
 _BEIJING = timezone(timedelta(hours=8))
 
 

@@ -19,7 +19,7 @@ _KEYS = (
     "check private_key_file and, in certificate mode, app_cert_file and alipay_root_cert_file of the account against "
     "the key or certificate uploaded at the platform"
 )
-_CLOCK = "set this machine's clock, by NTP for example, then resume"
+_CLOCK = "set this machine's clock, by NTP for example, then resume; Alipay refuses a time more than 10 minutes off"
 _APP = "check app_id of the account, and the app's state and owner in the platform's console"
 _PERMISSION = (
     "ask for the product and its permission in the platform's console, and check the list of allowed addresses"

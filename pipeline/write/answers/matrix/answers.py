@@ -105,7 +105,7 @@ _VERIFICATION = (
         Condition.ANSWER_STALE,
         (None, None, RETRY),
         code="answer_stale",
-        happened="the time in the answer of {platform} is more than five minutes off ours",
+        happened="the time in the answer of {platform} is more than 5 minutes off ours",
         advice="set this machine's clock, by NTP for example, then rerun",
         trusts=frozenset({Trust.STALE}),
         may_have_acted=True,

@@ -19,6 +19,7 @@ _ABOUT_HEADERS = re.compile(r"(?i:user-?agent|content-type|http\s?header|请求�
 _SIGNING = "check mchid, serial_no and private_key_file of the account against the merchant API certificate"
 _ABOUT_KEY_NAME = re.compile(r"wechatpay[ _-]?serial", re.IGNORECASE)
 _FIELDS = "fix the row: the message names what is wrong"
+_CLOCK = "set this machine's clock, by NTP for example, then resume; WeChat Pay refuses a time more than 5 minutes off"
 
 # docs/platform/wechatpay-v3-points.md, Inner error numbers.
 INNER_NUMBERS: Final[Mapping[str, str]] = MappingProxyType(
@@ -103,7 +104,7 @@ WECHATPAY_CODES = (
         Condition.CLOCK_REFUSED,
         _POINTS,
         ("SIGN_ERROR",),
-        "set this machine's clock, by NTP for example, then resume",
+        _CLOCK,
         only_if=_ABOUT_TIME,
     ),
     Codes(
