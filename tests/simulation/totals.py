@@ -96,17 +96,21 @@ def _open_rows_decide(evidence: Evidence, lines: list[Line]) -> None:
     A row that was invalid once, because its key had other content, stays in the totals.
     """
     by_agreement: dict[str, set[str]] = defaultdict(set)
+    unclear: set[str] = set()
     for job in evidence.scenario.jobs:
         last = [of_job for result, of_job in reports(evidence) if result.step.job == job][-1]
         for line in last:
-            # A fixed row counts as its fix does, also if its key has other content by now.
+            agreement = row_of(evidence, line)["agreement_no"]
             if evidence.scenario.fixes and line["code"] == "key_conflict":
-                continue
-            by_agreement[row_of(evidence, line)["agreement_no"]].add(line["status"])
+                # A fixed row counts as its fix does; under the key may also be other content that is not done.
+                unclear.add(agreement)
+            else:
+                by_agreement[agreement].add(line["status"])
     has_all_rows = evidence.scenario.days == 1 and not evidence.losses
     for line in lines:
         open_statuses = by_agreement[line["agreement_no"]] - {"succeeded", "skipped"}
         if line["final"] == "true" and open_statuses:
             raise Broken(f"totals of {line['agreement_no']} are final, and it has rows that are {open_statuses}")
-        if line["status"] not in ("succeeded", "invalid") and has_all_rows and not open_statuses:
+        is_known = has_all_rows and line["agreement_no"] not in unclear
+        if line["status"] not in ("succeeded", "invalid") and is_known and not open_statuses:
             raise Broken(f"totals of {line['agreement_no']} have {line['status']} rows, and all its rows are done")
