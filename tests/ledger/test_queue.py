@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import LedgerError
 from pipeline.ledger.batch_sizes import BatchSizes
 from pipeline.ledger.delivering.queue import joined, lanes, refunds_after_payments
 from pipeline.ledger.history import runs
@@ -98,6 +99,17 @@ def connection() -> sqlite3.Connection:
     return opened
 
 
+def add_dues(connection: sqlite3.Connection, of_lanes: str) -> None:
+    """Add dues named A, B, C, ..., one for each lane in the text."""
+    body = bytes(10)
+    for number, (name, lane) in enumerate(zip("ABCDEFGH", of_lanes, strict=False), 1):
+        connection.execute(
+            "INSERT INTO dues (run_no, row_no, part, position, request_key, identity, key_is_derived, digest, body,"
+            " lane) VALUES (1, ?, 0, ?, ?, ?, 0, ?, ?, ?)",
+            (number, number, name, name, digest(body), body, lane.encode()),
+        )
+
+
 @pytest.mark.parametrize(
     ("sizes", "pages"),
     [
@@ -116,13 +128,7 @@ def test_a_lane_longer_than_a_page_is_read_in_pages(
     connection: sqlite3.Connection, sizes: BatchSizes, pages: list[str]
 ) -> None:
     """Each lane is complete and in order, for any size of page. Brackets mark lanes that are not in memory."""
-    body = bytes(10)
-    for number, (name, lane) in enumerate(zip("ABCDEFGH", "11233334", strict=True), 1):
-        connection.execute(
-            "INSERT INTO dues (run_no, row_no, part, position, request_key, identity, key_is_derived, digest, body,"
-            " lane) VALUES (1, ?, 0, ?, ?, ?, 0, ?, ?, ?)",
-            (number, number, name, name, digest(body), body, lane.encode()),
-        )
+    add_dues(connection, "11233334")
 
     def read(query: Callable[[sqlite3.Connection], T]) -> T:
         return query(connection)
@@ -134,3 +140,18 @@ def test_a_lane_longer_than_a_page_is_read_in_pages(
         ]
 
     assert found == pages
+
+
+def test_a_due_that_another_process_settled_ends_the_queue(connection: sqlite3.Connection) -> None:
+    """A process that was held up finds that a due of its queue has no body any more, and sends nothing more."""
+    add_dues(connection, "12")
+
+    def read(query: Callable[[sqlite3.Connection], T]) -> T:
+        return query(connection)
+
+    with closing(connection):
+        found = lanes(read, runs.find(connection, "RUN"), LaneOrder.SOURCE, sizes=BatchSizes(page_dues=1))
+        assert [due.request_key for due in next(found)] == ["A"]
+        connection.execute("UPDATE dues SET status = 'succeeded', body = NULL WHERE request_key = 'B'")
+        with pytest.raises(LedgerError, match="taken over by another process while this one was held up"):
+            next(found)

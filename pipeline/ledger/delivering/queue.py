@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from pipeline.errors import LedgerError
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
 from pipeline.ledger.records import Due, RunRecord
 from pipeline.ledger.store.database import Damaged, Read
@@ -227,8 +228,17 @@ def _page(connection: sqlite3.Connection, first: int, last: int, sizes: BatchSiz
 
 
 def due_of(line: Iterable[Any]) -> Due:
-    """Return the due of a line of `_PAGE`, without its first two columns. Raises Damaged for a wrong body."""
+    """
+    Return the due of a line of `_PAGE`, without its first two columns.
+
+    Raises LedgerError if it is settled: only another process can have done that. Raises Damaged for a wrong body.
+    """
     due_no, row_no, key, identity, staged, body, lane, refund_of, card, points, version, position, obj = line
+    if body is None:
+        raise LedgerError(
+            "the run was taken over by another process while this one was held up; nothing more is sent here; "
+            "`backfill runs` shows it"
+        )
     if digest(body) != staged:
         # SQLite has no checksums of pages: a damaged body may still be valid JSON.
         raise Damaged("the body of a due is not the one that was staged")
