@@ -93,7 +93,8 @@ def _open_rows_decide(evidence: Evidence, lines: list[Line]) -> None:
     """
     Totals are final only if the last reports have no open row of the agreement; then no row is left to be sent.
 
-    A row that was invalid once, because its key had other content, stays in the totals.
+    A row that was invalid once, because its key had other content, stays in the totals. An invalid row does not count
+    if a valid row of another day has its key.
     """
     by_agreement: dict[str, set[str]] = defaultdict(set)
     unclear: set[str] = set()
@@ -101,7 +102,9 @@ def _open_rows_decide(evidence: Evidence, lines: list[Line]) -> None:
         last = [of_job for result, of_job in reports(evidence) if result.step.job == job][-1]
         for line in last:
             agreement = row_of(evidence, line)["agreement_no"]
-            if evidence.scenario.fixes and line["code"] == "key_conflict":
+            if line["status"] == "invalid" and _has_valid_row(evidence, line):
+                unclear.add(agreement)
+            elif evidence.scenario.fixes and line["code"] == "key_conflict":
                 # A fixed row counts as its fix does; under the key may also be other content that is not done.
                 unclear.add(agreement)
             else:
@@ -114,3 +117,9 @@ def _open_rows_decide(evidence: Evidence, lines: list[Line]) -> None:
         is_known = has_all_rows and line["agreement_no"] not in unclear
         if line["status"] not in ("succeeded", "invalid") and is_known and not open_statuses:
             raise Broken(f"totals of {line['agreement_no']} have {line['status']} rows, and all its rows are done")
+
+
+def _has_valid_row(evidence: Evidence, line: Line) -> bool:
+    """Return whether a report was sent under the key of a row."""
+    key = row_of(evidence, line)["out_biz_no"]
+    return any(entry.identity in (key, f"{key}-1") for entry in evidence.journal.entries)
