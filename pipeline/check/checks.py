@@ -1,9 +1,10 @@
 """All checks of a config, or of one job of it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import cast
 
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.system import System
@@ -12,6 +13,7 @@ from pipeline.check.clock_offset import check_clock
 from pipeline.check.finding import Finding, Level
 from pipeline.check.inputs import check_inputs
 from pipeline.check.ledger_file import check_ledger
+from pipeline.check.online import CallSigner, api_to_ask, check_online
 from pipeline.check.quotas import check_quotas
 from pipeline.errors import SettingsError
 from pipeline.run.input_columns import InputColumns
@@ -34,10 +36,12 @@ def check(
     only_job: str | None = None,
     day: date | None = None,
     show_ids: bool = False,
+    online: bool = False,
 ) -> Check:
     """
     Check a config and all that its jobs need, or one job. Nothing is sent but one unsigned request to each host.
 
+    With `online`, one signed request is sent for each account, which changes nothing at the platform.
     `day` fills `{date}` in inputs, None for yesterday. Wrong keys do not hinder the other checks. Raises SettingsError
     if the config cannot be read.
     """
@@ -58,7 +62,7 @@ def check(
         )
         findings += of_job
         columns |= {job.name: found} if found else {}
-    findings += _accounts(config, system, only_job)
+    findings += _accounts(config, system, only_job, online=online)
     findings += check_quotas(config)
     findings += check_ledger(config, system.clock)
     return Check(tuple(findings), columns)
@@ -72,10 +76,18 @@ def _jobs(config: Config, only_job: str | None) -> list[Job]:
     return [job for job in config.jobs.values() if only_job in (None, job.name)]
 
 
-def _accounts(config: Config, system: System, only_job: str | None) -> Iterator[Finding]:
+def _accounts(config: Config, system: System, only_job: str | None, *, online: bool) -> Iterator[Finding]:
     """Check each account with the transport of its first job."""
     users = {job.account: job for job in reversed(_jobs(config, only_job))}
     for name, account in config.accounts.items():
         yield check_account(account)
-        if name in users:
-            yield check_clock(account, system.transport_of(account, users[name]), system.clock)
+        job = users.get(name)
+        if job is None:
+            continue
+        asking = replace(job, api=api_to_ask(account, job))
+        transport = system.transport_of(account, asking)
+        yield check_clock(account, transport, system.clock)
+        if online:
+            # Each of these signers signs any call of its API.
+            signer = cast("CallSigner", system.signer_of(account, asking.api))
+            yield check_online(account, asking, signer, transport, system.clock, system.chance)

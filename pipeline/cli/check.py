@@ -18,7 +18,7 @@ def check_config(args: argparse.Namespace) -> int:
     set_up_logs(args.log_format)
     found = check(
         config_path(args.config, os.environ), os.environ, System.real(SystemClock()),
-        only_job=args.job, day=args.date, show_ids=args.show_ids,
+        only_job=args.job, day=args.date, show_ids=args.show_ids, online=args.online,
     )  # fmt: skip
     code = exit_code(found.findings)
     if args.json:

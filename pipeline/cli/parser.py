@@ -203,6 +203,7 @@ def _add_check(commands: "_Commands[argparse.ArgumentParser]") -> None:
     check.add_argument("job", metavar="JOB", nargs="?", help="a job of the config file (default: all)")
     _add_config(check)
     _add_date(check)
+    check.add_argument("--online", action="store_true", help="also send one harmless signed request for each account")
     check.add_argument("--show-ids", action="store_true", help="show sample values with users' ids")
     check.add_argument("--json", action="store_true", help="print JSON")
     _add_log_format(check)

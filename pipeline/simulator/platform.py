@@ -151,6 +151,7 @@ class Platform:
         unique_texts = UniqueTexts(self._seed)
         v3 = alipay_v3.V3Api(self._identities, unique_texts)
         wechat = wechatpay.WechatApi(self._identities, unique_texts)
+        of_brand = brand.BrandApi(self._identities, unique_texts)
         self._memory = Memory(self._clock.now)
         self._quota = Quota(self._limits)
         self._routes: dict[str, tuple[str, PlatformApi]] = {
@@ -160,7 +161,9 @@ class Platform:
             gateway.PATH: ("POST", gateway.GatewayApi(self._identities, unique_texts)),
             wechatpay.POINTS_PATH: ("POST", wechat),
             wechatpay.CERTIFICATES_PATH: ("GET", wechat),
-            brand.BRAND_POINTS_PATH: ("POST", brand.BrandApi(self._identities, unique_texts)),
+            wechatpay.CARDS_PATH: ("GET", wechat),
+            brand.BRAND_POINTS_PATH: ("POST", of_brand),
+            brand.BRAND_CARDS_PATH: ("GET", of_brand),
         }
 
 

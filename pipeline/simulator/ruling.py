@@ -18,6 +18,7 @@ class Api(StrEnum):
     AGREEMENT_QUERY = "alipay.agreement_query"
     ALIPAY_CERTIFICATE = "alipay.certificate"
     WECHATPAY_CERTIFICATES = "wechatpay.certificates"
+    USER_CARDS = "wechatpay.user_cards"
 
 
 class Decision(StrEnum):

@@ -1,10 +1,13 @@
 """`backfill check`: findings, columns, exit codes, and nothing sent."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from pipeline.simulator import Api, InjectedFault, Kind
+from tests.acceptance.test_brand_points import BRAND_JOB
 from tests.acceptance.workspace import Workspace, balance, order, state, task
 
 
@@ -118,3 +121,43 @@ def test_an_unreadable_config_exits_with_2(whole: Workspace) -> None:
 
     assert result.exit_code == 2
     assert "backfill.toml" in result.stderr
+
+
+def test_the_platform_accepts_the_signatures(whole: Workspace) -> None:
+    """--online sends one signed request for each account, which reports nothing."""
+    exit_code, printed = found(whole, "--online")
+
+    messages = [each["message"] for each in printed["findings"]]
+    accepted = f"{whole.simulator.url} accepts the signature, and its own signature verifies"
+    assert (exit_code, messages.count(accepted)) == (0, 2)
+    assert [entry.api for entry in whole.simulator.journal.entries] == [Api.AGREEMENT_QUERY, Api.USER_CARDS]
+
+
+def test_a_brand_asks_for_cards_at_its_own_path(workspace: Workspace) -> None:
+    """The request of a brand is signed with the scheme of brands."""
+    workspace.configure(BRAND_JOB)
+    workspace.export("brand.csv", [balance(1, 5)])
+
+    _, printed = found(workspace, "brand", "--online")
+
+    assert printed["findings"][-4]["message"].startswith(f"{workspace.simulator.url} answers; the clock")
+    assert [(entry.api, entry.merchant) for entry in workspace.simulator.journal.entries] == [(Api.USER_CARDS, "1004")]
+
+
+@pytest.mark.parametrize(
+    ("fault", "level", "text"),
+    [
+        (InjectedFault(Kind.REFUSE, code="invalid-signature", status=401), "error", "refuses the account"),
+        (InjectedFault(Kind.REFUSE, code="AGREEMENT_NOT_EXIST"), "ok", "refuses the made-up question"),
+        (InjectedFault(Kind.THROTTLE), "warning", "gave no usable answer"),
+    ],
+    ids=["signature", "question", "throttled"],
+)
+def test_the_answer_decides(whole: Workspace, fault: InjectedFault, level: str, text: str) -> None:
+    """A refused signature must be fixed; a refusal of the made-up agreement is fine; a throttled request warns."""
+    whole.simulator.set_faults([replace(fault, api=Api.AGREEMENT_QUERY)])
+
+    _, printed = found(whole, "orders", "--online")
+
+    (finding,) = [each for each in printed["findings"] if text in each["message"]]
+    assert (finding["level"], finding["what"]) == (level, "account zhima")

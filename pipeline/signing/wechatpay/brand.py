@@ -45,7 +45,11 @@ class WechatPayBrand:
 
     def sign(self, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:
         """Return the signed request with this JSON body."""
-        unsigned = SignedRequest("POST", BRAND_POINTS_SYNC, {}, body)
+        return self.sign_call("POST", BRAND_POINTS_SYNC, body, at=at, nonce=nonce)
+
+    def sign_call(self, method: str, target: str, body: bytes, *, at: datetime, nonce: str) -> SignedRequest:
+        """Return the signed request of any call of the brand API; `target` is path and query as sent."""
+        unsigned = SignedRequest(method, target, {}, body)
         return signed_request(
             unsigned, self._identity, self._private_key, at=at, nonce=nonce, preferred=self._public_key_id
         )

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from pipeline.simulator.api import Rule
 from pipeline.simulator.apis import points
 from pipeline.simulator.apis.fields import json_object, text
-from pipeline.simulator.apis.wechatpay import Caller, WechatApi
+from pipeline.simulator.apis.wechatpay import Caller, WechatApi, cards_rule
 from pipeline.simulator.faults.answer_signature import UniqueTexts
 from pipeline.simulator.http.messages import Call
 from pipeline.simulator.identities import Identities, PlatformKey
 from pipeline.simulator.ruling import Api, Claim, Refusal
 
+BRAND_CARDS_PATH = "/brand/card-member/user-cards"
 BRAND_POINTS_PATH = "/brand/card-member/user-points/sync"
 
 
@@ -21,11 +22,13 @@ class BrandApi(WechatApi):
 
     def __init__(self, identities: Identities, unique_texts: UniqueTexts) -> None:
         super().__init__(identities, unique_texts)
-        self.rules: Mapping[Api, Rule] = {Api.BRAND_POINTS: points.brand_rule}
+        self.rules: Mapping[Api, Rule] = {Api.BRAND_POINTS: points.brand_rule, Api.USER_CARDS: cards_rule}
 
     def claim(self, call: Call) -> Claim:
         """Return brand id and `out_request_no`, as far as readable."""
         brand_id = (self._caller.items(call) or {}).get("brand_id", "")
+        if call.path == BRAND_CARDS_PATH:
+            return Claim(Api.USER_CARDS, brand_id)
         return Claim(Api.BRAND_POINTS, brand_id, text(json_object(call.body) or {}, "out_request_no"))
 
     def _caller_of(self, known: Identities) -> Caller:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
+from urllib.parse import parse_qsl
 
 import orjson
 from cryptography import x509
@@ -22,6 +23,7 @@ from pipeline.simulator.state.memory import Memory
 
 POINTS_PATH = "/v3/brand/partner/card-member/user-points/sync"
 CERTIFICATES_PATH = "/v3/certificates"
+CARDS_PATH = "/v3/brand/partner/card-member/user-cards"
 _ITEM = re.compile(r'(\w+)="([^"]*)"')
 _SECONDS = re.compile(r"\d{1,12}", re.ASCII)
 _TOLERANCE_SECONDS = 300
@@ -48,7 +50,7 @@ class Caller:
 
 
 class WechatApi:
-    """The points sync, and the download of the platform certificates."""
+    """The points sync, the list of a user's cards, and the download of the platform certificates."""
 
     wrong_serial = Refusal("INVALID_REQUEST", "Http头Wechatpay-Serial错误, 请检查平台证书序列号或微信支付公钥ID")
     throttled = Refusal("RATELIMIT_EXCEEDED", "频率超限", 429, number=268575819)
@@ -61,6 +63,7 @@ class WechatApi:
         self._next_is_served = False
         self.rules: Mapping[Api, Rule] = {
             Api.POINTS: points.rule,
+            Api.USER_CARDS: cards_rule,
             Api.WECHATPAY_CERTIFICATES: self._certificates,
         }
 
@@ -69,6 +72,8 @@ class WechatApi:
         mchid = (self._caller.items(call) or {}).get("mchid", "")
         if call.path == CERTIFICATES_PATH:
             return Claim(Api.WECHATPAY_CERTIFICATES, mchid)
+        if call.path == CARDS_PATH:
+            return Claim(Api.USER_CARDS, mchid)
         return Claim(Api.POINTS, mchid, text(json_object(call.body) or {}, "out_request_no"))
 
     def admit(self, call: Call, claim: Claim) -> Admission | Refusal:
@@ -82,7 +87,7 @@ class WechatApi:
         key = self._answering_key(call)
         if key is None:
             return self.wrong_serial
-        content = json_object(call.body) if call.method == "POST" else {}
+        content = json_object(call.body) if call.method == "POST" else dict(parse_qsl(call.target.partition("?")[2]))
         if content is None:
             return Refusal("PARAM_ERROR", "请求体不是JSON对象")
         return Admission(claim, Terms(key), items["nonce_str"], call.body, content)
@@ -173,6 +178,13 @@ class WechatApi:
             ("Wechatpay-Signature", mark.signature),
             ("Wechatpay-Signature-Type", self._caller.scheme),
         )
+
+
+def cards_rule(admission: Admission, _memory: Memory) -> tuple[Decision, Ruling]:
+    """Return the cards of a user, who has none here."""
+    if not text(admission.content, "openid"):
+        return Decision.REFUSED, Refusal("PARAM_ERROR", "openid不能为空", number=268575635)
+    return Decision.SERVED, Accepted({"data": [], "total_count": 0, "offset": 0, "limit": 1})
 
 
 def _header_refusal(call: Call) -> Refusal | None:
