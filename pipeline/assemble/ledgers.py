@@ -1,6 +1,6 @@
 """The config file and its ledger: all that commands for past runs need."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipeline.assemble.traces import traces_of
@@ -24,7 +24,9 @@ def config_path(named: Path | None, environ: Mapping[str, str]) -> Path:
     return path
 
 
-def open_the_ledger(config: Config, clock: Clock, *, only_reads: bool = False) -> Ledger:
+def open_the_ledger(
+    config: Config, clock: Clock, *, only_reads: bool = False, open_ledger: Callable[..., Ledger] = Ledger
+) -> Ledger:
     """
     Open the ledger; create it if missing. Raises LedgerError with cause and advice if it can't be used.
 
@@ -32,4 +34,4 @@ def open_the_ledger(config: Config, clock: Clock, *, only_reads: bool = False) -
     """
     path = config.ledger_path
     only_reads = only_reads and path.is_file() and not is_writable(path)
-    return Ledger(path, clock, this_process(), traces=traces_of(config), only_reads=only_reads)
+    return open_ledger(path, clock, this_process(), traces=traces_of(config), only_reads=only_reads)

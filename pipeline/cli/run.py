@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, time, timedelta
 from types import FrameType
@@ -35,27 +35,29 @@ from pipeline.write.brakes.run_control import Ending, RunControl
 # A time within the last hour means today, so that a late scheduler does not run until tomorrow.
 _JUST_PASSED = timedelta(hours=1)
 
+MakeSystem = Callable[[Clock], System]
 
-def run(args: argparse.Namespace) -> int:
+
+def run(args: argparse.Namespace, make_system: MakeSystem = System.real) -> int:
     """Run a job."""
-    with _command(args, args.job) as command:
+    with _command(args, make_system, args.job) as command:
         if not args.resync:
             command.ledger.refuse_if_behind()
         files = command.runner.run(args.job, args.inputs, command.options_for(args.job))
         return command.print_report(files)
 
 
-def resume(args: argparse.Namespace) -> int:
+def resume(args: argparse.Namespace, make_system: MakeSystem = System.real) -> int:
     """Continue a run."""
-    with _command(args) as command:
+    with _command(args, make_system) as command:
         command.ledger.refuse_if_behind()
         record = command.ledger.find(args.run)
         return command.print_report(command.runner.resume(record, command.options_for(record.job)))
 
 
-def rerun(args: argparse.Namespace) -> int:
+def rerun(args: argparse.Namespace, make_system: MakeSystem = System.real) -> int:
     """Send the open rows of a run again."""
-    with _command(args) as command:
+    with _command(args, make_system) as command:
         command.ledger.refuse_if_behind()
         parent = command.ledger.find(args.run)
         chosen = frozenset(map(Status, args.only)) if args.only else OPEN_STATUSES
@@ -87,7 +89,7 @@ def nothing_selected(found: Mapping[Status, int]) -> str:
 
 
 @contextmanager
-def _command(args: argparse.Namespace, only_job: str | None = None) -> "Iterator[_Command]":
+def _command(args: argparse.Namespace, make_system: MakeSystem, only_job: str | None = None) -> "Iterator[_Command]":
     """Open config and ledger for one command, and let signals drain its run."""
     clock = SystemClock()
     set_up_logs(args.log_format)
@@ -98,8 +100,9 @@ def _command(args: argparse.Namespace, only_job: str | None = None) -> "Iterator
         set_up_logs(args.log_format, secrets(config))
         for warning in warnings(config, at=clock.now()):
             log.warning(warning)
-        ledger = open_the_ledger(config, clock)
-        command = _Command(args, config, ledger, clock, active)
+        system = make_system(clock)
+        ledger = open_the_ledger(config, clock, open_ledger=system.open_ledger)
+        command = _Command(args, config, ledger, system, active)
         try:
             yield command
         finally:
@@ -111,14 +114,14 @@ class _Command:
     """A command that executes one run: its runner and progress, and what it prints at the end."""
 
     def __init__(
-        self, args: argparse.Namespace, config: Config, ledger: Ledger, clock: Clock, active: list[RunControl]
+        self, args: argparse.Namespace, config: Config, ledger: Ledger, system: System, active: list[RunControl]
     ) -> None:
         self._args = args
         self._config = config
-        self._clock = clock
+        self._clock = system.clock
         self._active = active
         self.ledger = ledger
-        self.progress = Progress(clock, shown=not args.no_progress)
+        self.progress = Progress(system.clock, shown=not args.no_progress)
         events = RunEvents(
             begun=self._begun,
             staged=self.progress.staged,
@@ -126,7 +129,7 @@ class _Command:
             log=log.info,
             ignored=_log_ignored,
         )
-        self.runner = Runner(config, ledger, System.real(clock), events)
+        self.runner = Runner(config, ledger, system, events)
 
     def options_for(self, job: str) -> RunOptions:
         """Return the command line's options for a run of this job."""

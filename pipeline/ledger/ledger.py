@@ -18,7 +18,15 @@ from pipeline.ledger.records import InputRecord, NewRun, RunRecord, RunState
 from pipeline.ledger.run_ledger import OpenFile, RunLedger
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.ledger.store import generations, lease
-from pipeline.ledger.store.database import Connect, connect, open_for_reading, open_ledger, wal_path, with_clear_errors
+from pipeline.ledger.store.database import (
+    BUSY_SECONDS,
+    Connect,
+    connect,
+    open_for_reading,
+    open_ledger,
+    wal_path,
+    with_clear_errors,
+)
 from pipeline.ledger.store.lease import IsDead, Lease, LeaseOwner
 from pipeline.ledger.store.log_size import LogSize
 from pipeline.ledger.store.lost_file import LostFileCheck, Place
@@ -50,6 +58,7 @@ class Ledger:
     - `traces` are files outside of the ledger that show whether it is the newest copy.
     - `only_reads`: nothing is written; the file may be on read-only media.
     - `connect` opens a file; tests pass one that fails.
+    - `lease_seconds` is the length of a job's lease, `busy_seconds` the longest wait for the write lock.
     """
 
     def __init__(
@@ -63,6 +72,8 @@ class Ledger:
         connect: Connect = connect,
         only_reads: bool = False,
         sizes: BatchSizes = DEFAULT_SIZES,
+        lease_seconds: float = lease.LEASE_SECONDS,
+        busy_seconds: float = BUSY_SECONDS,
     ) -> None:
         self.path = path
         self._traces = traces
@@ -71,6 +82,8 @@ class Ledger:
         self._is_dead = is_dead
         self._connect = connect
         self._sizes = sizes
+        self._lease_seconds = lease_seconds
+        self._busy_seconds = busy_seconds
         self._file = self._open_for_reading() if only_reads else self._open()
         self._quotas: QuotaStore | None = None
 
@@ -81,7 +94,7 @@ class Ledger:
             # The log exists since `open_ledger` read the version. SQLite keeps it as long as the file is open.
             places = [Place.of(file) for file in (path, wal_path(path)) if file.exists()]
             reader, reading = self._connect(path), threading.Lock()
-            lock = WriteLock(self._clock)
+            lock = WriteLock(self._clock, busy_seconds=self._busy_seconds)
             lock.prepare(writer)
         return OpenFile(
             path=path,
@@ -287,6 +300,7 @@ class Ledger:
             owner=self._owner,
             now=self._clock.now(),
             is_dead=self._is_dead,
+            seconds=self._lease_seconds,
         )
 
     def _resync(self, connection: sqlite3.Connection, new: NewRun) -> None:

@@ -11,7 +11,7 @@ from pipeline.errors import LedgerError
 from pipeline.ledger.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
 # How long a process waits for a locked file.
-_BUSY_SECONDS = 20.0
+BUSY_SECONDS = 20.0
 # The size to which the write-ahead log is cut back once it was written to the file.
 LOG_BYTES = 64 << 20
 # Attempts to switch a new file to a write-ahead log, while other processes switch it too.
@@ -21,11 +21,6 @@ _CACHE = "PRAGMA cache_size = -65536"
 # Errors that the user can fix: the file's name, its permissions, or another process.
 _USERS_FAULTS = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOTADB")
 _GIVE_ACCESS = "give this user write access to the file and its folder"
-
-
-def busy_seconds() -> float:
-    """Return how long a process waits for a locked file, in seconds."""
-    return _BUSY_SECONDS
 
 
 class Damaged(sqlite3.DatabaseError):
@@ -84,7 +79,7 @@ def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
     of the machine.
     """
     connection = sqlite3.connect(
-        path.absolute().as_uri(), uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        path.absolute().as_uri(), uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     if not path.exists() or not path.stat().st_size:
         # Free pages can then be returned to the disk a few at a time. In an existing file it has no effect.
@@ -203,7 +198,7 @@ def _read_only(path: Path) -> sqlite3.Connection:
 
 
 def _connected(uri: str) -> sqlite3.Connection:
-    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
 
 def wal_path(path: Path) -> Path:

@@ -146,24 +146,37 @@ IsGone = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to write for a job, until another run takes it. `fence` grows with each run that takes the job."""
+    """
+    The right to write for a job, until another run takes it. `fence` grows with each run that takes the job.
+
+    It ends `seconds` after it was taken or last renewed.
+    """
 
     job: str
     run_id: str
     fence: int
     owner: LeaseOwner
+    seconds: float
 
 
 def acquire(
-    connection: sqlite3.Connection, job: str, run_id: str, owner: LeaseOwner, now: datetime, is_dead: IsDead = is_dead
+    connection: sqlite3.Connection,
+    job: str,
+    run_id: str,
+    owner: LeaseOwner,
+    now: datetime,
+    *,
+    is_dead: IsDead = is_dead,
+    seconds: float = LEASE_SECONDS,
 ) -> Lease:
     """Take the lease of a job for a run. Raises RunHeld, naming the run that has it, if that may be alive."""
     line = connection.execute(_JOB, (job,)).fetchone()
     if line is not None and line[3] > now.isoformat() and not is_dead(line[2], owner):
         raise RunHeld(_refusal(job, line[0], line[3], LeaseOwner.parse(line[2]), owner))
     fence = 1 if line is None else line[1] + 1
-    connection.execute(_TAKE, (job, run_id, fence, str(owner), _expiry(now)))
-    return Lease(job, run_id, fence, owner)
+    taken = Lease(job, run_id, fence, owner, seconds)
+    connection.execute(_TAKE, (job, run_id, fence, str(owner), _expiry(taken, now)))
+    return taken
 
 
 def _refusal(job: str, run_id: str, expires_at: str, owner: LeaseOwner, here: LeaseOwner) -> str:
@@ -186,8 +199,8 @@ def end_others(
     connection.execute(_END_OTHERS, (job,))
 
 
-def _expiry(now: datetime) -> str:
-    return (now + timedelta(seconds=LEASE_SECONDS)).isoformat()
+def _expiry(lease: Lease, now: datetime) -> str:
+    return (now + timedelta(seconds=lease.seconds)).isoformat()
 
 
 def check(connection: sqlite3.Connection, lease: Lease) -> None:
@@ -202,7 +215,7 @@ def check(connection: sqlite3.Connection, lease: Lease) -> None:
 
 def renew(connection: sqlite3.Connection, lease: Lease, now: datetime) -> None:
     """Extend the lease from now on; `check` comes first."""
-    connection.execute("UPDATE jobs SET expires_at = ? WHERE job = ?", (_expiry(now), lease.job))
+    connection.execute("UPDATE jobs SET expires_at = ? WHERE job = ?", (_expiry(lease, now), lease.job))
 
 
 def release(connection: sqlite3.Connection, lease: Lease) -> None:

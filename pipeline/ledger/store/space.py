@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.ledger.store.database import busy_seconds, wal_path
+from pipeline.ledger.store.database import BUSY_SECONDS, wal_path
 
 # The value of `auto_vacuum` with which pages can be returned a few at a time.
 _INCREMENTAL = 2
@@ -39,7 +39,7 @@ def give_back(connection: sqlite3.Connection, path: Path, pause: Callable[[], No
     A file of ledger version 7 or older can't do so. It is written anew (VACUUM) once, if no run is on (`is_held`) and
     the disk has room for it.
     """
-    connection.execute(f"PRAGMA busy_timeout = {int(busy_seconds() * 1000)}")
+    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
     before, reason = _size(path), ""
     if _ask(connection, "auto_vacuum") == _INCREMENTAL:
         while _ask(connection, "freelist_count"):
