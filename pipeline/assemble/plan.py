@@ -1,51 +1,40 @@
 """`plan`: stage without sending, into a temporary folder."""
 
-import random
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.assemble.new_run import inputs_of, new_run, rules_of, stager_of, yesterday
+from pipeline.assemble.ledgers import traces_of
+from pipeline.assemble.new_run import inputs_of, new_run, opener_of, rules_of
 from pipeline.assemble.platform import merchant_of
-from pipeline.assemble.row_limits import RowLimits
-from pipeline.assemble.run_options import RunOptions
-from pipeline.assemble.traces import traces_of
-from pipeline.clock import Clock
+from pipeline.assemble.run_options import RowLimits, RunOptions
+from pipeline.assemble.system import System
 from pipeline.ledger.dry_run import DryRun
-from pipeline.read import find
 from pipeline.run.plan import Plan, plan_of
+from pipeline.run.stage import Stager
 from pipeline.settings import Config
 from pipeline.write.brakes.run_control import Drained, RunControl
 
 
 def plan(
-    config: Config,
-    name: str,
-    inputs: Sequence[str],
-    options: RunOptions,
-    *,
-    clock: Clock,
-    chance: random.Random,
-    folder: Path,
-    show_ids: bool = False,
+    config: Config, name: str, inputs: Sequence[str], options: RunOptions, system: System, *, show_ids: bool = False
 ) -> Plan:
     """Return the plan of a run of the job now. Nothing is sent; temporary files are removed."""
-    job, now = config.jobs[name], clock.now()
+    job, now = config.jobs[name], system.clock.now()
     account = config.accounts[job.account]
-    source = inputs_of(config, job, inputs, options.day or yesterday(job, now), folder)
-    found = find(source.patterns, base=source.base, date=source.day, ready=None if inputs else job.ready)
-    new, merchant = new_run(job, now, chance, {}), merchant_of(account)
+    found = inputs_of(config, job, inputs, options, system).find()
+    new, merchant, traces = new_run(job, now, system.chance, {}), merchant_of(account), traces_of(config)
     with (
         tempfile.TemporaryDirectory(prefix="backfill-plan-") as scratch,
-        DryRun(config.ledger_path, new, merchant, Path(scratch), traces=traces_of(config)) as dry_run,
+        DryRun(config.ledger_path, new, merchant, Path(scratch), traces=traces) as dry_run,
     ):
-        control = RunControl(clock)
-        stager = stager_of(
-            job,
-            rules_of(job, account, now, dry_run.salt),
-            dry_run,
-            control,
+        rules, control = rules_of(job, account, now, dry_run.salt), RunControl(system.clock)
+        stager = Stager(
+            ledger=dry_run,
+            rules=rules,
+            open_input=opener_of(job, rules),
+            control=control,
             max_invalid=RowLimits.of(options.kept, job).max_invalid,
             limit=options.limit,
         )

@@ -1,16 +1,16 @@
-"""The signer, endpoint and merchant of an account."""
+"""The signer, transport and merchant of an account."""
 
 import ipaddress
 from urllib.parse import urlsplit
 
 from pipeline.model import Api
-from pipeline.settings import Account, AlipayAccount, Job, WechatAccount
+from pipeline.settings import Account, AlipayAccount, Job, TransportName, WechatAccount
 from pipeline.signing.alipay.gateway import AlipayGateway
 from pipeline.signing.alipay.v3 import AlipayV3
 from pipeline.signing.certificates import certificate_sn, root_sn, serial_hex
 from pipeline.signing.keys import public_key_of
 from pipeline.signing.wechatpay.v3 import WechatPay
-from pipeline.write.ports import Signer
+from pipeline.write.ports import Signer, Transport
 from pipeline.write.transport.network import Endpoint
 
 
@@ -81,6 +81,38 @@ def endpoint_of(account: Account, job: Job) -> Endpoint:
         ca_bundle=str(account.ca_bundle_file) if account.ca_bundle_file else None,
         timeout_seconds=job.timeout_s,
     )
+
+
+def transport_of(account: Account, job: Job) -> Transport:
+    """Return the transport of a job. Raises ImportError if `check_transport` returns a fault."""
+    endpoint = endpoint_of(account, job)
+    match job.transport:
+        case TransportName.REQUESTS:
+            from pipeline.write.transport.requests_transport import RequestsTransport  # noqa: PLC0415 - imported on use
+
+            return RequestsTransport(endpoint)
+        case TransportName.CURL:
+            from pipeline.write.transport.curl_transport import CurlTransport  # noqa: PLC0415 - imported on use
+
+            return CurlTransport(endpoint)
+
+
+def check_transport(job: Job) -> list[str]:
+    """Return the faults of a job's transport, with advice; empty if it can be used."""
+    if job.transport is TransportName.CURL and not _has_curl():
+        return [
+            'transport: "curl" needs pycurl 7.45.7 or newer; '
+            "install it with `pip install loyalty-backfill[curl]`, or remove this key"
+        ]
+    return []
+
+
+def _has_curl() -> bool:
+    try:
+        import pipeline.write.transport.curl_transport  # noqa: F401, PLC0415 - tests whether it can be imported
+    except ImportError:
+        return False
+    return True
 
 
 def merchant_of(account: Account) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.assemble.ledgers import reports_folder
 from pipeline.assemble.protected_files import ProtectedFiles
-from pipeline.assemble.traces import reports_folder
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunRecord, RunState
 from pipeline.report import (
@@ -56,7 +56,6 @@ def report_on(
     folder: Path,
     outcome_format: OutcomeFormat | None,
     *,
-    html: bool = True,
     kept: Iterable[Path] = (),
     tick: Callable[[], None] = lambda: None,
 ) -> ReportFiles:
@@ -68,19 +67,10 @@ def report_on(
         job=run.job,
         outcomes=_ticking(ledger.outcome_pages(run), tick),
         columns={source.file_no: source.columns for source in ledger.inputs(run)},
-        summarise=summarising(ledger, run, folder, tick),
+        summarise=lambda tally: summarise(ledger, run, folder, tally, tick),
         mark=ledger.marks(run),
-        html=html,
         kept=kept,
     )
-
-
-def summary_of(ledger: Ledger, run: RunRecord, folder: Path) -> tuple[Summary, Tally]:
-    """Return the current summary and tally of a run; `folder` is its report folder."""
-    tally = Tally()
-    for page in ledger.outcome_pages(run):
-        tally.add(page)
-    return summarising(ledger, run, folder)(tally), tally
 
 
 def _ticking(pages: Iterable[OutcomePage], tick: Callable[[], None]) -> Iterator[OutcomePage]:
@@ -89,46 +79,49 @@ def _ticking(pages: Iterable[OutcomePage], tick: Callable[[], None]) -> Iterator
         yield page
 
 
-def summarising(
-    ledger: Ledger, run: RunRecord, folder: Path, tick: Callable[[], None] = lambda: None
-) -> Callable[[Tally], Summary]:
-    """Return a function that makes a run's summary from its tally. A run without a state counts as interrupted."""
+def summary_of(ledger: Ledger, run: RunRecord, folder: Path) -> tuple[Summary, Tally]:
+    """Return the current summary and tally of a run; `folder` is its report folder."""
+    tally = Tally()
+    for page in ledger.outcome_pages(run):
+        tally.add(page)
+    return summarise(ledger, run, folder, tally), tally
+
+
+def summarise(
+    ledger: Ledger, run: RunRecord, folder: Path, tally: Tally, tick: Callable[[], None] = lambda: None
+) -> Summary:
+    """Return the summary of a run from its tally. A run without a state counts as interrupted."""
     state = run.state or RunState.INTERRUPTED
     # A run killed while reading has reported no rows.
     is_unread = run.phase is Phase.STAGING and run.state is None
-    inputs = tuple(InputFile(s.name, 0 if is_unread else s.rows, s.sha256, s.encoding) for s in ledger.inputs(run))
-
-    def summarise(tally: Tally) -> Summary:
-        sent_per_s = tally.attempts / _quota_seconds(run, tally.attempts)
-        return Summary(
-            run_id=run.run_id,
-            parent=run.parent,
-            date=run.options.get("date"),
-            job=run.job,
-            api=run.api,
-            account=run.account,
-            state=state,
-            exit_code=exit_code_of(state, tally.counts) if run.exit_code is None else run.exit_code,
-            inputs=inputs,
-            rows=tally.rows,
-            # If every row is done, reruns and fixes need no look-up.
-            left=ledger.left(run, tick).total() if tally.left and ledger.has_family(run) else tally.left,
-            counts=tally.counts,
-            codes=tally.codes,
-            faults=tally.faults,
-            attempts=tally.attempts,
-            started_at=run.started_at,
-            finished_at=run.finished_at,
-            elapsed_s=run.elapsed_s,
-            sent_per_s=sent_per_s,
-            quota=QuotaUse(run.limit_per_s, sent_per_s / run.limit_per_s, run.throttled),
-            # A path may have bytes that are not UTF-8; JSON can't.
-            report=os.fsencode(folder).decode(errors="replace"),
-            reason=run.reason,
-            waits=run.waits,
-        )
-
-    return summarise
+    sent_per_s = tally.attempts / _quota_seconds(run, tally.attempts)
+    return Summary(
+        run_id=run.run_id,
+        parent=run.parent,
+        date=run.options.get("date"),
+        job=run.job,
+        api=run.api,
+        account=run.account,
+        state=state,
+        exit_code=exit_code_of(state, tally.counts) if run.exit_code is None else run.exit_code,
+        inputs=tuple(InputFile(s.name, 0 if is_unread else s.rows, s.sha256, s.encoding) for s in ledger.inputs(run)),
+        rows=tally.rows,
+        # If every row is done, reruns and fixes need no look-up.
+        left=ledger.left(run, tick).total() if tally.left and ledger.has_family(run) else tally.left,
+        counts=tally.counts,
+        codes=tally.codes,
+        faults=tally.faults,
+        attempts=tally.attempts,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        elapsed_s=run.elapsed_s,
+        sent_per_s=sent_per_s,
+        quota=QuotaUse(run.limit_per_s, sent_per_s / run.limit_per_s, run.throttled),
+        # A path may have bytes that are not UTF-8; JSON can't.
+        report=os.fsencode(folder).decode(errors="replace"),
+        reason=run.reason,
+        waits=run.waits,
+    )
 
 
 def _quota_seconds(run: RunRecord, attempts: int) -> float:

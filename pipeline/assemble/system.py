@@ -5,9 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.assemble.platform import signer_of
-from pipeline.assemble.transports import transport_of
-from pipeline.assemble.working_folder import working_folder
+from pipeline.assemble.ledgers import working_folder
+from pipeline.assemble.platform import signer_of, transport_of
 from pipeline.clock import Clock
 from pipeline.engines.threads import ThreadEngine
 from pipeline.ledger.ledger import Ledger

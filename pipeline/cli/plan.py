@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import random
 import sys
 
 import orjson
@@ -11,7 +10,7 @@ from pipeline.assemble.ledgers import config_path
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.plan import plan as make_plan
 from pipeline.assemble.run_options import RunOptions
-from pipeline.assemble.working_folder import working_folder
+from pipeline.assemble.system import System
 from pipeline.cli.logs import log, set_up_logs
 from pipeline.cli.summary import first_of, print_faults, print_line
 from pipeline.clock import SystemClock
@@ -29,10 +28,7 @@ def plan(args: argparse.Namespace) -> int:
     for warning in warnings(config, at=clock.now()):
         log.warning(warning)
     options = RunOptions(day=args.date, limit=args.limit, max_invalid=args.max_invalid)
-    made = make_plan(
-        config, args.job, args.inputs, options,
-        clock=clock, chance=random.SystemRandom(), folder=working_folder(), show_ids=args.show_ids,
-    )  # fmt: skip
+    made = make_plan(config, args.job, args.inputs, options, System.real(clock), show_ids=args.show_ids)
     if args.json:
         sys.stdout.write(orjson.dumps(_as_dict(args.job, made), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:

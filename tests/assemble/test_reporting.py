@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.assemble.reporting import report_on, summarising
+from pipeline.assemble.reporting import report_on, summarise
 from pipeline.errors import RunHeld
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunState
@@ -66,7 +66,7 @@ def test_a_run_within_the_limit_reports_no_more(
     tally = Tally()
     tally.attempts = requests
 
-    summary = summarising(ledger, run, tmp_path)(tally)
+    summary = summarise(ledger, run, tmp_path, tally)
 
     assert summary.sent_per_s == pytest.approx(per_second)
     assert summary.quota == QuotaUse(limit, summary.sent_per_s / limit, 0)
