@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import orjson
 
 from pipeline.model import Api
+from pipeline.resources import private_fields
 
 JsonScalar = str | int | float | bool | None
 
 _ECHOED = {Api.CUMULATION: ("out_biz_no",), Api.STATE: (), Api.POINTS: ("out_request_no", "point_balance")}
-_PRIVATE = ("user_id", "open_id", "openid", "user_card_code", "agreement_no")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class SentRequest:
     """
     The facts about a request that are needed to read its answer.
 
-    `echo` has the values that a true answer repeats. `private` has the users' ids, which no text may repeat.
+    `echo` has the values that a true answer repeats. `private` has the values of private fields, which no text may repeat.
     """
 
     api: Api
@@ -34,10 +34,10 @@ class SentRequest:
 
 def sent_request_of(api: Api, request_key: str, body: bytes) -> SentRequest:
     """Return the facts about a JSON body that the mapping made."""
-    fields = orjson.loads(body)
+    fields, private = orjson.loads(body), private_fields()
     return SentRequest(
         api=api,
         request_key=request_key,
         echo={name: fields[name] for name in _ECHOED[api]},
-        private=tuple(str(fields[name]) for name in _PRIVATE if fields.get(name)),
+        private=tuple(str(value) for name, value in fields.items() if name in private and value),
     )
