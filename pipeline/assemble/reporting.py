@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.assemble.ledgers import reports_folder
-from pipeline.assemble.protected_files import ProtectedFiles
+from pipeline.assemble.protected_files import inputs_among
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunRecord, RunState
 from pipeline.report import (
@@ -27,50 +27,35 @@ from pipeline.tables.outcome_page import OutcomePage
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """Folder and format of a run's report. `protected` are the files that it does not overwrite."""
+    """The report of a run: its folder, and the format of its outcome file if one is wanted."""
 
     ledger: Ledger
     folder: Path
-    outcome_format: OutcomeFormat
-    protected: ProtectedFiles
+    outcome_format: OutcomeFormat | None
 
     def prepare(self) -> Path:
         """Make the report's folder and return it. Raises SettingsError if that fails."""
         make_folder(self.folder)
         return self.folder
 
-    def write(self, run: RunRecord, tick: Callable[[], None]) -> ReportFiles:
-        """Write the report of a concluded run; call `tick` between pages."""
-        kept = self.protected.inputs_among(self.folder / name for name in report_names(self.outcome_format))
-        return report_on(self.ledger, run, self.folder, self.outcome_format, kept=kept, tick=tick)
+    def write(self, run: RunRecord, tick: Callable[[], None] = lambda: None) -> ReportFiles:
+        """Write the report from the ledger; keep files that a run has read. Calls `tick` between pages."""
+        return write_report(
+            self.folder,
+            outcome_format=self.outcome_format,
+            run_id=run.run_id,
+            job=run.job,
+            outcomes=_ticking(self.ledger.outcome_pages(run), tick),
+            columns={source.file_no: source.columns for source in self.ledger.inputs(run)},
+            summarise=lambda tally: summarise(self.ledger, run, self.folder, tally, tick),
+            mark=self.ledger.marks(run),
+            kept=inputs_among(self.ledger, (self.folder / name for name in report_names(self.outcome_format))),
+        )
 
 
 def report_folder(config: Config, run: RunRecord) -> Path:
     """Return the default report folder of a run, beside the config."""
     return reports_folder(config) / run.run_id
-
-
-def report_on(
-    ledger: Ledger,
-    run: RunRecord,
-    folder: Path,
-    outcome_format: OutcomeFormat | None,
-    *,
-    kept: Iterable[Path] = (),
-    tick: Callable[[], None] = lambda: None,
-) -> ReportFiles:
-    """Write the report of a run from the ledger, at any time; call `tick` between pages."""
-    return write_report(
-        folder,
-        outcome_format=outcome_format,
-        run_id=run.run_id,
-        job=run.job,
-        outcomes=_ticking(ledger.outcome_pages(run), tick),
-        columns={source.file_no: source.columns for source in ledger.inputs(run)},
-        summarise=lambda tally: summarise(ledger, run, folder, tally, tick),
-        mark=ledger.marks(run),
-        kept=kept,
-    )
 
 
 def _ticking(pages: Iterable[OutcomePage], tick: Callable[[], None]) -> Iterator[OutcomePage]:

@@ -111,6 +111,7 @@ class Runner:
         """Build the parts of a run that has its job's lease."""
         clock, account = self.system.clock, self.config.accounts[job.account]
         control = RunControl(clock, until=options.until)
+        folder = options.report or report_folder(self.config, ledger.run)
         try:
             limits, rules = RowLimits.of(ledger.run.options, job), rules_of(job, account, clock.now(), ledger.salt)
             return Run(
@@ -126,12 +127,7 @@ class Runner:
                 ),
                 sender=sender_of(job, account, ledger, self.ledger.quotas(), control, self.system),
                 control=control,
-                report=RunReport(
-                    ledger=self.ledger,
-                    folder=options.report or report_folder(self.config, ledger.run),
-                    outcome_format=options.outcome_format,
-                    protected=ProtectedFiles(self.config, self.ledger),
-                ),
+                report=RunReport(self.ledger, folder, options.outcome_format),
                 clock=clock,
                 events=self.events,
                 max_failures=limits.max_failures,

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 
 import orjson
 
@@ -12,7 +11,7 @@ from pipeline.assemble.plan import plan as make_plan
 from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.system import System
 from pipeline.cli.logs import log, set_up_logs
-from pipeline.cli.summary import first_of, print_faults, print_line
+from pipeline.cli.summary import first_of, print_faults, print_json, print_line
 from pipeline.clock import SystemClock
 from pipeline.ledger.records import InputRecord
 from pipeline.run.plan import Plan
@@ -30,7 +29,7 @@ def plan(args: argparse.Namespace) -> int:
     options = RunOptions(day=args.date, limit=args.limit, max_invalid=args.max_invalid)
     made = make_plan(config, args.job, args.inputs, options, System.real(clock), show_ids=args.show_ids)
     if args.json:
-        sys.stdout.write(orjson.dumps(_as_dict(args.job, made), option=orjson.OPT_INDENT_2).decode() + "\n")
+        print_json(_as_dict(args.job, made))
     else:
         _print(args.job, made, show_ids=args.show_ids)
     return made.exit_code

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from pipeline.model import Status
-from pipeline.redact import visible
+from pipeline.redact import counted, visible
 from pipeline.report import Step, Summary
 from pipeline.tables.fault_groups import GroupedFaults
 
@@ -39,7 +39,7 @@ def print_summary(summary: Summary, steps: Iterable[Step], state: str | None = N
     quota = summary.quota
     throttled = f", {quota.throttled} throttled" if quota.throttled else ""
     print_line(
-        f"  {_requests(summary)} in {summary.elapsed_s:.1f} s: {summary.sent_per_s:.1f} per second"
+        f"  {counted(summary.attempts, 'request')} in {summary.elapsed_s:.1f} s: {summary.sent_per_s:.1f} per second"
         f" (quota {quota.limit_per_s:g}){throttled}"
     )
     for wait in summary.waits:
@@ -56,7 +56,7 @@ def print_running(summary: Summary) -> None:
     print_line(f"run {summary.run_id} of job {summary.job}: running")
     print_line("  rows not yet sent count as unsent, rows in flight as unknown")
     _print_counts(summary)
-    print_line(f"  {_requests(summary)} so far")
+    print_line(f"  {counted(summary.attempts, 'request')} so far")
     print_faults(summary.faults)
 
 
@@ -74,7 +74,3 @@ def _print_counts(summary: Summary) -> None:
     for status in Status:
         if summary.counts[status]:
             print_line(f"  {status:<10} {summary.counts[status]:>9,}")
-
-
-def _requests(summary: Summary) -> str:
-    return "1 request" if summary.attempts == 1 else f"{summary.attempts:,} requests"

@@ -8,6 +8,7 @@ from typing import Protocol
 from pipeline.ledger.history.origins import Origin
 from pipeline.map import MappingRules, RoundedIds, RowContents
 from pipeline.model import BadRow, Fault, Row
+from pipeline.redact import counted
 from pipeline.tables.chunk import Chunk
 from pipeline.tables.mapped_chunk import MappedChunk, OriginOfRow
 from pipeline.tables.text_columns import listed
@@ -92,7 +93,7 @@ class Fixes:
     def log_unknown(self, name: str) -> None:
         """Log the number of rows without a known origin in a file of fixed rows."""
         if self._unknown:
-            rows = "1 row" if self._unknown == 1 else f"{self._unknown:,} rows"
+            rows = counted(self._unknown, "row")
             _log.warning("%s: %s without a known origin in `_row`; processed like rows of an export", name, rows)
 
 

@@ -18,7 +18,7 @@ class SentRequest:
     """
     The facts about a request that are needed to read its answer.
 
-    `echo` has the values that a true answer repeats. `private` has the values of private fields, which no text may repeat.
+    `echo` has the values that a true answer repeats. `private` has those that no text may repeat.
     """
 
     api: Api
