@@ -21,5 +21,6 @@ def too_many_invalid(decided: StagedCounts, allowed: RowLimit) -> str:
     return (
         f"{decided.invalid:,} of {counted(decided.rows, 'row')} are invalid; max_invalid allows {allowed}. "
         f"Nothing is sent. Most frequent, in {counted(commonest.rows, 'row')}: {example.message} "
-        f"({commonest.kind.code}), first in {example.place}. Fix the config or the export, or send the valid rows with --max-invalid"
+        f"({commonest.kind.code}), first in {example.place}. "
+        "Fix the config or the export, or send the valid rows with --max-invalid"
     )
