@@ -151,7 +151,8 @@ class _Command:
         """Print the summary of the run, or why there was none; return the exit code."""
         self.progress.end()
         if isinstance(files, NothingDone):
-            return self._print_reason(files)
+            print_json(files.facts) if self._args.json else print_line(files.reason)
+            return files.exit_code
         for note in files.notes:
             log.warning(note)
         if self._args.json:
@@ -159,13 +160,6 @@ class _Command:
         else:
             print_summary(files.summary, files.next_steps)
         return files.summary.exit_code
-
-    def _print_reason(self, nothing: NothingDone) -> int:
-        if self._args.json:
-            print_json(nothing.facts)
-        else:
-            print_line(nothing.reason)
-        return nothing.exit_code
 
     def _begun(self, run: RunRecord, control: RunControl) -> None:
         self._active.append(control)

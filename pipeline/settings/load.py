@@ -1,6 +1,6 @@
 """Load a config file; report all of its faults in one error."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +16,13 @@ from pipeline.settings.model import Account, Config, Job
 from pipeline.settings.structure import check_structure
 from pipeline.settings.table import Table
 from pipeline.settings.wording import did_you_mean, listed, quoted
+
+# By platform. An account of another platform is a fault that is reported already.
+_CHECK: Mapping[str | None, Callable[[Table], None]] = {"alipay": check_alipay, "wechatpay": check_wechatpay}
+_OPEN: Mapping[str | None, Callable[[Table, LoadContext], Account | None]] = {
+    "alipay": open_alipay,
+    "wechatpay": open_wechatpay,
+}
 
 
 def load(
@@ -38,21 +45,26 @@ def load(
     ledger = read_ledger_path(config.table("ledger"), context.folder)
     tables = {table.name: table for table in config.table("accounts").tables()}
     for table in tables.values():
-        _check_account(table)
+        if (platform := table.text("platform")) in _CHECK:
+            _CHECK[platform](table)
     jobs = _read_jobs(config.table("jobs"), tables)
     _check_rates(config.table("jobs"), jobs.values(), tables)
     if only_job is not None:
         _check_job(config.table("jobs"), only_job)
     users = [job for job in config.table("jobs").tables() if with_keys and only_job in (None, job.name)]
     used = {job.text("account") for job in users}
-    accounts = _open_accounts([table for name, table in tables.items() if name in used], context)
+    opened = {
+        name: _OPEN[platform](table, context)
+        for name, table in tables.items()
+        if name in used and (platform := table.text("platform")) in _OPEN
+    }
     if faults:
         raise SettingsError(faults)
     idle = tables.keys() - {job.account for job in jobs.values()}
     return Config(
         path=path,
         ledger_path=ledger,
-        accounts=MappingProxyType(accounts),
+        accounts=MappingProxyType({name: account for name, account in opened.items() if account is not None}),
         jobs=MappingProxyType(jobs),
         unused_accounts=tuple(sorted(idle)),
         key_files=tuple(context.folder / name for table in tables.values() for name in _named_files(table)),
@@ -90,30 +102,3 @@ def _check_job(jobs: Table, name: str) -> None:
     if name not in jobs:
         hint = did_you_mean(name, jobs.values) or f"; the config has {listed([*map(quoted, jobs.values)], 'and')}"
         jobs.faults.append(f"{jobs.file} [jobs]: no job has the name {quoted(name)}{hint}")
-
-
-def _check_account(table: Table) -> None:
-    match table.text("platform"):
-        case "alipay":
-            check_alipay(table)
-        case "wechatpay":
-            check_wechatpay(table)
-
-
-def _open_accounts(tables: Iterable[Table], context: LoadContext) -> dict[str, Account]:
-    accounts: dict[str, Account] = {}
-    for table in tables:
-        account = _open_account(table, context)
-        if account is not None:
-            accounts[table.name] = account
-    return accounts
-
-
-def _open_account(table: Table, context: LoadContext) -> Account | None:
-    match table.text("platform"):
-        case "alipay":
-            return open_alipay(table, context)
-        case "wechatpay":
-            return open_wechatpay(table, context)
-        case _:
-            return None

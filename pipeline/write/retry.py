@@ -1,13 +1,9 @@
 """Retries of one request: how many attempts, and how long to wait between them."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
-from typing import cast
-
-from tenacity import Future, RetryCallState, Retrying, retry_if_result
-from tenacity.stop import stop_base
-from tenacity.wait import wait_exponential
 
 from pipeline.write.answers.verdict import TryAgain, Verdict
 
@@ -36,71 +32,17 @@ def with_retries(
     """
     Call `attempt` until its verdict is final or the attempts are used up; return the last verdict.
 
-    It is repeated while it returns TryAgain, within `max_attempts` and the verdict's own `tries`. Exceptions of
-    `attempt` are raised.
+    It is repeated while it returns TryAgain, within `max_attempts` and the verdict's own `tries`. Tries are counted by
+    the verdict's code: earlier attempts under another code do not count. Exceptions of `attempt` are raised.
 
     The wait is the platform's Retry-After plus an exponential backoff with full jitter.
     """
-    first = attempt()
-    # Most deliveries end here. Building tenacity's objects for them would be a waste.
-    return _retry(first, attempt, policy, sleep, random) if isinstance(first, TryAgain) else first
-
-
-def _retry(
-    first: TryAgain,
-    attempt: Callable[[], Verdict],
-    policy: RetryPolicy,
-    sleep: Callable[[float], None],
-    random: Random,
-) -> Verdict:
-    """Retry after a first attempt, which counts as one."""
-    retrying = Retrying(
-        sleep=sleep,
-        retry=retry_if_result(lambda verdict: isinstance(verdict, TryAgain)),
-        wait=_FullJitter(policy, random),
-        stop=_StopAfter(policy.max_attempts),
-        retry_error_callback=_last_verdict,
-    )
-    made: list[Verdict] = [first]
-    return retrying(lambda: made.pop() if made else attempt())
-
-
-class _FullJitter(wait_exponential):
-    """
-    Random wait between 0 and the window, plus Retry-After, so that callers do not come back at the same moment.
-
-    Like tenacity's wait_random_exponential, with a given source of randomness.
-    """
-
-    def __init__(self, policy: RetryPolicy, random: Random) -> None:
-        super().__init__(multiplier=policy.base_seconds, max=policy.cap_seconds)
-        self._random = random
-
-    def __call__(self, retry_state: RetryCallState) -> float:
-        verdict = _last_verdict(retry_state)
-        wanted = verdict.wait_seconds if isinstance(verdict, TryAgain) else None
-        return (wanted or 0.0) + self._random.uniform(0.0, super().__call__(retry_state))
-
-
-class _StopAfter(stop_base):
-    """
-    Stops after `max_attempts`, or once a verdict came back `tries` times.
-
-    Tries are counted by the verdict's code: earlier attempts under another code do not count.
-    """
-
-    def __init__(self, max_attempts: int) -> None:
-        self._max_attempts = max_attempts
-        self._tries: dict[str, int] = {}
-
-    def __call__(self, retry_state: RetryCallState) -> bool:
-        verdict = _last_verdict(retry_state)
-        tries = self._tries[verdict.code] = self._tries.get(verdict.code, 0) + 1
-        is_used_up = isinstance(verdict, TryAgain) and verdict.tries is not None and tries >= verdict.tries
-        return is_used_up or retry_state.attempt_number >= self._max_attempts
-
-
-def _last_verdict(retry_state: RetryCallState) -> Verdict:
-    """Return the verdict of the latest attempt. Tenacity calls this only after an attempt."""
-    outcome = cast("Future", retry_state.outcome)
-    return cast("Verdict", outcome.result())
+    tries: Counter[str] = Counter()
+    window = policy.base_seconds
+    while isinstance(verdict := attempt(), TryAgain):
+        tries[verdict.code] += 1
+        if tries.total() >= policy.max_attempts or tries[verdict.code] >= (verdict.tries or policy.max_attempts):
+            break
+        sleep((verdict.wait_seconds or 0.0) + random.uniform(0.0, window))
+        window = min(2 * window, policy.cap_seconds)
+    return verdict
