@@ -1,6 +1,7 @@
 """The signer, transport and merchant of an account."""
 
 import ipaddress
+from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.model import Api
@@ -16,40 +17,27 @@ from pipeline.write.transport.network import Endpoint
 
 def signer_of(account: Account, api: Api) -> Signer:
     """Return the signer of an API, with the account's keys."""
-    match account:
-        case WechatAccount():
-            return _wechatpay(account)
-        case AlipayAccount() if api is Api.STATE:
-            return _gateway(account)
-        case AlipayAccount():
-            return _alipay_v3(account)
+    return _wechatpay(account) if isinstance(account, WechatAccount) else _alipay(account, api)
 
 
-def _alipay_v3(account: AlipayAccount) -> AlipayV3:
-    return AlipayV3(
-        app_id=account.app_id,
-        private_key=account.private_key,
-        platform=account.public_key or {certificate_sn(c): c for c in account.alipay_certs},
-        app_cert_sn=certificate_sn(account.app_cert) if account.app_cert else None,
-        root_cert_sn=root_sn(account.root_certs) if account.root_certs else None,
-        app_auth_token=account.app_auth_token,
-        encrypt_key=account.encrypt_key,
-    )
-
-
-def _gateway(account: AlipayAccount) -> AlipayGateway:
+def _alipay(account: AlipayAccount, api: Api) -> Signer:
+    keys: dict[str, Any] = {
+        "app_id": account.app_id,
+        "private_key": account.private_key,
+        "platform": account.public_key or {certificate_sn(c): c for c in account.alipay_certs},
+        "app_cert_sn": certificate_sn(account.app_cert) if account.app_cert else None,
+        "root_cert_sn": root_sn(account.root_certs) if account.root_certs else None,
+        "app_auth_token": account.app_auth_token,
+        "encrypt_key": account.encrypt_key,
+    }
+    if api is not Api.STATE:
+        return AlipayV3(**keys)
     return AlipayGateway(
-        app_id=account.app_id,
-        private_key=account.private_key,
-        platform=account.public_key or {certificate_sn(c): c for c in account.alipay_certs},
+        **keys,
         target=urlsplit(account.gateway_url).path or "/",
         charset=account.charset,
         sign_type=account.sign_type,
-        app_cert_sn=certificate_sn(account.app_cert) if account.app_cert else None,
-        root_cert_sn=root_sn(account.root_certs) if account.root_certs else None,
         root_certificates=account.root_certs,
-        app_auth_token=account.app_auth_token,
-        encrypt_key=account.encrypt_key,
     )
 
 

@@ -2,43 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from pipeline.ledger.records import InputRecord, StagedCounts, accept_any
-from pipeline.ledger.staging.refunds import Retarget
+from pipeline.ledger.dry_run import DryRun
+from pipeline.ledger.records import InputRecord, StagedCounts
+from pipeline.ledger.run_ledger import RunLedger
 from pipeline.map import MappingRules, bind_chunks, check_columns, rekey, retarget
 from pipeline.model import DEFAULT_MAX_INVALID, RowLimit, Status
 from pipeline.read import Source, SourceFile, sha256_of, verify_unchanged
-from pipeline.run.fixes import Fixes, OriginLookup
+from pipeline.run.fixes import Fixes
 from pipeline.run.wrong_batch import is_wrong, too_many_invalid
-from pipeline.tables.mapped_chunk import MappedChunk
 from pipeline.write.brakes.run_control import Drained, Ending, RunControl
-
-
-class StagingLedger(OriginLookup, Protocol):
-    """Receives staged rows: a run's ledger, or a dry run."""
-
-    def unstage(self) -> None:
-        """Delete all staged rows of the run."""
-        ...
-
-    def add_input(self, source: InputRecord) -> None:
-        """Record an input file, when it is opened and again at its end."""
-        ...
-
-    def stage(self, file_no: int, first_row_no: int, chunk: MappedChunk, retarget: Retarget) -> int:
-        """Stage a chunk of rows; return the number of invalid ones."""
-        ...
-
-    def heartbeat(self) -> None:
-        """Renew the lease; called after each chunk."""
-        ...
-
-    def start_delivering(
-        self, rekey: Callable[[bytes, str], bytes], check: Callable[[StagedCounts], None] = accept_any
-    ) -> None:
-        """Decide on all staged rows; then start delivering, unless `check` raises for the result."""
-        ...
 
 
 @dataclass(kw_only=True)
@@ -50,7 +23,7 @@ class Stager:
     than `max_invalid` allows. The run then stays unstaged.
     """
 
-    ledger: StagingLedger
+    ledger: RunLedger | DryRun
     rules: MappingRules
     open_input: Callable[[SourceFile], Source]
     control: RunControl
