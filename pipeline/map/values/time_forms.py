@@ -117,13 +117,13 @@ def form_fault(form: str) -> str | None:
 
 
 def _is_form(form: str) -> bool:
+    """Return whether strptime knows a form with a day: then an empty text does not match it."""
+    why = ""
     try:
         datetime.strptime("", form)  # noqa: DTZ007 - only the form is checked
-    except re.error:
-        return False
-    except ValueError as error:
-        return "does not match" in str(error)
-    return True
+    except (re.error, ValueError) as error:
+        why = str(error)
+    return "does not match" in why
 
 
 def _ahead(match: re.Match[str]) -> timedelta | None:
