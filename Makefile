@@ -20,8 +20,9 @@ PEERS   ?=
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13 /usr/bin/python3,\
 	$(if $(shell $(name) -c 'import sys; print("yes" * (sys.version_info >= (3, 11)))' 2>/dev/null),$(name))))
 
-# The versions for `pythons`; where pyenv has them they need not be on the path.
+# The versions for `pythons`; where pyenv has them they need not be on the path. SESSION=fast runs the fast tests only.
 PYTHONS ?= 3.11 3.12 3.13
+SESSION ?= tests
 empty :=
 PYENV_BINS := $(subst $(empty) $(empty),:,$(wildcard $(HOME)/.pyenv/versions/3.1[123].*/bin))
 
@@ -70,7 +71,7 @@ coverage: ## branches of the rules (map, judge, limits, admission, decide): 100 
 	$(BIN)/coverage report
 
 pythons: $(VENV)/dev ## the tests on each Python that the machine has; PYTHONS="3.12 3.13" ARGS="tests/map" for some
-	PATH="$$PATH:$(PYENV_BINS)" $(VENV)/bin/nox --pythons $(PYTHONS) $(if $(ARGS),-- $(ARGS))
+	PATH="$$PATH:$(PYENV_BINS)" $(VENV)/bin/nox --session $(SESSION) --pythons $(PYTHONS) $(if $(ARGS),-- $(ARGS))
 
 format: ## format the code, and fix what the linter can fix
 	$(BIN)/ruff check --fix-only .

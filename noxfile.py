@@ -1,9 +1,11 @@
 """
-The tests on each supported Python: `make pythons`, or `nox -s tests-3.12 -- tests/map`.
+The tests on each supported Python: `make pythons`, or `nox -s tests-3.12 -- tests/map`. CI: `nox -s fast`.
 
 nox reports a version that the machine lacks, and goes on. Simulation, kills, guards and benchmarks measure the program
 rather than the language, so they run on one Python only, in `make check`.
 """
+
+from collections.abc import Sequence
 
 import nox
 
@@ -20,9 +22,29 @@ ON_EACH_PYTHON = (
 )
 
 
+# Reading, mapping, signing, judging and the ledger: about a minute of one core on each Python. `.ci/run` runs them.
+FAST = (
+    *(f"tests/{folder}" for folder in ("cli", "ledger", "map", "read", "signing", "write")),
+    "--ignore-glob=*_laws.py",
+    "--ignore=tests/map/by_columns",
+    "--numprocesses=2",
+)
+
+
 @nox.session(python=["3.11", "3.12", "3.13"])
 def tests(session: nox.Session) -> None:
     """Install the locked versions, and run the tests."""
-    session.install("--require-hashes", "-r", "requirements/dev.lock")
+    _run(session, ON_EACH_PYTHON)
+
+
+@nox.session(python=["3.12", "3.13"])
+def fast(session: nox.Session) -> None:
+    """Install the locked versions, and run the fast tests."""
+    _run(session, FAST)
+
+
+def _run(session: nox.Session, selection: Sequence[str]) -> None:
+    # Modules are compiled when they are imported: only some are.
+    session.install("--no-compile", "--require-hashes", "-r", "requirements/dev.lock")
     session.install("--no-deps", "--no-build-isolation", "--editable", ".")
-    session.run("python", "-m", "pytest", *(session.posargs or ON_EACH_PYTHON))
+    session.run("python", "-m", "pytest", *(session.posargs or selection))

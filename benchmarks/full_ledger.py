@@ -16,7 +16,7 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from pipeline.assemble.new_run import inputs_of, new_run, rules_of, stager_of, yesterday
+from pipeline.assemble.new_run import RunInputs, new_run, opener_of, rules_of, yesterday
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.platform import merchant_of
 from pipeline.clock import Clock, SystemClock
@@ -26,9 +26,9 @@ from pipeline.ledger.rules.measures import COLUMNS, MEASURES
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.store.database import connect
 from pipeline.ledger.store.lease import this_process
-from pipeline.model import DEFAULT_MAX_INVALID, Status
-from pipeline.read import find_inputs
+from pipeline.model import Status
 from pipeline.run.exit_code import exit_code_of
+from pipeline.run.stage import Stager
 from pipeline.settings import Config, Job
 from pipeline.write.brakes.run_control import RunControl
 from pipeline.write.delivery import timestamp
@@ -74,14 +74,14 @@ def _unsynced(path: Path, *, durable: bool = True) -> sqlite3.Connection:
 
 def _run(config: Config, ledger: Ledger, clock: Clock, job: Job, source: str) -> int:
     account, began, control = config.accounts[job.account], clock.now(), RunControl(clock)
-    inputs = inputs_of(config, job, [source], yesterday(job, began), config.folder)
+    inputs = RunInputs([source], config.folder, yesterday(job, began))
     new = new_run(job, began, random.SystemRandom(), {**inputs.as_options(), "limit": None})
     run = ledger.begin(new, merchant_of(account))
     try:
         started = clock.steady()
         rules = rules_of(job, account, began, run.salt)
-        stager = stager_of(job, rules, run, control, max_invalid=DEFAULT_MAX_INVALID, limit=None)
-        stager.stage(find_inputs(inputs.patterns, base=inputs.base, date=inputs.day))
+        stager = Stager(ledger=run, rules=rules, open_input=opener_of(job, rules), control=control)
+        stager.stage(inputs.find().files)
         with closing(_unsynced(ledger.path)) as connection:
             _deliver(connection, run, clock.now(), run.heartbeat)
         seconds = clock.steady() - started

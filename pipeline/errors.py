@@ -1,13 +1,14 @@
 """
-Errors that stop a run. An outcome is about a row; an exception is about the run.
+Errors of a run. An outcome is about a row; an exception is about the run.
+
+A run that the platform stops is no error: it concludes, with a report and exit code 4 (`Halt`, `RunControl`).
 
 PipelineError
 ├── SettingsError   the command line, the config or a key is wrong; lists every fault; nothing was sent
 ├── SourceError     an input is missing or damaged; names file and row
-├── LedgerError     the ledger is locked, damaged, not writable, too new, or of another account
-│   ├── LedgerBehind  the ledger is an old copy or was lost: requests were sent that it does not have
-│   └── RunHeld     another run of the job is active: exit code 6, nothing was done
-└── RunHalted       the platform refuses the caller or is down, or too many rows failed
+└── LedgerError     the ledger is locked, damaged, not writable, too new, or of another account
+    ├── LedgerBehind  the ledger is an old copy or was lost: requests were sent that it does not have
+    └── RunHeld     another run of the job is active: exit code 6, nothing was done
 """
 
 from collections.abc import Sequence
@@ -47,15 +48,3 @@ class LedgerBehind(LedgerError):
 
 class RunHeld(LedgerError):
     """Another run of the same job is active; the message names the process."""
-
-
-class RunHalted(PipelineError):
-    """
-    The run stops for all rows.
-
-    `code` is the platform's code or our own (too_many_failures, platform_down). The message says what to do next.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        self.code = code
-        super().__init__(message)

@@ -93,11 +93,11 @@ def resume(config: str | Path, run: str = "last", *, environ: Mapping[str, str] 
 def _runner(
     config: str | Path, environ: Mapping[str, str] | None, job: str | None = None
 ) -> Iterator[tuple[Runner, Ledger]]:
-    clock = SystemClock()
-    opened = open_config(Path(config), os.environ if environ is None else environ, clock, job)
-    ledger = open_the_ledger(opened, clock)
+    system = System.real(SystemClock())
+    opened = open_config(Path(config), os.environ if environ is None else environ, system.clock, job)
+    ledger = open_the_ledger(opened, system.clock)
     try:
-        yield Runner(opened, ledger, System.real(clock), RunEvents()), ledger
+        yield Runner(opened, ledger, system, RunEvents()), ledger
     finally:
         ledger.close()
 

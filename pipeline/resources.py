@@ -19,3 +19,10 @@ def schema_path(name: str) -> Path:
 def schema(name: str) -> dict[str, Any]:
     """Return a parsed JSON Schema (2020-12). Do not change it."""
     return cast("dict[str, Any]", orjson.loads(schema_path(name).read_bytes()))
+
+
+@cache
+def private_fields() -> frozenset[str]:
+    """Return the fields, of all exports, whose values are never shown: those with `x-private` in the schemas."""
+    schemas = (schema(f"exports/{path.name}") for path in schema_path("exports").glob("*.json"))
+    return frozenset(name for each in schemas for name, facts in each["properties"].items() if facts.get("x-private"))

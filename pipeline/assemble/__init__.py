@@ -4,11 +4,11 @@ Builds the parts of a run from config and command line.
 Read in this order:
 
 - `runner`: `run`, `rerun`, `resume`; `plan`: `plan`; `nothing_done`: reruns and resumes without rows
-- `system`, `run_options`, `row_limits`: the outside world, and the options of a run
-- `opening`, `ledgers`, `traces`: config and ledger
-- `new_run`, `sender`, `platform`, `transports`: parts of a run
+- `system`, `run_options`: the outside world, and the options of a run
+- `opening`, `ledgers`: config and ledger
+- `new_run`, `sender`, `platform`: parts of a run
 - `totals`: totals of agreements
-- `reporting`, `protected_files`, `working_folder`: the report, and files that it must not overwrite
+- `reporting`, `protected_files`: the report, and files that it must not overwrite
 
 Imports `run`, `settings` and all rooms below; only `cli` and `library` import it.
 """

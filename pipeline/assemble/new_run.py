@@ -1,22 +1,23 @@
-"""A new run: its id, inputs, day and mapping rules."""
+"""A new run: its id, inputs, day and mapping rules, and how its inputs are opened."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipeline.assemble.opening import mapping_rules
+from pipeline.assemble.run_options import RunOptions
+from pipeline.assemble.system import System
 from pipeline.errors import SettingsError
 from pipeline.ledger.records import NewRun, RunRecord
 from pipeline.ledger.rules.admission import OtherSenders
-from pipeline.map import MappingRules
-from pipeline.model import Api, RowLimit
-from pipeline.read import CHUNK_ROWS
-from pipeline.run.stage import Stager, StagingLedger
+from pipeline.map import MappingRules, UsedColumns
+from pipeline.model import Api
+from pipeline.read import CHUNK_ROWS, FoundInputs, Source, SourceFile, find, open_source
 from pipeline.settings import Account, AlipayAccount, Config, Job
-from pipeline.write.brakes.run_control import RunControl
 from pipeline.write.delivery import timestamp
 
 
@@ -46,11 +47,16 @@ def new_run_id(now: datetime, chance: random.Random) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunInputs:
-    """The inputs of a run: patterns relative to `base`, and the day that fills `{date}`."""
+    """The inputs of a run: patterns relative to `base`, the day that fills `{date}`, the file that says it is ready."""
 
     patterns: Sequence[str]
     base: Path
     day: date
+    ready: str | None = None
+
+    def find(self) -> FoundInputs:
+        """Return the files. Raises SourceError if one can't be found or is not ready."""
+        return find(self.patterns, base=self.base, date=self.day, ready=self.ready)
 
     def as_options(self) -> Mapping[str, Any]:
         """Return the options that the run records, so that `resume` finds the same files."""
@@ -62,13 +68,14 @@ class RunInputs:
         return cls(options["inputs"], Path(options["base"]), date.fromisoformat(options["date"]))
 
 
-def inputs_of(config: Config, job: Job, named: Sequence[str], day: date, folder: Path) -> RunInputs:
-    """Return the inputs of the command line, relative to `folder`, or the job's own."""
+def inputs_of(config: Config, job: Job, named: Sequence[str], options: RunOptions, system: System) -> RunInputs:
+    """Return the inputs of the command line, or the job's own."""
+    day = options.day or yesterday(job, system.clock.now())
     if named:
-        return RunInputs(named, folder, day)
+        return RunInputs(named, system.folder, day)
     if not job.inputs:
         raise SettingsError([f"{config.path} [jobs.{job.name}] input: missing; set it there or on the command line"])
-    return RunInputs(job.inputs, config.folder, day)
+    return RunInputs(job.inputs, config.folder, day, job.ready)
 
 
 def job_of(config: Config, run: RunRecord) -> Job:
@@ -100,29 +107,7 @@ def others_of(job: Job, now: datetime) -> OtherSenders | None:
     return None if job.trusted_for is None else OtherSenders.at(now, job.trusted_for)
 
 
-def stager_of(
-    job: Job,
-    rules: MappingRules,
-    ledger: StagingLedger,
-    control: RunControl,
-    *,
-    max_invalid: RowLimit,
-    limit: int | None,
-    others: OtherSenders | None = None,
-    chunk_rows: int = CHUNK_ROWS,
-    tick: Callable[[int], None] = lambda _rows: None,
-) -> Stager:
-    """Return a stager that reads and maps inputs, and stages their rows in `ledger`."""
-    return Stager(
-        ledger,
-        rules,
-        job.csv,
-        control,
-        sheet=job.sheet,
-        int96=job.int96,
-        max_invalid=max_invalid,
-        limit=limit,
-        others=others,
-        chunk_rows=chunk_rows,
-        tick=tick,
-    )
+def opener_of(job: Job, rules: MappingRules, chunk_rows: int = CHUNK_ROWS) -> Callable[[SourceFile], Source]:
+    """Return the function that opens an input of the job."""
+    uses = UsedColumns(rules)
+    return partial(open_source, csv=job.csv, sheet=job.sheet, int96=job.int96, uses=uses, chunk_rows=chunk_rows)

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.assemble.platform import brand_of
-from pipeline.assemble.transports import check_transport
+from pipeline.assemble.platform import brand_of, check_transport
 from pipeline.clock import Clock
 from pipeline.errors import SettingsError
 from pipeline.map import MappingRules, check_rules

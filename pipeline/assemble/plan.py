@@ -1,58 +1,47 @@
 """`plan`: stage without sending, into a temporary folder."""
 
-import random
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.assemble.new_run import inputs_of, new_run, others_of, rules_of, stager_of, yesterday
+from pipeline.assemble.ledgers import traces_of
+from pipeline.assemble.new_run import inputs_of, new_run, opener_of, others_of, rules_of
 from pipeline.assemble.platform import merchant_of
-from pipeline.assemble.row_limits import RowLimits
-from pipeline.assemble.run_options import RunOptions
-from pipeline.assemble.traces import traces_of
-from pipeline.clock import Clock
+from pipeline.assemble.run_options import RowLimits, RunOptions
+from pipeline.assemble.system import System
 from pipeline.ledger.dry_run import DryRun
 from pipeline.limits.window import most_per_second
-from pipeline.map import UsedColumns
 from pipeline.model import Api
-from pipeline.read import find, open_source
 from pipeline.run.input_columns import columns_of
 from pipeline.run.parameter_names import ParameterNames
 from pipeline.run.plan import Plan, plan_of
+from pipeline.run.stage import Stager
 from pipeline.settings import Config
 from pipeline.write.brakes.run_control import Drained, RunControl
 
 
 def plan(
-    config: Config,
-    name: str,
-    inputs: Sequence[str],
-    options: RunOptions,
-    *,
-    clock: Clock,
-    chance: random.Random,
-    folder: Path,
-    show_ids: bool = False,
+    config: Config, name: str, inputs: Sequence[str], options: RunOptions, system: System, *, show_ids: bool = False
 ) -> Plan:
     """Return the plan of a run of the job now. Nothing is sent; temporary files are removed."""
-    job, now = config.jobs[name], clock.now()
+    job, now = config.jobs[name], system.clock.now()
     account = config.accounts[job.account]
-    source = inputs_of(config, job, inputs, options.day or yesterday(job, now), folder)
-    found = find(source.patterns, base=source.base, date=source.day, ready=None if inputs else job.ready)
-    new, merchant, names = new_run(job, now, chance, {}), merchant_of(account), ParameterNames()
+    found = inputs_of(config, job, inputs, options, system).find()
+    new, merchant, traces = new_run(job, now, system.chance, {}), merchant_of(account), traces_of(config)
+    names = ParameterNames()
     look = names.look if job.api is Api.STATE else lambda _bodies: None
     with (
         tempfile.TemporaryDirectory(prefix="backfill-plan-") as scratch,
-        DryRun(config.ledger_path, new, merchant, Path(scratch), traces=traces_of(config), look=look) as dry_run,
+        DryRun(config.ledger_path, new, merchant, Path(scratch), traces=traces, look=look) as dry_run,
     ):
-        control = RunControl(clock)
-        rules = rules_of(job, account, now, dry_run.salt)
-        stager = stager_of(
-            job,
-            rules,
-            dry_run,
-            control,
+        rules, control = rules_of(job, account, now, dry_run.salt), RunControl(system.clock)
+        open_input = opener_of(job, rules)
+        stager = Stager(
+            ledger=dry_run,
+            rules=rules,
+            open_input=open_input,
+            control=control,
             max_invalid=RowLimits.of(options.kept, job).max_invalid,
             limit=options.limit,
             others=others_of(job, now),
@@ -60,7 +49,7 @@ def plan(
         # A run that would stop before its first request has a plan too.
         with suppress(Drained):
             stager.stage(found.files)
-        with open_source(found.files[0], job.csv, sheet=job.sheet, int96=job.int96, uses=UsedColumns(rules)) as first:
+        with open_input(found.files[0]) as first:
             columns = columns_of(found.files[0].name, first, rules, show_ids=show_ids)
         return plan_of(
             dry_run.result,

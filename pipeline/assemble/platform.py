@@ -1,17 +1,18 @@
-"""The signer, endpoint and merchant of an account."""
+"""The signer, transport and merchant of an account."""
 
 import ipaddress
+from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.model import Api
-from pipeline.settings import Account, AlipayAccount, BrandAccount, Job, WechatAccount
+from pipeline.settings import Account, AlipayAccount, BrandAccount, Job, TransportName, WechatAccount
 from pipeline.signing.alipay.gateway import AlipayGateway
 from pipeline.signing.alipay.v3 import AlipayV3
 from pipeline.signing.certificates import certificate_sn, root_sn, serial_hex
 from pipeline.signing.keys import public_key_of
 from pipeline.signing.wechatpay.brand import WechatPayBrand
 from pipeline.signing.wechatpay.v3 import WechatPay
-from pipeline.write.ports import Signer
+from pipeline.write.ports import Signer, Transport
 from pipeline.write.transport.network import Endpoint
 
 
@@ -22,41 +23,32 @@ def signer_of(account: Account, api: Api) -> Signer:
             return _wechatpay(account)
         case BrandAccount():
             return _brand(account)
-        case AlipayAccount() if api is Api.STATE:
-            return _gateway(account)
         case AlipayAccount():
-            return _alipay_v3(account)
+            return _alipay(account, api)
 
 
-def _alipay_v3(account: AlipayAccount) -> AlipayV3:
+def _alipay(account: AlipayAccount, api: Api) -> Signer:
     gateway = urlsplit(account.gateway_url)
-    return AlipayV3(
-        app_id=account.app_id,
-        private_key=account.private_key,
-        platform=account.public_key or {certificate_sn(c): c for c in account.alipay_certs},
-        app_cert_sn=certificate_sn(account.app_cert) if account.app_cert else None,
-        root_cert_sn=root_sn(account.root_certs) if account.root_certs else None,
+    target = gateway.path or "/"
+    keys: dict[str, Any] = {
+        "app_id": account.app_id,
+        "private_key": account.private_key,
+        "platform": account.public_key or {certificate_sn(c): c for c in account.alipay_certs},
+        "app_cert_sn": certificate_sn(account.app_cert) if account.app_cert else None,
+        "root_cert_sn": root_sn(account.root_certs) if account.root_certs else None,
+        "app_auth_token": account.app_auth_token,
+        "encrypt_key": account.encrypt_key,
+    }
+    if api is not Api.STATE:
         # A transport has one host, so certificates can be downloaded only from a gateway there.
-        root_certificates=account.root_certs if gateway[:2] == urlsplit(account.base_url)[:2] else (),
-        gateway_target=gateway.path or "/",
-        app_auth_token=account.app_auth_token,
-        encrypt_key=account.encrypt_key,
-    )
-
-
-def _gateway(account: AlipayAccount) -> AlipayGateway:
+        is_same_host = gateway[:2] == urlsplit(account.base_url)[:2]
+        return AlipayV3(**keys, root_certificates=account.root_certs if is_same_host else (), gateway_target=target)
     return AlipayGateway(
-        app_id=account.app_id,
-        private_key=account.private_key,
-        platform=account.public_key or {certificate_sn(c): c for c in account.alipay_certs},
-        target=urlsplit(account.gateway_url).path or "/",
+        **keys,
+        target=target,
         charset=account.charset,
         sign_type=account.sign_type,
-        app_cert_sn=certificate_sn(account.app_cert) if account.app_cert else None,
-        root_cert_sn=root_sn(account.root_certs) if account.root_certs else None,
         root_certificates=account.root_certs,
-        app_auth_token=account.app_auth_token,
-        encrypt_key=account.encrypt_key,
     )
 
 
@@ -103,6 +95,38 @@ def endpoint_of(account: Account, job: Job) -> Endpoint:
         ca_bundle=str(account.ca_bundle_file) if account.ca_bundle_file else None,
         timeout_seconds=job.timeout_s,
     )
+
+
+def transport_of(account: Account, job: Job) -> Transport:
+    """Return the transport of a job. Raises ImportError if `check_transport` returns a fault."""
+    endpoint = endpoint_of(account, job)
+    match job.transport:
+        case TransportName.REQUESTS:
+            from pipeline.write.transport.requests_transport import RequestsTransport  # noqa: PLC0415 - imported on use
+
+            return RequestsTransport(endpoint)
+        case TransportName.CURL:
+            from pipeline.write.transport.curl_transport import CurlTransport  # noqa: PLC0415 - imported on use
+
+            return CurlTransport(endpoint)
+
+
+def check_transport(job: Job) -> list[str]:
+    """Return the faults of a job's transport, with advice; empty if it can be used."""
+    if job.transport is TransportName.CURL and not _has_curl():
+        return [
+            'transport: "curl" needs pycurl 7.45.7 or newer; '
+            "install it with `pip install loyalty-backfill[curl]`, or remove this key"
+        ]
+    return []
+
+
+def _has_curl() -> bool:
+    try:
+        import pipeline.write.transport.curl_transport  # noqa: F401, PLC0415 - tests whether it can be imported
+    except ImportError:
+        return False
+    return True
 
 
 def merchant_of(account: Account) -> str:

@@ -28,12 +28,6 @@ class ProtectedFiles:
         if faults:
             raise SettingsError(faults)
 
-    def inputs_among(self, targets: Iterable[Path]) -> list[Path]:
-        """Return the report files that a run has read as inputs, such as rows fixed in the report folder."""
-        existing = {inode: target for target in targets if (inode := _inode(target)) is not None}
-        read = {_inode(Path(name)) for name in self._ledger.input_locations()} if existing else set()
-        return [target for inode, target in existing.items() if inode in read]
-
     def _refused(self, targets: Iterable[Path]) -> Iterator[tuple[Path, str]]:
         for target in targets:
             why = self._why(target) if target.exists() else None
@@ -57,6 +51,13 @@ class ProtectedFiles:
         for job, claimed in self._claimed.items():
             yield from ((f"an input of job {job}", path) for path in claimed.existing())
         yield from (("an input of an earlier run", Path(name)) for name in self._ledger.input_locations())
+
+
+def inputs_among(ledger: Ledger, targets: Iterable[Path]) -> list[Path]:
+    """Return the report files that a run has read as inputs, such as rows fixed in the report folder."""
+    existing = {inode: target for target in targets if (inode := _inode(target)) is not None}
+    read = {_inode(Path(name)) for name in ledger.input_locations()} if existing else set()
+    return [target for inode, target in existing.items() if inode in read]
 
 
 def _is_of_ledger(target: Path, ledger: Path) -> bool:

@@ -6,7 +6,6 @@ from typing import TypeVar, cast
 
 from pipeline.assemble.new_run import job_of
 from pipeline.assemble.platform import merchant_of
-from pipeline.assemble.protected_files import ProtectedFiles
 from pipeline.assemble.reporting import RunReport, report_folder
 from pipeline.assemble.sender import permits_of, services_of
 from pipeline.assemble.system import System
@@ -128,13 +127,7 @@ def _report_of(config: Config, ledger: Ledger, run: RunRecord) -> RunReport | No
         return None
     folder = report_folder(config, run)
     known = (each for each in OutcomeFormat if (folder / f"outcome.{each}").exists())
-    report = RunReport(
-        ledger=ledger,
-        folder=folder,
-        outcome_format=next(known, OutcomeFormat.CSV),
-        protected=ProtectedFiles(config, ledger),
-        read_row=row_reader(config),
-    )
+    report = RunReport(ledger, folder, next(known, OutcomeFormat.CSV), row_reader(config))
     report.prepare()
     return report
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.assemble.protected_files import ProtectedFiles
+from pipeline.assemble.ledgers import reports_folder
+from pipeline.assemble.protected_files import inputs_among
 from pipeline.assemble.totals import no_agreement
-from pipeline.assemble.traces import reports_folder
 from pipeline.ledger.history.totals import ReadRow
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunRecord, RunState
@@ -31,27 +31,33 @@ from pipeline.tables.outcome_page import OutcomePage
 @dataclass(frozen=True, slots=True)
 class RunReport:
     """
-    Folder and format of a run's report.
+    The report of a run: its folder, and the format of its outcome file if one is wanted.
 
-    `protected` are the files that it does not overwrite; `read_row` reads the agreements of invalid rows.
+    `read_row` reads the agreements of invalid rows.
     """
 
     ledger: Ledger
     folder: Path
-    outcome_format: OutcomeFormat
-    protected: ProtectedFiles
-    read_row: ReadRow
+    outcome_format: OutcomeFormat | None
+    read_row: ReadRow = no_agreement
 
     def prepare(self) -> Path:
         """Make the report's folder and return it. Raises SettingsError if that fails."""
         make_folder(self.folder)
         return self.folder
 
-    def write(self, run: RunRecord, tick: Callable[[], None]) -> ReportFiles:
-        """Write the report of a concluded run; call `tick` between pages."""
-        kept = self.protected.inputs_among(self.folder / name for name in report_names(self.outcome_format))
-        return report_on(
-            self.ledger, run, self.folder, self.outcome_format, read_row=self.read_row, kept=kept, tick=tick
+    def write(self, run: RunRecord, tick: Callable[[], None] = lambda: None) -> ReportFiles:
+        """Write the report from the ledger; keep files that a run has read. Calls `tick` between pages."""
+        return write_report(
+            self.folder,
+            outcome_format=self.outcome_format,
+            run_id=run.run_id,
+            job=run.job,
+            outcomes=_ticking(self.ledger.outcome_pages(run), tick),
+            columns={source.file_no: source.columns for source in self.ledger.inputs(run)},
+            summarise=lambda tally: summarise(self.ledger, run, self.folder, tally, tick, read_row=self.read_row),
+            mark=self.ledger.marks(run),
+            kept=inputs_among(self.ledger, (self.folder / name for name in report_names(self.outcome_format))),
         )
 
 
@@ -60,30 +66,10 @@ def report_folder(config: Config, run: RunRecord) -> Path:
     return reports_folder(config) / run.run_id
 
 
-def report_on(
-    ledger: Ledger,
-    run: RunRecord,
-    folder: Path,
-    outcome_format: OutcomeFormat | None,
-    *,
-    read_row: ReadRow = no_agreement,
-    html: bool = True,
-    kept: Iterable[Path] = (),
-    tick: Callable[[], None] = lambda: None,
-) -> ReportFiles:
-    """Write the report of a run from the ledger, at any time; call `tick` between pages."""
-    return write_report(
-        folder,
-        outcome_format=outcome_format,
-        run_id=run.run_id,
-        job=run.job,
-        outcomes=_ticking(ledger.outcome_pages(run), tick),
-        columns={source.file_no: source.columns for source in ledger.inputs(run)},
-        summarise=summarising(ledger, run, folder, tick, read_row=read_row),
-        mark=ledger.marks(run),
-        html=html,
-        kept=kept,
-    )
+def _ticking(pages: Iterable[OutcomePage], tick: Callable[[], None]) -> Iterator[OutcomePage]:
+    for page in pages:
+        tick()
+        yield page
 
 
 def summary_of(
@@ -93,61 +79,51 @@ def summary_of(
     tally = Tally()
     for page in ledger.outcome_pages(run):
         tally.add(page)
-    return summarising(ledger, run, folder, read_row=read_row)(tally), tally
+    return summarise(ledger, run, folder, tally, read_row=read_row), tally
 
 
-def _ticking(pages: Iterable[OutcomePage], tick: Callable[[], None]) -> Iterator[OutcomePage]:
-    for page in pages:
-        tick()
-        yield page
-
-
-def summarising(
+def summarise(
     ledger: Ledger,
     run: RunRecord,
     folder: Path,
+    tally: Tally,
     tick: Callable[[], None] = lambda: None,
     *,
     read_row: ReadRow = no_agreement,
-) -> Callable[[Tally], Summary]:
-    """Return a function that makes a run's summary from its tally. A run without a state counts as interrupted."""
+) -> Summary:
+    """Return the summary of a run from its tally. A run without a state counts as interrupted."""
     state = run.state or RunState.INTERRUPTED
     # A run killed while reading has reported no rows.
     is_unread = run.phase is Phase.STAGING and run.state is None
-    inputs = tuple(InputFile(s.name, 0 if is_unread else s.rows, s.sha256, s.encoding) for s in ledger.inputs(run))
-
-    def summarise(tally: Tally) -> Summary:
-        sent_per_s = tally.attempts / _quota_seconds(run, tally.attempts)
-        return Summary(
-            run_id=run.run_id,
-            parent=run.parent,
-            date=run.options.get("date"),
-            job=run.job,
-            api=run.api,
-            account=run.account,
-            state=state,
-            exit_code=exit_code_of(state, tally.counts) if run.exit_code is None else run.exit_code,
-            inputs=inputs,
-            rows=tally.rows,
-            # If every row is done, reruns and fixes need no look-up.
-            left=ledger.left(run, tick).total() if tally.left and ledger.has_family(run) else tally.left,
-            counts=tally.counts,
-            codes=tally.codes,
-            faults=tally.faults,
-            attempts=tally.attempts,
-            started_at=run.started_at,
-            finished_at=run.finished_at,
-            elapsed_s=run.elapsed_s,
-            sent_per_s=sent_per_s,
-            quota=QuotaUse(run.limit_per_s, sent_per_s / run.limit_per_s, run.throttled),
-            # A path may have bytes that are not UTF-8; JSON can't.
-            report=os.fsencode(folder).decode(errors="replace"),
-            reason=run.reason,
-            waits=run.waits,
-            open_agreements=ledger.open_agreements(run, read_row) if tally.left else OpenAgreements(),
-        )
-
-    return summarise
+    sent_per_s = tally.attempts / _quota_seconds(run, tally.attempts)
+    return Summary(
+        run_id=run.run_id,
+        parent=run.parent,
+        date=run.options.get("date"),
+        job=run.job,
+        api=run.api,
+        account=run.account,
+        state=state,
+        exit_code=exit_code_of(state, tally.counts) if run.exit_code is None else run.exit_code,
+        inputs=tuple(InputFile(s.name, 0 if is_unread else s.rows, s.sha256, s.encoding) for s in ledger.inputs(run)),
+        rows=tally.rows,
+        # If every row is done, reruns and fixes need no look-up.
+        left=ledger.left(run, tick).total() if tally.left and ledger.has_family(run) else tally.left,
+        counts=tally.counts,
+        codes=tally.codes,
+        faults=tally.faults,
+        attempts=tally.attempts,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        elapsed_s=run.elapsed_s,
+        sent_per_s=sent_per_s,
+        quota=QuotaUse(run.limit_per_s, sent_per_s / run.limit_per_s, run.throttled),
+        # A path may have bytes that are not UTF-8; JSON can't.
+        report=os.fsencode(folder).decode(errors="replace"),
+        reason=run.reason,
+        waits=run.waits,
+        open_agreements=ledger.open_agreements(run, read_row) if tally.left else OpenAgreements(),
+    )
 
 
 def _quota_seconds(run: RunRecord, attempts: int) -> float:

@@ -1,12 +1,14 @@
-"""The options of a run."""
+"""The options of a run, and its limits of failed and of invalid rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 from pipeline.model import RowLimit
 from pipeline.report import OutcomeFormat
+from pipeline.settings import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,5 +32,22 @@ class RunOptions:
     @property
     def kept(self) -> Mapping[str, str]:
         """Return the options that a run keeps, also for a resume."""
-        limits = {"max_failures": self.max_failures, "max_invalid": self.max_invalid}
-        return {name: str(limit) for name, limit in limits.items() if limit is not None}
+        return {name: str(limit) for name in RowLimits.names() if (limit := getattr(self, name)) is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class RowLimits:
+    """The limits of a run, named as in its options and its job's settings."""
+
+    max_failures: RowLimit | None
+    max_invalid: RowLimit
+
+    @classmethod
+    def names(cls) -> frozenset[str]:
+        """Return the names of the limits."""
+        return frozenset(limit.name for limit in fields(cls))
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], job: Job) -> "RowLimits":
+        """Return the limits of the run's options, else those of its job."""
+        return cls(**{n: RowLimit.parse(options[n]) if n in options else getattr(job, n) for n in cls.names()})

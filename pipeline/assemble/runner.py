@@ -1,23 +1,14 @@
 """Runs of a config's jobs: `run`, `resume` and `rerun`, each as stage, deliver, conclude."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from pipeline.assemble.new_run import (
-    RunInputs,
-    inputs_of,
-    job_of,
-    new_run,
-    others_of,
-    rules_of,
-    stager_of,
-    yesterday,
-)
+from pipeline.assemble.new_run import RunInputs, inputs_of, job_of, new_run, opener_of, others_of, rules_of
 from pipeline.assemble.nothing_done import NothingDone, already_finished, nothing_to_send
 from pipeline.assemble.platform import merchant_of
 from pipeline.assemble.protected_files import ProtectedFiles
 from pipeline.assemble.reporting import RunReport, report_folder
-from pipeline.assemble.row_limits import RowLimits
-from pipeline.assemble.run_options import RunOptions
+from pipeline.assemble.run_options import RowLimits, RunOptions
 from pipeline.assemble.sender import sender_of
 from pipeline.assemble.system import System
 from pipeline.assemble.totals import row_reader
@@ -27,10 +18,11 @@ from pipeline.ledger.records import Phase, RunRecord
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.model import Status
-from pipeline.read import CHUNK_ROWS, SourceFile, find, find_inputs, sha256_of
+from pipeline.read import CHUNK_ROWS, SourceFile, sha256_of
 from pipeline.report import ReportFiles, report_names
 from pipeline.run.events import RunEvents
 from pipeline.run.run import Run
+from pipeline.run.stage import Stager
 from pipeline.settings import Config, Job
 from pipeline.write.brakes.run_control import RunControl
 
@@ -38,6 +30,7 @@ OPEN_STATUSES = frozenset({Status.UNKNOWN, Status.BLOCKED, Status.UNSENT})
 """Statuses of rows that a rerun sends by default."""
 
 
+@dataclass(frozen=True, slots=True)
 class Runner:
     """
     Runs the jobs of a config over one ledger.
@@ -46,36 +39,34 @@ class Runner:
     of the job is active. Inputs are read in chunks of `chunk_rows` rows.
     """
 
-    def __init__(
-        self, config: Config, ledger: Ledger, system: System, events: RunEvents, *, chunk_rows: int = CHUNK_ROWS
-    ) -> None:
-        self._config = config
-        self._ledger = ledger
-        self._system = system
-        self._events = events
-        self._chunk_rows = chunk_rows
+    config: Config
+    ledger: Ledger
+    system: System
+    events: RunEvents
+    chunk_rows: int = CHUNK_ROWS
 
     def run(self, name: str, inputs: Sequence[str], options: RunOptions) -> ReportFiles:
         """Run a job over its inputs, or over the given ones."""
-        job = self._config.jobs[name]
-        day = options.day or yesterday(job, self._system.clock.now())
-        source = inputs_of(self._config, job, inputs, day, self._system.folder)
-        files = self._find(source, options, ready=None if inputs else job.ready)
+        job = self.config.jobs[name]
+        source = inputs_of(self.config, job, inputs, options, self.system)
+        found = source.find()
+        self.events.ignored(found.ignored)
+        self._protect_files(options, [file.path for file in found.files])
         with self._begin(job, source, options) as run:
-            run.stage(files)
+            run.stage(found.files)
             run.deliver()
             return run.conclude()
 
     def rerun(self, parent: RunRecord, selection: Selection, options: RunOptions) -> ReportFiles | NothingDone:
         """Send the selected rows of a run again, as a new run; without such rows there is no run."""
-        job = job_of(self._config, parent)
+        job = job_of(self.config, parent)
         if parent.phase is Phase.STAGING:
             raise SettingsError(
                 [f"run {parent.run_id} sent nothing yet; continue it with `backfill resume {parent.run_id}`"]
             )
         self._protect_files(options)
-        if not self._ledger.takes_any(parent, selection):
-            return nothing_to_send(self._ledger, parent, report_folder(self._config, parent))
+        if not self.ledger.takes_any(parent, selection):
+            return nothing_to_send(self.ledger, parent, report_folder(self.config, parent))
         with self._begin_rerun(job, parent, selection, options) as run:
             run.stage_rerun(parent, selection)
             run.deliver()
@@ -83,10 +74,10 @@ class Runner:
 
     def resume(self, record: RunRecord, options: RunOptions) -> ReportFiles | NothingDone:
         """Continue a run that was stopped or killed, or has unsent or blocked rows."""
-        job = job_of(self._config, record)
+        job = job_of(self.config, record)
         self._protect_files(options)
-        if self._ledger.is_finished(record):
-            return already_finished(self._ledger, record, report_folder(self._config, record))
+        if self.ledger.is_finished(record):
+            return already_finished(self.ledger, record, report_folder(self.config, record))
         files = self._unchanged_inputs(record)
         with self._take_up(job, record, options) as run:
             self._stage_again(run, record, files)
@@ -97,57 +88,51 @@ class Runner:
         if record.phase is not Phase.STAGING:
             run.continue_staged()
         elif record.is_rerun:
-            run.stage_rerun(self._ledger.find(str(record.parent)), Selection.from_options(record.options))
+            run.stage_rerun(self.ledger.find(str(record.parent)), Selection.from_options(record.options))
         else:
             run.stage(files)
 
     def _begin(self, job: Job, source: RunInputs, options: RunOptions) -> Run:
         kept = {**source.as_options(), "limit": options.limit, **options.kept}
-        new = new_run(job, self._system.clock.now(), self._system.chance, kept)
-        return self._open(self._ledger.begin(new, self._merchant(job), resync=options.resync), job, options)
+        new = new_run(job, self.system.clock.now(), self.system.chance, kept)
+        return self._open(self.ledger.begin(new, self._merchant(job), resync=options.resync), job, options)
 
     def _begin_rerun(self, job: Job, parent: RunRecord, selection: Selection, options: RunOptions) -> Run:
         # A rerun does not inherit the row limits.
         kept = {name: option for name, option in parent.options.items() if name not in RowLimits.names()}
         kept |= {**selection.as_options(), **options.kept}
-        new = new_run(job, self._system.clock.now(), self._system.chance, kept, parent.run_id)
-        return self._open(self._ledger.begin(new, self._merchant(job), copied=parent), job, options)
+        new = new_run(job, self.system.clock.now(), self.system.chance, kept, parent.run_id)
+        return self._open(self.ledger.begin(new, self._merchant(job), copied=parent), job, options)
 
     def _take_up(self, job: Job, record: RunRecord, options: RunOptions) -> Run:
-        ledger = self._ledger.resume(record, self._merchant(job), options.kept)
+        ledger = self.ledger.resume(record, self._merchant(job), options.kept)
         return self._open(ledger, job, options, most_rows=options.limit)
 
     def _open(self, ledger: RunLedger, job: Job, options: RunOptions, *, most_rows: int | None = None) -> Run:
         """Build the parts of a run that has its job's lease."""
-        clock, account = self._system.clock, self._config.accounts[job.account]
+        clock, account = self.system.clock, self.config.accounts[job.account]
         now = clock.now()
         control = RunControl(clock, until=options.until)
+        folder = options.report or report_folder(self.config, ledger.run)
         try:
-            limits = RowLimits.of(ledger.run.options, job)
+            limits, rules = RowLimits.of(ledger.run.options, job), rules_of(job, account, now, ledger.salt)
             return Run(
                 ledger=ledger,
-                stager=stager_of(
-                    job,
-                    rules_of(job, account, now, ledger.salt),
-                    ledger,
-                    control,
+                stager=Stager(
+                    ledger=ledger,
+                    rules=rules,
+                    open_input=opener_of(job, rules, self.chunk_rows),
+                    control=control,
                     max_invalid=limits.max_invalid,
                     limit=ledger.run.options.get("limit"),
                     others=others_of(job, now),
-                    chunk_rows=self._chunk_rows,
-                    tick=self._events.staged,
+                    tick=self.events.staged,
                 ),
-                sender=sender_of(job, account, ledger, self._ledger.quotas(), control, self._system),
+                sender=sender_of(job, account, ledger, self.ledger.quotas(), control, self.system),
                 control=control,
-                report=RunReport(
-                    ledger=self._ledger,
-                    folder=options.report or report_folder(self._config, ledger.run),
-                    outcome_format=options.outcome_format,
-                    protected=ProtectedFiles(self._config, self._ledger),
-                    read_row=row_reader(self._config),
-                ),
+                report=RunReport(self.ledger, folder, options.outcome_format, row_reader(self.config)),
                 clock=clock,
-                events=self._events,
+                events=self.events,
                 max_failures=limits.max_failures,
                 order=job.order,
                 most_rows=most_rows,
@@ -156,20 +141,13 @@ class Runner:
             ledger.leave()
             raise
 
-    def _find(self, source: RunInputs, options: RunOptions, ready: str | None) -> Sequence[SourceFile]:
-        found = find(source.patterns, base=source.base, date=source.day, ready=ready)
-        self._events.ignored(found.ignored)
-        self._protect_files(options, [file.path for file in found.files])
-        return found.files
-
     def _unchanged_inputs(self, record: RunRecord) -> Sequence[SourceFile]:
         """Return the inputs of a run; empty for a rerun. Raises SourceError if one changed since the run read it."""
         if record.is_rerun:
             return ()
-        source = RunInputs.from_options(record.options)
-        files = find_inputs(source.patterns, base=source.base, date=source.day)
+        files = RunInputs.from_options(record.options).find().files
         found = {file.path: file for file in files}
-        for read in self._ledger.inputs(record):
+        for read in self.ledger.inputs(record):
             file = found.get(read.location)
             # Without a hash, the run did not read the whole file and reported none of its rows.
             if read.sha256 and (file is None or sha256_of(file) != read.sha256):
@@ -184,7 +162,7 @@ class Runner:
         """Raise SettingsError if the report would overwrite a file of the user."""
         if options.report is not None:
             targets = [options.report / name for name in report_names(options.outcome_format)]
-            ProtectedFiles(self._config, self._ledger, inputs).check(targets, f"--report {options.report}")
+            ProtectedFiles(self.config, self.ledger, inputs).check(targets, f"--report {options.report}")
 
     def _merchant(self, job: Job) -> str:
-        return merchant_of(self._config.accounts[job.account])
+        return merchant_of(self.config.accounts[job.account])

@@ -1,15 +1,15 @@
-"""The outside world: time, randomness, threads and the network."""
+"""The outside world: time, randomness, threads, the network and the ledger's file."""
 
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.assemble.platform import signer_of
-from pipeline.assemble.transports import transport_of
-from pipeline.assemble.working_folder import working_folder
+from pipeline.assemble.ledgers import working_folder
+from pipeline.assemble.platform import signer_of, transport_of
 from pipeline.clock import Clock
 from pipeline.engines.threads import ThreadEngine
+from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.lease import boot_id
 from pipeline.model import Api
 from pipeline.run.ports import Engine
@@ -23,6 +23,7 @@ class System:
     The outside world of a run, as dependencies.
 
     `boot` identifies the machine's last start. `folder` is the base of relative inputs on the command line.
+    `open_ledger` has the parameters of `Ledger`.
     """
 
     clock: Clock
@@ -32,6 +33,7 @@ class System:
     transport_of: Callable[[Account, Job], Transport]
     boot: str
     folder: Path
+    open_ledger: Callable[..., Ledger] = Ledger
 
     @classmethod
     def real(cls, clock: Clock) -> "System":

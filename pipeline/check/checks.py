@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from pipeline.assemble.opening import open_config
+from pipeline.assemble.run_options import RunOptions
 from pipeline.assemble.system import System
 from pipeline.check.accounts import check_account
 from pipeline.check.clock_offset import check_clock
@@ -57,9 +58,8 @@ def check(
     findings += (Finding(Level.WARNING, "config", text) for text in warnings(config, at=now))
     columns = dict[str, InputColumns]()
     for job in _jobs(config, only_job):
-        of_job, found = check_inputs(
-            config, job, config.accounts.get(job.account), day, now, system.folder, show_ids=show_ids
-        )
+        account, options = config.accounts.get(job.account), RunOptions(day=day)
+        of_job, found = check_inputs(config, job, account, options, system, show_ids=show_ids)
         findings += of_job
         columns |= {job.name: found} if found else {}
     findings += _accounts(config, system, only_job, online=online)

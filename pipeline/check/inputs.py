@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime
 from itertools import islice
-from pathlib import Path
 
-from pipeline.assemble.new_run import inputs_of, rules_of, yesterday
+from pipeline.assemble.new_run import inputs_of, opener_of, rules_of
 from pipeline.assemble.opening import mapping_rules
+from pipeline.assemble.run_options import RunOptions
+from pipeline.assemble.system import System
 from pipeline.check.finding import Finding, Level
 from pipeline.errors import SettingsError, SourceError
-from pipeline.map import MappingRules, UsedColumns, check_columns
-from pipeline.read import FoundInputs, Source, SourceFile, find, open_source
+from pipeline.map import check_columns
+from pipeline.read import FoundInputs
 from pipeline.run.input_columns import InputColumns, columns_of
 from pipeline.settings import Account, Config, Job
 
@@ -19,22 +19,23 @@ _LISTED = 3
 
 
 def check_inputs(
-    config: Config, job: Job, account: Account | None, day: date | None, now: datetime, folder: Path, *, show_ids: bool
+    config: Config, job: Job, account: Account | None, options: RunOptions, system: System, *, show_ids: bool
 ) -> tuple[list[Finding], InputColumns | None]:
     """Return the findings about the job's inputs, and the columns of the first one that can be read."""
     what = f"job {job.name}"
     try:
-        source = inputs_of(config, job, (), day or yesterday(job, now), folder)
-        found = find(source.patterns, base=source.base, date=source.day, ready=job.ready)
+        found = inputs_of(config, job, (), options, system).find()
     except SettingsError as exc:
         return [Finding(Level.ERROR, what, fault) for fault in exc.faults], None
     except SourceError as exc:
         return [Finding(Level.ERROR, what, str(exc))], None
+    now = system.clock.now()
     rules = rules_of(job, account, now, "") if account else replace(mapping_rules(job, None), now=now)
+    open_input = opener_of(job, rules)
     findings, columns = list(_files(what, found)), None
     for file in found.files:
         try:
-            with _open(file, job, rules) as opened:
+            with open_input(file) as opened:
                 check_columns(rules, opened.columns, file.name)
                 columns = columns or columns_of(file.name, opened, rules, show_ids=show_ids)
         except SourceError as exc:
@@ -50,7 +51,3 @@ def _files(what: str, found: FoundInputs) -> Iterator[Finding]:
         ignored = ", ".join(islice(found.ignored, _LISTED))
         more = f" and {len(found.ignored) - _LISTED} more" if len(found.ignored) > _LISTED else ""
         yield Finding(Level.WARNING, what, f"ignored files in the input folders: {ignored}{more}")
-
-
-def _open(file: SourceFile, job: Job, rules: MappingRules) -> Source:
-    return open_source(file, job.csv, sheet=job.sheet, int96=job.int96, uses=UsedColumns(rules))

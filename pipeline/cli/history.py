@@ -116,7 +116,7 @@ def _followers(ledger: Ledger, run: RunRecord) -> dict[str, list[str]]:
 def report(args: argparse.Namespace) -> int:
     """Write a run's report again: the whole folder, or one file if --output is a file."""
     from pipeline.assemble.protected_files import ProtectedFiles  # noqa: PLC0415
-    from pipeline.assemble.reporting import report_folder, report_on  # noqa: PLC0415
+    from pipeline.assemble.reporting import RunReport, report_folder  # noqa: PLC0415
     from pipeline.assemble.totals import row_reader  # noqa: PLC0415
     from pipeline.report import OutcomeFormat, report_names  # noqa: PLC0415
 
@@ -127,17 +127,16 @@ def report(args: argparse.Namespace) -> int:
         protected, read_row = ProtectedFiles(config, ledger), row_reader(config)
         if is_folder:
             folder = args.output or report_folder(config, run)
-            targets = [folder / name for name in report_names(chosen)]
             if args.output is not None:
-                protected.check(targets, f"--output {args.output}")
-            files = report_on(ledger, run, folder, chosen, read_row=read_row, kept=protected.inputs_among(targets))
+                protected.check((folder / name for name in report_names(chosen)), f"--output {args.output}")
+            files = RunReport(ledger, folder, chosen, read_row).write(run)
             for note in files.notes:
                 log.warning(note)
             print_line(str(files.folder))
             return 0
         protected.check([args.output], f"--output {args.output}", what="file")
         with folder_beside(args.output) as folder:
-            files = report_on(ledger, run, folder, chosen, read_row=read_row)
+            files = RunReport(ledger, folder, chosen, read_row).write(run)
             (files.outcome or folder / "report.html").replace(args.output)
         print_line(str(args.output))
     return 0

@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import cast
 
 from pipeline.cli.parser import build_parser
 from pipeline.cli.streams import output_streams
@@ -15,12 +16,21 @@ from pipeline.redact import visible
 # Exit codes.
 PROGRAM_FAULT, USER_FAULT, INTERRUPTED, JOB_IS_ACTIVE = 1, 2, 5, 6
 
+Command = Callable[[argparse.Namespace], int]
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
+# The module in `pipeline.cli` that has the function of each command.
+_MODULES = {
+    **dict.fromkeys(("run", "rerun", "resume"), "run"),
+    **dict.fromkeys(("runs", "show", "report"), "history"),
+    **{name: name for name in ("check", "init", "plan", "prune", "reconcile", "simulate", "totals")},
+}
+
+
+def main(argv: Sequence[str] | None = None, find: Callable[[str], Command] | None = None) -> int:
+    """Run the command; return its exit code. `find` returns the function of a command: `find_command` by default."""
     with output_streams() as out:
         args = _parse(sys.argv[1:] if argv is None else list(argv))
-        exit_code = _execute(args)
+        exit_code = _execute(args, find or find_command)
         out.flush()
         return exit_code if out.loss is None else _report_lost_output(args, exit_code, out.loss)
 
@@ -33,10 +43,10 @@ def _parse(words: list[str]) -> argparse.Namespace:
     return args
 
 
-def _execute(args: argparse.Namespace) -> int:
+def _execute(args: argparse.Namespace, find: Callable[[str], Command]) -> int:
     collect_rarely()
     try:
-        return _command(args.command)(args)
+        return find(args.command)(args)
     except PipelineError as exc:
         return _print_errors(args, _exit_code(exc), exc.faults if isinstance(exc, SettingsError) else [str(exc)])
     except KeyboardInterrupt:
@@ -62,29 +72,10 @@ def _exit_code(exc: PipelineError) -> int:
     return USER_FAULT if is_users_fault else PROGRAM_FAULT
 
 
-# Module and function of each command. Modules are imported on use, so that `--help` and `runs` do not load those of
-# `run`.
-_COMMANDS = {
-    "check": ("check", "check_config"),
-    "init": ("init", "init"),
-    "plan": ("plan", "plan"),
-    "prune": ("prune", "prune"),
-    "report": ("history", "report"),
-    "reconcile": ("reconcile", "reconcile_run"),
-    "rerun": ("run", "rerun"),
-    "resume": ("run", "resume"),
-    "run": ("run", "run"),
-    "runs": ("history", "runs"),
-    "show": ("history", "show"),
-    "simulate": ("simulate", "simulate"),
-    "totals": ("totals", "totals"),
-}
-
-
-def _command(name: str) -> Callable[[argparse.Namespace], int]:
-    module, function = _COMMANDS[name]
-    command: Callable[[argparse.Namespace], int] = getattr(import_module(f"pipeline.cli.{module}"), function)
-    return command
+def find_command(name: str) -> Command:
+    """Return the function of a command. Its module is imported now: `--help` and `runs` do not need that of `run`."""
+    module = import_module(f"pipeline.cli.{_MODULES[name]}")
+    return cast("Command", getattr(module, name))
 
 
 def _print_errors(args: argparse.Namespace, exit_code: int, lines: Sequence[str]) -> int:

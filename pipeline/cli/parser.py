@@ -68,10 +68,7 @@ _Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public 
 
 def _add_run(commands: "_Commands[argparse.ArgumentParser]") -> None:
     run = commands.add_parser("run", help="read, map and send a job's exports")
-    run.add_argument("job", metavar="JOB", help="a job of the config file")
-    run.add_argument(
-        "inputs", metavar="INPUT", nargs="*", help="files, globs, folders or URIs instead of the job's inputs"
-    )
+    _add_job(run)
     run.add_argument(
         "--resync", action="store_true",
         help="for a lost or restored ledger: trust no confirmed balance or state (docs/backup.md)",
@@ -83,10 +80,7 @@ def _add_plan(commands: "_Commands[argparse.ArgumentParser]") -> None:
     plan = commands.add_parser(
         "plan", help="show what `run` would send, without sending: counts, faults, samples, time"
     )
-    plan.add_argument("job", metavar="JOB", help="a job of the config file")
-    plan.add_argument(
-        "inputs", metavar="INPUT", nargs="*", help="files, globs, folders or URIs instead of the job's inputs"
-    )
+    _add_job(plan)
     _add_config(plan)
     _add_date(plan)
     plan.add_argument(
@@ -207,6 +201,13 @@ def _add_check(commands: "_Commands[argparse.ArgumentParser]") -> None:
     check.add_argument("--show-ids", action="store_true", help="show sample values with users' ids")
     check.add_argument("--json", action="store_true", help="print JSON")
     _add_log_format(check)
+
+
+def _add_job(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job", metavar="JOB", help="a job of the config file")
+    parser.add_argument(
+        "inputs", metavar="INPUT", nargs="*", help="files, globs, folders or URIs instead of the job's inputs"
+    )
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import random
 from dataclasses import asdict
 from datetime import datetime
 
@@ -12,7 +11,7 @@ from pipeline.assemble.ledgers import config_path
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.plan import plan as make_plan
 from pipeline.assemble.run_options import RunOptions
-from pipeline.assemble.working_folder import working_folder
+from pipeline.assemble.system import System
 from pipeline.cli.deadline import deadline
 from pipeline.cli.logs import log, set_up_logs
 from pipeline.cli.summary import first_of, print_faults, print_json, print_line
@@ -34,10 +33,7 @@ def plan(args: argparse.Namespace) -> int:
     for warning in warnings(config, at=clock.now()):
         log.warning(warning)
     options = RunOptions(day=args.date, limit=args.limit, max_invalid=args.max_invalid)
-    made = make_plan(
-        config, args.job, args.inputs, options,
-        clock=clock, chance=random.SystemRandom(), folder=working_folder(), show_ids=args.show_ids,
-    )  # fmt: skip
+    made = make_plan(config, args.job, args.inputs, options, System.real(clock), show_ids=args.show_ids)
     job, now = config.jobs[args.job], clock.now()
     until = args.until and deadline(args.until, job.timezone, now)
     night = night_of(made.to_send, most_per_second(job.limit_per_s), now.astimezone(job.timezone), until)

@@ -10,6 +10,7 @@ from pipeline.clock import SystemClock
 from pipeline.ledger.history.prune import Kept, Pruned
 from pipeline.ledger.records import RunRecord
 from pipeline.ledger.store.space import Space
+from pipeline.redact import counted
 
 _WHY = {
     Kept.RUNNING: "it is running",
@@ -55,17 +56,16 @@ def _as_dict(args: argparse.Namespace, pruned: Pruned, space: Space) -> dict[str
 
 
 def _print(args: argparse.Namespace, pruned: Pruned, space: Space) -> None:
-    print_line(
-        f"deleted {_count(len(pruned.runs), 'run')} older than {_count(args.keep, 'day')}; their reports are kept"
-    )
+    runs, days = counted(len(pruned.runs), "run"), counted(args.keep, "day")
+    print_line(f"deleted {runs} older than {days}; their reports are kept")
     if pruned.kept:
-        print_line(f"  kept {_count(len(pruned.kept), 'older run')}:")
+        print_line(f"  kept {counted(len(pruned.kept), 'older run')}:")
     for line in first_of([_kept(run, reason) for run, reason in pruned.kept]):
         print_line(f"    {line}")
     if args.deliveries_older_than is None:
         print_line("  deliveries are kept: no delivered row is sent again")
     else:
-        older = _count(args.deliveries_older_than, "day")
+        older = counted(args.deliveries_older_than, "day")
         print_line(f"  deleted {pruned.deliveries:,} deliveries older than {older}")
         print_line("  if an export has their rows again, they are sent again with the same keys")
     print_line(f"  the ledger has {_size(space.after)}; {_size(space.freed)} were freed")
@@ -77,10 +77,6 @@ def _print(args: argparse.Namespace, pruned: Pruned, space: Space) -> None:
 
 def _kept(run: RunRecord, reason: Kept) -> str:
     return f"{run.run_id}: {_WHY[reason].format(run=run.run_id, job=run.job)}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _size(count: int) -> str:

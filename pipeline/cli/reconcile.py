@@ -5,7 +5,8 @@ import os
 
 from pipeline.assemble.ledgers import config_path, open_the_ledger
 from pipeline.assemble.opening import open_config
-from pipeline.assemble.reconcile import Reconciled, reconcile
+from pipeline.assemble.reconcile import Reconciled
+from pipeline.assemble.reconcile import reconcile as ask_platform
 from pipeline.assemble.system import System
 from pipeline.cli.logs import log, set_up_logs
 from pipeline.cli.run import draining_signals
@@ -16,7 +17,7 @@ from pipeline.redact import masked, shown_row
 from pipeline.settings import secrets, warnings
 
 
-def reconcile_run(args: argparse.Namespace) -> int:
+def reconcile(args: argparse.Namespace) -> int:
     """Ask the platform, settle the rows that it lists, and print what is left."""
     clock = SystemClock()
     set_up_logs(args.log_format)
@@ -29,7 +30,7 @@ def reconcile_run(args: argparse.Namespace) -> int:
         ledger = open_the_ledger(config, clock)
         try:
             ledger.refuse_if_behind()
-            done = reconcile(
+            done = ask_platform(
                 config,
                 ledger,
                 System.real(clock),

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from zoneinfo import ZoneInfo
@@ -32,27 +32,29 @@ from pipeline.run.events import RunEvents
 from pipeline.settings import ONE_PROCESS, Config, secrets, warnings
 from pipeline.write.brakes.run_control import Ending, RunControl
 
+MakeSystem = Callable[[Clock], System]
 
-def run(args: argparse.Namespace) -> int:
+
+def run(args: argparse.Namespace, make_system: MakeSystem = System.real) -> int:
     """Run a job."""
-    with _command(args, args.job) as command:
+    with _command(args, make_system, args.job) as command:
         if not args.resync:
             command.ledger.refuse_if_behind()
         files = command.runner.run(args.job, args.inputs, command.options_for(args.job))
         return command.print_report(files)
 
 
-def resume(args: argparse.Namespace) -> int:
+def resume(args: argparse.Namespace, make_system: MakeSystem = System.real) -> int:
     """Continue a run."""
-    with _command(args) as command:
+    with _command(args, make_system) as command:
         command.ledger.refuse_if_behind()
         record = command.ledger.find(args.run)
         return command.print_report(command.runner.resume(record, command.options_for(record.job)))
 
 
-def rerun(args: argparse.Namespace) -> int:
+def rerun(args: argparse.Namespace, make_system: MakeSystem = System.real) -> int:
     """Send the open rows of a run again."""
-    with _command(args) as command:
+    with _command(args, make_system) as command:
         command.ledger.refuse_if_behind()
         parent = command.ledger.find(args.run)
         chosen = frozenset(map(Status, args.only)) if args.only else OPEN_STATUSES
@@ -84,7 +86,7 @@ def nothing_selected(found: Mapping[Status, int]) -> str:
 
 
 @contextmanager
-def _command(args: argparse.Namespace, only_job: str | None = None) -> "Iterator[_Command]":
+def _command(args: argparse.Namespace, make_system: MakeSystem, only_job: str | None = None) -> "Iterator[_Command]":
     """Open config and ledger for one command, and let signals drain its run."""
     clock = SystemClock()
     set_up_logs(args.log_format)
@@ -95,8 +97,9 @@ def _command(args: argparse.Namespace, only_job: str | None = None) -> "Iterator
         set_up_logs(args.log_format, secrets(config))
         for warning in warnings(config, at=clock.now()):
             log.warning(warning)
-        ledger = open_the_ledger(config, clock)
-        command = _Command(args, config, ledger, clock, active)
+        system = make_system(clock)
+        ledger = open_the_ledger(config, clock, open_ledger=system.open_ledger)
+        command = _Command(args, config, ledger, system, active)
         try:
             yield command
         finally:
@@ -108,14 +111,14 @@ class _Command:
     """A command that executes one run: its runner and progress, and what it prints at the end."""
 
     def __init__(
-        self, args: argparse.Namespace, config: Config, ledger: Ledger, clock: Clock, active: list[RunControl]
+        self, args: argparse.Namespace, config: Config, ledger: Ledger, system: System, active: list[RunControl]
     ) -> None:
         self._args = args
         self._config = config
-        self._clock = clock
+        self._clock = system.clock
         self._active = active
         self.ledger = ledger
-        self.progress = Progress(clock, shown=not args.no_progress)
+        self.progress = Progress(system.clock, shown=not args.no_progress)
         events = RunEvents(
             begun=self._begun,
             staged=self.progress.staged,
@@ -123,7 +126,7 @@ class _Command:
             log=log.info,
             ignored=_log_ignored,
         )
-        self.runner = Runner(config, ledger, System.real(clock), events)
+        self.runner = Runner(config, ledger, system, events)
 
     def options_for(self, job: str) -> RunOptions:
         """Return the command line's options for a run of this job."""
@@ -145,7 +148,8 @@ class _Command:
         """Print the summary of the run, or why there was none; return the exit code."""
         self.progress.end()
         if isinstance(files, NothingDone):
-            return self._print_reason(files)
+            print_json(files.facts) if self._args.json else print_line(files.reason)
+            return files.exit_code
         for note in files.notes:
             log.warning(note)
         if self._args.json:
@@ -153,13 +157,6 @@ class _Command:
         else:
             print_summary(files.summary, files.next_steps)
         return files.summary.exit_code
-
-    def _print_reason(self, nothing: NothingDone) -> int:
-        if self._args.json:
-            print_json(nothing.facts)
-        else:
-            print_line(nothing.reason)
-        return nothing.exit_code
 
     def _begun(self, run: RunRecord, control: RunControl) -> None:
         self._active.append(control)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from pipeline.model import Status
-from pipeline.redact import visible
+from pipeline.redact import counted, visible
 from pipeline.report import Step, Summary
 from pipeline.tables.fault_groups import GroupedFaults
 
@@ -39,13 +39,13 @@ def print_summary(summary: Summary, steps: Iterable[Step], state: str | None = N
     quota = summary.quota
     throttled = f", {quota.throttled} throttled" if quota.throttled else ""
     print_line(
-        f"  {_requests(summary)} in {summary.elapsed_s:.1f} s: {summary.sent_per_s:.1f} per second"
+        f"  {counted(summary.attempts, 'request')} in {summary.elapsed_s:.1f} s: {summary.sent_per_s:.1f} per second"
         f" (quota {quota.limit_per_s:g}){throttled}"
     )
     for wait in summary.waits:
         print_line(f"  waited {wait['seconds']:.0f} s, from {wait['since']} to {wait['until']}: {wait['reason']}")
     if summary.open_agreements.count:
-        print_line(f"  totals not final: {_agreements(summary.open_agreements.count)} (`backfill totals`)")
+        print_line(f"  totals not final: {counted(summary.open_agreements.count, 'agreement')} (`backfill totals`)")
     print_line(f"  report: {summary.report}")
     print_faults(summary.faults)
     for step in steps:
@@ -58,7 +58,7 @@ def print_running(summary: Summary) -> None:
     print_line(f"run {summary.run_id} of job {summary.job}: running")
     print_line("  rows not yet sent count as unsent, rows in flight as unknown")
     _print_counts(summary)
-    print_line(f"  {_requests(summary)} so far")
+    print_line(f"  {counted(summary.attempts, 'request')} so far")
     print_faults(summary.faults)
 
 
@@ -76,11 +76,3 @@ def _print_counts(summary: Summary) -> None:
     for status in Status:
         if summary.counts[status]:
             print_line(f"  {status:<10} {summary.counts[status]:>9,}")
-
-
-def _agreements(count: int) -> str:
-    return "1 agreement" if count == 1 else f"{count:,} agreements"
-
-
-def _requests(summary: Summary) -> str:
-    return "1 request" if summary.attempts == 1 else f"{summary.attempts:,} requests"

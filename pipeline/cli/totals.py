@@ -14,6 +14,7 @@ from pipeline.cli.logs import log
 from pipeline.cli.summary import print_line
 from pipeline.errors import SettingsError
 from pipeline.ledger.history.totals import Wanted
+from pipeline.redact import counted
 from pipeline.report.files.totals_file import TotalsFormat, write_totals
 from pipeline.tables.agreement_totals import TotalsLine, totals_lines
 
@@ -32,20 +33,20 @@ def totals(args: argparse.Namespace) -> int:
         if args.output is not None:
             ProtectedFiles(config, ledger).check([args.output], f"--output {args.output}", what="file")
         found = Totals(config, ledger, wanted)
-        counted = _CountedLines(totals_lines(found))
+        lines = _CountedLines(totals_lines(found))
         if args.output is None:
             is_masked = totals_format is TotalsFormat.TABLE and not args.show_ids
-            write_totals(counted, cast("BinaryIO", _Stdout()), totals_format, masks_ids=is_masked)
+            write_totals(lines, cast("BinaryIO", _Stdout()), totals_format, masks_ids=is_masked)
         else:
             is_masked = False
-            _write_file(counted, args.output, totals_format)
+            _write_file(lines, args.output, totals_format)
     for note in found.notes:
         log.warning(note)
     if args.output is not None:
         print_line(str(args.output))
     if args.output is not None or totals_format is TotalsFormat.TABLE:
-        print_line(f"{_agreements(counted.agreements)}, {counted.not_final:,} of them not final")
-    if is_masked and counted.agreements:
+        print_line(f"{counted(lines.agreements, 'agreement')}, {lines.not_final:,} of them not final")
+    if is_masked and lines.agreements:
         print_line("agreement numbers are masked; --show-ids shows them, --output writes them")
     return 0
 
@@ -93,10 +94,6 @@ def _write_file(lines: Iterable[TotalsLine], output: Path, totals_format: Totals
         with pending.open("wb") as file:
             write_totals(lines, file, totals_format)
         pending.replace(output)
-
-
-def _agreements(count: int) -> str:
-    return "1 agreement" if count == 1 else f"{count:,} agreements"
 
 
 class _Stdout:

@@ -19,7 +19,15 @@ from pipeline.ledger.records import InputRecord, NewRun, RunRecord, RunState
 from pipeline.ledger.run_ledger import OpenFile, RunLedger
 from pipeline.ledger.staging.rerun import Selection
 from pipeline.ledger.store import generations, lease
-from pipeline.ledger.store.database import Connect, connect, open_for_reading, open_ledger, wal_path, with_clear_errors
+from pipeline.ledger.store.database import (
+    BUSY_SECONDS,
+    Connect,
+    connect,
+    open_for_reading,
+    open_ledger,
+    wal_path,
+    with_clear_errors,
+)
 from pipeline.ledger.store.lease import IsDead, IsGone, Lease, LeaseOwner
 from pipeline.ledger.store.lost_file import LostFileCheck, Place
 from pipeline.ledger.store.quotas import QuotaStore, quota_path
@@ -49,6 +57,7 @@ class Ledger:
     - `traces` are files outside of the ledger that show whether it is the newest copy.
     - `only_reads`: nothing is written; the file may be on read-only media.
     - `connect` opens a file; tests pass one that fails.
+    - `lease_seconds` is the length of a job's lease, `busy_seconds` the longest wait for the write lock.
     """
 
     def __init__(
@@ -62,6 +71,8 @@ class Ledger:
         connect: Connect = connect,
         only_reads: bool = False,
         sizes: BatchSizes = DEFAULT_SIZES,
+        lease_seconds: float = lease.LEASE_SECONDS,
+        busy_seconds: float = BUSY_SECONDS,
     ) -> None:
         self.path = path
         self._traces = traces
@@ -70,11 +81,13 @@ class Ledger:
         self._is_gone: IsGone = lambda other: is_dead(other, owner)
         self._connect = connect
         self._sizes = sizes
+        self._lease_seconds = lease_seconds
+        self._busy_seconds = busy_seconds
         self._file = self._open(only_reads=only_reads)
         self._quotas: QuotaStore | None = None
 
     def _open(self, *, only_reads: bool) -> OpenFile:
-        path, lock = self.path, WriteLock(self._clock)
+        path, lock = self.path, WriteLock(self._clock, busy_seconds=self._busy_seconds)
         with with_clear_errors(path):
             writer = open_for_reading(path) if only_reads else open_ledger(path, self._connect)
             # The log exists since `open_ledger` read the version. SQLite keeps it as long as the file is open.
@@ -302,6 +315,7 @@ class Ledger:
             owner=self._owner,
             now=self._clock.now(),
             is_gone=self._is_gone,
+            seconds=self._lease_seconds,
         )
 
     def _resync(self, connection: sqlite3.Connection, new: NewRun) -> None:

@@ -51,10 +51,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Interval between renewals of the lease, in seconds: well below the lease's own length.
-_RENEW_SECONDS = lease.LEASE_SECONDS / 6
-# Age of the last renewal, in seconds, from which a run renews the lease before it sends: it was held up.
-_DOUBT_SECONDS = lease.LEASE_SECONDS / 2
+# Age of the last renewal at which the lease is renewed, as a share of its length: well below the whole.
+_RENEW_AT = 1 / 6
+# The same just before an attempt: a run that is so late was held up.
+_RENEW_BEFORE_ATTEMPT_AT = 1 / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,16 +331,17 @@ class RunLedger:
         self._file.lost_file.check(self.run.run_id)
         self._file.log.check(self.run.run_id)
         self._entries.flush()
-        self._renew_after(_RENEW_SECONDS)
+        self._renew_at(_RENEW_AT)
 
     def keep_job(self) -> None:
         """Check, before each attempt, that the job and the ledger are still this run's; else raise LedgerError."""
         self._file.lost_file.check(self.run.run_id)
-        self._renew_after(_DOUBT_SECONDS)
+        self._renew_at(_RENEW_BEFORE_ATTEMPT_AT)
 
-    def _renew_after(self, seconds: float) -> None:
+    def _renew_at(self, share: float) -> None:
+        """Renew the lease if this share of its length has passed."""
         began_at = self._clock.steady()
-        if began_at - self._renewed_at >= seconds:
+        if began_at - self._renewed_at >= self._lease.seconds * share:
             self._commit(lambda c: lease.renew(c, self._lease, self._clock.now()))
             # The time before the commit: the process may have been held up during it.
             self._renewed_at = began_at

@@ -126,7 +126,7 @@ class Permits:
     def _from_store(self, now: float) -> Permit | None:
         if now < self._not_before:
             return None
-        slot = self._store.change(self._name, self._reserve_slot)
+        slot = self._change(self._reserve_slot)
         if isinstance(slot, float):
             self._not_before = slot
             return None
@@ -134,19 +134,25 @@ class Permits:
         self._current = self._slots[slot.serial] = _OpenSlot(slot.serial, slot.sent_at, size - 1, size)
         return Permit(slot.serial, slot.sent_at)
 
-    def _reserve_slot(self, state: bytes | None) -> tuple[bytes, arithmetic.Slot | float]:
-        # Read under the store's lock: all times in the state are earlier, however long this thread was suspended.
-        now = self._clock.steady()
-        window = arithmetic.record_local_lag(arithmetic.decode(state, self._boot, now), now, self._local_lag)
+    def _change(self, step: Callable[[Window, float], tuple[Window, T]]) -> T:
+        """Replace the window in the store by the first result of `step`; return the second one."""
+
+        def change(state: bytes | None) -> tuple[bytes, T]:
+            # Read under the store's lock: all times in the state are earlier, however long this thread was suspended.
+            now = self._clock.steady()
+            window, result = step(arithmetic.decode(state, self._boot, now), now)
+            return arithmetic.encode(window, self._boot), result
+
+        return self._store.change(self._name, change)
+
+    def _reserve_slot(self, window: Window, now: float) -> tuple[Window, arithmetic.Slot | float]:
+        window = arithmetic.record_local_lag(window, now, self._local_lag)
         self._local_lag = 0.0
         start = arithmetic.next_start(window, self._limit, now)
         if window.closed_until > max(now, self._closed_until):
             self._closed_since = self._closed_since if now < self._closed_until else now
             self._closed_until = window.closed_until
-        if start > now:
-            return arithmetic.encode(window, self._boot), start
-        window, given = arithmetic.start_slot(window, self._limit, now)
-        return arithmetic.encode(window, self._boot), given
+        return (window, start) if start > now else arithmetic.start_slot(window, self._limit, now)
 
     def give_back(self, permit: Permit, round_trip: RoundTrip | None) -> None:
         """
@@ -170,20 +176,9 @@ class Permits:
     def _close_if_answered(self, slot: _OpenSlot, now: float) -> None:
         if slot.awaited > 0 or self._slots.pop(slot.serial, None) is None or slot.is_lost:
             return
-        self._store.change(self._name, lambda state: (self._with_answer(state, slot, now), None))
+        self._change(lambda window, _: (_with_answers(window, slot, now), None))
         # The answer may allow an earlier start than was computed without it.
         self._not_before = 0.0
-
-    def _with_answer(self, state: bytes | None, slot: _OpenSlot, now: float) -> bytes:
-        window = arithmetic.record_answer(
-            arithmetic.decode(state, self._boot, self._clock.steady()),
-            slot.serial,
-            now,
-            longest=slot.longest_wait,
-            round_trips=slot.round_trips,
-            waits=slot.waits,
-        )
-        return arithmetic.encode(window, self._boot)
 
     def slow_down(self, wait_seconds: float | None) -> None:
         """
@@ -194,11 +189,12 @@ class Permits:
             now = self._clock.steady()
             if self._current is not None:
                 self._end_slot(self._current, now)
-            self._store.change(self._name, lambda state: (self._with_slowdown(state, now, wait_seconds), None))
+            self._change(lambda window, _: (arithmetic.slow_down(window, now, wait_seconds), None))
             self._not_before = 0.0
 
-    def _with_slowdown(self, state: bytes | None, now: float, wait_seconds: float | None) -> bytes:
-        window: Window = arithmetic.slow_down(
-            arithmetic.decode(state, self._boot, self._clock.steady()), now, wait_seconds
-        )
-        return arithmetic.encode(window, self._boot)
+
+def _with_answers(window: Window, slot: _OpenSlot, now: float) -> Window:
+    """Record the answers to all requests of a slot, of which the last came now."""
+    return arithmetic.record_answer(
+        window, slot.serial, now, longest=slot.longest_wait, round_trips=slot.round_trips, waits=slot.waits
+    )

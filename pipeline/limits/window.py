@@ -29,6 +29,7 @@ answer may still be in flight. It counts as seen after its last possible departu
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 import orjson
 
@@ -247,18 +248,12 @@ def after_restart(now: float) -> Window:
 
 def encode(window: Window, boot: str) -> bytes:
     """Return the window as bytes. `boot` names the boot of the machine to which its times belong."""
-    slots = [(s.serial, s.permits, s.sent_at, s.answered_at, s.left_at, s.was_prompt) for s in window.slots]
-    values = (window.serial, window.limit, window.share, window.changed_at, window.closed_until)
-    lags = (window.server_lag, window.local_lag, window.local_lag_seen_at)
-    route = window.route
-    measured = (
-        route.shortest_round_trip,
-        route.longest_wait,
-        route.handshakes,
-        route.slowest_handshake,
-        route.wait_p95,
-    )
-    return orjson.dumps([_FORMAT, boot, slots, (*values, *lags), measured])
+    _, *values, route = _of_window(window)
+    return orjson.dumps([_FORMAT, boot, list(map(_of_slot, window.slots)), values, _of_route(route)])
+
+
+# The values of each class, in the order of its fields.
+_of_slot, _of_window, _of_route = (attrgetter(*kind.__slots__) for kind in (Slot, Window, Route))
 
 
 def decode(state: bytes | None, boot: str, now: float) -> Window:

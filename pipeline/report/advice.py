@@ -4,6 +4,7 @@ import shlex
 from dataclasses import dataclass
 
 from pipeline.model import Status
+from pipeline.redact import counted
 from pipeline.report.files.rows_to_fix import CSV_NAME, WORKBOOK_NAME
 from pipeline.report.summary import Summary
 from pipeline.report.tally import Tally
@@ -42,7 +43,7 @@ def next_steps(summary: Summary, tally: Tally) -> list[Step]:
     steps = _send_again(summary, tally) if summary.state == "completed" else _continue(summary, tally)
     to_fix = tally.counts[Status.INVALID] + tally.counts[Status.REJECTED] - tally.new_keys_wanted
     if to_fix > 0:
-        text = f"Fix the {_rows(to_fix)} in {CSV_NAME} or {WORKBOOK_NAME} (reason in `_message`), then run:"
+        text = f"Fix the {counted(to_fix, 'row')} in {CSV_NAME} or {WORKBOOK_NAME} (reason in `_message`), then run:"
         steps.append(Step(text, _command("run", summary.job, f"{summary.report}/{CSV_NAME}")))
     return steps
 
@@ -62,21 +63,13 @@ def _send_again(summary: Summary, tally: Tally) -> list[Step]:
     """Return the step that sends the open rows of a finished run again."""
     open_rows = sum(tally.counts[status] for status in _OPEN)
     if tally.new_keys_wanted:
-        text = f"Send {_rows(tally.new_keys_wanted)} with new request keys, as the platform demands"
-        also = f", and {_open_rows(open_rows)} with the old keys" if open_rows else ""
+        text = f"Send {counted(tally.new_keys_wanted, 'row')} with new request keys, as the platform demands"
+        also = f", and {counted(open_rows, 'open row')} with the old keys" if open_rows else ""
         return [Step(f"{text}{also}:", _command("rerun", summary.run_id, "--new-keys"))]
     if open_rows:
-        text = f"Send the {_open_rows(open_rows)} again with the same keys (the platform counts each once):"
+        text = f"Send the {counted(open_rows, 'open row')} again with the same keys (the platform counts each once):"
         return [Step(text, _command("rerun", summary.run_id))]
     return []
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
-
-
-def _open_rows(count: int) -> str:
-    return "1 open row" if count == 1 else f"{count:,} open rows"
 
 
 def _command(*words: str) -> str:

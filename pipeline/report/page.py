@@ -50,8 +50,7 @@ def render_page(summary: Summary, tally: Tally, outcome_name: str | None) -> str
 
 
 def _texts(summary: Summary, tally: Tally) -> dict[str, str]:
-    left = sum(tally.counts[status] for status in Status if status not in {Status.SUCCEEDED, Status.SKIPPED})
-    listed = len(tally.need_attention())
+    left, listed = tally.left, len(tally.need_attention())
     return {
         "job": summary.job,
         "run_id": summary.run_id,

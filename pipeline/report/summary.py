@@ -30,6 +30,10 @@ class QuotaUse:
     throttled: int
 
 
+# Fields that are not in the file.
+_ONLY_SHOWN = ("reason", "waits", "open_agreements")
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """
@@ -78,28 +82,15 @@ class Summary:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the file's content as a dict: a count for every status; measured values rounded."""
-        return {
-            "run_id": self.run_id,
-            "parent": self.parent,
-            "date": self.date,
-            "job": self.job,
-            "api": self.api,
-            "account": self.account,
-            "state": self.state,
-            "exit_code": self.exit_code,
+        written = {name: getattr(self, name) for name in self.__slots__ if name not in _ONLY_SHOWN}
+        return written | {
             "inputs": [asdict(file) for file in self.inputs],
-            "rows": self.rows,
-            "left": self.left,
             "counts": {status.value: self.counts.get(status, 0) for status in Status},
             "codes": dict(self.codes),
             "faults": self.faults.as_dicts(),
-            "attempts": self.attempts,
-            "started_at": self.started_at,
-            "finished_at": self.finished_at,
             "elapsed_s": round(self.elapsed_s, 3),
             "sent_per_s": round(self.sent_per_s, 3),
             "quota": asdict(self.quota) | {"used_fraction": round(self.quota.used_fraction, 4)},
-            "report": self.report,
         }
 
     def as_json(self) -> bytes:

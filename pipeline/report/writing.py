@@ -1,7 +1,7 @@
 """The report of a run, written in one pass over its outcomes."""
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,17 +22,13 @@ from pipeline.tables.outcome_page import OutcomePage
 @dataclass(frozen=True, slots=True)
 class ReportFiles:
     """
-    The files written, the summary and the next steps.
+    A written report, its summary and the next steps.
 
-    `outcome` and `page` are None if not wanted. `notes` are sentences for the log.
+    `outcome` is None if not wanted. `notes` are sentences for the log.
     """
 
     folder: Path
     outcome: Path | None
-    rows_to_fix: Path
-    workbook: Path
-    summary_file: Path
-    page: Path | None
     summary: Summary
     next_steps: tuple[Step, ...]
     notes: tuple[str, ...] = ()
@@ -54,7 +50,6 @@ def write_report(
     columns: Mapping[int, tuple[str, ...]],
     summarise: Callable[[Tally], Summary],
     mark: Mark,
-    html: bool = True,
     kept: Iterable[Path] = (),
 ) -> ReportFiles:
     """
@@ -72,65 +67,40 @@ def write_report(
     written, PipelineError if the disk fails, and any exception of `outcomes` and `summarise`.
     """
     make_folder(folder)
-    outcome_name = outcome_format and f"outcome.{outcome_format}"
+    outcome_name, tally = outcome_format and f"outcome.{outcome_format}", Tally()
+    with _clear_errors(folder, run_id), PendingFiles(folder, kept) as pending, _workbook(pending, columns) as workbook:
+        rows_to_fix = RowsToFix(pending.begin(CSV_NAME, private=True), workbook, columns, mark)
+        with _outcome_file(pending, outcome_format) as file:
+            for page in outcomes:
+                file.add(columns_of(run_id, job, page))
+                rows_to_fix.add(page)
+                tally.add(page)
+        summary = summarise(tally)
+        workbook.made_at = datetime.fromisoformat(summary.started_at).replace(tzinfo=None)
+        notes = [left_out_note(workbook.left_out)] if workbook.left_out else []
+        for note in notes:
+            workbook.note(note)
+        notes += [f"{path} is an input of a run and was not changed" for path in kept]
+        pending.begin("report.html").write(render_page(summary, tally, outcome_name).encode())
+        pending.begin("summary.json").write(summary.as_json())
+    outcome = folder / outcome_name if outcome_name else None
+    return ReportFiles(folder, outcome, summary, tuple(next_steps(summary, tally)), tuple(notes))
+
+
+@contextmanager
+def _clear_errors(folder: Path, run_id: str) -> Iterator[None]:
     try:
-        with PendingFiles(folder, kept) as pending, _workbook(pending, columns) as workbook:
-            rows_to_fix = RowsToFix(pending.begin(CSV_NAME, private=True), workbook, columns, mark)
-            tally = _write_rows(
-                pending=pending,
-                outcome_format=outcome_format,
-                run_id=run_id,
-                job=job,
-                outcomes=outcomes,
-                rows_to_fix=rows_to_fix,
-            )
-            summary = summarise(tally)
-            workbook.made_at = datetime.fromisoformat(summary.started_at).replace(tzinfo=None)
-            notes = [left_out_note(workbook.left_out)] if workbook.left_out else []
-            for note in notes:
-                workbook.note(note)
-            notes += [f"{path} is an input of a run and was not changed" for path in kept]
-            if html:
-                pending.begin("report.html").write(render_page(summary, tally, outcome_name).encode())
-            pending.begin("summary.json").write(summary.as_json())
+        yield
     except OSError as exc:
         raise PipelineError(
             f"can't write the report to {folder}: {exc.strerror or exc}. The ledger has every outcome: "
             f"free space there, then write the report with `backfill report {run_id}`"
         ) from exc
-    return ReportFiles(
-        folder=folder,
-        outcome=folder / outcome_name if outcome_name else None,
-        rows_to_fix=folder / CSV_NAME,
-        workbook=folder / WORKBOOK_NAME,
-        summary_file=folder / "summary.json",
-        page=folder / "report.html" if html else None,
-        summary=summary,
-        next_steps=tuple(next_steps(summary, tally)),
-        notes=tuple(notes),
-    )
 
 
 def _workbook(pending: PendingFiles, columns: Mapping[int, tuple[str, ...]]) -> TextWorkbook:
     file = pending.begin(WORKBOOK_NAME, private=True)
     return TextWorkbook(file, pending.begin_temporary_folder(WORKBOOK_NAME), header_of(columns))
-
-
-def _write_rows(
-    pending: PendingFiles,
-    outcome_format: OutcomeFormat | None,
-    run_id: str,
-    job: str,
-    outcomes: Iterable[OutcomePage],
-    rows_to_fix: RowsToFix,
-) -> Tally:
-    tally = Tally()
-    with _outcome_file(pending, outcome_format) as file:
-        for page in outcomes:
-            file.add(columns_of(run_id, job, page))
-            rows_to_fix.add(page)
-            tally.add(page)
-    return tally
 
 
 def _outcome_file(pending: PendingFiles, outcome_format: OutcomeFormat | None) -> AbstractContextManager[OutcomeFile]:

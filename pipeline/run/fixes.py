@@ -8,6 +8,7 @@ from typing import Protocol
 from pipeline.ledger.history.origins import Origin
 from pipeline.map import MappingRules, RoundedIds, RowContents
 from pipeline.model import BadRow, Fault, Row
+from pipeline.redact import counted
 from pipeline.tables.chunk import Chunk
 from pipeline.tables.mapped_chunk import MappedChunk, OriginOfRow
 from pipeline.tables.text_columns import listed
@@ -39,8 +40,7 @@ class Fixes:
         self._rules = rules
         self._rounded = RoundedIds(rules, columns)
         self._columns = columns
-        self._contents: RowContents | None = None
-        self._of_origins: dict[tuple[str, ...], RowContents] = {}
+        self._contents: dict[tuple[str, ...], RowContents] = {}
         self._unknown = 0
 
     def link(self, chunk: Chunk) -> LinkedChunk:
@@ -62,39 +62,34 @@ class Fixes:
         if not rounded:
             return None
         cells = list(row.cells)
+        fault = Fault(rounded[0].fault.code, "; ".join(each.fault.message for each in rounded))
         for each in rounded:
             cells[each.column] = each.original
-        return BadRow(row.number, _joined([each.fault for each in rounded]), tuple(cells))
+        return BadRow(row.number, fault, tuple(cells))
 
     def with_contents(self, mapped: MappedChunk, origins: Mapping[int, Origin]) -> MappedChunk:
         """Return the chunk with the content digests of its rows and of their origins."""
         return replace(
             mapped,
             origins={at: self._origin(origin) for at, origin in origins.items()},
-            contents=lambda at: self._contents_of(mapped.cells(at)),
+            contents=lambda at: self._contents_in(self._columns).of(mapped.cells(at)),
         )
 
-    def _contents_of(self, cells: tuple[str | None, ...]) -> tuple[bytes, ...]:
+    def _contents_in(self, columns: tuple[str, ...]) -> RowContents:
         # Made on first use: nobody calls this if no row was ever fixed.
-        if self._contents is None:
-            self._contents = RowContents(self._rules, self._columns)
-        return self._contents.of(cells)
+        if columns not in self._contents:
+            self._contents[columns] = RowContents(self._rules, columns)
+        return self._contents[columns]
 
     def _origin(self, origin: Origin) -> OriginOfRow:
         if origin.cells is None:
             return OriginOfRow(origin.run_no, origin.row_no, (), None)
-        if origin.columns not in self._of_origins:
-            self._of_origins[origin.columns] = RowContents(self._rules, origin.columns)
-        of_origin = self._of_origins[origin.columns]
+        of_origin = self._contents_in(origin.columns)
         key = of_origin.key_of(origin.cells)
         return OriginOfRow(origin.run_no, origin.row_no, of_origin.of(origin.cells), key)
 
     def log_unknown(self, name: str) -> None:
         """Log the number of rows without a known origin in a file of fixed rows."""
         if self._unknown:
-            rows = "1 row" if self._unknown == 1 else f"{self._unknown:,} rows"
+            rows = counted(self._unknown, "row")
             _log.warning("%s: %s without a known origin in `_row`; processed like rows of an export", name, rows)
-
-
-def _joined(faults: list[Fault]) -> Fault:
-    return Fault(faults[0].code, "; ".join(fault.message for fault in faults))

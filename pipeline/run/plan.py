@@ -12,15 +12,14 @@ from pipeline.ledger.dry_run import DryRunResult
 from pipeline.ledger.records import InputRecord
 from pipeline.ledger.staging.staged_chunk import RowDecision
 from pipeline.model import Status
+from pipeline.resources import private_fields
 from pipeline.run.input_columns import InputColumns
 from pipeline.tables.fault_groups import GroupedFaults
 from pipeline.tables.outcome_page import Outcome
 from pipeline.write.answers.masking import safe_text
 
-# Fields that identify users; the last two may contain anything. A plan shows only their length.
-_PRIVATE = frozenset(
-    {"user_id", "open_id", "openid", "user_card_code", "card_id", "agreement_no", "ext_info", "biz_data"}
-)
+# Fields that may contain anything. A plan shows only their length, as of private fields.
+_OF_ANY_CONTENT = frozenset({"ext_info", "biz_data"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +123,9 @@ def plan_of(
 
 
 def _sample(body: bytes) -> str:
-    fields = orjson.loads(body)
-    shown = {name: f"<{len(value)} characters>" if name in _PRIVATE else _safe(value) for name, value in fields.items()}
+    hidden = private_fields() | _OF_ANY_CONTENT
+    fields = orjson.loads(body).items()
+    shown = {name: f"<{len(value)} characters>" if name in hidden else _safe(value) for name, value in fields}
     return orjson.dumps(shown).decode()
 
 

@@ -1,54 +1,21 @@
 """Staging: every input is read to its end, mapped, and decided in the ledger, before the first request."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from pipeline.ledger.history.origins import Origin
-from pipeline.ledger.records import InputRecord, StagedCounts, accept_any
+from pipeline.ledger.dry_run import DryRun
+from pipeline.ledger.records import InputRecord, StagedCounts
 from pipeline.ledger.rules.admission import OtherSenders
-from pipeline.ledger.staging.refunds import Retarget
-from pipeline.map import MappingRules, UsedColumns, bind_chunks, check_columns, rekey, retarget
-from pipeline.model import DEFAULT_MAX_INVALID, CsvFormat, Int96, RowLimit, Status
-from pipeline.read import CHUNK_ROWS, Source, SourceFile, open_source, sha256_of, verify_unchanged
+from pipeline.ledger.run_ledger import RunLedger
+from pipeline.map import MappingRules, bind_chunks, check_columns, rekey, retarget
+from pipeline.model import DEFAULT_MAX_INVALID, RowLimit, Status
+from pipeline.read import Source, SourceFile, sha256_of, verify_unchanged
 from pipeline.run.fixes import Fixes
 from pipeline.run.wrong_batch import is_wrong, too_many_invalid
-from pipeline.tables.mapped_chunk import MappedChunk
 from pipeline.write.brakes.run_control import Drained, Ending, RunControl
 
 
-class StagingLedger(Protocol):
-    """Receives staged rows: a run's ledger, or a dry run."""
-
-    def unstage(self) -> None:
-        """Delete all staged rows of the run."""
-        ...
-
-    def origins(self, marks: Iterable[str]) -> Mapping[str, Origin]:
-        """Return the origins by mark, without marks that name no row to fix."""
-        ...
-
-    def add_input(self, source: InputRecord) -> None:
-        """Record an input file, when it is opened and again at its end."""
-        ...
-
-    def stage(self, file_no: int, first_row_no: int, chunk: MappedChunk, retarget: Retarget) -> int:
-        """Stage a chunk of rows; return the number of invalid ones."""
-        ...
-
-    def heartbeat(self) -> None:
-        """Renew the lease; called after each chunk."""
-        ...
-
-    def start_delivering(
-        self,
-        rekey: Callable[[bytes, str], bytes],
-        check: Callable[[StagedCounts], None] = accept_any,
-        others: OtherSenders | None = None,
-    ) -> None:
-        """Decide on all staged rows; then start delivering, unless `check` raises for the result."""
-        ...
-
-
+@dataclass(kw_only=True)
 class Stager:
     """
     Reads, maps and stages the inputs of one run.
@@ -57,40 +24,23 @@ class Stager:
     than `max_invalid` allows. The run then stays unstaged. `others` are other senders of the balances.
     """
 
-    def __init__(
-        self,
-        ledger: StagingLedger,
-        rules: MappingRules,
-        csv: CsvFormat,
-        control: RunControl,
-        *,
-        max_invalid: RowLimit = DEFAULT_MAX_INVALID,
-        sheet: str | None = None,
-        int96: Int96 | None = None,
-        limit: int | None = None,
-        others: OtherSenders | None = None,
-        chunk_rows: int = CHUNK_ROWS,
-        tick: Callable[[int], None] = lambda _: None,
-    ) -> None:
-        self._ledger = ledger
-        self._rules = rules
-        self._csv = csv
-        self._sheet = sheet
-        self._int96 = int96
-        self._uses = UsedColumns(rules)
-        self._control = control
-        self._max_invalid = max_invalid
-        self._limit = limit
-        self._others = others
-        self._chunk_rows = chunk_rows
-        self._tick = tick
+    ledger: RunLedger | DryRun
+    rules: MappingRules
+    open_input: Callable[[SourceFile], Source]
+    control: RunControl
+    max_invalid: RowLimit = DEFAULT_MAX_INVALID
+    limit: int | None = None
+    others: OtherSenders | None = None
+    tick: Callable[[int], None] = lambda _: None
+
+    def __post_init__(self) -> None:
         self._rows = 0
         self._invalid = 0
         self._filtered = 0
 
     def stage(self, files: Sequence[SourceFile]) -> int:
         """Stage all rows of all files, and start delivering; return the number of rows that pass the job's filter."""
-        self._ledger.unstage()
+        self.ledger.unstage()
         for file in files:
             self._check_header(file)
         for file_no, file in enumerate(files, 1):
@@ -98,35 +48,30 @@ class Stager:
             self._stage_file(file_no, file)
         for file in files:
             verify_unchanged(file)
-        self._ledger.start_delivering(lambda body, key: rekey(body, self._rules.api, key), self._check, self._others)
+        self.ledger.start_delivering(lambda body, key: rekey(body, self.rules.api, key), self._check, self.others)
         return self._rows - self._filtered
 
     def _check(self, decided: StagedCounts) -> None:
         """Raise Drained if too many rows are invalid; then nothing is sent."""
         # Rows found invalid by the decision, such as key conflicts; the others were counted while reading.
-        self._control.count(Status.INVALID, decided.invalid - self._invalid)
-        if is_wrong(decided, self._max_invalid):
-            reason = too_many_invalid(decided, self._max_invalid)
-            self._control.drain(Ending.TOO_MANY_INVALID, reason, halt_code=Ending.TOO_MANY_INVALID)
-            self._control.check_running()
+        self.control.count(Status.INVALID, decided.invalid - self._invalid)
+        if is_wrong(decided, self.max_invalid):
+            reason = too_many_invalid(decided, self.max_invalid)
+            self.control.drain(Ending.TOO_MANY_INVALID, reason, halt_code=Ending.TOO_MANY_INVALID)
+            self.control.check_running()
 
     def _check_running(self) -> None:
         """Raise Drained if the run is drained. Before the first row it never is, so that each run reads some rows."""
         if self._rows:
-            self._control.check_running()
+            self.control.check_running()
 
     def _check_header(self, file: SourceFile) -> None:
-        with self._open(file) as source:
-            check_columns(self._rules, source.columns, file.name)
-
-    def _open(self, file: SourceFile) -> Source:
-        return open_source(
-            file, self._csv, sheet=self._sheet, int96=self._int96, uses=self._uses, chunk_rows=self._chunk_rows
-        )
+        with self.open_input(file) as source:
+            check_columns(self.rules, source.columns, file.name)
 
     def _stage_file(self, file_no: int, file: SourceFile) -> None:
         before = self._rows
-        with self._open(file) as source:
+        with self.open_input(file) as source:
             self._add_input(file_no, file, source, 0, "")
             try:
                 self._stage_rows(file_no, file.name, source)
@@ -138,7 +83,7 @@ class Stager:
         self._add_input(file_no, file, source, self._rows - before, sha256)
 
     def _add_input(self, file_no: int, file: SourceFile, source: Source, rows: int, sha256: str) -> None:
-        self._ledger.add_input(
+        self.ledger.add_input(
             InputRecord(
                 file_no=file_no,
                 name=file.name,
@@ -151,21 +96,21 @@ class Stager:
         )
 
     def _stage_rows(self, file_no: int, name: str, source: Source) -> None:
-        map_chunk = bind_chunks(self._rules, source.columns)
-        fixes = Fixes(self._ledger, self._rules, source.columns)
+        map_chunk = bind_chunks(self.rules, source.columns)
+        fixes = Fixes(self.ledger, self.rules, source.columns)
         for chunk in source:
             self._check_running()
-            left = len(chunk) if self._limit is None else self._limit - self._rows
+            left = len(chunk) if self.limit is None else self.limit - self._rows
             linked = fixes.link(chunk.slice(0, left))
             mapped = fixes.with_contents(map_chunk(linked.chunk), linked.origins)
-            invalid = self._ledger.stage(file_no, self._rows + 1, mapped, retarget)
+            invalid = self.ledger.stage(file_no, self._rows + 1, mapped, retarget)
             self._rows += len(mapped)
             self._filtered += len(mapped.filtered)
             if invalid:
                 self._invalid += invalid
-                self._control.count(Status.INVALID, invalid)
-            self._ledger.heartbeat()
-            self._tick(self._rows)
-            if self._rows == self._limit:
+                self.control.count(Status.INVALID, invalid)
+            self.ledger.heartbeat()
+            self.tick(self._rows)
+            if self._rows == self.limit:
                 break
         fixes.log_unknown(name)

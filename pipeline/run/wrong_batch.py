@@ -2,6 +2,7 @@
 
 from pipeline.ledger.records import StagedCounts
 from pipeline.model import RowLimit
+from pipeline.redact import counted
 
 # With few rows a share proves little: 2 invalid rows of 5 may be 2 mistakes.
 _FEWEST_INVALID = 20
@@ -18,11 +19,8 @@ def too_many_invalid(decided: StagedCounts, allowed: RowLimit) -> str:
     commonest = decided.faults.listed(1).groups[0]
     example = commonest.example
     return (
-        f"{decided.invalid:,} of {_rows(decided.rows)} are invalid; max_invalid allows {allowed}. Nothing is sent. "
-        f"Most frequent, in {_rows(commonest.rows)}: {example.message} ({commonest.kind.code}), first in "
-        f"{example.place}. Fix the config or the export, or send the valid rows with --max-invalid"
+        f"{decided.invalid:,} of {counted(decided.rows, 'row')} are invalid; max_invalid allows {allowed}. "
+        f"Nothing is sent. Most frequent, in {counted(commonest.rows, 'row')}: {example.message} "
+        f"({commonest.kind.code}), first in {example.place}. "
+        "Fix the config or the export, or send the valid rows with --max-invalid"
     )
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"

@@ -1,6 +1,6 @@
 """Load a config file; report all of its faults in one error."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +17,17 @@ from pipeline.settings.model import Account, AccountKind, Config, Job
 from pipeline.settings.structure import check_structure
 from pipeline.settings.table import Table
 from pipeline.settings.wording import did_you_mean, listed, quoted
+
+_CHECK: Mapping[AccountKind, Callable[[Table], None]] = {
+    AccountKind.ALIPAY: check_alipay,
+    AccountKind.MERCHANT: check_wechatpay,
+    AccountKind.BRAND: check_brand,
+}
+_OPEN: Mapping[AccountKind, Callable[[Table, LoadContext], Account | None]] = {
+    AccountKind.ALIPAY: open_alipay,
+    AccountKind.MERCHANT: open_wechatpay,
+    AccountKind.BRAND: open_brand,
+}
 
 
 def load(
@@ -38,22 +49,26 @@ def load(
     context = LoadContext(path.absolute().parent, environ, at)
     ledger = read_ledger_path(config.table("ledger"), context.folder)
     tables = {table.name: table for table in config.table("accounts").tables()}
-    for table in tables.values():
-        _check_account(table)
-    jobs = _read_jobs(config.table("jobs"), tables)
+    kinds = {name: _kind(table) for name, table in tables.items()}
+    for name, kind in kinds.items():
+        if kind is not None:
+            _CHECK[kind](tables[name])
+    jobs = _read_jobs(config.table("jobs"), kinds)
     _check_rates(config.table("jobs"), jobs.values(), tables)
     if only_job is not None:
         _check_job(config.table("jobs"), only_job)
     users = [job for job in config.table("jobs").tables() if with_keys and only_job in (None, job.name)]
     used = {job.text("account") for job in users}
-    accounts = _open_accounts([table for name, table in tables.items() if name in used], context)
+    opened = {
+        name: _OPEN[kind](tables[name], context) for name, kind in kinds.items() if name in used and kind is not None
+    }
     if faults:
         raise SettingsError(faults)
     idle = tables.keys() - {job.account for job in jobs.values()}
     return Config(
         path=path,
         ledger_path=ledger,
-        accounts=MappingProxyType(accounts),
+        accounts=MappingProxyType({name: account for name, account in opened.items() if account is not None}),
         jobs=MappingProxyType(jobs),
         unused_accounts=tuple(sorted(idle)),
         key_files=tuple(context.folder / name for table in tables.values() for name in _named_files(table)),
@@ -65,8 +80,7 @@ def _named_files(account: Table) -> list[str]:
     return [name for value in named for name in ([value] if isinstance(value, str) else value)]
 
 
-def _read_jobs(table: Table, accounts: Mapping[str, Table]) -> dict[str, Job]:
-    kinds = {name: _kind(account) for name, account in accounts.items()}
+def _read_jobs(table: Table, kinds: Mapping[str, AccountKind | None]) -> dict[str, Job]:
     jobs = (read_job(job, kinds) for job in table.tables())
     return {job.name: job for job in jobs if job is not None}
 
@@ -102,35 +116,4 @@ def _kind(table: Table) -> AccountKind | None:
         case "wechatpay":
             return AccountKind.BRAND if "brand_id" in table else AccountKind.MERCHANT
         case _:
-            return None
-
-
-def _check_account(table: Table) -> None:
-    match _kind(table):
-        case AccountKind.ALIPAY:
-            check_alipay(table)
-        case AccountKind.MERCHANT:
-            check_wechatpay(table)
-        case AccountKind.BRAND:
-            check_brand(table)
-
-
-def _open_accounts(tables: Iterable[Table], context: LoadContext) -> dict[str, Account]:
-    accounts: dict[str, Account] = {}
-    for table in tables:
-        account = _open_account(table, context)
-        if account is not None:
-            accounts[table.name] = account
-    return accounts
-
-
-def _open_account(table: Table, context: LoadContext) -> Account | None:
-    match _kind(table):
-        case AccountKind.ALIPAY:
-            return open_alipay(table, context)
-        case AccountKind.MERCHANT:
-            return open_wechatpay(table, context)
-        case AccountKind.BRAND:
-            return open_brand(table, context)
-        case None:
             return None

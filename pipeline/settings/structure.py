@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from jsonschema_rs import Draft202012Validator, ValidationError
-from jsonschema_rs import ValidationErrorKind as Kind
+from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
 
 from pipeline.resources import schema
 from pipeline.settings.json_copy import json_copy
@@ -31,10 +30,10 @@ def check_structure(document: Mapping[str, Any], file: str) -> tuple[dict[str, A
     errors = list(_validator().iter_errors(checked))
     # Unknown keys come first, so that a misspelt key is not reported as missing too.
     for error in errors:
-        if isinstance(error.kind, Kind.AdditionalProperties):
+        if isinstance(error.kind, ValidationErrorKind.AdditionalProperties):
             faults += _unknown_keys(error, error.kind.unexpected, checked, file)
     for error in errors:
-        if not isinstance(error.kind, Kind.AdditionalProperties):
+        if not isinstance(error.kind, ValidationErrorKind.AdditionalProperties):
             faults += _other_faults(error, checked, document, file)
     return checked, list(dict.fromkeys(faults))
 
@@ -86,9 +85,9 @@ def _home(key: str, path: Path) -> str | None:
 def _other_faults(error: ValidationError, checked: dict[str, Any], document: Mapping[str, Any], file: str) -> list[str]:
     path = _names(error)
     match error.kind:
-        case Kind.Required(property=key):
+        case ValidationErrorKind.Required(property=key):
             return [] if key in _find(checked, path) else [f"{place(file, path, key)}: missing"]
-        case Kind.PropertyNames(error=inner):
+        case ValidationErrorKind.PropertyNames(error=inner):
             rule = _rule(error)["description"]
             return [f"{place(file, path, str(inner.instance))}: the name must be {rule}"]
     *table, key = _up_to_list(path, document)
@@ -99,10 +98,10 @@ def _other_faults(error: ValidationError, checked: dict[str, Any], document: Map
 def _wanted(error: ValidationError, document: Mapping[str, Any], path: Path) -> str:
     given = _find(document, path)
     match error.kind:
-        case Kind.Enum(options=options):
+        case ValidationErrorKind.Enum(options=options):
             names = [str(option) for option in options]
             return listed(names, "or") + (did_you_mean(given, names) if isinstance(given, str) else "")
-        case Kind.Type():
+        case ValidationErrorKind.Type():
             return f"{_rule(error)['description']}; it is {kind_of(given)}"
         case _:
             return str(_rule(error)["description"])

@@ -9,5 +9,5 @@ Read in this order:
 4. `answers/`: from an answer to a verdict. `settlement`: from verdicts to an outcome.
 5. `brakes/`: pause and stop. `transport/`: HTTP.
 
-It may import `ledger` (records, rules), `limits` (permits), `model` and `clock`. It imports no other stage.
+It may import `ledger` (records, rules), `limits` (permits) and the ground. It imports no other stage.
 """

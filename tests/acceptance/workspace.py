@@ -18,6 +18,7 @@ import pytest
 
 from pipeline.cli.main import main
 from pipeline.simulator import Api, Simulator, client_config, write_client_keys
+from tests.changed_system import ChangeSystem, changed_by
 
 CHECKOUT = Path(__file__).parents[2]
 ZONE = "Asia/Shanghai"
@@ -145,10 +146,10 @@ class Workspace:
             writer.writerows(rows)
         return path
 
-    def backfill(self, *words: str) -> CommandResult:
-        """Run the command in this process, to its end."""
+    def backfill(self, *words: str, change: ChangeSystem | None = None) -> CommandResult:
+        """Run the command in this process, to its end; a run with its system changed by `change`."""
         self.capsys.readouterr()
-        exit_code = main(words)
+        exit_code = main(words, changed_by(change) if change else None)
         output = self.capsys.readouterr()
         return CommandResult(exit_code, output.out, output.err)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.assemble.reporting import report_on, summarising
+from pipeline.assemble.reporting import RunReport, summarise
 from pipeline.errors import RunHeld
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunState
@@ -33,7 +33,7 @@ def test_a_run_keeps_its_job_while_its_report_is_written(tmp_path: Path) -> None
         clock.move(LEASE_SECONDS - 1)
         run_ledger.heartbeat()
 
-    report_on(ledger, run_ledger.run, tmp_path / "report", None, tick=take_long)
+    RunReport(ledger, tmp_path / "report", None).write(run_ledger.run, take_long)
 
     assert clock.now() - NOON > timedelta(seconds=2 * LEASE_SECONDS)
     other = Ledger(tmp_path / "backfill.db", clock, this_process())
@@ -66,7 +66,7 @@ def test_a_run_within_the_limit_reports_no_more(
     tally = Tally()
     tally.attempts = requests
 
-    summary = summarising(ledger, run, tmp_path)(tally)
+    summary = summarise(ledger, run, tmp_path, tally)
 
     assert summary.sent_per_s == pytest.approx(per_second)
     assert summary.quota == QuotaUse(limit, summary.sent_per_s / limit, 0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.assemble.opening import open_config
-from pipeline.assemble.transports import transport_of
+from pipeline.assemble.platform import transport_of
 from pipeline.clock import SystemClock
 from pipeline.errors import SettingsError
 from pipeline.model import Api

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from benchmarks.scene import JOBS
 from pipeline.assemble.opening import open_config
 from pipeline.assemble.plan import plan
 from pipeline.assemble.run_options import RunOptions
+from pipeline.assemble.system import System
 from pipeline.run.plan import Plan
 from pipeline.simulator import client_config, write_client_keys
 from tests.moved_clock import MovedClock
@@ -26,7 +28,8 @@ def planned(folder: Path, job: str, name: str, columns: Cells, rows: Iterator[Ce
     write(folder / name, columns, rows)
     clock = MovedClock()
     opened = open_config(folder / "backfill.toml", {}, clock, job)
-    return plan(opened, job, [name], RunOptions(), clock=clock, chance=random.Random(1), folder=folder)
+    system = replace(System.real(clock), chance=random.Random(1), folder=folder)
+    return plan(opened, job, [name], RunOptions(), system)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import history
 from pipeline.cli.main import main
-from pipeline.errors import LedgerError, PipelineError, RunHalted, RunHeld, SettingsError, SourceError
+from pipeline.errors import LedgerError, PipelineError, RunHeld, SettingsError, SourceError
 
 
 @pytest.mark.parametrize(
@@ -20,13 +19,11 @@ from pipeline.errors import LedgerError, PipelineError, RunHalted, RunHeld, Sett
         pytest.param(LedgerError("the file is locked"), 2, "backfill: the file is locked\n", id="ledger"),
         pytest.param(LedgerError("the disk is full", users_fault=False), 1, "backfill: the disk is full\n", id="disk"),
         pytest.param(RunHeld("job a is held"), 6, "backfill: job a is held\n", id="held"),
-        pytest.param(RunHalted("X", "refused"), 1, "backfill: refused\n", id="halted"),
         pytest.param(PipelineError("on purpose"), 1, "backfill: on purpose\n", id="any-other-of-ours"),
         pytest.param(KeyboardInterrupt(), 5, "backfill: interrupted; nothing was sent\n", id="interrupted"),
     ],
 )  # fmt: skip
 def test_an_error_is_a_sentence_and_an_exit_code(
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     error: BaseException,
     exit_code: int,
@@ -37,21 +34,17 @@ def test_an_error_is_a_sentence_and_an_exit_code(
     def fails(_: object) -> int:
         raise error
 
-    monkeypatch.setattr(history, "runs", fails)
-
-    assert main(["runs"]) == exit_code
+    assert main(["runs"], lambda _: fails) == exit_code
     assert capsys.readouterr() == ("", stderr)
 
 
-def test_an_internal_error_shows_no_values(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_internal_error_shows_no_values(capsys: pytest.CaptureFixture[str]) -> None:
     """An unexpected exception is reported by type and place, without its text, which may have a secret."""
 
     def fails(_: object) -> int:
         raise ValueError("2088000000000001")
 
-    monkeypatch.setattr(history, "runs", fails)
-
-    assert main(["runs"]) == 1
+    assert main(["runs"], lambda _: fails) == 1
     stderr = capsys.readouterr().err
     assert "internal error (ValueError)" in stderr
     assert "in fails" in stderr

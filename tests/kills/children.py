@@ -9,6 +9,10 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.assemble.system import System
+from pipeline.cli.main import main
+from tests.changed_system import changed_by
+
 _FORKS = multiprocessing.get_context("forkserver")
 # Imported once, before the fork.
 _FORKS.set_forkserver_preload(["pipeline.cli.run", "pipeline.cli.history", "ulid", __name__])
@@ -27,8 +31,8 @@ class CommandResult:
 class ProcessFault(Protocol):
     """A fault of a process. It can be pickled."""
 
-    def install(self) -> None:
-        """Install the fault in the present process, before the command begins."""
+    def apply(self, system: System) -> System:
+        """Return the system with this fault. Called in the process of the command."""
         ...
 
 
@@ -36,8 +40,9 @@ class ProcessFault(Protocol):
 class NoFault:
     """No fault."""
 
-    def install(self) -> None:
+    def apply(self, system: System) -> System:
         """Change nothing."""
+        return system
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +78,10 @@ def start_child(folder: Path, words: Sequence[str], fault: ProcessFault) -> Chil
 
 
 def _run_child(folder: Path, words: Sequence[str], fault: ProcessFault) -> None:
-    from pipeline.cli.main import main  # noqa: PLC0415 - only the forked process needs it
-
     os.chdir(folder)
     os.environ.pop("BACKFILL_CONFIG", None)
     for stream, name in ((sys.stdout, "out"), (sys.stderr, "err")):
         file = os.open(f"child-{os.getpid()}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, stream.fileno())
         os.close(file)
-    fault.install()
-    sys.exit(main(words))
+    sys.exit(main(words, changed_by(fault.apply)))

@@ -2,15 +2,13 @@
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any, cast
 
-from pipeline.assemble import ledgers, system
-from pipeline.assemble.transports import transport_of
-from pipeline.ledger.ledger import Ledger
+from pipeline.assemble.system import System
 from pipeline.ledger.store import database
 from pipeline.model import Lost, Reply, SignedRequest
 from pipeline.settings import Account, Job
@@ -32,17 +30,15 @@ OnStatement = Callable[[str], None]
 SetUp = Callable[[sqlite3.Connection], object]
 
 
-def observe(on_effect: OnEffect, set_up: SetUp = lambda _: None) -> None:
+def observed(system: System, on_effect: OnEffect, set_up: SetUp = lambda _: None) -> System:
     """
-    Call `on_effect` for each effect on ledger and platform, in the thread that has it.
+    Return a system that calls `on_effect` for each effect on ledger and platform, in the thread that has it.
 
     `set_up` gets each connection to the ledger.
     """
 
-    def observed(account: Account, job: Job) -> Transport:
-        return _ObservedTransport(transport_of(account, job), on_effect)
-
-    _replace(system, transport_of, observed)
+    def transport_of(account: Account, job: Job) -> Transport:
+        return _ObservedTransport(system.transport_of(account, job), on_effect)
 
     def before(sql: str) -> None:
         if sql in ("BEGIN IMMEDIATE", "COMMIT"):
@@ -52,7 +48,7 @@ def observe(on_effect: OnEffect, set_up: SetUp = lambda _: None) -> None:
         if sql == "COMMIT":
             on_effect(Effect.AFTER_COMMIT)
 
-    observe_statements(before, after, set_up)
+    return with_statements(replace(system, transport_of=transport_of), before, after, set_up)
 
 
 class _ObservedTransport:
@@ -71,10 +67,15 @@ class _ObservedTransport:
         return answer
 
 
-def observe_statements(
-    before: OnStatement, after: OnStatement = lambda _: None, set_up: SetUp = lambda _: None, *, quotas: bool = False
-) -> None:
-    """Call `before` and `after` around each statement on the ledger, and on the quotas if wanted."""
+def with_statements(
+    system: System,
+    before: OnStatement,
+    after: OnStatement = lambda _: None,
+    set_up: SetUp = lambda _: None,
+    *,
+    quotas: bool = False,
+) -> System:
+    """Return a system that calls `before` and `after` around each statement on the ledger, and on quotas if wanted."""
 
     def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
         connection = database.connect(path, durable=durable)
@@ -84,13 +85,7 @@ def observe_statements(
         set_up(connection)
         return cast("sqlite3.Connection", _ObservedConnection(connection, before, after))
 
-    _replace(ledgers, Ledger, partial(Ledger, connect=connect))
-
-
-def _replace(module: ModuleType, used: Callable[..., object], replacement: Callable[..., object]) -> None:
-    """Replace a class or function that a module uses, until this process ends."""
-    assert vars(module)[used.__name__] is used, f"{module.__name__} does not use {used.__name__}"
-    vars(module)[used.__name__] = replacement
+    return replace(system, open_ledger=partial(system.open_ledger, connect=connect))
 
 
 class _ObservedConnection:

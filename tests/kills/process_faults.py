@@ -3,12 +3,12 @@
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from pipeline.ledger import run_ledger
-from pipeline.ledger.store import database, lease
-from tests.kills.effects import Effect, observe
+from pipeline.assemble.system import System
+from tests.kills.effects import Effect, observed
 from tests.kills.power import Disk
 
 # The ledger of a workspace.
@@ -45,9 +45,9 @@ class KilledAt:
     number: int
     only: Effect | None = None
 
-    def install(self) -> None:
-        """Observe the effects."""
-        observe(Countdown(self.number, lambda: _send_myself(signal.SIGKILL), only=self.only))
+    def apply(self, system: System) -> System:
+        """Return a system whose effects are counted."""
+        return observed(system, Countdown(self.number, lambda: _send_myself(signal.SIGKILL), only=self.only))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,9 @@ class FrozenAt:
     number: int
     lease_seconds: float
 
-    def install(self) -> None:
-        """Shorten the lease and observe the effects."""
-        lease.LEASE_SECONDS = self.lease_seconds
-        run_ledger._RENEW_SECONDS = self.lease_seconds / 6
-        run_ledger._DOUBT_SECONDS = self.lease_seconds / 2
+    def apply(self, system: System) -> System:
+        """Return a system with short leases, whose effects are counted."""
+        system = replace(system, open_ledger=partial(system.open_ledger, lease_seconds=self.lease_seconds))
         strike = Countdown(self.number, lambda: _send_myself(signal.SIGSTOP), only=self.effect)
         lock = threading.Lock()
         inside = False
@@ -78,16 +76,16 @@ class FrozenAt:
                 if not inside or effect not in (Effect.BEFORE_SEND, Effect.AFTER_SEND):
                     strike(effect)
 
-        observe(on_effect)
+        return observed(system, on_effect)
 
 
 @dataclass(frozen=True, slots=True)
 class Impatient:
     """The process waits only a moment for a lock."""
 
-    def install(self) -> None:
-        """Shorten the wait."""
-        database.BUSY_SECONDS = 0.2
+    def apply(self, system: System) -> System:
+        """Return a system with a short wait."""
+        return replace(system, open_ledger=partial(system.open_ledger, busy_seconds=0.2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +102,8 @@ class PowerLossAfter:
     before: Path
     after: Path
 
-    def install(self) -> None:
-        """Observe the commits."""
+    def apply(self, system: System) -> System:
+        """Return a system whose commits are counted."""
         first = Countdown(self.commit, lambda: Disk.read(_LEDGER).write(self.before), only=Effect.AFTER_COMMIT)
         last = Countdown(self.commit + 1, self._power_off, only=Effect.AFTER_COMMIT)
 
@@ -113,7 +111,8 @@ class PowerLossAfter:
             first(effect)
             last(effect)
 
-        observe(on_effect, lambda connection: connection.execute(f"PRAGMA wal_autocheckpoint = {self.pages}"))
+        pages = f"PRAGMA wal_autocheckpoint = {self.pages}"
+        return observed(system, on_effect, lambda connection: connection.execute(pages))
 
     def _power_off(self) -> None:
         Disk.read(_LEDGER).write(self.after)

@@ -4,7 +4,8 @@ import sqlite3
 import threading
 from dataclasses import dataclass
 
-from tests.kills.effects import observe_statements
+from pipeline.assemble.system import System
+from tests.kills.effects import with_statements
 
 _WRITES = ("BEGIN IMMEDIATE", "COMMIT", "CREATE TABLE", "INSERT", "UPDATE", "DELETE")
 
@@ -43,6 +44,6 @@ class FullAt:
     write: int
     stays: bool
 
-    def install(self) -> None:
-        """Replace the disk."""
-        observe_statements(Full(self.write, stays=self.stays), quotas=True)
+    def apply(self, system: System) -> System:
+        """Return a system with this disk."""
+        return with_statements(system, Full(self.write, stays=self.stays), quotas=True)

@@ -12,6 +12,7 @@ from typing import Protocol
 import orjson
 
 from pipeline.ledger.batch_sizes import DEFAULT_SIZES, BatchSizes
+from pipeline.ledger.dry_run import DryRun
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Due, InputRecord, NewRun, RunRecord, RunState, Settlement
 from pipeline.ledger.rules.admission import Admission, Blocked, Conflict, Go, OtherSenders, Skip
@@ -21,7 +22,6 @@ from pipeline.ledger.store.database import Connect, connect
 from pipeline.ledger.store.lease import LeaseOwner, this_process
 from pipeline.map import rekey, retarget
 from pipeline.model import Api, Export, Status
-from pipeline.run.stage import StagingLedger
 from pipeline.write.answers.verdict import Refused, Succeeded, TryAgain, Verdict
 from pipeline.write.settlement import History, settle
 from tests.ledger_runs.staged_rows import StagedRow, mapped_of
@@ -123,7 +123,7 @@ class JobRuns:
     def begin(self, ledger: Ledger | None = None, parent: str | None = None) -> RunLedger:
         return (ledger or self.opens()).begin(self.new(parent), self.owner)
 
-    def stage(self, run: StagingLedger, rows: Sequence[StagedRow], *, decide: bool = True) -> None:
+    def stage(self, run: RunLedger | DryRun, rows: Sequence[StagedRow], *, decide: bool = True) -> None:
         source = InputRecord(
             file_no=1,
             name="orders.csv",

@@ -78,7 +78,6 @@ def make_report(
     outcome_format: OutcomeFormat | None = OutcomeFormat.CSV,
     columns: dict[int, tuple[str, ...]] | None = None,
     summarise: Callable[[Tally], Summary] = make_summary,
-    html: bool = True,
     page_rows: int = 300,
 ) -> ReportFiles:
     return write_report(
@@ -90,7 +89,6 @@ def make_report(
         columns={0: ("order_id", "amount")} if columns is None else columns,
         summarise=summarise,
         mark=lambda row_no, outcome: f"[row {row_no} of {outcome.source_file}]",
-        html=html,
     )
 
 

@@ -45,10 +45,6 @@ def test_the_files_of_a_report(
     assert files == ReportFiles(
         folder=folder,
         outcome=folder / "outcome.csv",
-        rows_to_fix=folder / "rows_to_fix.csv",
-        workbook=folder / "rows_to_fix.xlsx",
-        summary_file=folder / "summary.json",
-        page=folder / "report.html",
         summary=files.summary,
         next_steps=(),
     )
@@ -60,14 +56,6 @@ def test_the_files_of_a_report(
         "summary.json",
     ]
     assert (folder / "summary.json").read_bytes() == files.summary.as_json()
-
-
-def test_an_unwanted_page_is_not_written(
-    tmp_path: Path, report: Callable[..., ReportFiles], outcome: Callable[..., Outcome]
-) -> None:
-    """With html=False only the 4 other files are written."""
-    assert report(tmp_path, [outcome()], html=False).page is None
-    assert sorted(contents(tmp_path)) == ["outcome.csv", "rows_to_fix.csv", "rows_to_fix.xlsx", "summary.json"]
 
 
 def test_writing_again_gives_the_same_files(

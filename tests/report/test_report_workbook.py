@@ -81,9 +81,9 @@ def test_a_report_says_which_rows_only_the_csv_has(
 
     note = "2 rows are not in rows_to_fix.xlsx: too large for a spreadsheet. rows_to_fix.csv has all rows"
     assert files.notes == (note,)
-    assert workbooks.sheets(files.workbook) == ["rows to fix", "note"]
-    assert workbooks.rows(files.workbook, 2) == [{"A": note}]
-    assert len(files.rows_to_fix.read_text(encoding="utf-8-sig").splitlines()) == 4
+    assert workbooks.sheets(files.folder / "rows_to_fix.xlsx") == ["rows to fix", "note"]
+    assert workbooks.rows(files.folder / "rows_to_fix.xlsx", 2) == [{"A": note}]
+    assert len((files.folder / "rows_to_fix.csv").read_text(encoding="utf-8-sig").splitlines()) == 4
 
 
 def test_workbook_and_csv_have_the_same_rows(
@@ -94,7 +94,7 @@ def test_workbook_and_csv_have_the_same_rows(
 
     files = report(tmp_path, [outcome(), rejected])
 
-    assert workbooks.rows(files.workbook) == [
+    assert workbooks.rows(files.folder / "rows_to_fix.xlsx") == [
         dict(zip("ABCDEF", ("order_id", "amount", "_row", "_status", "_code", "_message"), strict=True)),
         dict(zip("ABCDEF", ("=1+1", "''-5", "[row 2 of orders-1.csv]", "rejected", "-", "@x"), strict=True)),
     ]
@@ -107,7 +107,7 @@ def test_the_same_report_gives_the_same_workbook(
     """Nothing in the file depends on when it is written."""
     rows = [outcome(status=Status.INVALID, cells='["A-1","x"]')]
 
-    one, other = (report(tmp_path / name, rows).workbook.read_bytes() for name in ("one", "other"))
+    one, other = ((report(tmp_path / name, rows).folder / "rows_to_fix.xlsx").read_bytes() for name in ("one", "other"))
 
     assert one == other
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.assemble.reporting import report_on
+from pipeline.assemble.reporting import RunReport
 from pipeline.errors import LedgerError, SourceError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Due, Phase, RunRecord, RunState
@@ -99,7 +99,7 @@ class Report:
 
     def write(self, run: RunRecord, tick: Callable[[], None]) -> ReportFiles:
         self.of.reported.append(run)
-        return report_on(self.of.ledger, run, self.prepare(), OutcomeFormat.CSV, tick=tick)
+        return RunReport(self.of.ledger, self.prepare(), OutcomeFormat.CSV).write(run, tick)
 
 
 @dataclass

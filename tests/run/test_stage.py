@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,9 +13,9 @@ from pipeline.errors import SettingsError, SourceError
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunState
 from pipeline.ledger.run_ledger import RunLedger
-from pipeline.map import MappingRules
+from pipeline.map import MappingRules, UsedColumns
 from pipeline.model import DEFAULT_MAX_INVALID, Api, CsvFormat, Export, RowLimit, Status
-from pipeline.read import SourceFile, find_inputs
+from pipeline.read import SourceFile, find_inputs, open_source
 from pipeline.run.stage import Stager
 from pipeline.write.brakes.run_control import Drained, Ending, RunControl
 from tests.ledger_runs.job_runs import DEAD, LOST, ME, JobRuns, conclude
@@ -53,9 +54,7 @@ class Scene:
         return find_inputs([f"{name}.csv" for name in texts], base=self.folder, date=date(2026, 2, 28))
 
     def stager(self, limit: int | None = None, max_invalid: RowLimit = DEFAULT_MAX_INVALID) -> Stager:
-        return Stager(
-            self.run, RULES, CsvFormat(), self.control, max_invalid=max_invalid, limit=limit, tick=self.seen.append
-        )
+        return replace(stager_of(self), max_invalid=max_invalid, limit=limit, tick=self.seen.append)
 
     def outcomes(self) -> list[tuple[str, int, str, Status, str]]:
         found = self.ledger.outcomes(self.run.run)
@@ -64,6 +63,12 @@ class Scene:
     @property
     def phase(self) -> Phase:
         return self.ledger.find("last").phase
+
+
+def stager_of(scene: Scene, rules: MappingRules = RULES) -> Stager:
+    """Return a stager without limits."""
+    open_input = partial(open_source, csv=CsvFormat(), uses=UsedColumns(rules))
+    return Stager(ledger=scene.run, rules=rules, open_input=open_input, control=scene.control)
 
 
 @pytest.fixture
@@ -138,7 +143,7 @@ def test_a_file_that_changes_meanwhile_is_noticed(scene: Scene, change: Callable
         if rows == 2:
             change(scene.folder / "a.csv")
 
-    stager = Stager(scene.run, RULES, CsvFormat(), scene.control, tick=meanwhile)
+    stager = replace(stager_of(scene), tick=meanwhile)
     with pytest.raises(SourceError, match=r"a\.csv"):
         stager.stage(files)
     assert scene.phase is Phase.STAGING
@@ -210,7 +215,7 @@ def test_staging_again_replaces_the_first_attempt(scene: Scene) -> None:
     files = scene.files(a=HEADER + line("A"), b=HEADER + line("B"))
     scene.nights.stage(scene.run, [], decide=False)
     scene.stager(1).stage(files)
-    again = Stager(scene.run, RULES, CsvFormat(), scene.control)
+    again = stager_of(scene)
 
     assert again.stage(files) == 2
     assert [key for _, _, key, _, _ in scene.outcomes()] == ["A", "B"]
@@ -224,7 +229,7 @@ def test_rows_that_the_filter_excludes_are_skipped(scene: Scene) -> None:
     header = HEADER.strip() + ",state\n"
     texts = [("A", "1", "ok"), ("A", "0", "x"), ("B", "soon", "x"), ("B", "1", "ok"), ("", "", "x"), ("C", "x", "ok")]
     lines = [f"{line(key, times).strip()},{state}\n" for key, times, state in texts]
-    stager = Stager(scene.run, WANTED, CsvFormat(), scene.control)
+    stager = stager_of(scene, WANTED)
 
     assert stager.stage(scene.files(a=header + "".join(lines))) == 3
     assert [(row, key, status, code) for _, row, key, status, code in scene.outcomes()] == [

@@ -2,13 +2,18 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
 from pipeline.cli.logs import set_up_logs
+from pipeline.ledger.ledger import Ledger
 from pipeline.simulator import Api, InjectedFault, Kind
+from pipeline.write.ports import Signer
 from tests.acceptance.workspace import Workspace, balance, state
+from tests.changed_system import ChangeSystem
+from tests.kills.effects import with_statements
 from tests.security.planted import (
     AGREEMENT,
     CARD,
@@ -180,25 +185,53 @@ def failing(*_: object, **__: object) -> Any:
     raise RuntimeError(f"{ECHO} {TOKEN} {PROXY_PASSWORD}") from ValueError(ECHO, TOKEN)
 
 
+class FailingSigner:
+    """A signer of which the named method fails."""
+
+    def __init__(self, signer: Signer, method: str) -> None:
+        self._signer = signer
+        self._method = method
+
+    def __getattr__(self, name: str) -> Any:
+        return failing if name == self._method else getattr(self._signer, name)
+
+
+class UnreadableLedger(Ledger):
+    """A ledger whose outcomes can't be read."""
+
+    outcome_pages = failing
+
+
+def with_failing_signer(method: str) -> ChangeSystem:
+    return lambda system: replace(
+        system, signer_of=lambda account, api: cast("Signer", FailingSigner(system.signer_of(account, api), method))
+    )
+
+
+def with_failing_statement(begin: str) -> ChangeSystem:
+    def fail(sql: str) -> None:
+        if sql.lstrip().startswith(begin):
+            failing()
+
+    return lambda system: with_statements(system, fail)
+
+
 @pytest.mark.parametrize(
-    "place",
+    "change",
     [
-        pytest.param("pipeline.map.by_columns.chunk_mapper._ChunkMapper.map", id="while a row is mapped"),
-        pytest.param("pipeline.write.delivery.judge", id="in a worker"),
-        pytest.param("pipeline.assemble.platform.AlipayV3.sign", id="while a request is signed"),
-        pytest.param("pipeline.report.writing.render_page", id="while a report is written"),
-        pytest.param("pipeline.ledger.delivering.deliveries.record", id="within a commit"),
-        pytest.param("pipeline.assemble.opening.load", id="while the config is read"),
+        pytest.param(lambda system: replace(system, open_ledger=failing), id="while the ledger is opened"),
+        pytest.param(lambda system: replace(system, transport_of=failing), id="while a run is built"),
+        pytest.param(with_failing_statement("INSERT INTO rows"), id="while rows are staged"),
+        pytest.param(with_failing_signer("sign"), id="while a request is signed, in a worker"),
+        pytest.param(with_failing_signer("open"), id="while an answer is opened, in a worker"),
+        pytest.param(with_failing_statement("INSERT INTO deliveries"), id="within a commit"),
+        pytest.param(lambda system: replace(system, open_ledger=UnreadableLedger), id="while a report is written"),
     ],
 )
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
-def test_an_internal_error_is_reported_without_values(
-    marked: Workspace, place: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_internal_error_is_reported_without_values(marked: Workspace, change: ChangeSystem) -> None:
     """The user sees the type and place of an unexpected exception, but not its text."""
-    monkeypatch.setattr(place, failing)
-
-    ended = marked.backfill("run", "orders")
+    ended = marked.backfill("run", "orders", change=change)
 
     assert ended.exit_code == 1
     assert "internal error (RuntimeError)" in ended.stderr

@@ -3,11 +3,15 @@
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.records import RunRecord
 from pipeline.simulator import InjectedFault, Kind
+from pipeline.tables.outcome_page import OutcomePage
 from tests.acceptance.workspace import Workspace, order
 
 
@@ -23,20 +27,23 @@ def mode(path: Path) -> str:
     return f"{path.stat().st_mode & 0o777:o}"
 
 
-def test_rows_and_ledger_are_readable_by_their_owner_alone(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_and_ledger_are_readable_by_their_owner_alone(workspace: Workspace) -> None:
     """This holds for rows to fix, the ledger, the files beside it, and the mark beside the config."""
     workspace.export("orders.csv", [order(1), order(2, trade_amount="x")])
     seen: dict[str, set[str]] = {}
 
-    def note_modes(*_: object) -> None:
+    def note_modes() -> None:
         for path in (*workspace.folder.glob("state/*"), *workspace.folder.glob("reports/*/.rows_to_fix*")):
             seen.setdefault(re.sub(r"\.[0-9a-f]{8}\.part$", "/" * path.is_dir(), path.name), set()).add(mode(path))
 
-    monkeypatch.setattr("pipeline.report.writing.RowsToFix.add", note_modes)
-    workspace.backfill("run", "orders")
-    monkeypatch.undo()
+    class ObservedLedger(Ledger):
+        def outcome_pages(self, run: RunRecord) -> Iterator[OutcomePage]:
+            """Note the modes while the report is written: its files are open."""
+            for page in super().outcome_pages(run):
+                note_modes()
+                yield page
+
+    workspace.backfill("run", "orders", change=lambda system: replace(system, open_ledger=ObservedLedger))
     note_modes()
 
     beside = ["", "-mark", "-quota", "-quota-shm", "-quota-wal", "-shm", "-wal"]

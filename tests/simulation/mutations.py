@@ -278,7 +278,7 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "a resume forgets how many rows may be invalid": (
-        Code("pipeline.assemble.row_limits:RowLimits.of", "n in options", "n in options and n != 'max_invalid'"),
+        Code("pipeline.assemble.run_options:RowLimits.of", "n in options", "n in options and n != 'max_invalid'"),
     ),
     "a run that was staged in part is delivered": (
         Text("pipeline.ledger.history.runs:_CONCLUDE", "act = CASE act WHEN 'staging' THEN act ELSE ? END", "act = ?"),

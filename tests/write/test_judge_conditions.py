@@ -375,13 +375,13 @@ def test_every_condition_is_in_the_data_and_tested() -> None:
         pytest.param(
             WX,
             {"out_request_no": "r", "point_balance": 0, "openid": "o", "user_card_code": "c", "card_id": "p"},
-            SentRequest(WX, "r", {"out_request_no": "r", "point_balance": 0}, ("o", "c")),
+            SentRequest(WX, "r", {"out_request_no": "r", "point_balance": 0}, ("o", "c", "p")),
             id="points",
         ),
         pytest.param(
             BR,
             {"out_request_no": "r", "point_balance": 0, "openid": "o", "user_card_code": "c", "card_id": "p"},
-            SentRequest(BR, "r", {"out_request_no": "r", "point_balance": 0}, ("o", "c")),
+            SentRequest(BR, "r", {"out_request_no": "r", "point_balance": 0}, ("o", "c", "p")),
             id="brand points",
         ),
     ],

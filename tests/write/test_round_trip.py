@@ -16,8 +16,6 @@ from tests.write.loopback import Loopback, says, serving
 
 REQUEST = SignedRequest("POST", "/", {}, b"{}")
 
-pytestmark = pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="this system has no TCP_INFO")
-
 
 @pytest.fixture
 def server() -> Iterator[Loopback]:

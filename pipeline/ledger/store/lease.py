@@ -147,23 +147,35 @@ IsGone = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to write for a job, until another run takes it. `fence` grows with each run that takes the job."""
+    """
+    The right to write for a job, until another run takes it. `fence` grows with each run that takes the job.
+
+    It ends `seconds` after it was taken or last renewed.
+    """
 
     job: str
     run_id: str
     fence: int
     owner: LeaseOwner
+    seconds: float
 
 
 def acquire(
-    connection: sqlite3.Connection, job: str, run_id: str, owner: LeaseOwner, now: datetime, is_gone: IsGone
+    connection: sqlite3.Connection,
+    job: str,
+    run_id: str,
+    owner: LeaseOwner,
+    now: datetime,
+    is_gone: IsGone,
+    *,
+    seconds: float = LEASE_SECONDS,
 ) -> Lease:
     """Take the lease of a job for a run. Raises RunHeld, naming the run that has it, if that may be alive."""
     lines = connection.execute(_JOB, (job,)).fetchall()
     _refuse_live(lines, owner, now, is_gone)
-    fence = 1 + max((fence for *_, fence in lines), default=0)
-    connection.execute(_TAKE, (job, run_id, fence, str(owner), _expiry(now)))
-    return Lease(job, run_id, fence, owner)
+    taken = Lease(job, run_id, 1 + max((fence for *_, fence in lines), default=0), owner, seconds)
+    connection.execute(_TAKE, (job, run_id, taken.fence, str(owner), _expiry(taken, now)))
+    return taken
 
 
 def end_others(connection: sqlite3.Connection, job: str, here: LeaseOwner, now: datetime, is_gone: IsGone) -> None:
@@ -187,8 +199,8 @@ def _refuse_live(
             raise RunHeld(refusal + advice)
 
 
-def _expiry(now: datetime) -> str:
-    return (now + timedelta(seconds=LEASE_SECONDS)).isoformat()
+def _expiry(lease: Lease, now: datetime) -> str:
+    return (now + timedelta(seconds=lease.seconds)).isoformat()
 
 
 def check(connection: sqlite3.Connection, lease: Lease) -> None:
@@ -203,7 +215,7 @@ def check(connection: sqlite3.Connection, lease: Lease) -> None:
 
 def renew(connection: sqlite3.Connection, lease: Lease, now: datetime) -> None:
     """Extend the lease from now on; `check` comes first."""
-    connection.execute("UPDATE jobs SET expires_at = ? WHERE job = ?", (_expiry(now), lease.job))
+    connection.execute("UPDATE jobs SET expires_at = ? WHERE job = ?", (_expiry(lease, now), lease.job))
 
 
 def release(connection: sqlite3.Connection, lease: Lease) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
-from pipeline.ledger.store import database
-from pipeline.ledger.store.database import LOG_BYTES, Connect, wal_path, with_clear_errors
+from pipeline.ledger.store.database import BUSY_SECONDS, LOG_BYTES, Connect, wal_path, with_clear_errors
 from pipeline.model import Wait
 
 # Interval between looks at the log.
@@ -125,7 +124,7 @@ def give_back(connection: sqlite3.Connection, path: Path, pause: Callable[[], No
     A file of ledger version 7 or older can't do so. It is written anew (VACUUM) once, if no run is on (`is_held`) and
     the disk has room for it.
     """
-    connection.execute(f"PRAGMA busy_timeout = {int(database.BUSY_SECONDS * 1000)}")
+    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
     before, reason = _size(path), ""
     if _ask(connection, "auto_vacuum") == _INCREMENTAL:
         while _ask(connection, "freelist_count"):

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from pipeline.clock import Clock
-from pipeline.ledger.store import database
+from pipeline.ledger.store.database import BUSY_SECONDS
 from pipeline.model import Wait
 
 T = TypeVar("T")
@@ -29,9 +29,11 @@ class WriteLock:
     found the lock taken; until a run sets it, the wait is logged instead.
     """
 
-    def __init__(self, clock: Clock, *, look_seconds: float = _LOOK_SECONDS, busy_seconds: float | None = None) -> None:
+    def __init__(
+        self, clock: Clock, *, look_seconds: float = _LOOK_SECONDS, busy_seconds: float = BUSY_SECONDS
+    ) -> None:
         self._clock = clock
-        self._busy_seconds = database.BUSY_SECONDS if busy_seconds is None else busy_seconds
+        self._busy_seconds = busy_seconds
         self._look_seconds = min(look_seconds, self._busy_seconds)
         self._since: float | None = None
         self.on_look: Callable[[], None] | None = None

@@ -107,19 +107,20 @@ def form_fault(form: str) -> str | None:
         (unknown, f"{', '.join(unknown)} can't be used; use {_DIRECTIVES}"),
         (not (named & {"%Y", "%y"} and has_day), "names no day; it needs %Y, %m and %d"),
         ("%I" in named and "%p" not in named, "%I needs %p; for 24 hours use %H"),
-        (not _is_form(form), "names a part twice, or ends with a lone %"),
     )
-    return next((words for is_so, words in faults if is_so), None)
+    fault = next((words for is_so, words in faults if is_so), None)
+    # Last, because Python 3.13 warns about a form without a year.
+    return fault or (None if _is_form(form) else "names a part twice, or ends with a lone %")
 
 
 def _is_form(form: str) -> bool:
+    """Return whether strptime knows a form with a day: then an empty text does not match it."""
+    why = ""
     try:
         datetime.strptime("", form)  # noqa: DTZ007 - only the form is checked
-    except re.error:
-        return False
-    except ValueError as error:
-        return "does not match" in str(error)
-    return True
+    except (re.error, ValueError) as error:
+        why = str(error)
+    return "does not match" in why
 
 
 def _ahead(match: re.Match[str]) -> timedelta | None:

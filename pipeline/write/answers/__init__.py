@@ -9,5 +9,5 @@ Read in this order:
 4. `matrix/` and `catalogue`: the rules of the conditions.
 5. `answer_content`, `sent_request`, `masking`: the facts that the rules read.
 
-It may import `model` only. It has no effects.
+It may import `model` and `resources`. It has no effects.
 """

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 import orjson
 
 from pipeline.model import Api
+from pipeline.resources import private_fields
 
 JsonScalar = str | int | float | bool | None
 
 _BALANCE = ("out_request_no", "point_balance")
 _ECHOED = {Api.CUMULATION: ("out_biz_no",), Api.STATE: (), Api.POINTS: _BALANCE, Api.BRAND_POINTS: _BALANCE}
-_PRIVATE = ("user_id", "open_id", "openid", "user_card_code", "agreement_no")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class SentRequest:
     """
     The facts about a request that are needed to read its answer.
 
-    `echo` has the values that a true answer repeats. `private` has the users' ids, which no text may repeat.
+    `echo` has the values that a true answer repeats. `private` has those that no text may repeat.
     `brand_id` is the caller's brand, which its requests do not name: an answer need not, but names no other.
     """
 
@@ -37,11 +37,11 @@ class SentRequest:
 
 def sent_request_of(api: Api, request_key: str, body: bytes, brand_id: str | None = None) -> SentRequest:
     """Return the facts about a JSON body that the mapping made; `brand_id` is that of a brand's own account."""
-    fields = orjson.loads(body)
+    fields, private = orjson.loads(body), private_fields()
     return SentRequest(
         api=api,
         request_key=request_key,
         echo={name: fields[name] for name in _ECHOED[api]},
-        private=tuple(str(fields[name]) for name in _PRIVATE if fields.get(name)),
+        private=tuple(str(value) for name, value in fields.items() if name in private and value),
         brand_id=brand_id,
     )
