@@ -13,7 +13,7 @@ from pipeline.cli.run import draining_signals
 from pipeline.cli.summary import first_of, print_json, print_line
 from pipeline.clock import SystemClock
 from pipeline.reconcile.reconciliation import Finding
-from pipeline.redact import masked, shown_row
+from pipeline.redact import counted, masked, shown_row
 from pipeline.settings import secrets, warnings
 
 
@@ -80,7 +80,9 @@ def _print(done: Reconciled) -> None:
     for line in first_of([_shown(finding) for finding in done.agreements]):
         print_line(f"    {line}")
     if done.left:
-        print_line(f"  {done.left:,} rows of the run are left; `backfill show {done.run.run_id}` says what to do")
+        verb = "is" if done.left == 1 else "are"
+        rest = f"of the run {verb} left; `backfill show {done.run.run_id}` says what to do"
+        print_line(f"  {counted(done.left, 'row')} {rest}")
     if done.report:
         print_line(f"  report: {done.report.folder}")
 
