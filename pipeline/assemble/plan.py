@@ -13,7 +13,8 @@ from pipeline.assemble.system import System
 from pipeline.ledger.dry_run import DryRun
 from pipeline.limits.window import most_per_second
 from pipeline.model import Api
-from pipeline.run.input_columns import columns_of
+from pipeline.read import Chunk
+from pipeline.run.input_columns import InputColumns, columns_of
 from pipeline.run.parameter_names import ParameterNames
 from pipeline.run.plan import Plan, plan_of
 from pipeline.run.stage import Stager
@@ -30,33 +31,37 @@ def plan(
     found = inputs_of(config, job, inputs, options, system).find()
     new, merchant, traces = new_run(job, now, system.chance, {}), merchant_of(account), traces_of(config)
     names = ParameterNames()
-    look = names.look if job.api is Api.STATE else lambda _bodies: None
+    look_at_bodies = names.look if job.api is Api.STATE else lambda _bodies: None
     with (
         tempfile.TemporaryDirectory(prefix="backfill-plan-") as scratch,
-        DryRun(config.ledger_path, new, merchant, Path(scratch), traces=traces, look=look) as dry_run,
+        DryRun(config.ledger_path, new, merchant, Path(scratch), traces=traces, look=look_at_bodies) as dry_run,
     ):
         rules, control = rules_of(job, account, now, dry_run.salt), RunControl(system.clock)
-        open_input = opener_of(job, rules)
+        columns = list[InputColumns]()
+
+        def look(name: str, chunk: Chunk) -> None:
+            if not columns:
+                columns.append(columns_of(name, chunk.columns, chunk, rules, show_ids=show_ids))
+
         stager = Stager(
             ledger=dry_run,
             rules=rules,
-            open_input=open_input,
+            open_input=opener_of(job, rules),
             control=control,
             max_invalid=RowLimits.of(options.kept, job).max_invalid,
             limit=options.limit,
             others=others_of(job, now),
+            look=look,
         )
         # A run that would stop before its first request has a plan too.
         with suppress(Drained):
             stager.stage(found.files)
-        with open_input(found.files[0]) as first:
-            columns = columns_of(found.files[0].name, first, rules, show_ids=show_ids)
         return plan_of(
             dry_run.result,
             most_per_second(job.limit_per_s),
             control.reason,
             ignored=found.ignored,
             warnings=names.warnings(),
-            columns=columns,
+            columns=next(iter(columns), None),
             show_ids=show_ids,
         )

@@ -37,7 +37,9 @@ def check_inputs(
         try:
             with open_input(file) as opened:
                 check_columns(rules, opened.columns, file.name)
-                columns = columns or columns_of(file.name, opened, rules, show_ids=show_ids)
+                columns = columns or columns_of(
+                    file.name, opened.columns, next(iter(opened), None), rules, show_ids=show_ids
+                )
         except SourceError as exc:
             findings.append(Finding(Level.ERROR, what, str(exc)))
     return findings, columns

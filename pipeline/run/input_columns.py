@@ -2,19 +2,26 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from itertools import islice
 
 from pipeline.map import MappingRules, UsedColumns
 from pipeline.map.columns.field_sources import find_sources
 from pipeline.map.fields import field_of, fields_of
 from pipeline.model import Export
-from pipeline.read import Source
+from pipeline.read import Chunk
 from pipeline.redact import shown_heading
 from pipeline.tables.text_columns import Column, listed
 from pipeline.write.answers.masking import safe_text
 
+OF_ANY_CONTENT = frozenset({"ext_info", "biz_data"})
+"""Fields that may hold the id of a user, though none of theirs is private by itself."""
+SAMPLE_ROWS = 100
+"""Rows of an input that are read for sample values."""
+
 _SAMPLES = 3
 _SAMPLE_CHARACTERS = 40
+_MASKED_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +30,7 @@ class MappedColumn:
 
     field: str
     column: str
-    samples: tuple[str, ...]
+    samples: tuple[str, ...] = dataclass_field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +50,12 @@ class InputColumns:
     unused: tuple[str, ...]
 
 
-def columns_of(name: str, opened: Source, rules: MappingRules, *, show_ids: bool) -> InputColumns:
-    """Return the columns of an input that has all columns which the job needs; its first rows are read."""
-    columns = opened.columns
+def columns_of(
+    name: str, columns: Sequence[str], first: Chunk | None, rules: MappingRules, *, show_ids: bool
+) -> InputColumns:
+    """Return the columns of an input that has all columns which the job needs; `first` are its first rows, if any."""
     sources = find_sources(rules, columns)
     used = UsedColumns(rules).used(columns)
-    first = next(iter(opened), None)
     mapped = [
         MappedColumn(
             field,
@@ -75,8 +82,8 @@ def _absent(export: Export, fed: Iterable[str]) -> tuple[str, ...]:
 
 def _samples(column: Column, export: Export, field: str, *, show_ids: bool) -> tuple[str, ...]:
     described = field_of(export, field)
-    is_private = not show_ids and (described is None or described.is_private)
-    texts = (text for text in listed(column) if text and text.strip())
+    is_private = not show_ids and (described is None or described.is_private or field in OF_ANY_CONTENT)
+    texts = (text for text in listed(column.slice(0, SAMPLE_ROWS)) if text and text.strip())
     shown = dict.fromkeys(_shown(text, is_private=is_private, show_ids=show_ids) for text in texts)
     return tuple(islice(shown, _SAMPLES))
 
@@ -84,7 +91,8 @@ def _samples(column: Column, export: Export, field: str, *, show_ids: bool) -> t
 def _shown(text: str, *, is_private: bool, show_ids: bool) -> str:
     if is_private:
         return f"<{len(text)} characters>"
-    return text[:_SAMPLE_CHARACTERS] if show_ids else safe_text(text, limit=_SAMPLE_CHARACTERS)
+    # Masking takes long for long words.
+    return text[:_SAMPLE_CHARACTERS] if show_ids else safe_text(text[:_MASKED_CHARACTERS], limit=_SAMPLE_CHARACTERS)
 
 
 def shown_columns(columns: InputColumns) -> Sequence[str]:

@@ -13,13 +13,10 @@ from pipeline.ledger.records import InputRecord
 from pipeline.ledger.staging.staged_chunk import RowDecision
 from pipeline.model import Status
 from pipeline.resources import private_fields
-from pipeline.run.input_columns import InputColumns
+from pipeline.run.input_columns import OF_ANY_CONTENT, InputColumns
 from pipeline.tables.fault_groups import GroupedFaults
 from pipeline.tables.outcome_page import Outcome
 from pipeline.write.answers.masking import safe_text
-
-# Fields that may contain anything. A plan shows only their length, as of private fields.
-_OF_ANY_CONTENT = frozenset({"ext_info", "biz_data"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +120,7 @@ def plan_of(
 
 
 def _sample(body: bytes) -> str:
-    hidden = private_fields() | _OF_ANY_CONTENT
+    hidden = private_fields() | OF_ANY_CONTENT
     fields = orjson.loads(body).items()
     shown = {name: f"<{len(value)} characters>" if name in hidden else _safe(value) for name, value in fields}
     return orjson.dumps(shown).decode()

@@ -9,7 +9,7 @@ from pipeline.ledger.rules.admission import OtherSenders
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.map import MappingRules, bind_chunks, check_columns, rekey, retarget
 from pipeline.model import DEFAULT_MAX_INVALID, RowLimit, Status
-from pipeline.read import Source, SourceFile, sha256_of, verify_unchanged
+from pipeline.read import Chunk, Source, SourceFile, sha256_of, verify_unchanged
 from pipeline.run.fixes import Fixes
 from pipeline.run.wrong_batch import is_wrong, too_many_invalid
 from pipeline.write.brakes.run_control import Drained, Ending, RunControl
@@ -22,6 +22,7 @@ class Stager:
 
     Raises SourceError if an input is damaged, lacks a column or changes meanwhile, and Drained if more rows are invalid
     than `max_invalid` allows. The run then stays unstaged. `others` are other senders of the balances.
+    `look` is called with the name of the file and each chunk of it.
     """
 
     ledger: RunLedger | DryRun
@@ -32,6 +33,7 @@ class Stager:
     limit: int | None = None
     others: OtherSenders | None = None
     tick: Callable[[int], None] = lambda _: None
+    look: Callable[[str, Chunk], None] = lambda _name, _chunk: None
 
     def __post_init__(self) -> None:
         self._rows = 0
@@ -99,6 +101,7 @@ class Stager:
         map_chunk = bind_chunks(self.rules, source.columns)
         fixes = Fixes(self.ledger, self.rules, source.columns)
         for chunk in source:
+            self.look(name, chunk)
             self._check_running()
             left = len(chunk) if self.limit is None else self.limit - self._rows
             linked = fixes.link(chunk.slice(0, left))
