@@ -7,7 +7,7 @@ Read in this order:
 - `system`, `run_options`, `row_limits`: the outside world, and the options of a run
 - `opening`, `ledgers`, `traces`: config and ledger
 - `new_run`, `sender`, `platform`, `transports`: parts of a run
-- `reporting`, `protected_files`, `working_folder`: the report, and files that it must not overwrite
+- `reporting`, `page_context`, `protected_files`, `working_folder`: the report, and files that it must not overwrite
 
 Imports `run`, `settings` and all rooms below; only `cli` and `library` import it.
 """

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.assemble.page_context import page_context
 from pipeline.assemble.protected_files import ProtectedFiles
 from pipeline.assemble.traces import reports_folder
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunRecord, RunState
 from pipeline.report import (
     InputFile,
+    Language,
     OutcomeFormat,
     QuotaUse,
     ReportFiles,
@@ -21,18 +23,24 @@ from pipeline.report import (
     write_report,
 )
 from pipeline.run.exit_code import exit_code_of
-from pipeline.settings import Config
+from pipeline.settings import Config, Job
 from pipeline.tables.outcome_page import OutcomePage
 
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """Folder and format of a run's report. `protected` are the files that it does not overwrite."""
+    """
+    Folder and format of a run's report, the run's job and the language of its page.
+
+    `protected` are the files that it does not overwrite.
+    """
 
     ledger: Ledger
     folder: Path
     outcome_format: OutcomeFormat
     protected: ProtectedFiles
+    job: Job
+    language: Language
 
     def prepare(self) -> Path:
         """Make the report's folder and return it. Raises SettingsError if that fails."""
@@ -42,7 +50,16 @@ class RunReport:
     def write(self, run: RunRecord, tick: Callable[[], None]) -> ReportFiles:
         """Write the report of a concluded run; call `tick` between pages."""
         kept = self.protected.inputs_among(self.folder / name for name in report_names(self.outcome_format))
-        return report_on(self.ledger, run, self.folder, self.outcome_format, kept=kept, tick=tick)
+        return report_on(
+            self.ledger,
+            run,
+            self.folder,
+            self.outcome_format,
+            job=self.job,
+            language=self.language,
+            kept=kept,
+            tick=tick,
+        )
 
 
 def report_folder(config: Config, run: RunRecord) -> Path:
@@ -56,11 +73,17 @@ def report_on(
     folder: Path,
     outcome_format: OutcomeFormat | None,
     *,
+    job: Job | None = None,
+    language: Language = Language.ENGLISH,
     html: bool = True,
     kept: Iterable[Path] = (),
     tick: Callable[[], None] = lambda: None,
 ) -> ReportFiles:
-    """Write the report of a run from the ledger, at any time; call `tick` between pages."""
+    """
+    Write the report of a run from the ledger, at any time; call `tick` between pages.
+
+    `job`, whose settings the page shows, is None if the config no longer has it.
+    """
     return write_report(
         folder,
         outcome_format=outcome_format,
@@ -71,6 +94,7 @@ def report_on(
         summarise=summarising(ledger, run, folder, tick),
         mark=ledger.marks(run),
         html=html,
+        context=page_context(ledger, run, job, language),
         kept=kept,
     )
 

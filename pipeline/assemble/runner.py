@@ -132,6 +132,8 @@ class Runner:
                     folder=options.report or report_folder(self._config, ledger.run),
                     outcome_format=options.outcome_format,
                     protected=ProtectedFiles(self._config, self._ledger),
+                    job=job,
+                    language=self._system.language,
                 ),
                 clock=clock,
                 events=self._events,

@@ -1,5 +1,6 @@
 """The outside world: time, randomness, threads and the network."""
 
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pipeline.clock import Clock
 from pipeline.engines.threads import ThreadEngine
 from pipeline.ledger.store.lease import boot_id
 from pipeline.model import Api
+from pipeline.report import Language, language_of
 from pipeline.run.ports import Engine
 from pipeline.settings import Account, Job
 from pipeline.write.ports import Signer, Transport
@@ -22,7 +24,8 @@ class System:
     """
     The outside world of a run, as dependencies.
 
-    `boot` identifies the machine's last start. `folder` is the base of relative inputs on the command line.
+    `boot` identifies the machine's last start. `folder` is the base of relative inputs on the command line. `language`
+    is that of pages for people.
     """
 
     clock: Clock
@@ -32,6 +35,7 @@ class System:
     transport_of: Callable[[Account, Job], Transport]
     boot: str
     folder: Path
+    language: Language = Language.ENGLISH
 
     @classmethod
     def real(cls, clock: Clock) -> "System":
@@ -44,4 +48,5 @@ class System:
             transport_of=transport_of,
             boot=boot_id(),
             folder=working_folder(),
+            language=language_of(os.environ),
         )

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -116,26 +117,27 @@ def report(args: argparse.Namespace) -> int:
     """Write a run's report again: the whole folder, or one file if --output is a file."""
     from pipeline.assemble.protected_files import ProtectedFiles  # noqa: PLC0415
     from pipeline.assemble.reporting import report_folder, report_on  # noqa: PLC0415
-    from pipeline.report import OutcomeFormat, report_names  # noqa: PLC0415
+    from pipeline.report import OutcomeFormat, language_of, report_names  # noqa: PLC0415
 
     with _one_run(args) as (config, ledger, run):
         is_folder = args.output is None or args.output.is_dir() or not args.output.suffix
         named = args.format or ("csv" if is_folder else _format_of(args.output))
         chosen = None if named == "html" else OutcomeFormat(named)
         protected = ProtectedFiles(config, ledger)
+        write = partial(report_on, ledger, run, job=config.jobs.get(run.job), language=language_of(os.environ))
         if is_folder:
             folder = args.output or report_folder(config, run)
             targets = [folder / name for name in report_names(chosen)]
             if args.output is not None:
                 protected.check(targets, f"--output {args.output}")
-            files = report_on(ledger, run, folder, chosen, kept=protected.inputs_among(targets))
+            files = write(folder, chosen, kept=protected.inputs_among(targets))
             for note in files.notes:
                 log.warning(note)
             print_line(str(files.folder))
             return 0
         protected.check([args.output], f"--output {args.output}", what="file")
         with _folder_beside(args.output) as folder:
-            files = report_on(ledger, run, folder, chosen)
+            files = write(folder, chosen)
             (files.outcome or folder / "report.html").replace(args.output)
         print_line(str(args.output))
     return 0

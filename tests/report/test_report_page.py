@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.model import Status
-from pipeline.report import Summary, Tally
+from pipeline.report import PageContext, Summary, Tally
 from pipeline.report.advice import Step, next_steps, verdict
 from pipeline.report.page import render_page
 from pipeline.tables.outcome_page import Outcome
@@ -46,7 +46,7 @@ def page(outcome: Callable[..., Outcome], summary_of: Callable[..., Summary]) ->
     def read(*outcomes: Outcome, **changes: Any) -> Page:
         tally = Tally()
         tally.add(page_of(outcome(), *outcomes))
-        return Page(render_page(summary_of(tally, **changes), tally, "outcome.csv"))
+        return Page(render_page(summary_of(tally, **changes), tally, "outcome.csv", PageContext()))
 
     return read
 
@@ -284,7 +284,7 @@ def test_a_run_without_rows_has_a_page(summary_of: Callable[..., Summary]) -> No
     """The page of a run without rows says so."""
     summary = summary_of(Tally(), exit_code=0, inputs=())
 
-    read = Page(render_page(summary, Tally(), None))
+    read = Page(render_page(summary, Tally(), None, PageContext()))
 
     assert {"Nothing to do: every row is done.", "None.", "No file was read."} <= set(read.texts)
     assert [attributes["href"] for tag, attributes in read.tags if tag == "a"] == [
