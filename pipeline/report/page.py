@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup
+from typing import TYPE_CHECKING
 
 from pipeline.model import Status
 from pipeline.redact import shown_row
 from pipeline.report.advice import next_steps, severity, verdict
-from pipeline.report.charts import HEIGHT, WIDTH, charts_of
 from pipeline.report.files.rows_to_fix import CSV_NAME, WORKBOOK_NAME
 from pipeline.report.summary import Summary
 from pipeline.report.tally import LISTED_ROWS, Tally
 from pipeline.report.texts import Language, Texts
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _FOLDER = Path(__file__).parent
 
@@ -48,12 +48,15 @@ def render_page(summary: Summary, tally: Tally, outcome_name: str | None, contex
     `outcome_name` is the outcome file in the same folder, if there is one. Its only script is ours: the page's policy
     allows it by its hash.
     """
+    # Imported here, because commands that write no page do not need it.
+    from pipeline.report.charts import HEIGHT, WIDTH, charts_of  # noqa: PLC0415
+
     texts = Texts(context.language)
     script = (_FOLDER / "report.js").read_text(encoding="utf-8")
     return _template().render(
         t=texts,
         language=context.language,
-        script=Markup(script),  # noqa: S704 - a file of the package
+        script=script,
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
         summary=summary,
         context=context,
@@ -73,8 +76,10 @@ def render_page(summary: Summary, tally: Tally, outcome_name: str | None, contex
 
 
 @cache
-def _template() -> Template:
-    # In HTML every text is escaped unless it is marked as safe; a missing name is an error.
+def _template() -> "Template":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - as the charts
+
+    # Every text is escaped but our script and the charts, whose texts the library escapes. A missing name is an error.
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -88,7 +93,6 @@ def _template() -> Template:
         "moment": lambda text: f"{text[:10]} {text[11:19]} UTC",
         "duration": _duration,
         "place": lambda row: shown_row(row.source_file, row.source_row, row.file_line),
-        "chart": Markup,  # made by the charting library, which escapes its texts
     }
     return environment.get_template("report.html.template")
 
