@@ -51,6 +51,7 @@ def _finished(tally: Tally, texts: Texts) -> Chart | None:
     if not counts:
         return None
     chart = _over_time(bins, max(max(each) for each in counts.values()))
+    chart.add_y_axis(tick_formatter=_whole)
     for status, each in counts.items():
         chart.add_line(_steps(bins, each), name=status.value, stroke_color=f"var(--{status})")
     return Chart(texts("chart_finished", width=_length(bins.width)), texts("chart_times_note"), _svg(chart))
@@ -62,6 +63,7 @@ def _requests(summary: Summary, tally: Tally, texts: Texts) -> Chart | None:
     if not rates:
         return None
     chart = _over_time(bins, max(limit, *rates))
+    chart.add_y_axis(tick_formatter=_number)
     chart.add_line(_steps(bins, rates), name=texts("requests"), stroke_color=_INK)
     quota = _steps(bins, [limit] * len(rates))
     chart.add_line(quota, name=texts("quota"), stroke_color=_WARNING, stroke_dasharray="6 4")
@@ -91,7 +93,7 @@ def _bars(bars: Sequence[tuple[str, int]], color: str, title: str, note: str) ->
         return None
     chart = leather.Chart()
     chart.add_bars([(count, _padded(f"{label}: {count:,}")) for label, count in bars], fill_color=color)
-    chart.add_x_axis(tick_formatter=_number)
+    chart.add_x_axis(tick_formatter=_whole)
     return Chart(title, note, _svg(chart))
 
 
@@ -103,7 +105,6 @@ def _over_time(bins: TimeBins, most: float) -> leather.Chart:
     chart.add_x_scale(0, span / unit)
     chart.add_x_axis(tick_formatter=lambda at, *_: datetime.fromtimestamp(start + float(at) * unit, UTC).strftime(form))
     chart.add_y_scale(0, most)
-    chart.add_y_axis(tick_formatter=_number)
     return chart
 
 
@@ -125,6 +126,11 @@ def _svg(chart: leather.Chart) -> str:
 
 def _number(value: Decimal, *_: int) -> str:
     return f"{value:,f}".rstrip("0").rstrip(".") if "." in f"{value:f}" else f"{value:,f}"
+
+
+def _whole(value: Decimal, *_: int) -> str:
+    """Return a number of rows; nothing for a mark between two numbers."""
+    return f"{value:,.0f}" if value == int(value) else ""
 
 
 def _shortened(label: str) -> str:

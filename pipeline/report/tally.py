@@ -10,7 +10,7 @@ from pipeline.report.timeline import Timeline
 from pipeline.tables.fault_groups import FaultExample, FaultGroups, FaultKind, GroupedFaults
 from pipeline.tables.outcome_page import Outcome, OutcomePage
 
-LISTED_ROWS = 100
+LISTED_ROWS = 50
 _DONE = frozenset({Status.SUCCEEDED, Status.SKIPPED})
 # Doubt comes first, because only a person can end it; unsent rows, often whole files, come last.
 _LISTED = (Status.UNKNOWN, Status.REJECTED, Status.INVALID, Status.BLOCKED, Status.UNSENT)

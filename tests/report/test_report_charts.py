@@ -33,7 +33,7 @@ def test_a_run_that_sent_has_charts_over_time(
 
     assert [chart.title for chart in (finished, requests, latency, faults)] == [
         "Finished rows by status, per 1 s",
-        "Requests per second, mean of 1 s",
+        "Requests per second, mean of 5 s",
         "Latency of a row's last request in ms",
         "Faults by column",
     ]

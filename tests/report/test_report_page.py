@@ -258,14 +258,14 @@ def test_the_page_shows_the_run_and_its_end(
 
 
 def test_of_many_rows_the_first_are_listed(page: Callable[..., Page], outcome: Callable[..., Outcome]) -> None:
-    """The page lists 100 rows of a status, and says how many there are and where the others are."""
+    """The page lists 50 rows of a status, and says how many there are and where the others are."""
     read = page(*(outcome(source_row=n, status=Status.INVALID) for n in range(1, 1235)))
 
-    assert "Rows that need attention: 100 of 1,234" in read.texts
-    assert "The first 100 rows of each status are listed. All rows are in outcome.csv." in read.texts
+    assert "Rows that need attention: 50 of 1,234" in read.texts
+    assert "The first 50 rows of each status are listed. All rows are in outcome.csv." in read.texts
     listed = [text for text in read.texts if text.startswith("orders-1.csv:")]
     # The first entry is the example of the fault group.
-    assert listed == [f"orders-1.csv: row {n}" for n in (1, *range(1, 101))]
+    assert listed == [f"orders-1.csv: row {n}" for n in (1, *range(1, 51))]
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_a_new_key_is_wanted_only_for_refused_rows(tally: Tally, outcome: Callab
 
 
 def test_rows_that_need_attention_are_listed_by_status(outcome: Callable[..., Outcome]) -> None:
-    """Rows in doubt come first and unsent ones last, up to 100 of each status, in source order."""
+    """Rows in doubt come first and unsent ones last, up to 50 of each status, in source order."""
     tally = Tally()
     for number in range(1, 200):
         tally.add(page_of(outcome(source_row=number, status=Status.UNSENT, cells='["A-1"]')))
@@ -131,5 +131,5 @@ def test_rows_that_need_attention_are_listed_by_status(outcome: Callable[..., Ou
 
     listed = tally.need_attention()
 
-    assert [row.source_row for row in listed] == [202, 203, 201, *range(1, 101)]
+    assert [row.source_row for row in listed] == [202, 203, 201, *range(1, 51)]
     assert {row.cells for row in listed} == {None}
