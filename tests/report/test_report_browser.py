@@ -167,18 +167,23 @@ def test_a_page_is_dark_where_the_system_is(opened: Callable[..., Browser], rows
     for scheme in ("light", "dark"):
         browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         found.append(browser.run(colours))
+    browser.call("Emulation.setEmulatedMedia", features=[])
 
     assert all(light != dark for light, dark in zip(*found, strict=True))
 
 
 def test_a_printed_page_has_no_controls(opened: Callable[..., Browser], rows: list[Outcome]) -> None:
-    """On paper there is nothing to click, and all rows are there."""
+    """On paper there is nothing to click, all rows are there, statuses keep their colours, and the text is dark."""
     browser = opened(*rows)
 
-    browser.call("Emulation.setEmulatedMedia", media="print")
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    browser.call("Emulation.setEmulatedMedia", media="print", features=dark)
+    text = browser.run("getComputedStyle(document.body).color")
     display = browser.run("getComputedStyle(document.getElementById('controls')).display")
     shown = browser.run(SHOWN)
-    browser.call("Emulation.setEmulatedMedia", media="")
+    colours = browser.run("getComputedStyle(document.querySelector('.bar span')).printColorAdjust")
+    browser.call("Emulation.setEmulatedMedia", media="", features=[])
 
+    assert (text, colours) == ("rgb(27, 31, 36)", "exact")
     assert display == "none"
     assert shown == ["A-10", "A-2", "A-11", "A-9"]
