@@ -205,6 +205,19 @@ def test_the_page_of_a_run_names_its_reruns(workspace: Workspace) -> None:
     assert f"Reruns: {rerun.name}" in (workspace.folder / "page.html").read_text()
 
 
+def test_the_page_is_in_the_language_of_lang(workspace: Workspace) -> None:
+    """With LANG=zh_CN.UTF-8, `run` and `report` write a Chinese page."""
+    workspace.export("orders.csv", [order(1)])
+    chinese = {"LANG": "zh_CN.UTF-8"}
+
+    ended = workspace.command("run", "orders", environ=chinese)
+    again = workspace.command("report", "last", "--output", "page.html", environ=chinese)
+
+    assert (ended.exit_code, again.exit_code) == (0, 0)
+    pages = [workspace.reports()[-1] / "report.html", workspace.folder / "page.html"]
+    assert ["运行完成：所有行都已成功或已跳过。" in page.read_text(encoding="utf-8") for page in pages] == [True, True]
+
+
 def test_a_rerun_reports_its_rows(workspace: Workspace) -> None:
     """Its inputs are those of the first run; row numbers and cells are those of the export."""
     workspace.export("orders.csv", [order(number) for number in range(4)])
