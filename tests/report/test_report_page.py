@@ -44,10 +44,10 @@ class Page(HTMLParser):
 def page(outcome: Callable[..., Outcome], summary_of: Callable[..., Summary]) -> Callable[..., Page]:
     """Return a function that renders the page of one good row and the given ones."""
 
-    def read(*outcomes: Outcome, **changes: Any) -> Page:
+    def read(*outcomes: Outcome, language: Language = Language.ENGLISH, **changes: Any) -> Page:
         tally = Tally()
         tally.add(page_of(outcome(), *outcomes))
-        return Page(render_page(summary_of(tally, **changes), tally, "outcome.csv", PageContext()))
+        return Page(render_page(summary_of(tally, **changes), tally, "outcome.csv", PageContext(language)))
 
     return read
 
@@ -356,13 +356,23 @@ def test_a_run_without_rows_has_a_page(summary_of: Callable[..., Summary]) -> No
     ]
 
 
-def test_agreements_that_are_not_final_are_listed(page: Callable[..., Page]) -> None:
+@pytest.mark.parametrize(
+    ("language", "count", "heading"),
+    [
+        pytest.param(Language.ENGLISH, 1, "Agreements whose totals are not final: 1", id="all"),
+        pytest.param(Language.ENGLISH, 1200, "Agreements whose totals are not final: the first 1 of 1,200", id="some"),
+        pytest.param(Language.CHINESE, 1200, "累计尚未最终确定的协议：1,200 个中的前 1 个", id="in Chinese"),
+    ],
+)
+def test_agreements_that_are_not_final_are_listed(
+    page: Callable[..., Page], language: Language, count: int, heading: str
+) -> None:
     """Their numbers are masked, and the first row of each is named, as it is in the report."""
     listed = OpenAgreement("20255108518085000001", 2, "<b>.csv", 8)
 
-    read = page(open_agreements=OpenAgreements(1200, (listed,)))
+    read = page(language=language, open_agreements=OpenAgreements(count, (listed,)))
 
-    assert "Agreements whose totals are not final: the first 1 of 1,200" in read.texts
+    assert {heading, "backfill totals --show-ids"} <= set(read.texts)
     at = read.texts.index("2***1 (20 characters)")
     assert read.texts[at : at + 3] == ["2***1 (20 characters)", "2", "<b>.csv: row 8"]
 
