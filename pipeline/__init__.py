@@ -13,3 +13,13 @@ Read in this order:
 
 Imports point down this list; import-linter checks it.
 """
+
+
+def version() -> str:
+    """Return the version of the installed distribution."""
+    from importlib import metadata  # noqa: PLC0415 - slow to load, and seldom needed
+
+    try:
+        return metadata.version("loyalty-backfill")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"

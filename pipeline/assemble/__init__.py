@@ -8,7 +8,7 @@ Read in this order:
 - `opening`, `ledgers`: config and ledger
 - `new_run`, `sender`, `platform`: parts of a run
 - `totals`: totals of agreements
-- `reporting`, `protected_files`: the report, and files that it must not overwrite
+- `reporting`, `page_context`, `protected_files`: the report, and files that it must not overwrite
 
 Imports `run`, `settings` and all rooms below; only `cli` and `library` import it.
 """

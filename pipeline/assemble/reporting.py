@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.assemble.ledgers import reports_folder
+from pipeline.assemble.page_context import page_context
 from pipeline.assemble.protected_files import inputs_among
 from pipeline.assemble.totals import no_agreement
 from pipeline.ledger.history.totals import ReadRow
@@ -13,6 +14,7 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunRecord, RunState
 from pipeline.report import (
     InputFile,
+    Language,
     OutcomeFormat,
     QuotaUse,
     ReportFiles,
@@ -23,7 +25,7 @@ from pipeline.report import (
     write_report,
 )
 from pipeline.run.exit_code import exit_code_of
-from pipeline.settings import Config
+from pipeline.settings import Config, Job
 from pipeline.tables.agreement_totals import OpenAgreements
 from pipeline.tables.outcome_page import OutcomePage
 
@@ -33,13 +35,17 @@ class RunReport:
     """
     The report of a run: its folder, and the format of its outcome file if one is wanted.
 
-    `read_row` reads the agreements of invalid rows.
+    - `read_row`: reads the agreements of invalid rows
+    - `job`: the run's job, whose settings the page shows; None if the config no longer has it
+    - `language`: the language of the page
     """
 
     ledger: Ledger
     folder: Path
     outcome_format: OutcomeFormat | None
     read_row: ReadRow = no_agreement
+    job: Job | None = None
+    language: Language = Language.ENGLISH
 
     def prepare(self) -> Path:
         """Make the report's folder and return it. Raises SettingsError if that fails."""
@@ -57,6 +63,7 @@ class RunReport:
             columns={source.file_no: source.columns for source in self.ledger.inputs(run)},
             summarise=lambda tally: summarise(self.ledger, run, self.folder, tally, tick, read_row=self.read_row),
             mark=self.ledger.marks(run),
+            context=page_context(self.ledger, run, self.job, self.language),
             kept=inputs_among(self.ledger, (self.folder / name for name in report_names(self.outcome_format))),
         )
 

@@ -1,5 +1,6 @@
 """The outside world: time, randomness, threads, the network and the ledger's file."""
 
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pipeline.engines.threads import ThreadEngine
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.lease import boot_id
 from pipeline.model import Api
+from pipeline.report import Language, language_of
 from pipeline.run.ports import Engine
 from pipeline.settings import Account, Job
 from pipeline.write.ports import Signer, Transport
@@ -23,7 +25,7 @@ class System:
     The outside world of a run, as dependencies.
 
     `boot` identifies the machine's last start. `folder` is the base of relative inputs on the command line.
-    `open_ledger` has the parameters of `Ledger`.
+    `open_ledger` has the parameters of `Ledger`. `language` is that of pages for people.
     """
 
     clock: Clock
@@ -34,6 +36,7 @@ class System:
     boot: str
     folder: Path
     open_ledger: Callable[..., Ledger] = Ledger
+    language: Language = Language.ENGLISH
 
     @classmethod
     def real(cls, clock: Clock) -> "System":
@@ -46,4 +49,5 @@ class System:
             transport_of=transport_of,
             boot=boot_id(),
             folder=working_folder(),
+            language=language_of(os.environ),
         )

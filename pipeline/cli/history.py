@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -118,25 +119,33 @@ def report(args: argparse.Namespace) -> int:
     from pipeline.assemble.protected_files import ProtectedFiles  # noqa: PLC0415
     from pipeline.assemble.reporting import RunReport, report_folder  # noqa: PLC0415
     from pipeline.assemble.totals import row_reader  # noqa: PLC0415
-    from pipeline.report import OutcomeFormat, report_names  # noqa: PLC0415
+    from pipeline.report import OutcomeFormat, language_of, report_names  # noqa: PLC0415
 
     with _one_run(args) as (config, ledger, run):
         is_folder = args.output is None or args.output.is_dir() or not args.output.suffix
         named = args.format or ("csv" if is_folder else _format_of(args.output))
         chosen = None if named == "html" else OutcomeFormat(named)
-        protected, read_row = ProtectedFiles(config, ledger), row_reader(config)
+        protected = ProtectedFiles(config, ledger)
+        report_in = partial(
+            RunReport,
+            ledger,
+            outcome_format=chosen,
+            read_row=row_reader(config),
+            job=config.jobs.get(run.job),
+            language=language_of(os.environ),
+        )
         if is_folder:
             folder = args.output or report_folder(config, run)
             if args.output is not None:
                 protected.check((folder / name for name in report_names(chosen)), f"--output {args.output}")
-            files = RunReport(ledger, folder, chosen, read_row).write(run)
+            files = report_in(folder).write(run)
             for note in files.notes:
                 log.warning(note)
             print_line(str(files.folder))
             return 0
         protected.check([args.output], f"--output {args.output}", what="file")
         with folder_beside(args.output) as folder:
-            files = RunReport(ledger, folder, chosen, read_row).write(run)
+            files = report_in(folder).write(run)
             (files.outcome or folder / "report.html").replace(args.output)
         print_line(str(args.output))
     return 0

@@ -6,6 +6,7 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pipeline import version
 from pipeline.model import RowLimit
 from pipeline.redact import visible
 
@@ -21,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Send exports to Alipay Zhima Go and WeChat Pay. Every row gets an outcome.",
         epilog=_EPILOG,
     )
-    parser.add_argument("--version", action="version", version=f"backfill {_version()}")
+    parser.add_argument("--version", action="version", version=f"backfill {version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands)
     _add_plan(commands)
@@ -52,15 +53,6 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the error and exit with 2."""
         super().error(visible(message))
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - only for --version
-
-    try:
-        return version("loyalty-backfill")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 _Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for this type

@@ -4,10 +4,11 @@ The report of a run: each row's outcome, the rows to fix, the counts, and one pa
 Read in this order:
 
 - `writing`: writes all files in one pass over the outcomes
-- `tally`: counts of that pass
+- `tally`, `timeline`: counts of that pass
 - `summary`: the run in numbers, as `summary.json` has it
 - `advice`: the next steps, as sentences and commands
-- `page`: `report.html`
+- `texts`: texts in each language, from `texts.toml`
+- `page`: `report.html`, from `report.html.template` and `report.js`; `charts`: its charts
 - `files`: the file formats, and files that appear whole or not at all
 
 Imports `tables`, `model`, `errors` and `redact`; nothing else of ours.
@@ -18,20 +19,25 @@ from pipeline.report.files.folder import make_folder
 from pipeline.report.files.reading import read_outcome
 from pipeline.report.files.record import OUTCOME_COLUMNS, OutcomeFormat
 from pipeline.report.files.rows_to_fix import CSV_NAME
+from pipeline.report.page import PageContext
 from pipeline.report.summary import InputFile, QuotaUse, Summary
 from pipeline.report.tally import Tally
+from pipeline.report.texts import Language, language_of
 from pipeline.report.writing import ReportFiles, report_names, write_report
 
 __all__ = [
     "CSV_NAME",
     "OUTCOME_COLUMNS",
     "InputFile",
+    "Language",
     "OutcomeFormat",
+    "PageContext",
     "QuotaUse",
     "ReportFiles",
     "Step",
     "Summary",
     "Tally",
+    "language_of",
     "make_folder",
     "next_steps",
     "read_outcome",

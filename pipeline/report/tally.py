@@ -6,15 +6,18 @@ from functools import partial
 from itertools import chain, groupby
 
 from pipeline.model import Status
+from pipeline.report.timeline import Timeline
 from pipeline.tables.fault_groups import FaultExample, FaultGroups, FaultKind, GroupedFaults
 from pipeline.tables.outcome_page import Outcome, OutcomePage
 
 LISTED_ROWS = 50
 _DONE = frozenset({Status.SUCCEEDED, Status.SKIPPED})
+# Doubt comes first, because only a person can end it; unsent rows, often whole files, come last.
+_LISTED = (Status.UNKNOWN, Status.REJECTED, Status.INVALID, Status.BLOCKED, Status.UNSENT)
 
 
 class Tally:
-    """Counts of a run's outcomes, faults in groups, and the first LISTED_ROWS rows that need attention."""
+    """Counts of a run's outcomes, faults in groups, times, and the first LISTED_ROWS rows of each open status."""
 
     def __init__(self) -> None:
         self.rows = 0
@@ -23,12 +26,13 @@ class Tally:
         self.counts = dict.fromkeys(Status, 0)
         self._faults = FaultGroups()
         self._codes: Counter[tuple[Status, str]] = Counter()
-        self._failed: list[Outcome] = []
-        self._unsent: list[Outcome] = []
+        self.timeline = Timeline()
+        self._listed: dict[Status, list[Outcome]] = {status: [] for status in _LISTED}
 
     def add(self, outcomes: OutcomePage) -> None:
         """Count rows."""
         self.attempts += sum(outcomes.attempts)
+        self.timeline.add(outcomes)
         at = 0
         kinds = zip(outcomes.status, outcomes.code, outcomes.field, outcomes.column, outcomes.rule, strict=True)
         for kind, same in groupby(kinds):
@@ -50,7 +54,7 @@ class Tally:
             self._list(kind.status, outcomes, entries)
 
     def _list(self, status: Status, outcomes: OutcomePage, entries: range) -> None:
-        listed = self._unsent if status is Status.UNSENT else self._failed
+        listed = self._listed[status]
         for at in entries[: LISTED_ROWS - len(listed)]:
             listed.append(replace(outcomes[at], cells=None))
 
@@ -79,8 +83,8 @@ class Tally:
         return dict(sorted(codes.items(), key=lambda item: (-item[1], item[0])))
 
     def need_attention(self) -> list[Outcome]:
-        """Return the first rows that need attention, in source order; unsent rows, often whole files, come last."""
-        return list(chain(self._failed, self._unsent))[:LISTED_ROWS]
+        """Return the first rows of each status that needs attention: `unknown` first, each in source order."""
+        return list(chain.from_iterable(self._listed.values()))
 
 
 def _example(outcomes: OutcomePage, at: int) -> FaultExample:

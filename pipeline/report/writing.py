@@ -13,10 +13,12 @@ from pipeline.report.files.outcome_file import NoFile, OutcomeFile, outcome_file
 from pipeline.report.files.record import OutcomeFormat, columns_of
 from pipeline.report.files.rows_to_fix import CSV_NAME, WORKBOOK_NAME, Mark, RowsToFix, header_of, left_out_note
 from pipeline.report.files.workbook import TextWorkbook
-from pipeline.report.page import render_page
+from pipeline.report.page import PageContext, render_page
 from pipeline.report.summary import Summary
 from pipeline.report.tally import Tally
 from pipeline.tables.outcome_page import OutcomePage
+
+_NO_CONTEXT = PageContext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ def write_report(
     columns: Mapping[int, tuple[str, ...]],
     summarise: Callable[[Tally], Summary],
     mark: Mark,
+    context: PageContext = _NO_CONTEXT,
     kept: Iterable[Path] = (),
 ) -> ReportFiles:
     """
@@ -60,6 +63,7 @@ def write_report(
     - `summarise`: makes the summary from the counts
     - `mark`: makes the row mark of a row to fix
     - `outcome_format`: None writes no outcome file
+    - `context`: what `report.html` shows beside the run in numbers
     - `kept`: files that are not replaced
 
     All files appear together at the end, `summary.json` last, so that a script that waits for it finds the others.
@@ -81,7 +85,7 @@ def write_report(
         for note in notes:
             workbook.note(note)
         notes += [f"{path} is an input of a run and was not changed" for path in kept]
-        pending.begin("report.html").write(render_page(summary, tally, outcome_name).encode())
+        pending.begin("report.html").write(render_page(summary, tally, outcome_name, context).encode())
         pending.begin("summary.json").write(summary.as_json())
     outcome = folder / outcome_name if outcome_name else None
     return ReportFiles(folder, outcome, summary, tuple(next_steps(summary, tally)), tuple(notes))

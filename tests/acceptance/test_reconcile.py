@@ -346,6 +346,17 @@ def test_an_existing_report_keeps_its_format(doubtful: Workspace) -> None:
     assert read_csv(folder / "rows_to_fix.csv") == []
 
 
+def test_the_page_is_written_again_in_full(doubtful: Workspace) -> None:
+    """It has the language of LANG, the settings of the job, and the agreements that are not final."""
+    ended = doubtful.command("reconcile", "last", environ={"LANG": "zh_CN.UTF-8"})
+
+    page = (doubtful.reports()[-1] / "report.html").read_text(encoding="utf-8")
+    assert ended.exit_code == 3
+    assert "运行完成：部分行需要处理。" in page
+    assert "<code>share</code></dt><dd>1</dd>" in page
+    assert "累计尚未最终确定的协议：2" in page
+
+
 def test_only_one_confirmed_report_stays_in_the_ledger(doubtful: Workspace) -> None:
     """The ledger keeps the body of the account's newest confirmed report, and of no other delivered row."""
     doubtful.backfill("reconcile", "last")

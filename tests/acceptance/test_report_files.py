@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from pipeline import version
 from pipeline.simulator import InjectedFault, Kind
 from tests.acceptance.workspace import Workspace, balance, order, task
 
@@ -176,7 +177,7 @@ def test_an_unwritable_report_folder_is_reported_early(workspace: Workspace) -> 
 
 
 def test_the_page_has_the_same_numbers(workspace: Workspace) -> None:
-    """report.html needs no other file and no script, and shows the next steps."""
+    """report.html needs no other file, and shows the next steps, the job's settings and the program's version."""
     workspace.export("orders.csv", [order(1), order(2, trade_amount="x")])
 
     workspace.backfill("run", "orders")
@@ -184,7 +185,37 @@ def test_the_page_has_the_same_numbers(workspace: Workspace) -> None:
     page = (workspace.reports()[-1] / "report.html").read_text()
     assert "field_invalid" in page
     assert "rows_to_fix.csv" in page
-    assert re.search(r"<script|<link|src=|https?://", page) is None
+    assert "<code>max_attempts</code></dt><dd>2</dd>" in page
+    assert f"<dt>backfill</dt><dd>{version()}</dd>" in page
+    assert re.search(r"<link|src=|https?://", page) is None
+
+
+def test_the_page_of_a_run_names_its_reruns(workspace: Workspace) -> None:
+    """A rerun names its parent, and `report` writes a page of the parent that names the rerun."""
+    workspace.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, key="A1")])
+    workspace.export("orders.csv", [order(1), order(2, trade_amount="x")])
+    workspace.backfill("run", "orders")
+    first = workspace.reports()[-1]
+    workspace.backfill("rerun", "last")
+    rerun = workspace.reports()[-1]
+
+    workspace.backfill("report", first.name, "--output", str(workspace.folder / "page.html"))
+
+    assert f"Rerun of {first.name}" in (rerun / "report.html").read_text()
+    assert f"Reruns: {rerun.name}" in (workspace.folder / "page.html").read_text()
+
+
+def test_the_page_is_in_the_language_of_lang(workspace: Workspace) -> None:
+    """With LANG=zh_CN.UTF-8, `run` and `report` write a Chinese page."""
+    workspace.export("orders.csv", [order(1)])
+    chinese = {"LANG": "zh_CN.UTF-8"}
+
+    ended = workspace.command("run", "orders", environ=chinese)
+    again = workspace.command("report", "last", "--output", "page.html", environ=chinese)
+
+    assert (ended.exit_code, again.exit_code) == (0, 0)
+    pages = [workspace.reports()[-1] / "report.html", workspace.folder / "page.html"]
+    assert ["运行完成：所有行都已成功或已跳过。" in page.read_text(encoding="utf-8") for page in pages] == [True, True]
 
 
 def test_a_rerun_reports_its_rows(workspace: Workspace) -> None:

@@ -16,7 +16,10 @@ from pipeline.cli.main import main
 with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(SystemExit):
     main(sys.argv[1:])
 loaded = {name.partition(".")[0] for name in sys.modules}
-heavy = {"cryptography", "jsonschema_rs", "orjson", "pandas", "pyarrow", "requests", "tenacity", "ulid", "xlsxwriter"}
+heavy = {
+    "cryptography", "jinja2", "jsonschema_rs", "leather", "orjson", "pandas", "pyarrow", "requests", "tenacity", "ulid",
+    "xlsxwriter",
+}
 print(*sorted(loaded & heavy))
 """
 

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from pipeline.model import Status
-from pipeline.report import Summary, Tally
+from pipeline.report import Language, PageContext, Summary, Tally
 from pipeline.report.advice import Step, next_steps, verdict
 from pipeline.report.page import render_page
 from pipeline.tables.agreement_totals import OpenAgreement, OpenAgreements
 from pipeline.tables.outcome_page import Outcome
 from tests.report.outcome_pages import page_of
 
-VOID = frozenset({"meta"})
+VOID = frozenset({"meta", "input"})
 
 
 class Page(HTMLParser):
@@ -44,10 +44,10 @@ class Page(HTMLParser):
 def page(outcome: Callable[..., Outcome], summary_of: Callable[..., Summary]) -> Callable[..., Page]:
     """Return a function that renders the page of one good row and the given ones."""
 
-    def read(*outcomes: Outcome, **changes: Any) -> Page:
+    def read(*outcomes: Outcome, language: Language = Language.ENGLISH, **changes: Any) -> Page:
         tally = Tally()
         tally.add(page_of(outcome(), *outcomes))
-        return Page(render_page(summary_of(tally, **changes), tally, "outcome.csv"))
+        return Page(render_page(summary_of(tally, **changes), tally, "outcome.csv", PageContext(language)))
 
     return read
 
@@ -199,13 +199,13 @@ def test_markup_in_the_data_stays_text(page: Callable[..., Page], outcome: Calla
     read = page(row, job=evil, account=evil, report=evil, reason=evil, run_id=evil, state=evil)
 
     assert read.open == []
-    assert {tag for tag, _ in read.tags} & {"script", "img", "link", "iframe"} == set()
+    assert [tag for tag, _ in read.tags if tag in {"script", "img", "link", "iframe"}] == ["script"]
     assert {name for _, attributes in read.tags for name in attributes if name.startswith("on")} == set()
     assert read.texts.count(evil) >= 6
 
 
 def test_the_page_needs_nothing_but_itself(page: Callable[..., Page]) -> None:
-    """The page has no script, picture, style sheet or address: it works from disk and sends no request."""
+    """The page names no picture, style sheet or address: it works from disk and sends no request."""
     read = page()
 
     links = [attributes["href"] for _, attributes in read.tags if "href" in attributes]
@@ -222,6 +222,7 @@ def test_the_page_is_accessible(page: Callable[..., Page], outcome: Callable[...
     tags = [tag for tag, _ in read.tags]
     assert ("html", {"lang": "en"}) in read.tags
     assert tags.count("table") == tags.count("caption") == tags.count("thead") == 5
+    assert all({"role", "aria-label"} <= set(attributes) for tag, attributes in read.tags if tag == "svg")
     assert all(attributes["scope"] in {"col", "row"} for tag, attributes in read.tags if tag == "th")
     assert set(Status) <= set(read.texts)
 
@@ -258,13 +259,73 @@ def test_the_page_shows_the_run_and_its_end(
 
 
 def test_of_many_rows_the_first_are_listed(page: Callable[..., Page], outcome: Callable[..., Outcome]) -> None:
-    """The page lists 50 rows, and the heading has the total."""
+    """The page lists 50 rows of a status, and says how many there are and where the others are."""
     read = page(*(outcome(source_row=n, status=Status.INVALID) for n in range(1, 1235)))
 
-    assert "Rows that need attention: the first 50 of 1,234" in read.texts
+    assert "Rows that need attention: 50 of 1,234" in read.texts
+    assert "The first 50 rows of each status are listed. All rows are in outcome.csv." in read.texts
     listed = [text for text in read.texts if text.startswith("orders-1.csv:")]
     # The first entry is the example of the fault group.
     assert listed == [f"orders-1.csv: row {n}" for n in (1, *range(1, 51))]
+
+
+@pytest.mark.parametrize(
+    ("left", "rows", "state", "severity", "sentence"),
+    [
+        pytest.param(0, 45_000, "completed", "none", "Of 45,000 rows none is left.", id="none"),
+        pytest.param(5, 45_000, "completed", "minor", "5 of 45,000 rows are left (<0.1%).", id="5 of 45,000"),
+        pytest.param(450, 45_000, "completed", "major", "450 of 45,000 rows are left (1.0%).", id="1 %"),
+        pytest.param(45_000, 45_000, "completed", "major", "45,000 of 45,000 rows are left (100.0%).", id="all"),
+        pytest.param(1, 45_000, "stopped", "major", "1 of 45,000 rows are left (<0.1%).", id="stopped"),
+        pytest.param(1, 45_000, "interrupted", "minor", "1 of 45,000 rows are left (<0.1%).", id="interrupted"),
+    ],
+)
+def test_the_page_begins_with_the_severity(
+    page: Callable[..., Page], left: int, rows: int, state: str, severity: str, sentence: str
+) -> None:
+    """A few bad rows look different from a bad batch; a run that stopped itself is always severe."""
+    read = page(left=left, rows=rows, counts={Status.SUCCEEDED: rows - left, Status.UNKNOWN: left}, state=state)
+
+    assert ("div", {"class": f"verdict {severity}"}) in read.tags
+    assert sentence in read.texts
+
+
+def test_the_page_shows_related_runs_settings_and_versions(
+    page: Callable[..., Page], summary_of: Callable[..., Summary]
+) -> None:
+    """Parent and followers are named, and each setting has its config key."""
+    context = PageContext(
+        is_rerun=True,
+        reruns=("R2", "R3"),
+        fixes=("F1",),
+        settings={"max_attempts": "5"},
+        versions={"backfill": "0.1.0"},
+    )
+
+    read = Page(render_page(summary_of(Tally(), parent="R0"), Tally(), None, context))
+    fix = Page(render_page(summary_of(Tally(), parent="R0"), Tally(), None, PageContext()))
+
+    assert {"Rerun of R0", "Reruns: R2, R3", "Fixes: F1", "max_attempts", "5", "backfill", "0.1.0"} <= set(read.texts)
+    assert "Fix of R0" in fix.texts
+    assert "Settings and versions" not in fix.texts
+
+
+def test_the_page_is_chinese_where_wanted(summary_of: Callable[..., Summary], outcome: Callable[..., Outcome]) -> None:
+    """Verdict, steps, headings and charts are Chinese; statuses, codes, commands and messages stay as they are."""
+    tally = tally_of(outcome, 0, unknown=2)
+
+    html = render_page(summary_of(tally), tally, "outcome.csv", PageContext(Language.CHINESE))
+
+    read = Page(html)
+    assert ("html", {"lang": "zh"}) in read.tags
+    assert {
+        "运行完成：部分行需要处理。",
+        "用相同的键重新发送 2 个未决行（平台每行只计一次）：",
+        "需要处理的行：2",
+        "各列的问题行数",
+        "unknown",
+    } <= set(read.texts)
+    assert not any(text in html for text in ("What to do next", "Severity", "Rows that need", "Time and quota"))
 
 
 def test_faults_are_shown_in_groups(page: Callable[..., Page], outcome: Callable[..., Outcome]) -> None:
@@ -285,7 +346,7 @@ def test_a_run_without_rows_has_a_page(summary_of: Callable[..., Summary]) -> No
     """The page of a run without rows says so."""
     summary = summary_of(Tally(), exit_code=0, inputs=())
 
-    read = Page(render_page(summary, Tally(), None))
+    read = Page(render_page(summary, Tally(), None, PageContext()))
 
     assert {"Nothing to do: every row is done.", "None.", "No file was read."} <= set(read.texts)
     assert [attributes["href"] for tag, attributes in read.tags if tag == "a"] == [
@@ -295,13 +356,23 @@ def test_a_run_without_rows_has_a_page(summary_of: Callable[..., Summary]) -> No
     ]
 
 
-def test_agreements_that_are_not_final_are_listed(page: Callable[..., Page]) -> None:
+@pytest.mark.parametrize(
+    ("language", "count", "heading"),
+    [
+        pytest.param(Language.ENGLISH, 1, "Agreements whose totals are not final: 1", id="all"),
+        pytest.param(Language.ENGLISH, 1200, "Agreements whose totals are not final: the first 1 of 1,200", id="some"),
+        pytest.param(Language.CHINESE, 1200, "累计尚未最终确定的协议：1,200 个中的前 1 个", id="in Chinese"),
+    ],
+)
+def test_agreements_that_are_not_final_are_listed(
+    page: Callable[..., Page], language: Language, count: int, heading: str
+) -> None:
     """Their numbers are masked, and the first row of each is named, as it is in the report."""
     listed = OpenAgreement("20255108518085000001", 2, "<b>.csv", 8)
 
-    read = page(open_agreements=OpenAgreements(1200, (listed,)))
+    read = page(language=language, open_agreements=OpenAgreements(count, (listed,)))
 
-    assert "Agreements whose totals are not final: the first 1 of 1,200" in read.texts
+    assert {heading, "backfill totals --show-ids"} <= set(read.texts)
     at = read.texts.index("2***1 (20 characters)")
     assert read.texts[at : at + 3] == ["2***1 (20 characters)", "2", "<b>.csv: row 8"]
 

@@ -119,16 +119,17 @@ def test_a_new_key_is_wanted_only_for_refused_rows(tally: Tally, outcome: Callab
     assert tally.new_keys_wanted == 1
 
 
-def test_rows_that_need_attention_come_in_source_order_and_unsent_ones_last(outcome: Callable[..., Outcome]) -> None:
-    """Unsent rows, often whole files, do not hide the rows that failed."""
+def test_rows_that_need_attention_are_listed_by_status(outcome: Callable[..., Outcome]) -> None:
+    """Rows in doubt come first and unsent ones last, up to 50 of each status, in source order."""
     tally = Tally()
     for number in range(1, 200):
         tally.add(page_of(outcome(source_row=number, status=Status.UNSENT, cells='["A-1"]')))
     tally.add(page_of(outcome(source_row=200)))
-    tally.add(page_of(outcome(source_row=201, status=Status.UNKNOWN, cells='["A-1"]')))
-    tally.add(page_of(outcome(source_row=202, status=Status.INVALID)))
+    tally.add(page_of(outcome(source_row=201, status=Status.INVALID)))
+    tally.add(page_of(outcome(source_row=202, status=Status.UNKNOWN, cells='["A-1"]')))
+    tally.add(page_of(outcome(source_row=203, status=Status.UNKNOWN)))
 
     listed = tally.need_attention()
 
-    assert [row.source_row for row in listed] == [201, 202, *range(1, 49)]
+    assert [row.source_row for row in listed] == [202, 203, 201, *range(1, 51)]
     assert {row.cells for row in listed} == {None}

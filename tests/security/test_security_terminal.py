@@ -63,7 +63,7 @@ def test_files_with_hostile_names_are_read_and_shown_safely(workspace: Workspace
     assert all(name.isprintable() for name in files)
     page = (report / "report.html").read_text(encoding="utf-8")
     assert is_safe(page)
-    assert "<script" not in page
+    assert page.count("<script") == 1
     assert sorted(path.name for path in workspace.folder.iterdir()) == [
         "backfill.toml", "exports", "keys", "one.csv", "reports", "state",
     ]  # fmt: skip
@@ -115,7 +115,7 @@ def test_texts_of_a_platform_are_shown_safely(workspace: Workspace) -> None:
     assert (line["code"].isprintable(), line["message"].isprintable()) == (True, True)
     page = (workspace.reports()[-1] / "report.html").read_text(encoding="utf-8")
     assert is_safe(page)
-    assert "<script" not in page
+    assert page.count("<script") == 1
 
 
 def test_a_path_that_is_not_utf8_is_refused(workspace: Workspace) -> None:
