@@ -46,6 +46,8 @@ _DELIVER = (
     "INSERT INTO cards (account_no, card, confirmed_points, unsettled, newest_identity, newest_version,"
     " newest_position, sent_at) SELECT :account_no, card, points, 0, identity, version, position,"
     f" CAST(:began AS INTEGER) {_THESE} AND +card IS NOT NULL",
+    "UPDATE accounts SET confirmed_report = (SELECT body FROM dues WHERE due_no = :last)"
+    " WHERE account_no = :account_no AND :api = 'alipay.cumulation'",
     f"UPDATE rows SET cells = NULL WHERE run_no = :run_no AND row_no IN (SELECT row_no {_THESE})",
     "UPDATE dues SET status = :status, code = 'SUCCESS', message = '', http_status = 200, attempts = 1, body = NULL,"
     " latency_ms = 20 + due_no % 80, trace_id = lower(hex(randomblob(16))),"

@@ -22,7 +22,7 @@ GROWTH = 1.5
 FEW, MANY = 4_000, 12_000
 # A ledger with so many deliveries, 2 for each agreement, and as many open dues.
 FILL = """
-INSERT INTO accounts VALUES (1, 'zhima', 'merchant', 1);
+INSERT INTO accounts VALUES (1, 'zhima', 'merchant', 1, NULL);
 INSERT INTO runs (run_no, run_id, job, export, api, account, account_no, options, act, limit_per_s, started_at)
     VALUES (1, 'RUN', 'orders', 'orders', 'alipay.cumulation', 'zhima', 1, '{{}}', 'delivering', 5, '');
 CREATE TEMP TABLE numbers AS

@@ -24,7 +24,7 @@ _NO_LEDGER = "the file is no ledger; name another one in [ledger] url (SQLITE_NO
 def killed(new_workspace: NewWorkspace) -> Workspace:
     """Return a workspace whose run was killed while delivering; its ledger is in one file, without a log."""
     one = new_workspace(orders(30), concurrency=2)
-    one.child("run", "orders", fault=KilledAt(60))
+    one.child("run", "orders", fault=KilledAt(90))
     assert 0 < len(one.simulator.journal.entries) < len(one.export.keys)
     with closing(sqlite3.connect(one.ledger)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

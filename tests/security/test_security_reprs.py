@@ -38,8 +38,8 @@ PRIVATE = {
     "fields", "headers", "inputs", "node", "options", "otherwise", "partitions", "private", "private_key", "proxy",
     "sign", "target", "values",
 }  # fmt: skip
-# File names, as reports show them.
-SHOWABLE = {"pipeline.report.summary.Summary.inputs"}
+# File names, as reports show them, and names of fields.
+SHOWABLE = {"pipeline.report.summary.Summary.inputs", "pipeline.run.input_columns.InputColumns.constants"}
 AT = datetime(2025, 11, 20, tzinfo=UTC)
 ROW = order(1, user_id=USER, agreement_no=IDS[3], trade_no=IDS[1], ext_info=orjson.dumps({"card": IDS[2]}).decode())
 
