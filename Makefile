@@ -63,7 +63,7 @@ check: ## format, lint, types, import rules, tests, coverage of the rules; in th
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 	@$(MAKE) --no-print-directory coverage BIN=$(BIN)
 
 coverage: ## branches of the rules (map, judge, limits, admission, decide): 100 %, from their own tests alone

@@ -147,8 +147,9 @@ def test_show_prints_counts_and_faults(mixed: Workspace) -> None:
 
 def test_show_of_an_active_run_has_no_end(workspace: Workspace) -> None:
     """An active run has counts, but no exit code, no report and no next steps."""
+    # Enough attempts that the run waits and probes until the test restores the platform.
+    workspace.configure({"jobs.orders": {"max_attempts": 20}})
     workspace.export("orders.csv", [order(number) for number in range(6)])
-    # The run waits and probes until the test restores the platform.
     workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=503)])
 
     process = workspace.start("run", "orders")
