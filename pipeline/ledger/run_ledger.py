@@ -42,7 +42,7 @@ from pipeline.ledger.store.lost_file import LostFileCheck
 from pipeline.ledger.store.marks import Mark, Marks
 from pipeline.ledger.store.space import LogSize
 from pipeline.ledger.store.transactions import Transactions, WriteLock
-from pipeline.model import LaneOrder, Wait
+from pipeline.model import LaneOrder, Status, Wait
 
 # numpy and Arrow take a tenth of a second to import, and only staging needs them.
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ T = TypeVar("T")
 _RENEW_AT = 1 / 6
 # The same just before an attempt: a run that is so late was held up.
 _RENEW_BEFORE_ATTEMPT_AT = 1 / 2
+# Interval at which the newest confirmed report of the account is kept.
+_KEEP_REPORT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ class RunLedger:
         self._transactions = Transactions(file.writer, lambda c: lease.check(c, job_lease), begin=file.lock.begin)
         self._entries = GroupCommit(self._record, self._on_look)
         self._renewed_at = self._clock.steady()
+        self._keep_report_from = 0.0
         self._staging: Staging | None = None
         self._file_names: dict[int, str] = {}
         # It can't change: a resync needs the leases of all jobs.
@@ -280,6 +283,11 @@ class RunLedger:
         self._entries.limit_pending(outcomes)
 
     def _record(self, entries: Sequence[Entry]) -> list[Admission | None]:
+        # To write a body with each answer would take a tenth of the time of all writing.
+        now, ends = self._clock.steady(), [end for _, end in entries if end is not None]
+        is_confirmed = any(end.status is Status.SUCCEEDED and end.attempts for end in ends)
+        keeps_report = is_confirmed and now >= self._keep_report_from
+
         def write(connection: sqlite3.Connection) -> tuple[list[Admission | None], Mark | None]:
             admissions = deliveries.record(
                 connection,
@@ -288,11 +296,14 @@ class RunLedger:
                 generation=self._generation,
                 is_gone=self._is_gone,
                 now=int(self._clock.now().timestamp()),
+                keeps_report=keeps_report,
             )
             is_sending = any(isinstance(admission, Go) for admission in admissions)
             return admissions, generations.count(connection) if is_sending else None
 
         admissions, mark = self._commit(write)
+        if keeps_report:
+            self._keep_report_from = now + _KEEP_REPORT_SECONDS
         if mark is not None:
             # Written before a request leaves, so that an older copy of the ledger is detected.
             self._file.marks.note(mark)

@@ -17,7 +17,7 @@ from pipeline.ledger.rules.dependencies import (
 )
 from pipeline.ledger.rules.fixes import judge_dues, knows_fixes, note_sent
 from pipeline.ledger.rules.known_deliveries import KnownDeliveries, known_deliveries_of
-from pipeline.ledger.rules.measures import COLUMNS, MEASURES
+from pipeline.ledger.rules.measures import COLUMNS, measures_of
 from pipeline.ledger.rules.objects import intend_state, note_unchanged, settle_state
 from pipeline.ledger.rules.tasks import form_conflict
 from pipeline.ledger.store.database import json_of
@@ -35,11 +35,13 @@ _DONE = (Status.SUCCEEDED, Status.SKIPPED)
 
 _UNCHANGED = Skip(UNCHANGED)
 
+# A measure of a due that is about to be sent, as `_INTEND` reads it: each element has the due's number, then these.
+_MEASURE = ", ".join(f"json_extract(wanted.value, '$[{n}]')" for n in range(1, 1 + len(COLUMNS.split(","))))
 # Write the intents to send some dues, with their measures.
 _INTEND = f"""
 INSERT INTO deliveries (account_no, api, identity, digest, state, due_no, intended_at, {COLUMNS})
-SELECT ?, ?, d.identity, d.digest, ?, d.due_no, ?, {MEASURES}
-FROM json_each(?) AS wanted CROSS JOIN dues AS d ON d.due_no = wanted.value WHERE true
+SELECT ?, ?, d.identity, d.digest, ?, d.due_no, ?, {_MEASURE}
+FROM json_each(?) AS wanted CROSS JOIN dues AS d ON d.due_no = json_extract(wanted.value, '$[0]') WHERE true
 ON CONFLICT DO UPDATE SET digest = excluded.digest, state = excluded.state, due_no = excluded.due_no,
     intended_at = excluded.intended_at, agreement = excluded.agreement, biz_day = excluded.biz_day,
     direction = excluded.direction, tasks = excluded.tasks, amount = excluded.amount, discount = excluded.discount
@@ -91,6 +93,7 @@ def record(
     generation: Generation,
     is_gone: IsGone,
     now: int,
+    keeps_report: bool = True,
 ) -> list[Admission | None]:
     """
     Settle dues that ended, then write intents for the others; return an admission for each intent, else None.
@@ -99,9 +102,9 @@ def record(
     lane have all earlier ones settled, here at the latest, or need not wait for them.
 
     `generation` is that of the ledger; `is_gone` says whether the owner of a lease is dead; `now` is in seconds since
-    1970.
+    1970. With `keeps_report` the body of a confirmed report is kept for the account.
     """
-    _settle(connection, run, [(due, end) for due, end in entries if end is not None])
+    _settle(connection, run, [(due, end) for due, end in entries if end is not None], keeps_report=keeps_report)
     to_send = [due for due, end in entries if end is None]
     admissions = iter(_doubted(generation, run, to_send, _intend(connection, run, to_send, is_gone, now)))
     return [next(admissions) if end is None else None for _, end in entries]
@@ -129,9 +132,8 @@ def _intend(
     forbidden = judge_dues(connection, run, dues) if has_fixes else {}
     admissions = [forbidden.get(due.due_no) or _admission(connection, run, due, known, is_gone) for due in dues]
     admitted = [due for due, admission in zip(dues, admissions, strict=True) if isinstance(admission, Go)]
-    connection.execute(
-        _INTEND, (run.account_no, run.api, DeliveryState.SENDING, now, json_of([due.due_no for due in admitted]))
-    )
+    measured = json_of([(due.due_no, *measures_of(due.body)) for due in admitted])
+    connection.execute(_INTEND, (run.account_no, run.api, DeliveryState.SENDING, now, measured))
     if has_fixes:
         note_sent(connection, admitted)
     for due in admitted:
@@ -166,13 +168,16 @@ def _obstacle(
     return None if doubt else form_conflict(connection, run, due) or sequence_of_states(connection, run, due)
 
 
-def _settle(connection: sqlite3.Connection, run: RunRecord, ended: Sequence[tuple[Due, Settlement]]) -> None:
+def _settle(
+    connection: sqlite3.Connection, run: RunRecord, ended: Sequence[tuple[Due, Settlement]], *, keeps_report: bool
+) -> None:
     """Write how dues ended, and what the ledger knows of their deliveries from now on."""
     if not ended:
         return
     connection.execute(_SETTLE, (json_of([(*_due_fields_of(end), due.due_no) for due, end in ended]),))
     _settle_deliveries(connection, run, [(due, end) for due, end in ended if end.status not in _WITHOUT_INTENT])
-    _keep_confirmed(connection, run, [due for due, end in ended if end.status is Status.SUCCEEDED and end.attempts])
+    if keeps_report:
+        _keep_confirmed(connection, run, [due for due, end in ended if end.status is Status.SUCCEEDED and end.attempts])
     done = [due.row_no for due, end in ended if end.status in _DONE]
     connection.execute(_DELETE_CELLS, {"run_no": run.run_no, "row_nos": json_of(done)})
 

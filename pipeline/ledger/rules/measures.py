@@ -1,5 +1,5 @@
 """
-What a delivery of orders or tasks adds to the totals of its agreement, read from its body by SQL.
+What a delivery of orders or tasks adds to the totals of its agreement, read from its body.
 
 The body of a delivery is deleted once it is confirmed, so the ledger keeps its measures beside it:
 
@@ -10,10 +10,14 @@ The body of a delivery is deleted once it is confirmed, so the ledger keeps its 
 Bodies have amounts in yuan with two decimals: without the point they are whole fen.
 """
 
+from typing import Any
+
+import orjson
+
 COLUMNS = "agreement, biz_day, direction, tasks, amount, discount"
 """The columns of the measures, in the table `deliveries` and in the result of `MEASURES`."""
 
-# The measures of a due `d`, for use in a SELECT.
+# The measures of a due `d`, for use in a SELECT; the same as `measures_of` returns.
 MEASURES = """
     json_extract(CAST(d.body AS TEXT), '$.agreement_no') AS agreement,
     CAST(replace(substr(json_extract(CAST(d.body AS TEXT), '$.biz_time'), 1, 10), '-', '') AS INTEGER) AS biz_day,
@@ -24,3 +28,27 @@ MEASURES = """
     (SELECT sum(CAST(replace(json_extract(info.value, '$.discount_amount'), '.', '') AS INTEGER))
         FROM json_each(CAST(d.body AS TEXT), '$.amount_type_data.out_discount_infos') AS info) AS discount
 """
+
+
+Measures = tuple[str | None, int | None, int, int, int | None, int | None]
+"""The values of `COLUMNS`, in their order."""
+
+
+def measures_of(body: bytes) -> Measures:
+    """Return the measures of a body. They are read here while sending: SQL takes 20 times as long."""
+    fields: dict[str, Any] = orjson.loads(body)
+    amounts = fields.get("amount_type_data") or {}
+    discounts = [_fen(each["discount_amount"]) for each in amounts.get("out_discount_infos") or ()]
+    day = fields.get("biz_time")
+    return (
+        fields.get("agreement_no"),
+        None if day is None else int(day[:10].replace("-", "")),
+        -1 if fields.get("biz_action") == "ORDER_REFUND" else 1,
+        int("task_type_data" in fields),
+        _fen(trade["amount"]) if (trade := amounts.get("trade_info")) else None,
+        sum(discounts) if discounts else None,
+    )
+
+
+def _fen(yuan: str) -> int:
+    return int(yuan.replace(".", ""))
