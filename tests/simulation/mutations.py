@@ -350,7 +350,11 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "refunds are not subtracted from totals": (
-        Text("pipeline.ledger.rules.measures:MEASURES", "'ORDER_REFUND', -1, 1", "'ORDER_REFUND', 1, 1"),
+        Code(
+            "pipeline.ledger.rules.measures:measures_of",
+            "-1 if fields.get('biz_action') == 'ORDER_REFUND' else 1",
+            "1",
+        ),
     ),
     "unknown reports count in totals as succeeded": (
         Text(
