@@ -21,7 +21,6 @@ SAMPLE_ROWS = 100
 
 _SAMPLES = 3
 _SAMPLE_CHARACTERS = 40
-_MASKED_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +90,7 @@ def _samples(column: Column, export: Export, field: str, *, show_ids: bool) -> t
 def _shown(text: str, *, is_private: bool, show_ids: bool) -> str:
     if is_private:
         return f"<{len(text)} characters>"
-    # Masking takes long for long words.
-    return text[:_SAMPLE_CHARACTERS] if show_ids else safe_text(text[:_MASKED_CHARACTERS], limit=_SAMPLE_CHARACTERS)
+    return text[:_SAMPLE_CHARACTERS] if show_ids else safe_text(text, limit=_SAMPLE_CHARACTERS)
 
 
 def shown_columns(columns: InputColumns) -> Sequence[str]:

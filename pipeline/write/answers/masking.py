@@ -8,8 +8,9 @@ _SHORTEST_PRIVATE = 4  # characters; masking shorter values would destroy ordina
 _USER_INFO = re.compile(r"//[^/\s@]+@")
 _DIGITS = re.compile(r"\d{12,}")
 _HOST = r"//[a-z0-9.-]+(?::\d{1,5})?(?![\w.-])|(?<![\w.-])[a-z0-9][a-z0-9.-]*:\d{2,5}(?![\w.-])"
-_ID_LIKE = r"(?=[\w-]*\d|[\w-]*[A-Z][\w-]*[a-z]|[\w-]*[a-z][\w-]*[A-Z])[\w-]{20,}"
-_HOST_OR_ID = re.compile(rf"(?P<host>{_HOST})|{_ID_LIKE}", re.ASCII)
+_HOST_OR_WORD = re.compile(rf"(?P<host>{_HOST})|[\w-]{{20,}}", re.ASCII)
+# What a long word has that is an id.
+_DIGIT, _CAPITAL, _SMALL = (re.compile(letters) for letters in ("[0-9]", "[A-Z]", "[a-z]"))
 # The name of an exception: capitalised words, perhaps after an acronym. No random id looks like this.
 _CLASS_NAME = re.compile(r"[A-Z]{0,6}(?:[A-Z][a-z]{2,})+")
 
@@ -31,12 +32,14 @@ def safe_text(text: str, private: Iterable[str] = (), *, limit: int = 300) -> st
         return text
     line = " ".join(printable(mask_values(private, text), in_place=" ").split())
     line = _USER_INFO.sub(f"//{_MASK}@", line)
-    line = _HOST_OR_ID.sub(_mask_unless_shown, _DIGITS.sub(_MASK, line))
+    line = _HOST_OR_WORD.sub(_mask_if_id, _DIGITS.sub(_MASK, line))
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
-def _mask_unless_shown(found: re.Match[str]) -> str:
-    return found[0] if found["host"] or _CLASS_NAME.fullmatch(found[0]) else _MASK
+def _mask_if_id(found: re.Match[str]) -> str:
+    word = found[0]
+    is_id_like = _DIGIT.search(word) or (_CAPITAL.search(word) and _SMALL.search(word))
+    return _MASK if is_id_like and not found["host"] and not _CLASS_NAME.fullmatch(word) else word
 
 
 def printable(text: str, in_place: str = "") -> str:
