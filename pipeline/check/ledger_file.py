@@ -1,6 +1,5 @@
 """The ledger's file: its version, and the free disk beside it."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,16 +7,11 @@ from pipeline.assemble.ledgers import open_the_ledger
 from pipeline.check.finding import Finding, Level
 from pipeline.clock import Clock
 from pipeline.errors import LedgerError
-from pipeline.ledger.store.space import RESERVE_BYTES
+from pipeline.ledger.store.space import RESERVE_BYTES, free_bytes
 from pipeline.settings import Config
 
 _MEGABYTE = 1_000_000
 _LITTLE_BYTES = 2_000_000_000
-
-
-def free_bytes(folder: Path) -> int:
-    """Return the free bytes of the disk that holds a folder."""
-    return shutil.disk_usage(folder).free
 
 
 def check_ledger(config: Config, clock: Clock, free: Callable[[Path], int] = free_bytes) -> Iterator[Finding]:

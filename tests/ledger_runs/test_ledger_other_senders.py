@@ -96,7 +96,7 @@ def test_a_key_that_was_sent_serves_no_later_export(points: JobRuns, first: Verd
 
 
 def test_a_key_that_an_earlier_run_may_still_send_serves_no_later_export(points: JobRuns) -> None:
-    """A run that was cut off keeps its keys: a later run sends after it, whoever is first."""
+    """A run that was cut off keeps its keys: a later run sends after it, in either order."""
     cut_off = points.run(balance("X", 5), most=0)
     later = points.run(balance("X", 5), most=0)
     points.resume(cut_off)

@@ -45,6 +45,7 @@ class DoubtLedger:
         self._dues = dues
         self._confirmed = confirmed
         self.settled: dict[str, Settlement] = {}
+        self.notes: dict[str, str] = {}
 
     def dues_in_doubt(self) -> Iterator[NamedDue]:
         return iter(self._dues)
@@ -59,7 +60,7 @@ class DoubtLedger:
         self.settled[due.identity] = end
 
     def note(self, due: Due, message: str) -> None:
-        raise NotImplementedError
+        self.notes[due.identity] = message
 
 
 def one_by_one(tasks: Iterator[T], work: Callable[[T], None]) -> None:

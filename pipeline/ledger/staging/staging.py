@@ -26,7 +26,7 @@ from pipeline.tables.mapped_chunk import USERS, MappedChunk
 
 # Bytes of waiting chunks that are kept in memory.
 _MEMORY_BYTES = 8 << 20
-# Rows that stay open: their cells are kept for whoever fixes them.
+# Rows that stay open: their cells are kept for the person who fixes them.
 _OPEN = (RowDecision.DUE, RowDecision.INVALID)
 
 

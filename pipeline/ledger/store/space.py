@@ -25,7 +25,8 @@ _PAGES = 2_000
 _COPIES = 2.2
 
 
-def _free_bytes(folder: Path) -> int:
+def free_bytes(folder: Path) -> int:
+    """Return the free bytes on the disk of a folder."""
     return shutil.disk_usage(folder).free
 
 
@@ -53,7 +54,7 @@ class LogSize:
         *,
         bound: int = LOG_BYTES,
         reserve: int = RESERVE_BYTES,
-        free_bytes: Callable[[Path], int] = _free_bytes,
+        free_bytes: Callable[[Path], int] = free_bytes,
     ) -> None:
         self._path = path
         self._clock = clock
@@ -145,7 +146,7 @@ def _write_anew(connection: sqlite3.Connection, path: Path, *, is_held: bool) ->
         return "a run is on; prune again when none is"
     pages = _ask(connection, "page_count") - _ask(connection, "freelist_count")
     needed = int(_COPIES * pages * _ask(connection, "page_size"))
-    if _free_bytes(path.parent) < needed:
+    if free_bytes(path.parent) < needed:
         return f"that needs {needed // _MEGABYTE + 1:,} MB of free disk"
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     try:

@@ -140,8 +140,9 @@ def _rate(table: Table) -> float:
 
 
 def _check_senders(table: Table) -> None:
+    api = table.text("api")
     for key in _OF_SENDERS:
-        if key in table and table.text("api") not in (None, Api.POINTS, Api.BRAND_POINTS):
+        if key in table and api is not None and not Api(api).sends_balances:
             table.fault(key, "is for points only; leave it out")
     if "unchanged_for" in table and not table.values.get("other_senders"):
         table.fault("unchanged_for", "is for points that others send too; add other_senders = true, or leave it out")
