@@ -7,7 +7,7 @@ Read in this order:
 - `read`, `map`, `write`: the stages; none imports another
 - `settings`: the config; `signing`, `limits`, `ledger`, `report`, `engines`: services
 - `tables`: the data between the stages
-- `model`, `errors`, `clock`, `resources`, `redact`: the ground, which imports nothing of ours
+- `model`, `errors`, `clock`, `resources`, `redact`, `language`: the ground, which imports nothing of ours
 - `simulator`: a local stand-in for the platforms
 - `library`: the Python API
 

@@ -4,9 +4,10 @@ import platform
 from collections.abc import Mapping
 
 from pipeline import version
+from pipeline.language import Language
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
-from pipeline.report import Language, PageContext
+from pipeline.report import PageContext
 from pipeline.settings import Job
 
 

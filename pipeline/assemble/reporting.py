@@ -9,12 +9,12 @@ from pipeline.assemble.ledgers import reports_folder
 from pipeline.assemble.page_context import page_context
 from pipeline.assemble.protected_files import inputs_among
 from pipeline.assemble.totals import no_agreement
+from pipeline.language import Language
 from pipeline.ledger.history.totals import ReadRow
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import Phase, RunRecord, RunState
 from pipeline.report import (
     InputFile,
-    Language,
     OutcomeFormat,
     QuotaUse,
     ReportFiles,

@@ -10,10 +10,10 @@ from pipeline.assemble.ledgers import working_folder
 from pipeline.assemble.platform import signer_of, transport_of
 from pipeline.clock import Clock
 from pipeline.engines.threads import ThreadEngine
+from pipeline.language import Language, language_of
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.store.lease import boot_id
 from pipeline.model import Api
-from pipeline.report import Language, language_of
 from pipeline.run.ports import Engine
 from pipeline.settings import Account, Job
 from pipeline.write.ports import Signer, Transport

@@ -119,7 +119,8 @@ def report(args: argparse.Namespace) -> int:
     from pipeline.assemble.protected_files import ProtectedFiles  # noqa: PLC0415
     from pipeline.assemble.reporting import RunReport, report_folder  # noqa: PLC0415
     from pipeline.assemble.totals import row_reader  # noqa: PLC0415
-    from pipeline.report import OutcomeFormat, language_of, report_names  # noqa: PLC0415
+    from pipeline.language import language_of  # noqa: PLC0415
+    from pipeline.report import OutcomeFormat, report_names  # noqa: PLC0415
 
     with _one_run(args) as (config, ledger, run):
         is_folder = args.output is None or args.output.is_dir() or not args.output.suffix

@@ -11,6 +11,7 @@ from pipeline.cli.parser import build_parser
 from pipeline.cli.streams import output_streams
 from pipeline.engines.garbage import collect_rarely
 from pipeline.errors import LedgerError, PipelineError, RunHeld, SettingsError, SourceError
+from pipeline.language import t
 from pipeline.redact import visible
 
 # Exit codes.
@@ -51,7 +52,7 @@ def _execute(args: argparse.Namespace, find: Callable[[str], Command]) -> int:
         return _print_errors(args, _exit_code(exc), exc.faults if isinstance(exc, SettingsError) else [str(exc)])
     except KeyboardInterrupt:
         # After a run has begun, signals drain it instead.
-        return _print_errors(args, INTERRUPTED, ["interrupted; nothing was sent"])
+        return _print_errors(args, INTERRUPTED, [t("interrupted; nothing was sent")])
     except Exception as exc:  # noqa: BLE001 - any other error, reported without values, which may be secrets
         return _print_errors(args, PROGRAM_FAULT, _internal_error(exc))
 

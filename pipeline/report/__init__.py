@@ -22,14 +22,12 @@ from pipeline.report.files.rows_to_fix import CSV_NAME
 from pipeline.report.page import PageContext
 from pipeline.report.summary import InputFile, QuotaUse, Summary
 from pipeline.report.tally import Tally
-from pipeline.report.texts import Language, language_of
 from pipeline.report.writing import ReportFiles, report_names, write_report
 
 __all__ = [
     "CSV_NAME",
     "OUTCOME_COLUMNS",
     "InputFile",
-    "Language",
     "OutcomeFormat",
     "PageContext",
     "QuotaUse",
@@ -37,7 +35,6 @@ __all__ = [
     "Step",
     "Summary",
     "Tally",
-    "language_of",
     "make_folder",
     "next_steps",
     "read_outcome",

@@ -8,13 +8,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.language import Language
 from pipeline.model import Status
 from pipeline.redact import shown, shown_row
 from pipeline.report.advice import next_steps, severity, verdict
 from pipeline.report.files.rows_to_fix import CSV_NAME, WORKBOOK_NAME
 from pipeline.report.summary import Summary
 from pipeline.report.tally import LISTED_ROWS, Tally
-from pipeline.report.texts import Language, Texts
+from pipeline.report.texts import Texts
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -3,21 +3,10 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
-
-class Language(StrEnum):
-    """Language of texts for people."""
-
-    ENGLISH = "en"
-    CHINESE = "zh"
-
-
-def language_of(environ: Mapping[str, str]) -> Language:
-    """Return the language that LANG names; English if it names no other one of ours."""
-    return Language.CHINESE if environ.get("LANG", "").lower().startswith("zh") else Language.ENGLISH
+from pipeline.language import Language
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.language import Language
 from pipeline.model import Status
-from pipeline.report import Language, PageContext, Summary, Tally
+from pipeline.report import PageContext, Summary, Tally
 from pipeline.report.page import render_page
 from pipeline.tables.outcome_page import Outcome
 from tests.report.browser import Browser, open_browser

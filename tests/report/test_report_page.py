@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.language import Language
 from pipeline.model import Status
-from pipeline.report import Language, PageContext, Summary, Tally
+from pipeline.report import PageContext, Summary, Tally
 from pipeline.report.advice import Step, next_steps, verdict
 from pipeline.report.page import render_page
 from pipeline.tables.agreement_totals import OpenAgreement, OpenAgreements

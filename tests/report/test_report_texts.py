@@ -6,8 +6,8 @@ from string import Formatter
 
 import pytest
 
+from pipeline.language import Language, language_of
 from pipeline.model import Status
-from pipeline.report import Language, language_of
 from pipeline.report.texts import Texts, catalogue
 
 REPORT = Path(__file__).parents[2] / "pipeline" / "report"
