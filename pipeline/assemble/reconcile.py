@@ -16,7 +16,7 @@ from pipeline.ledger.records import Phase, RunRecord, RunState
 from pipeline.ledger.run_ledger import RunLedger
 from pipeline.model import Api
 from pipeline.reconcile.queries import Queries, QuerySigner
-from pipeline.reconcile.reconciliation import Finding, Reconciliation
+from pipeline.reconcile.reconciliation import ReconciledRow, Reconciliation
 from pipeline.report import OutcomeFormat, ReportFiles
 from pipeline.settings import Config, Job
 from pipeline.write.brakes.run_control import Ending, RunControl
@@ -40,8 +40,8 @@ class Reconciled:
     run: RunRecord
     exit_code: int
     left: int
-    findings: list[Finding] = field(repr=False)
-    agreements: list[Finding] = field(repr=False)
+    findings: list[ReconciledRow] = field(repr=False)
+    agreements: list[ReconciledRow] = field(repr=False)
     obstacle: str | None = None
     reason: str | None = None
     report: ReportFiles | None = None
@@ -142,7 +142,7 @@ def _report_again(report: RunReport | None, held: RunLedger) -> ReportFiles | No
     return files
 
 
-def _place(finding: Finding) -> int:
+def _place(finding: ReconciledRow) -> int:
     return finding.due.due.due_no
 
 

@@ -12,7 +12,7 @@ from pipeline.cli.logs import log, set_up_logs
 from pipeline.cli.run import draining_signals
 from pipeline.cli.summary import first_of, print_json, print_line
 from pipeline.clock import SystemClock
-from pipeline.reconcile.reconciliation import Finding
+from pipeline.reconcile.reconciliation import ReconciledRow
 from pipeline.redact import counted, masked, shown_row
 from pipeline.settings import secrets, warnings
 
@@ -62,7 +62,7 @@ def _as_dict(done: Reconciled) -> dict[str, object]:
     }
 
 
-def _finding_as_dict(finding: Finding) -> dict[str, object]:
+def _finding_as_dict(finding: ReconciledRow) -> dict[str, object]:
     return {"file": finding.due.file, "row": finding.due.source_row, "text": finding.text}
 
 
@@ -87,7 +87,7 @@ def _print(done: Reconciled) -> None:
         print_line(f"  report: {done.report.folder}")
 
 
-def _shown(finding: Finding) -> str:
+def _shown(finding: ReconciledRow) -> str:
     due = finding.due
     row = shown_row(due.file, due.source_row, due.file_line)
     return f"{row}, key {masked(due.due.request_key)}: {finding.text}"

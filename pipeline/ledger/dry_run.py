@@ -16,7 +16,7 @@ from pipeline.ledger.history.origins import Origin, find_origins
 from pipeline.ledger.records import InputRecord, NewRun, Rekey, RunRecord, StagedCounts, accept_any
 from pipeline.ledger.rules.admission import OtherSenders
 from pipeline.ledger.staging import balances, decide
-from pipeline.ledger.staging.duplicates.partitions import Partitions, Table, numbers
+from pipeline.ledger.staging.duplicates.partitions import EntryTable, Partitions, numbers
 from pipeline.ledger.staging.refunds import Retarget
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.ledger.staging.staging import Staging
@@ -178,7 +178,7 @@ class DryRun:
         )
 
 
-def _lanes_of(part: Iterable[Table]) -> int:
+def _lanes_of(part: Iterable[EntryTable]) -> int:
     """Count the lanes of a partition."""
     lanes = np.empty(0, np.uint64)
     for entries in part:

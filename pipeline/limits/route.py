@@ -26,7 +26,7 @@ _SLOW_FACTOR = 1.25
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class RouteTiming:
     """
     Measurements of round trips to the platform, in seconds; 0 before the first.
 
@@ -44,12 +44,12 @@ class Route:
     wait_p95: float = 0.0
 
 
-def least_round_trip(route: Route) -> float:
+def least_round_trip(route: RouteTiming) -> float:
     """Return a lower bound of all round trips, in seconds."""
     return route.shortest_round_trip * _SHORTEST_SHARE
 
 
-def path_jitter(route: Route) -> float | None:
+def path_jitter(route: RouteTiming) -> float | None:
     """
     Return how much longer than the least round trip a request may travel, in seconds; None if too little is known.
 
@@ -61,7 +61,7 @@ def path_jitter(route: Route) -> float | None:
     return route.shortest_round_trip - least_round_trip(route) + spread * (1 + _JITTER_MARGIN / route.handshakes)
 
 
-def with_round_trip(route: Route, round_trip: RoundTrip) -> Route:
+def with_round_trip(route: RouteTiming, round_trip: RoundTrip) -> RouteTiming:
     """Add the system's measurements of one round trip."""
     shortest = min((t for t in (route.shortest_round_trip, round_trip.shortest) if t > 0.0), default=0.0)
     route = replace(route, shortest_round_trip=shortest)
@@ -71,19 +71,19 @@ def with_round_trip(route: Route, round_trip: RoundTrip) -> Route:
     return replace(route, handshakes=route.handshakes + 1, slowest_handshake=slowest)
 
 
-def with_longest_wait(route: Route, seconds: float) -> Route:
+def with_longest_wait(route: RouteTiming, seconds: float) -> RouteTiming:
     """Add the longest time of an answer in a slot."""
     return replace(route, longest_wait=min(LONGEST_WAIT_SECONDS, max(seconds, route.longest_wait * _DECAY)))
 
 
-def is_slow_answer(route: Route, seconds: float) -> bool:
+def is_slow_answer(route: RouteTiming, seconds: float) -> bool:
     """
     Return whether an answer is slow: it took over a quarter longer than 19 of 20 answers, since its request had left.
     """
     return seconds > route.wait_p95 * _SLOW_FACTOR
 
 
-def with_waits(route: Route, waits: Iterable[float]) -> Route:
+def with_waits(route: RouteTiming, waits: Iterable[float]) -> RouteTiming:
     """Add times of answers since their requests had left; each moves the percentile a little."""
     percentile = route.wait_p95
     for seconds in waits:

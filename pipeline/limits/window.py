@@ -36,7 +36,7 @@ import orjson
 from pipeline.limits.route import (
     LONGEST_WAIT_SECONDS,
     UNKNOWN_WAIT_SECONDS,
-    Route,
+    RouteTiming,
     is_slow_answer,
     least_round_trip,
     path_jitter,
@@ -108,7 +108,7 @@ class Window:
     server_lag: float = _LEAST_SERVER_LAG_SECONDS
     local_lag: float = 0.0
     local_lag_seen_at: float = 0.0
-    route: Route = field(default_factory=Route)
+    route: RouteTiming = field(default_factory=RouteTiming)
 
 
 def most_per_second(limit: float) -> float:
@@ -253,7 +253,7 @@ def encode(window: Window, boot: str) -> bytes:
 
 
 # The values of each class, in the order of its fields.
-_of_slot, _of_window, _of_route = (attrgetter(*kind.__slots__) for kind in (Slot, Window, Route))
+_of_slot, _of_window, _of_route = (attrgetter(*kind.__slots__) for kind in (Slot, Window, RouteTiming))
 
 
 def decode(state: bytes | None, boot: str, now: float) -> Window:
@@ -273,7 +273,7 @@ def decode(state: bytes | None, boot: str, now: float) -> Window:
         if (format_version, stored_boot) != (_FORMAT, boot):
             return after_restart(now)
         slots, values, measured = parts
-        window = Window(tuple(Slot(*slot) for slot in slots), *(*values, Route(*measured)))
+        window = Window(tuple(Slot(*slot) for slot in slots), *(*values, RouteTiming(*measured)))
         return after_restart(now) if _newest_time(window) > now + _CLOCK_TOLERANCE_SECONDS else window
     except (TypeError, ValueError) as exc:
         raise ValueError("the state of the quota is damaged") from exc

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pipeline.map.bind import RowMapper, bind
 from pipeline.map.columns.field_sources import find_sources
 from pipeline.map.faults import MISSING
-from pipeline.map.fields import APIS_OF_EXPORT, Kind, field_of
+from pipeline.map.fields import APIS_OF_EXPORT, FieldKind, field_of
 from pipeline.map.rules import UNITS, MappingRules
 from pipeline.map.values.time_forms import form_fault
 from pipeline.model import Export, Invalid, Row
@@ -45,7 +45,7 @@ def _contradictions(rules: MappingRules) -> Iterator[str]:
 
 def _unit_faults(export: Export, name: str, unit: str) -> Iterator[str]:
     field = field_of(export, name)
-    if field and field.kind is not Kind.AMOUNT:
+    if field and field.kind is not FieldKind.AMOUNT:
         yield f"units: {name} is not an amount"
     if unit not in UNITS:
         yield f'units: {name} has the unit "{unit}"; write {" or ".join(UNITS)}'
@@ -53,7 +53,7 @@ def _unit_faults(export: Export, name: str, unit: str) -> Iterator[str]:
 
 def _format_faults(export: Export, name: str, forms: Sequence[str]) -> Iterator[str]:
     field = field_of(export, name)
-    if field and field.kind not in (Kind.TIME, Kind.INSTANT):
+    if field and field.kind not in (FieldKind.TIME, FieldKind.INSTANT):
         yield f"formats: {name} is not a time"
     for form in forms:
         if fault := form_fault(form):

@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.map.columns.field_sources import FieldSources
-from pipeline.map.faults import MISSING, Breach, Path
-from pipeline.map.fields import Field, Kind, fields_of
+from pipeline.map.faults import MISSING, Breach, FieldPath
+from pipeline.map.fields import Field, FieldKind, fields_of
 from pipeline.model import Export, Fault
 from pipeline.redact import Harmless, Shown, shown, shown_heading
 from pipeline.tables.text_columns import trimmed
 
 # A time identifies nobody, in any field.
 _OF_NUMBERS = (Harmless.NUMBER, Harmless.TIME)
-_HARMLESS: Mapping[Kind, Sequence[Harmless]] = {
-    **dict.fromkeys((Kind.AMOUNT, Kind.INTEGER, Kind.TIME, Kind.INSTANT), _OF_NUMBERS),
-    Kind.BOOLEAN: (*_OF_NUMBERS, Harmless.WORD),
+_HARMLESS: Mapping[FieldKind, Sequence[Harmless]] = {
+    **dict.fromkeys((FieldKind.AMOUNT, FieldKind.INTEGER, FieldKind.TIME, FieldKind.INSTANT), _OF_NUMBERS),
+    FieldKind.BOOLEAN: (*_OF_NUMBERS, Harmless.WORD),
 }
 _OF_WORDS = (Harmless.TIME, Harmless.WORD)
 _OF_TEXT = (Harmless.TIME,)
@@ -45,22 +45,22 @@ class FaultTexts:
             value=value.plain or None,
         )
 
-    def _shown(self, path: Path, texts: Mapping[str, str], fields: Mapping[str, Any]) -> Shown:
+    def _shown(self, path: FieldPath, texts: Mapping[str, str], fields: Mapping[str, Any]) -> Shown:
         value: Any = texts if path[0] in texts and len(path) == 1 else fields
         for step in path:
             value = value[step]
         return shown(value, harmless=self._harmless(path), is_private=not self._private.isdisjoint(path))
 
-    def _harmless(self, path: Path) -> Sequence[Harmless]:
+    def _harmless(self, path: FieldPath) -> Sequence[Harmless]:
         """Return the forms in which a value of this field identifies nobody."""
         field = self._fields.get(str(next(step for step in reversed(path) if isinstance(step, str))), _NO_FIELD)
         return _OF_WORDS if field.is_word else _HARMLESS.get(field.kind, _OF_TEXT)
 
-    def _column(self, path: Path) -> str | None:
+    def _column(self, path: FieldPath) -> str | None:
         heading = self._headings.get(str(path[0]))
         return None if heading is None else shown_heading(trimmed(heading))
 
-    def _label(self, path: Path) -> str:
+    def _label(self, path: FieldPath) -> str:
         name, *rest = path
         label = str(name) + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest)
         heading = trimmed(self._headings.get(str(name), ""))

@@ -10,7 +10,7 @@ RAGGED = "row_ragged"
 ROUNDED = "id_rounded"
 OUT_OF_RANGE = "time_out_of_range"
 
-Path = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 
 
 class Unreadable(ValueError):
@@ -36,6 +36,6 @@ class Breach:
     """
 
     code: str
-    path: Path
+    path: FieldPath
     words: str
     rule: str

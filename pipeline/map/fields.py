@@ -19,7 +19,7 @@ APIS_OF_EXPORT: Mapping[Export, tuple[Api, ...]] = {
 }
 
 
-class Kind(StrEnum):
+class FieldKind(StrEnum):
     """
     How the text of a cell is read; the schemas' `x-kind`.
 
@@ -38,7 +38,7 @@ class Kind(StrEnum):
     DISCOUNTS = "discounts"
 
 
-_AS_WRITTEN = frozenset({Kind.TEXT, Kind.OBJECT, Kind.DISCOUNTS})
+_AS_WRITTEN = frozenset({FieldKind.TEXT, FieldKind.OBJECT, FieldKind.DISCOUNTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Field:
     """
 
     name: str
-    kind: Kind = Kind.TEXT
+    kind: FieldKind = FieldKind.TEXT
     default: str | None = None
     default_where: tuple[tuple[str, str], ...] = ()
     companion: str | None = None
@@ -83,7 +83,7 @@ def fields_of(export: Export) -> Mapping[str, Field]:
 def field_of(export: Export, name: str) -> Field | None:
     """Return a field by its name, which may be a part of biz_data; None if the export has no such field."""
     if export is Export.STATES and name.startswith(PART_OF_BIZ_DATA) and name != PART_OF_BIZ_DATA:
-        return Field(name, Kind.PART)
+        return Field(name, FieldKind.PART)
     return fields_of(export).get(name)
 
 
@@ -103,7 +103,7 @@ def _field(name: str, document: dict[str, Any], described: dict[str, Any]) -> Fi
     words = {text: truth == "true" for truth, texts in facts.get("x-words", {}).items() for text in texts}
     return Field(
         name,
-        kind=Kind(facts.get("x-kind", Kind.TEXT)),
+        kind=FieldKind(facts.get("x-kind", FieldKind.TEXT)),
         default=None if default is None else str(default),
         default_where=tuple(facts.get("x-default-where", {}).items()),
         companion=facts.get("x-with"),

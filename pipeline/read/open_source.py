@@ -5,7 +5,7 @@ from pipeline.model import CsvFormat, Int96
 from pipeline.read.csv.reader import CsvReader
 from pipeline.read.files.bounds import Bounds
 from pipeline.read.files.content import content_of_file
-from pipeline.read.files.name_hint import Kind
+from pipeline.read.files.name_hint import FileKind
 from pipeline.read.files.source_file import SourceFile
 from pipeline.read.json_lines.reader import JsonLinesReader
 from pipeline.read.parquet.reader import ParquetReader
@@ -41,13 +41,13 @@ def open_source(
     content = content_of_file(file)
     reader: Reader
     match content.kind:
-        case Kind.PARQUET:
+        case FileKind.PARQUET:
             reader = ParquetReader(file, int96=int96, uses=uses, chunk_rows=chunk_rows)
-        case Kind.WORKBOOK:
+        case FileKind.WORKBOOK:
             reader = WorkbookReader(file, sheet, csv, chunk_rows=chunk_rows)
-        case Kind.JSON_LINES:
+        case FileKind.JSON_LINES:
             reader = JsonLinesReader(file, content.codec, csv, uses=uses, chunk_rows=chunk_rows, bounds=bounds)
-        case Kind.CSV:
+        case FileKind.CSV:
             reader = CsvReader(file, content.codec, csv, uses=uses, chunk_rows=chunk_rows, bounds=bounds)
     return Source(file, reader)
 

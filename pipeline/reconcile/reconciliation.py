@@ -67,7 +67,7 @@ class ForEach(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ReconciledRow:
     """What was found about a row: a conclusion, or why there is none. `settles`: the row succeeded."""
 
     due: NamedDue
@@ -90,8 +90,8 @@ class Reconciliation:
         self._ledger = ledger
         self._queries = queries
         self._for_each = for_each
-        self.findings: list[Finding] = []
-        self.agreements: list[Finding] = []
+        self.findings: list[ReconciledRow] = []
+        self.agreements: list[ReconciledRow] = []
         self.obstacle: str | None = None
 
     def calibrate(self) -> bool:
@@ -122,13 +122,13 @@ class Reconciliation:
         with suppress(Drained):
             listed = self._listed(task.agreement, task.dues[0].due.due_no)
             if isinstance(listed, NotAnswered):
-                self.findings += [Finding(due, f"the query failed ({listed})") for due in task.dues]
+                self.findings += [ReconciledRow(due, f"the query failed ({listed})") for due in task.dues]
                 return
             for due in task.dues:
                 found = conclude(due.due.body, listed)
                 if found is Conclusion.APPLIED:
                     self._ledger.settle(due.due, _SETTLEMENT)
-                self.findings.append(Finding(due, found, settles=found is Conclusion.APPLIED))
+                self.findings.append(ReconciledRow(due, found, settles=found is Conclusion.APPLIED))
 
     def _listed(self, agreement: Agreement, number: int) -> list[ListedReport] | NotAnswered:
         """Return all reports that the platform lists for an agreement."""
@@ -152,13 +152,13 @@ class Reconciliation:
                 agreement_target(agreement.agreement_no), _sent(agreement), task.dues[0].due.due_no
             )
             if isinstance(content, NotAnswered):
-                self.agreements += [Finding(due, f"the query failed ({content})") for due in task.dues]
+                self.agreements += [ReconciledRow(due, f"the query failed ({content})") for due in task.dues]
                 return
             state = _STATES.get(agreement_status(content) or "", "in a state that is not known here")
             for due in task.dues:
                 message = _STATE_NOTE.sub("", due.message)
                 self._ledger.note(due.due, f"{message}; asked later, the agreement is {state}")
-                self.agreements.append(Finding(due, f"{due.code}, and the agreement is {state}"))
+                self.agreements.append(ReconciledRow(due, f"{due.code}, and the agreement is {state}"))
 
 
 def _obstacle(found: Conclusion) -> str | None:

@@ -11,7 +11,7 @@ from pipeline.report.advice import Step, next_steps
 from pipeline.report.files.folder import PendingFiles, make_folder
 from pipeline.report.files.outcome_file import NoFile, OutcomeFile, outcome_file
 from pipeline.report.files.record import OutcomeFormat, columns_of
-from pipeline.report.files.rows_to_fix import CSV_NAME, WORKBOOK_NAME, Mark, RowsToFix, header_of, left_out_note
+from pipeline.report.files.rows_to_fix import CSV_NAME, WORKBOOK_NAME, RowNote, RowsToFix, header_of, left_out_note
 from pipeline.report.files.workbook import TextWorkbook
 from pipeline.report.page import PageContext, render_page
 from pipeline.report.summary import Summary
@@ -51,7 +51,7 @@ def write_report(
     outcomes: Iterable[OutcomePage],
     columns: Mapping[int, tuple[str, ...]],
     summarise: Callable[[Tally], Summary],
-    mark: Mark,
+    mark: RowNote,
     context: PageContext = _NO_CONTEXT,
     kept: Iterable[Path] = (),
 ) -> ReportFiles:

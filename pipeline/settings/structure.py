@@ -16,7 +16,7 @@ _SCHEMA = "config.json"
 _SECRETS = ("private_key", "encrypt_key", "app_auth_token", "apiv3_key")
 _TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list", dict: "a table"}
 
-Path = tuple[str, ...]
+TablePath = tuple[str, ...]
 
 
 def check_structure(document: Mapping[str, Any], file: str) -> tuple[dict[str, Any], list[str]]:
@@ -57,7 +57,7 @@ def _unknown_keys(error: ValidationError, keys: Iterable[str], checked: dict[str
     return faults
 
 
-def _advice(key: str, path: Path, known: Mapping[str, Any], value: object) -> str:
+def _advice(key: str, path: TablePath, known: Mapping[str, Any], value: object) -> str:
     if key in _SECRETS and f"{key}_file" in known:
         return (
             f"a secret must not be in the config; put it into a file and name the file in {key}_file, "
@@ -70,7 +70,7 @@ def _advice(key: str, path: Path, known: Mapping[str, Any], value: object) -> st
     return f"unknown {kind}{did_you_mean(key, known)}"
 
 
-def _home(key: str, path: Path) -> str | None:
+def _home(key: str, path: TablePath) -> str | None:
     """Return the table where the key is known. TOML puts a key into the table opened last, which is a common slip."""
     definitions = schema(_SCHEMA)["$defs"]
     match path:
@@ -95,7 +95,7 @@ def _other_faults(error: ValidationError, checked: dict[str, Any], document: Map
     return [f"{place(file, tuple(table), key)}: must be {_wanted(error, document, path)}"]
 
 
-def _wanted(error: ValidationError, document: Mapping[str, Any], path: Path) -> str:
+def _wanted(error: ValidationError, document: Mapping[str, Any], path: TablePath) -> str:
     given = _find(document, path)
     match error.kind:
         case ValidationErrorKind.Enum(options=options):
@@ -122,12 +122,12 @@ def _rule(error: ValidationError) -> dict[str, Any]:
     return part  # type: ignore[no-any-return]  # a schema's parts are objects
 
 
-def _names(error: ValidationError) -> Path:
+def _names(error: ValidationError) -> TablePath:
     # The validator returns a key of digits as a number.
     return tuple(str(step) for step in error.instance_path)
 
 
-def _up_to_list(path: Path, document: Any) -> Path:
+def _up_to_list(path: TablePath, document: Any) -> TablePath:
     """Return the path up to the first list: a fault within a list is reported at the list's key."""
     for length, step in enumerate(path):
         if isinstance(document, list):

@@ -15,7 +15,7 @@ Read in this order:
 Imports `errors` and `clock` only.
 """
 
-from pipeline.simulator.faults.fault import InjectedFault, Kind, When
+from pipeline.simulator.faults.fault import FaultKind, InjectedFault, When
 from pipeline.simulator.identities import Identities, default_identities
 from pipeline.simulator.ruling import Api, Decision
 from pipeline.simulator.server import Simulator, client_config, load_faults, write_client_keys
@@ -25,10 +25,10 @@ __all__ = [
     "Api",
     "Decision",
     "Entry",
+    "FaultKind",
     "Identities",
     "InjectedFault",
     "Journal",
-    "Kind",
     "Simulator",
     "When",
     "client_config",

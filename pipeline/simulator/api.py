@@ -6,17 +6,17 @@ from typing import Protocol
 
 from pipeline.simulator.faults.fault import InjectedFault
 from pipeline.simulator.http.messages import Call, Reply
-from pipeline.simulator.ruling import Accepted, Admission, Api, Claim, Decision, Refusal, Ruling
+from pipeline.simulator.ruling import Accepted, AdmittedRequest, Api, Claim, Decision, Refusal, Ruling
 from pipeline.simulator.state.memory import Memory
 
-Rule = Callable[[Admission, Memory], tuple[Decision, Ruling]]
+CallRule = Callable[[AdmittedRequest, Memory], tuple[Decision, Ruling]]
 
 
 class PlatformApi(Protocol):
     """One protocol: reads calls and makes answers."""
 
     @property
-    def rules(self) -> Mapping[Api, Rule]:
+    def rules(self) -> Mapping[Api, CallRule]:
         """Return the rule that decides requests, by API."""
         ...
 
@@ -34,7 +34,7 @@ class PlatformApi(Protocol):
         """Return API, merchant and key that the call claims, as far as readable."""
         ...
 
-    def admit(self, call: Call, claim: Claim) -> Admission | Refusal:
+    def admit(self, call: Call, claim: Claim) -> AdmittedRequest | Refusal:
         """Check headers, time and signature, and return the plain content."""
         ...
 
@@ -46,7 +46,7 @@ class PlatformApi(Protocol):
         """Return the unsigned answer to a call that was not admitted."""
         ...
 
-    def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Reply:
+    def answer(self, admission: AdmittedRequest, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Reply:
         """Return the answer, signed and encrypted as the request demands; a fault makes it wrong."""
         ...
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pipeline.simulator.api import PlatformApi
-from pipeline.simulator.faults.fault import InjectedFault, Kind, When
+from pipeline.simulator.faults.fault import FaultKind, InjectedFault, When
 from pipeline.simulator.faults.fault_injector import ActiveFaults
 from pipeline.simulator.http.messages import Answer, Call, Followed, Reply, Silence
 from pipeline.simulator.ruling import Refusal
@@ -13,13 +13,13 @@ _HTML = b"<!DOCTYPE html><html><body><h1>Welcome</h1></body></html>"
 
 def false_answer(api: PlatformApi, call: Call, faults: ActiveFaults, when: When) -> Answer | None:
     """Return the answer that a fault sends before or after applying; None without such a fault."""
-    lost = Kind.LOSE_BEFORE_APPLYING if when is When.BEFORE_APPLYING else Kind.LOSE_AFTER_APPLYING
+    lost = FaultKind.LOSE_BEFORE_APPLYING if when is When.BEFORE_APPLYING else FaultKind.LOSE_AFTER_APPLYING
     if faults.kind(lost):
         return Silence()
-    fault = faults.kind(Kind.STATUS, Kind.HTML_BODY)
+    fault = faults.kind(FaultKind.STATUS, FaultKind.HTML_BODY)
     if fault is None or (fault.when or When.BEFORE_APPLYING) is not when:
         return None
-    if fault.kind is Kind.HTML_BODY:
+    if fault.kind is FaultKind.HTML_BODY:
         return Reply(200, (("Content-Type", "text/html; charset=utf-8"),), _HTML)
     return _with_status(api, call, fault)
 

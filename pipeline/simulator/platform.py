@@ -12,11 +12,11 @@ from pipeline.simulator.apis import alipay_v3, brand, gateway, wechatpay, zmgo_q
 from pipeline.simulator.apis.fields import text
 from pipeline.simulator.false_answers import false_answer, retry_after, with_stray_answer
 from pipeline.simulator.faults.answer_signature import UniqueTexts
-from pipeline.simulator.faults.fault import InjectedFault, Kind, When
+from pipeline.simulator.faults.fault import FaultKind, InjectedFault, When
 from pipeline.simulator.faults.fault_injector import ActiveFaults, FaultInjector
 from pipeline.simulator.http.messages import Answer, Call, Cut, Followed, Reply, Silence
 from pipeline.simulator.identities import Identities
-from pipeline.simulator.ruling import Admission, Api, Claim, Decision, Refusal, Ruling
+from pipeline.simulator.ruling import AdmittedRequest, Api, Claim, Decision, Refusal, Ruling
 from pipeline.simulator.state.journal import Entry, Journal, card_digest
 from pipeline.simulator.state.memory import Memory
 from pipeline.simulator.state.quota import Quota
@@ -82,7 +82,7 @@ class Platform:
             return api.unsigned_refusal(call, admission)
         return self._serve(api, call, admission, faults)
 
-    def _serve(self, api: PlatformApi, call: Call, admission: Admission, faults: ActiveFaults) -> Answer:
+    def _serve(self, api: PlatformApi, call: Call, admission: AdmittedRequest, faults: ActiveFaults) -> Answer:
         with self._lock:
             decision, ruling = self._decide(api, call, admission, faults)
             answer = false_answer(api, call, faults, When.AFTER_APPLYING)
@@ -92,22 +92,22 @@ class Platform:
         if answer is None:
             # Outside the lock, because signing takes longer than all the rest.
             reply = api.answer(admission, ruling, self._clock.now(), faults.main)
-            stray = faults.kind(Kind.STRAY_ANSWER)
+            stray = faults.kind(FaultKind.STRAY_ANSWER)
             answer = with_stray_answer(api, call, stray, reply) if stray else reply
-            answer = Cut(reply) if faults.kind(Kind.CUT_BODY) else answer
+            answer = Cut(reply) if faults.kind(FaultKind.CUT_BODY) else answer
         self._pause(faults.delay(When.AFTER_APPLYING))
         return answer
 
     def _decide(
-        self, api: PlatformApi, call: Call, admission: Admission, faults: ActiveFaults
+        self, api: PlatformApi, call: Call, admission: AdmittedRequest, faults: ActiveFaults
     ) -> tuple[Decision, Ruling]:
         claim = admission.claim
         if admission.nonce and not self._memory.use_nonce(claim.merchant, admission.nonce):
             return Decision.REFUSED, api.replayed
-        throttle = faults.kind(Kind.THROTTLE)
+        throttle = faults.kind(FaultKind.THROTTLE)
         if throttle or not self._quota.admit(claim.api, claim.merchant, call.steady):
             return Decision.THROTTLED, replace(api.throttled, headers=retry_after(throttle))
-        refuse = faults.kind(Kind.REFUSE)
+        refuse = faults.kind(FaultKind.REFUSE)
         if refuse:
             return Decision.REFUSED, api.refusal(refuse)
         return api.rules[claim.api](admission, self._memory)
@@ -119,11 +119,11 @@ class Platform:
         decision: Decision,
         status: int | None,
         *,
-        known: Admission | Claim,
+        known: AdmittedRequest | Claim,
         code: str = "",
     ) -> None:
-        claim, body = (known.claim, known.body) if isinstance(known, Admission) else (known, call.body)
-        content = known.content if isinstance(known, Admission) and claim.api in _BALANCES else {}
+        claim, body = (known.claim, known.body) if isinstance(known, AdmittedRequest) else (known, call.body)
+        content = known.content if isinstance(known, AdmittedRequest) and claim.api in _BALANCES else {}
         balance = content.get("point_balance")
         self.journal.add(
             Entry(

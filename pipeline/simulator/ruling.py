@@ -54,7 +54,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class AdmittedRequest:
     """A request with a verified signature: the decrypted body, its JSON object, and the nonce if it has one."""
 
     claim: Claim

@@ -18,7 +18,7 @@ _ORDER_COLUMNS = ("订单号", "协议号", "用户", "付款时间", "交易号
 _STATE_COLUMNS = ("rental_no", "user_id", "cup_no", "state", "biz_data.shop", "happened_at")
 _BALANCE_COLUMNS = ("brand_id", "card_id", "openid", "user_card_code", "point_balance", "updated_at")
 
-Row = tuple[str, ...]
+SampleRow = tuple[str, ...]
 
 
 def _at(number: int) -> datetime:
@@ -33,7 +33,9 @@ def _agreement(number: int) -> str:
     return f"2025{number:016d}"
 
 
-def _order(number: int, user: int, paid: str, kind: str = "付款", refund_of: str = "", state: str = "已完成") -> Row:
+def _order(
+    number: int, user: int, paid: str, kind: str = "付款", refund_of: str = "", state: str = "已完成"
+) -> SampleRow:
     at = f"{_at(number):%Y/%m/%d %H:%M}"
     return (f"A{number:04d}", _agreement(user), _user(user), at, f"T{number:04d}", paid, "", kind, refund_of, state)
 

@@ -20,7 +20,7 @@ from pipeline.write.brakes.run_control import Drained, Ending, RunControl
 from pipeline.write.keys import Keys
 from pipeline.write.ports import Signer, Transport
 from pipeline.write.retry import RetryPolicy, with_retries
-from pipeline.write.settlement import History, cut_short, settle
+from pipeline.write.settlement import DeliveryHistory, cut_short, settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Delivery:
     `keep_job` is called before each attempt. It raises LedgerError if the run may not send any more.
     """
 
-    def __init__(self, services: Services, due: Due, history: History, keep_job: Callable[[], None]) -> None:
+    def __init__(self, services: Services, due: Due, history: DeliveryHistory, keep_job: Callable[[], None]) -> None:
         self._services = services
         self._due = due
         self._history = history

@@ -8,7 +8,7 @@ from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAg
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class DeliveryHistory:
     """
     The facts about a delivery so far.
 
@@ -37,7 +37,7 @@ class History:
         """Whether the platform may have applied the delivery, and no trusted answer says if it did."""
         return self.doubt or bool(self.unconfirmed)
 
-    def after(self, verdict: Verdict) -> "History":
+    def after(self, verdict: Verdict) -> "DeliveryHistory":
         """Return the history with one more verdict."""
         if isinstance(verdict, TryAgain) and verdict.is_unconfirmed:
             return replace(self, unconfirmed=verdict.code, questions_caller=verdict.questions_caller, seen=True)
@@ -53,18 +53,18 @@ class History:
             seen=history.seen or not never_left,
         )
 
-    def after_halt(self, code: str | None) -> "History":
+    def after_halt(self, code: str | None) -> "DeliveryHistory":
         """
         Return the history after the run halted: a refusal of the caller, confirmed for one row, applies to all rows.
         """
         return self._confirmed(code) if self.questions_caller else self
 
-    def _confirmed(self, code: str | None) -> "History":
+    def _confirmed(self, code: str | None) -> "DeliveryHistory":
         """Return the history after a fresh connection brought an answer with this code."""
         return replace(self, unconfirmed="") if self.unconfirmed == code else self
 
 
-def settle(history: History, verdict: Verdict) -> Settlement:
+def settle(history: DeliveryHistory, verdict: Verdict) -> Settlement:
     """Return the settlement of a delivery after its last verdict."""
     match verdict:
         case Succeeded(code):
@@ -80,7 +80,7 @@ def settle(history: History, verdict: Verdict) -> Settlement:
             return _exhausted(history, verdict)
 
 
-def _exhausted(history: History, verdict: TryAgain) -> Settlement:
+def _exhausted(history: DeliveryHistory, verdict: TryAgain) -> Settlement:
     if history.is_in_doubt:
         code = history.doubt_code or history.unconfirmed or verdict.code
         return _end(history, Status.UNKNOWN, code, verdict.text, DeliveryState.UNKNOWN)
@@ -92,11 +92,11 @@ def _exhausted(history: History, verdict: TryAgain) -> Settlement:
     return _end(history, Status.UNSENT, verdict.code, verdict.text, _as_before(history))
 
 
-def _as_before(history: History) -> DeliveryState | None:
+def _as_before(history: DeliveryHistory) -> DeliveryState | None:
     return DeliveryState.UNSENT if history.seen else history.before
 
 
-def cut_short(history: History, code: str, text: str) -> Settlement:
+def cut_short(history: DeliveryHistory, code: str, text: str) -> Settlement:
     """Return the settlement of a delivery that the run's end interrupted, before or between attempts."""
     if history.is_in_doubt:
         code = history.doubt_code or history.unconfirmed or code
@@ -106,7 +106,7 @@ def cut_short(history: History, code: str, text: str) -> Settlement:
     return replace(end, is_open=True)
 
 
-def _end(history: History, status: Status, code: str, message: str, leaves: DeliveryState | None) -> Settlement:
+def _end(history: DeliveryHistory, status: Status, code: str, message: str, leaves: DeliveryState | None) -> Settlement:
     return Settlement(
         status=status,
         code=code,

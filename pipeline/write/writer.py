@@ -12,7 +12,7 @@ from pipeline.write.brakes.circuit_breaker import CircuitBreaker
 from pipeline.write.brakes.run_control import Drained, Ending
 from pipeline.write.delivery import Delivery, Services
 from pipeline.write.lanes import Lane, Stretch, draw
-from pipeline.write.settlement import History
+from pipeline.write.settlement import DeliveryHistory
 
 
 class Deliveries(Protocol):
@@ -131,7 +131,7 @@ class Writer:
         match admission:
             case Go(doubt, before):
                 self._deliveries.limit_waiting(self._workers)
-                history = History(before=before, doubt=doubt)
+                history = DeliveryHistory(before=before, doubt=doubt)
                 delivery = Delivery(self._services, due, history, self._deliveries.keep_job)
                 while (end := delivery.carry_out()) is None:
                     yield

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.simulator import InjectedFault, Kind
+from pipeline.simulator import FaultKind, InjectedFault
 from tests.acceptance.workspace import Workspace, balance, end_of, first_line, order, state
 
 HEADER = "out_biz_no,agreement_no,user_id,biz_time,trade_no,trade_amount\n"
@@ -237,7 +237,7 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(workspace: Workspace) -
 def test_a_file_that_changed_before_a_resume_is_noticed(workspace: Workspace) -> None:
     """Resume sends nothing while an input differs; with the old file restored it continues."""
     path = workspace.export("orders.csv", [order(1), order(2)])
-    workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=403)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.STATUS, status=403)])
     workspace.backfill("run", "orders")
     workspace.simulator.reset()
     workspace.simulator.set_faults([])

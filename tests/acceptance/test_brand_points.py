@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from pipeline.simulator import Api, InjectedFault, Kind
+from pipeline.simulator import Api, FaultKind, InjectedFault
 from tests.acceptance.workspace import CARD, CommandResult, Workspace, balance, read_csv
 
 BRAND_JOB: Mapping[str, Mapping[str, object]] = {
@@ -113,21 +113,25 @@ def peaks(brand: Workspace) -> list[dict[str, object]]:
 @pytest.mark.parametrize(
     ("fault", "result"),
     [
-        pytest.param(InjectedFault(Kind.PROBE_SIGNATURE, times=1), DONE, id="probe"),
-        pytest.param(InjectedFault(Kind.STALE_TIMESTAMP, times=1), DONE, id="stale answer"),
-        pytest.param(InjectedFault(Kind.BAD_SIGNATURE, times=1), DONE, id="wrong signature"),
-        pytest.param(InjectedFault(Kind.MISSING_SIGNATURE), "unknown signature_invalid", id="no signature"),
-        pytest.param(InjectedFault(Kind.WRONG_ECHO), "unknown echo_differs", id="answer of another request"),
-        pytest.param(InjectedFault(Kind.THROTTLE, times=1, retry_after=0), DONE, id="throttled"),
+        pytest.param(InjectedFault(FaultKind.PROBE_SIGNATURE, times=1), DONE, id="probe"),
+        pytest.param(InjectedFault(FaultKind.STALE_TIMESTAMP, times=1), DONE, id="stale answer"),
+        pytest.param(InjectedFault(FaultKind.BAD_SIGNATURE, times=1), DONE, id="wrong signature"),
+        pytest.param(InjectedFault(FaultKind.MISSING_SIGNATURE), "unknown signature_invalid", id="no signature"),
+        pytest.param(InjectedFault(FaultKind.WRONG_ECHO), "unknown echo_differs", id="answer of another request"),
+        pytest.param(InjectedFault(FaultKind.THROTTLE, times=1, retry_after=0), DONE, id="throttled"),
         pytest.param(
-            InjectedFault(Kind.STATUS, status=500, code="SYSTEM_ERROR", times=1), DONE, id="system error once"
+            InjectedFault(FaultKind.STATUS, status=500, code="SYSTEM_ERROR", times=1), DONE, id="system error once"
         ),
-        pytest.param(InjectedFault(Kind.LOSE_AFTER_APPLYING, times=1), DONE, id="answer lost once"),
-        pytest.param(InjectedFault(Kind.REFUSE, code="PARAM_ERROR"), "rejected PARAM_ERROR", id="parameter"),
-        pytest.param(InjectedFault(Kind.REFUSE, code="NOT_FOUND", status=404), "rejected NOT_FOUND", id="not found"),
-        pytest.param(InjectedFault(Kind.REFUSE, code="NO_AUTH", status=403), "unsent stopped", id="no permission"),
+        pytest.param(InjectedFault(FaultKind.LOSE_AFTER_APPLYING, times=1), DONE, id="answer lost once"),
+        pytest.param(InjectedFault(FaultKind.REFUSE, code="PARAM_ERROR"), "rejected PARAM_ERROR", id="parameter"),
         pytest.param(
-            InjectedFault(Kind.UNKNOWN_SERIAL), "unknown certificate_unknown", id="another key, which nobody can fetch"
+            InjectedFault(FaultKind.REFUSE, code="NOT_FOUND", status=404), "rejected NOT_FOUND", id="not found"
+        ),
+        pytest.param(InjectedFault(FaultKind.REFUSE, code="NO_AUTH", status=403), "unsent stopped", id="no permission"),
+        pytest.param(
+            InjectedFault(FaultKind.UNKNOWN_SERIAL),
+            "unknown certificate_unknown",
+            id="another key, which nobody can fetch",
         ),
     ],
 )
@@ -168,7 +172,7 @@ def test_a_refused_caller_stops_the_run(
 
 def test_a_retry_sends_the_same_body(brand: Workspace) -> None:
     """After an open attempt the same bytes go out again: the platform applies the balance once."""
-    brand.simulator.set_faults([InjectedFault(Kind.LOSE_AFTER_APPLYING, api=Api.BRAND_POINTS, times=2)])
+    brand.simulator.set_faults([InjectedFault(FaultKind.LOSE_AFTER_APPLYING, api=Api.BRAND_POINTS, times=2)])
     send(brand, balance(1, 5))
     before = brand.results()
     brand.simulator.set_faults([])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.simulator import Api, InjectedFault, Kind
+from pipeline.simulator import Api, FaultKind, InjectedFault
 from tests.acceptance.test_brand_points import BRAND_JOB
 from tests.acceptance.workspace import Workspace, balance, order, state, task
 
@@ -147,9 +147,9 @@ def test_a_brand_asks_for_cards_at_its_own_path(workspace: Workspace) -> None:
 @pytest.mark.parametrize(
     ("fault", "level", "text"),
     [
-        (InjectedFault(Kind.REFUSE, code="invalid-signature", status=401), "error", "refuses the account"),
-        (InjectedFault(Kind.REFUSE, code="AGREEMENT_NOT_EXIST"), "ok", "refuses the made-up question"),
-        (InjectedFault(Kind.THROTTLE), "warning", "gave no usable answer"),
+        (InjectedFault(FaultKind.REFUSE, code="invalid-signature", status=401), "error", "refuses the account"),
+        (InjectedFault(FaultKind.REFUSE, code="AGREEMENT_NOT_EXIST"), "ok", "refuses the made-up question"),
+        (InjectedFault(FaultKind.THROTTLE), "warning", "gave no usable answer"),
     ],
     ids=["signature", "question", "throttled"],
 )

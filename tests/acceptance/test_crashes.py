@@ -5,10 +5,10 @@ import signal
 import socket
 from pathlib import Path
 
-from pipeline.simulator import Decision, InjectedFault, Kind, When
+from pipeline.simulator import Decision, FaultKind, InjectedFault, When
 from tests.acceptance.workspace import Workspace, end_of, first_line, order, read_csv, task, wait_until
 
-SLOW = InjectedFault(Kind.SLOW, seconds=0.05)
+SLOW = InjectedFault(FaultKind.SLOW, seconds=0.05)
 # A PID namespace of its own, under the same host name.
 IN_A_CONTAINER = ("unshare", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child")
 # The case that is played here: its steps need two containers.
@@ -100,7 +100,7 @@ def test_a_second_run_of_a_job_is_refused_and_names_the_first(workspace: Workspa
     workspace.export("orders.csv", [order(number) for number in range(6)])
     workspace.export("tasks.csv", [task(1)])
     # The run waits and probes until the test restores the platform.
-    workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=503, key="A*")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.STATUS, status=503, key="A*")])
 
     process = workspace.start("run", "orders")
     run_id = first_line(process).split("run ")[1].split()[0]
@@ -140,7 +140,7 @@ def test_a_killed_run_does_not_block_its_job(workspace: Workspace) -> None:
     """Right after SIGKILL, the job is free for a new run; delivered rows stay delivered."""
     workspace.configure({"jobs.orders": {"concurrency": 1}})
     workspace.export("orders.csv", [order(number) for number in range(10)])
-    workspace.simulator.set_faults([InjectedFault(Kind.SLOW, seconds=0.2)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.SLOW, seconds=0.2)])
 
     kill_after(4, workspace, "run", "orders")
     workspace.simulator.set_faults([])
@@ -173,7 +173,7 @@ def test_a_second_signal_ends_the_process_at_once(workspace: Workspace) -> None:
     """A second signal does not wait for requests in flight; resume settles the rows in doubt."""
     workspace.configure({"jobs.orders": {"concurrency": 2}})
     workspace.export("orders.csv", [order(number) for number in range(6)])
-    workspace.simulator.set_faults([InjectedFault(Kind.SLOW, seconds=8, when=When.AFTER_APPLYING)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.SLOW, seconds=8, when=When.AFTER_APPLYING)])
 
     process = workspace.start("run", "orders", "--no-progress")
     wait_until(lambda: len(workspace.requests()) >= 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.simulator import InjectedFault, Kind
+from pipeline.simulator import FaultKind, InjectedFault
 from tests.acceptance.workspace import Workspace, end_of, order, wait_until
 
 IN_NO_FOLDER = ("sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh")
@@ -169,7 +169,7 @@ def test_exit_3_when_the_run_finished_and_rows_are_left(workspace: Workspace) ->
 def test_exit_4_when_the_run_stops_itself(workspace: Workspace) -> None:
     """A run whose caller is refused exits with 4, with the reason and the next step."""
     workspace.export("orders.csv", [order(1), order(2)])
-    workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=403)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.STATUS, status=403)])
 
     ended = workspace.command("run", "orders")
 
@@ -187,7 +187,7 @@ def test_exit_5_after_a_signal_and_resume_continues(number: signal.Signals, work
     """After a signal, requests in flight finish; the rest is unsent, and resume sends each row once."""
     workspace.configure({"jobs.orders": {"concurrency": 2}})
     workspace.export("orders.csv", [order(number) for number in range(60)])
-    workspace.simulator.set_faults([InjectedFault(Kind.SLOW, seconds=0.05)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.SLOW, seconds=0.05)])
 
     process = workspace.start("run", "orders", "--no-progress")
     wait_until(lambda: len(workspace.requests()) >= 10)
@@ -210,7 +210,7 @@ def test_a_signal_is_logged_in_the_log_format(workspace: Workspace) -> None:
     """With --log-format json, the message after SIGTERM is a JSON object on a line of its own."""
     workspace.configure({"jobs.orders": {"concurrency": 2}})
     workspace.export("orders.csv", [order(number) for number in range(30)])
-    workspace.simulator.set_faults([InjectedFault(Kind.SLOW, seconds=0.1)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.SLOW, seconds=0.1)])
 
     process = workspace.start("run", "orders", "--log-format", "json")
     wait_until(lambda: len(workspace.requests()) >= 4)

@@ -8,18 +8,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.simulator import InjectedFault, Kind
+from pipeline.simulator import FaultKind, InjectedFault
 from tests.acceptance.workspace import Workspace, balance, order, read_csv, state, task
 
 Row = dict[str, str]
 
 
 def lost(key: str) -> InjectedFault:
-    return InjectedFault(Kind.LOSE_BEFORE_APPLYING, key=key)
+    return InjectedFault(FaultKind.LOSE_BEFORE_APPLYING, key=key)
 
 
 def refused(key: str) -> InjectedFault:
-    return InjectedFault(Kind.REFUSE, key=key, code="INVALID_PARAMETER")
+    return InjectedFault(FaultKind.REFUSE, key=key, code="INVALID_PARAMETER")
 
 
 def run(workspace: Workspace, job: str, *words: str, faults: Sequence[InjectedFault] = ()) -> list[str]:
@@ -144,7 +144,7 @@ def test_a_row_waits_while_its_fix_is_in_doubt(workspace: Workspace, changes: Ro
     """While a fix is in doubt, its row is not sent; once the fix succeeded, the row is skipped."""
     workspace.export("orders.csv", [order(2, out_biz_no="bad")])
     run(workspace, "orders", faults=[refused("bad")])
-    doubt = fix(workspace, "orders", changes, faults=[InjectedFault(Kind.LOSE_AFTER_APPLYING, key="*")])
+    doubt = fix(workspace, "orders", changes, faults=[InjectedFault(FaultKind.LOSE_AFTER_APPLYING, key="*")])
     fixing = workspace.reports()[-1].name
     sent = workspace.requests()
 
@@ -165,7 +165,7 @@ def test_a_fix_waits_while_its_row_is_in_doubt(workspace: Workspace) -> None:
     workspace.export("orders.csv", [order(2, out_biz_no="bad")])
     run(workspace, "orders", faults=[refused("bad")])
     first = workspace.reports()[-1]
-    workspace.simulator.set_faults([InjectedFault(Kind.LOSE_AFTER_APPLYING, key="*")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.LOSE_AFTER_APPLYING, key="*")])
     workspace.backfill("rerun", "last", "--only", "rejected")
     doubt = workspace.results()
     workspace.simulator.set_faults([])
@@ -272,7 +272,7 @@ def test_a_fix_under_new_keys_counts(workspace: Workspace) -> None:
         workspace,
         "orders",
         {"trade_amount": "2.00"},
-        faults=[InjectedFault(Kind.REFUSE, key="A2", code="IDEMPOTENT_ERROR")],
+        faults=[InjectedFault(FaultKind.REFUSE, key="A2", code="IDEMPOTENT_ERROR")],
     )
     workspace.backfill("rerun", "last", "--new-keys")
     rekeyed = workspace.results()

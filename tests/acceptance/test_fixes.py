@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.simulator import InjectedFault, Kind
+from pipeline.simulator import FaultKind, InjectedFault
 from pipeline.tables.row_mark import RowMark
 from tests.acceptance.workspace import Workspace, order, read_csv
 
@@ -29,7 +29,7 @@ def shown(workspace: Workspace, run: str = "last") -> Any:
 
 
 def refused(key: str) -> InjectedFault:
-    return InjectedFault(Kind.REFUSE, key=key, code="INVALID_PARAMETER")
+    return InjectedFault(FaultKind.REFUSE, key=key, code="INVALID_PARAMETER")
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_fix_that_fails_leaves_its_row(spoiled: Workspace) -> None:
 def test_a_rerun_reduces_left_of_its_parent(spoiled: Workspace) -> None:
     """Rows that a rerun delivers are no longer left in its parent, also for a rerun of a rerun."""
     first = spoiled.reports()[-1].name
-    spoiled.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, key="A3")])
+    spoiled.simulator.set_faults([InjectedFault(FaultKind.LOSE_BEFORE_APPLYING, key="A3")])
     spoiled.backfill("rerun", "last", "--only", "rejected")
     left_of_first = shown(spoiled, first)["left"]
     spoiled.simulator.set_faults([])
@@ -101,7 +101,7 @@ def test_a_fix_of_a_fix_is_tied_to_the_first_run(spoiled: Workspace) -> None:
 
 def test_a_rerun_of_a_fix_counts_for_the_first_run(spoiled: Workspace) -> None:
     """A fixed row that stayed unknown and is sent by a rerun is left in no run."""
-    spoiled.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, key="A2")])
+    spoiled.simulator.set_faults([InjectedFault(FaultKind.LOSE_BEFORE_APPLYING, key="A2")])
     spoiled.backfill("run", "orders", fixed(spoiled, {"A2": {"trade_amount": "2.00"}}))
     before = [shown(spoiled, run.name)["left"] for run in spoiled.reports()]
     spoiled.simulator.set_faults([])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.simulator import InjectedFault, Kind
+from pipeline.simulator import FaultKind, InjectedFault
 from tests.acceptance.workspace import Workspace, end_of, order, wait_until
 
 FULL = Path("/dev/full")
@@ -22,14 +22,16 @@ def export_slow_night(workspace: Workspace) -> None:
     """Write 30 orders that take about 2 seconds to send."""
     workspace.configure({"jobs.orders": {"concurrency": 2}})
     workspace.export("orders.csv", [order(number) for number in range(30)])
-    workspace.simulator.set_faults([InjectedFault(Kind.SLOW, seconds=0.1)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.SLOW, seconds=0.1)])
 
 
 @pytest.mark.parametrize(
     ("words", "faults", "exit_code"),
     [
         pytest.param(["run", "orders", "--json"], [], 3, id="a run with rows left"),
-        pytest.param(["run", "orders"], [InjectedFault(Kind.STATUS, status=403)], 4, id="a run that stopped itself"),
+        pytest.param(
+            ["run", "orders"], [InjectedFault(FaultKind.STATUS, status=403)], 4, id="a run that stopped itself"
+        ),
         pytest.param(["plan", "orders"], [], 3, id="a plan with invalid rows"),
         pytest.param(["runs"], [], 0, id="past runs"),
     ],

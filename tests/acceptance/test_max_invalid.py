@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipeline.simulator import InjectedFault, Kind
+from pipeline.simulator import FaultKind, InjectedFault
 from tests.acceptance.workspace import Workspace, order
 
 COLUMNS = {"jobs.orders.columns": {"trade_amount": "note"}}
@@ -153,7 +153,7 @@ def test_a_resume_keeps_max_failures(workspace: Workspace) -> None:
     """--max-failures belongs to the run; a resume may replace it."""
     workspace.configure({"jobs.orders": {"concurrency": 1}})
     workspace.export("orders.csv", [order(number) for number in range(9)])
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code="INVALID_PARAMETER")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, code="INVALID_PARAMETER")])
     sent = []
 
     for words in (["run", "orders", "--max-failures", "1"], ["resume", "last"], ["resume", "last"]):

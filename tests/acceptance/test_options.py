@@ -8,16 +8,16 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.simulator import InjectedFault, Kind
+from pipeline.simulator import FaultKind, InjectedFault
 from tests.acceptance.workspace import CommandResult, Workspace, balance, order, read_csv, state
 
 
 def lost(key: str) -> InjectedFault:
-    return InjectedFault(Kind.LOSE_AFTER_APPLYING, key=key)
+    return InjectedFault(FaultKind.LOSE_AFTER_APPLYING, key=key)
 
 
 def refused(key: str, code: str) -> InjectedFault:
-    return InjectedFault(Kind.REFUSE, key=key, code=code)
+    return InjectedFault(FaultKind.REFUSE, key=key, code=code)
 
 
 def test_limit_handles_the_first_rows_only(workspace: Workspace) -> None:

@@ -5,16 +5,16 @@ import json
 
 import pytest
 
-from pipeline.simulator import Decision, InjectedFault, Kind
+from pipeline.simulator import Decision, FaultKind, InjectedFault
 from tests.acceptance.workspace import CARD, Workspace, balance, order, read_csv, refund, state, task
 
-SLOW = InjectedFault(Kind.SLOW, seconds=0.02)
+SLOW = InjectedFault(FaultKind.SLOW, seconds=0.02)
 
 
 def test_a_refund_is_sent_after_its_payment(workspace: Workspace) -> None:
     """A refund is sent after its payment, at any place in the export and also after a slow payment."""
     workspace.export("orders.csv", [refund(1, of=1), order(1), order(2), refund(2, of=2)])
-    workspace.simulator.set_faults([InjectedFault(Kind.SLOW, key="A*", seconds=0.2)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.SLOW, key="A*", seconds=0.2)])
 
     ended = workspace.backfill("run", "orders")
 
@@ -27,7 +27,7 @@ def test_a_refund_is_sent_after_its_payment(workspace: Workspace) -> None:
 def test_a_refund_is_sent_once_its_payment_succeeded(workspace: Workspace) -> None:
     """A rerun sends the unknown payment, and then the refund that it blocked."""
     workspace.export("orders.csv", [order(1), refund(1, of=1)])
-    workspace.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, key="A1")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.LOSE_BEFORE_APPLYING, key="A1")])
     first = (workspace.backfill("run", "orders").exit_code, workspace.results())
     workspace.simulator.set_faults([])
 
@@ -77,7 +77,7 @@ def test_a_refused_refund_is_sent_again_once_its_payment_was_delivered(workspace
 def test_a_refund_follows_the_new_key_of_its_payment(workspace: Workspace) -> None:
     """With --new-keys, the payment is sent under a new key, and the refund names that key."""
     workspace.export("orders.csv", [order(1), refund(1, of=1)])
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, key="A1", code="IDEMPOTENT_ERROR")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, key="A1", code="IDEMPOTENT_ERROR")])
     first = (workspace.backfill("run", "orders").exit_code, workspace.results())
 
     rerun = (workspace.backfill("rerun", "last", "--new-keys").exit_code, workspace.results())
@@ -91,7 +91,7 @@ def test_a_refund_follows_the_new_key_of_its_payment(workspace: Workspace) -> No
 def test_a_refund_that_followed_its_payment_is_not_sent_again(workspace: Workspace, again: tuple[str, ...]) -> None:
     """A refund delivered with the payment's new key counts as delivered for the run that left it blocked."""
     workspace.export("orders.csv", [order(1), refund(1, of=1)])
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, key="A1", code="IDEMPOTENT_ERROR")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, key="A1", code="IDEMPOTENT_ERROR")])
     workspace.backfill("run", "orders")
     blocked = workspace.summary()["run_id"]
     workspace.backfill("rerun", blocked, "--new-keys")
@@ -125,7 +125,7 @@ def test_states_of_one_object_are_sent_in_source_order(workspace: Workspace) -> 
 def test_the_payments_of_one_agreement_are_sent_in_source_order(workspace: Workspace) -> None:
     """Requests of one agreement and user keep their order, also with a retry."""
     workspace.export("orders.csv", [order(1, out_biz_no=f"A{number}") for number in range(5)])
-    workspace.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, key="A2", times=1), SLOW])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.LOSE_BEFORE_APPLYING, key="A2", times=1), SLOW])
 
     ended = workspace.backfill("run", "orders")
 
@@ -176,7 +176,7 @@ def test_an_older_balance_does_not_undo_a_newer_one(workspace: Workspace) -> Non
 def test_an_unknown_balance_superseded_by_a_newer_one_is_not_sent(workspace: Workspace) -> None:
     """A rerun does not send a balance that a newer run replaced."""
     workspace.export("points.csv", [balance(1, 10)])
-    workspace.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.LOSE_BEFORE_APPLYING)])
     workspace.backfill("run", "points")
     unknown = workspace.reports()[-1].name
     workspace.simulator.set_faults([])
@@ -207,16 +207,16 @@ def test_a_task_done_three_times_is_three_deliveries(workspace: Workspace) -> No
     ("faults", "result"),
     [
         pytest.param(
-            [InjectedFault(Kind.REFUSE, key="K1-2", code="INVALID_PARAMETER")],
+            [InjectedFault(FaultKind.REFUSE, key="K1-2", code="INVALID_PARAMETER")],
             "rejected INVALID_PARAMETER",
             id="refused",
         ),
-        pytest.param([InjectedFault(Kind.LOSE_AFTER_APPLYING, key="K1-3")], "unknown connection_lost", id="lost"),
-        pytest.param([InjectedFault(Kind.THROTTLE, key="K1-1")], "unsent throttled", id="throttled"),
+        pytest.param([InjectedFault(FaultKind.LOSE_AFTER_APPLYING, key="K1-3")], "unknown connection_lost", id="lost"),
+        pytest.param([InjectedFault(FaultKind.THROTTLE, key="K1-1")], "unsent throttled", id="throttled"),
         pytest.param(
             [
-                InjectedFault(Kind.LOSE_AFTER_APPLYING, key="K1-1"),
-                InjectedFault(Kind.REFUSE, key="K1-2", code="INVALID_PARAMETER"),
+                InjectedFault(FaultKind.LOSE_AFTER_APPLYING, key="K1-1"),
+                InjectedFault(FaultKind.REFUSE, key="K1-2", code="INVALID_PARAMETER"),
             ],
             "unknown connection_lost",
             id="lost and refused",
@@ -242,7 +242,7 @@ def test_fixed_rows_to_fix_are_sent(workspace: Workspace) -> None:
     """rows_to_fix.csv has the original rows; once fixed, `backfill run` sends them and nothing else."""
     rows = [order(1), order(2, trade_amount="1,50"), order(3, trade_no="=1+1"), order(4, trade_no="00042")]
     workspace.export("orders.csv", rows, encoding="gb18030")
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, key="A[34]", code="ORDER_AMOUNT_ILLEGAL")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, key="A[34]", code="ORDER_AMOUNT_ILLEGAL")])
     first = workspace.backfill("run", "orders")
     workspace.simulator.set_faults([])
     path = workspace.reports()[-1] / "rows_to_fix.csv"
@@ -279,7 +279,7 @@ def test_text_stays_text_from_the_export_to_the_platform(workspace: Workspace) -
 def test_a_refused_row_can_be_fixed_under_its_key(workspace: Workspace) -> None:
     """A refused delivery was not applied, so that its key with fixed content is sent without conflict."""
     workspace.export("states.csv", [state(1, biz_data=json.dumps({"n": 1}))])
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code="ZMDATA.BIZ_DATA_ERROR")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, code="ZMDATA.BIZ_DATA_ERROR")])
     first = workspace.backfill("run", "states")
     workspace.simulator.set_faults([])
     workspace.export("states.csv", [state(1, biz_data=json.dumps({"n": 2}))])

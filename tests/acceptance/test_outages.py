@@ -9,13 +9,15 @@ from itertools import pairwise
 
 import pytest
 
-from pipeline.simulator import InjectedFault, Kind
+from pipeline.simulator import FaultKind, InjectedFault
 from tests.acceptance.workspace import Workspace, balance, end_of, order, wait_until
 
 
 def poison(workspace: Workspace, numbers: Iterable[int]) -> None:
     """Set faults: the orders with these numbers always get status 500."""
-    workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=500, key=f"A{number}") for number in numbers])
+    workspace.simulator.set_faults(
+        [InjectedFault(FaultKind.STATUS, status=500, key=f"A{number}") for number in numbers]
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def test_a_short_outage_is_soon_over(workspace: Workspace) -> None:
     """After an outage of 2 s with 16 requests in flight, everything is sent within 10 s."""
     workspace.configure({"jobs.orders": {"concurrency": 16, "max_attempts": 6}})
     workspace.export("orders.csv", [order(number) for number in range(300)])
-    workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=503, after_seconds=0.5, until_seconds=2.5)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.STATUS, status=503, after_seconds=0.5, until_seconds=2.5)])
 
     ended = workspace.backfill("run", "orders")
 
@@ -70,7 +72,7 @@ def test_a_short_outage_is_soon_over(workspace: Workspace) -> None:
 def test_a_wait_for_the_platform_is_reported(workspace: Workspace) -> None:
     """Log and summary name the cause and length of a wait; a later run that waits does so too."""
     workspace.export("points.csv", [balance(card, 5) for card in range(3)])
-    workspace.simulator.set_faults([InjectedFault(Kind.THROTTLE, retry_after=6, first=1)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.THROTTLE, retry_after=6, first=1)])
 
     ended = workspace.backfill("run", "points")
 

@@ -4,25 +4,25 @@ import json
 
 import pytest
 
-from pipeline.simulator import InjectedFault, Kind
+from pipeline.simulator import FaultKind, InjectedFault
 from tests.acceptance.workspace import Workspace, end_of, order, refund, state, wait_until
 
 
 def lost(key: str) -> InjectedFault:
-    return InjectedFault(Kind.LOSE_AFTER_APPLYING, key=key)
+    return InjectedFault(FaultKind.LOSE_AFTER_APPLYING, key=key)
 
 
 def refused(key: str, code: str) -> InjectedFault:
-    return InjectedFault(Kind.REFUSE, key=key, code=code)
+    return InjectedFault(FaultKind.REFUSE, key=key, code=code)
 
 
 @pytest.fixture
 def mixed(workspace: Workspace) -> Workspace:
     """Return a finished run with a row of every status that a rerun may take; the faults are gone."""
     workspace.configure({"jobs.orders": {"concurrency": 1}})
-    faults = [lost("A1"), InjectedFault(Kind.CUT_BODY, key="A2"), refused("A3", "IDEMPOTENT_ERROR")]
+    faults = [lost("A1"), InjectedFault(FaultKind.CUT_BODY, key="A2"), refused("A3", "IDEMPOTENT_ERROR")]
     workspace.simulator.set_faults(
-        [*faults, refused("A4", "INVALID_PARAMETER"), InjectedFault(Kind.THROTTLE, key="A5")]
+        [*faults, refused("A4", "INVALID_PARAMETER"), InjectedFault(FaultKind.THROTTLE, key="A5")]
     )
     workspace.export(
         "orders.csv", [*(order(number) for number in range(6)), refund(1, of=1), order(9, trade_amount="x")]
@@ -150,7 +150,7 @@ def test_show_of_an_active_run_has_no_end(workspace: Workspace) -> None:
     # Enough attempts that the run waits and probes until the test restores the platform.
     workspace.configure({"jobs.orders": {"max_attempts": 20}})
     workspace.export("orders.csv", [order(number) for number in range(6)])
-    workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=503)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.STATUS, status=503)])
 
     process = workspace.start("run", "orders")
     wait_until(lambda: len(workspace.requests()) >= 1)
@@ -280,7 +280,7 @@ def test_a_resume_accepts_a_limit(workspace: Workspace) -> None:
 
 def test_a_rerun_is_resumed_without_the_exports(mixed: Workspace) -> None:
     """A rerun is sent from the ledger, so that the exports may be gone."""
-    mixed.simulator.set_faults([InjectedFault(Kind.STATUS, status=403)])
+    mixed.simulator.set_faults([InjectedFault(FaultKind.STATUS, status=403)])
     stopped = mixed.backfill("rerun", "last")
     mixed.simulator.set_faults([])
     (mixed.folder / "orders.csv").unlink()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.simulator import Api, InjectedFault, Kind, Simulator
+from pipeline.simulator import Api, FaultKind, InjectedFault, Simulator
 from tests.acceptance.workspace import Workspace, balance, order, state
 
 AES = {"accounts.zhima": {"encrypt_key_file": "keys/encrypt_key.txt"}}
@@ -76,10 +76,14 @@ def test_wechat_pays_certificates_are_fetched_before_the_first_row(workspace: Wo
 @pytest.mark.parametrize(
     ("fault", "why"),
     [
-        pytest.param(InjectedFault(Kind.STATUS, status=403, code="NO_AUTH"), r"status 403 \(NO_AUTH\)", id="refused"),
-        pytest.param(InjectedFault(Kind.STATUS, status=404), "status 404", id="none there"),
-        pytest.param(InjectedFault(Kind.UNKNOWN_SERIAL), "none that the APIv3 key opens", id="signed by somebody else"),
-        pytest.param(InjectedFault(Kind.BAD_SIGNATURE), "none that the APIv3 key opens", id="signed wrongly"),
+        pytest.param(
+            InjectedFault(FaultKind.STATUS, status=403, code="NO_AUTH"), r"status 403 \(NO_AUTH\)", id="refused"
+        ),
+        pytest.param(InjectedFault(FaultKind.STATUS, status=404), "status 404", id="none there"),
+        pytest.param(
+            InjectedFault(FaultKind.UNKNOWN_SERIAL), "none that the APIv3 key opens", id="signed by somebody else"
+        ),
+        pytest.param(InjectedFault(FaultKind.BAD_SIGNATURE), "none that the APIv3 key opens", id="signed wrongly"),
     ],
 )
 def test_without_wechat_pays_certificates_nothing_is_sent(fault: InjectedFault, why: str, workspace: Workspace) -> None:
@@ -98,14 +102,16 @@ def test_without_wechat_pays_certificates_nothing_is_sent(fault: InjectedFault, 
 def test_a_lost_certificate_answer_is_retried(workspace: Workspace) -> None:
     """The request for the first certificates is sent again after a lost answer."""
     workspace.configure(APIV3)
-    workspace.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, api=Api.WECHATPAY_CERTIFICATES, times=1)])
+    workspace.simulator.set_faults(
+        [InjectedFault(FaultKind.LOSE_BEFORE_APPLYING, api=Api.WECHATPAY_CERTIFICATES, times=1)]
+    )
 
     assert run_three(workspace, "points") == ALL_DONE
 
 
 NOT_OPEN = "the switch to the public key is not open yet"
 BOTH_KINDS = {"accounts.card": {"platform_cert_file": "keys/wechatpay_cert.pem"}}
-BEFORE_THE_SWITCH = InjectedFault(Kind.PLATFORM_CERTIFICATE)
+BEFORE_THE_SWITCH = InjectedFault(FaultKind.PLATFORM_CERTIFICATE)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +192,7 @@ def test_an_expired_platform_certificate_needs_the_public_key(
 ) -> None:
     """403 NOT_ENOUGH says that there is no certificate any more, and what to do instead."""
     workspace.configure(tables)
-    expired = InjectedFault(Kind.STATUS, api=Api.WECHATPAY_CERTIFICATES, status=403, code="NOT_ENOUGH")
+    expired = InjectedFault(FaultKind.STATUS, api=Api.WECHATPAY_CERTIFICATES, status=403, code="NOT_ENOUGH")
     workspace.simulator.set_faults([expired, BEFORE_THE_SWITCH])
 
     exit_code, ended = run_three(workspace, "points")
@@ -210,7 +216,7 @@ def test_a_reissued_alipay_certificate_verifies(
     """A certificate with the same key and another SN is downloaded once, or is in the config beside the old one."""
     workspace.configure(tables, certificates=True)
     api = Api.CUMULATION if job == "orders" else Api.STATE
-    workspace.simulator.set_faults([InjectedFault(Kind.REISSUED_CERTIFICATE, api=api)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REISSUED_CERTIFICATE, api=api)])
 
     ended = run_three(workspace, job)
 
@@ -224,7 +230,7 @@ def test_a_reissued_certificate_without_its_root_is_not_believed(workspace: Work
     roots = workspace.folder / "keys" / "alipay_root_cert.pem"
     begin = b"-----BEGIN CERTIFICATE-----"
     roots.write_bytes(begin.join(roots.read_bytes().split(begin)[:-1]))
-    workspace.simulator.set_faults([InjectedFault(Kind.REISSUED_CERTIFICATE, api=Api.CUMULATION)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REISSUED_CERTIFICATE, api=Api.CUMULATION)])
 
     exit_code, statuses = run_three(workspace, "orders")
 
@@ -246,7 +252,7 @@ def test_an_inner_error_number_of_wechat_pay_is_shown(
     number: int, exit_code: int, result: str, said: str, workspace: Workspace
 ) -> None:
     """The number at the end of the Request-ID is in the message; three of them decide how the row ends."""
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, api=Api.POINTS, code="PARAM_ERROR", number=number)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, api=Api.POINTS, code="PARAM_ERROR", number=number)])
     workspace.export("points.csv", [balance(1, 5)])
 
     ended = workspace.backfill("run", "points")
@@ -267,7 +273,7 @@ def test_an_inner_error_number_of_wechat_pay_is_shown(
 def test_a_platforms_new_key_is_fetched_once(job: str, api: Api, fetched: Api, workspace: Workspace) -> None:
     """An answer signed with an unknown key causes a download, and then every row succeeds."""
     workspace.configure(certificates=True)
-    workspace.simulator.set_faults([InjectedFault(Kind.UNKNOWN_SERIAL, api=api, fetchable=True)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.UNKNOWN_SERIAL, api=api, fetchable=True)])
 
     ended = run_three(workspace, job)
 
@@ -279,7 +285,7 @@ def test_a_platforms_new_key_is_fetched_once(job: str, api: Api, fetched: Api, w
 def test_a_key_that_cannot_be_fetched_stops_the_run(job: str, api: Api, workspace: Workspace) -> None:
     """Answers with a key that can't be fetched prove nothing: the row in flight is unknown, the rest unsent."""
     workspace.configure(certificates=True)
-    workspace.simulator.set_faults([InjectedFault(Kind.UNKNOWN_SERIAL, api=api)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.UNKNOWN_SERIAL, api=api)])
 
     exit_code, statuses = run_three(workspace, job)
 
@@ -290,14 +296,14 @@ def test_a_key_that_cannot_be_fetched_stops_the_run(job: str, api: Api, workspac
 def test_an_answer_that_does_not_decrypt_stops_the_run(job: str, workspace: Workspace) -> None:
     """With a wrong AES key no answer can be read: the row in flight is unknown, the rest unsent."""
     workspace.configure(AES)
-    workspace.simulator.set_faults([InjectedFault(Kind.BAD_ENCRYPTION)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.BAD_ENCRYPTION)])
 
     assert run_three(workspace, job) == (4, ["unknown", "unsent", "unsent"])
 
 
 def test_a_probe_is_retried(workspace: Workspace) -> None:
     """WeChat Pay's deliberately wrong signature is no success; the retry is."""
-    workspace.simulator.set_faults([InjectedFault(Kind.PROBE_SIGNATURE, each_key=True, times=1)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.PROBE_SIGNATURE, each_key=True, times=1)])
 
     ended = run_three(workspace, "points")
 
@@ -306,12 +312,12 @@ def test_a_probe_is_retried(workspace: Workspace) -> None:
 
 def test_an_old_answer_is_not_trusted(workspace: Workspace) -> None:
     """An answer more than 5 minutes off may be a replay: it is retried once, then the run stops."""
-    workspace.simulator.set_faults([InjectedFault(Kind.STALE_TIMESTAMP, times=1)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.STALE_TIMESTAMP, times=1)])
     once = run_three(workspace, "points")
     workspace.simulator.reset()
     shutil.rmtree(workspace.folder / "state")
     shutil.rmtree(workspace.folder / "reports")
-    workspace.simulator.set_faults([InjectedFault(Kind.STALE_TIMESTAMP)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.STALE_TIMESTAMP)])
 
     exit_code, statuses = run_three(workspace, "points")
 

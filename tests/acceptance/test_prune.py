@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from pipeline.simulator import InjectedFault, Kind
+from pipeline.simulator import FaultKind, InjectedFault
 from tests.acceptance.workspace import Workspace, balance, order
 
 
@@ -15,7 +15,7 @@ def three(workspace: Workspace) -> Workspace:
     """Return a workspace with 3 runs: one done, one with a row left, and the last one."""
     workspace.export("orders.csv", [order(number) for number in range(120)])
     workspace.backfill("run", "orders")
-    workspace.simulator.set_faults([InjectedFault(Kind.CUT_BODY, key="A5000")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.CUT_BODY, key="A5000")])
     workspace.export("orders.csv", [order(5000)])
     workspace.backfill("run", "orders")
     workspace.simulator.set_faults([])

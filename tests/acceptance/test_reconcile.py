@@ -6,18 +6,18 @@ import sqlite3
 
 import pytest
 
-from pipeline.simulator import Api, InjectedFault, Kind, When
+from pipeline.simulator import Api, FaultKind, InjectedFault, When
 from tests.acceptance.workspace import Workspace, balance, end_of, order, read_csv, refund, state, task, wait_until
 
 QUERY = Api.CUMULATE_QUERY
 
 
 def lost(key: str) -> InjectedFault:
-    return InjectedFault(Kind.LOSE_AFTER_APPLYING, key=key)
+    return InjectedFault(FaultKind.LOSE_AFTER_APPLYING, key=key)
 
 
 def lost_before(key: str) -> InjectedFault:
-    return InjectedFault(Kind.LOSE_BEFORE_APPLYING, key=key)
+    return InjectedFault(FaultKind.LOSE_BEFORE_APPLYING, key=key)
 
 
 @pytest.fixture
@@ -142,30 +142,30 @@ def test_pages_are_read_until_one_is_not_full(workspace: Workspace) -> None:
     ("fault", "why"),
     [
         pytest.param(
-            InjectedFault(Kind.WRONG_AMOUNT, api=QUERY, key="*000001"),
+            InjectedFault(FaultKind.WRONG_AMOUNT, api=QUERY, key="*000001"),
             "listed with another amount, task or direction",
             id="another amount",
         ),
         pytest.param(
-            InjectedFault(Kind.LISTED_TWICE, api=QUERY, key="*000001"), "listed more than once", id="listed twice"
+            InjectedFault(FaultKind.LISTED_TWICE, api=QUERY, key="*000001"), "listed more than once", id="listed twice"
         ),
         pytest.param(
-            InjectedFault(Kind.FAIL_REASON_BESIDE, api=QUERY, key="*000001", fail_reason="协议已结束"),
+            InjectedFault(FaultKind.FAIL_REASON_BESIDE, api=QUERY, key="*000001", fail_reason="协议已结束"),
             "the query failed (FAIL_REASON: 协议已结束)",
             id="fail_reason beside the data",
         ),
         pytest.param(
-            InjectedFault(Kind.REFUSE, api=QUERY, key="*000001", code="INVALID_PARAMETER", message="no"),
+            InjectedFault(FaultKind.REFUSE, api=QUERY, key="*000001", code="INVALID_PARAMETER", message="no"),
             "the query failed (INVALID_PARAMETER: no)",
             id="an error",
         ),
         pytest.param(
-            InjectedFault(Kind.BAD_SIGNATURE, api=QUERY, key="*000001"),
+            InjectedFault(FaultKind.BAD_SIGNATURE, api=QUERY, key="*000001"),
             "the query failed (signature_invalid)",
             id="a bad signature",
         ),
         pytest.param(
-            InjectedFault(Kind.WRONG_ECHO, api=QUERY, key="*000001"),
+            InjectedFault(FaultKind.WRONG_ECHO, api=QUERY, key="*000001"),
             "the query failed (echo_differs)",
             id="the answer to another query",
         ),
@@ -183,25 +183,25 @@ def test_nothing_else_settles_a_row(fault: InjectedFault, why: str, doubtful: Wo
     ("fault", "why"),
     [
         pytest.param(
-            InjectedFault(Kind.UNLISTED, api=QUERY),
+            InjectedFault(FaultKind.UNLISTED, api=QUERY),
             "the query does not show the account's newest confirmed report: it may list reports later, or never those "
             "of this call",
             id="it lists no reports of this call",
         ),
         pytest.param(
-            InjectedFault(Kind.UNLISTED, api=QUERY, seconds=3600),
+            InjectedFault(FaultKind.UNLISTED, api=QUERY, seconds=3600),
             "the query does not show the account's newest confirmed report: it may list reports later, or never those "
             "of this call",
             id="it lists reports later",
         ),
         pytest.param(
-            InjectedFault(Kind.WRONG_AMOUNT, api=QUERY),
+            InjectedFault(FaultKind.WRONG_AMOUNT, api=QUERY),
             "the query does not show the account's newest confirmed report: it is listed with another amount, task or "
             "direction",
             id="another amount",
         ),
         pytest.param(
-            InjectedFault(Kind.REFUSE, api=QUERY, code="SYSTEM_ERROR"),
+            InjectedFault(FaultKind.REFUSE, api=QUERY, code="SYSTEM_ERROR"),
             "the query for a confirmed report of the account failed (SYSTEM_ERROR)",
             id="an error",
         ),
@@ -235,7 +235,7 @@ def test_without_a_confirmed_report_no_query_is_sent(workspace: Workspace) -> No
 
 def test_a_refused_caller_stops_it(doubtful: Workspace) -> None:
     """A refusal of the caller ends the command with exit code 4, and says what to check."""
-    doubtful.simulator.set_faults([InjectedFault(Kind.REFUSE, api=QUERY, code="invalid-signature", status=401)])
+    doubtful.simulator.set_faults([InjectedFault(FaultKind.REFUSE, api=QUERY, code="invalid-signature", status=401)])
 
     ended = doubtful.backfill("reconcile", "last", "--json")
 
@@ -261,7 +261,7 @@ def test_other_apis_have_no_query(job: str, row: dict[str, str], workspace: Work
 def test_an_active_run_of_the_job_keeps_it_out(doubtful: Workspace) -> None:
     """While a run of the job is active nothing is asked: exit code 6."""
     run_id = doubtful.summary()["run_id"]
-    doubtful.simulator.set_faults([InjectedFault(Kind.SLOW, api=Api.CUMULATION, seconds=20)])
+    doubtful.simulator.set_faults([InjectedFault(FaultKind.SLOW, api=Api.CUMULATION, seconds=20)])
     doubtful.export("orders.csv", [order(7)])
     active = doubtful.start("run", "orders")
     wait_until(lambda: "A7" in doubtful.requests() or bool(doubtful.reports()[1:]))
@@ -275,7 +275,7 @@ def test_an_active_run_of_the_job_keeps_it_out(doubtful: Workspace) -> None:
 
 def test_a_signal_ends_it_with_5(doubtful: Workspace) -> None:
     """SIGINT ends the command with exit code 5; what was settled stays, and it may be repeated."""
-    doubtful.simulator.set_faults([InjectedFault(Kind.THROTTLE, api=QUERY, retry_after=60)])
+    doubtful.simulator.set_faults([InjectedFault(FaultKind.THROTTLE, api=QUERY, retry_after=60)])
     running = doubtful.start("reconcile", "last", "--json")
     wait_until(lambda: doubtful.requests(QUERY) != [])
     running.send_signal(signal.SIGINT)
@@ -291,14 +291,14 @@ def test_a_signal_ends_it_with_5(doubtful: Workspace) -> None:
 def test_the_state_of_the_agreement_joins_the_message_of_a_refusal(workspace: Workspace) -> None:
     """`--agreement-status` names the state of the agreement, the newest one only if it is asked twice."""
     refusals = [
-        InjectedFault(Kind.REFUSE, key="A1", code="EASY_MEMBER_CONSULT_FAIL"),
-        InjectedFault(Kind.REFUSE, key="A2", code="INVALID_PARAMETER"),
+        InjectedFault(FaultKind.REFUSE, key="A1", code="EASY_MEMBER_CONSULT_FAIL"),
+        InjectedFault(FaultKind.REFUSE, key="A2", code="INVALID_PARAMETER"),
     ]
     workspace.simulator.set_faults(refusals)
     workspace.export("orders.csv", [order(0), order(1), order(2)])
     workspace.backfill("run", "orders")
     before = [line["message"] for line in workspace.outcomes()]
-    ended_agreement = InjectedFault(Kind.AGREEMENT_STATUS, api=Api.AGREEMENT_QUERY, code="N")
+    ended_agreement = InjectedFault(FaultKind.AGREEMENT_STATUS, api=Api.AGREEMENT_QUERY, code="N")
 
     workspace.simulator.set_faults([])
     first = workspace.backfill("reconcile", "last", "--agreement-status")
@@ -318,7 +318,9 @@ def test_rows_of_a_killed_run_are_settled(workspace: Workspace) -> None:
     """Rows of a killed run can be settled too; `resume` then sends only the others."""
     workspace.export("orders.csv", [order(0)])
     workspace.backfill("run", "orders")
-    workspace.simulator.set_faults([InjectedFault(Kind.SLOW, api=Api.CUMULATION, seconds=20, when=When.AFTER_APPLYING)])
+    workspace.simulator.set_faults(
+        [InjectedFault(FaultKind.SLOW, api=Api.CUMULATION, seconds=20, when=When.AFTER_APPLYING)]
+    )
     workspace.export("orders.csv", [order(1)])
     killed = workspace.start("run", "orders")
     wait_until(lambda: "A1" in workspace.simulator.journal.applied_keys())

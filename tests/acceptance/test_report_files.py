@@ -7,7 +7,7 @@ import re
 import pytest
 
 from pipeline import version
-from pipeline.simulator import InjectedFault, Kind
+from pipeline.simulator import FaultKind, InjectedFault
 from tests.acceptance.workspace import Workspace, balance, order, task
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -64,7 +64,7 @@ def test_the_outcome_columns_have_their_order(workspace: Workspace) -> None:
 def test_the_trace_id_of_wechat_pay_is_its_request_id(workspace: Workspace) -> None:
     """Every line has the id that the platform's support needs, also after a refusal."""
     workspace.export("points.csv", [balance(1, 5)])
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code="PARAM_ERROR")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, code="PARAM_ERROR")])
 
     workspace.backfill("run", "points")
 
@@ -76,7 +76,7 @@ def test_there_is_one_line_for_each_row_in_source_order(workspace: Workspace) ->
     """Rows of several files are in source order, for any order of answers and any outcome."""
     workspace.export("orders-1.csv", [order(number) for number in range(6)])
     workspace.export("orders-2.csv", [order(2), order(7, trade_amount="x"), order(8)])
-    workspace.simulator.set_faults([InjectedFault(Kind.SLOW, every=2, seconds=0.1)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.SLOW, every=2, seconds=0.1)])
 
     workspace.backfill("run", "orders", "orders-2.csv", "orders-1.csv")
 
@@ -192,7 +192,7 @@ def test_the_page_has_the_same_numbers(workspace: Workspace) -> None:
 
 def test_the_page_of_a_run_names_its_reruns(workspace: Workspace) -> None:
     """A rerun names its parent, and `report` writes a page of the parent that names the rerun."""
-    workspace.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, key="A1")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.LOSE_BEFORE_APPLYING, key="A1")])
     workspace.export("orders.csv", [order(1), order(2, trade_amount="x")])
     workspace.backfill("run", "orders")
     first = workspace.reports()[-1]
@@ -221,9 +221,9 @@ def test_the_page_is_in_the_language_of_lang(workspace: Workspace) -> None:
 def test_a_rerun_reports_its_rows(workspace: Workspace) -> None:
     """Its inputs are those of the first run; row numbers and cells are those of the export."""
     workspace.export("orders.csv", [order(number) for number in range(4)])
-    workspace.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, key="A2")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.LOSE_BEFORE_APPLYING, key="A2")])
     workspace.backfill("run", "orders")
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code="INVALID_PARAMETER")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, code="INVALID_PARAMETER")])
 
     ended = workspace.backfill("rerun", "last", "--json")
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.errors import LedgerBehind
 from pipeline.library import resume, run_job
-from pipeline.simulator import InjectedFault, Kind
+from pipeline.simulator import FaultKind, InjectedFault
 from tests.acceptance.workspace import Workspace, balance, order, state
 
 COMMANDS = (["run", "points"], ["plan", "points"], ["resume", "last"], ["rerun", "last"])
@@ -127,9 +127,9 @@ def test_a_resync_holds_for_all_jobs(workspace: Workspace) -> None:
 
 def test_open_balances_of_an_earlier_generation_are_not_sent(workspace: Workspace) -> None:
     """A balance left open before the resync may be older than the platform's and is not sent; orders are sent."""
-    workspace.simulator.set_faults([InjectedFault(Kind.LOSE_BEFORE_APPLYING, times=2)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.LOSE_BEFORE_APPLYING, times=2)])
     say(workspace, 100)
-    workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=403, key="A*")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.STATUS, status=403, key="A*")])
     workspace.export("orders.csv", [order(1)])
     workspace.backfill("run", "orders")
     points, orders = (report.name for report in workspace.reports())

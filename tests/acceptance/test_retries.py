@@ -5,7 +5,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from pipeline.simulator import Api, Decision, InjectedFault, Kind
+from pipeline.simulator import Api, Decision, FaultKind, InjectedFault
 from pipeline.simulator.state.quota import peak
 from tests.acceptance.workspace import JOBS, Workspace, balance, end_of, order, state, wait_until
 
@@ -21,7 +21,7 @@ def most_in_a_second(workspace: Workspace) -> int:
 def test_a_lost_answer_is_retried_with_the_same_key_and_body(job: str, workspace: Workspace) -> None:
     """The second attempt repeats the first with a new nonce, and is counted once."""
     workspace.export(f"{job}.csv", [{"orders": order(1), "states": state(1), "points": balance(1, 5)}[job]])
-    workspace.simulator.set_faults([InjectedFault(Kind.LOSE_AFTER_APPLYING, times=1)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.LOSE_AFTER_APPLYING, times=1)])
 
     ended = workspace.backfill("run", job)
 
@@ -36,7 +36,7 @@ def test_a_lost_answer_is_retried_with_the_same_key_and_body(job: str, workspace
 def test_a_rerun_sends_the_same_bytes_also_after_the_mapping_changed(workspace: Workspace) -> None:
     """A rerun sends the original bytes: a changed constant or file has no effect."""
     workspace.export("orders.csv", [order(1)])
-    workspace.simulator.set_faults([InjectedFault(Kind.LOSE_AFTER_APPLYING)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.LOSE_AFTER_APPLYING)])
     workspace.backfill("run", "orders")
     workspace.simulator.set_faults([])
     workspace.configure({"jobs.orders.constants": {"amount_name": "另一个"}})
@@ -55,7 +55,7 @@ def test_retry_after_is_obeyed_in_seconds(job: str, workspace: Workspace) -> Non
     """After a throttled answer nothing is sent before the time in `Retry-After`."""
     rows = {"orders": order, "states": state}
     workspace.export(f"{job}.csv", [rows[job](n) if job in rows else balance(n, 5) for n in range(3)])
-    workspace.simulator.set_faults([InjectedFault(Kind.THROTTLE, retry_after=1, first=1)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.THROTTLE, retry_after=1, first=1)])
 
     ended = workspace.backfill("run", job)
 
@@ -69,7 +69,7 @@ def test_retry_after_is_obeyed_as_a_date(workspace: Workspace) -> None:
     workspace.export("orders.csv", [order(1), order(2)])
     until = (datetime.now(UTC) + timedelta(seconds=2)).replace(microsecond=0)
     workspace.simulator.set_faults(
-        [InjectedFault(Kind.THROTTLE, retry_after=format_datetime(until, usegmt=True), first=1)]
+        [InjectedFault(FaultKind.THROTTLE, retry_after=format_datetime(until, usegmt=True), first=1)]
     )
 
     ended = workspace.backfill("run", "orders")
@@ -82,7 +82,7 @@ def test_retry_after_is_obeyed_as_a_date(workspace: Workspace) -> None:
 def test_a_throttled_answer_slows_the_whole_quota(workspace: Workspace) -> None:
     """After it, the requests of all cards come at half the rate, not only the throttled one."""
     workspace.export("points.csv", [balance(card, 5) for card in range(7)])
-    workspace.simulator.set_faults([InjectedFault(Kind.THROTTLE, key="*", first=1)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.THROTTLE, key="*", first=1)])
 
     ended = workspace.backfill("run", "points")
 

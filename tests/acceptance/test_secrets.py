@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.simulator import InjectedFault, Kind, Simulator
+from pipeline.simulator import FaultKind, InjectedFault, Simulator
 from tests.acceptance.workspace import CommandResult, Workspace, balance, end_of, order, state, task, wait_until
 
 USER, OPEN_ID, AGREEMENT = "2088765432109876", "014aQsMARKEROPENIDzkTcwYQc5lG7", "20259988776655443322"
@@ -88,13 +88,13 @@ def test_no_output_has_ids_or_secrets(workspace: Workspace, monkeypatch: pytest.
     echo = f"用户{USER} {OPENID} {OPEN_ID} 协议{AGREEMENT}, card {CARD_CODE}, token {TOKEN}"
     workspace.simulator.set_faults(
         [
-            InjectedFault(Kind.REFUSE, key="A1", code="INVALID_PARAMETER", message=echo),
-            InjectedFault(Kind.REFUSE, key="A2", code=USER, message=echo),
-            InjectedFault(Kind.LOSE_AFTER_APPLYING, key="A3"),
-            InjectedFault(Kind.STATUS, key="A4", status=422, body=echo),
-            InjectedFault(Kind.STATUS, key="A5", status=500, code="SYSTEM_ERROR", message=echo),
-            InjectedFault(Kind.REFUSE, key="S1|BUY", code="ZMDATA.USER_ID_ERROR", message=echo),
-            InjectedFault(Kind.REFUSE, key="1004-*", code="PARAM_ERROR", message=echo),
+            InjectedFault(FaultKind.REFUSE, key="A1", code="INVALID_PARAMETER", message=echo),
+            InjectedFault(FaultKind.REFUSE, key="A2", code=USER, message=echo),
+            InjectedFault(FaultKind.LOSE_AFTER_APPLYING, key="A3"),
+            InjectedFault(FaultKind.STATUS, key="A4", status=422, body=echo),
+            InjectedFault(FaultKind.STATUS, key="A5", status=500, code="SYSTEM_ERROR", message=echo),
+            InjectedFault(FaultKind.REFUSE, key="S1|BUY", code="ZMDATA.USER_ID_ERROR", message=echo),
+            InjectedFault(FaultKind.REFUSE, key="1004-*", code="PARAM_ERROR", message=echo),
         ]
     )
 
@@ -119,9 +119,9 @@ def test_a_run_that_stops_prints_no_secrets(workspace: Workspace, monkeypatch: p
     export_marked(workspace)
     said = []
     for fault in (
-        InjectedFault(Kind.REFUSE, code="invalid-signature", status=401, message=f"{USER} {TOKEN}"),
-        InjectedFault(Kind.STATUS, status=302, location=f"https://login.example/?user={USER}&token={TOKEN}"),
-        InjectedFault(Kind.BAD_ENCRYPTION),
+        InjectedFault(FaultKind.REFUSE, code="invalid-signature", status=401, message=f"{USER} {TOKEN}"),
+        InjectedFault(FaultKind.STATUS, status=302, location=f"https://login.example/?user={USER}&token={TOKEN}"),
+        InjectedFault(FaultKind.BAD_ENCRYPTION),
     ):
         workspace.simulator.set_faults([fault])
         said.append(workspace.backfill("run", "orders"))
@@ -134,7 +134,7 @@ def test_a_process_of_its_own_prints_no_secrets(workspace: Workspace, monkeypatc
     """The same holds for the command in its own process, killed and resumed, with progress shown."""
     configure_all_secrets(workspace, monkeypatch)
     export_marked(workspace)
-    workspace.simulator.set_faults([InjectedFault(Kind.SLOW, seconds=0.3)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.SLOW, seconds=0.3)])
 
     process = workspace.start("run", "orders")
     wait_until(lambda: len(workspace.requests()) >= 1)

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from pipeline.simulator import Api, InjectedFault, Kind
+from pipeline.simulator import Api, FaultKind, InjectedFault
 from tests.acceptance.workspace import ROWS, Workspace, balance, order, state
 
-LOST = InjectedFault(Kind.LOSE_AFTER_APPLYING)
-LOST_ONCE = InjectedFault(Kind.LOSE_AFTER_APPLYING, times=1)
+LOST = InjectedFault(FaultKind.LOSE_AFTER_APPLYING)
+LOST_ONCE = InjectedFault(FaultKind.LOSE_AFTER_APPLYING, times=1)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_character_that_the_charset_lacks_is_not_decodable(workspace: Workspac
 )
 def test_rejected_has_the_platforms_code(job: str, code: str, status: int, workspace: Workspace) -> None:
     """A row that the platform refuses for good is rejected, with the platform's code and HTTP status."""
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code=code, status=status)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, code=code, status=status)])
 
     assert workspace.run_one_row(job) == (3, [f"rejected {code}"])
     assert workspace.outcomes()[0]["http_status"] == str(status)
@@ -130,7 +130,7 @@ def test_rejected_has_the_platforms_code(job: str, code: str, status: int, works
 
 def test_rejected_by_its_status_alone(workspace: Workspace) -> None:
     """A refusal without a code gets a code from its HTTP status."""
-    workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=422)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.STATUS, status=422)])
 
     assert workspace.run_one_row("orders") == (3, ["rejected http_422"])
 
@@ -140,6 +140,6 @@ def test_rejected_by_its_status_alone(workspace: Workspace) -> None:
 )
 def test_a_success_that_reports_a_failure_is_rejected(job: str, api: Api, code: str, workspace: Workspace) -> None:
     """Status 200 with a failure text is rejected."""
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, api=api, fail_reason="芝麻go协议已结束")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, api=api, fail_reason="芝麻go协议已结束")])
 
     assert workspace.run_one_row(job) == (3, [f"rejected {code}"])

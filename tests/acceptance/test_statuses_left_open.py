@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from pipeline.simulator import InjectedFault, Kind, Simulator
+from pipeline.simulator import FaultKind, InjectedFault, Simulator
 from tests.acceptance.workspace import Workspace, order, refund, state
 
-LOST = InjectedFault(Kind.LOSE_AFTER_APPLYING)
-LOST_ONCE = InjectedFault(Kind.LOSE_AFTER_APPLYING, times=1)
+LOST = InjectedFault(FaultKind.LOSE_AFTER_APPLYING)
+LOST_ONCE = InjectedFault(FaultKind.LOSE_AFTER_APPLYING, times=1)
 
 
-SYSTEM_ERROR = InjectedFault(Kind.STATUS, status=500, code="SYSTEM_ERROR")
+SYSTEM_ERROR = InjectedFault(FaultKind.STATUS, status=500, code="SYSTEM_ERROR")
 
 
 @pytest.mark.parametrize(
@@ -19,28 +19,38 @@ SYSTEM_ERROR = InjectedFault(Kind.STATUS, status=500, code="SYSTEM_ERROR")
     [
         pytest.param("orders", [LOST], "connection_lost", id="lost"),
         pytest.param("points", [LOST], "connection_lost", id="lost, points"),
-        pytest.param("orders", [InjectedFault(Kind.SLOW, seconds=0.6)], "timeout", id="slow"),
-        pytest.param("orders", [InjectedFault(Kind.CUT_BODY)], "cut_short", id="cut short"),
-        pytest.param("orders", [InjectedFault(Kind.HTML_BODY)], "answer_unreadable", id="html"),
-        pytest.param("orders", [InjectedFault(Kind.BAD_SIGNATURE)], "signature_invalid", id="v3 bad signature"),
-        pytest.param("states", [InjectedFault(Kind.BAD_SIGNATURE)], "signature_invalid", id="gateway bad signature"),
-        pytest.param("points", [InjectedFault(Kind.BAD_SIGNATURE)], "signature_invalid", id="wechat bad signature"),
-        pytest.param("orders", [InjectedFault(Kind.MISSING_SIGNATURE)], "signature_invalid", id="v3 no signature"),
-        pytest.param("states", [InjectedFault(Kind.MISSING_SIGNATURE)], "signature_invalid", id="gateway no signature"),
-        pytest.param("points", [InjectedFault(Kind.MISSING_SIGNATURE)], "signature_invalid", id="wechat no signature"),
+        pytest.param("orders", [InjectedFault(FaultKind.SLOW, seconds=0.6)], "timeout", id="slow"),
+        pytest.param("orders", [InjectedFault(FaultKind.CUT_BODY)], "cut_short", id="cut short"),
+        pytest.param("orders", [InjectedFault(FaultKind.HTML_BODY)], "answer_unreadable", id="html"),
+        pytest.param("orders", [InjectedFault(FaultKind.BAD_SIGNATURE)], "signature_invalid", id="v3 bad signature"),
+        pytest.param(
+            "states", [InjectedFault(FaultKind.BAD_SIGNATURE)], "signature_invalid", id="gateway bad signature"
+        ),
+        pytest.param(
+            "points", [InjectedFault(FaultKind.BAD_SIGNATURE)], "signature_invalid", id="wechat bad signature"
+        ),
+        pytest.param("orders", [InjectedFault(FaultKind.MISSING_SIGNATURE)], "signature_invalid", id="v3 no signature"),
+        pytest.param(
+            "states", [InjectedFault(FaultKind.MISSING_SIGNATURE)], "signature_invalid", id="gateway no signature"
+        ),
+        pytest.param(
+            "points", [InjectedFault(FaultKind.MISSING_SIGNATURE)], "signature_invalid", id="wechat no signature"
+        ),
         pytest.param("orders", [SYSTEM_ERROR], "SYSTEM_ERROR", id="v3 system error"),
         pytest.param("states", [SYSTEM_ERROR], "SYSTEM_ERROR", id="gateway system error"),
         pytest.param("points", [SYSTEM_ERROR], "SYSTEM_ERROR", id="wechat system error"),
-        pytest.param("orders", [InjectedFault(Kind.WRONG_ECHO)], "echo_differs", id="v3 echo"),
-        pytest.param("points", [InjectedFault(Kind.WRONG_ECHO)], "echo_differs", id="wechat echo"),
-        pytest.param("states", [InjectedFault(Kind.WRONG_ECHO)], "biz_result_unknown", id="gateway result"),
-        pytest.param("orders", [InjectedFault(Kind.STATUS, status=202)], "http_202", id="accepted, not done"),
-        pytest.param("orders", [InjectedFault(Kind.STATUS, status=204)], "http_204", id="no body"),
-        pytest.param("orders", [InjectedFault(Kind.STATUS, status=504)], "http_504", id="gateway timeout"),
-        pytest.param("orders", [LOST_ONCE, InjectedFault(Kind.THROTTLE)], "connection_lost", id="lost, then throttled"),
+        pytest.param("orders", [InjectedFault(FaultKind.WRONG_ECHO)], "echo_differs", id="v3 echo"),
+        pytest.param("points", [InjectedFault(FaultKind.WRONG_ECHO)], "echo_differs", id="wechat echo"),
+        pytest.param("states", [InjectedFault(FaultKind.WRONG_ECHO)], "biz_result_unknown", id="gateway result"),
+        pytest.param("orders", [InjectedFault(FaultKind.STATUS, status=202)], "http_202", id="accepted, not done"),
+        pytest.param("orders", [InjectedFault(FaultKind.STATUS, status=204)], "http_204", id="no body"),
+        pytest.param("orders", [InjectedFault(FaultKind.STATUS, status=504)], "http_504", id="gateway timeout"),
+        pytest.param(
+            "orders", [LOST_ONCE, InjectedFault(FaultKind.THROTTLE)], "connection_lost", id="lost, then throttled"
+        ),
         pytest.param(
             "orders",
-            [LOST_ONCE, InjectedFault(Kind.REFUSE, code="IDEMPOTENT_ERROR")],
+            [LOST_ONCE, InjectedFault(FaultKind.REFUSE, code="IDEMPOTENT_ERROR")],
             "IDEMPOTENT_ERROR",
             id="lost, then key used",
         ),
@@ -58,7 +68,7 @@ def test_doubt_of_an_earlier_run_stays_until_an_answer_settles_it(workspace: Wor
     """An unknown row stays unknown through throttled reruns; the first trusted answer settles it."""
     workspace.simulator.set_faults([LOST])
     first = workspace.run_one_row("orders")
-    workspace.simulator.set_faults([InjectedFault(Kind.THROTTLE)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.THROTTLE)])
     throttled = (workspace.backfill("rerun", "last").exit_code, workspace.results())
     workspace.simulator.set_faults([])
 
@@ -72,8 +82,8 @@ def test_doubt_of_an_earlier_run_stays_until_an_answer_settles_it(workspace: Wor
 @pytest.mark.parametrize(
     ("payment", "fault"),
     [
-        pytest.param(order(1), InjectedFault(Kind.REFUSE, key="A1", code="INVALID_PARAMETER"), id="rejected"),
-        pytest.param(order(1), InjectedFault(Kind.LOSE_AFTER_APPLYING, key="A1"), id="unknown"),
+        pytest.param(order(1), InjectedFault(FaultKind.REFUSE, key="A1", code="INVALID_PARAMETER"), id="rejected"),
+        pytest.param(order(1), InjectedFault(FaultKind.LOSE_AFTER_APPLYING, key="A1"), id="unknown"),
         pytest.param(order(1, trade_amount="-1"), None, id="invalid"),
     ],
 )
@@ -93,7 +103,7 @@ def test_a_refund_is_blocked_if_its_payment_did_not_succeed(
 @pytest.mark.parametrize("job", ["orders", "states", "points"])
 def test_throttled_to_the_last_attempt_is_unsent(job: str, workspace: Workspace) -> None:
     """A row with throttled attempts only was certainly not applied."""
-    workspace.simulator.set_faults([InjectedFault(Kind.THROTTLE)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.THROTTLE)])
 
     assert workspace.run_one_row(job) == (3, ["unsent throttled"])
     assert workspace.summary()["quota"]["throttled"] == 2
@@ -139,7 +149,7 @@ def test_a_deadline_does_not_matter_if_nothing_is_left(workspace: Workspace) -> 
 
 def test_rows_behind_a_halt_are_unsent_as_stopped(workspace: Workspace) -> None:
     """If the platform refuses the caller, the row in flight and all others are unsent."""
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code="invalid-signature", status=401)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, code="invalid-signature", status=401)])
     workspace.export("orders.csv", [order(1), order(2), order(3)])
 
     ended = workspace.backfill("run", "orders")
@@ -149,7 +159,7 @@ def test_rows_behind_a_halt_are_unsent_as_stopped(workspace: Workspace) -> None:
 
 def test_an_earlier_state_in_doubt_blocks_the_later_one(workspace: Workspace) -> None:
     """A later state of an object waits while an earlier one is unknown."""
-    workspace.simulator.set_faults([InjectedFault(Kind.LOSE_AFTER_APPLYING, key="S1|BUY")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.LOSE_AFTER_APPLYING, key="S1|BUY")])
     workspace.export("states.csv", [state(1), state(1, "DONE")])
 
     ended = workspace.backfill("run", "states")

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from pipeline.simulator import Decision, InjectedFault, Kind, Simulator, When
+from pipeline.simulator import Decision, FaultKind, InjectedFault, Simulator, When
 from tests.acceptance.workspace import Workspace, balance, order, state
 
 JOBS = ["orders", "states", "points"]
@@ -42,7 +42,7 @@ def test_a_wrong_private_key_costs_three_requests_at_most(job: str, workspace: W
 def test_a_status_about_the_caller_costs_three_requests_at_most(status: int, job: str, workspace: Workspace) -> None:
     """Status 401, 403, 302 or 404: the run stops, and no row is used up."""
     export_twenty(workspace)
-    workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=status)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.STATUS, status=status)])
 
     ended = workspace.backfill("run", job)
 
@@ -70,7 +70,7 @@ def test_a_status_about_the_caller_costs_three_requests_at_most(status: int, job
 def test_a_code_about_the_caller_costs_three_requests_at_most(job: str, code: str, workspace: Workspace) -> None:
     """A code about signature, permission, app or certificate stops the run."""
     export_twenty(workspace)
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code=code)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, code=code)])
 
     ended = workspace.backfill("run", job)
 
@@ -81,8 +81,8 @@ def test_a_code_about_the_caller_costs_three_requests_at_most(job: str, code: st
 
 
 @pytest.mark.parametrize("job", JOBS)
-@pytest.mark.parametrize("kind", [Kind.BAD_SIGNATURE, Kind.MISSING_SIGNATURE])
-def test_answers_that_never_verify_stop_the_run(kind: Kind, job: str, workspace: Workspace) -> None:
+@pytest.mark.parametrize("kind", [FaultKind.BAD_SIGNATURE, FaultKind.MISSING_SIGNATURE])
+def test_answers_that_never_verify_stop_the_run(kind: FaultKind, job: str, workspace: Workspace) -> None:
     """With a wrong platform key in the config, rows in flight are unknown, and the rest is unsent."""
     export_twenty(workspace)
     workspace.simulator.set_faults([InjectedFault(kind)])
@@ -98,7 +98,7 @@ def test_a_caller_refused_in_the_middle_stops_what_is_not_in_flight(workspace: W
     """After a permission is withdrawn, only one more request confirms it; no row is in doubt."""
     workspace.configure({"jobs.orders": {"concurrency": 4}})
     workspace.export("orders.csv", [order(number) for number in range(40)])
-    workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=403, key="A[23]?")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.STATUS, status=403, key="A[23]?")])
 
     ended = workspace.backfill("run", "orders")
 
@@ -122,7 +122,7 @@ REFUND = {"biz_action": "ORDER_REFUND"}
 def test_dependent_rows_are_unsent_if_the_run_stops_first(job: str, workspace: Workspace) -> None:
     """After a refused caller no row is blocked, because no row failed."""
     workspace.export(f"{job}.csv", waiting_rows(job))
-    workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=403)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.STATUS, status=403)])
 
     ended = workspace.backfill("run", job)
     results = workspace.results()
@@ -138,7 +138,7 @@ def test_a_platform_that_stays_down_stops_the_run(status: int, workspace: Worksp
     """After outage_limit_s of probing the run stops with exit 4; resume sends everything, each row applied once."""
     export_twenty(workspace)
     workspace.configure({"jobs.orders": {"outage_limit_s": 2, "max_attempts": 6}})
-    workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=status, when=When.AFTER_APPLYING)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.STATUS, status=status, when=When.AFTER_APPLYING)])
 
     ended = workspace.backfill("run", "orders")
     counts, requests = workspace.summary()["counts"], len(workspace.requests())
@@ -167,7 +167,7 @@ def test_an_outage_that_ends_costs_no_row(workspace: Workspace) -> None:
     """While the platform is down, one request at a time probes; afterwards every row is sent."""
     export_twenty(workspace)
     workspace.configure({"jobs.orders": {"max_attempts": 6}})
-    workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=503, until_seconds=2.5)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.STATUS, status=503, until_seconds=2.5)])
 
     ended = workspace.backfill("run", "orders")
 
@@ -178,7 +178,7 @@ def test_an_outage_that_ends_costs_no_row(workspace: Workspace) -> None:
 def test_the_same_refusal_for_every_row_from_the_start_stops_the_run(workspace: Workspace) -> None:
     """The same refusal for each of the first rows stops the run before it uses up the whole export."""
     workspace.export("states.csv", [state(number) for number in range(60)])
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code="ZMDATA.CATEGORY_CODE_ERROR")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, code="ZMDATA.CATEGORY_CODE_ERROR")])
 
     ended = workspace.backfill("run", "states")
 

@@ -4,18 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.simulator import InjectedFault, Kind
+from pipeline.simulator import FaultKind, InjectedFault
 from tests.acceptance.workspace import Workspace, order, state
 
-AGAIN = InjectedFault(Kind.STRAY_ANSWER)
-REFUSED = InjectedFault(Kind.STRAY_ANSWER, status=400, code="INVALID_PARAMETER")
+AGAIN = InjectedFault(FaultKind.STRAY_ANSWER)
+REFUSED = InjectedFault(FaultKind.STRAY_ANSWER, status=400, code="INVALID_PARAMETER")
 STRAYS = [
     pytest.param(AGAIN, id="the same again"),
     pytest.param(REFUSED, id="400"),
-    pytest.param(InjectedFault(Kind.STRAY_ANSWER, status=403), id="403"),
-    pytest.param(InjectedFault(Kind.STRAY_ANSWER, status=408), id="408"),
-    pytest.param(InjectedFault(Kind.STRAY_ANSWER, status=429), id="429"),
-    pytest.param(InjectedFault(Kind.STRAY_ANSWER, status=503, body="<html>"), id="503"),
+    pytest.param(InjectedFault(FaultKind.STRAY_ANSWER, status=403), id="403"),
+    pytest.param(InjectedFault(FaultKind.STRAY_ANSWER, status=408), id="408"),
+    pytest.param(InjectedFault(FaultKind.STRAY_ANSWER, status=429), id="429"),
+    pytest.param(InjectedFault(FaultKind.STRAY_ANSWER, status=503, body="<html>"), id="503"),
 ]
 both = pytest.mark.parametrize("transport", ["requests", "curl"])
 
@@ -55,7 +55,7 @@ def test_a_refusal_on_a_kept_connection_is_confirmed(workspace: Workspace) -> No
     """A refusal on a kept connection counts after a fresh connection repeats it: 2 requests."""
     workspace.configure({"jobs.orders": {"concurrency": 1}})
     workspace.export("orders.csv", [order(number) for number in range(3)])
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, key="A[12]", code="ORDER_AMOUNT_ILLEGAL")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, key="A[12]", code="ORDER_AMOUNT_ILLEGAL")])
 
     ended = workspace.backfill("run", "orders")
 
@@ -67,7 +67,7 @@ def test_a_refusal_over_a_fresh_connection_counts_at_once(workspace: Workspace) 
     """If no second attempt could confirm a refusal, each row gets a new connection."""
     workspace.configure({"jobs.orders": {"concurrency": 1, "max_attempts": 1}})
     workspace.export("orders.csv", [order(number) for number in range(3)])
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, key="A1", code="ORDER_AMOUNT_ILLEGAL")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, key="A1", code="ORDER_AMOUNT_ILLEGAL")])
 
     ended = workspace.backfill("run", "orders")
 
@@ -82,7 +82,7 @@ def test_a_caller_that_is_refused_midway_leaves_its_row_unsent(workspace: Worksp
     """A refusal of the caller on a kept connection stops the run after a fresh one repeats it."""
     workspace.configure({"jobs.orders": {"concurrency": 1}})
     workspace.export("orders.csv", [order(number) for number in range(4)])
-    workspace.simulator.set_faults([InjectedFault(Kind.STATUS, key="A[123]", status=403)])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.STATUS, key="A[123]", status=403)])
 
     ended = workspace.backfill("run", "orders")
 
@@ -94,7 +94,7 @@ def test_a_throttled_row_on_a_kept_connection_is_unsent(workspace: Workspace) ->
     """A row throttled on a kept connection and on each fresh one was certainly not applied."""
     workspace.configure({"jobs.orders": {"concurrency": 1}})
     workspace.export("orders.csv", [order(0), order(1)])
-    workspace.simulator.set_faults([InjectedFault(Kind.THROTTLE, key="A1")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.THROTTLE, key="A1")])
 
     assert (workspace.backfill("run", "orders").exit_code, workspace.results()) == (
         3,

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from pipeline.simulator import InjectedFault, Kind
+from pipeline.simulator import FaultKind, InjectedFault
 from tests.acceptance.workspace import Workspace, order, read_csv, refund, task
 
 AGREEMENT = [f"20255108518085{number:06d}" for number in range(10)]
@@ -24,7 +24,7 @@ def totals(workspace: Workspace, *words: str) -> list[tuple[str, ...]]:
 
 
 def lost_answer(key: str) -> InjectedFault:
-    return InjectedFault(Kind.CUT_BODY, key=key)
+    return InjectedFault(FaultKind.CUT_BODY, key=key)
 
 
 def test_payments_refunds_tasks_and_discounts_are_added_up(workspace: Workspace) -> None:
@@ -60,7 +60,7 @@ def test_the_days_are_those_of_beijing(workspace: Workspace) -> None:
 
 def test_what_is_not_final_has_lines_of_its_own(workspace: Workspace) -> None:
     """Rows that are unknown, rejected, blocked or invalid have a line each, and the agreement is not final."""
-    refused = InjectedFault(Kind.REFUSE, key="A2", code="INVALID_PARAMETER")
+    refused = InjectedFault(FaultKind.REFUSE, key="A2", code="INVALID_PARAMETER")
     workspace.simulator.set_faults([lost_answer("A1"), refused])
     rows = [order(1), order(2), refund(2, of=2), order(3), order(3, out_biz_no="A3b", trade_amount="x")]
     workspace.export("orders.csv", rows)
@@ -91,10 +91,10 @@ def test_a_row_that_is_sent_again_counts_once(workspace: Workspace) -> None:
 
 def test_a_row_under_a_new_key_counts_once(workspace: Workspace) -> None:
     """A refused row that was given another key counts under that key only, also if it is refused again."""
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, key="A1", code="IDEMPOTENT_ERROR")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, key="A1", code="IDEMPOTENT_ERROR")])
     workspace.export("orders.csv", [order(1)])
     workspace.backfill("run", "orders")
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, key="A1-k2", code="INVALID_PARAMETER")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, key="A1-k2", code="INVALID_PARAMETER")])
     workspace.backfill("rerun", "last", "--new-keys")
     refused_again = totals(workspace)
     workspace.simulator.set_faults([])
@@ -106,13 +106,13 @@ def test_a_row_under_a_new_key_counts_once(workspace: Workspace) -> None:
 
 def test_a_fixed_row_counts_once_under_its_new_key(workspace: Workspace) -> None:
     """Rows that were rejected or invalid count as their fixes do, once these were staged."""
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, key="A1", code="INVALID_PARAMETER")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, key="A1", code="INVALID_PARAMETER")])
     workspace.export("orders.csv", [order(1), order(2, trade_amount="x")])
     workspace.backfill("run", "orders")
     to_fix = read_csv(workspace.reports()[-1] / "rows_to_fix.csv")
     fixes = [row | {"out_biz_no": f"{row['out_biz_no']}f", "trade_amount": "7.00"} for row in to_fix]
     workspace.export("fixed.csv", fixes)
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, key="A1f", code="INVALID_PARAMETER")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, key="A1f", code="INVALID_PARAMETER")])
     workspace.backfill("run", "orders", "fixed.csv")
 
     assert totals(workspace) == [
@@ -141,7 +141,7 @@ def test_rows_that_were_not_reached_are_unsent(workspace: Workspace) -> None:
     """Rows behind `--until` are in the ledger and were never sent: they are unsent."""
     workspace.export("orders.csv", [order(1), order(2)])
     workspace.backfill("run", "orders", "--max-failures", "0", "--limit", "1")
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, key="A3", code="INVALID_PARAMETER")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, key="A3", code="INVALID_PARAMETER")])
     workspace.configure({"jobs.orders": {"concurrency": 1}})
     workspace.export("orders.csv", [order(3), *(order(number) for number in (4, 5, 6, 7, 8, 9))])
     workspace.backfill("run", "orders", "--max-failures", "0")

@@ -56,3 +56,19 @@ def test_each_class_of_the_glossary_exists() -> None:
     }
 
     assert sorted(listed() - classes() - aliases) == []
+
+
+def test_a_class_name_means_one_thing() -> None:
+    """No two modules define a class or type of one name. The simulator is apart: it shares no code with the rest."""
+    defined: dict[tuple[str, bool], set[Path]] = defaultdict(set)
+    for path, module in MODULES.items():
+        for node in module.body:
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            names = (
+                [node.name] if isinstance(node, ast.ClassDef) else [t.id for t in targets if isinstance(t, ast.Name)]
+            )
+            for name in names:
+                if re.fullmatch(r"[A-Z]\w*[a-z]\w*", name):
+                    defined[name, "simulator" in path.parts].add(path.relative_to(CHECKOUT))
+
+    assert {name: sorted(map(str, paths)) for (name, _), paths in defined.items() if len(paths) > 1} == {}

@@ -21,7 +21,7 @@ from pipeline.ledger.staging.duplicates.deduplicate import (
     rule_on_times,
 )
 from pipeline.ledger.staging.duplicates.find import AGREEMENT, BALANCE, PART, TASK
-from pipeline.ledger.staging.duplicates.partitions import Partitions, Table
+from pipeline.ledger.staging.duplicates.partitions import EntryTable, Partitions
 from pipeline.ledger.staging.duplicates.rulings import Ruling, Rulings
 from pipeline.ledger.staging.staged_chunk import staged_chunk
 from pipeline.ledger.staging.states import StagedStates
@@ -47,10 +47,10 @@ NEW = NewRun(
 )
 
 
-def numbered(kind: np.dtype[np.void]) -> Callable[[int, int], Table]:
+def numbered(kind: np.dtype[np.void]) -> Callable[[int, int], EntryTable]:
     """Return a function that makes equal lines of this type with different row numbers."""
 
-    def made(first: int, count: int) -> Table:
+    def made(first: int, count: int) -> EntryTable:
         lines = np.zeros(count, kind)
         lines["row_no"] = np.arange(first, first + count)
         if kind is PART:

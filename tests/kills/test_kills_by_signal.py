@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.simulator import InjectedFault, Kind, When
+from pipeline.simulator import FaultKind, InjectedFault, When
 from tests.kills import promises
 from tests.kills.exports import orders
 from tests.kills.fixtures import NewWorkspace
@@ -23,7 +23,7 @@ def summary(one: Workspace) -> Any:
 def test_a_signal_makes_a_run_drain(new_workspace: NewWorkspace, number: signal.Signals) -> None:
     """Requests in flight get their outcome, the rest stays unsent, the exit code is 5, and `resume` completes."""
     one = new_workspace(orders(120))
-    one.simulator.set_faults([InjectedFault(Kind.SLOW, seconds=0.1, when=When.AFTER_APPLYING)])
+    one.simulator.set_faults([InjectedFault(FaultKind.SLOW, seconds=0.1, when=When.AFTER_APPLYING)])
     process = one.start("run", "orders")
     wait_until(lambda: len(one.simulator.journal.entries) >= 9)
     process.send_signal(number)
@@ -44,7 +44,7 @@ def test_a_second_signal_ends_a_run_at_once(new_workspace: NewWorkspace, number:
     """The second signal does not wait for answers; `resume` sends the requests in flight again."""
     one = new_workspace(orders(20))
     # Not the first one: no other is sent before it is answered.
-    one.simulator.set_faults([InjectedFault(Kind.SLOW, key="A[1-9]*", seconds=30, when=When.AFTER_APPLYING)])
+    one.simulator.set_faults([InjectedFault(FaultKind.SLOW, key="A[1-9]*", seconds=30, when=When.AFTER_APPLYING)])
     process = one.start("run", "orders", "--no-progress")
     wait_until(lambda: one.simulator.journal.summary()["faults"] == {"slow": one.concurrency})
     process.send_signal(number)

@@ -18,10 +18,10 @@ from pipeline.ledger.staging.duplicates.deduplicate import (
     rule_on_times,
 )
 from pipeline.ledger.staging.duplicates.find import AGREEMENT, BALANCE, PART, TASK
-from pipeline.ledger.staging.duplicates.partitions import Table
+from pipeline.ledger.staging.duplicates.partitions import EntryTable
 from pipeline.ledger.staging.duplicates.rulings import Rulings
 
-Rule = Callable[[list[list[Table]], Rulings], object]
+Rule = Callable[[list[list[EntryTable]], Rulings], object]
 
 # Few hashes, so that they collide; some share their first half.
 hashes = st.sampled_from([(1, 1), (1, 2), (7, 1)])
@@ -34,12 +34,12 @@ balances = st.tuples(hashes, hashes, times, openids, st.booleans())
 users = st.tuples(hashes, hashes)
 
 
-def part_entries(drawn: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> Table:
+def part_entries(drawn: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> EntryTable:
     """Return a part for each row."""
     return np.array([(*each, n, 0, 1) for n, each in enumerate(drawn, 1)], PART)
 
 
-def entries_of_several_parts(drawn: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> Table:
+def entries_of_several_parts(drawn: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> EntryTable:
     """Return two parts for each row; the last row may have one."""
     of_row = [(n // 2 + 1, n % 2, 2 - (n == len(drawn) - 1 and n % 2 == 0)) for n in range(len(drawn))]
     # The parts of one row have different keys.
@@ -50,19 +50,19 @@ def entries_of_several_parts(drawn: Sequence[tuple[tuple[int, int], tuple[int, i
     return np.array([(*each, *place) for each, place in zip(keys, of_row, strict=True)], PART)
 
 
-def task_entries(drawn: Sequence[tuple[tuple[int, int], bool]]) -> Table:
+def task_entries(drawn: Sequence[tuple[tuple[int, int], bool]]) -> EntryTable:
     return np.array([(key, n, is_one) for n, (key, is_one) in enumerate(drawn, 1)], TASK)
 
 
-def balance_entries(drawn: Sequence[tuple[tuple[int, int], tuple[int, int], bytes, int, bool]]) -> Table:
+def balance_entries(drawn: Sequence[tuple[tuple[int, int], tuple[int, int], bytes, int, bool]]) -> EntryTable:
     return np.array([(*each[:3], n, 0, *each[3:]) for n, each in enumerate(drawn, 1)], BALANCE)
 
 
-def agreement_entries(drawn: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> Table:
+def agreement_entries(drawn: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> EntryTable:
     return np.array([(agreement[:1], lane[:1]) for agreement, lane in drawn], AGREEMENT)
 
 
-def lanes_of_several_users(tables: list[list[Table]], _rulings: Rulings) -> set[int]:
+def lanes_of_several_users(tables: list[list[EntryTable]], _rulings: Rulings) -> set[int]:
     return {lane for lanes in contradicting_lanes(tables) for lane in lanes.tolist()}
 
 
@@ -86,7 +86,7 @@ def lanes_of_several_users(tables: list[list[Table]], _rulings: Rulings) -> set[
 )
 @given(data=st.data())
 def test_a_partition_in_several_tables_is_ruled_on_as_one(
-    drawn: st.SearchStrategy[object], made: Callable[[list[object]], Table], rule: Rule, data: st.DataObject
+    drawn: st.SearchStrategy[object], made: Callable[[list[object]], EntryTable], rule: Rule, data: st.DataObject
 ) -> None:
     """Where a partition comes in several tables, the same rows are left out for the same reasons."""
     entries = made(data.draw(st.lists(drawn, min_size=1, max_size=12)))

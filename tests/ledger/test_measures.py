@@ -6,7 +6,7 @@ from contextlib import closing
 import orjson
 import pytest
 
-from pipeline.ledger.rules.measures import MEASURES, Measures, measures_of
+from pipeline.ledger.rules.measures import MEASURES, MeasureValues, measures_of
 
 ORDER = {"agreement_no": "20250000000000000001", "biz_time": "2025-11-20 10:00:00", "biz_action": "ORDER_PAID"}
 
@@ -39,7 +39,7 @@ ORDER = {"agreement_no": "20250000000000000001", "biz_time": "2025-11-20 10:00:0
     ],
     ids=["payment", "refund", "no trade", "task", "balance"],
 )
-def test_both_readings_agree(fields: dict[str, object], measures: Measures) -> None:
+def test_both_readings_agree(fields: dict[str, object], measures: MeasureValues) -> None:
     """Amounts are in fen, discounts are added up, and what a body lacks is null."""
     body = orjson.dumps(fields)
     with closing(sqlite3.connect(":memory:")) as connection:

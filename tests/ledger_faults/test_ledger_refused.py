@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import LedgerError
 from pipeline.ledger.store.database import open_ledger, with_clear_errors
 from pipeline.ledger.store.schema import VERSION
-from pipeline.simulator import InjectedFault, Kind, When
+from pipeline.simulator import FaultKind, InjectedFault, When
 from tests.kills import promises
 from tests.kills.children import CommandResult
 from tests.kills.exports import orders
@@ -131,7 +131,7 @@ def test_a_ledger_without_write_permission_is_refused(new_workspace: NewWorkspac
 def test_a_ledger_that_is_locked_during_a_run_stops_it(new_workspace: NewWorkspace) -> None:
     """The run waits for a while, then ends with a line that says why. Once the lock is free the next run works."""
     one = new_workspace(orders(60))
-    one.simulator.set_faults([InjectedFault(Kind.SLOW, seconds=0.2, when=When.AFTER_APPLYING)])
+    one.simulator.set_faults([InjectedFault(FaultKind.SLOW, seconds=0.2, when=When.AFTER_APPLYING)])
     running = one.begin("run", "orders", fault=Impatient())
     wait_until(lambda: len(one.simulator.journal.entries) > one.concurrency)
     with closing(sqlite3.connect(one.ledger, isolation_level=None, timeout=60)) as other:

@@ -23,7 +23,7 @@ from pipeline.ledger.store.lease import LeaseOwner, this_process
 from pipeline.map import rekey, retarget
 from pipeline.model import Api, Export, Status
 from pipeline.write.answers.verdict import Refused, Succeeded, TryAgain, Verdict
-from pipeline.write.settlement import History, settle
+from pipeline.write.settlement import DeliveryHistory, settle
 from tests.ledger_runs.staged_rows import StagedRow, mapped_of
 from tests.moved_clock import MovedClock
 
@@ -212,7 +212,7 @@ def ended(admission: Admission, answer: Verdict) -> Settlement:
     """Return the settlement of a due with this admission, and with this answer if it was sent."""
     match admission:
         case Go(doubt, before):
-            return settle(History(before=before, doubt=doubt).after(answer), answer)
+            return settle(DeliveryHistory(before=before, doubt=doubt).after(answer), answer)
         case Skip(code):
             return Settlement(Status.SKIPPED, code)
         case Conflict(message):

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from pipeline.limits.route import (
-    Route,
+    RouteTiming,
     is_slow_answer,
     least_round_trip,
     path_jitter,
@@ -28,25 +28,25 @@ from pipeline.model import RoundTrip
 )
 def test_the_shortest_round_trip_is_kept(known: float, measured: float, kept: float) -> None:
     """Only measured round trips count, and the shortest of them is kept."""
-    assert with_round_trip(Route(known), RoundTrip(shortest=measured)) == Route(kept)
+    assert with_round_trip(RouteTiming(known), RoundTrip(shortest=measured)) == RouteTiming(kept)
 
 
 @pytest.mark.parametrize(
     ("known", "measured", "kept"),
     [
-        pytest.param(Route(0.01), 0.0, Route(0.01), id="not-measured"),
-        pytest.param(Route(), 0.03, Route(handshakes=1, slowest_handshake=0.03), id="the-first"),
+        pytest.param(RouteTiming(0.01), 0.0, RouteTiming(0.01), id="not-measured"),
+        pytest.param(RouteTiming(), 0.03, RouteTiming(handshakes=1, slowest_handshake=0.03), id="the-first"),
         pytest.param(
-            Route(0.01, handshakes=3, slowest_handshake=0.02), 0.05,
-            Route(0.01, handshakes=4, slowest_handshake=0.05), id="slower",
+            RouteTiming(0.01, handshakes=3, slowest_handshake=0.02), 0.05,
+            RouteTiming(0.01, handshakes=4, slowest_handshake=0.05), id="slower",
         ),
         pytest.param(
-            Route(0.01, handshakes=3, slowest_handshake=0.05), 0.02,
-            Route(0.01, handshakes=4, slowest_handshake=0.049), id="the-slowest-decays",
+            RouteTiming(0.01, handshakes=3, slowest_handshake=0.05), 0.02,
+            RouteTiming(0.01, handshakes=4, slowest_handshake=0.049), id="the-slowest-decays",
         ),
     ],
 )  # fmt: skip
-def test_handshakes_are_counted_and_the_slowest_kept(known: Route, measured: float, kept: Route) -> None:
+def test_handshakes_are_counted_and_the_slowest_kept(known: RouteTiming, measured: float, kept: RouteTiming) -> None:
     """Each handshake counts, and the slowest decays slowly."""
     assert with_round_trip(known, RoundTrip(handshake=measured)) == kept
 
@@ -63,14 +63,14 @@ def test_handshakes_are_counted_and_the_slowest_kept(known: Route, measured: flo
 )
 def test_path_jitter_is_the_spread_of_handshakes(handshakes: int, longer: float | None) -> None:
     """The spread of the handshakes bounds path jitter, with a larger margin the fewer there are."""
-    route = Route(0.02, handshakes=handshakes, slowest_handshake=0.04)
+    route = RouteTiming(0.02, handshakes=handshakes, slowest_handshake=0.04)
 
     assert path_jitter(route) == (longer if longer is None else pytest.approx(longer))
 
 
 def test_a_round_trip_may_be_shorter_than_the_shortest() -> None:
     """The least round trip is 5 % below the shortest one."""
-    assert least_round_trip(Route(0.04)) == pytest.approx(0.038)
+    assert least_round_trip(RouteTiming(0.04)) == pytest.approx(0.038)
 
 
 @pytest.mark.parametrize(
@@ -83,13 +83,13 @@ def test_a_round_trip_may_be_shorter_than_the_shortest() -> None:
 )
 def test_slow_answers_are_remembered_for_a_while(known: float, seen: float, kept: float) -> None:
     """The longest wait decays, and is bounded."""
-    assert with_longest_wait(Route(longest_wait=known), seen).longest_wait == pytest.approx(kept)
+    assert with_longest_wait(RouteTiming(longest_wait=known), seen).longest_wait == pytest.approx(kept)
 
 
 @pytest.mark.parametrize("longest", [pytest.param(0.12, id="quick"), pytest.param(0.6, id="slow")])
 def test_the_percentile_is_above_19_of_20_answers(longest: float) -> None:
     """The percentile follows the times of answers, and evenly spread answers are never slow."""
-    chance, route, longer, slow = Random(1), Route(), 0, 0
+    chance, route, longer, slow = Random(1), RouteTiming(), 0, 0
     for n in range(20_000):
         seconds = chance.uniform(0.02, longest)
         longer += seconds > route.wait_p95
@@ -102,4 +102,4 @@ def test_the_percentile_is_above_19_of_20_answers(longest: float) -> None:
 
 def test_a_slow_first_answer_does_not_set_the_percentile() -> None:
     """A first answer that is slow by chance does not hide later slow answers."""
-    assert is_slow_answer(with_waits(Route(), [2.0]), 0.03)
+    assert is_slow_answer(with_waits(RouteTiming(), [2.0]), 0.03)

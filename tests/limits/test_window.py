@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.limits.route import Route
+from pipeline.limits.route import RouteTiming
 from pipeline.limits.window import (
     Slot,
     Window,
@@ -41,7 +41,7 @@ LEFT = tuple(replace(slot, left_at=slot.sent_at + 0.002, was_prompt=True) for sl
 # The answer to the first one was slow.
 FIRST_SLOW = (replace(LEFT[0], was_prompt=False), *LEFT[1:])
 # 16 handshakes with a spread of 1.5 ms: path jitter is 3.1 ms.
-KNOWN = Route(0.002, handshakes=16, slowest_handshake=0.0035)
+KNOWN = RouteTiming(0.002, handshakes=16, slowest_handshake=0.0035)
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ KNOWN = Route(0.002, handshakes=16, slowest_handshake=0.0035)
         pytest.param(Window(sent(99.9)), 5.0, 99.9 + 0.05, id="evenly"),
         pytest.param(Window(sent(99.9), share=0.5, changed_at=NOW), 5.0, 99.9 + 0.1, id="evenly-at-half-the-rate"),
         pytest.param(Window(FIVE), 5.0, 100.1, id="a-second-after-the-answer"),
-        pytest.param(Window(FIVE, route=Route(0.05)), 5.0, 100.1 - 0.0475, id="less-the-least-round-trip"),
-        pytest.param(Window(FIVE, route=Route(5.0)), 5.0, 100.0, id="but-not-before-a-second-after-it-was-sent"),
+        pytest.param(Window(FIVE, route=RouteTiming(0.05)), 5.0, 100.1 - 0.0475, id="less-the-least-round-trip"),
+        pytest.param(Window(FIVE, route=RouteTiming(5.0)), 5.0, 100.0, id="but-not-before-a-second-after-it-was-sent"),
         pytest.param(Window(LEFT, TRUSTED, route=KNOWN), 5.0, 100.0 + 0.002 + 0.0031 + 0.012,
                      id="a-second-after-it-arrived"),
         pytest.param(Window(LEFT, 40, route=KNOWN), 5.0, 100.0 + 0.002 + 0.0031 + 0.012 + 0.025,
@@ -73,14 +73,16 @@ KNOWN = Route(0.002, handshakes=16, slowest_handshake=0.0035)
         pytest.param(Window(sent(99.0)), 0.5, 99.1 + 2.0, id="a-limit-below-one"),
         pytest.param(Window(sent(*(99.0 + n / 5 for n in range(5)), round_trip=None)), 5.0, 101.0, id="no-answer-yet"),
         pytest.param(
-            Window(sent(*(99.0 + n / 5 for n in range(5)), round_trip=None), route=Route(longest_wait=0.9)), 5.0, 101.4,
+            Window(sent(*(99.0 + n / 5 for n in range(5)), round_trip=None), route=RouteTiming(longest_wait=0.9)),
+            5.0,
+            101.4,
             id="no-answer-yet-where-answers-are-slow",
         ),
         pytest.param(
             Window(sent(90.0, 90.2, 90.4, 90.6, 90.8, round_trip=9.0)), 5.0, 93.5, id="an-answer-long-overdue"
         ),
         pytest.param(Window((Slot(1, 1, 90.0, 99.0, 95.0),)), 1.0, 98.0, id="overdue-from-when-it-left"),
-        pytest.param(Window((Slot(1, 1, 98.0, 99.5, 99.45),), route=Route(0.2)), 1.0, 100.45,
+        pytest.param(Window((Slot(1, 1, 98.0, 99.5, 99.45),), route=RouteTiming(0.2)), 1.0, 100.45,
                      id="never-counted-before-it-left"),
     ],
 )  # fmt: skip
@@ -141,7 +143,9 @@ def test_an_answer_is_recorded_in_its_slot() -> None:
         Window(open_slots), 2, 99.5, longest=0.3, round_trips=[RoundTrip(99.49, 0.03, 0.04)], waits=[0.01]
     )
 
-    assert window == Window((open_slots[0], Slot(2, 1, 99.2, 99.5, 99.49)), route=Route(0.03, 0.49, 1, 0.04, 0.01))
+    assert window == Window(
+        (open_slots[0], Slot(2, 1, 99.2, 99.5, 99.49)), route=RouteTiming(0.03, 0.49, 1, 0.04, 0.01)
+    )
     assert record_answer(window, 7, 99.9, longest=0.3, round_trips=[], waits=[]).slots == window.slots
 
 
@@ -173,7 +177,7 @@ def test_a_slot_has_left_with_its_last_request(round_trips: list[RoundTrip], lef
 )
 def test_a_slot_without_slow_answers_is_prompt(waits: list[float], was_prompt: bool) -> None:
     """A slow answer makes its slot not prompt."""
-    window = Window(sent(99.2, round_trip=None), route=Route(wait_p95=0.1))
+    window = Window(sent(99.2, round_trip=None), route=RouteTiming(wait_p95=0.1))
 
     window = record_answer(window, 1, 99.5, longest=0.3, round_trips=[RoundTrip(99.21)] * len(waits), waits=waits)
 
@@ -245,7 +249,7 @@ windows = st.builds(
     ).map(tuple),
     st.integers(0, 2**53),
     *[seconds] * 7,
-    st.builds(Route, seconds, seconds, st.integers(0, 2**53), seconds, seconds),
+    st.builds(RouteTiming, seconds, seconds, st.integers(0, 2**53), seconds, seconds),
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.report import read_outcome
-from pipeline.simulator import InjectedFault, Kind
+from pipeline.simulator import FaultKind, InjectedFault
 from tests.acceptance.workspace import Workspace, order, read_csv
 
 SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -34,7 +34,7 @@ def test_no_report_has_a_formula(workspace: Workspace) -> None:
         name, [*rows, *(order(90 + number, memo=f"{sign}1", trade_amount="x") for number, sign in enumerate(SIGNS))]
     )
     workspace.simulator.set_faults(
-        [InjectedFault(Kind.REFUSE, code="@EXEC", message="=1+1", key=f"{sign}*") for sign in "+'"]
+        [InjectedFault(FaultKind.REFUSE, code="@EXEC", message="=1+1", key=f"{sign}*") for sign in "+'"]
     )
 
     assert workspace.backfill("run", "orders", name).exit_code == 3

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.cli.logs import set_up_logs
 from pipeline.ledger.ledger import Ledger
-from pipeline.simulator import Api, InjectedFault, Kind
+from pipeline.simulator import Api, FaultKind, InjectedFault
 from pipeline.write.ports import Signer
 from tests.acceptance.workspace import Workspace, balance, state
 from tests.changed_system import ChangeSystem
@@ -38,12 +38,16 @@ GOOD = {
 REFUSED = tuple(
     InjectedFault(kind, key=f"{key}*", **what)
     for kind, key, what in (
-        (Kind.REFUSE, "echo-message", {"code": "USER_NOT_EXIST", "message": ECHO}),
-        (Kind.REFUSE, "echo-code", {"code": f"NO_{USER}_{OPEN_ID}", "message": ECHO}),
-        (Kind.REFUSE, "echo-reason", {"fail_reason": ECHO, "api": Api.CUMULATION}),
-        (Kind.STATUS, "echo-500", {"status": 500, "code": "SYSTEM_ERROR", "message": ECHO}),
-        (Kind.STATUS, "echo-page", {"status": 400, "body": ECHO}),
-        (Kind.STATUS, "echo-json", {"status": 400, "body": f'{{"code":"X","message":"{ECHO}","detail":"{ECHO}"}}'}),
+        (FaultKind.REFUSE, "echo-message", {"code": "USER_NOT_EXIST", "message": ECHO}),
+        (FaultKind.REFUSE, "echo-code", {"code": f"NO_{USER}_{OPEN_ID}", "message": ECHO}),
+        (FaultKind.REFUSE, "echo-reason", {"fail_reason": ECHO, "api": Api.CUMULATION}),
+        (FaultKind.STATUS, "echo-500", {"status": 500, "code": "SYSTEM_ERROR", "message": ECHO}),
+        (FaultKind.STATUS, "echo-page", {"status": 400, "body": ECHO}),
+        (
+            FaultKind.STATUS,
+            "echo-json",
+            {"status": 400, "body": f'{{"code":"X","message":"{ECHO}","detail":"{ECHO}"}}'},
+        ),
     )
 )
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.records import RunRecord
-from pipeline.simulator import InjectedFault, Kind
+from pipeline.simulator import FaultKind, InjectedFault
 from pipeline.tables.outcome_page import OutcomePage
 from tests.acceptance.workspace import Workspace, order
 
@@ -102,7 +102,7 @@ def test_open_files_give_a_warning(workspace: Workspace, file: str, bits: int, t
 
 def test_keys_of_the_simulator_are_private_and_no_temporary_file_stays(workspace: Workspace) -> None:
     """The simulator's keys are readable by their owner alone, and a run leaves no temporary file."""
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code="NO", message="no")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, code="NO", message="no")])
     workspace.export("orders.csv", [order(1)])
     workspace.backfill("run", "orders")
 

@@ -18,7 +18,7 @@ from pipeline.ledger.records import Due, InputRecord, NewRun
 from pipeline.ledger.staging.staged_chunk import staged_chunk
 from pipeline.map import MappingRules, bind, bind_chunks
 from pipeline.model import Api, BadRow, Export, Fault, Loss, Lost, Opened, Reply, Row, Status, Trust
-from pipeline.read.parquet.text import Texts
+from pipeline.read.parquet.text import TextColumn
 from pipeline.settings import AlipayAccount, load
 from pipeline.tables.chunk import Chunk
 from pipeline.tables.outcome_page import Outcome
@@ -138,7 +138,7 @@ def test_no_value_between_cell_and_outcome_shows_its_row(workspace: Workspace, m
         row,
         BadRow(1, Fault("x", "y"), cells),
         Chunk.of_rows(tuple(ROW), [row]),
-        Texts(column_of(cells)),
+        TextColumn(column_of(cells)),
         chunk,
         chunk.at(0),
         payload,

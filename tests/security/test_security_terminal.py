@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.cli.main import main
 from pipeline.redact import visible
-from pipeline.simulator import InjectedFault, Kind
+from pipeline.simulator import FaultKind, InjectedFault
 from tests.acceptance.workspace import CommandResult, Workspace, order
 
 # Colours, a window title, a line feed, reversed text, the one-byte form of ESC [.
@@ -106,7 +106,7 @@ def test_texts_of_a_platform_are_shown_safely(workspace: Workspace) -> None:
     """Codes, messages and trace ids of a platform are one line each, in every report."""
     message = f"no{CONTROLS}<script>alert(1)</script>"
     workspace.export("orders.csv", [order(number) for number in range(3)])
-    workspace.simulator.set_faults([InjectedFault(Kind.REFUSE, code=f"X{CONTROLS}", message=message, key="A1")])
+    workspace.simulator.set_faults([InjectedFault(FaultKind.REFUSE, code=f"X{CONTROLS}", message=message, key="A1")])
 
     ends = [workspace.backfill(*words) for words in (("run", "orders"), ("show", "last"), ("show", "last", "--json"))]
 

@@ -9,7 +9,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from pipeline.model import Lost, Reply, SignedRequest
-from pipeline.simulator import InjectedFault, Kind, Simulator
+from pipeline.simulator import FaultKind, InjectedFault, Simulator
 from pipeline.write.transport.curl_transport import CurlTransport
 from pipeline.write.transport.network import Endpoint, Network
 from pipeline.write.transport.requests_transport import RequestsTransport
@@ -154,7 +154,7 @@ def test_no_redirect_is_followed(workspace: Workspace, status: int) -> None:
     workspace.configure({"jobs.orders": {"max_attempts": 1}})
     with listening(answering(OK)) as elsewhere:
         location = f"http://127.0.0.1:{elsewhere.port}/v3/"
-        workspace.simulator.set_faults([InjectedFault(Kind.STATUS, status=status, location=location)])
+        workspace.simulator.set_faults([InjectedFault(FaultKind.STATUS, status=status, location=location)])
         workspace.backfill("run", "orders")
 
     assert (elsewhere.connections, workspace.requests()) == (0, ["A1"])

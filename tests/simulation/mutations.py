@@ -77,11 +77,11 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "a throttled attempt removes doubt": (
-        Code("pipeline.write.settlement:History.after", "history.doubt or may_have_acted", "may_have_acted"),
+        Code("pipeline.write.settlement:DeliveryHistory.after", "history.doubt or may_have_acted", "may_have_acted"),
     ),
     "a lost answer proves that nothing was applied": (
         Code(
-            "pipeline.write.settlement:History.after",
+            "pipeline.write.settlement:DeliveryHistory.after",
             "isinstance(verdict, TryAgain | Halt) and verdict.may_have_acted",
             "isinstance(verdict, Halt)",
         ),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipeline.simulator import Api, Decision, InjectedFault, Kind, Simulator
+from pipeline.simulator import Api, Decision, FaultKind, InjectedFault, Simulator
 from tests.simulator.conftest import BRAND_KEY_ID, MERCHANT_SERIAL, PUBLIC_KEY_ID
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def test_above_ten_in_a_second_is_refused_and_the_provider_is_counted_apart(
 
 def test_faults_hit_the_brand_s_api_alone(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
     """A fault of this API hits no other; an answer with another balance than sent keeps its signature."""
-    simulator.set_faults([InjectedFault(Kind.WRONG_ECHO, api=Api.BRAND_POINTS)])
+    simulator.set_faults([InjectedFault(FaultKind.WRONG_ECHO, api=Api.BRAND_POINTS)])
 
     assert opened.wechatpay(merchant.points())["out_request_no"] == "pt-1"
     assert opened.wechatpay(merchant.brand_points(), BRAND_PUBLIC)["out_request_no"] == "bp-1-other"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SettingsError
-from pipeline.simulator import Api, InjectedFault, Kind, When, load_faults
+from pipeline.simulator import Api, FaultKind, InjectedFault, When, load_faults
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def test_a_script_gives_its_faults_in_order(script: Path) -> None:
     )
 
     assert load_faults(script) == (
-        InjectedFault(Kind.LOSE_AFTER_APPLYING, api=Api.POINTS, key="card-*", every=10, times=3),
-        InjectedFault(Kind.SLOW, seconds=2, when=When.AFTER_APPLYING, probability=0.25),
+        InjectedFault(FaultKind.LOSE_AFTER_APPLYING, api=Api.POINTS, key="card-*", every=10, times=3),
+        InjectedFault(FaultKind.SLOW, seconds=2, when=When.AFTER_APPLYING, probability=0.25),
     )
 
 

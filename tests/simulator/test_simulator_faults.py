@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 
 import pipeline.simulator as simulator_package
 from pipeline.errors import SettingsError
-from pipeline.simulator import Api, Decision, InjectedFault, Kind, Simulator, When
+from pipeline.simulator import Api, Decision, FaultKind, InjectedFault, Simulator, When
 
 if TYPE_CHECKING:
     from tests.simulator.conftest import Made, Merchant, MovableClock, Opened
@@ -34,12 +34,12 @@ def seen(simulator: Simulator) -> list[tuple[Decision, str | None, int | None]]:
 @pytest.mark.parametrize(
     ("kind", "decision"),
     [
-        pytest.param(Kind.LOSE_BEFORE_APPLYING, UNTOUCHED, id="before"),
-        pytest.param(Kind.LOSE_AFTER_APPLYING, APPLIED, id="after"),
+        pytest.param(FaultKind.LOSE_BEFORE_APPLYING, UNTOUCHED, id="before"),
+        pytest.param(FaultKind.LOSE_AFTER_APPLYING, APPLIED, id="after"),
     ],
 )
 def test_a_lost_answer_is_a_closed_connection(
-    kind: Kind, decision: Decision, simulator: Simulator, merchant: Merchant
+    kind: FaultKind, decision: Decision, simulator: Simulator, merchant: Merchant
 ) -> None:
     """The connection closes without an answer, and the journal says whether the request was applied."""
     simulator.set_faults([InjectedFault(kind)])
@@ -54,7 +54,7 @@ def test_a_lost_answer_is_a_closed_connection(
 @pytest.mark.parametrize("when", [When.BEFORE_APPLYING, When.AFTER_APPLYING])
 def test_a_status_comes_bare(status: int, when: When, simulator: Simulator, merchant: Merchant) -> None:
     """Any status can be sent without a body, before or after applying."""
-    simulator.set_faults([InjectedFault(Kind.STATUS, status=status, when=when)])
+    simulator.set_faults([InjectedFault(FaultKind.STATUS, status=status, when=when)])
 
     answer = merchant.points()
 
@@ -67,8 +67,8 @@ def test_a_status_may_bring_a_body_or_a_platforms_error(simulator: Simulator, me
     """A body is sent as it is written; a code is sent in the platform's error form, unsigned."""
     simulator.set_faults(
         [
-            InjectedFault(Kind.STATUS, status=503, body="down", retry_after=7, times=1),
-            InjectedFault(Kind.STATUS, status=500, code="SYSTEM_ERROR", message="busy"),
+            InjectedFault(FaultKind.STATUS, status=503, body="down", retry_after=7, times=1),
+            InjectedFault(FaultKind.STATUS, status=500, code="SYSTEM_ERROR", message="busy"),
         ]
     )
 
@@ -83,7 +83,7 @@ def test_a_status_may_bring_a_body_or_a_platforms_error(simulator: Simulator, me
 
 def test_a_throttle_may_say_how_long_to_wait(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
     """Each platform refuses in its own form, with `Retry-After` if the fault has one; nothing is applied."""
-    simulator.set_faults([InjectedFault(Kind.THROTTLE, retry_after=3)])
+    simulator.set_faults([InjectedFault(FaultKind.THROTTLE, retry_after=3)])
 
     v3, wechatpay, gateway = merchant.report(), merchant.points(), merchant.state()
 
@@ -99,7 +99,7 @@ def test_a_slow_answer_takes_its_time_before_or_after_applying(
 ) -> None:
     """The delay passes on the simulator's clock, before and after applying, and the answer is right."""
     simulator.set_faults(
-        [InjectedFault(Kind.SLOW, seconds=2), InjectedFault(Kind.SLOW, seconds=3, when=When.AFTER_APPLYING)],
+        [InjectedFault(FaultKind.SLOW, seconds=2), InjectedFault(FaultKind.SLOW, seconds=3, when=When.AFTER_APPLYING)],
     )
 
     answer = merchant.points()
@@ -110,7 +110,7 @@ def test_a_slow_answer_takes_its_time_before_or_after_applying(
 
 def test_a_cut_body_ends_before_its_length(simulator: Simulator, merchant: Merchant) -> None:
     """The answer announces more than it sends, and the request was applied."""
-    simulator.set_faults([InjectedFault(Kind.CUT_BODY)])
+    simulator.set_faults([InjectedFault(FaultKind.CUT_BODY)])
 
     with pytest.raises(http.client.IncompleteRead):
         merchant.points()
@@ -121,7 +121,7 @@ def test_a_cut_body_ends_before_its_length(simulator: Simulator, merchant: Merch
 def test_a_page_instead_of_json(simulator: Simulator, merchant: Merchant) -> None:
     """A 200 with HTML comes from a proxy: nothing was applied, unless the fault says so."""
     simulator.set_faults(
-        [InjectedFault(Kind.HTML_BODY, times=1), InjectedFault(Kind.HTML_BODY, when=When.AFTER_APPLYING)]
+        [InjectedFault(FaultKind.HTML_BODY, times=1), InjectedFault(FaultKind.HTML_BODY, when=When.AFTER_APPLYING)]
     )
 
     answers = [merchant.state() for _ in range(2)]
@@ -131,9 +131,9 @@ def test_a_page_instead_of_json(simulator: Simulator, merchant: Merchant) -> Non
 
 
 @pytest.mark.parametrize("api", ["report", "state", "points"])
-@pytest.mark.parametrize("kind", [Kind.BAD_SIGNATURE, Kind.PROBE_SIGNATURE])
+@pytest.mark.parametrize("kind", [FaultKind.BAD_SIGNATURE, FaultKind.PROBE_SIGNATURE])
 def test_a_bad_signature_does_not_verify(
-    kind: Kind, api: str, simulator: Simulator, merchant: Merchant, opened: Opened
+    kind: FaultKind, api: str, simulator: Simulator, merchant: Merchant, opened: Opened
 ) -> None:
     """The request is applied and the answer is whole, but its signature is not the platform's."""
     simulator.set_faults([InjectedFault(kind)])
@@ -148,7 +148,7 @@ def test_a_bad_signature_does_not_verify(
 
 def test_a_probe_has_its_prefix(simulator: Simulator, merchant: Merchant) -> None:
     """A probe is a right signature after WECHATPAY/SIGNTEST/, so that only the prefix makes it wrong."""
-    simulator.set_faults([InjectedFault(Kind.PROBE_SIGNATURE)])
+    simulator.set_faults([InjectedFault(FaultKind.PROBE_SIGNATURE)])
 
     signature = merchant.points().headers["wechatpay-signature"]
 
@@ -158,7 +158,7 @@ def test_a_probe_has_its_prefix(simulator: Simulator, merchant: Merchant) -> Non
 
 def test_a_missing_signature_is_not_there(simulator: Simulator, merchant: Merchant) -> None:
     """The success answer of each platform comes without its signature."""
-    simulator.set_faults([InjectedFault(Kind.MISSING_SIGNATURE)])
+    simulator.set_faults([InjectedFault(FaultKind.MISSING_SIGNATURE)])
 
     v3, state, points = merchant.report(), merchant.state(), merchant.points()
 
@@ -172,7 +172,7 @@ def test_a_key_that_the_client_does_not_know(
     fetchable: bool, simulator: Simulator, merchant: Merchant, opened: Opened
 ) -> None:
     """The answer is signed with the platform's next key, under its name or under an unknown name."""
-    simulator.set_faults([InjectedFault(Kind.UNKNOWN_SERIAL, fetchable=fetchable)])
+    simulator.set_faults([InjectedFault(FaultKind.UNKNOWN_SERIAL, fetchable=fetchable)])
 
     v3, state, points = merchant.report(certificates=True), merchant.state(certificates=True), merchant.points()
 
@@ -190,7 +190,7 @@ def test_a_key_that_the_client_does_not_know(
 
 def test_before_the_switch_a_certificate_signs(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
     """WeChat Pay signs with its certificate although the request names the public key; other platforms are as ever."""
-    simulator.set_faults([InjectedFault(Kind.PLATFORM_CERTIFICATE, every=2)])
+    simulator.set_faults([InjectedFault(FaultKind.PLATFORM_CERTIFICATE, every=2)])
 
     answers = [merchant.points(Wechatpay_Serial=PUBLIC_KEY_ID) for _ in range(2)]
     v3 = [merchant.report(certificates=True) for _ in range(2)]
@@ -205,7 +205,7 @@ def test_a_reissued_certificate_has_the_same_key_and_another_name(
     simulator: Simulator, merchant: Merchant, opened: Opened
 ) -> None:
     """Alipay names its reissued certificate; the present key verifies, and the certificate can be downloaded."""
-    simulator.set_faults([InjectedFault(Kind.REISSUED_CERTIFICATE)])
+    simulator.set_faults([InjectedFault(FaultKind.REISSUED_CERTIFICATE)])
     pem = (KEYS / "TEST-A-alipay-platform-reissued-cert.pem").read_bytes()
 
     v3, state, points = merchant.report(certificates=True), merchant.state(certificates=True), merchant.points()
@@ -228,7 +228,7 @@ def test_a_refusal_may_have_an_inner_error_number(
     number: int | None, ending: str, simulator: Simulator, merchant: Merchant
 ) -> None:
     """The Request-ID of a refusal ends in the fault's number, else in 0."""
-    simulator.set_faults([InjectedFault(Kind.REFUSE, code="INVALID_REQUEST", number=number)])
+    simulator.set_faults([InjectedFault(FaultKind.REFUSE, code="INVALID_REQUEST", number=number)])
 
     request_id = merchant.points().headers["request-id"]
 
@@ -238,7 +238,7 @@ def test_a_refusal_may_have_an_inner_error_number(
 def test_a_stale_answer_is_well_signed(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
     """The answer's time is ten minutes ago, or as long as the fault says, and the signature covers it."""
     simulator.set_faults(
-        [InjectedFault(Kind.STALE_TIMESTAMP, times=1), InjectedFault(Kind.STALE_TIMESTAMP, seconds=301)]
+        [InjectedFault(FaultKind.STALE_TIMESTAMP, times=1), InjectedFault(FaultKind.STALE_TIMESTAMP, seconds=301)]
     )
 
     answers = [merchant.points() for _ in range(2)]
@@ -249,7 +249,7 @@ def test_a_stale_answer_is_well_signed(simulator: Simulator, merchant: Merchant,
 
 def test_an_answer_sealed_with_another_key(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
     """The encrypted answer verifies and does not decrypt."""
-    simulator.set_faults([InjectedFault(Kind.BAD_ENCRYPTION)])
+    simulator.set_faults([InjectedFault(FaultKind.BAD_ENCRYPTION)])
 
     for read, answer in (
         (opened.alipay_v3, merchant.report(encrypted=True)),
@@ -261,7 +261,7 @@ def test_an_answer_sealed_with_another_key(simulator: Simulator, merchant: Merch
 
 def test_a_wrong_echo_is_well_signed(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
     """The answer verifies but echoes another request; the gateway's has neither success nor failure."""
-    simulator.set_faults([InjectedFault(Kind.WRONG_ECHO)])
+    simulator.set_faults([InjectedFault(FaultKind.WRONG_ECHO)])
 
     assert opened.alipay_v3(merchant.report())["out_biz_no"] == "ord-1-other"
     assert opened.wechatpay(merchant.points())["out_request_no"] == "pt-1-other"
@@ -271,9 +271,11 @@ def test_a_wrong_echo_is_well_signed(simulator: Simulator, merchant: Merchant, o
 @pytest.mark.parametrize(
     ("fault", "second"),
     [
-        pytest.param(InjectedFault(Kind.STRAY_ANSWER, seconds=2.0), b"HTTP/1.1 200 OK", id="the same again"),
-        pytest.param(InjectedFault(Kind.STRAY_ANSWER, status=408), b"HTTP/1.1 408 Request Timeout", id="a status"),
-        pytest.param(InjectedFault(Kind.STRAY_ANSWER, status=400, code="X"), b"HTTP/1.1 400 Bad Request", id="a code"),
+        pytest.param(InjectedFault(FaultKind.STRAY_ANSWER, seconds=2.0), b"HTTP/1.1 200 OK", id="the same again"),
+        pytest.param(InjectedFault(FaultKind.STRAY_ANSWER, status=408), b"HTTP/1.1 408 Request Timeout", id="a status"),
+        pytest.param(
+            InjectedFault(FaultKind.STRAY_ANSWER, status=400, code="X"), b"HTTP/1.1 400 Bad Request", id="a code"
+        ),
     ],
 )
 def test_a_stray_answer_follows_over_the_same_connection(
@@ -292,7 +294,9 @@ def test_a_stray_answer_follows_over_the_same_connection(
 
 def test_a_refusal_by_key(simulator: Simulator, merchant: Merchant, opened: Opened, make: Made) -> None:
     """Keys that a glob names are refused with the given code, signed, and never applied."""
-    simulator.set_faults([InjectedFault(Kind.REFUSE, key="bad-*", code="TRADE_NOT_EXIST", message="no such trade")])
+    simulator.set_faults(
+        [InjectedFault(FaultKind.REFUSE, key="bad-*", code="TRADE_NOT_EXIST", message="no such trade")]
+    )
 
     bad, good = merchant.report(make.report("bad-1")), merchant.report(make.report("good-1"))
 
@@ -303,7 +307,7 @@ def test_a_refusal_by_key(simulator: Simulator, merchant: Merchant, opened: Open
 def test_a_success_that_reports_a_failure(simulator: Simulator, merchant: Merchant, opened: Opened) -> None:
     """Alipay's 200 with a `fail_reason`, and the gateway's 10000 with `failed`, are signed refusals."""
     simulator.set_faults(
-        [InjectedFault(Kind.REFUSE, api=api, fail_reason="未达标") for api in (Api.CUMULATION, Api.STATE)]
+        [InjectedFault(FaultKind.REFUSE, api=api, fail_reason="未达标") for api in (Api.CUMULATION, Api.STATE)]
     )
 
     report, state = merchant.report(), merchant.state()
@@ -331,7 +335,7 @@ def test_the_gateway_puts_a_sub_code_under_its_class(
     sub_code: str, code: str, simulator: Simulator, merchant: Merchant, opened: Opened
 ) -> None:
     """A refusal names one sub code; the five digits above it follow from the document's table."""
-    simulator.set_faults([InjectedFault(Kind.REFUSE, code=sub_code)])
+    simulator.set_faults([InjectedFault(FaultKind.REFUSE, code=sub_code)])
 
     content = opened.gateway(merchant.state())
 
@@ -362,7 +366,7 @@ def test_matching_chooses_the_requests(
     matching: dict[str, Any], struck: str, simulator: Simulator, merchant: Merchant, make: Made
 ) -> None:
     """The conditions of a fault choose which of the requests abcdabcd it hits."""
-    simulator.set_faults([InjectedFault(Kind.STATUS, status=500, **matching)])
+    simulator.set_faults([InjectedFault(FaultKind.STATUS, status=500, **matching)])
 
     assert statuses(merchant, make, "abcdabcd") == struck
 
@@ -372,7 +376,7 @@ def test_a_time_window_counts_from_when_the_faults_were_set(
 ) -> None:
     """A fault with a time window hits from its start, and no longer from its end."""
     clock.sleep(100)
-    simulator.set_faults([InjectedFault(Kind.STATUS, status=500, after_seconds=10, until_seconds=20)])
+    simulator.set_faults([InjectedFault(FaultKind.STATUS, status=500, after_seconds=10, until_seconds=20)])
 
     struck = ""
     for wait in (0, 9.5, 0.5, 9.5, 0.5):
@@ -388,7 +392,7 @@ def test_chance_is_fixed_by_the_seed(simulator: Simulator, merchant: Merchant, m
     patterns = []
     for _ in range(2):
         simulator.reset()
-        simulator.set_faults([InjectedFault(Kind.STATUS, status=500, probability=0.5)])
+        simulator.set_faults([InjectedFault(FaultKind.STATUS, status=500, probability=0.5)])
         patterns.append(statuses(merchant, make, keys))
 
     assert patterns[0] == patterns[1]
@@ -398,7 +402,7 @@ def test_chance_is_fixed_by_the_seed(simulator: Simulator, merchant: Merchant, m
 def test_of_several_faults_the_first_hit_counts(simulator: Simulator, merchant: Merchant, make: Made) -> None:
     """A request that one fault hits is not seen by later faults."""
     simulator.set_faults(
-        [InjectedFault(Kind.STATUS, status=500, times=1), InjectedFault(Kind.STATUS, status=503, times=1)]
+        [InjectedFault(FaultKind.STATUS, status=500, times=1), InjectedFault(FaultKind.STATUS, status=503, times=1)]
     )
 
     assert [merchant.report(make.report(key)).status for key in "abc"] == [500, 503, 200]
@@ -408,40 +412,42 @@ def test_of_several_faults_the_first_hit_counts(simulator: Simulator, merchant: 
     ("fault", "sentence"),
     [
         pytest.param(
-            InjectedFault(Kind.STATUS),
+            InjectedFault(FaultKind.STATUS),
             "fault 1: `status` is missing: kind `status` needs it",
             id="a status without one",
         ),
         pytest.param(
-            InjectedFault(Kind.SLOW), "fault 1: `seconds` is missing: kind `slow` needs it", id="slow without seconds"
+            InjectedFault(FaultKind.SLOW),
+            "fault 1: `seconds` is missing: kind `slow` needs it",
+            id="slow without seconds",
         ),
         pytest.param(
-            InjectedFault(Kind.REFUSE),
+            InjectedFault(FaultKind.REFUSE),
             "fault 1: `code` or `fail_reason`: kind `refuse` needs exactly one of them",
             id="a refusal without words",
         ),
         pytest.param(
-            InjectedFault(Kind.REFUSE, api=Api.POINTS, fail_reason="x"),
+            InjectedFault(FaultKind.REFUSE, api=Api.POINTS, fail_reason="x"),
             "fault 1: `fail_reason` needs `api` to be `alipay.cumulation` or `alipay.state`",
             id="Alipay's words for WeChat Pay",
         ),
         pytest.param(
-            InjectedFault(Kind.SLOW, seconds=-1),
+            InjectedFault(FaultKind.SLOW, seconds=-1),
             "fault 1: `seconds` is -1, but must be at least 0",
             id="time backwards",
         ),
         pytest.param(
-            InjectedFault(Kind.CUT_BODY, every=0),
+            InjectedFault(FaultKind.CUT_BODY, every=0),
             "fault 1: `every` is 0, but must be at least 1",
             id="every zeroth request",
         ),
         pytest.param(
-            InjectedFault(Kind.CUT_BODY, probability=1.5),
+            InjectedFault(FaultKind.CUT_BODY, probability=1.5),
             "fault 1: `probability` is 1.5, but must be between 0 and 1",
             id="more than certain",
         ),
         pytest.param(
-            InjectedFault(Kind.STATUS, status=99),
+            InjectedFault(FaultKind.STATUS, status=99),
             "fault 1: `status` is 99, but must be between 200 and 599",
             id="no status",
         ),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipeline.simulator import Api, Decision, InjectedFault, Kind, Simulator
+from pipeline.simulator import Api, Decision, FaultKind, InjectedFault, Simulator
 from tests.simulator.conftest import report
 
 if TYPE_CHECKING:
@@ -126,10 +126,10 @@ def test_another_user_has_no_reports(merchant: Merchant) -> None:
 @pytest.mark.parametrize(
     ("fault", "keys"),
     [
-        pytest.param(InjectedFault(Kind.UNLISTED, api=QUERY), [], id="never"),
-        pytest.param(InjectedFault(Kind.UNLISTED, api=QUERY, seconds=60), ["a"], id="later"),
-        pytest.param(InjectedFault(Kind.LISTED_TWICE, api=QUERY), ["a", "a", "b", "b"], id="twice"),
-        pytest.param(InjectedFault(Kind.UNLISTED, api=QUERY, key="other"), ["a", "b"], id="another agreement"),
+        pytest.param(InjectedFault(FaultKind.UNLISTED, api=QUERY), [], id="never"),
+        pytest.param(InjectedFault(FaultKind.UNLISTED, api=QUERY, seconds=60), ["a"], id="later"),
+        pytest.param(InjectedFault(FaultKind.LISTED_TWICE, api=QUERY), ["a", "a", "b", "b"], id="twice"),
+        pytest.param(InjectedFault(FaultKind.UNLISTED, api=QUERY, key="other"), ["a", "b"], id="another agreement"),
     ],
 )
 def test_reports_may_be_hidden_or_listed_twice(
@@ -147,9 +147,9 @@ def test_reports_may_be_hidden_or_listed_twice(
 def test_a_fault_makes_amounts_wrong_or_fails_beside_the_data(simulator: Simulator, merchant: Merchant) -> None:
     """Amounts get a cent more; a `fail_reason` stands beside full data."""
     merchant.report(report("a"))
-    simulator.set_faults([InjectedFault(Kind.WRONG_AMOUNT, api=QUERY)])
+    simulator.set_faults([InjectedFault(FaultKind.WRONG_AMOUNT, api=QUERY)])
     wrong = merchant.query(target())
-    simulator.set_faults([InjectedFault(Kind.FAIL_REASON_BESIDE, api=QUERY, fail_reason="协议已结束")])
+    simulator.set_faults([InjectedFault(FaultKind.FAIL_REASON_BESIDE, api=QUERY, fail_reason="协议已结束")])
     failed = merchant.query(target())
 
     assert b'"task_amount":3.58' in wrong.body
@@ -159,7 +159,7 @@ def test_a_fault_makes_amounts_wrong_or_fails_beside_the_data(simulator: Simulat
 def test_an_agreement_is_valid_unless_a_fault_ends_it(simulator: Simulator, merchant: Merchant) -> None:
     """The state of an agreement is `Y`, or the code of the fault."""
     valid = merchant.query(f"{STATE}?agreement_id={AGREEMENT}").json
-    simulator.set_faults([InjectedFault(Kind.AGREEMENT_STATUS, api=Api.AGREEMENT_QUERY, code="N")])
+    simulator.set_faults([InjectedFault(FaultKind.AGREEMENT_STATUS, api=Api.AGREEMENT_QUERY, code="N")])
     ended = merchant.query(f"{STATE}?agreement_id={AGREEMENT}").json
 
     assert (valid, ended) == (

@@ -21,7 +21,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from pipeline.errors import SettingsError
-from pipeline.simulator import Decision, InjectedFault, Kind, Simulator, client_config, write_client_keys
+from pipeline.simulator import Decision, FaultKind, InjectedFault, Simulator, client_config, write_client_keys
 from pipeline.simulator.command import add_arguments, run
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def test_a_posted_script_replaces_the_faults(simulator: Simulator, merchant: Mer
 def test_reset_forgets_everything(simulator: Simulator, merchant: Merchant) -> None:
     """After a reset keys are free again, the journal is empty and the faults are those of the start."""
     merchant.report(nonce="n")
-    simulator.set_faults([InjectedFault(Kind.CUT_BODY)])
+    simulator.set_faults([InjectedFault(FaultKind.CUT_BODY)])
 
     reset = merchant.send("POST", "/_simulator/reset", {})
     answer = merchant.report(nonce="n")

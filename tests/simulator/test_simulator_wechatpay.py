@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from pipeline.simulator import Api, Decision, InjectedFault, Kind, Simulator
+from pipeline.simulator import Api, Decision, FaultKind, InjectedFault, Simulator
 
 if TYPE_CHECKING:
     from tests.simulator.conftest import Made, Merchant, MovableClock, Opened
@@ -190,7 +190,7 @@ def test_a_change_of_keys_brings_the_new_certificate(
     simulator: Simulator, merchant: Merchant, opened: Opened, make: Made
 ) -> None:
     """After an answer with the new key, the download has both certificates, and the new one verifies."""
-    simulator.set_faults([InjectedFault(Kind.UNKNOWN_SERIAL, api=Api.POINTS, fetchable=True)])
+    simulator.set_faults([InjectedFault(FaultKind.UNKNOWN_SERIAL, api=Api.POINTS, fetchable=True)])
 
     answer = merchant.points(Wechatpay_Serial=SERIAL_1)
     entries = opened.wechatpay(merchant.certificates(Wechatpay_Serial=SERIAL_1), "wechatpay-platform-1-cert")["data"]

@@ -5,15 +5,15 @@ import pytest
 from pipeline.ledger.records import DeliveryState, Settlement
 from pipeline.model import Status
 from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
-from pipeline.write.settlement import History, cut_short, settle
+from pipeline.write.settlement import DeliveryHistory, cut_short, settle
 
 SENDING, UNKNOWN, SUCCEEDED, REJECTED, UNSENT = DeliveryState
 
-FRESH = History()
-SEEN = History(seen=True, attempts=2)
-DOUBTED = History(doubt=True, doubt_code="timeout", seen=True, attempts=2)
-DOUBTED_BEFORE = History(before=UNKNOWN, doubt=True)
-FACTS = History(
+FRESH = DeliveryHistory()
+SEEN = DeliveryHistory(seen=True, attempts=2)
+DOUBTED = DeliveryHistory(doubt=True, doubt_code="timeout", seen=True, attempts=2)
+DOUBTED_BEFORE = DeliveryHistory(before=UNKNOWN, doubt=True)
+FACTS = DeliveryHistory(
     attempts=4, first_sent_at="first", finished_at="last", http_status=400, latency_ms=7, trace_id="trace", seen=True
 )
 
@@ -109,7 +109,7 @@ AT_LAST = TryAgain("EASY_MEMBER_CONSULT_FAIL", "no", may_have_acted=False, refus
             id="never-left",
         ),
         pytest.param(
-            History(before=REJECTED),
+            DeliveryHistory(before=REJECTED),
             NOT_CONNECTED,
             Settlement(Status.UNSENT, "not_connected", "no connection", leaves=REJECTED),
             id="never-left-and-as-before",
@@ -122,7 +122,9 @@ AT_LAST = TryAgain("EASY_MEMBER_CONSULT_FAIL", "no", may_have_acted=False, refus
         ),
     ],
 )
-def test_a_verdict_and_its_history_give_a_settlement(history: History, verdict: Verdict, settled: Settlement) -> None:
+def test_a_verdict_and_its_history_give_a_settlement(
+    history: DeliveryHistory, verdict: Verdict, settled: Settlement
+) -> None:
     """Doubt outweighs the last verdict; only an answer that settles it ends it."""
     assert settle(history, verdict) == settled
 
@@ -148,7 +150,7 @@ def test_a_verdict_and_its_history_give_a_settlement(history: History, verdict: 
         ),
     ],
 )
-def test_a_delivery_that_is_cut_off_stays_open(history: History, settled: Settlement) -> None:
+def test_a_delivery_that_is_cut_off_stays_open(history: DeliveryHistory, settled: Settlement) -> None:
     """A delivery interrupted by the run's end is left for `resume`, and is unknown if it may have been applied."""
     assert cut_short(history, "deadline", "06:30") == settled
 
@@ -156,24 +158,26 @@ def test_a_delivery_that_is_cut_off_stays_open(history: History, settled: Settle
 @pytest.mark.parametrize(
     ("verdicts", "history"),
     [
-        pytest.param([NOT_CONNECTED], History(), id="never-left"),
-        pytest.param([THROTTLED], History(seen=True), id="seen"),
-        pytest.param([LOST], History(doubt=True, doubt_code="connection_lost", seen=True), id="doubt"),
+        pytest.param([NOT_CONNECTED], DeliveryHistory(), id="never-left"),
+        pytest.param([THROTTLED], DeliveryHistory(seen=True), id="seen"),
+        pytest.param([LOST], DeliveryHistory(doubt=True, doubt_code="connection_lost", seen=True), id="doubt"),
         pytest.param(
             [LOST, THROTTLED, NOT_CONNECTED],
-            History(doubt=True, doubt_code="connection_lost", seen=True),
+            DeliveryHistory(doubt=True, doubt_code="connection_lost", seen=True),
             id="doubt-stays",
         ),
-        pytest.param([Open("X", "")], History(doubt=True, doubt_code="X", seen=True), id="open"),
-        pytest.param([Halt("X", "")], History(seen=True), id="stopped"),
+        pytest.param([Open("X", "")], DeliveryHistory(doubt=True, doubt_code="X", seen=True), id="open"),
+        pytest.param([Halt("X", "")], DeliveryHistory(seen=True), id="stopped"),
         pytest.param(
-            [Halt("X", "", may_have_acted=True)], History(doubt=True, doubt_code="X", seen=True), id="stopped-in-doubt"
+            [Halt("X", "", may_have_acted=True)],
+            DeliveryHistory(doubt=True, doubt_code="X", seen=True),
+            id="stopped-in-doubt",
         ),
     ],
 )
-def test_doubt_stays(verdicts: list[Verdict], history: History) -> None:
+def test_doubt_stays(verdicts: list[Verdict], history: DeliveryHistory) -> None:
     """A verdict only adds facts to the history."""
-    collected = History()
+    collected = DeliveryHistory()
     for verdict in verdicts:
         collected = collected.after(verdict)
 

@@ -30,11 +30,11 @@ MEASURES = """
 """
 
 
-Measures = tuple[str | None, int | None, int, int, int | None, int | None]
+MeasureValues = tuple[str | None, int | None, int, int, int | None, int | None]
 """The values of `COLUMNS`, in their order."""
 
 
-def measures_of(body: bytes) -> Measures:
+def measures_of(body: bytes) -> MeasureValues:
     """Return the measures of a body. They are read here while sending: SQL takes 20 times as long."""
     fields: dict[str, Any] = orjson.loads(body)
     amounts = fields.get("amount_type_data") or {}

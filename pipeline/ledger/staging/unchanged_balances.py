@@ -18,7 +18,7 @@ from pipeline.ledger.records import RunRecord
 from pipeline.ledger.records import position as position_of
 from pipeline.ledger.rules.admission import OtherSenders
 from pipeline.ledger.rules.cards import open_cards_among, sure_balances
-from pipeline.ledger.staging.duplicates.partitions import Table, digests, numbers_of
+from pipeline.ledger.staging.duplicates.partitions import EntryTable, digests, numbers_of
 from pipeline.ledger.staging.staged_chunk import RowDecision, StagedChunk
 from pipeline.ledger.store.lease import IsGone, fences_of_others, is_account_in_use
 
@@ -62,7 +62,7 @@ class Unchanged:
 def find_unchanged(
     connection: sqlite3.Connection,
     run: RunRecord,
-    balances: Iterable[Iterable[Table]],
+    balances: Iterable[Iterable[EntryTable]],
     rows: int,
     heartbeat: Callable[[], None],
     *,
@@ -92,7 +92,7 @@ def find_unchanged(
 def _judge(
     connection: sqlite3.Connection,
     run: RunRecord,
-    entries: Table,
+    entries: EntryTable,
     sure: npt.NDArray[np.uint8],
     others: OtherSenders | None,
 ) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.map.by_columns.template import Refusal, filled
+from pipeline.map.by_columns.template import InvalidRows, filled
 from pipeline.model import Api, BadRow, Invalid, Payload
 from pipeline.tables.chunk import Chunk
 from pipeline.tables.mapped_chunk import PAYLOAD, MappedChunk, key_of_row, line_of
@@ -40,7 +40,7 @@ class ChunkBuilder:
         self._blocks.append(pa.RecordBatch.from_arrays(arrays, schema=PAYLOAD))
         self._is_open[places] = False
 
-    def put_refused(self, places: Places, refusal: Refusal, texts: Mapping[str, Column]) -> None:
+    def put_refused(self, places: Places, refusal: InvalidRows, texts: Mapping[str, Column]) -> None:
         """Put invalid rows."""
         keys: Iterable[str | None] = (None,) * len(places)
         if refusal.request_key is not None:

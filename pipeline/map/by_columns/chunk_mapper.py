@@ -17,7 +17,7 @@ from pipeline.map.bind import RowMapper
 from pipeline.map.by_columns.chunk_builder import ChunkBuilder, Places
 from pipeline.map.by_columns.feeds import Feed, feeds_of
 from pipeline.map.by_columns.learner import Learner
-from pipeline.map.by_columns.template import Refusal, Template
+from pipeline.map.by_columns.template import InvalidRows, Template
 from pipeline.map.columns.field_sources import find_sources
 from pipeline.map.rules import MappingRules
 from pipeline.map.values.plain_texts import Mask
@@ -83,7 +83,7 @@ class _ChunkMapper:
         self._feeds = feeds_of(rules, sources, self._rows.conversions)
         self._most_known = most_known
         self._learner = learner(rules, self._rows)
-        self._known: dict[Likeness, Template | Refusal | None] = {}
+        self._known: dict[Likeness, Template | InvalidRows | None] = {}
 
     def map(self, chunk: Chunk) -> MappedChunk:
         """Map one chunk."""
@@ -124,7 +124,7 @@ class _ChunkMapper:
         texts = {c.feed.name: c.texts for c in columns if c.feed.column_reader and c.feed.name in filled_with}
         if len(places) < len(chunk):
             texts = {name: column.take(pa.array(places)) for name, column in texts.items()}
-        if isinstance(template, Refusal):
+        if isinstance(template, InvalidRows):
             builder.put_refused(places, template, texts)
             return
         at_fault = template.refunds_of_themselves(texts, len(places))
@@ -133,7 +133,7 @@ class _ChunkMapper:
         elif not at_fault.all():
             self._map_alike(chunk, columns, places[~at_fault], builder)
 
-    def _known_or_learned(self, chunk: Chunk, columns: Sequence[_Column], at: int) -> Template | Refusal | None:
+    def _known_or_learned(self, chunk: Chunk, columns: Sequence[_Column], at: int) -> Template | InvalidRows | None:
         likeness = tuple(c.kinds[0 if c.kind_of_row is None else c.kind_of_row[at]] for c in columns)
         if likeness not in self._known:
             if len(self._known) >= self._most_known:

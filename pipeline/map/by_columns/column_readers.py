@@ -14,9 +14,9 @@ import orjson
 import pyarrow as pa
 
 from pipeline.map.faults import Unreadable
-from pipeline.map.fields import Field, Kind
+from pipeline.map.fields import Field, FieldKind
 from pipeline.map.rules import MappingRules
-from pipeline.map.values.constraints import Rule, is_implied
+from pipeline.map.values.constraints import Schema, is_implied
 from pipeline.map.values.conversion import Convert
 from pipeline.map.values.ids import ROUNDED_ID, SCIENTIFIC
 from pipeline.map.values.plain_texts import Mask, PlainTexts, either, mask
@@ -29,12 +29,12 @@ _YUAN = r"^(?:0|[1-9][0-9]{0,12})(?:\.[0-9]{1,2})?$"
 _DIGITS = "^(?:0|[1-9][0-9]{0,14})$"
 _MEMBER_ID = {"type": "string", "pattern": "^2088[0-9]{12}$"}
 _TIME = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"}
-_WRITTEN: dict[Kind, Rule] = {Kind.TIME: _TIME, Kind.INSTANT: {"type": "string"}}
+_WRITTEN: dict[FieldKind, Schema] = {FieldKind.TIME: _TIME, FieldKind.INSTANT: {"type": "string"}}
 _TIMES = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-5][0-9](?:Z|[+-][0-9]{2}:?[0-9]{2})?$"
 # Characters. Parts have this limit of our own, so that the joined text stays below its limit without being measured.
 _LONGEST_PART = 256
 _MOST_MINUTES = 1 << 16  # converted minutes that are kept
-_ROUNDED = {Kind.ID: ROUNDED_ID, Kind.PART: SCIENTIFIC}
+_ROUNDED = {FieldKind.ID: ROUNDED_ID, FieldKind.PART: SCIENTIFIC}
 _UNREAD = "\ufffd"
 
 
@@ -54,7 +54,7 @@ class ColumnReader(Protocol):
     """A reader of a field whose plain texts do not decide about other fields."""
 
     @property
-    def rule(self) -> Rule:
+    def rule(self) -> Schema:
         """The rule that every plain text keeps."""
         ...
 
@@ -68,7 +68,7 @@ class ColumnReader(Protocol):
 
 
 def reader_of_column(
-    described: Field, rule: Rule, rules: MappingRules, convert: Convert | None, *, most_minutes: int = _MOST_MINUTES
+    described: Field, rule: Schema, rules: MappingRules, convert: Convert | None, *, most_minutes: int = _MOST_MINUTES
 ) -> ColumnReader | None:
     """
     Return the column reader of a field; None if it has none, so that each of its texts counts as different.
@@ -76,11 +76,11 @@ def reader_of_column(
     A reader of times keeps at most `most_minutes` converted minutes.
     """
     match described.kind:
-        case Kind.ID if is_implied(rule, _MEMBER_ID):
+        case FieldKind.ID if is_implied(rule, _MEMBER_ID):
             return _MemberId()
-        case Kind.TEXT | Kind.ID | Kind.PART:
+        case FieldKind.TEXT | FieldKind.ID | FieldKind.PART:
             return _text_reader(described.kind, rule, rules)
-        case Kind.OBJECT if convert and rule.keys() <= {"type", "maxLength"} and "maxLength" in rule:
+        case FieldKind.OBJECT if convert and rule.keys() <= {"type", "maxLength"} and "maxLength" in rule:
             return _Object(rule, _OneByOne(convert, rules.charset))
         case _:
             return convert and _converting_reader(
@@ -88,25 +88,25 @@ def reader_of_column(
             )
 
 
-def _text_reader(kind: Kind, rule: Rule, rules: MappingRules) -> ColumnReader | None:
+def _text_reader(kind: FieldKind, rule: Schema, rules: MappingRules) -> ColumnReader | None:
     if not PlainTexts.knows(rule, rules.charset):
         return None
     bound = rule if "maxLength" in rule else {**rule, "maxLength": _LONGEST_PART}
     rounded = None if rules.sends_suspicious_ids else _ROUNDED.get(kind)
-    return _Text(bound, PlainTexts(bound, rules.charset, is_id=kind is Kind.ID, rounded=rounded))
+    return _Text(bound, PlainTexts(bound, rules.charset, is_id=kind is FieldKind.ID, rounded=rounded))
 
 
 def _converting_reader(
-    described: Field, rule: Rule, rules: MappingRules, one_by_one: "_OneByOne", most_minutes: int
+    described: Field, rule: Schema, rules: MappingRules, one_by_one: "_OneByOne", most_minutes: int
 ) -> ColumnReader | None:
     match described.kind:
-        case Kind.AMOUNT if is_implied(rule, _AMOUNT):
+        case FieldKind.AMOUNT if is_implied(rule, _AMOUNT):
             if rules.units.get(described.name) == "fen":
                 return _Numbers(_AMOUNT, _AMOUNT["pattern"], _DIGITS, _in_yuan, "7{:03}3146", one_by_one)
             return _Numbers(_AMOUNT, _AMOUNT["pattern"], _YUAN, _with_cents, "7{:03}31.46", one_by_one)
-        case Kind.INTEGER if is_implied(rule, _WHOLE):
+        case FieldKind.INTEGER if is_implied(rule, _WHOLE):
             return _Numbers(_WHOLE, _DIGITS, _DIGITS, _as_written, "5{:03}555", one_by_one)
-        case Kind.TIME | Kind.INSTANT if is_implied(rule, _WRITTEN[described.kind]):
+        case FieldKind.TIME | FieldKind.INSTANT if is_implied(rule, _WRITTEN[described.kind]):
             has_formats = described.name in rules.formats
             return _Time(rule, one_by_one, rules.timezone, has_formats=has_formats, most_minutes=most_minutes)
     return None
@@ -141,7 +141,7 @@ class _OneByOne:
 
 
 class _Text:
-    def __init__(self, rule: Rule, plain: PlainTexts) -> None:
+    def __init__(self, rule: Schema, plain: PlainTexts) -> None:
         self.rule = rule
         self._plain = plain
 
@@ -172,7 +172,7 @@ class _Numbers:
     `rule` holds for the body's value, and `result` is the pattern of its text. `mark` is the form of the markers.
     """
 
-    rule: Rule
+    rule: Schema
     result: str
     read_by_columns: str
     written: Callable[[Column], Column]
@@ -215,7 +215,7 @@ class _Time:
     """
 
     def __init__(
-        self, rule: Rule, one_by_one: _OneByOne, zone: ZoneInfo, *, has_formats: bool, most_minutes: int
+        self, rule: Schema, one_by_one: _OneByOne, zone: ZoneInfo, *, has_formats: bool, most_minutes: int
     ) -> None:
         self.rule = rule
         self._one_by_one = one_by_one
@@ -258,7 +258,7 @@ class _Time:
 class _Object:
     """JSON objects that are sent as text: each is checked by itself, and escaped as a JSON string."""
 
-    def __init__(self, rule: Rule, one_by_one: _OneByOne) -> None:
+    def __init__(self, rule: Schema, one_by_one: _OneByOne) -> None:
         self.rule = rule
         self._one_by_one = one_by_one
 

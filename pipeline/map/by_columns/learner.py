@@ -7,12 +7,12 @@ import orjson
 
 from pipeline.map.bind import Composed, RowMapper
 from pipeline.map.by_columns.feeds import Feed
-from pipeline.map.by_columns.template import DERIVED_NUMBER, Pieces, Refusal, Template, cut, gaps_of, is_one_gap
+from pipeline.map.by_columns.template import DERIVED_NUMBER, InvalidRows, Pieces, Template, cut, gaps_of, is_one_gap
 from pipeline.map.compose import number_parts
 from pipeline.map.fields import export_schema
 from pipeline.map.rules import MappingRules
 from pipeline.map.seal import LANE
-from pipeline.map.values.constraints import Rule, UnknownKeyword, deciding_fields, is_implied, rule_at
+from pipeline.map.values.constraints import Schema, UnknownKeyword, deciding_fields, is_implied, rule_at
 from pipeline.model import Invalid, Payload, Row, digest
 from pipeline.resources import schema
 from pipeline.tables.text_columns import column_of
@@ -30,7 +30,7 @@ class Learner:
         self._export = export_schema(rules.export)
         self._payload = schema(f"payloads/{rules.api.partition('.')[2]}.json")
 
-    def learn(self, cells: Sequence[str | None], gaps: Sequence[Feed]) -> Template | Refusal | None:
+    def learn(self, cells: Sequence[str | None], gaps: Sequence[Feed]) -> Template | InvalidRows | None:
         """
         Return the template of all rows that differ from this one only in the plain texts at `gaps`.
 
@@ -40,7 +40,7 @@ class Learner:
         one, other = (self._learn(cells, gaps, variant) for variant in _VARIANTS)
         return one if one == other else None
 
-    def _learn(self, cells: Sequence[str | None], gaps: Sequence[Feed], variant: int) -> Template | Refusal | None:
+    def _learn(self, cells: Sequence[str | None], gaps: Sequence[Feed], variant: int) -> Template | InvalidRows | None:
         marked, markers = list(cells), dict[str, str]()
         first = {feed.column: feed for feed in reversed(gaps)}
         for number, (column, feed) in enumerate(first.items(), variant):
@@ -55,12 +55,12 @@ class Learner:
         composed = self._rows.compose(Row(1, tuple(marked)))
         if isinstance(composed, Invalid):
             key = composed.request_key
-            return Refusal(composed.faults, None if key is None else cut(key, markers))
+            return InvalidRows(composed.faults, None if key is None else cut(key, markers))
         return self._template(
             composed, markers, {feed.name: feed.column_reader.rule for feed in gaps if feed.column_reader}
         )
 
-    def _template(self, composed: Composed, markers: dict[str, str], rules: Mapping[str, Rule]) -> Template | None:
+    def _template(self, composed: Composed, markers: dict[str, str], rules: Mapping[str, Schema]) -> Template | None:
         payloads = self._rows.seal(composed)
         if len(payloads) != 1:
             return None
@@ -73,7 +73,7 @@ class Learner:
         is_known = all(len(pieces) == 1 or is_one_gap(pieces) for pieces in parts)
         return template if is_known and self._keeps_rules(payload.body, markers, rules) else None
 
-    def _keeps_rules(self, body: bytes, markers: Mapping[str, str], rules: Mapping[str, Rule]) -> bool:
+    def _keeps_rules(self, body: bytes, markers: Mapping[str, str], rules: Mapping[str, Schema]) -> bool:
         """Return whether the body keeps the payload's schema with any plain texts in the gaps."""
         try:
             return all(
@@ -82,7 +82,7 @@ class Learner:
         except UnknownKeyword:
             return False
 
-    def _is_kept(self, path: tuple[str | int, ...], pieces: Pieces, rules: Mapping[str, Rule]) -> bool:
+    def _is_kept(self, path: tuple[str | int, ...], pieces: Pieces, rules: Mapping[str, Schema]) -> bool:
         gaps = [name for name in gaps_of(pieces) if name != DERIVED_NUMBER]  # its form is always the same
         if not gaps:
             return True

@@ -21,11 +21,11 @@ DERIVED_NUMBER = "#"
 
 # Constant texts and names of gaps alternate. The first and last are constants, which may be empty.
 Pieces = tuple[str, ...]
-Texts = Mapping[str, Column]
+TextColumns = Mapping[str, Column]
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class InvalidRows:
     """Invalid rows with the same faults in all of them."""
 
     faults: tuple[Fault, ...]
@@ -55,7 +55,7 @@ class Template:
         """Return the names of all gaps."""
         return {name for pieces in (*self.texts.values(), *self.lane, *self.made_of) for name in gaps_of(pieces)}
 
-    def render(self, texts: Texts, count: int) -> dict[str, Column]:
+    def render(self, texts: TextColumns, count: int) -> dict[str, Column]:
         """Return the payload columns of `count` alike rows with these texts in the gaps."""
         if self.made_of:
             made = digests_of_parts(_parts(self.made_of, texts), count)
@@ -72,7 +72,7 @@ class Template:
             columns["points"] = columns["points"].cast(pa.int64())
         return columns
 
-    def refunds_of_themselves(self, texts: Texts, count: int) -> Mask | None:
+    def refunds_of_themselves(self, texts: TextColumns, count: int) -> Mask | None:
         """Return the mask of rows that refund themselves, which is a fault; None if there is none."""
         if "refund_of" not in self.texts:
             return None
@@ -81,7 +81,7 @@ class Template:
         return found if found.any() else None
 
 
-def filled(pieces: Pieces, texts: Texts, count: int) -> Column:
+def filled(pieces: Pieces, texts: TextColumns, count: int) -> Column:
     """Return the text of each row, with the row's own texts in the gaps."""
     if len(pieces) == 1:
         return repeated(pieces[0], count)
@@ -108,5 +108,5 @@ def is_one_gap(pieces: Pieces) -> bool:
     return len(pieces) == 3 and not (pieces[0] or pieces[2])
 
 
-def _parts(several: Sequence[Pieces], texts: Texts) -> list[Column | str]:
+def _parts(several: Sequence[Pieces], texts: TextColumns) -> list[Column | str]:
     return [texts[pieces[1]] if is_one_gap(pieces) else pieces[0] for pieces in several]

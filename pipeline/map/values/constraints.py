@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-Rule = Mapping[str, Any]
+Schema = Mapping[str, Any]
 
 _DOCUMENT = {"$schema", "$defs", "type", "required", "properties", "patternProperties", "additionalProperties", "allOf"}
 _WAYS = {"type", "required", "properties", "patternProperties", "additionalProperties", "items", "minItems", "maxItems"}
@@ -18,7 +18,7 @@ class UnknownKeyword(ValueError):
     """A schema uses a keyword that this module does not know."""
 
 
-def deciding_fields(document: Rule) -> frozenset[str]:
+def deciding_fields(document: Schema) -> frozenset[str]:
     """
     Return the names of the properties whose values decide about other properties; presence alone does not count.
 
@@ -30,13 +30,13 @@ def deciding_fields(document: Rule) -> frozenset[str]:
     return frozenset(name for part in document.get("allOf", ()) for name in _deciding_fields(part))
 
 
-def rule_at(document: Rule, path: tuple[str | int, ...]) -> Rule:
+def rule_at(document: Schema, path: tuple[str | int, ...]) -> Schema:
     """
     Return the rule of the value at a path, without notes and without conditional rules.
 
     Raises UnknownKeyword for an unknown keyword on the path.
     """
-    node: Rule = {key: document[key] for key in document if key in _WAYS}
+    node: Schema = {key: document[key] for key in document if key in _WAYS}
     for step in path:
         unknown = node.keys() - _WAYS
         if unknown:
@@ -45,7 +45,7 @@ def rule_at(document: Rule, path: tuple[str | int, ...]) -> Rule:
     return node
 
 
-def is_implied(rule: Rule, than: Rule) -> bool:
+def is_implied(rule: Schema, than: Schema) -> bool:
     """Return whether each value that keeps the rule `than` keeps `rule` too."""
     return all(key in than and _is_kept(key, limit, than[key]) for key, limit in rule.items())
 
@@ -58,7 +58,7 @@ def _is_kept(keyword: str, limit: Any, given: Any) -> bool:
     return bool(given == limit)
 
 
-def _deciding_fields(part: Rule | bool) -> Iterator[str]:
+def _deciding_fields(part: Schema | bool) -> Iterator[str]:
     for keyword, inner in {} if isinstance(part, bool) else part.items():
         if keyword == "properties":
             for name, schema in inner.items():
@@ -68,11 +68,11 @@ def _deciding_fields(part: Rule | bool) -> Iterator[str]:
                 yield from _deciding_fields(schema)
 
 
-def _schemas(keyword: str, inner: Any) -> Iterable[Rule | bool]:
+def _schemas(keyword: str, inner: Any) -> Iterable[Schema | bool]:
     """Return the schemas within a keyword."""
     match keyword:
         case "allOf" | "anyOf" | "oneOf":
-            schemas: Iterable[Rule | bool] = inner
+            schemas: Iterable[Schema | bool] = inner
         case "if" | "then" | "else" | "not":
             schemas = (inner,)
         case "dependentSchemas" | "patternProperties":
@@ -82,14 +82,14 @@ def _schemas(keyword: str, inner: Any) -> Iterable[Rule | bool]:
     return schemas
 
 
-def _deciding_within(name: str, schema: Rule | bool) -> Iterator[str]:
+def _deciding_within(name: str, schema: Schema | bool) -> Iterator[str]:
     try:
         yield from _deciding_fields(schema)
     except UnknownKeyword:  # the keyword is about the value itself
         yield name
 
 
-def _inner(node: Rule, step: str | int) -> Rule:
+def _inner(node: Schema, step: str | int) -> Schema:
     if isinstance(step, int):
         found = node.get("items")
     else:
@@ -102,7 +102,7 @@ def _inner(node: Rule, step: str | int) -> Rule:
     return found
 
 
-def _resolved(document: Rule, node: Rule) -> Rule:
+def _resolved(document: Schema, node: Schema) -> Schema:
     """Return a node merged with the definition that it refers to, without notes."""
     name = node.get("$ref", "").removeprefix("#/$defs/")
     shared = document["$defs"].get(name) if name else {}

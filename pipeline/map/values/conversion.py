@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from pipeline.map.faults import Unreadable
-from pipeline.map.fields import Field, Kind
+from pipeline.map.fields import Field, FieldKind
 from pipeline.map.rules import MappingRules
 from pipeline.map.values.amounts import from_fen, from_yuan, whole_number
 from pipeline.map.values.cells import refuse_confusable
@@ -22,20 +22,20 @@ def conversion(field: Field, rules: MappingRules) -> Convert | None:
     """Return the function that converts the texts of a field; None if they stay text."""
     words = field.words or {}
     # The amounts in a list of discounts have the unit of the column for a single discount.
-    unit = rules.units.get("discount_amount" if field.kind is Kind.DISCOUNTS else field.name, "yuan")
+    unit = rules.units.get("discount_amount" if field.kind is FieldKind.DISCOUNTS else field.name, "yuan")
     read_amount = from_fen if unit == "fen" else from_yuan
     times = TimeReader(rules.timezone, rules.formats.get(field.name, ()), rules.now)
-    readers: Mapping[Kind, Convert | None] = {
-        Kind.TEXT: None,
-        Kind.ID: refuse_confusable if rules.sends_suspicious_ids else read_id,
-        Kind.PART: None if rules.sends_suspicious_ids else refuse_scientific,
-        Kind.AMOUNT: read_amount,
-        Kind.TIME: times.beijing_time,
-        Kind.INSTANT: times.utc_instant,
-        Kind.INTEGER: whole_number,
-        Kind.BOOLEAN: lambda text: _boolean(text, words),
-        Kind.OBJECT: _json_object,
-        Kind.DISCOUNTS: lambda text: _discounts(text, read_amount),
+    readers: Mapping[FieldKind, Convert | None] = {
+        FieldKind.TEXT: None,
+        FieldKind.ID: refuse_confusable if rules.sends_suspicious_ids else read_id,
+        FieldKind.PART: None if rules.sends_suspicious_ids else refuse_scientific,
+        FieldKind.AMOUNT: read_amount,
+        FieldKind.TIME: times.beijing_time,
+        FieldKind.INSTANT: times.utc_instant,
+        FieldKind.INTEGER: whole_number,
+        FieldKind.BOOLEAN: lambda text: _boolean(text, words),
+        FieldKind.OBJECT: _json_object,
+        FieldKind.DISCOUNTS: lambda text: _discounts(text, read_amount),
     }
     return readers[field.kind]
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.map.values.cells import FULL_WIDTH, INVISIBLE
-from pipeline.map.values.constraints import Rule
+from pipeline.map.values.constraints import Schema
 from pipeline.tables.text_columns import Column, letters_of, pc
 
 Mask = npt.NDArray[np.bool_]
@@ -33,7 +33,7 @@ class PlainTexts:
     lost digits.
     """
 
-    def __init__(self, rule: Rule, charset: str, *, is_id: bool = False, rounded: str | None = None) -> None:
+    def __init__(self, rule: Schema, charset: str, *, is_id: bool = False, rounded: str | None = None) -> None:
         self._letters, self._pattern = _letters(rule)
         self._plain = _PLAIN_ID if is_id else _PLAIN
         self._rounded = rounded
@@ -41,7 +41,7 @@ class PlainTexts:
         self._charset = None if charset == "utf-8" else charset
 
     @staticmethod
-    def knows(rule: Rule, charset: str) -> bool:
+    def knows(rule: Schema, charset: str) -> bool:
         """Return whether this class can check the rule, and the charset can encode ASCII."""
         pattern = rule.get("pattern")
         is_known = rule.keys() <= _KNOWN and rule.get("type") == "string" and rule.get("minLength", 0) <= 1
@@ -87,7 +87,7 @@ def either(one: Mask | None, other: Mask | None) -> Mask | None:
     return one | other
 
 
-def _letters(rule: Rule) -> tuple[bytes, str | None]:
+def _letters(rule: Schema) -> tuple[bytes, str | None]:
     """Return the ASCII characters that a rule allows, and its pattern in RE2 syntax."""
     pattern = rule.get("pattern")
     if pattern is None:

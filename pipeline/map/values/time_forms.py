@@ -7,7 +7,7 @@ from functools import partial
 
 Written = tuple[datetime, timedelta | None]
 """The local time, and its offset from UTC; None if the text has no offset."""
-Form = Callable[[str], Written | None]
+TimeForm = Callable[[str], Written | None]
 """Reads a text of one form; returns None for other forms. Raises ValueError for a time that does not exist."""
 
 _DATE = r"(?P<year>[0-9]{4})(?P<sign>[-/])(?P<month>[0-9]{1,2})(?P=sign)(?P<day>[0-9]{1,2})"
@@ -71,7 +71,7 @@ def _days(text: str) -> Written | None:
     return _SPREADSHEET_EPOCH + timedelta(days=int(match[1]), milliseconds=milliseconds), None
 
 
-NUMBERS: Mapping[str, Form] = {
+NUMBERS: Mapping[str, TimeForm] = {
     "epoch_s": partial(_since_1970, places=6),
     "epoch_ms": partial(_since_1970, places=3),
     "excel_serial": _days,

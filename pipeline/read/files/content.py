@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from pipeline.errors import SourceError
-from pipeline.read.files.name_hint import Codec, Kind, hint_of
+from pipeline.read.files.name_hint import Codec, FileKind, hint_of
 from pipeline.read.files.source_file import SourceFile, as_source_errors, open_bytes
 
 _HEAD_BYTES = 1 << 10
@@ -51,8 +51,8 @@ _ENDINGS = {
     Codec.GZIP: ".gz",
     Codec.ZSTD: ".zst",
     Codec.BZ2: ".bz2",
-    Kind.PARQUET: ".parquet",
-    Kind.WORKBOOK: ".xlsx",
+    FileKind.PARQUET: ".parquet",
+    FileKind.WORKBOOK: ".xlsx",
 }
 
 
@@ -61,7 +61,7 @@ class Content:
     """The content of a file: its compression, and the kind of data inside."""
 
     codec: Codec | None
-    kind: Kind
+    kind: FileKind
 
 
 def content_of_file(file: SourceFile) -> Content:
@@ -74,8 +74,8 @@ def content_of_file(file: SourceFile) -> Content:
     _check_codec(file.name, codec)
     if codec is None:
         _check_kind(file.name, binary)
-    is_json = hint_of(file.name).kind is Kind.JSON_LINES
-    return Content(codec, binary or (Kind.JSON_LINES if is_json else Kind.CSV))
+    is_json = hint_of(file.name).kind is FileKind.JSON_LINES
+    return Content(codec, binary or (FileKind.JSON_LINES if is_json else FileKind.CSV))
 
 
 def check_text(name: str, head: bytes) -> None:
@@ -91,12 +91,12 @@ def _codec_of(head: bytes) -> Codec | None:
     return next((codec for codec, mark in _CODECS if mark.match(head)), None)
 
 
-def _binary_kind(name: str, head: bytes, stored: IO[bytes]) -> Kind | None:
+def _binary_kind(name: str, head: bytes, stored: IO[bytes]) -> FileKind | None:
     """Return the kind of a binary file, None for text; raise `SourceError` for a ZIP archive that is no workbook."""
     if _PARQUET.match(head):
-        return Kind.PARQUET
+        return FileKind.PARQUET
     if _OLE.match(head):
-        return Kind.WORKBOOK
+        return FileKind.WORKBOOK
     if not _ZIP.match(head):
         return None
     names = _names_in_archive(stored)
@@ -108,7 +108,7 @@ def _binary_kind(name: str, head: bytes, stored: IO[bytes]) -> Kind | None:
         )
     if not any(_OF_WORKBOOK.match(member) for member in names):
         raise SourceError(f"{name} is a ZIP archive; {_UNPACK}")
-    return Kind.WORKBOOK
+    return FileKind.WORKBOOK
 
 
 def _names_in_archive(stored: IO[bytes]) -> set[str]:
@@ -126,7 +126,7 @@ def _check_foreign(name: str, head: bytes) -> None:
             raise SourceError(f"{name} is {what}; {advice}")
     for mark, what in _MARKUP:
         if mark.match(_text_of(head)):
-            is_workbook = hint_of(name).kind is Kind.WORKBOOK
+            is_workbook = hint_of(name).kind is FileKind.WORKBOOK
             advice = _SAVE_AS_WORKBOOK if is_workbook else _EXPORT_AGAIN
             raise SourceError(f"{name} is {what}, despite its name; {advice}")
 
@@ -145,20 +145,20 @@ def _check_codec(name: str, codec: Codec | None) -> None:
         raise SourceError(f"{name} is compressed with {codec}; rename it so that it ends in {_ENDINGS[codec]}")
 
 
-def _check_kind(name: str, binary: Kind | None) -> None:
+def _check_kind(name: str, binary: FileKind | None) -> None:
     expected = hint_of(name).kind
     if expected is None or binary is expected:
         return
     if binary:
         raise SourceError(f"{name} is {binary}, not {expected}; rename it so that it ends in {_ENDINGS[binary]}")
-    if expected is Kind.PARQUET:
+    if expected is FileKind.PARQUET:
         raise SourceError(f"{name} is damaged or misnamed: it does not begin as Parquet does; fetch it again")
-    if expected is Kind.WORKBOOK:
+    if expected is FileKind.WORKBOOK:
         raise SourceError(f"{name} is text and not a workbook; rename it so that it ends in .csv, or save it as .xlsx")
 
 
 def _check_json(name: str, text: bytes) -> None:
-    if hint_of(name).kind is not Kind.JSON_LINES:
+    if hint_of(name).kind is not FileKind.JSON_LINES:
         if _JSON.match(text):
             raise SourceError(f"{name} holds JSON; JSON lines are read from a file that ends in .jsonl")
     elif text.startswith(b"[") or _JSON_OVER_LINES.match(text):

@@ -16,7 +16,7 @@ class Codec(StrEnum):
     BZ2 = "bz2"
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     """The kind of data in a file; the values are words for messages."""
 
     CSV = "CSV"
@@ -26,16 +26,16 @@ class Kind(StrEnum):
 
 
 _CODECS = {".gz": Codec.GZIP, ".zst": Codec.ZSTD, ".bz2": Codec.BZ2}
-_TEXTS = {".csv": Kind.CSV, ".tsv": Kind.CSV, ".jsonl": Kind.JSON_LINES, ".ndjson": Kind.JSON_LINES}
+_TEXTS = {".csv": FileKind.CSV, ".tsv": FileKind.CSV, ".jsonl": FileKind.JSON_LINES, ".ndjson": FileKind.JSON_LINES}
 _BINARIES = {
-    ".parquet": Kind.PARQUET,
-    ".pq": Kind.PARQUET,
-    ".xlsx": Kind.WORKBOOK,
-    ".xls": Kind.WORKBOOK,
-    ".ods": Kind.WORKBOOK,
+    ".parquet": FileKind.PARQUET,
+    ".pq": FileKind.PARQUET,
+    ".xlsx": FileKind.WORKBOOK,
+    ".xls": FileKind.WORKBOOK,
+    ".ods": FileKind.WORKBOOK,
 }
 # Spark writes JSON lines as `.json`. In a folder such files are not read, because they may hold anything.
-_KINDS = _TEXTS | _BINARIES | {".txt": Kind.CSV, ".json": Kind.JSON_LINES}
+_KINDS = _TEXTS | _BINARIES | {".txt": FileKind.CSV, ".json": FileKind.JSON_LINES}
 
 EXPORT_ENDINGS = (*(text + codec for text in _TEXTS for codec in ("", *_CODECS)), *_BINARIES)
 """The endings of files that are read from a folder."""
@@ -48,7 +48,7 @@ class NameHint:
     """The suggestion of a name. None means no suggestion: the bytes decide."""
 
     codec: Codec | None
-    kind: Kind | None
+    kind: FileKind | None
     is_tab_separated: bool = False
 
 

@@ -23,14 +23,14 @@ _MOST_WHOLE = {pa.float32(): 1 << 24, pa.float16(): 1 << 11}
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class TextColumn:
     """The values of one column as text, and the faults of values that have none, by place."""
 
     values: Column = field(repr=False)
     faults: dict[int, Fault] = field(default_factory=dict)
 
 
-def column_texts(name: str, column: Column) -> Texts:
+def column_texts(name: str, column: Column) -> TextColumn:
     """
     Return a column's values as text; `name` is for messages.
 
@@ -48,7 +48,7 @@ def column_texts(name: str, column: Column) -> Texts:
         return _one_by_one(name, column, _json)
     if isinstance(column, pa.ExtensionArray):
         return _one_by_one(name, column, str)
-    return Texts(_plain_values(column).cast(pa.string()))
+    return TextColumn(_plain_values(column).cast(pa.string()))
 
 
 def _unwrapped(column: Column) -> Column:
@@ -84,7 +84,7 @@ def _decimals(column: Column) -> Column:
     return pc.utf8_rtrim(pc.utf8_rtrim(texts, characters="0"), characters=".")
 
 
-def _strings(name: str, column: Column) -> Texts:
+def _strings(name: str, column: Column) -> TextColumn:
     try:
         texts = column.cast(pa.string())
         texts.validate(full=True)
@@ -93,10 +93,10 @@ def _strings(name: str, column: Column) -> Texts:
     if pc.any(pc.match_substring(texts, _NUL)).as_py():
         return _one_by_one(name, column.cast(pa.large_binary()), _decoded)
     is_empty = pc.equal(pc.binary_length(texts), 0)
-    return Texts(pc.if_else(is_empty, None, texts) if pc.any(is_empty).as_py() else texts)
+    return TextColumn(pc.if_else(is_empty, None, texts) if pc.any(is_empty).as_py() else texts)
 
 
-def _one_by_one(name: str, column: Column, to_text: Callable[["pa.Scalar[Any]"], str]) -> Texts:
+def _one_by_one(name: str, column: Column, to_text: Callable[["pa.Scalar[Any]"], str]) -> TextColumn:
     """Convert each value by itself, so that a value without a text affects only its own row."""
     values: list[str | None] = []
     faults: dict[int, Fault] = {}
@@ -106,7 +106,7 @@ def _one_by_one(name: str, column: Column, to_text: Callable[["pa.Scalar[Any]"],
         except (ValueError, TypeError, OverflowError, RecursionError):
             values.append(None)
             faults[at] = Fault("not_decodable", f"{name} holds a value that can't be made into text")
-    return Texts(column_of(values), faults)
+    return TextColumn(column_of(values), faults)
 
 
 def _decoded(scalar: "pa.Scalar[Any]") -> str:

@@ -28,7 +28,7 @@ _REPEATED_ROW = re.compile(
 # A lookup that found nothing means no value; the value of any other failed formula is unknown.
 _NOTHING_FOUND = b"#N/A"
 
-Place = tuple[int, int]
+CellPlace = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,9 @@ class WorkbookArchive:
         if "content.xml" in self._archive.namelist():
             self._check_repeated_cells()
 
-    def failed_cells(self, sheet: str) -> dict[Place, str]:
+    def failed_cells(self, sheet: str) -> dict[CellPlace, str]:
         """Return the text shown by each failed formula of a sheet, by row and column from 0."""
-        failed: dict[Place, str] = {}
+        failed: dict[CellPlace, str] = {}
         cells = rows = columns = 0
         shared: Counter[bytes] = Counter()
         for piece in self._cells(self._member_of(sheet)):
@@ -129,7 +129,7 @@ class WorkbookArchive:
         self._check("cells", cells * rows, self._bounds.filled_cells)
 
 
-def _place(attributes: bytes) -> Place:
+def _place(attributes: bytes) -> CellPlace:
     found = _PLACE.search(attributes)
     return (int(found[2]) - 1, _column(found[1]) - 1) if found else (-1, -1)
 

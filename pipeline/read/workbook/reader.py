@@ -14,7 +14,7 @@ from pipeline.read.files.source_file import SourceFile, as_source_errors, open_b
 from pipeline.read.fixed_rows import is_rows_to_fix
 from pipeline.read.number_text import number_text
 from pipeline.read.text.decoder import UNREAD
-from pipeline.read.workbook.archive import Place, WorkbookArchive, WorkbookBounds
+from pipeline.read.workbook.archive import CellPlace, WorkbookArchive, WorkbookBounds
 from pipeline.redact import shown_headings
 from pipeline.tables.chunk import Chunk
 
@@ -114,7 +114,9 @@ _TEXTS: Mapping[type, Callable[[Any], str]] = {
 }
 
 
-def _opened(file: SourceFile, sheet: str | None, bounds: WorkbookBounds) -> "tuple[CalamineSheet, dict[Place, str]]":
+def _opened(
+    file: SourceFile, sheet: str | None, bounds: WorkbookBounds
+) -> "tuple[CalamineSheet, dict[CellPlace, str]]":
     """Return the sheet to read, and its failed formulas by place."""
     load_workbook, worksheet = _reader(file.name)
     data = _stored(file, bounds)

@@ -19,7 +19,7 @@ _TO_FIX = frozenset({Status.INVALID, Status.REJECTED})
 _BYTE_ORDER_MARK = "\ufeff".encode()
 
 # Returns the row mark, from the row's number in the run and its outcome.
-Mark = Callable[[int, Outcome], str]
+RowNote = Callable[[int, Outcome], str]
 # A column's name and the number of earlier columns with the same name; names may be empty or occur several times.
 _Column = tuple[str, int]
 
@@ -38,7 +38,7 @@ class RowsToFix:
     """
 
     def __init__(
-        self, file: BinaryIO, workbook: TextWorkbook, columns: Mapping[int, tuple[str, ...]], mark: Mark
+        self, file: BinaryIO, workbook: TextWorkbook, columns: Mapping[int, tuple[str, ...]], mark: RowNote
     ) -> None:
         place = {column: at for at, column in enumerate(_in_order(columns))}
         self._file = file

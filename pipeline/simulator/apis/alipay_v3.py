@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 import orjson
 
 from pipeline.simulator import crypto
-from pipeline.simulator.api import Rule, with_wrong_echo
+from pipeline.simulator.api import CallRule, with_wrong_echo
 from pipeline.simulator.apis import cumulation, zmgo_queries
 from pipeline.simulator.apis.fields import json_object, text
 from pipeline.simulator.faults.answer_signature import UniqueTexts, is_hit, signature, with_other_key
-from pipeline.simulator.faults.fault import InjectedFault, Kind
+from pipeline.simulator.faults.fault import FaultKind, InjectedFault
 from pipeline.simulator.http.messages import Call, Reply
 from pipeline.simulator.identities import Identities
-from pipeline.simulator.ruling import Accepted, Admission, Api, Claim, Refusal, Ruling, Terms
+from pipeline.simulator.ruling import Accepted, AdmittedRequest, Api, Claim, Refusal, Ruling, Terms
 
 PATH = "/v3/zhima/credit/pe/zmgo/cumulation/sync"
 _QUERIES = {
@@ -45,7 +45,7 @@ class V3Api:
     def __init__(self, identities: Identities, unique_texts: UniqueTexts) -> None:
         self._identities = identities
         self._unique_texts = unique_texts
-        self.rules: Mapping[Api, Rule] = {
+        self.rules: Mapping[Api, CallRule] = {
             Api.CUMULATION: cumulation.rule,
             Api.CUMULATE_QUERY: zmgo_queries.cumulate_rule,
             Api.AGREEMENT_QUERY: zmgo_queries.agreement_rule,
@@ -60,7 +60,7 @@ class V3Api:
         content = json_object(self._plain(call) or b"") or {}
         return Claim(Api.CUMULATION, app_id, text(content, "out_biz_no"))
 
-    def admit(self, call: Call, claim: Claim) -> Admission | Refusal:
+    def admit(self, call: Call, claim: Claim) -> AdmittedRequest | Refusal:
         """Check the caller, then the signature, then decrypt."""
         authorization = _authorization(call)
         if authorization is None:
@@ -82,25 +82,25 @@ class V3Api:
         """Return an error without `alipay-signature`, as the platform does for early refusals."""
         return Reply(refusal.status, (*self._headers(), *refusal.headers), _error(refusal))
 
-    def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Reply:
+    def answer(self, admission: AdmittedRequest, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Reply:
         """Sign every answer; encrypt those with status 200."""
         terms = admission.terms
         if admission.claim.api is not Api.CUMULATION:
             ruling = zmgo_queries.rendered(admission, ruling, at, fault)
-        if fault and fault.kind is Kind.UNKNOWN_SERIAL:
+        if fault and fault.kind is FaultKind.UNKNOWN_SERIAL:
             terms = with_other_key(terms, self._identities.alipay_next, fault)
-        if is_hit(fault, Kind.REISSUED_CERTIFICATE):
+        if is_hit(fault, FaultKind.REISSUED_CERTIFICATE):
             terms = replace(terms, key=self._identities.alipay_reissued)
-        if is_hit(fault, Kind.WRONG_ECHO):
+        if is_hit(fault, FaultKind.WRONG_ECHO):
             ruling = with_wrong_echo(with_wrong_echo(ruling, "out_biz_no"), "agreement_id")
-        if fault and fault.kind is Kind.STALE_TIMESTAMP:
+        if fault and fault.kind is FaultKind.STALE_TIMESTAMP:
             at -= timedelta(seconds=600 if fault.seconds is None else fault.seconds)
         status, body = (
             (ruling.status, _error(ruling)) if isinstance(ruling, Refusal) else (200, orjson.dumps(ruling.content))
         )
         if terms.encrypted and status == 200:
             key = self._identities.encrypt_key
-            body = crypto.encrypt(key[::-1] if is_hit(fault, Kind.BAD_ENCRYPTION) else key, body)
+            body = crypto.encrypt(key[::-1] if is_hit(fault, FaultKind.BAD_ENCRYPTION) else key, body)
         more = ruling.headers if isinstance(ruling, Refusal) else ()
         return Reply(status, (*self._headers(), *more, *self._signature(body, terms, at, fault)), body)
 
@@ -116,7 +116,7 @@ class V3Api:
             return Refusal("invalid-alipay-root-cert-sn", "支付宝根证书序列号错误")
         return None
 
-    def _content(self, call: Call, claim: Claim, authorization: _Authorization) -> Admission | Refusal:
+    def _content(self, call: Call, claim: Claim, authorization: _Authorization) -> AdmittedRequest | Refusal:
         if call.method == "GET":
             return self._query(call, claim, authorization)
         encrypted = "alipay-encrypt-type" in call.headers
@@ -132,13 +132,13 @@ class V3Api:
         if content is None:
             return Refusal("illegal-json", "请求体不是JSON")
         terms = Terms(self._identities.alipay, names_key="app_cert_sn" in authorization.items, encrypted=encrypted)
-        return Admission(claim, terms, authorization.items["nonce"], plain, content)
+        return AdmittedRequest(claim, terms, authorization.items["nonce"], plain, content)
 
-    def _query(self, call: Call, claim: Claim, authorization: _Authorization) -> Admission | Refusal:
+    def _query(self, call: Call, claim: Claim, authorization: _Authorization) -> AdmittedRequest | Refusal:
         if call.body:
             return Refusal("invalid-format", "GET请求不能有请求体")
         terms = Terms(self._identities.alipay, names_key="app_cert_sn" in authorization.items)
-        return Admission(claim, terms, authorization.items["nonce"], content=zmgo_queries.parameters(call.query))
+        return AdmittedRequest(claim, terms, authorization.items["nonce"], content=zmgo_queries.parameters(call.query))
 
     def _plain(self, call: Call) -> bytes | None:
         if "alipay-encrypt-type" not in call.headers:

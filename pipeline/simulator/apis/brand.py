@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pipeline.simulator.api import Rule
+from pipeline.simulator.api import CallRule
 from pipeline.simulator.apis import points
 from pipeline.simulator.apis.fields import json_object, text
 from pipeline.simulator.apis.wechatpay import Caller, WechatApi, cards_rule
@@ -22,7 +22,7 @@ class BrandApi(WechatApi):
 
     def __init__(self, identities: Identities, unique_texts: UniqueTexts) -> None:
         super().__init__(identities, unique_texts)
-        self.rules: Mapping[Api, Rule] = {Api.BRAND_POINTS: points.brand_rule, Api.USER_CARDS: cards_rule}
+        self.rules: Mapping[Api, CallRule] = {Api.BRAND_POINTS: points.brand_rule, Api.USER_CARDS: cards_rule}
 
     def claim(self, call: Call) -> Claim:
         """Return brand id and `out_request_no`, as far as readable."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from pipeline.simulator.apis.fields import child, is_amount, is_id, is_member, is_time, json_object, text
-from pipeline.simulator.ruling import Accepted, Admission, Decision, Refusal, Ruling
+from pipeline.simulator.ruling import Accepted, AdmittedRequest, Decision, Refusal, Ruling
 from pipeline.simulator.state.memory import Memory
 
 _ALWAYS = ("agreement_no", "partner_id", "out_biz_no", "biz_time", "request_from", "biz_action", "cumulate_data_type")
@@ -12,7 +12,7 @@ _DISCOUNT_TYPES = frozenset({"exclusiveBenefit", "exclusiveDiscount", "appreciat
 _PAID, _REFUND = "ORDER_PAID", "ORDER_REFUND"
 
 
-def rule(admission: Admission, memory: Memory) -> tuple[Decision, Ruling]:
+def rule(admission: AdmittedRequest, memory: Memory) -> tuple[Decision, Ruling]:
     """Apply a report, or return the refusal."""
     content = admission.content
     problem = next(_problems(content), None)
@@ -31,7 +31,7 @@ def rule(admission: Admission, memory: Memory) -> tuple[Decision, Ruling]:
     )
 
 
-def _lacks_payment(admission: Admission, memory: Memory) -> bool:
+def _lacks_payment(admission: AdmittedRequest, memory: Memory) -> bool:
     content = admission.content
     refund = content["biz_action"] == _REFUND
     return refund and not memory.knows(admission, text(content, "pay_out_biz_no"), kind=_PAID)

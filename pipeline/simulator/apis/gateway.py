@@ -8,15 +8,15 @@ from datetime import datetime, timedelta, timezone
 import orjson
 
 from pipeline.simulator import crypto
-from pipeline.simulator.api import Rule
+from pipeline.simulator.api import CallRule
 from pipeline.simulator.apis import states
 from pipeline.simulator.apis.fields import is_time, json_object, text
 from pipeline.simulator.apis.gateway_form import charset_of, parameters, signed_text
 from pipeline.simulator.faults.answer_signature import UniqueTexts, is_hit, signature, with_other_key
-from pipeline.simulator.faults.fault import InjectedFault, Kind
+from pipeline.simulator.faults.fault import FaultKind, InjectedFault
 from pipeline.simulator.http.messages import Call, Reply
 from pipeline.simulator.identities import Identities
-from pipeline.simulator.ruling import Accepted, Admission, Api, Claim, Decision, Refusal, Ruling, Terms
+from pipeline.simulator.ruling import Accepted, AdmittedRequest, Api, Claim, Decision, Refusal, Ruling, Terms
 from pipeline.simulator.state.memory import Memory
 
 PATH = "/gateway.do"
@@ -57,7 +57,7 @@ class GatewayApi:
     def __init__(self, identities: Identities, unique_texts: UniqueTexts) -> None:
         self._identities = identities
         self._unique_texts = unique_texts
-        self.rules: Mapping[Api, Rule] = {Api.STATE: states.rule, Api.ALIPAY_CERTIFICATE: self._download}
+        self.rules: Mapping[Api, CallRule] = {Api.STATE: states.rule, Api.ALIPAY_CERTIFICATE: self._download}
 
     def claim(self, call: Call) -> Claim:
         """Return app id, method and key, as far as readable."""
@@ -68,7 +68,7 @@ class GatewayApi:
         key = states.key_of(content) if api is Api.STATE and content else ""
         return Claim(api, given.get("app_id", ""), key)
 
-    def admit(self, call: Call, claim: Claim) -> Admission | Refusal:
+    def admit(self, call: Call, claim: Claim) -> AdmittedRequest | Refusal:
         """Check the app, then the signature, as the gateway does; then decrypt."""
         charset = charset_of(call)
         if charset is None:
@@ -101,19 +101,19 @@ class GatewayApi:
         body = f'{{"{node}":{_node_text(refusal)}}}'.encode(charset, "replace")
         return Reply(200, (*self._headers(charset), *refusal.headers), body)
 
-    def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Reply:  # noqa: ARG002 - gateway answers bear no time
+    def answer(self, admission: AdmittedRequest, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Reply:  # noqa: ARG002 - gateway answers bear no time
         """Sign the node's value exactly as sent, in the request's charset, with its sign_type."""
         terms = admission.terms
-        if fault and fault.kind is Kind.UNKNOWN_SERIAL:
+        if fault and fault.kind is FaultKind.UNKNOWN_SERIAL:
             terms = with_other_key(terms, self._identities.alipay_next, fault)
-        if is_hit(fault, Kind.REISSUED_CERTIFICATE):
+        if is_hit(fault, FaultKind.REISSUED_CERTIFICATE):
             terms = replace(terms, key=self._identities.alipay_reissued)
-        if is_hit(fault, Kind.WRONG_ECHO) and isinstance(ruling, Accepted):
+        if is_hit(fault, FaultKind.WRONG_ECHO) and isinstance(ruling, Accepted):
             ruling = Accepted({"biz_result": "unclear"})
         value = _node_text(ruling).encode(terms.charset, "replace")
         if terms.encrypted:
             key = self._identities.encrypt_key
-            wrong = is_hit(fault, Kind.BAD_ENCRYPTION)
+            wrong = is_hit(fault, FaultKind.BAD_ENCRYPTION)
             value = b'"' + crypto.encrypt(key[::-1] if wrong else key, value) + b'"'
         mark = signature(value, terms, fault)
         members = [f'"{_NODES[admission.claim.api]}":'.encode() + value]
@@ -138,7 +138,7 @@ class GatewayApi:
             return Refusal("isv.invalid-signature-type", "证书模式只支持RSA2", 200)
         return None
 
-    def _content(self, given: Mapping[str, str], claim: Claim, terms: Terms) -> Admission | Refusal:
+    def _content(self, given: Mapping[str, str], claim: Claim, terms: Terms) -> AdmittedRequest | Refusal:
         if terms.encrypted and given["encrypt_type"] != "AES":
             return Refusal("isv.invalid-encrypt-type", "加密算法错误", 200)
         plain = self._plain(given, terms.charset)
@@ -147,7 +147,7 @@ class GatewayApi:
         content = json_object(plain)
         if content is None:
             return Refusal("isv.illegal-json", "biz_content不是JSON", 200)
-        return Admission(claim, terms, body=plain, content=content)
+        return AdmittedRequest(claim, terms, body=plain, content=content)
 
     def _plain(self, given: Mapping[str, str], charset: str) -> bytes | None:
         content = given.get("biz_content", "").encode()
@@ -157,7 +157,7 @@ class GatewayApi:
         plain = crypto.decrypt(self._identities.encrypt_key, content)
         return plain and plain.decode(charset, "replace").encode()
 
-    def _download(self, admission: Admission, _memory: Memory) -> tuple[Decision, Ruling]:
+    def _download(self, admission: AdmittedRequest, _memory: Memory) -> tuple[Decision, Ruling]:
         wanted = text(admission.content, "alipay_cert_sn")
         known = self._identities
         keys = (known.alipay, known.alipay_next, known.alipay_reissued)

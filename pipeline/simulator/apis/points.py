@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from pipeline.simulator.apis.fields import is_id, text
-from pipeline.simulator.ruling import Accepted, Admission, Decision, Refusal, Ruling
+from pipeline.simulator.ruling import Accepted, AdmittedRequest, Decision, Refusal, Ruling
 from pipeline.simulator.state.memory import Memory
 
 _TEXTS = {"out_request_no": 128, "brand_id": 16, "card_id": 32, "openid": 128, "user_card_code": 32}
@@ -19,12 +19,12 @@ _HIGHEST = 2**53 - 1
 _UNKNOWN_FIELD = 270924358
 
 
-def rule(admission: Admission, memory: Memory) -> tuple[Decision, Ruling]:
+def rule(admission: AdmittedRequest, memory: Memory) -> tuple[Decision, Ruling]:
     """Apply a balance that a service provider sends, or return the refusal."""
     return _decide(admission, memory, _TEXTS)
 
 
-def brand_rule(admission: Admission, memory: Memory) -> tuple[Decision, Ruling]:
+def brand_rule(admission: AdmittedRequest, memory: Memory) -> tuple[Decision, Ruling]:
     """Apply a balance that a brand sends, or return the refusal: the header has the brand, so the body must not."""
     decision, ruling = _decide(admission, memory, {name: most for name, most in _TEXTS.items() if name != "brand_id"})
     if isinstance(ruling, Accepted):
@@ -32,7 +32,7 @@ def brand_rule(admission: Admission, memory: Memory) -> tuple[Decision, Ruling]:
     return decision, ruling
 
 
-def _decide(admission: Admission, memory: Memory, texts: Mapping[str, int]) -> tuple[Decision, Ruling]:
+def _decide(admission: AdmittedRequest, memory: Memory, texts: Mapping[str, int]) -> tuple[Decision, Ruling]:
     unknown = sorted(admission.content.keys() - {*texts, "point_balance"})
     if unknown:
         return Decision.REFUSED, Refusal("PARAM_ERROR", f"参数{unknown[0]}不存在", number=_UNKNOWN_FIELD)

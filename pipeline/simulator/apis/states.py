@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from pipeline.simulator.apis.fields import is_id, is_member, json_object, text
-from pipeline.simulator.ruling import Accepted, Admission, Decision, Refusal, Ruling
+from pipeline.simulator.ruling import Accepted, AdmittedRequest, Decision, Refusal, Ruling
 from pipeline.simulator.state.memory import Memory
 
 _LENGTHS = {
@@ -22,7 +22,7 @@ def key_of(content: Mapping[str, object]) -> str:
     return f"{text(content, 'out_biz_no')}|{text(content, 'biz_state_code')}"
 
 
-def rule(admission: Admission, memory: Memory) -> tuple[Decision, Ruling]:
+def rule(admission: AdmittedRequest, memory: Memory) -> tuple[Decision, Ruling]:
     """
     Apply a state, or return the refusal.
 

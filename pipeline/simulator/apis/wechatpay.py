@@ -11,14 +11,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from pipeline.simulator import crypto
-from pipeline.simulator.api import Rule, with_wrong_echo
+from pipeline.simulator.api import CallRule, with_wrong_echo
 from pipeline.simulator.apis import points
 from pipeline.simulator.apis.fields import json_object, text
 from pipeline.simulator.faults.answer_signature import UniqueTexts, is_hit, signature, with_other_key
-from pipeline.simulator.faults.fault import InjectedFault, Kind
+from pipeline.simulator.faults.fault import FaultKind, InjectedFault
 from pipeline.simulator.http.messages import Call, Reply
 from pipeline.simulator.identities import Identities, PlatformKey
-from pipeline.simulator.ruling import Accepted, Admission, Api, Claim, Decision, Refusal, Ruling, Terms
+from pipeline.simulator.ruling import Accepted, AdmittedRequest, Api, Claim, Decision, Refusal, Ruling, Terms
 from pipeline.simulator.state.memory import Memory
 
 POINTS_PATH = "/v3/brand/partner/card-member/user-points/sync"
@@ -61,7 +61,7 @@ class WechatApi:
         self._caller = self._caller_of(identities)
         self._unique_texts = unique_texts
         self._next_is_served = False
-        self.rules: Mapping[Api, Rule] = {
+        self.rules: Mapping[Api, CallRule] = {
             Api.POINTS: points.rule,
             Api.USER_CARDS: cards_rule,
             Api.WECHATPAY_CERTIFICATES: self._certificates,
@@ -76,7 +76,7 @@ class WechatApi:
             return Claim(Api.USER_CARDS, mchid)
         return Claim(Api.POINTS, mchid, text(json_object(call.body) or {}, "out_request_no"))
 
-    def admit(self, call: Call, claim: Claim) -> Admission | Refusal:
+    def admit(self, call: Call, claim: Claim) -> AdmittedRequest | Refusal:
         """Check headers, then the clock, then the signature, as the platform does."""
         items = self._caller.items(call)
         refusal = _header_refusal(call) or self._caller_refusal(call, items)
@@ -90,7 +90,7 @@ class WechatApi:
         content = json_object(call.body) if call.method == "POST" else dict(parse_qsl(call.target.partition("?")[2]))
         if content is None:
             return Refusal("PARAM_ERROR", "请求体不是JSON对象")
-        return Admission(claim, Terms(key), items["nonce_str"], call.body, content)
+        return AdmittedRequest(claim, Terms(key), items["nonce_str"], call.body, content)
 
     def refusal(self, fault: InjectedFault) -> Ruling:
         """Return the fault's code with status 400 or its own."""
@@ -100,17 +100,17 @@ class WechatApi:
         """Return an error without `Wechatpay-*` headers, as the platform does for early refusals."""
         return Reply(refusal.status, (*self._headers(refusal.number), *refusal.headers), _error(refusal))
 
-    def answer(self, admission: Admission, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Reply:
+    def answer(self, admission: AdmittedRequest, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Reply:
         """Sign with the key that the request's `Wechatpay-Serial` names, unless a fault says otherwise."""
         terms = admission.terms
-        if fault and fault.kind is Kind.UNKNOWN_SERIAL:
+        if fault and fault.kind is FaultKind.UNKNOWN_SERIAL:
             self._next_is_served = self._next_is_served or fault.fetchable
             terms = with_other_key(terms, self._identities.wechatpay_next, fault)
-        if is_hit(fault, Kind.PLATFORM_CERTIFICATE):
+        if is_hit(fault, FaultKind.PLATFORM_CERTIFICATE):
             terms = replace(terms, key=self._identities.wechatpay)
-        if is_hit(fault, Kind.WRONG_ECHO):
+        if is_hit(fault, FaultKind.WRONG_ECHO):
             ruling = with_wrong_echo(ruling, "out_request_no")
-        if fault and fault.kind is Kind.STALE_TIMESTAMP:
+        if fault and fault.kind is FaultKind.STALE_TIMESTAMP:
             at -= timedelta(seconds=600 if fault.seconds is None else fault.seconds)
         if isinstance(ruling, Refusal):
             status, number, more, body = ruling.status, ruling.number, ruling.headers, _error(ruling)
@@ -121,7 +121,7 @@ class WechatApi:
     def _caller_of(self, known: Identities) -> Caller:
         return Caller("WECHATPAY2-SHA256-RSA2048", "mchid", known.mchid, known.merchant_serial, known.merchant_key)
 
-    def _certificates(self, _admission: Admission, _memory: Memory) -> tuple[Decision, Ruling]:
+    def _certificates(self, _admission: AdmittedRequest, _memory: Memory) -> tuple[Decision, Ruling]:
         known = self._identities
         served = (known.wechatpay, known.wechatpay_next) if self._next_is_served else (known.wechatpay,)
         return Decision.SERVED, Accepted({"data": [self._sealed(key) for key in served]})
@@ -180,7 +180,7 @@ class WechatApi:
         )
 
 
-def cards_rule(admission: Admission, _memory: Memory) -> tuple[Decision, Ruling]:
+def cards_rule(admission: AdmittedRequest, _memory: Memory) -> tuple[Decision, Ruling]:
     """Return the cards of a user, who has none here."""
     if not text(admission.content, "openid"):
         return Decision.REFUSED, Refusal("PARAM_ERROR", "openid不能为空", number=268575635)

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 import orjson
 
 from pipeline.simulator.apis.fields import text
-from pipeline.simulator.faults.fault import InjectedFault, Kind
-from pipeline.simulator.ruling import Accepted, Admission, Decision, Refusal, Ruling
+from pipeline.simulator.faults.fault import FaultKind, InjectedFault
+from pipeline.simulator.ruling import Accepted, AdmittedRequest, Decision, Refusal, Ruling
 from pipeline.simulator.state.memory import AppliedReport, Memory
 
 CUMULATE_QUERY_PATH = "/v3/zhima/merchant/zmgo/cumulate/query"
@@ -28,7 +28,7 @@ def parameters(query: str) -> dict[str, object]:
     return dict(parse_qsl(query, keep_blank_values=True))
 
 
-def agreement_rule(admission: Admission, _memory: Memory) -> tuple[Decision, Ruling]:
+def agreement_rule(admission: AdmittedRequest, _memory: Memory) -> tuple[Decision, Ruling]:
     """Return the state of an agreement: each one is valid."""
     agreement = text(admission.content, "agreement_id")
     if not agreement:
@@ -36,7 +36,7 @@ def agreement_rule(admission: Admission, _memory: Memory) -> tuple[Decision, Rul
     return Decision.SERVED, Accepted({"agreement_id": agreement, "agreement_status": "Y"})
 
 
-def cumulate_rule(admission: Admission, memory: Memory) -> tuple[Decision, Ruling]:
+def cumulate_rule(admission: AdmittedRequest, memory: Memory) -> tuple[Decision, Ruling]:
     """Return the reports of an agreement, which `rendered` makes the answer from."""
     query = admission.content
     wrong = next((name for name in ("agreement_id", "provider_pid") if not text(query, name)), None)
@@ -48,11 +48,11 @@ def cumulate_rule(admission: Admission, memory: Memory) -> tuple[Decision, Rulin
     return Decision.SERVED, Accepted({_REPORTS: reports})
 
 
-def rendered(admission: Admission, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Ruling:
+def rendered(admission: AdmittedRequest, ruling: Ruling, at: datetime, fault: InjectedFault | None) -> Ruling:
     """Return the answer to a query at a moment; a fault makes it wrong."""
     if isinstance(ruling, Refusal):
         return ruling
-    if fault and fault.kind is Kind.AGREEMENT_STATUS and "agreement_status" in ruling.content:
+    if fault and fault.kind is FaultKind.AGREEMENT_STATUS and "agreement_status" in ruling.content:
         return Accepted({**ruling.content, "agreement_status": fault.code})
     if _REPORTS not in ruling.content:
         return ruling
@@ -64,7 +64,7 @@ def rendered(admission: Admission, ruling: Ruling, at: datetime, fault: Injected
         number, size = page
         entries = [_entry(report) for report in reports[(number - 1) * size : number * size]]
         content |= {"page_no": number, "page_size": size, "detail_list": entries}
-    if fault and fault.kind is Kind.FAIL_REASON_BESIDE:
+    if fault and fault.kind is FaultKind.FAIL_REASON_BESIDE:
         content["fail_reason"] = fault.fail_reason
     return Accepted(content)
 
@@ -77,13 +77,13 @@ def _is_wanted(report: AppliedReport, query: Mapping[str, object]) -> bool:
 
 def _with_fault(reports: Sequence[AppliedReport], fault: InjectedFault | None, at: datetime) -> Sequence[AppliedReport]:
     match fault:
-        case InjectedFault(kind=Kind.UNLISTED, seconds=None):
+        case InjectedFault(kind=FaultKind.UNLISTED, seconds=None):
             return []
-        case InjectedFault(kind=Kind.UNLISTED, seconds=float() | int() as seconds):
+        case InjectedFault(kind=FaultKind.UNLISTED, seconds=float() | int() as seconds):
             return [report for report in reports if at - report.applied_at >= timedelta(seconds=seconds)]
-        case InjectedFault(kind=Kind.LISTED_TWICE):
+        case InjectedFault(kind=FaultKind.LISTED_TWICE):
             return [report for report in reports for _ in range(2)]
-        case InjectedFault(kind=Kind.WRONG_AMOUNT):
+        case InjectedFault(kind=FaultKind.WRONG_AMOUNT):
             return [report.with_more(_CENT) for report in reports]
     return reports
 

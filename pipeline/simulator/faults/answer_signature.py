@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass, replace
 
 from pipeline.simulator import crypto
-from pipeline.simulator.faults.fault import InjectedFault, Kind
+from pipeline.simulator.faults.fault import FaultKind, InjectedFault
 from pipeline.simulator.identities import PlatformKey
 from pipeline.simulator.ruling import Terms
 
@@ -26,7 +26,7 @@ class UniqueTexts:
         return hashlib.blake2b(f"{self._seed}/{next(self._count)}".encode(), digest_size=16).hexdigest()
 
 
-def is_hit(fault: InjectedFault | None, kind: Kind) -> bool:
+def is_hit(fault: InjectedFault | None, kind: FaultKind) -> bool:
     """Return whether this answer has a fault of that kind."""
     return fault is not None and fault.kind is kind
 
@@ -43,11 +43,11 @@ def signature(message: bytes, terms: Terms, fault: InjectedFault | None) -> Answ
     """Sign a message by the terms; a signature fault spoils the result."""
     signature = crypto.sign(terms.key.private, message, sha1=terms.sha1)
     kind = fault.kind if fault else None
-    if kind is Kind.MISSING_SIGNATURE:
+    if kind is FaultKind.MISSING_SIGNATURE:
         return AnswerSignature(terms.key.name, None)
-    if kind is Kind.BAD_SIGNATURE:
+    if kind is FaultKind.BAD_SIGNATURE:
         return AnswerSignature(terms.key.name, _spoilt(signature))
-    if kind is Kind.PROBE_SIGNATURE:
+    if kind is FaultKind.PROBE_SIGNATURE:
         return AnswerSignature(terms.key.name, f"WECHATPAY/SIGNTEST/{signature}")
     return AnswerSignature(terms.key.name, signature)
 

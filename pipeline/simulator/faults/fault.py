@@ -7,8 +7,8 @@ from enum import StrEnum
 from pipeline.simulator.ruling import Api
 
 
-class Kind(StrEnum):
-    """Kind of an injected fault."""
+class FaultKind(StrEnum):
+    """FaultKind of an injected fault."""
 
     LOSE_BEFORE_APPLYING = "lose_before_applying"
     LOSE_AFTER_APPLYING = "lose_after_applying"
@@ -80,7 +80,7 @@ class InjectedFault:
     For `api = "alipay.agreement_query"`: `agreement_status`, with `code` as the state (`P` ending, `N` ended)
     """
 
-    kind: Kind
+    kind: FaultKind
     api: Api | None = None
     key: str | None = None
     first: int | None = None
@@ -103,24 +103,24 @@ class InjectedFault:
     fetchable: bool = False
 
 
-_TAKES: dict[Kind, frozenset[str]] = {
-    Kind.STATUS: frozenset({"status", "body", "code", "message", "location", "retry_after", "when"}),
-    Kind.THROTTLE: frozenset({"retry_after"}),
-    Kind.REFUSE: frozenset({"code", "message", "status", "fail_reason", "number"}),
-    Kind.SLOW: frozenset({"seconds", "when"}),
-    Kind.HTML_BODY: frozenset({"when"}),
-    Kind.UNKNOWN_SERIAL: frozenset({"fetchable"}),
-    Kind.STALE_TIMESTAMP: frozenset({"seconds"}),
-    Kind.STRAY_ANSWER: frozenset({"seconds", "status", "body", "code", "message"}),
-    Kind.UNLISTED: frozenset({"seconds"}),
-    Kind.FAIL_REASON_BESIDE: frozenset({"fail_reason"}),
-    Kind.AGREEMENT_STATUS: frozenset({"code"}),
+_TAKES: dict[FaultKind, frozenset[str]] = {
+    FaultKind.STATUS: frozenset({"status", "body", "code", "message", "location", "retry_after", "when"}),
+    FaultKind.THROTTLE: frozenset({"retry_after"}),
+    FaultKind.REFUSE: frozenset({"code", "message", "status", "fail_reason", "number"}),
+    FaultKind.SLOW: frozenset({"seconds", "when"}),
+    FaultKind.HTML_BODY: frozenset({"when"}),
+    FaultKind.UNKNOWN_SERIAL: frozenset({"fetchable"}),
+    FaultKind.STALE_TIMESTAMP: frozenset({"seconds"}),
+    FaultKind.STRAY_ANSWER: frozenset({"seconds", "status", "body", "code", "message"}),
+    FaultKind.UNLISTED: frozenset({"seconds"}),
+    FaultKind.FAIL_REASON_BESIDE: frozenset({"fail_reason"}),
+    FaultKind.AGREEMENT_STATUS: frozenset({"code"}),
 }
-_NEEDS: dict[Kind, str] = {
-    Kind.STATUS: "status",
-    Kind.SLOW: "seconds",
-    Kind.FAIL_REASON_BESIDE: "fail_reason",
-    Kind.AGREEMENT_STATUS: "code",
+_NEEDS: dict[FaultKind, str] = {
+    FaultKind.STATUS: "status",
+    FaultKind.SLOW: "seconds",
+    FaultKind.FAIL_REASON_BESIDE: "fail_reason",
+    FaultKind.AGREEMENT_STATUS: "code",
 }
 _KIND_OPTIONS: frozenset[str] = frozenset().union(*_TAKES.values())
 _ALIPAY = frozenset({Api.CUMULATION, Api.STATE})
@@ -165,7 +165,7 @@ def _wrong_numbers(fault: InjectedFault) -> list[str]:
 
 
 def _wrong_refusal(fault: InjectedFault) -> list[str]:
-    if fault.kind is not Kind.REFUSE:
+    if fault.kind is not FaultKind.REFUSE:
         return []
     if (fault.code is None) == (fault.fail_reason is None):
         return ["`code` or `fail_reason`: kind `refuse` needs exactly one of them"]

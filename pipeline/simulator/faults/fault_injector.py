@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from pipeline.errors import SettingsError
-from pipeline.simulator.faults.fault import InjectedFault, Kind, When, errors_of
+from pipeline.simulator.faults.fault import FaultKind, InjectedFault, When, errors_of
 from pipeline.simulator.ruling import Claim
 
 
@@ -16,21 +16,21 @@ class ActiveFaults:
 
     def __init__(self, faults: Sequence[InjectedFault]) -> None:
         self._faults = faults
-        self.main = next((fault for fault in faults if fault.kind is not Kind.SLOW), None)
+        self.main = next((fault for fault in faults if fault.kind is not FaultKind.SLOW), None)
 
     @property
     def name(self) -> str | None:
         """Return the kind for the journal."""
         # A str, because the journal's summary has it as a key, and orjson accepts no enum there.
-        return self.main.kind.value if self.main else Kind.SLOW.value if self._faults else None
+        return self.main.kind.value if self.main else FaultKind.SLOW.value if self._faults else None
 
-    def kind(self, *kinds: Kind) -> InjectedFault | None:
+    def kind(self, *kinds: FaultKind) -> InjectedFault | None:
         """Return the main fault if it has one of these kinds."""
         return self.main if self.main and self.main.kind in kinds else None
 
     def delay(self, when: When) -> float:
         """Return the delay before or after applying, in seconds."""
-        slow = (fault for fault in self._faults if fault.kind is Kind.SLOW)
+        slow = (fault for fault in self._faults if fault.kind is FaultKind.SLOW)
         return sum(fault.seconds or 0.0 for fault in slow if (fault.when or When.BEFORE_APPLYING) is when)
 
 
@@ -66,7 +66,7 @@ class FaultInjector:
             for place, fault in enumerate(self._faults):
                 if _chooses(fault, claim) and self._hits_now(place, fault, claim.key, at - self._since):
                     hits.append(fault)
-                    if fault.kind is not Kind.SLOW:
+                    if fault.kind is not FaultKind.SLOW:
                         break
         return ActiveFaults(hits)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from pipeline.errors import SettingsError
-from pipeline.simulator.faults.fault import InjectedFault, Kind, When, errors_of, nearest
+from pipeline.simulator.faults.fault import FaultKind, InjectedFault, When, errors_of, nearest
 from pipeline.simulator.ruling import Api
 
-_ENUMS: dict[str, type[StrEnum]] = {"kind": Kind, "api": Api, "when": When}
+_ENUMS: dict[str, type[StrEnum]] = {"kind": FaultKind, "api": Api, "when": When}
 _WHOLE = frozenset({"first", "every", "times", "status", "number"})
 _NUMBERS = frozenset({"probability", "after_seconds", "until_seconds", "seconds"})
 _FLAGS = frozenset({"each_key", "fetchable"})

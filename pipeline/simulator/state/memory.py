@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from pipeline.simulator.ruling import Admission, Decision
+from pipeline.simulator.ruling import AdmittedRequest, Decision
 
 _NONE = Decimal(0)
 
@@ -75,7 +75,7 @@ class Memory:
         self._applied: dict[tuple[str, str, str], _Applied] = {}
         self._nonces: set[tuple[str, str]] = set()
 
-    def compare(self, admission: Admission, *, key: str | None = None) -> Decision | None:
+    def compare(self, admission: AdmittedRequest, *, key: str | None = None) -> Decision | None:
         """
         Compare a request with the one applied under its key; `key` defaults to the request's own.
 
@@ -86,12 +86,12 @@ class Memory:
             return None
         return Decision.REPEATED if applied.content == content_digest(admission) else Decision.CONFLICT
 
-    def apply(self, admission: Admission, *, kind: str = "", key: str | None = None) -> Decision:
+    def apply(self, admission: AdmittedRequest, *, kind: str = "", key: str | None = None) -> Decision:
         """Remember the request's content and kind under its key; `key` defaults to the request's own."""
         self._applied[_place(admission, key or admission.claim.key)] = _Applied(content_digest(admission), kind)
         return Decision.APPLIED
 
-    def keep_report(self, admission: Admission) -> None:
+    def keep_report(self, admission: AdmittedRequest) -> None:
         """Remember an applied report to Zhima Go, for its queries."""
         self._reports[str(admission.content["agreement_no"])].append((self._now(), admission.body))
 
@@ -99,7 +99,7 @@ class Memory:
         """Return the reports of an agreement, in the order of applying."""
         return [AppliedReport(orjson.loads(body), at) for at, body in self._reports.get(agreement, ())]
 
-    def knows(self, admission: Admission, key: str, *, kind: str) -> bool:
+    def knows(self, admission: AdmittedRequest, key: str, *, kind: str) -> bool:
         """Return whether the same merchant applied a request of that kind under this key."""
         applied = self._applied.get(_place(admission, key))
         return applied is not None and applied.kind == kind
@@ -111,11 +111,11 @@ class Memory:
         return not used
 
 
-def content_digest(admission: Admission) -> bytes:
+def content_digest(admission: AdmittedRequest) -> bytes:
     """Return a digest of the content that ignores the order of keys and white space."""
     text = orjson.dumps(admission.content, option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(text, digest_size=16).digest()
 
 
-def _place(admission: Admission, key: str) -> tuple[str, str, str]:
+def _place(admission: AdmittedRequest, key: str) -> tuple[str, str, str]:
     return admission.claim.api, admission.claim.merchant, key

@@ -14,7 +14,7 @@ _FAILED = {api: "BIZ_RESULT_FAILED" if api is Api.STATE else "FAIL_REASON" for a
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """The rule of an answer's condition, with the platform's code and message."""
 
     rule: Rule
@@ -25,11 +25,11 @@ class Finding:
     asks_for_new_key: bool = False
 
 
-def diagnose(sent: SentRequest, answer: Reply | Lost, opened: Opened | None) -> Finding:
+def diagnose(sent: SentRequest, answer: Reply | Lost, opened: Opened | None) -> Diagnosis:
     """Return the rule of the condition that the answer is in."""
     if isinstance(answer, Lost):
         rule = BY_LOSS[answer.cause]
-        return Finding(rule, rule.code, safe_text(answer.detail, sent.private))
+        return Diagnosis(rule, rule.code, safe_text(answer.detail, sent.private))
     content = parse_answer(sent.api, opened.content if opened else None, sent.private)
     content = with_inner_number(sent.api, content, answer)
     trust = opened.trust if opened else Trust.MISSING_SIGNATURE
@@ -46,7 +46,7 @@ def names_request(sent: SentRequest, opened: Opened | None) -> bool:
     return sent.is_echoed and content is not None and not _echo_differences(sent, content)
 
 
-def _by_signature(api: Api, reply: Reply, trust: Trust, content: AnswerContent | None) -> Finding | None:
+def _by_signature(api: Api, reply: Reply, trust: Trust, content: AnswerContent | None) -> Diagnosis | None:
     """
     Return the finding for a bad signature; None if the answer may be read.
 
@@ -64,7 +64,7 @@ def _by_signature(api: Api, reply: Reply, trust: Trust, content: AnswerContent |
         rule = BY_TRUST[trust]
     else:
         return None
-    return Finding(rule, rule.code, status=reply.status)
+    return Diagnosis(rule, rule.code, status=reply.status)
 
 
 def _is_gateway_error(api: Api, content: AnswerContent | None) -> bool:
@@ -72,7 +72,7 @@ def _is_gateway_error(api: Api, content: AnswerContent | None) -> bool:
     return api is Api.STATE and content is not None and content.codes != () and content.codes[-1] != _CONFIRMED[api]
 
 
-def _by_code(api: Api, reply: Reply, content: AnswerContent | None) -> Finding | None:
+def _by_code(api: Api, reply: Reply, content: AnswerContent | None) -> Diagnosis | None:
     """Return the finding for the first known code. Codes precede the status, and a sub code precedes its code."""
     if content is None:
         return None
@@ -83,18 +83,18 @@ def _by_code(api: Api, reply: Reply, content: AnswerContent | None) -> Finding |
     return _finding(codes.condition, content.code, content, codes=codes, status=reply.status)
 
 
-def _by_success(sent: SentRequest, content: AnswerContent | None) -> Finding:
+def _by_success(sent: SentRequest, content: AnswerContent | None) -> Diagnosis:
     """Return the finding for a trusted answer with status 200 and no known code."""
     if content is None:
-        return Finding(BY_TRUST[Trust.UNREADABLE], BY_TRUST[Trust.UNREADABLE].code, status=200)
+        return Diagnosis(BY_TRUST[Trust.UNREADABLE], BY_TRUST[Trust.UNREADABLE].code, status=200)
     if sent.api is Api.STATE:
         return _gateway_result(sent.api, content)
     if content.fields.get("fail_reason") not in (None, ""):
         return _finding(Condition.NOT_TAKEN, _FAILED[sent.api], content)
     if different := _echo_differences(sent, content):
         rule = RULES[Condition.ECHO_DIFFERS]
-        return Finding(rule, rule.code, f"{', '.join(different)} missing or different", status=200)
-    return Finding(RULES[Condition.SUCCESS], _CONFIRMED[sent.api])
+        return Diagnosis(rule, rule.code, f"{', '.join(different)} missing or different", status=200)
+    return Diagnosis(RULES[Condition.SUCCESS], _CONFIRMED[sent.api])
 
 
 def _echo_differences(sent: SentRequest, content: AnswerContent) -> list[str]:
@@ -104,10 +104,10 @@ def _echo_differences(sent: SentRequest, content: AnswerContent) -> list[str]:
     return [*different, "brand_id"] if names_other_brand else different
 
 
-def _gateway_result(api: Api, content: AnswerContent) -> Finding:
+def _gateway_result(api: Api, content: AnswerContent) -> Diagnosis:
     match content.codes, content.fields.get("biz_result"):
         case ("10000",), "success":
-            return Finding(RULES[Condition.SUCCESS], _CONFIRMED[api])
+            return Diagnosis(RULES[Condition.SUCCESS], _CONFIRMED[api])
         case ("10000",), "failed":
             return _finding(Condition.NOT_TAKEN, _FAILED[api], content)
         case (*_, code), _ if code != "10000":
@@ -118,8 +118,8 @@ def _gateway_result(api: Api, content: AnswerContent) -> Finding:
 
 def _finding(
     condition: Condition, code: str, content: AnswerContent, *, codes: Codes | None = None, status: int = 200
-) -> Finding:
-    return Finding(
+) -> Diagnosis:
+    return Diagnosis(
         RULES[condition],
         code,
         message=content.message,
@@ -134,7 +134,7 @@ def _is_same(echoed: object, sent: JsonScalar) -> bool:
     return echoed == sent and isinstance(echoed, bool) == isinstance(sent, bool)
 
 
-def _by_status(api: Api, reply: Reply, content: AnswerContent | None) -> Finding:
+def _by_status(api: Api, reply: Reply, content: AnswerContent | None) -> Diagnosis:
     """Return the finding for a status without a known code. An unknown code is kept in it."""
     code = content.code if content else ""
     rule = BY_STATUS.get(reply.status, RULES[Condition.STATUS_NOT_DESCRIBED])
@@ -150,4 +150,4 @@ def _by_status(api: Api, reply: Reply, content: AnswerContent | None) -> Finding
         case Condition.SERVER_ERROR | Condition.SERVER_UNAVAILABLE if code:
             rule = RULES[Condition.UNKNOWN_CODE_5XX]
     message, asks = (content.message, content.asks_for_new_key) if content else ("", False)
-    return Finding(rule, code or f"http_{reply.status}", message, status=reply.status, asks_for_new_key=asks)
+    return Diagnosis(rule, code or f"http_{reply.status}", message, status=reply.status, asks_for_new_key=asks)

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pipeline.model import Api, Lost, Opened, Reply
 from pipeline.write.answers.answer_content import wait_seconds
-from pipeline.write.answers.diagnosis import Finding, diagnose, names_request
+from pipeline.write.answers.diagnosis import Diagnosis, diagnose, names_request
 from pipeline.write.answers.matrix.condition import RERUN, Action
 from pipeline.write.answers.sent_request import SentRequest
 from pipeline.write.answers.verdict import Halt, Open, Refused, Succeeded, TryAgain, Verdict
@@ -56,7 +56,7 @@ def _is_claim(verdict: Verdict, sent: SentRequest) -> bool:
     return not is_proven and not (isinstance(verdict, TryAgain) and verdict.may_have_acted)
 
 
-def _unconfirmed(api: Api, finding: Finding, verdict: Verdict) -> TryAgain:
+def _unconfirmed(api: Api, finding: Diagnosis, verdict: Verdict) -> TryAgain:
     """Return the verdict on an answer that may belong to another request."""
     return TryAgain(
         finding.code,
@@ -68,7 +68,7 @@ def _unconfirmed(api: Api, finding: Finding, verdict: Verdict) -> TryAgain:
     )
 
 
-def _verdict(api: Api, finding: Finding, *, doubt: bool) -> Verdict:
+def _verdict(api: Api, finding: Diagnosis, *, doubt: bool) -> Verdict:
     """Return the verdict that the condition asks for."""
     rule, codes = finding.rule, finding.codes
     advice = (codes and codes.advice) or rule.advice
@@ -89,7 +89,7 @@ def _verdict(api: Api, finding: Finding, *, doubt: bool) -> Verdict:
             return Open(finding.code, _text(api, finding, advice))
 
 
-def _refused(finding: Finding, text: str, *, wants_new_key: bool) -> Refused:
+def _refused(finding: Diagnosis, text: str, *, wants_new_key: bool) -> Refused:
     codes = finding.codes
     wants_new_key = wants_new_key or finding.asks_for_new_key
     return Refused(
@@ -102,7 +102,7 @@ def _refused(finding: Finding, text: str, *, wants_new_key: bool) -> Refused:
     )
 
 
-def _try_again(finding: Finding, text: str, *, slow: bool, doubt: bool) -> TryAgain:
+def _try_again(finding: Diagnosis, text: str, *, slow: bool, doubt: bool) -> TryAgain:
     rule, codes = finding.rule, finding.codes
     return TryAgain(
         finding.code,
@@ -117,7 +117,7 @@ def _try_again(finding: Finding, text: str, *, slow: bool, doubt: bool) -> TryAg
     )
 
 
-def _text(api: Api, finding: Finding, advice: str) -> str:
+def _text(api: Api, finding: Diagnosis, advice: str) -> str:
     """Return what happened, with the platform's message if any, and what to do next."""
     happened = finding.rule.happened.format(platform=_PLATFORM[api.platform], code=finding.code, status=finding.status)
     message = f": {finding.message}" if finding.message else ""

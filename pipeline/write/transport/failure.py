@@ -79,7 +79,7 @@ def by_verify_code(code: int) -> Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class HostRoute:
     """The hosts on the way of a request, as host:port; `via` is the proxy. `seconds` is the timeout of an exchange."""
 
     platform: str
@@ -98,9 +98,9 @@ class Route:
         return f"proxy {self.via} refused the connection to {self.platform} (status {status}{hint})"
 
 
-def route_to(base_url: str, proxy: str | None, seconds: float) -> Route:
+def route_to(base_url: str, proxy: str | None, seconds: float) -> HostRoute:
     """Return the route to a URL, without the user and password that the proxy's URL may contain."""
-    return Route(_host_and_port(base_url), _host_and_port(proxy) if proxy else None, seconds)
+    return HostRoute(_host_and_port(base_url), _host_and_port(proxy) if proxy else None, seconds)
 
 
 def _host_and_port(url: str) -> str:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pipeline.map import MappingRules, bind, bind_chunks
 from pipeline.map.by_columns.feeds import Feed
 from pipeline.map.by_columns.learner import Learner
-from pipeline.map.by_columns.template import Refusal, Template
-from pipeline.map.fields import APIS_OF_EXPORT, Kind, field_of, fields_of
+from pipeline.map.by_columns.template import InvalidRows, Template
+from pipeline.map.fields import APIS_OF_EXPORT, FieldKind, field_of, fields_of
 from pipeline.model import NULL_WORDS, Api, BadRow, Export, Fault, Filtered, Invalid, Mapped, Row, digest
 from pipeline.tables.chunk import Chunk
 from pipeline.tables.mapped_chunk import MappedChunk, key_of_row
@@ -24,7 +24,7 @@ Good = Mapping[Export, Mapping[str, str | None]]
 DISCOUNTS = '[{"discount_name":"a","discount_type":"memberPoint","discount_amount":1.5}]'
 # Valid and nearly valid texts of each kind of field.
 OF_KIND = {
-    Kind.TEXT: st.sampled_from(
+    FieldKind.TEXT: st.sampled_from(
         [
             *(
                 "A-17",
@@ -59,7 +59,7 @@ OF_KIND = {
             *("x" * 16, "x" * 17, "x" * 33, "x" * 129, "消" * 65, "x" * 257, "x" * 4096, "ORDER_PAID", "AMOUNT", "-_"),
         ]
     ),
-    Kind.AMOUNT: st.sampled_from(
+    FieldKind.AMOUNT: st.sampled_from(
         [
             *(
                 "1,280.00",
@@ -97,7 +97,7 @@ OF_KIND = {
     )
     | st.decimals(0, 10**6, places=2).map(str)
     | st.integers(0, 10**16).map(str),
-    Kind.TIME: st.sampled_from(
+    FieldKind.TIME: st.sampled_from(
         [
             *("2024/5/1 7:45", "2024/05/01 07:45:09.5", "2024-5-1 7:45", "20240501074500", "20240501T074500Z"),
             *("2024-05-01 12:00:00+08", "2024-05-01 12:00:00.123456+08", "2024-05-01T12:00 UTC", "2024/5/1 7:45 +0800"),
@@ -140,7 +140,7 @@ OF_KIND = {
         ]
     )
     | st.datetimes().map(lambda at: at.isoformat(" ", "seconds")),
-    Kind.INTEGER: st.sampled_from(
+    FieldKind.INTEGER: st.sampled_from(
         [
             *("1,000", "1,000.00", "10.00", "1,00", "1,000.5", "999,999,999,999,999", "1,000,000,000,000,000", "¥5"),
             "0",
@@ -160,8 +160,8 @@ OF_KIND = {
         ]
     )
     | st.integers(0, 10**16).map(str),
-    Kind.BOOLEAN: st.sampled_from(["true", "TRUE", "no", "0", "maybe"]),
-    Kind.OBJECT: st.sampled_from(
+    FieldKind.BOOLEAN: st.sampled_from(["true", "TRUE", "no", "0", "maybe"]),
+    FieldKind.OBJECT: st.sampled_from(
         [
             *(
                 '{"a": 1}',
@@ -177,11 +177,11 @@ OF_KIND = {
             *('{"a":"\x7f"}', '{"a":"\ufffd"}', '{"a":"😀"}', '{"a":"' + "x" * 4096 + '"}', '{"a":1}\u3000'),
         ]
     ),
-    Kind.DISCOUNTS: st.sampled_from([DISCOUNTS, "[]", "[{}]", DISCOUNTS.replace("1.5", '"0.50"'), "x"]),
+    FieldKind.DISCOUNTS: st.sampled_from([DISCOUNTS, "[]", "[{}]", DISCOUNTS.replace("1.5", '"0.50"'), "x"]),
 }
-OF_KIND[Kind.INSTANT] = OF_KIND[Kind.TIME]
-for kind in (Kind.ID, Kind.PART):
-    OF_KIND[kind] = OF_KIND[Kind.TEXT] | st.sampled_from(
+OF_KIND[FieldKind.INSTANT] = OF_KIND[FieldKind.TIME]
+for kind in (FieldKind.ID, FieldKind.PART):
+    OF_KIND[kind] = OF_KIND[FieldKind.TEXT] | st.sampled_from(
         [
             *("4.89012E+23", "12E4", "1e5", "123.0", "1.50", "E123", "2e5f", "A1E4567", "２０８８", "Ａ1", "A－1"),
             *("A\u200b1", "A\ufeff", "\u202aA\u202c", "A\u00ad1", "\u200d", "2088000000000001", "2088000000000002"),
@@ -403,7 +403,7 @@ class Noting(Learner):
 
     learned_from: ClassVar[list[str | None]] = []
 
-    def learn(self, cells: Sequence[str | None], gaps: Sequence[Feed]) -> Template | Refusal | None:
+    def learn(self, cells: Sequence[str | None], gaps: Sequence[Feed]) -> Template | InvalidRows | None:
         self.learned_from.append(cells[0])
         return super().learn(cells, gaps)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline.map.by_columns.cell_columns import CellColumns
 from pipeline.map.by_columns.column_readers import ColumnReader, Reading, reader_of_column
 from pipeline.map.faults import Unreadable
-from pipeline.map.fields import Field, Kind, export_schema
+from pipeline.map.fields import Field, FieldKind, export_schema
 from pipeline.map.rules import MappingRules
 from pipeline.map.values.constraints import rule_at
 from pipeline.map.values.conversion import Convert, conversion
@@ -30,12 +30,12 @@ RULES = {
     "a card code": rule_at(export_schema(Export.POINTS), ("user_card_code",)),
     "a request number": rule_at(export_schema(Export.POINTS), ("out_request_no",)),
 }
-RULE_OF_KIND: dict[Kind, dict[str, Any]] = {
-    Kind.AMOUNT: {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,12})\.[0-9]{2}$"},
-    Kind.TIME: {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"},
-    Kind.INSTANT: {"type": "string"},
-    Kind.INTEGER: {"type": "integer", "minimum": 0, "maximum": 9007199254740991},
-    Kind.OBJECT: {"type": "string", "maxLength": 64},
+RULE_OF_KIND: dict[FieldKind, dict[str, Any]] = {
+    FieldKind.AMOUNT: {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,12})\.[0-9]{2}$"},
+    FieldKind.TIME: {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"},
+    FieldKind.INSTANT: {"type": "string"},
+    FieldKind.INTEGER: {"type": "integer", "minimum": 0, "maximum": 9007199254740991},
+    FieldKind.OBJECT: {"type": "string", "maxLength": 64},
 }
 FIGURES = (
     st.text("0123456789.,￥", min_size=1, max_size=18)
@@ -63,16 +63,16 @@ NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 FORMATS = st.sampled_from([(), (), ("%d.%m.%Y %H:%M",), ("epoch_s", "%Y-%d-%m %H:%M:%S"), ("excel_serial",)])
 OBJECTS = st.dictionaries(st.text(max_size=3), st.text(max_size=9)).map(lambda value: orjson.dumps(value).decode())
 TEXTS = {
-    Kind.AMOUNT: FIGURES,
-    Kind.INTEGER: FIGURES,
-    Kind.TIME: TIMES,
-    Kind.INSTANT: TIMES,
-    Kind.OBJECT: OBJECTS | st.sampled_from(["[]", "x", '{"a":\t1}', '{"a":"\ufffd"}', '{"a":1}\u3000']),
+    FieldKind.AMOUNT: FIGURES,
+    FieldKind.INTEGER: FIGURES,
+    FieldKind.TIME: TIMES,
+    FieldKind.INSTANT: TIMES,
+    FieldKind.OBJECT: OBJECTS | st.sampled_from(["[]", "x", '{"a":\t1}', '{"a":"\ufffd"}', '{"a":1}\u3000']),
 }
 
 
 def reader(
-    kind: Kind, unit: str = "yuan", zone: ZoneInfo = SHANGHAI, formats: Sequence[str] = ()
+    kind: FieldKind, unit: str = "yuan", zone: ZoneInfo = SHANGHAI, formats: Sequence[str] = ()
 ) -> tuple[ColumnReader, Convert]:
     rules = MappingRules(
         Export.ORDERS, Api.CUMULATION, {}, {"x": unit}, {}, zone, formats={"x": formats} if formats else {}, now=NOW
@@ -107,7 +107,7 @@ def converted(convert: Convert, text: str) -> str:
 )
 @pytest.mark.parametrize("kind", TEXTS)
 def test_a_column_gives_the_same_as_its_texts(
-    data: st.DataObject, kind: Kind, unit: str, zone: str, formats: tuple[str, ...]
+    data: st.DataObject, kind: FieldKind, unit: str, zone: str, formats: tuple[str, ...]
 ) -> None:
     """A text that is not odd has the same form in the body as from the row mapper."""
     texts = [text for text in data.draw(st.lists(TEXTS[kind], min_size=1, max_size=4)) if text == text.strip()]
@@ -121,27 +121,31 @@ def test_a_column_gives_the_same_as_its_texts(
 @pytest.mark.parametrize(
     ("kind", "unit", "text", "read"),
     [
-        pytest.param(Kind.AMOUNT, "yuan", "12", "12.00", id="yuan"),
-        pytest.param(Kind.AMOUNT, "yuan", "12.5", "12.50", id="one-decimal"),
-        pytest.param(Kind.AMOUNT, "yuan", "0.05", "0.05", id="two-decimals"),
-        pytest.param(Kind.AMOUNT, "yuan", "12.5000", "12.50", id="four-decimals"),
-        pytest.param(Kind.AMOUNT, "yuan", "￥1,280.00", "1280.00", id="sign-and-separator"),
-        pytest.param(Kind.AMOUNT, "fen", "5", "0.05", id="one-fen-digit"),
-        pytest.param(Kind.AMOUNT, "fen", "1250", "12.50", id="fen"),
-        pytest.param(Kind.AMOUNT, "fen", "1,250.0", "12.50", id="fen-with-separator-and-decimal"),
-        pytest.param(Kind.INTEGER, "yuan", "120", "120", id="whole"),
-        pytest.param(Kind.INTEGER, "yuan", "1,200.00", "1200", id="whole-with-separator-and-decimals"),
-        pytest.param(Kind.TIME, "yuan", "2024-05-01 12:00:07", "2024-05-01 12:00:07", id="time"),
-        pytest.param(Kind.TIME, "yuan", "2024-05-01T12:00:07Z", "2024-05-01 20:00:07", id="time-with-offset"),
-        pytest.param(Kind.TIME, "yuan", "2024-05-01 12:00:07.5+08", "2024-05-01 12:00:07", id="time-of-postgresql"),
-        pytest.param(Kind.TIME, "yuan", "2024/5/1 7:45", "2024-05-01 07:45:00", id="time-of-a-spreadsheet"),
-        pytest.param(Kind.TIME, "yuan", "20240501074500", "2024-05-01 07:45:00", id="compact-time"),
-        pytest.param(Kind.INSTANT, "yuan", "2024-05-01 12:00:07", "2024-05-01T04:00:07.000000Z", id="instant"),
-        pytest.param(Kind.INSTANT, "yuan", "2024-05-01 12:00:07.5", "2024-05-01T04:00:07.500000Z", id="exact-instant"),
-        pytest.param(Kind.OBJECT, "yuan", '{"a":"\\\\"}', '{\\"a\\":\\"\\\\\\\\\\"}', id="object"),
+        pytest.param(FieldKind.AMOUNT, "yuan", "12", "12.00", id="yuan"),
+        pytest.param(FieldKind.AMOUNT, "yuan", "12.5", "12.50", id="one-decimal"),
+        pytest.param(FieldKind.AMOUNT, "yuan", "0.05", "0.05", id="two-decimals"),
+        pytest.param(FieldKind.AMOUNT, "yuan", "12.5000", "12.50", id="four-decimals"),
+        pytest.param(FieldKind.AMOUNT, "yuan", "￥1,280.00", "1280.00", id="sign-and-separator"),
+        pytest.param(FieldKind.AMOUNT, "fen", "5", "0.05", id="one-fen-digit"),
+        pytest.param(FieldKind.AMOUNT, "fen", "1250", "12.50", id="fen"),
+        pytest.param(FieldKind.AMOUNT, "fen", "1,250.0", "12.50", id="fen-with-separator-and-decimal"),
+        pytest.param(FieldKind.INTEGER, "yuan", "120", "120", id="whole"),
+        pytest.param(FieldKind.INTEGER, "yuan", "1,200.00", "1200", id="whole-with-separator-and-decimals"),
+        pytest.param(FieldKind.TIME, "yuan", "2024-05-01 12:00:07", "2024-05-01 12:00:07", id="time"),
+        pytest.param(FieldKind.TIME, "yuan", "2024-05-01T12:00:07Z", "2024-05-01 20:00:07", id="time-with-offset"),
+        pytest.param(
+            FieldKind.TIME, "yuan", "2024-05-01 12:00:07.5+08", "2024-05-01 12:00:07", id="time-of-postgresql"
+        ),
+        pytest.param(FieldKind.TIME, "yuan", "2024/5/1 7:45", "2024-05-01 07:45:00", id="time-of-a-spreadsheet"),
+        pytest.param(FieldKind.TIME, "yuan", "20240501074500", "2024-05-01 07:45:00", id="compact-time"),
+        pytest.param(FieldKind.INSTANT, "yuan", "2024-05-01 12:00:07", "2024-05-01T04:00:07.000000Z", id="instant"),
+        pytest.param(
+            FieldKind.INSTANT, "yuan", "2024-05-01 12:00:07.5", "2024-05-01T04:00:07.500000Z", id="exact-instant"
+        ),
+        pytest.param(FieldKind.OBJECT, "yuan", '{"a":"\\\\"}', '{\\"a\\":\\"\\\\\\\\\\"}', id="object"),
     ],
 )
-def test_common_forms_are_read_by_columns(kind: Kind, unit: str, text: str, read: str) -> None:
+def test_common_forms_are_read_by_columns(kind: FieldKind, unit: str, text: str, read: str) -> None:
     """Common texts of exports are never odd, alone or among others, and null stays null."""
     column_reader, _ = reader(kind, unit)
 
@@ -155,7 +159,7 @@ def test_common_forms_are_read_by_columns(kind: Kind, unit: str, text: str, read
 )
 def test_the_forms_of_a_job_are_read_by_columns(formats: tuple[str, ...], text: str) -> None:
     """A form that the job names is read without the row mapper."""
-    column_reader, _ = reader(Kind.TIME, formats=formats)
+    column_reader, _ = reader(FieldKind.TIME, formats=formats)
 
     assert plain(column_reader.read(column_of([text, None])), [text, "no"])[0] == (text, "2024-05-01 07:45:00")
 
@@ -163,7 +167,7 @@ def test_the_forms_of_a_job_are_read_by_columns(formats: tuple[str, ...], text: 
 def test_a_form_of_a_job_comes_before_the_commonest_one() -> None:
     """If the job puts the day before the month, a text in the common form is read by the job's form."""
     texts = ["2025-13-12 10:00:00", "2025-11-12 10:00:00"]
-    column_reader, _ = reader(Kind.TIME, formats=("%Y-%d-%m %H:%M:%S",))
+    column_reader, _ = reader(FieldKind.TIME, formats=("%Y-%d-%m %H:%M:%S",))
 
     assert listed(column_reader.read(column_of(texts)).texts) == ["2025-12-13 10:00:00", "2025-12-11 10:00:00"]
 
@@ -171,7 +175,7 @@ def test_a_form_of_a_job_comes_before_the_commonest_one() -> None:
 def test_the_minute_in_which_the_future_begins_is_read_second_by_second() -> None:
     """In the last valid minute, seconds after the limit are odd, and seconds before it are not."""
     texts = ["2026-11-28 20:14:59", "2026-11-28 20:15:00", "2026-11-28 20:15:01"]
-    column_reader, _ = reader(Kind.TIME)
+    column_reader, _ = reader(FieldKind.TIME)
 
     assert [text for text, _ in plain(column_reader.read(column_of(texts)), texts)] == texts[:2]
 
@@ -185,7 +189,9 @@ def test_the_number_of_kept_minutes_is_bounded() -> None:
         return text
 
     rules = MappingRules(Export.ORDERS, Api.CUMULATION, {}, {}, {}, SHANGHAI)
-    column_reader = reader_of_column(Field("x", Kind.TIME), RULE_OF_KIND[Kind.TIME], rules, convert, most_minutes=2)
+    column_reader = reader_of_column(
+        Field("x", FieldKind.TIME), RULE_OF_KIND[FieldKind.TIME], rules, convert, most_minutes=2
+    )
     assert column_reader is not None
     texts = [f"2024-05-01 12:{minute}:07" for minute in ("00", "00", "01", "02", "00")]
 

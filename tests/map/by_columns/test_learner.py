@@ -8,13 +8,13 @@ from pipeline.map import MappingRules
 from pipeline.map.bind import RowMapper
 from pipeline.map.by_columns.feeds import feeds_of
 from pipeline.map.by_columns.learner import Learner
-from pipeline.map.by_columns.template import DERIVED_NUMBER, Pieces, Refusal, Template
+from pipeline.map.by_columns.template import DERIVED_NUMBER, InvalidRows, Pieces, Template
 from pipeline.map.columns.field_sources import find_sources
 from pipeline.model import Export, Fault
 from pipeline.tables.text_columns import column_of
 
 Fields = Mapping[str, str | None]
-Learn = Callable[..., Template | Refusal | None]
+Learn = Callable[..., Template | InvalidRows | None]
 
 
 def gap(name: str) -> Pieces:
@@ -25,7 +25,7 @@ def gap(name: str) -> Pieces:
 def learn(rules: Callable[..., MappingRules]) -> Learn:
     """Learn the template of rows like this one, with a gap for each text that does not decide."""
 
-    def learn(export: Export, fields: Fields, **how: Mapping[str, str]) -> Template | Refusal | None:
+    def learn(export: Export, fields: Fields, **how: Mapping[str, str]) -> Template | InvalidRows | None:
         job = rules(export, **how)
         sources = find_sources(job, tuple(fields))
         rows = RowMapper(job, sources)
@@ -84,7 +84,7 @@ def test_alike_rows_break_a_rule_of_presence_together(learn: Learn, good: Mappin
     """A missing field is missing in all alike rows; each is refused under its own key."""
     rule = "is missing: trade_no and trade_amount go together"
 
-    assert learn(Export.ORDERS, {**good[Export.ORDERS], "trade_no": None}) == Refusal(
+    assert learn(Export.ORDERS, {**good[Export.ORDERS], "trade_no": None}) == InvalidRows(
         (Fault("field_missing", f"trade_no {rule}", "trade_no", "trade_no", rule),), gap("out_biz_no")
     )
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.map import Invalid
 from pipeline.map.faults import Unreadable
-from pipeline.map.fields import Kind, fields_of
+from pipeline.map.fields import FieldKind, fields_of
 from pipeline.map.values.cells import refuse_confusable
 from pipeline.map.values.ids import read_id
 from pipeline.model import Export, Payload
@@ -30,7 +30,7 @@ ROUNDED = [
     "0.0",
 ]
 IDS = {
-    export: [name for name, field in fields_of(export).items() if field.kind is Kind.ID and field.default is None]
+    export: [name for name, field in fields_of(export).items() if field.kind is FieldKind.ID and field.default is None]
     for export in Export
 }
 

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ledger.staging.duplicates.partitions import Table, group_firsts, group_starts, with_duplicates
+from pipeline.ledger.staging.duplicates.partitions import EntryTable, group_firsts, group_starts, with_duplicates
 from pipeline.ledger.staging.duplicates.rulings import Ruling, Rulings
 
 # Sorts entries so that equal ones are adjacent, in the field of the partition; the one that counts comes first.
-Sort = Callable[[Table], Table]
+Sort = Callable[[EntryTable], EntryTable]
 # Lanes that are ruled out in one reading of all rows; they take 16 MiB.
 _LANES_AT_ONCE = 1 << 21
 
 
-def pair_with_first(part: Iterable[Table], name: str, sort: Sort) -> Iterator[tuple[Table, Table]]:
+def pair_with_first(part: Iterable[EntryTable], name: str, sort: Sort) -> Iterator[tuple[EntryTable, EntryTable]]:
     """
     Yield the entries of a partition that are equal in a field to another one, each with the first of its group.
 
@@ -41,19 +41,19 @@ def pair_with_first(part: Iterable[Table], name: str, sort: Sort) -> Iterator[tu
         yield entries, _first_of_each(entries, name)
 
 
-def _only_firsts(entries: Table, name: str, sort: Sort) -> Table:
+def _only_firsts(entries: EntryTable, name: str, sort: Sort) -> EntryTable:
     ordered = sort(entries)
     return ordered[group_starts(ordered[name])]
 
 
-def _first_of_each(entries: Table, name: str) -> Table:
+def _first_of_each(entries: EntryTable, name: str) -> EntryTable:
     return entries[group_firsts(group_starts(entries[name]))] if len(entries) else entries
 
 
 def sorted_by(*names: str) -> Sort:
     """Return the function that sorts entries by these fields, the first field first."""
 
-    def sort(entries: Table) -> Table:
+    def sort(entries: EntryTable) -> EntryTable:
         columns = [column for name in names for column in np.atleast_2d(entries[name].T)]
         return entries[np.lexsort(columns[::-1])]
 
@@ -66,39 +66,42 @@ _BY_IDENTITY = sorted_by("identity", "row_no", "part")
 _BY_KEY = sorted_by("key", "row_no")
 
 
-def _newest_first(entries: Table) -> Table:
+def _newest_first(entries: EntryTable) -> EntryTable:
     return _BY_CARD(entries)[::-1]
 
 
 class _FilteredPart:
     """Some entries of a partition; it can be iterated several times."""
 
-    def __init__(self, part: Iterable[Table], are_wanted: Callable[[Table], npt.NDArray[np.bool_]]) -> None:
+    def __init__(self, part: Iterable[EntryTable], are_wanted: Callable[[EntryTable], npt.NDArray[np.bool_]]) -> None:
         self._part = part
         self._are_wanted = are_wanted
 
-    def __iter__(self) -> Iterator[Table]:
+    def __iter__(self) -> Iterator[EntryTable]:
         for table in self._part:
             yield table[self._are_wanted(table)]
 
 
-def _open_entries(part: Iterable[Table], rulings: Rulings) -> Iterable[Table]:
+def _open_entries(part: Iterable[EntryTable], rulings: Rulings) -> Iterable[EntryTable]:
     """Return the entries of a partition whose rows have no ruling."""
     return _FilteredPart(part, lambda table: rulings.are_open(table["row_no"]))
 
 
-def rule_on_times(balances: Iterable[Iterable[Table]], rulings: Rulings) -> None:
+def rule_on_times(balances: Iterable[Iterable[EntryTable]], rulings: Rulings) -> None:
     """Rule out the rows of cards where some rows have a time of change and others do not."""
     _rule_where_different(balances, lambda entries: entries["version"] != b"", rulings, Ruling.SOME_TIMES)
 
 
-def rule_on_openids(balances: Iterable[Iterable[Table]], rulings: Rulings) -> None:
+def rule_on_openids(balances: Iterable[Iterable[EntryTable]], rulings: Rulings) -> None:
     """Rule out the rows of cards with several users."""
     _rule_where_different(balances, lambda entries: entries["openid"], rulings, Ruling.TWO_USERS)
 
 
 def _rule_where_different(
-    balances: Iterable[Iterable[Table]], value: Callable[[Table], npt.NDArray[Any]], rulings: Rulings, ruling: Ruling
+    balances: Iterable[Iterable[EntryTable]],
+    value: Callable[[EntryTable], npt.NDArray[Any]],
+    rulings: Rulings,
+    ruling: Ruling,
 ) -> None:
     for part in balances:
         # Entries of deliveries that stand for a row have no user.
@@ -109,7 +112,7 @@ def _rule_where_different(
 
 
 def contradicting_lanes(
-    agreements: Iterable[Iterable[Table]], at_once: int = _LANES_AT_ONCE
+    agreements: Iterable[Iterable[EntryTable]], at_once: int = _LANES_AT_ONCE
 ) -> Iterator[npt.NDArray[np.uint64]]:
     """Yield the lanes of agreements with several users, some at a time: the first half of their hashes, sorted."""
     lanes, count = list[npt.NDArray[np.uint64]](), 0
@@ -126,7 +129,7 @@ def contradicting_lanes(
 
 
 def _with_different(
-    part: Iterable[Table], name: str, value: Callable[[Table], npt.NDArray[Any]], sort: Sort
+    part: Iterable[EntryTable], name: str, value: Callable[[EntryTable], npt.NDArray[Any]], sort: Sort
 ) -> npt.NDArray[np.uint64]:
     """Return the groups whose entries differ in a value, by the first half of their hashes."""
     found = np.empty(0, np.uint64)
@@ -135,14 +138,14 @@ def _with_different(
     return found
 
 
-def rule_on_forms(tasks: Iterable[Iterable[Table]], rulings: Rulings) -> None:
+def rule_on_forms(tasks: Iterable[Iterable[EntryTable]], rulings: Rulings) -> None:
     """Keep the first form of `times` of each task."""
     for part in tasks:
         for entries, first in pair_with_first(_open_entries(part, rulings), "key", _BY_KEY):
             rulings.rule(entries["row_no"][entries["is_one"] != first["is_one"]], Ruling.OTHER_FORM)
 
 
-def rule_on_keys(parts: Iterable[Iterable[Table]], rulings: Rulings) -> None:
+def rule_on_keys(parts: Iterable[Iterable[EntryTable]], rulings: Rulings) -> None:
     """Keep the first row of each identity, where each row has one identity."""
     for part in parts:
         for entries, is_later, is_same in _repeated(part, rulings):
@@ -150,14 +153,14 @@ def rule_on_keys(parts: Iterable[Iterable[Table]], rulings: Rulings) -> None:
             rulings.rule(entries["row_no"][is_later & is_same], Ruling.DUPLICATE)
 
 
-def rule_on_contents(parts: Iterable[Iterable[Table]], rulings: Rulings) -> None:
+def rule_on_contents(parts: Iterable[Iterable[EntryTable]], rulings: Rulings) -> None:
     """Keep the first content of each identity."""
     for part in parts:
         for entries, is_later, is_same in _repeated(part, rulings):
             rulings.rule(entries["row_no"][is_later & ~is_same], Ruling.OTHER_CONTENT)
 
 
-def rule_on_parts(parts: Iterable[Iterable[Table]], rulings: Rulings, rows: int) -> npt.NDArray[np.int64]:
+def rule_on_parts(parts: Iterable[Iterable[EntryTable]], rulings: Rulings, rows: int) -> npt.NDArray[np.int64]:
     """
     Keep the first row of each identity, where a row has several. A row is a duplicate if none of its parts is new.
 
@@ -184,7 +187,7 @@ def part_numbers(row_no: npt.NDArray[np.int64], part: npt.NDArray[np.int32]) -> 
     return row_no << 16 | part
 
 
-def rule_on_cards(balances: Iterable[Iterable[Table]], rulings: Rulings) -> None:
+def rule_on_cards(balances: Iterable[Iterable[EntryTable]], rulings: Rulings) -> None:
     """Keep the newest balance of each card; an equal balance under the same key of the export is a duplicate of it."""
     for part in balances:
         for entries, newest in pair_with_first(_open_entries(part, rulings), "card", _newest_first):
@@ -195,8 +198,8 @@ def rule_on_cards(balances: Iterable[Iterable[Table]], rulings: Rulings) -> None
 
 
 def _repeated(
-    part: Iterable[Table], rulings: Rulings
-) -> Iterator[tuple[Table, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
+    part: Iterable[EntryTable], rulings: Rulings
+) -> Iterator[tuple[EntryTable, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
     """Yield entries; whether an earlier row has the identity of each; and whether with the same content."""
     for entries, first in pair_with_first(_open_entries(part, rulings), "identity", _BY_IDENTITY):
         yield entries, entries["row_no"] != first["row_no"], (entries["digest"] == first["digest"]).all(axis=1)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pipeline.ledger.store.spill_file import SpillFile
 from pipeline.tables.text_columns import Column
 
-Table = npt.NDArray[Any]
+EntryTable = npt.NDArray[Any]
 """A structured array of entries; a hash in it is two unsigned numbers of 64 bits."""
 
 # The first bits of the hash choose the partition. Waiting entries of a partition are spilled in blocks of this size.
@@ -36,7 +36,7 @@ class _Partition:
     pieces: Callable[[], Iterator[bytes | bytearray]]
     size: int
 
-    def __iter__(self) -> Iterator[Table]:
+    def __iter__(self) -> Iterator[EntryTable]:
         at_once = self.size if self.size <= _MOST_BYTES else _TABLE_BYTES
         data = bytearray()
         for piece in self.pieces():
@@ -65,7 +65,7 @@ class Partitions:
         self._blocks = [array("q") for _ in range(_PARTS)]
         self._block_count = 0
 
-    def add(self, entries: Table) -> None:
+    def add(self, entries: EntryTable) -> None:
         """Add entries."""
         # numpy sorts numbers of one byte by counting, several times as fast.
         part = (entries[self._by][:, 0] >> np.uint64(64 - _BITS)).astype(np.uint8)
@@ -84,7 +84,7 @@ class Partitions:
         self._blocks[n].append(self._block_count)
         self._block_count += 1
 
-    def __iter__(self) -> Iterator[Iterable[Table]]:
+    def __iter__(self) -> Iterator[Iterable[EntryTable]]:
         several, size = list[int](), 0
         for n, waiting in enumerate(self._waiting):
             several.append(n)
@@ -105,7 +105,7 @@ class Partitions:
         self._spill_file.close()
 
 
-def hashes(texts: Sequence[str]) -> Table:
+def hashes(texts: Sequence[str]) -> EntryTable:
     """Return a hash of 128 bits for each text. Hashes of different processes can't be compared."""
     table = np.empty((len(texts), 2), dtype=np.int64)
     table[:, 0] = np.fromiter(map(hash, texts), dtype=np.int64, count=len(texts))
@@ -113,25 +113,25 @@ def hashes(texts: Sequence[str]) -> Table:
     return table.view(np.uint64)
 
 
-def numbers(digests: Column) -> Table:
+def numbers(digests: Column) -> EntryTable:
     """Return two numbers for each digest of a column; they sort as the digests do."""
     _, data = digests.buffers()
     width = digests.type.byte_width
     return numbers_of(np.frombuffer(data, dtype="S16", count=len(digests), offset=digests.offset * width))
 
 
-def numbers_of(digests: npt.NDArray[np.bytes_] | Sequence[bytes]) -> Table:
+def numbers_of(digests: npt.NDArray[np.bytes_] | Sequence[bytes]) -> EntryTable:
     """Return two numbers for each digest, as `numbers` does for a column."""
     return np.ascontiguousarray(digests, dtype="S16").view(">u8").astype(np.uint64).reshape(-1, 2)
 
 
-def digests(table: Table) -> list[bytes]:
+def digests(table: EntryTable) -> list[bytes]:
     """Return the digests of these numbers."""
     data = table.astype(">u8").tobytes()
     return [data[start : start + 16] for start in range(0, len(data), 16)]
 
 
-def with_duplicates(entries: Table, name: str) -> Table:
+def with_duplicates(entries: EntryTable, name: str) -> EntryTable:
     """Return the entries whose hash in this field comes twice, by its first half; quick where there are none."""
     first = entries[name][:, 0]
     order = np.argsort(first, kind="stable")
@@ -143,7 +143,7 @@ def with_duplicates(entries: Table, name: str) -> Table:
     return entries[order[is_duplicate]]
 
 
-def group_starts(*columns: Table) -> npt.NDArray[np.bool_]:
+def group_starts(*columns: EntryTable) -> npt.NDArray[np.bool_]:
     """Return where a new group begins in sorted entries; `columns` are their hashes."""
     starts = np.ones(len(columns[0]), dtype=bool)
     same = [(column[1:] == column[:-1]).all(axis=1) for column in columns]
