@@ -21,16 +21,18 @@ OK, LOST, REFUSED, OPEN = DeliveryState.SUCCEEDED, DeliveryState.UNKNOWN, Delive
 
 @dataclass
 class FakeHistory:
-    """A history of states; each is a letter with the state of its delivery."""
+    """A history of states; each is a letter with the state of its delivery. The first `dated` have a time of change."""
 
     states: Values[tuple[str, DeliveryState | None]]
+    dated: int = 0
 
     def newest_first(self) -> Iterator[KnownState]:
         return reversed(list(self._all()))
 
     def _all(self) -> Iterator[KnownState]:
         for n, (content, delivery) in enumerate(self.states):
-            yield KnownState(identity_of(ObjectState(OBJECT), n), content.encode() * 16, delivery)
+            version = EARLY if n < self.dated else None
+            yield KnownState(identity_of(ObjectState(OBJECT, version), n), content.encode() * 16, delivery)
 
 
 def newest_of(history: FakeHistory) -> NewestState | None:
@@ -99,13 +101,20 @@ def test_the_longest_overlap_is_found(rows: list[int], history: list[int]) -> No
     assert overlap(rows, reversed(history)) == max(n for n in lengths if rows[:n] == history[len(history) - n :])
 
 
-@given(st.text("FAB", min_size=1, max_size=6), st.lists(st.tuples(st.sampled_from("FAB"), st.just(OK)), max_size=6))
-def test_a_repeated_run_sends_nothing(contents: str, before: list[tuple[str, DeliveryState | None]]) -> None:
+@given(
+    st.text("FAB", min_size=1, max_size=6),
+    st.lists(st.tuples(st.sampled_from("FAB"), st.just(OK)), max_size=6),
+    st.integers(0, 6),
+)
+def test_a_repeated_run_sends_nothing(
+    contents: str, before: list[tuple[str, DeliveryState | None]], dated: int
+) -> None:
     """The states that a run has sent are not sent again by the same rows, whatever the history was before."""
-    found, _ = decided(contents, FakeHistory(before))
+    dated = min(dated, len(before))
+    found, _ = decided(contents, FakeHistory(before, dated))
     sent = [(content, OK) for content, letter in zip(contents, found, strict=True) if letter == "s"]
 
-    again, _ = decided(contents, FakeHistory([*before, *sent]))
+    again, _ = decided(contents, FakeHistory([*before, *sent], dated))
 
     assert "s" not in again
 

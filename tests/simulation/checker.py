@@ -254,14 +254,14 @@ def _has_cause(evidence: Evidence, line: Line) -> bool:
 
 
 def _at_rest_nothing_is_sent(evidence: Evidence) -> None:
-    if evidence.scenario.api is Api.STATE:
-        # States that come back within one export are sent again: the last one decides.
-        return
     if evidence.scenario.trusted_for is not None:
         # Balances that others send too are sent each time.
         return
     for job in evidence.scenario.jobs:
-        last = [result for result in evidence.results if result.step.job == job][-1]
+        before, last = [result for result in evidence.results if result.step.job == job][-2:]
+        if evidence.scenario.api is Api.STATE and before.exit_code != 0:
+            # A state behind one that was refused may be sent again.
+            continue
         fresh = evidence.journal.entries[last.requests_before : last.requests_after]
         repeated = [entry for entry in fresh if entry.decided not in ("refused", "conflict", "poisoned")]
         if repeated:

@@ -102,8 +102,10 @@ class Sequence:
         return (past for past in self._newest_first() if past.may_be_applied)
 
     def _overlap(self, newest_first: Iterable[KnownState]) -> int:
+        # Rows without a time of change repeat states that have one. Either all rows of an object have one, or none.
+        are_dated = any(state.version for state in islice(self._rows(), 1))
         rows = (_number(state.digest, state.version) for state in self._changes())
-        return overlap(rows, (_number(past.digest, past.version) for past in newest_first))
+        return overlap(rows, (_number(past.digest, past.version if are_dated else "") for past in newest_first))
 
     def _rule_as_known(self, state: StagedState, past: KnownState, after_applied: int) -> None:
         """Rule on a row that is a past state; `after_applied`: its distance to the last one that may be applied."""
