@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import LedgerError
-from pipeline.library import rerun, run_job
+from pipeline.library import rerun, run
 from pipeline.simulator import Simulator, client_config, write_client_keys
 
 _JOB = """
@@ -31,12 +31,12 @@ def config_for(folder: Path, url: str) -> Path:
 
 
 def test_a_job_runs_from_python_and_its_outcome_is_a_frame(tmp_path: Path) -> None:
-    """`run_job` returns exit code, summary and a DataFrame of outcomes; a `rerun` reports the rows left."""
+    """`run` returns exit code, summary and a DataFrame of outcomes; a `rerun` reports the rows left."""
     orders = tmp_path / "orders.csv"
     orders.write_text("out_biz_no,trade_no,trade_amount\nA-1,T1,12.50\nA-2,T2,wrong\n", encoding="utf-8")
     with Simulator() as simulator:
         config = config_for(tmp_path, simulator.url)
-        result = run_job(config, "orders", [str(orders)], environ={})
+        result = run(config, "orders", [str(orders)], environ={})
         again = rerun(config, result.run_id, environ={})
 
     frame = result.outcome()
@@ -58,7 +58,7 @@ def test_a_run_that_could_not_begin_releases_its_job(tmp_path: Path) -> None:
         quota.parent.mkdir()
         quota.write_bytes(b"torn" * 500)
         with pytest.raises(LedgerError, match="damaged"):
-            run_job(config, "orders", [str(orders)], environ={})
+            run(config, "orders", [str(orders)], environ={})
         quota.unlink()
 
-        assert run_job(config, "orders", [str(orders)], environ={}).exit_code == 0
+        assert run(config, "orders", [str(orders)], environ={}).exit_code == 0
