@@ -58,6 +58,12 @@ def development() -> set[str]:
     return package_names(project_file()["project"]["optional-dependencies"]["dev"])
 
 
+def optional() -> set[str]:
+    return {
+        name for extra in project_file()["project"]["optional-dependencies"].values() for name in package_names(extra)
+    }
+
+
 def build() -> set[str]:
     # Hatchling needs editables to install a checkout.
     return package_names([*project_file()["build-system"]["requires"], "editables"])
@@ -91,10 +97,10 @@ def test_every_link_of_a_document_works(document: Path) -> None:
 
 
 def test_every_dependency_has_its_reason() -> None:
-    """Each runtime and development dependency has one line in the decision about dependencies."""
+    """Each dependency, of all extras too, has one line in the decision about dependencies."""
     lines = re.findall(r"^\| `([^`]+)` \|", REASONS.read_text(encoding="utf-8"), re.MULTILINE)
 
-    assert sorted(lines) == sorted(runtime() | development())
+    assert sorted(lines) == sorted(runtime() | optional())
 
 
 @pytest.mark.parametrize(

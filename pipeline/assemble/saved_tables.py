@@ -18,8 +18,8 @@ from pipeline.report.files.folder import PendingFiles
 from pipeline.settings import Config
 
 _ALL_RUNS = -1
-# Small pages, because the reader has a bound for what a page unpacks to.
-_GROUP_ROWS, _ROWS_AT_ONCE = 1 << 16, 64
+# Small pages and no dictionaries, because the reader has bounds for what they unpack to.
+_GROUP_ROWS, _ROWS_AT_ONCE = 1 << 16, 4
 
 
 def save_table(table: pa.Table, folder: Path, table_id: str) -> Path:
@@ -36,6 +36,7 @@ def save_table(table: pa.Table, folder: Path, table_id: str) -> Path:
                 table,
                 pending.begin(file.name, private=True),
                 compression="zstd",
+                use_dictionary=False,
                 row_group_size=_GROUP_ROWS,
                 write_batch_size=_ROWS_AT_ONCE,
             )
